@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from controller.intent.findings import Check, canonical, finding
 from controller.intent.grants import Grant, cover, grants_in_force
 from controller.intent.identities import identity_findings, node_plmn_findings, radio_faults, tenant_findings
 from controller.intent.links import CoreLinks
+from controller.intent.own_cells import own_cell_findings
 from controller.intent.routers import router_facts, stations_of
 from controller.intent.sharing import CellSharing, Placed, share_cell
 from controller.intent.tracking_areas import tracking_area_findings
 from controller.models.errors import NotFoundError
-from controller.models.facts import BroadcastFact, CellFact, Fact, Finding, Intent, ShareFact, StationFact
-from controller.models.network import Cell, Network, Plmn, Rat, Station
+from controller.models.facts import BroadcastFact, CellFact, Fact, Finding, Intent, OwnIdentity, ShareFact, StationFact
+from controller.models.network import Cell, Network, OwnCell, Plmn, Rat, Station
 
 
 def compile_intent(network: Network, as_of: date, stations: Collection[str] | None = None) -> Intent:
@@ -45,7 +46,8 @@ def compile_intent(network: Network, as_of: date, stations: Collection[str] | No
     findings += _matching_nothing(grants, covering)
     findings += tenant_findings(network.tenants)
     findings += identity_findings(network, cells)
-    findings += tracking_area_findings(placed, grants)
+    findings += own_cell_findings(network, placed)
+    findings += tracking_area_findings(network, placed, grants)
     facts = _StationFacts(network, placed)
     intent: dict[str, tuple[Fact, ...]] = {}
     for station in sorted(wanted, key=lambda station: station.id):
@@ -109,7 +111,7 @@ class _StationFacts:
             yield _station_fact(self._network, station)
         for cell, shared in cells:
             yield _cell_fact(cell)
-            yield from _broadcasts(cell, shared)
+            yield from _broadcasts(cell, shared, self._network.own_by_cell.get((cell.station, cell.id), {}))
             yield from _shares(cell, shared)
             self.findings += (fault.at(cell) for fault in (*radio_faults(cell, station), *shared.faults))
         self.findings += node_plmn_findings(self._network, station, cells)
@@ -147,8 +149,9 @@ def _cell_fact(cell: Cell) -> CellFact:
     )
 
 
-def _broadcasts(cell: Cell, shared: CellSharing) -> Iterator[BroadcastFact]:
+def _broadcasts(cell: Cell, shared: CellSharing, planned: Mapping[str, OwnCell]) -> Iterator[BroadcastFact]:
     for on_air in shared.broadcasts:
+        own = planned.get(on_air.tenant)
         yield BroadcastFact(
             station=cell.station,
             cell=cell.id,
@@ -157,6 +160,7 @@ def _broadcasts(cell: Cell, shared: CellSharing) -> Iterator[BroadcastFact]:
             slices=on_air.slices,
             primary=on_air.primary,
             owners=(on_air.tenant,),
+            own=OwnIdentity(own.tac, own.node_id, own.node_id_length, own.local_id) if own else None,
         )
 
 

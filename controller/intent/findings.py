@@ -57,6 +57,11 @@ class Check(StrEnum):
     NODE_PLMN_MISSING = "node-plmn-missing"
     NODE_PLMN_FOREIGN = "node-plmn-foreign"
     NODE_ID_CLASH = "node-id-clash"
+    OWN_CELL_DANGLING = "own-cell-dangling"
+    OWN_CELL_UNUSED = "own-cell-unused"
+    OWN_CELL_PRIMARY = "own-cell-primary"
+    OWN_CELL_RANGE = "own-cell-range"
+    OWN_CELL_CLASH = "own-cell-clash"
     CELL_ID_CLASH = "cell-id-clash"
     STATION_DANGLING = "station-dangling"
 
@@ -71,6 +76,8 @@ _MILDER = {
     Check.SLICE_USED_TWICE: Severity.WARNING,
     Check.VLAN_USED_TWICE: Severity.WARNING,
     Check.ROUTER_UNENFORCEABLE: Severity.WARNING,
+    Check.OWN_CELL_DANGLING: Severity.WARNING,
+    Check.OWN_CELL_UNUSED: Severity.WARNING,
 }
 
 

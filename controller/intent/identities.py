@@ -71,22 +71,29 @@ def tenant_findings(tenants: Iterable[Tenant]) -> Iterator[Finding]:
 
 
 def _node_id_clashes(stations: Iterable[Station], rat: Rat) -> Iterator[Finding]:
-    """Stations whose cell identities would fall into each other's range, which ids of different length can, too."""
-    ranges: list[tuple[int, int, str]] = []
-    for station in stations:
-        number, length = station.node_id(rat)
-        if number is not None:
-            free = LIMITS[rat].identity_bits - length
-            ranges.append((number << free, (number + 1) << free, station.id))
-    ranges.sort()
+    """Stations whose node ids clash."""
     name = "eNB" if rat is Rat.LTE else "gNB"
+    ids = ((*station.node_id(rat), station.id) for station in stations)
+    nodes = ((number, length, station) for number, length, station in ids if number is not None)
+    for one, other in overlapping_nodes(rat, nodes):
+        for station_id, peer in ((one, other), (other, one)):
+            text = f"station {station_id}: its {name} id clashes with that of station {peer}"
+            yield finding(Check.NODE_ID_CLASH, text, station=station_id)
+
+
+def overlapping_nodes(rat: Rat, nodes: Iterable[tuple[int, int, str]]) -> Iterator[tuple[str, str]]:
+    """Pairs of nodes whose cell identities fall into each other's range, which ids of different length can, too.
+
+    Args:
+        rat: Their technology.
+        nodes: Node id, its length in bits, and a name.
+    """
+    bits = LIMITS[rat].identity_bits
+    ranges = sorted((number << bits - length, (number + 1) << bits - length, name) for number, length, name in nodes)
     widest = (0, 0, "")
     for current in ranges:
         if current[0] < widest[1]:
-            one, other = widest[2], current[2]
-            for station_id, peer in ((one, other), (other, one)):
-                text = f"station {station_id}: its {name} id clashes with that of station {peer}"
-                yield finding(Check.NODE_ID_CLASH, text, station=station_id)
+            yield widest[2], current[2]
         widest = max(widest, current, key=lambda bounds: bounds[1])
 
 

@@ -7,35 +7,48 @@ PLMN (TS 38.300 §16.3). Cells are told apart by what they carry, of which there
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from controller.intent.findings import Check, finding
 from controller.intent.grants import Grant
-from controller.intent.sharing import Placed
+from controller.intent.sharing import CellSharing, Placed
 from controller.models.facts import Finding
-from controller.models.network import Plmn, Rat, Snssai
+from controller.models.network import Cell, Network, Plmn, Rat, Snssai
 
 _Kind = frozenset[Plmn]
 _Slices = tuple[Snssai, ...]
 
 
-def tracking_area_findings(cells: Sequence[Placed], grants: Sequence[Grant]) -> Iterator[Finding]:
+def tracking_area_findings(network: Network, cells: Sequence[Placed], grants: Sequence[Grant]) -> Iterator[Finding]:
     """One finding, worded alike, for each station of a tracking area that is not uniform."""
     lte: dict[int, dict[_Kind, list[Placed]]] = defaultdict(lambda: defaultdict(list))
     nr: dict[tuple[Plmn, int], dict[_Slices, list[Placed]]] = defaultdict(lambda: defaultdict(list))
     for placed in cells:
         cell, shared, _ = placed
+        planned = network.own_by_cell.get((cell.station, cell.id), {})
         if cell.rat is Rat.LTE:
-            lte[cell.tac][shared.plmns].append(placed)
+            for tac, plmns in _plmns_by_tac(cell, shared, {tenant: own.tac for tenant, own in planned.items()}):
+                lte[tac][plmns].append(placed)
         else:
             for broadcast in shared.broadcasts:
-                nr[broadcast.plmn, cell.tac][broadcast.slices].append(placed)
+                own = planned.get(broadcast.tenant)
+                nr[broadcast.plmn, own.tac if own else cell.tac][broadcast.slices].append(placed)
     for tac, kinds in sorted(lte.items()):
         for area in _overlapping(kinds) if len(kinds) > 1 else ():
             yield from _plmns_differ(tac, area, grants)
     for (plmn, tac), served in sorted(nr.items()):
         if len(served) > 1:
             yield from _slices_differ(plmn, tac, served, grants)
+
+
+def _plmns_by_tac(cell: Cell, shared: CellSharing, own: Mapping[str, int]) -> Iterable[tuple[int, _Kind]]:
+    """PLMNs of a cell by tracking area code: those of tenants with a code of their own stand apart."""
+    if not own:
+        return [(cell.tac, shared.plmns)]
+    found: dict[int, set[Plmn]] = defaultdict(set)
+    for broadcast in shared.broadcasts:
+        found[own.get(broadcast.tenant, cell.tac)].add(broadcast.plmn)
+    return [(tac, frozenset(plmns)) for tac, plmns in found.items()]
 
 
 def _overlapping(kinds: Mapping[_Kind, Sequence[Placed]]) -> Iterator[dict[_Kind, Sequence[Placed]]]:
@@ -52,7 +65,8 @@ def _overlapping(kinds: Mapping[_Kind, Sequence[Placed]]) -> Iterator[dict[_Kind
 
 def _plmns_differ(tac: int, area: Mapping[_Kind, Sequence[Placed]], grants: Sequence[Grant]) -> Iterator[Finding]:
     members = [placed for found in area.values() for placed in found]
-    partial = _partial(members, grants)
+    plmns = frozenset().union(*area)
+    partial = [grant for grant in _partial(members, grants) if plmns.intersection(grant.plmns)]
     sets = _listed({tuple(sorted(kind)): found for kind, found in area.items()})
     message = f"tracking area {tac}: LTE cells differ in PLMNs, {sets}{_covering(partial)}"
     if any(grant.exclusive for grant in partial):

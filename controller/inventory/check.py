@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from controller.inventory.radio import BANDS, carrier_problems, cell_identity, code_problems
+from controller.inventory.radio import BANDS, carrier_problems, cell_identity, code_problems, own_problems
 from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.network import (
     PROFILE_RATS,
@@ -21,6 +21,7 @@ from controller.models.network import (
     Endpoint,
     NetworkHeader,
     Noun,
+    OwnCell,
     Rat,
     Region,
     Router,
@@ -205,6 +206,24 @@ def _check_carrier(objects: Objects, entry: Entry, cell: Cell) -> None:
         return
     for field, message, expected in carrier_problems(cell, band):
         objects.report.entry(entry, (field,), message, value=getattr(cell, field), expected=expected)
+
+
+def check_own_cells(objects: Objects) -> None:
+    """Cells as tenants plan them: of cells and tenants that there are, once each, with codes in range."""
+    found = objects.all("own_cells", OwnCell)
+    cells = {(cell.station, cell.id): cell for _, cell in objects.all("cells", Cell)}
+    tenants = {tenant.id: tenant for _, tenant in objects.all("tenants", Tenant)}
+    objects.unique(found, lambda own: (own.station, own.cell, own.tenant), ("tenant",), "cell and tenant")
+    for entry, own in found:
+        objects.refer(entry, ("tenant",), own.tenant, "tenants", "tenant")
+        objects.refer(entry, ("cell",), f"{own.station}/{own.cell}", "cells", "cell")
+        cell, tenant = cells.get((own.station, own.cell)), tenants.get(own.tenant)
+        for field, message, expected in own_problems(own, cell.rat) if cell is not None else ():
+            objects.report.entry(entry, (field,), message, value=getattr(own, field), expected=expected)
+        if cell is not None and tenant is not None and cell.primary_plmn in tenant.plmns:
+            message = f"the primary PLMN {cell.primary_plmn} of the cell is this tenant's"
+            expected = "its TAC and identity are those of the cell: leave the row out"
+            objects.report.entry(entry, ("tenant",), message, value=own.tenant, expected=expected)
 
 
 # ------------------------------------------------------ tenants and agreements

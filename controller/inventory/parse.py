@@ -28,11 +28,15 @@ KINDS: dict[str, type[Noun]] = {
     "stations": nouns.Station,
     "endpoints": nouns.Endpoint,
     "cells": nouns.Cell,
+    "own_cells": nouns.OwnCell,
     "routers": nouns.Router,
     "tenants": nouns.Tenant,
     "agreements": nouns.Agreement,
 }
-BULK_KINDS = ("regions", "backhaul", "sites", "stations", "endpoints", "cells", "routers")
+BULK_KINDS = ("regions", "backhaul", "sites", "stations", "endpoints", "cells", "own_cells", "routers")
+
+#: Fields that entries without a network-wide id are told apart by.
+_NAMED_BY = {"cells": ("station", "id"), "own_cells": ("station", "cell", "tenant"), "endpoints": ("station",)}
 
 
 def forms_in(types: Mapping[str, Any]) -> dict[str, str]:
@@ -96,10 +100,10 @@ def _read_key(key: str, node: Node, file: str, report: Report) -> Iterator[Entry
 
 
 def _name(kind: str, data: Any) -> str:
-    """What an entry calls itself: its id, or its station, or both for a cell."""
+    """What an entry calls itself: its id, or what it is told from others by."""
     if not isinstance(data, dict):
         return ""
-    keys = {"cells": ("station", "id"), "endpoints": ("station",)}.get(kind, ("id",))
+    keys = _NAMED_BY.get(kind, ("id",))
     words = [show(data.get(key, "")) for key in keys]
     return "/".join(words) if all(words) else ""
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from controller.models.network import Cell, Rat, Station
+from controller.models.network import Cell, OwnCell, Rat, Station
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,17 @@ class Limits:
     local_id: int
     pci: int
     tac: int
-    reserved_tacs: tuple[int, ...] = ()
+    reserved_tacs: tuple[int, ...]
 
 
 #: ECI (TS 36.413 §9.2.1.38) and NCI (TS 38.413 §9.3.1.7); cellLocalId (TS 28.658, TS 28.541 §4.4.1); PCI (TS 36.211
-#: §6.11, TS 38.211 §7.4.2); TAC (TS 23.003 §19.4.2.3).
-LIMITS = {Rat.LTE: Limits(28, 255, 503, 0xFFFF, (0x0000, 0xFFFE)), Rat.NR: Limits(36, 16383, 1007, 0xFFFFFF)}
+#: §6.11, TS 38.211 §7.4.2); TAC (TS 23.003 §19.4.2.3, §28.6).
+LIMITS = {
+    Rat.LTE: Limits(28, 255, 503, 0xFFFF, (0x0000, 0xFFFE)),
+    Rat.NR: Limits(36, 16383, 1007, 0xFFFFFF, (0x000000, 0xFFFFFE)),
+}
+#: Lengths of node ids in bits (TS 36.413 §9.2.1.37, TS 38.413 §9.3.1.6).
+NODE_ID_LENGTHS = {Rat.LTE: (18, 20, 21, 28), Rat.NR: tuple(range(22, 33))}
 
 
 def cell_identity(cell: Cell, station: Station) -> int | None:
@@ -97,7 +102,12 @@ def cell_identity(cell: Cell, station: Station) -> int | None:
     Unique without the PLMN, it is so with it too (ECGI, NCGI), whichever PLMN is primary.
     """
     node_id, length = station.node_id(cell.rat)
-    return None if node_id is None else (node_id << (LIMITS[cell.rat].identity_bits - length)) + cell.local_id
+    return None if node_id is None else joined_identity(cell.rat, node_id, length, cell.local_id)
+
+
+def joined_identity(rat: Rat, node_id: int, length: int, local_id: int) -> int:
+    """The cell identity (ECI, NCI) that a node id of some bits and a local id form."""
+    return (node_id << (LIMITS[rat].identity_bits - length)) + local_id
 
 
 def code_problems(cell: Cell, station: Station | None) -> Iterator[tuple[str, str, str]]:
@@ -105,16 +115,39 @@ def code_problems(cell: Cell, station: Station | None) -> Iterator[tuple[str, st
     limits = LIMITS[cell.rat]
     if station is not None:
         _, length = station.node_id(cell.rat)
-        most = min(limits.local_id, 2 ** (limits.identity_bits - length) - 1)
-        if cell.local_id > most:
-            field = "enb_id_length" if cell.rat is Rat.LTE else "gnb_id_length"
-            yield "local_id", "too large", f"at most {most} in {cell.rat} with {field} {length}"
+        field = "enb_id_length" if cell.rat is Rat.LTE else "gnb_id_length"
+        yield from _local_id_problems(cell.rat, cell.local_id, field, length)
     if cell.pci > limits.pci:
         yield "pci", "too large", f"at most {limits.pci} in {cell.rat}"
-    if cell.tac > limits.tac:
-        yield "tac", "too large", f"at most {limits.tac} in {cell.rat}"
-    elif cell.tac in limits.reserved_tacs:
-        yield "tac", f"reserved in {cell.rat}", "1 to 65533, or 65535"
+    yield from _tac_problems(cell.rat, cell.tac)
+
+
+def own_problems(own: OwnCell, rat: Rat) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with the codes that a tenant plans for a cell, as (field, message, what would be right)."""
+    lengths = NODE_ID_LENGTHS[rat]
+    if own.node_id_length not in lengths:
+        yield "node_id_length", f"no length of {rat}", f"one of {', '.join(map(str, lengths))}"
+    elif own.node_id >= 2**own.node_id_length:
+        yield "node_id", "too large", f"at most {2**own.node_id_length - 1} with node_id_length {own.node_id_length}"
+    else:
+        yield from _local_id_problems(rat, own.local_id, "node_id_length", own.node_id_length)
+    yield from _tac_problems(rat, own.tac)
+
+
+def _local_id_problems(rat: Rat, local_id: int, field: str, length: int) -> Iterator[tuple[str, str, str]]:
+    limits = LIMITS[rat]
+    most = min(limits.local_id, 2 ** (limits.identity_bits - length) - 1)
+    if local_id > most:
+        yield "local_id", "too large", f"at most {most} in {rat} with {field} {length}"
+
+
+def _tac_problems(rat: Rat, tac: int) -> Iterator[tuple[str, str, str]]:
+    limits = LIMITS[rat]
+    if tac > limits.tac:
+        yield "tac", "too large", f"at most {limits.tac} in {rat}"
+    elif tac in limits.reserved_tacs:
+        first, last = limits.reserved_tacs
+        yield "tac", f"reserved in {rat}", f"{first + 1} to {last - 1}, or {limits.tac}"
 
 
 def carrier_problems(cell: Cell, band: Band) -> Iterator[tuple[str, str, str]]:

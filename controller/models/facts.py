@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from controller.models.network import HOST, Plmn, Rat, ResourceType, Snssai
 
@@ -49,12 +50,21 @@ class CellFact:
     owners: Owners = HOST_OWNED
 
 
+class OwnIdentity(NamedTuple):
+    """Tracking area code and cell identity that a PLMN has in a cell by itself, and shares with no other tenant."""
+
+    tac: int
+    node_id: int
+    node_id_length: int
+    local_id: int
+
+
 @dataclass(frozen=True, slots=True)
 class BroadcastFact:
     """A PLMN (on NR with its slices) broadcast by a cell, owned by that PLMN's tenant.
 
-    ``primary`` marks the PLMN that stands first. The order of the others is by tenant and PLMN
-    for new cells; on existing cells new entries append.
+    ``own`` is its tracking area and identity, where it does not share the cell's. ``primary`` marks the PLMN that
+    stands first. The order of the others is by tenant and PLMN for new cells; on existing cells new entries append.
     """
 
     station: str
@@ -64,6 +74,7 @@ class BroadcastFact:
     slices: tuple[Snssai, ...]
     primary: bool
     owners: Owners
+    own: OwnIdentity | None = None
 
 
 @dataclass(frozen=True, slots=True)

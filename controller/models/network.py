@@ -91,6 +91,7 @@ __all__ = [
     "Network",
     "NetworkHeader",
     "Noun",
+    "OwnCell",
     "Percent",
     "Plmn",
     "RadioShare",
@@ -290,6 +291,27 @@ class Cell(Noun):
         return f"{self.station}/{self.id}"
 
 
+class OwnCell(Noun):
+    """A cell as one tenant plans it: the tracking area and the identity that its PLMNs have there.
+
+    Tenants without one share the cell's TAC and identity (TS 32.130 §5.1.5; TS 28.658 ``cellAccessInfoList``, TS 28.541
+    ``NROperatorCellDU``). On NR a tenant has one gNB id for all its cells of a station.
+    """
+
+    tenant: Identifier
+    station: StationId
+    cell: CellId
+    tac: Annotated[int, Field(ge=0, le=16777215)]
+    node_id: Annotated[int, Field(ge=0, lt=2**32)] = Field(description="The tenant's eNB or gNB id.")
+    node_id_length: Annotated[int, Field(ge=18, le=32)] = Field(description="Its bits: LTE 18, 20, 21, 28; NR 22..32.")
+    local_id: Annotated[int, Field(ge=0, le=16383)] = Field(description="cellLocalId: LTE 0..255, NR 0..16383.")
+
+    @property
+    def id(self) -> str:
+        """What it is called among those of its station."""
+        return f"{self.cell}/{self.tenant}"
+
+
 class Router(Noun):
     """The cell-site router of a site; it is managed once its host key is known.
 
@@ -347,6 +369,7 @@ class Network(Noun):
     stations: tuple[Station, ...] = ()
     endpoints: tuple[Endpoint, ...] = ()
     cells: tuple[Cell, ...] = ()
+    own_cells: tuple[OwnCell, ...] = ()
     routers: tuple[Router, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     agreements: tuple[Agreement, ...] = ()
@@ -406,6 +429,14 @@ class Network(Noun):
         for cell in self.cells:
             grouped.setdefault(cell.station, []).append(cell)
         return {station: tuple(cells) for station, cells in grouped.items()}
+
+    @cached_property
+    def own_by_cell(self) -> dict[tuple[str, str], dict[str, OwnCell]]:
+        """What tenants plan for themselves: by station and cell, then by tenant."""
+        found: dict[tuple[str, str], dict[str, OwnCell]] = {}
+        for own in sorted(self.own_cells, key=lambda one: (one.station, one.id)):
+            found.setdefault((own.station, own.cell), {})[own.tenant] = own
+        return found
 
     @cached_property
     def region_by_id(self) -> dict[str, Region]:

@@ -126,7 +126,7 @@ class _Reader:
                 self._nodes(spec, node, path)
             elif below is not None and not below.in_attributes:
                 self.entry(below, node, path)
-            else:
+            elif (leaf := spec.leaf_by_tag.get(tag)) is None or not leaf.doubled:
                 self.mark_unknown(path, node)
 
     def _nodes(self, spec: NodeSpec, nodes: Iterable[etree._Element], path: Path) -> None:
@@ -291,14 +291,15 @@ class _Writer:
     def _leaf(self, spec: NodeSpec, element: etree._Element, name: str, value: Value, op: Op | None) -> None:
         leaf = spec.leaf_by_name[name]
         container = _attributes(spec, element) if spec.attributes else element
-        for text in (value,) if isinstance(value, str) else value:
-            node = _sub_leaf(container, spec, leaf)
-            if leaf.entry is None:
-                node.text = text
-            else:
-                leaf.entry.write(node, text)
-            if op is not None:
-                node.set(_OPERATION, op)
+        for place in (container, element) if leaf.doubled else (container,):
+            for text in (value,) if isinstance(value, str) else value:
+                node = _sub_leaf(place, spec, leaf)
+                if leaf.entry is None:
+                    node.text = text
+                else:
+                    leaf.entry.write(node, text)
+                if op is not None:
+                    node.set(_OPERATION, op)
 
 
 def _sub_leaf(container: etree._Element, spec: NodeSpec, leaf: LeafSpec) -> etree._Element:

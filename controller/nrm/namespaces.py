@@ -15,6 +15,8 @@ GNBCUUP_FUNCTION = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbcuupfunction"
 GNBDU_FUNCTION = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbdufunction"
 NR_CELL_CU = "urn:3gpp:sa5:_3gpp-nr-nrm-nrcellcu"
 NR_CELL_DU = "urn:3gpp:sa5:_3gpp-nr-nrm-nrcelldu"
+NR_OPERATOR_DU = "urn:3gpp:sa5:_3gpp-nr-nrm-operatordu"
+NR_OPERATOR_CELL_DU = "urn:3gpp:sa5:_3gpp-nr-nrm-nroperatorcelldu"
 NR_EP = "urn:3gpp:sa5:_3gpp-nr-nrm-ep"
 RRM_POLICY = "urn:3gpp:sa5:_3gpp-nr-nrm-rrmpolicy"
 

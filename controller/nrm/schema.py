@@ -124,6 +124,7 @@ class LeafSpec:
             tree, profiles never render it, and it is never repaired as drift. A plan writes it
             only in its lock and unlock phases.
         entry: How values stand on the wire where they are entries of a list.
+        doubled: It stands beside ``attributes``, too, as the official YANG of OperatorDU has it (TS 28.541, Rel-17).
         initial: Only a start value for entries that we create; on existing entries any value is right.
         carrier: It carries the generation (``controller.nrm.generation``): it is read beside the tree, as states are,
             and written beside the edits of a change.
@@ -139,6 +140,7 @@ class LeafSpec:
     label: str = ""
     operational_intent: bool = False
     initial: bool = False
+    doubled: bool = False
     entry: EntryText | None = None
     carrier: bool = False
     roles: tuple[LeafRole, ...] = ()

@@ -10,7 +10,7 @@ from controller.models.facts import Owners
 from controller.models.plan import Edit, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
-from controller.nrm.profiles import Rendered
+from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, parent, step
 
@@ -82,9 +82,12 @@ def find_edits(
 def _create(root: NodeSpec, rendered: Rendered, path: Path, after_sibling: Path | None) -> Edit:
     spec = spec_of(root, path)
     after: dict[LeafName, Value] = dict(rendered.tree[path])
-    if spec is not None and spec.is_cell:
+    state = None if spec is None else spec.leaf_by_role.get(LeafRole.ADMINISTRATIVE_STATE)
+    if spec is not None and state is not None and spec.is_cell:
         # Silent until its unlock phase, whatever the device thinks the default is.
-        after[spec.leaf(LeafRole.ADMINISTRATIVE_STATE)] = "LOCKED"
+        after[state.name] = "LOCKED"
+    elif state is not None and state.default == "LOCKED":
+        after[state.name] = "UNLOCKED"  # a tenant's own cell serves whenever the cell that it stands on does
     return Edit(op=Op.CREATE, path=path, after=after, owners=rendered.owners[path], after_sibling=after_sibling)
 
 
@@ -112,7 +115,7 @@ class _Surplus:
 
     def sort(self, difference: Difference) -> None:
         """Go through the surplus from the top down; what goes takes all below with it."""
-        vacant = self._vacant(difference)
+        vacant, moved = self._vacant(difference), self._moved(difference)
         unknown: set[Path] = set()
         gone: set[Path] = set()
         for path in difference.surplus:
@@ -124,6 +127,10 @@ class _Surplus:
                 self.found.kept[place] = path
             elif place is not None:
                 self._replace(path, place)
+                gone.add(path)
+            elif self._moves(path, moved):
+                self._delete(path, self.ledger[path].owners)
+                self.found.lost.extend((path, *self._below(path)))
                 gone.add(path)
             elif path not in self.ledger:
                 if parent(path) not in unknown and not self._is_footing(path):
@@ -144,6 +151,27 @@ class _Surplus:
             for path in difference.missing
             if (spec := spec_of(self.root, path)) is not None and spec.single
         }
+
+    def _moved(self, difference: Difference) -> dict[tuple[str, tuple[str, ...]], Owners]:
+        """Owners of PLMNs that are put on air in a cell, by cell and keys."""
+        put = (path for path in difference.missing if broadcast_plmn(path))
+        return {_on_air(path): self.rendered.owners[path] for path in put}
+
+    def _moves(self, path: Path, moved: Mapping[tuple[str, tuple[str, ...]], Owners]) -> bool:
+        """Whether all that it puts on air stays so in the same cell, in another list and for the same owners.
+
+        A PLMN stands either among those that share the cell's identity, or apart with its own.
+        """
+        known = self.ledger.get(path)
+        if known is None or not moved:
+            return False
+        inner = (path, *self._below(path))
+        plmns = [one for one in inner if broadcast_plmn(one)]
+        return (
+            bool(plmns)
+            and all(one in self.ledger and self.ledger[one].owners == known.owners for one in inner)
+            and all(moved.get(_on_air(one)) == known.owners for one in plmns)
+        )
 
     def _stays(self, path: Path) -> bool:
         """Whether it is an identity that is not to change."""
@@ -189,6 +217,11 @@ class _Surplus:
     def _delete(self, path: Path, owners: Owners) -> None:
         before = dict(self.observed.tree[path])
         self.found.edits.append(Edit(op=Op.DELETE, path=path, before=before, owners=owners))
+
+
+def _on_air(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Cell and keys of a PLMN on air, whichever list it stands in."""
+    return cell_of(path), step(path)[1]
 
 
 def _list_of(path: Path) -> str:

@@ -15,6 +15,7 @@ from hashlib import blake2b
 from statistics import NormalDist
 
 from simulators.datastore import Config, Instance
+from simulators.equipment.configuration import ConfiguredCell
 from simulators.equipment.fault_kinds import Service
 from simulators.equipment.radio import CellStatus, CorePaths
 
@@ -195,6 +196,8 @@ def demand_of(
     megahertz = _megahertz(attributes)
     carries = capacity(technology, megahertz) * (DEGRADED if status.service is Service.DEGRADED else 1.0)
     names = list(_flows(attributes, technology))
+    if technology == "NR":
+        names += _own_flows(config, status.configured)
     asleep = status.service is Service.SLEEPING or not status.on_air
     flows = []
     for plmn, slice_ in names:
@@ -248,6 +251,18 @@ def _flows(attributes: Instance, technology: str) -> Iterator[tuple[str, str]]:
     for name in ("plmnIdList", "cellAccessInfoList"):
         for entry in attributes.entries(name):
             yield _plmn(entry), ""
+
+
+def _own_flows(config: Config, cell: ConfiguredCell) -> Iterator[tuple[str, str]]:
+    """Those of tenants with an own cell on this one, which serves while it is unlocked."""
+    unit = config.get(cell.path[:-2])
+    for operator in () if unit is None else unit.entries("OperatorDU"):
+        for own in operator.entries("NROperatorCellDU"):
+            attributes = own.child("attributes")
+            if attributes is None or attributes.leaf("administrativeState") != "UNLOCKED":
+                continue
+            if cell.distinguished_name in attributes.leaves("nRCellDURef"):
+                yield from _flows(attributes, "NR")
 
 
 def _plmn(entry: Instance) -> str:

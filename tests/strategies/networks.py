@@ -97,6 +97,10 @@ def _cell(station: int, number: int, band: str, tac: int, primary: str) -> dict[
     }
 
 
+def _pair(pair: tuple[dict[str, Any], int]) -> tuple[str, str, int]:
+    return pair[0]["station"], pair[0]["id"], pair[1]
+
+
 _layouts = st.lists(
     st.tuples(st.integers(1, 3), st.lists(st.sampled_from(sorted(_CARRIERS)), max_size=3)), min_size=1, max_size=5
 )
@@ -129,6 +133,19 @@ def _scopes(draw: st.DrawFn, network: dict[str, Any]) -> dict[str, Any]:
     return scope
 
 
+def _own_cell(cell: dict[str, Any], tenant: str, number: int, tac: int) -> dict[str, Any]:
+    """A tenant's own plan of a cell: one node id for each station, whichever the technology."""
+    return {
+        "tenant": tenant,
+        "station": cell["station"],
+        "cell": cell["id"],
+        "tac": tac,
+        "node_id": 100 * number + int(cell["station"].removeprefix("ST-")),
+        "node_id_length": 20 if cell["rat"] == "LTE" else 24,
+        "local_id": cell["local_id"],
+    }
+
+
 @st.composite
 def networks(draw: st.DrawFn) -> Network:
     """Any network: contracts are broken more often than not."""
@@ -143,6 +160,11 @@ def networks(draw: st.DrawFn) -> Network:
         _cell(station, number, band, draw(st.integers(1, 3)), draw(st.sampled_from(plmns)))
         for station, (_, bands) in enumerate(layout)
         for number, band in enumerate(bands)
+    ]
+    pairs = [(cell, number) for cell in network["cells"] for number in range(len(tenants))]
+    network["own_cells"] = [
+        _own_cell(cell, tenants[number]["id"], number, draw(st.integers(0, 3)))
+        for cell, number in (draw(st.lists(st.sampled_from(pairs), max_size=4, unique_by=_pair)) if pairs else ())
     ]
     network["agreements"] = [
         {
@@ -166,7 +188,8 @@ def sound_networks(draw: st.DrawFn) -> Network:
 
     Tenant 1 shares the common carriers (B28, n78) everywhere and owns their primary PLMN; others
     share them in whole regions. Carriers of band 2 are one tenant's alone each (MORAN), of the last two tenants; all
-    have one TAC, so that tracking areas differ by PLMN alone.
+    have one TAC, so that tracking areas differ by PLMN alone. Some tenants have tracking areas and identities of their
+    own in all common cells.
     """
     layout = draw(_layouts)
     tenants = [
@@ -181,6 +204,13 @@ def sound_networks(draw: st.DrawFn) -> Network:
         else _cell(station, number, band, 2 * region, "999-10")
         for station, (region, bands) in enumerate(layout)
         for number, band in enumerate(bands)
+    ]
+    network["own_cells"] = [
+        _own_cell(cell, tenant["id"], number, 100 + number)
+        for number, tenant in enumerate(tenants[1:], 1)
+        if draw(st.booleans())
+        for cell in network["cells"]
+        if not cell["id"].startswith("B2-")
     ]
     regions = [region["id"] for region in network["regions"]]
     common = {"bands": ["B28", "n78"]}

@@ -13,7 +13,8 @@ Decisions:
 
 from __future__ import annotations
 
-from controller.models.facts import CellFact, CoreLinkFact, LinkKind, ShareFact
+from controller.inventory.radio import joined_identity
+from controller.models.facts import BroadcastFact, CellFact, CoreLinkFact, LinkKind, ShareFact
 from controller.models.network import Plmn, Rat, ResourceType, mcc_mnc
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles.base import (
@@ -75,7 +76,7 @@ _OWN_IDENTITY = NodeSpec(
     keys=_PLMN_KEYS,
     role=NodeRole.BROADCAST,
     key_roles=PLMN_KEYS,
-    leaves=(number("tac", "TAC"), number("cellId", "cell identity")),
+    leaves=(number("tac", "TAC"), number("cellId", "cell identity", mutability=Mutability.CREATE_ONLY)),
     attributes=False,
     in_attributes=True,
     label="PLMN with its own TAC",
@@ -231,9 +232,19 @@ def _render_cell(facts: StationFacts, cell: CellFact, enb: Path, out: Output) ->
     }
     path = out.add(_TDD if tdd else _FDD, enb, (cell.cell,), leaves, cell.owners)
     for broadcast in facts.broadcasts[cell.cell]:
-        out.add(_BROADCAST, path, mcc_mnc(broadcast.plmn), owners=broadcast.owners)
+        _render_broadcast(broadcast, path, out)
     for share in facts.shares.get(cell.cell, ()):
         _render_share(share, cell, path, out)
+
+
+def _render_broadcast(broadcast: BroadcastFact, cell: Path, out: Output) -> None:
+    """A PLMN stands among those that share the cell's TAC and identity, or apart with its own."""
+    keys, own = mcc_mnc(broadcast.plmn), broadcast.own
+    if own is None:
+        out.add(_BROADCAST, cell, keys, owners=broadcast.owners)
+        return
+    identity = joined_identity(Rat.LTE, own.node_id, own.node_id_length, own.local_id)
+    out.add(_OWN_IDENTITY, cell, keys, {"tac": str(own.tac), "cellId": str(identity)}, broadcast.owners)
 
 
 def _fdd_carrier(cell: CellFact) -> dict[LeafName, Value]:

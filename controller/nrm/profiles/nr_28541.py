@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from controller.models.facts import CellFact, CoreLinkFact, LinkKind, Owners, ShareFact, StationFact
+from controller.models.facts import CellFact, CoreLinkFact, LinkKind, Owners, OwnIdentity, ShareFact, StationFact
 from controller.models.network import Plmn, Rat, Snssai, mcc_mnc
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles import npn
@@ -102,6 +102,15 @@ _GNB_IDENTITY = (
     number("gNBId", "gNB id", mutability=_CREATE_ONLY, roles=(LeafRole.NODE_ID,)),
     number("gNBIdLength", "length of the gNB id", mutability=_CREATE_ONLY, roles=(LeafRole.NODE_ID_LENGTH,)),
 )
+
+
+def _own_identity() -> tuple[LeafSpec, ...]:
+    """Leaves of the gNB id that a tenant has for itself; they are not the station's."""
+    return (
+        number("gNBId", "gNB id", mutability=_CREATE_ONLY),
+        number("gNBIdLength", "length of the gNB id", mutability=_CREATE_ONLY),
+        number("gNBDUId", "gNB-DU id", initial=True),
+    )
 
 
 def _endpoint(name: str, kind: LinkKind, far_end: str, label: str) -> NodeSpec:
@@ -195,11 +204,35 @@ _CUUP = NodeSpec(
     children=(_UP_INFO, _NGU),
     label="gNB-CU-UP",
 )
+#: What the official YANG has twice in a tenant's own DU and cells: among the attributes, and beside them.
+_OWN_GNB_IDENTITY = tuple(replace(leaf, doubled=True) for leaf in (PRIORITY_LABEL, *_own_identity()))
+_OWN_INFO = _info_list("pLMNInfoList", ns.NR_OPERATOR_CELL_DU, "PLMN and slice of its own cell", NodeRole.BROADCAST)
+_OWN_CELL = NodeSpec(
+    "NROperatorCellDU",
+    ns.NR_OPERATOR_CELL_DU,
+    leaves=(
+        *_OWN_GNB_IDENTITY,
+        number("cellLocalId", "local id", mutability=_CREATE_ONLY),
+        administrative_state("LOCKED"),
+        number("nRTAC", "TAC"),
+        LeafSpec("nRCellDURef", leaf_list=True, mutability=_CREATE_ONLY),
+    ),
+    children=(_OWN_INFO,),
+    role=NodeRole.CELL_PART,
+    label="own cell",
+)
+_OWN_DU = NodeSpec(
+    "OperatorDU",
+    ns.NR_OPERATOR_DU,
+    leaves=_OWN_GNB_IDENTITY,
+    children=(_OWN_CELL,),
+    label="own gNB-DU",
+)
 _DU = NodeSpec(
     "GNBDUFunction",
     ns.GNBDU_FUNCTION,
     leaves=(*_GNB_IDENTITY, number("gNBDUId", "gNB-DU id", initial=True), LeafSpec("gNBDUName", label="name")),
-    children=(_CELL_DU,),
+    children=(_CELL_DU, _OWN_DU),
     label="gNB-DU",
 )
 
@@ -232,11 +265,27 @@ def _render_cell(facts: StationFacts, cell: CellFact, cucp: Path, du: Path, out:
     du_leaves = {**identity, **_carrier(cell), **_features(cell)}
     du_path = out.add(_CELL_DU, du, (cell.cell,), du_leaves, cell.owners)
     for broadcast in facts.broadcasts[cell.cell]:
+        own = broadcast.own
+        place = du_path if own is None else _render_own(cell, broadcast.owners, own, du, out)
         for keys in _infos((broadcast.plmn,), broadcast.slices):
             out.add(_CU_INFO, cu_path, keys, owners=broadcast.owners)
-            out.add(_DU_INFO, du_path, keys, owners=broadcast.owners)
+            out.add(_DU_INFO if own is None else _OWN_INFO, place, keys, owners=broadcast.owners)
     for share in facts.shares.get(cell.cell, ()):
         _render_share(share, du_path, out)
+
+
+def _render_own(cell: CellFact, owners: Owners, own: OwnIdentity, du: Path, out: Output) -> Path:
+    """The tenant's own cell on a cell of the host, in a DU of its own."""
+    identity: dict[LeafName, Value] = {
+        "priorityLabel": "1",
+        "gNBId": str(own.node_id),
+        "gNBIdLength": str(own.node_id_length),
+        "gNBDUId": FUNCTION_ID,
+    }
+    operator = out.add(_OWN_DU, du, (tenant_of(owners),), identity, owners)
+    hosts = f"ManagedElement={cell.station},GNBDUFunction={FUNCTION_ID},NRCellDU={cell.cell}"
+    leaves = {**identity, "cellLocalId": str(own.local_id), "nRTAC": str(own.tac), "nRCellDURef": (hosts,)}
+    return out.add(_OWN_CELL, operator, (cell.cell,), leaves, owners)
 
 
 def _carrier(cell: CellFact) -> dict[LeafName, Value]:

@@ -31,6 +31,8 @@ FDD = f"{ENB}/EUtranCellFDD[B28-1]"
 DU = f"{ELEMENT}/GNBDUFunction[1]/NRCellDU[n78-1]"
 CU = f"{ELEMENT}/GNBCUCPFunction[1]/NRCellCU[n78-1]"
 S1C = f"{ENB}/EP_S1C[claro-s1c-lima]"
+OWN_LTE = f"{FDD}/cellAccessInfoList[716,17]"
+OWN_NR = f"{ELEMENT}/GNBDUFunction[1]/OperatorDU[entel]/NROperatorCellDU[n78-1]"
 POLICY = f"{DU}/RRMPolicyRatio[bitel-prb]"
 ROOT = root_spec(BOTH)
 
@@ -67,7 +69,7 @@ async def run_rounds(device: AbstractAsyncContextManager[DeviceTarget], rounds: 
 
 
 def creates(before: Tree) -> list[Edit]:
-    rendered = render(BOTH, samples.station_facts(LTE_CELLS + NR_CELLS))
+    rendered = render(BOTH, samples.station_facts(LTE_CELLS + NR_CELLS, own=("entel",)))
     return [
         Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=rendered.owners[path])
         for path, leaves in rendered.tree.items()
@@ -106,6 +108,15 @@ ROUNDS = {
             after_sibling=f"{DU}/pLMNInfoList[716,06,0000D1,1]",
         ),
         edit(Op.CREATE, f"{CU}/pLMNInfoList[716,06,FFFFFF,2]"),
+    ],
+    "move a tenant's own tracking area": [
+        edit(Op.MERGE, OWN_LTE, before={"tac": "903"}, after={"tac": "904"}),
+        edit(Op.MERGE, OWN_NR, before={"nRTAC": "903"}, after={"nRTAC": "904", "administrativeState": "UNLOCKED"}),
+    ],
+    "take the tenant's own cells out": [
+        edit(Op.DELETE, OWN_LTE),
+        edit(Op.DELETE, OWN_NR),
+        edit(Op.DELETE, f"{CU}/pLMNInfoList[716,17,FFFFFF,2]"),
     ],
     "move a link to another VLAN": [
         edit(Op.MERGE, S1C, before={"remoteAddress": "10.2.1.11"}, after={"remoteAddress": "10.2.1.12"}),

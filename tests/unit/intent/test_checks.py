@@ -145,6 +145,35 @@ def _more_slices_on_one_station(draft: Draft) -> None:
     _add(draft, "b", slices=[more], shares=[], scope={"cells": ["S1/nr"]})
 
 
+def _own(draft: Draft, **changes: Any) -> None:
+    """Tenant b has a tracking area and an identity of its own in the LTE cell of S1."""
+    common = {"tenant": "b", "station": "S1", "cell": "lte", "tac": 900, "node_id": 500, "node_id_length": 20}
+    row = common | {"local_id": 1} | changes
+    draft.setdefault("own_cells", []).append(row)
+    for number, cell in enumerate(draft["cells"]):
+        # All cells of a tracking area carry the same: each other LTE cell gets one of its own.
+        if (cell["station"], cell["id"]) != (row["station"], row["cell"]) and cell["rat"] == "LTE":
+            cell["tac"] = 1000 + number
+
+
+def _own_node_id_of_a_host_node_with_its_plmn(draft: Draft) -> None:
+    """The eNB of S2 carries the PLMN of b, and has the node id that b plans for itself on S1."""
+    draft["stations"][1].update(enb_plmn="999-02", enb_id=500)
+    _own(draft)
+
+
+def _one_own_node_id_on_two_stations(draft: Draft) -> None:
+    for station in ("S1", "S2"):
+        _own(draft, station=station)
+
+
+def _two_own_cells(draft: Draft, local_id: int, node_id: int) -> None:
+    more = {"local_id": 2, "band": "B2", "arfcn_dl": 900, "arfcn_ul": 18900}
+    draft["cells"].append(_cell("S1", "lte2", **more))
+    _own(draft)
+    _own(draft, cell="lte2", local_id=local_id, node_id=node_id)
+
+
 def _wide_gnb_id(draft: Draft) -> None:
     draft["stations"][0].update(gnb_id_length=32)
     _nr(draft, local_id=16)
@@ -153,6 +182,16 @@ def _wide_gnb_id(draft: Draft) -> None:
 def _nr_areas_of_different_slices(draft: Draft) -> None:
     _more_slices_on_one_station(draft)
     _nr(draft, tac=71)
+
+
+def _own_tracking_area_of_both(draft: Draft) -> None:
+    """Tenant b's own area lies over areas of the host, in both technologies, with more slices than elsewhere."""
+    _nr_areas_of_different_slices(draft)
+    _agreement_of(draft, "b", slices=[])
+    draft["agreements"].pop()
+    for number, station in enumerate(("S1", "S2")):
+        _own(draft, station=station, node_id=500 + number)
+        _own(draft, station=station, cell="nr", node_id=500 + number, node_id_length=24)
 
 
 def _mixed_primaries(draft: Draft) -> None:
@@ -255,6 +294,7 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.TAC_RANGE, FIRST, lambda d: _lte(d, tac=0x10000)),
     (Check.TAC_RANGE, FIRST, lambda d: _lte(d, tac=0)),
     (Check.TAC_RANGE, FIRST, lambda d: _lte(d, tac=0xFFFE)),
+    (Check.TAC_RANGE, ["S1/nr"], lambda d: _nr(d, tac=0xFFFFFE)),
     (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, band="B99")),
     (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, arfcn_dl=100, arfcn_ul=18100)),
     (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, bandwidth_mhz=1.4)),
@@ -264,6 +304,19 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.NODE_PLMN_FOREIGN, ["S1/"], _gnb_plmn_of_b),
     (Check.NODE_ID_CLASH, STATIONS, lambda d: d["stations"][1].update(enb_id=1)),
     (Check.NODE_ID_CLASH, STATIONS, lambda d: d["stations"][1].update(gnb_id=4, gnb_id_length=26)),
+    (Check.OWN_CELL_DANGLING, NETWORK, lambda d: _own(d, cell="sector-9")),
+    (Check.OWN_CELL_DANGLING, NETWORK, lambda d: _own(d, tenant="nobody")),
+    (Check.OWN_CELL_UNUSED, NETWORK, lambda d: _own(d, tenant="c")),
+    (Check.OWN_CELL_PRIMARY, FIRST, lambda d: _own(d, tenant="a")),
+    (Check.OWN_CELL_RANGE, FIRST, lambda d: _own(d, tac=0xFFFE)),
+    (Check.OWN_CELL_RANGE, ["S1/nr"], lambda d: _own(d, cell="nr", tac=0xFFFFFE, node_id_length=24)),
+    (Check.OWN_CELL_RANGE, FIRST, lambda d: _own(d, node_id=2**20)),
+    (Check.OWN_CELL_RANGE, FIRST, lambda d: _own(d, node_id_length=22)),
+    (Check.OWN_CELL_RANGE, FIRST, lambda d: _own(d, local_id=256)),
+    (Check.OWN_CELL_CLASH, STATIONS, _one_own_node_id_on_two_stations),
+    (Check.OWN_CELL_CLASH, STATIONS, _own_node_id_of_a_host_node_with_its_plmn),
+    (Check.OWN_CELL_CLASH, ["S1/"], lambda d: _two_own_cells(d, local_id=2, node_id=501)),
+    (Check.OWN_CELL_CLASH, ["S1/"], lambda d: _two_own_cells(d, local_id=1, node_id=500)),
     (Check.CELL_ID_CLASH, ["S1/lte", "S1/lte2"], lambda d: d["cells"].append(_cell("S1", "lte2", pci=2))),
     (Check.CELL_ID_CLASH, ["S1/nr"], lambda d: d["cells"].append(_cell("S1", "nr", local_id=2))),
     (Check.STATION_DANGLING, ["S1/"], lambda d: d["stations"][0].update(site="valley")),
@@ -310,6 +363,9 @@ def test_every_check_has_an_example_and_a_description() -> None:
             lambda d: d["header"].update(host_plmn="999-77"), id="the host's own PLMN, which nobody broadcasts"
         ),
         pytest.param(lambda d: d["header"].pop("host_plmn"), id="cells that agree on their primary PLMN"),
+        pytest.param(_own, id="a tenant with an identity and tracking area of its own"),
+        pytest.param(lambda d: _two_own_cells(d, 2, 500), id="two own cells of one node"),
+        pytest.param(_own_tracking_area_of_both, id="one tracking area of its own over two of the host"),
         pytest.param(_moran_carriers, id="MORAN carriers of two tenants with one TAC"),
         pytest.param(_nr_areas_of_different_slices, id="more slices in another NR tracking area"),
         pytest.param(_moran_carrier, id="a MORAN carrier with a TAC of its own"),

@@ -164,25 +164,22 @@ def test_members_of_shares_are_on_air_in_their_cell(network: Network) -> None:
 @given(networks())
 def test_tracking_areas_with_different_plmn_sets_are_found(network: Network) -> None:
     intent = compile_intent(network, TODAY)
-    areas: dict[int, list[Cell]] = defaultdict(list)
-    for cell in network.cells:
-        if cell.rat == "LTE":
-            areas[cell.tac].append(cell)
-    on_air: dict[tuple[str, str], set[str]] = defaultdict(set)
-    for facts in intent.facts.values():
-        for fact in facts:
-            if isinstance(fact, BroadcastFact):
-                on_air[fact.station, fact.cell].add(fact.plmn)
+    tacs = {(cell.station, cell.id): cell.tac for cell in network.cells}
+    areas: dict[int, dict[tuple[str, str], set[str]]] = defaultdict(lambda: defaultdict(set))
+    for fact in (fact for facts in intent.facts.values() for fact in facts):
+        if isinstance(fact, BroadcastFact) and fact.rat == "LTE":
+            where = fact.station, fact.cell
+            areas[fact.own.tac if fact.own else tacs[where]][where].add(fact.plmn)
     broken: set[tuple[str, str]] = set()
-    for cells in areas.values():
-        for cell in cells:
+    for on_air in areas.values():
+        for station, cell in on_air:
             # Cells that share a PLMN, directly or by way of others.
-            near = {(cell.station, cell.id)} if on_air[cell.station, cell.id] else set()
-            for _ in cells:
-                plmns = set().union(*(on_air[name] for name in near))
-                near |= {(other.station, other.id) for other in cells if on_air[other.station, other.id] & plmns}
+            near = {(station, cell)}
+            for _ in on_air:
+                plmns: set[str] = set().union(*(on_air[name] for name in near))
+                near |= {name for name, found in on_air.items() if found & plmns}
             if len({frozenset(on_air[name]) for name in near}) > 1:
-                broken.add((cell.station, ""))
+                broken.add((station, ""))
     assert _of(intent.findings, Check.TRACKING_AREA_PLMNS) == broken
 
 
@@ -195,7 +192,8 @@ def test_nr_tracking_areas_with_different_slices_are_found(network: Network) -> 
     for fact in (fact for facts in intent.facts.values() for fact in facts):
         if isinstance(fact, BroadcastFact) and fact.rat == "NR":
             # Two tenants that claim one PLMN are an error of its own.
-            served[fact.plmn, tacs[fact.station, fact.cell]][fact.station, fact.cell] = fact.slices
+            where = fact.station, fact.cell
+            served[fact.plmn, fact.own.tac if fact.own else tacs[where]][where] = fact.slices
     broken = {(station, "") for cells in served.values() if len(set(cells.values())) > 1 for station, _ in cells}
     assert _of(intent.findings, Check.TRACKING_AREA_SLICES) == broken
 

@@ -99,6 +99,10 @@ PE-CUS-0001,n78-1,NR,1,n78,630000,630000,100,1007,70101,716-06
 PE-PUN-0001,B28-1,LTE,1,B28,9285,27285,15,2,102,716-06
 PE-PUN-0001,B40-1,LTE,2,B40,38950,38950,20,2,102,716-06
 """,
+    "own_cells.csv": """\
+tenant,station,cell,tac,node_id,node_id_length,local_id
+bitel,PE-CUS-0001,B28-1,5001,700,20,1
+""",
     "routers.csv": "id,site,address\nRT-1,cusco-1,10.0.0.1\n",
     "endpoints.csv": f"""\
 station,address,port,host_key

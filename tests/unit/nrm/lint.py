@@ -29,10 +29,10 @@ def yanglint(
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
-def document(profiles: tuple[str, ...], tenants: tuple[str, ...]) -> etree._Element:
-    """A rendered tree as a whole configuration."""
+def document(profiles: tuple[str, ...], tenants: tuple[str, ...], own: tuple[str, ...] = ()) -> etree._Element:
+    """A rendered tree as a whole configuration; tenants in ``own`` have identities of their own."""
     cells = (LTE_CELLS if "lte-28658" in profiles else ()) + (NR_CELLS if "nr-28541" in profiles else ())
-    rendered = render(profiles, samples.station_facts(cells, tenants))
+    rendered = render(profiles, samples.station_facts(cells, tenants, own))
     edits = [
         Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=rendered.owners[path])
         for path, leaves in rendered.tree.items()

@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from hypothesis import strategies as st
 
-from controller.models.facts import BroadcastFact, CellFact, CoreLinkFact, Fact, LinkKind, ShareFact, StationFact
+from controller.models.facts import (
+    BroadcastFact,
+    CellFact,
+    CoreLinkFact,
+    Fact,
+    LinkKind,
+    OwnIdentity,
+    ShareFact,
+    StationFact,
+)
 from controller.models.network import Rat, ResourceType, Snssai
 
 STATION = "PE-CUS-0042"
@@ -26,10 +35,13 @@ def cell(name: str, rat: Rat, band: str, number: int = 1) -> CellFact:
     return CellFact(STATION, name, rat, number, band, *arfcn, bandwidth, 100 + number, 4201, "716-06")
 
 
-def broadcast(cell: CellFact, tenant: str) -> BroadcastFact:
+def broadcast(cell: CellFact, tenant: str, *, own: bool = False) -> BroadcastFact:
+    """A tenant's PLMN in a cell, with a tracking area and identity of its own if ``own``."""
     slices = SLICES if cell.rat is Rat.NR else ()
     primary = PLMNS[tenant] == cell.primary_plmn
-    return BroadcastFact(STATION, cell.cell, cell.rat, PLMNS[tenant], slices, primary, (tenant,))
+    length = 24 if cell.rat is Rat.NR else 20
+    identity = OwnIdentity(900 + TENANTS.index(tenant), 700, length, cell.local_id) if own else None
+    return BroadcastFact(STATION, cell.cell, cell.rat, PLMNS[tenant], slices, primary, (tenant,), identity)
 
 
 def share(cell: CellFact, tenant: str, resource: ResourceType = ResourceType.PRB, *more_plmns: str) -> ShareFact:
@@ -53,11 +65,13 @@ def link(kind: LinkKind, tenant: str, name: str = "") -> CoreLinkFact:
     )
 
 
-def station_facts(cells: Sequence[CellFact], tenants: Sequence[str] = TENANTS) -> list[Fact]:
-    """All cells with all tenants, their shares and links."""
+def station_facts(cells: Sequence[CellFact], tenants: Sequence[str] = TENANTS, own: Collection[str] = ()) -> list[Fact]:
+    """All cells with all tenants, their shares and links; tenants in ``own`` have identities of their own."""
     facts: list[Fact] = [station(), *cells]
     for each in cells:
-        facts += [fact for tenant in tenants for fact in (broadcast(each, tenant), share(each, tenant))]
+        facts += [
+            fact for tenant in tenants for fact in (broadcast(each, tenant, own=tenant in own), share(each, tenant))
+        ]
     for tenant in tenants:
         if any(each.rat is Rat.LTE for each in cells):
             facts += [link(LinkKind.S1C, tenant), link(LinkKind.S1U, tenant)]
@@ -77,7 +91,8 @@ def facts(draw: st.DrawFn) -> list[Fact]:
     found: list[Fact] = [station(), *cells]
     for each in cells:
         for tenant in draw(st.lists(st.sampled_from(TENANTS), unique=True)):
-            found.append(broadcast(each, tenant))
+            own = PLMNS[tenant] != each.primary_plmn and draw(st.booleans())
+            found.append(broadcast(each, tenant, own=own))
             resources = draw(st.lists(st.sampled_from(ResourceType), unique=True, max_size=2))
             found += [share(each, tenant, resource) for resource in resources]
     pairs = st.tuples(st.sampled_from(LinkKind), st.sampled_from(TENANTS))

@@ -39,6 +39,15 @@ def test_rendered_trees_are_valid_configurations(
     assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.parametrize("profiles", [("lte-28658",), ("nr-28541",)], ids="+".join)
+def test_identities_of_tenants_own_are_valid_configurations(profiles: tuple[str, ...], tmp_path: Path) -> None:
+    tree = document(profiles, samples.TENANTS, ("bitel", "claro"))
+    name = "cellAccessInfoList" if profiles == ("lte-28658",) else "NROperatorCellDU"
+    assert len(list(tree.iter(f"{{*}}{name}"))) == 4
+    result = yanglint("config", tree, tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.mark.parametrize("path", EDITS, ids=lambda path: path.parent.name)
 def test_edits_are_valid(path: Path, tmp_path: Path) -> None:
     result = yanglint("edit", etree.parse(path).getroot()[0], tmp_path)

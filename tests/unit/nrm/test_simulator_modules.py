@@ -10,13 +10,22 @@ from tests.unit.nrm import lint, samples
 from tests.unit.nrm.lint import SIMULATED_MODULES, document
 from tests.unit.nrm.samples import BOTH
 
-MODULES = ("_3gpp-nr-nrm-ep", "_3gpp-nr-nrm-rrmpolicy", "minka-ep-state", "minka-eutran-nrm")
+MODULES = (
+    "_3gpp-nr-nrm-ep",
+    "_3gpp-nr-nrm-nroperatorcelldu",
+    "_3gpp-nr-nrm-rrmpolicy",
+    "minka-ep-state",
+    "minka-eutran-nrm",
+)
 
 
 @pytest.mark.needs("yanglint")
 @pytest.mark.parametrize("profiles", [("lte-28658",), ("nr-28541",), BOTH], ids="+".join)
-def test_rendered_trees_are_valid_configurations(profiles: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.mark.parametrize("own", [(), ("bitel", "claro")], ids=["shared", "own identities"])
+def test_rendered_trees_are_valid_configurations(
+    profiles: tuple[str, ...], own: tuple[str, ...], tmp_path: Path
+) -> None:
     modules = [SIMULATED_MODULES / f"{name}.yang" for name in MODULES]
-    tree = document(profiles, samples.TENANTS)
+    tree = document(profiles, samples.TENANTS, own)
     result = lint.yanglint("config", tree, tmp_path, [SIMULATED_MODULES], modules)
     assert result.returncode == 0, result.stderr

@@ -182,7 +182,7 @@ def test_a_node_plmn_on_air_stays_and_is_ours_as_it_is() -> None:
     before = _adopted_with_another_identity({})
     made = plan(TWO, {"S1": before})
     assert made.is_empty
-    assert codes(made) == ["identity-stays"]
+    assert "identity-stays" in codes(made)
     before = _adopted_with_another_identity({LTE: {"eNBName": "x"}})
     change = only_change(plan(TWO, {"S1": before}))
     assert (change.outage_seconds, change.interrupted) == (0, ())
@@ -212,6 +212,71 @@ def test_a_node_plmn_that_somebody_changed_stays_drift_and_is_not_ours() -> None
     assert not any("/pLMNId[" in path for path in change.lost)
     assert before.observed
     assert f"{LTE}/pLMNId[716,01]" in drifted_nodes(root_spec(PROFILES), applied(before.ledger), before.observed)
+
+
+# ---------------------------------------------------- identities of tenants' own
+
+#: Tenant beta has a tracking area and an identity of its own on both stations.
+OWN = network(
+    own_cells=[
+        {"tenant": "beta", "station": f"S{n}", "cell": cell, "tac": 900, "node_id": 69 + n, "local_id": 5} | length
+        for n in (1, 2)
+        for cell, length in (("L1", {"node_id_length": 20}), ("N1", {"node_id_length": 24}))
+    ]
+)
+OWN_LTE = f"{LTE_CELL}/cellAccessInfoList[716,02]"
+OWN_DU = f"{NR_CELL.rpartition('/')[0]}/OperatorDU[beta]"
+OWN_NR = f"{OWN_DU}/NROperatorCellDU[N1]"
+
+
+def test_a_tenant_with_an_identity_of_its_own_is_one_live_edit_of_its_own_nodes() -> None:
+    change = only_change(plan(OWN, {"S1": view(network(("alfa",)))}))
+    assert kinds(change) == [PhaseKind.EDIT]
+    assert (change.touched, change.interrupted) == (("beta",), ())
+    made = {edit.path: edit for edit in change.phases[0].edits}
+    assert {edit.owners for edit in made.values()} == {("beta",)}
+    assert f"{LTE_CELL}/plmnIdList[716,02]" not in made
+    assert made[OWN_LTE].after == {"tac": "900", "cellId": str(70 * 256 + 5)}
+    assert made[OWN_DU].after.items() >= {"gNBId": "70", "gNBIdLength": "24"}.items()
+    assert made[OWN_NR].after.items() >= {"nRTAC": "900", "cellLocalId": "5", "administrativeState": "UNLOCKED"}.items()
+    assert f"{OWN_NR}/pLMNInfoList[716,02,000002,1]" in made
+    assert f"{NR_CELL}/pLMNInfoList[716,02,000002,1]" not in made
+
+
+def test_a_tenant_moves_to_an_identity_of_its_own_and_back_and_that_is_no_removal() -> None:
+    before = view(TWO)
+    change = only_change(plan(OWN, {"S1": before}))
+    assert change.removes == {}
+    assert change.touched == ("beta",)
+    assert not any("alfa" in edit.owners or "host" in edit.owners for edit in change.phases[0].edits)
+    after = apply(OWN, change, before)
+    assert after.observed
+    assert (
+        not {f"{LTE_CELL}/plmnIdList[716,02]", f"{NR_CELL}/pLMNInfoList[716,02,000002,1]"} & after.observed.tree.keys()
+    )
+    assert plan(OWN, {"S1": after}).is_empty
+    back = only_change(plan(TWO, {"S1": after}))
+    assert back.removes == {}
+    returned = apply(TWO, back, after)
+    assert returned.observed
+    assert not {OWN_LTE, OWN_DU, OWN_NR} & returned.observed.tree.keys()
+    assert plan(TWO, {"S1": returned}).is_empty
+
+
+def test_an_own_identity_that_nothing_asks_for_stays() -> None:
+    made = plan(network(("alfa",)), {"S1": view(OWN)})
+    assert made.is_empty
+    assert "orphan" in codes(made)
+    gone = plan(network(("alfa",)), {"S1": view(OWN)}, replace(FREELY, remove={"beta": 15}))
+    assert OWN_DU in {edit.path for edit in only_change(gone).phases[0].edits}
+
+
+def test_an_own_identity_on_air_is_never_changed_but_its_tracking_area_is() -> None:
+    assert plan(OWN, {"S1": view(OWN, edit={OWN_LTE: {"cellId": "1"}})}).unplanned["S1"].startswith("create-only")
+    assert plan(OWN, {"S1": view(OWN, edit={OWN_NR: {"gNBId": "1"}})}).unplanned["S1"].startswith("create-only")
+    change = only_change(plan(OWN, {"S1": view(OWN, edit={OWN_LTE: {"tac": "1"}, OWN_NR: {"nRTAC": "1"}})}))
+    assert change.touched == ("beta",)
+    assert {edit.path for edit in change.phases[0].edits} == {OWN_LTE, OWN_NR}
 
 
 def test_a_create_only_leaf_is_refused() -> None:

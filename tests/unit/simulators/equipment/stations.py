@@ -16,6 +16,8 @@ NR_CU_CELL = "urn:3gpp:sa5:_3gpp-nr-nrm-nrcellcu"
 GNBDU = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbdufunction"
 GNBCUCP = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbcucpfunction"
 GNBCUUP = "urn:3gpp:sa5:_3gpp-nr-nrm-gnbcuupfunction"
+OPERATOR_DU = "urn:3gpp:sa5:_3gpp-nr-nrm-operatordu"
+OPERATOR_CELL = "urn:3gpp:sa5:_3gpp-nr-nrm-nroperatorcelldu"
 EP = "urn:3gpp:sa5:_3gpp-nr-nrm-ep"
 RRM = "urn:3gpp:sa5:_3gpp-nr-nrm-rrmpolicy"
 ME = "urn:3gpp:sa5:_3gpp-common-managed-element"
@@ -116,6 +118,23 @@ def _ng(name: str, node: str, part: int) -> str:
         f"<vlanId>{60 + net}</vlanId></localAddress><remoteAddress>10.{net}.{part}.1</remoteAddress>"
         f"</attributes></{name}>"
         for tenant, net in (("andes", 41), ("condor", 42))
+    )
+
+
+def own_cell(station: Station, mnc: str, sd: str, state: str = "UNLOCKED") -> None:
+    """Put a PLMN with its slice into its tenant's own cell on the NR cell, and not among those that share that."""
+    plmn = f"<mcc>999</mcc><mnc>{mnc}</mnc><sd>{sd}</sd><sst>1</sst>"
+    identity = "<priorityLabel>1</priorityLabel><gNBId>70</gNBId><gNBIdLength>24</gNBIdLength><gNBDUId>1</gNBDUId>"
+    configure(
+        station,
+        f'<ManagedElement xmlns="{ME}" xmlns:nc="urn:ietf:params:xml:ns:netconf:base:1.0"><id>{station.id}</id>'
+        f'<GNBDUFunction xmlns="{GNBDU}"><id>1</id><NRCellDU xmlns="{NR_CELL}"><id>n78-1</id><attributes>'
+        f'<pLMNInfoList nc:operation="remove">{plmn}</pLMNInfoList></attributes></NRCellDU>'
+        f'<OperatorDU xmlns="{OPERATOR_DU}"><id>condor</id><attributes>{identity}</attributes>{identity}'
+        f'<NROperatorCellDU xmlns="{OPERATOR_CELL}"><id>n78-1</id><attributes>{identity}<cellLocalId>5</cellLocalId>'
+        f"<administrativeState>{state}</administrativeState><pLMNInfoList>{plmn}</pLMNInfoList><nRTAC>900</nRTAC>"
+        f"<nRCellDURef>ManagedElement={station.id},GNBDUFunction=1,NRCellDU=n78-1</nRCellDURef></attributes>"
+        f"{identity}</NROperatorCellDU></OperatorDU></GNBDUFunction></ManagedElement>",
     )
 
 

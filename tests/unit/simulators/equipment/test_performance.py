@@ -16,7 +16,17 @@ from simulators.equipment.performance import PERIOD, Period
 from simulators.equipment.traffic import Share
 from simulators.station import Station
 from tests.conftest import OFFICIAL_MODULES
-from tests.unit.simulators.equipment.stations import ANDES, CONDOR, ME, bare, lively, nr_station, policy, set_cell
+from tests.unit.simulators.equipment.stations import (
+    ANDES,
+    CONDOR,
+    ME,
+    bare,
+    lively,
+    nr_station,
+    own_cell,
+    policy,
+    set_cell,
+)
 from tests.unit.simulators.netconf.bench import Client, edit
 
 LTE = "ManagedElement=T-LTE-1,ENBFunction=1,EUtranCellFDD=1"
@@ -62,6 +72,16 @@ def test_names_on_nr(clock: VirtualClock) -> None:
     central = {"RRC.ConnMean", "UECNTX.ConnEstabSucc.mo-Data", "SM.PDUSessionSetupReq.1-0000A1"}
     assert central | {"SM.PDUSessionSetupFail.transport", "MM.HoExeInterReq"} <= set(values[CU])
     assert values[DU]["RRU.PrbAvailDl"] == pytest.approx(133, rel=0.01)
+
+
+def test_a_tenant_with_a_cell_of_its_own_is_served_there_while_it_is_unlocked(clock: VirtualClock) -> None:
+    station, counter = nr_station(clock), "DRB.PdcpSduVolumeDl.999-02.1-0000B1"
+    own_cell(station, "02", "0000B1")
+    clock.advance(to_boundary(clock, 5))
+    assert station.equipment.performance.measure().values[DU][counter] > 0
+    own_cell(station, "02", "0000B1", state="LOCKED")
+    clock.advance(to_boundary(clock, 2))
+    assert not station.equipment.performance.measure().values[DU].get(counter)
 
 
 def test_a_station_without_cells_counts_nothing(clock: VirtualClock) -> None:
