@@ -90,7 +90,7 @@ def alarms(
 
 @router.get("/alarms/events", status_code=200, response_class=EventStream)
 async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
-    """Server-sent events: each alarm as it is now, then again whenever it changes."""
+    """Server-sent events: each alarm as it is now, then each change of one."""
     return EventStream(while_admitted(request, _follow(seen)))
 
 
@@ -142,7 +142,7 @@ def remediation(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)
 
 @router.put("/remediation")
 def switch(asked: Switch, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Remediation:
-    """The kill switch: stop or resume all automatic repair. Repairs under way reach their end.
+    """Stop or resume all automatic repair. Repairs under way finish.
 
     What the breaker stopped is resumed here too.
     """

@@ -107,7 +107,7 @@ def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[Awaited]
 
 @router.get("/approvals/{run_id}")
 def asked(run_id: str, backend: Backend, who: Approver) -> Awaited:
-    """What is asked of the caller's side for a run, with that side's own part of each change."""
+    """What a run asks of the caller's side, with that side's own part of each change."""
     standing = backend.store.approvals.standing(run_id, who.tenant)
     if standing is None or (who.tenant and not _asked_of(who.tenant, standing.constraints)):
         raise NotFoundError(f"no run {run_id} asks for approval")
@@ -116,25 +116,25 @@ def asked(run_id: str, backend: Backend, who: Approver) -> Awaited:
 
 @router.post("/runs/{run_id}/approve")
 def approve_run(run_id: str, said: Said, backend: Backend, who: Approver) -> Vote:
-    """Say yes to a run. A person's last word counts; a yes before a plan is applied is one to the plan."""
+    """Approve a run. A person's last vote counts; a vote on a plan counts for the runs that apply it."""
     return _vote_on_run(run_id, backend, who, VoteChoice.APPROVE, said.reason, said.contracts)
 
 
 @router.post("/runs/{run_id}/reject")
 def reject_run(run_id: str, said: Reasoned, backend: Backend, who: Approver) -> Vote:
-    """Say no to a run: it begins nothing more and ends ``cancelled``."""
+    """Reject a run: it starts nothing more and ends ``cancelled``."""
     return _vote_on_run(run_id, backend, who, VoteChoice.REJECT, said.reason)
 
 
 @router.post("/plans/{plan_id}/approve")
 def approve_plan(plan_id: str, said: Said, backend: Backend, who: Approver) -> Vote:
-    """Say yes to a plan, whoever applies it. It binds to the plan's digest: a changed plan needs a new yes."""
+    """Approve a plan, whoever applies it. The yes binds to the plan's digest: a changed plan needs a new one."""
     return _vote_on_plan(plan_id, backend, who, VoteChoice.APPROVE, said.reason, said.contracts)
 
 
 @router.post("/plans/{plan_id}/reject")
 def reject_plan(plan_id: str, said: Reasoned, backend: Backend, who: Approver) -> Vote:
-    """Say no to a plan: it can't be applied, and runs of it end ``cancelled``."""
+    """Reject a plan: it can't be applied, and its runs end ``cancelled``."""
     return _vote_on_plan(plan_id, backend, who, VoteChoice.REJECT, said.reason)
 
 
@@ -147,7 +147,7 @@ def plan_outlook(plan_id: str, backend: Backend, _: Overseer) -> Outlook:
 
 @router.get("/runs/{run_id}/outlook")
 def run_outlook(run_id: str, backend: Backend, _: Overseer) -> Outlook:
-    """Who has to agree to a run, what was said, and what it waits for."""
+    """Who has to agree to a run, the votes, and what the run waits for."""
     run, standing = backend.store.runs.get(run_id), backend.store.approvals.standing(run_id)
     if standing is None:
         return Outlook(subject="", waits=run.waits)
@@ -159,7 +159,7 @@ def run_outlook(run_id: str, backend: Backend, _: Overseer) -> Outlook:
 def override(
     run_id: str, said: Reasoned, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]
 ) -> Override:
-    """Let a run work in spite of windows and freezes; who and why stay on record. Holds bind all the same."""
+    """Let a run work outside of windows and in spite of freezes; person and reason stay on record. Holds still bind."""
     if backend.store.runs.get(run_id).state.terminal:
         raise ConflictError(f"run {run_id} has ended")
     made = backend.store.approvals.override(run_id, who.name, said.reason)
@@ -169,7 +169,7 @@ def override(
 
 @router.get("/notices")
 def notices(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[Notice]:
-    """What tenants were told of planned work, newest first; a tenant's people see their own."""
+    """Notices of planned work to tenants, newest first; a tenant's people see their own."""
     total, found = seen.notices(paging)
     return listing(total, found, paging)
 

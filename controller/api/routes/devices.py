@@ -58,13 +58,13 @@ def devices(
 
 @router.post("/adopt")
 async def adopt(asked: Selection, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> dict[str, str]:
-    """Make stations ours; until then they are only observed. Changes nothing on them."""
+    """Adopt stations; until then Minka only observes them. Changes nothing on them."""
     return await backend.planner.adopt(asked.selector, who.name)
 
 
 @router.post("/drift")
 async def drift(asked: Selection, backend: Backend, _: Annotated[Person, needs(Permission.PLAN)]) -> Drift:
-    """What differs on adopted stations from what was last applied, read just now."""
+    """What differs on adopted stations from what was last applied, read now."""
     chosen, adopted = await run_in_threadpool(_adopted, backend.store, asked.selector)
     found = await backend.planner.drift(chosen)
     unread = tuple(station for station in adopted if station not in found)
@@ -86,5 +86,5 @@ def show(station: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)])
 
 @router.get("/{station}/config")
 async def config(station: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> LiveConfig:
-    """One station's managed nodes and state, read just now."""
+    """One station's managed nodes and their state, read now."""
     return await seen.config(_known(seen.network()[1], station))

@@ -44,13 +44,13 @@ def _check_target(network: Network, target: str) -> None:
 
 @router.get("")
 def freezes(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[Freeze]:
-    """Freezes in force or to come, in the order of their beginnings."""
+    """Freezes in force or to come, by begin."""
     return cut(backend.store.freezes.find(backend.clock.now()), paging)
 
 
 @router.post("", status_code=201)
 def put(asked: NewFreeze, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Freeze:
-    """Put a freeze: what has not begun on its stations waits for its end."""
+    """Put a freeze: jobs on its stations that have not begun wait for its end."""
     now = backend.clock.now()
     begins = asked.begins or now
     if asked.ends <= max(begins, now):

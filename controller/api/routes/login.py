@@ -27,7 +27,7 @@ _LONGEST = 4000
 
 @router.get("", status_code=303, response_class=RedirectResponse, dependencies=[OPEN])
 async def begin(backend: Backend) -> RedirectResponse:
-    """Send the browser to the identity provider; it comes back signed in, for as long as the provider's token says."""
+    """Send the browser to the identity provider. It comes back signed in, until the provider's token expires."""
     address, content = await _provider(backend).begin()
     answer = RedirectResponse(address, 303)
     # Lax, since the browser comes back from another site.
@@ -65,7 +65,7 @@ class DeviceSignIn(Body):
 
 @router.get("/device", dependencies=[OPEN])
 def device(backend: Backend) -> DeviceSignIn:
-    """Where people sign in on the command line; what they get there is a bearer token."""
+    """Where people sign in on the command line; the token that they get there is a bearer token here."""
     provider = _provider(backend)
     if not provider.device_client:
         raise NotFoundError("sign-in on the command line is not set up: set MINKA_OIDC_DEVICE_CLIENT_ID")
@@ -74,7 +74,7 @@ def device(backend: Backend) -> DeviceSignIn:
 
 @router.delete("", status_code=204, dependencies=[OPEN])
 async def end(request: Request, backend: Backend) -> Response:
-    """Sign out of Minka: the provider's token, a browser's or a program's, opens nothing any more. It is not told."""
+    """Sign out of Minka: the provider's token opens nothing here any more. The provider is not told."""
     answer = Response(status_code=204)
     if SESSION in request.cookies:
         answer.delete_cookie(SESSION)

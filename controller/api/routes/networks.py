@@ -179,7 +179,7 @@ def _frame(upload: ImportUpload, credentials: Credentials) -> Frame:
 async def load(
     upload: NetworkUpload, backend: Backend, who: Annotated[Person, needs(Permission.NETWORK)]
 ) -> LoadedNetwork:
-    """Check network files and make them the current version; nothing is changed on any station.
+    """Check network files and make them the current version. Changes nothing on stations.
 
     Answers 422 with every problem of every file, and keeps the old version, if anything is wrong.
     """
@@ -194,7 +194,7 @@ async def load(
 
 @router.get("")
 def show(seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> NetworkSummary:
-    """The current network in figures."""
+    """Numbers of objects in the current network."""
     return _summary(*seen.network())
 
 
@@ -202,7 +202,7 @@ def show(seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> NetworkSum
 async def import_(
     upload: ImportUpload, backend: Backend, who: Annotated[Person, needs(Permission.NETWORK)]
 ) -> ImportedFiles:
-    """Read live stations and write down what they carry as network files; the current network stays as it is.
+    """Make network files of what live stations carry. The current network stays as it is.
 
     Stations are only read, but they get secrets of ours: which, and at which addresses, goes on record before. Sharing
     that was found becomes agreements, valid from today. What network files can't say of a station, and stations that

@@ -78,7 +78,7 @@ class IssuedToken(Body):
 
 @router.get("/me")
 def me(who: Annotated[Person, needs(Permission.LOOK)]) -> Me:
-    """Who calls, and what they may."""
+    """Who calls, and their permissions."""
     opened = permissions(who)
     return Me(name=who.name, role=who.role, side=who.side, permissions=[one for one in Permission if one in opened])
 
@@ -91,13 +91,13 @@ def users(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permissio
 
 @router.post("/users", status_code=201)
 def add(asked: NewUser, backend: Backend, who: Annotated[Person, needs(Permission.PEOPLE)]) -> User:
-    """Put a user on record; what they call with is a token made for them."""
+    """Add a user; make a token for them to call with."""
     return backend.store.users.add(_person(backend.store, asked.name, asked.role, asked.tenant), who.name)
 
 
 @router.put("/users/{name}")
 def change(name: str, asked: Standing, backend: Backend, who: Annotated[Person, needs(Permission.PEOPLE)]) -> User:
-    """Change a user's role, disable or enable them. What their tokens open, and what they approved, changes at once."""
+    """Change a user's role, disable or enable them. Their tokens and votes follow at once."""
     backend.store.users.get(name)
     person = _person(backend.store, name, asked.role, asked.tenant)
     user = backend.store.users.change(person, who.name, disabled=asked.disabled)
@@ -120,7 +120,7 @@ def tokens(
 def issue(
     asked: TokenRequest, backend: Backend, answer: Response, who: Annotated[Person, needs(Permission.TOKENS)]
 ) -> IssuedToken:
-    """Make a token, which opens no more than the one in use and lives no longer.
+    """Make a token that opens at most what the one in use opens, and ends when that ends at the latest.
 
     Its secret is told in this answer and kept nowhere.
     """
@@ -142,7 +142,7 @@ def rotate(
     answer: Response,
     who: Annotated[Person, needs(Permission.TOKENS)],
 ) -> IssuedToken:
-    """Make a token like another, which goes on working for a while, so that nothing stops meanwhile.
+    """Replace a token: make one like it; the old one stays valid for a while, so that nothing stops meanwhile.
 
     The new one has the whole lifetime of the old one before it, but ends with the token in use at the latest.
     """
@@ -158,7 +158,7 @@ def rotate(
 def revoke(
     token_id: str, backend: Backend, who: Annotated[Person, needs(Permission.TOKENS)], with_made: bool = False
 ) -> None:
-    """End a token for good, now; ``with_made`` ends all that were made with it too, and with those."""
+    """End a token now, for good; ``with_made`` also ends all tokens made with it, and those made with these."""
     backend.store.tokens.revoke(_token(backend.store, who, token_id).id, who, with_made=with_made)
     reassess(backend.store, backend.clock, backend.wakeups)
 

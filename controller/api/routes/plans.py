@@ -61,7 +61,7 @@ class Reading(Body):
 async def make(
     asked: NewPlan, backend: Backend, who: Annotated[Person, needs(Permission.PLAN)], progress: bool = False
 ) -> Response:
-    """Read the selected stations and plan what brings them to the current network files.
+    """Plan what brings the selected stations to the current network files. Stations are read.
 
     Nothing is changed. An equal plan has an equal id, so asking twice is harmless. With ``progress`` the answer is a
     stream of server-sent events: ``progress`` as stations are read, and in the end ``plan``, or ``problem``.
@@ -104,7 +104,7 @@ def plans(
 
 @router.get("/{plan_id}", response_model=Plan | TenantPlan)
 def show(plan_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> Response:
-    """One plan, whole."""
+    """One plan with all its changes."""
     return whole(seen.plan(plan_id))
 
 
@@ -112,5 +112,5 @@ def show(plan_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)])
 def difference(
     plan_id: str, other_id: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[PlanDifference]:
-    """How the other plan differs from this one, a line each; an empty list means not at all."""
+    """How the other plan differs from this one, one line each; empty if it does not."""
     return cut(list(compare(backend.store.plans.get(plan_id), backend.store.plans.get(other_id))), paging)

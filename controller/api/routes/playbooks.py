@@ -98,7 +98,7 @@ Launch = Annotated[Launcher, Depends(launcher)]
 def playbooks(
     books: Books, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[PlaybookSummary]:
-    """Playbooks by name; one that can't be used says why."""
+    """Playbooks by name; one that can't be used names its problems."""
     return cut([_summary(books, name) for name in books.names()], paging)
 
 
@@ -123,7 +123,7 @@ def show(name: str, books: Books, _: Annotated[Person, needs(Permission.OVERSEE)
 async def dry_run(
     name: str, given: Given, playbooks: Preparation, who: Annotated[Person, needs(Permission.PLAN)]
 ) -> DryRun:
-    """What a run would do: plan, waves, reach, each station's steps, and what would refuse it. Touches nothing."""
+    """What a run would do: plan, waves, reach, each station's steps, and what would refuse it. Changes nothing."""
     return await playbooks.dry_run(
         RunRequest(playbook=name, parameters=given.parameters, held=given.held, actor=who.name)
     )
@@ -137,7 +137,7 @@ async def run(
     who: Annotated[Person, needs(Permission.RUN)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
-    """Accept a run. Your same Idempotency-Key returns the same run; other parameters with it are a conflict."""
+    """Accept a run. The same Idempotency-Key of yours returns the same run; with other parameters it is a conflict."""
     return await launch.start(
         RunRequest(
             playbook=name,

@@ -31,13 +31,13 @@ def questions(
     run: str = "",
     every: bool = False,
 ) -> Listing[Question]:
-    """Open questions, of active runs or of one run; ``every`` lists those that were answered, too."""
+    """Open questions, of active runs or of one run; ``every`` also lists answered ones."""
     return cut(backend.store.questions.find(run, unanswered=not every), paging)
 
 
 @router.post("")
 def answer(asked: Answer, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Question:
-    """Answer a question; the run goes on. The first answer counts."""
+    """Answer a question; the run continues. The first answer counts."""
     answered = backend.store.questions.answer(
         asked.run, asked.answer, actor=who.name, reason=asked.reason, question=asked.question
     )

@@ -33,13 +33,13 @@ class Decided(Body):
 
 @router.get("")
 def show(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> RecordState:
-    """Whether the database is the newest record that is known; while it is in doubt nothing is begun on stations."""
+    """Whether the database is the newest record that is known; while it is in doubt, nothing starts on stations."""
     return backend.store.integrity.check()
 
 
 @router.post("/decision")
 async def decide(asked: Deciding, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]) -> Decided:
-    """End the doubt. ``record``: what stations carry beyond it is drift, and is repaired. ``devices``: it was applied.
+    """End the doubt. ``record``: what stations carry beyond it is drift, to be repaired. ``devices``: it was applied.
 
     For ``devices`` all adopted stations are read; those that can't be get a hold.
     """

@@ -45,7 +45,7 @@ async def start(
     who: Annotated[Person, needs(Permission.RUN)],
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=200)] = None,
 ) -> Run:
-    """Accept a run. Your same Idempotency-Key returns the same run; another body with it is a conflict."""
+    """Accept a run. The same Idempotency-Key of yours returns the same run; with another body it is a conflict."""
     return await launch.start(
         RunRequest(
             plan=await run_in_threadpool(backend.store.plans.get, asked.plan),
@@ -90,7 +90,7 @@ def jobs(
 def steps(
     run_id: str, station: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[StepRecord]:
-    """Steps of a playbook's run on one station, in order, each followed by its undoing."""
+    """Steps of a playbook's run on one station, in order, each followed by its undo."""
     job = next((job for job in backend.store.runs.jobs(run_id) if job.station == station), None)
     if job is None:
         raise NotFoundError(f"run {run_id} has no job on station {station}")
@@ -99,7 +99,7 @@ def steps(
 
 @router.post("/{run_id}/cancel", status_code=202)
 def cancel(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Run:
-    """Start nothing more; devices under way reach their end, and what is undecided is taken back.
+    """Cancel a run: it starts nothing more. Devices under way finish; undecided groups are taken back.
 
     Cancelling a finished run changes nothing.
     """
@@ -110,7 +110,7 @@ def cancel(run_id: str, backend: Backend, who: Annotated[Person, needs(Permissio
 
 @router.post("/{run_id}/pause", status_code=202)
 def pause(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Run:
-    """Begin nothing more until the run is resumed; devices and units under way reach their end.
+    """Pause a run: it starts nothing more until it is resumed. Devices and units under way finish.
 
     Pausing a run that is finished, or being cancelled, changes nothing.
     """
@@ -119,7 +119,7 @@ def pause(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission
 
 @router.post("/{run_id}/resume", status_code=202)
 def resume(run_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Run:
-    """Go on with a paused run; another one stays as it is."""
+    """Resume a paused run; any other run stays as it is."""
     run = backend.store.runs.resume(run_id, who.name)
     backend.wakeups.wake_workers(run_id)
     return run
@@ -129,7 +129,7 @@ def resume(run_id: str, backend: Backend, who: Annotated[Person, needs(Permissio
 def decisions(
     run_id: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[Decision]:
-    """What was decided for units and waves that are confirmed or taken back together."""
+    """Decisions for units and waves that are confirmed or taken back together."""
     run = backend.store.runs.get(run_id)
     return cut(backend.store.gates.decisions([(run_id, wave) for wave in range(run.waves)]), paging)
 
@@ -148,7 +148,7 @@ async def undo(
     who: Annotated[Person, needs(Permission.PLAN)],
     progress: bool = False,
 ) -> Response:
-    """Plan what takes an ended run back, from its recorded inverses. Changes nothing; apply the plan to do it.
+    """Plan how to take an ended run back, from its recorded inverses. Changes nothing; apply the plan.
 
     Stations where later changes overlap are left out of the plan, with the runs and nodes. With ``progress`` the
     answer is a stream of server-sent events, as of `POST /v1/plans`.
@@ -163,7 +163,7 @@ async def undo(
 async def events(
     run_id: str, request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]
 ) -> EventStream:
-    """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends, then the end."""
+    """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends; ends with the run."""
     await run_in_threadpool(seen.run, run_id)
     return EventStream(while_admitted(request, _follow(seen, run_id)))
 

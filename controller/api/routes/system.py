@@ -107,7 +107,7 @@ def audit(
     since: AwareDatetime | None = None,
     until: AwareDatetime | None = None,
 ) -> Listing[AuditRow]:
-    """The audit trail, newest first: of one actor, of actions or objects of a name, of a time."""
+    """The audit trail, newest first; filter by actor, action, object and time."""
     total, found = seen.audit_rows(paging, AuditQuery(actor, action, object, since, until))
     return listing(total, found, paging)
 
@@ -120,5 +120,5 @@ def verify_audit(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE
 
 @router.post("/v1/audit/anchors")
 def verify_anchors(asked: Anchors, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> AuditProof:
-    """Whether rows that were anchored outside of the database are on the audit trail as they were anchored."""
+    """Whether the audit trail holds anchored rows unchanged; anchors are kept outside of the database."""
     return AuditProof.of(backend.store.audit.verify_anchors(asked.anchors))

@@ -138,7 +138,7 @@ def _severity(word: str) -> PerceivedSeverity:
 def alertmanager(
     message: AlertmanagerWebhook, backend: Backend, who: Annotated[Person, needs(Permission.WEBHOOK)]
 ) -> Accepted:
-    """Take alerts in, all or none. Answered when the database has them; 503 makes Alertmanager try again."""
+    """Accept alerts, all or none. The answer comes when the database has them; after 503 Alertmanager tries again."""
     if message.truncated_alerts:
         log.warning("webhook.truncated", missing=message.truncated_alerts, by=who.name)
     if AlarmSource.ALERTMANAGER not in backend.settings.sources:
