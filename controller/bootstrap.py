@@ -223,7 +223,7 @@ class Parts:
 
     def checker(self) -> Checker:
         """Health checks."""
-        return Checker(self.loop_store, self.planner, self.clock, self.settings.sources)
+        return Checker(self.loop_store, self.planner, self.clock, self.settings.sources, self.settings.cell_settle)
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from controller.models.health import Device, Health, ServiceState
 from controller.models.measurement import Period
 from controller.models.network import Network
 from controller.models.run import LedgerEntry
+from controller.models.settings import Settings
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Path
@@ -94,7 +95,7 @@ class _Judged:
         return replace(self, health=self.health.model_copy(update={"at": at, "read": at}))
 
     @property
-    def wrong(self) -> frozenset[tuple[str, str]]:
+    def wrong(self) -> frozenset[tuple[str, ...]]:
         """What is wrong, in whoever's words."""
         return frozenset((*wrongs(self.health), *(self.listed or ())))
 
@@ -105,13 +106,22 @@ class Checker:
     Args:
         sources: Whose words become alarms here: what is found wrong (``check``), alarms that stations list and
             whose notifications went unheard (``oran-fm``). Health is kept in any case.
+        settle: Seconds that an unlocked cell has to come on air before that is an alarm.
     """
 
-    def __init__(self, store: AsyncStore, planner: Planner, clock: Clock, sources: Collection[AlarmSource]) -> None:
+    def __init__(
+        self,
+        store: AsyncStore,
+        planner: Planner,
+        clock: Clock,
+        sources: Collection[AlarmSource],
+        settle: float = Settings.model_fields["cell_settle"].default,
+    ) -> None:
         self._store = store
         self._planner = planner
         self._clock = clock
         self._sources = frozenset(sources)
+        self._settle = settle
         self._last: dict[str, _Judged] = {}
         self._surprising: set[str] = set()
 
@@ -178,11 +188,12 @@ class Checker:
         before = self._last.get(now.health.station)
         uncleared = [one for one in standing if one.station == now.health.station and one.cleared is None]
         if AlarmSource.CHECK in self._sources:
-            yield from _own_reports(before.health if before else None, now.health, uncleared)
+            yield from _own_reports(before.health if before else None, now.health, uncleared, self._settle)
         if AlarmSource.ORAN_FM not in self._sources or before is None:
             return
         if before.listed is not None and now.listed is not None:
-            yield from unheard(before.listed, now.listed, before.health.at, now.health.at, uncleared)
+            told = now.health.told_cells
+            yield from unheard(before.listed, now.listed, before.health.at, now.health.at, uncleared, told)
 
     def _changed(self, station: str, now: _Judged) -> bool:
         before = self._last.get(station)
@@ -205,7 +216,8 @@ class Checker:
         same = {look.station: last.again(look.at) for look in ours if (last := self._still(look.station, bases))}
         new = [look for look in ours if look.station not in same]
         names, dark = [look.station for look in new], [look.station for look in new if look.observed is None]
-        ledger, before = await self._store.ledger.find(names), await self._store.healths.find(dark)
+        ledger, known = await self._store.ledger.find(names), await self._store.healths.find(dark)
+        before = {station: last.health for station in names if (last := self._last.get(station))} | known
         judged = await asyncio.to_thread(
             lambda: {
                 look.station: _judged(
@@ -236,9 +248,10 @@ def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None
         tenant = network.tenant_by_id.get(name)
         return ServiceState.UNKNOWN if tenant is None else carried(tenant, kind, look.measured)
 
-    health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device, traffic)
+    health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device, traffic, before)
     altered = any(path in look.observed.tree for path in drifted)
-    return _Judged(health, listed(look.station, look.observed.alarms, look.at, ledger), generation, altered, basis)
+    alarms = listed(look.station, look.observed.alarms, look.at, ledger, health.told_cells)
+    return _Judged(health, alarms, generation, altered, basis)
 
 
 def _keep(
@@ -251,14 +264,16 @@ def _keep(
     return reported
 
 
-def _own_reports(before: Health | None, now: Health, uncleared: Sequence[Alarm]) -> Iterator[AlarmReport]:
+def _own_reports(
+    before: Health | None, now: Health, uncleared: Sequence[Alarm], settle: float = 0
+) -> Iterator[AlarmReport]:
     """What our own check has to say: of each tenant's alarm, where somebody raised one for several of an object."""
     found, tenants = wrongs(now), dict[Wrong, set[str]]()
     for alarm in uncleared:
         wrong = alarm.object, alarm.probable_cause
         if not alarm.specific_problem and (wrong not in found or found[wrong].tenant == alarm.tenant):
             tenants.setdefault(wrong, set()).add(alarm.tenant)
-    for report in reports_of(before, now, tenants):
+    for report in reports_of(before, now, tenants, settle):
         if report.severity is not PerceivedSeverity.CLEARED:
             yield report
             continue

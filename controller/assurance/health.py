@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from controller.models.alarm import CONFIGURATION_DRIFT, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.errors import AuthenticationError, HostKeyError
@@ -13,15 +13,19 @@ from controller.models.health import Device, Health, LinkHealth, ServiceState
 from controller.models.network import HOST
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import (
+    CellEntry,
     administrative_state,
+    broadcast_plmn,
+    cell_of,
     cell_state,
     cells,
+    is_unlocked,
     link_locked,
     link_state,
     links,
     object_class,
 )
-from controller.nrm.tree import Path
+from controller.nrm.tree import Path, is_below
 from controller.ports.devices import Observed
 
 #: Probable causes of alarms raised here.
@@ -29,12 +33,13 @@ CORE_LINK_DOWN = "core-link-down"
 USER_PLANE_DOWN = "user-plane-down"
 #: Causes of core links, of which a station may not tell the state.
 LINK_CAUSES = frozenset((CORE_LINK_DOWN, USER_PLANE_DOWN))
+CELL_OFF_AIR = "cell-off-air"
 UNREACHABLE = "station-unreachable"
 #: Why a station can't be read, where that is not just a matter of the way to it.
 _REASONS = (HostKeyError.code, AuthenticationError.code)
 #: Causes that are known without reading the station, then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
-OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {CONFIGURATION_DRIFT}
+OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {CELL_OFF_AIR, CONFIGURATION_DRIFT}
 #: Why nothing is known of a station that was adopted and not looked at yet.
 NOT_LOOKED_AT = "not-looked-at"
 #: What drift and unreachability are about: the device as a whole (``Health.device``).
@@ -61,21 +66,31 @@ def health_of(
     at: datetime,
     device: Device = "station",
     traffic: Traffic | None = None,
+    before: Health | None = None,
 ) -> Health:
     """Cells on air, core links up and drift, as the station says it itself.
+
+    ``before`` is its health as it was read last, which knows since when cells are off air.
 
     Core links are those of the ledger, whether the station still has them or not; others belong to nobody known.
     Where a station does not tell the state of its user plane, ``traffic`` says whether it carries something.
     """
     carries = traffic or _nothing_known
     entries = cells(observed.tree)
+    states = {entry.path: cell_state(observed, entry.path) for entry in entries}
+    off_air = {
+        entry.path: (before.off_air if before else {}).get(entry.path, at)
+        for entry in entries
+        if states[entry.path] is ServiceState.DOWN and entry.path in ledger and _should_serve(observed, entry)
+    }
     locked = (e.cell for e in entries if e.path in ledger and administrative_state(observed.tree, e.path) != "UNLOCKED")
     return Health(
         station=station,
         at=at,
         reachable=True,
         read=at,
-        cells={entry.cell: cell_state(observed, entry.path) for entry in entries},
+        cells={entry.cell: states[entry.path] for entry in entries},
+        off_air=off_air,
         locked=tuple(sorted(locked)),
         links=tuple(
             link.model_copy(
@@ -99,6 +114,12 @@ def state_or_traffic(observed: Observed, path: Path, kind: LinkKind, tenant: str
 
 def _nothing_known(_tenant: str, _kind: LinkKind) -> ServiceState:
     return ServiceState.UNKNOWN
+
+
+def _should_serve(observed: Observed, cell: CellEntry) -> bool:
+    """Whether a cell is unlocked and has a PLMN to broadcast: without either it is off air and that is no fault."""
+    inside = (path for path in observed.tree if is_below(path, cell.path))
+    return is_unlocked(observed.tree, cell.path) and any(broadcast_plmn(path) for path in inside)
 
 
 def unread(
@@ -165,23 +186,28 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
         for link in health.links
         if link.state is ServiceState.DOWN and not link.locked
     }
+    for path in health.off_air:
+        text = f"cell {cell_of(path)} is unlocked and off air"
+        found[path, CELL_OFF_AIR] = _Fault(PerceivedSeverity.CRITICAL, text)
     if health.drift:
         text = f"{health.drift} managed nodes differ from what was applied"
         found[health.device, CONFIGURATION_DRIFT] = _Fault(PerceivedSeverity.WARNING, text)
     return found
 
 
-def reports_of(before: Health | None, now: Health, standing: Collection[Wrong]) -> tuple[AlarmReport, ...]:
+def reports_of(
+    before: Health | None, now: Health, standing: Collection[Wrong], settle: float = 0
+) -> tuple[AlarmReport, ...]:
     """What two reads in a row have to say to the alarm list.
 
     What is wrong is reported when both reads saw it, since a change under way passes through states
     that one read may catch; what is well again is reported as cleared at once. A station that can't
     be read says nothing of its links and its configuration, and one that does not tell the state of
-    a link neither raises nor clears its alarm. ``standing`` are alarms of the station that were
-    raised and not cleared yet.
+    a link or cell neither raises nor clears its alarm. ``standing`` are alarms of the station that were
+    raised and not cleared yet, ``settle`` the seconds that a cell has to come on air.
     """
     found = wrongs(now)
-    lasting = found.keys() & (wrongs(before).keys() if before else ())
+    lasting = {wrong for wrong in found if before and wrong in wrongs(before) and _settled(now, wrong, settle)}
     raised = [_report(now, wrong, found[wrong]) for wrong in found if wrong in lasting and wrong not in standing]
     cleared = [
         _report(now, wrong, _Fault(PerceivedSeverity.CLEARED, "")) for wrong in standing if _is_well(now, wrong, found)
@@ -189,12 +215,25 @@ def reports_of(before: Health | None, now: Health, standing: Collection[Wrong]) 
     return (*raised, *cleared)
 
 
-def _is_well(now: Health, wrong: Wrong, found: Mapping[Wrong, _Fault]) -> bool:
+def _settled(now: Health, wrong: Wrong, settle: float) -> bool:
+    """Whether what is wrong had the time to become well by itself that it needs: a cell comes on air only slowly."""
     what, cause = wrong
-    unknown = {link.path for link in now.links if link.state is ServiceState.UNKNOWN}
-    if wrong in found or (cause in LINK_CAUSES and what in unknown):
+    return cause != CELL_OFF_AIR or now.at - now.off_air[what] >= timedelta(seconds=settle)
+
+
+def _is_well(now: Health, wrong: Wrong, found: Mapping[Wrong, _Fault]) -> bool:
+    if wrong in found or (now.reachable and _is_unknown(now, wrong)):
         return False
+    _, cause = wrong
     return cause in (OWN_CAUSES if now.reachable else _WITHOUT_READING)
+
+
+def _is_unknown(now: Health, wrong: Wrong) -> bool:
+    """Whether a station does not tell the state of the core link or cell that was wrong."""
+    what, cause = wrong
+    if cause in LINK_CAUSES:
+        return any(link.path == what and link.state is ServiceState.UNKNOWN for link in now.links)
+    return cause == CELL_OFF_AIR and now.cells.get(cell_of(what)) is ServiceState.UNKNOWN
 
 
 def _report(health: Health, wrong: Wrong, fault: _Fault) -> AlarmReport:

@@ -73,6 +73,7 @@ class ActiveAlarm:
     Attributes:
         fault: Number of the kind of fault.
         source: What is at fault, as in ``EP_S1C=claro-mme-1``.
+        stated: Its severity where it stands, also where ``severity`` says that it is cleared.
         affected: Names of the objects that suffer, as the station gives them; empty where it names none.
     """
 
@@ -81,6 +82,7 @@ class ActiveAlarm:
     severity: PerceivedSeverity
     text: str
     affected: tuple[str, ...] = ()
+    stated: PerceivedSeverity = PerceivedSeverity.INDETERMINATE
 
     @property
     def name(self) -> str:

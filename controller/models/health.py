@@ -86,6 +86,8 @@ class Health(Noun):
             it was read.
         cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
+        off_air: Cells of ours by path, unlocked and with a PLMN to broadcast, that are known to be off air, and since
+            when they were seen so.
         drift: Number of managed nodes that differ from what was last applied.
         device: What it is, as alarms of the device as a whole name it: ``station`` or ``router``.
     """
@@ -98,5 +100,11 @@ class Health(Noun):
     cells: dict[str, ServiceState] = {}
     locked: tuple[str, ...] = ()
     links: tuple[LinkHealth, ...] = ()
+    off_air: dict[str, AwareDatetime] = {}
     drift: int = 0
     device: Device = "station"
+
+    @property
+    def told_cells(self) -> frozenset[str]:
+        """Ids of cells whose state the station tells."""
+        return frozenset(cell for cell, state in self.cells.items() if state is not ServiceState.UNKNOWN)

@@ -85,6 +85,9 @@ class Settings(BaseSettings):
     capacity: int = Field(default=2000, ge=1, description="Concurrent device transactions in one worker.")
     workers: int = Field(default=1, ge=1, description="Worker processes of `minka up`.")
     health_interval: float = Field(default=30.0, gt=0, description="Seconds between two health reads of a station.")
+    cell_settle: float = Field(
+        default=60.0, ge=0, description="Seconds that an unlocked cell has to come on air before that is an alarm."
+    )
     alarm_sources: str = Field(
         default="check oran-fm alertmanager",
         description="Who may raise and clear alarms: check (Minka's health reads), oran-fm, alertmanager.",

@@ -25,10 +25,12 @@ def decode_alarms(data: etree._Element) -> tuple[ActiveAlarm, ...]:
 def decode_alarm(element: etree._Element) -> ActiveAlarm:
     """An entry of the list, or the content of a notification; CLEARED where that says so."""
     cleared = _text(element, "is-cleared") == "true"
+    stated = _severity(_text(element, "fault-severity"))
     return ActiveAlarm(
         fault=_text(element, "fault-id"),
         source=_text(element, "fault-source"),
-        severity=PerceivedSeverity.CLEARED if cleared else _severity(_text(element, "fault-severity")),
+        severity=PerceivedSeverity.CLEARED if cleared else stated,
+        stated=stated,
         text=_text(element, "fault-text"),
         affected=tuple(
             " ".join((name.text or "").split()) for name in element.iterfind(f"{_FM}affected-objects/{_FM}name")

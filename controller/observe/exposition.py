@@ -17,6 +17,7 @@ from controller.assurance.health import NOT_LOOKED_AT
 from controller.assurance.standing import standing_health
 from controller.models.health import Health, ServiceState
 from controller.models.settings import Settings
+from controller.nrm.profiles import cell_of
 from controller.ports.store import Store
 
 _Figures = Mapping[str, Mapping[tuple[str, ...], float]]
@@ -54,6 +55,7 @@ _NETWORK: dict[str, str] = {
     "minka_station_drift_nodes": "Managed nodes that differ from what was applied.",
     "minka_cell_on_air": "Whether the cell is known to be unlocked, enabled and active.",
     "minka_cell_unknown": "Cells whose state is unknown, and why; only they are listed.",
+    "minka_cell_off_air": "Cells that nobody locked and that are known to be off air; only they are listed.",
     "minka_cell_locked": "Cells that somebody locked; only they are listed.",
     "minka_core_link_up": "Whether the core link is known to work.",
     "minka_core_link_unknown": "Core links whose state is unknown, and why; only they are listed.",
@@ -125,13 +127,21 @@ def _add(lines: Mapping[str, list[str]], health: Health) -> None:
         sample("minka_station_drift_nodes", health.drift)
     for cell, state in health.cells.items():
         serving("minka_cell", state, f',cell="{_escaped(cell)}"')
-    for cell in health.locked:
-        sample("minka_cell_locked", 1, f',cell="{_escaped(cell)}"')
+    for name, labels in _not_serving(health):
+        sample(name, 1, labels)
     for link in health.links:
         labels = f',tenant="{_escaped(link.tenant)}",kind="{link.kind}",object="{_escaped(link.path)}"'
         serving("minka_core_link", link.state, labels)
         if link.locked:
             sample("minka_core_link_locked", 1, labels)
+
+
+def _not_serving(health: Health) -> Iterator[tuple[str, str]]:
+    """Cells that are listed since somebody locked them, or since they are off air and nobody did."""
+    for cell in health.locked:
+        yield "minka_cell_locked", f',cell="{_escaped(cell)}"'
+    for path in health.off_air:
+        yield "minka_cell_off_air", f',cell="{_escaped(cell_of(path))}",object="{_escaped(path)}"'
 
 
 def _escaped(value: str) -> str:

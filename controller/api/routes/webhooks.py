@@ -18,9 +18,10 @@ from controller.assurance.health import OWN_CAUSES, ROUTER, STATION, tenant_of
 from controller.intent.impact import object_class_of
 from controller.models.alarm import DIVERGED, OTHER_ALERT, AlarmReport, AlarmSource, AlertRefusal, PerceivedSeverity
 from controller.models.errors import InputError, NotFoundError
-from controller.models.network import Network
+from controller.models.network import PROFILE_RATS, Network
 from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
+from controller.nrm.profiles import cell_path
 from controller.ports.store import Store
 from controller.remediation.rules import Rule, load_rules
 
@@ -122,7 +123,14 @@ def _report(
 def _node(alert: AlertmanagerAlert, network: Network | None) -> tuple[str, str]:
     """The device of an alert and its object; one about the device as a whole names it as our own checks do."""
     station, named = alert.labels["station"], alert.labels.get("object") or STATION
-    return station, ROUTER if named == STATION and network and station in network.router_by_id else named
+    if network is None:
+        return station, named
+    if named == STATION and station in network.router_by_id:
+        return station, ROUTER
+    cell = next((one for one in network.cells_by_station.get(station, ()) if one.name == named), None)
+    if cell is None or not any(PROFILE_RATS[name] is cell.rat for name in network.profiles_of(station)):
+        return station, named
+    return station, cell_path(network.profiles_of(station), station, cell.id, cell.rat, cell.band)
 
 
 def _severity(word: str) -> PerceivedSeverity:

@@ -165,7 +165,7 @@ class LocalSystem:
 
     def checker(self, sources: Collection[AlarmSource] = ()) -> Checker:
         """A checker of its own."""
-        return Checker(self.loop_store, self.planner, self.clock, sources)
+        return Checker(self.loop_store, self.planner, self.clock, sources, settle=0.5)
 
     def remediator(self, notifier: Notifier | None = None, chosen: Sequence[Rule] | None = None) -> Remediator:
         """A remediator that does nothing by itself."""

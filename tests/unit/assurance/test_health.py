@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controller.assurance.health import (
+    CELL_OFF_AIR,
     CORE_LINK_DOWN,
     STATION,
     UNREACHABLE,
@@ -97,6 +98,53 @@ def test_what_a_station_does_not_tell_is_unknown_and_no_fault() -> None:
     assert (health.cells, [link.state for link in health.links]) == ({"1": "unknown"}, ["unknown"])
     assert wrongs(health) == {}
     assert reports_of(health, health, ()) == ()
+
+
+def cell_health(
+    state: str | None, at: int, before: Health | None = None, *, locked: bool = False, plmn: bool = True
+) -> Health:
+    tree: dict[str, dict[str, str]] = {CELL: {"administrativeState": "LOCKED" if locked else "UNLOCKED"}}
+    tree |= {f"{CELL}/plmnIdList[999,01]": {}} if plmn else {}
+    told = {} if state is None else {CELL: {"operationalState": "ENABLED", "cellState": state}}
+    ledger = {path: entry(path, "host") for path in tree}
+    return health_of("A", Observed(tree, told), ledger, 0, AT + timedelta(seconds=at), before=before)
+
+
+def test_a_cell_off_air_is_a_fault_once_it_had_its_time_to_settle() -> None:
+    dark = cell_health("INACTIVE", 0)
+    assert (dark.cells, dark.off_air) == ({"1": "down"}, {CELL: AT})
+    for at, raised in ((0, 0), (30, 0), (59, 0), (60, 1), (90, 1)):
+        now = cell_health("INACTIVE", at, dark)
+        assert now.off_air == {CELL: AT}, "since it was first seen so"
+        assert len(reports_of(dark, now, (), 60)) == raised
+        assert reports_of(None, now, (), 60) == ()
+    (made,) = reports_of(dark, cell_health("INACTIVE", 60, dark), (), 60)
+    assert (made.object, made.object_class, made.probable_cause, made.severity) == (
+        CELL,
+        "cell",
+        CELL_OFF_AIR,
+        "CRITICAL",
+    )
+    well = cell_health("ACTIVE", 90, now)
+    assert well.off_air == {}
+    assert said(reports_of(now, well, [(CELL, CELL_OFF_AIR)], 60)) == [(CELL, CELL_OFF_AIR, "CLEARED")]
+    assert cell_health("INACTIVE", 120, well).off_air == {CELL: AT + timedelta(seconds=120)}
+
+
+def test_a_cell_that_is_locked_or_has_nothing_to_broadcast_is_off_air_and_no_fault() -> None:
+    for made in (cell_health("IDLE", 0, locked=True), cell_health("INACTIVE", 0, plmn=False)):
+        assert (made.cells, made.off_air) == ({"1": "down"}, {})
+        assert said(reports_of(made, made, [(CELL, CELL_OFF_AIR)])) == [(CELL, CELL_OFF_AIR, "CLEARED")]
+
+
+def test_a_cell_whose_state_is_not_told_raises_and_clears_nothing() -> None:
+    unknown = cell_health(None, 0)
+    assert (unknown.cells, unknown.off_air) == ({"1": "unknown"}, {})
+    assert reports_of(unknown, unknown, [(CELL, CELL_OFF_AIR)]) == ()
+    dark = cell_health("INACTIVE", 0)
+    gone = unread("A", {CELL: entry(CELL, "host")}, dark, AT + timedelta(seconds=90), "unreachable")
+    assert reports_of(gone, gone, [(CELL, CELL_OFF_AIR), (STATION, UNREACHABLE)]) == ()
+    assert gone.off_air == dark.off_air, "a blackout ends none"
 
 
 def test_what_is_not_told_any_more_is_not_well_again() -> None:

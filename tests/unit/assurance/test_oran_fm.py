@@ -7,7 +7,15 @@ import pytest
 from lxml import etree
 
 from controller.assurance.oran_fm import listed, report_of, unheard
-from controller.models.alarm import ActiveAlarm, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.alarm import (
+    ActiveAlarm,
+    Alarm,
+    AlarmReport,
+    AlarmSource,
+    AlarmState,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.run import LedgerEntry
 from controller.nrm.active_alarms import ALARM_NOTIF, decode_alarm
 
@@ -65,6 +73,43 @@ def test_a_cell_is_named_by_its_path() -> None:
     made = report(fault_source="EUtranCellFDD=1", fault_id="1002")
     assert (made.object, made.probable_cause, made.specific_problem) == (CELL, "o-ran-fault-1002", "EUtranCellFDD=1")
     assert made.tenant == "", "it is shared"
+    assert made.object_class is ObjectClass.CELL
+
+
+@pytest.mark.parametrize("cleared", ["true", "false"])
+def test_a_cell_that_is_totally_out_of_service_is_the_fault_that_our_own_check_finds(cleared: str) -> None:
+    made = report(fault_source="EUtranCellFDD=1", fault_id="1002", fault_severity="CRITICAL", is_cleared=cleared)
+    assert (made.object, made.probable_cause, made.specific_problem) == (CELL, "cell-off-air", "")
+    assert (made.severity is PerceivedSeverity.CLEARED) is (cleared == "true")
+
+
+@pytest.mark.parametrize(
+    ("source", "fault", "found"),
+    [
+        ("ru-1", "30", ObjectClass.RADIO_UNIT),
+        ("ru-1", "9", ObjectClass.RADIO_UNIT),
+        ("ru-1", "29", ObjectClass.PORT),
+        ("software", "1004", ObjectClass.STATION),
+        ("", "26", ObjectClass.STATION),
+        ("EP_S1C=nobody", "1001", ObjectClass.CORE_LINK),
+        ("EUtranCellFDD=9", "1002", ObjectClass.CELL),
+        ("ru-1", "odd", ObjectClass.STATION),
+    ],
+)
+def test_the_class_of_what_failed_follows_from_source_and_fault(source: str, fault: str, found: ObjectClass) -> None:
+    assert report(fault_source=source, fault_id=fault).object_class is found
+
+
+def test_the_cells_that_suffer_are_those_that_the_station_names() -> None:
+    names = (
+        "ManagedElement=A,ENBFunction=1,EUtranCellFDD=1",
+        "SubNetwork=x,ManagedElement=A,GNBDUFunction=1,NRCellDU=n",
+    )
+    element = etree.Element(ALARM_NOTIF)
+    for name in (*names, "ManagedElement=A", "no name", ""):
+        affected = etree.SubElement(element, "{urn:o-ran:fm:1.0}affected-objects")
+        etree.SubElement(affected, "{urn:o-ran:fm:1.0}name").text = name
+    assert report_of("A", decode_alarm(element), AT, LEDGER).cells == ("A/1", "A/n")
 
 
 def test_an_unknown_severity_is_indeterminate() -> None:
@@ -121,6 +166,16 @@ def test_only_what_a_station_would_list_is_cleared() -> None:
     drift = standing().model_copy(update={"probable_cause": "configuration-drift", "specific_problem": ""})
     others = drift.model_copy(update={"source": AlarmSource.CHECK})
     assert said((), (), standing(warning), standing(source=AlarmSource.ALERTMANAGER), others, standing(DOWN)) == []
+
+
+def test_a_cell_off_air_is_listed_where_its_station_tells_its_state_in_no_other_way() -> None:
+    dead = ActiveAlarm("1002", "EUtranCellFDD=1", PerceivedSeverity.CRITICAL, "dead", stated=PerceivedSeverity.CRITICAL)
+    assert [made.probable_cause for made in listed("A", (dead,), AT, LEDGER).values()] == ["cell-off-air"]
+    assert listed("A", (dead,), AT, LEDGER, {"1"}) == {}
+    ours = standing(dead)
+    assert ours.probable_cause == "cell-off-air"
+    assert [made.severity.value for made in unheard({}, {}, FIRST, SECOND, [ours])] == ["CLEARED"]
+    assert unheard({}, {}, FIRST, SECOND, [ours], {"1"}) == [], "it is checked itself"
 
 
 def test_core_links_are_looked_at_themselves() -> None:
