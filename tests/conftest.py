@@ -14,7 +14,7 @@ import structlog
 from hypothesis import HealthCheck, settings
 
 from controller.store import store
-from tests.support.empty_tables import upgrade_from_copy
+from tests.support.quick_stores import quick_engine, upgrade_from_copy
 
 # Where nothing keeps what is compiled, each process that a test starts compiles the whole house again, for a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
@@ -76,8 +76,9 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _empty_tables_from_a_copy() -> Iterator[None]:
-    """Stores that tests open get their tables at once; migrations are tested in ``unit/store/test_migrations.py``."""
+def _quick_stores() -> Iterator[None]:
+    """Stores that tests open begin at once; migrations are tested in ``unit/store/test_migrations.py``."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(store, "upgrade_engine", upgrade_from_copy)
+        patch.setattr(store, "make_engine", quick_engine)
         yield

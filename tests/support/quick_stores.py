@@ -1,4 +1,9 @@
-"""Empty tables from a copy: migrations take a hundred times longer, and hundreds of tests begin with a new record."""
+"""Stores without what takes long in them: hundreds of tests begin with a new record.
+
+Their empty tables are a copy, as migrations take a hundred times longer. What SQLAlchemy compiles of a statement, and
+knows of a kind of database, serves all engines and not one each. SQLite does not wait for the disk: these records only
+have to outlive processes, not the machine.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +12,37 @@ from contextlib import closing
 from functools import cache
 from threading import Lock
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.util import LRUCache
 
 from controller.ports.clock import Clock, VirtualClock
-from controller.store.engine import make_engine
+from controller.store.engine import SILENCE, make_engine
 from controller.store.upgrade import upgrade_engine
 
 _one_at_a_time = Lock()
+#: The first engine of each kind of database, and how many statements are kept for all of a kind.
+_first: dict[str, Engine] = {}
+_STATEMENTS = 5000
+
+
+def quick_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engine:
+    """See ``make_engine``."""
+    engine = make_engine(url, busy_timeout, silence)
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _wait_for_no_disk)
+    first = _first.get(engine.dialect.name)
+    if first is None:
+        engine._compiled_cache = LRUCache(_STATEMENTS)
+        _first[engine.dialect.name] = engine
+    elif first.dialect.server_version_info:  # it has connected, and so knows all
+        engine.dialect = engine.pool._dialect = first.dialect
+        engine._compiled_cache = first._compiled_cache
+    return engine
+
+
+def _wait_for_no_disk(connection: sqlite3.Connection, _: object) -> None:
+    connection.execute("PRAGMA synchronous = OFF")
 
 
 def upgrade_from_copy(engine: Engine, clock: Clock) -> None:
