@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def api_reference() -> str:
     """Every operation with its first sentence."""
     lines = ["| Operation | Needs | |", "| --- | --- | --- |"]
     needed = {(way.path, verb.lower()): way.permission for way in api_routes() for verb in way.methods or ()}
-    for path, methods in sorted(make_app().openapi()["paths"].items()):
+    for path, methods in sorted(_document()["paths"].items()):
         for method, operation in methods.items():
             text = " ".join(operation["description"].split("\n\n")[0].split())
             permission = needed[path, method]
@@ -73,9 +74,15 @@ def api_reference() -> str:
     return "\n".join(lines) + "\n"
 
 
+@cache
+def _document() -> dict[str, Any]:
+    """The OpenAPI document."""
+    return make_app().openapi()
+
+
 def openapi() -> str:
     """The OpenAPI document, as it is kept."""
-    return json.dumps(make_app().openapi(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
+    return json.dumps(_document(), indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
 def with_part(text: str, part: str) -> str:
@@ -86,6 +93,7 @@ def with_part(text: str, part: str) -> str:
     return f"{head}{_BEGIN}{mark}\n\n{part}{_END}{tail}"
 
 
+@cache
 def current() -> dict[str, str]:
     """What the generated files should hold."""
     return {

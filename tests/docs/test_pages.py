@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,15 @@ def _commands(page: Path, program: str) -> Iterator[list[str]]:
                 yield [word for word in words[1:] if word != "&"]
 
 
+@cache
+def _minka() -> Any:
+    """The whole command line, built."""
+    return typer.main.get_command(app)
+
+
 def _resolve(words: list[str]) -> None:
     """Find the command and its options without running anything."""
-    command: Any = typer.main.get_command(app)
+    command = _minka()
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
         assert words[0] in command.commands, f"No such command: {words[0]}"
         command, words = command.commands[words[0]], words[1:]

@@ -7,6 +7,7 @@ stable code), ``title``, ``status`` (the same as the answer's) and ``detail`` (w
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import Any
@@ -22,14 +23,18 @@ from controller.models.errors import InputError, StoreError
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of
 
 
-def operations() -> Iterator[tuple[str, str]]:
+@cache
+def operations() -> tuple[tuple[str, str], ...]:
     """Method and path of every operation, parameters filled with an id that nothing has."""
-    for path, methods in make_app().openapi()["paths"].items():
-        for method in methods:
-            yield method.upper(), path.replace("{", "").replace("}", "")
+    paths = make_app().openapi()["paths"].items()
+    return tuple(
+        (method.upper(), path.replace("{", "").replace("}", "")) for path, methods in paths for method in methods
+    )
 
 
-GUARDED = [(method, path) for method, path in operations() if path not in OPEN]
+def guarded() -> list[tuple[str, str]]:
+    """Operations for which one has to say who one is."""
+    return [(method, path) for method, path in operations() if path not in OPEN]
 
 
 def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
@@ -46,14 +51,14 @@ def problem(answer: httpx.Response, status: int, code: str) -> dict[str, Any]:
 
 
 def test_there_are_routes() -> None:
-    assert len(GUARDED) >= 25
+    assert len(guarded()) >= 25
     assert {path for _, path in operations()} >= {"/healthz", "/readyz", "/metrics"}
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", "Basic YTpi", "bearer \xe9"])
 async def test_without_a_known_token_nothing_is_told(bench: ApiBench, header: str) -> None:
     headers = [(b"Authorization", header.encode("latin-1"))] if header else []
-    for method, path in GUARDED:
+    for method, path in guarded():
         answer = await bench.stranger.request(method, path, content=b"{not json", headers=headers)
         problem(answer, 401, "unauthenticated")
         assert answer.headers["www-authenticate"] == "Bearer"
@@ -61,7 +66,7 @@ async def test_without_a_known_token_nothing_is_told(bench: ApiBench, header: st
 
 async def test_the_webhook_token_opens_webhooks_only(bench: ApiBench) -> None:
     async with bench.with_token(WEBHOOK_TOKEN) as alertmanager:
-        for method, path in GUARDED:
+        for method, path in guarded():
             answer = await alertmanager.request(method, path, json={"version": "4", "alerts": []})
             if path.startswith("/v1/webhooks/"):
                 assert answer.status_code == 200
