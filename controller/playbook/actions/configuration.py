@@ -24,14 +24,14 @@ class Changed(Noun):
 class CellNames(Noun):
     """Cells of the station."""
 
-    cells: tuple[CellId, ...] = Field(default=(), description="Cells by their names; empty for all that are ours.")
+    cells: tuple[CellId, ...] = Field(default=(), description="Cells by their names; empty for all of ours.")
 
 
 class SwitchedCells(Noun):
     """Cells that were switched."""
 
-    changed: bool = Field(description="Whether a cell had to be switched.")
-    cells: tuple[CellId, ...] = Field(description="Cells that were switched, and not so before.")
+    changed: bool = Field(description="Whether the state of a cell had to be changed.")
+    cells: tuple[CellId, ...] = Field(description="Cells whose state was changed.")
 
 
 @action("apply-intent", Touches.CHANGES, consent=None)
@@ -62,7 +62,7 @@ async def lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCell
 async def soft_lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Shut cells down: they take no new users, serve those they have, and lock themselves when the last has left.
 
-    The change is done when the station shuts down; `wait-until` with `cells-locked` waits for the end of it.
+    The change is done when the cells are shutting down; `wait-until` with `cells-locked` waits until they are locked.
     """
     return await _switch(context, given, "SHUTTINGDOWN")
 

@@ -38,20 +38,20 @@ class UnitChoice(Noun):
 
     unit: str = Field(default="", max_length=64, description="The unit by its name, as in `ru-1`.")
     cell: str = Field(default="", max_length=64, description="Or one of its cells.")
-    seconds: float = Field(default=120, gt=0, le=3600, description="How long to wait until it has started again.")
+    seconds: float = Field(default=120, gt=0, le=3600, description="Seconds to wait until it has started again.")
 
 
 class Restart(Noun):
     """How to restart."""
 
-    seconds: float = Field(default=600, gt=0, le=3600, description="How long to wait until it has started again.")
-    on_battery: bool = Field(default=False, description="Restart even on battery; a station may not come back from it.")
+    seconds: float = Field(default=600, gt=0, le=3600, description="Seconds to wait until it has started again.")
+    on_battery: bool = Field(default=False, description="Restart even on battery; a station may not come back then.")
 
 
 class Interrupted(Noun):
     """What the restart interrupts."""
 
-    changed: bool = Field(description="Always: a restart is never there already.")
+    changed: bool = Field(description="Always true.")
     cells: tuple[CellId, ...] = Field(description="Unlocked cells of ours that are interrupted; they must come back.")
     endpoints: tuple[str, ...] = Field(description="Core links of ours that were up before.")
 

@@ -48,36 +48,38 @@ _FAULT = f"{_UNAVAILABLE}.fault"
 class Kpis(Remarked):
     """Indicators of the whole station in its latest full period; none where it has no measurement job."""
 
-    read: AwareDatetime | None = Field(default=None, description="When they were read, by the station's clock.")
-    begin: AwareDatetime | None = Field(default=None, description="When the period began.")
-    end: AwareDatetime | None = Field(default=None, description="When it ended.")
-    suspect: bool = Field(default=False, description="Whether the station did not run all the time.")
-    values: dict[str, Ratio] = Field(default={}, description="By name of the indicator: `good` of `total`.")
+    read: AwareDatetime | None = Field(default=None, description="Time of the read, by the station's clock.")
+    begin: AwareDatetime | None = Field(default=None, description="Begin of the period.")
+    end: AwareDatetime | None = Field(default=None, description="End of the period.")
+    suspect: bool = Field(default=False, description="Whether the station did not run for the whole period.")
+    values: dict[str, Ratio] = Field(default={}, description="`good` of `total`, by indicator.")
 
 
 class Bounds(Noun):
     """What is compared, and what is borne."""
 
     kpis: tuple[KpiName, ...] = Field(default=(), description="Which indicators; empty for all that are measured.")
-    worst_drop: float = Field(default=2.0, ge=0, le=100, description="Percentage points that each may lose.")
-    min_samples: float = Field(default=100, ge=0, description="Attempts in each period without which it is not judged.")
+    worst_drop: float = Field(default=2.0, ge=0, le=100, description="Percentage points that each indicator may lose.")
+    min_samples: float = Field(
+        default=100, ge=0, description="Attempts that each period needs for an indicator to be judged."
+    )
     settle: float = Field(
         default=300, ge=0, le=86400, description="Seconds after the first reading that still belong to the change."
     )
-    required: bool = Field(default=False, description="Whether it fails, too, if one of them is not judged.")
+    required: bool = Field(default=False, description="Whether it also fails if an indicator is not judged.")
 
 
 class Comparison(Bounds):
     """What is compared with what was before."""
 
-    before: Kpis = Field(description="What `read-kpis` said right before the change.")
+    before: Kpis = Field(description="Output of `read-kpis` right before the change.")
 
 
 class Compared(Remarked):
     """What came of it."""
 
-    judged: dict[str, str] = Field(description="By indicator, percent before and after.")
-    not_judged: dict[str, str] = Field(description="By indicator, why it could not be judged.")
+    judged: dict[str, str] = Field(description="Percentage before and after, by indicator.")
+    not_judged: dict[str, str] = Field(description="Why it could not be judged, by indicator.")
 
 
 @action("read-kpis", Touches.READS)
@@ -176,13 +178,13 @@ async def kpis_of(context: Context, station: str = "") -> Kpis:
 class NeighbourKpis(Remarked):
     """Indicators of shared stations around."""
 
-    stations: dict[str, Kpis] = Field(description="By station; without a period where it could not be read.")
+    stations: dict[str, Kpis] = Field(description="Indicators by station; no period if it could not be read.")
 
 
 class NeighbourComparison(Bounds):
     """What is compared with what was before."""
 
-    before: NeighbourKpis = Field(description="What `read-neighbour-kpis` said right before the change.")
+    before: NeighbourKpis = Field(description="Output of `read-neighbour-kpis` right before the change.")
 
 
 class ComparedNeighbours(Remarked):
@@ -206,9 +208,9 @@ async def read_neighbour_kpis(context: Context, given: Neighbours) -> NeighbourK
 
 @action("check-neighbour-kpis", Touches.READS)
 async def check_neighbour_kpis(context: Context, given: NeighbourComparison) -> ComparedNeighbours | Unmet:
-    """Fail if an indicator of a shared station around is worse than before this station was shut down.
+    """Fail if an indicator of a neighbouring shared station is worse than before this station was shut down.
 
-    For `soak_checks`, as `check-kpis`, which says what is judged.
+    For `soak_checks`; judged as in `check-kpis`.
     """
     after = await _read_all(context, given.before.stations)
     well: dict[str, Compared] = {}

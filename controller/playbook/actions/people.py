@@ -19,11 +19,13 @@ class QuestionInputs(Noun):
 
     text: str = Field(min_length=1, max_length=4000, description="The question.")
     choices: tuple[str, ...] = Field(default=("yes", "no"), description="What may be answered; empty for any text.")
-    default: str = Field(default="", description="What counts when nobody answers in time; empty to fail then.")
-    per: Literal["run", "wave", "station"] = Field(
-        default="run", description="Asked once for the whole run, once a wave, or for each station."
+    default: str = Field(
+        default="", description="Answer that counts if nobody answers in time; empty: the step fails then."
     )
-    seconds: float = Field(default=86400, gt=0, le=30 * 86400, description="How long an answer is waited for.")
+    per: Literal["run", "wave", "station"] = Field(
+        default="run", description="Asked once for the run, once for each wave, or for each station."
+    )
+    seconds: float = Field(default=86400, gt=0, le=30 * 86400, description="Seconds to wait for an answer.")
 
     @model_validator(mode="after")
     def _default_is_a_choice(self) -> Self:
@@ -60,15 +62,15 @@ class Message(Noun):
     """A message, and the way it goes out."""
 
     text: str = Field(max_length=4000, description="The message.")
-    via: Literal["webhook", "e-mail", "syslog"] = Field(default="webhook", description="The way it goes out.")
+    via: Literal["webhook", "e-mail", "syslog"] = Field(default="webhook", description="The channel.")
     to: tuple[EmailAddress, ...] = Field(
-        default=(), max_length=50, description="By e-mail, who gets it; empty for those of `MINKA_MAIL_TO`."
+        default=(), max_length=50, description="Recipients of e-mail; empty for those of `MINKA_MAIL_TO`."
     )
 
 
 @action("notify", Touches.NONE)
 async def notify(context: Context, given: Message) -> Nothing:
-    """Tell people: over the webhook of `MINKA_NOTIFY_URL`, the relay of `MINKA_MAIL_RELAY`, or to `MINKA_SYSLOG`.
+    """Notify people: over the webhook of `MINKA_NOTIFY_URL`, the relay of `MINKA_MAIL_RELAY`, or to `MINKA_SYSLOG`.
 
     The webhook gets JSON with `station` and `text`, syslog a message of RFC 5424 with the station in its structured
     data. At least once: a message may come again after a crash, then with the same `Idempotency-Key` header,

@@ -19,14 +19,14 @@ class NodeCount(Noun):
     """How many nodes are removed."""
 
     nodes: int = Field(
-        ge=0, description="Nodes of ours there, exactly; the error for a wrong number has the right one."
+        ge=0, description="Exact number of our nodes there; the error for a wrong number names the right one."
     )
 
 
 class RouterNodeCount(Noun):
     """How many nodes are removed from the site's router."""
 
-    router_nodes: int = Field(ge=0, description="Nodes of ours there that nobody needs without this station, exactly.")
+    router_nodes: int = Field(ge=0, description="Exact number of our nodes there that only this station needs.")
 
 
 class RouterNodes(RouterNodeCount):
@@ -39,7 +39,9 @@ class Neighbours(Noun):
     """Where a tenant has to be served."""
 
     tenant: str = Field(description="The tenant.")
-    within: Literal["region", "site"] = Field(default="region", description="By all shared stations of what.")
+    within: Literal["region", "site"] = Field(
+        default="region", description="Whose shared stations: those of the region or of the site."
+    )
 
 
 class Serving(Noun):
@@ -50,7 +52,7 @@ class Serving(Noun):
 
 @action("check-nodes", Touches.READS)
 async def check_nodes(context: Context, given: NodeCount) -> Nothing | Unmet:
-    """Fail unless just so many nodes of ours are on the station: look before all of them are removed.
+    """Fail unless exactly this number of our nodes is on the station. Use it before all of them are removed.
 
     A station that is out of service has none.
     """
@@ -63,9 +65,9 @@ async def check_nodes(context: Context, given: NodeCount) -> Nothing | Unmet:
 
 @action("remove-nodes", Touches.CHANGES, consent=ActionClass.REDUCE)
 async def remove_nodes(context: Context, given: NodeCount) -> Proposal[Changed]:
-    """Remove all that is ours from the station, cells locked first; what is not ours stays.
+    """Remove all our nodes from the station, after locking cells; other nodes stay.
 
-    Nothing disappears by itself: the number of nodes is named, and must be right.
+    Nothing disappears by itself: you name the number of nodes, and it must be right.
     """
     ledger, observed = await context.ledger(), await context.read()
     made = removal_plan(context.station, context.profiles, observed, ledger)
@@ -83,9 +85,9 @@ def _not_so_many(device: str, found: int, named: int, name: str = "nodes") -> st
 
 @action("check-router-nodes", Touches.NONE)
 async def check_router_nodes(context: Context, given: RouterNodeCount) -> Nothing | Unmet:
-    """Fail unless just so many nodes of ours on the site's router are there that nobody needs without this station.
+    """Fail unless exactly this number of our nodes on the site's router is needed only by this station.
 
-    Look before the station goes; then `remove-router-nodes` takes them away. A site without an adopted router has none.
+    Use it before the station goes; `remove-router-nodes` removes them then. Without an adopted router there are none.
     """
     behind = await context.left_behind(context.station)
     found = sum(map(len, behind.values()))
@@ -111,9 +113,9 @@ async def remove_router_nodes(context: Context, given: RouterNodes) -> Proposal[
 
 @action("retire-station", Touches.NONE)
 async def retire_station(context: Context, _: Nothing) -> Nothing | Unmet:
-    """Put the station out of service: observe-only, so that plans, health and repairs leave it alone, until adopted.
+    """Take the station out of service: plans, health reads and repairs leave it alone until it is adopted again.
 
-    Fails while nodes of ours are on it. One that is out of service stays so.
+    Fails while nodes of ours are on it. A station that is out of service stays so.
     """
     if not await context.in_service():
         return Nothing()
@@ -128,7 +130,7 @@ async def retire_station(context: Context, _: Nothing) -> Nothing | Unmet:
 async def check_tenant_served(context: Context, given: Neighbours) -> Serving | Unmet:
     """Fail unless all shared stations of the region (or site) that the tenant's agreements reach carry its core links.
 
-    So that customers have somewhere to go before the tenant's own station is shut down. A dry run only lists them.
+    So customers can move before the tenant's own station is shut down. A dry run only lists the stations.
     """
     ledgers = await context.neighbours(given.tenant, given.within)
     without = [

@@ -13,7 +13,7 @@ from controller.playbook.language.registry import Context, DeviceKind, Proposal,
 class RouterPath(Noun):
     """The way that a router's traffic takes."""
 
-    standby: bool = Field(description="Whether it goes over the standby, or over the uplink.")
+    standby: bool = Field(description="True for the standby, false for the uplink.")
 
 
 class SwitchedPath(Noun):
@@ -26,7 +26,7 @@ class SwitchedPath(Noun):
 
 @action("switch-router-path", Touches.CHANGES, devices=DeviceKind.ROUTERS)
 async def switch_router_path(context: Context, given: RouterPath) -> Proposal[SwitchedPath]:
-    """Let the router's traffic go over its standby, or over its uplink again.
+    """Send the router's traffic over its standby, or over its uplink again.
 
     All tenants' routes of ours go the other way, and the router's own default routes where the network files give
     both gateways. The latter could cut the way to the router, so a reload is timed there first, and cancelled only

@@ -21,9 +21,9 @@ class Download(Noun):
         description="The file's address, as in `sftp://10.0.0.1/images/station-24.3.0.zip`, without a password.",
     )
     version: str = Field(
-        default="", max_length=64, description="Nothing is downloaded where a slot holds this already."
+        default="", max_length=64, description="Nothing is downloaded if a slot already holds this version."
     )
-    seconds: float = Field(default=1800, gt=0, le=86400, description="How long it may take.")
+    seconds: float = Field(default=1800, gt=0, le=86400, description="Seconds that it may take.")
 
 
 class Downloaded(Noun):
@@ -38,7 +38,7 @@ class Install(Noun):
 
     version: str = Field(min_length=1, max_length=64, description="The version that the slot must hold afterwards.")
     files: tuple[str, ...] = Field(default=(), description="Downloaded files by name; empty for all.")
-    seconds: float = Field(default=1800, gt=0, le=86400, description="How long it may take.")
+    seconds: float = Field(default=1800, gt=0, le=86400, description="Seconds that it may take.")
 
 
 class Installed(Noun):
@@ -53,7 +53,7 @@ class SlotChoice(Noun):
     """One software slot."""
 
     slot: str = Field(min_length=1, max_length=64, description="The slot by its name.")
-    seconds: float = Field(default=600, gt=0, le=3600, description="How long it may take.")
+    seconds: float = Field(default=600, gt=0, le=3600, description="Seconds that it may take.")
 
 
 class Version(Noun):
@@ -71,7 +71,7 @@ class Running(Noun):
 
 @action("download-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
 async def download_software(context: Context, given: Download) -> Proposal[Downloaded]:
-    """Let the station fetch a file of software. Service goes on; the station notifies its end."""
+    """Let the station fetch a software file. Service continues; the station notifies the end."""
     if not comes_from(given.url, context.sources):
         allowed = " or ".join(context.sources) or "nothing"
         raise ConflictError(f"software comes from what MINKA_SOFTWARE_SOURCES names, which is {allowed}: {given.url}")
@@ -86,9 +86,9 @@ async def download_software(context: Context, given: Download) -> Proposal[Downl
 
 @action("install-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
 async def install_software(context: Context, given: Install) -> Proposal[Installed]:
-    """Put downloaded files into a slot that is neither active nor running. Service goes on.
+    """Install downloaded files into a slot that is neither active nor running. Service continues.
 
-    The slot must be valid and hold the version afterwards. Nothing is done where a slot holds it already.
+    The slot must be valid and hold the version afterwards. Nothing is done if a slot already holds it.
     """
     await context.ledger()
     seen = await context.equipment()
@@ -109,7 +109,7 @@ async def install_software(context: Context, given: Install) -> Proposal[Install
 
 @action("activate-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
 async def activate_software(context: Context, given: SlotChoice) -> Proposal[Changed]:
-    """Let the next start take a slot. The station goes on running from the old one until it restarts."""
+    """Activate a slot for the next start. The station runs from the old one until it restarts."""
     await context.ledger()
     wanted = _activation(context, await context.equipment(), given)
     return Proposal(None, Changed(changed=bool(wanted)), wanted)
@@ -117,7 +117,7 @@ async def activate_software(context: Context, given: SlotChoice) -> Proposal[Cha
 
 @action("rollback-software", Touches.CHANGES, devices=DeviceKind.STATIONS)
 async def rollback_software(context: Context, given: SlotChoice) -> Proposal[Changed]:
-    """Bring the station back to a slot that it ran from before: activate it, restart, and see that it runs."""
+    """Return to a slot that the station ran from before: activate it, restart, and check that it runs."""
     await context.ledger()
     seen = await context.equipment()
     wanted = _activation(context, seen, given)

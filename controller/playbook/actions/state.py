@@ -52,7 +52,7 @@ class StationState(Noun):
     links_up: int = Field(description="How many core links of ours are up.")
     dark: tuple[CellId, ...] = Field(description="Cells of ours that are unlocked, and not on air.")
     down: tuple[str, ...] = Field(description="Core links of ours that are unlocked, and down.")
-    unknown: tuple[str, ...] = Field(description="Those of ours whose state the station does not report.")
+    unknown: tuple[str, ...] = Field(description="Our cells and links whose state the station does not report.")
 
 
 class CellChoice(CellNames):
@@ -67,13 +67,13 @@ class CellChoice(CellNames):
 class CheckedCells(Remarked):
     """Cells of which none is off air."""
 
-    cells: tuple[CellId, ...] = Field(description="Cells that were looked at.")
+    cells: tuple[CellId, ...] = Field(description="Cells that were checked.")
 
 
 class LinkChoice(Noun):
     """Core links of the station."""
 
-    tenant: str = Field(default="", description="Only those of this tenant; empty for all of ours.")
+    tenant: str = Field(default="", description="Only core links of this tenant; empty for all of ours.")
     excused: tuple[str, ...] = Field(
         default=(), description="Core links that need not be up: `down` of an earlier `read-state`."
     )
@@ -82,7 +82,7 @@ class LinkChoice(Noun):
 class CheckedLinks(Remarked):
     """Core links of which none is down."""
 
-    endpoints: tuple[str, ...] = Field(description="Endpoints that were looked at.")
+    endpoints: tuple[str, ...] = Field(description="Endpoints that were checked.")
 
 
 class AlarmChoice(Noun):
@@ -108,13 +108,13 @@ class Awaited(Noun):
     condition: Literal["cells-on-air", "cells-off-air", "cells-locked", "links-up", "reachable"] = Field(
         description="What must become true of cells or core links of ours; locked ones need not be on air or up."
     )
-    seconds: float = Field(default=60, gt=0, le=86400, description="How long to wait at most.")
+    seconds: float = Field(default=60, gt=0, le=86400, description="Most seconds to wait.")
     cells: tuple[CellId, ...] = Field(default=(), description="Only these cells; empty for all of ours.")
     tenant: str = Field(default="", description="Only core links of this tenant; empty for all of ours.")
     endpoints: tuple[str, ...] = Field(default=(), description="Only these core links; empty for all of ours.")
     excused: tuple[str, ...] = Field(
         default=(),
-        description="What need not, unless it is named: `dark` (cells) or `down` (links) of an earlier `read-state`.",
+        description="Cells or links that need not, unless they are named: `dark` or `down` of an earlier `read-state`.",
     )
 
 
@@ -177,9 +177,9 @@ def _not_reported(names: Iterable[str]) -> str:
 
 @action("check-cells-on-air", Touches.READS)
 async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCells | Unmet:
-    """Fail unless cells are on air. Without names, all cells of ours that are unlocked, but for those excused.
+    """Fail unless cells are on air. Without names: all our unlocked cells except excused ones.
 
-    Where the station does not report it, nothing is checked, and the job says so.
+    If the station does not report it, nothing is checked, and the job says so.
     """
     observed, chosen = await context.read(), await _cells(context, given.cells)
     if not given.cells:
@@ -262,7 +262,7 @@ async def _periods_since(context: Context) -> tuple[Period, ...]:
 async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | Unmet:
     """Fail while alarms of the station stand on record, by default critical and major ones.
 
-    Listening and health reads put them there, so give them the time of a soak or a step of waiting.
+    Notifications and health reads put them there, so allow them the time of a soak or of a waiting step.
     """
     standing = await context.alarms()
     grave = [one for one in standing if _matters(given, one, context.since)]
@@ -273,7 +273,7 @@ async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | Unmet
 
 @action("check-drift", Touches.READS)
 async def check_drift(context: Context, _: Nothing) -> Drift | Unmet:
-    """Fail if managed nodes differ from what was last applied. Administrative state is nobody's drift."""
+    """Fail if managed nodes differ from what was last applied. Administrative state is not drift."""
     nodes = await context.drift()
     return Unmet(f"{nodes} managed nodes differ from what was applied") if nodes else Drift(nodes=0)
 

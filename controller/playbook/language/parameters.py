@@ -45,13 +45,13 @@ class Parameter(Noun):
     """One parameter of a playbook.
 
     Attributes:
-        type: What it holds.
+        type: Type of the value.
         description: For people.
-        default: Value where none is given; without one the parameter must be given.
-        optional: Whether it may be left out and then is none.
-        choices: All values that it may have.
-        min: Smallest number; for texts, fewest characters.
-        max: Largest number; for texts, most characters.
+        default: Value if none is given; without a default the parameter must be given.
+        optional: Whether it may be left out; it is then none.
+        choices: All allowed values.
+        min: Smallest number; for texts, smallest number of characters.
+        max: Largest number; for texts, largest number of characters.
     """
 
     type: ParameterType = ParameterType.STRING

@@ -83,15 +83,15 @@ class Waves(Noun):
     Attributes:
         policy: What is confirmed or taken back together: each ``station`` on its own, a ``unit``, or a whole ``wave``.
         canary: Stations in the first wave, on their own.
-        by: Go region by region, or site by site, each in waves of its own.
+        by: `region` or `site`: one after the other, each in waves of its own.
         last: Selector of stations that come after all others (of their region or site); an expression.
         wave_size: Stations in each later wave, a number or a share of all as in ``10%``. Tracking areas are never cut.
-        per_region: Stations of one region in each later wave at most.
+        per_region: Most stations of one region in each later wave.
         parallel: Stations at once.
-        stop_after: Failures after which nothing more is started.
+        stop_after: Number of failures after which nothing more starts.
         soak: Seconds between the end of a wave and the start of the next; an expression or a number.
-        patience: Seconds in which a station that is away or busy is tried again, before it ends ``deferred``.
-        confirm_timeout: Seconds of each confirmed commit; left out, they follow from checks and groups.
+        patience: Seconds to keep trying an unreachable or busy station before it ends ``deferred``.
+        confirm_timeout: Seconds of each confirmed commit; by default they follow from checks and groups.
         check_timeout: Seconds to wait for cells, core links and alarms before a confirm.
     """
 
@@ -132,8 +132,9 @@ class Guards(Noun):
         max_cells: Cells of those stations.
         max_tenants: Tenants on those stations (with a plan: those it touches or interrupts).
         max_people: Population of those stations' sites.
-        approvals: Approvers of the host, other than who asks for the run, that have to say yes before it begins.
-        windows: When it may work, whatever it does; none given means whenever agreements, regions and sites let it.
+        approvals: Number of the host's approvers, other than the person who asks for the run, that must approve
+            before it begins.
+        windows: When it may work, whatever it does; by default whenever agreements, regions and sites allow it.
         held: Whether a run leaves out stations under a hold, or is refused, unless who asks for it says otherwise.
     """
 
@@ -233,16 +234,16 @@ class Step(Noun):
     """One step, done on each station.
 
     Attributes:
-        name: For people and for the record.
+        name: Name for people and for the record.
         action: What to do; see the reference.
         with_: Its inputs, expressions allowed.
         when: An expression; the step is skipped where it is not true.
-        retries: Further tries of a step that failed without having changed anything.
-        retry_seconds: Pause before each of them.
+        retries: Further tries of a step that failed and changed nothing.
+        retry_seconds: Seconds before each further try.
         timeout: Seconds that a step which only reads may take; what changes a device has the strategy's timers.
-        register_: Name under which later expressions find what the action had to say.
-        checks: Expressions that must be true afterwards, else the step failed; ``output`` is what the action said.
-        undo: How to take it back when a later step fails; left out, a change is taken back by its own inverse.
+        register_: Name under which later expressions find the action's output.
+        checks: Expressions that must be true afterwards, else the step fails; ``output`` is the action's output.
+        undo: How to take it back when a later step fails; by default a change is taken back by its own inverse.
     """
 
     name: Text
@@ -261,14 +262,15 @@ class Playbook(Noun):
     """One playbook.
 
     Attributes:
-        name: As its file is called.
+        name: Name of the file without `.yaml`.
         description: What it does, for people.
-        parameters: What a person gives, by name.
-        targets: Selector of its stations; expressions over parameters allowed, but for those that may be any text.
-        routers: Whether the adopted routers of their sites come along, each behind the stations of its site. Where
+        parameters: Values that a person gives, by name.
+        targets: Selector of its stations. Expressions over parameters are allowed, except over those that may be any
+            text.
+        routers: Whether the adopted routers of their sites are included, each after the stations of its site. Where
             there is a plan, those that it changes do.
-        strategy: How it goes through them.
-        guards: How far it may reach.
+        strategy: Waves, soak and timers.
+        guards: Limits of its reach.
         plan: The plan that is bound to a run; needed by ``apply-intent``.
         steps: What is done on each station, in order.
         soak_checks: What must hold on each station of a wave once it has stood for ``strategy.soak`` seconds; they

@@ -77,7 +77,7 @@ class Remarked(Noun):
         remark: What people should know of it although all is well; reported with the step and the job's outcome.
     """
 
-    remark: str = Field(default="", description="What people should know although all is well; mostly empty.")
+    remark: str = Field(default="", description="What people should know although all is well; usually empty.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Ask:
 
     Attributes:
         per: Whom it is asked for: ``run`` asks once, ``wave`` once a wave, ``station`` each.
-        seconds: How long an answer is waited for.
+        seconds: Seconds to wait for an answer.
     """
 
     text: str
