@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
+from controller.intent.backhaul import backhaul_findings
 from controller.intent.findings import Check, canonical, finding
 from controller.intent.grants import Grant, cover, grants_in_force
 from controller.intent.identities import identity_findings, node_plmn_findings, radio_faults, tenant_findings
@@ -45,6 +46,7 @@ def compile_intent(network: Network, as_of: date, stations: Collection[str] | No
     placed = _place(network, cells, grants, covering)
     findings += _matching_nothing(grants, covering)
     findings += tenant_findings(network.tenants)
+    findings += backhaul_findings(network, placed)
     findings += identity_findings(network, cells)
     findings += own_cell_findings(network, placed)
     findings += tracking_area_findings(network, placed, grants)

@@ -47,6 +47,8 @@ class Check(StrEnum):
     ROUTER_TWICE = "router-twice"
     ROUTER_NO_ADDRESS = "router-no-address"
     ROUTER_UNENFORCEABLE = "router-unenforceable"
+    # Backhaul
+    BACKHAUL_CAPACITY = "backhaul-capacity"
     # Radio
     LOCAL_ID_RANGE = "local-id-range"
     PCI_RANGE = "pci-range"
@@ -78,6 +80,7 @@ _MILDER = {
     Check.ROUTER_UNENFORCEABLE: Severity.WARNING,
     Check.OWN_CELL_DANGLING: Severity.WARNING,
     Check.OWN_CELL_UNUSED: Severity.WARNING,
+    Check.BACKHAUL_CAPACITY: Severity.WARNING,
 }
 
 

@@ -413,6 +413,11 @@ class Network(Noun):
         return {site.id: site for site in self.sites}
 
     @cached_property
+    def backhaul_by_id(self) -> dict[str, BackhaulNode]:
+        """Nodes of the backhaul by id."""
+        return {node.id: node for node in self.backhaul}
+
+    @cached_property
     def tenant_by_id(self) -> dict[str, Tenant]:
         """Tenants by id."""
         return {tenant.id: tenant for tenant in self.tenants}

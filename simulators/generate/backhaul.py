@@ -24,19 +24,20 @@ class BackhaulRow:
 
 def root() -> BackhaulRow:
     """The node in front of the tenants' cores."""
-    return BackhaulRow(ROOT, "fibre", "", 100_000)
+    return BackhaulRow(ROOT, "fibre", "", 800_000)
 
 
 def region_hub(area: Area) -> BackhaulRow:
     """The fibre node of the area's region."""
-    return BackhaulRow(f"fibre-{area.region.id}", "fibre", ROOT, 40_000)
+    return BackhaulRow(f"fibre-{area.region.id}", "fibre", ROOT, 100_000)
 
 
 def plan(area: Area) -> tuple[list[BackhaulRow], dict[str, str]]:
     """Nodes of a tracking area and the node each mast (by id) hangs on.
 
     Towns hang on fibre; other masts on a microwave chain of up to three hops, the farther
-    from the middle the deeper; in the jungle small places have a satellite link.
+    from the middle the deeper; in the jungle small places have a satellite link, which can't
+    carry what their radio could: what else there is carries the busy hour of all cells.
     """
     fibre = BackhaulRow(f"fibre-{area.id}", "fibre", f"fibre-{area.region.id}", 10_000)
     satellite = BackhaulRow(f"satellite-{area.id}", "satellite", ROOT, 20)
@@ -52,7 +53,7 @@ def plan(area: Area) -> tuple[list[BackhaulRow], dict[str, str]]:
     nodes = [node for node in (fibre, satellite) if node.id in on.values()]
     parent = fibre.id if fibre in nodes else f"fibre-{area.region.id}"
     for hop, group in enumerate(_hops(rest), 1):
-        node = BackhaulRow(f"microwave-{area.id}-{hop}", "microwave", parent, 800 // 2 ** (hop - 1))
+        node = BackhaulRow(f"microwave-{area.id}-{hop}", "microwave", parent, 10_000 // 2 ** (hop - 1))
         nodes.append(node)
         parent = node.id
         on.update((mast.id, node.id) for mast in group)
