@@ -19,9 +19,11 @@ from controller.cli.tables import Column, table
 app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in YAML.")
 
 Name = Annotated[str, typer.Argument(help="Name of a playbook, as in lock-cell.", autocompletion=completion.playbooks)]
-HeldOption = Annotated[
+OnHoldOption = Annotated[
     str | None,
-    typer.Option("--held", help="Stations under a hold: skip them, or refuse the run. Default: as the playbook says."),
+    typer.Option(
+        "--on-hold", help="Stations under a hold: skip them or refuse the run. Default: as the playbook says."
+    ),
 ]
 Values = Annotated[list[str] | None, typer.Argument(help="Parameters as NAME=VALUE.")]
 
@@ -121,7 +123,7 @@ def check(
 def dry_run(
     name: Name,
     values: Values = None,
-    held: HeldOption = None,
+    on_hold: OnHoldOption = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if it would be refused.")] = False,
     every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
     as_json: Json = False,
@@ -130,7 +132,7 @@ def dry_run(
 
     Changes nothing.
     """
-    said = client().post(f"/v1/playbooks/{name}/dry-run", {"parameters": _parameters(values), "held": held})
+    said = client().post(f"/v1/playbooks/{name}/dry-run", {"parameters": _parameters(values), "on_hold": on_hold})
     if as_json:
         print_json(said)
     else:
@@ -143,7 +145,7 @@ def dry_run(
 def run(
     name: Name,
     values: Values = None,
-    held: HeldOption = None,
+    on_hold: OnHoldOption = None,
     reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
     contract: Contracts = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
@@ -158,7 +160,7 @@ def run(
         f"/v1/playbooks/{name}/runs",
         {
             "parameters": _parameters(values),
-            "held": held,
+            "on_hold": on_hold,
             "reason": reason,
             "contracts": contractual(contract),
             "overtake": overtake,

@@ -48,5 +48,5 @@ def accept(
         out.print("the record is right: what stations carry beyond it is drift from now on, and is repaired")
     else:
         out.print(f"the stations are right: what {len(made['taken'])} of them carry beyond the record was applied")
-    if made["held"]:
-        out.print(f"on hold, since they could not be read: {', '.join(made['held'])}")
+    if made["on_hold"]:
+        out.print(f"on hold, since they could not be read: {', '.join(made['on_hold'])}")

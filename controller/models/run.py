@@ -32,7 +32,7 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 60, 3600
 _PREPARATION, _MARGIN = 30, 60
 
 
-class Held(StrEnum):
+class OnHold(StrEnum):
     """What becomes of a run that would change stations under a hold: it leaves them out, or is refused whole."""
 
     SKIP = "skip"

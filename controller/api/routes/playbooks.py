@@ -14,7 +14,7 @@ from controller.api.services import Backend, Body, Contracts, Listing, Paging, c
 from controller.inventory.source import Report
 from controller.models.approval import Contract
 from controller.models.people import Permission, Person
-from controller.models.run import Held, Run
+from controller.models.run import OnHold, Run
 from controller.observe.webhook import HttpWebhook
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
@@ -51,7 +51,7 @@ class Given(Body):
     """Parameters by name, as texts or plain values."""
 
     parameters: dict[str, str | int | bool] = {}
-    held: Held | None = Field(
+    on_hold: OnHold | None = Field(
         default=None, description="Leave out stations under a hold, or refuse the run; null: as the playbook says."
     )
 
@@ -125,7 +125,7 @@ async def dry_run(
 ) -> DryRun:
     """What a run would do: plan, waves, reach, each station's steps, and what would refuse it. Changes nothing."""
     return await playbooks.dry_run(
-        RunRequest(playbook=name, parameters=given.parameters, held=given.held, actor=who.name)
+        RunRequest(playbook=name, parameters=given.parameters, on_hold=given.on_hold, actor=who.name)
     )
 
 
@@ -142,7 +142,7 @@ async def run(
         RunRequest(
             playbook=name,
             parameters=asked.parameters,
-            held=asked.held,
+            on_hold=asked.on_hold,
             actor=who.name,
             reason=asked.reason,
             key=idempotency_key,

@@ -28,7 +28,7 @@ class Decided(Body):
 
     state: RecordState
     taken: tuple[str, ...] = ()
-    held: tuple[str, ...] = ()
+    on_hold: tuple[str, ...] = ()
 
 
 @router.get("")
@@ -46,4 +46,4 @@ async def decide(asked: Deciding, backend: Backend, who: Annotated[Person, needs
     carried, unread = await backend.planner.carried() if asked.choice is RecordChoice.DEVICES else ([], [])
     decide_record = backend.store.integrity.decide
     state = await run_in_threadpool(decide_record, asked.choice, who.name, asked.reason, carried, unread)
-    return Decided(state=state, taken=tuple(one.station for one in carried), held=tuple(unread))
+    return Decided(state=state, taken=tuple(one.station for one in carried), on_hold=tuple(unread))

@@ -12,7 +12,7 @@ from controller.models.errors import InputError, PlanRefusedError
 from controller.models.facts import Finding
 from controller.models.network import Network, Noun
 from controller.models.plan import Plan
-from controller.models.run import Held, Run, Strategy
+from controller.models.run import OnHold, Run, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import seal
 from controller.playbook.engine.consents import playbook_constraints
@@ -140,7 +140,7 @@ class PlaybookPreparation:
         targets = await asyncio.to_thread(select, network, selector)
         if not targets:
             raise InputError(f"the targets {selector!r} match no station")
-        skips = (request.held or playbook.guards.held) is Held.SKIP and self._changes(playbook)
+        skips = (request.on_hold or playbook.guards.on_hold) is OnHold.SKIP and self._changes(playbook)
         plan, refused = await self._plan(playbook, values, selector, actor, skip_held=skips)
         bound = plan is not None
         if plan is None:

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, 
 
 from controller.models.errors import InputError
 from controller.models.network import Identifier, Network, Noun
-from controller.models.run import LONGEST_PATIENCE, LONGEST_TIMER, Held, Policy, Strategy
+from controller.models.run import LONGEST_PATIENCE, LONGEST_TIMER, OnHold, Policy, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.parameters import Parameter, VariableName
@@ -135,7 +135,7 @@ class Guards(Noun):
         approvals: Number of the host's approvers, other than the person who asks for the run, that must approve
             before it begins.
         windows: When it may work, whatever it does; by default whenever agreements, regions and sites allow it.
-        held: Whether a run leaves out stations under a hold, or is refused, unless who asks for it says otherwise.
+        on_hold: Whether a run leaves out stations under a hold, or is refused, unless who asks for it says otherwise.
     """
 
     max_stations: int | None = Field(default=None, ge=1)
@@ -144,7 +144,7 @@ class Guards(Noun):
     max_people: int | None = Field(default=None, ge=0)
     approvals: int = Field(default=0, ge=0, le=10)
     windows: tuple[MaintenanceWindow, ...] = ()
-    held: Held = Held.REFUSE
+    on_hold: OnHold = OnHold.REFUSE
 
 
 class PlanSource(StrEnum):

@@ -11,7 +11,7 @@ from controller.models.approval import Contract, RunConstraints
 from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person
 from controller.models.plan import Plan
-from controller.models.run import PERSON, Held, Run, Strategy
+from controller.models.run import PERSON, OnHold, Run, Strategy
 from controller.models.step import RunPlaybook
 
 
@@ -39,7 +39,7 @@ class RunRequest:
         strategy: How to go through the stations of the plan; playbooks have their own.
         playbook: Name of the playbook to run; its targets follow from the parameters.
         parameters: The playbook's parameters.
-        held: What becomes of stations under a hold; None leaves that to the playbook.
+        on_hold: What becomes of stations under a hold; None leaves that to the playbook.
         actor: Name of the person, or of the rule, for the record.
         cause: ``person``, or ``alarm:<id>``; what no person asks for needs standing consents.
         reason: Why.
@@ -53,7 +53,7 @@ class RunRequest:
     strategy: Strategy = field(default_factory=Strategy)
     playbook: str = ""
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    held: Held | None = None
+    on_hold: OnHold | None = None
     actor: str
     cause: str = PERSON
     reason: str = ""

@@ -21,7 +21,7 @@ from controller.inventory.load import load_network
 from controller.listener.process import Listener
 from controller.models.alarm import Alarm, AlarmSource, AlarmState
 from controller.models.people import Person
-from controller.models.run import Held, Run, RunState, Strategy
+from controller.models.run import OnHold, Run, RunState, Strategy
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 from controller.observe.rounds import repeat
@@ -105,9 +105,11 @@ class Playbooks:
             RunRequest(playbook=name, parameters=given, actor=actor, reason=reason, key=key, asker=asker)
         )
 
-    async def dry_run(self, name: str, given: Mapping[str, Any], held: Held | None = None) -> DryRun:
+    async def dry_run(self, name: str, given: Mapping[str, Any], on_hold: OnHold | None = None) -> DryRun:
         """Rehearse one."""
-        return await self._preparation.dry_run(RunRequest(playbook=name, parameters=given, actor="ana", held=held))
+        return await self._preparation.dry_run(
+            RunRequest(playbook=name, parameters=given, actor="ana", on_hold=on_hold)
+        )
 
 
 class LocalSystem:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.models.errors import PlanRefusedError
-from controller.models.run import Held, Outcome, RunState
+from controller.models.run import OnHold, Outcome, RunState
 from tests.integration.alarms.system import PLAYBOOKS
 from tests.integration.playbooks.system import PlaybookSystem, open_system
 
@@ -151,18 +151,18 @@ async def test_a_run_may_leave_out_what_is_held(system: PlaybookSystem) -> None:
     held = f"hold on {STATION} by eva: on the mast"
     refused = await launcher.dry_run("own", {})
     assert (refused.refused, refused.left_out) == ((f"{STATION}: {held}",), {})
-    seen = await launcher.dry_run("own", {}, Held.SKIP)
+    seen = await launcher.dry_run("own", {}, OnHold.SKIP)
     assert (seen.refused, seen.left_out) == ((), {STATION: held})
     others = sorted(set(system.fleet.stations) - {STATION})
     assert [one.station for one in seen.stations] == others
     # The playbook may say so as well, and who asks has the last word.
-    skipping = system.own(targets="*", guards={"held": "skip"}, steps=[lock])
+    skipping = system.own(targets="*", guards={"on_hold": "skip"}, steps=[lock])
     assert (await skipping.dry_run("own", {})).left_out == {STATION: held}
-    assert (await skipping.dry_run("own", {}, Held.REFUSE)).refused == refused.refused
+    assert (await skipping.dry_run("own", {}, OnHold.REFUSE)).refused == refused.refused
     run = await system.run("own", skipping)
     assert sorted(job.station for job in system.store.runs.jobs(run.id)) == others
     # One that has a plan leaves them out of it; where nothing is left, that is said.
     planned = system.own(targets=STATION, plan={}, steps=[{"name": "apply", "action": "apply-intent"}])
-    alone = await planned.dry_run("own", {}, Held.SKIP)
+    alone = await planned.dry_run("own", {}, OnHold.SKIP)
     assert alone.left_out == {STATION: f"hold on {STATION}"}
     assert alone.refused == (f"the plan leaves all stations out: {STATION}: hold on {STATION}",)

@@ -24,7 +24,7 @@ async def test_a_doubt_is_shown_and_nothing_begins_until_a_person_decides(bench:
     bench.devices[others[0]].unreachable = "no route"
     decided = await bench.client.post("/v1/record/decision", json={"choice": "devices", "reason": "INC-77"})
     assert decided.status_code == 200
-    assert decided.json()["held"] == [others[0]]
+    assert decided.json()["on_hold"] == [others[0]]
     assert (await bench.client.get("/v1/holds")).json()["results"][0]["target"] == others[0]
     assert (await bench.client.get("/v1/record")).json() == {"epoch": 1, "doubt": "", "since": None}
     assert (await bench.stranger.get("/readyz")).json()["record"] == "trusted"
