@@ -27,7 +27,7 @@ def test_what_is_encrypted_or_on_this_machine_is_private(address: str) -> None:
     ["http://idp.example/", "http://localhost.example/", "ftp://localhost/", "ldap://127.0.0.1", "localhost", ""],
 )
 def test_any_other_address_is_refused(address: str) -> None:
-    with pytest.raises(InputError, match="is no https address"):
+    with pytest.raises(InputError, match="is not an https address"):
         private(address)
 
 
@@ -38,7 +38,7 @@ def test_grants_are_words_with_a_role_and_maybe_a_tenant() -> None:
 
 @pytest.mark.parametrize("word", ["noc", "noc=", "noc=king", "noc=noc-engineer:bitel", "ops=tenant-viewer", "a=b:c"])
 def test_a_word_that_is_no_grant_is_named(word: str) -> None:
-    with pytest.raises(InputError, match=f"'{word}' is no group=role"):
+    with pytest.raises(InputError, match=f"'{word}' is not group=role"):
         parse_grants(f"noc=noc-engineer {word}")
 
 
@@ -61,9 +61,9 @@ def test_of_several_groups_the_first_grant_counts() -> None:
         ({"name": "eva", "groups": []}, "no role belongs to any of the groups"),
         ({"name": "eva", "groups": ["nocturnal"]}, "no role belongs to any of the groups"),
         ({"name": "eva", "groups": "nocturnal"}, "no role belongs to any of the groups"),
-        ({"groups": ["noc"]}, "name of the identity provider is no name"),
-        ({"name": "eva maria", "groups": ["noc"]}, "name of the identity provider is no name"),
-        ({"name": 7, "groups": ["noc"]}, "name of the identity provider is no name"),
+        ({"groups": ["noc"]}, "name of the identity provider is not a valid name"),
+        ({"name": "eva maria", "groups": ["noc"]}, "name of the identity provider is not a valid name"),
+        ({"name": 7, "groups": ["noc"]}, "name of the identity provider is not a valid name"),
     ],
 )
 def test_who_can_t_be_known_does_not_sign_in(claims: dict[str, Any], reason: str) -> None:
