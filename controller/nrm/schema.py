@@ -126,6 +126,7 @@ class LeafSpec:
         entry: How values stand on the wire where they are entries of a list.
         doubled: It stands beside ``attributes``, too, as the official YANG of OperatorDU has it (TS 28.541, Rel-17).
         initial: Only a start value for entries that we create; on existing entries any value is right.
+        extension: A vendor's own state, in no specification: a device without it is judged by the others.
         carrier: It carries the generation (``controller.nrm.generation``): it is read beside the tree, as states are,
             and written beside the edits of a change.
     """
@@ -142,6 +143,7 @@ class LeafSpec:
     initial: bool = False
     doubled: bool = False
     entry: EntryText | None = None
+    extension: bool = False
     carrier: bool = False
     roles: tuple[LeafRole, ...] = ()
 
@@ -221,6 +223,11 @@ class NodeSpec:
     def serving(self) -> dict[LeafName, str]:
         """State leaves of a cell or core link, and what they say while it serves."""
         return {self.leaf(role): says for role, says in _SERVING.items() if role in self.leaf_by_role}
+
+    @cached_property
+    def always_told(self) -> frozenset[LeafName]:
+        """Those of the leaves that tell whether it serves which every device should have: no vendor's extensions."""
+        return frozenset(name for name in self.serving if not self.leaf_by_name[name].extension)
 
     def leaf(self, role: LeafRole) -> LeafName:
         """Name of the leaf with a role, an empty string where there is none."""

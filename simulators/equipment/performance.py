@@ -17,7 +17,7 @@ from simulators.equipment import traffic
 from simulators.equipment.configuration import ConfiguredCell
 from simulators.equipment.fault_kinds import Service
 from simulators.equipment.radio import CellStatus, CorePaths, Radio
-from simulators.equipment.traffic import Load, Place, demand_of, load_of
+from simulators.equipment.traffic import Flow, Load, Place, demand_of, load_of
 from simulators.network import StationRecord, Surroundings
 
 #: Seconds of a granularity period unless a job wants another.
@@ -29,7 +29,8 @@ CAUSES: Mapping[str, float] = {"mo-Signalling": 0.2, "mo-Data": 0.55, "mt-Access
 #: Part of the connections that succeed when all is well.
 SUCCESS = 0.995
 _PRBS = {5: 11, 10: 24, 15: 38, 20: 51, 25: 65, 30: 78, 40: 106, 50: 133, 60: 162, 70: 189, 80: 217, 90: 245, 100: 273}
-_UNAVAILABLE = "RRU.CellUnavailableTime"
+#: Seconds off air: of LTE (TS 32.425), and of NR, for which TS 28.552 has none: a vendor's extension.
+_UNAVAILABLE, _NR_UNAVAILABLE = "RRU.CellUnavailableTime", "minka-CellUnavailableTime"
 
 #: Measured object → counter → value.
 Values = dict[str, dict[str, float]]
@@ -168,8 +169,9 @@ class Performance:
         local = begin.astimezone(self._around.timezone)
         load = load_of(epoch.config, status, self._place, self._around.tenants, epoch.paths, local)
         name = status.configured.distinguished_name
-        lost = _unavailable(status, part, powered=epoch.powered)
-        if status.configured.cell_class != "NRCellDU":
+        lte = status.configured.cell_class != "NRCellDU"
+        lost = _unavailable(_UNAVAILABLE if lte else _NR_UNAVAILABLE, status, part, powered=epoch.powered)
+        if lte:
             return {name: {**_lte(load, part, seconds), **lost}}
         values = {name: {**_nr_radio(load, part, seconds, on_air=status.on_air), **lost}}
         central = (*status.configured.path[:-3], ("GNBCUCPFunction", "1"), ("NRCellCU", status.configured.id))
@@ -192,11 +194,11 @@ def _finished(counters: Mapping[str, float], on_air: float) -> dict[str, float]:
     }
 
 
-def _unavailable(status: CellStatus, part: float, *, powered: bool) -> dict[str, float]:
-    counters = {f"{_UNAVAILABLE}.{cause}": 0.0 for cause in ("manual", "fault", "energySaving")}
+def _unavailable(name: str, status: CellStatus, part: float, *, powered: bool) -> dict[str, float]:
+    counters = {f"{name}.{cause}": 0.0 for cause in ("manual", "fault", "energySaving")}
     if not status.on_air:
         fault = not powered or (status.configured.unlocked and status.service is Service.OFF)
-        counters[f"{_UNAVAILABLE}.{'fault' if fault else 'manual'}"] = part
+        counters[f"{name}.{'fault' if fault else 'manual'}"] = part
     return counters
 
 
@@ -222,9 +224,11 @@ def _radio(load: Load, part: float, seconds: int) -> dict[str, float]:
     return {"RRU.PrbTotDl": used, "RRU.PrbTotUl": used * 0.6}
 
 
-def _volume(given: float, load: Load, part: float) -> float:
-    """Mbit carried downwards."""
-    return given / 100 * load.capacity * part
+def _volumes(flow: Flow, load: Load, part: float) -> Iterator[tuple[int, float, float]]:
+    """Mbit carried down and up by QCI, or by the 5QI of the same number (TS 23.501 §5.7.4)."""
+    carried = flow.given / 100 * load.capacity * part
+    for qci, share in traffic.QCI_PARTS.items():
+        yield qci, carried * share, carried * share * (1.0 if qci == 1 else traffic.UPLINK)
 
 
 def _lte(load: Load, part: float, seconds: int) -> dict[str, float]:
@@ -233,10 +237,9 @@ def _lte(load: Load, part: float, seconds: int) -> dict[str, float]:
     counters |= {"S1SIG.ConnEstabAtt": attempts, "S1SIG.ConnEstabSucc": successes}
     counters["RRU.PrbCongestionDl"] = load.lacking * part / seconds
     for flow in load.flows:
-        for qci, share in traffic.QCI_PARTS.items():
-            volume = _volume(flow.given, load, part) * share
-            counters[f"DRB.PdcpSduVolumeDl.{flow.plmn}.{qci}"] = volume
-            counters[f"DRB.PdcpSduVolumeUl.{flow.plmn}.{qci}"] = volume * (1.0 if qci == 1 else traffic.UPLINK)
+        for qci, down, up in _volumes(flow, load, part):
+            counters[f"DRB.PdcpSduVolumeDl.{flow.plmn}.{qci}"] = down
+            counters[f"DRB.PdcpSduVolumeUl.{flow.plmn}.{qci}"] = up
     return counters
 
 
@@ -250,9 +253,6 @@ def _nr_radio(load: Load, part: float, seconds: int, *, on_air: bool) -> dict[st
     counters["DRB.MeanActiveUeUl"] = sum(f.users for f in load.flows if f.connected) * 0.3 * part / seconds
     for flow in load.flows:
         _add_slice(counters, flow.slice, blocks * flow.given / 100 * part / seconds)
-        volume = _volume(flow.given, load, part)
-        counters[f"DRB.PdcpSduVolumeDl.{flow.plmn}.{flow.slice}"] = volume
-        counters[f"DRB.PdcpSduVolumeUl.{flow.plmn}.{flow.slice}"] = volume * traffic.UPLINK
         active = flow.users * 0.3 * part / seconds if flow.connected else 0.0
         active_name = f"DRB.MeanActiveUeUl.{flow.slice}"
         counters[active_name] = counters.get(active_name, 0.0) + active
@@ -280,7 +280,12 @@ def _speeds(load: Load) -> Iterator[tuple[str, float]]:
 
 
 def _nr_central(load: Load, part: float, seconds: int) -> dict[str, float]:
+    """What the CU counts: volume by PLMN, 5QI and S-NSSAI is its own, since PDCP ends there (TS 28.552 §5.1.2)."""
     counters = _connections(load, part, seconds)
+    for flow in load.flows:
+        for qci, down, up in _volumes(flow, load, part):
+            counters[f"DRB.PdcpSduVolumeDL.{flow.plmn}.{qci}.{flow.slice}"] = down
+            counters[f"DRB.PdcpSduVolumeUL.{flow.plmn}.{qci}.{flow.slice}"] = up
     attempts, successes = _signalling(load, part)
     for cause, share in CAUSES.items():
         counters[f"UECNTX.ConnEstabAtt.{cause}"] = attempts * share

@@ -52,9 +52,11 @@ def number(
     )
 
 
-def state(name: str, *roles: LeafRole, leaf_list: bool = False, namespace: str = "") -> LeafSpec:
+def state(
+    name: str, *roles: LeafRole, leaf_list: bool = False, namespace: str = "", extension: bool = False
+) -> LeafSpec:
     """Spec of a read-only leaf."""
-    return LeafSpec(name, state=True, leaf_list=leaf_list, namespace=namespace, roles=roles)
+    return LeafSpec(name, state=True, leaf_list=leaf_list, namespace=namespace, extension=extension, roles=roles)
 
 
 def administrative_state(default: str, name: str = "administrativeState") -> LeafSpec:
@@ -68,9 +70,9 @@ def operational_state(namespace: str = "") -> LeafSpec:
     return state("operationalState", LeafRole.OPERATIONAL_STATE, namespace=namespace)
 
 
-def cell_state() -> LeafSpec:
-    """Spec of a cellState (TS 28.541): ACTIVE, INACTIVE or IDLE."""
-    return state("cellState", LeafRole.CELL_STATE)
+def cell_state(*, extension: bool = False) -> LeafSpec:
+    """Spec of a cellState (TS 28.541, of NR): ACTIVE, INACTIVE or IDLE. On LTE it is a vendor's ``extension``."""
+    return state("cellState", LeafRole.CELL_STATE, extension=extension)
 
 
 def availability_status(namespace: str = "") -> LeafSpec:

@@ -203,12 +203,13 @@ def is_unlocked(tree: Tree, path: Path) -> bool:
 
 
 def cell_state(observed: Observed, path: Path) -> ServiceState:
-    """Whether the cell at ``path`` serves: UNLOCKED, ENABLED and ACTIVE (X.731; TS 28.541 cellState)."""
+    """Whether the cell at ``path`` serves: UNLOCKED, ENABLED (X.731) and, on NR, ACTIVE (TS 28.541 cellState)."""
     if not is_unlocked(observed.tree, path):
         return ServiceState.DOWN
     node, state = _node(path), observed.state.get(path, {})
     serving = {} if node is None else node.serving
-    return ServiceState.all_of(ServiceState.of(state.get(leaf), good) for leaf, good in serving.items())
+    asked = [leaf for leaf in serving if leaf in state or (node is not None and leaf in node.always_told)]
+    return ServiceState.all_of(ServiceState.of(state.get(leaf), serving[leaf]) for leaf in asked)
 
 
 def link_state(observed: Observed, path: Path) -> ServiceState:
@@ -234,7 +235,7 @@ def unreported(observed: Observed) -> frozenset[str]:
     for path in observed.tree:
         node = _node(path)
         if node is not None and (node.link or node.is_cell) and not found.get(node.name):
-            found[node.name] = node.serving.keys() <= observed.state.get(path, {}).keys()
+            found[node.name] = node.always_told <= observed.state.get(path, {}).keys()
     return frozenset(name for name, reported in found.items() if not reported)
 
 

@@ -1,6 +1,8 @@
 """Profile ``lte-28658``: LTE stations modelled like TS 28.658, with a radio share per PLMN as vendors have it.
 
 Decisions:
+    - TS 28.658 has no cellState: where a station has one as a vendor's extension, it counts; elsewhere a cell
+      serves that is UNLOCKED and ENABLED.
     - Radio shares are per PLMN and cover PRBs of both directions only. A share of several PLMNs can't
       be written as one pot: the guarantees go to the first PLMN of the share (the cell's primary, else
       the lowest), the others get the same ceiling without guarantee, and a finding says so.
@@ -119,7 +121,7 @@ def _cell(name: str, *carrier: LeafSpec, tdd: bool) -> NodeSpec:
             number("cellLocalId", "local id", mutability=Mutability.CREATE_ONLY, roles=(LeafRole.LOCAL_ID,)),
             administrative_state("LOCKED"),
             operational_state(),
-            cell_state(),
+            cell_state(extension=True),
             state("usageState"),
             availability_status(),
             number("tac", "TAC", mutability=_LOCKED, roles=(LeafRole.TAC,)),

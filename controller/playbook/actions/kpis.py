@@ -41,8 +41,8 @@ _SUCCESS: Mapping[KpiName, tuple[str, str]] = {
     "handover-success": ("MM.HoExeInterSucc", "MM.HoExeInterReq"),
 }
 #: Seconds lost to faults only: who locks a cell means it.
-_UNAVAILABLE = "RRU.CellUnavailableTime"
-_FAULT = f"{_UNAVAILABLE}.fault"
+#: TS 32.425 has a counter for LTE, TS 28.552 none for NR: there it is the vendor's.
+_FAULTS = ("RRU.CellUnavailableTime.fault", "minka-CellUnavailableTime.fault")
 
 
 class Kpis(Remarked):
@@ -128,10 +128,10 @@ def indicators(period: Period) -> dict[str, Ratio]:
     for name, (succeeded, tried) in _SUCCESS.items():
         if total := _sum(period.values.values(), tried):
             found[name] = Ratio(good=_sum(period.values.values(), succeeded), total=total)
-    cells = [counters for counters in period.values.values() if _FAULT in counters]
-    if cells:
-        total = len(cells) * (period.end - period.begin).total_seconds()
-        found["availability"] = Ratio(good=total - sum(counters[_FAULT] for counters in cells), total=total)
+    lost = [counters[name] for counters in period.values.values() for name in _FAULTS if name in counters]
+    if lost:
+        total = len(lost) * (period.end - period.begin).total_seconds()
+        found["availability"] = Ratio(good=total - sum(lost), total=total)
     return found
 
 

@@ -94,7 +94,7 @@ def test_a_link_of_ours_that_vanished_is_down() -> None:
 def test_what_a_station_does_not_tell_is_unknown_and_no_fault() -> None:
     tree = {CELL: {"administrativeState": "UNLOCKED"}, LINK: {}}
     ledger = {path: entry(path, "claro") for path in tree}
-    health = health_of("A", Observed(tree, {CELL: {"operationalState": "ENABLED"}}), ledger, 0, AT)
+    health = health_of("A", Observed(tree, {CELL: {"cellState": "ACTIVE"}}), ledger, 0, AT)
     assert (health.cells, [link.state for link in health.links]) == ({"1": "unknown"}, ["unknown"])
     assert wrongs(health) == {}
     assert reports_of(health, health, ()) == ()

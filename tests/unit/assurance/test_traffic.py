@@ -13,9 +13,9 @@ from tests.unit.plan import samples
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ALFA = samples.network().tenant_by_id["alfa"]
-LTE, NR = "ManagedElement=S1,ENBFunction=1,EUtranCellFDD=L1", "ManagedElement=S1,GNBDUFunction=1,NRCellDU=N1"
-CU = "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1"
-SLICE, SESSIONS = "1-000001", {CU: {"SM.PDUSessionSetupSucc.1-000001": 12.0}}
+LTE = "ManagedElement=S1,ENBFunction=1,EUtranCellFDD=L1"
+CU, OTHER_CU = (f"ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N{n}" for n in (1, 2))
+SLICE, SESSIONS = "1-000001", {OTHER_CU: {"SM.PDUSessionSetupSucc.1-000001": 12.0}}
 
 
 def period(values: dict[str, dict[str, float]], *, suspect: bool = False, minutes: int = 15) -> Period:
@@ -23,7 +23,7 @@ def period(values: dict[str, dict[str, float]], *, suspect: bool = False, minute
 
 
 def nr(volume: float, plmn: str = "716-01") -> dict[str, dict[str, float]]:
-    return {NR: {f"DRB.PdcpSduVolumeDl.{plmn}.{SLICE}": volume}}
+    return {CU: {f"DRB.PdcpSduVolumeDL.{plmn}.9.{SLICE}": volume}}
 
 
 @pytest.mark.parametrize(

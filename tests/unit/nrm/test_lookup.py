@@ -109,6 +109,25 @@ def test_a_cell_is_up_when_unlocked_enabled_and_active_and_unknown_where_that_is
     assert cell_state(Observed({}, {DU: state}), DU) is DOWN
 
 
+@pytest.mark.parametrize(
+    ("state", "expected"),
+    [
+        ({"operationalState": "ENABLED"}, UP),
+        ({"operationalState": "DISABLED"}, DOWN),
+        (SERVING, UP),
+        ({**SERVING, "cellState": "INACTIVE"}, DOWN),
+        ({"cellState": "ACTIVE"}, UNKNOWN),
+        ({}, UNKNOWN),
+    ],
+)
+def test_a_cell_of_lte_serves_without_the_cell_state_that_only_some_vendors_have(
+    state: dict[str, str], expected: ServiceState
+) -> None:
+    observed = Observed({FDD: UNLOCKED}, {FDD: state})
+    assert cell_state(observed, FDD) is expected
+    assert (unreported(observed) == frozenset()) is ("operationalState" in state)
+
+
 def test_a_cell_without_administrative_state_is_locked() -> None:
     assert administrative_state({DU: {}}, DU) == "LOCKED"
     assert administrative_state({DU: {"administrativeState": "UNLOCKED"}}, DU) == "UNLOCKED"

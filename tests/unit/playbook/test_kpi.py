@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.models.measurement import Period
+from controller.models.measurement import Period, Ratio
 from controller.models.run import Outcome
 from controller.models.step import StepRecord
 from controller.playbook.actions.kpis import indicators
@@ -113,3 +113,13 @@ def test_indicators_count_what_belongs_to_them() -> None:
     assert set(found) == {"rrc-setup-success", "availability"}
     assert (found["rrc-setup-success"].good, found["rrc-setup-success"].total) == (900, 1000)
     assert found["availability"].percent == pytest.approx(90)
+
+
+def test_time_off_air_is_the_specifications_counter_on_lte_and_the_vendors_on_nr() -> None:
+    begin = start()
+    values = {
+        "EUtranCellFDD=1": {"RRU.CellUnavailableTime.fault": 90.0},
+        "NRCellDU=1": {"minka-CellUnavailableTime.fault": 270.0, "minka-CellUnavailableTime.manual": 500.0},
+    }
+    made = Period(job="j1", begin=begin, end=begin + QUARTER, values=values)
+    assert indicators(made)["availability"] == Ratio(good=1440.0, total=1800.0)

@@ -39,8 +39,10 @@ class World:
         self._periods: tuple[Period, ...] = ()
         if volume is not None:
             values = {
-                "ManagedElement=S1,GNBDUFunction=1,NRCellDU=N1": {f"DRB.PdcpSduVolumeDl.716-01.{SLICE}": volume},
-                "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1": {f"SM.PDUSessionSetupSucc.{SLICE}": 5.0},
+                "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1": {
+                    f"DRB.PdcpSduVolumeDL.716-01.9.{SLICE}": volume,
+                    f"SM.PDUSessionSetupSucc.{SLICE}": 5.0,
+                },
             }
             begin = there - timedelta(seconds=age)
             self._periods = (Period(job="1", begin=begin, end=begin + timedelta(minutes=5), values=values),)

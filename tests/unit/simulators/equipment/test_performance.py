@@ -67,21 +67,23 @@ def test_names_on_nr(clock: VirtualClock) -> None:
     clock.advance(to_boundary(clock))
     values = station.equipment.performance.measure().values
     radio = {"RRU.PrbTotDl", "RRU.PrbUsedDl", "RRU.PrbUsedDl.1-0000A1", "RRU.PrbAvailUl", "DRB.UEThpDl.1-0000B1"}
-    radio |= {"DRB.MeanActiveUeUl", "CARR.MeanTxPwr", "DRB.PdcpSduVolumeDl.999-02.1-0000B1"}
+    radio |= {"DRB.MeanActiveUeUl", "CARR.MeanTxPwr", "minka-CellUnavailableTime.fault"}
     assert radio <= set(values[DU])
-    central = {"RRC.ConnMean", "UECNTX.ConnEstabSucc.mo-Data", "SM.PDUSessionSetupReq.1-0000A1"}
+    assert not [name for name in values[DU] if "PdcpSduVolume" in name or name.startswith("RRU.CellUnavailable")]
+    central = {f"DRB.PdcpSduVolume{way}.999-02.{qci}.1-0000B1" for way in ("DL", "UL") for qci in (1, 9)}
+    central |= {"RRC.ConnMean", "UECNTX.ConnEstabSucc.mo-Data", "SM.PDUSessionSetupReq.1-0000A1"}
     assert central | {"SM.PDUSessionSetupFail.transport", "MM.HoExeInterReq"} <= set(values[CU])
     assert values[DU]["RRU.PrbAvailDl"] == pytest.approx(133, rel=0.01)
 
 
 def test_a_tenant_with_a_cell_of_its_own_is_served_there_while_it_is_unlocked(clock: VirtualClock) -> None:
-    station, counter = nr_station(clock), "DRB.PdcpSduVolumeDl.999-02.1-0000B1"
+    station, counter = nr_station(clock), "DRB.PdcpSduVolumeDL.999-02.9.1-0000B1"
     own_cell(station, "02", "0000B1")
     clock.advance(to_boundary(clock, 5))
-    assert station.equipment.performance.measure().values[DU][counter] > 0
+    assert station.equipment.performance.measure().values[CU][counter] > 0
     own_cell(station, "02", "0000B1", state="LOCKED")
     clock.advance(to_boundary(clock, 2))
-    assert not station.equipment.performance.measure().values[DU].get(counter)
+    assert not station.equipment.performance.measure().values[CU].get(counter)
 
 
 def test_a_station_without_cells_counts_nothing(clock: VirtualClock) -> None:
@@ -182,12 +184,13 @@ def test_small_share_congests_its_tenant_alone(clock: VirtualClock) -> None:
         own = VirtualClock()
         station = nr_station(own, policies)
         own.advance(to_boundary(own))
-        return station.equipment.performance.measure().values[DU]
+        values = station.equipment.performance.measure().values
+        return values[DU] | values[CU]
 
     free = served("")
     squeezed = served(policy("p1", "01", "0000A1", 0, 1) + policy("p2", "02", "0000B1", 50, 100))
-    name = "DRB.PdcpSduVolumeDl.999-01.1-0000A1"
-    other = "DRB.PdcpSduVolumeDl.999-02.1-0000B1"
+    name = "DRB.PdcpSduVolumeDL.999-01.9.1-0000A1"
+    other = "DRB.PdcpSduVolumeDL.999-02.9.1-0000B1"
     assert squeezed[name] < 0.9 * free[name]
     assert squeezed[other] == free[other]
     assert squeezed["DRB.UEThpDl.1-0000A1"] < free["DRB.UEThpDl.1-0000A1"]
