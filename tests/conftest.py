@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from controller.store import store
 from tests.support.quick_stores import quick_engine, upgrade_from_copy
 
-# Where nothing keeps what is compiled, each process that a test starts compiles the whole house again, for a second.
+# Where nothing keeps what is compiled, each process that a test starts compiles all of it again, for a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 

@@ -83,7 +83,7 @@ def test_stopped_and_woken_when_its_job_belongs_to_another(system: ProcessSystem
     os.kill(stopped, signal.SIGSTOP)
     os.kill(system.processes["scheduler"].pid, signal.SIGSTOP)
     system.start_worker("worker-2")
-    system.until("it is buried", lambda: "worker-1" not in {one.name for one in system.store.processes.alive()})
+    system.until("it is declared dead", lambda: "worker-1" not in {one.name for one in system.store.processes.alive()})
     assert_seen(system, "worker", 1)
     system.until("the scheduler is missed", lambda: not probe(system, "scheduler").is_success, 30)
     assert_seen(system, "scheduler", 0)

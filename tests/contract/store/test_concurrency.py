@@ -204,22 +204,22 @@ def test_a_worker_declared_dead_during_its_work_writes_nothing_more(shared: SqlS
 
 
 def _bury_during(store: SqlStore, worker: str, write: Callable[[], object]) -> None:
-    """Bury a worker while it writes something that is not committed yet; it is not buried before that."""
-    written, buried = threading.Event(), threading.Event()
+    """Declare a worker dead while it writes something that is not committed yet; that waits for the commit."""
+    written, declared = threading.Event(), threading.Event()
 
     def act(index: int) -> None:
         if index == 0:
-            pieces = [write, written.set, lambda: order.append(f"buried: {buried.wait(0.5)}")]
+            pieces = [write, written.set, lambda: order.append(f"declared dead: {declared.wait(0.5)}")]
             assert not [result for result in store.database.together(pieces) if isinstance(result, Exception)]
         else:
             written.wait(30)
             assert store.processes.declare_dead(worker, 0)
-            buried.set()
+            declared.set()
 
     order: list[str] = []
     at_once(2, act)
-    assert order == ["buried: False"]
-    assert buried.is_set()
+    assert order == ["declared dead: False"]
+    assert declared.is_set()
 
 
 def test_a_worker_is_declared_dead_after_what_it_is_writing(store: SqlStore) -> None:

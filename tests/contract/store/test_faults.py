@@ -232,7 +232,7 @@ def test_a_row_locked_for_long_is_a_store_error(own_postgres: tuple[PostgresServ
 def test_who_is_stopped_in_a_transaction_does_not_keep_others_from_writing(
     own_postgres: tuple[PostgresServer, SqlStore],
 ) -> None:
-    """PostgreSQL ends it, sooner than others would bury it."""
+    """PostgreSQL ends it, before others would declare it dead."""
     _, store = own_postgres
     run = start_run(store, stations(1))
     with store.database.engine.connect() as stopped:

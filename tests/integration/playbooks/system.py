@@ -42,7 +42,7 @@ class PlaybookSystem(LocalSystem):
         self._stack.push_async_callback(self._end, asyncio.create_task(rounds))
 
     async def replace_worker(self) -> None:
-        """Let the worker die on the spot, bury it, and start another one."""
+        """Let the worker die on the spot, declare it dead, and start another one."""
         self.worker.cancel()
         await asyncio.gather(self.worker, return_exceptions=True)
         while living := self.store.processes.alive():

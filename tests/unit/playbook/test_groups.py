@@ -24,7 +24,7 @@ from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools
 from tests.support.soak import SOAK
 from tests.unit.plan import samples
-from tests.unit.runs.crew import Crew, Mortal, unit
+from tests.unit.runs.group_bench import GroupBench, Mortal, unit
 from tests.unit.runs.transaction_bench import TARGET, retune
 
 HEAD = "name: own\ndescription: A playbook.\ntargets: '*'\nsteps:\n"
@@ -59,111 +59,111 @@ async def _read(tools: Tools, station: str) -> Observed:
         return await session.read()
 
 
-def crew_of(steps: str, strategy: Strategy = WAVE) -> Crew:
+def group_of(steps: str, strategy: Strategy = WAVE) -> GroupBench:
     report = Report()
     loaded = parse(HEAD + steps, "own.yaml", registry(), report)
     assert loaded is not None, report.problems
     used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text)
-    crew = Crew(
+    bench = GroupBench(
         [*unit("A"), *unit("B")], strategy, scenario=retune(), network=network(), procedure=procedure, playbook=used,
         bound=bool(strategy.patience),
     )  # fmt: skip
     for name in "AB":
-        nodes = [LedgerNode(path=path, owners=("host",)) for path in crew[name].running]
-        crew.store.devices.adopt(name, nodes, network_digest(crew.network), "ana")
-    return crew
+        nodes = [LedgerNode(path=path, owners=("host",)) for path in bench[name].running]
+        bench.store.devices.adopt(name, nodes, network_digest(bench.network), "ana")
+    return bench
 
 
-def locks(crew: Crew) -> dict[str, str]:
-    crew.clock.pause(4000)
+def locks(bench: GroupBench) -> dict[str, str]:
+    bench.clock.pause(4000)
     found = {}
     for name in "AB":
-        running = crew[name].running
+        running = bench[name].running
         path = next(entry.path for entry in cells(running) if entry.cell == "L1")
         found[name] = administrative_state(running, path)
-        assert not crew[name].pending
-        assert not crew[name].lock_holder
-    assert crew.store.audit.verify() is None
-    assert not crew.store.claims.busy("AB")
+        assert not bench[name].pending
+        assert not bench[name].lock_holder
+    assert bench.store.audit.verify() is None
+    assert not bench.store.claims.busy("AB")
     return found
 
 
-def gates(crew: Crew) -> list[tuple[int, GateChoice]]:
-    return sorted((one.gate, one.choice) for one in crew.store.gates.decisions([(crew.run, 0)]))
+def gates(bench: GroupBench) -> list[tuple[int, GateChoice]]:
+    return sorted((one.gate, one.choice) for one in bench.store.gates.decisions([(bench.run, 0)]))
 
 
 async def test_each_change_is_decided_together_and_the_end_too() -> None:
-    crew = crew_of(LOCK)
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    assert locks(crew) == {"A": "LOCKED", "B": "LOCKED"}
-    assert gates(crew) == [(0, GateChoice.CONFIRM), (1, GateChoice.CONFIRM)]
+    bench = group_of(LOCK)
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    assert locks(bench) == {"A": "LOCKED", "B": "LOCKED"}
+    assert gates(bench) == [(0, GateChoice.CONFIRM), (1, GateChoice.CONFIRM)]
 
 
 async def test_what_fails_after_a_change_takes_it_back_everywhere() -> None:
-    crew = crew_of(LOCK + NOT_B)
-    await crew.work()
-    assert crew.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.ROLLED_BACK}
-    assert locks(crew) == {"A": "UNLOCKED", "B": "UNLOCKED"}
+    bench = group_of(LOCK + NOT_B)
+    await bench.work()
+    assert bench.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.ROLLED_BACK}
+    assert locks(bench) == {"A": "UNLOCKED", "B": "UNLOCKED"}
 
 
 async def test_who_has_nothing_to_change_passes_with_the_others() -> None:
-    crew = crew_of(LOCK_A + UNLOCK)
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    assert locks(crew) == {"A": "UNLOCKED", "B": "UNLOCKED"}
-    assert gates(crew) == [(0, GateChoice.CONFIRM), (1, GateChoice.CONFIRM), (2, GateChoice.CONFIRM)]
+    bench = group_of(LOCK_A + UNLOCK)
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    assert locks(bench) == {"A": "UNLOCKED", "B": "UNLOCKED"}
+    assert gates(bench) == [(0, GateChoice.CONFIRM), (1, GateChoice.CONFIRM), (2, GateChoice.CONFIRM)]
 
 
 async def test_a_change_that_fails_on_one_is_confirmed_on_none() -> None:
-    crew = crew_of(LOCK)
-    crew["B"].faults.append(Fault("edit", Wrong.REFUSE))
-    await crew.work()
-    assert crew.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.FAILED_SAFE}
-    assert locks(crew) == {"A": "UNLOCKED", "B": "UNLOCKED"}
+    bench = group_of(LOCK)
+    bench["B"].faults.append(Fault("edit", Wrong.REFUSE))
+    await bench.work()
+    assert bench.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.FAILED_SAFE}
+    assert locks(bench) == {"A": "UNLOCKED", "B": "UNLOCKED"}
 
 
 async def test_a_cancel_cuts_a_long_wait_and_what_was_done_is_undone() -> None:
-    crew = crew_of(LOCK + LONG)
-    shift = crew.shift(Mortal())
-    begun = crew.clock.monotonic()
+    bench = group_of(LOCK + LONG)
+    shift = bench.shift(Mortal())
+    begun = bench.clock.monotonic()
 
     def cancel() -> None:
-        crew.store.runs.cancel(crew.run, "ana")
+        bench.store.runs.cancel(bench.run, "ana")
 
-    crew.after(60, cancel)
+    bench.after(60, cancel)
     assert await shift
-    assert crew.clock.monotonic() - begun < 120
-    assert crew.state() is RunState.CANCELLED
-    assert set(crew.outcomes().values()) == {Outcome.WITHDRAWN}
-    assert locks(crew) == {"A": "UNLOCKED", "B": "UNLOCKED"}
+    assert bench.clock.monotonic() - begun < 120
+    assert bench.state() is RunState.CANCELLED
+    assert set(bench.outcomes().values()) == {Outcome.WITHDRAWN}
+    assert locks(bench) == {"A": "UNLOCKED", "B": "UNLOCKED"}
 
 
 @pytest.mark.parametrize("steps", [LOCK + NOT_B, LOCK_A])
 async def test_killed_at_many_calls(steps: str) -> None:
     life = Mortal()
-    assert await crew_of(steps).shift(life)
+    assert await group_of(steps).shift(life)
     chance = random.Random(steps)
     for at in range(1, len(life.calls) + 1, 1 if SOAK else 7):
-        crew = crew_of(steps)
-        await crew.work(Mortal(at, chance.random() < 0.5, chance.random() < 0.5))
+        bench = group_of(steps)
+        await bench.work(Mortal(at, chance.random() < 0.5, chance.random() < 0.5))
         failing = "look" in steps
         expected = {"A": "UNLOCKED", "B": "UNLOCKED"} if failing else {"A": "LOCKED", "B": "UNLOCKED"}
-        assert locks(crew) == expected, (at, crew.store.runs.jobs(crew.run))
+        assert locks(bench) == expected, (at, bench.store.runs.jobs(bench.run))
 
 
 @pytest.mark.parametrize("policy", list(Policy))
 async def test_one_that_was_away_passes_all_gates_later(policy: Policy) -> None:
     """By itself, from its first step on; the other one waits for it at none of them."""
-    crew = crew_of(LOCK + UNLOCK, WAVE.model_copy(update={"policy": policy, "patience": 15}))
-    crew["B"].unreachable = "no route"
-    crew.after(10, lambda: setattr(crew["B"], "unreachable", ""))
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    first, second = (crew.job(name) for name in "AB")
+    bench = group_of(LOCK + UNLOCK, WAVE.model_copy(update={"policy": policy, "patience": 15}))
+    bench["B"].unreachable = "no route"
+    bench.after(10, lambda: setattr(bench["B"], "unreachable", ""))
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    first, second = (bench.job(name) for name in "AB")
     assert first.finished is not None
     assert second.started is not None
     assert first.finished < second.started
-    assert [step.outcome for step in crew.store.steps.find(second.id)] == [Outcome.SUCCEEDED] * 2
-    rounds = {one.round for one in crew.store.gates.decisions([(crew.run, 0)]) if one.choice is GateChoice.CONFIRM}
+    assert [step.outcome for step in bench.store.steps.find(second.id)] == [Outcome.SUCCEEDED] * 2
+    rounds = {one.round for one in bench.store.gates.decisions([(bench.run, 0)]) if one.choice is GateChoice.CONFIRM}
     assert rounds == (set() if policy is Policy.STATION else {0, 1})

@@ -10,7 +10,7 @@ from controller.models.measurement import Period, Ratio
 from controller.models.run import Outcome
 from controller.models.step import StepRecord
 from controller.playbook.actions.kpis import indicators
-from tests.unit.playbook.test_takeover import LOCK, Rests, Stage
+from tests.unit.playbook.test_takeover import LOCK, PlaybookBench, Rests
 from tests.unit.runs.transaction_bench import STATION, Interrupter
 
 READ = "  - {name: kpis, action: read-kpis, register: kpis}\n"
@@ -37,22 +37,22 @@ def period(begin: datetime, good: float, total: float = 1000, *, suspect: bool =
 
 async def compared(
     before: tuple[Period, ...], after: Period, minutes: float = 31, check: str = CHECK
-) -> tuple[Stage, StepRecord]:
+) -> tuple[PlaybookBench, StepRecord]:
     """Lock a cell, let it soak while ``after`` is measured, and look."""
-    stage = Stage(READ + LOCK + check)
-    equipment = stage.bench.device.equipment
+    bench = PlaybookBench(READ + LOCK + check)
+    equipment = bench.transactions.device.equipment
     equipment.periods = before
     with pytest.raises(Rests):
-        await stage.work(stage.bench.claim(), Interrupter())
-    stage.bench.clock.pause(60 * minutes)
+        await bench.work(bench.transactions.claim(), Interrupter())
+    bench.transactions.clock.pause(60 * minutes)
     equipment.periods = (after,)
-    await stage.work(stage.bench.claim(), Interrupter())
-    rows = stage.bench.store.steps.find(f"{stage.run.id}.0.{STATION}")
-    return stage, next(row for row in rows if row.name == "compare")
+    await bench.work(bench.transactions.claim(), Interrupter())
+    rows = bench.transactions.store.steps.find(f"{bench.run.id}.0.{STATION}")
+    return bench, next(row for row in rows if row.name == "compare")
 
 
 def start() -> datetime:
-    return Stage(READ).bench.clock.now()
+    return PlaybookBench(READ).transactions.clock.now()
 
 
 @pytest.mark.parametrize(
@@ -66,10 +66,10 @@ def start() -> datetime:
 async def test_what_is_worse_is_undone(good: float, lost: float, well: bool, said: str) -> None:
     begun = start()
     after = period(begun + QUARTER, good, lost=lost)
-    stage, row = await compared((period(begun - QUARTER, 990),), after)
+    bench, row = await compared((period(begun - QUARTER, 990),), after)
     assert said in (str(row.output) if well else row.detail)
-    assert stage.lock == ("LOCKED" if well else "UNLOCKED")
-    (job,) = stage.bench.store.runs.jobs(stage.run.id)
+    assert bench.lock == ("LOCKED" if well else "UNLOCKED")
+    (job,) = bench.transactions.store.runs.jobs(bench.run.id)
     assert job.outcome is (Outcome.SUCCEEDED if well else Outcome.ROLLED_BACK)
 
 
@@ -90,9 +90,9 @@ async def test_what_can_not_be_judged_is_said_and_does_not_fail(
     for check, lock in ((CHECK, "LOCKED"), (CHECK.replace("settle: 10", "settle: 10, required: true"), "UNLOCKED")):
         begun = start()
         old = () if before is None else (period(begun - QUARTER, before[0], before[1], suspect=before[2]),)
-        stage, row = await compared(old, period(begun + later, good, total, suspect=suspect), check=check)
-        assert stage.lock == lock
-        (job,) = stage.bench.store.runs.jobs(stage.run.id)
+        bench, row = await compared(old, period(begun + later, good, total, suspect=suspect), check=check)
+        assert bench.lock == lock
+        (job,) = bench.transactions.store.runs.jobs(bench.run.id)
         assert said in job.detail, "the run's result tells it"
         if lock == "LOCKED":
             assert said in row.output["not_judged"]["rrc-setup-success"]
@@ -103,8 +103,8 @@ async def test_what_can_not_be_judged_is_said_and_does_not_fail(
 async def test_what_is_not_measured_is_not_required_unless_it_is_named() -> None:
     for named, lock in (("", "LOCKED"), (", kpis: [rrc-setup-success, handover-success]", "UNLOCKED")):
         check, begun = CHECK.replace("settle: 10", f"settle: 10, required: true{named}"), start()
-        stage, row = await compared((period(begun - QUARTER, 990),), period(begun + QUARTER, 990), check=check)
-        assert stage.lock == lock
+        bench, row = await compared((period(begun - QUARTER, 990),), period(begun + QUARTER, 990), check=check)
+        assert bench.lock == lock
     assert row.detail == "not judged: handover-success (it is not measured)"
 
 

@@ -11,7 +11,7 @@ from controller.models.run import JournalStep, Outcome
 from controller.models.step import StepRecord
 from controller.ports.fake_devices import Wrong
 from tests.support.soak import TURNS
-from tests.unit.playbook.test_takeover import Stage
+from tests.unit.playbook.test_takeover import PlaybookBench
 from tests.unit.runs.transaction_bench import STATION, Interrupter, Killed
 
 RESTART = "  - {name: restart, action: restart-station, with: {seconds: 100}}\n"
@@ -39,15 +39,15 @@ CASES = [
 ]
 
 
-def staged(steps: str) -> Stage:
-    stage = Stage(steps)
+def bench_of(steps: str) -> PlaybookBench:
+    bench = PlaybookBench(steps)
     # Restarts are told by the second.
-    stage.bench.clock.pause(5)
-    return stage
+    bench.transactions.clock.pause(5)
+    return bench
 
 
-def steps_of(stage: Stage) -> list[StepRecord]:
-    return stage.bench.store.steps.find(f"{stage.run.id}.0.{STATION}")
+def steps_of(bench: PlaybookBench) -> list[StepRecord]:
+    return bench.transactions.store.steps.find(f"{bench.run.id}.0.{STATION}")
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -59,31 +59,31 @@ async def test_killed_at_every_call(
     at = 0
     while True:
         at += 1
-        stage = staged(steps)
-        claim = stage.bench.claim()
+        bench = bench_of(steps)
+        claim = bench.transactions.claim()
         try:
-            result = await stage.work(claim, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
+            result = await bench.work(claim, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
             break
         except Killed:
-            stage.bench.declare_dead(claim)
-            done = [job.outcome for job in stage.bench.store.runs.jobs(stage.run.id) if job.outcome is not None]
+            bench.transactions.declare_dead(claim)
+            done = [job.outcome for job in bench.transactions.store.runs.jobs(bench.run.id) if job.outcome is not None]
             if done:  # the last call took effect, only its answer was lost
                 assert done == [outcome]
                 continue
-            result = await stage.work(stage.bench.claim(), Interrupter())
-        stage.settled(result, outcome, "UNLOCKED")
-        assert stage.bench.device.equipment.sent == sent, at
-    stage.settled(result, outcome, "UNLOCKED")
-    assert stage.bench.device.equipment.sent == sent
+            result = await bench.work(bench.transactions.claim(), Interrupter())
+        bench.settled(result, outcome, "UNLOCKED")
+        assert bench.transactions.device.equipment.sent == sent, at
+    bench.settled(result, outcome, "UNLOCKED")
+    assert bench.transactions.device.equipment.sent == sent
     assert at > 15
 
 
 async def test_each_act_is_on_record_before_it() -> None:
-    stage = staged(RESTART)
-    await stage.work(stage.bench.claim(), Interrupter())
-    (row,) = steps_of(stage)
+    bench = bench_of(RESTART)
+    await bench.work(bench.transactions.claim(), Interrupter())
+    (row,) = steps_of(bench)
     assert [operation.kind for operation in row.operations] == [OperationKind.RESET]
-    rows = stage.bench._rows()
+    rows = bench.transactions._rows()
     assert [one.step for one in rows if one.transaction.endswith(".0.1")] == [
         JournalStep.OPENED,
         JournalStep.LOCKED,
@@ -97,56 +97,56 @@ async def test_each_act_is_on_record_before_it() -> None:
 @pytest.mark.parametrize("wrong", [Wrong.DROP_BEFORE, Wrong.DROP_AFTER, Wrong.LOSE_REPLY, Wrong.LIE])
 @pytest.mark.parametrize(("steps", "kind"), [(RESTART, OperationKind.RESET), (RESET, OperationKind.RESET_UNIT)])
 async def test_lost_and_false_answers(wrong: Wrong, steps: str, kind: OperationKind) -> None:
-    stage = staged(steps)
-    stage.bench.fault("operate", wrong)
-    result = await stage.work(stage.bench.claim(), Interrupter())
+    bench = bench_of(steps)
+    bench.transactions.fault("operate", wrong)
+    result = await bench.work(bench.transactions.claim(), Interrupter())
     if wrong is Wrong.LIE:
         # It said that it begins and did nothing: whether it still will is nobody's guess.
         assert result.outcome is Outcome.DIVERGED, result
         assert "nothing shows of it" in result.detail
-        assert stage.bench.device.equipment.sent == []
+        assert bench.transactions.device.equipment.sent == []
     else:
-        stage.settled(result, Outcome.SUCCEEDED, "UNLOCKED")
-        assert stage.bench.device.equipment.sent == [kind]
+        bench.settled(result, Outcome.SUCCEEDED, "UNLOCKED")
+        assert bench.transactions.device.equipment.sent == [kind]
 
 
 async def test_refused() -> None:
-    stage = staged(RESTART)
-    stage.bench.fault("operate", Wrong.REFUSE)
-    result = await stage.work(stage.bench.claim(), Interrupter())
-    stage.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
+    bench = bench_of(RESTART)
+    bench.transactions.fault("operate", Wrong.REFUSE)
+    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
 
 
 async def test_a_station_that_does_not_come_back_is_for_a_person() -> None:
-    stage = staged(RESTART)
-    equipment = stage.bench.device.equipment
+    bench = bench_of(RESTART)
+    equipment = bench.transactions.device.equipment
 
     def die() -> None:
-        stage.bench.device.reboot()
-        stage.bench.device.unreachable = "no route"
+        bench.transactions.device.reboot()
+        bench.transactions.device.unreachable = "no route"
 
     equipment.restart = die
-    result = await stage.work(stage.bench.claim(), Interrupter())
+    result = await bench.work(bench.transactions.claim(), Interrupter())
     assert result.outcome is Outcome.DIVERGED
     assert "Whether reset worked is not known" in result.detail
     assert equipment.sent == [OperationKind.RESET]
 
 
 async def test_nobody_is_interrupted_in_the_middle_of_a_change() -> None:
-    stage = staged(RESTART)
-    stage.bench.device.lock(stage.bench.device.open())
-    result = await stage.work(stage.bench.claim(), Interrupter())
+    bench = bench_of(RESTART)
+    bench.transactions.device.lock(bench.transactions.device.open())
+    result = await bench.work(bench.transactions.claim(), Interrupter())
     assert result.outcome is Outcome.DEFERRED
-    assert stage.bench.device.equipment.sent == []
+    assert bench.transactions.device.equipment.sent == []
 
 
 @pytest.mark.parametrize("steps", [RESTART, UPGRADE])
 async def test_no_restart_on_battery(steps: str) -> None:
-    stage = staged(steps)
-    stage.bench.device.equipment.power = "BATTERY"
-    result = await stage.work(stage.bench.claim(), Interrupter())
+    bench = bench_of(steps)
+    bench.transactions.device.equipment.power = "BATTERY"
+    result = await bench.work(bench.transactions.claim(), Interrupter())
     assert "runs on battery" in result.detail
-    assert OperationKind.RESET not in stage.bench.device.equipment.sent
+    assert OperationKind.RESET not in bench.transactions.device.equipment.sent
 
 
 @pytest.mark.parametrize(
@@ -158,31 +158,31 @@ async def test_no_restart_on_battery(steps: str) -> None:
     ],
 )
 async def test_software_that_fails_is_safe(kind: OperationKind, said: str) -> None:
-    stage = staged(UPGRADE)
-    stage.bench.device.equipment.fails.add(kind)
-    result = await stage.work(stage.bench.claim(), Interrupter())
+    bench = bench_of(UPGRADE)
+    bench.transactions.device.equipment.fails.add(kind)
+    result = await bench.work(bench.transactions.claim(), Interrupter())
     assert result.outcome is Outcome.FAILED_SAFE
     assert re.search(said, result.detail), result.detail
-    running = stage.bench.device.equipment.look().running
+    running = bench.transactions.device.equipment.look().running
     assert running is not None
     assert running.version == "1.0"
 
 
 async def test_what_is_there_already_is_left_alone() -> None:
-    stage = staged(INSTALL + ACTIVATE)
-    slots = stage.bench.device.equipment.slots
-    stage.bench.device.equipment.slots = (
+    bench = bench_of(INSTALL + ACTIVATE)
+    slots = bench.transactions.device.equipment.slots
+    bench.transactions.device.equipment.slots = (
         slots[0].model_copy(update={"active": False}),
         slots[1].model_copy(update={"status": "VALID", "version": "2.0", "active": True}),
     )
-    result = await stage.work(stage.bench.claim(), Interrupter())
+    result = await bench.work(bench.transactions.claim(), Interrupter())
     assert result.outcome is Outcome.UNCHANGED
-    assert stage.bench.device.equipment.sent == []
-    assert [row.outcome for row in steps_of(stage)] == [Outcome.UNCHANGED] * 2
+    assert bench.transactions.device.equipment.sent == []
+    assert [row.outcome for row in steps_of(bench)] == [Outcome.UNCHANGED] * 2
 
 
 async def test_a_missing_licence_is_fetched_again() -> None:
-    stage = staged("  - {name: licence, action: reload-licence}\n")
-    stage.bench.device.equipment.licence = "MISSING"
-    assert (await stage.work(stage.bench.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
-    assert stage.bench.device.equipment.sent == [OperationKind.RELOAD_LICENCE]
+    bench = bench_of("  - {name: licence, action: reload-licence}\n")
+    bench.transactions.device.equipment.licence = "MISSING"
+    assert (await bench.work(bench.transactions.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
+    assert bench.transactions.device.equipment.sent == [OperationKind.RELOAD_LICENCE]

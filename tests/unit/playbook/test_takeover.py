@@ -24,7 +24,7 @@ from controller.runs.transaction.record import always
 from tests.support.launch import prepared
 from tests.support.soak import TURNS
 from tests.unit.plan import samples
-from tests.unit.runs.crew import Mortal
+from tests.unit.runs.group_bench import Mortal
 from tests.unit.runs.transaction_bench import (
     STATION,
     TARGET,
@@ -48,33 +48,35 @@ class Rests(Exception):  # noqa: N818 - no error
     """The job has nothing to do but wait."""
 
 
-class Stage:
-    """A world with a playbook's run in it."""
+class PlaybookBench:
+    """A station with a playbook's run."""
 
     def __init__(
         self, steps: str, actions: Registry | None = None, sources: tuple[str, ...] = ("sftp://10.0.0.1/",)
     ) -> None:
         self.sources = sources
-        self.bench = TransactionBench(retune())
+        self.transactions = TransactionBench(retune())
         self.actions = actions or registry()
         self.webhook = FakeWebhook()
-        store, network = self.bench.store, samples.network()
-        nodes = [LedgerNode(path=path, owners=("host",)) for path in self.bench.device.running]
+        store, network = self.transactions.store, samples.network()
+        nodes = [LedgerNode(path=path, owners=("host",)) for path in self.transactions.device.running]
         store.devices.adopt(STATION, nodes, network_digest(network), "ana")
         report = Report()
         loaded = parse(HEAD + steps, "own.yaml", self.actions, report)
         assert loaded is not None, report.problems
         plan = seal(
-            created=self.bench.clock.now(),
+            created=self.transactions.clock.now(),
             network=network.header.id,
             network_digest=network_digest(network),
             selector="*",
             changes=(),
         )
         store.plans.save(plan, "ana")
-        # The world's own run is of no interest here.
-        store.runs.cancel(self.bench.run.id, "ana")
-        store.runs.advance(self.bench.run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, cancel_rest=True))
+        # The bench's own run is of no interest here.
+        store.runs.cancel(self.transactions.run.id, "ana")
+        store.runs.advance(
+            self.transactions.run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, cancel_rest=True)
+        )
         used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text)
         self.run: Run = store.runs.create(
             prepared(plan, "own", Strategy(), [NewJob(0, STATION)], actor="ana", playbook=used)
@@ -82,11 +84,11 @@ class Stage:
         store.runs.advance(self.run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
 
     async def work(self, claim: Claim, interrupter: Interrupter) -> JobResult:
-        store = InstantStore(self.bench.store, interrupter)
-        devices = MortalDevices(self.bench.devices, interrupter)
-        planner = Planner(store, devices, self.bench.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
-        around = ActionServices(store, planner, self.webhook, self.bench.clock, sources=self.sources)
-        tools = Tools(store, devices, self.bench.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
+        store = InstantStore(self.transactions.store, interrupter)
+        devices = MortalDevices(self.transactions.devices, interrupter)
+        planner = Planner(store, devices, self.transactions.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
+        around = ActionServices(store, planner, self.webhook, self.transactions.clock, sources=self.sources)
+        tools = Tools(store, devices, self.transactions.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
         result = await PlaybookProcedure(around, self.actions).work(claim, tools, always)
         if isinstance(result, Resting):
             rest = result
@@ -98,18 +100,18 @@ class Stage:
 
     @property
     def lock(self) -> str:
-        running = self.bench.device.running
+        running = self.transactions.device.running
         path = next(entry.path for entry in cells(running) if entry.cell == "L1")
         return administrative_state(running, path)
 
     def settled(self, result: JobResult, outcome: Outcome, lock: str) -> None:
         """Device and record say the same, now and after every timer."""
         assert result.outcome is outcome, result
-        self.bench.outlive_timers()
+        self.transactions.outlive_timers()
         assert self.lock == lock
-        assert not self.bench.device.pending
-        assert not self.bench.device.lock_holder
-        store = self.bench.store
+        assert not self.transactions.device.pending
+        assert not self.transactions.device.lock_holder
+        store = self.transactions.store
         assert not store.claims.busy([STATION])
         assert not [row for row in store.steps.find(f"{self.run.id}.0.{STATION}") if row.state is StepState.STARTED]
         assert store.audit.verify() is None
@@ -130,29 +132,29 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, aft
     at = 0
     while True:
         at += 1
-        stage = Stage(steps)
-        claim = stage.bench.claim()
+        bench = PlaybookBench(steps)
+        claim = bench.transactions.claim()
         try:
-            result = await stage.work(claim, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
+            result = await bench.work(claim, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
             break
         except Killed:
-            done = [job for job in stage.bench.store.runs.jobs(stage.run.id) if job.outcome is not None]
-            stage.bench.declare_dead(claim)
+            done = [job for job in bench.transactions.store.runs.jobs(bench.run.id) if job.outcome is not None]
+            bench.transactions.declare_dead(claim)
             if done:  # the last call took effect, only its answer was lost
                 assert done[0].outcome is outcome
                 continue
-            result = await stage.work(stage.bench.claim(), Interrupter())
-        stage.settled(result, outcome, lock)
-        said = stage.webhook.sent
+            result = await bench.work(bench.transactions.claim(), Interrupter())
+        bench.settled(result, outcome, lock)
+        said = bench.webhook.sent
         assert len(said) == ("tell" in steps)
-    stage.settled(result, outcome, lock)
+    bench.settled(result, outcome, lock)
     assert at > 20
 
 
 async def test_finished_steps_are_not_done_again() -> None:
-    stage = Stage(LOCK + LOOK + TELL)
-    await stage.work(stage.bench.claim(), Interrupter())
-    rows = stage.bench.store.steps.find(f"{stage.run.id}.0.{STATION}")
+    bench = PlaybookBench(LOCK + LOOK + TELL)
+    await bench.work(bench.transactions.claim(), Interrupter())
+    rows = bench.transactions.store.steps.find(f"{bench.run.id}.0.{STATION}")
     assert [(row.name, row.state, row.attempt) for row in rows] == [
         ("lock", StepState.DONE, 1),
         ("look", StepState.DONE, 1),
@@ -165,15 +167,15 @@ async def test_finished_steps_are_not_done_again() -> None:
 async def test_a_further_try_is_not_lost_with_its_worker() -> None:
     """The first try is refused; wherever the worker dies, the second one follows."""
     for at in range(1, 60):
-        stage = Stage(RETRIED)
-        stage.bench.fault("edit", Wrong.REFUSE)
-        claim = stage.bench.claim()
+        bench = PlaybookBench(RETRIED)
+        bench.transactions.fault("edit", Wrong.REFUSE)
+        claim = bench.transactions.claim()
         try:
-            result = await stage.work(claim, Mortal(at))
+            result = await bench.work(claim, Mortal(at))
         except Killed:
-            stage.bench.declare_dead(claim)
-            result = await stage.work(stage.bench.claim(), Interrupter())
-            stage.settled(result, Outcome.SUCCEEDED, "LOCKED")
+            bench.transactions.declare_dead(claim)
+            result = await bench.work(bench.transactions.claim(), Interrupter())
+            bench.settled(result, Outcome.SUCCEEDED, "LOCKED")
         else:
             assert at > 30
             return

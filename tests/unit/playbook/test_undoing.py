@@ -10,25 +10,25 @@ from controller.models.step import StepRecord, StepState
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.registry import Context, Registry, Repeat, Touches, action
 from controller.ports.fake_devices import Wrong
-from tests.unit.playbook.test_takeover import FAIL, LOCK, LOOK, Stage
-from tests.unit.runs.crew import Mortal
+from tests.unit.playbook.test_takeover import FAIL, LOCK, LOOK, PlaybookBench
+from tests.unit.runs.group_bench import Mortal
 from tests.unit.runs.transaction_bench import STATION, Interrupter, Killed
 
 UNLOCK = "  - {name: unlock, action: unlock-cell, with: {cells: ['L1']}}\n"
 ONCE = "  - {name: once, action: once, with: {}}\n"
 
 
-def rows(stage: Stage) -> dict[tuple[str, bool], StepRecord]:
-    found = stage.bench.store.steps.find(f"{stage.run.id}.0.{STATION}")
+def rows(bench: PlaybookBench) -> dict[tuple[str, bool], StepRecord]:
+    found = bench.transactions.store.steps.find(f"{bench.run.id}.0.{STATION}")
     return {(row.name, row.undo): row for row in found}
 
 
 async def test_the_last_step_is_undone_first() -> None:
     # Locked and unlocked again: taken back in the other order, the lock's inverse would meet what came after it.
-    stage = Stage(LOCK + UNLOCK + FAIL)
-    result = await stage.work(stage.bench.claim(), Interrupter())
-    stage.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
-    undone = rows(stage)
+    bench = PlaybookBench(LOCK + UNLOCK + FAIL)
+    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
+    undone = rows(bench)
     assert undone["unlock", True].changed
     assert undone["lock", True].changed
     first_ended = undone["unlock", True].finished
@@ -37,28 +37,32 @@ async def test_the_last_step_is_undone_first() -> None:
 
 
 async def test_nothing_is_undone_under_a_hold() -> None:
-    stage = Stage(LOCK + LOOK + FAIL)
-    store = stage.bench.store
+    bench = PlaybookBench(LOCK + LOOK + FAIL)
+    store = bench.transactions.store
 
     class Holder(Interrupter):
         """Somebody climbs the mast as soon as the cell is locked."""
 
         def due(self, name: str) -> bool:
-            locked = rows(stage).get(("lock", False))
-            if locked is not None and locked.state is StepState.DONE and not store.holds.find(stage.bench.clock.now()):
+            locked = rows(bench).get(("lock", False))
+            if (
+                locked is not None
+                and locked.state is StepState.DONE
+                and not store.holds.find(bench.transactions.clock.now())
+            ):
                 store.holds.add(STATION, "eva", "on the mast", None)
             return super().due(name)
 
-    result = await stage.work(stage.bench.claim(), Holder())
+    result = await bench.work(bench.transactions.claim(), Holder())
     assert result.outcome is Outcome.DIVERGED
     assert "could not be undone: hold on" in result.detail
-    assert stage.lock == "LOCKED"
+    assert bench.lock == "LOCKED"
 
 
 async def test_a_check_that_cannot_be_evaluated_fails() -> None:
-    stage = Stage("  - {name: look, action: read-state, checks: ['{{ target.station > 1 }}']}\n" + LOCK)
-    result = await stage.work(stage.bench.claim(), Interrupter())
-    stage.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
+    bench = PlaybookBench("  - {name: look, action: read-state, checks: ['{{ target.station > 1 }}']}\n" + LOCK)
+    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
     assert "check failed" in result.detail
 
 
@@ -78,13 +82,13 @@ async def test_an_interrupted_step_that_may_not_be_repeated_is_not_repeated() ->
             acts.append(context.station)
             return Nothing()
 
-        stage = Stage(ONCE + LOOK, Registry({**registry().actions, "once": once}))
-        claim = stage.bench.claim()
+        bench = PlaybookBench(ONCE + LOOK, Registry({**registry().actions, "once": once}))
+        claim = bench.transactions.claim()
         try:
-            await stage.work(claim, Mortal(at))
+            await bench.work(claim, Mortal(at))
         except Killed:
-            stage.bench.declare_dead(claim)
-            result = await stage.work(stage.bench.claim(), Interrupter())
+            bench.transactions.declare_dead(claim)
+            result = await bench.work(bench.transactions.claim(), Interrupter())
             outcomes.add((result.outcome, len(acts)))
             if result.outcome is Outcome.REFUSED:
                 assert "interrupted: whether it happened is not known" in result.detail
@@ -96,8 +100,8 @@ async def test_an_interrupted_step_that_may_not_be_repeated_is_not_repeated() ->
 
 
 async def test_what_can_not_be_undone_is_named() -> None:
-    stage = Stage(LOCK + LOOK + FAIL)
-    stage.bench.fault("edit", Wrong.REFUSE, skip=1)
-    result = await stage.work(stage.bench.claim(), Interrupter())
+    bench = PlaybookBench(LOCK + LOOK + FAIL)
+    bench.transactions.fault("edit", Wrong.REFUSE, skip=1)
+    result = await bench.work(bench.transactions.claim(), Interrupter())
     assert result.outcome is Outcome.DIVERGED
     assert "step 'lock' could not be undone" in result.detail

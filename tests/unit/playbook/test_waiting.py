@@ -10,7 +10,7 @@ from controller.models.step import StepRecord, StepState
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse
 from controller.ports.store import JobResult
-from tests.unit.playbook.test_takeover import HEAD, LOCK, Rests, Stage
+from tests.unit.playbook.test_takeover import HEAD, LOCK, PlaybookBench, Rests
 from tests.unit.runs.transaction_bench import STATION, Interrupter, Killed
 
 ASK = (
@@ -25,43 +25,43 @@ ILL = (
 )
 
 
-async def once(stage: Stage, interrupter: Interrupter | None = None) -> JobResult:
-    return await stage.work(stage.bench.claim(), interrupter or Interrupter())
+async def once(bench: PlaybookBench, interrupter: Interrupter | None = None) -> JobResult:
+    return await bench.work(bench.transactions.claim(), interrupter or Interrupter())
 
 
-async def to_the_end(stage: Stage) -> JobResult:
+async def to_the_end(bench: PlaybookBench) -> JobResult:
     """Claim as a worker does, again and again, while time passes."""
     for _ in range(40):
-        for claim in stage.bench.store.claims.take(stage.bench.store.processes.register("w"), 10):
+        for claim in bench.transactions.store.claims.take(bench.transactions.store.processes.register("w"), 10):
             try:
-                return await stage.work(claim, Interrupter())
+                return await bench.work(claim, Interrupter())
             except Rests:
                 pass
-        stage.bench.clock.pause(40)
+        bench.transactions.clock.pause(40)
     raise AssertionError("it never ends")
 
 
-def rows(stage: Stage) -> list[StepRecord]:
-    return stage.bench.store.steps.find(f"{stage.run.id}.0.{STATION}")
+def rows(bench: PlaybookBench) -> list[StepRecord]:
+    return bench.transactions.store.steps.find(f"{bench.run.id}.0.{STATION}")
 
 
 async def test_an_answer_lets_it_go_on() -> None:
-    stage = Stage(LOCK + ASK)
+    bench = PlaybookBench(LOCK + ASK)
     with pytest.raises(Rests, match=r"waits for an answer: Go on\?"):
-        await once(stage)
-    assert stage.lock == "LOCKED"
-    assert stage.bench.store.claims.take(stage.bench.store.processes.register("x"), 10) == []
-    stage.bench.store.questions.answer(stage.run.id, "yes", actor="eva", reason="all well")
-    stage.settled(await once(stage), Outcome.SUCCEEDED, "LOCKED")
-    assert rows(stage)[1].output == {"answer": "yes", "by": "eva", "reason": "all well"}
+        await once(bench)
+    assert bench.lock == "LOCKED"
+    assert bench.transactions.store.claims.take(bench.transactions.store.processes.register("x"), 10) == []
+    bench.transactions.store.questions.answer(bench.run.id, "yes", actor="eva", reason="all well")
+    bench.settled(await once(bench), Outcome.SUCCEEDED, "LOCKED")
+    assert rows(bench)[1].output == {"answer": "yes", "by": "eva", "reason": "all well"}
 
 
 async def test_another_answer_takes_it_back() -> None:
-    stage = Stage(LOCK + ASK)
+    bench = PlaybookBench(LOCK + ASK)
     with pytest.raises(Rests):
-        await once(stage)
-    stage.bench.store.questions.answer(stage.run.id, "no", actor="eva")
-    stage.settled(await once(stage), Outcome.ROLLED_BACK, "UNLOCKED")
+        await once(bench)
+    bench.transactions.store.questions.answer(bench.run.id, "no", actor="eva")
+    bench.settled(await once(bench), Outcome.ROLLED_BACK, "UNLOCKED")
 
 
 @pytest.mark.parametrize(
@@ -69,50 +69,52 @@ async def test_another_answer_takes_it_back() -> None:
     [(LOCK + DEFAULT, Outcome.SUCCEEDED, "LOCKED"), (LOCK + ASK, Outcome.ROLLED_BACK, "UNLOCKED")],
 )
 async def test_nobody_answers(steps: str, outcome: Outcome, lock: str) -> None:
-    stage = Stage(steps)
+    bench = PlaybookBench(steps)
     with pytest.raises(Rests):
-        await once(stage)
-    stage.bench.clock.pause(1001)
-    result = await once(stage)
-    stage.settled(result, outcome, lock)
+        await once(bench)
+    bench.transactions.clock.pause(1001)
+    result = await once(bench)
+    bench.settled(result, outcome, lock)
     assert ("nobody answered" in result.detail) is not outcome.good
 
 
 @pytest.mark.parametrize(("steps", "outcome"), [(ASK, Outcome.CANCELLED), (LOCK + ASK, Outcome.WITHDRAWN)])
 async def test_a_cancel_ends_the_waiting(steps: str, outcome: Outcome) -> None:
-    stage = Stage(steps)
+    bench = PlaybookBench(steps)
     with pytest.raises(Rests):
-        await once(stage)
-    assert stage.bench.store.runs.cancel(stage.run.id, "ana").state is RunState.CANCELLING
-    result = await once(stage)
-    stage.settled(result, outcome, "UNLOCKED")
+        await once(bench)
+    assert bench.transactions.store.runs.cancel(bench.run.id, "ana").state is RunState.CANCELLING
+    result = await once(bench)
+    bench.settled(result, outcome, "UNLOCKED")
     assert "the run was cancelled" in result.detail
 
 
 async def test_what_holds_after_the_soak_stays() -> None:
-    stage = Stage(LOCK + WELL)
+    bench = PlaybookBench(LOCK + WELL)
     with pytest.raises(Rests, match="soaks"):
-        await once(stage)
-    stage.bench.clock.pause(101)
-    stage.settled(await once(stage), Outcome.SUCCEEDED, "LOCKED")
-    assert [(row.name, row.state) for row in rows(stage)] == [
+        await once(bench)
+    bench.transactions.clock.pause(101)
+    bench.settled(await once(bench), Outcome.SUCCEEDED, "LOCKED")
+    assert [(row.name, row.state) for row in rows(bench)] == [
         ("lock", StepState.DONE),
         ("soak", StepState.DONE),
         ("well", StepState.DONE),
         ("soak-result", StepState.DONE),
     ]
-    assert [row.outcome for row in rows(stage)] == [Outcome.SUCCEEDED, None, None, None]
+    assert [row.outcome for row in rows(bench)] == [Outcome.SUCCEEDED, None, None, None]
 
 
 async def test_what_fails_after_the_soak_is_undone_and_the_run_stops() -> None:
-    stage = Stage(LOCK + ILL)
+    bench = PlaybookBench(LOCK + ILL)
     with pytest.raises(Rests):
-        await once(stage)
-    stage.bench.clock.pause(101)
-    result = await once(stage)
-    stage.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
+        await once(bench)
+    bench.transactions.clock.pause(101)
+    result = await once(bench)
+    bench.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
     assert "check 'all' after the soak: check failed: {{ output.cells_on_air > 90 }}" in result.detail
-    assert stage.bench.store.runs.get(stage.run.id).halted.startswith(f"the soak failed at {STATION}: check 'all'")
+    assert bench.transactions.store.runs.get(bench.run.id).halted.startswith(
+        f"the soak failed at {STATION}: check 'all'"
+    )
 
 
 @pytest.mark.parametrize(
@@ -126,24 +128,24 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str) -> 
     at, done = 0, False
     while not done:
         at += 1
-        stage, killer = Stage(steps), Interrupter(at, after=at % 2 == 0)
-        claim = stage.bench.claim()
+        bench, killer = PlaybookBench(steps), Interrupter(at, after=at % 2 == 0)
+        claim = bench.transactions.claim()
         try:
             try:
-                await stage.work(claim, killer)
+                await bench.work(claim, killer)
             except Rests:
-                stage.bench.clock.pause(1001)
-                claim = stage.bench.claim()
-                result = await stage.work(claim, killer)
+                bench.transactions.clock.pause(1001)
+                claim = bench.transactions.claim()
+                result = await bench.work(claim, killer)
                 done = True
         except Killed:
-            stage.bench.declare_dead(claim)
-            ended = [job.outcome for job in stage.bench.store.runs.jobs(stage.run.id) if job.outcome is not None]
+            bench.transactions.declare_dead(claim)
+            ended = [job.outcome for job in bench.transactions.store.runs.jobs(bench.run.id) if job.outcome is not None]
             if ended:  # the last call took effect, only its answer was lost
                 assert ended == [outcome]
                 continue
-            result = await to_the_end(stage)
-        stage.settled(result, outcome, lock)
+            result = await to_the_end(bench)
+        bench.settled(result, outcome, lock)
     assert at > 20
 
 

@@ -13,225 +13,225 @@ from controller.ports.fake_devices import Fault, Wrong
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
 from tests.support.soak import SOAK
-from tests.unit.runs.crew import Crew, Mortal, unit
+from tests.unit.runs.group_bench import GroupBench, Mortal, unit
 from tests.unit.runs.transaction_bench import UNSAFE
 
 WAVE = Strategy(policy=Policy.WAVE, check_timeout=1, confirm_timeout=60, canary=0)
 UNIT = WAVE.model_copy(update={"policy": Policy.UNIT})
 
 
-def decisions(crew: Crew) -> list[tuple[str, GateChoice]]:
-    return [(one.unit, one.choice) for one in crew.store.gates.decisions([(crew.run, 0)])]
+def decisions(bench: GroupBench) -> list[tuple[str, GateChoice]]:
+    return [(one.unit, one.choice) for one in bench.store.gates.decisions([(bench.run, 0)])]
 
 
 async def test_a_wave_is_confirmed_together() -> None:
-    crew = Crew([*unit("A"), *unit("B"), *unit("C")], WAVE)
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    assert decisions(crew) == [("", GateChoice.CONFIRM)]
-    crew.assert_settled()
+    bench = GroupBench([*unit("A"), *unit("B"), *unit("C")], WAVE)
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    assert decisions(bench) == [("", GateChoice.CONFIRM)]
+    bench.assert_settled()
 
 
 @pytest.mark.parametrize("policy", [WAVE, UNIT])
 async def test_one_that_fails_takes_all_back(policy: Strategy) -> None:
-    crew = Crew(unit("A", "B", "C"), policy)
-    crew.break_links("B")
-    await crew.work()
-    assert crew.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.ROLLED_BACK, "C": Outcome.WITHDRAWN}
-    assert crew.job("A").detail == "B ended rolled-back"
-    assert crew.state() is RunState.FAILED
-    crew.assert_settled()
+    bench = GroupBench(unit("A", "B", "C"), policy)
+    bench.break_links("B")
+    await bench.work()
+    assert bench.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.ROLLED_BACK, "C": Outcome.WITHDRAWN}
+    assert bench.job("A").detail == "B ended rolled-back"
+    assert bench.state() is RunState.FAILED
+    bench.assert_settled()
 
 
 async def test_units_stand_for_themselves() -> None:
-    crew = Crew([*unit("A", "B"), *unit("C", "D")], UNIT.model_copy(update={"stop_after": 2}))
-    crew.break_links("B")
-    await crew.work()
-    assert [crew.outcomes()[name] for name in "ABCD"] == [
+    bench = GroupBench([*unit("A", "B"), *unit("C", "D")], UNIT.model_copy(update={"stop_after": 2}))
+    bench.break_links("B")
+    await bench.work()
+    assert [bench.outcomes()[name] for name in "ABCD"] == [
         Outcome.WITHDRAWN, Outcome.ROLLED_BACK, Outcome.SUCCEEDED, Outcome.SUCCEEDED,
     ]  # fmt: skip
-    crew.assert_settled()
+    bench.assert_settled()
 
 
 async def test_one_that_is_away_keeps_no_wave_from_it() -> None:
-    crew = Crew([*unit("A"), *unit("B"), *unit("C", "D")], WAVE)
-    crew["B"].unreachable = crew["D"].unreachable = "no route"
-    await crew.work()
-    assert [crew.outcomes()[name] for name in "ABCD"] == [
+    bench = GroupBench([*unit("A"), *unit("B"), *unit("C", "D")], WAVE)
+    bench["B"].unreachable = bench["D"].unreachable = "no route"
+    await bench.work()
+    assert [bench.outcomes()[name] for name in "ABCD"] == [
         Outcome.SUCCEEDED, Outcome.DEFERRED, Outcome.WITHDRAWN, Outcome.DEFERRED,
     ]  # fmt: skip
-    assert crew.state() is RunState.PARTIAL
-    crew.assert_settled()
+    assert bench.state() is RunState.PARTIAL
+    bench.assert_settled()
 
 
 async def test_ranks_are_prepared_in_order_and_confirmed_together() -> None:
-    crew = Crew(unit("R", "S", ranks=[0, 1]), UNIT, {"R": UNSAFE})
+    bench = GroupBench(unit("R", "S", ranks=[0, 1]), UNIT, {"R": UNSAFE})
     order: list[str] = []
     for name in ("R", "S"):
-        crew[name].faults.append(Fault("edit", act=lambda name=name: order.append(name)))  # type: ignore[misc]
-    await crew.work()
+        bench[name].faults.append(Fault("edit", act=lambda name=name: order.append(name)))  # type: ignore[misc]
+    await bench.work()
     assert order == ["R", "S"]
-    assert crew.state() is RunState.SUCCEEDED
-    crew.assert_settled()
+    assert bench.state() is RunState.SUCCEEDED
+    bench.assert_settled()
 
 
 async def test_what_was_edited_first_is_taken_back_where_a_later_rank_fails() -> None:
-    crew = Crew(unit("R", "S", ranks=[0, 1]), UNIT, {"R": UNSAFE})
-    crew.break_links("S")
-    await crew.work()
-    assert crew.outcomes() == {"R": Outcome.WITHDRAWN, "S": Outcome.ROLLED_BACK}
-    assert len(crew["R"].history) == 3  # there and back, by its stored inverse
-    crew.assert_settled()
+    bench = GroupBench(unit("R", "S", ranks=[0, 1]), UNIT, {"R": UNSAFE})
+    bench.break_links("S")
+    await bench.work()
+    assert bench.outcomes() == {"R": Outcome.WITHDRAWN, "S": Outcome.ROLLED_BACK}
+    assert len(bench["R"].history) == 3  # there and back, by its stored inverse
+    bench.assert_settled()
 
 
 async def test_a_later_rank_never_begins_where_an_earlier_one_fails() -> None:
     for policy in (UNIT, WAVE, UNIT.model_copy(update={"policy": Policy.STATION})):
-        crew = Crew(unit("R", "S", ranks=[0, 1]), policy.model_copy(update={"stop_after": 2}), {"R": UNSAFE})
-        crew.break_links("R")
-        await crew.work()
-        assert crew.outcomes() == {"R": Outcome.ROLLED_BACK, "S": Outcome.WITHDRAWN}
-        assert len(crew["S"].history) == 1
-        crew.assert_settled()
+        bench = GroupBench(unit("R", "S", ranks=[0, 1]), policy.model_copy(update={"stop_after": 2}), {"R": UNSAFE})
+        bench.break_links("R")
+        await bench.work()
+        assert bench.outcomes() == {"R": Outcome.ROLLED_BACK, "S": Outcome.WITHDRAWN}
+        assert len(bench["S"].history) == 1
+        bench.assert_settled()
 
 
 async def test_one_that_reverts_after_the_decision_is_rolled_forward() -> None:
-    crew = Crew([*unit("A"), *unit("B")], WAVE)
-    crew["B"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=crew["B"].reboot))
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    assert len(crew["B"].history) == 4  # changed, reverted, changed again
-    crew.assert_settled()
+    bench = GroupBench([*unit("A"), *unit("B")], WAVE)
+    bench["B"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=bench["B"].reboot))
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    assert len(bench["B"].history) == 4  # changed, reverted, changed again
+    bench.assert_settled()
 
 
 async def test_one_whose_timer_is_faster_than_the_confirm_is_rolled_forward_in_the_same_session() -> None:
     """What it reverted still stands in its candidate: to create that once more would fail."""
-    crew = Crew([*unit("A"), *unit("B")], WAVE)
+    bench = GroupBench([*unit("A"), *unit("B")], WAVE)
 
     def expire() -> None:
-        assert crew["B"]._pending is not None
-        crew["B"]._pending.deadline = 0
+        assert bench["B"]._pending is not None
+        bench["B"]._pending.deadline = 0
 
-    crew["B"].faults.append(Fault("confirm", act=expire))
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    assert len(crew["B"].history) == 4
-    crew.assert_settled()
+    bench["B"].faults.append(Fault("confirm", act=expire))
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    assert len(bench["B"].history) == 4
+    bench.assert_settled()
 
 
 async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_told() -> None:
-    crew = Crew([*unit("A"), *unit("B"), *[NewJob(1, "C", "C")]], WAVE)
+    bench = GroupBench([*unit("A"), *unit("B"), *[NewJob(1, "C", "C")]], WAVE)
 
     def fall_over() -> None:
-        crew["B"].reboot()
-        crew.break_links("B")
+        bench["B"].reboot()
+        bench.break_links("B")
 
-    crew["B"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=fall_over))
-    await crew.work()
-    assert crew.outcomes() == {"A": Outcome.SUCCEEDED, "B": Outcome.DIVERGED, "C": Outcome.CANCELLED}
-    assert crew.carried("B") == "old"
-    assert crew.state() is RunState.DIVERGED
-    (alarm,) = crew.store.alarms.standing(["B"])
+    bench["B"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=fall_over))
+    await bench.work()
+    assert bench.outcomes() == {"A": Outcome.SUCCEEDED, "B": Outcome.DIVERGED, "C": Outcome.CANCELLED}
+    assert bench.carried("B") == "old"
+    assert bench.state() is RunState.DIVERGED
+    (alarm,) = bench.store.alarms.standing(["B"])
     assert (alarm.probable_cause, alarm.state) == ("station-diverged", AlarmState.RAISED)
-    assert crew.run in alarm.text
+    assert bench.run in alarm.text
     assert "its wave was confirmed" in alarm.text
-    crew.assert_settled()
+    bench.assert_settled()
 
 
 async def test_people_are_told_no_more_when_a_later_run_ends_well_there() -> None:
-    crew = Crew(unit("A"), WAVE)
-    crew["A"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=crew["A"].reboot))
-    crew["A"].faults.append(Fault("edit", Wrong.REFUSE, skip=1))
-    await crew.work()
-    assert [alarm.station for alarm in crew.store.alarms.standing()] == ["A"]
-    crew.again()
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    assert crew.store.alarms.standing() == []
+    bench = GroupBench(unit("A"), WAVE)
+    bench["A"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=bench["A"].reboot))
+    bench["A"].faults.append(Fault("edit", Wrong.REFUSE, skip=1))
+    await bench.work()
+    assert [alarm.station for alarm in bench.store.alarms.standing()] == ["A"]
+    bench.again()
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    assert bench.store.alarms.standing() == []
 
 
 async def test_a_cancel_before_the_decision_takes_all_back() -> None:
-    crew = Crew([*unit("A"), *unit("B")], WAVE)
-    crew["B"].latency = 5.0
+    bench = GroupBench([*unit("A"), *unit("B")], WAVE)
+    bench["B"].latency = 5.0
 
     def cancel() -> None:
-        crew.store.runs.cancel(crew.run, "ana")
+        bench.store.runs.cancel(bench.run, "ana")
 
-    crew["B"].faults.append(Fault("commit_confirmed", act=cancel))
-    await crew.work()
-    assert crew.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.WITHDRAWN}
-    assert crew.state() is RunState.CANCELLED
-    crew.assert_settled()
+    bench["B"].faults.append(Fault("commit_confirmed", act=cancel))
+    await bench.work()
+    assert bench.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.WITHDRAWN}
+    assert bench.state() is RunState.CANCELLED
+    bench.assert_settled()
 
 
 async def test_what_nobody_decides_reverts_by_itself() -> None:
     """All processes are dead until after the timers."""
     at = (await _calls("wave")).index("confirm")
-    crew = SCENARIOS["wave"]()
-    assert not await crew.shift(Mortal(at - 8))
-    assert crew["A"].pending
-    assert not decisions(crew)
-    crew.clock.pause(61)
-    assert {crew.carried("A"), crew.carried("B")} == {"old"}
-    await crew.work()
-    crew.assert_settled()
+    bench = SCENARIOS["wave"]()
+    assert not await bench.shift(Mortal(at - 8))
+    assert bench["A"].pending
+    assert not decisions(bench)
+    bench.clock.pause(61)
+    assert {bench.carried("A"), bench.carried("B")} == {"old"}
+    await bench.work()
+    bench.assert_settled()
 
 
-SCENARIOS: dict[str, Callable[[], Crew]] = {
-    "wave": lambda: Crew([*unit("A"), *unit("B")], WAVE),
-    "wave-failing": lambda: _failing(Crew([*unit("A"), *unit("B")], WAVE)),
-    "unit-ranked": lambda: Crew(unit("R", "S", ranks=[0, 1]), UNIT, {"R": UNSAFE}),
-    "wave-postponed": lambda: _held(Crew(unit("A", "B", ranks=[0, 1]), WAVE, bound=True)),
-    "unit-ranked-failing": lambda: _failing(Crew(unit("R", "B", ranks=[0, 1]), UNIT, {"R": UNSAFE})),
+SCENARIOS: dict[str, Callable[[], GroupBench]] = {
+    "wave": lambda: GroupBench([*unit("A"), *unit("B")], WAVE),
+    "wave-failing": lambda: _failing(GroupBench([*unit("A"), *unit("B")], WAVE)),
+    "unit-ranked": lambda: GroupBench(unit("R", "S", ranks=[0, 1]), UNIT, {"R": UNSAFE}),
+    "wave-postponed": lambda: _held(GroupBench(unit("A", "B", ranks=[0, 1]), WAVE, bound=True)),
+    "unit-ranked-failing": lambda: _failing(GroupBench(unit("R", "B", ranks=[0, 1]), UNIT, {"R": UNSAFE})),
 }
 
 
-def _failing(crew: Crew) -> Crew:
-    crew.break_links("B")
-    return crew
+def _failing(bench: GroupBench) -> GroupBench:
+    bench.break_links("B")
+    return bench
 
 
-def _held(crew: Crew) -> Crew:
+def _held(bench: GroupBench) -> GroupBench:
     """Somebody is on the mast of B for a while, when A is under way."""
     holds: list[str] = []
 
     def put() -> None:
-        holds.append(crew.store.holds.add("B", "ana", "on the mast", None).id)
+        holds.append(bench.store.holds.add("B", "ana", "on the mast", None).id)
 
-    crew["A"].latency = 0.5
-    crew.after(1.0, put)
-    crew.after(6.0, lambda: crew.store.holds.end(holds.pop(), "ana"))
-    return crew
+    bench["A"].latency = 0.5
+    bench.after(1.0, put)
+    bench.after(6.0, lambda: bench.store.holds.end(holds.pop(), "ana"))
+    return bench
 
 
 async def test_a_wave_that_a_hold_postpones_is_begun_anew() -> None:
-    crew = SCENARIOS["wave-postponed"]()
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    assert decisions(crew) == [("", GateChoice.POSTPONE), ("", GateChoice.CONFIRM)]
-    assert len(crew["A"].history) == 4  # there, back, and there again
-    assert len(crew["B"].history) == 2
-    crew.assert_settled()
+    bench = SCENARIOS["wave-postponed"]()
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    assert decisions(bench) == [("", GateChoice.POSTPONE), ("", GateChoice.CONFIRM)]
+    assert len(bench["A"].history) == 4  # there, back, and there again
+    assert len(bench["B"].history) == 2
+    bench.assert_settled()
 
 
 async def _calls(name: str) -> list[str]:
-    crew, life = SCENARIOS[name](), Mortal()
-    assert await crew.shift(life)
-    crew.assert_settled()
+    bench, life = SCENARIOS[name](), Mortal()
+    assert await bench.shift(life)
+    bench.assert_settled()
     return life.calls
 
 
 async def _interrupted(name: str, *deaths: Mortal, pause: float = 0.0) -> None:
-    crew = SCENARIOS[name]()
+    bench = SCENARIOS[name]()
     try:
-        await crew.work(*deaths, pause=pause)
-        crew.assert_settled()
-        carried = {crew.carried(job.station) for job in crew.jobs}
+        await bench.work(*deaths, pause=pause)
+        bench.assert_settled()
+        carried = {bench.carried(job.station) for job in bench.jobs}
         assert len(carried) == 1, carried
-        assert Outcome.DIVERGED not in crew.outcomes().values()
+        assert Outcome.DIVERGED not in bench.outcomes().values()
         if name.endswith("failing"):
             assert carried == {"old"}
     except AssertionError as error:
-        raise AssertionError(f"{deaths}: {error}; {crew.store.runs.jobs(crew.run)}") from error
+        raise AssertionError(f"{deaths}: {error}; {bench.store.runs.jobs(bench.run)}") from error
 
 
 def _moments(calls: list[str], chance: random.Random) -> list[int]:
@@ -265,99 +265,99 @@ async def test_killed_twice_with_time_between(name: str) -> None:
 
 async def test_a_pause_lets_units_under_way_end_and_begins_no_other() -> None:
     jobs = [*unit("A", "B"), *unit("C", "D"), NewJob(1, "E", "E")]
-    crew = Crew(jobs, UNIT.model_copy(update={"parallel": 1}))
+    bench = GroupBench(jobs, UNIT.model_copy(update={"parallel": 1}))
 
     def pause() -> None:
-        crew.store.runs.pause(crew.run, "ana")
+        bench.store.runs.pause(bench.run, "ana")
 
-    crew["A"].faults.append(Fault("commit_confirmed", act=pause))
-    await crew.work()
-    assert crew.state() is RunState.PAUSED
-    assert crew.outcomes() == {
+    bench["A"].faults.append(Fault("commit_confirmed", act=pause))
+    await bench.work()
+    assert bench.state() is RunState.PAUSED
+    assert bench.outcomes() == {
         "A": Outcome.SUCCEEDED, "B": Outcome.SUCCEEDED, "C": None, "D": None, "E": None,
     }  # fmt: skip
-    await crew.work()  # another process rests too
-    assert crew.state() is RunState.PAUSED
-    crew.store.runs.resume(crew.run, "ana")
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    crew.assert_settled()
+    await bench.work()  # another process rests too
+    assert bench.state() is RunState.PAUSED
+    bench.store.runs.resume(bench.run, "ana")
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    bench.assert_settled()
 
 
 async def test_a_pause_lets_a_wave_under_way_be_decided_and_begins_no_other() -> None:
     """It takes nothing back: people who want that cancel."""
-    crew = Crew(
+    bench = GroupBench(
         [*unit("A"), *unit("B", "C", ranks=[0, 1]), NewJob(1, "D", "D")], WAVE.model_copy(update={"parallel": 1})
     )
 
     def pause() -> None:
-        crew.store.runs.pause(crew.run, "ana")
+        bench.store.runs.pause(bench.run, "ana")
 
-    crew["A"].faults.append(Fault("commit_confirmed", act=pause))
-    await crew.work()
-    assert crew.state() is RunState.PAUSED
-    assert decisions(crew) == [("", GateChoice.CONFIRM)]
+    bench["A"].faults.append(Fault("commit_confirmed", act=pause))
+    await bench.work()
+    assert bench.state() is RunState.PAUSED
+    assert decisions(bench) == [("", GateChoice.CONFIRM)]
     good = Outcome.SUCCEEDED
-    assert crew.outcomes() == {"A": good, "B": good, "C": good, "D": None}
-    crew.store.runs.resume(crew.run, "ana")
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    crew.assert_settled()
+    assert bench.outcomes() == {"A": good, "B": good, "C": good, "D": None}
+    bench.store.runs.resume(bench.run, "ana")
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    bench.assert_settled()
 
 
 async def test_a_pause_waits_no_longer_than_the_timer_of_the_group_under_way() -> None:
-    crew = Crew([*unit("A"), *unit("B")], WAVE)
-    crew["B"].latency = 15.0  # never verified in time
+    bench = GroupBench([*unit("A"), *unit("B")], WAVE)
+    bench["B"].latency = 15.0  # never verified in time
 
     def pause() -> None:
-        crew.store.runs.pause(crew.run, "ana")
+        bench.store.runs.pause(bench.run, "ana")
 
-    crew["A"].faults.append(Fault("commit_confirmed", act=pause))
-    begun = crew.clock.monotonic()
-    await crew.work()
-    (decided,) = crew.store.gates.decisions([(crew.run, 0)])
+    bench["A"].faults.append(Fault("commit_confirmed", act=pause))
+    begun = bench.clock.monotonic()
+    await bench.work()
+    (decided,) = bench.store.gates.decisions([(bench.run, 0)])
     assert decided.choice is GateChoice.CANCEL
     assert "timer of A leaves" in decided.reason
-    assert crew.clock.monotonic() - begun < 60 + 10 * 15
-    await crew.work()  # nothing is left to be held
-    assert crew.state() is RunState.FAILED
-    crew.assert_settled()
+    assert bench.clock.monotonic() - begun < 60 + 10 * 15
+    await bench.work()  # nothing is left to be held
+    assert bench.state() is RunState.FAILED
+    bench.assert_settled()
 
 
 async def test_a_paused_run_can_be_cancelled() -> None:
-    crew = Crew([*unit("A"), *unit("B")], UNIT)
-    crew.store.runs.pause(crew.run, "ana")
-    await crew.work()
-    assert crew.state() is RunState.PAUSED
-    crew.store.runs.cancel(crew.run, "ana")
-    await crew.work()
-    assert crew.state() is RunState.CANCELLED
-    assert set(crew.outcomes().values()) == {Outcome.CANCELLED}
-    crew.assert_settled()
+    bench = GroupBench([*unit("A"), *unit("B")], UNIT)
+    bench.store.runs.pause(bench.run, "ana")
+    await bench.work()
+    assert bench.state() is RunState.PAUSED
+    bench.store.runs.cancel(bench.run, "ana")
+    await bench.work()
+    assert bench.state() is RunState.CANCELLED
+    assert set(bench.outcomes().values()) == {Outcome.CANCELLED}
+    bench.assert_settled()
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["known before", "found out"])
 async def test_who_can_t_revert_by_itself_changes_last(known: bool) -> None:
     """All others are verified then, so that little can still go wrong."""
     jobs = [NewJob(0, "A", "A", LAST if known else 0), *unit("B"), *unit("C")]
-    crew = Crew(jobs, WAVE, {"A": UNSAFE})
+    bench = GroupBench(jobs, WAVE, {"A": UNSAFE})
     seen: list[set[str]] = []
 
     def look() -> None:
-        seen.append({job.station for job in crew.store.runs.jobs(crew.run) if job.gate is not None})
+        seen.append({job.station for job in bench.store.runs.jobs(bench.run) if job.gate is not None})
 
-    crew["A"].faults.append(Fault("edit", act=look))
-    await crew.work()
+    bench["A"].faults.append(Fault("edit", act=look))
+    await bench.work()
     assert seen == [{"B", "C"}]
-    assert crew.job("A").rank == LAST
-    assert crew.state() is RunState.SUCCEEDED
-    crew.assert_settled()
+    assert bench.job("A").rank == LAST
+    assert bench.state() is RunState.SUCCEEDED
+    bench.assert_settled()
 
 
 async def test_who_can_t_revert_by_itself_is_not_touched_where_another_one_fails() -> None:
-    crew = Crew([*unit("A"), *unit("B")], WAVE.model_copy(update={"stop_after": 2}), {"A": UNSAFE})
-    crew.break_links("B")
-    await crew.work()
-    assert crew.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.ROLLED_BACK}
-    assert len(crew["A"].history) == 1
-    crew.assert_settled()
+    bench = GroupBench([*unit("A"), *unit("B")], WAVE.model_copy(update={"stop_after": 2}), {"A": UNSAFE})
+    bench.break_links("B")
+    await bench.work()
+    assert bench.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.ROLLED_BACK}
+    assert len(bench["A"].history) == 1
+    bench.assert_settled()

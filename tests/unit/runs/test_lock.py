@@ -9,7 +9,7 @@ import pytest
 from controller.models.run import Outcome
 from controller.ports.fake_devices import Wrong
 from controller.ports.store import Claim, JobResult
-from tests.unit.playbook.test_operations import RESET, staged
+from tests.unit.playbook.test_operations import RESET, bench_of
 from tests.unit.runs.transaction_bench import QUICK, Interrupter, TransactionBench, add_tenant
 
 #: Works on a claim, as a process that may die.
@@ -22,14 +22,14 @@ def changing() -> tuple[TransactionBench, Work]:
 
 
 def operating() -> tuple[TransactionBench, Work]:
-    stage = staged(RESET)
+    bench = bench_of(RESET)
 
     async def work(claim: Claim, life: Interrupter) -> JobResult:
-        result = await stage.work(claim, life)
+        result = await bench.work(claim, life)
         assert isinstance(result, JobResult)
         return result
 
-    return stage.bench, work
+    return bench.transactions, work
 
 
 BOTH = pytest.mark.parametrize("made", [changing, operating])

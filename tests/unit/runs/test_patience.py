@@ -11,7 +11,7 @@ from controller.models.run import GateChoice, JobState, Outcome, Policy, RunStat
 from controller.models.sharing import MaintenanceWindow
 from controller.ports.devices import Capabilities
 from controller.ports.store import NewJob
-from tests.unit.runs.crew import Crew, Mortal, unit
+from tests.unit.runs.group_bench import GroupBench, Mortal, unit
 from tests.unit.runs.test_window_closes import TOGETHER, TwoStations
 from tests.unit.runs.transaction_bench import UNSAFE
 from tests.unit.runs.worker_bench import FlakyStore
@@ -235,102 +235,102 @@ async def test_a_postponed_wave_takes_along_who_was_away_before(bench: TwoStatio
     assert bench.carried() == [True, True]
 
 
-def late(crew: Crew, *stations: str, seconds: float) -> None:
+def late(bench: GroupBench, *stations: str, seconds: float) -> None:
     for name in stations:
-        crew[name].unreachable = "no route"
+        bench[name].unreachable = "no route"
 
     def back() -> None:
         for name in stations:
-            crew[name].unreachable = ""
+            bench[name].unreachable = ""
 
-    crew.after(seconds, back)
+    bench.after(seconds, back)
 
 
-def crew_of(jobs: list[NewJob], policy: Policy, capabilities: dict[str, Capabilities] | None = None) -> Crew:
+def group_of(jobs: list[NewJob], policy: Policy, capabilities: dict[str, Capabilities] | None = None) -> GroupBench:
     asked = Strategy(policy=policy, check_timeout=1, confirm_timeout=60, canary=0, patience=15, stop_after=9)
-    return Crew(jobs, asked, capabilities or {}, bound=True)
+    return GroupBench(jobs, asked, capabilities or {}, bound=True)
 
 
-def ended(crew: Crew) -> str:
-    return " ".join(f"{job.station}:{job.outcome}/{job.round}" for job in crew.store.runs.jobs(crew.run))
+def ended(bench: GroupBench) -> str:
+    return " ".join(f"{job.station}:{job.outcome}/{job.round}" for job in bench.store.runs.jobs(bench.run))
 
 
 async def test_a_wave_is_confirmed_without_who_was_away_and_they_later_together() -> None:
     """The unit of one of them is cut from the wave, and follows with it."""
-    crew = crew_of([*unit("A"), *unit("B"), *unit("C", "D")], Policy.WAVE)
-    late(crew, "B", "D", seconds=10)
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    jobs = {job.station: job for job in crew.store.runs.jobs(crew.run)}
+    bench = group_of([*unit("A"), *unit("B"), *unit("C", "D")], Policy.WAVE)
+    late(bench, "B", "D", seconds=10)
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    jobs = {job.station: job for job in bench.store.runs.jobs(bench.run)}
     assert jobs["A"].round == 0
     assert jobs["B"].round == jobs["C"].round == jobs["D"].round > 0
     assert jobs["A"].finished is not None
     assert jobs["B"].started is not None
     assert jobs["A"].finished < jobs["B"].started
-    found = [(one.unit, one.choice) for one in crew.store.gates.decisions([(crew.run, 0)]) if one.round == 0]
+    found = [(one.unit, one.choice) for one in bench.store.gates.decisions([(bench.run, 0)]) if one.round == 0]
     assert found == [("", GateChoice.CONFIRM), ("C", GateChoice.POSTPONE)]
-    crew.assert_settled()
+    bench.assert_settled()
 
 
 async def test_who_follows_and_fails_leaves_its_wave_as_it_was_decided() -> None:
-    crew = crew_of([*unit("A"), *unit("B"), *unit("C")], Policy.WAVE)
-    late(crew, "B", "C", seconds=10)
-    crew.break_links("B")
-    await crew.work()
-    outcomes = crew.outcomes()
+    bench = group_of([*unit("A"), *unit("B"), *unit("C")], Policy.WAVE)
+    late(bench, "B", "C", seconds=10)
+    bench.break_links("B")
+    await bench.work()
+    outcomes = bench.outcomes()
     assert (outcomes["A"], outcomes["B"]) == (Outcome.SUCCEEDED, Outcome.ROLLED_BACK)
     assert outcomes["C"] in (Outcome.SUCCEEDED, Outcome.WITHDRAWN)
-    assert crew.state() is RunState.PARTIAL
-    crew.assert_settled()
+    assert bench.state() is RunState.PARTIAL
+    bench.assert_settled()
 
 
 @pytest.mark.parametrize("policy", [Policy.WAVE, Policy.UNIT])
 async def test_of_what_was_cancelled_nobody_is_tried_again(policy: Policy) -> None:
-    crew = crew_of(unit("A", "B", "C"), policy)
-    late(crew, "B", seconds=10)
-    crew.break_links("C")
-    await crew.work()
-    assert crew.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.WITHDRAWN, "C": Outcome.ROLLED_BACK}
-    assert len(crew["B"].history) == 1
-    crew.assert_settled()
+    bench = group_of(unit("A", "B", "C"), policy)
+    late(bench, "B", seconds=10)
+    bench.break_links("C")
+    await bench.work()
+    assert bench.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.WITHDRAWN, "C": Outcome.ROLLED_BACK}
+    assert len(bench["B"].history) == 1
+    bench.assert_settled()
 
 
 @pytest.mark.parametrize("policy", list(Policy))
 async def test_ranks_keep_their_order(policy: Policy) -> None:
     """A router that was away is prepared before its station, and one that can't revert by itself goes last."""
-    crew = crew_of(unit("R", "S", ranks=[0, 1]), policy)
-    late(crew, "R", seconds=10)
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    first, second = crew.store.runs.jobs(crew.run)
+    bench = group_of(unit("R", "S", ranks=[0, 1]), policy)
+    late(bench, "R", seconds=10)
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    first, second = bench.store.runs.jobs(bench.run)
     assert first.started is not None
     assert second.started is not None
     assert first.started < second.started
-    assert len(crew["S"].history) == 2
-    crew.assert_settled()
+    assert len(bench["S"].history) == 2
+    bench.assert_settled()
 
 
 @pytest.mark.parametrize("policy", [Policy.WAVE, Policy.UNIT])
 async def test_who_can_not_revert_goes_last_also_where_it_was_away(policy: Policy) -> None:
-    crew = crew_of(unit("A", "B", "C"), policy, {"B": UNSAFE})
-    late(crew, "B", "C", seconds=10)
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED, ended(crew)
-    assert len(crew["B"].history) == 2
-    crew.assert_settled()
+    bench = group_of(unit("A", "B", "C"), policy, {"B": UNSAFE})
+    late(bench, "B", "C", seconds=10)
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED, ended(bench)
+    assert len(bench["B"].history) == 2
+    bench.assert_settled()
 
 
 @pytest.mark.parametrize("policy", list(Policy))
 async def test_its_worker_dies_at_any_call(policy: Policy) -> None:
     """While one is away, is put back, and comes again."""
     jobs = unit("A", "B")
-    whole = crew_of(jobs, policy)
+    whole = group_of(jobs, policy)
     late(whole, "B", seconds=10)
     life = Mortal()
     assert await whole.shift(life)
     for at in range(3, len(life.calls), 23):
-        crew = crew_of(jobs, policy)
-        late(crew, "B", seconds=10)
-        await crew.work(Mortal(at=at, after=at % 2 == 0), pause=10)
-        assert crew.state() is RunState.SUCCEEDED, (at, ended(crew))
-        crew.assert_settled()
+        bench = group_of(jobs, policy)
+        late(bench, "B", seconds=10)
+        await bench.work(Mortal(at=at, after=at % 2 == 0), pause=10)
+        assert bench.state() is RunState.SUCCEEDED, (at, ended(bench))
+        bench.assert_settled()

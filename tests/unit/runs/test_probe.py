@@ -17,7 +17,7 @@ from controller.runs.planning.planner import Planner
 from controller.runs.transaction.probe import Findings
 from tests.unit.plan import samples
 from tests.unit.plan.samples import LTE_CELL
-from tests.unit.runs.crew import Crew, unit
+from tests.unit.runs.group_bench import GroupBench, unit
 from tests.unit.runs.transaction_bench import (
     QUICK,
     STATION,
@@ -162,46 +162,46 @@ async def test_no_job_that_may_not_begin_probes() -> None:
 # ------------------------------------------------------- many stations of one software
 
 
-def fleet(*names: str) -> Crew:
+def fleet(*names: str) -> GroupBench:
     """Stations of one unknown software that begin together; each answer takes a while."""
     strategy = Strategy(check_timeout=2, confirm_timeout=60, canary=0, stop_after=9)
-    crew = Crew([job for name in names for job in unit(name)], strategy, scenario=add_tenant(UNKNOWN))
+    bench = GroupBench([job for name in names for job in unit(name)], strategy, scenario=add_tenant(UNKNOWN))
     for name in names:
-        crew[name].latency = 0.2
-    return crew
+        bench[name].latency = 0.2
+    return bench
 
 
-def probed(crew: Crew) -> list[str]:
+def probed(bench: GroupBench) -> list[str]:
     """Stations at which an empty confirmed commit was begun."""
-    return [job.station for job in crew.store.runs.jobs(crew.run) if JournalStep.PROBING in crew.steps(job.station)]
+    return [job.station for job in bench.store.runs.jobs(bench.run) if JournalStep.PROBING in bench.steps(job.station)]
 
 
-def learned_at(crew: Crew) -> list[str]:
-    _, rows = crew.store.audit.page(Page(limit=1000))
+def learned_at(bench: GroupBench) -> list[str]:
+    _, rows = bench.store.audit.page(Page(limit=1000))
     return [row.detail["station"] for row in rows if row.action == "behaviour.learned"]
 
 
 async def test_stations_that_begin_together_are_probed_once() -> None:
-    crew = fleet(*"ABCDEF")
-    await crew.work()
-    assert crew.state() is RunState.SUCCEEDED
-    assert len(probed(crew)) == 1
-    assert probed(crew) == learned_at(crew)
-    crew.assert_settled()
+    bench = fleet(*"ABCDEF")
+    await bench.work()
+    assert bench.state() is RunState.SUCCEEDED
+    assert len(probed(bench)) == 1
+    assert probed(bench) == learned_at(bench)
+    bench.assert_settled()
 
 
 async def test_where_the_one_that_probes_goes_away_another_does() -> None:
-    crew = fleet(*"ABCDEF")
-    await crew.work()
-    (first,) = probed(crew)
-    crew = fleet(*"ABCDEF")
-    crew[first].faults.append(Fault("commit_confirmed", Wrong.DROP_BEFORE, times=9))
-    await crew.work()
-    (second,) = learned_at(crew)
+    bench = fleet(*"ABCDEF")
+    await bench.work()
+    (first,) = probed(bench)
+    bench = fleet(*"ABCDEF")
+    bench[first].faults.append(Fault("commit_confirmed", Wrong.DROP_BEFORE, times=9))
+    await bench.work()
+    (second,) = learned_at(bench)
     assert second != first
-    assert probed(crew) == sorted([first, second])
-    assert sum(outcome is Outcome.SUCCEEDED for outcome in crew.outcomes().values()) == 5
-    crew.assert_settled()
+    assert probed(bench) == sorted([first, second])
+    assert sum(outcome is Outcome.SUCCEEDED for outcome in bench.outcomes().values()) == 5
+    bench.assert_settled()
 
 
 class Finder:

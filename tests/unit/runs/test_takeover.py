@@ -267,18 +267,18 @@ class _Watch(Interrupter):
     """Loses the lease at the n-th call, and notes what is still sent to the device to change it.
 
     Args:
-        buried: Whether it was buried already, or only its own deadline has passed.
+        declared: Whether it was declared dead already, or only its own deadline has passed.
     """
 
-    def __init__(self, at: int, bench: TransactionBench, claim: Claim, *, buried: bool) -> None:
+    def __init__(self, at: int, bench: TransactionBench, claim: Claim, *, declared: bool) -> None:
         super().__init__(at)
-        self._bench, self._claim, self._buried = bench, claim, buried
+        self._bench, self._claim, self._declared = bench, claim, declared
         self.sent: list[str] = []
 
     def due(self, name: str) -> bool:
         if super().due(name):
             self._bench.alive = False
-            if self._buried:
+            if self._declared:
                 self._bench.declare_dead(self._claim)
         if len(self.calls) > self.at and name in MUTATING:
             self.sent.append(name)
@@ -288,20 +288,20 @@ class _Watch(Interrupter):
 MUTATING = ("edit", "commit", "commit_confirmed", "confirm", "cancel", "kill", "copy_to_startup")
 
 
-@pytest.mark.parametrize("buried", [True, False], ids=["buried", "without heartbeat"])
+@pytest.mark.parametrize("declared", [True, False], ids=["declared dead", "without heartbeat"])
 @pytest.mark.parametrize("name", ["three-phases", "failing-checks", "inverse-three-phases", "inverse-failing-checks"])
-async def test_a_worker_that_lost_its_lease_changes_nothing_more(name: str, buried: bool) -> None:
+async def test_a_worker_that_lost_its_lease_changes_nothing_more(name: str, declared: bool) -> None:
     """It was stopped, and wakes up when its device belongs to others."""
     calls = await calls_of(name)
     for at in range(1, len(calls) + 1):
         bench = world_of(name)
         claim = bench.claim()
-        watch = _Watch(at, bench, claim, buried=buried)
+        watch = _Watch(at, bench, claim, declared=declared)
         # Where it changes nothing any more it may come to a result, which the record refuses.
         with contextlib.suppress(LeaseLostError):
             await bench.transaction(claim, watch).run()
         assert not watch.sent, (at, watch.sent)
-        if not buried:
+        if not declared:
             bench.declare_dead(claim)
         bench.alive = True
         bench.assert_settled(await bench.work())

@@ -89,7 +89,7 @@ def test_every_run_ends_in_one_terminal_state(
         if index in ready:
             world.move(index, JobState.CLAIMED)
         elif data.draw(st.integers(0, 5)) == 0:
-            # Its worker was buried.
+            # Its worker was declared dead.
             world.move(index, JobState.READY)
             if failures >= stop_after:
                 world.settle()

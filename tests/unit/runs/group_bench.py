@@ -54,7 +54,7 @@ class Mortal(Interrupter):
 
 
 @dataclass
-class Crew:
+class GroupBench:
     """One run on several stations, each with the same change; processes come one after the other.
 
     Attributes:
@@ -214,7 +214,7 @@ def _shared_store() -> tuple[SqlStore, VirtualClock]:
 
 
 def _empty_store() -> tuple[SqlStore, VirtualClock]:
-    """Always the same store, emptied: making one takes longer than a run does. There is only one crew at a time."""
+    """Always the same store, emptied: making one takes longer than a run does. There is only one bench at a time."""
     store, clock = _shared_store()
     empty(store)
     return store, clock

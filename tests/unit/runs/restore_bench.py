@@ -68,7 +68,7 @@ def _files(folder: Path) -> Path:
     return files
 
 
-class Restored:
+class RestoreBench:
     """Record, stations and all that works on them.
 
     Attributes:
