@@ -81,7 +81,7 @@ class Body(BaseModel):
 
 #: Contractual reasons in a body: what lets the host take service away without the tenants' approval.
 Contracts: Any = Field(
-    default=(), max_length=100, description="Clauses of agreements that let the host take service away."
+    default=(), max_length=100, description="Clauses of agreements that let the host reduce service."
 )
 
 

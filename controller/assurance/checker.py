@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from controller.assurance.health import Wrong, health_of, reports_of, unread, wrongs
-from controller.assurance.oran_fm import Listed, listed, unheard
+from controller.assurance.oran_fm import Listed, listed, missed_alarms
 from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
@@ -105,7 +105,7 @@ class Checker:
 
     Args:
         sources: Whose words become alarms here: what is found wrong (``check``), alarms that stations list and
-            whose notifications went unheard (``oran-fm``). Health is kept in any case.
+            whose notifications were missed (``oran-fm``). Health is kept in any case.
         settle: Seconds that an unlocked cell has to come on air before that is an alarm.
     """
 
@@ -193,7 +193,7 @@ class Checker:
             return
         if before.listed is not None and now.listed is not None:
             told = now.health.told_cells
-            yield from unheard(before.listed, now.listed, before.health.at, now.health.at, uncleared, told)
+            yield from missed_alarms(before.listed, now.listed, before.health.at, now.health.at, uncleared, told)
 
     def _changed(self, station: str, now: _Judged) -> bool:
         before = self._last.get(station)

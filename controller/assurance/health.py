@@ -175,7 +175,7 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
             text = (
                 f"the {health.device} shows another host key"
                 if health.reason == HostKeyError.code
-                else "it refuses to log us in"
+                else "it refuses the log-in"
             )
             return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, text)}
         return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, f"the {health.device} can't be reached")}

@@ -86,7 +86,7 @@ def _is_checked(report: AlarmReport | Alarm, told: Container[str]) -> bool:
     return cause in LINK_CAUSES or (cause == CELL_OFF_AIR and cell_of(report.object) in told)
 
 
-def unheard(
+def missed_alarms(
     before: Listed,
     now: Listed,
     since: datetime,
@@ -94,7 +94,7 @@ def unheard(
     standing: Collection[Alarm],
     told: Container[str] = (),
 ) -> list[AlarmReport]:
-    """What a station's list says and its notifications did not: lost with a subscription, or never sent.
+    """Reports from a station's alarm list that no notification brought: lost with a subscription, or never sent.
 
     Two reads in a row must agree, since a list may change a moment after the notification. Warnings are
     notified and never cleared (module o-ran-fm, fault-severity), so that they are not listed means nothing.

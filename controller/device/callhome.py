@@ -196,7 +196,7 @@ class _Visitor(LightClient):
         """Whether somebody with this key is expected."""
         target = self._expected.get(key.public_data)
         if target is None:
-            self.refusal = f"nobody is expected who has host key {key.get_fingerprint()}"
+            self.refusal = f"no known station has the host key {key.get_fingerprint()}"
             return False
         self.target = target
         try:

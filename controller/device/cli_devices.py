@@ -127,7 +127,7 @@ class CliSession:
             DeviceRefusedError: A line was refused, or the way to the router could be cut.
         """
         if own := self._own_way():
-            raise DeviceRefusedError(f"{own} has the address that we come by: it is not touched")
+            raise DeviceRefusedError(f"{own} has the address that Minka connects to: it is not changed")
         await self._type()
 
     async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer

@@ -197,7 +197,9 @@ class CliLine:
         """
         entered = self.ask("configure terminal")
         if not _CONFIGURING.search(entered):
-            raise DeviceRefusedError(f"{self._station} lets nobody configure it now: {' '.join(entered.split())[:200]}")
+            raise DeviceRefusedError(
+                f"{self._station} does not allow configuration now: {' '.join(entered.split())[:200]}"
+            )
         refused = ""
         for line in lines:
             found = _REFUSED.search(self.ask(line.strip()))

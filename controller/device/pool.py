@@ -91,7 +91,7 @@ class SshDevices:
                 if session.reusable and target.station not in self._idle:
                     self._idle[target.station] = (target, session)
                 else:
-                    session.drop("it can't be reused, or the station has called anew")
+                    session.drop("it can't be reused, or the station called again")
 
     @asynccontextmanager
     async def aside(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
@@ -207,7 +207,9 @@ class SshDevices:
 
     async def _expect_now(self, target: DeviceTarget) -> asyncio.Event:
         if not self._home.listening:
-            raise UnreachableError(f"{target.station} calls home, and nobody here takes calls.")
+            raise UnreachableError(
+                f"{target.station} calls home, and this process accepts no calls: set MINKA_CALL_HOME."
+            )
         self._home.expect(target)
         return self._awaited.setdefault(target.station, asyncio.Event())
 
@@ -226,7 +228,7 @@ class SshDevices:
         session = NetconfSession(target, connection, transport, self._known)
         _, older = self._idle.pop(target.station, (None, None))
         if older is not None:
-            older.drop("the station has called anew")
+            older.drop("the station called again")
         waited_for = target.station in self._turns
         if not waited_for and len(self._idle) + self._taken >= self._limit:
             session.drop("there are too many sessions")

@@ -26,7 +26,7 @@ class Subscriptions:
 
     Args:
         heard: Called with each notification.
-        lost: Called with the station whenever something may have gone unheard.
+        lost: Called with the station whenever notifications may have been missed.
     """
 
     def __init__(

@@ -135,7 +135,7 @@ class Job(Noun):
         unit: Devices of a wave that belong together, as a station and its router, or a tracking area.
         rank: Order within the unit: it begins when all of lower rank are prepared or done well.
         round: How often it, or its unit or wave, was postponed.
-        deferred: Since when its device was away or busy, where it is tried again (``Strategy.patience``).
+        deferred: Since when its device is unreachable or busy, where it is tried again (``Strategy.patience``).
         blocked: Why it may not begin now (approvals, windows, freezes, holds, a pause), for people; empty if it may.
         closes: When the window that it may work in closes; None if none does.
         gate: Number of the gate at which its device stands, prepared and verified, or stood last; of its decision,

@@ -26,32 +26,48 @@ _Figures = Mapping[str, Mapping[tuple[str, ...], float]]
 _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "runs": ("minka_runs", "Runs on record by state.", ("state",)),
     "jobs": ("minka_jobs", "Jobs on record by state.", ("state",)),
-    "jobs_away": ("minka_jobs_away", "Jobs whose station was away or busy and is tried again.", ()),
+    "jobs_away": ("minka_jobs_away", "Jobs whose station could not be reached or was busy and is tried again.", ()),
     "sessions": ("minka_sessions", "Open NETCONF sessions by process.", ("role", "instance")),
     "oldest_claimable_seconds": ("minka_oldest_claimable_job_age_seconds", "Age of the oldest claimable job.", ()),
     "alarms": ("minka_alarms", "Alarms on record.", ("state", "severity", "probable_cause")),
     "devices_adopted": ("minka_stations_adopted", "Stations that Minka may change.", ()),
-    "repair_stopped": ("minka_automatic_repair_stopped", "Whether people or the breaker stopped it.", ("by",)),
-    "health_age_seconds": ("minka_health_age_seconds", "Time since stations were looked at.", ("quantile",)),
-    "health_interval_seconds": ("minka_health_interval_seconds", "Seconds between two looks at a station.", ()),
-    "record_in_doubt": ("minka_record_in_doubt", "Whether nothing is begun until a person decides.", ()),
-    "process_up": ("minka_process_up", "Whether the process shows that it lives.", ("role", "instance")),
-    "process_ready": ("minka_process_ready", "Whether it lives and its rounds come through.", ("role", "instance")),
-    "processes_ready": ("minka_processes_ready", "Processes that live and whose rounds come through.", ("role",)),
+    "repair_stopped": (
+        "minka_automatic_repair_stopped",
+        "Whether people or the breaker stopped automatic repair.",
+        ("by",),
+    ),
+    "health_age_seconds": ("minka_health_age_seconds", "Time since the last health read of stations.", ("quantile",)),
+    "health_interval_seconds": (
+        "minka_health_interval_seconds",
+        "Intended seconds between two health reads of a station.",
+        (),
+    ),
+    "record_in_doubt": (
+        "minka_record_in_doubt",
+        "Whether the record is in doubt: nothing begins until a person decides.",
+        (),
+    ),
+    "process_up": ("minka_process_up", "Whether the process sends heartbeats.", ("role", "instance")),
+    "process_ready": (
+        "minka_process_ready",
+        "Whether the process sends heartbeats and its rounds succeed.",
+        ("role", "instance"),
+    ),
+    "processes_ready": ("minka_processes_ready", "Processes that send heartbeats and whose rounds succeed.", ("role",)),
 }
 _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "outcomes": ("minka_jobs_ended", "Jobs that ended, by outcome.", ("outcome",)),
     "runs_ended": ("minka_runs_ended", "Runs that ended, by state.", ("state",)),
-    "escalated": ("minka_alarms_escalated", "Alarms that were passed on to people.", ()),
-    "alerts_refused": ("minka_alerts_refused", "Alerts that became no alarm, by why.", ("reason",)),
+    "escalated": ("minka_alarms_escalated", "Alarms that were escalated to people.", ()),
+    "alerts_refused": ("minka_alerts_refused", "Alerts that became no alarm, by reason.", ("reason",)),
     "repairs": ("minka_repairs_started", "Repair runs that rules started.", ("rule",)),
 }
 #: Gauges over the network: metric → help. Rendered by hand, since there are a hundred thousand values of them:
 #: prometheus-client takes many times as long (tests/benchmarks/bench_exposition.py).
 _NETWORK: dict[str, str] = {
-    "minka_station_reachable": "Whether the station answered when it was last looked at.",
-    "minka_station_seen_timestamp_seconds": "When the station was last looked at.",
-    "minka_station_read_timestamp_seconds": "When the station was last read.",
+    "minka_station_reachable": "Whether the station answered at the last read.",
+    "minka_station_seen_timestamp_seconds": "Time of the last try to read the station.",
+    "minka_station_read_timestamp_seconds": "Time of the last successful read of the station.",
     "minka_station_drift_nodes": "Managed nodes that differ from what was applied.",
     "minka_cell_on_air": "Whether the cell is known to be unlocked, enabled and active.",
     "minka_cell_unknown": "Cells whose state is unknown, and why; only they are listed.",

@@ -52,7 +52,7 @@ class MailRelay:
         """Send once; the ``Message-ID`` is the same when it comes again. Raises MinkaError if it was not taken."""
         to = tuple(content.get("to") or self._recipients)
         if not self._relay.hostname or not self._sender or not to:
-            raise MinkaError("there is nobody to write to: set MINKA_MAIL_RELAY, MINKA_MAIL_FROM and MINKA_MAIL_TO")
+            raise MinkaError("e-mail is not set up: set MINKA_MAIL_RELAY, MINKA_MAIL_FROM and MINKA_MAIL_TO")
         try:
             await asyncio.to_thread(self._send, _message(content, key, self._sender, to))
         except (OSError, smtplib.SMTPException, ValueError, InputError) as error:

@@ -48,7 +48,7 @@ class Syslog:
             MinkaError: There is no collector, or it can't be reached.
         """
         if not self._url.hostname:
-            raise MinkaError("there is nobody to tell: set MINKA_SYSLOG")
+            raise MinkaError("syslog is not set up: set MINKA_SYSLOG")
         try:
             async with asyncio.timeout(_PATIENCE):
                 await self._send(self._message(content, key))

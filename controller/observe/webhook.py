@@ -31,7 +31,7 @@ class HttpWebhook:
     async def post(self, content: Mapping[str, Any], key: str) -> None:
         """Post once. Raises MinkaError if there is no URL, or no success."""
         if not self._url:
-            raise MinkaError("there is nobody to notify: set MINKA_NOTIFY_URL")
+            raise MinkaError("the webhook is not set up: set MINKA_NOTIFY_URL")
         import httpx  # noqa: PLC0415 - most processes notify nobody
 
         try:

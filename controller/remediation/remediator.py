@@ -257,7 +257,7 @@ class Remediator:
         """Healed already, then the source says so soon."""
         now = self._clock.monotonic()
         if now - self._well_since.setdefault(alarm.id, now) > rule.verify_seconds:
-            return await self._escalate(alarm, "the station itself says that nothing is wrong, yet the alarm stands")
+            return await self._escalate(alarm, "the station reports no fault, but the alarm stands")
         return _later(alarm)
 
     async def _expire(self, alarm: Alarm) -> float | None:

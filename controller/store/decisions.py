@@ -52,7 +52,7 @@ decisions = Table(
 #: Operations that only bring software onto a device.
 _BRINGING = (OperationKind.DOWNLOAD, OperationKind.INSTALL)
 #: Why a job may not begin that is tried again; when it may is said by whoever looks next (``Standing.away``).
-_AWAY = "was away or busy"
+_AWAY = "could not be reached or was busy"
 _OF_WAVES = (
     select(decisions)
     .where(tuple_(decisions.c.run, decisions.c.wave).in_(bindparam("waves", expanding=True)))
@@ -119,8 +119,8 @@ def anew(detail: str) -> dict[str, Any]:
 def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
     """Jobs that wait to begin anew instead of ending, by id, each with what it is from now on.
 
-    They are those whose group was postponed, and those whose device was away or busy while their run is patient. One
-    that carried out operations on its device is none of them: nobody asked for a restart twice. Software that was
+    They are those whose group was postponed, and those whose device was unreachable or busy while their run is patient.
+    One that carried out operations on its device is none of them: nobody asked for a restart twice. Software that was
     brought there counts for nothing, since whoever comes again finds it.
 
     Args:
@@ -147,7 +147,7 @@ def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
 
 
 def _away(tx: Tx, end: End) -> dict[str, Any]:
-    """When a job is tried again whose device was away or busy; empty if it was not, or patience has run out."""
+    """When a job is tried again whose device was unreachable or busy; empty if it was not, or patience ran out."""
     if end.result.outcome is not Outcome.DEFERRED:
         return {}
     since = end.claim.job.deferred or tx.now

@@ -88,5 +88,5 @@ def _older(known: Head, state: _State) -> str:
     if known.number and state.hash is None:
         return f"the audit trail ends at row {last}, and row {known.number} was on record: the database is older"
     if known.number and state.hash != known.hash:
-        return f"row {known.number} of the audit trail is another one than was on record: the database is another one"
+        return f"row {known.number} of the audit trail differs from the one on record: this is another database"
     return ""

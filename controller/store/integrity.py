@@ -51,7 +51,7 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
     def check_drift(self, tx: Tx, stations: Collection[str]) -> RecordState:
         if len(stations) >= SURPRISING:
             who = f"{min(stations)} and {len(stations) - 1} more"
-            _doubt(tx, f"{who} are not as they were when the record last looked: it may be older than they")
+            _doubt(tx, f"{who} differ from their last read: the record may be older")
         return _state(tx)
 
     @writes

@@ -98,7 +98,7 @@ jobs = Table(
     Column("incarnation", String),
     # Until when it waits without a worker, unless woken; it keeps its device if it has begun.
     Column("rests", Instant),
-    # Since when its device was away or busy, where it is tried again.
+    # Since when its device could not be reached or was busy, where it is tried again.
     Column("deferred", Instant),
     # The gate at which its device stands, prepared and verified, and when the device reverts by itself there.
     Column("gate", Integer),

@@ -131,7 +131,7 @@ def _as_before(tx: Tx, vote: Vote, same: ColumnElement[bool]) -> Vote:
     at = tx.execute(select(votes.c.at).where(same)).scalar()
     if at is None:
         raise ConflictError(
-            f"{vote.person} changed what they say about this {MOST} times, which is the most: only a no after a yes is "
+            f"{vote.person} changed their vote on this {MOST} times, which is the most: only a no after a yes is "
             "heard now; others of that side may say more"
         )
     return vote.model_copy(update={"at": at})

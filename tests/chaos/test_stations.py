@@ -87,7 +87,7 @@ def test_a_station_that_is_away_is_tried_again(system: ProcessSystem) -> None:
     system.until("all others are done", lambda: system.store.runs.get(attempt.run).counts.get("pending") == 1)
     away = system.until("it is missed", lambda: (job := system.job(attempt.run, STATION)).deferred and job)
     assert away.outcome is None
-    assert "was away or busy" in " ".join(system.store.runs.get(attempt.run).waits)
+    assert "could not be reached or was busy" in " ".join(system.store.runs.get(attempt.run).waits)
     system.clear_faults(STATION)
     assert assert_right(system, attempt).state is RunState.SUCCEEDED
 
@@ -149,7 +149,7 @@ def test_a_foreign_edit_before_the_confirm_is_named_and_all_is_taken_back(system
     assert ended.state is RunState.FAILED
     job = system.job(attempt.run, STATION)
     assert job.outcome is Outcome.ROLLED_BACK
-    assert "behind our back" in job.detail
+    assert "somebody else changed the station" in job.detail
     assert "minRatio: 1 " in job.detail
     system.clear_faults(STATION)
     assert system.changes(STATION, attempt.before[STATION])[-1] == "cancel"

@@ -83,8 +83,8 @@ def ready(backend: Backend, role: ProcessRole | None = None, instance: str = "")
 def _unready(role: ProcessRole, instance: str, asked: Sequence[Process]) -> str:
     late = sorted({one.late for one in asked if one.up})
     if late:
-        return f"the {role} lives, but its rounds do not come through: {', '.join(late)}"
-    return f"no {role}{f' {instance}' if instance else ''} shows that it lives"
+        return f"the {role} sends heartbeats, but its rounds fail: {', '.join(late)}"
+    return f"no {role}{f' {instance}' if instance else ''} sends heartbeats"
 
 
 @router.get("/metrics", response_class=Response)

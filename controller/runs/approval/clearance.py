@@ -140,7 +140,7 @@ def _closed(constraints: StationConstraints, standing: Standing, now: datetime, 
 
 
 def _away(again: datetime, zone: ZoneInfo) -> Clearance:
-    return Clearance(f"was away or busy, tried again {_local(again, zone)}", until=again)
+    return Clearance(f"could not be reached or was busy, tried again {_local(again, zone)}", until=again)
 
 
 def _joined(found: Sequence[Clearance]) -> Clearance:

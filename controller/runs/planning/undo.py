@@ -98,7 +98,7 @@ def undo_station(
         view: The station as it is; None if it is no longer in the network files.
     """
     if ended.outcome is Outcome.DIVERGED:
-        return StationPlan(reason="the run diverged here: nobody knows what is to be undone")
+        return StationPlan(reason="the run diverged here: it is not known what to undo")
     if view is None:
         return StationPlan(reason="not in the network files")
     if view.observed is None:

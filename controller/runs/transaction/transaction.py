@@ -183,7 +183,7 @@ class Transaction:
         safe = can.safe_commit and self._behaviour.guards(len(self._change.phases))
         if guarded and not (safe or can.timed_reload):
             return JobResult(
-                Outcome.REFUSED, "this could cut the way to the device, which can't come back from that by itself"
+                Outcome.REFUSED, "this could cut the management path to the device, which can't restore it by itself"
             )
         if self._gate is not None and not (safe or self._confirmed) and await self._gate.goes_last():
             raise OutOfTurnError
@@ -209,9 +209,7 @@ class Transaction:
             return self._completion.success(Outcome.UNCHANGED, "the station carries this already")
         if not observed.tree:
             return JobResult(Outcome.DIVERGED, "the station carries nothing any more")
-        return JobResult(
-            Outcome.REFUSED, "the station changed since the plan was made (fingerprint): plan again and look"
-        )
+        return JobResult(Outcome.REFUSED, "the station changed since the plan was made (fingerprint): make a new plan")
 
     def _gone(self, tree: Tree) -> str:
         """What the station has lost since this transaction began, beyond what it removes, in words."""
@@ -267,7 +265,7 @@ class Transaction:
         missing, seen = await self._unmet(session, self._change.checks, seen, quiet=True)
         # What the checks read last also tells of foreign edits, at no other moment than they did.
         foreign = "" if missing else self._differences(seen.tree, expected) or self._gone(seen.tree)
-        wrong = missing or (f"the station was changed behind our back meanwhile: {foreign}" if foreign else "")
+        wrong = missing or (f"somebody else changed the station in the meantime: {foreign}" if foreign else "")
         # Once on record as standing at a gate, a device can't step back from a decision that came first.
         if wrong and not await self._is_bound():
             return await self._completion.take_back(session, wrong)

@@ -56,7 +56,7 @@ def test_a_job_whose_device_is_away_waits_as_if_it_had_never_begun(store: SqlSto
     job = store.runs.jobs(run.id)[0]
     assert (job.state, job.round, job.attempts, job.outcome) == (JobState.WAITING, 1, 0, None)
     assert (job.started, job.detail, job.deferred) == (None, "A: no route", since)
-    assert job.blocked == "was away or busy"
+    assert job.blocked == "could not be reached or was busy"
     assert not store.claims.busy(["A"])
     with pytest.raises(LeaseLostError):
         store.journal.append(make_entry(one, 9), one)
@@ -65,7 +65,7 @@ def test_a_job_whose_device_is_away_waits_as_if_it_had_never_begun(store: SqlSto
     assert store.status.figures()["jobs_away"] == {(): 1.0}
 
     look(store, clock)
-    assert store.runs.jobs(run.id)[0].blocked.startswith("was away or busy, tried again ")
+    assert store.runs.jobs(run.id)[0].blocked.startswith("could not be reached or was busy, tried again ")
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, ready=(job.id,)))
     clock.pause(59)
     look(store, clock)

@@ -160,7 +160,7 @@ async def test_an_alarm_about_a_healthy_object_is_escalated_not_repaired(system:
     system.remediate(people, rules(verify=1))
     alarm = await system.ended(LTE, AlarmState.ESCALATED)
     assert system.runs_for_alarms() == 0
-    assert "nothing is wrong" in alarm.note
+    assert "reports no fault" in alarm.note
 
 
 async def test_an_unreachable_station_is_an_alarm_but_no_drift(system: LocalSystem) -> None:

@@ -319,13 +319,13 @@ async def test_the_address_that_we_come_by_is_known_also_by_a_name(devices: SshD
             await session.discard()
             await session.read()
             await session.edit([Edit(op=Op.MERGE, path=path, after=after, owners=("mgmt",))])
-            with pytest.raises(DeviceRefusedError, match=r"Gi0/1\.5 has the address that we come by"):
+            with pytest.raises(DeviceRefusedError, match=r"Gi0/1\.5 has the address that Minka connects to"):
                 await session.commit()
         await session.discard()
         await session.read()
         away = [Edit(op=Op.DELETE, path=f"{top}/Vrf[mgmt]/Route[10.0.0.0%2F8,127.0.0.2]", owners=("mgmt",))]
         await session.edit(away)
-        with pytest.raises(DeviceRefusedError, match="that we come by"):
+        with pytest.raises(DeviceRefusedError, match="that Minka connects to"):
             await session.commit()
         await session.discard()
         await session.read()

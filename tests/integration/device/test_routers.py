@@ -343,6 +343,6 @@ async def test_the_interface_that_we_come_by_is_not_touched(
         await session.read()
         path = f"/Router[{NAME}]/SubInterface[GigabitEthernet0%2F0%2F1.5]"
         await session.edit([Edit(op=Op.DELETE, path=path, owners=("andes",))])
-        with pytest.raises(DeviceRefusedError, match="that we come by"):
+        with pytest.raises(DeviceRefusedError, match="that Minka connects to"):
             await session.commit()
     assert "GigabitEthernet0/0/1.5" in router.running.interfaces

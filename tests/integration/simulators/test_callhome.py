@@ -179,7 +179,7 @@ async def test_notifications_come_beside_the_session_of_the_same_call() -> None:
 
 async def test_nobody_takes_calls_here() -> None:
     devices = SshDevices(SECRETS)
-    with pytest.raises(UnreachableError, match="nobody here takes calls"):
+    with pytest.raises(UnreachableError, match="this process accepts no calls"):
         async with devices.session(target("S-0")):
             pass
 

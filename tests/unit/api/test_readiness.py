@@ -22,12 +22,12 @@ async def test_a_role_is_ready_if_one_of_it_is_and_an_instance_if_it_is(bench: A
     assert (await bench.stranger.get(PATH, params={"role": "scheduler"})).is_success
     assert (await bench.stranger.get(PATH, params={"role": "scheduler", "instance": "one"})).is_success
     other = await bench.stranger.get(PATH, params={"role": "scheduler", "instance": "two"})
-    assert (other.status_code, other.json()["detail"]) == (503, "no scheduler two shows that it lives")
+    assert (other.status_code, other.json()["detail"]) == (503, "no scheduler two sends heartbeats")
     assert other.json()["type"] == "urn:minka:error:not-ready"
     bench.store.processes.heartbeat(scheduler, late="remediation")
     late = await bench.stranger.get(PATH, params={"role": "scheduler"})
     assert late.status_code == 503
-    assert late.json()["detail"] == "the scheduler lives, but its rounds do not come through: remediation"
+    assert late.json()["detail"] == "the scheduler sends heartbeats, but its rounds fail: remediation"
     assert bench.store.processes.declare_dead(scheduler, 1)
     assert (await bench.stranger.get(PATH, params={"role": "scheduler"})).status_code == 503
     assert (await bench.stranger.get(PATH, params={"role": "cook"})).status_code == 422

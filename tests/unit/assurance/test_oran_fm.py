@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from lxml import etree
 
-from controller.assurance.oran_fm import listed, report_of, unheard
+from controller.assurance.oran_fm import listed, missed_alarms, report_of
 from controller.models.alarm import (
     ActiveAlarm,
     Alarm,
@@ -134,7 +134,7 @@ def standing(alarm: ActiveAlarm = FAN, source: AlarmSource = AlarmSource.ORAN_FM
 
 def said(before: tuple[ActiveAlarm, ...], now: tuple[ActiveAlarm, ...], *ours: Alarm) -> list[tuple[str, str]]:
     lists = (listed("A", before, FIRST, LEDGER), listed("A", now, SECOND, LEDGER))
-    reports = unheard(*lists, FIRST, SECOND, ours)
+    reports = missed_alarms(*lists, FIRST, SECOND, ours)
     assert {(report.at, report.source) for report in reports} <= {(SECOND, AlarmSource.ORAN_FM)}
     return [(report.specific_problem, report.severity.value) for report in reports]
 
@@ -174,8 +174,8 @@ def test_a_cell_off_air_is_listed_where_its_station_tells_its_state_in_no_other_
     assert listed("A", (dead,), AT, LEDGER, {"1"}) == {}
     ours = standing(dead)
     assert ours.probable_cause == "cell-off-air"
-    assert [made.severity.value for made in unheard({}, {}, FIRST, SECOND, [ours])] == ["CLEARED"]
-    assert unheard({}, {}, FIRST, SECOND, [ours], {"1"}) == [], "it is checked itself"
+    assert [made.severity.value for made in missed_alarms({}, {}, FIRST, SECOND, [ours])] == ["CLEARED"]
+    assert missed_alarms({}, {}, FIRST, SECOND, [ours], {"1"}) == [], "it is checked itself"
 
 
 def test_core_links_are_looked_at_themselves() -> None:

@@ -77,7 +77,7 @@ async def test_waves_go_on_and_who_was_away_follows(bench: TwoStations) -> None:
         assert (first.state, first.outcome, first.started) == (JobState.READY, None, None)
         assert "no route" in first.detail
         (words,) = bench.store.runs.get(run).waits
-        assert words == "was away or busy, tried again 2025-12-31 19:01 (America/Lima)"
+        assert words == "could not be reached or was busy, tried again 2025-12-31 19:01 (America/Lima)"
         assert not bench.store.claims.busy(["S1"])
         await until(bench, 120, lambda: bench.store.runs.get(run).state.terminal)
     assert bench.store.runs.get(run).state is RunState.SUCCEEDED
