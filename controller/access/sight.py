@@ -18,7 +18,7 @@ from controller.plan import network_digest
 N = TypeVar("N", bound=BaseModel)
 
 #: Fields of shared objects that each tenant on them sees. What is not named here is not told, new fields neither.
-#: Of tenants and agreements a tenant sees its own, whole; of endpoints, routers and backhaul nothing.
+#: Of tenants, agreements and own cells a tenant sees its own, whole; of endpoints, routers and backhaul nothing.
 _TOLD: Mapping[type[BaseModel], tuple[str, ...]] = {
     NetworkHeader: ("id", "name", "country", "timezone"),
     Region: ("id", "name", "timezone"),
@@ -30,7 +30,7 @@ _TOLD: Mapping[type[BaseModel], tuple[str, ...]] = {
     ),
 }
 #: Kinds of network objects that a tenant may list.
-KINDS = ("regions", "sites", "stations", "cells", "tenants", "agreements")
+KINDS = ("regions", "sites", "stations", "cells", "own_cells", "tenants", "agreements")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,7 @@ def _sight(version: _Version, tenant: str) -> Sight:
         sites=tuple(_told(site) for site in network.sites if site.id in sites),
         stations=tuple(_told(station) for station in network.stations if station.id in stations),
         cells=tuple(_told(cell) for cell in cells),
+        own_cells=tuple(one for one in network.own_cells if one.tenant == tenant),
         tenants=tuple(one for one in network.tenants if one.id == tenant),
         agreements=agreements,
     )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,15 +13,32 @@ from tests.support.minka import ROOT, Embedded, Said, embedded, minka
 
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
 
+#: A tenant of Puno has tracking areas and identities of its own.
+OWN_CELLS = """\
+tenant,station,cell,tac,node_id,node_id_length,local_id
+vicuna,T-NR-1,n78-1,7001,9003,24,1
+vicuna,T-BOTH-1,1,702,9004,20,1
+vicuna,T-BOTH-1,n78-1,7002,9004,24,1
+"""
+
 #: A command of a tenant's person.
 Command = Callable[..., Said]
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The network files."""
+    folder = tmp_path_factory.mktemp("files") / "network"
+    shutil.copytree(TINY, folder)
+    (folder / "own_cells.csv").write_text(OWN_CELLS, encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory, network: Path) -> Iterator[Embedded]:
     """The master operator: a controller, its stations on air for all tenants."""
-    with embedded(tmp_path_factory.mktemp("ts-32-130"), TINY, 4, MINKA_DEVICE_PASSWORD="secret-of-the-stations") as up:
-        up("network", "load", str(TINY), "--endpoints", str(up.endpoints))
+    with embedded(tmp_path_factory.mktemp("up"), network, 4, MINKA_DEVICE_PASSWORD="secret-of-the-stations") as up:
+        up("network", "load", str(network), "--endpoints", str(up.endpoints))
         up("device", "adopt", "*")
         plan = up("plan", "--expect", "4", "--json").json
         assert up("apply", plan["id"], "--reason", "first rollout", "--json").json["state"] == "succeeded"

@@ -6,11 +6,10 @@ POP, MOP: participating and master operator, here tenant and host.
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.conformance.ts_32_130.conftest import TINY, Command, nodes
+from tests.conformance.ts_32_130.conftest import Command, nodes
 from tests.support.minka import Embedded
 
 #: PLMNs by tenant.
@@ -29,10 +28,14 @@ def shared(up: Embedded, selector: str = "*") -> dict[str, dict[str, list[str]]]
 
 def on_air(up: Embedded, station: str) -> set[str]:
     """PLMNs that a station broadcasts in any of its cells, as it says itself."""
-    lte = nodes(up, station, "plmnIdList[")
-    nr = {path: leaves for path, leaves in nodes(up, station, "pLMNInfoList[").items() if "NRCellDU" in path}
-    keys = [path.rpartition("[")[2].rstrip("]").split(",") for path in (*lte, *nr)]
-    return {f"{mcc}-{mnc}" for mcc, mnc, *_ in keys}
+    paths = [*nodes(up, station, "plmnIdList["), *nodes(up, station, "cellAccessInfoList[")]
+    paths += [path for path in nodes(up, station, "/pLMNInfoList[") if "CellDU[" in path]
+    return {plmn_of(path) for path in paths}
+
+
+def plmn_of(path: str) -> str:
+    """The PLMN in the keys of a node."""
+    return "-".join(path.rpartition("[")[2].rstrip("]").split(",")[:2])
 
 
 def far_ends(up: Embedded, station: str, kind: str) -> dict[str, str]:
@@ -74,10 +77,8 @@ def test_gen_con_3_whose_the_resources_are_is_known(host: Embedded) -> None:
         assert said == on_air(host, station)
 
 
-def test_gen_con_4_who_shares_each_cell_is_configured(host: Embedded, tmp_path: Path) -> None:
+def test_gen_con_4_who_shares_each_cell_is_configured(host: Embedded, network: Path) -> None:
     """REQ-NS_GEN-CON-4 (5.1.1), REQ-NS_GEN-FUN-1 (6.1): a POP joins the cells of its agreement, and no others."""
-    network = tmp_path / "network"
-    shutil.copytree(TINY, network)
     agreements = network / "agreements.yaml"
     agreements.write_text(agreements.read_text().replace("regions: [puno]", "regions: [puno], sites: [ollanta, pisac]"))
     host("network", "load", str(network), "--endpoints", str(host.endpoints))
@@ -106,8 +107,30 @@ def test_mocn_same_cell_id_cfg_1_each_participant_has_its_own_end_points(host: E
 
 
 def test_mocn_same_cell_id_cfg_2_both_halves_of_the_cell_carry_each_plmn(host: Embedded) -> None:
-    """Req-MOCN_SameCellId_Cfg-CON-2 (5.1.4, 7.1): pLMNInfoList of NRCellDU and NRCellCU has the PLMNs of all POPs."""
-    entries = [path for path in nodes(host, "T-NR-1", "/pLMNInfoList[") if "/NRCell" in path]
-    for half in ("NRCellDU", "NRCellCU"):
-        own = [path.rpartition("[")[2].split(",")[:2] for path in entries if f"/{half}[" in path]
-        assert {f"{mcc}-{mnc}" for mcc, mnc in own} == set(PLMNS.values())
+    """Req-MOCN_SameCellId_Cfg-CON-2 (5.1.4, 7.1): pLMNInfoList of NRCellDU and NRCellCU has the PLMNs of all POPs.
+
+    The POP with an identity of its own has its PLMN in a cell of its own at the DU.
+    """
+    entries = nodes(host, "T-NR-1", "/pLMNInfoList[")
+    found = {half: {plmn_of(path) for path in entries if f"/{half}[" in path} for half in ("NRCellDU", "NRCellCU")}
+    assert found == {"NRCellDU": {PLMNS["andes"], PLMNS["condor"]}, "NRCellCU": set(PLMNS.values())}
+
+
+def test_mocn_multiple_cell_ids_a_participant_has_its_own_tac_and_identity(host: Embedded) -> None:
+    """5.1.5, 7.2: OperatorDU and NROperatorCellDU of a POP on NR; cellAccessInfoList on LTE (TS 28.658)."""
+    cells = {
+        path: leaves for path, leaves in nodes(host, "T-BOTH-1", "/NROperatorCellDU[").items() if "nRTAC" in leaves
+    }
+    ((path, leaves),) = cells.items()
+    assert "/OperatorDU[vicuna]/" in path
+    assert (leaves["nRTAC"], leaves["gNBId"], leaves["cellLocalId"]) == ("7002", "9004", "1")
+    assert {plmn_of(one) for one in nodes(host, "T-BOTH-1", f"{path}/pLMNInfoList[")} == {PLMNS["vicuna"]}
+    (lte,) = nodes(host, "T-BOTH-1", "/cellAccessInfoList[").items()
+    assert (plmn_of(lte[0]), lte[1]["tac"], lte[1]["cellId"]) == (PLMNS["vicuna"], "702", str((9004 << 8) + 1))
+
+
+def test_mocn_multiple_cell_ids_are_told_to_the_participant_alone(participant: Callable[[str], Command]) -> None:
+    """5.1.5: a POP's plan of tracking areas and node ids is its own."""
+    own = participant("vicuna")("network", "show", "own_cells", "--json").json
+    assert {(one["tac"], one["node_id"]) for one in own} == {(7001, 9003), (702, 9004), (7002, 9004)}
+    assert participant("condor")("network", "show", "own_cells", "--json").json == []

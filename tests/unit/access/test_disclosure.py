@@ -23,7 +23,7 @@ from controller.access.disclosure import (
 from controller.access.sight import Sight, sight
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
-from controller.models.network import HOST
+from controller.models.network import HOST, OwnCell
 from controller.models.plan import Change, DiffRow, Edit, Fingerprint, Op, Phase, PhaseKind
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState, Strategy
 from controller.plan import network_digest, seal
@@ -267,3 +267,11 @@ def test_a_jobs_end_does_not_tell_its_wave() -> None:
     act = AuditRow(id=900, at=NOW, actor="ana", action="job.finished", object="r.12.S1.x")
     assert visible_act(act, 4, False).object == "r S1.x"
     assert visible_act(act.model_copy(update={"action": "run.created"}), 4, False).object == "r.12.S1.x"
+
+
+def test_a_tenant_sees_its_own_identities_and_nobody_elses() -> None:
+    net = samples.network()
+    code = {"station": "S1", "cell": "L1", "tac": 9, "node_id_length": 20, "local_id": 1}
+    own = tuple(OwnCell(tenant=name, node_id=number, **code) for number, name in enumerate(("alfa", "beta"), 70))
+    net = net.model_copy(update={"own_cells": own})
+    assert sight(network_digest(net), net, "beta").network.own_cells == own[1:]
