@@ -47,7 +47,10 @@ def plan(
     expect: Annotated[int | None, typer.Option(help="Number of stations you expect to be touched.")] = None,
     identities: Annotated[
         bool,
-        typer.Option("--identities", help="Also change PLMNs of global node ids; such a station restarts."),
+        typer.Option(
+            "--identities",
+            help="Also change primary PLMNs (cells are locked) and PLMNs of global node ids (stations restart).",
+        ),
     ] = False,
     save: Annotated[Path | None, typer.Option(help="Also write the plan as JSON to this file.")] = None,
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if anything would change.")] = False,

@@ -270,7 +270,7 @@ class Cell(Noun):
     """A cell: its identity, carrier and primary PLMN.
 
     ``primary_plmn`` forms the global cell identity (ECGI, NCGI), so it always stands first
-    among the broadcast PLMNs; changing it is an operation of its own.
+    among the broadcast PLMNs; only ``change-primary-plmn`` changes it.
     """
 
     station: StationId

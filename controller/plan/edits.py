@@ -23,6 +23,7 @@ class Edits:
         edits: Deletes, then merges, then creates (parents first); each list entry at most once.
         replaced: New path of a ``single`` list → the old path that it takes the place of.
         kept: The same of identities on air that differ from what is wanted and stay.
+        moved: Cell entry → PLMNs that stand before its new primary one there and go behind all others, in their order.
         removes: Ledger nodes deleted, by owner.
         lost: Ledger paths that the edits end, or that are neither there nor wanted.
         orphans: Ledger nodes that nobody wants any more and whose removal was not named.
@@ -34,6 +35,7 @@ class Edits:
     edits: list[Edit] = field(default_factory=list)
     replaced: dict[Path, Path] = field(default_factory=dict)
     kept: dict[Path, Path] = field(default_factory=dict)
+    moved: dict[Path, tuple[Path, ...]] = field(default_factory=dict)
     removes: Counter[str] = field(default_factory=Counter)
     lost: list[Path] = field(default_factory=list)
     orphans: dict[Path, Owners] = field(default_factory=dict)
@@ -71,7 +73,7 @@ def find_edits(
         found.edits.append(
             Edit(op=Op.MERGE, path=path, before=leaves.before, after=leaves.after, owners=rendered.owners[path])
         )
-    first = _primaries(root, observed.tree, rendered, ledger, found)
+    first = _primaries(root, observed.tree, rendered, ledger, found, identities=identities)
     for path in (path for path in difference.missing if path not in found.kept):
         found.edits.append(_create(root, rendered, path, "" if path in first else None))
     found.lost.extend(path for path in ledger if path not in observed.tree and path not in rendered.tree)
@@ -232,12 +234,18 @@ def _list_of(path: Path) -> str:
 
 
 def _primaries(
-    root: NodeSpec, observed: Tree, rendered: Rendered, ledger: Mapping[Path, LedgerEntry], found: Edits
+    root: NodeSpec,
+    observed: Tree,
+    rendered: Rendered,
+    ledger: Mapping[Path, LedgerEntry],
+    found: Edits,
+    *,
+    identities: bool,
 ) -> set[Path]:
     """See that each list's primary PLMN stays first; entries that have to be put first.
 
-    The primary forms the global cell identity, so moving it is an operation of its own. One of ours that
-    vanished from the device is put back where it stood.
+    The primary forms the global cell identity, so another one is refused unless identities may change: then all of
+    ours that stand before it go behind the others. One of ours that vanished is put back where it stood.
     """
     deleted = {edit.path for edit in found.edits if edit.op is Op.DELETE}
     wanted = first_entries(root, rendered.tree)
@@ -250,8 +258,12 @@ def _primaries(
         order = there[name]
         if not order or plmn_part(order[0]) == plmn_part(entry):
             continue
+        names = list(map(plmn_part, order))
+        before = order[: names.index(plmn_part(entry)) if plmn_part(entry) in names else None]
         if entry not in observed and entry in ledger:
             first.add(entry)
+        elif identities and all(path in rendered.tree for path in before):
+            found.moved[parent(entry)] = tuple(before)
         else:
             reason = f"{plmn_part(order[0])} would stand first where the primary {plmn_part(entry)} has to"
             found.refused.append(("primary-plmn-change", entry, reason.replace(",", "-")))

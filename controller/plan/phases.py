@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.models.facts import HOST_OWNED, Owners
@@ -38,10 +38,10 @@ class Locks:
     restarts: bool
 
 
-def find_locks(root: NodeSpec, observed: Tree, edits: Iterable[Edit]) -> Locks:
-    """Cells to lock for the edits."""
+def find_locks(root: NodeSpec, observed: Tree, edits: Iterable[Edit], renamed: Collection[Path] = ()) -> Locks:
+    """Cells to lock for the edits, and those that get another global identity."""
     cells = [path for path in observed if (spec := spec_of(root, path)) and spec.is_cell]
-    concerned: set[Path] = set()
+    concerned: set[Path] = set(renamed)
     restarts = False
     for edit in edits:
         need = _need(root, observed, edit)
@@ -78,6 +78,7 @@ def build_phases(
     locks: Locks,
     keep_locked: frozenset[Path],
     owners: Mapping[Path, Owners],
+    moved: Sequence[Path] = (),
 ) -> tuple[tuple[Phase, ...], Tree]:
     """Lock, edit, unlock, each with its exact inverse; and the tree after all of them.
 
@@ -90,6 +91,8 @@ def build_phases(
         locks: Which cells they need locked.
         keep_locked: New cells that stay locked (they are under a hold).
         owners: Owners of all nodes, wanted or in the ledger.
+        moved: PLMNs on air that go behind all others of their cells: each is taken out and appended, in phases of
+            their own, since an edit names an entry once.
     """
     made = [edit.path for edit in edits if edit.op is Op.CREATE and _is_cell(root, edit.path)]
     gone = {edit.path for edit in edits if edit.op is Op.DELETE}
@@ -102,6 +105,8 @@ def build_phases(
         (PhaseKind.LOCK, _switch(locks.to_lock, "UNLOCKED", "LOCKED", owners), _waits("cell-off-air", locks.to_lock)),
         (PhaseKind.EDIT, make, new_links),
         (PhaseKind.EDIT, gone_links, ()),
+        (PhaseKind.EDIT, [_entry_edit(Op.DELETE, path, observed.tree, owners) for path in moved], ()),
+        (PhaseKind.EDIT, [_entry_edit(Op.CREATE, path, observed.tree, owners) for path in moved], ()),
         (
             PhaseKind.UNLOCK,
             _switch(unlocked, "LOCKED", "UNLOCKED", owners),
@@ -116,6 +121,12 @@ def build_phases(
             phases.append(Phase(kind=kind, edits=tuple(sent), inverse=inverse, wait=wait))
             tree = apply_edits(root, tree, sent)
     return tuple(phases), tree
+
+
+def _entry_edit(op: Op, path: Path, tree: Tree, owners: Mapping[Path, Owners]) -> Edit:
+    leaves = dict(tree[path])
+    before, after = (leaves, {}) if op is Op.DELETE else ({}, leaves)
+    return Edit(op=op, path=path, before=before, after=after, owners=owners[path])
 
 
 def make_before_break(root: NodeSpec, edits: Sequence[Edit]) -> tuple[list[Edit], list[Edit]]:

@@ -26,7 +26,7 @@ from controller.nrm.profiles import (
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree, parent
 from controller.plan.drift import ledger_nodes
-from controller.plan.edits import Edits, find_edits
+from controller.plan.edits import Edits, find_edits, first_entries
 from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
 from controller.plan.rows import describe, entry_name, row
 from controller.plan.views import PlanOptions, StationView, limited
@@ -63,12 +63,12 @@ def plan_station(
     remove = {owner for owner, count in options.remove.items() if count}
     edits = find_edits(root, observed, rendered, view.ledger, remove, identities=options.identities)
     edits.refused.extend(("not-there", path, "it has to be applied first") for path in lacking)
-    locks = find_locks(root, observed.tree, edits.edits)
+    locks = find_locks(root, observed.tree, edits.edits, edits.moved)
     edits.refused.extend(_shutting_down(observed.tree, locks))
     locked = _foreign_locks(root, observed.tree, {*rendered.tree, *view.ledger})
     findings = station_findings(station, root, observed, edits, locked, options)
     reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
-    if reason or not edits.edits:
+    if reason or not (edits.edits or edits.moved):
         return StationPlan(reason=reason, findings=findings)
     change = _Builder(station, root, rendered, observed, view.ledger, edits, locks, options, within).change()
     return StationPlan(change=change, findings=findings)
@@ -128,8 +128,10 @@ class _Builder:
     def change(self) -> Change:
         owners = {**{path: entry.owners for path, entry in self.ledger.items()}, **self.rendered.owners}
         edits = tuple(self.edits.edits)
-        phases, after = build_phases(self.root, self.observed, edits, self.locks, self._held_cells(), owners)
-        touched = sorted({owner for edit in edits for owner in edit.owners} - {HOST})
+        moved = [path for paths in self.edits.moved.values() for path in paths]
+        phases, after = build_phases(self.root, self.observed, edits, self.locks, self._held_cells(), owners, moved)
+        edited = (*(edit.owners for edit in edits), *(owners[path] for path in moved))
+        touched = sorted({owner for found in edited for owner in found} - {HOST})
         interrupted = sorted(self._tenants_on(self.locks.to_lock, owners) - set(touched))
         checks = (*self._cells(after), *self._links(after, {*touched, *interrupted}))
         seconds = outage_seconds(self.root, self.observed.tree, edits, self.locks)
@@ -138,12 +140,13 @@ class _Builder:
             phases=phases,
             diff=(
                 *(self._lock_row(cell, seconds) for cell in self.locks.to_lock),
+                *(self._primary_row(cell, paths) for cell, paths in self.edits.moved.items()),
                 *describe(self.root, edits, self.edits.replaced),
             ),
             touched=tuple(touched),
             interrupted=tuple(interrupted),
             outage_seconds=seconds,
-            fingerprint=fingerprint(self.root, self.observed.tree, self._covered(edits, checks)),
+            fingerprint=fingerprint(self.root, self.observed.tree, (*self._covered(edits, checks), *moved)),
             checks=checks,
             gained=self._gained(),
             lost=tuple(sorted(self.edits.lost)),
@@ -217,6 +220,12 @@ class _Builder:
         what = f"{entry_name(self.root, cell)}: administrative state"
         return row(cell, (HOST,), what, "UNLOCKED", f"LOCKED for about {seconds} s, then as before")
 
+    def _primary_row(self, cell: Path, moved: Sequence[Path]) -> DiffRow:
+        # By the half of the cell that has its states, whose list is in order.
+        wanted = next(path for path in first_entries(self.root, self.rendered.tree).values() if parent(path) == cell)
+        old, new = (broadcast_plmn(path) for path in (moved[0], wanted))
+        return row(cell, (HOST,), f"{entry_name(self.root, cell)}: primary PLMN", old, new)
+
     def _is_cell(self, path: Path) -> bool:
         spec = spec_of(self.root, path)
         return spec is not None and spec.is_cell
@@ -251,7 +260,7 @@ def _identities_that_stay(station: str, root: NodeSpec, edits: Edits) -> Iterato
     for wanted, there in edits.kept.items():
         message = (
             f"{station}: {entry_name(root, there)} is on air, but {plmn_part(wanted).replace(',', '-')} is wanted; it "
-            "stays, since another one means a restart: only a plan that may change identities changes it"
+            "stays, since another one means a restart: minka playbook run change-primary-plmn changes it"
         )
         yield Finding("identity-stays", Severity.WARNING, message, station)
 

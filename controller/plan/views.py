@@ -60,8 +60,8 @@ class PlanOptions:
         skip_held: Whether stations under a hold are left out, and not planned all the same to wait for its end.
         automatic: Whether no person asked: holds and locks that are not ours keep stations out.
         limit: The part of what is wanted that the plan is about; None for all of it.
-        identities: Whether identities on air may change: PLMNs of global node ids, which restarts the station. Else
-            they stay as they are, and a finding says so.
+        identities: Whether identities on air may change: PLMNs of global node ids, which restarts the station, and
+            primary PLMNs of cells, which are locked for that. Else the former stay, and the latter keep it out.
     """
 
     selector: str = ""

@@ -33,8 +33,9 @@ class NewPlan(Body):
     """What to plan.
 
     ``remove`` names tenants and the number of nodes that may be removed; ``expect_stations`` names the
-    number of stations touched, where that is more than the set share of the network. Identities on air (the PLMN of a
-    global node id, which restarts the station) change only with ``identities``.
+    number of stations touched, where that is more than the set share of the network. Identities on air change only with
+    ``identities``: primary PLMNs of cells, which are locked for that, and PLMNs of global node ids, which restart the
+    station.
     """
 
     selector: str = "*"

@@ -50,6 +50,7 @@ async def section_plan(
         None if section.limit is None else _limit(section.limit, values),
         section.adopt,
         skip_held,
+        section.identities,
     )
     if section.source is PlanSource.NETWORK:
         if request.limit is not None and not request.remove:

@@ -185,6 +185,8 @@ class PlanSection(Noun):
         expect_stations: Number of stations that the plan touches, where that is a large share; an expression.
         only_tenant: The one tenant whose nodes the plan may touch, or the run is refused; an expression.
         adopt: With source ``network``: stations that are observe-only are adopted when the run is accepted.
+        identities: With source ``network``: PLMNs of global node ids and primary PLMNs of cells may change. Else they
+            stay as they are on air, or keep the station out.
         again: With source ``applied``: nodes that were brought back within the last day, and drifted again, refuse
             the run (something else writes them), unless this expression is true.
     """
@@ -197,6 +199,7 @@ class PlanSection(Noun):
     expect_stations: str | None = None
     only_tenant: str | None = None
     adopt: bool = False
+    identities: bool = False
     again: str | None = None
 
     @model_validator(mode="after")
@@ -206,6 +209,7 @@ class PlanSection(Noun):
             "endpoint": (PlanSource.ENDPOINT, self.endpoint is not None),
             "limit": (PlanSource.NETWORK, self.limit is not None),
             "adopt": (PlanSource.NETWORK, self.adopt),
+            "identities": (PlanSource.NETWORK, self.identities),
             "again": (PlanSource.APPLIED, self.again is not None),
         }
         wrong = [name for name, (source, given) in belongs.items() if given and source is not self.source]

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from controller.models.plan import Edit, Op, Phase
+from controller.nrm.apply import siblings
 from controller.nrm.diff import effective, settled
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, is_below
@@ -26,12 +27,14 @@ class Effects:
         root: Schema of the device.
         exists: Whether each created or deleted entry exists before and after.
         leaves: Value of each edited leaf before and after, None where it is absent.
+        first: Whether an entry of a list in order that was taken out and put back stands first, before and after.
         gone: What went with deleted entries, themselves included: one that is created again was there before.
     """
 
     root: NodeSpec
     exists: dict[Path, tuple[bool, bool]] = field(default_factory=dict)
     leaves: dict[Path, dict[LeafName, _Pair]] = field(default_factory=dict)
+    first: dict[Path, tuple[bool, bool]] = field(default_factory=dict)
     gone: dict[Path, Leaves] = field(default_factory=dict)
 
     def after_holds(self, tree: Tree) -> bool:
@@ -45,11 +48,18 @@ class Effects:
     def _holds(self, tree: Tree, side: int) -> bool:
         if any((path in tree) is not pair[side] for path, pair in self.exists.items()):
             return False
+        if any(path in tree and (siblings(tree, path)[0] == path) is not pair[side] for path, pair in self.moved):
+            return False
         return all(
             self._leaves_hold(path, {leaf: pair[side] for leaf, pair in pairs.items()}, tree)
             for path, pairs in self.leaves.items()
             if self.exists.get(path, (True, True))[side]
         )
+
+    @property
+    def moved(self) -> list[tuple[Path, tuple[bool, bool]]]:
+        """Entries that came to stand first by all the phases together, or no longer do."""
+        return [(path, pair) for path, pair in self.first.items() if pair[0] is not pair[1]]
 
     def _leaves_hold(self, path: Path, wanted: dict[LeafName, Value | None], tree: Tree) -> bool:
         there = effective(self.root, path, tree.get(path, {}))
@@ -82,7 +92,12 @@ def effects(root: NodeSpec, phases: Sequence[Phase]) -> Effects:
         for edit in phase.edits:
             total.add(edit)
         # A delete names only the entry on top; its inverse names all that went with it.
-        total.gone |= {edit.path: edit.after for edit in phase.inverse if edit.op is Op.CREATE}
+        restored = [edit for edit in phase.inverse if edit.op is Op.CREATE]
+        total.gone |= {edit.path: edit.after for edit in restored}
+        stood = {edit.path: edit.after_sibling == "" for edit in restored if edit.after_sibling is not None}
+        total.first |= {path: (total.first.get(path, (first,))[0], first) for path, first in stood.items()}
+        put = {edit.path: edit.after_sibling == "" for edit in phase.edits if edit.op is Op.CREATE}
+        total.first |= {path: (total.first[path][0], first) for path, first in put.items() if path in total.first}
     return total
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from controller.models.errors import InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Agreement, Network, Tenant
 from controller.models.plan import Plan
 from controller.models.run import Outcome, RunState
+from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.undo import undo_plan
 from tests.integration.alarms.system import PLAYBOOKS
 from tests.integration.playbooks.system import PlaybookSystem, open_system
@@ -87,6 +89,58 @@ async def test_a_slice_that_is_none_and_one_without_a_place(system: PlaybookSyst
         InputError, match="condor has no slice 2-0000B2 in the network files that are loaded; it has 1-0000B1"
     ):
         await system.run("add-slice", tenant="condor", slice="2-0000B2")
+
+
+# -------------------------------------------------------------------- change-primary-plmn
+
+
+def led_by_condor(network: Network) -> Network:
+    """All cells have the primary PLMN of condor; global node ids keep that of andes."""
+    cells = tuple(cell.model_copy(update={"primary_plmn": "999-02"}) for cell in network.cells)
+    header = network.header.model_copy(update={"host_plmn": "999-01"})
+    return network.model_copy(update={"cells": cells, "header": header})
+
+
+def first_plmns(system: PlaybookSystem, station: str) -> list[str]:
+    """The first PLMN on air in each cell of a station."""
+    lists = re.findall(r"<(plmnIdList|pLMNInfoList)>\s*<mcc>(\d+)</mcc>\s*<mnc>(\d+)</mnc>", cells_of(system, station))
+    assert lists
+    return [f"{mcc}-{mnc}" for _, mcc, mnc in lists]
+
+
+def cells_of(system: PlaybookSystem, station: str) -> str:
+    """The lists of PLMNs that are in order, each cut behind its first entry."""
+    text = system.running(station)
+    cells = re.findall(r"<(EUtranCellFDD|NRCellDU)[ >](.*?)</\1>", text, re.DOTALL)
+    return "".join(found[: found.index("</mnc>") + 6] for _, cell in cells for found in [cell[_list(cell) :]])
+
+
+def _list(cell: str) -> int:
+    return min(at for name in ("<plmnIdList", "<pLMNInfoList") if (at := cell.find(name)) >= 0)
+
+
+async def test_a_primary_plmn_changes_on_locked_cells_and_comes_back(system: PlaybookSystem) -> None:
+    before = all_running(system)
+    system.load_files(led_by_condor)
+    with pytest.raises(PlanRefusedError, match="primary-plmn-change"):
+        await system.run("change-share", tenant="condor")
+    seen = await system.dry_run("change-primary-plmn", where="*", stations=4)
+    assert all_running(system) == before
+    assert (seen.reach.tenants, seen.refused) == (("andes", "condor", "vicuna"), ())
+    told = {row.what: (row.before, row.after) for one in seen.stations for step in one.steps for row in step.diff}
+    assert told["cell 1: primary PLMN"] == told["cell n78-1: primary PLMN"] == ("999-01", "999-02")
+    # The stations of a tracking area move together, each area in a wave of its own.
+    waves = {one.station: one.wave for one in seen.stations}
+    assert waves[STATION] == waves["T-LTE-2"]
+    assert len({waves[station] for station in (STATION, NR, "T-BOTH-1")}) == 3
+    run = await system.succeeds("change-primary-plmn", where="*", stations=4)
+    for station in before:
+        assert set(first_plmns(system, station)) == {"999-02"}
+        assert system.running(station).count("UNLOCKED") == before[station].count("UNLOCKED")
+    assert not any((await system.planner.drift(tuple(before))).values())
+    assert (await system.planner.plan(PlanRequest("*"), "ana")).is_empty
+    await apply(system, await undo_plan(system.planner, run.id, {}, "ana"))
+    assert all_running(system) == before
 
 
 # ---------------------------------------------------------------------------- rehome-core

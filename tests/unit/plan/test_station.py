@@ -7,12 +7,16 @@ from dataclasses import replace
 
 import pytest
 
+from controller.models.network import ActionClass, Network
 from controller.models.plan import Change, Op, PhaseKind, Plan
 from controller.nrm.apply import apply_edits, siblings
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Observed, Path
 from controller.plan import PlanOptions, StationView, applied, drifted_nodes
 from controller.plan.phases import RESTART_SECONDS
+from controller.plan.undo import undo_change
+from controller.runs.approval.consent import effect_of
+from controller.runs.transaction.effects import effects
 from tests.unit.plan.samples import (
     FREELY,
     LTE,
@@ -212,6 +216,76 @@ def test_a_node_plmn_that_somebody_changed_stays_drift_and_is_not_ours() -> None
     assert not any("/pLMNId[" in path for path in change.lost)
     assert before.observed
     assert f"{LTE}/pLMNId[716,01]" in drifted_nodes(root_spec(PROFILES), applied(before.ledger), before.observed)
+
+
+def _led_by_beta() -> Network:
+    """The same network whose cells have the primary PLMN of beta."""
+    return TWO.model_copy(
+        update={
+            "header": TWO.header.model_copy(update={"host_plmn": "716-01"}),
+            "cells": tuple(cell.model_copy(update={"primary_plmn": "716-02"}) for cell in TWO.cells),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    "lacking", [(), (f"{LTE_CELL}/plmnIdList[716,02]", f"{NR_CELL}/pLMNInfoList[716,02,000002,1]")]
+)
+def test_a_primary_plmn_changes_on_locked_cells_where_identities_may(lacking: tuple[Path, ...]) -> None:
+    beta, before = _led_by_beta(), view(TWO, edit=dict.fromkeys(lacking))
+    before = replace(before, ledger={path: node for path, node in before.ledger.items() if path not in lacking})
+    assert plan(beta, {"S1": before}).unplanned["S1"].startswith("primary-plmn-change")
+    change = only_change(plan(beta, {"S1": before}, replace(FREELY, identities=True)))
+    edit = [PhaseKind.EDIT] * (2 + bool(lacking))
+    assert kinds(change) == [PhaseKind.LOCK, *edit, PhaseKind.UNLOCK]
+    assert {edit.path for edit in change.phases[0].edits} == {LTE_CELL, NR_CELL}
+    assert {*change.touched, *change.interrupted} == {"alfa", "beta"}
+    assert 0 < change.outage_seconds < RESTART_SECONDS
+    assert change.removes == {}
+    assert ("cell L1: primary PLMN", "716-01", "716-02") in {(r.what, r.before, r.after) for r in change.diff}
+    after = apply(beta, change, before)
+    assert after.observed
+    for entry in (f"{LTE_CELL}/plmnIdList[716,02]", f"{NR_CELL}/pLMNInfoList[716,02,000002,1]"):
+        assert siblings(after.observed.tree, entry)[0] == entry
+        assert after.ledger[entry].first
+        assert not after.ledger[entry.replace("716,02,000002", "716,01,000001").replace("716,02", "716,01")].first
+    assert plan(beta, {"S1": after}).is_empty
+    assert effect_of(change).asks == {("alfa", ActionClass.INTERRUPT), ("beta", ActionClass.INTERRUPT)}
+
+
+def test_a_changed_primary_plmn_is_undone_to_the_same_order() -> None:
+    before = view(TWO)
+    change = only_change(plan(_led_by_beta(), {"S1": before}, replace(FREELY, identities=True)))
+    after = apply(TWO, change, before)
+    assert after.observed
+    assert before.observed
+    back = undo_change(PROFILES, change, after.observed)
+    assert kinds(back) == [PhaseKind.LOCK, PhaseKind.EDIT, PhaseKind.EDIT, PhaseKind.UNLOCK]
+    undone = apply(TWO, back, after)
+    assert undone.observed
+    for entry in (f"{LTE_CELL}/plmnIdList[716,01]", f"{NR_CELL}/pLMNInfoList[716,01,000001,1]"):
+        assert siblings(undone.observed.tree, entry) == siblings(before.observed.tree, entry)
+
+
+def test_what_a_changed_primary_plmn_amounts_to_is_told_by_the_order() -> None:
+    before = view(TWO)
+    change = only_change(plan(_led_by_beta(), {"S1": before}, replace(FREELY, identities=True)))
+    after = apply(TWO, change, before)
+    assert before.observed
+    assert after.observed
+    total = effects(root_spec(PROFILES), change.phases)
+    assert (total.before_holds(before.observed.tree), total.after_holds(before.observed.tree)) == (True, False)
+    assert (total.before_holds(after.observed.tree), total.after_holds(after.observed.tree)) == (False, True)
+
+
+def test_an_unknown_plmn_in_first_place_is_not_moved() -> None:
+    edit: dict[Path, Leaves | None] = {f"{LTE_CELL}/plmnIdList[716,01]": None, f"{LTE_CELL}/plmnIdList[716,02]": None}
+    there = view(TWO, edit=edit)
+    assert there.observed
+    lists: dict[Path, Leaves] = {f"{LTE_CELL}/plmnIdList[{plmn}]": {} for plmn in ("999,99", "716,01", "716,02")}
+    odd = replace(there, observed=replace(there.observed, tree={**there.observed.tree, **lists}))
+    made = plan(TWO, {"S1": odd}, replace(FREELY, identities=True))
+    assert made.unplanned["S1"].startswith("primary-plmn-change")
 
 
 # ---------------------------------------------------- identities of tenants' own

@@ -27,6 +27,7 @@ from tests.unit.runs.transaction_bench import (
     Scenario,
     TransactionBench,
     add_tenant,
+    change_primary,
     retune,
 )
 
@@ -71,6 +72,9 @@ SCENARIOS: dict[str, tuple[Callable[[], Scenario], Prepare]] = {
     "locks-denied": (retune, _deny_locks),
     "locks-denied-failing-checks": (add_tenant, _deny_locks_and_break),
     "candidate-kept": (add_tenant, _keep_candidate),
+    "primary-plmn": (change_primary, _nothing),
+    "primary-plmn-failing-checks": (change_primary, _break_link),
+    "inverse-primary-plmn": (lambda: change_primary(UNSAFE), _nothing),
     "running-only": (lambda: retune(RUNNING_ONLY), _nothing),
 }
 

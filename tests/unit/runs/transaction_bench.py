@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cache, cached_property
 from typing import TypeVar
@@ -13,7 +13,9 @@ from typing import TypeVar
 from controller.models.network import Network
 from controller.models.plan import Change, Changes, Plan
 from controller.models.run import JournalEntry, JournalStep, Run, RunState, Strategy
-from controller.nrm.tree import Observed, Tree
+from controller.nrm.profiles import root_spec
+from controller.nrm.schema import spec_of
+from controller.nrm.tree import Observed, Path, Tree
 from controller.plan import StationView, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification
@@ -194,6 +196,17 @@ def retune(capabilities: Capabilities = SAFE) -> Scenario:
 
 
 @cache
+def change_primary(capabilities: Capabilities = SAFE) -> Scenario:
+    """Five phases: lock, a third tenant comes, the others go behind it in two, unlock."""
+    old = samples.network()
+    cells = [cell.model_dump() | {"primary_plmn": "716-03"} for cell in old.cells]
+    header = {**old.header.model_dump(), "host_plmn": "716-01"}
+    new = samples.network(("alfa", "beta", "gamma"), cells=cells, header=header)
+    options = replace(samples.FREELY, identities=True)
+    return Scenario(samples.carrying(old), samples.plan(new, {STATION: samples.view(old)}, options), capabilities)
+
+
+@cache
 def _shared_store() -> tuple[SqlStore, JumpClock]:
     clock = JumpClock()
     return open_store("sqlite://", clock), clock
@@ -212,6 +225,12 @@ def empty(store: SqlStore) -> None:
     with store.database.engine.begin() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
+
+
+def _in_order(tree: Tree) -> list[Path]:
+    """Entries of lists that are in order: those of other lists stand anyhow."""
+    root = root_spec(samples.PROFILES)
+    return [path for path in tree if (spec := spec_of(root, path)) is not None and spec.user_ordered]
 
 
 class TransactionBench:
@@ -302,7 +321,9 @@ class TransactionBench:
         """Device, ledger and record say the same, now and after every timer; nothing is left behind."""
         done = result.outcome.good
         self.outlive_timers()
-        assert self.device.running == (self.scenario.after if done else self.scenario.before.tree), result
+        expected = self.scenario.after if done else self.scenario.before.tree
+        assert self.device.running == expected, result
+        assert _in_order(self.device.running) == _in_order(expected), result
         assert not self.device.pending
         assert not self.device.lock_holder
         assert self.device.candidate == self.device.running
