@@ -9,37 +9,44 @@ from controller.nrm.diff import diff
 from controller.nrm.schema import LeafSpec, NodeSpec
 from controller.nrm.tree import Leaves, Path, Tree, child, parent
 
-_VALUES = ("1", "2", "3")
-_KEYS = ("a", "b", "c/d", "e[1]")
+# Strategies are made once: to make and check one takes longer than to draw from it.
+_KEY = st.sampled_from(("a", "b", "c/d", "e[1]"))
+#: Entries of a list, by the number of its keys.
+_ENTRIES = {number: st.lists(st.tuples(*[_KEY] * number), max_size=3, unique=True) for number in (1, 2)}
+#: A leaf is there or not.
+_VALUE = st.sampled_from((None, None, None, "1", "2", "3"))
+_DEFAULTS = st.lists(st.sampled_from([None, "1"]), max_size=3)
+_LISTS = st.integers(1, 3)
+#: Number of keys, and whether the user orders the entries.
+_SHAPE = st.sampled_from([(1, False), (1, True), (2, False), (2, True)])
 
 
 @st.composite
 def schemas(draw: st.DrawFn) -> NodeSpec:
     """A root with up to three lists below it, each with up to two lists below that."""
-    return NodeSpec("Root", "urn:test", leaves=draw(_leaves()), children=tuple(draw(_children(depth=2))))
+    return NodeSpec("Root", "urn:test", leaves=_leaves(draw), children=_children(draw, depth=2))
 
 
-@st.composite
-def _children(draw: st.DrawFn, depth: int) -> list[NodeSpec]:
+def _children(draw: st.DrawFn, depth: int) -> tuple[NodeSpec, ...]:
     if depth == 0:
-        return []
-    return [
-        NodeSpec(
+        return ()
+    found = []
+    for number in range(draw(_LISTS)):
+        keys, ordered = draw(_SHAPE)
+        made = NodeSpec(
             f"List{depth}{number}",
             "urn:test",
-            keys=("x", "y")[: draw(st.integers(1, 2))],
-            leaves=draw(_leaves()),
-            children=tuple(draw(_children(depth - 1))),
-            user_ordered=draw(st.booleans()),
+            keys=("x", "y")[:keys],
+            leaves=_leaves(draw),
+            children=_children(draw, depth - 1),
+            user_ordered=ordered,
         )
-        for number in range(draw(st.integers(1, 3)))
-    ]
+        found.append(made)
+    return tuple(found)
 
 
-@st.composite
 def _leaves(draw: st.DrawFn) -> tuple[LeafSpec, ...]:
-    defaults = draw(st.lists(st.sampled_from([None, "1"]), max_size=3))
-    return tuple(LeafSpec(f"leaf{number}", default=default) for number, default in enumerate(defaults))
+    return tuple(LeafSpec(f"leaf{number}", default=default) for number, default in enumerate(draw(_DEFAULTS)))
 
 
 @st.composite
@@ -51,12 +58,10 @@ def trees(draw: st.DrawFn, root: NodeSpec) -> Tree:
 
 
 def _grow(draw: st.DrawFn, spec: NodeSpec, path: Path, tree: dict[Path, Leaves]) -> None:
-    leaves = {leaf.name: draw(st.sampled_from(_VALUES)) for leaf in spec.leaves if draw(st.booleans())}
-    known = spec.leaf_by_name
-    tree[path] = {name: value for name, value in leaves.items() if value != known[name].default}
+    # In a canonical tree a leaf that has its default is absent.
+    tree[path] = {leaf.name: value for leaf in spec.leaves if (value := draw(_VALUE)) not in (None, leaf.default)}
     for below in spec.children:
-        keys = st.tuples(*[st.sampled_from(_KEYS)] * len(below.keys))
-        for key in draw(st.lists(keys, max_size=3, unique=True)):
+        for key in draw(_ENTRIES[len(below.keys)]):
             _grow(draw, below, child(path, below.name, *key), tree)
 
 
