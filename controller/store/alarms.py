@@ -152,6 +152,8 @@ _LISTS = ("cells", "tenants")
 _CHANGED = ("severity", "text", "state", "changed", "cleared", "count")
 #: Reports folded at once: SQLite takes 32,766 parameters in a statement.
 _AT_ONCE = 10_000
+_ALARM = select(alarms).where(alarms.c.id == bindparam("alarm"))
+_ALARM_LOCKED = _ALARM.with_for_update()
 _UPDATE = (
     update(alarms)
     .where(alarms.c.id == bindparam("of"))
@@ -553,8 +555,7 @@ def _pending(seen: Escalation) -> Update:
 
 
 def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:
-    query = select(alarms).where(alarms.c.id == alarm_id)
-    row = tx.execute(query.with_for_update() if lock else query).one_or_none()
+    row = tx.execute(_ALARM_LOCKED if lock else _ALARM, {"alarm": alarm_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no alarm {alarm_id}")
     return as_alarm(row)

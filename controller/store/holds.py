@@ -40,6 +40,8 @@ switches = Table(
 )
 _LASTS = or_(holds.c.until.is_(None), holds.c.until > bindparam("at", type_=Instant()))
 _IN_FORCE = select(holds).where(holds.c.ended.is_(None), _LASTS).order_by(holds.c.number.desc())
+_SWITCH = select(switches).where(switches.c.name == bindparam("switch"))
+_IS_ON = _SWITCH.with_only_columns(switches.c.on)
 
 
 class SqlHolds(SqlRepository, Holds[Sync]):
@@ -71,11 +73,11 @@ class SqlSwitches(SqlRepository, Switches[Sync]):
 
     @reads
     def is_on(self, tx: Tx, name: str) -> bool:
-        return bool(tx.execute(select(switches.c.on).where(switches.c.name == name)).scalar())
+        return bool(tx.execute(_IS_ON, {"switch": name}).scalar())
 
     @reads
     def get(self, tx: Tx, name: str) -> SwitchState:
-        row = tx.execute(select(switches).where(switches.c.name == name)).one_or_none()
+        row = tx.execute(_SWITCH, {"switch": name}).one_or_none()
         return SwitchState() if row is None else as_noun(SwitchState, row)
 
     @writes

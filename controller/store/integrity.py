@@ -26,6 +26,8 @@ from controller.store.transaction import Tx
 #: By how much fences grow when a person decides: by more than a lost record can have given away.
 _LEAP = 1_000_000
 
+_OPEN = select(doubts).where(doubts.c.decided.is_(None)).order_by(doubts.c.number).limit(1)
+
 
 class SqlIntegrity(SqlRepository, Integrity[Sync]):
     """Doubts about the record."""
@@ -143,7 +145,6 @@ def _hold(tx: Tx, station: str, actor: str) -> None:
 
 
 def _state(tx: Tx) -> RecordState:
-    open_one = select(doubts).where(doubts.c.decided.is_(None)).order_by(doubts.c.number).limit(1)
-    row = tx.execute(open_one).one_or_none()
+    row = tx.execute(_OPEN).one_or_none()
     epoch = epochs.epoch_of(tx.connection, tx.evidence)
     return RecordState(epoch=epoch) if row is None else RecordState(epoch=epoch, doubt=row.reason, since=row.since)
