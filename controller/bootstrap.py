@@ -36,8 +36,7 @@ from controller.store.evidence import AuditKeys, Evidence, last_anchors
 # What one role needs and others don't is imported where it is made: loading all of it would take twice the time.
 if TYPE_CHECKING:
     from controller.playbook.engine.context import ActionServices
-    from controller.queue.scheduler_wakeups import SchedulerWakeups
-    from controller.queue.wakeups import CeleryWakeups
+    from controller.queue.wakeups import CeleryWakeups, SchedulerWakeups
     from controller.remediation.remediator import Remediator
     from controller.runs.approval.notices import Notices
     from controller.runs.loop import WorkerLoop
@@ -82,7 +81,7 @@ class Parts:
     def worker_loop(self, name: str) -> WorkerLoop:
         """The loop of a worker process."""
         from controller.playbook.actions.shipped import registry
-        from controller.playbook.engine.procedure import PlaybookProcedure, procedures
+        from controller.playbook.engine.job import PlaybookProcedure, procedures
         from controller.runs.loop import WorkerLoop
         from controller.runs.procedures import Tools
 
@@ -157,7 +156,7 @@ class Parts:
     def scheduler_wakeups(self, on_wakeup: Callable[[], object]) -> SchedulerWakeups:
         """What passes wake-ups of the scheduler on, from a thread of its own."""
         from controller.queue.app import make_app
-        from controller.queue.scheduler_wakeups import SchedulerWakeups
+        from controller.queue.wakeups import SchedulerWakeups
 
         return SchedulerWakeups(make_app(self.settings.broker_url, self.settings.home / "spool"), on_wakeup)
 

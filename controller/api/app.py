@@ -10,14 +10,14 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRoute
-from starlette.types import Receive, Scope, Send
+from starlette.datastructures import MutableHeaders
+from starlette.types import Message, Receive, Scope, Send
 
 from controller import __version__
 from controller.api import pages, problems
 from controller.api.auth import Route
 from controller.api.examples import EXAMPLES
 from controller.api.guard import Guard
-from controller.api.headers import with_headers
 from controller.api.routes import (
     alarms,
     approvals,
@@ -35,6 +35,27 @@ from controller.api.routes import (
     system,
     webhooks,
 )
+
+#: Nothing is loaded, run, framed or sent by what we answer.
+_NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+#: The page loads what comes from here; images of its styles stand in them.
+_OURS = f"{_NOTHING}; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'"
+
+
+def _with_headers(scope: Scope, send: Send) -> Send:
+    """What sends an answer together with the headers."""
+    policy = _OURS if scope.get("path") == pages.PAGE else _NOTHING
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            headers["Content-Security-Policy"] = policy
+            headers["X-Content-Type-Options"] = "nosniff"
+            headers["Referrer-Policy"] = "no-referrer"
+        await send(message)
+
+    return sending
+
 
 PARTS = (
     login,
@@ -69,7 +90,7 @@ class _Headed(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the class."""
-        await super().__call__(scope, receive, with_headers(scope, send))
+        await super().__call__(scope, receive, _with_headers(scope, send))
 
 
 def make_app(lifespan: Lifespan | None = None) -> FastAPI:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -14,22 +13,18 @@ from controller.inventory.parse import BULK_KINDS, KINDS
 from controller.models.network import Network, Noun
 
 
-def render_network(network: Network, *, schema: str | None = None) -> dict[str, str]:
+def render_network(network: Network) -> dict[str, str]:
     """File names and contents: YAML for header, regions, tenants and agreements, CSV for the rest.
 
     Values that equal the defaults are left out of YAML. Loading the files gives an equal network.
-
-    Args:
-        network: what to write.
-        schema: path of network.schema.json as editors shall find it from the files.
     """
     head: dict[str, Any] = {"network": _plain(network.header)}
     if network.regions:
         head["regions"] = [_plain(region) for region in network.regions]
-    files = {"network.yaml": _yaml(head, schema)}
+    files = {"network.yaml": _yaml(head)}
     for kind in ("tenants", "agreements"):
         if items := getattr(network, kind):
-            files[f"{kind}.yaml"] = _yaml({kind: [_plain(item) for item in items]}, schema)
+            files[f"{kind}.yaml"] = _yaml({kind: [_plain(item) for item in items]})
     for kind in BULK_KINDS:
         if kind != "regions" and (rows := getattr(network, kind)):
             files[f"{kind}.csv"] = render_rows(kind, rows)
@@ -52,26 +47,12 @@ def render_rows(kind: str, rows: Iterable[Noun]) -> str:
     return text.getvalue()
 
 
-def write_network(network: Network, directory: Path, *, schema: str | None = None) -> None:
-    """Write a network into a directory, which is made if need be.
-
-    Files of the same names are overwritten, other files are left alone.
-
-    Raises:
-        OSError: if a file can't be written.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    for name, content in render_network(network, schema=schema).items():
-        (directory / name).write_text(content, encoding="utf-8", newline="\n")
-
-
 def _plain(item: Noun) -> dict[str, Any]:
     return item.model_dump(mode="json", exclude_defaults=True)
 
 
-def _yaml(content: dict[str, Any], schema: str | None) -> str:
-    head = f"# yaml-language-server: $schema={schema}\n" if schema else ""
-    return head + yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120)
+def _yaml(content: dict[str, Any]) -> str:
+    return yaml.dump(content, Dumper=yaml.CSafeDumper, sort_keys=False, allow_unicode=True, width=120)
 
 
 def _word(value: Any) -> str:

@@ -13,8 +13,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from controller import __version__
-from controller.assurance.health import NOT_LOOKED_AT
-from controller.assurance.standing import standing_health
+from controller.assurance.health import NOT_LOOKED_AT, unread
 from controller.models.health import Health, ServiceState
 from controller.models.settings import Settings
 from controller.nrm.profiles import cell_of
@@ -90,7 +89,7 @@ def exposition(store: Store, health_interval: float = Settings.model_fields["hea
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Record(store.status.figures() | {"health_interval_seconds": {(): health_interval}}))
-    return generate_latest(registry) + network_text(standing_health(store))
+    return generate_latest(registry) + network_text(_standing_health(store))
 
 
 class _Record(Collector):
@@ -165,3 +164,20 @@ def _escaped(value: str) -> str:
     if "\\" in value or '"' in value or "\n" in value:
         return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
     return value
+
+
+def _standing_health(store: Store) -> list[Health]:
+    """Latest health of every adopted station, by id.
+
+    Of one that was not looked at yet, its cells and core links on the ledger are known, and nothing of their state.
+
+    Raises:
+        StoreError: The database is away.
+    """
+    adopted = {name: record.adopted for name, record in store.devices.find().items() if record.adopted is not None}
+    healths = store.healths.find()
+    ledger = store.ledger.find(adopted.keys() - healths.keys())
+    return [
+        healths.get(name) or unread(name, ledger.get(name, {}), None, adopted[name], NOT_LOOKED_AT)
+        for name in sorted(adopted)
+    ]

@@ -1,10 +1,12 @@
-"""Wake-ups over Celery, sent from a thread of their own, so that an unreachable broker delays nobody."""
+"""Wake-ups over Celery, sent and taken in threads of their own, so that an unreachable broker delays nobody."""
 
 from __future__ import annotations
 
 import queue
 import threading
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
+from typing import Any
 
 import structlog
 from celery import Celery
@@ -12,6 +14,9 @@ from celery import Celery
 from controller.queue.app import QUEUE, SCHEDULERS, WAKE
 
 log = structlog.get_logger()
+
+#: Seconds between two looks whether it is to end, and until a broker that is away is tried again.
+_LOOK, _RETRY = 1.0, 5.0
 
 
 class CeleryWakeups:
@@ -62,3 +67,42 @@ class CeleryWakeups:
             return self._waiting.get(block=not self._closing.is_set())
         except queue.Empty:
             return None
+
+
+class SchedulerWakeups:
+    """Passes each wake-up of the scheduler on, from another thread than the caller's, until it is closed.
+
+    A scheduler is no Celery worker: its work is a loop of rounds, and a wake-up only makes the next one come at once.
+    """
+
+    def __init__(self, app: Celery, on_wakeup: Callable[[], object]) -> None:
+        self._app = app
+        self._on_wakeup = on_wakeup
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._take, name="scheduler-wakeups", daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Take no more."""
+        self._closing.set()
+        self._thread.join(timeout=3)
+
+    def _take(self) -> None:
+        while not self._closing.is_set():
+            try:
+                with (
+                    self._app.connection_for_read() as connection,
+                    closing(connection.SimpleQueue(SCHEDULERS)) as waiting,
+                ):
+                    self._take_from(waiting)
+            except Exception as error:  # noqa: BLE001 - any broker error costs latency only
+                log.warning("scheduler_wakeups.silent", reason=type(error).__name__)
+                self._closing.wait(_RETRY)
+
+    def _take_from(self, waiting: Any) -> None:
+        while not self._closing.is_set():
+            try:
+                waiting.get(timeout=_LOOK).ack()
+            except queue.Empty:
+                continue
+            self._on_wakeup()

@@ -28,8 +28,8 @@ from controller.observe.rounds import repeat
 from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
+from controller.playbook.engine.job import PlaybookProcedure, procedures
 from controller.playbook.engine.preparation import DryRun, PlaybookPreparation
-from controller.playbook.engine.procedure import PlaybookProcedure, procedures
 from controller.playbook.language.library import Library
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of

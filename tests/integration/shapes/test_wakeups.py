@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 
 from controller.queue.app import make_app
-from controller.queue.scheduler_wakeups import SchedulerWakeups
-from controller.queue.wakeups import CeleryWakeups
+from controller.queue.wakeups import CeleryWakeups, SchedulerWakeups
 from tests.support.forks import ForkedProcess
 from tests.support.redis import redis_server
 

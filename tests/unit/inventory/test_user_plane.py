@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.inventory.load import load_network
-from controller.inventory.write import write_network
+from tests.support.network_files import write_network
 from tests.unit.inventory.files import FILES, problems, write
 
 MOVISTAR = "    - {id: amf-lima, address: 10.6.2.11}\n"

@@ -11,12 +11,12 @@ import pytest
 from controller.intent import compile_intent
 from controller.inventory.frame import Frame
 from controller.inventory.load import load_network
-from controller.inventory.write import write_network
 from controller.models.network import Network, SharingKind
 from controller.nrm.profiles import render
 from controller.nrm.tree import Leaves, Observed
 from controller.nrm.tree import Path as NodePath
 from controller.plan.network_import import UNPLACED, Imported, import_network
+from tests.support.network_files import write_network
 
 SHIPPED = Path(__file__).parents[3] / "deploy" / "networks" / "peru-mini"
 DAY = date(2026, 6, 15)

@@ -16,7 +16,7 @@ from controller.nrm.tree import Observed
 from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
-from controller.playbook.engine.procedure import PlaybookProcedure
+from controller.playbook.engine.job import PlaybookProcedure
 from controller.playbook.language.library import parse
 from controller.ports.fake_devices import Fault, Wrong
 from controller.ports.webhook import FakeWebhook

@@ -12,7 +12,7 @@ from controller.nrm.profiles import administrative_state, cells
 from controller.plan import network_digest, seal
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
-from controller.playbook.engine.procedure import PlaybookProcedure
+from controller.playbook.engine.job import PlaybookProcedure
 from controller.playbook.language.library import parse
 from controller.playbook.language.registry import Registry
 from controller.ports.fake_devices import Wrong

@@ -25,8 +25,8 @@ from controller.nrm.tree import Tree
 from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
+from controller.playbook.engine.job import PlaybookProcedure, procedures
 from controller.playbook.engine.preparation import PlaybookPreparation
-from controller.playbook.engine.procedure import PlaybookProcedure, procedures
 from controller.playbook.language.library import Library
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget, target_of
