@@ -40,6 +40,9 @@ def test_check_names_every_problem(tmp_path: Path) -> None:
     assert "bad.yaml:5: playbook.steps[0].action = 'b': no such action" in said.err
     (tmp_path / "empty").mkdir()
     (tmp_path / "other.yml").write_text("")
-    for path, why in (("empty", "there is no playbook in"), ("other.yml", "is no playbook: that is a file NAME.yaml")):
+    for path, why in (
+        ("empty", "there is no playbook in"),
+        ("other.yml", "is not a playbook: a playbook is a file NAME.yaml"),
+    ):
         said = minka("playbook", "check", str(tmp_path / path))
         assert (said.status, why in said.err) == (2, True), said
