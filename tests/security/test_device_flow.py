@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +20,7 @@ from controller.cli.signin import device_token
 from controller.models.errors import InputError
 from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
-from tests.support.minka import environment
+from tests.support.minka import Said, environment, minka
 from tests.support.ports import free_ports
 from tests.support.provider import CLIENT, DEVICE_CLIENT, SECRET, USER_CODE, IdentityProvider, identity_provider
 from tests.unit.api.bench import ApiBench, open_bench
@@ -225,39 +222,37 @@ async def test_login_and_logout(tmp_path: Path, idp: IdentityProvider) -> None:
     port = free_ports(1)
     variables = environment(tmp_path / "home", port, XDG_CONFIG_HOME=str(tmp_path / "config"))
 
-    def minka(*words: str, status: int = 0, given: str = "") -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "controller.cli", *words]
-        env = os.environ | variables
-        done = subprocess.run(command, input=given, env=env, capture_output=True, text=True, check=False, timeout=60)
-        assert done.returncode == status, done
-        return done
+    def run(*words: str, status: int = 0, given: str = "") -> Said:
+        said = minka(*words, env=variables, given=given)
+        assert said.status == status, said
+        return said
 
     async with open_bench(tmp_path) as bench:
         believe(bench, idp, oidc_client_secret=SECRET, oidc_device_client_id=DEVICE_CLIENT)
         with served(bench, port):
             idp.pending = ["authorization_pending"]
-            done = minka("login", "--device")
-            assert f"Open {idp.url}/activate and sign in; the code is {USER_CODE}" in done.stderr
-            assert "eva@ipt.pe, noc-engineer of host; in" in done.stdout
+            done = run("login", "--device")
+            assert f"Open {idp.url}/activate and sign in; the code is {USER_CODE}" in done.err
+            assert "eva@ipt.pe, noc-engineer of host; in" in done.out
             (kept_in,) = (tmp_path / "config").rglob("*.json")
             assert kept_in.stat().st_mode & 0o777 == 0o600
             # It goes before the embedded controller's, which stays as it is.
-            assert json.loads(minka("token", "list", "--json", status=0).stdout) == []
+            assert json.loads(run("token", "list", "--json", status=0).out) == []
             assert (tmp_path / "home" / "token").read_text() == "token-of-ana\n"
             idp.pending = ["access_denied"]
-            assert "refused at the identity provider" in minka("login", "--device", status=FAILED).stderr
+            assert "refused at the identity provider" in run("login", "--device", status=FAILED).err
             # What was piped in is read, as ever; one that is refused does not replace what is kept.
-            assert "401" in minka("login", "--json", status=WRONG_INPUT, given="guess\n").stdout
+            assert "401" in run("login", "--json", status=WRONG_INPUT, given="guess\n").out
             content = json.loads(kept_in.read_text())
             (api,) = content
             assert content[api]["name"] == "eva@ipt.pe"
             content[api] = {"token": idp.token(exp=1), "name": "eva@ipt.pe", "ends": "1970-01-01 00:00 UTC"}
             kept_in.write_text(json.dumps(content))
-            over = minka("runs", status=WRONG_INPUT).stderr
+            over = run("runs", status=WRONG_INPUT).err
             said = (
                 "the token of minka login (eva@ipt.pe, until 1970-01-01 00:00 UTC) is not accepted: it is unknown, has"
             )
             assert said in " ".join(over.split())
-            assert "eva@ipt.pe is signed out" in minka("logout").stdout
-            assert json.loads(minka("logout", "--json").stdout)["forgotten"] is None
-            assert [one["owner"] for one in json.loads(minka("token", "list", "--json").stdout)] == ["ana"]
+            assert "eva@ipt.pe is signed out" in run("logout").out
+            assert json.loads(run("logout", "--json").out)["forgotten"] is None
+            assert [one["owner"] for one in json.loads(run("token", "list", "--json").out)] == ["ana"]

@@ -1,8 +1,9 @@
 """Processes of Python that begin with everything imported: to start one takes a tenth of the processor's time.
 
-A server imports the packages once and forks for each process, which runs ``python -m module words...`` as its whole
-life, with its own id, environment, signals and exit. What only a new interpreter shows (that each command imports what
-it uses, how long that takes) is left to tests that start one: of the wheel, the demo, the documentation, ``minka up``.
+A server imports the packages, compiles the stations' YANG modules, and forks for each process, which runs
+``python -m module words...`` as its whole life, with its own id, environment, signals and exit. What only a new
+interpreter shows (that each command imports what it uses, how long that takes) is left to tests that start one: of the
+wheel, of ``minka up``, of each command's start.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO
+
+from simulators.datastore import PROFILE_MODULES, load_schema
 
 ROOT = Path(__file__).parents[2]
 #: Bytes of a request, which is mostly the environment.
@@ -119,6 +122,8 @@ def serve() -> list[str]:
                 importlib.import_module(module.name)
     for name in _LATE:
         importlib.import_module(name)
+    for profiles in (None, *PROFILE_MODULES.values()):
+        load_schema(profiles)
     gc.collect()
     gc.freeze()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)

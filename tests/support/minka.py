@@ -38,11 +38,12 @@ class Said:
         return json.loads(self.out)
 
 
-def minka(*words: str, env: Mapping[str, str] | None = None) -> Said:
-    """Run a command in this process, through its entry point."""
+def minka(*words: str, env: Mapping[str, str] | None = None, given: str = "") -> Said:
+    """Run a command in this process, through its entry point; ``given`` is what is piped into it."""
     out, err = io.StringIO(), io.StringIO()
     with (
         patch.object(sys, "argv", ["minka", *words]),
+        patch.object(sys, "stdin", io.StringIO(given)),
         patch.dict(os.environ, dict(env or {})),
         contextlib.redirect_stdout(out),
         contextlib.redirect_stderr(err),
