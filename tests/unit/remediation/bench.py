@@ -120,7 +120,7 @@ class FakeChecker:
     async def health(self, station: str) -> Health:
         self.looks += 1
         links = (
-            LinkHealth(path=path, tenant="", kind="s1", state=self.state) for at, path in self.down if at == station
+            LinkHealth(path=path, tenant="", kind="S1C", state=self.state) for at, path in self.down if at == station
         )
         drift = int(station in self.drifted)
         return Health(station=station, at=self._clock.now(), reachable=True, links=tuple(links), drift=drift)
