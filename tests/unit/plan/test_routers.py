@@ -93,6 +93,35 @@ def test_a_bare_router_gets_its_tenants_and_keeps_its_own() -> None:
     assert planned(network, {NAME: full}).unchanged == (NAME,)
 
 
+def test_an_adopted_router_keeps_its_wider_route_until_its_removal_is_named() -> None:
+    """It carried the smallest network around the control plane; what is exact comes beside it, and that is told."""
+    network = tiny()
+    wide = f"/Router[{NAME}]/Vrf[andes]/Route[10.41.0.0%2F22,169.254.0.1]"
+    rendered = wanted(network, NAME)
+    exact = [path for path in rendered.tree if "Vrf[andes]/Route[" in path]
+    carried: Tree = {**BARE, **{path: leaves for path, leaves in rendered.tree.items() if path not in exact}, wide: {}}
+    adopted = view(Rendered({**rendered.tree, wide: {}}, {**rendered.owners, wide: ("andes",)}, ()), carried)
+    plan = planned(network, {NAME: adopted})
+    (change,) = plan.changes
+    assert set(after(network, adopted, change)) == {*carried, *exact}
+    assert [found.code for found in plan.findings] == ["orphan"]
+    full = view(
+        Rendered({**rendered.tree, wide: {}}, {**rendered.owners, wide: ("andes",)}, ()), {**carried, **rendered.tree}
+    )
+    (gone,) = planned(network, {NAME: full}, andes=1).changes
+    assert wide not in after(network, full, gone)
+
+
+def test_the_way_of_a_tenant_that_leaves_goes_with_all_its_routes_and_no_others() -> None:
+    network, rest = tiny(), tiny("condor-all")
+    carried: Tree = {**BARE, **wanted(network, NAME).tree}
+    here = view(wanted(network, NAME), carried)
+    theirs = [path for path, owners in wanted(network, NAME).owners.items() if owners == ("condor",)]
+    assert len([path for path in theirs if "/Route[" in path]) == 2
+    (change,) = planned(rest, {NAME: here}, condor=len(theirs)).changes
+    assert after(rest, here, change) == {**BARE, **wanted(rest, NAME).tree}
+
+
 def test_routers_count_as_stations_and_this_is_told() -> None:
     network = tiny()
     views = {
