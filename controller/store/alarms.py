@@ -7,7 +7,7 @@ import json
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 import orjson
@@ -159,6 +159,10 @@ _UPDATE = (
     .where(alarms.c.id == bindparam("of"))
     .values({name: bindparam(f"new_{name}") for name in (*_CHANGED, "reported")})
 )
+
+
+#: Who shares which cell, by digest of the network and day: the latest that was asked for.
+_sharings: dict[tuple[str, date], Sharing] = {}
 
 
 class SqlAlarms(SqlRepository, Alarms[Sync]):
@@ -384,12 +388,16 @@ def _clears(report: AlarmReport) -> bool:
 
 
 def _sharing(tx: Tx) -> Sharing | None:
-    """Who shares which cell today; None before a network was loaded."""
+    """Who shares which cell today, with what was asked for already; None before a network was loaded."""
     digest = current_digest(tx)
     if not digest:
         return None
     network = load_network(tx, digest)
-    return Sharing(network, network.day(tx.now))
+    version = digest, network.day(tx.now)
+    if version not in _sharings:
+        # The versions before it are not asked for again.
+        _sharings.clear()
+    return _sharings.setdefault(version, Sharing(network, version[1]))
 
 
 def _find_impact(tx: Tx, touched: dict[str, _Known]) -> None:

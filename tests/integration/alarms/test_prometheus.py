@@ -66,7 +66,7 @@ async def test_link_breaks_metric_alert_webhook_repair_and_back(tmp_path: Path) 
                     return "MinkaCoreLinkDown" not in await alerts()
 
                 await until("the metric is up", up)
-                system.fleet.stations[LTE].equipment.break_link("condor")
+                system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
                 await until("the metric is down", down)
                 alarm = await system.ended(LTE, AlarmState.RAISED)
                 assert (alarm.source, alarm.tenant) == (AlarmSource.ALERTMANAGER, "condor")

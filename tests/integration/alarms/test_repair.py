@@ -21,7 +21,7 @@ async def test_a_broken_core_link_is_notified_repaired_and_proven(system: LocalS
     system.remediate()
     await system.observed()
     assert system.devices.counts["subscribed"] == len(system.fleet.stations)
-    system.fleet.stations[LTE].equipment.break_link("condor")
+    system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
     alarm = await system.ended(LTE, AlarmState.REPAIRED)
     assert alarm.source is AlarmSource.ORAN_FM
     assert (alarm.tenant, alarm.probable_cause) == ("condor", "core-link-down")
@@ -80,7 +80,7 @@ async def test_a_lock_is_no_drift_and_holds_all_repairs_of_its_station(system: L
     system.change(LTE, administrativeState="LOCKED")
     await asyncio.sleep(3)
     assert system.alarms() == []
-    system.fleet.stations[LTE].equipment.break_link("condor")
+    system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
     await system.ended(LTE, AlarmState.RAISED)
     await until("the alarm says why it waits", lambda: _note(system, "somebody else locked cell 1"))
     assert "<administrativeState>LOCKED" in system.running(LTE)
@@ -94,7 +94,7 @@ async def test_a_hold_on_one_cell_binds_the_station(system: LocalSystem) -> None
     system.remediate()
     await system.observed()
     hold = system.store.holds.add(f"{LTE}/2", "ana", "rigger on the mast", None)
-    system.fleet.stations[LTE].equipment.break_link("condor")
+    system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
     await system.ended(LTE, AlarmState.RAISED)
     await until("the alarm says why it waits", lambda: _note(system, f"hold on {LTE}/2 by ana"))
     assert system.runs_for_alarms() == 0
@@ -107,7 +107,7 @@ async def test_the_kill_switch_stops_repairs(system: LocalSystem) -> None:
     system.remediate()
     await system.observed()
     system.store.switches.set(REMEDIATION_STOPPED, True, "ana")
-    system.fleet.stations[LTE].equipment.break_link("condor")
+    system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
     system.change("T-LTE-2", tac="777")
     await until("the alarm says why it waits", lambda: _note(system, "automatic repair is stopped by ana"))
     await system.ended("T-LTE-2", AlarmState.RAISED)
@@ -134,7 +134,7 @@ async def test_a_link_that_heals_by_itself_needs_no_repair(system: LocalSystem) 
     system.listen()
     system.remediate(chosen=rules(settle=30))
     await system.observed()
-    system.fleet.stations[LTE].equipment.break_link("condor")
+    system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
     await system.ended(LTE, AlarmState.RAISED)
     system.fleet.stations[LTE].equipment.restore_link("condor")
     await system.ended(LTE, AlarmState.CLEARED)
@@ -144,7 +144,7 @@ async def test_a_link_that_heals_by_itself_needs_no_repair(system: LocalSystem) 
 async def test_an_alarm_that_outlives_its_repair_is_escalated(system: LocalSystem) -> None:
     people = FakeNotifier()
     await _report_by_alertmanager(system)
-    system.fleet.stations[LTE].equipment.break_link("condor")
+    system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
     system.remediate(people, rules(verify=1))
     # No listener runs, so nobody clears it.
     alarm = await system.ended(LTE, AlarmState.ESCALATED)
@@ -218,7 +218,7 @@ async def test_what_adoption_found_different_is_neither_drift_nor_repaired(tmp_p
 
 async def test_a_station_under_a_job_is_left_alone(system: LocalSystem, monkeypatch: pytest.MonkeyPatch) -> None:
     await _report_by_alertmanager(system)
-    system.fleet.stations[LTE].equipment.break_link("condor")
+    system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
     remediator = system.remediator()
     monkeypatch.setattr(system.store.claims, "busy", lambda _stations: frozenset({LTE}))
     await asyncio.sleep(0.3)
@@ -232,7 +232,7 @@ async def test_a_scheduler_killed_before_the_commit_leaves_no_half_repair(
     system: LocalSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await _report_by_alertmanager(system)
-    system.fleet.stations[LTE].equipment.break_link("condor")
+    system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
     await asyncio.sleep(0.3)
 
     def die(*_args: object, **_options: object) -> None:

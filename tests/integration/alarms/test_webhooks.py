@@ -60,7 +60,7 @@ async def test_resolved_before_firing_raises_nothing(system: LocalSystem) -> Non
 async def test_alert_notification_and_check_are_one_alarm(system: LocalSystem) -> None:
     system.listen()
     await system.observed()
-    system.fleet.stations[LTE].equipment.break_link("condor")
+    system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
     notified = await system.ended(LTE, AlarmState.RAISED)
     async with system.client() as client:
         answer = await post(client, alert(system.clock.now(), tenant="condor", severity="critical"))
