@@ -114,8 +114,28 @@ _shares = st.builds(
 )
 
 
-@st.composite
-def _scopes(draw: st.DrawFn, network: dict[str, Any]) -> dict[str, Any]:
+# Strategies are made once where that is possible: to make and check one takes longer than to draw from it.
+_ONE_TO_THREE = st.integers(1, 3)
+_ONE_TO_FOUR = st.integers(1, 4)
+_TWO_SLICES = st.lists(st.sampled_from(_SLICES), max_size=2)
+_ONE_SLICE = st.lists(st.sampled_from(_SLICES), max_size=1)
+_PLACES = st.lists(
+    st.sampled_from(["cells", "everywhere", "regions", "sites", "stations"]), min_size=1, max_size=2, unique=True
+)
+_BANDS = st.lists(st.sampled_from(sorted(_CARRIERS)), max_size=2, unique=True)
+_RATS = st.sampled_from([[], [], ["LTE"], ["NR"]])
+_SHARINGS = st.sampled_from(["MOCN", "MOCN", "MOCN", "MORAN"])
+_SOME_SHARES = st.lists(_shares, max_size=2)
+_PERIODS = st.sampled_from([_VALIDITIES[0], *_VALIDITIES])
+_SOUND_SHARES = st.lists(
+    st.tuples(st.integers(0, 25), st.integers(0, 25), st.integers(25, 100)).map(
+        lambda n: {"dedicated": min(n[0], n[1]), "min": max(n[0], n[1]), "max": n[2]}
+    ),
+    max_size=1,
+)
+
+
+def _scope(draw: st.DrawFn, network: dict[str, Any]) -> dict[str, Any]:
     cells = [f"{cell['station']}/{cell['id']}" for cell in network["cells"]]
     places: dict[str, Any] = {
         "everywhere": True,
@@ -125,11 +145,11 @@ def _scopes(draw: st.DrawFn, network: dict[str, Any]) -> dict[str, Any]:
         "cells": cells or ["ST-0/none"],
     }
     scope: dict[str, Any] = {}
-    for place in draw(st.lists(st.sampled_from(sorted(places)), min_size=1, max_size=2, unique=True)):
+    for place in draw(_PLACES):
         choices = places[place]
         scope[place] = choices if choices is True else draw(st.lists(st.sampled_from(choices), min_size=1, max_size=3))
-    scope["bands"] = draw(st.lists(st.sampled_from(sorted(_CARRIERS)), max_size=2, unique=True))
-    scope["rats"] = draw(st.sampled_from([[], [], ["LTE"], ["NR"]]))
+    scope["bands"] = draw(_BANDS)
+    scope["rats"] = draw(_RATS)
     return scope
 
 
@@ -150,14 +170,12 @@ def _own_cell(cell: dict[str, Any], tenant: str, number: int, tac: int) -> dict[
 def networks(draw: st.DrawFn) -> Network:
     """Any network: contracts are broken more often than not."""
     layout = draw(_layouts)
-    tenants = [
-        _tenant(number, draw(st.integers(1, 3)), draw(st.lists(st.sampled_from(_SLICES), max_size=2)))
-        for number in range(1, draw(st.integers(1, 4)) + 1)
-    ]
-    plmns = [plmn for tenant in tenants for plmn in tenant["plmns"]]
+    tenants = [_tenant(number, draw(_ONE_TO_THREE), draw(_TWO_SLICES)) for number in range(1, draw(_ONE_TO_FOUR) + 1)]
+    plmn = st.sampled_from([plmn for tenant in tenants for plmn in tenant["plmns"]])
+    some_plmns = st.lists(plmn, max_size=2)
     network = _inventory(layout) | {"tenants": tenants}
     network["cells"] = [
-        _cell(station, number, band, draw(st.integers(1, 3)), draw(st.sampled_from(plmns)))
+        _cell(station, number, band, draw(_ONE_TO_THREE), draw(plmn))
         for station, (_, bands) in enumerate(layout)
         for number, band in enumerate(bands)
     ]
@@ -170,12 +188,12 @@ def networks(draw: st.DrawFn) -> Network:
         {
             "id": f"agreement-{number}",
             "tenant": tenant["id"],
-            "sharing": draw(st.sampled_from(["MOCN", "MOCN", "MOCN", "MORAN"])),
-            "scope": draw(_scopes(network)),
-            "plmns": draw(st.lists(st.sampled_from(plmns), max_size=2)),
-            "slices": draw(st.lists(st.sampled_from(_SLICES), max_size=1)),
-            "shares": draw(st.lists(_shares, max_size=2)),
-            "validity": draw(st.sampled_from([_VALIDITIES[0], *_VALIDITIES])),
+            "sharing": draw(_SHARINGS),
+            "scope": _scope(draw, network),
+            "plmns": draw(some_plmns),
+            "slices": draw(_ONE_SLICE),
+            "shares": draw(_SOME_SHARES),
+            "validity": draw(_PERIODS),
         }
         for number, tenant in enumerate(draw(st.lists(st.sampled_from(tenants), max_size=6)))
     ]
@@ -197,7 +215,8 @@ def sound_networks(draw: st.DrawFn) -> Network:
         for number in range(1, draw(st.integers(2, 4)) + 1)
     ]
     network = _inventory(layout) | {"tenants": tenants}
-    own = [draw(st.sampled_from(tenants[-2:])) for _ in layout]
+    last_two = st.sampled_from(tenants[-2:])
+    own = [draw(last_two) for _ in layout]
     network["cells"] = [
         _cell(station, number, band, 99, own[station]["plmns"][0])
         if band == "B2"
@@ -213,19 +232,15 @@ def sound_networks(draw: st.DrawFn) -> Network:
         if not cell["id"].startswith("B2-")
     ]
     regions = [region["id"] for region in network["regions"]]
+    some_regions = st.lists(st.sampled_from(regions), min_size=1, unique=True)
     common = {"bands": ["B28", "n78"]}
-    scopes = [{"everywhere": True} | common] + [
-        {"regions": draw(st.lists(st.sampled_from(regions), min_size=1, unique=True))} | common for _ in tenants[1:]
-    ]
-    share = st.tuples(st.integers(0, 25), st.integers(0, 25), st.integers(25, 100)).map(
-        lambda n: {"dedicated": min(n[0], n[1]), "min": max(n[0], n[1]), "max": n[2]}
-    )
+    scopes = [{"everywhere": True} | common] + [{"regions": draw(some_regions)} | common for _ in tenants[1:]]
     network["agreements"] = [
         {
             "id": f"{tenant['id']}-mocn",
             "tenant": tenant["id"],
             "scope": scope,
-            "shares": draw(st.lists(share, max_size=1)),
+            "shares": draw(_SOUND_SHARES),
             "validity": _VALIDITIES[0],
         }
         for tenant, scope in zip(tenants, scopes, strict=True)
