@@ -67,8 +67,8 @@ class UpOptions:
     """What ``up`` is asked for on the command line."""
 
     network: Annotated[Path | None, typer.Option(help="Directory of network files.")] = None
-    count: Annotated[int | None, typer.Option(min=1, help="So many stations instead of a network.")] = None
-    endpoints: Annotated[Path | None, typer.Option(help="CSV file that replaces the endpoints found there.")] = None
+    count: Annotated[int | None, typer.Option(min=1, help="Run N stations instead of a network.")] = None
+    endpoints: Annotated[Path | None, typer.Option(help="CSV file that replaces the network's endpoints.")] = None
     endpoints_out: Annotated[Path | None, typer.Option(help="Write the endpoints with host keys here (CSV).")] = None
     export_nornir: Annotated[Path | None, typer.Option(help="Write hosts.yaml for Nornir here.")] = None
     export_ansible: Annotated[Path | None, typer.Option(help="Write an inventory for Ansible here.")] = None
@@ -77,7 +77,8 @@ class UpOptions:
         int | None, typer.Option(help="Listen on consecutive ports from here, not on the endpoints of the network.")
     ] = None
     tls: Annotated[
-        int | None, typer.Option(help="Listen for TLS too, on this port of each address; from here with --port-base.")
+        int | None,
+        typer.Option(help="Also listen for TLS, on this port of each address; with --port-base from this port on."),
     ] = None
     tls_endpoints_out: Annotated[Path | None, typer.Option(help="Write the endpoints over TLS here (CSV).")] = None
     certificates: Annotated[Path | None, typer.Option(help="Write authority.pem and client.pem into this folder.")] = (
@@ -88,31 +89,31 @@ class UpOptions:
     )
     call_again: Annotated[float, typer.Option(min=0.1, help="Seconds until a station calls again.")] = AGAIN_SECONDS
     routers: Annotated[
-        Provisioning | None, typer.Option(help="Run the routers too, so provisioned; core links then need them.")
+        Provisioning | None, typer.Option(help="Also run the routers, bare or provisioned; core links then need them.")
     ] = None
     routers_out: Annotated[Path | None, typer.Option(help="Write the routers with host keys here (CSV).")] = None
     keep: Annotated[Path | None, typer.Option(help="Keep configurations here, and start with what was kept.")] = None
     processes: Annotated[int, typer.Option(min=1, help="Processes that share the stations.")] = 1
-    control: Annotated[str, typer.Option(help="Where the control interface listens, HOST:PORT.")] = DEFAULT_CONTROL
+    control: Annotated[str, typer.Option(help="Address of the control interface, HOST:PORT.")] = DEFAULT_CONTROL
     username: Annotated[str, typer.Option(help="User name that the stations accept.")] = "minka"
     password_env: Annotated[
-        str, typer.Option(help="Environment variable with their password; `minka-sim` if it isn't set.")
+        str, typer.Option(help="Environment variable with the stations' password; `minka-sim` if it isn't set.")
     ] = "MINKA_DEVICE_PASSWORD"  # noqa: S105 (its name, not its value)
     authorized_keys: Annotated[Path | None, typer.Option(help="Public keys that the stations accept.")] = None
     station: Annotated[list[str] | None, typer.Option(help="Start this station only; may be repeated.")] = None
     seed: Annotated[str | None, typer.Option(help="Seed of the host keys; the network's id by default.")] = None
-    settle_seconds: Annotated[float, typer.Option(min=0, help="Until an unlocked cell is on air.")] = 1.0
-    boot_seconds: Annotated[float, typer.Option(min=0, help="How long a restart takes.")] = 60.0
+    settle_seconds: Annotated[float, typer.Option(min=0, help="Seconds until an unlocked cell is on air.")] = 1.0
+    boot_seconds: Annotated[float, typer.Option(min=0, help="Seconds that a restart takes.")] = 60.0
     profile: Annotated[
         list[str] | None,
         typer.Option(help=f"NAME for all stations or STATION=NAME; may be repeated. Names: {', '.join(PROFILES)}."),
     ] = None
     speed: Annotated[float, typer.Option(min=0.001, help="Simulated seconds per second.")] = 1.0
     scenario: Annotated[Path | None, typer.Option(help="Scenario to play from now on (YAML).")] = None
-    history: Annotated[Path | None, typer.Option(help="Write all that happens here (JSON lines).")] = None
+    history: Annotated[Path | None, typer.Option(help="Write all events here (JSON lines).")] = None
     ves: Annotated[str | None, typer.Option(help="Push alarms to this URL as VES 7.2 events.")] = None
     alertmanager: Annotated[
-        str | None, typer.Option(help="Push alarms to this URL in the shape of Alertmanager's webhook.")
+        str | None, typer.Option(help="Push alarms to this URL in the format of Alertmanager's webhook.")
     ] = None
 
     def read_files(self) -> SimulatedNetwork:
@@ -223,7 +224,7 @@ def _with_options(command: Callable[[UpOptions], None]) -> Callable[..., None]:
 def up(options: UpOptions) -> None:
     """Start the stations of a network and run until SIGTERM or Ctrl-C.
 
-    Prints one line of JSON when all of them listen: how many, and the URL of the control interface.
+    Prints one line of JSON when all stations listen: how many, and the URL of the control interface.
     """
     try:
         files = options.read_files()
@@ -248,7 +249,7 @@ def play(
     seed: Annotated[str | None, typer.Option(help="Seed, instead of the one in the scenario.")] = None,
     station: Annotated[list[str] | None, typer.Option(help="This station only; may be repeated.")] = None,
 ) -> None:
-    """Play a scenario in virtual time with nobody connected, and print the history (JSON lines).
+    """Play a scenario in virtual time, without clients, and print the history (JSON lines).
 
     The same network, scenario and seed always print the same bytes.
     """

@@ -45,8 +45,8 @@ def show(answer: Any) -> None:
     typer.echo(json.dumps(answer))
 
 
-fault_app = typer.Typer(help="Put faults into stations that run.", no_args_is_help=True)
-router_app = typer.Typer(help="Change routers that run, and put faults into them.", no_args_is_help=True)
+fault_app = typer.Typer(help="Inject faults into running stations.", no_args_is_help=True)
+router_app = typer.Typer(help="Change running routers, and inject faults into them.", no_args_is_help=True)
 
 StationId = Annotated[str, typer.Argument(help="Station id.")]
 RouterId = Annotated[str, typer.Argument(help="Router id.")]
@@ -55,10 +55,10 @@ Node = Annotated[str, typer.Argument(help="Id of a backhaul node.")]
 
 def cut(
     node: Node,
-    outage: Annotated[Outage, typer.Option(help="What clients see of what hangs below.")] = Outage.SILENCE,
+    outage: Annotated[Outage, typer.Option(help="What clients see of the devices below.")] = Outage.SILENCE,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Cut a backhaul node off: everything below it is off the net."""
+    """Cut off a backhaul node: everything below it can't be reached."""
     show(call("POST", control, f"/backhaul/{node}/cut", {"outage": outage.value}))
 
 
@@ -88,8 +88,10 @@ def inject_router(
     line: Annotated[int, typer.Option(min=0, help="Strike this line after `configure terminal`; 0 is any.")] = 0,
     count: Annotated[int, typer.Option(min=1, help="How many times it strikes.")] = 1,
     always: Annotated[bool, typer.Option("--always", help="Until it is cleared.")] = False,
-    probability: Annotated[float, typer.Option(min=0.001, max=1, help="Of a strike, drawn from the seed.")] = 1.0,
-    seconds: Annotated[float, typer.Option(min=0, help="Length of a delay.")] = 0.0,
+    probability: Annotated[
+        float, typer.Option(min=0.001, max=1, help="Probability of a strike, drawn from the seed.")
+    ] = 1.0,
+    seconds: Annotated[float, typer.Option(min=0, help="Seconds of a delay.")] = 0.0,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
     """Inject a fault into a router."""
@@ -143,12 +145,14 @@ def edit_router(
 def inject(
     station: StationId,
     kind: Annotated[str, typer.Argument(help="What goes wrong: see `fault kinds`.")],
-    operation: Annotated[str, typer.Option(help="The operation it strikes, as in commit; any if not given.")] = ANY,
+    operation: Annotated[str, typer.Option(help="Operation that it strikes, as in commit. Default: any.")] = ANY,
     count: Annotated[int, typer.Option(min=1, help="How many times it strikes.")] = 1,
     always: Annotated[bool, typer.Option("--always", help="Until it is cleared.")] = False,
-    probability: Annotated[float, typer.Option(min=0.001, max=1, help="Of a strike, drawn from the seed.")] = 1.0,
-    seconds: Annotated[float, typer.Option(min=0, help="Length of a delay, or until an early revert.")] = 0.0,
-    config: Annotated[Path | None, typer.Option(help="File with the element config of a foreign edit.")] = None,
+    probability: Annotated[
+        float, typer.Option(min=0.001, max=1, help="Probability of a strike, drawn from the seed.")
+    ] = 1.0,
+    seconds: Annotated[float, typer.Option(min=0, help="Seconds of a delay, or until an early revert.")] = 0.0,
+    config: Annotated[Path | None, typer.Option(help="File with the <config> of a foreign edit.")] = None,
     target: Annotated[str, typer.Option(help="Cell, radio unit or tenant that a network fault strikes.")] = "",
     seed: Annotated[str | None, typer.Option(help="Seed of the course of a network fault.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,
@@ -195,7 +199,7 @@ def clear(
     network_id: Annotated[int | None, typer.Option("--network-id", help="Only this network fault.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Clear faults of a station; a network fault ends as if somebody had repaired it on the spot."""
+    """Clear faults of a station; a network fault ends as after a technician's visit."""
     cleared = 0
     for kind, wanted, other in (("faults", fault_id, network_id), ("network-faults", network_id, fault_id)):
         if wanted is not None or other is None:
@@ -210,7 +214,7 @@ def break_link(
     link: Annotated[str, typer.Argument(help="Tenant id or end point id.")],
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Break core links, until their end points are deleted and created again."""
+    """Break core links until their end points are deleted and created again."""
     show(call("POST", control, f"/stations/{station}/links/break", {"link": link}))
 
 
@@ -220,7 +224,7 @@ def restore_link(
     link: Annotated[str, typer.Argument(help="Tenant id or end point id.")],
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Take the fault away from core links."""
+    """Remove the fault of core links."""
     show(call("POST", control, f"/stations/{station}/links/restore", {"link": link}))
 
 
@@ -230,7 +234,7 @@ def edit(
     file: Annotated[Path, typer.Argument(help="XML file: an element config, or a single top-level element.")],
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Change running past all sessions."""
+    """Change running without a session."""
     show(call("POST", control, f"/stations/{station}/edit", {"config": file.read_text(encoding="utf-8")}))
 
 
@@ -240,5 +244,5 @@ def revert(
     revision: Annotated[int, typer.Argument(min=0, help="As in the history; 0 is the factory's.")],
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Put an earlier running configuration back, past all sessions."""
+    """Restore an earlier running configuration, without a session."""
     show(call("POST", control, f"/stations/{station}/revert", {"revision": revision}))

@@ -52,7 +52,7 @@ class Station:
     """A station; everything in it happens at once and in order, only its sessions wait.
 
     Attributes:
-        boot_seconds: How long a restart takes.
+        boot_seconds: Seconds that a restart takes.
         revision: How often its running configuration has changed.
         faults: Faults injected into its NETCONF server; those of its equipment are ``equipment.faults``.
     """
@@ -123,7 +123,7 @@ class Station:
         self.datastores.overwrite(config, ITSELF, Cause.STATION)
 
     def revert(self, revision: int, user: str = "technician") -> None:
-        """Put an earlier running configuration back, past all sessions.
+        """Restore an earlier running configuration, without a session.
 
         Raises:
             UnknownRevisionError: it is not among those remembered.
