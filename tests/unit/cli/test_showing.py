@@ -199,7 +199,9 @@ ALARM = {
     "station": "S-1",
     "object": "/ManagedElement[S-1]/ENBFunction[1]/EUtranCellFDD[2]",
     "tenant": "",
-    "probable_cause": "o-ran-fault-1002",
+    "cells": ["S-1/2"],
+    "tenants": ["bitel", "entel"],
+    "probable_cause": "cell-off-air",
     "severity": "CRITICAL",
     "text": "cell is out of service",
     "state": "repairing",
@@ -231,6 +233,7 @@ def test_alarms_name_their_object_and_what_their_repair_waits_for(
     people.show_alarm("a-1")
     shown = {line[:18].strip(): line[18:].strip() for line in capsys.readouterr().out.splitlines()}
     assert shown["object"] == ALARM["object"]
+    assert (shown["cells"], shown["tenants"]) == ("S-1/2", "bitel, entel")
     assert shown["state"] == "repairing"
     assert shown["waits"].startswith("waits for approval by 1 of entel on 1 station, since")
     assert "cleared" not in shown
