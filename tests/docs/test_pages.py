@@ -79,6 +79,15 @@ def test_every_setting_is_described() -> None:
     assert named == {f"MINKA_{name.upper()}" for name in Settings.model_fields}
 
 
+def test_every_shipped_alert_is_described() -> None:
+    rules = (ROOT / "deploy" / "prometheus" / "rules" / "minka.yml").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
+    described = {
+        name for row in page.splitlines() if row.startswith("| `Minka") for name in re.findall(r"`(Minka\w+)`", row)
+    }
+    assert described == set(re.findall(r"- alert: (\w+)", rules))
+
+
 def test_benchmarks_named_exist() -> None:
     for page in PAGES:
         for name in re.findall(r"python -m tests\.benchmarks ([a-z_]+)", page.read_text(encoding="utf-8")):
