@@ -12,14 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from controller.models.facts import LinkKind
 from controller.models.health import ServiceState
 from controller.models.measurement import Period
-from controller.models.network import Snssai, Tenant
-from controller.nrm.profiles import link_state, links
-from controller.nrm.tree import Observed
+from controller.models.network import Rat, Snssai, Tenant
+from controller.nrm.profiles import link_state, links, rat_of
+from controller.nrm.tree import Observed, path_of
 
 #: Volume for users, by PLMN (TS 28.552, TS 32.130), and sessions that were set up, by slice.
 _VOLUME, _SESSIONS = "drb.pdcpsduvolumedl", "sm.pdusessionsetupsucc"
-#: What the distinguished name of a measured object of LTE has, and of NR has not.
-_LTE = "ENBFunction="
 
 
 def untold_user_plane(observed: Observed) -> bool:
@@ -36,7 +34,8 @@ def carried(tenant: Tenant, kind: LinkKind, periods: Sequence[Period]) -> Servic
     if not whole:
         return ServiceState.UNKNOWN
     period = max(whole, key=lambda one: one.end - one.begin)
-    objects = [counters for name, counters in period.values.items() if (_LTE in name) is (kind is LinkKind.S1U)]
+    rat = Rat.LTE if kind is LinkKind.S1U else Rat.NR
+    objects = [counters for name, counters in period.values.items() if rat_of(path_of(name)) is rat]
     volume = [value for counters in objects for value in _values(counters, _VOLUME, tenant.plmns)]
     if sum(volume) > 0:
         return ServiceState.UP

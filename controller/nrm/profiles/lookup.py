@@ -133,7 +133,7 @@ def link_of(path: Path) -> Path:
 
 def rat_of(path: Path) -> Rat | None:
     """Radio technology of the profile that declares the entry, None where it means nothing to the engine."""
-    known = _NODES.get(class_of(path))
+    known = _NODES.get(class_of(path)) if path else None
     return None if known is None else known[0].rat
 
 

@@ -378,7 +378,7 @@ def test_a_token_of_a_provider_becomes_no_administrators(bench: ApiBench, tmp_pa
     path.parent.mkdir()
     path.write_text("e30.e30.c2ln\n")
     before = bench.store.tokens.find()
-    with pytest.raises(InputError, match="remove it"):
+    with pytest.raises(InputError, match="remove the file"):
         ensure_token(path, bench.store)
     assert bench.store.tokens.find() == before
 
