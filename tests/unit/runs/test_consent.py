@@ -361,7 +361,7 @@ def test_terms_say_by_which_clauses_and_whether_signed_in() -> None:
     [
         ("beta-all", "7.3", ""),
         ("beta-all", "9", "clause '9' of beta-all gives no such right; its reduce_clauses are 7.3, 8"),
-        ("beta", "7.3", "no service is taken away under beta here; what it asks for is alfa-all, beta-all, gamma"),
+        ("beta", "7.3", "no service is reduced under beta here; what it asks for is alfa-all, beta-all, gamma"),
         ("alfa-all", "1", "it has no reduce_clauses"),
         ("gamma", "whatever the contract says", ""),
     ],
