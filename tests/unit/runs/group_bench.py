@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -26,6 +28,7 @@ from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Apply, Procedure, Tools
 from controller.store import SqlStore, open_store
 from tests.support.launch import prepared
+from tests.support.soak import SOAK
 from tests.unit.plan import samples
 from tests.unit.runs.transaction_bench import (
     TARGET,
@@ -130,13 +133,8 @@ class GroupBench:
 
     async def shift(self, life: Mortal, *, seconds: float = 2000.0) -> bool:
         """One process's life; whether the run came to its end, or rests in a pause, before the process died."""
-        tools = Tools(InstantStore(self.store, life), MortalDevices(self.devices, life), self.clock, _target)  # type: ignore[arg-type]
-        procedure = self.procedure(tools)
-        tools = replace(tools, procedure_of=lambda _run: procedure)
-        asyncio.get_running_loop().set_exception_handler(_unless_killed)
-        process = asyncio.create_task(WorkerLoop("w", tools, FakeWakeups()).run(asyncio.Event()))
         end = self.clock.monotonic() + seconds
-        try:
+        async with self.process(life) as process:
             while self.clock.monotonic() < end:
                 for due, act in tuple(self._later):
                     if due <= self.clock.monotonic():
@@ -148,12 +146,27 @@ class GroupBench:
                 if self._is_over():
                     return True
             raise AssertionError(f"the run hangs: {self.store.runs.jobs(self.run)}")
+
+    @asynccontextmanager
+    async def process(self, life: Mortal) -> AsyncIterator[asyncio.Task[None]]:
+        """A process, which has ended afterwards and was declared dead."""
+        tools = Tools(InstantStore(self.store, life), MortalDevices(self.devices, life), self.clock, _target)  # type: ignore[arg-type]
+        procedure = self.procedure(tools)
+        tools = replace(tools, procedure_of=lambda _run: procedure)
+        asyncio.get_running_loop().set_exception_handler(_unless_killed)
+        process = asyncio.create_task(WorkerLoop("w", tools, FakeWakeups()).run(asyncio.Event()))
+        try:
+            yield process
         finally:
             process.cancel()
             (ended,) = await asyncio.gather(process, return_exceptions=True)
-            for one in self.store.processes.alive():
-                assert self.store.processes.declare_dead(one.id, one.counter)
+            self.declare_dead()
             assert isinstance(ended, Killed | asyncio.CancelledError), ended
+
+    def declare_dead(self) -> None:
+        """Declare all processes dead that are on record as living."""
+        for one in self.store.processes.alive():
+            assert self.store.processes.declare_dead(one.id, one.counter)
 
     def _is_over(self) -> bool:
         if self.state() is not RunState.PAUSED:
@@ -230,6 +243,12 @@ def _target(_network: Network, station: str) -> DeviceTarget:
     return DeviceTarget(
         station, TARGET.address, TARGET.port, TARGET.host_key, TARGET.username, TARGET.credential, TARGET.profiles
     )
+
+
+def moments(calls: Sequence[str], chance: random.Random) -> list[int]:
+    """Calls of devices and those next to them; of others, at which the record is only looked at, some by chance."""
+    near = {at for at in range(1, len(calls) + 1) if set(calls[max(0, at - 2) : at + 1]) != {"record"}}
+    return [at for at in range(1, len(calls) + 1) if SOAK or at in near or chance.random() < 0.3]
 
 
 def unit(*stations: str, ranks: Sequence[int] = ()) -> list[NewJob]:

@@ -13,7 +13,7 @@ from controller.ports.fake_devices import Fault, Wrong
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
 from tests.support.soak import SOAK
-from tests.unit.runs.group_bench import GroupBench, Mortal, unit
+from tests.unit.runs.group_bench import GroupBench, Mortal, moments, unit
 from tests.unit.runs.transaction_bench import UNSAFE
 
 WAVE = Strategy(policy=Policy.WAVE, check_timeout=1, confirm_timeout=60, canary=0)
@@ -234,16 +234,10 @@ async def _interrupted(name: str, *deaths: Mortal, pause: float = 0.0) -> None:
         raise AssertionError(f"{deaths}: {error}; {bench.store.runs.jobs(bench.run)}") from error
 
 
-def _moments(calls: list[str], chance: random.Random) -> list[int]:
-    """Calls of devices and those next to them; of others, at which the record is only looked at, some by chance."""
-    near = {at for at in range(1, len(calls) + 1) if set(calls[max(0, at - 2) : at + 1]) != {"record"}}
-    return [at for at in range(1, len(calls) + 1) if SOAK or at in near or chance.random() < 0.3]
-
-
 @pytest.mark.parametrize("name", ["wave", "unit-ranked-failing"])
 async def test_killed_at_every_call(name: str) -> None:
     chance = random.Random(name)
-    for at in _moments(await _calls(name), chance):
+    for at in moments(await _calls(name), chance):
         await _interrupted(name, Mortal(at, chance.random() < 0.5, chance.random() < 0.5))
 
 

@@ -9,8 +9,8 @@ from controller.models.run import JournalStep, Outcome, RunState
 from controller.nrm.tree import Tree
 from controller.ports.fake_devices import Fault, Wrong
 from controller.runs.rollout.transitions import decide
-from tests.unit.runs.test_takeover import calls_of, world_of
-from tests.unit.runs.transaction_bench import QUICK, Interrupter, Killed, Scenario, TransactionBench, add_tenant, retune
+from tests.unit.runs.test_takeover import bench_of, calls_of, killed
+from tests.unit.runs.transaction_bench import QUICK, STATION, Scenario, TransactionBench, add_tenant, retune
 
 
 def _empties(bench: TransactionBench) -> None:
@@ -46,17 +46,17 @@ async def test_what_vanished_is_named() -> None:
 async def test_a_timer_that_empties_the_station_while_nobody_looks(late: bool) -> None:
     """The worker died; who takes over finds nothing, which for creates is the old state."""
     at = (await calls_of("one-phase")).index("confirm") + 1
-    bench = world_of("one-phase")
-    claim = bench.claim()
-    with pytest.raises(Killed):
-        await bench.transaction(claim, Interrupter(at - (2 if late else 0))).run()
-    _empties(bench)
+    bench = bench_of("one-phase")
+    device = bench[STATION]
+    await killed(bench, at - (2 if late else 0))
+    assert device._pending is not None
+    device._pending.backup = {}
     bench.clock.pause(61)
-    bench.declare_dead(claim)
-    assert bench.device.running == {}
-    result = await bench.work()
-    assert result.outcome is Outcome.DIVERGED, result.detail
-    assert "nodes are gone" in result.detail
+    assert device.running == {}
+    await bench.work()
+    job = bench.job(STATION)
+    assert job.outcome is Outcome.DIVERGED, job.detail
+    assert "nodes are gone" in job.detail
 
 
 def _without(bench: TransactionBench, part: str) -> Tree:

@@ -70,6 +70,10 @@ class Interrupter:
         self.calls.append(name)
         return len(self.calls) == self.at
 
+    async def reach(self, name: str) -> bool:
+        """Come to a call; whether the process dies in it."""
+        return self.due(name)
+
 
 class InstantStore(AsyncSqlStore):
     """A store without a thread."""
@@ -80,7 +84,7 @@ class InstantStore(AsyncSqlStore):
 
     async def call(self, work: Callable[[Store], T]) -> T:
         await asyncio.sleep(0)
-        killed = self._interrupter.due("record")
+        killed = await self._interrupter.reach("record")
         if killed and not self._interrupter.after:
             raise Killed
         result = work(self._store)
@@ -102,7 +106,7 @@ class _Session:
             return attribute
 
         async def call(*args: object, **kwargs: object) -> object:
-            killed = self._interrupter.due(name)
+            killed = await self._interrupter.reach(name)
             if killed and not self._interrupter.after:
                 self._die()
             result = await attribute(*args, **kwargs)
