@@ -14,7 +14,7 @@ from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store
-from controller.runs.launch import Launcher
+from controller.runs.launch import Launcher, check_overtaking
 from controller.store import LoopStore, SqlStore, open_store
 from tests.unit.plan import samples
 
@@ -130,6 +130,9 @@ async def test_a_paused_run_is_overtaken_only_where_that_is_said(doors: Doors, w
         await doors.launcher.start(asked())
     await doors.launcher.start(asked(overtake=True))
     await doors.launcher.start(asked(cause="alarm:a-1", key="k"))
+    # It is in nobody's way elsewhere, nor where it is done.
+    check_overtaking(doors.store, {"elsewhere"})
+    check_overtaking(doors.store, set())
 
 
 @pytest.mark.parametrize("what", ["plan", "playbook"])
