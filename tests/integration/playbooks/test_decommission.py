@@ -104,7 +104,7 @@ async def test_what_only_it_needed_goes_from_the_router(crowded: RouterSystem) -
     assert router.started is not None
     assert station.finished <= router.started
     assert system.fleet.stations[ALONE].history.counts[EventKind.RESTARTED] == 0
-    assert system.fleet.stations[ALONE].summary()["links_up"] == 2
+    assert system.fleet.stations[ALONE].summary()["links_up"] == 3
 
 
 async def test_a_router_that_failed_is_done_by_running_it_again(crowded: RouterSystem) -> None:

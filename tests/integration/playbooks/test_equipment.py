@@ -56,7 +56,7 @@ async def test_restart(system: PlaybookSystem) -> None:
     assert system.running(STATION) == before
     first = system.steps(run, STATION)[0]
     assert first.output["cells"] == ["1", "2"]
-    assert len(first.output["endpoints"]) == 3
+    assert len(first.output["endpoints"]) == 5
     await well(system)
 
 

@@ -132,7 +132,7 @@ async def test_what_was_dark_or_down_before_is_excused_unless_it_is_named(system
     ]
     run = await system.succeeds("own", system.own(targets=STATION, steps=[before, *excused]))
     output = system.steps(run, STATION)[0].output
-    assert (output["dark"], output["down"]) == (["1"], ["EP_S1C[condor-condor-mme-1]"])
+    assert (output["dark"], output["down"]) == (["1"], ["EP_S1C[condor-condor-mme-1]", "EP_S1U[condor-s1u]"])
     named = {"name": "named", "action": "check-cells-on-air", "with": {"cells": ["1"], "excused": ["1"]}}
     for step in ({"name": action, "action": action, "with": given} for action, given, _ in looks):
         assert (await system.run("own", system.own(targets=STATION, steps=[step]))).state is RunState.FAILED

@@ -89,7 +89,7 @@ async def test_holds_bind_unlocking(system: PlaybookSystem) -> None:
 
 
 async def test_recreate_core_endpoint(system: PlaybookSystem) -> None:
-    system.fleet.stations[STATION].equipment.break_link("condor")
+    system.fleet.stations[STATION].equipment.break_link("condor-condor-mme-1")
     await system.succeeds("recreate-core-endpoint", station=STATION, endpoint="EP_S1C[condor-condor-mme-1]")
     health = await system.checker().health(STATION)
     assert all(link.up for link in health.links)
