@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.text import Text
 
 from controller.cli.completion import Selector
 from controller.cli.errors import WRONG_INPUT, CliError
@@ -15,7 +14,6 @@ from controller.cli.output import Json, client, err, out, print_json, styled
 from controller.cli.tables import Column, table
 from controller.models.errors import NetworkFilesError
 from controller.models.shipped import shipped
-from controller.models.untrusted import visible
 
 if TYPE_CHECKING:
     from controller.models.facts import Finding
@@ -140,7 +138,7 @@ def sharing(selector: Selector = "*", as_json: Json = False) -> None:
 
 
 def _shared(cell: dict[str, Any]) -> list[Any]:
-    name, tenants = f"{cell['station']}/{cell['cell']}", Text(", ").join(map(_tenant, cell["tenants"]))
+    name, tenants = f"{cell['station']}/{cell['cell']}", styled(", ", "").join(map(_tenant, cell["tenants"]))
     return [name, cell["rat"], cell["band"], cell["primary_plmn"], tenants if cell["tenants"] else "nobody"]
 
 
@@ -151,7 +149,7 @@ def _tenant(one: dict[str, Any]) -> Any:
         return styled(f"{one['tenant']} {' '.join(configured)} (no agreement)", "red")
     missing = [plmn for plmn in agreed if plmn not in configured]
     said = f"{one['tenant']} {' '.join(agreed)}"
-    return styled(f"{said} ({' '.join(missing)} not configured)", "yellow") if missing else Text(visible(said))
+    return styled(f"{said} ({' '.join(missing)} not configured)", "yellow") if missing else styled(said, "")
 
 
 @app.command("import", epilog="Example: minka network import endpoints.csv --header our-network/ --to found/")
