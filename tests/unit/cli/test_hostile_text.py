@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import shlex
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -37,11 +35,10 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Said]:
 
     def command(name: str, say: Callable[[httpx.Request], httpx.Response], *more: str) -> Said:
         monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda _, request: say(request))
-        monkeypatch.setattr(sys, "stdin", io.StringIO("minka_token\n"))
         # Of a pipeline only our part.
         line = ALL[name].epilog.removeprefix("Example: ").rpartition("echo $TOKEN | ")[2].partition(" | ")[0]
         words = [word for word in shlex.split(line)[1:] if word != "--json"]
-        return minka(*words, *more, env=env)
+        return minka(*words, *more, env=env, given="minka_token\n")
 
     return command
 
