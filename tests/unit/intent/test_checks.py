@@ -174,6 +174,12 @@ def _two_own_cells(draft: Draft, local_id: int, node_id: int) -> None:
     _own(draft, cell="lte2", local_id=local_id, node_id=node_id)
 
 
+def _thin_backhaul(draft: Draft) -> None:
+    """The site of both stations is behind a link that carries a part of their radio."""
+    draft["backhaul"] = [{"id": "dish", "kind": "satellite", "capacity_mbps": 1}]
+    draft["sites"][0]["backhaul"] = "dish"
+
+
 def _wide_gnb_id(draft: Draft) -> None:
     draft["stations"][0].update(gnb_id_length=32)
     _nr(draft, local_id=16)
@@ -288,6 +294,7 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.ROUTER_TWICE, ["R1/", "R2/"], _two_routers),
     (Check.ROUTER_NO_ADDRESS, ["R1/"], _stations_on_ipv6),
     (Check.ROUTER_UNENFORCEABLE, ["R1/"], _without_ipv4),
+    (Check.BACKHAUL_CAPACITY, NETWORK, _thin_backhaul),
     (Check.LOCAL_ID_RANGE, FIRST, lambda d: _lte(d, local_id=256)),
     (Check.LOCAL_ID_RANGE, ["S1/nr"], _wide_gnb_id),
     (Check.PCI_RANGE, FIRST, lambda d: _lte(d, pci=504)),
