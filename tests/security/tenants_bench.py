@@ -201,8 +201,8 @@ def tenants_bench(database: Path, own: Private) -> Iterator[TenantsBench]:
             )
         )
         made = TenantsBench(store, clock, app)
-        _fill(made, sides, devices, own)
         try:
+            _fill(made, sides, devices, own)
             yield made
         finally:
             store.close()
@@ -312,7 +312,7 @@ def _betas(made: TenantsBench, sides: _Sides, own: Private, net: Network) -> Non
                     made.ids["run_id"].add(
                         store.runs.create(replace(prepare_plan(store, again), constraints=constraints)).id
                     )
-        path = next(link.path for link in links(samples.rendered(net, "S1").tree) if "716-02" in link.plmns)
+        path = next(link.path for link in links(samples.rendered(net, "S1").tree) if own.plmns[0] in link.plmns)
         for number in range(own.alarms):
             for station, managed_object, tenant, cause in (
                 ("S1", path, "beta", f"core-link-down-{number}"),
