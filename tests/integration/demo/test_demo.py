@@ -24,7 +24,7 @@ def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
     assert "27 succeeded" in said
     assert "13 stations and 3 routers change for entel" in said
     assert "16 succeeded" in said
-    assert "/Router[RT-CUS-0145]/Vrf[entel]/Route[10.17.0.0%2F22,169.254.0.1]" in said
+    assert "/Router[RT-CUS-0145]/Vrf[entel]/Route[10.17.128.0%2F29,169.254.0.1]" in said
     assert "before: PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-10\n" in said
     assert "after:  PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-10, 716-17\n" in said
     assert "now:    PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-17\n" in said
