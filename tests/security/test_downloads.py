@@ -8,7 +8,6 @@ from controller.models.equipment import comes_from
 from controller.models.run import Outcome
 from controller.models.settings import Settings
 from tests.unit.playbook.test_takeover import PlaybookBench
-from tests.unit.runs.transaction_bench import Interrupter
 
 SOURCES = ("sftp://10.0.0.1/images/", "https://images.example:8443/")
 DOWNLOAD = (
@@ -59,11 +58,10 @@ def test_what_does_not_is_refused(url: str) -> None:
 
 async def test_a_run_sends_no_station_elsewhere() -> None:
     bench = PlaybookBench(DOWNLOAD, sources=("sftp://10.0.0.2/",))
-    claim = bench.transactions.claim()
-    job = await bench.work(claim, Interrupter())
+    job = await bench.work()
     assert job.outcome is Outcome.REFUSED
     assert "MINKA_SOFTWARE_SOURCES names, which is sftp://10.0.0.2/: sftp://10.0.0.1/images/a.zip" in job.detail
-    assert not bench.transactions.device.equipment.sent
+    assert not bench.device.equipment.sent
 
 
 def test_settings_name_folders() -> None:

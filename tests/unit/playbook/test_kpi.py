@@ -11,7 +11,6 @@ from controller.models.run import Outcome
 from controller.models.step import StepRecord
 from controller.playbook.actions.kpis import indicators
 from tests.unit.playbook.test_takeover import LOCK, PlaybookBench, Rests
-from tests.unit.runs.transaction_bench import STATION, Interrupter
 
 READ = "  - {name: kpis, action: read-kpis, register: kpis}\n"
 CHECK = (
@@ -40,19 +39,19 @@ async def compared(
 ) -> tuple[PlaybookBench, StepRecord]:
     """Lock a cell, let it soak while ``after`` is measured, and look."""
     bench = PlaybookBench(READ + LOCK + check)
-    equipment = bench.transactions.device.equipment
+    equipment = bench.device.equipment
     equipment.periods = before
     with pytest.raises(Rests):
-        await bench.work(bench.transactions.claim(), Interrupter())
-    bench.transactions.clock.pause(60 * minutes)
+        await bench.work()
+    bench.clock.pause(60 * minutes)
     equipment.periods = (after,)
-    await bench.work(bench.transactions.claim(), Interrupter())
-    rows = bench.transactions.store.steps.find(f"{bench.run.id}.0.{STATION}")
+    await bench.work()
+    rows = bench.rows()
     return bench, next(row for row in rows if row.name == "compare")
 
 
 def start() -> datetime:
-    return PlaybookBench(READ).transactions.clock.now()
+    return PlaybookBench(READ).clock.now()
 
 
 @pytest.mark.parametrize(
@@ -69,7 +68,7 @@ async def test_what_is_worse_is_undone(good: float, lost: float, well: bool, sai
     bench, row = await compared((period(begun - QUARTER, 990),), after)
     assert said in (str(row.output) if well else row.detail)
     assert bench.lock == ("LOCKED" if well else "UNLOCKED")
-    (job,) = bench.transactions.store.runs.jobs(bench.run.id)
+    (job,) = bench.store.runs.jobs(bench.run)
     assert job.outcome is (Outcome.SUCCEEDED if well else Outcome.ROLLED_BACK)
 
 
@@ -92,7 +91,7 @@ async def test_what_can_not_be_judged_is_said_and_does_not_fail(
         old = () if before is None else (period(begun - QUARTER, before[0], before[1], suspect=before[2]),)
         bench, row = await compared(old, period(begun + later, good, total, suspect=suspect), check=check)
         assert bench.lock == lock
-        (job,) = bench.transactions.store.runs.jobs(bench.run.id)
+        (job,) = bench.store.runs.jobs(bench.run)
         assert said in job.detail, "the run's result tells it"
         if lock == "LOCKED":
             assert said in row.output["not_judged"]["rrc-setup-success"]

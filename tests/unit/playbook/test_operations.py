@@ -8,11 +8,11 @@ import pytest
 
 from controller.models.equipment import OperationKind
 from controller.models.run import JournalStep, Outcome
-from controller.models.step import StepRecord
 from controller.ports.fake_devices import Wrong
 from tests.support.soak import TURNS
 from tests.unit.playbook.test_takeover import PlaybookBench
-from tests.unit.runs.transaction_bench import STATION, Interrupter, Killed
+from tests.unit.runs.group_bench import Mortal
+from tests.unit.runs.transaction_bench import Killed
 
 RESTART = "  - {name: restart, action: restart-station, with: {seconds: 100}}\n"
 RESET = "  - {name: reset, action: reset-radio-unit, with: {unit: ru-1, seconds: 100}}\n"
@@ -42,12 +42,8 @@ CASES = [
 def bench_of(steps: str) -> PlaybookBench:
     bench = PlaybookBench(steps)
     # Restarts are told by the second.
-    bench.transactions.clock.pause(5)
+    bench.clock.pause(5)
     return bench
-
-
-def steps_of(bench: PlaybookBench) -> list[StepRecord]:
-    return bench.transactions.store.steps.find(f"{bench.run.id}.0.{STATION}")
 
 
 @pytest.mark.parametrize("turn", TURNS)
@@ -60,31 +56,29 @@ async def test_killed_at_every_call(
     while True:
         at += 1
         bench = bench_of(steps)
-        claim = bench.transactions.claim()
         try:
-            result = await bench.work(claim, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
+            result = await bench.work(Mortal(at, after, hung=(at + after + turn) % 2 == 0))
             break
         except Killed:
-            bench.transactions.declare_dead(claim)
-            done = [job.outcome for job in bench.transactions.store.runs.jobs(bench.run.id) if job.outcome is not None]
+            done = [job.outcome for job in bench.store.runs.jobs(bench.run) if job.outcome is not None]
             if done:  # the last call took effect, only its answer was lost
                 assert done == [outcome]
                 continue
-            result = await bench.work(bench.transactions.claim(), Interrupter())
+            result = await bench.work()
         bench.settled(result, outcome, "UNLOCKED")
-        assert bench.transactions.device.equipment.sent == sent, at
+        assert bench.device.equipment.sent == sent, at
     bench.settled(result, outcome, "UNLOCKED")
-    assert bench.transactions.device.equipment.sent == sent
+    assert bench.device.equipment.sent == sent
     assert at > 15
 
 
 async def test_each_act_is_on_record_before_it() -> None:
     bench = bench_of(RESTART)
-    await bench.work(bench.transactions.claim(), Interrupter())
-    (row,) = steps_of(bench)
+    await bench.work()
+    (row,) = bench.rows()
     assert [operation.kind for operation in row.operations] == [OperationKind.RESET]
-    rows = bench.transactions._rows()
-    assert [one.step for one in rows if one.transaction.endswith(".0.1")] == [
+    rows = [one for one in bench.journal() if one.transaction.endswith(".0.1")]
+    assert [one.step for one in rows] == [
         JournalStep.OPENED,
         JournalStep.LOCKED,
         JournalStep.OPERATING,
@@ -98,35 +92,35 @@ async def test_each_act_is_on_record_before_it() -> None:
 @pytest.mark.parametrize(("steps", "kind"), [(RESTART, OperationKind.RESET), (RESET, OperationKind.RESET_UNIT)])
 async def test_lost_and_false_answers(wrong: Wrong, steps: str, kind: OperationKind) -> None:
     bench = bench_of(steps)
-    bench.transactions.fault("operate", wrong)
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.fault("operate", wrong)
+    result = await bench.work()
     if wrong is Wrong.LIE:
         # It said that it begins and did nothing: whether it still will is nobody's guess.
         assert result.outcome is Outcome.DIVERGED, result
         assert "nothing shows of it" in result.detail
-        assert bench.transactions.device.equipment.sent == []
+        assert bench.device.equipment.sent == []
     else:
         bench.settled(result, Outcome.SUCCEEDED, "UNLOCKED")
-        assert bench.transactions.device.equipment.sent == [kind]
+        assert bench.device.equipment.sent == [kind]
 
 
 async def test_refused() -> None:
     bench = bench_of(RESTART)
-    bench.transactions.fault("operate", Wrong.REFUSE)
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.fault("operate", Wrong.REFUSE)
+    result = await bench.work()
     bench.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
 
 
 async def test_a_station_that_does_not_come_back_is_for_a_person() -> None:
     bench = bench_of(RESTART)
-    equipment = bench.transactions.device.equipment
+    equipment = bench.device.equipment
 
     def die() -> None:
-        bench.transactions.device.reboot()
-        bench.transactions.device.unreachable = "no route"
+        bench.device.reboot()
+        bench.device.unreachable = "no route"
 
     equipment.restart = die
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert "Whether reset worked is not known" in result.detail
     assert equipment.sent == [OperationKind.RESET]
@@ -134,19 +128,19 @@ async def test_a_station_that_does_not_come_back_is_for_a_person() -> None:
 
 async def test_nobody_is_interrupted_in_the_middle_of_a_change() -> None:
     bench = bench_of(RESTART)
-    bench.transactions.device.lock(bench.transactions.device.open())
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.device.lock(bench.device.open())
+    result = await bench.work()
     assert result.outcome is Outcome.DEFERRED
-    assert bench.transactions.device.equipment.sent == []
+    assert bench.device.equipment.sent == []
 
 
 @pytest.mark.parametrize("steps", [RESTART, UPGRADE])
 async def test_no_restart_on_battery(steps: str) -> None:
     bench = bench_of(steps)
-    bench.transactions.device.equipment.power = "BATTERY"
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.device.equipment.power = "BATTERY"
+    result = await bench.work()
     assert "runs on battery" in result.detail
-    assert OperationKind.RESET not in bench.transactions.device.equipment.sent
+    assert OperationKind.RESET not in bench.device.equipment.sent
 
 
 @pytest.mark.parametrize(
@@ -159,30 +153,30 @@ async def test_no_restart_on_battery(steps: str) -> None:
 )
 async def test_software_that_fails_is_safe(kind: OperationKind, said: str) -> None:
     bench = bench_of(UPGRADE)
-    bench.transactions.device.equipment.fails.add(kind)
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.device.equipment.fails.add(kind)
+    result = await bench.work()
     assert result.outcome is Outcome.FAILED_SAFE
     assert re.search(said, result.detail), result.detail
-    running = bench.transactions.device.equipment.look().running
+    running = bench.device.equipment.look().running
     assert running is not None
     assert running.version == "1.0"
 
 
 async def test_what_is_there_already_is_left_alone() -> None:
     bench = bench_of(INSTALL + ACTIVATE)
-    slots = bench.transactions.device.equipment.slots
-    bench.transactions.device.equipment.slots = (
+    slots = bench.device.equipment.slots
+    bench.device.equipment.slots = (
         slots[0].model_copy(update={"active": False}),
         slots[1].model_copy(update={"status": "VALID", "version": "2.0", "active": True}),
     )
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    result = await bench.work()
     assert result.outcome is Outcome.UNCHANGED
-    assert bench.transactions.device.equipment.sent == []
-    assert [row.outcome for row in steps_of(bench)] == [Outcome.UNCHANGED] * 2
+    assert bench.device.equipment.sent == []
+    assert [row.outcome for row in bench.rows()] == [Outcome.UNCHANGED] * 2
 
 
 async def test_a_missing_licence_is_fetched_again() -> None:
     bench = bench_of("  - {name: licence, action: reload-licence}\n")
-    bench.transactions.device.equipment.licence = "MISSING"
-    assert (await bench.work(bench.transactions.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
-    assert bench.transactions.device.equipment.sent == [OperationKind.RELOAD_LICENCE]
+    bench.device.equipment.licence = "MISSING"
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
+    assert bench.device.equipment.sent == [OperationKind.RELOAD_LICENCE]

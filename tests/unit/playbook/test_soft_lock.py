@@ -8,7 +8,6 @@ from controller.models.plan import Edit, Op
 from controller.models.run import Outcome
 from controller.nrm.profiles import cells
 from tests.unit.playbook.test_takeover import LOOK, PlaybookBench
-from tests.unit.runs.transaction_bench import Interrupter
 
 SHUT = "  - {name: shut, action: soft-lock-cell, with: {cells: ['L1']}}\n"
 FAIL = "  - {name: fail, action: read-state, checks: ['{{ output.cells_on_air > 90 }}']}\n"
@@ -18,24 +17,25 @@ def become(bench: PlaybookBench, state: str) -> None:
     """The shutting cell becomes something else behind the controller's back."""
     if bench.lock != "SHUTTINGDOWN":
         return
-    path = next(entry.path for entry in cells(bench.transactions.device.running) if entry.cell == "L1")
+    path = next(entry.path for entry in cells(bench.device.running) if entry.cell == "L1")
     edit = Edit(op=Op.MERGE, path=path, after={"administrativeState": state}, owners=("host",))
-    bench.transactions.device.foreign_edit([edit])
+    bench.device.foreign_edit([edit])
 
 
 @pytest.mark.parametrize("skip", range(8))
 async def test_it_may_lock_itself_before_any_read(skip: int) -> None:
     bench = PlaybookBench(SHUT + LOOK)
-    bench.transactions.act("read", lambda: become(bench, "LOCKED"), skip=skip)
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.act("read", lambda: become(bench, "LOCKED"), skip=skip)
+    result = await bench.work()
     bench.settled(result, Outcome.SUCCEEDED, bench.lock)
     assert bench.lock in ("LOCKED", "SHUTTINGDOWN")
 
 
 async def test_somebody_who_unlocks_it_meanwhile_is_seen() -> None:
     bench = PlaybookBench(SHUT)
-    bench.transactions.act("read", lambda: become(bench, "UNLOCKED"), skip=3)
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.act("read", lambda: become(bench, "UNLOCKED"), skip=3)
+    result = await bench.work()
+    assert result.outcome is not None
     assert not result.outcome.good
     assert bench.lock == "UNLOCKED"
 
@@ -43,8 +43,8 @@ async def test_somebody_who_unlocks_it_meanwhile_is_seen() -> None:
 @pytest.mark.parametrize("meanwhile", ["SHUTTINGDOWN", "LOCKED"])
 async def test_undone_from_either_state(meanwhile: str) -> None:
     bench = PlaybookBench(SHUT + FAIL)
-    bench.transactions.act("read", lambda: become(bench, meanwhile), skip=5)
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.act("read", lambda: become(bench, meanwhile), skip=5)
+    result = await bench.work()
     bench.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
 
 
@@ -52,7 +52,8 @@ async def test_a_cell_that_is_gone_keeps_nobody_waiting_for_its_users() -> None:
     bench = PlaybookBench(
         "  - {name: left, action: wait-until, with: {condition: cells-locked, cells: ['L1'], seconds: 5}}\n"
     )
-    gone = [path for path in bench.transactions.device.running if "EUtranCellFDD[L1]" in path]
-    bench.transactions.device.foreign_edit([Edit(op=Op.DELETE, path=min(gone, key=len), owners=("host",))])
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    gone = [path for path in bench.device.running if "EUtranCellFDD[L1]" in path]
+    bench.device.foreign_edit([Edit(op=Op.DELETE, path=min(gone, key=len), owners=("host",))])
+    result = await bench.work()
+    assert result.outcome is not None
     assert result.outcome.good, result

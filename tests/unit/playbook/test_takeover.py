@@ -2,39 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from sqlalchemy import select, text
 
 from controller.inventory.source import Report
 from controller.models.plan import LedgerNode
-from controller.models.run import Outcome, Run, RunState, Strategy
-from controller.models.step import RunPlaybook, StepState
+from controller.models.run import Job, JobState, JournalEntry, Outcome, Strategy
+from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.nrm.profiles import administrative_state, cells
-from controller.plan import network_digest, seal
+from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure
 from controller.playbook.language.library import parse
 from controller.playbook.language.registry import Registry
-from controller.ports.fake_devices import Wrong
-from controller.ports.store import Claim, JobResult, NewJob, Page, Transition
+from controller.ports.fake_devices import Fault, Wrong
+from controller.ports.store import NewJob, Page
 from controller.ports.webhook import FakeWebhook
 from controller.runs.planning.planner import Planner
-from controller.runs.procedures import Resting, Tools
-from controller.runs.transaction.record import always
-from tests.support.launch import prepared
+from controller.runs.procedures import Tools
+from controller.store.run_rows import jobs
 from tests.support.soak import TURNS
-from tests.unit.plan import samples
-from tests.unit.runs.group_bench import Mortal
-from tests.unit.runs.transaction_bench import (
-    STATION,
-    TARGET,
-    InstantStore,
-    Interrupter,
-    Killed,
-    MortalDevices,
-    TransactionBench,
-    retune,
-)
+from tests.unit.runs.group_bench import GroupBench, Mortal
+from tests.unit.runs.transaction_bench import STATION, TARGET, Killed, retune
 
 HEAD = "name: own\ndescription: A playbook.\ntargets: '*'\nsteps:\n"
 LOCK = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}, register: locked}\n"
@@ -49,73 +41,92 @@ class Rests(Exception):  # noqa: N818 - no error
 
 
 class PlaybookBench:
-    """A station with a playbook's run."""
+    """A playbook's run on one station, and the workers that carry it out."""
 
     def __init__(
         self, steps: str, actions: Registry | None = None, sources: tuple[str, ...] = ("sftp://10.0.0.1/",)
     ) -> None:
         self.sources = sources
-        self.transactions = TransactionBench(retune())
         self.actions = actions or registry()
         self.webhook = FakeWebhook()
-        store, network = self.transactions.store, samples.network()
-        nodes = [LedgerNode(path=path, owners=("host",)) for path in self.transactions.device.running]
-        store.devices.adopt(STATION, nodes, network_digest(network), "ana")
         report = Report()
         loaded = parse(HEAD + steps, "own.yaml", self.actions, report)
         assert loaded is not None, report.problems
-        plan = seal(
-            created=self.transactions.clock.now(),
-            network=network.header.id,
-            network_digest=network_digest(network),
-            selector="*",
-            changes=(),
-        )
-        store.plans.save(plan, "ana")
-        # The bench's own run is of no interest here.
-        store.runs.cancel(self.transactions.run.id, "ana")
-        store.runs.advance(
-            self.transactions.run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, cancel_rest=True)
-        )
         used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text)
-        self.run: Run = store.runs.create(
-            prepared(plan, "own", Strategy(), [NewJob(0, STATION)], actor="ana", playbook=used)
-        )
-        store.runs.advance(self.run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        self.group = GroupBench(
+            [NewJob(0, STATION)], Strategy(), scenario=retune(), procedure=self._procedure, playbook=used
+        )  # fmt: skip
+        self.store, self.clock, self.device = self.group.store, self.group.clock, self.group[STATION]
+        nodes = [LedgerNode(path=path, owners=("host",)) for path in self.device.running]
+        self.store.devices.adopt(STATION, nodes, network_digest(self.group.network), "ana")
 
-    async def work(self, claim: Claim, interrupter: Interrupter) -> JobResult:
-        store = InstantStore(self.transactions.store, interrupter)
-        devices = MortalDevices(self.transactions.devices, interrupter)
-        planner = Planner(store, devices, self.transactions.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
-        around = ActionServices(store, planner, self.webhook, self.transactions.clock, sources=self.sources)
-        tools = Tools(store, devices, self.transactions.clock, lambda _network, _station: TARGET)  # type: ignore[arg-type]
-        result = await PlaybookProcedure(around, self.actions).work(claim, tools, always)
-        if isinstance(result, Resting):
-            rest = result
-            await store.claims.release(claim, rest.reason, keep_transaction=True, until=rest.until)
-            raise Rests(rest)
-        ended = result
-        await store.claims.finish(claim, ended)
-        return ended
+    def _procedure(self, tools: Tools) -> PlaybookProcedure:
+        planner = Planner(tools.store, tools.devices, tools.clock, lambda _network, _station: TARGET)
+        services = ActionServices(tools.store, planner, self.webhook, tools.clock, sources=self.sources)
+        return PlaybookProcedure(services, self.actions)
+
+    async def work(self, life: Mortal | None = None) -> Job:
+        """A process that works until the job has ended.
+
+        Raises:
+            Killed: It died before.
+            Rests: The job gave its worker free.
+        """
+        if not await self.group.shift(life or Mortal(), until=lambda: self.job.outcome is not None or self._rests):
+            raise Killed
+        if self.job.outcome is None:
+            raise Rests(self.job.detail)
+        return self.job
+
+    @property
+    def run(self) -> str:
+        return self.group.run
+
+    @property
+    def job(self) -> Job:
+        return self.group.job(STATION)
+
+    @property
+    def _rests(self) -> bool:
+        row = select(jobs.c.ready).where(jobs.c.id == self.job.id)
+        with self.store.database.engine.connect() as connection:
+            ready = connection.execute(row).scalar_one()
+        return self.job.state is JobState.READY and ready is not None and ready > self.clock.now()
+
+    def rows(self) -> list[StepRecord]:
+        """Steps of the job on record."""
+        return self.store.steps.find(self.job.id)
+
+    def journal(self) -> list[JournalEntry]:
+        """What is on record of the job's transactions."""
+        query = text('SELECT DISTINCT "transaction" FROM journal')
+        with self.store.database.engine.connect() as connection:
+            names = connection.execute(query).scalars().all()
+        return [row for name in names for row in self.store.journal.find(name)]
+
+    def fault(self, operation: str, wrong: Wrong | None = None, *, skip: int = 0) -> None:
+        self.device.faults.append(Fault(operation, wrong, skip=skip))
+
+    def act(self, operation: str, act: Callable[[], None], *, skip: int = 0) -> None:
+        self.device.faults.append(Fault(operation, None, act, skip))
 
     @property
     def lock(self) -> str:
-        running = self.transactions.device.running
+        running = self.device.running
         path = next(entry.path for entry in cells(running) if entry.cell == "L1")
         return administrative_state(running, path)
 
-    def settled(self, result: JobResult, outcome: Outcome, lock: str) -> None:
+    def settled(self, job: Job, outcome: Outcome, lock: str) -> None:
         """Device and record say the same, now and after every timer."""
-        assert result.outcome is outcome, result
-        self.transactions.outlive_timers()
+        assert job.outcome is outcome, job
+        self.clock.pause(4000)
         assert self.lock == lock
-        assert not self.transactions.device.pending
-        assert not self.transactions.device.lock_holder
-        store = self.transactions.store
-        assert not store.claims.busy([STATION])
-        assert not [row for row in store.steps.find(f"{self.run.id}.0.{STATION}") if row.state is StepState.STARTED]
-        assert store.audit.verify() is None
-        _, rows = store.audit.page(Page(limit=1000))
+        assert not self.device.pending
+        assert not self.device.lock_holder
+        assert not self.store.claims.busy([STATION])
+        assert not [row for row in self.rows() if row.state is StepState.STARTED]
+        assert self.store.audit.verify() is None
+        _, rows = self.store.audit.page(Page(limit=1000))
         assert sum(row.action == "job.finished" for row in rows) == 1
 
 
@@ -133,17 +144,15 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, aft
     while True:
         at += 1
         bench = PlaybookBench(steps)
-        claim = bench.transactions.claim()
         try:
-            result = await bench.work(claim, Interrupter(at, after, hung=(at + after + turn) % 2 == 0))
+            result = await bench.work(Mortal(at, after, hung=(at + after + turn) % 2 == 0))
             break
         except Killed:
-            done = [job for job in bench.transactions.store.runs.jobs(bench.run.id) if job.outcome is not None]
-            bench.transactions.declare_dead(claim)
+            done = [job for job in bench.store.runs.jobs(bench.run) if job.outcome is not None]
             if done:  # the last call took effect, only its answer was lost
                 assert done[0].outcome is outcome
                 continue
-            result = await bench.work(bench.transactions.claim(), Interrupter())
+            result = await bench.work()
         bench.settled(result, outcome, lock)
         said = bench.webhook.sent
         assert len(said) == ("tell" in steps)
@@ -153,8 +162,8 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, aft
 
 async def test_finished_steps_are_not_done_again() -> None:
     bench = PlaybookBench(LOCK + LOOK + TELL)
-    await bench.work(bench.transactions.claim(), Interrupter())
-    rows = bench.transactions.store.steps.find(f"{bench.run.id}.0.{STATION}")
+    await bench.work()
+    rows = bench.rows()
     assert [(row.name, row.state, row.attempt) for row in rows] == [
         ("lock", StepState.DONE, 1),
         ("look", StepState.DONE, 1),
@@ -166,15 +175,13 @@ async def test_finished_steps_are_not_done_again() -> None:
 
 async def test_a_further_try_is_not_lost_with_its_worker() -> None:
     """The first try is refused; wherever the worker dies, the second one follows."""
-    for at in range(1, 60):
+    for at in range(1, 120):
         bench = PlaybookBench(RETRIED)
-        bench.transactions.fault("edit", Wrong.REFUSE)
-        claim = bench.transactions.claim()
+        bench.fault("edit", Wrong.REFUSE)
         try:
-            result = await bench.work(claim, Mortal(at))
+            result = await bench.work(Mortal(at))
         except Killed:
-            bench.transactions.declare_dead(claim)
-            result = await bench.work(bench.transactions.claim(), Interrupter())
+            result = await bench.work()
             bench.settled(result, Outcome.SUCCEEDED, "LOCKED")
         else:
             assert at > 30

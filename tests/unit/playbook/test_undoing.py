@@ -12,21 +12,21 @@ from controller.playbook.language.registry import Context, Registry, Repeat, Tou
 from controller.ports.fake_devices import Wrong
 from tests.unit.playbook.test_takeover import FAIL, LOCK, LOOK, PlaybookBench
 from tests.unit.runs.group_bench import Mortal
-from tests.unit.runs.transaction_bench import STATION, Interrupter, Killed
+from tests.unit.runs.transaction_bench import STATION, Killed
 
 UNLOCK = "  - {name: unlock, action: unlock-cell, with: {cells: ['L1']}}\n"
 ONCE = "  - {name: once, action: once, with: {}}\n"
 
 
 def rows(bench: PlaybookBench) -> dict[tuple[str, bool], StepRecord]:
-    found = bench.transactions.store.steps.find(f"{bench.run.id}.0.{STATION}")
+    found = bench.rows()
     return {(row.name, row.undo): row for row in found}
 
 
 async def test_the_last_step_is_undone_first() -> None:
     # Locked and unlocked again: taken back in the other order, the lock's inverse would meet what came after it.
     bench = PlaybookBench(LOCK + UNLOCK + FAIL)
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    result = await bench.work()
     bench.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
     undone = rows(bench)
     assert undone["unlock", True].changed
@@ -38,22 +38,18 @@ async def test_the_last_step_is_undone_first() -> None:
 
 async def test_nothing_is_undone_under_a_hold() -> None:
     bench = PlaybookBench(LOCK + LOOK + FAIL)
-    store = bench.transactions.store
+    store = bench.store
 
-    class Holder(Interrupter):
+    class Holder(Mortal):
         """Somebody climbs the mast as soon as the cell is locked."""
 
         def due(self, name: str) -> bool:
             locked = rows(bench).get(("lock", False))
-            if (
-                locked is not None
-                and locked.state is StepState.DONE
-                and not store.holds.find(bench.transactions.clock.now())
-            ):
+            if locked is not None and locked.state is StepState.DONE and not store.holds.find(bench.clock.now()):
                 store.holds.add(STATION, "eva", "on the mast", None)
             return super().due(name)
 
-    result = await bench.work(bench.transactions.claim(), Holder())
+    result = await bench.work(Holder())
     assert result.outcome is Outcome.DIVERGED
     assert "could not be undone: hold on" in result.detail
     assert bench.lock == "LOCKED"
@@ -61,7 +57,7 @@ async def test_nothing_is_undone_under_a_hold() -> None:
 
 async def test_a_check_that_cannot_be_evaluated_fails() -> None:
     bench = PlaybookBench("  - {name: look, action: read-state, checks: ['{{ target.station > 1 }}']}\n" + LOCK)
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    result = await bench.work()
     bench.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
     assert "check failed" in result.detail
 
@@ -83,12 +79,10 @@ async def test_an_interrupted_step_that_may_not_be_repeated_is_not_repeated() ->
             return Nothing()
 
         bench = PlaybookBench(ONCE + LOOK, Registry({**registry().actions, "once": once}))
-        claim = bench.transactions.claim()
         try:
-            await bench.work(claim, Mortal(at))
+            await bench.work(Mortal(at))
         except Killed:
-            bench.transactions.declare_dead(claim)
-            result = await bench.work(bench.transactions.claim(), Interrupter())
+            result = await bench.work()
             outcomes.add((result.outcome, len(acts)))
             if result.outcome is Outcome.REFUSED:
                 assert "interrupted: whether it happened is not known" in result.detail
@@ -101,7 +95,7 @@ async def test_an_interrupted_step_that_may_not_be_repeated_is_not_repeated() ->
 
 async def test_what_can_not_be_undone_is_named() -> None:
     bench = PlaybookBench(LOCK + LOOK + FAIL)
-    bench.transactions.fault("edit", Wrong.REFUSE, skip=1)
-    result = await bench.work(bench.transactions.claim(), Interrupter())
+    bench.fault("edit", Wrong.REFUSE, skip=1)
+    result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert "step 'lock' could not be undone" in result.detail

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from controller.inventory.source import Report
-from controller.models.run import Outcome, RunState
-from controller.models.step import StepRecord, StepState
+from controller.models.run import Job, Outcome, RunState
+from controller.models.step import StepState
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse
-from controller.ports.store import JobResult
 from tests.unit.playbook.test_takeover import HEAD, LOCK, PlaybookBench, Rests
-from tests.unit.runs.transaction_bench import STATION, Interrupter, Killed
+from tests.unit.runs.group_bench import Mortal
+from tests.unit.runs.transaction_bench import STATION, Killed
 
 ASK = (
     "  - {name: ask, action: ask-a-human, with: {text: 'Go on?', seconds: 1000},\n"
@@ -25,43 +25,33 @@ ILL = (
 )
 
 
-async def once(bench: PlaybookBench, interrupter: Interrupter | None = None) -> JobResult:
-    return await bench.work(bench.transactions.claim(), interrupter or Interrupter())
-
-
-async def to_the_end(bench: PlaybookBench) -> JobResult:
-    """Claim as a worker does, again and again, while time passes."""
+async def to_the_end(bench: PlaybookBench) -> Job:
+    """Work again and again, while time passes."""
     for _ in range(40):
-        for claim in bench.transactions.store.claims.take(bench.transactions.store.processes.register("w"), 10):
-            try:
-                return await bench.work(claim, Interrupter())
-            except Rests:
-                pass
-        bench.transactions.clock.pause(40)
+        try:
+            return await bench.work()
+        except Rests:
+            bench.clock.pause(40)
     raise AssertionError("it never ends")
-
-
-def rows(bench: PlaybookBench) -> list[StepRecord]:
-    return bench.transactions.store.steps.find(f"{bench.run.id}.0.{STATION}")
 
 
 async def test_an_answer_lets_it_go_on() -> None:
     bench = PlaybookBench(LOCK + ASK)
     with pytest.raises(Rests, match=r"waits for an answer: Go on\?"):
-        await once(bench)
+        await bench.work()
     assert bench.lock == "LOCKED"
-    assert bench.transactions.store.claims.take(bench.transactions.store.processes.register("x"), 10) == []
-    bench.transactions.store.questions.answer(bench.run.id, "yes", actor="eva", reason="all well")
-    bench.settled(await once(bench), Outcome.SUCCEEDED, "LOCKED")
-    assert rows(bench)[1].output == {"answer": "yes", "by": "eva", "reason": "all well"}
+    assert bench.store.claims.take(bench.store.processes.register("x"), 10) == []
+    bench.store.questions.answer(bench.run, "yes", actor="eva", reason="all well")
+    bench.settled(await bench.work(), Outcome.SUCCEEDED, "LOCKED")
+    assert bench.rows()[1].output == {"answer": "yes", "by": "eva", "reason": "all well"}
 
 
 async def test_another_answer_takes_it_back() -> None:
     bench = PlaybookBench(LOCK + ASK)
     with pytest.raises(Rests):
-        await once(bench)
-    bench.transactions.store.questions.answer(bench.run.id, "no", actor="eva")
-    bench.settled(await once(bench), Outcome.ROLLED_BACK, "UNLOCKED")
+        await bench.work()
+    bench.store.questions.answer(bench.run, "no", actor="eva")
+    bench.settled(await bench.work(), Outcome.ROLLED_BACK, "UNLOCKED")
 
 
 @pytest.mark.parametrize(
@@ -71,9 +61,9 @@ async def test_another_answer_takes_it_back() -> None:
 async def test_nobody_answers(steps: str, outcome: Outcome, lock: str) -> None:
     bench = PlaybookBench(steps)
     with pytest.raises(Rests):
-        await once(bench)
-    bench.transactions.clock.pause(1001)
-    result = await once(bench)
+        await bench.work()
+    bench.clock.pause(1001)
+    result = await bench.work()
     bench.settled(result, outcome, lock)
     assert ("nobody answered" in result.detail) is not outcome.good
 
@@ -82,9 +72,9 @@ async def test_nobody_answers(steps: str, outcome: Outcome, lock: str) -> None:
 async def test_a_cancel_ends_the_waiting(steps: str, outcome: Outcome) -> None:
     bench = PlaybookBench(steps)
     with pytest.raises(Rests):
-        await once(bench)
-    assert bench.transactions.store.runs.cancel(bench.run.id, "ana").state is RunState.CANCELLING
-    result = await once(bench)
+        await bench.work()
+    assert bench.store.runs.cancel(bench.run, "ana").state is RunState.CANCELLING
+    result = await bench.work()
     bench.settled(result, outcome, "UNLOCKED")
     assert "the run was cancelled" in result.detail
 
@@ -92,29 +82,27 @@ async def test_a_cancel_ends_the_waiting(steps: str, outcome: Outcome) -> None:
 async def test_what_holds_after_the_soak_stays() -> None:
     bench = PlaybookBench(LOCK + WELL)
     with pytest.raises(Rests, match="soaks"):
-        await once(bench)
-    bench.transactions.clock.pause(101)
-    bench.settled(await once(bench), Outcome.SUCCEEDED, "LOCKED")
-    assert [(row.name, row.state) for row in rows(bench)] == [
+        await bench.work()
+    bench.clock.pause(101)
+    bench.settled(await bench.work(), Outcome.SUCCEEDED, "LOCKED")
+    assert [(row.name, row.state) for row in bench.rows()] == [
         ("lock", StepState.DONE),
         ("soak", StepState.DONE),
         ("well", StepState.DONE),
         ("soak-result", StepState.DONE),
     ]
-    assert [row.outcome for row in rows(bench)] == [Outcome.SUCCEEDED, None, None, None]
+    assert [row.outcome for row in bench.rows()] == [Outcome.SUCCEEDED, None, None, None]
 
 
 async def test_what_fails_after_the_soak_is_undone_and_the_run_stops() -> None:
     bench = PlaybookBench(LOCK + ILL)
     with pytest.raises(Rests):
-        await once(bench)
-    bench.transactions.clock.pause(101)
-    result = await once(bench)
+        await bench.work()
+    bench.clock.pause(101)
+    result = await bench.work()
     bench.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
     assert "check 'all' after the soak: check failed: {{ output.cells_on_air > 90 }}" in result.detail
-    assert bench.transactions.store.runs.get(bench.run.id).halted.startswith(
-        f"the soak failed at {STATION}: check 'all'"
-    )
+    assert bench.store.runs.get(bench.run).halted.startswith(f"the soak failed at {STATION}: check 'all'")
 
 
 @pytest.mark.parametrize(
@@ -128,19 +116,16 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str) -> 
     at, done = 0, False
     while not done:
         at += 1
-        bench, killer = PlaybookBench(steps), Interrupter(at, after=at % 2 == 0)
-        claim = bench.transactions.claim()
+        bench, killer = PlaybookBench(steps), Mortal(at, after=at % 2 == 0)
         try:
             try:
-                await bench.work(claim, killer)
+                await bench.work(killer)
             except Rests:
-                bench.transactions.clock.pause(1001)
-                claim = bench.transactions.claim()
-                result = await bench.work(claim, killer)
+                bench.clock.pause(1001)
+                result = await bench.work(killer)
                 done = True
         except Killed:
-            bench.transactions.declare_dead(claim)
-            ended = [job.outcome for job in bench.transactions.store.runs.jobs(bench.run.id) if job.outcome is not None]
+            ended = [job.outcome for job in bench.store.runs.jobs(bench.run) if job.outcome is not None]
             if ended:  # the last call took effect, only its answer was lost
                 assert ended == [outcome]
                 continue

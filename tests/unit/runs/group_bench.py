@@ -131,8 +131,13 @@ class GroupBench:
                 return
             self.clock.pause(pause)
 
-    async def shift(self, life: Mortal, *, seconds: float = 2000.0) -> bool:
-        """One process's life; whether the run came to its end, or rests in a pause, before the process died."""
+    async def shift(self, life: Mortal, *, seconds: float = 2000.0, until: Callable[[], bool] | None = None) -> bool:
+        """One process's life; whether the run came to its end, or rests in a pause, before the process died.
+
+        Args:
+            until: What to wait for instead.
+        """
+        until = until or self._is_over
         end = self.clock.monotonic() + seconds
         async with self.process(life) as process:
             while self.clock.monotonic() < end:
@@ -143,7 +148,7 @@ class GroupBench:
                 await self.clock.advance(0.5)
                 if process.done() or life.dead:
                     return False
-                if self._is_over():
+                if until():
                     return True
             raise AssertionError(f"the run hangs: {self.store.runs.jobs(self.run)}")
 

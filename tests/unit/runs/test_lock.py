@@ -6,30 +6,30 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from controller.models.run import Outcome
-from controller.ports.fake_devices import Wrong
-from controller.ports.store import Claim, JobResult
+from controller.models.run import Job, Outcome
+from controller.ports.fake_devices import Fault, Wrong
+from controller.ports.store import NewJob
 from tests.unit.playbook.test_operations import RESET, bench_of
-from tests.unit.runs.transaction_bench import QUICK, Interrupter, TransactionBench, add_tenant
+from tests.unit.runs.group_bench import GroupBench
+from tests.unit.runs.transaction_bench import QUICK, STATION, add_tenant
 
-#: Works on a claim, as a process that may die.
-Work = Callable[[Claim, Interrupter], Awaitable[JobResult]]
-
-
-def changing() -> tuple[TransactionBench, Work]:
-    bench = TransactionBench(add_tenant(), QUICK)
-    return bench, lambda claim, life: bench.transaction(claim, life).run()
+#: Lets a worker work until the job has ended.
+Work = Callable[[], Awaitable[Job]]
 
 
-def operating() -> tuple[TransactionBench, Work]:
+def changing() -> tuple[GroupBench, Work]:
+    bench = GroupBench([NewJob(0, STATION)], QUICK, scenario=add_tenant())
+
+    async def work() -> Job:
+        await bench.work()
+        return bench.job(STATION)
+
+    return bench, work
+
+
+def operating() -> tuple[GroupBench, Work]:
     bench = bench_of(RESET)
-
-    async def work(claim: Claim, life: Interrupter) -> JobResult:
-        result = await bench.work(claim, life)
-        assert isinstance(result, JobResult)
-        return result
-
-    return bench.transactions, work
+    return bench.group, bench.work
 
 
 BOTH = pytest.mark.parametrize("made", [changing, operating])
@@ -38,55 +38,60 @@ BOTH = pytest.mark.parametrize("made", [changing, operating])
 @BOTH
 @pytest.mark.parametrize("wrong", [Wrong.REFUSE, Wrong.LIE])
 async def test_a_session_of_ours_that_is_not_killed_at_once_is_killed_later(
-    made: Callable[[], tuple[TransactionBench, Work]], wrong: Wrong, monkeypatch: pytest.MonkeyPatch
+    made: Callable[[], tuple[GroupBench, Work]], wrong: Wrong, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench, work = made()
-    ours = bench.device.open()
-    bench.device.lock(ours)
+    device = bench[STATION]
+    ours = device.open()
+    device.lock(ours)
     monkeypatch.setattr(bench.store.journal, "lock_sessions", lambda _station: frozenset({ours}))
-    bench.fault("kill", wrong)
-    assert (await work(bench.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
-    assert ours not in bench.device.sessions
-    assert not bench.device.lock_holder
+    device.faults.append(Fault("kill", wrong))
+    assert (await work()).outcome is Outcome.SUCCEEDED
+    assert ours not in device.sessions
+    assert not device.lock_holder
 
 
 @BOTH
 async def test_a_lock_that_another_holds_for_a_moment_is_waited_for(
-    made: Callable[[], tuple[TransactionBench, Work]],
+    made: Callable[[], tuple[GroupBench, Work]],
 ) -> None:
     bench, work = made()
-    foreign = bench.device.open()
-    bench.device.lock(foreign)
-    bench.act("lock", lambda: bench.device.unlock(foreign), skip=3)
-    assert (await work(bench.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
-    assert foreign in bench.device.sessions
+    device = bench[STATION]
+    foreign = device.open()
+    device.lock(foreign)
+    device.faults.append(Fault("lock", act=lambda: device.unlock(foreign), skip=3))
+    assert (await work()).outcome is Outcome.SUCCEEDED
+    assert foreign in device.sessions
 
 
 @BOTH
-async def test_a_session_of_another_is_never_killed(made: Callable[[], tuple[TransactionBench, Work]]) -> None:
+async def test_a_session_of_another_is_never_killed(made: Callable[[], tuple[GroupBench, Work]]) -> None:
     bench, work = made()
-    foreign = bench.device.open()
-    bench.device.lock(foreign)
-    result = await work(bench.claim(), Interrupter())
+    device = bench[STATION]
+    foreign = device.open()
+    device.lock(foreign)
+    result = await work()
     assert result.outcome is Outcome.DEFERRED
-    assert bench.device.lock_holder == foreign
+    assert device.lock_holder == foreign
 
 
 @BOTH
 async def test_sessions_that_end_before_anything_is_done_end_the_job_as_safe(
-    made: Callable[[], tuple[TransactionBench, Work]],
+    made: Callable[[], tuple[GroupBench, Work]],
 ) -> None:
     bench, work = made()
-    bench.fault("lock", Wrong.DROP_BEFORE, times=99)
-    result = await work(bench.claim(), Interrupter())
+    device = bench[STATION]
+    device.faults.append(Fault("lock", Wrong.DROP_BEFORE, times=99))
+    result = await work()
     assert (result.outcome, "Nothing was changed" in result.detail) == (Outcome.FAILED_SAFE, True)
 
 
 @BOTH
 async def test_a_lock_that_is_not_given_back_ends_its_session(
-    made: Callable[[], tuple[TransactionBench, Work]],
+    made: Callable[[], tuple[GroupBench, Work]],
 ) -> None:
     bench, work = made()
-    bench.fault("unlock", Wrong.REFUSE)
-    assert (await work(bench.claim(), Interrupter())).outcome is Outcome.SUCCEEDED
-    assert not bench.device.lock_holder
+    device = bench[STATION]
+    device.faults.append(Fault("unlock", Wrong.REFUSE))
+    assert (await work()).outcome is Outcome.SUCCEEDED
+    assert not device.lock_holder
