@@ -266,7 +266,8 @@ def test_of_the_hosts_acts_only_what_was_done_is_told() -> None:
 def test_a_jobs_end_does_not_tell_its_wave() -> None:
     act = AuditRow(id=900, at=NOW, actor="ana", action="job.finished", object="r.12.S1.x")
     assert visible_act(act, 4, False).object == "r S1.x"
-    assert visible_act(act.model_copy(update={"action": "run.created"}), 4, False).object == "r.12.S1.x"
+    for other in ("run.created", "approval.given"):
+        assert visible_act(act.model_copy(update={"action": other}), 4, False).object == "r.12.S1.x"
 
 
 def test_a_tenant_sees_its_own_identities_and_nobody_elses() -> None:

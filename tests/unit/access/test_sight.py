@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controller.access.sight import Sight, sight
+from controller.models.alarm import AlarmFilter
 from controller.plan import network_digest
 from tests.unit.plan import samples
 
@@ -62,6 +63,22 @@ def test_a_cell_is_known_by_name_and_by_path() -> None:
         assert not betas().is_cell("S2", other), other
     assert not betas().is_cell("S1", samples.LTE_CELL)
     assert not betas().is_cell("S1", "S2/L1")
+
+
+def test_names_are_compared_and_not_measured() -> None:
+    odd = Sight("beta", NETWORK, "", {"S10": frozenset({"L1"})})
+    assert odd.is_cell("S10", "S10/L1")
+    assert not odd.is_cell("S10", "S10L1")
+    read = "".join(("be", "ta"))  # as from a database: equal, and another object
+    assert [one.id for one in sight("another digest", NETWORK, read).network.tenants] == ["beta"]
+
+
+def test_alarms_are_asked_for_in_what_the_tenant_sees() -> None:
+    seen = betas()
+    assert seen.asked(AlarmFilter()) == AlarmFilter()
+    assert seen.asked(AlarmFilter(stations=("S1", "S2"), tenants=("alfa", "beta"))) == AlarmFilter(stations=("S2",))
+    assert seen.asked(AlarmFilter(stations=("S1",))) is None
+    assert seen.asked(AlarmFilter(tenants=("alfa",))) is None
 
 
 def test_each_network_is_told_from_others_by_its_digest() -> None:
