@@ -160,7 +160,9 @@ def test_active_alarms_stand_beside_the_managed_element() -> None:
     seen = decode(ROOT, reply, STATION)
     assert (seen.tree, seen.unknown) == (decode(ROOT, lte(""), STATION).tree, ())
     assert seen.alarms == (
-        ActiveAlarm("30", "ru-1", PerceivedSeverity.CRITICAL, "no answer from radio unit"),
+        ActiveAlarm(
+            "30", "ru-1", PerceivedSeverity.CRITICAL, "no answer from radio unit", stated=PerceivedSeverity.CRITICAL
+        ),
         ActiveAlarm("77", "x", PerceivedSeverity.INDETERMINATE, ""),
     )
     assert [alarm.grave for alarm in seen.alarms] == [True, False]
