@@ -232,16 +232,21 @@ class Remediator:
         return "a job works on the station" if store.claims.busy([alarm.station]) else ""
 
     async def _drift_first(self, alarm: Alarm, rule: Rule, health: Health) -> str:
-        """For a core link, the drift of its station that is repaired first; empty where that need not be waited for.
+        """For a core link, the drift of its station or router that is repaired first; empty where none is waited for.
 
-        It need not where people were asked to see to the drift, and no longer than a repair takes.
+        None is where people were asked to see to the drift, nor any longer than a repair takes.
         """
         patient = self._clock.now() - alarm.raised <= timedelta(seconds=rule.verify_seconds)
-        if alarm.probable_cause not in LINK_CAUSES or not health.drift or not patient:
+        if alarm.probable_cause not in LINK_CAUSES or not patient:
             return ""
-        standing = await self._store.alarms.standing([alarm.station])
-        drifts = {one.state for one in standing if one.probable_cause == CONFIGURATION_DRIFT}
-        return "" if AlarmState.ESCALATED in drifts else "the configuration drifted, which is repaired first"
+        _, network = await self._store.networks.get()
+        routers = network.routers_at.get(network.site_of(alarm.station), ()) if network.manages(alarm.station) else ()
+        standing = await self._store.alarms.standing([alarm.station, *routers])
+        drifts = {one.station: one.state for one in standing if one.probable_cause == CONFIGURATION_DRIFT}
+        if health.drift and drifts.get(alarm.station) is not AlarmState.ESCALATED:
+            return "the configuration drifted, which is repaired first"
+        waited = [router for router in routers if drifts.get(router, AlarmState.ESCALATED) is not AlarmState.ESCALATED]
+        return f"the configuration of {waited[0]} drifted, which is repaired first" if waited else ""
 
     async def _wait(self, alarm: Alarm, obstacle: str) -> float:
         """Say in the alarm why nothing happens; look again later."""

@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity
+from controller.assurance.health import ROUTER
+from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmState, PerceivedSeverity
+from controller.plan import network_digest
 from controller.ports.store import Page
-from tests.unit.remediation.bench import LINK, STATION_ID, Bench
+from tests.unit.remediation.bench import LINK, RULES, STATION_ID, Bench, tiny
 
 HOUR = 3600
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC2cbdLo6XoWJLlGNBaIB6yDmYGs8RZ9jRyWd2hWGYUF"
 
 
 # ------------------------------------------------------- what was escalated before
@@ -46,6 +49,24 @@ async def test_a_core_link_waits_for_drift_that_is_repaired_first_but_not_for_ev
     for _ in range(14):
         await bench.round(scheduler)
     assert bench.alarm(link).state is AlarmState.REPAIRING, "nobody reported the drift, so nobody repairs it"
+
+
+async def test_a_core_link_waits_for_drift_of_the_router_of_its_site(bench: Bench) -> None:
+    """A route that is missing there breaks the link, and no end point made anew would mend that."""
+    router = tiny().routers[0].model_copy(update={"host_key": HOST_KEY})
+    network = tiny().model_copy(update={"routers": (router,)})
+    bench.store.networks.save(network, network_digest(network), "ana")
+    drift = bench.report(ROUTER, CONFIGURATION_DRIFT, station=router.id)
+    link, elsewhere = bench.breaks(), bench.breaks(station="T-LTE-2")
+    scheduler = bench.scheduler(rules=RULES[:1])
+    await bench.round(scheduler)
+    assert bench.alarm(link).note == f"waits: the configuration of {router.id} drifted, which is repaired first"
+    assert bench.alarm(elsewhere).state is AlarmState.REPAIRING
+    bench.work()
+    bench.heals(drift)
+    await bench.round(scheduler)
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRING
 
 
 async def test_what_was_escalated_is_repaired_again_when_its_cool_down_is_over(bench: Bench) -> None:

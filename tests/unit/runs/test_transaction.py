@@ -105,7 +105,7 @@ async def test_a_stale_fingerprint_is_refused_before_any_edit() -> None:
     bench.device.foreign_edit(FOREIGN)
     result = await bench.work()
     assert result.outcome is Outcome.REFUSED
-    assert "plan again" in result.detail
+    assert "make a new plan" in result.detail
     assert not any(" edit" in line for line in bench.device.log)
     assert not bench.device.lock_holder
 
