@@ -17,7 +17,7 @@ from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import LedgerEntry, Strategy
 from controller.nrm.apply import apply_edits
 from controller.nrm.cli import command_lines
-from controller.nrm.profiles import ROUTER_PROFILES, Rendered
+from controller.nrm.profiles import ROUTER_PROFILES, Rendered, links
 from controller.nrm.profiles.router import ROUTER
 from controller.nrm.tree import Observed, Tree
 from controller.plan import (
@@ -29,6 +29,7 @@ from controller.plan import (
     switch_router_change,
     wanted_by,
 )
+from controller.plan.routers import watched
 from controller.runs.rollout.waves import cut_waves
 from controller.runs.transaction.effects import cuts_the_way
 
@@ -212,6 +213,34 @@ def test_a_way_is_not_taken_from_under_links_that_stay() -> None:
         assert [change.station for change in planned(less, {NAME: router, STATION: there}, condor=count).changes] == [
             NAME
         ]
+
+
+def test_what_takes_something_from_a_router_watches_the_links_behind_it() -> None:
+    """Only deletions do: what brings a way, or is of a station, breaks no link that is up."""
+    less, more = tiny("condor-all"), tiny()
+    station = view(wanted(more, STATION), wanted(more, STATION).tree)
+    ledgers = {STATION: station.ledger}
+    links = {(f"{STATION}{path}", tenant) for path, tenant in _links(station).items()}
+
+    def checks(change: Change) -> set[tuple[str, str]]:
+        return {(check.path, check.tenant) for check in watched(change, more, ledgers).checks} & links
+
+    (brings,) = planned(more, {NAME: view(wanted(less, NAME), {**BARE, **wanted(less, NAME).tree})}).changes
+    takes = brings.model_copy(
+        update={"phases": tuple(phase.model_copy(update={"edits": _deleted(phase)}) for phase in brings.phases)}
+    )
+    assert checks(takes) == links
+    assert checks(brings) == set()
+    assert checks(takes.model_copy(update={"station": STATION})) == set()
+
+
+def _links(station: StationView) -> dict[str, str]:
+    """Core links of a station by path, with their tenant."""
+    return {link.path: station.ledger[link.path].owners[0] for link in links({path: {} for path in station.ledger})}
+
+
+def _deleted(phase: Phase) -> tuple[Edit, ...]:
+    return tuple(edit.model_copy(update={"op": Op.DELETE}) for edit in phase.edits)
 
 
 @pytest.mark.parametrize("foreign", [True, False])
