@@ -144,6 +144,6 @@ async def test_what_could_cut_the_way_to_it_is_refused(tmp_path: Path, router: F
         for edit in (moved, drop("Route[192.0.2.0%2F24,Null0]")):
             run, jobs = await system.apply(await system.plan_of(edit))
             assert (run.state, jobs[ROUTER].outcome) == (RunState.FAILED, Outcome.REFUSED), jobs
-            assert "could cut the way" in jobs[ROUTER].detail
+            assert "could cut the management path" in jobs[ROUTER].detail
             assert JournalStep.COMMITTING not in dict(journal(system, run.id)).values()
         assert router.running() == before

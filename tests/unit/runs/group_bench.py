@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -254,6 +254,13 @@ def moments(calls: Sequence[str], chance: random.Random) -> list[int]:
     """Calls of devices and those next to them; of others, at which the record is only looked at, some by chance."""
     near = {at for at in range(1, len(calls) + 1) if set(calls[max(0, at - 2) : at + 1]) != {"record"}}
     return [at for at in range(1, len(calls) + 1) if SOAK or at in near or chance.random() < 0.3]
+
+
+async def kills(play: Callable[[Mortal], Awaitable[object]]) -> list[int]:
+    """Calls at which to kill a process that plays something (``moments``); it is played once to find them."""
+    whole = Mortal()
+    await play(whole)
+    return moments(whole.calls, random.Random(len(whole.calls)))
 
 
 def unit(*stations: str, ranks: Sequence[int] = ()) -> list[NewJob]:

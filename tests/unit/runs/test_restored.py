@@ -143,7 +143,7 @@ async def test_a_snapshot_of_the_whole_machine_is_told_by_the_stations_alone(
     bench.start()
     assert not bench.store.integrity.check().doubt
     await _stands_still(bench, after)
-    expected = "changes that the record does not know of" if carries else "not as they were when the record last looked"
+    expected = "changes that the record does not know of" if carries else "differ from their last read"
     assert expected in bench.store.integrity.check().doubt
     await _decided(bench, RecordChoice.DEVICES)
 
