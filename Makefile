@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 # Tests of whole controllers mostly wait, so there are three workers a core; files that share servers stay together.
 JOBS ?= $(shell echo $$(( $$(nproc) * 3 )))
-# They begin in order, and so with the longest: files with the most tests first would leave the longest tests for last.
+# They begin in the order of tests/conftest.py: files with the most tests first would leave the longest tests for last.
 PYTEST := $(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 .PHONY: demo test test-other-python check coverage bench soak clean lock programs

@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator, Iterable, Iterator
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -64,8 +65,10 @@ def find_program(name: str) -> str | None:
     return str(candidates[-1]) if candidates else None
 
 
-def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
-    """Skip tests whose programs are missing, except in CI, where that is a failure."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip tests whose programs are missing, except in CI, where that is a failure; put processes of tests to use."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        items[:] = _taking_turns(items)
     if os.environ.get("CI") == "true":
         return
     for item in items:
@@ -73,6 +76,19 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
             missing = [program for program in mark.args if find_program(program) is None]
             if missing:
                 item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}: see tests/install-programs.sh"))
+
+
+def _taking_turns(items: Iterable[pytest.Item]) -> list[pytest.Item]:
+    """Files of whole controllers, which mostly wait, and files that compute, in turn: so the cores are always busy."""
+    waits: dict[Path, list[pytest.Item]] = {}
+    computes: dict[Path, list[pytest.Item]] = {}
+    for item in items:
+        kind = item.path.relative_to(Path(__file__).parent).parts[0]
+        (waits if kind in ("chaos", "integration") else computes).setdefault(item.path, []).append(item)
+    # Workers killed at every call, and tenants' answers to everything, take the longest.
+    longest_first = sorted(computes, key=lambda path: path.parent.name not in ("runs", "playbook", "security"))
+    turns = zip_longest(waits.values(), (computes[path] for path in longest_first), fillvalue=())
+    return [item for turn in turns for file in turn for item in file]
 
 
 @pytest.fixture(scope="session", autouse=True)
