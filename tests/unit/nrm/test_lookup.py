@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from controller.models.alarm import ObjectClass
 from controller.models.facts import LinkKind
 from controller.models.health import ServiceState
 from controller.models.network import Rat
@@ -15,6 +16,7 @@ from controller.nrm.profiles import (
     link_of,
     link_state,
     links,
+    object_class,
     render,
     unreported,
 )
@@ -34,6 +36,20 @@ S1C = f"{ELEMENT}/ENBFunction[1]/EP_S1C[claro-s1c-lima]"
 def test_cells_of_a_tree() -> None:
     tree = render(BOTH, samples.station_facts(LTE_CELLS[:1] + NR_CELLS[:1])).tree
     assert cells(tree) == (CellEntry(FDD, "B28-1", Rat.LTE), CellEntry(DU, "n78-1", Rat.NR))
+
+
+@pytest.mark.parametrize(
+    ("path", "known"),
+    [
+        (FDD, ObjectClass.CELL),
+        (CU, ObjectClass.CELL),
+        (S1C, ObjectClass.CORE_LINK),
+        (f"{ELEMENT}/ENBFunction[1]", ObjectClass.STATION),
+        (f"{ELEMENT}/Fan[1]", ObjectClass.STATION),
+    ],
+)
+def test_classes_of_objects(path: str, known: ObjectClass) -> None:
+    assert object_class(path) is known
 
 
 def test_links_of_a_tree() -> None:
