@@ -70,6 +70,7 @@ def test_times_are_told_in_utc() -> None:
 def test_tokens_of_others_are_for_those_who_manage_people() -> None:
     assert may_manage(person(Role.HOST_VIEWER), "ana")
     assert not may_manage(person(Role.HOST_VIEWER), "eva")
+    assert not may_manage(person(Role.HOST_VIEWER, "eva"), "ana")
     assert may_manage(person(), "eva")
     assert not may_manage(person(scopes=(TOKENS,)), "eva")
 

@@ -67,6 +67,17 @@ def test_the_user_plane_of_lte_has_a_near_end_only() -> None:
     assert rendered.owners[path] == ("claro",)
 
 
+@pytest.mark.parametrize("arfcn", [151600, 151720, 151790, 500000, 599999, 600000, 623334, 640049, 653333])
+def test_the_ssb_is_on_the_nearest_point_of_the_synchronisation_raster(arfcn: int) -> None:
+    """TS 38.104 §5.4.3.1: 150 kHz above multiples of 1.2 MHz below 3 GHz, from there each 1.44 MHz."""
+    carrier = replace(NR_CELLS[0], arfcn_dl=arfcn, arfcn_ul=arfcn)
+    tree = render(("nr-28541",), samples.station_facts((carrier,))).tree
+    found = int(str(tree[DU]["ssbFrequency"]))
+    start, raster = (600000, 96) if arfcn >= 600000 else (30, 240)
+    assert (found - start) % raster == 0
+    assert abs(found - arfcn) <= raster / 2
+
+
 def test_nr_cell_in_both_units() -> None:
     rendered = render(("nr-28541",), samples.station_facts(NR_CELLS, ("movistar", "bitel")))
     assert rendered.tree[DU] == {
