@@ -234,7 +234,7 @@ class Remediator:
     async def _drift_first(self, alarm: Alarm, rule: Rule, health: Health) -> str:
         """For a core link, the drift of its station or router that is repaired first; empty where none is waited for.
 
-        None is where people were asked to see to the drift, nor any longer than a repair takes.
+        None is waited for where people were asked to see to the drift, nor for longer than a repair takes.
         """
         patient = self._clock.now() - alarm.raised <= timedelta(seconds=rule.verify_seconds)
         if alarm.probable_cause not in LINK_CAUSES or not patient:
