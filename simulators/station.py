@@ -14,14 +14,13 @@ from simulators.datastore import PROFILE_MODULES, Config, Schema, load_schema
 from simulators.datastore.errors import NETCONF_NS, RpcError, RpcErrors
 from simulators.elements import Make
 from simulators.equipment.equipment import POWER_ON, Equipment
-from simulators.equipment.managed_element import ALARM_LIST
+from simulators.equipment.managed_element import ME_NS, with_alarm_list
 from simulators.history import ITSELF, NO_SESSION, EventKind, History, Origin
 from simulators.netconf.datastores import Cause, RunningChange, named_operations
 from simulators.netconf.profiles import STANDARD, Profile
 from simulators.netconf.server import Server
 from simulators.network import Core, StationRecord, Surroundings
 
-_ME_NS = "urn:3gpp:sa5:_3gpp-common-managed-element"
 #: Earlier running configurations that a station can be put back to.
 REMEMBERED = 50
 
@@ -72,7 +71,7 @@ class Station:
         self.history = History(record.id, clock)
         self.revision = 0
         self.boot_seconds = settings.boot_seconds
-        factory = _factory(self.schema, record.id)
+        factory = with_alarm_list(_factory(self.schema, record.id), record.id, settings.profile.alarms)
         self._revisions: deque[tuple[int, Config]] = deque([(0, factory)], maxlen=REMEMBERED)
         self.equipment = Equipment(record, around, clock, settings.settle_seconds, self.history, self)
         self.server = Server(self, factory, settings.profile, settings.delays, around.seed)
@@ -150,7 +149,7 @@ class Station:
     def load_saved(self, text: str) -> None:
         """Start with what an earlier run left. Raises ValueError: it does not fit this station."""
         try:
-            config = Config.from_xml(self.schema, text.encode())
+            config = with_alarm_list(Config.from_xml(self.schema, text.encode()), self.id, self.server.profile.alarms)
             config.validate()
         except (RpcError, RpcErrors) as error:
             raise ValueError(str(error)) from error
@@ -179,19 +178,19 @@ class Station:
             self.history.record(EventKind.UP_AGAIN, cause=cause)
 
     def change_profile(self, profile: Profile) -> None:
-        """Restart with other NETCONF software: its sessions are gone, its configuration stays."""
+        """Restart with other software: its sessions are gone, its configuration stays, but for the AlarmList."""
         self.server.change_profile(profile)
+        fitting = with_alarm_list(self.running, self.id, profile.alarms)
+        if fitting != self.running:
+            self.datastores.load_saved(fitting)
         self.restart()
 
 
 def _factory(schema: Schema, station: str) -> Config:
-    """What a station comes with: its own name, an empty list of alarms, and nothing else."""
-    element = elements.root(_ME_NS, "ManagedElement")
+    """What a station comes with, beside its AlarmList: its own name, and nothing else."""
+    element = elements.root(ME_NS, "ManagedElement")
     elements.leaf(element, "id", station)
     attributes = elements.node(element, "attributes")
     elements.leaf(attributes, "userLabel", station)
     elements.leaf(attributes, "priorityLabel", "1")
-    alarm_list = elements.node(element, "AlarmList")
-    elements.leaf(alarm_list, "id", ALARM_LIST)
-    elements.node(alarm_list, "attributes")
     return Config.from_xml(schema, element)

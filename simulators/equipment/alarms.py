@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from lxml import etree
@@ -15,6 +16,46 @@ from simulators.equipment.fault_kinds import AlarmKind
 FM_NS = "urn:o-ran:fm:1.0"
 
 
+class Teller(StrEnum):
+    """Who notices a fault."""
+
+    RADIO_UNIT = "radio-unit"
+    BASE_STATION = "base-station"
+
+
+class AlarmList(StrEnum):
+    """How a station keeps the AlarmList of 3GPP."""
+
+    KEPT = "kept"
+    """Records outlive a restart."""
+    REBUILT = "rebuilt"
+    """A restart begins the list anew: ids and numbers of notifications start over, and nothing is acknowledged."""
+    LOCKED = "locked"
+    """It locks itself again whenever somebody has unlocked it."""
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class AlarmSources:
+    """Through what a vendor's stations tell their alarms.
+
+    Attributes:
+        oran_fm: Has o-ran-fm.
+        alarm_list: Whether and how it has the AlarmList.
+    """
+
+    oran_fm: bool = True
+    alarm_list: AlarmList = AlarmList.KEPT
+
+    def lists(self, alarm: Alarm) -> bool:
+        """Whether an alarm belongs into the AlarmList: the base station's do, all do without o-ran-fm."""
+        return self.alarm_list is not AlarmList.MISSING and (alarm.teller is Teller.BASE_STATION or not self.oran_fm)
+
+    def notifies(self, alarm: Alarm) -> bool:
+        """Whether o-ran-fm tells an alarm: for the present of all, whoever notices it."""
+        return self.oran_fm
+
+
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """An alarm; a source has at most one active alarm per fault id.
@@ -23,9 +64,11 @@ class Alarm:
         fault_id: Number of the kind of fault.
         source: What is at fault, as in ``EP_S1C=claro-mme-1``.
         affected: Distinguished names of the objects that suffer.
+        object: Distinguished name of what is at fault.
         severity: CRITICAL, MAJOR, MINOR or WARNING.
         cause: Probable cause in the words of X.733.
         type: In the words of TS 28.532, as in EQUIPMENT_ALARM.
+        problem: Specific problem, which stays the same while the alarm stands.
     """
 
     fault_id: int
@@ -34,16 +77,29 @@ class Alarm:
     severity: str
     text: str
     raised: datetime
+    object: str = ""
     cause: str = ""
     type: str = "EQUIPMENT_ALARM"
     repair: str = ""
+    problem: str = ""
+    teller: Teller = Teller.BASE_STATION
 
     @classmethod
-    def of(cls, kind: AlarmKind, source: str, affected: tuple[str, ...], raised: datetime, text: str = "") -> Alarm:
-        """An alarm of a kind."""
+    def of(
+        cls,
+        kind: AlarmKind,
+        source: str,
+        affected: tuple[str, ...],
+        raised: datetime,
+        text: str = "",
+        *,
+        object: str = "",
+        teller: Teller = Teller.BASE_STATION,
+    ) -> Alarm:
+        """An alarm of a kind; what is at fault is what suffers, unless it is named."""
         return cls(
-            *(kind.fault_id, source, affected, kind.severity, text or kind.text, raised),
-            *(kind.cause, kind.type, kind.repair),
+            *(kind.fault_id, source, affected, kind.severity, text or kind.text, raised, object or affected[0]),
+            *(kind.cause, kind.type, kind.repair, kind.problem or kind.text, teller),
         )
 
     @property
@@ -79,45 +135,64 @@ class Alarm:
 
 @dataclass(slots=True)
 class Record:
-    """An alarm in the 3GPP AlarmList, until it is both cleared and acknowledged (TS 28.532)."""
+    """An alarm in the 3GPP AlarmList, until it is both cleared and acknowledged (TS 28.623, AlarmRecordGrp).
+
+    Attributes:
+        notification: Number of the latest notification about it.
+        acknowledged: Whether ackState says so.
+        acknowledgement: When ackState changed.
+    """
 
     id: str
     alarm: Alarm
     notification: int
+    raised: datetime
+    changed: datetime | None = None
     cleared: datetime | None = None
+    acknowledged: bool = False
+    acknowledgement: datetime | None = None
 
-    def to_state(self, acknowledged: bool) -> Mapping[str, Any]:
+    def to_state(self) -> Mapping[str, Any]:
         """The record as state; what managers write stands in the configuration."""
         alarm = self.alarm
+        times = {
+            "alarmRaisedTime": self.raised,
+            "alarmChangedTime": self.changed,
+            "alarmClearedTime": self.cleared,
+            "ackTime": self.acknowledgement,
+        }
         values = {
             "alarmId": self.id,
-            "objectInstance": alarm.affected[0] if alarm.affected else alarm.source,
+            "objectInstance": alarm.object,
             "notificationId": str(self.notification),
-            "alarmRaisedTime": timestamp(alarm.raised),
+            **{name: timestamp(when) for name, when in times.items() if when is not None},
             "alarmType": alarm.type,
             "probableCause": alarm.cause or "indeterminate",
-            "specificProblem": f"{alarm.fault_id} {alarm.source}",
+            "specificProblem": alarm.problem or alarm.text,
             "perceivedSeverity": "CLEARED" if self.cleared else alarm.severity,
             "additionalText": alarm.text,
-            "ackState": "ACKNOWLEDGED" if acknowledged else "UNACKNOWLEDGED",
+            "ackState": "ACKNOWLEDGED" if self.acknowledged else "UNACKNOWLEDGED",
         }
-        if alarm.repair:
-            values["proposedRepairActions"] = alarm.repair
-        if self.cleared:
-            values["alarmClearedTime"] = timestamp(self.cleared)
-        return values
+        return values | ({"proposedRepairActions": alarm.repair} if alarm.repair else {})
 
 
 class Alarms:
-    """The active alarms of a station, and its AlarmList once somebody has unlocked that."""
+    """The active alarms of a station, and its AlarmList once somebody has unlocked that.
 
-    __slots__ = ("_active", "_notifications", "_records", "_records_made", "listed", "modified")
+    Attributes:
+        sources: Through what it tells its alarms.
+        listed: Whether the AlarmList follows the alarms.
+        modified: When a record changed last.
+    """
+
+    __slots__ = ("_active", "_notifications", "_records", "_records_made", "listed", "modified", "sources")
 
     def __init__(self) -> None:
         self._active: dict[tuple[int, str], Alarm] = {}
         self._records: dict[str, Record] = {}
         self._records_made = 0
         self._notifications = 0
+        self.sources = AlarmSources()
         self.listed = False
         self.modified: datetime | None = None
 
@@ -127,6 +202,11 @@ class Alarms:
         return self._active.values()
 
     @property
+    def notified(self) -> Iterator[Alarm]:
+        """The active alarms that o-ran-fm tells."""
+        return filter(self.sources.notifies, self._active.values())
+
+    @property
     def records(self) -> Iterable[Record]:
         """The records of the AlarmList."""
         return self._records.values()
@@ -134,47 +214,69 @@ class Alarms:
     def raise_(self, alarm: Alarm) -> None:
         """Take an alarm on; one of the same key is replaced."""
         self._active[alarm.key] = alarm
-        self._notifications += 1
         if self.listed:
-            self._record(alarm)
+            self._record(alarm, alarm.raised)
 
-    def _record(self, alarm: Alarm) -> None:
-        self.modified = alarm.raised
-        known = next((r for r in self._records.values() if r.alarm.key == alarm.key and r.cleared is None), None)
-        if known is not None:
-            known.alarm, known.notification = alarm, self._notifications
+    def _record(self, alarm: Alarm, now: datetime) -> None:
+        if not self.sources.lists(alarm):
             return
-        self._records_made += 1
-        name = f"a-{self._records_made:06}"
-        self._records[name] = Record(name, alarm, self._notifications)
+        record = self._standing(alarm)
+        if record is None:
+            self._records_made += 1
+            name = f"a-{self._records_made:06}"
+            self._records[name] = record = Record(name, alarm, 0, alarm.raised)
+        elif record.alarm == alarm:
+            return
+        else:
+            record.alarm, record.changed = alarm, now
+        self._modified(record, now)
+
+    def _standing(self, alarm: Alarm) -> Record | None:
+        return next((r for r in self._records.values() if r.alarm.key == alarm.key and r.cleared is None), None)
+
+    def _modified(self, record: Record, now: datetime) -> None:
+        self._notifications += 1
+        record.notification, self.modified = self._notifications, now
 
     def clear(self, alarm: Alarm, when: datetime) -> None:
         """Let an alarm end."""
         self._active.pop(alarm.key, None)
-        self._notifications += 1
-        if not self.listed:
-            return
-        self.modified = when
-        for record in self._records.values():
-            if record.alarm.key == alarm.key and record.cleared is None:
-                record.cleared, record.notification = when, self._notifications
+        record = self._standing(alarm) if self.listed else None
+        if record is not None:
+            record.cleared = when
+            self._modified(record, when)
 
     def list_records(self, listed: bool, when: datetime) -> None:
         """Let the AlarmList follow the alarms from now on, or no longer (its administrativeState)."""
         if listed and not self.listed:
             for record in self._records.values():
                 if record.cleared is None and record.alarm.key not in self._active:
-                    record.cleared, self.modified = when, when
+                    record.cleared = when
+                    self._modified(record, when)
             for alarm in self._active.values():
-                self._record(alarm)
+                self._record(alarm, when)
         self.listed = listed
 
-    def remove_done(self, acknowledged: frozenset[str]) -> frozenset[str]:
-        """Remove the records that are both cleared and acknowledged; return their ids."""
-        done = frozenset(name for name in acknowledged if name in self._records and self._records[name].cleared)
-        for name in done:
+    def rebuild_records(self, when: datetime) -> None:
+        """Begin the AlarmList anew, with numbers that start over."""
+        self._records.clear()
+        self._records_made = self._notifications = 0
+        for alarm in self._active.values() if self.listed else ():
+            self._record(alarm, when)
+
+    def acknowledge(self, acknowledged: Mapping[str, bool], when: datetime) -> None:
+        """Take on what managers wrote into ackState of records, by id."""
+        for name, record in self._records.items():
+            wanted = acknowledged.get(name, False)
+            if wanted != record.acknowledged:
+                record.acknowledged, record.acknowledgement = wanted, when
+                self._modified(record, when)
+
+    def remove_done(self, when: datetime) -> None:
+        """Remove the records that are both cleared and acknowledged."""
+        for name in [name for name, record in self._records.items() if record.cleared and record.acknowledged]:
             del self._records[name]
-        return done
+            self.modified = when
 
 
 def active_alarm_list(alarms: Iterable[Alarm]) -> etree._Element:

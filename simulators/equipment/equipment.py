@@ -10,11 +10,16 @@ from typing import Any, Protocol
 from simulators.clock import Clock
 from simulators.datastore import Config, Path, RpcError, State
 from simulators.elements import Make
-from simulators.equipment.alarms import Alarm, Alarms
+from simulators.equipment.alarms import Alarm, AlarmList, Alarms, Teller
 from simulators.equipment.configuration import ConfiguredCell, ConfiguredLink, cells_of
 from simulators.equipment.fault_kinds import Place, Remedy, Service, Stage
 from simulators.equipment.faults import NetworkFault, NetworkFaults, UnknownFaultError, fault_kind
-from simulators.equipment.managed_element import alarm_list_of, managed_element_state, without_records
+from simulators.equipment.managed_element import (
+    alarm_list_of,
+    managed_element_state,
+    with_locked_alarm_list,
+    without_records,
+)
 from simulators.equipment.performance import Performance
 from simulators.equipment.radio import Radio
 from simulators.equipment.software import Software
@@ -134,11 +139,12 @@ class Equipment:
         else:
             self.alarms.clear(alarm, now)
             if self.alarms.listed:
-                self._clock.call_later(0.0, self._tidy_records)
+                self._clock.call_later(0.0, self._tidy_alarm_list)
         self._state = None
         kind = EventKind.ALARM_RAISED if raised else EventKind.ALARM_CLEARED
         self._history.record(kind, source=alarm.source, text=alarm.text)
-        self._management.notify(lambda: alarm.notification_element(now, is_cleared=not raised))
+        if self.alarms.sources.notifies(alarm):
+            self._management.notify(lambda: alarm.notification_element(now, is_cleared=not raised))
         for listener in self.listeners:
             listener(self._record.id, alarm, raised, now)
 
@@ -173,21 +179,34 @@ class Equipment:
             self._management.overwrite(running.with_leaf(path, "administrativeState", "LOCKED"))
 
     def _follow_alarm_list(self, config: Config) -> None:
-        """Obey what managers say about the alarm list; records cleared and acknowledged go (TS 28.532)."""
-        listed, written = alarm_list_of(config, self._record.id)
-        self.alarms.list_records(listed, self._clock.now())
-        if written:
-            self._clock.call_later(0.0, self._tidy_records)
+        """Obey what managers say about the alarm list; records cleared and acknowledged go (TS 28.623)."""
+        unlocked, written = alarm_list_of(config, self._record.id)
+        locks_itself = unlocked and self.alarms.sources.alarm_list is AlarmList.LOCKED
+        now = self._clock.now()
+        self.alarms.list_records(unlocked and not locks_itself, now)
+        self.alarms.acknowledge(written, now)
+        if written or locks_itself:
+            self._clock.call_later(0.0, self._tidy_alarm_list)
 
-    def _tidy_records(self) -> None:
+    def _tidy_alarm_list(self) -> None:
         """Remove records that are cleared and acknowledged, with what managers wrote into them."""
         running, station = self._management.running, self._record.id
-        _, written = alarm_list_of(running, station)
-        self.alarms.remove_done(frozenset(name for name, state in written.items() if state == "ACKNOWLEDGED"))
+        unlocked, written = alarm_list_of(running, station)
+        self.alarms.remove_done(self._clock.now())
         self._state = None
         tidied = without_records(running, station, written.keys() - {record.id for record in self.alarms.records})
+        if unlocked and self.alarms.sources.alarm_list is AlarmList.LOCKED:
+            tidied = with_locked_alarm_list(tidied, station)
         if tidied is not running:
             self._management.overwrite(tidied)
+
+    def _rebuild_alarm_list(self) -> None:
+        """Begin the alarm list anew: nothing that managers wrote into records holds for the new ones."""
+        running, station = self._management.running, self._record.id
+        _, written = alarm_list_of(running, station)
+        if written:
+            self._management.overwrite(without_records(running, station, written))
+        self.alarms.rebuild_records(self._clock.now())
 
     # -------------------------------------------------------------- network faults
 
@@ -245,8 +264,12 @@ class Equipment:
                 for cell in self.radio.cells
                 if fault.kind.place is Place.STATION or fault.target in (cell.configured.id, cell.configured.unit)
             )
-            element = f"ManagedElement={self._record.id}"
-            alarm = Alarm.of(new, new.source or fault.target, names or (element,), self._clock.now())
+            element, of_unit = f"ManagedElement={self._record.id}", fault.kind.place is Place.UNIT
+            alarm = Alarm.of(
+                *(new, new.source or fault.target, names or (element,), self._clock.now()),
+                object=f"{element},RadioUnit={fault.target}" if of_unit else element,
+                teller=Teller.RADIO_UNIT if of_unit else Teller.BASE_STATION,
+            )
             self.alarm_changed(alarm, True)
 
     def _begin_effect(self, fault: NetworkFault) -> None:
@@ -312,6 +335,8 @@ class Equipment:
         self.restart_cause, self.restarted = cause, self._clock.now()
         self.unit_restarts.clear()
         new_build = self.software.started()
+        if self.alarms.sources.alarm_list is AlarmList.REBUILT:
+            self._rebuild_alarm_list()
         self.radio.power(True)
         self.faults.attempt(Remedy.RESTART)
         if new_build:

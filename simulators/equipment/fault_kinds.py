@@ -63,6 +63,7 @@ class AlarmKind:
     Attributes:
         source: Name of what is at fault; empty for the place that the fault strikes.
         type: In the words of TS 28.532, as in EQUIPMENT_ALARM.
+        problem: Specific problem, the same for all stages of a fault; by default the text.
     """
 
     fault_id: int
@@ -72,6 +73,7 @@ class AlarmKind:
     type: str = "EQUIPMENT_ALARM"
     repair: str = ""
     source: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,8 @@ class NetworkFaultKind:
 
 _SYNC_CELLS = ("NRCellDU", "EUtranCellTDD")
 _VISIT = Cure(Remedy.VISIT)
+#: Cause, type, repair, source and specific problem of both stages of a mains failure: one alarm that gets worse.
+_POWER = ("powerProblem", "EQUIPMENT_ALARM", "mend the mains", "power", "mains lost")
 
 _ROWS = (
     NetworkFaultKind(
@@ -213,9 +217,9 @@ _ROWS = (
         "mains-failure",
         Place.STATION,
         (
-            Stage(AlarmKind(26, "MAJOR", "mains lost: on battery", "powerProblem", source="power")),
+            Stage(AlarmKind(26, "MAJOR", "mains lost: on battery", *_POWER)),
             Stage(
-                AlarmKind(26, "CRITICAL", "mains lost: battery empty", "powerProblem", source="power"),
+                AlarmKind(26, "CRITICAL", "mains lost: battery empty", *_POWER),
                 Service.OFF,
                 after=(2 * HOUR, 6 * HOUR),
                 dark=True,

@@ -10,11 +10,14 @@ from urllib.parse import quote
 
 from simulators.datastore import ModuleInfo
 from simulators.datastore.compiler import YANG_PATH
+from simulators.equipment.alarms import AlarmList
 from simulators.netconf.profiles import Profile
 
 BASE_1_0 = "urn:ietf:params:netconf:base:1.0"
 BASE_1_1 = "urn:ietf:params:netconf:base:1.1"
 _CAPABILITY = "urn:ietf:params:netconf:capability"
+#: Feature of _3gpp-common-managed-element of those that have an AlarmList.
+ALARM_LIST_FEATURE = "FmUnderManagedElement"
 #: Revision of ietf-yang-library by version of the capability: RFC 7895, RFC 8525.
 _LIBRARY = {"1.0": "2016-06-21", "1.1": "2019-01-04"}
 
@@ -81,6 +84,7 @@ _OPTIONAL: Mapping[str, Callable[[Profile], bool]] = {
     "ietf-netconf-with-defaults": lambda profile: profile.basic_mode is not None,
     "ietf-yang-library": lambda profile: profile.yang_library is not None,
     "notifications": lambda profile: profile.notification,
+    "o-ran-fm": lambda profile: profile.alarms.oran_fm,
     "nc-notifications": lambda profile: profile.notification,
 }
 
@@ -98,6 +102,8 @@ def modules_of_station(modules: tuple[ModuleInfo, ...], profile: Profile) -> tup
 def _as_offered(module: ModuleInfo, profile: Profile) -> ModuleInfo:
     if module.name == "ietf-netconf":
         return replace(module, features=_features(profile))
+    if module.name == "_3gpp-common-managed-element" and profile.alarms.alarm_list is AlarmList.MISSING:
+        return replace(module, features=tuple(name for name in module.features if name != ALARM_LIST_FEATURE))
     if module.name == "ietf-yang-library" and profile.yang_library == "1.0":
         revision = _LIBRARY["1.0"]
         path = YANG_PATH / "older" / f"{module.name}@{revision}.yang"

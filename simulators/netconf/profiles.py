@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from simulators.datastore import READ_ONLY, UNRESTRICTED, Access, Rule, WithDefaults
+from simulators.equipment.alarms import AlarmList, AlarmSources
 from simulators.netconf.faults import FaultKind
 
 #: Modes of with-defaults beside the basic one, in the order in which the capability names them.
@@ -32,6 +33,7 @@ class Profile:
         strict: Carrier and tracking area of an unlocked cell can't be changed: lock, change, unlock.
         access: What users may do, by name; those not named may do everything.
         faults: What always goes wrong.
+        alarms: Through what it tells its alarms.
     """
 
     base_1_1: bool = True
@@ -55,6 +57,7 @@ class Profile:
     strict: bool = False
     access: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     faults: frozenset[FaultKind] = frozenset()
+    alarms: AlarmSources = field(default_factory=AlarmSources)
 
     @property
     def also_supported(self) -> tuple[WithDefaults, ...]:
@@ -102,6 +105,10 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "guarded": replace(
             STANDARD, access=MappingProxyType({"viewer": READ_ONLY, "transport": _TRANSPORT, "admin": UNRESTRICTED})
         ),
+        "oran-fm-only": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.MISSING)),
+        "alarm-list-only": replace(STANDARD, alarms=AlarmSources(oran_fm=False)),
+        "alarm-list-locked": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.LOCKED)),
+        "alarm-list-rebuilt": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.REBUILT)),
         # What servers were seen to do, in one bundle each.
         "like-yuma123": replace(
             STANDARD, xpath=True, replay=1000, faults=frozenset({FaultKind.VALIDATE_SPOILS_COMMIT})

@@ -15,6 +15,7 @@ from simulators.elements import Make
 from simulators.equipment.alarms import Alarm
 from simulators.equipment.configuration import check_cells
 from simulators.equipment.equipment import Equipment
+from simulators.equipment.managed_element import check_alarm_list
 from simulators.history import EventKind, History, Origin
 from simulators.netconf import capabilities, notifications
 from simulators.netconf.datastores import Confirmation, Datastores, RunningChange
@@ -121,6 +122,7 @@ class Server:
 
     def _take_on(self, profile: Profile) -> None:
         self.profile = profile
+        self.equipment.alarms.sources = profile.alarms
         for kind in sorted(profile.faults):
             self.faults.inject(Fault(kind, count=None))
         self.replay = ReplayLog(profile.replay, self.clock.now()) if profile.replay else None
@@ -185,8 +187,9 @@ class Server:
         """Refuse a change that the user may not make, or that the radio can't make now.
 
         Raises:
-            RpcError: access-denied or in-use.
+            RpcError: access-denied or in-use; unknown-element or operation-not-supported for the AlarmList.
         """
+        check_alarm_list(after, self.device.id, self.profile.alarms)
         if self.profile.strict:
             check_cells(before, after)
         access = self.access_of(origin.user)

@@ -184,13 +184,18 @@ def _streams(server: Server) -> list[etree._Element]:
     return [top]
 
 
+def _active_alarms(server: Server) -> list[etree._Element]:
+    alarms = server.equipment.alarms
+    return [active_alarm_list(alarms.notified)] if alarms.sources.oran_fm else []
+
+
 def _performance(server: Server) -> etree._Element:
     return performance_state(server.datastores.running, server.device.id, server.equipment.performance)
 
 
 _STATE: Mapping[str, Callable[[Server], list[etree._Element]]] = MappingProxyType(
     {
-        FM_NS: lambda server: [active_alarm_list(server.equipment.alarms.active)],
+        FM_NS: _active_alarms,
         SOFTWARE_NS: lambda server: [inventory(server.equipment.software.slots)],
         OPERATIONS_NS: lambda server: [operational_info(server.equipment, server.clock.now())],
         EQUIPMENT_NS: lambda server: [equipment_state(server.equipment, server.clock.monotonic())],
