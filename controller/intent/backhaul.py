@@ -71,7 +71,8 @@ def _overloads(network: Network, behind: Mapping[str, list[Placed]]) -> Iterator
         capacity, parent = network.backhaul_by_id[node].capacity_mbps, network.backhaul_by_id[node].parent
         if load[node] > capacity:
             stations = frozenset(cell.station for cell, _, _ in cells)
-            tenants = {p.tenant for _, shared, _ in cells for p in shared.portions if p.share.min or p.share.dedicated}
+            portions = (p for _, shared, _ in cells for p in (*shared.portions, *shared.user_plane))
+            tenants = {p.tenant for p in portions if p.share.min or p.share.dedicated}
             yield _Overload(node, load[node], stations, frozenset(tenants))
         if parent is not None:
             load[parent] += min(load[node], capacity)

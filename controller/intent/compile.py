@@ -13,7 +13,7 @@ from controller.intent.identities import identity_findings, node_plmn_findings, 
 from controller.intent.links import CoreLinks
 from controller.intent.own_cells import own_cell_findings
 from controller.intent.routers import router_facts, stations_of
-from controller.intent.sharing import CellSharing, Placed, share_cell
+from controller.intent.sharing import CellSharing, Placed, Portion, share_cell, share_user_plane
 from controller.intent.tracking_areas import tracking_area_findings
 from controller.models.errors import NotFoundError
 from controller.models.facts import BroadcastFact, CellFact, Fact, Finding, Intent, OwnIdentity, ShareFact, StationFact
@@ -114,9 +114,12 @@ class _StationFacts:
         for cell, shared in cells:
             yield _cell_fact(cell)
             yield from _broadcasts(cell, shared, self._network.own_by_cell.get((cell.station, cell.id), {}))
-            yield from _shares(cell, shared)
+            yield from (_share(cell.station, cell.id, cell.rat, portion) for portion in shared.portions)
             self.findings += (fault.at(cell) for fault in (*radio_faults(cell, station), *shared.faults))
         self.findings += node_plmn_findings(self._network, station, cells)
+        divided, findings = share_user_plane(station, cells)
+        self.findings += findings
+        yield from (_share(station.id, "", Rat.NR, portion) for portion in divided)
         links, findings = self._links.of(station, ((cell.rat, shared) for cell, shared in cells))
         self.findings += findings
         yield from links
@@ -166,18 +169,17 @@ def _broadcasts(cell: Cell, shared: CellSharing, planned: Mapping[str, OwnCell])
         )
 
 
-def _shares(cell: Cell, shared: CellSharing) -> Iterator[ShareFact]:
-    for portion in shared.portions:
-        share = portion.share
-        yield ShareFact(
-            station=cell.station,
-            cell=cell.id,
-            rat=cell.rat,
-            resource=share.resource,
-            plmns=portion.plmns,
-            slices=portion.slices,
-            dedicated=share.dedicated,
-            min=share.min,
-            max=share.max,
-            owners=(portion.tenant,),
-        )
+def _share(station: str, cell: str, rat: Rat, portion: Portion) -> ShareFact:
+    share = portion.share
+    return ShareFact(
+        station=station,
+        cell=cell,
+        rat=rat,
+        resource=share.resource,
+        plmns=portion.plmns,
+        slices=portion.slices,
+        dedicated=share.dedicated,
+        min=share.min,
+        max=share.max,
+        owners=(portion.tenant,),
+    )

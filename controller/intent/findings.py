@@ -37,6 +37,7 @@ class Check(StrEnum):
     SHARE_ORDER = "share-order"
     SHARE_DUPLICATE = "share-duplicate"
     SHARE_SUM = "share-sum"
+    SHARE_DIFFERS = "share-differs"
     # Tenants among each other
     PLMN_CLAIMED_TWICE = "plmn-claimed-twice"
     SLICE_USED_TWICE = "slice-used-twice"
@@ -75,6 +76,7 @@ _MILDER = {
     Check.AGREEMENT_DANGLING: Severity.WARNING,
     Check.AGREEMENT_MATCHES_NOTHING: Severity.WARNING,
     Check.USER_PLANE_POOL_MISSING: Severity.WARNING,
+    Check.SHARE_DIFFERS: Severity.WARNING,
     Check.SLICE_USED_TWICE: Severity.WARNING,
     Check.VLAN_USED_TWICE: Severity.WARNING,
     Check.ROUTER_UNENFORCEABLE: Severity.WARNING,

@@ -1,19 +1,21 @@
 """How tenants share a cell: what all agreements covering it add up to, and which contracts that breaks.
 
 Many cells are shared alike, so that is worked out once per combination of radio
-technology, primary PLMN and covering agreements, and not once per cell.
+technology, primary PLMN and covering agreements, and not once per cell. Data radio bearers of NR are divided by the
+user plane, which is that of all cells of a station: what its cells' agreements say is merged.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import combinations
 
-from controller.intent.findings import Check, Fault
+from controller.intent.findings import Check, Fault, finding
 from controller.intent.grants import DIVIDES, Grant
-from controller.models.network import Cell, Plmn, RadioShare, Rat, ResourceType, Snssai
+from controller.models.facts import Finding
+from controller.models.network import Cell, Plmn, RadioShare, Rat, ResourceType, Snssai, Station
 from controller.models.sharing import in_slice_order
 
 #: PLMNs a cell can broadcast: TS 36.331 maxPLMN-r11, TS 38.331 maxPLMN.
@@ -43,10 +45,14 @@ class Portion:
 
 @dataclass(frozen=True, slots=True)
 class CellSharing:
-    """What a cell carries for tenants: primary PLMN first, then by tenant and PLMN."""
+    """What a cell carries for tenants: primary PLMN first, then by tenant and PLMN.
+
+    ``portions`` are of what the cell divides itself, ``user_plane`` of what the user plane divides for all cells.
+    """
 
     broadcasts: tuple[Broadcast, ...]
     portions: tuple[Portion, ...]
+    user_plane: tuple[Portion, ...]
     plmns: frozenset[Plmn]
     faults: tuple[Fault, ...]
 
@@ -68,7 +74,9 @@ def share_cell(rat: Rat, primary: Plmn, grants: Sequence[Grant], claims: Mapping
         claims: Ids of the tenants that have a PLMN as theirs.
     """
     broadcasts = _broadcasts(rat, primary, grants)
-    portions = tuple(_portions(rat, grants))
+    agreed = tuple(_portions(rat, grants))
+    user_plane = tuple(portion for portion in agreed if _is_of_user_plane(rat, portion))
+    portions = tuple(portion for portion in agreed if not _is_of_user_plane(rat, portion))
     faults = (
         *(fault for grant in grants for fault in grant.faults),
         *_slice_faults(rat, grants),
@@ -77,7 +85,8 @@ def share_cell(rat: Rat, primary: Plmn, grants: Sequence[Grant], claims: Mapping
         *_overlap_faults(rat, grants),
         *_sum_faults(portions),
     )
-    return CellSharing(broadcasts, portions, frozenset(broadcast.plmn for broadcast in broadcasts), faults)
+    plmns = frozenset(broadcast.plmn for broadcast in broadcasts)
+    return CellSharing(broadcasts, portions, user_plane, plmns, faults)
 
 
 def _broadcasts(rat: Rat, primary: Plmn, grants: Sequence[Grant]) -> tuple[Broadcast, ...]:
@@ -97,6 +106,11 @@ def _portions(rat: Rat, grants: Sequence[Grant]) -> Iterator[Portion]:
         if grant.plmns:
             for share in grant.shares:
                 yield Portion(grant.agreement, grant.tenant, grant.plmns, slices, share)
+
+
+def _is_of_user_plane(rat: Rat, portion: Portion) -> bool:
+    """Whether no cell divides it: gNB-CU-UPs divide data radio bearers (TS 28.541 §4.3.36)."""
+    return rat is Rat.NR and portion.share.resource is ResourceType.DRB
 
 
 def _slice_faults(rat: Rat, grants: Sequence[Grant]) -> Iterator[Fault]:
@@ -174,3 +188,62 @@ def _sum_fault(resource: ResourceType, kind: str, portions: Sequence[Portion]) -
         only = {portion.agreement: portion.tenant for portion in portions}
         agreement, tenant = next(iter(only.items())) if len(only) == 1 else ("", "")
         yield Fault(Check.SHARE_SUM, text, tenant, agreement)
+
+
+# ---------------------------------------------------------------------- user plane
+
+
+def share_user_plane(
+    station: Station, cells: Iterable[tuple[Cell, CellSharing]]
+) -> tuple[tuple[Portion, ...], list[Finding]]:
+    """What the user plane of a station divides among tenants, and what is wrong with that.
+
+    Where agreements of a tenant say different things for its cells, each percentage is the largest of them, so that
+    no agreement gets less than it says. Members are those of each agreement.
+    """
+    agreed: dict[str, dict[Portion, str]] = defaultdict(dict)
+    silent: dict[str, str] = {}
+    for cell, shared in cells:
+        if cell.rat is Rat.NR:
+            for portion in shared.user_plane:
+                agreed[portion.tenant].setdefault(portion, cell.id)
+            tenants = {portion.tenant for portion in shared.user_plane}
+            silent |= {one.tenant: cell.id for one in shared.broadcasts if one.tenant not in tenants}
+    merged: list[Portion] = []
+    findings: list[Finding] = []
+    for tenant, portions in sorted(agreed.items()):
+        whole = _largest([portion.share for portion in portions])
+        merged += dict.fromkeys(replace(portion, agreement="", share=whole) for portion in portions)
+        said = {portion.share: f"{name} {_percentages(portion.share)}" for portion, name in portions.items()}
+        if len(said) > 1 or tenant in silent:
+            findings.append(_differing(station, tenant, whole, [*said.values(), silent.get(tenant, "")]))
+    for kind in ("dedicated", "min") if merged else ():
+        one_each = {portion.tenant: replace(portion, agreement=portion.tenant) for portion in merged}
+        findings += (
+            finding(fault.check, f"station {station.id}: {fault.text}", station=station.id)
+            for fault in _sum_fault(ResourceType.DRB, kind, tuple(one_each.values()))
+        )
+    return tuple(merged), findings
+
+
+def _largest(shares: Sequence[RadioShare]) -> RadioShare:
+    return RadioShare(
+        resource=shares[0].resource,
+        dedicated=max(share.dedicated for share in shares),
+        min=max(share.min for share in shares),
+        max=max(share.max for share in shares),
+    )
+
+
+def _percentages(share: RadioShare) -> str:
+    return f"{share.dedicated}/{share.min}/{share.max}"
+
+
+def _differing(station: Station, tenant: str, whole: RadioShare, said: Sequence[str]) -> Finding:
+    *cells, silent = said
+    listed = ", ".join([*sorted(cells), *([f"{silent} nothing"] if silent else [])])
+    text = (
+        f"station {station.id}: {tenant}'s DRB shares (dedicated/min/max) differ between its NR cells ({listed}), but "
+        f"one user plane divides DRBs for all of them: it gets {_percentages(whole)}; agree on one share a station"
+    )
+    return finding(Check.SHARE_DIFFERS, text, station=station.id, tenant=tenant)

@@ -79,7 +79,10 @@ class BroadcastFact:
 
 @dataclass(frozen=True, slots=True)
 class ShareFact:
-    """A tenant's share of one radio resource of a cell, in percent (TS 28.541 §4.3.36)."""
+    """A tenant's share of one radio resource, in percent (TS 28.541 §4.3.36).
+
+    ``cell`` divides it; an empty one means the user plane of the whole station (data radio bearers of NR).
+    """
 
     station: str
     cell: str

@@ -10,7 +10,7 @@ from controller.models.facts import Owners
 from controller.models.plan import Edit, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
-from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of
+from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, share_parts
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, parent, step
 
@@ -130,7 +130,7 @@ class _Surplus:
             elif place is not None:
                 self._replace(path, place)
                 gone.add(path)
-            elif self._moves(path, moved):
+            elif self._moves(path, moved) or self._is_misplaced(path):
                 self._delete(path, self.ledger[path].owners)
                 self.found.lost.extend((path, *self._below(path)))
                 gone.add(path)
@@ -173,6 +173,18 @@ class _Surplus:
             bool(plmns)
             and all(one in self.ledger and self.ledger[one].owners == known.owners for one in inner)
             and all(moved.get(_on_air(one)) == known.owners for one in plmns)
+        )
+
+    def _is_misplaced(self, path: Path) -> bool:
+        """Whether it is a share of ours that is wanted elsewhere: below another part of its cell, or of the station."""
+        known = self.ledger.get(path)
+        if known is None or not share_parts(path):
+            return False
+        return all(
+            below in self.ledger and self.ledger[below].owners == known.owners for below in self._below(path)
+        ) and any(
+            step(other) == step(path) and owners == known.owners and cell_of(other) in ("", cell_of(path))
+            for other, owners in self.rendered.owners.items()
         )
 
     def _stays(self, path: Path) -> bool:

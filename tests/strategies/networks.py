@@ -106,7 +106,7 @@ _layouts = st.lists(
 )
 _shares = st.builds(
     lambda resource, numbers: dict(zip(("resource", "dedicated", "min", "max"), (resource, *numbers), strict=True)),
-    st.sampled_from(["PRB", "PRB", "PRB_DL", "PRB_UL", "RRC"]),
+    st.sampled_from(["PRB", "PRB", "PRB_DL", "PRB_UL", "RRC", "DRB"]),
     st.one_of(
         st.tuples(*[st.integers(0, 100)] * 3).map(lambda numbers: tuple(sorted(numbers))),
         st.tuples(*[st.integers(0, 100)] * 3),

@@ -120,7 +120,7 @@ def managed_element(functions: tuple[NodeSpec, ...]) -> NodeSpec:
 
 @dataclass(frozen=True)
 class StationFacts:
-    """The facts of one station by kind, each in canonical order."""
+    """The facts of one station by kind, each in canonical order; shares of the whole station are those of cell ""."""
 
     station: StationFact
     cells: tuple[CellFact, ...]
@@ -146,7 +146,7 @@ class StationFacts:
                 broadcasts[fact.cell].append(fact)
             elif isinstance(fact, ShareFact):
                 shares[fact.cell].append(fact)
-        if orphans := (broadcasts.keys() | shares.keys()) - cells.keys():
+        if orphans := broadcasts.keys() - cells.keys() | shares.keys() - {*cells, ""}:
             raise ValueError(f"facts of cells without a CellFact: {sorted(orphans)}")
         return cls(
             station=stations[0],

@@ -3,7 +3,8 @@
 Decisions:
     - A tenant without slices is broadcast with S-NSSAI SST 1 (eMBB) and no SD, since an entry of
       pLMNInfoList can't be without one.
-    - One RRMPolicyRatio per share, below NRCellDU, for every resource type.
+    - One RRMPolicyRatio per share, below what divides the resource: PRBs below NRCellDU, RRC connected users below
+      NRCellCU, data radio bearers below GNBCUUPFunction.
     - The official YANG wants a non-public network and remote interference management (RIM) of every cell, though
       TS 28.541 makes both conditional: a new cell gets an entry without identities, and a monitoring that ends when it
       begins, with sets that nobody made. Cells that exist keep what they have.
@@ -17,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from controller.models.facts import CellFact, CoreLinkFact, LinkKind, Owners, OwnIdentity, ShareFact, StationFact
-from controller.models.network import Plmn, Rat, Snssai, mcc_mnc
+from controller.models.network import Plmn, Rat, ResourceType, Snssai, mcc_mnc
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles import npn
 from controller.nrm.profiles.base import (
@@ -201,7 +202,7 @@ _CUUP = NodeSpec(
     "GNBCUUPFunction",
     ns.GNBCUUP_FUNCTION,
     leaves=(*_GNB_IDENTITY, state("gNBCUUPId")),
-    children=(_UP_INFO, _NGU),
+    children=(_UP_INFO, _POLICY, _NGU),
     label="gNB-CU-UP",
 )
 #: What the official YANG has twice in a tenant's own DU and cells: among the attributes, and beside them.
@@ -248,6 +249,8 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
     du = out.add(_DU, element, (FUNCTION_ID,), du_leaves, station.owners)
     for cell in facts.on_air(Rat.NR):
         _render_cell(facts, cell, cucp, du, out)
+    for share in facts.shares.get("", ()):
+        _render_share(share, cuup, out)
     for link in facts.links:
         if link.kind is LinkKind.NGC:
             _render_link(_NGC, link, cucp, out)
@@ -271,7 +274,7 @@ def _render_cell(facts: StationFacts, cell: CellFact, cucp: Path, du: Path, out:
             out.add(_CU_INFO, cu_path, keys, owners=broadcast.owners)
             out.add(_DU_INFO if own is None else _OWN_INFO, place, keys, owners=broadcast.owners)
     for share in facts.shares.get(cell.cell, ()):
-        _render_share(share, du_path, out)
+        _render_share(share, cu_path if share.resource is ResourceType.RRC else du_path, out)
 
 
 def _render_own(cell: CellFact, owners: Owners, own: OwnIdentity, du: Path, out: Output) -> Path:
@@ -330,10 +333,10 @@ def _infos(plmns: tuple[Plmn, ...], slices: tuple[Snssai, ...]) -> list[tuple[st
     return [(*mcc_mnc(plmn), sd, str(sst)) for plmn in plmns for sst, sd in ordered]
 
 
-def _render_share(share: ShareFact, du_cell: Path, out: Output) -> None:
+def _render_share(share: ShareFact, divides: Path, out: Output) -> None:
     policy = out.add(
         _POLICY,
-        du_cell,
+        divides,
         (f"{tenant_of(share.owners)}-{share.resource.lower()}",),
         {
             "resourceType": str(share.resource),

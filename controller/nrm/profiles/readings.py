@@ -6,11 +6,11 @@ Only what tenants can't be told from is here; who a PLMN belongs to, the caller 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from controller.models.network import Plmn, Rat, ResourceType, Snssai
-from controller.nrm.profiles.lookup import declared
+from controller.nrm.profiles.lookup import cell_of, declared
 from controller.nrm.profiles.values import NO_SD
 from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, NodeRole, NodeSpec
 from controller.nrm.tree import Leaves, Path, Tree, parent, step
@@ -35,6 +35,7 @@ class CellReading:
         fields: Fields of ``controller.models.network.Cell`` by name, as text; those not found are absent.
         tdd: Whether up- and downlink take turns; None where the model does not tell (NR).
         broadcasts: PLMNs in the order on the device, on NR with their slices.
+        shares: What its PLMNs have of its resources, and on NR of the user plane of the station.
     """
 
     cell: str
@@ -42,7 +43,7 @@ class CellReading:
     fields: Mapping[str, str]
     tdd: bool | None
     broadcasts: Mapping[Plmn, tuple[Snssai, ...]]
-    shares: tuple[ShareReading, ...]
+    shares: tuple[ShareReading, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ def read_station(tree: Tree) -> StationReading:
     fields: dict[str, str] = {}
     addresses: dict[str, None] = {}
     cells: list[CellReading] = []
+    shares: dict[str, list[ShareReading]] = defaultdict(list)
     for path, leaves in tree.items():
         profile, node = declared(path)
         if profile is None or node is None:
@@ -98,9 +100,17 @@ def read_station(tree: Tree) -> StationReading:
             fields |= _node_plmn(node, _NODE_PLMN[profile.rat], below.get(path, ()))
         elif node.role is NodeRole.LOCAL_ADDRESS:
             addresses[node.keys_of(path)[KeyRole.ADDRESS]] = None
+        elif node.role is NodeRole.SHARE:
+            shares[cell_of(path)].append(_share(node, path, leaves, below.get(path, ())))
         elif node.is_cell:
             cells.append(_cell(profile.rat, node, path, tree, below))
-    return StationReading(tuple(sorted(profiles)), fields, tuple(addresses), tuple(cells))
+    told = tuple(replace(cell, shares=(*shares[cell.cell], *_of_user_plane(cell, shares[""]))) for cell in cells)
+    return StationReading(tuple(sorted(profiles)), fields, tuple(addresses), told)
+
+
+def _of_user_plane(cell: CellReading, shares: Iterable[ShareReading]) -> Iterator[ShareReading]:
+    """Shares of the whole station that count in a cell: those of PLMNs on air there."""
+    return (share for share in shares if cell.rat is Rat.NR and not cell.broadcasts.keys().isdisjoint(share.plmns))
 
 
 def _fields(node: NodeSpec, leaves: Leaves, wanted: Mapping[str, LeafRole]) -> dict[str, str]:
@@ -118,7 +128,6 @@ def _node_plmn(function: NodeSpec, field: str, below: Sequence[Path]) -> dict[st
 
 def _cell(rat: Rat, node: NodeSpec, path: Path, tree: Tree, below: Mapping[Path, Sequence[Path]]) -> CellReading:
     broadcasts: dict[Plmn, tuple[Snssai, ...]] = {}
-    shares: list[ShareReading] = []
     for entry in below.get(path, ()):
         child = node.child_by_name.get(step(entry)[0])
         if child is None:
@@ -127,15 +136,12 @@ def _cell(rat: Rat, node: NodeSpec, path: Path, tree: Tree, below: Mapping[Path,
         if child.broadcast and child.user_ordered:
             plmn = child.plmn_of(entry)
             broadcasts[plmn] = (*broadcasts.get(plmn, ()), *_slices(child.keys_of(entry)))
-        elif child.role is NodeRole.SHARE:
-            shares.append(_share(child, entry, tree[entry], below.get(entry, ())))
     return CellReading(
         cell=step(path)[1][0],
         rat=rat,
         fields=_fields(node, tree[path], _CARRIER),
         tdd=node.tdd,
         broadcasts=broadcasts,
-        shares=tuple(shares),
     )
 
 

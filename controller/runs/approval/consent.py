@@ -19,6 +19,7 @@ from controller.models.scalars import HOST
 from controller.models.sharing import DEFAULT_CONSENTS, ActionClass, Agreement, Consent
 from controller.nrm.profiles import administrative_leaf, cell_of, share_parts
 from controller.nrm.schema import LeafSpec
+from controller.nrm.tree import Leaves, step
 from controller.runs.approval.windows import Calendar
 
 
@@ -100,17 +101,20 @@ def _present(change: Change, edits: Sequence[Edit]) -> set[str]:
     return edited | {tenant for names in linked for tenant in names.split(", ")}
 
 
-def _lowered(edits: Iterable[Edit]) -> Iterator[str]:
-    """Tenants whose radio share gets smaller."""
-    for edit in edits:
-        if edit.op is Op.MERGE and any(_lower(edit, part) for part in share_parts(edit.path)):
+def _lowered(edits: Sequence[Edit]) -> Iterator[str]:
+    """Tenants whose radio share gets smaller; one may be made anew elsewhere, and its removal is then none."""
+    shares = [edit for edit in edits if share_parts(edit.path)]
+    made = {(step(edit.path), edit.owners): edit.after for edit in shares if edit.op is Op.CREATE}
+    for edit in (edit for edit in shares if edit.op is not Op.CREATE):
+        after = edit.after if edit.op is Op.MERGE else made.get((step(edit.path), edit.owners), edit.before)
+        if any(_lower(edit.before, after, part) for part in share_parts(edit.path)):
             yield from edit.owners
 
 
-def _lower(edit: Edit, part: LeafSpec) -> bool:
+def _lower(before: Leaves, after: Leaves, part: LeafSpec) -> bool:
     """Whether a part of a share becomes less; one that an edit takes away falls back to its default."""
-    before, after = (float(str(side.get(part.name, part.default))) for side in (edit.before, edit.after))
-    return after < before
+    was, becomes = (float(str(side.get(part.name, part.default))) for side in (before, after))
+    return becomes < was
 
 
 # --------------------------------------------------------------------------- constraints

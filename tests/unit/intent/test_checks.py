@@ -124,6 +124,14 @@ def _moran_carrier(draft: Draft) -> None:
     _add(draft, "a", sharing="MORAN", scope={"everywhere": True, "bands": ["B2"]})
 
 
+def _bearers_in_one_of_two_cells(draft: Draft) -> None:
+    """Tenant b has a share of data radio bearers in all NR cells but the second one of S1."""
+    draft["cells"].append(_cell("S1", "nr") | {"id": "nr-2", "local_id": 2})
+    share = {"resource": "DRB", "min": 20}
+    _agreement_of(draft, "b", scope={"cells": ["S1/lte", "S1/nr", "S2/lte", "S2/nr"]}, shares=[share])
+    _add(draft, "b", scope={"cells": ["S1/nr-2"]})
+
+
 def _moran_carriers(draft: Draft, tac: int = 8) -> None:
     """Tenants a and b get a carrier of their own each, on another station, with one TAC."""
     own = {"band": "B2", "arfcn_dl": 900, "arfcn_ul": 18900, "tac": tac, "local_id": 2}
@@ -286,6 +294,7 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     ),
     (Check.SHARE_SUM, ALL, lambda d: _agreement_of(d, "b", shares=[{"min": 81}])),
     (Check.SHARE_SUM, ALL, lambda d: _agreement_of(d, "b", shares=[{"resource": "PRB_DL", "min": 81}])),
+    (Check.SHARE_DIFFERS, ["S1/"], _bearers_in_one_of_two_cells),
     (Check.PLMN_CLAIMED_TWICE, ALL, lambda d: d["tenants"][2].update(plmns=["999-02", "999-03"])),
     (Check.SLICE_USED_TWICE, NETWORK, lambda d: d["tenants"][2].update(slices=[{"sst": 1, "sd": "000002"}])),
     (Check.VLAN_USED_TWICE, NETWORK, lambda d: d["tenants"][2]["core"].update(vlan=101)),
@@ -502,6 +511,70 @@ def test_slices_stand_in_order() -> None:
     expected = [f"{sst}-{sd}" for sst in (2, 3, 4) for sd in ("0000A2", "0000B2")]
     served = [f.slices for f in facts if isinstance(f, (BroadcastFact, ShareFact)) and f.owners == ("b",) and f.slices]
     assert [[str(slice_) for slice_ in slices] for slices in served] == [expected, expected]
+
+
+def _drb(draft: Draft, tenant: str, cell: str, least: int, **changes: Any) -> None:
+    """One more NR cell at S1, and an agreement that gives a tenant a share of data radio bearers there or on ``nr``."""
+    share = {"resource": "DRB", "dedicated": 5, "min": least, "max": 90 - least}
+    scope = {"cells": [f"S1/{cell}"], "rats": ["NR"]}
+    draft["agreements"].append(_agreement(tenant, id=f"{tenant}-{cell}-drb", shares=[share], scope=scope, **changes))
+
+
+def _with_two_nr_cells() -> Draft:
+    """Nobody but those that a test names is on the NR cells of S1."""
+    draft = sound()
+    draft["cells"].append(_cell("S1", "nr") | {"id": "nr-2", "local_id": 2})
+    for agreement in draft["agreements"]:
+        agreement["scope"]["rats"] = ["LTE"]
+    return draft
+
+
+def _bearers(draft: Draft) -> list[tuple[str, str, int, int, int]]:
+    facts = compile_intent(Network.model_validate(draft), TODAY).facts["S1"]
+    shares = [fact for fact in facts if isinstance(fact, ShareFact) and fact.resource == "DRB"]
+    return [(fact.cell, fact.owners[0], fact.dedicated, fact.min, fact.max) for fact in shares]
+
+
+def test_one_user_plane_divides_bearers_for_all_nr_cells_of_a_station() -> None:
+    draft = _with_two_nr_cells()
+    for cell in ("nr", "nr-2"):
+        _drb(draft, "a", cell, 20)
+    assert _bearers(draft) == [("", "a", 5, 20, 70)]
+    assert Check.SHARE_DIFFERS not in {code for code, _ in found(draft)}
+
+
+def test_cells_that_say_different_shares_of_bearers_get_the_largest_percentages() -> None:
+    draft = _with_two_nr_cells()
+    _drb(draft, "a", "nr", 20)
+    _drb(draft, "a", "nr-2", 40)
+    assert _bearers(draft) == [("", "a", 5, 40, 70)]
+    findings = compile_intent(Network.model_validate(draft), TODAY).findings
+    (told,) = [one for one in findings if one.code == Check.SHARE_DIFFERS]
+    assert (told.severity, told.station, told.tenant) == ("warning", "S1", "a")
+    assert "(nr 5/20/70, nr-2 5/40/50)" in told.message
+    assert "it gets 5/40/70" in told.message
+
+
+def test_a_cell_that_says_nothing_of_bearers_differs_from_one_that_does() -> None:
+    draft = _with_two_nr_cells()
+    _drb(draft, "a", "nr", 20)
+    draft["agreements"].append(_agreement("a", id="a-rest", shares=[], scope={"cells": ["S1/nr-2"]}))
+    assert _bearers(draft) == [("", "a", 5, 20, 70)]
+    findings = compile_intent(Network.model_validate(draft), TODAY).findings
+    (told,) = [one.message for one in findings if one.code == Check.SHARE_DIFFERS]
+    assert "(nr 5/20/70, nr-2 nothing)" in told
+
+
+def test_bearers_are_added_up_over_all_cells_of_a_station() -> None:
+    draft = _with_two_nr_cells()
+    _drb(draft, "a", "nr", 45)
+    _drb(draft, "b", "nr-2", 45)
+    assert ("share-sum", "S1/") not in found(draft)
+    _drb(draft, "b", "nr", 45, slices=[])
+    draft["agreements"][-1]["shares"][0].update(min=56, max=60)
+    findings = compile_intent(Network.model_validate(draft), TODAY).findings
+    (told,) = [one.message for one in findings if one.code == Check.SHARE_SUM]
+    assert told == "station S1: min shares of DRB add up to 101 %, 100 is all there is (a 45, b 56)"
 
 
 def test_unknown_stations_are_refused() -> None:

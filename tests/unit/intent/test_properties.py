@@ -119,9 +119,9 @@ def test_facts_belong_to_the_host_or_to_tenants_with_an_agreement_in_force_there
     intent = compile_intent(network, TODAY)
     for station, facts in intent.facts.items():
         for fact in facts:
-            if isinstance(fact, (BroadcastFact, ShareFact)):
+            if isinstance(fact, (BroadcastFact, ShareFact)) and fact.cell:
                 tenants = {a.tenant for a in _covering(network, cells[station, fact.cell])}
-            elif isinstance(fact, CoreLinkFact):
+            elif isinstance(fact, (CoreLinkFact, ShareFact)):
                 tenants = {a.tenant for cell in network.cells_by_station[station] for a in _covering(network, cell)}
             else:
                 tenants = {HOST}
@@ -151,13 +151,17 @@ def test_tenants_get_exactly_their_agreed_plmns(network: Network) -> None:
 
 @generated
 @given(networks())
-def test_members_of_shares_are_on_air_in_their_cell(network: Network) -> None:
+def test_members_of_shares_are_on_air_in_their_cell_or_station(network: Network) -> None:
     for facts in compile_intent(network, TODAY).facts.values():
         broadcasts = [f for f in facts if isinstance(f, BroadcastFact)]
         assert all(list(f.slices) == sorted(f.slices, key=lambda s: (s.sst, s.sd)) for f in broadcasts)
         on_air = {(f.cell, f.plmn): set(f.slices) for f in broadcasts}
+        everywhere = {f.cell for f in broadcasts}
         for share in (f for f in facts if isinstance(f, ShareFact)):
-            assert all(set(share.slices) <= on_air[share.cell, plmn] for plmn in share.plmns)
+            cells = {share.cell} if share.cell else everywhere
+            for plmn in share.plmns:
+                there = [on_air[cell, plmn] for cell in cells if (cell, plmn) in on_air]
+                assert any(set(share.slices) <= slices for slices in there)
 
 
 @generated

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lxml import etree
 
+from controller.models.network import ResourceType
 from controller.models.plan import Edit, Op
 from controller.nrm import namespaces as ns
 from controller.nrm.codec import encode_edit
@@ -32,7 +33,11 @@ def yanglint(
 def document(profiles: tuple[str, ...], tenants: tuple[str, ...], own: tuple[str, ...] = ()) -> etree._Element:
     """A rendered tree as a whole configuration; tenants in ``own`` have identities of their own."""
     cells = (LTE_CELLS if "lte-28658" in profiles else ()) + (NR_CELLS if "nr-28541" in profiles else ())
-    rendered = render(profiles, samples.station_facts(cells, tenants, own))
+    facts = samples.station_facts(cells, tenants, own)
+    facts += (
+        samples.share(each, tenants[0], kind) for each in NR_CELLS for kind in (ResourceType.RRC, ResourceType.DRB)
+    )
+    rendered = render(profiles, facts if "nr-28541" in profiles else samples.station_facts(cells, tenants, own))
     edits = [
         Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=rendered.owners[path])
         for path, leaves in rendered.tree.items()

@@ -47,7 +47,8 @@ def broadcast(cell: CellFact, tenant: str, *, own: bool = False) -> BroadcastFac
 def share(cell: CellFact, tenant: str, resource: ResourceType = ResourceType.PRB, *more_plmns: str) -> ShareFact:
     plmns = (PLMNS[tenant], *more_plmns)
     slices = SLICES if cell.rat is Rat.NR else ()
-    return ShareFact(STATION, cell.cell, cell.rat, resource, plmns, slices, 5, 20, 80, (tenant,))
+    divided = "" if cell.rat is Rat.NR and resource is ResourceType.DRB else cell.cell
+    return ShareFact(STATION, divided, cell.rat, resource, plmns, slices, 5, 20, 80, (tenant,))
 
 
 def link(kind: LinkKind, tenant: str, name: str = "") -> CoreLinkFact:

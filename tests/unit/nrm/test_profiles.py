@@ -122,6 +122,30 @@ def test_nr_cell_in_both_units() -> None:
     assert rendered.findings == ()
 
 
+@pytest.mark.parametrize(
+    ("resource", "divides"),
+    [
+        (ResourceType.PRB, DU),
+        (ResourceType.PRB_UL, DU),
+        (ResourceType.PRB_DL, DU),
+        (ResourceType.RRC, CU),
+        (ResourceType.DRB, f"/ManagedElement[{STATION}]/GNBCUUPFunction[1]"),
+    ],
+)
+def test_nr_shares_stand_below_what_divides_the_resource(resource: ResourceType, divides: str) -> None:
+    cell = NR_CELLS[0]
+    facts: list[Fact] = [
+        samples.station(),
+        cell,
+        samples.broadcast(cell, "bitel"),
+        samples.share(cell, "bitel", resource),
+    ]
+    tree = render(("nr-28541",), facts).tree
+    assert [path for path in tree if path.endswith(f"RRMPolicyRatio[bitel-{resource.lower()}]")] == [
+        f"{divides}/RRMPolicyRatio[bitel-{resource.lower()}]"
+    ]
+
+
 def test_nr_core_links_stand_in_their_functions() -> None:
     tree = render(("nr-28541",), samples.station_facts(NR_CELLS, ("entel",))).tree
     element = f"/ManagedElement[{STATION}]"

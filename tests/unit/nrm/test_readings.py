@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from controller.models.network import Snssai
+from controller.models.facts import Fact
+from controller.models.network import ResourceType, Snssai
+from controller.nrm.profiles import render
 from controller.nrm.profiles.readings import read_station
 from controller.nrm.tree import Tree
+from tests.unit.nrm import samples
+from tests.unit.nrm.samples import NR_CELLS
 
 DU = "/ManagedElement[S1]/GNBDUFunction[1]"
 CELL = f"{DU}/NRCellDU[N1]"
@@ -21,3 +25,22 @@ def test_slices_are_those_that_are_slices() -> None:
     }
     (cell,) = read_station(tree).cells
     assert cell.broadcasts == {"716-06": (Snssai(sst=1, sd="0000A1"), Snssai(sst=255, sd="FFFFFF"))}
+
+
+def test_each_cell_has_the_shares_of_its_two_halves_and_those_of_its_plmns_in_the_user_plane() -> None:
+    cell, other = NR_CELLS
+    facts: list[Fact] = [
+        samples.station(),
+        cell,
+        other,
+        samples.broadcast(cell, "bitel"),
+        samples.broadcast(other, "claro"),
+    ]
+    facts += [samples.share(cell, "bitel", resource) for resource in ResourceType]
+    facts += [samples.share(other, "claro", resource) for resource in (ResourceType.RRC, ResourceType.DRB)]
+    read = read_station(render(("nr-28541",), facts).tree)
+    shares = {one.cell: {(share.plmns, share.resource) for share in one.shares} for one in read.cells}
+    assert shares == {
+        cell.cell: {(("716-15",), resource) for resource in ResourceType},
+        other.cell: {(("716-10",), "RRC"), (("716-10",), "DRB")},
+    }

@@ -380,6 +380,77 @@ def test_nothing_disappears_by_itself() -> None:
     assert [f.tenant for f in made.findings if f.code == "orphan"] == ["gamma"]
 
 
+BEARERS = network(
+    ("alfa",),
+    agreements=[
+        {
+            "id": "alfa-all",
+            "tenant": "alfa",
+            "scope": {"everywhere": True},
+            "shares": [{"resource": kind, "dedicated": 5, "min": 20, "max": 80} for kind in ("RRC", "DRB")],
+            "validity": {"start": "2024-01-01"},
+        }
+    ],
+)
+USERS = "/ManagedElement[S1]/GNBCUCPFunction[1]/NRCellCU[N1]/RRMPolicyRatio[alfa-rrc]"
+RADIO_BEARERS = "/ManagedElement[S1]/GNBCUUPFunction[1]/RRMPolicyRatio[alfa-drb]"
+
+
+def _misplaced(foreign: str = "") -> StationView:
+    """Shares of users and of bearers below the DU's half of the cell; those with ``foreign`` in the path not by us."""
+    now = view(BEARERS)
+    assert now.observed is not None
+
+    def old(path: str) -> str:
+        for policy in (USERS, RADIO_BEARERS):
+            path = path.replace(policy, f"{NR_CELL}{policy[policy.rindex('/') :]}")
+        return path
+
+    ledger = {old(path): entry.model_copy(update={"path": old(path)}) for path, entry in now.ledger.items()}
+    ledger = {path: entry for path, entry in ledger.items() if not (foreign and foreign in path)}
+    tree = {old(path): leaves for path, leaves in now.observed.tree.items()}
+    return StationView(replace(now.observed, tree=tree), True, ledger)
+
+
+def test_shares_of_ours_at_the_wrong_place_move_and_nobody_loses_anything() -> None:
+    before = _misplaced()
+    made = plan(BEARERS, {"S1": before})
+    change = only_change(made)
+    assert kinds(change) == [PhaseKind.EDIT]
+    edits = change.phases[0].edits
+    gone = {f"{NR_CELL}/RRMPolicyRatio[alfa-{kind}]" for kind in ("rrc", "drb")}
+    assert {edit.path for edit in edits if edit.op is Op.DELETE} == gone
+    assert {edit.path for edit in edits if edit.op is Op.CREATE} >= {USERS, RADIO_BEARERS}
+    assert change.removes == {}
+    assert "orphan" not in codes(made)
+    assert effect_of(change).asks == frozenset()
+    after = apply(BEARERS, change, before)
+    assert after.ledger.keys() == ledger(BEARERS).keys()
+    assert plan(BEARERS, {"S1": after}).is_empty
+
+
+def test_a_share_that_gets_less_where_it_moves_is_a_reduction() -> None:
+    before = _misplaced()
+    assert before.observed is not None
+    old = f"{NR_CELL}/RRMPolicyRatio[alfa-drb]"
+    tree = {**before.observed.tree, old: {**before.observed.tree[old], "rRMPolicyMinRatio": "30"}}
+    more = replace(before, observed=replace(before.observed, tree=tree))
+    assert effect_of(only_change(plan(BEARERS, {"S1": more}))).asks == {("alfa", ActionClass.REDUCE)}
+
+
+def test_a_share_at_the_wrong_place_that_is_not_ours_stays() -> None:
+    made = plan(BEARERS, {"S1": _misplaced(foreign="alfa-drb")})
+    deleted = [edit.path for edit in only_change(made).phases[0].edits if edit.op is Op.DELETE]
+    assert deleted == [f"{NR_CELL}/RRMPolicyRatio[alfa-rrc]"]
+    assert "unknown-node" in codes(made)
+
+
+def test_a_share_at_the_wrong_place_that_nothing_asks_for_any_more_stays() -> None:
+    made = plan(network(("alfa",)), {"S1": _misplaced()})
+    assert "orphan" in codes(made)
+    assert all(edit.op is not Op.DELETE for edit in only_change(made).phases[0].edits)
+
+
 def test_a_named_removal_deletes_ledger_nodes_and_nothing_else() -> None:
     before = view(THREE)
     count = sum("gamma" in entry.owners for entry in before.ledger.values())
