@@ -8,12 +8,26 @@ from pathlib import Path
 import pytest
 from cosmic_ray.work_item import MutationSpec
 
-from tests.mutation import Reach, Score, mutate
+from tests.mutation import Reach, Score, mutate, mutations
 
 CODE = "def clamp(number: int) -> int:\n    return 9 if number > 9 else number\n"
 WEAK = "from toy.code import clamp\n\n\ndef test_it() -> None:\n    assert clamp(3) == 3\n"
 STRONG = WEAK + "    assert [clamp(n) for n in (8, 9, 10, 11)] == [8, 9, 9, 9]\n"
 REST = "\n\nLIMIT = 1 + 1\n\n\ndef double(number: int) -> int:\n    return 2 * number\n"
+IDLE = """
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Toy:
+    size: int | None = None
+
+    def grows(self, by: int | None) -> bool | None:
+        log.info(
+            "toy.grows", by=1 + 1
+        )
+        return by is not None or by is None
+"""
 ELSEWHERE = "\n\ndef test_elsewhere() -> None:\n    assert True\n"
 
 
@@ -36,6 +50,14 @@ def test_survivors_are_named(toy: Path) -> None:
     strong = play(toy)
     assert strong.killed > weak.killed
     assert str(strong).startswith(f"toy: {strong.killed} of 4 mutants killed")
+
+
+def test_what_changes_nothing_is_left_out(toy: Path) -> None:
+    (toy / "toy" / "code.py").write_text(IDLE)
+    found = {(each.start_pos[0], each.operator_name) for each in mutations(toy, "toy")}
+    assert {line for line, _ in found} == {13}
+    assert (13, "core/ReplaceComparisonOperator_Is_IsNot") in found
+    assert (13, "core/ReplaceComparisonOperator_Is_Eq") not in found
 
 
 def test_tests_that_fail_anyway_judge_nobody(toy: Path) -> None:
