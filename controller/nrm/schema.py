@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -86,6 +86,9 @@ class LeafRole(StrEnum):
     BANDWIDTH = "bandwidth"
     #: Administrative distance of a route.
     DISTANCE = "distance"
+    #: Whether a PLMN on air admits its operator's test users only: ``true`` or ``false``
+    #: (cellReservedForOperatorUse of SIB1, TS 36.331).
+    RESERVED = "reserved"
 
 
 #: What states of a cell that serves say, and those of a core link.
@@ -302,8 +305,12 @@ class NodeSpec:
     @cached_property
     def ordered_broadcasts(self) -> tuple[str, ...]:
         """How the steps of PLMNs on air begin in a path, in lists below this node that are ordered by user."""
-        found = (node for node in self.walk() if node.broadcast and node.user_ordered)
-        return tuple(dict.fromkeys(f"/{node.name}[" for node in found))
+        return _steps(node for node in self.walk() if node.broadcast and node.user_ordered)
+
+    @cached_property
+    def reservable(self) -> tuple[str, ...]:
+        """The same of PLMNs on air that can be reserved for operator use."""
+        return _steps(node for node in self.walk() if node.broadcast and LeafRole.RESERVED in node.leaf_by_role)
 
     @cached_property
     def by_class_path(self) -> dict[str, NodeSpec]:
@@ -324,6 +331,10 @@ class NodeSpec:
         yield self
         for node in self.children:
             yield from node.walk()
+
+
+def _steps(nodes: Iterable[NodeSpec]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(f"/{node.name}[" for node in nodes))
 
 
 def spec_of(root: NodeSpec, path: Path) -> NodeSpec | None:

@@ -14,7 +14,12 @@ from controller.plan.document import (
 )
 from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, drifted_nodes, ledger_nodes
 from controller.plan.fleet import Planning, check_changes, check_removals, make_plan, wanted_by
-from controller.plan.maintenance import AdministrativeState, administrative_state_change, recreate_endpoint_change
+from controller.plan.maintenance import (
+    AdministrativeState,
+    administrative_state_change,
+    open_plmns_change,
+    recreate_endpoint_change,
+)
 from controller.plan.routers import ranks_of, switch_router_change
 from controller.plan.rows import PlanRow, headline, render_text
 from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
@@ -50,6 +55,7 @@ __all__ = [
     "ledger_nodes",
     "make_plan",
     "network_digest",
+    "open_plmns_change",
     "plan_digest",
     "plan_from_json",
     "plan_station",

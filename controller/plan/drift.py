@@ -11,7 +11,7 @@ from controller.nrm.schema import LeafSpec, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, parent
 from controller.plan.edits import find_edits, first_entries
 from controller.plan.rows import NOTHING, contents, entry_name, leaf_texts, row
-from controller.plan.views import StationView
+from controller.plan.views import StationView, with_reservations
 
 NO_LEDGER: Mapping[Path, LedgerNode] = {}
 
@@ -116,7 +116,8 @@ def adopted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tup
     One that differs enters it by a person's plan: until then nobody applied what the files say of it, so
     that it is no drift and no repair touches it.
     """
-    differing = set(drifted_nodes(root, rendered, observed))
+    wanted = with_reservations(root, rendered, StationView(observed, adopted=True))
+    differing = set(drifted_nodes(root, wanted, observed))
     return tuple(
-        node for node in ledger_nodes(root, rendered) if node.path in observed.tree and node.path not in differing
+        node for node in ledger_nodes(root, wanted) if node.path in observed.tree and node.path not in differing
     )

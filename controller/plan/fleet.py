@@ -11,11 +11,11 @@ from controller.models.errors import PlanRefusedError
 from controller.models.facts import Finding, Intent, Severity
 from controller.models.network import HOST, Network
 from controller.models.plan import Plan
-from controller.nrm.profiles import Rendered, render, render_routing
+from controller.nrm.profiles import Rendered, render, render_routing, root_spec
 from controller.plan.document import Draft, Outline
 from controller.plan.routers import check_routers, link_owners
 from controller.plan.station import StationPlan, plan_station
-from controller.plan.views import PlanOptions, StationView
+from controller.plan.views import PlanOptions, StationView, with_reservations
 
 #: Routers left out that a refusal names.
 _NAMED = 3
@@ -62,7 +62,9 @@ class Planning:
             more = f" (and {len(broken) - 1} more)" if len(broken) > 1 else ""
             return StationPlan(reason=f"contract error {broken[0].code}: {broken[0].message}{more}")
         rendered = wanted_by(self._intent, network, station)
-        result = plan_station(station, network.profiles_of(station), rendered, view, self._options)
+        profiles = network.profiles_of(station)
+        wanted = with_reservations(root_spec(profiles), rendered, view, reserve=self._options.reserved)
+        result = plan_station(station, profiles, wanted, view, self._options)
         return StationPlan(result.change, result.reason, (*rendered.findings, *result.findings))
 
     @property

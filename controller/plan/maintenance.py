@@ -1,4 +1,4 @@
-"""Changes that follow from no network file: lock cells, re-create a core link, remove all of our nodes."""
+"""Changes that follow from no network file: lock cells, open PLMNs, re-create a core link, remove all of our nodes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from controller.models.errors import ConflictError, NotFoundError, PlanRefusedError
 from controller.models.facts import HOST_OWNED, Owners
 from controller.models.network import HOST
-from controller.models.plan import Change, DiffRow, Edit, Op, Phase, PhaseKind, WaitFor
+from controller.models.plan import Change, DiffRow, Edit, LeafValues, Op, Phase, PhaseKind, WaitFor
 from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import fingerprint
@@ -19,13 +19,15 @@ from controller.nrm.profiles import (
     administrative_state,
     cell_of,
     cells,
+    is_reserved,
+    leaf_of,
     link_locked,
     root_spec,
 )
-from controller.nrm.schema import NodeSpec, spec_of
-from controller.nrm.tree import Observed, Path, Tree, parent
+from controller.nrm.schema import LeafRole, NodeSpec, spec_of
+from controller.nrm.tree import LeafName, Observed, Path, Tree, parent
 from controller.plan.phases import LINK_SECONDS, LOCK_SECONDS, ON_AIR_SECONDS
-from controller.plan.rows import contents, entry_name, row
+from controller.plan.rows import contents, describe, entry_name, row
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.views import PlanOptions, StationView
 
@@ -118,6 +120,45 @@ def _tenants_on(path: Path, owners: Mapping[Path, Owners]) -> set[str]:
 def _row(root: NodeSpec, tree: Tree, path: Path, after: str) -> DiffRow:
     what = f"{entry_name(root, path)}: administrative state"
     return row(path, HOST_OWNED, what, administrative_state(tree, path), after)
+
+
+# ----------------------------------------------------------------- reservations
+
+
+def open_plmns_change(
+    station: str, profiles: tuple[str, ...], observed: Observed, tenant: str, ledger: Mapping[Path, LedgerEntry]
+) -> Change | None:
+    """Let all users of a tenant in: its PLMNs of ours are reserved for operator use no longer; None where none is.
+
+    Args:
+        station: Station id.
+        profiles: Its profiles.
+        observed: What it says of itself.
+        tenant: Whose PLMNs.
+        ledger: Nodes that are ours there.
+    """
+    root, tree = root_spec(profiles), observed.tree
+    paths = [path for path, entry in ledger.items() if entry.owners == (tenant,) and is_reserved(tree, path)]
+    if not paths:
+        return None
+    leaf = {path: leaf_of(path, LeafRole.RESERVED) for path in paths}
+    edits = tuple(
+        Edit(op=Op.MERGE, path=path, before={leaf[path]: tree[path][leaf[path]]}, owners=(tenant,)) for path in paths
+    )
+    return Change(
+        station=station,
+        phases=(Phase(kind=PhaseKind.EDIT, edits=edits, inverse=invert(root, tree, edits, {})),),
+        diff=describe(root, edits, {}),
+        touched=(tenant,),
+        fingerprint=fingerprint(root, tree, [f"{path}/{leaf[path]}" for path in paths]),
+        gained=tuple(
+            ledger[path].node.model_copy(update={"leaves": _without(ledger[path].leaves, leaf[path])}) for path in paths
+        ),
+    )
+
+
+def _without(leaves: LeafValues, name: LeafName) -> LeafValues:
+    return {other: value for other, value in leaves.items() if other != name}
 
 
 # ------------------------------------------------------------------ core links

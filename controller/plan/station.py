@@ -20,6 +20,7 @@ from controller.nrm.profiles import (
     cell_of,
     cell_state,
     cells,
+    is_reserved,
     is_unlocked,
     root_spec,
 )
@@ -248,6 +249,7 @@ def station_findings(
             for code, path, text in edits.refused
         ),
         *_identities_that_stay(station, root, edits),
+        *_reserved_plmns(station, observed, edits),
         *_unknown_plmns(station, observed, edits),
         *_unknown_nodes(station, root, observed, edits),
         *_orphans(station, root, edits),
@@ -263,6 +265,19 @@ def _identities_that_stay(station: str, root: NodeSpec, edits: Edits) -> Iterato
             "stays, since another one means a restart: minka playbook run change-primary-plmn changes it"
         )
         yield Finding("identity-stays", Severity.WARNING, message, station)
+
+
+def _reserved_plmns(station: str, observed: Observed, edits: Edits) -> Iterator[Finding]:
+    """PLMNs that stay closed to ordinary users: of a tenant that is tested, of a run that broke, or of the field."""
+    edited = {edit.path for edit in edits.edits}
+    for path in observed.tree:
+        if path not in edited and is_reserved(observed.tree, path):
+            cell = cell_of(path)
+            message = (
+                f"cell {station}/{cell}: PLMN {broadcast_plmn(path)} is reserved for operator use and admits test "
+                "users only; it stays so: minka playbook run onboard-tenant tests and opens it"
+            )
+            yield Finding("plmn-reserved", Severity.WARNING, message, station, cell)
 
 
 def _unknown_plmns(station: str, observed: Observed, edits: Edits) -> Iterator[Finding]:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controller.models.facts import HOST_OWNED, Owners
 from controller.models.network import Network, Snssai
 from controller.models.run import Hold, LedgerEntry
-from controller.nrm.profiles import Rendered
-from controller.nrm.schema import KeyRole, NodeSpec, spec_of
-from controller.nrm.tree import Observed, Path, parent
+from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, leaf_of
+from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, spec_of
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,7 @@ class PlanOptions:
         skip_held: Whether stations under a hold are left out, and not planned all the same to wait for its end.
         automatic: Whether no person asked: holds and locks that are not ours keep stations out.
         limit: The part of what is wanted that the plan is about; None for all of it.
+        reserved: Whether PLMNs that come on air are reserved for operator use, where a profile can say so.
         identities: Whether identities on air may change: PLMNs of global node ids, which restarts the station, and
             primary PLMNs of cells, which are locked for that. Else the former stay, and the latter keep it out.
     """
@@ -73,6 +74,7 @@ class PlanOptions:
     automatic: bool = False
     limit: Limit | None = None
     identities: bool = False
+    reserved: bool = False
 
     def held_at(self, station: str) -> list[str]:
         """What is under a hold at a station: it as a whole, and cells; sorted."""
@@ -82,6 +84,38 @@ class PlanOptions:
 def under_hold(network: Network, holds: Iterable[Hold]) -> frozenset[str]:
     """Devices and cells under a hold; one on a site is on all its devices."""
     return frozenset(target for hold in holds for target in hold.targets(network))
+
+
+# ---------------------------------------------------------------- reservations
+
+
+def with_reservations(root: NodeSpec, rendered: Rendered, view: StationView, *, reserve: bool = False) -> Rendered:
+    """What is wanted, with the PLMNs that are reserved for operator use, of which network files say nothing.
+
+    One of ours stays as we last applied it, so that another value on air is drift. One that is on air and not ours
+    yet stays as it is.
+
+    Args:
+        root: Schema of the station.
+        rendered: What the network files want.
+        view: What is known of the station.
+        reserve: Whether PLMNs that come on air anew are reserved.
+    """
+    there = view.observed.tree if view.observed else {}
+    on_air = {(cell_of(path), broadcast_plmn(path)): there[path] for path in _reservable(root, there)}
+    found: dict[Path, dict[LeafName, Value]] = {}
+    for path in _reservable(root, rendered.tree):
+        leaf, place = leaf_of(path, LeafRole.RESERVED), (cell_of(path), broadcast_plmn(path))
+        known = view.ledger[path].leaves if path in view.ledger else on_air.get(place)
+        if value := known.get(leaf) if known is not None else reserve and "true":
+            found[path] = {**rendered.tree[path], leaf: value}
+    return replace(rendered, tree={**rendered.tree, **found}) if found else rendered
+
+
+def _reservable(root: NodeSpec, tree: Tree) -> Iterator[Path]:
+    """PLMNs on air that can be reserved for operator use."""
+    steps = root.reservable
+    return (path for path in tree if any(step in path for step in steps)) if steps else iter(())
 
 
 # ---------------------------------------------------------------------- limits

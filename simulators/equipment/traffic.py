@@ -21,6 +21,8 @@ from simulators.equipment.radio import CellStatus, CorePaths
 
 #: Part of the people with a phone, and of the phones active in the busiest hour.
 PHONES, ACTIVE = 0.6, 0.04
+#: Test users of an operator, access classes 11 and 15: active ones in a cell that is reserved for operator use.
+TEST_USERS = 0.5
 #: What an active user fetches, in Mbit/s, and sends as a part of that.
 RATE, UPLINK = 0.15, 0.12
 #: Connections that an active user sets up per hour.
@@ -128,6 +130,8 @@ DEGRADED = 0.6
 _LTE_SHARE = ("dedicatedRatio", "minRatio", "maxRatio")
 _NR_SHARE = ("rRMPolicyDedicatedRatio", "rRMPolicyMinRatio", "rRMPolicyMaxRatio")
 _PRB = ("PRB", "PRB_DL")
+#: Lists of the PLMNs of an LTE cell: with its TAC and identity, and with their own.
+_LTE_PLMNS = ("plmnIdList", "cellAccessInfoList")
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,11 +203,13 @@ def demand_of(
     if technology == "NR":
         names += _own_flows(config, status.configured)
     asleep = status.service is Service.SLEEPING or not status.on_air
+    reserved = frozenset(_reserved(attributes, technology))
     flows = []
     for plmn, slice_ in names:
         siblings = tuple(other for owner, other in names if owner == plmn)
         part = parts(f"{place.seed}/{plmn}", siblings)[slice_]
-        people = 0.0 if asleep else part * users(place, status.configured.id, plmn, begin)
+        admitted = TEST_USERS if plmn in reserved else users(place, status.configured.id, plmn, begin)
+        people = 0.0 if asleep else part * admitted
         tenant = tenants.get(plmn, "")
         connected = paths.attaches(technology, tenant)
         part = paths.carried(technology, tenant, slice_) if connected else 0.0
@@ -248,9 +254,17 @@ def _flows(attributes: Instance, technology: str) -> Iterator[tuple[str, str]]:
         for entry in attributes.entries("pLMNInfoList"):
             yield _plmn(entry), f"{entry.leaf('sst')}-{entry.leaf('sd')}"
         return
-    for name in ("plmnIdList", "cellAccessInfoList"):
+    for name in _LTE_PLMNS:
         for entry in attributes.entries(name):
             yield _plmn(entry), ""
+
+
+def _reserved(attributes: Instance, technology: str) -> Iterator[str]:
+    """PLMNs whose ordinary users are kept out of the cell (cellReservedForOperatorUse, TS 36.331)."""
+    for name in _LTE_PLMNS if technology == "LTE" else ():
+        for entry in attributes.entries(name):
+            if entry.leaf("cellReservedForOperatorUse") == "true":
+                yield _plmn(entry)
 
 
 def _own_flows(config: Config, cell: ConfiguredCell) -> Iterator[tuple[str, str]]:

@@ -164,6 +164,12 @@ def broadcast_plmn(path: Path) -> Plmn:
     return node.plmn_of(path) if node is not None and node.broadcast and cell_of(path) else ""
 
 
+def is_reserved(tree: Tree, path: Path) -> bool:
+    """Whether the entry is a PLMN on air that admits its operator's test users only."""
+    leaf = leaf_of(path, LeafRole.RESERVED)
+    return bool(leaf) and tree.get(path, {}).get(leaf) == "true"
+
+
 def broadcast_rat(path: Path) -> Rat | None:
     """Radio technology of the cell where the entry puts a PLMN on air, None for all other entries."""
     return _NODES[class_of(path)][0].rat if broadcast_plmn(path) else None

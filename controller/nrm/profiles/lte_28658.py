@@ -56,17 +56,17 @@ _GLOBAL_PLMN = NodeSpec(
     single=True,
     label="PLMN of the global eNB id",
 )
+#: SIB1 has it in each list of PLMNs (TS 36.331); no attribute of TS 28.658, but one that base stations have (TR-196).
+_RESERVED = LeafSpec(
+    "cellReservedForOperatorUse", default="false", label="reserved for operator use", roles=(LeafRole.RESERVED,)
+)
 _BROADCAST = NodeSpec(
     "plmnIdList",
     ns.EUTRAN,
     keys=_PLMN_KEYS,
     role=NodeRole.BROADCAST,
     key_roles=PLMN_KEYS,
-    leaves=(
-        LeafSpec(
-            "cellReservedForOperatorUse", default="false", label="reserved for operator use", operational_intent=True
-        ),
-    ),
+    leaves=(_RESERVED,),
     attributes=False,
     in_attributes=True,
     user_ordered=True,
@@ -78,7 +78,7 @@ _OWN_IDENTITY = NodeSpec(
     keys=_PLMN_KEYS,
     role=NodeRole.BROADCAST,
     key_roles=PLMN_KEYS,
-    leaves=(number("tac", "TAC"), number("cellId", "cell identity", mutability=Mutability.CREATE_ONLY)),
+    leaves=(number("tac", "TAC"), number("cellId", "cell identity", mutability=Mutability.CREATE_ONLY), _RESERVED),
     attributes=False,
     in_attributes=True,
     label="PLMN with its own TAC",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from controller.models.network import CellId, Noun
+from controller.models.network import CellId, Identifier, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
-from controller.plan import AdministrativeState, administrative_state_change
+from controller.plan import AdministrativeState, administrative_state_change, open_plmns_change
 from controller.playbook.language.registry import Context, Proposal, Touches, action
 
 
@@ -73,4 +73,22 @@ async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCe
     return await _switch(context, given, "UNLOCKED")
 
 
-CONFIGURATION = (apply_intent, lock_cell, soft_lock_cell, unlock_cell)
+class OneTenant(Noun):
+    """A tenant."""
+
+    tenant: Identifier = Field(description="The tenant.")
+
+
+@action("open-plmns", Touches.CHANGES, consent=None)
+async def open_plmns(context: Context, given: OneTenant) -> Proposal[Changed]:
+    """Let all users of a tenant in: its PLMNs that are reserved for operator use are so no longer.
+
+    A plan with `reserved` put them on air so. Only PLMNs of ours are opened. On NR no PLMN can be reserved, since
+    TS 28.541 has no attribute for it: nothing is changed there.
+    """
+    ledger, observed = await context.ledger(), await context.read()
+    change = open_plmns_change(context.station, context.profiles, observed, given.tenant, ledger)
+    return Proposal(change, Changed(changed=change is not None))
+
+
+CONFIGURATION = (apply_intent, lock_cell, soft_lock_cell, unlock_cell, open_plmns)

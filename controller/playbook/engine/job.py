@@ -204,7 +204,7 @@ class StationJob:
         return JobResult(
             outcome,
             detail,
-            gained=tuple(node for change in changes for node in change.gained),
+            gained=tuple({node.path: node for change in changes for node in change.gained}.values()),
             lost=tuple(path for change in changes for path in change.lost),
             applied=plan is not None and plan.source is PlanSource.NETWORK and self._claim.change in changes,
         )

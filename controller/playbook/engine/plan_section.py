@@ -51,6 +51,7 @@ async def section_plan(
         section.adopt,
         skip_held,
         section.identities,
+        section.reserved,
     )
     if section.source is PlanSource.NETWORK:
         if request.limit is not None and not request.remove:

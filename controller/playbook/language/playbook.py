@@ -187,6 +187,8 @@ class PlanSection(Noun):
         adopt: With source ``network``: stations that are observe-only are adopted when the run is accepted.
         identities: With source ``network``: PLMNs of global node ids and primary PLMNs of cells may change. Else they
             stay as they are on air, or keep the station out.
+        reserved: With source ``network``: PLMNs that come on air on LTE cells admit their operator's test users only,
+            until ``open-plmns`` opens them.
         again: With source ``applied``: nodes that were brought back within the last day, and drifted again, refuse
             the run (something else writes them), unless this expression is true.
     """
@@ -200,6 +202,7 @@ class PlanSection(Noun):
     only_tenant: str | None = None
     adopt: bool = False
     identities: bool = False
+    reserved: bool = False
     again: str | None = None
 
     @model_validator(mode="after")
@@ -210,6 +213,7 @@ class PlanSection(Noun):
             "limit": (PlanSource.NETWORK, self.limit is not None),
             "adopt": (PlanSource.NETWORK, self.adopt),
             "identities": (PlanSource.NETWORK, self.identities),
+            "reserved": (PlanSource.NETWORK, self.reserved),
             "again": (PlanSource.APPLIED, self.again is not None),
         }
         wrong = [name for name, (source, given) in belongs.items() if given and source is not self.source]

@@ -59,6 +59,7 @@ class PlanRequest:
         adopt: Whether stations that are observe-only are planned as if they were adopted just now.
         skip_held: Whether stations under a hold are left out.
         identities: Whether identities on air may change, see ``PlanOptions``.
+        reserved: Whether PLMNs that come on air are reserved for operator use.
     """
 
     selector: str = "*"
@@ -68,6 +69,7 @@ class PlanRequest:
     adopt: bool = False
     skip_held: bool = False
     identities: bool = False
+    reserved: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,7 @@ class Planner:
             limit=request.limit,
             skip_held=request.skip_held,
             identities=request.identities,
+            reserved=request.reserved,
             under_hold=under_hold(network, holds),
         )
         intent = await asyncio.to_thread(compile_intent, network, network.day(now), stations)

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from controller.models.errors import PlanRefusedError
-from controller.models.run import OnHold, Outcome, RunState
-from tests.integration.alarms.system import PLAYBOOKS
+from controller.models.network import Rat
+from controller.models.run import OnHold, Outcome, Run, RunState
+from tests.integration.alarms.system import PLAYBOOKS, until
 from tests.integration.playbooks.system import PlaybookSystem, open_system
+from tests.support.callers import ADMINISTRATOR
 
 STATION = "T-LTE-1"
 
@@ -30,9 +32,17 @@ async def test_a_tenant_comes_changes_its_share_and_goes(tmp_path: Path) -> None
         assert {preview.station for preview in seen.stations} == set(system.fleet.stations)
         with pytest.raises(PlanRefusedError, match="expect 4 stations"):
             await system.run("onboard-tenant", tenant="condor")
-        run = await system.succeeds("onboard-tenant", tenant="condor", stations=4)
+        run = await system.succeeds("onboard-tenant", tenant="condor", stations=4, open="later")
         assert run.waves > 1
         assert "02</mnc>" in system.running(STATION)
+        # Its customers are kept out of the LTE cells, of which each has one entry for it, until a later run opens them.
+        network = system.store.networks.get()[1]
+        assert reserved(system) == sum(cell.rat is Rat.LTE for cell in network.cells)
+        assert not any((await system.planner.drift(tuple(system.fleet.stations))).values())
+        changes = {row.what for preview in seen.stations for step in preview.steps for row in step.diff}
+        assert "PLMN 999-02: reserved for operator use" in changes
+        await system.succeeds("onboard-tenant", tenant="condor")
+        assert reserved(system) == 0
         assert not any((await system.planner.drift(tuple(system.fleet.stations))).values())
 
         share = {"shares": [{"resource": "PRB", "min": 25, "max": 55}]}
@@ -50,6 +60,12 @@ async def test_a_tenant_comes_changes_its_share_and_goes(tmp_path: Path) -> None
         assert not [entry for found in ledger.values() for entry in found.values() if "condor" in entry.owners]
 
 
+def reserved(system: PlaybookSystem) -> int:
+    """How many PLMNs are reserved for operator use on all stations together."""
+    text = "".join(map(system.running, system.fleet.stations))
+    return text.count("<cellReservedForOperatorUse>true</cellReservedForOperatorUse>")
+
+
 async def test_onboarding_touches_no_other_tenant(tmp_path: Path) -> None:
     async with open_system(tmp_path, without="condor-all") as system:
         system.load(andes_all={"shares": [{"resource": "PRB", "dedicated": 5, "min": 20, "max": 80}]})
@@ -58,6 +74,42 @@ async def test_onboarding_touches_no_other_tenant(tmp_path: Path) -> None:
             await system.run("onboard-tenant", tenant="condor", stations=4)
         assert "first apply what the network files change for andes, or load them without it" in str(refused.value)
         assert system.changes() == before
+
+
+async def test_a_person_may_have_the_last_word_before_a_tenant_is_opened(tmp_path: Path) -> None:
+    async with open_system(tmp_path, without="condor-all") as system:
+        system.load()
+        before = {name: system.running(name) for name in system.fleet.stations}
+        given = {"tenant": "condor", "where": "region=cusco", "open": "asked"}
+        for answer in ("no", "yes"):
+            run = await system.playbooks().start("onboard-tenant", given, asker=ADMINISTRATOR)
+
+            async def asked(run: Run = run) -> bool:
+                return all("waits for an answer" in job.detail for job in system.store.runs.jobs(run.id))
+
+            await until("somebody is asked", asked)
+            assert reserved(system) == 3
+            await answer_all(system, run, answer)
+            assert reserved(system) == 0
+            taken_back = {name: system.running(name) for name in before} == before
+            assert run_of(system, run).state is (RunState.SUCCEEDED if answer == "yes" else RunState.FAILED)
+            assert taken_back is (answer == "no")
+
+
+async def answer_all(system: PlaybookSystem, run: Run, answer: str) -> None:
+    """Answer a run's questions alike until it ends."""
+
+    async def done() -> bool:
+        async with system.client() as client:
+            for one in (await client.get("/v1/questions")).json()["results"]:
+                await client.post("/v1/questions", json={"run": one["run"], "answer": answer, "reason": "tested"})
+        return run_of(system, run).state.terminal
+
+    await until("the run ends", done)
+
+
+def run_of(system: PlaybookSystem, run: Run) -> Run:
+    return system.store.runs.get(run.id)
 
 
 async def test_lock_and_unlock(system: PlaybookSystem) -> None:

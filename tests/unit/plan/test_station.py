@@ -9,10 +9,11 @@ import pytest
 
 from controller.models.network import ActionClass, Network
 from controller.models.plan import Change, Op, PhaseKind, Plan
+from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits, siblings
-from controller.nrm.profiles import root_spec
+from controller.nrm.profiles import is_reserved, root_spec
 from controller.nrm.tree import Leaves, Observed, Path
-from controller.plan import PlanOptions, StationView, applied, drifted_nodes
+from controller.plan import PlanOptions, StationView, adopted_nodes, applied, drifted_nodes, open_plmns_change
 from controller.plan.phases import RESTART_SECONDS
 from controller.plan.undo import undo_change
 from controller.runs.approval.consent import effect_of
@@ -30,6 +31,7 @@ from tests.unit.plan.samples import (
     network,
     only_change,
     plan,
+    rendered,
     states,
     view,
 )
@@ -549,3 +551,58 @@ def test_phases_and_their_inverses_are_exact() -> None:
         tree = apply_edits(root, tree, phase.inverse)
         assert tree == earlier
         assert siblings(tree, f"{LTE_CELL}/plmnIdList[716,01]") == siblings(earlier, f"{LTE_CELL}/plmnIdList[716,01]")
+
+
+# ----------------------------------------------------------------- reservations
+
+RESERVED = "cellReservedForOperatorUse"
+
+
+def test_a_tenant_that_is_tested_comes_reserved_and_all_others_stay_open() -> None:
+    testing = replace(FREELY, reserved=True)
+    before = view(TWO)
+    change = only_change(plan(THREE, {"S1": before}, testing))
+    plmn = f"{LTE_CELL}/plmnIdList[{GAMMA}]"
+    assert {edit.path for edit in change.phases[0].edits if RESERVED in edit.after} == {plmn}
+    after = apply(THREE, change, before)
+    assert after.observed
+    assert [path for path in after.observed.tree if is_reserved(after.observed.tree, path)] == [plmn]
+    # It is what we applied, so no drift; files that are applied later leave it so, and say it.
+    kept = plan(THREE, {"S1": after})
+    assert kept.is_empty
+    assert not drifted_nodes(root_spec(PROFILES), applied(after.ledger), after.observed)
+    (said,) = [finding.message for finding in kept.findings if finding.code == "plmn-reserved"]
+    assert "716-03 is reserved for operator use" in said
+    # Once it is open, another reservation is drift, which plans mend.
+    opening = open_plmns_change("S1", PROFILES, after.observed, "gamma", after.ledger)
+    assert opening is not None
+    assert [(row.before, row.after) for row in opening.diff] == [("true", "false")]
+    opened = apply(THREE, opening, after)
+    assert opened.observed
+    assert open_plmns_change("S1", PROFILES, opened.observed, "gamma", opened.ledger) is None
+    closed = replace(opened, observed=after.observed)
+    assert drifted_nodes(root_spec(PROFILES), applied(opened.ledger), after.observed) == (plmn,)
+    mended = apply(THREE, only_change(plan(THREE, {"S1": closed}, testing)), closed)
+    assert mended.observed
+    assert mended.observed.tree == opened.observed.tree
+
+
+def test_what_the_field_reserved_stays_so_when_it_is_adopted() -> None:
+    plmn = f"{LTE_CELL}/plmnIdList[716,02]"
+    found = carrying(TWO, edit={plmn: {RESERVED: "true"}})
+    nodes = {node.path: node for node in adopted_nodes(root_spec(PROFILES), rendered(TWO), found)}
+    assert nodes[plmn].leaves == {RESERVED: "true"}
+    entries = {path: LedgerEntry(station="S1", **dict(node)) for path, node in nodes.items()}
+    made = plan(TWO, {"S1": StationView(found, adopted=True, ledger=entries)})
+    assert made.is_empty
+    assert "plmn-reserved" in codes(made)
+
+
+def test_a_reservation_goes_with_a_plmn_that_gets_a_tracking_area_of_its_own() -> None:
+    identity = {"tac": 70, "node_id": 9, "node_id_length": 20, "local_id": 1}
+    moved = network(own_cells=[{"station": "S1", "cell": "L1", "tenant": "beta", **identity}])
+    for reserved in (True, False):
+        found = view(TWO, edit={f"{LTE_CELL}/plmnIdList[716,02]": {RESERVED: "true"} if reserved else {}})
+        change = only_change(plan(moved, {"S1": found}, replace(FREELY, reserved=True)))
+        made = {edit.path: edit.after for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE}
+        assert (RESERVED in made[f"{LTE_CELL}/cellAccessInfoList[716,02]"]) is reserved

@@ -26,14 +26,18 @@ from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools
 from controller.store.run_rows import jobs
 from tests.support.soak import TURNS
+from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.group_bench import GroupBench, Mortal, kills
-from tests.unit.runs.transaction_bench import STATION, TARGET, Killed, retune
+from tests.unit.runs.transaction_bench import STATION, TARGET, Killed, Scenario, add_tenant, retune
 
 HEAD = "name: own\ndescription: A playbook.\ntargets: '*'\nsteps:\n"
+PLANNED = "plan: {reserved: true}\n" + HEAD
 LOCK = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}, register: locked}\n"
 LOOK = "  - {name: look, action: read-state}\n"
 TELL = "  - {name: tell, action: notify, with: {text: '{{ locked.cells|join }}'}}\n"
 RETRIED = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}, retries: 1}\n"
+APPLY = "  - {name: apply, action: apply-intent}\n"
+OPEN = "  - {name: open, action: open-plmns, with: {tenant: gamma}}\n"
 FAIL = "  - {name: fail, action: read-state, checks: ['{{ output.cells_on_air > 90 }}']}\n"
 
 
@@ -45,17 +49,25 @@ class PlaybookBench:
     """A playbook's run on one station, and the workers that carry it out."""
 
     def __init__(
-        self, steps: str, actions: Registry | None = None, sources: tuple[str, ...] = ("sftp://10.0.0.1/",)
+        self,
+        steps: str,
+        actions: Registry | None = None,
+        sources: tuple[str, ...] = ("sftp://10.0.0.1/",),
+        scenario: Scenario | None = None,
     ) -> None:
         self.sources = sources
         self.actions = actions or registry()
         self.webhook = FakeWebhook()
         report = Report()
-        loaded = parse(HEAD + steps, "own.yaml", self.actions, report)
+        loaded = parse((PLANNED if APPLY in steps else HEAD) + steps, "own.yaml", self.actions, report)
         assert loaded is not None, report.problems
         used = RunPlaybook(name="own", digest=loaded.digest, text=loaded.text)
         self.group = GroupBench(
-            [NewJob(0, STATION)], Strategy(), scenario=retune(), procedure=self._procedure, playbook=used
+            [NewJob(0, STATION)],
+            Strategy(check_timeout=2),
+            scenario=scenario or retune(),
+            procedure=self._procedure,
+            playbook=used,
         )  # fmt: skip
         self.store, self.clock, self.device = self.group.store, self.group.clock, self.group[STATION]
         nodes = [LedgerNode(path=path, owners=("host",)) for path in self.device.running]
@@ -188,3 +200,37 @@ async def test_a_further_try_is_not_lost_with_its_worker() -> None:
             await bench.work()
         bench.settled(bench.job, Outcome.SUCCEEDED, "LOCKED")
     assert len(played) > 15
+
+
+PLMN = f"{LTE_CELL}/plmnIdList[716,03]"
+
+
+@pytest.mark.parametrize(
+    ("steps", "outcome", "stride"),
+    [
+        pytest.param(APPLY + OPEN, Outcome.SUCCEEDED, 1, id="opened"),
+        pytest.param(APPLY + OPEN + FAIL, Outcome.ROLLED_BACK, 3, id="closed and taken back"),
+    ],
+)
+async def test_a_tenant_that_is_tested_before_it_is_opened_comes_whole_or_not(
+    steps: str, outcome: Outcome, stride: int
+) -> None:
+    def coming() -> PlaybookBench:
+        return PlaybookBench(steps, scenario=add_tenant(reserved=True))
+
+    played = await kills(lambda life: coming().work(life))
+    for at in played[::stride]:
+        bench = coming()
+        before = dict(bench.device.running)
+        with suppress(Killed):
+            await bench.work(Mortal(at, after=at % 2 == 0))
+        if bench.job.outcome is None:
+            await bench.work()
+        bench.settled(bench.job, outcome, "UNLOCKED")
+        theirs = {path: leaves for path, leaves in bench.device.running.items() if path in before}
+        assert theirs == before
+        ledger = bench.store.ledger.find([STATION])[STATION]
+        # On air and open to all, on record too; or gone.
+        assert bench.device.running.get(PLMN) == ({} if outcome.good else None)
+        assert (PLMN in ledger and ledger[PLMN].leaves == {}) is outcome.good
+    assert len(played) > 25

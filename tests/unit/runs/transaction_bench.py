@@ -169,10 +169,10 @@ class Scenario:
 
 
 @cache
-def add_tenant(capabilities: Capabilities = SAFE) -> Scenario:
+def add_tenant(capabilities: Capabilities = SAFE, *, reserved: bool = False) -> Scenario:
     """One phase: a third tenant comes onto the station."""
-    old = samples.network()
-    made = samples.plan(samples.network(("alfa", "beta", "gamma")), {STATION: samples.view(old)})
+    old, options = samples.network(), replace(samples.FREELY, reserved=reserved)
+    made = samples.plan(samples.network(("alfa", "beta", "gamma")), {STATION: samples.view(old)}, options)
     return Scenario(samples.carrying(old), made, capabilities)
 
 

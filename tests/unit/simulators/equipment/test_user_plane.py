@@ -117,3 +117,15 @@ def test_a_slice_is_carried_by_the_upfs_that_serve_it(clock: VirtualClock) -> No
     clock.advance(SETTLED)
     counters = measured(elsewhere, clock)
     assert (volume(counters, ANDES), volume(counters, CONDOR) > 0) == (0, True)
+
+
+def test_a_plmn_that_is_reserved_for_operator_use_admits_test_users_only(site: Site, clock: VirtualClock) -> None:
+    plmn = "<plmnIdList><mcc>999</mcc><mnc>02</mnc>{}</plmnIdList>"
+    condor = f"<EUtranCellFDD><id>1</id><attributes>{plmn}</attributes></EUtranCellFDD>"
+    reserved = "<cellReservedForOperatorUse>true</cellReservedForOperatorUse>"
+    configure(site.station, within_enb(condor.format(reserved)))
+    closed = measured(site.station, clock)
+    configure(site.station, within_enb(condor.format(reserved.replace("true", "false"))))
+    opened = measured(site.station, clock)
+    assert 0 < volume(closed, CONDOR) < 0.2 * volume(opened, CONDOR)
+    assert volume(closed, ANDES) == pytest.approx(volume(opened, ANDES), rel=0.5)
