@@ -202,6 +202,7 @@ def demand_of(
     names = list(_flows(attributes, technology))
     if technology == "NR":
         names += _own_flows(config, status.configured)
+    refused = _not_in_user_plane(config, status.configured, names) if technology == "NR" else frozenset()
     asleep = status.service is Service.SLEEPING or not status.on_air
     reserved = frozenset(_reserved(attributes, technology))
     flows = []
@@ -212,7 +213,8 @@ def demand_of(
         people = 0.0 if asleep else part * admitted
         tenant = tenants.get(plmn, "")
         connected = paths.attaches(technology, tenant)
-        part = paths.carried(technology, tenant, slice_) if connected else 0.0
+        carried = connected and (plmn, slice_) not in refused
+        part = paths.carried(technology, tenant, slice_) if carried else 0.0
         flows.append(Flow(plmn, slice_, people, connected, part * _percent(people, carries), 0.0))
     return Load(tuple(flows), carries, megahertz)
 
@@ -277,6 +279,17 @@ def _own_flows(config: Config, cell: ConfiguredCell) -> Iterator[tuple[str, str]
                 continue
             if cell.distinguished_name in attributes.leaves("nRCellDURef"):
                 yield from _flows(attributes, "NR")
+
+
+def _not_in_user_plane(
+    config: Config, cell: ConfiguredCell, flows: Sequence[tuple[str, str]]
+) -> frozenset[tuple[str, str]]:
+    """Those that no user plane of the station serves; one that names nobody serves all (TS 28.541, pLMNInfoList)."""
+    element = config.get(cell.path[:1])
+    known = element is not None and "GNBCUUPFunction" in element.node.by_name
+    planes = [unit.child("attributes") for unit in element.entries("GNBCUUPFunction")] if element and known else []
+    served = [set(_flows(plane, "NR")) for plane in planes if plane is not None]
+    return frozenset(flow for flow in flows if served and not any(not one or flow in one for one in served))
 
 
 def _plmn(entry: Instance) -> str:

@@ -3,6 +3,7 @@
 Decisions:
     - A tenant without slices is broadcast with S-NSSAI SST 1 (eMBB) and no SD, since an entry of
       pLMNInfoList can't be without one.
+    - The user plane serves the PLMNs and slices of all cells, those of tenants with own cells too.
     - One RRMPolicyRatio per share, below what divides the resource: PRBs below NRCellDU, RRC connected users below
       NRCellCU, data radio bearers below GNBCUUPFunction.
     - The official YANG wants a non-public network and remote interference management (RIM) of every cell, though
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import NamedTuple
 
 from controller.models.facts import CellFact, CoreLinkFact, LinkKind, Owners, OwnIdentity, ShareFact, StationFact
 from controller.models.network import Plmn, Rat, ResourceType, Snssai, mcc_mnc
@@ -248,7 +250,7 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
     du_leaves = {**identity, "gNBDUId": FUNCTION_ID, "gNBDUName": station.name}
     du = out.add(_DU, element, (FUNCTION_ID,), du_leaves, station.owners)
     for cell in facts.on_air(Rat.NR):
-        _render_cell(facts, cell, cucp, du, out)
+        _render_cell(facts, cell, _Functions(cucp, cuup, du), out)
     for share in facts.shares.get("", ()):
         _render_share(share, cuup, out)
     for link in facts.links:
@@ -262,15 +264,24 @@ def _identity(station: StationFact) -> dict[LeafName, Value]:
     return {"priorityLabel": "1", "gNBId": str(station.gnb_id), "gNBIdLength": str(station.gnb_id_length)}
 
 
-def _render_cell(facts: StationFacts, cell: CellFact, cucp: Path, du: Path, out: Output) -> None:
+class _Functions(NamedTuple):
+    """Paths of a station's functions."""
+
+    cucp: Path
+    cuup: Path
+    du: Path
+
+
+def _render_cell(facts: StationFacts, cell: CellFact, functions: _Functions, out: Output) -> None:
     identity: dict[LeafName, Value] = {"priorityLabel": "1", "cellLocalId": str(cell.local_id)}
-    cu_path = out.add(_CELL_CU, cucp, (cell.cell,), identity, cell.owners)
+    cu_path = out.add(_CELL_CU, functions.cucp, (cell.cell,), identity, cell.owners)
     du_leaves = {**identity, **_carrier(cell), **_features(cell)}
-    du_path = out.add(_CELL_DU, du, (cell.cell,), du_leaves, cell.owners)
+    du_path = out.add(_CELL_DU, functions.du, (cell.cell,), du_leaves, cell.owners)
     for broadcast in facts.broadcasts[cell.cell]:
         own = broadcast.own
-        place = du_path if own is None else _render_own(cell, broadcast.owners, own, du, out)
+        place = du_path if own is None else _render_own(cell, broadcast.owners, own, functions.du, out)
         for keys in _infos((broadcast.plmn,), broadcast.slices):
+            out.add(_UP_INFO, functions.cuup, keys, owners=broadcast.owners)
             out.add(_CU_INFO, cu_path, keys, owners=broadcast.owners)
             out.add(_DU_INFO if own is None else _OWN_INFO, place, keys, owners=broadcast.owners)
     for share in facts.shares.get(cell.cell, ()):

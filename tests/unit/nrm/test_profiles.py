@@ -110,6 +110,7 @@ def test_nr_cell_in_both_units() -> None:
     infos = ["[716,06,0000D1,1]", "[716,06,FFFFFF,2]", "[716,15,0000D1,1]", "[716,15,FFFFFF,2]"]
     assert children(rendered.tree, DU, "pLMNInfoList") == infos
     assert children(rendered.tree, CU, "pLMNInfoList") == infos
+    assert children(rendered.tree, f"/ManagedElement[{STATION}]/GNBCUUPFunction[1]", "pLMNInfoList") == infos
     policy = f"{DU}/RRMPolicyRatio[bitel-prb]"
     assert rendered.tree[policy] == {
         "resourceType": "PRB",
@@ -151,6 +152,20 @@ def test_nr_core_links_stand_in_their_functions() -> None:
     element = f"/ManagedElement[{STATION}]"
     assert tree[f"{element}/GNBCUCPFunction[1]/EP_NgC[entel-ngc-lima]"] == {"remoteAddress": "10.4.1.11"}
     assert f"{element}/GNBCUUPFunction[1]/EP_NgU[entel-ngu-lima]/localAddress[10.64.4.76,1004]" in tree
+
+
+@pytest.mark.parametrize("own", [(), ("bitel",)])
+def test_the_user_plane_serves_what_is_on_air_in_any_cell_for_whom_it_is(own: tuple[str, ...]) -> None:
+    one, other = NR_CELLS
+    facts: list[Fact] = [samples.station(), one, other, samples.broadcast(one, "movistar")]
+    facts += (samples.broadcast(cell, "bitel", own="bitel" in own) for cell in NR_CELLS)
+    facts.append(replace(samples.broadcast(other, "movistar"), owners=("claro",)))
+    rendered = render(("nr-28541",), facts)
+    plane = f"/ManagedElement[{STATION}]/GNBCUUPFunction[1]"
+    served = children(rendered.tree, plane, "pLMNInfoList")
+    assert sorted(served) == [f"[716,{mnc},{slice_}]" for mnc in ("06", "15") for slice_ in ("0000D1,1", "FFFFFF,2")]
+    assert rendered.owners[f"{plane}/pLMNInfoList[716,06,FFFFFF,2]"] == ("claro", "movistar")
+    assert rendered.owners[f"{plane}/pLMNInfoList[716,15,FFFFFF,2]"] == ("bitel",)
 
 
 def test_a_tenant_without_slices_gets_embb() -> None:

@@ -81,7 +81,7 @@ def test_a_slice_comes_with_what_it_stands_in_and_alone() -> None:
     made = only_change(plan_of(wanted, {"S1": view(TWO, edit=foreign)}, replace(FREELY, limit=limit)))
     paths = {edit.path for phase in made.phases for edit in phase.edits}
     assert all("[716,02,0000AA,2]" in path for path in paths)
-    assert len(paths) == 3
+    assert len(paths) == 4
     assert {node.path for node in made.gained} == paths
     # Where the share is gone it comes with its member; the cell itself is not the tenant's to bring.
     bare = view(TWO, edit={policy: None})

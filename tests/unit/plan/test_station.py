@@ -343,7 +343,7 @@ def test_an_own_identity_that_nothing_asks_for_stays() -> None:
     made = plan(network(("alfa",)), {"S1": view(OWN)})
     assert made.is_empty
     assert "orphan" in codes(made)
-    gone = plan(network(("alfa",)), {"S1": view(OWN)}, replace(FREELY, remove={"beta": 15}))
+    gone = plan(network(("alfa",)), {"S1": view(OWN)}, replace(FREELY, remove={"beta": 16}))
     assert OWN_DU in {edit.path for edit in only_change(gone).phases[0].edits}
 
 
@@ -380,6 +380,18 @@ def test_nothing_disappears_by_itself() -> None:
     made = plan(TWO, {"S1": view(THREE)})
     assert made.is_empty
     assert [f.tenant for f in made.findings if f.code == "orphan"] == ["gamma"]
+
+
+USER_PLANE = "/ManagedElement[S1]/GNBCUUPFunction[1]/pLMNInfoList"
+
+
+def test_the_user_plane_serves_who_is_on_air_and_a_tenant_that_goes_goes_from_there() -> None:
+    arrives = only_change(plan(THREE, {"S1": view(TWO)}))
+    assert f"{USER_PLANE}[{GAMMA},000003,1]" in [edit.path for edit in arrives.phases[0].edits]
+    goes = plan(TWO, {"S1": view(THREE)}, replace(FREELY, remove={"gamma": 14}))
+    edits = only_change(goes).phases[0].edits
+    assert [edit.op for edit in edits if edit.path.startswith(USER_PLANE)] == [Op.DELETE]
+    assert [edit.owners for edit in edits if edit.path.startswith(USER_PLANE)] == [("gamma",)]
 
 
 BEARERS = network(

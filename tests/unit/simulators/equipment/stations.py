@@ -71,8 +71,8 @@ def alarm_ids(station: Station) -> list[int]:
     return sorted(alarm.fault_id for alarm in station.equipment.alarms.active)
 
 
-def nr_station(clock: VirtualClock, policies: str = "") -> Station:
-    """An NR station with one cell, two slices of two tenants, and their links."""
+def nr_station(clock: VirtualClock, policies: str = "", served: str = "") -> Station:
+    """An NR station with one cell, two slices of two tenants, and their links; ``served`` by the user plane."""
     station = bare(clock, "T-NR-1")
     slices = "".join(
         f"<pLMNInfoList><mcc>999</mcc><mnc>{mnc}</mnc><sd>{sd}</sd><sst>1</sst></pLMNInfoList>"
@@ -102,7 +102,7 @@ def nr_station(clock: VirtualClock, policies: str = "") -> Station:
         f'<NRCellCU xmlns="{NR_CU_CELL}"><id>n78-1</id><attributes><priorityLabel>1</priorityLabel>'
         f"<cellLocalId>1</cellLocalId>{slices}</attributes></NRCellCU>{links}</GNBCUCPFunction>"
         f'<GNBCUUPFunction xmlns="{GNBCUUP}"><id>1</id><attributes><priorityLabel>1</priorityLabel><gNBId>5003</gNBId>'
-        f"<gNBIdLength>24</gNBIdLength></attributes>{user_plane}</GNBCUUPFunction>"
+        f"<gNBIdLength>24</gNBIdLength>{served}</attributes>{user_plane}</GNBCUUPFunction>"
         f'<GNBDUFunction xmlns="{GNBDU}"><id>1</id><attributes><priorityLabel>1</priorityLabel><gNBId>5003</gNBId>'
         "<gNBIdLength>24</gNBIdLength><gNBDUId>1</gNBDUId></attributes>"
         f'<NRCellDU xmlns="{NR_CELL}"><id>n78-1</id><attributes>{attributes}{slices}</attributes>{policies}</NRCellDU>'

@@ -129,3 +129,14 @@ def test_a_plmn_that_is_reserved_for_operator_use_admits_test_users_only(site: S
     opened = measured(site.station, clock)
     assert 0 < volume(closed, CONDOR) < 0.2 * volume(opened, CONDOR)
     assert volume(closed, ANDES) == pytest.approx(volume(opened, ANDES), rel=0.5)
+
+
+def test_a_slice_that_the_user_plane_does_not_list_is_not_carried(clock: VirtualClock) -> None:
+    served = "<pLMNInfoList><mcc>999</mcc><mnc>01</mnc><sd>0000A1</sd><sst>1</sst></pLMNInfoList>"
+    counters = measured(nr_station(clock, served=served), clock)
+    assert volume(counters, ANDES) > 0
+    assert volume(counters, CONDOR) == 0
+    everybody = served + served.replace("01", "02", 1).replace("A1", "B1")
+    assert volume(measured(nr_station(clock, served=everybody), clock), CONDOR) > 0
+    # A user plane that lists nobody serves all.
+    assert volume(measured(nr_station(clock), clock), CONDOR) > 0
