@@ -110,6 +110,11 @@ def joined_identity(rat: Rat, node_id: int, length: int, local_id: int) -> int:
     return (node_id << (LIMITS[rat].identity_bits - length)) + local_id
 
 
+def split_identity(rat: Rat, identity: int, length: int) -> tuple[int, int]:
+    """The node id of some bits, and the local id, that a cell identity (ECI, NCI) is joined from."""
+    return divmod(identity, 1 << (LIMITS[rat].identity_bits - length))
+
+
 def code_problems(cell: Cell, station: Station | None) -> Iterator[tuple[str, str, str]]:
     """What is wrong with a cell's identity and codes, as (field, message, what would be right)."""
     limits = LIMITS[cell.rat]

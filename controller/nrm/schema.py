@@ -79,6 +79,11 @@ class LeafRole(StrEnum):
     NODE_ID = "node-id"
     NODE_ID_LENGTH = "node-id-length"
     LOCAL_ID = "local-id"
+    #: Of what a tenant plans for itself in a cell: the joined identity (ECI); or the node id, and where it stands.
+    CELL_IDENTITY = "cell-identity"
+    OWN_NODE_ID = "own-node-id"
+    OWN_NODE_ID_LENGTH = "own-node-id-length"
+    HOST_CELLS = "host-cells"
     TAC = "tac"
     PCI = "pci"
     ARFCN_DL = "arfcn-dl"

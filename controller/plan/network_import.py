@@ -18,12 +18,13 @@ from pydantic import ValidationError
 
 from controller.intent import compile_intent
 from controller.inventory.frame import Frame
-from controller.inventory.radio import BANDS, Band, carrier_problems
+from controller.inventory.radio import BANDS, Band, carrier_problems, split_identity
 from controller.models.facts import Fact
 from controller.models.network import (
     Agreement,
     Cell,
     Network,
+    OwnCell,
     Plmn,
     RadioShare,
     Rat,
@@ -77,6 +78,7 @@ class _Import:
         self._notes = _Notes()
         self._stations: list[Station] = []
         self._cells: list[Cell] = []
+        self._own_cells: list[OwnCell] = []
         self._uses: dict[CellUse, list[Cell]] = defaultdict(list)
         self._sites: list[Site] = []
         self._regions: list[Region] = []
@@ -110,7 +112,7 @@ class _Import:
         if station is not None:
             self._stations.append(station)
             for cell in reading.cells:
-                self._take_cell(name, cell)
+                self._take_cell(station, cell)
 
     def _station_fields(self, name: str, reading: StationReading) -> dict[str, Any]:
         fields = {"id": name, "profiles": reading.profiles, "transport_address": reading.addresses[0]}
@@ -148,8 +150,8 @@ class _Import:
             self._regions.append(Region(id=UNPLACED, name="Imported"))
         return UNPLACED
 
-    def _take_cell(self, station: str, reading: CellReading) -> None:
-        name = f"{station}/{reading.cell}"
+    def _take_cell(self, station: Station, reading: CellReading) -> None:
+        name = f"{station.id}/{reading.cell}"
         if not reading.broadcasts:
             self._notes.add("left out: the cell has no PLMN, so no primary PLMN", name)
             return
@@ -157,7 +159,7 @@ class _Import:
         if primary not in self._frame.network.tenants_by_plmn:
             self._notes.add(f"left out: its primary PLMN {primary} is no tenant's", name)
             return
-        identity = {"station": station, "id": reading.cell, "rat": reading.rat, "primary_plmn": primary}
+        identity = {"station": station.id, "id": reading.cell, "rat": reading.rat, "primary_plmn": primary}
         cell = _model(Cell, self._notes, name, {**identity, "band": "B1", **reading.fields})
         band = _band(cell, reading.tdd) if cell else None
         if cell is None or band is None:
@@ -168,6 +170,23 @@ class _Import:
         self._cells.append(placed)
         for use in _uses(self._frame.network.tenants, reading):
             self._uses[use].append(placed)
+            self._take_own(station, reading, use.tenant)
+
+    def _take_own(self, station: Station, reading: CellReading, tenant: str) -> None:
+        """What a tenant plans for itself on a cell; what its PLMNs plan differently shows in the comparison."""
+        plmns = self._frame.network.tenant_by_id[tenant].plmns
+        found = next((reading.own[plmn] for plmn in sorted(reading.own) if plmn in plmns), None)
+        if found is None:
+            return
+        fields: dict[str, Any] = {"tenant": tenant, "station": station.id, "cell": reading.cell, **found.fields}
+        if identity := fields.pop("cell_identity", ""):
+            # The device tells the whole identity only: it is taken apart as the station's own.
+            length = station.enb_id_length
+            node_id, local_id = split_identity(reading.rat, int(identity), length)
+            fields |= {"node_id": node_id, "node_id_length": length, "local_id": local_id}
+        own = _model(OwnCell, self._notes, f"{station.id}/{reading.cell}/{tenant}", fields)
+        if own is not None:
+            self._own_cells.append(own)
 
     # ----------------------------------------------------------------- agreements
 
@@ -184,6 +203,7 @@ class _Import:
             stations=_by_id(self._stations),
             endpoints=tuple(e for e in self._frame.endpoints if e.station in stations),
             cells=tuple(sorted(self._cells, key=lambda cell: (cell.station, cell.id))),
+            own_cells=tuple(sorted(self._own_cells, key=lambda own: (own.station, own.cell, own.tenant))),
             agreements=_by_id(tuple(self._agreements(today))),
         )
 
@@ -288,7 +308,7 @@ class CellUse:
 def _uses(tenants: Iterable[Tenant], cell: CellReading) -> Iterator[CellUse]:
     """What every tenant on air has on a cell, by tenant."""
     for tenant in sorted(tenants, key=lambda one: one.id):
-        if plmns := [plmn for plmn in cell.broadcasts if plmn in tenant.plmns]:
+        if plmns := [plmn for plmn in cell.on_air if plmn in tenant.plmns]:
             yield CellUse(
                 tenant=tenant.id,
                 plmns=() if set(plmns) == set(tenant.plmns) else tuple(sorted(plmns)),
@@ -313,7 +333,7 @@ def _slices(tenant: Tenant, plmns: Sequence[Plmn], cell: CellReading) -> tuple[S
     """Slices on air, of those that are the tenant's; none where that is all of them, and on LTE, which has none."""
     if cell.rat is Rat.LTE:
         return ()
-    on_air = {one for plmn in plmns for one in cell.broadcasts[plmn]} & set(tenant.slices)
+    on_air = {one for plmn in plmns for one in cell.on_air[plmn]} & set(tenant.slices)
     return () if on_air == set(tenant.slices) else in_slice_order(on_air)
 
 

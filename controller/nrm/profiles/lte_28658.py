@@ -78,7 +78,11 @@ _OWN_IDENTITY = NodeSpec(
     keys=_PLMN_KEYS,
     role=NodeRole.BROADCAST,
     key_roles=PLMN_KEYS,
-    leaves=(number("tac", "TAC"), number("cellId", "cell identity", mutability=Mutability.CREATE_ONLY), _RESERVED),
+    leaves=(
+        number("tac", "TAC", roles=(LeafRole.TAC,)),
+        number("cellId", "cell identity", mutability=Mutability.CREATE_ONLY, roles=(LeafRole.CELL_IDENTITY,)),
+        _RESERVED,
+    ),
     attributes=False,
     in_attributes=True,
     label="PLMN with its own TAC",

@@ -110,8 +110,8 @@ _GNB_IDENTITY = (
 def _own_identity() -> tuple[LeafSpec, ...]:
     """Leaves of the gNB id that a tenant has for itself; they are not the station's."""
     return (
-        number("gNBId", "gNB id", mutability=_CREATE_ONLY),
-        number("gNBIdLength", "length of the gNB id", mutability=_CREATE_ONLY),
+        number("gNBId", "gNB id", mutability=_CREATE_ONLY, roles=(LeafRole.OWN_NODE_ID,)),
+        number("gNBIdLength", "length of the gNB id", mutability=_CREATE_ONLY, roles=(LeafRole.OWN_NODE_ID_LENGTH,)),
         number("gNBDUId", "gNB-DU id", initial=True),
     )
 
@@ -215,10 +215,10 @@ _OWN_CELL = NodeSpec(
     ns.NR_OPERATOR_CELL_DU,
     leaves=(
         *_OWN_GNB_IDENTITY,
-        number("cellLocalId", "local id", mutability=_CREATE_ONLY),
+        number("cellLocalId", "local id", mutability=_CREATE_ONLY, roles=(LeafRole.LOCAL_ID,)),
         administrative_state("LOCKED"),
-        number("nRTAC", "TAC"),
-        LeafSpec("nRCellDURef", leaf_list=True, mutability=_CREATE_ONLY),
+        number("nRTAC", "TAC", roles=(LeafRole.TAC,)),
+        LeafSpec("nRCellDURef", leaf_list=True, mutability=_CREATE_ONLY, roles=(LeafRole.HOST_CELLS,)),
     ),
     children=(_OWN_INFO,),
     role=NodeRole.CELL_PART,

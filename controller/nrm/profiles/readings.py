@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from controller.models.network import Plmn, Rat, ResourceType, Snssai
 from controller.nrm.profiles.lookup import cell_of, declared
 from controller.nrm.profiles.values import NO_SD
 from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, NodeRole, NodeSpec
-from controller.nrm.tree import Leaves, Path, Tree, parent, step
+from controller.nrm.tree import Leaves, Path, Tree, Value, parent, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,13 +28,25 @@ class ShareReading:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnReading:
+    """What a PLMN has in a cell by itself: fields of ``controller.models.network.OwnCell``, and its slices.
+
+    On LTE node id and local id are joined, as ``cell_identity``: the device doesn't tell where one ends.
+    """
+
+    fields: Mapping[str, str]
+    slices: tuple[Snssai, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class CellReading:
     """A cell as a station has it.
 
     Attributes:
         fields: Fields of ``controller.models.network.Cell`` by name, as text; those not found are absent.
         tdd: Whether up- and downlink take turns; None where the model does not tell (NR).
-        broadcasts: PLMNs in the order on the device, on NR with their slices.
+        broadcasts: PLMNs that share its identity in the order on the device, on NR with their slices.
+        own: PLMNs with a tracking area and an identity of their own.
         shares: What its PLMNs have of its resources, and on NR of the user plane of the station.
     """
 
@@ -44,6 +56,12 @@ class CellReading:
     tdd: bool | None
     broadcasts: Mapping[Plmn, tuple[Snssai, ...]]
     shares: tuple[ShareReading, ...] = ()
+    own: Mapping[Plmn, OwnReading] = field(default_factory=dict)
+
+    @property
+    def on_air(self) -> dict[Plmn, tuple[Snssai, ...]]:
+        """All PLMNs that it broadcasts, on NR with their slices."""
+        return {**self.broadcasts, **{plmn: own.slices for plmn, own in self.own.items()}}
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +95,14 @@ _IDENTITY = {
     Rat.NR: {"gnb_id": LeafRole.NODE_ID, "gnb_id_length": LeafRole.NODE_ID_LENGTH},
 }
 
+#: Leaves of what a tenant plans for itself, as fields of ``controller.models.network.OwnCell``.
+_OWN = {
+    "tac": LeafRole.TAC,
+    "cell_identity": LeafRole.CELL_IDENTITY,
+    "node_id": LeafRole.OWN_NODE_ID,
+    "node_id_length": LeafRole.OWN_NODE_ID_LENGTH,
+    "local_id": LeafRole.LOCAL_ID,
+}
 _NODE_PLMN = {Rat.LTE: "enb_plmn", Rat.NR: "gnb_plmn"}
 
 
@@ -90,6 +116,7 @@ def read_station(tree: Tree) -> StationReading:
     addresses: dict[str, None] = {}
     cells: list[CellReading] = []
     shares: dict[str, list[ShareReading]] = defaultdict(list)
+    own: dict[str, dict[Plmn, OwnReading]] = defaultdict(dict)
     for path, leaves in tree.items():
         profile, node = declared(path)
         if profile is None or node is None:
@@ -104,13 +131,40 @@ def read_station(tree: Tree) -> StationReading:
             shares[cell_of(path)].append(_share(node, path, leaves, below.get(path, ())))
         elif node.is_cell:
             cells.append(_cell(profile.rat, node, path, tree, below))
-    told = tuple(replace(cell, shares=(*shares[cell.cell], *_of_user_plane(cell, shares[""]))) for cell in cells)
+        elif LeafRole.HOST_CELLS in node.leaf_by_role:
+            for host in _host_cells(leaves[node.leaf(LeafRole.HOST_CELLS)]):
+                own[host] |= _own_cell(node, leaves, below.get(path, ()))
+    told = tuple(
+        replace(
+            cell,
+            shares=(*shares[cell.cell], *_of_user_plane(cell, shares[""])),
+            own={**cell.own, **(own[cell.cell] if cell.rat is Rat.NR else {})},
+        )
+        for cell in cells
+    )
     return StationReading(tuple(sorted(profiles)), fields, tuple(addresses), told)
 
 
 def _of_user_plane(cell: CellReading, shares: Iterable[ShareReading]) -> Iterator[ShareReading]:
     """Shares of the whole station that count in a cell: those of PLMNs on air there."""
-    return (share for share in shares if cell.rat is Rat.NR and not cell.broadcasts.keys().isdisjoint(share.plmns))
+    return (share for share in shares if cell.rat is Rat.NR and not cell.on_air.keys().isdisjoint(share.plmns))
+
+
+def _host_cells(references: Value) -> Iterator[str]:
+    """Ids of the cells that distinguished names lead to."""
+    for reference in (references,) if isinstance(references, str) else references:
+        yield reference.rpartition("=")[2]
+
+
+def _own_cell(node: NodeSpec, leaves: Leaves, below: Sequence[Path]) -> dict[Plmn, OwnReading]:
+    """What a tenant's own cell says of each of its PLMNs."""
+    slices: dict[Plmn, tuple[Snssai, ...]] = {}
+    for entry in below:
+        child = node.child_by_name.get(step(entry)[0])
+        if child is not None and child.broadcast:
+            plmn = child.plmn_of(entry)
+            slices[plmn] = (*slices.get(plmn, ()), *_slices(child.keys_of(entry)))
+    return {plmn: OwnReading(_fields(node, leaves, _OWN), found) for plmn, found in slices.items()}
 
 
 def _fields(node: NodeSpec, leaves: Leaves, wanted: Mapping[str, LeafRole]) -> dict[str, str]:
@@ -128,13 +182,15 @@ def _node_plmn(function: NodeSpec, field: str, below: Sequence[Path]) -> dict[st
 
 def _cell(rat: Rat, node: NodeSpec, path: Path, tree: Tree, below: Mapping[Path, Sequence[Path]]) -> CellReading:
     broadcasts: dict[Plmn, tuple[Snssai, ...]] = {}
+    own: dict[Plmn, OwnReading] = {}
     for entry in below.get(path, ()):
         child = node.child_by_name.get(step(entry)[0])
-        if child is None:
+        if child is None or not child.broadcast:
             continue
-        # A PLMN with its own tracking area is not in the order of those on air.
-        if child.broadcast and child.user_ordered:
-            plmn = child.plmn_of(entry)
+        plmn = child.plmn_of(entry)
+        if LeafRole.CELL_IDENTITY in child.leaf_by_role:
+            own[plmn] = OwnReading(_fields(child, tree[entry], _OWN))
+        elif child.user_ordered:
             broadcasts[plmn] = (*broadcasts.get(plmn, ()), *_slices(child.keys_of(entry)))
     return CellReading(
         cell=step(path)[1][0],
@@ -142,6 +198,7 @@ def _cell(rat: Rat, node: NodeSpec, path: Path, tree: Tree, below: Mapping[Path,
         fields=_fields(node, tree[path], _CARRIER),
         tdd=node.tdd,
         broadcasts=broadcasts,
+        own=own,
     )
 
 

@@ -11,7 +11,8 @@ import pytest
 from controller.intent import compile_intent
 from controller.inventory.frame import Frame
 from controller.inventory.load import load_network
-from controller.models.network import Network, SharingKind
+from controller.models.facts import BroadcastFact
+from controller.models.network import Cell, Network, OwnCell, Rat, SharingKind
 from controller.nrm.profiles import render
 from controller.nrm.tree import Leaves, Observed
 from controller.nrm.tree import Path as NodePath
@@ -175,3 +176,32 @@ def test_one_region_takes_stations_without_a_place(shipped: Network) -> None:
     bare = frame(shipped).network.model_copy(update={"sites": (), "routers": (), "regions": shipped.regions[:1]})
     made = import_network(Frame(bare, shipped.endpoints), {STATION: Observed(carried(shipped)[STATION])}, DAY)
     assert made.network.region_of(STATION) == "cusco"
+
+
+def test_what_tenants_plan_for_themselves_comes_back_as_rows(shipped: Network) -> None:
+    """On LTE a station tells node and local id as one number, which is taken apart as its own is."""
+    rows = [
+        OwnCell(tenant=tenant, station=cell.station, cell=cell.id, tac=41, node_id=9, node_id_length=bits, local_id=7)
+        for rat, bits in ((Rat.LTE, 20), (Rat.NR, 24))
+        for cell, tenant in [guest(shipped, rat)]
+    ]
+    network = shipped.model_copy(update={"own_cells": tuple(rows)})
+    trees = carried(network)
+    assert sum("cellAccessInfoList" in path or "NROperatorCellDU" in path for tree in trees.values() for path in tree)
+    made = imported(network, trees, own_cells=())
+    assert made.notes == ()
+    assert sorted(made.network.own_cells, key=lambda own: own.node_id_length) == rows
+    assert carried(made.network) == trees
+
+
+def guest(network: Network, rat: Rat) -> tuple[Cell, str]:
+    """A cell with a tenant whose its primary PLMN is not."""
+    facts = (fact for found in compile_intent(network, DAY).facts.values() for fact in found)
+    cells = {(cell.station, cell.id): cell for cell in network.cells if cell.rat is rat}
+    on_air = (fact for fact in facts if isinstance(fact, BroadcastFact))
+    shared = ((cells.get((fact.station, fact.cell)), fact.owners[0]) for fact in on_air)
+    return next(
+        (cell, tenant)
+        for cell, tenant in shared
+        if cell is not None and tenant not in network.tenants_by_plmn[cell.primary_plmn]
+    )
