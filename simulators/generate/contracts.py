@@ -135,6 +135,9 @@ CONTRACTS = (
     ),
 )  # fmt: skip
 
+#: Tenants that bring a plan of tracking areas and node ids of their own, by region, for the carriers that they share.
+OWN_PLANS = {"tumbes": "bitel"}
+
 #: What the demo adds: the fourth tenant onto all stations of Cusco.
 ADD_ENTEL = Contract(
     "entel-cusco", "entel", ("cusco",),

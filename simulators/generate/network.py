@@ -94,6 +94,8 @@ def generate(
     files = _yaml_files(kept, network, name, schema)
     files |= _inventory(kept)
     files["cells.csv"] = _csv([cell for area in kept for cell in radio.cells(area, seed)])
+    if own := [cell for area in kept for cell in radio.own_cells(area, seed)]:
+        files["own_cells.csv"] = _csv(own)
     files["endpoints.csv"] = _csv(_endpoints(kept, network))
     return files
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from simulators.generate.contracts import PLMN, has_own_carrier, on_air
+from simulators.generate.contracts import MOCN_BANDS, OWN_PLANS, PLMN, has_own_carrier, on_air
 from simulators.generate.layout import Area, Base
 from simulators.generate.places import Region, Zone, draw
 
@@ -25,6 +25,19 @@ class CellRow:
     pci: int
     tac: int
     primary_plmn: str
+
+
+@dataclass(frozen=True)
+class OwnCellRow:
+    """A row of own_cells.csv."""
+
+    tenant: str
+    station: str
+    cell: str
+    tac: int
+    node_id: int
+    node_id_length: int
+    local_id: int
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,9 @@ _TACS_PER_REGION = 2000
 _MORAN_TAC = 1000
 _NR_TAC = 100_000
 _NODES_PER_REGION = 20_000
+# Codes of a tenant's own plan lie apart from the host's, so that people tell them from each other.
+_OWN_TAC = 60_000
+_OWN_NODES = 600_000
 
 
 def node_id(base: Base) -> int:
@@ -92,6 +108,18 @@ def cells(area: Area, seed: int) -> Iterator[CellRow]:
                     tac=_tac(area, carrier),
                     primary_plmn=PLMN[carrier.tenant],
                 )
+
+
+def own_cells(area: Area, seed: int) -> Iterator[OwnCellRow]:
+    """What a tenant plans for itself in a tracking area: LTE cells that it shares on another one's carrier."""
+    tenant = OWN_PLANS.get(area.region.id, "")
+    if not on_air(tenant, area.region, "LTE"):
+        return
+    numbers = {base.id: base.number for base in area.bases}
+    for cell in cells(area, seed):
+        if cell.rat == "LTE" and cell.band in MOCN_BANDS and cell.primary_plmn != PLMN[tenant]:
+            node = _OWN_NODES + numbers[cell.station]
+            yield OwnCellRow(tenant, cell.station, cell.id, _OWN_TAC + area.number, node, 20, cell.local_id)
 
 
 def _pci(base: Base, rat: str, sector: int) -> int:

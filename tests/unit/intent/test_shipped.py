@@ -31,6 +31,14 @@ def test_no_findings_but_of_satellite_links(name: str, said: list[str]) -> None:
     assert set(intent.facts) == set(network.station_by_id)
     on_air = {(f.station, f.cell) for facts in intent.facts.values() for f in facts if isinstance(f, BroadcastFact)}
     assert on_air == {(cell.station, cell.id) for cell in network.cells}
+    # One tenant has tracking areas and node ids of its own in one region, in all cells that it is on.
+    theirs = [
+        f for facts in intent.facts.values() for f in facts if isinstance(f, BroadcastFact) and "bitel" in f.owners
+    ]
+    assert {network.region_of(f.station) for f in theirs if f.own is not None} == (
+        {"tumbes"} if name == "peru" else set()
+    )
+    assert not [f for f in theirs if f.own is None and network.region_of(f.station) == "tumbes"]
 
 
 def test_the_demo_brings_entel_onto_all_stations_of_cusco_and_changes_nothing_else(tmp_path: Path) -> None:
