@@ -55,7 +55,7 @@ class Sight:
     def asked(self, like: AlarmFilter) -> AlarmFilter | None:
         """Which alarms are asked for, in what the tenant sees; None where that is none."""
         stations = tuple(station for station in like.stations if station in self.cells)
-        if (like.stations and not stations) or (like.tenants and self.tenant not in like.tenants):
+        if (like.stations and not stations) or (like.tenants and self.tenant not in like.tenants) or like.root:
             return None
         return like.model_copy(update={"stations": stations, "tenants": ()})
 

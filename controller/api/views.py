@@ -70,9 +70,14 @@ class RunView(Run):
 
 
 class AlarmView(Alarm):
-    """An alarm, with what its repair waits for, since when, and who can end that."""
+    """An alarm, with what its repair waits for, since when, and who can end that.
+
+    Attributes:
+        symptoms: How many alarms follow from it and stand.
+    """
 
     waits_for: tuple[Wait, ...] = ()
+    symptoms: int = 0
 
 
 def _waits_of(alarm: Alarm, waits: Mapping[str, tuple[Wait, ...]]) -> tuple[Wait, ...]:
@@ -269,7 +274,11 @@ class HostView:
     def _with_waits(self, found: Sequence[Alarm]) -> list[AlarmView]:
         repairing = [alarm.run for alarm in found if alarm.state is AlarmState.REPAIRING]
         waits = self._store.runs.waits(repairing) if repairing else {}
-        return [AlarmView.model_construct(**dict(one), waits_for=_waits_of(one, waits)) for one in found]
+        symptoms = self._store.alarms.symptoms([alarm.id for alarm in found])
+        return [
+            AlarmView.model_construct(**dict(one), waits_for=_waits_of(one, waits), symptoms=symptoms.get(one.id, 0))
+            for one in found
+        ]
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import structlog
 
+from controller.assurance.common_faults import CommonFaults
 from controller.assurance.health import Wrong, health_of, reports_of, unread, wrongs
 from controller.assurance.oran_fm import Listed, listed, missed_alarms
 from controller.assurance.traffic import carried, untold_user_plane
@@ -124,6 +125,11 @@ class Checker:
         self._settle = settle
         self._last: dict[str, _Judged] = {}
         self._surprising: set[str] = set()
+        self._common = CommonFaults()
+
+    def follow(self, devices: Collection[str]) -> None:
+        """Work out what devices have in common and has failed, from these devices and no others."""
+        self._common.follow(devices)
 
     async def look(self, network: Network, station: str) -> Look:
         """Read one station; that it can't be read is an answer too."""
@@ -164,15 +170,27 @@ class Checker:
         if carried := {station: judged.generation for station, judged in found.items() if judged.generation}:
             await self._store.integrity.check_fences(carried)
         await self._doubt(found)
-        standing = await self._store.alarms.standing(found)
+        standing = await self._store.alarms.standing([*found, ""])
         reports = [report for judged in found.values() for report in self._reports(judged, standing)]
         healths = [judged.health for judged in found.values()]
         alarms = await self._store.transaction(_keep, healths, reports, {alarm.station for alarm in standing})
         for alarm in alarms:
             log.info("alarm.reported", alarm=alarm.id, station=alarm.station, cause=alarm.probable_cause)
         changed = {station for station, judged in found.items() if self._changed(station, judged)}
+        for station, judged in found.items():
+            last = self._last.get(station)
+            self._common.take(last.health if last else None, judged.health)
         self._last |= found
+        await self._report_common_faults([alarm for alarm in standing if not alarm.station])
         return busy | changed
+
+    async def _report_common_faults(self, standing: Sequence[Alarm]) -> None:
+        if AlarmSource.CHECK not in self._sources:
+            return
+        _, network = await self._store.networks.get()
+        if reports := list(self._common.reports(network, standing, self._clock.now())):
+            for alarm in await self._store.alarms.report_all(reports):
+                log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)
 
     async def _doubt(self, found: Mapping[str, _Judged]) -> None:
         """Notice stations that are not as they were when the record last looked, at the first look since the start."""

@@ -6,7 +6,19 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controller.models.alarm import CONFIGURATION_DRIFT, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
+from controller.models.alarm import (
+    ALL_LINKS_DOWN,
+    CELL_OFF_AIR,
+    CONFIGURATION_DRIFT,
+    CORE_LINK_DOWN,
+    LINK_CAUSES,
+    UNREACHABLE,
+    USER_PLANE_DOWN,
+    AlarmReport,
+    AlarmSource,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.errors import AuthenticationError, HostKeyError
 from controller.models.facts import LinkKind
 from controller.models.health import Device, Health, LinkHealth, ServiceState
@@ -28,18 +40,11 @@ from controller.nrm.profiles import (
 from controller.nrm.tree import Path, is_below
 from controller.ports.devices import Observed
 
-#: Probable causes of alarms raised here.
-CORE_LINK_DOWN = "core-link-down"
-USER_PLANE_DOWN = "user-plane-down"
-#: Causes of core links, of which a station may not tell the state.
-LINK_CAUSES = frozenset((CORE_LINK_DOWN, USER_PLANE_DOWN))
-CELL_OFF_AIR = "cell-off-air"
-UNREACHABLE = "station-unreachable"
 #: Why a station can't be read, where that is not just a matter of the way to it.
 _REASONS = (HostKeyError.code, AuthenticationError.code)
 #: Causes that are known without reading the station, then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
-OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {CELL_OFF_AIR, CONFIGURATION_DRIFT}
+OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT}
 #: Why nothing is known of a station that was adopted and not looked at yet.
 NOT_LOOKED_AT = "not-looked-at"
 #: What drift and unreachability are about: the device as a whole (``Health.device``).
@@ -186,6 +191,9 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
         for link in health.links
         if link.state is ServiceState.DOWN and not link.locked
     }
+    if _cut_off(health.links):
+        text = "all core links are down, of all tenants: what they have in common failed"
+        found[health.device, ALL_LINKS_DOWN] = _Fault(PerceivedSeverity.CRITICAL, text)
     for path in health.off_air:
         text = f"cell {cell_of(path)} is unlocked and off air"
         found[path, CELL_OFF_AIR] = _Fault(PerceivedSeverity.CRITICAL, text)
@@ -193,6 +201,12 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
         text = f"{health.drift} managed nodes differ from what was applied"
         found[health.device, CONFIGURATION_DRIFT] = _Fault(PerceivedSeverity.WARNING, text)
     return found
+
+
+def _cut_off(links: Collection[LinkHealth]) -> bool:
+    """Whether all core links of several tenants are down: then it is not the core of one that failed."""
+    tenants = {link.tenant for link in links if link.tenant}
+    return len(tenants) > 1 and all(link.state is ServiceState.DOWN and not link.locked for link in links)
 
 
 def reports_of(
@@ -231,6 +245,8 @@ def _is_well(now: Health, wrong: Wrong, found: Mapping[Wrong, _Fault]) -> bool:
 def _is_unknown(now: Health, wrong: Wrong) -> bool:
     """Whether a station does not tell the state of the core link or cell that was wrong."""
     what, cause = wrong
+    if cause == ALL_LINKS_DOWN:
+        return ServiceState.any_of(link.state for link in now.links) is ServiceState.UNKNOWN
     if cause in LINK_CAUSES:
         return any(link.path == what and link.state is ServiceState.UNKNOWN for link in now.links)
     return cause == CELL_OFF_AIR and now.cells.get(cell_of(what)) is ServiceState.UNKNOWN

@@ -5,9 +5,18 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Mapping
 from datetime import datetime
 
-from controller.assurance.health import CELL_OFF_AIR, LINK_CAUSES, STATION, link_cause, tenant_of
+from controller.assurance.health import STATION, link_cause, tenant_of
 from controller.intent.impact import object_class_of
-from controller.models.alarm import ActiveAlarm, Alarm, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
+from controller.models.alarm import (
+    CELL_OFF_AIR,
+    LINK_CAUSES,
+    ActiveAlarm,
+    Alarm,
+    AlarmReport,
+    AlarmSource,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import cell_of, link_kind, object_class
 from controller.nrm.tree import Path, path_of, step

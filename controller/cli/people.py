@@ -20,7 +20,7 @@ from controller.models.errors import InputError
 from controller.models.words import AlarmState
 
 #: Times of an alarm.
-_TIMES = ("raised", "changed", "cleared", "escalated")
+_TIMES = ("raised", "changed", "cleared", "escalated", "released")
 
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
@@ -213,12 +213,14 @@ def list_alarms(
     since: Annotated[
         datetime | None, typer.Option(help="Only those that changed since then, local time, as in 2026-12-26T06:00.")
     ] = None,
+    roots: Annotated[bool, typer.Option("--roots", help="Only those that follow from no other.")] = False,
+    root: Annotated[str, typer.Option(help="Only those that follow from this alarm.")] = "",
     as_json: Json = False,
 ) -> None:
     """Alarms, newest first."""
     asked: dict[str, Any] = {"state": state, "station": station, "tenant": tenant, "object": managed_object}
     asked |= {"cause": cause, "severity": [word.upper() for word in severity or ()]}
-    asked["since"] = since.astimezone().isoformat() if since else None
+    asked |= {"since": since.astimezone().isoformat() if since else None, "roots": roots or None, "root": root or None}
     found = client().all("/v1/alarms", limit, **asked)
     if as_json:
         print_json(found)
@@ -232,6 +234,7 @@ def list_alarms(
             Column("object", 1),
             Column("tenants", 5),
             Column("cells", 7),
+            Column("symptoms", 9),
             Column("cause"),
             Column("count", 8),
             Column("raised", 6),
@@ -247,6 +250,7 @@ def list_alarms(
                 a["object"].rpartition("/")[2],
                 ", ".join(a.get("tenants", ())) or a["tenant"],
                 len(a["cells"]),
+                a.get("symptoms") or "",
                 a["probable_cause"],
                 a.get("count", ""),
                 when(a["raised"]),
@@ -267,7 +271,7 @@ def _note(alarm: dict[str, Any]) -> str:
 def show_alarm(
     alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.")], as_json: Json = False
 ) -> None:
-    """Show an alarm: its object, times, repair, and what the repair waits for."""
+    """Show an alarm: its object, times, repair, what the repair waits for, and how many alarms follow from it."""
     found = client().get(f"/v1/alarms/{alarm}")
     if as_json:
         print_json(found)

@@ -2,7 +2,8 @@
 
 Where a source names the cells that suffer (those of a radio unit), it is believed. Else they follow from the object
 that failed: of a cell it is that cell, of a core link the cells of the tenants whose link it is, of a router all cells
-of its site's stations. Whatever else fails in a station may take all of its cells with it.
+of its site's stations, of a node of the backhaul all cells below it. Whatever else fails in a station may take all of
+its cells with it.
 """
 
 from __future__ import annotations
@@ -101,6 +102,9 @@ class Sharing:
     def _cells(self, about: AlarmReport | Alarm) -> set[str]:
         """Names of the cells that suffer."""
         network, station = self._network, about.station
+        if about.object_class is ObjectClass.BACKHAUL:
+            below = network.devices_below.get(about.object, frozenset()) & network.station_by_id.keys()
+            return {cell.name for one in below for cell in network.cells_by_station[one]}
         if station in network.router_by_id:
             behind = network.stations_at.get(network.site_of(station), ())
             return {cell.name for one in behind for cell in network.cells_by_station[one]}

@@ -41,6 +41,7 @@ class Checks:
 
     def follow(self, stations: Collection[str]) -> None:
         """Look at these stations and no others; the first looks at many new ones are spread over one interval."""
+        self._checker.follow(stations)
         now = self._clock.monotonic()
         new = sorted(set(stations) - self._due.keys())
         for index, station in enumerate(new):

@@ -17,6 +17,23 @@ BREAKER = "breaker"
 TOO_MANY_REPAIRS = "too-many-repairs"
 #: Beginning of the note of an alarm whose repair does not start.
 WAITS = "waits: "
+#: Probable cause of a core link of the control plane that is down, and of one that carries no users' packets.
+CORE_LINK_DOWN = "core-link-down"
+USER_PLANE_DOWN = "user-plane-down"
+#: Causes of core links, of which a station may not tell the state.
+LINK_CAUSES = frozenset((CORE_LINK_DOWN, USER_PLANE_DOWN))
+#: Probable cause of a station whose core links are all down, those of several tenants.
+ALL_LINKS_DOWN = "all-core-links-down"
+#: Probable cause of a core node, or S-GWs of a tenant, that most stations have lost.
+CORE_NODE_DOWN = "core-node-down"
+#: Probable cause of a node of the backhaul below which nothing can be reached.
+BACKHAUL_DOWN = "backhaul-down"
+#: Probable causes of a station that runs on its battery.
+POWER_CAUSES = frozenset({"o-ran-fault-26"})
+#: Probable cause of a cell that should serve and does not.
+CELL_OFF_AIR = "cell-off-air"
+#: Probable cause of a device that can't be reached.
+UNREACHABLE = "station-unreachable"
 #: Probable cause of managed nodes that differ from what was applied.
 CONFIGURATION_DRIFT = "configuration-drift"
 #: Probable cause of alerts whose own is not known; it is their specific problem.
@@ -62,6 +79,8 @@ class ObjectClass(StrEnum):
     PORT = "port"
     STATION = "station"
     ROUTER = "router"
+    CORE_NODE = "core-node"
+    BACKHAUL = "backhaul"
     CONTROLLER = "controller"
     """Minka itself: its record, its breaker."""
 
@@ -130,6 +149,8 @@ class Alarm(Noun):
         escalated: When people were last asked to see to it, None if never.
         cells: Cells that suffer, as ``station/cell``, sorted.
         tenants: Tenants that are told of it, sorted: those whose own object it is, or who share the cells.
+        root: Id of the alarm that it follows from, empty where it is a root itself.
+        released: When its root was over and it stood all the same, None if never.
     """
 
     id: str
@@ -152,6 +173,8 @@ class Alarm(Noun):
     escalated: AwareDatetime | None = None
     cells: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
+    root: str = ""
+    released: AwareDatetime | None = None
 
 
 class Escalation(Noun):
@@ -183,6 +206,8 @@ class AlarmFilter(Noun):
         objects: Whole, or the end of a path from a step on, as in ``EUtranCellFDD[1]``.
         causes: Probable causes, or names of alerts whose cause is not known.
         since: Only those that changed since then.
+        roots: Only those that follow from no other.
+        root: Only those that follow from this alarm.
     """
 
     states: tuple[AlarmState, ...] = ()
@@ -192,6 +217,8 @@ class AlarmFilter(Noun):
     causes: tuple[str, ...] = ()
     severities: tuple[PerceivedSeverity, ...] = ()
     since: AwareDatetime | None = None
+    roots: bool = False
+    root: str = ""
 
 
 class AlarmReport(Noun):

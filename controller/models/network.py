@@ -428,6 +428,15 @@ class Network(Noun):
         return {endpoint.station: endpoint for endpoint in self.endpoints}
 
     @cached_property
+    def devices_below(self) -> dict[str, frozenset[str]]:
+        """Ids of the stations and managed routers that hang on a node of the backhaul, or on one below it, by node."""
+        found: dict[str, set[str]] = {node.id: set() for node in self.backhaul}
+        for device in (*self.station_by_id, *self.router_by_id):
+            for node in self.backhaul_above(device):
+                found[node].add(device)
+        return {node: frozenset(devices) for node, devices in found.items()}
+
+    @cached_property
     def cells_by_station(self) -> dict[str, tuple[Cell, ...]]:
         """Cells by station id, ordered by cell id."""
         grouped: dict[str, list[Cell]] = {station.id: [] for station in self.stations}
@@ -503,6 +512,18 @@ class Network(Noun):
         stated = (station.enb_plmn if rat is Rat.LTE else station.gnb_plmn) or self.header.host_plmn
         primaries = {cell.primary_plmn for cell in self.cells_by_station.get(station.id, ())}
         return stated or (primaries.pop() if len(primaries) == 1 else None)
+
+    def backhaul_above(self, device: str) -> tuple[str, ...]:
+        """Ids of the nodes of the backhaul from that of a device's site to the root."""
+        return self.backhaul_from(self.site_by_id[self.site_of(device)].backhaul)
+
+    def backhaul_from(self, node: str | None) -> tuple[str, ...]:
+        """Ids of the nodes of the backhaul from one of them to the root."""
+        found = dict[str, None]()
+        while node in self.backhaul_by_id and node not in found:  # the loader refuses circles
+            found[node] = None
+            node = self.backhaul_by_id[node].parent
+        return tuple(found)
 
     def manages(self, device: str) -> bool:
         """Whether there is a station or a managed router of this id."""

@@ -10,9 +10,10 @@ from functools import partial
 import structlog
 
 from controller.assurance.checker import Checker
-from controller.assurance.health import LINK_CAUSES, OWN_CAUSES, wrongs
+from controller.assurance.health import OWN_CAUSES, wrongs
 from controller.models.alarm import (
     CONFIGURATION_DRIFT,
+    LINK_CAUSES,
     REMEDIATION_STOPPED,
     WAITS,
     Alarm,
@@ -150,7 +151,8 @@ class Remediator:
     # -------------------------------------------------------------------- act
 
     async def _repair(self, alarm: Alarm, rule: Rule) -> float:
-        unsettled = timedelta(seconds=rule.guards.settle_seconds) - (self._clock.now() - alarm.raised)
+        stood = self._clock.now() - (alarm.released or alarm.raised)
+        unsettled = timedelta(seconds=rule.guards.settle_seconds) - stood
         if unsettled > timedelta():
             return min(_LATER, unsettled.total_seconds())
         if obstacle := await self._store.transaction(self._obstacle, alarm):
@@ -217,6 +219,8 @@ class Remediator:
 
     def _obstacle(self, store: Store, alarm: Alarm) -> str:
         """What on record forbids a repair now, empty if nothing does."""
+        if root := store.alarms.get(alarm.id).root:
+            return f"it follows from alarm {root}, whose fault has to end"
         stopped = store.switches.get(REMEDIATION_STOPPED)
         if stopped.on:
             return f"automatic repair is stopped by {stopped.by}{stopped.reason and ': '}{stopped.reason}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import secrets
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -35,6 +36,7 @@ from sqlalchemy import (
 )
 
 from controller.intent.impact import OF_MANAGEMENT, Sharing, link_in
+from controller.intent.roots import may_be_root, reach, root_of
 from controller.models.alarm import (
     OTHER_ALERT,
     Alarm,
@@ -46,6 +48,7 @@ from controller.models.alarm import (
 )
 from controller.models.approval import NoticeKind
 from controller.models.errors import NotFoundError
+from controller.models.network import Network
 from controller.ports.store import Alarms, Escalations, Page, Repairs, Sync
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
@@ -58,6 +61,8 @@ from controller.store.transaction import Tx
 
 #: An alarm that may not stand twice: work goes on, or people were told and it was not cleared yet.
 _STANDING = text("state IN ('raised', 'repairing') OR (state = 'escalated' AND cleared IS NULL)")
+#: An alarm from which others may follow.
+_SPREADING = text("spreads AND cleared IS NULL")
 
 alarms = Table(
     "alarms",
@@ -88,8 +93,14 @@ alarms = Table(
     # JSON lists: cells that suffer, tenants that are told.
     Column("cells", Text, nullable=False, server_default="[]"),
     Column("tenants", Text, nullable=False, server_default="[]"),
+    # The alarm that it follows from, and whether others may follow from it (``controller.intent.roots``).
+    string("root"),
+    Column("released", Instant),
+    Column("spreads", Boolean, nullable=False),
     Index("ix_alarms_identity", "identity", "number"),
     Index("ix_alarms_station", "station", "number"),
+    Index("ix_alarms_root", "root", sqlite_where=text("root <> ''"), postgresql_where=text("root <> ''")),
+    Index("ix_alarms_spreading", "number", sqlite_where=_SPREADING, postgresql_where=_SPREADING),
     Index(
         "ix_alarms_standing",
         "identity",
@@ -161,6 +172,13 @@ _UPDATE = (
 )
 
 
+_NEW_ROOT = (
+    update(alarms)
+    .where(alarms.c.id == bindparam("of"))
+    .values(root=bindparam("new_root"), released=bindparam("new_released"))
+)
+
+
 #: Who shares which cell, by digest of the network and day: the latest that was asked for.
 _sharings: dict[tuple[str, date], Sharing] = {}
 
@@ -226,6 +244,11 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         total = tx.execute(select(func.count()).select_from(alarms).where(*chosen)).scalar_one()
         newest = select(alarms).where(*chosen).order_by(alarms.c.number.desc())
         return total, [as_alarm(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
+
+    @reads
+    def symptoms(self, tx: Tx, roots: Iterable[str]) -> dict[str, int]:
+        standing = select(alarms.c.root).where(_standing(), alarms.c.cleared.is_(None))
+        return Counter(row.root for row in tx.rows(standing, alarms.c.root, roots))
 
     @writes
     def move(
@@ -313,8 +336,10 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
             tx.note(report.source, action, now.alarm.id, **_detail(report, now.alarm, action))
     _find_impact(tx, touched)
     _write(tx, touched.values())
-    _notify(tx, _news(before, touched))
-    return [_concerning(touched[one.id].alarm, one) for one in taken]
+    news = list(_news(before, touched))
+    roots = _find_roots(tx, [alarm for alarm, _ in news])
+    _notify(tx, news)
+    return [_as_recorded(touched[one.id].alarm, one, roots) for one in taken]
 
 
 @dataclass(frozen=True, slots=True)
@@ -413,11 +438,52 @@ def _find_impact(tx: Tx, touched: dict[str, _Known]) -> None:
         touched[name] = replace(one, alarm=alarm)
 
 
-def _concerning(known: Alarm, said: Alarm) -> Alarm:
-    """An alarm as it was after one of several reports, with whom it concerns."""
-    if said.cells == known.cells and said.tenants == known.tenants:
-        return said
-    return said.model_copy(update={"cells": known.cells, "tenants": known.tenants})
+def _as_recorded(known: Alarm, said: Alarm, roots: Mapping[str, str]) -> Alarm:
+    """An alarm as it was after one of several reports, with whom it concerns and what it follows from."""
+    now = {"cells": known.cells, "tenants": known.tenants, "root": roots.get(said.id, said.root)}
+    return said if all(getattr(said, name) == value for name, value in now.items()) else said.model_copy(update=now)
+
+
+def _find_roots(tx: Tx, news: Collection[Alarm]) -> dict[str, str]:
+    """Work out what alarms follow from that were raised, and those that a root takes with it or no longer does.
+
+    Returns:
+        Ids of the roots by alarm, of those whose root is another than before.
+    """
+    digest = current_digest(tx) if news else ""
+    if not digest:
+        return {}
+    network = load_network(tx, digest)
+    # One after the other: else a root and what follows from it could miss each other.
+    tx.guard("roots")
+    roots = [as_alarm(row) for row in tx.execute(select(alarms).where(_standing(), _SPREADING))]
+    found: dict[str, str] = {}
+    for alarm in _whose_root_may_be_another(tx, network, news):
+        root = root_of(network, alarm, roots)
+        if (root.id if root else "") != alarm.root:
+            found[alarm.id] = root.id if root else ""
+            why = {"root": root.id, "cause": root.probable_cause} if root else {"root": "", "before": alarm.root}
+            tx.note("correlation", "alarm.follows", alarm.id, **why)
+    if found:
+        rows = ({"of": one, "new_root": root, "new_released": None if root else tx.now} for one, root in found.items())
+        tx.execute(_NEW_ROOT, list(rows))
+    return found
+
+
+def _whose_root_may_be_another(tx: Tx, network: Network, news: Iterable[Alarm]) -> list[Alarm]:
+    """Alarms that stand: those in the news, and all within reach of roots in the news."""
+    names, stations, tenants = set[str](), set[str](), set[str]()
+    for alarm in news:
+        names.add(alarm.id)
+        if may_be_root(alarm):
+            there, tenant = reach(network, alarm)
+            stations |= there
+            tenants |= {tenant} - {""}
+    standing = select(alarms).where(_standing(), alarms.c.cleared.is_(None)).order_by(alarms.c.number)
+    rows = {row.id: row for row in tx.rows(standing, alarms.c.id, names)}
+    rows |= {row.id: row for row in tx.rows(standing, alarms.c.station, stations)} if stations else {}
+    rows |= {row.id: row for row in tx.rows(standing, alarms.c.tenant, tenants)} if tenants else {}
+    return [as_alarm(row) for row in rows.values()]
 
 
 def _owners(tx: Tx, new: Sequence[Alarm]) -> dict[str, tuple[str, ...]]:
@@ -488,6 +554,7 @@ def _write(tx: Tx, touched: Collection[_Known]) -> None:
         if one.new:
             lists = {name: _as_json(getattr(one.alarm, name)) for name in _LISTS}
             row = one.alarm.model_dump(mode="python") | {"identity": identity(one.alarm), "reported": one.reported}
+            row["spreads"] = may_be_root(one.alarm)
             new.append({name: getattr(value, "value", value) for name, value in (row | lists).items()})
         else:
             values = {name: getattr(one.alarm, name) for name in _CHANGED} | {"reported": one.reported}
@@ -523,6 +590,10 @@ def conditions(like: AlarmFilter) -> list[ColumnElement[bool]]:
     if like.causes:
         others = and_(alarms.c.probable_cause == OTHER_ALERT, alarms.c.specific_problem.in_(like.causes))
         found.append(or_(alarms.c.probable_cause.in_(like.causes), others))
+    if like.roots:
+        found.append(alarms.c.root == "")
+    if like.root:
+        found.append(alarms.c.root == like.root)
     return found if like.since is None else [*found, alarms.c.changed >= like.since]
 
 
@@ -551,6 +622,7 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | No
     tx.note(actor, f"alarm.{state}", seen.id, before=before.state.value, run=run, note=note)
     moved = _load(tx, seen.id)
     if before.cleared is None and moved.cleared is not None:
+        _find_roots(tx, [moved])
         _notify(tx, [(moved, NoticeKind.ALARM_CLEARED)])
     return moved
 

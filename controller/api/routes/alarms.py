@@ -63,6 +63,8 @@ def asked_for(  # one for each query parameter
     cause: _Words = None,
     severity: Annotated[list[PerceivedSeverity] | None, Query()] = None,
     since: Annotated[AwareDatetime | None, Query(description="Only alarms that changed since then.")] = None,
+    roots: Annotated[bool, Query(description="Only alarms that follow from no other.")] = False,
+    root: Annotated[str, Query(description="Only alarms that follow from this one.", max_length=100)] = "",
 ) -> AlarmFilter:
     """Which alarms; each may be given several times, and of what is not given all are meant."""
     return AlarmFilter(
@@ -73,6 +75,8 @@ def asked_for(  # one for each query parameter
         causes=tuple(cause or ()),
         severities=tuple(severity or ()),
         since=since,
+        roots=roots,
+        root=root,
     )
 
 

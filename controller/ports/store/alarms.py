@@ -15,7 +15,7 @@ class Alarms(Repository[M_co], Protocol[M_co]):
 
     @method
     def report(self, report: AlarmReport) -> Alarm:
-        """Deduplicate a report into an alarm: new, counted up, or cleared.
+        """Deduplicate a report into an alarm: new, counted up, or cleared, and work out what follows from what.
 
         Events count in the order of their own times (``at``): one that is older than what an alarm
         already heard, or than its clearing, only counts up; at equal times the later arrival wins.
@@ -67,6 +67,11 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         self, page: Page, states: Iterable[AlarmState] | None = None, like: AlarmFilter | None = None
     ) -> tuple[int, list[Alarm]]:
         """Total and one page of alarms, newest first."""
+        ...
+
+    @method
+    def symptoms(self, roots: Iterable[str]) -> dict[str, int]:
+        """How many alarms follow from each of these and stand; alarms without any are left out."""
         ...
 
     @method

@@ -4,19 +4,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.assurance.health import (
+from controller.assurance.health import STATION, health_of, reports_of, tenant_of, unread, wrongs
+from controller.models.alarm import (
     CELL_OFF_AIR,
+    CONFIGURATION_DRIFT,
     CORE_LINK_DOWN,
-    STATION,
     UNREACHABLE,
     USER_PLANE_DOWN,
-    health_of,
-    reports_of,
-    tenant_of,
-    unread,
-    wrongs,
+    AlarmReport,
+    ObjectClass,
+    PerceivedSeverity,
 )
-from controller.models.alarm import CONFIGURATION_DRIFT, AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.run import LedgerEntry

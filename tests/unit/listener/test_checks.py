@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from itertools import pairwise
 from typing import TypeVar, cast
@@ -39,6 +39,9 @@ class FakeChecker:
         self.again: frozenset[str] = frozenset()
         self.recorded: Counter[str] = Counter()
         self.away = False
+
+    def follow(self, devices: Collection[str]) -> None:
+        """Goes by any."""
 
     async def look(self, _network: object, station: str) -> Look:
         self.looks.append((self.clock.monotonic(), station))

@@ -7,9 +7,8 @@ from contextlib import asynccontextmanager, closing
 from typing import Any, cast
 
 from controller.assurance.checker import Checker
-from controller.assurance.health import UNREACHABLE
 from controller.listener.checks import Checks
-from controller.models.alarm import AlarmSource
+from controller.models.alarm import UNREACHABLE, AlarmSource
 from controller.models.network import Network
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceSession, DeviceTarget

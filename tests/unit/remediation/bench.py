@@ -11,9 +11,16 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from controller.assurance.checker import Checker
-from controller.assurance.health import CORE_LINK_DOWN, STATION
+from controller.assurance.health import STATION
 from controller.inventory.load import load_network
-from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.alarm import (
+    CONFIGURATION_DRIFT,
+    CORE_LINK_DOWN,
+    Alarm,
+    AlarmReport,
+    AlarmSource,
+    PerceivedSeverity,
+)
 from controller.models.errors import PlanRefusedError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network

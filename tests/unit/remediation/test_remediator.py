@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from controller.assurance.health import ROUTER
+from controller.assurance.health import ROUTER, STATION
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmState, PerceivedSeverity
 from controller.plan import network_digest
 from controller.ports.store import Page
+from controller.remediation.rules import Guards
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, Bench, tiny
 
 HOUR = 3600
@@ -134,6 +135,34 @@ async def _escalated_link(bench: Bench) -> Alarm:
 
 
 # ----------------------------------------------------------------------- guards
+
+
+async def test_a_symptom_is_not_repaired_and_what_outlives_its_root_settles_anew(bench: Bench) -> None:
+    link = bench.breaks()
+    root = bench.report(STATION, "o-ran-fault-26")
+    (settling, _) = (rule.model_copy(update={"guards": Guards(settle_seconds=30)}) for rule in RULES)
+    scheduler = bench.scheduler(rules=(settling,))
+    for _ in range(12):
+        await bench.round(scheduler)
+    assert (bench.runs(), bench.launcher.asked) == ([], [])
+    assert bench.alarm(link).note == f"waits: it follows from alarm {root.id}, whose fault has to end"
+    bench.heals(root)
+    await bench.round(scheduler, seconds=29)
+    await bench.round(scheduler, seconds=1)
+    assert bench.runs() == []
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+
+
+async def test_a_root_that_shows_while_the_repair_was_planned_keeps_it_from_starting(bench: Bench) -> None:
+    link = bench.breaks()
+    bench.launcher.meanwhile = lambda: bench.report(STATION, "o-ran-fault-26")
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    assert (len(bench.launcher.asked), bench.runs()) == (1, [])
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.RAISED
+    assert "it follows from alarm" in bench.alarm(link).note
 
 
 async def test_a_hold_put_while_the_repair_was_planned_keeps_it_from_starting(bench: Bench) -> None:

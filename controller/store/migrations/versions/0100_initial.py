@@ -38,6 +38,9 @@ def upgrade() -> None:
         sa.Column("escalated", sa.DateTime(timezone=True), nullable=True),
         sa.Column("cells", sa.Text(), server_default="[]", nullable=False),
         sa.Column("tenants", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("root", sa.String(), nullable=False),
+        sa.Column("released", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("spreads", sa.Boolean(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_alarms")),
         sa.UniqueConstraint("id", name=op.f("uq_alarms_id")),
     )
@@ -52,6 +55,22 @@ def upgrade() -> None:
     )
     op.create_index(op.f("ix_alarms_state"), "alarms", ["state"], unique=False)
     op.create_index("ix_alarms_station", "alarms", ["station", "number"], unique=False)
+    op.create_index(
+        "ix_alarms_root",
+        "alarms",
+        ["root"],
+        unique=False,
+        sqlite_where=sa.text("root <> ''"),
+        postgresql_where=sa.text("root <> ''"),
+    )
+    op.create_index(
+        "ix_alarms_spreading",
+        "alarms",
+        ["number"],
+        unique=False,
+        sqlite_where=sa.text("spreads AND cleared IS NULL"),
+        postgresql_where=sa.text("spreads AND cleared IS NULL"),
+    )
     op.create_table(
         "alarm_tenants",
         sa.Column("tenant", sa.String(), nullable=False),
@@ -640,6 +659,18 @@ def downgrade() -> None:
     op.drop_table("audit_head")
     op.drop_table("audit")
     op.drop_table("alarm_tenants")
+    op.drop_index(
+        "ix_alarms_spreading",
+        table_name="alarms",
+        sqlite_where=sa.text("spreads AND cleared IS NULL"),
+        postgresql_where=sa.text("spreads AND cleared IS NULL"),
+    )
+    op.drop_index(
+        "ix_alarms_root",
+        table_name="alarms",
+        sqlite_where=sa.text("root <> ''"),
+        postgresql_where=sa.text("root <> ''"),
+    )
     op.drop_index("ix_alarms_station", table_name="alarms")
     op.drop_index(op.f("ix_alarms_state"), table_name="alarms")
     op.drop_index(

@@ -1,0 +1,189 @@
+"""What several devices have in common and has failed: a core node of a tenant, a node of the backhaul. Pure.
+
+No device tells of these: they show in what many devices tell, or no longer tell. What each one showed last is kept, so
+that a look costs the same in a small network and in a large one.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from itertools import islice, takewhile
+from typing import NamedTuple
+
+from controller.models.alarm import (
+    BACKHAUL_DOWN,
+    CORE_NODE_DOWN,
+    Alarm,
+    AlarmReport,
+    AlarmSource,
+    ObjectClass,
+    PerceivedSeverity,
+)
+from controller.models.health import Health, ServiceState
+from controller.models.network import Network
+from controller.nrm.tree import step
+
+#: Stations that have to lose a core node, and sites that a fault has to touch.
+_STATIONS, _SITES = 3, 2
+#: Looks in a row that a device can't be reached before it counts as dark.
+_MISSES = 2
+
+
+class _Fault(NamedTuple):
+    """What has failed, as alarms name it."""
+
+    cause: str
+    tenant: str
+    object: str
+
+
+class _End(NamedTuple):
+    """The far end of core links, named as the links are."""
+
+    tenant: str
+    link: str
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What stations showed of one far end.
+
+    Attributes:
+        down: Stations whose link is down, and since when.
+        up: Stations whose link works, and when that was seen, the latest last.
+    """
+
+    down: dict[str, datetime] = field(default_factory=dict)
+    up: dict[str, datetime] = field(default_factory=dict)
+
+    def take(self, station: str, at: datetime, *, works: bool) -> None:
+        """Note what a station showed at a time."""
+        self.up.pop(station, None)
+        if works:
+            self.down.pop(station, None)
+            self.up[station] = at
+        else:
+            self.down.setdefault(station, at)
+
+    def forget(self, station: str) -> None:
+        """The station tells nothing of it."""
+        self.up.pop(station, None)
+        self.down.pop(station, None)
+
+    def lost(self, network: Network) -> bool:
+        """Whether most stations that were looked at since it began to fail have lost it."""
+        if len(self.down) < _STATIONS or len(_sites(network, self.down)) < _SITES:
+            return False
+        since = min(self.down.values())
+        working = takewhile(lambda station: self.up[station] >= since, reversed(self.up))
+        return len(list(islice(working, len(self.down)))) < len(self.down)
+
+
+class CommonFaults:
+    """Finds what devices have in common and has failed, look by look."""
+
+    def __init__(self) -> None:
+        self._followed: frozenset[str] = frozenset()
+        #: How often in a row a device could not be reached.
+        self._misses: dict[str, int] = {}
+        self._ends: dict[_End, _Seen] = defaultdict(_Seen)
+        self._ends_of: dict[str, frozenset[_End]] = {}
+
+    def follow(self, devices: Collection[str]) -> None:
+        """Go by these devices and by no others."""
+        self._followed = frozenset(devices)
+        for device in self._misses.keys() - self._followed:
+            del self._misses[device]
+            self._forget(device, self._ends_of.pop(device, frozenset()))
+
+    def take(self, before: Health | None, now: Health) -> None:
+        """Take in a look at a device after the one before it: what fails has to fail twice in a row."""
+        self._misses[now.station] = 0 if now.reachable else self._misses.get(now.station, 0) + 1
+        told = _told(before, now)
+        self._forget(now.station, self._ends_of.get(now.station, frozenset()) - told.keys())
+        self._ends_of[now.station] = frozenset(told)
+        for end, works in told.items():
+            self._ends[end].take(now.station, now.at, works=works)
+
+    def reports(self, network: Network, standing: Iterable[Alarm], at: datetime) -> Iterator[AlarmReport]:
+        """What is to be said to the alarm list: what has failed, and what works again."""
+        ours = (one for one in standing if one.probable_cause in (CORE_NODE_DOWN, BACKHAUL_DOWN))
+        raised = {_Fault(one.probable_cause, one.tenant, one.object) for one in ours if one.cleared is None}
+        found = dict(self._lost_ends(network)) | dict(self._cut_nodes(network))
+        for fault, text in found.items():
+            if fault not in raised:
+                yield _report(fault, PerceivedSeverity.CRITICAL, text, at)
+        wider = {fault.object for fault in found if fault.cause == BACKHAUL_DOWN}
+        for fault in sorted(raised - found.keys()):
+            if self._works(network, fault) or wider & set(network.backhaul_from(fault.object)):
+                yield _report(fault, PerceivedSeverity.CLEARED, "", at)
+
+    def _forget(self, station: str, ends: Iterable[_End]) -> None:
+        for end in ends:
+            self._ends[end].forget(station)
+
+    def _lost_ends(self, network: Network) -> Iterator[tuple[_Fault, str]]:
+        for end, seen in self._ends.items():
+            if seen.lost(network):
+                text = f"{len(seen.down)} stations have lost {end.link} of {end.tenant}, most of those that have it"
+                yield _Fault(CORE_NODE_DOWN, end.tenant, end.link), text
+
+    def _cut_nodes(self, network: Network) -> Iterator[tuple[_Fault, str]]:
+        """Nodes of the backhaul below which nothing can be reached, each the nearest to all that is dark there."""
+        dark = {device for device, misses in self._misses.items() if misses >= _MISSES and network.manages(device)}
+        count = Counter(node for device in dark for node in network.backhaul_above(device))
+        cut = {node for node, number in count.items() if number == len(network.devices_below[node] & self._followed)}
+        below = defaultdict(list)
+        for node in cut:
+            below[network.backhaul_by_id[node].parent].append(node)
+        for node in sorted(node for node in cut if network.backhaul_by_id[node].parent not in cut):
+            nearest = node
+            while len(below[nearest]) == 1 and count[below[nearest][0]] == count[nearest]:
+                nearest = below[nearest][0]
+            there = network.devices_below[nearest] & dark
+            if len(sites := _sites(network, there)) >= _SITES:
+                text = f"none of the {len(there)} devices at {len(sites)} sites below {nearest} can be reached"
+                yield _Fault(BACKHAUL_DOWN, "", nearest), text
+
+    def _works(self, network: Network, fault: _Fault) -> bool:
+        """Whether what does not seem to fail is known to work; not so before enough was looked at."""
+        if fault.cause == BACKHAUL_DOWN:
+            below = network.devices_below.get(fault.object, frozenset()) & self._followed
+            return not below or any(self._misses.get(device) == 0 for device in below)
+        return self._followed <= self._misses.keys()
+
+
+def _told(before: Health | None, now: Health) -> dict[_End, bool]:
+    """Which far ends a station's core links reach. One that is cut off from all tenants' says nothing of any."""
+    links = [link for link in now.links if link.tenant and not link.locked] if now.reachable else []
+    down_before = {link.path for link in before.links if link.state is ServiceState.DOWN} if before else ()
+    cut_off = all(link.state is ServiceState.DOWN for link in links) and len({link.tenant for link in links}) > 1
+    told: dict[_End, bool] = {}
+    for link in () if cut_off else links:
+        end = _End(link.tenant, step(link.path)[1][0])
+        if link.up:
+            told[end] = True
+        elif link.state is ServiceState.DOWN and link.path in down_before:
+            told.setdefault(end, False)
+    return told
+
+
+def _sites(network: Network, devices: Iterable[str]) -> set[str]:
+    return {network.site_of(device) for device in devices if network.manages(device)}
+
+
+def _report(fault: _Fault, severity: PerceivedSeverity, text: str, at: datetime) -> AlarmReport:
+    return AlarmReport(
+        station="",
+        object=fault.object,
+        object_class=ObjectClass.BACKHAUL if fault.cause == BACKHAUL_DOWN else ObjectClass.CORE_NODE,
+        tenant=fault.tenant,
+        probable_cause=fault.cause,
+        severity=severity,
+        text=text,
+        source=AlarmSource.CHECK,
+        at=at,
+    )

@@ -1,0 +1,122 @@
+"""Which alarm follows from which: roots and symptoms among the alarms that stand. Pure.
+
+A fault takes others with it: below a node of the backhaul that is cut nothing can be reached, and where a tenant's MME
+is lost, each station has a core link that is down. These follow from the fault; it is their root. An alarm follows from
+one root at most, the widest there is. The same alarms and network give the same roots, in whatever order they came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import IntEnum
+
+from controller.intent.impact import link_in
+from controller.models.alarm import (
+    ALL_LINKS_DOWN,
+    BACKHAUL_DOWN,
+    CORE_NODE_DOWN,
+    LINK_CAUSES,
+    POWER_CAUSES,
+    UNREACHABLE,
+    Alarm,
+    ObjectClass,
+)
+from controller.models.network import Network
+from controller.nrm.tree import step
+
+
+class _Width(IntEnum):
+    """How wide a root reaches, the widest first. None follows from one that is as wide or narrower."""
+
+    BACKHAUL = 0
+    CORE_NODE = 1
+    POWER = 2
+    ROUTER = 3
+    TRANSPORT = 4
+    RADIO_UNIT = 5
+    NOTHING = 6
+
+
+_CAUSES = {
+    BACKHAUL_DOWN: _Width.BACKHAUL,
+    CORE_NODE_DOWN: _Width.CORE_NODE,
+    **dict.fromkeys(POWER_CAUSES, _Width.POWER),
+    ALL_LINKS_DOWN: _Width.TRANSPORT,
+}
+#: What shows at a station where the way from there is gone.
+_OF_TRANSPORT = LINK_CAUSES | {UNREACHABLE, ALL_LINKS_DOWN}
+
+
+def _width(alarm: Alarm) -> _Width:
+    if alarm.probable_cause == UNREACHABLE and alarm.object_class is ObjectClass.ROUTER:
+        return _Width.ROUTER
+    if alarm.object_class is ObjectClass.RADIO_UNIT and alarm.cells:
+        return _Width.RADIO_UNIT
+    return _CAUSES.get(alarm.probable_cause, _Width.NOTHING)
+
+
+def may_be_root(alarm: Alarm) -> bool:
+    """Whether other alarms may follow from it."""
+    return _width(alarm) is not _Width.NOTHING
+
+
+def root_of(network: Network, alarm: Alarm, roots: Iterable[Alarm]) -> Alarm | None:
+    """The widest of the alarms that this one follows from, None where it is a root itself.
+
+    Args:
+        network: Where devices hang.
+        alarm: One that stands.
+        roots: Alarms that stand and may be roots (``may_be_root``).
+    """
+    width = _width(alarm)
+    found = (one for one in roots if _width(one) < width and _COVERS[_width(one)](network, one, alarm))
+    return min(found, key=lambda one: (_width(one), one.raised, one.id), default=None)
+
+
+def reach(network: Network, root: Alarm) -> tuple[frozenset[str], str]:
+    """Where alarms may stand that follow from a root: stations and routers, or a tenant, whose they are anywhere."""
+    if root.probable_cause == CORE_NODE_DOWN:
+        return frozenset(), root.tenant
+    if root.probable_cause == BACKHAUL_DOWN:
+        return network.devices_below.get(root.object, frozenset()), ""
+    if _width(root) is _Width.ROUTER and network.manages(root.station):
+        return frozenset(network.stations_at.get(network.site_of(root.station), ())), ""
+    return frozenset((root.station,)), ""
+
+
+def _cut(network: Network, root: Alarm, alarm: Alarm) -> bool:
+    return alarm.probable_cause in _OF_TRANSPORT and alarm.station in network.devices_below.get(root.object, ())
+
+
+def _lost_end(_: Network, root: Alarm, alarm: Alarm) -> bool:
+    link = link_in(alarm.object) if alarm.probable_cause in LINK_CAUSES else ""
+    return bool(link) and alarm.tenant == root.tenant and step(link)[1][0] == root.object
+
+
+def _without_power(_: Network, root: Alarm, alarm: Alarm) -> bool:
+    radio = alarm.object_class in (ObjectClass.CELL, ObjectClass.RADIO_UNIT)
+    return root.station == alarm.station and (radio or alarm.probable_cause in _OF_TRANSPORT)
+
+
+def _behind(network: Network, root: Alarm, alarm: Alarm) -> bool:
+    there = network.stations_at.get(network.site_of(root.station), ()) if network.manages(root.station) else ()
+    return alarm.probable_cause == UNREACHABLE and alarm.station in there
+
+
+def _cut_off(_: Network, root: Alarm, alarm: Alarm) -> bool:
+    return root.station == alarm.station and alarm.probable_cause in LINK_CAUSES
+
+
+def _without_unit(_: Network, root: Alarm, alarm: Alarm) -> bool:
+    suffers = bool(alarm.cells) and set(alarm.cells) <= set(root.cells)
+    return root.station == alarm.station and alarm.object_class is ObjectClass.CELL and suffers
+
+
+_COVERS: Mapping[_Width, Callable[[Network, Alarm, Alarm], bool]] = {
+    _Width.BACKHAUL: _cut,
+    _Width.CORE_NODE: _lost_end,
+    _Width.POWER: _without_power,
+    _Width.ROUTER: _behind,
+    _Width.TRANSPORT: _cut_off,
+    _Width.RADIO_UNIT: _without_unit,
+}

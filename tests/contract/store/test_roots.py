@@ -1,0 +1,154 @@
+"""What follows from what, on record: the same in whatever order alarms come, released when the root is over."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from itertools import permutations
+
+import pytest
+from sqlalchemy import event
+
+from controller.models.alarm import AlarmFilter, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.ports.store import EVERYTHING, Page
+from controller.store import SqlStore
+from tests.support.records import START
+from tests.unit.intent.backhaul_tree import network
+
+MAJOR, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CLEARED
+
+
+def cut(severity: PerceivedSeverity = MAJOR, at: int = 1, node: str = "radio") -> AlarmReport:
+    return _report("", node, "backhaul-down", ObjectClass.BACKHAUL, severity, at)
+
+
+def mains(severity: PerceivedSeverity = MAJOR, at: int = 1, station: str = "S3") -> AlarmReport:
+    return _report(station, "station", "o-ran-fault-26", ObjectClass.STATION, severity, at)
+
+
+def dark(severity: PerceivedSeverity = MAJOR, at: int = 1, station: str = "S3") -> AlarmReport:
+    return _report(station, "station", "station-unreachable", ObjectClass.STATION, severity, at)
+
+
+def lost(severity: PerceivedSeverity = MAJOR, at: int = 1) -> AlarmReport:
+    return _report("", "claro-mme-1", "core-node-down", ObjectClass.CORE_NODE, severity, at, "claro")
+
+
+def link(station: str, severity: PerceivedSeverity = MAJOR, at: int = 1, tenant: str = "claro") -> AlarmReport:
+    path = f"/ManagedElement[{station}]/ENBFunction[1]/EP_S1C[{tenant}-mme-1]"
+    return _report(station, path, "core-link-down", ObjectClass.CORE_LINK, severity, at, tenant)
+
+
+def _report(
+    station: str, of: str, cause: str, kind: ObjectClass, severity: PerceivedSeverity, at: int, tenant: str = ""
+) -> AlarmReport:
+    return AlarmReport(
+        station=station,
+        object=of,
+        object_class=kind,
+        tenant=tenant,
+        probable_cause=cause,
+        severity=severity,
+        source="check",
+        at=START + timedelta(seconds=at),
+    )
+
+
+@pytest.fixture(autouse=True)
+def _loaded(store: SqlStore) -> None:
+    store.networks.save(network(), network_digest(network()), "ana")
+
+
+def roots(store: SqlStore) -> dict[tuple[str, str, str], str]:
+    """Cause of the root by station, cause and tenant of each alarm."""
+    found = store.alarms.page(Page(limit=1000))[1]
+    causes = {alarm.id: alarm.probable_cause for alarm in found} | {"": ""}
+    return {(alarm.station, alarm.probable_cause, alarm.tenant): causes[alarm.root] for alarm in found}
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
+def test_the_same_alarms_have_the_same_roots_in_whatever_order_they_come(
+    store: SqlStore, order: tuple[int, ...]
+) -> None:
+    reports = [cut(), mains(), dark(), link("S3")]
+    for number in order:
+        store.alarms.report(reports[number])
+    assert roots(store) == {
+        ("", "backhaul-down", ""): "",
+        ("S3", "o-ran-fault-26", ""): "",
+        ("S3", "station-unreachable", ""): "backhaul-down",
+        ("S3", "core-link-down", "claro"): "backhaul-down",
+    }
+
+
+async def test_what_outlives_its_root_is_released_or_has_the_next(store: SqlStore, clock: VirtualClock) -> None:
+    store.alarms.report_all([cut(), mains(), dark(), dark(station="S4")])
+    await clock.advance(60)
+    store.alarms.report(cut(CLEARED, 2))
+    assert roots(store)["S3", "station-unreachable", ""] == "o-ran-fault-26"
+    assert roots(store)["S4", "station-unreachable", ""] == ""
+    by_station = {one.station: one for one in store.alarms.standing() if one.probable_cause == "station-unreachable"}
+    assert (by_station["S3"].released, by_station["S4"].released) == (None, clock.now())
+    store.alarms.report(cut(at=3))
+    assert roots(store)["S4", "station-unreachable", ""] == "backhaul-down"
+    assert {one.released for one in store.alarms.standing()} == {None}
+
+
+def test_a_lost_core_node_takes_its_tenants_links_everywhere_and_no_others(store: SqlStore) -> None:
+    stations = ("S1", "S3", "S6")
+    store.alarms.report_all([link(station) for station in stations])
+    store.alarms.report(link("S1", tenant="entel"))
+    root = store.alarms.report(lost())
+    assert store.alarms.symptoms([root.id, "a-other"]) == {root.id: 3}
+    assert {alarm.station for alarm in store.alarms.page(Page(), None, AlarmFilter(root=root.id))[1]} == set(stations)
+    alone = store.alarms.page(Page(), None, AlarmFilter(roots=True))[1]
+    assert {(alarm.probable_cause, alarm.tenant) for alarm in alone} == {
+        ("core-node-down", "claro"),
+        ("core-link-down", "entel"),
+    }
+    store.alarms.report(link("S1", CLEARED, 2))
+    assert store.alarms.symptoms([root.id]) == {root.id: 2}
+
+
+def test_each_decision_is_on_the_trail_with_its_root_and_is_a_change_of_the_alarm(store: SqlStore) -> None:
+    symptom = store.alarms.report(dark())
+    assert symptom.root == ""
+    head, _ = store.alarms.changes(None)
+    root = store.alarms.report(cut())
+    again, changed = store.alarms.changes(head)
+    assert set(changed) == {symptom.id, root.id}
+    store.alarms.report(cut(CLEARED, 2))
+    assert symptom.id in store.alarms.changes(again)[1]
+    _, rows = store.audit.page(Page(limit=100), EVERYTHING)
+    assert [(row.object, row.detail) for row in rows if row.action == "alarm.follows"] == [
+        (symptom.id, {"before": root.id}),
+        (symptom.id, {"root": root.id, "cause": "backhaul-down"}),
+    ]
+
+
+def test_a_root_in_the_same_batch_as_its_symptoms_is_answered_with_them(store: SqlStore) -> None:
+    symptom, root = store.alarms.report_all([dark(), cut()])
+    assert symptom.root == root.id
+    assert store.alarms.get(symptom.id) == symptom
+
+
+def test_an_alarm_that_a_person_or_rule_ends_releases_what_follows_from_it(store: SqlStore) -> None:
+    root, symptom = store.alarms.report(mains()), store.alarms.report(dark())
+    assert store.alarms.get(symptom.id).root == root.id
+    assert store.alarms.move(store.alarms.get(root.id), AlarmState.CLEARED, actor="remediation", note="expired")
+    assert store.alarms.get(symptom.id).root == ""
+
+
+def test_a_new_alarm_costs_as_many_statements_beside_a_thousand_others(store: SqlStore) -> None:
+    statements: list[str] = []
+    event.listen(store.database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+
+    def cost(report: AlarmReport) -> int:
+        statements.clear()
+        store.alarms.report(report)
+        return len(statements)
+
+    alone = cost(link("S1", tenant="t0"))
+    store.alarms.report_all([link("S1", tenant=f"many{number}") for number in range(1000)])
+    assert cost(link("S1", tenant="t1")) == alone

@@ -1,0 +1,192 @@
+"""What several devices have in common and has failed, as it shows in looks at them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controller.assurance.common_faults import CommonFaults
+from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.health import Health, LinkHealth, ServiceState
+from tests.unit.intent.backhaul_tree import HANGS, network
+
+AT = datetime(2026, 6, 15, tzinfo=UTC)
+UP, DOWN, UNKNOWN = ServiceState.UP, ServiceState.DOWN, ServiceState.UNKNOWN
+CORE, BACKHAUL = "core-node-down", "backhaul-down"
+
+
+class Looks:
+    """Looks at the stations of a small network, one second apart, and the alarms that come of them."""
+
+    def __init__(self, followed: Iterable[str] = HANGS) -> None:
+        self._faults = CommonFaults()
+        self._faults.follow(list(followed))
+        self._last: dict[str, Health] = {}
+        self._at = AT
+        self.standing: dict[tuple[str, str], Alarm] = {}
+
+    def restart(self) -> None:
+        """The process begins anew; alarms stand."""
+        self._faults = CommonFaults()
+        self._faults.follow(list(HANGS))
+        self._last = {}
+
+    def follow(self, *stations: str) -> None:
+        self._faults.follow(stations)
+
+    def look(self, station: str, *, dark: bool = False, **states: ServiceState) -> list[tuple[str, str, str]]:
+        """Look at a station: whether its link to each tenant's ``mme`` works, locked where nothing else is said."""
+        self._at += timedelta(seconds=1)
+        links = tuple(
+            LinkHealth(path=f"/ManagedElement[{station}]/EP_S1C[{tenant}-mme]", tenant=tenant, kind="S1C", state=state)
+            for tenant, state in states.items()
+        )
+        now = Health(station=station, at=self._at, reachable=not dark, links=links)
+        self._faults.take(self._last.get(station), now)
+        self._last[station] = now
+        return self.said()
+
+    def twice(
+        self, stations: Iterable[str], *, dark: bool = False, **states: ServiceState
+    ) -> list[tuple[str, str, str]]:
+        """Look at each of them two times in a row."""
+        found = []
+        for station in stations:
+            found += self.look(station, dark=dark, **states)
+            found += self.look(station, dark=dark, **states)
+        return found
+
+    def said(self) -> list[tuple[str, str, str]]:
+        """What is said to the alarm list now: cause, object, severity."""
+        found = []
+        for report in self._faults.reports(network(), self.standing.values(), self._at):
+            key = report.probable_cause, report.object
+            if report.severity is PerceivedSeverity.CLEARED:
+                del self.standing[key]
+            else:
+                assert report.tenant == (report.object.partition("-")[0] if report.probable_cause == CORE else "")
+                fields = report.model_dump(exclude={"at"})
+                times = {"raised": report.at, "changed": report.at}
+                self.standing[key] = Alarm(**fields, **times, id=report.object, state=AlarmState.RAISED)
+            found.append((*key, report.severity.value))
+        return found
+
+
+def well(looks: Looks) -> None:
+    assert looks.twice(HANGS, claro=UP, entel=UP) == []
+
+
+def test_most_stations_without_a_core_node_are_one_fault_of_the_core() -> None:
+    looks = Looks()
+    well(looks)
+    assert looks.twice(("S1", "S2"), claro=DOWN, entel=UP) == []  # two stations are not enough
+    assert looks.look("S3", claro=DOWN, entel=UP) == []  # nor is one look
+    assert looks.look("S3", claro=DOWN, entel=UP) == [(CORE, "claro-mme", "CRITICAL")]
+    (alarm,) = looks.standing.values()
+    assert (alarm.station, alarm.tenant, alarm.object_class) == ("", "claro", ObjectClass.CORE_NODE)
+    assert "3 stations have lost claro-mme of claro" in alarm.text
+    assert looks.twice(("S4", "S5", "S6"), claro=DOWN, entel=UP) == []  # it is said once
+
+
+def test_a_core_node_that_most_stations_still_reach_is_not_lost() -> None:
+    looks = Looks()
+    well(looks)
+    assert looks.twice(("S1", "S2"), claro=DOWN, entel=UP) == []
+    assert looks.twice(("S4", "S5", "S6"), claro=UP, entel=UP) == []  # looked at since
+    assert looks.twice(("S3",), claro=DOWN, entel=UP) == []  # as many have it as have lost it
+
+
+def test_stations_of_one_site_prove_nothing_about_the_core() -> None:
+    looks = Looks(("S4", "S5"))
+    assert looks.twice(("S4", "S5"), claro=DOWN, entel=UP) == []
+
+
+@pytest.mark.parametrize("state", [UNKNOWN, None])
+def test_what_is_unknown_or_not_there_is_not_down(state: ServiceState | None) -> None:
+    looks = Looks()
+    for _ in range(2):
+        for station in HANGS:
+            assert (looks.look(station, entel=UP, claro=state) if state else looks.look(station, entel=UP)) == []
+
+
+def test_stations_that_are_cut_off_from_every_tenant_say_nothing_of_a_core() -> None:
+    looks = Looks()
+    well(looks)
+    assert looks.twice(HANGS, claro=DOWN, entel=DOWN) == []
+    # Where there is one tenant only, its core may be what failed.
+    looks = Looks()
+    assert (CORE, "claro-mme", "CRITICAL") in looks.twice(HANGS, claro=DOWN)
+
+
+def test_a_core_node_works_again_once_most_stations_reach_it() -> None:
+    looks = Looks()
+    looks.twice(HANGS, claro=DOWN, entel=UP)
+    assert list(looks.standing) == [(CORE, "claro-mme")]
+    assert looks.look("S1", claro=UP, entel=UP) == []
+    assert looks.look("S2", claro=UP, entel=UP) == []
+    assert looks.look("S3", claro=UP, entel=UP) == [(CORE, "claro-mme", "CLEARED")]
+
+
+def test_after_a_restart_nothing_is_held_for_well_before_all_were_looked_at() -> None:
+    looks = Looks()
+    looks.twice(HANGS, claro=DOWN, entel=UP)
+    looks.restart()
+    for station in ("S1", "S2", "S3", "S4", "S5"):
+        assert looks.look(station, claro=DOWN, entel=UP) == []
+    for station in ("S1", "S2", "S3"):
+        assert looks.look(station, claro=DOWN, entel=UP) == []
+    assert looks.look("S6", claro=UP, entel=UP) == []  # lost all the same
+    looks.restart()
+    for station in ("S1", "S2", "S3", "S4", "S5"):
+        assert looks.look(station, claro=UP, entel=UP) == []
+    assert looks.look("S6", claro=UP, entel=UP) == [(CORE, "claro-mme", "CLEARED")]
+
+
+def test_stations_that_nobody_follows_any_more_do_not_count() -> None:
+    looks = Looks()
+    looks.twice(("S1", "S2"), claro=DOWN, entel=UP)
+    looks.follow("S3", "S4")
+    assert looks.twice(("S3",), claro=DOWN, entel=UP) == []
+
+
+def test_a_cut_is_the_node_below_which_nothing_can_be_reached() -> None:
+    looks = Looks()
+    well(looks)
+    assert looks.twice(("S3", "S4"), dark=True) == []
+    assert looks.look("S5", dark=True) == []  # one look is not enough
+    # Not `hop` and not `core`: nothing tells that more is cut.
+    assert looks.look("S5", dark=True) == [(BACKHAUL, "radio", "CRITICAL")]
+    (alarm,) = looks.standing.values()
+    assert alarm.object_class is ObjectClass.BACKHAUL
+    assert alarm.text == "none of the 3 devices at 2 sites below radio can be reached"
+    # More is dark: it is the trunk that failed.
+    assert looks.twice(("S1",), dark=True) == []
+    assert looks.look("S2", dark=True) == []
+    assert looks.look("S2", dark=True) == [(BACKHAUL, "trunk", "CRITICAL"), (BACKHAUL, "radio", "CLEARED")]
+    # A device answers: what is above it works.
+    assert looks.look("S3", claro=UP) == [(BACKHAUL, "fibre", "CRITICAL"), (BACKHAUL, "trunk", "CLEARED")]
+    assert looks.look("S1", claro=UP) == [(BACKHAUL, "fibre", "CLEARED")]
+
+
+def test_one_dark_site_is_no_cut() -> None:
+    looks = Looks(("S4", "S5", "S6"))
+    well(looks)
+    assert looks.twice(("S4", "S5"), dark=True) == []
+
+
+def test_a_cut_stands_over_a_restart_until_something_below_it_answers() -> None:
+    looks = Looks()
+    looks.twice(("S1", "S2"), dark=True)
+    assert list(looks.standing) == [(BACKHAUL, "fibre")]
+    looks.restart()
+    assert looks.look("S1", dark=True) == []
+    assert looks.look("S3", claro=UP) == []
+    assert looks.look("S2", claro=UP) == [(BACKHAUL, "fibre", "CLEARED")]
+
+
+def test_the_whole_network_dark_is_one_fault() -> None:
+    looks = Looks()
+    looks.twice(HANGS, dark=True)
+    assert (BACKHAUL, "core") in looks.standing

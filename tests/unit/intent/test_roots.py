@@ -1,0 +1,151 @@
+"""Which alarm follows from which."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.intent.roots import may_be_root, reach, root_of
+from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
+from tests.unit.intent.backhaul_tree import HANGS, network
+
+AT = datetime(2026, 6, 15, tzinfo=UTC)
+UNREACHABLE = {"object": "station", "probable_cause": "station-unreachable"}
+ALL_LINKS = {"object": "station", "probable_cause": "all-core-links-down"}
+MAINS = {"object": "station", "probable_cause": "o-ran-fault-26"}
+
+
+def alarm(station: str, **fields: Any) -> Alarm:
+    known: dict[str, Any] = {"tenant": "", "specific_problem": "", "severity": PerceivedSeverity.MAJOR, "text": ""}
+    known |= {"source": "check", "state": AlarmState.RAISED, "raised": AT, "changed": AT, "station": station}
+    name = "/".join((station, *map(str, fields.values())))
+    return Alarm(**known | {"id": name} | fields)
+
+
+def link(station: str, tenant: str = "claro", name: str = "mme-1", cause: str = "core-link-down") -> Alarm:
+    path = f"/ManagedElement[{station}]/ENBFunction[1]/EP_S1C[{tenant}-{name}]"
+    return alarm(station, object=path, tenant=tenant, probable_cause=cause, object_class=ObjectClass.CORE_LINK)
+
+
+def cell(station: str, name: str = "1") -> Alarm:
+    path = f"/ManagedElement[{station}]/ENBFunction[1]/EUtranCellFDD[{name}]"
+    off: dict[str, Any] = {"object_class": ObjectClass.CELL, "probable_cause": "cell-off-air"}
+    return alarm(station, object=path, cells=(f"{station}/{name}",), **off)
+
+
+def cut(node: str) -> Alarm:
+    return alarm("", object=node, probable_cause="backhaul-down", object_class=ObjectClass.BACKHAUL)
+
+
+def lost(tenant: str, name: str) -> Alarm:
+    core: dict[str, Any] = {"probable_cause": "core-node-down", "object_class": ObjectClass.CORE_NODE}
+    return alarm("", object=f"{tenant}-{name}", tenant=tenant, **core)
+
+
+def unit(station: str, *cells: str) -> Alarm:
+    of_unit: dict[str, Any] = {"object_class": ObjectClass.RADIO_UNIT, "probable_cause": "o-ran-fault-30"}
+    return alarm(station, object="station", specific_problem="ru-1", cells=cells, **of_unit)
+
+
+ROUTER = alarm("R1", object="router", probable_cause="station-unreachable", object_class=ObjectClass.ROUTER)
+DRIFT = alarm("S1", object="station", probable_cause="configuration-drift")
+
+
+@pytest.mark.parametrize(
+    ("symptom", "root"),
+    [
+        (alarm("S3", **UNREACHABLE), cut("radio")),
+        (alarm("S3", **UNREACHABLE), cut("trunk")),
+        (ROUTER, cut("fibre")),
+        (link("S3"), cut("hop")),
+        (alarm("S3", **ALL_LINKS), cut("hop")),
+        (link("S3"), lost("claro", "mme-1")),
+        (link("S3", name="s1u", cause="user-plane-down"), lost("claro", "s1u")),
+        (link("S3"), alarm("S3", **ALL_LINKS)),
+        (link("S3"), alarm("S3", **MAINS)),
+        (cell("S3"), alarm("S3", **MAINS)),
+        (unit("S3", "S3/1"), alarm("S3", **MAINS)),
+        (alarm("S3", **UNREACHABLE), alarm("S3", **MAINS)),
+        (alarm("S1", **UNREACHABLE), ROUTER),
+        (cell("S3"), unit("S3", "S3/1", "S3/2")),
+    ],
+    ids=lambda one: f"{one.object.rpartition('/')[2]}-{one.probable_cause}",
+)
+def test_a_symptom_follows_from_its_root(symptom: Alarm, root: Alarm) -> None:
+    assert root_of(network(), symptom, [root]) is root
+    assert root_of(network(), root, [symptom]) is None
+    assert may_be_root(root)
+    stations, tenant = reach(network(), root)
+    assert symptom.station in stations or symptom.tenant == tenant != ""
+
+
+@pytest.mark.parametrize(
+    ("symptom", "other"),
+    [
+        (alarm("S6", **UNREACHABLE), cut("trunk")),  # elsewhere in the tree
+        (cell("S3"), cut("trunk")),  # lost management and transport are no lost cell
+        (DRIFT, cut("trunk")),
+        (DRIFT, alarm("S1", **MAINS)),
+        (link("S3", "entel"), lost("claro", "mme-1")),
+        (link("S3", name="mme-2"), lost("claro", "mme-1")),
+        (cell("S3"), lost("claro", "mme-1")),
+        (link("S4"), alarm("S3", **ALL_LINKS)),
+        (cell("S3"), alarm("S3", **ALL_LINKS)),
+        (link("S4"), alarm("S3", **MAINS)),
+        (alarm("S2", **UNREACHABLE), ROUTER),  # another site
+        (cell("S3", "3"), unit("S3", "S3/1", "S3/2")),
+        (cell("S4"), unit("S3", "S3/1")),
+        (cell("S3"), unit("S3")),  # the unit names no cells
+        (link("S3"), link("S3", name="mme-2")),
+        (cut("fibre"), cut("trunk")),
+        (alarm("S1", **ALL_LINKS), lost("claro", "mme-1")),
+        (alarm("S1", **UNREACHABLE), cut("gone-from-the-files")),
+    ],
+    ids=lambda one: f"{one.object.rpartition('/')[2]}-{one.probable_cause}",
+)
+def test_what_has_another_cause_follows_from_nothing(symptom: Alarm, other: Alarm) -> None:
+    assert root_of(network(), symptom, [other]) is None
+
+
+def test_of_several_roots_the_widest_counts_and_of_equals_the_first() -> None:
+    both = [alarm("S3", **MAINS), lost("claro", "mme-1"), cut("radio"), alarm("S3", **ALL_LINKS)]
+    found = root_of(network(), link("S3"), both)
+    assert found is both[2]
+    again = cut("radio").model_copy(update={"id": "0", "raised": AT + timedelta(seconds=1)})
+    assert root_of(network(), link("S3"), [again, *both]) is both[2]
+
+
+_ANY = st.sampled_from(
+    [
+        *(cut(node) for node in ("core", "trunk", "fibre", "radio")),
+        *(lost("claro", name) for name in ("mme-1", "s1u")),
+        *(make for station in HANGS for make in (link(station), cell(station), unit(station, f"{station}/1"))),
+        *(alarm(station, **what) for station in HANGS for what in (UNREACHABLE, ALL_LINKS, MAINS)),
+        *(ROUTER, DRIFT),
+    ]
+)
+
+
+@given(st.lists(_ANY, unique_by=lambda one: one.id, max_size=12), st.randoms(use_true_random=False))
+def test_order_means_nothing_and_whatever_follows_is_within_reach_and_leads_to_a_root(
+    found: list[Alarm], dice: Any
+) -> None:
+    roots = {one.id: root_of(network(), one, found) for one in found}
+    mixed = found.copy()
+    dice.shuffle(mixed)
+    assert {one.id: root_of(network(), one, mixed) for one in mixed} == roots
+    for one in found:
+        above, steps = roots[one.id], 0
+        while above is not None:
+            assert may_be_root(above)
+            steps += 1
+            assert steps <= len(found), "alarms follow from each other"
+            above = roots[above.id]
+        root = roots[one.id]
+        if root is not None:
+            stations, tenant = reach(network(), root)
+            assert one.station in stations or one.tenant == tenant != ""
