@@ -257,14 +257,14 @@ def _drift(demo: Demo) -> None:
 
 
 def _alarm(demo: Demo) -> None:
-    demo.say("Break a tenant's core link", "The station raises an alarm; a rule re-creates the endpoint.")
+    demo.say("Break a tenant's core link", "The station raises an alarm; if it stands for 30 s, a rule re-creates the endpoint.")
     httpx.post(f"http://{demo.control}/stations/{STATION}/links/break", json={"link": "bitel"}).raise_for_status()
 
     def ended(alarms: list[dict[str, Any]]) -> bool:
         mine = [alarm for alarm in alarms if alarm["probable_cause"] == "core-link-down"]
         return bool(mine) and all(alarm["state"] not in ("raised", "repairing") for alarm in mine)
 
-    demo.until("the repair", 60, "alarms", "list", holds=ended)
+    demo.until("the repair", 120, "alarms", "list", holds=ended)
     demo.minka("alarms", "list")
     demo.minka("device", "show", STATION)
 

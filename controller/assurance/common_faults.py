@@ -26,8 +26,8 @@ from controller.models.health import Health, ServiceState
 from controller.models.network import Network
 from controller.nrm.tree import step
 
-#: Stations that have to lose a core node, and sites that a fault has to touch.
-_STATIONS, _SITES = 3, 2
+#: Sites that a fault has to touch: what is wrong at one is a matter of that site.
+_SITES = 2
 #: Looks in a row that a device can't be reached before it counts as dark.
 _MISSES = 2
 
@@ -75,7 +75,7 @@ class _Seen:
 
     def lost(self, network: Network) -> bool:
         """Whether most stations that were looked at since it began to fail have lost it."""
-        if len(self.down) < _STATIONS or len(_sites(network, self.down)) < _SITES:
+        if len(_sites(network, self.down)) < _SITES:
             return False
         since = min(self.down.values())
         working = takewhile(lambda station: self.up[station] >= since, reversed(self.up))
@@ -128,7 +128,7 @@ class CommonFaults:
     def _lost_ends(self, network: Network) -> Iterator[tuple[_Fault, str]]:
         for end, seen in self._ends.items():
             if seen.lost(network):
-                text = f"{len(seen.down)} stations have lost {end.link} of {end.tenant}, most of those that have it"
+                text = f"{len(seen.down)} stations have lost {end.link} of {end.tenant}, most that were looked at since"
                 yield _Fault(CORE_NODE_DOWN, end.tenant, end.link), text
 
     def _cut_nodes(self, network: Network) -> Iterator[tuple[_Fault, str]]:

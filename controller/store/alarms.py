@@ -472,18 +472,17 @@ def _find_roots(tx: Tx, news: Collection[Alarm]) -> dict[str, str]:
 
 def _whose_root_may_be_another(tx: Tx, network: Network, news: Iterable[Alarm]) -> list[Alarm]:
     """Alarms that stand: those in the news, and all within reach of roots in the news."""
-    names, stations, tenants = set[str](), set[str](), set[str]()
-    for alarm in news:
-        names.add(alarm.id)
-        if may_be_root(alarm):
-            there, tenant = reach(network, alarm)
-            stations |= there
-            tenants |= {tenant} - {""}
+    stations, tenants = set[str](), set[str]()
+    for alarm in filter(may_be_root, news):
+        there, tenant = reach(network, alarm)
+        stations |= there
+        tenants |= {tenant} - {""}
     standing = select(alarms).where(_standing(), alarms.c.cleared.is_(None)).order_by(alarms.c.number)
-    rows = {row.id: row for row in tx.rows(standing, alarms.c.id, names)}
-    rows |= {row.id: row for row in tx.rows(standing, alarms.c.station, stations)} if stations else {}
+    rows = {row.id: row for row in tx.rows(standing, alarms.c.station, stations)} if stations else {}
     rows |= {row.id: row for row in tx.rows(standing, alarms.c.tenant, tenants)} if tenants else {}
-    return [as_alarm(row) for row in rows.values()]
+    return [as_alarm(row) for row in rows.values()] + [
+        alarm for alarm in news if alarm.cleared is None and alarm.id not in rows
+    ]
 
 
 def _owners(tx: Tx, new: Sequence[Alarm]) -> dict[str, tuple[str, ...]]:
