@@ -172,6 +172,16 @@ _UPDATE = (
 )
 
 
+#: Whether an alarm takes in reports.
+_OPEN = or_(
+    alarms.c.state.in_([state.value for state in OPEN]),
+    and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None)),
+)
+#: Alarms that take in reports, oldest first; those that stand; those of these from which others may follow.
+_TAKING = select(alarms).where(_OPEN).order_by(alarms.c.number)
+_UNCLEARED = _TAKING.where(alarms.c.cleared.is_(None))
+_SYMPTOMS = select(alarms.c.root).where(_OPEN, alarms.c.cleared.is_(None))
+_ROOTS = select(alarms).where(_OPEN, _SPREADING)
 _NEW_ROOT = (
     update(alarms)
     .where(alarms.c.id == bindparam("of"))
@@ -204,13 +214,11 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @reads
     def standing(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
-        standing = select(alarms).where(_standing()).order_by(alarms.c.number)
-        return [as_alarm(row) for row in tx.rows(standing, alarms.c.station, stations)]
+        return [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)]
 
     @writes
     def reassess(self, tx: Tx, stations: Iterable[str]) -> None:
-        standing = select(alarms).where(_standing()).order_by(alarms.c.number)
-        found = [as_alarm(row) for row in tx.rows(standing, alarms.c.station, stations)]
+        found = [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)]
         sharing = _sharing(tx) if found else None
         if sharing is None:
             return
@@ -224,7 +232,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         # Rows of the trail commit with what they tell of, and in the order of numbers.
         head = int(tx.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
         if since is None or since > head:
-            found = select(alarms.c.id).where(_standing()).order_by(alarms.c.number)
+            found = select(alarms.c.id).where(_OPEN).order_by(alarms.c.number)
         else:
             changed = and_(audit.c.id > since, audit.c.action.startswith("alarm."))
             found = select(audit.c.object).where(changed).distinct()
@@ -247,8 +255,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
     @reads
     def symptoms(self, tx: Tx, roots: Iterable[str]) -> dict[str, int]:
-        standing = select(alarms.c.root).where(_standing(), alarms.c.cleared.is_(None))
-        return Counter(row.root for row in tx.rows(standing, alarms.c.root, roots))
+        return Counter(row.root for row in tx.rows(_SYMPTOMS, alarms.c.root, roots))
 
     @writes
     def move(
@@ -456,7 +463,7 @@ def _find_roots(tx: Tx, news: Collection[Alarm]) -> dict[str, str]:
     network = load_network(tx, digest)
     # One after the other: else a root and what follows from it could miss each other.
     tx.guard("roots")
-    roots = [as_alarm(row) for row in tx.execute(select(alarms).where(_standing(), _SPREADING))]
+    roots = [as_alarm(row) for row in tx.execute(_ROOTS)]
     found: dict[str, str] = {}
     for alarm in _whose_root_may_be_another(tx, network, news):
         root = root_of(network, alarm, roots)
@@ -477,9 +484,8 @@ def _whose_root_may_be_another(tx: Tx, network: Network, news: Iterable[Alarm]) 
         there, tenant = reach(network, alarm)
         stations |= there
         tenants |= {tenant} - {""}
-    standing = select(alarms).where(_standing(), alarms.c.cleared.is_(None)).order_by(alarms.c.number)
-    rows = {row.id: row for row in tx.rows(standing, alarms.c.station, stations)} if stations else {}
-    rows |= {row.id: row for row in tx.rows(standing, alarms.c.tenant, tenants)} if tenants else {}
+    rows = {row.id: row for row in tx.rows(_UNCLEARED, alarms.c.station, stations)} if stations else {}
+    rows |= {row.id: row for row in tx.rows(_UNCLEARED, alarms.c.tenant, tenants)} if tenants else {}
     return [as_alarm(row) for row in rows.values()] + [
         alarm for alarm in news if alarm.cleared is None and alarm.id not in rows
     ]
@@ -565,12 +571,6 @@ def _write(tx: Tx, touched: Collection[_Known]) -> None:
     if new:
         tx.execute(alarms.insert(), new)
         _concern(tx, (one.alarm for one in touched if one.new))
-
-
-def _standing() -> ColumnElement[bool]:
-    """Whether an alarm takes in reports."""
-    escalated = and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None))
-    return or_(alarms.c.state.in_([state.value for state in OPEN]), escalated)
 
 
 def conditions(like: AlarmFilter) -> list[ColumnElement[bool]]:
