@@ -257,7 +257,10 @@ def _drift(demo: Demo) -> None:
 
 
 def _alarm(demo: Demo) -> None:
-    demo.say("Break a tenant's core link", "The station raises an alarm; if it stands for 30 s, a rule re-creates the endpoint.")
+    demo.say(
+        "Break a tenant's core link",
+        "The station raises an alarm; if it stands for 30 s, a rule re-creates the endpoint.",
+    )
     httpx.post(f"http://{demo.control}/stations/{STATION}/links/break", json={"link": "bitel"}).raise_for_status()
 
     def ended(alarms: list[dict[str, Any]]) -> bool:
