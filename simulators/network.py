@@ -43,6 +43,8 @@ class Core:
         sgw: Networks of its S-GWs, of which the MME names one for each session.
         n3: By address of a UPF, the network of all that the SMF may name for it; a UPF that is absent is one address.
         slices: By address of a UPF, the slices that it serves, as in 1-0000A1; one that is absent serves all.
+        gateway: Address of the security gateway that tunnels of its stations end at, empty where there is none.
+        protected: What goes through it: ``control``, ``user``.
     """
 
     tenant: str
@@ -54,15 +56,21 @@ class Core:
     sgw: tuple[str, ...] = ()
     n3: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     slices: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    gateway: str = ""
+    protected: frozenset[str] = frozenset()
 
     def networks(self, technologies: Collection[str]) -> tuple[str, ...]:
         """Where packets of stations go that have cells of these technologies (``LTE``, ``NR``)."""
         found: set[str] = set()
         if "LTE" in technologies:
-            found |= {*self.mme, *self.sgw}
+            found |= {*self.way("control", *self.mme), *self.way("user", *self.sgw)}
         if "NR" in technologies:
-            found |= {*self.amf, *(self.n3.get(upf, upf) for upf in self.upf)}
+            found |= {*self.way("control", *self.amf), *self.way("user", *(self.n3.get(upf, upf) for upf in self.upf))}
         return tuple(sorted(found))
+
+    def way(self, plane: str, *behind: str) -> tuple[str, ...]:
+        """Where packets to these go: to the gateway alone if it protects the plane."""
+        return (self.gateway,) if behind and plane in self.protected else behind
 
 
 def ends(network: str) -> tuple[str, ...]:
@@ -265,6 +273,7 @@ def _router(path: Path, row: Mapping[str, Any], sites: Mapping[str, Mapping[str,
 def _core(path: Path, row: Mapping[str, Any]) -> Core:
     core = row.get("core") or {}
     upfs = {_text(path, node, "address"): node for node in core.get("upf_pool") or ()}
+    gateway = core.get("security_gateway") or {}
 
     def pool(name: str) -> frozenset[str]:
         return frozenset(_text(path, node, "address") for node in core.get(name) or ())
@@ -281,6 +290,8 @@ def _core(path: Path, row: Mapping[str, Any]) -> Core:
         slices=MappingProxyType(
             {upf: frozenset(map(_slice, node["slices"])) for upf, node in upfs.items() if node.get("slices")}
         ),
+        gateway=_text(path, gateway, "address") if gateway else "",
+        protected=frozenset(map(str, gateway.get("protects") or ("control", "user"))) if gateway else frozenset(),
     )
 
 

@@ -16,7 +16,7 @@ from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.facts import LinkKind
-from controller.models.health import Device, Health, ServiceState
+from controller.models.health import Device, Health, LinkHealth, ServiceState
 from controller.models.measurement import Period
 from controller.models.network import Network
 from controller.models.run import LedgerEntry
@@ -257,7 +257,7 @@ class Checker:
 def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None, basis: _Basis | None) -> _Judged:
     device: Device = "router" if look.station in network.router_by_id else "station"
     if look.observed is None:
-        return _Judged(unread(look.station, ledger, before, look.at, look.reason, device))
+        return _Judged(_with_tunnels(network, unread(look.station, ledger, before, look.at, look.reason, device)))
     known = network.profiles_of(look.station) if network.manages(look.station) else ()
     drifted = drifted_nodes(root_spec(known), applied(ledger), look.observed) if known else ()
     generation = generation_of(root_spec(known), look.observed, look.station) if known else 0
@@ -269,7 +269,18 @@ def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None
     health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device, traffic, before)
     altered = any(path in look.observed.tree for path in drifted)
     alarms = listed(look.station, look.observed.alarms, look.at, ledger, health.told_cells)
-    return _Judged(health, alarms, generation, altered, basis)
+    return _Judged(_with_tunnels(network, health), alarms, generation, altered, basis)
+
+
+def _with_tunnels(network: Network, health: Health) -> Health:
+    """The same, where core links name the security gateways that the network files say they go through."""
+
+    def tunnel(link: LinkHealth) -> str:
+        tenant = network.tenant_by_id.get(link.tenant)
+        return tenant.core.tunnel_of(LinkKind(link.kind).plane) if tenant else ""
+
+    found = tuple(link.model_copy(update={"tunnel": way}) if (way := tunnel(link)) else link for link in health.links)
+    return health.model_copy(update={"links": found})
 
 
 def _keep(

@@ -185,9 +185,7 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
             return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, text)}
         return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, f"the {health.device} can't be reached")}
     found = {
-        (link.path, link_cause(LinkKind(link.kind))): _Fault(
-            PerceivedSeverity.MAJOR, f"{link.kind} link of {link.tenant or 'the host'} is down", link.tenant
-        )
+        (link.path, link_cause(LinkKind(link.kind))): _Fault(PerceivedSeverity.MAJOR, _down(link), link.tenant)
         for link in health.links
         if link.state is ServiceState.DOWN and not link.locked
     }
@@ -207,6 +205,11 @@ def _cut_off(links: Collection[LinkHealth]) -> bool:
     """Whether all core links of several tenants are down: then it is not the core of one that failed."""
     tenants = {link.tenant for link in links if link.tenant}
     return len(tenants) > 1 and all(link.state is ServiceState.DOWN and not link.locked for link in links)
+
+
+def _down(link: LinkHealth) -> str:
+    way = f"; it goes through security gateway {link.tunnel}" if link.tunnel else ""
+    return f"{link.kind} link of {link.tenant or 'the host'} is down{way}"
 
 
 def reports_of(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 
 from controller.intent.findings import Check, finding
@@ -44,6 +44,8 @@ def _pools(tenant: Tenant) -> tuple[_Pool, ...]:
     core = tenant.core
 
     def pool(rat: Rat, kind: LinkKind, name: str, ends: Iterable[_FarEnd]) -> _Pool:
+        if tunnel := core.tunnel_of(kind.plane):
+            ends = (replace(end, networks=(str(ip_network(tunnel)),)) for end in ends)
         return _Pool(rat, kind, name, core.vlan, tuple(sorted(ends, key=lambda end: (end.id, end.address))))
 
     def nodes(of: Iterable[CoreNode]) -> Iterator[_FarEnd]:

@@ -324,6 +324,10 @@ def _claims(entry: Entry, tenant: Tenant) -> Iterator[_Claim]:
         ends = int(network.network_address), int(network.broadcast_address)
         path = ("core", pool, index, field)
         yield _Claim(network.version, *ends, entry, path, str(network), tenant.id, shared)
+    if (gateway := tenant.core.security_gateway) is not None:
+        at_one, there = int(gateway.address), ("core", "security_gateway", "address")
+        text = str(gateway.address)
+        yield _Claim(gateway.address.version, at_one, at_one, entry, there, text, tenant.id, gateway.shared)
 
 
 def _doubles(objects: Objects, entry: Entry, path: tuple[str, ...], values: Iterable[Hashable]) -> None:

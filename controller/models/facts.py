@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from controller.models.network import HOST, Plmn, Rat, ResourceType, Snssai
+from controller.models.sharing import Plane
 
 #: Owners of a fact or node: tenant ids, or ``("host",)``; sorted, never empty.
 Owners = tuple[str, ...]
@@ -107,7 +108,12 @@ class LinkKind(StrEnum):
     @property
     def user_plane(self) -> bool:
         """Whether it carries users' packets and no signalling."""
-        return self in (LinkKind.S1U, LinkKind.NGU)
+        return self.plane is Plane.USER
+
+    @property
+    def plane(self) -> Plane:
+        """What it carries."""
+        return Plane.USER if self in (LinkKind.S1U, LinkKind.NGU) else Plane.CONTROL
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +122,8 @@ class CoreLinkFact:
 
     Attributes:
         remote_address: The core node; empty for S1-U, where the MME names the S-GW of each session.
-        networks: Where its packets go, as in ``10.64.0.0/28`` or ``10.64.0.1/32``.
+        networks: Where its packets go, as in ``10.64.0.0/28`` or ``10.64.0.1/32``: to the core node, or to the
+            security gateway that its tunnel ends at.
     """
 
     station: str

@@ -60,6 +60,7 @@ class LinkHealth(Noun):
         path: Its entry in the device tree.
         state: Whether it works; one that vanished from the station does not.
         locked: Whether somebody locked it: it is not up then, and that is no fault.
+        tunnel: Address of the security gateway that its packets go through, an empty string where there is none.
     """
 
     path: str
@@ -67,6 +68,7 @@ class LinkHealth(Noun):
     kind: str
     state: ServiceState
     locked: bool = False
+    tunnel: str = ""
 
     @property
     def up(self) -> bool:

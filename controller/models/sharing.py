@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -97,6 +97,26 @@ class UserPlaneFunction(CoreNode):
         return self
 
 
+class Plane(StrEnum):
+    """What core links carry: signalling, or users' packets."""
+
+    CONTROL = "control"
+    USER = "user"
+
+
+class SecurityGateway(Noun):
+    """Where the IPsec tunnels of stations to a tenant's core end (TS 33.401 §12).
+
+    Keys, certificates and proposals are the matter of stations and gateway; Minka knows which way packets take.
+    """
+
+    address: IpAddress
+    protects: tuple[Plane, ...] = Field(
+        default=tuple(Plane), min_length=1, description="Planes whose core links go through it; none given: both."
+    )
+    shared: bool = Field(False, description="Whether another tenant uses the same address; both then say so.")
+
+
 class Core(Noun):
     """A tenant's core network as the shared RAN sees it.
 
@@ -108,6 +128,27 @@ class Core(Noun):
     sgw_pool: tuple[Gateways, ...] = ()
     amf_pool: tuple[CoreNode, ...] = ()
     upf_pool: tuple[UserPlaneFunction, ...] = ()
+    security_gateway: SecurityGateway | None = Field(
+        None, description="Gateway that core links go through; routes then lead to it and not to what is behind."
+    )
+
+    def tunnel_of(self, plane: Plane) -> str:
+        """Address of the security gateway that links of a plane go through, an empty string where none does."""
+        gateway = self.security_gateway
+        return str(gateway.address) if gateway is not None and plane in gateway.protects else ""
+
+    def behind(self, plane: Plane) -> tuple[Prefix, ...]:
+        """The networks that core links of a plane lead to in the end, in the order of the files."""
+        if plane is Plane.CONTROL:
+            return tuple(ip_network(node.address) for node in (*self.mme_pool, *self.amf_pool))
+        return (*(node.prefix for node in self.sgw_pool), *(node.network for node in self.upf_pool))
+
+    @model_validator(mode="after")
+    def _gateway_is_outside(self) -> Core:
+        for plane in Plane:
+            if (gateway := self.tunnel_of(plane)) and any(ip_address(gateway) in one for one in self.behind(plane)):
+                raise ValueError(f"security_gateway {gateway} lies among the {plane} plane nodes that it protects")
+        return self
 
 
 class Tenant(Noun):

@@ -185,10 +185,12 @@ def _link(path: Path, link: Instance, pool: str, record: StationRecord, cores: t
     if pool == "sgw":  # of which the MME names one for each session: the VLAN says whose they are
         vlans = {vlan for _, vlan in local}
         core = next((core for core in cores if core.sgw and str(core.vlan) in vlans), None)
-        far = () if core is None else tuple(address for network in core.sgw for address in ends(network))
+        far = () if core is None else _far(core, "user", *core.sgw)
     else:
         core = next((core for core in cores if remote in getattr(core, pool)), None)
-        far = (remote,) if core is None or pool != "upf" else ends(core.n3.get(remote, remote))
+        far = (remote,)
+        if core is not None:
+            far = _far(core, "user", core.n3.get(remote, remote)) if pool == "upf" else core.way("control", remote)
     lockable = "administrativeState" in attributes.node.by_name
     return ConfiguredLink(
         path=path,
@@ -201,6 +203,10 @@ def _link(path: Path, link: Instance, pool: str, record: StationRecord, cores: t
         far=far,
         slices=frozenset() if core is None or pool != "upf" else core.slices.get(remote, frozenset()),
     )
+
+
+def _far(core: Core, plane: str, *networks: str) -> tuple[str, ...]:
+    return tuple(address for network in core.way(plane, *networks) for address in ends(network))
 
 
 def _functions(config: Config, function: str) -> Iterator[tuple[Path, Instance]]:

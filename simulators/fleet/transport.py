@@ -230,8 +230,10 @@ class Transport:
 
 
 def _addresses(core: Core) -> set[int]:
-    gateways = (address for network in (*core.sgw, *core.n3.values()) for address in ends(network))
-    return _readable((*core.mme, *core.amf, *core.upf, *gateways))
+    """What answers to packets of a site; what is behind a security gateway answers in its tunnels only."""
+    control = core.way("control", *core.mme, *core.amf)
+    user = core.way("user", *core.upf, *core.sgw, *core.n3.values())
+    return _readable((*control, *(address for network in user for address in ends(network))))
 
 
 def _readable(texts: Iterable[str]) -> set[int]:

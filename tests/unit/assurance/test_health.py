@@ -245,3 +245,12 @@ def test_reports_carry_tenant_time_and_source() -> None:
         source="check",
         at=AT + timedelta(seconds=2),
     )
+
+
+def test_a_link_that_is_down_names_the_tunnel_that_it_goes_through() -> None:
+    now = seen(up=False)
+    through = now.model_copy(
+        update={"links": tuple(one.model_copy(update={"tunnel": "10.49.0.1"}) for one in now.links)}
+    )
+    (report,) = reports_of(through, through, ())
+    assert report.text == "S1C link of claro is down; it goes through security gateway 10.49.0.1"

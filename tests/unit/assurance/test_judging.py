@@ -131,3 +131,16 @@ async def test_alarms_that_a_station_lists_are_judged_each_time(bench: Bench) ->
     assert bench.store.alarms.page(Page(10))[0] == 1
     assert [(await bench.look())[1] for _ in range(3)] == [1, 0, 0]
     assert [alarm.cleared is not None for alarm in bench.store.alarms.page(Page(10))[1]] == [True]
+
+
+async def test_links_name_the_security_gateway_of_their_plane(bench: Bench) -> None:
+    through = {"address": "10.1.9.9", "protects": ["control"]}
+    tenants = [tenant.model_dump(mode="json") for tenant in bench.net.tenants]
+    tenants[0]["core"]["security_gateway"] = through
+    net = Network.model_validate(bench.net.model_dump(mode="json") | {"tenants": tenants})
+    bench.store.networks.save(net, network_digest(net), "ana")
+    for reason in ("", "unreachable"):
+        health, _ = await bench.look(reason=reason)
+        tunnels = {(link.tenant, link.kind): link.tunnel for link in health.links}
+        assert tunnels["alfa", "S1C"] == tunnels["alfa", "NGC"] == "10.1.9.9"
+        assert {tunnel for (tenant, kind), tunnel in tunnels.items() if tenant != "alfa" or kind == "NGU"} == {""}

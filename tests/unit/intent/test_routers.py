@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_address
 from pathlib import Path
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from controller.intent import compile_intent
 from controller.intent.routers import station_side
 from controller.inventory.load import load_network
-from controller.models.facts import RouterFact, TransportFact
+from controller.models.facts import CoreLinkFact, RouterFact, TransportFact
 from controller.models.network import Network, Router, Tenant
+from controller.models.sharing import SecurityGateway
 
 NETWORKS = Path(__file__).parents[2] / "fixtures" / "networks"
 TODAY = date(2026, 6, 15)
@@ -125,6 +127,46 @@ def test_a_site_that_gets_nr_gets_the_ways_to_amf_and_upf() -> None:
     )
     (_, (andes, *_)) = compile_intent(network.model_copy(update={"stations": stations}), TODAY).routers[ROUTER]
     assert {"10.41.1.1/32", "10.41.2.1/32"} <= set(andes.networks)
+
+
+def behind_a_gateway(network: Network, **gateway: object) -> Network:
+    """The same, where core links of condor go through a security gateway."""
+    said = SecurityGateway.model_validate({"address": "10.49.0.1", **gateway})
+    tenants = tuple(
+        one.model_copy(update={"core": one.core.model_copy(update={"security_gateway": said})})
+        if one.id == "condor"
+        else one
+        for one in network.tenants
+    )
+    return network.model_copy(update={"tenants": tenants})
+
+
+@pytest.mark.parametrize(
+    ("gateway", "ways"),
+    [
+        ({}, ("10.49.0.1/32",)),
+        ({"protects": ["user"]}, ("10.42.0.1/32", "10.49.0.1/32")),
+        ({"protects": ["control"]}, ("10.42.8.0/30", "10.49.0.1/32")),
+    ],
+)
+def test_routes_lead_to_a_security_gateway_and_not_to_what_is_behind(
+    gateway: dict[str, object], ways: tuple[str, ...]
+) -> None:
+    before, after = (compile_intent(one, TODAY) for one in (tiny(), behind_a_gateway(tiny(), **gateway)))
+    andes, condor = after.routers[ROUTER][1]
+    assert andes == before.routers[ROUTER][1][0]
+    assert condor.networks == ways
+    ends = [
+        [replace(link, networks=()) for facts in one.facts.values() for link in facts if isinstance(link, CoreLinkFact)]
+        for one in (before, after)
+    ]
+    assert ends[0] == ends[1]  # inside the tunnel nothing changes
+
+
+def test_a_security_gateway_that_routers_can_not_carry_is_told() -> None:
+    network = behind_a_gateway(tiny(), address="2001:db8::1")
+    told = [one.message for one in compile_intent(network, TODAY).findings if one.code == "router-unenforceable"]
+    assert told == [f"router {ROUTER}: condor's 2001:db8::1/128 is IPv6, and routers carry IPv4 only"]
 
 
 def renamed(network: Network, tenant: str) -> Network:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from controller.inventory.load import load_network
+from controller.models.sharing import Plane
 from tests.support.network_files import write_network
 from tests.unit.inventory.files import FILES, problems, write
 
@@ -131,3 +132,43 @@ def test_networks_that_both_say_are_shared_are_no_clash_nor_is_one_node_that_is_
     both = sgw("10.6.8.0/24", more=", shared: true")
     upf = "    upf_pool:\n    - {id: upf, address: 10.6.8.1, shared: true}\n"
     load_network(write(tmp_path, tenants(both + upf, both)))
+
+
+def gateway(address: str, more: str = "") -> str:
+    return f"    security_gateway: {{address: {address}{more}}}\n"
+
+
+def test_a_security_gateway_is_read_and_written_back_and_protects_both_planes_by_default(tmp_path: Path) -> None:
+    network = load_network(
+        write(tmp_path / "in", tenants(gateway("10.6.7.1"), gateway("10.15.7.1", ", protects: [user]")))
+    )
+    movistar, bitel = (network.tenant_by_id[name].core for name in ("movistar", "bitel"))
+    assert [movistar.tunnel_of(plane) for plane in Plane] == ["10.6.7.1", "10.6.7.1"]
+    assert [bitel.tunnel_of(plane) for plane in Plane] == ["", "10.15.7.1"]
+    write_network(network, tmp_path / "out")
+    assert load_network(tmp_path / "out") == network
+
+
+@pytest.mark.parametrize(
+    ("movistar", "bitel", "says"),
+    [
+        (
+            sgw("10.6.8.0/29") + gateway("10.6.8.1"),
+            "",
+            "security_gateway 10.6.8.1 lies among the user plane nodes that it protects",
+        ),
+        (gateway("10.6.2.11"), "", "security_gateway 10.6.2.11 lies among the control plane nodes that it protects"),
+        (gateway("10.6.7.1", ", protects: []"), "", "tenants[movistar].core.security_gateway.protects"),
+        (
+            sgw("10.6.8.0/29"),
+            gateway("10.6.8.1"),
+            "tenants[bitel].core.security_gateway.address = '10.6.8.1': overlaps 10.6.8.0/29 of tenants[movistar]",
+        ),
+    ],
+)
+def test_wrong_security_gateways_are_refused(movistar: str, bitel: str, says: str, tmp_path: Path) -> None:
+    assert says in "\n".join(problems(tmp_path, tenants(movistar, bitel)))
+
+
+def test_a_gateway_may_be_a_node_of_the_plane_that_it_does_not_protect(tmp_path: Path) -> None:
+    load_network(write(tmp_path, tenants(sgw("10.6.8.0/29") + gateway("10.6.8.1", ", protects: [control]"))))

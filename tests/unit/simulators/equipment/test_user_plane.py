@@ -11,7 +11,7 @@ from simulators.clock import VirtualClock
 from simulators.equipment.measurements import EVERYTHING
 from simulators.equipment.performance import PERIOD
 from simulators.fleet.transport import Transport
-from simulators.network import Surroundings
+from simulators.network import SimulatedNetwork, Surroundings
 from simulators.routers.factory import Provisioning
 from simulators.station import Station, StationSettings
 from tests.unit.simulators.equipment.stations import ANDES, CONDOR, SETTLED, alarm_ids, configure, nr_station
@@ -25,8 +25,7 @@ TWO = cell().replace("</plmnIdList>", "</plmnIdList><plmnIdList><mcc>999</mcc><m
 class Site:
     """The LTE station of the tiny network's first site behind its router, with links of two tenants."""
 
-    def __init__(self, clock: VirtualClock) -> None:
-        network = tiny()
+    def __init__(self, clock: VirtualClock, network: SimulatedNetwork) -> None:
         self.clock = clock
         self.transport = Transport(network, clock, seed="tiny", routers=Provisioning.PROVISIONED)
         record = next(record for record in network.stations if record.id == "T-LTE-1")
@@ -44,7 +43,7 @@ class Site:
 
 @pytest.fixture
 def site(clock: VirtualClock) -> Site:
-    return Site(clock)
+    return Site(clock, tiny())
 
 
 def measured(station: Station, clock: VirtualClock) -> dict[str, float]:
@@ -95,6 +94,28 @@ def test_a_route_to_half_of_the_gateways_carries_half(site: Site, clock: Virtual
     assert alarm_ids(site.station) == [1005]
     clock.advance(24 * 3600 - 4 * PERIOD)
     assert volume(measured(site.station, clock), ANDES) == pytest.approx(whole / 2, rel=0.6)
+
+
+@pytest.mark.parametrize("protected", [("control", "user"), ("user",)])
+def test_what_a_security_gateway_protects_takes_the_route_to_it_and_needs_no_other(
+    clock: VirtualClock, protected: tuple[str, ...]
+) -> None:
+    network, gateway = tiny(), "10.49.0.1"
+    cores = (
+        replace(core, gateway=gateway, protected=frozenset(protected)) if core.tenant == "condor" else core
+        for core in network.cores
+    )
+    site = Site(clock, replace(network, cores=tuple(cores)))
+    ways = {str(route) for route in site.transport.routers[ROUTER].running.routes if "condor" in str(route)}
+    assert len(ways) == (1 if "control" in protected else 2)
+    assert volume(measured(site.station, clock), CONDOR) > 0
+    site.type(f"no ip route vrf condor {gateway} 255.255.255.255")
+    # Routes to what is behind the gateway are of no use: nothing answers there outside of a tunnel.
+    site.type("ip route vrf condor 10.42.8.0 255.255.255.252 169.254.0.1")
+    assert volume(measured(site.station, clock), CONDOR) == 0
+    assert site.station.summary()["links_up"] == (2 if "control" in protected else 3)
+    site.type(f"ip route vrf condor {gateway} 255.255.255.255 169.254.0.1")
+    assert volume(measured(site.station, clock), CONDOR) > 0
 
 
 def test_without_an_end_point_there_is_no_user_plane(site: Site, clock: VirtualClock) -> None:
