@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 #: Groups that are shown before the rest is only counted.
 _MOST = 40
 _SEVERITIES = ("error", "warning", "info")
+#: What is found is another for each cell, such as who else has its PCI: the first stands for all.
+_PAIRED = ("pci-collision", "pci-confusion")
 
 
 def finding_lines(findings: Iterable[Finding], sources: Mapping[str, str]) -> list[str]:
@@ -27,7 +29,7 @@ def finding_lines(findings: Iterable[Finding], sources: Mapping[str, str]) -> li
     """
     groups: dict[tuple[str, ...], list[Finding]] = {}
     for one in findings:
-        shape = one.message
+        shape = "" if one.code in _PAIRED else one.message
         for name in filter(None, (one.station, one.cell)):
             shape = shape.replace(name, VARIES)
         groups.setdefault((one.severity, one.code, one.agreement, shape), []).append(one)
@@ -42,7 +44,8 @@ def _finding_line(alike: Sequence[Finding], sources: Mapping[str, str]) -> str:
     stations = len({one.station for one in alike})
     cells = len({(one.station, one.cell) for one in alike if one.cell})
     places = f"{counted(cells, 'cell')} of {counted(stations, 'station')}" if cells else counted(stations, "station")
-    more = f"; the same on {places} in all" if len(alike) > 1 else ""
+    same = "such findings" if first.code in _PAIRED else "the same"
+    more = f"; {same} on {places} in all" if len(alike) > 1 else ""
     return f"{first.severity}: {where}{first.message}{more} ({first.code})"
 
 

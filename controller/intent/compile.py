@@ -12,6 +12,7 @@ from controller.intent.grants import Grant, cover, grants_in_force
 from controller.intent.identities import identity_findings, node_plmn_findings, radio_faults, tenant_findings
 from controller.intent.links import CoreLinks
 from controller.intent.own_cells import own_cell_findings
+from controller.intent.pci import pci_findings
 from controller.intent.routers import router_facts, stations_of
 from controller.intent.sharing import CellSharing, Placed, Portion, share_cell, share_user_plane
 from controller.intent.tracking_areas import tracking_area_findings
@@ -48,6 +49,7 @@ def compile_intent(network: Network, as_of: date, stations: Collection[str] | No
     findings += tenant_findings(network.tenants)
     findings += backhaul_findings(network, placed)
     findings += identity_findings(network, cells)
+    findings += pci_findings(network, cells)
     findings += own_cell_findings(network, placed)
     findings += tracking_area_findings(network, placed, grants)
     facts = _StationFacts(network, placed)

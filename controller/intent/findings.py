@@ -55,6 +55,8 @@ class Check(StrEnum):
     PCI_RANGE = "pci-range"
     TAC_RANGE = "tac-range"
     CARRIER_BAND = "carrier-band"
+    PCI_COLLISION = "pci-collision"
+    PCI_CONFUSION = "pci-confusion"
     # Identities
     NODE_ID_MISSING = "node-id-missing"
     NODE_PLMN_MISSING = "node-plmn-missing"
@@ -83,6 +85,8 @@ _MILDER = {
     Check.OWN_CELL_DANGLING: Severity.WARNING,
     Check.OWN_CELL_UNUSED: Severity.WARNING,
     Check.BACKHAUL_CAPACITY: Severity.WARNING,
+    Check.PCI_COLLISION: Severity.WARNING,
+    Check.PCI_CONFUSION: Severity.WARNING,
 }
 
 

@@ -49,6 +49,11 @@ class Mast:
     population: int
     kinds: tuple[Kind, ...]
 
+    def km_to(self, other: Mast) -> float:
+        """How far another mast nearby is."""
+        shrink = math.cos(math.radians(self.latitude))
+        return _KM_PER_DEGREE * math.hypot(self.latitude - other.latitude, (self.longitude - other.longitude) * shrink)
+
 
 @dataclass(frozen=True)
 class Base:

@@ -93,8 +93,9 @@ def generate(
     kept = _keep(planned, areas)
     files = _yaml_files(kept, network, name, schema)
     files |= _inventory(kept)
-    files["cells.csv"] = _csv([cell for area in kept for cell in radio.cells(area, seed)])
-    if own := [cell for area in kept for cell in radio.own_cells(area, seed)]:
+    pcis = radio.plan_pcis(planned)
+    files["cells.csv"] = _csv([cell for area in kept for cell in radio.cells(area, seed, pcis)])
+    if own := [cell for area in kept for cell in radio.own_cells(area, seed, pcis)]:
         files["own_cells.csv"] = _csv(own)
     files["endpoints.csv"] = _csv(_endpoints(kept, network))
     return files

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from simulators.generate.contracts import MOCN_BANDS, OWN_PLANS, PLMN, has_own_carrier, on_air
-from simulators.generate.layout import Area, Base
+from simulators.generate.layout import Area, Base, Mast
 from simulators.generate.places import Region, Zone, draw
 
 
@@ -77,6 +79,16 @@ _NODES_PER_REGION = 20_000
 _OWN_TAC = 60_000
 _OWN_NODES = 600_000
 
+#: Groups of three PCIs, one for each sector of a station (TS 36.211 §6.11, TS 38.211 §7.4.2).
+_PCI_GROUPS = {"LTE": 168, "NR": 336}
+#: Stations nearer than this differ in PCIs: neighbours are up to 10 km apart, two neighbours of one up to twice that.
+_PCI_REUSE_KM = 20.5
+#: Side of the tiles of the map in degrees, which is more than that anywhere in Peru.
+_TILE = 0.2
+
+#: PCI groups of stations, by station and technology.
+Pcis = Mapping[tuple[str, str], int]
+
 
 def node_id(base: Base) -> int:
     """The eNB and gNB id: unique network-wide, within 20 bits.
@@ -89,7 +101,29 @@ def node_id(base: Base) -> int:
     return base.mast.place.region.index * _NODES_PER_REGION + base.number
 
 
-def cells(area: Area, seed: int) -> Iterator[CellRow]:
+def plan_pcis(areas: Iterable[Area]) -> Pcis:
+    """A group of PCIs for each station and technology: one that none in reach has, else that reused farthest away.
+
+    Stations take turns by number, so neighbours in number, which are so in place, differ to begin with.
+    """
+    planned: dict[tuple[str, str], int] = {}
+    users: dict[tuple[str, int, int], list[tuple[Mast, int]]] = defaultdict(list)
+    for base in (base for area in areas for base in area.bases):
+        row, column = math.floor(base.mast.latitude / _TILE), math.floor(base.mast.longitude / _TILE)
+        for rat in [rat for rat, there in (("LTE", base.kind.lte), ("NR", base.kind.nr)) if there]:
+            nearest: dict[int, float] = {}
+            for tile in ((rat, row + north, column + east) for north in (-1, 0, 1) for east in (-1, 0, 1)):
+                for mast, group in users.get(tile, ()):
+                    nearest[group] = min(nearest.get(group, math.inf), base.mast.km_to(mast))
+            turn = base.number + 37 * base.mast.place.region.index
+            ordered = [(turn + step) % _PCI_GROUPS[rat] for step in range(_PCI_GROUPS[rat])]
+            chosen = max(ordered, key=lambda group: min(nearest.get(group, math.inf), _PCI_REUSE_KM))
+            planned[base.id, rat] = chosen
+            users[rat, row, column].append((base.mast, chosen))
+    return planned
+
+
+def cells(area: Area, seed: int, pcis: Pcis) -> Iterator[CellRow]:
     """The cells of a tracking area, station by station."""
     for base in area.bases:
         sectors = 3 if base.mast.place.population >= 1000 else 2
@@ -104,28 +138,22 @@ def cells(area: Area, seed: int) -> Iterator[CellRow]:
                     arfcn_dl=carrier.arfcn_dl,
                     arfcn_ul=carrier.arfcn_ul,
                     bandwidth_mhz=carrier.bandwidth_mhz,
-                    pci=_pci(base, carrier.rat, sector),
+                    pci=3 * pcis[base.id, carrier.rat] + sector - 1,
                     tac=_tac(area, carrier),
                     primary_plmn=PLMN[carrier.tenant],
                 )
 
 
-def own_cells(area: Area, seed: int) -> Iterator[OwnCellRow]:
+def own_cells(area: Area, seed: int, pcis: Pcis) -> Iterator[OwnCellRow]:
     """What a tenant plans for itself in a tracking area: LTE cells that it shares on another one's carrier."""
     tenant = OWN_PLANS.get(area.region.id, "")
     if not on_air(tenant, area.region, "LTE"):
         return
     numbers = {base.id: base.number for base in area.bases}
-    for cell in cells(area, seed):
+    for cell in cells(area, seed, pcis):
         if cell.rat == "LTE" and cell.band in MOCN_BANDS and cell.primary_plmn != PLMN[tenant]:
             node = _OWN_NODES + numbers[cell.station]
             yield OwnCellRow(tenant, cell.station, cell.id, _OWN_TAC + area.number, node, 20, cell.local_id)
-
-
-def _pci(base: Base, rat: str, sector: int) -> int:
-    """Three PCIs per station (TS 36.211 §6.11, TS 38.211 §7.4.2): neighbours in number, so in place, differ."""
-    groups = 336 if rat == "NR" else 168
-    return 3 * ((base.number + 37 * base.mast.place.region.index) % groups) + sector - 1
 
 
 def _tac(area: Area, carrier: Carrier) -> int:

@@ -31,7 +31,7 @@ def network(nodes: dict[str, tuple[str, int, str | None]], hangs: list[str | Non
         pattern | {"id": f"S{n}", "site": f"site-{n}", "enb_id": n, "gnb_id": n, "transport_address": f"10.9.0.{n + 1}"}
         for n in range(len(hangs))
     ]
-    draft["cells"] = [cell | {"station": f"S{n}"} for n in range(len(hangs)) for cell in draft["cells"][:2]]
+    draft["cells"] = [cell | {"station": f"S{n}", "pci": n} for n in range(len(hangs)) for cell in draft["cells"][:2]]
     return Network.model_validate(draft)
 
 

@@ -34,7 +34,7 @@ def _tenant(number: int) -> Draft:
 def _cell(station: str, name: str, **changes: Any) -> Draft:
     lte = {"rat": "LTE", "band": "B28", "arfcn_dl": 9285, "arfcn_ul": 27285, "bandwidth_mhz": 10, "tac": 7}
     nr = {"rat": "NR", "band": "n78", "arfcn_dl": 630000, "arfcn_ul": 630000, "bandwidth_mhz": 100, "tac": 70}
-    common = {"station": station, "id": name, "local_id": 1, "pci": 1, "primary_plmn": "999-01"}
+    common = {"station": station, "id": name, "local_id": 1, "pci": int(station[1:]), "primary_plmn": "999-01"}
     return common | (nr if name == "nr" else lte) | changes
 
 
@@ -126,7 +126,7 @@ def _moran_carrier(draft: Draft) -> None:
 
 def _bearers_in_one_of_two_cells(draft: Draft) -> None:
     """Tenant b has a share of data radio bearers in all NR cells but the second one of S1."""
-    draft["cells"].append(_cell("S1", "nr") | {"id": "nr-2", "local_id": 2})
+    draft["cells"].append(_cell("S1", "nr") | {"id": "nr-2", "pci": 3, "local_id": 2})
     share = {"resource": "DRB", "min": 20}
     _agreement_of(draft, "b", scope={"cells": ["S1/lte", "S1/nr", "S2/lte", "S2/nr"]}, shares=[share])
     _add(draft, "b", scope={"cells": ["S1/nr-2"]})
@@ -186,6 +186,16 @@ def _thin_backhaul(draft: Draft) -> None:
     """The site of both stations is behind a link that carries a part of their radio."""
     draft["backhaul"] = [{"id": "dish", "kind": "satellite", "capacity_mbps": 1}]
     draft["sites"][0]["backhaul"] = "dish"
+
+
+def _pci_confusion(draft: Draft) -> None:
+    """S1 and S2 are 16 km apart, S3 with LTE only is in the middle; the NR cells of S1 and S2 have one PCI."""
+    for number, site in enumerate(("east", "middle"), 1):
+        draft["sites"].append(draft["sites"][0] | {"id": site, "longitude": 0.1439 / number})
+    draft["stations"][1]["site"] = "east"
+    draft["stations"].append(draft["stations"][0] | {"id": "S3", "site": "middle", "enb_id": 3, "gnb_id": 3})
+    draft["cells"].append(_cell("S3", "lte"))
+    _nr(draft, pci=2)
 
 
 def _wide_gnb_id(draft: Draft) -> None:
@@ -314,6 +324,8 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, band="B99")),
     (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, arfcn_dl=100, arfcn_ul=18100)),
     (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, bandwidth_mhz=1.4)),
+    (Check.PCI_COLLISION, LTE, lambda d: _lte(d, pci=2)),
+    (Check.PCI_CONFUSION, NR, _pci_confusion),
     (Check.NODE_ID_MISSING, FIRST, lambda d: d["stations"][0].update(profiles=["nr-28541"], enb_id=None)),
     (Check.NODE_PLMN_MISSING, ["S1/", "S1/"], _mixed_primaries),
     (Check.NODE_PLMN_FOREIGN, ["S1/"], lambda d: d["stations"][0].update(enb_plmn="999-03")),
@@ -333,8 +345,8 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.OWN_CELL_CLASH, STATIONS, _own_node_id_of_a_host_node_with_its_plmn),
     (Check.OWN_CELL_CLASH, ["S1/"], lambda d: _two_own_cells(d, local_id=2, node_id=501)),
     (Check.OWN_CELL_CLASH, ["S1/"], lambda d: _two_own_cells(d, local_id=1, node_id=500)),
-    (Check.CELL_ID_CLASH, ["S1/lte", "S1/lte2"], lambda d: d["cells"].append(_cell("S1", "lte2", pci=2))),
-    (Check.CELL_ID_CLASH, ["S1/nr"], lambda d: d["cells"].append(_cell("S1", "nr", local_id=2))),
+    (Check.CELL_ID_CLASH, ["S1/lte", "S1/lte2"], lambda d: d["cells"].append(_cell("S1", "lte2", pci=3))),
+    (Check.CELL_ID_CLASH, ["S1/nr"], lambda d: d["cells"].append(_cell("S1", "nr", local_id=2, pci=3))),
     (Check.STATION_DANGLING, ["S1/"], lambda d: d["stations"][0].update(site="valley")),
     (Check.STATION_DANGLING, ["S9/lte"], lambda d: d["cells"].append(_cell("S9", "lte"))),
 ]
@@ -523,7 +535,7 @@ def _drb(draft: Draft, tenant: str, cell: str, least: int, **changes: Any) -> No
 def _with_two_nr_cells() -> Draft:
     """Nobody but those that a test names is on the NR cells of S1."""
     draft = sound()
-    draft["cells"].append(_cell("S1", "nr") | {"id": "nr-2", "local_id": 2})
+    draft["cells"].append(_cell("S1", "nr") | {"id": "nr-2", "pci": 3, "local_id": 2})
     for agreement in draft["agreements"]:
         agreement["scope"]["rats"] = ["LTE"]
     return draft

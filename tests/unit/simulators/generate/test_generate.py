@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import math
 from collections import defaultdict
+from itertools import combinations
 from pathlib import Path
 
 import asyncssh
@@ -141,13 +143,19 @@ def _assert_contracts_kept(network: Network) -> None:
     assert all(len(sets) == 1 for sets in areas.values())
 
 
-def test_neighbours_on_a_carrier_have_pcis_of_their_own(peru: Network) -> None:
-    seen = set()
+def test_no_two_neighbours_of_a_cell_have_one_pci(peru: Network) -> None:
+    alike: dict[object, list[tuple[float, float]]] = defaultdict(list)
     for cell in peru.cells:
-        for place in ("site", peru.station_by_id[cell.station].site), ("area", cell.tac):
-            key = (place, cell.rat, cell.arfcn_dl, cell.pci)
-            assert key not in seen
-            seen.add(key)
+        site = peru.site_by_id[peru.site_of(cell.station)]
+        alike[cell.rat, cell.arfcn_dl, cell.pci].append((site.latitude, site.longitude))
+    pairs = [pair for places in alike.values() for pair in combinations(places, 2)]
+    assert len(pairs) > 10_000
+    assert all(_km(*pair) > 20 for pair in pairs)
+
+
+def _km(one: tuple[float, float], other: tuple[float, float]) -> float:
+    shrink = math.cos(math.radians((one[0] + other[0]) / 2))
+    return 111.195 * math.hypot(one[0] - other[0], (one[1] - other[1]) * shrink)
 
 
 def test_slices_are_distinct_so_that_counters_can_be_told_apart(peru: Network) -> None:

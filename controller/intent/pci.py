@@ -1,0 +1,144 @@
+"""Physical cell identities: cells of one carrier that theirs does not tell apart.
+
+*Collision*: a cell and its neighbour have the same PCI, so that users who hear both decode neither. *Confusion*: two
+neighbours of a site have the same PCI, so that its cells don't know which one users report. Who is a neighbour stands
+in ``neighbours``. Only cells of equal carrier and PCI are compared, so a network that is planned well costs little.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from controller.intent.findings import Check, Fault
+from controller.intent.neighbours import NEAREST, RADIUS_KM, Places, Tile
+from controller.inventory.radio import LIMITS
+from controller.models.facts import Finding
+from controller.models.network import Cell, Network, Rat
+
+#: Cells that have a neighbour in common are no farther apart.
+_REACH_KM = 2 * RADIUS_KM
+#: Whether it is LTE, and its downlink channel: cells of one PCI are told apart by it.
+_Carrier = tuple[bool, int]
+
+
+@dataclass(frozen=True, slots=True)
+class _Twin:
+    """A cell with the same carrier and PCI, and how far away it is."""
+
+    km: float
+    cell: Cell
+    site: str
+
+
+def pci_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
+    """One finding for each cell whose PCI collides or confuses, about the nearest cell that has the same."""
+    site_of = {station.id: station.site for station in network.stations if station.site in network.site_by_id}
+    alike: dict[tuple[_Carrier, int], list[Cell]] = defaultdict(list)
+    for cell in cells:
+        if cell.station in site_of:
+            alike[_carrier(cell), cell.pci].append(cell)
+    judge = _Judge(Places(network), cells, site_of)
+    for (carrier, _), group in alike.items():
+        for cell, twins in _twins(group, site_of, judge.places) if len(group) > 1 else ():
+            fault = judge.fault(carrier, cell, sorted(twins, key=lambda twin: (twin.km, twin.cell.name)))
+            if fault is not None:
+                yield fault.at(cell)
+
+
+def _twins(group: Sequence[Cell], site_of: Mapping[str, str], places: Places) -> Iterator[tuple[Cell, list[_Twin]]]:
+    """Cells of equal carrier and PCI that others of them are in reach of; of very many, some."""
+    from_south = sorted((places.points[site_of[cell.station]][2], cell.name, cell) for cell in group)
+    found: list[list[_Twin]] = [[] for _ in from_south]
+    for index, (north, _, cell) in enumerate(from_south):
+        site = site_of[cell.station]
+        for other_index in range(index + 1, len(from_south)):
+            other_north, _, other = from_south[other_index]
+            if other_north - north > _REACH_KM or len(found[index]) > NEAREST:
+                break
+            other_site = site_of[other.station]
+            km = math.dist(places.points[site], places.points[other_site])
+            if km <= _REACH_KM:
+                found[index].append(_Twin(km, other, other_site))
+                found[other_index].append(_Twin(km, cell, site))
+    return ((cell, twins) for (_, _, cell), twins in zip(from_south, found, strict=True) if twins)
+
+
+def _carrier(cell: Cell) -> _Carrier:
+    return cell.rat is Rat.LTE, cell.arfcn_dl
+
+
+def _far(km: float) -> str:
+    return f"{km:.1f} km away" if km else "at the same site"
+
+
+class _Judge:
+    """Says whether cells of equal carrier and PCI are neighbours, or neighbours of one site."""
+
+    def __init__(self, places: Places, cells: Sequence[Cell], site_of: Mapping[str, str]) -> None:
+        self.places = places
+        self._site_of = site_of
+        self._cells = cells
+        self._occupied = {site_of[cell.station] for cell in cells if cell.station in site_of}
+        self._nearest: dict[tuple[_Carrier, str], dict[str, float]] = {}
+
+    def fault(self, carrier: _Carrier, cell: Cell, twins: Sequence[_Twin]) -> Fault | None:
+        """What is wrong with a cell, given its twins, the nearest first."""
+        site = self._site_of[cell.station]
+        channel = "EARFCN" if cell.rat is Rat.LTE else "NR-ARFCN"
+        for twin in twins:
+            text = f"PCI {cell.pci} on {channel} {cell.arfcn_dl} is also that of {twin.cell.name}, {_far(twin.km)}"
+            if twin.site in self._neighbours(carrier, site) or site in self._neighbours(carrier, twin.site):
+                text += ": who hears both can decode neither"
+                return Fault(Check.PCI_COLLISION, f"{text}; {self._free(carrier, cell, site)}")
+            common = self._common(carrier, site, twin.site)
+            if common is not None:
+                text += f", and site {common} has both as neighbours: it can't know which of them its users report"
+                return Fault(Check.PCI_CONFUSION, f"{text}; {self._free(carrier, cell, site)}")
+        return None
+
+    def _neighbours(self, carrier: _Carrier, site: str) -> Mapping[str, float]:
+        """Sites with the carrier that are neighbours of a site, with their distance, and the site itself."""
+        found = self._nearest.get((carrier, site))
+        if found is None:
+            there = self._sites[carrier]
+            near = [(other, km) for km, other in self.places.around(site) if other in there and other != site]
+            found = self._nearest[carrier, site] = {site: 0.0, **dict(near[:NEAREST])}
+        return found
+
+    def _common(self, carrier: _Carrier, one: str, other: str) -> str | None:
+        """The nearest site with cells that has both as neighbours."""
+        for _, site in self.places.around(one):
+            if site in self._occupied and {one, other} <= self._neighbours(carrier, site).keys():
+                return site
+        return None
+
+    def _free(self, carrier: _Carrier, cell: Cell, site: str) -> str:
+        """A PCI that would be right: of the same remainder by 3, which tells the sectors of a site apart."""
+        tiles = self.places.tiles_around(site, _REACH_KM)
+        used = set().union(*(self._pcis.get((carrier, tile), ()) for tile in tiles))
+        free = next((pci for pci in range(cell.pci % 3, LIMITS[cell.rat].pci + 1, 3) if pci not in used), None)
+        if free is None:
+            return f"no PCI is free within {_REACH_KM:g} km: take that whose nearest cell is farthest away"
+        return f"free within {_REACH_KM:g} km is PCI {free}"
+
+    @cached_property
+    def _pcis(self) -> Mapping[tuple[_Carrier, Tile], set[int]]:
+        """PCIs by carrier and part of the country."""
+        found: dict[tuple[_Carrier, Tile], set[int]] = defaultdict(set)
+        for cell in self._cells:
+            if cell.station in self._site_of:
+                found[_carrier(cell), self.places.tile(self._site_of[cell.station])].add(cell.pci)
+        return found
+
+    @cached_property
+    def _sites(self) -> Mapping[_Carrier, set[str]]:
+        """Sites by the carriers that they have."""
+        found: dict[_Carrier, set[str]] = defaultdict(set)
+        for cell in self._cells:
+            if cell.station in self._site_of:
+                found[_carrier(cell)].add(self._site_of[cell.station])
+        return found

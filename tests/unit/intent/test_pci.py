@@ -1,0 +1,139 @@
+"""Cells that their PCI does not tell apart: found by distance alone, whoever shares them."""
+
+from __future__ import annotations
+
+import math
+from itertools import permutations
+from typing import Any
+from unittest.mock import patch
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.cli.groups import finding_lines
+from controller.intent import compile_intent
+from controller.intent.neighbours import NEAREST, RADIUS_KM, Places
+from controller.intent.pci import pci_findings
+from controller.models.network import Network
+from tests.unit.intent.test_checks import TODAY, sound
+
+_KM = 1 / 111.195  # degrees of latitude
+
+
+def network(places: list[tuple[float, float, int]]) -> Network:
+    """A station for each place (latitude, longitude) with a PCI, which its LTE and its NR cell have in common."""
+    draft = sound()
+    site, station, cells = draft["sites"][0], draft["stations"][0], draft["cells"][:2]
+    kinds: dict[str, list[Any]] = {"sites": [], "stations": [], "cells": []}
+    for n, (latitude, longitude, pci) in enumerate(places):
+        kinds["sites"].append(site | {"id": f"s{n}", "latitude": latitude, "longitude": longitude})
+        kinds["stations"].append(station | {"id": f"S{n}", "site": f"s{n}", "enb_id": n, "gnb_id": n})
+        kinds["cells"] += [cell | {"station": f"S{n}", "pci": pci} for cell in cells]
+    return Network.model_validate(draft | kinds)
+
+
+def found(net: Network) -> list[tuple[str, str]]:
+    findings = [one for one in compile_intent(net, TODAY).findings if one.code.startswith("pci-")]
+    return [(one.code.removeprefix("pci-"), f"{one.station}/{one.cell}") for one in findings]
+
+
+def both(code: str, *stations: str) -> list[tuple[str, str]]:
+    return [(code, f"{station}/{cell}") for station in stations for cell in ("lte", "nr")]
+
+
+def test_neighbours_of_one_pci_collide_and_two_of_one_neighbour_confuse() -> None:
+    assert found(network([(0, 0, 5), (9.9 * _KM, 0, 5)])) == both("collision", "S0", "S1")
+    assert found(network([(0, 0, 5), (10.1 * _KM, 0, 5)])) == []  # no site between them
+    assert found(network([(0, 0, 5), (10.1 * _KM, 0, 5), (5 * _KM, 0, 6)])) == both("confusion", "S0", "S1")
+    assert found(network([(0, 0, 5), (20.1 * _KM, 0, 5), (10 * _KM, 0, 6)])) == []
+
+
+def test_carriers_and_technologies_have_pcis_of_their_own() -> None:
+    net = network([(0, 0, 5), (_KM, 0, 5)])
+    other = {"arfcn_dl": 9385, "arfcn_ul": 27385}
+    cells = [cell.model_copy(update=other) if cell.name == "S0/lte" else cell for cell in net.cells]
+    assert found(net.model_copy(update={"cells": tuple(cells)})) == [("collision", "S0/nr"), ("collision", "S1/nr")]
+
+
+def test_a_city_reuses_pcis_beyond_the_nearest_sites() -> None:
+    """Of 300 sites within 5 km the last has the PCI of the first; only the nearest of a carrier are neighbours."""
+    city = [(n * 0.016 * _KM, 0, n) for n in range(1, 300)]
+    assert found(network([(0, 0, 0), *city, (300 * 0.016 * _KM, 0, 0)])) == []
+    assert found(network([(0, 0, 0), *city[: NEAREST - 1], (NEAREST * 0.016 * _KM, 0, 0)])) == both(
+        "collision", "S0", f"S{NEAREST}"
+    )
+
+
+def test_a_finding_says_which_cells_how_far_and_which_pci_would_be_right() -> None:
+    net = network([(0, 0, 5), (3 * _KM, 0, 5), (15 * _KM, 0, 2)])
+    findings = compile_intent(net, TODAY).findings
+    assert findings[0].message == (
+        "cell S0/lte: PCI 5 on EARFCN 9285 is also that of S1/lte, 3.0 km away: who hears both can decode neither; "
+        "free within 20 km is PCI 8"
+    )
+    (line,) = finding_lines(findings, {"S0": "stations.csv:2"})
+    assert line.startswith("warning: stations.csv:2: cell S0/lte: PCI 5 ")
+    assert line.endswith("; such findings on 4 cells of 2 stations in all (pci-collision)")
+
+
+def test_findings_about_some_stations_are_the_same() -> None:
+    net = network([(0, 0, 5), (3 * _KM, 0, 5)])
+    every = compile_intent(net, TODAY).findings
+    assert compile_intent(net, TODAY, ["S1"]).findings == tuple(one for one in every if one.station == "S1")
+
+
+def test_very_many_equal_pcis_are_found_without_comparing_each_with_each() -> None:
+    """All cells of 1,000 sites, two kilometres apart, have one PCI."""
+    net = network([(n // 25 * 2 * _KM, n % 25 * 2 * _KM, 5) for n in range(1000)])
+    compared: list[object] = []
+    measure = math.dist
+
+    def counted(one: Any, other: Any) -> float:
+        compared.append(None)
+        return measure(one, other)
+
+    with patch("math.dist", counted):
+        assert len({one.station for one in pci_findings(net, net.cells)}) == 1000
+    assert len(compared) < 400_000  # each with each would be 500,000 for each technology
+
+
+# Around the date line and the pole, too, where degrees mean other distances or jump.
+_corners = st.sampled_from([(0.0, 0.0), (0.0, 180.0), (-13.5, -72.0), (89.95, 40.0)])
+_offsets = st.tuples(st.integers(-12, 12), st.integers(-12, 12), st.integers(0, 2))
+
+
+@settings(max_examples=100, deadline=None)
+@given(_corners, st.lists(_offsets, min_size=2, max_size=8))
+def test_the_search_finds_what_comparing_all_finds(corner: tuple[float, float], offsets: list[Any]) -> None:
+    places = [
+        (min(90.0, corner[0] + north * _KM), (corner[1] + east * _KM + 180) % 360 - 180, pci)
+        for north, east, pci in offsets
+    ]
+    net = network(places)
+
+    def near(one: int, other: int) -> bool:
+        return _great_circle_km(places[one], places[other]) <= RADIUS_KM
+
+    expected = set()
+    for one, other in permutations(range(len(places)), 2):
+        if places[one][2] == places[other][2]:
+            if near(one, other):
+                expected.add(("collision", one))
+            elif any(near(n, one) and near(n, other) for n in range(len(places))):
+                expected.add(("confusion", one))
+    collide = {one for code, one in expected if code == "collision"}
+    told = {(code, int(name[1 : name.index("/")])) for code, name in found(net)}
+    assert {one for code, one in told if code == "collision"} == collide
+    assert {one for _, one in told} == {one for _, one in expected}
+
+
+def _great_circle_km(one: tuple[float, float, int], other: tuple[float, float, int]) -> float:
+    """The haversine formula: not how the code under test does it."""
+    (lat1, lon1), (lat2, lon2) = (map(math.radians, place[:2]) for place in (one, other))
+    a = math.sin((lat2 - lat1) / 2) ** 2 + math.cos(lat1) * math.cos(lat2) * math.sin((lon2 - lon1) / 2) ** 2
+    return 2 * 6371 * math.asin(min(1.0, math.sqrt(a)))
+
+
+def test_places_around_come_by_distance() -> None:
+    around = Places(network([(0, 0, 1), (3 * _KM, 0, 1), (2 * _KM, 0, 1), (11 * _KM, 0, 1)])).around("s0")
+    assert [(round(km, 2), site) for km, site in around] == [(0, "s0"), (2, "s2"), (3, "s1")]
