@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from itertools import chain
 
 import structlog
 
 from controller.assurance.common_faults import CommonFaults
 from controller.assurance.health import Wrong, health_of, reports_of, unread, wrongs
-from controller.assurance.oran_fm import Listed, listed, missed_alarms
+from controller.assurance.station_alarms import Listed, listed, missed_alarms
 from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
@@ -71,6 +72,7 @@ class _Basis:
         """Whether nothing changed. Alarms are judged each time."""
         mine, others = self.observed, other.observed
         same = mine.tree is others.tree and mine.state is others.state and not (mine.alarms or others.alarms)
+        same = same and not (mine.records or others.records)
         return same and (self.ledger, self.network, self.measured) == (other.ledger, other.network, other.measured)
 
 
@@ -79,14 +81,14 @@ class _Judged:
     """A look, judged.
 
     Attributes:
-        listed: Alarms that the station lists; None where it could not be read.
+        listed: Alarms that the station lists, by the lists that it keeps; none where it could not be read.
         generation: See ``controller.nrm.generation``.
         altered: Whether it carries nodes of ours otherwise than they were applied; one that lost them did not.
         basis: What it was judged by; None where it could not be read.
     """
 
     health: Health
-    listed: Listed | None = None
+    listed: Mapping[AlarmSource, Listed] = field(default_factory=dict)
     generation: int = 0
     altered: bool = False
     basis: _Basis | None = None
@@ -98,7 +100,7 @@ class _Judged:
     @property
     def wrong(self) -> frozenset[tuple[str, ...]]:
         """What is wrong, in whoever's words."""
-        return frozenset((*wrongs(self.health), *(self.listed or ())))
+        return frozenset((*wrongs(self.health), *chain.from_iterable(self.listed.values())))
 
 
 class Checker:
@@ -106,7 +108,8 @@ class Checker:
 
     Args:
         sources: Whose words become alarms here: what is found wrong (``check``), alarms that stations list and
-            whose notifications were missed (``oran-fm``). Health is kept in any case.
+            whose notifications were missed (``oran-fm``), records of their lists (``alarm-list``). Health is kept in
+            any case.
         settle: Seconds that an unlocked cell has to come on air before that is an alarm.
     """
 
@@ -207,11 +210,11 @@ class Checker:
         uncleared = [one for one in standing if one.station == now.health.station and one.cleared is None]
         if AlarmSource.CHECK in self._sources:
             yield from _own_reports(before.health if before else None, now.health, uncleared, self._settle)
-        if AlarmSource.ORAN_FM not in self._sources or before is None:
+        if before is None:
             return
-        if before.listed is not None and now.listed is not None:
-            told = now.health.told_cells
-            yield from missed_alarms(before.listed, now.listed, before.health.at, now.health.at, uncleared, told)
+        heard = {source: found for source, found in now.listed.items() if source in self._sources}
+        told = now.health.told_cells
+        yield from missed_alarms(before.listed, heard, before.health.at, now.health.at, uncleared, told)
 
     def _changed(self, station: str, now: _Judged) -> bool:
         before = self._last.get(station)
@@ -239,7 +242,12 @@ class Checker:
         judged = await asyncio.to_thread(
             lambda: {
                 look.station: _judged(
-                    network, look, ledger.get(look.station, {}), before.get(look.station), bases.get(look.station)
+                    network,
+                    look,
+                    ledger.get(look.station, {}),
+                    before.get(look.station),
+                    bases.get(look.station),
+                    self._sources,
                 )
                 for look in new
             }
@@ -254,7 +262,14 @@ class Checker:
         return last
 
 
-def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None, basis: _Basis | None) -> _Judged:
+def _judged(
+    network: Network,
+    look: Look,
+    ledger: _Ledger,
+    before: Health | None,
+    basis: _Basis | None,
+    sources: Collection[AlarmSource],
+) -> _Judged:
     device: Device = "router" if look.station in network.router_by_id else "station"
     if look.observed is None:
         return _Judged(_with_tunnels(network, unread(look.station, ledger, before, look.at, look.reason, device)))
@@ -268,7 +283,7 @@ def _judged(network: Network, look: Look, ledger: _Ledger, before: Health | None
 
     health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device, traffic, before)
     altered = any(path in look.observed.tree for path in drifted)
-    alarms = listed(look.station, look.observed.alarms, look.at, ledger, health.told_cells)
+    alarms = listed(look.station, look.observed, look.at, ledger, health.told_cells, sources)
     return _Judged(_with_tunnels(network, health), alarms, generation, altered, basis)
 
 

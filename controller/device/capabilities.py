@@ -50,16 +50,24 @@ class Announced:
     Attributes:
         modules: Revision by namespace.
         whole: Whether these are all: a namespace that is missing is none of the server's.
+        features: Pairs of a namespace and a feature of its module that the server has.
         refused: Namespaces that it did not let us read, whatever it announced.
     """
 
     modules: dict[str, str]
     whole: bool
+    features: frozenset[tuple[str, str]] = frozenset()
     refused: set[str] = field(default_factory=set)
 
-    def offers(self, namespace: str) -> bool:
-        """Whether it is of use to ask for nodes of a namespace."""
+    def offers(self, namespace: str, feature: str = "") -> bool:
+        """Whether it is of use to ask for nodes of a namespace; those of a feature only where it is announced."""
+        if feature and (namespace, feature) not in self.features:
+            return False
         return namespace not in self.refused and (namespace in self.modules or not self.whole)
+
+    def without_features(self, namespace: str, feature: str = "") -> bool:
+        """The same, of nothing that is there by a feature only."""
+        return not feature and self.offers(namespace)
 
     @property
     def lines(self) -> Iterator[str]:
@@ -89,8 +97,10 @@ class KnownModules:
         key = ("" if listed else station, hello)
         if key not in self._known:
             found = await _library(hello, ask) if has_library(hello) else None
-            known = Announced(listed, bool(listed) and not has_library(hello))
-            self._known[key] = known if found is None else Announced(listed | found, whole=True)
+            known = Announced(listed, bool(listed) and not has_library(hello), features_in(hello))
+            if found is not None:
+                known = Announced(listed | found.modules, whole=True, features=known.features | found.features)
+            self._known[key] = known
             if len(self._known) > _MOST:
                 self._known.popitem(last=False)
         return self._known[key]
@@ -98,13 +108,22 @@ class KnownModules:
 
 def listed_in(hello: Iterable[str]) -> dict[str, str]:
     """Revision by namespace of the modules that a hello lists."""
-    found = {}
+    return {namespace: said.get("revision", [""])[0] for namespace, said in _modules_in(hello)}
+
+
+def features_in(hello: Iterable[str]) -> frozenset[tuple[str, str]]:
+    """Pairs of a namespace and a feature that a hello lists (RFC 7950 §5.6.4)."""
+    found = ((namespace, said.get("features", [""])[0].split(",")) for namespace, said in _modules_in(hello))
+    return frozenset((namespace, feature.strip()) for namespace, features in found for feature in features if feature)
+
+
+def _modules_in(hello: Iterable[str]) -> Iterator[tuple[str, dict[str, list[str]]]]:
+    """Namespaces of modules that a hello lists, each with what it says of the module."""
     for uri in hello:
         namespace, _, query = uri.partition("?")
-        asked = parse_qs(query)
-        if "module" in asked:
-            found[namespace] = asked.get("revision", [""])[0]
-    return found
+        said = parse_qs(query)
+        if "module" in said:
+            yield namespace, said
 
 
 def has_library(hello: Iterable[str]) -> bool:
@@ -122,26 +141,28 @@ def without_content_ids(hello: Iterable[str]) -> list[str]:
     return found
 
 
-async def _library(hello: tuple[str, ...], ask: Ask) -> dict[str, str] | None:
-    """Revision by namespace of what a server's library lists; None where it has none that we can read."""
+async def _library(hello: tuple[str, ...], ask: Ask) -> Announced | None:
+    """What a server's library lists; None where it has none that we can read."""
     newer = any(_CAPABILITY in uri and ("library:1.1" in uri or "revision=2019" in uri) for uri in hello)
     for container in (_NEWER, _OLDER) if newer else (_OLDER, _NEWER):
         try:
             found = _implemented(await ask(etree.Element(f"{_LIB}{container}", nsmap=as_default(YANG_LIBRARY))))
         except DeviceRefusedError:
             continue
-        if found:
+        if found.modules:
             return found
     return None
 
 
-def _implemented(data: etree._Element) -> dict[str, str]:
+def _implemented(data: etree._Element) -> Announced:
     """Modules that have nodes of their own; those that are only imported have none."""
-    return {
-        (module.findtext(f"{_LIB}namespace") or "").strip(): (module.findtext(f"{_LIB}revision") or "").strip()
-        for module in data.iter(f"{_LIB}module")
-        if module.findtext(f"{_LIB}conformance-type") != "import" and module.findtext(f"{_LIB}namespace")
-    }
+    modules, features = dict[str, str](), set[tuple[str, str]]()
+    for module in data.iter(f"{_LIB}module"):
+        namespace = (module.findtext(f"{_LIB}namespace") or "").strip()
+        if namespace and module.findtext(f"{_LIB}conformance-type") != "import":
+            modules[namespace] = (module.findtext(f"{_LIB}revision") or "").strip()
+            features |= {(namespace, (one.text or "").strip()) for one in module.iterfind(f"{_LIB}feature")}
+    return Announced(modules, whole=True, features=frozenset(features))
 
 
 @lru_cache(maxsize=1024)

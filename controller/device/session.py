@@ -21,11 +21,12 @@ from controller.models.errors import DeviceBusyError, DeviceRefusedError, Uncomm
 from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.nrm.active_alarms import alarms_filter
-from controller.nrm.codec import decode, encode_edit, read_filter
+from controller.nrm.codec import Offers, decode, encode_edit, read_filter
 from controller.nrm.equipment import decode_equipment, encode_operation, equipment_filter, refusal_of
 from controller.nrm.measurements import decode_measurements, measurements_filter
-from controller.nrm.namespaces import NOTIFICATIONS, ORAN_FM
+from controller.nrm.namespaces import MANAGED_ELEMENT, NOTIFICATIONS, ORAN_FM
 from controller.nrm.profiles import root_spec
+from controller.nrm.profiles.alarm_list import FM_FEATURE
 from controller.nrm.tree import Tree, shared
 from controller.ports.devices import Capabilities, DeviceTarget, Notification, Observed
 
@@ -143,16 +144,16 @@ class NetconfSession:
         """See ``DeviceSession.read``.
 
         Only modules that the server announces are asked for. Where it refuses, it is asked once more without its
-        list of alarms; that is remembered unless it announces one.
+        lists of alarms; that is remembered unless it announces one.
         """
         modules = await self._announced()
         try:
             return await self._read(self._reading or self._prepared(modules))
         except DeviceRefusedError as error:
             refused = error
-        if not modules.offers(ORAN_FM):
+        if not (modules.offers(ORAN_FM) or modules.offers(MANAGED_ELEMENT, FM_FEATURE)):
             raise refused
-        observed = await self._read(self._get(modules))
+        observed = await self._read(self._get(modules.without_features))
         log.warning("device.alarms_not_read", station=self._station, reason=refused.message)
         if ORAN_FM not in modules.modules:
             modules.refused.add(ORAN_FM)
@@ -161,13 +162,12 @@ class NetconfSession:
 
     def _prepared(self, modules: Announced) -> Request:
         """The request of each reading, made once."""
-        self._reading = self._get(modules, *([alarms_filter()] if modules.offers(ORAN_FM) else []))
+        self._reading = self._get(modules.offers, *([alarms_filter()] if modules.offers(ORAN_FM) else []))
         return self._reading
 
-    def _get(self, modules: Announced, *beside: etree._Element) -> Request:
+    def _get(self, offers: Offers, *beside: etree._Element) -> Request:
         """A get of all that the profiles manage, as far as the server has it, and something beside."""
-        wanted = read_filter(self._root, self._station, modules.offers)
-        return requests.get(wanted, *beside)
+        return requests.get(read_filter(self._root, self._station, offers), *beside)
 
     async def _announced(self) -> Announced:
         """The server's modules; its library is read for that once."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection
 import structlog
 
 from controller.assurance.checker import Checker
-from controller.assurance.oran_fm import report_of
+from controller.assurance.station_alarms import report_of
 from controller.bootstrap import parts
 from controller.listener.checks import Checks
 from controller.listener.subscriptions import Subscriptions

@@ -28,8 +28,8 @@ ALL_LINKS_DOWN = "all-core-links-down"
 CORE_NODE_DOWN = "core-node-down"
 #: Probable cause of a node of the backhaul below which nothing can be reached.
 BACKHAUL_DOWN = "backhaul-down"
-#: Probable causes of a station that runs on its battery.
-POWER_CAUSES = frozenset({"o-ran-fault-26"})
+#: Probable causes of a station that runs on its battery: by o-ran-fm, and as X.733 calls it in an AlarmList.
+POWER_CAUSES = frozenset({"o-ran-fault-26", "3gpp-power-problem"})
 #: Probable cause of a cell that should serve and does not.
 CELL_OFF_AIR = "cell-off-air"
 #: Probable cause of a device that can't be reached.
@@ -67,6 +67,11 @@ class PerceivedSeverity(StrEnum):
     WARNING = "WARNING"
     INDETERMINATE = "INDETERMINATE"
     CLEARED = "CLEARED"
+
+    @classmethod
+    def of(cls, word: str) -> PerceivedSeverity:
+        """From a station's word; of one that is none it is not known how bad it is."""
+        return next((severity for severity in cls if severity.value == word), cls.INDETERMINATE)
 
 
 class ObjectClass(StrEnum):
@@ -114,11 +119,46 @@ class ActiveAlarm:
         return self.severity in (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
 
 
+@dataclass(frozen=True, slots=True)
+class AlarmRecord:
+    """A record of a station's AlarmList (TS 28.622, module _3gpp-common-fm).
+
+    Attributes:
+        id: By which the station knows it; a list that it builds anew has others.
+        object: Distinguished name of what failed (``objectInstance``).
+        type: Kind of alarm, as in EQUIPMENT_ALARM.
+        cause: Probable cause, in whatever words.
+        problem: Specific problem, in whatever words.
+        severity: CLEARED where the fault is over and nobody has acknowledged that.
+        acknowledged_by: Who acknowledged it at the station, as far as that tells; empty where nobody did.
+    """
+
+    id: str
+    object: str
+    type: str
+    cause: str
+    problem: str
+    severity: PerceivedSeverity
+    text: str
+    acknowledged_by: str = ""
+
+    @property
+    def name(self) -> str:
+        """What tells it from the others of its station, and is no device path."""
+        return f"alarm {self.cause} {self.problem} {self.object}"
+
+    @property
+    def grave(self) -> bool:
+        """Whether service suffers: critical and major (X.733 §8.1.2.3)."""
+        return self.severity in (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
+
+
 class AlarmSource(StrEnum):
     """Who says that something is wrong."""
 
     CHECK = "check"
     ORAN_FM = "oran-fm"
+    ALARM_LIST = "alarm-list"
     ALERTMANAGER = "alertmanager"
 
 

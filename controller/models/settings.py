@@ -89,8 +89,8 @@ class Settings(BaseSettings):
         default=60.0, ge=0, description="Seconds that an unlocked cell has to come on air before that is an alarm."
     )
     alarm_sources: str = Field(
-        default="check oran-fm alertmanager",
-        description="Who may raise and clear alarms: check (Minka's health reads), oran-fm, alertmanager.",
+        default="check oran-fm alarm-list alertmanager",
+        description="Who may raise and clear alarms: check (Minka's health reads), oran-fm, alarm-list, alertmanager.",
     )
     credentials: Path | None = Field(
         default=None,

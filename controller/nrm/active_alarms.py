@@ -25,7 +25,7 @@ def decode_alarms(data: etree._Element) -> tuple[ActiveAlarm, ...]:
 def decode_alarm(element: etree._Element) -> ActiveAlarm:
     """An entry of the list, or the content of a notification; CLEARED where that says so."""
     cleared = _text(element, "is-cleared") == "true"
-    stated = _severity(_text(element, "fault-severity"))
+    stated = PerceivedSeverity.of(_text(element, "fault-severity"))
     return ActiveAlarm(
         fault=_text(element, "fault-id"),
         source=_text(element, "fault-source"),
@@ -36,13 +36,6 @@ def decode_alarm(element: etree._Element) -> ActiveAlarm:
             " ".join((name.text or "").split()) for name in element.iterfind(f"{_FM}affected-objects/{_FM}name")
         ),
     )
-
-
-def _severity(word: str) -> PerceivedSeverity:
-    try:
-        return PerceivedSeverity(word)
-    except ValueError:
-        return PerceivedSeverity.INDETERMINATE
 
 
 def _text(element: etree._Element, name: str) -> str:

@@ -8,8 +8,9 @@ containers carry no operation; create, merge and delete stand on the smallest no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from lxml import etree
 
@@ -17,29 +18,38 @@ from controller.models.errors import DeviceRefusedError
 from controller.models.plan import Edit, Op
 from controller.nrm import namespaces as ns
 from controller.nrm.active_alarms import decode_alarms
+from controller.nrm.profiles.alarm_list import decode_records
 from controller.nrm.schema import LeafSpec, NodeSpec
 from controller.nrm.tree import LeafName, Observed, Path, Value, parent, step
 
 
-def _everything(_namespace: str) -> bool:
-    return True
+class Offers(Protocol):
+    """Whether a station has the module of a namespace, and a feature of it if one is named."""
+
+    def __call__(self, namespace: str, feature: str = "") -> bool:
+        """See the class."""
+        ...
 
 
-def read_filter(root: NodeSpec, station: str, offers: Callable[[str], bool] = _everything) -> etree._Element:
+def _everything(namespace: str, feature: str = "") -> bool:
+    """All modules, without what only some stations have in them."""
+    return bool(namespace) and not feature
+
+
+def read_filter(root: NodeSpec, station: str, offers: Offers = _everything) -> etree._Element:
     """Content of a subtree filter (RFC 6241 §6) for all that the profiles manage on a station.
 
     Args:
         root: Schema of the station.
         station: Its name.
-        offers: Whether the station has the module of a namespace. One that denies even the ManagedElement is not
-            believed, and asked for everything.
+        offers: What the station has. One that denies even the ManagedElement is not believed, and asked for everything.
     """
     believed = offers if offers(root.namespace) else _everything
     element = etree.Element(root.tag, nsmap=ns.as_default(root.namespace))
     etree.SubElement(element, f"{{{root.namespace}}}id").text = station
     etree.SubElement(element, f"{{{root.namespace}}}attributes")
     for function in root.children:
-        if not believed(function.namespace):
+        if not believed(function.namespace, function.feature):
             continue
         etree.SubElement(element, function.tag, nsmap=ns.as_default(function.namespace))
     return element
@@ -56,13 +66,15 @@ def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observ
     """
     reader = _Reader()
     parsed = _parsed(data)
+    records = None
     for element in _managed_elements(parsed, root.tag):
         if (element.findtext(f"{{{root.namespace}}}id") or "").strip() == station:
             reader.entry(root, element, "")
+            records = decode_records(element)
         else:
             reader.mark_unknown("", element)
     unknown = tuple(dict.fromkeys(reader.unknown))
-    return Observed(reader.tree, reader.state, unknown, reader.spelled, decode_alarms(parsed))
+    return Observed(reader.tree, reader.state, unknown, reader.spelled, decode_alarms(parsed), records)
 
 
 def _parsed(data: etree._Element | bytes) -> etree._Element:
@@ -141,7 +153,7 @@ class _Reader:
             below = child_by_tag.get(tag)
             if below is not None and below.in_attributes == spec.attributes:
                 self.entry(below, node, path)
-            else:
+            elif tag not in spec.apart_tags:
                 self.mark_unknown(path, node)
 
     def _leaf(self, leaf: LeafSpec, text: str, path: Path) -> None:

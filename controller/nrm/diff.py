@@ -26,7 +26,7 @@ class Difference:
     """What two trees differ in.
 
     Attributes:
-        missing: Desired entries that the device lacks, parents first, in desired order.
+        missing: Desired entries that the device lacks, parents first, in desired order; not those that come with it.
         changed: Entries whose compared leaves differ.
         surplus: Entries of the device that are not desired, in device order.
     """
@@ -56,10 +56,15 @@ def diff(root: NodeSpec, observed: Tree, desired: Tree) -> Difference:
         if found is not None:
             changed[path] = found
     return Difference(
-        missing=tuple(path for path in desired if path not in observed),
+        missing=tuple(path for path in desired if path not in observed and not _is_given(root, path)),
         changed=changed,
         surplus=tuple(path for path in observed if path not in desired),
     )
+
+
+def _is_given(root: NodeSpec, path: Path) -> bool:
+    spec = spec_of(root, path)
+    return spec is not None and spec.given
 
 
 def effective(root: NodeSpec, path: Path, leaves: Leaves) -> dict[LeafName, Value]:

@@ -190,6 +190,10 @@ class NodeSpec:
             read, never reported as unknown, and an edit of it could cut the way to the device.
         member: Leaf by which entries elsewhere say that they belong to one of these (an interface's VRF): it is not
             removed from under those that stay. Empty where there is none.
+        given: Whether entries come with the device: managers neither create nor delete them, and one that nobody
+            wants is nothing unknown.
+        feature: Feature of its module without which a device has none; empty where all have it.
+        apart: Lists among its attributes that are read apart, and no part of the tree (records of alarms).
         label: Words for the human diff; empty means the name.
     """
 
@@ -210,6 +214,9 @@ class NodeSpec:
     single: bool = False
     footing: bool = False
     member: str = ""
+    given: bool = False
+    feature: str = ""
+    apart: tuple[str, ...] = ()
     label: str = ""
 
     @property
@@ -270,6 +277,11 @@ class NodeSpec:
     def child_by_tag(self) -> dict[str, NodeSpec]:
         """Children by qualified name."""
         return {node.tag: node for node in self.children}
+
+    @cached_property
+    def apart_tags(self) -> frozenset[str]:
+        """Qualified names of what is read apart."""
+        return frozenset(f"{{{self.namespace}}}{name}" for name in self.apart)
 
     @cached_property
     def key_tags(self) -> dict[str, str]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from controller.models.alarm import ActiveAlarm
+from controller.models.alarm import ActiveAlarm, AlarmRecord
 
 #: Path of a list entry, canonical text form.
 Path = str
@@ -110,6 +110,8 @@ class Observed:
         spelled: Keys as the device writes them, of entries where that is not the canonical form (``sd`` as 00:00:d1):
             an edit must name the entry by its own spelling.
         alarms: Its active alarms, where it lists them.
+        records: Its AlarmList; None where it has none, or does not keep it (locked or disabled): what it then lists,
+            and what it does not, means nothing.
         reverts: Whether its confirmed commit can be trusted, so that it reverts by itself where nobody confirms.
     """
 
@@ -118,4 +120,5 @@ class Observed:
     unknown: tuple[str, ...] = ()
     spelled: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
     alarms: tuple[ActiveAlarm, ...] = ()
+    records: tuple[AlarmRecord, ...] | None = None
     reverts: bool = True

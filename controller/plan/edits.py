@@ -135,7 +135,7 @@ class _Surplus:
                 self.found.lost.extend((path, *self._below(path)))
                 gone.add(path)
             elif path not in self.ledger:
-                if parent(path) not in unknown and not self._is_footing(path):
+                if parent(path) not in unknown and not self._is_devices_own(path):
                     self.found.unknown.append(path)
                 unknown.add(path)
             elif self._may_go(path) and self._holds_nothing_else(path):
@@ -198,9 +198,9 @@ class _Surplus:
         self._delete(old, self.rendered.owners[new])
         self.found.lost.extend(path for path in self.ledger if is_below(path, old))
 
-    def _is_footing(self, path: Path) -> bool:
+    def _is_devices_own(self, path: Path) -> bool:
         spec = spec_of(self.root, path)
-        return spec is not None and spec.footing
+        return spec is not None and (spec.footing or spec.given)
 
     def _may_go(self, path: Path) -> bool:
         return path in self.ledger and all(owner in self.remove for owner in self.ledger[path].owners)

@@ -21,6 +21,7 @@ from controller.models.facts import (
 )
 from controller.models.network import Plmn, Rat
 from controller.nrm import namespaces as ns
+from controller.nrm.profiles.alarm_list import ALARM_LIST
 from controller.nrm.profiles.values import address, integer
 from controller.nrm.schema import KeyRole, LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
 from controller.nrm.tree import LeafName, Path, Value, child
@@ -113,7 +114,7 @@ def managed_element(functions: tuple[NodeSpec, ...]) -> NodeSpec:
             state("vendorName"),
             state("swVersion"),
         ),
-        children=functions,
+        children=(ALARM_LIST, *functions),
         label="station",
     )
 

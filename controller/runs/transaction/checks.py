@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable, Iterator, Sequence
 
-from controller.models.alarm import ActiveAlarm
+from controller.models.alarm import ActiveAlarm, AlarmRecord
 from controller.models.health import ServiceState
 from controller.models.plan import Change, WaitFor
 from controller.nrm.profiles import cell_state, link_state, unreported
@@ -22,6 +22,9 @@ _MOST = 3
 #: What is proved by a state that the device tells.
 _SERVES = ("link-up", "cell-on-air")
 
+#: Says that the AlarmList was kept before: what one tells that was locked may have stood for long.
+_RECORDS = "records of alarms"
+
 #: What a device path or the name of an alarm stands for: something that was wrong before.
 Excuse = str
 
@@ -38,7 +41,13 @@ def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
     down = {link for link in links if not any(is_below(path, link) for path in edited)}
     silent = unreported(before)
     unknown = {wait.path for wait in waits if wait.kind in _SERVES and not wait.behind and _class(wait) in silent}
-    return (*sorted(down | unknown), *sorted(alarm.name for alarm in before.alarms if alarm.grave))
+    kept = () if before.records is None else (_RECORDS,)
+    return (*sorted(down | unknown), *sorted({alarm.name for alarm in _told(before) if alarm.grave}), *kept)
+
+
+def _told(observed: Observed) -> tuple[ActiveAlarm | AlarmRecord, ...]:
+    """Alarms that a station tells, in either way."""
+    return (*observed.alarms, *(observed.records or ()))
 
 
 def _waits(change: Change) -> tuple[WaitFor, ...]:
@@ -101,8 +110,9 @@ async def unmet(
         seen = await session.read()
 
 
-def _new(seen: Observed, before: Container[Excuse]) -> Iterator[ActiveAlarm]:
-    return (alarm for alarm in seen.alarms if alarm.grave and alarm.name not in before)
+def _new(seen: Observed, before: Container[Excuse]) -> Iterator[ActiveAlarm | AlarmRecord]:
+    told = _told(seen) if _RECORDS in before else seen.alarms
+    return (alarm for alarm in told if alarm.grave and alarm.name not in before)
 
 
 def _in_words(missing: Sequence[str], alarms: Sequence[str], seconds: float) -> str:

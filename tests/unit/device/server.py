@@ -36,15 +36,20 @@ def hello_of(name: str) -> tuple[str, ...]:
     return tuple((Path(__file__).parent / "hellos" / f"{name}.txt").read_text().split())
 
 
-def modules_state(*namespaces: str) -> str:
+def modules_state(*namespaces: str, features: Iterable[str] = ()) -> str:
     """A library as in RFC 7895."""
-    modules = (f"<module><name>m</name><namespace>{one}</namespace></module>" for one in namespaces)
+    modules = (_module(one, features) for one in namespaces)
     return f"<modules-state {LIB}>{''.join(modules)}</modules-state>"
 
 
-def yang_library(*namespaces: str, imported: Iterable[str] = ()) -> str:
-    """A library as in RFC 8525."""
-    modules = [f"<module><name>m</name><namespace>{one}</namespace></module>" for one in namespaces]
+def _module(namespace: str, features: Iterable[str]) -> str:
+    named = "".join(f"<feature>{one}</feature>" for one in features)
+    return f"<module><name>m</name><namespace>{namespace}</namespace>{named}</module>"
+
+
+def yang_library(*namespaces: str, imported: Iterable[str] = (), features: Iterable[str] = ()) -> str:
+    """A library as in RFC 8525, with these features of all of its modules."""
+    modules = [_module(one, features) for one in namespaces]
     modules += [
         f"<import-only-module><name>i</name><namespace>{one}</namespace></import-only-module>" for one in imported
     ]

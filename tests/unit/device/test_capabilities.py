@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.device.capabilities import Announced, capabilities_of, capabilities_with, listed_in
+from controller.device.capabilities import Announced, capabilities_of, capabilities_with, features_in, listed_in
 from controller.nrm import namespaces as ns
 from simulators.datastore import PROFILE_MODULES, load_schema
 from simulators.netconf.capabilities import modules_of_station, of_station
@@ -89,3 +89,5 @@ def test_modules_of_a_hello() -> None:
     assert listed_in(hello_of("netconfd-2.14"))[ns.MANAGED_ELEMENT] == "2026-11-01"
     assert listed_in(simulator("standard"))[ns.NR_CELL_DU] == "2026-11-01"  # which is deviated
     assert not any(name.startswith("urn:ietf:params:netconf:capability") for name in listed_in(simulator("standard")))
+    assert (ns.MANAGED_ELEMENT, "FmUnderManagedElement") in features_in(simulator("standard"))
+    assert features_in(hello_of("clixon-7.8")) == frozenset()

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
+from lxml import etree
 
 from controller.device.capabilities import KnownModules
 from controller.models.equipment import Equipment
@@ -15,12 +18,14 @@ from tests.unit.device.server import (
     Server,
     hello_of,
     modules_state,
+    refusal,
     session_with,
     yang_library,
 )
 
 TOP = f"{{{ns.MANAGED_ELEMENT}}}ManagedElement"
 LIST = f"{{{ns.ORAN_FM}}}active-alarm-list"
+ALARM_LIST = f"{{{ns.MANAGED_ELEMENT}}}AlarmList"
 OLDER, NEWER = (f"{{{ns.YANG_LIBRARY}}}{name}" for name in ("modules-state", "yang-library"))
 NR = (ns.MANAGED_ELEMENT, ns.GNBCUCP_FUNCTION, ns.GNBCUUP_FUNCTION, ns.GNBDU_FUNCTION)
 PLAIN = ("urn:ietf:params:netconf:base:1.1", "urn:ietf:params:netconf:capability:candidate:1.0")
@@ -51,6 +56,29 @@ async def test_alarms_that_only_the_library_announces_are_read() -> None:
     session = await session_with(server)
     assert [alarm.text for alarm in (await session.read()).alarms] == ["VSWR"]
     assert server.asked == [["yang-library"], ["ManagedElement", "active-alarm-list"]]
+
+
+@pytest.mark.parametrize("library", [{NEWER: yang_library}, {OLDER: modules_state}], ids=["RFC 8525", "RFC 7895"])
+@pytest.mark.parametrize("features", [(), ("FmUnderManagedElement",)], ids=["without", "with"])
+async def test_a_list_of_alarms_is_read_where_its_feature_is_announced(
+    library: dict[str, Callable[..., str]], features: tuple[str, ...]
+) -> None:
+    known = {name: make(*NR, features=features) for name, make in library.items()}
+    server = Server(hello_of("clixon-7.8"), {TOP: ELEMENT, **known})
+    await (await session_with(server)).read()
+    assert (next(server.sent[-1].iter(ALARM_LIST), None) is not None) is bool(features)
+
+
+async def test_a_list_of_alarms_that_is_refused_is_left_out() -> None:
+    library = yang_library(*NR, features=["FmUnderManagedElement"])
+    server = Server(hello_of("clixon-7.8"), {TOP: ELEMENT, NEWER: library})
+
+    def refuse(operation: etree._Element) -> str:
+        asked = next(operation.iter(ALARM_LIST), None) is not None
+        return refusal("unknown-element") if asked else f"<data>{ELEMENT}{library}</data>"
+
+    server.answers["get"] = refuse
+    assert (await (await session_with(server)).read()).tree == ELEMENT_TREE
 
 
 @pytest.mark.parametrize("hello", [PLAIN, hello_of("clixon-7.8")], ids=["no library", "a library that can't be read"])

@@ -67,7 +67,7 @@ def canonical(message: str) -> str:
 
 
 def wanted() -> etree._Element:
-    return read_filter(ROOT, "PE-1", lambda _: True)
+    return read_filter(ROOT, "PE-1")
 
 
 def config() -> etree._Element:

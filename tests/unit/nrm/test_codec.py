@@ -74,6 +74,30 @@ def test_filter_names_the_station_and_its_functions() -> None:
     ]
 
 
+def test_a_list_of_alarms_is_asked_for_where_it_is_announced() -> None:
+    def offers(namespace: str, feature: str = "") -> bool:
+        return (namespace, feature) in {(ns.MANAGED_ELEMENT, ""), (ns.MANAGED_ELEMENT, "FmUnderManagedElement")}
+
+    names = [etree.QName(node).localname for node in read_filter(ROOT, STATION, offers)]
+    assert names == ["id", "attributes", "AlarmList"]
+
+
+def test_a_list_of_alarms_is_configuration_and_its_records_are_not() -> None:
+    data = f"""
+      <ManagedElement xmlns="{ns.MANAGED_ELEMENT}"><id>{STATION}</id><AlarmList><id>al</id><attributes>
+        <administrativeState>UNLOCKED</administrativeState><operationalState>ENABLED</operationalState>
+        <numOfAlarmRecords>1</numOfAlarmRecords><lastModification>2026-11-26T00:00:00Z</lastModification>
+        <alarmRecords><alarmId>a-1</alarmId><objectInstance>fan</objectInstance><ackState>ACKNOWLEDGED</ackState>
+        </alarmRecords></attributes></AlarmList></ManagedElement>"""
+    observed = decode(ROOT, data.encode(), STATION)
+    path = f"/ManagedElement[{STATION}]/AlarmList[al]"
+    assert observed.tree[path] == {"administrativeState": "UNLOCKED"}
+    assert observed.state[path]["numOfAlarmRecords"] == "1"
+    assert (observed.unknown, list(observed.tree)) == ((), [f"/ManagedElement[{STATION}]", path])
+    assert [record.acknowledged_by for record in observed.records or ()] == ["somebody"]
+    assert decode(ROOT, data.replace("UNLOCKED", "LOCKED").encode(), STATION).records is None
+
+
 def test_configuration_and_state_are_told_apart() -> None:
     observed = decode(
         ROOT,

@@ -15,7 +15,7 @@ import pytest
 from controller.access.disclosure import visible_config
 from controller.access.sight import sight
 from controller.assurance.health import health_of
-from controller.assurance.oran_fm import report_of
+from controller.assurance.station_alarms import report_of
 from controller.models.alarm import CORE_LINK_DOWN, ActiveAlarm, PerceivedSeverity
 from controller.models.errors import PlanRefusedError
 from controller.models.network import Network, Rat

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import cast
 
-from controller.models.alarm import ActiveAlarm, PerceivedSeverity
+from controller.models.alarm import ActiveAlarm, AlarmRecord, PerceivedSeverity
 from controller.models.plan import WaitFor
 from controller.nrm.tree import Observed
 from controller.ports.clock import VirtualClock
@@ -118,3 +119,19 @@ def test_what_was_not_checked_is_told() -> None:
 async def test_alarms_of_a_station_that_reports_no_states_matter() -> None:
     missing, _ = await waited(Script(Observed(TREE, alarms=(UNIT,))), 5)
     assert missing == "new alarms for 5 s: alarm 30 ru-1: no answer from radio unit"
+
+
+MAINS = AlarmRecord(
+    *("a-1", "ManagedElement=S", "EQUIPMENT_ALARM", "powerProblem", "mains"), PerceivedSeverity.CRITICAL, "mains lost"
+)
+
+
+async def test_new_records_of_an_alarm_list_that_was_kept_before_matter() -> None:
+    change, good = make_change("S"), seen(on_air=True, link=True)
+    alarmed = replace(good, records=(MAINS,))
+    missing, _ = await waited(Script(alarmed), 5, *excused(change, replace(good, records=())))
+    assert missing == "new alarms for 5 s: alarm powerProblem mains ManagedElement=S: mains lost"
+    assert (await waited(Script(alarmed), 5, *excused(change, alarmed)))[0] == "", "it stood before"
+    assert (await waited(Script(alarmed), 5, *excused(change, good)))[0] == "", "the list was locked before"
+    over = replace(good, records=(replace(MAINS, severity=PerceivedSeverity.CLEARED),))
+    assert (await waited(Script(over), 5, *excused(change, replace(good, records=()))))[0] == ""

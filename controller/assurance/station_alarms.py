@@ -1,0 +1,258 @@
+"""Reports of what stations list: active alarms of o-ran-fm, which they notify too, and records of AlarmList. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
+from datetime import datetime
+
+from controller.assurance.health import STATION, link_cause, tenant_of
+from controller.intent.impact import object_class_of
+from controller.models.alarm import (
+    CELL_OFF_AIR,
+    LINK_CAUSES,
+    ActiveAlarm,
+    Alarm,
+    AlarmRecord,
+    AlarmReport,
+    AlarmSource,
+    ObjectClass,
+    PerceivedSeverity,
+)
+from controller.models.run import LedgerEntry
+from controller.nrm.profiles import cell_of, link_kind, object_class
+from controller.nrm.tree import Observed, Path, child, is_below, path_of, step
+
+#: What makes two reports of a station speak of the same fault: object, probable cause and specific problem.
+Problem = tuple[str, str, str]
+#: What a station listed.
+Listed = Mapping[Problem, AlarmReport]
+_Ledger = Mapping[Path, LedgerEntry]
+#: Fault ids from here on are the vendor's; those below are what fails in a radio unit (module o-ran-fm, fault-id).
+_OF_VENDOR = 1000
+#: Fault ids of what fails at a port of a radio unit: its optical connection, its transceiver (O-RAN.WG4.MP, Annex A).
+_OF_PORT = (21, 29)
+_CLEARED = PerceivedSeverity.CLEARED
+#: Where a word of a probable cause begins, as in lossOfSignal, and what stands between words.
+_WORD, _BETWEEN = re.compile(r"(?<=[a-z0-9])(?=[A-Z])"), re.compile(r"[^a-z0-9]+")
+#: Before probable causes of AlarmList, whose words are anybody's: they are none of Minka's own. And their length.
+_3GPP, _LONGEST = "3gpp-", 64
+
+
+def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: _Ledger) -> AlarmReport:
+    """An alarm that a station notified or lists as a report.
+
+    A fault source ``CLASS=id`` is looked up among the nodes of the ledger, so that the alarm names the object
+    that failed as everything else does; other sources (``ru-1``) are objects by their own name, none is the station.
+    Those of the standard's fault ids are radio units and their ports.
+    A core link is the same fault as the one that our own check raises, and so is a cell that is totally out of
+    service, which is what critical means (X.733 §8.1.2.3); everything else keeps fault id and source as its specific
+    problem. ``at`` is by our own clock: the clocks of stations differ, and reports of all
+    sources are put in order by their times.
+    """
+    path = _named(alarm.source, ledger)
+    own = _own_cause(path, critical=alarm.stated is PerceivedSeverity.CRITICAL) if path else ""
+    return AlarmReport(
+        station=station,
+        object=path or alarm.source or STATION,
+        object_class=object_class(path) if path else _class_of(alarm),
+        tenant=tenant_of(ledger[path]) if path else "",
+        probable_cause=own or f"o-ran-fault-{alarm.fault}",
+        specific_problem="" if own else alarm.source,
+        severity=alarm.severity,
+        text=alarm.text,
+        source=AlarmSource.ORAN_FM,
+        at=at,
+        cells=tuple(sorted({f"{station}/{cell}" for name in alarm.affected if (cell := cell_of(path_of(name)))})),
+    )
+
+
+def report_of_record(station: str, record: AlarmRecord, at: datetime, ledger: _Ledger) -> AlarmReport:
+    """A record of a station's AlarmList as a report.
+
+    Its object is the path that its distinguished name means, or a node of the ledger where that name begins below the
+    managed element; the element itself is the station, and names of other elements are but words. What our own check
+    finds too is the same fault, as in ``report_of``, but for a core link that suffers less than majorly: that is not
+    down. All else has the station's words, the probable cause behind ``3gpp-``. ``at`` is by our own clock.
+    """
+    element = child("", "ManagedElement", station)
+    named = path_of(record.object)
+    path = named if is_below(named, element) else _named(record.object.rpartition(",")[2], ledger) if not named else ""
+    own = _own_cause(path, critical=record.severity is PerceivedSeverity.CRITICAL) if path and record.grave else ""
+    whole = path == element or not record.object
+    return AlarmReport(
+        station=station,
+        object=STATION if whole else path or record.object,
+        object_class=object_class(path) if path else object_class_of(None, "", record.object),
+        tenant=tenant_of(ledger[path]) if path in ledger else "",
+        probable_cause=own or _3gpp_cause(record.cause),
+        specific_problem="" if own else record.problem,
+        severity=record.severity,
+        text=record.text,
+        source=AlarmSource.ALARM_LIST,
+        at=at,
+    )
+
+
+def _named(name: str, ledger: _Ledger) -> Path:
+    """The node of the ledger that ``CLASS=id`` means, an empty string where there is none."""
+    kind, _, key = name.strip().partition("=")
+    found = (path for path in ledger if step(path) == (kind, (key,))) if key else iter(())
+    return next(found, "")
+
+
+def _own_cause(path: Path, *, critical: bool) -> str:
+    """Cause of the fault that our own check finds too, an empty string for any other."""
+    if link := link_kind(path):
+        return link_cause(link)
+    return CELL_OFF_AIR if critical and object_class(path) is ObjectClass.CELL else ""
+
+
+def _class_of(alarm: ActiveAlarm) -> ObjectClass:
+    """Class of what is none of our nodes."""
+    number = int(alarm.fault) if alarm.fault.isdecimal() else _OF_VENDOR
+    if not alarm.source or number >= _OF_VENDOR:
+        return object_class_of(None, "", alarm.source)
+    return ObjectClass.PORT if number in _OF_PORT else ObjectClass.RADIO_UNIT
+
+
+def _3gpp_cause(words: str) -> str:
+    """A probable cause of AlarmList in our spelling: ``lossOfSignal`` is ``3gpp-loss-of-signal``."""
+    spelled = _BETWEEN.sub("-", _WORD.sub("-", words).lower()).strip("-")
+    return f"{_3GPP}{spelled or 'indeterminate'}"[:_LONGEST].rstrip("-")
+
+
+# ------------------------------------------------------------------------- lists
+
+
+def listed(
+    station: str,
+    observed: Observed,
+    at: datetime,
+    ledger: _Ledger,
+    told: Container[str] = (),
+    sources: Container[AlarmSource] = frozenset(AlarmSource),
+) -> dict[AlarmSource, Listed]:
+    """What a station lists, by the lists that it keeps.
+
+    Without core links, and cells off air whose state it tells: those are checked themselves. A locked AlarmList is
+    none: that it does not name a fault means nothing. Of records that mean the same fault the worst counts, and what
+    is cleared there, and kept until somebody acknowledges it, is over.
+
+    Args:
+        station: Its name.
+        observed: What it says.
+        at: When that was, by our own clock.
+        ledger: Its nodes on record.
+        told: Ids of cells whose state it tells.
+        sources: Whose words become alarms.
+    """
+    notified = [report_of(station, alarm, at, ledger) for alarm in observed.alarms]
+    found = {AlarmSource.ORAN_FM: _by_problem(notified, told)}
+    if observed.records is not None:
+        known = notified if AlarmSource.ORAN_FM in sources else []
+        reports = (report for _, report in told_by_records(station, observed.records, at, ledger, known))
+        standing = [one for one in reports if one.severity is not _CLEARED]
+        # The worst come last, so that they count.
+        own = (one for one in reversed(standing) if one.source is AlarmSource.ALARM_LIST)
+        found[AlarmSource.ALARM_LIST] = _by_problem(own, told)
+    return found
+
+
+def told_by_records(
+    station: str, records: Iterable[AlarmRecord], at: datetime, ledger: _Ledger, notified: Iterable[AlarmReport]
+) -> Iterator[tuple[AlarmRecord, AlarmReport]]:
+    """Records, each with the report that it makes, or with the ``notified`` one that is the same fault.
+
+    A station that tells of a fault in both ways uses the same words. It is one alarm, known by what o-ran-fm calls it,
+    since that comes at once.
+    """
+    by_text: dict[str, list[AlarmReport]] = {}
+    for one in notified:
+        by_text.setdefault(one.text, []).append(one)
+    for record in records:
+        made = report_of_record(station, record, at, ledger)
+        candidates = by_text.get(record.text, []) if record.text and made.severity is not _CLEARED else []
+        same = next((one for one in candidates if _may_be_one(one.object, made.object)), None)
+        if same is not None:
+            candidates.remove(same)
+        yield record, same or made
+
+
+def _may_be_one(one: str, other: str) -> bool:
+    """Whether two objects may be the same: they are, or one of them is no node, and so part of the station."""
+    return one == other or not (one.startswith("/") and other.startswith("/"))
+
+
+def _by_problem(reports: Iterable[AlarmReport], told: Container[str]) -> Listed:
+    return {problem_of(report): report for report in reports if not _is_checked(report, told)}
+
+
+def _is_checked(report: AlarmReport | Alarm, told: Container[str]) -> bool:
+    cause = report.probable_cause
+    return cause in LINK_CAUSES or (cause == CELL_OFF_AIR and cell_of(report.object) in told)
+
+
+def missed_alarms(
+    before: Mapping[AlarmSource, Listed],
+    now: Mapping[AlarmSource, Listed],
+    since: datetime,
+    at: datetime,
+    standing: Collection[Alarm],
+    told: Container[str] = (),
+) -> list[AlarmReport]:
+    """Reports from a station's lists that no notification brought: lost with a subscription, or never sent.
+
+    Two reads in a row must agree, since a list may change a moment after the notification. A list that one of them
+    did not have, since it was locked, says nothing. Notified warnings are never cleared (module o-ran-fm,
+    fault-severity), so that they are not listed means nothing.
+
+    Args:
+        before: What the first of the reads found.
+        now: What the second found.
+        since: When the first was begun.
+        at: When the second was.
+        standing: Alarms of the station that were not cleared.
+        told: Ids of cells whose state the station tells.
+    """
+    heard = [source for source in now if source in before]
+    was, is_now = (dict(_all(one, heard)) for one in (before, now))
+    known = {problem_of(alarm): alarm for alarm in standing if not _is_checked(alarm, told)}
+    raised = [
+        report
+        for problem, report in is_now.items()
+        if problem in was and (problem not in known or known[problem].severity is not report.severity)
+    ]
+    cleared = [
+        _over(alarm, at)
+        for problem, alarm in known.items()
+        if not (problem in was or problem in is_now)
+        and alarm.source in heard
+        and not (alarm.source is AlarmSource.ORAN_FM and alarm.severity is PerceivedSeverity.WARNING)
+        and alarm.changed < since
+    ]
+    return [*raised, *cleared]
+
+
+def _all(lists: Mapping[AlarmSource, Listed], heard: Iterable[AlarmSource]) -> Iterator[tuple[Problem, AlarmReport]]:
+    for source in heard:
+        yield from lists[source].items()
+
+
+def problem_of(one: AlarmReport | Alarm) -> Problem:
+    """What a report or an alarm of a station is about."""
+    return one.object, one.probable_cause, one.specific_problem
+
+
+def _over(alarm: Alarm, at: datetime) -> AlarmReport:
+    return AlarmReport(
+        station=alarm.station,
+        object=alarm.object,
+        object_class=alarm.object_class,
+        tenant=alarm.tenant,
+        probable_cause=alarm.probable_cause,
+        specific_problem=alarm.specific_problem,
+        severity=_CLEARED,
+        source=alarm.source,
+        at=at,
+    )

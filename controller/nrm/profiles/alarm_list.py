@@ -1,0 +1,72 @@
+"""The AlarmList of a managed element (TS 28.622, module _3gpp-common-fm): its node, its records on the wire. Pure."""
+
+from __future__ import annotations
+
+from heapq import nsmallest
+
+from lxml import etree
+
+from controller.models.alarm import AlarmRecord, PerceivedSeverity
+from controller.nrm import namespaces as ns
+from controller.nrm.schema import LeafSpec, NodeSpec
+
+#: Feature of the managed element's module without which it has no such list.
+FM_FEATURE = "FmUnderManagedElement"
+#: The alarms of a station, on record at the station while it is unlocked. Unlike cells it carries no service, so its
+#: administrative state is configuration like any other: planned, compared and repaired.
+ALARM_LIST = NodeSpec(
+    "AlarmList",
+    ns.MANAGED_ELEMENT,
+    leaves=(
+        LeafSpec("administrativeState", default="LOCKED", label="administrative state"),
+        LeafSpec("operationalState", state=True),
+        LeafSpec("numOfAlarmRecords", state=True),
+        LeafSpec("lastModification", state=True),
+    ),
+    given=True,
+    feature=FM_FEATURE,
+    apart=("alarmRecords",),
+    label="list of alarms",
+)
+
+
+#: Records of a list that are read, the worst first, and letters of each text: stations are not trusted.
+MOST_RECORDS, _MOST_LETTERS = 1000, 1000
+_ME = f"{{{ns.MANAGED_ELEMENT}}}"
+_WORST_FIRST = {severity.value: place for place, severity in enumerate(PerceivedSeverity)}
+
+
+def decode_records(managed_element: etree._Element) -> tuple[AlarmRecord, ...] | None:
+    """The AlarmList of a managed element; see ``Observed.records``.
+
+    A list is LOCKED by default (module _3gpp-common-fm), and then follows the alarms no longer.
+    """
+    attributes = managed_element.find(f"{_ME}AlarmList/{_ME}attributes")
+    if attributes is None or _word(attributes, "administrativeState") != "UNLOCKED":
+        return None
+    if _word(attributes, "operationalState") == "DISABLED":
+        return None
+    found = attributes.iterfind(f"{_ME}alarmRecords")
+    return tuple(map(_record, nsmallest(MOST_RECORDS, found, key=_rank)))
+
+
+def _rank(record: etree._Element) -> int:
+    return _WORST_FIRST.get(_word(record, "perceivedSeverity"), _WORST_FIRST["INDETERMINATE"])
+
+
+def _record(element: etree._Element) -> AlarmRecord:
+    acknowledged = _word(element, "ackState") == "ACKNOWLEDGED"
+    return AlarmRecord(
+        id=_word(element, "alarmId"),
+        object=_word(element, "objectInstance"),
+        type=_word(element, "alarmType"),
+        cause=_word(element, "probableCause"),
+        problem=_word(element, "specificProblem"),
+        severity=PerceivedSeverity.of(_word(element, "perceivedSeverity")),
+        text=_word(element, "additionalText"),
+        acknowledged_by=(_word(element, "ackUserId") or "somebody") if acknowledged else "",
+    )
+
+
+def _word(element: etree._Element, name: str) -> str:
+    return " ".join((element.findtext(f"{_ME}{name}") or "")[:_MOST_LETTERS].split())
