@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 
-from controller.models.network import Network, Plmn, Rat
+from controller.models.network import Cell, Network, Plmn, Rat
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
 from controller.nrm.profiles import broadcast_plmn, broadcast_rat
@@ -14,14 +14,17 @@ from controller.plan.routers import ranks_of
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
 
+#: A tracking area: technology, PLMN and TAC.
+_Area = tuple[Rat | None, Plmn, int]
+
 
 def cut_waves(plan: Plan, network: Network, strategy: Strategy) -> tuple[NewJob, ...]:
     """Jobs of a plan, by wave.
 
-    Stations whose LTE PLMN lists change move together with all planned stations of the same
-    tracking area, since every cell of a tracking area broadcasts the same PLMNs (TS 23.251 §4.2.2):
-    such a unit is never cut, even where it exceeds the wave's size. The canary wave holds the
-    smallest units that make up ``strategy.canary`` stations.
+    Stations whose PLMNs on air change move together with all planned stations of the same tracking area: on LTE every
+    cell of it broadcasts the same PLMNs (TS 23.251 §4.2.2), on NR a PLMN has the same slices in all of them (TS 38.300
+    §16.3). Such a unit is never cut, even where it exceeds the wave's size. The canary wave holds the smallest units
+    that make up ``strategy.canary`` stations.
     """
     return cut_units(units_of(plan, network), strategy, ranks_in(plan, network), region_of=network.region_of)
 
@@ -131,7 +134,7 @@ def _filled(
 def units_of(plan: Plan, network: Network) -> Iterable[tuple[str, ...]]:
     """Groups of devices that are decided together: tracking areas, and stations with their router."""
     group: dict[str, set[str]] = {}
-    by_area: dict[tuple[Plmn, int], str] = {}
+    by_area: dict[_Area, str] = {}
     for change in plan.changes:
         mine = group.setdefault(change.station, {change.station})
         for area in _areas(change, network):
@@ -157,9 +160,16 @@ def _join_router(group: dict[str, set[str]], network: Network, device: str) -> N
                 group[member] = mine
 
 
-def _areas(change: Change, network: Network) -> set[tuple[Plmn, int]]:
-    """Tracking areas, as PLMN and TAC, that the change puts on or off the air in LTE cells."""
+def _areas(change: Change, network: Network) -> set[_Area]:
+    """Tracking areas that the change puts on or off the air."""
     edited = (edit.path for phase in change.phases for edit in phase.edits)
-    plmns = {broadcast_plmn(path) for path in edited if broadcast_rat(path) is Rat.LTE}
+    plmns = {(broadcast_rat(path), broadcast_plmn(path)) for path in edited if broadcast_plmn(path)}
     cells = network.cells_by_station.get(change.station, ()) if plmns else ()
-    return {(plmn, cell.tac) for plmn in plmns for cell in cells if cell.rat is Rat.LTE}
+    return {(rat, plmn, _tac(network, cell, plmn)) for rat, plmn in plmns for cell in cells if cell.rat is rat}
+
+
+def _tac(network: Network, cell: Cell, plmn: Plmn) -> int:
+    """The tracking area code of a PLMN in a cell: the cell's, or one of its tenant's own."""
+    planned = network.own_by_cell.get((cell.station, cell.id), {})
+    own = next((planned[tenant] for tenant in network.tenants_by_plmn.get(plmn, ()) if tenant in planned), None)
+    return cell.tac if own is None else own.tac

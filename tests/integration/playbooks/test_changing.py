@@ -63,14 +63,14 @@ async def test_a_slice_comes_alone(system: PlaybookSystem) -> None:
     run = await system.succeeds("add-slice", **given)
     assert await system.of_others("condor") == others
     for station in (NR, "T-BOTH-1"):
-        assert system.running(station).count("0000B2") == 3  # CU, DU and the member of the share
+        assert system.running(station).count("0000B2") == 4  # CU, DU, CU-UP and the member of the share
         assert system.running(station).count("0000B1") == before[station].count("0000B1")
     for word in ("10.42.1.9", "0000A9"):
         assert word not in system.running(NR)
     assert system.running(STATION) == before[STATION]
     # What the files say beyond the slice is neither drift nor forgotten.
     assert not any((await system.planner.drift(tuple(before))).values())
-    await apply(system, await undo_plan(system.planner, run.id, {"condor": 6}, "ana"))
+    await apply(system, await undo_plan(system.planner, run.id, {"condor": 8}, "ana"))
     assert all_running(system) == before
 
 

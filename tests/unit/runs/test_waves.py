@@ -7,12 +7,12 @@ from collections import defaultdict
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.models.network import Network
+from controller.models.network import Network, OwnCell, Rat
 from controller.models.plan import Change, Changes, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import Strategy
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
-from controller.runs.rollout.waves import cut_units, cut_waves
+from controller.runs.rollout.waves import cut_units, cut_waves, units_of
 from tests.support.records import make_plan
 from tests.unit.plan import samples
 
@@ -83,6 +83,27 @@ def _linked(areas: list[set[int]], broadcast: list[bool]) -> list[set[str]]:
             mine = (mine[0] | unit[0], mine[1] | unit[1])
         units.append(mine)
     return [members for _, members in units]
+
+
+def test_nr_tracking_areas_are_whole_too_and_those_of_a_tenants_own_plan_are_its_own() -> None:
+    base = samples.network()
+    cell = next(cell for cell in base.cells if cell.rat is Rat.NR)
+    there = network([set()] * 4)
+    cells = [cell.model_copy(update={"station": f"P{n}", "tac": tac}) for n, tac in enumerate((700, 700, 800, 800))]
+    made = make_plan([f"P{n}" for n in range(4)])
+    slices = "GNBDUFunction[1]/NRCellDU[N1]/pLMNInfoList[716,02,000002,1]"
+    edit = Edit(op=Op.CREATE, path="", owners=("beta",))
+    changes = []
+    for change in made.changes:
+        edits = (edit.model_copy(update={"path": f"/ManagedElement[{change.station}]/{slices}"}),)
+        phase = Phase(kind=PhaseKind.EDIT, edits=edits, inverse=())
+        changes.append(change.model_copy(update={"phases": (phase,)}))
+    plan = made.model_copy(update={"changes": Changes.of(changes)})
+    own = {"tac": 900, "node_id": 9, "node_id_length": 24, "local_id": 1, "cell": cell.id, "tenant": "beta"}
+    planned = tuple(OwnCell.model_validate({**own, "station": station}) for station in ("P1", "P2"))
+    for rows, units in (((), [("P0", "P1"), ("P2", "P3")]), (planned, [("P0",), ("P1", "P2"), ("P3",)])):
+        of = there.model_copy(update={"cells": tuple(cells), "own_cells": rows})
+        assert sorted(units_of(plan, of)) == units
 
 
 def test_the_canary_is_the_smallest_unit() -> None:
