@@ -151,6 +151,7 @@ def core_of_andes(*mmes: int) -> Callable[[Network], Network]:
     pool = [{"id": f"andes-mme-{number}", "address": f"10.41.0.{number}"} for number in mmes]
     rest = {"vlan": 101, "amf_pool": [{"id": "andes-amf-1", "address": "10.41.1.1"}]}
     rest["upf_pool"] = [{"id": "andes-upf-1", "address": "10.41.2.1"}]
+    rest["sgw_pool"] = [{"id": "andes-sgw", "prefix": "10.41.8.0/30"}]
     return with_tenants({"andes": {"core": {**rest, "mme_pool": pool}}})
 
 
@@ -179,7 +180,9 @@ async def test_new_links_come_up_before_the_old_ones_go(moving: PlaybookSystem) 
     for station in ("T-BOTH-1", NR):
         assert system.running(station) == before[station]
     health = await system.checker().health(STATION)
-    assert [link.up for link in health.links] == [True] * 3
+    assert [link.up for link in health.links] == [True] * 4
+    for run in (one, two):
+        assert system.steps(run, STATION)[-1].output["endpoints"] == ["EP_S1U[andes-s1u]"]
     # The way back, in two runs as it came.
     await apply(system, await undo_plan(system.planner, two.id, {}, "ana"))
     assert all(address in system.running(STATION) for address in (OLD, NEW))
