@@ -154,6 +154,8 @@ YANG_PATH = Path(__file__).parents[1] / "yang"
 
 #: What every NETCONF server of ours implements.
 BASE_MODULES = (
+    # Its identities are values in the YANG library, so it has to be implemented (RFC 7950 §9.10.2).
+    "ietf-datastores",
     "ietf-netconf",
     "ietf-netconf-monitoring",
     "ietf-netconf-notifications",

@@ -202,7 +202,7 @@ class Edit:
             return self._leaf_list(node, old or (), element, operation, seen) or None
         self._once(seen, element, node.index)
         if node.kind is Kind.LEAF:
-            return self._leaf(node, old, element, operation)
+            return self._leaf(node, old, element, operation, created=inherited is Operation.CREATE)
         return self._container(node, old, element, operation)
 
     def _container(self, node: Node, old: Branch | None, element: etree._Element, operation: Operation) -> Value:
@@ -235,10 +235,13 @@ class Edit:
         entry = self._children(node, base, element, operation)
         return self._placed(node, entries, at, entry, element, operation)
 
-    def _leaf(self, node: Node, old: str | None, element: etree._Element, operation: Operation) -> str | None:
+    def _leaf(
+        self, node: Node, old: str | None, element: etree._Element, operation: Operation, *, created: bool
+    ) -> str | None:
         mode = self._rules.basic_mode
-        # To a device that reports all, a default value is there like any other (RFC 6243 §2.1.2).
-        there = old is not None or (mode == "report-all" and node.default is not None)
+        # To a device that reports all, a default value is there like any other (RFC 6243 §2.1.2), though not in an
+        # entry that is created just now.
+        there = old is not None or (mode == "report-all" and node.default is not None and not created)
         self._check_existence(operation, there, element)
         if operation in _TAKING_AWAY:
             self._check_value(node, element)

@@ -17,6 +17,8 @@ ME_NS = "urn:3gpp:sa5:_3gpp-common-managed-element"
 #: Function class → the word for it in managedElementTypeList (TS 28.622).
 _TYPES = {"ENBFunction": "ENB", "GNBCUCPFunction": "GNBCUCP", "GNBCUUPFunction": "GNBCUUP", "GNBDUFunction": "GNBDU"}
 ALARM_LIST = "1"
+#: Identity of a gNB's only user plane unit (gNBCUUPId, TS 28.541).
+USER_PLANE_UNIT = "1"
 
 
 def managed_element_state(running: Config, station: str, alarms: Alarms, version: str) -> State:
@@ -32,6 +34,10 @@ def managed_element_state(running: Config, station: str, alarms: Alarms, version
     }
     if running.get(alarm_list) is not None:
         values |= {(*alarm_list, name): value for name, value in _alarm_list_state(alarms)}
+    own_functions = running.get(element)
+    if own_functions is not None and "GNBCUUPFunction" in known:
+        for unit in own_functions.entries("GNBCUUPFunction"):
+            values[*element, ("GNBCUUPFunction", *unit.keys), "attributes", "gNBCUUPId"] = USER_PLANE_UNIT
     for job in jobs_of(running, station):
         values[*job, "attributes", "operationalState"] = "ENABLED"
     return State.of(running.schema, values)

@@ -179,8 +179,9 @@ def inventory(slots: tuple[Slot, ...]) -> etree._Element:
         entry = node(top, "software-slot")
         leaf(entry, "name", slot.name)
         leaf(entry, "status", slot.status)
-        leaf(entry, "active", str(slot.active).lower())
-        leaf(entry, "running", str(slot.running).lower())
+        if slot.status == "VALID":
+            leaf(entry, "active", str(slot.active).lower())
+            leaf(entry, "running", str(slot.running).lower())
         leaf(entry, "access", "READ_WRITE" if slot.writable else "READ_ONLY")
         if slot.version:
             leaf(entry, "vendor-code", "MK")

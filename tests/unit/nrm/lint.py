@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from lxml import etree
@@ -21,13 +21,19 @@ SIMULATED_MODULES = REPOSITORY / "simulators" / "yang"
 
 
 def yanglint(
-    kind: str, document: etree._Element, folder: Path, search: Sequence[Path], modules: Sequence[Path]
+    kind: str,
+    documents: Mapping[str, bytes],
+    folder: Path,
+    search: Sequence[Path],
+    modules: Sequence[Path],
+    options: Sequence[str] = (),
 ) -> subprocess.CompletedProcess[str]:
-    """Validate a ManagedElement as configuration (``config``) or edit (``edit``), writing it into ``folder``."""
-    path = folder / "document.xml"
-    path.write_bytes(etree.tostring(document))
-    command = ["yanglint", *(f"-p{each}" for each in search), "-t", kind, *map(str, modules), str(path)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    """Validate documents of a kind of yanglint's (``config``, ``data``, ``edit`` …), writing them into ``folder``."""
+    paths = [folder / f"{name}.xml" for name in documents]
+    for path, text in zip(paths, documents.values(), strict=True):
+        path.write_bytes(text)
+    command = ["yanglint", *(f"-p{each}" for each in search), "-t", kind, *options, *map(str, [*modules, *paths])]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 def document(profiles: tuple[str, ...], tenants: tuple[str, ...], own: tuple[str, ...] = ()) -> etree._Element:

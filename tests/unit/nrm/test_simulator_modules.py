@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from tests.unit.nrm import lint, samples
 from tests.unit.nrm.lint import SIMULATED_MODULES, document
@@ -27,5 +28,5 @@ def test_rendered_trees_are_valid_configurations(
 ) -> None:
     modules = [SIMULATED_MODULES / f"{name}.yang" for name in MODULES]
     tree = document(profiles, samples.TENANTS, own)
-    result = lint.yanglint("config", tree, tmp_path, [SIMULATED_MODULES], modules)
+    result = lint.yanglint("config", {"tree": etree.tostring(tree)}, tmp_path, [SIMULATED_MODULES], modules)
     assert result.returncode == 0, result.stderr

@@ -169,3 +169,20 @@ def test_every_module_is_used() -> None:
 def test_borrowed_modules_keep_their_licence() -> None:
     for path in YANG_PATH.glob("ietf-*.yang"):
         assert re.search(r"Copyright \(c\) \d{4} IETF Trust.*?Simplified BSD", path.read_text(), re.DOTALL), path
+
+
+def test_every_deviation_is_explained() -> None:
+    text = re.sub(r'"\s*\+\s*"', "", (YANG_PATH / f"{DEVIATIONS}.yang").read_text())
+    deviated = {re.sub(r"[a-z0-9]+:", "", path) for path in re.findall(r'deviation "([^"]+)"', text)}
+    rows = re.findall(
+        r"^\| (`[^|]*) \| (`[^|]*) \| [A-Z][^|]* \|$", (YANG_PATH / "README.md").read_text(), re.MULTILINE
+    )
+    explained = {f"{place}/{node}" for places, nodes in rows for place in names(places) for node in names(nodes)}
+    classes = ("GNBDUFunction", "NRCellDU", "OperatorDU", "NROperatorCellDU")
+    short = {re.sub(rf".*?(({'|'.join(classes)})(/attributes)?/[A-Za-z]+)$", r"\1", path) for path in deviated}
+    assert len(short) == len(deviated) > 10
+    assert short == explained
+
+
+def names(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)

@@ -319,22 +319,26 @@ async def test_get_shows_library_monitoring_and_streams(client: Client) -> None:
 
 async def test_deviations_are_announced_wherever_modules_are(clock: VirtualClock) -> None:
     """In the hello (RFC 7950 §5.6.4) and both libraries (RFC 8525, RFC 7895)."""
-    cell, deviations = "_3gpp-nr-nrm-nrcelldu", "minka-3gpp-deviations"
+    deviations = "minka-3gpp-deviations"
+    names = ("gnbdufunction", "nrcelldu", "nroperatorcelldu", "operatordu")
+    deviated = [f"_3gpp-nr-nrm-{name}" for name in names]
     station = make_station(clock, station="T-NR-1")
     revision = {module.name: module.revision for module in station.server.modules}[deviations]
     client = await Client(station).greeted()
     assert f"urn:minka:3gpp-deviations?module={deviations}&revision={revision}" in station.server.capabilities
-    (announced,) = [name for name in station.server.capabilities if "deviations=" in name]
-    assert f"module={cell}&" in announced
-    assert announced.endswith(f"&deviations={deviations}")
+    announced = [name for name in station.server.capabilities if "deviations=" in name]
+    assert [name.partition("module=")[2].partition("&")[0] for name in announced] == deviated
+    assert all(name.endswith(f"&deviations={deviations}") for name in announced)
     library = {"l": "urn:ietf:params:xml:ns:yang:ietf-yang-library"}
     data = await client.data("<get/>")
-    (newer,) = data.iterfind("l:yang-library/l:module-set/l:module[l:deviation]", library)
-    assert [newer.findtext(f"l:{name}", None, library) for name in ("name", "deviation")] == [cell, deviations]
-    (older,) = data.iterfind("l:modules-state/l:module[l:deviation]", library)
-    assert older.findtext("l:name", None, library) == cell
-    told = [older.findtext(f"l:deviation/l:{name}", None, library) for name in ("name", "revision")]
-    assert told == [deviations, revision]
+    newer = list(data.iterfind("l:yang-library/l:module-set/l:module[l:deviation]", library))
+    assert [one.findtext("l:name", None, library) for one in newer] == deviated
+    assert {one.findtext("l:deviation", None, library) for one in newer} == {deviations}
+    older = list(data.iterfind("l:modules-state/l:module[l:deviation]", library))
+    assert [one.findtext("l:name", None, library) for one in older] == deviated
+    for one in older:
+        told = [one.findtext(f"l:deviation/l:{name}", None, library) for name in ("name", "revision")]
+        assert told == [deviations, revision]
     monitoring = "urn:ietf:params:xml:ns:yang:ietf-netconf-monitoring"
     (text,) = await client.rpc(f'<get-schema xmlns="{monitoring}"><identifier>{deviations}</identifier></get-schema>')
     assert (text.text or "").startswith(f"module {deviations} {{")

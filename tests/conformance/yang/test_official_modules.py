@@ -1,0 +1,298 @@
+"""All that simulated stations say and that plans write, under the official modules (see tests/conftest.py).
+
+Stations of all kinds are brought on air by plans, changed, lose a tenant and get it back by an undo; they have faults,
+alarm lists, jobs, new software and transactions under way. Every edit, every answer to ``<get>`` on the way and every
+notification is validated by yanglint under the modules of 3GPP, O-RAN and the IETF, without any of our deviations.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+import pytest
+from lxml import etree
+
+from controller.intent import compile_intent
+from controller.inventory.load import load_network
+from controller.models.network import Network
+from controller.models.plan import Change
+from controller.models.run import LedgerEntry
+from controller.nrm.codec import decode, encode_edit
+from controller.nrm.profiles import root_spec
+from controller.nrm.tree import Observed
+from controller.plan import PlanOptions, StationView, plan_station, undo_change, wanted_by
+from simulators.clock import VirtualClock
+from simulators.equipment.fault_kinds import NETWORK_FAULTS
+from simulators.netconf.profiles import PROFILES
+from simulators.network import SimulatedNetwork, StationRecord, Surroundings, read_network
+from simulators.station import Station, StationSettings
+from tests.conformance.ts_32_130.conftest import OWN_CELLS
+from tests.conftest import OFFICIAL_MODULES
+from tests.unit.nrm import lint
+from tests.unit.simulators.netconf.bench import ME, TINY, Client
+
+pytestmark = pytest.mark.needs("yanglint")
+
+TODAY = date(2026, 6, 15)
+#: Any number of nodes may go; identities may change.
+FREELY = PlanOptions(remove=dict.fromkeys(("andes", "condor", "vicuna", "host"), 1000), identities=True)
+BASE = "urn:ietf:params:xml:ns:netconf:base:1.0"
+SUBSCRIBE = '<create-subscription xmlns="urn:ietf:params:xml:ns:netconf:notification:1.0"/>'
+REPORT_ALL = '<with-defaults xmlns="urn:ietf:params:xml:ns:yang:ietf-netconf-with-defaults">report-all</with-defaults>'
+SOFTWARE, SUPERVISION = "urn:o-ran:software-management:1.0", "urn:o-ran:supervision:1.0"
+IETF = (
+    "ietf-datastores@2018-02-14",
+    "ietf-hardware@2018-03-13",
+    "ietf-netconf@2011-06-01",
+    "ietf-netconf-monitoring@2010-10-04",
+    "nc-notifications@2008-07-14",
+)
+ORAN = ("o-ran-fm", "o-ran-hardware", "o-ran-operations", "o-ran-software-management", "o-ran-supervision")
+RFC_6470 = "ietf-netconf-notifications@2012-02-06.yang"
+LIBRARY = OFFICIAL_MODULES / "ietf/ietf-yang-library@2019-01-04.yang"
+OLD_LIBRARY = lint.SIMULATED_MODULES / "older/ietf-yang-library@2016-06-21.yang"
+#: O-RAN's modules want o-ran-usermgmt, with a user; our stations have users, and no module for them.
+USERS = OFFICIAL_MODULES / "examples/07-oran-users-config.xml"
+JOB = """<PerfMetricJob><id>j1</id><attributes><performanceMetrics>RRC</performanceMetrics>
+<performanceMetrics>RRU</performanceMetrics><granularityPeriod>900</granularityPeriod>
+<fileReportingPeriod>15</fileReportingPeriod></attributes></PerfMetricJob>"""
+UNLOCKED = (
+    "<AlarmList><id>1</id><attributes><administrativeState>UNLOCKED</administrativeState></attributes></AlarmList>"
+)
+ACKNOWLEDGED = """<AlarmList><id>1</id><attributes><alarmRecords><alarmId>a-000001</alarmId><ackUserId>ana</ackUserId>
+<ackSystemId>minka</ackSystemId><ackState>ACKNOWLEDGED</ackState></alarmRecords></attributes></AlarmList>"""
+
+
+@dataclass
+class Said:
+    """Documents by name: answers to ``<get>``, edits, notifications."""
+
+    data: dict[str, bytes] = field(default_factory=dict)
+    edit: dict[str, bytes] = field(default_factory=dict)
+    notification: dict[str, bytes] = field(default_factory=dict)
+
+
+class Bench:
+    """One simulated station under management, and all that is said."""
+
+    def __init__(self, record: StationRecord, around: SimulatedNetwork, said: Said, profile: str = "standard") -> None:
+        self.clock = VirtualClock()
+        settings = StationSettings(profile=PROFILES[profile], boot_seconds=30)
+        self.station = Station(record, around.cores, self.clock, settings, Surroundings.of(around, None))
+        self.client = Client(self.station)
+        self.profiles = record.profiles
+        self.ledger: dict[str, LedgerEntry] = {}
+        self.name, self.said = f"{record.id}-{profile}", said
+
+    async def ask(self, operation: str) -> etree._Element:
+        """The reply to an operation; notifications that come meanwhile are kept."""
+        self.client.post(operation)
+        await self.client.receive()
+        replies = [message for message in self.client.inbox if message.tag == f"{{{BASE}}}rpc-reply"]
+        for message in self.client.inbox:
+            if message not in replies:
+                self.said.notification[f"{self.name}-{len(self.said.notification)}"] = etree.tostring(message)
+        self.client.inbox.clear()
+        assert replies[0].find(f"{{{BASE}}}rpc-error") is None, (self.name, etree.tostring(replies[0]), operation)
+        return replies[0]
+
+    async def show(self, when: str, more: str = "") -> Observed:
+        """Ask for everything."""
+        (data,) = await self.ask(f"<get>{more}</get>")
+        self.said.data[f"{self.name}-{when}"] = b"".join(etree.tostring(child) for child in data)
+        return decode(root_spec(self.profiles), data, self.station.id)
+
+    async def write(self, element: etree._Element, name: str, default: str = "none") -> None:
+        text = etree.tostring(element)
+        self.said.edit[f"{self.name}-{name}"] = text
+        chosen = f"<target><candidate/></target><default-operation>{default}</default-operation>"
+        await self.ask(f"<edit-config>{chosen}<config>{text.decode()}</config></edit-config>")
+        await self.ask("<commit/>")
+
+    async def plan(self, network: Network, when: str) -> Change:
+        """Plan what a network wants, and apply it."""
+        observed = await self.show(f"before-{when}")
+        rendered = wanted_by(compile_intent(network, TODAY), network, self.station.id)
+        view = StationView(observed=observed, adopted=True, ledger=self.ledger)
+        change = plan_station(self.station.id, self.profiles, rendered, view, FREELY).change
+        assert change is not None
+        await self.apply(change, when)
+        gained = {node.path: LedgerEntry(station=self.station.id, **dict(node)) for node in change.gained}
+        self.ledger = {path: entry for path, entry in self.ledger.items() if path not in change.lost} | gained
+        return change
+
+    async def apply(self, change: Change, when: str) -> None:
+        """Apply a change phase by phase, each of which is taken back once."""
+        for number, phase in enumerate(change.phases):
+            for step, edits in (("do", phase.edits), ("back", phase.inverse), ("again", phase.edits)):
+                (element,) = encode_edit(root_spec(self.profiles), edits)
+                await self.write(element, f"{when}-{number}-{step}")
+            self.clock.advance(5)
+            await self.show(f"after-{when}-{number}")
+
+    async def manage(self, content: str, when: str) -> None:
+        """Write below the managed element."""
+        xml = f'<ManagedElement xmlns="{ME}"><id>{self.station.id}</id>{content}</ManagedElement>'
+        await self.write(etree.fromstring(xml), when, "merge")
+        self.clock.advance(0)
+        await self.show(f"after-{when}")
+
+    async def renew_software(self) -> None:
+        names = {"download": "<remote-file-path>sftp://minka@10.0.0.1/station-24.3.0.zip</remote-file-path>"}
+        for step in ("download", "install", "activate"):
+            content = names.get(step, "<slot-name>slot-b</slot-name>")
+            await self.ask(f'<software-{step} xmlns="{SOFTWARE}">{content}</software-{step}>')
+            await self.show(f"while-{step}")
+            self.clock.advance(60)
+
+    async def fail(self) -> None:
+        """Let every fault begin that a station can have, and end."""
+        for kind in NETWORK_FAULTS.keys() - {"configuration-reverted"}:
+            self.station.equipment.begin_fault(kind, seed="1")
+        self.clock.advance(60)
+        await self.show("broken")
+        self.station.equipment.faults.clear()
+        self.clock.advance(60)
+        await self.show("mended")
+
+    async def transact(self) -> None:
+        """Leave a confirmed commit open, and locks."""
+        other = await Client(self.station).greeted()
+        await other.ok("<lock><target><running/></target></lock>")
+        await other.ok("<unlock><target><running/></target></unlock>")
+        await self.ask("<lock><target><candidate/></target></lock>")
+        element = f'<ManagedElement xmlns="{ME}"><id>{self.station.id}</id><attributes><userLabel>x</userLabel>'
+        content = f"<config>{element}</attributes></ManagedElement></config>"
+        await self.ask(f"<edit-config><target><candidate/></target>{content}</edit-config>")
+        await self.ask("<commit><confirmed/><confirm-timeout>60</confirm-timeout></commit>")
+        await self.show("in-transaction")
+        await self.show("with-defaults", REPORT_ALL)
+        self.clock.advance(61)
+        await self.show("taken-back")
+
+
+async def all_said(folder: Path) -> Said:
+    """What stations of each kind say in their life, and some of other vendors."""
+    said = Said()
+    shutil.copytree(TINY, folder)
+    (folder / "own_cells.csv").write_text(OWN_CELLS)
+    around, network = read_network(folder), load_network(folder)
+    for record in around.stations:
+        bench = Bench(record, around, said)
+        await bench.client.greeted()
+        await bench.ask(SUBSCRIBE)
+        await bench.plan(network, "first")
+        await bench.renew_software()
+        await bench.ask(f'<supervision-watchdog-reset xmlns="{SUPERVISION}"/>')
+        await bench.manage(UNLOCKED, "unlocked")
+        await bench.manage(JOB, "job")
+        await bench.fail()
+        await bench.manage(ACKNOWLEDGED, "acknowledged")
+        await bench.transact()
+        await bench.plan(retuned(network), "retuned")
+        last = await bench.plan(without(network, "condor"), "smaller")
+        await bench.apply(undo_change(bench.profiles, last, await bench.show("before-undo")), "undo")
+    for profile in ("full", "library-1.0", "report-all", "oran-fm-only", "alarm-list-only"):
+        bench = Bench(around.stations[-1], around, said, profile)
+        await bench.client.greeted()
+        await bench.plan(network, "first")
+        await bench.fail()
+    return said
+
+
+def retuned(network: Network) -> Network:
+    """Other identities of cells, tracking areas, shares and VLANs."""
+    cells = (cell.model_copy(update={"pci": cell.pci + 100, "tac": cell.tac + 10}) for cell in network.cells)
+    tenants = (
+        tenant.model_copy(update={"core": tenant.core.model_copy(update={"vlan": tenant.core.vlan + 100})})
+        for tenant in network.tenants
+    )
+    agreements = (agreement.model_copy(update={"shares": ()}) for agreement in network.agreements)
+    return network.model_copy(
+        update={"cells": tuple(cells), "tenants": tuple(tenants), "agreements": tuple(agreements)}
+    )
+
+
+def without(network: Network, tenant: str) -> Network:
+    agreements = tuple(agreement for agreement in network.agreements if agreement.tenant != tenant)
+    return network.model_copy(update={"agreements": agreements})
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
+    return asyncio.run(all_said(tmp_path_factory.mktemp("said") / "network"))
+
+
+def test_data_are_valid(said: Said, tmp_path: Path) -> None:
+    old = {name: text for name, text in said.data.items() if "-library-1.0-" in name}
+    new = {name: text for name, text in said.data.items() if name not in old}
+    assert len(old) > 3
+    assert len(new) > 100
+    lint_all("data", new, tmp_path / "new")
+    lint_all("data", old, tmp_path / "old", OLD_LIBRARY)
+
+
+def test_edits_are_valid(said: Said, tmp_path: Path) -> None:
+    assert len(said.edit) > 50
+    lint_all("edit", said.edit, tmp_path)
+
+
+def test_notifications_are_valid(said: Said, tmp_path: Path) -> None:
+    kinds = {etree.QName(etree.fromstring(text)[1]).localname for text in said.notification.values()}
+    assert kinds == {
+        *("alarm-notif", "download-event", "install-event", "activation-event", "supervision-notification"),
+        *("netconf-config-change", "netconf-confirmed-commit", "netconf-session-start"),
+    }
+    lint_all("nc-notif", {name: without_targets(text) for name, text in said.notification.items()}, tmp_path)
+
+
+def without_targets(text: bytes) -> bytes:
+    """A notification without the edits of a change: by its YANG their targets exist, deleted ones too (RFC 6470)."""
+    notification = etree.fromstring(text)
+    for edit in list(notification.iter("{*}edit")):
+        edit.getparent().remove(edit)  # type: ignore[union-attr]
+    return etree.tostring(notification)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        (b"<numOfAlarmRecords>", b"<numOfAlarms>"),
+        (b"<gNBCUUPId>1</gNBCUUPId>", b""),
+        (b"<cellState>", b"<cellState>IN"),
+        (b"<fault-severity>MAJOR<", b"<fault-severity>LARGE<"),
+        (b"<status>VALID<", b"<status>EMPTY<"),
+    ],
+    ids=["unknown node", "mandatory node", "3GPP value", "O-RAN value", "O-RAN condition"],
+)
+def test_what_is_wrong_is_found(said: Said, tmp_path: Path, right: bytes, wrong: bytes) -> None:
+    text = said.data["T-BOTH-1-standard-broken"]
+    assert right in text
+    with pytest.raises(AssertionError, match="libyang err"):
+        lint_all("data", {"wrong": text.replace(right, wrong, 1)}, tmp_path)
+
+
+def lint_all(kind: str, documents: dict[str, bytes], folder: Path, library: Path = LIBRARY) -> None:
+    """Validate with yanglint; notifications name what is among the users and slots of a station."""
+    ours = folder / "ours"
+    ours.mkdir(parents=True)
+    for path in lint.SIMULATED_MODULES.glob("minka-*.yang"):
+        shutil.copy(path, ours)
+    # Its condition that a time-out names no session starts from the notification, and yanglint finds no node there.
+    text = (OFFICIAL_MODULES / "ietf" / RFC_6470).read_text().replace("../confirm-event != ", "confirm-event != ")
+    (ours / RFC_6470).write_text(text)
+    modules = [OFFICIAL_MODULES / line for line in (OFFICIAL_MODULES / "load-3gpp.txt").read_text().split()]
+    modules += [OFFICIAL_MODULES / "ietf" / f"{name}.yang" for name in IETF]
+    modules += [OFFICIAL_MODULES / "o-ran" / f"{name}.yang" for name in ORAN]
+    search = [*(OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana", "o-ran")), ours]
+    more: tuple[str, ...] = ()
+    if kind == "data":
+        documents = {name: text + USERS.read_bytes() for name, text in documents.items()}
+    elif kind == "nc-notif":
+        more = ("-O", str(OFFICIAL_MODULES / "examples/05-software-inventory-before-data.xml"))
+    result = lint.yanglint(kind, documents, folder, search, [*modules, library, *sorted(ours.iterdir())], more)
+    assert result.returncode == 0, result.stderr
