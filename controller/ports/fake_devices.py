@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,7 +38,7 @@ from controller.nrm import namespaces as ns
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.nrm.schema import LeafRole, Mutability, NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, is_below
+from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, class_of, is_below, parent
 from controller.ports.clock import Clock
 from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification
 
@@ -263,7 +263,12 @@ class FakeDevice:
     def observe(self) -> Observed:
         """What a read returns: running, and the state that follows from it."""
         tree = self.running
-        state = {path: found for path, spec in self._specs(tree) if (found := self._state(tree, path, spec))}
+        below: dict[Path, set[str]] = defaultdict(set)
+        for path in tree:
+            below[parent(path)].add(class_of(path))
+        state = {
+            path: found for path, spec in self._specs(tree) if (found := self._state(tree, path, spec, below[path]))
+        }
         root = child("", self.root.name, self.station)
         carrier = next((leaf.name for leaf in self.root.leaves if leaf.carrier), None)
         if carrier and self.carried and root in tree:
@@ -412,9 +417,10 @@ class FakeDevice:
     def _become(self, tree: Tree) -> None:
         """Make ``tree`` running, and note which cells and links it moves."""
         old = self.history[-1]
+        changed = [path for path in {*tree, *old} if tree.get(path) != old.get(path)]
         for path, spec in self._specs(tree):
             if (spec.is_cell and _unlocked(spec, tree[path]) and not _unlocked(spec, old.get(path, {}))) or (
-                spec.link and _below(tree, path) != _below(old, path)
+                spec.link and any(is_below(other, path) for other in changed)
             ):
                 self._since[path] = self._clock.monotonic()
         if tree != old or list(tree) != list(old):
@@ -423,7 +429,7 @@ class FakeDevice:
     def _specs(self, tree: Tree) -> list[tuple[Path, NodeSpec]]:
         return [(path, spec) for path in tree if (spec := spec_of(self.root, path))]
 
-    def _state(self, tree: Tree, path: Path, spec: NodeSpec) -> dict[LeafName, Value]:
+    def _state(self, tree: Tree, path: Path, spec: NodeSpec, below: Collection[str]) -> dict[LeafName, Value]:
         if spec.name in self.unreported:
             return {}
         settled = self._clock.monotonic() - self._since.get(path, -self.on_air_after) >= self.on_air_after
@@ -439,9 +445,7 @@ class FakeDevice:
                 else "INACTIVE",
             }
         if spec.link:
-            complete = {below.name for below in spec.children if below.single} <= {
-                below[len(path) + 1 :].partition("[")[0] for below in _below(tree, path)
-            }
+            complete = all(node.name in below for node in spec.children if node.single)
             up = complete and settled and path not in self.broken_links
             up = up and {spec.leaf(LeafRole.REMOTE_ADDRESS)} - {""} <= tree[path].keys() and _unlocked(spec, tree[path])
             return {spec.leaf(LeafRole.OPERATIONAL_STATE): "ENABLED" if up else "DISABLED"}
@@ -451,10 +455,6 @@ class FakeDevice:
 def _unlocked(spec: NodeSpec, leaves: Leaves) -> bool:
     leaf = spec.leaf_by_role.get(LeafRole.ADMINISTRATIVE_STATE)
     return leaf is None or leaves.get(leaf.name, leaf.default) == "UNLOCKED"
-
-
-def _below(tree: Tree, path: Path) -> dict[Path, Leaves]:
-    return {below: leaves for below, leaves in tree.items() if is_below(below, path)}
 
 
 class FakeSession:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from sqlite3 import Connection as SqliteConnection
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection, QueuePool
 
-#: Execution option that says how a SQLite transaction begins.
+#: Key of a connection's ``info`` that says how its next SQLite transaction begins.
 BEGIN = "sqlite_begin"
 #: Seconds without an answer after which PostgreSQL is taken to hang.
 SILENCE = 12.0
@@ -36,7 +36,8 @@ def make_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engi
             connect_args={"check_same_thread": False, "timeout": busy_timeout},
         )
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
+        # Not by the event "begin": an engine with events looks for them at each statement.
+        engine.dialect.do_begin = _begin_sqlite  # type: ignore[assignment, method-assign]
         return engine
     # Loaded where it is used only: it takes as long as half of SQLAlchemy.
     from controller.store.postgresql import postgresql_engine  # noqa: PLC0415
@@ -52,6 +53,6 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def _begin_sqlite(connection: Connection) -> None:
+def _begin_sqlite(connection: PoolProxiedConnection) -> None:
     # Writers take the write lock at once: a reader that turns writer can fail where no waiting helps.
-    connection.exec_driver_sql(f"BEGIN {connection.get_execution_options().get(BEGIN, 'IMMEDIATE')}")
+    connection.cursor().execute(f"BEGIN {connection.info.pop(BEGIN, 'IMMEDIATE')}")

@@ -198,7 +198,7 @@ def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
             procedure=row.procedure,
             plan=row.plan,
             state=RunState(row.state),
-            strategy=Strategy.model_validate_json(row.strategy),
+            strategy=_strategy(row.strategy),
             cause=row.cause,
             requested_by=row.requested_by,
             reason=row.reason,
@@ -215,6 +215,10 @@ def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
         )
         for row in rows
     ]
+
+
+#: Runs are looked at again and again.
+_strategy = lru_cache(maxsize=1 << 8)(Strategy.model_validate_json)
 
 
 def whose_key(cause: str, actor: str, key: str) -> str:

@@ -91,8 +91,12 @@ class Tx:
         if wanted is None:
             yield from self.execute(query, parameters)
             return
+        values = sorted(set(wanted))
+        if len(values) == 1:  # the most frequent case by far, without a list that is written into the statement
+            yield from self.execute(_is(query, column), {**parameters, _WANTED: values[0]})
+            return
         among = _among(query, column)
-        for keys in chunks(sorted(set(wanted))):
+        for keys in chunks(values):
             yield from self.execute(among, {**parameters, _WANTED: keys})
 
     def insert(self, table: Table) -> Insert:
@@ -128,6 +132,12 @@ class Tx:
 def _among(query: Select[Any], column: ColumnElement[str]) -> Select[Any]:
     """Made once of each query of a module: to build a statement takes longer than to execute it."""
     return query.where(column.in_(bindparam(_WANTED, expanding=True)))
+
+
+@lru_cache(maxsize=1 << 8)
+def _is(query: Select[Any], column: ColumnElement[str]) -> Select[Any]:
+    """See ``_among``."""
+    return query.where(column == bindparam(_WANTED))
 
 
 class Database:
@@ -229,7 +239,8 @@ class Database:
 
     @contextmanager
     def _begin(self, mode: Mode) -> Iterator[Tx]:
-        with self.engine.connect().execution_options(**{BEGIN: mode}) as connection:
+        with self.engine.connect() as connection:
+            connection.info[BEGIN] = mode
             connection.begin()
             tx = Tx(connection, self.clock, self.evidence)
             yield tx

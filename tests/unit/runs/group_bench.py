@@ -14,11 +14,10 @@ from sqlalchemy import text
 
 from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.network import Network
-from controller.models.plan import Changes
+from controller.models.plan import Changes, Plan
 from controller.models.run import Job, JobState, JournalStep, Outcome, RunState, Strategy
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Tree
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities, DeviceTarget
 from controller.ports.fake_devices import FakeDevice, FakeDevices
@@ -38,7 +37,7 @@ from tests.unit.runs.transaction_bench import (
     MortalDevices,
     Scenario,
     add_tenant,
-    empty,
+    begin_anew,
 )
 
 
@@ -76,18 +75,14 @@ class GroupBench:
     bound: bool = False
 
     def __post_init__(self) -> None:
-        self.store, self.clock = _empty_store()
+        changes = Changes.of(self.scenario.change.model_copy(update={"station": job.station}) for job in self.jobs)
+        self._plan = self.scenario.plan.model_copy(update={"changes": changes})
+        self.store, self.clock = _fresh_store(self.network, self._plan)
         self._later: list[tuple[float, Callable[[], None]]] = []
         self.devices = FakeDevices(self.clock)
-        names = [job.station for job in self.jobs]
-        for name in names:
+        for name in (job.station for job in self.jobs):
             able = self.capabilities.get(name, self.scenario.capabilities)
             self.devices.add(name, samples.PROFILES, self.scenario.before.tree, able)
-        changes = Changes.of(self.scenario.change.model_copy(update={"station": name}) for name in names)
-        plan = self.scenario.plan.model_copy(update={"changes": changes})
-        self.store.networks.save(self.network, network_digest(self.network), "ana")
-        self.store.plans.save(plan, "ana")
-        self._plan = plan
         self.again()
 
     def again(self) -> None:
@@ -231,10 +226,10 @@ def _shared_store() -> tuple[SqlStore, VirtualClock]:
     return open_store("sqlite://", clock), clock
 
 
-def _empty_store() -> tuple[SqlStore, VirtualClock]:
-    """Always the same store, emptied: making one takes longer than a run does. There is only one bench at a time."""
+def _fresh_store(network: Network, plan: Plan) -> tuple[SqlStore, VirtualClock]:
+    """Always the same store: making one takes longer than a run does. There is only one bench at a time."""
     store, clock = _shared_store()
-    empty(store)
+    begin_anew(store, network, plan)
     return store, clock
 
 
