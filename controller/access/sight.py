@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
@@ -62,9 +62,8 @@ class Sight:
     def is_cell(self, station: str, managed_object: str) -> bool:
         """Whether a managed object (``station/cell``, or a path of the device tree) is such a cell itself."""
         if not managed_object.startswith("/"):
-            return managed_object.startswith(f"{station}/") and self.at_cell(
-                station, managed_object[len(station) + 1 :]
-            )
+            owner, _, cell = managed_object.partition("/")
+            return owner == station and self.at_cell(station, cell)
         return self.at_cell(station, cell_of(managed_object)) and not cell_of(parent(managed_object))
 
 
@@ -73,20 +72,12 @@ def sight(digest: str, network: Network, tenant: str) -> Sight:
     return _sight(_Version(digest, network), tenant)
 
 
+@dataclass(frozen=True, slots=True)
 class _Version:
     """A network that is told from others by its digest, not by comparing all it holds."""
 
-    __slots__ = ("digest", "network")
-
-    def __init__(self, digest: str, network: Network) -> None:
-        self.digest = digest
-        self.network = network
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Version) and other.digest == self.digest
-
-    def __hash__(self) -> int:
-        return hash(self.digest)
+    digest: str
+    network: Network = field(compare=False)
 
 
 @lru_cache(maxsize=32)
@@ -108,7 +99,7 @@ def _sight(version: _Version, tenant: str) -> Sight:
         tenants=tuple(one for one in network.tenants if one.id == tenant),
         agreements=agreements,
     )
-    ids = {station: frozenset(cell.id for cell in own.cells_by_station[station]) for station in sorted(stations)}
+    ids = {station: frozenset(cell.id for cell in found) for station, found in own.cells_by_station.items()}
     return Sight(tenant, own, network_digest(own), ids)
 
 

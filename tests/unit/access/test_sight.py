@@ -63,6 +63,7 @@ def test_a_cell_is_known_by_name_and_by_path() -> None:
         assert not betas().is_cell("S2", other), other
     assert not betas().is_cell("S1", samples.LTE_CELL)
     assert not betas().is_cell("S1", "S2/L1")
+    assert not betas().is_cell("S2", "S1/L1")
 
 
 def test_names_are_compared_and_not_measured() -> None:
