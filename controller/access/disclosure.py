@@ -247,7 +247,7 @@ class TenantRun(Noun):
             state=state,
             created=run.created,
             started=min(_times(job.started for job in jobs), default=None),
-            finished=max(_times(job.finished for job in jobs), default=None) if state.terminal else None,
+            finished=max(_times(job.finished for job in jobs)) if state.terminal else None,
             counts=dict(sorted(Counter(job.outcome.value if job.outcome else "pending" for job in jobs).items())),
         )
 
@@ -260,14 +260,15 @@ def _state(jobs: Sequence[Job]) -> RunState:
     """The state that a run of just these jobs would have."""
     if any(job.state is not JobState.DONE for job in jobs):
         return RunState.RUNNING if any(job.started for job in jobs) else RunState.QUEUED
-    outcomes = {job.outcome for job in jobs}
+    outcomes = {job.outcome for job in jobs if job.outcome}
     if Outcome.DIVERGED in outcomes:
         return RunState.DIVERGED
-    if all(outcome is not None and outcome.good for outcome in outcomes):
+    good = {outcome.good for outcome in outcomes}
+    if all(good):
         return RunState.SUCCEEDED
     if Outcome.CANCELLED in outcomes:
         return RunState.CANCELLED
-    return RunState.PARTIAL if any(outcome is not None and outcome.good for outcome in outcomes) else RunState.FAILED
+    return RunState.PARTIAL if any(good) else RunState.FAILED
 
 
 # ------------------------------------------------------------------------ alarms

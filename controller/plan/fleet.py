@@ -39,7 +39,7 @@ class Planning:
         self._withheld: list[str] = []
         self._broken: dict[str, list[Finding]] = defaultdict(list)
         for finding in intent.findings:
-            if finding.station and finding.severity is Severity.ERROR:
+            if finding.severity is Severity.ERROR:
                 self._broken[finding.station].append(finding)
 
     def add(self, station: str, view: StationView) -> None:

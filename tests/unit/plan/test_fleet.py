@@ -12,6 +12,7 @@ from controller.cli.plan import allow_words
 from controller.models.errors import InputError, PlanRefusedError
 from controller.plan import (
     Outline,
+    Planning,
     PlanOptions,
     StationView,
     check_removals,
@@ -61,6 +62,22 @@ def test_a_refusal_tells_all_that_is_to_be_named() -> None:
     assert plan(TWO, views, PlanOptions(max_share=0.1, remove={"gamma": count}, expect_stations=2)).changes
 
 
+def test_a_station_that_loses_nodes_keeps_no_way_from_those_beside_it() -> None:
+    """Ways are a router's: what a station loses is its own."""
+    beside = network(stations=[one.model_dump() | {"site": "site-1"} for one in TWO.stations])
+    planning = Planning(beside, intent(beside), FREELY)
+    planning.add("S1", view(THREE, "S1"))
+    assert planning.behind == frozenset()
+
+
+@pytest.mark.parametrize("reverts", [True, False])
+def test_a_change_says_whether_its_station_takes_it_back_by_itself(reverts: bool) -> None:
+    here = factory()
+    assert here.observed is not None
+    (change,) = plan(TWO, {"S1": replace(here, observed=replace(here.observed, reverts=reverts))}).changes
+    assert change.reverts is reverts
+
+
 def test_removal_needs_the_exact_count_and_says_it() -> None:
     views = {station: view(THREE, station) for station in ("S1", "S2")}
     count = sum("gamma" in entry.owners for v in views.values() for entry in v.ledger.values())
@@ -76,6 +93,7 @@ def test_removal_needs_the_exact_count_and_says_it() -> None:
     assert made.removals == {"gamma": count}
     with pytest.raises(PlanRefusedError, match=r"removes no nodes of gamma: .*leave gamma out"):
         plan(TWO, BOTH, replace(FREELY, remove={"gamma": 4}))
+    assert plan(TWO, BOTH, replace(FREELY, remove={"gamma": 0})).removals == {}
 
 
 def test_a_plan_for_much_of_the_network_needs_its_number_named() -> None:
@@ -92,6 +110,7 @@ def test_contract_errors_keep_their_station_out_only() -> None:
     broken = THREE.model_copy(update={"cells": tuple(cells)})
     made = plan(broken, BOTH)
     assert made.unplanned["S1"].startswith("contract error tac-range: ")
+    assert "more)" not in made.unplanned["S1"]
     assert [change.station for change in made.changes] == ["S2"]
 
 

@@ -201,6 +201,8 @@ def test_a_way_is_not_taken_from_under_links_that_stay() -> None:
         planned(less, {NAME: router, STATION: away}, condor=count)
     intent = compile_intent(less, TODAY, [NAME, STATION])
     planning = Planning(less, intent, PlanOptions(remove={"condor": count}, max_share=1.0))
+    planning.add(NAME, view(wanted(less, NAME), {**BARE, **wanted(less, NAME).tree}))
+    assert planning.behind == frozenset()
     planning.add(NAME, router)
     assert planning.behind == {STATION}
     planning.add(STATION, away)
@@ -213,6 +215,20 @@ def test_a_way_is_not_taken_from_under_links_that_stay() -> None:
         assert [change.station for change in planned(less, {NAME: router, STATION: there}, condor=count).changes] == [
             NAME
         ]
+
+
+def test_a_router_is_left_out_once_however_many_stations_need_it() -> None:
+    less, more = tiny("condor-all"), tiny()
+    beside = less.station_by_id[STATION].model_copy(update={"id": "T-LTE-9"})
+    less = Network.model_validate(less.model_copy(update={"stations": (*less.stations, beside)}).model_dump())
+    count = len(wanted(more, NAME).tree) - len(wanted(less, NAME).tree)
+    planning = Planning(less, compile_intent(less, TODAY, [NAME]), PlanOptions(remove={"condor": count}))
+    planning.add(NAME, view(wanted(more, NAME), {**BARE, **wanted(more, NAME).tree}))
+    planning.withhold(dict.fromkeys((STATION, "T-LTE-9"), frozenset({"condor"})))
+    with pytest.raises(PlanRefusedError) as refused:
+        planning.plan("", NOW)
+    assert refused.value.message.count("is left out") == 1
+    assert f"core links of condor on {STATION} need" in refused.value.message
 
 
 def test_what_takes_something_from_a_router_watches_the_links_behind_it() -> None:
