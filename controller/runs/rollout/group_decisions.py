@@ -10,7 +10,7 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
 from controller.models.run import GateChoice, Job, JobState, Outcome, Policy, Run, RunState
@@ -28,10 +28,9 @@ def groups_of(run: Run, jobs: Sequence[Job]) -> Mapping[tuple[int, str], Sequenc
 
     Groups of which nothing is left are absent.
     """
-    open_waves = {job.wave for job in jobs if job.state is not JobState.DONE and job.wave <= run.wave}
     found: dict[tuple[int, str], list[Job]] = {}
     for job in jobs:
-        if job.wave in open_waves:
+        if job.wave <= run.wave:
             found.setdefault(group_of(run, job), []).append(job)
     return {
         group: members for group, members in found.items() if any(job.state is not JobState.DONE for job in members)
@@ -48,19 +47,19 @@ def round_of(members: Iterable[Job]) -> int:
     return min((job.round for job in members if job.state is not JobState.DONE), default=0)
 
 
-def decisions(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> tuple[NewDecision, ...]:
+def decisions(run: Run, jobs: Sequence[Job], now: datetime) -> tuple[NewDecision, ...]:
     """Decisions that can be made now.
 
     Args:
         run: The run.
         jobs: All its jobs.
-        now: Time of day; None looks at no timers and windows.
+        now: Time of day.
     """
     if run.strategy.policy is Policy.STATION:
         return ()
     found: list[NewDecision] = []
     for group, members in groups_of(run, jobs).items():
-        cut = _cut_units(run, members)
+        cut = _cut_units(run, members, group[0])
         found += cut
         gone = {choice.unit for choice in cut}
         decided = _decision(run, [job for job in members if job.unit not in gone], group, now)
@@ -68,7 +67,7 @@ def decisions(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> tup
     return tuple(found)
 
 
-def _decision(run: Run, members: Sequence[Job], group: tuple[int, str], now: datetime | None) -> NewDecision | None:
+def _decision(run: Run, members: Sequence[Job], group: tuple[int, str], now: datetime) -> NewDecision | None:
     """What is decided for a group now, or None while it is too early or there is nothing to decide."""
     tries = round_of(members)
     left = [job for job in members if job.state is not JobState.DONE and job.round == tries]
@@ -76,10 +75,9 @@ def _decision(run: Run, members: Sequence[Job], group: tuple[int, str], now: dat
     undecided = [job for job in going if job.choice is None]
     if not undecided:
         return None
-    standing = [job for job in undecided if job.gate is not None]
     gate = _gate(undecided)
     begun = any(job.started is not None for job in undecided)
-    why = _failed(run, members) or _too_late(run, standing, len(members), now)
+    why = _failed(run, members) or _too_late(run, undecided, len(members), now)
     if begun and run.state is RunState.CANCELLING:
         why = why or "cancelled by a person"
     if why:
@@ -92,21 +90,25 @@ def _decision(run: Run, members: Sequence[Job], group: tuple[int, str], now: dat
         return NewDecision(*group, gate, GateChoice.CANCEL, f"{why}; it was begun {ROUNDS} times", tries)
     if any(job.gate != gate for job in going):
         return None
-    return NewDecision(*group, gate, GateChoice.CONFIRM, f"{len(standing)} prepared and verified", tries)
+    return NewDecision(*group, gate, GateChoice.CONFIRM, f"{len(undecided)} prepared and verified", tries)
 
 
 def _away(run: Run, members: Iterable[Job], tries: int) -> str:
     """The member that its unit has to wait for, since it was away, in words, or an empty string."""
     if run.strategy.policy is not Policy.UNIT:
         return ""
-    later = (job.station for job in members if job.state is not JobState.DONE and job.round > tries)
-    return next((f"{station} was away" for station in later), "")
+    return next((f"{station} was away" for station in _tried_again(members, tries)), "")
 
 
-def _is_patient(run: Run, members: Iterable[Job], now: datetime | None) -> bool:
+def _tried_again(members: Iterable[Job], tries: int) -> Iterator[str]:
+    """Who was away, and comes in a later round than others."""
+    return (job.station for job in members if job.state is not JobState.DONE and job.round > tries)
+
+
+def _is_patient(run: Run, members: Iterable[Job], now: datetime) -> bool:
     """Whether one of a group was away, and the run's patience with it has not run out."""
     since = (job.deferred for job in members if job.deferred is not None)
-    return any(now is None or run.strategy.is_patient(one, now) for one in since)
+    return any(run.strategy.is_patient(one, now) for one in since)
 
 
 def _gate(undecided: Iterable[Job]) -> int:
@@ -114,7 +116,7 @@ def _gate(undecided: Iterable[Job]) -> int:
     return max((job.gate for job in undecided if job.gate is not None), default=0)
 
 
-def _cut_units(run: Run, members: Sequence[Job]) -> list[NewDecision]:
+def _cut_units(run: Run, members: Sequence[Job], wave: int) -> list[NewDecision]:
     """Units that are taken back although their wave goes on: one of them was away, and a unit is never cut.
 
     Where it is tried again, so is its unit.
@@ -128,12 +130,12 @@ def _cut_units(run: Run, members: Sequence[Job]) -> list[NewDecision]:
     for unit, mates in units.items():
         tries = round_of(mates)
         away = next((job.station for job in mates if job.outcome is Outcome.DEFERRED), None)
-        late = next((job.station for job in mates if job.state is not JobState.DONE and job.round > tries), None)
-        left = [job for job in mates if job.state is not JobState.DONE and job.choice is None and job.round == tries]
+        late = next(_tried_again(mates, tries), None)
+        left = [job for job in mates if job.state is not JobState.DONE and job.choice is None]
         if (away or late) and left:
             why = f"{away or late} of its unit was deferred"
             choice = GateChoice.CANCEL if away else GateChoice.POSTPONE
-            found.append(NewDecision(left[0].wave, unit, _gate(left), choice, why, tries))
+            found.append(NewDecision(wave, unit, _gate(left), choice, why, tries))
     return found
 
 
@@ -151,30 +153,30 @@ def _failed(run: Run, members: Iterable[Job]) -> str:
     return ""
 
 
-def _closed(undecided: Iterable[Job], now: datetime | None) -> str:
+def _closed(undecided: Iterable[Job], now: datetime) -> str:
     """Why a group that was begun can't be completed any more, in words, or an empty string.
 
     What was begun may be confirmed although something has come up meanwhile; but not after its window.
     """
     for job in undecided:
-        if job.closes is not None and now is not None and job.closes <= now:
+        if job.closes is not None and job.closes <= now:
             return f"the window of {job.station} closed"
         if job.started is None and job.blocked:
             return f"{job.station} may not be worked on: {job.blocked}"
     return ""
 
 
-def why_not(job: Job, now: datetime | None) -> str:
+def why_not(job: Job, now: datetime) -> str:
     """Why a job may not be begun now, or an empty string."""
-    closed = job.closes is not None and now is not None and job.closes <= now
+    closed = job.closes is not None and job.closes <= now
     return job.blocked or ("its window closed" if closed else "")
 
 
-def _too_late(run: Run, standing: Iterable[Job], members: int, now: datetime | None) -> str:
+def _too_late(run: Run, undecided: Iterable[Job], members: int, now: datetime) -> str:
     """The device whose timer leaves too little to confirm its group, in words, or an empty string."""
     budget = confirm_budget(members)
-    for job in standing:
-        if job.gate_until is None or now is None:
+    for job in undecided:
+        if job.gate_until is None:
             continue
         # Should the wall clock be set back, no timer is longer than it was made.
         left = min(float(run.strategy.timer()), (job.gate_until - now).total_seconds())

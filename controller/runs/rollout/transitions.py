@@ -16,7 +16,7 @@ _POSTPONED = "its unit or wave was postponed"
 _UNBEGUN = (JobState.WAITING, JobState.READY)
 
 
-def decide(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> Transition | None:
+def decide(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
     """The next transition of a run, or None while there is nothing to decide.
 
     A run starts with wave 0, opens a wave when the one before is done but for what was away and is tried again, starts
@@ -26,7 +26,7 @@ def decide(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> Transi
     Args:
         run: The run.
         jobs: All its jobs.
-        now: Time of day, for ``strategy.soak`` and the timers of devices; None waits for no soak.
+        now: Time of day, for ``strategy.soak`` and the timers of devices.
     """
     if run.state.terminal:
         return None
@@ -40,7 +40,7 @@ def decide(run: Run, jobs: Sequence[Job], now: datetime | None = None) -> Transi
     return _within_wave(run, jobs, now) or _next_wave(run, jobs, now)
 
 
-def _within_wave(run: Run, jobs: Sequence[Job], now: datetime | None) -> Transition | None:
+def _within_wave(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
     """Jobs of open waves whose turn has come, or whose unit is not to be."""
     ready: list[str] = []
     withdrawn: list[str] = []
@@ -97,7 +97,7 @@ def _why_withdrawn(run: Run, rank: int, members: Iterable[Job]) -> str:
     return next((f"{mate.station} ended {mate.outcome}" for mate in failed), "")
 
 
-def _may_begin(run: Run, members: Sequence[Job], now: datetime | None) -> bool:
+def _may_begin(run: Run, members: Sequence[Job], now: datetime) -> bool:
     """Whether a group may be begun, or was: of one that is decided as a whole none begins before all may."""
     left = [job for job in members if job.state is not JobState.DONE]
     alone = run.strategy.policy is Policy.STATION
@@ -109,7 +109,7 @@ def _may_begin(run: Run, members: Sequence[Job], now: datetime | None) -> bool:
     return alone or not any(why_not(job, now) for job in left if job.round == tries)
 
 
-def _next_wave(run: Run, jobs: Sequence[Job], now: datetime | None) -> Transition | None:
+def _next_wave(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
     left = [job for job in jobs if job.state is not JobState.DONE]
     if not left:
         return _end(run, jobs)
@@ -120,7 +120,7 @@ def _next_wave(run: Run, jobs: Sequence[Job], now: datetime | None) -> Transitio
     wave = min((job.wave for job in timely), default=run.wave)
     if wave <= run.wave or run.state is not RunState.RUNNING or any(job.state is JobState.CLAIMED for job in timely):
         return None
-    if now is not None and _soaks(run, jobs, now):
+    if _soaks(run, jobs, now):
         return None
     return Transition(RunState.RUNNING, wave=wave, reason=f"wave {run.wave} done")
 

@@ -100,7 +100,7 @@ def test_a_job_that_kills_its_workers_is_given_up(five: ProcessSystem) -> None:
     plan = change(five, THIRD)
     five.stop("scheduler")
     attempt = begin(five, plan)
-    five.store.runs.advance(attempt.run, decide)
+    five.store.runs.advance(attempt.run, lambda run, jobs: decide(run, jobs, run.created))
     for _ in range(loop._MAX_ATTEMPTS):
         victim = five.store.processes.register("victim")
         assert [claim.job.station for claim in five.store.claims.take(victim, 10)] == [THIRD]

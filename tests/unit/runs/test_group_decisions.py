@@ -35,8 +35,13 @@ def gated(station: str, unit: str = "", until: datetime | None = LATER, **values
     return job(station, unit, gate=0, gate_until=until, **values)
 
 
-def done(station: str, outcome: Outcome, unit: str = "") -> Job:
-    return job(station, unit, state=JobState.DONE, outcome=outcome)
+def done(station: str, outcome: Outcome, unit: str = "", **values: Any) -> Job:
+    return job(station, unit, state=JobState.DONE, outcome=outcome, **values)
+
+
+def away(station: str, unit: str = "") -> Job:
+    """One that was away, and is tried again in the next round."""
+    return job(station, unit, state=JobState.WAITING, attempts=0, started=None, round=1, deferred=NOW)
 
 
 def said(run: Run, *jobs: Job) -> dict[str, tuple[GateChoice, str]]:
@@ -90,7 +95,32 @@ def test_a_unit_is_cut_from_its_wave_where_one_of_it_is_away() -> None:
     }
 
 
+def test_who_is_tried_again_is_waited_for_by_its_unit_and_by_nobody_else() -> None:
+    wave, unit = run_of(Policy.WAVE), run_of(Policy.UNIT)
+    assert said(wave, gated("A"), away("B"))[""] == (GateChoice.CONFIRM, "1 prepared and verified")
+    assert said(wave, gated("A", "U"), away("B", "U"), gated("C")) == {
+        "U": (GateChoice.POSTPONE, "B of its unit was deferred"),
+        "": (GateChoice.CONFIRM, "1 prepared and verified"),
+    }
+    assert said(unit, gated("A", "U"), away("B", "U")) == {"U": (GateChoice.POSTPONE, "B was away")}
+    # Who is not tried again any more, though it was, failed.
+    over = done("B", Outcome.CANCELLED, "U", round=1)
+    assert said(wave, gated("A", "U"), over) == {"": (GateChoice.CANCEL, "B ended cancelled")}
+
+
+def test_what_is_taken_back_already_keeps_nobody_else_from_being_confirmed() -> None:
+    run = run_of(Policy.WAVE)
+    back = (job("B", "U", choice=GateChoice.CANCEL), done("C", Outcome.DEFERRED, "U"))
+    assert said(run, gated("A"), *back) == {"": (GateChoice.CONFIRM, "1 prepared and verified")}
+
+
 def test_a_timer_that_leaves_too_little_cancels() -> None:
+    just = NOW + timedelta(seconds=confirm_budget(1))
+    assert said(run_of(Policy.WAVE), gated("A", until=just))[""][0] is GateChoice.CANCEL
+    more = just + timedelta(seconds=1)
+    assert said(run_of(Policy.WAVE), gated("A", until=more))[""][0] is GateChoice.CONFIRM
+    # One that has no timer tells nothing of the others.
+    assert said(run_of(Policy.WAVE), gated("A", until=None), gated("B", until=SOON))[""][0] is GateChoice.CANCEL
     for policy in (Policy.UNIT, Policy.WAVE):
         run = run_of(policy)
         (choice, reason) = said(run, gated("A", "U", SOON), gated("B", "U"))["U" if policy is Policy.UNIT else ""]
@@ -114,6 +144,8 @@ def test_people_cancel_and_windows_postpone_what_is_undecided_and_begun() -> Non
     assert held == {"": (GateChoice.POSTPONE, "B may not be worked on: hold")}
     # A hold on what is under way stops nothing half-way.
     assert said(run_of(Policy.WAVE), gated("A", blocked="hold"), job("B")) == {}
+    # A window that is still open, and what waits for its turn, stop nothing.
+    assert said(run_of(Policy.WAVE), gated("A", closes=LATER), job("B", **unbegun)) == {}
     # What was not begun is cancelled as any job is.
     assert said(cancelling, job("A", **unbegun)) == {}
     # Who rests (for a person's answer, say) was begun all the same: its device is reserved, and may carry something.
@@ -128,6 +160,8 @@ def test_what_failed_is_cancelled_although_its_window_closed_as_well() -> None:
     assert found == {"U": (GateChoice.CANCEL, "A ended rolled-back")}
     found = said(run, gated("A", "U", SOON), gated("B", "U", closes=NOW))
     assert found["U"][0] is GateChoice.CANCEL
+    cancelling = run_of(Policy.UNIT, RunState.CANCELLING)
+    assert said(cancelling, done("A", Outcome.ROLLED_BACK, "U"), gated("B", "U"))["U"][1] == "A ended rolled-back"
 
 
 def test_what_was_postponed_is_decided_anew_and_not_for_ever() -> None:
@@ -138,6 +172,13 @@ def test_what_was_postponed_is_decided_anew_and_not_for_ever() -> None:
     assert (found.choice, found.round) == (GateChoice.CONFIRM, 2)
     (found,) = decisions(run, [gated("A", closes=NOW, round=ROUNDS - 1), job("B", round=ROUNDS - 1)], NOW)
     assert (found.choice, found.reason) == (GateChoice.CANCEL, "the window of A closed; it was begun 5 times")
+    (found,) = decisions(run, [gated("A", closes=NOW, round=ROUNDS - 2)], NOW)
+    assert found.choice is GateChoice.POSTPONE
+    # Who was away is waited for as long as the run's patience lasts, however often the others are begun.
+    patient = run_of(Policy.WAVE, patience=60)
+    for since, choice in ((NOW, GateChoice.POSTPONE), (NOW - timedelta(seconds=60), GateChoice.CANCEL)):
+        (found,) = decisions(patient, [gated("A", closes=NOW, round=ROUNDS, deferred=since)], NOW)
+        assert found.choice is choice
 
 
 def test_none_begins_anew_before_all_of_its_group_are_taken_back() -> None:
@@ -162,6 +203,11 @@ def test_all_gates_of_a_playbook_are_passed_together() -> None:
     assert said(run, ahead, job("B", gate=1, choice=GateChoice.CONFIRM)) == {}
     (found,) = decisions(run, [ahead, job("B", gate=3)], NOW)
     assert (found.gate, found.choice) == (3, GateChoice.CONFIRM)
+    # What takes all back is said at the gate that was reached, and at the first where none was.
+    for gates, told in (((1, 3), 3), ((None, None), 0)):
+        members = [job(station, gate=gate) for station, gate in zip("AB", gates, strict=True)]
+        (found,) = decisions(run, [*members, done("C", Outcome.REFUSED)], NOW)
+        assert (found.gate, found.choice) == (told, GateChoice.CANCEL)
 
 
 def _decision(choice: GateChoice, gate: int = 0, unit: str = "", round: int = 0) -> Decision:
@@ -218,6 +264,10 @@ def test_a_group_is_begun_only_when_all_of_it_may_be() -> None:
     moved = decide(run, [*held, job("C", **waiting)], NOW)
     assert moved is not None
     assert moved.ready == ("C",)
+    # Each has to be open still; one that closes just now is closed.
+    for closes, begins in ((NOW, False), (LATER, True)):
+        moved = decide(run, [job("A", "U", **waiting), job("B", "U", closes=closes, **waiting)], NOW)
+        assert (moved is not None) is begins
     # Who is done, and may not be worked on any more, keeps nobody from it.
     over = job("C", "U", state=JobState.DONE, outcome=Outcome.UNCHANGED, started=None, blocked="hold")
     free = [job("A", "U", **waiting), job("B", "U", **waiting), over]

@@ -13,6 +13,7 @@ from controller.models.run import Job, JobState, Outcome, Policy, Run, RunState,
 from controller.ports.store import Transition
 from controller.runs.rollout.transitions import decide
 
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ENDS = [outcome for outcome in Outcome if outcome not in (Outcome.CANCELLED, Outcome.WITHDRAWN)]
 
 
@@ -22,7 +23,7 @@ class Simulation:
     def __init__(self, waves: list[int], strategy: Strategy) -> None:
         self.run = Run(
             id="r", procedure="apply", plan="p", state=RunState.QUEUED, strategy=strategy, cause="person",
-            requested_by="ana", created=datetime(2026, 1, 1, tzinfo=UTC), waves=max(waves, default=-1) + 1,
+            requested_by="ana", created=NOW, waves=max(waves, default=-1) + 1,
         )  # fmt: skip
         self.jobs = [
             Job(id=str(n), run="r", wave=wave, station=f"S{n}", unit=f"S{n}", state=JobState.WAITING)
@@ -31,7 +32,7 @@ class Simulation:
         self.started_after_stop = False
 
     def settle(self) -> None:
-        while (moved := decide(self.run, self.jobs)) is not None:
+        while (moved := decide(self.run, self.jobs, NOW)) is not None:
             assert not self.run.state.terminal
             self._carry_out(moved)
 
@@ -99,7 +100,7 @@ def test_every_run_ends_in_one_terminal_state(
             failures = 100 if outcome is Outcome.DIVERGED else failures
             world.move(index, JobState.DONE, outcome)
     assert world.run.state.terminal
-    assert decide(world.run, world.jobs) is None
+    assert decide(world.run, world.jobs, NOW) is None
     _check_end(world)
 
 
@@ -146,7 +147,7 @@ def test_nothing_more_is_begun_where_no_canary_carries_the_change(outcome: Outco
     world.settle()
     assert world.jobs[2].state is JobState.WAITING
     world.move(1, JobState.DONE, Outcome.DEFERRED)
-    moved = decide(world.run, world.jobs)
+    moved = decide(world.run, world.jobs, NOW)
     assert moved is not None
     assert moved.reason == f"no canary carries the change: S0 ended {outcome}, S1 ended deferred"
     world.settle()
@@ -168,7 +169,7 @@ def test_a_canary_that_is_tried_again_is_waited_for(canary: int) -> None:
     world.settle()
     away = {"state": JobState.READY, "deferred": world.run.created, "blocked": "was away"}
     world.jobs[0] = world.jobs[0].model_copy(update=away)
-    moved = decide(world.run, world.jobs)
+    moved = decide(world.run, world.jobs, NOW)
     opened = moved is not None and moved.wave == 1
     assert opened is (canary == 0)
 

@@ -106,6 +106,6 @@ async def test_the_run_stops() -> None:
     bench.break_link()
     bench.act("cancel", lambda: _empties(bench))
     await bench.work()
-    transition = decide(bench.store.runs.get(bench.run.id), bench.store.runs.jobs(bench.run.id))
+    transition = decide(bench.store.runs.get(bench.run.id), bench.store.runs.jobs(bench.run.id), bench.clock.now())
     assert transition is not None
     assert transition.state is RunState.DIVERGED
