@@ -14,16 +14,20 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
 from lxml import etree
 
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.models.network import Network
-from controller.models.plan import Change
+from controller.models.plan import Change, Edit, Op
 from controller.models.run import LedgerEntry
+from controller.nrm.apply import apply_edits
 from controller.nrm.codec import decode, encode_edit
 from controller.nrm.profiles import root_spec
-from controller.nrm.tree import Observed
+from controller.nrm.schema import NodeSpec
+from controller.nrm.tree import Observed, Tree
 from controller.plan import PlanOptions, StationView, plan_station, undo_change, wanted_by
 from simulators.clock import VirtualClock
 from simulators.equipment.fault_kinds import NETWORK_FAULTS
@@ -32,6 +36,7 @@ from simulators.network import SimulatedNetwork, StationRecord, Surroundings, re
 from simulators.station import Station, StationSettings
 from tests.conformance.ts_32_130.conftest import OWN_CELLS
 from tests.conftest import OFFICIAL_MODULES
+from tests.strategies.networks import sound_networks
 from tests.unit.nrm import lint
 from tests.unit.simulators.netconf.bench import ME, TINY, Client
 
@@ -227,6 +232,46 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
     return asyncio.run(all_said(tmp_path_factory.mktemp("said") / "network"))
 
 
+def test_trees_and_edits_of_generated_networks_are_valid(tmp_path: Path) -> None:
+    trees: dict[str, bytes] = {}
+    edits: dict[str, bytes] = {}
+
+    @settings(max_examples=30, database=None, phases=[Phase.generate])
+    @given(sound_networks(), st.data())
+    def plans(network: Network, data: st.DataObject) -> None:
+        """From nothing to a network, and from there to one without a tenant."""
+        smaller = without(network, data.draw(st.sampled_from(network.tenants)).id)
+        for station in network.stations:
+            root = root_spec(station.profiles)
+            tree: Tree = {}
+            ledger: dict[str, LedgerEntry] = {}
+            for wanted in (network, smaller):
+                rendered = wanted_by(compile_intent(wanted, TODAY), wanted, station.id)
+                view = StationView(Observed(tree, {}, ()), adopted=True, ledger=ledger)
+                change = plan_station(station.id, station.profiles, rendered, view, FREELY).change
+                if change is None:
+                    continue
+                for phase in change.phases:
+                    edits[f"{len(edits)}"] = etree.tostring(encode_edit(root, phase.edits)[0])
+                    edits[f"{len(edits)}"] = etree.tostring(encode_edit(root, phase.inverse)[0])
+                    tree = apply_edits(root, tree, phase.edits)
+                    trees[f"{len(trees)}"] = etree.tostring(whole(root, tree))
+                ledger = {node.path: LedgerEntry(station=station.id, **dict(node)) for node in change.gained}
+
+    plans()
+    assert len(trees) > 50
+    lint_all("config", trees, tmp_path / "trees")
+    lint_all("edit", edits, tmp_path / "edits")
+
+
+def whole(root: NodeSpec, tree: Tree) -> etree._Element:
+    """A tree as a document."""
+    created = [Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=("host",)) for path, leaves in tree.items()]
+    element = encode_edit(root, created)[0]
+    element.attrib.pop(f"{{{BASE}}}operation", "")
+    return element
+
+
 def test_data_are_valid(said: Said, tmp_path: Path) -> None:
     old = {name: text for name, text in said.data.items() if "-library-1.0-" in name}
     new = {name: text for name, text in said.data.items() if name not in old}
@@ -290,7 +335,7 @@ def lint_all(kind: str, documents: dict[str, bytes], folder: Path, library: Path
     modules += [OFFICIAL_MODULES / "o-ran" / f"{name}.yang" for name in ORAN]
     search = [*(OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana", "o-ran")), ours]
     more: tuple[str, ...] = ()
-    if kind == "data":
+    if kind in ("config", "data"):
         documents = {name: text + USERS.read_bytes() for name, text in documents.items()}
     elif kind == "nc-notif":
         more = ("-O", str(OFFICIAL_MODULES / "examples/05-software-inventory-before-data.xml"))
