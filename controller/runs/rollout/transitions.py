@@ -118,9 +118,7 @@ def _next_wave(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | Non
     late = {(job.wave, job.unit) for job in left if job.deferred is not None and job.wave >= first}
     timely = [job for job in left if (job.wave, job.unit) not in late] if late else left
     wave = min((job.wave for job in timely), default=run.wave)
-    if wave <= run.wave or run.state is not RunState.RUNNING or any(job.state is JobState.CLAIMED for job in timely):
-        return None
-    if _soaks(run, jobs, now):
+    if wave <= run.wave or run.state is not RunState.RUNNING or _soaks(run, jobs, now):
         return None
     return Transition(RunState.RUNNING, wave=wave, reason=f"wave {run.wave} done")
 

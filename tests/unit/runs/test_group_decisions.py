@@ -10,7 +10,7 @@ import pytest
 from controller.models.errors import InputError
 from controller.models.run import Decision, GateChoice, Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.ports.store import NewJob, Transition, decision_for
-from controller.runs.rollout.group_decisions import ROUNDS, decisions
+from controller.runs.rollout.group_decisions import LAST, ROUNDS, decisions
 from controller.runs.rollout.timers import confirm_budget, timed
 from controller.runs.rollout.transitions import decide
 
@@ -28,7 +28,7 @@ def run_of(policy: Policy, state: RunState = RunState.RUNNING, **strategy: Any) 
 
 def job(station: str, unit: str = "", **values: Any) -> Job:
     known: dict[str, Any] = {"state": JobState.CLAIMED, "attempts": 1, "started": NOW}
-    return Job(id=station, run="r", wave=0, station=station, unit=unit or station, **known | values)
+    return Job(**{"id": station, "run": "r", "wave": 0, "station": station, "unit": unit or station} | known | values)
 
 
 def gated(station: str, unit: str = "", until: datetime | None = LATER, **values: Any) -> Job:
@@ -274,3 +274,77 @@ def test_a_group_is_begun_only_when_all_of_it_may_be() -> None:
     moved = decide(run, free, NOW)
     assert moved is not None
     assert moved.ready == ("A", "B")
+
+
+def test_only_what_nobody_has_begun_is_put_back() -> None:
+    """What was begun takes itself back; of what has ended only who was away is tried again with its group."""
+    run = run_of(Policy.WAVE)
+    for choice in (GateChoice.CANCEL, GateChoice.POSTPONE):
+        unbegun = job("A", state=JobState.WAITING, attempts=0, started=None, choice=choice)
+        others = (
+            job("B", started=None, choice=choice),
+            job("C", state=JobState.READY, choice=choice),
+            done("D", Outcome.UNCHANGED, started=None, choice=choice),
+            done("E", Outcome.DEFERRED, choice=choice),
+        )
+        moved = decide(run, [unbegun, *others], NOW)
+        assert moved is not None
+        assert (moved.withdrawn, moved.postponed) == ((("A",), ()) if choice is GateChoice.CANCEL else ((), ("A", "E")))
+
+
+def test_a_decision_goes_before_all_else() -> None:
+    moved = decide(run_of(Policy.UNIT, RunState.CANCELLING), [gated("A"), gated("B")], NOW)
+    assert moved is not None
+    assert [(found.unit, found.reason) for found in moved.decisions] == [
+        ("A", "cancelled by a person"),
+        ("B", "cancelled by a person"),
+    ]
+    assert moved.reason == "cancelled by a person"
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+def test_a_later_rank_begins_when_all_before_it_are_prepared_or_done(policy: Policy) -> None:
+    run = run_of(policy)
+    last = job("R", "U", rank=1, state=JobState.WAITING, attempts=0, started=None)
+    prepared = {"gate": 0} if policy is not Policy.STATION else {"state": JobState.DONE, "outcome": Outcome.SUCCEEDED}
+    for first, begins in ((job("S", "U"), False), (job("S", "U", **prepared), True)):
+        # Those of its own rank and of other units tell it nothing.
+        beside = (job("T", "U", rank=1), job("O", "V"))
+        moved = decide(run, [first, last, *beside], NOW)
+        assert (moved is not None and moved.ready == ("R",)) is begins
+    # Who goes last waits for all units that are decided with it.
+    very_last = last.model_copy(update={"rank": LAST})
+    moved = decide(run, [job("S", "U", **prepared), very_last, job("O", "V")], NOW)
+    assert (moved is None) is (policy is Policy.WAVE)
+
+
+def test_alone_a_later_rank_never_begins_after_one_that_failed() -> None:
+    run = run_of(Policy.STATION, stop_after=9)
+    last = job("R", "U", rank=1, state=JobState.WAITING, attempts=0, started=None)
+    for rank, outcome, withdrawn in (
+        (0, Outcome.REFUSED, True),
+        (0, Outcome.DEFERRED, True),
+        (0, Outcome.UNCHANGED, False),
+        (1, Outcome.REFUSED, False),
+    ):
+        moved = decide(run, [job("S", "U", rank=rank, state=JobState.DONE, outcome=outcome), last], NOW)
+        assert moved is not None
+        assert (moved.withdrawn, moved.ready) == ((("R",), ()) if withdrawn else ((), ("R",)))
+        assert (moved.reason == f"S ended {outcome}") is withdrawn
+
+
+@pytest.mark.parametrize("policy", list(Policy))
+def test_a_paused_run_begins_nothing_that_was_not_begun(policy: Policy) -> None:
+    run = run_of(policy, RunState.PAUSED)
+    waiting: dict[str, Any] = {"state": JobState.WAITING, "attempts": 0, "started": None}
+    assert decide(run, [job("A", "U", **waiting)], NOW) is None
+    # The rest of what is decided together follows what was begun.
+    moved = decide(run, [job("A", "U"), job("B", "U", **waiting)], NOW)
+    assert moved is not None
+    assert moved.ready == ("B",)
+    next_wave = job("C", wave=1, **waiting)
+    ended = done("A", Outcome.SUCCEEDED)
+    assert decide(run, [ended, next_wave], NOW) is None
+    moved = decide(run_of(policy), [ended, next_wave], NOW)
+    assert moved is not None
+    assert moved.wave == 1

@@ -201,6 +201,57 @@ def test_a_group_that_is_taken_back_counts_once_unless_one_of_it_failed_or_was_a
         assert (world.jobs[4].outcome is Outcome.CANCELLED) is (threshold == 2 * failures), threshold
 
 
+@pytest.mark.parametrize(
+    ("outcomes", "state"),
+    [
+        ([Outcome.SUCCEEDED, Outcome.UNCHANGED], RunState.SUCCEEDED),
+        ([Outcome.SUCCEEDED, Outcome.WITHDRAWN], RunState.CANCELLED),
+        ([Outcome.SUCCEEDED, Outcome.CANCELLED], RunState.CANCELLED),
+        ([Outcome.SUCCEEDED, Outcome.FAILED_SAFE], RunState.PARTIAL),
+        ([Outcome.CANCELLED, Outcome.DIVERGED], RunState.DIVERGED),
+    ],
+)
+def test_a_run_that_was_cancelled_ends_so_where_that_kept_something_from_it(
+    outcomes: list[Outcome], state: RunState
+) -> None:
+    world = Simulation([0, 0], Strategy(canary=0))
+    world.settle()
+    world.cancel()
+    for index, outcome in enumerate(outcomes):
+        world.move(index, JobState.DONE, outcome)
+    world.settle()
+    assert world.run.state is state
+
+
+def test_why_nothing_more_is_begun() -> None:
+    world = Simulation([0, 0, 0, 1], Strategy(canary=0, stop_after=2))
+    world.settle()
+    world.move(0, JobState.DONE, Outcome.REFUSED)
+
+    def why() -> str:
+        moved = decide(world.run, world.jobs, NOW)
+        assert moved is None or moved.cancel_rest
+        return moved.reason if moved else ""
+
+    assert why() == ""
+    halted = world.run.model_copy(update={"halted": "a person said so"})
+    world.run, before = halted, world.run
+    assert why() == "a person said so"
+    world.run = before
+    world.move(1, JobState.DONE, Outcome.ROLLED_BACK)
+    assert why() == "2 failures reached the threshold of 2"
+    world.move(2, JobState.DONE, Outcome.DIVERGED)
+    assert why() == "1 stations diverged: S2"
+    world.cancel()
+    assert why() == "cancelled by a person"
+
+
+def test_a_run_without_jobs_succeeds() -> None:
+    world = Simulation([], Strategy())
+    world.settle()
+    assert world.run.state is RunState.SUCCEEDED
+
+
 def test_a_run_that_was_cancelled_before_it_began() -> None:
     world = Simulation([0, 0, 1], Strategy())
     world.cancel()
