@@ -131,7 +131,7 @@ def _cut_units(run: Run, members: Sequence[Job], wave: int) -> list[NewDecision]
         tries = round_of(mates)
         away = next((job.station for job in mates if job.outcome is Outcome.DEFERRED), None)
         late = next(_tried_again(mates, tries), None)
-        left = [job for job in mates if job.state is not JobState.DONE and job.choice is None]
+        left = [job for job in mates if job.state is not JobState.DONE and job.choice is None and job.round == tries]
         if (away or late) and left:
             why = f"{away or late} of its unit was deferred"
             choice = GateChoice.CANCEL if away else GateChoice.POSTPONE

@@ -103,6 +103,8 @@ def test_who_is_tried_again_is_waited_for_by_its_unit_and_by_nobody_else() -> No
         "": (GateChoice.CONFIRM, "1 prepared and verified"),
     }
     assert said(unit, gated("A", "U"), away("B", "U")) == {"U": (GateChoice.POSTPONE, "B was away")}
+    # That is decided once: not for who comes later anyway, nor again for who is on the way back.
+    assert said(wave, gated("A", "U", choice=GateChoice.POSTPONE), away("B", "U")) == {}
     # Who is not tried again any more, though it was, failed.
     over = done("B", Outcome.CANCELLED, "U", round=1)
     assert said(wave, gated("A", "U"), over) == {"": (GateChoice.CANCEL, "B ended cancelled")}
