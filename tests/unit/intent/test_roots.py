@@ -68,6 +68,7 @@ DRIFT = alarm("S1", object="station", probable_cause="configuration-drift")
         (link("S3"), alarm("S3", **ALL_LINKS)),
         (link("S3"), alarm("S3", **MAINS)),
         (cell("S3"), alarm("S3", **MAINS)),
+        (cell("S3"), alarm("S3", **MAINS | {"probable_cause": "3gpp-power-problem"})),
         (unit("S3", "S3/1"), alarm("S3", **MAINS)),
         (alarm("S3", **UNREACHABLE), alarm("S3", **MAINS)),
         (alarm("S1", **UNREACHABLE), ROUTER),
