@@ -129,6 +129,7 @@ def test_a_link_is_deleted_and_created_again_as_it_was() -> None:
     assert effects(ROOT, change.phases).after_holds(seen.tree)
     assert not effects(ROOT, change.phases).before_holds(apply_edits(ROOT, without, second.edits[:1]))
     assert change.touched == ("alfa",)
+    assert change.outage_seconds
     assert not change.gained
     assert not change.lost
 
@@ -136,6 +137,9 @@ def test_a_link_is_deleted_and_created_again_as_it_was() -> None:
 def test_only_core_links_that_nobody_locked_are_recreated() -> None:
     with pytest.raises(NotFoundError):
         recreate_endpoint_change("S1", PROFILES, carrying(TWO), LTE_CELL, ("alfa",))
+    nobodys = f"{LTE}/Nobodys[1]"
+    with pytest.raises(NotFoundError, match="S1 has no core link"):
+        recreate_endpoint_change("S1", PROFILES, Observed({nobodys: {}}), nobodys, ("alfa",))
     with pytest.raises(NotFoundError):
         recreate_endpoint_change("S1", PROFILES, Observed({}), LINK, ("alfa",))
     locked = carrying(TWO, edit={LINK: {"administrativeState": "LOCKED"}})

@@ -8,7 +8,7 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.plan import Change, Op, PhaseKind
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import matches
-from controller.nrm.profiles import administrative_state, root_spec
+from controller.nrm.profiles import administrative_state, cell_of, root_spec
 from controller.plan.maintenance import AdministrativeState, administrative_state_change
 from controller.plan.phases import LOCK_SECONDS, ON_AIR_SECONDS
 from tests.unit.plan.samples import LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network
@@ -77,6 +77,13 @@ def test_a_change_waits_for_what_it_brings_about() -> None:
         assert all(wait.path == LTE_CELL for wait in phase.wait)
         assert change.outage_seconds == (ON_AIR_SECONDS if final == "UNLOCKED" else LOCK_SECONDS)
         assert (change.touched, change.interrupted) == ((), ("alfa", "beta"))
+
+
+def test_who_is_on_other_cells_only_is_not_interrupted() -> None:
+    owners = {path: found for path, found in OWNERS.items() if cell_of(path) != "L1" or "beta" not in found}
+    change = administrative_state_change("S1", PROFILES, carrying(TWO), ["L1"], owners, "LOCKED")
+    assert change is not None
+    assert change.interrupted == ("alfa",)
 
 
 def test_without_names_all_cells_of_ours_are_switched() -> None:
