@@ -9,11 +9,13 @@ from controller.models.plan import Change, Op, PhaseKind
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import administrative_state, cell_of, root_spec
-from controller.plan.maintenance import AdministrativeState, administrative_state_change
+from controller.nrm.tree import Observed
+from controller.plan.maintenance import AdministrativeState, administrative_state_change, removal_plan
 from controller.plan.phases import LOCK_SECONDS, ON_AIR_SECONDS
-from tests.unit.plan.samples import LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network
+from tests.unit.plan.samples import LTE, LTE_CELL, NR_CELL, PROFILES, carrying, ledger, network
 
 TWO = network()
+ME = "/ManagedElement[S1]"
 ROOT = root_spec(PROFILES)
 OWNERS = {path: entry.owners for path, entry in ledger(TWO).items()}
 
@@ -104,3 +106,25 @@ def test_cells_that_are_not_there_or_not_ours_are_named() -> None:
         switched("LOCKED", "L1", "L9")
     with pytest.raises(ConflictError, match="cell L1 of S1 is not ours"):
         switched("LOCKED", "N1", "L1", ours=False)
+
+
+def test_a_station_out_of_service_keeps_its_root_and_what_is_not_ours() -> None:
+    foreign = f"{LTE_CELL}/plmnIdList[999,99]"
+    seen, known = carrying(TWO, edit={foreign: {}}), ledger(TWO)
+    made = removal_plan("S1", PROFILES, seen, known)
+    assert made.change is not None
+    tree = seen.tree
+    for phase in made.change.phases:
+        tree = apply_edits(ROOT, tree, phase.edits)
+    assert set(tree) == {ME, LTE, LTE_CELL, foreign}
+    assert made.change.gained == ()
+    assert made.change.lost == tuple(sorted({*known} - {LTE, LTE_CELL}))
+    assert made.change.phases[0].kind is PhaseKind.LOCK
+    # What somebody else made there is no business of ours: it does not enter the ledger by going out of it.
+    unknown = removal_plan("S1", PROFILES, seen, {path: entry for path, entry in known.items() if path != ME})
+    assert unknown.change is not None
+    assert ME not in unknown.change.lost
+
+
+def test_a_station_that_carries_nothing_of_ours_needs_no_change() -> None:
+    assert removal_plan("S1", PROFILES, Observed({ME: {}}), {}).change is None

@@ -590,7 +590,7 @@ def test_a_tenant_that_is_tested_comes_reserved_and_all_others_stay_open() -> No
     assert opening is not None
     assert [(row.before, row.after) for row in opening.diff] == [("true", "false")]
     # What is somebody else's stays reserved, whoever reserved it.
-    both = Observed(after.observed.tree | {f"{LTE_CELL}/plmnIdList[716,02]": {RESERVED: "true"}})
+    both = Observed({**after.observed.tree, f"{LTE_CELL}/plmnIdList[716,02]": {RESERVED: "true"}})
     assert open_plmns_change("S1", PROFILES, both, "gamma", after.ledger) == opening
     opened = apply(THREE, opening, after)
     assert opened.observed

@@ -1,0 +1,133 @@
+"""What was done is taken back in inverse order, and the station and the ledger are as they were."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+
+from controller.models.errors import ConflictError
+from controller.models.plan import Change, Op, PhaseKind
+from controller.models.run import LedgerBefore
+from controller.nrm.apply import apply_edits
+from controller.nrm.fingerprint import matches
+from controller.nrm.profiles import root_spec
+from controller.nrm.tree import Observed, Tree
+from controller.plan import StationView, administrative_state_change, undo_change, undo_job
+from tests.unit.plan.samples import FREELY, LTE_CELL, PROFILES, after_change, apply, network, only_change, plan, view
+
+TWO, THREE = network(), network(("alfa", "beta", "gamma"))
+ROOT = root_spec(PROFILES)
+
+
+@dataclass
+class Done:
+    """What a job did: tenant gamma came, and then a cell was locked."""
+
+    start: StationView
+    changes: tuple[Change, ...]
+    seen: tuple[StationView, ...]
+
+    @property
+    def before(self) -> LedgerBefore:
+        return LedgerBefore(absent=tuple(node.path for node in self.changes[0].gained))
+
+    def undone(self, observed: Observed | None = None) -> Change:
+        end = self.seen[-1]
+        assert end.observed is not None
+        return undo_job(PROFILES, self.changes, observed or end.observed, self.before, end.ledger)
+
+
+@pytest.fixture
+def done() -> Done:
+    start = view(TWO)
+    came = only_change(plan(THREE, {"S1": start}, FREELY))
+    middle = apply(THREE, came, start)
+    assert middle.observed is not None
+    owners = {path: entry.owners for path, entry in middle.ledger.items()}
+    locked = administrative_state_change("S1", PROFILES, middle.observed, ["L1"], owners, "LOCKED")
+    assert locked is not None
+    return Done(start, (came, locked), (start, middle, apply(THREE, locked, middle)))
+
+
+def tree_of(seen: StationView) -> Tree:
+    assert seen.observed is not None
+    return seen.observed.tree
+
+
+def test_the_last_phase_goes_first_and_each_finds_what_it_was_made_for(done: Done) -> None:
+    back = done.undone()
+    forth = [phase for change in done.changes for phase in change.phases]
+    assert [phase.edits for phase in back.phases] == [phase.inverse for phase in reversed(forth)]
+    assert back.phases[0].kind is PhaseKind.UNLOCK
+    trees = [tree_of(done.seen[-1])]
+    for phase in back.phases:
+        trees.append(apply_edits(ROOT, trees[-1], phase.edits))
+    assert trees[-1] == tree_of(done.start)
+    for (one, other), phase in zip(pairwise(trees), back.phases, strict=True):
+        assert apply_edits(ROOT, other, phase.inverse) == one
+    assert [(row.before, row.after) for row in back.diff] == [
+        (row.after, row.before) for change in reversed(done.changes) for row in change.diff
+    ]
+
+
+def test_it_is_bound_to_the_station_as_the_job_left_it(done: Done) -> None:
+    back = done.undone()
+    assert matches(ROOT, tree_of(done.seen[-1]), back.fingerprint)
+    assert not matches(ROOT, tree_of(done.seen[1]), back.fingerprint)
+    assert set(back.fingerprint.paths) == {path for one in done.changes for path in one.fingerprint.paths}
+    gone = {path: leaves for path, leaves in tree_of(done.seen[-1]).items() if "716,03" not in path}
+    with pytest.raises(ConflictError, match="S1 was changed since: "):
+        done.undone(Observed(gone))
+
+
+def test_the_ledger_says_again_what_it_said_and_what_goes_is_counted(done: Done) -> None:
+    back = done.undone()
+    came, locked = done.changes
+    assert after_change(back, done.seen[-1].ledger) == done.start.ledger
+    gone = tree_of(done.seen[-1]).keys() - tree_of(done.start).keys()
+    assert back.removes == {"gamma": len(gone)}
+    assert set(back.lost) == {node.path for node in came.gained}
+    assert (back.touched, back.interrupted) == (("gamma",), ("alfa", "beta"))
+    assert back.outage_seconds == came.outage_seconds + locked.outage_seconds > 0
+
+
+def test_what_was_in_the_ledger_before_enters_it_again(done: Done) -> None:
+    entry = done.start.ledger[LTE_CELL]
+    end = done.seen[-1]
+    assert end.observed is not None
+    back = undo_job(
+        PROFILES, done.changes[1:], end.observed, LedgerBefore(entries=(entry,), absent=("/a",)), end.ledger
+    )
+    assert (back.gained, back.lost, back.removes) == ((entry.node,), (), {})
+
+
+def test_it_waits_for_what_comes_back_and_checks_what_stays(done: Done) -> None:
+    back = done.undone()
+    assert [(wait.kind, wait.path) for wait in back.phases[0].wait] == [("cell-on-air", LTE_CELL)]
+    # Links of the tenant that goes are expected by nobody, nor is the cell that was locked expected off the air.
+    assert not any("gamma" in check.tenant or check.kind == "cell-off-air" for check in back.checks)
+    links = [check for check in done.changes[0].checks if check.kind == "link-up" and check.path in tree_of(done.start)]
+    assert set(links) <= set(back.checks)
+
+
+def test_links_that_went_first_are_up_again_before_others_go(done: Done) -> None:
+    """Where a change brought one link and took another, its undoing brings the one and waits for it."""
+    came = done.changes[0]
+    first = came.phases[0]
+    links = [check for check in came.checks if check.kind == "link-up"]
+    assert links
+    took = first.model_copy(update={"edits": first.inverse, "inverse": first.edits, "wait": ()})
+    swapped = came.model_copy(update={"phases": (first.model_copy(update={"wait": tuple(links)}), took)})
+    back = undo_change(PROFILES, swapped, Observed(tree_of(done.start)))
+    created = {edit.path for edit in back.phases[0].edits if edit.op is Op.CREATE}
+    waited = {wait.path for wait in back.phases[0].wait if wait.kind == "link-up"}
+    assert waited
+    assert waited <= created
+    assert not [wait for wait in back.phases[1].wait if wait.kind == "link-up"]
+    assert (back.touched, back.interrupted, back.outage_seconds) == (
+        came.touched,
+        came.interrupted,
+        came.outage_seconds,
+    )
