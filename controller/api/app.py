@@ -29,6 +29,7 @@ from controller.api.routes import (
     people,
     plans,
     playbooks,
+    public_warnings,
     questions,
     record,
     runs,
@@ -71,6 +72,7 @@ PARTS = (
     webhooks,
     holds,
     freezes,
+    public_warnings,
     record,
     system,
 )

@@ -42,6 +42,11 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "NewHold": {"target": "PE-CUS-0145/B28-1", "reason": "rigger on the mast", "until": "2026-12-26T06:00:00Z"},
     "NewFreeze": {"target": "region:cusco", "ends": "2026-12-26T06:00:00Z", "reason": "Christmas"},
+    "PublicWarning": {
+        "area": ["region:lima", "site:callao-puerto"],
+        "ends": "2026-12-26T06:00:00Z",
+        "text": "Tsunami warning of 20 December",
+    },
     "Deciding": {"choice": "record", "reason": "INC-77"},
     "Anchors": {"anchors": [{"epoch": 0, "number": 104233, "hash": "5a" * 32}]},
 }

@@ -206,7 +206,7 @@ def notices(limit: Limit = 50, as_json: Json = False) -> None:
 
 @freezes.command("put", epilog="Example: minka freeze put region:cusco --ends 2026-12-26T06:00 --reason Christmas")
 def put(
-    target: Annotated[str, typer.Argument(help="network, tenant:<id> or region:<id>.")],
+    target: Annotated[str, typer.Argument(help="network, tenant:<id>, region:<id> or site:<id>.")],
     ends: Annotated[datetime, typer.Option(help="End, local time, as in 2026-12-26T06:00.")],
     reason: Annotated[str, typer.Option(help="Why; kept on record.")],
     begins: Annotated[datetime | None, typer.Option(help="Beginning, local time. Default: now.")] = None,
@@ -231,6 +231,7 @@ def list_freezes(as_json: Json = False) -> None:
     columns = (
         Column("id"),
         Column("target"),
+        Column("warning", 2),
         Column("by", 2),
         Column("reason", 1, prose=True),
         Column("begins", 3),
@@ -238,6 +239,38 @@ def list_freezes(as_json: Json = False) -> None:
     )
     times = ("begins", "ends")
     table(columns, ([when(one[c.name]) if c.name in times else one[c.name] for c in columns] for one in found))
+
+
+@freezes.command(
+    "warn", epilog="Example: minka freeze warn tsunami-17 region:lima --ends 2026-12-26T06:00 --text Tsunami"
+)
+def warn(
+    warning: Annotated[str, typer.Argument(help="Id of the warning, as its source calls it.")],
+    area: Annotated[list[str], typer.Argument(help="Places, each network, region:<id> or site:<id>.")],
+    ends: Annotated[datetime, typer.Option(help="End, local time, as in 2026-12-26T06:00; at most 7 days ahead.")],
+    text: Annotated[str, typer.Option(help="What it is about; kept on record.")],
+    as_json: Json = False,
+) -> None:
+    """Announce a public warning: nothing in its area interrupts service until it ends."""
+    body = {"area": area, "text": text, "ends": ends.astimezone().isoformat()}
+    found = client().put(f"/v1/warnings/{warning}", body)["results"]
+    if as_json:
+        print_json(found)
+    else:
+        out.print(f"public warning {warning} in {', '.join(area)} until {when(found[0]['ends'])}")
+
+
+@freezes.command("all-clear", epilog="Example: minka freeze all-clear tsunami-17")
+def all_clear(
+    warning: Annotated[str, typer.Argument(help="Id of the warning, as its source calls it.")],
+    as_json: Json = False,
+) -> None:
+    """End a public warning."""
+    client().delete(f"/v1/warnings/{warning}")
+    if as_json:
+        print_json({"ended": warning})
+    else:
+        out.print(f"public warning {warning} ended")
 
 
 @freezes.command("lift", epilog="Example: minka freeze lift f-1f2e3d4c")

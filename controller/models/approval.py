@@ -102,11 +102,13 @@ class StationConstraints(Noun):
         timezone: IANA name, for the windows.
         tenants: Whose nodes are edited or whose service is interrupted, sorted.
         calendars: Weekly windows of all that have to agree on the time, each its own.
+        interrupts: Whether service is interrupted, as where a cell goes off air.
     """
 
     region: str
     timezone: str
     tenants: tuple[str, ...] = ()
+    interrupts: bool = False
     calendars: tuple[tuple[MaintenanceWindow, ...], ...] = ()
 
 
@@ -170,15 +172,26 @@ class Outlook(Noun):
 
 
 class Freeze(Noun):
-    """A time in which nothing is changed for everybody, for a tenant or in a region."""
+    """A time in which nothing is changed for everybody, for a tenant, in a region or at a site.
+
+    Attributes:
+        warning: Id of the public warning (TS 23.041) that it is for, an empty string for a freeze by people. A warning
+            keeps cells on the air: it binds what interrupts service, and nothing else.
+    """
 
     id: str
-    target: str = Field(description="network, tenant:<id> or region:<id>.")
+    target: str = Field(description="network, tenant:<id>, region:<id> or site:<id>.")
     begins: AwareDatetime
     ends: AwareDatetime
     by: str
     reason: str
     created: AwareDatetime
+    warning: str = ""
+
+    @property
+    def name(self) -> str:
+        """What it is and where, in words."""
+        return f"public warning {self.warning} in {self.target}" if self.warning else f"freeze of {self.target}"
 
 
 class Override(Noun):

@@ -95,6 +95,7 @@ class Permission(StrEnum):
     TOKENS = "tokens"
     METRICS = "metrics"
     WEBHOOK = "webhook"
+    WARN = "warn"
 
 
 class AlarmState(StrEnum):

@@ -29,7 +29,7 @@ from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.escalations import Escalations
 from controller.remediation.rules import Rule, rule_for
-from controller.runs.approval.clearance import freeze_on
+from controller.runs.approval.clearance import freeze_on, places_of
 from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
@@ -195,6 +195,8 @@ class Remediator:
             return await self._escalate(alarm, f"{_NO_PLAN}: {error.message}")
         if new.idle:
             return await self._nothing_to_do(alarm, rule)
+        if obstacle := await self._store.transaction(self._obstacle, alarm, new):
+            return await self._wait(alarm, obstacle)
         self._well_since.pop(alarm.id, None)
         run = await self._launcher.accept(new, partial(self._begin, alarm, rule))
         if run is not None:
@@ -206,7 +208,7 @@ class Remediator:
 
         The guards are asked once more in it, since planning took its time. None where the breaker lets none begin.
         """
-        if obstacle := self._obstacle(store, alarm):
+        if obstacle := self._obstacle(store, alarm, new):
             raise ConflictError(f"no repair was started: {obstacle}")
         if not self._breaker.lets(store, self._clock.now()):
             return None
@@ -217,8 +219,11 @@ class Remediator:
             raise ConflictError(f"alarm {alarm.id} changed in the meantime")
         return run
 
-    def _obstacle(self, store: Store, alarm: Alarm) -> str:
-        """What on record forbids a repair now, empty if nothing does."""
+    def _obstacle(self, store: Store, alarm: Alarm, new: PreparedRun | None = None) -> str:
+        """What on record forbids a repair now, empty if nothing does.
+
+        What forbids only what interrupts service is no obstacle before the repair is prepared.
+        """
         if root := store.alarms.get(alarm.id).root:
             return f"it follows from alarm {root}, whose fault has to end"
         stopped = store.switches.get(REMEDIATION_STOPPED)
@@ -230,9 +235,11 @@ class Remediator:
         known = network.manages(alarm.station)
         if hold := Holds(store.holds.find(now)).on(alarm.station, network.site_of(alarm.station) if known else ""):
             return f"hold on {hold.target} by {hold.by}"
-        region = network.region_of(alarm.station) if known else ""
-        if freeze := freeze_on(region, (alarm.tenant,), store.freezes.find(now), now):
-            return f"freeze of {freeze.target} until {freeze.ends:%Y-%m-%d %H:%M} UTC"
+        targets = {f"tenant:{alarm.tenant}", *(places_of(network, alarm.station) if known else ("network",))}
+        terms = None if new is None else new.constraints
+        interrupts = terms is not None and any(group.interrupts for group in terms.groups)
+        if freeze := freeze_on(targets, store.freezes.find(now), now, interrupts=interrupts):
+            return f"{freeze.name} until {freeze.ends:%Y-%m-%d %H:%M} UTC"
         return "a job works on the station" if store.claims.busy([alarm.station]) else ""
 
     async def _drift_first(self, alarm: Alarm, rule: Rule, health: Health) -> str:

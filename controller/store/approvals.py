@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -64,6 +64,7 @@ freezes = Table(
     Column("reason", Text, nullable=False, server_default=""),
     Column("created", Instant, nullable=False),
     Column("lifted", Instant),
+    Column("warning", String, nullable=False, server_default=""),
 )
 
 _WITH_TERMS = select(
@@ -173,19 +174,7 @@ class SqlFreezes(SqlRepository, Freezes[Sync]):
 
     @writes
     def add(self, tx: Tx, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:
-        freeze = Freeze(
-            id=f"f-{secrets.token_hex(4)}",
-            target=target,
-            begins=begins,
-            ends=ends,
-            by=by,
-            reason=reason,
-            created=tx.now,
-        )
-        tx.execute(freezes.insert().values(freeze.model_dump()))
-        detail = {"freeze": freeze.id, "begins": begins.isoformat(), "ends": ends.isoformat(), "reason": reason}
-        tx.note(by, "freeze.put", target, **detail)
-        return freeze
+        return _freeze(tx, target, begins, ends, by, reason)
 
     @writes
     def end(self, tx: Tx, freeze_id: str, actor: str) -> None:
@@ -196,9 +185,55 @@ class SqlFreezes(SqlRepository, Freezes[Sync]):
         tx.execute(update(freezes).where(in_force).values(lifted=tx.now))
         tx.note(actor, "freeze.lifted", target, freeze=freeze_id)
 
+    @writes
+    def warn(
+        self, tx: Tx, warning: str, targets: Sequence[str], begins: datetime, ends: datetime, by: str, reason: str
+    ) -> list[Freeze]:
+        tx.guard("warnings")
+        known = _of_warning(tx, warning)
+        same = [one for one in known if (one.ends, one.reason) == (ends, reason)]
+        if sorted(one.target for one in known) == sorted(one.target for one in same) == sorted(targets):
+            return known
+        _lift(tx, known, by)
+        return [_freeze(tx, target, begins, ends, by, reason, warning) for target in targets]
+
+    @writes
+    def end_warning(self, tx: Tx, warning: str, actor: str) -> None:
+        known = _of_warning(tx, warning)
+        if not known:
+            raise NotFoundError(f"there is no public warning {warning}")
+        _lift(tx, known, actor)
+
     @reads
     def find(self, tx: Tx, at: datetime) -> list[Freeze]:
         return _freezes(tx, at)
+
+
+def _freeze(tx: Tx, target: str, begins: datetime, ends: datetime, by: str, reason: str, warning: str = "") -> Freeze:
+    freeze = Freeze(
+        id=f"f-{secrets.token_hex(4)}",
+        target=target,
+        begins=begins,
+        ends=ends,
+        by=by,
+        reason=reason,
+        created=tx.now,
+        warning=warning,
+    )
+    tx.execute(freezes.insert().values(freeze.model_dump()))
+    detail = {"freeze": freeze.id, "begins": begins.isoformat(), "ends": ends.isoformat(), "reason": reason}
+    tx.note(by, "freeze.put", target, **detail, **({"warning": warning} if warning else {}))
+    return freeze
+
+
+def _of_warning(tx: Tx, warning: str) -> list[Freeze]:
+    return [freeze for freeze in _freezes(tx, tx.now) if freeze.warning == warning]
+
+
+def _lift(tx: Tx, known: Iterable[Freeze], actor: str) -> None:
+    for freeze in known:
+        tx.execute(update(freezes).where(freezes.c.id == freeze.id).values(lifted=tx.now))
+        tx.note(actor, "freeze.lifted", freeze.target, freeze=freeze.id, warning=freeze.warning)
 
 
 _Bounds = tuple[tuple[Hold, ...], tuple[Freeze, ...]]

@@ -69,6 +69,8 @@ NEEDED: dict[str, str | None] = {
     "GET /v1/freezes": "oversee",
     "POST /v1/freezes": "stop",
     "DELETE /v1/freezes/{freeze_id}": "override",
+    "PUT /v1/warnings/{warning}": "warn",
+    "DELETE /v1/warnings/{warning}": "warn",
     "GET /v1/devices": "look",
     "POST /v1/devices/adopt": "run",
     "POST /v1/devices/drift": "plan",
@@ -104,6 +106,7 @@ OPERATIONS = [
 CALLERS: dict[str, Person] = {
     **{f"token-of-{role}": Person(name=role, role=role, tenant="bitel" if role.of_tenant else "") for role in Role},
     "token-of-an-alert": Person(name="noc", role=Role.NOC_ENGINEER, scopes=(Permission.WEBHOOK,)),
+    "token-of-a-warning": Person(name="noc", role=Role.NOC_ENGINEER, scopes=(Permission.WARN,)),
     "token-of-nothing": Person(name="noc", role=Role.NOC_ENGINEER, scopes=()),
 }
 

@@ -1,4 +1,4 @@
-"""Freezes: times in which nothing may start, in the whole network, for a tenant or in a region."""
+"""Freezes: times in which nothing may start, in the whole network, for a tenant, in a region or at a site."""
 
 from __future__ import annotations
 
@@ -21,24 +21,25 @@ router = Router(prefix="/v1/freezes", tags=["freezes"])
 class NewFreeze(Body):
     """What to freeze, from when (none: now) until when, and why."""
 
-    target: str = Field(description="network, tenant:<id> or region:<id>.")
+    target: str = Field(description="network, tenant:<id>, region:<id> or site:<id>.")
     begins: AwareDatetime | None = None
     ends: AwareDatetime
     reason: str = Field(min_length=1, max_length=2000)
 
 
-def _check_target(network: Network, target: str) -> None:
+def check_target(network: Network, target: str) -> None:
     """Raise NotFoundError unless the target is in the network."""
     kind, _, name = target.partition(":")
     known = {
         "network": {""},
         "tenant": set(network.tenant_by_id),
         "region": {region.id for region in network.regions},
+        "site": set(network.site_by_id),
     }
     if name not in known.get(kind, ()):
         targets = ("network", *(f"{kind}:{name}" for kind, names in known.items() for name in names if name))
         raise NotFoundError(
-            f"{unknown('target', target, targets)} (network, tenant:<id> or region:<id> of the network)"
+            f"{unknown('target', target, targets)} (network, tenant:<id>, region:<id> or site:<id> of the network)"
         )
 
 
@@ -55,7 +56,7 @@ def put(asked: NewFreeze, backend: Backend, who: Annotated[Person, needs(Permiss
     begins = asked.begins or now
     if asked.ends <= max(begins, now):
         raise ConflictError("the freeze would end before it begins, or has ended already")
-    _check_target(backend.store.networks.get()[1], asked.target)
+    check_target(backend.store.networks.get()[1], asked.target)
     freeze = backend.store.freezes.add(asked.target, begins, asked.ends, who.name, asked.reason)
     reassess(backend.store, backend.clock, backend.wakeups)
     return freeze

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Iterator, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -24,8 +25,9 @@ from controller.models.errors import (
     StoreError,
     UnreachableError,
 )
-from controller.models.plan import Change
+from controller.models.plan import Change, PhaseKind
 from controller.models.run import JournalStep, Outcome, RunState
+from controller.models.sharing import ActionClass
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
@@ -35,6 +37,7 @@ from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Step, Undo, target_names
 from controller.playbook.language.registry import Action, Later, Proposal, Registry, Remarked, Repeat, Touches, Unmet
 from controller.ports.store import Claim
+from controller.runs.approval.clearance import freeze_on, places_of
 from controller.runs.procedures import Tools
 from controller.runs.transaction.effects import effects
 from controller.runs.transaction.record import Alive, Record
@@ -43,6 +46,8 @@ log = structlog.get_logger()
 
 #: What a step comes to that a person cut.
 _CUT = Unmet("cancelled by a person", Outcome.CANCELLED)
+#: Until it is looked again whether a public warning still runs: somebody may end it.
+_LOOK = timedelta(seconds=60)
 #: Outcomes after which a change may be tried again: the device carries nothing of it.
 _RETRIED = (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.DEFERRED)
 #: What a further attempt forgets of the one before.
@@ -213,7 +218,8 @@ class JobSteps:
                 if not row.acts:
                     return await self.end(row, StepState.DONE, "nothing to change", outcome=Outcome.UNCHANGED)
                 await self.write(row)
-            return await self._act(row)
+            self.later = await self._warned(row, action)
+            return row if self.later else await self._act(row)
         except (LeaseLostError, NotClearedError, StoreError):
             raise
         except MinkaError as error:
@@ -298,6 +304,22 @@ class JobSteps:
         if hold := hold_at(self._context.network, self._context.station, holds):
             raise ConflictError(hold) if self.begun else NotClearedError(hold)
 
+    async def _warned(self, row: StepRecord, action: Action) -> Later | None:
+        """The end of a public warning that a step waits for, or the next look at it: it would interrupt service.
+
+        A step that was sent something is brought to its end, and what failed is taken back, whatever runs meanwhile.
+        """
+        if row.undo or not _interrupts(row, action):
+            return None
+        store, now = self._tools.store, self._tools.clock.now()
+        warnings = [freeze for freeze in await store.freezes.find(now) if freeze.warning]
+        warning = freeze_on(places_of(self._context.network, self._context.station), warnings, now, interrupts=True)
+        if warning is None or await store.journal.find(f"{self._claim.transaction}.{row.transaction}"):
+            return None
+        standing = await store.approvals.standing(self._claim.run.id)
+        overridden = standing is not None and standing.override is not None
+        return None if overridden else Later(min(warning.ends, now + _LOOK), f"{warning.name}: {warning.reason}")
+
     # -------------------------------------------------------------------- undo
 
     async def undo(self, row: StepRecord, undo: Undo | None) -> StepRecord:
@@ -349,6 +371,16 @@ class JobSteps:
             raise
         except MinkaError as error:
             return await self.end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
+
+
+def _interrupts(row: StepRecord, action: Action) -> bool:
+    """Whether what a step does interrupts service: a cell goes off air, a link down, the station restarts."""
+    if row.operations:
+        return action.consent in (ActionClass.INTERRUPT, ActionClass.REDUCE)
+    change = row.change
+    return change is not None and (
+        change.outage_seconds > 0 or any(phase.kind is PhaseKind.LOCK for phase in change.phases)
+    )
 
 
 def _again(row: StepRecord) -> StepRecord:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
@@ -127,6 +127,18 @@ class Freezes(Repository[M_co], Protocol[M_co]):
     @method
     def end(self, freeze_id: str, actor: str) -> None:
         """Lift a freeze. Raises NotFoundError."""
+        ...
+
+    @method
+    def warn(
+        self, warning: str, targets: Sequence[str], begins: datetime, ends: datetime, by: str, reason: str
+    ) -> list[Freeze]:
+        """Put the freezes of a public warning, in place of those that it had; the same again changes nothing."""
+        ...
+
+    @method
+    def end_warning(self, warning: str, actor: str) -> None:
+        """Lift the freezes of a public warning. Raises NotFoundError where there are none."""
         ...
 
     @method

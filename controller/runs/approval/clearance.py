@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from controller.models.approval import Clearance, Freeze, Requirement, StationConstraints
+from controller.models.approval import Clearance, Freeze, Requirement
+from controller.models.network import Network
 from controller.models.run import Holds
 from controller.models.sharing import Consent
 from controller.ports.clock import Clock
@@ -29,18 +30,20 @@ def clearances(standing: Standing, now: datetime) -> Clearances:
     general = (*_unapproved(standing), *_without_notice(standing, now))
     said = {
         begun: [
-            _joined((*general, *_closed(group, standing, now, begun=begun))) for group in standing.constraints.groups
+            _joined((*general, *_closed(group, standing, now, begun=begun)))
+            for group in range(len(standing.constraints.groups))
         ]
         for begun in ({False, True} if standing.begun else {False})
     }
-    holds = Holds(standing.holds)
+    holds, at_sites = Holds(standing.holds), any(freeze.target.startswith("site:") for freeze in standing.freezes)
     found: dict[str, Clearance] = {}
     for station, (site, group) in standing.constraints.stations.items():
         hold = holds.on(station, site)
         again = standing.away.get(station, now)
         found[station] = plain = said[station in standing.begun][group]
-        if hold is not None or again > now:
-            own = [Clearance(hold.words, until=hold.until)] if hold is not None else []
+        frozen = [*_frozen(standing, group, now, f"site:{site}")] if at_sites else []
+        if hold is not None or again > now or frozen:
+            own = [*([Clearance(hold.words, until=hold.until)] if hold is not None else []), *frozen]
             own += [_away(again, ZoneInfo(standing.constraints.groups[group].timezone))] if again > now else []
             found[station] = _joined((*own, plain))
     return found
@@ -56,10 +59,18 @@ def reassess(store: Store, clock: Clock, wakeups: Wakeups) -> None:
         wakeups.wake_workers(run_id)
 
 
-def freeze_on(region: str, tenants: Iterable[str], freezes: Iterable[Freeze], now: datetime) -> Freeze | None:
-    """The freeze in force that binds what concerns tenants in a region, the longest one."""
-    bound = {"network", f"region:{region}", *(f"tenant:{tenant}" for tenant in tenants)}
-    found = [freeze for freeze in freezes if freeze.target in bound and freeze.begins <= now < freeze.ends]
+def places_of(network: Network, device: str) -> frozenset[str]:
+    """Targets of freezes that a station or managed router lies in."""
+    return frozenset({"network", f"region:{network.region_of(device)}", f"site:{network.site_of(device)}"})
+
+
+def freeze_on(targets: Collection[str], freezes: Iterable[Freeze], now: datetime, *, interrupts: bool) -> Freeze | None:
+    """The freeze in force on one of these targets, the longest one; a public warning binds only what interrupts."""
+    found = [
+        freeze
+        for freeze in freezes
+        if freeze.target in targets and freeze.begins <= now < freeze.ends and (interrupts or not freeze.warning)
+    ]
     return max(found, key=lambda freeze: freeze.ends, default=None)
 
 
@@ -81,6 +92,7 @@ def unmet(standing: Standing) -> list[str]:
 #: Beginnings of the words that a job's clearance says, and who can end it, how.
 _WAYS_OUT = (
     ("waits for approval", "its approvers: minka approve"),
+    ("public warning", "whoever may lift or override it: minka freeze lift, minka override"),
     ("freeze of", "whoever may lift or override it: minka freeze lift, minka override"),
     ("window opens", "whoever may override windows: minka override"),
     ("no window", "whoever may override windows: minka override"),
@@ -113,7 +125,16 @@ def _without_notice(standing: Standing, now: datetime) -> Iterator[Clearance]:
                 yield Clearance(words, until=begins)
 
 
-def _closed(constraints: StationConstraints, standing: Standing, now: datetime, *, begun: bool) -> Iterator[Clearance]:
+def _frozen(standing: Standing, group: int, now: datetime, *targets: str) -> Iterator[Clearance]:
+    """The longest freeze on these targets that binds stations of a group."""
+    constraints = standing.constraints.groups[group]
+    freeze = freeze_on(targets, standing.freezes, now, interrupts=constraints.interrupts)
+    if freeze is not None and standing.override is None:
+        words = f"{freeze.name} until {_local(freeze.ends, ZoneInfo(constraints.timezone))}: {freeze.reason}"
+        yield Clearance(words, until=freeze.ends)
+
+
+def _closed(group: int, standing: Standing, now: datetime, *, begun: bool) -> Iterator[Clearance]:
     """Freeze and window of stations; a window that is open says when it closes.
 
     To begin, there has to be time for a whole confirm time-out; what was begun (``Standing.begun``) goes on until the
@@ -121,11 +142,10 @@ def _closed(constraints: StationConstraints, standing: Standing, now: datetime, 
     """
     if standing.override is not None:
         return
+    constraints = standing.constraints.groups[group]
     zone = ZoneInfo(constraints.timezone)
-    freeze = freeze_on(constraints.region, constraints.tenants, standing.freezes, now)
-    if freeze is not None:
-        words = f"freeze of {freeze.target} until {_local(freeze.ends, zone)}: {freeze.reason}"
-        yield Clearance(words, until=freeze.ends)
+    tenants = (f"tenant:{tenant}" for tenant in constraints.tenants)
+    yield from _frozen(standing, group, now, "network", f"region:{constraints.region}", *tenants)
     if not constraints.calendars:
         return
     needed = 0.0 if begun else standing.seconds

@@ -260,6 +260,7 @@ def _station_constraints(
         region=region.id,
         timezone=region.timezone or network.header.timezone,
         tenants=tuple(sorted(effect.tenants)),
+        interrupts=bool(effect.interrupted),
         calendars=tuple(sorted((calendar for calendar in calendars if calendar), key=repr)),
     )
 

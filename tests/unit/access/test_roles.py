@@ -9,9 +9,11 @@ from controller.models.people import Permission, Person, Role
 
 MAY = {
     Role.HOST_VIEWER: "look, oversee, tokens, metrics",
-    Role.NOC_ENGINEER: "look, oversee, plan, run, stop, tokens, metrics, webhook",
+    Role.NOC_ENGINEER: "look, oversee, plan, run, stop, tokens, metrics, webhook, warn",
     Role.APPROVER: "look, oversee, stop, approve, override, tokens, metrics",
-    Role.ADMINISTRATOR: "look, oversee, plan, run, stop, approve, override, network, people, tokens, metrics, webhook",
+    Role.ADMINISTRATOR: (
+        "look, oversee, plan, run, stop, approve, override, network, people, tokens, metrics, webhook, warn"
+    ),
     Role.TENANT_VIEWER: "look, tokens",
     Role.TENANT_APPROVER: "look, approve, tokens",
 }

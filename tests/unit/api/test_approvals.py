@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from controller.models.approval import Requirement, RunConstraints, StationConstraints
-from controller.models.people import Person, Role
+from controller.models.people import Permission, Person, Role
 from controller.models.run import RunState, Strategy
 from controller.models.sharing import ActionClass
 from controller.models.step import RunPlaybook
 from controller.ports.clock import SystemClock
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import NewJob, Transition
+from controller.ports.store import NewJob, Page, Transition
 from controller.runs.approval.clearance import reassess
 from tests.support.callers import admit
 from tests.support.launch import prepared
@@ -35,6 +35,8 @@ def freeze(**changes: Any) -> dict[str, Any]:
         (freeze(), 201),
         (freeze(target="tenant:condor"), 201),
         (freeze(target="region:puno"), 201),
+        (freeze(target="site:ollanta"), 201),
+        (freeze(target="site:nowhere"), 404),
         (freeze(target="tenant:nobody"), 404),
         (freeze(target="region:"), 404),
         (freeze(target="network:x"), 404),
@@ -56,6 +58,59 @@ async def test_a_freeze_is_of_something_and_of_a_time_to_come(
     if listed:
         assert (await bench.client.delete(f"/v1/freezes/{listed[0]['id']}")).status_code == 204
         assert (await bench.client.delete(f"/v1/freezes/{listed[0]['id']}")).status_code == 404
+
+
+def warning(**changes: Any) -> dict[str, Any]:
+    return {"area": ["region:cusco", "site:ollanta"], "ends": AHEAD, "text": "Tsunami"} | changes
+
+
+async def test_a_warning_is_put_again_changed_and_ended_by_whoever_announces_it(bench: ApiBench) -> None:
+    await load(bench)
+    admit(bench.store, "token-of-the-cbe", "cbe", Role.NOC_ENGINEER, scopes=(Permission.WARN,))
+    async with bench.with_token("token-of-the-cbe") as cbe:
+
+        async def put(body: dict[str, Any]) -> list[dict[str, Any]]:
+            answer = await cbe.put("/v1/warnings/tsunami-17", json=body)
+            assert answer.status_code == 200, answer.text
+            found: list[dict[str, Any]] = answer.json()["results"]
+            return found
+
+        first = await put(warning())
+        assert [(one["target"], one["warning"], one["by"]) for one in first] == [
+            ("region:cusco", "tsunami-17", "cbe"),
+            ("site:ollanta", "tsunami-17", "cbe"),
+        ]
+        assert await put(warning()) == first  # a source may repeat it
+        assert [one["target"] for one in await put(warning(area=["network"]))] == ["network"]
+        listed = (await bench.client.get("/v1/freezes")).json()["results"]
+        assert [(one["target"], one["reason"]) for one in listed] == [("network", "Tsunami")]
+        assert (await cbe.get("/v1/freezes")).status_code == 403
+        assert (await cbe.delete("/v1/warnings/tsunami-17")).status_code == 204
+        assert (await cbe.delete("/v1/warnings/tsunami-17")).status_code == 404
+    assert (await bench.client.get("/v1/freezes")).json()["results"] == []
+    trail = [(row.actor, row.action, row.object) for row in bench.store.audit.page(Page(limit=50))[1]]
+    assert trail.count(("cbe", "freeze.put", "region:cusco")) == 1
+    assert ("cbe", "freeze.lifted", "network") in trail
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("tsunami-17", warning(area=[]), 422),
+        ("tsunami-17", warning(area=["region:nowhere"]), 404),
+        ("tsunami-17", warning(area=["tenant:condor"]), 422),
+        ("tsunami-17", warning(text=""), 422),
+        ("tsunami-17", warning(ends="2020-01-01T00:00:00Z"), 409),
+        ("tsunami-17", warning(ends=(datetime.now(UTC) + timedelta(days=8)).isoformat()), 409),
+        ("-17", warning(), 422),
+        ("x" * 101, warning(), 422),
+    ],
+)
+async def test_a_warning_has_an_area_and_an_end(bench: ApiBench, path: str, body: dict[str, Any], status: int) -> None:
+    await load(bench)
+    answer = await bench.client.put(f"/v1/warnings/{path}", json=body)
+    assert answer.status_code == status, answer.text
+    assert (await bench.client.get("/v1/freezes")).json()["results"] == []
 
 
 async def test_what_does_not_exist_or_has_ended_is_not_approved(bench: ApiBench) -> None:

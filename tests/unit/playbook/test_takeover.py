@@ -54,6 +54,7 @@ class PlaybookBench:
         actions: Registry | None = None,
         sources: tuple[str, ...] = ("sftp://10.0.0.1/",),
         scenario: Scenario | None = None,
+        bound: bool = False,
     ) -> None:
         self.sources = sources
         self.actions = actions or registry()
@@ -68,6 +69,7 @@ class PlaybookBench:
             scenario=scenario or retune(),
             procedure=self._procedure,
             playbook=used,
+            bound=bound,
         )  # fmt: skip
         self.store, self.clock, self.device = self.group.store, self.group.clock, self.group[STATION]
         nodes = [LedgerNode(path=path, owners=("host",)) for path in self.device.running]

@@ -21,6 +21,7 @@ from controller.models.alarm import (
     AlarmSource,
     PerceivedSeverity,
 )
+from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.errors import PlanRefusedError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
@@ -86,6 +87,7 @@ class FakeLauncher:
         self.meanwhile: Any = None
         self.refusal = ""
         self.idle = False
+        self.interrupts = False
         self.asked: list[RunRequest] = []
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
@@ -96,8 +98,16 @@ class FakeLauncher:
             raise PlanRefusedError(self.refusal)
         plan = make_plan([STATION_ID], f"{request.parameters} {self._bench.clock.now()}")
         self._bench.store.plans.save(plan, "rule")
+        group = StationConstraints(region="cusco", timezone="America/Lima", interrupts=self.interrupts)
+        constraints = RunConstraints(subject="s", groups=(group,), stations={STATION_ID: ("s", 0)})
         return PreparedRun(
-            request=request, procedure="apply", plan=plan, jobs=(), strategy=Strategy(canary=0), idle=self.idle
+            request=request,
+            procedure="apply",
+            plan=plan,
+            jobs=(),
+            strategy=Strategy(canary=0),
+            idle=self.idle,
+            constraints=constraints,
         )
 
 

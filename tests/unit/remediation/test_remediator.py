@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from controller.assurance.health import ROUTER, STATION
@@ -193,6 +195,31 @@ async def test_what_refuses_the_playbook_is_told_and_a_hold_is_waited_for(bench:
     assert bench.alarm(drift).state is AlarmState.ESCALATED
     assert bench.alarm(drift).note == "no repair could be planned: the node drifted again"
     assert bench.runs() == []
+
+
+@pytest.mark.parametrize("meanwhile", [False, True])
+async def test_a_public_warning_keeps_off_a_repair_that_would_interrupt_service_and_no_other(
+    bench: Bench, meanwhile: bool
+) -> None:
+    def warn() -> None:
+        now = bench.clock.now()
+        bench.store.freezes.warn("tsunami-17", ["region:cusco"], now, now + timedelta(hours=1), "cbe", "Tsunami")
+
+    link = bench.breaks()
+    bench.launcher.interrupts = True
+    if meanwhile:
+        bench.launcher.meanwhile = warn
+    else:
+        warn()
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    assert bench.runs() == []
+    assert bench.alarm(link).note.startswith("waits: public warning tsunami-17 in region:cusco until ")
+    # A link that comes back without an interruption is what the warning needs.
+    bench.launcher.interrupts, bench.launcher.meanwhile = False, None
+    await bench.round(scheduler, seconds=61)
+    assert len(bench.runs()) == 1
+    assert bench.alarm(link).state is AlarmState.REPAIRING
 
 
 async def test_a_plan_that_finds_nothing_to_change_makes_no_run(bench: Bench) -> None:

@@ -215,7 +215,7 @@ def test_a_rule_needs_standing_consent_or_a_person() -> None:
 
 
 def test_taking_service_away_needs_its_side() -> None:
-    removed = change(THREE, TWO, {"gamma": 13})
+    removed = change(THREE, TWO, {"gamma": 14})
     assert ("gamma", ActionClass.REDUCE, Consent.APPROVAL) in who(constraints(TWO, removed))
 
 

@@ -149,6 +149,7 @@ def upgrade() -> None:
         sa.Column("reason", sa.Text(), server_default="", nullable=False),
         sa.Column("created", sa.DateTime(timezone=True), nullable=False),
         sa.Column("lifted", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("warning", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_freezes")),
         sa.UniqueConstraint("id", name=op.f("uq_freezes_id")),
     )

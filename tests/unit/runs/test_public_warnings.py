@@ -1,0 +1,178 @@
+"""Public warnings: while one runs, nothing in its area takes cells off the air, and everything else goes on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from controller.models.approval import Freeze, Override, RunConstraints, StationConstraints
+from controller.models.people import Role
+from controller.models.run import JournalStep, Outcome, RunState
+from controller.ports.fake_devices import Fault
+from controller.ports.store import NewJob
+from controller.runs.approval.clearance import clearances, reassess, who_can_end
+from controller.runs.approval.consent import Asked, effect_of, run_constraints
+from tests.support.callers import admit
+from tests.support.launch import prepared
+from tests.unit.plan import samples
+from tests.unit.playbook.test_takeover import LOCK, PlaybookBench, Rests
+from tests.unit.playbook.test_waiting import ASK
+from tests.unit.runs.test_clearance import CONSTRAINTS, FREE, NOW, blocked, freeze
+from tests.unit.runs.test_consent import THREE, TWO, change, retuned
+from tests.unit.runs.test_window_closes import ALONE, TwoStations
+
+#: Of both groups of stations, only those of the first interrupt service.
+INTERRUPTING = replace(
+    FREE,
+    constraints=CONSTRAINTS.model_copy(
+        update={
+            "groups": tuple(
+                group.model_copy(update={"interrupts": group.region == "cusco", "calendars": ()})
+                for group in CONSTRAINTS.groups
+            )
+        }
+    ),
+)
+
+
+def warning(target: str, hours: int = 3) -> Freeze:
+    return freeze(target, 0, hours).model_copy(update={"warning": "tsunami-17", "reason": "Tsunami"})
+
+
+@pytest.mark.parametrize(
+    ("target", "binds"),
+    [("network", "A"), ("region:cusco", "A"), ("site:a", "A"), ("site:b", ""), ("region:puno", ""), ("site:c", "")],
+)
+def test_a_warning_binds_what_interrupts_service_in_its_area(target: str, binds: str) -> None:
+    standing = replace(INTERRUPTING, freezes=(warning(target),))
+    found = blocked(standing)
+    assert "".join(name for name, why in found.items() if why) == binds
+    if binds:
+        assert found["A"] == f"public warning tsunami-17 in {target} until 2026-11-29 01:00 (America/Lima): Tsunami"
+        assert clearances(standing, NOW)["A"].until == NOW + timedelta(hours=3)
+        assert who_can_end(found["A"]) == "whoever may lift or override it: minka freeze lift, minka override"
+
+
+def test_a_warning_ends_by_itself_and_is_overridden_as_a_freeze_is() -> None:
+    standing = replace(INTERRUPTING, freezes=(warning("network"), warning("site:a")))
+    assert blocked(standing, NOW + timedelta(hours=3)) == {"A": "", "B": ""}
+    assert blocked(replace(standing, override=Override(run="r", by="eva", reason="INC-7", at=NOW))) == {
+        "A": "",
+        "B": "",
+    }
+
+
+def test_a_freeze_of_a_site_binds_whatever_is_done_there() -> None:
+    assert [bool(why) for why in blocked(replace(INTERRUPTING, freezes=(freeze("site:b"),))).values()] == [False, True]
+
+
+def test_what_locks_cells_interrupts_and_what_only_adds_a_tenant_does_not() -> None:
+    def interrupts(*changes: object) -> set[bool]:
+        effects = [effect_of(one) for one in changes]  # type: ignore[arg-type]
+        return {group.interrupts for group in run_constraints(THREE, effects, Asked("s", samples.NOW)).groups}
+
+    assert interrupts(change(TWO, THREE)) == {False}
+    assert interrupts(change(THREE, retuned(THREE))) == {True}
+
+
+# ------------------------------------------------------------------- jobs under way
+
+
+def warn(bench: PlaybookBench, *targets: str, hours: float = 2) -> datetime:
+    now = bench.clock.now()
+    ends = now + timedelta(hours=hours)
+    bench.store.freezes.warn("tsunami-17", targets, now, ends, "cbe", "Tsunami")
+    return ends
+
+
+@pytest.mark.parametrize("target", ["network", "region:r", "site:site-1"])
+async def test_a_job_under_way_locks_no_cell_while_a_warning_runs(target: str) -> None:
+    bench = PlaybookBench(ASK + LOCK)
+    with pytest.raises(Rests, match="waits for an answer"):
+        await bench.work()
+    warn(bench, target)
+    bench.store.questions.answer(bench.run, "yes", actor="eva")
+    for _ in range(3):
+        with pytest.raises(Rests, match=f"public warning tsunami-17 in {target}: Tsunami"):
+            await bench.work()
+        assert bench.lock == "UNLOCKED"
+        bench.clock.pause(61)
+    bench.clock.pause(2 * 3600)
+    bench.settled(await bench.work(), Outcome.SUCCEEDED, "LOCKED")
+
+
+async def test_an_all_clear_lets_it_go_on_and_an_override_does_not_wait() -> None:
+    for calm in (True, False):
+        bench = PlaybookBench(ASK + LOCK, bound=True)
+        admit(bench.store, "t", "eva", Role.APPROVER)
+        with pytest.raises(Rests):
+            await bench.work()
+        warn(bench, "network")
+        bench.store.questions.answer(bench.run, "yes", actor="eva")
+        with pytest.raises(Rests, match="public warning"):
+            await bench.work()
+        if calm:
+            bench.store.freezes.end_warning("tsunami-17", "cbe")
+        else:
+            bench.store.approvals.override(bench.run, "eva", "INC-7")
+        bench.clock.pause(61)
+        bench.settled(await bench.work(), Outcome.SUCCEEDED, "LOCKED")
+
+
+async def test_a_warning_elsewhere_keeps_nobody() -> None:
+    bench = PlaybookBench(LOCK)
+    warn(bench, "site:site-2", "region:elsewhere")
+    bench.settled(await bench.work(), Outcome.SUCCEEDED, "LOCKED")
+
+
+# ----------------------------------------------------------------- waves, last moments
+
+
+class Interrupting(TwoStations):
+    """Two stations whose cells are locked, one wave each."""
+
+    def submit_locking(self) -> str:
+        group = StationConstraints(region="r", timezone="America/Lima", tenants=("gamma",), interrupts=True)
+        constraints = RunConstraints(subject="s", groups=(group,), stations={"S1": ("site-1", 0), "S2": ("site-2", 0)})
+        jobs = (NewJob(0, "S1"), NewJob(1, "S2"))
+        run = self.store.runs.create(prepared(self.made, "apply", ALONE, jobs, actor="ana", constraints=constraints))
+        return run.id
+
+    def warn(self, *targets: str) -> None:
+        now = self.clock.now()
+        self.store.freezes.warn("tsunami-17", targets, now, now + timedelta(seconds=200), "cbe", "Tsunami")
+        reassess(self.store, self.clock, self.wakeups)
+
+
+async def test_a_wave_that_runs_ends_and_no_other_is_begun_until_the_warning_is_over() -> None:
+    bench = Interrupting()
+    async with bench.working(bench.worker()):
+        run = bench.submit_locking()
+        await bench.advance(30)
+        assert bench.jobs(run)[0].outcome is Outcome.SUCCEEDED
+        bench.warn("region:r")
+        await bench.advance(100)
+        second = bench.jobs(run)[1]
+        assert (second.outcome, second.attempts) == (None, 0)
+        assert second.blocked.startswith("public warning tsunami-17 in region:r until")
+        assert bench.carried() == [True, False]
+        await bench.advance(150)
+        assert bench.store.runs.get(run).state is RunState.SUCCEEDED
+    assert bench.carried() == [True, True]
+    bench.store.close()
+
+
+async def test_a_warning_that_comes_just_before_the_first_edit_keeps_the_station_as_it_is() -> None:
+    bench = Interrupting()
+    bench.devices["S1"].faults.append(Fault("read", None, lambda: bench.warn("site:site-1")))
+    async with bench.working(bench.worker()):
+        run = bench.submit_locking()
+        await bench.advance(40)
+        first = bench.jobs(run)[0]
+        assert first.blocked.startswith("public warning tsunami-17 in site:site-1")
+        assert not any(step.step is JournalStep.COMMITTING for step in bench.store.journal.find(f"{first.id}.1"))
+        assert bench.carried() == [False, False]
+        assert len(bench.devices["S1"].history) == 1
+    bench.store.close()
