@@ -188,7 +188,7 @@ class Needs:
     def __init__(self, permission: Permission) -> None:
         self.permission = permission
 
-    def __call__(
+    async def __call__(
         self, request: Request, _: Annotated[HTTPAuthorizationCredentials | None, Security(_SCHEME)] = None
     ) -> Person:
         """The caller, as the guard found it; the scheme is there for the OpenAPI document."""
@@ -201,7 +201,7 @@ def needs(permission: Permission) -> Any:
     return Depends(Needs(permission))
 
 
-def _anyone() -> None:
+async def _anyone() -> None:
     """Nobody is asked who they are."""
 
 

@@ -56,13 +56,17 @@ class Services:
     followed: Readings[Any] = field(default_factory=lambda: Readings(LOOK_SECONDS, rest=10))
 
 
-def services(request: Request) -> Services:
+# What routes depend on are coroutine functions unless they block: for another function FastAPI takes a thread, which
+# costs more than most of them do.
+
+
+async def services(request: Request) -> Services:
     """The app's services."""
     found: Services = request.app.state.services
     return found
 
 
-def page(
+async def page(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100, offset: Annotated[int, Query(ge=0, le=_FARTHEST)] = 0
 ) -> Page:
     """Pagination parameters."""

@@ -397,7 +397,7 @@ class TenantView:
         return total, [disclosure.visible_act(row, row.id, own) for row, own in found]
 
 
-def view(request: Request, backend: Backend) -> View:
+async def view(request: Request, backend: Backend) -> View:
     """What the caller of a request sees."""
     who: Person = request.state.caller
     return TenantView(backend, who.tenant) if who.tenant else HostView(backend)

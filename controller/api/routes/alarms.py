@@ -53,7 +53,7 @@ class Remediation(Switch):
     minutes: float
 
 
-def asked_for(  # one for each query parameter
+async def asked_for(  # one for each query parameter
     state: Annotated[list[AlarmState] | None, Query()] = None,
     station: _Words = None,
     tenant: _Words = None,
