@@ -45,6 +45,23 @@ _BEAT = (
     .where(workers.c.id == bindparam("incarnation"), workers.c.alive)
     .values({"counter": workers.c.counter + 1, "listed": True} | {name: bindparam(name) for name in _BEATEN})
 )
+_NEW = workers.insert()
+_REPLACED = (
+    update(workers)
+    .where(workers.c.role == bindparam("of"), workers.c.name == bindparam("called"), workers.c.listed)
+    .values(listed=False)
+)
+_DEAD = (
+    update(workers)
+    .where(workers.c.id == bindparam("incarnation"), workers.c.alive, workers.c.counter == bindparam("beats"))
+    .values(alive=False)
+)
+_LET_GO = update(leases).where(leases.c.incarnation == bindparam("of")).values(incarnation=None)
+_GIVEN_BACK = (
+    update(jobs)
+    .where(jobs.c.incarnation == bindparam("of"), jobs.c.state == JobState.CLAIMED.value)
+    .values(state=JobState.READY.value, ready=bindparam("now"), incarnation=None)
+)
 
 
 class SqlProcesses(SqlRepository, Processes[Sync]):
@@ -54,10 +71,9 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
     def register(self, tx: Tx, name: str, role: ProcessRole = ProcessRole.WORKER) -> str:
         incarnation = f"{name}.{secrets.token_hex(4)}"
         # It takes the place of the one that ended under this name; one that lives is listed again with its next beat.
-        same = and_(workers.c.role == role.value, workers.c.name == name, workers.c.listed)
-        tx.execute(update(workers).where(same).values(listed=False))
+        tx.execute(_REPLACED, {"of": role.value, "called": name})
         row = {"id": incarnation, "name": name, "counter": 0, "alive": True}
-        tx.execute(workers.insert().values(row | {"role": role.value, "seen": tx.now, "listed": True}))
+        tx.execute(_NEW, row | {"role": role.value, "seen": tx.now, "listed": True})
         tx.note(incarnation, "worker.started", incarnation)
         return incarnation
 
@@ -84,8 +100,7 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
 
     @writes
     def declare_dead(self, tx: Tx, incarnation: str, counter: int) -> bool:
-        silent = and_(workers.c.id == incarnation, workers.c.alive, workers.c.counter == counter)
-        if tx.execute(update(workers).where(silent).values(alive=False)).rowcount != 1:
+        if tx.execute(_DEAD, {"incarnation": incarnation, "beats": counter}).rowcount != 1:
             return False
         tx.note("engine", "worker.declared_dead", incarnation, counter=counter, jobs=_give_back(tx, incarnation))
         return True
@@ -110,10 +125,8 @@ def listed(tx: Tx) -> list[Process]:
 def _give_back(tx: Tx, incarnation: str) -> int:
     """Let others take up what an incarnation held; the number of its jobs."""
     # The transaction stays on the lease: the device waits for the job that recovers it.
-    tx.execute(update(leases).where(leases.c.incarnation == incarnation).values(incarnation=None))
-    claimed = and_(jobs.c.incarnation == incarnation, jobs.c.state == JobState.CLAIMED.value)
-    ready = {"state": JobState.READY.value, "ready": tx.now, "incarnation": None}
-    return tx.execute(update(jobs).where(claimed).values(ready)).rowcount
+    tx.execute(_LET_GO, {"of": incarnation})
+    return tx.execute(_GIVEN_BACK, {"of": incarnation, "now": tx.now}).rowcount
 
 
 def declared_dead(incarnation: str) -> LeaseLostError:

@@ -16,6 +16,7 @@ from controller.ports.store import Claim, Steps, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.involvement import note_run
 from controller.store.leases import check_lease
+from controller.store.queries import INSERTS
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
 
@@ -42,7 +43,13 @@ steps = Table(
 
 _OPERATIONS = TypeAdapter(tuple[Operation, ...])
 _KEY = ("job", "position", "undo")
-
+_WRITTEN = {
+    dialect: (row := insert(steps)).on_conflict_do_update(
+        index_elements=_KEY,
+        set_={column.name: row.excluded[column.name] for column in steps.c if column.name not in _KEY},
+    )
+    for dialect, insert in INSERTS.items()
+}
 _OF_JOB = select(steps).where(steps.c.job == bindparam("of")).order_by(steps.c.position, steps.c.undo)
 
 
@@ -52,9 +59,7 @@ class SqlSteps(SqlRepository, Steps[Sync]):
     @writes
     def write(self, tx: Tx, step: StepRecord, claim: Claim) -> None:
         check_lease(tx, claim)
-        row = _as_row(step)
-        values = {name: value for name, value in row.items() if name not in _KEY}
-        tx.execute(tx.insert(steps).values(row).on_conflict_do_update(index_elements=_KEY, set_=values))
+        tx.execute(_WRITTEN[tx.dialect], _as_row(step))
         if step.change is not None:
             note_run(tx, claim.run.id, (step.change,))
         if step.state is not StepState.STARTED:

@@ -130,18 +130,13 @@ class Expression:
         if "{%" in text or "{#" in text:
             raise InputError("statements and comments are not allowed, only expressions as in {{ tenant }}")
         try:
-            tree = _ENVIRONMENT.parse(text)
-            for node in tree.find_all(nodes.Node):
-                _check(node)
-            _check_depth(tree)
-            self._run = _compiled(text)
+            self._tree, self._run = _read(text)
         except TemplateError as error:
             raise InputError(f"not an expression: {error.message or error}") from error
         except RecursionError as error:
             raise InputError("not an expression: nested too deeply") from error
         self.text = text
-        self._tree = tree
-        self.is_whole = _whole(tree)
+        self.is_whole = _whole(self._tree)
 
     @property
     def is_constant(self) -> bool:
@@ -266,15 +261,18 @@ def _defined(value: Any) -> Any:
 
 
 @lru_cache(maxsize=4096)
-def _compiled(text: str) -> Callable[[dict[str, Any]], Iterator[Any]]:
-    """The parts of a text: plain ones and values of expressions, in order."""
+def _read(text: str) -> tuple[nodes.Template, Callable[[dict[str, Any]], Iterator[Any]]]:
+    """A text that was checked, and what evaluates its parts: plain ones and values of expressions, in order."""
     tree = _ENVIRONMENT.parse(text)
+    for node in tree.find_all(nodes.Node):
+        _check(node)
+    _check_depth(tree)
     parts: list[Callable[[dict[str, Any]], Any]] = [_part(node) for node in _outputs(tree)]
 
     def run(names: dict[str, Any]) -> Iterator[Any]:
         return (part(names) for part in parts)
 
-    return run
+    return tree, run
 
 
 def _part(node: nodes.Expr) -> Callable[[dict[str, Any]], Any]:

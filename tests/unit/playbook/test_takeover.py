@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import suppress
 
 import pytest
-from sqlalchemy import select, text
+from sqlalchemy import bindparam, select, text
 
 from controller.inventory.source import Report
 from controller.models.plan import LedgerNode
@@ -39,6 +39,9 @@ RETRIED = "  - {name: lock, action: lock-cell, with: {cells: ['L1']}, retries: 1
 APPLY = "  - {name: apply, action: apply-intent}\n"
 OPEN = "  - {name: open, action: open-plmns, with: {tenant: gamma}}\n"
 FAIL = "  - {name: fail, action: read-state, checks: ['{{ output.cells_on_air > 90 }}']}\n"
+
+#: A run has one job here.
+_JOB = select(jobs.c.state, jobs.c.ready, jobs.c.outcome).where(jobs.c.run == bindparam("of"))
 
 
 class Rests(Exception):  # noqa: N818 - no error
@@ -87,7 +90,7 @@ class PlaybookBench:
             Killed: It died before.
             Rests: The job gave its worker free.
         """
-        if not await self.group.shift(life or Mortal(), until=lambda: self.job.outcome is not None or self._rests):
+        if not await self.group.shift(life or Mortal(), until=self._ends_or_rests):
             raise Killed
         if self.job.outcome is None:
             raise Rests(self.job.detail)
@@ -101,12 +104,11 @@ class PlaybookBench:
     def job(self) -> Job:
         return self.group.job(STATION)
 
-    @property
-    def _rests(self) -> bool:
-        row = select(jobs.c.ready).where(jobs.c.id == self.job.id)
+    def _ends_or_rests(self) -> bool:
         with self.store.database.engine.connect() as connection:
-            ready = connection.execute(row).scalar_one()
-        return self.job.state is JobState.READY and ready is not None and ready > self.clock.now()
+            job = connection.execute(_JOB, {"of": self.run}).one()
+        rests = job.state == JobState.READY.value and job.ready is not None and job.ready > self.clock.now()
+        return job.outcome is not None or rests
 
     def rows(self) -> list[StepRecord]:
         """Steps of the job on record."""
