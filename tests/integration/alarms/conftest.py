@@ -19,3 +19,10 @@ def _password(monkeypatch: pytest.MonkeyPatch) -> None:
 async def system(tmp_path: Path) -> AsyncIterator[LocalSystem]:
     async with open_system(tmp_path) as made:
         yield made
+
+
+@pytest.fixture
+async def notified(tmp_path: Path) -> AsyncIterator[LocalSystem]:
+    """A system whose stations have no AlarmList: they notify of all their alarms (o-ran-fm)."""
+    async with open_system(tmp_path, profile="oran-fm-only") as made:
+        yield made

@@ -46,6 +46,7 @@ from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
 from controller.store import LoopStore, open_store
 from simulators.fleet.fleet import Fleet, FleetSettings
+from simulators.netconf.profiles import PROFILES
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.support.apps import app_with
@@ -305,10 +306,12 @@ async def open_system(
     interval: float = 2.0,
     before_adoption: Callable[[LocalSystem], None] | None = None,
     apply: bool = True,
+    profile: str = "standard",
 ) -> AsyncIterator[LocalSystem]:
     """A system whose stations are adopted and configured; listener and remediation are not started yet."""
     async with AsyncExitStack() as stack:
-        fleet = Fleet(read_network(TINY), FleetSettings(stations=StationSettings(settle_seconds=0.2)))
+        stations = StationSettings(PROFILES[profile], settle_seconds=0.2)
+        fleet = Fleet(read_network(TINY), FleetSettings(stations=stations))
         await stack.enter_async_context(fleet)
         system = LocalSystem(folder, stack, fleet, sources, interval)
         endpoints = folder / "endpoints.csv"

@@ -24,18 +24,18 @@ async def test_a_dead_cell_of_which_no_station_says_a_word(
     assert (await system.ended(LTE, AlarmState.CLEARED)).id == alarm.id
 
 
-async def test_what_the_station_says_too_is_one_alarm(system: LocalSystem) -> None:
-    system.listen()
-    await system.observed()
-    equipment = system.fleet.stations[LTE].equipment
+async def test_what_the_station_says_too_is_one_alarm(notified: LocalSystem) -> None:
+    notified.listen()
+    await notified.observed()
+    equipment = notified.fleet.stations[LTE].equipment
     fault = equipment.begin_fault("cell-down", "1")
-    alarm = await system.ended(LTE, AlarmState.RAISED)
+    alarm = await notified.ended(LTE, AlarmState.RAISED)
     assert (alarm.object, alarm.probable_cause, alarm.source) == (CELL, "cell-off-air", AlarmSource.ORAN_FM)
 
     async def seen() -> bool:
-        return CELL in system.store.healths.find([LTE])[LTE].off_air
+        return CELL in notified.store.healths.find([LTE])[LTE].off_air
 
     await until("the check sees it too", seen)
-    assert len(system.alarms(LTE)) == 1
+    assert len(notified.alarms(LTE)) == 1
     equipment.faults.end(fault)
-    assert (await system.ended(LTE, AlarmState.CLEARED)).id == alarm.id
+    assert (await notified.ended(LTE, AlarmState.CLEARED)).id == alarm.id

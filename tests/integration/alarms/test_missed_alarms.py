@@ -12,12 +12,12 @@ async def test_what_was_raised_and_cleared_unheard_is_read_back(
     system: LocalSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     station = system.fleet.stations[LTE]
-    station.equipment.begin_fault("fan")  # nobody listens yet
+    station.equipment.begin_fault("vswr", "ru-1")  # nobody listens yet
     system.listen()
     alarm = await system.ended(LTE, AlarmState.RAISED)
     assert (alarm.probable_cause, alarm.specific_problem, alarm.source) == (
-        "o-ran-fault-5",
-        "fan-1",
+        "o-ran-fault-9",
+        "ru-1",
         AlarmSource.ORAN_FM,
     )
     monkeypatch.setattr(station, "notify", lambda _content: None)

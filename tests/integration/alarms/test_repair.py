@@ -16,22 +16,22 @@ from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.system import LTE, LocalSystem, open_system, rules, until
 
 
-async def test_a_broken_core_link_is_notified_repaired_and_proven(system: LocalSystem) -> None:
-    system.listen()
-    system.remediate()
-    await system.observed()
-    assert system.devices.counts["subscribed"] == len(system.fleet.stations)
-    system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
-    alarm = await system.ended(LTE, AlarmState.REPAIRED)
+async def test_a_broken_core_link_is_notified_repaired_and_proven(notified: LocalSystem) -> None:
+    notified.listen()
+    notified.remediate()
+    await notified.observed()
+    assert notified.devices.counts["subscribed"] == len(notified.fleet.stations)
+    notified.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
+    alarm = await notified.ended(LTE, AlarmState.REPAIRED)
     assert alarm.source is AlarmSource.ORAN_FM
     assert (alarm.tenant, alarm.probable_cause) == ("condor", "core-link-down")
     assert alarm.object.endswith("/EP_S1C[condor-condor-mme-1]")
-    run = system.store.runs.get(alarm.run)
+    run = notified.store.runs.get(alarm.run)
     assert (run.cause, run.requested_by, run.state) == (f"alarm:{alarm.id}", "rule:core-link-down", RunState.SUCCEEDED)
-    (change,) = system.store.plans.get(run.plan).changes
+    (change,) = notified.store.plans.get(run.plan).changes
     assert (change.station, change.touched) == (LTE, ("condor",))
-    assert system.fleet.stations[LTE].summary()["links_up"] == system.fleet.stations[LTE].summary()["links"]
-    assert [a.id for a in system.alarms()] == [alarm.id], "one fault, one alarm"
+    assert notified.fleet.stations[LTE].summary()["links_up"] == notified.fleet.stations[LTE].summary()["links"]
+    assert [a.id for a in notified.alarms()] == [alarm.id], "one fault, one alarm"
 
 
 async def test_a_foreign_edit_is_drift_and_brought_back(system: LocalSystem) -> None:
@@ -122,9 +122,11 @@ async def test_two_schedulers_start_one_repair(system: LocalSystem) -> None:
     await system.observed()
     system.remediate()
     system.remediate()
-    for station in ("T-LTE-1", "T-LTE-2", "T-BOTH-1"):
-        system.fleet.stations[station].equipment.break_link("andes-andes-mme-1")
-    for station in ("T-LTE-1", "T-LTE-2", "T-BOTH-1"):
+    # Another core node each: three links to one are a core node that is down.
+    links = {"T-LTE-1": "andes-andes-mme-1", "T-LTE-2": "andes-andes-mme-2", "T-BOTH-1": "condor-condor-mme-1"}
+    for station, link in links.items():
+        system.fleet.stations[station].equipment.break_link(link)
+    for station in links:
         await system.ended(station, AlarmState.REPAIRED)
     assert system.runs_for_alarms() == 3
     assert len(system.alarms()) == 3

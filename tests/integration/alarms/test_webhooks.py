@@ -57,16 +57,16 @@ async def test_resolved_before_firing_raises_nothing(system: LocalSystem) -> Non
     assert (alarm.state, alarm.count) == (AlarmState.CLEARED, 2)
 
 
-async def test_alert_notification_and_check_are_one_alarm(system: LocalSystem) -> None:
-    system.listen()
-    await system.observed()
-    system.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
-    notified = await system.ended(LTE, AlarmState.RAISED)
-    async with system.client() as client:
-        answer = await post(client, alert(system.clock.now(), tenant="condor", severity="critical"))
-    assert answer.json()["alarms"] == [notified.id]
+async def test_alert_notification_and_check_are_one_alarm(notified: LocalSystem) -> None:
+    notified.listen()
+    await notified.observed()
+    notified.fleet.stations[LTE].equipment.break_link("condor-condor-mme-1")
+    heard = await notified.ended(LTE, AlarmState.RAISED)
+    async with notified.client() as client:
+        answer = await post(client, alert(notified.clock.now(), tenant="condor", severity="critical"))
+    assert answer.json()["alarms"] == [heard.id]
     await asyncio.sleep(3)  # two checks
-    (alarm,) = system.alarms()
+    (alarm,) = notified.alarms()
     assert (alarm.source, alarm.severity) == (AlarmSource.ORAN_FM, "CRITICAL")
 
 
