@@ -39,6 +39,9 @@ def _tenant(number: int, plmns: int, slices: Sequence[dict[str, Any]]) -> dict[s
     }
     core["sgw_pool"] = [{"id": f"sgw-{n}", "prefix": f"10.{number}.9.{16 * n}/28"} for n in (1, 2)]
     core["upf_pool"][1]["prefix"] = f"10.{number}.3.0/28"
+    if number > 2:  # the third protects its user plane by tunnels, the fourth both
+        protects = ["user"] if number == 3 else ["control", "user"]
+        core["security_gateway"] = {"address": f"10.{number}.7.1", "protects": protects}
     if slices:  # the first serves one of the slices only, the second all
         core["upf_pool"][0]["slices"] = [slices[0]]
     return {

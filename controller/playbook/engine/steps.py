@@ -27,7 +27,6 @@ from controller.models.errors import (
 )
 from controller.models.plan import Change, PhaseKind
 from controller.models.run import JournalStep, Outcome, RunState
-from controller.models.sharing import ActionClass
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
@@ -218,7 +217,7 @@ class JobSteps:
                 if not row.acts:
                     return await self.end(row, StepState.DONE, "nothing to change", outcome=Outcome.UNCHANGED)
                 await self.write(row)
-            self.later = await self._warned(row, action)
+            self.later = await self._warned(row)
             return row if self.later else await self._act(row)
         except (LeaseLostError, NotClearedError, StoreError):
             raise
@@ -304,12 +303,12 @@ class JobSteps:
         if hold := hold_at(self._context.network, self._context.station, holds):
             raise ConflictError(hold) if self.begun else NotClearedError(hold)
 
-    async def _warned(self, row: StepRecord, action: Action) -> Later | None:
+    async def _warned(self, row: StepRecord) -> Later | None:
         """The end of a public warning that a step waits for, or the next look at it: it would interrupt service.
 
         A step that was sent something is brought to its end, and what failed is taken back, whatever runs meanwhile.
         """
-        if row.undo or not _interrupts(row, action):
+        if row.undo or not _interrupts(row):
             return None
         store, now = self._tools.store, self._tools.clock.now()
         warnings = [freeze for freeze in await store.freezes.find(now) if freeze.warning]
@@ -373,14 +372,13 @@ class JobSteps:
             return await self.end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
 
 
-def _interrupts(row: StepRecord, action: Action) -> bool:
+def _interrupts(row: StepRecord) -> bool:
     """Whether what a step does interrupts service: a cell goes off air, a link down, the station restarts."""
-    if row.operations:
-        return action.consent in (ActionClass.INTERRUPT, ActionClass.REDUCE)
-    change = row.change
-    return change is not None and (
-        change.outage_seconds > 0 or any(phase.kind is PhaseKind.LOCK for phase in change.phases)
-    )
+    if any(operation.kind.interrupts for operation in row.operations):
+        return True
+    phases = row.change.phases if row.change is not None else ()
+    locks = any(phase.kind is PhaseKind.LOCK for phase in phases)
+    return locks or (row.change is not None and row.change.outage_seconds > 0)
 
 
 def _again(row: StepRecord) -> StepRecord:

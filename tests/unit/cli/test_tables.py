@@ -66,7 +66,10 @@ LISTS: dict[str, list[dict[str, Any]]] = {
     ],
     "freeze list": [
         {"id": "f-1f2e3d4c", "target": "region:cusco", "by": "ana", "begins": AT, "ends": LATER}
-        | {"reason": "Inti Raymi: the whole region is full of people until the morning after the last day"}
+        | {
+            "warning": "",
+            "reason": "Inti Raymi: the whole region is full of people until the morning after the last day",
+        }
     ],
     "audit": [
         {"id": 104233, "at": AT, "actor": "ana", "action": "run.accepted", "object": "r-21748f9c95"}

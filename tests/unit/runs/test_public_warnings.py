@@ -8,8 +8,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from controller.models.approval import Freeze, Override, RunConstraints, StationConstraints
+from controller.models.equipment import Operation, OperationKind
 from controller.models.people import Role
 from controller.models.run import JournalStep, Outcome, RunState
+from controller.playbook.actions.shipped import registry
+from controller.playbook.language.registry import Context, Proposal, Registry, Touches, action
 from controller.ports.fake_devices import Fault
 from controller.ports.store import NewJob
 from controller.runs.approval.clearance import clearances, reassess, who_can_end
@@ -18,6 +21,7 @@ from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.unit.plan import samples
 from tests.unit.playbook.test_takeover import LOCK, PlaybookBench, Rests
+from tests.unit.playbook.test_undoing import Nothing
 from tests.unit.playbook.test_waiting import ASK
 from tests.unit.runs.test_clearance import CONSTRAINTS, FREE, NOW, blocked, freeze
 from tests.unit.runs.test_consent import THREE, TWO, change, retuned
@@ -101,6 +105,35 @@ async def test_a_job_under_way_locks_no_cell_while_a_warning_runs(target: str) -
         bench.clock.pause(61)
     bench.clock.pause(2 * 3600)
     bench.settled(await bench.work(), Outcome.SUCCEEDED, "LOCKED")
+
+
+@pytest.mark.parametrize(
+    ("operations", "waits"),
+    [
+        ((OperationKind.DOWNLOAD, OperationKind.INSTALL, OperationKind.ACTIVATE), False),
+        ((OperationKind.ACTIVATE, OperationKind.RESET), True),
+        ((OperationKind.RESET_UNIT,), True),
+    ],
+)
+async def test_an_operation_that_restarts_something_waits_and_no_other(
+    operations: tuple[OperationKind, ...], waits: bool
+) -> None:
+    @action("operations", Touches.CHANGES)
+    async def ask(_context: Context, _given: Nothing) -> Proposal[Nothing]:
+        """Ask for these."""
+        return Proposal(None, Nothing(), tuple(Operation(kind=kind, since=NOW, seconds=1) for kind in operations))
+
+    bench = PlaybookBench(
+        "  - {name: ask, action: operations, with: {}}\n", Registry({**registry().actions, "operations": ask})
+    )
+    warn(bench, "network")
+    if waits:
+        with pytest.raises(Rests, match="public warning"):
+            await bench.work()
+        assert bench.journal() == []
+    else:
+        await bench.work()
+        assert bench.journal() != []
 
 
 async def test_an_all_clear_lets_it_go_on_and_an_override_does_not_wait() -> None:
