@@ -139,7 +139,10 @@ async def test_a_station_of_a_confirmed_group_is_tried_until_it_can_be_reached(
 async def test_a_station_of_a_confirmed_group_that_never_comes_back_is_diverged() -> None:
     bench = TransactionBench(add_tenant(), QUICK)
     bench.device.unreachable = "the line is cut"
-    known = decided(bench, GateChoice.CONFIRM)
+    known, begun = decided(bench, GateChoice.CONFIRM), bench.clock.monotonic()
     result = await transaction(bench, ScriptedGate(bench, known=known)).run()
     assert result.outcome is Outcome.DIVERGED
     assert "could not be read back" in result.detail
+    # It is tried for longer than its own timer could last, and the patience after that.
+    whole = QUICK.timer() + Patience().unresolved
+    assert whole < bench.clock.monotonic() - begun <= whole + Patience().retry

@@ -16,13 +16,14 @@ from controller.models.approval import Contract, Requirement, RunConstraints, Vo
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network
 from controller.models.people import Person, Role
-from controller.models.plan import Change
+from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, WaitFor
 from controller.models.sharing import ActionClass, Consent
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.plan import PlanOptions, administrative_state_change, undo_change
 from controller.runs.approval.consent import (
     Asked,
+    Effect,
     check_contracts,
     effect_of,
     effect_on,
@@ -109,6 +110,60 @@ def test_unlocking_cells_brings_service_back_and_waits_for_no_window() -> None:
     # Taking an unlock back locks: that interrupts.
     again = undo_change(samples.PROFILES, back, observed)
     assert effect_of(again).asks == effect_of(locked).asks
+
+
+PLANNED = change(TWO, THREE)
+
+
+def acts(*phases: tuple[PhaseKind, str, tuple[str, ...]], **told: Any) -> Effect:
+    """What a change does whose phases edit one cell each, as owned by whom."""
+    made = tuple(
+        Phase(kind=kind, edits=(Edit(op=Op.MERGE, path=path, after={"tac": "8"}, owners=owners),), inverse=())
+        for kind, path, owners in phases
+    )
+    nothing: dict[str, Any] = {"touched": (), "checks": (), "gained": PLANNED.gained, "outage_seconds": 0}
+    return effect_of(PLANNED.model_copy(update=nothing | {"phases": made} | told))
+
+
+LOCK, EDIT, UNLOCK = PhaseKind.LOCK, PhaseKind.EDIT, PhaseKind.UNLOCK
+LTE, NR = samples.LTE_CELL, samples.NR_CELL
+
+
+def test_nodes_of_several_owners_need_each_of_them() -> None:
+    assert acts((EDIT, LTE, ("alfa", "beta"))).asks == {
+        ("alfa", ActionClass.CONFIGURE),
+        ("beta", ActionClass.CONFIGURE),
+    }
+    assert acts((EDIT, LTE, (HOST, "alfa"))).asks == {("alfa", ActionClass.CONFIGURE)}
+    assert acts((EDIT, LTE, ("alfa",))).asks == acts((EDIT, LTE, (HOST,))).asks == frozenset()
+    # That a cell is locked is told by whom it interrupts, and not by whose cell it is.
+    assert acts((LOCK, LTE, ("alfa", "beta"))).asks == frozenset()
+
+
+def test_who_is_off_the_air_while_a_cell_is_locked_is_asked() -> None:
+    whole = acts((LOCK, LTE, (HOST,)), (EDIT, NR, (HOST,)), (UNLOCK, LTE, (HOST,)), interrupted=("alfa",))
+    assert whole.asks == {("alfa", ActionClass.INTERRUPT)}
+    assert whole.interrupted == whole.tenants == {"alfa"}
+    assert whole.cells == {"L1"}
+    # What says itself whom it interrupts needs no lock for that, as a restart does not.
+    assert acts((EDIT, LTE, (HOST,)), interrupted=("alfa",)).asks == {("alfa", ActionClass.INTERRUPT)}
+    assert acts((EDIT, LTE, (HOST,)), interrupted=("alfa",)).cells == frozenset()
+    assert acts(interrupted=("alfa",)).asks == {("alfa", ActionClass.INTERRUPT)}
+
+
+def test_an_outage_interrupts_those_that_were_served_before() -> None:
+    """Their windows bind; they are asked only where all of a cell goes off the air for them."""
+    served = {"touched": ("alfa", "gamma"), "outage_seconds": 5}
+    own = (EDIT, LTE, ("alfa",))
+    assert acts(own, **served).interrupted == {"alfa"}
+    assert acts(own, **served).asks == frozenset()
+    assert acts((LOCK, LTE, (HOST,)), own, **served).asks == {("alfa", ActionClass.INTERRUPT)}
+    assert acts(own, **served | {"outage_seconds": 0}).interrupted == frozenset()
+    # One that has a link there is served, even where the change is about other nodes of its.
+    link = WaitFor(kind="link-up", path="/EP_S1C[x]", tenant="gamma")
+    assert acts(own, **served, checks=(link,)).interrupted == {"alfa", "gamma"}
+    off = WaitFor(kind="cell-on-air", path="/EP_S1C[x]", tenant="gamma")
+    assert acts(own, **served, checks=(off,)).interrupted == {"alfa"}
 
 
 def test_a_tenants_own_nodes_need_nobody_but_who_asks() -> None:
