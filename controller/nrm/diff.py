@@ -64,7 +64,7 @@ def diff(root: NodeSpec, observed: Tree, desired: Tree) -> Difference:
 
 def _is_given(root: NodeSpec, path: Path) -> bool:
     spec = spec_of(root, path)
-    return spec is not None and spec.given
+    return spec is not None and bool(spec.given)
 
 
 def effective(root: NodeSpec, path: Path, leaves: Leaves) -> dict[LeafName, Value]:

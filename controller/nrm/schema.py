@@ -190,8 +190,8 @@ class NodeSpec:
             read, never reported as unknown, and an edit of it could cut the way to the device.
         member: Leaf by which entries elsewhere say that they belong to one of these (an interface's VRF): it is not
             removed from under those that stay. Empty where there is none.
-        given: Whether entries come with the device: managers neither create nor delete them, and one that nobody
-            wants is nothing unknown.
+        given: What entries are to have that come with the device, which managers neither create nor delete; a device
+            without them lacks nothing. Empty of all others.
         feature: Feature of its module without which a device has none; empty where all have it.
         apart: Lists among its attributes that are read apart, and no part of the tree (records of alarms).
         label: Words for the human diff; empty means the name.
@@ -214,7 +214,7 @@ class NodeSpec:
     single: bool = False
     footing: bool = False
     member: str = ""
-    given: bool = False
+    given: dict[LeafName, Value] = field(default_factory=dict)
     feature: str = ""
     apart: tuple[str, ...] = ()
     label: str = ""

@@ -200,7 +200,7 @@ class _Surplus:
 
     def _is_devices_own(self, path: Path) -> bool:
         spec = spec_of(self.root, path)
-        return spec is not None and (spec.footing or spec.given)
+        return spec is not None and (spec.footing or bool(spec.given))
 
     def _may_go(self, path: Path) -> bool:
         return path in self.ledger and all(owner in self.remove for owner in self.ledger[path].owners)

@@ -15,7 +15,7 @@ from controller.nrm.profiles import Rendered, render, render_routing, root_spec
 from controller.plan.document import Draft, Outline
 from controller.plan.routers import check_routers, link_owners
 from controller.plan.station import StationPlan, plan_station
-from controller.plan.views import PlanOptions, StationView, with_reservations
+from controller.plan.views import PlanOptions, StationView, with_given, with_reservations
 
 #: Routers left out that a refusal names.
 _NAMED = 3
@@ -63,7 +63,9 @@ class Planning:
             return StationPlan(reason=f"contract error {broken[0].code}: {broken[0].message}{more}")
         rendered = wanted_by(self._intent, network, station)
         profiles = network.profiles_of(station)
-        wanted = with_reservations(root_spec(profiles), rendered, view, reserve=self._options.reserved)
+        root = root_spec(profiles)
+        wanted = with_given(root, rendered, view.observed)
+        wanted = with_reservations(root, wanted, view, reserve=self._options.reserved)
         result = plan_station(station, profiles, wanted, view, self._options)
         return StationPlan(result.change, result.reason, (*rendered.findings, *result.findings))
 

@@ -29,7 +29,7 @@ from controller.nrm.tree import LeafName, Observed, Path, Tree, parent
 from controller.plan.phases import LINK_SECONDS, LOCK_SECONDS, ON_AIR_SECONDS
 from controller.plan.rows import contents, describe, entry_name, row
 from controller.plan.station import StationPlan, plan_station
-from controller.plan.views import PlanOptions, StationView
+from controller.plan.views import PlanOptions, StationView, given_in
 
 AdministrativeState = Literal["LOCKED", "UNLOCKED", "SHUTTINGDOWN"]
 #: What to wait for before it is confirmed; users of a cell that shuts down may stay for long.
@@ -207,16 +207,18 @@ def recreate_endpoint_change(
 def removal_plan(
     station: str, profiles: tuple[str, ...], observed: Observed, ledger: Mapping[Path, LedgerEntry]
 ) -> StationPlan:
-    """The change that removes every node of ours but the station's root, which is the factory's.
+    """The change that removes every node of ours but what came with the station: its root, its list of alarms.
 
     Cells that are unlocked are locked first. What is not ours stays, and what of ours holds it.
     """
-    roots = {path: dict(leaves) for path, leaves in observed.tree.items() if not parent(path)}
-    kept = Rendered(roots, dict.fromkeys(roots, (HOST,)), ())
+    root = root_spec(profiles)
+    given = {path for path in observed.tree if not parent(path)} | set(given_in(root, observed.tree))
+    stays = {path: dict(observed.tree[path]) for path in observed.tree if path in given}
+    kept = Rendered(stays, dict.fromkeys(stays, (HOST,)), ())
     owners = {owner for entry in ledger.values() for owner in entry.owners}
     view = StationView(observed, adopted=True, ledger=ledger)
     made = plan_station(station, profiles, kept, view, PlanOptions(remove=dict.fromkeys(owners, 1)))
     if made.change is None:
         return made
-    lost = tuple(sorted({*made.change.lost, *(roots.keys() & ledger.keys())}))
+    lost = tuple(sorted({*made.change.lost, *(given & ledger.keys())}))
     return StationPlan(made.change.model_copy(update={"lost": lost, "gained": ()}), "", made.findings)

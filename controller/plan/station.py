@@ -68,6 +68,8 @@ def plan_station(
     edits.refused.extend(_shutting_down(observed.tree, locks))
     locked = _foreign_locks(root, observed.tree, {*rendered.tree, *view.ledger})
     findings = station_findings(station, root, observed, edits, locked, options)
+    if not view.adopted:
+        findings = (*findings, *_unheard(station, root, edits))
     reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
     if reason or not (edits.edits or edits.moved):
         return StationPlan(reason=reason, findings=findings)
@@ -278,6 +280,18 @@ def _reserved_plmns(station: str, observed: Observed, edits: Edits) -> Iterator[
                 "users only; it stays so: minka playbook run onboard-tenant tests and opens it"
             )
             yield Finding("plmn-reserved", Severity.WARNING, message, station, cell)
+
+
+def _unheard(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
+    """What came with a station that is observed only, and is not set so that its alarms can be read."""
+    for edit in edits.edits:
+        spec = spec_of(root, edit.path)
+        if spec is not None and spec.given:
+            message = (
+                f"{station} keeps no {entry_name(root, edit.path)} that could be read: it is observed only, and the "
+                "list is locked; its alarms are not heard until it is adopted and applied"
+            )
+            yield Finding("alarm-list-locked", Severity.INFO, message, station)
 
 
 def _unknown_plmns(station: str, observed: Observed, edits: Edits) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from controller.models.network import Network, Snssai
 from controller.models.run import Hold, LedgerEntry
 from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, leaf_of
 from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, parent
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +116,28 @@ def _reservable(root: NodeSpec, tree: Tree) -> Iterator[Path]:
     """PLMNs on air that can be reserved for operator use."""
     steps = root.reservable
     return (path for path in tree if any(step in path for step in steps)) if steps else iter(())
+
+
+# ------------------------------------------------------------- given by devices
+
+
+def with_given(root: NodeSpec, rendered: Rendered, observed: Observed | None) -> Rendered:
+    """What is wanted, with what comes with the device, of which network files say nothing (its list of alarms)."""
+    found: dict[Path, dict[LeafName, Value]] = {}
+    for path in () if observed is None else given_in(root, observed.tree):
+        spec = spec_of(root, path)
+        found[path] = dict(spec.given) if spec else {}
+    if not found:
+        return rendered
+    return replace(
+        rendered, tree={**rendered.tree, **found}, owners={**rendered.owners, **dict.fromkeys(found, HOST_OWNED)}
+    )
+
+
+def given_in(root: NodeSpec, tree: Tree) -> tuple[Path, ...]:
+    """Entries that came with the device."""
+    names = {node.name for node in root.children if node.given}
+    return tuple(path for path in tree if class_of(path) in names) if names else ()
 
 
 # ---------------------------------------------------------------------- limits

@@ -23,7 +23,7 @@ ALARM_LIST = NodeSpec(
         LeafSpec("numOfAlarmRecords", state=True),
         LeafSpec("lastModification", state=True),
     ),
-    given=True,
+    given={"administrativeState": "UNLOCKED"},
     feature=FM_FEATURE,
     apart=("alarmRecords",),
     label="list of alarms",

@@ -1,0 +1,124 @@
+"""Alarms of base stations that tell them in the AlarmList alone: provisioned, raised, cleared, and told to tenants."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from controller.models.alarm import Alarm, AlarmSource, AlarmState
+from simulators.datastore import Path as InstancePath
+from simulators.netconf.profiles import PROFILES
+from tests.integration.alarms.system import LTE, NR, LocalSystem, open_system, until
+from tests.integration.alarms.test_tenants_told import SHARED, TENANTS
+
+#: Fault → probable cause and object of the alarm that its record makes.
+TOLD = {
+    "vswr": ("3gpp-transmitter-problem", "/ManagedElement[{}]/RadioUnit[ru-1]"),
+    "sync-lost": ("3gpp-timing-problem", "station"),
+    "fan": ("3gpp-cooling-fan-failure", "station"),
+    "mains-failure": ("3gpp-power-problem", "station"),
+    "licence-gone": ("3gpp-licence-missing", "station"),
+    "wrong-software": ("3gpp-software-error", "station"),
+}
+
+
+def _vendor(profile: str, *stations: str) -> Callable[[LocalSystem], None]:
+    def prepare(system: LocalSystem) -> None:
+        for station in stations:
+            system.fleet.stations[station].change_profile(PROFILES[profile])
+
+    return prepare
+
+
+def _standing(system: LocalSystem, station: str) -> set[tuple[str, str]]:
+    return {(one.probable_cause, one.object) for one in system.alarms(station) if one.cleared is None}
+
+
+async def test_what_a_list_tells_is_raised_cleared_and_told_though_nobody_listened(tmp_path: Path) -> None:
+    prepare = _vendor("alarm-list-only", LTE, NR)
+    async with open_system(tmp_path, interval=0.5, before_adoption=prepare) as system:
+        for station in (LTE, NR):
+            assert "<AlarmList><id>1</id><attributes><administrativeState>UNLOCKED<" in system.running(station)
+            for fault in TOLD:
+                system.fleet.stations[station].equipment.begin_fault(fault)
+        system.listen()
+        wanted = {at: {(cause, what.format(at)) for cause, what in TOLD.values()} for at in (LTE, NR)}
+
+        async def raised() -> bool:
+            return all(wanted[at] <= _standing(system, at) for at in wanted)
+
+        await until("all faults are raised", raised)
+        for station, tenants in SHARED.items():
+            alarms = [one for one in system.alarms(station) if (one.probable_cause, one.object) in wanted[station]]
+            assert {one.source for one in alarms} == {AlarmSource.ALARM_LIST}
+            assert {one.tenants for one in alarms} == {tenants}
+            # Nobody hears that they end.
+            system.fleet.stations[station].server.drop_sessions()
+            system.fleet.stations[station].equipment.faults.clear()
+
+        async def over() -> bool:
+            return not any(_standing(system, at) for at in wanted)
+
+        await until("all faults are over", over)
+        assert all(_once(system.alarms(at)) for at in wanted)
+        for station in wanted:
+            records = tuple(system.fleet.stations[station].equipment.alarms.records)
+            assert all(record.cleared for record in records), "they stay in the list, and are no alarms"
+            assert len(records) >= len(TOLD)
+        for tenant in TENANTS:
+            told = {one.station for one in system.alarms() if tenant in one.tenants}
+            assert told == {station for station, tenants in SHARED.items() if tenant in tenants}
+
+
+def _once(alarms: list[Alarm]) -> bool:
+    problems = [(one.object, one.tenant, one.probable_cause, one.specific_problem) for one in alarms]
+    return len(problems) == len(set(problems))
+
+
+async def test_a_list_that_is_locked_clears_nothing(tmp_path: Path) -> None:
+    async with open_system(tmp_path, interval=0.5, before_adoption=_vendor("alarm-list-only", NR)) as system:
+        station = system.fleet.stations[NR]
+        station.equipment.begin_fault("fan")
+        system.listen()
+        alarm = await system.ended(NR, AlarmState.RAISED)
+        station.overwrite(station.running.with_leaf(_list_of(NR), "administrativeState", "LOCKED"))
+        station.equipment.faults.clear()
+        reads = system.store.healths.find([NR])[NR].at
+
+        async def read_on() -> bool:
+            return (system.store.healths.find([NR])[NR].at - reads).total_seconds() > 2
+
+        await until("the station is read again", read_on)
+        assert system.store.alarms.get(alarm.id).cleared is None
+        station.overwrite(station.running.with_leaf(_list_of(NR), "administrativeState", "UNLOCKED"))
+
+        async def cleared() -> bool:
+            return system.store.alarms.get(alarm.id).cleared is not None
+
+        await until("the fault is over", cleared)
+
+
+def _list_of(station: str) -> InstancePath:
+    return ("ManagedElement", station), ("AlarmList", "1"), "attributes"
+
+
+async def test_a_fault_that_a_station_tells_in_both_ways_is_one_alarm(tmp_path: Path) -> None:
+    async with open_system(tmp_path, interval=0.5) as system:
+        system.listen()
+        await system.observed()
+        for fault in TOLD:
+            system.fleet.stations[LTE].equipment.begin_fault(fault)
+
+        async def raised() -> bool:
+            return len(system.alarms(LTE)) >= len(TOLD)
+
+        await until("all faults are raised", raised)
+        (before,) = system.store.healths.find([LTE]).values()
+
+        async def read_on() -> bool:
+            return (system.store.healths.find([LTE])[LTE].at - before.at).total_seconds() > 2
+
+        await until("the station is read again", read_on)
+        said = [(one.text, one.object) for one in system.alarms(LTE)]
+        assert len(said) == len(set(said))
+        assert {one.source for one in system.alarms(LTE)} <= {AlarmSource.ORAN_FM, AlarmSource.CHECK}
