@@ -109,7 +109,7 @@ def _portions(rat: Rat, grants: Sequence[Grant]) -> Iterator[Portion]:
 
 
 def _is_of_user_plane(rat: Rat, portion: Portion) -> bool:
-    """Whether no cell divides it: gNB-CU-UPs divide data radio bearers (TS 28.541 §4.3.36)."""
+    """Whether no cell divides it: the gNB-CU-UP divides data radio bearers of all cells."""
     return rat is Rat.NR and portion.share.resource is ResourceType.DRB
 
 

@@ -4,8 +4,8 @@ Decisions:
     - A tenant without slices is broadcast with S-NSSAI SST 1 (eMBB) and no SD, since an entry of
       pLMNInfoList can't be without one.
     - The user plane serves the PLMNs and slices of all cells, those of tenants with own cells too.
-    - One RRMPolicyRatio per share, below what divides the resource: PRBs below NRCellDU, RRC connected users below
-      NRCellCU, data radio bearers below GNBCUUPFunction.
+    - One RRMPolicyRatio per share, below what divides the resource, of the places that TS 28.541 §4.3.36 names: PRBs
+      below NRCellDU, RRC connected users below NRCellCU, data radio bearers below GNBCUUPFunction.
     - The official YANG wants a non-public network and remote interference management (RIM) of every cell, though
       TS 28.541 makes both conditional: a new cell gets an entry without identities, and a monitoring that ends when it
       begins, with sets that nobody made. Cells that exist keep what they have.
