@@ -184,4 +184,5 @@ def _share(station: str, cell: str, rat: Rat, portion: Portion) -> ShareFact:
         min=share.min,
         max=share.max,
         owners=(portion.tenant,),
+        part=portion.part,
     )

@@ -41,6 +41,7 @@ class Grant:
         exclusive: Whether it makes its cells carriers of this tenant alone (MORAN).
         plmns: PLMNs to broadcast, sorted; only ever the tenant's own.
         slices: Slices to serve on NR, sorted; only ever the tenant's own.
+        part: Of these those that it is restricted to, in one word; empty where it is for all that the tenant has.
         faults: What is wrong with the agreement itself, so on each cell it covers.
     """
 
@@ -50,6 +51,7 @@ class Grant:
     exclusive: bool
     plmns: tuple[Plmn, ...]
     slices: tuple[Snssai, ...]
+    part: str
     shares: tuple[RadioShare, ...]
     faults: tuple[Fault, ...]
 
@@ -139,9 +141,17 @@ def _grant(agreement: Agreement, tenant: Tenant) -> Grant:
         exclusive=agreement.sharing is SharingKind.MORAN,
         plmns=agreement.plmns_of(tenant),
         slices=agreement.slices_of(tenant),
+        part=_part(agreement, tenant),
         shares=tuple(sorted(agreement.shares, key=lambda s: (s.resource, s.dedicated, s.min, s.max))),
         faults=tuple(faults),
     )
+
+
+def _part(agreement: Agreement, tenant: Tenant) -> str:
+    plmns, slices = agreement.plmns_of(tenant), agreement.slices_of(tenant)
+    some_plmns = plmns if len(plmns) < len(set(tenant.plmns)) else ()
+    some_slices = slices if len(slices) < len(set(tenant.slices)) else ()
+    return "-".join([*(plmn.replace("-", "") for plmn in some_plmns), *map(str, some_slices)])
 
 
 def _share_faults(shares: tuple[RadioShare, ...]) -> Iterator[tuple[Check, str]]:

@@ -34,10 +34,11 @@ class Broadcast:
 
 @dataclass(frozen=True, slots=True)
 class Portion:
-    """A tenant's share and the members that it is for."""
+    """A tenant's share and the members that it is for; ``part`` tells them from others of the tenant (``Grant``)."""
 
     agreement: str
     tenant: str
+    part: str
     plmns: tuple[Plmn, ...]
     slices: tuple[Snssai, ...]
     share: RadioShare
@@ -105,7 +106,7 @@ def _portions(rat: Rat, grants: Sequence[Grant]) -> Iterator[Portion]:
         slices = grant.slices if rat is Rat.NR else ()
         if grant.plmns:
             for share in grant.shares:
-                yield Portion(grant.agreement, grant.tenant, grant.plmns, slices, share)
+                yield Portion(grant.agreement, grant.tenant, grant.part, grant.plmns, slices, share)
 
 
 def _is_of_user_plane(rat: Rat, portion: Portion) -> bool:
@@ -213,7 +214,7 @@ def share_user_plane(
     findings: list[Finding] = []
     for tenant, portions in sorted(agreed.items()):
         whole = _largest([portion.share for portion in portions])
-        merged += dict.fromkeys(replace(portion, agreement="", share=whole) for portion in portions)
+        merged += dict.fromkeys(replace(portion, agreement="", part="", share=whole) for portion in portions)
         said = {portion.share: f"{name} {_percentages(portion.share)}" for portion, name in portions.items()}
         if len(said) > 1 or tenant in silent:
             findings.append(_differing(station, tenant, whole, [*said.values(), silent.get(tenant, "")]))

@@ -82,7 +82,8 @@ class BroadcastFact:
 class ShareFact:
     """A tenant's share of one radio resource, in percent (TS 28.541 §4.3.36).
 
-    ``cell`` divides it; an empty one means the user plane of the whole station (data radio bearers of NR).
+    ``cell`` divides it; an empty one means the user plane of the whole station (data radio bearers of NR). ``part`` is
+    empty where it is for all that the tenant has there, and else tells it from the tenant's share for the rest.
     """
 
     station: str
@@ -95,6 +96,7 @@ class ShareFact:
     min: int
     max: int
     owners: Owners
+    part: str = ""
 
 
 class LinkKind(StrEnum):

@@ -10,7 +10,7 @@ from controller.models.facts import Owners
 from controller.models.plan import Edit, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
-from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, share_parts
+from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, leaf_of, share_parts
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, parent, step
 
@@ -176,16 +176,28 @@ class _Surplus:
         )
 
     def _is_misplaced(self, path: Path) -> bool:
-        """Whether it is a share of ours that is wanted elsewhere: below another part of its cell, or of the station."""
-        known = self.ledger.get(path)
-        if known is None or not share_parts(path):
+        """Whether it is a share of ours that stands elsewhere now: its members have theirs of the same resource.
+
+        That is below another part of its cell, below a function of the station, or under another name.
+        """
+        known, members = self.ledger.get(path), [one for one in self._below(path) if one != path]
+        if (
+            known is None
+            or not share_parts(path)
+            or any(one not in self.ledger or self.ledger[one].owners != known.owners for one in members)
+        ):
             return False
-        return all(
-            below in self.ledger and self.ledger[below].owners == known.owners for below in self._below(path)
-        ) and any(
-            step(other) == step(path) and owners == known.owners and cell_of(other) in ("", cell_of(path))
+        resource = leaf_of(path, LeafRole.SHARE_RESOURCE)
+        homes = {
+            other
             for other, owners in self.rendered.owners.items()
-        )
+            if owners == known.owners
+            and share_parts(other)
+            and cell_of(other) in ("", cell_of(path))
+            and self.rendered.tree[other].get(resource) == self.observed.tree[path].get(resource)
+        }
+        theirs = {step(one)[1] for one in self.rendered.tree if parent(one) in homes}
+        return bool(members) and theirs.issuperset(step(one)[1] for one in members)
 
     def _stays(self, path: Path) -> bool:
         """Whether it is an identity that is not to change."""

@@ -348,7 +348,7 @@ def _render_share(share: ShareFact, divides: Path, out: Output) -> None:
     policy = out.add(
         _POLICY,
         divides,
-        (f"{tenant_of(share.owners)}-{share.resource.lower()}",),
+        ("-".join(filter(None, (tenant_of(share.owners), share.resource.lower(), share.part))),),
         {
             "resourceType": str(share.resource),
             "rRMPolicyMaxRatio": str(share.max),

@@ -12,14 +12,15 @@ import orjson
 
 from controller.models.approval import Contract, Requirement, RunConstraints, StationConstraints, Vote, VoteChoice
 from controller.models.errors import InputError, NotFoundError
+from controller.models.facts import Owners
 from controller.models.network import Cell, Network
 from controller.models.people import Person
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
 from controller.models.scalars import HOST
 from controller.models.sharing import DEFAULT_CONSENTS, ActionClass, Agreement, Consent
-from controller.nrm.profiles import administrative_leaf, cell_of, share_parts
-from controller.nrm.schema import LeafSpec
-from controller.nrm.tree import Leaves, step
+from controller.nrm.profiles import administrative_leaf, cell_of, leaf_of, share_parts
+from controller.nrm.schema import LeafRole, LeafSpec
+from controller.nrm.tree import Leaves
 from controller.runs.approval.windows import Calendar
 
 
@@ -104,10 +105,13 @@ def _present(change: Change, edits: Sequence[Edit]) -> set[str]:
 def _lowered(edits: Sequence[Edit]) -> Iterator[str]:
     """Tenants whose radio share gets smaller; one may be made anew elsewhere, and its removal is then none."""
     shares = [edit for edit in edits if share_parts(edit.path)]
-    made = {(step(edit.path), edit.owners): edit.after for edit in shares if edit.op is Op.CREATE}
+    made: dict[tuple[Owners, object], list[Leaves]] = defaultdict(list)
+    for edit in (edit for edit in shares if edit.op is Op.CREATE):
+        made[edit.owners, edit.after.get(leaf_of(edit.path, LeafRole.SHARE_RESOURCE))].append(edit.after)
     for edit in (edit for edit in shares if edit.op is not Op.CREATE):
-        after = edit.after if edit.op is Op.MERGE else made.get((step(edit.path), edit.owners), edit.before)
-        if any(_lower(edit.before, after, part) for part in share_parts(edit.path)):
+        resource = edit.before.get(leaf_of(edit.path, LeafRole.SHARE_RESOURCE))
+        after = [edit.after] if edit.op is Op.MERGE else made.get((edit.owners, resource), [])
+        if any(_lower(edit.before, one, part) for one in after for part in share_parts(edit.path)):
             yield from edit.owners
 
 

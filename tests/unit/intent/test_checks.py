@@ -577,6 +577,18 @@ def test_a_cell_that_says_nothing_of_bearers_differs_from_one_that_does() -> Non
     assert "(nr 5/20/70, nr-2 nothing)" in told
 
 
+def test_shares_of_some_slices_are_told_from_those_of_the_rest() -> None:
+    draft = sound()
+    one, other = ({"sst": 1, "sd": "000002"}, {"sst": 3})
+    draft["tenants"][1]["slices"] = [one, other]
+    _agreement_of(draft, "b", slices=[one], scope={"everywhere": True})
+    _add(draft, "b", slices=[other], scope={"everywhere": True, "rats": ["NR"]}, shares=[{"min": 30}])
+    draft["tenants"][1]["core"]["upf_pool"][0].pop("slices", None)
+    facts = compile_intent(Network.model_validate(draft), TODAY).facts["S1"]
+    shares = [fact for fact in facts if isinstance(fact, ShareFact) and fact.owners == ("b",) and fact.rat == "NR"]
+    assert [(fact.part, fact.min) for fact in shares] == [("1-000002", 20), ("3", 30)]
+
+
 def test_bearers_are_added_up_over_all_cells_of_a_station() -> None:
     draft = _with_two_nr_cells()
     _drb(draft, "a", "nr", 45)

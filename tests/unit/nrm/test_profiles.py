@@ -147,6 +147,20 @@ def test_nr_shares_stand_below_what_divides_the_resource(resource: ResourceType,
     ]
 
 
+def test_nr_shares_of_some_slices_are_policies_of_their_own() -> None:
+    """TS 28.541 §4.3.36: a policy has one ratio for all its members."""
+    cell = NR_CELLS[0]
+    whole = samples.share(cell, "bitel")
+    parts = [replace(whole, slices=(one,), min=10 * n, part=str(one)) for n, one in enumerate(samples.SLICES, 1)]
+    tree = render(("nr-28541",), [samples.station(), cell, samples.broadcast(cell, "bitel"), *parts]).tree
+    found = {
+        name: tree[f"{DU}/RRMPolicyRatio[{name}]"]["rRMPolicyMinRatio"]
+        for name in ("bitel-prb-1-0000D1", "bitel-prb-2")
+    }
+    assert found == {"bitel-prb-1-0000D1": "10", "bitel-prb-2": "20"}
+    assert children(tree, f"{DU}/RRMPolicyRatio[bitel-prb-2]", "rRMPolicyMemberList") == ["[716,15,FFFFFF,2]"]
+
+
 def test_nr_core_links_stand_in_their_functions() -> None:
     tree = render(("nr-28541",), samples.station_facts(NR_CELLS, ("entel",))).tree
     element = f"/ManagedElement[{STATION}]"

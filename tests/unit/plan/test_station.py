@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -452,6 +453,45 @@ def test_a_share_that_gets_less_where_it_moves_is_a_reduction() -> None:
     assert effect_of(only_change(plan(BEARERS, {"S1": more}))).asks == {("alfa", ActionClass.REDUCE)}
 
 
+def _sliced(*parts: tuple[list[dict[str, Any]], int]) -> Network:
+    """Alfa with two slices, and an agreement for each of these parts of them, with this minimum of PRBs."""
+    slices = [{"sst": 1, "sd": "000001"}, {"sst": 2}]
+    tenants = [one.model_dump(mode="json") for one in network().tenants]
+    tenants[0]["slices"] = slices
+    agreements = [
+        {
+            "id": f"alfa-{number}",
+            "tenant": "alfa",
+            "scope": {"everywhere": True, "rats": ["LTE", "NR"] if not number else ["NR"]},
+            "slices": some,
+            "shares": [{"min": least}],
+            "validity": {"start": "2024-01-01"},
+        }
+        for number, (some, least) in enumerate(parts)
+    ]
+    return Network.model_validate(network().model_dump(mode="json") | {"agreements": agreements, "tenants": tenants})
+
+
+@pytest.mark.parametrize(("least", "asks"), [(20, set()), (10, {("alfa", ActionClass.REDUCE)})])
+def test_a_share_that_is_split_by_slices_becomes_one_policy_for_each(
+    least: int, asks: set[tuple[str, ActionClass]]
+) -> None:
+    one, other = {"sst": 1, "sd": "000001"}, {"sst": 2}
+    whole, split = _sliced(([one, other], 20)), _sliced(([one], 20), ([other], least))
+    before = view(whole)
+    made = plan(split, {"S1": before})
+    change = only_change(made)
+    edits = {
+        edit.path: edit.op for edit in change.phases[0].edits if edit.path.startswith(f"{NR_CELL}/RRMPolicyRatio[")
+    }
+    assert edits.pop(f"{NR_CELL}/RRMPolicyRatio[alfa-prb]") is Op.DELETE
+    assert {path.split("/")[4] for path in edits} == {"RRMPolicyRatio[alfa-prb-1-000001]", "RRMPolicyRatio[alfa-prb-2]"}
+    assert set(edits.values()) == {Op.CREATE}
+    assert effect_of(change).asks == asks
+    assert dict(change.removes) == {}
+    assert plan(split, {"S1": apply(split, change, before)}).is_empty
+
+
 def test_a_share_at_the_wrong_place_that_is_not_ours_stays() -> None:
     made = plan(BEARERS, {"S1": _misplaced(foreign="alfa-drb")})
     deleted = [edit.path for edit in only_change(made).phases[0].edits if edit.op is Op.DELETE]
@@ -614,8 +654,8 @@ def test_what_the_field_reserved_stays_so_when_it_is_adopted() -> None:
 
 
 def test_a_reservation_goes_with_a_plmn_that_gets_a_tracking_area_of_its_own() -> None:
-    identity = {"tac": 70, "node_id": 9, "node_id_length": 20, "local_id": 1}
-    moved = network(own_cells=[{"station": "S1", "cell": "L1", "tenant": "beta", **identity}])
+    identity = {"cell": "L1", "tenant": "beta", "tac": 70, "node_id_length": 20, "local_id": 1}
+    moved = network(own_cells=[{"station": f"S{n}", "node_id": 9 + n, **identity} for n in (1, 2)])
     for reserved in (True, False):
         found = view(TWO, edit={f"{LTE_CELL}/plmnIdList[716,02]": {RESERVED: "true"} if reserved else {}})
         change = only_change(plan(moved, {"S1": found}, replace(FREELY, reserved=True)))
