@@ -8,6 +8,7 @@ references that lead somewhere, as a loader would give.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
@@ -32,7 +33,31 @@ _VALIDITIES = [
 ]
 
 
-def _tenant(number: int, plmns: int, slices: Sequence[dict[str, Any]]) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Names:
+    """How things are called; ``{}`` stands for their number, in ``plmns`` for that of the tenant."""
+
+    region: str
+    site: str
+    station: str
+    router: str
+    cell: str
+    tenant: str
+    plmns: tuple[str, str, str]
+
+
+_PLAIN = _Names("region-{}", "site-{}", "ST-{}", "RT-{}", "{band}-{}", "tenant-{}", ("999-{}0", "999-{}1", "999-{}2"))
+#: Odd, and legal: numbers alone, names of which one begins another, as long as can be; PLMNs that differ in a zero.
+_ZEROS = ("001-{}0", "001-0{}0", "001-00{}")
+_ODD = (
+    _Names("{}", "{}", "{}", "9{}", "{}", "{}", _ZEROS),
+    _Names("r-{}-1", "s-1-{}", "S-1-{}", "S-1-{}-1", "1-{}", "t-1-{}", _ZEROS),
+    _Names(f"{'r' * 63}{{}}", f"{'s' * 63}{{}}", f"S{'_' * 62}{{}}", "R{}", f"C{'-' * 30}{{}}", "t-{}--x", _ZEROS),
+)
+_NAMES = st.sampled_from((_PLAIN, _PLAIN, *_ODD))
+
+
+def _tenant(number: int, plmns: int, slices: Sequence[dict[str, Any]], names: _Names) -> dict[str, Any]:
     core: dict[str, Any] = {
         f"{kind}_pool": [{"id": f"{kind}-{n}", "address": f"10.{number}.{part}.{n}"} for n in (1, 2)]
         for part, kind in enumerate(("mme", "amf", "upf"), 1)
@@ -45,16 +70,16 @@ def _tenant(number: int, plmns: int, slices: Sequence[dict[str, Any]]) -> dict[s
     if slices:  # the first serves one of the slices only, the second all
         core["upf_pool"][0]["slices"] = [slices[0]]
     return {
-        "id": f"tenant-{number}",
-        "name": f"Tenant {number}",
-        "plmns": [f"999-{number}{n}" for n in range(plmns)],
+        "id": names.tenant.format(number),
+        "name": f'Tenant <{number}> & \u00d1and\u00fa\'s "{number}"',
+        "plmns": [plmn.format(number) for plmn in names.plmns[:plmns]],
         "slices": list(slices),
         "core": {"vlan": 100 + number, **core},
     }
 
 
-def _inventory(layout: Sequence[tuple[int, Sequence[str]]]) -> dict[str, Any]:
-    """Regions, a site and a station for each (region, bands of its cells)."""
+def _inventory(layout: Sequence[tuple[int, Sequence[str]]], names: _Names, routers: bool) -> dict[str, Any]:
+    """Regions, a site and a station for each (region, bands of its cells), and perhaps a router for each."""
     regions = sorted({region for region, _ in layout})
     return {
         "header": {
@@ -62,17 +87,32 @@ def _inventory(layout: Sequence[tuple[int, Sequence[str]]]) -> dict[str, Any]:
             "name": "Generated",
             "country": "PE",
             "timezone": "America/Lima",
-            "host_plmn": "999-10",
+            "host_plmn": names.plmns[0].format(1),
         },
-        "regions": [{"id": f"region-{region}", "name": f"Region {region}"} for region in regions],
+        "regions": [{"id": names.region.format(region), "name": f"Region {region}"} for region in regions],
         "sites": [
-            {"id": f"site-{n}", "name": f"Site {n}", "region": f"region-{region}", "latitude": 0, "longitude": 0}
+            {
+                "id": names.site.format(n),
+                "name": f"Site {n}",
+                "region": names.region.format(region),
+                "latitude": 0,
+                "longitude": 0,
+            }
             for n, (region, _) in enumerate(layout)
+        ],
+        "routers": [
+            {
+                "id": names.router.format(n),
+                "site": names.site.format(n),
+                "address": f"10.201.0.{n + 1}",
+                "host_key": "ssh-ed25519 AAAA",
+            }
+            for n in range(len(layout) if routers else 0)
         ],
         "stations": [
             {
-                "id": f"ST-{n}",
-                "site": f"site-{n}",
+                "id": names.station.format(n),
+                "site": names.site.format(n),
                 "profiles": ["lte-28658", "nr-28541"],
                 "transport_address": f"10.200.0.{n + 1}",
                 "enb_id": n + 1,
@@ -83,11 +123,11 @@ def _inventory(layout: Sequence[tuple[int, Sequence[str]]]) -> dict[str, Any]:
     }
 
 
-def _cell(station: int, number: int, band: str, tac: int, primary: str) -> dict[str, Any]:
+def _cell(station: int, number: int, band: str, tac: int, primary: str, names: _Names) -> dict[str, Any]:
     rat, arfcn_dl, arfcn_ul, bandwidth = _CARRIERS[band]
     return {
-        "station": f"ST-{station}",
-        "id": f"{band}-{number}",
+        "station": names.station.format(station),
+        "id": names.cell.format(number, band=band),
         "rat": rat,
         "local_id": number,
         "band": band,
@@ -130,6 +170,7 @@ _RATS = st.sampled_from([[], [], ["LTE"], ["NR"]])
 _SHARINGS = st.sampled_from(["MOCN", "MOCN", "MOCN", "MORAN"])
 _SOME_SHARES = st.lists(_shares, max_size=2)
 _PERIODS = st.sampled_from([_VALIDITIES[0], *_VALIDITIES])
+_FULL = st.sampled_from((False, False, False, True))
 _SOUND_SHARES = st.lists(
     st.tuples(st.integers(0, 25), st.integers(0, 25), st.integers(25, 100)).map(
         lambda n: {"dedicated": min(n[0], n[1]), "min": max(n[0], n[1]), "max": n[2]}
@@ -145,7 +186,7 @@ def _scope(draw: st.DrawFn, network: dict[str, Any]) -> dict[str, Any]:
         "regions": [region["id"] for region in network["regions"]],
         "sites": [site["id"] for site in network["sites"]],
         "stations": [station["id"] for station in network["stations"]],
-        "cells": cells or ["ST-0/none"],
+        "cells": cells or ["0/none"],
     }
     scope: dict[str, Any] = {}
     for place in draw(_PLACES):
@@ -163,7 +204,7 @@ def _own_cell(cell: dict[str, Any], tenant: str, number: int, tac: int) -> dict[
         "station": cell["station"],
         "cell": cell["id"],
         "tac": tac,
-        "node_id": 100 * number + int(cell["station"].removeprefix("ST-")),
+        "node_id": 100 * number + cell["pci"] // 3,
         "node_id_length": 20 if cell["rat"] == "LTE" else 24,
         "local_id": cell["local_id"],
     }
@@ -172,13 +213,15 @@ def _own_cell(cell: dict[str, Any], tenant: str, number: int, tac: int) -> dict[
 @st.composite
 def networks(draw: st.DrawFn) -> Network:
     """Any network: contracts are broken more often than not."""
-    layout = draw(_layouts)
-    tenants = [_tenant(number, draw(_ONE_TO_THREE), draw(_TWO_SLICES)) for number in range(1, draw(_ONE_TO_FOUR) + 1)]
+    layout, names = draw(_layouts), draw(_NAMES)
+    tenants = [
+        _tenant(number, draw(_ONE_TO_THREE), draw(_TWO_SLICES), names) for number in range(1, draw(_ONE_TO_FOUR) + 1)
+    ]
     plmn = st.sampled_from([plmn for tenant in tenants for plmn in tenant["plmns"]])
     some_plmns = st.lists(plmn, max_size=2)
-    network = _inventory(layout) | {"tenants": tenants}
+    network = _inventory(layout, names, draw(st.booleans())) | {"tenants": tenants}
     network["cells"] = [
-        _cell(station, number, band, draw(_ONE_TO_THREE), draw(plmn))
+        _cell(station, number, band, draw(_ONE_TO_THREE), draw(plmn), names)
         for station, (_, bands) in enumerate(layout)
         for number, band in enumerate(bands)
     ]
@@ -210,20 +253,22 @@ def sound_networks(draw: st.DrawFn) -> Network:
     Tenant 1 shares the common carriers (B28, n78) everywhere and owns their primary PLMN; others
     share them in whole regions. Carriers of band 2 are one tenant's alone each (MORAN), of the last two tenants; all
     have one TAC, so that tracking areas differ by PLMN alone. Some tenants have tracking areas and identities of their
-    own in all common cells.
+    own in all common cells. In some networks the common cells are full: six PLMNs on LTE, twelve on NR.
     """
-    layout = draw(_layouts)
+    layout, names, full = draw(_layouts), draw(_NAMES), draw(_FULL)
     tenants = [
-        _tenant(number, draw(st.integers(1, 1 + (number < 3))), [{"sst": 1, "sd": f"0000A{number}"}])
-        for number in range(1, draw(st.integers(2, 4)) + 1)
+        _tenant(
+            number, 2 if full else draw(st.integers(1, 1 + (number < 3))), [{"sst": 1, "sd": f"0000A{number}"}], names
+        )
+        for number in range(1, (6 if full else draw(st.integers(2, 4))) + 1)
     ]
-    network = _inventory(layout) | {"tenants": tenants}
+    network = _inventory(layout, names, draw(st.booleans())) | {"tenants": tenants}
     last_two = st.sampled_from(tenants[-2:])
     own = [draw(last_two) for _ in layout]
     network["cells"] = [
-        _cell(station, number, band, 99, own[station]["plmns"][0])
+        _cell(station, number, band, 99, own[station]["plmns"][0], names)
         if band == "B2"
-        else _cell(station, number, band, 2 * region, "999-10")
+        else _cell(station, number, band, 2 * region, tenants[0]["plmns"][0], names)
         for station, (region, bands) in enumerate(layout)
         for number, band in enumerate(bands)
     ]
@@ -232,28 +277,34 @@ def sound_networks(draw: st.DrawFn) -> Network:
         for number, tenant in enumerate(tenants[1:], 1)
         if draw(st.booleans())
         for cell in network["cells"]
-        if not cell["id"].startswith("B2-")
+        if cell["band"] != "B2"
     ]
     regions = [region["id"] for region in network["regions"]]
     some_regions = st.lists(st.sampled_from(regions), min_size=1, unique=True)
     common = {"bands": ["B28", "n78"]}
-    scopes = [{"everywhere": True} | common] + [{"regions": draw(some_regions)} | common for _ in tenants[1:]]
+    everywhere = {"everywhere": True} | common
+    scopes = [everywhere] + [everywhere if full else {"regions": draw(some_regions)} | common for _ in tenants[1:]]
     network["agreements"] = [
         {
-            "id": f"{tenant['id']}-mocn",
+            "id": f"{tenant['id']}-mocn-{number}",
             "tenant": tenant["id"],
-            "scope": scope,
-            "shares": draw(_SOUND_SHARES),
+            "scope": {**scope, **of_rat},
+            "plmns": tenant["plmns"][:1] if of_rat.get("rats") == ["LTE"] else [],
+            "shares": [] if full else draw(_SOUND_SHARES),
             "validity": _VALIDITIES[0],
         }
         for tenant, scope in zip(tenants, scopes, strict=True)
+        for number, of_rat in enumerate(({"rats": ["LTE"]}, {"rats": ["NR"]}) if full else ({},))
     ]
     network["agreements"] += [
         {
             "id": f"{tenant['id']}-moran",
             "tenant": tenant["id"],
             "sharing": "MORAN",
-            "scope": {"stations": [f"ST-{n}" for n, owner in enumerate(own) if owner is tenant], "bands": ["B2"]},
+            "scope": {
+                "stations": [names.station.format(n) for n, owner in enumerate(own) if owner is tenant],
+                "bands": ["B2"],
+            },
             "validity": _VALIDITIES[0],
         }
         for tenant in tenants[-2:]

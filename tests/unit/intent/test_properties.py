@@ -234,11 +234,7 @@ def test_an_agreement_covers_what_its_scope_names(network: Network) -> None:
     for cell, numbers in zip(network.cells, cover(network, network.cells, grants), strict=True):
         station = network.station_by_id[cell.station]
         for number, grant in enumerate(grants):
-            scope = grant.source.scope
-            named = {*scope.regions, *scope.sites, *scope.stations, *scope.cells}
-            lies = {network.region_of(cell.station), station.site, cell.station, cell.name}
-            inside = (scope.everywhere or bool(named & lies)) and cell.band in (scope.bands or (cell.band,))
-            reached = inside and cell.rat in (scope.rats or (cell.rat,)) and station.owner in (None, grant.tenant)
+            reached = _in_scope(grant.source, network, cell) and station.owner in (None, grant.tenant)
             assert (number in numbers) is reached
 
 

@@ -158,7 +158,7 @@ def test_jobs_of_several_changes_are_undone_exactly(net: Network, data: st.DataO
         changed = {path for change, _ in done for path in (*change.lost, *(node.path for node in change.gained))}
         entries = tuple(entry for path, entry in first.ledger.items() if path in changed)
         was = LedgerBefore(entries=entries, absent=tuple(sorted(changed - first.ledger.keys())))
-        profiles = net.station_by_id[station].profiles
+        profiles = net.profiles_of(station)
         back = undo_job(profiles, [change for change, _ in done], now.observed, was, now.ledger)
         tree: Tree = now.observed.tree
         for phase in back.phases:

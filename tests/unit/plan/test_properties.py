@@ -13,9 +13,9 @@ from controller.models.plan import Change, Op, Plan
 from controller.nrm.apply import apply_edits, siblings
 from controller.nrm.diff import diff
 from controller.nrm.fingerprint import matches
-from controller.nrm.profiles import render, root_spec
-from controller.nrm.tree import Leaves, Observed, Path
-from controller.plan import PlanOptions, StationView, make_plan, network_digest
+from controller.nrm.profiles import root_spec
+from controller.nrm.tree import Leaves, Observed, Path, child
+from controller.plan import PlanOptions, StationView, make_plan, network_digest, wanted_by
 from tests.strategies.networks import TODAY, sound_networks
 from tests.unit.plan.samples import FREELY, NOW, after_change, states
 
@@ -27,7 +27,10 @@ def plan(net: Network, views: dict[str, StationView], options: PlanOptions = FRE
 
 
 def factory(net: Network) -> dict[str, StationView]:
-    return {station.id: StationView(Observed({f"/ManagedElement[{station.id}]": {}}), True) for station in net.stations}
+    """Stations and routers as they come."""
+    devices = (*net.station_by_id, *net.router_by_id)
+    roots = {name: child("", root_spec(net.profiles_of(name)).name, name) for name in devices}
+    return {name: StationView(Observed({root: {}}), True) for name, root in roots.items()}
 
 
 def applied(net: Network, made: Plan, before: dict[str, StationView]) -> dict[str, StationView]:
@@ -35,7 +38,7 @@ def applied(net: Network, made: Plan, before: dict[str, StationView]) -> dict[st
 
 
 def _apply(net: Network, change: Change, before: StationView) -> StationView:
-    profiles = net.station_by_id[change.station].profiles
+    profiles = net.profiles_of(change.station)
     assert before.observed is not None
     tree = before.observed.tree
     assert matches(root_spec(profiles), tree, change.fingerprint)
@@ -52,12 +55,12 @@ def without(net: Network, tenant: str) -> Network:
 @given(sound_networks())
 def test_applying_a_plan_reaches_what_is_wanted_and_planning_again_is_empty(net: Network) -> None:
     views = applied(net, plan(net, factory(net)), factory(net))
-    facts = compile_intent(net, TODAY).facts
-    for station in net.stations:
-        seen, root = views[station.id].observed, root_spec(station.profiles)
-        assert seen is not None
-        if facts[station.id]:
-            assert diff(root, seen.tree, render(station.profiles, facts[station.id]).tree).is_empty
+    intent = compile_intent(net, TODAY)
+    for device, view in views.items():
+        wanted = wanted_by(intent, net, device)
+        assert view.observed is not None
+        if wanted.tree:
+            assert diff(root_spec(net.profiles_of(device)), view.observed.tree, wanted.tree).is_empty
     assert plan(net, views).is_empty
 
 
@@ -110,7 +113,7 @@ def test_drift_is_repaired_and_every_phase_can_be_taken_back_exactly(net: Networ
     drifted = {name: _drift(net, name, view, data) for name, view in views.items()}
     made = plan(net, drifted)
     for change in made.changes:
-        root = root_spec(net.station_by_id[change.station].profiles)
+        root = root_spec(net.profiles_of(change.station))
         seen = drifted[change.station].observed
         assert seen is not None
         trees = [seen.tree]
@@ -143,4 +146,4 @@ def _drift(net: Network, name: str, view: StationView, data: st.DataObject) -> S
             tree[f"{path}/plmnIdList[999,99]"] = {}
         else:
             tree = {p: v for p, v in tree.items() if p != path and not p.startswith(path + "/")}
-    return replace(view, observed=Observed(tree, states(net.station_by_id[name].profiles, tree)))
+    return replace(view, observed=Observed(tree, states(net.profiles_of(name), tree)))
