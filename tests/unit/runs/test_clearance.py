@@ -23,7 +23,7 @@ from controller.models.people import Role
 from controller.models.run import Hold
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
 from controller.ports.store import Standing
-from controller.runs.approval.clearance import clearances
+from controller.runs.approval.clearance import clearances, who_can_end
 
 #: A Saturday, 22:00 in Lima.
 NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)
@@ -105,6 +105,53 @@ def test_a_freeze_binds_its_stations_in_its_time(target: str, stations: str) -> 
     found = blocked(replace(FREE, freezes=(freeze(target),)), open_hours)
     assert "".join(name for name, why in found.items() if "freeze" in why) == stations
     assert not any(blocked(replace(FREE, freezes=(freeze(target, 3, 9),)), open_hours).values())
+
+
+def test_a_freeze_begins_with_its_first_moment_and_is_over_with_its_last() -> None:
+    assert "freeze" in blocked(replace(FREE, freezes=(freeze("network", 0, 1),)))["A"]
+    assert blocked(replace(FREE, freezes=(freeze("network", -1, 0),)))["A"] == ""
+    # Of several the one that lasts longest is told.
+    both = replace(FREE, freezes=(freeze("network", 0, 5), freeze("region:cusco", 0, 9), freeze("tenant:alfa", 0, 7)))
+    assert "freeze of region:cusco" in blocked(both)["A"]
+    assert clearances(both, NOW)["A"].until == NOW + timedelta(hours=9)
+
+
+def test_what_waits_for_several_things_waits_for_the_last_of_them() -> None:
+    held = clearances(replace(FREE, holds=(hold("B", NOW + timedelta(hours=3)),)), NOW)["B"]
+    assert held.blocked.startswith("hold on B by rigger: on the mast")
+    assert held.blocked.endswith("; window opens 2026-11-28 23:00 (America/Lima)")
+    assert held.until == NOW + timedelta(hours=3)
+    short = clearances(replace(FREE, holds=(hold("B", NOW + timedelta(minutes=1)),)), NOW)["B"]
+    assert short.until == NOW + timedelta(hours=1)
+
+
+def test_who_was_away_is_tried_again_when_it_is_time() -> None:
+    again = NOW + timedelta(minutes=90)
+    away = replace(FREE, away={"A": again})
+    found = clearances(away, NOW)["A"]
+    assert found.blocked == "could not be reached or was busy, tried again 2026-11-28 23:30 (America/Lima)"
+    assert found.until == again
+    assert blocked(away, again)["A"] == ""
+    # It is said beside what else is in the way, and of nobody else.
+    assert blocked(replace(away, holds=(hold("A"),)))["A"].startswith("hold on A by rigger: on the mast; could not be")
+    assert blocked(away)["B"].startswith("window opens")
+
+
+@pytest.mark.parametrize(
+    ("words", "way"),
+    [
+        ("hold on B by rigger: on the mast", "whoever may lift it: minka hold lift"),
+        ("window opens 2026-11-28 23:00", "whoever may override windows: minka override"),
+        ("24 h notice to beta until tomorrow", ""),
+        ("", ""),
+        (
+            "waits for approval by 1 of host; window opens 22:00; no window of all concerned",
+            "its approvers: minka approve; whoever may override windows: minka override",
+        ),
+    ],
+)
+def test_who_can_end_what_is_waited_for(words: str, way: str) -> None:
+    assert who_can_end(words) == way
 
 
 def test_an_override_outdoes_windows_and_freezes_but_no_hold() -> None:
