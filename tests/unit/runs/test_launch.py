@@ -7,15 +7,19 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from controller.models.approval import Contract, VoteChoice
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
+from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import Run, Strategy
+from controller.models.step import RunPlaybook
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store
 from controller.runs.launch import Launcher, check_overtaking
 from controller.store import LoopStore, SqlStore, open_store
+from tests.support.launch import prepared
 from tests.unit.plan import samples
 
 
@@ -157,3 +161,38 @@ async def test_a_request_names_a_plan_or_a_playbook(doors: Doors) -> None:
     for wrong in (RunRequest(actor="ana"), doors.apply(playbook="own")):
         with pytest.raises(InputError, match="either a plan or a playbook"):
             await doors.launcher.start(wrong)
+
+
+async def test_what_somebody_rejected_is_refused_until_that_is_taken_back(doors: Doors) -> None:
+    person = Person(name="eva", role=Role.APPROVER)
+    doors.store.approvals.vote(doors.plan.digest, person, VoteChoice.REJECT, "harvest", doors.plan.id)
+    refused = f"plan {doors.plan.id} was rejected by eva .host.: harvest; as eva is gone"
+    with pytest.raises(PlanRefusedError, match=refused):
+        await doors.launcher.start(doors.apply())
+    assert doors.runs() == 0
+    doors.store.approvals.vote(doors.plan.digest, person, VoteChoice.APPROVE, "", doors.plan.id)
+    await doors.launcher.start(doors.apply())
+
+
+async def test_contractual_reasons_are_given_by_approvers_and_for_what_is_taken_away(doors: Doors) -> None:
+    reasons = (Contract(agreement="alfa-all", clause="7.2"),)
+    with pytest.raises(InputError, match="only an approver of the host"):
+        await doors.launcher.start(doors.apply(contracts=reasons))
+    approver = Person(name="ana", role=Role.APPROVER)
+    with pytest.raises(InputError, match="nothing is taken away"):
+        await doors.launcher.start(doors.apply(contracts=reasons, asker=approver))
+    assert doors.runs() == 0
+
+
+async def test_whom_a_paused_run_has_yet_to_change_is_named(doors: Doors) -> None:
+    names = [f"S{n}" for n in range(5)]
+    jobs = [NewJob(0, name) for name in names]
+    playbook = RunPlaybook(name="own", digest="d", text="t")
+    paused = doors.store.runs.create(prepared(doors.plan, "own", Strategy(), jobs, playbook=playbook))
+    check_overtaking(doors.store, set(names))
+    doors.store.runs.pause(paused.id, "ana")
+    for asked, named in ((names[:3], "S0, S1, S2: "), (names[:4], "S0, S1, S2 and 1 more: "), (["S4", "x"], "S4: ")):
+        with pytest.raises(ConflictError, match=f"run {paused.id} is paused and has yet to change {named}"):
+            check_overtaking(doors.store, set(asked))
+    doors.store.runs.cancel(paused.id, "ana")
+    check_overtaking(doors.store, set(names))
