@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
@@ -101,21 +101,28 @@ def with_reservations(root: NodeSpec, rendered: Rendered, view: StationView, *, 
         view: What is known of the station.
         reserve: Whether PLMNs that come on air anew are reserved.
     """
-    there = view.observed.tree if view.observed else {}
-    on_air = {(cell_of(path), broadcast_plmn(path)): there[path] for path in _reservable(root, there)}
+    paths, there = _reservable(root, rendered.tree), view.observed.tree if view.observed else {}
+    new = any(path not in view.ledger for path in paths)
+    on_air = {_place(path): there[path] for path in _reservable(root, there)} if new else {}
     found: dict[Path, dict[LeafName, Value]] = {}
-    for path in _reservable(root, rendered.tree):
-        leaf, place = leaf_of(path, LeafRole.RESERVED), (cell_of(path), broadcast_plmn(path))
-        known = view.ledger[path].leaves if path in view.ledger else on_air.get(place)
-        if value := known.get(leaf) if known is not None else reserve and "true":
+    for path in paths:
+        known = view.ledger[path].leaves if path in view.ledger else on_air.get(_place(path))
+        if known == {} or (known is None and not reserve):
+            continue  # open to all, as almost all are: this has to be quick
+        leaf = leaf_of(path, LeafRole.RESERVED)
+        if value := "true" if known is None else known.get(leaf):
             found[path] = {**rendered.tree[path], leaf: value}
     return replace(rendered, tree={**rendered.tree, **found}) if found else rendered
 
 
-def _reservable(root: NodeSpec, tree: Tree) -> Iterator[Path]:
+def _reservable(root: NodeSpec, tree: Tree) -> list[Path]:
     """PLMNs on air that can be reserved for operator use."""
-    steps = root.reservable
-    return (path for path in tree if any(step in path for step in steps)) if steps else iter(())
+    return [path for step in root.reservable for path in tree if step in path]
+
+
+def _place(path: Path) -> tuple[str, str]:
+    """Cell and PLMN of an entry, whichever list it stands in."""
+    return cell_of(path), broadcast_plmn(path)
 
 
 # ------------------------------------------------------------- given by devices
