@@ -11,6 +11,7 @@ from controller.intent.findings import Check, canonical, finding
 from controller.intent.grants import Grant, cover, grants_in_force
 from controller.intent.identities import identity_findings, node_plmn_findings, radio_faults, tenant_findings
 from controller.intent.links import CoreLinks
+from controller.intent.neighbours import neighbour_facts, neighbour_findings
 from controller.intent.own_cells import own_cell_findings
 from controller.intent.pci import pci_findings
 from controller.intent.routers import router_facts, stations_of
@@ -50,6 +51,7 @@ def compile_intent(network: Network, as_of: date, stations: Collection[str] | No
     findings += backhaul_findings(network, placed)
     findings += identity_findings(network, cells)
     findings += pci_findings(network, cells)
+    findings += neighbour_findings(network, placed)
     findings += own_cell_findings(network, placed)
     findings += tracking_area_findings(network, placed, grants)
     facts = _StationFacts(network, placed)
@@ -117,6 +119,7 @@ class _StationFacts:
             yield _cell_fact(cell)
             yield from _broadcasts(cell, shared, self._network.own_by_cell.get((cell.station, cell.id), {}))
             yield from (_share(cell.station, cell.id, cell.rat, portion) for portion in shared.portions)
+            yield from neighbour_facts(self._network, cell)
             self.findings += (fault.at(cell) for fault in (*radio_faults(cell, station), *shared.faults))
         self.findings += node_plmn_findings(self._network, station, cells)
         divided, findings = share_user_plane(station, cells)

@@ -57,6 +57,11 @@ class Check(StrEnum):
     CARRIER_BAND = "carrier-band"
     PCI_COLLISION = "pci-collision"
     PCI_CONFUSION = "pci-confusion"
+    # Neighbours
+    NEIGHBOUR_DANGLING = "neighbour-dangling"
+    NEIGHBOUR_PLMNS = "neighbour-plmns"
+    NEIGHBOUR_ONE_WAY = "neighbour-one-way"
+    NEIGHBOUR_MISSING = "neighbour-missing"
     # Identities
     NODE_ID_MISSING = "node-id-missing"
     NODE_PLMN_MISSING = "node-plmn-missing"
@@ -87,6 +92,10 @@ _MILDER = {
     Check.BACKHAUL_CAPACITY: Severity.WARNING,
     Check.PCI_COLLISION: Severity.WARNING,
     Check.PCI_CONFUSION: Severity.WARNING,
+    Check.NEIGHBOUR_DANGLING: Severity.WARNING,
+    Check.NEIGHBOUR_PLMNS: Severity.WARNING,
+    Check.NEIGHBOUR_ONE_WAY: Severity.WARNING,
+    Check.NEIGHBOUR_MISSING: Severity.WARNING,
 }
 
 

@@ -1,13 +1,20 @@
-"""Neighbours: sites so near that users move from one to the other, or hear both at once."""
+"""Neighbours: sites so near that users move from one to the other, or hear both at once, and relations that are listed.
+
+Relations that stations make themselves (ANR) are in no file. Where stations make none, a relation that nobody listed
+is a user who is lost, so that missing ones are findings there.
+"""
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 
-from controller.models.network import Network
+from controller.intent.findings import Check, Fault, finding
+from controller.intent.sharing import Placed
+from controller.models.facts import Finding, NeighbourFact
+from controller.models.network import Cell, Network, Rat
 
 #: How far neighbours are from each other at most.
 RADIUS_KM = 10.0
@@ -60,3 +67,61 @@ def _point(latitude: float, longitude: float) -> _Point:
     north, east = math.radians(latitude), math.radians(longitude)
     level = _EARTH_KM * math.cos(north)
     return level * math.cos(east), level * math.sin(east), _EARTH_KM * math.sin(north)
+
+
+# ------------------------------------------------------------------- relations
+
+
+def neighbour_facts(network: Network, cell: Cell) -> Iterator[NeighbourFact]:
+    """Listed relations of a cell to others of its technology."""
+    for one in network.neighbours_of.get((cell.station, cell.id), ()):
+        there = network.cell_by_name.get((one.neighbour_station, one.neighbour_cell))
+        if there is not None and there is not cell and there.rat is cell.rat:
+            target = (there.station, there.id, there.band, there.arfcn_dl)
+            yield NeighbourFact(cell.station, cell.id, cell.rat, *target, one.handover)
+
+
+def neighbour_findings(network: Network, placed: Sequence[Placed]) -> Iterator[Finding]:
+    """Relations that lead nowhere or to cells without a common PLMN; where stations find none, also missing ones."""
+    plmns = {(cell.station, cell.id): shared.plmns for cell, shared, _ in placed} if network.neighbours else {}
+    for one in network.neighbours:
+        here, there = (one.station, one.cell), (one.neighbour_station, one.neighbour_cell)
+        name = "/".join(there)
+        if here not in plmns or there not in plmns:
+            lacking = "/".join(there if here in plmns else here)
+            text = f"neighbour {name} of {'/'.join(here)}: there is no cell {lacking}; nothing is removed by that"
+            yield finding(Check.NEIGHBOUR_DANGLING, text)
+        elif plmns[here].isdisjoint(plmns[there]):
+            text = f"its neighbour {name} has none of its PLMNs on air: nobody can be handed over; leave the row out"
+            yield Fault(Check.NEIGHBOUR_PLMNS, text).at(network.cell_by_name[here])
+    if not network.header.anr:
+        yield from _unlisted([cell for cell, _, _ in placed], network)
+
+
+def _unlisted(cells: Sequence[Cell], network: Network) -> Iterator[Finding]:
+    """What ANR would find: the way back of a relation, and any neighbour at all."""
+    ways = {(o.station, o.cell, o.neighbour_station, o.neighbour_cell) for o in network.neighbours if o.handover}
+    for way in sorted(ways):
+        here, there = network.cell_by_name.get(way[:2]), network.cell_by_name.get(way[2:])
+        if here is not None and there is not None and (*way[2:], *way[:2]) not in ways:
+            text = f"users can be handed over to {there.name}, and not back, since ANR is off; list the way back"
+            yield Fault(Check.NEIGHBOUR_ONE_WAY, text).at(here)
+    leaving = {way[:2] for way in ways}
+    places, at = Places(network), _sites_by_technology(cells, network)
+    for cell in cells:
+        site = network.station_by_id[cell.station].site if cell.station in network.station_by_id else ""
+        if (cell.station, cell.id) in leaving or site not in places.points:
+            continue
+        near = next((other for _, other in places.around(site) if at[cell.rat].get(other, 0) > (other == site)), None)
+        if near is not None:
+            text = f"no neighbours are listed and ANR is off, but other {cell.rat} cells are near: list them"
+            yield Fault(Check.NEIGHBOUR_MISSING, text).at(cell)
+
+
+def _sites_by_technology(cells: Sequence[Cell], network: Network) -> Mapping[Rat, Mapping[str, int]]:
+    """How many cells of each technology a site has."""
+    found: dict[Rat, dict[str, int]] = {rat: defaultdict(int) for rat in Rat}
+    for cell in cells:
+        if cell.station in network.station_by_id:
+            found[cell.rat][network.station_by_id[cell.station].site] += 1
+    return found

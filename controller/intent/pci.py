@@ -21,6 +21,10 @@ from controller.models.network import Cell, Network, Rat
 
 #: Cells that have a neighbour in common are no farther apart.
 _REACH_KM = 2 * RADIUS_KM
+_WRONG = {
+    Check.PCI_COLLISION: "who hears both can decode neither",
+    Check.PCI_CONFUSION: "it can't know which of them its users report",
+}
 #: Whether it is LTE, and its downlink channel: cells of one PCI are told apart by it.
 _Carrier = tuple[bool, int]
 
@@ -42,11 +46,35 @@ def pci_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
         if cell.station in site_of:
             alike[_carrier(cell), cell.pci].append(cell)
     judge = _Judge(Places(network), cells, site_of)
+    found: set[str] = set()
     for (carrier, _), group in alike.items():
         for cell, twins in _twins(group, site_of, judge.places) if len(group) > 1 else ():
             fault = judge.fault(carrier, cell, sorted(twins, key=lambda twin: (twin.km, twin.cell.name)))
             if fault is not None:
+                found.add(cell.name)
                 yield fault.at(cell)
+    for cell, fault in _listed(network):
+        if cell.name not in found:
+            found.add(cell.name)
+            yield fault.at(cell)
+
+
+def _listed(network: Network) -> Iterator[tuple[Cell, Fault]]:
+    """What relations say beyond distance: cells with the PCI of a cell that lists them, or of another of its list."""
+    for name, relations in network.neighbours_of.items():
+        here = network.cell_by_name.get(name)
+        named = ((one.neighbour_station, one.neighbour_cell) for one in relations)
+        others = [there for other in named if (there := network.cell_by_name.get(other)) is not None]
+        alike: dict[tuple[_Carrier, int], list[Cell]] = defaultdict(list)
+        for cell in others if here is None else (here, *others):
+            alike[_carrier(cell), cell.pci].append(cell)
+        for twins in (found for found in alike.values() if len(found) > 1):
+            collides = here is not None and twins[0] is here
+            check = Check.PCI_COLLISION if collides else Check.PCI_CONFUSION
+            lists = f"{'/'.join(name)} lists {'it' if collides else 'both'} as neighbours"
+            for cell, other in zip(twins, (twins[1], *[twins[0]] * len(twins)), strict=False):
+                text = f"PCI {cell.pci} on {_channel(cell)} is also that of {other.name}, and {lists}"
+                yield cell, Fault(check, f"{text}: {_WRONG[check]}; give one of them another PCI")
 
 
 def _twins(group: Sequence[Cell], site_of: Mapping[str, str], places: Places) -> Iterator[tuple[Cell, list[_Twin]]]:
@@ -71,6 +99,10 @@ def _carrier(cell: Cell) -> _Carrier:
     return cell.rat is Rat.LTE, cell.arfcn_dl
 
 
+def _channel(cell: Cell) -> str:
+    return f"{'EARFCN' if cell.rat is Rat.LTE else 'NR-ARFCN'} {cell.arfcn_dl}"
+
+
 def _far(km: float) -> str:
     return f"{km:.1f} km away" if km else "at the same site"
 
@@ -88,15 +120,15 @@ class _Judge:
     def fault(self, carrier: _Carrier, cell: Cell, twins: Sequence[_Twin]) -> Fault | None:
         """What is wrong with a cell, given its twins, the nearest first."""
         site = self._site_of[cell.station]
-        channel = "EARFCN" if cell.rat is Rat.LTE else "NR-ARFCN"
         for twin in twins:
-            text = f"PCI {cell.pci} on {channel} {cell.arfcn_dl} is also that of {twin.cell.name}, {_far(twin.km)}"
+            text = f"PCI {cell.pci} on {_channel(cell)} is also that of {twin.cell.name}, {_far(twin.km)}"
             if twin.site in self._neighbours(carrier, site) or site in self._neighbours(carrier, twin.site):
-                text += ": who hears both can decode neither"
-                return Fault(Check.PCI_COLLISION, f"{text}; {self._free(carrier, cell, site)}")
+                return Fault(
+                    Check.PCI_COLLISION, f"{text}: {_WRONG[Check.PCI_COLLISION]}; {self._free(carrier, cell, site)}"
+                )
             common = self._common(carrier, site, twin.site)
             if common is not None:
-                text += f", and site {common} has both as neighbours: it can't know which of them its users report"
+                text += f", and site {common} has both as neighbours: {_WRONG[Check.PCI_CONFUSION]}"
                 return Fault(Check.PCI_CONFUSION, f"{text}; {self._free(carrier, cell, site)}")
         return None
 

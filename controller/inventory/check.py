@@ -19,6 +19,7 @@ from controller.models.network import (
     BackhaulNode,
     Cell,
     Endpoint,
+    Neighbour,
     NetworkHeader,
     Noun,
     OwnCell,
@@ -224,6 +225,22 @@ def check_own_cells(objects: Objects) -> None:
             message = f"the primary PLMN {cell.primary_plmn} of the cell is this tenant's"
             expected = "its TAC and identity are those of the cell: leave the row out"
             objects.report.entry(entry, ("tenant",), message, value=own.tenant, expected=expected)
+
+
+def check_neighbours(objects: Objects) -> None:
+    """Relations lead from a cell to another one of its technology, once each."""
+    found = objects.all("neighbours", Neighbour)
+    cells = {cell.name: cell for _, cell in objects.all("cells", Cell)}
+    objects.unique(found, lambda one: (one.station, one.id), ("neighbour_cell",), "relation")
+    for entry, one in found:
+        here, there = f"{one.station}/{one.cell}", f"{one.neighbour_station}/{one.neighbour_cell}"
+        objects.refer(entry, ("cell",), here, "cells", "cell")
+        objects.refer(entry, ("neighbour_cell",), there, "cells", "cell")
+        if here == there:
+            objects.report.entry(entry, ("neighbour_cell",), "is the cell itself", value=there, expected="another cell")
+        elif here in cells and there in cells and cells[here].rat is not cells[there].rat:
+            message, right = f"is no cell of {cells[here].rat}, as {here} is", "relations within one technology"
+            objects.report.entry(entry, ("neighbour_cell",), message, value=there, expected=right)
 
 
 # ------------------------------------------------------ tenants and agreements

@@ -13,6 +13,7 @@ from controller.inventory.check import (
     check_agreements,
     check_cells,
     check_header,
+    check_neighbours,
     check_own_cells,
     check_places,
     check_stations,
@@ -29,6 +30,7 @@ _CHECKS: tuple[Callable[[Objects], None], ...] = (
     check_stations,
     check_cells,
     check_own_cells,
+    check_neighbours,
     check_tenants,
     check_agreements,
 )

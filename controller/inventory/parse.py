@@ -29,14 +29,20 @@ KINDS: dict[str, type[Noun]] = {
     "endpoints": nouns.Endpoint,
     "cells": nouns.Cell,
     "own_cells": nouns.OwnCell,
+    "neighbours": nouns.Neighbour,
     "routers": nouns.Router,
     "tenants": nouns.Tenant,
     "agreements": nouns.Agreement,
 }
-BULK_KINDS = ("regions", "backhaul", "sites", "stations", "endpoints", "cells", "own_cells", "routers")
+BULK_KINDS = ("regions", "backhaul", "sites", "stations", "endpoints", "cells", "own_cells", "neighbours", "routers")
 
 #: Fields that entries without a network-wide id are told apart by.
-_NAMED_BY = {"cells": ("station", "id"), "own_cells": ("station", "cell", "tenant"), "endpoints": ("station",)}
+_NAMED_BY = {
+    "cells": ("station", "id"),
+    "own_cells": ("station", "cell", "tenant"),
+    "neighbours": ("station", "cell", "neighbour_station", "neighbour_cell"),
+    "endpoints": ("station",),
+}
 
 
 def forms_in(types: Mapping[str, Any]) -> dict[str, str]:

@@ -99,6 +99,24 @@ class ShareFact:
     part: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class NeighbourFact:
+    """A neighbour relation of a cell to another one, owned by the host (TS 28.541 NRCellRelation).
+
+    The other cell is named and not described: its identity and PCI are what its own station says of it.
+    """
+
+    station: str
+    cell: str
+    rat: Rat
+    neighbour_station: str
+    neighbour_cell: str
+    neighbour_band: str
+    neighbour_arfcn: int
+    handover: bool
+    owners: Owners = HOST_OWNED
+
+
 class LinkKind(StrEnum):
     """Kind of core link: control plane to an MME or AMF, user plane to the S-GWs or a UPF."""
 
@@ -139,7 +157,7 @@ class CoreLinkFact:
     owners: Owners
 
 
-Fact = StationFact | CellFact | BroadcastFact | ShareFact | CoreLinkFact
+Fact = StationFact | CellFact | BroadcastFact | ShareFact | NeighbourFact | CoreLinkFact
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,7 @@ __all__ = [
     "IpAddress",
     "MaintenanceWindow",
     "ManagementDefaults",
+    "Neighbour",
     "Network",
     "NetworkHeader",
     "Noun",
@@ -126,6 +127,9 @@ class NetworkHeader(Noun):
     timezone: Timezone
     host_plmn: Plmn | None = Field(
         None, description="PLMN of the host: that of the global eNB and gNB ids, where a station names no other."
+    )
+    anr: bool = Field(
+        True, description="Whether stations find neighbours themselves (ANR), beside those that are listed."
     )
     management: ManagementDefaults = ManagementDefaults()
 
@@ -312,6 +316,24 @@ class OwnCell(Noun):
         return f"{self.cell}/{self.tenant}"
 
 
+class Neighbour(Noun):
+    """A neighbour relation: users of a cell may be handed over to another one. It holds in one direction.
+
+    Minka keeps those that are listed. Relations that a station made itself (ANR) stay as they are.
+    """
+
+    station: StationId
+    cell: CellId
+    neighbour_station: StationId
+    neighbour_cell: CellId
+    handover: bool = Field(True, description="isHOAllowed: whether users may be handed over.")
+
+    @property
+    def id(self) -> str:
+        """What it is called among those of its station."""
+        return f"{self.cell}/{self.neighbour_station}/{self.neighbour_cell}"
+
+
 class Router(Noun):
     """The cell-site router of a site; it is managed once its host key is known.
 
@@ -370,6 +392,7 @@ class Network(Noun):
     endpoints: tuple[Endpoint, ...] = ()
     cells: tuple[Cell, ...] = ()
     own_cells: tuple[OwnCell, ...] = ()
+    neighbours: tuple[Neighbour, ...] = ()
     routers: tuple[Router, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     agreements: tuple[Agreement, ...] = ()
@@ -451,6 +474,19 @@ class Network(Noun):
         for own in sorted(self.own_cells, key=lambda one: (one.station, one.id)):
             found.setdefault((own.station, own.cell), {})[own.tenant] = own
         return found
+
+    @cached_property
+    def cell_by_name(self) -> dict[tuple[str, str], Cell]:
+        """Cells by station and id."""
+        return {(cell.station, cell.id): cell for cell in self.cells}
+
+    @cached_property
+    def neighbours_of(self) -> dict[tuple[str, str], tuple[Neighbour, ...]]:
+        """Listed neighbours by station and cell, in order."""
+        found: dict[tuple[str, str], list[Neighbour]] = {}
+        for one in sorted(self.neighbours, key=lambda one: (one.station, one.id)):
+            found.setdefault((one.station, one.cell), []).append(one)
+        return {cell: tuple(listed) for cell, listed in found.items()}
 
     @cached_property
     def region_by_id(self) -> dict[str, Region]:

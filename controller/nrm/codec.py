@@ -138,7 +138,7 @@ class _Reader:
                 self._nodes(spec, node, path)
             elif below is not None and not below.in_attributes:
                 self.entry(below, node, path)
-            elif (leaf := spec.leaf_by_tag.get(tag)) is None or not leaf.doubled:
+            elif not spec.self_made and ((leaf := spec.leaf_by_tag.get(tag)) is None or not leaf.doubled):
                 self.mark_unknown(path, node)
 
     def _nodes(self, spec: NodeSpec, nodes: Iterable[etree._Element], path: Path) -> None:
@@ -153,7 +153,7 @@ class _Reader:
             below = child_by_tag.get(tag)
             if below is not None and below.in_attributes == spec.attributes:
                 self.entry(below, node, path)
-            elif tag not in spec.apart_tags:
+            elif tag not in spec.apart_tags and not spec.self_made:
                 self.mark_unknown(path, node)
 
     def _leaf(self, leaf: LeafSpec, text: str, path: Path) -> None:

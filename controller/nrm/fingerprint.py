@@ -16,7 +16,7 @@ import orjson
 
 from controller.models.plan import Fingerprint
 from controller.nrm.diff import effective, settled
-from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.schema import NodeSpec, self_made, spec_of
 from controller.nrm.tree import LeafName, Path, Tree, Value
 
 
@@ -87,7 +87,7 @@ def _extract(root: NodeSpec, tree: Tree, paths: tuple[Path, ...]) -> dict[Path, 
             leaves.setdefault(entry, set()).add(leaf)
     found: dict[Path, dict[LeafName, Value]] = {}
     for path, values in tree.items():
-        if path in entire or path[: path.rindex("/")] in entire:
+        if path in entire or (path[: path.rindex("/")] in entire and not self_made(root, path)):
             entire.add(path)  # with all below it, which comes later in the tree
             found[path] = effective(root, path, values)
         elif path in leaves:

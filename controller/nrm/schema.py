@@ -188,6 +188,8 @@ class NodeSpec:
             it is one attribute of the parent, written as a list (TS 28.541, the near end of a link).
         footing: Whether an entry is what the device itself stands on (a router's ports and own routes): it is
             read, never reported as unknown, and an edit of it could cut the way to the device.
+        self_made: Whether a device makes such entries itself, too (neighbour relations, by ANR). Those that are not
+            ours come and go: they are neither reported as unknown nor missed, and no fingerprint covers them.
         member: Leaf by which entries elsewhere say that they belong to one of these (an interface's VRF): it is not
             removed from under those that stay. Empty where there is none.
         given: What entries are to have that come with the device, which managers neither create nor delete; a device
@@ -213,6 +215,7 @@ class NodeSpec:
     link: LinkKind | None = None
     single: bool = False
     footing: bool = False
+    self_made: bool = False
     member: str = ""
     given: dict[LeafName, Value] = field(default_factory=dict)
     feature: str = ""
@@ -357,3 +360,9 @@ def _steps(nodes: Iterable[NodeSpec]) -> tuple[str, ...]:
 def spec_of(root: NodeSpec, path: Path) -> NodeSpec | None:
     """The spec of the entry at ``path``, or None if the schema does not know it."""
     return root.at(path)
+
+
+def self_made(root: NodeSpec, path: Path) -> bool:
+    """Whether the entry at ``path`` is of a kind that the device makes and drops itself."""
+    spec = spec_of(root, path)
+    return spec is not None and spec.self_made

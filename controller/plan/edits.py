@@ -11,7 +11,7 @@ from controller.models.plan import Edit, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
 from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, leaf_of, share_parts
-from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, spec_of
+from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, self_made, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, parent, step
 
 
@@ -212,14 +212,17 @@ class _Surplus:
 
     def _is_devices_own(self, path: Path) -> bool:
         spec = spec_of(self.root, path)
-        return spec is not None and (spec.footing or bool(spec.given))
+        return spec is not None and (spec.footing or bool(spec.given) or spec.self_made)
+
+    def _is_self_made(self, path: Path) -> bool:
+        return path not in self.ledger and self_made(self.root, path)
 
     def _may_go(self, path: Path) -> bool:
         return path in self.ledger and all(owner in self.remove for owner in self.ledger[path].owners)
 
     def _holds_nothing_else(self, path: Path) -> bool:
         return (
-            all(self._may_go(below) for below in self._below(path))
+            all(self._may_go(below) or self._is_self_made(below) for below in self._below(path))
             and not any(is_below(node, path) for node in self.observed.unknown)
             and all(self._may_go(member) and self._holds_nothing_else(member) for member in self._members(path))
         )
@@ -236,7 +239,7 @@ class _Surplus:
 
     def _remove(self, path: Path) -> None:
         self._delete(path, self.ledger[path].owners)
-        for below in self._below(path):
+        for below in (one for one in self._below(path) if one in self.ledger):
             self.found.lost.append(below)
             self.found.removes.update(self.ledger[below].owners)
 

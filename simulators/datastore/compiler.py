@@ -183,6 +183,7 @@ PROFILE_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "_3gpp-nr-nrm-nrcellcu",
             "_3gpp-nr-nrm-nrcelldu",
             "_3gpp-nr-nrm-operatordu",
+            "_3gpp-nr-nrm-nrcellrelation",
             "_3gpp-nr-nrm-nroperatorcelldu",
             "_3gpp-nr-nrm-rrmpolicy",
             "_3gpp-nr-nrm-ep",

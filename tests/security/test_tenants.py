@@ -194,6 +194,7 @@ def test_a_tenant_sees_its_stations_cells_and_agreements(usual: TenantsBench) ->
         "tenants": 1,
         "agreements": 1,
         "own_cells": 0,
+        "neighbours": 0,
     }
     assert [cell["id"] for cell in told(usual, "/v1/network/cells")["results"]] == ["L1"]
     (shared,) = told(usual, "/v1/network/sharing")["results"]

@@ -197,6 +197,10 @@ def _scope(draw: st.DrawFn, network: dict[str, Any]) -> dict[str, Any]:
     return scope
 
 
+def _ends(cells: Sequence[dict[str, Any]]) -> st.SearchStrategy[tuple[dict[str, Any], dict[str, Any], bool]]:
+    return st.tuples(st.sampled_from(cells), st.sampled_from(cells), st.booleans())
+
+
 def _own_cell(cell: dict[str, Any], tenant: str, number: int, tac: int) -> dict[str, Any]:
     """A tenant's own plan of a cell: one node id for each station, whichever the technology."""
     return {
@@ -230,6 +234,19 @@ def networks(draw: st.DrawFn) -> Network:
         _own_cell(cell, tenants[number]["id"], number, draw(st.integers(0, 3)))
         for cell, number in (draw(st.lists(st.sampled_from(pairs), max_size=4, unique_by=_pair)) if pairs else ())
     ]
+    cells = network["cells"]
+    # Of any technologies, to themselves, or twice: the loader refuses such, and intent is to bear them.
+    network["neighbours"] = [
+        {
+            "station": one["station"],
+            "cell": one["id"],
+            "neighbour_station": other["station"],
+            "neighbour_cell": other["id"],
+            "handover": handover,
+        }
+        for one, other, handover in (draw(st.lists(_ends(cells), max_size=4)) if cells else ())
+    ]
+    network["header"]["anr"] = draw(st.booleans())
     network["agreements"] = [
         {
             "id": f"agreement-{number}",

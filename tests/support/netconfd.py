@@ -46,6 +46,7 @@ _MODULES = (
     "_3gpp-nr-nrm-nrcellcu",
     "_3gpp-nr-nrm-nrcelldu",
     "_3gpp-nr-nrm-ep",
+    "_3gpp-nr-nrm-nrcellrelation",
     "_3gpp-nr-nrm-nroperatorcelldu",
     "_3gpp-nr-nrm-rrmpolicy",
     "minka-eutran-nrm",

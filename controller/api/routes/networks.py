@@ -96,7 +96,18 @@ class LoadedNetwork(NetworkSummary):
 
 
 def _summary(digest: str, network: Network) -> NetworkSummary:
-    kinds = ("regions", "sites", "stations", "cells", "own_cells", "endpoints", "routers", "tenants", "agreements")
+    kinds = (
+        "regions",
+        "sites",
+        "stations",
+        "cells",
+        "own_cells",
+        "neighbours",
+        "endpoints",
+        "routers",
+        "tenants",
+        "agreements",
+    )
     counts = {kind: len(getattr(network, kind)) for kind in kinds}
     return NetworkSummary(id=network.header.id, name=network.header.name, digest=digest, counts=counts)
 

@@ -14,6 +14,7 @@ from controller.models.facts import (
     Fact,
     Finding,
     LinkKind,
+    NeighbourFact,
     Owners,
     Severity,
     ShareFact,
@@ -81,6 +82,35 @@ def availability_status(namespace: str = "") -> LeafSpec:
     return state("availabilityStatus", LeafRole.AVAILABILITY_STATUS, leaf_list=True, namespace=namespace)
 
 
+def relation(name: str, namespace: str, adjacent: str, *leaves: LeafSpec) -> NodeSpec:
+    """Spec of a neighbour relation, which the device makes itself, too: NRCellRelation (TS 28.541), EUtranRelation.
+
+    ``adjacent`` is the leaf that names the other cell.
+    """
+    return NodeSpec(
+        name,
+        namespace,
+        leaves=(
+            LeafSpec(adjacent, label="neighbour"),
+            LeafSpec("isRemoveAllowed", default="true", label="ANR may remove it"),
+            LeafSpec("isHOAllowed", default="true", label="handover"),
+            *leaves,
+        ),
+        self_made=True,
+        label="neighbour relation",
+    )
+
+
+def relation_id(fact: NeighbourFact) -> str:
+    """Id of a relation of ours: no id of station or cell has a dot."""
+    return f"{fact.neighbour_station}.{fact.neighbour_cell}"
+
+
+def relation_leaves(fact: NeighbourFact, adjacent: str, distinguished_name: str) -> dict[LeafName, Value]:
+    """Leaves of a relation of ours, which ANR may not remove."""
+    return {adjacent: distinguished_name, "isRemoveAllowed": "false", "isHOAllowed": str(fact.handover).lower()}
+
+
 def local_address(namespace: str) -> NodeSpec:
     """Spec of a link's near end (TS 28.541, localAddress): a keyed list of one, so a new VLAN is a new entry."""
     return NodeSpec(
@@ -127,6 +157,7 @@ class StationFacts:
     cells: tuple[CellFact, ...]
     broadcasts: Mapping[str, tuple[BroadcastFact, ...]]
     shares: Mapping[str, tuple[ShareFact, ...]]
+    neighbours: Mapping[str, tuple[NeighbourFact, ...]]
     links: tuple[CoreLinkFact, ...]
 
     @classmethod
@@ -142,18 +173,26 @@ class StationFacts:
         cells = {fact.cell: fact for fact in facts if isinstance(fact, CellFact)}
         broadcasts: dict[str, list[BroadcastFact]] = defaultdict(list)
         shares: dict[str, list[ShareFact]] = defaultdict(list)
+        neighbours: dict[str, list[NeighbourFact]] = defaultdict(list)
         for fact in facts:
             if isinstance(fact, BroadcastFact):
                 broadcasts[fact.cell].append(fact)
             elif isinstance(fact, ShareFact):
                 shares[fact.cell].append(fact)
-        if orphans := broadcasts.keys() - cells.keys() | shares.keys() - {*cells, ""}:
+            elif isinstance(fact, NeighbourFact):
+                neighbours[fact.cell].append(fact)
+        if (
+            orphans := broadcasts.keys() - cells.keys()
+            | shares.keys() - {*cells, ""}
+            | neighbours.keys() - cells.keys()
+        ):
             raise ValueError(f"facts of cells without a CellFact: {sorted(orphans)}")
         return cls(
             station=stations[0],
             cells=tuple(cells[cell] for cell in sorted(cells)),
             broadcasts={cell: tuple(sorted(found, key=_broadcast_order)) for cell, found in broadcasts.items()},
             shares={cell: tuple(sorted(found, key=_share_order)) for cell, found in shares.items()},
+            neighbours={cell: tuple(sorted(found, key=relation_id)) for cell, found in neighbours.items()},
             links=tuple(
                 sorted((f for f in facts if isinstance(f, CoreLinkFact)), key=lambda f: (f.kind, f.owners, f.id))
             ),

@@ -9,6 +9,7 @@ Decisions:
     - Shares of PRB_UL, PRB_DL, RRC and DRB are findings ``unenforceable``.
     - The MME names the S-GW of each session, so that EP_S1U has a near end only, one for each tenant; its state is that
       of the GTP-U paths (TS 29.281 §7.2, echo).
+    - A neighbour relation names the other cell and copies nothing of it; ANR may not remove one of ours.
     - TDD cells are those in bands 33 to 53 (TS 36.101 §5.5); their frame configuration starts as
       2/7 and is then left as it is.
 """
@@ -33,6 +34,9 @@ from controller.nrm.profiles.base import (
     local_address,
     number,
     operational_state,
+    relation,
+    relation_id,
+    relation_leaves,
     state,
     tenant_of,
 )
@@ -113,6 +117,8 @@ _SERVED = NodeSpec(
     label="served PLMN",
 )
 _LOCAL = local_address(ns.EUTRAN)
+_ADJACENT = "adjacentCell"
+_RELATION = relation("EUtranRelation", ns.EUTRAN, _ADJACENT)
 
 
 def _cell(name: str, *carrier: LeafSpec, tdd: bool) -> NodeSpec:
@@ -134,7 +140,7 @@ def _cell(name: str, *carrier: LeafSpec, tdd: bool) -> NodeSpec:
             number("referenceSignalPower", "reference signal power"),
             *carrier,
         ),
-        children=(_BROADCAST, _OWN_IDENTITY, _SHARE),
+        children=(_BROADCAST, _OWN_IDENTITY, _SHARE, _RELATION),
         role=NodeRole.CELL,
         tdd=tdd,
         label="cell",
@@ -236,11 +242,18 @@ def _render_cell(facts: StationFacts, cell: CellFact, enb: Path, out: Output) ->
         "pci": str(cell.pci),
         **(_tdd_carrier(cell) if tdd else _fdd_carrier(cell)),
     }
-    path = out.add(_TDD if tdd else _FDD, enb, (cell.cell,), leaves, cell.owners)
+    path = out.add(_cell_spec(cell.band), enb, (cell.cell,), leaves, cell.owners)
     for broadcast in facts.broadcasts[cell.cell]:
         _render_broadcast(broadcast, path, out)
     for share in facts.shares.get(cell.cell, ()):
         _render_share(share, cell, path, out)
+    for neighbour in facts.neighbours.get(cell.cell, ()):
+        kind = _cell_spec(neighbour.neighbour_band).name
+        name = (
+            f"ManagedElement={neighbour.neighbour_station},ENBFunction={FUNCTION_ID},{kind}={neighbour.neighbour_cell}"
+        )
+        leaves = relation_leaves(neighbour, _ADJACENT, name)
+        out.add(_RELATION, path, (relation_id(neighbour),), leaves, neighbour.owners)
 
 
 def _render_broadcast(broadcast: BroadcastFact, cell: Path, out: Output) -> None:
@@ -314,8 +327,12 @@ def _is_tdd(band: str) -> bool:
     return int(band[1:]) in _TDD_BANDS
 
 
+def _cell_spec(band: str) -> NodeSpec:
+    return _TDD if _is_tdd(band) else _FDD
+
+
 def _cell_path(element: Path, cell: str, band: str) -> Path:
-    return child(child(element, _ENB.name, FUNCTION_ID), (_TDD if _is_tdd(band) else _FDD).name, cell)
+    return child(child(element, _ENB.name, FUNCTION_ID), _cell_spec(band).name, cell)
 
 
 PROFILE = Profile(

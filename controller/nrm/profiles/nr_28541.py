@@ -6,6 +6,8 @@ Decisions:
     - The user plane serves the PLMNs and slices of all cells, those of tenants with own cells too.
     - One RRMPolicyRatio per share, below what divides the resource, of the places that TS 28.541 §4.3.36 names: PRBs
       below NRCellDU, RRC connected users below NRCellCU, data radio bearers below GNBCUUPFunction.
+    - A neighbour relation names the other cell and copies nothing of it; ANR may not remove one of ours. Which relation
+      of frequencies it goes with is a start value, since its thresholds are planned apart.
     - The official YANG wants a non-public network and remote interference management (RIM) of every cell, though
       TS 28.541 makes both conditional: a new cell gets an entry without identities, and a monitoring that ends when it
       begins, with sets that nobody made. Cells that exist keep what they have.
@@ -19,7 +21,16 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from controller.models.facts import CellFact, CoreLinkFact, LinkKind, Owners, OwnIdentity, ShareFact, StationFact
+from controller.models.facts import (
+    CellFact,
+    CoreLinkFact,
+    LinkKind,
+    NeighbourFact,
+    Owners,
+    OwnIdentity,
+    ShareFact,
+    StationFact,
+)
 from controller.models.network import Plmn, Rat, ResourceType, Snssai, mcc_mnc
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles import npn
@@ -38,6 +49,9 @@ from controller.nrm.profiles.base import (
     local_address,
     number,
     operational_state,
+    relation,
+    relation_id,
+    relation_leaves,
     state,
     tenant_of,
 )
@@ -98,6 +112,10 @@ _DU_INFO = replace(_info_list("pLMNInfoList", ns.NR_CELL_DU, "PLMN and slice", N
 _MEMBER = _info_list("rRMPolicyMemberList", ns.RRM_POLICY, "member of the radio share")
 _UP_INFO = _info_list("pLMNInfoList", ns.GNBCUUP_FUNCTION, "PLMN and slice (user plane)")
 _LOCAL = local_address(ns.NR_EP)
+_ADJACENT = "adjacentNRCellRef"
+_RELATION = relation(
+    "NRCellRelation", ns.NR_CELL_RELATION, _ADJACENT, LeafSpec("nRTCI"), LeafSpec("nRFreqRelationRef", initial=True)
+)
 
 _GNB_IDENTITY = (
     USER_LABEL,
@@ -156,7 +174,7 @@ _CELL_CU = NodeSpec(
         number("cellLocalId", "local id", mutability=_CREATE_ONLY),
         state("nRFrequencyRef"),
     ),
-    children=(_CU_INFO, _POLICY),
+    children=(_CU_INFO, _POLICY, _RELATION),
     role=NodeRole.CELL_PART,
     label="cell (CU)",
 )
@@ -286,6 +304,18 @@ def _render_cell(facts: StationFacts, cell: CellFact, functions: _Functions, out
             out.add(_DU_INFO if own is None else _OWN_INFO, place, keys, owners=broadcast.owners)
     for share in facts.shares.get(cell.cell, ()):
         _render_share(share, cu_path if share.resource is ResourceType.RRC else du_path, out)
+    for neighbour in facts.neighbours.get(cell.cell, ()):
+        _render_neighbour(neighbour, cu_path, out)
+
+
+def _render_neighbour(neighbour: NeighbourFact, cell: Path, out: Output) -> None:
+    def named(station: str, name: str) -> str:
+        return f"ManagedElement={station},GNBCUCPFunction={FUNCTION_ID},NRCellCU={name}"
+
+    other = named(neighbour.neighbour_station, neighbour.neighbour_cell)
+    frequency = f"{named(neighbour.station, neighbour.cell)},NRFreqRelation={neighbour.neighbour_arfcn}"
+    leaves = {**relation_leaves(neighbour, _ADJACENT, other), "nRFreqRelationRef": frequency}
+    out.add(_RELATION, cell, (relation_id(neighbour),), leaves, neighbour.owners)
 
 
 def _render_own(cell: CellFact, owners: Owners, own: OwnIdentity, du: Path, out: Output) -> Path:

@@ -28,7 +28,8 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import differences, matches
 from controller.nrm.generation import generation_edit, generation_of
 from controller.nrm.profiles import root_spec
-from controller.nrm.tree import Tree
+from controller.nrm.schema import self_made
+from controller.nrm.tree import Path, Tree
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
 from controller.ports.store import Claim, JobResult
@@ -191,7 +192,7 @@ class Transaction:
             self._generation = generation_edit(self._root, observed, self._target.station, self._claim.fence)
         excused = "\n".join(checks.excused(self._change, observed))
         await self._record.write(
-            JournalStep.READ, detail=excused, decided=self._confirmed, carried=tuple(observed.tree)
+            JournalStep.READ, detail=excused, decided=self._confirmed, carried=self._lasting(observed.tree)
         )
         if not (safe or guarded):
             return await self._carry_out(session, observed.tree)
@@ -210,6 +211,10 @@ class Transaction:
         if not observed.tree:
             return JobResult(Outcome.DIVERGED, "the station carries nothing any more")
         return JobResult(Outcome.REFUSED, "the station changed since the plan was made (fingerprint): make a new plan")
+
+    def _lasting(self, tree: Tree) -> tuple[Path, ...]:
+        """What the station carries, without what it makes and drops itself."""
+        return tuple(path for path in tree if not self_made(self._root, path))
 
     def _gone(self, tree: Tree) -> str:
         """What the station has lost since this transaction began, beyond what it removes, in words."""

@@ -198,6 +198,28 @@ def _pci_confusion(draft: Draft) -> None:
     _nr(draft, pci=2)
 
 
+def _neighbours(draft: Draft, *pairs: tuple[str, str], anr: bool = False) -> None:
+    """Relations from one cell to another, as in S1/lte."""
+    draft["header"]["anr"] = anr
+    draft["neighbours"] = []
+    for pair in pairs:
+        (station, cell), (there, other) = (name.split("/") for name in pair)
+        row = {"station": station, "cell": cell, "neighbour_station": there, "neighbour_cell": other}
+        draft["neighbours"].append(row)
+
+
+def _neighbour_of_others(draft: Draft) -> None:
+    """The LTE cells are carriers of one tenant each."""
+    for tenant, station, plmn in (("a", "S1", "999-01"), ("b", "S2", "999-02")):
+        _agreement_of(draft, tenant, scope={"cells": [f"{station}/lte", "S1/nr", "S2/nr"]})
+        next(c for c in draft["cells"] if (c["station"], c["id"]) == (station, "lte")).update(primary_plmn=plmn)
+    _neighbours(draft, ("S1/lte", "S2/lte"), anr=True)
+
+
+#: Relations both ways between all cells of a technology.
+BOTH_WAYS = [("S1/lte", "S2/lte"), ("S2/lte", "S1/lte"), ("S1/nr", "S2/nr"), ("S2/nr", "S1/nr")]
+
+
 def _wide_gnb_id(draft: Draft) -> None:
     draft["stations"][0].update(gnb_id_length=32)
     _nr(draft, local_id=16)
@@ -326,6 +348,11 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.CARRIER_BAND, FIRST, lambda d: _lte(d, bandwidth_mhz=1.4)),
     (Check.PCI_COLLISION, LTE, lambda d: _lte(d, pci=2)),
     (Check.PCI_CONFUSION, NR, _pci_confusion),
+    (Check.NEIGHBOUR_DANGLING, NETWORK, lambda d: _neighbours(d, ("S1/lte", "S9/lte"), anr=True)),
+    (Check.NEIGHBOUR_DANGLING, NETWORK, lambda d: _neighbours(d, ("S1/x", "S2/lte"), anr=True)),
+    (Check.NEIGHBOUR_PLMNS, FIRST, _neighbour_of_others),
+    (Check.NEIGHBOUR_ONE_WAY, FIRST, lambda d: _neighbours(d, *BOTH_WAYS, ("S1/lte", "S1/nr"))),
+    (Check.NEIGHBOUR_MISSING, NR, lambda d: _neighbours(d, *BOTH_WAYS[:2])),
     (Check.NODE_ID_MISSING, FIRST, lambda d: d["stations"][0].update(profiles=["nr-28541"], enb_id=None)),
     (Check.NODE_PLMN_MISSING, ["S1/", "S1/"], _mixed_primaries),
     (Check.NODE_PLMN_FOREIGN, ["S1/"], lambda d: d["stations"][0].update(enb_plmn="999-03")),
@@ -396,6 +423,8 @@ def test_every_check_has_an_example_and_a_description() -> None:
         pytest.param(_own_tracking_area_of_both, id="one tracking area of its own over two of the host"),
         pytest.param(_moran_carriers, id="MORAN carriers of two tenants with one TAC"),
         pytest.param(_nr_areas_of_different_slices, id="more slices in another NR tracking area"),
+        pytest.param(lambda d: _neighbours(d, *BOTH_WAYS), id="all neighbours listed"),
+        pytest.param(lambda d: _neighbours(d, ("S1/lte", "S2/lte"), anr=True), id="ANR finds the way back"),
         pytest.param(_moran_carrier, id="a MORAN carrier with a TAC of its own"),
     ],
 )

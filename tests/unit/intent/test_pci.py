@@ -64,6 +64,26 @@ def test_a_city_reuses_pcis_beyond_the_nearest_sites() -> None:
     )
 
 
+def test_cells_that_are_listed_are_neighbours_at_any_distance() -> None:
+    net = network([(0, 0, 5), (40 * _KM, 0, 5), (80 * _KM, 0, 5), (90 * _KM, 0, 6)])
+    assert found(net) == []
+
+    def listed(*pairs: tuple[int, int]) -> Network:
+        rows = [
+            {"station": f"S{one}", "cell": "lte", "neighbour_station": f"S{other}", "neighbour_cell": "lte"}
+            for one, other in pairs
+        ]
+        return Network.model_validate(net.model_dump() | {"neighbours": rows})
+
+    assert found(listed((3, 1), (3, 2))) == [("confusion", "S1/lte"), ("confusion", "S2/lte")]
+    assert found(listed((0, 3), (0, 2))) == [("collision", "S0/lte"), ("collision", "S2/lte")]
+    told = compile_intent(listed((3, 1), (3, 2)), TODAY).findings[0].message
+    assert told == (
+        "cell S1/lte: PCI 5 on EARFCN 9285 is also that of S2/lte, and S3/lte lists both as neighbours: it can't know "
+        "which of them its users report; give one of them another PCI"
+    )
+
+
 def test_a_finding_says_which_cells_how_far_and_which_pci_would_be_right() -> None:
     net = network([(0, 0, 5), (3 * _KM, 0, 5), (15 * _KM, 0, 2)])
     findings = compile_intent(net, TODAY).findings

@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from controller.intent import compile_intent
 from controller.intent.findings import Check
 from controller.intent.grants import cover, grants_in_force
-from controller.models.facts import BroadcastFact, CoreLinkFact, Fact, Finding, Intent, Severity, ShareFact
+from controller.models.facts import (
+    BroadcastFact,
+    CoreLinkFact,
+    Fact,
+    Finding,
+    Intent,
+    NeighbourFact,
+    Severity,
+    ShareFact,
+)
 from controller.models.network import HOST, Agreement, Cell, Network
 from tests.strategies.networks import TODAY, networks, sound_networks
 
@@ -245,3 +254,19 @@ def test_a_tenants_own_stations_carry_nothing_of_others(network: Network) -> Non
         stations = tuple(station.model_copy(update={"owner": tenant.id}) for station in network.stations)
         facts = compile_intent(network.model_copy(update={"stations": stations}), TODAY).facts.values()
         assert {owner for found in facts for fact in found for owner in fact.owners} <= {HOST, tenant.id}
+
+
+@generated
+@given(networks())
+def test_relations_are_those_that_are_listed_within_a_technology(network: Network) -> None:
+    cells = {cell.name: cell for cell in network.cells}
+    listed = {
+        (f"{row.station}/{row.cell}", f"{row.neighbour_station}/{row.neighbour_cell}") for row in network.neighbours
+    }
+    made = {
+        (f"{fact.station}/{fact.cell}", f"{fact.neighbour_station}/{fact.neighbour_cell}")
+        for facts in compile_intent(network, TODAY).facts.values()
+        for fact in facts
+        if isinstance(fact, NeighbourFact)
+    }
+    assert made == {(one, other) for one, other in listed if one != other and cells[one].rat is cells[other].rat}

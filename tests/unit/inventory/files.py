@@ -103,6 +103,11 @@ PE-PUN-0001,B40-1,LTE,2,B40,38950,38950,20,2,102,716-06
 tenant,station,cell,tac,node_id,node_id_length,local_id
 bitel,PE-CUS-0001,B28-1,5001,700,20,1
 """,
+    "neighbours.csv": """\
+station,cell,neighbour_station,neighbour_cell,handover
+PE-CUS-0001,B28-1,PE-PUN-0001,B28-1,true
+PE-PUN-0001,B28-1,PE-CUS-0001,B28-1,false
+""",
     "routers.csv": "id,site,address\nRT-1,cusco-1,10.0.0.1\n",
     "endpoints.csv": f"""\
 station,address,port,host_key

@@ -12,6 +12,7 @@ from controller.models.facts import (
     CoreLinkFact,
     Fact,
     LinkKind,
+    NeighbourFact,
     OwnIdentity,
     ShareFact,
     StationFact,
@@ -51,6 +52,12 @@ def share(cell: CellFact, tenant: str, resource: ResourceType = ResourceType.PRB
     return ShareFact(STATION, divided, cell.rat, resource, plmns, slices, 5, 20, 80, (tenant,))
 
 
+def neighbour(cell: CellFact, number: int = 1, *, handover: bool = True) -> NeighbourFact:
+    """A relation to the like cell of another station."""
+    other = f"PE-CUS-{number:04d}"
+    return NeighbourFact(STATION, cell.cell, cell.rat, other, cell.cell, cell.band, cell.arfcn_dl, handover)
+
+
 def link(kind: LinkKind, tenant: str, name: str = "") -> CoreLinkFact:
     number = TENANTS.index(tenant) + 1
     return CoreLinkFact(
@@ -73,6 +80,7 @@ def station_facts(cells: Sequence[CellFact], tenants: Sequence[str] = TENANTS, o
         facts += [
             fact for tenant in tenants for fact in (broadcast(each, tenant, own=tenant in own), share(each, tenant))
         ]
+        facts += [neighbour(each), neighbour(each, 2, handover=False)]
     for tenant in tenants:
         if any(each.rat is Rat.LTE for each in cells):
             facts += [link(LinkKind.S1C, tenant), link(LinkKind.S1U, tenant)]
@@ -96,6 +104,7 @@ def facts(draw: st.DrawFn) -> list[Fact]:
             found.append(broadcast(each, tenant, own=own))
             resources = draw(st.lists(st.sampled_from(ResourceType), unique=True, max_size=2))
             found += [share(each, tenant, resource) for resource in resources]
+        found += [neighbour(each, number) for number in range(draw(st.integers(0, 2)))]
     pairs = st.tuples(st.sampled_from(LinkKind), st.sampled_from(TENANTS))
     found += [link(kind, tenant) for kind, tenant in draw(st.lists(pairs, unique=True))]
     return draw(st.permutations(found))

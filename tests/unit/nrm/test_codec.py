@@ -208,6 +208,27 @@ def test_unknown_nodes_are_listed_and_left_out() -> None:
     )
 
 
+def test_what_a_device_says_more_of_relations_that_it_made_itself_is_not_unknown() -> None:
+    relation = f"""
+      <data xmlns="{ns.NETCONF}">
+        <ManagedElement xmlns="{ns.MANAGED_ELEMENT}"><id>{STATION}</id>
+          <GNBCUCPFunction xmlns="{ns.GNBCUCP_FUNCTION}"><id>1</id>
+            <NRCellCU xmlns="{ns.NR_CELL_CU}"><id>n78-1</id>
+              <NRCellRelation xmlns="{ns.NR_CELL_RELATION}"><id>17</id><attributes>
+                <nRTCI>4711</nRTCI><cellIndividualOffset><rsrpOffsetSsb>2</rsrpOffsetSsb></cellIndividualOffset>
+                <nRFreqRelationRef>F</nRFreqRelationRef><adjacentNRCellRef>C</adjacentNRCellRef>
+                <isRemoveAllowed>true</isRemoveAllowed>
+              </attributes></NRCellRelation>
+            </NRCellCU>
+          </GNBCUCPFunction>
+        </ManagedElement>
+      </data>"""
+    observed = decode(ROOT, relation.encode(), STATION)
+    path = f"{ELEMENT}/GNBCUCPFunction[1]/NRCellCU[n78-1]/NRCellRelation[17]"
+    assert observed.tree[path] == {"nRTCI": "4711", "nRFreqRelationRef": "F", "adjacentNRCellRef": "C"}
+    assert observed.unknown == ()
+
+
 def test_nodes_in_the_wrong_place_are_unknown() -> None:
     observed = decode(ROOT, lte("<tac>1</tac>", "<eNBName>outside of attributes</eNBName>"), STATION)
     assert observed.unknown == (f"{ELEMENT}/ENBFunction[1]/{{{ns.EUTRAN}}}eNBName",)

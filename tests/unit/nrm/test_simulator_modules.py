@@ -13,6 +13,7 @@ from tests.unit.nrm.samples import BOTH
 
 MODULES = (
     "_3gpp-nr-nrm-ep",
+    "_3gpp-nr-nrm-nrcellrelation",
     "_3gpp-nr-nrm-nroperatorcelldu",
     "_3gpp-nr-nrm-rrmpolicy",
     "minka-ep-state",

@@ -12,9 +12,11 @@ from controller.models.network import ActionClass, Network
 from controller.models.plan import Change, Op, PhaseKind, Plan
 from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits, siblings
+from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import is_reserved, root_spec
 from controller.nrm.tree import Leaves, Observed, Path
 from controller.plan import PlanOptions, StationView, adopted_nodes, applied, drifted_nodes, open_plmns_change
+from controller.plan.drift import drift
 from controller.plan.phases import RESTART_SECONDS
 from controller.plan.undo import undo_change
 from controller.runs.approval.consent import effect_of
@@ -661,3 +663,74 @@ def test_a_reservation_goes_with_a_plmn_that_gets_a_tracking_area_of_its_own() -
         change = only_change(plan(moved, {"S1": found}, replace(FREELY, reserved=True)))
         made = {edit.path: edit.after for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE}
         assert (RESERVED in made[f"{LTE_CELL}/cellAccessInfoList[716,02]"]) is reserved
+
+
+# ------------------------------------------------------------------- neighbours
+
+#: Cells of S1 list those of S2; the way back is nobody's.
+LISTED = [
+    {"station": "S1", "cell": cell, "neighbour_station": "S2", "neighbour_cell": cell, "handover": cell == "L1"}
+    for cell in ("L1", "N1")
+]
+CU_CELL = NR_CELL.replace("GNBDUFunction[1]/NRCellDU", "GNBCUCPFunction[1]/NRCellCU")
+LTE_RELATION, NR_RELATION = f"{LTE_CELL}/EUtranRelation[S2.L1]", f"{CU_CELL}/NRCellRelation[S2.N1]"
+#: What ANR made itself.
+FOUND: dict[Path, Leaves | None] = {
+    f"{LTE_CELL}/EUtranRelation[17]": {"adjacentCell": "ManagedElement=X,ENBFunction=1,EUtranCellFDD=9"},
+    f"{CU_CELL}/NRCellRelation[17]": {"adjacentNRCellRef": "ManagedElement=X,GNBCUCPFunction=1,NRCellCU=9"},
+}
+
+
+def test_listed_neighbours_are_one_live_edit_of_the_host_and_found_ones_stay() -> None:
+    before = view(TWO, edit=FOUND)
+    made = plan(network(neighbours=LISTED), {"S1": before})
+    change = only_change(made)
+    assert (kinds(change), change.touched, change.interrupted) == ([PhaseKind.EDIT], (), ())
+    assert not {"unknown-node", "orphan"} & set(codes(made))
+    assert {edit.path: edit.after for edit in change.phases[0].edits} == {
+        LTE_RELATION: {"adjacentCell": "ManagedElement=S2,ENBFunction=1,EUtranCellFDD=L1", "isRemoveAllowed": "false"},
+        NR_RELATION: {
+            "adjacentNRCellRef": "ManagedElement=S2,GNBCUCPFunction=1,NRCellCU=N1",
+            "nRFreqRelationRef": "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1,NRFreqRelation=630000",
+            "isRemoveAllowed": "false",
+            "isHOAllowed": "false",
+        },
+    }
+    after = apply(network(neighbours=LISTED), change, before)
+    assert after.observed
+    assert FOUND.keys() < after.observed.tree.keys()
+    assert after.ledger.keys() == ledger(network(neighbours=LISTED)).keys()
+
+
+def test_a_neighbour_that_is_no_longer_listed_goes_by_name_only() -> None:
+    before = view(network(neighbours=LISTED), edit=FOUND)
+    kept = plan(TWO, {"S1": before})
+    assert kept.is_empty
+    assert "orphan" in codes(kept)
+    change = only_change(plan(TWO, {"S1": before}, replace(FREELY, remove={"host": 2})))
+    assert {edit.path for edit in change.phases[0].edits} == {LTE_RELATION, NR_RELATION}
+
+
+def test_what_anr_finds_or_drops_makes_no_plan_stale_and_is_no_drift() -> None:
+    """Neither the fingerprint of a cell that is locked covers it, nor is it a finding or a row of drift."""
+    net = network(neighbours=LISTED)
+    before = view(net, edit=FOUND | {LTE_CELL: {"tac": "9"}})
+    change = only_change(plan(net, {"S1": before}))
+    assert LTE_CELL in change.fingerprint.paths
+    later = carrying(net, edit={LTE_CELL: {"tac": "9"}, f"{LTE_CELL}/EUtranRelation[18]": {"adjacentCell": "Y"}})
+    assert matches(root_spec(PROFILES), later.tree, change.fingerprint)
+    assert not matches(root_spec(PROFILES), carrying(net).tree, change.fingerprint)
+    assert drift(root_spec(PROFILES), rendered(net), view(net, edit=FOUND)) == ()
+    lost = view(net, edit={LTE_RELATION: None})
+    (row,) = drift(root_spec(PROFILES), rendered(net), lost)
+    assert (row.cell, row.what) == ("L1", "neighbour relation S2.L1")
+
+
+def test_a_cell_is_removed_with_all_that_anr_found_for_it() -> None:
+    alone = network(("alfa",))
+    only_nr = alone.model_copy(update={"cells": tuple(cell for cell in alone.cells if cell.name != "S1/L1")})
+    before = view(alone, edit=FOUND)
+    # The cell, its PLMN and share; the link with its address and PLMN.
+    made = plan(only_nr, {"S1": before}, replace(FREELY, remove={"host": 1, "alfa": 5}))
+    assert LTE_CELL in {edit.path for phase in only_change(made).phases for edit in phase.edits if edit.op is Op.DELETE}
+    assert "removal-blocked" not in codes(made)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from controller.models.alarm import DIVERGED
@@ -9,6 +11,7 @@ from controller.models.run import JournalStep, Outcome, RunState
 from controller.nrm.tree import Tree
 from controller.ports.fake_devices import Fault, Wrong
 from controller.runs.rollout.transitions import decide
+from tests.unit.plan import samples
 from tests.unit.runs.test_takeover import bench_of, calls_of, killed
 from tests.unit.runs.transaction_bench import QUICK, STATION, Scenario, TransactionBench, add_tenant, retune
 
@@ -90,6 +93,21 @@ async def test_nodes_that_go_with_the_confirm_are_seen() -> None:
     result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert gone in result.detail
+
+
+@pytest.mark.parametrize("scenario", [add_tenant(), retune()], ids=["creates", "three phases"])
+async def test_relations_that_anr_makes_and_drops_meanwhile_are_no_loss(scenario: Scenario) -> None:
+    first, second = (f"{samples.LTE_CELL}/EUtranRelation[{number}]" for number in (17, 18))
+    before = replace(scenario.before, tree={**scenario.before.tree, first: {"adjacentCell": "X"}})
+    bench = TransactionBench(replace(scenario, before=before), QUICK)
+
+    def anr() -> None:
+        bench.device._become({**_without(bench, first), second: {"adjacentCell": "Y"}})
+
+    bench.device.faults.append(Fault("confirm", act=anr, skip=1))
+    result = await bench.work()
+    assert result.outcome is Outcome.SUCCEEDED, result.detail
+    assert second in bench.device.running
 
 
 async def test_a_station_that_was_emptied_before_its_run_is_no_mere_refusal() -> None:
