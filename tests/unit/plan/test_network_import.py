@@ -7,16 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
 
 from controller.intent import compile_intent
 from controller.inventory.frame import Frame
 from controller.inventory.load import load_network
-from controller.models.facts import BroadcastFact
-from controller.models.network import Cell, Network, OwnCell, Rat, SharingKind
+from controller.models.network import Network, OwnCell, SharingKind
 from controller.nrm.profiles import render
 from controller.nrm.tree import Leaves, Observed
 from controller.nrm.tree import Path as NodePath
 from controller.plan.network_import import UNPLACED, Imported, import_network
+from tests.strategies.networks import sound_networks
 from tests.support.network_files import write_network
 
 SHIPPED = Path(__file__).parents[3] / "deploy" / "networks" / "peru-mini"
@@ -34,7 +35,7 @@ def shipped() -> Network:
 def carried(network: Network) -> Trees:
     """What stations carry when everything was applied."""
     facts = compile_intent(network, DAY).facts
-    return {s.id: dict(render(s.profiles, facts[s.id]).tree) for s in network.stations}
+    return {s.id: dict(render(s.profiles, facts[s.id]).tree) for s in network.stations if facts[s.id]}
 
 
 def frame(network: Network, **changes: Any) -> Frame:
@@ -178,30 +179,18 @@ def test_one_region_takes_stations_without_a_place(shipped: Network) -> None:
     assert made.network.region_of(STATION) == "cusco"
 
 
-def test_what_tenants_plan_for_themselves_comes_back_as_rows(shipped: Network) -> None:
-    """On LTE a station tells node and local id as one number, which is taken apart as its own is."""
-    rows = [
-        OwnCell(tenant=tenant, station=cell.station, cell=cell.id, tac=41, node_id=9, node_id_length=bits, local_id=7)
-        for rat, bits in ((Rat.LTE, 20), (Rat.NR, 24))
-        for cell, tenant in [guest(shipped, rat)]
-    ]
-    network = shipped.model_copy(update={"own_cells": tuple(rows)})
+@settings(max_examples=40, deadline=None)
+@given(sound_networks())
+def test_any_sound_network_comes_back_with_what_tenants_plan_for_themselves(network: Network) -> None:
+    """On LTE a station tells node and local id of an own cell as one number, which is taken apart as its own is."""
     trees = carried(network)
-    assert sum("cellAccessInfoList" in path or "NROperatorCellDU" in path for tree in trees.values() for path in tree)
-    made = imported(network, trees, own_cells=())
+    made = imported(network, trees, own_cells=(), routers=())
     assert made.notes == ()
-    assert sorted(made.network.own_cells, key=lambda own: own.node_id_length) == rows
     assert carried(made.network) == trees
+    assert set(made.network.own_cells) == {own for own in network.own_cells if agreed(network, own)}
 
 
-def guest(network: Network, rat: Rat) -> tuple[Cell, str]:
-    """A cell with a tenant whose its primary PLMN is not."""
-    facts = (fact for found in compile_intent(network, DAY).facts.values() for fact in found)
-    cells = {(cell.station, cell.id): cell for cell in network.cells if cell.rat is rat}
-    on_air = (fact for fact in facts if isinstance(fact, BroadcastFact))
-    shared = ((cells.get((fact.station, fact.cell)), fact.owners[0]) for fact in on_air)
-    return next(
-        (cell, tenant)
-        for cell, tenant in shared
-        if cell is not None and tenant not in network.tenants_by_plmn[cell.primary_plmn]
-    )
+def agreed(network: Network, own: OwnCell) -> bool:
+    """Whether the tenant of an own cell is on air in it."""
+    cells = {cell for one in network.agreements_of(own.tenant) for cell in network.cells_of(one, [own.station])}
+    return any((cell.station, cell.id) == (own.station, own.cell) for cell in cells)

@@ -15,7 +15,7 @@ from controller.nrm.diff import diff
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Observed, Path, child
-from controller.plan import PlanOptions, StationView, make_plan, network_digest, wanted_by
+from controller.plan import PlanOptions, StationView, make_plan, network_digest, open_plmns_change, wanted_by
 from tests.strategies.networks import TODAY, sound_networks
 from tests.unit.plan.samples import FREELY, NOW, after_change, states
 
@@ -72,6 +72,7 @@ def test_a_tenants_agreement_edits_that_tenants_nodes_only(net: Network) -> None
     before = applied(smaller, plan(smaller, factory(net)), factory(net))
     made = plan(net, before)
     after = applied(net, made, before)
+    tested = applied(net, plan(net, before, replace(FREELY, reserved=True)), before)
     for change in made.changes:
         if not before[change.station].ledger:  # its primary PLMN is this tenant's: it was not planned without
             continue
@@ -83,6 +84,13 @@ def test_a_tenants_agreement_edits_that_tenants_nodes_only(net: Network) -> None
         assert owners <= {tenant, HOST}
         assert all(new.tree[path] == leaves for path, leaves in old.tree.items())
         assert change.interrupted == ()
+        # Tested by its friendly users and then opened, it is as if it had come at once.
+        closed = tested[change.station]
+        assert closed.observed is not None
+        profiles = net.profiles_of(change.station)
+        opening = open_plmns_change(change.station, profiles, closed.observed, tenant, closed.ledger)
+        opened = _apply(net, opening, closed) if opening else closed
+        assert (opened.observed, opened.ledger) == (after[change.station].observed, after[change.station].ledger)
 
 
 @FEW
