@@ -94,7 +94,7 @@ def carried_nodes(
         leaves = {
             name: value
             for name, value in observed.tree[path].items()
-            if spec is not None and name in spec.leaf_by_name and _held(spec.leaf_by_name[name], asked)
+            if spec is not None and name in spec.leaf_by_name and _managed(spec.leaf_by_name[name], asked)
         }
         nodes.append(LedgerNode(path=path, owners=owners[path], leaves=leaves, first=path in first))
     lost = tuple(path for path in ledger if path not in observed.tree)
@@ -102,7 +102,7 @@ def carried_nodes(
     return tuple(changed), lost
 
 
-def _held(leaf: LeafSpec, asked: Collection[str]) -> bool:
+def _managed(leaf: LeafSpec, asked: Collection[str]) -> bool:
     """Whether the ledger holds a node to a leaf that it carries: one that is managed there, at its default or not."""
     return leaf.compared and (leaf.name in asked or leaf.default is not None)
 

@@ -88,9 +88,9 @@ def _reason(
     if edits.refused:
         code, path, text = edits.refused[0]
         return f"{code}: {entry_name(root, path)}: {text}"
-    held = options.held_at(station)
-    if held and (options.automatic or options.skip_held):
-        return f"hold on {', '.join(held)}"
+    stops = options.holds_at(station)
+    if stops and (options.automatic or options.skip_under_hold):
+        return f"hold on {', '.join(stops)}"
     if not options.automatic:
         return ""
     return f"somebody else locked cell {', '.join(locked)}" if locked else ""
@@ -132,7 +132,9 @@ class _Builder:
         owners = {**{path: entry.owners for path, entry in self.ledger.items()}, **self.rendered.owners}
         edits = tuple(self.edits.edits)
         moved = [path for paths in self.edits.moved.values() for path in paths]
-        phases, after = build_phases(self.root, self.observed, edits, self.locks, self._held_cells(), owners, moved)
+        phases, after = build_phases(
+            self.root, self.observed, edits, self.locks, self._cells_under_hold(), owners, moved
+        )
         edited = (*(edit.owners for edit in edits), *(owners[path] for path in moved))
         touched = sorted({owner for found in edited for owner in found} - {HOST})
         interrupted = sorted(self._tenants_on(self.locks.to_lock, owners) - set(touched))
@@ -156,14 +158,14 @@ class _Builder:
             removes=dict(sorted(self.edits.removes.items())),
         )
 
-    def _held_cells(self) -> frozenset[Path]:
-        held = self.options.held_at(self.station)
-        if not held:
+    def _cells_under_hold(self) -> frozenset[Path]:
+        stops = self.options.holds_at(self.station)
+        if not stops:
             return frozenset()
         return frozenset(
             path
             for path in self.rendered.tree
-            if self._is_cell(path) and (self.station in held or f"{self.station}/{cell_of(path)}" in held)
+            if self._is_cell(path) and (self.station in stops or f"{self.station}/{cell_of(path)}" in stops)
         )
 
     def _tenants_on(self, cells: Sequence[Path], owners: Mapping[Path, Owners]) -> set[str]:
@@ -344,7 +346,7 @@ def _orphans(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
 
 
 def _holds(station: str, options: PlanOptions) -> Iterator[Finding]:
-    for name in options.held_at(station):
+    for name in options.holds_at(station):
         yield Finding("hold", Severity.WARNING, f"{name} is under a hold", station, name[len(station) + 1 :])
 
 

@@ -57,7 +57,7 @@ class PlanOptions:
         max_share: Share of the network's stations that a plan may touch without naming their number.
         expect_stations: The number of stations that the requester expects to touch.
         under_hold: Stations (``PE-CUS-0042``) and cells (``PE-CUS-0042/1``) under a hold.
-        skip_held: Whether stations under a hold are left out, and not planned all the same to wait for its end.
+        skip_under_hold: Whether stations under a hold are left out, and not planned all the same to wait for its end.
         automatic: Whether no person asked: holds and locks that are not ours keep stations out.
         limit: The part of what is wanted that the plan is about; None for all of it.
         reserved: Whether PLMNs that come on air are reserved for operator use, where a profile can say so.
@@ -70,13 +70,13 @@ class PlanOptions:
     max_share: float = 0.5
     expect_stations: int | None = None
     under_hold: frozenset[str] = frozenset()
-    skip_held: bool = False
+    skip_under_hold: bool = False
     automatic: bool = False
     limit: Limit | None = None
     identities: bool = False
     reserved: bool = False
 
-    def held_at(self, station: str) -> list[str]:
+    def holds_at(self, station: str) -> list[str]:
         """What is under a hold at a station: it as a whole, and cells; sorted."""
         return sorted(name for name in self.under_hold if name.partition("/")[0] == station)
 

@@ -94,7 +94,7 @@ def test_a_station_that_reverts_after_the_decision_is_rolled_forward(system: Pro
     assert "restart" in system.changes(STATION, attempt.before[STATION])
 
 
-def test_a_station_that_can_t_be_rolled_forward_diverges_and_people_are_told(system: ProcessSystem) -> None:
+def test_a_station_that_can_t_be_rolled_forward_diverges_and_people_are_notified(system: ProcessSystem) -> None:
     plan = change(system, "*")
     system.fault(STATION, "delay", "confirm", seconds=6)
     attempt = begin(system, plan, policy="wave")

@@ -26,7 +26,7 @@ def test_redis_keeps_data_over_a_kill_and_loses_it_when_wiped() -> None:
 
 
 @pytest.mark.needs("initdb")
-def test_postgres_keeps_data_over_a_kill_and_databases_are_strangers() -> None:
+def test_postgres_keeps_data_over_a_kill_and_databases_share_nothing() -> None:
     with postgres_server() as server, server.database() as one, server.database() as two:
         with psycopg.connect(one) as connection:
             connection.execute("CREATE TABLE kept (n int)")

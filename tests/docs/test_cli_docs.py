@@ -88,7 +88,7 @@ def test_every_error_code_is_in_its_row() -> None:
         assert f"`{kind.code}`" in rows[str(problem_of(error).status_code)], kind
 
 
-def test_limits_are_as_told() -> None:
+def test_limits_are_as_documented() -> None:
     mib = [limit // 2**20 for limit in (guard.LIMIT, guard.WEBHOOK_LIMIT, guard.NETWORK_LIMIT)]
     assert f"more than {mib[0]} MiB; {mib[1]} MiB for webhooks, {mib[2]} MiB for network files" in API
 

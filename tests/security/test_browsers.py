@@ -27,19 +27,19 @@ def policy(headers: dict[str, str]) -> dict[str, str]:
 
 
 async def test_the_page_loads_nothing_from_elsewhere(bench: ApiBench) -> None:
-    page = await bench.stranger.get("/docs")
+    page = await bench.anonymous.get("/docs")
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert policy(dict(page.headers)) == NOTHING | OURS
     named = re.findall(r'(?:src|href)="([^"]+)"', page.text)
     assert {f"/{name}" for name in named} == PATHS - {"/docs"}
     assert not re.search(r"<script(?! src)|<style| on\w+=|https?:", page.text), "nothing inline, nothing of others"
     for name in named:
-        part = await bench.stranger.get(f"/{name}")
+        part = await bench.anonymous.get(f"/{name}")
         assert part.status_code == 200
         kinds = ("text/css", "text/javascript", "application/javascript")
         assert part.headers["content-type"].startswith(kinds)
-    assert "SwaggerUIBundle" in (await bench.stranger.get("/docs/swagger-ui-bundle.js")).text
-    start = (await bench.stranger.get("/docs/start.js")).text
+    assert "SwaggerUIBundle" in (await bench.anonymous.get("/docs/swagger-ui-bundle.js")).text
+    start = (await bench.anonymous.get("/docs/start.js")).text
     assert 'url: "openapi.json"' in start
     assert "validatorUrl: null" in start, "the description would be sent to somebody else's validator"
 
@@ -67,6 +67,6 @@ async def test_every_answer_says_what_a_browser_may_do_with_it(
         assert policy(dict(answer.headers)) == NOTHING, path
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
-    assert "content-security-policy" in (await bench.stranger.get("/v1/me")).headers
+    assert "content-security-policy" in (await bench.anonymous.get("/v1/me")).headers
     stream = await ask(bench.app, "GET", "/v1/alarms/events", "token-of-ana")
     assert (b"x-content-type-options", b"nosniff") in stream.headers

@@ -173,7 +173,7 @@ def test_a_file_of_others_is_said_to_be_so(config: Path, content: str) -> None:
 
 async def test_the_api_says_where(tmp_path: Path, idp: IdentityProvider) -> None:
     async with open_bench(tmp_path) as bench:
-        assert (await bench.stranger.get("/v1/login/device")).status_code == 404
+        assert (await bench.anonymous.get("/v1/login/device")).status_code == 404
         for secret, named, said in (
             ("", "", CLIENT),
             ("", DEVICE_CLIENT, DEVICE_CLIENT),
@@ -181,13 +181,13 @@ async def test_the_api_says_where(tmp_path: Path, idp: IdentityProvider) -> None
             (SECRET, "", None),
         ):
             believe(bench, idp, oidc_client_secret=secret, oidc_device_client_id=named)
-            answer = await bench.stranger.get("/v1/login/device")
+            answer = await bench.anonymous.get("/v1/login/device")
             if said is None:
                 assert (answer.status_code, "MINKA_OIDC_DEVICE_CLIENT_ID" in answer.json()["detail"]) == (404, True)
             else:
                 assert answer.json() == {"issuer": idp.url, "client_id": said}
             token = {"Authorization": f"Bearer {idp.token(aud=DEVICE_CLIENT)}"}
-            let_in = (await bench.stranger.get("/v1/me", headers=token)).status_code
+            let_in = (await bench.anonymous.get("/v1/me", headers=token)).status_code
             assert let_in == (200 if said == DEVICE_CLIENT else 401)
 
 

@@ -248,7 +248,7 @@ async def test_keys_that_are_renewed_are_looked_for(bench: ApiBench, idp: Identi
     provider._clock = clock
     await me(bench, idp.token())
     idp.keys = [RSAKey.generate_key(2048, {"kid": "two"}, private=True)]
-    # Not at once again, or strangers could have the provider asked without end.
+    # Not at once again, or anybody could have the provider asked without end.
     assert (await me(bench, idp.token(kid="two"))).status_code == 401
     clock.by = 11
     assert (await me(bench, idp.token(kid="two"))).status_code == 200
@@ -276,7 +276,7 @@ async def test_a_provider_that_is_away_lets_nobody_in(bench: ApiBench, idp: Iden
     answer = await me(bench, token)
     assert (answer.status_code, answer.json()["type"]) == (503, "urn:minka:error:provider-unavailable")
     assert answer.headers["retry-after"]
-    assert (await bench.stranger.get("/v1/login")).status_code == 503
+    assert (await bench.anonymous.get("/v1/login")).status_code == 503
     # Our own tokens don't depend on it.
     assert (await bench.client.get("/v1/me")).status_code == 200
 
@@ -332,10 +332,10 @@ async def test_keys_come_from_nowhere_else(bench: ApiBench, idp: IdentityProvide
 
 async def test_a_token_too_long_for_a_cookie_is_said_to_be_so(bench: ApiBench, idp: IdentityProvider) -> None:
     idp.claims["groups"] = ["minka-noc", *(f"group-{number:04}" for number in range(400))]
-    begun = await bench.stranger.get("/v1/login")
+    begun = await bench.anonymous.get("/v1/login")
     async with httpx.AsyncClient() as outside:
         back = (await outside.get(begun.headers["location"])).headers["location"]
-    answer = await bench.stranger.get(back)
+    answer = await bench.anonymous.get(back)
     assert (answer.status_code, "too long" in answer.json()["detail"]) == (401, True)
 
 
@@ -359,7 +359,7 @@ async def test_who_signs_in_makes_tokens_by_role_for_users_of_our_own(bench: Api
 
 
 async def test_a_browser_signs_in_and_out(bench: ApiBench, idp: IdentityProvider) -> None:
-    browser = bench.stranger
+    browser = bench.anonymous
     begun = await browser.get("/v1/login")
     assert begun.status_code == 303
     assert "httponly" in begun.headers["set-cookie"].lower()
@@ -385,19 +385,19 @@ async def test_a_browser_signs_in_and_out(bench: ApiBench, idp: IdentityProvider
 
 
 async def test_a_sign_in_that_was_not_begun_here_is_none(bench: ApiBench, idp: IdentityProvider) -> None:
-    begun = await bench.stranger.get("/v1/login")
+    begun = await bench.anonymous.get("/v1/login")
     query = {name: values[0] for name, values in parse_qs(urlsplit(begun.headers["location"]).query).items()}
     back = urlsplit(idp.authorize(query))
     async with bench.with_token("") as other:
         assert (await other.get(f"{back.path}?{back.query}")).status_code == 401
     state = query["state"]
     for wrong in (f"state={state}x&code=1", f"state={state}", "code=1", f"state={state}&code=nothing"):
-        assert (await bench.stranger.get(f"/v1/login/callback?{wrong}")).status_code == 401
+        assert (await bench.anonymous.get(f"/v1/login/callback?{wrong}")).status_code == 401
     # An ID token for another sign-in, and one whose nonce is missing.
     idp.claims["nonce"] = "another"
     code = parse_qs(back.query)["code"][0]
     idp.codes[code]["nonce"] = "another"
-    assert (await bench.stranger.get(f"{back.path}?{back.query}")).status_code == 401
+    assert (await bench.anonymous.get(f"{back.path}?{back.query}")).status_code == 401
     assert not [user for user in bench.store.users.find() if user.issuer]
 
 
@@ -405,8 +405,8 @@ async def test_without_a_provider_there_is_no_other_way_in(bench: ApiBench, idp:
     services = bench.app.state.services
     bench.app.state.services = replace(services, provider=None)
     assert (await me(bench, idp.token())).status_code == 401
-    assert (await bench.stranger.get("/v1/login")).status_code == 404
-    assert (await bench.stranger.get("/v1/me", headers={"Cookie": f"{SESSION}={idp.token()}"})).status_code == 401
+    assert (await bench.anonymous.get("/v1/login")).status_code == 404
+    assert (await bench.anonymous.get("/v1/me", headers={"Cookie": f"{SESSION}={idp.token()}"})).status_code == 401
 
 
 def test_grants_are_groups_with_roles() -> None:

@@ -157,7 +157,7 @@ async def test_each_caller_gets_what_the_role_gives(bench: ApiBench, token: str)
 
 
 @pytest.mark.parametrize("token", ["", "token-of-nobody"])
-async def test_strangers_get_nothing(bench: ApiBench, token: str) -> None:
+async def test_who_has_no_token_gets_nothing(bench: ApiBench, token: str) -> None:
     for method, path, permission in OPERATIONS:
         answer = await call(bench, method, path, token)
         assert (answer.status == 401) == (permission is not None), (method, path)

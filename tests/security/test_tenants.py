@@ -289,7 +289,7 @@ def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: TenantsBench)
     assert not any("beta" in str(one) or "N1" in str(one) for one in (*alarms, *noticed))
 
 
-def test_a_tenant_finds_no_alarm_by_what_it_is_not_told(usual: TenantsBench) -> None:
+def test_a_tenant_finds_no_alarm_by_what_is_not_disclosed_to_it(usual: TenantsBench) -> None:
     every = told(usual, "/v1/alarms")["results"]
     assert told(usual, "/v1/alarms", "tenant=alfa")["results"] == every
     for asked in ("object=ru-beside-beta", "tenant=beta", "station=S2", "object=ru-of-beta-0"):
@@ -339,7 +339,7 @@ def test_who_comes_from_another_side_brings_nothing_along(usual: TenantsBench) -
     assert told(usual, "/v1/audit", "limit=1000", side="beta") == told(usual, "/v1/audit", "limit=1000")
 
 
-def test_a_tenant_that_said_yes_is_not_told_whether_others_did(usual: TenantsBench) -> None:
+def test_a_tenant_that_said_yes_does_not_see_whether_others_did(usual: TenantsBench) -> None:
     (waiting,) = told(usual, "/v1/approvals")["results"]
     said = asyncio.run(
         ask(usual.app, "POST", f"/v1/runs/{waiting['run']}/approve", TOKENS["alfa"], body=b'{"reason": "fine"}')

@@ -34,7 +34,7 @@ from tests.support.postgres import PostgresServer
 from tests.support.redis import RedisServer, redis_server
 
 Shape = Literal["embedded", "servers"]
-#: Seconds in which anything happens, a burial included, on a machine that does much else.
+#: Seconds in which anything happens, a takeover included, on a machine that does much else.
 PATIENCE = 90.0
 
 

@@ -34,9 +34,9 @@ async def section_plan(
     selector: str,
     actor: str,
     *,
-    skip_held: bool = False,
+    skip_under_hold: bool = False,
 ) -> Plan:
-    """Make the plan; stations are read, nothing is changed. Those under a hold are left out if ``skip_held``.
+    """Make the plan; stations are read, nothing is changed. Those under a hold are left out if ``skip_under_hold``.
 
     Raises:
         InputError: An expression results in something wrong, as in a slice that the tenant does not have.
@@ -49,7 +49,7 @@ async def section_plan(
         None if expected is None else _count(expected),
         None if section.limit is None else _limit(section.limit, values),
         section.adopt,
-        skip_held,
+        skip_under_hold,
         section.identities,
         section.reserved,
     )

@@ -141,7 +141,7 @@ class PlaybookPreparation:
         if not targets:
             raise InputError(f"the targets {selector!r} match no station")
         skips = (request.on_hold or playbook.guards.on_hold) is OnHold.SKIP and self._changes(playbook)
-        plan, refused = await self._plan(playbook, values, selector, actor, skip_held=skips)
+        plan, refused = await self._plan(playbook, values, selector, actor, skip_under_hold=skips)
         bound = plan is not None
         if plan is None:
             now = self._services.clock.now()
@@ -237,14 +237,14 @@ class PlaybookPreparation:
         )
 
     async def _plan(
-        self, playbook: Playbook, values: Mapping[str, Plain], selector: str, actor: str, *, skip_held: bool
+        self, playbook: Playbook, values: Mapping[str, Plain], selector: str, actor: str, *, skip_under_hold: bool
     ) -> tuple[Plan | None, list[str]]:
         """The plan that is bound to the run, if the playbook has one, or why it was refused."""
         section = playbook.plan
         if section is None:
             return None, []
         try:
-            plan = await section_plan(self._services, section, values, selector, actor, skip_held=skip_held)
+            plan = await section_plan(self._services, section, values, selector, actor, skip_under_hold=skip_under_hold)
         except PlanRefusedError as error:
             return None, [error.message + in_parameters(section, playbook.parameters, error.message)]
         return plan, await drifted_again(self._services, section, values, playbook.name, plan)

@@ -57,7 +57,7 @@ class PlanRequest:
         expect_stations: Number of stations the person expects to be touched; needed above a set share.
         limit: The part of what is wanted that the plan is about; None for all of it.
         adopt: Whether stations that are observe-only are planned as if they were adopted just now.
-        skip_held: Whether stations under a hold are left out.
+        skip_under_hold: Whether stations under a hold are left out.
         identities: Whether identities on air may change, see ``PlanOptions``.
         reserved: Whether PLMNs that come on air are reserved for operator use.
     """
@@ -67,7 +67,7 @@ class PlanRequest:
     expect_stations: int | None = None
     limit: Limit | None = None
     adopt: bool = False
-    skip_held: bool = False
+    skip_under_hold: bool = False
     identities: bool = False
     reserved: bool = False
 
@@ -198,7 +198,7 @@ class Planner:
             remove=dict(request.remove),
             expect_stations=request.expect_stations,
             limit=request.limit,
-            skip_held=request.skip_held,
+            skip_under_hold=request.skip_under_hold,
             identities=request.identities,
             reserved=request.reserved,
             under_hold=under_hold(network, holds),

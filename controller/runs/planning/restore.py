@@ -104,7 +104,7 @@ async def recreate_plan(planner: Planner, request: PlanRequest, actor: str, endp
 def _recreated(network: Network, station: str, view: StationView, endpoint: str, options: PlanOptions) -> StationPlan:
     if view.observed is None:
         return StationPlan(reason=f"unreachable: {view.unreachable}")
-    if stops := options.held_at(station):
+    if stops := options.holds_at(station):
         return StationPlan(reason=f"hold on {', '.join(stops)}")
     ours = [link.path for link in links(view.observed.tree) if link.path in view.ledger]
     found = [path for path in ours if endpoint in (path, path.rpartition("/")[2])]

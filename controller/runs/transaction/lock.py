@@ -34,7 +34,7 @@ class Lock:
         change: What is edited there; None where nothing is.
 
     Attributes:
-        held: Whether the session has it.
+        taken: Whether the session has it.
         rival: Session that kept us out when we had no lock; killed at the next beginning if it is ours.
     """
 
@@ -47,7 +47,7 @@ class Lock:
         self._record = record
         self._clock = clock
         self._patience = patience
-        self.held = False
+        self.taken = False
         self.rival = _NOBODY
 
     async def begin(self, session: DeviceSession) -> None:
@@ -55,24 +55,24 @@ class Lock:
 
         Some deny all locks then, in no session's name. By its token the commit can be ended all the same.
         """
-        self.held = False
+        self.taken = False
         await self._kill_ours(session, self.rival)
-        self.held = await self._taken(session, token_is_enough=True)
+        self.taken = await self._taken(session, token_is_enough=True)
 
     async def take(self, session: DeviceSession) -> None:
         """Lock a session that has not the lock yet. Raises DeviceBusyError."""
-        self.held = False
-        self.held = await self._taken(session, token_is_enough=False)
+        self.taken = False
+        self.taken = await self._taken(session, token_is_enough=False)
 
     async def ensure(self, session: DeviceSession) -> None:
         """Lock, where the token was enough so far: nothing is edited without."""
-        if not self.held:
+        if not self.taken:
             await self.take(session)
 
     async def leave(self, session: DeviceSession) -> None:
         """Unlock; a device that refuses even that gets the session closed. Nothing is left in the candidate."""
         try:
-            await (session.unlock() if self.held else session.discard())
+            await (session.unlock() if self.taken else session.discard())
         except DeviceRefusedError as error:
             log.info("transaction.unlock_refused", station=self._station, reason=error.message)
             await session.abandon()

@@ -286,7 +286,7 @@ class Transaction:
 
     async def _confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
         """Confirm; without the lock only if nobody edited the candidate meanwhile."""
-        if not self._lock.held:
+        if not self._lock.taken:
             await self._check_candidate(session, (await session.read()).tree)
         await self._record.write(JournalStep.CONFIRMING, phase=mark.phase, persist=mark.persist, deadline=mark.deadline)
         return await self._completion.confirm(session, mark)

@@ -129,7 +129,7 @@ def test_mocn_multiple_cell_ids_a_participant_has_its_own_tac_and_identity(host:
     assert (plmn_of(lte[0]), lte[1]["tac"], lte[1]["cellId"]) == (PLMNS["vicuna"], "702", str((9004 << 8) + 1))
 
 
-def test_mocn_multiple_cell_ids_are_told_to_the_participant_alone(participant: Callable[[str], Command]) -> None:
+def test_mocn_multiple_cell_ids_are_reported_to_the_participant_alone(participant: Callable[[str], Command]) -> None:
     """5.1.5: a POP's plan of tracking areas and node ids is its own."""
     own = participant("vicuna")("network", "show", "own_cells", "--json").json
     assert {(one["tac"], one["node_id"]) for one in own} == {(7001, 9003), (702, 9004), (7002, 9004)}

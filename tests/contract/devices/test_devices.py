@@ -164,8 +164,8 @@ async def test_another_host_key_is_refused(station: Station) -> None:
         device.host_key = "ssh-ed25519 BBBB"
         target = station.target
     else:
-        stranger = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
-        target = replace(station.target, host_key=stranger)
+        other_key = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
+        target = replace(station.target, host_key=other_key)
     with pytest.raises(HostKeyError):
         async with station.devices.session(target):
             raise AssertionError

@@ -269,7 +269,7 @@ def test_an_escalation_goes_on_record_with_its_alarms_state(store: SqlStore, clo
     assert (one.alarm, one.reason, one.at, one.key) == (alarm.id, "broken", clock.now(), f"escalate-{alarm.id}")
 
 
-def test_an_escalation_is_claimed_once_and_told_once(store: SqlStore) -> None:
+def test_an_escalation_is_claimed_once_and_reported_once(store: SqlStore) -> None:
     store.alarms.escalate(store.alarms.report(report(MAJOR, 1)), "broken", actor="rule")
     (seen,) = store.escalations.pending()
     claimed = store.escalations.claim(seen)
@@ -322,7 +322,7 @@ def _notices(store: SqlStore, tenant: str) -> list[tuple[str, str]]:
     return [(one.kind.value, one.alarm) for one in reversed(store.notices.page(Page(), tenant)[1])]
 
 
-def test_tenants_are_told_of_an_alarm_that_concerns_them_when_it_is_raised_and_cleared(store: SqlStore) -> None:
+def test_tenants_are_notified_of_an_alarm_that_concerns_them_when_it_is_raised_and_cleared(store: SqlStore) -> None:
     _shared(store)
     shared = AlarmReport(
         station="S1", object="ru-1", probable_cause="x", severity=MAJOR, source="oran-fm", at=START, cells=("S1/L1",)
@@ -345,7 +345,7 @@ def test_tenants_are_told_of_an_alarm_that_concerns_them_when_it_is_raised_and_c
     assert _notices(store, "beta") == [raised, ("alarm-raised", third.id), cleared, ("alarm-cleared", third.id)]
 
 
-def test_who_begins_to_share_the_cells_of_an_alarm_that_stands_is_told_of_it(store: SqlStore) -> None:
+def test_who_begins_to_share_the_cells_of_an_alarm_that_stands_is_notified_of_it(store: SqlStore) -> None:
     _shared(store, until="2025-01-01")
     fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
     alarm = store.alarms.report(fault)
@@ -361,7 +361,7 @@ def test_who_begins_to_share_the_cells_of_an_alarm_that_stands_is_told_of_it(sto
     assert (_notices(store, "alfa"), _notices(store, "beta")) == ([("alarm-raised", alarm.id)],) * 2
 
 
-def test_what_is_raised_again_while_its_repair_works_is_told_again(store: SqlStore) -> None:
+def test_what_is_raised_again_while_its_repair_works_is_reported_again(store: SqlStore) -> None:
     _shared(store)
     fault = AlarmReport(station="S1", object="S1/N1", probable_cause="x", severity=MAJOR, source="check", at=START)
     alarm = store.alarms.report(fault)

@@ -393,7 +393,7 @@ def test_the_first_override_stays_while_its_person_may_override(store: SqlStore)
     assert store.approvals.override(run.id, "ana", "INC-8").by == "ana"
 
 
-def test_tenants_are_told_of_plan_beginning_and_end(store: SqlStore, clock: VirtualClock) -> None:
+def test_tenants_are_notified_of_plan_beginning_and_end(store: SqlStore, clock: VirtualClock) -> None:
     asked = Requirement(side="entel", action=ActionClass.INTERRUPT, consent=Consent.NOTICE, lead_hours=24)
     run = start(store, "A", "B", requirement=asked)
     total, (planned,) = store.notices.page(Page(), "entel")
@@ -418,7 +418,7 @@ def test_tenants_are_told_of_plan_beginning_and_end(store: SqlStore, clock: Virt
     assert (ended.kind, ended.text) == (NoticeKind.ENDED, "work has ended: 1 deferred, 1 succeeded")
 
 
-def test_a_tenant_is_told_of_work_on_its_own_stations_only(store: SqlStore) -> None:
+def test_a_tenant_is_notified_of_work_on_its_own_stations_only(store: SqlStore) -> None:
     plan = make_plan(["A", "B"])
     store.plans.save(plan, "ana")
     groups = [
@@ -449,7 +449,7 @@ def test_a_tenant_is_told_of_work_on_its_own_stations_only(store: SqlStore) -> N
     assert kinds("claro") == kinds("entel") == [planned, started, ended]
 
 
-def test_tenants_are_told_that_work_began_though_it_ended_before_anybody_looked(store: SqlStore) -> None:
+def test_tenants_are_notified_that_work_began_though_it_ended_before_anybody_looked(store: SqlStore) -> None:
     run = start(store, "A", "B")
     for claim in store.claims.take(store.processes.register("w"), 10):
         store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
@@ -459,7 +459,7 @@ def test_tenants_are_told_that_work_began_though_it_ended_before_anybody_looked(
     assert kinds == [NoticeKind.ENDED, NoticeKind.STARTED, NoticeKind.PLANNED]
 
 
-def test_of_a_run_that_never_began_only_the_end_is_told(store: SqlStore) -> None:
+def test_of_a_run_that_never_began_only_the_end_is_reported(store: SqlStore) -> None:
     run = start(store, "A", "B", begin=False)
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.CANCELLED, cancel_rest=True))
     store.notices.write()
@@ -496,7 +496,7 @@ def test_who_gets_notice_of_a_run_may_look_at_it_before_anything_is_changed(stor
         store.tenants.run("claro", run.id)
 
 
-async def test_a_webhook_that_is_set_later_is_not_told_of_what_was_before(store: SqlStore) -> None:
+async def test_a_webhook_that_is_set_later_is_not_notified_of_what_was_before(store: SqlStore) -> None:
     run = start(store, "A", "B")
     await Notices(DirectStore(store), None).step()
     webhook = FakeWebhook()

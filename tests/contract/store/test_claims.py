@@ -90,14 +90,14 @@ def test_what_waits_at_a_gate_is_no_part_of_a_portion(store: SqlStore) -> None:
 
 def test_a_worker_declared_dead_loses_everything_to_the_next(store: SqlStore) -> None:
     run = start_run(store, ["A"])
-    dead, heir = store.processes.register("w"), store.processes.register("w")
+    dead, successor = store.processes.register("w"), store.processes.register("w")
     (claim,) = store.claims.take(dead, 10)
     store.journal.append(make_entry(claim, 0), claim)
     store.processes.heartbeat(dead)
     assert not store.processes.declare_dead(dead, 0)
     assert store.processes.declare_dead(dead, 1)
     assert not store.processes.declare_dead(dead, 1)
-    assert [incarnation.id for incarnation in store.processes.alive()] == [heir]
+    assert [incarnation.id for incarnation in store.processes.alive()] == [successor]
 
     for late in (
         lambda: store.journal.append(make_entry(claim, 1), claim),
@@ -109,7 +109,7 @@ def test_a_worker_declared_dead_loses_everything_to_the_next(store: SqlStore) ->
         with pytest.raises(LeaseLostError):
             late()
 
-    (taken,) = store.claims.take(heir, 10)
+    (taken,) = store.claims.take(successor, 10)
     assert (taken.transaction, taken.fence, taken.recovers, taken.job.attempts) == (claim.transaction, 2, True, 2)
     with pytest.raises(LeaseLostError):
         store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))

@@ -179,11 +179,11 @@ def test_a_worker_declared_dead_during_its_work_writes_nothing_more(shared: SqlS
     def act(index: int) -> int:
         if index == 0:
             assert shared.processes.declare_dead(dead, 0)
-            heir = shared.processes.register("heir")
+            successor = shared.processes.register("successor")
             taken = 0
             # A device at which the dead one is trying its luck just now is passed over until the next claim.
             while shared.runs.get(run.id).counts.get("pending"):
-                for claim in shared.claims.take(heir, 30):
+                for claim in shared.claims.take(successor, 30):
                     shared.claims.finish(claim, JobResult(Outcome.ROLLED_BACK))
                     taken += 1
             return taken
@@ -203,7 +203,7 @@ def test_a_worker_declared_dead_during_its_work_writes_nothing_more(shared: SqlS
     assert all(len(shared.journal.find(claim.transaction)) == 1 for claim in claims)
 
 
-def _bury_during(store: SqlStore, worker: str, write: Callable[[], object]) -> None:
+def _declare_dead_during(store: SqlStore, worker: str, write: Callable[[], object]) -> None:
     """Declare a worker dead while it writes something that is not committed yet; that waits for the commit."""
     written, declared = threading.Event(), threading.Event()
 
@@ -226,7 +226,7 @@ def test_a_worker_is_declared_dead_after_what_it_is_writing(store: SqlStore) -> 
     start_run(store, ["A"])
     worker = store.processes.register("w")
     (claim,) = store.claims.take(worker, 1)
-    _bury_during(store, worker, lambda: store.journal.append(make_entry(claim, 0), claim))
+    _declare_dead_during(store, worker, lambda: store.journal.append(make_entry(claim, 0), claim))
     assert len(store.journal.find(claim.transaction)) == 1
 
 
@@ -234,8 +234,8 @@ def test_a_worker_declared_dead_loses_what_it_is_claiming(store: SqlStore) -> No
     """Otherwise the device would belong to the dead for ever."""
     start_run(store, ["A"])
     worker = store.processes.register("w")
-    _bury_during(store, worker, lambda: store.claims.take(worker, 1))
-    (taken,) = store.claims.take(store.processes.register("heir"), 1)
+    _declare_dead_during(store, worker, lambda: store.claims.take(worker, 1))
+    (taken,) = store.claims.take(store.processes.register("successor"), 1)
     assert (taken.job.station, taken.recovers) == ("A", True)
 
 

@@ -87,7 +87,7 @@ def test_callers_and_what_they_lack_are_counted_apart(store: SqlStore, clock: Vi
 
 def test_several_at_once_are_one_row(store: SqlStore, clock: VirtualClock) -> None:
     for _ in range(EACH + 2):
-        store.audit.deny("a stranger", "", "", "GET /v1/me", 1000)
+        store.audit.deny("somebody", "", "", "GET /v1/me", 1000)
     clock.pause(HOUR)
     store.audit.sum_up_denials()
     rows = denied(store)

@@ -51,7 +51,7 @@ def test_a_wave_that_is_decided_as_a_whole_opens_only_by_what_is_decided(store: 
 
 
 @pytest.mark.parametrize("strategy", [WAVE, UNIT])
-def test_the_last_to_stand_is_told_that_all_do(store: SqlStore, strategy: Strategy) -> None:
+def test_the_last_to_stand_learns_that_all_do(store: SqlStore, strategy: Strategy) -> None:
     run = begin(store, strategy)
     one, two, three = store.claims.take(store.processes.register("w"), 10)
     assert [claim.job.station for claim in (one, two, three)] == ["A", "B", "C"]

@@ -99,7 +99,7 @@ def test_the_first_answer_counts_and_wakes(store: SqlStore, clock: VirtualClock)
     assert (actions.count("question.asked"), actions.count("question.answered")) == (1, 1)
 
 
-def test_a_run_that_nobody_knows_is_told_from_one_that_asks_nothing(store: SqlStore) -> None:
+def test_a_run_that_nobody_knows_is_distinguished_from_one_that_asks_nothing(store: SqlStore) -> None:
     (claim,) = claimed(store, "A")
     assert store.questions.find(claim.run.id) == []
     with pytest.raises(NotFoundError, match="r-nowhere"):
@@ -155,7 +155,9 @@ def test_a_failure_wakes_the_wave_and_halts_the_run(store: SqlStore, clock: Virt
     assert store.runs.get(one.run.id).halted == "the soak failed at B: too few calls"
 
 
-def test_what_runs_wait_for_is_told_with_since_when_and_who_can_end_it(store: SqlStore, clock: VirtualClock) -> None:
+def test_what_runs_wait_for_is_reported_with_since_when_and_who_can_end_it(
+    store: SqlStore, clock: VirtualClock
+) -> None:
     (claim,) = claimed(store, "A")
     run = claim.run.id
     assert store.runs.waits([run]) == {}

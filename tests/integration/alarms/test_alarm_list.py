@@ -34,7 +34,7 @@ def _standing(system: LocalSystem, station: str) -> set[tuple[str, str]]:
     return {(one.probable_cause, one.object) for one in system.alarms(station) if one.cleared is None}
 
 
-async def test_what_a_list_tells_is_raised_cleared_and_told_though_nobody_listened(tmp_path: Path) -> None:
+async def test_what_a_list_tells_is_raised_cleared_and_reported_though_nobody_listened(tmp_path: Path) -> None:
     prepare = _vendor("alarm-list-only", LTE, NR)
     async with open_system(tmp_path, interval=0.5, before_adoption=prepare) as system:
         for station in (LTE, NR):

@@ -119,7 +119,7 @@ def addresses(*texts: str) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("kind", [RouterFaultKind.REFUSE_LINE, RouterFaultKind.REFUSE_LINE_PLAINLY])
-async def test_a_refused_line_is_told_and_no_further_one_sent(
+async def test_a_refused_line_is_reported_and_no_further_one_sent(
     devices: SshDevices, target: DeviceTarget, router: Router, kind: RouterFaultKind
 ) -> None:
     router.faults.inject(RouterFault(kind, line=7))
@@ -160,7 +160,7 @@ async def test_a_swallowed_line_shows_when_read_back(devices: SshDevices, target
 
 
 @pytest.mark.parametrize("kind", [RouterFaultKind.SAVE_FAILS_SILENTLY, RouterFaultKind.SAVE_LIES])
-async def test_a_save_that_does_not_save_is_told(
+async def test_a_save_that_does_not_save_is_reported(
     devices: SshDevices, target: DeviceTarget, router: Router, kind: RouterFaultKind
 ) -> None:
     await bring(devices, target, ANDES)

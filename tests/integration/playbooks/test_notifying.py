@@ -115,7 +115,7 @@ async def test_mail(certificate: Path) -> None:
 
 
 @pytest.mark.parametrize("refused", ["rcpt", "auth", "data"])
-async def test_mail_that_is_not_taken_is_told_without_the_password(refused: str) -> None:
+async def test_mail_that_is_not_taken_is_reported_without_the_password(refused: str) -> None:
     relay = Relay(refused)
     async with listening(relay.talk) as port:
         post = mail(f"smtp://minka@127.0.0.1:{port}").post(TOLD, "k")

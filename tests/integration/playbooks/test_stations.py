@@ -291,7 +291,7 @@ async def test_kpis_of_the_shared_stations_gate_the_shutdown_too(leaving: Playbo
     assert "<mnc>02</mnc>" in system.running(SHARED)
 
 
-async def test_what_could_not_be_judged_is_told_or_refused(leaving: PlaybookSystem) -> None:
+async def test_what_could_not_be_judged_is_reported_or_refused(leaving: PlaybookSystem) -> None:
     system, launcher = leaving, with_short_periods(leaving)
     await measured(system, SHARED)
     run = await system.run("migrate-tenant", launcher, tenant="condor", soak=3, measured="true")

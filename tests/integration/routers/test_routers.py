@@ -114,7 +114,7 @@ async def test_a_worker_that_dies_among_the_lines_is_taken_over(system: RouterSy
     assert same(system.router.running, system.router.startup)
 
 
-async def test_a_save_that_fails_is_told(system: RouterSystem) -> None:
+async def test_a_save_that_fails_is_reported(system: RouterSystem) -> None:
     system.router.faults.inject(RouterFault(RouterFaultKind.SAVE_LIES, count=None))
     run, jobs = await system.apply(await system.plan(f"router={ROUTER}"))
     assert run.state is RunState.SUCCEEDED

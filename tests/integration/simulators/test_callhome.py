@@ -131,7 +131,7 @@ async def test_who_is_not_expected_is_refused_whatever_the_address() -> None:
                 await session.read()
 
 
-async def test_a_changed_host_key_is_a_stranger() -> None:
+async def test_a_changed_host_key_is_refused() -> None:
     async with at_home() as (devices, port):
         devices.expect([target("S-0")])
         fleet = Fleet(made_network(1), FleetSettings(homes=[Home("127.0.0.1", port, 0.2)]))

@@ -186,7 +186,7 @@ async def test_up_faults_and_sigterm(tmp_path: Path) -> None:
     assert (process.returncode, errors_left) == (0, b"")
 
 
-async def test_unusable_network_is_told(tmp_path: Path) -> None:
+async def test_unusable_network_is_reported(tmp_path: Path) -> None:
     code, _, errors = await command("up", "--network", str(tmp_path))
     assert code == 1
     assert "network headers" in errors

@@ -38,7 +38,7 @@ def seen(tenant: str) -> Sight:
     return sight(network_digest(NETWORK), NETWORK, tenant)
 
 
-def test_a_node_of_several_owners_is_told_to_none_of_them() -> None:
+def test_a_node_of_several_owners_is_disclosed_to_none_of_them() -> None:
     owners = {OWN: ("alfa",), THEIRS: ("beta",), BOTH: ("alfa", "beta"), HOSTS: (HOST,)}
     ledger = {path: LedgerEntry(station="S1", path=path, owners=who, leaves={}) for path, who in owners.items()}
     tree = {path: {"secret": path} for path in owners}
@@ -73,7 +73,7 @@ def partial(tenant: str = "beta") -> Sight:
     return sight(network_digest(network), network, tenant)
 
 
-def test_of_a_shared_cell_its_state_is_told_and_nothing_else() -> None:
+def test_of_a_shared_cell_its_state_is_disclosed_and_nothing_else() -> None:
     """Of the cell's configuration only the administrative state, and of cells that are not shared nothing."""
     cell = {"administrativeState": "UNLOCKED", "pci": "1", "userLabel": "secret"}
     state = {"operationalState": "ENABLED", "cellState": "ACTIVE", "load": "7"}
@@ -87,7 +87,7 @@ def test_of_a_shared_cell_its_state_is_told_and_nothing_else() -> None:
     assert not {"pci", "userLabel", "load"} & states[samples.LTE_CELL].keys()
 
 
-def test_a_stations_health_is_told_of_shared_cells_and_own_links() -> None:
+def test_of_a_stations_health_shared_cells_and_own_links_are_disclosed() -> None:
     links = tuple(
         LinkHealth(path=f"/{name}", tenant=name, kind="s1", state=ServiceState.UP) for name in ("alfa", "beta", HOST)
     )
@@ -125,7 +125,7 @@ def change(kind: PhaseKind = PhaseKind.EDIT, path: str = samples.LTE_CELL, **mor
         (change(interrupted=("alfa",)), False),
     ],
 )
-def test_an_outage_is_told_to_those_whom_it_is_about(made: Change, interrupts: bool) -> None:
+def test_an_outage_is_disclosed_to_those_whom_it_is_about(made: Change, interrupts: bool) -> None:
     told = TenantChange.of(partial(), made)
     assert (told.station, told.interrupts, told.outage_seconds) == ("S1", interrupts, 30 if interrupts else 0)
     assert told.removes == 3
@@ -194,7 +194,7 @@ WAITING = job(None, JobState.WAITING, None, None)
         ([job(Outcome.CANCELLED), job(Outcome.DIVERGED), job(Outcome.SUCCEEDED)], RunState.DIVERGED),
     ],
 )
-def test_a_run_is_told_as_if_it_were_about_the_tenants_stations_only(jobs: list[Job], state: RunState) -> None:
+def test_a_run_is_shown_as_if_it_were_about_the_tenants_stations_only(jobs: list[Job], state: RunState) -> None:
     assert TenantRun.of(RUN, "", jobs).state is state
 
 
@@ -224,7 +224,7 @@ def alarm(**changed: Any) -> Alarm:
 
 
 @pytest.mark.parametrize(("tenant", "text"), [("beta", "MME 10.2.0.1 is away"), ("", "")])
-def test_the_words_of_a_shared_alarm_are_not_told(tenant: str, text: str) -> None:
+def test_the_words_of_a_shared_alarm_are_not_disclosed(tenant: str, text: str) -> None:
     made = alarm(tenant=tenant)
     told = TenantAlarm.of(partial(), made)
     assert told.text == text
@@ -255,7 +255,7 @@ def test_only_what_is_shared_is_named(changed: dict[str, Any], station: str, nam
 # ------------------------------------------------------------------- audit trail
 
 
-def test_of_the_hosts_acts_only_what_was_done_is_told() -> None:
+def test_of_the_hosts_acts_only_what_was_done_is_disclosed() -> None:
     detail = {"reason": "maintenance", "stations": "62"}
     act = AuditRow(id=900, at=NOW, actor="ana", action="run.created", object="r", detail=detail)
     assert visible_act(act, 4, False) == AuditRow(id=4, at=NOW, actor=HOST, action="run.created", object="r")

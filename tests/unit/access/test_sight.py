@@ -43,7 +43,7 @@ def test_a_tenant_without_agreements_sees_nothing() -> None:
     assert not any((network.regions, network.sites, network.stations, network.cells, network.agreements))
 
 
-def test_shared_objects_are_told_without_what_is_the_hosts_alone() -> None:
+def test_shared_objects_are_disclosed_without_what_is_the_hosts_alone() -> None:
     (cell,), (whole,) = betas().network.cells, [one for one in NETWORK.cells if one.name == "S2/L1"]
     for field in ("station", "id", "rat", "local_id", "band", "arfcn_dl", "arfcn_ul", "bandwidth_mhz", "pci", "tac"):
         assert getattr(cell, field) == getattr(whole, field)
@@ -82,7 +82,7 @@ def test_alarms_are_asked_for_in_what_the_tenant_sees() -> None:
     assert seen.asked(AlarmFilter(tenants=("alfa",))) is None
 
 
-def test_each_network_is_told_from_others_by_its_digest() -> None:
+def test_each_network_is_distinguished_from_others_by_its_digest() -> None:
     both = sight(network_digest(BASE), BASE, "beta")
     assert set(both.cells) == {"S1", "S2"}
     assert sight(network_digest(NETWORK), NETWORK, "beta") is betas()

@@ -61,7 +61,7 @@ def test_a_token_ends_with_the_one_that_makes_it_at_the_latest() -> None:
             end(ending, asked, said=True)
 
 
-def test_times_are_told_in_utc() -> None:
+def test_times_are_given_in_utc() -> None:
     lima = person(ends=SOON.astimezone(timezone(timedelta(hours=-5))))
     with pytest.raises(ConflictError, match="ends 2026-03-01 12:30 UTC"):
         end(lima, None, said=True)

@@ -32,14 +32,14 @@ TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 
 @dataclass
 class ApiBench:
-    """The API and what is behind it; ``client`` has a token, ``stranger`` has none."""
+    """The API and what is behind it; ``client`` has a token, ``anonymous`` has none."""
 
     app: FastAPI
     store: SqlStore
     devices: FakeDevices
     wakeups: FakeWakeups
     client: httpx.AsyncClient
-    stranger: httpx.AsyncClient
+    anonymous: httpx.AsyncClient
 
     def with_token(self, token: str) -> httpx.AsyncClient:
         return _client(self.app, {"Authorization": f"Bearer {token}"})
@@ -73,8 +73,8 @@ async def open_bench(folder: Path, database: str = "") -> AsyncIterator[ApiBench
         exposition=partial(exposition, store),
     )
     app = app_with(services)
-    async with _client(app, {"Authorization": f"Bearer {TOKEN}"}) as client, _client(app, {}) as stranger:
-        yield ApiBench(app, store, devices, wakeups, client, stranger)
+    async with _client(app, {"Authorization": f"Bearer {TOKEN}"}) as client, _client(app, {}) as anonymous:
+        yield ApiBench(app, store, devices, wakeups, client, anonymous)
     await app.state.services.unauthenticated.settle(store)
     await loop_store.close()
     store.close()

@@ -284,7 +284,7 @@ async def test_an_administrators_own_run_has_their_yes(bench: ApiBench) -> None:
     assert {one["tenant"]: len(one["stations"]) for one in notices["results"]} == {"andes": 4, "condor": 4, "vicuna": 2}
 
 
-async def test_a_tenant_is_told_of_runs_that_ask_it_only(bench: ApiBench) -> None:
+async def test_a_tenant_is_notified_of_runs_that_ask_it_only(bench: ApiBench) -> None:
     await load_and_adopt(bench)
     admit(bench.store, "token-of-leo", "leo", Role.TENANT_APPROVER, "condor")
     leo = bench.with_token("token-of-leo")

@@ -56,10 +56,10 @@ def test_there_are_routes() -> None:
 
 
 @pytest.mark.parametrize("header", ["", "Bearer", "Bearer wrong", "Basic YTpi", "bearer \xe9"])
-async def test_without_a_known_token_nothing_is_told(bench: ApiBench, header: str) -> None:
+async def test_without_a_known_token_nothing_is_disclosed(bench: ApiBench, header: str) -> None:
     headers = [(b"Authorization", header.encode("latin-1"))] if header else []
     for method, path in guarded():
-        answer = await bench.stranger.request(method, path, content=b"{not json", headers=headers)
+        answer = await bench.anonymous.request(method, path, content=b"{not json", headers=headers)
         problem(answer, 401, "unauthenticated")
         assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -75,7 +75,7 @@ async def test_the_webhook_token_opens_webhooks_only(bench: ApiBench) -> None:
 
 
 async def test_unknown_paths_are_for_those_with_a_token(bench: ApiBench) -> None:
-    problem(await bench.stranger.get("/v1/nothing"), 401, "unauthenticated")
+    problem(await bench.anonymous.get("/v1/nothing"), 401, "unauthenticated")
     problem(await bench.client.get("/v1/nothing"), 404, "not-found")
     problem(await bench.client.get("/v1/plans/"), 404, "not-found")
 
@@ -88,7 +88,7 @@ async def test_wrong_methods_name_the_right_ones(bench: ApiBench) -> None:
 
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/docs"])
 async def test_open_paths_need_no_token(bench: ApiBench, path: str) -> None:
-    assert (await bench.stranger.get(path)).status_code == 200
+    assert (await bench.anonymous.get(path)).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ async def test_a_database_that_is_away_is_said_to_be_so(bench: ApiBench, monkeyp
 
     monkeypatch.setattr(bench.store.status, "check_writable", away)
     monkeypatch.setattr(bench.store.plans, "page", away)
-    for answer in (await bench.stranger.get("/readyz"), await bench.client.get("/v1/plans")):
+    for answer in (await bench.anonymous.get("/readyz"), await bench.client.get("/v1/plans")):
         assert "canary" not in str(problem(answer, 503, "store-unavailable"))
         assert answer.headers["retry-after"] == "5"
     monkeypatch.setattr(bench.store.tokens, "bearer", away)
@@ -191,7 +191,7 @@ async def test_a_bug_is_owned_up_to_and_tells_nothing(bench: ApiBench, monkeypat
     assert "canary" not in str(said)
 
 
-async def test_all_problems_of_network_files_are_told(bench: ApiBench) -> None:
+async def test_all_problems_of_network_files_are_listed(bench: ApiBench) -> None:
     answer = await bench.client.put("/v1/network", json={"files": {"sites.csv": "id,nam\n", "network.yaml": "a: 1\n"}})
     said = problem(answer, 422, "invalid-network-files")
     assert {one["file"] for one in said["problems"]} == {"sites.csv", "network.yaml"}

@@ -16,7 +16,7 @@ async def test_a_doubt_is_shown_and_nothing_begins_until_a_person_decides(bench:
     shown = (await bench.client.get("/v1/record")).json()
     assert station in shown["doubt"]
     assert shown["since"]
-    assert (await bench.stranger.get("/readyz")).json()["record"] == "in doubt"
+    assert (await bench.anonymous.get("/readyz")).json()["record"] == "in doubt"
     assert "minka_record_in_doubt 1.0" in (await bench.client.get("/metrics")).text
     refused = await bench.client.post("/v1/runs", json={"plan": made["id"]})
     assert refused.status_code == 409
@@ -27,7 +27,7 @@ async def test_a_doubt_is_shown_and_nothing_begins_until_a_person_decides(bench:
     assert decided.json()["on_hold"] == [others[0]]
     assert (await bench.client.get("/v1/holds")).json()["results"][0]["target"] == others[0]
     assert (await bench.client.get("/v1/record")).json() == {"epoch": 1, "doubt": "", "since": None}
-    assert (await bench.stranger.get("/readyz")).json()["record"] == "trusted"
+    assert (await bench.anonymous.get("/readyz")).json()["record"] == "trusted"
     assert not bench.store.integrity.check_fences({station: 7}).doubt
     assert (await bench.client.post("/v1/runs", json={"plan": made["id"]})).status_code == 202
     assert bench.store.audit.verify() is None

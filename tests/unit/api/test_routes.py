@@ -59,7 +59,7 @@ async def test_a_network_is_loaded_once(bench: ApiBench) -> None:
     assert (await bench.client.get("/v1/network")).json()["digest"] == first["digest"]
 
 
-async def test_who_shares_each_cell_is_told_for_the_stations_that_are_asked_for(bench: ApiBench) -> None:
+async def test_who_shares_each_cell_is_listed_for_the_stations_that_are_asked_for(bench: ApiBench) -> None:
     await load_and_adopt(bench)
     network = bench.store.networks.get()[1]
     whole = (await bench.client.get("/v1/network/sharing", params={"limit": 1000})).json()

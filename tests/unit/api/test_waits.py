@@ -23,7 +23,7 @@ async def waits(bench: ApiBench, run: str) -> list[dict[str, Any]]:
     return list(one)
 
 
-async def test_a_hold_and_a_pause_are_told_with_who_can_end_them(bench: ApiBench) -> None:
+async def test_a_hold_and_a_pause_are_shown_with_who_can_end_them(bench: ApiBench) -> None:
     first, *_ = await load_and_adopt(bench)
     run = await started(bench)
     assert await waits(bench, run["id"]) == []

@@ -76,8 +76,8 @@ async def test_whose_a_node_is_says_the_ledger_and_no_label(bench: ApiBench) -> 
 
 async def test_unknown_stations_and_tenants_are_refused_and_counted_in_one_series_each(bench: ApiBench) -> None:
     await load(bench)
-    strangers = [alert(station=f"X-{n}") for n in range(50)]
-    said = await post(bench, *strangers, alert(tenant="nobody"), alert(station=""))
+    unknown = [alert(station=f"X-{n}") for n in range(50)]
+    said = await post(bench, *unknown, alert(tenant="nobody"), alert(station=""))
     refused = {"unknown-station": 50, "unknown-tenant": 1, "no-station": 1}
     assert (said["alarms"], said["ignored"], said["refused"]) == ([], 52, refused)
     assert alarms(bench) == []

@@ -70,7 +70,7 @@ def test_a_user_plane_that_carries_nothing_is_a_cause_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("told", list(ServiceState))
-def test_what_was_counted_counts_where_the_state_of_a_user_plane_is_not_told(told: ServiceState) -> None:
+def test_what_was_counted_counts_where_the_state_of_a_user_plane_is_not_reported(told: ServiceState) -> None:
     end = "/ManagedElement[A]/GNBCUUPFunction[1]/EP_NgU[claro-upf]"
     ledger = {path: entry(path, "claro") for path in (LINK, end)}
     asked: list[tuple[str, str]] = []
@@ -135,7 +135,7 @@ def test_a_cell_that_is_locked_or_has_nothing_to_broadcast_is_off_air_and_no_fau
         assert said(reports_of(made, made, [(CELL, CELL_OFF_AIR)])) == [(CELL, CELL_OFF_AIR, "CLEARED")]
 
 
-def test_a_cell_whose_state_is_not_told_raises_and_clears_nothing() -> None:
+def test_a_cell_whose_state_is_not_reported_raises_and_clears_nothing() -> None:
     unknown = cell_health(None, 0)
     assert (unknown.cells, unknown.off_air) == ({"1": "unknown"}, {})
     assert reports_of(unknown, unknown, [(CELL, CELL_OFF_AIR)]) == ()
@@ -145,7 +145,7 @@ def test_a_cell_whose_state_is_not_told_raises_and_clears_nothing() -> None:
     assert gone.off_air == dark.off_air, "a blackout ends none"
 
 
-def test_what_is_not_told_any_more_is_not_well_again() -> None:
+def test_what_is_not_reported_any_more_is_not_well_again() -> None:
     now = seen(up=None)
     assert reports_of(seen(up=False), now, [(LINK, CORE_LINK_DOWN)]) == ()
     assert said(reports_of(now, seen(), [(LINK, CORE_LINK_DOWN)])) == [(LINK, CORE_LINK_DOWN, "CLEARED")]

@@ -131,7 +131,7 @@ def test_files_that_are_not_text_are_refused(nowhere: dict[str, str], tmp_path: 
     assert "not UTF-8" in said.err
 
 
-def test_another_program_on_the_port_is_told_from_the_api(
+def test_another_program_on_the_port_is_distinguished_from_the_api(
     nowhere: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def html(*_: object, **__: object) -> httpx.Response:

@@ -64,7 +64,7 @@ def test_what_the_api_refuses_has_a_status_of_its_own(status: int, exits: int) -
     assert _refused(httpx.Response(status, json={"detail": "no"})).status == exits
 
 
-def test_a_token_that_is_not_accepted_and_what_is_not_open_are_told() -> None:
+def test_a_token_that_is_not_accepted_and_what_is_not_open_are_reported() -> None:
     wrong = httpx.Response(401, json={"detail": "a bearer token is needed"})
     assert str(_refused(wrong, "MINKA_TOKEN")).startswith("the token of MINKA_TOKEN is not accepted: it is unknown")
     assert str(_refused(wrong)).startswith("a bearer token is needed (set MINKA_TOKEN")

@@ -81,7 +81,7 @@ def test_long_words_are_whole_where_nobody_has_a_terminal(capsys: pytest.Capture
     assert capsys.readouterr().out.count(word) == 2
 
 
-def test_a_fresh_fleet_is_told_how_to_begin() -> None:
+def test_a_fresh_fleet_is_shown_how_to_begin() -> None:
     said = sentence(plan([], unplanned={f"S{n}": "not adopted: observe-only" for n in range(3)}))
     assert "all 3 stations are left out" in said
     assert said.endswith("Adopt them with: minka device adopt region=cusco")
@@ -91,7 +91,7 @@ def test_nothing_to_do_is_said() -> None:
     assert sentence(plan([], unchanged=["S1"])) == "Nothing to do: 1 station carries what they should."
 
 
-def test_routers_are_told_from_stations(capsys: pytest.CaptureFixture[str]) -> None:
+def test_routers_are_distinguished_from_stations(capsys: pytest.CaptureFixture[str]) -> None:
     made = plan([(f"{kind}{n:02}", row("VRF entel", "x")) for kind in "RS" for n in range(40)])
     for change in made["changes"]:
         root = "/Router[" if change["station"].startswith("R") else "/ManagedElement["

@@ -91,7 +91,7 @@ def test_all_errors_of_a_reply_are_named_up_to_ten() -> None:
         check(many, "PE-1", "commit")
 
 
-def test_equal_errors_are_told_once() -> None:
+def test_equal_errors_are_reported_once() -> None:
     """As netconfd answers a commit of nine cells that lack one leaf."""
     with pytest.raises(DeviceRefusedError) as caught:
         check(reply(error("data-missing") * 9 + error("invalid-value")), "PE-1", "commit")

@@ -86,7 +86,7 @@ def test_what_it_has_is_taken(tmp_path: Path, rows: dict[str, str]) -> None:
     assert len(load_network(write(tmp_path, rows), credentials=NAMED).endpoints) == 1
 
 
-def test_ways_that_changed_are_told(tmp_path: Path) -> None:
+def test_ways_that_changed_are_reported(tmp_path: Path) -> None:
     before = load_network(write(tmp_path / "before"))
     after = load_network(write(tmp_path / "after", row("10.1.0.1", "lab")))
     assert changed_ways(None, before) == {

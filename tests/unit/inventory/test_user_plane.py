@@ -124,7 +124,7 @@ def test_a_user_plane_is_read_and_written_back(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_can_not_be_routed_is_told_with_its_line(tmp_path: Path, movistar: str, bitel: str, says: str) -> None:
+def test_what_can_not_be_routed_is_reported_with_its_line(tmp_path: Path, movistar: str, bitel: str, says: str) -> None:
     assert problems(tmp_path, tenants(movistar, bitel)) == [says]
 
 

@@ -117,7 +117,7 @@ def test_banners_say_nothing_about_the_configuration() -> None:
         ("ip route 10.1.0.0 255.255.0.0 10.0.0.1\n ip route 10.1.0.0 255.255.0.0 10.0.0.1 9", "vrf definition claro"),
     ],
 )
-def test_what_makes_no_sense_is_told_and_not_taken(line: str, block: str) -> None:
+def test_what_makes_no_sense_is_reported_and_not_taken(line: str, block: str) -> None:
     seen = read_config(IOS, f"{block}\n {line}\n!\nend\n", NAME)
     (unknown,) = seen.unknown
     assert unknown.endswith(line.rpartition("\n")[2].strip())

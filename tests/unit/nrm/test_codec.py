@@ -98,7 +98,7 @@ def test_a_list_of_alarms_is_configuration_and_its_records_are_not() -> None:
     assert decode(ROOT, data.replace("UNLOCKED", "LOCKED").encode(), STATION).records is None
 
 
-def test_configuration_and_state_are_told_apart() -> None:
+def test_configuration_and_state_are_distinguished() -> None:
     observed = decode(
         ROOT,
         lte(

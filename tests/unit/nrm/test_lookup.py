@@ -118,7 +118,7 @@ SERVING = {"operationalState": "ENABLED", "cellState": "ACTIVE"}
         (UNLOCKED, {}, UNKNOWN),
     ],
 )
-def test_a_cell_is_up_when_unlocked_enabled_and_active_and_unknown_where_that_is_not_told(
+def test_a_cell_is_up_when_unlocked_enabled_and_active_and_unknown_where_that_is_not_reported(
     leaves: dict[str, str], state: dict[str, str], expected: ServiceState
 ) -> None:
     assert cell_state(Observed({DU: leaves}, {DU: state}), DU) is expected
@@ -160,7 +160,7 @@ def test_a_cell_without_administrative_state_is_locked() -> None:
         ({}, {}, DOWN),
     ],
 )
-def test_a_link_is_up_when_enabled_and_unknown_where_that_is_not_told(
+def test_a_link_is_up_when_enabled_and_unknown_where_that_is_not_reported(
     tree: dict[str, dict[str, str]], state: dict[str, str], expected: ServiceState
 ) -> None:
     assert link_state(Observed(tree, {S1C: state}), S1C) is expected
@@ -171,7 +171,7 @@ def test_a_link_of_another_device_stands_in_no_tree() -> None:
     assert link_state(Observed({}), f"S2{S1C}") is UNKNOWN
 
 
-def test_classes_of_which_nothing_is_told() -> None:
+def test_classes_of_which_nothing_is_reported() -> None:
     tree: dict[str, dict[str, str]] = {DU: {}, S1C: {}, f"{S1C[:-1]}2]": {}}
     assert unreported(Observed(tree)) == {"NRCellDU", "EP_S1C"}
     assert unreported(Observed(tree, {DU: {"operationalState": "ENABLED"}, S1C: {"operationalState": "DISABLED"}})) == {

@@ -16,7 +16,7 @@ def test_what_stayed_is_shared_with_the_tree_before_and_what_changed_is_new() ->
     assert [one[path] is before[path] for path in one] == [True, False, True]
 
 
-def test_another_order_or_another_entry_is_told_as_it_is() -> None:
+def test_another_order_or_another_entry_is_reported_as_it_is() -> None:
     before = _tree("10")
     turned = dict(reversed(list(_tree("10").items())))
     more = {**_tree("10"), "/A[4]": {}}

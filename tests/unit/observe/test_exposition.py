@@ -47,7 +47,7 @@ def make_store() -> SqlStore:
     return open_store("sqlite://", VirtualClock())
 
 
-def test_the_network_is_told_station_by_station() -> None:
+def test_the_network_is_reported_station_by_station() -> None:
     links = (
         LinkHealth(path="/ME[A]/EP_S1C[claro-1]", tenant="claro", kind="S1C", state=ServiceState.DOWN),
         LinkHealth(path="/ME[A]/EP_S1C[entel-1]", tenant="entel", kind="S1C", state=ServiceState.DOWN, locked=True),
@@ -145,7 +145,7 @@ def _target(_network: Network, station: str) -> DeviceTarget:
     return DeviceTarget(station, "192.0.2.1", 830, "", "minka", "env:X", plan_samples.PROFILES)
 
 
-def test_of_what_is_not_ours_any_more_nothing_is_told() -> None:
+def test_of_what_is_not_ours_any_more_nothing_is_reported() -> None:
     with closing(make_store()) as store:
         store.devices.adopt("A", (), "d", "ana")
         store.healths.save([Health(station="A", at=AT, reachable=True, cells={"1": ServiceState.UP})])
@@ -154,7 +154,7 @@ def test_of_what_is_not_ours_any_more_nothing_is_told() -> None:
         assert not [sample for sample in samples(store) if "station" in sample.labels]
 
 
-def test_the_age_of_health_is_told_by_quantile() -> None:
+def test_the_age_of_health_is_reported_by_quantile() -> None:
     clock = VirtualClock()
     with closing(open_store("sqlite://", clock)) as store:
         assert not [sample for sample in samples(store) if sample.name == "minka_health_age_seconds"]

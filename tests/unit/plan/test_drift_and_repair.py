@@ -79,7 +79,7 @@ def test_adoption_leaves_out_what_differs() -> None:
 
 
 @pytest.mark.parametrize("changed", [{"owners": ("beta",)}, {"leaves": {"tac": "9"}}, {"first": True}, None])
-def test_the_ledger_is_told_only_what_it_does_not_say_already(changed: dict[str, object] | None) -> None:
+def test_the_ledger_gains_only_what_it_does_not_say_already(changed: dict[str, object] | None) -> None:
     """Where it differs in owners, leaves or place, or says nothing of the node."""
     wanted, seen = rendered(TWO), carrying(TWO)
     known = {node.path: node for node in carried_nodes(ROOT, wanted, {}, seen)[0]}

@@ -123,7 +123,7 @@ def test_the_way_of_a_tenant_that_leaves_goes_with_all_its_routes_and_no_others(
     assert after(rest, here, change) == {**BARE, **wanted(rest, NAME).tree}
 
 
-def test_routers_count_as_stations_and_this_is_told() -> None:
+def test_routers_count_as_stations_and_this_is_reported() -> None:
     network = tiny()
     views = {
         NAME: view(Rendered({}, {}, ()), BARE),
@@ -154,7 +154,7 @@ def test_what_could_cut_the_way_to_the_router(path: str, leaf: str, cuts: bool) 
     assert cuts_the_way(ROUTER, [Phase(kind=PhaseKind.EDIT, edits=(edit,), inverse=())]) is cuts
 
 
-def test_foreign_vlans_are_left_alone_and_told() -> None:
+def test_foreign_vlans_are_left_alone_and_reported() -> None:
     network = tiny()
     foreign = f"/Router[{NAME}]/SubInterface[GigabitEthernet0%2F0%2F1.7]"
     carried = {**BARE, **wanted(network, NAME).tree, foreign: {"vlan": "7", "vrf": "andes", "shutdown": "true"}}

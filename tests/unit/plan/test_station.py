@@ -272,7 +272,7 @@ def test_a_changed_primary_plmn_is_undone_to_the_same_order() -> None:
         assert siblings(undone.observed.tree, entry) == siblings(before.observed.tree, entry)
 
 
-def test_what_a_changed_primary_plmn_amounts_to_is_told_by_the_order() -> None:
+def test_what_a_changed_primary_plmn_amounts_to_follows_from_the_order() -> None:
     before = view(TWO)
     change = only_change(plan(_led_by_beta(), {"S1": before}, replace(FREELY, identities=True)))
     after = apply(TWO, change, before)
@@ -550,7 +550,7 @@ def test_the_primary_can_not_be_removed_from_under_a_cell() -> None:
     assert "S1" in made.unplanned
 
 
-def test_an_unknown_plmn_on_air_is_told_loudly_and_left_alone() -> None:
+def test_an_unknown_plmn_on_air_is_warned_of_and_left_alone() -> None:
     foreign = f"{LTE_CELL}/plmnIdList[999,99]"
     before = view(TWO, edit={foreign: {}})
     made = plan(TWO, {"S1": before})

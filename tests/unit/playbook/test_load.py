@@ -172,7 +172,7 @@ def test_a_wrong_form_hides_no_wrong_action_or_input() -> None:
     ]
 
 
-def test_a_playbook_that_is_too_large_is_told_its_limit(tmp_path: Path) -> None:
+def test_a_playbook_that_is_too_large_is_refused_with_the_limit(tmp_path: Path) -> None:
     (tmp_path / "own.yaml").write_text(GOOD + "#" * 300_000)
     with pytest.raises(InputError, match=r"own.yaml:14: the file is larger than 256 kB; write it shorter"):
         Library(tmp_path, registry()).load("own")

@@ -17,7 +17,7 @@ def bench_of(steps: str, unreported: set[str]) -> PlaybookBench:
     return bench
 
 
-async def test_what_is_not_told_is_neither_up_nor_down() -> None:
+async def test_what_is_not_reported_is_neither_up_nor_down() -> None:
     bench = bench_of(READ, LINKS | {"NRCellDU"})
     assert (await bench.work()).outcome is Outcome.SUCCEEDED
     (row,) = bench.rows()
@@ -49,7 +49,7 @@ async def test_it_is_waited_for_a_moment_only() -> None:
     assert 5 < bench.clock.monotonic() - begun < 20
 
 
-async def test_what_is_told_to_be_down_still_fails() -> None:
+async def test_what_is_reported_to_be_down_still_fails() -> None:
     bench = bench_of(CHECKS, {"EP_NgC", "EP_NgU"})
     bench.device.broken_links = {path for path in bench.device.running if "EP_S1C[alfa" in path}
     result = await bench.work()

@@ -66,7 +66,7 @@ async def check(world: World, **given: Any) -> Any:
     return await check_user_plane.perform(context, LinkChoice(**given))
 
 
-async def test_a_state_that_is_told_is_believed() -> None:
+async def test_a_state_that_is_reported_is_believed() -> None:
     assert await check(World("ENABLED", volume=0.0)) == CheckedLinks(endpoints=("EP_NgU[alfa-upf]",))
     down = await check(World("DISABLED", volume=9.0), tenant="alfa")
     assert down == Unmet("nothing is carried: EP_NgU[alfa-upf]")
@@ -74,7 +74,7 @@ async def test_a_state_that_is_told_is_believed() -> None:
 
 
 @pytest.mark.parametrize(("volume", "carries"), [(9.0, True), (0.0, False)])
-async def test_volume_says_it_where_the_state_is_not_told(volume: float, carries: bool) -> None:
+async def test_volume_says_it_where_the_state_is_not_reported(volume: float, carries: bool) -> None:
     said = await check(World(volume=volume))
     assert said == (
         CheckedLinks(endpoints=("EP_NgU[alfa-upf]",)) if carries else Unmet("nothing is carried: EP_NgU[alfa-upf]")
@@ -88,7 +88,7 @@ async def test_what_nothing_tells_since_the_run_was_accepted_is_not_checked_and_
     assert said.remark == "not checked, since the station does not report it: EP_NgU[alfa-upf]"
 
 
-async def test_a_tenant_without_a_user_plane_is_told() -> None:
+async def test_a_tenant_without_a_user_plane_is_reported() -> None:
     world = World("ENABLED")
     del world.owned[UP]
     said = await check(world, tenant="alfa")

@@ -15,7 +15,7 @@ def storm(bench: Bench, number: int) -> None:
         bench.breaks(f"/EP_S1C[{n} {bench.clock.now()}]", STATIONS[n % len(STATIONS)])
 
 
-async def test_what_is_wrong_in_a_hundred_places_at_once_is_stopped_and_told_once(bench: Bench) -> None:
+async def test_what_is_wrong_in_a_hundred_places_at_once_is_stopped_and_reported_once(bench: Bench) -> None:
     storm(bench, 100)
     schedulers = bench.scheduler(breaker=Breaker(20, 10)), bench.scheduler(breaker=Breaker(20, 10))
     for _ in range(3):

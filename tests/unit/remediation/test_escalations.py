@@ -62,7 +62,7 @@ async def test_an_alarm_that_clears_while_it_is_judged_is_not_escalated(bench: B
     assert bench.people.sent == []
 
 
-async def test_people_who_can_not_be_reached_are_told_later_and_once(bench: Bench) -> None:
+async def test_people_who_can_not_be_reached_are_notified_later_and_once(bench: Bench) -> None:
     people = Refusing(refusals=3)
     _escalated(bench)
     schedulers = bench.scheduler(people), bench.scheduler(people)
@@ -76,12 +76,12 @@ async def test_a_scheduler_that_dies_with_a_claim_is_followed_by_another_after_a
     alarm = _escalated(bench)
     (untold,) = bench.store.escalations.pending()
     assert bench.store.escalations.claim(untold), "by the one that dies"
-    heir = bench.scheduler()
+    successor = bench.scheduler()
     for _ in range(50):
-        await bench.round(heir, seconds=1)
+        await bench.round(successor, seconds=1)
     assert bench.people.sent == [], "its call may still be under way"
     for _ in range(20):
-        await bench.round(heir, seconds=1)
+        await bench.round(successor, seconds=1)
     assert bench.people.keys == [f"escalate-{alarm.id}"]
     assert bench.store.escalations.pending() == []
 

@@ -88,7 +88,7 @@ async def test_what_was_escalated_is_repaired_again_when_its_cool_down_is_over(b
     assert len(bench.people.sent) == 1
 
 
-async def test_what_fails_again_after_its_cool_down_is_told_again_by_a_run_of_its_own(bench: Bench) -> None:
+async def test_what_fails_again_after_its_cool_down_is_reported_again_by_a_run_of_its_own(bench: Bench) -> None:
     link = bench.breaks()
     scheduler = bench.scheduler()
     for _ in range(2):
@@ -102,7 +102,9 @@ async def test_what_fails_again_after_its_cool_down_is_told_again_by_a_run_of_it
     assert bench.people.keys == [f"escalate-{link.id}", f"escalate-{link.id}-2"]
 
 
-async def test_what_can_not_be_repaired_again_is_not_told_again(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_can_not_be_repaired_again_is_not_reported_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
     link = await _escalated_link(bench)
     bench.checker.down.clear()  # the station finds nothing wrong, yet the alarm stands
     scheduler = bench.scheduler()
@@ -181,7 +183,7 @@ async def test_a_hold_put_while_the_repair_was_planned_keeps_it_from_starting(be
     )
 
 
-async def test_what_refuses_the_playbook_is_told_and_a_hold_is_waited_for(bench: Bench) -> None:
+async def test_what_refuses_the_playbook_is_reported_and_a_hold_is_waited_for(bench: Bench) -> None:
     drift = bench.drifts()
     bench.launcher.refusal = "the node drifted again"
     bench.launcher.meanwhile = lambda: bench.store.holds.add(STATION_ID, "ana", "rigger on the mast", None)

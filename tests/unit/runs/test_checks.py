@@ -85,7 +85,7 @@ async def test_alarms_that_stood_before_minor_ones_and_those_between_phases_do_n
     assert (await waited(Script(seen(FAN, on_air=True, link=True)), 5))[0] == ""
 
 
-async def test_what_is_not_told_is_waited_for_and_then_excused() -> None:
+async def test_what_is_not_reported_is_waited_for_and_then_excused() -> None:
     silent = Observed(TREE, {CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE"}})
     assert await waited(Script(silent), 5) == ("", silent)
     late = seen(on_air=True, link=True)
@@ -108,7 +108,7 @@ def test_nothing_is_waited_for_where_the_station_tells_it_of_no_other() -> None:
     assert excused(change, Observed({})) == ()
 
 
-def test_what_was_not_checked_is_told() -> None:
+def test_what_was_not_checked_is_reported() -> None:
     change = make_change("S").model_copy(update={"checks": BOTH})
     assert remark(change, seen(on_air=True, link=True)) == ""
     silent = Observed(TREE, {CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE"}})

@@ -57,7 +57,7 @@ def blocked(standing: Standing, now: datetime = NOW) -> dict[str, str]:
     return {station: one.blocked for station, one in clearances(standing, now).items()}
 
 
-def test_a_window_is_told_in_local_time_and_closes() -> None:
+def test_a_window_is_reported_in_local_time_and_closes() -> None:
     assert blocked(FREE) == {"A": "", "B": "window opens 2026-11-28 23:00 (America/Lima)"}
     assert clearances(FREE, NOW)["B"].until == NOW + timedelta(hours=1)
     inside = clearances(FREE, NOW + timedelta(hours=2))
@@ -88,7 +88,7 @@ def test_what_is_left_of_a_window_must_be_enough() -> None:
     assert blocked(FREE, late)["B"] == "window opens 2026-12-05 23:00 (America/Lima)"
 
 
-def test_windows_that_never_meet_are_told() -> None:
+def test_windows_that_never_meet_are_reported() -> None:
     tuesday = (MaintenanceWindow.model_validate({"days": ["tue"], "start": "01:00", "end": "02:00"}),)
     never = NIGHT.model_copy(update={"calendars": (SAT_NIGHT, tuesday)})
     standing = replace(FREE, constraints=CONSTRAINTS.model_copy(update={"groups": (OPEN, never)}))

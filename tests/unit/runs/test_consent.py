@@ -174,7 +174,7 @@ def test_a_tenants_own_nodes_need_nobody_but_who_asks() -> None:
     assert all(not group.calendars for group in made.groups)
 
 
-def test_who_is_interrupted_is_told_or_asked() -> None:
+def test_who_is_interrupted_is_notified_or_asked() -> None:
     asks = agreements(
         alfa={"consents": {"interrupt": "standing"}},
         beta={"consents": {"interrupt": "approval"}, "approvals_needed": 2, "approvers": ["eva", "leo", "sol"]},

@@ -118,7 +118,7 @@ async def test_one_whose_timer_is_faster_than_the_confirm_is_rolled_forward_in_t
     bench.assert_settled()
 
 
-async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_told() -> None:
+async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_notified() -> None:
     bench = GroupBench([*unit("A"), *unit("B"), *[NewJob(1, "C", "C")]], WAVE)
 
     def fall_over() -> None:
@@ -137,7 +137,7 @@ async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_told() -
     bench.assert_settled()
 
 
-async def test_people_are_told_no_more_when_a_later_run_ends_well_there() -> None:
+async def test_people_are_notified_no_more_when_a_later_run_ends_well_there() -> None:
     bench = GroupBench(unit("A"), WAVE)
     bench["A"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=bench["A"].reboot))
     bench["A"].faults.append(Fault("edit", Wrong.REFUSE, skip=1))

@@ -127,7 +127,7 @@ async def test_a_failover_in_mid_run_begins_no_more_stations(bench: RestoreBench
 
 
 @pytest.mark.parametrize("carries", [True, False], ids=["generation", "drift"])
-async def test_a_snapshot_of_the_whole_machine_is_told_by_the_stations_alone(
+async def test_a_snapshot_of_the_whole_machine_is_noticed_by_the_stations_alone(
     bench: RestoreBench, tmp_path: Path, carries: bool
 ) -> None:
     """State folder and database are restored together, so that nothing there knows better."""

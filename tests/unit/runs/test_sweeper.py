@@ -36,7 +36,7 @@ async def test_a_worker_s_sweeper_rings_for_new_waves_only(bench: WorkerBench) -
     assert bench.wakeups.runs == [run]
 
 
-async def test_burials_wait_for_a_counter_that_stands_still(bench: WorkerBench) -> None:
+async def test_declaring_dead_waits_for_a_counter_that_stands_still(bench: WorkerBench) -> None:
     sweeper = Sweeper(FlakyStore(bench.store), bench.wakeups, bench.clock)
     beating, silent = bench.store.processes.register("beating"), bench.store.processes.register("silent")
     for _ in range(int(DEAD_AFTER) + 2):

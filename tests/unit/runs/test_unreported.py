@@ -24,7 +24,7 @@ async def test_a_tenant_comes_to_a_station_that_tells_no_states_of_links(scenari
     bench.assert_settled(result)
 
 
-async def test_what_is_told_still_counts() -> None:
+async def test_what_is_reported_still_counts() -> None:
     bench = TransactionBench(add_tenant(), QUICK)
     bench.device.unreported = {"EP_NgC", "EP_NgU"}
     bench.break_link()
@@ -35,7 +35,7 @@ async def test_what_is_told_still_counts() -> None:
     bench.assert_settled(result)
 
 
-async def test_cells_are_locked_and_unlocked_where_nothing_is_told_of_them() -> None:
+async def test_cells_are_locked_and_unlocked_where_nothing_is_reported_of_them() -> None:
     bench = TransactionBench(retune(), Strategy())
     bench.device.unreported = LINKS | CELLS
     result = await bench.work()

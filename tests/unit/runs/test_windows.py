@@ -148,7 +148,7 @@ def _bound(zone: str, *windows: MaintenanceWindow) -> StationConstraints:
 
 
 @pytest.mark.parametrize("policy", [Policy.UNIT, Policy.WAVE])
-def test_windows_that_are_never_open_together_are_told_up_front(policy: Policy) -> None:
+def test_windows_that_are_never_open_together_are_reported_up_front(policy: Policy) -> None:
     """Each for itself would wait for its window, and the group for ever."""
     night, morning = (_window("sat sun", *hours) for hours in (("01:00", "03:00"), ("02:30", "05:00")))
     now, strategy = _utc("2026-11-23T12:00"), Strategy(policy=policy, confirm_timeout=1700)

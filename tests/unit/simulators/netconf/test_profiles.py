@@ -138,7 +138,7 @@ async def test_counters(client: Client, station: Station) -> None:
 
 
 @pytest.mark.parametrize(("limit", "told"), [(notifications.MAX_EDITS, 1), (0, 0)])
-async def test_a_change_beyond_the_limit_is_told_without_its_edits(
+async def test_a_change_beyond_the_limit_is_reported_without_its_edits(
     client: Client, other: Client, monkeypatch: pytest.MonkeyPatch, limit: int, told: int
 ) -> None:
     monkeypatch.setattr(notifications, "MAX_EDITS", limit)
