@@ -38,11 +38,11 @@ from controller.models.network import (
     Validity,
 )
 from controller.models.sharing import in_slice_order
-from controller.nrm.profiles import Rendered, render, root_spec
+from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, is_reserved, render, root_spec
 from controller.nrm.profiles.readings import CellReading, ShareReading, StationReading, read_station
 from controller.nrm.tree import Observed
 from controller.plan.drift import drift
-from controller.plan.views import StationView
+from controller.plan.views import StationView, with_reservations
 
 #: Region of stations whose place nobody named, where the network has not exactly one region.
 UNPLACED = "imported"
@@ -232,7 +232,13 @@ class _Import:
     def _compare(self, station: Station, facts: Sequence[Fact], observed: Observed) -> None:
         """Note what the new files don't say of a station, or say otherwise."""
         rendered = render(station.profiles, facts) if facts else Rendered({}, {}, ())
-        for row in drift(root_spec(station.profiles), rendered, StationView(observed, adopted=True)):
+        root, view = root_spec(station.profiles), StationView(observed, adopted=True)
+        wanted = with_reservations(root, rendered, view)
+        for path in wanted.tree:
+            if is_reserved(wanted.tree, path):
+                text = f"PLMN {broadcast_plmn(path)} is reserved for operator use, which no file says; it stays so"
+                self._notes.add(text, f"{station.id}/{cell_of(path)}")
+        for row in drift(root, wanted, view):
             where = f"{station.id}/{row.cell}" if row.cell else station.id
             owner = f"{row.tenant}: " if row.tenant else ""
             self._notes.add(f"{owner}{row.what}: has {row.before}, by these files: {row.after}", where)

@@ -82,6 +82,16 @@ def test_a_plmn_of_nobody_is_said_and_leaves_the_rest(shipped: Network) -> None:
     assert made.network.cells == shipped.cells
 
 
+def test_a_plmn_that_the_field_reserved_for_operator_use_is_said_and_stays_so(shipped: Network) -> None:
+    trees = carried(shipped)
+    trees[STATION][f"{CELL}/plmnIdList[716,15]"] = {"cellReservedForOperatorUse": "true"}
+    made = imported(shipped, trees)
+    assert made.notes == (
+        f"{STATION}/B28-1: PLMN 716-15 is reserved for operator use, which no file says; it stays so",
+    )
+    assert made.network.cells == shipped.cells
+
+
 def test_a_cell_whose_primary_is_nobodys_is_left_out(shipped: Network) -> None:
     trees = carried(shipped)
     tenants = tuple(tenant for tenant in shipped.tenants if tenant.id != "movistar")
