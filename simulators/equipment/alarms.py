@@ -42,18 +42,22 @@ class AlarmSources:
     Attributes:
         oran_fm: Has o-ran-fm.
         alarm_list: Whether and how it has the AlarmList.
+        twice: Tells all in both, whoever notices it.
     """
 
     oran_fm: bool = True
     alarm_list: AlarmList = AlarmList.KEPT
+    twice: bool = False
 
     def lists(self, alarm: Alarm) -> bool:
-        """Whether an alarm belongs into the AlarmList: the base station's do, all do without o-ran-fm."""
-        return self.alarm_list is not AlarmList.MISSING and (alarm.teller is Teller.BASE_STATION or not self.oran_fm)
+        """Whether an alarm belongs into the AlarmList: the base station's do, without o-ran-fm all."""
+        all_in_one = self.twice or not self.oran_fm
+        return self.alarm_list is not AlarmList.MISSING and (all_in_one or alarm.teller is Teller.BASE_STATION)
 
     def notifies(self, alarm: Alarm) -> bool:
-        """Whether o-ran-fm tells an alarm: for the present of all, whoever notices it."""
-        return self.oran_fm
+        """Whether o-ran-fm tells an alarm: the radio units' are told there, without an AlarmList all."""
+        all_in_one = self.twice or self.alarm_list is AlarmList.MISSING
+        return self.oran_fm and (all_in_one or alarm.teller is Teller.RADIO_UNIT)
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         ),
         "oran-fm-only": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.MISSING)),
         "alarm-list-only": replace(STANDARD, alarms=AlarmSources(oran_fm=False)),
+        "alarms-twice": replace(STANDARD, alarms=AlarmSources(twice=True)),
         "alarm-list-locked": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.LOCKED)),
         "alarm-list-rebuilt": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.REBUILT)),
         # What servers were seen to do, in one bundle each.

@@ -103,7 +103,7 @@ def _list_of(station: str) -> InstancePath:
 
 
 async def test_a_fault_that_a_station_tells_in_both_ways_is_one_alarm(tmp_path: Path) -> None:
-    async with open_system(tmp_path, interval=0.5) as system:
+    async with open_system(tmp_path, interval=0.5, profile="alarms-twice") as system:
         system.listen()
         await system.observed()
         for fault in TOLD:

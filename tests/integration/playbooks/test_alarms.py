@@ -52,7 +52,8 @@ async def test_an_alarm_that_the_change_brings_takes_it_back(
     monkeypatch.setattr(station, "running_changed", strike)
     job = await applied(system, plan)
     assert job.outcome is Outcome.ROLLED_BACK
-    assert job.detail == "new alarms for 2 s: alarm 26 power: mains lost: on battery"
+    problem = f"powerProblem mains lost ManagedElement={STATION}"
+    assert job.detail == f"new alarms for 2 s: alarm {problem}: mains lost: on battery"
     assert system.store.runs.get(job.run).state is RunState.FAILED
     assert all_running(system) == before
 

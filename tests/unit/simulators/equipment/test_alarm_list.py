@@ -92,7 +92,16 @@ async def test_radio_units_tell_their_faults_and_the_base_station_what_follows(
     station.equipment.begin_fault("radio-unit-lost")
     (record,) = await records(client)
     assert record["specificProblem"] == "cell is out of service"
-    assert {alarm.fault_id for alarm in station.equipment.alarms.notified} >= {9, 30}
+    assert {alarm.fault_id for alarm in station.equipment.alarms.notified} == {9, 30}
+
+
+async def test_station_that_tells_all_twice(station: Station) -> None:
+    client = await speaking(station, "alarms-twice")
+    await write(client, UNLOCK)
+    station.equipment.begin_fault("vswr")
+    station.equipment.begin_fault("fan")
+    assert [record["specificProblem"] for record in await records(client)] == ["VSWR above limit", "fan broken"]
+    assert [alarm.fault_id for alarm in station.equipment.alarms.notified] == [9, 5]
 
 
 async def test_cleared_record_stays_until_it_is_acknowledged(
