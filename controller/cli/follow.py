@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from controller.cli.errors import FAILED, UNREACHABLE, CliError
-from controller.cli.output import client, coloured, counted, err, out, print_json
+from controller.cli.output import bold, client, coloured, counted, err, out, print_json
 from controller.cli.waits import show_waits
 from controller.models.words import Outcome, RunState
 
@@ -103,6 +103,18 @@ def reading() -> Iterator[Callable[[int, int], None]]:
 def _wave(seen: dict[str, Any]) -> int:
     """The wave of a run or job; a tenant's people are not told of waves, so theirs is one."""
     return int(seen.get("wave", 0))
+
+
+def accepted(run: dict[str, Any], of: str, *, detach: bool, as_json: bool) -> None:
+    """Show a run that was accepted, and follow it unless ``detach``."""
+    if detach and as_json:
+        print_json(run)
+    elif detach:
+        out.print(f"run {run['id']} accepted; follow it with: minka watch {run['id']}")
+    else:
+        if not as_json:
+            out.print("run", bold(run["id"]), of)
+        follow(run["id"], as_json=as_json)
 
 
 def follow(run_id: str, *, as_json: bool = False) -> None:

@@ -12,8 +12,8 @@ from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual, show_outlook
 from controller.cli.completion import Selector
 from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
-from controller.cli.follow import follow, reading
-from controller.cli.output import Json, bold, client, err, indented, new_key, out, print_json, when
+from controller.cli.follow import accepted, reading
+from controller.cli.output import Json, client, err, indented, new_key, out, print_json, when
 from controller.cli.plan_view import show_plan
 from controller.cli.tables import Column, table
 from controller.models.words import Policy
@@ -199,8 +199,7 @@ def apply(
         "confirm_timeout": confirm_timeout,
         "check_timeout": check_timeout,
     }
-    api = client()
-    run = api.post(
+    run = client().post(
         "/v1/runs",
         {
             "plan": plan_id,
@@ -211,12 +210,4 @@ def apply(
         },
         {"Idempotency-Key": key or new_key()},
     )
-    if detach:
-        if as_json:
-            print_json(run)
-        else:
-            out.print(f"run {run['id']} accepted; follow it with: minka watch {run['id']}")
-        return
-    if not as_json:
-        out.print("run", bold(run["id"]), f"of plan {plan_id}")
-    follow(run["id"], as_json=as_json)
+    accepted(run, f"of plan {plan_id}", detach=detach, as_json=as_json)

@@ -10,7 +10,7 @@ import typer
 from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual
 from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
-from controller.cli.follow import follow
+from controller.cli.follow import accepted
 from controller.cli.output import Json, bold, client, coloured, counted, err, new_key, out, print_json, styled
 from controller.cli.pager import paged
 from controller.cli.rehearsal_view import show_rehearsal
@@ -156,7 +156,7 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Run a playbook and watch it. Interrupting the command does not interrupt the run."""
-    started = client().post(
+    run = client().post(
         f"/v1/playbooks/{name}/runs",
         {
             "parameters": _parameters(values),
@@ -167,15 +167,7 @@ def run(
         },
         {"Idempotency-Key": key or new_key()},
     )
-    if detach:
-        if as_json:
-            print_json(started)
-        else:
-            out.print(f"run {started['id']} accepted; follow it with: minka watch {started['id']}")
-        return
-    if not as_json:
-        out.print("run", bold(started["id"]), f"of playbook {name}")
-    follow(started["id"], as_json=as_json)
+    accepted(run, f"of playbook {name}", detach=detach, as_json=as_json)
 
 
 @app.command(epilog="Example: minka playbook steps r-21748f9c95 PE-CUS-0145")

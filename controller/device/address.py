@@ -1,4 +1,4 @@
-"""Where a device is reached: at an address to which its secrets may go."""
+"""Where a device is reached, at an address to which its secrets may go, and why it was not."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import socket
 
 from controller.models.credentials import literal
-from controller.models.errors import AuthenticationError, InputError
+from controller.models.errors import AuthenticationError, InputError, SessionLostError, UnreachableError
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
 
@@ -51,3 +51,15 @@ def check(target: DeviceTarget, address: str, secrets: Secrets) -> None:
     else:
         return
     raise AuthenticationError(refusal)
+
+
+def not_reached(target: DeviceTarget, error: Exception) -> UnreachableError:
+    """Why no session was opened, where neither host key nor credentials are the reason."""
+    where = f"{target.station} ({target.address} port {target.port})"
+    match error:
+        case TimeoutError():
+            return UnreachableError(f"{where} did not open a session in time.")
+        case SessionLostError():
+            return UnreachableError(f"{where} opened no session: {error.message}")
+        case _:
+            return UnreachableError(f"{where} can't be reached: {type(error).__name__}: {error}")

@@ -16,7 +16,7 @@ from asyncssh.constants import MSG_IGNORE
 from asyncssh.packet import SSHPacketLogger
 from pydantic import SecretStr
 
-from controller.device.address import address_of
+from controller.device.address import address_of, not_reached
 from controller.device.pace import Pace
 from controller.device.tls import TlsConnector
 from controller.device.transport import Connection, Transport
@@ -26,7 +26,6 @@ from controller.models.errors import (
     HostKeyError,
     InputError,
     SessionLostError,
-    UnreachableError,
 )
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget
@@ -224,9 +223,5 @@ def _explained(target: DeviceTarget, error: Exception) -> DeviceError:
             return HostKeyError(f"{where} showed another host key than the network files pin; nothing was sent to it.")
         case asyncssh.PermissionDenied():
             return AuthenticationError(f"{where} refused user {target.username} with credential {target.credential}.")
-        case TimeoutError():
-            return UnreachableError(f"{where} did not open a session in time.")
-        case SessionLostError():
-            return UnreachableError(f"{where} opened no session: {error.message}")
         case _:
-            return UnreachableError(f"{where} can't be reached: {type(error).__name__}: {error}")
+            return not_reached(target, error)

@@ -16,7 +16,7 @@ from functools import lru_cache
 
 from pydantic import SecretStr
 
-from controller.device.address import address_of
+from controller.device.address import address_of, not_reached
 from controller.device.pace import Pace
 from controller.device.transport import Connection, Transport
 from controller.models.errors import (
@@ -25,7 +25,6 @@ from controller.models.errors import (
     HostKeyError,
     InputError,
     SessionLostError,
-    UnreachableError,
 )
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
@@ -230,9 +229,5 @@ def _explained(target: DeviceTarget, error: Exception) -> DeviceError:
         case ssl.SSLError() if "ALERT" in (error.reason or ""):
             refused = f"the certificate in {target.client_certificate} ({error.reason})"
             return AuthenticationError(f"{where} refused {refused}.")
-        case TimeoutError():
-            return UnreachableError(f"{where} did not open a session in time.")
-        case SessionLostError():
-            return UnreachableError(f"{where} opened no session: {error.message}")
         case _:
-            return UnreachableError(f"{where} can't be reached: {type(error).__name__}: {error}")
+            return not_reached(target, error)

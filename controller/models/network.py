@@ -586,8 +586,3 @@ class Network(Noun):
     def region_of(self, device: str) -> str:
         """Region id of a station or managed router."""
         return self.site_by_id[self.site_of(device)].region
-
-    def timezone_of(self, station: str) -> ZoneInfo:
-        """Local time zone of a station: its region's, else the network's."""
-        region = self.region_by_id[self.region_of(station)]
-        return ZoneInfo(region.timezone) if region.timezone else self.zone
