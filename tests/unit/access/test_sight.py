@@ -36,6 +36,19 @@ def test_a_tenant_sees_what_its_agreements_reach() -> None:
     assert betas().tenant == "beta"
 
 
+def test_a_tenant_sees_its_own_cells_and_nobody_else_s() -> None:
+    identity = {"station": "S2", "cell": "L1", "node_id": 9, "node_id_length": 20, "local_id": 1}
+    own = [
+        {**identity, "tenant": name, "node_id": number, "tac": number}
+        for number, name in enumerate(("alfa", "beta", "gamma"), 7)
+    ]
+    crowded = samples.network(("alfa", "beta", "gamma"), own_cells=own)
+    for name in ("alfa", "beta", "gamma"):
+        seen = sight(network_digest(crowded), crowded, name).network
+        assert {one.tenant for one in (*seen.own_cells, *seen.agreements)} == {one.id for one in seen.tenants} == {name}
+        assert seen.own_cells
+
+
 def test_a_tenant_without_agreements_sees_nothing() -> None:
     nothing = sight(network_digest(NETWORK), NETWORK, "gamma")
     assert not nothing.cells
