@@ -10,6 +10,7 @@ import pytest
 
 from controller.cli.plan import allow_words
 from controller.models.errors import InputError, PlanRefusedError
+from controller.models.facts import Finding, Severity
 from controller.plan import (
     Outline,
     Planning,
@@ -112,6 +113,12 @@ def test_contract_errors_keep_their_station_out_only() -> None:
     assert made.unplanned["S1"].startswith("contract error tac-range: ")
     assert "more)" not in made.unplanned["S1"]
     assert [change.station for change in made.changes] == ["S2"]
+
+
+def test_of_several_contract_errors_the_first_is_told() -> None:
+    error = Finding("tac-range", Severity.ERROR, "TAC 1", "S1", "L1")
+    made = make_plan(THREE, "", replace(intent(THREE), findings=(error, error)), BOTH, FREELY, NOW)
+    assert made.unplanned == {"S1": "contract error tac-range: TAC 1 (and 1 more)"}
 
 
 def test_a_station_that_left_the_files_is_a_finding() -> None:

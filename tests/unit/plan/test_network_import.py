@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from controller.intent import compile_intent
 from controller.inventory.frame import Frame
 from controller.inventory.load import load_network
-from controller.models.network import Network, OwnCell, SharingKind
+from controller.models.network import Network, OwnCell, SharingKind, Snssai
 from controller.nrm.profiles import render
 from controller.nrm.tree import Leaves, Observed
 from controller.nrm.tree import Path as NodePath
@@ -70,8 +70,18 @@ def test_agreements_are_few_and_start_today(shipped: Network) -> None:
     assert {agreement.validity.start for agreement in agreements} == {DAY}
     assert {agreement.sharing for agreement in agreements} == {SharingKind.MOCN}
     assert len(agreements) <= 7
+    # Where all of a tenant is on air, its agreement needs to name nothing.
+    assert not any(agreement.plmns or agreement.slices for agreement in agreements)
     by_shares = {(a.tenant, a.shares[0].max) for a in agreements if a.shares}
     assert by_shares == {("movistar", 100), ("claro", 80), ("claro", 60), ("bitel", 90)}
+
+
+def test_slices_that_are_not_all_of_a_tenants_are_named(shipped: Network) -> None:
+    trees = carried(shipped)
+    station = next(name for name, tree in trees.items() if any("[716,10,001002,2]" in path for path in tree))
+    trees[station] = {path: leaves for path, leaves in trees[station].items() if "[716,10,001002,2]" not in path}
+    found = {one.slices for one in imported(shipped, trees).network.agreements if one.tenant == "claro"}
+    assert (Snssai(sst=1, sd="001001"),) in found
 
 
 def test_a_plmn_of_nobody_is_said_and_leaves_the_rest(shipped: Network) -> None:
