@@ -156,6 +156,9 @@ def _cell_fact(cell: Cell) -> CellFact:
         pci=cell.pci,
         tac=cell.tac,
         primary_plmn=cell.primary_plmn,
+        max_tx_power_dbm=cell.max_tx_power_dbm,
+        prach_root=cell.prach_root,
+        ssb_arfcn=cell.ssb_arfcn,
     )
 
 

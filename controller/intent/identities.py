@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from controller.intent.findings import Check, Fault, finding
 from controller.intent.sharing import CellSharing
-from controller.inventory.radio import BANDS, LIMITS, carrier_problems, code_problems
+from controller.inventory.radio import BANDS, LIMITS, carrier_problems, code_problems, planned_problems
 from controller.models.facts import Finding
 from controller.models.network import Cell, Network, Rat, Snssai, Station, Tenant
 
@@ -131,5 +131,5 @@ def radio_faults(cell: Cell, station: Station) -> Iterator[Fault]:
     if band is None:
         yield Fault(Check.CARRIER_BAND, f"band {cell.band} is unknown; known are {', '.join(BANDS)}")
     else:
-        for field, problem, right in carrier_problems(cell, band):
+        for field, problem, right in (*carrier_problems(cell, band), *planned_problems(cell)):
             yield Fault(Check.CARRIER_BAND, f"{field} {getattr(cell, field)}: {problem}; right is {right}")

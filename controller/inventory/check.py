@@ -11,7 +11,14 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from controller.inventory.radio import BANDS, carrier_problems, cell_identity, code_problems, own_problems
+from controller.inventory.radio import (
+    BANDS,
+    carrier_problems,
+    cell_identity,
+    code_problems,
+    own_problems,
+    planned_problems,
+)
 from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.network import (
     PROFILE_RATS,
@@ -205,7 +212,7 @@ def _check_carrier(objects: Objects, entry: Entry, cell: Cell) -> None:
         expected = objects.report.did_you_mean(cell.band, BANDS) or f"bands are {', '.join(BANDS)}"
         objects.report.entry(entry, ("band",), "no such band", value=cell.band, expected=expected)
         return
-    for field, message, expected in carrier_problems(cell, band):
+    for field, message, expected in (*carrier_problems(cell, band), *planned_problems(cell)):
         objects.report.entry(entry, (field,), message, value=getattr(cell, field), expected=expected)
 
 

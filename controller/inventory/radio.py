@@ -1,7 +1,8 @@
 """What radio allows: identities and codes of a cell, and the channel numbers and bandwidths of its carrier.
 
 Sources: TS 36.101 tables 5.5-1 (bands), 5.6.1-1 (bandwidths), 5.7.3-1 (EARFCN);
-TS 38.104 tables 5.2-1 (bands), 5.3.5-1 (bandwidths), 5.4.2.3-1 (NR-ARFCN and raster).
+TS 38.104 tables 5.2-1 (bands), 5.3.5-1 (bandwidths), 5.4.2.3-1 (NR-ARFCN and raster), 5.4.3.1-1 (SSB raster);
+TS 38.211 §7.4.3.1 (SSB).
 """
 
 from __future__ import annotations
@@ -68,6 +69,13 @@ _ALL = (
     _nr("n78", (620000, 653333), (620000, 653333), "10 15 20 25 30 40 50 60 70 80 90 100", 1),
 )
 BANDS = {band.name: band for band in _ALL}
+
+#: From here on (3 GHz) NR-ARFCNs count 15 kHz, below 5 kHz (TS 38.104 table 5.4.2.1-1).
+_ARFCN_3_GHZ = 600_000
+#: The synchronisation raster in NR-ARFCNs: from 3 GHz steps of 1.44 MHz; below, at 50, 150 and 250 kHz in each 1.2 MHz.
+_SSB_STEP_HIGH, _SSB_STEP_LOW, _SSB_LOW = 96, 240, (10, 30, 50)
+_SSB_SUBCARRIERS = 240
+_EPSILON = 1e-6
 
 
 @dataclass(frozen=True)
@@ -191,4 +199,59 @@ def _step_khz(arfcn: int, band: Band) -> int:
     """Spacing of channel numbers: LTE 100 kHz (TS 36.101 §5.7.1), NR 5 or 15 kHz (TS 38.104 table 5.4.2.1-1)."""
     if band.rat is Rat.LTE:
         return 100
-    return 5 if arfcn < 600_000 else 15
+    return 5 if arfcn < _ARFCN_3_GHZ else 15
+
+
+# ------------------------------------------------------- what may stay as it is
+
+
+def planned_problems(cell: Cell) -> Iterator[tuple[str, str, str]]:
+    """What is wrong with power and SSB where they are planned, as (field, message, what would be right)."""
+    power = cell.max_tx_power_dbm
+    if power is not None and cell.rat is Rat.LTE and abs(power * 10 - round(power * 10)) > _EPSILON:
+        yield "max_tx_power_dbm", "too fine for LTE", "steps of 0.1"
+    if cell.ssb_arfcn is None:
+        return
+    if cell.rat is Rat.LTE:
+        yield "ssb_arfcn", "LTE has no SSB", "leave it empty"
+    elif problem := ssb_problem(cell.ssb_arfcn, cell.arfcn_dl, cell.bandwidth_mhz):
+        yield "ssb_arfcn", *problem
+
+
+def ssb_problem(ssb: int, arfcn_dl: int, bandwidth_mhz: float) -> tuple[str, str] | None:
+    """Why the SSB of a carrier can't stand on a channel number, and which is right."""
+    high = ssb >= _ARFCN_3_GHZ
+    if (ssb - _ARFCN_3_GHZ) % _SSB_STEP_HIGH if high else ssb % _SSB_STEP_LOW not in _SSB_LOW:
+        return "not on the synchronisation raster", f"{ssb_next_to(ssb)} is next to it"
+    aside = abs(_khz(ssb) - _khz(arfcn_dl)) + _SSB_SUBCARRIERS * ssb_khz(ssb) / 2
+    if aside > bandwidth_mhz * 500:
+        return "the SSB would reach beyond the carrier", f"{ssb_next_to(arfcn_dl)} is next to its centre"
+    return None
+
+
+def ssb_next_to(arfcn: int) -> int:
+    """NR-ARFCN of the synchronisation raster next to another: each 1.44 MHz from 3 GHz, else 1.2 MHz (with M = 3)."""
+    if arfcn >= _ARFCN_3_GHZ:
+        return _ARFCN_3_GHZ + round((arfcn - _ARFCN_3_GHZ) / _SSB_STEP_HIGH) * _SSB_STEP_HIGH
+    return round((arfcn - 30) / _SSB_STEP_LOW) * _SSB_STEP_LOW + 30
+
+
+def ssb_khz(ssb: int) -> int:
+    """Subcarrier spacing of an SSB: 30 kHz from 3 GHz, else 15 kHz, which every band below has."""
+    return 30 if ssb >= _ARFCN_3_GHZ else 15
+
+
+def _khz(arfcn: int) -> int:
+    """Frequency of an NR-ARFCN (TS 38.104 §5.4.2.1)."""
+    return 5 * min(arfcn, _ARFCN_3_GHZ) + 15 * max(arfcn - _ARFCN_3_GHZ, 0)
+
+
+def milliwatts(dbm: float) -> int:
+    """Power in whole milliwatts."""
+    return round(10 ** (dbm / 10))
+
+
+def dbm_of(milliwatts_: int) -> float:
+    """Power in dBm, with as few decimals as give the same milliwatts."""
+    exact = 10 * math.log10(milliwatts_)
+    return next((short for digits in range(9) if milliwatts(short := round(exact, digits)) == milliwatts_), exact)

@@ -35,7 +35,7 @@ class StationFact:
 
 @dataclass(frozen=True, slots=True)
 class CellFact:
-    """A cell's identity and carrier, owned by the host."""
+    """A cell's identity and carrier, owned by the host; None is what network files leave to the field."""
 
     station: str
     cell: str
@@ -48,6 +48,9 @@ class CellFact:
     pci: int
     tac: int
     primary_plmn: Plmn
+    max_tx_power_dbm: float | None = None
+    prach_root: int | None = None
+    ssb_arfcn: int | None = None
     owners: Owners = HOST_OWNED
 
 

@@ -274,7 +274,7 @@ class Cell(Noun):
     """A cell: its identity, carrier and primary PLMN.
 
     ``primary_plmn`` forms the global cell identity (ECGI, NCGI), so it always stands first
-    among the broadcast PLMNs; only ``change-primary-plmn`` changes it.
+    among the broadcast PLMNs; only ``change-primary-plmn`` changes it. What may be absent stays then as it is on air.
     """
 
     station: StationId
@@ -288,6 +288,15 @@ class Cell(Noun):
     pci: Annotated[int, Field(ge=0, le=1007)]
     tac: Annotated[int, Field(ge=0, le=16777215)]
     primary_plmn: Plmn
+    max_tx_power_dbm: Annotated[float, Field(ge=0, le=60)] | None = Field(
+        default=None, description="Most power of all downlink channels together, at the antenna port."
+    )
+    prach_root: Annotated[int, Field(ge=0, le=837)] | None = Field(
+        default=None, description="First logical root sequence of the PRACH preambles."
+    )
+    ssb_arfcn: Annotated[int, Field(ge=0, le=3279165)] | None = Field(
+        default=None, description="NR-ARFCN of the cell-defining SSB, on the synchronisation raster."
+    )
 
     @property
     def name(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from lxml import etree
 
 from controller.models.facts import LinkKind
-from controller.nrm.tree import LeafName, Path, Value, child, step
+from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, child, step
 
 #: The keys of the steps of a path.
 _KEYS = re.compile(r"\[[^]]*]")
@@ -35,6 +35,9 @@ class NodeRole(StrEnum):
     CELL_PART = "cell-part"
     #: A PLMN on air in the cell that it stands in, on NR for one slice.
     BROADCAST = "broadcast"
+    #: What transmits a cell, where that is an object of its own. A profile renders one for each cell, beside it and of
+    #: its id; a cell on air may name others (``LeafRole.CARRIERS``).
+    CARRIER = "carrier"
     #: A radio share, of the PLMN in its keys or of the members below it.
     SHARE = "share"
     #: The PLMN of a node's global id.
@@ -89,6 +92,14 @@ class LeafRole(StrEnum):
     ARFCN_DL = "arfcn-dl"
     ARFCN_UL = "arfcn-ul"
     BANDWIDTH = "bandwidth"
+    #: Distinguished names of the carriers that transmit a cell.
+    CARRIERS = "carriers"
+    #: NR-ARFCN of the cell-defining SSB.
+    SSB = "ssb"
+    PRACH_ROOT = "prach-root"
+    #: Most power of a cell or carrier, in tenths of a dBm, and in milliwatts.
+    POWER_DECIDBM = "power-decidbm"
+    POWER_MILLIWATTS = "power-milliwatts"
     #: Administrative distance of a route.
     DISTANCE = "distance"
     #: Whether a PLMN on air admits its operator's test users only: ``true`` or ``false``
@@ -115,6 +126,10 @@ class EntryText:
     write: Callable[[etree._Element, str], None]
 
 
+#: Path of an entry, its leaves so far, the wanted tree → a start value.
+Start = Callable[[Path, Leaves, Tree], Value]
+
+
 @dataclass(frozen=True, slots=True)
 class LeafSpec:
     """One leaf (or leaf-list) of an entry, or a list whose entries are kept as texts.
@@ -133,7 +148,11 @@ class LeafSpec:
             only in its lock and unlock phases.
         entry: How values stand on the wire where they are entries of a list.
         doubled: It stands beside ``attributes``, too, as the official YANG of OperatorDU has it (TS 28.541, Rel-17).
-        initial: Only a start value for entries that we create; on existing entries any value is right.
+        initial: Written on entries that we create only; on existing entries any value is right.
+        start: Value that a new entry gets where nothing asks for one, or how it follows from the entry's path, its
+            leaves so far and the wanted tree. On existing entries any value is right, unless something asks for one.
+        follows: Leaves beside it with which it has to agree: where one of them changes, its start value is worked out
+            again, from what the entry has.
         extension: A vendor's own state, in no specification: a device without it is judged by the others.
         carrier: It carries the generation (``controller.nrm.generation``): it is read beside the tree, as states are,
             and written beside the edits of a change.
@@ -149,6 +168,8 @@ class LeafSpec:
     label: str = ""
     operational_intent: bool = False
     initial: bool = False
+    start: Value | Start | None = None
+    follows: tuple[LeafName, ...] = ()
     doubled: bool = False
     entry: EntryText | None = None
     extension: bool = False
@@ -265,6 +286,30 @@ class NodeSpec:
     def leaf_by_name(self) -> dict[str, LeafSpec]:
         """Leaves by name."""
         return {leaf.name: leaf for leaf in self.leaves}
+
+    @cached_property
+    def _starting(self) -> tuple[tuple[LeafName, Value | Start], ...]:
+        return tuple((leaf.name, leaf.start) for leaf in self.leaves if leaf.start is not None)
+
+    @cached_property
+    def _following(self) -> tuple[tuple[LeafSpec, Start], ...]:
+        return tuple((leaf, leaf.start) for leaf in self.leaves if leaf.follows and callable(leaf.start))
+
+    def begun(self, path: Path, wanted: Tree) -> dict[LeafName, Value]:
+        """Leaves of a new entry: what is wanted of it, and start values of what is not."""
+        leaves = dict(wanted[path])
+        for name, start in self._starting:
+            if name not in leaves:
+                leaves[name] = start(path, leaves, wanted) if callable(start) else start
+        return leaves
+
+    def followed(self, path: Path, leaves: Leaves, changed: Set[LeafName], wanted: Tree) -> Leaves:
+        """Leaves of an existing entry that follow those that change, if nothing else is wanted of them."""
+        return {
+            leaf.name: start(path, leaves, wanted)
+            for leaf, start in self._following
+            if leaf.name in leaves and leaf.name not in wanted[path] and not changed.isdisjoint(leaf.follows)
+        }
 
     @cached_property
     def child_by_name(self) -> dict[str, NodeSpec]:

@@ -70,9 +70,8 @@ def find_edits(
         fixed = _create_only(root, path, leaves)
         if fixed:
             found.refused.append(("create-only", path, f"{fixed} can't be changed on an existing entry"))
-        found.edits.append(
-            Edit(op=Op.MERGE, path=path, before=leaves.before, after=leaves.after, owners=rendered.owners[path])
-        )
+        before, after = _followed(root, observed.tree, rendered.tree, path, leaves)
+        found.edits.append(Edit(op=Op.MERGE, path=path, before=before, after=after, owners=rendered.owners[path]))
     first = _primaries(root, observed.tree, rendered, ledger, found, identities=identities)
     for path in (path for path in difference.missing if path not in found.kept):
         found.edits.append(_create(root, rendered, path, "" if path in first else None))
@@ -81,9 +80,20 @@ def find_edits(
     return found
 
 
+def _followed(
+    root: NodeSpec, observed: Tree, wanted: Tree, path: Path, leaves: LeafDifference
+) -> tuple[dict[LeafName, Value], dict[LeafName, Value]]:
+    """What changes of an entry, before and after: the leaves that differ, and those that have to follow them."""
+    spec = spec_of(root, path)
+    has = observed[path]
+    follow = {} if spec is None else spec.followed(path, {**has, **leaves.after}, leaves.after.keys(), wanted)
+    moved = {name: value for name, value in follow.items() if value != has[name]}
+    return {**leaves.before, **{name: has[name] for name in moved}}, {**leaves.after, **moved}
+
+
 def _create(root: NodeSpec, rendered: Rendered, path: Path, after_sibling: Path | None) -> Edit:
     spec = spec_of(root, path)
-    after: dict[LeafName, Value] = dict(rendered.tree[path])
+    after = dict(rendered.tree[path]) if spec is None else spec.begun(path, rendered.tree)
     state = None if spec is None else spec.leaf_by_role.get(LeafRole.ADMINISTRATIVE_STATE)
     if spec is not None and state is not None and spec.is_cell:
         # Silent until its unlock phase, whatever the device thinks the default is.

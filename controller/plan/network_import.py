@@ -18,7 +18,7 @@ from pydantic import ValidationError
 
 from controller.intent import compile_intent
 from controller.inventory.frame import Frame
-from controller.inventory.radio import BANDS, Band, carrier_problems, split_identity
+from controller.inventory.radio import BANDS, Band, carrier_problems, planned_problems, split_identity
 from controller.models.facts import Fact
 from controller.models.network import (
     Agreement,
@@ -42,8 +42,10 @@ from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, is_reserv
 from controller.nrm.profiles.readings import CellReading, ShareReading, StationReading, read_station
 from controller.nrm.tree import Observed
 from controller.plan.drift import drift
-from controller.plan.views import StationView, with_reservations
+from controller.plan.views import StationView, at_carriers, with_reservations
 
+#: Fields of a cell that network files may lack: what is on air stays then.
+_LEFT_TO_THE_FIELD = tuple(name for name, info in Cell.model_fields.items() if not info.is_required())
 #: Region of stations whose place nobody named, where the network has not exactly one region.
 UNPLACED = "imported"
 
@@ -160,13 +162,14 @@ class _Import:
             self._notes.add(f"left out: its primary PLMN {primary} is no tenant's", name)
             return
         identity = {"station": station.id, "id": reading.cell, "rat": reading.rat, "primary_plmn": primary}
-        cell = _model(Cell, self._notes, name, {**identity, "band": "B1", **reading.fields})
+        fields = {one: text for one, text in reading.fields.items() if one not in _LEFT_TO_THE_FIELD}
+        cell = _model(Cell, self._notes, name, {**identity, "band": "B1", **fields})
         band = _band(cell, reading.tdd) if cell else None
         if cell is None or band is None:
             if cell is not None:
                 self._notes.add(f"left out: no known band has its carrier (channel {cell.arfcn_dl})", name)
             return
-        placed = cell.model_copy(update={"band": band.name})
+        placed = self._planned(cell.model_copy(update={"band": band.name}), reading)
         self._cells.append(placed)
         for use in _uses(self._frame.network.tenants, reading):
             self._uses[use].append(placed)
@@ -187,6 +190,20 @@ class _Import:
         own = _model(OwnCell, self._notes, f"{station.id}/{reading.cell}/{tenant}", fields)
         if own is not None:
             self._own_cells.append(own)
+
+    def _planned(self, cell: Cell, reading: CellReading) -> Cell:
+        """The cell with what files may leave to the field, as far as they can say it."""
+        for name in (name for name in _LEFT_TO_THE_FIELD if name in reading.fields):
+            value = reading.fields[name]
+            try:
+                planned = Cell.model_validate({**cell.model_dump(), name: value})
+            except ValidationError:
+                planned = cell
+            if planned is cell or any(planned_problems(planned)):
+                self._notes.add(f"left to the field: files can't say {name} {value}", cell.name)
+            else:
+                cell = planned
+        return cell
 
     # ----------------------------------------------------------------- agreements
 
@@ -233,7 +250,7 @@ class _Import:
         """Note what the new files don't say of a station, or say otherwise."""
         rendered = render(station.profiles, facts) if facts else Rendered({}, {}, ())
         root, view = root_spec(station.profiles), StationView(observed, adopted=True)
-        wanted = with_reservations(root, rendered, view)
+        wanted = at_carriers(with_reservations(root, rendered, view), observed.tree, view.ledger)
         for path in wanted.tree:
             if is_reserved(wanted.tree, path):
                 text = f"PLMN {broadcast_plmn(path)} is reserved for operator use, which no file says; it stays so"

@@ -10,7 +10,15 @@ from controller.models.health import ServiceState
 from controller.models.plan import Edit, Op, Phase, PhaseKind, WaitFor
 from controller.nrm.apply import apply_edits
 from controller.nrm.inverse import invert
-from controller.nrm.profiles import administrative_leaf, administrative_state, cell_of, cell_state, is_unlocked
+from controller.nrm.profiles import (
+    administrative_leaf,
+    administrative_state,
+    carriers_of,
+    cell_of,
+    cell_state,
+    is_carrier,
+    is_unlocked,
+)
 from controller.nrm.schema import LeafRole, Mutability, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree, is_below, parent
 
@@ -50,7 +58,8 @@ def find_locks(root: NodeSpec, observed: Tree, edits: Iterable[Edit], renamed: C
             concerned.update(cells)
         elif need is Mutability.LOCKED:
             own = {cell for cell in cells if is_below(edit.path, cell) or cell_of(cell) == cell_of(edit.path)}
-            concerned.update(own or cells)
+            own |= {cell for cell in cells if edit.path in carriers_of(observed, cell)}
+            concerned.update(own if own or is_carrier(edit.path) else cells)
     ordered = tuple(cell for cell in cells if cell in concerned)
     to_lock = tuple(cell for cell in ordered if administrative_state(observed, cell) == "UNLOCKED")
     return Locks(ordered, to_lock, restarts)

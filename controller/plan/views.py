@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controller.models.facts import HOST_OWNED, Owners
 from controller.models.network import Network, Snssai
+from controller.models.plan import LedgerNode
 from controller.models.run import Hold, LedgerEntry
-from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, leaf_of
+from controller.nrm.profiles import Rendered, broadcast_plmn, carriers_of, cell_of, cells, is_carrier, leaf_of
 from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, parent
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, parent, step
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +147,47 @@ def given_in(root: NodeSpec, tree: Tree) -> tuple[Path, ...]:
     """Entries that came with the device."""
     names = {node.name for node in root.children if node.given}
     return tuple(path for path in tree if class_of(path) in names) if names else ()
+
+
+# -------------------------------------------------------------------- carriers
+
+
+def at_carriers(rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> Rendered:
+    """Want of the carriers that cells on air name what is wanted of those that profiles render beside the cells.
+
+    A cell that names another carrier keeps it. Where it names several, or shares one with another cell, nothing is
+    wanted of them: files speak of cells. Where a carrier on air differs from its cell in what both have (channel
+    numbers, bandwidths), the field planned it so (TS 28.541, NRCellDU), and it stays unless the ledger says otherwise.
+    """
+    beside = {(parent(cell.path), cell.cell): cell.path for cell in cells(rendered.tree)}
+    carried = {path: beside.get((parent(path), step(path)[1][0]), "") for path in rendered.tree if is_carrier(path)}
+    if not carried:
+        return rendered
+    places = {path: _carrier_on_air(path, cell, observed) for path, cell in carried.items()}
+    used = Counter(places.values())
+    tree, owners = {}, {}
+    for path, leaves in rendered.tree.items():
+        place = places.get(path, path)
+        if place is None or (path in places and used[place] > 1):
+            continue
+        held = ledger[place].leaves if place in ledger else {}
+        has = observed.get(place, {})
+        cell = observed.get(carried.get(path, ""), {}) if place in observed else {}
+        tree[place] = {
+            name: value
+            for name, value in leaves.items()
+            if name not in cell or name in held or has.get(name) == cell[name]
+        }
+        owners[place] = rendered.owners[path]
+    return replace(rendered, tree=tree, owners=owners)
+
+
+def _carrier_on_air(path: Path, cell: Path, observed: Tree) -> Path | None:
+    """The carrier on air that a rendered one is about: itself where the cell names none yet; None where unclear."""
+    named = carriers_of(observed, cell) if cell else ()
+    if not named or named == (path,):
+        return path
+    return named[0] if len(named) == 1 and named[0] in observed else None
 
 
 # ---------------------------------------------------------------------- limits

@@ -182,6 +182,7 @@ PROFILE_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "_3gpp-nr-nrm-gnbdufunction",
             "_3gpp-nr-nrm-nrcellcu",
             "_3gpp-nr-nrm-nrcelldu",
+            "_3gpp-nr-nrm-nrsectorcarrier",
             "_3gpp-nr-nrm-operatordu",
             "_3gpp-nr-nrm-nrcellrelation",
             "_3gpp-nr-nrm-nroperatorcelldu",

@@ -17,12 +17,13 @@ _CELLS: Mapping[str, Mapping[str, str]] = MappingProxyType(
         "GNBDUFunction": MappingProxyType({"NRCellDU": "pLMNInfoList"}),
     }
 )
+_ROOT = "rootSequenceIndex"
 #: Leaves that a cell can't change while it is on air without going off for a moment.
 _CARRIER: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "EUtranCellFDD": ("pci", "earfcnDl", "earfcnUl", "dlChannelBandwidth", "ulChannelBandwidth"),
-        "EUtranCellTDD": ("pci", "earfcn", "channelBandwidth"),
-        "NRCellDU": ("nRPCI", "arfcnDL", "arfcnUL", "bSChannelBwDL", "bSChannelBwUL"),
+        "EUtranCellFDD": ("pci", "earfcnDl", "earfcnUl", "dlChannelBandwidth", "ulChannelBandwidth", _ROOT),
+        "EUtranCellTDD": ("pci", "earfcn", "channelBandwidth", _ROOT),
+        "NRCellDU": ("nRPCI", "arfcnDL", "arfcnUL", "bSChannelBwDL", "bSChannelBwUL", "ssbFrequency"),
     }
 )
 _NUMBER = re.compile(r"\d+$")

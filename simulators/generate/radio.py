@@ -27,6 +27,9 @@ class CellRow:
     pci: int
     tac: int
     primary_plmn: str
+    max_tx_power_dbm: float
+    prach_root: int | str
+    ssb_arfcn: int | str
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,11 @@ class OwnCellRow:
 
 @dataclass(frozen=True)
 class Carrier:
-    """A carrier as licensed to one tenant; local cell ids of a band start above ``local_base``."""
+    """A carrier as licensed to one tenant; local cell ids of a band start above ``local_base``.
+
+    ``power_dbm`` is a sector's in the countryside. ``ssb`` is on NR the point of the synchronisation raster next to the
+    centre: each 1.44 MHz from 3 GHz on, which is 96 channel numbers from 600000 (TS 38.104 §5.4.3.1).
+    """
 
     tenant: str
     rat: str
@@ -53,21 +60,23 @@ class Carrier:
     arfcn_ul: int
     bandwidth_mhz: int
     local_base: int
+    power_dbm: float
+    ssb: int | str = ""
 
 
 # Channel numbers lie in the operators' parts of the bands (TS 36.101 §5.7.3, TS 38.104 §5.4.2.1).
-_B28 = Carrier("movistar", "LTE", "B28", 9285, 27285, 15, 0)  # 765.5 MHz down, 710.5 MHz up
-_B8 = Carrier("bitel", "LTE", "B8", 3650, 21650, 10, 20)  # 945 MHz, 900 MHz
-_B40 = Carrier("entel", "LTE", "B40", 38950, 38950, 20, 30)  # 2330 MHz TDD
-_B2 = Carrier("claro", "LTE", "B2", 750, 18750, 10, 40)  # 1945 MHz, 1865 MHz
+_B28 = Carrier("movistar", "LTE", "B28", 9285, 27285, 15, 0, 46)  # 765.5 MHz down, 710.5 MHz up
+_B8 = Carrier("bitel", "LTE", "B8", 3650, 21650, 10, 20, 46)  # 945 MHz, 900 MHz
+_B40 = Carrier("entel", "LTE", "B40", 38950, 38950, 20, 30, 43)  # 2330 MHz TDD
+_B2 = Carrier("claro", "LTE", "B2", 750, 18750, 10, 40, 46)  # 1945 MHz, 1865 MHz
 _B4 = (
-    Carrier("entel", "LTE", "B4", 2300, 20300, 20, 10),  # 2145 MHz, 1745 MHz
-    Carrier("movistar", "LTE", "B4", 2050, 20050, 20, 10),  # 2120 MHz, 1720 MHz
+    Carrier("entel", "LTE", "B4", 2300, 20300, 20, 10, 46),  # 2145 MHz, 1745 MHz
+    Carrier("movistar", "LTE", "B4", 2050, 20050, 20, 10, 46),  # 2120 MHz, 1720 MHz
 )
 _N78 = (
-    Carrier("claro", "NR", "n78", 630000, 630000, 100, 0),  # 3450 MHz TDD
-    Carrier("entel", "NR", "n78", 640000, 640000, 100, 0),  # 3600 MHz
-    Carrier("movistar", "NR", "n78", 623334, 623334, 100, 0),  # 3350.01 MHz
+    Carrier("claro", "NR", "n78", 630000, 630000, 100, 0, 50, 629952),  # 3450 MHz TDD
+    Carrier("entel", "NR", "n78", 640000, 640000, 100, 0, 50, 640032),  # 3600 MHz
+    Carrier("movistar", "NR", "n78", 623334, 623334, 100, 0, 50, 623328),  # 3350.01 MHz
 )
 
 # TACs: 2,000 per region, the upper 1,000 for carriers of a tenant's own (their PLMN set differs).
@@ -85,6 +94,12 @@ _PCI_GROUPS = {"LTE": 168, "NR": 336}
 _PCI_REUSE_KM = 20.5
 #: Side of the tiles of the map in degrees, which is more than that anywhere in Peru.
 _TILE = 0.2
+
+#: People of a place from which on cells are small and send with 3 dB less.
+_DENSE = 50_000
+#: PRACH root sequences of a cell, and how many cells have roots of their own among the 838 of the long preambles: with
+#: ten, 64 preambles bear the delay of some 14 km (TS 36.211 §5.7.2).
+_ROOTS, _ROOT_GROUPS = 10, 83
 
 #: PCI groups of stations, by station and technology.
 Pcis = Mapping[tuple[str, str], int]
@@ -129,6 +144,7 @@ def cells(area: Area, seed: int, pcis: Pcis) -> Iterator[CellRow]:
         sectors = 3 if base.mast.place.population >= 1000 else 2
         for carrier in _carriers(base, seed):
             for sector in range(1, sectors + 1):
+                pci = 3 * pcis[base.id, carrier.rat] + sector - 1
                 yield CellRow(
                     station=base.id,
                     id=f"{carrier.band}-{sector}",
@@ -138,9 +154,12 @@ def cells(area: Area, seed: int, pcis: Pcis) -> Iterator[CellRow]:
                     arfcn_dl=carrier.arfcn_dl,
                     arfcn_ul=carrier.arfcn_ul,
                     bandwidth_mhz=carrier.bandwidth_mhz,
-                    pci=3 * pcis[base.id, carrier.rat] + sector - 1,
+                    pci=pci,
                     tac=_tac(area, carrier),
                     primary_plmn=PLMN[carrier.tenant],
+                    max_tx_power_dbm=carrier.power_dbm - (3 if base.mast.place.population >= _DENSE else 0),
+                    prach_root=_ROOTS * (pci % _ROOT_GROUPS) if carrier.rat == "LTE" else "",
+                    ssb_arfcn=carrier.ssb,
                 )
 
 

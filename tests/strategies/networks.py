@@ -7,7 +7,7 @@ references that lead somewhere, as a loader would give.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
@@ -123,7 +123,11 @@ def _inventory(layout: Sequence[tuple[int, Sequence[str]]], names: _Names, route
     }
 
 
-def _cell(station: int, number: int, band: str, tac: int, primary: str, names: _Names) -> dict[str, Any]:
+def _cell(
+    station: int, number: int, band: str, tac: int, primary: str, names: _Names, planned: Set[str]
+) -> dict[str, Any]:
+    """A cell; of power, PRACH root and SSB, files say what is ``planned``, as far as its technology has it."""
+    fields = {"max_tx_power_dbm": 40 + number / 2, **({"ssb_arfcn": 629952} if band == "n78" else {"prach_root": 10})}
     rat, arfcn_dl, arfcn_ul, bandwidth = _CARRIERS[band]
     return {
         "station": names.station.format(station),
@@ -137,6 +141,7 @@ def _cell(station: int, number: int, band: str, tac: int, primary: str, names: _
         "pci": 3 * station + number,
         "tac": tac,
         "primary_plmn": primary,
+        **{name: value for name, value in fields.items() if name in planned},
     }
 
 
@@ -159,6 +164,7 @@ _shares = st.builds(
 
 # Strategies are made once where that is possible: to make and check one takes longer than to draw from it.
 _ONE_TO_THREE = st.integers(1, 3)
+_PLANNED = st.sets(st.sampled_from(["max_tx_power_dbm", "prach_root", "ssb_arfcn"]))
 _ONE_TO_FOUR = st.integers(1, 4)
 _TWO_SLICES = st.lists(st.sampled_from(_SLICES), max_size=2)
 _ONE_SLICE = st.lists(st.sampled_from(_SLICES), max_size=1)
@@ -225,7 +231,7 @@ def networks(draw: st.DrawFn) -> Network:
     some_plmns = st.lists(plmn, max_size=2)
     network = _inventory(layout, names, draw(st.booleans())) | {"tenants": tenants}
     network["cells"] = [
-        _cell(station, number, band, draw(_ONE_TO_THREE), draw(plmn), names)
+        _cell(station, number, band, draw(_ONE_TO_THREE), draw(plmn), names, draw(_PLANNED))
         for station, (_, bands) in enumerate(layout)
         for number, band in enumerate(bands)
     ]
@@ -283,9 +289,9 @@ def sound_networks(draw: st.DrawFn) -> Network:
     last_two = st.sampled_from(tenants[-2:])
     own = [draw(last_two) for _ in layout]
     network["cells"] = [
-        _cell(station, number, band, 99, own[station]["plmns"][0], names)
+        _cell(station, number, band, 99, own[station]["plmns"][0], names, draw(_PLANNED))
         if band == "B2"
-        else _cell(station, number, band, 2 * region, tenants[0]["plmns"][0], names)
+        else _cell(station, number, band, 2 * region, tenants[0]["plmns"][0], names, draw(_PLANNED))
         for station, (region, bands) in enumerate(layout)
         for number, band in enumerate(bands)
     ]

@@ -45,6 +45,7 @@ _MODULES = (
     "_3gpp-nr-nrm-gnbdufunction",
     "_3gpp-nr-nrm-nrcellcu",
     "_3gpp-nr-nrm-nrcelldu",
+    "_3gpp-nr-nrm-nrsectorcarrier",
     "_3gpp-nr-nrm-ep",
     "_3gpp-nr-nrm-nrcellrelation",
     "_3gpp-nr-nrm-nroperatorcelldu",

@@ -26,9 +26,11 @@ from controller.nrm.profiles.lookup import (
     administrative_state,
     broadcast_plmn,
     broadcast_rat,
+    carriers_of,
     cell_of,
     cell_state,
     cells,
+    is_carrier,
     is_link,
     is_reserved,
     is_unlocked,
@@ -59,10 +61,12 @@ __all__ = [
     "administrative_state",
     "broadcast_plmn",
     "broadcast_rat",
+    "carriers_of",
     "cell_of",
     "cell_path",
     "cell_state",
     "cells",
+    "is_carrier",
     "is_link",
     "is_reserved",
     "is_unlocked",
@@ -143,7 +147,7 @@ def render(profiles: tuple[str, ...], facts: Sequence[Fact]) -> Rendered:
     grouped = StationFacts.of(facts)
     out = Output(grouped.station.station)
     root = root_spec(profiles)
-    element = out.add(root, "", (out.station,), {"priorityLabel": "1"}, HOST_OWNED)
+    element = out.add(root, "", (out.station,), owners=HOST_OWNED)
     used = [_profile(name) for name in sorted(profiles)]
     for profile in used:
         profile.render(grouped, element, out)

@@ -24,7 +24,7 @@ from controller.models.network import Plmn, Rat
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles.alarm_list import ALARM_LIST
 from controller.nrm.profiles.values import address, integer
-from controller.nrm.schema import KeyRole, LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
+from controller.nrm.schema import KeyRole, LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec, Start
 from controller.nrm.tree import LeafName, Path, Value, child
 
 #: Id of every function object; a station has one of each kind.
@@ -35,8 +35,8 @@ PLMN_KEYS = (KeyRole.MCC, KeyRole.MNC)
 PLMN_AND_SLICE_KEYS = (*PLMN_KEYS, KeyRole.SD, KeyRole.SST)
 
 USER_LABEL = LeafSpec("userLabel")
-#: Mandatory in all 3GPP functions, without meaning for sharing.
-PRIORITY_LABEL = LeafSpec("priorityLabel", normalise=integer, initial=True)
+#: Mandatory in all 3GPP functions, without meaning for sharing: a start value.
+PRIORITY_LABEL = LeafSpec("priorityLabel", normalise=integer, start="1")
 
 
 def number(
@@ -46,11 +46,19 @@ def number(
     default: Value | None = None,
     mutability: Mutability = Mutability.LIVE,
     initial: bool = False,
+    start: Value | Start | None = None,
     roles: tuple[LeafRole, ...] = (),
 ) -> LeafSpec:
     """Spec of a leaf that holds a whole number."""
     return LeafSpec(
-        name, default=default, mutability=mutability, normalise=integer, label=label, initial=initial, roles=roles
+        name,
+        default=default,
+        mutability=mutability,
+        normalise=integer,
+        label=label,
+        initial=initial,
+        start=start,
+        roles=roles,
     )
 
 

@@ -16,7 +16,7 @@ from controller.models.network import PROFILE_RATS, Plmn, Rat
 from controller.nrm.profiles import lte_28658, nr_28541
 from controller.nrm.profiles.base import Profile
 from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, LeafSpec, NodeRole, NodeSpec
-from controller.nrm.tree import LeafName, Observed, Path, Tree, class_of, parent, step
+from controller.nrm.tree import LeafName, Observed, Path, Tree, class_of, parent, path_of, step
 
 #: All profiles by name.
 PROFILES: dict[str, Profile] = {}
@@ -31,7 +31,7 @@ _NEEDED: dict[NodeRole | None, frozenset[LeafRole]] = {
 }
 _CELLS = (NodeRole.CELL, NodeRole.CELL_PART)
 #: Classes of managed objects that no profile renders and that alarms name (TS 28.541, TS 28.622).
-_CLASSES = {"NRSectorCarrier": ObjectClass.CARRIER, "SectorEquipmentFunction": ObjectClass.RADIO_UNIT}
+_CLASSES = {"SectorEquipmentFunction": ObjectClass.RADIO_UNIT}
 
 
 def register(profile: Profile) -> None:
@@ -111,6 +111,18 @@ def links(tree: Tree) -> tuple[LinkEntry, ...]:
     return tuple(LinkEntry(path, kind, step(path)[1][0], tuple(served.get(path, ()))) for path, kind in found)
 
 
+def carriers_of(tree: Tree, cell: Path) -> tuple[Path, ...]:
+    """Carriers that a cell of a tree names, be they there or not."""
+    named = tree.get(cell, {}).get(leaf_of(cell, LeafRole.CARRIERS), ())
+    return tuple(map(path_of, (named,) if isinstance(named, str) else named))
+
+
+def is_carrier(path: Path) -> bool:
+    """Whether an entry transmits cells."""
+    node = _node(path)
+    return node is not None and node.role is NodeRole.CARRIER
+
+
 def cell_of(path: Path) -> str:
     """Id of the cell that an entry concerns, an empty string for entries of the whole station.
 
@@ -155,6 +167,8 @@ def object_class(path: Path) -> ObjectClass:
         return _CLASSES.get(class_of(path), ObjectClass.STATION)
     if node.link is not None:
         return ObjectClass.CORE_LINK
+    if node.role is NodeRole.CARRIER:
+        return ObjectClass.CARRIER
     return ObjectClass.CELL if node.role in _CELLS else ObjectClass.STATION
 
 

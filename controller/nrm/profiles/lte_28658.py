@@ -10,6 +10,8 @@ Decisions:
     - The MME names the S-GW of each session, so that EP_S1U has a near end only, one for each tenant; its state is that
       of the GTP-U paths (TS 29.281 §7.2, echo).
     - A neighbour relation names the other cell and copies nothing of it; ANR may not remove one of ours.
+    - Power is written as maximumTransmissionPower, in tenths of a dBm; referenceSignalPower is left as it is. TS 28.658
+      has no PRACH root sequence: rootSequenceIndex is TS 36.331's, as vendors have it.
     - TDD cells are those in bands 33 to 53 (TS 36.101 §5.5); their frame configuration starts as
       2/7 and is then left as it is.
 """
@@ -136,8 +138,14 @@ def _cell(name: str, *carrier: LeafSpec, tdd: bool) -> NodeSpec:
             availability_status(),
             number("tac", "TAC", mutability=_LOCKED, roles=(LeafRole.TAC,)),
             number("pci", "PCI", mutability=_LOCKED, roles=(LeafRole.PCI,)),
-            number("maximumTransmissionPower", "transmission power"),
+            number(
+                "maximumTransmissionPower",
+                "transmission power 0.1 dBm",
+                mutability=_LOCKED,
+                roles=(LeafRole.POWER_DECIDBM,),
+            ),
             number("referenceSignalPower", "reference signal power"),
+            number("rootSequenceIndex", "PRACH root", mutability=_LOCKED, roles=(LeafRole.PRACH_ROOT,)),
             *carrier,
         ),
         children=(_BROADCAST, _OWN_IDENTITY, _SHARE, _RELATION),
@@ -163,8 +171,8 @@ _TDD = _cell(
     "EUtranCellTDD",
     number("earfcn", "EARFCN", mutability=_LOCKED, roles=(LeafRole.ARFCN_DL, LeafRole.ARFCN_UL)),
     _bandwidth("channelBandwidth", "bandwidth MHz", LeafRole.BANDWIDTH),
-    number("sfAssignment", "subframe assignment", mutability=_LOCKED, initial=True),
-    number("specialSfPatterns", "special subframe pattern", mutability=_LOCKED, initial=True),
+    number("sfAssignment", "subframe assignment", mutability=_LOCKED, start="2"),
+    number("specialSfPatterns", "special subframe pattern", mutability=_LOCKED, start="7"),
     tdd=True,
 )
 _S1C = NodeSpec(
@@ -214,7 +222,6 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
         element,
         (FUNCTION_ID,),
         {
-            "priorityLabel": "1",
             "eNBId": str(station.enb_id),
             "eNBIdLength": str(station.enb_id_length),
             "eNBName": station.name,
@@ -236,11 +243,11 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
 def _render_cell(facts: StationFacts, cell: CellFact, enb: Path, out: Output) -> None:
     tdd = _is_tdd(cell.band)
     leaves: dict[LeafName, Value] = {
-        "priorityLabel": "1",
         "cellLocalId": str(cell.local_id),
         "tac": str(cell.tac),
         "pci": str(cell.pci),
         **(_tdd_carrier(cell) if tdd else _fdd_carrier(cell)),
+        **_planned(cell),
     }
     path = out.add(_cell_spec(cell.band), enb, (cell.cell,), leaves, cell.owners)
     for broadcast in facts.broadcasts[cell.cell]:
@@ -280,8 +287,15 @@ def _tdd_carrier(cell: CellFact) -> dict[LeafName, Value]:
     return {
         "earfcn": str(cell.arfcn_dl),
         "channelBandwidth": f"{cell.bandwidth_mhz:.1f}",
-        "sfAssignment": "2",
-        "specialSfPatterns": "7",
+    }
+
+
+def _planned(cell: CellFact) -> dict[LeafName, Value]:
+    """What network files may leave to the field."""
+    power, root = cell.max_tx_power_dbm, cell.prach_root
+    return {
+        **({} if power is None else {"maximumTransmissionPower": str(round(power * 10))}),
+        **({} if root is None else {"rootSequenceIndex": str(root)}),
     }
 
 

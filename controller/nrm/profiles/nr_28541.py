@@ -11,8 +11,14 @@ Decisions:
     - The official YANG wants a non-public network and remote interference management (RIM) of every cell, though
       TS 28.541 makes both conditional: a new cell gets an entry without identities, and a monitoring that ends when it
       begins, with sets that nobody made. Cells that exist keep what they have.
-    - What a cell needs but no network file says (SSB, sector carrier reference) is a start value:
-      the SSB stands on the raster point next to the carrier's centre (TS 38.104 §5.4.3).
+    - What a cell needs and no network file says is a start value: the SSB stands on the raster point next to the
+      carrier's centre (TS 38.104 §5.4.3), and moves there where a retuned carrier would no longer hold it.
+    - A cell has one sector carrier, beside it and of its name. A cell on air that names another keeps it.
+    - A sector carrier starts with 20 W at the antenna port, and with an EIRP that no antenna reaches with its power, so
+      that the power alone limits it: the official YANG wants both, of which TS 28.541 lets a station support one.
+    - nRFrequencyRef is left alone: of NRCellCU it is the station's to set, of NRCellDU it is optional, and NRFrequency
+      stands above the managed element, in SubNetwork or NRNetwork.
+    - TS 28.541 has no PRACH root sequence: one that network files give is a finding ``unenforceable``.
 """
 
 from __future__ import annotations
@@ -21,6 +27,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
+from controller.inventory.radio import dbm_of, milliwatts, ssb_khz, ssb_next_to, ssb_problem
 from controller.models.facts import (
     CellFact,
     CoreLinkFact,
@@ -56,15 +63,16 @@ from controller.nrm.profiles.base import (
     tenant_of,
 )
 from controller.nrm.profiles.values import address, instant, integer, slice_differentiator
-from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
-from controller.nrm.tree import LeafName, Path, Value, child
+from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec, Start
+from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, child, step, steps
 
 _LOCKED = Mutability.LOCKED
 _CREATE_ONLY = Mutability.CREATE_ONLY
 _EMBB = (Snssai(sst=1),)
-#: From here on (3 GHz) NR-ARFCNs count 15 kHz, below 5 kHz (TS 38.104 §5.4.2.1).
-_ARFCN_3_GHZ = 600000
-
+#: Most power of a new sector carrier in mW, at the antenna port.
+_START_POWER = "20000"
+#: Decibels by which the EIRP of a new sector carrier exceeds its power: more than an antenna gains.
+_NO_ANTENNA_GAINS = 30
 #: No monitoring of remote interference: it ends when it begins, and was long ago.
 _RIM_TIMES = dict.fromkeys(("rimRSMonitoringStartTime", "rimRSMonitoringStopTime"), "2000-01-01T00:00:00Z")
 #: The least that TS 28.541 allows for what then means nothing.
@@ -76,6 +84,48 @@ _RIM_NUMBERS = {
     "rimRSMonitoringOccasionStartingOffset": "0",
 }
 _RIM_SETS = ("victimSetRef", "aggressorSetRef")
+
+
+def _beside(kind: str, levels: int) -> Start:
+    """Name of the object of a class that has the entry's own id, in the object that is ``levels`` above the entry."""
+
+    def name(path: Path, _leaves: Leaves, _wanted: Tree) -> str:
+        above = [f"{name}={keys[0]}" for name, keys in steps(path)]
+        return ",".join((*above[:-levels], f"{kind}={step(path)[1][0]}"))
+
+    return name
+
+
+def _no_rim_set(path: Path, _leaves: Leaves, _wanted: Tree) -> Value:
+    name, (station,) = next(steps(path))
+    return f"{name}={station},RimRSSet=none"
+
+
+def _its_carrier(path: Path, leaves: Leaves, wanted: Tree) -> Value:
+    return (str(_beside("NRSectorCarrier", 1)(path, leaves, wanted)),)
+
+
+def _no_network(path: Path, _leaves: Leaves, wanted: Tree) -> Value:
+    """An entry of nPNIdentityList with the primary PLMN, which stands first of those on air."""
+    first = next((one for one in wanted if one.startswith(f"{path}/{_DU_INFO.name}[")), None)
+    return () if first is None else (npn.of_nobody(_DU_INFO.plmn_of(first)),)
+
+
+def _ssb(_path: Path, leaves: Leaves, _wanted: Tree) -> Value:
+    """Where the SSB is, if the carrier holds it, else the raster point next to the carrier's centre."""
+    carrier = int(str(leaves["arfcnDL"]))
+    now = str(leaves.get("ssbFrequency", ""))
+    holds = now.isdigit() and ssb_problem(int(now), carrier, float(str(leaves["bSChannelBwDL"]))) is None
+    return now if holds else str(ssb_next_to(carrier))
+
+
+def _ssb_spacing(_path: Path, leaves: Leaves, _wanted: Tree) -> Value:
+    return str(ssb_khz(int(str(leaves["ssbFrequency"]))))
+
+
+def _unlimiting_eirp(_path: Path, leaves: Leaves, _wanted: Tree) -> Value:
+    return str(round(dbm_of(int(str(leaves["configuredMaxTxPower"])))) + _NO_ANTENNA_GAINS)
+
 
 _INFO_KEYS = ("mcc", "mnc", "sd", "sst")
 _INFO_NORMALISERS: dict[str, Callable[[str], str]] = {"sd": slice_differentiator, "sst": integer}
@@ -130,7 +180,7 @@ def _own_identity() -> tuple[LeafSpec, ...]:
     return (
         number("gNBId", "gNB id", mutability=_CREATE_ONLY, roles=(LeafRole.OWN_NODE_ID,)),
         number("gNBIdLength", "length of the gNB id", mutability=_CREATE_ONLY, roles=(LeafRole.OWN_NODE_ID_LENGTH,)),
-        number("gNBDUId", "gNB-DU id", initial=True),
+        number("gNBDUId", "gNB-DU id", start=FUNCTION_ID),
     )
 
 
@@ -178,6 +228,13 @@ _CELL_CU = NodeSpec(
     role=NodeRole.CELL_PART,
     label="cell (CU)",
 )
+#: Of a cell, and of the sector carrier that transmits it.
+_CARRIER = (
+    number("arfcnDL", "downlink ARFCN", mutability=_LOCKED, roles=(LeafRole.ARFCN_DL,)),
+    number("arfcnUL", "uplink ARFCN", mutability=_LOCKED, roles=(LeafRole.ARFCN_UL,)),
+    number("bSChannelBwDL", "downlink bandwidth MHz", mutability=_LOCKED, roles=(LeafRole.BANDWIDTH,)),
+    number("bSChannelBwUL", "uplink bandwidth MHz", mutability=_LOCKED),
+)
 _CELL_DU = NodeSpec(
     "NRCellDU",
     ns.NR_CELL_DU,
@@ -192,24 +249,52 @@ _CELL_DU = NodeSpec(
         availability_status(ns.EP_STATE),
         number("nRPCI", "PCI", mutability=_LOCKED, roles=(LeafRole.PCI,)),
         number("nRTAC", "TAC", mutability=_LOCKED, roles=(LeafRole.TAC,)),
-        number("arfcnDL", "downlink ARFCN", mutability=_LOCKED, roles=(LeafRole.ARFCN_DL,)),
-        number("arfcnUL", "uplink ARFCN", mutability=_LOCKED, roles=(LeafRole.ARFCN_UL,)),
-        number("bSChannelBwDL", "downlink bandwidth MHz", mutability=_LOCKED, roles=(LeafRole.BANDWIDTH,)),
-        number("bSChannelBwUL", "uplink bandwidth MHz", mutability=_LOCKED),
-        number("ssbFrequency", mutability=_LOCKED, initial=True),
-        number("ssbPeriodicity", mutability=_LOCKED, initial=True),
-        number("ssbSubCarrierSpacing", mutability=_LOCKED, initial=True),
-        number("ssbOffset", mutability=_LOCKED, initial=True),
-        number("ssbDuration", mutability=_LOCKED, initial=True),
-        LeafSpec("nRSectorCarrierRef", leaf_list=True, mutability=_LOCKED, initial=True),
-        LeafSpec("nPNIdentityList", leaf_list=True, mutability=_LOCKED, initial=True, entry=npn.ENTRY),
-        *(LeafSpec(name, normalise=instant, initial=True) for name in _RIM_TIMES),
-        *(number(name, initial=True) for name in _RIM_NUMBERS),
-        *(LeafSpec(name, initial=True) for name in _RIM_SETS),
+        *_CARRIER,
+        LeafSpec(
+            "ssbFrequency",
+            mutability=_LOCKED,
+            normalise=integer,
+            label="SSB ARFCN",
+            start=_ssb,
+            follows=("arfcnDL", "bSChannelBwDL"),
+            roles=(LeafRole.SSB,),
+        ),
+        number("ssbPeriodicity", mutability=_LOCKED, start="20"),
+        number("ssbSubCarrierSpacing", mutability=_LOCKED, start=_ssb_spacing),
+        number("ssbOffset", mutability=_LOCKED, start="0"),
+        number("ssbDuration", mutability=_LOCKED, start="1"),
+        LeafSpec(
+            "nRSectorCarrierRef", leaf_list=True, mutability=_LOCKED, start=_its_carrier, roles=(LeafRole.CARRIERS,)
+        ),
+        LeafSpec("nPNIdentityList", leaf_list=True, mutability=_LOCKED, start=_no_network, entry=npn.ENTRY),
+        *(LeafSpec(name, normalise=instant, start=value) for name, value in _RIM_TIMES.items()),
+        *(number(name, start=value) for name, value in _RIM_NUMBERS.items()),
+        *(LeafSpec(name, start=_no_rim_set) for name in _RIM_SETS),
     ),
     children=(_DU_INFO, _POLICY),
     role=NodeRole.CELL,
     label="cell",
+)
+_SECTOR_CARRIER = NodeSpec(
+    "NRSectorCarrier",
+    ns.NR_SECTOR_CARRIER,
+    leaves=(
+        USER_LABEL,
+        PRIORITY_LABEL,
+        LeafSpec("txDirection", mutability=_LOCKED, start="DL_AND_UL"),
+        number(
+            "configuredMaxTxPower",
+            "transmission power mW",
+            mutability=_LOCKED,
+            start=_START_POWER,
+            roles=(LeafRole.POWER_MILLIWATTS,),
+        ),
+        number("configuredMaxTxEIRP", start=_unlimiting_eirp),
+        *_CARRIER,
+        LeafSpec("sectorEquipmentFunctionRef", start=_beside("SectorEquipmentFunction", 2)),
+    ),
+    role=NodeRole.CARRIER,
+    label="sector carrier",
 )
 _CUCP = NodeSpec(
     "GNBCUCPFunction",
@@ -252,8 +337,8 @@ _OWN_DU = NodeSpec(
 _DU = NodeSpec(
     "GNBDUFunction",
     ns.GNBDU_FUNCTION,
-    leaves=(*_GNB_IDENTITY, number("gNBDUId", "gNB-DU id", initial=True), LeafSpec("gNBDUName", label="name")),
-    children=(_CELL_DU, _OWN_DU),
+    leaves=(*_GNB_IDENTITY, number("gNBDUId", "gNB-DU id", start=FUNCTION_ID), LeafSpec("gNBDUName", label="name")),
+    children=(_SECTOR_CARRIER, _CELL_DU, _OWN_DU),
     label="gNB-DU",
 )
 
@@ -265,8 +350,7 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
     if station.gnb_plmn:
         out.add(_GLOBAL_PLMN, cucp, mcc_mnc(station.gnb_plmn), owners=station.owners)
     cuup = out.add(_CUUP, element, (FUNCTION_ID,), identity, station.owners)
-    du_leaves = {**identity, "gNBDUId": FUNCTION_ID, "gNBDUName": station.name}
-    du = out.add(_DU, element, (FUNCTION_ID,), du_leaves, station.owners)
+    du = out.add(_DU, element, (FUNCTION_ID,), {**identity, "gNBDUName": station.name}, station.owners)
     for cell in facts.on_air(Rat.NR):
         _render_cell(facts, cell, _Functions(cucp, cuup, du), out)
     for share in facts.shares.get("", ()):
@@ -279,7 +363,7 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
 
 
 def _identity(station: StationFact) -> dict[LeafName, Value]:
-    return {"priorityLabel": "1", "gNBId": str(station.gnb_id), "gNBIdLength": str(station.gnb_id_length)}
+    return {"gNBId": str(station.gnb_id), "gNBIdLength": str(station.gnb_id_length)}
 
 
 class _Functions(NamedTuple):
@@ -291,10 +375,16 @@ class _Functions(NamedTuple):
 
 
 def _render_cell(facts: StationFacts, cell: CellFact, functions: _Functions, out: Output) -> None:
-    identity: dict[LeafName, Value] = {"priorityLabel": "1", "cellLocalId": str(cell.local_id)}
+    identity: dict[LeafName, Value] = {"cellLocalId": str(cell.local_id)}
     cu_path = out.add(_CELL_CU, functions.cucp, (cell.cell,), identity, cell.owners)
-    du_leaves = {**identity, **_carrier(cell), **_features(cell)}
+    carrier = _carrier(cell)
+    out.add(_SECTOR_CARRIER, functions.du, (cell.cell,), {**carrier, **_power(cell)}, cell.owners)
+    du_leaves = {**identity, **carrier, **_codes(cell)}
     du_path = out.add(_CELL_DU, functions.du, (cell.cell,), du_leaves, cell.owners)
+    if cell.prach_root is not None:
+        where = f"cell {cell.station}/{cell.cell}"
+        message = f"the PRACH root {cell.prach_root} of {where} can't be written: TS 28.541 has no attribute for it"
+        out.find("unenforceable", message, cell=cell.cell)
     for broadcast in facts.broadcasts[cell.cell]:
         own = broadcast.own
         place = du_path if own is None else _render_own(cell, broadcast.owners, own, functions.du, out)
@@ -320,12 +410,7 @@ def _render_neighbour(neighbour: NeighbourFact, cell: Path, out: Output) -> None
 
 def _render_own(cell: CellFact, owners: Owners, own: OwnIdentity, du: Path, out: Output) -> Path:
     """The tenant's own cell on a cell of the host, in a DU of its own."""
-    identity: dict[LeafName, Value] = {
-        "priorityLabel": "1",
-        "gNBId": str(own.node_id),
-        "gNBIdLength": str(own.node_id_length),
-        "gNBDUId": FUNCTION_ID,
-    }
+    identity: dict[LeafName, Value] = {"gNBId": str(own.node_id), "gNBIdLength": str(own.node_id_length)}
     operator = out.add(_OWN_DU, du, (tenant_of(owners),), identity, owners)
     hosts = f"ManagedElement={cell.station},GNBDUFunction={FUNCTION_ID},NRCellDU={cell.cell}"
     leaves = {**identity, "cellLocalId": str(own.local_id), "nRTAC": str(own.tac), "nRCellDURef": (hosts,)}
@@ -335,38 +420,21 @@ def _render_own(cell: CellFact, owners: Owners, own: OwnIdentity, du: Path, out:
 def _carrier(cell: CellFact) -> dict[LeafName, Value]:
     bandwidth = str(round(cell.bandwidth_mhz))
     return {
-        "nRPCI": str(cell.pci),
-        "nRTAC": str(cell.tac),
         "arfcnDL": str(cell.arfcn_dl),
         "arfcnUL": str(cell.arfcn_ul),
         "bSChannelBwDL": bandwidth,
         "bSChannelBwUL": bandwidth,
-        "ssbFrequency": str(_ssb_frequency(cell.arfcn_dl)),
-        "ssbPeriodicity": "20",
-        "ssbSubCarrierSpacing": "30" if cell.arfcn_dl >= _ARFCN_3_GHZ else "15",
-        "ssbOffset": "0",
-        "ssbDuration": "1",
-        "nRSectorCarrierRef": (
-            f"ManagedElement={cell.station},GNBDUFunction={FUNCTION_ID},NRSectorCarrier={cell.cell}",
-        ),
     }
 
 
-def _features(cell: CellFact) -> dict[LeafName, Value]:
-    """What the official YANG wants of features that the cell does not have."""
-    return {
-        "nPNIdentityList": (npn.of_nobody(cell.primary_plmn),),
-        **_RIM_TIMES,
-        **_RIM_NUMBERS,
-        **dict.fromkeys(_RIM_SETS, f"ManagedElement={cell.station},RimRSSet=none"),
-    }
+def _power(cell: CellFact) -> dict[LeafName, Value]:
+    power = cell.max_tx_power_dbm
+    return {} if power is None else {"configuredMaxTxPower": str(milliwatts(power))}
 
 
-def _ssb_frequency(arfcn: int) -> int:
-    """NR-ARFCN of the synchronisation raster point next to ``arfcn``: each 1.44 MHz from 3 GHz, else 1.2 MHz."""
-    if arfcn >= _ARFCN_3_GHZ:
-        return _ARFCN_3_GHZ + round((arfcn - _ARFCN_3_GHZ) / 96) * 96
-    return round((arfcn - 30) / 240) * 240 + 30
+def _codes(cell: CellFact) -> dict[LeafName, Value]:
+    ssb = {} if cell.ssb_arfcn is None else {"ssbFrequency": str(cell.ssb_arfcn)}
+    return {"nRPCI": str(cell.pci), "nRTAC": str(cell.tac), **ssb}
 
 
 def _infos(plmns: tuple[Plmn, ...], slices: tuple[Snssai, ...]) -> list[tuple[str, str, str, str]]:

@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from controller.inventory.radio import dbm_of
 from controller.models.network import Plmn, Rat, ResourceType, Snssai
-from controller.nrm.profiles.lookup import cell_of, declared
+from controller.nrm.profiles.lookup import carriers_of, cell_of, declared
 from controller.nrm.profiles.values import NO_SD
 from controller.nrm.schema import SHARE_PARTS, KeyRole, LeafRole, NodeRole, NodeSpec
 from controller.nrm.tree import Leaves, Path, Tree, Value, parent, step
@@ -88,6 +89,8 @@ _CARRIER = {
     "arfcn_dl": LeafRole.ARFCN_DL,
     "arfcn_ul": LeafRole.ARFCN_UL,
     "bandwidth_mhz": LeafRole.BANDWIDTH,
+    "prach_root": LeafRole.PRACH_ROOT,
+    "ssb_arfcn": LeafRole.SSB,
 }
 #: Leaves of a function, as fields of ``controller.models.network.Station``.
 _IDENTITY = {
@@ -195,11 +198,22 @@ def _cell(rat: Rat, node: NodeSpec, path: Path, tree: Tree, below: Mapping[Path,
     return CellReading(
         cell=step(path)[1][0],
         rat=rat,
-        fields=_fields(node, tree[path], _CARRIER),
+        fields=_fields(node, tree[path], _CARRIER) | _power(node, path, tree),
         tdd=node.tdd,
         broadcasts=broadcasts,
         own=own,
     )
+
+
+def _power(cell: NodeSpec, path: Path, tree: Tree) -> dict[str, str]:
+    """Most power of a cell, its own or that of the only carrier it names, where that is a number."""
+    own = str(tree[path].get(cell.leaf(LeafRole.POWER_DECIDBM), ""))
+    places = carriers_of(tree, path)
+    _, carrier = declared(places[0]) if len(places) == 1 else (None, None)
+    power = "" if carrier is None else str(tree.get(places[0], {}).get(carrier.leaf(LeafRole.POWER_MILLIWATTS), ""))
+    if own.removeprefix("-").isdecimal():
+        return {"max_tx_power_dbm": str(int(own) / 10)}
+    return {"max_tx_power_dbm": str(dbm_of(int(power)))} if power.isdecimal() and int(power) else {}
 
 
 def _slices(keys: Mapping[KeyRole, str]) -> Iterator[Snssai]:

@@ -35,6 +35,7 @@ OWN_LTE = f"{FDD}/cellAccessInfoList[716,17]"
 OWN_NR = f"{ELEMENT}/GNBDUFunction[1]/OperatorDU[entel]/NROperatorCellDU[n78-1]"
 POLICY = f"{DU}/RRMPolicyRatio[bitel-prb]"
 ROOT = root_spec(BOTH)
+WANTED = render(BOTH, samples.station_facts(LTE_CELLS + NR_CELLS, own=("entel",)))
 
 
 @asynccontextmanager
@@ -57,7 +58,7 @@ async def run_rounds(device: AbstractAsyncContextManager[DeviceTarget], rounds: 
     devices = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=10)
     async with device as target, devices.session(target) as session:
         expected: Tree = (await session.read()).tree
-        for name, edits in {"all from nothing": creates(expected), **rounds}.items():
+        for name, edits in {"all from nothing": samples.creates(BOTH, WANTED, expected), **rounds}.items():
             await session.edit(edits)
             await session.commit()
             observed = await session.read()
@@ -66,15 +67,6 @@ async def run_rounds(device: AbstractAsyncContextManager[DeviceTarget], rounds: 
             assert plmn_lists(observed.tree) == plmn_lists(expected), name
             assert observed.unknown == (), name
     await devices.close()
-
-
-def creates(before: Tree) -> list[Edit]:
-    rendered = render(BOTH, samples.station_facts(LTE_CELLS + NR_CELLS, own=("entel",)))
-    return [
-        Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=rendered.owners[path])
-        for path, leaves in rendered.tree.items()
-        if path not in before
-    ]
 
 
 def edit(op: Op, path: str, **more: object) -> Edit:

@@ -93,11 +93,11 @@ PE-CUS-0001,cusco-1,lte-28658 nr-28541,10.64.0.1,1,1,24
 PE-PUN-0001,puno-1,lte-28658,10.64.0.2,2,,
 """,
     "cells.csv": """\
-station,id,rat,local_id,band,arfcn_dl,arfcn_ul,bandwidth_mhz,pci,tac,primary_plmn
-PE-CUS-0001,B28-1,LTE,1,B28,9285,27285,15,1,101,716-06
-PE-CUS-0001,n78-1,NR,1,n78,630000,630000,100,1007,70101,716-06
-PE-PUN-0001,B28-1,LTE,1,B28,9285,27285,15,2,102,716-06
-PE-PUN-0001,B40-1,LTE,2,B40,38950,38950,20,2,102,716-06
+station,id,rat,local_id,band,arfcn_dl,arfcn_ul,bandwidth_mhz,pci,tac,primary_plmn,max_tx_power_dbm,prach_root,ssb_arfcn
+PE-CUS-0001,B28-1,LTE,1,B28,9285,27285,15,1,101,716-06,46.5,837,
+PE-CUS-0001,n78-1,NR,1,n78,630000,630000,100,1007,70101,716-06,49.54,,
+PE-PUN-0001,B28-1,LTE,1,B28,9285,27285,15,2,102,716-06,,,
+PE-PUN-0001,B40-1,LTE,2,B40,38950,38950,20,2,102,716-06,,,
 """,
     "own_cells.csv": """\
 tenant,station,cell,tac,node_id,node_id_length,local_id

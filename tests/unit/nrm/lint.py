@@ -9,7 +9,6 @@ from pathlib import Path
 from lxml import etree
 
 from controller.models.network import ResourceType
-from controller.models.plan import Edit, Op
 from controller.nrm import namespaces as ns
 from controller.nrm.codec import encode_edit
 from controller.nrm.profiles import render, root_spec
@@ -44,10 +43,6 @@ def document(profiles: tuple[str, ...], tenants: tuple[str, ...], own: tuple[str
         samples.share(each, tenants[0], kind) for each in NR_CELLS for kind in (ResourceType.RRC, ResourceType.DRB)
     )
     rendered = render(profiles, facts if "nr-28541" in profiles else samples.station_facts(cells, tenants, own))
-    edits = [
-        Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=rendered.owners[path])
-        for path, leaves in rendered.tree.items()
-    ]
-    element = encode_edit(root_spec(profiles), edits)[0]
+    element = encode_edit(root_spec(profiles), samples.creates(profiles, rendered))[0]
     del element.attrib[f"{{{ns.NETCONF}}}operation"]
     return element

@@ -18,6 +18,8 @@ from controller.models.facts import (
     StationFact,
 )
 from controller.models.network import Rat, ResourceType, Snssai
+from controller.models.plan import Edit, Op
+from controller.nrm.profiles import Rendered, root_spec
 
 STATION = "PE-CUS-0042"
 BOTH = ("lte-28658", "nr-28541")
@@ -87,6 +89,16 @@ def station_facts(cells: Sequence[CellFact], tenants: Sequence[str] = TENANTS, o
         if any(each.rat is Rat.NR for each in cells):
             facts += [link(LinkKind.NGC, tenant), link(LinkKind.NGU, tenant)]
     return facts
+
+
+def creates(profiles: tuple[str, ...], rendered: Rendered, but: Collection[str] = ()) -> list[Edit]:
+    """Edits that make all that is rendered from nothing, but for what is there."""
+    specs = root_spec(profiles).at
+    return [
+        Edit(op=Op.CREATE, path=path, after=spec.begun(path, rendered.tree), owners=rendered.owners[path])
+        for path in rendered.tree
+        if path not in but and (spec := specs(path)) is not None
+    ]
 
 
 LTE_CELLS = (cell("B28-1", Rat.LTE, "B28", 1), cell("B40-1", Rat.LTE, "B40", 2))

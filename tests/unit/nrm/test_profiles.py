@@ -8,9 +8,9 @@ from hypothesis import given
 from controller.models.errors import NotFoundError
 from controller.models.facts import BroadcastFact, CellFact, Fact, LinkKind
 from controller.models.network import Rat, ResourceType
-from controller.nrm.profiles import cell_of, cell_path, render, root_spec
+from controller.nrm.profiles import Rendered, cell_of, cell_path, is_carrier, render, root_spec
 from controller.nrm.schema import Mutability, NodeSpec, spec_of
-from controller.nrm.tree import parent
+from controller.nrm.tree import parent, path_of, step
 from tests.unit.nrm import samples
 from tests.unit.nrm.samples import BOTH, LTE_CELLS, NR_CELLS, STATION
 
@@ -18,6 +18,10 @@ FDD = f"/ManagedElement[{STATION}]/ENBFunction[1]/EUtranCellFDD[B28-1]"
 TDD = f"/ManagedElement[{STATION}]/ENBFunction[1]/EUtranCellTDD[B40-1]"
 DU = f"/ManagedElement[{STATION}]/GNBDUFunction[1]/NRCellDU[n78-1]"
 CU = f"/ManagedElement[{STATION}]/GNBCUCPFunction[1]/NRCellCU[n78-1]"
+
+
+def rendered_nr(cell: CellFact) -> Rendered:
+    return render(("nr-28541",), samples.station_facts((cell,)))
 
 
 def children(tree: object, path: str, name: str) -> list[str]:
@@ -28,7 +32,6 @@ def children(tree: object, path: str, name: str) -> list[str]:
 def test_lte_cell_with_its_carrier_plmns_and_shares() -> None:
     rendered = render(("lte-28658",), samples.station_facts(LTE_CELLS))
     assert rendered.tree[FDD] == {
-        "priorityLabel": "1",
         "cellLocalId": "1",
         "tac": "4201",
         "pci": "101",
@@ -71,8 +74,8 @@ def test_the_user_plane_of_lte_has_a_near_end_only() -> None:
 def test_the_ssb_is_on_the_nearest_point_of_the_synchronisation_raster(arfcn: int) -> None:
     """TS 38.104 §5.4.3.1: 150 kHz above multiples of 1.2 MHz below 3 GHz, from there each 1.44 MHz."""
     carrier = replace(NR_CELLS[0], arfcn_dl=arfcn, arfcn_ul=arfcn)
-    tree = render(("nr-28541",), samples.station_facts((carrier,))).tree
-    found = int(str(tree[DU]["ssbFrequency"]))
+    (cell,) = (edit for edit in samples.creates(("nr-28541",), rendered_nr(carrier)) if edit.path == DU)
+    found = int(str(cell.after["ssbFrequency"]))
     start, raster = (600000, 96) if arfcn >= 600000 else (30, 240)
     assert (found - start) % raster == 0
     assert abs(found - arfcn) <= raster / 2
@@ -81,7 +84,6 @@ def test_the_ssb_is_on_the_nearest_point_of_the_synchronisation_raster(arfcn: in
 def test_nr_cell_in_both_units() -> None:
     rendered = render(("nr-28541",), samples.station_facts(NR_CELLS, ("movistar", "bitel")))
     assert rendered.tree[DU] == {
-        "priorityLabel": "1",
         "cellLocalId": "1",
         "nRPCI": "101",
         "nRTAC": "4201",
@@ -89,24 +91,8 @@ def test_nr_cell_in_both_units() -> None:
         "arfcnUL": "623334",
         "bSChannelBwDL": "20",
         "bSChannelBwUL": "20",
-        "ssbFrequency": "623328",
-        "ssbPeriodicity": "20",
-        "ssbSubCarrierSpacing": "30",
-        "ssbOffset": "0",
-        "ssbDuration": "1",
-        "nRSectorCarrierRef": (f"ManagedElement={STATION},GNBDUFunction=1,NRSectorCarrier=n78-1",),
-        "nPNIdentityList": ('["0",["716-06"],["",""]]',),
-        "rimRSMonitoringStartTime": "2000-01-01T00:00:00Z",
-        "rimRSMonitoringStopTime": "2000-01-01T00:00:00Z",
-        "rimRSMonitoringWindowDuration": "1",
-        "rimRSMonitoringWindowStartingOffset": "0",
-        "rimRSMonitoringWindowPeriodicity": "24",
-        "rimRSMonitoringOccasionInterval": "1",
-        "rimRSMonitoringOccasionStartingOffset": "0",
-        "victimSetRef": f"ManagedElement={STATION},RimRSSet=none",
-        "aggressorSetRef": f"ManagedElement={STATION},RimRSSet=none",
     }
-    assert rendered.tree[CU] == {"priorityLabel": "1", "cellLocalId": "1"}
+    assert rendered.tree[CU] == {"cellLocalId": "1"}
     infos = ["[716,06,0000D1,1]", "[716,06,FFFFFF,2]", "[716,15,0000D1,1]", "[716,15,FFFFFF,2]"]
     assert children(rendered.tree, DU, "pLMNInfoList") == infos
     assert children(rendered.tree, CU, "pLMNInfoList") == infos
@@ -159,6 +145,64 @@ def test_nr_shares_of_some_slices_are_policies_of_their_own() -> None:
     }
     assert found == {"bitel-prb-1-0000D1": "10", "bitel-prb-2": "20"}
     assert children(tree, f"{DU}/RRMPolicyRatio[bitel-prb-2]", "rRMPolicyMemberList") == ["[716,15,FFFFFF,2]"]
+
+
+def begun(rendered: Rendered, path: str) -> dict[str, object]:
+    """What a new entry begins with beside what is wanted of it."""
+    spec = spec_of(root_spec(BOTH), path)
+    assert spec is not None
+    return {name: value for name, value in spec.begun(path, rendered.tree).items() if name not in rendered.tree[path]}
+
+
+def test_a_new_nr_cell_begins_with_what_no_network_file_says() -> None:
+    assert begun(rendered_nr(NR_CELLS[0]), DU) == {
+        "priorityLabel": "1",
+        "ssbFrequency": "623328",
+        "ssbPeriodicity": "20",
+        "ssbSubCarrierSpacing": "30",
+        "ssbOffset": "0",
+        "ssbDuration": "1",
+        "nRSectorCarrierRef": (f"ManagedElement={STATION},GNBDUFunction=1,NRSectorCarrier=n78-1",),
+        "nPNIdentityList": ('["0",["716-06"],["",""]]',),
+        "rimRSMonitoringStartTime": "2000-01-01T00:00:00Z",
+        "rimRSMonitoringStopTime": "2000-01-01T00:00:00Z",
+        "rimRSMonitoringWindowDuration": "1",
+        "rimRSMonitoringWindowStartingOffset": "0",
+        "rimRSMonitoringWindowPeriodicity": "24",
+        "rimRSMonitoringOccasionInterval": "1",
+        "rimRSMonitoringOccasionStartingOffset": "0",
+        "victimSetRef": f"ManagedElement={STATION},RimRSSet=none",
+        "aggressorSetRef": f"ManagedElement={STATION},RimRSSet=none",
+    }
+
+
+def test_a_cell_names_a_sector_carrier_that_is_rendered_and_has_its_channels() -> None:
+    rendered = rendered_nr(NR_CELLS[0])
+    named = begun(rendered, DU)["nRSectorCarrierRef"]
+    assert isinstance(named, tuple)
+    (path,) = map(path_of, named)
+    channels = ("arfcnDL", "arfcnUL", "bSChannelBwDL", "bSChannelBwUL")
+    assert rendered.tree[path] == {name: rendered.tree[DU][name] for name in channels}
+    assert begun(rendered, path) == {
+        "priorityLabel": "1",
+        "txDirection": "DL_AND_UL",
+        "configuredMaxTxPower": "20000",
+        "configuredMaxTxEIRP": "73",
+        "sectorEquipmentFunctionRef": f"ManagedElement={STATION},SectorEquipmentFunction=n78-1",
+    }
+
+
+def test_power_prach_and_ssb_are_written_where_network_files_give_them() -> None:
+    cell = replace(LTE_CELLS[0], max_tx_power_dbm=46.5, prach_root=120)
+    tree = render(("lte-28658",), samples.station_facts([cell])).tree
+    assert (tree[FDD]["maximumTransmissionPower"], tree[FDD]["rootSequenceIndex"]) == ("465", "120")
+    rendered = rendered_nr(replace(NR_CELLS[0], max_tx_power_dbm=46.5, prach_root=120, ssb_arfcn=623424))
+    assert rendered.tree[DU]["ssbFrequency"] == "623424"
+    carrier = rendered.tree[f"{parent(DU)}/NRSectorCarrier[n78-1]"]
+    assert carrier["configuredMaxTxPower"] == "44668"
+    (finding,) = rendered.findings
+    assert (finding.code, finding.cell) == ("unenforceable", "n78-1")
+    assert "PRACH root 120" in finding.message
 
 
 def test_nr_core_links_stand_in_their_functions() -> None:
@@ -296,6 +340,7 @@ def test_a_tenants_facts_make_only_entries_of_that_tenant(facts: list[Fact]) -> 
     lost = {fact.cell for fact in facts if isinstance(fact, CellFact)} - on_air
     before, after = render(BOTH, without), render(BOTH, facts)
     kept = {path for path in after.tree if "bitel" not in after.owners[path] and cell_of(path) not in lost}
+    kept -= {path for path in kept if is_carrier(path) and step(path)[1][0] in lost}
     assert before.tree == {path: after.tree[path] for path in kept}
 
 
@@ -314,6 +359,8 @@ def test_mutabilities_of_what_is_dangerous() -> None:
         return spec.leaf_by_name[leaf].mutability
 
     locked = [(FDD, "pci"), (FDD, "tac"), (FDD, "earfcnDl"), (FDD, "dlChannelBandwidth"), (TDD, "earfcn")]
+    locked += [(FDD, "maximumTransmissionPower"), (FDD, "rootSequenceIndex"), (TDD, "rootSequenceIndex")]
+    locked += [(DU, "ssbFrequency"), (f"{parent(DU)}/NRSectorCarrier[n78-1]", "configuredMaxTxPower")]
     locked += [(DU, "nRPCI"), (DU, "nRTAC"), (DU, "arfcnDL"), (DU, "bSChannelBwDL")]
     assert {mutability(*each) for each in locked} == {Mutability.LOCKED}
     identities = [(FDD, "cellLocalId"), (DU, "cellLocalId"), (parent(FDD), "eNBId"), (parent(DU), "gNBId")]
@@ -324,5 +371,5 @@ def test_only_leaves_that_we_answer_for_are_compared() -> None:
     spec = spec_of(root_spec(BOTH), DU)
     assert spec is not None
     ignored = {leaf.name for leaf in spec.leaves if not leaf.compared}
-    assert {"administrativeState", "operationalState", "cellState", "priorityLabel", "ssbFrequency"} <= ignored
+    assert {"administrativeState", "operationalState", "cellState"} <= ignored
     assert not {"nRPCI", "cellLocalId", "arfcnDL"} & ignored

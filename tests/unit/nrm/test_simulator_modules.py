@@ -15,6 +15,7 @@ MODULES = (
     "_3gpp-nr-nrm-ep",
     "_3gpp-nr-nrm-nrcellrelation",
     "_3gpp-nr-nrm-nroperatorcelldu",
+    "_3gpp-nr-nrm-nrsectorcarrier",
     "_3gpp-nr-nrm-rrmpolicy",
     "minka-ep-state",
     "minka-eutran-nrm",

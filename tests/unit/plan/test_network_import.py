@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from controller.intent import compile_intent
 from controller.inventory.frame import Frame
 from controller.inventory.load import load_network
-from controller.models.network import Network, OwnCell, SharingKind, Snssai
-from controller.nrm.profiles import render
-from controller.nrm.tree import Leaves, Observed
+from controller.models.network import Network, OwnCell, Rat, SharingKind, Snssai
+from controller.nrm.profiles import render, root_spec
+from controller.nrm.schema import spec_of
+from controller.nrm.tree import Leaves, Observed, Tree
 from controller.nrm.tree import Path as NodePath
 from controller.plan.network_import import UNPLACED, Imported, import_network
 from tests.strategies.networks import sound_networks
@@ -35,7 +36,13 @@ def shipped() -> Network:
 def carried(network: Network) -> Trees:
     """What stations carry when everything was applied."""
     facts = compile_intent(network, DAY).facts
-    return {s.id: dict(render(s.profiles, facts[s.id]).tree) for s in network.stations if facts[s.id]}
+    return {s.id: begun(s.profiles, render(s.profiles, facts[s.id]).tree) for s in network.stations if facts[s.id]}
+
+
+def begun(profiles: tuple[str, ...], wanted: Tree) -> dict[NodePath, Leaves]:
+    """What a station carries that was made so: start values too."""
+    root = root_spec(profiles)
+    return {path: spec.begun(path, wanted) for path in wanted if (spec := spec_of(root, path)) is not None}
 
 
 def frame(network: Network, **changes: Any) -> Frame:
@@ -214,3 +221,26 @@ def agreed(network: Network, own: OwnCell) -> bool:
     """Whether the tenant of an own cell is on air in it."""
     cells = {cell for one in network.agreements_of(own.tenant) for cell in network.cells_of(one, [own.station])}
     return any((cell.station, cell.id) == (own.station, own.cell) for cell in cells)
+
+
+def test_power_prach_and_ssb_come_back_as_files_can_say_them(shipped: Network) -> None:
+    trees = carried(shipped)
+    cells = {cell.name: cell for cell in shipped.cells}
+    nr = next(cell for cell in shipped.cells if cell.rat is Rat.NR)
+    du = f"/ManagedElement[{nr.station}]/GNBDUFunction[1]"
+    carrier, nr_cell = f"{du}/NRSectorCarrier[{nr.id}]", f"{du}/NRCellDU[{nr.id}]"
+    seen = trees[nr.station]
+    seen[f"{du}/NRSectorCarrier[7]"] = {**seen.pop(carrier), "configuredMaxTxPower": "20000"}
+    named = (f"SubNetwork=1,ManagedElement={nr.station},GNBDUFunction=1,NRSectorCarrier=7",)
+    seen[nr_cell] = {**seen[nr_cell], "ssbFrequency": "629953", "nRSectorCarrierRef": named}
+    lte = trees[STATION]
+    lte[CELL] = {**lte[CELL], "maximumTransmissionPower": "-5", "rootSequenceIndex": "12"}
+    made = imported(shipped, trees)
+    assert made.notes == (
+        f"{STATION}/B28-1: left to the field: files can't say max_tx_power_dbm -0.5",
+        f"{nr.name}: left to the field: files can't say ssb_arfcn 629953",
+    )
+    found = {cell.name: cell for cell in made.network.cells}
+    assert found[nr.name] == cells[nr.name].model_copy(update={"max_tx_power_dbm": 43.0103, "ssb_arfcn": None})
+    left = cells[f"{STATION}/B28-1"].model_copy(update={"max_tx_power_dbm": None, "prach_root": 12})
+    assert found[f"{STATION}/B28-1"] == left

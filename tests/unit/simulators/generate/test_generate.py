@@ -158,6 +158,17 @@ def _km(one: tuple[float, float], other: tuple[float, float]) -> float:
     return 111.195 * math.hypot(one[0] - other[0], (one[1] - other[1]) * shrink)
 
 
+def test_each_cell_has_a_power_and_what_its_technology_has_of_prach_root_and_ssb(peru: Network) -> None:
+    assert {(cell.rat, cell.max_tx_power_dbm) for cell in peru.cells} == {
+        *((Rat.LTE, power) for power in (40, 43, 46)),
+        *((Rat.NR, power) for power in (47, 50)),
+    }
+    assert all((cell.prach_root is None) is (cell.rat is Rat.NR) for cell in peru.cells)
+    assert all((cell.ssb_arfcn is None) is (cell.rat is Rat.LTE) for cell in peru.cells)
+    roots = {cell.prach_root for cell in peru.cells if cell.prach_root is not None}
+    assert roots == set(range(0, 830, 10))
+
+
 def test_slices_are_distinct_so_that_counters_can_be_told_apart(peru: Network) -> None:
     slices = [slice_ for tenant in peru.tenants for slice_ in tenant.slices]
     assert len(slices) == len(set(slices))

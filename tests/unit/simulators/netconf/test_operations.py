@@ -320,7 +320,7 @@ async def test_get_shows_library_monitoring_and_streams(client: Client) -> None:
 async def test_deviations_are_announced_wherever_modules_are(clock: VirtualClock) -> None:
     """In the hello (RFC 7950 §5.6.4) and both libraries (RFC 8525, RFC 7895)."""
     deviations = "minka-3gpp-deviations"
-    names = ("gnbdufunction", "nrcelldu", "nroperatorcelldu", "operatordu")
+    names = ("gnbdufunction", "nrcelldu", "nroperatorcelldu", "nrsectorcarrier", "operatordu")
     deviated = [f"_3gpp-nr-nrm-{name}" for name in names]
     station = make_station(clock, station="T-NR-1")
     revision = {module.name: module.revision for module in station.server.modules}[deviations]
