@@ -6,9 +6,19 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from controller.models.errors import (
+    AuthenticationError,
+    DeviceBusyError,
+    DeviceError,
+    DeviceRefusedError,
+    HostKeyError,
+    SessionLostError,
+    UnreachableError,
+)
 from controller.models.run import Job, Outcome
 from controller.ports.fake_devices import Fault, Wrong
 from controller.ports.store import NewJob
+from controller.runs.transaction.patience import Patience
 from tests.unit.playbook.test_operations import RESET, bench_of
 from tests.unit.runs.group_bench import GroupBench
 from tests.unit.runs.transaction_bench import QUICK, STATION, add_tenant
@@ -95,3 +105,32 @@ async def test_a_lock_that_is_not_given_back_ends_its_session(
     device.faults.append(Fault("unlock", Wrong.REFUSE))
     assert (await work()).outcome is Outcome.SUCCEEDED
     assert not device.lock_holder
+
+
+@pytest.mark.parametrize(
+    ("error", "tries", "unknown", "late", "outcome"),
+    [
+        # Something was sent, and it is not known what came of it: only time or a closed door ends that.
+        (SessionLostError, 9, "It is not known.", False, None),
+        (DeviceBusyError, 9, "It is not known.", False, None),
+        (SessionLostError, 1, "It is not known.", True, Outcome.DIVERGED),
+        (HostKeyError, 1, "It is not known.", False, Outcome.DIVERGED),
+        (AuthenticationError, 1, "It is not known.", False, Outcome.DIVERGED),
+        # Nothing was sent.
+        (HostKeyError, 1, "", False, Outcome.FAILED_SAFE),
+        (AuthenticationError, 1, "", False, Outcome.FAILED_SAFE),
+        (DeviceRefusedError, 1, "", False, Outcome.FAILED_SAFE),
+        (DeviceBusyError, 1, "", True, Outcome.DEFERRED),
+        (UnreachableError, 1, "", False, Outcome.DEFERRED),
+        (SessionLostError, 2, "", True, None),
+        (SessionLostError, 3, "", False, Outcome.FAILED_SAFE),
+    ],
+)
+def test_when_trying_on_is_of_no_use(
+    error: type[DeviceError], tries: int, unknown: str, late: bool, outcome: Outcome | None
+) -> None:
+    result = Patience(beginnings=3).given_up(error("It broke."), tries, unknown=unknown, late=late)
+    assert (result and result.outcome) is outcome
+    if result is not None:
+        assert result.detail.startswith(f"It broke. {unknown}".strip())
+        assert ("Nothing was changed." in result.detail) is (error is SessionLostError and not unknown)
