@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
@@ -12,7 +12,7 @@ import structlog
 
 from controller.assurance.common_faults import CommonFaults
 from controller.assurance.health import Wrong, health_of, reports_of, unread, wrongs
-from controller.assurance.station_alarms import Listed, listed, missed_alarms
+from controller.assurance.station_alarms import Listed, Problem, listed, missed_alarms, problem_of, records_by_problem
 from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
@@ -83,12 +83,14 @@ class _Judged:
     Attributes:
         listed: Alarms that the station lists, by the lists that it keeps; none where it could not be read.
         generation: See ``controller.nrm.generation``.
+        acknowledged: Who acknowledged what at the station, by what alarms of it may be known by.
         altered: Whether it carries nodes of ours otherwise than they were applied; one that lost them did not.
         basis: What it was judged by; None where it could not be read.
     """
 
     health: Health
     listed: Mapping[AlarmSource, Listed] = field(default_factory=dict)
+    acknowledged: Mapping[Problem, str] = field(default_factory=dict)
     generation: int = 0
     altered: bool = False
     basis: _Basis | None = None
@@ -176,7 +178,9 @@ class Checker:
         standing = await self._store.alarms.standing([*found, ""])
         reports = [report for judged in found.values() for report in self._reports(judged, standing)]
         healths = [judged.health for judged in found.values()]
-        alarms = await self._store.transaction(_keep, healths, reports, {alarm.station for alarm in standing})
+        known = [(alarm, by) for alarm in standing if (by := _acknowledged_at(alarm, found))]
+        alarmed = {alarm.station for alarm in standing}
+        alarms = await self._store.transaction(_keep, healths, reports, alarmed, known)
         for alarm in alarms:
             log.info("alarm.reported", alarm=alarm.id, station=alarm.station, cause=alarm.probable_cause)
         changed = {station for station, judged in found.items() if self._changed(station, judged)}
@@ -284,7 +288,9 @@ def _judged(
     health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device, traffic, before)
     altered = any(path in look.observed.tree for path in drifted)
     alarms = listed(look.station, look.observed, look.at, ledger, health.told_cells, sources)
-    return _Judged(_with_tunnels(network, health), alarms, generation, altered, basis)
+    records = records_by_problem(look.station, look.observed, look.at, ledger)
+    said = {problem: record.acknowledged_by for problem, record in records if record.acknowledged_by}
+    return _Judged(_with_tunnels(network, health), alarms, said, generation, altered, basis)
 
 
 def _with_tunnels(network: Network, health: Health) -> Health:
@@ -298,11 +304,23 @@ def _with_tunnels(network: Network, health: Health) -> Health:
     return health.model_copy(update={"links": found})
 
 
+def _acknowledged_at(alarm: Alarm, found: Mapping[str, _Judged]) -> str:
+    """Who acknowledged an alarm at its station, empty where nobody did or that is on record."""
+    judged = found.get(alarm.station)
+    return "" if judged is None or alarm.acknowledged else judged.acknowledged.get(problem_of(alarm), "")
+
+
 def _keep(
-    store: Store, healths: Sequence[Health], reports: Sequence[AlarmReport], alarmed: Collection[str]
+    store: Store,
+    healths: Sequence[Health],
+    reports: Sequence[AlarmReport],
+    alarmed: Collection[str],
+    known: Iterable[tuple[Alarm, str]],
 ) -> list[Alarm]:
     store.healths.save(healths)
     reported = store.alarms.report_all(reports)
+    for alarm, by in known:
+        store.alarms.acknowledge(alarm.id, by, actor=AlarmSource.ALARM_LIST)
     if alarmed:
         store.alarms.reassess(alarmed)
     return reported

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from controller.models.alarm import (
+    ALARM_LIST_CROWDED,
     ALL_LINKS_DOWN,
     CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
@@ -44,7 +45,9 @@ from controller.ports.devices import Observed
 _REASONS = (HostKeyError.code, AuthenticationError.code)
 #: Causes that are known without reading the station, then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
-OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT}
+OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT, ALARM_LIST_CROWDED}
+#: Alarms that are over and that a station's list may keep: lists are of limited length, and read each time.
+_MOST_OVER = 200
 #: Why nothing is known of a station that was adopted and not looked at yet.
 NOT_LOOKED_AT = "not-looked-at"
 #: What drift and unreachability are about: the device as a whole (``Health.device``).
@@ -106,6 +109,7 @@ def health_of(
             )
             for link in _links(ledger)
         ),
+        over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
         drift=drift,
         device=device,
     )
@@ -198,6 +202,9 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
     if health.drift:
         text = f"{health.drift} managed nodes differ from what was applied"
         found[health.device, CONFIGURATION_DRIFT] = _Fault(PerceivedSeverity.WARNING, text)
+    if health.over > _MOST_OVER:
+        text = f"its list keeps {health.over} alarms that are over and that nobody acknowledged"
+        found[health.device, ALARM_LIST_CROWDED] = _Fault(PerceivedSeverity.WARNING, text)
     return found
 
 

@@ -151,18 +151,17 @@ def listed(
     found = {AlarmSource.ORAN_FM: _by_problem(notified, told)}
     if observed.records is not None:
         known = notified if AlarmSource.ORAN_FM in sources else []
-        reports = (report for _, report in told_by_records(station, observed.records, at, ledger, known))
-        standing = [one for one in reports if one.severity is not _CLEARED]
+        told_here = told_by_records(station, observed.records, at, ledger, known)
+        own = [made for _, made, same in told_here if same is None and made.severity is not _CLEARED]
         # The worst come last, so that they count.
-        own = (one for one in reversed(standing) if one.source is AlarmSource.ALARM_LIST)
-        found[AlarmSource.ALARM_LIST] = _by_problem(own, told)
+        found[AlarmSource.ALARM_LIST] = _by_problem(reversed(own), told)
     return found
 
 
 def told_by_records(
     station: str, records: Iterable[AlarmRecord], at: datetime, ledger: _Ledger, notified: Iterable[AlarmReport]
-) -> Iterator[tuple[AlarmRecord, AlarmReport]]:
-    """Records, each with the report that it makes, or with the ``notified`` one that is the same fault.
+) -> Iterator[tuple[AlarmRecord, AlarmReport, AlarmReport | None]]:
+    """Records, each with the report that it makes, and with the ``notified`` one that is the same fault, if any.
 
     A station that tells of a fault in both ways uses the same words. It is one alarm, known by what o-ran-fm calls it,
     since that comes at once.
@@ -176,12 +175,22 @@ def told_by_records(
         same = next((one for one in candidates if _may_be_one(one.object, made.object)), None)
         if same is not None:
             candidates.remove(same)
-        yield record, same or made
+        yield record, made, same
 
 
 def _may_be_one(one: str, other: str) -> bool:
     """Whether two objects may be the same: they are, or one of them is no node, and so part of the station."""
     return one == other or not (one.startswith("/") and other.startswith("/"))
+
+
+def records_by_problem(
+    station: str, observed: Observed, at: datetime, ledger: _Ledger
+) -> Iterator[tuple[Problem, AlarmRecord]]:
+    """Records of a station's list that stand, by what alarms of them may be known by."""
+    notified = [report_of(station, alarm, at, ledger) for alarm in observed.alarms]
+    for record, made, same in told_by_records(station, observed.records or (), at, ledger, notified):
+        if made.severity is not _CLEARED:
+            yield from ((problem_of(one), record) for one in (made, same) if one is not None)
 
 
 def _by_problem(reports: Iterable[AlarmReport], told: Container[str]) -> Listed:

@@ -20,7 +20,7 @@ from controller.models.errors import InputError
 from controller.models.words import AlarmState
 
 #: Times of an alarm.
-_TIMES = ("raised", "changed", "cleared", "escalated", "released")
+_TIMES = ("raised", "changed", "cleared", "escalated", "released", "acknowledged")
 
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
@@ -284,6 +284,21 @@ def show_alarm(
             known = when(value) if name in _TIMES else coloured(value) if name == "state" else value
             known = ", ".join(value) if isinstance(value, list) else known
             out.print(styled(f"{name.replace('_', ' '):<18}", "bold"), known)
+
+
+@alarms.command("acknowledge", epilog="Example: minka alarms acknowledge a-1f2e3d4c5b")
+def acknowledge(
+    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.")], as_json: Json = False
+) -> None:
+    """Put on record that people know of an alarm, and say so to its station, if its AlarmList has it."""
+    found = client().post(f"/v1/alarms/{alarm}/acknowledge")
+    if as_json:
+        print_json(found)
+        return
+    known = found["alarm"]
+    out.print(f"{alarm} was acknowledged by {known['acknowledged_by']} {when(known['acknowledged'])}")
+    if found["run"]:
+        out.print(f"its station is told by run {found['run']}")
 
 
 @alarms.command("follow", epilog="Example: minka alarms follow --json | jq .station")

@@ -16,7 +16,7 @@ from controller.device.replies import check, check_done, data_of
 from controller.device.requests import Request
 from controller.device.transport import Connection, Transport
 from controller.models.behaviour import FollowUp
-from controller.models.equipment import Equipment, Operation
+from controller.models.equipment import Equipment, Operation, OperationKind
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
 from controller.models.measurement import Period
 from controller.models.plan import Edit
@@ -26,7 +26,7 @@ from controller.nrm.equipment import decode_equipment, encode_operation, equipme
 from controller.nrm.measurements import decode_measurements, measurements_filter
 from controller.nrm.namespaces import MANAGED_ELEMENT, NOTIFICATIONS, ORAN_FM
 from controller.nrm.profiles import root_spec
-from controller.nrm.profiles.alarm_list import FM_FEATURE
+from controller.nrm.profiles.alarm_list import FM_FEATURE, encode_acknowledgement
 from controller.nrm.tree import Tree, shared
 from controller.ports.devices import Capabilities, DeviceTarget, Notification, Observed
 
@@ -229,8 +229,23 @@ class NetconfSession:
 
     async def operate(self, operation: Operation) -> str:
         """See ``DeviceSession.operate``."""
+        if operation.kind is OperationKind.ACKNOWLEDGE:
+            await self._acknowledge(operation)
+            return ""
         reply = await self._transport.request(requests.request(encode_operation(operation)))
         return refusal_of(check(reply, self._station, operation.kind))
+
+    async def _acknowledge(self, operation: Operation) -> None:
+        """Write into alarm records, which are in no device tree; nothing is left in the candidate that is refused."""
+        config = encode_acknowledgement(operation.subject, operation.records, operation.user)
+        rollback = offers(self._transport.hello, ":rollback-on-error")
+        edit = requests.edit_config(self._target, config, test=self._capabilities.validate, rollback=rollback)
+        try:
+            await self._done(edit)
+            await self.commit()
+        except DeviceRefusedError:
+            await self.discard()
+            raise
 
     async def copy_to_startup(self) -> None:
         """See ``DeviceSession.copy_to_startup``."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date
 
 from controller.models.alarm import (
+    ALARM_LIST_CROWDED,
     CONFIGURATION_DRIFT,
     DIVERGED,
     RECORD_DOUBTED,
@@ -27,7 +28,7 @@ from controller.nrm.profiles import cell_of, link_of, object_class, rat_of
 from controller.nrm.tree import Path, child
 
 #: Probable causes of what is wrong with the management of a device, and with no service: they concern the host alone.
-OF_MANAGEMENT = frozenset({CONFIGURATION_DRIFT, DIVERGED, RECORD_DOUBTED, TOO_MANY_REPAIRS})
+OF_MANAGEMENT = frozenset({ALARM_LIST_CROWDED, CONFIGURATION_DRIFT, DIVERGED, RECORD_DOUBTED, TOO_MANY_REPAIRS})
 
 
 #: Form of a path of the device tree; alarm sources say whatever they like.

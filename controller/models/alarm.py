@@ -36,6 +36,8 @@ CELL_OFF_AIR = "cell-off-air"
 UNREACHABLE = "station-unreachable"
 #: Probable cause of managed nodes that differ from what was applied.
 CONFIGURATION_DRIFT = "configuration-drift"
+#: Probable cause of a list of alarms full of what is over and was never acknowledged.
+ALARM_LIST_CROWDED = "alarm-list-crowded"
 #: Probable cause of alerts whose own is not known; it is their specific problem.
 OTHER_ALERT = "other-alert"
 #: Probable cause of a station that a run left otherwise than was decided, until a later run ends well there.
@@ -189,6 +191,8 @@ class Alarm(Noun):
         escalated: When people were last asked to see to it, None if never.
         cells: Cells that suffer, as ``station/cell``, sorted.
         tenants: Tenants that are told of it, sorted: those whose own object it is, or who share the cells.
+        acknowledged: When somebody first said that people know of it, None if nobody did.
+        acknowledged_by: Who that was, here or at the station.
         root: Id of the alarm that it follows from, empty where it is a root itself.
         released: When its root was over and it stood all the same, None if never.
     """
@@ -213,6 +217,8 @@ class Alarm(Noun):
     escalated: AwareDatetime | None = None
     cells: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
+    acknowledged: AwareDatetime | None = None
+    acknowledged_by: str = ""
     root: str = ""
     released: AwareDatetime | None = None
 

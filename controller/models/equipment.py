@@ -86,24 +86,32 @@ class OperationKind(StrEnum):
     DOWNLOAD = "software-download"
     INSTALL = "software-install"
     ACTIVATE = "software-activate"
+    ACKNOWLEDGE = "acknowledge-records"
 
     @property
     def interrupts(self) -> bool:
         """Whether service is interrupted by it."""
         return self in (OperationKind.RESET, OperationKind.RESET_UNIT)
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether nobody else may be in the middle of a change meanwhile."""
+        return self.interrupts or self is OperationKind.ACKNOWLEDGE
+
 
 class Operation(Noun):
     """One operation, on record before it is sent and proven by reading back, never by its answer.
 
     Attributes:
-        subject: What it is about: the unit, the slot, or the file's address. For a reset the slot that must run
-            afterwards, empty for any.
+        subject: What it is about: the unit, the slot, the file's address, or the path of the list of alarms. For a
+            reset the slot that must run afterwards, empty for any.
         files: Names of downloaded files to install.
         version: For an installation the version that the slot must hold afterwards, empty for any.
         since: By the station's clock: when what is operated on had started last (resets), or what time it was.
             A later start proves a reset; later events are those of this operation.
         seconds: How long to wait for the effect.
+        records: Ids of alarm records to acknowledge.
+        user: Who acknowledges them.
     """
 
     kind: OperationKind
@@ -112,6 +120,8 @@ class Operation(Noun):
     version: str = ""
     since: AwareDatetime | None = None
     seconds: float = Field(gt=0)
+    records: tuple[str, ...] = ()
+    user: str = ""
 
     def __str__(self) -> str:
         """The operation in words."""

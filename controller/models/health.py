@@ -90,6 +90,7 @@ class Health(Noun):
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         off_air: Cells of ours by path, unlocked and with a PLMN to broadcast, that are known to be off air, and since
             when they were seen so.
+        over: Number of alarms that are over and that its list keeps, since nobody acknowledged them.
         drift: Number of managed nodes that differ from what was last applied.
         device: What it is, as alarms of the device as a whole name it: ``station`` or ``router``.
     """
@@ -103,6 +104,7 @@ class Health(Noun):
     locked: tuple[str, ...] = ()
     links: tuple[LinkHealth, ...] = ()
     off_air: dict[str, AwareDatetime] = {}
+    over: int = 0
     drift: int = 0
     device: Device = "station"
 

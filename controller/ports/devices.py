@@ -230,7 +230,10 @@ class DeviceSession(Protocol):
         ...
 
     async def operate(self, operation: Operation) -> str:
-        """Send an operation; return why the station does not begin it, empty if it does. The answer proves nothing."""
+        """Send an operation; return why the station does not begin it, empty if it does. The answer proves nothing.
+
+        An acknowledgement is an edit of alarm records, committed at once; whoever asks for it has the lock.
+        """
         ...
 
     async def copy_to_startup(self) -> None:

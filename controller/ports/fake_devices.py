@@ -14,14 +14,14 @@ import itertools
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
 
 from lxml import etree
 
-from controller.models.alarm import ActiveAlarm
+from controller.models.alarm import ActiveAlarm, AlarmRecord, PerceivedSeverity
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
 from controller.models.errors import (
@@ -213,6 +213,7 @@ class FakeDevice:
         history: Every configuration that running has had, oldest first.
         log: Operations that the device carried out, as ``session operation``.
         alarms: What it lists as active alarms.
+        records: Its AlarmList; None where it keeps none.
         equipment: Its units and software.
         carried: What the leaf holds that carries its generation; it stands beside the tree.
     """
@@ -232,6 +233,7 @@ class FakeDevice:
         self.keeps_candidate = False
         self.follow_up: FollowUp | None = FollowUp.BOTH
         self.alarms: list[ActiveAlarm] = []
+        self.records: list[AlarmRecord] | None = None
         self.faults: list[Fault] = []
         self.history: list[Tree] = [dict(tree)]
         self.log: list[str] = []
@@ -273,7 +275,20 @@ class FakeDevice:
         carrier = next((leaf.name for leaf in self.root.leaves if leaf.carrier), None)
         if carrier and self.carried and root in tree:
             state[root] = {**state.get(root, {}), carrier: self.carried}
-        return Observed(dict(tree), state, alarms=tuple(self.alarms))
+        records = None if self.records is None else tuple(self.records)
+        return Observed(dict(tree), state, alarms=tuple(self.alarms), records=records)
+
+    def operate(self, operation: Operation) -> str:
+        """Carry out an operation; why it does not begin, empty if it does."""
+        said = self.equipment.operate(operation)
+        if operation.kind is OperationKind.ACKNOWLEDGE and operation.kind not in self.equipment.fails:
+            known = [
+                replace(one, acknowledged_by=operation.user) if one.id in operation.records else one
+                for one in self.records or ()
+            ]
+            over = PerceivedSeverity.CLEARED
+            self.records = [one for one in known if not (one.acknowledged_by and one.severity is over)]
+        return said
 
     def foreign_edit(self, edits: Sequence[Edit]) -> None:
         """Somebody else changes running, past all locks."""
@@ -543,7 +558,7 @@ class FakeSession:
     async def operate(self, operation: Operation) -> str:
         """See ``DeviceSession.operate``."""
         said: list[str] = []
-        await self._do("operate", lambda: said.append(self._device.equipment.operate(operation)))
+        await self._do("operate", lambda: said.append(self._device.operate(operation)))
         return said[0] if said else ""
 
     async def kill(self, session_id: str) -> None:

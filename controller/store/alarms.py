@@ -90,6 +90,8 @@ alarms = Table(
     long_text("run"),
     long_text("note"),
     Column("escalated", Instant),
+    Column("acknowledged", Instant),
+    long_text("acknowledged_by"),
     # JSON lists: cells that suffer, tenants that are told.
     Column("cells", Text, nullable=False, server_default="[]"),
     Column("tenants", Text, nullable=False, server_default="[]"),
@@ -262,6 +264,16 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         self, tx: Tx, seen: Alarm, state: AlarmState, *, actor: str, run: str = "", note: str = ""
     ) -> Alarm | None:
         return _move(tx, seen, {"state": state.value, "run": run, "note": note}, actor)
+
+    @writes
+    def acknowledge(self, tx: Tx, alarm_id: str, by: str, *, actor: str) -> Alarm:
+        known = _load(tx, alarm_id, lock=True)
+        if known.acknowledged is not None:
+            return known
+        said = {"acknowledged": tx.now, "acknowledged_by": by}
+        tx.execute(update(alarms).where(alarms.c.id == alarm_id).values(said))
+        tx.note(actor, "alarm.acknowledged", alarm_id, by=by)
+        return known.model_copy(update=said)
 
     @writes
     def escalate(self, tx: Tx, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:

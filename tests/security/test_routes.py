@@ -79,6 +79,7 @@ NEEDED: dict[str, str | None] = {
     "GET /v1/alarms": "look",
     "GET /v1/alarms/events": "look",
     "GET /v1/alarms/{alarm_id}": "look",
+    "POST /v1/alarms/{alarm_id}/acknowledge": "run",
     "GET /v1/remediation": "oversee",
     "PUT /v1/remediation": "stop",
     "POST /v1/webhooks/alertmanager": "webhook",

@@ -1,4 +1,4 @@
-"""Alarms: list and follow; the remediation switch."""
+"""Alarms: list, follow and acknowledge; the remediation switch."""
 
 from __future__ import annotations
 
@@ -9,17 +9,21 @@ from typing import Annotated
 import structlog
 from fastapi import Depends, Query, Request
 from pydantic import AwareDatetime, Field
+from starlette.concurrency import run_in_threadpool
 
 from controller.access.disclosure import TenantAlarm
 from controller.api.auth import Router, needs, while_admitted
-from controller.api.services import LOOK_SECONDS, Backend, Body, Listing, Paging, listing
+from controller.api.routes.playbooks import Launch
+from controller.api.services import LOOK_SECONDS, Backend, Body, Listing, Paging, Services, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import AlarmView, Seen, View
-from controller.models.alarm import REMEDIATION_STOPPED, AlarmFilter, AlarmState, PerceivedSeverity
-from controller.models.errors import StoreError
+from controller.assurance.station_alarms import problem_of, records_by_problem
+from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmFilter, AlarmState, PerceivedSeverity
+from controller.models.errors import DeviceError, NotFoundError, StoreError
 from controller.models.people import Permission, Person
-from controller.ports.store import Page
+from controller.ports.store import Page, RunRequest
 from controller.remediation.breaker import resume
+from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
 router = Router(prefix="/v1", tags=["alarms"])
@@ -128,6 +132,49 @@ def _events(seen: View) -> dict[str, str]:
 def show(alarm_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> AlarmView | TenantAlarm:
     """One alarm, with what its repair waits for."""
     return seen.alarm(alarm_id)
+
+
+class Acknowledgement(Body):
+    """An alarm that people know of now, and the run that tells its station; empty where that lists no such record."""
+
+    alarm: AlarmView
+    run: str = ""
+
+
+@router.post("/alarms/{alarm_id}/acknowledge", status_code=202)
+async def acknowledge(
+    alarm_id: str, seen: Seen, backend: Backend, launch: Launch, who: Annotated[Person, needs(Permission.RUN)]
+) -> Acknowledgement:
+    """Put on record that people know of an alarm, and say so to its station, if its AlarmList has it.
+
+    Who said so first, and when, stays. Where the station can't be read nothing is said to it: acknowledge again.
+    """
+    store = backend.store
+    alarm = await run_in_threadpool(lambda: store.alarms.acknowledge(alarm_id, who.name, actor=who.name))
+    run = await _tell_station(backend, launch, alarm, who)
+    view = await run_in_threadpool(seen.alarm, alarm_id)
+    return Acknowledgement(alarm=AlarmView.model_validate(view.model_dump()), run=run)
+
+
+async def _tell_station(backend: Services, launch: Launcher, alarm: Alarm, who: Person) -> str:
+    """Id of the run that acknowledges an alarm at its station, empty where there is nothing to acknowledge."""
+    _, network = await run_in_threadpool(backend.store.networks.get)
+    if alarm.station not in network.station_by_id:
+        return ""
+    ledger = await run_in_threadpool(backend.store.ledger.find, [alarm.station])
+    try:
+        observed = await backend.planner.read(network, alarm.station)
+    except (DeviceError, NotFoundError):
+        return ""
+    records = records_by_problem(alarm.station, observed, backend.clock.now(), ledger.get(alarm.station, {}))
+    if all(problem != problem_of(alarm) or record.acknowledged_by for problem, record in records):
+        return ""
+    given = {"station": alarm.station, "alarm": alarm.id}
+    # It changes nothing that a paused run was planned on.
+    run = await launch.start(
+        RunRequest(playbook="acknowledge-alarm", parameters=given, actor=who.name, asker=who, overtake=True)
+    )
+    return run.id
 
 
 @router.get("/remediation")

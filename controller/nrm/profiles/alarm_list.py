@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from heapq import nsmallest
 
 from lxml import etree
@@ -9,6 +10,7 @@ from lxml import etree
 from controller.models.alarm import AlarmRecord, PerceivedSeverity
 from controller.nrm import namespaces as ns
 from controller.nrm.schema import LeafSpec, NodeSpec
+from controller.nrm.tree import Path, Tree, class_of, steps
 
 #: Feature of the managed element's module without which it has no such list.
 FM_FEATURE = "FmUnderManagedElement"
@@ -70,3 +72,34 @@ def _record(element: etree._Element) -> AlarmRecord:
 
 def _word(element: etree._Element, name: str) -> str:
     return " ".join((element.findtext(f"{_ME}{name}") or "")[:_MOST_LETTERS].split())
+
+
+def list_in(tree: Tree) -> Path:
+    """Path of a station's list of alarms, an empty string where it has none."""
+    return next((path for path in tree if class_of(path) == ALARM_LIST.name), "")
+
+
+def encode_acknowledgement(path: Path, records: Iterable[str], user: str) -> etree._Element:
+    """The ``<config>`` that acknowledges records of the list at a path.
+
+    They may stand in no datastore of configuration before somebody writes into them: the entry is merged, not only
+    its leaves.
+    """
+    config = etree.Element(f"{{{ns.NETCONF}}}config", nsmap={"nc": ns.NETCONF})
+    container = config
+    for name, (key,) in steps(path):
+        container = etree.SubElement(container, f"{_ME}{name}", nsmap=ns.as_default(ns.MANAGED_ELEMENT))
+        _add(container, "id", key)
+    attributes = etree.SubElement(container, f"{_ME}attributes")
+    for record in records:
+        entry = etree.SubElement(attributes, f"{_ME}alarmRecords")
+        entry.set(f"{{{ns.NETCONF}}}operation", "merge")
+        _add(entry, "alarmId", record)
+        _add(entry, "ackUserId", user)
+        _add(entry, "ackSystemId", "minka")
+        _add(entry, "ackState", "ACKNOWLEDGED")
+    return config
+
+
+def _add(parent: etree._Element, name: str, text: str) -> None:
+    etree.SubElement(parent, f"{_ME}{name}").text = text

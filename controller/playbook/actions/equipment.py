@@ -1,4 +1,4 @@
-"""Shipped actions on a station's equipment: restarts and remote repairs.
+"""Shipped actions on a station's equipment: restarts and remote repairs, and acknowledgements of what it tells.
 
 Each proposes operations, which the engine puts on record, sends once, and proves by reading back. They leave no
 configuration behind; there is nothing to undo.
@@ -8,17 +8,23 @@ from __future__ import annotations
 
 from pydantic import Field
 
+from controller.assurance.station_alarms import problem_of, records_by_problem
 from controller.inventory.source import suggest
+from controller.models.alarm import PerceivedSeverity
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.health import ServiceState
 from controller.models.network import CellId, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cells, link_state, links
+from controller.nrm.profiles.alarm_list import list_in
 from controller.nrm.tree import Observed
 from controller.playbook.actions.configuration import Changed, Nothing
 from controller.playbook.actions.state import endpoint_name, unlocked
 from controller.playbook.language.registry import Context, DeviceKind, Proposal, Touches, action
+
+#: Who acknowledges where no person did.
+_OURSELVES = "minka"
 
 
 class EquipmentState(Noun):
@@ -46,6 +52,21 @@ class Restart(Noun):
 
     seconds: float = Field(default=600, gt=0, le=3600, description="Seconds to wait until it has started again.")
     on_battery: bool = Field(default=False, description="Restart even on battery; a station may not come back then.")
+
+
+class RecordChoice(Noun):
+    """Which records of the station's list of alarms."""
+
+    alarm: str = Field(
+        default="", max_length=64, description="Those of this alarm, as in `a-1f2e3d4c5b`; else all that are over."
+    )
+
+
+class Acknowledged(Noun):
+    """What was acknowledged."""
+
+    changed: bool = Field(description="Whether there was anything to acknowledge.")
+    records: tuple[str, ...] = Field(description="Ids of the records, as the station gives them.")
 
 
 class Interrupted(Noun):
@@ -97,6 +118,34 @@ async def reload_licence(context: Context, _: Nothing) -> Proposal[Changed]:
     return Proposal(None, Changed(changed=missing), operations)
 
 
+@action("acknowledge-alarm", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
+async def acknowledge_alarm(context: Context, given: RecordChoice) -> Proposal[Acknowledged]:
+    """Acknowledge records of the station's AlarmList: those of an alarm, or all that are over, which then leave it.
+
+    Its records are no configuration: nothing of ours on the station changes, and service does not. That it shows them
+    acknowledged is read back.
+    """
+    ledger, observed = await context.ledger(), await context.read()
+    path = list_in(observed.tree)
+    if observed.records is None or not path:
+        raise ConflictError(f"{context.station} keeps no list of alarms, or it is locked or disabled")
+    if given.alarm:
+        alarm = await context.alarm(given.alarm)
+        if alarm.station != context.station:
+            raise NotFoundError(f"alarm {alarm.id} is not of {context.station}")
+        found = records_by_problem(context.station, observed, context.clock.now(), ledger)
+        chosen = [record for problem, record in found if problem == problem_of(alarm)]
+        user = alarm.acknowledged_by
+    else:
+        chosen = [record for record in observed.records if record.severity is PerceivedSeverity.CLEARED]
+        user = ""
+    records = tuple(record.id for record in chosen if record.id and not record.acknowledged_by)
+    said = Acknowledged(changed=bool(records), records=records)
+    kind, user = OperationKind.ACKNOWLEDGE, user or _OURSELVES
+    operation = Operation(kind=kind, subject=path, seconds=60, records=records, user=user) if records else None
+    return Proposal(None, said, (operation,) if operation else ())
+
+
 def reset(station: str, seen: Equipment, seconds: float, *, slot: str = "", on_battery: bool = False) -> Operation:
     """The restart of a station, after which it must run from ``slot`` if one is named.
 
@@ -143,4 +192,4 @@ async def _interrupted(context: Context, observed: Observed, names: tuple[str, .
     )
 
 
-EQUIPMENT = (read_equipment, reset_radio_unit, restart_station, reload_licence)
+EQUIPMENT = (read_equipment, reset_radio_unit, restart_station, reload_licence, acknowledge_alarm)

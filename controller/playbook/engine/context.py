@@ -191,6 +191,10 @@ class StationContext:
         """Its standing alarms."""
         return await self.services.store.alarms.standing([self.station])
 
+    async def alarm(self, alarm_id: str) -> Alarm:
+        """An alarm on record."""
+        return await self.services.store.alarms.get(alarm_id)
+
     async def drift(self) -> int:
         """Managed nodes that differ from what was last applied, by this job too."""
         ledger, observed = await self.ledger(), await self.read()

@@ -24,7 +24,7 @@ from controller.models.errors import (
 from controller.models.run import JournalStep, Outcome
 from controller.nrm.equipment import event_of
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceSession, DeviceTarget
+from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
 from controller.ports.store import JobResult
 from controller.runs.transaction.lock import Lock
 from controller.runs.transaction.patience import Patience
@@ -84,6 +84,12 @@ def happened(operation: Operation, seen: Equipment) -> bool:
     return operation.kind is OperationKind.ACTIVATE and slot is not None and slot.active
 
 
+def acknowledged(operation: Operation, seen: Observed) -> bool:
+    """Whether a station's list shows that records are acknowledged; those that are over leave it then."""
+    waiting = {record.id for record in seen.records or () if not record.acknowledged_by}
+    return seen.records is not None and waiting.isdisjoint(operation.records)
+
+
 class _Operating:
     """Brings one operation to its result."""
 
@@ -141,8 +147,8 @@ class _Operating:
         """Look, send if need be, look again, within one session."""
         pause = _SOON
         while True:
-            seen = await session.equipment()
-            if happened(self._operation, seen) or self._events.completed:
+            worked, seen = await self._look(session)
+            if worked or self._events.completed:
                 await self._free(session)
                 return self._proven(seen)
             if failure := self._events.failure:
@@ -156,6 +162,13 @@ class _Operating:
             await self._clock.sleep(pause)
             pause = min(_GENTLY, pause * 1.6)
 
+    async def _look(self, session: DeviceSession) -> tuple[bool, Equipment]:
+        """Whether the station shows that it worked, and what else it says of itself."""
+        if self._operation.kind is OperationKind.ACKNOWLEDGE:
+            return acknowledged(self._operation, await session.read()), Equipment()
+        seen = await session.equipment()
+        return happened(self._operation, seen), seen
+
     def _may_send(self) -> bool:
         """Whether nothing was sent yet, or what was sent unanswered has done nothing."""
         if not self._sends:
@@ -166,13 +179,11 @@ class _Operating:
     async def _send(self, session: DeviceSession) -> str:
         """Send it; why the station refuses, empty if it begins.
 
-        Under the lock where service is interrupted: nobody may be in the middle of a change.
+        Under the lock where nobody may be in the middle of a change.
         """
-        interrupts = self._operation.kind.interrupts
-        await self._record.write(
-            JournalStep.OPENED, phase=self._index, session=session.session_id if interrupts else ""
-        )
-        if interrupts:
+        exclusive = self._operation.kind.exclusive
+        await self._record.write(JournalStep.OPENED, phase=self._index, session=session.session_id if exclusive else "")
+        if exclusive:
             self._left_lock = True
             await self._lock.take(session)
         deadline = self._clock.now() + timedelta(seconds=self._operation.seconds)
@@ -190,14 +201,14 @@ class _Operating:
         if not refusal:
             await self._record.write(JournalStep.PREPARED, phase=self._index, detail="the station begins it")
             self._begun = True
-        if interrupts and (refusal or self._operation.kind is not OperationKind.RESET):
+        if exclusive and (refusal or self._operation.kind is not OperationKind.RESET):
             await self._lock.leave(session)
             self._left_lock = False
         return refusal
 
     async def _free(self, session: DeviceSession) -> None:
         """Leave no lock behind that a lost session of ours holds; a restart ended them all."""
-        if self._left_lock and self._operation.kind is OperationKind.RESET_UNIT:
+        if self._left_lock and self._operation.kind is not OperationKind.RESET:
             with suppress(DeviceBusyError):
                 await self._lock.take(session)
                 await self._lock.leave(session)

@@ -194,6 +194,10 @@ class Context(Protocol):
         """Its standing alarms."""
         ...
 
+    async def alarm(self, alarm_id: str) -> Alarm:
+        """An alarm on record. Raises NotFoundError."""
+        ...
+
     async def drift(self) -> int:
         """How many managed nodes differ from what was last applied. Raises ConflictError while it is observe-only."""
         ...

@@ -83,6 +83,20 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def acknowledge(self, alarm_id: str, by: str, *, actor: str) -> Alarm:
+        """Put on record that people know of an alarm: who said so first, and when, stays.
+
+        Args:
+            alarm_id: The alarm.
+            by: Who says so, here or at its station.
+            actor: Who enters that.
+
+        Raises:
+            NotFoundError: There is no such alarm.
+        """
+        ...
+
+    @method
     def escalate(self, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:
         """Move an alarm to ``escalated``, as ``move_alarm`` does, and put on record that people are to be told."""
         ...

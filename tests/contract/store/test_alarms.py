@@ -369,3 +369,19 @@ def test_what_is_raised_again_while_its_repair_works_is_reported_again(store: Sq
     for severity in (CLEARED, CLEARED, MAJOR, MAJOR):
         store.alarms.report(fault.model_copy(update={"severity": severity}))
     assert [kind for kind, _ in _notices(store, "alfa")] == ["alarm-raised", "alarm-cleared", "alarm-raised"]
+
+
+def test_an_alarm_is_acknowledged_once_by_whoever_was_first(store: SqlStore) -> None:
+    alarm = store.alarms.report(report(MAJOR, 1))
+    assert (alarm.acknowledged, alarm.acknowledged_by) == (None, "")
+    first = store.alarms.acknowledge(alarm.id, "ana", actor="ana")
+    assert first.acknowledged is not None
+    assert store.alarms.acknowledge(alarm.id, "technician", actor="alarm-list") == first
+    worse = store.alarms.report(report(CRITICAL, 2))
+    assert (worse.state, worse.acknowledged_by, only(store)) == (AlarmState.RAISED, "ana", worse)
+    rows = [row for row in store.audit.page(Page())[1] if row.action == "alarm.acknowledged"]
+    assert [(row.actor, row.object, row.detail) for row in rows] == [("ana", alarm.id, {"by": "ana"})]
+    store.alarms.report(report(CLEARED, 3))
+    assert store.alarms.report(report(MAJOR, 4)).acknowledged is None, "it is another one"
+    with pytest.raises(NotFoundError):
+        store.alarms.acknowledge("a-0", "ana", actor="ana")

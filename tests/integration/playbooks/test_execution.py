@@ -32,6 +32,7 @@ async def test_a_dry_run_touches_nothing(system: PlaybookSystem) -> None:
         "soft-lock-cell": {"station": STATION, "cell": "1"},
         "reset-radio-unit": {"station": STATION, "unit": "ru-1"},
         "restart-station": {"station": STATION},
+        "acknowledge-alarm": {"station": STATION},
         "download-software": {"where": STATION, "url": URL, "version": "24.3.0"},
         "upgrade-software": {"where": STATION, "url": URL, "version": "24.3.0"},
         "onboard-tenant": {"tenant": "condor", "stations": 4},

@@ -5,12 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controller.assurance.health import STATION, health_of, reports_of, tenant_of, unread, wrongs
+from controller.intent.impact import OF_MANAGEMENT
 from controller.models.alarm import (
     CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
     CORE_LINK_DOWN,
     UNREACHABLE,
     USER_PLANE_DOWN,
+    AlarmRecord,
     AlarmReport,
     ObjectClass,
     PerceivedSeverity,
@@ -254,3 +256,17 @@ def test_a_link_that_is_down_names_the_tunnel_that_it_goes_through() -> None:
     )
     (report,) = reports_of(through, through, ())
     assert report.text == "S1C link of claro is down; it goes through security gateway 10.49.0.1"
+
+
+def test_a_list_full_of_what_is_over_is_a_matter_of_the_management() -> None:
+    def crowded(number: int, severity: PerceivedSeverity = PerceivedSeverity.CLEARED) -> Health:
+        one = AlarmRecord("a", "", "", "", "", severity, "")
+        return health_of("A", Observed({}, records=(one,) * number), {}, 0, AT)
+
+    full = crowded(201)
+    assert said(reports_of(full, full, ())) == [("station", "alarm-list-crowded", "WARNING")]
+    assert "alarm-list-crowded" in OF_MANAGEMENT
+    for other in (crowded(200), crowded(1000, PerceivedSeverity.MINOR), health_of("A", Observed({}), {}, 0, AT)):
+        assert said(reports_of(full, other, [("station", "alarm-list-crowded")])) == [
+            ("station", "alarm-list-crowded", "CLEARED")
+        ]

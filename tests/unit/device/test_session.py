@@ -8,6 +8,7 @@ import pytest
 from lxml import etree
 
 from controller.models.behaviour import FollowUp
+from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import DeviceBusyError, DeviceRefusedError, UncommittedEditsError
 from controller.nrm import namespaces as ns
 from tests.unit.device.server import ELEMENT, Server, hello_of, refusal, session_with
@@ -137,3 +138,34 @@ async def test_a_lock_that_is_refused_for_another_reason_stays_refused() -> None
     session = await session_with(Server(HELLO, answers={"lock": lambda _: refusal("access-denied")}))
     with pytest.raises(DeviceRefusedError, match="access-denied"):
         await session.lock()
+
+
+LIST = "/ManagedElement[PE-1]/AlarmList[al]"
+ACKNOWLEDGE = Operation(
+    kind=OperationKind.ACKNOWLEDGE, subject=LIST, seconds=60, records=("a-1", "a & 2"), user="ana<script>"
+)
+
+
+async def test_an_acknowledgement_merges_into_records_and_is_committed() -> None:
+    server = Server(HELLO)
+    assert await (await session_with(server)).operate(ACKNOWLEDGE) == ""
+    edit, commit = server.sent
+    assert [etree.QName(one).localname for one in (edit, commit)] == ["edit-config", "commit"]
+    assert edit.findtext(f"{{{ns.NETCONF}}}default-operation") == "none"
+    names = ("alarmId", "ackUserId", "ackSystemId", "ackState")
+    records = list(edit.iter(f"{{{ns.MANAGED_ELEMENT}}}alarmRecords"))
+    assert [[one.findtext(f"{{{ns.MANAGED_ELEMENT}}}{name}") for name in names] for one in records] == [
+        ["a-1", "ana<script>", "minka", "ACKNOWLEDGED"],
+        ["a & 2", "ana<script>", "minka", "ACKNOWLEDGED"],
+    ]
+    assert {one.get(f"{{{ns.NETCONF}}}operation") for one in records} == {"merge"}
+    keys = [one.text for one in edit.iter(f"{{{ns.MANAGED_ELEMENT}}}id")]
+    assert keys == ["PE-1", "al"]
+
+
+@pytest.mark.parametrize("refused", ["edit-config", "commit"])
+async def test_an_acknowledgement_that_is_refused_leaves_nothing_in_the_candidate(refused: str) -> None:
+    server = Server(HELLO, answers={refused: lambda _: refusal("operation-not-supported")})
+    with pytest.raises(DeviceRefusedError):
+        await (await session_with(server)).operate(ACKNOWLEDGE)
+    assert etree.QName(server.sent[-1]).localname == "discard-changes"

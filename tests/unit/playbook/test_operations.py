@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import re
+from typing import cast
 
 import pytest
 
+from controller.models.alarm import Alarm, AlarmRecord, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.equipment import OperationKind
-from controller.models.run import JournalStep, Outcome
+from controller.models.errors import NotFoundError
+from controller.models.run import JournalStep, LedgerEntry, Outcome
+from controller.nrm.tree import Observed
+from controller.playbook.actions.equipment import RecordChoice, acknowledge_alarm
+from controller.playbook.language.registry import Context
 from controller.ports.fake_devices import Wrong
 from tests.support.soak import TURNS
 from tests.unit.playbook.test_takeover import PlaybookBench
@@ -16,6 +22,7 @@ from tests.unit.runs.transaction_bench import Killed
 
 RESTART = "  - {name: restart, action: restart-station, with: {seconds: 100}}\n"
 RESET = "  - {name: reset, action: reset-radio-unit, with: {unit: ru-1, seconds: 100}}\n"
+ACKNOWLEDGE = "  - {name: acknowledge, action: acknowledge-alarm}\n"
 URL = "sftp://10.0.0.1/station-2.0.zip"
 DOWNLOAD = f"  - {{name: download, action: download-software, with: {{url: '{URL}', seconds: 100}}}}\n"
 INSTALL = "  - {name: install, action: install-software, with: {version: '2.0', seconds: 100}, register: new}\n"
@@ -35,6 +42,7 @@ ALL = (OperationKind.INSTALL, OperationKind.ACTIVATE, OperationKind.RESET)
 CASES = [
     pytest.param(RESTART, Outcome.SUCCEEDED, [OperationKind.RESET], id="restart"),
     pytest.param(RESET, Outcome.SUCCEEDED, [OperationKind.RESET_UNIT], id="reset"),
+    pytest.param(ACKNOWLEDGE, Outcome.SUCCEEDED, [OperationKind.ACKNOWLEDGE], id="acknowledge"),
     pytest.param(INSTALL + ACTIVATE + BOOT + FAIL, Outcome.ROLLED_BACK, [*ALL, *ALL[1:]], id="rolled-back"),
 ]
 
@@ -43,6 +51,12 @@ def bench_of(steps: str) -> PlaybookBench:
     bench = PlaybookBench(steps)
     # Restarts are told by the second.
     bench.clock.pause(5)
+    device = bench.device
+    device.history[-1] = {**device.running, f"/ManagedElement[{device.station}]/AlarmList[1]": {}}
+    device.records = [
+        AlarmRecord(name, "", "EQUIPMENT_ALARM", "powerProblem", "mains", severity, "mains lost")
+        for name, severity in (("a-1", PerceivedSeverity.CLEARED), ("a-2", PerceivedSeverity.MAJOR))
+    ]
     return bench
 
 
@@ -176,3 +190,68 @@ async def test_a_missing_licence_is_fetched_again() -> None:
     bench.device.equipment.licence = "MISSING"
     assert (await bench.work()).outcome is Outcome.SUCCEEDED
     assert bench.device.equipment.sent == [OperationKind.RELOAD_LICENCE]
+
+
+async def test_what_is_over_leaves_the_list_once_it_is_acknowledged() -> None:
+    bench = bench_of(ACKNOWLEDGE)
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
+    assert [record.id for record in bench.device.records or ()] == ["a-2"]
+    (row,) = bench.rows()
+    (operation,) = row.operations
+    assert (operation.records, operation.user) == (("a-1",), "minka")
+    steps = [one.step for one in bench.journal() if one.transaction.endswith(".0.1")]
+    assert steps[:2] == [JournalStep.OPENED, JournalStep.LOCKED]
+
+
+class Told:
+    """A context of a station that tells of an alarm."""
+
+    def __init__(self, bench: PlaybookBench, alarm: Alarm) -> None:
+        self.bench, self.station, self.clock, self._alarm = bench, bench.device.station, bench.clock, alarm
+
+    async def read(self) -> Observed:
+        return self.bench.device.observe()
+
+    async def ledger(self) -> dict[str, LedgerEntry]:
+        return {}
+
+    async def alarm(self, _alarm_id: str) -> Alarm:
+        return self._alarm
+
+
+async def test_an_alarm_is_acknowledged_in_the_name_of_who_did() -> None:
+    bench = bench_of(ACKNOWLEDGE)
+    now = bench.clock.now()
+    alarm = Alarm(
+        id="a-9",
+        station=bench.device.station,
+        object="station",
+        tenant="",
+        text="",
+        probable_cause="3gpp-power-problem",
+        specific_problem="mains",
+        severity=PerceivedSeverity.MAJOR,
+        source=AlarmSource.ALARM_LIST,
+        state=AlarmState.RAISED,
+        raised=now,
+        changed=now,
+        acknowledged=now,
+        acknowledged_by="ana",
+    )
+    made = await acknowledge_alarm.perform(cast("Context", Told(bench, alarm)), RecordChoice(alarm="a-9"))
+    ((operation,), said) = made.operations, made.output
+    assert (operation.records, operation.user, said.changed) == (("a-2",), "ana", True)
+    assert bench.device.operate(operation) == ""
+    again = await acknowledge_alarm.perform(cast("Context", Told(bench, alarm)), RecordChoice(alarm="a-9"))
+    assert (again.operations, again.output.changed) == ((), False)
+    elsewhere = alarm.model_copy(update={"station": "S9"})
+    with pytest.raises(NotFoundError, match="is not of"):
+        await acknowledge_alarm.perform(cast("Context", Told(bench, elsewhere)), RecordChoice(alarm="a-9"))
+
+
+async def test_a_list_that_is_locked_is_not_written_into() -> None:
+    bench = bench_of(ACKNOWLEDGE)
+    bench.device.records = None
+    result = await bench.work()
+    assert result.outcome is Outcome.REFUSED
+    assert "keeps no list of alarms" in result.detail

@@ -36,6 +36,8 @@ def upgrade() -> None:
         sa.Column("run", sa.Text(), server_default="", nullable=False),
         sa.Column("note", sa.Text(), server_default="", nullable=False),
         sa.Column("escalated", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.Text(), server_default="", nullable=False),
         sa.Column("cells", sa.Text(), server_default="[]", nullable=False),
         sa.Column("tenants", sa.Text(), server_default="[]", nullable=False),
         sa.Column("root", sa.String(), nullable=False),
