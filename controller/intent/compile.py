@@ -125,9 +125,16 @@ class _StationFacts:
         divided, findings = share_user_plane(station, cells)
         self.findings += findings
         yield from (_share(station.id, "", Rat.NR, portion) for portion in divided)
-        links, findings = self._links.of(station, ((cell.rat, shared) for cell, shared in cells))
+        links, findings = self._links.of(station, self._with_cores(station, cells))
         self.findings += findings
         yield from links
+
+    def _with_cores(
+        self, station: Station, cells: Iterable[tuple[Cell, CellSharing]]
+    ) -> Iterator[tuple[Rat, CellSharing]]:
+        """Cells that have core links: of NR standalone ones, since in EN-DC users' packets come over X2."""
+        standalone = self._network.is_standalone(station)
+        return ((cell.rat, shared) for cell, shared in cells if standalone or cell.rat is Rat.LTE)
 
 
 def _station_fact(network: Network, station: Station) -> StationFact:

@@ -62,6 +62,7 @@ class Check(StrEnum):
     NEIGHBOUR_PLMNS = "neighbour-plmns"
     NEIGHBOUR_ONE_WAY = "neighbour-one-way"
     NEIGHBOUR_MISSING = "neighbour-missing"
+    NR_WITHOUT_ANCHOR = "nr-without-anchor"
     # Identities
     NODE_ID_MISSING = "node-id-missing"
     NODE_PLMN_MISSING = "node-plmn-missing"
@@ -96,6 +97,7 @@ _MILDER = {
     Check.NEIGHBOUR_PLMNS: Severity.WARNING,
     Check.NEIGHBOUR_ONE_WAY: Severity.WARNING,
     Check.NEIGHBOUR_MISSING: Severity.WARNING,
+    Check.NR_WITHOUT_ANCHOR: Severity.WARNING,
 }
 
 

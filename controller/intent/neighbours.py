@@ -14,7 +14,7 @@ from functools import cached_property
 from controller.intent.findings import Check, Fault, finding
 from controller.intent.sharing import Placed
 from controller.models.facts import Finding, NeighbourFact
-from controller.models.network import Cell, Network, Rat
+from controller.models.network import Cell, Network, Plmn, Rat
 
 #: How far neighbours are from each other at most.
 RADIUS_KM = 10.0
@@ -73,40 +73,75 @@ def _point(latitude: float, longitude: float) -> _Point:
 
 
 def neighbour_facts(network: Network, cell: Cell) -> Iterator[NeighbourFact]:
-    """Listed relations of a cell to others of its technology."""
+    """Listed relations of a cell, to others of its technology and from LTE to NR."""
     for one in network.neighbours_of.get((cell.station, cell.id), ()):
         there = network.cell_by_name.get((one.neighbour_station, one.neighbour_cell))
-        if there is not None and there is not cell and there.rat is cell.rat:
-            target = (there.station, there.id, there.band, there.arfcn_dl)
+        if there is not None and there is not cell and (cell.rat, there.rat) != (Rat.NR, Rat.LTE):
+            target = (there.station, there.id, there.rat, there.band, there.arfcn_dl)
             yield NeighbourFact(cell.station, cell.id, cell.rat, *target, one.handover)
 
 
 def neighbour_findings(network: Network, placed: Sequence[Placed]) -> Iterator[Finding]:
     """Relations that lead nowhere or to cells without a common PLMN; where stations find none, also missing ones."""
     plmns = {(cell.station, cell.id): shared.plmns for cell, shared, _ in placed} if network.neighbours else {}
-    for one in network.neighbours:
-        here, there = (one.station, one.cell), (one.neighbour_station, one.neighbour_cell)
-        name = "/".join(there)
-        if here not in plmns or there not in plmns:
-            lacking = "/".join(there if here in plmns else here)
-            text = f"neighbour {name} of {'/'.join(here)}: there is no cell {lacking}; nothing is removed by that"
-            yield finding(Check.NEIGHBOUR_DANGLING, text)
-        elif plmns[here].isdisjoint(plmns[there]):
-            text = f"its neighbour {name} has none of its PLMNs on air: nobody can be handed over; leave the row out"
-            yield Fault(Check.NEIGHBOUR_PLMNS, text).at(network.cell_by_name[here])
+    for here, listed in network.neighbours_of.items():
+        on_air = plmns.get(here)
+        for one in listed:
+            there = (one.neighbour_station, one.neighbour_cell)
+            others = plmns.get(there)
+            if on_air is None or others is None:
+                name, lacking = "/".join(there), "/".join(there if others is None else here)
+                text = f"neighbour {name} of {'/'.join(here)}: there is no cell {lacking}; nothing is removed by that"
+                yield finding(Check.NEIGHBOUR_DANGLING, text)
+            elif on_air is not others and on_air.isdisjoint(others):
+                name = "/".join(there)
+                text = (
+                    f"its neighbour {name} has none of its PLMNs on air: nobody can be handed over; leave the row out"
+                )
+                yield Fault(Check.NEIGHBOUR_PLMNS, text).at(network.cell_by_name[here])
     if not network.header.anr:
         yield from _unlisted([cell for cell, _, _ in placed], network)
+    yield from _without_anchor(placed, network)
+
+
+def _without_anchor(placed: Sequence[Placed], network: Network) -> Iterator[Finding]:
+    """PLMNs on NR cells that are not standalone, and on no LTE cell that lists them."""
+    dependent = {station.id for station in network.stations if not network.is_standalone(station)}
+    if not dependent:
+        return
+    on_air = {(cell.station, cell.id): shared.plmns for cell, shared, _ in placed}
+    anchored: dict[tuple[str, str], set[Plmn]] = defaultdict(set)
+    for one in network.neighbours:
+        anchor = network.cell_by_name.get((one.station, one.cell))
+        if anchor is not None and anchor.rat is Rat.LTE:
+            anchored[one.neighbour_station, one.neighbour_cell] |= on_air[anchor.station, anchor.id]
+    for cell, shared, _ in placed:
+        lacking = shared.plmns - anchored[cell.station, cell.id] if cell.rat is Rat.NR else ()
+        if cell.station in dependent and lacking:
+            text = (
+                f"it is not standalone, and no LTE cell with {', '.join(sorted(lacking))} lists it: their users never "
+                "use it; list it among the neighbours of such cells (EN-DC), or make its station standalone"
+            )
+            yield Fault(Check.NR_WITHOUT_ANCHOR, text).at(cell)
 
 
 def _unlisted(cells: Sequence[Cell], network: Network) -> Iterator[Finding]:
     """What ANR would find: the way back of a relation, and any neighbour at all."""
-    ways = {(o.station, o.cell, o.neighbour_station, o.neighbour_cell) for o in network.neighbours if o.handover}
-    for way in sorted(ways):
-        here, there = network.cell_by_name.get(way[:2]), network.cell_by_name.get(way[2:])
-        if here is not None and there is not None and (*way[2:], *way[:2]) not in ways:
-            text = f"users can be handed over to {there.name}, and not back, since ANR is off; list the way back"
-            yield Fault(Check.NEIGHBOUR_ONE_WAY, text).at(here)
-    leaving = {way[:2] for way in ways}
+    ways = {
+        (here, (one.neighbour_station, one.neighbour_cell))
+        for here, listed in network.neighbours_of.items()
+        for one in listed
+        if one.handover
+    }
+    leaving = set()
+    for here, there in sorted(ways):
+        cell, other = network.cell_by_name.get(here), network.cell_by_name.get(there)
+        if cell is None or other is None or cell.rat is not other.rat:
+            continue
+        leaving.add(here)
+        if (there, here) not in ways:
+            text = f"users can be handed over to {other.name}, and not back, since ANR is off; list the way back"
+            yield Fault(Check.NEIGHBOUR_ONE_WAY, text).at(cell)
     places, at = Places(network), _sites_by_technology(cells, network)
     for cell in cells:
         site = network.station_by_id[cell.station].site if cell.station in network.station_by_id else ""

@@ -63,10 +63,15 @@ def _listed(network: Network) -> Iterator[tuple[Cell, Fault]]:
     """What relations say beyond distance: cells with the PCI of a cell that lists them, or of another of its list."""
     for name, relations in network.neighbours_of.items():
         here = network.cell_by_name.get(name)
-        named = ((one.neighbour_station, one.neighbour_cell) for one in relations)
-        others = [there for other in named if (there := network.cell_by_name.get(other)) is not None]
+        named = dict.fromkeys((one.neighbour_station, one.neighbour_cell) for one in relations)
+        cells = (network.cell_by_name.get(other) for other in named if other != name)
+        others = [there for there in cells if there is not None]
+        heard = others if here is None else [here, *others]
+        # Cells with one PCI are few, so most lists are done with at once.
+        if len({cell.pci for cell in heard}) == len(heard):
+            continue
         alike: dict[tuple[_Carrier, int], list[Cell]] = defaultdict(list)
-        for cell in others if here is None else (here, *others):
+        for cell in heard:
             alike[_carrier(cell), cell.pci].append(cell)
         for twins in (found for found in alike.values() if len(found) > 1):
             collides = here is not None and twins[0] is here

@@ -106,6 +106,7 @@ class ShareFact:
 class NeighbourFact:
     """A neighbour relation of a cell to another one, owned by the host (TS 28.541 NRCellRelation).
 
+    From LTE to NR it makes the cell an anchor of the other one (EN-DC).
     The other cell is named and not described: its identity and PCI are what its own station says of it.
     """
 
@@ -114,6 +115,7 @@ class NeighbourFact:
     rat: Rat
     neighbour_station: str
     neighbour_cell: str
+    neighbour_rat: Rat
     neighbour_band: str
     neighbour_arfcn: int
     handover: bool

@@ -131,6 +131,9 @@ class NetworkHeader(Noun):
     anr: bool = Field(
         True, description="Whether stations find neighbours themselves (ANR), beside those that are listed."
     )
+    standalone: bool = Field(
+        True, description="Whether NR cells have cores of their own (NG), or serve beside LTE cells only (EN-DC)."
+    )
     management: ManagementDefaults = ManagementDefaults()
 
 
@@ -192,6 +195,7 @@ class Station(Noun):
     gnb_id_length: Annotated[int, Field(ge=22, le=32)] = 24
     enb_plmn: Plmn | None = Field(None, description="PLMN of its global eNB id; none means the host's.")
     gnb_plmn: Plmn | None = Field(None, description="PLMN of its global gNB id; none means the host's.")
+    standalone: bool | None = Field(None, description="Whether its NR cells are standalone; none means the network's.")
     owner: Identifier | None = Field(None, description="Tenant whose own station it is; none where it is shared.")
 
     def node_id(self, rat: Rat) -> tuple[int | None, int]:
@@ -328,7 +332,8 @@ class OwnCell(Noun):
 class Neighbour(Noun):
     """A neighbour relation: users of a cell may be handed over to another one. It holds in one direction.
 
-    Minka keeps those that are listed. Relations that a station made itself (ANR) stay as they are.
+    From an LTE cell to an NR cell it lets users have both at once (EN-DC), the LTE cell being the anchor. Minka keeps
+    those that are listed. Relations that a station made itself (ANR) stay as they are.
     """
 
     station: StationId
@@ -569,6 +574,10 @@ class Network(Noun):
             found[node] = None
             node = self.backhaul_by_id[node].parent
         return tuple(found)
+
+    def is_standalone(self, station: Station) -> bool:
+        """Whether NR cells of a station have cores of their own (NG), or serve beside LTE cells only (EN-DC)."""
+        return self.header.standalone if station.standalone is None else station.standalone
 
     def manages(self, device: str) -> bool:
         """Whether there is a station or a managed router of this id."""

@@ -252,7 +252,7 @@ def networks(draw: st.DrawFn) -> Network:
         }
         for one, other, handover in (draw(st.lists(_ends(cells), max_size=4)) if cells else ())
     ]
-    network["header"]["anr"] = draw(st.booleans())
+    network["header"] |= {"anr": draw(st.booleans()), "standalone": draw(st.booleans())}
     network["agreements"] = [
         {
             "id": f"agreement-{number}",

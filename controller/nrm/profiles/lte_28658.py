@@ -19,7 +19,7 @@ Decisions:
 from __future__ import annotations
 
 from controller.inventory.radio import joined_identity
-from controller.models.facts import BroadcastFact, CellFact, CoreLinkFact, LinkKind, ShareFact
+from controller.models.facts import BroadcastFact, CellFact, CoreLinkFact, LinkKind, NeighbourFact, ShareFact
 from controller.models.network import Plmn, Rat, ResourceType, mcc_mnc
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles.base import (
@@ -121,6 +121,10 @@ _SERVED = NodeSpec(
 _LOCAL = local_address(ns.EUTRAN)
 _ADJACENT = "adjacentCell"
 _RELATION = relation("EUtranRelation", ns.EUTRAN, _ADJACENT)
+_ADJACENT_NR = "adjacentNRCellRef"
+_ANCHOR_RELATION = relation(
+    "NRCellRelation", ns.EUTRAN, _ADJACENT_NR, LeafSpec("isENDCAllowed", default="false", label="EN-DC")
+)
 
 
 def _cell(name: str, *carrier: LeafSpec, tdd: bool) -> NodeSpec:
@@ -148,7 +152,7 @@ def _cell(name: str, *carrier: LeafSpec, tdd: bool) -> NodeSpec:
             number("rootSequenceIndex", "PRACH root", mutability=_LOCKED, roles=(LeafRole.PRACH_ROOT,)),
             *carrier,
         ),
-        children=(_BROADCAST, _OWN_IDENTITY, _SHARE, _RELATION),
+        children=(_BROADCAST, _OWN_IDENTITY, _SHARE, _RELATION, _ANCHOR_RELATION),
         role=NodeRole.CELL,
         tdd=tdd,
         label="cell",
@@ -255,12 +259,19 @@ def _render_cell(facts: StationFacts, cell: CellFact, enb: Path, out: Output) ->
     for share in facts.shares.get(cell.cell, ()):
         _render_share(share, cell, path, out)
     for neighbour in facts.neighbours.get(cell.cell, ()):
-        kind = _cell_spec(neighbour.neighbour_band).name
-        name = (
-            f"ManagedElement={neighbour.neighbour_station},ENBFunction={FUNCTION_ID},{kind}={neighbour.neighbour_cell}"
-        )
-        leaves = relation_leaves(neighbour, _ADJACENT, name)
-        out.add(_RELATION, path, (relation_id(neighbour),), leaves, neighbour.owners)
+        _render_neighbour(neighbour, path, out)
+
+
+def _render_neighbour(neighbour: NeighbourFact, cell: Path, out: Output) -> None:
+    """A neighbour; of an NR cell the cell is an anchor (EN-DC)."""
+    element, name = f"ManagedElement={neighbour.neighbour_station}", neighbour.neighbour_cell
+    if neighbour.neighbour_rat is Rat.NR:
+        other = f"{element},GNBCUCPFunction={FUNCTION_ID},NRCellCU={name}"
+        leaves = {**relation_leaves(neighbour, _ADJACENT_NR, other), "isENDCAllowed": "true"}
+        out.add(_ANCHOR_RELATION, cell, (relation_id(neighbour),), leaves, neighbour.owners)
+        return
+    other = f"{element},ENBFunction={FUNCTION_ID},{_cell_spec(neighbour.neighbour_band).name}={name}"
+    out.add(_RELATION, cell, (relation_id(neighbour),), relation_leaves(neighbour, _ADJACENT, other), neighbour.owners)
 
 
 def _render_broadcast(broadcast: BroadcastFact, cell: Path, out: Output) -> None:

@@ -13,7 +13,7 @@ import pytest
 from controller.intent import compile_intent
 from controller.intent.findings import Check, severity_of
 from controller.models.errors import NotFoundError
-from controller.models.facts import BroadcastFact, CoreLinkFact, Finding, ShareFact, StationFact
+from controller.models.facts import BroadcastFact, CoreLinkFact, Finding, NeighbourFact, ShareFact, StationFact
 from controller.models.network import Network
 
 TODAY = date(2026, 6, 15)
@@ -216,6 +216,24 @@ def _neighbour_of_others(draft: Draft) -> None:
     _neighbours(draft, ("S1/lte", "S2/lte"), anr=True)
 
 
+def _one_way(draft: Draft) -> None:
+    """A second LTE cell of S1 lists the first, and that lists others only."""
+    draft["cells"].append(_cell("S1", "lte2", local_id=2, pci=3))
+    _neighbours(draft, *BOTH_WAYS, ("S1/lte2", "S1/lte"))
+
+
+def _dependent(draft: Draft, *pairs: tuple[str, str]) -> None:
+    """NR cells of S1 are no standalone ones; these relations are listed."""
+    draft["stations"][0]["standalone"] = False
+    _neighbours(draft, *pairs, anr=True)
+
+
+def _anchor_of_one_tenant(draft: Draft) -> None:
+    """The anchor has tenant a only, the NR cell both."""
+    _agreement_of(draft, "b", scope={"everywhere": True, "rats": ["NR"]})
+    _dependent(draft, ("S2/lte", "S1/nr"))
+
+
 #: Relations both ways between all cells of a technology.
 BOTH_WAYS = [("S1/lte", "S2/lte"), ("S2/lte", "S1/lte"), ("S1/nr", "S2/nr"), ("S2/nr", "S1/nr")]
 
@@ -351,7 +369,9 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.NEIGHBOUR_DANGLING, NETWORK, lambda d: _neighbours(d, ("S1/lte", "S9/lte"), anr=True)),
     (Check.NEIGHBOUR_DANGLING, NETWORK, lambda d: _neighbours(d, ("S1/x", "S2/lte"), anr=True)),
     (Check.NEIGHBOUR_PLMNS, FIRST, _neighbour_of_others),
-    (Check.NEIGHBOUR_ONE_WAY, FIRST, lambda d: _neighbours(d, *BOTH_WAYS, ("S1/lte", "S1/nr"))),
+    (Check.NEIGHBOUR_ONE_WAY, ["S1/lte2"], _one_way),
+    (Check.NR_WITHOUT_ANCHOR, ["S1/nr"], _dependent),
+    (Check.NR_WITHOUT_ANCHOR, ["S1/nr"], _anchor_of_one_tenant),
     (Check.NEIGHBOUR_MISSING, NR, lambda d: _neighbours(d, *BOTH_WAYS[:2])),
     (Check.NODE_ID_MISSING, FIRST, lambda d: d["stations"][0].update(profiles=["nr-28541"], enb_id=None)),
     (Check.NODE_PLMN_MISSING, ["S1/", "S1/"], _mixed_primaries),
@@ -425,6 +445,7 @@ def test_every_check_has_an_example_and_a_description() -> None:
         pytest.param(_nr_areas_of_different_slices, id="more slices in another NR tracking area"),
         pytest.param(lambda d: _neighbours(d, *BOTH_WAYS), id="all neighbours listed"),
         pytest.param(lambda d: _neighbours(d, ("S1/lte", "S2/lte"), anr=True), id="ANR finds the way back"),
+        pytest.param(lambda d: _dependent(d, ("S1/lte", "S1/nr")), id="an NR cell with its anchor"),
         pytest.param(_moran_carrier, id="a MORAN carrier with a TAC of its own"),
     ],
 )
@@ -633,3 +654,21 @@ def test_bearers_are_added_up_over_all_cells_of_a_station() -> None:
 def test_unknown_stations_are_refused() -> None:
     with pytest.raises(NotFoundError, match="S3"):
         compile_intent(Network.model_validate(sound()), TODAY, ["S1", "S3"])
+
+
+def test_nr_beside_lte_needs_no_cores_and_gets_no_core_links() -> None:
+    draft = sound()
+    draft["header"]["standalone"] = False
+    draft["stations"][1]["standalone"] = True
+    _neighbours(draft, ("S1/lte", "S1/nr"), anr=True)
+    intent = compile_intent(Network.model_validate(draft), TODAY)
+    assert intent.findings == ()
+    links = {name: {f.kind for f in intent.facts[name] if isinstance(f, CoreLinkFact)} for name in ("S1", "S2")}
+    assert links == {"S1": {"S1C", "S1U"}, "S2": {"S1C", "S1U", "NGC", "NGU"}}
+    (anchor,) = [fact for fact in intent.facts["S1"] if isinstance(fact, NeighbourFact)]
+    assert (anchor.cell, anchor.neighbour_cell, anchor.neighbour_rat) == ("lte", "nr", "NR")
+
+
+def test_an_nr_cell_names_the_plmns_that_no_anchor_has() -> None:
+    (told,) = _findings(_anchor_of_one_tenant)
+    assert told.message.startswith("cell S1/nr: it is not standalone, and no LTE cell with 999-02 lists it: ")

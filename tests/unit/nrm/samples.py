@@ -57,7 +57,12 @@ def share(cell: CellFact, tenant: str, resource: ResourceType = ResourceType.PRB
 def neighbour(cell: CellFact, number: int = 1, *, handover: bool = True) -> NeighbourFact:
     """A relation to the like cell of another station."""
     other = f"PE-CUS-{number:04d}"
-    return NeighbourFact(STATION, cell.cell, cell.rat, other, cell.cell, cell.band, cell.arfcn_dl, handover)
+    return NeighbourFact(STATION, cell.cell, cell.rat, other, cell.cell, cell.rat, cell.band, cell.arfcn_dl, handover)
+
+
+def anchor(cell: CellFact, nr: CellFact) -> NeighbourFact:
+    """An LTE cell as the anchor of an NR cell of another station."""
+    return NeighbourFact(STATION, cell.cell, cell.rat, "PE-CUS-0003", nr.cell, nr.rat, nr.band, nr.arfcn_dl, False)
 
 
 def link(kind: LinkKind, tenant: str, name: str = "") -> CoreLinkFact:
@@ -83,6 +88,7 @@ def station_facts(cells: Sequence[CellFact], tenants: Sequence[str] = TENANTS, o
             fact for tenant in tenants for fact in (broadcast(each, tenant, own=tenant in own), share(each, tenant))
         ]
         facts += [neighbour(each), neighbour(each, 2, handover=False)]
+        facts += [anchor(each, NR_CELLS[0])] if each.rat is Rat.LTE else []
     for tenant in tenants:
         if any(each.rat is Rat.LTE for each in cells):
             facts += [link(LinkKind.S1C, tenant), link(LinkKind.S1U, tenant)]
@@ -117,6 +123,7 @@ def facts(draw: st.DrawFn) -> list[Fact]:
             resources = draw(st.lists(st.sampled_from(ResourceType), unique=True, max_size=2))
             found += [share(each, tenant, resource) for resource in resources]
         found += [neighbour(each, number) for number in range(draw(st.integers(0, 2)))]
+        found += [anchor(each, NR_CELLS[0])] if each.rat is Rat.LTE and draw(st.booleans()) else []
     pairs = st.tuples(st.sampled_from(LinkKind), st.sampled_from(TENANTS))
     found += [link(kind, tenant) for kind, tenant in draw(st.lists(pairs, unique=True))]
     return draw(st.permutations(found))

@@ -734,3 +734,17 @@ def test_a_cell_is_removed_with_all_that_anr_found_for_it() -> None:
     made = plan(only_nr, {"S1": before}, replace(FREELY, remove={"host": 1, "alfa": 5}))
     assert LTE_CELL in {edit.path for phase in only_change(made).phases for edit in phase.edits if edit.op is Op.DELETE}
     assert "removal-blocked" not in codes(made)
+
+
+def test_an_lte_cell_becomes_the_anchor_of_an_nr_cell() -> None:
+    row = {"station": "S1", "cell": "L1", "neighbour_station": "S1", "neighbour_cell": "N1", "handover": False}
+    (edit,) = only_change(plan(network(neighbours=[row]), {"S1": view(TWO)})).phases[0].edits
+    assert (edit.path, edit.after) == (
+        f"{LTE_CELL}/NRCellRelation[S1.N1]",
+        {
+            "adjacentNRCellRef": "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1",
+            "isRemoveAllowed": "false",
+            "isHOAllowed": "false",
+            "isENDCAllowed": "true",
+        },
+    )
