@@ -112,7 +112,7 @@ class Reach:
         """The tests that may notice a mutant: those of its module first, the quickest first."""
         module = str(mutation.module_path)
         start, inside = _statement(ast.parse((root / module).read_text()), mutation.start_pos[0])
-        own = tests_of(module)
+        own = tests_of(module) if (ROOT / module).exists() else []
         if not inside:
             # It runs when the module is imported, whoever does so.
             return [*(test for test in own if test.startswith(tuple(self.tests))), *self.tests]

@@ -44,8 +44,10 @@ def modules() -> list[str]:
 
 def tests_of(module: str) -> list[str]:
     """Paths of the tests of a module, those first that bear its name."""
+    if own := _own(module):
+        return own
     through = sorted({test for user in _users()[_dotted(module)] for test in _own(user)})
-    return _own(module) or through or list(THROUGH.get(module, ()))
+    return through or list(THROUGH.get(module, ()))
 
 
 def _own(module: str) -> list[str]:
@@ -88,7 +90,12 @@ def _tests() -> tuple[Mapping[str, list[str]], Mapping[str, set[str]]]:
 
 def _imported(path: Path) -> Iterator[str]:
     """Modules that a file imports, and what might be some: names that it imports from packages."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    left: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while left:
+        node = left.pop()
+        # Imports stand among statements, which are few beside expressions.
+        inner = (ast.stmt, ast.ExceptHandler, ast.match_case)
+        left += [below for below in ast.iter_child_nodes(node) if isinstance(below, inner)]
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:

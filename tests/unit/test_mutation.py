@@ -32,7 +32,10 @@ ELSEWHERE = "\n\ndef test_elsewhere() -> None:\n    assert True\n"
 
 
 @pytest.fixture
-def toy(tmp_path: Path) -> Path:
+def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    # Its tests need no more plugins than these, which a process loads in half the time.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    monkeypatch.setenv("PYTEST_PLUGINS", "pytest_timeout,pytest_cov.plugin")
     (tmp_path / "toy").mkdir()
     (tmp_path / "toy" / "__init__.py").touch()
     (tmp_path / "toy" / "code.py").write_text(CODE)
