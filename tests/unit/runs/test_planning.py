@@ -1,0 +1,281 @@
+"""Plans that are made on live stations: wanted, restored, re-created and undone; and what of it is on record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from controller.models.errors import ConflictError, InputError, NotFoundError, PlanRefusedError
+from controller.models.network import Network
+from controller.models.plan import Edit, Op, Plan
+from controller.models.run import RunState
+from controller.nrm.tree import Path
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.ports.devices import DeviceTarget
+from controller.ports.fake_devices import FakeDevices
+from controller.ports.store import Store
+from controller.runs.planning.planner import Planner, PlanRequest, Progress
+from controller.runs.planning.restore import recreate_plan, restore_plan
+from controller.runs.planning.undo import undo_plan
+from controller.runs.rollout.transitions import decide
+from controller.store import open_store
+from tests.unit.plan import samples
+from tests.unit.runs.transaction_bench import QUICK, STATION, UNSAFE, InstantStore, TransactionBench, add_tenant
+
+TWO, THREE = samples.network(), samples.network(("alfa", "beta", "gamma"))
+LINK = f"{samples.LTE}/EP_S1C[alfa-mme]"
+SHARE = f"{samples.LTE_CELL}/plmnRadioShareList[716,02]"
+
+
+def target(_network: Network, station: str) -> DeviceTarget:
+    if station == "S9":
+        raise NotFoundError("S9 has no endpoint")
+    return DeviceTarget(station, "127.0.0.1", 830, "ssh-ed25519 AAAA", "minka", "device", samples.PROFILES)
+
+
+@dataclass
+class Bench:
+    """Two stations that carry what the network files say."""
+
+    store: Store
+    devices: FakeDevices
+    clock: VirtualClock
+    planner: Planner
+
+    def load(self, network: Network) -> None:
+        self.store.networks.save(network, network_digest(network), "ana")
+
+    async def plan(self, selector: str = "*", **asked: object) -> Plan:
+        return await self.planner.plan(PlanRequest(selector, **asked), "ana")  # type: ignore[arg-type]
+
+    async def restore(self, state: str = "", **asked: object) -> Plan:
+        return await restore_plan(self.planner, PlanRequest(STATION, **asked), "ana", state)  # type: ignore[arg-type]
+
+    async def recreate(self, endpoint: str) -> Plan:
+        return await recreate_plan(self.planner, PlanRequest(STATION), "ana", endpoint)
+
+    def lose(self, path: Path, station: str = STATION) -> None:
+        """Somebody deletes an entry with all below."""
+        self.devices[station].foreign_edit([Edit(op=Op.DELETE, path=path, owners=("host",))])
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    clock = VirtualClock()
+    store = open_store("sqlite://", clock)
+    devices = FakeDevices(clock)
+    for station in ("S1", "S2"):
+        devices.add(station, samples.PROFILES, samples.carrying(TWO, station).tree)
+    made = Bench(store, devices, clock, Planner(InstantStore(store), devices, clock, target))
+    made.load(TWO)
+    yield made
+    store.close()
+
+
+# ---------------------------------------------------------------------- wanted
+
+
+async def test_only_adopted_stations_are_planned(bench: Bench) -> None:
+    assert await bench.planner.adopt("S1", "ana") == {"S1": f"adopted, {len(samples.ledger(TWO))} nodes"}
+    bench.load(THREE)
+    progress = Progress()
+    plan = await bench.planner.plan(PlanRequest("*", expect_stations=1), "ana", progress)
+    assert [change.station for change in plan.changes] == ["S1"]
+    assert plan.unplanned == {"S2": "not adopted: observe-only"}
+    assert (progress.done, progress.total) == (2, 2)
+    assert bench.store.plans.get(plan.id) == plan
+    assert (plan.selector, plan.network_digest) == ("*", network_digest(THREE))
+
+
+async def test_what_would_be_planned_if_it_were_adopted_adopts_nothing(bench: Bench) -> None:
+    bench.load(THREE)
+    plan = await bench.plan("S1", adopt=True)
+    assert [change.station for change in plan.changes] == ["S1"]
+    assert not any(one.adopted for one in bench.store.devices.find(["S1"]).values())
+    assert bench.store.ledger.find(["S1"]).get("S1", {}) == {}
+    await bench.planner.adopt("S1", "ana")
+    assert (await bench.plan("S1", adopt=True)).id == (await bench.plan("S1")).id
+
+
+async def test_a_plan_says_who_could_not_be_read_and_who_is_under_a_hold(bench: Bench) -> None:
+    await bench.planner.adopt("*", "ana")
+    bench.load(THREE)
+    bench.devices["S2"].unreachable = "no route"
+    bench.store.holds.add("S1", "rigger", "on the mast", None)
+    plan = await bench.plan(skip_under_hold=True)
+    assert set(plan.unplanned) == {"S1", "S2"}
+    assert "hold" in plan.unplanned["S1"]
+    assert "no route" in plan.unplanned["S2"]
+    waits = await bench.plan("S1")
+    assert [change.station for change in waits.changes] == ["S1"]
+    assert "hold" in {finding.code for finding in waits.findings}
+
+
+async def test_a_selector_that_matches_nothing_is_refused(bench: Bench) -> None:
+    for asked in (bench.plan("S9*"), restore_plan(bench.planner, PlanRequest("S9*"), "ana")):
+        with pytest.raises(InputError):
+            await asked
+
+
+async def test_what_can_not_be_read_is_not_adopted(bench: Bench) -> None:
+    bench.devices["S2"].unreachable = "no route"
+    assert "no route" in (await bench.planner.adopt("S2", "ana"))["S2"]
+    assert bench.store.ledger.find(["S2"]).get("S2", {}) == {}
+
+
+async def test_who_does_not_revert_by_itself_is_known_when_it_is_read(bench: Bench) -> None:
+    bench.devices.add("S2", samples.PROFILES, samples.carrying(TWO, "S2").tree, UNSAFE)
+    assert (await bench.planner.read(TWO, "S1")).reverts
+    assert not (await bench.planner.read(TWO, "S2")).reverts
+
+
+async def test_drift_is_told_of_what_is_adopted_and_can_be_read(bench: Bench) -> None:
+    await bench.planner.adopt("S1", "ana")
+    bench.lose(SHARE)
+    bench.load(THREE)
+    (row,) = (await bench.planner.drift(["S1", "S2"]))["S1"]
+    assert (row.cell, row.tenant) == ("L1", "beta")
+    assert "S2" not in await bench.planner.drift(["S1", "S2"])
+    bench.devices["S1"].unreachable = "no route"
+    assert await bench.planner.drift(["S1"]) == {}
+
+
+async def test_what_stations_carry_is_told_where_it_is_not_what_the_ledger_says(bench: Bench) -> None:
+    await bench.planner.adopt("*", "ana")
+    assert await bench.planner.carried() == ([], [])
+    bench.lose(SHARE)
+    bench.devices["S2"].unreachable = "no route"
+    (carried,), unread = await bench.planner.carried()
+    assert (carried.station, carried.nodes, carried.lost) == ("S1", (), (SHARE,))
+    assert unread == ["S2"]
+
+
+# -------------------------------------------------------------------- restored
+
+
+async def test_what_was_last_applied_is_restored_whatever_the_files_ask_for(bench: Bench) -> None:
+    await bench.planner.adopt(STATION, "ana")
+    bench.lose(SHARE)
+    bench.load(THREE)
+    plan = await bench.restore()
+    (change,) = plan.changes
+    assert [(edit.op, edit.path) for phase in change.phases for edit in phase.edits] == [(Op.CREATE, SHARE)]
+    assert bench.store.plans.get(plan.id) == plan
+    assert (change.gained, change.lost) == ((), ())
+
+
+async def test_a_hold_and_what_is_not_ours_keep_a_station_out_of_a_restore(bench: Bench) -> None:
+    assert (await bench.restore()).unplanned == {STATION: "not adopted: observe-only"}
+    await bench.planner.adopt(STATION, "ana")
+    bench.lose(SHARE)
+    bench.store.holds.add(f"{STATION}/L1", "rigger", "on the mast", None)
+    plan = await bench.restore()
+    assert "hold" in plan.unplanned[STATION]
+
+
+async def test_a_state_is_a_run_or_a_time_that_has_been(bench: Bench) -> None:
+    await bench.planner.adopt(STATION, "ana")
+    with pytest.raises(NotFoundError):
+        await bench.restore("r-nosuch")
+    with pytest.raises(InputError, match="'yesterday' is neither a run"):
+        await bench.restore("yesterday")
+    with pytest.raises(InputError, match="lies in the future"):
+        await bench.restore("2999-01-01T00:00")
+    # Without a zone it is the network's: an hour ago in Lima is still to come in local words of UTC.
+    now = bench.clock.now()
+    assert (await bench.restore(now.isoformat())).changes == ()
+    with pytest.raises(InputError, match="lies in the future"):
+        await bench.restore(now.replace(tzinfo=None).isoformat())
+
+
+# ------------------------------------------------------------------ re-created
+
+
+@pytest.mark.parametrize("name", [LINK, "EP_S1C[alfa-mme]"])
+async def test_a_core_link_of_ours_is_made_again(bench: Bench, name: str) -> None:
+    await bench.planner.adopt(STATION, "ana")
+    plan = await bench.recreate(name)
+    (change,) = plan.changes
+    first, second = ({(edit.op, edit.path) for edit in phase.edits} for phase in change.phases)
+    assert first == {(Op.DELETE, LINK)}
+    assert (Op.CREATE, LINK) in second
+    assert change.touched == ("alfa",)
+    assert bench.store.plans.get(plan.id) == plan
+
+
+async def test_only_links_that_are_ours_and_free_are_made_again(bench: Bench) -> None:
+    with pytest.raises(InputError, match=r"S1 has no core endpoint of ours 'EP_S1C.alfa-mme.'; it has none"):
+        await bench.recreate("EP_S1C[alfa-mme]")
+    await bench.planner.adopt(STATION, "ana")
+    with pytest.raises(InputError, match="no core endpoint of ours"):
+        await bench.recreate("EP_S1C[alfa-mm]")
+    device = bench.devices[STATION]
+    device.foreign_edit([Edit(op=Op.MERGE, path=LINK, after={"administrativeState": "LOCKED"}, owners=("host",))])
+    assert "was locked by somebody" in (await bench.recreate("EP_S1C[alfa-mme]")).unplanned[STATION]
+    hold = bench.store.holds.add(STATION, "rigger", "on the mast", None)
+    assert (await bench.recreate("EP_S1C[alfa-mme]")).unplanned[STATION] == f"hold on {STATION}"
+    bench.store.holds.end(hold.id, "ana")
+    device.unreachable = "no route"
+    assert "no route" in (await bench.recreate("EP_S1C[alfa-mme]")).unplanned[STATION]
+
+
+# ---------------------------------------------------------------------- undone
+
+
+async def ended() -> tuple[TransactionBench, Planner]:
+    """A run that brought tenant gamma, and has ended."""
+    world = TransactionBench(add_tenant(), QUICK)
+    planner = Planner(InstantStore(world.store), world.devices, world.clock, target)
+    await planner.adopt(STATION, "ana")
+    with pytest.raises(ConflictError, match=f"run {world.run.id} is running"):
+        await undo_plan(planner, world.run.id, {}, "ana")
+    await world.work()
+    while world.store.runs.advance(world.run.id, lambda run, jobs: decide(run, jobs, world.clock.now())):
+        pass
+    assert world.store.runs.get(world.run.id).state is RunState.SUCCEEDED
+    return world, planner
+
+
+async def test_a_run_is_undone_by_what_it_left_and_just_that() -> None:
+    world, planner = await ended()
+    count = len(world.scenario.after) - len(world.scenario.before.tree)
+    for wrong in ({}, {"gamma": count + 1}, {"gamma": count, "beta": 1}):
+        with pytest.raises(PlanRefusedError):
+            await undo_plan(planner, world.run.id, wrong, "ana")
+    progress = Progress()
+    plan = await undo_plan(planner, world.run.id, {"gamma": count}, "ana", progress)
+    (change,) = plan.changes
+    assert (plan.undoes, plan.removals) == (world.run.id, {"gamma": count})
+    assert (change.removes, set(change.lost)) == (
+        {"gamma": count},
+        set(world.scenario.after) - set(world.scenario.before.tree),
+    )
+    assert (progress.done, progress.total) == (1, 1)
+    assert world.store.plans.get(plan.id) == plan
+
+
+async def test_what_was_changed_since_is_not_undone() -> None:
+    world, planner = await ended()
+    gone = next(path for path in world.scenario.after if path.endswith("plmnIdList[716,03]"))
+    world.device.foreign_edit([Edit(op=Op.DELETE, path=gone, owners=("host",))])
+    with pytest.raises(PlanRefusedError, match=r"nothing of run .* can be undone: S1: changed since by somebody else"):
+        await undo_plan(planner, world.run.id, {}, "ana")
+    world.device.unreachable = "no route"
+    with pytest.raises(PlanRefusedError, match=r"can be undone: S1: unreachable: .*no route"):
+        await undo_plan(planner, world.run.id, {}, "ana")
+
+
+async def test_the_state_before_a_run_is_restored_where_removals_are_named() -> None:
+    world, planner = await ended()
+    count = len(world.scenario.after) - len(world.scenario.before.tree)
+    with pytest.raises(PlanRefusedError):
+        await restore_plan(planner, PlanRequest(STATION, remove={"gamma": count + 1}), "ana", world.run.id)
+    plan = await restore_plan(planner, PlanRequest(STATION, remove={"gamma": count}), "ana", world.run.id)
+    (change,) = plan.changes
+    assert change.removes == plan.removals == {"gamma": count}
+    # Without a name, what is ours now stays, and nothing else was changed.
+    kept = await restore_plan(planner, PlanRequest(STATION), "ana", world.run.id)
+    assert kept.is_empty
