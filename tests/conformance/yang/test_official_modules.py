@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -25,10 +26,20 @@ from controller.models.plan import Change, Edit, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.codec import decode, encode_edit
-from controller.nrm.profiles import root_spec
+from controller.nrm.profiles import link_kind, root_spec
+from controller.nrm.profiles.alarm_list import encode_acknowledgement, list_in
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import Observed, Tree
-from controller.plan import PlanOptions, StationView, plan_station, undo_change, wanted_by
+from controller.plan import (
+    PlanOptions,
+    StationView,
+    administrative_state_change,
+    plan_station,
+    recreate_endpoint_change,
+    undo_change,
+    wanted_by,
+)
+from controller.plan.views import with_given
 from simulators.clock import VirtualClock
 from simulators.equipment.fault_kinds import NETWORK_FAULTS
 from simulators.netconf.profiles import PROFILES
@@ -65,11 +76,8 @@ USERS = OFFICIAL_MODULES / "examples/07-oran-users-config.xml"
 JOB = """<PerfMetricJob><id>j1</id><attributes><performanceMetrics>RRC</performanceMetrics>
 <performanceMetrics>RRU</performanceMetrics><granularityPeriod>900</granularityPeriod>
 <fileReportingPeriod>15</fileReportingPeriod></attributes></PerfMetricJob>"""
-UNLOCKED = (
-    "<AlarmList><id>1</id><attributes><administrativeState>UNLOCKED</administrativeState></attributes></AlarmList>"
-)
-ACKNOWLEDGED = """<AlarmList><id>1</id><attributes><alarmRecords><alarmId>a-000001</alarmId><ackUserId>ana</ackUserId>
-<ackSystemId>minka</ackSystemId><ackState>ACKNOWLEDGED</ackState></alarmRecords></attributes></AlarmList>"""
+#: A sample network with radio of many kinds.
+PERU = lint.REPOSITORY / "deploy/networks/peru-mini"
 
 
 @dataclass
@@ -121,7 +129,8 @@ class Bench:
     async def plan(self, network: Network, when: str) -> Change:
         """Plan what a network wants, and apply it."""
         observed = await self.show(f"before-{when}")
-        rendered = wanted_by(compile_intent(network, TODAY), network, self.station.id)
+        wanted = wanted_by(compile_intent(network, TODAY), network, self.station.id)
+        rendered = with_given(root_spec(self.profiles), wanted, observed)
         view = StationView(observed=observed, adopted=True, ledger=self.ledger)
         change = plan_station(self.station.id, self.profiles, rendered, view, FREELY).change
         assert change is not None
@@ -145,6 +154,23 @@ class Bench:
         await self.write(etree.fromstring(xml), when, "merge")
         self.clock.advance(0)
         await self.show(f"after-{when}")
+
+    async def maintain(self) -> None:
+        """What playbooks do beside plans: lock and unlock cells, create a core link anew, acknowledge an alarm."""
+        owners = {path: entry.owners for path, entry in self.ledger.items()}
+        for state in ("LOCKED", "UNLOCKED"):
+            observed = await self.show(f"before-{state}")
+            change = administrative_state_change(self.station.id, self.profiles, observed, (), owners, state)
+            assert change is not None
+            await self.apply(change, state)
+        observed = await self.show("before-new-link")
+        link = next(path for path in observed.tree if link_kind(path))
+        change = recreate_endpoint_change(self.station.id, self.profiles, observed, link, owners[link])
+        await self.apply(change, "new-link")
+        records = [record.id for record in self.station.equipment.alarms.records]
+        (element,) = encode_acknowledgement(list_in(observed.tree), records, "ana")
+        await self.write(element, "acknowledged", "merge")
+        await self.show("acknowledged")
 
     async def renew_software(self) -> None:
         names = {"download": "<remote-file-path>sftp://minka@10.0.0.1/station-24.3.0.zip</remote-file-path>"}
@@ -186,27 +212,51 @@ async def all_said(folder: Path) -> Said:
     shutil.copytree(TINY, folder)
     (folder / "own_cells.csv").write_text(OWN_CELLS)
     around, network = read_network(folder), load_network(folder)
+    network = with_tdd(network, "T-LTE-1/2")
     for record in around.stations:
         bench = Bench(record, around, said)
         await bench.client.greeted()
         await bench.ask(SUBSCRIBE)
         await bench.plan(network, "first")
+        await bench.manage(JOB, "job")
+        bench.clock.advance(1800)
         await bench.renew_software()
         await bench.ask(f'<supervision-watchdog-reset xmlns="{SUPERVISION}"/>')
-        await bench.manage(UNLOCKED, "unlocked")
-        await bench.manage(JOB, "job")
         await bench.fail()
-        await bench.manage(ACKNOWLEDGED, "acknowledged")
+        await bench.maintain()
         await bench.transact()
         await bench.plan(retuned(network), "retuned")
         last = await bench.plan(without(network, "condor"), "smaller")
         await bench.apply(undo_change(bench.profiles, last, await bench.show("before-undo")), "undo")
-    for profile in ("full", "library-1.0", "report-all", "oran-fm-only", "alarm-list-only"):
-        bench = Bench(around.stations[-1], around, said, profile)
-        await bench.client.greeted()
-        await bench.plan(network, "first")
-        await bench.fail()
+    for profile in ("full", "library-1.0", "report-all", "oran-fm-only", "alarm-list-only", "alarms-twice"):
+        await short_life(Bench(around.stations[-1], around, said, profile), network)
+    around, network = read_network(PERU), load_network(PERU)
+    for name in one_of_each_kind(network):
+        record = next(record for record in around.stations if record.id == name)
+        await short_life(Bench(record, around, said), network)
     return said
+
+
+async def short_life(bench: Bench, network: Network) -> None:
+    await bench.client.greeted()
+    await bench.plan(network, "first")
+    await bench.fail()
+
+
+def one_of_each_kind(network: Network) -> Iterable[str]:
+    """Stations that differ by their profiles or the bands of their cells."""
+    found = {
+        (station.profiles, frozenset(cell.band for cell in network.cells_by_station[station.id])): station.id
+        for station in network.stations
+    }
+    return found.values()
+
+
+def with_tdd(network: Network, name: str) -> Network:
+    """The network with one cell in an unpaired band."""
+    unpaired = {"band": "B40", "arfcn_dl": 38950, "arfcn_ul": 38950}
+    cells = (cell.model_copy(update=unpaired) if cell.name == name else cell for cell in network.cells)
+    return network.model_copy(update={"cells": tuple(cells)})
 
 
 def retuned(network: Network) -> Network:
@@ -275,6 +325,10 @@ def whole(root: NodeSpec, tree: Tree) -> etree._Element:
 def test_data_are_valid(said: Said, tmp_path: Path) -> None:
     old = {name: text for name, text in said.data.items() if "-library-1.0-" in name}
     new = {name: text for name, text in said.data.items() if name not in old}
+    nodes = ("EUtranCellTDD", "NRSectorCarrier", "NROperatorCellDU", "cellAccessInfoList", "EP_S1U", "RRMPolicyRatio")
+    said_of = ("alarmRecords", "active-alarms", "PerfMetricJob", "global-lock", "availabilityStatus", "counter")
+    for node in (*nodes, *said_of):
+        assert any(f"<{node}".encode() in text for text in new.values()), node
     assert len(old) > 3
     assert len(new) > 100
     lint_all("data", new, tmp_path / "new")
