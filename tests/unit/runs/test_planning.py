@@ -7,21 +7,23 @@ from dataclasses import dataclass
 
 import pytest
 
+from controller.inventory.frame import Frame
 from controller.models.errors import ConflictError, InputError, NotFoundError, PlanRefusedError
-from controller.models.network import Network
+from controller.models.network import Endpoint, Network
 from controller.models.plan import Edit, Op, Plan
 from controller.models.run import RunState
 from controller.nrm.tree import Path
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
-from controller.ports.fake_devices import FakeDevices
-from controller.ports.store import Store
+from controller.ports.fake_devices import FakeDevices, Fault, Wrong
+from controller.ports.store import Page
+from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner, PlanRequest, Progress
 from controller.runs.planning.restore import recreate_plan, restore_plan
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
-from controller.store import open_store
+from controller.store import SqlStore, open_store
 from tests.unit.plan import samples
 from tests.unit.runs.transaction_bench import QUICK, STATION, UNSAFE, InstantStore, TransactionBench, add_tenant
 
@@ -40,7 +42,7 @@ def target(_network: Network, station: str) -> DeviceTarget:
 class Bench:
     """Two stations that carry what the network files say."""
 
-    store: Store
+    store: SqlStore
     devices: FakeDevices
     clock: VirtualClock
     planner: Planner
@@ -279,3 +281,32 @@ async def test_the_state_before_a_run_is_restored_where_removals_are_named() -> 
     # Without a name, what is ours now stays, and nothing else was changed.
     kept = await restore_plan(planner, PlanRequest(STATION), "ana", world.run.id)
     assert kept.is_empty
+
+
+# -------------------------------------------------------------------- imported
+
+
+async def test_what_can_be_read_is_imported_and_the_ways_to_all_are_on_record_before(bench: Bench) -> None:
+    endpoints = [
+        Endpoint.model_validate(
+            {"station": name, "address": f"127.0.0.{n}", "port": 830, "host_key": "ssh-ed25519 AAAA"}
+        )
+        for n, name in enumerate(("S1", "S2", "S9"), 1)
+    ]
+    bare = TWO.model_copy(update={"stations": (), "cells": (), "endpoints": (), "agreements": ()})
+    frame = Frame(bare, tuple(endpoints), {"S1": "site-1", "S2": "site-2", "S9": "site-1"})
+    bench.devices["S2"].unreachable = "no route"
+    # One that does not know all profiles is asked for each alone.
+    bench.devices["S1"].faults.append(Fault("read", Wrong.REFUSE))
+    made = await Importer(InstantStore(bench.store), bench.devices, bench.clock).import_network(frame, "ana")
+    assert [station.id for station in made.network.stations] == ["S1"]
+    assert {cell.name for cell in made.network.cells} == {"S1/L1", "S1/N1"}
+    assert any("S2" in note and "no route" in note for note in made.notes)
+    assert any("S9" in note for note in made.notes)
+    rows = [row for row in bench.store.audit.page(Page())[1] if row.action.startswith("network.import")]
+    assert {(row.actor, row.object) for row in rows} == {("ana", "test")}
+    (done,) = [row for row in rows if row.action == "network.imported"]
+    assert done.detail == {"asked": "3", "found": "1"}
+    (begun,) = [row for row in rows if row.action == "network.import_begun"]
+    assert begun.id < done.id
+    assert bench.store.ledger.find(["S1"]).get("S1", {}) == {}
