@@ -24,6 +24,7 @@ from controller.models.run import Hold
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
 from controller.ports.store import Standing
 from controller.runs.approval.clearance import clearances, who_can_end
+from controller.runs.approval.outlook import outlook_of
 
 #: A Saturday, 22:00 in Lima.
 NOW = datetime(2026, 11, 29, 3, tzinfo=UTC)
@@ -218,3 +219,19 @@ def test_a_job_begins_only_if_nothing_forbids_it(on: dict[str, bool]) -> None:
     found = clearances(standing, now)["B"]
     assert bool(found.blocked) is expected
     assert (found.until is None) is (not expected or on["approval"] or on["hold"])
+
+
+def test_what_a_run_waits_for_is_told_with_how_many_stations_do() -> None:
+    asked = asking(Requirement(side="beta", action=ActionClass.INTERRUPT))
+    told = outlook_of(replace(asked, votes=(vote("eva", "host"),)), NOW)
+    assert (told.subject, told.tenants, told.requirements) == ("s", ("alfa", "beta"), asked.constraints.requirements)
+    assert told.missing == ("waits for approval by 1 of beta to interrupt",)
+    assert [one.person for one in told.votes] == ["eva"]
+    assert told.waits == {
+        "waits for approval by 1 of beta to interrupt": 1,
+        "waits for approval by 1 of beta to interrupt; window opens 2026-11-28 23:00 (America/Lima)": 1,
+    }
+    assert told.overridden == ""
+    made = Override(run="r", by="eva", reason="INC-7", at=NOW)
+    free = outlook_of(replace(FREE, override=made), NOW)
+    assert (free.waits, free.missing, free.overridden) == ({}, (), "by eva: INC-7")
