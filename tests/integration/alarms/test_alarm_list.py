@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from lxml import etree
 
 from controller.models.alarm import Alarm, AlarmSource, AlarmState
@@ -123,6 +124,37 @@ async def test_a_fault_that_a_station_tells_in_both_ways_is_one_alarm(tmp_path: 
         await until("the station is read again", read_on)
         said = [one.text for one in system.alarms(LTE) if not one.object.startswith("/")]
         assert len(said) == len(set(said)) >= len(TOLD) - 1
+
+
+async def test_a_list_that_a_restart_builds_anew_tells_of_the_same_alarms(tmp_path: Path) -> None:
+    async with open_system(tmp_path, interval=0.5, profile="alarm-list-rebuilt") as system:
+        station = system.fleet.stations[NR]
+        for fault in ("wrong-software", "fan"):
+            station.equipment.begin_fault(fault)
+        system.listen()
+        wanted = {("3gpp-software-error", "station"), ("3gpp-cooling-fan-failure", "station")}
+
+        async def raised() -> bool:
+            return _standing(system, NR) == wanted
+
+        await until("both are raised", raised)
+        station.equipment.faults.end(next(iter(station.equipment.faults)))
+        station.restart()
+        (record,) = station.equipment.alarms.records
+        assert (record.id, record.alarm.problem) == ("a-000001", "fan broken"), "it has the other one's id now"
+
+        async def told() -> bool:
+            return _standing(system, NR) == {("3gpp-cooling-fan-failure", "station")}
+
+        await until("the one that is over is cleared", told)
+        assert [one.probable_cause for one in system.alarms(NR)].count("3gpp-cooling-fan-failure") == 1
+
+
+async def test_a_station_that_locks_its_list_again_is_left_as_it_was(tmp_path: Path) -> None:
+    async with open_system(tmp_path, profile="alarm-list-locked", apply=False) as system:
+        with pytest.raises(AssertionError, match=r"AlarmList\[1\] administrativeState: nothing instead of UNLOCKED"):
+            await system.provision()
+        assert "EUtranCellFDD" not in system.running(LTE)
 
 
 async def test_an_acknowledgement_goes_to_the_station_and_one_at_the_station_is_read_back(tmp_path: Path) -> None:
