@@ -11,13 +11,14 @@ from controller.inventory.frame import Frame
 from controller.models.errors import ConflictError, InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Endpoint, Network
 from controller.models.plan import Edit, Op, Plan
-from controller.models.run import RunState
+from controller.models.run import RunState, Strategy
 from controller.nrm.tree import Path
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices, Fault, Wrong
-from controller.ports.store import Page
+from controller.ports.store import Page, RunRequest
+from controller.runs.launch import prepare_plan
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner, PlanRequest, Progress
 from controller.runs.planning.restore import recreate_plan, restore_plan
@@ -257,6 +258,28 @@ async def test_a_run_is_undone_by_what_it_left_and_just_that() -> None:
     )
     assert (progress.done, progress.total) == (1, 1)
     assert world.store.plans.get(plan.id) == plan
+
+
+async def test_an_undo_waits_at_least_as_long_as_the_run_that_it_undoes() -> None:
+    world, planner = await ended()
+    count = len(world.scenario.after) - len(world.scenario.before.tree)
+    plan = await undo_plan(planner, world.run.id, {"gamma": count}, "ana")
+    for asked, waits in ((1, QUICK.check_timeout), (9, 9)):
+        strategy = Strategy(check_timeout=asked)
+        undo = prepare_plan(world.store, RunRequest(plan=plan, actor="ana", strategy=strategy))
+        assert (undo.procedure, undo.strategy.check_timeout) == ("undo", waits)
+        assert [(job.wave, job.station) for job in undo.jobs] == [(0, STATION)]
+    again = prepare_plan(
+        world.store, RunRequest(plan=world.scenario.plan, actor="ana", strategy=Strategy(check_timeout=1))
+    )
+    assert (again.procedure, again.strategy.check_timeout) == ("apply", 1)
+
+
+async def test_a_plan_that_changes_nothing_is_not_applied(bench: Bench) -> None:
+    await bench.planner.adopt("S1", "ana")
+    plan = await bench.plan("S1")
+    with pytest.raises(PlanRefusedError, match=f"plan {plan.id} changes nothing"):
+        prepare_plan(bench.store, RunRequest(plan=plan, actor="ana"))
 
 
 async def test_what_was_changed_since_is_not_undone() -> None:
