@@ -11,7 +11,7 @@ from controller.intent.findings import Check, canonical, finding
 from controller.intent.grants import Grant, cover, grants_in_force
 from controller.intent.identities import identity_findings, node_plmn_findings, radio_faults, tenant_findings
 from controller.intent.links import CoreLinks
-from controller.intent.neighbours import neighbour_facts, neighbour_findings
+from controller.intent.neighbours import X2Ends, neighbour_facts, neighbour_findings
 from controller.intent.own_cells import own_cell_findings
 from controller.intent.pci import pci_findings
 from controller.intent.routers import router_facts, stations_of
@@ -106,6 +106,7 @@ class _StationFacts:
         self.findings: list[Finding] = []
         self._network = network
         self._links = CoreLinks(network.tenants)
+        self._x2 = X2Ends(network)
         self._cells: dict[str, list[tuple[Cell, CellSharing]]] = defaultdict(list)
         for cell, shared, _ in placed:
             self._cells[cell.station].append((cell, shared))
@@ -128,6 +129,7 @@ class _StationFacts:
         links, findings = self._links.of(station, self._with_cores(station, cells))
         self.findings += findings
         yield from links
+        yield from self._x2.of(station)
 
     def _with_cores(
         self, station: Station, cells: Iterable[tuple[Cell, CellSharing]]

@@ -13,8 +13,8 @@ from functools import cached_property
 
 from controller.intent.findings import Check, Fault, finding
 from controller.intent.sharing import Placed
-from controller.models.facts import Finding, NeighbourFact
-from controller.models.network import Cell, Network, Plmn, Rat
+from controller.models.facts import Finding, NeighbourFact, X2Fact
+from controller.models.network import Cell, Network, Plmn, Rat, Station
 
 #: How far neighbours are from each other at most.
 RADIUS_KM = 10.0
@@ -79,6 +79,32 @@ def neighbour_facts(network: Network, cell: Cell) -> Iterator[NeighbourFact]:
         if there is not None and there is not cell and (cell.rat, there.rat) != (Rat.NR, Rat.LTE):
             target = (there.station, there.id, there.rat, there.band, there.arfcn_dl)
             yield NeighbourFact(cell.station, cell.id, cell.rat, *target, one.handover)
+
+
+class X2Ends:
+    """Ends of X2 of stations, where the files name a VLAN for it: to each station that an anchor leads to, and back."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._peers: dict[tuple[str, Rat], set[str]] = defaultdict(set)
+        for one in network.neighbours if network.header.x2_vlan is not None else ():
+            here = network.cell_by_name.get((one.station, one.cell))
+            there = network.cell_by_name.get((one.neighbour_station, one.neighbour_cell))
+            if here is None or there is None or (here.rat, there.rat) != (Rat.LTE, Rat.NR):
+                continue
+            if here.station != there.station and network.station_by_id.keys() >= {here.station, there.station}:
+                self._peers[here.station, Rat.LTE].add(there.station)
+                self._peers[there.station, Rat.NR].add(here.station)
+
+    def of(self, station: Station) -> Iterator[X2Fact]:
+        """Ends of a station, by technology and peer."""
+        vlan = self._network.header.x2_vlan
+        if vlan is None:
+            return
+        for rat in (Rat.LTE, Rat.NR):
+            for peer in sorted(self._peers.get((station.id, rat), ())):
+                far = self._network.station_by_id[peer].transport_address
+                yield X2Fact(station.id, rat, peer, str(station.transport_address), vlan, str(far))
 
 
 def neighbour_findings(network: Network, placed: Sequence[Placed]) -> Iterator[Finding]:

@@ -122,6 +122,19 @@ class NeighbourFact:
     owners: Owners = HOST_OWNED
 
 
+@dataclass(frozen=True, slots=True)
+class X2Fact:
+    """One end of X2, control and user plane, between an LTE station and an NR station that it anchors (EN-DC)."""
+
+    station: str
+    rat: Rat
+    peer: str
+    local_address: str
+    vlan: int
+    remote_address: str
+    owners: Owners = HOST_OWNED
+
+
 class LinkKind(StrEnum):
     """Kind of core link: control plane to an MME or AMF, user plane to the S-GWs or a UPF."""
 
@@ -162,7 +175,7 @@ class CoreLinkFact:
     owners: Owners
 
 
-Fact = StationFact | CellFact | BroadcastFact | ShareFact | NeighbourFact | CoreLinkFact
+Fact = StationFact | CellFact | BroadcastFact | ShareFact | NeighbourFact | X2Fact | CoreLinkFact
 
 
 @dataclass(frozen=True, slots=True)

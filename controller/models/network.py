@@ -131,6 +131,9 @@ class NetworkHeader(Noun):
     anr: bool = Field(
         True, description="Whether stations find neighbours themselves (ANR), beside those that are listed."
     )
+    x2_vlan: Annotated[int, Field(ge=1, le=4094)] | None = Field(
+        None, description="VLAN of X2 between LTE stations and the NR stations that they anchor; none: not configured."
+    )
     standalone: bool = Field(
         True, description="Whether NR cells have cores of their own (NG), or serve beside LTE cells only (EN-DC)."
     )
@@ -498,7 +501,7 @@ class Network(Noun):
     def neighbours_of(self) -> dict[tuple[str, str], tuple[Neighbour, ...]]:
         """Listed neighbours by station and cell, in order."""
         found: dict[tuple[str, str], list[Neighbour]] = {}
-        for one in sorted(self.neighbours, key=lambda one: (one.station, one.id)):
+        for one in sorted(self.neighbours, key=lambda one: (one.station, one.id, one.handover)):
             found.setdefault((one.station, one.cell), []).append(one)
         return {cell: tuple(listed) for cell, listed in found.items()}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from controller.models.facts import (
     HOST_OWNED,
@@ -19,6 +19,7 @@ from controller.models.facts import (
     Severity,
     ShareFact,
     StationFact,
+    X2Fact,
 )
 from controller.models.network import Plmn, Rat
 from controller.nrm import namespaces as ns
@@ -135,6 +136,20 @@ def local_address(namespace: str) -> NodeSpec:
     )
 
 
+def x2_end_points(namespace: str) -> tuple[NodeSpec, NodeSpec]:
+    """Specs of the ends of X2, control and user plane, which stations make, too (TS 28.541 EP_X2C, EP_X2U)."""
+    local = replace(local_address(namespace), self_made=True)
+    leaves = (USER_LABEL, LeafSpec("remoteAddress", normalise=address, label="far end"))
+    control = NodeSpec("EP_X2C", namespace, leaves=leaves, children=(local,), self_made=True, label="X2-C end point")
+    return control, replace(control, name="EP_X2U", label="X2-U end point")
+
+
+def render_x2(spec: NodeSpec, fact: X2Fact, function: Path, out: Output) -> None:
+    """An end of X2, which is called like the station at the other end."""
+    path = out.add(spec, function, (fact.peer,), {"remoteAddress": address(fact.remote_address)}, fact.owners)
+    out.add(spec.children[0], path, (address(fact.local_address), str(fact.vlan)), owners=fact.owners)
+
+
 def managed_element(functions: tuple[NodeSpec, ...]) -> NodeSpec:
     """Spec of the root, ManagedElement (TS 28.622 §4.3.3); factories fill its attributes, we add functions."""
     return NodeSpec(
@@ -167,6 +182,7 @@ class StationFacts:
     shares: Mapping[str, tuple[ShareFact, ...]]
     neighbours: Mapping[str, tuple[NeighbourFact, ...]]
     links: tuple[CoreLinkFact, ...]
+    x2: tuple[X2Fact, ...]
 
     @classmethod
     def of(cls, facts: Sequence[Fact]) -> StationFacts:
@@ -204,6 +220,7 @@ class StationFacts:
             links=tuple(
                 sorted((f for f in facts if isinstance(f, CoreLinkFact)), key=lambda f: (f.kind, f.owners, f.id))
             ),
+            x2=tuple(sorted((f for f in facts if isinstance(f, X2Fact)), key=lambda f: (f.rat, f.peer))),
         )
 
     def on_air(self, rat: Rat) -> Iterator[CellFact]:

@@ -39,8 +39,10 @@ from controller.nrm.profiles.base import (
     relation,
     relation_id,
     relation_leaves,
+    render_x2,
     state,
     tenant_of,
+    x2_end_points,
 )
 from controller.nrm.profiles.values import address, decimal1
 from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
@@ -204,6 +206,7 @@ _S1U = NodeSpec(
     link=LinkKind.S1U,
     label="S1-U end point",
 )
+_X2C, _X2U = x2_end_points(ns.EUTRAN)
 _ENB = NodeSpec(
     "ENBFunction",
     ns.EUTRAN,
@@ -214,7 +217,7 @@ _ENB = NodeSpec(
         number("eNBIdLength", default="20", mutability=Mutability.CREATE_ONLY, roles=(LeafRole.NODE_ID_LENGTH,)),
         LeafSpec("eNBName", label="name"),
     ),
-    children=(_GLOBAL_PLMN, _FDD, _TDD, _S1C, _S1U),
+    children=(_GLOBAL_PLMN, _FDD, _TDD, _S1C, _S1U, _X2C, _X2U),
     label="eNB",
 )
 
@@ -242,6 +245,9 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
         elif link.kind is LinkKind.S1U:
             end = out.add(_S1U, enb, (link.id,), owners=link.owners)
             out.add(_LOCAL, end, (address(link.local_address), str(link.vlan)), owners=link.owners)
+    for x2 in (one for one in facts.x2 if one.rat is Rat.LTE):
+        for spec in (_X2C, _X2U):
+            render_x2(spec, x2, enb, out)
 
 
 def _render_cell(facts: StationFacts, cell: CellFact, enb: Path, out: Output) -> None:

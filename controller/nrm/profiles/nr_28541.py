@@ -59,8 +59,10 @@ from controller.nrm.profiles.base import (
     relation,
     relation_id,
     relation_leaves,
+    render_x2,
     state,
     tenant_of,
+    x2_end_points,
 )
 from controller.nrm.profiles.values import address, instant, integer, slice_differentiator
 from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec, Start
@@ -202,6 +204,7 @@ def _endpoint(name: str, kind: LinkKind, far_end: str, label: str) -> NodeSpec:
 
 _NGC = _endpoint("EP_NgC", LinkKind.NGC, "AMF address", "NG-C link")
 _NGU = _endpoint("EP_NgU", LinkKind.NGU, "UPF address", "NG-U link")
+_X2C, _X2U = x2_end_points(ns.NR_EP)
 _POLICY = NodeSpec(
     "RRMPolicyRatio",
     ns.RRM_POLICY,
@@ -300,14 +303,14 @@ _CUCP = NodeSpec(
     "GNBCUCPFunction",
     ns.GNBCUCP_FUNCTION,
     leaves=(*_GNB_IDENTITY, LeafSpec("gNBCUName", label="name")),
-    children=(_GLOBAL_PLMN, _CELL_CU, _NGC),
+    children=(_GLOBAL_PLMN, _CELL_CU, _NGC, _X2C),
     label="gNB-CU-CP",
 )
 _CUUP = NodeSpec(
     "GNBCUUPFunction",
     ns.GNBCUUP_FUNCTION,
     leaves=(*_GNB_IDENTITY, state("gNBCUUPId")),
-    children=(_UP_INFO, _POLICY, _NGU),
+    children=(_UP_INFO, _POLICY, _NGU, _X2U),
     label="gNB-CU-UP",
 )
 #: What the official YANG has twice in a tenant's own DU and cells: among the attributes, and beside them.
@@ -360,6 +363,9 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
             _render_link(_NGC, link, cucp, out)
         elif link.kind is LinkKind.NGU:
             _render_link(_NGU, link, cuup, out)
+    for x2 in (one for one in facts.x2 if one.rat is Rat.NR):
+        render_x2(_X2C, x2, cucp, out)
+        render_x2(_X2U, x2, cuup, out)
 
 
 def _identity(station: StationFact) -> dict[LeafName, Value]:

@@ -13,8 +13,8 @@ import pytest
 from controller.intent import compile_intent
 from controller.intent.findings import Check, severity_of
 from controller.models.errors import NotFoundError
-from controller.models.facts import BroadcastFact, CoreLinkFact, Finding, NeighbourFact, ShareFact, StationFact
-from controller.models.network import Network
+from controller.models.facts import BroadcastFact, CoreLinkFact, Finding, NeighbourFact, ShareFact, StationFact, X2Fact
+from controller.models.network import Network, Rat
 
 TODAY = date(2026, 6, 15)
 Draft = dict[str, Any]
@@ -672,3 +672,19 @@ def test_nr_beside_lte_needs_no_cores_and_gets_no_core_links() -> None:
 def test_an_nr_cell_names_the_plmns_that_no_anchor_has() -> None:
     (told,) = _findings(_anchor_of_one_tenant)
     assert told.message.startswith("cell S1/nr: it is not standalone, and no LTE cell with 999-02 lists it: ")
+
+
+def test_x2_goes_both_ways_between_stations_of_which_one_anchors_the_other() -> None:
+    draft = sound()
+    _neighbours(draft, ("S1/lte", "S2/nr"), ("S1/lte", "S1/nr"), ("S1/lte", "S2/lte"), anr=True)
+
+    def ends() -> list[X2Fact]:
+        facts = compile_intent(Network.model_validate(draft), TODAY).facts.values()
+        return [fact for found in facts for fact in found if isinstance(fact, X2Fact)]
+
+    assert ends() == []  # nobody says in which VLAN
+    draft["header"]["x2_vlan"] = 900
+    assert ends() == [
+        X2Fact("S1", Rat.LTE, "S2", "10.9.0.1", 900, "10.9.0.2"),
+        X2Fact("S2", Rat.NR, "S1", "10.9.0.2", 900, "10.9.0.1"),
+    ]

@@ -16,6 +16,7 @@ from controller.models.facts import (
     OwnIdentity,
     ShareFact,
     StationFact,
+    X2Fact,
 )
 from controller.models.network import Rat, ResourceType, Snssai
 from controller.models.plan import Edit, Op
@@ -65,6 +66,11 @@ def anchor(cell: CellFact, nr: CellFact) -> NeighbourFact:
     return NeighbourFact(STATION, cell.cell, cell.rat, "PE-CUS-0003", nr.cell, nr.rat, nr.band, nr.arfcn_dl, False)
 
 
+def x2(rat: Rat) -> X2Fact:
+    """An end of X2 to another station."""
+    return X2Fact(STATION, rat, "PE-CUS-0003", "10.64.4.76", 999, "10.64.4.77")
+
+
 def link(kind: LinkKind, tenant: str, name: str = "") -> CoreLinkFact:
     number = TENANTS.index(tenant) + 1
     return CoreLinkFact(
@@ -94,6 +100,7 @@ def station_facts(cells: Sequence[CellFact], tenants: Sequence[str] = TENANTS, o
             facts += [link(LinkKind.S1C, tenant), link(LinkKind.S1U, tenant)]
         if any(each.rat is Rat.NR for each in cells):
             facts += [link(LinkKind.NGC, tenant), link(LinkKind.NGU, tenant)]
+    facts += [x2(rat) for rat in sorted({each.rat for each in cells})]
     return facts
 
 
@@ -125,5 +132,6 @@ def facts(draw: st.DrawFn) -> list[Fact]:
         found += [neighbour(each, number) for number in range(draw(st.integers(0, 2)))]
         found += [anchor(each, NR_CELLS[0])] if each.rat is Rat.LTE and draw(st.booleans()) else []
     pairs = st.tuples(st.sampled_from(LinkKind), st.sampled_from(TENANTS))
+    found += [x2(rat) for rat in draw(st.lists(st.sampled_from(Rat), unique=True))]
     found += [link(kind, tenant) for kind, tenant in draw(st.lists(pairs, unique=True))]
     return draw(st.permutations(found))

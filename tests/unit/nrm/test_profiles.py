@@ -373,3 +373,12 @@ def test_only_leaves_that_we_answer_for_are_compared() -> None:
     ignored = {leaf.name for leaf in spec.leaves if not leaf.compared}
     assert {"administrativeState", "operationalState", "cellState"} <= ignored
     assert not {"nRPCI", "cellLocalId", "arfcnDL"} & ignored
+
+
+def test_x2_has_an_end_in_each_plane_of_each_technology() -> None:
+    tree = render(BOTH, samples.station_facts((*LTE_CELLS, *NR_CELLS))).tree
+    element = f"/ManagedElement[{STATION}]"
+    ends = ["ENBFunction[1]/EP_X2C", "ENBFunction[1]/EP_X2U", "GNBCUCPFunction[1]/EP_X2C", "GNBCUUPFunction[1]/EP_X2U"]
+    for end in ends:
+        assert tree[f"{element}/{end}[PE-CUS-0003]"] == {"remoteAddress": "10.64.4.77"}
+        assert f"{element}/{end}[PE-CUS-0003]/localAddress[10.64.4.76,999]" in tree

@@ -677,6 +677,8 @@ LTE_RELATION, NR_RELATION = f"{LTE_CELL}/EUtranRelation[S2.L1]", f"{CU_CELL}/NRC
 #: What ANR made itself.
 FOUND: dict[Path, Leaves | None] = {
     f"{LTE_CELL}/EUtranRelation[17]": {"adjacentCell": "ManagedElement=X,ENBFunction=1,EUtranCellFDD=9"},
+    f"{LTE}/EP_X2C[17]": {"remoteAddress": "10.0.0.9"},
+    f"{LTE}/EP_X2C[17]/localAddress[10.0.0.1,9]": {},
     f"{CU_CELL}/NRCellRelation[17]": {"adjacentNRCellRef": "ManagedElement=X,GNBCUCPFunction=1,NRCellCU=9"},
 }
 
