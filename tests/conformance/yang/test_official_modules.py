@@ -39,7 +39,7 @@ from controller.plan import (
     undo_change,
     wanted_by,
 )
-from controller.plan.views import with_given
+from controller.plan.views import at_carriers, with_given
 from simulators.clock import VirtualClock
 from simulators.equipment.fault_kinds import NETWORK_FAULTS
 from simulators.netconf.profiles import PROFILES
@@ -129,10 +129,7 @@ class Bench:
     async def plan(self, network: Network, when: str) -> Change:
         """Plan what a network wants, and apply it."""
         observed = await self.show(f"before-{when}")
-        wanted = wanted_by(compile_intent(network, TODAY), network, self.station.id)
-        rendered = with_given(root_spec(self.profiles), wanted, observed)
-        view = StationView(observed=observed, adopted=True, ledger=self.ledger)
-        change = plan_station(self.station.id, self.profiles, rendered, view, FREELY).change
+        change = planned(network, self.station.id, StationView(observed, adopted=True, ledger=self.ledger))
         assert change is not None
         await self.apply(change, when)
         gained = {node.path: LedgerEntry(station=self.station.id, **dict(node)) for node in change.gained}
@@ -204,6 +201,15 @@ class Bench:
         await self.show("with-defaults", REPORT_ALL)
         self.clock.advance(61)
         await self.show("taken-back")
+
+
+def planned(network: Network, station: str, view: StationView) -> Change | None:
+    """What a plan for a network brings to a station; any number of nodes may go."""
+    assert view.observed is not None
+    profiles = network.profiles_of(station)
+    wanted = with_given(root_spec(profiles), wanted_by(compile_intent(network, TODAY), network, station), view.observed)
+    wanted = at_carriers(wanted, view.observed.tree, view.ledger)
+    return plan_station(station, profiles, wanted, view, FREELY).change
 
 
 async def all_said(folder: Path) -> Said:
@@ -296,9 +302,8 @@ def test_trees_and_edits_of_generated_networks_are_valid(tmp_path: Path) -> None
             tree: Tree = {}
             ledger: dict[str, LedgerEntry] = {}
             for wanted in (network, smaller):
-                rendered = wanted_by(compile_intent(wanted, TODAY), wanted, station.id)
                 view = StationView(Observed(tree, {}, ()), adopted=True, ledger=ledger)
-                change = plan_station(station.id, station.profiles, rendered, view, FREELY).change
+                change = planned(wanted, station.id, view)
                 if change is None:
                     continue
                 for phase in change.phases:
