@@ -71,8 +71,8 @@ class _Basis:
     def is_as(self, other: _Basis) -> bool:
         """Whether nothing changed. Alarms are judged each time."""
         mine, others = self.observed, other.observed
-        same = mine.tree is others.tree and mine.state is others.state and not (mine.alarms or others.alarms)
-        same = same and not (mine.records or others.records)
+        same = mine.tree is others.tree and mine.state is others.state
+        same = same and mine.records is others.records and not any(one.has_alarms for one in (mine, others))
         return same and (self.ledger, self.network, self.measured) == (other.ledger, other.network, other.measured)
 
 

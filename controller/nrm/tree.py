@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from controller.models.alarm import ActiveAlarm, AlarmRecord
+from controller.models.alarm import ActiveAlarm, AlarmRecord, PerceivedSeverity
 
 #: Path of a list entry, canonical text form.
 Path = str
@@ -122,3 +122,8 @@ class Observed:
     alarms: tuple[ActiveAlarm, ...] = ()
     records: tuple[AlarmRecord, ...] | None = None
     reverts: bool = True
+
+    @property
+    def has_alarms(self) -> bool:
+        """Whether it tells of alarms that stand."""
+        return bool(self.alarms) or any(one.severity is not PerceivedSeverity.CLEARED for one in self.records or ())

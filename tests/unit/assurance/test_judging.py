@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from controller.assurance.checker import Checker, Look
-from controller.models.alarm import ActiveAlarm, AlarmSource, PerceivedSeverity
+from controller.models.alarm import ActiveAlarm, AlarmRecord, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.plan import LedgerNode
@@ -144,3 +144,16 @@ async def test_links_name_the_security_gateway_of_their_plane(bench: Bench) -> N
         tunnels = {(link.tenant, link.kind): link.tunnel for link in health.links}
         assert tunnels["alfa", "S1C"] == tunnels["alfa", "NGC"] == "10.1.9.9"
         assert {tunnel for (tenant, kind), tunnel in tunnels.items() if tenant != "alfa" or kind == "NGU"} == {""}
+
+
+async def test_a_list_that_keeps_what_is_over_costs_no_more_and_one_that_tells_of_something_is_judged(
+    bench: Bench,
+) -> None:
+    power = AlarmRecord("a-1", "", "", "powerProblem", "", PerceivedSeverity.MAJOR, "")
+    stands, over = (
+        replace(bench.observed, records=(one,)) for one in (power, replace(power, severity=PerceivedSeverity.CLEARED))
+    )
+    assert [(await bench.look(stands))[1] for _ in range(3)] == [1, 1, 1]
+    assert [(await bench.look(over))[1] for _ in range(3)] == [1, 0, 0]
+    (alarm,) = bench.store.alarms.page(Page())[1]
+    assert (alarm.probable_cause, alarm.state) == ("3gpp-power-problem", AlarmState.CLEARED)
