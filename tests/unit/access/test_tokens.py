@@ -54,6 +54,8 @@ def test_a_token_ends_with_the_one_that_makes_it_at_the_latest() -> None:
     assert end(endless, None, said=True) is None
     assert end(endless, LATER, said=True) == LATER
     assert end(ending, SOON, said=True) == SOON
+    sooner = SOON - timedelta(minutes=1)
+    assert end(ending, sooner, said=True) == end(ending, sooner, said=False) == sooner
     assert end(ending, None, said=False) == SOON
     assert end(ending, LATER, said=False) == SOON
     for asked in (None, LATER):
