@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from hypothesis import strategies as st
 
+from controller.inventory.radio import ssb_next_to
 from controller.models.facts import (
     BroadcastFact,
     CellFact,
@@ -37,6 +39,13 @@ def cell(name: str, rat: Rat, band: str, number: int = 1) -> CellFact:
     arfcn = {"B28": (9285, 27285), "B40": (38950, 38950), "n78": (623334, 623334), "n28": (154600, 143600)}[band]
     bandwidth = 20 if rat is Rat.NR else 10
     return CellFact(STATION, name, rat, number, band, *arfcn, bandwidth, 100 + number, 4201, "716-06")
+
+
+def planned(cell: CellFact) -> CellFact:
+    """A cell whose power, PRACH root and SSB network files say, as far as its technology has them."""
+    if cell.rat is Rat.LTE:
+        return replace(cell, max_tx_power_dbm=43.5, prach_root=20)
+    return replace(cell, max_tx_power_dbm=46.0, ssb_arfcn=ssb_next_to(cell.arfcn_dl))
 
 
 def broadcast(cell: CellFact, tenant: str, *, own: bool = False) -> BroadcastFact:
@@ -121,7 +130,8 @@ NR_CELLS = (cell("n78-1", Rat.NR, "n78", 1), cell("n28-1", Rat.NR, "n28", 2))
 @st.composite
 def facts(draw: st.DrawFn) -> list[Fact]:
     """Facts of a station with any of these cells, tenants, shares and links, in any order."""
-    cells = draw(st.lists(st.sampled_from(LTE_CELLS + NR_CELLS), unique=True, max_size=4))
+    chosen = draw(st.lists(st.sampled_from(LTE_CELLS + NR_CELLS), unique=True, max_size=4))
+    cells = [planned(each) if draw(st.booleans()) else each for each in chosen]
     found: list[Fact] = [station(), *cells]
     for each in cells:
         for tenant in draw(st.lists(st.sampled_from(TENANTS), unique=True)):
