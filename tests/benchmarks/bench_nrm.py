@@ -13,7 +13,6 @@ from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.models.facts import Fact
 from controller.models.network import Rat
-from controller.models.plan import Edit, Op
 from controller.nrm.codec import decode, encode_edit
 from controller.nrm.profiles import render, root_spec
 from tests.unit.nrm import samples
@@ -35,10 +34,7 @@ def measure_station(profiles: tuple[str, ...], facts: list[Fact]) -> None:
     """Print what one station costs, each way."""
     root = root_spec(profiles)
     rendered = render(profiles, facts)
-    edits = [
-        Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=rendered.owners[path])
-        for path, leaves in rendered.tree.items()
-    ]
+    edits = samples.creates(profiles, rendered)
     data = etree.tostring(encode_edit(root, edits))
     parsed = etree.fromstring(data)
     print(f"{profiles[0]}, 3 cells, 4 tenants: {len(edits)} entries, {len(data) / 1000:.1f} kB on the wire")

@@ -12,6 +12,7 @@ from controller.models import sharing
 from controller.models.behaviour import Behaviour
 from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, Strategy
+from controller.nrm.profiles import root_spec
 from controller.ports.devices import DeviceTarget
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.probe import software_of
@@ -68,11 +69,11 @@ def target_in(fleet: Fleet) -> DeviceTarget:
 
 async def carry(devices: SshDevices, target: DeviceTarget, scenario: Scenario) -> None:
     """Bring the station to what the plan was made for."""
-    tree = scenario.before.tree
+    tree, specs = scenario.before.tree, root_spec(samples.PROFILES).at
     edits = [
-        Edit(op=Op.CREATE, path=path, after=dict(tree[path]), owners=("host",))
+        Edit(op=Op.CREATE, path=path, after=spec.begun(path, tree), owners=("host",))
         for path in sorted(tree, key=lambda path: path.count("/"))
-        if path != f"/ManagedElement[{STATION}]"
+        if path != f"/ManagedElement[{STATION}]" and (spec := specs(path)) is not None
     ]
     async with devices.session(target) as session:
         await session.edit(edits)
