@@ -19,13 +19,17 @@ from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from lxml import etree
 
+from controller.device import requests
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
+from controller.models.behaviour import FollowUp
+from controller.models.equipment import Operation, OperationKind
 from controller.models.network import Network
 from controller.models.plan import Change, Edit, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits
-from controller.nrm.codec import decode, encode_edit
+from controller.nrm.codec import decode, encode_edit, read_filter
+from controller.nrm.equipment import encode_operation, equipment_filter
 from controller.nrm.profiles import link_kind, root_spec
 from controller.nrm.profiles.alarm_list import encode_acknowledgement, list_in
 from controller.nrm.schema import NodeSpec
@@ -354,6 +358,28 @@ def test_notifications_are_valid(said: Said, tmp_path: Path) -> None:
     lint_all("nc-notif", {name: without_targets(text) for name, text in said.notification.items()}, tmp_path)
 
 
+def test_requests_are_valid(tmp_path: Path) -> None:
+    """What is sent to stations beside edits, which are validated above."""
+    root = root_spec(("lte-28658", "nr-28541"))
+    image, slot = "sftp://minka@10.0.0.1/station.zip", "slot-b"
+    operations = (
+        Operation(kind=OperationKind.RESET, seconds=1),
+        Operation(kind=OperationKind.DOWNLOAD, subject=image, seconds=1),
+        Operation(kind=OperationKind.INSTALL, subject=slot, files=("gnb.bin",), seconds=1),
+        Operation(kind=OperationKind.ACTIVATE, subject=slot, seconds=1),
+    )
+    sent = [
+        *(requests.lock("candidate"), requests.unlock("candidate"), requests.discard_changes(), requests.commit()),
+        *(requests.commit_confirmed("token", 60, follow_up) for follow_up in (None, *FollowUp)),
+        *(requests.confirm("token"), requests.cancel_commit("token"), requests.kill_session("7")),
+        *(requests.copy_config("running", "startup"), requests.get(*equipment_filter())),
+        *(requests.get(read_filter(root, "S1")), requests.get_config("running", read_filter(root, "S1"))),
+        *(requests.request(encode_operation(operation)) for operation in operations),
+    ]
+    texts = {f"{number}-{one.name}": one.before + b"1" + one.after for number, one in enumerate(sent)}
+    lint_all("nc-rpc", texts, tmp_path)
+
+
 def without_targets(text: bytes) -> bytes:
     """A notification without the edits of a change: by its YANG their targets exist, deleted ones too (RFC 6470)."""
     notification = etree.fromstring(text)
@@ -381,7 +407,7 @@ def test_what_is_wrong_is_found(said: Said, tmp_path: Path, right: bytes, wrong:
 
 
 def lint_all(kind: str, documents: dict[str, bytes], folder: Path, library: Path = LIBRARY) -> None:
-    """Validate with yanglint; notifications name what is among the users and slots of a station."""
+    """Validate with yanglint; notifications and operations name slots of a station."""
     ours = folder / "ours"
     ours.mkdir(parents=True)
     for path in lint.SIMULATED_MODULES.glob("minka-*.yang"):
@@ -396,7 +422,7 @@ def lint_all(kind: str, documents: dict[str, bytes], folder: Path, library: Path
     more: tuple[str, ...] = ()
     if kind in ("config", "data"):
         documents = {name: text + USERS.read_bytes() for name, text in documents.items()}
-    elif kind == "nc-notif":
+    elif kind in ("nc-notif", "nc-rpc"):
         more = ("-O", str(OFFICIAL_MODULES / "examples/05-software-inventory-before-data.xml"))
     result = lint.yanglint(kind, documents, folder, search, [*modules, library, *sorted(ours.iterdir())], more)
     assert result.returncode == 0, result.stderr
