@@ -239,6 +239,7 @@ def list_alarms(
             Column("count", 8),
             Column("raised", 6),
             Column("run", 4),
+            Column("acknowledged", 10),
             Column("note", 3, prose=True),
         ),
         (
@@ -255,6 +256,7 @@ def list_alarms(
                 a.get("count", ""),
                 when(a["raised"]),
                 a.get("run", ""),
+                f"{a['acknowledged_by']} {when(a['acknowledged'])}" if a.get("acknowledged") else "",
                 _note(a),
             )
             for a in found

@@ -59,7 +59,7 @@ def _rank(record: etree._Element) -> int:
 def _record(element: etree._Element) -> AlarmRecord:
     acknowledged = _word(element, "ackState") == "ACKNOWLEDGED"
     return AlarmRecord(
-        id=_word(element, "alarmId"),
+        id=_key(element),
         object=_word(element, "objectInstance"),
         type=_word(element, "alarmType"),
         cause=_word(element, "probableCause"),
@@ -68,6 +68,12 @@ def _record(element: etree._Element) -> AlarmRecord:
         text=_word(element, "additionalText"),
         acknowledged_by=(_word(element, "ackUserId") or "somebody") if acknowledged else "",
     )
+
+
+def _key(record: etree._Element) -> str:
+    """Its id as the station writes it, since it is written back; one that is too long is none."""
+    key = record.findtext(f"{_ME}alarmId") or ""
+    return key if len(key) <= _MOST_LETTERS else ""
 
 
 def _word(element: etree._Element, name: str) -> str:

@@ -388,6 +388,13 @@ def test_a_list_that_is_not_kept_is_unknown(state: str) -> None:
     assert decode_records(xml()) == ()
 
 
+@pytest.mark.parametrize(("name", "known"), [("a  7 ", "a  7 "), ("x" * 1001, "")])
+def test_an_id_is_kept_as_it_is_or_not_at_all(name: str, known: str) -> None:
+    """It is written back, and another one would be another record."""
+    (read,) = decode_records(xml(records=f"<alarmRecords><alarmId>{name}</alarmId></alarmRecords>")) or ()
+    assert read.id == known
+
+
 def test_a_flood_of_long_records_is_bounded_and_the_worst_are_kept() -> None:
     one = "<alarmRecords><alarmId>{}</alarmId><perceivedSeverity>{}</perceivedSeverity></alarmRecords>"
     many = "".join(one.format(number, "MINOR") for number in range(10_000)) + one.format("last", "CRITICAL")
