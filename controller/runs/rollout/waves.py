@@ -100,14 +100,16 @@ def cut_stages(
 
 def _after_canary(units: list[tuple[str, ...]], canary: int, waves: list[list[str]]) -> list[tuple[str, ...]]:
     """Put the smallest units into the canary wave; return the others in order of their first station."""
-    taken = 0
     first: list[str] = []
-    while taken < len(units) and len(first) < canary:
-        first.extend(units[taken])
-        taken += 1
+    rest: list[tuple[str, ...]] = []
+    for unit in units:
+        if len(first) < canary:
+            first.extend(unit)
+        else:
+            rest.append(unit)
     if first:
         waves.append(first)
-    return sorted(units[taken:])
+    return sorted(rest)
 
 
 def _filled(

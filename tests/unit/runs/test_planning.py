@@ -10,10 +10,11 @@ import pytest
 from controller.inventory.frame import Frame
 from controller.models.errors import ConflictError, InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Endpoint, Network
-from controller.models.plan import Edit, Op, Plan
+from controller.models.plan import Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import RunState, Strategy
+from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Path
-from controller.plan import network_digest
+from controller.plan import ledger_nodes, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices, Fault, Wrong
@@ -25,7 +26,8 @@ from controller.runs.planning.restore import recreate_plan, restore_plan
 from controller.runs.planning.undo import undo_plan
 from controller.runs.rollout.transitions import decide
 from controller.store import SqlStore, open_store
-from tests.unit.plan import samples
+from tests.support.records import make_change
+from tests.unit.plan import samples, test_routers
 from tests.unit.runs.transaction_bench import QUICK, STATION, UNSAFE, InstantStore, TransactionBench, add_tenant
 
 TWO, THREE = samples.network(), samples.network(("alfa", "beta", "gamma"))
@@ -154,6 +156,23 @@ async def test_what_stations_carry_is_told_where_it_is_not_what_the_ledger_says(
     (carried,), unread = await bench.planner.carried()
     assert (carried.station, carried.nodes, carried.lost) == ("S1", (), (SHARE,))
     assert unread == ["S2"]
+
+
+async def test_what_takes_something_from_a_router_watches_the_links_on_record_behind_it(bench: Bench) -> None:
+    network = test_routers.tiny()
+    router, station = test_routers.NAME, test_routers.STATION
+    nodes = tuple(ledger_nodes(root_spec(network.profiles_of(station)), test_routers.wanted(network, station)))
+    bench.load(network)
+    delete = Edit(op=Op.DELETE, path=test_routers.ROUTE, owners=("condor",))
+    takes = (Phase(kind=PhaseKind.EDIT, edits=(delete,), inverse=()),)
+    change = make_change(router).model_copy(update={"phases": takes})
+    assert (await bench.planner.with_links(network, change)).checks == ()
+    bench.store.devices.adopt(station, nodes, network_digest(network), "ana")
+    seen = await bench.planner.with_links(network, change)
+    assert {check.behind for check in seen.checks if check.path} == {station}
+    # A station's own change watches nothing behind it.
+    own = make_change(station).model_copy(update={"phases": takes})
+    assert await bench.planner.with_links(network, own) == own
 
 
 # -------------------------------------------------------------------- restored
