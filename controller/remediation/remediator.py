@@ -17,6 +17,7 @@ from controller.models.alarm import (
     REMEDIATION_STOPPED,
     WAITS,
     Alarm,
+    AlarmSource,
     AlarmState,
     PerceivedSeverity,
 )
@@ -277,7 +278,7 @@ class Remediator:
         return _later(alarm)
 
     async def _expire(self, alarm: Alarm) -> float | None:
-        if alarm.severity is not PerceivedSeverity.WARNING:
+        if alarm.severity is not PerceivedSeverity.WARNING or alarm.source is AlarmSource.ALARM_LIST:
             await self._say(alarm, "no rule answers it: it stands until its source clears it")
             return None
         left = _WARNINGS_EXPIRE - (self._clock.now() - alarm.changed)

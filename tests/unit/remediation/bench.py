@@ -200,6 +200,7 @@ class Bench:
         cause: str,
         severity: PerceivedSeverity = PerceivedSeverity.MAJOR,
         station: str = STATION_ID,
+        source: AlarmSource = AlarmSource.CHECK,
     ) -> Alarm:
         """What a source says now."""
         return self.store.alarms.report(
@@ -208,7 +209,7 @@ class Bench:
                 object=managed_object,
                 probable_cause=cause,
                 severity=severity,
-                source=AlarmSource.CHECK,
+                source=source,
                 at=self.clock.now(),
             )
         )

@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from controller.assurance.health import ROUTER, STATION
-from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmState, PerceivedSeverity
+from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmSource, AlarmState, PerceivedSeverity
 from controller.plan import network_digest
 from controller.ports.store import Page
 from controller.remediation.rules import Guards
@@ -326,3 +326,13 @@ async def test_what_changes_while_it_is_worked_on_is_looked_at_in_the_next_round
     await bench.round(scheduler, seconds=0)
     assert bench.alarm(link).state is AlarmState.CLEARED
     assert bench.runs() == []
+
+
+async def test_a_warning_expires_unless_it_stands_in_a_list_that_clears_it(bench: Bench) -> None:
+    notified = bench.report("ru-1", "o-ran-fault-9", PerceivedSeverity.WARNING, source=AlarmSource.ORAN_FM)
+    listed = bench.report("fan-1", "3gpp-fan", PerceivedSeverity.WARNING, source=AlarmSource.ALARM_LIST)
+    scheduler = bench.scheduler()
+    await bench.round(scheduler, seconds=25 * HOUR)
+    await bench.round(scheduler)
+    assert (bench.alarm(notified).state, bench.alarm(notified).note) == (AlarmState.CLEARED, "expired")
+    assert bench.alarm(listed).state is AlarmState.RAISED
