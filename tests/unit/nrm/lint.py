@@ -36,8 +36,12 @@ def yanglint(
 
 
 def document(profiles: tuple[str, ...], tenants: tuple[str, ...], own: tuple[str, ...] = ()) -> etree._Element:
-    """A rendered tree as a whole configuration; tenants in ``own`` have identities of their own."""
+    """A rendered tree as a whole configuration; tenants in ``own`` have identities of their own.
+
+    Of each second cell, files say power, PRACH root and SSB.
+    """
     cells = (LTE_CELLS if "lte-28658" in profiles else ()) + (NR_CELLS if "nr-28541" in profiles else ())
+    cells = tuple(samples.planned(each) if number % 2 else each for number, each in enumerate(cells))
     facts = samples.station_facts(cells, tenants, own)
     facts += (
         samples.share(each, tenants[0], kind) for each in NR_CELLS for kind in (ResourceType.RRC, ResourceType.DRB)
