@@ -170,14 +170,14 @@ def _failures(run: Run, jobs: Sequence[Job]) -> int:
 def _end(run: Run, jobs: Sequence[Job]) -> Transition:
     """The terminal state of a run whose jobs are all done."""
     outcomes = Counter(job.outcome for job in jobs)
-    good = sum(count for outcome, count in outcomes.items() if outcome and outcome.good)
+    good = {outcome is not None and outcome.good for outcome in outcomes}
     summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items(), key=str)) or "no stations"
     if diverged := [job.station for job in jobs if job.outcome is Outcome.DIVERGED]:
         return Transition(RunState.DIVERGED, reason=f"{summary}; diverged: {', '.join(diverged)}")
     if run.state is RunState.CANCELLING and (outcomes[Outcome.CANCELLED] or outcomes[Outcome.WITHDRAWN]):
         return Transition(RunState.CANCELLED, reason=summary)
-    if good == len(jobs):
+    if all(good):
         return Transition(RunState.SUCCEEDED, reason=summary)
     if outcomes[Outcome.CANCELLED]:
         return Transition(RunState.STOPPED, reason=summary)
-    return Transition(RunState.PARTIAL if good else RunState.FAILED, reason=summary)
+    return Transition(RunState.PARTIAL if any(good) else RunState.FAILED, reason=summary)
