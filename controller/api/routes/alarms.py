@@ -158,14 +158,12 @@ async def acknowledge(
 
 async def _tell_station(backend: Services, launch: Launcher, alarm: Alarm, who: Person) -> str:
     """Id of the run that acknowledges an alarm at its station, empty where there is nothing to acknowledge."""
-    _, network = await run_in_threadpool(backend.store.networks.get)
-    if alarm.station not in network.station_by_id:
-        return ""
-    ledger = await run_in_threadpool(backend.store.ledger.find, [alarm.station])
     try:
+        _, network = await run_in_threadpool(backend.store.networks.get)
         observed = await backend.planner.read(network, alarm.station)
     except (DeviceError, NotFoundError):
         return ""
+    ledger = await run_in_threadpool(backend.store.ledger.find, [alarm.station])
     records = records_by_problem(alarm.station, observed, backend.clock.now(), ledger.get(alarm.station, {}))
     if all(problem != problem_of(alarm) or record.acknowledged_by for problem, record in records):
         return ""

@@ -104,3 +104,14 @@ async def test_an_alarm_whose_repair_does_not_start_says_why(bench: ApiBench, no
 async def test_an_alarm_that_waits_for_nothing_says_nothing(bench: ApiBench) -> None:
     assert (await bench.client.get(f"/v1/alarms/{report(bench)}")).json()["waits_for"] == []
     assert (await bench.client.get("/v1/alarms/a-none")).status_code == 404
+
+
+async def test_an_alarm_of_no_station_is_acknowledged_on_record_alone(bench: ApiBench) -> None:
+    alarm = report(bench)
+    answer = await bench.client.post(f"/v1/alarms/{alarm}/acknowledge")
+    assert (answer.status_code, answer.json()["run"]) == (202, "")
+    listed = (await bench.client.get("/v1/alarms")).json()["results"][0]
+    assert listed == answer.json()["alarm"]
+    assert listed["acknowledged"]
+    assert bench.store.alarms.get(alarm).acknowledged_by == listed["acknowledged_by"] != ""
+    assert (await bench.client.post("/v1/alarms/a-none/acknowledge")).status_code == 404
