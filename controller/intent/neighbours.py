@@ -31,7 +31,6 @@ class Places:
 
     def __init__(self, network: Network) -> None:
         self.points = {site.id: _point(site.latitude, site.longitude) for site in network.sites}
-        self._around: dict[str, list[tuple[float, str]]] = {}
 
     @cached_property
     def _sites(self) -> Mapping[Tile, list[str]]:
@@ -42,13 +41,13 @@ class Places:
 
     def around(self, site: str) -> list[tuple[float, str]]:
         """Sites up to ``RADIUS_KM`` away, with that distance, the nearest first; the site itself is among them."""
-        found = self._around.get(site)
-        if found is None:
-            here = self.points[site]
-            near = (other for tile in self.tiles_around(site, RADIUS_KM) for other in self._sites.get(tile, ()))
-            apart = ((math.dist(here, self.points[other]), other) for other in near)
-            found = self._around[site] = sorted(one for one in apart if one[0] <= RADIUS_KM)
-        return found
+        near = (other for tile in self.tiles_around(site, RADIUS_KM) for other in self._sites.get(tile, ()))
+        apart = ((self.km(site, other), other) for other in near)
+        return sorted(one for one in apart if one[0] <= RADIUS_KM)
+
+    def km(self, one: str, other: str) -> float:
+        """How far two sites are from each other."""
+        return math.dist(self.points[one], self.points[other])
 
     def tile(self, site: str) -> Tile:
         """The part of space, ``RADIUS_KM`` wide, that a site is in."""

@@ -7,9 +7,8 @@ in ``neighbours``. Only cells of equal carrier and PCI are compared, so a networ
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -45,14 +44,15 @@ def pci_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
     for cell in cells:
         if cell.station in site_of:
             alike[_carrier(cell), cell.pci].append(cell)
-    judge = _Judge(Places(network), cells, site_of)
+    places = Places(network)
+    groups = [(carrier, pair) for (carrier, _), group in alike.items() for pair in _twins(group, site_of, places)]
+    judge = _Judge(places, cells, site_of, {(carrier, site_of[cell.station]) for carrier, (cell, _) in groups})
     found: set[str] = set()
-    for (carrier, _), group in alike.items():
-        for cell, twins in _twins(group, site_of, judge.places) if len(group) > 1 else ():
-            fault = judge.fault(carrier, cell, sorted(twins, key=lambda twin: (twin.km, twin.cell.name)))
-            if fault is not None:
-                found.add(cell.name)
-                yield fault.at(cell)
+    for carrier, (cell, twins) in groups:
+        fault = judge.fault(carrier, cell, sorted(twins, key=lambda twin: (twin.km, twin.cell.name)))
+        if fault is not None:
+            found.add(cell.name)
+            yield fault.at(cell)
     for cell, fault in _listed(network):
         if cell.name not in found:
             found.add(cell.name)
@@ -84,6 +84,8 @@ def _listed(network: Network) -> Iterator[tuple[Cell, Fault]]:
 
 def _twins(group: Sequence[Cell], site_of: Mapping[str, str], places: Places) -> Iterator[tuple[Cell, list[_Twin]]]:
     """Cells of equal carrier and PCI that others of them are in reach of; of very many, some."""
+    if len(group) < 2:
+        return
     from_south = sorted((places.points[site_of[cell.station]][2], cell.name, cell) for cell in group)
     found: list[list[_Twin]] = [[] for _ in from_south]
     for index, (north, _, cell) in enumerate(from_south):
@@ -93,11 +95,11 @@ def _twins(group: Sequence[Cell], site_of: Mapping[str, str], places: Places) ->
             if other_north - north > _REACH_KM or len(found[index]) > NEAREST:
                 break
             other_site = site_of[other.station]
-            km = math.dist(places.points[site], places.points[other_site])
+            km = places.km(site, other_site)
             if km <= _REACH_KM:
                 found[index].append(_Twin(km, other, other_site))
                 found[other_index].append(_Twin(km, cell, site))
-    return ((cell, twins) for (_, _, cell), twins in zip(from_south, found, strict=True) if twins)
+    yield from ((cell, twins) for (_, _, cell), twins in zip(from_south, found, strict=True) if twins)
 
 
 def _carrier(cell: Cell) -> _Carrier:
@@ -115,47 +117,51 @@ def _far(km: float) -> str:
 class _Judge:
     """Says whether cells of equal carrier and PCI are neighbours, or neighbours of one site."""
 
-    def __init__(self, places: Places, cells: Sequence[Cell], site_of: Mapping[str, str]) -> None:
-        self.places = places
+    def __init__(
+        self, places: Places, cells: Sequence[Cell], site_of: Mapping[str, str], heard: Set[tuple[_Carrier, str]]
+    ) -> None:
+        self._places = places
         self._site_of = site_of
         self._cells = cells
-        self._occupied = {site_of[cell.station] for cell in cells if cell.station in site_of}
-        self._nearest: dict[tuple[_Carrier, str], dict[str, float]] = {}
+        self._hearing = self._who_hears(heard)
+
+    def _who_hears(self, heard: Set[tuple[_Carrier, str]]) -> Mapping[tuple[_Carrier, str], set[str]]:
+        """Sites with cells that have a site as a neighbour on a carrier, and that site itself."""
+        found: dict[tuple[_Carrier, str], set[str]] = {pair: {pair[1]} for pair in heard}
+        if not heard:
+            return found
+        carriers: dict[str, set[_Carrier]] = defaultdict(set)
+        for cell in self._cells:
+            if cell.station in self._site_of:
+                carriers[self._site_of[cell.station]].add(_carrier(cell))
+        for site in carriers:
+            near: dict[_Carrier, int] = defaultdict(int)
+            for _, other in self._places.around(site):
+                for carrier in carriers.get(other, ()) if other != site else ():
+                    near[carrier] += 1
+                    if near[carrier] <= NEAREST and (carrier, other) in found:
+                        found[carrier, other].add(site)
+        return found
 
     def fault(self, carrier: _Carrier, cell: Cell, twins: Sequence[_Twin]) -> Fault | None:
         """What is wrong with a cell, given its twins, the nearest first."""
         site = self._site_of[cell.station]
         for twin in twins:
             text = f"PCI {cell.pci} on {_channel(cell)} is also that of {twin.cell.name}, {_far(twin.km)}"
-            if twin.site in self._neighbours(carrier, site) or site in self._neighbours(carrier, twin.site):
+            here, there = self._hearing[carrier, site], self._hearing[carrier, twin.site]
+            if twin.site in here or site in there:
                 return Fault(
                     Check.PCI_COLLISION, f"{text}: {_WRONG[Check.PCI_COLLISION]}; {self._free(carrier, cell, site)}"
                 )
-            common = self._common(carrier, site, twin.site)
-            if common is not None:
+            if here & there:
+                common = min(here & there, key=lambda one: (self._places.km(site, one), one))
                 text += f", and site {common} has both as neighbours: {_WRONG[Check.PCI_CONFUSION]}"
                 return Fault(Check.PCI_CONFUSION, f"{text}; {self._free(carrier, cell, site)}")
         return None
 
-    def _neighbours(self, carrier: _Carrier, site: str) -> Mapping[str, float]:
-        """Sites with the carrier that are neighbours of a site, with their distance, and the site itself."""
-        found = self._nearest.get((carrier, site))
-        if found is None:
-            there = self._sites[carrier]
-            near = [(other, km) for km, other in self.places.around(site) if other in there and other != site]
-            found = self._nearest[carrier, site] = {site: 0.0, **dict(near[:NEAREST])}
-        return found
-
-    def _common(self, carrier: _Carrier, one: str, other: str) -> str | None:
-        """The nearest site with cells that has both as neighbours."""
-        for _, site in self.places.around(one):
-            if site in self._occupied and {one, other} <= self._neighbours(carrier, site).keys():
-                return site
-        return None
-
     def _free(self, carrier: _Carrier, cell: Cell, site: str) -> str:
         """A PCI that would be right: of the same remainder by 3, which tells the sectors of a site apart."""
-        tiles = self.places.tiles_around(site, _REACH_KM)
+        tiles = self._places.tiles_around(site, _REACH_KM)
         used = set().union(*(self._pcis.get((carrier, tile), ()) for tile in tiles))
         free = next((pci for pci in range(cell.pci % 3, LIMITS[cell.rat].pci + 1, 3) if pci not in used), None)
         if free is None:
@@ -168,14 +174,5 @@ class _Judge:
         found: dict[tuple[_Carrier, Tile], set[int]] = defaultdict(set)
         for cell in self._cells:
             if cell.station in self._site_of:
-                found[_carrier(cell), self.places.tile(self._site_of[cell.station])].add(cell.pci)
-        return found
-
-    @cached_property
-    def _sites(self) -> Mapping[_Carrier, set[str]]:
-        """Sites by the carriers that they have."""
-        found: dict[_Carrier, set[str]] = defaultdict(set)
-        for cell in self._cells:
-            if cell.station in self._site_of:
-                found[_carrier(cell)].add(self._site_of[cell.station])
+                found[_carrier(cell), self._places.tile(self._site_of[cell.station])].add(cell.pci)
         return found
