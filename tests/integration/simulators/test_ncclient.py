@@ -15,6 +15,7 @@ from ncclient.transport.errors import SSHUnknownHostError
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.fleet.inventory import Endpoint
 from simulators.netconf.faults import Fault, FaultKind
+from simulators.netconf.profiles import PROFILES
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.support.waiting import until
@@ -155,8 +156,8 @@ async def test_error_behind_a_warning(fleet: Fleet) -> None:
     await asyncio.to_thread(work)
 
 
-async def test_alarm_notifications(fleet: Fleet) -> None:
-    def work() -> str:
+async def test_alarm_notifications() -> None:
+    def work(fleet: Fleet) -> str:
         with connected(fleet.endpoint(STATION)) as session:
             session.edit_config(config(enb(link())), target="candidate")
             session.commit()
@@ -167,7 +168,10 @@ async def test_alarm_notifications(fleet: Fleet) -> None:
             return str(notification.notification_xml)
 
     loop = asyncio.get_running_loop()
-    received = await asyncio.to_thread(work)
+    # A station without an AlarmList notifies all.
+    settings = FleetSettings(only=[STATION], stations=StationSettings(PROFILES["oran-fm-only"]))
+    async with Fleet(read_network(TINY), settings) as fleet:
+        received = await asyncio.to_thread(work, fleet)
     assert "<fault-source>EP_S1C=andes-mme-1</fault-source>" in received
     assert "<is-cleared>false</is-cleared>" in received
 
