@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 
+from controller.models.errors import DeviceRefusedError
 from controller.models.run import Outcome, Strategy
 from controller.ports.fake_devices import Fault, Wrong
 from tests.unit.runs.transaction_bench import TransactionBench, add_tenant
@@ -34,3 +35,19 @@ async def test_a_timer_is_waited_for_by_no_time_of_day(ahead: int, monkeypatch: 
     result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     bench.assert_settled(result)
+
+
+@pytest.mark.parametrize(("tag", "asks"), [(("invalid", "value"), 1), (("operation", "failed"), 3)])
+async def test_only_a_refusal_that_says_that_nothing_waits_is_believed_at_once(
+    tag: tuple[str, str], asks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = TransactionBench(add_tenant(), Strategy(confirm_timeout=60))
+    asked: list[str] = []
+
+    def confirm(_session: str, persist: str) -> None:
+        asked.append(persist)
+        raise DeviceRefusedError("no", tag="-".join(tag))  # read from an answer: equal, and another object
+
+    monkeypatch.setattr(bench.device, "confirm", confirm)
+    await bench.work()
+    assert len(asked) == asks
