@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import timedelta
 
@@ -197,3 +198,19 @@ def test_rows_are_plain_words() -> None:
     assert headline(locked) == (
         "1 stations change for the host, 1 with an interruption of up to 8 s; 0 stay as they are."
     )
+
+
+@pytest.mark.parametrize(
+    ("changed", "why"),
+    [
+        ({"created": "x"}, "this is no plan: created: no such time"),
+        ({"format": 99}, "plans of format 99 can't be read here, only format 1"),
+        ({"selector": "S9"}, "was altered: its content does not have the digest that it names"),
+        ({"id": "0"}, "was altered"),
+        (None, "it does not name its format"),
+    ],
+)
+def test_what_is_no_plan_of_ours_is_refused_and_named(changed: dict[str, object] | None, why: str) -> None:
+    whole = orjson.loads(plan_to_json(plan(THREE, BOTH)))
+    with pytest.raises(InputError, match=re.escape(why)):
+        plan_from_json(orjson.dumps([] if changed is None else whole | changed))
