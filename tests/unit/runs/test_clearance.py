@@ -111,6 +111,7 @@ def test_a_freeze_binds_its_stations_in_its_time(target: str, stations: str) -> 
 def test_a_freeze_begins_with_its_first_moment_and_is_over_with_its_last() -> None:
     assert "freeze" in blocked(replace(FREE, freezes=(freeze("network", 0, 1),)))["A"]
     assert blocked(replace(FREE, freezes=(freeze("network", -1, 0),)))["A"] == ""
+    assert blocked(replace(FREE, freezes=(freeze("network", -9, -1),)))["A"] == ""
     # Of several the one that lasts longest is told.
     both = replace(FREE, freezes=(freeze("network", 0, 5), freeze("region:cusco", 0, 9), freeze("tenant:alfa", 0, 7)))
     assert "freeze of region:cusco" in blocked(both)["A"]

@@ -171,3 +171,11 @@ def test_one_tac_of_two_plmns_is_two_tracking_areas() -> None:
     strategy = Strategy(canary=1, wave_size=1)
     assert [job.wave for job in cut_waves(plan, network([{7}, {7}]), strategy)] == [0, 0]
     assert [job.wave for job in cut_waves(apart, network([{7}, {7}]), strategy)] == [0, 1]
+
+
+def test_a_unit_goes_into_the_first_wave_that_has_room_for_its_region() -> None:
+    units = [("A1",), ("A2",), ("B1",), ("B2", "B3"), ("C1",)]
+    for per_region, waves in ((1, [0, 1, 0, 2, 2, 0]), (2, [0, 0, 0, 1, 1, 1]), (None, [0, 0, 0, 1, 1, 1])):
+        strategy = Strategy(canary=0, wave_size=3, per_region=per_region)
+        jobs = cut_units(units, strategy, region_of=lambda device: device[0])
+        assert [job.wave for job in sorted(jobs, key=lambda job: job.station)] == waves, per_region
