@@ -9,7 +9,7 @@ time. The aim is 95 %.
 
 Left out is what changes nothing that a program does, or that can't be run:
 
-* annotations, which nothing evaluates;
+* annotations, which nothing evaluates, and the ``*`` after which parameters have to be named;
 * decorators: without one most code can't be imported, and ``frozen`` and ``slots`` only keep mistakes out;
 * statements that write to the log;
 * ``is`` to ``==``: what is compared by identity, None and members of enumerations, is equal to nothing else either.
@@ -179,12 +179,16 @@ def _idle(module: ast.Module) -> list[tuple[_Place, _Place]]:
 
 
 def _compiles(root: Path, mutation: MutationSpec) -> bool:
-    """Whether a mutant can be compiled: ``*`` before arguments is taken for a product."""
+    """Whether a mutant can be compiled, and changes no ``*`` among parameters, which is taken for a product."""
     from cosmic_ray.mutating import mutate_code
     from cosmic_ray.plugins import get_operator
 
     operator = get_operator(mutation.operator_name)(**mutation.operator_args)
-    mutant = mutate_code((root / mutation.module_path).read_text(), operator, mutation.occurrence)
+    code = (root / mutation.module_path).read_text()
+    line, column = mutation.start_pos
+    if code.splitlines()[line - 1].startswith("*,", column):
+        return False
+    mutant = mutate_code(code, operator, mutation.occurrence)
     try:
         ast.parse(mutant or "")
     except SyntaxError:
