@@ -11,12 +11,12 @@ from controller.models.approval import Contract, VoteChoice
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
 from controller.models.people import Person, Role
 from controller.models.plan import Plan
-from controller.models.run import Run, Strategy
+from controller.models.run import Outcome, Run, RunState, Strategy
 from controller.models.step import RunPlaybook
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store
+from controller.ports.store import JobResult, NewJob, Page, PreparedRun, RunRequest, Store, Transition
 from controller.runs.launch import Launcher, check_overtaking
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.launch import prepared
@@ -196,3 +196,16 @@ async def test_whom_a_paused_run_has_yet_to_change_is_named(doors: Doors) -> Non
             check_overtaking(doors.store, set(asked))
     doors.store.runs.cancel(paused.id, "ana")
     check_overtaking(doors.store, set(names))
+
+
+async def test_what_is_under_way_in_a_paused_run_is_not_done_yet(doors: Doors) -> None:
+    run = await doors.launcher.start(doors.apply())
+    doors.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    claims = doors.store.claims.take(doors.store.processes.register("w"), 9)
+    doors.store.runs.pause(run.id, "ana")
+    for claim in claims:
+        with pytest.raises(ConflictError, match=f"has yet to change {claim.job.station}:"):
+            check_overtaking(doors.store, {claim.job.station})
+        doors.store.claims.finish(claim, JobResult(Outcome.UNCHANGED))
+        check_overtaking(doors.store, {claim.job.station})
+    assert claims
