@@ -247,7 +247,7 @@ class TenantRun(Noun):
             state=state,
             created=run.created,
             started=min(_times(job.started for job in jobs), default=None),
-            finished=max(_times(job.finished for job in jobs)) if state.terminal else None,
+            finished=max(_times(job.finished for job in jobs), default=None) if state.terminal else None,
             counts=dict(sorted(Counter(job.outcome.value if job.outcome else "pending" for job in jobs).items())),
         )
 

@@ -8,7 +8,8 @@ from lxml import etree
 from simulators.clock import VirtualClock
 from simulators.equipment.radio import UnknownLinkError
 from simulators.history import EventKind
-from simulators.station import Station, UnknownRevisionError
+from simulators.netconf.profiles import PROFILES
+from simulators.station import Station, StationSettings, UnknownRevisionError
 from tests.unit.simulators.netconf.bench import (
     CREATE,
     DELETE,
@@ -25,6 +26,14 @@ from tests.unit.simulators.netconf.bench import (
 )
 
 FM = "urn:o-ran:fm:1.0"
+
+
+@pytest.fixture
+def station(clock: VirtualClock) -> Station:
+    """One whose vendor tells all by o-ran-fm, and notifies it."""
+    return make_station(clock, StationSettings(PROFILES["oran-fm-only"]))
+
+
 NOTIFICATION = "urn:ietf:params:xml:ns:netconf:notification:1.0"
 SUBSCRIBE = f'<create-subscription xmlns="{NOTIFICATION}"/>'
 GONE = f"<EP_S1C{DELETE}><id>andes-mme-1</id></EP_S1C>"
