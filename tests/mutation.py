@@ -121,6 +121,14 @@ class Reach:
         return sorted(found, key=lambda test: (test.split("::")[0] not in own, self.seconds.get(test, 0), test))
 
 
+def _tests(packages: Iterable[str]) -> list[str]:
+    """The tests of packages, and those of their modules that stand elsewhere."""
+    folders = list(dict.fromkeys(chain(*(PACKAGES[package] for package in packages))))
+    modules = (path.relative_to(ROOT).as_posix() for package in packages for path in (ROOT / package).rglob("*.py"))
+    others = {test for module in modules for test in tests_of(module) if not test.startswith(tuple(folders))}
+    return [*folders, *sorted(others)]
+
+
 def mutate(root: Path, package: str, reach: Reach, sample: int, seed: int) -> Score:
     """Play so many mutants of a package of the checkout at ``root``, which is changed meanwhile.
 
@@ -254,7 +262,7 @@ def main(words: Iterable[str] | None = None) -> int:
     scores = []
     with TemporaryDirectory(prefix="minka-mutants-") as folder:
         root = copy_of(ROOT, Path(folder) / "checkout")
-        reach = Reach.measure(root, packages, list(dict.fromkeys(chain(*(PACKAGES[package] for package in packages)))))
+        reach = Reach.measure(root, packages, _tests(packages))
         for package in packages:
             scores.append(mutate(root, package, reach, given.sample, seed))
             print("\n".join((str(scores[-1]), *scores[-1].survivors)), flush=True)

@@ -184,7 +184,7 @@ def _route_of(rest: str) -> tuple[str, str, str] | None:
     first = words.pop(0)
     if "/" not in first and words:
         first = f"{first}/{words.pop(0)}"
-    distance = words.pop() if len(words) > 1 and _DISTANCE.fullmatch(words[-1]) else PREFERRED
+    distance = words.pop() if words[1:] and _DISTANCE.fullmatch(words[-1]) else PREFERRED
     if not words or len(words) > 2 or (len(words) == 2 and not _ADDRESS.fullmatch(words[1])):
         return None
     try:

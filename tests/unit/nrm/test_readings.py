@@ -27,6 +27,18 @@ def test_slices_are_those_that_are_slices() -> None:
     assert cell.broadcasts == {"716-06": (Snssai(sst=1, sd="0000A1"), Snssai(sst=255, sd="FFFFFF"))}
 
 
+def test_the_plmn_of_a_global_node_id_is_that_of_its_technology() -> None:
+    tree: Tree = {
+        "/ManagedElement[S1]": {},
+        "/ManagedElement[S1]/ENBFunction[1]": {},
+        "/ManagedElement[S1]/ENBFunction[1]/pLMNId[716,06]": {},
+        "/ManagedElement[S1]/GNBCUCPFunction[1]": {},
+        "/ManagedElement[S1]/GNBCUCPFunction[1]/pLMNId[716,10]": {},
+    }
+    fields = read_station(tree).fields
+    assert (fields["enb_plmn"], fields["gnb_plmn"]) == ("716-06", "716-10")
+
+
 def test_each_cell_has_the_shares_of_its_two_halves_and_those_of_its_plmns_in_the_user_plane() -> None:
     cell, other = NR_CELLS
     facts: list[Fact] = [
