@@ -12,7 +12,8 @@ Left out is what changes nothing that a program does, or that can't be run:
 * annotations, which nothing evaluates, and the ``*`` after which parameters have to be named;
 * decorators: without one most code can't be imported, and ``frozen`` and ``slots`` only keep mistakes out;
 * statements that write to the log;
-* ``is`` to ``==``: what is compared by identity, None and members of enumerations, is equal to nothing else either.
+* ``is`` to ``==``, or to an order such as ``<``: what is compared by identity, None and members of enumerations, is
+  equal to nothing else either, and has no order but that of its letters.
 """
 
 from __future__ import annotations
@@ -48,7 +49,9 @@ PACKAGES: Mapping[str, Sequence[str]] = {
     "controller/runs": ("tests/unit/runs", "tests/unit/playbook", "tests/unit/remediation", "tests/integration/engine"),
 }
 #: Operators that are left out everywhere.
-_POINTLESS = re.compile(r"core/(RemoveDecorator|ReplaceComparisonOperator_(Is_Eq|IsNot_NotEq))$")
+_POINTLESS = re.compile(
+    r"core/(RemoveDecorator|ReplaceComparisonOperator_(Is_Eq|IsNot_NotEq|Is(Not)?_(Lt|LtE|Gt|GtE)))$"
+)
 #: Seconds for the tests of one mutant.
 _PATIENCE = 900.0
 #: Line and column.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from itertools import pairwise
 
 import pytest
 
@@ -72,6 +73,29 @@ async def test_a_lock_that_another_holds_for_a_moment_is_waited_for(
     device.faults.append(Fault("lock", act=lambda: device.unlock(foreign), skip=3))
     assert (await work()).outcome is Outcome.SUCCEEDED
     assert foreign in device.sessions
+
+
+@BOTH
+async def test_attempts_at_a_lock_become_rare(
+    made: Callable[[], tuple[GroupBench, Work]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, work = made()
+    device, foreign, tried = bench[STATION], bench[STATION].open(), list[float]()
+    device.lock(foreign)
+    lock = device.lock
+
+    def tries(session: str) -> None:
+        tried.append(bench.clock.monotonic())
+        if len(tried) == 8:
+            device.unlock(foreign)
+        lock(session)
+
+    monkeypatch.setattr(device, "lock", tries)
+    assert (await work()).outcome is Outcome.SUCCEEDED
+    pauses = [later - earlier for earlier, later in pairwise(tried[:8])]
+    # Twice as long each time, up to 1.6 s, and up to twice that by chance.
+    for pause, least in zip(pauses, (0.1, 0.2, 0.4, 0.8, 1.6, 1.6, 1.6), strict=True):
+        assert least <= pause <= 2 * least + 0.01
 
 
 @BOTH
