@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from controller.models.network import ActionClass, Network
-from controller.models.plan import Change, Op, PhaseKind, Plan
+from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
 from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits, siblings
 from controller.nrm.fingerprint import matches
@@ -17,7 +17,8 @@ from controller.nrm.profiles import is_reserved, root_spec
 from controller.nrm.tree import Leaves, Observed, Path
 from controller.plan import PlanOptions, StationView, adopted_nodes, applied, drifted_nodes, open_plmns_change
 from controller.plan.drift import drift
-from controller.plan.phases import RESTART_SECONDS
+from controller.plan.phases import LINK_SECONDS, RESTART_SECONDS, Locks, outage_seconds
+from controller.plan.rows import entry_name
 from controller.plan.undo import undo_change
 from controller.runs.approval.consent import effect_of
 from controller.runs.transaction.effects import effects
@@ -750,3 +751,28 @@ def test_an_lte_cell_becomes_the_anchor_of_an_nr_cell() -> None:
             "isENDCAllowed": "true",
         },
     )
+
+
+# ---------------------------------------------------------------- small rules
+
+
+@pytest.mark.parametrize(
+    ("path", "leaf", "seconds"),
+    [
+        (f"{LTE}/EP_S1C[alfa-mme]", "remoteAddress", LINK_SECONDS),
+        (f"{LTE}/EP_S1C[alfa-mme]", "userLabel", 0),
+        (LTE_CELL, "userLabel", 0),
+    ],
+)
+def test_a_link_is_out_where_its_end_moves_and_by_no_other_change(path: Path, leaf: str, seconds: int) -> None:
+    edit = Edit(op=Op.MERGE, path=path, before={leaf: "a"}, after={leaf: "b"}, owners=("alfa",))
+    assert outage_seconds(root_spec(PROFILES), {path: {leaf: "a"}}, [edit], Locks((), (), restarts=False)) == seconds
+
+
+def test_a_function_is_named_without_its_number_and_all_else_with_it() -> None:
+    root = root_spec(PROFILES)
+    named = {
+        name: entry_name(root, f"{LTE}{below}") for name, below in (("function", ""), ("cell", "/EUtranCellFDD[1]"))
+    }
+    assert "1" not in named["function"]
+    assert named["cell"].endswith(" 1")
