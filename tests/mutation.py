@@ -125,11 +125,11 @@ class Reach:
 
 
 def _tests(packages: Iterable[str]) -> list[str]:
-    """The tests of packages, and those of their modules that stand elsewhere."""
+    """The tests of packages, and unit tests of their modules that stand elsewhere."""
     folders = list(dict.fromkeys(chain(*(PACKAGES[package] for package in packages))))
     modules = (path.relative_to(ROOT).as_posix() for package in packages for path in (ROOT / package).rglob("*.py"))
-    others = {test for module in modules for test in tests_of(module) if not test.startswith(tuple(folders))}
-    return [*folders, *sorted(others)]
+    quick = {test for module in modules for test in tests_of(module) if test.startswith("tests/unit/")}
+    return [*folders, *sorted(test for test in quick if not test.startswith(tuple(folders)))]
 
 
 def mutate(root: Path, package: str, reach: Reach, sample: int, seed: int) -> Score:
