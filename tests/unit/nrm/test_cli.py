@@ -278,3 +278,14 @@ def test_lines_concern_tenants_that_differ_only(
     for fact in same:
         assert not any(fact.tenant in line or f".{fact.vlan}" in line for line in lines)
     assert bool(lines) == (set(before) != set(after))
+
+
+def test_another_route_distinguisher_takes_the_place_of_the_one_before() -> None:
+    """IOS refuses a second one until the first is gone."""
+    tree = wanted("cisco_ios", way("claro", 1010))
+    vrf = next(path for path in tree if path.endswith("/Vrf[claro]"))
+    before, after = ({**tree, vrf: {**tree[vrf], "rd": rd}} for rd in ("65000:1", "65000:2"))
+    lines = command_lines(IOS, before, after)
+    assert [line.strip() for line in lines if " rd " in f" {line.strip()} "] == ["no rd 65000:1", "rd 65000:2"]
+    described = {**after, vrf: {**after[vrf], "description": "x"}}
+    assert not any("rd " in line for line in command_lines(IOS, after, described))
