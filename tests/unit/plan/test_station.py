@@ -12,7 +12,7 @@ from controller.models.network import ActionClass, Network
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
 from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits, siblings
-from controller.nrm.fingerprint import matches
+from controller.nrm.fingerprint import differences, matches
 from controller.nrm.profiles import is_reserved, root_spec
 from controller.nrm.tree import Leaves, Observed, Path
 from controller.plan import PlanOptions, StationView, adopted_nodes, applied, drifted_nodes, open_plmns_change
@@ -776,3 +776,11 @@ def test_a_function_is_named_without_its_number_and_all_else_with_it() -> None:
     }
     assert "1" not in named["function"]
     assert named["cell"].endswith(" 1")
+
+
+def test_each_difference_is_named_not_only_the_first() -> None:
+    before = rendered(TWO).tree
+    label = {**before[LTE_CELL], "tac": "8"}
+    seen = {path: leaves for path, leaves in before.items() if path != LTE} | {LTE_CELL: label}
+    found = differences(root_spec(PROFILES), seen, before, [LTE])
+    assert found == (f"{LTE}: missing", f"{LTE_CELL} tac: 8 instead of 7")
