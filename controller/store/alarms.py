@@ -156,6 +156,9 @@ repairs = Table(
     Index("ix_repairs_rule_object_at", "rule", "object", "at"),
 )
 
+#: Whoever raises or clears alarms does so alone, and takes this before any row: else a root and what follows from it
+#: could miss each other, or wait for each other.
+_GUARD = "alarms"
 OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
 #: What makes two reports speak of the same fault.
 _IDENTITY = ("station", "object", "tenant", "probable_cause", "specific_problem")
@@ -342,8 +345,7 @@ def take_reports(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
 
 def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     keys = [identity(report) for report in reports]
-    # Not a lock for each: PostgreSQL has room for a few thousand.
-    tx.guards({f"alarms {key[:2]}" for key in keys})
+    tx.guard(_GUARD)
     known = _newest(tx, set(keys))
     before = {one.alarm.id: one.alarm for one in known.values()}
     taken, touched = list[Alarm](), dict[str, _Known]()
@@ -473,8 +475,6 @@ def _find_roots(tx: Tx, news: Collection[Alarm]) -> dict[str, str]:
     if not digest:
         return {}
     network = load_network(tx, digest)
-    # One after the other: else a root and what follows from it could miss each other.
-    tx.guard("roots")
     roots = [as_alarm(row) for row in tx.execute(_ROOTS)]
     found: dict[str, str] = {}
     for alarm in _whose_root_may_be_another(tx, network, news):
@@ -621,6 +621,8 @@ def escalate(tx: Tx, seen: Alarm, reason: str, actor: str) -> Alarm | None:
 
 def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | None:
     """What ``Alarms.move`` does, as part of a transaction; empty values stay as they are."""
+    if values["state"] in (AlarmState.CLEARED, AlarmState.REPAIRED):
+        tx.guard(_GUARD)
     before = _load(tx, seen.id, lock=True)
     if (before.state, before.run, before.cleared) != (seen.state, seen.run, seen.cleared):
         return None

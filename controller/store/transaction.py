@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,7 +22,6 @@ from sqlalchemy import (
     bindparam,
     func,
     select,
-    text,
 )
 from sqlalchemy.exc import DataError, DBAPIError, SQLAlchemyError, StatementError
 from sqlalchemy.schema import Table
@@ -38,10 +37,6 @@ from controller.store.queries import INSERTS, Insert, chunks
 R = TypeVar("R")
 Mode = Literal["IMMEDIATE", "DEFERRED"]
 _GUARD = select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("name", type_=String), 0)))
-_GUARDS = text(
-    "SELECT pg_advisory_xact_lock(guard) FROM (SELECT DISTINCT hashtextextended(name, 0) AS guard"
-    " FROM unnest(CAST(:names AS text[])) AS name ORDER BY guard) AS guards"
-)
 #: Attempts of a transaction that meets locks, serialization failures or a lost connection.
 ATTEMPTS = 4
 _WANTED = "wanted"
@@ -107,11 +102,6 @@ class Tx:
         """Let only one transaction at a time pass for ``name``, until it ends (SQLite has one writer anyway)."""
         if self.dialect == "postgresql":
             self.execute(_GUARD, {"name": name})
-
-    def guards(self, names: Collection[str]) -> None:
-        """``guard`` for several names, with one statement and in one order for all transactions."""
-        if self.dialect == "postgresql" and names:
-            self.execute(_GUARDS, {"names": sorted(names)})
 
     def note(self, actor: str, action: str, target: str, **detail: object) -> None:
         """Put an act on the audit trail; the row commits with the transaction."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import permutations
 
@@ -152,3 +153,22 @@ def test_a_new_alarm_costs_as_many_statements_beside_a_thousand_others(store: Sq
     alone = cost(link("S1", tenant="t0"))
     store.alarms.report_all([link("S1", tenant=f"many{number}") for number in range(1000)])
     assert cost(link("S1", tenant="t1")) == alone
+
+
+def test_roots_and_symptoms_that_come_and_go_at_once_wait_for_each_other_and_end_right(store: SqlStore) -> None:
+    stations = ("S1", "S2", "S3", "S4", "S5", "S6")
+
+    def come_and_go(number: int) -> None:
+        for turn in range(8):
+            severity, at = (MAJOR, CLEARED)[turn % 2], 10 * turn + number
+            if number == 0:
+                store.alarms.report(lost(severity, at))
+            else:  # some in one order, some in the other
+                mixed = stations if number % 2 else stations[::-1]
+                store.alarms.report_all([link(station, severity, at, tenant="claro") for station in mixed])
+
+    with ThreadPoolExecutor(4) as threads:
+        list(threads.map(come_and_go, range(4)))
+    root = store.alarms.report(lost(at=1000))
+    store.alarms.report_all([link(station, at=1000) for station in stations])
+    assert store.alarms.symptoms([root.id]) == {root.id: len(stations)}
