@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -12,9 +13,6 @@ import structlog
 from controller.assurance.checker import Checker
 from controller.assurance.health import OWN_CAUSES, wrongs
 from controller.models.alarm import (
-    CONFIGURATION_DRIFT,
-    LINK_CAUSES,
-    REMEDIATION_STOPPED,
     WAITS,
     Alarm,
     AlarmSource,
@@ -22,15 +20,15 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
-from controller.models.health import Health, ServiceState
-from controller.models.run import Holds, Run, RunState
+from controller.models.health import Health
+from controller.models.run import Run, RunState
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.escalations import Escalations
+from controller.remediation.guards import Refusal, Repair, refusal
 from controller.remediation.rules import Rule, rule_for
-from controller.runs.approval.clearance import freeze_on, places_of
 from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
@@ -152,31 +150,23 @@ class Remediator:
     # -------------------------------------------------------------------- act
 
     async def _repair(self, alarm: Alarm, rule: Rule) -> float:
-        stood = self._clock.now() - (alarm.released or alarm.raised)
-        unsettled = timedelta(seconds=rule.guards.settle_seconds) - stood
-        if unsettled > timedelta():
-            return min(_LATER, unsettled.total_seconds())
-        if obstacle := await self._store.transaction(self._obstacle, alarm):
-            return await self._wait(alarm, obstacle)
-        since = self._clock.now() - timedelta(seconds=rule.guards.cool_down_seconds)
-        earlier = await self._store.repairs.count(rule.name, _key(alarm), since)
-        if earlier >= rule.guards.attempts:
-            return await self._escalate(alarm, f"it is back after {earlier} repairs: does something else write there?")
+        repair = Repair(alarm, rule)
+        if no := await self._refusal(repair):
+            return await self._refuse(alarm, no)
         try:
-            health = await self._checker.health(alarm.station)
+            repair = replace(repair, health=await self._checker.health(alarm.station))
         except InputError as error:
             return await self._escalate(alarm, f"{_NO_PLAN}: {error.message}")
-        if obstacle := _obstacle_there(alarm, health) or await self._drift_first(alarm, rule, health):
-            return await self._wait(alarm, obstacle)
-        if any(link.path == alarm.object and link.state is ServiceState.UNKNOWN for link in health.links):
-            # No repair could be verified.
-            return await self._escalate(alarm, f"{_NO_PLAN}: the station does not report whether the link is up")
-        if alarm.probable_cause in OWN_CAUSES and not _is_wrong(alarm, health):
+        if no := await self._refusal(repair):
+            return await self._refuse(alarm, no)
+        assert repair.health is not None
+        if alarm.probable_cause in OWN_CAUSES and not _is_wrong(alarm, repair.health):
             return await self._nothing_to_do(alarm, rule)
-        return await self._start(alarm, rule)
+        return await self._start(repair)
 
-    async def _start(self, alarm: Alarm, rule: Rule) -> float:
+    async def _start(self, repair: Repair) -> float:
         """Run the rule's playbook, unless something refuses that."""
+        alarm, rule = repair.alarm, repair.rule
         try:
             new = await self._launcher.prepare(
                 RunRequest(
@@ -189,81 +179,48 @@ class Remediator:
                 )
             )
         except (InputError, PlanRefusedError) as error:
-            health = await self._checker.health(alarm.station)
-            obstacle = await self._store.transaction(self._obstacle, alarm)
-            if obstacle := obstacle or _obstacle_there(alarm, health):  # it came while the repair was planned
-                return await self._wait(alarm, obstacle)
+            repair = replace(repair, health=await self._checker.health(alarm.station))
+            if no := await self._refusal(repair):  # it came while the repair was planned
+                return await self._refuse(alarm, no)
             return await self._escalate(alarm, f"{_NO_PLAN}: {error.message}")
         if new.idle:
             return await self._nothing_to_do(alarm, rule)
-        if obstacle := await self._store.transaction(self._obstacle, alarm, new):
-            return await self._wait(alarm, obstacle)
+        repair = replace(repair, run=new)
+        if no := await self._refusal(repair):
+            return await self._refuse(alarm, no)
         self._well_since.pop(alarm.id, None)
-        run = await self._launcher.accept(new, partial(self._begin, alarm, rule))
+        run = await self._launcher.accept(new, partial(self._begin, repair))
         if run is not None:
             log.info("remediation.started", alarm=alarm.id, rule=rule.name, run=run.id, station=alarm.station)
         return _SOON
 
-    def _begin(self, alarm: Alarm, rule: Rule, store: Store, new: PreparedRun) -> Run | None:
+    def _begin(self, repair: Repair, store: Store, new: PreparedRun) -> Run | None:
         """Run, cool-down's record and alarm state in one transaction: none without the others.
 
         The guards are asked once more in it, since planning took its time. None where the breaker lets none begin.
         """
-        if obstacle := self._obstacle(store, alarm, new):
-            raise ConflictError(f"no repair was started: {obstacle}")
+        alarm, rule = repair.alarm, repair.rule
+        if no := refusal(store, repair, self._clock.now()):
+            raise ConflictError(f"no repair was started: {no.reason}")
         if not self._breaker.lets(store, self._clock.now()):
             return None
         run = store.runs.create(new)
-        store.repairs.record(rule.name, _key(alarm), alarm.id, run.id)
+        store.repairs.record(rule.name, repair.key, alarm.id, run.id)
         moved = store.alarms.move(alarm, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name)
         if moved is None:
             raise ConflictError(f"alarm {alarm.id} changed in the meantime")
         return run
 
-    def _obstacle(self, store: Store, alarm: Alarm, new: PreparedRun | None = None) -> str:
-        """What on record forbids a repair now, empty if nothing does.
+    async def _refusal(self, repair: Repair) -> Refusal | None:
+        return await self._store.transaction(refusal, repair, self._clock.now())
 
-        What forbids only what interrupts service is no obstacle before the repair is prepared.
-        """
-        if root := store.alarms.get(alarm.id).root:
-            return f"it follows from alarm {root}, whose fault has to end"
-        stopped = store.switches.get(REMEDIATION_STOPPED)
-        if stopped.on:
-            return f"automatic repair is stopped by {stopped.by}{stopped.reason and ': '}{stopped.reason}"
-        if doubt := store.integrity.check().doubt:
-            return f"the record is in doubt (minka record show): {doubt}"
-        (_, network), now = store.networks.get(), self._clock.now()
-        known = network.manages(alarm.station)
-        if hold := Holds(store.holds.find(now)).on(alarm.station, network.site_of(alarm.station) if known else ""):
-            return f"hold on {hold.target} by {hold.by}"
-        targets = {f"tenant:{alarm.tenant}", *(places_of(network, alarm.station) if known else ("network",))}
-        terms = None if new is None else new.constraints
-        interrupts = terms is not None and any(group.interrupts for group in terms.groups)
-        if freeze := freeze_on(targets, store.freezes.find(now), now, interrupts=interrupts):
-            return f"{freeze.name} until {freeze.ends:%Y-%m-%d %H:%M} UTC"
-        return "a job works on the station" if store.claims.busy([alarm.station]) else ""
-
-    async def _drift_first(self, alarm: Alarm, rule: Rule, health: Health) -> str:
-        """For a core link, the drift of its station or router that is repaired first; empty where none is waited for.
-
-        None is waited for where people were asked to see to the drift, nor for longer than a repair takes.
-        """
-        patient = self._clock.now() - alarm.raised <= timedelta(seconds=rule.verify_seconds)
-        if alarm.probable_cause not in LINK_CAUSES or not patient:
-            return ""
-        _, network = await self._store.networks.get()
-        routers = network.routers_at.get(network.site_of(alarm.station), ()) if network.manages(alarm.station) else ()
-        standing = await self._store.alarms.standing([alarm.station, *routers])
-        drifts = {one.station: one.state for one in standing if one.probable_cause == CONFIGURATION_DRIFT}
-        if health.drift and drifts.get(alarm.station) is not AlarmState.ESCALATED:
-            return "the configuration drifted, which is repaired first"
-        waited = [router for router in routers if drifts.get(router, AlarmState.ESCALATED) is not AlarmState.ESCALATED]
-        return f"the configuration of {waited[0]} drifted, which is repaired first" if waited else ""
-
-    async def _wait(self, alarm: Alarm, obstacle: str) -> float:
-        """Say in the alarm why nothing happens; look again later."""
-        await self._say(alarm, f"{WAITS}{obstacle}")
-        return _later(alarm)
+    async def _refuse(self, alarm: Alarm, no: Refusal) -> float:
+        """Ask people, or say in the alarm why nothing happens and look again later."""
+        if no.final:
+            return await self._escalate(alarm, no.reason)
+        await self._say(alarm, f"{WAITS}{no.reason}")
+        left = _later(alarm) if no.until is None else (no.until - self._clock.now()).total_seconds()
+        return min(max(left, 0.0), _later(alarm))
 
     async def _say(self, alarm: Alarm, note: str) -> None:
         """Note it in an alarm of which people were not told."""
@@ -325,17 +282,6 @@ class Remediator:
         return _SOON
 
 
-def _obstacle_there(alarm: Alarm, health: Health) -> str:
-    """What on the station itself forbids a repair now, empty if nothing does."""
-    if not health.reachable:
-        return f"the station can't be read ({health.reason})"
-    if health.locked:
-        return f"somebody else locked cell {', '.join(health.locked)}"
-    if any(link.path == alarm.object and link.locked for link in health.links):
-        return "somebody locked the link"
-    return ""
-
-
 def _later(alarm: Alarm) -> float:
     """Seconds until something that stands in the way is looked at again; people know of what was escalated."""
     return _RETRY[1] if alarm.state is AlarmState.ESCALATED else _LATER
@@ -353,9 +299,3 @@ def _is_wrong(alarm: Alarm, health: Health) -> bool:
 
 def _actor(rule: Rule) -> str:
     return f"rule:{rule.name}"
-
-
-def _key(alarm: Alarm) -> str:
-    """The object that cool-downs are counted for."""
-    part = f":{alarm.specific_problem}" if alarm.specific_problem else ""
-    return f"{alarm.station}:{alarm.object}{part}"
