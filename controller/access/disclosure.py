@@ -286,6 +286,7 @@ class TenantAlarm(Noun):
         object: The cell or core link that failed; of all else only its class.
         tenant: The tenant, where the object is its own.
         cells: Cells that suffer, as far as they are shared with the tenant.
+        announced: Id of the tenant's own work of which it is a part, empty where there is none.
     """
 
     id: str
@@ -302,9 +303,10 @@ class TenantAlarm(Noun):
     raised: AwareDatetime
     changed: AwareDatetime
     cleared: AwareDatetime | None
+    announced: str = ""
 
     @classmethod
-    def of(cls, sight: Sight, alarm: Alarm) -> TenantAlarm:
+    def of(cls, sight: Sight, alarm: Alarm, announced: str = "") -> TenantAlarm:
         """An alarm that concerns the tenant; the words of a shared one are not told, since they are anybody's."""
         own = alarm.tenant == sight.tenant or alarm.object_class is ObjectClass.CORE_LINK
         named = own or sight.is_cell(alarm.station, alarm.object)
@@ -323,6 +325,7 @@ class TenantAlarm(Noun):
             raised=alarm.raised,
             changed=alarm.changed,
             cleared=alarm.cleared,
+            announced=announced,
         )
 
 

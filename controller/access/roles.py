@@ -18,7 +18,7 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.APPROVER: frozenset((*_HOST, _P.STOP, _P.APPROVE, _P.OVERRIDE)),
     Role.ADMINISTRATOR: frozenset(_P),
     Role.TENANT_VIEWER: _TENANT,
-    Role.TENANT_APPROVER: frozenset((*_TENANT, _P.APPROVE)),
+    Role.TENANT_APPROVER: frozenset((*_TENANT, _P.APPROVE, _P.ANNOUNCE)),
 }
 
 

@@ -35,6 +35,7 @@ from controller.api.routes import (
     runs,
     system,
     webhooks,
+    works,
 )
 
 #: Nothing is loaded, run, framed or sent by what we answer.
@@ -73,6 +74,7 @@ PARTS = (
     holds,
     freezes,
     public_warnings,
+    works,
     record,
     system,
 )

@@ -6,7 +6,7 @@ A route that a tenant's people may call has no other way to the record than ``Se
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -24,8 +24,10 @@ from controller.access.disclosure import (
 )
 from controller.access.sight import KINDS, Sight, sight
 from controller.api.services import Backend, Body, Services
+from controller.intent.impact import core_node_in
 from controller.inventory.source import unknown
 from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState
+from controller.models.announced_work import AnnouncedWork
 from controller.models.approval import Notice
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.health import Health
@@ -35,7 +37,7 @@ from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.plan import Ledgers
 from controller.ports.clock import Clock
-from controller.ports.store import AuditQuery, Page, PlanHead
+from controller.ports.store import AuditQuery, Page, PlanHead, Store
 from controller.runs.approval.clearance import who_can_end
 
 Looked = TypeVar("Looked")
@@ -74,10 +76,12 @@ class AlarmView(Alarm):
 
     Attributes:
         symptoms: How many alarms follow from it and stand.
+        announced: Id of the work that its tenant announced and of which it is a part, empty where there is none.
     """
 
     waits_for: tuple[Wait, ...] = ()
     symptoms: int = 0
+    announced: str = ""
 
 
 def _waits_of(alarm: Alarm, waits: Mapping[str, tuple[Wait, ...]]) -> tuple[Wait, ...]:
@@ -88,6 +92,17 @@ def _waits_of(alarm: Alarm, waits: Mapping[str, tuple[Wait, ...]]) -> tuple[Wait
         return ()
     what = alarm.note.removeprefix(WAITS)
     return (Wait(what=what, since=alarm.raised, who=who_can_end(what)),)
+
+
+def _works_now(store: Store, clock: Clock, tenant: str | None = None) -> list[AnnouncedWork]:
+    now = clock.now()
+    return store.works.during(now, now + timedelta(microseconds=1), tenant)
+
+
+def _announced(alarm: Alarm, works: Sequence[AnnouncedWork]) -> str:
+    """Id of the work of which an alarm is a part, empty where there is none."""
+    node = core_node_in(alarm) if works and alarm.tenant else ""
+    return next((work.id for work in works if work.covers(alarm.tenant, node)), "")
 
 
 class LiveConfig(Body):
@@ -161,6 +176,10 @@ class View(Protocol):
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """Total and one page of what tenants were told of planned work, newest first."""
+        ...
+
+    def works(self, page: Page) -> tuple[int, list[AnnouncedWork]]:
+        """Total and one page of work that tenants announced on their cores, newest first."""
         ...
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
@@ -275,14 +294,24 @@ class HostView:
         repairing = [alarm.run for alarm in found if alarm.state is AlarmState.REPAIRING]
         waits = self._store.runs.waits(repairing) if repairing else {}
         symptoms = self._store.alarms.symptoms([alarm.id for alarm in found])
+        works = _works_now(self._store, self.clock)
         return [
-            AlarmView.model_construct(**dict(one), waits_for=_waits_of(one, waits), symptoms=symptoms.get(one.id, 0))
+            AlarmView.model_construct(
+                **dict(one),
+                waits_for=_waits_of(one, waits),
+                symptoms=symptoms.get(one.id, 0),
+                announced=_announced(one, works),
+            )
             for one in found
         ]
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
         return self._store.notices.page(page)
+
+    def works(self, page: Page) -> tuple[int, list[AnnouncedWork]]:
+        """See ``View``."""
+        return self._store.works.page(page)
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""
@@ -381,15 +410,23 @@ class TenantView:
         if asked is None:
             return 0, []
         total, found = self._store.tenants.alarms(self._tenant, page, asked)
-        return total, [TenantAlarm.of(seen, alarm) for alarm in found]
+        return total, self._alarms_told(seen, found)
 
     def alarm(self, alarm_id: str) -> TenantAlarm:
         """See ``View``."""
-        return TenantAlarm.of(self._sight(), self._store.tenants.alarm(self._tenant, alarm_id))
+        return self._alarms_told(self._sight(), [self._store.tenants.alarm(self._tenant, alarm_id)])[0]
+
+    def _alarms_told(self, seen: Sight, found: Sequence[Alarm]) -> list[TenantAlarm]:
+        works = _works_now(self._store, self.clock, self._tenant)
+        return [TenantAlarm.of(seen, alarm, announced=_announced(alarm, works)) for alarm in found]
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
         return self._store.notices.page(page, self._tenant)
+
+    def works(self, page: Page) -> tuple[int, list[AnnouncedWork]]:
+        """See ``View``."""
+        return self._store.works.page(page, self._tenant)
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""

@@ -46,6 +46,7 @@ alarms = _of("/v1/alarms", "id", "state", "station", "probable_cause")
 tenants = _of("/v1/network/tenants", "id", "name")
 holds = _of("/v1/holds", "id", "target", "reason")
 freezes = _of("/v1/freezes", "id", "target", "reason")
+works = _of("/v1/works", "id", "tenant", "reason")
 tokens = _of("/v1/tokens", "id", "owner", "label")
 users = _of("/v1/users", "name", "role")
 

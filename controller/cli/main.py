@@ -20,6 +20,7 @@ from controller.cli import (
     questions,
     record,
     runs,
+    works,
 )
 from controller.cli.errors import FAILED, WRONG_INPUT, CliError
 from controller.cli.lazy import lazily
@@ -81,6 +82,7 @@ app.add_typer(approvals.freezes, name="freeze")
 app.add_typer(device.app, name="device")
 app.add_typer(people.holds, name="hold")
 app.add_typer(people.alarms, name="alarms")
+app.add_typer(works.works, name="works")
 app.add_typer(accounts.tokens, name="token")
 app.add_typer(accounts.users, name="user")
 app.command(epilog="Example: echo $TOKEN | minka login")(accounts.login)

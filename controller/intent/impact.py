@@ -25,7 +25,7 @@ from controller.models.alarm import (
 )
 from controller.models.network import HOST, Agreement, Cell, Network
 from controller.nrm.profiles import cell_of, link_of, object_class, rat_of
-from controller.nrm.tree import Path, child
+from controller.nrm.tree import Path, child, step
 
 #: Probable causes of what is wrong with the management of a device, and with no service: they concern the host alone.
 OF_MANAGEMENT = frozenset({ALARM_LIST_CROWDED, CONFIGURATION_DRIFT, DIVERGED, RECORD_DOUBTED, TOO_MANY_REPAIRS})
@@ -128,6 +128,14 @@ def _suffers(cell: Cell, managed_object: str) -> bool:
 def link_in(managed_object: str) -> Path:
     """The core link that an object is or belongs to, an empty string where it is none."""
     return link_of(_path_of(managed_object))
+
+
+def core_node_in(about: AlarmReport | Alarm) -> str:
+    """Id of the core node that an alarm is about, or that its core link leads to; an empty string where it is none."""
+    if about.object_class is ObjectClass.CORE_NODE:
+        return about.object
+    link = link_in(about.object)
+    return step(link)[1][0] if link else ""
 
 
 def _path_of(managed_object: str) -> Path:

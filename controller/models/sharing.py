@@ -132,6 +132,12 @@ class Core(Noun):
         None, description="Gateway that core links go through; routes then lead to it and not to what is behind."
     )
 
+    @property
+    def nodes(self) -> tuple[str, ...]:
+        """Ids of all its nodes, as core links name them."""
+        pools = (self.mme_pool, self.sgw_pool, self.amf_pool, self.upf_pool)
+        return tuple(dict.fromkeys(node.id for pool in pools for node in pool))
+
     def tunnel_of(self, plane: Plane) -> str:
         """Address of the security gateway that links of a plane go through, an empty string where none does."""
         gateway = self.security_gateway

@@ -96,6 +96,7 @@ class Permission(StrEnum):
     METRICS = "metrics"
     WEBHOOK = "webhook"
     WARN = "warn"
+    ANNOUNCE = "announce"
 
 
 class AlarmState(StrEnum):

@@ -121,6 +121,13 @@ def _symptom(ask: Ask) -> _No | None:
     return _No(f"it follows from alarm {root}, whose fault has to end") if root else None
 
 
+def _announced(ask: Ask) -> _No | None:
+    work = ask.store.works.on(ask.repair.alarm)
+    if work is None:
+        return None
+    return _No(f"announced work {work.id} of {work.tenant} until {work.over:%Y-%m-%d %H:%M} UTC", work.over)
+
+
 def _hold(ask: Ask) -> _No | None:
     hold = Holds(ask.store.holds.find(ask.now)).on(ask.repair.alarm.station, ask.site)
     return _No(f"hold on {hold.target} by {hold.by}", hold.until) if hold else None
@@ -208,6 +215,7 @@ GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "stopped": _stopped,
     "record": _record,
     "symptom": _symptom,
+    "announced": _announced,
     "hold": _hold,
     "freeze": _freeze,
     "busy": _busy,

@@ -58,6 +58,7 @@ from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.run_constraints import alarm_notice, notices
 from controller.store.transaction import Tx
+from controller.store.works import work_on
 
 #: An alarm that may not stand twice: work goes on, or people were told and it was not cleared yet.
 _STANDING = text("state IN ('raised', 'repairing') OR (state = 'escalated' AND cleared IS NULL)")
@@ -610,6 +611,8 @@ def conditions(like: AlarmFilter) -> list[ColumnElement[bool]]:
 
 def escalate(tx: Tx, seen: Alarm, reason: str, actor: str) -> Alarm | None:
     """What ``Alarms.escalate`` does, as part of a transaction."""
+    if work_on(tx, seen) is not None:
+        return None
     moved = _move(tx, seen, {"state": AlarmState.ESCALATED.value, "note": reason, "escalated": tx.now}, actor)
     if moved is not None:
         earlier = select(func.coalesce(func.max(escalations.c.number), 0)).where(escalations.c.alarm == seen.id)

@@ -35,6 +35,7 @@ from controller.store.steps import SqlSteps
 from controller.store.tenants import SqlTenants
 from controller.store.transaction import Database
 from controller.store.upgrade import upgrade_engine
+from controller.store.works import SqlWorks
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -73,6 +74,7 @@ class SqlStore(Store):
         self.tenants = SqlTenants(database)
         self.tokens = SqlTokens(database)
         self.users = SqlUsers(database)
+        self.works = SqlWorks(database)
 
     def transaction(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` on this store in one transaction, repeated while that may help."""

@@ -71,6 +71,9 @@ NEEDED: dict[str, str | None] = {
     "DELETE /v1/freezes/{freeze_id}": "override",
     "PUT /v1/warnings/{warning}": "warn",
     "DELETE /v1/warnings/{warning}": "warn",
+    "GET /v1/works": "look",
+    "POST /v1/works": "announce",
+    "DELETE /v1/works/{work_id}": "announce",
     "GET /v1/devices": "look",
     "POST /v1/devices/adopt": "run",
     "POST /v1/devices/drift": "plan",
@@ -203,7 +206,7 @@ def test_a_router_that_asks_nobody_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 def test_roles_of_a_tenant_hold_nothing_of_the_hosts() -> None:
     for role in Role:
         if role.of_tenant:
-            assert ROLES[role] <= {Permission.LOOK, Permission.APPROVE, Permission.TOKENS}
+            assert ROLES[role] <= {Permission.LOOK, Permission.APPROVE, Permission.TOKENS, Permission.ANNOUNCE}
         with pytest.raises(ValueError, match="tenant"):
             Person(name="ana", role=role, tenant="" if role.of_tenant else "bitel")
     assert ROLES[Role.ADMINISTRATOR] == set(Permission)

@@ -47,6 +47,7 @@ from controller.ports.store.repository import Async, M_co, Method, Page, Reposit
 from controller.ports.store.requests import NewJob, PreparedRun, RunRequest, other_request
 from controller.ports.store.runs import Decide, NewDecision, Questions, Runs, Steps, Transition
 from controller.ports.store.tenants import Tenants
+from controller.ports.store.works import Works
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -110,6 +111,7 @@ __all__ = [
     "Tokens",
     "Transition",
     "Users",
+    "Works",
     "decision_for",
     "method",
     "other_request",
@@ -147,6 +149,7 @@ class Records(Generic[M_co]):
     tenants: Tenants[M_co]
     tokens: Tokens[M_co]
     users: Users[M_co]
+    works: Works[M_co]
 
 
 class Store(Records[Sync], ABC):

@@ -98,7 +98,10 @@ class Alarms(Repository[M_co], Protocol[M_co]):
 
     @method
     def escalate(self, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:
-        """Move an alarm to ``escalated``, as ``move_alarm`` does, and put on record that people are to be told."""
+        """Move an alarm to ``escalated``, as ``move`` does, and put on record that people are to be told.
+
+        None also while work that its tenant announced explains it.
+        """
         ...
 
 

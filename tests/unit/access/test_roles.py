@@ -12,10 +12,10 @@ MAY = {
     Role.NOC_ENGINEER: "look, oversee, plan, run, stop, tokens, metrics, webhook, warn",
     Role.APPROVER: "look, oversee, stop, approve, override, tokens, metrics",
     Role.ADMINISTRATOR: (
-        "look, oversee, plan, run, stop, approve, override, network, people, tokens, metrics, webhook, warn"
+        "look, oversee, plan, run, stop, approve, override, network, people, tokens, metrics, webhook, warn, announce"
     ),
     Role.TENANT_VIEWER: "look, tokens",
-    Role.TENANT_APPROVER: "look, approve, tokens",
+    Role.TENANT_APPROVER: "look, approve, tokens, announce",
 }
 
 

@@ -71,6 +71,11 @@ LISTS: dict[str, list[dict[str, Any]]] = {
             "reason": "Inti Raymi: the whole region is full of people until the morning after the last day",
         }
     ],
+    "works list": [
+        {"id": "w-1f2e3d4c", "tenant": "entel", "nodes": ["entel-mme-1", "entel-mme-2", "entel-amf-1"], "by": "eva"}
+        | {"begins": AT, "ends": LATER, "created": AT, "cancelled": None}
+        | {"reason": "release 9 of the MME, one node after the other, with the supplier on the line all night"}
+    ],
     "audit": [
         {"id": 104233, "at": AT, "actor": "ana", "action": "run.accepted", "object": "r-21748f9c95"}
         | {"detail": {"plan": "42327bc0ca30", "procedure": "apply", "stations": "1180", "reason": "CHG-1042"}}

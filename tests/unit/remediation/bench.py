@@ -177,10 +177,10 @@ class Bench:
         await asyncio.gather(*(one.settle() for one in schedulers))
         await self.clock.advance(seconds)
 
-    def breaks(self, path: str = LINK, station: str = STATION_ID) -> Alarm:
+    def breaks(self, path: str = LINK, station: str = STATION_ID, tenant: str = "") -> Alarm:
         """A link goes down, and is reported."""
         self.checker.down.add((station, path))
-        return self.report(path, CORE_LINK_DOWN, station=station)
+        return self.report(path, CORE_LINK_DOWN, station=station, tenant=tenant)
 
     def drifts(self, station: str = STATION_ID) -> Alarm:
         """A station drifts, and that is reported."""
@@ -192,7 +192,9 @@ class Bench:
         self.checker.down.discard((alarm.station, alarm.object))
         if alarm.probable_cause == CONFIGURATION_DRIFT:
             self.checker.drifted.discard(alarm.station)
-        return self.report(alarm.object, alarm.probable_cause, PerceivedSeverity.CLEARED, station=alarm.station)
+        return self.report(
+            alarm.object, alarm.probable_cause, PerceivedSeverity.CLEARED, station=alarm.station, tenant=alarm.tenant
+        )
 
     def report(
         self,
@@ -201,12 +203,14 @@ class Bench:
         severity: PerceivedSeverity = PerceivedSeverity.MAJOR,
         station: str = STATION_ID,
         source: AlarmSource = AlarmSource.CHECK,
+        tenant: str = "",
     ) -> Alarm:
         """What a source says now."""
         return self.store.alarms.report(
             AlarmReport(
                 station=station,
                 object=managed_object,
+                tenant=tenant,
                 probable_cause=cause,
                 severity=severity,
                 source=source,

@@ -336,3 +336,35 @@ async def test_a_warning_expires_unless_it_stands_in_a_list_that_clears_it(bench
     await bench.round(scheduler)
     assert (bench.alarm(notified).state, bench.alarm(notified).note) == (AlarmState.CLEARED, "expired")
     assert bench.alarm(listed).state is AlarmState.RAISED
+
+
+async def test_what_a_tenant_announced_on_its_core_is_repaired_only_once_that_is_over(bench: Bench) -> None:
+    link = bench.breaks(tenant="andes")
+    other = bench.breaks("/EP_S1C[two]", tenant="condor")
+    now = bench.clock.now()
+    work = bench.store.works.announce("andes", ["one"], now, now + timedelta(minutes=10), "eva", "upgrade")
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    assert bench.alarm(other).state is AlarmState.REPAIRING
+    assert bench.alarm(link).note == f"waits: announced work {work.id} of andes until {work.ends:%Y-%m-%d %H:%M} UTC"
+    await bench.round(scheduler, seconds=600)
+    assert [run.cause for run in bench.runs()] == [f"alarm:{other.id}"]
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+
+
+async def test_a_repair_that_fails_during_announced_work_calls_nobody_before_that_is_over(bench: Bench) -> None:
+    link = bench.breaks(tenant="andes")
+    scheduler = bench.scheduler()
+    await bench.round(scheduler)
+    now = bench.clock.now()
+    bench.store.works.announce("andes", [], now, now + timedelta(hours=1), "eva", "upgrade")
+    bench.work(incurable=[link.id])
+    for _ in range(4):
+        await bench.round(scheduler, seconds=60)
+    assert (bench.alarm(link).state, bench.people.sent) == (AlarmState.REPAIRING, [])
+    await bench.round(scheduler, seconds=3600)
+    for _ in range(2):
+        await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.ESCALATED
+    assert len(bench.people.sent) == 1

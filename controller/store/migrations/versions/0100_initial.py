@@ -81,6 +81,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "alarm", name=op.f("pk_alarm_tenants")),
     )
     op.create_table(
+        "announced_works",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("nodes", sa.Text(), nullable=False),
+        sa.Column("begins", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("created", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("cancelled", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_announced_works")),
+        sa.UniqueConstraint("id", name=op.f("uq_announced_works_id")),
+    )
+    op.create_index("ix_announced_works_tenant_ends", "announced_works", ["tenant", "ends"], unique=False)
+    op.create_table(
         "audit",
         sa.Column("id", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -661,6 +677,8 @@ def downgrade() -> None:
     op.drop_table("behaviours")
     op.drop_table("audit_head")
     op.drop_table("audit")
+    op.drop_index("ix_announced_works_tenant_ends", table_name="announced_works")
+    op.drop_table("announced_works")
     op.drop_table("alarm_tenants")
     op.drop_index(
         "ix_alarms_spreading",

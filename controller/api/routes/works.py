@@ -1,0 +1,68 @@
+"""Works: what tenants announce of their own cores, so that nobody repairs or is called for it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field
+
+from controller.api.auth import Router, needs
+from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.api.views import Seen
+from controller.inventory.source import unknown
+from controller.models.announced_work import AnnouncedWork
+from controller.models.errors import ConflictError, InputError
+from controller.models.people import Permission, Person
+
+router = Router(prefix="/v1/works", tags=["works"])
+
+#: Work that nobody ends must not hide faults for good.
+LONGEST = timedelta(days=7)
+
+
+class NewWork(Body):
+    """Which core nodes are worked on (none: all), from when (none: now) until when, and why."""
+
+    nodes: tuple[str, ...] = Field(
+        default=(), max_length=1000, description="Ids of the tenant's own MMEs, S-GWs, AMFs and UPFs; none: all."
+    )
+    begins: AwareDatetime | None = Field(None, description="Not in the past; none: now.")
+    ends: AwareDatetime = Field(description=f"At most {LONGEST.days} days after the beginning.")
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+@router.get("")
+def works(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[AnnouncedWork]:
+    """All work that was ever announced, newest first; a tenant's people see their own."""
+    total, found = seen.works(paging)
+    return listing(total, found, paging)
+
+
+@router.post("", status_code=201)
+def announce(asked: NewWork, backend: Backend, who: Annotated[Person, needs(Permission.ANNOUNCE)]) -> AnnouncedWork:
+    """Announce work on the caller's own core: its alarms are marked, and nobody repairs or is called for them.
+
+    Only a tenant's own people can, since the host owes it no service of these nodes meanwhile.
+    """
+    if not who.tenant:
+        raise ConflictError("a tenant's own people announce work on its core: what fails then is no longer owed to it")
+    now = backend.clock.now()
+    begins = asked.begins or now
+    if begins < now:
+        raise ConflictError("begins: work is announced before it begins; give none to begin now")
+    if not begins < asked.ends <= begins + LONGEST:
+        raise ConflictError(f"ends: work ends after it begins, and within {LONGEST.days} days; announce the rest again")
+    network = backend.store.networks.get()[1]
+    tenant = network.tenant_by_id.get(who.tenant)
+    own = () if tenant is None else tenant.core.nodes
+    for node in asked.nodes:
+        if node not in own:
+            raise InputError(f"nodes: {unknown('node of your core', node, own)}")
+    return backend.store.works.announce(who.tenant, asked.nodes, begins, asked.ends, who.name, asked.reason)
+
+
+@router.delete("/{work_id}", status_code=204)
+def cancel(work_id: str, backend: Backend, who: Annotated[Person, needs(Permission.ANNOUNCE)]) -> None:
+    """End the caller's own work now, or call it off."""
+    backend.store.works.cancel(work_id, who.tenant, who.name)

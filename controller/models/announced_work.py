@@ -1,0 +1,53 @@
+"""Work that a tenant announces on its own core: what fails with it then is no fault of the network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from pydantic import AwareDatetime
+
+from controller.models.scalars import Noun
+
+#: A stretch of time, its end excluded.
+Interval = tuple[datetime, datetime]
+
+
+class AnnouncedWork(Noun):
+    """Work of a tenant on nodes of its own core, announced before it begins.
+
+    Attributes:
+        nodes: Ids of its MMEs, S-GWs, AMFs and UPFs, sorted; empty for all of them.
+        by: Who announced it, one of the tenant's people.
+        cancelled: When the tenant ended it early or called it off; None if it did not.
+    """
+
+    id: str
+    tenant: str
+    nodes: tuple[str, ...] = ()
+    begins: AwareDatetime
+    ends: AwareDatetime
+    by: str
+    reason: str
+    created: AwareDatetime
+    cancelled: AwareDatetime | None = None
+
+    @property
+    def over(self) -> datetime:
+        """When it is or was over."""
+        return self.ends if self.cancelled is None else min(self.ends, self.cancelled)
+
+    def covers(self, tenant: str, node: str) -> bool:
+        """Whether it is about a tenant's core node."""
+        return bool(node) and tenant == self.tenant and (not self.nodes or node in self.nodes)
+
+
+def intervals(works: Iterable[AnnouncedWork], tenant: str, node: str) -> list[Interval]:
+    """When works were under way on a tenant's core node: in order, none touching the next."""
+    found: list[Interval] = []
+    for begins, over in sorted((one.begins, one.over) for one in works if one.covers(tenant, node)):
+        if found and begins <= found[-1][1]:
+            found[-1] = found[-1][0], max(found[-1][1], over)
+        elif begins < over:
+            found.append((begins, over))
+    return found

@@ -1,0 +1,48 @@
+"""Work that tenants announce on their own cores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Protocol
+
+from controller.models.alarm import Alarm
+from controller.models.announced_work import AnnouncedWork
+from controller.ports.store.repository import M_co, Page, Repository, method
+
+
+class Works(Repository[M_co], Protocol[M_co]):
+    """Announced work."""
+
+    @method
+    def announce(
+        self, tenant: str, nodes: Sequence[str], begins: datetime, ends: datetime, by: str, reason: str
+    ) -> AnnouncedWork:
+        """Put work on record. Raises ConflictError where the tenant has announced too much already."""
+        ...
+
+    @method
+    def cancel(self, work: str, tenant: str, actor: str) -> None:
+        """End a tenant's work now, or call it off. Raises NotFoundError where it has none of that id that is not over.
+
+        What was under way until now stays on record as announced.
+        """
+        ...
+
+    @method
+    def page(self, page: Page, tenant: str | None = None) -> tuple[int, list[AnnouncedWork]]:
+        """Total and one page of all that was ever announced, newest first; of one tenant if named."""
+        ...
+
+    @method
+    def during(self, since: datetime, until: datetime, tenant: str | None = None) -> list[AnnouncedWork]:
+        """Work that was, is or will be under way at some time from ``since`` to before ``until``, by beginning.
+
+        ``controller.models.announced_work.intervals`` makes the times of one core node of them.
+        """
+        ...
+
+    @method
+    def on(self, alarm: Alarm) -> AnnouncedWork | None:
+        """Work under way now of which an alarm's fault is a part, None if there is none."""
+        ...

@@ -1,0 +1,132 @@
+"""Work that tenants announce on their own cores."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Column, Index, Integer, Row, String, Table, Text, and_, bindparam, func, or_, select, update
+
+from controller.intent.impact import core_node_in
+from controller.models.alarm import Alarm
+from controller.models.announced_work import AnnouncedWork
+from controller.models.errors import ConflictError, NotFoundError
+from controller.ports.store import Page, Sync, Works
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx
+
+#: Works of a tenant that are not over, at most: more is a program gone wrong.
+_MOST = 200
+
+announced_works = Table(
+    "announced_works",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    string("tenant"),
+    # JSON list: core nodes, empty for all.
+    Column("nodes", Text, nullable=False),
+    Column("begins", Instant, nullable=False),
+    Column("ends", Instant, nullable=False),
+    string("by"),
+    long_text("reason"),
+    Column("created", Instant, nullable=False),
+    Column("cancelled", Instant),
+    Index("ix_announced_works_tenant_ends", "tenant", "ends"),
+)
+_UNENDED = or_(
+    announced_works.c.cancelled.is_(None),
+    and_(
+        announced_works.c.cancelled > bindparam("since", type_=Instant()),
+        announced_works.c.cancelled > announced_works.c.begins,
+    ),
+)
+_DURING = (
+    select(announced_works)
+    .where(announced_works.c.begins < bindparam("until", type_=Instant()))
+    .where(announced_works.c.ends > bindparam("since", type_=Instant()), _UNENDED)
+    .order_by(announced_works.c.begins, announced_works.c.number)
+)
+_OF_TENANT = _DURING.where(announced_works.c.tenant == bindparam("tenant"))
+_BEGUN = select(announced_works).where(
+    announced_works.c.tenant == bindparam("tenant"),
+    announced_works.c.begins <= bindparam("since", type_=Instant()),
+    announced_works.c.ends > bindparam("since", type_=Instant()),
+    _UNENDED,
+)
+
+
+class SqlWorks(SqlRepository, Works[Sync]):
+    """Announced work."""
+
+    @writes
+    def announce(
+        self, tx: Tx, tenant: str, nodes: Sequence[str], begins: datetime, ends: datetime, by: str, reason: str
+    ) -> AnnouncedWork:
+        tx.guard(f"works:{tenant}")
+        open_ones = (announced_works.c.ends > tx.now) & announced_works.c.cancelled.is_(None)
+        count = select(func.count()).select_from(announced_works).where(announced_works.c.tenant == tenant, open_ones)
+        if tx.execute(count).scalar_one() >= _MOST:
+            raise ConflictError(f"{tenant} has announced {_MOST} works that are not over; cancel one: minka works list")
+        work = AnnouncedWork(
+            id=f"w-{secrets.token_hex(4)}",
+            tenant=tenant,
+            nodes=tuple(sorted(set(nodes))),
+            begins=begins,
+            ends=ends,
+            by=by,
+            reason=reason,
+            created=tx.now,
+        )
+        row = work.model_dump() | {"nodes": orjson.dumps(work.nodes).decode()}
+        tx.execute(announced_works.insert().values(row))
+        times = {"begins": begins.isoformat(), "ends": ends.isoformat()}
+        tx.note(by, "work.announced", work.id, tenant=tenant, nodes=", ".join(work.nodes), **times, reason=reason)
+        return work
+
+    @writes
+    def cancel(self, tx: Tx, work: str, tenant: str, actor: str) -> None:
+        own = (announced_works.c.id == work) & (announced_works.c.tenant == tenant)
+        open_one = own & (announced_works.c.ends > tx.now) & announced_works.c.cancelled.is_(None)
+        if not tx.execute(update(announced_works).where(open_one).values(cancelled=tx.now)).rowcount:
+            raise NotFoundError(f"there is no announced work {work} that is not over")
+        tx.note(actor, "work.cancelled", work, tenant=tenant)
+
+    @reads
+    def page(self, tx: Tx, page: Page, tenant: str | None = None) -> tuple[int, list[AnnouncedWork]]:
+        chosen = [] if tenant is None else [announced_works.c.tenant == tenant]
+        total = tx.execute(select(func.count()).select_from(announced_works).where(*chosen)).scalar_one()
+        newest = select(announced_works).where(*chosen).order_by(announced_works.c.number.desc())
+        return total, [_as_work(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
+
+    @reads
+    def during(self, tx: Tx, since: datetime, until: datetime, tenant: str | None = None) -> list[AnnouncedWork]:
+        return works_during(tx, since, until, tenant)
+
+    @reads
+    def on(self, tx: Tx, alarm: Alarm) -> AnnouncedWork | None:
+        return work_on(tx, alarm)
+
+
+def works_during(tx: Tx, since: datetime, until: datetime, tenant: str | None = None) -> list[AnnouncedWork]:
+    """What ``Works.during`` does, as part of a transaction."""
+    asked = {"since": since, "until": until} | ({} if tenant is None else {"tenant": tenant})
+    return [_as_work(row) for row in tx.execute(_DURING if tenant is None else _OF_TENANT, asked)]
+
+
+def work_on(tx: Tx, alarm: Alarm) -> AnnouncedWork | None:
+    """What ``Works.on`` does, as part of a transaction."""
+    node = core_node_in(alarm) if alarm.tenant else ""
+    if not node:
+        return None
+    begun = map(_as_work, tx.execute(_BEGUN, {"since": tx.now, "tenant": alarm.tenant}))
+    return max((work for work in begun if work.covers(alarm.tenant, node)), key=lambda one: one.over, default=None)
+
+
+def _as_work(row: Row[Any]) -> AnnouncedWork:
+    values = {name: value for name, value in row._mapping.items() if name in AnnouncedWork.model_fields}
+    return AnnouncedWork(**values | {"nodes": tuple(orjson.loads(row.nodes))})
