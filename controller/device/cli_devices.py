@@ -39,6 +39,9 @@ _CONFIRM = r"\[confirm\]"
 _SAVE = r"\[yes/no\]: ?"
 #: Lines that differ between running and startup although they say the same.
 _HEADS = re.compile(r"!.*|Building configuration.*|Current configuration.*|Using \d+ out of.*|ntp clock-period.*|")
+#: FRRouting's daemons that hold what we read, by the major version that has them.
+_DAEMONS = {"zebra": 0, "staticd": 0, "mgmtd": 9}
+_FRR_VERSION = re.compile(r"^frr version (\d+)", re.MULTILINE)
 _SHOW_RUNNING, _SHOW_STARTUP = "show running-config", "show startup-config"
 
 
@@ -215,15 +218,25 @@ class CliSession:
         return ""
 
     def _read(self) -> Observed:
-        return read_config(self._profile, self._show(_SHOW_RUNNING), self._target.station)
+        text = self._show(_SHOW_RUNNING)
+        if version := _FRR_VERSION.search(text):
+            # FRRouting's shell leaves out what a daemon holds that is away, and says nothing of it.
+            run = self._line.ask("show daemons").split()
+            away = [name for name, since in _DAEMONS.items() if int(version[1]) >= since and name not in run]
+            if away:
+                raise self._not_whole(_SHOW_RUNNING, f", {' and '.join(away)} does not run there")
+        return read_config(self._profile, text, self._target.station)
 
     def _show(self, command: str) -> str:
         """A configuration up to its end: the last one, as a banner may have lines like it."""
         text, end, _ = self._line.ask(command).rpartition("\nend\n")
         if not end:
-            self._line.close()
-            raise SessionLostError(f"{self._target.station}: the answer to {command!r} is not whole")
+            raise self._not_whole(command)
         return text
+
+    def _not_whole(self, command: str, why: str = "") -> SessionLostError:
+        self._line.close()
+        return SessionLostError(f"{self._target.station}: the answer to {command!r} is not whole{why}")
 
     def _differs_from_saved(self) -> bool:
         running, startup = (_essence(self._show(command)) for command in (_SHOW_RUNNING, _SHOW_STARTUP))

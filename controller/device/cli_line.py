@@ -36,6 +36,8 @@ _CONFIGURING = re.compile(r"\(config[^)\n]*\)# ?\Z")
 #: How a line is refused. Notices of what goes without saying, and log messages, look much the same.
 _NOTICES = r" ?(?:IPv4 and IPv6 addresses|Interface \S+ IPv4 disabled)|[A-Z0-9_]+-\d-"
 _REFUSED = re.compile(rf"^[ \t]*+(?:%(?!{_NOTICES}).*|Bad mask.*|.*rejected.*)", re.MULTILINE)
+#: How the shell of FRRouting says that a daemon behind it is away, beside the answer or in its place.
+_AWAY = re.compile(r"(?m)connecting to \S+?\.\.\.failed|closing connection to \S+ because|^\w+ is not running")
 #: A log message that comes between the lines of an answer.
 _LOG = re.compile(r"^[*.]?[A-Z][a-z]{2} +\d+ [\d:.].*: %[A-Z0-9_]+-\d-.*(?:\n|\Z)", re.MULTILINE)
 _LINE_FEED = re.compile(r"\r+\n|\n\r|\r")
@@ -193,7 +195,7 @@ class CliLine:
 
         Raises:
             DeviceRefusedError: A line was refused. Those before it took effect.
-            SessionLostError: See ``ask``.
+            SessionLostError: See ``ask``; or a part of the router went away, so nobody knows what took effect.
         """
         entered = self.ask("configure terminal")
         if not _CONFIGURING.search(entered):
@@ -202,7 +204,11 @@ class CliLine:
             )
         refused = ""
         for line in lines:
-            found = _REFUSED.search(self.ask(line.strip()))
+            said = self.ask(line.strip())
+            if away := _AWAY.search(said):
+                self.close()
+                raise SessionLostError(f"{self._station} did not take {line.strip()!r} as a whole: {away[0]}")
+            found = _REFUSED.search(said)
             if found is not None:
                 refused = f"{self._station} refused {line.strip()!r}: {found[0].strip()[:200]}"
                 break

@@ -17,7 +17,15 @@ from controller.models.network import ManagementDefaults, Router
 from controller.ports.devices import DeviceTarget
 from tests.support.openssh import OpenSsh, openssh
 
-_DAEMONS = ("zebra", "mgmtd", "staticd")
+_DAEMONS = ("mgmtd", "zebra", "staticd")
+#: As watchfrr does it: mgmtd is started again when it dies, as it does of some lines that another daemon refuses, and
+#: given what is saved.
+_RESTARTED = """
+while :; do
+  while [ -e {run}/away ]; do sleep 0.1; done
+  {mgmtd} & until vtysh -N {name} -b -d mgmtd; do sleep 0.1; done; wait $!
+done
+"""
 
 
 @dataclass(frozen=True)
@@ -47,6 +55,22 @@ class Frr:
         """Type lines behind everybody's back."""
         return _vtysh(self.name, "configure terminal", *lines)
 
+    def save(self) -> None:
+        """Keep what it carries over a restart."""
+        assert "saved to" in _vtysh(self.name, "write memory")
+
+    @contextlib.contextmanager
+    def without_mgmtd(self) -> Iterator[None]:
+        """Kill the daemon that holds its configuration, which then stays away."""
+        run = Path("/var/run/frr") / self.name
+        (run / "away").touch()
+        try:
+            os.kill(int((run / "mgmtd.pid").read_text()), signal.SIGKILL)
+            yield
+        finally:
+            (run / "away").unlink()
+            _wait(self.name)
+
     def running(self) -> str:
         """What it carries, by its own word."""
         return _vtysh(self.name, "show running-config")
@@ -68,9 +92,10 @@ def frr() -> Iterator[Frr]:
     (config / "frr.conf").write_text("hostname FRR-1\n")
     for path in (config, run, *config.iterdir()):
         shutil.chown(path, "frr", "frr")
-    daemons = " & ".join(f"/usr/lib/frr/{daemon} -N {name} -u frr -g frr -A 127.0.0.1 -P 0" for daemon in _DAEMONS)
+    mgmtd, *daemons = (f"/usr/lib/frr/{daemon} -N {name} -u frr -g frr -A 127.0.0.1 -P 0" for daemon in _DAEMONS)
+    restarted = _RESTARTED.format(run=run, name=name, mgmtd=mgmtd)
     process = subprocess.Popen(
-        ["unshare", "-n", "sh", "-c", f"ip link set lo up; {daemons} & wait"],
+        ["unshare", "-n", "sh", "-c", f"ip link set lo up; {' & '.join(daemons)} & {restarted}"],
         stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
     try:

@@ -22,6 +22,7 @@ class Patience:
     Attributes:
         confirm_budget: Left on the device's timer at least when a confirm is sent.
         busy: Trying for a lock that another session holds.
+        load: After a lost session, for a device whose software restarts to load what it carries.
         retry: Between attempts to reach a device that carries something of ours.
         unresolved: After the device's own deadline, before such a device is given up as diverged.
         beginnings: Fresh attempts of a transaction, each only after read-back proved nothing happened.
@@ -30,6 +31,7 @@ class Patience:
 
     confirm_budget: float = 5.0
     busy: float = 10.0
+    load: float = 5.0
     retry: float = 1.0
     unresolved: float = 120.0
     beginnings: int = 3

@@ -168,7 +168,11 @@ class Transaction:
     async def _clean(self, session: DeviceSession) -> Observed:
         """What the device carries, without what a change that it reverted left in the candidate."""
         await session.discard()
-        return await session.read()
+        observed = await session.read()
+        if self._gone(observed.tree):
+            await self._clock.sleep(self._patience.load)
+            observed = await session.read()
+        return observed
 
     async def _fresh(self, session: DeviceSession, observed: Observed) -> JobResult:
         """Begin: the device carries nothing of ours yet."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from controller.device import SshDevices
-from controller.models.errors import DeviceRefusedError
+from controller.models.errors import DeviceRefusedError, SessionLostError
 from controller.models.facts import RouterFact, TransportFact
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import render_routing
@@ -118,6 +118,21 @@ async def test_a_refused_line_leaves_what_can_be_taken_back(router: Frr, devices
         await session.edit(unfinished(deletes(ANDES), half))
         await session.commit()
         assert (await session.read()).tree == bare
+
+
+async def test_what_a_dead_daemon_holds_is_not_taken_for_gone(router: Frr, devices: SshDevices) -> None:
+    router.type("ip route 192.0.2.0/24 Null0 250")
+    router.save()
+    async with devices.session(router.target(NAME)) as session:
+        before = (await session.read()).tree
+        await session.edit(creates(ANDES))
+        with router.without_mgmtd(), pytest.raises(SessionLostError, match=r"did not take '.*' as a whole"):
+            await session.commit()
+    async with devices.session(router.target(NAME)) as session:
+        with router.without_mgmtd(), pytest.raises(SessionLostError, match="is not whole, mgmtd does not run there"):
+            await session.read()
+    async with devices.session(router.target(NAME)) as session:
+        assert (await session.read()).tree == before
 
 
 async def test_nothing_is_timed_here(router: Frr, devices: SshDevices) -> None:

@@ -62,6 +62,27 @@ async def test_a_timer_that_empties_the_station_while_nobody_looks(late: bool) -
     assert "nodes are gone" in job.detail
 
 
+async def test_software_that_is_still_loading_has_lost_nothing() -> None:
+    """The worker died, and who takes over finds software that has just restarted."""
+    at = (await calls_of("one-phase")).index("confirm") + 1
+    bench = bench_of("one-phase")
+    await killed(bench, at - 2)
+    bench.clock.pause(61)
+    device = bench[STATION]
+    loaded, ready = dict(device.running), bench.clock.monotonic() + 3
+
+    def load() -> None:
+        if bench.clock.monotonic() < ready:
+            device._become({})
+        elif not device.running:
+            device._become(loaded)
+
+    device.faults.append(Fault("read", act=load, times=100))
+    await bench.work()
+    job = bench.job(STATION)
+    assert job.outcome is Outcome.SUCCEEDED, job.detail
+
+
 def _without(bench: TransactionBench, part: str) -> Tree:
     return {path: leaves for path, leaves in bench.device.running.items() if part not in path}
 
