@@ -207,6 +207,7 @@ class Parts:
         from controller.playbook.engine.preparation import PlaybookPreparation
         from controller.playbook.language.library import Library
         from controller.remediation.breaker import Breaker
+        from controller.remediation.guards import Limits
         from controller.remediation.remediator import Remediator
         from controller.remediation.rules import load_rules
         from controller.runs.launch import Launcher
@@ -218,7 +219,9 @@ class Parts:
         playbooks = PlaybookPreparation(services, Library(self.settings.playbooks, registry()))
         launcher = Launcher(self.loop_store, self.planner, self.wakeups, playbooks)
         breaker = Breaker(self.settings.repair_limit, self.settings.repair_limit_minutes)
-        return Remediator(self.loop_store, checker, launcher, notifier, self.clock, rules, breaker)
+        return Remediator(
+            self.loop_store, checker, launcher, notifier, self.clock, rules, breaker, Limits.of(self.settings)
+        )
 
     def checker(self) -> Checker:
         """Health checks."""

@@ -82,6 +82,15 @@ class Settings(BaseSettings):
     repair_limit_minutes: float = Field(
         default=10.0, gt=0, description="Minutes over which automatic repairs are counted."
     )
+    repairs_per_device: int = Field(default=4, ge=1, description="Automatic repairs of a device within an hour.")
+    repairs_per_site: int = Field(default=6, ge=1, description="Automatic repairs at a site within an hour.")
+    repairs_per_region: int = Field(default=20, ge=1, description="Automatic repairs in a region within an hour.")
+    repairs_per_tenant: int = Field(
+        default=30, ge=1, description="Automatic repairs within an hour of what concerns the same tenant."
+    )
+    repair_share: float = Field(
+        default=5.0, gt=0, le=100, description="Per cent of a region's stations under repair at once, one in any case."
+    )
     capacity: int = Field(default=2000, ge=1, description="Concurrent device transactions in one worker.")
     workers: int = Field(default=1, ge=1, description="Worker processes of `minka up`.")
     health_interval: float = Field(default=30.0, gt=0, description="Seconds between two health reads of a station.")

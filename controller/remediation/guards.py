@@ -11,13 +11,47 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from controller.models.alarm import CONFIGURATION_DRIFT, LINK_CAUSES, REMEDIATION_STOPPED, Alarm, AlarmState
+from controller.models.alarm import (
+    CONFIGURATION_DRIFT,
+    LINK_CAUSES,
+    POWER_CAUSES,
+    REMEDIATION_STOPPED,
+    Alarm,
+    AlarmState,
+)
 from controller.models.health import Health, ServiceState
 from controller.models.network import Network
 from controller.models.run import Holds
-from controller.ports.store import PreparedRun, Store
+from controller.models.settings import Settings
+from controller.playbook.engine.reach import reach, refusals
+from controller.ports.store import Page, PreparedRun, Standing, StartedRepair, Store
 from controller.remediation.rules import Rule
-from controller.runs.approval.clearance import freeze_on, places_of
+from controller.runs.approval.clearance import clearances, freeze_on, places_of
+
+#: Over how long repairs are counted.
+_HOUR = timedelta(hours=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How much may be repaired, where a rule does not say so; see ``controller.remediation.rules.Guards``."""
+
+    per_device: int = Settings.model_fields["repairs_per_device"].default
+    per_site: int = Settings.model_fields["repairs_per_site"].default
+    per_region: int = Settings.model_fields["repairs_per_region"].default
+    per_tenant: int = Settings.model_fields["repairs_per_tenant"].default
+    share: float = Settings.model_fields["repair_share"].default
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """Those of the settings."""
+        return cls(
+            settings.repairs_per_device,
+            settings.repairs_per_site,
+            settings.repairs_per_region,
+            settings.repairs_per_tenant,
+            settings.repair_share,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +80,12 @@ class Repair:
         rule: Which rule asks for it.
         health: What the station said of itself just now, None before it was read.
         run: The run that would be begun, None before it was prepared.
+        limits: How much may be repaired, where the rule does not say so.
     """
 
     alarm: Alarm
     rule: Rule
+    limits: Limits = Limits()
     health: Health | None = None
     run: PreparedRun | None = None
 
@@ -68,22 +104,22 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What guards are asked: a repair, the record, and the time."""
+    """What guards are asked: a repair, the record, the current network, and the time."""
 
     repair: Repair
     store: Store
+    network: Network
     now: datetime
 
     @property
-    def network(self) -> Network:
-        """The current network."""
-        return self.store.networks.get()[1]
+    def device(self) -> str:
+        """The alarm's device."""
+        return self.repair.alarm.station
 
     @property
     def site(self) -> str:
         """Site of the alarm's device, an empty string where it has left the network files."""
-        network, station = self.network, self.repair.alarm.station
-        return network.site_of(station) if network.manages(station) else ""
+        return self.network.site_of(self.device) if self.network.manages(self.device) else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +131,7 @@ class _No:
 
 def refusal(store: Store, repair: Repair, now: datetime) -> Refusal | None:
     """The first guard's no to a repair, None where none says no; to be asked in a transaction."""
-    ask = Ask(repair, store, now)
+    ask = Ask(repair, store, store.networks.get()[1], now)
     said = ((name, guard(ask)) for name, guard in GUARDS.items())
     return next((Refusal(name, no.reason, no.until, no.final) for name, no in said if no is not None), None)
 
@@ -113,7 +149,12 @@ def _record(ask: Ask) -> _No | None:
     return _No(f"the record is in doubt (minka record show): {doubt}") if doubt else None
 
 
-# --------------------------------------------------------------------- the place
+# ------------------------------------------------------------------- the alarm
+
+
+def _over(ask: Ask) -> _No | None:
+    alarm = ask.store.alarms.get(ask.repair.alarm.id)
+    return _No("its source says that it is over") if alarm.cleared is not None else None
 
 
 def _symptom(ask: Ask) -> _No | None:
@@ -126,6 +167,17 @@ def _announced(ask: Ask) -> _No | None:
     if work is None:
         return None
     return _No(f"announced work {work.id} of {work.tenant} until {work.over:%Y-%m-%d %H:%M} UTC", work.over)
+
+
+def _settle(ask: Ask) -> _No | None:
+    """It has to stand by itself: from when it was raised, its root was over, or a run had changed its device."""
+    alarm, seconds = ask.repair.alarm, ask.repair.rule.guards.settle_seconds
+    since = max(filter(None, (alarm.raised, alarm.released, ask.store.runs.left(ask.device))))
+    settled = since + timedelta(seconds=seconds)
+    return _No(f"it has to stand for {seconds:g} s", settled) if ask.now < settled else None
+
+
+# --------------------------------------------------------------------- the place
 
 
 def _hold(ask: Ask) -> _No | None:
@@ -143,17 +195,23 @@ def _freeze(ask: Ask) -> _No | None:
 
 
 def _busy(ask: Ask) -> _No | None:
-    busy = ask.store.claims.busy([ask.repair.alarm.station])
-    return _No("a job works on the station") if busy else None
+    """What is wrong under a run, or in a planned window, is that run's to put right."""
+    if run := ask.store.runs.under_way(ask.device, ask.now):
+        return _No(f"run {run} works on the station")
+    return _No("a job works on the station") if ask.store.claims.busy([ask.device]) else None
+
+
+def _battery(ask: Ask) -> _No | None:
+    """Who restarts something there may find that it does not come back."""
+    if not ask.repair.interrupts:
+        return None
+    standing = ask.store.alarms.standing([ask.device])
+    power = [one for one in standing if one.probable_cause in POWER_CAUSES and one.cleared is None]
+    since = min((one.raised for one in power), default=None)
+    return _No(f"the station runs on its battery since {since:%Y-%m-%d %H:%M} UTC") if since else None
 
 
 # ------------------------------------------------------------------- how often
-
-
-def _settle(ask: Ask) -> _No | None:
-    alarm, guards = ask.repair.alarm, ask.repair.rule.guards
-    settled = (alarm.released or alarm.raised) + timedelta(seconds=guards.settle_seconds)
-    return _No(f"it has to stand for {guards.settle_seconds:g} s", settled) if ask.now < settled else None
 
 
 def _attempts(ask: Ask) -> _No | None:
@@ -163,6 +221,76 @@ def _attempts(ask: Ask) -> _No | None:
     if earlier < guards.attempts:
         return None
     return _No(f"it is back after {earlier} repairs: does something else write there?", final=True)
+
+
+def _rate(ask: Ask) -> _No | None:
+    """Repairs by all rules within an hour: of the device, at its site, in its region, of what concerns a tenant."""
+    guards, limits, network = ask.repair.rule.guards, ask.repair.limits, ask.network
+    recent = ask.store.repairs.since(ask.now - _HOUR, alone=ask.repair.run is not None)
+    place = {one.station: _place(network, one.station) for one in recent}
+    site, region = _place(network, ask.device)
+    counted: list[tuple[str, int, list[StartedRepair]]] = [
+        (ask.device, guards.per_device or limits.per_device, [one for one in recent if one.station == ask.device]),
+    ]
+    if site:
+        at_site, in_region = ([one for one in recent if place[one.station][n] == (site, region)[n]] for n in (0, 1))
+        counted.append((f"site {site}", guards.per_site or limits.per_site, at_site))
+        counted.append((f"region {region}", guards.per_region or limits.per_region, in_region))
+    for tenant in ask.repair.alarm.tenants:
+        theirs = [one for one in recent if tenant in one.tenants]
+        counted.append((f"tenant {tenant}", guards.per_tenant or limits.per_tenant, theirs))
+    for what, most, found in counted:
+        if len(found) >= most:
+            return _No(f"{len(found)} repairs of {what} began within an hour", found[-most].at + _HOUR)
+    return None
+
+
+def _share(ask: Ask) -> _No | None:
+    """Stations of the region that are under repair now."""
+    region = _place(ask.network, ask.device)[1]
+    _, repairing = ask.store.alarms.page(Page(limit=1000), [AlarmState.REPAIRING])
+    under = {one.station for one in repairing if _place(ask.network, one.station)[1] == region} - {ask.device}
+    percent = ask.repair.rule.guards.share or ask.repair.limits.share
+    stations = sum(ask.network.region_of(one.id) == region for one in ask.network.stations) if under else 0
+    if not region or len(under) < max(1, int(stations * percent / 100)):
+        return None
+    return _No(f"{len(under)} of {stations} stations of region {region} are under repair, and {percent:g} % may be")
+
+
+def _place(network: Network, device: str) -> tuple[str, str]:
+    """Site and region of a device, empty where it has left the network files."""
+    return (network.site_of(device), network.region_of(device)) if network.manages(device) else ("", "")
+
+
+# ----------------------------------------------------------- what the run would do
+
+
+def _reach(ask: Ask) -> _No | None:
+    """The blast radius of the run."""
+    run = ask.repair.run
+    if run is None:
+        return None
+    stations = sorted({job.station for job in run.jobs})
+    plan = None if run.plan.is_empty else run.plan
+    reached = reach(ask.network, stations, plan, ask.store.ledger.find(stations))
+    found = refusals(ask.repair.rule.guards, reached)
+    return _No("; ".join(found), final=True) if found else None
+
+
+def _window(ask: Ask) -> _No | None:
+    """Windows, freezes and holds of all that the run works on; approvals are asked for by the run itself."""
+    run = ask.repair.run
+    if run is None or run.constraints is None:
+        return None
+    standing = Standing(
+        requester="",
+        seconds=run.strategy.timer(),
+        constraints=run.constraints.model_copy(update={"requirements": ()}),
+        holds=tuple(ask.store.holds.find(ask.now)),
+        freezes=tuple(ask.store.freezes.find(ask.now)),
+    )
+    shut = [one for one in clearances(standing, ask.now).values() if one.blocked]
+    return _No(shut[0].blocked, shut[0].until) if shut else None
 
 
 # ------------------------------------------------------- what the station says
@@ -214,13 +342,19 @@ def _unknown(ask: Ask) -> _No | None:
 GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "stopped": _stopped,
     "record": _record,
+    "over": _over,
     "symptom": _symptom,
     "announced": _announced,
+    "busy": _busy,
     "hold": _hold,
     "freeze": _freeze,
-    "busy": _busy,
+    "battery": _battery,
     "settle": _settle,
     "attempts": _attempts,
+    "reach": _reach,
+    "window": _window,
+    "rate": _rate,
+    "share": _share,
     "unreachable": _unreachable,
     "lock": _lock,
     "drift": _drift,

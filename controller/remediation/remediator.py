@@ -27,7 +27,7 @@ from controller.ports.notifier import Notifier
 from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.escalations import Escalations
-from controller.remediation.guards import Refusal, Repair, refusal
+from controller.remediation.guards import Limits, Refusal, Repair, refusal
 from controller.remediation.rules import Rule, rule_for
 from controller.runs.launch import Launcher
 
@@ -63,6 +63,7 @@ class Remediator:
         clock: Clock,
         rules: Sequence[Rule],
         breaker: Breaker | None = None,
+        limits: Limits = Limits(),  # noqa: B008  # a frozen value
     ) -> None:
         self._store = store
         self._checker = checker
@@ -71,6 +72,7 @@ class Remediator:
         self._clock = clock
         self._rules = tuple(rules)
         self._breaker = breaker or Breaker()
+        self._limits = limits
         self._places = asyncio.Semaphore(_AT_ONCE)
         #: Row of the audit trail up to which changes of alarms are known.
         self._seen: int | None = None
@@ -150,7 +152,7 @@ class Remediator:
     # -------------------------------------------------------------------- act
 
     async def _repair(self, alarm: Alarm, rule: Rule) -> float:
-        repair = Repair(alarm, rule)
+        repair = Repair(alarm, rule, self._limits)
         if no := await self._refusal(repair):
             return await self._refuse(alarm, no)
         try:

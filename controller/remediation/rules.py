@@ -14,20 +14,36 @@ from controller.models.alarm import Alarm
 from controller.models.errors import InputError
 from controller.models.network import Identifier, Noun
 from controller.playbook.language.expressions import evaluate
+from controller.playbook.language.playbook import ReachLimits
 
 
-class Guards(Noun):
+class Guards(ReachLimits):
     """When a rule may act.
 
+    Where it names no rate and no share, those of the settings bind it (``MINKA_REPAIRS_PER_DEVICE`` …).
+
     Attributes:
+        max_stations: Stations and routers that its run may work on; further limits are those of playbooks.
         settle_seconds: An alarm must have stood this long: most clear by themselves.
         cool_down_seconds: Window in which repairs of one object are counted.
         attempts: Repairs of one object within the window; one more is escalated instead.
+        per_device: Repairs of a device by any rule within an hour, from which on this rule waits.
+        per_site: The same of all devices of a site.
+        per_region: The same in a region.
+        per_tenant: The same of what concerns one tenant.
+        share: Per cent of a region's stations that may be under repair at once, one in any case.
     """
+
+    max_stations: int | None = Field(default=1, ge=1)
 
     settle_seconds: float = Field(default=5, ge=0)
     cool_down_seconds: float = Field(default=3600, gt=0)
     attempts: int = Field(default=1, ge=1)
+    per_device: int | None = Field(default=None, ge=1)
+    per_site: int | None = Field(default=None, ge=1)
+    per_region: int | None = Field(default=None, ge=1)
+    per_tenant: int | None = Field(default=None, ge=1)
+    share: float | None = Field(default=None, gt=0, le=100)
 
 
 class Rule(Noun):

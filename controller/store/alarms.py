@@ -49,7 +49,7 @@ from controller.models.alarm import (
 from controller.models.approval import NoticeKind
 from controller.models.errors import NotFoundError
 from controller.models.network import Network
-from controller.ports.store import Alarms, Escalations, Page, Repairs, Sync
+from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRepair, Sync
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.ledger import ledger_nodes
@@ -155,6 +155,7 @@ repairs = Table(
     string("alarm"),
     string("run"),
     Index("ix_repairs_rule_object_at", "rule", "object", "at"),
+    Index("ix_repairs_at", "at"),
 )
 
 #: Whoever raises or clears alarms does so alone, and takes this before any row: else a root and what follows from it
@@ -194,6 +195,16 @@ _NEW_ROOT = (
     .values(root=bindparam("new_root"), released=bindparam("new_released"))
 )
 
+
+_STARTED = (
+    select(repairs, alarms.c.station, alarms.c.tenants)
+    .join(alarms, alarms.c.id == repairs.c.alarm)
+    .where(repairs.c.at >= bindparam("since", type_=Instant()))
+    .order_by(repairs.c.number)
+    .with_only_columns(
+        *(repairs.c[name] for name in ("rule", "object", "at", "alarm", "run")), alarms.c.station, alarms.c.tenants
+    )
+)
 
 #: Who shares which cell, by digest of the network and day: the latest that was asked for.
 _sharings: dict[tuple[str, date], Sharing] = {}
@@ -322,6 +333,13 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
     def count_all(self, tx: Tx, since: datetime) -> int:
         tx.guard("repairs")
         return int(tx.execute(select(func.count()).select_from(repairs).where(repairs.c.at >= since)).scalar_one())
+
+    @writes
+    def since(self, tx: Tx, at: datetime, *, alone: bool = False) -> list[StartedRepair]:
+        if alone:
+            tx.guard("repairs")
+        rows = tx.execute(_STARTED, {"since": at})
+        return [StartedRepair(**{**row._mapping, "tenants": tuple(orjson.loads(row.tenants))}) for row in rows]
 
     @writes
     def record(self, tx: Tx, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:

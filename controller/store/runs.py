@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import zlib
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -57,6 +58,35 @@ _PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
 _CANCELLABLE = (*_PAUSABLE, RunState.PAUSED)
 _ACTIVE = select(runs.c.id).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
 _CANCELLING = select(runs.c.id).where(runs.c.state == RunState.CANCELLING.value)
+#: Jobs of a device that are worked on or may begin now, those of a planned window included.
+_UNDER_WAY = (
+    select(runs.c.id)
+    .join(jobs, jobs.c.run == runs.c.id)
+    .where(
+        jobs.c.station == bindparam("device"),
+        runs.c.state.in_(ACTIVE),
+        or_(
+            jobs.c.state == JobState.CLAIMED.value,
+            and_(jobs.c.state == JobState.READY.value, jobs.c.blocked == ""),
+            and_(
+                jobs.c.state != JobState.DONE.value,
+                jobs.c.blocked == "",
+                jobs.c.closes > bindparam("now", type_=Instant()),
+            ),
+        ),
+    )
+    .order_by(runs.c.number)
+    .limit(1)
+)
+_LEFT = (
+    select(jobs.c.finished)
+    .where(
+        jobs.c.station == bindparam("device"),
+        jobs.c.outcome.in_([Outcome.SUCCEEDED.value, Outcome.ROLLED_BACK.value, Outcome.DIVERGED.value]),
+    )
+    .order_by(jobs.c.finished.desc())
+    .limit(1)
+)
 _JOBS = select(jobs).where(jobs.c.run == bindparam("run")).order_by(jobs.c.wave, jobs.c.station)
 
 
@@ -145,6 +175,14 @@ class SqlRuns(SqlRepository, Runs[Sync]):
     @reads
     def active(self, tx: Tx) -> list[str]:
         return list(tx.execute(_ACTIVE).scalars())
+
+    @reads
+    def under_way(self, tx: Tx, device: str, now: datetime) -> str:
+        return str(tx.execute(_UNDER_WAY, {"device": device, "now": now}).scalar() or "")
+
+    @reads
+    def left(self, tx: Tx, device: str) -> datetime | None:
+        return tx.execute(_LEFT, {"device": device}).scalar()
 
     @writes
     def cancel(self, tx: Tx, run_id: str, actor: str) -> Run:

@@ -9,7 +9,7 @@ from controller.models.plan import Plan
 from controller.models.run import Hold, LedgerEntry
 from controller.nrm.tree import Path
 from controller.playbook.engine.context import hold_at
-from controller.playbook.language.playbook import Guards
+from controller.playbook.language.playbook import ReachLimits
 
 
 class Reach(Noun):
@@ -51,7 +51,7 @@ def reach(
     )
 
 
-def refusals(guards: Guards, reached: Reach) -> list[str]:
+def refusals(guards: ReachLimits, reached: Reach) -> list[str]:
     """Guards that refuse a run, in words."""
     sizes = {
         "stations": (reached.stations, guards.max_stations),

@@ -124,7 +124,16 @@ class Waves(Noun):
         return Strategy(**self.model_dump(exclude={"wave_size", "by", "last", "soak"}), wave_size=size, soak=soak)
 
 
-class Guards(Noun):
+class ReachLimits(Noun):
+    """How far a run may reach, else it is refused (see ``Guards``)."""
+
+    max_stations: int | None = Field(default=None, ge=1)
+    max_cells: int | None = Field(default=None, ge=1)
+    max_tenants: int | None = Field(default=None, ge=1)
+    max_people: int | None = Field(default=None, ge=0)
+
+
+class Guards(ReachLimits):
     """How far a run may reach, else it is refused; and who looks at it before.
 
     Attributes:
@@ -138,10 +147,6 @@ class Guards(Noun):
         on_hold: Whether a run leaves out stations under a hold, or is refused, unless who asks for it says otherwise.
     """
 
-    max_stations: int | None = Field(default=None, ge=1)
-    max_cells: int | None = Field(default=None, ge=1)
-    max_tenants: int | None = Field(default=None, ge=1)
-    max_people: int | None = Field(default=None, ge=0)
     approvals: int = Field(default=0, ge=0, le=10)
     windows: tuple[MaintenanceWindow, ...] = ()
     on_hold: OnHold = OnHold.REFUSE

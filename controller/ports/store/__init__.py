@@ -32,7 +32,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
-from controller.ports.store.alarms import Alarms, Escalations, Repairs
+from controller.ports.store.alarms import Alarms, Escalations, Repairs, StartedRepair
 from controller.ports.store.approvals import Approvals, Assess, Clearances, Freezes, Notices, Standing
 from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity
 from controller.ports.store.claims import Claim, Claims, JobResult, Journal
@@ -102,6 +102,7 @@ __all__ = [
     "SignIns",
     "Soak",
     "Standing",
+    "StartedRepair",
     "Status",
     "Steps",
     "Store",

@@ -3,11 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
 from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, Escalation
 from controller.ports.store.repository import M_co, Page, Repository, method
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRepair:
+    """A repair that a rule started.
+
+    Attributes:
+        object: What repairs are counted for.
+        station: Device of the alarm that it was for.
+        tenants: Tenants that the alarm concerned.
+    """
+
+    rule: str
+    object: str
+    at: datetime
+    alarm: str
+    run: str
+    station: str
+    tenants: tuple[str, ...]
 
 
 class Alarms(Repository[M_co], Protocol[M_co]):
@@ -143,6 +163,14 @@ class Repairs(Repository[M_co], Protocol[M_co]):
     @method
     def count_all(self, since: datetime) -> int:
         """Repair runs that any rule started since then; whoever else asks waits for the end of this transaction."""
+        ...
+
+    @method
+    def since(self, at: datetime, *, alone: bool = False) -> list[StartedRepair]:
+        """Repairs that any rule started since then, oldest first.
+
+        Where the caller wants to be ``alone``, whoever else does waits for the end of this transaction.
+        """
         ...
 
     @method

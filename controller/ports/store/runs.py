@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from controller.models.question import Question
@@ -105,6 +106,16 @@ class Runs(Repository[M_co], Protocol[M_co]):
     @method
     def active(self) -> list[str]:
         """Ids of runs that are not terminal, oldest first."""
+        ...
+
+    @method
+    def under_way(self, device: str, now: datetime) -> str:
+        """Id of the run that works on a device, or may begin there in a window that is open now; empty if none."""
+        ...
+
+    @method
+    def left(self, device: str) -> datetime | None:
+        """When a run last ended at a device and had changed it, None if none ever did."""
         ...
 
     @method

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -26,11 +27,13 @@ from controller.models.errors import PlanRefusedError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
 from controller.models.run import Run, RunState, Strategy
+from controller.models.sharing import MaintenanceWindow
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
-from controller.ports.store import Page, PreparedRun, RunRequest, Store, Transition
+from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store, Transition
 from controller.remediation.breaker import Breaker
+from controller.remediation.guards import Limits
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Guards, Rule
 from controller.runs.launch import Launcher
@@ -52,6 +55,10 @@ RULES = tuple(
     )
     for cause, playbook in ((CORE_LINK_DOWN, "recreate-core-endpoint"), (CONFIGURATION_DRIFT, "repair-drift"))
 )
+
+
+#: So much that no rate and no share says no.
+UNLIMITED = Limits(10_000, 10_000, 10_000, 10_000, 100)
 
 
 @cache
@@ -88,6 +95,8 @@ class FakeLauncher:
         self.refusal = ""
         self.idle = False
         self.interrupts = False
+        self.jobs: tuple[NewJob, ...] = ()
+        self.calendar: tuple[MaintenanceWindow, ...] = ()
         self.asked: list[RunRequest] = []
 
     async def prepare(self, request: RunRequest) -> PreparedRun:
@@ -98,13 +107,14 @@ class FakeLauncher:
             raise PlanRefusedError(self.refusal)
         plan = make_plan([STATION_ID], f"{request.parameters} {self._bench.clock.now()}")
         self._bench.store.plans.save(plan, "rule")
-        group = StationConstraints(region="cusco", timezone="America/Lima", interrupts=self.interrupts)
+        calendars = (self.calendar,) if self.calendar else ()
+        group = StationConstraints(region="cusco", timezone="UTC", interrupts=self.interrupts, calendars=calendars)
         constraints = RunConstraints(subject="s", groups=(group,), stations={STATION_ID: ("s", 0)})
         return PreparedRun(
             request=request,
             procedure="apply",
             plan=plan,
-            jobs=(),
+            jobs=self.jobs,
             strategy=Strategy(canary=0),
             idle=self.idle,
             constraints=constraints,
@@ -132,6 +142,8 @@ class FakeChecker:
         self.down: set[tuple[str, str]] = set()
         self.state = ServiceState.DOWN
         self.drifted: set[str] = set()
+        self.locked: tuple[str, ...] = ()
+        self.reachable = True
         self.looks = 0
 
     async def health(self, station: str) -> Health:
@@ -140,7 +152,15 @@ class FakeChecker:
             LinkHealth(path=path, tenant="", kind="S1C", state=self.state) for at, path in self.down if at == station
         )
         drift = int(station in self.drifted)
-        return Health(station=station, at=self._clock.now(), reachable=True, links=tuple(links), drift=drift)
+        return Health(
+            station=station,
+            at=self._clock.now(),
+            reachable=self.reachable,
+            reason="" if self.reachable else "unreachable",
+            locked=self.locked,
+            links=tuple(links),
+            drift=drift,
+        )
 
 
 class Bench:
@@ -157,6 +177,7 @@ class Bench:
         notifier: Notifier | None = None,
         rules: Sequence[Rule] = RULES,
         breaker: Breaker = Breaker(limit=10_000),  # noqa: B008  # a frozen value
+        limits: Limits = UNLIMITED,
     ) -> Remediator:
         """The remediation of one more scheduler."""
         self._schedulers += 1
@@ -169,6 +190,7 @@ class Bench:
             self.clock,
             rules,
             breaker=breaker,
+            limits=limits,
         )
 
     async def round(self, *schedulers: Remediator, seconds: float = 5) -> None:
@@ -195,6 +217,16 @@ class Bench:
         return self.report(
             alarm.object, alarm.probable_cause, PerceivedSeverity.CLEARED, station=alarm.station, tenant=alarm.tenant
         )
+
+    def freeze(self, target: str) -> None:
+        """People let nothing be changed there for an hour."""
+        now = self.clock.now()
+        self.store.freezes.add(target, now, now + timedelta(hours=1), "ana", "election")
+
+    def doubt(self) -> None:
+        """A station carries what the record does not know of."""
+        self.store.devices.adopt(STATION_ID, (), network_digest(tiny()), "ana")
+        self.store.integrity.check_fences({STATION_ID: 99})
 
     def report(
         self,

@@ -289,6 +289,7 @@ def upgrade() -> None:
         sa.Column("run", sa.String(), nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_repairs")),
     )
+    op.create_index("ix_repairs_at", "repairs", ["at"], unique=False)
     op.create_index("ix_repairs_rule_object_at", "repairs", ["rule", "object", "at"], unique=False)
     op.create_table(
         "signed_out",
@@ -651,6 +652,7 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_signed_out_ends"), table_name="signed_out")
     op.drop_table("signed_out")
     op.drop_index("ix_repairs_rule_object_at", table_name="repairs")
+    op.drop_index("ix_repairs_at", table_name="repairs")
     op.drop_table("repairs")
     op.drop_table("refused_alerts")
     op.drop_table("playbooks")

@@ -1,0 +1,267 @@
+"""Guards: whichever says no, no run exists and the reason is on record; their order decides the reason only."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from controller.models.alarm import CORE_LINK_DOWN, REMEDIATION_STOPPED, Alarm, AlarmState
+from controller.models.health import ServiceState
+from controller.models.run import RunState, Strategy
+from controller.models.settings import Settings
+from controller.models.sharing import MaintenanceWindow
+from controller.ports.store import NewJob, Page, PreparedRun, Transition
+from controller.remediation import guards
+from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, refusal
+from controller.remediation.rules import Guards, Rule
+from tests.support.launch import prepared
+from tests.support.records import make_plan
+from tests.unit.remediation.bench import LINK, RULES, STATION_ID, UNLIMITED, Bench, open_bench
+
+OTHER = "T-LTE-2"
+(LINK_RULE, DRIFT_RULE) = RULES
+
+
+@dataclass
+class Scene:
+    """A link that is down, and what a guard has to say to its repair."""
+
+    bench: Bench
+    alarm: Alarm
+    rule: Rule = LINK_RULE
+    limits: Limits = UNLIMITED
+
+    def guard(self, **values: Any) -> None:
+        """Set numbers of the rule."""
+        self.rule = self.rule.model_copy(update={"guards": self.rule.guards.model_copy(update=values)})
+
+    async def play(self) -> Alarm:
+        """Two rounds of a scheduler, and the alarm as it is then."""
+        scheduler = self.bench.scheduler(rules=(self.rule,), limits=self.limits)
+        for _ in range(2):
+            await self.bench.round(scheduler)
+        return self.bench.alarm(self.alarm)
+
+
+def _repaired(scene: Scene, station: str = STATION_ID, number: int = 1) -> None:
+    """Repairs began just now, and are over."""
+    for _ in range(number):
+        before = scene.bench.report(f"/x{len(scene.bench.runs())}", "other", station=station)
+        plan = make_plan([station], before.id)
+        scene.bench.store.plans.save(plan, "ana")
+        run = scene.bench.store.runs.create(prepared(plan, "apply", Strategy(), ()))
+        scene.bench.store.runs.advance(run.id, lambda *_: Transition(RunState.SUCCEEDED, cancel_rest=True))
+        scene.bench.store.repairs.record(scene.rule.name, f"{before.station}:{before.object}", before.id, run.id)
+
+
+def _symptom(scene: Scene) -> None:
+    scene.bench.report("station", "o-ran-fault-26")
+
+
+def _announced(scene: Scene) -> None:
+    """The link is one tenant's, which works on the other end."""
+    scene.bench.heals(scene.alarm)
+    scene.bench.checker.down.add((STATION_ID, LINK))
+    scene.alarm = scene.bench.report(LINK, CORE_LINK_DOWN, tenant="andes")
+    now = scene.bench.clock.now()
+    scene.bench.store.works.announce("andes", [], now, now + timedelta(hours=1), "eva", "upgrade")
+
+
+def _battery(scene: Scene) -> None:
+    """What follows from no loss of power, and would interrupt."""
+    scene.rule, scene.bench.launcher.interrupts = DRIFT_RULE, True
+    scene.alarm = scene.bench.drifts()
+    scene.bench.report("station", "o-ran-fault-26")
+
+
+def _busy(scene: Scene) -> None:
+    plan = make_plan([STATION_ID], "work of a person")
+    scene.bench.store.plans.save(plan, "ana")
+    run = scene.bench.store.runs.create(prepared(plan, "apply", Strategy(), (NewJob(0, STATION_ID),)))
+    scene.bench.store.runs.advance(run.id, lambda *_: Transition(RunState.RUNNING, wave=0))
+
+
+def _window(scene: Scene) -> None:
+    later = (scene.bench.clock.now() + timedelta(hours=20)).strftime("%H:%M")
+    end = (scene.bench.clock.now() + timedelta(hours=22)).strftime("%H:%M")
+    scene.bench.launcher.calendar = (MaintenanceWindow.model_validate({"start": later, "end": end}),)
+
+
+def _reach(scene: Scene) -> None:
+    scene.bench.launcher.jobs = tuple(NewJob(0, station) for station in (STATION_ID, OTHER))
+
+
+def _share(scene: Scene) -> None:
+    scene.limits = replace(scene.limits, share=1)
+    under = scene.bench.report("/x", "other", station=OTHER)
+    scene.bench.store.alarms.move(under, AlarmState.REPAIRING, actor="minka")
+
+
+def _attempts(scene: Scene) -> None:
+    scene.bench.store.repairs.record(scene.rule.name, f"{STATION_ID}:{LINK}", scene.alarm.id, "r-before")
+
+
+def _device(scene: Scene) -> None:
+    scene.limits = replace(scene.limits, per_device=2)
+    _repaired(scene, number=2)
+
+
+def _site(scene: Scene) -> None:
+    scene.guard(per_site=1)
+    _repaired(scene)
+
+
+def _region(scene: Scene) -> None:
+    scene.guard(per_region=1)
+    _repaired(scene, OTHER)
+
+
+def _lock(scene: Scene) -> None:
+    scene.bench.checker.locked = ("L1",)
+
+
+def _unreachable(scene: Scene) -> None:
+    scene.bench.checker.reachable = False
+
+
+def _unknown(scene: Scene) -> None:
+    scene.bench.checker.state = ServiceState.UNKNOWN
+
+
+#: By guard: what makes it say no, and how its reason begins.
+SCENES: dict[str, tuple[Callable[[Scene], Any], str]] = {
+    "stopped": (
+        lambda scene: scene.bench.store.switches.set(REMEDIATION_STOPPED, True, "ana", "storm"),
+        "automatic repair is stopped by ana: storm",
+    ),
+    "record": (lambda scene: scene.bench.doubt(), "the record is in doubt"),
+    "symptom": (_symptom, "it follows from alarm a-"),
+    "announced": (_announced, "announced work w-"),
+    "busy": (_busy, "run r-"),
+    "hold": (lambda scene: scene.bench.store.holds.add(STATION_ID, "ana", "rigger", None), f"hold on {STATION_ID}"),
+    "freeze": (lambda scene: scene.bench.freeze("region:cusco"), "freeze of region:cusco until "),
+    "battery": (_battery, "the station runs on its battery since "),
+    "settle": (lambda scene: scene.guard(settle_seconds=3600), "it has to stand for 3600 s"),
+    "attempts": (_attempts, "it is back after 1 repairs"),
+    "reach": (_reach, "it reaches 2 stations, and guards.max_stations is 1"),
+    "window": (_window, "window opens "),
+    "rate": (_device, f"2 repairs of {STATION_ID} began within an hour"),
+    "rate of a site": (_site, "1 repairs of site "),
+    "rate of a region": (_region, "1 repairs of region cusco began"),
+    "share": (_share, "1 of "),
+    "unreachable": (_unreachable, "the station can't be read"),
+    "lock": (_lock, "somebody else locked cell L1"),
+    "drift": (lambda scene: scene.bench.checker.drifted.add(STATION_ID), "the configuration drifted"),
+    "unknown": (_unknown, "no repair could be planned: the station does not report"),
+}
+#: Guards that are asked of a repair in this bench only by others than the remediator.
+ELSEWHERE = {"over"}
+
+
+@pytest.mark.parametrize("name", SCENES)
+async def test_a_guard_that_says_no_leaves_no_run_and_its_reason_on_record(bench: Bench, name: str) -> None:
+    scene = Scene(bench, bench.breaks())
+    arrange, reason = SCENES[name]
+    arrange(scene)
+    before = len(bench.runs())
+    alarm = await scene.play()
+    assert len(bench.runs()) == before
+    assert alarm.state in (AlarmState.RAISED, AlarmState.ESCALATED)
+    assert alarm.note.removeprefix("waits: ").startswith(reason), alarm.note
+    said = [row.detail.get("note", "") for row in bench.store.audit.page(Page(limit=200))[1] if row.object == alarm.id]
+    assert any(note.removeprefix("waits: ").startswith(reason) for note in said)
+
+
+def test_each_guard_has_a_scene() -> None:
+    assert {name.partition(" of ")[0] for name in SCENES} | ELSEWHERE == set(GUARDS)
+
+
+async def test_any_guards_in_any_order_let_no_run_begin_and_none_lets_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    roll = random.Random("guards")
+    for _ in range(12):
+        chosen = roll.sample(sorted(SCENES), roll.randrange(4))
+        order = roll.sample(list(GUARDS.items()), len(GUARDS))
+        monkeypatch.setattr(guards, "GUARDS", dict(order))
+        with open_bench() as bench:
+            scene = Scene(bench, bench.breaks())
+            for name in sorted(chosen, key=lambda name: name != "battery"):  # that is about another alarm
+                SCENES[name][0](scene)
+            before = len(bench.runs())
+            alarm = await scene.play()
+            assert (len(bench.runs()) == before) is bool(chosen), (chosen, alarm.note)
+            assert not chosen or alarm.state is not AlarmState.REPAIRING, (chosen, alarm.note)
+
+
+@pytest.mark.parametrize("name", ["stopped", "hold", "freeze", "busy", "symptom", "battery", "share", "rate"])
+async def test_a_guard_that_says_no_only_while_the_repair_is_planned_is_heard_too(bench: Bench, name: str) -> None:
+    scene = Scene(bench, bench.breaks())
+    arrange, reason = SCENES[name]
+    if name in ("battery", "share", "rate"):  # they set more than the record
+        arrange(scene)
+    else:
+        bench.launcher.meanwhile = lambda: arrange(scene)
+    before = len([run for run in bench.runs() if run.cause != "person"])
+    scheduler = bench.scheduler(rules=(scene.rule,), limits=scene.limits)
+    await bench.round(scheduler)
+    bench.launcher.meanwhile = None
+    await bench.round(scheduler)
+    assert len([run for run in bench.runs() if run.cause != "person"]) == before
+    assert bench.alarm(scene.alarm).note.startswith(f"waits: {reason}")
+
+
+# --------------------------------------------------------------- one by one, pure
+
+
+def said(bench: Bench, alarm: Alarm, run: PreparedRun | None = None, limits: Limits = UNLIMITED) -> Refusal | None:
+    """What the guards say of a repair just now."""
+    return bench.store.transaction(refusal, Repair(alarm, LINK_RULE, limits, run=run), bench.clock.now())
+
+
+async def test_what_is_over_is_not_repaired(bench: Bench) -> None:
+    link = bench.breaks()
+    assert said(bench, link) is None
+    bench.heals(link)
+    assert said(bench, link) == Refusal("over", "its source says that it is over")
+
+
+async def test_the_hour_of_a_rate_ends_by_itself_and_other_regions_have_their_own(bench: Bench) -> None:
+    limits = replace(UNLIMITED, per_region=2)
+    scene = Scene(bench, bench.breaks())
+    _repaired(scene, number=1)
+    await bench.clock.advance(60)
+    _repaired(scene, number=1)
+    no = said(bench, scene.alarm, limits=limits)
+    assert no is not None
+    assert (no.guard, no.until) == ("rate", bench.clock.now() - timedelta(seconds=60) + timedelta(hours=1))
+    await bench.clock.advance(3541)
+    assert said(bench, scene.alarm, limits=limits) is None
+
+
+async def test_a_rate_counts_what_concerns_the_same_tenant(bench: Bench) -> None:
+    limits = replace(UNLIMITED, per_tenant=1)
+    link = bench.report(LINK, "core-link-down", tenant="condor")
+    for tenant, refused in (("andes", False), ("condor", True)):
+        before = bench.report("/y", "other", station=OTHER, tenant=tenant)
+        bench.store.repairs.record("other", before.object, before.id, "r-1")
+        no = said(bench, link, limits=limits)
+        assert (no is not None and no.reason == "1 repairs of tenant condor began within an hour") is refused
+
+
+async def test_a_fault_under_a_planned_window_is_its_runs(bench: Bench) -> None:
+    link = bench.breaks()
+    _busy(Scene(bench, link))
+    (run,) = bench.runs()
+    assert said(bench, link) == Refusal("busy", f"run {run.id} works on the station")
+    bench.store.runs.cancel(run.id, "ana")
+    bench.store.runs.advance(run.id, lambda *_: Transition(RunState.CANCELLED, cancel_rest=True))
+    assert said(bench, link) is None
+
+
+def test_limits_are_those_of_the_settings() -> None:
+    assert Limits() == Limits.of(Settings())
+    assert Guards().max_stations == 1
