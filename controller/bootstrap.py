@@ -190,6 +190,11 @@ class Parts:
         if state.doubt:
             log.error("record.in_doubt", reason=state.doubt, since=state.since)
 
+    async def settle_incidents(self) -> None:
+        """Give alarms that outlived the root of their incident one of their own."""
+        if await self.loop_store.incidents.unsettled():
+            await self.loop_store.incidents.settle()
+
     async def sum_up_denials(self) -> None:
         """Write what is to be written of denials whose hour is over."""
         await self.loop_store.audit.sum_up_denials()

@@ -30,6 +30,8 @@ CORE_NODE_DOWN = "core-node-down"
 BACKHAUL_DOWN = "backhaul-down"
 #: Probable causes of a station that runs on its battery: by o-ran-fm, and as X.733 calls it in an AlarmList.
 POWER_CAUSES = frozenset({"o-ran-fault-26", "3gpp-power-problem"})
+#: What makes two reports speak of the same fault.
+FAULT = ("station", "object", "tenant", "probable_cause", "specific_problem")
 #: Probable cause of a cell that should serve and does not.
 CELL_OFF_AIR = "cell-off-air"
 #: Probable cause of a device that can't be reached.
@@ -195,6 +197,7 @@ class Alarm(Noun):
         acknowledged_by: Who that was, here or at the station.
         root: Id of the alarm that it follows from, empty where it is a root itself.
         released: When its root was over and it stood all the same, None if never.
+        incident: Id of the incident that it is part of; empty where it was over when it came on record.
     """
 
     id: str
@@ -221,6 +224,7 @@ class Alarm(Noun):
     acknowledged_by: str = ""
     root: str = ""
     released: AwareDatetime | None = None
+    incident: str = ""
 
 
 class Escalation(Noun):

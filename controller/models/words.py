@@ -114,6 +114,14 @@ class AlarmState(StrEnum):
         return self in (AlarmState.CLEARED, AlarmState.REPAIRED, AlarmState.ESCALATED)
 
 
+class IncidentState(StrEnum):
+    """Where an incident is in its life; one that was ``merged`` is part of another one."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+    MERGED = "merged"
+
+
 class RecordChoice(StrEnum):
     """Which of the two is right where stations carry what the record does not know of.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -36,6 +34,7 @@ from sqlalchemy import (
 )
 
 from controller.intent.impact import OF_MANAGEMENT, Sharing, link_in
+from controller.intent.incidents import Outcome
 from controller.intent.roots import may_be_root, reach, root_of
 from controller.models.alarm import (
     OTHER_ALERT,
@@ -52,6 +51,7 @@ from controller.models.network import Network
 from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRepair, Sync
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.incident_rows import follow, identity
 from controller.store.ledger import ledger_nodes
 from controller.store.networks import current_digest, load_network
 from controller.store.queries import as_noun
@@ -64,13 +64,15 @@ from controller.store.works import work_on
 _STANDING = text("state IN ('raised', 'repairing') OR (state = 'escalated' AND cleared IS NULL)")
 #: An alarm from which others may follow.
 _SPREADING = text("spreads AND cleared IS NULL")
+#: An alarm that outlived its root.
+_RELEASED = text("released IS NOT NULL AND cleared IS NULL")
 
 alarms = Table(
     "alarms",
     metadata,
     Column("number", Integer, primary_key=True),
     Column("id", String, nullable=False, unique=True),
-    # Of station, object, tenant, probable cause and specific problem (``controller.store.reports.identity``).
+    # Of station, object, tenant, probable cause and specific problem (``controller.store.incident_rows.identity``).
     Column("identity", String, nullable=False, server_default=""),
     string("station"),
     string("object"),
@@ -100,6 +102,10 @@ alarms = Table(
     string("root"),
     Column("released", Instant),
     Column("spreads", Boolean, nullable=False),
+    # What it is part of (``controller.intent.incidents``).
+    Column("incident", String, nullable=False, server_default=""),
+    Index("ix_alarms_incident", "incident", "number"),
+    Index("ix_alarms_released", "released", sqlite_where=_RELEASED, postgresql_where=_RELEASED),
     Index("ix_alarms_identity", "identity", "number"),
     Index("ix_alarms_station", "station", "number"),
     Index("ix_alarms_root", "root", sqlite_where=text("root <> ''"), postgresql_where=text("root <> ''")),
@@ -160,10 +166,8 @@ repairs = Table(
 
 #: Whoever raises or clears alarms does so alone, and takes this before any row: else a root and what follows from it
 #: could miss each other, or wait for each other.
-_GUARD = "alarms"
+GUARD = "alarms"
 OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
-#: What makes two reports speak of the same fault.
-_IDENTITY = ("station", "object", "tenant", "probable_cause", "specific_problem")
 #: What is kept as a JSON list.
 _LISTS = ("cells", "tenants")
 #: What a report may change of an alarm.
@@ -186,14 +190,17 @@ _OPEN = or_(
 )
 #: Alarms that take in reports, oldest first; those that stand; those of these from which others may follow.
 _TAKING = select(alarms).where(_OPEN).order_by(alarms.c.number)
-_UNCLEARED = _TAKING.where(alarms.c.cleared.is_(None))
-_SYMPTOMS = select(alarms.c.root).where(_OPEN, alarms.c.cleared.is_(None))
+STANDING = and_(_OPEN, alarms.c.cleared.is_(None))
+_UNCLEARED = select(alarms).where(STANDING).order_by(alarms.c.number)
+_SYMPTOMS = select(alarms.c.root).where(STANDING)
 _ROOTS = select(alarms).where(_OPEN, _SPREADING)
 _NEW_ROOT = (
     update(alarms)
     .where(alarms.c.id == bindparam("of"))
     .values(root=bindparam("new_root"), released=bindparam("new_released"))
 )
+_JOINED = update(alarms).where(alarms.c.id == bindparam("of")).values(incident=bindparam("new_incident"))
+_MERGED = update(alarms).where(alarms.c.incident == bindparam("of")).values(incident=bindparam("new_incident"))
 
 
 _STARTED = (
@@ -348,12 +355,6 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
         tx.note(rule, "repair.started", alarm_id, object=object_path, run=run_id)
 
 
-def identity(one: AlarmReport | Alarm) -> str:
-    """The same for all reports of one fault: a hash, so that one column finds them."""
-    content = json.dumps([getattr(one, name) for name in _IDENTITY], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(content.encode()).hexdigest()
-
-
 def take_reports(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     """What ``Alarms.report_all`` does, as part of a transaction."""
     taken: list[Alarm] = []
@@ -364,7 +365,7 @@ def take_reports(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
 
 def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     keys = [identity(report) for report in reports]
-    tx.guard(_GUARD)
+    tx.guard(GUARD)
     known = _newest(tx, set(keys))
     before = {one.alarm.id: one.alarm for one in known.values()}
     taken, touched = list[Alarm](), dict[str, _Known]()
@@ -377,9 +378,9 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     _find_impact(tx, touched)
     _write(tx, touched.values())
     news = list(_news(before, touched))
-    roots = _find_roots(tx, [alarm for alarm, _ in news])
+    found = _correlate(tx, [alarm for alarm, _ in news])
     _notify(tx, news)
-    return [_as_recorded(touched[one.id].alarm, one, roots) for one in taken]
+    return [_as_recorded(found.get(one.id, touched[one.id].alarm), one) for one in taken]
 
 
 @dataclass(frozen=True, slots=True)
@@ -478,32 +479,61 @@ def _find_impact(tx: Tx, touched: dict[str, _Known]) -> None:
         touched[name] = replace(one, alarm=alarm)
 
 
-def _as_recorded(known: Alarm, said: Alarm, roots: Mapping[str, str]) -> Alarm:
+def _as_recorded(known: Alarm, said: Alarm) -> Alarm:
     """An alarm as it was after one of several reports, with whom it concerns and what it follows from."""
-    now = {"cells": known.cells, "tenants": known.tenants, "root": roots.get(said.id, said.root)}
+    now = {name: getattr(known, name) for name in ("cells", "tenants", "root", "incident")}
     return said if all(getattr(said, name) == value for name, value in now.items()) else said.model_copy(update=now)
 
 
-def _find_roots(tx: Tx, news: Collection[Alarm]) -> dict[str, str]:
+def _correlate(tx: Tx, news: Collection[Alarm]) -> dict[str, Alarm]:
+    """Work out what alarms follow from, and which incident they are part of, where some were raised or cleared.
+
+    Args:
+        tx: The transaction, which has the guard.
+        news: Those, as they are now.
+
+    Returns:
+        Alarms that follow from another one, or are part of another incident, than before, and those in the news; by id.
+    """
+    if not news:
+        return {}
+    digest = current_digest(tx)
+    roots = {row.id: as_alarm(row) for row in tx.execute(_ROOTS)} if digest else {}
+    found = _find_roots(tx, load_network(tx, digest), news, list(roots.values())) if digest else {}
+    changed = {alarm.id: alarm for alarm in news} | found
+    outcome = follow(tx, changed, roots | {name: one for name, one in changed.items() if name in roots})
+    put_into(tx, outcome)
+    joined = {part.alarm: part.incident for part in outcome.joined}
+    return {
+        name: one.model_copy(update={"incident": joined.get(name) or outcome.merged.get(one.incident, one.incident)})
+        for name, one in changed.items()
+    }
+
+
+def put_into(tx: Tx, outcome: Outcome) -> None:
+    """Say of alarms which incident they are part of now."""
+    if outcome.merged:
+        tx.execute(_MERGED, [{"of": one, "new_incident": target} for one, target in outcome.merged.items()])
+    if outcome.joined:
+        tx.execute(_JOINED, [{"of": part.alarm, "new_incident": part.incident} for part in outcome.joined])
+
+
+def _find_roots(tx: Tx, network: Network, news: Iterable[Alarm], roots: Iterable[Alarm]) -> dict[str, Alarm]:
     """Work out what alarms follow from that were raised, and those that a root takes with it or no longer does.
 
     Returns:
-        Ids of the roots by alarm, of those whose root is another than before.
+        Alarms that follow from another one than before, as they are now, by id.
     """
-    digest = current_digest(tx) if news else ""
-    if not digest:
-        return {}
-    network = load_network(tx, digest)
-    roots = [as_alarm(row) for row in tx.execute(_ROOTS)]
-    found: dict[str, str] = {}
+    found: dict[str, Alarm] = {}
     for alarm in _whose_root_may_be_another(tx, network, news):
         root = root_of(network, alarm, roots)
         if (root.id if root else "") != alarm.root:
-            found[alarm.id] = root.id if root else ""
+            now = {"root": root.id, "released": None} if root else {"root": "", "released": tx.now}
+            found[alarm.id] = alarm.model_copy(update=now)
             why = {"root": root.id, "cause": root.probable_cause} if root else {"root": "", "before": alarm.root}
             tx.note("correlation", "alarm.follows", alarm.id, **why)
     if found:
-        rows = ({"of": one, "new_root": root, "new_released": None if root else tx.now} for one, root in found.items())
+        rows = ({"of": name, "new_root": one.root, "new_released": one.released} for name, one in found.items())
         tx.execute(_NEW_ROOT, list(rows))
     return found
 
@@ -643,7 +673,7 @@ def escalate(tx: Tx, seen: Alarm, reason: str, actor: str) -> Alarm | None:
 def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | None:
     """What ``Alarms.move`` does, as part of a transaction; empty values stay as they are."""
     if values["state"] in (AlarmState.CLEARED, AlarmState.REPAIRED):
-        tx.guard(_GUARD)
+        tx.guard(GUARD)
     before = _load(tx, seen.id, lock=True)
     if (before.state, before.run, before.cleared) != (seen.state, seen.run, seen.cleared):
         return None
@@ -656,7 +686,7 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | No
     tx.note(actor, f"alarm.{state}", seen.id, before=before.state.value, run=run, note=note)
     moved = _load(tx, seen.id)
     if before.cleared is None and moved.cleared is not None:
-        _find_roots(tx, [moved])
+        _correlate(tx, [moved])
         _notify(tx, [(moved, NoticeKind.ALARM_CLEARED)])
     return moved
 

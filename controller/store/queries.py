@@ -17,7 +17,7 @@ Insert = sqlite.Insert | postgresql.Insert
 #: INSERT by dialect, each with its ``on_conflict_do_…``.
 INSERTS: dict[str, Callable[[Table], Insert]] = {"sqlite": sqlite.insert, "postgresql": postgresql.insert}
 #: Parameters of one IN list; SQLite takes 32,766 in a statement.
-_AT_ONCE = 1000
+_AT_ONCE = 10_000
 
 
 def as_noun(noun: type[N], row: Row[Any]) -> N:

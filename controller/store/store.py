@@ -19,6 +19,7 @@ from controller.store.engine import SILENCE, make_engine
 from controller.store.evidence import Evidence
 from controller.store.gates import SqlGates
 from controller.store.holds import SqlHolds, SqlSwitches
+from controller.store.incidents import SqlIncidents
 from controller.store.integrity import SqlIntegrity
 from controller.store.journal import SqlJournal
 from controller.store.ledger import SqlLedger
@@ -57,6 +58,7 @@ class SqlStore(Store):
         self.gates = SqlGates(database)
         self.healths = SqlHealths(database)
         self.holds = SqlHolds(database)
+        self.incidents = SqlIncidents(database)
         self.integrity = SqlIntegrity(database)
         self.journal = SqlJournal(database)
         self.ledger = SqlLedger(database)

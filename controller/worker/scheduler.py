@@ -17,8 +17,8 @@ from controller.observe.rounds import Rounds
 from controller.observe.watchdog import watched
 
 #: Seconds between two sweeps; between two looks at open alarms; between two rounds of notices to tenants; between two
-#: looks for denials to sum up; between two looks whether the record is the newest.
-_SWEEP, _REMEDIATE, _NOTICES, _DENIALS, _RECORD = 5.0, 1.0, 2.0, 60.0, 2.0
+#: looks for alarms that outlived their roots, for denials to sum up, and whether the record is the newest.
+_SWEEP, _REMEDIATE, _NOTICES, _INCIDENTS, _DENIALS, _RECORD = 5.0, 1.0, 2.0, 5.0, 60.0, 2.0
 
 
 async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
@@ -42,6 +42,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             rounds.start("sweep", sweeper.sweep, _SWEEP)
             rounds.start("remediation", remediator.step, _REMEDIATE, wake)
             rounds.start("notices", notices.step, _NOTICES)
+            rounds.start("incidents", made.settle_incidents, _INCIDENTS)
             rounds.start("denials", made.sum_up_denials, _DENIALS)
             rounds.start("record", made.judge_record, _RECORD)
             rounds.start("anchors", anchor, settings.anchor_interval)

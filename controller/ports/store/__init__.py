@@ -39,6 +39,7 @@ from controller.ports.store.claims import Claim, Claims, JobResult, Journal
 from controller.ports.store.devices import Behaviours, Device, Devices, Healths, Networks
 from controller.ports.store.gates import Gates, Soak, decision_for
 from controller.ports.store.holds import Holds, Switches
+from controller.ports.store.incidents import Incidents
 from controller.ports.store.ledger import EndedJob, Ledger, Recorded
 from controller.ports.store.people import NewToken, SignIn, SignIns, Tokens, Users
 from controller.ports.store.plans import PlanHead, Plans
@@ -75,6 +76,7 @@ __all__ = [
     "Healths",
     "Holds",
     "Incarnation",
+    "Incidents",
     "Integrity",
     "JobResult",
     "Journal",
@@ -133,6 +135,7 @@ class Records(Generic[M_co]):
     gates: Gates[M_co]
     healths: Healths[M_co]
     holds: Holds[M_co]
+    incidents: Incidents[M_co]
     integrity: Integrity[M_co]
     journal: Journal[M_co]
     ledger: Ledger[M_co]

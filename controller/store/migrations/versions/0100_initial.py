@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("root", sa.String(), nullable=False),
         sa.Column("released", sa.DateTime(timezone=True), nullable=True),
         sa.Column("spreads", sa.Boolean(), nullable=False),
+        sa.Column("incident", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_alarms")),
         sa.UniqueConstraint("id", name=op.f("uq_alarms_id")),
     )
@@ -72,6 +73,77 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("spreads AND cleared IS NULL"),
         postgresql_where=sa.text("spreads AND cleared IS NULL"),
+    )
+    op.create_index("ix_alarms_incident", "alarms", ["incident", "number"], unique=False)
+    op.create_index(
+        "ix_alarms_released",
+        "alarms",
+        ["released"],
+        unique=False,
+        sqlite_where=sa.text("released IS NOT NULL AND cleared IS NULL"),
+        postgresql_where=sa.text("released IS NOT NULL AND cleared IS NULL"),
+    )
+    op.create_table(
+        "incidents",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("identity", sa.String(), nullable=False),
+        sa.Column("root", sa.String(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("object", sa.String(), nullable=False),
+        sa.Column("object_class", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("probable_cause", sa.String(), nullable=False),
+        sa.Column("specific_problem", sa.String(), nullable=False),
+        sa.Column("opened", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("changed", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("closed", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("acknowledged_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("owner", sa.Text(), server_default="", nullable=False),
+        sa.Column("taken", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("merged_into", sa.String(), nullable=False),
+        sa.Column("flaps", sa.Integer(), nullable=False),
+        sa.Column("standing", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_incidents")),
+        sa.UniqueConstraint("id", name=op.f("uq_incidents_id")),
+    )
+    op.create_index("ix_incidents_identity", "incidents", ["identity", "number"], unique=False)
+    op.create_index(
+        "ix_incidents_merged_into",
+        "incidents",
+        ["merged_into"],
+        unique=False,
+        sqlite_where=sa.text("merged_into <> ''"),
+        postgresql_where=sa.text("merged_into <> ''"),
+    )
+    op.create_index(
+        "ix_incidents_open",
+        "incidents",
+        ["number"],
+        unique=False,
+        sqlite_where=sa.text("closed IS NULL AND merged_into = ''"),
+        postgresql_where=sa.text("closed IS NULL AND merged_into = ''"),
+    )
+    op.create_table(
+        "incident_alarms",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("incident", sa.String(), nullable=False),
+        sa.Column("alarm", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_incident_alarms_alarm")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_incident_alarms")),
+    )
+    op.create_index("ix_incident_alarms_incident", "incident_alarms", ["incident", "number"], unique=False)
+    op.create_index("ix_incident_alarms_until", "incident_alarms", ["until"], unique=False)
+    op.create_index(
+        "ix_incident_alarms_current",
+        "incident_alarms",
+        ["alarm"],
+        unique=True,
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
     )
     op.create_table(
         "alarm_tenants",
@@ -682,6 +754,36 @@ def downgrade() -> None:
     op.drop_index("ix_announced_works_tenant_ends", table_name="announced_works")
     op.drop_table("announced_works")
     op.drop_table("alarm_tenants")
+    op.drop_index(
+        "ix_incident_alarms_current",
+        table_name="incident_alarms",
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.drop_index("ix_incident_alarms_until", table_name="incident_alarms")
+    op.drop_index("ix_incident_alarms_incident", table_name="incident_alarms")
+    op.drop_table("incident_alarms")
+    op.drop_index(
+        "ix_incidents_open",
+        table_name="incidents",
+        sqlite_where=sa.text("closed IS NULL AND merged_into = ''"),
+        postgresql_where=sa.text("closed IS NULL AND merged_into = ''"),
+    )
+    op.drop_index(
+        "ix_incidents_merged_into",
+        table_name="incidents",
+        sqlite_where=sa.text("merged_into <> ''"),
+        postgresql_where=sa.text("merged_into <> ''"),
+    )
+    op.drop_index("ix_incidents_identity", table_name="incidents")
+    op.drop_table("incidents")
+    op.drop_index(
+        "ix_alarms_released",
+        table_name="alarms",
+        sqlite_where=sa.text("released IS NOT NULL AND cleared IS NULL"),
+        postgresql_where=sa.text("released IS NOT NULL AND cleared IS NULL"),
+    )
+    op.drop_index("ix_alarms_incident", table_name="alarms")
     op.drop_index(
         "ix_alarms_spreading",
         table_name="alarms",

@@ -1,0 +1,268 @@
+"""Which alarm is part of which incident: opened, grown, merged, split, opened again and closed. Pure.
+
+An incident is a root with all that follows from it. An alarm that follows from a root is part of the root's incident;
+where it had one of its own, that one merges into the root's. When a root is over, what it took with it has to settle:
+most of it ends soon after. What still stands then splits off, into an incident of its own. The same fault soon after it
+was over is the same incident: it flaps.
+
+The same alarms and network give the same incidents, in whatever order they came.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from controller.models.alarm import FAULT, Alarm
+from controller.models.incident import Incident
+
+#: A fault that comes again so soon after its incident was over is the same incident.
+QUIET = timedelta(minutes=10)
+#: What outlives its root stays with the root's incident for so long.
+SETTLES = timedelta(minutes=5)
+#: Alarms that a note names.
+_NAMED = 8
+
+
+class Part(NamedTuple):
+    """An alarm that became part of an incident."""
+
+    alarm: str
+    incident: str
+    since: datetime
+
+
+class Decision(NamedTuple):
+    """What was decided of an incident, and why, for the audit trail."""
+
+    incident: str
+    action: str
+    detail: dict[str, str]
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What changes on record.
+
+    Attributes:
+        incidents: Incidents that are new or changed, as they are now, by id.
+        left: Alarms that are no longer part of the incident that they were part of, and since when.
+        merged: Incidents that became part of another one, which all their alarms are part of then.
+        joined: Alarms that are part of an incident from then on.
+        decisions: In order.
+    """
+
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    left: dict[str, datetime] = field(default_factory=dict)
+    merged: dict[str, str] = field(default_factory=dict)
+    joined: list[Part] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is on record before.
+
+    Attributes:
+        belongs: The incident that an alarm is part of, by id, for those that are part of one.
+        incidents: Those by id, and the newest of each fault of the alarms in question.
+        roots: Alarms that stand and from which others may follow, by id, as they are now.
+    """
+
+    belongs: Mapping[str, str]
+    incidents: Mapping[str, Incident]
+    roots: Mapping[str, Alarm]
+
+
+def sort_out(alarms: Iterable[Alarm], known: Known, at: datetime) -> Outcome:
+    """Work out what alarms are part of that were raised or cleared, or that follow from another alarm than before.
+
+    Args:
+        alarms: They, as they are now.
+        known: What is on record.
+        at: Now.
+    """
+    work = _Work(known, at)
+    ordered = sorted(alarms, key=lambda one: (one.root != "", one.raised, one.id))
+    for alarm in ordered:
+        if alarm.cleared is not None:
+            work.leave(alarm, alarm.cleared)
+    for alarm in ordered:
+        if alarm.cleared is None:
+            work.place(alarm)
+    return work.done()
+
+
+def split_off(due: Iterable[Alarm], symptoms: Iterable[Alarm], known: Known, at: datetime) -> Outcome:
+    """Give alarms that outlived their roots incidents of their own.
+
+    Args:
+        due: Those that have settled.
+        symptoms: Alarms that follow from one of them, and go with it.
+        known: What is on record.
+        at: Now.
+    """
+    work = _Work(known, at)
+    follow: dict[str, list[Alarm]] = defaultdict(list)
+    for alarm in symptoms:
+        follow[alarm.root].append(alarm)
+    for alarm in sorted(due, key=lambda one: (one.raised, one.id)):
+        work.split(alarm, sorted(follow[alarm.id], key=lambda one: (one.raised, one.id)))
+    return work.done()
+
+
+class _Work:
+    """An outcome under construction."""
+
+    def __init__(self, known: Known, at: datetime) -> None:
+        self._at = at
+        self._roots = known.roots
+        self._belongs = dict(known.belongs)
+        self._parts: dict[str, set[str]] = defaultdict(set)
+        for alarm, incident in known.belongs.items():
+            self._parts[incident].add(alarm)
+        self._incidents = dict(known.incidents)
+        self._newest: dict[tuple[str, ...], str] = {}
+        for one in known.incidents.values():
+            self._newest[_fault(one)] = max(one.id, self._newest.get(_fault(one), ""), key=self._age)
+        self._grown: dict[str, list[Alarm]] = defaultdict(list)
+        self._outcome = Outcome()
+
+    def place(self, alarm: Alarm) -> None:
+        """Find the incident of an alarm that stands."""
+        if alarm.root:
+            self._follow(alarm)
+        elif alarm.id not in self._belongs:
+            self._join(alarm, self._own(alarm), alarm.changed)
+        # One whose root is over stays where it is until it has settled.
+
+    def leave(self, alarm: Alarm, at: datetime) -> None:
+        """An alarm is no longer part of its incident."""
+        incident = self._belongs.pop(alarm.id, "")
+        if incident:
+            self._parts[incident].discard(alarm.id)
+            self._outcome.left[alarm.id] = at
+            self._change(incident, standing=self._incidents[incident].standing - 1)
+
+    def split(self, alarm: Alarm, symptoms: Sequence[Alarm]) -> None:
+        """Give an alarm and what follows from it an incident of their own."""
+        before = self._belongs.get(alarm.id, "")
+        own = self._own(alarm, before)
+        why = "it outlived its root"
+        self._decide(own, "split", {"before": before, "why": why})
+        for one in (alarm, *symptoms):
+            if self._belongs.get(one.id) == before:
+                self.leave(one, self._at)
+                self._join(one, own, self._at, noted=one is not alarm)
+
+    def done(self) -> Outcome:
+        """What came of it."""
+        for incident, alarms in self._grown.items():
+            if incident not in self._outcome.merged:
+                names = ", ".join(alarm.id for alarm in alarms[:_NAMED])
+                more = f" and {len(alarms) - _NAMED} more" if len(alarms) > _NAMED else ""
+                self._decide(incident, "grew", {"alarms": names + more, "why": _causes(alarms)})
+        for name, one in list(self._outcome.incidents.items()):
+            if one.standing == 0 and one.closed is None and not one.merged_into:
+                self._change(name, closed=self._at)
+                self._decide(name, "closed", {"why": "none of its alarms stands"})
+        parts = (part._replace(incident=self._belongs[part.alarm]) for part in self._outcome.joined)
+        return replace(self._outcome, joined=list(parts))
+
+    def _follow(self, alarm: Alarm) -> None:
+        """Make an alarm part of the incident of its root, and with it what is its own."""
+        top = alarm
+        while (above := self._roots.get(top.root)) is not None:
+            top = above
+        target = self._belongs.get(top.id) or self._incident_of(top)
+        before = self._belongs.get(alarm.id, "")
+        if before == target:
+            return
+        if before and self._incidents[before].root == alarm.id:
+            self._merge(before, target, top)
+            return
+        self.leave(alarm, self._at)
+        self._join(alarm, target, self._at if before else alarm.changed)
+
+    def _incident_of(self, top: Alarm) -> str:
+        incident = self._own(top)
+        self._join(top, incident, top.changed)
+        return incident
+
+    def _merge(self, incident: str, target: str, root: Alarm) -> None:
+        """Make an incident part of another one, with all of its alarms."""
+        one, into = self._incidents[incident], self._incidents[target]
+        self._outcome.merged[incident] = target
+        parts = self._parts.pop(incident, set())
+        self._parts[target] |= parts
+        self._belongs |= dict.fromkeys(parts, target)
+        self._change(target, standing=into.standing + one.standing, opened=min(into.opened, one.opened))
+        self._change(incident, standing=0, merged_into=target)
+        why = f"{one.probable_cause} follows from {root.probable_cause} of {root.object}"
+        self._decide(incident, "merged", {"into": target, "root": root.id, "why": why})
+
+    def _own(self, alarm: Alarm, before: str = "") -> str:
+        """The incident of which an alarm is the root: that of the same fault if it is not long over, else a new one."""
+        fault = _fault(alarm)
+        earlier = self._incidents.get(self._newest.get(fault, ""))
+        if earlier is None or not self._is_same(earlier, alarm, before):
+            return self._open(alarm)
+        again = {"root": alarm.id, "closed": None, "merged_into": ""}
+        if before:
+            self._change(earlier.id, **again)
+            return earlier.id
+        self._change(earlier.id, flaps=earlier.flaps + 1, **again)
+        why = f"the same fault came again within {QUIET.seconds // 60} min"
+        self._decide(earlier.id, "reopened", {"root": alarm.id, "flaps": str(earlier.flaps + 1), "why": why})
+        return earlier.id
+
+    def _is_same(self, earlier: Incident, alarm: Alarm, before: str) -> bool:
+        """Whether the newest incident of an alarm's fault is the alarm's as well."""
+        if earlier.root == alarm.id or (earlier.merged_into and earlier.merged_into == before):
+            return True
+        quiet = earlier.closed is None or self._at - earlier.closed <= QUIET
+        return quiet and not earlier.merged_into
+
+    def _open(self, alarm: Alarm) -> str:
+        name = f"i-{alarm.id.removeprefix('a-')}"
+        what = {field: getattr(alarm, field) for field in (*FAULT, "object_class")}
+        new = Incident(id=name, root=alarm.id, opened=alarm.raised, changed=self._at, **what)
+        self._incidents[name] = self._outcome.incidents[name] = new
+        self._newest[_fault(alarm)] = name
+        why = "no alarm that stands explains it"
+        detail = {"root": alarm.id, "cause": alarm.probable_cause, "station": alarm.station, "object": alarm.object}
+        self._decide(name, "opened", {**detail, "why": why})
+        return name
+
+    def _join(self, alarm: Alarm, incident: str, since: datetime, *, noted: bool = True) -> None:
+        self._belongs[alarm.id] = incident
+        self._parts[incident].add(alarm.id)
+        self._outcome.joined.append(Part(alarm.id, incident, since))
+        self._change(incident, standing=self._incidents[incident].standing + 1)
+        if noted and self._incidents[incident].root != alarm.id:
+            self._grown[incident].append(alarm)
+
+    def _change(self, incident: str, **fields: object) -> None:
+        changed = self._incidents[incident].model_copy(update={"changed": self._at, **fields})
+        self._incidents[incident] = self._outcome.incidents[incident] = changed
+
+    def _decide(self, incident: str, action: str, detail: dict[str, str]) -> None:
+        self._outcome.decisions.append(Decision(incident, f"incident.{action}", detail))
+
+    def _age(self, incident: str) -> tuple[datetime, str]:
+        one = self._incidents.get(incident)
+        return (datetime.min.replace(tzinfo=self._at.tzinfo), "") if one is None else (one.opened, one.id)
+
+
+def _fault(one: Incident | Alarm) -> tuple[str, ...]:
+    return tuple(getattr(one, name) for name in FAULT)
+
+
+def _causes(alarms: Iterable[Alarm]) -> str:
+    """Why alarms are part of an incident: what they are, and what they follow from."""
+    roots = sorted({alarm.root for alarm in alarms} - {""})
+    causes = ", ".join(sorted({alarm.probable_cause for alarm in alarms}))
+    return f"{causes} follows from {', '.join(roots[:_NAMED])}" if roots else f"{causes} came again"

@@ -1,0 +1,92 @@
+"""Incidents: what people see of alarms that have one root."""
+
+from __future__ import annotations
+
+from pydantic import AwareDatetime
+
+from controller.models.alarm import ObjectClass, PerceivedSeverity
+from controller.models.network import Noun
+from controller.models.words import IncidentState as IncidentState  # noqa: PLC0414 - offered here, beside what it is about
+
+#: Times that an incident was opened again from which on it counts as flapping.
+_FLAPS = 2
+
+
+class Incident(Noun):
+    """A fault with all that follows from it. It belongs to its root, and has all alarms that follow from that.
+
+    What is said of alarms is said of those that stand; where the incident is over, of all that it ever had.
+
+    Attributes:
+        root: Id of the alarm that the others follow from; where the same fault came again, of the latest.
+        station: Of the root, as are ``object``, ``object_class``, ``tenant``, ``probable_cause`` and
+            ``specific_problem``: what failed.
+        opened: When its first alarm stood.
+        changed: When an alarm last came or went.
+        closed: When no alarm stood any more; None while one does.
+        acknowledged: When somebody first said that people know of it, None if nobody did.
+        owner: Who took it over, an empty string where nobody has it.
+        taken: When that was.
+        merged_into: Id of the incident that it became part of, since its root follows from that one's.
+        flaps: How often the same fault came again within the quiet time after it was over.
+        standing: Alarms that stand.
+        severity: The worst of them.
+        cells: Cells that suffer, as ``station/cell``, sorted.
+        tenants: Tenants that are concerned, sorted.
+        people: Population of the sites of these cells.
+    """
+
+    id: str
+    root: str
+    station: str
+    object: str
+    object_class: ObjectClass
+    tenant: str
+    probable_cause: str
+    specific_problem: str
+    opened: AwareDatetime
+    changed: AwareDatetime
+    closed: AwareDatetime | None = None
+    acknowledged: AwareDatetime | None = None
+    acknowledged_by: str = ""
+    owner: str = ""
+    taken: AwareDatetime | None = None
+    merged_into: str = ""
+    flaps: int = 0
+    standing: int = 0
+    severity: PerceivedSeverity = PerceivedSeverity.INDETERMINATE
+    cells: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    people: int = 0
+
+    @property
+    def state(self) -> IncidentState:
+        """Where it is in its life."""
+        if self.merged_into:
+            return IncidentState.MERGED
+        return IncidentState.OPEN if self.closed is None else IncidentState.CLOSED
+
+    @property
+    def flapping(self) -> bool:
+        """Whether its fault comes and goes."""
+        return self.flaps >= _FLAPS
+
+
+class IncidentFilter(Noun):
+    """Which incidents are asked for; of what is empty all.
+
+    Attributes:
+        states: Where none is given all but those that became part of another one.
+        stations: Those with an alarm of one of these.
+        tenants: Those that concern one of these.
+        causes: Probable causes of their roots.
+        since: Only those that changed since then.
+        owner: Only those that this person has taken over.
+    """
+
+    states: tuple[IncidentState, ...] = ()
+    stations: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+    causes: tuple[str, ...] = ()
+    since: AwareDatetime | None = None
+    owner: str = ""

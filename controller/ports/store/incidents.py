@@ -1,0 +1,73 @@
+"""Incidents: alarms with one root, as people see them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from controller.models.alarm import Alarm
+from controller.models.incident import Incident, IncidentFilter
+from controller.models.run import AuditRow
+from controller.ports.store.repository import M_co, Page, Repository, method
+
+
+class Incidents(Repository[M_co], Protocol[M_co]):
+    """Faults with all that follows from them. They open, grow, merge and close with their alarms (``Alarms``)."""
+
+    @method
+    def get(self, incident_id: str) -> Incident:
+        """An incident by id, also one that is part of another by now. Raises NotFoundError."""
+        ...
+
+    @method
+    def page(self, page: Page, like: IncidentFilter | None = None) -> tuple[int, list[Incident]]:
+        """Total and one page of incidents, newest first; those that became part of another only where asked for."""
+        ...
+
+    @method
+    def open(self) -> list[Incident]:
+        """All that are open, oldest first."""
+        ...
+
+    @method
+    def alarms(self, incident_id: str) -> list[Alarm]:
+        """Alarms that are part of it or were, in the order in which they became so. Raises NotFoundError."""
+        ...
+
+    @method
+    def timeline(self, incident_id: str) -> list[AuditRow]:
+        """What the audit trail says of it, oldest first. Raises NotFoundError.
+
+        That is of the incident, of those that merged into it, of its alarms and of the runs that repair these; of many
+        alarms the first.
+        """
+        ...
+
+    @method
+    def acknowledge(self, incident_id: str, by: str) -> Incident:
+        """Put on record that people know of it: who said so first, and when, stays. Raises NotFoundError."""
+        ...
+
+    @method
+    def take(self, incident_id: str, by: str) -> Incident:
+        """Put on record who sees to it from now on, whoever did before. Raises NotFoundError."""
+        ...
+
+    @method
+    def hand_back(self, incident_id: str, by: str) -> Incident:
+        """Put on record that nobody sees to it any more. Raises NotFoundError."""
+        ...
+
+    @method
+    def comment(self, incident_id: str, text: str, by: str) -> None:
+        """Put a person's words on its timeline. Raises NotFoundError."""
+        ...
+
+    @method
+    def unsettled(self) -> list[str]:
+        """Ids of alarms that outlived their root for so long that they are to have incidents of their own."""
+        ...
+
+    @method
+    def settle(self) -> None:
+        """Give these alarms incidents of their own."""
+        ...

@@ -1,0 +1,160 @@
+"""Incidents as rows, and what becomes of them as alarms come and go."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from itertools import chain
+
+from sqlalchemy import (
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    String,
+    Table,
+    bindparam,
+    exists,
+    select,
+    text,
+    update,
+)
+
+from controller.intent.incidents import Known, Outcome, sort_out
+from controller.models.alarm import FAULT, Alarm, AlarmReport
+from controller.models.incident import Incident
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.queries import as_noun
+from controller.store.transaction import Tx
+
+_OPEN = text("closed IS NULL AND merged_into = ''")
+_MERGED = text("merged_into <> ''")
+_CURRENT = text("until IS NULL")
+
+incidents = Table(
+    "incidents",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    # That of its root.
+    string("identity"),
+    string("root"),
+    string("station"),
+    string("object"),
+    string("object_class"),
+    string("tenant"),
+    string("probable_cause"),
+    string("specific_problem"),
+    Column("opened", Instant, nullable=False),
+    Column("changed", Instant, nullable=False),
+    Column("closed", Instant),
+    Column("acknowledged", Instant),
+    long_text("acknowledged_by"),
+    long_text("owner"),
+    Column("taken", Instant),
+    string("merged_into"),
+    Column("flaps", Integer, nullable=False),
+    Column("standing", Integer, nullable=False),
+    Index("ix_incidents_identity", "identity", "number"),
+    Index("ix_incidents_open", "number", sqlite_where=_OPEN, postgresql_where=_OPEN),
+    Index("ix_incidents_merged_into", "merged_into", sqlite_where=_MERGED, postgresql_where=_MERGED),
+)
+
+#: Which alarm was part of which incident, from when to when; it is part of one at a time.
+incident_alarms = Table(
+    "incident_alarms",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("incident"),
+    Column("alarm", String, ForeignKey("alarms.id"), nullable=False),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Index("ix_incident_alarms_incident", "incident", "number"),
+    Index("ix_incident_alarms_until", "until"),
+    Index("ix_incident_alarms_current", "alarm", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
+)
+
+#: What changes of an incident as alarms come and go; people change the rest.
+_CHANGED = ("root", "opened", "changed", "closed", "merged_into", "flaps", "standing")
+_UPDATE = (
+    update(incidents)
+    .where(incidents.c.id == bindparam("of"))
+    .values({name: bindparam(f"new_{name}") for name in _CHANGED})
+)
+_BELONGS = select(incident_alarms.c.alarm, incident_alarms.c.incident).where(incident_alarms.c.until.is_(None))
+_LEAVE = (
+    update(incident_alarms)
+    .where(incident_alarms.c.alarm == bindparam("of"), incident_alarms.c.until.is_(None))
+    .values(until=bindparam("at"))
+)
+_MERGE = (
+    update(incident_alarms)
+    .where(incident_alarms.c.incident == bindparam("of"))
+    .values(incident=bindparam("new_incident"))
+)
+_BY_ID = select(incidents)
+_later = incidents.alias()
+_NEWEST = select(incidents).where(
+    ~exists().where(_later.c.identity == incidents.c.identity, _later.c.number > incidents.c.number)
+)
+
+
+def identity(one: AlarmReport | Alarm | Incident) -> str:
+    """The same for all reports, alarms and incidents of one fault: a hash, so that one column finds them."""
+    content = json.dumps([getattr(one, name) for name in FAULT], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def follow(tx: Tx, alarms: Mapping[str, Alarm], roots: Mapping[str, Alarm]) -> Outcome:
+    """Put on record what alarms are part of that were raised or cleared, or follow from another one than before.
+
+    Args:
+        tx: The transaction, which has the guard of alarms.
+        alarms: They, as they are now, by id.
+        roots: Alarms that stand and from which others may follow, as they are now, by id.
+    """
+    known = known_of(tx, alarms.values(), roots)
+    return write(tx, sort_out(alarms.values(), known, tx.now), known)
+
+
+def known_of(tx: Tx, alarms: Collection[Alarm], roots: Mapping[str, Alarm]) -> Known:
+    """What is on record of incidents, as far as these alarms may be part of them."""
+    asked = {alarm.id for alarm in alarms}.union(*(_above(alarm, roots) for alarm in alarms))
+    belongs = {row.alarm: row.incident for row in tx.rows(_BELONGS, incident_alarms.c.alarm, asked)}
+    alone = {identity(one) for one in alarms if one.cleared is None and not one.root}
+    rows = chain(
+        tx.rows(_BY_ID, incidents.c.id, belongs.values()) if belongs else (),
+        tx.rows(_NEWEST, incidents.c.identity, alone) if alone else (),
+    )
+    return Known(belongs, {row.id: as_noun(Incident, row) for row in rows}, roots)
+
+
+def write(tx: Tx, outcome: Outcome, known: Known) -> Outcome:
+    """Put on record what was worked out of what is known."""
+    new = [one for name, one in outcome.incidents.items() if name not in known.incidents]
+    old = [one for name, one in outcome.incidents.items() if name in known.incidents]
+    if new:
+        names = incidents.c.keys() & Incident.model_fields.keys()
+        rows = [{name: getattr(one, name) for name in names} | {"identity": identity(one)} for one in new]
+        tx.execute(incidents.insert(), rows)
+    if old:
+        tx.execute(_UPDATE, [{"of": one.id, **{f"new_{name}": getattr(one, name) for name in _CHANGED}} for one in old])
+    if outcome.left:
+        tx.execute(_LEAVE, [{"of": alarm, "at": at} for alarm, at in outcome.left.items()])
+    if outcome.merged:
+        tx.execute(_MERGE, [{"of": one, "new_incident": target} for one, target in outcome.merged.items()])
+    if outcome.joined:
+        tx.execute(incident_alarms.insert(), [part._asdict() for part in outcome.joined])
+    for one in outcome.decisions:
+        tx.note("correlation", one.action, one.incident, **one.detail)
+    return outcome
+
+
+def _above(alarm: Alarm, roots: Mapping[str, Alarm]) -> set[str]:
+    """Ids of the alarms that an alarm follows from, directly or not."""
+    found = set[str]()
+    while (above := roots.get(alarm.root)) is not None:
+        found.add(above.id)
+        alarm = above
+    return found

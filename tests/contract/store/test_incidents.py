@@ -1,0 +1,201 @@
+"""Incidents on record: with their alarms in one transaction, told with cells, tenants and people, and on the trail."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import permutations
+
+import pytest
+from sqlalchemy import event
+
+from controller.intent.incidents import QUIET, SETTLES
+from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
+from controller.models.errors import NotFoundError
+from controller.models.incident import Incident, IncidentFilter, IncidentState
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Page
+from controller.store import SqlStore
+from tests.contract.store.test_roots import CLEARED, cut, dark, link, lost, mains
+from tests.unit.intent.backhaul_tree import network
+
+SITES = tuple(site.model_copy(update={"population": 100}) for site in network().sites)
+NETWORK = network().model_copy(update={"sites": SITES})
+
+
+@pytest.fixture(autouse=True)
+def _loaded(store: SqlStore) -> None:
+    store.networks.save(NETWORK, network_digest(NETWORK), "ana")
+
+
+def open_(store: SqlStore) -> dict[str, set[tuple[str, str]]]:
+    """What stands by cause of the root of its incident."""
+    found = {
+        one.probable_cause: {
+            (alarm.station, alarm.probable_cause)
+            for alarm in store.incidents.alarms(one.id)
+            if alarm.cleared is None and alarm.incident == one.id
+        }
+        for one in store.incidents.open()
+    }
+    assert {one.id for one in store.incidents.open()} == {alarm.incident for alarm in store.alarms.standing()}
+    return found
+
+
+@pytest.mark.parametrize("order", list(permutations(range(4)))[::5])
+def test_the_same_alarms_have_the_same_incidents_in_whatever_order_they_come(
+    store: SqlStore, order: tuple[int, ...]
+) -> None:
+    reports = [cut(), mains(), dark(), link("S3")]
+    for number in order:
+        store.alarms.report(reports[number])
+    assert open_(store) == {
+        "backhaul-down": {("", "backhaul-down"), ("S3", "station-unreachable"), ("S3", "core-link-down")},
+        "o-ran-fault-26": {("S3", "o-ran-fault-26")},
+    }
+
+
+def test_an_incident_says_what_failed_who_suffers_and_how_many_people(store: SqlStore) -> None:
+    store.alarms.report_all([cut(), dark(), dark(station="S4")])
+    (one,) = store.incidents.open()
+    assert one == store.incidents.get(one.id)
+    assert (one.object, one.probable_cause, one.standing) == ("radio", "backhaul-down", 3)
+    assert one.cells == ("S3/1", "S4/1", "S5/1")
+    assert one.people == 200, "S4 and S5 share a site"
+    assert store.incidents.page(Page(), IncidentFilter(stations=("S4",)))[0] == 1
+    assert store.incidents.page(Page(), IncidentFilter(stations=("S1",)))[0] == 0
+    store.alarms.report_all([cut(CLEARED, 2), dark(CLEARED, 2), dark(CLEARED, 2, "S4")])
+    over = store.incidents.get(one.id)
+    assert (over.state, over.standing, over.cells, over.people) == (IncidentState.CLOSED, 0, one.cells, 200)
+    assert store.incidents.open() == []
+
+
+async def test_what_outlives_its_root_splits_off_once_it_has_settled(store: SqlStore, clock: VirtualClock) -> None:
+    store.alarms.report_all([cut(), dark(), link("S3")])
+    store.alarms.report(cut(CLEARED, 2))
+    await clock.advance(SETTLES.total_seconds() - 1)
+    assert store.incidents.unsettled() == []
+    store.incidents.settle()
+    assert open_(store).keys() == {"backhaul-down"}
+    await clock.advance(1)
+    assert len(store.incidents.unsettled()) == 2
+    store.incidents.settle()
+    assert store.incidents.unsettled() == []
+    assert open_(store) == {
+        "station-unreachable": {("S3", "station-unreachable")},
+        "core-link-down": {("S3", "core-link-down")},
+    }
+
+
+async def test_a_fault_that_comes_again_soon_is_the_same_incident_and_later_another(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    for turn in range(3):
+        store.alarms.report_all([link("S1", at=10 * turn), link("S1", CLEARED, 10 * turn + 5)])
+        store.alarms.report(link("S1", at=10 * turn + 6))
+        store.alarms.report(link("S1", CLEARED, 10 * turn + 7))
+    total, (one,) = store.incidents.page(Page())
+    assert (total, one.flaps, one.flapping) == (1, 2, True)
+    await clock.advance(QUIET.total_seconds() + 1)
+    store.alarms.report(link("S1", at=700))
+    assert store.incidents.page(Page())[0] == 2
+
+
+def test_each_decision_is_on_the_timeline_with_its_why(store: SqlStore) -> None:
+    symptom = store.alarms.report(dark())
+    own = symptom.incident
+    root = store.alarms.report(cut())
+    store.alarms.report(link("S3"))
+    store.incidents.comment(root.incident, "the digger is there", "ana")
+    told = [(row.action, row.detail.get("why", "")) for row in store.incidents.timeline(root.incident)]
+    assert [one for one in told if one[0].startswith("incident.")] == [
+        ("incident.opened", "no alarm that stands explains it"),
+        ("incident.opened", "no alarm that stands explains it"),
+        ("incident.merged", "station-unreachable follows from backhaul-down of radio"),
+        ("incident.grew", f"core-link-down follows from {root.id}"),
+        ("incident.commented", ""),
+    ]
+    assert {"alarm.raised", "alarm.follows"} < {action for action, _ in told}
+    merged = store.incidents.get(own)
+    assert (merged.state, merged.merged_into) == (IncidentState.MERGED, root.incident)
+    assert [one.id for one in store.incidents.page(Page())[1]] == [root.incident]
+    assert store.alarms.get(symptom.id).incident == root.incident
+
+
+def test_people_acknowledge_take_and_hand_back(store: SqlStore) -> None:
+    incident = store.alarms.report(lost()).incident
+    store.incidents.acknowledge(incident, "ana")
+    assert store.incidents.acknowledge(incident, "ben").acknowledged_by == "ana"
+    assert store.incidents.take(incident, "ana").owner == "ana"
+    assert store.incidents.take(incident, "ben").owner == "ben"
+    assert store.incidents.page(Page(), IncidentFilter(owner="ben"))[0] == 1
+    assert store.incidents.hand_back(incident, "ben").owner == ""
+    acts = [(row.actor, row.action) for row in store.incidents.timeline(incident)][2:]
+    assert acts == [
+        ("ana", "incident.acknowledged"),
+        ("ana", "incident.taken"),
+        ("ben", "incident.taken"),
+        ("ben", "incident.handed-back"),
+    ]
+    # What alarms do meanwhile undoes nothing of this.
+    store.alarms.report(link("S1"))
+    assert store.incidents.get(incident).acknowledged_by == "ana"
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda store: store.incidents.get("i-none"),
+        lambda store: store.incidents.alarms("i-none"),
+        lambda store: store.incidents.timeline("i-none"),
+        lambda store: store.incidents.take("i-none", "ana"),
+        lambda store: store.incidents.comment("i-none", "x", "ana"),
+    ],
+)
+def test_an_unknown_incident_is_not_found(store: SqlStore, ask: Callable[[SqlStore], object]) -> None:
+    with pytest.raises(NotFoundError, match="there is no incident i-none"):
+        ask(store)
+
+
+def test_an_alarm_that_a_person_or_rule_ends_closes_its_incident(store: SqlStore) -> None:
+    alarm = store.alarms.report(mains())
+    store.alarms.move(store.alarms.get(alarm.id), AlarmState.CLEARED, actor="remediation", note="expired")
+    assert store.incidents.get(alarm.incident).state is IncidentState.CLOSED
+
+
+def test_an_alarm_without_any_network_has_an_incident(store: SqlStore) -> None:
+    report = mains(station="gone").model_copy(update={"probable_cause": "too-many-repairs"})
+    assert store.incidents.get(store.alarms.report(report).incident).people == 0
+
+
+def test_a_new_alarm_costs_as_many_statements_beside_a_thousand_others_of_its_incident(store: SqlStore) -> None:
+    statements: list[str] = []
+    event.listen(store.database.engine, "before_cursor_execute", lambda *given: statements.append(given[2]))
+
+    def cost(report: AlarmReport) -> int:
+        statements.clear()
+        store.alarms.report(report)
+        return len(statements)
+
+    def many(number: int) -> AlarmReport:
+        return link("S3").model_copy(update={"specific_problem": f"p{number}", "at": link("S3").at})
+
+    store.alarms.report(cut())
+    alone = cost(many(0))
+    store.alarms.report_all([many(number) for number in range(1, 1001)])
+    assert cost(many(1001)) == alone
+    (one,) = store.incidents.open()
+    assert one.standing == 1003
+    assert len(store.incidents.timeline(one.id)) < 400
+
+
+def test_severity_is_the_worst_of_what_stands(store: SqlStore) -> None:
+    def worst() -> Incident:
+        return store.incidents.open()[0]
+
+    store.alarms.report(cut(PerceivedSeverity.MINOR))
+    assert worst().severity is PerceivedSeverity.MINOR
+    store.alarms.report(dark(PerceivedSeverity.CRITICAL))
+    assert worst().severity is PerceivedSeverity.CRITICAL
+    store.alarms.report(dark(CLEARED, 2))
+    assert worst().severity is PerceivedSeverity.MINOR

@@ -1,0 +1,236 @@
+"""Which alarm is part of which incident: the pure decisions, on a record in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.intent.incidents import QUIET, SETTLES, Known, Outcome, sort_out, split_off
+from controller.intent.roots import may_be_root, root_of
+from controller.models.alarm import FAULT, Alarm
+from controller.models.incident import Incident, IncidentState
+from tests.unit.intent.backhaul_tree import HANGS, network
+from tests.unit.intent.test_roots import ALL_LINKS, AT, DRIFT, MAINS, ROUTER, UNREACHABLE, alarm, cell, cut, link, lost
+
+
+@dataclass
+class Record:
+    """Alarms and incidents as the store keeps them; each call is one transaction."""
+
+    now: datetime = AT
+    alarms: dict[str, Alarm] = field(default_factory=dict)
+    incidents: dict[str, Incident] = field(default_factory=dict)
+    belongs: dict[str, str] = field(default_factory=dict)
+    decisions: list[tuple[str, str]] = field(default_factory=list)
+    times: dict[str, int] = field(default_factory=dict)
+
+    def raise_all(self, *what: Alarm) -> None:
+        new = []
+        for one in what:
+            number = self.times[one.id] = self.times.get(one.id, 0) + 1
+            new.append(one.model_copy(update={"id": f"{one.id}#{number}", "raised": self.now, "changed": self.now}))
+        self._take(new)
+
+    def clear(self, *what: Alarm) -> None:
+        self._take(
+            [self.alarms[f"{one.id}#{self.times[one.id]}"].model_copy(update={"cleared": self.now}) for one in what]
+        )
+
+    def settle(self) -> None:
+        standing = self.standing()
+        due = [
+            one
+            for one in standing
+            if one.released
+            and not one.root
+            and self.now - one.released >= SETTLES
+            and self.incidents[self.belongs[one.id]].root != one.id
+        ]
+        symptoms = [one for one in standing if one.root in {alarm.id for alarm in due}]
+        self._write(split_off(due, symptoms, self._known(), self.now))
+
+    def standing(self) -> list[Alarm]:
+        return [one for one in self.alarms.values() if one.cleared is None]
+
+    def open(self) -> set[frozenset[str]]:
+        """What stands, as it is parted among incidents, without the numbers of alarms."""
+        parts: dict[str, set[str]] = {}
+        for one in self.standing():
+            parts.setdefault(self.belongs[one.id], set()).add(one.id.partition("#")[0])
+        return {frozenset(part) for part in parts.values()}
+
+    def incident_of(self, one: Alarm) -> Incident:
+        return self.incidents[self.belongs[f"{one.id}#{self.times[one.id]}"]]
+
+    def _take(self, news: list[Alarm]) -> None:
+        self.alarms |= {one.id: one for one in news}
+        standing = self.standing()
+        changed = {one.id: one for one in news}
+        for one in standing:
+            root = root_of(network(), one, [other for other in standing if may_be_root(other)])
+            if (root.id if root else "") != one.root:
+                now = {"root": root.id, "released": None} if root else {"root": "", "released": self.now}
+                changed[one.id] = one.model_copy(update=now)
+        self.alarms |= changed
+        self._write(sort_out(changed.values(), self._known(), self.now))
+
+    def _known(self) -> Known:
+        roots = {one.id: one for one in self.standing() if may_be_root(one)}
+        newest = {tuple(getattr(one, name) for name in FAULT): one for one in self.incidents.values()}
+        live = {name: self.incidents[name] for name in self.belongs.values()}
+        return Known(dict(self.belongs), live | {one.id: one for one in newest.values()}, roots)
+
+    def _write(self, outcome: Outcome) -> None:
+        for name in outcome.left:
+            del self.belongs[name]
+        for source, target in outcome.merged.items():
+            self.belongs = {name: target if of == source else of for name, of in self.belongs.items()}
+        for part in outcome.joined:
+            assert part.alarm not in self.belongs, "an alarm is part of one incident at a time"
+            self.belongs[part.alarm] = part.incident
+        self.incidents |= outcome.incidents
+        self.decisions += [(one.action.removeprefix("incident."), one.incident) for one in outcome.decisions]
+        self.check()
+
+    def check(self) -> None:
+        assert self.belongs.keys() == {one.id for one in self.standing()}
+        counts = {name: list(self.belongs.values()).count(name) for name in self.incidents}
+        assert counts == {name: one.standing for name, one in self.incidents.items()}
+        for name, one in self.incidents.items():
+            assert (one.state is IncidentState.OPEN) is (counts[name] > 0)
+
+    def said(self) -> list[str]:
+        return [action for action, _ in self.decisions]
+
+
+DARK = tuple(alarm(station, **UNREACHABLE) for station in ("S3", "S4", "S5"))
+
+
+def test_symptoms_grow_their_roots_incident_and_what_stood_before_merges_into_it() -> None:
+    record = Record()
+    record.raise_all(DARK[0])
+    own = record.incident_of(DARK[0])
+    record.raise_all(cut("radio"))
+    record.raise_all(*DARK[1:])
+    assert record.open() == {frozenset(one.id for one in (cut("radio"), *DARK))}
+    assert record.incidents[own.id].merged_into == record.incident_of(cut("radio")).id
+    assert record.said() == ["opened", "opened", "merged", "grew"]
+
+
+def test_what_outlives_its_root_settles_with_it_and_then_splits_off_into_its_own_incident() -> None:
+    record = Record()
+    record.raise_all(DARK[0])
+    before = record.incident_of(DARK[0])
+    record.raise_all(cut("radio"), DARK[1])
+    record.clear(cut("radio"))
+    record.settle()
+    (whole,) = record.open()
+    assert whole == {DARK[0].id, DARK[1].id}
+    record.now += SETTLES
+    record.clear(DARK[1])
+    record.settle()
+    assert record.open() == {frozenset({DARK[0].id})}
+    assert record.incident_of(DARK[0]).id == before.id, "it is the one that it had, and no longer part of another"
+    assert record.incident_of(DARK[0]).merged_into == ""
+    assert record.said()[-2:] == ["split", "closed"]
+
+
+def test_what_splits_off_takes_along_what_follows_from_it() -> None:
+    record = Record()
+    record.raise_all(cut("radio"), alarm("S3", **ALL_LINKS), link("S3"))
+    record.clear(cut("radio"))
+    record.now += SETTLES
+    record.settle()
+    assert record.open() == {frozenset({alarm("S3", **ALL_LINKS).id, link("S3").id})}
+    assert record.incident_of(link("S3")).root == f"{alarm('S3', **ALL_LINKS).id}#1"
+
+
+def test_a_fault_that_flaps_is_one_incident_with_all_that_follows_each_time() -> None:
+    record = Record()
+    for _ in range(4):
+        record.raise_all(cut("radio"), *DARK)
+        record.now += timedelta(seconds=20)
+        record.clear(cut("radio"))
+        record.clear(*DARK)
+        record.now += timedelta(seconds=40)
+    (one,) = record.incidents.values()
+    assert (one.flaps, one.flapping, one.state) == (3, True, IncidentState.CLOSED)
+    assert record.said() == ["opened", "grew", "closed", *["reopened", "grew", "closed"] * 3]
+    record.now += QUIET + timedelta(seconds=1)
+    record.raise_all(cut("radio"))
+    assert record.incident_of(cut("radio")).id != one.id
+    assert not record.incident_of(cut("radio")).flaps
+
+
+def test_a_root_that_comes_again_while_its_symptoms_settle_keeps_them() -> None:
+    record = Record()
+    record.raise_all(cut("radio"), *DARK)
+    record.clear(cut("radio"))
+    record.now += timedelta(minutes=1)
+    record.raise_all(cut("radio"))
+    record.now += 2 * SETTLES
+    record.settle()
+    (one,) = record.incidents.values()
+    assert (one.standing, one.flaps) == (4, 1)
+    assert record.said() == ["opened", "grew", "reopened"]
+
+
+def test_an_alarm_whose_wider_root_is_over_goes_back_to_the_narrower_one() -> None:
+    record = Record()
+    record.raise_all(lost("claro", "mme-1"), link("S3"))
+    record.raise_all(cut("radio"))
+    assert record.open() == {frozenset({lost("claro", "mme-1").id}), frozenset({cut("radio").id, link("S3").id})}
+    record.clear(cut("radio"))
+    assert record.open() == {frozenset({lost("claro", "mme-1").id, link("S3").id})}
+
+
+_ANY = st.sampled_from(
+    [
+        *(cut(node) for node in ("core", "trunk", "radio")),
+        *(lost("claro", name) for name in ("mme-1", "s1u")),
+        *(make for station in HANGS for make in (link(station), cell(station))),
+        *(alarm(station, **what) for station in HANGS for what in (UNREACHABLE, ALL_LINKS, MAINS)),
+        *(ROUTER, DRIFT),
+    ]
+)
+_SOME = st.lists(_ANY, unique_by=lambda one: one.id, min_size=1, max_size=10)
+
+
+@given(_SOME, st.randoms(use_true_random=False), st.booleans())
+def test_the_same_alarms_have_the_same_incidents_in_whatever_order_they_came(
+    found: list[Alarm], dice: Any, together: bool
+) -> None:
+    first, second = Record(), Record()
+    mixed = found.copy()
+    dice.shuffle(mixed)
+    first.raise_all(*found)
+    for group in [mixed] if together else [[one] for one in mixed]:
+        second.raise_all(*group)
+    assert first.open() == second.open()
+
+
+@given(_SOME, st.data())
+def test_however_alarms_come_and_go_they_are_parted_by_their_roots_once_they_have_settled(
+    found: list[Alarm], data: st.DataObject
+) -> None:
+    record, standing = Record(), set[str]()
+    for one in data.draw(st.lists(st.sampled_from(found), max_size=25)):
+        record.now += timedelta(seconds=data.draw(st.sampled_from([1, 200, 800])))
+        if one.id in standing:
+            record.clear(one)
+        else:
+            record.raise_all(one)
+        standing ^= {one.id}
+        if data.draw(st.booleans()):
+            record.settle()
+    record.now += SETTLES
+    record.settle()
+    left = [one for one in found if one.id in standing]
+    fresh = Record()
+    if left:
+        fresh.raise_all(*left)
+    assert record.open() == fresh.open()
