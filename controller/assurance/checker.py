@@ -184,17 +184,17 @@ class Checker:
         for alarm in alarms:
             log.info("alarm.reported", alarm=alarm.id, station=alarm.station, cause=alarm.probable_cause)
         changed = {station for station, judged in found.items() if self._changed(station, judged)}
+        _, network = await self._store.networks.get()
         for station, judged in found.items():
             last = self._last.get(station)
-            self._common.take(last.health if last else None, judged.health)
+            self._common.take(network, last.health if last else None, judged.health)
         self._last |= found
-        await self._report_common_faults([alarm for alarm in standing if not alarm.station])
+        await self._report_common_faults(network, [alarm for alarm in standing if not alarm.station])
         return busy | changed
 
-    async def _report_common_faults(self, standing: Sequence[Alarm]) -> None:
+    async def _report_common_faults(self, network: Network, standing: Sequence[Alarm]) -> None:
         if AlarmSource.CHECK not in self._sources:
             return
-        _, network = await self._store.networks.get()
         if reports := list(self._common.reports(network, standing, self._clock.now())):
             for alarm in await self._store.alarms.report_all(reports):
                 log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)

@@ -1,4 +1,4 @@
-"""What several devices have in common and has failed: a core node of a tenant, a node of the backhaul. Pure.
+"""What several devices have in common and has failed: a core node, another remote end, a node of the backhaul. Pure.
 
 No device tells of these: they show in what many devices tell, or no longer tell. What each one showed last is kept, so
 that a look costs the same in a small network and in a large one.
@@ -16,6 +16,7 @@ from typing import NamedTuple
 from controller.models.alarm import (
     BACKHAUL_DOWN,
     CORE_NODE_DOWN,
+    REMOTE_END_DOWN,
     Alarm,
     AlarmReport,
     AlarmSource,
@@ -26,6 +27,12 @@ from controller.models.health import Health, ServiceState
 from controller.models.network import Network
 from controller.nrm.tree import step
 
+#: What is found here, with the class of the object that failed.
+_CLASSES = {
+    BACKHAUL_DOWN: ObjectClass.BACKHAUL,
+    CORE_NODE_DOWN: ObjectClass.CORE_NODE,
+    REMOTE_END_DOWN: ObjectClass.CORE_NODE,
+}
 #: Sites that a fault has to touch: what is wrong at one is a matter of that site.
 _SITES = 2
 #: Looks in a row that a device can't be reached before it counts as dark.
@@ -41,7 +48,7 @@ class _Fault(NamedTuple):
 
 
 class _End(NamedTuple):
-    """The far end of core links, named as the links are."""
+    """The far end of core links, named as these are; without a tenant, a remote end that several of them lead to."""
 
     tenant: str
     link: str
@@ -99,10 +106,10 @@ class CommonFaults:
             del self._misses[device]
             self._forget(device, self._ends_of.pop(device, frozenset()))
 
-    def take(self, before: Health | None, now: Health) -> None:
+    def take(self, network: Network, before: Health | None, now: Health) -> None:
         """Take in a look at a device after the one before it: what fails has to fail twice in a row."""
         self._misses[now.station] = 0 if now.reachable else self._misses.get(now.station, 0) + 1
-        told = _told(before, now)
+        told = _told(network, before, now)
         self._forget(now.station, self._ends_of.get(now.station, frozenset()) - told.keys())
         self._ends_of[now.station] = frozenset(told)
         for end, works in told.items():
@@ -110,7 +117,7 @@ class CommonFaults:
 
     def reports(self, network: Network, standing: Iterable[Alarm], at: datetime) -> Iterator[AlarmReport]:
         """What is to be said to the alarm list: what has failed, and what works again."""
-        ours = (one for one in standing if one.probable_cause in (CORE_NODE_DOWN, BACKHAUL_DOWN))
+        ours = (one for one in standing if one.probable_cause in _CLASSES)
         raised = {_Fault(one.probable_cause, one.tenant, one.object) for one in ours if one.cleared is None}
         found = dict(self._lost_ends(network)) | dict(self._cut_nodes(network))
         for fault, text in found.items():
@@ -127,9 +134,16 @@ class CommonFaults:
 
     def _lost_ends(self, network: Network) -> Iterator[tuple[_Fault, str]]:
         for end, seen in self._ends.items():
-            if seen.lost(network):
-                text = f"{len(seen.down)} stations have lost {end.link} of {end.tenant}, most that were looked at since"
-                yield _Fault(CORE_NODE_DOWN, end.tenant, end.link), text
+            if not seen.lost(network) or not (end.tenant or self._several(network, end.link)):
+                continue
+            whose = f"{end.link} of {end.tenant}" if end.tenant else f"what lies at or behind {end.link}"
+            text = f"{len(seen.down)} stations have lost {whose}, most that were looked at since"
+            yield _Fault(CORE_NODE_DOWN if end.tenant else REMOTE_END_DOWN, end.tenant, end.link), text
+
+    def _several(self, network: Network, remote: str) -> bool:
+        """Whether more than one core node has been lost behind a remote end: else it is that node."""
+        behind = (self._ends.get(_End(*link)) for link in network.remote_ends.get(remote, ()))
+        return sum(seen is not None and bool(seen.down) for seen in behind) > 1
 
     def _cut_nodes(self, network: Network) -> Iterator[tuple[_Fault, str]]:
         """Nodes of the backhaul below which nothing can be reached, each the nearest to all that is dark there."""
@@ -156,18 +170,23 @@ class CommonFaults:
         return self._followed <= self._misses.keys()
 
 
-def _told(before: Health | None, now: Health) -> dict[_End, bool]:
-    """Which far ends a station's core links reach. One that is cut off from all tenants' says nothing of any."""
+def _told(network: Network, before: Health | None, now: Health) -> dict[_End, bool]:
+    """Which far ends a station's core links reach.
+
+    One that is cut off from all tenants' says nothing of any, unless all its links lead to one remote end.
+    """
     links = [link for link in now.links if link.tenant and not link.locked] if now.reachable else []
+    ends = {link.path: _End(link.tenant, step(link.path)[1][0]) for link in links}
+    remote = {path: network.remote_ends_of.get(end, frozenset()) for path, end in ends.items()}
     down_before = {link.path for link in before.links if link.state is ServiceState.DOWN} if before else ()
     cut_off = all(link.state is ServiceState.DOWN for link in links) and len({link.tenant for link in links}) > 1
     told: dict[_End, bool] = {}
-    for link in () if cut_off else links:
-        end = _End(link.tenant, step(link.path)[1][0])
-        if link.up:
-            told[end] = True
-        elif link.state is ServiceState.DOWN and link.path in down_before:
-            told.setdefault(end, False)
+    for link in () if cut_off and not frozenset.intersection(*remote.values()) else links:
+        for end in (ends[link.path], *(_End("", one) for one in remote[link.path])):
+            if link.up:
+                told[end] = True
+            elif link.state is ServiceState.DOWN and link.path in down_before:
+                told.setdefault(end, False)
     return told
 
 
@@ -179,7 +198,7 @@ def _report(fault: _Fault, severity: PerceivedSeverity, text: str, at: datetime)
     return AlarmReport(
         station="",
         object=fault.object,
-        object_class=ObjectClass.BACKHAUL if fault.cause == BACKHAUL_DOWN else ObjectClass.CORE_NODE,
+        object_class=_CLASSES[fault.cause],
         tenant=fault.tenant,
         probable_cause=fault.cause,
         severity=severity,

@@ -69,16 +69,18 @@ class Sharing:
             return Impact()
         cells = self._cells(about)
         link = link_in(about.object)
-        if not link and not about.tenant:
+        behind = set[str]() if about.station else self._behind(about.object)
+        if not link and not about.tenant and not behind:
             return Impact(tuple(sorted(cells)), self.tenants_at(cells))
-        sides = {about.tenant} if about.tenant else set(owners) - {HOST}
+        sides = {about.tenant} if about.tenant else behind or set(owners) - {HOST}
         shared = self.tenants_at(cells)
         tenants = {tenant: shared.get(tenant, ()) for tenant in sorted(sides)}
         return Impact(tuple(sorted({cell for its in tenants.values() for cell in its})), tenants)
 
     def impact_now(self, alarm: Alarm) -> Impact:
         """Whom an alarm concerns that stands: its cells are as they were, who shares them may have changed."""
-        if alarm.tenant or link_in(alarm.object) or alarm.probable_cause in OF_MANAGEMENT:
+        of_core = alarm.object_class is ObjectClass.CORE_NODE
+        if of_core or alarm.tenant or link_in(alarm.object) or alarm.probable_cause in OF_MANAGEMENT:
             shared = self.tenants_at(alarm.cells)
             return Impact(alarm.cells, {tenant: shared.get(tenant, ()) for tenant in alarm.tenants})
         return Impact(alarm.cells, self.tenants_at(alarm.cells))
@@ -99,6 +101,9 @@ class Sharing:
                 for one in self._network.cells_by_station.get(station, ())
             }
         return self._known[station].get(cell, frozenset())
+
+    def _behind(self, remote_end: str) -> set[str]:
+        return {tenant for tenant, _ in self._network.remote_ends.get(remote_end, ())}
 
     def _cells(self, about: AlarmReport | Alarm) -> set[str]:
         """Names of the cells that suffer."""

@@ -50,16 +50,16 @@ def _pools(tenant: Tenant) -> tuple[_Pool, ...]:
 
     def nodes(of: Iterable[CoreNode]) -> Iterator[_FarEnd]:
         for node in of:
-            yield _FarEnd(f"{tenant.id}-{node.id}", str(node.address), (str(ip_network(node.address)),))
+            yield _FarEnd(tenant.link_id(node.id), str(node.address), (str(ip_network(node.address)),))
 
     gateways = tuple(sorted({str(node.prefix) for node in core.sgw_pool}))
     functions = (
-        _FarEnd(f"{tenant.id}-{node.id}", str(node.address), (str(node.network),), frozenset(node.slices))
+        _FarEnd(tenant.link_id(node.id), str(node.address), (str(node.network),), frozenset(node.slices))
         for node in core.upf_pool
     )
     return (
         pool(Rat.LTE, LinkKind.S1C, "MME", nodes(core.mme_pool)),
-        pool(Rat.LTE, LinkKind.S1U, "S-GW", [_FarEnd(f"{tenant.id}-s1u", "", gateways)] if gateways else ()),
+        pool(Rat.LTE, LinkKind.S1U, "S-GW", [_FarEnd(tenant.user_link_id, "", gateways)] if gateways else ()),
         pool(Rat.NR, LinkKind.NGC, "AMF", nodes(core.amf_pool)),
         pool(Rat.NR, LinkKind.NGU, "UPF", functions),
     )

@@ -9,36 +9,39 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from enum import IntEnum
+from typing import NamedTuple
 
-from controller.intent.impact import link_in
+from controller.intent.impact import core_node_in
 from controller.models.alarm import (
     ALL_LINKS_DOWN,
     BACKHAUL_DOWN,
     CORE_NODE_DOWN,
     LINK_CAUSES,
     POWER_CAUSES,
+    REMOTE_END_DOWN,
     UNREACHABLE,
     Alarm,
     ObjectClass,
 )
 from controller.models.network import Network
-from controller.nrm.tree import step
 
 
 class _Width(IntEnum):
     """How wide a root reaches, the widest first. None follows from one that is as wide or narrower."""
 
     BACKHAUL = 0
-    CORE_NODE = 1
-    POWER = 2
-    ROUTER = 3
-    TRANSPORT = 4
-    RADIO_UNIT = 5
-    NOTHING = 6
+    REMOTE_END = 1
+    CORE_NODE = 2
+    POWER = 3
+    ROUTER = 4
+    TRANSPORT = 5
+    RADIO_UNIT = 6
+    NOTHING = 7
 
 
 _CAUSES = {
     BACKHAUL_DOWN: _Width.BACKHAUL,
+    REMOTE_END_DOWN: _Width.REMOTE_END,
     CORE_NODE_DOWN: _Width.CORE_NODE,
     **dict.fromkeys(POWER_CAUSES, _Width.POWER),
     ALL_LINKS_DOWN: _Width.TRANSPORT,
@@ -73,24 +76,49 @@ def root_of(network: Network, alarm: Alarm, roots: Iterable[Alarm]) -> Alarm | N
     return min(found, key=lambda one: (_width(one), one.raised, one.id), default=None)
 
 
-def reach(network: Network, root: Alarm) -> tuple[frozenset[str], str]:
-    """Where alarms may stand that follow from a root: stations and routers, or a tenant, whose they are anywhere."""
+class Reach(NamedTuple):
+    """Where alarms may stand that follow from a root.
+
+    Attributes:
+        devices: Stations and routers.
+        tenants: Those whose alarms may follow, wherever they stand.
+        causes: Probable causes that may follow, wherever they stand.
+    """
+
+    devices: frozenset[str] = frozenset()
+    tenants: frozenset[str] = frozenset()
+    causes: frozenset[str] = frozenset()
+
+
+def reach(network: Network, root: Alarm) -> Reach:
+    """Where alarms may stand that follow from a root."""
+    if root.probable_cause == REMOTE_END_DOWN:
+        behind = frozenset(tenant for tenant, _ in network.remote_ends.get(root.object, ()))
+        return Reach(tenants=behind, causes=frozenset((ALL_LINKS_DOWN,)))
     if root.probable_cause == CORE_NODE_DOWN:
-        return frozenset(), root.tenant
+        return Reach(tenants=frozenset((root.tenant,)))
     if root.probable_cause == BACKHAUL_DOWN:
-        return network.devices_below.get(root.object, frozenset()), ""
+        return Reach(network.devices_below.get(root.object, frozenset()))
     if _width(root) is _Width.ROUTER and network.manages(root.station):
-        return frozenset(network.stations_at.get(network.site_of(root.station), ())), ""
-    return frozenset((root.station,)), ""
+        return Reach(frozenset(network.stations_at.get(network.site_of(root.station), ())))
+    return Reach(frozenset((root.station,)))
 
 
 def _cut(network: Network, root: Alarm, alarm: Alarm) -> bool:
     return alarm.probable_cause in _OF_TRANSPORT and alarm.station in network.devices_below.get(root.object, ())
 
 
+def _lost_remote_end(network: Network, root: Alarm, alarm: Alarm) -> bool:
+    behind = network.remote_ends.get(root.object, frozenset())
+    if alarm.probable_cause == ALL_LINKS_DOWN:
+        known = [network.tenant_by_id[name] for name in alarm.tenants if name in network.tenant_by_id]
+        return bool(known) and behind >= {(tenant.id, link) for tenant in known for link in tenant.far_ends}
+    return alarm.probable_cause in LINK_CAUSES | {CORE_NODE_DOWN} and (alarm.tenant, core_node_in(alarm)) in behind
+
+
 def _lost_end(_: Network, root: Alarm, alarm: Alarm) -> bool:
-    link = link_in(alarm.object) if alarm.probable_cause in LINK_CAUSES else ""
-    return bool(link) and alarm.tenant == root.tenant and step(link)[1][0] == root.object
+    of_link = alarm.probable_cause in LINK_CAUSES
+    return of_link and alarm.tenant == root.tenant and core_node_in(alarm) == root.object
 
 
 def _without_power(_: Network, root: Alarm, alarm: Alarm) -> bool:
@@ -114,6 +142,7 @@ def _without_unit(_: Network, root: Alarm, alarm: Alarm) -> bool:
 
 _COVERS: Mapping[_Width, Callable[[Network, Alarm, Alarm], bool]] = {
     _Width.BACKHAUL: _cut,
+    _Width.REMOTE_END: _lost_remote_end,
     _Width.CORE_NODE: _lost_end,
     _Width.POWER: _without_power,
     _Width.ROUTER: _behind,

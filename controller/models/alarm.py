@@ -26,6 +26,8 @@ LINK_CAUSES = frozenset((CORE_LINK_DOWN, USER_PLANE_DOWN))
 ALL_LINKS_DOWN = "all-core-links-down"
 #: Probable cause of a core node, or S-GWs of a tenant, that most stations have lost.
 CORE_NODE_DOWN = "core-node-down"
+#: Probable cause of a security gateway, or a network of several core nodes, that most stations have lost.
+REMOTE_END_DOWN = "remote-end-down"
 #: Probable cause of a node of the backhaul below which nothing can be reached.
 BACKHAUL_DOWN = "backhaul-down"
 #: Probable causes of a station that runs on its battery: by o-ran-fm, and as X.733 calls it in an AlarmList.

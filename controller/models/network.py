@@ -477,6 +477,26 @@ class Network(Noun):
         return {node: frozenset(devices) for node, devices in found.items()}
 
     @cached_property
+    def remote_ends(self) -> dict[str, frozenset[tuple[str, str]]]:
+        """Networks and gateways that several core links lead to, each with these: their tenants and ids."""
+        found: dict[str, set[tuple[str, str]]] = {}
+        for tenant in self.tenants:
+            for link, ends in tenant.far_ends.items():
+                for end in ends:
+                    name = str(end.network_address) if end.num_addresses == 1 else str(end)
+                    found.setdefault(name, set()).add((tenant.id, link))
+        return {end: frozenset(links) for end, links in found.items() if len(links) > 1}
+
+    @cached_property
+    def remote_ends_of(self) -> dict[tuple[str, str], frozenset[str]]:
+        """These networks and gateways by core link."""
+        found: dict[tuple[str, str], set[str]] = {}
+        for end, links in self.remote_ends.items():
+            for link in links:
+                found.setdefault(link, set()).add(end)
+        return {link: frozenset(ends) for link, ends in found.items()}
+
+    @cached_property
     def cells_by_station(self) -> dict[str, tuple[Cell, ...]]:
         """Cells by station id, ordered by cell id."""
         grouped: dict[str, list[Cell]] = {station.id: [] for station in self.stations}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import date
 from enum import StrEnum
 from functools import cached_property
@@ -143,6 +143,11 @@ class Core(Noun):
         gateway = self.security_gateway
         return str(gateway.address) if gateway is not None and plane in gateway.protects else ""
 
+    def first_hop(self, plane: Plane, network: Prefix) -> Prefix:
+        """Where packets to a network of a plane go: the security gateway, or that network itself."""
+        gateway = self.tunnel_of(plane)
+        return ip_network(gateway) if gateway else network
+
     def behind(self, plane: Plane) -> tuple[Prefix, ...]:
         """The networks that core links of a plane lead to in the end, in the order of the files."""
         if plane is Plane.CONTROL:
@@ -165,6 +170,28 @@ class Tenant(Noun):
     plmns: tuple[Plmn, ...] = Field(min_length=1)
     slices: tuple[Snssai, ...] = ()
     core: Core
+
+    def link_id(self, node: str) -> str:
+        """Id of the core link to a node of its core."""
+        return f"{self.id}-{node}"
+
+    @property
+    def user_link_id(self) -> str:
+        """Id of the one link to all of its S-GWs."""
+        return self.link_id("s1u")
+
+    @property
+    def far_ends(self) -> Mapping[str, frozenset[Prefix]]:
+        """Where packets of its core links go, by id of the link: to a security gateway where they go through one."""
+        core = self.core
+        found: dict[str, set[Prefix]] = {}
+        for node in (*core.mme_pool, *core.amf_pool):
+            found.setdefault(self.link_id(node.id), set()).add(core.first_hop(Plane.CONTROL, ip_network(node.address)))
+        for function in core.upf_pool:
+            found.setdefault(self.link_id(function.id), set()).add(core.first_hop(Plane.USER, function.network))
+        for gateways in core.sgw_pool:
+            found.setdefault(self.user_link_id, set()).add(core.first_hop(Plane.USER, gateways.prefix))
+        return {link: frozenset(ends) for link, ends in found.items()}
 
     @model_validator(mode="after")
     def _not_host(self) -> Tenant:

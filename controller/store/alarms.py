@@ -540,13 +540,14 @@ def _find_roots(tx: Tx, network: Network, news: Iterable[Alarm], roots: Iterable
 
 def _whose_root_may_be_another(tx: Tx, network: Network, news: Iterable[Alarm]) -> list[Alarm]:
     """Alarms that stand: those in the news, and all within reach of roots in the news."""
-    stations, tenants = set[str](), set[str]()
-    for alarm in filter(may_be_root, news):
-        there, tenant = reach(network, alarm)
-        stations |= there
-        tenants |= {tenant} - {""}
-    rows = {row.id: row for row in tx.rows(_UNCLEARED, alarms.c.station, stations)} if stations else {}
-    rows |= {row.id: row for row in tx.rows(_UNCLEARED, alarms.c.tenant, tenants)} if tenants else {}
+    found = [reach(network, alarm) for alarm in filter(may_be_root, news)]
+    rows = dict[str, Row[Any]]()
+    for column, where in (
+        (alarms.c.station, {device for one in found for device in one.devices}),
+        (alarms.c.tenant, {tenant for one in found for tenant in one.tenants}),
+        (alarms.c.probable_cause, {cause for one in found for cause in one.causes}),
+    ):
+        rows |= {row.id: row for row in tx.rows(_UNCLEARED, column, where)} if where else {}
     return [as_alarm(row) for row in rows.values()] + [
         alarm for alarm in news if alarm.cleared is None and alarm.id not in rows
     ]

@@ -112,6 +112,24 @@ def test_a_lost_core_node_takes_its_tenants_links_everywhere_and_no_others(store
     assert store.alarms.symptoms([root.id]) == {root.id: 2}
 
 
+def test_a_remote_end_takes_links_of_several_tenants_and_concerns_these(store: SqlStore) -> None:
+    of = network(gateway=True)
+    store.networks.save(of, network_digest(of), "ana")
+    path = "/ManagedElement[S1]/ENBFunction[1]/EP_S1C[claro-mme]"
+    symptoms = [
+        link("S1").model_copy(update={"object": path}),
+        _report("", "entel-mme", "core-node-down", ObjectClass.CORE_NODE, MAJOR, 1, "entel"),
+    ]
+    other = link("S3", tenant="entel")  # to a node that is not in the network files
+    remote = _report("", "10.8.0.1", "remote-end-down", ObjectClass.CORE_NODE, MAJOR, 1)
+    *_, root = store.alarms.report_all([*symptoms, other, remote])
+    assert root.tenants == ("claro", "entel")
+    store.alarms.reassess([""])
+    assert store.alarms.get(root.id).tenants == ("claro", "entel")
+    assert store.alarms.symptoms([root.id]) == {root.id: 2}
+    assert root.id in {alarm.id for alarm in store.tenants.alarms("entel", Page())[1]}
+
+
 def test_each_decision_is_on_the_trail_with_its_root_and_is_a_change_of_the_alarm(store: SqlStore) -> None:
     symptom = store.alarms.report(dark())
     assert symptom.root == ""

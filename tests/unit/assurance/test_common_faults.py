@@ -2,25 +2,33 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controller.assurance.common_faults import CommonFaults
-from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
+from controller.intent.roots import root_of
+from controller.inventory.load import load_network
+from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.network import Network
 from tests.unit.intent.backhaul_tree import HANGS, network
 
+PERU = Path(__file__).parents[3] / "deploy" / "networks" / "peru"
 AT = datetime(2026, 6, 15, tzinfo=UTC)
 UP, DOWN, UNKNOWN = ServiceState.UP, ServiceState.DOWN, ServiceState.UNKNOWN
-CORE, BACKHAUL = "core-node-down", "backhaul-down"
+CORE, REMOTE, BACKHAUL = "core-node-down", "remote-end-down", "backhaul-down"
 
 
 class Looks:
     """Looks at the stations of a small network, one second apart, and the alarms that come of them."""
 
-    def __init__(self, followed: Iterable[str] = HANGS) -> None:
+    def __init__(self, followed: Iterable[str] = HANGS, of: Network | None = None) -> None:
+        self._network = of or network()
         self._faults = CommonFaults()
         self._faults.follow(list(followed))
         self._last: dict[str, Health] = {}
@@ -37,14 +45,20 @@ class Looks:
         self._faults.follow(stations)
 
     def look(self, station: str, *, dark: bool = False, **states: ServiceState) -> list[tuple[str, str, str]]:
-        """Look at a station: whether its link to each tenant's ``mme`` works, locked where nothing else is said."""
+        """Look at a station: whether its link to each tenant's ``mme`` works, or to another node (``entel_s1u``)."""
         self._at += timedelta(seconds=1)
+        ends = {end: (*end.split("_"), "mme")[:2] for end in states}
         links = tuple(
-            LinkHealth(path=f"/ManagedElement[{station}]/EP_S1C[{tenant}-mme]", tenant=tenant, kind="S1C", state=state)
-            for tenant, state in states.items()
+            LinkHealth(
+                path=f"/ManagedElement[{station}]/EP_S1C[{'-'.join(ends[end])}]",
+                tenant=ends[end][0],
+                kind="S1C",
+                state=state,
+            )
+            for end, state in states.items()
         )
         now = Health(station=station, at=self._at, reachable=not dark, links=links)
-        self._faults.take(self._last.get(station), now)
+        self._faults.take(self._network, self._last.get(station), now)
         self._last[station] = now
         return self.said()
 
@@ -61,7 +75,7 @@ class Looks:
     def said(self) -> list[tuple[str, str, str]]:
         """What is said to the alarm list now: cause, object, severity."""
         found = []
-        for report in self._faults.reports(network(), self.standing.values(), self._at):
+        for report in self._faults.reports(self._network, self.standing.values(), self._at):
             key = report.probable_cause, report.object
             if report.severity is PerceivedSeverity.CLEARED:
                 del self.standing[key]
@@ -118,6 +132,30 @@ def test_stations_that_are_cut_off_from_every_tenant_say_nothing_of_a_core() -> 
     # Where there is one tenant only, its core may be what failed.
     looks = Looks()
     assert (CORE, "claro-mme", "CRITICAL") in looks.twice(HANGS, claro=DOWN)
+
+
+def test_what_several_tenants_lead_to_and_lose_is_one_remote_end() -> None:
+    looks = Looks(of=network(tenants=True))
+    works: dict[str, Any] = {"claro": UP, "entel": UP, "claro_s1u": UP, "entel_s1u": UP}
+    assert looks.twice(HANGS, **works) == []
+    lost: dict[str, Any] = works | {"claro_s1u": DOWN, "entel_s1u": DOWN}
+    said = looks.twice(("S1", "S3"), **lost)
+    ends = [(CORE, "claro-s1u", "CRITICAL"), (CORE, "entel-s1u", "CRITICAL"), (REMOTE, "10.9.0.0/29", "CRITICAL")]
+    assert sorted(said) == ends
+    assert "2 stations have lost what lies at or behind 10.9.0.0/29, most" in looks.standing[ends[2][:2]].text
+    # One tenant's users get through: it is the other one's S-GWs.
+    said = looks.twice(HANGS, **lost | {"entel_s1u": UP})
+    assert sorted(said) == [(CORE, "entel-s1u", "CLEARED"), (REMOTE, "10.9.0.0/29", "CLEARED")]
+
+
+def test_stations_whose_links_all_lead_to_one_gateway_tell_of_it() -> None:
+    through = Looks(of=network(gateway=True))
+    down: dict[str, Any] = {"claro": DOWN, "entel": DOWN, "entel_s1u": DOWN}
+    assert (REMOTE, "10.8.0.1", "CRITICAL") in through.twice(("S1", "S3"), **down)
+    # The same, where some links lead elsewhere: their transport failed.
+    assert Looks(of=network(tenants=True)).twice(("S1", "S3"), **down) == []
+    # One node behind the gateway is that node, and no more.
+    assert Looks(of=network(gateway=True)).twice(("S1", "S3"), claro=DOWN) == [(CORE, "claro-mme", "CRITICAL")]
 
 
 def test_a_core_node_works_again_once_most_stations_reach_it() -> None:
@@ -184,6 +222,40 @@ def test_a_cut_stands_over_a_restart_until_something_below_it_answers() -> None:
     assert looks.look("S1", dark=True) == []
     assert looks.look("S3", claro=UP) == []
     assert looks.look("S2", claro=UP) == [(BACKHAUL, "fibre", "CLEARED")]
+
+
+def test_a_cut_fibre_is_one_root_in_whatever_order_devices_are_looked_at() -> None:
+    of, chance = load_network(PERU), random.Random(7)
+    below = of.devices_below["fibre-ancash"]
+    order = [station for station in of.station_by_id if station in below or chance.random() < 0.03]
+    for _ in range(2):
+        looks = Looks(of.station_by_id, of)
+        for _ in range(2):
+            chance.shuffle(order)
+            for station in order:
+                looks.look(station, dark=station in below, claro=UP)
+        (root,) = looks.standing.values()
+        assert (root.probable_cause, root.object) == (BACKHAUL, "fibre-ancash")
+    alarms = [_unreachable(station) for station in order if station in below]
+    assert len(alarms) == 216
+    assert all(root_of(of, alarm, [*alarms, root]) is root for alarm in alarms)
+
+
+def _unreachable(station: str) -> Alarm:
+    return Alarm(
+        id=station,
+        station=station,
+        object="station",
+        tenant="",
+        probable_cause="station-unreachable",
+        specific_problem="",
+        severity=PerceivedSeverity.CRITICAL,
+        text="",
+        source=AlarmSource.CHECK,
+        state=AlarmState.RAISED,
+        raised=AT,
+        changed=AT,
+    )
 
 
 def test_the_whole_network_dark_is_one_fault() -> None:

@@ -15,9 +15,20 @@ HANGS = {"S1": "fibre", "S2": "fibre", "S3": "radio", "S4": "radio", "S5": "radi
 SITES = {station: "site-4" if station == "S5" else f"site-{station[1:]}" for station in HANGS}
 
 
+#: Cores of two tenants that use one network of S-GWs.
+SHARED = {"id": "shared", "prefix": "10.9.0.0/29", "shared": True}
+CORES: dict[str, dict[str, Any]] = {
+    "claro": {"vlan": 1, "mme_pool": [{"id": "mme", "address": "10.1.0.1"}], "sgw_pool": [SHARED]},
+    "entel": {"vlan": 2, "mme_pool": [{"id": "mme", "address": "10.2.0.1"}], "sgw_pool": [SHARED]},
+}
+#: Where both reach their cores through one security gateway.
+GATEWAY = {"security_gateway": {"address": "10.8.0.1", "shared": True}}
+
+
 @cache
-def network() -> Network:
-    """That network; the router R1 stands at the site of S1."""
+def network(*, tenants: bool = False, gateway: bool = False) -> Network:
+    """That network, with or without two tenants; the router R1 stands at the site of S1."""
+    more = GATEWAY if gateway else {}
     stations: list[dict[str, Any]] = [
         {
             "id": station,
@@ -54,6 +65,10 @@ def network() -> Network:
                     "primary_plmn": "716-01",
                 }
                 for station in HANGS
+            ],
+            "tenants": [
+                {"id": name, "name": name, "plmns": [f"716-0{number}"], "core": core | more}
+                for number, (name, core) in enumerate(CORES.items() if tenants or gateway else (), 1)
             ],
             "routers": [{"id": "R1", "site": "site-1", "address": "192.0.2.9", "host_key": HOST_KEY}],
         }
