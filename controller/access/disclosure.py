@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import AwareDatetime
 
 from controller.access.sight import Sight
-from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmSource, AlarmState, Comment, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import HOST, Noun
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
@@ -327,6 +327,11 @@ class TenantAlarm(Noun):
             cleared=alarm.cleared,
             announced=announced,
         )
+
+
+def visible_comment(said: Comment, tenant: str) -> Comment:
+    """A comment that a tenant reads: of the host's neither who said it, nor to whom else."""
+    return said if said.side == tenant else said.model_copy(update={"by": HOST, "to": (tenant,)})
 
 
 # ------------------------------------------------------------------- audit trail

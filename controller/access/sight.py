@@ -55,9 +55,11 @@ class Sight:
     def asked(self, like: AlarmFilter) -> AlarmFilter | None:
         """Which alarms are asked for, in what the tenant sees; None where that is none."""
         stations = tuple(station for station in like.stations if station in self.cells)
-        if (like.stations and not stations) or (like.tenants and self.tenant not in like.tenants) or like.root:
+        if (like.stations and not stations) or (like.tenants and self.tenant not in like.tenants):
             return None
-        return like.model_copy(update={"stations": stations, "tenants": ()})
+        if like.root or like.shelved or like.acknowledged:  # how the host goes about it is not told
+            return None
+        return like.model_copy(update={"stations": stations, "tenants": (), "shelved": None, "acknowledged": None})
 
     def is_cell(self, station: str, managed_object: str) -> bool:
         """Whether a managed object (``station/cell``, or a path of the device tree) is such a cell itself."""

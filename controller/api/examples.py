@@ -47,6 +47,10 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "ends": "2026-12-26T06:00:00Z",
         "text": "Tsunami warning of 20 December",
     },
+    "NewWork": {"nodes": ["claro-mme-1"], "ends": "2026-12-26T06:00:00Z", "reason": "release 9"},
+    "Shelving": {"until": "2026-12-26T06:00:00Z", "reason": "the part comes on Monday"},
+    "Return": {"reason": "the part is here"},
+    "NewComment": {"text": "a climber goes there at 9", "to": ["bitel"]},
     "Deciding": {"choice": "record", "reason": "INC-77"},
     "Anchors": {"anchors": [{"epoch": 0, "number": 104233, "hash": "5a" * 32}]},
 }

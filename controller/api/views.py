@@ -26,7 +26,7 @@ from controller.access.sight import KINDS, Sight, sight
 from controller.api.services import Backend, Body, Services
 from controller.intent.impact import core_node_in
 from controller.inventory.source import unknown
-from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState
+from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment
 from controller.models.announced_work import AnnouncedWork
 from controller.models.approval import Notice
 from controller.models.errors import DeviceError, NotFoundError
@@ -77,11 +77,13 @@ class AlarmView(Alarm):
     Attributes:
         symptoms: How many alarms follow from it and stand.
         announced: Id of the work that its tenant announced and of which it is a part, empty where there is none.
+        shelved: Whether it is shelved now.
     """
 
     waits_for: tuple[Wait, ...] = ()
     symptoms: int = 0
     announced: str = ""
+    shelved: bool = False
 
 
 def _waits_of(alarm: Alarm, waits: Mapping[str, tuple[Wait, ...]]) -> tuple[Wait, ...]:
@@ -172,6 +174,10 @@ class View(Protocol):
 
     def alarm(self, alarm_id: str) -> AlarmView | TenantAlarm:
         """An alarm."""
+        ...
+
+    def comments(self, alarm_id: str) -> list[Comment]:
+        """What people said of an alarm, oldest first."""
         ...
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
@@ -294,16 +300,22 @@ class HostView:
         repairing = [alarm.run for alarm in found if alarm.state is AlarmState.REPAIRING]
         waits = self._store.runs.waits(repairing) if repairing else {}
         symptoms = self._store.alarms.symptoms([alarm.id for alarm in found])
-        works = _works_now(self._store, self.clock)
+        works, now = _works_now(self._store, self.clock), self.clock.now()
         return [
             AlarmView.model_construct(
                 **dict(one),
                 waits_for=_waits_of(one, waits),
                 symptoms=symptoms.get(one.id, 0),
                 announced=_announced(one, works),
+                shelved=one.is_shelved(now),
             )
             for one in found
         ]
+
+    def comments(self, alarm_id: str) -> list[Comment]:
+        """See ``View``."""
+        self._store.alarms.get(alarm_id)
+        return self._store.comments.on(alarm_id)
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
@@ -419,6 +431,12 @@ class TenantView:
     def _alarms_told(self, seen: Sight, found: Sequence[Alarm]) -> list[TenantAlarm]:
         works = _works_now(self._store, self.clock, self._tenant)
         return [TenantAlarm.of(seen, alarm, announced=_announced(alarm, works)) for alarm in found]
+
+    def comments(self, alarm_id: str) -> list[Comment]:
+        """See ``View``."""
+        self._store.tenants.alarm(self._tenant, alarm_id)
+        said = self._store.comments.on(alarm_id, self._tenant)
+        return [disclosure.visible_comment(one, self._tenant) for one in said]
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""

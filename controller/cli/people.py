@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import closing
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -20,7 +20,7 @@ from controller.models.errors import InputError
 from controller.models.words import AlarmState
 
 #: Times of an alarm.
-_TIMES = ("raised", "changed", "cleared", "escalated", "released", "acknowledged")
+_TIMES = ("raised", "changed", "cleared", "escalated", "released", "acknowledged", "shelved_until")
 
 Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
@@ -215,12 +215,20 @@ def list_alarms(
     ] = None,
     roots: Annotated[bool, typer.Option("--roots", help="Only those that follow from no other.")] = False,
     root: Annotated[str, typer.Option(help="Only those that follow from this alarm.")] = "",
+    shelved: Annotated[
+        bool | None, typer.Option("--shelved/--unshelved", help="Only those that are shelved, or only others.")
+    ] = None,
+    acknowledged: Annotated[
+        bool | None,
+        typer.Option("--acknowledged/--unacknowledged", help="Only those that people know of, or only others."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Alarms, newest first."""
     asked: dict[str, Any] = {"state": state, "station": station, "tenant": tenant, "object": managed_object}
     asked |= {"cause": cause, "severity": [word.upper() for word in severity or ()]}
     asked |= {"since": since.astimezone().isoformat() if since else None, "roots": roots or None, "root": root or None}
+    asked |= {"shelved": shelved, "acknowledged": acknowledged}
     found = client().all("/v1/alarms", limit, **asked)
     if as_json:
         print_json(found)
@@ -266,6 +274,10 @@ def list_alarms(
 
 def _note(alarm: dict[str, Any]) -> str:
     """What became of an alarm, or what its repair waits for, since when and who can end that; or its text."""
+    if alarm.get("shelved"):
+        return f"shelved by {alarm['shelved_by']} until {when(alarm['shelved_until'])}: {alarm['shelved_reason']}"
+    if alarm.get("announced"):
+        return f"announced work {alarm['announced']}"
     return "; ".join(map(wait_words, alarm.get("waits_for", ()))) or alarm.get("note") or alarm["text"]
 
 
@@ -286,6 +298,77 @@ def show_alarm(
             known = when(value) if name in _TIMES else coloured(value) if name == "state" else value
             known = ", ".join(value) if isinstance(value, list) else known
             out.print(styled(f"{name.replace('_', ' '):<18}", "bold"), known)
+    for said in client().all(f"/v1/alarms/{alarm}/comments"):
+        _print_comment(said)
+
+
+def _print_comment(said: dict[str, Any]) -> None:
+    whom = f" to {', '.join(said['to'])}" if said["to"] else ""
+    side = "" if said["by"] == said["side"] else f" ({said['side']})"
+    out.print(styled(when(said["at"]), "bold"), f"{said['by']}{side}{whom}:", said["text"])
+
+
+@alarms.command("comment", epilog="Example: minka alarms comment a-1f2e3d4c5b 'a climber goes there at 9' --to bitel")
+def comment(
+    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
+    text: Annotated[str, typer.Argument(help="What is to be said.")],
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A tenant that is to read it; repeatable. None: your own side; the host reads all.",
+            autocompletion=completion.tenants,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say something of an alarm; minka alarms show has it."""
+    said = client().post(f"/v1/alarms/{alarm}/comments", {"text": text, "to": to or []})
+    if as_json:
+        print_json(said)
+    else:
+        _print_comment(said)
+
+
+@alarms.command("shelve", epilog="Example: minka alarms shelve a-1f2e3d4c5b --for 8h --reason 'parts ordered'")
+def shelve(
+    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
+    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
+    until: Annotated[datetime | None, typer.Option(help="End, local time, as in 2026-12-26T06:00.")] = None,
+    lasts: Annotated[str, typer.Option("--for", help="How long instead, as in 45m, 8h or 2d; 7 days at most.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Let nobody be called for an alarm, and nothing repair it, until a time; it is back sooner if it becomes worse."""
+    if (until is None) == (not lasts):
+        raise typer.BadParameter("say --until or --for")
+    from controller.ports.clock import SystemClock  # noqa: PLC0415
+
+    end = until.astimezone() if until else SystemClock().now() + _duration(lasts)
+    found = client().post(f"/v1/alarms/{alarm}/shelve", {"until": end.isoformat(), "reason": reason})
+    if as_json:
+        print_json(found)
+    else:
+        out.print(f"{alarm} is shelved until {when(found['shelved_until'])}")
+
+
+def _duration(words: str) -> timedelta:
+    number, unit = words[:-1], {"m": "minutes", "h": "hours", "d": "days"}.get(words[-1:])
+    if unit is None or not number.isdecimal():
+        raise typer.BadParameter(f"--for {words}: say minutes, hours or days, as in 45m, 8h or 2d")
+    return timedelta(**{unit: int(number)})
+
+
+@alarms.command("unshelve", epilog="Example: minka alarms unshelve a-1f2e3d4c5b --reason 'the part is here'")
+def unshelve(
+    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
+    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Bring a shelved alarm back now."""
+    found = client().post(f"/v1/alarms/{alarm}/unshelve", {"reason": reason})
+    if as_json:
+        print_json(found)
+    else:
+        out.print(f"{alarm} is back")
 
 
 @alarms.command("acknowledge", epilog="Example: minka alarms acknowledge a-1f2e3d4c5b")

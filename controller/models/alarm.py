@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 from pydantic import AwareDatetime
@@ -78,6 +79,22 @@ class PerceivedSeverity(StrEnum):
     def of(cls, word: str) -> PerceivedSeverity:
         """From a station's word; of one that is none it is not known how bad it is."""
         return next((severity for severity in cls if severity.value == word), cls.INDETERMINATE)
+
+
+#: Severities from what is known least to the worst (X.733 §8.1.2.3).
+_BY_WEIGHT = (
+    PerceivedSeverity.CLEARED,
+    PerceivedSeverity.INDETERMINATE,
+    PerceivedSeverity.WARNING,
+    PerceivedSeverity.MINOR,
+    PerceivedSeverity.MAJOR,
+    PerceivedSeverity.CRITICAL,
+)
+
+
+def is_worse(one: PerceivedSeverity, other: PerceivedSeverity) -> bool:
+    """Whether a severity is worse than another one."""
+    return _BY_WEIGHT.index(one) > _BY_WEIGHT.index(other)
 
 
 class ObjectClass(StrEnum):
@@ -200,6 +217,10 @@ class Alarm(Noun):
         root: Id of the alarm that it follows from, empty where it is a root itself.
         released: When its root was over and it stood all the same, None if never.
         incident: Id of the incident that it is part of; empty where it was over when it came on record.
+        shelved_until: Until when nobody is called for it and nothing repairs it, None where it was not shelved.
+        shelved_by: Who shelved it.
+        shelved_reason: Why.
+        shelved_severity: Its severity then; once it is worse, the alarm is back.
     """
 
     id: str
@@ -227,6 +248,14 @@ class Alarm(Noun):
     root: str = ""
     released: AwareDatetime | None = None
     incident: str = ""
+    shelved_until: AwareDatetime | None = None
+    shelved_by: str = ""
+    shelved_reason: str = ""
+    shelved_severity: PerceivedSeverity | None = None
+
+    def is_shelved(self, at: datetime) -> bool:
+        """Whether it is shelved at a time (ISA-18.2)."""
+        return self.shelved_until is not None and at < self.shelved_until
 
 
 class Escalation(Noun):
@@ -251,6 +280,25 @@ class Escalation(Noun):
         return f"escalate-{self.alarm}" if self.number == 1 else f"escalate-{self.alarm}-{self.number}"
 
 
+class Comment(Noun):
+    """What a person said of an alarm, or of another thing that has comments.
+
+    Attributes:
+        about: Id of the alarm.
+        by: Who said it.
+        side: That person's side, a tenant's id or ``host``.
+        to: Tenants that the host says it to; none for the host's own people alone.
+    """
+
+    id: str
+    about: str
+    at: AwareDatetime
+    by: str
+    side: str
+    to: tuple[str, ...] = ()
+    text: str
+
+
 class AlarmFilter(Noun):
     """Which alarms are asked for; of what is empty all.
 
@@ -260,6 +308,8 @@ class AlarmFilter(Noun):
         since: Only those that changed since then.
         roots: Only those that follow from no other.
         root: Only those that follow from this alarm.
+        shelved: Only those that are shelved now, or only those that are not; None for both.
+        acknowledged: The same of those that people know of.
     """
 
     states: tuple[AlarmState, ...] = ()
@@ -271,6 +321,8 @@ class AlarmFilter(Noun):
     since: AwareDatetime | None = None
     roots: bool = False
     root: str = ""
+    shelved: bool | None = None
+    acknowledged: bool | None = None
 
 
 class AlarmReport(Noun):

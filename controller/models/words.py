@@ -97,6 +97,7 @@ class Permission(StrEnum):
     WEBHOOK = "webhook"
     WARN = "warn"
     ANNOUNCE = "announce"
+    COMMENT = "comment"
 
 
 class AlarmState(StrEnum):

@@ -169,6 +169,11 @@ def _announced(ask: Ask) -> _No | None:
     return _No(f"announced work {work.id} of {work.tenant} until {work.over:%Y-%m-%d %H:%M} UTC", work.over)
 
 
+def _shelved(ask: Ask) -> _No | None:
+    alarm = ask.store.alarms.get(ask.repair.alarm.id)
+    return _No(f"shelved by {alarm.shelved_by}", alarm.shelved_until) if alarm.is_shelved(ask.now) else None
+
+
 def _settle(ask: Ask) -> _No | None:
     """It has to stand by itself: from when it was raised, its root was over, or a run had changed its device."""
     alarm, seconds = ask.repair.alarm, ask.repair.rule.guards.settle_seconds
@@ -345,6 +350,7 @@ GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "over": _over,
     "symptom": _symptom,
     "announced": _announced,
+    "shelved": _shelved,
     "busy": _busy,
     "hold": _hold,
     "freeze": _freeze,

@@ -26,6 +26,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     delete,
+    false,
     func,
     or_,
     select,
@@ -44,9 +45,10 @@ from controller.models.alarm import (
     AlarmState,
     Escalation,
     PerceivedSeverity,
+    is_worse,
 )
 from controller.models.approval import NoticeKind
-from controller.models.errors import NotFoundError
+from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRepair, Sync
 from controller.store.audit_chain import audit
@@ -106,6 +108,10 @@ alarms = Table(
     Column("incident", String, nullable=False, server_default=""),
     Index("ix_alarms_incident", "incident", "number"),
     Index("ix_alarms_released", "released", sqlite_where=_RELEASED, postgresql_where=_RELEASED),
+    Column("shelved_until", Instant),
+    long_text("shelved_by"),
+    long_text("shelved_reason"),
+    Column("shelved_severity", String),
     Index("ix_alarms_identity", "identity", "number"),
     Index("ix_alarms_station", "station", "number"),
     Index("ix_alarms_root", "root", sqlite_where=text("root <> ''"), postgresql_where=text("root <> ''")),
@@ -171,7 +177,9 @@ OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
 #: What is kept as a JSON list.
 _LISTS = ("cells", "tenants")
 #: What a report may change of an alarm.
-_CHANGED = ("severity", "text", "state", "changed", "cleared", "count")
+_CHANGED = ("severity", "text", "state", "changed", "cleared", "count", "shelved_until")
+#: What says that an alarm is shelved.
+_SHELVED = ("shelved_until", "shelved_by", "shelved_reason", "shelved_severity")
 #: Reports folded at once: SQLite takes 32,766 parameters in a statement.
 _AT_ONCE = 10_000
 _ALARM = select(alarms).where(alarms.c.id == bindparam("alarm"))
@@ -270,7 +278,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     def page(
         self, tx: Tx, page: Page, states: Iterable[AlarmState] | None = None, like: AlarmFilter | None = None
     ) -> tuple[int, list[Alarm]]:
-        chosen = conditions(like or AlarmFilter())
+        chosen = conditions(like or AlarmFilter(), tx.now)
         if states is not None:
             chosen.append(alarms.c.state.in_([state.value for state in states]))
         total = tx.execute(select(func.count()).select_from(alarms).where(*chosen)).scalar_one()
@@ -296,6 +304,26 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         tx.execute(update(alarms).where(alarms.c.id == alarm_id).values(said))
         tx.note(actor, "alarm.acknowledged", alarm_id, by=by)
         return known.model_copy(update=said)
+
+    @writes
+    def shelve(self, tx: Tx, alarm_id: str, until: datetime, by: str, reason: str) -> Alarm:
+        known = _load(tx, alarm_id, lock=True)
+        if known.state in (AlarmState.CLEARED, AlarmState.REPAIRED) or known.cleared is not None:
+            raise ConflictError(f"alarm {alarm_id} is over; what stands can be shelved")
+        said = {"shelved_until": until, "shelved_by": by, "shelved_reason": reason}
+        row = said | {"shelved_severity": known.severity.value}
+        tx.execute(update(alarms).where(alarms.c.id == alarm_id).values(row))
+        tx.note(by, "alarm.shelved", alarm_id, until=until.isoformat(), reason=reason)
+        return known.model_copy(update=said | {"shelved_severity": known.severity})
+
+    @writes
+    def unshelve(self, tx: Tx, alarm_id: str, by: str, reason: str) -> Alarm:
+        known = _load(tx, alarm_id, lock=True)
+        if not known.is_shelved(tx.now):
+            raise ConflictError(f"alarm {alarm_id} is not shelved")
+        tx.execute(update(alarms).where(alarms.c.id == alarm_id).values(shelved_until=None))
+        tx.note(by, "alarm.unshelved", alarm_id, reason=reason)
+        return known.model_copy(update={"shelved_until": None})
 
     @writes
     def escalate(self, tx: Tx, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:
@@ -410,7 +438,7 @@ class _Known:
 def _folded(known: _Known | None, report: AlarmReport) -> tuple[_Known, str]:
     """What becomes of the newest alarm of an identity by a report, and what is to be noted of that."""
     if known is None or not (report.at < known.last_word or known.stands or _clears(report)):
-        return _opened(report)
+        return _opened(report, None if known is None else known.alarm)
     alarm, late = known.alarm, report.at < known.last_word
     change: dict[str, Any] = {"count": alarm.count + 1}
     action = ""
@@ -430,12 +458,23 @@ def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
             return change, "alarm.clear-reported"
         return change | {"state": AlarmState.CLEARED}, "alarm.cleared"
     change |= {"severity": report.severity, "text": report.text, "cleared": None}
+    if alarm.is_shelved(report.at) and not _stays_shelved(alarm, report):
+        return change | {"shelved_until": None}, "alarm.unshelved"
     return change, "alarm.changed" if report.severity is not alarm.severity or alarm.cleared else ""
 
 
-def _opened(report: AlarmReport) -> tuple[_Known, str]:
-    """A new alarm; one that begins with a clearing report is over already."""
+def _stays_shelved(alarm: Alarm, report: AlarmReport) -> bool:
+    """Whether the fault of a shelved alarm is, by a report, no worse than it was when people shelved it."""
+    return alarm.shelved_severity is None or not is_worse(report.severity, alarm.shelved_severity)
+
+
+def _opened(report: AlarmReport, before: Alarm | None) -> tuple[_Known, str]:
+    """A new alarm; one that begins with a clearing report is over already.
+
+    A fault that comes and goes is what people shelve most: where it comes back, it is shelved as it was ``before``.
+    """
     over = _clears(report)
+    shelved = before is not None and before.is_shelved(report.at) and _stays_shelved(before, report)
     state = AlarmState.CLEARED if over else AlarmState.RAISED
     alarm = Alarm(
         **report.model_dump(exclude={"at"}),
@@ -445,6 +484,7 @@ def _opened(report: AlarmReport) -> tuple[_Known, str]:
         raised=report.at,
         changed=report.at,
         cleared=report.at if over else None,
+        **{name: getattr(before, name) for name in _SHELVED if shelved},
     )
     return _Known(alarm, report.at, new=True), f"alarm.{state.value}"
 
@@ -635,7 +675,7 @@ def _write(tx: Tx, touched: Collection[_Known]) -> None:
         _concern(tx, (one.alarm for one in touched if one.new))
 
 
-def conditions(like: AlarmFilter) -> list[ColumnElement[bool]]:
+def conditions(like: AlarmFilter, now: datetime) -> list[ColumnElement[bool]]:
     """What alarms of a filter have in common."""
     columns = (
         (alarms.c.state, [state.value for state in like.states]),
@@ -655,12 +695,16 @@ def conditions(like: AlarmFilter) -> list[ColumnElement[bool]]:
         found.append(alarms.c.root == "")
     if like.root:
         found.append(alarms.c.root == like.root)
+    if like.shelved is not None:
+        found.append(func.coalesce(alarms.c.shelved_until > now, false()).is_(like.shelved))
+    if like.acknowledged is not None:
+        found.append(alarms.c.acknowledged.is_not(None).is_(like.acknowledged))
     return found if like.since is None else [*found, alarms.c.changed >= like.since]
 
 
 def escalate(tx: Tx, seen: Alarm, reason: str, actor: str) -> Alarm | None:
     """What ``Alarms.escalate`` does, as part of a transaction."""
-    if work_on(tx, seen) is not None:
+    if _load(tx, seen.id).is_shelved(tx.now) or work_on(tx, seen) is not None:
         return None
     moved = _move(tx, seen, {"state": AlarmState.ESCALATED.value, "note": reason, "escalated": tx.now}, actor)
     if moved is not None:

@@ -74,7 +74,7 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
     @reads
     def alarms(self, tx: Tx, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[Alarm]]:
         wanted = like or AlarmFilter()
-        own = _alarms_of(tenant).where(*conditions(wanted))
+        own = _alarms_of(tenant).where(*conditions(wanted, tx.now))
         if wanted.objects:
             own = own.where(alarms.c.object_class.in_(disclosure.OBJECTS))
         newest = own.order_by(alarms.c.number.desc()).limit(page.limit).offset(page.offset)

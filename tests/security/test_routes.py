@@ -83,6 +83,10 @@ NEEDED: dict[str, str | None] = {
     "GET /v1/alarms/events": "look",
     "GET /v1/alarms/{alarm_id}": "look",
     "POST /v1/alarms/{alarm_id}/acknowledge": "run",
+    "POST /v1/alarms/{alarm_id}/shelve": "stop",
+    "POST /v1/alarms/{alarm_id}/unshelve": "stop",
+    "GET /v1/alarms/{alarm_id}/comments": "look",
+    "POST /v1/alarms/{alarm_id}/comments": "comment",
     "GET /v1/remediation": "oversee",
     "PUT /v1/remediation": "stop",
     "POST /v1/webhooks/alertmanager": "webhook",
@@ -206,7 +210,13 @@ def test_a_router_that_asks_nobody_is_found(monkeypatch: pytest.MonkeyPatch) -> 
 def test_roles_of_a_tenant_hold_nothing_of_the_hosts() -> None:
     for role in Role:
         if role.of_tenant:
-            assert ROLES[role] <= {Permission.LOOK, Permission.APPROVE, Permission.TOKENS, Permission.ANNOUNCE}
+            assert ROLES[role] <= {
+                Permission.LOOK,
+                Permission.APPROVE,
+                Permission.TOKENS,
+                Permission.ANNOUNCE,
+                Permission.COMMENT,
+            }
         with pytest.raises(ValueError, match="tenant"):
             Person(name="ana", role=role, tenant="" if role.of_tenant else "bitel")
     assert ROLES[Role.ADMINISTRATOR] == set(Permission)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from functools import partial
 from typing import Annotated
 
@@ -14,12 +15,13 @@ from starlette.concurrency import run_in_threadpool
 from controller.access.disclosure import TenantAlarm
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.routes.playbooks import Launch
-from controller.api.services import LOOK_SECONDS, Backend, Body, Listing, Paging, Services, listing
+from controller.api.services import LOOK_SECONDS, Backend, Body, Listing, Paging, Services, cut, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import AlarmView, Seen, View
 from controller.assurance.station_alarms import problem_of, records_by_problem
-from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmFilter, AlarmState, PerceivedSeverity
-from controller.models.errors import DeviceError, NotFoundError, StoreError
+from controller.inventory.source import unknown
+from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmFilter, AlarmState, Comment, PerceivedSeverity
+from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError, StoreError
 from controller.models.people import Permission, Person
 from controller.ports.store import Page, RunRequest
 from controller.remediation.breaker import resume
@@ -30,6 +32,8 @@ router = Router(prefix="/v1", tags=["alarms"])
 
 #: Alarms that a follower is told of: the newest ones.
 _FOLLOWED = Page(limit=1000)
+#: What nobody thinks of any more must not stay hidden for good.
+LONGEST_SHELVING = timedelta(days=7)
 #: Seconds of silence after which a sign of life is sent.
 _SILENCE = 15.0
 
@@ -69,6 +73,8 @@ async def asked_for(  # one for each query parameter
     since: Annotated[AwareDatetime | None, Query(description="Only alarms that changed since then.")] = None,
     roots: Annotated[bool, Query(description="Only alarms that follow from no other.")] = False,
     root: Annotated[str, Query(description="Only alarms that follow from this one.", max_length=100)] = "",
+    shelved: Annotated[bool | None, Query(description="Only alarms that are shelved, or only others.")] = None,
+    acknowledged: Annotated[bool | None, Query(description="Only alarms that people know of, or only others.")] = None,
 ) -> AlarmFilter:
     """Which alarms; each may be given several times, and of what is not given all are meant."""
     return AlarmFilter(
@@ -81,6 +87,8 @@ async def asked_for(  # one for each query parameter
         since=since,
         roots=roots,
         root=root,
+        shelved=shelved,
+        acknowledged=acknowledged,
     )
 
 
@@ -173,6 +181,72 @@ async def _tell_station(backend: Services, launch: Launcher, alarm: Alarm, who: 
         RunRequest(playbook="acknowledge-alarm", parameters=given, actor=who.name, asker=who, overtake=True)
     )
     return run.id
+
+
+class Shelving(Body):
+    """Until when an alarm is shelved, and why."""
+
+    until: AwareDatetime = Field(description=f"At most {LONGEST_SHELVING.days} days ahead; shelve it again then.")
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+class Return(Body):
+    """Why a shelved alarm comes back now."""
+
+    reason: str = Field(default="", max_length=2000)
+
+
+@router.post("/alarms/{alarm_id}/shelve")
+def shelve(
+    alarm_id: str, asked: Shelving, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]
+) -> AlarmView:
+    """Let nobody be called for an alarm, and nothing repair it, for a while (ISA-18.2).
+
+    It is counted and listed as ever. It is back at its end, or as soon as it becomes worse.
+    """
+    now = backend.clock.now()
+    if not now < asked.until <= now + LONGEST_SHELVING:
+        raise ConflictError(f"until: shelving ends after now, and within {LONGEST_SHELVING.days} days")
+    backend.store.alarms.shelve(alarm_id, asked.until, who.name, asked.reason)
+    return AlarmView.model_validate(seen.alarm(alarm_id).model_dump())
+
+
+@router.post("/alarms/{alarm_id}/unshelve")
+def unshelve(
+    alarm_id: str, asked: Return, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]
+) -> AlarmView:
+    """Bring a shelved alarm back now."""
+    backend.store.alarms.unshelve(alarm_id, who.name, asked.reason)
+    return AlarmView.model_validate(seen.alarm(alarm_id).model_dump())
+
+
+class NewComment(Body):
+    """What is said of an alarm; the host may say it to tenants that the alarm concerns."""
+
+    text: str = Field(min_length=1, max_length=4000)
+    to: tuple[str, ...] = Field(default=(), max_length=100, description="Tenants; none: the host's own people alone.")
+
+
+@router.get("/alarms/{alarm_id}/comments")
+def comments(
+    alarm_id: str, seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]
+) -> Listing[Comment]:
+    """What people said of an alarm, oldest first; a tenant's people see their own, and what the host says to them."""
+    return cut(seen.comments(alarm_id), paging)
+
+
+@router.post("/alarms/{alarm_id}/comments", status_code=201)
+def comment(
+    alarm_id: str, asked: NewComment, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.COMMENT)]
+) -> Comment:
+    """Say something of an alarm. What a tenant's people say, the host reads, and nobody else."""
+    seen.alarm(alarm_id)
+    if asked.to:
+        concerned = () if who.tenant else backend.store.alarms.get(alarm_id).tenants
+        for tenant in asked.to:
+            if tenant not in concerned:
+                raise InputError(f"to: {unknown('tenant that the alarm concerns', tenant, concerned)}")
+    return backend.store.comments.add(alarm_id, who.name, who.side, asked.text, asked.to)
 
 
 @router.get("/remediation")

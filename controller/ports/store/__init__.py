@@ -32,7 +32,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
-from controller.ports.store.alarms import Alarms, Escalations, Repairs, StartedRepair
+from controller.ports.store.alarms import Alarms, Comments, Escalations, Repairs, StartedRepair
 from controller.ports.store.approvals import Approvals, Assess, Clearances, Freezes, Notices, Standing
 from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity
 from controller.ports.store.claims import Claim, Claims, JobResult, Journal
@@ -66,6 +66,7 @@ __all__ = [
     "Claim",
     "Claims",
     "Clearances",
+    "Comments",
     "Decide",
     "Device",
     "Devices",
@@ -129,6 +130,7 @@ class Records(Generic[M_co]):
     audit: Audit[M_co]
     behaviours: Behaviours[M_co]
     claims: Claims[M_co]
+    comments: Comments[M_co]
     devices: Devices[M_co]
     escalations: Escalations[M_co]
     freezes: Freezes[M_co]

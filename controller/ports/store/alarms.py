@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, Escalation
+from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, Comment, Escalation
 from controller.ports.store.repository import M_co, Page, Repository, method
 
 
@@ -117,11 +117,47 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def shelve(self, alarm_id: str, until: datetime, by: str, reason: str) -> Alarm:
+        """Let nobody be called for an alarm, and nothing repair it, until a time, unless it becomes worse.
+
+        The same fault that clears and comes back meanwhile stays shelved. Shelved again, the later word counts.
+
+        Raises:
+            NotFoundError: There is no such alarm.
+            ConflictError: It does not stand.
+        """
+        ...
+
+    @method
+    def unshelve(self, alarm_id: str, by: str, reason: str) -> Alarm:
+        """Bring a shelved alarm back now.
+
+        Raises:
+            NotFoundError: There is no such alarm.
+            ConflictError: It is not shelved.
+        """
+        ...
+
+    @method
     def escalate(self, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:
         """Move an alarm to ``escalated``, as ``move`` does, and put on record that people are to be told.
 
-        None also while work that its tenant announced explains it.
+        None also while it is shelved, or work that its tenant announced explains it.
         """
+        ...
+
+
+class Comments(Repository[M_co], Protocol[M_co]):
+    """What people said."""
+
+    @method
+    def add(self, about: str, by: str, side: str, text: str, to: Sequence[str] = ()) -> Comment:
+        """Put a comment on record. Raises ConflictError where its side has said too much there already."""
+        ...
+
+    @method
+    def on(self, about: str, tenant: str | None = None) -> list[Comment]:
+        """Comments, oldest first; for a tenant those of its own people, and what the host says to it."""
         ...
 
 

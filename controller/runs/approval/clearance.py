@@ -96,6 +96,7 @@ _WAYS_OUT = (
     ("freeze of", "whoever may lift or override it: minka freeze lift, minka override"),
     ("window opens", "whoever may override windows: minka override"),
     ("no window", "whoever may override windows: minka override"),
+    ("shelved by", "whoever may shelve it: minka alarms unshelve"),
     ("announced work", "its tenant: minka works cancel"),
     ("hold on", "whoever may lift it: minka hold lift"),
     ("automatic repair is stopped", "whoever may stop it: minka alarms repair resume"),

@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 
 from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.people import Role
 from controller.models.run import RunState, Strategy
+from controller.plan import network_digest
 from controller.ports.store import NewJob, Transition
+from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.support.records import make_plan
 from tests.unit.api.bench import ApiBench
+from tests.unit.remediation.bench import tiny
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 CELL = "/ManagedElement[A]/ENBFunction[1]/EUtranCellFDD[1]"
@@ -115,3 +119,57 @@ async def test_an_alarm_of_no_station_is_acknowledged_on_record_alone(bench: Api
     assert listed["acknowledged"]
     assert bench.store.alarms.get(alarm).acknowledged_by == listed["acknowledged_by"] != ""
     assert (await bench.client.post("/v1/alarms/a-none/acknowledge")).status_code == 404
+
+
+def ahead(days: float) -> str:
+    return (datetime.now(UTC) + timedelta(days=days)).isoformat()
+
+
+async def test_an_alarm_is_shelved_with_a_reason_and_an_end(bench: ApiBench) -> None:
+    alarm, other = report(bench), report(bench, station="B")
+    for body, status in (
+        ({"until": ahead(1)}, 422),
+        ({"until": ahead(1), "reason": ""}, 422),
+        ({"until": ahead(8), "reason": "x"}, 409),
+        ({"until": ahead(-1), "reason": "x"}, 409),
+        ({"reason": "x"}, 422),
+    ):
+        assert (await bench.client.post(f"/v1/alarms/{alarm}/shelve", json=body)).status_code == status, body
+    said = await bench.client.post(f"/v1/alarms/{alarm}/shelve", json={"until": ahead(1), "reason": "parts ordered"})
+    assert (said.json()["shelved"], said.json()["shelved_by"], said.json()["state"]) == (True, "ana", "raised")
+    for shelved, found in (("true", alarm), ("false", other)):
+        listed = (await bench.client.get("/v1/alarms", params={"shelved": shelved})).json()["results"]
+        assert [(one["id"], one["shelved"]) for one in listed] == [(found, shelved == "true")]
+    back = await bench.client.post(f"/v1/alarms/{alarm}/unshelve", json={"reason": "the part is here"})
+    assert (back.status_code, back.json()["shelved"]) == (200, False)
+    assert (await bench.client.post(f"/v1/alarms/{alarm}/unshelve", json={})).status_code == 409
+    assert (await bench.client.post("/v1/alarms/a-none/unshelve", json={})).status_code == 404
+
+
+async def test_comments_are_read_by_whom_they_are_for(bench: ApiBench) -> None:
+    bench.store.networks.save(tiny(), network_digest(tiny()), "ana")
+    alarm = report(bench, station="T-LTE-1", object="station", probable_cause="o-ran-fault-9")
+    names = {"eva": "andes", "mallory": "condor", "vera": "vicuna"}
+    for name, tenant in names.items():
+        admit(bench.store, f"token-of-{name}", name, Role.TENANT_APPROVER, tenant)
+    path = f"/v1/alarms/{alarm}/comments"
+    concerned = bench.store.alarms.get(alarm).tenants
+    assert concerned == ("andes", "condor")
+    assert (await bench.client.post(path, json={"text": "who was there last?"})).status_code == 201
+    assert (await bench.client.post(path, json={"text": "back at 9", "to": ["andes", "condor"]})).status_code == 201
+    assert (await bench.client.post(path, json={"text": "x", "to": ["vicuna"]})).status_code == 422
+    async with bench.with_token("token-of-eva") as eva, bench.with_token("token-of-mallory") as mallory:
+        assert (await eva.post(path, json={"text": "our users complain"})).status_code == 201
+        assert (await eva.post(path, json={"text": "psst", "to": ["condor"]})).status_code == 422
+        mine = (await eva.get(path)).json()["results"]
+        assert [(one["by"], one["to"], one["text"]) for one in mine] == [
+            ("host", ["andes"], "back at 9"),
+            ("eva", [], "our users complain"),
+        ]
+        theirs = (await mallory.get(path)).json()["results"]
+        assert [(one["by"], one["to"], one["text"]) for one in theirs] == [("host", ["condor"], "back at 9")]
+    async with bench.with_token("token-of-vera") as vera:
+        assert (await vera.get(path)).status_code == (await vera.post(path, json={"text": "x"})).status_code == 404
+    every = (await bench.client.get(path)).json()["results"]
+    assert [one["by"] for one in every] == ["ana", "ana", "eva"]
+    assert (await bench.client.get("/v1/alarms/a-none/comments")).status_code == 404

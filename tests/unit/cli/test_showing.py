@@ -224,14 +224,18 @@ ALARM = {
 def test_alarms_name_their_object_and_what_their_repair_waits_for(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(people, "client", lambda: Api({"/v1/alarms": [ALARM], "/v1/alarms/a-1": ALARM}))
+    said = {"by": "eva", "side": "entel", "to": [], "at": "2026-11-26T12:00:00Z", "text": "our users complain"}
+    answers = {"/v1/alarms": [ALARM], "/v1/alarms/a-1": ALARM, "/v1/alarms/a-1/comments": [said]}
+    monkeypatch.setattr(people, "client", lambda: Api(answers))
     people.list_alarms()
     listed = capsys.readouterr().out
     assert "EUtranCellFDD[2]" in listed
     assert "waits for approval by 1 of entel on 1 station, since" in listed
     assert "(its approvers)" in listed
     people.show_alarm("a-1")
-    shown = {line[:18].strip(): line[18:].strip() for line in capsys.readouterr().out.splitlines()}
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].endswith("eva (entel): our users complain")
+    shown = {line[:18].strip(): line[18:].strip() for line in lines}
     assert shown["object"] == ALARM["object"]
     assert (shown["cells"], shown["tenants"]) == ("S-1/2", "bitel, entel")
     assert shown["state"] == "repairing"

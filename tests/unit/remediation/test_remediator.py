@@ -368,3 +368,13 @@ async def test_a_repair_that_fails_during_announced_work_calls_nobody_before_tha
         await bench.round(scheduler)
     assert bench.alarm(link).state is AlarmState.ESCALATED
     assert len(bench.people.sent) == 1
+
+
+async def test_a_shelved_alarm_is_repaired_once_that_is_over(bench: Bench) -> None:
+    link = bench.breaks()
+    bench.store.alarms.shelve(link.id, bench.clock.now() + timedelta(minutes=10), "ana", "parts ordered")
+    scheduler = bench.scheduler()
+    await bench.round(scheduler, seconds=600)
+    assert (bench.alarm(link).note, bench.runs()) == ("waits: shelved by ana", [])
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRING

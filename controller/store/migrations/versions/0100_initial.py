@@ -44,6 +44,10 @@ def upgrade() -> None:
         sa.Column("released", sa.DateTime(timezone=True), nullable=True),
         sa.Column("spreads", sa.Boolean(), nullable=False),
         sa.Column("incident", sa.String(), server_default="", nullable=False),
+        sa.Column("shelved_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("shelved_by", sa.Text(), server_default="", nullable=False),
+        sa.Column("shelved_reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("shelved_severity", sa.String(), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_alarms")),
         sa.UniqueConstraint("id", name=op.f("uq_alarms_id")),
     )
@@ -198,6 +202,20 @@ def upgrade() -> None:
         sa.Column("learned", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("software", name=op.f("pk_behaviours")),
     )
+    op.create_table(
+        "comments",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("about", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("side", sa.String(), nullable=False),
+        sa.Column("to", sa.Text(), nullable=False),
+        sa.Column("text", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_comments")),
+        sa.UniqueConstraint("id", name=op.f("uq_comments_id")),
+    )
+    op.create_index("ix_comments_about_number", "comments", ["about", "number"], unique=False)
     op.create_table(
         "denials",
         sa.Column("actor", sa.String(), nullable=False),
@@ -748,6 +766,8 @@ def downgrade() -> None:
     op.drop_table("doubts")
     op.drop_table("devices")
     op.drop_table("denials")
+    op.drop_index("ix_comments_about_number", table_name="comments")
+    op.drop_table("comments")
     op.drop_table("behaviours")
     op.drop_table("audit_head")
     op.drop_table("audit")
