@@ -72,6 +72,11 @@ def _announced(scene: Scene) -> None:
     scene.bench.store.works.announce("andes", [], now, now + timedelta(hours=1), "eva", "upgrade")
 
 
+def _shelved(scene: Scene) -> None:
+    until = scene.bench.clock.now() + timedelta(hours=1)
+    scene.bench.store.alarms.shelve(scene.alarm.id, until, "ana", "parts ordered")
+
+
 def _battery(scene: Scene) -> None:
     """What follows from no loss of power, and would interrupt."""
     scene.rule, scene.bench.launcher.interrupts = DRIFT_RULE, True
@@ -142,6 +147,7 @@ SCENES: dict[str, tuple[Callable[[Scene], Any], str]] = {
     "record": (lambda scene: scene.bench.doubt(), "the record is in doubt"),
     "symptom": (_symptom, "it follows from alarm a-"),
     "announced": (_announced, "announced work w-"),
+    "shelved": (_shelved, "shelved by ana"),
     "busy": (_busy, "run r-"),
     "hold": (lambda scene: scene.bench.store.holds.add(STATION_ID, "ana", "rigger", None), f"hold on {STATION_ID}"),
     "freeze": (lambda scene: scene.bench.freeze("region:cusco"), "freeze of region:cusco until "),
