@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from pydantic import AwareDatetime
 
 from controller.models.alarm import ObjectClass, PerceivedSeverity
@@ -34,6 +36,7 @@ class Incident(Noun):
         cells: Cells that suffer, as ``station/cell``, sorted.
         tenants: Tenants that are concerned, sorted.
         people: Population of the sites of these cells.
+        losing: Tenants from which one of its alarms takes service away, sorted.
     """
 
     id: str
@@ -58,6 +61,7 @@ class Incident(Noun):
     cells: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
     people: int = 0
+    losing: tuple[str, ...] = ()
 
     @property
     def state(self) -> IncidentState:
@@ -90,3 +94,46 @@ class IncidentFilter(Noun):
     causes: tuple[str, ...] = ()
     since: AwareDatetime | None = None
     owner: str = ""
+
+
+class TenantMinutes(Noun):
+    """Cell-minutes without service of one tenant: each minute of each of its cells.
+
+    Attributes:
+        lost: Those that the host owes.
+        planned: Those in which a run interrupted the tenant that it was told of.
+        own_work: Those in which the tenant worked on its own core, and had announced that.
+        unseen: Those in which the station could not be reached, so that nobody knows.
+        people: Minutes lost times people: those of a site are shared evenly among the tenant's cells there.
+    """
+
+    tenant: str
+    lost: float
+    planned: float = 0
+    own_work: float = 0
+    unseen: float = 0
+    people: int = 0
+
+
+class AgreementMinutes(Noun):
+    """Cell-minutes that an agreement lost in the month so far, and those that it allows in the whole month.
+
+    Attributes:
+        restore_hours: Within which a fault is to be over.
+        share: What of the allowed minutes is used, 1 for all.
+    """
+
+    agreement: str
+    tenant: str
+    availability_percent: float
+    restore_hours: float
+    used: float
+    allowed: float
+    share: float
+
+
+class Rank(NamedTuple):
+    """Which of the open incidents comes first: 1 is the first. ``why`` says it in a line."""
+
+    rank: int
+    why: str

@@ -251,13 +251,18 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     @writes
     def reassess(self, tx: Tx, stations: Iterable[str]) -> None:
         found = [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)]
-        sharing = _sharing(tx) if found else None
+        sharing = sharing_of(tx) if found else None
         if sharing is None:
             return
         for alarm in found:
             tenants = tuple(sharing.impact_now(alarm).tenants)
             if tenants != alarm.tenants:
                 _concern_others(tx, alarm, tenants)
+
+    @writes
+    def correlate(self, tx: Tx) -> None:
+        tx.guard(GUARD)
+        _correlate(tx, [as_alarm(row) for row in tx.execute(_UNCLEARED)])
 
     @reads
     def changes(self, tx: Tx, since: int | None) -> tuple[int, list[str]]:
@@ -493,7 +498,7 @@ def _clears(report: AlarmReport) -> bool:
     return report.severity is PerceivedSeverity.CLEARED
 
 
-def _sharing(tx: Tx) -> Sharing | None:
+def sharing_of(tx: Tx) -> Sharing | None:
     """Who shares which cell today, with what was asked for already; None before a network was loaded."""
     digest = current_digest(tx)
     if not digest:
@@ -509,7 +514,7 @@ def _sharing(tx: Tx) -> Sharing | None:
 def _find_impact(tx: Tx, touched: dict[str, _Known]) -> None:
     """Work out whom new alarms concern."""
     new = {name: one for name, one in touched.items() if one.new and one.alarm.probable_cause not in OF_MANAGEMENT}
-    sharing = _sharing(tx) if new else None
+    sharing = sharing_of(tx) if new else None
     if sharing is None:
         return
     owners = _owners(tx, [one.alarm for one in new.values()])
@@ -611,7 +616,7 @@ def _news(before: Mapping[str, Alarm], touched: Mapping[str, _Known]) -> Iterato
 def _notify(tx: Tx, news: Iterable[tuple[Alarm, NoticeKind]]) -> None:
     """Tell the tenants that alarms concern, each of its own cells."""
     wanted = [(alarm, kind) for alarm, kind in news if alarm.tenants]
-    sharing = _sharing(tx) if wanted else None
+    sharing = sharing_of(tx) if wanted else None
     if sharing is None:
         return
     rows = []

@@ -102,8 +102,13 @@ class SqlHealths(SqlRepository, Healths[Sync]):
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Health]:
-        rows = tx.rows(_HEALTHS, healths.c.station, stations)
-        return {row.station: health for row in rows if (health := _as_health(row.content)) is not None}
+        return healths_of(tx, stations)
+
+
+def healths_of(tx: Tx, stations: Iterable[str] | None) -> dict[str, Health]:
+    """What ``Healths.find`` does, as part of a transaction."""
+    rows = tx.rows(_HEALTHS, healths.c.station, stations)
+    return {row.station: health for row in rows if (health := _as_health(row.content)) is not None}
 
 
 def _as_health(content: str) -> Health | None:

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import product
 from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from controller.intent.incidents import SETTLES, split_off
-from controller.models.alarm import Alarm, PerceivedSeverity
+from controller.intent.outages import COUNTED, LOSES, Excused, Outages, Spell, Times, month_of, union
+from controller.intent.ranking import ranked
+from controller.models.alarm import LINK_CAUSES, Alarm, PerceivedSeverity
 from controller.models.errors import NotFoundError
-from controller.models.incident import Incident, IncidentFilter
+from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes
 from controller.models.network import Network
 from controller.models.run import AuditRow
 from controller.models.words import IncidentState
 from controller.ports.store import Incidents, Page, Sync
 from controller.store import audit_chain
-from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into
+from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, sharing_of
 from controller.store.audit_chain import audit
+from controller.store.devices import healths_of
 from controller.store.incident_rows import incident_alarms, incidents, known_of, write
 from controller.store.networks import current_digest, load_network
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
+from controller.store.run_constraints import constraints_from, run_constraints
+from controller.store.run_rows import jobs, runs
 from controller.store.transaction import Tx
+from controller.store.works import works_during
 
 #: Alarms of which a timeline has all that was done.
 _TOLD = 50
@@ -35,7 +43,7 @@ _STATES = {
     IncidentState.CLOSED: and_(incidents.c.closed.is_not(None), incidents.c.merged_into == ""),
     IncidentState.MERGED: incidents.c.merged_into != "",
 }
-_TOLD_OF = (alarms.c.severity, alarms.c.cells, alarms.c.tenants)
+_TOLD_OF = (alarms.c.severity, alarms.c.probable_cause, alarms.c.cells, alarms.c.tenants)
 #: What alarms tell of incidents: those that stand, of one that is open; all that were part of it, where it is over.
 _NOW = select(alarms.c.incident, *_TOLD_OF).where(STANDING)
 _EVER = select(incident_alarms.c.incident, *_TOLD_OF).join(alarms, alarms.c.id == incident_alarms.c.alarm)
@@ -45,6 +53,13 @@ _UNSETTLED = (
     select(alarms)
     .join(incidents, incidents.c.id == alarms.c.incident)
     .where(alarms.c.released.is_not(None), STANDING, alarms.c.root == "", incidents.c.root != alarms.c.id)
+)
+#: Jobs that began, with what they were accepted under, but those of repairs.
+_WORK = (
+    select(jobs.c.station, jobs.c.started, jobs.c.finished, run_constraints.c.content)
+    .join(runs, runs.c.id == jobs.c.run)
+    .join(run_constraints, run_constraints.c.run == jobs.c.run)
+    .where(jobs.c.started.is_not(None), ~runs.c.cause.startswith("alarm:"))
 )
 _SEVERITIES = list(PerceivedSeverity)
 
@@ -81,6 +96,23 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         about = {incident_id, *tx.execute(merged).scalars(), *(alarm.id for alarm in parts[:_TOLD]), *runs}
         rows = tx.rows(select(audit), audit.c.object, about)
         return sorted((audit_chain.as_noun(row) for row in rows), key=lambda row: row.id)
+
+    @reads
+    def minutes(self, tx: Tx, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
+        _load(tx, incident_id)
+        spells = spells_of(tx, incident_alarms.c.incident == incident_id, tenant)
+        outages = outages_of(tx, spells, tenant)
+        found = outages.minutes(spells) if outages else ()
+        return tuple(one for one in found if tenant in (None, one.tenant))
+
+    @reads
+    def agreements(self, tx: Tx, tenant: str | None = None) -> tuple[AgreementMinutes, ...]:
+        return _agreements(tx, tenant)
+
+    @reads
+    def ranks(self, tx: Tx) -> dict[str, Rank]:
+        found = _filled(tx, tx.execute(_BY_ID.where(_OPEN).order_by(incidents.c.number)).all())
+        return ranked(found, _agreements(tx, None), tx.now)
 
     @writes
     def acknowledge(self, tx: Tx, incident_id: str, by: str) -> Incident:
@@ -124,6 +156,60 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         symptoms = [as_alarm(row) for row in tx.rows(_SYMPTOMS, alarms.c.root, [alarm.id for alarm in due])]
         known = known_of(tx, [*due, *symptoms], {alarm.id: alarm for alarm in due})
         put_into(tx, write(tx, split_off(due, symptoms, known, tx.now), known))
+
+
+def spells_of(tx: Tx, where: ColumnElement[bool], tenant: str | None) -> list[Spell]:
+    """Times in which alarms stood that count, as part of an incident; with a tenant those that concern it."""
+    query = select(alarms, incident_alarms.c.since, incident_alarms.c.until)
+    query = query.join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
+    if tenant is not None:
+        own = and_(alarm_tenants.c.alarm == alarms.c.id, alarm_tenants.c.tenant == tenant)
+        query = query.join(alarm_tenants, own)
+    rows = tx.execute(query.where(where, alarms.c.probable_cause.in_(sorted(COUNTED))))
+    return [Spell(as_alarm(row), row.since, row.until or tx.now) for row in rows]
+
+
+def outages_of(tx: Tx, spells: Sequence[Spell], tenant: str | None) -> Outages | None:
+    """What tells how much service alarms took away; None before a network was loaded."""
+    sharing = sharing_of(tx)
+    if sharing is None:
+        return None
+    network = load_network(tx, current_digest(tx))
+    stations = {spell.alarm.station for spell in spells}
+    linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
+    links = {name: [(one.tenant, one.path) for one in seen.links] for name, seen in healths_of(tx, linked).items()}
+    since = min((spell.since for spell in spells), default=tx.now)
+    planned = _planned(tx, network, stations, since) if stations else {}
+    return Outages(network, sharing, links, Excused(planned, works_during(tx, since, tx.now, tenant)))
+
+
+def _agreements(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
+    digest = current_digest(tx)
+    if not digest:
+        return ()
+    begin, _ = month_of(load_network(tx, digest), tx.now)
+    lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
+    spells = spells_of(tx, and_(lasted, alarms.c.probable_cause.in_(sorted(LOSES))), tenant)
+    outages = outages_of(tx, spells, tenant)
+    found = outages.agreements(spells, tx.now) if outages else ()
+    return tuple(one for one in found if tenant in (None, one.tenant))
+
+
+def _planned(tx: Tx, network: Network, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:
+    """When runs interrupted tenants at stations, there or at the router of their site; repairs are not planned."""
+    at: dict[str, set[str]] = defaultdict(set)
+    for station in stations:
+        at[station].add(station)
+        for router in network.routers_at.get(network.site_of(station), ()) if network.manages(station) else ():
+            at[router].add(station)
+    found: dict[tuple[str, str], list[tuple[datetime, datetime]]] = defaultdict(list)
+    over = or_(jobs.c.finished.is_(None), jobs.c.finished > since)
+    for row in tx.rows(_WORK.where(over), jobs.c.station, at):
+        bound = constraints_from(row.content).of(row.station)
+        if bound is not None and bound.interrupts:
+            for station, tenant in product(at[row.station], bound.tenants):
+                found[station, tenant].append((row.started, row.finished or tx.now))
+    return {key: union(times) for key, times in found.items()}
 
 
 def conditions(like: IncidentFilter) -> list[ColumnElement[bool]]:
@@ -177,15 +263,18 @@ def _filled(tx: Tx, rows: Sequence[Row[Any]]) -> list[Incident]:
 
 
 def _with(one: Incident, told: Iterable[Row[Any]], network: Network | None) -> Incident:
-    severities, cells, tenants = set[str](), set[str](), set[str]()
+    severities, cells, tenants, losing = set[str](), set[str](), set[str](), set[str]()
     for row in told:
         severities.add(row.severity)
         cells.update(orjson.loads(row.cells))
-        tenants.update(orjson.loads(row.tenants))
+        concerned = orjson.loads(row.tenants)
+        tenants.update(concerned)
+        losing.update(concerned if row.probable_cause in LOSES else ())
     worst = next((severity for severity in _SEVERITIES if severity in severities), one.severity)
     people = 0 if network is None else people_at(network, cells)
-    fields = {"severity": worst, "cells": tuple(sorted(cells)), "tenants": tuple(sorted(tenants)), "people": people}
-    return one.model_copy(update=fields)
+    lists = {"cells": cells, "tenants": tenants, "losing": losing}
+    told_of = {name: tuple(sorted(values)) for name, values in lists.items()}
+    return one.model_copy(update={"severity": worst, "people": people, **told_of})
 
 
 def people_at(network: Network, cells: Iterable[str]) -> int:

@@ -186,6 +186,14 @@ def _frame(upload: ImportUpload, credentials: Credentials) -> Frame:
         return load_frame(_write(folder, upload.files), endpoints, places, credentials)
 
 
+def _save(store: Store, network: Network, digest: str, actor: str) -> bool:
+    """Make a network the current one, and go by it at once in what follows from which alarm."""
+    changed = store.networks.save(network, digest, actor)
+    if changed:
+        store.alarms.correlate()
+    return changed
+
+
 @router.put("")
 async def load(
     upload: NetworkUpload, backend: Backend, who: Annotated[Person, needs(Permission.NETWORK)]
@@ -196,7 +204,7 @@ async def load(
     """
     network = await run_in_threadpool(_load, upload, backend.credentials)
     digest = await run_in_threadpool(network_digest, network)
-    changed = await run_in_threadpool(backend.store.networks.save, network, digest, who.name)
+    changed = await run_in_threadpool(backend.store.transaction, _save, network, digest, who.name)
     abandoned = await run_in_threadpool(_abandoned, backend.store, network)
     warnings = await run_in_threadpool(_secretless, network, backend.missing_secret)
     summary = _summary(digest, network).model_dump()

@@ -69,6 +69,11 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def correlate(self) -> None:
+        """Work out anew what alarms that stand follow from and are part of: devices hang elsewhere in other files."""
+        ...
+
+    @method
     def changes(self, since: int | None) -> tuple[int, list[str]]:
         """Ids of alarms that were raised, moved or cleared since a row of the audit trail, and the newest row's number.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from controller.models.alarm import Alarm
-from controller.models.incident import Incident, IncidentFilter
+from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes
 from controller.models.run import AuditRow
 from controller.ports.store.repository import M_co, Page, Repository, method
 
@@ -40,6 +40,21 @@ class Incidents(Repository[M_co], Protocol[M_co]):
         That is of the incident, of those that merged into it, of its alarms and of the runs that repair these; of many
         alarms the first.
         """
+        ...
+
+    @method
+    def minutes(self, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
+        """Minutes without service that it cost each tenant so far, or one of them. Raises NotFoundError."""
+        ...
+
+    @method
+    def agreements(self, tenant: str | None = None) -> tuple[AgreementMinutes, ...]:
+        """What agreements in force lost this month, of what they allow; those of all tenants or of one."""
+        ...
+
+    @method
+    def ranks(self) -> dict[str, Rank]:
+        """Which of the open incidents comes first, by id."""
         ...
 
     @method

@@ -9,15 +9,21 @@ import pytest
 from sqlalchemy import event
 
 from controller.intent.incidents import QUIET, SETTLES
-from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
+from controller.models.alarm import AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.errors import NotFoundError
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.incident import Incident, IncidentFilter, IncidentState
+from controller.models.run import Outcome, RunState, Strategy
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
+from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.store import SqlStore
-from tests.contract.store.test_roots import CLEARED, cut, dark, link, lost, mains
+from tests.contract.store.test_roots import CLEARED, MAJOR, cut, dark, link, lost, mains
+from tests.support.launch import prepared
+from tests.support.records import make_plan
 from tests.unit.intent.backhaul_tree import network
+from tests.unit.intent.test_outages import network as outage_network
 
 SITES = tuple(site.model_copy(update={"population": 100}) for site in network().sites)
 NETWORK = network().model_copy(update={"sites": SITES})
@@ -199,3 +205,83 @@ def test_severity_is_the_worst_of_what_stands(store: SqlStore) -> None:
     assert worst().severity is PerceivedSeverity.CRITICAL
     store.alarms.report(dark(CLEARED, 2))
     assert worst().severity is PerceivedSeverity.MINOR
+
+
+# ---------------------------------------------------------------------------------------------------------- minutes
+
+MME = "/ManagedElement[S1]/ENBFunction[1]/EP_S1C[alfa-mme]"
+
+
+def _load_shared(store: SqlStore) -> None:
+    """Alfa and beta share two stations with two cells each, and 100 people live at each."""
+    shared = outage_network(availability_percent=99.9)
+    store.networks.save(shared, network_digest(shared), "ana")
+
+
+def _off_air(severity: PerceivedSeverity, minute: int) -> AlarmReport:
+    of = {"object": "S1/L1", "object_class": ObjectClass.CELL, "probable_cause": "cell-off-air"}
+    return mains(severity, 60 * minute, "S1").model_copy(update=of)
+
+
+async def test_minutes_are_counted_by_tenant_and_against_its_agreement(store: SqlStore, clock: VirtualClock) -> None:
+    _load_shared(store)
+    incident = store.alarms.report(_off_air(MAJOR, 0)).incident
+    await clock.advance(600)
+    alfa, beta = store.incidents.minutes(incident)
+    assert (alfa.tenant, alfa.lost, alfa.people, beta.lost) == ("alfa", 10, 500, 10)
+    assert store.incidents.minutes(incident, "beta") == (beta,)
+    (own,) = store.incidents.agreements("beta")
+    assert (own.agreement, own.used, own.share) == ("beta-all", 10, round(10 / own.allowed, 4))
+    (rank,) = store.incidents.ranks().values()
+    assert rank == (1, f"rank 1: 100 people, 2 tenants, SLA of beta at {own.share:.0%}".replace("%", " %"))
+    store.alarms.report(_off_air(CLEARED, 10))
+    await clock.advance(600)
+    assert store.incidents.minutes(incident) == (alfa, beta)
+    assert store.incidents.ranks() == {}
+
+
+async def test_a_link_costs_nothing_while_another_one_of_its_tenant_works(store: SqlStore, clock: VirtualClock) -> None:
+    _load_shared(store)
+    report = link("S1", tenant="alfa", at=0).model_copy(update={"object": MME})
+    incident = store.alarms.report(report).incident
+    await clock.advance(60)
+    assert [one.lost for one in store.incidents.minutes(incident)] == [1]
+    links = tuple(LinkHealth(path=MME + more, tenant="alfa", kind="S1C", state=ServiceState.UP) for more in ("", "x"))
+    other = links[1].model_copy(update={"path": MME.replace("mme", "mme-2")})
+    store.healths.save([Health(station="S1", at=clock.now(), reachable=True, links=(links[0], other))])
+    assert store.incidents.minutes(incident) == ()
+
+
+async def test_a_run_that_interrupts_its_tenants_is_planned_and_a_repair_is_not(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    _load_shared(store)
+    incident = store.alarms.report(_off_air(MAJOR, 0)).incident
+    for number, cause in enumerate(("person", "alarm:a-1")):
+        plan = make_plan(["S1"], str(number))
+        store.plans.save(plan, "ana")
+        bound = StationConstraints(region="r", timezone="UTC", tenants=("alfa",), interrupts=True)
+        constraints = RunConstraints(subject="0" * 64, groups=(bound,), stations={"S1": ("site-1", 0)})
+        asked = prepared(plan, "apply", Strategy(), [NewJob(0, "S1")], cause=cause, constraints=constraints)
+        run = store.runs.create(asked)
+        store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+        (claim,) = store.claims.take(store.processes.register(f"w{number}"), 1)
+        await clock.advance(300)
+        store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
+    alfa, beta = store.incidents.minutes(incident)
+    assert (alfa.lost, alfa.planned) == (5, 5)
+    assert (beta.lost, beta.planned) == (10, 0)
+
+
+def test_a_network_that_is_loaded_anew_parts_what_stands_anew_at_once(store: SqlStore) -> None:
+    symptom, root = store.alarms.report_all([dark(), cut()])
+    assert symptom.incident == root.incident
+    sites = tuple(site.model_copy(update={"backhaul": "spur"}) for site in NETWORK.sites)
+    moved = NETWORK.model_copy(update={"sites": sites})
+    store.networks.save(moved, network_digest(moved), "ana")
+    store.alarms.correlate()
+    assert store.alarms.get(symptom.id).root == ""
+    store.networks.save(NETWORK, network_digest(NETWORK), "ana")
+    store.alarms.correlate()
+    again = store.alarms.get(symptom.id)
+    assert (again.root, again.released, again.incident) == (root.id, None, root.incident)

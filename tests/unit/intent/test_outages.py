@@ -1,0 +1,201 @@
+"""How long alarms took service away from tenants, what does not count, and which incident comes first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.intent.impact import Sharing
+from controller.intent.outages import Excused, Outages, Spell, Times, both, month_of, union, without
+from controller.intent.ranking import ranked
+from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.announced_work import AnnouncedWork
+from controller.models.incident import AgreementMinutes, Incident, TenantMinutes
+from controller.models.network import Network
+from tests.unit.plan import samples
+
+AT = datetime(2026, 6, 15, 12, tzinfo=UTC)
+MME = f"{samples.LTE}/EP_S1C[alfa-mme]"
+OTHER_MME = f"{samples.LTE}/EP_S1C[alfa-mme-2]"
+
+
+def network(**sla: float) -> Network:
+    """Alfa and beta share all: an LTE and an NR cell at each of two sites, where 100 people live."""
+    content = samples.network(("alfa", "beta")).model_dump(mode="json")
+    for site in content["sites"]:
+        site["population"] = 100
+    for agreement in content["agreements"]:
+        agreement["sla"] = {"availability_percent": 99.0, "restore_hours": 24} | sla
+    return Network.model_validate(content)
+
+
+def spell(cause: str, since: int, until: int, managed_object: str = "station", **fields: Any) -> Spell:
+    """An alarm of S1 that stood, in minutes after AT."""
+    known: dict[str, Any] = {
+        "id": "a",
+        "station": "S1",
+        "tenant": "",
+        "specific_problem": "",
+        "text": "",
+        "source": "check",
+    }
+    known |= {"severity": PerceivedSeverity.MAJOR, "state": AlarmState.RAISED, "raised": AT, "changed": AT}
+    alarm = Alarm(**known | {"object": managed_object, "probable_cause": cause} | fields)
+    return Spell(alarm, AT + timedelta(minutes=since), AT + timedelta(minutes=until))
+
+
+def off_air(since: int, until: int, cell: str = "S1/L1") -> Spell:
+    return spell("cell-off-air", since, until, cell, cells=(cell,), tenants=("alfa", "beta"))
+
+
+def link(since: int, until: int, path: str = MME, cause: str = "core-link-down") -> Spell:
+    return spell(cause, since, until, path, object_class=ObjectClass.CORE_LINK, tenant="alfa", tenants=("alfa",))
+
+
+def times(*minutes: tuple[int, int]) -> Times:
+    return tuple((AT + timedelta(minutes=since), AT + timedelta(minutes=until)) for since, until in minutes)
+
+
+def minutes(spells: Sequence[Spell], links: Sequence[str] = (), **excused: Any) -> dict[str, TenantMinutes]:
+    made = network()
+    sharing = Sharing(made, made.day(AT))
+    outages = Outages(made, sharing, {"S1": [("alfa", path) for path in links]}, Excused(**excused))
+    return {one.tenant: one for one in outages.minutes(spells)}
+
+
+def test_a_cell_off_air_costs_each_tenant_that_shares_it_its_minutes_and_a_part_of_the_people() -> None:
+    found = minutes([off_air(0, 30)])
+    assert found == {
+        "alfa": TenantMinutes(tenant="alfa", lost=30, people=1500),
+        "beta": TenantMinutes(tenant="beta", lost=30, people=1500),
+    }
+
+
+def test_what_two_alarms_take_away_at_once_is_lost_once() -> None:
+    assert minutes([off_air(0, 30), off_air(20, 40), spell("all-core-links-down", 30, 50)])["beta"].lost == 50 + 20
+
+
+def test_a_link_takes_away_the_cells_of_its_technology_where_no_other_one_works() -> None:
+    assert minutes([link(0, 30)]) == {"alfa": TenantMinutes(tenant="alfa", lost=30, people=1500)}
+    assert minutes([link(0, 30)], [MME, OTHER_MME]) == {}
+    both_down = [link(0, 30), link(20, 60, OTHER_MME)]
+    assert minutes(both_down, [MME, OTHER_MME])["alfa"].lost == 10
+    # Links of another kind are no other path.
+    assert minutes([link(0, 30)], [MME, f"{samples.LTE}/EP_S1U[alfa-s1u]"])["alfa"].lost == 30
+
+
+def test_lost_management_is_no_lost_service_and_is_counted_by_itself() -> None:
+    found = minutes([spell("station-unreachable", 0, 30), off_air(10, 20)])
+    assert found["beta"] == TenantMinutes(tenant="beta", lost=10, unseen=2 * 30 - 10, people=500)
+
+
+@pytest.mark.parametrize("cause", ["configuration-drift", "backhaul-down", "core-node-down", "o-ran-fault-26"])
+def test_what_takes_no_service_away_by_itself_costs_nothing(cause: str) -> None:
+    assert minutes([spell(cause, 0, 30)]) == {}
+
+
+def test_planned_work_of_a_tenants_run_counts_by_itself_and_for_that_tenant_only() -> None:
+    found = minutes(
+        [off_air(0, 30)], planned={("S1", "alfa"): times((10, 20), (25, 100)), ("S2", "beta"): times((0, 9))}
+    )
+    assert (found["alfa"].lost, found["alfa"].planned) == (15, 15)
+    assert (found["beta"].lost, found["beta"].planned) == (30, 0)
+
+
+def test_a_tenants_work_on_its_own_core_excuses_its_links_and_no_cell() -> None:
+    known: dict[str, Any] = {"id": "w", "tenant": "alfa", "by": "tom", "reason": "", "created": AT}
+    work = AnnouncedWork(**known, begins=AT, ends=AT + timedelta(minutes=20))
+    found = minutes([link(0, 30), off_air(15, 25)], works=[work])
+    assert (found["alfa"].lost, found["alfa"].own_work) == (10, 20)
+    assert found["beta"].lost == 10
+
+
+def test_an_agreement_says_what_is_used_up_of_the_month() -> None:
+    made = network(availability_percent=99.0)
+    outages = Outages(made, Sharing(made, made.day(AT)), {}, Excused())
+    begin, end = month_of(made, AT)
+    assert (begin, end) == (datetime(2026, 6, 1, 5, tzinfo=UTC), datetime(2026, 7, 1, 5, tzinfo=UTC))
+    # It began in May: what counts is June's.
+    long = Spell(off_air(0, 1).alarm, begin - timedelta(days=3), begin + timedelta(minutes=864))
+    alfa, beta = outages.agreements([long], AT)
+    assert (alfa.tenant, beta.tenant) == ("alfa", "beta")
+    # One percent of 30 days of four cells.
+    assert (alfa.allowed, alfa.used, alfa.share) == (1728, 864, 0.5)
+
+
+_MINUTES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=6)
+
+
+@given(_MINUTES, _MINUTES)
+def test_times_are_joined_met_and_taken_away_minute_by_minute(
+    one: list[tuple[int, int]], other: list[tuple[int, int]]
+) -> None:
+    def points(found: Times) -> set[int]:
+        edges = [(since - AT, until - AT) for since, until in found]
+        for (_, until), (since, _) in pairwise(edges):
+            assert until < since, "times touch"
+        return {m for since, until in edges for m in range(since.seconds // 60, until.seconds // 60)}
+
+    def plain(given_: list[tuple[int, int]]) -> set[int]:
+        return {m for since, until in given_ for m in range(since, until)}
+
+    first, second = union(times(*one)), union(times(*other))
+    assert points(first) == plain(one)
+    assert points(both(first, second)) == plain(one) & plain(other)
+    assert points(without(first, second)) == plain(one) - plain(other)
+
+
+# ------------------------------------------------------------------------------------------------------------- rank
+
+
+def incident(name: str, people: int = 0, tenants: tuple[str, ...] = (), hours: float = 1, **fields: Any) -> Incident:
+    known: dict[str, Any] = {
+        "root": "a",
+        "station": "",
+        "object": "",
+        "object_class": ObjectClass.STATION,
+        "tenant": "",
+    }
+    known |= {"probable_cause": "x", "specific_problem": "", "changed": AT, "opened": AT - timedelta(hours=hours)}
+    return Incident(**known, id=name, people=people, tenants=tenants, losing=tenants, **fields)
+
+
+def agreement(tenant: str, share: float) -> AgreementMinutes:
+    terms: dict[str, Any] = {"availability_percent": 99, "restore_hours": 10, "used": share, "allowed": 1}
+    return AgreementMinutes(agreement=f"{tenant}-all", tenant=tenant, share=share, **terms)
+
+
+def test_contracts_at_risk_come_first_then_people_then_tenants_then_age() -> None:
+    found = [
+        incident("few", 10, ("andes",)),
+        incident("many", 14200, ("bitel", "claro")),
+        incident("as-many", 14200, ("bitel", "claro"), hours=2),
+        incident("more-tenants", 14200, ("bitel", "claro", "entel")),
+        incident("late", 1, ("entel",), hours=9),
+        incident("nobody"),
+    ]
+    ranks = ranked(found, [agreement("andes", 0.82), agreement("bitel", 0.4), agreement("entel", 0.0)], AT)
+    assert ranks == ranked(
+        found[::-1], [agreement("entel", 0.0), agreement("bitel", 0.4), agreement("andes", 0.82)], AT
+    )
+    assert [why for _, why in sorted(ranks.values())] == [
+        "rank 1: 1 person, 1 tenant, 9 of 10 h in which to restore entel",
+        "rank 2: 10 people, 1 tenant, SLA of andes at 82 %",
+        "rank 3: 14,200 people, 3 tenants, SLA of bitel at 40 %",
+        "rank 4: 14,200 people, 2 tenants, SLA of bitel at 40 %",
+        "rank 5: 14,200 people, 2 tenants, SLA of bitel at 40 %",
+        "rank 6: 0 people, 0 tenants",
+    ]
+    assert ranks["as-many"].rank == 4
+
+
+def test_a_contract_of_whom_nothing_is_taken_away_puts_nothing_first() -> None:
+    silent = incident("silent", 5, ("andes",)).model_copy(update={"losing": ()})
+    ranks = ranked([silent, incident("loud", 6, ("bitel",))], [agreement("andes", 2.0)], AT)
+    assert ranks["silent"] == (2, "rank 2: 5 people, 1 tenant")
