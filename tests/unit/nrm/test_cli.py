@@ -289,3 +289,149 @@ def test_another_route_distinguisher_takes_the_place_of_the_one_before() -> None
     assert [line.strip() for line in lines if " rd " in f" {line.strip()} "] == ["no rd 65000:1", "rd 65000:2"]
     described = {**after, vrf: {**after[vrf], "description": "x"}}
     assert not any("rd " in line for line in command_lines(IOS, after, described))
+
+
+# --------------------------------------------------------------------- line by line
+
+TOP = "/Router[R-1]"
+PORT, SUB = f"{TOP}/Port[GigabitEthernet0%2F0%2F0]", f"{TOP}/SubInterface[GigabitEthernet0%2F0%2F1.1010]"
+IN_VRF = {"vlan": "1010", "vrf": "claro", "address": "10.64.0.2/30"}
+FAMILY = {"rd": "65000:1010", "ipv4": "enabled"}
+
+
+def between(platform: str, path: str, before: dict[str, str], after: dict[str, str]) -> list[str]:
+    """The lines that change one entry, with a VRF that stays; without those that open and close its block."""
+    rest: Tree = {TOP: {}, f"{TOP}/Vrf[claro]": FAMILY}
+    lines = command_lines(ROUTER_PROFILES[platform], {**rest, path: before}, {**rest, path: after})
+    assert lines[-1:] in ((), ("exit",))
+    return [line.strip() for line in lines[1:-1]]
+
+
+@pytest.mark.parametrize(
+    ("path", "before", "after", "lines"),
+    [
+        (SUB, IN_VRF, {**IN_VRF, "description": "x"}, ["description x"]),
+        (SUB, {**IN_VRF, "description": "x"}, IN_VRF, ["no description"]),
+        (SUB, {**IN_VRF, "shutdown": "true"}, IN_VRF, ["no shutdown"]),
+        (SUB, IN_VRF, {**IN_VRF, "shutdown": "true"}, ["shutdown"]),
+        (SUB, IN_VRF, {**IN_VRF, "accessIn": "10"}, ["ip access-group 10 in"]),
+        (SUB, {**IN_VRF, "accessOut": "11"}, IN_VRF, ["no ip access-group 11 out"]),
+        (SUB, IN_VRF, {"vlan": "1010", "vrf": "claro"}, ["no ip address 10.64.0.2 255.255.255.252"]),
+        # What moves to another VLAN or VRF loses its address.
+        (
+            SUB,
+            {**IN_VRF, "vlan": "7"},
+            IN_VRF,
+            ["encapsulation dot1Q 1010", "ip address 10.64.0.2 255.255.255.252"],
+        ),
+        (SUB, {"vlan": "1010"}, IN_VRF, ["vrf forwarding claro", "ip address 10.64.0.2 255.255.255.252"]),
+        # A port may have its address outside any VRF.
+        (PORT, {"address": "10.0.0.1/30"}, {"address": "10.0.0.1/30", "description": "x"}, ["description x"]),
+        (f"{TOP}/Vrf[claro]", FAMILY, {**FAMILY, "description": "x"}, ["description x"]),
+        (f"{TOP}/Vrf[claro]", FAMILY, {"rd": "65000:1010"}, ["no address-family ipv4"]),
+        (f"{TOP}/Vrf[claro]", FAMILY, {"ipv4": "enabled"}, ["no rd 65000:1010"]),
+        (
+            f"{TOP}/Vrf[claro]",
+            {"rd": "65000:1010"},
+            FAMILY,
+            ["address-family ipv4", "exit-address-family"],
+        ),
+    ],
+)
+def test_ios_is_told_what_differs_and_no_more(
+    path: str, before: dict[str, str], after: dict[str, str], lines: list[str]
+) -> None:
+    assert between("cisco_ios", path, before, after) == lines
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lines"),
+    [
+        ({"address": "10.0.0.1/30"}, {"address": "10.0.0.1/30", "description": "x"}, ["description x"]),
+        (
+            {"address": "10.0.0.1/30"},
+            {"address": "10.0.0.5/30"},
+            ["no ip address 10.0.0.1/30", "ip address 10.0.0.5/30"],
+        ),
+        ({"address": "10.0.0.1/30"}, {"shutdown": "true"}, ["no ip address 10.0.0.1/30", "shutdown"]),
+        ({"shutdown": "true"}, {"address": "10.0.0.1/30"}, ["ip address 10.0.0.1/30", "no shutdown"]),
+    ],
+)
+def test_frr_is_told_what_differs_and_no_more(before: dict[str, str], after: dict[str, str], lines: list[str]) -> None:
+    assert between("frr", f"{TOP}/SubInterface[up0.1010]", before, after) == lines
+
+
+@pytest.mark.parametrize(
+    ("platform", "route", "lines"),
+    [
+        ("cisco_ios", f"{TOP}/Route[10.0.0.0%2F8,10.1.1.1]", ["ip route 10.0.0.0 255.0.0.0 10.1.1.1"]),
+        (
+            "cisco_ios",
+            f"{TOP}/Vrf[claro]/Route[10.0.0.0%2F8,10.1.1.1]",
+            ["ip route vrf claro 10.0.0.0 255.0.0.0 10.1.1.1"],
+        ),
+        ("frr", f"{TOP}/Route[10.0.0.0%2F8,10.1.1.1]", ["ip route 10.0.0.0/8 10.1.1.1"]),
+        (
+            "frr",
+            f"{TOP}/Vrf[claro]/Route[10.0.0.0%2F8,10.1.1.1]",
+            ["vrf claro", " ip route 10.0.0.0/8 10.1.1.1", "exit-vrf"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("distance", ["", "250"])
+def test_a_route_comes_and_goes_in_one_line(platform: str, route: str, lines: list[str], distance: str) -> None:
+    profile = ROUTER_PROFILES[platform]
+    stays: Tree = {TOP: {}, f"{TOP}/Vrf[claro]": {}}
+    there: Tree = {**stays, route: {"distance": distance} if distance else {}}
+    far = [f"{line} {distance}" if distance and "route" in line else line for line in lines]
+    assert list(command_lines(profile, stays, there)) == far
+    # IOS takes a route away whatever its distance is.
+    gone = lines if platform == "cisco_ios" else far
+    assert list(command_lines(profile, there, stays)) == [line.replace("ip route", "no ip route") for line in gone]
+
+
+def test_what_stays_outside_any_vrf_stops_nobody() -> None:
+    outside = {f"{TOP}/SubInterface[GigabitEthernet0%2F0%2F1.99]": {"vlan": "99", "address": "10.9.0.1/24"}}
+    before, after = ({TOP: {}, **{path: dict(leaves) for path, leaves in outside.items()}} for _ in range(2))
+    assert command_lines(IOS, before, {**after, PORT: {"description": "x"}})
+
+
+def test_no_vrf_is_what_only_bears_its_name() -> None:
+    wanting: Tree = {TOP: {}, f"{TOP}/Port[claro]": {}, f"{TOP}/Route[0.0.0.0%2F0,claro]": {}, SUB: IN_VRF}
+    with pytest.raises(DeviceRefusedError, match="is in VRF claro, which would not be there"):
+        command_lines(IOS, {TOP: {}}, wanting)
+
+
+@pytest.mark.parametrize("platform", ["cisco_ios", "frr"])
+def test_what_is_empty_is_there_only_where_it_was_made(platform: str) -> None:
+    """FRRouting lists interfaces and VRFs of the system; those without a word of its own are none that it was told."""
+    vrf, port = f"{TOP}/Vrf[claro]", f"{TOP}/Port[up0]"
+    empty = read_config(ROUTER_PROFILES[platform], "vrf claro\n!\ninterface up0\n!\n", NAME)
+    assert empty.tree == ({TOP: {}, vrf: {}, port: {}} if platform == "cisco_ios" else {TOP: {}})
+    odd = read_config(ROUTER_PROFILES[platform], "vrf claro\n odd\n!\ninterface up0.7\n odd\n!\n", NAME)
+    assert odd.tree == {TOP: {}, vrf: {}, f"{TOP}/SubInterface[up0.7]": {}}
+    assert odd.unknown == (f"{vrf}/odd", f"{TOP}/SubInterface[up0.7]/odd")
+
+
+@pytest.mark.parametrize(
+    ("rest", "route", "distance"),
+    [
+        ("10.0.0.0/8 up0", "10.0.0.0%2F8,up0", ""),
+        ("10.0.0.0/8 up0 1", "10.0.0.0%2F8,up0", ""),
+        ("10.0.0.0/8 up0 5", "10.0.0.0%2F8,up0", "5"),
+        ("10.0.0.0/8 up0 10.1.1.1", "10.0.0.0%2F8,up0 10.1.1.1", ""),
+        ("10.0.0.0 255.0.0.0 10.1.1.1 250", "10.0.0.0%2F8,10.1.1.1", "250"),
+        ("10.0.0.0/8", None, ""),
+        ("10.0.0.0", None, ""),
+        ("10.0.0.1/8 up0", None, ""),
+        ("10.0.0.0/8 up0 up1", None, ""),
+        ("10.0.0.0/8 up0 10.1.1.1 5 6", None, ""),
+    ],
+)
+def test_routes_that_are_read(rest: str, route: str | None, distance: str) -> None:
+    """Those of a VRF that are not understood are reported; those outside any are none of our business."""
+    for vrf, above in (("vrf claro ", f"{TOP}/Vrf[claro]"), ("", TOP)):
+        seen = read_config(FRR, f"vrf definition claro\n description x\n!\nip route {vrf}{rest}\n", NAME)
+        expected = {} if route is None else {f"{above}/Route[{route}]": {"distance": distance} if distance else {}}
+        assert seen.tree == {TOP: {}, f"{TOP}/Vrf[claro]": {"description": "x"}} | expected
+        assert seen.unknown == ((f"{above}/ip route {vrf}{rest}",) if vrf and route is None else ())

@@ -8,16 +8,25 @@ from controller.models.health import ServiceState
 from controller.models.network import Rat
 from controller.nrm.profiles import (
     CellEntry,
+    administrative_leaf,
     administrative_state,
     broadcast_plmn,
+    broadcast_rat,
+    carriers_of,
     cell_of,
     cell_state,
     cells,
+    is_carrier,
+    is_reserved,
+    is_unlocked,
+    link_locked,
     link_of,
     link_state,
     links,
     object_class,
+    rat_of,
     render,
+    share_parts,
     unreported,
 )
 from controller.nrm.tree import Observed
@@ -31,6 +40,7 @@ FDD = f"{ELEMENT}/ENBFunction[1]/EUtranCellFDD[B28-1]"
 DU = f"{ELEMENT}/GNBDUFunction[1]/NRCellDU[n78-1]"
 CU = f"{ELEMENT}/GNBCUCPFunction[1]/NRCellCU[n78-1]"
 S1C = f"{ELEMENT}/ENBFunction[1]/EP_S1C[claro-s1c-lima]"
+CARRIER = f"{ELEMENT}/GNBDUFunction[1]/NRSectorCarrier[n78-1]"
 
 
 def test_cells_of_a_tree() -> None:
@@ -46,6 +56,10 @@ def test_cells_of_a_tree() -> None:
         (S1C, ObjectClass.CORE_LINK),
         (f"{ELEMENT}/ENBFunction[1]", ObjectClass.STATION),
         (f"{ELEMENT}/Fan[1]", ObjectClass.STATION),
+        (DU, ObjectClass.CELL),
+        (CARRIER, ObjectClass.CARRIER),
+        (f"{ELEMENT}/SectorEquipmentFunction[1]", ObjectClass.RADIO_UNIT),
+        (f"{FDD}/plmnIdList[716,10]", ObjectClass.STATION),
     ],
 )
 def test_classes_of_objects(path: str, known: ObjectClass) -> None:
@@ -187,3 +201,63 @@ def test_only_what_is_known_to_serve_is_true() -> None:
     assert (ServiceState.all_of([UP, UNKNOWN]), ServiceState.all_of([UP, UNKNOWN, DOWN])) == (UNKNOWN, DOWN)
     assert (ServiceState.any_of([DOWN, UNKNOWN]), ServiceState.any_of([DOWN, UNKNOWN, UP])) == (UNKNOWN, UP)
     assert (ServiceState.all_of([]), ServiceState.any_of([])) == (UP, DOWN)
+
+
+@pytest.mark.parametrize(
+    ("path", "rat", "of_broadcast"),
+    [
+        (f"{FDD}/plmnIdList[716,15]", Rat.LTE, Rat.LTE),
+        (f"{DU}/pLMNInfoList[716,15,FFFFFF,1]", Rat.NR, Rat.NR),
+        (f"{ELEMENT}/GNBCUUPFunction[1]/pLMNInfoList[716,15,FFFFFF,1]", Rat.NR, None),
+        (FDD, Rat.LTE, None),
+        (DU, Rat.NR, None),
+        (f"{ELEMENT}/Fan[1]", None, None),
+    ],
+)
+def test_the_radio_technology_is_that_of_the_profile(path: str, rat: Rat | None, of_broadcast: Rat | None) -> None:
+    assert (rat_of(path), broadcast_rat(path)) == (rat, of_broadcast)
+    assert rat_of("") is None
+
+
+def test_a_cell_names_its_carriers() -> None:
+    name = f"ManagedElement={STATION},GNBDUFunction=1,NRSectorCarrier="
+    both = (CARRIER, CARRIER.replace("[n78-1]", "[x]"))
+    for named, found in (((f"{name}n78-1", f"{name}x"), both), (f"{name}n78-1", both[:1])):
+        assert carriers_of({DU: {"nRSectorCarrierRef": named}}, DU) == found
+    assert carriers_of({DU: {}}, DU) == carriers_of({}, DU) == carriers_of({FDD: {"": "x"}}, S1C) == ()
+    assert [is_carrier(path) for path in (CARRIER, DU, f"{ELEMENT}/Fan[1]")] == [True, False, False]
+
+
+def test_a_plmn_is_reserved_where_its_entry_says_so() -> None:
+    plmn = f"{FDD}/plmnIdList[716,15]"
+    told = {text: is_reserved({plmn: {"cellReservedForOperatorUse": text}}, plmn) for text in ("true", "false", "")}
+    assert told == {"true": True, "false": False, "": False}
+    assert not is_reserved({}, plmn)
+    assert not is_reserved({FDD: {"": "true"}}, FDD), "nothing reserves a cell"
+
+
+def test_parts_of_a_share_are_told_apart_from_what_else_an_entry_holds() -> None:
+    parts = {leaf.name for leaf in share_parts(f"{DU}/RRMPolicyRatio[bitel-prb]")}
+    assert parts == {"rRMPolicyMinRatio", "rRMPolicyMaxRatio", "rRMPolicyDedicatedRatio"}
+    assert share_parts(DU) == share_parts(f"{ELEMENT}/Fan[1]") == ()
+
+
+@pytest.mark.parametrize(("path", "default"), [(DU, "LOCKED"), (S1C, "UNLOCKED")])
+def test_what_can_be_locked_is_unlocked_only_where_it_is(path: str, default: str) -> None:
+    leaf = administrative_leaf(path)
+    assert leaf == "administrativeState"
+    assert administrative_state({path: {}}, path) == administrative_state({}, path) == default
+    assert not is_unlocked({}, path)
+    assert not link_locked({}, path)
+    for state in ("LOCKED", "SHUTTINGDOWN", "UNLOCKED"):
+        tree = {path: {leaf: state}}
+        assert (is_unlocked(tree, path), link_locked(tree, path)) == (state == "UNLOCKED", state != "UNLOCKED")
+
+
+def test_what_nothing_can_lock_is_unlocked() -> None:
+    fan = f"{ELEMENT}/Fan[1]"
+    assert (administrative_leaf(fan), administrative_state({}, fan), is_unlocked({fan: {}}, fan)) == (
+        "",
+        "UNLOCKED",
+        True,
+    )

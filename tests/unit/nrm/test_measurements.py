@@ -34,3 +34,18 @@ def test_a_period_is_suspect_where_its_station_says_so(told: str | None, suspect
 
 def test_a_period_without_its_times_is_left_out() -> None:
     assert decode_measurements(performance("<begin-time>2026-06-15T12:00:00Z</begin-time>")) == ()
+
+
+def test_counters_are_read_by_object_and_what_is_no_number_is_left_out() -> None:
+    counters = (("first", "1.5"), ("odd", "n/a"), ("none", ""), ("last", " 2 "))
+    told = "".join(f"<counter><name> {name} </name><value>{value}</value></counter>" for name, value in counters)
+    (period,) = decode_measurements(
+        performance(TIMES, f"<object><name>Cell=1</name>{told}</object>", "<object><name>Cell=2</name></object>")
+    )
+    assert period.values == {"Cell=1": {"first": 1.5, "last": 2.0}, "Cell=2": {}}
+
+
+def test_a_job_without_times_hides_no_other() -> None:
+    timeless = "<end-time>2026-06-15T12:15:00Z</end-time></job>"
+    periods = decode_measurements(performance(f"{timeless}<job><id> j2 </id>{TIMES}"))
+    assert [period.job for period in periods] == ["j2"]

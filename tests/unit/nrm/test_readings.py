@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from controller.models.facts import Fact
 from controller.models.network import ResourceType, Snssai
 from controller.nrm.profiles import render
-from controller.nrm.profiles.readings import read_station
+from controller.nrm.profiles.readings import OwnReading, read_station
 from controller.nrm.tree import Tree
 from tests.unit.nrm import samples
 from tests.unit.nrm.samples import NR_CELLS
@@ -56,3 +58,72 @@ def test_each_cell_has_the_shares_of_its_two_halves_and_those_of_its_plmns_in_th
         cell.cell: {(("716-15",), resource) for resource in ResourceType},
         other.cell: {(("716-10",), "RRC"), (("716-10",), "DRB")},
     }
+
+
+LTE = "/ManagedElement[S1]/ENBFunction[1]"
+
+
+def lte(leaves: dict[str, str], rest: Tree | None = None) -> Tree:
+    return {"/ManagedElement[S1]": {}, LTE: {}, f"{LTE}/EUtranCellFDD[L1]": leaves, **(rest or {})}
+
+
+@pytest.mark.parametrize(
+    ("said", "dbm"), [("435", "43.5"), ("0", "0.0"), ("-15", "-1.5"), ("--15", None), ("", None), ("low", None)]
+)
+def test_the_power_of_a_cell_of_lte_is_its_own(said: str, dbm: str | None) -> None:
+    """In tenths of a dBm (TS 28.658, maximumTransmissionPower)."""
+    (cell,) = read_station(lte({"maximumTransmissionPower": said})).cells
+    assert cell.fields.get("max_tx_power_dbm") == dbm
+    assert cell.tdd is False
+
+
+def carriers(*powers: str) -> Tree:
+    names = [f"ManagedElement=S1,GNBDUFunction=1,NRSectorCarrier={number}" for number in range(len(powers))]
+    sectors = {
+        f"{DU}/NRSectorCarrier[{number}]": {"configuredMaxTxPower": power} for number, power in enumerate(powers)
+    }
+    return {"/ManagedElement[S1]": {}, DU: {}, CELL: {"nRSectorCarrierRef": tuple(names)}, **sectors}
+
+
+@pytest.mark.parametrize(
+    ("powers", "dbm"),
+    [
+        (("1000",), "30.0"),
+        (("1",), "0.0"),
+        (("0",), None),
+        (("",), None),
+        (("much",), None),
+        (("1000", "1000"), None),
+        ((), None),
+    ],
+)
+def test_the_power_of_a_cell_of_nr_is_that_of_its_only_carrier(powers: tuple[str, ...], dbm: str | None) -> None:
+    (cell,) = read_station(carriers(*powers)).cells
+    assert cell.fields.get("max_tx_power_dbm") == dbm
+
+
+def test_no_power_is_that_of_a_carrier_that_is_not_there() -> None:
+    tree = {path: leaves for path, leaves in carriers("1000").items() if "Carrier[" not in path}
+    assert "max_tx_power_dbm" not in read_station(tree).cells[0].fields
+
+
+def test_shares_of_lte_are_of_the_plmn_in_their_keys_with_defaults_where_they_say_nothing() -> None:
+    cell = f"{LTE}/EUtranCellFDD[L1]"
+    parts = {"minRatio": "20", "maxRatio": "60"}
+    rest: Tree = {f"{cell}/plmnRadioShareList[716,15]": parts, f"{cell}/plmnRadioShareList[716,10]": {}}
+    (read,) = read_station(lte({}, rest)).cells
+    assert [(share.plmns, share.min, share.max) for share in read.shares] == [
+        (("716-15",), "20", "60"),
+        (("716-10",), "0", "100"),
+    ]
+    assert {share.resource for share in read.shares} == {ResourceType.PRB}
+
+
+def test_a_plmn_with_an_identity_of_its_own_is_no_broadcast_of_the_cells() -> None:
+    cell = f"{LTE}/EUtranCellFDD[L1]"
+    own = {"tac": "7", "cellId": "9"}
+    rest: Tree = {f"{cell}/plmnIdList[716,10]": {}, f"{cell}/cellAccessInfoList[716,15]": own}
+    (read,) = read_station(lte({}, rest)).cells
+    assert list(read.broadcasts) == ["716-10"]
+    assert read.own == {"716-15": OwnReading({"tac": "7", "cell_identity": "9"})}
+    assert list(read.on_air) == ["716-10", "716-15"]

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
-from controller.nrm.tree import Tree, shared
+import pytest
+
+from controller.models.alarm import ActiveAlarm, AlarmRecord, PerceivedSeverity
+from controller.nrm.apply import siblings
+from controller.nrm.tree import Observed, Tree, child, class_of, is_below, parent, path_of, shared, step, steps
 
 
 def _tree(share: str) -> Tree:
@@ -22,3 +26,58 @@ def test_another_order_or_another_entry_is_reported_as_it_is() -> None:
     more = {**_tree("10"), "/A[4]": {}}
     assert list(shared(turned, before)) == list(turned)
     assert shared(more, before) == more
+
+
+@pytest.mark.parametrize("keys", [("1",), ("716", "15"), ("", "x"), ("a/b", "c,d", "e[f]", "50%"), ("%2F",), ("Ñ 1",)])
+def test_any_keys_come_back_from_a_path(keys: tuple[str, ...]) -> None:
+    path = child("/A[1]", "Below", *keys)
+    assert (step(path), class_of(path), parent(path)) == (("Below", keys), "Below", "/A[1]")
+    assert list(steps(path)) == [("A", ("1",)), ("Below", keys)]
+    assert parent("/A[1]") == ""
+
+
+def test_below_an_entry_is_the_entry_itself_and_what_its_path_leads_to() -> None:
+    assert [is_below(path, "/A[1]/B[2]") for path in ("/A[1]/B[2]", "/A[1]/B[2]/C[3]")] == [True, True]
+    others = ("/A[1]", "/A[1]/B[22]", "/A[1]/B[2]x", "/A[1]/B[1]", "/A[1]/B[3]", "/Z[1]/A[1]/B[2]")
+    assert not any(is_below(path, "/A[1]/B[2]") for path in others)
+
+
+def test_siblings_are_the_entries_of_one_list_below_one_parent() -> None:
+    found = ["/A[1]/B[2]", "/A[1]/B[1]", "/A[1]/B[1,2]"]
+    others = ("/A[1]", "/A[1]/B[2]/B[3]", "/A[1]/BC[1]", "/A[1]/CB[1]", "/A[2]/B[1]", "/A[1]/B2[1]")
+    tree: Tree = {path: {} for path in (*found, *others)}
+    assert [siblings(tree, path) for path in ("/A[1]/B[9]", "/A[1]/B[1]")] == [found, found]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("ManagedElement=S1", "/ManagedElement[S1]"),
+        ("SubNetwork=N,ManagedElement=S1,ENBFunction=1", "/ManagedElement[S1]/ENBFunction[1]"),
+        ("DC=a.b, ManagedElement = S1 , ENBFunction = 1 ", "/ManagedElement[S1]/ENBFunction[1]"),
+        ("ManagedElement=S/1", "/ManagedElement[S%2F1]"),
+        ("d-c=x,ManagedElement=S1", "/ManagedElement[S1]"),
+        ("ManagedElement=,ManagedElement=S1", "/ManagedElement[S1]"),
+        ("ManagedElement=", ""),
+        ("ManagedElement", ""),
+        ("ENBFunction=1", ""),
+        ("ManagedElement=S1,ENBFunction=", ""),
+        ("ManagedElement=S1,ENBFunction", ""),
+        ("ManagedElement=S1,d-c=1", ""),
+        ("ManagedElement=S1,", ""),
+        ("", ""),
+    ],
+)
+def test_a_distinguished_name_leads_to_the_entry_below_its_managed_element(name: str, path: str) -> None:
+    assert path_of(name) == path
+
+
+def test_a_station_has_alarms_while_one_stands() -> None:
+    def record(severity: PerceivedSeverity) -> AlarmRecord:
+        return AlarmRecord(id="1", object="", type="", cause="", problem="", severity=severity, text="")
+
+    listed = ActiveAlarm("26", "Fan=1", PerceivedSeverity.MAJOR, "fan stands still")
+    stands, cleared = record(PerceivedSeverity.WARNING), record(PerceivedSeverity.CLEARED)
+    assert Observed({}, alarms=(listed,)).has_alarms
+    assert Observed({}, records=(cleared, stands)).has_alarms
+    assert not any(Observed({}, records=records).has_alarms for records in (None, (), (cleared,)))
