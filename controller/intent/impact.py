@@ -136,7 +136,7 @@ def link_in(managed_object: str) -> Path:
 
 
 def core_node_in(about: AlarmReport | Alarm) -> str:
-    """Id of the core node that an alarm is about, or that its core link leads to; an empty string where it is none."""
+    """The core node that an alarm is about, by the id of the links to it; an empty string where it is about none."""
     if about.object_class is ObjectClass.CORE_NODE:
         return about.object
     link = link_in(about.object)

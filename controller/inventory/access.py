@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from urllib.parse import urlsplit
 
-from controller.inventory.source import Entry, Report
+from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.credentials import Credentials, ManagementDefaults, literal, words
-from controller.models.network import Endpoint, Network, Router
+from controller.models.network import Endpoint, Network, NetworkHeader, Router, Tenant
 
 #: A device as it stands in a file.
 Device = tuple[Entry, Endpoint | Router]
@@ -36,6 +37,37 @@ def check_access(
                 missing.add(name)
                 said = f"the server has no such credential as network.management.{field}"
                 report.entry(entry, (field,), said, expected=credentials.choices)
+
+
+def check_contacts(
+    sides: Sequence[tuple[Entry, NetworkHeader]] | Sequence[tuple[Entry, Tenant]],
+    credentials: Credentials,
+    report: Report,
+) -> None:
+    """Report contacts whose messages would be signed with a secret that the server does not have, or not for them.
+
+    Args:
+        sides: The header, for the host, and tenants.
+        credentials: The server's.
+        report: Collects what is wrong.
+    """
+    for entry, side in sides:
+        for number, contact in enumerate(side.contacts):
+            name, said = contact.credential, "the server has no such credential"
+            if name is not None and name not in credentials.credentials:
+                where = ("contacts", number, "credential")
+                report.entry(entry, where, said, expected=credentials.choices)
+            elif name is not None and contact.webhook is not None:
+                _check_webhook(entry, ("contacts", number, "webhook"), contact.webhook, name, credentials, report)
+
+
+def _check_webhook(
+    entry: Entry, where: FieldPath, url: str, name: str, credentials: Credentials, report: Report
+) -> None:
+    at, credential = literal(urlsplit(url).hostname or ""), credentials.named(name)
+    if at is not None and not credential.serves(at):
+        said = f"outside of the networks of credential {name}"
+        report.entry(entry, where, said, value=str(at), expected=f"networks are {words(credential.networks)}")
 
 
 def _check_address(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from controller.inventory.access import check_access
+from controller.inventory.access import check_access, check_contacts
 from controller.inventory.check import (
     Objects,
     check_agreements,
@@ -23,7 +23,7 @@ from controller.inventory.parse import declared, read_file, validate
 from controller.inventory.source import Entry, Report
 from controller.models.credentials import Credentials, ManagementDefaults
 from controller.models.errors import NetworkFilesError
-from controller.models.network import Endpoint, Network, NetworkHeader, Noun, Router
+from controller.models.network import Endpoint, Network, NetworkHeader, Noun, Router, Tenant
 
 _CHECKS: tuple[Callable[[Objects], None], ...] = (
     check_places,
@@ -89,6 +89,8 @@ def _check_access(objects: Objects, header: NetworkHeader | None, credentials: C
     managed = [(entry, router) for entry, router in objects.all("routers", Router) if router.host_key is not None]
     defaults = header.management if header else ManagementDefaults()
     check_access([*objects.all("endpoints", Endpoint), *managed], defaults, credentials, objects.report)
+    check_contacts(objects.all("network", NetworkHeader), credentials, objects.report)
+    check_contacts(objects.all("tenants", Tenant), credentials, objects.report)
 
 
 def _entries(directory: Path, replaced: Mapping[str, Path], report: Report) -> Iterator[Entry]:

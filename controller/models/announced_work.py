@@ -18,6 +18,7 @@ class AnnouncedWork(Noun):
 
     Attributes:
         nodes: Ids of its MMEs, S-GWs, AMFs and UPFs, sorted; empty for all of them.
+        links: Ids of the core links that lead to these nodes, sorted; empty for all of the tenant's.
         by: Who announced it, one of the tenant's people.
         cancelled: When the tenant ended it early or called it off; None if it did not.
     """
@@ -25,6 +26,7 @@ class AnnouncedWork(Noun):
     id: str
     tenant: str
     nodes: tuple[str, ...] = ()
+    links: tuple[str, ...] = ()
     begins: AwareDatetime
     ends: AwareDatetime
     by: str
@@ -37,15 +39,15 @@ class AnnouncedWork(Noun):
         """When it is or was over."""
         return self.ends if self.cancelled is None else min(self.ends, self.cancelled)
 
-    def covers(self, tenant: str, node: str) -> bool:
-        """Whether it is about a tenant's core node."""
-        return bool(node) and tenant == self.tenant and (not self.nodes or node in self.nodes)
+    def covers(self, tenant: str, link: str) -> bool:
+        """Whether it is about the far end of a tenant's core link."""
+        return bool(link) and tenant == self.tenant and (not self.nodes or link in self.links)
 
 
-def intervals(works: Iterable[AnnouncedWork], tenant: str, node: str) -> list[Interval]:
-    """When works were under way on a tenant's core node: in order, none touching the next."""
+def intervals(works: Iterable[AnnouncedWork], tenant: str, link: str) -> list[Interval]:
+    """When works were under way on the far end of a tenant's core link: in order, none touching the next."""
     found: list[Interval] = []
-    for begins, over in sorted((one.begins, one.over) for one in works if one.covers(tenant, node)):
+    for begins, over in sorted((one.begins, one.over) for one in works if one.covers(tenant, link)):
         if found and begins <= found[-1][1]:
             found[-1] = found[-1][0], max(found[-1][1], over)
         elif begins < over:

@@ -44,6 +44,7 @@ from controller.models.scalars import (
     Profile,
     Rat,
     StationId,
+    Text,
     Timezone,
     Username,
     mcc_mnc,
@@ -54,6 +55,7 @@ from controller.models.sharing import (
     ActionClass,
     Agreement,
     Consent,
+    Contact,
     Core,
     CoreNode,
     Gateways,
@@ -80,6 +82,7 @@ __all__ = [
     "Cell",
     "CellId",
     "Consent",
+    "Contact",
     "Core",
     "CoreNode",
     "Endpoint",
@@ -138,6 +141,15 @@ class NetworkHeader(Noun):
         True, description="Whether NR cells have cores of their own (NG), or serve beside LTE cells only (EN-DC)."
     )
     management: ManagementDefaults = ManagementDefaults()
+    contacts: tuple[Contact, ...] = Field(
+        default=(), max_length=20, description="Where the host's own NOC is told of incidents."
+    )
+
+    @model_validator(mode="after")
+    def _contacts(self) -> NetworkHeader:
+        if len({one.id for one in self.contacts}) != len(self.contacts):
+            raise ValueError("two contacts have the same id")
+        return self
 
 
 class Region(Noun):
@@ -179,6 +191,8 @@ class Site(Noun):
     longitude: Annotated[float, Field(ge=-180, le=180)]
     population: Annotated[int, Field(ge=0)] = 0
     backhaul: Identifier | None = None
+    access: Text | None = Field(None, description="How a person gets there: road, keys, guard, who to call before.")
+    power: Text | None = Field(None, description="What feeds it, and for how long: mains, generator, batteries.")
     windows: tuple[MaintenanceWindow, ...] = ()
 
 
@@ -585,6 +599,13 @@ class Network(Noun):
         stated = (station.enb_plmn if rat is Rat.LTE else station.gnb_plmn) or self.header.host_plmn
         primaries = {cell.primary_plmn for cell in self.cells_by_station.get(station.id, ())}
         return stated or (primaries.pop() if len(primaries) == 1 else None)
+
+    def contacts_of(self, side: str) -> tuple[Contact, ...]:
+        """Contacts of the host or of a tenant."""
+        if side == HOST:
+            return self.header.contacts
+        tenant = self.tenant_by_id.get(side)
+        return () if tenant is None else tenant.contacts
 
     def backhaul_above(self, device: str) -> tuple[str, ...]:
         """Ids of the nodes of the backhaul from that of a device's site to the root."""

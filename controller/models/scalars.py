@@ -129,11 +129,29 @@ Name = Annotated[
     StringConstraints(strip_whitespace=True, max_length=200, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
     Field(description="One line of text, at most 200 characters."),
 ]
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, max_length=1000, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    Field(description="One line of text, at most 1000 characters."),
+]
 Country = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="Country code of ISO 3166-1, as in PE.")
 ]
 HostAddress = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,253}$"), Field(description="Host name or IP address.")
+]
+EmailAddress = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9._%+-]{1,64}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+$", max_length=254),
+    Field(description="An e-mail address, as in noc@bitel.example."),
+]
+WebhookUrl = Annotated[
+    str,
+    StringConstraints(
+        pattern=r"^(?:https://[A-Za-z0-9.-]+|http://(?:127\.0\.0\.1|localhost))(?::[0-9]{1,5})?(?:/[\x21-\x7e]*)?$",
+        max_length=500,
+    ),
+    Field(description="An https URL, as in https://noc.bitel.example/minka; http on this machine only."),
 ]
 HostKey = Annotated[
     str,

@@ -14,7 +14,9 @@ from pydantic import Field, model_validator
 from controller.models.scalars import (
     HOST,
     Band,
+    Credential,
     Day,
+    EmailAddress,
     Identifier,
     IpAddress,
     Name,
@@ -26,6 +28,7 @@ from controller.models.scalars import (
     SliceDifferentiator,
     StationId,
     TimeOfDay,
+    WebhookUrl,
 )
 
 
@@ -132,12 +135,6 @@ class Core(Noun):
         None, description="Gateway that core links go through; routes then lead to it and not to what is behind."
     )
 
-    @property
-    def nodes(self) -> tuple[str, ...]:
-        """Ids of all its nodes, as core links name them."""
-        pools = (self.mme_pool, self.sgw_pool, self.amf_pool, self.upf_pool)
-        return tuple(dict.fromkeys(node.id for pool in pools for node in pool))
-
     def tunnel_of(self, plane: Plane) -> str:
         """Address of the security gateway that links of a plane go through, an empty string where none does."""
         gateway = self.security_gateway
@@ -162,6 +159,29 @@ class Core(Noun):
         return self
 
 
+class Contact(Noun):
+    """Where a side's NOC is told of what touches it: by e-mail or by a webhook, whose messages are signed.
+
+    Only the host and that side see it.
+    """
+
+    id: Identifier
+    name: Name
+    email: EmailAddress | None = None
+    webhook: WebhookUrl | None = None
+    credential: Credential | None = Field(
+        None, description="Name of the secret that messages to the webhook are signed with (HMAC-SHA256)."
+    )
+
+    @model_validator(mode="after")
+    def _one_way(self) -> Contact:
+        if (self.email is None) == (self.webhook is None):
+            raise ValueError("a contact has an email or a webhook")
+        if (self.webhook is None) != (self.credential is None):
+            raise ValueError("credential signs what is sent to a webhook: both stand together")
+        return self
+
+
 class Tenant(Noun):
     """A mobile operator that uses the shared RAN."""
 
@@ -170,6 +190,7 @@ class Tenant(Noun):
     plmns: tuple[Plmn, ...] = Field(min_length=1)
     slices: tuple[Snssai, ...] = ()
     core: Core
+    contacts: tuple[Contact, ...] = Field(default=(), max_length=20, description="Where its NOC is told of incidents.")
 
     def link_id(self, node: str) -> str:
         """Id of the core link to a node of its core."""
@@ -193,10 +214,19 @@ class Tenant(Noun):
             found.setdefault(self.user_link_id, set()).add(core.first_hop(Plane.USER, gateways.prefix))
         return {link: frozenset(ends) for link, ends in found.items()}
 
+    @property
+    def link_by_node(self) -> Mapping[str, str]:
+        """Ids of the core links by id of the node of its core that they lead to."""
+        core = self.core
+        found = {node.id: self.link_id(node.id) for node in (*core.mme_pool, *core.amf_pool, *core.upf_pool)}
+        return {**dict.fromkeys((gateways.id for gateways in core.sgw_pool), self.user_link_id), **found}
+
     @model_validator(mode="after")
     def _not_host(self) -> Tenant:
         if self.id == HOST:
             raise ValueError("the id 'host' is taken by the neutral host itself")
+        if len({one.id for one in self.contacts}) != len(self.contacts):
+            raise ValueError("two contacts have the same id")
         return self
 
 

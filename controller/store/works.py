@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,8 @@ from controller.store.transaction import Tx
 
 #: Works of a tenant that are not over, at most: more is a program gone wrong.
 _MOST = 200
+#: What is kept as a JSON list.
+_LISTS = ("nodes", "links")
 
 announced_works = Table(
     "announced_works",
@@ -28,8 +30,9 @@ announced_works = Table(
     Column("number", Integer, primary_key=True),
     Column("id", String, nullable=False, unique=True),
     string("tenant"),
-    # JSON list: core nodes, empty for all.
+    # JSON lists: core nodes and the links to them, empty for all.
     Column("nodes", Text, nullable=False),
+    Column("links", Text, nullable=False),
     Column("begins", Instant, nullable=False),
     Column("ends", Instant, nullable=False),
     string("by"),
@@ -65,7 +68,7 @@ class SqlWorks(SqlRepository, Works[Sync]):
 
     @writes
     def announce(
-        self, tx: Tx, tenant: str, nodes: Sequence[str], begins: datetime, ends: datetime, by: str, reason: str
+        self, tx: Tx, tenant: str, nodes: Mapping[str, str], begins: datetime, ends: datetime, by: str, reason: str
     ) -> AnnouncedWork:
         tx.guard(f"works:{tenant}")
         open_ones = (announced_works.c.ends > tx.now) & announced_works.c.cancelled.is_(None)
@@ -75,14 +78,15 @@ class SqlWorks(SqlRepository, Works[Sync]):
         work = AnnouncedWork(
             id=f"w-{secrets.token_hex(4)}",
             tenant=tenant,
-            nodes=tuple(sorted(set(nodes))),
+            nodes=tuple(sorted(nodes)),
+            links=tuple(sorted(set(nodes.values()))),
             begins=begins,
             ends=ends,
             by=by,
             reason=reason,
             created=tx.now,
         )
-        row = work.model_dump() | {"nodes": orjson.dumps(work.nodes).decode()}
+        row = work.model_dump() | {name: orjson.dumps(getattr(work, name)).decode() for name in _LISTS}
         tx.execute(announced_works.insert().values(row))
         times = {"begins": begins.isoformat(), "ends": ends.isoformat()}
         tx.note(by, "work.announced", work.id, tenant=tenant, nodes=", ".join(work.nodes), **times, reason=reason)
@@ -129,4 +133,4 @@ def work_on(tx: Tx, alarm: Alarm) -> AnnouncedWork | None:
 
 def _as_work(row: Row[Any]) -> AnnouncedWork:
     values = {name: value for name, value in row._mapping.items() if name in AnnouncedWork.model_fields}
-    return AnnouncedWork(**values | {"nodes": tuple(orjson.loads(row.nodes))})
+    return AnnouncedWork(**values | {name: tuple(orjson.loads(values[name])) for name in _LISTS})

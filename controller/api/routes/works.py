@@ -55,11 +55,12 @@ def announce(asked: NewWork, backend: Backend, who: Annotated[Person, needs(Perm
         raise ConflictError(f"ends: work ends after it begins, and within {LONGEST.days} days; announce the rest again")
     network = backend.store.networks.get()[1]
     tenant = network.tenant_by_id.get(who.tenant)
-    own = () if tenant is None else tenant.core.nodes
+    own = {} if tenant is None else tenant.link_by_node
     for node in asked.nodes:
         if node not in own:
             raise InputError(f"nodes: {unknown('node of your core', node, own)}")
-    return backend.store.works.announce(who.tenant, asked.nodes, begins, asked.ends, who.name, asked.reason)
+    nodes = {node: own[node] for node in asked.nodes}
+    return backend.store.works.announce(who.tenant, nodes, begins, asked.ends, who.name, asked.reason)
 
 
 @router.delete("/{work_id}", status_code=204)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Protocol
 
@@ -16,9 +16,19 @@ class Works(Repository[M_co], Protocol[M_co]):
 
     @method
     def announce(
-        self, tenant: str, nodes: Sequence[str], begins: datetime, ends: datetime, by: str, reason: str
+        self,
+        tenant: str,
+        nodes: Mapping[str, str],
+        begins: datetime,
+        ends: datetime,
+        by: str,
+        reason: str,
     ) -> AnnouncedWork:
-        """Put work on record. Raises ConflictError where the tenant has announced too much already."""
+        """Put work on record; ``nodes`` has the ids of the core links by node.
+
+        Raises:
+            ConflictError: The tenant has announced too much already.
+        """
         ...
 
     @method
@@ -38,7 +48,7 @@ class Works(Repository[M_co], Protocol[M_co]):
     def during(self, since: datetime, until: datetime, tenant: str | None = None) -> list[AnnouncedWork]:
         """Work that was, is or will be under way at some time from ``since`` to before ``until``, by beginning.
 
-        ``controller.models.announced_work.intervals`` makes the times of one core node of them.
+        ``controller.models.announced_work.intervals`` makes the times of one core link of them.
         """
         ...
 

@@ -18,7 +18,8 @@ HOUR = timedelta(hours=1)
 
 def announce(store: SqlStore, clock: VirtualClock, begins: float, ends: float, *nodes: str) -> AnnouncedWork:
     now = clock.now()
-    return store.works.announce("entel", nodes, now + begins * HOUR, now + ends * HOUR, "eva", "upgrade")
+    links = {node: f"entel-{node}" for node in nodes}
+    return store.works.announce("entel", links, now + begins * HOUR, now + ends * HOUR, "eva", "upgrade")
 
 
 def raised(store: SqlStore, clock: VirtualClock, managed_object: str, tenant: str = "entel") -> Alarm:
@@ -39,10 +40,10 @@ def raised(store: SqlStore, clock: VirtualClock, managed_object: str, tenant: st
 
 async def test_work_covers_links_and_nodes_of_its_tenant_while_it_lasts(store: SqlStore, clock: VirtualClock) -> None:
     work = announce(store, clock, 1, 2, "mme-1")
-    covered = [raised(store, clock, "mme-1"), raised(store, clock, "/ManagedElement[A]/EP_S1C[mme-1]")]
+    covered = [raised(store, clock, "entel-mme-1"), raised(store, clock, "/ManagedElement[A]/EP_S1C[entel-mme-1]")]
     others = [
-        raised(store, clock, "/ManagedElement[A]/EP_S1C[mme-2]"),
-        raised(store, clock, "/ManagedElement[A]/EP_S1C[mme-1]", "bitel"),
+        raised(store, clock, "/ManagedElement[A]/EP_S1C[entel-mme-2]"),
+        raised(store, clock, "/ManagedElement[A]/EP_S1C[entel-mme-1]", "bitel"),
         raised(store, clock, "/ManagedElement[A]/EUtranCellFDD[1]"),
     ]
     assert [store.works.on(one) for one in covered] == [None, None]
@@ -59,7 +60,7 @@ async def test_work_covers_links_and_nodes_of_its_tenant_while_it_lasts(store: S
 
 
 async def test_nobody_is_called_for_what_is_announced(store: SqlStore, clock: VirtualClock) -> None:
-    alarm = raised(store, clock, "mme-1")
+    alarm = raised(store, clock, "entel-mme-1")
     work = announce(store, clock, 0, 1)
     assert store.alarms.escalate(alarm, "it stands", actor="remediation") is None
     assert (store.alarms.get(alarm.id), store.escalations.pending()) == (alarm, [])
@@ -83,7 +84,7 @@ async def test_work_is_cancelled_by_its_tenant_and_what_was_under_way_stays(
             store.works.cancel(work.id, "entel", "eva")
     found = store.works.during(start, start + 10 * HOUR, "entel")
     assert [one.id for one in found] == [begun.id]
-    assert intervals(found, "entel", "mme-1") == [(start, start + 0.5 * HOUR)]
+    assert intervals(found, "entel", "entel-mme-1") == [(start, start + 0.5 * HOUR)]
     assert store.works.during(start, start + 10 * HOUR, "bitel") == []
     acts = [(row.actor, row.action, row.object) for row in store.audit.page(Page())[1]]
     assert acts.count(("eva", "work.announced", begun.id)) == acts.count(("eva", "work.cancelled", begun.id)) == 1
@@ -94,9 +95,9 @@ def test_times_of_a_node_are_joined(store: SqlStore, clock: VirtualClock) -> Non
     for begins, ends, *nodes in ((3, 4, "mme-1"), (0, 2), (1, 1.5, "mme-1"), (2, 3, "mme-1"), (8, 9, "mme-2")):
         announce(store, clock, float(begins), float(ends), *map(str, nodes))
     found = store.works.during(start, start + 20 * HOUR)
-    assert intervals(found, "entel", "mme-1") == [(start, start + 4 * HOUR)]
-    assert intervals(found, "entel", "mme-2") == [(start, start + 2 * HOUR), (start + 8 * HOUR, start + 9 * HOUR)]
-    assert intervals(found, "bitel", "mme-1") == intervals(found, "entel", "") == []
+    assert intervals(found, "entel", "entel-mme-1") == [(start, start + 4 * HOUR)]
+    assert intervals(found, "entel", "entel-mme-2") == [(start, start + 2 * HOUR), (start + 8 * HOUR, start + 9 * HOUR)]
+    assert intervals(found, "bitel", "entel-mme-1") == intervals(found, "entel", "") == []
     assert len(store.works.during(start + 4 * HOUR, start + 8 * HOUR)) == 0
 
 
@@ -107,4 +108,4 @@ def test_a_tenant_announces_so_much_and_no_more(
     announce(store, clock, 1, 2)
     with pytest.raises(ConflictError, match="cancel one"):
         announce(store, clock, 3, 4)
-    store.works.announce("bitel", (), clock.now(), clock.now() + HOUR, "rosa", "upgrade")
+    store.works.announce("bitel", {}, clock.now(), clock.now() + HOUR, "rosa", "upgrade")

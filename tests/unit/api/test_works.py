@@ -43,7 +43,7 @@ async def test_a_tenant_announces_lists_and_cancels_its_own_and_others_learn_not
     alarm = bench.store.alarms.report(
         AlarmReport(
             station="T-LTE-1",
-            object="/ManagedElement[T-LTE-1]/ENBFunction[1]/EP_S1C[andes-mme-1]",
+            object="/ManagedElement[T-LTE-1]/ENBFunction[1]/EP_S1C[andes-andes-mme-1]",
             tenant="andes",
             probable_cause="core-link-down",
             severity=PerceivedSeverity.MAJOR,

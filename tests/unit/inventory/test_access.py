@@ -9,6 +9,7 @@ import pytest
 from controller.inventory.access import changed_ways, in_rows
 from controller.inventory.credentials import read_credentials
 from controller.inventory.load import load_network
+from controller.inventory.write import render_network
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError
 from controller.ports.secrets import EnvironmentSecrets
@@ -84,6 +85,68 @@ def test_what_the_server_does_not_have_is_refused(tmp_path: Path, changes: dict[
 def test_what_it_has_is_taken(tmp_path: Path, rows: dict[str, str]) -> None:
     """Addresses of routers whose host key is not known are of no matter; names of hosts are looked up later."""
     assert len(load_network(write(tmp_path, rows), credentials=NAMED).endpoints) == 1
+
+
+CONTACT = "  contacts: [{id: noc, name: NOC, %s}]\n  core:"
+
+
+@pytest.mark.parametrize(
+    ("contact", "said"),
+    [
+        (
+            "webhook: https://noc.example/minka, credential: laboratory",
+            f"tenants.yaml:7: tenants[movistar].contacts[0].credential: the server has no such credential; {CHOICES}",
+        ),
+        (
+            "webhook: https://192.0.2.1/minka, credential: lab",
+            (
+                "tenants.yaml:7: tenants[movistar].contacts[0].webhook = '192.0.2.1': outside of the networks of "
+                "credential lab; networks are 2001:db8::/32"
+            ),
+        ),
+        ("webhook: https://noc.example/minka", "credential signs what is sent to a webhook: both stand together"),
+        ("email: noc@bitel.example, credential: lab", "credential signs what is sent to a webhook: both stand"),
+        ("webhook: http://noc.example/, credential: lab", "An https URL, as in https://noc.bitel.example/minka"),
+        ("email: noc", "An e-mail address, as in noc@bitel.example"),
+        ("phone: 555", "phone"),
+        ("webhook: https://noc.example, credential: lab, email: a@b.example", "a contact has an email or a webhook"),
+    ],
+)
+def test_a_contact_is_told_in_one_way_and_signed_with_what_is_for_it(tmp_path: Path, contact: str, said: str) -> None:
+    found = problems(tmp_path, changed("tenants.yaml", "  core:", CONTACT % contact), NAMED)
+    assert len(found) == 1
+    assert found[0].startswith("tenants.yaml:7: tenants[movistar].contacts[0]")
+    assert said in found[0]
+
+
+def test_contacts_of_host_and_tenants_and_the_way_to_a_site(tmp_path: Path) -> None:
+    both = "email: noc@bitel.example}, {id: hook, name: Hook, webhook: 'https://n.example/x', credential: lab"
+    head = "  contacts: [{id: desk, name: Desk, email: desk@host.example}]\nregions:"
+    network = load_network(
+        write(
+            tmp_path,
+            changed("tenants.yaml", "  core:", CONTACT % both)
+            | changed("network.yaml", "regions:", head)
+            | {
+                "sites.csv": "id,name,region,latitude,longitude,access,power\n"
+                'cusco-1,Cusco,cusco,-13.5,-71.9,"4x4, key at the school",mains and 8 h of batteries\n'
+                "puno-1,Puno,puno,-15.8,-70.0,,\n"
+            },
+        ),
+        credentials=NAMED,
+    )
+    assert [one.id for one in network.contacts_of("movistar")] == ["noc", "hook"]
+    assert [one.email for one in network.contacts_of("host")] == ["desk@host.example"]
+    site = network.site_by_id["cusco-1"]
+    assert (site.access, site.power) == ("4x4, key at the school", "mains and 8 h of batteries")
+    assert network.site_by_id["puno-1"].access is None
+    assert network.contacts_of("bitel") == network.contacts_of("nobody") == ()
+    assert load_network(write(tmp_path / "again", render_network(network))) == network
+
+
+def test_two_contacts_of_a_side_do_not_share_an_id(tmp_path: Path) -> None:
+    twice = CONTACT % "email: a@b.example}, {id: noc, name: Other, email: c@b.example"
+    assert "two contacts have the same id" in problems(tmp_path, changed("tenants.yaml", "  core:", twice))[0]
 
 
 def test_ways_that_changed_are_reported(tmp_path: Path) -> None:

@@ -69,7 +69,7 @@ def _announced(scene: Scene) -> None:
     scene.bench.checker.down.add((STATION_ID, LINK))
     scene.alarm = scene.bench.report(LINK, CORE_LINK_DOWN, tenant="andes")
     now = scene.bench.clock.now()
-    scene.bench.store.works.announce("andes", [], now, now + timedelta(hours=1), "eva", "upgrade")
+    scene.bench.store.works.announce("andes", {}, now, now + timedelta(hours=1), "eva", "upgrade")
 
 
 def _shelved(scene: Scene) -> None:

@@ -342,7 +342,7 @@ async def test_what_a_tenant_announced_on_its_core_is_repaired_only_once_that_is
     link = bench.breaks(tenant="andes")
     other = bench.breaks("/EP_S1C[two]", tenant="condor")
     now = bench.clock.now()
-    work = bench.store.works.announce("andes", ["one"], now, now + timedelta(minutes=10), "eva", "upgrade")
+    work = bench.store.works.announce("andes", {"mme": "one"}, now, now + timedelta(minutes=10), "eva", "upgrade")
     scheduler = bench.scheduler()
     await bench.round(scheduler)
     assert bench.alarm(other).state is AlarmState.REPAIRING
@@ -358,7 +358,7 @@ async def test_a_repair_that_fails_during_announced_work_calls_nobody_before_tha
     scheduler = bench.scheduler()
     await bench.round(scheduler)
     now = bench.clock.now()
-    bench.store.works.announce("andes", [], now, now + timedelta(hours=1), "eva", "upgrade")
+    bench.store.works.announce("andes", {}, now, now + timedelta(hours=1), "eva", "upgrade")
     bench.work(incurable=[link.id])
     for _ in range(4):
         await bench.round(scheduler, seconds=60)

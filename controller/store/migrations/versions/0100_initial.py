@@ -162,6 +162,7 @@ def upgrade() -> None:
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("nodes", sa.Text(), nullable=False),
+        sa.Column("links", sa.Text(), nullable=False),
         sa.Column("begins", sa.DateTime(timezone=True), nullable=False),
         sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
         sa.Column("by", sa.String(), nullable=False),
