@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
 
@@ -27,6 +28,7 @@ from controller.plan import (
     plan_to_json,
     render_text,
 )
+from controller.plan.fleet import check_changes, check_share
 from controller.playbook.engine.plan_section import in_parameters
 from controller.playbook.language.parameters import Parameter, ParameterType
 from controller.playbook.language.playbook import PlanSection
@@ -214,3 +216,47 @@ def test_what_is_no_plan_of_ours_is_refused_and_named(changed: dict[str, object]
     whole = orjson.loads(plan_to_json(plan(THREE, BOTH)))
     with pytest.raises(InputError, match=re.escape(why)):
         plan_from_json(orjson.dumps([] if changed is None else whole | changed))
+
+
+def outlines(*stations: str, **removes: int) -> list[Outline]:
+    return [Outline(station, removes, creates=True, deletes=bool(removes)) for station in stations]
+
+
+@pytest.mark.parametrize(
+    ("count", "options", "refused"),
+    [
+        (0, PlanOptions(max_share=0.0), False),
+        (1, PlanOptions(max_share=0.0), False),
+        (2, PlanOptions(max_share=0.0), True),
+        (2, PlanOptions(max_share=0.99), True),
+        (2, PlanOptions(max_share=1.0), False),
+        # The number that is named is the one that counts, not the share.
+        (2, PlanOptions(max_share=0.0, expect_stations=2), False),
+        (2, PlanOptions(max_share=1.0, expect_stations=1), True),
+        (1, PlanOptions(max_share=1.0, expect_stations=2), True),
+        (0, PlanOptions(expect_stations=0), False),
+        (0, PlanOptions(expect_stations=1), True),
+    ],
+)
+def test_a_plan_touches_no_more_than_its_share_or_the_number_named(
+    count: int, options: PlanOptions, refused: bool
+) -> None:
+    changes = outlines(*("S1", "S2")[:count])
+    with pytest.raises(PlanRefusedError) if refused else nullcontext():
+        check_share(TWO, changes, options)
+
+
+def test_a_refusal_names_some_of_the_routers_that_are_left_out() -> None:
+    with pytest.raises(PlanRefusedError) as refused:
+        check_removals(outlines("S1", "S2", beta=2), {"beta": -1}, ["r1", "r2", "r3", "r4"])
+    assert refused.value.message == (
+        "the plan would remove 4 nodes of beta on 2 stations, but 0 were named: to allow it, name beta=4; r1; r2; r3"
+    )
+
+
+def test_all_that_is_wrong_with_a_plan_is_told_at_once() -> None:
+    with pytest.raises(PlanRefusedError) as refused:
+        check_changes(TWO, outlines("S1", "S2", beta=1), PlanOptions(max_share=0.1))
+    removals, share = refused.value.message.split("; ")
+    assert "name beta=2" in removals
+    assert "expect 2 stations" in share
