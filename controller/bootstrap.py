@@ -8,6 +8,7 @@ import resource
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -198,6 +199,12 @@ class Parts:
     async def sum_up_denials(self) -> None:
         """Write what is to be written of denials whose hour is over."""
         await self.loop_store.audit.sum_up_denials()
+
+    async def prune_reports(self) -> None:
+        """Delete reports of alarms that are too old, or too many."""
+        age, most = timedelta(days=self.settings.report_days), self.settings.report_limit
+        if number := await self.loop_store.reports.prune(age, most):
+            log.info("reports.pruned", number=number)
 
     def importer(self) -> Importer:
         """Reads live stations into network files."""

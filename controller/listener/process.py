@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Collection
 
 import structlog
+from lxml import etree
 
 from controller.assurance.checker import Checker
 from controller.assurance.station_alarms import report_of
@@ -98,7 +99,8 @@ class Listener:
         try:
             ledger = await self._store.ledger.find([station])
             report = report_of(station, decode_alarm(notification.content), at, ledger.get(station, {}))
-            alarm = await self._store.alarms.report(report)
+            words = f"{(notification.at or at).isoformat()} {etree.tostring(notification.content, encoding='unicode')}"
+            alarm = await self._store.alarms.report(report.model_copy(update={"told": notification.at, "body": words}))
         except StoreError as error:
             # Not lost: the check that it caused finds it in the station's list.
             log.warning("alarm.not_recorded", station=station, reason=error.message)

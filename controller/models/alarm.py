@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from controller.models.network import Noun
 from controller.models.words import AlarmState as AlarmState  # noqa: PLC0414 - offered here, beside what it is about
@@ -16,6 +16,8 @@ REMEDIATION_STOPPED = "remediation-stopped"
 #: Who sets that switch where no person does, and the probable cause of the alarm that says so.
 BREAKER = "breaker"
 TOO_MANY_REPAIRS = "too-many-repairs"
+#: How far a source's clock may be from ours.
+SKEW = timedelta(minutes=1)
 #: Beginning of the note of an alarm whose repair does not start.
 WAITS = "waits: "
 #: Probable cause of a core link of the control plane that is down, and of one that carries no users' packets.
@@ -329,7 +331,10 @@ class AlarmReport(Noun):
     """What a source says, before deduplication. ``severity`` CLEARED clears the open alarm.
 
     Attributes:
+        at: The time by which it takes its place among others: never one of the future.
         cells: Cells that suffer, as ``station/cell``, where the source names them; else they follow from the object.
+        told: The event's time as the source told it, where ``at`` is another one.
+        body: What the source sent, where that is kept.
     """
 
     station: str
@@ -343,3 +348,35 @@ class AlarmReport(Noun):
     source: AlarmSource
     at: AwareDatetime
     cells: tuple[str, ...] = ()
+    # How it came is no word about the fault: neither is part of what is made of it.
+    told: AwareDatetime | None = Field(default=None, exclude=True)
+    body: str = Field(default="", exclude=True)
+
+    @property
+    def skewed(self) -> bool:
+        """Whether the source's clock is too far from ours to order its reports by."""
+        return self.told is not None and abs(self.told - self.at) > SKEW
+
+
+class RecordedReport(Noun):
+    """A report on record.
+
+    Attributes:
+        number: Its place: in this order reports were taken.
+        digest: Of its body (``controller.intent.folding.digest``).
+        alarm: Id of the alarm that it became part of.
+        received: When it was received first.
+        last: When it was received last.
+        count: How often it was received.
+        skewed: Whether the source's clock was wrong, and the time of receipt was taken.
+        report: The report; its body is cut.
+    """
+
+    number: int
+    digest: str
+    alarm: str
+    received: AwareDatetime
+    last: AwareDatetime
+    count: int
+    skewed: bool
+    report: AlarmReport

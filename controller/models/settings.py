@@ -101,6 +101,12 @@ class Settings(BaseSettings):
         default="check oran-fm alarm-list alertmanager",
         description="Who may raise and clear alarms: check (Minka's health reads), oran-fm, alarm-list, alertmanager.",
     )
+    report_days: float = Field(
+        default=30.0, ge=1, description="Days for which reports of alarms are kept after they were received last."
+    )
+    report_limit: int = Field(
+        default=1_000_000, ge=1000, description="Reports of alarms that are kept at most; the oldest go first."
+    )
     credentials: Path | None = Field(
         default=None,
         description="File that names the secrets of devices and their networks; none: `device`, on this machine only.",

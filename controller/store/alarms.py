@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
 
@@ -34,6 +34,7 @@ from sqlalchemy import (
     update,
 )
 
+from controller.intent.folding import OPEN, Folded, digest, fold, identity, in_order
 from controller.intent.impact import OF_MANAGEMENT, Sharing, link_in
 from controller.intent.incidents import Outcome
 from controller.intent.roots import may_be_root, reach, root_of
@@ -44,16 +45,15 @@ from controller.models.alarm import (
     AlarmReport,
     AlarmState,
     Escalation,
-    PerceivedSeverity,
-    is_worse,
 )
 from controller.models.approval import NoticeKind
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRepair, Sync
+from controller.store import reports as report_rows
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.incident_rows import follow, identity
+from controller.store.incident_rows import follow
 from controller.store.ledger import ledger_nodes
 from controller.store.networks import current_digest, load_network
 from controller.store.queries import as_noun
@@ -74,7 +74,7 @@ alarms = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("id", String, nullable=False, unique=True),
-    # Of station, object, tenant, probable cause and specific problem (``controller.store.incident_rows.identity``).
+    # Of station, object, tenant, probable cause and specific problem (``controller.intent.folding.identity``).
     Column("identity", String, nullable=False, server_default=""),
     string("station"),
     string("object"),
@@ -173,13 +173,10 @@ repairs = Table(
 #: Whoever raises or clears alarms does so alone, and takes this before any row: else a root and what follows from it
 #: could miss each other, or wait for each other.
 GUARD = "alarms"
-OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
 #: What is kept as a JSON list.
 _LISTS = ("cells", "tenants")
 #: What a report may change of an alarm.
 _CHANGED = ("severity", "text", "state", "changed", "cleared", "count", "shelved_until")
-#: What says that an alarm is shelved.
-_SHELVED = ("shelved_until", "shelved_by", "shelved_reason", "shelved_severity")
 #: Reports folded at once: SQLite takes 32,766 parameters in a statement.
 _AT_ONCE = 10_000
 _ALARM = select(alarms).where(alarms.c.id == bindparam("alarm"))
@@ -397,105 +394,30 @@ def take_reports(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
 
 
 def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
-    keys = [identity(report) for report in reports]
     tx.guard(GUARD)
-    known = _newest(tx, set(keys))
-    before = {one.alarm.id: one.alarm for one in known.values()}
-    taken, touched = list[Alarm](), dict[str, _Known]()
-    for key, report in zip(keys, reports, strict=True):
-        now, action = _folded(known.get(key), report)
-        known[key] = touched[now.alarm.id] = now
-        taken.append(now.alarm)
-        if action:
-            tx.note(report.source, action, now.alarm.id, **_detail(report, now.alarm, action))
+    digests = [digest(report) for report in reports]
+    batch = in_order(digests, reports)
+    known = report_rows.heard(tx, digests)
+    newest = _newest(tx, {one.fault for one in batch if one.digest not in known})
+    by_id = {one.alarm.id: one for one in newest.values()}
+    by_id |= _with_ids(tx, set(known.values()) - by_id.keys())
+    before = {name: one.alarm for name, one in by_id.items()}
+    fold_of = fold(batch, newest, {one: by_id[name] for one, name in known.items() if name in by_id}, _new_id)
+    touched = fold_of.touched
+    for source, action, alarm, report in fold_of.acts:
+        tx.note(source, action, alarm.id, **_detail(report, alarm, action))
     _find_impact(tx, touched)
     _write(tx, touched.values())
+    report_rows.keep(tx, batch, known, fold_of.after)
     news = list(_news(before, touched))
     found = _correlate(tx, [alarm for alarm, _ in news])
     _notify(tx, news)
-    return [_as_recorded(found.get(one.id, touched[one.id].alarm), one) for one in taken]
+    after = (fold_of.after[one] for one in digests)
+    return [_as_recorded(found.get(one.id, touched[one.id].alarm), one) for one in after]
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """An alarm with what only the record knows of it.
-
-    Attributes:
-        reported: Time of the newest event that had its say.
-        new: Whether it is not on record yet.
-    """
-
-    alarm: Alarm
-    reported: datetime
-    new: bool = False
-
-    @property
-    def stands(self) -> bool:
-        """Whether further reports belong to it: work goes on, or people know and it was not cleared yet."""
-        return self.alarm.state in OPEN or (self.alarm.state is AlarmState.ESCALATED and self.alarm.cleared is None)
-
-    @property
-    def last_word(self) -> datetime:
-        """Events before this time are late: they count, and change nothing."""
-        return self.reported if self.alarm.cleared is None else max(self.reported, self.alarm.cleared)
-
-
-def _folded(known: _Known | None, report: AlarmReport) -> tuple[_Known, str]:
-    """What becomes of the newest alarm of an identity by a report, and what is to be noted of that."""
-    if known is None or not (report.at < known.last_word or known.stands or _clears(report)):
-        return _opened(report, None if known is None else known.alarm)
-    alarm, late = known.alarm, report.at < known.last_word
-    change: dict[str, Any] = {"count": alarm.count + 1}
-    action = ""
-    if not late and known.stands:
-        said, action = _said(alarm, report)
-        change |= said
-    reported = known.reported if late else report.at
-    return _Known(alarm.model_copy(update=change), reported, known.new), action
-
-
-def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
-    """What a report that is not late changes of an alarm that stands, and what is to be noted of that."""
-    change: dict[str, Any] = {"changed": report.at}
-    if _clears(report):
-        change["cleared"] = report.at
-        if alarm.state is not AlarmState.RAISED:
-            return change, "alarm.clear-reported"
-        return change | {"state": AlarmState.CLEARED}, "alarm.cleared"
-    change |= {"severity": report.severity, "text": report.text, "cleared": None}
-    if alarm.is_shelved(report.at) and not _stays_shelved(alarm, report):
-        return change | {"shelved_until": None}, "alarm.unshelved"
-    return change, "alarm.changed" if report.severity is not alarm.severity or alarm.cleared else ""
-
-
-def _stays_shelved(alarm: Alarm, report: AlarmReport) -> bool:
-    """Whether the fault of a shelved alarm is, by a report, no worse than it was when people shelved it."""
-    return alarm.shelved_severity is None or not is_worse(report.severity, alarm.shelved_severity)
-
-
-def _opened(report: AlarmReport, before: Alarm | None) -> tuple[_Known, str]:
-    """A new alarm; one that begins with a clearing report is over already.
-
-    A fault that comes and goes is what people shelve most: where it comes back, it is shelved as it was ``before``.
-    """
-    over = _clears(report)
-    shelved = before is not None and before.is_shelved(report.at) and _stays_shelved(before, report)
-    state = AlarmState.CLEARED if over else AlarmState.RAISED
-    alarm = Alarm(
-        **report.model_dump(exclude={"at"}),
-        tenants=(report.tenant,) if report.tenant else (),
-        id=f"a-{secrets.token_hex(5)}",
-        state=state,
-        raised=report.at,
-        changed=report.at,
-        cleared=report.at if over else None,
-        **{name: getattr(before, name) for name in _SHELVED if shelved},
-    )
-    return _Known(alarm, report.at, new=True), f"alarm.{state.value}"
-
-
-def _clears(report: AlarmReport) -> bool:
-    return report.severity is PerceivedSeverity.CLEARED
+def _new_id() -> str:
+    return f"a-{secrets.token_hex(5)}"
 
 
 def sharing_of(tx: Tx) -> Sharing | None:
@@ -511,7 +433,7 @@ def sharing_of(tx: Tx) -> Sharing | None:
     return _sharings.setdefault(version, Sharing(network, version[1]))
 
 
-def _find_impact(tx: Tx, touched: dict[str, _Known]) -> None:
+def _find_impact(tx: Tx, touched: dict[str, Folded]) -> None:
     """Work out whom new alarms concern."""
     new = {name: one for name, one in touched.items() if one.new and one.alarm.probable_cause not in OF_MANAGEMENT}
     sharing = sharing_of(tx) if new else None
@@ -605,7 +527,7 @@ def _owners(tx: Tx, new: Sequence[Alarm]) -> dict[str, tuple[str, ...]]:
     return {alarm: known[link].owners for alarm, link in links.items() if link in known}
 
 
-def _news(before: Mapping[str, Alarm], touched: Mapping[str, _Known]) -> Iterator[tuple[Alarm, NoticeKind]]:
+def _news(before: Mapping[str, Alarm], touched: Mapping[str, Folded]) -> Iterator[tuple[Alarm, NoticeKind]]:
     """Alarms that stand, or are over, and did not or were not before."""
     for name, one in touched.items():
         stood = name in before and before[name].cleared is None
@@ -646,21 +568,27 @@ def _as_json(names: tuple[str, ...]) -> str:
 
 
 def _detail(report: AlarmReport, alarm: Alarm, action: str) -> dict[str, object]:
-    if alarm.count == 1 and action in ("alarm.raised", "alarm.cleared"):
+    if alarm.raised == report.at and action in ("alarm.raised", "alarm.cleared"):
         return {"object": report.object, "cause": report.probable_cause}
     return {"severity": report.severity.value, "at": report.at.isoformat()}
 
 
-def _newest(tx: Tx, keys: set[str]) -> dict[str, _Known]:
+def _newest(tx: Tx, keys: set[str]) -> dict[str, Folded]:
     """The newest alarm of each identity, locked."""
     if not keys:
         return {}
     newest = select(func.max(alarms.c.number)).where(alarms.c.identity.in_(sorted(keys))).group_by(alarms.c.identity)
     rows = tx.execute(select(alarms).where(alarms.c.number.in_(newest)).order_by(alarms.c.number).with_for_update())
-    return {row.identity: _Known(as_alarm(row), row.reported) for row in rows}
+    return {row.identity: Folded(as_alarm(row), row.reported) for row in rows}
 
 
-def _write(tx: Tx, touched: Collection[_Known]) -> None:
+def _with_ids(tx: Tx, ids: set[str]) -> dict[str, Folded]:
+    """Alarms by id, locked."""
+    rows = tx.execute(select(alarms).where(alarms.c.id.in_(sorted(ids))).with_for_update()) if ids else ()
+    return {row.id: Folded(as_alarm(row), row.reported) for row in rows}
+
+
+def _write(tx: Tx, touched: Collection[Folded]) -> None:
     new, old = [], []
     for one in touched:
         if one.new:

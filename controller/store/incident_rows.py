@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Collection, Mapping
 from itertools import chain
 
@@ -21,8 +19,9 @@ from sqlalchemy import (
     update,
 )
 
+from controller.intent.folding import identity
 from controller.intent.incidents import Known, Outcome, sort_out
-from controller.models.alarm import FAULT, Alarm, AlarmReport
+from controller.models.alarm import Alarm
 from controller.models.incident import Incident
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.queries import as_noun
@@ -98,12 +97,6 @@ _later = incidents.alias()
 _NEWEST = select(incidents).where(
     ~exists().where(_later.c.identity == incidents.c.identity, _later.c.number > incidents.c.number)
 )
-
-
-def identity(one: AlarmReport | Alarm | Incident) -> str:
-    """The same for all reports, alarms and incidents of one fault: a hash, so that one column finds them."""
-    content = json.dumps([getattr(one, name) for name in FAULT], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def follow(tx: Tx, alarms: Mapping[str, Alarm], roots: Mapping[str, Alarm]) -> Outcome:

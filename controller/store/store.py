@@ -30,6 +30,7 @@ from controller.store.people import SqlSignIns, SqlTokens, SqlUsers
 from controller.store.plans import SqlPlans
 from controller.store.processes import SqlProcesses
 from controller.store.questions import SqlQuestions
+from controller.store.reports import SqlReports
 from controller.store.repository import AsyncRepository, SqlRepository
 from controller.store.runs import SqlRuns
 from controller.store.status import SqlStatus
@@ -70,6 +71,7 @@ class SqlStore(Store):
         self.processes = SqlProcesses(database)
         self.questions = SqlQuestions(database)
         self.repairs = SqlRepairs(database)
+        self.reports = SqlReports(database)
         self.runs = SqlRuns(database)
         self.sign_ins = SqlSignIns(database)
         self.status = SqlStatus(database)

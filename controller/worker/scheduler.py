@@ -1,6 +1,6 @@
 """The scheduler process: moves runs on, wakes workers again, drives remediation, sends notices to tenants.
 
-It also sums up denied requests, and anchors the audit trail.
+It also sums up denied requests, deletes old reports of alarms, and anchors the audit trail.
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from controller.observe.rounds import Rounds
 from controller.observe.watchdog import watched
 
 #: Seconds between two sweeps; between two looks at open alarms; between two rounds of notices to tenants; between two
-#: looks for alarms that outlived their roots, for denials to sum up, and whether the record is the newest.
-_SWEEP, _REMEDIATE, _NOTICES, _INCIDENTS, _DENIALS, _RECORD = 5.0, 1.0, 2.0, 5.0, 60.0, 2.0
+#: looks for alarms that outlived their roots, for denials to sum up, for reports to delete, and whether the record is
+#: the newest.
+_SWEEP, _REMEDIATE, _NOTICES, _INCIDENTS, _DENIALS, _REPORTS, _RECORD = 5.0, 1.0, 2.0, 5.0, 60.0, 10.0, 2.0
 
 
 async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
@@ -44,6 +45,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             rounds.start("notices", notices.step, _NOTICES)
             rounds.start("incidents", made.settle_incidents, _INCIDENTS)
             rounds.start("denials", made.sum_up_denials, _DENIALS)
+            rounds.start("reports", made.prune_reports, _REPORTS)
             rounds.start("record", made.judge_record, _RECORD)
             rounds.start("anchors", anchor, settings.anchor_interval)
             await stop.wait()

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import orjson
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body
 from controller.assurance.health import OWN_CAUSES, ROUTER, STATION, tenant_of
+from controller.intent.folding import placed
 from controller.intent.impact import object_class_of
 from controller.models.alarm import DIVERGED, OTHER_ALERT, AlarmReport, AlarmSource, AlertRefusal, PerceivedSeverity
 from controller.models.errors import InputError, NotFoundError
@@ -45,6 +47,23 @@ class AlertmanagerAlert(BaseModel):
         if self.status == "resolved" and self.ends_at is None:
             raise ValueError("a resolved alert needs endsAt")
         return self
+
+    @property
+    def told(self) -> datetime:
+        """When it was, by the clock of Prometheus."""
+        return (self.ends_at if self.status == "resolved" else None) or self.starts_at
+
+    @property
+    def words(self) -> str:
+        """The same each time that Alertmanager repeats it: when a firing one would end is a guess, and changes."""
+        said = {
+            "status": self.status,
+            "labels": self.labels,
+            "annotations": self.annotations,
+            "startsAt": self.starts_at,
+        }
+        ended = {"endsAt": self.ends_at} if self.status == "resolved" else {}
+        return orjson.dumps(said | ended, option=orjson.OPT_SORT_KEYS).decode()
 
 
 class AlertmanagerWebhook(BaseModel):
@@ -89,6 +108,7 @@ def _refusal(alert: AlertmanagerAlert, network: Network | None) -> AlertRefusal 
 def _report(
     alert: AlertmanagerAlert,
     now: datetime,
+    oldest: timedelta,
     causes: frozenset[str],
     network: Network | None,
     nodes: Mapping[tuple[str, str], LedgerEntry],
@@ -97,11 +117,11 @@ def _report(
 
     Labels: ``station`` (needed), ``object`` (path; the device itself by default), ``tenant`` (of a node of ours the
     ledger says whose it is), ``probable_cause`` (the alert's name by default; one that is not known is the specific
-    problem of ``other-alert``), ``severity`` (X.733 words; MAJOR by default).
+    problem of ``other-alert``), ``severity`` (X.733 words; MAJOR by default). One that is told to be older than
+    ``oldest`` has a wrong clock.
     """
     labels = alert.labels
     resolved = alert.status == "resolved"
-    at = (alert.ends_at if resolved else None) or alert.starts_at
     station, managed_object = _node(alert, network)
     node = nodes.get((station, managed_object))
     cause = labels.get("probable_cause", labels.get("alertname", "unknown"))
@@ -115,8 +135,9 @@ def _report(
         severity=PerceivedSeverity.CLEARED if resolved else _severity(labels.get("severity", "")),
         text=alert.annotations.get("summary", ""),
         source=AlarmSource.ALERTMANAGER,
-        # Reports of all sources are put in order by their times: none may come from the future.
-        at=min(at, now),
+        at=placed(alert.told, now, oldest),
+        told=alert.told,
+        body=alert.words,
     )
 
 
@@ -158,7 +179,9 @@ def alertmanager(
     refused = Counter(refusal.value for refusal in refusals if refusal is not None)
     nodes = store.ledger.nodes([_node(alert, network) for alert in alerts])
     causes = _known_causes(backend.settings.rules, backend.settings.alert_causes)
-    taken = store.alarms.report_all([_report(alert, now, causes, network, nodes) for alert in alerts], refused)
+    oldest = timedelta(days=backend.settings.report_days)
+    reports = [_report(alert, now, oldest, causes, network, nodes) for alert in alerts]
+    taken = store.alarms.report_all(reports, refused)
     if taken:
         backend.wakeups.wake_scheduler()
     if refused:

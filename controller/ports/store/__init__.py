@@ -32,7 +32,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
-from controller.ports.store.alarms import Alarms, Comments, Escalations, Repairs, StartedRepair
+from controller.ports.store.alarms import Alarms, Comments, Escalations, Repairs, Reports, StartedRepair
 from controller.ports.store.approvals import Approvals, Assess, Clearances, Freezes, Notices, Standing
 from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity
 from controller.ports.store.claims import Claim, Claims, JobResult, Journal
@@ -98,6 +98,7 @@ __all__ = [
     "Recorded",
     "Records",
     "Repairs",
+    "Reports",
     "Repository",
     "RunRequest",
     "Runs",
@@ -147,6 +148,7 @@ class Records(Generic[M_co]):
     processes: Processes[M_co]
     questions: Questions[M_co]
     repairs: Repairs[M_co]
+    reports: Reports[M_co]
     runs: Runs[M_co]
     sign_ins: SignIns[M_co]
     status: Status[M_co]

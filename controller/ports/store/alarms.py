@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
-from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, Comment, Escalation
+from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, Comment, Escalation, RecordedReport
 from controller.ports.store.repository import M_co, Page, Repository, method
 
 
@@ -51,7 +51,9 @@ class Alarms(Repository[M_co], Protocol[M_co]):
     def report_all(self, reports: Sequence[AlarmReport], refused: Mapping[str, int] | None = None) -> list[Alarm]:
         """Many reports in one transaction, all or none; the alarms that they became, in order.
 
-        It takes as many statements as one report does. ``refused`` counts alerts that became none, by why.
+        They are taken in the order of their times (``controller.intent.folding``). One that is on record already
+        counts, there and for its alarm, and changes nothing. It takes as many statements as one report does.
+        ``refused`` counts alerts that became none, by why.
         """
         ...
 
@@ -217,4 +219,29 @@ class Repairs(Repository[M_co], Protocol[M_co]):
     @method
     def record(self, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
         """Record that a rule started a repair."""
+        ...
+
+
+class Reports(Repository[M_co], Protocol[M_co]):
+    """Reports of alarms as they came. ``Alarms.report_all`` puts them here."""
+
+    @method
+    def after(
+        self, number: int, limit: int, since: datetime | None = None, until: datetime | None = None
+    ) -> list[RecordedReport]:
+        """Reports behind a number, in the order in which they were taken, of those received in a time."""
+        ...
+
+    @method
+    def of_alarm(self, alarm_id: str, limit: int) -> list[RecordedReport]:
+        """The newest reports that became part of an alarm, oldest first."""
+        ...
+
+    @method
+    def prune(self, age: timedelta, most: int) -> int:
+        """Delete reports that were not received again for so long, and the oldest over ``most``; not all at once.
+
+        Returns:
+            How many were deleted.
+        """
         ...

@@ -365,6 +365,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("digest", name=op.f("pk_playbooks")),
     )
     op.create_table(
+        "reports",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("alarm", sa.String(), nullable=False),
+        sa.Column("source", sa.String(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("told", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("received", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("count", sa.Integer(), nullable=False),
+        sa.Column("skewed", sa.Boolean(), nullable=False),
+        sa.Column("report", sa.Text(), server_default="", nullable=False),
+        sa.Column("body", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_reports")),
+        sa.UniqueConstraint("digest", name=op.f("uq_reports_digest")),
+    )
+    op.create_index("ix_reports_alarm", "reports", ["alarm"], unique=False)
+    op.create_index("ix_reports_last", "reports", ["last"], unique=False)
+    op.create_table(
         "refused_alerts",
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
@@ -746,6 +765,9 @@ def downgrade() -> None:
     op.drop_index("ix_repairs_at", table_name="repairs")
     op.drop_table("repairs")
     op.drop_table("refused_alerts")
+    op.drop_index("ix_reports_last", table_name="reports")
+    op.drop_index("ix_reports_alarm", table_name="reports")
+    op.drop_table("reports")
     op.drop_table("playbooks")
     op.drop_table("plans")
     op.drop_index(

@@ -1,0 +1,230 @@
+"""How reports become alarms: one alarm for each fault, however many reports name it, in whatever order they come. Pure.
+
+Within a batch, reports are taken in the order of their own times, at equal times those first that clear, so that a
+fault that stands is not lost; equal ones are taken once, with their number. Over batches, one that is older than what
+its alarm heard last only counts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from controller.models.alarm import FAULT, Alarm, AlarmReport, AlarmState, PerceivedSeverity, RecordedReport, is_worse
+from controller.models.incident import Incident
+
+#: States of alarms that somebody works on, or should.
+OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
+#: What says that an alarm is shelved.
+_SHELVED = ("shelved_until", "shelved_by", "shelved_reason", "shelved_severity")
+#: Hexadecimal digits of a digest: 128 bits.
+_DIGITS = 32
+
+
+def identity(one: AlarmReport | Alarm | Incident) -> str:
+    """The same for all reports, alarms and incidents of one fault: a hash, so that one column finds them."""
+    content = json.dumps([getattr(one, name) for name in FAULT], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def digest(report: AlarmReport) -> str:
+    """The same for the same words of the same source about the same fault.
+
+    The words are what the source sent; where that is not kept, they are the report itself, with its time.
+    """
+    words = report.body or f"{report.severity} {report.at.timestamp()} {report.text}"
+    parts = (report.source, *(getattr(report, name) for name in FAULT), words)
+    return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
+
+
+def placed(told: datetime, received: datetime, oldest: timedelta) -> datetime:
+    """The time by which a report takes its place among others.
+
+    None may come from the future, and one from before ``oldest`` can't be ordered: both have a wrong clock, and come
+    when they were received.
+    """
+    return told if received - oldest <= told <= received else received
+
+
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """An alarm with what only the record knows of it.
+
+    Attributes:
+        reported: Time of the newest event that had its say.
+        new: Whether it is not on record yet.
+    """
+
+    alarm: Alarm
+    reported: datetime
+    new: bool = False
+
+    @property
+    def stands(self) -> bool:
+        """Whether further reports belong to it: work goes on, or people know and it was not cleared yet."""
+        return self.alarm.state in OPEN or (self.alarm.state is AlarmState.ESCALATED and self.alarm.cleared is None)
+
+    @property
+    def last_word(self) -> datetime:
+        """Events before this time are late: they count, and change nothing."""
+        return self.reported if self.alarm.cleared is None else max(self.reported, self.alarm.cleared)
+
+    def counted(self, number: int) -> Folded:
+        """The same, with so many more reports that said nothing new."""
+        if not number:
+            return self
+        return replace(self, alarm=self.alarm.model_copy(update={"count": self.alarm.count + number}))
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A report of a batch, with how often it is there, and which fault it names (``identity``)."""
+
+    digest: str
+    fault: str
+    report: AlarmReport
+    count: int
+
+
+def in_order(digests: Iterable[str], reports: Iterable[AlarmReport]) -> list[Received]:
+    """Reports of a batch with their digests, in the order in which they are taken; equal ones are one."""
+    found: dict[str, Received] = {}
+    for name, report in zip(digests, reports, strict=True):
+        known = found.get(name)
+        found[name] = (
+            Received(name, identity(report), report, 1) if known is None else replace(known, count=known.count + 1)
+        )
+    return sorted(found.values(), key=_order)
+
+
+def _order(one: Received) -> tuple[datetime, datetime, bool, str]:
+    report = one.report
+    return report.at, report.told or report.at, not _clears(report), one.digest
+
+
+def folded(known: Folded | None, report: AlarmReport, new_id: Callable[[], str]) -> tuple[Folded, str]:
+    """What becomes of the newest alarm of an identity by a report, and what is to be noted of that.
+
+    Args:
+        known: That alarm; None if there is none.
+        report: The report, not heard before.
+        new_id: Makes the id of a new alarm.
+    """
+    if known is None or not (report.at < known.last_word or known.stands or _clears(report)):
+        return _opened(report, new_id(), None if known is None else known.alarm)
+    alarm, late = known.alarm, report.at < known.last_word
+    change: dict[str, Any] = {"count": alarm.count + 1}
+    action = ""
+    if not late and known.stands:
+        said, action = _said(alarm, report)
+        change |= said
+    reported = known.reported if late else report.at
+    return Folded(alarm.model_copy(update=change), reported, known.new), action
+
+
+def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
+    """What a report that is not late changes of an alarm that stands, and what is to be noted of that."""
+    change: dict[str, Any] = {"changed": report.at}
+    if _clears(report):
+        change["cleared"] = report.at
+        if alarm.state is not AlarmState.RAISED:
+            return change, "alarm.clear-reported"
+        return change | {"state": AlarmState.CLEARED}, "alarm.cleared"
+    change |= {"severity": report.severity, "text": report.text, "cleared": None}
+    if alarm.is_shelved(report.at) and not _stays_shelved(alarm, report):
+        return change | {"shelved_until": None}, "alarm.unshelved"
+    return change, "alarm.changed" if report.severity is not alarm.severity or alarm.cleared else ""
+
+
+def _stays_shelved(alarm: Alarm, report: AlarmReport) -> bool:
+    """Whether the fault of a shelved alarm is, by a report, no worse than it was when people shelved it."""
+    return alarm.shelved_severity is None or not is_worse(report.severity, alarm.shelved_severity)
+
+
+def _opened(report: AlarmReport, alarm_id: str, before: Alarm | None) -> tuple[Folded, str]:
+    """A new alarm; one that begins with a clearing report is over already.
+
+    A fault that comes and goes is what people shelve most: where it comes back, it is shelved as it was ``before``.
+    """
+    over = _clears(report)
+    shelved = before is not None and before.is_shelved(report.at) and _stays_shelved(before, report)
+    state = AlarmState.CLEARED if over else AlarmState.RAISED
+    alarm = Alarm(
+        **report.model_dump(exclude={"at"}),
+        tenants=(report.tenant,) if report.tenant else (),
+        id=alarm_id,
+        state=state,
+        raised=report.at,
+        changed=report.at,
+        cleared=report.at if over else None,
+        **{name: getattr(before, name) for name in _SHELVED if shelved},
+    )
+    return Folded(alarm, report.at, new=True), f"alarm.{state.value}"
+
+
+def _clears(report: AlarmReport) -> bool:
+    return report.severity is PerceivedSeverity.CLEARED
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """What a batch of reports made of alarms.
+
+    Attributes:
+        touched: Alarms that are new or changed, by id.
+        after: The id of the alarm of each report of the batch, with the alarm as it was after it, by digest.
+        acts: What is to be noted: source, action, alarm, and the report that brought it about.
+    """
+
+    touched: dict[str, Folded]
+    after: dict[str, Alarm]
+    acts: list[tuple[str, str, Alarm, AlarmReport]]
+
+
+def fold(
+    batch: Iterable[Received],
+    newest: dict[str, Folded],
+    heard: dict[str, Folded],
+    new_id: Callable[[], str],
+) -> Fold:
+    """Take a batch in.
+
+    Args:
+        batch: From ``in_order``.
+        newest: The newest alarm of each identity; brought up to date.
+        heard: Alarms of reports that were heard before, by digest: these count there, and change nothing.
+        new_id: See ``folded``.
+    """
+    made = Fold({}, {}, [])
+    for one in batch:
+        known, action = heard.get(one.digest), ""
+        if known is None:
+            now, action = folded(newest.get(one.fault), one.report, new_id)
+            newest[one.fault] = now = now.counted(one.count - 1)
+        else:
+            now = made.touched.get(known.alarm.id, known).counted(one.count)
+            if one.fault in newest and newest[one.fault].alarm.id == now.alarm.id:
+                newest[one.fault] = now
+        made.touched[now.alarm.id] = now
+        made.after[one.digest] = now.alarm
+        if action:
+            made.acts.append((one.report.source, action, now.alarm, one.report))
+    return made
+
+
+def replayed(recorded: Iterable[RecordedReport]) -> Iterator[tuple[RecordedReport, Folded]]:
+    """Reports on record, in the order of their numbers, each with its alarm after it.
+
+    The alarms are as they were by what sources said alone: without repairs, escalations and what people did.
+    """
+    newest: dict[str, Folded] = {}
+    for one in recorded:
+        key = identity(one.report)
+        now, _ = folded(newest.get(key), one.report, partial(str, one.alarm))
+        newest[key] = now = now.counted(one.count - 1)
+        yield one, now

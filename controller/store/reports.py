@@ -1,0 +1,125 @@
+"""Reports of alarms as they came: append-only, and the same body once, with how often it came.
+
+Alarms are folded from them (``controller.intent.folding``), so what a report did can be told, and done again with other
+rules. They are kept for a time, and no more than a number of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, bindparam, delete, func, select, update
+
+from controller.intent.folding import Received
+from controller.models.alarm import Alarm, AlarmReport, RecordedReport
+from controller.ports.store import Reports, Sync
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx
+
+reports = Table(
+    "reports",
+    metadata,
+    # Reports were taken in this order.
+    Column("number", Integer, primary_key=True),
+    Column("digest", String, nullable=False, unique=True),
+    string("alarm"),
+    string("source"),
+    string("station"),
+    Column("told", Instant),
+    Column("received", Instant, nullable=False),
+    Column("last", Instant, nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("skewed", Boolean, nullable=False),
+    # The normalised report as JSON, and what its source sent, cut.
+    long_text("report"),
+    long_text("body"),
+    Index("ix_reports_alarm", "alarm"),
+    Index("ix_reports_last", "last"),
+)
+
+#: Letters of a body that are kept.
+LONGEST_BODY = 4096
+#: Rows that are deleted at once.
+_AT_ONCE = 10_000
+#: A report as JSON.
+_JSON = AlarmReport.__pydantic_serializer__.to_json
+_AGAIN = (
+    update(reports)
+    .where(reports.c.digest == bindparam("of"))
+    .values(count=reports.c.count + bindparam("more"), last=bindparam("now"))
+)
+
+
+class SqlReports(SqlRepository, Reports[Sync]):
+    """Reports on record."""
+
+    @reads
+    def after(
+        self, tx: Tx, number: int, limit: int, since: datetime | None = None, until: datetime | None = None
+    ) -> list[RecordedReport]:
+        chosen = [reports.c.number > number]
+        if since is not None:
+            chosen.append(reports.c.received >= since)
+        if until is not None:
+            chosen.append(reports.c.received < until)
+        found = select(reports).where(*chosen).order_by(reports.c.number).limit(limit)
+        return [_as_report(row) for row in tx.execute(found)]
+
+    @reads
+    def of_alarm(self, tx: Tx, alarm_id: str, limit: int) -> list[RecordedReport]:
+        newest = select(reports).where(reports.c.alarm == alarm_id).order_by(reports.c.number.desc()).limit(limit)
+        return [_as_report(row) for row in tx.execute(newest)][::-1]
+
+    @writes
+    def prune(self, tx: Tx, age: timedelta, most: int) -> int:
+        newest = tx.execute(select(func.max(reports.c.number))).scalar_one()
+        if newest is None:
+            return 0
+        old = reports.c.last < tx.now - age
+        due = select(reports.c.number).where(old | (reports.c.number <= newest - most)).limit(_AT_ONCE)
+        return tx.execute(delete(reports).where(reports.c.number.in_(due))).rowcount
+
+
+def heard(tx: Tx, digests: Collection[str]) -> dict[str, str]:
+    """Alarms of reports that are on record already, by digest."""
+    if not digests:
+        return {}
+    rows = tx.execute(select(reports.c.digest, reports.c.alarm).where(reports.c.digest.in_(sorted(set(digests)))))
+    return {row.digest: row.alarm for row in rows}
+
+
+def keep(tx: Tx, batch: Sequence[Received], known: Mapping[str, str], after: Mapping[str, Alarm]) -> None:
+    """Put a batch on record, in its order; those that are there already count."""
+    new, again, now = [], [], tx.now
+    for one in batch:
+        if one.digest in known:
+            again.append({"of": one.digest, "more": one.count, "now": now})
+            continue
+        report = one.report
+        new.append(
+            {
+                "digest": one.digest,
+                "alarm": after[one.digest].id,
+                "source": report.source.value,
+                "station": report.station,
+                "told": report.told,
+                "received": now,
+                "last": now,
+                "count": one.count,
+                "skewed": report.skewed,
+                "report": _JSON(report, exclude_defaults=True).decode(),
+                "body": report.body[:LONGEST_BODY],
+            }
+        )
+    if again:
+        tx.execute(_AGAIN, again)
+    if new:
+        tx.execute(reports.insert(), new)
+
+
+def _as_report(row: Row[tuple[object, ...]]) -> RecordedReport:
+    report = AlarmReport.model_validate_json(row.report).model_copy(update={"told": row.told, "body": row.body})
+    values = {name: value for name, value in row._mapping.items() if name in RecordedReport.model_fields}
+    return RecordedReport(**values | {"report": report})

@@ -1,0 +1,178 @@
+"""Reports in whatever order and number become the same alarms."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+from itertools import count
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.intent.folding import Fold, Folded, digest, fold, identity, in_order, placed, replayed
+from controller.models.alarm import AlarmReport, PerceivedSeverity, RecordedReport
+from tests.support.records import START
+
+MAJOR, MINOR, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.MINOR, PerceivedSeverity.CLEARED
+
+
+def report(severity: PerceivedSeverity, at: int, station: str = "A", text: str = "", body: str = "") -> AlarmReport:
+    return AlarmReport(
+        station=station,
+        object="station",
+        probable_cause="x",
+        severity=severity,
+        text=text,
+        source="alertmanager",
+        at=START + timedelta(seconds=at),
+        body=body,
+    )
+
+
+REPORTS = st.builds(
+    report, st.sampled_from([MAJOR, MINOR, CLEARED]), st.integers(0, 6), st.sampled_from("AB"), st.sampled_from("xy")
+)
+BATCHES = st.lists(st.lists(REPORTS, max_size=8), max_size=5)
+
+
+class Record:
+    """What the store keeps: the newest alarms, and reports with what became of them."""
+
+    def __init__(self) -> None:
+        self.alarms: dict[str, Folded] = {}
+        self.reports: dict[str, RecordedReport] = {}
+        self._ids = (f"a-{number}" for number in count())
+
+    def take(self, reports: Iterable[AlarmReport]) -> Fold:
+        batch = list(reports)
+        received = in_order(map(digest, batch), batch)
+        newest = {identity(one.alarm): one for one in self.alarms.values()}
+        heard = {
+            one.digest: self.alarms[self.reports[one.digest].alarm] for one in received if one.digest in self.reports
+        }
+        made = fold(received, newest, heard, lambda: next(self._ids))
+        self.alarms |= made.touched
+        for one in received:
+            self._keep(one.digest, one.report, one.count, made.after[one.digest].id)
+        return made
+
+    def _keep(self, name: str, report: AlarmReport, number: int, alarm: str) -> None:
+        if known := self.reports.get(name):
+            self.reports[name] = known.model_copy(update={"count": known.count + number})
+            return
+        self.reports[name] = RecordedReport(
+            number=len(self.reports),
+            digest=name,
+            alarm=alarm,
+            received=START,
+            last=START,
+            count=number,
+            skewed=False,
+            report=report,
+        )
+
+
+def plain(alarms: Iterable[Folded], *without: str) -> list[dict[str, object]]:
+    return sorted((one.alarm.model_dump(exclude={"id", *without}) for one in alarms), key=repr)
+
+
+@given(BATCHES)
+def test_alarms_folded_from_the_record_are_those_that_were_folded_live(batches: list[list[AlarmReport]]) -> None:
+    record = Record()
+    for batch in batches:
+        record.take(batch)
+    again = {now.alarm.id: now.alarm for _, now in replayed(record.reports.values())}
+    assert again == {name: one.alarm for name, one in record.alarms.items()}
+
+
+@given(st.lists(REPORTS, max_size=12), st.data())
+def test_a_batch_makes_the_same_alarms_in_any_order(batch: list[AlarmReport], data: st.DataObject) -> None:
+    one, other = Record(), Record()
+    one.take(batch)
+    other.take(data.draw(st.permutations(batch)))
+    assert plain(one.alarms.values()) == plain(other.alarms.values())
+
+
+@given(BATCHES, st.data())
+def test_what_comes_again_counts_and_changes_nothing(batches: list[list[AlarmReport]], data: st.DataObject) -> None:
+    once, often = Record(), Record()
+    repeated = 0
+    for index, batch in enumerate(batches):
+        once.take(batch)
+        before = [one for earlier in batches[: index + 1] for one in earlier]
+        again = data.draw(st.lists(st.sampled_from(before), max_size=3)) if before else []
+        often.take([*batch, *again])
+        repeated += len(again)
+    assert plain(once.alarms.values(), "count") == plain(often.alarms.values(), "count")
+    assert once.reports.keys() == often.reports.keys()
+    received = sum(map(len, batches))
+    for record, number in ((once, received), (often, received + repeated)):
+        assert sum(one.count for one in record.reports.values()) == number
+        assert sum(one.alarm.count for one in record.alarms.values()) == number
+
+
+def _splits(batch: list[AlarmReport], cuts: list[int]) -> Iterator[list[AlarmReport]]:
+    for start, end in zip([0, *cuts], [*cuts, len(batch)], strict=True):
+        yield batch[start:end]
+
+
+@given(st.lists(REPORTS, max_size=10, unique_by=lambda one: (one.station, one.at)), st.data())
+def test_in_the_end_the_same_faults_stand_whatever_came_when(batch: list[AlarmReport], data: st.DataObject) -> None:
+    mixed = data.draw(st.permutations(batch))
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(mixed)), max_size=3)))
+    one, other = Record(), Record()
+    one.take(batch)
+    for part in _splits(mixed, cuts):
+        other.take(part)
+
+    def standing(record: Record) -> list[tuple[object, ...]]:
+        found = [alarm.alarm for alarm in record.alarms.values() if alarm.alarm.cleared is None]
+        return sorted((alarm.station, alarm.severity, alarm.text, alarm.changed) for alarm in found)
+
+    assert standing(one) == standing(other)
+
+
+def test_of_reports_of_one_moment_those_that_clear_come_first_so_that_no_fault_is_lost() -> None:
+    for batch in ([report(MAJOR, 1), report(CLEARED, 1)], [report(CLEARED, 1), report(MAJOR, 1)]):
+        record = Record()
+        record.take(batch)
+        assert sorted(one.alarm.state.value for one in record.alarms.values()) == ["cleared", "raised"]
+
+
+def test_a_storm_of_one_report_is_one_row_and_one_step() -> None:
+    record = Record()
+    made = record.take([report(MAJOR, 1)] * 5000)
+    assert len(made.acts) == len(record.reports) == 1
+    (alarm,) = record.alarms.values()
+    assert alarm.alarm.count == 5000
+
+
+def test_a_repeated_body_counts_for_the_alarm_that_it_raised_though_that_is_over() -> None:
+    record = Record()
+    first = report(MAJOR, 1, body="first")
+    for one in (first, report(CLEARED, 2), report(MAJOR, 3)):
+        record.take([one])
+    record.take([first.model_copy(update={"at": START + timedelta(seconds=9)})])
+    assert [(one.alarm.count, one.alarm.state.value) for one in record.alarms.values()] == [
+        (3, "cleared"),
+        (1, "raised"),
+    ]
+
+
+def test_a_body_is_another_report_where_it_means_another_fault() -> None:
+    one = report(MAJOR, 1, body="words")
+    assert digest(one) == digest(report(MINOR, 2, text="later", body="words"))
+    for other in ({"tenant": "claro"}, {"probable_cause": "y"}, {"source": "check"}, {"body": "other"}):
+        assert digest(one) != digest(AlarmReport.model_validate(one.model_dump() | other))
+
+
+@pytest.mark.parametrize(
+    ("told", "at", "skewed"),
+    [(0, 0, False), (-86_000, -86_000, False), (30, 0, False), (90, 0, True), (-87_000, 0, True), (-9e8, 0, True)],
+)
+def test_a_clock_that_is_far_off_orders_nothing(told: float, at: float, skewed: bool) -> None:
+    said = START + timedelta(seconds=told)
+    taken = placed(said, START, timedelta(days=1))
+    assert taken == START + timedelta(seconds=at)
+    assert report(MAJOR, 0).model_copy(update={"at": taken, "told": said}).skewed is skewed
