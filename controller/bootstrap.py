@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import structlog
@@ -221,7 +221,7 @@ class Parts:
         from controller.remediation.breaker import Breaker
         from controller.remediation.guards import Limits
         from controller.remediation.remediator import Remediator
-        from controller.remediation.rules import load_rules
+        from controller.remediation.rules import Rule, load_rules
         from controller.runs.launch import Launcher
 
         notifier = HttpWebhook(self.settings.escalation_url)
@@ -231,9 +231,8 @@ class Parts:
         playbooks = PlaybookPreparation(services, Library(self.settings.playbooks, registry()))
         launcher = Launcher(self.loop_store, self.planner, self.wakeups, playbooks)
         breaker = Breaker(self.settings.repair_limit, self.settings.repair_limit_minutes)
-        return Remediator(
-            self.loop_store, checker, launcher, notifier, self.clock, rules, breaker, Limits.of(self.settings)
-        )
+        limits, digest = Limits.of(self.settings), partial(Rule.digest, playbooks=self.settings.playbooks)
+        return Remediator(self.loop_store, checker, launcher, notifier, self.clock, rules, breaker, limits, digest)
 
     def checker(self) -> Checker:
         """Health checks."""

@@ -245,7 +245,7 @@ def _fourth_tenant(demo: Demo) -> None:
 
 def _drift(demo: Demo) -> None:
     demo.say("Somebody changes a cell behind the controller's back", "Automatic repair is stopped, to look first.")
-    demo.minka("alarms", "repair", "stop")
+    demo.minka("remediation", "stop")
     endpoint = next(one for one in demo.ask("network", "show", "endpoints") if one["station"] == STATION)
     _technician(endpoint)
     demo.read("now:   ")
@@ -253,13 +253,18 @@ def _drift(demo: Demo) -> None:
     demo.say("Repair the drift")
     demo.minka("apply", demo.plan(STATION, 1), "--reason", "repair drift")
     demo.minka("device", "drift", f"region={REGION}", "--exit-code")
-    demo.minka("alarms", "repair", "resume")
+    demo.minka("remediation", "resume")
 
 
 def _alarm(demo: Demo) -> None:
     demo.say(
+        "Let a rule repair by itself",
+        "Rules as they come only observe. A person, here the administrator of this demo, lets one act.",
+    )
+    demo.minka("rules", "promote", "core-link-down", "--mode", "auto", "--reason", "the demo shows a repair", "--yes")
+    demo.say(
         "Break a tenant's core link",
-        "The station raises an alarm; if it stands for 30 s, a rule re-creates the endpoint.",
+        "The station raises an alarm; if it stands for 30 s, the rule re-creates the endpoint.",
     )
     httpx.post(f"http://{demo.control}/stations/{STATION}/links/break", json={"link": "bitel"}).raise_for_status()
 

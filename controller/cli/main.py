@@ -19,6 +19,7 @@ from controller.cli import (
     processes,
     questions,
     record,
+    remediation,
     runs,
     works,
 )
@@ -83,6 +84,8 @@ app.add_typer(device.app, name="device")
 app.add_typer(people.holds, name="hold")
 app.add_typer(people.alarms, name="alarms")
 app.add_typer(works.works, name="works")
+app.add_typer(remediation.rules, name="rules")
+app.add_typer(remediation.remediation, name="remediation")
 app.add_typer(accounts.tokens, name="token")
 app.add_typer(accounts.users, name="user")
 app.command(epilog="Example: echo $TOKEN | minka login")(accounts.login)

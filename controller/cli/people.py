@@ -28,7 +28,7 @@ Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 _ANCHORS = 5000
 
 holds = typer.Typer(no_args_is_help=True, help="Holds: a person's stop on a station, cell or site.")
-alarms = typer.Typer(no_args_is_help=True, help="Alarms and their automatic repair.")
+alarms = typer.Typer(no_args_is_help=True, help="Alarms: list, follow, acknowledge.")
 
 
 @holds.command("put", epilog="Example: minka hold put PE-CUS-0145 --reason 'rigger on the mast'")
@@ -396,24 +396,3 @@ def follow(as_json: Json = False) -> None:
             what = (alarm["station"], alarm["object"].rpartition("/")[2], alarm["probable_cause"], alarm["text"])
             state = coloured(alarm["state"])
             out.print(when(alarm["changed"]), alarm["id"], state, *what, _note(alarm) if alarm.get("note") else "")
-
-
-@alarms.command("repair", epilog="Example: minka alarms repair stop")
-def repair(
-    what: Annotated[str, typer.Argument(help="stop, resume or status")] = "status",
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
-    as_json: Json = False,
-) -> None:
-    """Stop or resume all automatic repair. The breaker also stops it if too many repairs start at once."""
-    api = client()
-    if what not in ("stop", "resume", "status"):
-        raise typer.BadParameter("say stop, resume or status")
-    asked = {"stopped": what == "stop", "reason": reason}
-    said = api.get("/v1/remediation") if what == "status" else api.put("/v1/remediation", asked)
-    if as_json:
-        print_json(said)
-    else:
-        out.print("automatic repair is", styled("stopped", "red") if said["stopped"] else styled("on", "green"))
-        if said["since"]:
-            out.print(f"since {when(said['since'])}, by {said['by']}{said['reason'] and ': '}{said['reason']}")
-        out.print(f"it stops itself with more than {said['limit']} repairs within {said['minutes']:g} min")

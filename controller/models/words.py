@@ -98,6 +98,7 @@ class Permission(StrEnum):
     WARN = "warn"
     ANNOUNCE = "announce"
     COMMENT = "comment"
+    PROMOTE = "promote"
 
 
 class AlarmState(StrEnum):
@@ -121,6 +122,32 @@ class IncidentState(StrEnum):
     OPEN = "open"
     CLOSED = "closed"
     MERGED = "merged"
+
+
+class RuleMode(StrEnum):
+    """What a rule may do, from least to most: note what it would do, ask a person first, or act."""
+
+    OBSERVE = "observe"
+    ASK = "ask"
+    AUTO = "auto"
+
+
+class ProposalState(StrEnum):
+    """What became of what a rule proposed.
+
+    ``observed``: nothing, by the rule's mode. ``asked``, ``approved``, ``denied``, ``void``: a person is or was asked;
+    what is void counts no more. ``refused``: it could not be planned. ``running``, ``succeeded``, ``failed``: its run.
+    """
+
+    OBSERVED = "observed"
+    ASKED = "asked"
+    APPROVED = "approved"
+    DENIED = "denied"
+    VOID = "void"
+    REFUSED = "refused"
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
 
 
 class RecordChoice(StrEnum):

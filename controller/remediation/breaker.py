@@ -50,7 +50,7 @@ class Breaker:
             return True
         reason = f"{began} automatic repairs began within {self.minutes:g} min: something larger is wrong"
         store.switches.set(REMEDIATION_STOPPED, True, BREAKER, reason)
-        text = "the breaker stopped automatic repair; find the cause, then: minka alarms repair resume"
+        text = "the breaker stopped automatic repair; find the cause, then: minka remediation resume"
         alarm = store.alarms.report(_report(PerceivedSeverity.CRITICAL, now, text))
         store.alarms.escalate(alarm, reason, actor=BREAKER)
         log.error("remediation.stopped", by=BREAKER, reason=reason)

@@ -21,6 +21,7 @@ from controller.models.alarm import (
 )
 from controller.models.health import Health, ServiceState
 from controller.models.network import Network
+from controller.models.rule import RuleMode
 from controller.models.run import Holds
 from controller.models.settings import Settings
 from controller.playbook.engine.reach import reach, refusals
@@ -54,6 +55,10 @@ class Limits:
         )
 
 
+#: The guard that says no only for a while: an alarm has to stand before anything is thought of it.
+SETTLE = "settle"
+
+
 @dataclass(frozen=True, slots=True)
 class Refusal:
     """A guard's no.
@@ -78,6 +83,8 @@ class Repair:
     Attributes:
         alarm: What it is for.
         rule: Which rule asks for it.
+        rung: Which rung of its ladder it is.
+        mode: The mode in which the rule is.
         health: What the station said of itself just now, None before it was read.
         run: The run that would be begun, None before it was prepared.
         limits: How much may be repaired, where the rule does not say so.
@@ -85,6 +92,8 @@ class Repair:
 
     alarm: Alarm
     rule: Rule
+    rung: int = 0
+    mode: RuleMode = RuleMode.AUTO
     limits: Limits = Limits()
     health: Health | None = None
     run: PreparedRun | None = None
@@ -158,7 +167,7 @@ def _over(ask: Ask) -> _No | None:
 
 
 def _symptom(ask: Ask) -> _No | None:
-    root = ask.store.alarms.get(ask.repair.alarm.id).root
+    root = "" if ask.repair.rule.match.follows else ask.store.alarms.get(ask.repair.alarm.id).root
     return _No(f"it follows from alarm {root}, whose fault has to end") if root else None
 
 
@@ -221,6 +230,8 @@ def _battery(ask: Ask) -> _No | None:
 
 def _attempts(ask: Ask) -> _No | None:
     guards = ask.repair.rule.guards
+    if ask.repair.rung:  # the next rung belongs to the attempt
+        return None
     since = ask.now - timedelta(seconds=guards.cool_down_seconds)
     earlier = ask.store.repairs.count(ask.repair.rule.name, ask.repair.key, since)
     if earlier < guards.attempts:
@@ -323,7 +334,7 @@ def _drift(ask: Ask) -> _No | None:
     None is waited for where people were asked to see to the drift, nor for longer than a repair takes.
     """
     alarm, health = ask.repair.alarm, ask.repair.health
-    patient = ask.now - alarm.raised <= timedelta(seconds=ask.repair.rule.verify_seconds)
+    patient = ask.now - alarm.raised <= timedelta(seconds=ask.repair.rule.verify.within_seconds)
     if health is None or alarm.probable_cause not in LINK_CAUSES or not patient:
         return None
     routers = ask.network.routers_at.get(ask.site, ())
@@ -355,7 +366,7 @@ GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "hold": _hold,
     "freeze": _freeze,
     "battery": _battery,
-    "settle": _settle,
+    SETTLE: _settle,
     "attempts": _attempts,
     "reach": _reach,
     "window": _window,

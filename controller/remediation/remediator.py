@@ -1,10 +1,10 @@
-"""The remediation loop: takes a standing alarm through guards and a repair run to repaired or escalated."""
+"""The remediation loop: takes a standing alarm up the ladder of its rule, through guards, to repaired or escalated."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 
@@ -12,23 +12,19 @@ import structlog
 
 from controller.assurance.checker import Checker
 from controller.assurance.health import OWN_CAUSES, wrongs
-from controller.models.alarm import (
-    WAITS,
-    Alarm,
-    AlarmSource,
-    AlarmState,
-    PerceivedSeverity,
-)
+from controller.models.alarm import WAITS, Alarm, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
 from controller.models.health import Health
+from controller.models.network import Network
+from controller.models.rule import Proposal, ProposalState, RuleMode, grant_for, likeness
 from controller.models.run import Run, RunState
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.escalations import Escalations
-from controller.remediation.guards import Limits, Refusal, Repair, refusal
-from controller.remediation.rules import Rule, rule_for
+from controller.remediation.guards import SETTLE, Limits, Refusal, Repair, refusal
+from controller.remediation.rules import Rule, Verify, rule_for
 from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
@@ -39,19 +35,52 @@ _AT_ONCE = 50
 _SOON, _LATER = 1.0, 5.0
 #: Seconds until the next try after the first failed one; doubles up to the second.
 _RETRY = (1.0, 60.0)
-#: Seconds that an alarm has to clear after its repair where its rule is gone meanwhile.
-_VERIFY = 300.0
+#: How a repair is verified where its rule is gone meanwhile.
+_VERIFY = Verify()
+#: How long a yes of a person holds.
+_YES_HOLDS = timedelta(minutes=30)
 #: Notified warnings are never cleared by their station (o-ran-fm): they expire.
 _WARNINGS_EXPIRE = timedelta(hours=24)
+#: A rung may be taken.
+_GO = -1.0
+#: Rungs that ended without success.
+_ENDED = (ProposalState.FAILED, ProposalState.REFUSED)
 #: Begins what people are told where a rule's playbook can't be run.
 _NO_PLAN = "no repair could be planned"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stand:
+    """Where an alarm stands on the ladder of its rule.
+
+    Attributes:
+        rung: The rung that is next; after the last one that number is the ladder's length.
+        latest: What was proposed last for this rung, since people were last told of the alarm.
+        tried: How the rungs before ended since then, in words.
+    """
+
+    mode: RuleMode
+    rung: int
+    latest: Proposal | None
+    tried: tuple[str, ...]
 
 
 class Remediator:
     """Looks at alarms that change or are due; every decision is on record before the next one.
 
-    Success is the alarm cleared and its object healthy; anything else is escalated to people. Each alarm
-    is worked on by a task of its own, so that a slow station delays no other's repair.
+    A rule that observes only notes what it would do, one that asks waits for a person's yes. Success is the alarm
+    cleared and its object healthy; anything else leads to the next rung of the rule's ladder, and in the end to people.
+    Each alarm is worked on by a task of its own, so that a slow station delays no other's repair.
+
+    Args:
+        store: The record.
+        checker: Reads the health of stations.
+        launcher: Starts runs.
+        notifier: Tells people of escalations.
+        clock: Source of time.
+        rules: The rules.
+        breaker: Stops all when too many repairs begin at once.
+        digest: Tells a rule from what it was when it was promoted.
     """
 
     def __init__(
@@ -64,6 +93,7 @@ class Remediator:
         rules: Sequence[Rule],
         breaker: Breaker | None = None,
         limits: Limits = Limits(),  # noqa: B008  # a frozen value
+        digest: Callable[[Rule], str] = Rule.digest,
     ) -> None:
         self._store = store
         self._checker = checker
@@ -73,6 +103,7 @@ class Remediator:
         self._rules = tuple(rules)
         self._breaker = breaker or Breaker()
         self._limits = limits
+        self._digest = digest
         self._places = asyncio.Semaphore(_AT_ONCE)
         #: Row of the audit trail up to which changes of alarms are known.
         self._seen: int | None = None
@@ -128,52 +159,152 @@ class Remediator:
 
     async def _advance(self, alarm: Alarm) -> float | None:
         """Returns seconds until the next look; None for none before the alarm changes."""
-        rule = rule_for(self._rules, alarm)
+        if alarm.state.terminal and (alarm.state is not AlarmState.ESCALATED or alarm.cleared is not None):
+            return None
+        _, network = await self._store.networks.get()
+        rule = rule_for(self._rules, alarm, network)
         if alarm.state is AlarmState.REPAIRING:
-            return await self._verify(alarm, rule.verify_seconds if rule else _VERIFY)
-        if alarm.state is AlarmState.ESCALATED:
-            return await self._reconsider(alarm, rule)
-        if alarm.state.terminal:
-            return None
+            return await self._verify(alarm, rule)
         if rule is None:
-            return await self._expire(alarm)
-        return await self._repair(alarm, rule)
+            return await self._expire(alarm) if alarm.state is AlarmState.RAISED else None
+        if alarm.state is AlarmState.ESCALATED:
+            return await self._reconsider(alarm, rule, network)
+        return await self._climb(alarm, rule, network)
 
-    async def _reconsider(self, alarm: Alarm, rule: Rule | None) -> float | None:
+    async def _reconsider(self, alarm: Alarm, rule: Rule, network: Network) -> float | None:
         """An escalated alarm that stands is repaired again once its cool-down is over; people were told already."""
-        if rule is None or alarm.cleared is not None:
-            return None
         cool_down = timedelta(seconds=rule.guards.cool_down_seconds)
         left = cool_down - (self._clock.now() - (alarm.escalated or alarm.changed))
         if left > timedelta():
             return left.total_seconds()
-        return await self._repair(alarm, rule)
+        return await self._climb(alarm, rule, network)
+
+    # ------------------------------------------------------------------- climb
+
+    async def _climb(self, alarm: Alarm, rule: Rule, network: Network) -> float | None:
+        """Take the next rung of the ladder, as far as the rule's mode lets it."""
+        stand = await self._store.transaction(self._stand, alarm, rule, network)
+        if stand.rung == len(rule.ladder):
+            return await self._escalate(alarm, "; ".join(stand.tried))
+        repair, rung = Repair(alarm, rule, stand.rung, stand.mode, self._limits), rule.ladder[stand.rung]
+        if stand.latest is not None and (waits := await self._answered(repair, stand.latest)) is not _GO:
+            return waits
+        if no := await self._refusal(repair):
+            return await self._refuse(repair, no)
+        if rung.playbook:
+            return await self._repair(repair, stand.latest)
+        if stand.mode is RuleMode.OBSERVE:
+            return await self._observe(repair)
+        if rung.ask:
+            return await self._ask(repair)
+        return await self._escalate(alarm, "; ".join((rung.ticket or rung.page, *stand.tried)))
+
+    def _stand(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> _Stand:
+        found = _of_round(store, alarm, rule.name)
+        over = [one for one in found if one.state in _ENDED]
+        over += [one for one in found if one.state is ProposalState.APPROVED and not one.playbook]
+        rung = max((one.rung + 1 for one in over), default=0)
+        latest = next((one for one in reversed(found) if one.rung == rung), None)
+        return _Stand(self._mode(store, alarm, rule, network), rung, latest, tuple(one.reason for one in over))
+
+    def _mode(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> RuleMode:
+        region = network.region_of(alarm.station) if network.manages(alarm.station) else ""
+        grant = grant_for(store.rules.grants(), rule.name, alarm, region)
+        if grant is None:
+            return RuleMode(rule.mode)
+        return grant.mode if grant.digest == self._digest(rule) else RuleMode.OBSERVE
+
+    async def _answered(self, repair: Repair, latest: Proposal) -> float | None:
+        """``_GO`` unless what was proposed already for this rung keeps it from going on."""
+        alarm = repair.alarm
+        if latest.state is ProposalState.OBSERVED and repair.mode is RuleMode.OBSERVE and not latest.obstacle:
+            return None
+        if latest.state is ProposalState.DENIED:
+            return await self._escalate(alarm, f"{latest.by} denied the repair{latest.reason and ': '}{latest.reason}")
+        decided = latest.decided or latest.at
+        late = latest.state is ProposalState.APPROVED and self._clock.now() - decided > _YES_HOLDS
+        if latest.state not in (ProposalState.ASKED, ProposalState.APPROVED):
+            return _GO
+        if late or latest.seen != likeness(alarm) or repair.mode is RuleMode.OBSERVE:
+            await self._store.rules.move(latest, ProposalState.VOID, reason="late" if late else "the alarm changed")
+            return 0.0
+        if latest.state is ProposalState.APPROVED:
+            return _GO
+        await self._say(alarm, f"{WAITS}a yes to {latest.id}: {_would(repair)}")
+        return _later(alarm)
+
+    async def _observe(self, repair: Repair, no: Refusal | None = None) -> float | None:
+        """Note once what the rule would have done, or what would have kept it from that."""
+        await self._store.transaction(self._note_observed, repair, no.reason if no else "")
+        await self._say(repair.alarm, f"observed: {_would(repair)}" + (f", but {no.reason}" if no else ""))
+        return _LATER if no and not no.final else None
+
+    def _note_observed(self, store: Store, repair: Repair, obstacle: str) -> None:
+        noted = [one for one in store.rules.of_alarm(repair.alarm.id) if one.state is ProposalState.OBSERVED]
+        known = next((one for one in reversed(noted) if one.rule == repair.rule.name and one.rung == repair.rung), None)
+        if known is None:
+            store.rules.propose(self._proposal(repair, ProposalState.OBSERVED, obstacle=obstacle))
+        elif known.obstacle and not obstacle:
+            store.rules.move(known, ProposalState.OBSERVED)
+
+    async def _ask(self, repair: Repair) -> float:
+        """Ask a person whether to go on."""
+        asked = await self._store.rules.propose(self._proposal(repair, ProposalState.ASKED))
+        await self._say(repair.alarm, f"{WAITS}a yes to {asked.id}: {_would(repair)}")
+        return _later(repair.alarm)
+
+    def _proposal(
+        self,
+        repair: Repair,
+        state: ProposalState,
+        *,
+        obstacle: str = "",
+        reason: str = "",
+        run: str = "",
+    ) -> Proposal:
+        alarm, rung = repair.alarm, repair.rule.ladder[repair.rung]
+        return Proposal(
+            id="",
+            alarm=alarm.id,
+            station=alarm.station,
+            rule=repair.rule.name,
+            digest=self._digest(repair.rule),
+            rung=repair.rung,
+            mode=repair.mode,
+            playbook=rung.playbook or "",
+            parameters=rung.given(alarm),
+            state=state,
+            seen=likeness(alarm),
+            obstacle=obstacle,
+            at=self._clock.now(),
+            reason=reason,
+            run=run,
+        )
 
     # -------------------------------------------------------------------- act
 
-    async def _repair(self, alarm: Alarm, rule: Rule) -> float:
-        repair = Repair(alarm, rule, self._limits)
-        if no := await self._refusal(repair):
-            return await self._refuse(alarm, no)
+    async def _repair(self, repair: Repair, latest: Proposal | None) -> float | None:
+        alarm = repair.alarm
         try:
             repair = replace(repair, health=await self._checker.health(alarm.station))
         except InputError as error:
-            return await self._escalate(alarm, f"{_NO_PLAN}: {error.message}")
+            return await self._no_plan(repair, error.message)
         if no := await self._refusal(repair):
-            return await self._refuse(alarm, no)
+            return await self._refuse(repair, no)
         assert repair.health is not None
         if alarm.probable_cause in OWN_CAUSES and not _is_wrong(alarm, repair.health):
-            return await self._nothing_to_do(alarm, rule)
-        return await self._start(repair)
+            return await self._nothing_to_do(repair)
+        return await self._start(repair, latest)
 
-    async def _start(self, repair: Repair) -> float:
-        """Run the rule's playbook, unless something refuses that."""
+    async def _start(self, repair: Repair, latest: Proposal | None) -> float | None:
+        """Run the rung's playbook, unless something refuses that."""
         alarm, rule = repair.alarm, repair.rule
+        rung = rule.ladder[repair.rung]
         try:
             new = await self._launcher.prepare(
                 RunRequest(
-                    playbook=rule.playbook,
-                    parameters=rule.given(alarm),
+                    playbook=rung.playbook or "",
+                    parameters=rung.given(alarm),
                     actor=_actor(rule),
                     cause=f"alarm:{alarm.id}",
                     reason=alarm.text,
@@ -183,57 +314,94 @@ class Remediator:
         except (InputError, PlanRefusedError) as error:
             repair = replace(repair, health=await self._checker.health(alarm.station))
             if no := await self._refusal(repair):  # it came while the repair was planned
-                return await self._refuse(alarm, no)
-            return await self._escalate(alarm, f"{_NO_PLAN}: {error.message}")
+                return await self._refuse(repair, no)
+            return await self._no_plan(repair, error.message)
         if new.idle:
-            return await self._nothing_to_do(alarm, rule)
+            return await self._nothing_to_do(repair)
         repair = replace(repair, run=new)
         if no := await self._refusal(repair):
-            return await self._refuse(alarm, no)
+            return await self._refuse(repair, no)
+        if repair.mode is RuleMode.OBSERVE:
+            return await self._observe(repair)
+        approved = latest if latest is not None and latest.state is ProposalState.APPROVED else None
+        if repair.mode is RuleMode.ASK and approved is None:
+            return await self._ask(repair)
         self._well_since.pop(alarm.id, None)
-        run = await self._launcher.accept(new, partial(self._begin, repair))
+        run = await self._launcher.accept(new, partial(self._begin, repair, approved))
         if run is not None:
             log.info("remediation.started", alarm=alarm.id, rule=rule.name, run=run.id, station=alarm.station)
         return _SOON
 
-    def _begin(self, repair: Repair, store: Store, new: PreparedRun) -> Run | None:
-        """Run, cool-down's record and alarm state in one transaction: none without the others.
+    def _begin(self, repair: Repair, approved: Proposal | None, store: Store, new: PreparedRun) -> Run | None:
+        """Run, proposal, cool-down's record and alarm state in one transaction: none without the others.
 
         The guards are asked once more in it, since planning took its time. None where the breaker lets none begin.
         """
         alarm, rule = repair.alarm, repair.rule
         if no := refusal(store, repair, self._clock.now()):
             raise ConflictError(f"no repair was started: {no.reason}")
+        mode = self._mode(store, alarm, rule, store.networks.get()[1])
+        if mode is not repair.mode:
+            raise ConflictError(f"no repair was started: rule {rule.name} is in the mode {mode} now")
         if not self._breaker.lets(store, self._clock.now()):
             return None
         run = store.runs.create(new)
+        if approved is None:
+            store.rules.propose(self._proposal(repair, ProposalState.RUNNING, run=run.id))
+        elif store.rules.move(approved, ProposalState.RUNNING, run=run.id) is None:
+            raise ConflictError(f"{approved.id} was decided in the meantime")
         store.repairs.record(rule.name, repair.key, alarm.id, run.id)
         moved = store.alarms.move(alarm, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name)
         if moved is None:
             raise ConflictError(f"alarm {alarm.id} changed in the meantime")
         return run
 
+    async def _no_plan(self, repair: Repair, message: str) -> float | None:
+        """This rung can't be taken: on to the next, which is people's after the last."""
+        reason = f"{_NO_PLAN}: {message}"
+        if repair.mode is RuleMode.OBSERVE:
+            return await self._observe(repair, Refusal("plan", reason, final=True))
+        if repair.alarm.state is AlarmState.ESCALATED:
+            return _RETRY[1]
+        await self._store.transaction(self._end_refused, repair, reason)
+        return _SOON
+
+    def _end_refused(self, store: Store, repair: Repair, reason: str) -> None:
+        alarm = repair.alarm
+        if repair.rung + 1 < len(repair.rule.ladder) or self._hand_over(store, alarm, repair.rule, reason):
+            store.rules.propose(self._proposal(repair, ProposalState.REFUSED, reason=reason))
+
+    def _hand_over(self, store: Store, alarm: Alarm, rule: Rule | None, reason: str) -> Alarm | None:
+        """Escalate with how all rungs ended; None if the alarm changed meanwhile."""
+        ended = [one for one in _of_round(store, alarm, rule.name) if one.state in _ENDED] if rule else []
+        return store.alarms.escalate(alarm, "; ".join((*(one.reason for one in ended), reason)), actor="remediation")
+
     async def _refusal(self, repair: Repair) -> Refusal | None:
         return await self._store.transaction(refusal, repair, self._clock.now())
 
-    async def _refuse(self, alarm: Alarm, no: Refusal) -> float:
+    async def _refuse(self, repair: Repair, no: Refusal) -> float | None:
         """Ask people, or say in the alarm why nothing happens and look again later."""
+        alarm = repair.alarm
+        left = _later(alarm) if no.until is None else (no.until - self._clock.now()).total_seconds()
+        left = min(max(left, 0.0), _later(alarm))
+        if repair.mode is RuleMode.OBSERVE and no.guard != SETTLE:
+            return await self._observe(repair, no)
         if no.final:
             return await self._escalate(alarm, no.reason)
         await self._say(alarm, f"{WAITS}{no.reason}")
-        left = _later(alarm) if no.until is None else (no.until - self._clock.now()).total_seconds()
-        return min(max(left, 0.0), _later(alarm))
+        return left
 
     async def _say(self, alarm: Alarm, note: str) -> None:
         """Note it in an alarm of which people were not told."""
         if alarm.note != note and alarm.state is AlarmState.RAISED:
             await self._store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note)
 
-    async def _nothing_to_do(self, alarm: Alarm, rule: Rule) -> float:
+    async def _nothing_to_do(self, repair: Repair) -> float | None:
         """Healed already, then the source says so soon."""
-        now = self._clock.monotonic()
-        if now - self._well_since.setdefault(alarm.id, now) > rule.verify_seconds:
-            return await self._escalate(alarm, "the station reports no fault, but the alarm stands")
+        alarm, now = repair.alarm, self._clock.monotonic()
+        if now - self._well_since.setdefault(alarm.id, now) > repair.rule.verify.within_seconds:
+            no = Refusal("fault", "the station reports no fault, but the alarm stands", final=True)
+            return await self._refuse(repair, no)
         return _later(alarm)
 
     async def _expire(self, alarm: Alarm) -> float | None:
@@ -249,27 +417,49 @@ class Remediator:
 
     # ----------------------------------------------------------------- verify
 
-    async def _verify(self, alarm: Alarm, seconds: float) -> float:
+    async def _verify(self, alarm: Alarm, rule: Rule | None) -> float:
         """After the run: the alarm must clear and the object be healthy in time."""
-        run = await self._store.runs.get(alarm.run)
+        run, verify = await self._store.runs.get(alarm.run), rule.verify if rule else _VERIFY
         if not run.state.terminal:
             return _SOON
         if run.state is not RunState.SUCCEEDED:
-            return await self._escalate(alarm, f"repair run {run.id} ended {run.state}")
+            return await self._fail(alarm, rule, f"repair run {run.id} ended {run.state}")
         if alarm.cleared is not None:
             health = await self._checker.health(alarm.station)
             if health.reachable and not _is_wrong(alarm, health):
                 return await self._close(alarm, run)
-        if self._clock.now() - (run.finished or alarm.changed) > timedelta(seconds=seconds):
+        if self._clock.now() - (run.finished or alarm.changed) > timedelta(seconds=verify.within_seconds):
             state = "stands" if alarm.cleared is None else "is cleared, but its object is not healthy"
-            return await self._escalate(alarm, f"repair run {run.id} succeeded, yet the alarm {state}")
+            return await self._fail(alarm, rule, f"repair run {run.id} succeeded, yet the alarm {state}")
         return _SOON
 
     async def _close(self, alarm: Alarm, run: Run) -> float:
-        repaired = await self._store.alarms.move(alarm, AlarmState.REPAIRED, actor="remediation", note=f"by {run.id}")
-        if repaired is not None:
+        if await self._store.transaction(self._end_repaired, alarm, run):
             log.info("remediation.repaired", alarm=alarm.id, run=run.id, station=alarm.station)
         return _SOON
+
+    def _end_repaired(self, store: Store, alarm: Alarm, run: Run) -> bool:
+        moved = store.alarms.move(alarm, AlarmState.REPAIRED, actor="remediation", note=f"by {run.id}")
+        if moved is not None and (proposal := _running(store, alarm)):
+            store.rules.move(proposal, ProposalState.SUCCEEDED)
+        return moved is not None
+
+    async def _fail(self, alarm: Alarm, rule: Rule | None, reason: str) -> float:
+        """The repair did not help: on to the next rung, which is people's after the last or if the alarm is cleared."""
+        if await self._store.transaction(self._end_failed, alarm, rule, reason):
+            log.warning("remediation.failed_repair", alarm=alarm.id, station=alarm.station, reason=reason)
+        return _SOON
+
+    def _end_failed(self, store: Store, alarm: Alarm, rule: Rule | None, reason: str) -> bool:
+        proposal = _running(store, alarm)
+        more = rule is not None and proposal is not None and proposal.rung + 1 < len(rule.ladder)
+        if more and alarm.cleared is None:
+            moved = store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=reason)
+        else:
+            moved = self._hand_over(store, alarm, rule, reason)
+        if moved is not None and proposal is not None:
+            store.rules.move(proposal, ProposalState.FAILED, reason=reason)
+        return moved is not None
 
     async def _escalate(self, alarm: Alarm, reason: str) -> float:
         """Decide that people are to see to it, unless the alarm moved on since it was looked at; they are told next.
@@ -297,6 +487,24 @@ def _run_key(alarm: Alarm) -> str:
 def _is_wrong(alarm: Alarm, health: Health) -> bool:
     """Whether the station itself finds the alarm's object at fault."""
     return any(what == alarm.object for what, _ in wrongs(health))
+
+
+def _of_round(store: Store, alarm: Alarm, rule: str) -> list[Proposal]:
+    """What a rule proposed for an alarm since people were last told of it."""
+    since = alarm.escalated or alarm.raised
+    return [one for one in store.rules.of_alarm(alarm.id) if one.rule == rule and one.at >= since]
+
+
+def _running(store: Store, alarm: Alarm) -> Proposal | None:
+    """The proposal whose run works for an alarm, or is being verified."""
+    return next((one for one in store.rules.of_alarm(alarm.id) if one.run and one.run == alarm.run), None)
+
+
+def _would(repair: Repair) -> str:
+    """What the rung of a repair does, in words."""
+    rung = repair.rule.ladder[repair.rung]
+    act = f"run {rung.playbook}" if rung.playbook else rung.ask or f"hand over to people ({rung.ticket or rung.page})"
+    return f"rule {repair.rule.name} would {act}" if not rung.ask else act
 
 
 def _actor(rule: Rule) -> str:

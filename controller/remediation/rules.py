@@ -1,20 +1,108 @@
-"""Rules: which playbook repairs what an alarm is about, under which guards. One YAML file each."""
+"""Rules: which alarms they answer, by which ladder, under which guards. One YAML file each."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Self
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from controller.inventory.parse import FORMS, report_error
 from controller.inventory.source import YAML_LIMIT, Entry, Report, read_text
 from controller.inventory.yaml_tree import read_yaml
-from controller.models.alarm import Alarm
-from controller.models.errors import InputError
-from controller.models.network import Identifier, Noun
+from controller.models.alarm import Alarm, ObjectClass
+from controller.models.errors import InputError, NotFoundError
+from controller.models.network import Identifier, Network, Noun
+from controller.models.rule import concerns_only
 from controller.playbook.language.expressions import evaluate
+from controller.playbook.language.library import Library, reported
 from controller.playbook.language.playbook import ReachLimits
+
+
+class Match(Noun):
+    """Which alarms a rule answers; a list that is empty matches all.
+
+    Attributes:
+        causes: Probable causes.
+        objects: Classes of the object that failed.
+        follows: Whether it answers alarms that follow from a root, such as a site below a node of the backhaul that
+            failed, which its own standby saves; else it waits until the root is over.
+        tenants: It answers alarms that concern these tenants, and no other.
+        regions: Regions of the device.
+        profiles: Profiles of the device, of which it has one; of a router its platform.
+    """
+
+    causes: tuple[Identifier, ...] = Field(min_length=1)
+    objects: tuple[ObjectClass, ...] = ()
+    follows: bool = False
+    tenants: tuple[Identifier, ...] = ()
+    regions: tuple[Identifier, ...] = ()
+    profiles: tuple[str, ...] = ()
+
+    def fits(self, alarm: Alarm, network: Network) -> bool:
+        """Whether an alarm is meant, whether it follows from another or not."""
+        known = network.manages(alarm.station)
+        return (
+            alarm.probable_cause in self.causes
+            and (not self.objects or alarm.object_class in self.objects)
+            and (not self.tenants or concerns_only(alarm, self.tenants))
+            and (not self.regions or (known and network.region_of(alarm.station) in self.regions))
+            and (not self.profiles or (known and not set(self.profiles).isdisjoint(network.profiles_of(alarm.station))))
+        )
+
+    def overlap(self, other: Match) -> set[str]:
+        """Causes of which both answer some alarm."""
+        lists = ("objects", "tenants", "regions", "profiles")
+        apart = any(
+            (ours := set(getattr(self, name)))
+            and (theirs := set(getattr(other, name)))
+            and ours.isdisjoint(theirs)
+            # A station may have several profiles.
+            and name != "profiles"
+            for name in lists
+        )
+        return set() if apart or self.follows is not other.follows else set(self.causes) & set(other.causes)
+
+
+class Rung(Noun):
+    """One rung of a ladder: exactly one of these.
+
+    Attributes:
+        playbook: A playbook to run. What Minka's own checks raise must be wrong on the station still; that the station
+            itself raised any other alarm is reason enough.
+        parameters: Its parameters; expressions over ``alarm``, with its ``station``, ``object``, ``tenant``,
+            ``probable_cause`` and ``specific_problem``.
+        ask: A person is asked this, whatever the mode; only a yes leads to the next rung.
+        ticket: People get a ticket with these words: somebody has to go there.
+        page: People are called with these words.
+    """
+
+    playbook: Identifier | None = None
+    parameters: dict[str, str] = {}
+    ask: str = Field(default="", max_length=500)
+    ticket: str = Field(default="", max_length=500)
+    page: str = Field(default="", max_length=500)
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if sum(map(bool, (self.playbook, self.ask, self.ticket, self.page))) != 1:
+            raise ValueError("a rung is exactly one of playbook, ask, ticket and page")
+        if self.parameters and not self.playbook:
+            raise ValueError("only a playbook has parameters")
+        return self
+
+    @property
+    def people(self) -> bool:
+        """Whether it hands the alarm over to people."""
+        return bool(self.ticket or self.page)
+
+    def given(self, alarm: Alarm) -> dict[str, Any]:
+        """Parameters of the playbook for an alarm. Raises InputError if an expression is wrong."""
+        known = ("station", "object", "tenant", "probable_cause", "specific_problem")
+        found: dict[str, Any] = evaluate(self.parameters, {"alarm": {name: getattr(alarm, name) for name in known}})
+        return found
 
 
 class Guards(ReachLimits):
@@ -26,7 +114,7 @@ class Guards(ReachLimits):
         max_stations: Stations and routers that its run may work on; further limits are those of playbooks.
         settle_seconds: An alarm must have stood this long: most clear by themselves.
         cool_down_seconds: Window in which repairs of one object are counted.
-        attempts: Repairs of one object within the window; one more is escalated instead.
+        attempts: Alarms of one object that are repaired within the window; one more is escalated instead.
         per_device: Repairs of a device by any rule within an hour, from which on this rule waits.
         per_site: The same of all devices of a site.
         per_region: The same in a region.
@@ -46,31 +134,72 @@ class Guards(ReachLimits):
     share: float | None = Field(default=None, gt=0, le=100)
 
 
+class Verify(Noun):
+    """What counts as success after a playbook.
+
+    Attributes:
+        within_seconds: How long after the run the alarm must be cleared, its object be healthy and nobody be worse off.
+        settle_seconds: How long that must last.
+    """
+
+    within_seconds: float = Field(default=300, gt=0)
+    settle_seconds: float = Field(default=0, ge=0)
+
+
+class Trust(Noun):
+    """When a promoted rule demotes itself.
+
+    Attributes:
+        threshold: The lower bound of its success, with 95 % confidence, must not fall below this share.
+        sample: Repairs before that is judged.
+        failures: Failures in a row that demote it at once.
+    """
+
+    threshold: float = Field(default=0.5, gt=0, lt=1)
+    sample: int = Field(default=10, ge=1)
+    failures: int = Field(default=3, ge=1)
+
+
 class Rule(Noun):
     """One rule.
 
     Attributes:
-        probable_cause: The alarm's probable cause that it answers.
-        playbook: The playbook that is run. What Minka's own checks raise must be wrong on the station still; that the
-            station itself raised any other alarm is reason enough.
-        parameters: Its parameters; expressions over ``alarm``, with its ``station``, ``object``, ``tenant``,
-            ``probable_cause`` and ``specific_problem``.
-        verify_seconds: How long after the repair the alarm must be cleared and the object healthy.
+        match: Which alarms it answers.
+        priority: Of several rules that match an alarm, the one with the highest answers.
+        mode: The mode in which it begins: it observes, or asks. To act by itself it has to be promoted.
+        ladder: What it does, from the mildest to the last; after the last, people are asked.
     """
 
     name: Identifier
     description: str
-    probable_cause: Identifier
-    playbook: Identifier
-    parameters: dict[str, str] = {}
+    match: Match
+    priority: int = 0
+    mode: Literal["observe", "ask"] = "observe"
     guards: Guards = Guards()
-    verify_seconds: float = Field(default=300, gt=0)
+    ladder: tuple[Rung, ...] = Field(min_length=1)
+    verify: Verify = Verify()
+    trust: Trust = Trust()
 
-    def given(self, alarm: Alarm) -> dict[str, Any]:
-        """Parameters of the playbook for an alarm. Raises InputError if an expression is wrong."""
-        known = ("station", "object", "tenant", "probable_cause", "specific_problem")
-        found: dict[str, Any] = evaluate(self.parameters, {"alarm": {name: getattr(alarm, name) for name in known}})
-        return found
+    @model_validator(mode="after")
+    def _ends_with_people(self) -> Self:
+        if any(rung.people for rung in self.ladder[:-1]):
+            raise ValueError("a ticket or page is the last rung: what people were handed is theirs")
+        if self.ladder[-1].ask:
+            raise ValueError("nothing follows a yes to the last rung: let a playbook come after ask")
+        return self
+
+    @property
+    def playbooks(self) -> tuple[str, ...]:
+        """Playbooks that it may run."""
+        return tuple(dict.fromkeys(rung.playbook for rung in self.ladder if rung.playbook))
+
+    def digest(self, playbooks: Path | None = None) -> str:
+        """Of the rule, and of its playbooks as they are in a folder: a promotion holds for these alone."""
+        found = hashlib.sha256(self.model_dump_json().encode())
+        paths = [playbooks / f"{name}.yaml" for name in self.playbooks] if playbooks else []
+        for path in paths:
+            found.update(path.read_bytes() if path.is_file() else b"missing")
+        return found.hexdigest()
 
 
 def load_rules(folder: Path) -> tuple[Rule, ...]:
@@ -84,32 +213,63 @@ def load_rules(folder: Path) -> tuple[Rule, ...]:
     report = Report()
     rules: dict[str, Rule] = {}
     for path in sorted(folder.glob("*.yaml")):
-        rule = _load(path, report)
-        if rule is None:
-            continue
-        other = next((one for one in rules.values() if one.probable_cause == rule.probable_cause), None)
-        if other is not None:
-            report.file(path.name, 0, f"rule {other.name} answers {rule.probable_cause!r} already")
-        rules[rule.name] = rule
+        found = _load(path, report)
+        if found is not None:
+            rule, entry = found
+            _check_against(rule, entry, rules, report)
+            rules[rule.name] = rule
     if report.problems:
         raise InputError("\n".join(str(problem) for problem in report.problems))
     return tuple(rules[name] for name in sorted(rules))
 
 
-def _load(path: Path, report: Report) -> Rule | None:
+def _check_against(rule: Rule, entry: Entry, others: Mapping[str, Rule], report: Report) -> None:
+    """Report where another rule has the name, or answers the same alarms."""
+    if rule.name in others:
+        report.entry(entry, ("name",), f"another rule is called {rule.name!r}", expected="a name of its own")
+    for other in others.values():
+        if shared := rule.match.overlap(other.match) if rule.priority == other.priority else set():
+            message = f"rule {other.name} answers {min(shared)!r} already, for some of the same alarms"
+            report.entry(entry, ("match",), message, expected="narrow one of the two, or give one a higher priority")
+
+
+def _load(path: Path, report: Report) -> tuple[Rule, Entry] | None:
     text = read_text(path, path.name, YAML_LIMIT, report)
     node = read_yaml(text, path.name, report) if text is not None else None
     if node is None:
         return None
+    entry = Entry("rule", path.name, node.line, "rule", None, node)
     try:
-        return Rule.model_validate(node.plain())
+        return Rule.model_validate(node.plain()), entry
     except ValidationError as error:
-        entry = Entry("rule", path.name, node.line, "rule", None, node)
-        for one in error.errors():
+        for one in reported(error):
             report_error(entry, one, report, Rule, FORMS)
         return None
 
 
-def rule_for(rules: tuple[Rule, ...], alarm: Alarm) -> Rule | None:
-    """The rule that answers an alarm."""
-    return next((rule for rule in rules if rule.probable_cause == alarm.probable_cause), None)
+def rule_for(rules: Sequence[Rule], alarm: Alarm, network: Network) -> Rule | None:
+    """The rule that answers an alarm: for one that follows from a root, one that answers such before all others."""
+    fitting = [rule for rule in rules if rule.match.fits(alarm, network) and (alarm.root or not rule.match.follows)]
+    return max(fitting, key=lambda rule: (rule.match.follows, rule.priority), default=None)
+
+
+def check_playbooks(rules: Sequence[Rule], library: Library) -> None:
+    """See that what rules run is there, and takes the parameters that they give.
+
+    Raises:
+        InputError: Every problem, one a line.
+    """
+    problems = []
+    for rule in rules:
+        for rung in rule.ladder:
+            if rung.playbook is None:
+                continue
+            try:
+                takes = library.load(rung.playbook).playbook.parameters
+            except (InputError, NotFoundError) as error:
+                problems.append(f"rule {rule.name}: {error.message}")
+                continue
+            unknown = sorted(set(rung.parameters) - set(takes))
+            problems += [f"rule {rule.name}: {rung.playbook} has no parameter {name!r}" for name in unknown]
+    if problems:
+        raise InputError("\n".join(problems))

@@ -265,7 +265,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     def changes(self, tx: Tx, since: int | None) -> tuple[int, list[str]]:
         # Rows of the trail commit with what they tell of, and in the order of numbers.
         head = int(tx.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
-        if since is None or since > head:
+        if since is None or since > head or _modes_changed(tx, since):
             found = select(alarms.c.id).where(_OPEN).order_by(alarms.c.number)
         else:
             changed = and_(audit.c.id > since, audit.c.action.startswith("alarm."))
@@ -383,6 +383,12 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
         row = {"rule": rule, "object": object_path, "at": tx.now, "alarm": alarm_id, "run": run_id}
         tx.execute(repairs.insert().values(row))
         tx.note(rule, "repair.started", alarm_id, object=object_path, run=run_id)
+
+
+def _modes_changed(tx: Tx, since: int) -> bool:
+    """Whether a rule got another mode since a row of the audit trail: what it only observed may be repaired now."""
+    changed = select(audit.c.id).where(audit.c.id > since, audit.c.action == "rule.mode-set").limit(1)
+    return tx.execute(changed).scalar() is not None
 
 
 def take_reports(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:

@@ -32,6 +32,7 @@ from controller.store.processes import SqlProcesses
 from controller.store.questions import SqlQuestions
 from controller.store.reports import SqlReports
 from controller.store.repository import AsyncRepository, SqlRepository
+from controller.store.rules import SqlRules
 from controller.store.runs import SqlRuns
 from controller.store.status import SqlStatus
 from controller.store.steps import SqlSteps
@@ -72,6 +73,7 @@ class SqlStore(Store):
         self.questions = SqlQuestions(database)
         self.repairs = SqlRepairs(database)
         self.reports = SqlReports(database)
+        self.rules = SqlRules(database)
         self.runs = SqlRuns(database)
         self.sign_ins = SqlSignIns(database)
         self.status = SqlStatus(database)

@@ -1,4 +1,4 @@
-"""Alarms: list, follow and acknowledge; the remediation switch."""
+"""Alarms: list, follow and acknowledge."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import AlarmView, Seen, View
 from controller.assurance.station_alarms import problem_of, records_by_problem
 from controller.inventory.source import unknown
-from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmFilter, AlarmState, Comment, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmFilter, AlarmState, Comment, PerceivedSeverity
 from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError, StoreError
 from controller.models.people import Permission, Person
 from controller.ports.store import Page, RunRequest
-from controller.remediation.breaker import resume
 from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
@@ -40,25 +39,6 @@ _SILENCE = 15.0
 
 #: Values of a query parameter that may come several times; more of them than that nobody asks for.
 _Words = Annotated[list[str] | None, Query(max_length=100)]
-
-
-class Switch(Body):
-    """Whether automatic repair is to be stopped, and why."""
-
-    stopped: bool
-    reason: str = Field(default="", max_length=2000)
-
-
-class Remediation(Switch):
-    """Whether automatic repair is stopped: since when, by whom (``breaker``: by itself) and why.
-
-    More than ``limit`` repairs within ``minutes`` stop it.
-    """
-
-    since: AwareDatetime | None = None
-    by: str = ""
-    limit: int
-    minutes: float
 
 
 async def asked_for(  # one for each query parameter
@@ -247,30 +227,3 @@ def comment(
             if tenant not in concerned:
                 raise InputError(f"to: {unknown('tenant that the alarm concerns', tenant, concerned)}")
     return backend.store.comments.add(alarm_id, who.name, who.side, asked.text, asked.to)
-
-
-@router.get("/remediation")
-def remediation(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Remediation:
-    """Whether automatic repair is stopped, since when, by whom and why."""
-    state, limits = backend.store.switches.get(REMEDIATION_STOPPED), backend.settings
-    return Remediation(
-        stopped=state.on,
-        since=state.since,
-        by=state.by,
-        reason=state.reason,
-        limit=limits.repair_limit,
-        minutes=limits.repair_limit_minutes,
-    )
-
-
-@router.put("/remediation")
-def switch(asked: Switch, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Remediation:
-    """Stop or resume all automatic repair. Repairs under way finish.
-
-    What the breaker stopped is resumed here too.
-    """
-    if asked.stopped:
-        backend.store.switches.set(REMEDIATION_STOPPED, True, who.name, asked.reason)
-    else:
-        resume(backend.store, backend.clock.now(), who.name, asked.reason)
-    return remediation(backend, who)

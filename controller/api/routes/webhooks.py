@@ -92,7 +92,8 @@ def _known_causes(rules: Path, more: str) -> frozenset[str]:
         answered = load_rules(rules)
     except InputError as error:
         log.warning("webhook.no_rules", reason=error.message)
-    return frozenset((*OWN_CAUSES, DIVERGED, *more.split(), *(rule.probable_cause for rule in answered)))
+    causes = (cause for rule in answered for cause in rule.match.causes)
+    return frozenset((*OWN_CAUSES, DIVERGED, *more.split(), *causes))
 
 
 def _refusal(alert: AlertmanagerAlert, network: Network | None) -> AlertRefusal | None:

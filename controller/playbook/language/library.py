@@ -49,7 +49,7 @@ def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | 
     try:
         playbook = Playbook.model_validate(entry.data)
     except ValidationError as error:
-        found = _reported(error)
+        found = reported(error)
         for one in found:
             report_error(entry, one, report, Playbook, _FORMS)
         check_actions(entry, [one["loc"] for one in found], registry, report)
@@ -60,7 +60,7 @@ def parse(text: str, file: str, registry: Registry, report: Report) -> Loaded | 
     return Loaded(playbook, text, hashlib.sha256(text.encode()).hexdigest())
 
 
-def _reported(error: ValidationError) -> list[ErrorDetails]:
+def reported(error: ValidationError) -> list[ErrorDetails]:
     """What is wrong; a list is not too short because its items are wrong."""
     found = error.errors()
     return [

@@ -46,6 +46,7 @@ from controller.ports.store.plans import PlanHead, Plans
 from controller.ports.store.processes import Incarnation, Processes, Status
 from controller.ports.store.repository import Async, M_co, Method, Page, Repository, Sync, method
 from controller.ports.store.requests import NewJob, PreparedRun, RunRequest, other_request
+from controller.ports.store.rules import Rules
 from controller.ports.store.runs import Decide, NewDecision, Questions, Runs, Steps, Transition
 from controller.ports.store.tenants import Tenants
 from controller.ports.store.works import Works
@@ -100,6 +101,7 @@ __all__ = [
     "Repairs",
     "Reports",
     "Repository",
+    "Rules",
     "RunRequest",
     "Runs",
     "SignIn",
@@ -149,6 +151,7 @@ class Records(Generic[M_co]):
     questions: Questions[M_co]
     repairs: Repairs[M_co]
     reports: Reports[M_co]
+    rules: Rules[M_co]
     runs: Runs[M_co]
     sign_ins: SignIns[M_co]
     status: Status[M_co]

@@ -99,7 +99,8 @@ _WAYS_OUT = (
     ("shelved by", "whoever may shelve it: minka alarms unshelve"),
     ("announced work", "its tenant: minka works cancel"),
     ("hold on", "whoever may lift it: minka hold lift"),
-    ("automatic repair is stopped", "whoever may stop it: minka alarms repair resume"),
+    ("a yes to ", "whoever may run playbooks: minka remediation approve, minka remediation deny"),
+    ("automatic repair is stopped", "whoever may stop it: minka remediation resume"),
 )
 
 

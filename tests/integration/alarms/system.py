@@ -52,6 +52,7 @@ from simulators.station import StationSettings
 from tests.support.apps import app_with
 from tests.support.callers import admit
 from tests.support.launch import submit
+from tests.support.rules import promote
 from tests.support.secrets import LocalSecrets
 
 ROOT = Path(__file__).parents[3]
@@ -70,7 +71,7 @@ def rules(settle: float = 0.2, verify: float = 60) -> tuple[Rule, ...]:
         rule.model_copy(
             update={
                 "guards": rule.guards.model_copy(update={"settle_seconds": settle}),
-                "verify_seconds": verify,
+                "verify": rule.verify.model_copy(update={"within_seconds": verify, "settle_seconds": 0}),
             }
         )
         for rule in load_rules(PLAYBOOKS / "rules")
@@ -171,14 +172,16 @@ class LocalSystem:
         return Checker(self.loop_store, self.planner, self.clock, sources, settle=0.5)
 
     def remediator(self, notifier: Notifier | None = None, chosen: Sequence[Rule] | None = None) -> Remediator:
-        """A remediator that does nothing by itself."""
+        """A remediator that does nothing by itself; its rules may act."""
+        chosen = rules() if chosen is None else chosen
+        promote(self.store, chosen)
         return Remediator(
             self.loop_store,
             self.checker(),
             self.playbooks().launcher,
             notifier or FakeNotifier(),
             self.clock,
-            rules() if chosen is None else chosen,
+            chosen,
         )
 
     def remediate(self, notifier: Notifier | None = None, chosen: Sequence[Rule] | None = None) -> None:

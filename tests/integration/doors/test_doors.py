@@ -162,9 +162,9 @@ def test_holds_keep_stations_out_of_plans(applied: tuple[Embedded, str]) -> None
 def test_alarms_and_the_kill_switch(applied: tuple[Embedded, str]) -> None:
     up, _ = applied
     up("alarms", "list", "--json")
-    assert "stopped" in up("alarms", "repair", "stop").out
-    assert up("alarms", "repair", "status", "--json").json["stopped"]
-    assert "on" in up("alarms", "repair", "resume").out
+    assert "stopped" in up("remediation", "stop").out
+    assert up("remediation", "status", "--json").json["stopped"]
+    assert "on" in up("remediation", "resume").out
 
 
 def test_the_audit_trail(applied: tuple[Embedded, str], tmp_path: Path) -> None:

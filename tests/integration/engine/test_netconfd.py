@@ -43,6 +43,7 @@ from controller.runs.transaction.transaction import Transaction
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.launch import submit
 from tests.support.netconfd import Netconfd, netconfd
+from tests.support.rules import promote
 from tests.support.secrets import LocalSecrets
 from tests.unit.runs.transaction_bench import InstantStore, Interrupter, Killed, MortalDevices
 
@@ -108,6 +109,7 @@ class LocalSystem:
         """Look three times, as the listener does, and let the remediation loop work; the last health."""
         checker = Checker(self.loop_store, self.planner, self.clock, frozenset(AlarmSource))
         rules = load_rules(RULES)
+        promote(self.store, rules)
         bench = ActionServices(self.loop_store, self.planner, FakeWebhook(), self.clock)
         playbooks = PlaybookPreparation(bench, Library(RULES.parent, registry()))
         launcher = Launcher(self.loop_store, self.planner, FakeWakeups(), playbooks)

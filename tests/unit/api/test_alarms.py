@@ -94,7 +94,7 @@ async def test_an_alarm_under_repair_says_what_its_run_waits_for_since_when_and_
         (
             "waits: automatic repair is stopped by breaker: 20 began",
             "automatic repair is stopped by breaker: 20 began",
-            "whoever may stop it: minka alarms repair resume",
+            "whoever may stop it: minka remediation resume",
         ),
     ],
 )

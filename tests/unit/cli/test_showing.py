@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.cli import approvals, network, people, playbook, runs
+from controller.cli import approvals, network, people, playbook, remediation, runs
 
 
 class Api:
@@ -186,8 +186,8 @@ def test_repair_that_stopped_itself_says_since_when_and_why(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said = {"stopped": True, "since": "2026-01-02T03:04:05Z", "by": "breaker", "reason": "20 began within 10 min"}
-    monkeypatch.setattr(people, "client", lambda: Api({"/v1/remediation": said | {"limit": 20, "minutes": 10.0}}))
-    people.repair("status")
+    monkeypatch.setattr(remediation, "client", lambda: Api({"/v1/remediation": said | {"limit": 20, "minutes": 10.0}}))
+    remediation.status()
     first, second, third = capsys.readouterr().out.splitlines()
     assert first == "automatic repair is stopped"
     assert second.endswith("by breaker: 20 began within 10 min")

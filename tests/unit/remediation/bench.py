@@ -26,6 +26,7 @@ from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.errors import PlanRefusedError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
+from controller.models.rule import RuleMode
 from controller.models.run import Run, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.plan import network_digest
@@ -35,10 +36,11 @@ from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store,
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits
 from controller.remediation.remediator import Remediator
-from controller.remediation.rules import Guards, Rule
+from controller.remediation.rules import Guards, Match, Rule, Rung, Verify
 from controller.runs.launch import Launcher
 from controller.store import AsyncSqlStore, SqlStore, open_store
 from tests.support.records import make_plan
+from tests.support.rules import promote
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 STATION_ID = "T-LTE-1"
@@ -47,11 +49,10 @@ RULES = tuple(
     Rule(
         name=cause,
         description="",
-        probable_cause=cause,
-        playbook=playbook,
-        parameters={"object": "{{ alarm.object }}"},
+        match=Match(causes=(cause,)),
+        ladder=(Rung(playbook=playbook, parameters={"object": "{{ alarm.object }}"}),),
         guards=Guards(settle_seconds=0),
-        verify_seconds=60,
+        verify=Verify(within_seconds=60),
     )
     for cause, playbook in ((CORE_LINK_DOWN, "recreate-core-endpoint"), (CONFIGURATION_DRIFT, "repair-drift"))
 )
@@ -178,9 +179,12 @@ class Bench:
         rules: Sequence[Rule] = RULES,
         breaker: Breaker = Breaker(limit=10_000),  # noqa: B008  # a frozen value
         limits: Limits = UNLIMITED,
+        mode: RuleMode | None = RuleMode.AUTO,
     ) -> Remediator:
-        """The remediation of one more scheduler."""
+        """The remediation of one more scheduler, with its rules in a mode; None to leave them as they are."""
         self._schedulers += 1
+        if mode is not None:
+            promote(self.store, rules, mode)
         store = TurnsStore(self.store, self._schedulers)
         return Remediator(
             cast("Any", store),

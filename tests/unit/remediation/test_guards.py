@@ -225,7 +225,7 @@ async def test_a_guard_that_says_no_only_while_the_repair_is_planned_is_heard_to
 
 def said(bench: Bench, alarm: Alarm, run: PreparedRun | None = None, limits: Limits = UNLIMITED) -> Refusal | None:
     """What the guards say of a repair just now."""
-    return bench.store.transaction(refusal, Repair(alarm, LINK_RULE, limits, run=run), bench.clock.now())
+    return bench.store.transaction(refusal, Repair(alarm, LINK_RULE, limits=limits, run=run), bench.clock.now())
 
 
 async def test_what_is_over_is_not_repaired(bench: Bench) -> None:

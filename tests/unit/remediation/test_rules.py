@@ -18,12 +18,12 @@ from tests.support.records import START
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 SHIPPED = Path(__file__).parents[3] / "playbooks" / "rules"
-GOOD = "name: one\ndescription: d\nprobable_cause: core-link-down\nplaybook: recreate-core-endpoint\n"
+GOOD = "name: one\ndescription: d\nmatch: {causes: [core-link-down]}\nladder:\n  - playbook: recreate-core-endpoint\n"
 
 
 def test_the_shipped_rules_answer_their_causes() -> None:
-    rules = {rule.probable_cause: rule for rule in load_rules(SHIPPED)}
-    assert {cause: rule.playbook for cause, rule in rules.items()} == {
+    rules = {cause: rule for rule in load_rules(SHIPPED) for cause in rule.match.causes}
+    assert {cause: rule.playbooks[0] for cause, rule in rules.items()} == {
         "core-link-down": "recreate-core-endpoint",
         "user-plane-down": "recreate-core-endpoint",
         "configuration-drift": "repair-drift",
@@ -42,7 +42,7 @@ def test_the_shipped_rules_answer_their_causes() -> None:
     "cause", ["core-link-down", "user-plane-down", "configuration-drift", "o-ran-fault-30", "alarm-list-crowded"]
 )
 def test_what_shipped_rules_give_their_playbooks_is_what_these_take(cause: str) -> None:
-    (rule,) = (one for one in load_rules(SHIPPED) if one.probable_cause == cause)
+    (rule,) = (one for one in load_rules(SHIPPED) if cause in one.match.causes)
     network = load_network(TINY)
     report = AlarmReport(
         station="T-LTE-1",
@@ -54,13 +54,14 @@ def test_what_shipped_rules_give_their_playbooks_is_what_these_take(cause: str) 
         at=START,
     )
     alarm = Alarm(**report.model_dump(exclude={"at"}), id="a-1", state=AlarmState.RAISED, raised=START, changed=START)
-    playbook = Library(SHIPPED.parent, registry()).load(rule.playbook).playbook
-    values = parse_parameters(playbook.parameters, rule.given(alarm), network)
+    (rung,) = rule.ladder
+    playbook = Library(SHIPPED.parent, registry()).load(rung.playbook or "").playbook
+    values = parse_parameters(playbook.parameters, rung.given(alarm), network)
     assert select(network, str(evaluate(playbook.targets, values))) == ("T-LTE-1",)
 
 
 def test_every_problem_of_every_file_is_named(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(GOOD + "guards: {attempts: 0}\nverify_seconds: soon\n")
+    (tmp_path / "a.yaml").write_text(GOOD + "guards: {attempts: 0}\nverify: {within_seconds: soon}\n")
     (tmp_path / "b.yaml").write_text("name: two\nrepair: reboot\n")
     (tmp_path / "c.yaml").write_text("- [\n")
     with pytest.raises(InputError) as caught:
@@ -68,11 +69,11 @@ def test_every_problem_of_every_file_is_named(tmp_path: Path) -> None:
     for words in (
         "a.yaml",
         "attempts",
-        "verify_seconds",
+        "within_seconds",
         "b.yaml",
         "description",
-        "probable_cause",
-        "playbook",
+        "match",
+        "ladder",
         "c.yaml",
     ):
         assert words in caught.value.message
@@ -86,22 +87,22 @@ def test_a_wrong_field_says_what_would_be_right(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         load_rules(tmp_path)
     assert caught.value.message.splitlines() == [
-        f"a.yaml:4: rule.playbook = '_': not of the right form; {form}",
-        "a.yaml:5: rule.guards.attempts = 'x': not a whole number",
-        "a.yaml:5: rule.guards.attemps: no such field; did you mean 'attempts'?",
+        "a.yaml:6: rule.guards.attempts = 'x': not a whole number",
+        "a.yaml:6: rule.guards.attemps: no such field; did you mean 'attempts'?",
+        f"a.yaml:5: rule.ladder[0].playbook = '_': not of the right form; {form}",
     ]
 
 
 def test_a_rule_runs_a_playbook_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD.replace("playbook: recreate-core-endpoint", "repair: recreate-endpoint"))
-    with pytest.raises(InputError, match=r"rule\.playbook[\s\S]*rule\.repair: no such field"):
+    with pytest.raises(InputError, match=r"repair: no such field"):
         load_rules(tmp_path)
 
 
 def test_two_rules_for_one_cause_are_refused(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD)
     (tmp_path / "b.yaml").write_text(GOOD.replace("one", "two"))
-    with pytest.raises(InputError, match="rule one answers"):
+    with pytest.raises(InputError, match=r"b\.yaml:3: rule\.match: rule one answers 'core-link-down' already"):
         load_rules(tmp_path)
 
 

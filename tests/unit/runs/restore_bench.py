@@ -44,6 +44,7 @@ from controller.runs.planning.planner import Planner, PlanRequest
 from controller.runs.procedures import Tools
 from controller.store import SqlStore
 from tests.support.launch import submit
+from tests.support.rules import promote
 from tests.unit.runs.worker_bench import FlakyStore
 
 ROOT = Path(__file__).parents[3]
@@ -166,6 +167,7 @@ class RestoreBench:
         """Worker, listener and scheduler do what they do."""
         checker = Checker(self.loop, self.planner, self.clock, frozenset(AlarmSource))
         rules = load_rules(self.settings.rules)
+        promote(self.store, rules)
         playbooks = PlaybookPreparation(self._world, Library(ROOT / "playbooks", registry()))
         remediator = Remediator(
             self.loop,

@@ -402,6 +402,48 @@ def upgrade() -> None:
     op.create_index("ix_repairs_at", "repairs", ["at"], unique=False)
     op.create_index("ix_repairs_rule_object_at", "repairs", ["rule", "object", "at"], unique=False)
     op.create_table(
+        "rule_modes",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
+        sa.Column("mode", sa.String(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_rule_modes")),
+    )
+    op.create_index("ix_rule_modes_rule_scope", "rule_modes", ["rule", "scope", "number"], unique=False)
+    op.create_table(
+        "proposals",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("alarm", sa.String(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("rule", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("rung", sa.Integer(), nullable=False),
+        sa.Column("mode", sa.String(), nullable=False),
+        sa.Column("playbook", sa.String(), nullable=False),
+        sa.Column("parameters", sa.Text(), server_default="", nullable=False),
+        sa.Column("state", sa.String(), nullable=False),
+        sa.Column("seen", sa.String(), nullable=False),
+        sa.Column("obstacle", sa.Text(), server_default="", nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("decided", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("run", sa.String(), nullable=False),
+        sa.Column("before", sa.Text(), server_default="", nullable=False),
+        sa.Column("ended", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_proposals_alarm")),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_proposals")),
+        sa.UniqueConstraint("id", name=op.f("uq_proposals_id")),
+    )
+    op.create_index("ix_proposals_alarm", "proposals", ["alarm", "number"], unique=False)
+    op.create_index("ix_proposals_rule_state", "proposals", ["rule", "state", "number"], unique=False)
+    op.create_index("ix_proposals_station", "proposals", ["station", "number"], unique=False)
+    op.create_table(
         "signed_out",
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("ends", sa.DateTime(timezone=True), nullable=False),
@@ -761,6 +803,12 @@ def downgrade() -> None:
     op.drop_table("switches")
     op.drop_index(op.f("ix_signed_out_ends"), table_name="signed_out")
     op.drop_table("signed_out")
+    op.drop_index("ix_proposals_station", table_name="proposals")
+    op.drop_index("ix_proposals_rule_state", table_name="proposals")
+    op.drop_index("ix_proposals_alarm", table_name="proposals")
+    op.drop_table("proposals")
+    op.drop_index("ix_rule_modes_rule_scope", table_name="rule_modes")
+    op.drop_table("rule_modes")
     op.drop_index("ix_repairs_rule_object_at", table_name="repairs")
     op.drop_index("ix_repairs_at", table_name="repairs")
     op.drop_table("repairs")

@@ -1,0 +1,191 @@
+"""Rules and their modes, what they propose, and the switch that stops all automatic repair."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import AwareDatetime, Field
+
+from controller.api.auth import Router, needs
+from controller.api.services import Backend, Body, Listing, Paging, Services, cut, listing
+from controller.inventory.source import unknown
+from controller.models.alarm import REMEDIATION_STOPPED
+from controller.models.errors import InputError, NotFoundError
+from controller.models.people import Permission, Person
+from controller.models.rule import EVERYWHERE, REGION, TENANT, Proposal, ProposalState, RuleGrant, RuleMode
+from controller.models.scalars import Identifier
+from controller.remediation.breaker import resume
+from controller.remediation.rules import Rule, load_rules
+
+router = Router(prefix="/v1", tags=["remediation"])
+
+
+class Switch(Body):
+    """Whether automatic repair is to be stopped, and why."""
+
+    stopped: bool
+    reason: str = Field(default="", max_length=2000)
+
+
+class Remediation(Switch):
+    """Whether automatic repair is stopped: since when, by whom (``breaker``: by itself) and why.
+
+    More than ``limit`` repairs within ``minutes`` stop it.
+    """
+
+    since: AwareDatetime | None = None
+    by: str = ""
+    limit: int
+    minutes: float
+
+
+class RuleView(Body):
+    """A rule with its record.
+
+    ``mode`` is that for all alarms, ``scopes`` has those of single regions and tenants. ``changed`` says that the rule
+    or one of its playbooks is not what was promoted, so that it observes.
+    """
+
+    name: str
+    description: str
+    mode: RuleMode
+    scopes: dict[str, RuleMode] = {}
+    changed: bool = False
+    record: dict[str, float]
+    grants: tuple[RuleGrant, ...] = ()
+    content: dict[str, Any]
+
+
+class Promotion(Body):
+    """The mode that a rule is to have: everywhere, in one region, or for alarms that concern one tenant alone."""
+
+    mode: RuleMode
+    reason: str = Field(min_length=1, max_length=2000)
+    region: Identifier | None = None
+    tenant: Identifier | None = None
+
+
+class Decision(Body):
+    """Why a proposal is approved or denied."""
+
+    reason: str = Field(default="", max_length=2000)
+
+
+@router.get("/rules")
+def rules(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[RuleView]:
+    """Rules with their modes and records, by name."""
+    grants = backend.store.rules.grants()
+    return cut([_view(backend, rule, grants) for rule in load_rules(backend.settings.rules)], paging)
+
+
+@router.get("/rules/{name}")
+def rule(name: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> RuleView:
+    """One rule."""
+    return _view(backend, _rule(backend, name), backend.store.rules.grants())
+
+
+@router.put("/rules/{name}/mode")
+def set_mode(
+    name: str, asked: Promotion, backend: Backend, who: Annotated[Person, needs(Permission.PROMOTE)]
+) -> RuleView:
+    """Promote or demote a rule. What its record was then is put on the audit trail with it."""
+    found = _rule(backend, name)
+    digest = found.digest(backend.settings.playbooks)
+    scope = _scope(backend, asked)
+    backend.store.rules.set_mode(name, scope, asked.mode, by=who.name, reason=asked.reason, digest=digest)
+    return _view(backend, found, backend.store.rules.grants())
+
+
+def _rule(backend: Services, name: str) -> Rule:
+    known = {one.name: one for one in load_rules(backend.settings.rules)}
+    if name not in known:
+        raise NotFoundError(unknown("rule", name, known))
+    return known[name]
+
+
+def _scope(backend: Services, asked: Promotion) -> str:
+    if asked.region and asked.tenant:
+        raise InputError("name a region or a tenant, not both: set two modes")
+    if not asked.region and not asked.tenant:
+        return EVERYWHERE
+    _, network = backend.store.networks.get()
+    if asked.region and asked.region not in network.region_by_id:
+        raise InputError(unknown("region", asked.region, network.region_by_id))
+    if asked.tenant and asked.tenant not in network.tenant_by_id:
+        raise InputError(unknown("tenant", asked.tenant, network.tenant_by_id))
+    return f"{REGION}{asked.region}" if asked.region else f"{TENANT}{asked.tenant}"
+
+
+def _view(backend: Services, rule: Rule, grants: list[RuleGrant]) -> RuleView:
+    mine = tuple(grant for grant in grants if grant.rule == rule.name)
+    digest = rule.digest(backend.settings.playbooks)
+    modes = {grant.scope: grant.mode for grant in mine}
+    return RuleView(
+        name=rule.name,
+        description=rule.description,
+        mode=modes.pop(EVERYWHERE, RuleMode(rule.mode)),
+        scopes=modes,
+        changed=any(grant.digest != digest for grant in mine),
+        record=backend.store.rules.figures(rule.name).shown(),
+        grants=mine,
+        content=rule.model_dump(mode="json", exclude={"name", "description"}),
+    )
+
+
+@router.get("/remediation")
+def remediation(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Remediation:
+    """Whether automatic repair is stopped, since when, by whom and why."""
+    state, limits = backend.store.switches.get(REMEDIATION_STOPPED), backend.settings
+    return Remediation(
+        stopped=state.on,
+        since=state.since,
+        by=state.by,
+        reason=state.reason,
+        limit=limits.repair_limit,
+        minutes=limits.repair_limit_minutes,
+    )
+
+
+@router.put("/remediation")
+def switch(asked: Switch, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Remediation:
+    """Stop or resume all automatic repair. Repairs under way finish.
+
+    What the breaker stopped is resumed here too.
+    """
+    if asked.stopped:
+        backend.store.switches.set(REMEDIATION_STOPPED, True, who.name, asked.reason)
+    else:
+        resume(backend.store, backend.clock.now(), who.name, asked.reason)
+    return remediation(backend, who)
+
+
+@router.get("/remediation/proposals")
+def proposals(
+    backend: Backend,
+    paging: Paging,
+    _: Annotated[Person, needs(Permission.OVERSEE)],
+    state: Annotated[list[ProposalState] | None, Query()] = None,
+    rule: Annotated[str, Query(description="Only those of this rule.", max_length=100)] = "",
+) -> Listing[Proposal]:
+    """What rules proposed for alarms, and what became of it, newest first."""
+    total, found = backend.store.rules.page(paging, state or (), rule)
+    return listing(total, found, paging)
+
+
+@router.post("/remediation/proposals/{proposal_id}/approve")
+def approve(
+    proposal_id: str, said: Decision, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]
+) -> Proposal:
+    """Say yes to a proposal that asks: its run begins, unless a guard says no by then."""
+    return _answer(backend, proposal_id, who, said.reason, yes=True)
+
+
+@router.post("/remediation/proposals/{proposal_id}/deny")
+def deny(proposal_id: str, said: Decision, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Proposal:
+    """Say no to a proposal that asks: its alarm goes to people."""
+    return _answer(backend, proposal_id, who, said.reason, yes=False)
+
+
+def _answer(backend: Services, proposal_id: str, who: Person, reason: str, *, yes: bool) -> Proposal:
+    return backend.store.rules.answer(proposal_id, yes=yes, by=who.name, reason=reason)

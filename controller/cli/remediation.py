@@ -1,0 +1,255 @@
+"""``minka rules``, ``minka remediation``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli.output import Json, client, coloured, counted, out, print_json, styled, when
+from controller.cli.settings import settings as environment
+from controller.cli.tables import Column, table
+from controller.models.words import ProposalState, RuleMode
+
+Name = Annotated[str, typer.Argument(help="Name of a rule, as in core-link-down.")]
+ProposalId = Annotated[str, typer.Argument(help="Id of a proposal, as in p-1f2e3d4c5b.")]
+Reason = Annotated[str, typer.Option(help="Why; kept on record.")]
+Region = Annotated[str | None, typer.Option(help="Only for devices of this region.")]
+Tenant = Annotated[str | None, typer.Option(help="Only for alarms that concern this tenant and no other.")]
+
+rules = typer.Typer(no_args_is_help=True, help="Rules of automatic repair: what they answer, may do, and did.")
+remediation = typer.Typer(no_args_is_help=True, help="Automatic repair: its switch, and what rules propose.")
+
+
+@rules.command("list", epilog="Example: minka rules list --json")
+def list_rules(as_json: Json = False) -> None:
+    """Rules with their modes and records."""
+    found = client().all("/v1/rules")
+    if as_json:
+        print_json(found)
+        return
+    columns = (
+        Column("rule"),
+        Column("mode"),
+        Column("answers", 2, prose=True),
+        Column("ladder", 1, prose=True),
+        Column("observed", 4),
+        Column("repaired", 3),
+        Column("at least", 5),
+    )
+    table(columns, (_row(one) for one in found))
+
+
+def _row(rule: dict[str, Any]) -> tuple[Any, ...]:
+    record = rule["record"]
+    return (
+        rule["name"],
+        _mode(rule),
+        ", ".join(rule["content"]["match"]["causes"]),
+        ", ".join(map(_rung, rule["content"]["ladder"])),
+        record["observed"],
+        f"{record['successes']} of {record['successes'] + record['failures']}",
+        f"{record['lower_bound']:.0%}",
+    )
+
+
+def _mode(rule: dict[str, Any]) -> str:
+    if rule["changed"]:
+        return "observe (it changed since it was promoted)"
+    scopes = (f"{mode} for {scope.replace(':', ' ')}" for scope, mode in rule["scopes"].items())
+    return ", ".join((rule["mode"], *scopes))
+
+
+def _rung(rung: dict[str, Any]) -> str:
+    return str(rung["playbook"] or next(kind for kind in ("ask", "ticket", "page") if rung[kind]))
+
+
+@rules.command("show", epilog="Example: minka rules show core-link-down")
+def show_rule(name: Name, as_json: Json = False) -> None:
+    """Show a rule: what it answers and how, who set its mode, and its record."""
+    found = client().get(f"/v1/rules/{name}")
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+
+
+def _print(rule: dict[str, Any]) -> None:
+    content, record = rule["content"], rule["record"]
+    out.print(styled(rule["name"], "bold"), rule["description"])
+    match = {name: value for name, value in content["match"].items() if value}
+    for name, value in match.items():
+        out.print(f"  {name:<10}", ", ".join(map(str, value)) if isinstance(value, list) else "yes")
+    for number, rung in enumerate(content["ladder"], 1):
+        given = ", ".join(f"{name}={value}" for name, value in rung["parameters"].items())
+        out.print(f"  rung {number:<5}", _rung(rung), given or rung["ask"] or rung["ticket"] or rung["page"])
+    for name in ("guards", "verify", "trust"):
+        words = (f"{field.replace('_', ' ')} {value:g}" for field, value in content[name].items() if value is not None)
+        out.print(f"  {name:<10}", ", ".join(words))
+    out.print(f"  {'mode':<10}", _mode(rule))
+    for grant in rule["grants"]:
+        scope = grant["scope"].replace(":", " ") or "everywhere"
+        out.print(f"    {grant['mode']} {scope}: {when(grant['at'])} by {grant['by']}: {grant['reason']}")
+    out.print(
+        f"  {'record':<10}",
+        f"observed {counted(record['observed'], 'alarm')}, of which a guard refused {record['refused']} and"
+        f" {record['healed']} cleared without it;",
+        f"{record['successes']} of {counted(record['successes'] + record['failures'], 'repair')} verified since it was"
+        f" promoted: {record['lower_bound']:.0%} at least, with 95 % confidence",
+    )
+
+
+@rules.command("check", epilog="Example: minka rules check my-rules")
+def check(
+    folder: Annotated[Path | None, typer.Argument(help="Folder of rules; by default MINKA_RULES.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check the files of rules, without a server: each problem with file and line."""
+    from controller.playbook.actions.shipped import registry  # noqa: PLC0415 - loads all actions
+    from controller.playbook.language.library import Library  # noqa: PLC0415
+    from controller.remediation.rules import check_playbooks, load_rules  # noqa: PLC0415
+
+    settings = environment()
+    found = load_rules(folder or settings.rules)
+    check_playbooks(found, Library(settings.playbooks, registry()))
+    if as_json:
+        print_json([rule.model_dump(mode="json") for rule in found])
+    else:
+        out.print(f"{counted(len(found), 'rule')}, no problem")
+
+
+@rules.command("promote", epilog="Example: minka rules promote core-link-down --mode auto --reason CHG-7")
+def promote(
+    name: Name,
+    mode: Annotated[RuleMode, typer.Option(help="What it may do: ask a person first, or act.")],
+    reason: Reason,
+    region: Region = None,
+    tenant: Tenant = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation after the record was shown.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let a rule ask or act: its record is shown, and kept with the decision."""
+    api = client()
+    if not as_json:
+        _print(api.get(f"/v1/rules/{name}"))
+        if not yes and out.is_terminal:
+            typer.confirm(f"let {name} {mode.value}?", abort=True)
+    _set(name, mode, reason, region, tenant, as_json=as_json)
+
+
+@rules.command("demote", epilog="Example: minka rules demote core-link-down --reason 'it makes things worse'")
+def demote(
+    name: Name,
+    reason: Reason,
+    mode: Annotated[RuleMode, typer.Option(help="What it may still do.")] = RuleMode.OBSERVE,
+    region: Region = None,
+    tenant: Tenant = None,
+    as_json: Json = False,
+) -> None:
+    """Let a rule only observe, or ask. Repairs under way finish."""
+    _set(name, mode, reason, region, tenant, as_json=as_json)
+
+
+def _set(name: str, mode: RuleMode, reason: str, region: str | None, tenant: str | None, *, as_json: bool) -> None:
+    asked = {"mode": mode.value, "reason": reason, "region": region, "tenant": tenant}
+    found = client().put(f"/v1/rules/{name}/mode", asked)
+    if as_json:
+        print_json(found)
+    else:
+        out.print(f"{name}: {_mode(found)}")
+
+
+# ----------------------------------------------------------------- remediation
+
+
+@remediation.command("status", epilog="Example: minka remediation status")
+def status(as_json: Json = False) -> None:
+    """Whether automatic repair is on, or since when it is stopped, by whom and why."""
+    _switch(client().get("/v1/remediation"), as_json=as_json)
+
+
+@remediation.command("stop", epilog="Example: minka remediation stop --reason INC-77")
+def stop(reason: Reason = "", as_json: Json = False) -> None:
+    """Stop all automatic repair; repairs under way finish."""
+    _switch(client().put("/v1/remediation", {"stopped": True, "reason": reason}), as_json=as_json)
+
+
+@remediation.command("resume", epilog="Example: minka remediation resume --reason 'the backhaul is back'")
+def resume(reason: Reason = "", as_json: Json = False) -> None:
+    """Resume automatic repair, also after the breaker stopped it."""
+    _switch(client().put("/v1/remediation", {"stopped": False, "reason": reason}), as_json=as_json)
+
+
+def _switch(said: dict[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        print_json(said)
+        return
+    out.print("automatic repair is", styled("stopped", "red") if said["stopped"] else styled("on", "green"))
+    if said["since"]:
+        out.print(f"since {when(said['since'])}, by {said['by']}{said['reason'] and ': '}{said['reason']}")
+    out.print(f"it stops itself with more than {said['limit']} repairs within {said['minutes']:g} min")
+
+
+@remediation.command("list", epilog="Example: minka remediation list --state asked")
+def proposals(
+    state: Annotated[list[ProposalState] | None, typer.Option(help="Only those in this state; repeatable.")] = None,
+    rule: Annotated[str, typer.Option(help="Only those of this rule.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    as_json: Json = False,
+) -> None:
+    """What rules proposed for alarms, and what became of it, newest first."""
+    found = client().all("/v1/remediation/proposals", limit, state=state, rule=rule or None)
+    if as_json:
+        print_json(found)
+        return
+    columns = (
+        Column("id"),
+        Column("state"),
+        Column("rule"),
+        Column("alarm"),
+        Column("station", 2),
+        Column("playbook", 1),
+        Column("run", 5),
+        Column("at", 4),
+        Column("by", 6),
+        Column("why", 3, prose=True),
+    )
+    table(
+        columns,
+        (
+            (
+                one["id"],
+                coloured(one["state"]),
+                one["rule"],
+                one["alarm"],
+                one["station"],
+                one["playbook"],
+                one["run"],
+                when(one["at"]),
+                one["by"],
+                one["reason"] or one["obstacle"],
+            )
+            for one in found
+        ),
+    )
+
+
+@remediation.command("approve", epilog="Example: minka remediation approve p-1f2e3d4c5b --reason INC-77")
+def approve(proposal: ProposalId, reason: Reason = "", as_json: Json = False) -> None:
+    """Say yes to what a rule asks; it holds for half an hour, while the alarm stays as it is."""
+    _answer(proposal, "approve", reason, as_json=as_json)
+
+
+@remediation.command("deny", epilog="Example: minka remediation deny p-1f2e3d4c5b --reason 'a crew is there'")
+def deny(proposal: ProposalId, reason: Reason = "", as_json: Json = False) -> None:
+    """Say no to what a rule asks; the alarm goes to people."""
+    _answer(proposal, "deny", reason, as_json=as_json)
+
+
+def _answer(proposal: str, what: str, reason: str, *, as_json: bool) -> None:
+    found = client().post(f"/v1/remediation/proposals/{proposal}/{what}", {"reason": reason})
+    if as_json:
+        print_json(found)
+    else:
+        out.print(f"{proposal} is {found['state']} by {found['by']}")

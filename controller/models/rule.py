@@ -1,0 +1,143 @@
+"""What is on record of rules: their modes, what they proposed for alarms, and what became of that."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from pydantic import AwareDatetime
+
+from controller.models.alarm import Alarm
+from controller.models.network import Noun
+from controller.models.words import ProposalState as ProposalState  # noqa: PLC0414 - offered here, beside what it is about
+from controller.models.words import RuleMode as RuleMode  # noqa: PLC0414 - offered here, beside what it is about
+
+#: Scopes of modes: everywhere, or the beginnings of a region's and a tenant's.
+EVERYWHERE, REGION, TENANT = "", "region:", "tenant:"
+#: Normal deviate of a two-sided confidence of 95 %.
+_Z = 1.96
+
+
+class RuleGrant(Noun):
+    """The mode of a rule in a scope, as somebody set it last.
+
+    Attributes:
+        scope: ``EVERYWHERE``, ``region:cusco``, or ``tenant:bitel``: alarms that concern this tenant alone.
+        by: The person who set it, or the rule itself (``rule:NAME``) where it demoted itself.
+        digest: Of the rule and its playbooks as they were then; others than these were not agreed to.
+    """
+
+    rule: str
+    scope: str
+    mode: RuleMode
+    by: str
+    reason: str
+    at: AwareDatetime
+    digest: str
+
+
+class Proposal(Noun):
+    """What a rule would do about an alarm with one rung of its ladder, and what became of it.
+
+    Attributes:
+        rung: Which rung of the ladder, from 0.
+        mode: The mode in which the rule was.
+        seen: What the alarm was like (``likeness``): an approval holds for an alarm that is like that still.
+        obstacle: What kept it from beginning when it was proposed, an empty string where nothing did.
+        by: Who approved or denied it.
+        reason: Why that person did, or why it failed.
+        decided: When that was.
+        before: Cells on air and core links up before the run, by device path or cell id.
+        ended: When it was verified, or failed.
+    """
+
+    id: str
+    alarm: str
+    station: str
+    rule: str
+    digest: str
+    rung: int
+    mode: RuleMode
+    playbook: str
+    parameters: dict[str, Any]
+    state: ProposalState
+    seen: str
+    obstacle: str = ""
+    at: AwareDatetime
+    by: str = ""
+    reason: str = ""
+    decided: AwareDatetime | None = None
+    run: str = ""
+    before: tuple[str, ...] = ()
+    ended: AwareDatetime | None = None
+
+
+class Figures(Noun):
+    """What is on record of a rule.
+
+    Attributes:
+        observed: Alarms that it only observed.
+        refused: Of these, those where a guard said no.
+        healed: Of these, those that were cleared without it.
+        successes: Verified repairs, since it was last promoted.
+        failures: Repairs that failed, since then.
+        in_a_row: Failures since the last success.
+    """
+
+    observed: int = 0
+    refused: int = 0
+    healed: int = 0
+    successes: int = 0
+    failures: int = 0
+    in_a_row: int = 0
+
+    @property
+    def sample(self) -> int:
+        """Repairs that ended."""
+        return self.successes + self.failures
+
+    @property
+    def lower_bound(self) -> float:
+        """What share of its repairs succeeds at least, with 95 % confidence (Wilson score interval)."""
+        return wilson(self.successes, self.sample)
+
+    def shown(self) -> dict[str, int | float]:
+        """The figures with their lower bound, as they go on record with a decision about the mode."""
+        return self.model_dump() | {"lower_bound": round(self.lower_bound, 3)}
+
+
+def wilson(successes: int, sample: int) -> float:
+    """Lower bound of the Wilson score interval of a share, with 95 % confidence; 0 without a sample."""
+    if not sample:
+        return 0.0
+    share, z2 = successes / sample, _Z * _Z
+    spread = _Z * math.sqrt(share * (1 - share) / sample + z2 / (4 * sample * sample))
+    return max(0.0, (share + z2 / (2 * sample) - spread) / (1 + z2 / sample))
+
+
+def likeness(alarm: Alarm) -> str:
+    """What an approval was given for: it is void for an alarm that is another by this."""
+    return f"{alarm.severity.value}:{alarm.run}:{alarm.root}"
+
+
+def concerns_only(alarm: Alarm, tenants: Iterable[str]) -> bool:
+    """Whether an alarm concerns one or more of these tenants, and no other."""
+    concerned = {alarm.tenant} if alarm.tenant else set(alarm.tenants)
+    return bool(concerned) and concerned <= set(tenants)
+
+
+def grant_for(grants: Sequence[RuleGrant], rule: str, alarm: Alarm, region: str) -> RuleGrant | None:
+    """The grant that decides the mode of a rule for an alarm: of its region or tenant before that for everywhere.
+
+    Where region and tenant differ, that which lets the rule do less.
+    """
+    of_rule = [grant for grant in grants if grant.rule == rule]
+    narrow = [
+        grant
+        for grant in of_rule
+        if (grant.scope.startswith(REGION) and grant.scope == f"{REGION}{region}")
+        or (grant.scope.startswith(TENANT) and concerns_only(alarm, [grant.scope.removeprefix(TENANT)]))
+    ]
+    everywhere = [grant for grant in of_rule if grant.scope == EVERYWHERE]
+    return min(narrow or everywhere, key=lambda grant: tuple(RuleMode).index(grant.mode), default=None)

@@ -1,0 +1,229 @@
+"""Modes of rules, and what rules proposed for alarms."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from typing import Any
+
+import orjson
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    String,
+    Table,
+    and_,
+    bindparam,
+    func,
+    or_,
+    select,
+    update,
+)
+
+from controller.models.alarm import Alarm
+from controller.models.errors import ConflictError, NotFoundError
+from controller.models.rule import Figures, Proposal, ProposalState, RuleGrant, RuleMode, likeness
+from controller.ports.store import Page, Rules, Sync
+from controller.store.alarms import alarms, as_alarm
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.queries import as_noun
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx
+
+#: What was set, for ever; the newest row of a rule and scope is in force.
+rule_modes = Table(
+    "rule_modes",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("rule"),
+    string("scope"),
+    string("mode"),
+    string("by"),
+    long_text("reason"),
+    Column("at", Instant, nullable=False),
+    string("digest"),
+    Index("ix_rule_modes_rule_scope", "rule", "scope", "number"),
+)
+
+proposals = Table(
+    "proposals",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("id", String, nullable=False, unique=True),
+    Column("alarm", String, ForeignKey("alarms.id"), nullable=False),
+    string("station"),
+    string("rule"),
+    string("digest"),
+    Column("rung", Integer, nullable=False),
+    string("mode"),
+    string("playbook"),
+    # JSON: a mapping, a list.
+    long_text("parameters"),
+    string("state"),
+    string("seen"),
+    long_text("obstacle"),
+    Column("at", Instant, nullable=False),
+    string("by"),
+    long_text("reason"),
+    Column("decided", Instant),
+    string("run"),
+    long_text("before"),
+    Column("ended", Instant),
+    Index("ix_proposals_alarm", "alarm", "number"),
+    Index("ix_proposals_rule_state", "rule", "state", "number"),
+    Index("ix_proposals_station", "station", "number"),
+)
+
+_NEWEST = select(func.max(rule_modes.c.number)).group_by(rule_modes.c.rule, rule_modes.c.scope)
+_GRANTS = select(rule_modes).where(rule_modes.c.number.in_(_NEWEST)).order_by(rule_modes.c.rule, rule_modes.c.scope)
+_OF_ALARM = select(proposals).where(proposals.c.alarm == bindparam("alarm")).order_by(proposals.c.number)
+#: What a rule's repairs ended as, the newest first.
+_ENDED = (ProposalState.SUCCEEDED, ProposalState.FAILED)
+_FINAL = (*_ENDED, ProposalState.DENIED, ProposalState.VOID, ProposalState.REFUSED)
+
+
+class SqlRules(SqlRepository, Rules[Sync]):
+    """What rules may do, proposed and did."""
+
+    @reads
+    def grants(self, tx: Tx) -> list[RuleGrant]:
+        return [as_noun(RuleGrant, row) for row in tx.execute(_GRANTS)]
+
+    @writes
+    def set_mode(
+        self, tx: Tx, rule: str, scope: str, mode: RuleMode, *, by: str, reason: str, digest: str
+    ) -> RuleGrant:
+        made = RuleGrant(rule=rule, scope=scope, mode=mode, by=by, reason=reason, at=tx.now, digest=digest)
+        record = _figures(tx, rule)
+        tx.execute(rule_modes.insert().values(made.model_dump() | {"mode": mode.value}))
+        tx.note(by, "rule.mode-set", rule, scope=scope, mode=mode.value, reason=reason, digest=digest, **record.shown())
+        return made
+
+    @writes
+    def propose(self, tx: Tx, proposal: Proposal) -> Proposal:
+        made = proposal.model_copy(update={"id": f"p-{secrets.token_hex(5)}", "at": tx.now})
+        tx.execute(proposals.insert().values(_as_row(made)))
+        detail = {"proposal": made.id, "playbook": made.playbook, "parameters": made.parameters, "rung": made.rung}
+        tx.note(f"rule:{made.rule}", f"repair.{made.state}", made.alarm, **detail, obstacle=made.obstacle)
+        return made
+
+    @reads
+    def of_alarm(self, tx: Tx, alarm_id: str) -> list[Proposal]:
+        return [_as_proposal(row) for row in tx.execute(_OF_ALARM, {"alarm": alarm_id})]
+
+    @reads
+    def get(self, tx: Tx, proposal_id: str) -> Proposal:
+        return _load(tx, proposal_id)
+
+    @reads
+    def page(
+        self, tx: Tx, page: Page, states: Iterable[ProposalState] = (), rule: str = ""
+    ) -> tuple[int, list[Proposal]]:
+        wanted: list[ColumnElement[bool]] = [proposals.c.rule == rule] if rule else []
+        if named := [state.value for state in states]:
+            wanted.append(proposals.c.state.in_(named))
+        total = tx.execute(select(func.count()).select_from(proposals).where(*wanted)).scalar_one()
+        newest = select(proposals).where(*wanted).order_by(proposals.c.number.desc())
+        return total, [_as_proposal(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
+
+    @writes
+    def answer(self, tx: Tx, proposal_id: str, *, yes: bool, by: str, reason: str) -> Proposal:
+        asked = _load(tx, proposal_id, lock=True)
+        if asked.state is not ProposalState.ASKED:
+            raise ConflictError(f"{proposal_id} asks nobody: it is {asked.state}")
+        alarm = as_alarm(tx.execute(select(alarms).where(alarms.c.id == asked.alarm)).one())
+        if alarm.cleared is not None or asked.seen != likeness(alarm):
+            raise ConflictError(f"alarm {alarm.id} changed since {proposal_id} asked: see what is asked now")
+        said = {"state": ProposalState.APPROVED if yes else ProposalState.DENIED, "by": by, "reason": reason}
+        change = said | {"decided": tx.now} | ({} if yes else {"ended": tx.now})
+        tx.execute(_of(asked).values(change | {"state": said["state"]}))
+        # The actions of alarms are what the remediator follows.
+        tx.note(by, f"alarm.repair-{said['state']}", asked.alarm, proposal=asked.id, reason=reason)
+        return asked.model_copy(update=change)
+
+    @writes
+    def move(self, tx: Tx, seen: Proposal, state: ProposalState, *, reason: str = "", run: str = "") -> Proposal | None:
+        change: dict[str, Any] = {"state": state.value, "obstacle": ""}
+        change |= {name: value for name, value in {"reason": reason, "run": run}.items() if value}
+        change |= {"ended": tx.now} if state in _FINAL else {}
+        if not tx.execute(_of(seen).where(proposals.c.state == seen.state.value).values(change)).rowcount:
+            return None
+        tx.note(f"rule:{seen.rule}", f"repair.{state}", seen.alarm, proposal=seen.id, reason=reason, run=run)
+        return seen.model_copy(update=change | {"state": state})
+
+    @reads
+    def during(self, tx: Tx, alarm: Alarm) -> Proposal | None:
+        working = and_(
+            proposals.c.station == alarm.station,
+            proposals.c.run != "",
+            proposals.c.alarm != alarm.id,
+            func.coalesce(proposals.c.decided, proposals.c.at) < alarm.raised,
+            or_(proposals.c.ended.is_(None), proposals.c.ended >= alarm.raised),
+        )
+        row = tx.execute(select(proposals).where(working).order_by(proposals.c.number.desc()).limit(1)).one_or_none()
+        return None if row is None else _as_proposal(row)
+
+    @reads
+    def figures(self, tx: Tx, rule: str) -> Figures:
+        return _figures(tx, rule)
+
+
+def _figures(tx: Tx, rule: str) -> Figures:
+    observed = proposals.c.state == ProposalState.OBSERVED.value
+    healed = and_(alarms.c.cleared.is_not(None), alarms.c.run == "")
+    refused = func.count().filter(proposals.c.obstacle != "")
+    all_of_them, stopped, by_itself = tx.execute(  # type: ignore[misc]  # pairs are all that mypy sees
+        select(func.count(), refused, func.count().filter(healed))
+        .select_from(proposals.join(alarms, alarms.c.id == proposals.c.alarm))
+        .where(proposals.c.rule == rule, observed)
+    ).one()
+    granted = select(func.max(rule_modes.c.at)).where(
+        rule_modes.c.rule == rule, rule_modes.c.mode != RuleMode.OBSERVE.value
+    )
+    since = tx.execute(granted).scalar()
+    ended = select(proposals.c.state).where(
+        proposals.c.rule == rule, proposals.c.state.in_([state.value for state in _ENDED]), proposals.c.run != ""
+    )
+    if since is not None:
+        ended = ended.where(proposals.c.at >= since)
+    states = list(tx.execute(ended.order_by(proposals.c.ended.desc(), proposals.c.number.desc())).scalars())
+    good = ProposalState.SUCCEEDED.value
+    return Figures(
+        observed=all_of_them,
+        refused=stopped,
+        healed=by_itself,
+        successes=states.count(good),
+        failures=len(states) - states.count(good),
+        in_a_row=states.index(good) if good in states else len(states),
+    )
+
+
+def _of(one: Proposal) -> Any:
+    return update(proposals).where(proposals.c.id == one.id)
+
+
+def _load(tx: Tx, proposal_id: str, *, lock: bool = False) -> Proposal:
+    query = select(proposals).where(proposals.c.id == proposal_id)
+    row = tx.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFoundError(f"there is no proposal {proposal_id}")
+    return _as_proposal(row)
+
+
+def _as_row(one: Proposal) -> dict[str, Any]:
+    row = one.model_dump()
+    return row | {
+        "mode": one.mode.value,
+        "state": one.state.value,
+        "parameters": orjson.dumps(one.parameters).decode(),
+        "before": orjson.dumps(one.before).decode(),
+    }
+
+
+def _as_proposal(row: Row[Any]) -> Proposal:
+    values = {name: value for name, value in row._mapping.items() if name in Proposal.model_fields}
+    return Proposal(**values | {"parameters": orjson.loads(row.parameters), "before": tuple(orjson.loads(row.before))})

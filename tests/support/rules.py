@@ -1,0 +1,21 @@
+"""Rules of tests: what a person would promote first."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from controller.models.rule import EVERYWHERE, RuleMode
+from controller.ports.store import Store
+from controller.remediation.rules import Rule
+
+
+def promote(
+    store: Store,
+    rules: Iterable[Rule],
+    mode: RuleMode = RuleMode.AUTO,
+    scope: str = EVERYWHERE,
+    digest: Callable[[Rule], str] = Rule.digest,
+) -> None:
+    """Let rules act, or ask; ``digest`` as the remediator has it."""
+    for rule in rules:
+        store.rules.set_mode(rule.name, scope, mode, by="ana", reason="a test", digest=digest(rule))
