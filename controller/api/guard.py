@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from controller.api.auth import asked_for, caller
+from controller.api.intake import Intake
 from controller.api.pages import PATHS
 from controller.api.problems import answer, problem_of
 from controller.api.services import Services
@@ -36,7 +37,8 @@ AT_ONCE, ALL_AT_ONCE = 1, 1
 _PATIENCE = 5.0
 #: Ends of paths whose requests wait for something else, and need no thread meanwhile.
 _WAITING = ("/events", "/config")
-_WEBHOOKS = "/v1/webhooks/"
+#: Begins of paths to which alarm sources send.
+_SOURCES = ("/v1/webhooks/",)
 _NETWORK = ("/v1/network", "/v1/network/import")
 
 
@@ -71,7 +73,7 @@ class Guard:
             await refusal(scope, receive, send)
             return
         self._under_way[tenant] += 1
-        counted = _Counted(receive, limit)
+        counted = _Counted(receive, limit, _intake(request))
         try:
             if tenant and not request.url.path.endswith(_WAITING):
                 await self._in_turn(tenant, scope, counted, send)
@@ -79,6 +81,7 @@ class Guard:
                 await self._app(scope, counted, send)
         finally:
             self._under_way[tenant] -= 1
+            counted.close()
 
     async def _in_turn(self, tenant: str, scope: Scope, counted: _Counted, send: Send) -> None:
         """Work on a tenant's request when it is its turn: from the end of its body to the begin of the answer.
@@ -140,25 +143,42 @@ class _Received:
 
 
 class _Counted:
-    """Receives a body and stops where it gets too large, whatever its Content-Length said."""
+    """Receives a body and stops where it gets too large, whatever its Content-Length said, or is too much at once."""
 
-    def __init__(self, receive: Receive, limit: int) -> None:
+    def __init__(self, receive: Receive, limit: int, intake: Intake | None) -> None:
         self._receive = receive
         self._left = limit
         self._limit = limit
+        self._intake = intake
+        self._taken = 0
 
     async def __call__(self) -> Message:
         message = await self._receive()
-        self._left -= len(message.get("body", b""))
+        size = len(message.get("body", b""))
+        self._left -= size
         if self._left < 0:
             raise _too_large(self._limit)
+        if self._intake is not None:
+            self._intake.take(size)
+            self._taken += size
         return message
+
+    def close(self) -> None:
+        """Give the room back."""
+        if self._intake is not None:
+            self._intake.give(self._taken)
+
+
+def _intake(request: Request) -> Intake | None:
+    """Where the body of a request has to find room; None where it needs none."""
+    services: Services = request.app.state.services
+    return services.intake if request.url.path.startswith(_SOURCES) else None
 
 
 def _limit(path: str) -> int:
     if path in _NETWORK:
         return NETWORK_LIMIT
-    return WEBHOOK_LIMIT if path.startswith(_WEBHOOKS) else LIMIT
+    return WEBHOOK_LIMIT if path.startswith(_SOURCES) else LIMIT
 
 
 def _too_large(limit: int) -> HTTPException:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
+from controller.api.intake import Intake
 from controller.api.readings import Readings
 from controller.api.unauthenticated import UnauthenticatedRequests
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
@@ -52,6 +53,7 @@ class Services:
     unauthenticated: UnauthenticatedRequests = field(default_factory=UnauthenticatedRequests)
     #: Stations read for tenants, each by itself: none learns what another one reads.
     stations: Readings[Observed] = field(default_factory=lambda: Readings(STATION_SECONDS))
+    intake: Intake = field(default_factory=Intake)
     #: What followers are told of, by who they are and what they follow.
     followed: Readings[Any] = field(default_factory=lambda: Readings(LOOK_SECONDS, rest=10))
 

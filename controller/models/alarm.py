@@ -193,6 +193,8 @@ class AlertRefusal(StrEnum):
     NO_STATION = "no-station"
     UNKNOWN_STATION = "unknown-station"
     UNKNOWN_TENANT = "unknown-tenant"
+    TRUNCATED = "truncated"
+    """Alertmanager cut it off, and it could not be read back."""
 
 
 class Alarm(Noun):

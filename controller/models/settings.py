@@ -32,6 +32,11 @@ class Settings(BaseSettings):
         pattern=r"^$|^[!-~]{32,}$",
         description="Bearer token of alarm sources; opens webhooks only; 32 characters or more; valid for a year.",
     )
+    alertmanager_url: str = Field(
+        default="",
+        pattern=r"^$|^https?://.+",
+        description="Alertmanager, from which alerts are read that it cut off a webhook call; empty: they are missed.",
+    )
     escalation_url: str = Field(default="", description="Webhook that receives what automation could not repair.")
     notify_url: str = Field(default="", description="Webhook of the action notify and of notices to tenants.")
     mail_relay: str = Field(

@@ -6,13 +6,13 @@ rules. They are kept for a time, and no more than a number of them.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import Boolean, Column, Index, Integer, Row, String, Table, bindparam, delete, func, select, update
 
 from controller.intent.folding import Received
-from controller.models.alarm import Alarm, AlarmReport, RecordedReport
+from controller.models.alarm import Alarm, AlarmReport, AlarmSource, RecordedReport
 from controller.ports.store import Reports, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.repository import SqlRepository, reads, writes
@@ -43,6 +43,7 @@ reports = Table(
 LONGEST_BODY = 4096
 #: Rows that are deleted at once.
 _AT_ONCE = 10_000
+_OF_SOURCE = select(reports).where(reports.c.source == bindparam("source"))
 #: A report as JSON.
 _JSON = AlarmReport.__pydantic_serializer__.to_json
 _AGAIN = (
@@ -71,6 +72,11 @@ class SqlReports(SqlRepository, Reports[Sync]):
     def of_alarm(self, tx: Tx, alarm_id: str, limit: int) -> list[RecordedReport]:
         newest = select(reports).where(reports.c.alarm == alarm_id).order_by(reports.c.number.desc()).limit(limit)
         return [_as_report(row) for row in tx.execute(newest)][::-1]
+
+    @reads
+    def latest(self, tx: Tx, alarms: Iterable[str], source: AlarmSource) -> dict[str, RecordedReport]:
+        rows = tx.rows(_OF_SOURCE, reports.c.alarm, alarms, source=source.value)
+        return {row.alarm: _as_report(row) for row in sorted(rows, key=lambda row: row.number)}
 
     @writes
     def prune(self, tx: Tx, age: timedelta, most: int) -> int:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
+import httpx
 import orjson
 import structlog
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 
 from controller.api.auth import Router, needs
-from controller.api.services import Backend, Body
+from controller.api.services import Backend, Body, Services
 from controller.assurance.health import OWN_CAUSES, ROUTER, STATION, tenant_of
 from controller.intent.folding import placed
 from controller.intent.impact import object_class_of
@@ -28,6 +32,8 @@ from controller.ports.store import Store
 from controller.remediation.rules import Rule, load_rules
 
 log = structlog.get_logger()
+#: Seconds that Alertmanager's API may take, and bytes of its answer at most.
+_TIMEOUT, _MOST = 10.0, 32 * 2**20
 router = Router(prefix="/v1/webhooks", tags=["webhooks"])
 
 
@@ -73,7 +79,42 @@ class AlertmanagerWebhook(BaseModel):
 
     version: Literal["4"]
     truncated_alerts: int = Field(default=0, alias="truncatedAlerts")
+    receiver: str = ""
+    group_labels: dict[str, str] = Field(default={}, alias="groupLabels")
     alerts: list[AlertmanagerAlert]
+
+
+class _State(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    state: str
+
+
+class _Receiver(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    name: str
+
+
+class _ListedAlert(BaseModel):
+    """An alert as Alertmanager's API lists it (version 2, ``gettableAlert``)."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    labels: dict[str, str]
+    annotations: dict[str, str] = {}
+    starts_at: AwareDatetime = Field(alias="startsAt")
+    receivers: list[_Receiver] = []
+    state: _State = Field(alias="status")
+
+    @property
+    def receiver_names(self) -> frozenset[str]:
+        return frozenset(one.name for one in self.receivers)
+
+    def as_alert(self) -> AlertmanagerAlert:
+        """As the webhook would have told it."""
+        told = {"labels": self.labels, "annotations": self.annotations, "startsAt": self.starts_at}
+        return AlertmanagerAlert.model_validate({"status": "firing"} | told)
 
 
 class Accepted(Body):
@@ -82,6 +123,9 @@ class Accepted(Body):
     alarms: list[str]
     ignored: int
     refused: dict[str, int] = {}
+
+
+_LISTED = TypeAdapter(list[_ListedAlert])
 
 
 @lru_cache(maxsize=4)
@@ -165,29 +209,100 @@ def _severity(word: str) -> PerceivedSeverity:
 
 
 @router.post("/alertmanager")
-def alertmanager(
+async def alertmanager(
     message: AlertmanagerWebhook, backend: Backend, who: Annotated[Person, needs(Permission.WEBHOOK)]
 ) -> Accepted:
-    """Accept alerts, all or none. The answer comes when the database has them; after 503 Alertmanager tries again."""
-    if message.truncated_alerts:
-        log.warning("webhook.truncated", missing=message.truncated_alerts, by=who.name)
+    """Accept alerts, all or none. The answer comes when the database has them; after 503 Alertmanager tries again.
+
+    Alerts that it cut off the call (`truncatedAlerts`) are read from `MINKA_ALERTMANAGER_URL`; where that fails, the
+    answer is 503, though those of the call are taken.
+    """
     if AlarmSource.ALERTMANAGER not in backend.settings.sources:
         return Accepted(alarms=[], ignored=len(message.alerts))
+    missed = message.truncated_alerts
+    accepted = await _taken_in(backend, message.alerts, who.name, 0 if backend.settings.alertmanager_url else missed)
+    if not missed:
+        return accepted
+    log.warning("webhook.truncated", missing=missed, by=who.name, read_back=bool(backend.settings.alertmanager_url))
+    if not backend.settings.alertmanager_url:
+        return accepted
+    try:
+        rest = await _read_back(backend, message)
+    except (httpx.HTTPError, ValueError) as error:
+        await _taken_in(backend, [], who.name, missed)
+        log.warning("webhook.not_read_back", reason=str(error))
+        raise HTTPException(
+            503, "the alerts that were cut off can't be read from Alertmanager: send it again"
+        ) from error
+    more = await _taken_in(backend, rest, who.name, 0)
+    refused = Counter(accepted.refused) + Counter(more.refused)
+    return Accepted(alarms=accepted.alarms + more.alarms, ignored=refused.total(), refused=dict(refused))
+
+
+async def _taken_in(backend: Services, alerts: Sequence[AlertmanagerAlert], by: str, missed: int) -> Accepted:
+    async with backend.intake.turn():
+        return await run_in_threadpool(_take, backend, alerts, by, missed)
+
+
+def _take(backend: Services, alerts: Sequence[AlertmanagerAlert], by: str, missed: int) -> Accepted:
+    """Take alerts in; ``missed`` ones that Alertmanager cut off are only counted."""
     now, store = backend.clock.now(), backend.store
     network = _network(store)
-    refusals = [_refusal(alert, network) for alert in message.alerts]
-    alerts = [alert for alert, refusal in zip(message.alerts, refusals, strict=True) if refusal is None]
+    refusals = [_refusal(alert, network) for alert in alerts]
+    known = [alert for alert, refusal in zip(alerts, refusals, strict=True) if refusal is None]
     refused = Counter(refusal.value for refusal in refusals if refusal is not None)
-    nodes = store.ledger.nodes([_node(alert, network) for alert in alerts])
+    if missed:
+        refused[AlertRefusal.TRUNCATED.value] += missed
+    nodes = store.ledger.nodes([_node(alert, network) for alert in known])
     causes = _known_causes(backend.settings.rules, backend.settings.alert_causes)
     oldest = timedelta(days=backend.settings.report_days)
-    reports = [_report(alert, now, oldest, causes, network, nodes) for alert in alerts]
-    taken = store.alarms.report_all(reports, refused)
+    taken = store.alarms.report_all([_report(one, now, oldest, causes, network, nodes) for one in known], refused)
     if taken:
         backend.wakeups.wake_scheduler()
     if refused:
-        log.warning("webhook.refused", by=who.name, refused=dict(refused))
+        log.warning("webhook.refused", by=by, refused=dict(refused))
     return Accepted(alarms=[alarm.id for alarm in taken], ignored=refused.total(), refused=dict(refused))
+
+
+async def _read_back(backend: Services, message: AlertmanagerWebhook) -> list[AlertmanagerAlert]:
+    """All alerts of a call's group, from Alertmanager's API (version 2).
+
+    It lists what fires. What stands here by its word, and it has no more, is over: the alert that said so was cut off.
+
+    Raises:
+        httpx.HTTPError: It does not answer.
+        ValueError: It answers something else, or too much.
+    """
+    matchers = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in message.group_labels.items()]
+    asked = {"filter": sorted(matchers)}
+    url = f"{backend.settings.alertmanager_url.rstrip('/')}/api/v2/alerts"
+    content = bytearray()
+    async with httpx.AsyncClient(timeout=_TIMEOUT) as client, client.stream("GET", url, params=asked) as answer:
+        answer.raise_for_status()
+        async for part in answer.aiter_bytes():
+            content += part
+            if len(content) > _MOST:
+                raise ValueError(f"the answer is larger than {_MOST} bytes")
+    listed = _LISTED.validate_json(bytes(content))
+    # What is silenced or inhibited is not for us, and fires all the same.
+    ours = [one for one in listed if one.state.state == "active" and message.receiver in one.receiver_names]
+    firing = [one.as_alert() for one in ours]
+    over = await run_in_threadpool(_over, backend, message.group_labels, [one.labels for one in listed])
+    return firing + over
+
+
+def _over(backend: Services, group: Mapping[str, str], firing: Sequence[Mapping[str, str]]) -> list[AlertmanagerAlert]:
+    """Alerts of a group that stand here by Alertmanager's word, and do not fire there any more."""
+    standing = [one.id for one in backend.store.alarms.standing() if one.cleared is None]
+    found = []
+    for report in backend.store.reports.latest(standing, AlarmSource.ALERTMANAGER).values():
+        try:
+            alert = AlertmanagerAlert.model_validate_json(report.report.body)
+        except ValidationError:
+            continue  # too long to be kept whole
+        if alert.status == "firing" and group.items() <= alert.labels.items() and alert.labels not in firing:
+            found.append(alert.model_copy(update={"status": "resolved", "ends_at": backend.clock.now()}))
+    return found
 
 
 def _network(store: Store) -> Network | None:

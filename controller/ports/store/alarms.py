@@ -7,7 +7,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, Comment, Escalation, RecordedReport
+from controller.models.alarm import (
+    Alarm,
+    AlarmFilter,
+    AlarmReport,
+    AlarmSource,
+    AlarmState,
+    Comment,
+    Escalation,
+    RecordedReport,
+)
 from controller.ports.store.repository import M_co, Page, Repository, method
 
 
@@ -235,6 +244,11 @@ class Reports(Repository[M_co], Protocol[M_co]):
     @method
     def of_alarm(self, alarm_id: str, limit: int) -> list[RecordedReport]:
         """The newest reports that became part of an alarm, oldest first."""
+        ...
+
+    @method
+    def latest(self, alarms: Iterable[str], source: AlarmSource) -> dict[str, RecordedReport]:
+        """The newest report of a source to each of these alarms."""
         ...
 
     @method

@@ -1,13 +1,23 @@
-"""Labels of alerts are held against the network and the ledger."""
+"""Labels of alerts are held against the network and the ledger; what was cut off is read back; intake is bounded."""
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
+from threading import Event
 from typing import Any
 
+import httpx
+import pytest
 from sqlalchemy import event
 
-from controller.models.alarm import Alarm, AlarmState
+from controller.api.intake import Intake
+from controller.api.routes import webhooks
+from controller.models.alarm import Alarm, AlarmReport, AlarmState
 from controller.models.plan import LedgerNode
 from controller.ports.store import Page
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of
@@ -83,8 +93,9 @@ async def test_unknown_stations_and_tenants_are_refused_and_counted_in_one_serie
     assert alarms(bench) == []
     metrics = (await bench.client.get("/metrics")).text
     series = [line for line in metrics.splitlines() if line.startswith("minka_alerts_refused_total")]
+    counted = refused | {"truncated": 0}
     assert dict(line.rsplit(" ", 1) for line in series) == {
-        f'minka_alerts_refused_total{{reason="{reason}"}}': f"{number}.0" for reason, number in refused.items()
+        f'minka_alerts_refused_total{{reason="{reason}"}}': f"{number}.0" for reason, number in counted.items()
     }
     assert "X-1" not in metrics
 
@@ -119,3 +130,130 @@ async def test_two_thousand_alerts_take_as_many_statements_as_two(bench: ApiBenc
         assert len(set(said["alarms"])) == size
         counts.append(len(found))
     assert counts[1] == counts[2] < 30
+
+
+# ------------------------------------------------------------------- cut off
+
+
+def listed(name: str, state: str = "active", receiver: str = "minka", station: str = STATION) -> dict[str, Any]:
+    """An alert as Alertmanager's API lists it."""
+    return {
+        "labels": {"alertname": name, "station": station},
+        "annotations": {},
+        "startsAt": AT.isoformat(),
+        "endsAt": (AT + timedelta(hours=1)).isoformat(),
+        "receivers": [{"name": "people"}, {"name": receiver}],
+        "status": {"state": state, "silencedBy": [], "inhibitedBy": []},
+    }
+
+
+async def post_cut(
+    bench: ApiBench,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: httpx.Response | None,
+    *alerts: dict[str, Any],
+    station: str = STATION,
+) -> httpx.Response:
+    """Post a call from which three alerts were cut off, with an Alertmanager that answers so; None for none."""
+    asked: list[str] = []
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        asked.append(str(request.url.copy_with(query=None)) + "?" + "&".join(request.url.params.get_list("filter")))
+        assert answer is not None
+        return answer
+
+    client = partial(httpx.AsyncClient, transport=httpx.MockTransport(handle))
+    services = bench.app.state.services
+    url = "" if answer is None else "http://alerts:9093/"
+    bench.app.state.services = replace(
+        services, settings=services.settings.model_copy(update={"alertmanager_url": url})
+    )
+    message = {"version": "4", "truncatedAlerts": 3, "receiver": "minka", "groupLabels": {"station": station}}
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
+        with monkeypatch.context() as patch:
+            patch.setattr(httpx, "AsyncClient", client)
+            given = await source.post("/v1/webhooks/alertmanager", json=message | {"alerts": list(alerts)})
+    assert asked == ([] if answer is None else [f'http://alerts:9093/api/v2/alerts?station="{station}"'])
+    return given
+
+
+def standing(bench: ApiBench) -> set[str]:
+    return {one.specific_problem for one in alarms(bench) if one.state is AlarmState.RAISED}
+
+
+async def test_alerts_that_were_cut_off_are_read_back(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await load(bench)
+    await post(bench, alert(alertname="Over"), alert(alertname="Other", station="T-NR-1"), alert(alertname="First"))
+    shown = [listed("First"), listed("Second"), listed("Silenced", "suppressed"), listed("Theirs", receiver="them")]
+    said = await post_cut(bench, monkeypatch, httpx.Response(200, json=shown), alert(alertname="First"))
+    assert said.status_code == 200
+    # What was resolved is listed no more; the alert of another station is of another group.
+    assert standing(bench) == {"First", "Second", "Other"}
+    assert {one.specific_problem: one.count for one in alarms(bench)}["First"] == 3, "told twice, and read back"
+
+
+@pytest.mark.parametrize(
+    "answer", [httpx.Response(500), httpx.Response(200, json={"no": "list"}), httpx.Response(200, content=b"[" * 40)]
+)
+async def test_what_cannot_be_read_back_is_sent_again_and_counted(
+    bench: ApiBench, monkeypatch: pytest.MonkeyPatch, answer: httpx.Response
+) -> None:
+    await load(bench)
+    said = await post_cut(bench, monkeypatch, answer, alert(alertname="First"))
+    assert (said.status_code, said.headers["retry-after"]) == (503, "5")
+    assert standing(bench) == {"First"}, "what was sent is taken all the same"
+    assert 'minka_alerts_refused_total{reason="truncated"} 3.0' in (await bench.client.get("/metrics")).text
+
+
+async def test_too_long_an_answer_is_not_read(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(webhooks, "_MOST", 10)
+    await load(bench)
+    assert (await post_cut(bench, monkeypatch, httpx.Response(200, json=[listed("A")]))).status_code == 503
+
+
+async def test_without_an_address_what_was_cut_off_is_counted(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    await load(bench)
+    said = await post_cut(bench, monkeypatch, None, alert(alertname="First"))
+    assert (said.status_code, said.json()["refused"]) == (200, {"truncated": 3})
+
+
+# -------------------------------------------------------------------- pressure
+
+
+async def test_a_call_that_gets_no_turn_or_no_room_comes_again(
+    bench: ApiBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await load(bench)
+    bench.app.state.services = replace(bench.app.state.services, intake=Intake(room=2000, at_once=1, patience=0.05))
+    free, begun, fold = Event(), Event(), bench.store.alarms.report_all
+
+    def slowly(reports: Sequence[AlarmReport], refused: dict[str, int]) -> list[Alarm]:
+        begun.set()
+        free.wait(10)
+        return fold(reports, refused)
+
+    monkeypatch.setattr(bench.store.alarms, "report_all", slowly)
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
+        first = asyncio.create_task(post(bench, alert(alertname="First")))
+        await asyncio.to_thread(begun.wait, 10)
+        body = {"version": "4", "alerts": [alert(alertname="Second")]}
+        waiting = await source.post("/v1/webhooks/alertmanager", json=body)
+        large = await source.post("/v1/webhooks/alertmanager", content=json.dumps(body) + " " * 1800)
+        free.set()
+        await first
+        assert [(one.status_code, one.headers["retry-after"]) for one in (waiting, large)] == [(503, "5")] * 2
+        assert (await source.post("/v1/webhooks/alertmanager", json=body)).status_code == 200
+    assert standing(bench) == {"First", "Second"}
+    bench.app.state.services.intake.take(2000)  # all room was given back
+
+
+async def test_too_large_a_body_is_refused_and_a_replay_is_harmless(bench: ApiBench) -> None:
+    await load(bench)
+    firing, over = alert(alertname="First"), alert(alertname="First", resolved=True)
+    for one in (firing, over, firing, firing):
+        await post(bench, one)
+    (alarm,) = alarms(bench)
+    assert (alarm.state, alarm.count) == (AlarmState.CLEARED, 4)
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
+        answer = await source.post("/v1/webhooks/alertmanager", content=b" " * (8 * 2**20 + 1))
+    assert answer.status_code == 413
