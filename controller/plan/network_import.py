@@ -42,6 +42,7 @@ from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, is_reserv
 from controller.nrm.profiles.readings import CellReading, ShareReading, StationReading, read_station
 from controller.nrm.tree import Observed
 from controller.plan.drift import drift
+from controller.plan.rows import some
 from controller.plan.views import StationView, at_carriers, with_reservations
 
 #: Fields of a cell that network files may lack: what is on air stays then.
@@ -271,12 +272,7 @@ class _Notes:
         self._about.setdefault(text, []).append(about)
 
     def texts(self) -> tuple[str, ...]:
-        return tuple(f"{_some(names)}: {text}" for text, names in self._about.items())
-
-
-def _some(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:3])
-    return shown if len(names) <= 3 else f"{shown} and {len(names) - 3} more"
+        return tuple(f"{some(names)}: {text}" for text, names in self._about.items())
 
 
 def _model(model: type[Any], notes: _Notes, name: str, fields: Mapping[str, Any]) -> Any:

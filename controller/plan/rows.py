@@ -14,6 +14,8 @@ from controller.nrm.tree import Leaves, Path, Value, parent, step
 
 #: Stands for something that is not there.
 NOTHING = "–"
+#: Names that a message tells before it only counts.
+_TOLD = 3
 
 
 def describe(root: NodeSpec, edits: Sequence[Edit], replaced: Mapping[Path, Path]) -> tuple[DiffRow, ...]:
@@ -54,6 +56,12 @@ def entry_name(root: NodeSpec, path: Path) -> str:
     spec = spec_of(root, path)
     label = (spec.label or spec.name) if spec else step(path)[0]
     return f"{label} {_key_words(spec, path)}".rstrip()
+
+
+def some(names: Sequence[str]) -> str:
+    """The first few names, and how many more there are."""
+    more = len(names) - _TOLD
+    return ", ".join(names[:_TOLD]) + (f" and {more} more" if more > 0 else "")
 
 
 def contents(root: NodeSpec, path: Path, leaves: Leaves) -> str:

@@ -29,7 +29,7 @@ from controller.nrm.tree import Observed, Path, Tree, parent
 from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
 from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
-from controller.plan.rows import describe, entry_name, row
+from controller.plan.rows import describe, entry_name, row, some
 from controller.plan.views import PlanOptions, StationView, limited
 
 
@@ -239,10 +239,6 @@ class _Builder:
 # -------------------------------------------------------------------- findings
 
 
-#: Nodes that a message names before it only counts.
-NAMED = 3
-
-
 def station_findings(
     station: str, root: NodeSpec, observed: Observed, edits: Edits, locked: Mapping[Path, str], options: PlanOptions
 ) -> tuple[Finding, ...]:
@@ -322,7 +318,7 @@ def _below(tree: Tree, tops: Iterable[Path]) -> set[Path]:
 def _unknown_nodes(station: str, root: NodeSpec, observed: Observed, edits: Edits) -> Iterator[Finding]:
     names = [entry_name(root, path) for path in edits.unknown] + list(observed.unknown)
     if names:
-        message = f"{station} has {len(names)} unknown nodes, which were left alone: {_some(names)}"
+        message = f"{station} has {len(names)} unknown nodes, which were left alone: {some(names)}"
         yield Finding("unknown-node", Severity.INFO, message, station)
 
 
@@ -336,7 +332,7 @@ def _orphans(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
         names = [entry_name(root, path) for path in paths]
         message = (
             f"{station} carries {len(paths)} nodes of {owner} that nothing asks for any more "
-            f"(an agreement ended, or rows vanished); nothing was removed: {_some(names)}"
+            f"(an agreement ended, or rows vanished); nothing was removed: {some(names)}"
         )
         yield Finding("orphan", Severity.WARNING, message, station, tenant=owner)
     for path in edits.entangled:
@@ -354,8 +350,3 @@ def _lock_findings(station: str, locked: Mapping[Path, str]) -> Iterator[Finding
     for path, state in locked.items():
         message = f"cell {station}/{cell_of(path)} is {state}, not by us; it stays so and is not expected on air"
         yield Finding("foreign-lock", Severity.INFO, message, station, cell_of(path))
-
-
-def _some(names: list[str]) -> str:
-    rest = len(names) - NAMED
-    return ", ".join(names[:NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -13,14 +13,13 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Tree, is_below
 from controller.plan import Draft, StationPlan, StationView, check_removals, undo_job
+from controller.plan.rows import some
 from controller.ports.store import EndedJob
 from controller.runs.planning.planner import Planner, Progress
 from controller.runs.transaction.effects import Effects, effects
 
 #: Stations looked at together: what was done on all of a network takes gigabytes.
 _AT_ONCE = 500
-#: How many nodes a refusal names.
-_NAMED = 3
 #: A leaf of an entry; the entry with all below it; what the ledger says of it.
 _Thing = tuple[Path, LeafName]
 _WHOLE, _LEDGER = "*", "ledger"
@@ -168,6 +167,4 @@ def _foreign(total: Effects, tree: Tree) -> Iterator[Path]:
 
 
 def _names(paths: Sequence[Path]) -> str:
-    found = list(dict.fromkeys(path.partition("]/")[2] or path for path in paths))
-    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
-    return ", ".join(found[:_NAMED]) + more
+    return some(list(dict.fromkeys(path.partition("]/")[2] or path for path in paths)))

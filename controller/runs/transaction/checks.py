@@ -9,16 +9,13 @@ from controller.models.health import ServiceState
 from controller.models.plan import Change, WaitFor
 from controller.nrm.profiles import cell_state, link_state, unreported
 from controller.nrm.tree import Observed, is_below, step
+from controller.plan.rows import some
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
 from controller.runs.transaction.remote_links import state_behind
 
 #: Seconds between two reads: soon at first, gently later.
 _SOON, _GENTLY = 0.1, 2.0
-#: Alarms, and links that are down, that are named.
-_MOST = 3
-
-
 #: What is proved by a state that the device tells.
 _SERVES = ("link-up", "cell-on-air")
 
@@ -118,7 +115,7 @@ def _new(seen: Observed, before: Container[Excuse]) -> Iterator[ActiveAlarm | Al
 def _in_words(missing: Sequence[str], alarms: Sequence[str], seconds: float) -> str:
     """What still does not hold; the first few, since a detail is for people."""
     words = [f"not reached within {seconds:g} s: {', '.join(missing)}"] if missing else []
-    words += [f"new alarms for {seconds:g} s: {', '.join(alarms[:_MOST])}"] if alarms else []
+    words += [f"new alarms for {seconds:g} s: {some(alarms)}"] if alarms else []
     return "; ".join(words)
 
 
@@ -133,18 +130,13 @@ def _not_checked(change: Change, observed: Observed) -> str:
     unknown = [wait.path for wait in waits if _state(wait, observed) is ServiceState.UNKNOWN]
     if unknown and not observed.state:
         return "the station reports no states: cells and core links were not checked"
-    more = f" and {len(unknown) - _MOST} more" if len(unknown) > _MOST else ""
-    return f"not checked, since their state is not reported: {_named(unknown)}{more}" if unknown else ""
+    return f"not checked, since their state is not reported: {some(unknown)}" if unknown else ""
 
 
 def _down_as_before(change: Change, observed: Observed) -> str:
     behind = {check.path: state_behind(check.path, observed) for check in change.checks if check.behind}
     down = [path for path, state in behind.items() if state is ServiceState.DOWN]
-    return f"{len(down)} of {len(behind)} core links behind it are down, as before: {_named(down)}" if down else ""
-
-
-def _named(paths: Sequence[str]) -> str:
-    return ", ".join(paths[:_MOST])
+    return f"{len(down)} of {len(behind)} core links behind it are down, as before: {some(down)}" if down else ""
 
 
 def _name(wait: WaitFor) -> str:

@@ -254,6 +254,12 @@ def test_a_refusal_names_some_of_the_routers_that_are_left_out() -> None:
     )
 
 
+@pytest.mark.parametrize("named", [-1, 1])
+def test_what_is_named_and_not_removed_is_refused(named: int) -> None:
+    with pytest.raises(PlanRefusedError, match="the plan removes no nodes of beta"):
+        check_removals(outlines("S1"), {"beta": named})
+
+
 def test_all_that_is_wrong_with_a_plan_is_told_at_once() -> None:
     with pytest.raises(PlanRefusedError) as refused:
         check_changes(TWO, outlines("S1", "S2", beta=1), PlanOptions(max_share=0.1))

@@ -180,7 +180,8 @@ def test_cells_out_of_range_are_left_out(shipped: Network, leaf: str, value: str
 def test_stations_without_a_place_get_one(shipped: Network) -> None:
     bare = Frame(frame(shipped).network.model_copy(update={"sites": (), "routers": ()}), shipped.endpoints)
     made = import_network(bare, {STATION: Observed(carried(shipped)[STATION])}, DAY)
-    assert [(site.id, site.region) for site in made.network.sites] == [("pe-cus-0145", UNPLACED)]
+    (site,) = made.network.sites
+    assert (site.id, site.region, site.latitude, site.longitude) == ("pe-cus-0145", UNPLACED, 0, 0)
     assert made.network.region_of(STATION) == UNPLACED
     assert sorted(region.id for region in made.network.regions) == sorted(
         [*(region.id for region in shipped.regions), UNPLACED]

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from controller.models.plan import Edit, Op
 from controller.nrm.profiles import root_spec
+from controller.nrm.schema import Mutability, NodeSpec
 from controller.nrm.tree import Path, Tree
 from controller.plan.phases import (
     LINK_SECONDS,
@@ -58,6 +60,17 @@ def edit(op: Op, path: Path, *leaves: str, owners: tuple[str, ...] = ("alfa",), 
 )
 def test_what_an_edit_needs_locked(made: Edit, locked: list[Path], restarts: bool) -> None:
     assert find_locks(ROOT, TREE, [made]) == Locks(tuple(locked), tuple(locked), restarts)
+
+
+def test_what_concerns_the_other_half_of_a_cell_locks_that_cell() -> None:
+    """As in a profile whose CU part of a cell bears no change on air."""
+
+    def graver(node: NodeSpec) -> NodeSpec:
+        mutability = Mutability.LOCKED if node.name == "NRCellCU" else node.mutability
+        return replace(node, children=tuple(map(graver, node.children)), mutability=mutability)
+
+    twice = {**TREE, NR_CELL.replace("[N1]", "[N0]"): TREE[NR_CELL], NR_CELL.replace("[N1]", "[N2]"): TREE[NR_CELL]}
+    assert find_locks(graver(ROOT), twice, [edit(Op.DELETE, CU_HALF)]).cells == (NR_CELL,)
 
 
 def test_only_cells_that_are_unlocked_are_locked_by_us() -> None:

@@ -12,7 +12,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Path
 from controller.plan import headline
 from controller.plan.document import compare, seal
-from controller.plan.rows import contents, describe, entry_name, leaf_texts
+from controller.plan.rows import contents, describe, entry_name, leaf_texts, some
 from tests.unit.plan.samples import LTE, LTE_CELL, NOW, NR_CELL, PROFILES, network, only_change, plan, view
 
 ROOT = root_spec(PROFILES)
@@ -115,6 +115,16 @@ def test_what_takes_anothers_place_is_one_row() -> None:
     old, new = (f"{LINK}/localAddress[10.0.0.1,{vlan}]" for vlan in (101, 102))
     assert rows(edit(Op.DELETE, old), edit(Op.CREATE, new), replaced={new: old}) == [
         ("S1 link alfa-mme: local address and VLAN", "10.0.0.1 101", "10.0.0.1 102")
+    ]
+
+
+def test_of_many_names_three_are_told() -> None:
+    assert [some("abcde"[:count]) for count in (0, 1, 3, 4, 5)] == [
+        "",
+        "a",
+        "a, b, c",
+        "a, b, c and 1 more",
+        "a, b, c and 2 more",
     ]
 
 

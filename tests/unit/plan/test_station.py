@@ -343,6 +343,18 @@ def test_a_tenant_moves_to_an_identity_of_its_own_and_back_and_that_is_no_remova
     assert plan(TWO, {"S1": returned}).is_empty
 
 
+def test_only_what_the_same_tenants_put_on_air_elsewhere_moves() -> None:
+    """While beta moves, a PLMN that is another's as well stays, and so does one that nothing asks for any more."""
+    shared, left = f"{LTE_CELL}/plmnIdList[716,02]", f"{LTE_CELL}/plmnIdList[716,03]"
+    before = view(THREE)
+    both = {**before.ledger, shared: before.ledger[shared].model_copy(update={"owners": ("alfa", "beta")})}
+    for known, stays in ((before.ledger, {left}), (both, {left, shared})):
+        made = plan(OWN, {"S1": replace(before, ledger=known)})
+        gone = {edit.path for edit in only_change(made).phases[0].edits if edit.op is Op.DELETE}
+        assert gone & {shared, left} == {shared, left} - stays
+        assert only_change(made).removes == {}
+
+
 def test_an_own_identity_that_nothing_asks_for_stays() -> None:
     made = plan(network(("alfa",)), {"S1": view(OWN)})
     assert made.is_empty

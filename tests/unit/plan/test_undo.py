@@ -112,6 +112,17 @@ def test_it_waits_for_what_comes_back_and_checks_what_stays(done: Done) -> None:
     assert set(links) <= set(back.checks)
 
 
+def test_it_waits_for_no_cell_whose_state_it_does_not_switch() -> None:
+    changed = only_change(plan(TWO, {"S1": view(TWO, edit={LTE_CELL: {"tac": "9"}})}, FREELY))
+    after = apply(TWO, changed, view(TWO, edit={LTE_CELL: {"tac": "9"}}))
+    back = undo_change(PROFILES, changed, Observed(tree_of(after)))
+    assert [[(wait.kind, wait.path) for wait in phase.wait] for phase in back.phases] == [
+        [("cell-off-air", LTE_CELL)],
+        [],
+        [("cell-on-air", LTE_CELL)],
+    ]
+
+
 def test_links_that_went_first_are_up_again_before_others_go(done: Done) -> None:
     """Where a change brought one link and took another, its undoing brings the one and waits for it."""
     came = done.changes[0]

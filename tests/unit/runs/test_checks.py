@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from typing import cast
+from itertools import pairwise
+from typing import Any, cast
+
+import pytest
 
 from controller.models.alarm import ActiveAlarm, AlarmRecord, PerceivedSeverity
-from controller.models.plan import WaitFor
-from controller.nrm.tree import Observed
+from controller.models.plan import Edit, Op, Phase, PhaseKind, WaitFor
+from controller.nrm.tree import Observed, Tree
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceSession
 from controller.runs.transaction.checks import excused, remark, unmet
@@ -135,3 +138,114 @@ async def test_new_records_of_an_alarm_list_that_was_kept_before_matter() -> Non
     assert (await waited(Script(alarmed), 5, *excused(change, good)))[0] == "", "the list was locked before"
     over = replace(good, records=(replace(MAINS, severity=PerceivedSeverity.CLEARED),))
     assert (await waited(Script(over), 5, *excused(change, replace(good, records=()))))[0] == ""
+
+
+# ------------------------------------------------------------------- in a few words
+
+LINKS = [f"/ManagedElement[S]/ENBFunction[1]/EP_S1C[alfa-mme-{number}]" for number in range(4)]
+BEHIND = [f"S{path}" for path in LINKS]
+
+
+def links(paths: list[str], **state: str) -> tuple[Observed, tuple[WaitFor, ...]]:
+    """A device that tells one state of all links, and checks of them."""
+    waits = tuple(WaitFor(kind="link-up", path=path, tenant="alfa") for path in paths)
+    tree: Tree = {path: {} for path in paths if path.startswith("/")}
+    return Observed({CELL: TREE[CELL], **tree}, dict.fromkeys(paths, state)), waits
+
+
+@pytest.mark.parametrize(("count", "named"), [(1, ""), (3, ""), (4, " and 1 more")])
+def test_three_of_what_was_not_checked_are_named(count: int, named: str) -> None:
+    observed, waits = links(LINKS[:count], farEndEntity="MME=1")
+    change = make_change("S").model_copy(update={"checks": waits})
+    paths = ", ".join(LINKS[: min(count, 3)])
+    assert remark(change, observed) == f"not checked, since their state is not reported: {paths}{named}"
+
+
+def test_links_behind_a_device_that_are_down_as_before_are_counted_and_named() -> None:
+    down, waits = links(BEHIND, operationalState="DISABLED")
+    change = make_change("R").model_copy(update={"checks": waits})
+    up = {BEHIND[3]: {"operationalState": "ENABLED"}}
+    some = replace(down, state={**down.state, **up})
+    assert remark(change, some) == f"3 of 4 core links behind it are down, as before: {', '.join(BEHIND[:3])}"
+    assert remark(change, down).startswith("4 of 4 core links behind it are down")
+    assert remark(change, links(BEHIND, operationalState="ENABLED")[0]) == ""
+
+
+@pytest.mark.parametrize(
+    ("edited", "behind", "state", "excuse"),
+    [
+        (False, False, "DISABLED", True),
+        (False, False, "ENABLED", False),
+        # What the change makes anew has to come up whatever it was.
+        (True, False, "DISABLED", False),
+        (False, True, "DISABLED", True),
+        (False, True, "ENABLED", False),
+        (False, True, "RISING", False),
+    ],
+)
+def test_only_links_that_were_down_and_that_nobody_edits_are_excused(
+    edited: bool, behind: bool, state: str, excuse: bool
+) -> None:
+    (path,) = paths = (BEHIND if behind else LINKS)[:1]
+    observed, waits = links(paths, operationalState=state)
+    edit = Edit(op=Op.CREATE, path=f"{path}/localAddress[10.0.0.1,101]", owners=("alfa",))
+    phases = (Phase(kind=PhaseKind.EDIT, edits=(edit,) if edited else (), inverse=()),)
+    change = make_change("S").model_copy(update={"phases": phases, "checks": waits})
+    assert excused(change, observed) == ((path,) if excuse else ())
+    if not behind:
+        assert excused(change, replace(observed, tree={CELL: TREE[CELL]})) == (), "it was not there"
+
+
+def test_what_stood_before_is_excused_once_each_and_in_order() -> None:
+    twice = replace(UNIT, source="ru-0")
+    before = seen(UNIT, FAN, twice, UNIT, on_air=True, link=True)
+    assert excused(make_change("S"), before) == tuple(sorted((UNIT.name, twice.name)))
+
+
+async def test_three_new_alarms_are_named() -> None:
+    alarms = [replace(UNIT, source=f"ru-{number}") for number in range(4)]
+    missing, _ = await waited(Script(seen(*alarms, on_air=True, link=True)), 5)
+    assert [f"ru-{number}" in missing for number in range(4)] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "state", "said"),
+    [
+        ("cell-off-air", CELL, {CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE"}}, f"cell-off-air {CELL}"),
+        ("cell-off-air", CELL, {CELL: {"operationalState": "DISABLED"}}, ""),
+        ("any-link-up", "", {BEHIND[0]: {"operationalState": "DISABLED"}}, "any core link behind it up"),
+        ("any-link-up", "", {path: {"operationalState": "ENABLED"} for path in BEHIND[:1]}, ""),
+        # A link of the device itself is none behind it.
+        (
+            "any-link-up",
+            "",
+            {BEHIND[0]: {"operationalState": "DISABLED"}, LINK: {"operationalState": "ENABLED"}},
+            "any core link behind it up",
+        ),
+    ],
+)
+async def test_what_else_is_waited_for(kind: Any, path: str, state: Tree, said: str) -> None:
+    now, clock = Observed(TREE, state), VirtualClock()
+    session = cast("DeviceSession", Script(now))
+    waiting = asyncio.create_task(unmet(session, (WaitFor(kind=kind, path=path),), (), now, clock, 2))
+    await clock.advance(5)
+    assert await waiting == (f"not reached within 2 s: {said}" if said else "", now)
+
+
+async def test_looks_become_rare_and_there_is_one_at_the_end() -> None:
+    off, clock = seen(on_air=False, link=True), VirtualClock()
+    looks: list[float] = []
+
+    class Timed(Script):
+        async def read(self) -> Observed:
+            looks.append(clock.monotonic())
+            return await super().read()
+
+    start = clock.monotonic()
+    session = cast("DeviceSession", Timed(off))
+    waiting = asyncio.create_task(unmet(session, BOTH, (), off, clock, 20))
+    await clock.advance(40)
+    assert (await waiting)[0] == f"not reached within 20 s: cell-on-air {CELL}"
+    gaps = [round(later - earlier, 3) for earlier, later in pairwise([start, *looks])]
+    assert gaps == [0.1, 0.16, 0.256, 0.41, 0.655, 1.049, 1.678, *[2.0] * 8]
+    assert 20 <= looks[-1] - start < 22
