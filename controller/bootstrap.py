@@ -83,6 +83,7 @@ class Parts:
         """The loop of a worker process."""
         from controller.playbook.actions.shipped import registry
         from controller.playbook.engine.job import PlaybookProcedure, procedures
+        from controller.remediation.guards import forbids
         from controller.runs.loop import WorkerLoop
         from controller.runs.procedures import Tools
 
@@ -93,7 +94,7 @@ class Parts:
         def target(network: Network, station: str) -> DeviceTarget:
             return replace(target_of(network, station), carries=carries)
 
-        tools = Tools(self.loop_store, self.devices, self.clock, target, procedure_of=of)
+        tools = Tools(self.loop_store, self.devices, self.clock, target, procedure_of=of, forbids=forbids)
         return WorkerLoop(name, tools, self.wakeups, capacity=self.settings.capacity, sessions=self.sessions)
 
     def _services(self) -> ActionServices:

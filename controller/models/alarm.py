@@ -66,6 +66,11 @@ class SwitchState(Noun):
     by: str = ""
     reason: str = ""
 
+    @property
+    def stops(self) -> str:
+        """That automatic repair is stopped, by whom and why."""
+        return f"automatic repair is stopped by {self.by}{self.reason and ': '}{self.reason}"
+
 
 class PerceivedSeverity(StrEnum):
     """X.733 perceived severity (TS 28.532)."""

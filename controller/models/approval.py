@@ -122,6 +122,8 @@ class RunConstraints(Noun):
         tenants: Tenants that are told of it, sorted.
         groups: What binds stations.
         stations: Site and index into ``groups`` of each station.
+        spared: By station, cells and tenants that were not asked although the run takes these cells off the air: they
+            got no service when it was prepared. It works there only while that is so.
     """
 
     subject: str
@@ -130,6 +132,7 @@ class RunConstraints(Noun):
     tenants: tuple[str, ...] = ()
     groups: tuple[StationConstraints, ...] = ()
     stations: dict[str, tuple[str, int]] = {}
+    spared: dict[str, tuple[tuple[str, str], ...]] = {}
 
     def concerning(self, tenant: str) -> list[str]:
         """Stations where a tenant is concerned, sorted."""

@@ -14,6 +14,7 @@
     │   │   └── UncommittedEditsError  its candidate holds edits of somebody   safe
     │   ├── DeviceRefusedError  the device answered with rpc-errors            never
     │   └── SessionLostError    the session ended or an answer is missing      after_readback
+    ├── RepairStoppedError      an automatic repair that may not begin         never
     ├── NotClearedError         a job that may not begin now                   safe
     ├── SignInError             the identity provider's token does not let in  never
     ├── ProviderError           the identity provider can't be asked           safe
@@ -190,6 +191,20 @@ class NotClearedError(MinkaError):
 
     code = "not-cleared"
     retry = Retry.SAFE
+
+
+class RepairStoppedError(MinkaError):
+    """An automatic repair may not begin on its device any more: it is stopped, or a guard says no.
+
+    Attributes:
+        sent: Whether an operation was sent before whose effect is not known.
+    """
+
+    code = "repair-stopped"
+
+    def __init__(self, message: str | None = None, *, sent: bool = False) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class OutOfTurnError(NotClearedError):

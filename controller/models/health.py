@@ -108,6 +108,16 @@ class Health(Noun):
     drift: int = 0
     device: Device = "station"
 
+    def serves(self, cell: str, tenant: str) -> bool:
+        """Whether a tenant gets service from a cell, or may: what is not told counts as service.
+
+        It gets none from a cell that is off air, nor where its core links are all down, and those that nobody has
+        alone.
+        """
+        links = [link for link in self.links if link.tenant in ("", tenant)]
+        cut = any(link.tenant for link in links) and all(link.state is ServiceState.DOWN for link in links)
+        return self.cells.get(cell) is not ServiceState.DOWN and not cut
+
     @property
     def told_cells(self) -> frozenset[str]:
         """Ids of cells whose state the station tells."""

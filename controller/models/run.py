@@ -19,6 +19,8 @@ from controller.models.words import RunState as RunState  # noqa: PLC0414 - offe
 _SITE = "site:"
 #: Cause of a run that a person asked for.
 PERSON = "person"
+#: Beginning of the cause of a run that a rule asked for; the id of its alarm follows.
+ALARM = "alarm:"
 #: Procedure of runs that take another run back, by its plan.
 UNDO = "undo"
 #: Seconds of a confirmed commit at most.
@@ -198,6 +200,11 @@ class Run(Noun):
     waits: dict[str, int] = {}
     playbook: str = ""
     parameters: dict[str, Any] = {}
+
+    @property
+    def automatic(self) -> bool:
+        """Whether a rule asked for it, and no person did."""
+        return self.cause != PERSON
 
 
 class Wait(Noun):

@@ -22,11 +22,11 @@ from controller.models.alarm import (
 from controller.models.health import Health, ServiceState
 from controller.models.network import Network
 from controller.models.rule import RuleMode
-from controller.models.run import Holds
+from controller.models.run import ALARM, Holds, Run
 from controller.models.settings import Settings
 from controller.playbook.engine.reach import reach, refusals
-from controller.ports.store import Page, PreparedRun, Standing, StartedRepair, Store
-from controller.remediation.rules import Rule
+from controller.ports.store import PreparedRun, Standing, StartedRepair, Store
+from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, places_of
 
 #: Over how long repairs are counted.
@@ -87,6 +87,7 @@ class Repair:
         mode: The mode in which the rule is.
         health: What the station said of itself just now, None before it was read.
         run: The run that would be begun, None before it was prepared.
+        interrupting: Whether it is known without the run to take something off the air.
         limits: How much may be repaired, where the rule does not say so.
     """
 
@@ -97,6 +98,7 @@ class Repair:
     limits: Limits = Limits()
     health: Health | None = None
     run: PreparedRun | None = None
+    interrupting: bool = False
 
     @property
     def key(self) -> str:
@@ -106,9 +108,10 @@ class Repair:
 
     @property
     def interrupts(self) -> bool:
-        """Whether its run is known to interrupt service."""
+        """Whether its run is known to take something off the air, be somebody served there just now or not."""
         terms = None if self.run is None else self.run.constraints
-        return terms is not None and any(group.interrupts for group in terms.groups)
+        planned = terms is not None and (bool(terms.spared) or any(group.interrupts for group in terms.groups))
+        return self.interrupting or planned
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +153,7 @@ def refusal(store: Store, repair: Repair, now: datetime) -> Refusal | None:
 
 def _stopped(ask: Ask) -> _No | None:
     state = ask.store.switches.get(REMEDIATION_STOPPED)
-    return _No(f"automatic repair is stopped by {state.by}{state.reason and ': '}{state.reason}") if state.on else None
+    return _No(state.stops) if state.on else None
 
 
 def _record(ask: Ask) -> _No | None:
@@ -264,8 +267,7 @@ def _rate(ask: Ask) -> _No | None:
 def _share(ask: Ask) -> _No | None:
     """Stations of the region that are under repair now."""
     region = _place(ask.network, ask.device)[1]
-    _, repairing = ask.store.alarms.page(Page(limit=1000), [AlarmState.REPAIRING])
-    under = {one.station for one in repairing if _place(ask.network, one.station)[1] == region} - {ask.device}
+    under = {one for one in ask.store.alarms.under_repair() if _place(ask.network, one)[1] == region} - {ask.device}
     percent = ask.repair.rule.guards.share or ask.repair.limits.share
     stations = sum(ask.network.region_of(one.id) == region for one in ask.network.stations) if under else 0
     if not region or len(under) < max(1, int(stations * percent / 100)):
@@ -291,6 +293,14 @@ def _reach(ask: Ask) -> _No | None:
     reached = reach(ask.network, stations, plan, ask.store.ledger.find(stations))
     found = refusals(ask.repair.rule.guards, reached)
     return _No("; ".join(found), final=True) if found else None
+
+
+def _consent(ask: Ask) -> _No | None:
+    """Who was not asked, for want of service, gets none by our own look before either."""
+    terms, health = None if ask.repair.run is None else ask.repair.run.constraints, ask.repair.health
+    spared = terms.spared.get(ask.device, ()) if terms is not None and health is not None else ()
+    back = [f"{cell} serves {tenant}" for cell, tenant in spared if health and health.serves(cell, tenant)]
+    return _No(f"{', '.join(back)} again, whose consent was not asked") if back else None
 
 
 def _window(ask: Ask) -> _No | None:
@@ -354,6 +364,23 @@ def _unknown(ask: Ask) -> _No | None:
     return None
 
 
+def forbids(store: Store, run: Run, interrupts: bool, now: datetime) -> str:
+    """What says no to a rule's run that is about to act for the first time (``controller.runs.procedures.Forbids``)."""
+    alarm = store.alarms.get(run.cause.removeprefix(ALARM))
+    ask = Ask(Repair(alarm, _of(run, alarm), interrupting=interrupts), store, store.networks.get()[1], now)
+    said = (GUARDS[name](ask) for name in _AT_START)
+    return next((no.reason for no in said if no is not None), "")
+
+
+def _of(run: Run, alarm: Alarm) -> Rule:
+    """The rule that asked for a run, as far as a worker knows it: its guards here ask for none of its numbers."""
+    name = run.requested_by.removeprefix("rule:")
+    match, ladder = Match(causes=(alarm.probable_cause,)), (Rung(playbook=run.procedure),)
+    return Rule(name=name, description="", match=match, ladder=ladder)
+
+
+#: Guards that are asked once more before the run of a repair changes a device: it may have waited for people.
+_AT_START = ("stopped", "over", "announced", "battery")
 #: All guards, in the order in which they are asked. Which one says no first decides the reason, and nothing else.
 GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "stopped": _stopped,
@@ -369,6 +396,7 @@ GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     SETTLE: _settle,
     "attempts": _attempts,
     "reach": _reach,
+    "consent": _consent,
     "window": _window,
     "rate": _rate,
     "share": _share,

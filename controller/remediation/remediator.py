@@ -17,7 +17,7 @@ from controller.models.errors import ConflictError, InputError, MinkaError, Plan
 from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.rule import Proposal, ProposalState, RuleMode, grant_for, likeness
-from controller.models.run import Run, RunState
+from controller.models.run import Outcome, Run, RunState
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
@@ -422,6 +422,8 @@ class Remediator:
         run, verify = await self._store.runs.get(alarm.run), rule.verify if rule else _VERIFY
         if not run.state.terminal:
             return _SOON
+        if run.state is RunState.STOPPED and await self._store.transaction(_put_back, alarm, run):
+            return _SOON
         if run.state is not RunState.SUCCEEDED:
             return await self._fail(alarm, rule, f"repair run {run.id} ended {run.state}")
         if alarm.cleared is not None:
@@ -472,6 +474,20 @@ class Remediator:
         if await self._store.alarms.escalate(alarm, reason, actor="remediation"):
             log.warning("remediation.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
         return _SOON
+
+
+def _put_back(store: Store, alarm: Alarm, run: Run) -> bool:
+    """Let an alarm wait again whose run was stopped before it acted: it was no attempt, and failed at nothing."""
+    (job, *others) = store.runs.jobs(run.id)
+    if others or job.outcome is not Outcome.CANCELLED:
+        return False
+    state = AlarmState.RAISED if alarm.cleared is None else AlarmState.CLEARED
+    if store.alarms.move(alarm, state, actor="remediation", note=f"{WAITS}{job.detail}") is None:
+        return False
+    store.repairs.withdraw(run.id)
+    if proposal := _running(store, alarm):
+        store.rules.move(proposal, ProposalState.VOID, reason=job.detail)
+    return True
 
 
 def _later(alarm: Alarm) -> float:

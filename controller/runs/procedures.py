@@ -29,6 +29,11 @@ from controller.runs.transaction.transaction import Transaction
 _LOOK = 1.0
 
 
+#: Why a rule's run may not begin to act now, from the record, the run, whether it interrupts something, and the time;
+#: empty if it may.
+Forbids = Callable[[Store, Run, bool, datetime], str]
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What a procedure works with.
@@ -39,6 +44,7 @@ class Tools:
         gates: Where devices of this process wait for the decision on their group.
         findings: How servers behave, as this process's transactions find it out.
         cancelled: Waits until a person cancels a run.
+        forbids: What says no to an automatic repair that is about to begin on a device.
     """
 
     store: AsyncStore
@@ -50,6 +56,7 @@ class Tools:
     findings: Findings = field(init=False)
     cancelled: Poller[str, bool] = field(init=False)
     procedure_of: Callable[[Run], Procedure] = lambda run: procedure(run.procedure)
+    forbids: Forbids = lambda _store, _run, _interrupts, _now: ""
 
     def __post_init__(self) -> None:
         """Make what this process's jobs share."""

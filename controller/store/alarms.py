@@ -197,6 +197,7 @@ _OPEN = or_(
 _TAKING = select(alarms).where(_OPEN).order_by(alarms.c.number)
 STANDING = and_(_OPEN, alarms.c.cleared.is_(None))
 _UNCLEARED = select(alarms).where(STANDING).order_by(alarms.c.number)
+_UNDER_REPAIR = select(alarms.c.station).where(alarms.c.state == AlarmState.REPAIRING.value).distinct()
 _SYMPTOMS = select(alarms.c.root).where(STANDING)
 _ROOTS = select(alarms).where(_OPEN, _SPREADING)
 _NEW_ROOT = (
@@ -244,6 +245,10 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     @reads
     def standing(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
         return [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)]
+
+    @reads
+    def under_repair(self, tx: Tx) -> frozenset[str]:
+        return frozenset(tx.execute(_UNDER_REPAIR).scalars())
 
     @writes
     def reassess(self, tx: Tx, stations: Iterable[str]) -> None:
@@ -383,6 +388,13 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
         row = {"rule": rule, "object": object_path, "at": tx.now, "alarm": alarm_id, "run": run_id}
         tx.execute(repairs.insert().values(row))
         tx.note(rule, "repair.started", alarm_id, object=object_path, run=run_id)
+
+    @writes
+    def withdraw(self, tx: Tx, run_id: str) -> None:
+        row = tx.execute(select(repairs.c.rule, repairs.c.alarm).where(repairs.c.run == run_id)).one_or_none()
+        if row is not None:
+            tx.execute(delete(repairs).where(repairs.c.run == run_id))
+            tx.note(row.rule, "repair.withdrawn", row.alarm, run=run_id)
 
 
 def _modes_changed(tx: Tx, since: int) -> bool:

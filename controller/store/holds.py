@@ -7,7 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Boolean, Column, Integer, String, Table, and_, bindparam, or_, select, update
 
-from controller.models.alarm import SwitchState
+from controller.models.alarm import REMEDIATION_STOPPED, SwitchState
 from controller.models.errors import NotFoundError
 from controller.models.run import Hold
 from controller.ports.store import Holds, Switches, Sync
@@ -86,6 +86,12 @@ class SqlSwitches(SqlRepository, Switches[Sync]):
         row = tx.insert(switches).values(name=name, **values)
         tx.execute(row.on_conflict_do_update(index_elements=["name"], set_=values))
         tx.note(actor, "switch.set", name, on="on" if on else "off", reason=reason)
+
+
+def repair_stopped(tx: Tx) -> str:
+    """Why automatic repair is stopped, an empty string while it is not."""
+    row = tx.execute(_SWITCH, {"switch": REMEDIATION_STOPPED}).one_or_none()
+    return as_noun(SwitchState, row).stops if row is not None and row.on else ""
 
 
 def holds_in_force(tx: Tx, at: datetime) -> list[Hold]:

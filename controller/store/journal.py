@@ -10,10 +10,11 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, Integer, LargeBinary, Row, String, Table, bindparam, select, update
 
-from controller.models.errors import ConflictError, MinkaError, NotClearedError
+from controller.models.errors import ConflictError, MinkaError, NotClearedError, RepairStoppedError
 from controller.models.run import JournalEntry, JournalStep
 from controller.ports.store import Claim, Journal, Sync
 from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.holds import repair_stopped
 from controller.store.integrity import doubted
 from controller.store.leases import Holders, holds, leases, lock, lost
 from controller.store.queries import INSERTS
@@ -97,7 +98,8 @@ def append_row(tx: Tx, entry: JournalEntry, claim: Claim) -> None:
 
 def _write(tx: Tx, rows: Sequence[NewRow]) -> list[MinkaError | None]:
     held = lock(tx, [row.claim for row in rows])
-    errors = [_forbidden(row, held) for row in rows]
+    stopped = repair_stopped(tx) if any(row.begins and row.claim.run.automatic for row in rows) else ""
+    errors = [_forbidden(row, held) or _stopped(row, stopped) for row in rows]
     ours = [row for row, error in zip(rows, errors, strict=True) if error is None]
     blocked = _blocked(tx, [row.claim for row in ours if row.begins])
     new = [_as_row(row.entry) for row in ours if not (row.begins and row.claim.job.id in blocked)]
@@ -124,6 +126,11 @@ def _forbidden(row: NewRow, held: Holders) -> MinkaError | None:
     if (theirs, entry.station) != (ours, claim.job.station):
         return ConflictError(f"a journal row of {entry.transaction} can't be written under {claim.transaction}")
     return None if holds(claim, held) else lost(claim)
+
+
+def _stopped(row: NewRow, reason: str) -> MinkaError | None:
+    """A repair that has changed nothing yet begins only while repair is not stopped."""
+    return RepairStoppedError(reason) if reason and row.begins and row.claim.run.automatic else None
 
 
 def _blocked(tx: Tx, claims: Sequence[Claim]) -> dict[str, str]:

@@ -16,7 +16,7 @@ from controller.models.errors import ConflictError, NotFoundError
 from controller.models.health import ServiceState
 from controller.models.network import CellId, Noun
 from controller.models.sharing import ActionClass
-from controller.nrm.profiles import cells, link_state, links
+from controller.nrm.profiles import cell_of, cells, link_state, links
 from controller.nrm.profiles.alarm_list import list_in
 from controller.nrm.tree import Observed
 from controller.playbook.actions.configuration import Changed, Nothing
@@ -77,6 +77,16 @@ class Interrupted(Noun):
     endpoints: tuple[str, ...] = Field(description="Core links of ours that were up before.")
 
 
+async def _cells_of_unit(context: Context, given: UnitChoice) -> tuple[str, ...]:
+    """Cells of the unit that is reset."""
+    return _unit(context.station, await context.equipment(), given).cells
+
+
+async def _cells_of_station(context: Context, _: Restart) -> frozenset[str]:
+    """All cells of ours of a station that restarts."""
+    return frozenset(map(cell_of, await context.ledger())) - {""}
+
+
 @action("read-equipment", Touches.READS)
 async def read_equipment(context: Context, _: Nothing) -> EquipmentState:
     """Read units, software, power and licence of the station as they are now."""
@@ -85,7 +95,7 @@ async def read_equipment(context: Context, _: Nothing) -> EquipmentState:
     return EquipmentState(units=seen.units, slots=seen.slots, version=version, power=seen.power, licence=seen.licence)
 
 
-@action("reset-radio-unit", Touches.CHANGES, devices=DeviceKind.STATIONS)
+@action("reset-radio-unit", Touches.CHANGES, devices=DeviceKind.STATIONS, takes=_cells_of_unit)
 async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Interrupted]:
     """Restart one radio unit: its cells are off the air for a while. That it restarted is read back."""
     seen = await context.equipment()
@@ -97,7 +107,7 @@ async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Inte
     return Proposal(None, said, (Operation(kind=kind, subject=unit.name, since=since, seconds=given.seconds),))
 
 
-@action("restart-station", Touches.CHANGES, devices=DeviceKind.STATIONS)
+@action("restart-station", Touches.CHANGES, devices=DeviceKind.STATIONS, takes=_cells_of_station)
 async def restart_station(context: Context, given: Restart) -> Proposal[Interrupted]:
     """Restart the station: all its cells are off the air for a while, and sessions to it end.
 

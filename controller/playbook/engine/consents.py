@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from controller.models.approval import RunConstraints
 from controller.models.errors import InputError
+from controller.models.health import Health
 from controller.models.network import HOST, Network
 from controller.models.plan import Plan
 from controller.models.run import LedgerEntry
@@ -17,10 +20,36 @@ from controller.playbook.language.expressions import evaluate, may_hold
 from controller.playbook.language.library import Loaded
 from controller.playbook.language.playbook import TARGET, PlanSource, Step, target_names
 from controller.playbook.language.registry import Registry
-from controller.runs.approval.consent import Asked, Effect, effect_of, effect_on, run_constraints, subject_of, together
+from controller.runs.approval.consent import (
+    Asked,
+    Effect,
+    effect_of,
+    effect_of_outage,
+    effect_on,
+    run_constraints,
+    subject_of,
+    together,
+)
 
 #: What needs no more than the ones before it.
 _GRAVITY = (ActionClass.RESTORE, ActionClass.CONFIGURE, ActionClass.INTERRUPT, ActionClass.REDUCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Cells that steps take off the air on a station, and how it was when it was read just now."""
+
+    cells: frozenset[str]
+    health: Health
+
+    def effect(self, station: str, ledger: Mapping[Path, LedgerEntry]) -> Effect:
+        """What that does to the tenants who have nodes in these cells."""
+        nodes = ((cell_of(path), entry.owners) for path, entry in ledger.items())
+        pairs = {(cell, owner) for cell, owners in nodes if cell in self.cells for owner in owners if owner != HOST}
+        return effect_of_outage(station, pairs, self.health)
+
+
+NONE_KNOWN: Mapping[str, Outage] = MappingProxyType({})
 
 
 def playbook_constraints(
@@ -33,6 +62,7 @@ def playbook_constraints(
     ledger: Mapping[str, Mapping[Path, LedgerEntry]],
     *,
     automatic: bool = False,
+    outages: Mapping[str, Outage] = NONE_KNOWN,
 ) -> RunConstraints:
     """What a run of a playbook is accepted under.
 
@@ -45,6 +75,7 @@ def playbook_constraints(
         stations: Where it works.
         ledger: Who has nodes there.
         automatic: Whether a rule asks, and no person does.
+        outages: What its steps take off the air, by station, where that is known.
     """
     playbook, stations = loaded.playbook, tuple(stations)
     restores = playbook.plan is not None and playbook.plan.source in (PlanSource.APPLIED, PlanSource.ENDPOINT)
@@ -52,9 +83,11 @@ def playbook_constraints(
     effects = []
     for station in stations:
         names = {**parameters, TARGET: target_names(network, station)}
-        asking = [
-            step for step in playbook.steps if registry.action(step.action).consent and may_hold(step.when, names)
-        ]
+        asking = asking_steps(loaded, registry, names)
+        if station in outages:
+            beside = outages[station].effect(station, ledger.get(station, {}))
+            effects.append(together(planned[station], beside) if station in planned else beside)
+            continue
         asks = [registry.action(step.action).consent for step in asking]
         gravest = max((one for one in asks if one is not None), key=_GRAVITY.index, default=None)
         cells = [_cells(step, names) for step in asking]
@@ -69,6 +102,12 @@ def playbook_constraints(
         windows=playbook.guards.windows,
     )
     return run_constraints(network, effects, asked)
+
+
+def asking_steps(loaded: Loaded, registry: Registry, names: Mapping[str, Any]) -> list[Step]:
+    """Steps that may be taken on a device, and whose action tenants consent to."""
+    steps = loaded.playbook.steps
+    return [step for step in steps if registry.action(step.action).consent and may_hold(step.when, names)]
 
 
 def _cells(step: Step, names: Mapping[str, Any]) -> frozenset[str]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
+from controller.assurance.health import health_of
 from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError
-from controller.models.health import ServiceState
+from controller.models.health import Health, ServiceState
 from controller.models.measurement import Period
 from controller.models.network import HOST, Network
 from controller.models.plan import Change, Edit
@@ -186,6 +187,10 @@ class StationContext:
     def applied(self) -> tuple[Change, ...]:
         """Changes of this job that the station carries."""
         return self.done
+
+    async def health(self) -> Health:
+        """What it says of itself now; its drift is not looked at."""
+        return health_of(self.station, await self.read(), await self.ledger(), 0, self.clock.now())
 
     async def alarms(self) -> list[Alarm]:
         """Its standing alarms."""

@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import structlog
+
 from controller.inventory.selectors import select
 from controller.models.approval import Outlook
-from controller.models.errors import InputError, PlanRefusedError
+from controller.models.errors import InputError, MinkaError, PlanRefusedError
 from controller.models.facts import Finding
 from controller.models.network import Network, Noun
 from controller.models.plan import Plan
 from controller.models.run import OnHold, Run, Strategy
+from controller.models.sharing import ActionClass
 from controller.models.step import RunPlaybook
 from controller.plan import seal
-from controller.playbook.engine.consents import playbook_constraints
-from controller.playbook.engine.context import ActionServices, hold_at
+from controller.playbook.engine.consents import Outage, asking_steps, playbook_constraints
+from controller.playbook.engine.context import ActionServices, StationContext, hold_at
 from controller.playbook.engine.dry_run import Previewer, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, in_parameters, section_plan
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
@@ -24,12 +27,14 @@ from controller.playbook.language.check import check_devices, check_values
 from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
-from controller.playbook.language.playbook import RUN, Playbook
-from controller.playbook.language.registry import Touches
+from controller.playbook.language.playbook import RUN, TARGET, Playbook, Step, target_names
+from controller.playbook.language.registry import Action, Touches
 from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.outlook import outlook
 from controller.runs.rollout.timers import fitted
 from controller.runs.rollout.waves import cut_stages, ranks_in, units_of
+
+log = structlog.get_logger()
 
 #: Stations previewed at once.
 _PARALLEL = 100
@@ -169,7 +174,15 @@ class PlaybookPreparation:
         reached = reach(network, stations, plan if bound else None, ledger)
         jobs = () if refused else self._jobs(playbook, values, strategy, plan if bound else None, network, stations)
         constraints = playbook_constraints(
-            loaded, self._library.registry, values, network, plan, stations, ledger, automatic=request.automatic
+            loaded,
+            self._library.registry,
+            values,
+            network,
+            plan,
+            stations,
+            ledger,
+            automatic=request.automatic,
+            outages=await self._outages(loaded, values, network, stations),
         )
         new = PreparedRun(
             request=request,
@@ -184,6 +197,35 @@ class PlaybookPreparation:
             idle=bound and plan.is_empty,
         )
         return Draft(new, loaded, values, network, reached)
+
+    async def _outages(
+        self, loaded: Loaded, values: Mapping[str, Plain], network: Network, stations: Sequence[str]
+    ) -> dict[str, Outage]:
+        """What steps take off the air, by station: where all of them say it, and the station can be read."""
+        gate = asyncio.Semaphore(_PARALLEL)
+
+        async def outage(station: str) -> Outage | None:
+            names = {**values, TARGET: target_names(network, station)}
+            asking = asking_steps(loaded, self._library.registry, names)
+            if not asking:
+                return None
+            context = StationContext(self._services, network, station, None, "")
+            cells: set[str] = set()
+            async with gate:
+                try:
+                    for step in asking:
+                        action = self._library.registry.action(step.action)
+                        found = await _taken(action, context, step, names)
+                        if not found:
+                            return None
+                        cells |= found
+                    return Outage(frozenset(cells), await context.health())
+                except MinkaError as error:
+                    log.info("run.outage_unknown", station=station, reason=error.message)
+                    return None
+
+        found = zip(stations, await asyncio.gather(*map(outage, stations)), strict=True)
+        return {station: known for station, known in found if known is not None}
 
     async def _observed_only(self, playbook: Playbook, jobs: Sequence[NewJob]) -> tuple[str, ...]:
         """Stations that are observe-only still, where the plan was made as if they were adopted already."""
@@ -276,6 +318,13 @@ class PlaybookPreparation:
 
 def _order(job: NewJob) -> tuple[int, str, int, str]:
     return job.wave, job.unit, job.rank, job.station
+
+
+async def _taken(action: Action, context: StationContext, step: Step, names: Mapping[str, object]) -> frozenset[str]:
+    """Cells that a step takes off the air, empty where that is not known before it acts."""
+    if action.takes is None or action.consent is not ActionClass.INTERRUPT:
+        return frozenset()
+    return frozenset(await action.takes(context, action.check_inputs(evaluate(step.with_, names))))
 
 
 def behind_their_stations(

@@ -21,6 +21,7 @@ from controller.models.errors import (
     LeaseLostError,
     MinkaError,
     NotClearedError,
+    RepairStoppedError,
     Retry,
     StoreError,
     UnreachableError,
@@ -217,10 +218,18 @@ class JobSteps:
                 if not row.acts:
                     return await self.end(row, StepState.DONE, "nothing to change", outcome=Outcome.UNCHANGED)
                 await self.write(row)
+            if not row.undo and not await self._sent(row):
+                await self._check_repair(row)
+                await self._check_spared(row)
             self.later = await self._warned(row)
             return row if self.later else await self._act(row)
         except (LeaseLostError, NotClearedError, StoreError):
             raise
+        except RepairStoppedError as error:
+            if error.sent:
+                detail = f"{error.message}; whether what was sent before had an effect is not known"
+                return await self.end(row, StepState.FAILED, detail, outcome=Outcome.DIVERGED)
+            return await self.end(row, StepState.FAILED, error.message, outcome=Outcome.CANCELLED)
         except MinkaError as error:
             return await self.end(row, StepState.FAILED, error.message, outcome=_outcome_of(error))
         except Exception as error:
@@ -303,6 +312,40 @@ class JobSteps:
         if hold := hold_at(self._context.network, self._context.station, holds):
             raise ConflictError(hold) if self.begun else NotClearedError(hold)
 
+    async def _check_repair(self, row: StepRecord) -> None:
+        """A rule's run begins only if no guard says no by now: it may have waited for people, or a window.
+
+        Raises:
+            RepairStoppedError: One does.
+        """
+        run, tools = self._claim.run, self._tools
+        if not run.automatic or self.begun:
+            return
+        if no := await tools.store.transaction(tools.forbids, run, _interrupts(row), tools.clock.now()):
+            raise RepairStoppedError(no)
+
+    async def _check_spared(self, row: StepRecord) -> None:
+        """Nobody is interrupted whose consent was not asked, since it got no service then and gets some now.
+
+        Raises:
+            ConflictError: A cell serves such a tenant.
+            RepairStoppedError: The same, of what a rule asked for, and may ask for again.
+            DeviceError: The station could not be read.
+        """
+        if not _interrupts(row):
+            return
+        standing = await self._tools.store.approvals.standing(self._claim.run.id)
+        spared = standing.constraints.spared.get(self._context.station, ()) if standing is not None else ()
+        health = await self._context.health() if spared else None
+        back = [f"{cell} serves {tenant}" for cell, tenant in spared if health and health.serves(cell, tenant)]
+        if back:
+            words = f"{', '.join(back)} again, whose consent was not asked"
+            raise RepairStoppedError(words) if self._claim.run.automatic else ConflictError(f"{words}: ask anew")
+
+    async def _sent(self, row: StepRecord) -> bool:
+        """Whether the station may have been sent something of a step: then that is brought to its end."""
+        return bool(await self._tools.store.journal.find(f"{self._claim.transaction}.{row.transaction}"))
+
     async def _warned(self, row: StepRecord) -> Later | None:
         """The end of a public warning that a step waits for, or the next look at it: it would interrupt service.
 
@@ -313,7 +356,7 @@ class JobSteps:
         store, now = self._tools.store, self._tools.clock.now()
         warnings = [freeze for freeze in await store.freezes.find(now) if freeze.warning]
         warning = freeze_on(places_of(self._context.network, self._context.station), warnings, now, interrupts=True)
-        if warning is None or await store.journal.find(f"{self._claim.transaction}.{row.transaction}"):
+        if warning is None or await self._sent(row):
             return None
         standing = await store.approvals.standing(self._claim.run.id)
         overridden = standing is not None and standing.override is not None

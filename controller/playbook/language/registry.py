@@ -9,7 +9,7 @@ Third parties add theirs by entry points of the group ``minka.actions``, each na
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -236,6 +236,8 @@ class Context(Protocol):
 
 
 Perform = Callable[[Context, Any], Awaitable[Any]]
+#: Cells that an action takes off the air on a station, from its inputs and the station as it is; empty where unknown.
+Takes = Callable[[Context, Any], Awaitable[Collection[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +252,7 @@ class Action:
             interrupts nobody, or the run's plan says what it does to whom.
         waits: Whether it may have to wait without a worker.
         devices: What it is for.
+        takes: Which cells it takes off the air; None where that is not known before it acts.
     """
 
     name: str
@@ -262,6 +265,7 @@ class Action:
     consent: ActionClass | None = None
     waits: bool = False
     devices: DeviceKind = DeviceKind.ANY
+    takes: Takes | None = None
 
     def check_inputs(self, given: Mapping[str, Any]) -> Noun:
         """The inputs as a model.
@@ -299,6 +303,7 @@ def action(
     repeat: Repeat | None = None,
     consent: ActionClass | None = ActionClass.INTERRUPT,
     devices: DeviceKind = DeviceKind.ANY,
+    takes: Takes | None = None,
 ) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
 
@@ -312,6 +317,7 @@ def action(
         consent: Class of action that the station's tenants consent to, unless it only looks; None where the run's plan
             says what it does to whom.
         devices: What it is for; a run that would do it on others is refused.
+        takes: Which cells it takes off the air: only whom these serve is asked then.
     """
     asks = None if touches in (Touches.NONE, Touches.READS) else consent
 
@@ -326,7 +332,7 @@ def action(
         usual = Repeat.READ_BACK if proposes else Repeat.SAFE
         described = inspect.getdoc(perform) or ""
         again, waits = repeat or usual, Later in kinds
-        return Action(name, inputs, outputs, touches, again, described, perform, asks, waits, devices)
+        return Action(name, inputs, outputs, touches, again, described, perform, asks, waits, devices, takes)
 
     return made
 

@@ -72,6 +72,11 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def under_repair(self) -> frozenset[str]:
+        """Stations with an alarm that is being repaired."""
+        ...
+
+    @method
     def reassess(self, stations: Iterable[str]) -> None:
         """Work out anew whom alarms of these stations concern that stand.
 
@@ -228,6 +233,11 @@ class Repairs(Repository[M_co], Protocol[M_co]):
     @method
     def record(self, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
         """Record that a rule started a repair."""
+        ...
+
+    @method
+    def withdraw(self, run_id: str) -> None:
+        """Count a repair no more whose run was stopped before it acted."""
         ...
 
 

@@ -13,6 +13,7 @@ import orjson
 from controller.models.approval import Contract, Requirement, RunConstraints, StationConstraints, Vote, VoteChoice
 from controller.models.errors import InputError, NotFoundError
 from controller.models.facts import Owners
+from controller.models.health import Health
 from controller.models.network import Cell, Network
 from controller.models.people import Person
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
@@ -33,6 +34,7 @@ class Effect:
         interrupted: Whose service is interrupted; their windows bind.
         asks: Tenant and class of action that its consent is needed for.
         cells: Cells that this is about; empty for all of the station.
+        spared: Cells that go off the air and tenants that they do not serve anyhow: nobody is interrupted there.
     """
 
     station: str
@@ -40,6 +42,7 @@ class Effect:
     interrupted: frozenset[str] = frozenset()
     asks: frozenset[tuple[str, ActionClass]] = frozenset()
     cells: frozenset[str] = frozenset()
+    spared: frozenset[tuple[str, str]] = frozenset()
 
 
 def effect_of(change: Change, *, restores: bool = False) -> Effect:
@@ -86,6 +89,25 @@ def effect_on(
     asks = frozenset((tenant, action) for tenant in tenants)
     interrupts = action in (ActionClass.INTERRUPT, ActionClass.REDUCE)
     return Effect(station, frozenset(tenants), frozenset(tenants if interrupts else ()), asks, cells)
+
+
+def effect_of_outage(station: str, pairs: Collection[tuple[str, str]], health: Health) -> Effect:
+    """What it does to tenants that cells go off the air: only whom a cell serves is interrupted, and asked.
+
+    Args:
+        station: Where they are.
+        pairs: These cells, each with the tenants that have nodes in it.
+        health: The station as it was read just now.
+    """
+    lost = {(cell, tenant) for cell, tenant in pairs if health.serves(cell, tenant)}
+    return Effect(
+        station=station,
+        tenants=frozenset(tenant for _, tenant in pairs),
+        interrupted=frozenset(tenant for _, tenant in lost),
+        asks=frozenset((tenant, ActionClass.INTERRUPT) for _, tenant in lost),
+        cells=frozenset(cell for cell, _ in lost or pairs),
+        spared=frozenset(pairs) - lost,
+    )
 
 
 def _brings_back(change: Change, edits: Sequence[Edit]) -> bool:
@@ -169,6 +191,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: Asked) -
         tenants=tuple(tenants),
         groups=tuple(groups),
         stations=placed,
+        spared={effect.station: tuple(sorted(effect.spared)) for effect in effects if effect.spared},
     )
 
 
@@ -186,6 +209,7 @@ def together(one: Effect, other: Effect) -> Effect:
         one.interrupted | other.interrupted,
         one.asks | other.asks,
         frozenset() if whole else one.cells | other.cells,
+        one.spared | other.spared,
     )
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
+from controller.models.alarm import REMEDIATION_STOPPED
 from controller.models.behaviour import Behaviour
-from controller.models.errors import LeaseLostError, NotClearedError
+from controller.models.errors import LeaseLostError, NotClearedError, RepairStoppedError
 from controller.models.run import JournalEntry, JournalStep
 from controller.nrm.tree import Path
 from controller.ports.clock import Clock
@@ -16,6 +17,8 @@ from controller.runs.transaction.gates import Gate
 #: Whether this worker may still believe in its leases: its heartbeat is on record. In doubt it waits for the next one.
 Alive = Callable[[], Awaitable[bool]]
 
+#: Seconds for which it may be believed that automatic repair is not stopped.
+_FRESH = 1.0
 #: Steps after which the device may carry something of ours.
 _MARKS = (
     JournalStep.COMMITTING,
@@ -81,6 +84,7 @@ class Record:
         Raises:
             LeaseLostError: Another worker owns the device.
             NotClearedError: It would be the job's beginning, and the job may not begin now.
+            RepairStoppedError: It would be the beginning of an automatic repair, and these are stopped.
         """
         entry = JournalEntry(
             transaction=self._claim.transaction,
@@ -101,9 +105,29 @@ class Record:
         ) and not decided
         if gate is not None:
             await gate.stand(entry)
+        elif begins and self._first and self._claim.run.automatic:
+            await self._begin_repair(entry)
         else:
             await self._store.journal.append(entry, self._claim, begins=begins and self._first)
         self._rows.append(entry)
+
+    async def _begin_repair(self, entry: JournalEntry) -> None:
+        """Write the row after which an automatic repair acts; what follows relies on a switch read just now.
+
+        A record that answers late may have been asked before somebody stopped all repair.
+        """
+        sent = any(row.step is JournalStep.OPERATING for row in self._rows)
+        asked = self._clock.monotonic()
+        try:
+            await self._store.journal.append(entry, self._claim, begins=True)
+        except RepairStoppedError as error:
+            error.sent = sent
+            raise
+        while self._clock.monotonic() - asked > _FRESH:
+            asked = self._clock.monotonic()
+            state = await self._store.switches.get(REMEDIATION_STOPPED)
+            if state.on:
+                raise RepairStoppedError(state.stops, sent=sent)
 
     async def check(self) -> None:
         """Called before every mutating RPC, right before.

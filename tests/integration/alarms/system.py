@@ -37,6 +37,7 @@ from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest
 from controller.ports.webhook import FakeWebhook
+from controller.remediation.guards import forbids
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Rule, load_rules
 from controller.runs.launch import Launcher
@@ -143,7 +144,7 @@ class LocalSystem:
     async def work(self) -> None:
         """Start a worker."""
         of = procedures(PlaybookProcedure(self.world, registry()))
-        tools = Tools(self.loop_store, self.devices, self.clock, target_of, procedure_of=of)
+        tools = Tools(self.loop_store, self.devices, self.clock, target_of, procedure_of=of, forbids=forbids)
         stop = asyncio.Event()
         self.worker = asyncio.create_task(WorkerLoop("worker", tools, self.wakeups).run(stop))
         self._stack.push_async_callback(self._end, self.worker, stop)

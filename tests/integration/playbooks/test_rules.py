@@ -14,7 +14,7 @@ from tests.integration.alarms.system import until
 from tests.integration.playbooks.system import PlaybookSystem
 
 STATION, CAUSE = "T-LTE-1", "o-ran-fault-30"
-STANDING = {"consents": {"interrupt": "standing"}}
+ASKED = {"consents": {"interrupt": "approval"}}
 
 
 def curable() -> str:
@@ -23,11 +23,11 @@ def curable() -> str:
     return next(one for one in seeds if random.Random(f"{one}/radio-unit-lost/ru-1/1").random() < 0.6)
 
 
-async def test_a_lost_radio_unit_is_reset_where_all_consent(
+async def test_a_lost_radio_unit_is_reset_without_asking_whom_it_serves_no_more(
     system: PlaybookSystem, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("simulators.equipment.faults._draw", lambda dice, span: 0.5)
-    system.load(andes_all=STANDING, condor_all=STANDING)
+    system.load(andes_all=ASKED, condor_all=ASKED)
     notifier, checker = FakeNotifier(), system.checker()
     remediator = system.remediator(notifier)
     system.listen()
@@ -46,4 +46,8 @@ async def test_a_lost_radio_unit_is_reset_where_all_consent(
     assert (run.procedure, run.state, run.cause) == ("reset-radio-unit", RunState.SUCCEEDED, f"alarm:{alarm.id}")
     assert run.parameters["unit"] == "ru-1"
     assert run.requested_by == "rule:radio-unit-lost"
+    standing = system.store.approvals.standing(run.id)
+    assert standing is not None
+    assert standing.constraints.requirements == ()
+    assert {tenant for _, tenant in standing.constraints.spared[STATION]} == {"andes", "condor"}
     assert all((await checker.health(STATION)).cells.values())

@@ -10,7 +10,7 @@ from sqlalchemy import bindparam, select, text
 
 from controller.inventory.source import Report
 from controller.models.plan import LedgerNode
-from controller.models.run import Job, JobState, JournalEntry, Outcome, Strategy
+from controller.models.run import PERSON, Job, JobState, JournalEntry, Outcome, Strategy
 from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.nrm.profiles import administrative_state, cells
 from controller.plan import network_digest
@@ -58,6 +58,8 @@ class PlaybookBench:
         sources: tuple[str, ...] = ("sftp://10.0.0.1/",),
         scenario: Scenario | None = None,
         bound: bool = False,
+        spared: tuple[tuple[str, str], ...] = (),
+        cause: str = PERSON,
     ) -> None:
         self.sources = sources
         self.actions = actions or registry()
@@ -73,6 +75,8 @@ class PlaybookBench:
             procedure=self._procedure,
             playbook=used,
             bound=bound,
+            spared=spared,
+            cause=cause,
         )  # fmt: skip
         self.store, self.clock, self.device = self.group.store, self.group.clock, self.group[STATION]
         nodes = [LedgerNode(path=path, owners=("host",)) for path in self.device.running]

@@ -97,6 +97,7 @@ class FakeLauncher:
         self.idle = False
         self.interrupts = False
         self.jobs: tuple[NewJob, ...] = ()
+        self.spared: tuple[tuple[str, str], ...] = ()
         self.calendar: tuple[MaintenanceWindow, ...] = ()
         self.asked: list[RunRequest] = []
 
@@ -110,7 +111,8 @@ class FakeLauncher:
         self._bench.store.plans.save(plan, "rule")
         calendars = (self.calendar,) if self.calendar else ()
         group = StationConstraints(region="cusco", timezone="UTC", interrupts=self.interrupts, calendars=calendars)
-        constraints = RunConstraints(subject="s", groups=(group,), stations={STATION_ID: ("s", 0)})
+        spared = {STATION_ID: self.spared} if self.spared else {}
+        constraints = RunConstraints(subject="s", groups=(group,), stations={STATION_ID: ("s", 0)}, spared=spared)
         return PreparedRun(
             request=request,
             procedure="apply",

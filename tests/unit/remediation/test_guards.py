@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from controller.models.alarm import CORE_LINK_DOWN, REMEDIATION_STOPPED, Alarm, AlarmState
-from controller.models.health import ServiceState
+from controller.models.health import Health, ServiceState
 from controller.models.run import RunState, Strategy
 from controller.models.settings import Settings
 from controller.models.sharing import MaintenanceWindow
-from controller.ports.store import NewJob, Page, PreparedRun, Transition
+from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Transition
 from controller.remediation import guards
-from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, refusal
+from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, forbids, refusal
 from controller.remediation.rules import Guards, Rule
 from tests.support.launch import prepared
 from tests.support.records import make_plan
@@ -165,8 +165,8 @@ SCENES: dict[str, tuple[Callable[[Scene], Any], str]] = {
     "drift": (lambda scene: scene.bench.checker.drifted.add(STATION_ID), "the configuration drifted"),
     "unknown": (_unknown, "no repair could be planned: the station does not report"),
 }
-#: Guards that are asked of a repair in this bench only by others than the remediator.
-ELSEWHERE = {"over"}
+#: Guards of which the tests below tell: the remediator looks at nothing that is over, and the bench takes nothing off.
+ELSEWHERE = {"over", "consent"}
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -235,6 +235,19 @@ async def test_what_is_over_is_not_repaired(bench: Bench) -> None:
     assert said(bench, link) == Refusal("over", "its source says that it is over")
 
 
+async def test_who_was_not_asked_for_want_of_service_has_none_by_our_own_look(bench: Bench) -> None:
+    link = bench.breaks()
+    bench.launcher.spared = (("L1", "andes"),)
+    run = await bench.launcher.prepare(RunRequest(actor="rule:x", cause=f"alarm:{link.id}"))
+    for state, refused in ((ServiceState.DOWN, False), (ServiceState.UNKNOWN, True), (ServiceState.UP, True)):
+        health = Health(station=STATION_ID, at=bench.clock.now(), reachable=True, cells={"L1": state})
+        repair = Repair(link, LINK_RULE, limits=UNLIMITED, health=health, run=run)
+        no = bench.store.transaction(refusal, repair, bench.clock.now())
+        assert (no == Refusal("consent", "L1 serves andes again, whose consent was not asked")) is refused
+        assert no is None or refused
+        assert repair.interrupts, "it takes cells off the air, whom they serve or not"
+
+
 async def test_the_hour_of_a_rate_ends_by_itself_and_other_regions_have_their_own(bench: Bench) -> None:
     limits = replace(UNLIMITED, per_region=2)
     scene = Scene(bench, bench.breaks())
@@ -271,3 +284,57 @@ async def test_a_fault_under_a_planned_window_is_its_runs(bench: Bench) -> None:
 def test_limits_are_those_of_the_settings() -> None:
     assert Limits() == Limits.of(Settings())
     assert Guards().max_stations == 1
+
+
+# ------------------------------------------------------ begun, and not acted yet
+
+
+async def test_a_run_that_was_stopped_before_it_acted_was_no_attempt(bench: Bench) -> None:
+    link = bench.breaks()
+    bench.launcher.jobs = (NewJob(0, STATION_ID),)
+    scheduler = bench.scheduler(rules=(LINK_RULE,))
+    await bench.round(scheduler)
+    (run,) = bench.runs()
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+    bench.store.switches.set(REMEDIATION_STOPPED, True, "ana", "storm")
+    bench.store.runs.advance(run.id, lambda *_: Transition(RunState.STOPPED, cancel_rest=True))
+    for _ in range(2):
+        await bench.round(scheduler)
+    waiting = bench.alarm(link)
+    assert (waiting.state, waiting.note) == (AlarmState.RAISED, "waits: automatic repair is stopped by ana: storm")
+    assert (bench.people.sent, bench.store.repairs.count_all(bench.clock.now() - timedelta(days=1))) == ([], 0)
+    bench.store.switches.set(REMEDIATION_STOPPED, False, "ana")
+    await bench.round(scheduler)
+    assert len(bench.runs()) == 2
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+
+
+async def test_what_is_over_when_its_run_was_stopped_is_cleared(bench: Bench) -> None:
+    link = bench.breaks()
+    bench.launcher.jobs = (NewJob(0, STATION_ID),)
+    scheduler = bench.scheduler(rules=(LINK_RULE,))
+    await bench.round(scheduler)
+    bench.heals(link)
+    bench.store.runs.advance(bench.runs()[0].id, lambda *_: Transition(RunState.STOPPED, cancel_rest=True))
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.CLEARED
+    assert bench.people.sent == []
+
+
+async def test_guards_are_asked_once_more_before_a_run_acts(bench: Bench) -> None:
+    link = bench.breaks()
+    await bench.round(bench.scheduler(rules=(LINK_RULE,)))
+    (run,) = bench.runs()
+
+    def no(*, interrupts: bool = True) -> str:
+        return bench.store.transaction(forbids, run, interrupts, bench.clock.now())
+
+    assert no() == ""
+    bench.report("station", "3gpp-power-problem")
+    assert no().startswith("the station runs on its battery since")
+    assert no(interrupts=False) == ""
+    bench.store.switches.set(REMEDIATION_STOPPED, True, "ana", "storm")
+    assert no(interrupts=False) == "automatic repair is stopped by ana: storm"
+    bench.store.switches.set(REMEDIATION_STOPPED, False, "ana")
+    bench.heals(link)
+    assert no(interrupts=False) == "its source says that it is over"

@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, select, text
 from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.network import Network
 from controller.models.plan import Changes, Plan
-from controller.models.run import Job, JobState, JournalStep, Outcome, RunState, Strategy
+from controller.models.run import PERSON, Job, JobState, JournalStep, Outcome, RunState, Strategy
 from controller.models.step import RunPlaybook
 from controller.nrm.tree import Tree
 from controller.ports.clock import VirtualClock
@@ -24,7 +24,7 @@ from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob, Page
 from controller.runs.loop import WorkerLoop
-from controller.runs.procedures import Apply, Procedure, Tools
+from controller.runs.procedures import Apply, Forbids, Procedure, Tools
 from controller.store import SqlStore, open_store
 from controller.store.run_rows import runs
 from tests.support.launch import prepared
@@ -66,6 +66,9 @@ class GroupBench:
         jobs: What the run consists of, one station each.
         capabilities: Of stations that differ from the scenario's.
         bound: Whether processes look at holds.
+        spared: Cells and tenants of whom nobody was asked, see ``RunConstraints.spared``.
+        cause: Why the run is asked for.
+        forbids: See ``Tools``.
     """
 
     jobs: Sequence[NewJob]
@@ -76,6 +79,9 @@ class GroupBench:
     procedure: Callable[[Tools], Procedure] = lambda _tools: Apply()
     playbook: RunPlaybook | None = None
     bound: bool = False
+    spared: tuple[tuple[str, str], ...] = ()
+    cause: str = PERSON
+    forbids: Forbids = lambda _store, _run, _interrupts, _now: ""
 
     def __post_init__(self) -> None:
         changes = Changes.of(self.scenario.change.model_copy(update={"station": job.station}) for job in self.jobs)
@@ -93,7 +99,10 @@ class GroupBench:
         name = "own" if self.playbook else "apply"
         group = StationConstraints(region="r", timezone="America/Lima")
         constraints = RunConstraints(
-            subject="s", groups=(group,), stations={job.station: ("s", 0) for job in self.jobs}
+            subject="s",
+            groups=(group,),
+            stations={job.station: ("s", 0) for job in self.jobs},
+            spared={job.station: self.spared for job in self.jobs if self.spared},
         )
         run = self.store.runs.create(
             prepared(
@@ -102,8 +111,9 @@ class GroupBench:
                 self.strategy,
                 self.jobs,
                 actor="ana",
+                cause=self.cause,
                 playbook=self.playbook,
-                constraints=constraints if self.bound else None,
+                constraints=constraints if self.bound or self.spared else None,
             )
         )
         self.run = run.id
@@ -155,7 +165,7 @@ class GroupBench:
         """A process, which has ended afterwards and was declared dead."""
         tools = Tools(InstantStore(self.store, life), MortalDevices(self.devices, life), self.clock, _target)  # type: ignore[arg-type]
         procedure = self.procedure(tools)
-        tools = replace(tools, procedure_of=lambda _run: procedure)
+        tools = replace(tools, procedure_of=lambda _run: procedure, forbids=self.forbids)
         asyncio.get_running_loop().set_exception_handler(_unless_killed)
         process = asyncio.create_task(WorkerLoop("w", tools, FakeWakeups()).run(asyncio.Event()))
         try:

@@ -1,0 +1,126 @@
+"""Consent goes by what a playbook takes away in addition: nobody is asked where a cell serves nobody anyhow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from controller.intent import compile_intent
+from controller.inventory.load import load_network
+from controller.models.approval import RunConstraints
+from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.network import HOST, Network
+from controller.models.run import LedgerEntry
+from controller.models.sharing import ActionClass
+from controller.nrm.profiles import cell_of, cells, render
+from controller.plan import network_digest, seal
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.consents import Outage, playbook_constraints
+from controller.playbook.language.library import Library
+from controller.runs.approval.consent import effect_of_outage
+
+ROOT = Path(__file__).parents[3]
+NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
+UP, DOWN, UNKNOWN = ServiceState.UP, ServiceState.DOWN, ServiceState.UNKNOWN
+PAIRS = frozenset({("n78-1", "bitel"), ("n78-1", "claro"), ("L1", "bitel")})
+
+
+def health(states: Mapping[str, ServiceState], *links: tuple[str, ServiceState]) -> Health:
+    """A station whose cells and tenants' core links are so."""
+    known = tuple(
+        LinkHealth(path=f"/{n}", tenant=name, kind="S1C", state=state) for n, (name, state) in enumerate(links)
+    )
+    return Health(station="S1", at=NOW, reachable=True, cells=dict(states), links=known)
+
+
+def asked(found: Health) -> set[str]:
+    """Whose consent an outage of all cells needs."""
+    return {tenant for tenant, _ in effect_of_outage("S1", PAIRS, found).asks}
+
+
+@pytest.mark.parametrize(
+    ("states", "links", "tenants"),
+    [
+        ({"n78-1": UP, "L1": UP}, (), {"bitel", "claro"}),
+        ({"n78-1": DOWN, "L1": UP}, (), {"bitel"}),
+        ({"n78-1": DOWN, "L1": DOWN}, (), set()),
+        ({"n78-1": UNKNOWN, "L1": DOWN}, (), {"bitel", "claro"}),
+        ({"L1": DOWN}, (), {"bitel", "claro"}),  # a cell that was not told
+        ({"n78-1": UP, "L1": UP}, (("claro", DOWN),), {"bitel"}),
+        ({"n78-1": UP, "L1": UP}, (("claro", DOWN), ("claro", UNKNOWN)), {"bitel", "claro"}),
+        ({"n78-1": UP, "L1": UP}, (("claro", DOWN), ("", UP)), {"bitel", "claro"}),  # one that nobody has alone
+        ({"n78-1": UP, "L1": UP}, (("", DOWN),), {"bitel", "claro"}),
+    ],
+)
+def test_only_whom_a_cell_serves_or_may_serve_is_asked(
+    states: dict[str, ServiceState], links: tuple[tuple[str, ServiceState], ...], tenants: set[str]
+) -> None:
+    found = health(states, *links)
+    assert asked(found) == tenants
+    effect = effect_of_outage("S1", PAIRS, found)
+    assert effect.interrupted == tenants
+    assert effect.tenants == {"bitel", "claro"}, "all of them are told"
+    lost = {(cell, tenant) for cell, tenant in PAIRS if found.serves(cell, tenant)}
+    assert effect.spared == PAIRS - lost
+
+
+# ------------------------------------------------------------------- all of peru
+
+
+@pytest.fixture(scope="module")
+def peru() -> Network:
+    """The shipped network of 3,100 stations."""
+    return load_network(ROOT / "deploy" / "networks" / "peru")
+
+
+@pytest.fixture(scope="module")
+def ledgers(peru: Network) -> dict[str, dict[str, LedgerEntry]]:
+    """What is ours on each station, once all of it was applied."""
+    facts = compile_intent(peru, NOW.date()).facts
+    rendered = {station: render(peru.profiles_of(station), found) for station, found in facts.items()}
+    return {
+        station: {
+            path: LedgerEntry(station=station, path=path, owners=owners, leaves={})
+            for path, owners in found.owners.items()
+        }
+        for station, found in rendered.items()
+    }
+
+
+def test_a_lost_unit_is_reset_unattended_in_all_of_peru_and_one_that_serves_in_none(
+    peru: Network, ledgers: dict[str, dict[str, LedgerEntry]]
+) -> None:
+    """A unit whose cells are off is reset without asking anybody; while one of them serves, tenants are asked."""
+    plan = seal(created=NOW, network="peru", network_digest=network_digest(peru), selector="*", changes=())
+    loaded = Library(ROOT / "playbooks", registry()).load("reset-radio-unit")
+
+    def constraints(station: str, outage: Outage | None) -> RunConstraints:
+        ledger = {station: ledgers[station]}
+        known = {station: outage} if outage is not None else {}
+        values = {"station": station, "unit": "ru-1", "cell": ""}
+        args = loaded, registry(), values, peru, plan, [station], ledger
+        return playbook_constraints(*args, automatic=True, outages=known)
+
+    def outages(off: ServiceState) -> Iterator[tuple[str, Outage]]:
+        for station in sorted(ledgers):
+            ours = [entry.cell for entry in cells({path: {} for path in ledgers[station]})]
+            first = frozenset(ours[:1])
+            states = dict.fromkeys(ours, UP) | dict.fromkeys(first, off)
+            yield station, Outage(first, health(states))
+
+    before = [station for station in ledgers if not constraints(station, None).requirements]
+    lost = {station: constraints(station, outage) for station, outage in outages(DOWN)}
+    serving = [station for station, outage in outages(UP) if not constraints(station, outage).requirements]
+    unattended = [station for station, found in lost.items() if not found.requirements]
+    print(f"radio-unit-lost unattended: {len(before)} of {len(ledgers)} before, {len(unattended)} now")
+    assert (len(ledgers), len(before), len(unattended), len(serving)) == (3100, 0, 3100, 0)
+    for station, found in lost.items():
+        nodes = ((cell_of(path), entry.owners) for path, entry in ledgers[station].items())
+        first = next(iter(found.spared[station]))[0]
+        expected = {(cell, owner) for cell, owners in nodes if cell == first for owner in owners if owner != HOST}
+        assert set(found.spared[station]) == expected
+        assert not any(group.interrupts for group in found.groups)
+    assert {one.action for one in constraints("PE-CUS-0001", None).requirements} == {ActionClass.INTERRUPT}

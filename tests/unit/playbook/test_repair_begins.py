@@ -1,0 +1,157 @@
+"""A rule's run begins to act only while repair is not stopped, no guard says no, and nobody is interrupted unasked."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+import pytest
+
+from controller.models.alarm import REMEDIATION_STOPPED, SwitchState
+from controller.models.errors import RepairStoppedError
+from controller.models.run import PERSON, JournalStep, Outcome, Run, RunState
+from controller.ports.clock import VirtualClock
+from controller.ports.fake_devices import Wrong
+from controller.ports.store import AsyncStore, Claim, Store
+from controller.runs.transaction.record import Record, always
+from tests.unit.plan.samples import LTE_CELL
+from tests.unit.playbook.test_operations import RESET, RESTART
+from tests.unit.playbook.test_takeover import LOCK, PlaybookBench
+
+ALARM = "alarm:a-1"
+WORDS = "automatic repair is stopped by ana: storm"
+
+
+def stop(bench: PlaybookBench) -> None:
+    """A person stops all automatic repair."""
+    bench.store.switches.set(REMEDIATION_STOPPED, True, "ana", "storm")
+
+
+def untouched(bench: PlaybookBench) -> None:
+    """The run was stopped, and its station never sent anything."""
+    bench.settled(bench.job, Outcome.CANCELLED, "UNLOCKED")
+    assert WORDS in bench.job.detail
+    assert bench.device.equipment.sent == []
+    assert bench.store.runs.get(bench.run).state is RunState.STOPPED
+
+
+@pytest.mark.parametrize("steps", [RESET, LOCK])
+async def test_a_repair_that_was_claimed_begins_nothing_once_repair_is_stopped(steps: str) -> None:
+    bench = PlaybookBench(steps, cause=ALARM)
+    stop(bench)
+    await bench.work()
+    untouched(bench)
+
+
+@pytest.mark.parametrize("steps", [RESET, LOCK])
+async def test_a_stop_while_it_waits_for_the_lock_is_heard_before_it_acts(steps: str) -> None:
+    bench = PlaybookBench(steps, cause=ALARM)
+    bench.clock.pause(5)
+    bench.act("lock", lambda: stop(bench))
+    await bench.work()
+    untouched(bench)
+
+
+@pytest.mark.parametrize(("steps", "lock"), [(RESET, "UNLOCKED"), (LOCK, "LOCKED")])
+@pytest.mark.parametrize("operation", ["edit", "operate"])
+async def test_what_has_begun_ends_in_the_ordinary_way(steps: str, lock: str, operation: str) -> None:
+    bench = PlaybookBench(steps, cause=ALARM)
+    bench.clock.pause(5)
+    bench.act(operation, lambda: stop(bench))
+    bench.settled(await bench.work(), Outcome.SUCCEEDED, lock)
+
+
+@pytest.mark.parametrize("steps", [RESET, LOCK])
+async def test_what_a_person_asked_for_goes_on(steps: str) -> None:
+    bench = PlaybookBench(steps)
+    bench.clock.pause(5)
+    stop(bench)
+    assert (await bench.work()).outcome is Outcome.SUCCEEDED
+
+
+async def test_an_operation_that_was_sent_without_an_answer_is_not_repeated_and_is_for_a_person() -> None:
+    bench = PlaybookBench(RESET, cause=ALARM)
+    bench.clock.pause(5)
+    bench.fault("operate", Wrong.DROP_BEFORE)
+    bench.act("lock", lambda: stop(bench), skip=1)
+    job = await bench.work()
+    assert job.outcome is Outcome.DIVERGED
+    assert "whether what was sent before had an effect is not known" in job.detail
+    assert bench.device.equipment.sent == []
+
+
+async def test_a_guard_that_says_no_by_now_keeps_it_from_acting() -> None:
+    asked: list[tuple[str, bool]] = []
+
+    def forbids(_store: Store, run: Run, interrupts: bool, _now: datetime) -> str:
+        asked.append((run.cause, interrupts))
+        return "its source says that it is over" if len(asked) == 1 else ""
+
+    bench = PlaybookBench(RESTART, cause=ALARM)
+    bench.group.forbids = forbids
+    job = await bench.work()
+    assert asked == [(ALARM, True)]
+    assert (job.outcome, "its source says that it is over" in job.detail) == (Outcome.CANCELLED, True)
+    assert bench.device.equipment.sent == []
+
+
+@pytest.mark.parametrize("cause", [PERSON, ALARM])
+@pytest.mark.parametrize("off", [False, True])
+async def test_who_gets_service_again_and_was_not_asked_is_not_interrupted(off: bool, cause: str) -> None:
+    bench = PlaybookBench(RESET, spared=(("L1", "alfa"),), cause=cause)
+    bench.clock.pause(5)
+    if off:
+        bench.device.failed_cells = {LTE_CELL}
+    job = await bench.work()
+    if off:
+        bench.settled(job, Outcome.SUCCEEDED, "UNLOCKED")
+    else:
+        bench.settled(job, Outcome.CANCELLED if cause == ALARM else Outcome.REFUSED, "UNLOCKED")
+        assert "L1 serves alfa again, whose consent was not asked" in job.detail
+        assert bench.device.equipment.sent == []
+
+
+# --------------------------------------------------------------------- a slow record
+
+
+class SlowRecord:
+    """A record that takes seconds to write a row, in which somebody stops repair, or does not."""
+
+    def __init__(self, clock: VirtualClock, seconds: tuple[float, ...], *, on: bool) -> None:
+        self.clock, self.seconds, self.on = clock, list(seconds), on
+        self.asked = 0
+        self.journal = self.switches = self
+
+    async def append(self, *_: object, **__: object) -> None:
+        self.clock.pause(self.seconds.pop(0))
+
+    async def get(self, _name: str) -> SwitchState:
+        self.asked += 1
+        self.clock.pause(self.seconds.pop(0))
+        return SwitchState(on=self.on, by="ana", reason="storm")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "on", "asked", "begins"),
+    [
+        ((0.9,), True, 0, True),
+        ((1.1, 0.1), True, 1, False),
+        ((1.1, 0.1), False, 1, True),
+        ((12.0, 5.0, 3.0, 0.9), False, 3, True),
+    ],
+)
+async def test_a_switch_that_was_read_more_than_a_second_ago_is_read_again(
+    seconds: tuple[float, ...], on: bool, asked: int, begins: bool
+) -> None:
+    bench, clock = PlaybookBench(LOCK, cause=ALARM), VirtualClock()
+    bench.group.store.processes.register("w")
+    job, run = bench.job, bench.store.runs.get(bench.run)
+    claim = Claim(job, run, None, "", "t-1", 1, "w", recovers=False)
+    store = SlowRecord(clock, seconds, on=on)
+    record = Record(claim, cast("AsyncStore", cast("Any", store)), clock, always)
+    if begins:
+        await record.write(JournalStep.READ)
+    else:
+        with pytest.raises(RepairStoppedError, match=WORDS):
+            await record.write(JournalStep.READ)
+    assert (store.asked, store.seconds) == (asked, [])
