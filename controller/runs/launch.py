@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
 from controller.models.run import UNDO, JobState, Run, RunState
+from controller.plan.rows import some
 from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore, Page, PreparedRun, RunRequest, Store, other_request
 from controller.runs.approval.consent import check_contracts, rejection
@@ -155,7 +156,6 @@ def check_overtaking(store: Store, stations: Set[str]) -> None:
     for run in store.runs.page(Page(limit=1000), [RunState.PAUSED])[1]:
         left = sorted({job.station for job in store.runs.jobs(run.id) if job.state is not JobState.DONE} & stations)
         if left:
-            named = ", ".join(left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
             raise ConflictError(
-                f"run {run.id} is paused and has yet to change {named}: resume or cancel it first, or say overtake"
+                f"run {run.id} is paused and has yet to change {some(left)}: resume or cancel it first, or say overtake"
             )

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from controller.intent import compile_intent
 from controller.inventory.frame import Frame
 from controller.inventory.load import load_network
-from controller.models.network import Network, OwnCell, Rat, SharingKind, Snssai
+from controller.models.network import Network, OwnCell, Rat, Scope, SharingKind, Snssai
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.schema import spec_of
 from controller.nrm.tree import Leaves, Observed, Tree
@@ -77,10 +77,37 @@ def test_agreements_are_few_and_start_today(shipped: Network) -> None:
     assert {agreement.validity.start for agreement in agreements} == {DAY}
     assert {agreement.sharing for agreement in agreements} == {SharingKind.MOCN}
     assert len(agreements) <= 7
+    # They are numbered by tenant, the one of the most cells first.
+    for tenant in ("movistar", "claro", "bitel"):
+        own = sorted((one for one in agreements if one.tenant == tenant), key=lambda one: one.id)
+        assert [one.id for one in own] == [f"{tenant}-{number}" for number in range(1, len(own) + 1)]
+        sizes = [len(list(shipped.cells_of(one, [station.id for station in shipped.stations]))) for one in own]
+        assert sizes == sorted(sizes, reverse=True)
     # Where all of a tenant is on air, its agreement needs to name nothing.
     assert not any(agreement.plmns or agreement.slices for agreement in agreements)
     by_shares = {(a.tenant, a.shares[0].max) for a in agreements if a.shares}
     assert by_shares == {("movistar", 100), ("claro", 80), ("claro", 60), ("bitel", 90)}
+
+
+def test_an_agreement_names_stations_their_bands_or_cells_whichever_is_shortest(shipped: Network) -> None:
+    def scopes(gone: str) -> list[Scope]:
+        trees = {
+            station: {path: leaves for path, leaves in tree.items() if not ("[716,10" in path and gone in path)}
+            for station, tree in carried(shipped).items()
+        }
+        return [one.scope for one in imported(shipped, trees).network.agreements if one.tenant == "claro"]
+
+    def said(gone: str) -> set[tuple[bool, tuple[str, ...], bool]]:
+        return {(bool(scope.stations), scope.bands, bool(scope.cells)) for scope in scopes(gone)}
+
+    of_one_band = (True, ("B2",), False)
+    assert said("nothing") == {(True, ("B28", "B4", "n78"), False), (True, (), False), of_one_band}
+    assert said("/EUtranCellFDD[B28-") == {
+        (True, ("B4", "n78"), False),
+        (True, ("B4", "B8", "n78"), False),
+        of_one_band,
+    }
+    assert said("/EUtranCellFDD[B28-1]") == {(False, (), True), of_one_band}
 
 
 def test_slices_that_are_not_all_of_a_tenants_are_named(shipped: Network) -> None:

@@ -9,9 +9,9 @@ import pytest
 
 from controller.models.network import Network
 from controller.models.plan import Change, Op, PhaseKind
-from controller.nrm.profiles import root_spec
+from controller.nrm.profiles import Rendered, root_spec
 from controller.nrm.schema import spec_of
-from controller.nrm.tree import Leaves, Observed, Path
+from controller.nrm.tree import LeafName, Leaves, Observed, Path, Value
 from controller.plan import StationView, adopted_nodes, applied, drift, drifted_nodes
 from controller.plan.views import at_carriers
 from tests.unit.plan.samples import (
@@ -180,3 +180,25 @@ def test_a_name_that_leads_nowhere_gets_the_carrier_that_it_names() -> None:
     assert (edit.op, edit.path) == (Op.CREATE, CARRIER)
     elsewhere = on_air({CARRIER: None, NR_CELL: {REF: ("ManagedElement=S9,GNBDUFunction=1,NRSectorCarrier=1",)}})
     assert plan(SILENT, {"S1": elsewhere}).changes == ()
+
+
+def test_of_a_carrier_that_two_cells_share_nothing_is_wanted() -> None:
+    second, beside = NR_CELL.replace("[N1]", "[N2]"), CARRIER.replace("[N1]", "[N2]")
+    tree: dict[Path, dict[LeafName, Value]] = {
+        NR_CELL: {},
+        CARRIER: {"txDirection": "DL"},
+        second: {},
+        beside: {"txDirection": "DL"},
+    }
+    wanted = Rendered(tree, dict.fromkeys(tree, ("host",)), ())
+    for named, place in ((OTHER, None), (beside, None), ("", CARRIER)):
+        observed = {
+            NR_CELL: {REF: dn(named)} if named else {},
+            second: {REF: dn(named or beside)},
+            OTHER: {},
+            beside: {},
+        }
+        found = at_carriers(wanted, observed, {})
+        carriers = {path for path in found.tree if "Carrier[" in path}
+        assert carriers == ({place, beside} if place else set())
+        assert found.tree.keys() == found.owners.keys()

@@ -121,6 +121,9 @@ def test_it_waits_for_no_cell_whose_state_it_does_not_switch() -> None:
         [],
         [("cell-on-air", LTE_CELL)],
     ]
+    # All that was checked then is checked again: who was interrupted is so once more.
+    assert set(back.checks) == set(changed.checks)
+    assert {check.kind for check in back.checks} == {"cell-on-air", "link-up"}
 
 
 def test_links_that_went_first_are_up_again_before_others_go(done: Done) -> None:
