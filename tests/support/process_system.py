@@ -10,10 +10,11 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal
 
 import httpx
@@ -246,11 +247,23 @@ class ProcessSystem:
 
 @contextmanager
 def process_system(
-    folder: Path, shape: Shape, network: Path, postgres: PostgresServer | None = None, *, listener: bool = False
+    folder: Path,
+    shape: Shape,
+    network: Path,
+    postgres: PostgresServer | None = None,
+    *,
+    listener: bool = False,
+    only: Collection[str] = (),
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[ProcessSystem]:
-    """A system with two workers, a scheduler and an API; everything is stopped at the end."""
+    """A system with two workers, a scheduler and an API; everything is stopped at the end.
+
+    Args:
+        only: Stations that are there; all of the network by default.
+        settings: Of its processes, as environment variables.
+    """
     with ExitStack() as stack:
-        stations = len((network / "stations.csv").read_text(encoding="utf-8").splitlines()) - 1
+        stations = len(only) or len((network / "stations.csv").read_text(encoding="utf-8").splitlines()) - 1
         ports = free_ports(stations + 2)
         env = {
             **os.environ,
@@ -259,6 +272,7 @@ def process_system(
             "MINKA_DEVICE_PASSWORD": "minka-sim",
             "MINKA_RULES": str(folder / "no-rules"),
             "MINKA_RPC_TIMEOUT": "8",
+            **settings,
         }
         (folder / "no-rules").mkdir()
         redis = None
@@ -268,10 +282,10 @@ def process_system(
             env["MINKA_DATABASE_URL"] = stack.enter_context(postgres.database())
             env["MINKA_BROKER_URL"] = redis.url
         endpoints = folder / "endpoints.csv"
-        control = stack.enter_context(_simulators(folder, network, ports + 1, env))
+        control = stack.enter_context(_simulators(folder, network, ports + 1, env, only))
         (folder / "home").mkdir()
-        settings = Settings(home=folder / "home", database_url=env.get("MINKA_DATABASE_URL", ""))
-        store = stack.enter_context(closing(open_record(settings, SystemClock())))
+        own = Settings(home=folder / "home", database_url=env.get("MINKA_DATABASE_URL", ""))
+        store = stack.enter_context(closing(open_record(own, SystemClock())))
         api = stack.enter_context(httpx.Client(base_url=f"http://127.0.0.1:{ports}", timeout=60))
         stations_api = stack.enter_context(httpx.Client(base_url=control, timeout=20))
         made = ProcessSystem(folder, env, api, stations_api, store, endpoints, redis)
@@ -288,11 +302,14 @@ def process_system(
 
 
 @contextmanager
-def _simulators(folder: Path, network: Path, ports: int, env: Mapping[str, str]) -> Iterator[str]:
+def _simulators(
+    folder: Path, network: Path, ports: int, env: Mapping[str, str], only: Collection[str]
+) -> Iterator[str]:
     """The stations' process; yields the URL of their control interface."""
     words = ["simulators", "up", "--network", str(network), "--settle-seconds", "0.1", "--boot-seconds", "0"]
     words += ["--port-base", str(ports + 1), "--control", f"127.0.0.1:{ports}"]
     words += ["--endpoints-out", str(folder / "endpoints.csv")]
+    words += [word for station in only for word in ("--station", station)]
     out, into = os.pipe()
     with os.fdopen(out, "rb") as said, (folder / "simulators.log").open("wb") as log:
         with os.fdopen(into, "wb") as stdout:

@@ -125,6 +125,23 @@ async def test_what_was_escalated_and_cleared_is_a_new_alarm_when_it_comes_back(
     assert bench.alarm(again).state is AlarmState.REPAIRING
 
 
+async def test_a_link_that_flaps_is_one_incident_repaired_once_in_a_cool_down(bench: Bench) -> None:
+    scheduler = bench.scheduler()
+    links = []
+    for _ in range(6):
+        links.append(bench.breaks())
+        await bench.round(scheduler)
+        bench.work()
+        bench.heals(links[-1])
+        await bench.round(scheduler)
+    assert len(set(links)) == 6
+    assert [run.cause for run in bench.runs()] == [f"alarm:{links[0].id}"]
+    assert {bench.alarm(link).state for link in links[1:]} == {AlarmState.ESCALATED}
+    assert "it is back after 1 repairs" in bench.alarm(links[1]).note
+    (incident,) = bench.store.incidents.page(Page())[1]
+    assert {one.id for one in bench.store.incidents.alarms(incident.id)} == {link.id for link in links}
+
+
 async def _escalated_link(bench: Bench) -> Alarm:
     """A link that its repair did not bring back."""
     link = bench.breaks()

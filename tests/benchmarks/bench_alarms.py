@@ -1,0 +1,291 @@
+"""10,000 alarms within a minute through the real doors, and what an alarm's correlation costs.
+
+    python -m tests.benchmarks.bench_alarms [ALARMS [SECONDS]]
+    python -m tests.benchmarks.bench_alarms correlation
+
+The storm: ``peru`` with its 3,100 stations is on record, ``STATIONS`` of them are simulated and adopted. Minka runs in
+processes (uvicorn, Celery, scheduler with remediation, two workers) on PostgreSQL and Redis. One tenant's user plane
+fails everywhere: alerts come in messages of up to 20 through Alertmanager's webhook, a tenth of them twice; after a
+third of the time the root is known. Meanwhile core links of another tenant fail one by one at simulated stations, each
+told by a message of its own, and each is repaired by a rule that does not wait. The same repairs without a storm come
+first: the quiet figures. Nothing may be lost, and each repair starts once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from controller.assurance.common_faults import CommonFaults
+from controller.inventory.load import load_network
+from controller.models.alarm import CORE_NODE_DOWN, Alarm, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
+from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.network import Network
+from controller.plan import network_digest
+from controller.ports.clock import SystemClock
+from controller.store import SqlStore, open_store
+from tests.chaos.alarm_storm import (
+    NO_LIMITS,
+    Fault,
+    Message,
+    Taken,
+    alarms_of,
+    centile,
+    let_rules_act,
+    link_of_tenant,
+    paced,
+    repairs_of,
+    send,
+    storm,
+    write_rules,
+)
+from tests.support.postgres import postgres_server
+from tests.support.process_system import ProcessSystem, process_system, temporary_folder
+
+_NETWORKS = Path(__file__).parents[2] / "deploy" / "networks"
+PERU = _NETWORKS / "peru"
+#: Simulated stations: half of them fail in the quiet, half in the storm.
+STATIONS = 60
+#: Ids in one selector, which has an end.
+_NAMED = 30
+#: Seconds from one of their failures to the next.
+APART = 1.0
+#: The tenant whose user plane fails, and another one.
+STRUCK, OTHER, OTHERS_NODE = "movistar", "claro", "mme-lima"
+_SEED = 7
+
+
+def main() -> None:
+    """Measure what was asked for."""
+    words = sys.argv[1:]
+    if words == ["correlation"]:
+        correlation()
+        return
+    alarms, seconds = (int(words[0]) if words else 10_000), (float(words[1]) if words[1:] else 60.0)
+    with ExitStack() as stack:
+        server = stack.enter_context(postgres_server(durable=True))
+        folder = stack.enter_context(temporary_folder())
+        write_rules(folder / "rules", {"core-link-down": 0})
+        settings = {"MINKA_RULES": str(folder / "rules"), **NO_LIMITS}
+        network = load_network(PERU)
+        names = [one.id for one in network.stations if one.id.startswith("PE-CUS") and one.enb_id is not None][
+            :STATIONS
+        ]
+        made = process_system(folder, "servers", PERU, server, only=names, settings=settings)
+        system = stack.enter_context(made)
+        _bring_up(system, names)
+        quiet = _measure(system, names[: STATIONS // 2], [], 0)
+        _print("quiet", quiet, system)
+        loud = _measure(system, names[STATIONS // 2 :], _struck(network, alarms), seconds)
+        _print(f"{alarms} in {seconds:g} s", loud, system)
+    if not words:
+        correlation()
+
+
+# --------------------------------------------------------------------------- storm
+
+
+class _Measured:
+    """What one phase took.
+
+    Attributes:
+        answered: Seconds until the answer, for alarms of the other tenant.
+        started: Seconds from that answer until the run that repairs is on record, sorted.
+        taken: Of all messages.
+    """
+
+    def __init__(self, taken: Taken, started: list[float]) -> None:
+        self.taken = taken
+        self.answered = sorted(taken.waited.values())
+        self.started = sorted(started)
+
+
+def _bring_up(system: ProcessSystem, names: list[str]) -> None:
+    began = time.perf_counter()
+    system.load(PERU)
+    let_rules_act(system)
+    for start in range(0, len(names), _NAMED):
+        part = names[start : start + _NAMED]
+        chosen = "|".join(part)
+        system.call("POST", "/devices/adopt", {"selector": chosen})
+        ended = system.ended(system.apply(system.plan(chosen)), 300)
+        assert ended.counts == {"succeeded": len(part)}, ended
+    print(f"{len(names)} of 3100 stations carry the network, {time.perf_counter() - began:.0f} s", flush=True)
+
+
+def _struck(network: Network, count: int) -> list[Fault]:
+    """Alarms of one tenant's user plane at all stations, then of whatever else there is."""
+    faults = []
+    for station in network.station_by_id:
+        root = f"/ManagedElement[{station}]/ENBFunction[1]"
+        for name in ("s1u", "upf-lima", "upf-arequipa"):
+            path = f"{root}/EP_S1U[{STRUCK}-{name}]"
+            faults.append(Fault(station, "user-plane-down", path, STRUCK))
+    faults += [Fault(station, "Noise", f"unit-{number}") for number in range(100) for station in network.station_by_id]
+    return faults[:count]
+
+
+def _measure(system: ProcessSystem, stations: list[str], struck: list[Fault], seconds: float) -> _Measured:
+    faults = [
+        Fault(station, "core-link-down", link_of_tenant(system, station, OTHER, OTHERS_NODE), OTHER)
+        for station in stations
+    ]
+    for station in stations:
+        body = {"link": f"{OTHER}-{OTHERS_NODE}"}
+        system.control.post(f"/stations/{station}/links/break", json=body).raise_for_status()
+    apart = max(APART, seconds / len(stations))
+    messages = storm(struck, seconds, random.Random(_SEED)) + paced(faults, apart)
+    taken = asyncio.run(_sent(system, messages, seconds / 3 if struck else None))
+    found = alarms_of(system, [*struck, *faults])
+    started = []
+
+    def all_started() -> bool:
+        return all(repairs_of(system, (found[fault] for fault in faults)).values())
+
+    system.until("all repairs have started", all_started, 300)
+    repairs = repairs_of(system, found.values())
+    for fault, alarm in found.items():
+        assert len(repairs[alarm.id]) == (fault in faults), (fault, repairs[alarm.id])
+        started += [max(0.0, repair.at.timestamp() - taken.accepted[fault]) for repair in repairs[alarm.id]]
+    return _Measured(taken, started)
+
+
+async def _sent(system: ProcessSystem, messages: Sequence[Message], root_after: float | None) -> Taken:
+    """Send all; meanwhile the root of the storm comes to be known, by what the listener would say."""
+    sending = asyncio.create_task(send(system, messages))
+    if root_after is not None:
+        await asyncio.sleep(root_after)
+        await asyncio.to_thread(system.store.alarms.report_all, [_root(name) for name in ("s1u", "upf-lima")])
+    return await sending
+
+
+def _root(name: str) -> AlarmReport:
+    return AlarmReport(
+        station="",
+        object=f"{STRUCK}-{name}",
+        object_class=ObjectClass.CORE_NODE,
+        tenant=STRUCK,
+        probable_cause=CORE_NODE_DOWN,
+        severity=PerceivedSeverity.CRITICAL,
+        text="",
+        source=AlarmSource.CHECK,
+        at=SystemClock().now(),
+    )
+
+
+def _print(title: str, found: _Measured, system: ProcessSystem) -> None:
+    def line(what: str, values: list[float]) -> str:
+        return f"{what} p50 {centile(values, 50) * 1000:6.0f} ms  p99 {centile(values, 99) * 1000:6.0f} ms"
+
+    said = line("accepted after", found.answered), line("repair started", found.started)
+    print(f"{title:<20} {'; '.join(said)}; {len(found.taken.accepted)} alarms", flush=True)
+    others = {status: count for status, count in found.taken.answers.items() if status != 200}
+    memory = ", ".join(f"{name} {_peak(process.pid)} MB" for name, process in system.processes.items())
+    print(f"{'':<20} peak memory: {memory}; other answers than 200: {others or 'none'}", flush=True)
+
+
+def _peak(pid: int) -> int:
+    """Highest memory of a process so far, in MB."""
+    lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    return next(int(line.split()[1]) // 1024 for line in lines if line.startswith("VmHWM"))
+
+
+# --------------------------------------------------------------------- correlation
+
+
+def correlation() -> None:
+    """What a new alarm costs in CPU, by the size of the network, beside 10,000 others that stand."""
+    with tempfile.TemporaryDirectory() as folder:
+        _generate(Path(folder) / "large")
+        for path in (PERU, Path(folder) / "large"):
+            _correlate(load_network(path), Path(folder) / f"{path.name}.sqlite3")
+
+
+def _generate(folder: Path) -> None:
+    localities = str(_NETWORKS / "peru-localities.csv")
+    words = ["--stations", "31000", "--seed", "716", "--localities", localities, str(folder)]
+    subprocess.run([sys.executable, "-m", "simulators.generate", *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def _correlate(network: Network, file: Path) -> None:
+    clock = SystemClock()
+    store = open_store(f"sqlite:///{file}", clock)
+    store.networks.save(network, network_digest(network), "bench")
+    faults = _struck(network, 20_000)
+    mixed = random.Random(_SEED).sample(faults, len(faults))
+    store.alarms.report_all([_told(fault) for fault in mixed[:10_000]])
+    news, more = mixed[10_000:10_200], mixed[10_200:10_400]
+    alone = _each(store, news)
+    root = _timed(lambda: store.alarms.report(_root("s1u")))
+    below = _each(store, more)
+    look = _look(network)
+    store.close()
+    print(
+        f"{len(network.stations):>6} stations: an alarm without a root {alone:5.2f} ms, below one {below:5.2f} ms; "
+        f"a root of {sum('s1u' in fault.object for fault in mixed[:10_200])} {root * 1000:5.0f} ms; "
+        f"a look at a device {look:5.3f} ms",
+        flush=True,
+    )
+
+
+def _told(fault: Fault) -> AlarmReport:
+    return _root("").model_copy(
+        update={
+            "station": fault.station,
+            "object": fault.object,
+            "object_class": ObjectClass.CORE_LINK,
+            "tenant": fault.tenant,
+            "probable_cause": fault.cause,
+        }
+    )
+
+
+def _each(store: SqlStore, faults: Iterable[Fault]) -> float:
+    """Milliseconds of CPU that each of these reports takes."""
+    reports = [_told(fault) for fault in faults]
+    return _timed(lambda: [store.alarms.report(report) for report in reports]) / len(reports) * 1000
+
+
+def _timed(work: Callable[[], object]) -> float:
+    """Seconds of CPU, those of the database within."""
+    began = time.process_time()
+    work()
+    return time.process_time() - began
+
+
+def _look(network: Network) -> float:
+    """Milliseconds to take in a look at a device and say what is wrong, while a core node is lost everywhere."""
+    common, at, standing = CommonFaults(), SystemClock().now(), list[Alarm]()
+    common.follow(list(network.station_by_id))
+    looks = {station: _lost(station, at) for station in network.station_by_id}
+    for health in looks.values():
+        common.take(network, health, health)
+    chosen = random.Random(_SEED).sample(list(looks.values()), 100)
+
+    def work() -> None:
+        for health in chosen:
+            common.take(network, health, health.model_copy(update={"at": at + timedelta(seconds=1)}))
+            list(common.reports(network, standing, at))
+
+    return _timed(work) / len(chosen) * 1000
+
+
+def _lost(station: str, at: datetime) -> Health:
+    path = f"/ManagedElement[{station}]/ENBFunction[1]/EP_S1U[{{}}]"
+    links = (
+        LinkHealth(path=path.format(f"{STRUCK}-s1u"), tenant=STRUCK, kind="S1U", state=ServiceState.DOWN),
+        LinkHealth(path=path.format(f"{OTHER}-s1u"), tenant=OTHER, kind="S1U", state=ServiceState.UP),
+    )
+    return Health(station=station, at=at, reachable=True, links=links)
+
+
+if __name__ == "__main__":
+    main()
