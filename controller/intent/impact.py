@@ -18,6 +18,7 @@ from controller.models.alarm import (
     CONFIGURATION_DRIFT,
     DIVERGED,
     RECORD_DOUBTED,
+    RULE_DEMOTED,
     TOO_MANY_REPAIRS,
     Alarm,
     AlarmReport,
@@ -28,7 +29,9 @@ from controller.nrm.profiles import cell_of, link_of, object_class, rat_of
 from controller.nrm.tree import Path, child, step
 
 #: Probable causes of what is wrong with the management of a device, and with no service: they concern the host alone.
-OF_MANAGEMENT = frozenset({ALARM_LIST_CROWDED, CONFIGURATION_DRIFT, DIVERGED, RECORD_DOUBTED, TOO_MANY_REPAIRS})
+OF_MANAGEMENT = frozenset(
+    {ALARM_LIST_CROWDED, CONFIGURATION_DRIFT, DIVERGED, RECORD_DOUBTED, RULE_DEMOTED, TOO_MANY_REPAIRS}
+)
 
 
 #: Form of a path of the device tree; alarm sources say whatever they like.

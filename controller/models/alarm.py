@@ -18,6 +18,8 @@ BREAKER = "breaker"
 TOO_MANY_REPAIRS = "too-many-repairs"
 #: How far a source's clock may be from ours.
 SKEW = timedelta(minutes=1)
+#: Probable cause of a rule that demoted itself.
+RULE_DEMOTED = "rule-demoted"
 #: Beginning of the note of an alarm whose repair does not start.
 WAITS = "waits: "
 #: Probable cause of a core link of the control plane that is down, and of one that carries no users' packets.

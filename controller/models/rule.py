@@ -80,9 +80,9 @@ class Figures(Noun):
         observed: Alarms that it only observed.
         refused: Of these, those where a guard said no.
         healed: Of these, those that were cleared without it.
-        successes: Verified repairs, since it was last promoted.
-        failures: Repairs that failed, since then.
-        in_a_row: Failures since the last success.
+        successes: Alarms that its runs cured, verified, since it was last promoted.
+        failures: Alarms that they did not cure, since then.
+        in_a_row: Such failures since the last success.
     """
 
     observed: int = 0
@@ -94,12 +94,12 @@ class Figures(Noun):
 
     @property
     def sample(self) -> int:
-        """Repairs that ended."""
+        """Alarms for which it ran something."""
         return self.successes + self.failures
 
     @property
     def lower_bound(self) -> float:
-        """What share of its repairs succeeds at least, with 95 % confidence (Wilson score interval)."""
+        """What share of alarms it cures at least, with 95 % confidence (Wilson score interval)."""
         return wilson(self.successes, self.sample)
 
     def shown(self) -> dict[str, int | float]:

@@ -197,6 +197,15 @@ def _settle(ask: Ask) -> _No | None:
 # --------------------------------------------------------------------- the place
 
 
+def _loop(ask: Ask) -> _No | None:
+    """What a repair may have caused starts no other: else two rules could work against each other for ever."""
+    other = ask.store.rules.during(ask.repair.alarm)
+    if other is None:
+        return None
+    reason = f"it was raised while run {other.run} of rule {other.rule} worked there, or was being verified"
+    return _No(reason if other.ended is None else f"{reason}: no repair follows from a repair", final=bool(other.ended))
+
+
 def _hold(ask: Ask) -> _No | None:
     hold = Holds(ask.store.holds.find(ask.now)).on(ask.repair.alarm.station, ask.site)
     return _No(f"hold on {hold.target} by {hold.by}", hold.until) if hold else None
@@ -387,6 +396,7 @@ GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "record": _record,
     "over": _over,
     "symptom": _symptom,
+    "loop": _loop,
     "announced": _announced,
     "shelved": _shelved,
     "busy": _busy,

@@ -12,7 +12,7 @@ import structlog
 
 from controller.assurance.checker import Checker
 from controller.assurance.health import OWN_CAUSES, wrongs
-from controller.models.alarm import WAITS, Alarm, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.alarm import ALARM_LIST_CROWDED, WAITS, Alarm, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
 from controller.models.health import Health
 from controller.models.network import Network
@@ -25,6 +25,7 @@ from controller.remediation.breaker import Breaker
 from controller.remediation.escalations import Escalations
 from controller.remediation.guards import SETTLE, Limits, Refusal, Repair, refusal
 from controller.remediation.rules import Rule, Verify, rule_for
+from controller.remediation.trust import demote, judge
 from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
@@ -212,7 +213,10 @@ class Remediator:
         grant = grant_for(store.rules.grants(), rule.name, alarm, region)
         if grant is None:
             return RuleMode(rule.mode)
-        return grant.mode if grant.digest == self._digest(rule) else RuleMode.OBSERVE
+        if grant.mode is not RuleMode.OBSERVE and grant.digest != self._digest(rule):
+            demote(store, rule, "it, or one of its playbooks, is not as it was promoted", self._clock.now())
+            return RuleMode.OBSERVE
+        return grant.mode
 
     async def _answered(self, repair: Repair, latest: Proposal) -> float | None:
         """``_GO`` unless what was proposed already for this rung keeps it from going on."""
@@ -279,6 +283,7 @@ class Remediator:
             at=self._clock.now(),
             reason=reason,
             run=run,
+            before=_serving(repair.health) if run else (),
         )
 
     # -------------------------------------------------------------------- act
@@ -348,7 +353,7 @@ class Remediator:
         run = store.runs.create(new)
         if approved is None:
             store.rules.propose(self._proposal(repair, ProposalState.RUNNING, run=run.id))
-        elif store.rules.move(approved, ProposalState.RUNNING, run=run.id) is None:
+        elif store.rules.move(approved, ProposalState.RUNNING, run=run.id, before=_serving(repair.health)) is None:
             raise ConflictError(f"{approved.id} was decided in the meantime")
         store.repairs.record(rule.name, repair.key, alarm.id, run.id)
         moved = store.alarms.move(alarm, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name)
@@ -418,7 +423,7 @@ class Remediator:
     # ----------------------------------------------------------------- verify
 
     async def _verify(self, alarm: Alarm, rule: Rule | None) -> float:
-        """After the run: the alarm must clear and the object be healthy in time."""
+        """After the run: in time, and then for a while, alarm cleared, object healthy and nobody worse off."""
         run, verify = await self._store.runs.get(alarm.run), rule.verify if rule else _VERIFY
         if not run.state.terminal:
             return _SOON
@@ -426,25 +431,41 @@ class Remediator:
             return _SOON
         if run.state is not RunState.SUCCEEDED:
             return await self._fail(alarm, rule, f"repair run {run.id} ended {run.state}")
-        if alarm.cleared is not None:
-            health = await self._checker.health(alarm.station)
-            if health.reachable and not _is_wrong(alarm, health):
-                return await self._close(alarm, run)
+        now = self._clock.monotonic()
+        wrong = await self._what_is_wrong(alarm)
+        if not wrong:
+            if now - self._well_since.setdefault(alarm.id, now) >= verify.settle_seconds:
+                return await self._close(alarm, rule, run)
+            return _SOON
+        self._well_since.pop(alarm.id, None)
         if self._clock.now() - (run.finished or alarm.changed) > timedelta(seconds=verify.within_seconds):
-            state = "stands" if alarm.cleared is None else "is cleared, but its object is not healthy"
-            return await self._fail(alarm, rule, f"repair run {run.id} succeeded, yet the alarm {state}")
+            return await self._fail(alarm, rule, f"repair run {run.id} succeeded, yet {wrong}")
         return _SOON
 
-    async def _close(self, alarm: Alarm, run: Run) -> float:
-        if await self._store.transaction(self._end_repaired, alarm, run):
+    async def _what_is_wrong(self, alarm: Alarm) -> str:
+        """What keeps a repair from being a success, in words; empty if nothing does."""
+        if alarm.cleared is None:
+            return "the alarm stands"
+        health = await self._checker.health(alarm.station)
+        if not health.reachable or _is_wrong(alarm, health):
+            return "the alarm is cleared, but its object is not healthy"
+        return await self._store.transaction(_worse_off, alarm, health)
+
+    async def _close(self, alarm: Alarm, rule: Rule | None, run: Run) -> float:
+        if await self._store.transaction(self._end_repaired, alarm, rule, run):
             log.info("remediation.repaired", alarm=alarm.id, run=run.id, station=alarm.station)
         return _SOON
 
-    def _end_repaired(self, store: Store, alarm: Alarm, run: Run) -> bool:
+    def _end_repaired(self, store: Store, alarm: Alarm, rule: Rule | None, run: Run) -> bool:
         moved = store.alarms.move(alarm, AlarmState.REPAIRED, actor="remediation", note=f"by {run.id}")
         if moved is not None and (proposal := _running(store, alarm)):
             store.rules.move(proposal, ProposalState.SUCCEEDED)
+            self._judge(store, rule)
         return moved is not None
+
+    def _judge(self, store: Store, rule: Rule | None) -> None:
+        if rule is not None:
+            judge(store, rule, self._clock.now())
 
     async def _fail(self, alarm: Alarm, rule: Rule | None, reason: str) -> float:
         """The repair did not help: on to the next rung, which is people's after the last or if the alarm is cleared."""
@@ -461,6 +482,7 @@ class Remediator:
             moved = self._hand_over(store, alarm, rule, reason)
         if moved is not None and proposal is not None:
             store.rules.move(proposal, ProposalState.FAILED, reason=reason)
+            self._judge(store, rule)
         return moved is not None
 
     async def _escalate(self, alarm: Alarm, reason: str) -> float:
@@ -509,6 +531,35 @@ def _of_round(store: Store, alarm: Alarm, rule: str) -> list[Proposal]:
     """What a rule proposed for an alarm since people were last told of it."""
     since = alarm.escalated or alarm.raised
     return [one for one in store.rules.of_alarm(alarm.id) if one.rule == rule and one.at >= since]
+
+
+def _serving(health: Health | None) -> tuple[str, ...]:
+    """Cells on air and core links that are up, by cell id and device path."""
+    if health is None:
+        return ()
+    return (*(name for name, state in health.cells.items() if state), *(link.path for link in health.links if link.up))
+
+
+def _worse_off(store: Store, alarm: Alarm, health: Health) -> str:
+    """What else on its device or site is worse than before a repair; an empty string if nothing is.
+
+    What people locked meanwhile is their will; what follows from another root is no doing of the repair.
+    """
+    proposal = _running(store, alarm)
+    if proposal is None:
+        return ""
+    locked = {*health.locked, *(link.path for link in health.links if link.locked)}
+    if lost := sorted(set(proposal.before) - {*_serving(health), *locked, alarm.object}):
+        return f"{', '.join(lost)} served before it, and not any more"
+    _, network = store.networks.get()
+    site = network.site_of(alarm.station) if network.manages(alarm.station) else ""
+    there = {alarm.station, *network.routers_at.get(site, ()), *network.stations_at.get(site, ())}
+    begun = proposal.decided or proposal.at
+    for one in store.alarms.standing(sorted(there)):
+        new = one.raised >= begun and one.cleared is None and not one.root and one.id != alarm.id
+        if new and one.probable_cause != ALARM_LIST_CROWDED:
+            return f"alarm {one.id} ({one.probable_cause}) was raised at its site meanwhile"
+    return ""
 
 
 def _running(store: Store, alarm: Alarm) -> Proposal | None:

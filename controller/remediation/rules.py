@@ -150,12 +150,12 @@ class Trust(Noun):
     """When a promoted rule demotes itself.
 
     Attributes:
-        threshold: The lower bound of its success, with 95 % confidence, must not fall below this share.
-        sample: Repairs before that is judged.
-        failures: Failures in a row that demote it at once.
+        threshold: The share of alarms that its ladder cures, at least and with 95 % confidence, must not fall below it.
+        sample: Alarms before that is judged.
+        failures: Alarms in a row that its ladder did not cure, which demote it at once.
     """
 
-    threshold: float = Field(default=0.5, gt=0, lt=1)
+    threshold: float = Field(default=0.3, gt=0, lt=1)
     sample: int = Field(default=10, ge=1)
     failures: int = Field(default=3, ge=1)
 
@@ -195,7 +195,7 @@ class Rule(Noun):
 
     def digest(self, playbooks: Path | None = None) -> str:
         """Of the rule, and of its playbooks as they are in a folder: a promotion holds for these alone."""
-        found = hashlib.sha256(self.model_dump_json().encode())
+        found = hashlib.sha256(self.model_dump_json(exclude_defaults=True).encode())
         paths = [playbooks / f"{name}.yaml" for name in self.playbooks] if playbooks else []
         for path in paths:
             found.update(path.read_bytes() if path.is_file() else b"missing")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -24,7 +25,7 @@ from sqlalchemy import (
     update,
 )
 
-from controller.models.alarm import Alarm
+from controller.models.alarm import Alarm, AlarmState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.rule import Figures, Proposal, ProposalState, RuleGrant, RuleMode, likeness
 from controller.ports.store import Page, Rules, Sync
@@ -146,14 +147,24 @@ class SqlRules(SqlRepository, Rules[Sync]):
         return asked.model_copy(update=change)
 
     @writes
-    def move(self, tx: Tx, seen: Proposal, state: ProposalState, *, reason: str = "", run: str = "") -> Proposal | None:
+    def move(
+        self,
+        tx: Tx,
+        seen: Proposal,
+        state: ProposalState,
+        *,
+        reason: str = "",
+        run: str = "",
+        before: tuple[str, ...] = (),
+    ) -> Proposal | None:
         change: dict[str, Any] = {"state": state.value, "obstacle": ""}
         change |= {name: value for name, value in {"reason": reason, "run": run}.items() if value}
+        change |= {"before": orjson.dumps(before).decode()} if before else {}
         change |= {"ended": tx.now} if state in _FINAL else {}
         if not tx.execute(_of(seen).where(proposals.c.state == seen.state.value).values(change)).rowcount:
             return None
         tx.note(f"rule:{seen.rule}", f"repair.{state}", seen.alarm, proposal=seen.id, reason=reason, run=run)
-        return seen.model_copy(update=change | {"state": state})
+        return _load(tx, seen.id)
 
     @reads
     def during(self, tx: Tx, alarm: Alarm) -> Proposal | None:
@@ -185,13 +196,7 @@ def _figures(tx: Tx, rule: str) -> Figures:
         rule_modes.c.rule == rule, rule_modes.c.mode != RuleMode.OBSERVE.value
     )
     since = tx.execute(granted).scalar()
-    ended = select(proposals.c.state).where(
-        proposals.c.rule == rule, proposals.c.state.in_([state.value for state in _ENDED]), proposals.c.run != ""
-    )
-    if since is not None:
-        ended = ended.where(proposals.c.at >= since)
-    states = list(tx.execute(ended.order_by(proposals.c.ended.desc(), proposals.c.number.desc())).scalars())
-    good = ProposalState.SUCCEEDED.value
+    states, good = _ends(tx, rule, since), ProposalState.SUCCEEDED.value
     return Figures(
         observed=all_of_them,
         refused=stopped,
@@ -200,6 +205,22 @@ def _figures(tx: Tx, rule: str) -> Figures:
         failures=len(states) - states.count(good),
         in_a_row=states.index(good) if good in states else len(states),
     )
+
+
+def _ends(tx: Tx, rule: str, since: datetime | None) -> list[str]:
+    """How alarms ended for which a rule ran something since then, the latest first.
+
+    Where a later rung may help yet, that is not known.
+    """
+    wanted = [state.value for state in (*_ENDED, ProposalState.RUNNING)]
+    ran = select(proposals.c.alarm, proposals.c.state, alarms.c.state.label("alarm_state"))
+    ran = ran.join(alarms, alarms.c.id == proposals.c.alarm)
+    ran = ran.where(proposals.c.rule == rule, proposals.c.state.in_(wanted), proposals.c.run != "")
+    if since is not None:
+        ran = ran.where(proposals.c.at >= since)
+    latest = {row.alarm: row for row in tx.execute(ran.order_by(proposals.c.number))}
+    over = (AlarmState.ESCALATED.value, AlarmState.CLEARED.value, AlarmState.REPAIRED.value)
+    return [row.state for row in reversed(latest.values()) if row.alarm_state in over]
 
 
 def _of(one: Proposal) -> Any:

@@ -17,6 +17,7 @@ from controller.models.rule import EVERYWHERE, REGION, TENANT, Proposal, Proposa
 from controller.models.scalars import Identifier
 from controller.remediation.breaker import resume
 from controller.remediation.rules import Rule, load_rules
+from controller.remediation.trust import promote
 
 router = Router(prefix="/v1", tags=["remediation"])
 
@@ -93,7 +94,8 @@ def set_mode(
     found = _rule(backend, name)
     digest = found.digest(backend.settings.playbooks)
     scope = _scope(backend, asked)
-    backend.store.rules.set_mode(name, scope, asked.mode, by=who.name, reason=asked.reason, digest=digest)
+    words = {"by": who.name, "reason": asked.reason, "digest": digest}
+    backend.store.transaction(promote, found, scope, asked.mode, backend.clock.now(), **words)
     return _view(backend, found, backend.store.rules.grants())
 
 

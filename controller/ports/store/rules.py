@@ -54,7 +54,9 @@ class Rules(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def move(self, seen: Proposal, state: ProposalState, *, reason: str = "", run: str = "") -> Proposal | None:
+    def move(
+        self, seen: Proposal, state: ProposalState, *, reason: str = "", run: str = "", before: tuple[str, ...] = ()
+    ) -> Proposal | None:
         """What becomes of a proposal, in which nothing stands in the way any more; None if its state is another now."""
         ...
 

@@ -138,11 +138,15 @@ class BenchLauncher:
 
 
 class FakeChecker:
-    """Stations with the links in ``down``, whose state is ``state``, and the drift in ``drifted``; all else is well."""
+    """Stations with the links in ``down``, whose state is ``state``, and the drift in ``drifted``; all else is well.
+
+    Of links that are well those in ``up`` are told.
+    """
 
     def __init__(self, clock: VirtualClock) -> None:
         self._clock = clock
         self.down: set[tuple[str, str]] = set()
+        self.up: set[tuple[str, str]] = set()
         self.state = ServiceState.DOWN
         self.drifted: set[str] = set()
         self.locked: tuple[str, ...] = ()
@@ -151,8 +155,11 @@ class FakeChecker:
 
     async def health(self, station: str) -> Health:
         self.looks += 1
+        told = {**dict.fromkeys(self.up, ServiceState.UP), **dict.fromkeys(self.down, self.state)}
         links = (
-            LinkHealth(path=path, tenant="", kind="S1C", state=self.state) for at, path in self.down if at == station
+            LinkHealth(path=path, tenant="", kind="S1C", state=state)
+            for (at, path), state in told.items()
+            if at == station
         )
         drift = int(station in self.drifted)
         return Health(

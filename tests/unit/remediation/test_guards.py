@@ -165,8 +165,9 @@ SCENES: dict[str, tuple[Callable[[Scene], Any], str]] = {
     "drift": (lambda scene: scene.bench.checker.drifted.add(STATION_ID), "the configuration drifted"),
     "unknown": (_unknown, "no repair could be planned: the station does not report"),
 }
-#: Guards of which the tests below tell: the remediator looks at nothing that is over, and the bench takes nothing off.
-ELSEWHERE = {"over", "consent"}
+#: Guards of which other tests tell: the remediator looks at nothing that is over, the bench takes nothing off, and a
+#: loop takes a repair that works (``test_verification``).
+ELSEWHERE = {"over", "consent", "loop"}
 
 
 @pytest.mark.parametrize("name", SCENES)

@@ -1,0 +1,193 @@
+"""What proves a repair, what its failures cost a rule, and how loops of repairs are cut."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.models.alarm import CELL_OFF_AIR, RULE_DEMOTED, Alarm, AlarmState
+from controller.models.rule import ProposalState, RuleMode
+from controller.ports.store import Page
+from controller.remediation.remediator import Remediator
+from controller.remediation.rules import Trust, Verify
+from controller.remediation.trust import promote
+from tests.unit.remediation.bench import LINK, RULES, STATION_ID, Bench
+
+(LINK_RULE, _) = RULES
+OTHER = "/EP_S1C[two]"
+
+
+async def _repaired_run(bench: Bench, scheduler: Remediator) -> Alarm:
+    """A link whose repair run has ended well, and whose source cleared it."""
+    link = bench.breaks()
+    await bench.round(scheduler)
+    bench.work()
+    return link
+
+
+# ------------------------------------------------------------------------- verified
+
+
+async def test_a_repair_is_a_success_once_it_held_for_its_time(bench: Bench) -> None:
+    rule = LINK_RULE.model_copy(update={"verify": Verify(within_seconds=60, settle_seconds=30)})
+    scheduler = bench.scheduler(rules=(rule,))
+    link = await _repaired_run(bench, scheduler)
+    await bench.round(scheduler, seconds=29)
+    await bench.round(scheduler, seconds=1)
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRED
+
+
+async def test_what_breaks_again_while_it_has_to_hold_has_to_hold_anew(bench: Bench) -> None:
+    rule = LINK_RULE.model_copy(update={"verify": Verify(within_seconds=120, settle_seconds=30)})
+    scheduler = bench.scheduler(rules=(rule,))
+    link = await _repaired_run(bench, scheduler)
+    await bench.round(scheduler, seconds=20)
+    bench.checker.down.add((STATION_ID, LINK))
+    await bench.round(scheduler, seconds=20)
+    bench.checker.down.clear()
+    for _ in range(2):
+        await bench.round(scheduler, seconds=15)
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRED
+
+
+async def test_a_repair_that_took_another_link_along_is_none(bench: Bench) -> None:
+    """The other link was up when the repair began, and is down now; nobody reported it yet."""
+    bench.checker.up.add((STATION_ID, OTHER))
+    scheduler = bench.scheduler()
+    link = await _repaired_run(bench, scheduler)
+    bench.checker.up.clear()
+    await bench.round(scheduler, seconds=61)
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.ESCALATED
+    assert bench.alarm(link).note.endswith(f"succeeded, yet {OTHER} served before it, and not any more")
+
+
+async def test_a_repair_after_which_its_site_has_another_alarm_is_none(bench: Bench) -> None:
+    scheduler = bench.scheduler()
+    link = await _repaired_run(bench, scheduler)
+    other = bench.report("/x", CELL_OFF_AIR)
+    await bench.round(scheduler, seconds=61)
+    await bench.round(scheduler)
+    assert bench.alarm(link).note.endswith(f"alarm {other.id} ({CELL_OFF_AIR}) was raised at its site meanwhile")
+    (one,) = bench.store.rules.of_alarm(link.id)
+    assert one.state is ProposalState.FAILED
+
+
+async def test_what_passes_by_before_the_time_is_over_spoils_no_repair(bench: Bench) -> None:
+    scheduler = bench.scheduler()
+    link = await _repaired_run(bench, scheduler)
+    other = bench.report("/x", CELL_OFF_AIR)
+    await bench.round(scheduler, seconds=30)
+    bench.heals(other)
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRED
+
+
+# ---------------------------------------------------------------------------- loops
+
+
+async def test_what_a_repair_may_have_caused_starts_no_repair(bench: Bench) -> None:
+    scheduler = bench.scheduler()
+    first = bench.breaks()
+    await bench.round(scheduler)
+    second = bench.breaks(OTHER)
+    await bench.round(scheduler)
+    (run,) = bench.runs()
+    assert bench.alarm(second).note == (
+        f"waits: it was raised while run {run.id} of rule core-link-down worked there, or was being verified"
+    )
+    bench.work()
+    await bench.round(scheduler, seconds=61)
+    for _ in range(2):
+        await bench.round(scheduler)
+    assert bench.alarm(first).state is AlarmState.ESCALATED
+    assert bench.alarm(second).state is AlarmState.ESCALATED
+    assert bench.alarm(second).note.endswith("no repair follows from a repair")
+    assert len(bench.runs()) == 1
+
+
+# ------------------------------------------------------------------------- demotion
+
+
+async def _try(bench: Bench, scheduler: Remediator, number: int, *, helps: bool) -> None:
+    """One link breaks and is repaired, in vain or not."""
+    link = bench.breaks(f"/EP_S1C[{number}]")
+    await bench.round(scheduler)
+    bench.work(() if helps else {link.id})
+    await bench.round(scheduler, seconds=61)
+    await bench.round(scheduler)
+    if not helps:
+        bench.heals(link)
+
+
+def _mode(bench: Bench) -> RuleMode:
+    (grant,) = (one for one in bench.store.rules.grants() if one.rule == "core-link-down")
+    return grant.mode
+
+
+async def test_a_rule_demotes_itself_after_three_failures_in_a_row(bench: Bench) -> None:
+    scheduler = bench.scheduler()
+    for number, helps in enumerate((False, False, True, False, False)):
+        await _try(bench, scheduler, number, helps=helps)
+    assert _mode(bench) is RuleMode.AUTO
+    await _try(bench, scheduler, 9, helps=False)
+    assert _mode(bench) is RuleMode.OBSERVE
+    (alarm,) = (one for one in bench.store.alarms.page(Page(limit=100))[1] if one.probable_cause == RULE_DEMOTED)
+    assert (alarm.state, alarm.object, alarm.note) == (
+        AlarmState.ESCALATED,
+        "core-link-down",
+        "3 repairs in a row did not help",
+    )
+    runs = len(bench.runs())
+    bench.breaks("/EP_S1C[again]")
+    await bench.round(scheduler)
+    assert len(bench.runs()) == runs
+
+
+async def test_a_rule_demotes_itself_where_it_helps_too_rarely(bench: Bench) -> None:
+    rule = LINK_RULE.model_copy(update={"trust": Trust(threshold=0.5, sample=6, failures=9)})
+    scheduler = bench.scheduler(rules=(rule,))
+    for number, helps in enumerate((True, False, True, True, False)):
+        await _try(bench, scheduler, number, helps=helps)
+    assert _mode(bench) is RuleMode.AUTO
+    await _try(bench, scheduler, 9, helps=True)
+    assert _mode(bench) is RuleMode.OBSERVE
+    (alarm,) = (one for one in bench.store.alarms.page(Page(limit=100))[1] if one.probable_cause == RULE_DEMOTED)
+    assert alarm.note == "4 of 6 repairs helped, so 30% at least; 50% were wanted"
+
+
+async def test_a_person_who_promotes_it_again_clears_the_alarm_and_begins_its_record_anew(bench: Bench) -> None:
+    scheduler = bench.scheduler()
+    for number in range(3):
+        await _try(bench, scheduler, number, helps=False)
+    assert _mode(bench) is RuleMode.OBSERVE
+    words = {"by": "ana", "reason": "the firmware was mended", "digest": LINK_RULE.digest()}
+    promote(bench.store, LINK_RULE, "", RuleMode.AUTO, bench.clock.now(), **words)
+    (alarm,) = (one for one in bench.store.alarms.page(Page(limit=100))[1] if one.probable_cause == RULE_DEMOTED)
+    assert alarm.cleared is not None
+    assert bench.store.rules.figures("core-link-down").sample == 0
+    await _try(bench, scheduler, 9, helps=True)
+    assert (_mode(bench), bench.store.rules.figures("core-link-down").successes) == (RuleMode.AUTO, 1)
+
+
+async def test_a_rule_that_is_not_as_it_was_promoted_demotes_itself(bench: Bench) -> None:
+    bench.scheduler()
+    other = LINK_RULE.model_copy(update={"description": "written anew"})
+    bench.breaks()
+    scheduler = bench.scheduler(rules=(other,), mode=None)
+    await bench.round(scheduler)
+    assert (_mode(bench), bench.runs()) == (RuleMode.OBSERVE, [])
+    (alarm,) = (one for one in bench.store.alarms.page(Page(limit=100))[1] if one.probable_cause == RULE_DEMOTED)
+    assert alarm.note == "it, or one of its playbooks, is not as it was promoted"
+
+
+@pytest.mark.parametrize("mode", [RuleMode.ASK, RuleMode.OBSERVE])
+def test_a_mode_that_is_put_on_record_names_who_and_the_record_then(bench: Bench, mode: RuleMode) -> None:
+    words = {"by": "ana", "reason": "CHG-7", "digest": LINK_RULE.digest()}
+    promote(bench.store, LINK_RULE, "region:cusco", mode, bench.clock.now(), **words)
+    row = next(row for row in bench.store.audit.page(Page())[1] if row.action == "rule.mode-set")
+    assert (row.actor, row.object) == ("ana", "core-link-down")
+    assert row.detail.items() >= {"mode": mode.value, "scope": "region:cusco", "successes": "0"}.items()
