@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from controller.models.network import Network, NetworkHeader
 from controller.models.plan import Change, Edit, Fingerprint, LedgerNode, Op, Phase, PhaseKind, Plan
-from controller.models.run import JournalEntry, JournalStep, Run, RunState, Strategy
+from controller.models.run import PERSON, JournalEntry, JournalStep, Run, RunState, Strategy
 from controller.ports.store import Claim, NewJob, PlanHead, Transition
 from controller.store import SqlStore
 from tests.support.launch import prepared
@@ -81,13 +81,19 @@ def make_plan(names: Sequence[str], salt: str = "", edits: int = 1) -> Plan:
 
 
 def start_run(
-    store: SqlStore, names: Sequence[str], *, salt: str = "", strategy: Strategy | None = None, waves: int = 1
+    store: SqlStore,
+    names: Sequence[str],
+    *,
+    salt: str = "",
+    strategy: Strategy | None = None,
+    waves: int = 1,
+    cause: str = PERSON,
 ) -> Run:
     """A running run whose first wave is claimable; stations go to waves in turn."""
     plan = make_plan(names, salt)
     store.plans.save(plan, "ana")
     jobs = [NewJob(index % waves, name) for index, name in enumerate(names)]
-    run = store.runs.create(prepared(plan, "apply", strategy or Strategy(), jobs, actor="ana"))
+    run = store.runs.create(prepared(plan, "apply", strategy or Strategy(), jobs, actor="ana", cause=cause))
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
     return store.runs.get(run.id)
 

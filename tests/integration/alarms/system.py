@@ -119,13 +119,19 @@ class LocalSystem:
     """Everything but processes."""
 
     def __init__(
-        self, folder: Path, stack: AsyncExitStack, fleet: Fleet, sources: frozenset[AlarmSource], interval: float
+        self,
+        folder: Path,
+        stack: AsyncExitStack,
+        fleet: Fleet,
+        sources: frozenset[AlarmSource],
+        interval: float,
+        database: str = "",
     ) -> None:
         self.fleet = fleet
         self.clock = SystemClock()
         self._stack = stack
         self._interval = interval
-        self.settings = Settings(home=folder, alarm_sources=" ".join(sources))
+        self.settings = Settings(home=folder, alarm_sources=" ".join(sources), database_url=database)
         self.store = open_store(self.settings.database, self.clock)
         stack.callback(self.store.close)
         self.loop_store = LoopStore(self.store)
@@ -311,13 +317,14 @@ async def open_system(
     before_adoption: Callable[[LocalSystem], None] | None = None,
     apply: bool = True,
     profile: str = "standard",
+    database: str = "",
 ) -> AsyncIterator[LocalSystem]:
     """A system whose stations are adopted and configured; listener and remediation are not started yet."""
     async with AsyncExitStack() as stack:
         stations = StationSettings(PROFILES[profile], settle_seconds=0.2)
         fleet = Fleet(read_network(TINY), FleetSettings(stations=stations))
         await stack.enter_async_context(fleet)
-        system = LocalSystem(folder, stack, fleet, sources, interval)
+        system = LocalSystem(folder, stack, fleet, sources, interval, database)
         endpoints = folder / "endpoints.csv"
         fleet.write_endpoints(endpoints)
         if before_adoption:
