@@ -12,8 +12,6 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.schema import Mutability, NodeSpec
 from controller.nrm.tree import Path, Tree
 from controller.plan.phases import (
-    LINK_SECONDS,
-    RESTART_SECONDS,
     Locks,
     find_locks,
     link_waits,
@@ -87,13 +85,13 @@ def test_cells_that_get_another_identity_are_locked_with_the_others_in_their_ord
 @pytest.mark.parametrize(
     ("locks", "made", "seconds"),
     [
-        (Locks(CELLS, CELLS, restarts=True), edit(Op.MERGE, LTE_CELL, "pci"), RESTART_SECONDS),
+        (Locks(CELLS, CELLS, restarts=True), edit(Op.MERGE, LTE_CELL, "pci"), 180),
         (Locks(CELLS, CELLS, restarts=False), edit(Op.MERGE, LTE_CELL, "pci"), 8),
         # A cell that is locked anyway is out of service for no longer.
         (Locks(CELLS, (), restarts=False), edit(Op.MERGE, LTE_CELL, "pci"), 0),
-        (Locks((), (), restarts=False), edit(Op.MERGE, LINK, "remoteAddress"), LINK_SECONDS),
-        (Locks((), (), restarts=False), edit(Op.CREATE, f"{LINK}/localAddress[10.9.9.9,9]"), LINK_SECONDS),
-        (Locks((), (), restarts=False), edit(Op.DELETE, f"{LINK}/localAddress[10.9.9.9,9]"), LINK_SECONDS),
+        (Locks((), (), restarts=False), edit(Op.MERGE, LINK, "remoteAddress"), 5),
+        (Locks((), (), restarts=False), edit(Op.CREATE, f"{LINK}/localAddress[10.9.9.9,9]"), 5),
+        (Locks((), (), restarts=False), edit(Op.DELETE, f"{LINK}/localAddress[10.9.9.9,9]"), 5),
         # A link that is made anew had nobody, nor has a PLMN that joins one.
         (Locks((), (), restarts=False), edit(Op.CREATE, f"{LTE}/EP_S1C[x]/localAddress[10.9.9.9,9]"), 0),
         (Locks((), (), restarts=False), edit(Op.CREATE, f"{LINK}/servedPlmnList[716,09]"), 0),

@@ -1,0 +1,52 @@
+"""The figures of the explanation are those of the code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.runs import loop, sweeper
+from controller.runs.rollout.group_decisions import ROUNDS
+from controller.runs.rollout.timers import confirm_budget
+from controller.runs.transaction import completion, probe
+from controller.runs.transaction.patience import Patience
+from controller.runs.transaction.remote_links import STEADY
+
+DOCS = Path(__file__).parents[3] / "docs" / "explanation"
+EACH = (confirm_budget(50) - confirm_budget(0)) / 50
+WORDS = {2: "twice", 3: "three times", 5: "five times"}
+
+
+def times(number: int) -> str:
+    return WORDS.get(number, f"{number} times")
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        (
+            "runs",
+            f"a timer leaves less than {confirm_budget(0):g} s, and {EACH:g} s a member",
+        ),
+        ("runs", f"or began {times(ROUNDS)} already"),
+        ("runs", f"an empty confirmed commit of {probe._TIMER} s"),
+        ("runs", f"or takes more than {probe._TURN:g} s, the next one is probed"),
+        ("runs", f"is probed {times(probe._MOST)} at most"),
+        ("runs", f"A worker trusts its leases for {loop.BELIEF:g} s after its last recorded heartbeat"),
+        ("runs", f"a worker's counter stand still for {sweeper.DEAD_AFTER:g} s"),
+        ("runs", f"of a longer pause between two looks, {sweeper._GAP:g} s count"),
+        ("runs", f"claimed {times(loop._MAX_ATTEMPTS)} in vain"),
+        ("runs", f"begin afresh ({times(Patience().beginnings)} at most)"),
+        ("runs", f"its lock is tried for {Patience().busy:g} s"),
+        ("runs", f"is tried until {Patience().unresolved:g} s after its deadline"),
+        (
+            "runs",
+            f"is asked {times(completion._ASKS)}; then its timer has to run out, and {completion._TIMER_LAG:g} s more",
+        ),
+        ("routers", f"and stay up for {STEADY:g};"),
+        ("routers", f"up for {STEADY:g} seconds (or half of `check_timeout`"),
+    ],
+)
+def test_the_explanation_tells_the_figures_of_the_code(page: str, said: str) -> None:
+    assert said in " ".join((DOCS / f"{page}.md").read_text(encoding="utf-8").split())
