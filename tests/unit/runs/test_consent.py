@@ -465,3 +465,12 @@ def test_named_approvers_are_the_only_ones(said: list[Any], named: set[str]) -> 
 @given(casts)
 def test_notice_needs_nobodys_yes(said: list[Any]) -> None:
     assert is_approved(Requirement(side="alfa", consent=Consent.NOTICE), votes(said), "x")
+
+
+@pytest.mark.parametrize(
+    ("tenants", "side"), [((), HOST), (("alfa",), "alfa"), (("alfa", "beta"), HOST), (("beta", "beta"), "beta")]
+)
+def test_a_run_is_of_the_only_tenant_that_it_concerns(tenants: tuple[str, ...], side: str) -> None:
+    effects = [Effect(f"S{number}", frozenset({tenant})) for number, tenant in enumerate(tenants, 1)]
+    made = run_constraints(TWO, [*effects, Effect("S1")], Asked("s", samples.NOW))
+    assert (made.side, made.tenants) == (side, tuple(sorted(set(tenants))))
