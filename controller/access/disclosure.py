@@ -16,6 +16,7 @@ from pydantic import AwareDatetime
 from controller.access.sight import Sight
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, Comment, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.incident import AgreementMinutes, IncidentState, TenantMinutes, worst
 from controller.models.network import HOST, Noun
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
@@ -332,6 +333,65 @@ class TenantAlarm(Noun):
 def visible_comment(said: Comment, tenant: str) -> Comment:
     """A comment that a tenant reads: of the host's neither who said it, nor to whom else."""
     return said if said.side == tenant else said.model_copy(update={"by": HOST, "to": (tenant,)})
+
+
+class TenantIncident(Noun):
+    """An incident as a tenant sees it: as if there were only the alarms that concern it.
+
+    Attributes:
+        root: What failed, as far as the tenant is told.
+        opened: When the first alarm was raised that concerns it.
+        closed: When none that concerns it stood any more; None while one does.
+        cells: Cells that suffer and are shared with it; of an incident that is over all that suffered.
+        people: Population of the sites of these cells.
+        standing: Alarms that concern it and stand.
+    """
+
+    id: str
+    state: IncidentState
+    root: TenantAlarm
+    severity: PerceivedSeverity
+    opened: AwareDatetime
+    changed: AwareDatetime
+    closed: AwareDatetime | None
+    cells: tuple[str, ...]
+    people: int
+    standing: int
+
+    @classmethod
+    def of(cls, sight: Sight, incident: str, alarms: Sequence[Alarm]) -> TenantIncident:
+        """An incident from its alarms that concern the tenant, of which there is at least one."""
+        own = {alarm.id for alarm in alarms}
+        root = min(alarms, key=lambda one: (one.root in own, one.cleared is not None, one.raised, one.id))
+        standing = [one for one in alarms if one.cleared is None]
+        told = [TenantAlarm.of(sight, one) for one in standing or alarms]
+        cells = tuple(sorted({cell for one in told for cell in one.cells}))
+        return cls(
+            id=incident,
+            state=IncidentState.OPEN if standing else IncidentState.CLOSED,
+            root=TenantAlarm.of(sight, root),
+            severity=worst(one.severity for one in told),
+            opened=min(one.raised for one in alarms),
+            changed=max(one.changed for one in alarms),
+            closed=None if standing else max(_times(one.cleared for one in alarms)),
+            cells=cells,
+            people=sight.network.people_at(cells),
+            standing=len(standing),
+        )
+
+
+class TenantIncidentStory(TenantIncident):
+    """The same with its alarms, and what it cost the tenant.
+
+    Attributes:
+        minutes: None where it cost nothing.
+        agreements: What the tenant's agreements lost this month, of what they allow.
+    """
+
+    alarms: tuple[TenantAlarm, ...]
+    minutes: TenantMinutes | None
+    agreements: tuple[AgreementMinutes, ...]
+    comments: tuple[Comment, ...]
 
 
 # ------------------------------------------------------------------- audit trail

@@ -24,6 +24,7 @@ from controller.api.routes import (
     devices,
     freezes,
     holds,
+    incidents,
     login,
     networks,
     people,
@@ -77,6 +78,7 @@ PARTS = (
     freezes,
     public_warnings,
     works,
+    incidents,
     record,
     system,
 )

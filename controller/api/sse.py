@@ -2,10 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Protocol
 
+import structlog
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
+
+from controller.api.services import LOOK_SECONDS
+from controller.models.errors import StoreError
+from controller.ports.clock import Clock
+
+log = structlog.get_logger()
+
+#: Seconds of silence after which a sign of life is sent.
+_SILENCE = 15.0
+
+
+class Looks(Protocol):
+    """What followers share a look at the record by (``controller.api.views.View``)."""
+
+    @property
+    def clock(self) -> Clock:
+        """Source of time."""
+        ...
+
+    async def shared(self, what: str, look: Callable[[], Any]) -> Any:
+        """A look in a thread, shared by all who follow the same."""
+        ...
 
 
 class EventStream(StreamingResponse):
@@ -25,3 +49,31 @@ def event(name: str, data: BaseModel) -> str:
 def keep_alive() -> str:
     """A comment that keeps proxies from closing a silent stream."""
     return ": still here\n\n"
+
+
+async def follow(seen: Looks, what: str, look: Callable[[], dict[str, str]]) -> AsyncIterator[str]:
+    """Events of all that there is now, then of each that changes.
+
+    Args:
+        seen: What the follower sees.
+        what: Under which name looks are shared.
+        look: The event of each, by id.
+    """
+    sent: dict[str, str] = {}
+    silent = 0.0
+    while True:
+        found = sent
+        try:
+            found = await seen.shared(what, look)
+        except StoreError as error:
+            log.warning("api.follow_waits", what=what, reason=error.message)
+        # Each by itself or 1000 at once, one piece: every piece is a turn of the loop, which all callers share.
+        news = "" if found is sent else "".join(text for name, text in found.items() if sent.get(name) != text)
+        sent = found
+        if news:
+            yield news
+        silent = 0.0 if news else silent + LOOK_SECONDS
+        if silent >= _SILENCE:
+            yield keep_alive()
+            silent = 0.0
+        await seen.clock.sleep(LOOK_SECONDS)

@@ -16,6 +16,8 @@ from starlette.concurrency import run_in_threadpool
 from controller.access import disclosure
 from controller.access.disclosure import (
     TenantAlarm,
+    TenantIncident,
+    TenantIncidentStory,
     TenantJob,
     TenantPlan,
     TenantPlanHead,
@@ -25,12 +27,21 @@ from controller.access.disclosure import (
 from controller.access.sight import KINDS, Sight, sight
 from controller.api.services import Backend, Body, Services
 from controller.intent.impact import core_node_in
+from controller.intent.topology import path_of
 from controller.inventory.source import unknown
 from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment
 from controller.models.announced_work import AnnouncedWork
 from controller.models.approval import Notice
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.health import Health
+from controller.models.incident import (
+    AgreementMinutes,
+    Incident,
+    IncidentFilter,
+    IncidentState,
+    Rank,
+    TenantMinutes,
+)
 from controller.models.network import Network
 from controller.models.people import Person
 from controller.models.plan import Plan
@@ -42,6 +53,8 @@ from controller.runs.approval.clearance import who_can_end
 
 Looked = TypeVar("Looked")
 
+#: Open incidents that are put in the order of their ranks, at most; alarms of one that are shown.
+_OPEN, _PARTS = 100_000, 100
 #: Of which one may be meant by an id that is unknown.
 _NEWEST = Page(limit=200)
 
@@ -84,6 +97,43 @@ class AlarmView(Alarm):
     symptoms: int = 0
     announced: str = ""
     shelved: bool = False
+
+
+class IncidentView(Incident):
+    """An incident as people of the host see it.
+
+    Attributes:
+        rank: 1 comes first of those that are open; 0 where it is not open.
+        why: Why it has that rank.
+    """
+
+    rank: int = 0
+    why: str = ""
+
+
+class IncidentStory(IncidentView):
+    """An incident with all that is known of it.
+
+    Attributes:
+        path: From the core to what failed, and on to what suffers.
+        alarms: Its first alarms, those that are part of it now and those that were, the root first.
+        minutes: What it cost each tenant.
+        agreements: What agreements of these tenants lost this month, of what they allow.
+        timeline: What was done, decided and said, and why, oldest first.
+        comments: What people said of it, oldest first.
+    """
+
+    path: tuple[str, ...]
+    alarms: tuple[AlarmView, ...]
+    minutes: tuple[TenantMinutes, ...]
+    agreements: tuple[AgreementMinutes, ...]
+    timeline: tuple[AuditRow, ...]
+    comments: tuple[Comment, ...]
+
+
+def _incident_view(one: Incident, ranks: Mapping[str, Rank]) -> dict[str, Any]:
+    rank = ranks.get(one.id, Rank(0, ""))
+    return {**dict(one), "rank": rank.rank, "why": rank.why}
 
 
 def _waits_of(alarm: Alarm, waits: Mapping[str, tuple[Wait, ...]]) -> tuple[Wait, ...]:
@@ -178,6 +228,14 @@ class View(Protocol):
 
     def comments(self, alarm_id: str) -> list[Comment]:
         """What people said of an alarm, oldest first."""
+        ...
+
+    def incidents(self, page: Page, like: IncidentFilter) -> tuple[int, Sequence[IncidentView | TenantIncident]]:
+        """Total and one page of incidents: by rank where only open ones are asked for, else newest first."""
+        ...
+
+    def incident(self, incident_id: str) -> IncidentStory | TenantIncidentStory:
+        """An incident with all that is known of it."""
         ...
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
@@ -317,6 +375,36 @@ class HostView:
         self._store.alarms.get(alarm_id)
         return self._store.comments.on(alarm_id)
 
+    def incidents(self, page: Page, like: IncidentFilter) -> tuple[int, list[IncidentView]]:
+        """See ``View``."""
+        ranks = self._store.incidents.ranks()
+        if like.states == (IncidentState.OPEN,):
+            total, found = self._store.incidents.page(Page(limit=_OPEN), like)
+            found.sort(key=lambda one: ranks.get(one.id, Rank(_OPEN, "")).rank)
+            found = found[page.offset : page.offset + page.limit]
+        else:
+            total, found = self._store.incidents.page(page, like)
+        return total, [IncidentView.model_construct(**_incident_view(one, ranks)) for one in found]
+
+    def incident(self, incident_id: str) -> IncidentStory:
+        """See ``View``."""
+        one = self._store.incidents.get(incident_id)
+        parts = sorted(self._store.incidents.alarms(incident_id), key=lambda alarm: alarm.id != one.root)[:_PARTS]
+        try:
+            path = path_of(self._store.networks.get()[1], one)
+        except NotFoundError:  # no network was loaded yet
+            path = ()
+        agreements = self._store.incidents.agreements()
+        return IncidentStory(
+            **_incident_view(one, self._store.incidents.ranks()),
+            path=path,
+            alarms=tuple(self._with_waits(parts)),
+            minutes=self._store.incidents.minutes(incident_id),
+            agreements=tuple(each for each in agreements if each.tenant in one.tenants),
+            timeline=tuple(self._store.incidents.timeline(incident_id)),
+            comments=tuple(self._store.comments.on(incident_id)),
+        )
+
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
         return self._store.notices.page(page)
@@ -437,6 +525,32 @@ class TenantView:
         self._store.tenants.alarm(self._tenant, alarm_id)
         said = self._store.comments.on(alarm_id, self._tenant)
         return [disclosure.visible_comment(one, self._tenant) for one in said]
+
+    def incidents(self, page: Page, like: IncidentFilter) -> tuple[int, list[TenantIncident]]:
+        """See ``View``."""
+        seen = self._sight()
+        asked = seen.asked(AlarmFilter(stations=like.stations, tenants=like.tenants))
+        if asked is None or like.owner:
+            return 0, []
+        wanted = like.model_copy(update={"stations": asked.stations, "tenants": ()})
+        total, found = self._store.tenants.incidents(self._tenant, page, wanted)
+        return total, [TenantIncident.of(seen, name, parts) for name, parts in found]
+
+    def incident(self, incident_id: str) -> TenantIncidentStory:
+        """See ``View``."""
+        seen = self._sight()
+        parts = self._store.tenants.incident(self._tenant, incident_id)
+        minutes = self._store.incidents.minutes(incident_id, self._tenant)
+        return TenantIncidentStory(
+            **dict(TenantIncident.of(seen, incident_id, parts)),
+            alarms=tuple(self._alarms_told(seen, parts)),
+            minutes=minutes[0] if minutes else None,
+            agreements=self._store.incidents.agreements(self._tenant),
+            comments=tuple(
+                disclosure.visible_comment(one, self._tenant)
+                for one in self._store.comments.on(incident_id, self._tenant)
+            ),
+        )
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""

@@ -42,6 +42,7 @@ def _of(path: str, key: str, *about: str) -> Completer:
 runs = _of("/v1/runs", "id", "state", "procedure")
 plans = _of("/v1/plans", "id", "selector")
 playbooks = _of("/v1/playbooks", "name")
+incidents = _of("/v1/incidents", "id", "severity", "probable_cause", "station", "object")
 alarms = _of("/v1/alarms", "id", "state", "station", "probable_cause")
 tenants = _of("/v1/network/tenants", "id", "name")
 holds = _of("/v1/holds", "id", "target", "reason")

@@ -12,6 +12,7 @@ from controller.cli import (
     accounts,
     approvals,
     device,
+    incidents,
     network,
     people,
     plan,
@@ -83,6 +84,7 @@ app.add_typer(approvals.freezes, name="freeze")
 app.add_typer(device.app, name="device")
 app.add_typer(people.holds, name="hold")
 app.add_typer(people.alarms, name="alarms")
+app.add_typer(incidents.incidents, name="incidents")
 app.add_typer(works.works, name="works")
 app.add_typer(remediation.rules, name="rules")
 app.add_typer(remediation.remediation, name="remediation")

@@ -299,10 +299,11 @@ def show_alarm(
             known = ", ".join(value) if isinstance(value, list) else known
             out.print(styled(f"{name.replace('_', ' '):<18}", "bold"), known)
     for said in client().all(f"/v1/alarms/{alarm}/comments"):
-        _print_comment(said)
+        print_comment(said)
 
 
-def _print_comment(said: dict[str, Any]) -> None:
+def print_comment(said: dict[str, Any]) -> None:
+    """Print who said what, when, and to whom."""
     whom = f" to {', '.join(said['to'])}" if said["to"] else ""
     side = "" if said["by"] == said["side"] else f" ({said['side']})"
     out.print(styled(when(said["at"]), "bold"), f"{said['by']}{side}{whom}:", said["text"])
@@ -326,7 +327,7 @@ def comment(
     if as_json:
         print_json(said)
     else:
-        _print_comment(said)
+        print_comment(said)
 
 
 @alarms.command("shelve", epilog="Example: minka alarms shelve a-1f2e3d4c5b --for 8h --reason 'parts ordered'")

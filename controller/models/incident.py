@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, computed_field
 
 from controller.models.alarm import ObjectClass, PerceivedSeverity
 from controller.models.network import Noun
@@ -12,6 +13,12 @@ from controller.models.words import IncidentState as IncidentState  # noqa: PLC0
 
 #: Times that an incident was opened again from which on it counts as flapping.
 _FLAPS = 2
+
+
+def worst(severities: Iterable[PerceivedSeverity]) -> PerceivedSeverity:
+    """The gravest of them, INDETERMINATE of none."""
+    order = list(PerceivedSeverity)
+    return min(severities, key=order.index, default=PerceivedSeverity.INDETERMINATE)
 
 
 class Incident(Noun):
@@ -63,6 +70,7 @@ class Incident(Noun):
     people: int = 0
     losing: tuple[str, ...] = ()
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def state(self) -> IncidentState:
         """Where it is in its life."""
@@ -70,6 +78,7 @@ class Incident(Noun):
             return IncidentState.MERGED
         return IncidentState.OPEN if self.closed is None else IncidentState.CLOSED
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def flapping(self) -> bool:
         """Whether its fault comes and goes."""

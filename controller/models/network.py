@@ -645,6 +645,12 @@ class Network(Noun):
         station = self.station_by_id.get(device)
         return self.router_by_id[device].site if station is None else station.site
 
+    def people_at(self, cells: Iterable[str]) -> int:
+        """Population of the sites of cells (``station/cell``)."""
+        stations = {cell.partition("/")[0] for cell in cells}
+        sites = {self.site_of(station) for station in stations if self.manages(station)}
+        return sum(self.site_by_id[site].population for site in sites)
+
     def region_of(self, device: str) -> str:
         """Region id of a station or managed router."""
         return self.site_by_id[self.site_of(device)].region

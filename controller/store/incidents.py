@@ -16,7 +16,7 @@ from controller.intent.outages import COUNTED, LOSES, Excused, Outages, Spell, T
 from controller.intent.ranking import ranked
 from controller.models.alarm import LINK_CAUSES, Alarm, PerceivedSeverity
 from controller.models.errors import NotFoundError
-from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes
+from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes, worst
 from controller.models.network import Network
 from controller.models.run import AuditRow
 from controller.models.words import IncidentState
@@ -61,7 +61,6 @@ _WORK = (
     .join(run_constraints, run_constraints.c.run == jobs.c.run)
     .where(jobs.c.started.is_not(None), ~runs.c.cause.startswith("alarm:"))
 )
-_SEVERITIES = list(PerceivedSeverity)
 
 
 class SqlIncidents(SqlRepository, Incidents[Sync]):
@@ -137,11 +136,6 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
             _set(tx, incident_id, owner="", taken=None)
             tx.note(by, "incident.handed-back", incident_id, before=before)
         return _filled(tx, [_load(tx, incident_id)])[0]
-
-    @writes
-    def comment(self, tx: Tx, incident_id: str, text: str, by: str) -> None:
-        _load(tx, incident_id)
-        tx.note(by, "incident.commented", incident_id, text=text)
 
     @reads
     def unsettled(self, tx: Tx) -> list[str]:
@@ -270,15 +264,7 @@ def _with(one: Incident, told: Iterable[Row[Any]], network: Network | None) -> I
         concerned = orjson.loads(row.tenants)
         tenants.update(concerned)
         losing.update(concerned if row.probable_cause in LOSES else ())
-    worst = next((severity for severity in _SEVERITIES if severity in severities), one.severity)
-    people = 0 if network is None else people_at(network, cells)
+    people = 0 if network is None else network.people_at(cells)
     lists = {"cells": cells, "tenants": tenants, "losing": losing}
     told_of = {name: tuple(sorted(values)) for name, values in lists.items()}
-    return one.model_copy(update={"severity": worst, "people": people, **told_of})
-
-
-def people_at(network: Network, cells: Iterable[str]) -> int:
-    """Population of the sites of cells (``station/cell``)."""
-    stations = {cell.partition("/")[0] for cell in cells}
-    sites = {network.site_of(station) for station in stations if network.manages(station)}
-    return sum(network.site_by_id[site].population for site in sites)
+    return one.model_copy(update={"severity": worst(map(PerceivedSeverity, severities)), "people": people, **told_of})

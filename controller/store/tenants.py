@@ -7,18 +7,19 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Select, and_, exists, func, or_, select
+from sqlalchemy import Select, and_, case, exists, false, func, or_, select
 
 from controller.access import disclosure
 from controller.access.disclosure import TenantPlanHead
 from controller.models.alarm import Alarm, AlarmFilter
 from controller.models.errors import NotFoundError
+from controller.models.incident import IncidentFilter, IncidentState
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
 from controller.models.scalars import HOST
 from controller.ports.store import EVERYTHING, AuditQuery, Page, Sync, Tenants
 from controller.store import audit_chain
-from controller.store.alarms import alarm_tenants, alarms, as_alarm, conditions
+from controller.store.alarms import STANDING, alarm_tenants, alarms, as_alarm, conditions
 from controller.store.audit_chain import audit
 from controller.store.involvement import plan_tenants, run_tenants
 from controller.store.people import users
@@ -86,6 +87,36 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
         if row is None:
             raise NotFoundError(f"there is no alarm {alarm_id}")
         return as_alarm(row)
+
+    @reads
+    def incidents(
+        self, tx: Tx, tenant: str, page: Page, like: IncidentFilter | None = None
+    ) -> tuple[int, list[tuple[str, list[Alarm]]]]:
+        wanted = like or IncidentFilter()
+        first, stands = func.min(alarms.c.number), func.max(case((STANDING, 1), else_=0))
+        states = {IncidentState.OPEN: stands == 1, IncidentState.CLOSED: stands == 0}
+        asked = [states[state] for state in wanted.states if state in states]
+        like_alarms = AlarmFilter(stations=wanted.stations, causes=wanted.causes)
+        about = _alarms_of(tenant).where(*conditions(like_alarms, tx.now))
+        own = _alarms_of(tenant).where(alarms.c.incident.in_(about.with_only_columns(alarms.c.incident)))
+        grouped = own.with_only_columns(alarms.c.incident).where(alarms.c.incident != "").group_by(alarms.c.incident)
+        if wanted.states:
+            grouped = grouped.having(or_(false(), *asked))
+        if wanted.since is not None:
+            grouped = grouped.having(func.max(alarms.c.changed) >= wanted.since)
+        newest = grouped.order_by(first.desc()).limit(page.limit).offset(page.offset)
+        found: dict[str, list[Alarm]] = {row.incident: [] for row in tx.execute(newest)}
+        for row in tx.rows(_alarms_of(tenant).order_by(alarms.c.number), alarms.c.incident, found):
+            found[row.incident].append(as_alarm(row))
+        return _count(tx, grouped), list(found.items())
+
+    @reads
+    def incident(self, tx: Tx, tenant: str, incident_id: str) -> list[Alarm]:
+        own = _alarms_of(tenant).where(alarms.c.incident == incident_id, alarms.c.incident != "")
+        found = [as_alarm(row) for row in tx.execute(own.order_by(alarms.c.number))]
+        if not found:
+            raise NotFoundError(f"there is no incident {incident_id}")
+        return found
 
     @reads
     def audit(

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from controller.api.services import Services
 from controller.intent.impact import object_class_of
-from controller.models.alarm import CONFIGURATION_DRIFT, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
 from controller.models.people import Role
@@ -325,12 +325,12 @@ def _betas(made: TenantsBench, sides: _Sides, own: Private, net: Network) -> Non
                 ("S2", "ru-1", "", f"o-ran-fault-{number}"),
             ):
                 report = _report(clock, station, managed_object, tenant, cause)
-                made.ids["alarm_id"].add(store.alarms.report(report).id)
+                _known(made, store.alarms.report(report))
             drift = _report(clock, "S1", "station", "", CONFIGURATION_DRIFT)
             named = drift.model_copy(update={"specific_problem": f"beta's {number}"})
-            made.ids["alarm_id"].add(store.alarms.report(named).id)
+            _known(made, store.alarms.report(named))
             unit = _report(clock, "S1", f"ru-of-beta-{number}", "", "o-ran-fault-30")
-            made.ids["alarm_id"].add(store.alarms.report(unit.model_copy(update={"cells": ("S1/N1",)})).id)
+            _known(made, store.alarms.report(unit.model_copy(update={"cells": ("S1/N1",)})))
         for number in range(own.holds):
             store.holds.add("S1", "ana", f"beta works there {number}", None)
         for number in range(own.acts):
@@ -373,8 +373,13 @@ def _alarms_of_alfa(made: TenantsBench, net: Network) -> None:
         ("S1", "station", "", "station-unreachable"),
     ):
         alarm = made.store.alarms.report(_report(made.clock, station, managed_object, tenant, cause))
-        made.ids["alarm_id"].add(alarm.id)
+        _known(made, alarm)
     made.store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", note="beta's turn")
+
+
+def _known(made: TenantsBench, alarm: Alarm) -> None:
+    made.ids["alarm_id"].add(alarm.id)
+    made.ids["incident_id"].add(alarm.incident)
 
 
 def _report(clock: VirtualClock, station: str, managed_object: str, tenant: str, cause: str) -> AlarmReport:

@@ -17,6 +17,7 @@ from controller.api.services import services
 from controller.api.views import view
 from controller.models.people import Permission, Person, Role
 from controller.ports.store import Page
+from controller.store.audit import EACH
 from tests.security.app_requests import Answer, ask
 from tests.support.callers import admit
 from tests.unit.api.bench import ApiBench, open_bench
@@ -71,6 +72,13 @@ NEEDED: dict[str, str | None] = {
     "DELETE /v1/freezes/{freeze_id}": "override",
     "PUT /v1/warnings/{warning}": "warn",
     "DELETE /v1/warnings/{warning}": "warn",
+    "GET /v1/incidents": "look",
+    "GET /v1/incidents/events": "look",
+    "GET /v1/incidents/{incident_id}": "look",
+    "POST /v1/incidents/{incident_id}/acknowledge": "run",
+    "POST /v1/incidents/{incident_id}/take": "run",
+    "POST /v1/incidents/{incident_id}/hand-back": "run",
+    "POST /v1/incidents/{incident_id}/comments": "comment",
     "GET /v1/works": "look",
     "POST /v1/works": "announce",
     "DELETE /v1/works/{work_id}": "announce",
@@ -166,6 +174,8 @@ async def test_each_caller_gets_what_the_role_gives(bench: ApiBench, token: str)
                 assert answer == await call(bench, method, "/v1/nothing", token)
     kept = [row for row in bench.store.audit.page(Page(limit=1000))[1] if row.action == "access.denied"]
     told = [(row.object, row.detail) for row in reversed(kept) if row.actor == person.name]
+    # Of many the first are on record, and the others summed up later.
+    refused = [one for at, one in enumerate(refused) if [about for _, about in refused[:at]].count(one[1]) < EACH]
     assert [one for one in told if one in refused] == refused
     assert person.tenant or told == refused
 

@@ -35,6 +35,7 @@ QUERIES = {
     "/v1/runs": ["", "limit=1", "limit=1&offset=1", "state=succeeded", "state=partial", "state=running"],
     "/v1/plans": ["", "limit=1", "offset=1"],
     "/v1/alarms": ["", "limit=2&offset=1", "state=raised", "state=repairing"],
+    "/v1/incidents": ["", "limit=1&offset=1", "state=closed", "state=open&state=closed&station=S1", "state=merged"],
     "/v1/audit": ["", "limit=1&offset=1"],
     "/v1/devices": [
         "",
@@ -54,6 +55,7 @@ PARAMETERS: dict[str, set[str]] = {
     "plan_id": {"000000000000"},
     "other_id": {"000000000000"},
     "alarm_id": {"a-0"},
+    "incident_id": {"i-0"},
 }
 EVERYTHING = Private(
     name="Betacom",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import Collection
 from datetime import timedelta
 from functools import partial
 from typing import Annotated
@@ -15,13 +15,13 @@ from starlette.concurrency import run_in_threadpool
 from controller.access.disclosure import TenantAlarm
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.routes.playbooks import Launch
-from controller.api.services import LOOK_SECONDS, Backend, Body, Listing, Paging, Services, cut, listing
-from controller.api.sse import EventStream, event, keep_alive
+from controller.api.services import Backend, Body, Listing, Paging, Services, cut, listing
+from controller.api.sse import EventStream, event, follow
 from controller.api.views import AlarmView, Seen, View
 from controller.assurance.station_alarms import problem_of, records_by_problem
 from controller.inventory.source import unknown
 from controller.models.alarm import Alarm, AlarmFilter, AlarmState, Comment, PerceivedSeverity
-from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError, StoreError
+from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
 from controller.models.people import Permission, Person
 from controller.ports.store import Page, RunRequest
 from controller.runs.launch import Launcher
@@ -33,9 +33,6 @@ router = Router(prefix="/v1", tags=["alarms"])
 _FOLLOWED = Page(limit=1000)
 #: What nobody thinks of any more must not stay hidden for good.
 LONGEST_SHELVING = timedelta(days=7)
-#: Seconds of silence after which a sign of life is sent.
-_SILENCE = 15.0
-
 
 #: Values of a query parameter that may come several times; more of them than that nobody asks for.
 _Words = Annotated[list[str] | None, Query(max_length=100)]
@@ -87,28 +84,7 @@ def alarms(
 @router.get("/alarms/events", status_code=200, response_class=EventStream)
 async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
     """Server-sent events: each alarm as it is now, then each change of one."""
-    return EventStream(while_admitted(request, _follow(seen)))
-
-
-async def _follow(seen: View) -> AsyncIterator[str]:
-    sent: dict[str, str] = {}
-    silent = 0.0
-    while True:
-        found = sent
-        try:
-            found = await seen.shared("alarms", partial(_events, seen))
-        except StoreError as error:
-            log.warning("alarms.follow_waits", reason=error.message)
-        # Each by itself or 1000 at once, one piece: every piece is a turn of the loop, which all callers share.
-        news = "" if found is sent else "".join(text for alarm, text in found.items() if sent.get(alarm) != text)
-        sent = found
-        if news:
-            yield news
-        silent = 0.0 if news else silent + LOOK_SECONDS
-        if silent >= _SILENCE:
-            yield keep_alive()
-            silent = 0.0
-        await seen.clock.sleep(LOOK_SECONDS)
+    return EventStream(while_admitted(request, follow(seen, "alarms", partial(_events, seen))))
 
 
 def _events(seen: View) -> dict[str, str]:
@@ -201,7 +177,7 @@ def unshelve(
 
 
 class NewComment(Body):
-    """What is said of an alarm; the host may say it to tenants that the alarm concerns."""
+    """What is said of an alarm or incident; the host may say it to tenants that it concerns."""
 
     text: str = Field(min_length=1, max_length=4000)
     to: tuple[str, ...] = Field(default=(), max_length=100, description="Tenants; none: the host's own people alone.")
@@ -221,9 +197,12 @@ def comment(
 ) -> Comment:
     """Say something of an alarm. What a tenant's people say, the host reads, and nobody else."""
     seen.alarm(alarm_id)
-    if asked.to:
-        concerned = () if who.tenant else backend.store.alarms.get(alarm_id).tenants
-        for tenant in asked.to:
-            if tenant not in concerned:
-                raise InputError(f"to: {unknown('tenant that the alarm concerns', tenant, concerned)}")
-    return backend.store.comments.add(alarm_id, who.name, who.side, asked.text, asked.to)
+    return say(backend, alarm_id, () if who.tenant else backend.store.alarms.get(alarm_id).tenants, asked, who)
+
+
+def say(backend: Services, about: str, concerned: Collection[str], asked: NewComment, who: Person) -> Comment:
+    """Put a comment on an alarm or incident on record; the host may say it to tenants that it concerns."""
+    for tenant in asked.to:
+        if tenant not in concerned:
+            raise InputError(f"to: {unknown('tenant that it concerns', tenant, concerned)}")
+    return backend.store.comments.add(about, who.name, who.side, asked.text, asked.to)

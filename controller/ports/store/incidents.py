@@ -73,11 +73,6 @@ class Incidents(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def comment(self, incident_id: str, text: str, by: str) -> None:
-        """Put a person's words on its timeline. Raises NotFoundError."""
-        ...
-
-    @method
     def unsettled(self) -> list[str]:
         """Ids of alarms that outlived their root for so long that they are to have incidents of their own."""
         ...

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from controller.access.disclosure import TenantPlanHead
 from controller.models.alarm import Alarm, AlarmFilter
+from controller.models.incident import IncidentFilter
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run
 from controller.ports.store.audit import EVERYTHING, AuditQuery
@@ -52,6 +53,21 @@ class Tenants(Repository[M_co], Protocol[M_co]):
     @method
     def alarm(self, tenant: str, alarm_id: str) -> Alarm:
         """An alarm that concerns a tenant. Raises NotFoundError."""
+        ...
+
+    @method
+    def incidents(
+        self, tenant: str, page: Page, like: IncidentFilter | None = None
+    ) -> tuple[int, list[tuple[str, list[Alarm]]]]:
+        """Total and one page of incidents with alarms that concern a tenant, newest first, each with these alarms.
+
+        Their states, too, are those of these alarms alone; of a filter states, stations, causes and ``since`` count.
+        """
+        ...
+
+    @method
+    def incident(self, tenant: str, incident_id: str) -> list[Alarm]:
+        """Alarms of an incident that concern a tenant, oldest first. Raises NotFoundError if there are none."""
         ...
 
     @method

@@ -112,16 +112,15 @@ def test_each_decision_is_on_the_timeline_with_its_why(store: SqlStore) -> None:
     own = symptom.incident
     root = store.alarms.report(cut())
     store.alarms.report(link("S3"))
-    store.incidents.comment(root.incident, "the digger is there", "ana")
+    store.comments.add(root.incident, "ana", "host", "the digger is there")
     told = [(row.action, row.detail.get("why", "")) for row in store.incidents.timeline(root.incident)]
     assert [one for one in told if one[0].startswith("incident.")] == [
         ("incident.opened", "no alarm that stands explains it"),
         ("incident.opened", "no alarm that stands explains it"),
         ("incident.merged", "station-unreachable follows from backhaul-down of radio"),
         ("incident.grew", f"core-link-down follows from {root.id}"),
-        ("incident.commented", ""),
     ]
-    assert {"alarm.raised", "alarm.follows"} < {action for action, _ in told}
+    assert {"alarm.raised", "alarm.follows", "comment.added"} < {action for action, _ in told}
     merged = store.incidents.get(own)
     assert (merged.state, merged.merged_into) == (IncidentState.MERGED, root.incident)
     assert [one.id for one in store.incidents.page(Page())[1]] == [root.incident]
@@ -155,7 +154,6 @@ def test_people_acknowledge_take_and_hand_back(store: SqlStore) -> None:
         lambda store: store.incidents.alarms("i-none"),
         lambda store: store.incidents.timeline("i-none"),
         lambda store: store.incidents.take("i-none", "ana"),
-        lambda store: store.incidents.comment("i-none", "x", "ana"),
     ],
 )
 def test_an_unknown_incident_is_not_found(store: SqlStore, ask: Callable[[SqlStore], object]) -> None:

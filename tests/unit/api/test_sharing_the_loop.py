@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 import httpx
@@ -13,7 +14,8 @@ from pydantic import BaseModel, field_serializer
 
 from controller.api.auth import OPEN, Router
 from controller.api.readings import Readings
-from controller.api.routes.alarms import _follow
+from controller.api.routes.alarms import _events
+from controller.api.sse import follow
 from controller.api.views import AlarmView, View
 from controller.models.alarm import AlarmSource, AlarmState, PerceivedSeverity
 from controller.ports.clock import VirtualClock
@@ -108,7 +110,7 @@ def alarm(number: int, note: str = "") -> AlarmView:
 
 async def test_a_follower_is_sent_all_news_in_one_piece_and_then_only_what_changed() -> None:
     seen = _Alarms([alarm(number) for number in range(1000)])
-    events = _follow(cast("View", seen))
+    events = follow(cast("View", seen), "alarms", partial(_events, cast("View", seen)))
     first = await anext(events)
     assert first.count("event: alarm\n") == 1000
     assert first.index('"a-999"') < first.index('"a-0"')

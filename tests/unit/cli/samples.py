@@ -87,11 +87,18 @@ def _operation(request: httpx.Request) -> Any:
     return None
 
 
+#: What streams tell of, and as what to people of the host and of a tenant; the stream of a run has the others.
+_STREAMS = {
+    "/alarms/": {"alarm": ("AlarmView", "TenantAlarm")},
+    "/incidents/": {"incident": ("IncidentView", "TenantIncident")},
+}
+_OF_RUN = {"job": ("Job", "TenantJob"), "run": ("RunView", "TenantRun")}
+
+
 def _events(path: str, text: str, pick: int) -> Iterator[str]:
     """A stream that ends; of a run, which has ended."""
-    kinds = ("AlarmView", "TenantAlarm") if "/alarms/" in path else ("Job", "TenantJob"), ("RunView", "TenantRun")
-    names = ("alarm",) if "/alarms/" in path else ("job", "run")
-    for name, options in zip(names, kinds if isinstance(kinds[0], tuple) else (kinds,), strict=False):
+    told = next((names for part, names in _STREAMS.items() if part in path), _OF_RUN)
+    for name, options in told.items():
         data = sample({"$ref": f"#/components/schemas/{options[pick]}"}, text, pick)
         if name == "run":
             data |= {"state": "succeeded", "wave": 1}

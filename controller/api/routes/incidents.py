@@ -1,0 +1,105 @@
+"""Incidents: list by rank, show the whole story, follow, acknowledge, comment, take over and hand back."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Annotated
+
+from fastapi import Depends, Query, Request
+from pydantic import AwareDatetime
+
+from controller.access.disclosure import TenantIncident, TenantIncidentStory
+from controller.api.auth import Router, needs, while_admitted
+from controller.api.routes.alarms import NewComment, say
+from controller.api.services import Backend, Listing, Paging, listing
+from controller.api.sse import EventStream, event, follow
+from controller.api.views import IncidentStory, IncidentView, Seen, View
+from controller.models.alarm import Comment
+from controller.models.incident import Incident, IncidentFilter, IncidentState
+from controller.models.people import Permission, Person
+from controller.ports.store import Page
+
+router = Router(prefix="/v1/incidents", tags=["incidents"])
+
+#: Incidents that a follower is told of: the first ones.
+_FOLLOWED = Page(limit=1000)
+_Words = Annotated[list[str] | None, Query(max_length=100)]
+
+
+async def asked_for(  # one for each query parameter
+    state: Annotated[list[IncidentState] | None, Query()] = None,
+    station: _Words = None,
+    tenant: _Words = None,
+    cause: _Words = None,
+    since: Annotated[AwareDatetime | None, Query(description="Only incidents that changed since then.")] = None,
+    owner: Annotated[str, Query(description="Only those that this person has taken over.", max_length=200)] = "",
+) -> IncidentFilter:
+    """Which incidents; each may be given several times. Without a state those that are open are meant."""
+    return IncidentFilter(
+        states=tuple(state or (IncidentState.OPEN,)),
+        stations=tuple(station or ()),
+        tenants=tuple(tenant or ()),
+        causes=tuple(cause or ()),
+        since=since,
+        owner=owner,
+    )
+
+
+@router.get("")
+def incidents(
+    seen: Seen,
+    paging: Paging,
+    _: Annotated[Person, needs(Permission.LOOK)],
+    like: Annotated[IncidentFilter, Depends(asked_for)],
+) -> Listing[IncidentView | TenantIncident]:
+    """Incidents: open ones by rank, others newest first. To a tenant all are newest first."""
+    total, found = seen.incidents(paging, like)
+    return listing(total, found, paging)
+
+
+@router.get("/events", status_code=200, response_class=EventStream)
+async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
+    """Server-sent events: each open incident as it is now, then each change of one, its end included."""
+    return EventStream(while_admitted(request, follow(seen, "incidents", partial(_events, seen))))
+
+
+def _events(seen: View) -> dict[str, str]:
+    """What tells of each of the first incidents as it is now, by id, the oldest first."""
+    every = IncidentFilter(states=(IncidentState.OPEN, IncidentState.CLOSED))
+    return {one.id: event("incident", one) for one in reversed(seen.incidents(_FOLLOWED, every)[1])}
+
+
+@router.get("/{incident_id}")
+def show(
+    incident_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]
+) -> IncidentStory | TenantIncidentStory:
+    """One incident: its alarms, the way from its root to what suffers, minutes of each tenant, and what was done."""
+    return seen.incident(incident_id)
+
+
+@router.post("/{incident_id}/acknowledge")
+def acknowledge(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
+    """Put on record that people know of an incident; who said so first stays."""
+    return backend.store.incidents.acknowledge(incident_id, who.name)
+
+
+@router.post("/{incident_id}/take")
+def take(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
+    """Put on record that the caller sees to an incident from now on, whoever did before."""
+    return backend.store.incidents.take(incident_id, who.name)
+
+
+@router.post("/{incident_id}/hand-back")
+def hand_back(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
+    """Put on record that nobody sees to an incident any more."""
+    return backend.store.incidents.hand_back(incident_id, who.name)
+
+
+@router.post("/{incident_id}/comments", status_code=201)
+def comment(
+    incident_id: str, asked: NewComment, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.COMMENT)]
+) -> Comment:
+    """Say something of an incident. What a tenant's people say, the host reads, and nobody else."""
+    seen.incident(incident_id)
+    concerned = () if who.tenant else backend.store.incidents.get(incident_id).tenants
+    return say(backend, incident_id, concerned, asked, who)

@@ -1,0 +1,238 @@
+"""``minka incidents``: faults with all that follows from them, by rank."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli import completion
+from controller.cli.output import Json, bold, client, coloured, counted, out, print_json, styled, when
+from controller.cli.people import Limit, print_comment
+from controller.cli.tables import Column, table
+from controller.cli.waits import wait_words
+from controller.models.words import IncidentState
+
+incidents = typer.Typer(no_args_is_help=True, help="Incidents: faults with all that follows from them.")
+
+Which = Annotated[
+    str, typer.Argument(help="Id of an incident, as in i-1f2e3d4c5b.", autocompletion=completion.incidents)
+]
+
+
+@incidents.command("list", epilog="Example: minka incidents list --tenant bitel")
+def list_incidents(
+    limit: Limit = 50,
+    state: Annotated[
+        list[str] | None,
+        typer.Option(help=f"Only in this state ({', '.join(IncidentState)}); repeatable. Default: open, by rank."),
+    ] = None,
+    station: Annotated[list[str] | None, typer.Option(help="Only with an alarm of this station; repeatable.")] = None,
+    tenant: Annotated[list[str] | None, typer.Option(help="Only those that concern this tenant; repeatable.")] = None,
+    cause: Annotated[list[str] | None, typer.Option(help="Only with this probable cause; repeatable.")] = None,
+    owner: Annotated[str, typer.Option(help="Only those that this person has taken over.")] = "",
+    since: Annotated[
+        datetime | None, typer.Option(help="Only those that changed since then, local time, as in 2026-12-26T06:00.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Open incidents, those first that matter most; or all in a state, newest first."""
+    asked: dict[str, Any] = {"state": state, "station": station, "tenant": tenant, "cause": cause}
+    asked |= {"owner": owner or None, "since": since.astimezone().isoformat() if since else None}
+    found = client().all("/v1/incidents", limit, **asked)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        (
+            Column("rank"),
+            Column("id"),
+            Column("severity", 4),
+            Column("where"),
+            Column("cause"),
+            Column("people", 1),
+            Column("tenants", 3),
+            Column("alarms", 2),
+            Column("cells", 7),
+            Column("state", 8),
+            Column("opened", 6),
+            Column("owner", 9),
+            Column("why", 5, prose=True),
+        ),
+        (
+            (
+                one.get("rank") or "",
+                one["id"],
+                one["severity"],
+                _where(one),
+                _root(one)["probable_cause"],
+                f"{one['people']:,}",
+                ", ".join(one.get("tenants", ())),
+                one["standing"],
+                len(one["cells"]),
+                _state(one),
+                when(one["opened"]),
+                one.get("owner", ""),
+                one.get("why", "").partition(": ")[2],
+            )
+            for one in found
+        ),
+    )
+
+
+@incidents.command("show", epilog="Example: minka incidents show i-1f2e3d4c5b")
+def show(incident: Which, as_json: Json = False) -> None:
+    """Show an incident: what failed and what suffers, why, what was done about it, and what it cost each tenant."""
+    found = client().get(f"/v1/incidents/{incident}")
+    if as_json:
+        print_json(found)
+    else:
+        _print(found)
+
+
+@incidents.command("follow", epilog="Example: minka incidents follow --json | jq .id")
+def follow(as_json: Json = False) -> None:
+    """Follow incidents as they change, until interrupted."""
+    for _, one in client().events("/v1/incidents/events"):
+        if as_json:
+            print_json(one, line=True)
+        else:
+            what = (_where(one), _root(one)["probable_cause"], counted(one["standing"], "alarm"))
+            out.print(when(one["changed"]), one["id"], coloured(_state(one)), *what, one.get("why", ""))
+
+
+@incidents.command("ack", epilog="Example: minka incidents ack i-1f2e3d4c5b")
+def ack(incident: Which, as_json: Json = False) -> None:
+    """Put on record that people know of an incident; who said so first stays."""
+    found = client().post(f"/v1/incidents/{incident}/acknowledge")
+    if as_json:
+        print_json(found)
+    else:
+        out.print(f"{incident} was acknowledged by {found['acknowledged_by']} {when(found['acknowledged'])}")
+
+
+@incidents.command("comment", epilog="Example: minka incidents comment i-1f2e3d4c5b 'the digger has gone' --to bitel")
+def comment(
+    incident: Which,
+    text: Annotated[str, typer.Argument(help="What is to be said.")],
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A tenant that is to read it; repeatable. None: your own side; the host reads all.",
+            autocompletion=completion.tenants,
+        ),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Say something of an incident; minka incidents show has it."""
+    said = client().post(f"/v1/incidents/{incident}/comments", {"text": text, "to": to or []})
+    if as_json:
+        print_json(said)
+    else:
+        print_comment(said)
+
+
+@incidents.command("take", epilog="Example: minka incidents take i-1f2e3d4c5b")
+def take(incident: Which, as_json: Json = False) -> None:
+    """Take an incident over: you see to it from now on, whoever did before."""
+    found = client().post(f"/v1/incidents/{incident}/take")
+    if as_json:
+        print_json(found)
+    else:
+        out.print(f"{incident} is {found['owner']}'s since {when(found['taken'])}")
+
+
+@incidents.command("hand-back", epilog="Example: minka incidents hand-back i-1f2e3d4c5b")
+def hand_back(incident: Which, as_json: Json = False) -> None:
+    """Hand an incident back: nobody sees to it any more."""
+    found = client().post(f"/v1/incidents/{incident}/hand-back")
+    if as_json:
+        print_json(found)
+    else:
+        out.print(f"{incident} is nobody's now")
+
+
+def _root(one: dict[str, Any]) -> dict[str, Any]:
+    """What failed: to a tenant an alarm, to the host named by the incident itself."""
+    return one["root"] if isinstance(one["root"], dict) else one
+
+
+def _where(one: dict[str, Any]) -> str:
+    root = _root(one)
+    what = root["object"].rpartition("/")[2]
+    return f"{root['station']} {what}" if root["station"] and what != "station" else root["station"] or what
+
+
+def _state(one: dict[str, Any]) -> str:
+    return "flapping" if one.get("flapping") and one["state"] == IncidentState.OPEN else str(one["state"])
+
+
+def _print(one: dict[str, Any]) -> None:
+    """The whole story on one page."""
+    root = _root(one)
+    _line("incident", f"{one['id']} {_state(one)}, {one['severity']}")
+    _line("failed", f"{root['probable_cause']} of {_where(one)}")
+    _line("opened", when(one["opened"]) + (f", closed {when(one['closed'])}" if one["closed"] else ""))
+    _line("suffers", f"{counted(len(one['cells']), 'cell')}, {one['people']:,} people")
+    if "timeline" in one:
+        _print_for_host(one)
+    minutes = one["minutes"] if isinstance(one["minutes"], list) else [one["minutes"]] if one["minutes"] else []
+    _print_minutes(minutes, one["agreements"])
+    _print_alarms(one)
+    for said in one["comments"]:
+        print_comment(said)
+    for row in one.get("timeline", ()):
+        why = row["detail"].get("why") or row["detail"].get("note") or row["detail"].get("cause", "")
+        out.print(styled(when(row["at"]), "bold"), row["actor"], row["action"], row["object"], why)
+
+
+def _line(name: str, text: str) -> None:
+    if text:
+        out.print(bold(f"{name:<10}"), text)
+
+
+def _print_for_host(one: dict[str, Any]) -> None:
+    _line("tenants", ", ".join(one["tenants"]))
+    _line("rank", one["why"].removeprefix("rank ") if one["rank"] else "")
+    _line("merged", f"into {one['merged_into']}" if one["merged_into"] else "")
+    _line("flaps", str(one["flaps"] or ""))
+    _line("known to", f"{one['acknowledged_by']} {when(one['acknowledged'])}" if one["acknowledged"] else "")
+    _line("owner", f"{one['owner']} since {when(one['taken'])}" if one["owner"] else "")
+    _line("path", " > ".join(one["path"]))
+    root = next((alarm for alarm in one["alarms"] if alarm["id"] == one["root"]), None)
+    if root is not None:
+        _line("root", f"{root['id']}, from which {counted(root['symptoms'], 'alarm')} that stand follow")
+        waits = "; ".join(map(wait_words, root["waits_for"]))
+        _line("repair", waits or root["note"] or ("run " + root["run"] if root["run"] else "none was tried"))
+        _line("run", root["run"])
+
+
+def _print_minutes(minutes: list[dict[str, Any]], agreements: list[dict[str, Any]]) -> None:
+    if minutes:
+        names = ("lost", "planned", "own_work", "unseen")
+        header = ("tenant", *(name.replace("_", " ") for name in names), "people-minutes")
+        rows = ((m["tenant"], *(f"{m[name]:,.1f}" for name in names), f"{m['people']:,}") for m in minutes)
+        table(header, rows, "cell-minutes without service")
+    if agreements:
+        columns = ("agreement", "availability", "used", "allowed", "share")
+        used = (
+            (
+                a["agreement"],
+                f"{a['availability_percent']:g} %",
+                f"{a['used']:,.1f}",
+                f"{a['allowed']:,.1f}",
+                f"{100 * a['share']:.0f} %",
+            )
+            for a in agreements
+        )
+        table(columns, used, "cell-minutes of agreements this month")
+
+
+def _print_alarms(one: dict[str, Any]) -> None:
+    columns = (Column("object", 1), Column("cause"), Column("raised", 2))
+    rows = []
+    for alarm in one["alarms"]:
+        what = (alarm["object"].rpartition("/")[2], alarm["probable_cause"], when(alarm["raised"]))
+        rows.append((alarm["id"], coloured(alarm["state"]), alarm["station"], *what))
+    table((Column("alarm"), Column("state"), Column("station"), *columns), rows)
