@@ -33,8 +33,6 @@ _CLASSES = {
     CORE_NODE_DOWN: ObjectClass.CORE_NODE,
     REMOTE_END_DOWN: ObjectClass.CORE_NODE,
 }
-#: Sites that a fault has to touch: what is wrong at one is a matter of that site.
-_SITES = 2
 #: Looks in a row that a device can't be reached before it counts as dark.
 _MISSES = 2
 
@@ -59,7 +57,7 @@ class _Seen:
     """What stations showed of one far end.
 
     Attributes:
-        down: Stations whose link is down, and since when.
+        down: Stations whose link is down, and since when, the earliest first.
         up: Stations whose link works, and when that was seen, the latest last.
     """
 
@@ -82,11 +80,40 @@ class _Seen:
 
     def lost(self, network: Network) -> bool:
         """Whether most stations that were looked at since it began to fail have lost it."""
-        if len(_sites(network, self.down)) < _SITES:
+        if not _at_several_sites(network, self.down):
             return False
-        since = min(self.down.values())
+        since = next(iter(self.down.values()))
         working = takewhile(lambda station: self.up[station] >= since, reversed(self.up))
         return len(list(islice(working, len(self.down)))) < len(self.down)
+
+
+class _Dark:
+    """Devices that can't be reached, counted for each node of the backhaul above them.
+
+    Args:
+        followed: Devices that are looked at.
+    """
+
+    def __init__(self, network: Network, followed: Iterable[str]) -> None:
+        self.network = network
+        self.devices: set[str] = set()
+        #: How many devices hang below a node: those that are looked at, and the dark ones among them.
+        self._all = Counter(node for device in followed for node in self._above(device))
+        self.below: Counter[str] = Counter()
+        #: Nodes below which all devices are dark.
+        self.cut: set[str] = set()
+
+    def _above(self, device: str) -> tuple[str, ...]:
+        return self.network.backhaul_above(device) if self.network.manages(device) else ()
+
+    def take(self, device: str, *, dark: bool) -> None:
+        """Note whether a device is dark."""
+        if dark is (device in self.devices):
+            return
+        (self.devices.add if dark else self.devices.discard)(device)
+        for node in self._above(device):
+            self.below[node] += 1 if dark else -1
+            (self.cut.add if self.below[node] == self._all[node] else self.cut.discard)(node)
 
 
 class CommonFaults:
@@ -96,19 +123,21 @@ class CommonFaults:
         self._followed: frozenset[str] = frozenset()
         #: How often in a row a device could not be reached.
         self._misses: dict[str, int] = {}
+        self._counted: _Dark | None = None
         self._ends: dict[_End, _Seen] = defaultdict(_Seen)
         self._ends_of: dict[str, frozenset[_End]] = {}
 
     def follow(self, devices: Collection[str]) -> None:
         """Go by these devices and by no others."""
-        self._followed = frozenset(devices)
+        self._followed, self._counted = frozenset(devices), None
         for device in self._misses.keys() - self._followed:
             del self._misses[device]
             self._forget(device, self._ends_of.pop(device, frozenset()))
 
     def take(self, network: Network, before: Health | None, now: Health) -> None:
         """Take in a look at a device after the one before it: what fails has to fail twice in a row."""
-        self._misses[now.station] = 0 if now.reachable else self._misses.get(now.station, 0) + 1
+        misses = self._misses[now.station] = 0 if now.reachable else self._misses.get(now.station, 0) + 1
+        self._dark(network).take(now.station, dark=misses >= _MISSES)
         told = _told(network, before, now)
         self._forget(now.station, self._ends_of.get(now.station, frozenset()) - told.keys())
         self._ends_of[now.station] = frozenset(told)
@@ -127,6 +156,14 @@ class CommonFaults:
         for fault in sorted(raised - found.keys()):
             if self._works(network, fault) or wider & set(network.backhaul_from(fault.object)):
                 yield _report(fault, PerceivedSeverity.CLEARED, "", at)
+
+    def _dark(self, network: Network) -> _Dark:
+        """What is dark; counted anew where the network, or what is looked at, is another one."""
+        if self._counted is None or self._counted.network is not network:
+            self._counted = _Dark(network, self._followed)
+            for device, misses in self._misses.items():
+                self._counted.take(device, dark=misses >= _MISSES)
+        return self._counted
 
     def _forget(self, station: str, ends: Iterable[_End]) -> None:
         for end in ends:
@@ -147,19 +184,17 @@ class CommonFaults:
 
     def _cut_nodes(self, network: Network) -> Iterator[tuple[_Fault, str]]:
         """Nodes of the backhaul below which nothing can be reached, each the nearest to all that is dark there."""
-        dark = {device for device, misses in self._misses.items() if misses >= _MISSES and network.manages(device)}
-        count = Counter(node for device in dark for node in network.backhaul_above(device))
-        cut = {node for node, number in count.items() if number == len(network.devices_below[node] & self._followed)}
+        dark = self._dark(network)
         below = defaultdict(list)
-        for node in cut:
+        for node in dark.cut:
             below[network.backhaul_by_id[node].parent].append(node)
-        for node in sorted(node for node in cut if network.backhaul_by_id[node].parent not in cut):
+        for node in sorted(node for node in dark.cut if network.backhaul_by_id[node].parent not in dark.cut):
             nearest = node
-            while len(below[nearest]) == 1 and count[below[nearest][0]] == count[nearest]:
+            while len(below[nearest]) == 1 and dark.below[below[nearest][0]] == dark.below[nearest]:
                 nearest = below[nearest][0]
-            there = network.devices_below[nearest] & dark
-            if len(sites := _sites(network, there)) >= _SITES:
-                text = f"none of the {len(there)} devices at {len(sites)} sites below {nearest} can be reached"
+            there = network.devices_below[nearest] & self._followed
+            if _at_several_sites(network, there):
+                text = f"none of the {len(there)} devices below {nearest} can be reached"
                 yield _Fault(BACKHAUL_DOWN, "", nearest), text
 
     def _works(self, network: Network, fault: _Fault) -> bool:
@@ -190,8 +225,11 @@ def _told(network: Network, before: Health | None, now: Health) -> dict[_End, bo
     return told
 
 
-def _sites(network: Network, devices: Iterable[str]) -> set[str]:
-    return {network.site_of(device) for device in devices if network.manages(device)}
+def _at_several_sites(network: Network, devices: Iterable[str]) -> bool:
+    """Whether devices stand at two sites or more: what is wrong at one is a matter of that site."""
+    sites = (network.site_of(device) for device in devices if network.manages(device))
+    first = next(sites, None)
+    return any(site != first for site in sites)
 
 
 def _report(fault: _Fault, severity: PerceivedSeverity, text: str, at: datetime) -> AlarmReport:

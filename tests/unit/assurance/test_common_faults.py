@@ -198,7 +198,7 @@ def test_a_cut_is_the_node_below_which_nothing_can_be_reached() -> None:
     assert looks.look("S5", dark=True) == [(BACKHAUL, "radio", "CRITICAL")]
     (alarm,) = looks.standing.values()
     assert alarm.object_class is ObjectClass.BACKHAUL
-    assert alarm.text == "none of the 3 devices at 2 sites below radio can be reached"
+    assert alarm.text == "none of the 3 devices below radio can be reached"
     # More is dark: it is the trunk that failed.
     assert looks.twice(("S1",), dark=True) == []
     assert looks.look("S2", dark=True) == []
