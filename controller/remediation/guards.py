@@ -246,9 +246,11 @@ def _attempts(ask: Ask) -> _No | None:
         return None
     since = ask.now - timedelta(seconds=guards.cool_down_seconds)
     earlier = ask.store.repairs.count(ask.repair.rule.name, ask.repair.key, since)
-    if earlier < guards.attempts:
-        return None
-    return _No(f"it is back after {earlier} repairs: does something else write there?", final=True)
+    if earlier >= guards.attempts:
+        return _No(f"it is back after {earlier} repairs: does something else write there?", final=True)
+    if of_root := ask.store.repairs.count_for_root(ask.repair.alarm.id, since):
+        return _No(f"it outlived its root, for which there were {of_root} repairs already", final=True)
+    return None
 
 
 def _rate(ask: Ask) -> _No | None:

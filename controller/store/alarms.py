@@ -25,6 +25,7 @@ from sqlalchemy import (
     Update,
     and_,
     bindparam,
+    case,
     delete,
     false,
     func,
@@ -103,6 +104,8 @@ alarms = Table(
     # The alarm that it follows from, and whether others may follow from it (``controller.intent.roots``).
     string("root"),
     Column("released", Instant),
+    # The root that it outlived, or followed from before.
+    Column("followed", String, nullable=False, server_default=""),
     Column("spreads", Boolean, nullable=False),
     # What it is part of (``controller.intent.incidents``).
     Column("incident", String, nullable=False, server_default=""),
@@ -203,7 +206,11 @@ _ROOTS = select(alarms).where(_OPEN, _SPREADING)
 _NEW_ROOT = (
     update(alarms)
     .where(alarms.c.id == bindparam("of"))
-    .values(root=bindparam("new_root"), released=bindparam("new_released"))
+    .values(
+        root=bindparam("new_root"),
+        released=bindparam("new_released"),
+        followed=case((alarms.c.root != "", alarms.c.root), else_=alarms.c.followed),
+    )
 )
 _JOINED = update(alarms).where(alarms.c.id == bindparam("of")).values(incident=bindparam("new_incident"))
 _MERGED = update(alarms).where(alarms.c.incident == bindparam("of")).values(incident=bindparam("new_incident"))
@@ -382,6 +389,12 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
             tx.guard("repairs")
         rows = tx.execute(_STARTED, {"since": at})
         return [StartedRepair(**{**row._mapping, "tenants": tuple(orjson.loads(row.tenants))}) for row in rows]
+
+    @reads
+    def count_for_root(self, tx: Tx, alarm_id: str, since: datetime) -> int:
+        root = select(alarms.c.followed).where(alarms.c.id == alarm_id, alarms.c.followed != "").scalar_subquery()
+        chosen = and_(repairs.c.alarm == root, repairs.c.at >= since)
+        return int(tx.execute(select(func.count()).select_from(repairs).where(chosen)).scalar_one())
 
     @writes
     def record(self, tx: Tx, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:

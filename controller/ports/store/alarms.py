@@ -218,6 +218,11 @@ class Repairs(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def count_for_root(self, alarm_id: str, since: datetime) -> int:
+        """Repair runs that any rule started since then for the root which an alarm outlived."""
+        ...
+
+    @method
     def count_all(self, since: datetime) -> int:
         """Repair runs that any rule started since then; whoever else asks waits for the end of this transaction."""
         ...

@@ -236,6 +236,21 @@ async def test_what_is_over_is_not_repaired(bench: Bench) -> None:
     assert said(bench, link) == Refusal("over", "its source says that it is over")
 
 
+@pytest.mark.parametrize("tried", [False, True])
+async def test_what_outlives_a_root_that_was_repaired_is_peoples(bench: Bench, tried: bool) -> None:
+    """There is one attempt for a fault, and not one for each of its symptoms."""
+    link, root = bench.breaks(), bench.report("station", "o-ran-fault-26")
+    if tried:
+        bench.store.repairs.record("power", f"{STATION_ID}:station", root.id, "r-1")
+    bench.heals(root)
+    await bench.round(bench.scheduler(rules=(LINK_RULE,)))
+    alarm = bench.alarm(link)
+    assert alarm.state is (AlarmState.ESCALATED if tried else AlarmState.REPAIRING)
+    assert not tried or "it outlived its root, for which there were 1 repairs already" in alarm.note
+    await bench.clock.advance(3601)
+    assert said(bench, link) is None or not tried
+
+
 async def test_who_was_not_asked_for_want_of_service_has_none_by_our_own_look(bench: Bench) -> None:
     link = bench.breaks()
     bench.launcher.spared = (("L1", "andes"),)

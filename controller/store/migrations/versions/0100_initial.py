@@ -42,6 +42,7 @@ def upgrade() -> None:
         sa.Column("tenants", sa.Text(), server_default="[]", nullable=False),
         sa.Column("root", sa.String(), nullable=False),
         sa.Column("released", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("followed", sa.String(), server_default="", nullable=False),
         sa.Column("spreads", sa.Boolean(), nullable=False),
         sa.Column("incident", sa.String(), server_default="", nullable=False),
         sa.Column("shelved_until", sa.DateTime(timezone=True), nullable=True),
