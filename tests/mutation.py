@@ -12,6 +12,7 @@ Left out is what changes nothing that a program does, or that can't be run:
 * annotations, which nothing evaluates, and the ``*`` after which parameters have to be named;
 * decorators: without one most code can't be imported, and ``frozen`` and ``slots`` only keep mistakes out;
 * statements that write to the log;
+* sizes of caches: they are a matter of time and room, and no answer depends on what is remembered;
 * ``is`` to ``==``, or to an order such as ``<``: what is compared by identity, None and members of enumerations, is
   equal to nothing else either, and has no order but that of its letters.
 """
@@ -172,7 +173,7 @@ def mutations(root: Path, package: str) -> Iterator[MutationSpec]:
 
 
 def _idle(module: ast.Module) -> list[tuple[_Place, _Place]]:
-    """Where annotations, decorators and statements that write to the log begin and end."""
+    """Where annotations, decorators, makers of caches and statements that write to the log begin and end."""
     found: list[ast.expr | ast.stmt | None] = []
     for node in ast.walk(module):
         match node:
@@ -183,6 +184,8 @@ def _idle(module: ast.Module) -> list[tuple[_Place, _Place]]:
             case ast.arg() | ast.AnnAssign():
                 found.append(node.annotation)
             case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id="log") | ast.Attribute(attr="_log")))):
+                found.append(node)
+            case ast.Call(func=ast.Name(id="lru_cache")):
                 found.append(node)
     return [
         ((node.lineno, node.col_offset), (node.end_lineno or 0, node.end_col_offset or 0)) for node in found if node

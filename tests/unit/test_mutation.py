@@ -27,6 +27,9 @@ class Toy:
             "toy.grows", by=1 + 1
         )
         return by is not None or by is None
+
+
+length = lru_cache(maxsize=4096)(lambda text: len(text) + 1)
 """
 ELSEWHERE = "\n\ndef test_elsewhere() -> None:\n    assert True\n"
 
@@ -58,7 +61,10 @@ def test_survivors_are_named(toy: Path) -> None:
 def test_what_changes_nothing_is_left_out(toy: Path) -> None:
     (toy / "toy" / "code.py").write_text(IDLE)
     found = {(each.start_pos[0], each.operator_name) for each in mutations(toy, "toy")}
-    assert {line for line, _ in found} == {13}
+    assert {line for line, _ in found} == {13, 16}
+    numbers = [each for each in mutations(toy, "toy") if each.operator_name == "core/NumberReplacer"]
+    assert {each.start_pos for each in numbers} == {(16, 58)}, "not the size of the cache"
+    assert not any(operator == "core/NumberReplacer" for line, operator in found if line == 13)
     assert (13, "core/ReplaceComparisonOperator_Is_IsNot") in found
     assert (13, "core/ReplaceComparisonOperator_Is_Eq") not in found
 

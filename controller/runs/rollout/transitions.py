@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from controller.models.run import GateChoice, Job, JobState, Outcome, Policy, Run, RunState
+from controller.plan.rows import some
 from controller.ports.store import Transition
 from controller.runs.rollout.group_decisions import LAST, decisions, group_of, groups_of, round_of, why_not
 
@@ -146,7 +147,7 @@ def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
         return "cancelled by a person"
     diverged = [job.station for job in jobs if job.outcome is Outcome.DIVERGED]
     if diverged:
-        return f"{len(diverged)} stations diverged: {', '.join(diverged[:5])}"
+        return f"{len(diverged)} stations diverged: {some(diverged)}"
     if run.halted:
         return run.halted
     failures = _failures(run, jobs)
@@ -154,8 +155,7 @@ def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
         return f"{failures} failures reached the threshold of {run.strategy.stop_after}"
     canaries = _canaries(run, jobs)
     if all(job.state is JobState.DONE for job in canaries) and not _is_proven(run, jobs):
-        ends = ", ".join(f"{job.station} ended {job.outcome}" for job in canaries[:5])
-        return f"no canary carries the change: {ends}"
+        return f"no canary carries the change: {some([f'{job.station} ended {job.outcome}' for job in canaries])}"
     return ""
 
 

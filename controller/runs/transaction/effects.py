@@ -10,9 +10,7 @@ from controller.nrm.apply import siblings
 from controller.nrm.diff import effective, settled
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, is_below
-
-#: Nodes that are named.
-_MOST = 3
+from controller.plan.rows import some
 
 _Pair = tuple[Value | None, Value | None]
 
@@ -119,8 +117,8 @@ def vanished(carried: Collection[Path], phases: Iterable[Phase], tree: Tree) -> 
     gone = [path for path in lost if not any(path == above or is_below(path, above) for above in deleted)]
     if not gone:
         return ""
-    named = ", ".join(sorted(gone)[:_MOST])
-    return f"{len(gone)} of {len(carried)} nodes are gone from the station, and nobody asked for that: {named}"
+    count = f"{len(gone)} of {len(carried)}"
+    return f"{count} nodes are gone from the station, and nobody asked for that: {some(sorted(gone))}"
 
 
 def unfinished(inverse: Iterable[Edit], tree: Tree) -> tuple[Edit, ...]:

@@ -30,6 +30,7 @@ from controller.nrm.generation import generation_edit, generation_of
 from controller.nrm.profiles import root_spec
 from controller.nrm.schema import self_made
 from controller.nrm.tree import Path, Tree
+from controller.plan.rows import some
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
 from controller.ports.store import Claim, JobResult
@@ -379,4 +380,4 @@ class Transaction:
 
     def _differences(self, seen: Tree, expected: Tree) -> str:
         """Where two trees differ within what the change edits and checks, in words."""
-        return ", ".join(differences(self._root, seen, expected, self._change.fingerprint.paths)[:3])
+        return some(differences(self._root, seen, expected, self._change.fingerprint.paths))
