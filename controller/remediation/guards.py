@@ -228,13 +228,20 @@ def _busy(ask: Ask) -> _No | None:
 
 
 def _battery(ask: Ask) -> _No | None:
-    """Who restarts something there may find that it does not come back."""
+    """Who restarts something there may find that it does not come back.
+
+    How long the battery lasts is known only in the words of the network files.
+    """
     if not ask.repair.interrupts:
         return None
     standing = ask.store.alarms.standing([ask.device])
     power = [one for one in standing if one.probable_cause in POWER_CAUSES and one.cleared is None]
     since = min((one.raised for one in power), default=None)
-    return _No(f"the station runs on its battery since {since:%Y-%m-%d %H:%M} UTC") if since else None
+    if since is None:
+        return None
+    site = ask.network.site_by_id.get(ask.site)
+    fed = f" (its site: {site.power})" if site is not None and site.power else ""
+    return _No(f"the station runs on its battery since {since:%Y-%m-%d %H:%M} UTC{fed}")
 
 
 # ------------------------------------------------------------------- how often

@@ -78,6 +78,9 @@ def keep_constraints(
     notified = NoticeKind.PLANNED.value if constraints.tenants else ""
     row = {"run": run_id, "subject": subject, "content": packed(constraints), "notified": notified}
     tx.execute(run_constraints.insert().values(row))
+    for station, spared in sorted(constraints.spared.items()):
+        unserved = ", ".join(f"{cell} {tenant}" for cell, tenant in spared)
+        tx.note("engine", "run.unserved_not_asked", run_id, station=station, unserved=unserved)
     for tenant in constraints.tenants:
         mine = constraints.concerning(tenant)
         asked = [one for one in constraints.requirements if one.side == tenant and one.consent is Consent.NOTICE]

@@ -7,12 +7,15 @@ from datetime import timedelta
 import pytest
 
 from controller.models.alarm import REMEDIATION_STOPPED, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.approval import Clearance, RunConstraints
 from controller.models.errors import RepairStoppedError
-from controller.models.run import JournalStep, Outcome, RunState
+from controller.models.run import JournalStep, Outcome, RunState, Strategy
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, StartedRepair, Transition
+from controller.ports.store import JobResult, Page, StartedRepair, Transition
 from controller.store import SqlStore
-from tests.support.records import make_entry, start_run, stations
+from tests.contract.store.test_approvals import say, start
+from tests.support.launch import prepared
+from tests.support.records import make_entry, make_plan, start_run, stations
 
 A, B = stations(2)
 
@@ -75,6 +78,33 @@ def test_stations_under_repair(store: SqlStore, clock: VirtualClock) -> None:
     assert moved is not None
     store.alarms.move(moved, AlarmState.RAISED, actor="minka")
     assert store.alarms.under_repair() == frozenset()
+
+
+def test_a_planned_window_that_is_open_is_its_runs(store: SqlStore, clock: VirtualClock) -> None:
+    run = start(store, A, begin=False)
+    now = clock.now()
+    for said, works in (
+        (Clearance("window opens tomorrow"), ""),
+        (Clearance(), ""),
+        (Clearance(closes=now + timedelta(hours=1)), run.id),
+        (Clearance("hold on A", closes=now + timedelta(hours=1)), ""),
+    ):
+        say(store, said)
+        assert store.runs.under_way(A, now) == works, said
+    say(store, Clearance(closes=now + timedelta(hours=1)))
+    assert store.runs.under_way(A, now + timedelta(hours=1)) == ""
+
+
+def test_who_was_not_asked_for_want_of_service_is_on_the_audit_trail(store: SqlStore) -> None:
+    plan = make_plan([A])
+    store.plans.save(plan, "ana")
+    terms = RunConstraints(subject="s", spared={A: (("L1", "bitel"), ("L1", "entel"))})
+    run = store.runs.create(prepared(plan, "apply", Strategy(), (), constraints=terms))
+    (row,) = [row for row in store.audit.page(Page())[1] if row.action == "run.unserved_not_asked"]
+    assert (row.object, row.detail) == (run.id, {"station": A, "unserved": "L1 bitel, L1 entel"})
+    standing = store.approvals.standing(run.id)
+    assert standing is not None
+    assert standing.constraints.spared == terms.spared
 
 
 def test_what_works_at_a_device_and_when_it_left_it(store: SqlStore, clock: VirtualClock) -> None:
