@@ -36,6 +36,7 @@ from controller.store.evidence import AuditKeys, Evidence, last_anchors
 
 # What one role needs and others don't is imported where it is made: loading all of it would take twice the time.
 if TYPE_CHECKING:
+    from controller.assurance.heartbeats import HeartbeatWatch
     from controller.playbook.engine.context import ActionServices
     from controller.queue.wakeups import CeleryWakeups, SchedulerWakeups
     from controller.remediation.remediator import Remediator
@@ -200,6 +201,12 @@ class Parts:
     async def sum_up_denials(self) -> None:
         """Write what is to be written of denials whose hour is over."""
         await self.loop_store.audit.sum_up_denials()
+
+    def heartbeats(self) -> HeartbeatWatch:
+        """What reports devices whose heartbeats (VES) stay away."""
+        from controller.assurance.heartbeats import HeartbeatWatch
+
+        return HeartbeatWatch(self.loop_store, self.clock, self.settings.heartbeat_misses)
 
     async def prune_reports(self) -> None:
         """Delete reports of alarms that are too old, or too many."""

@@ -36,6 +36,7 @@ from controller.api.routes import (
     remediation,
     runs,
     system,
+    ves,
     webhooks,
     works,
 )
@@ -74,6 +75,7 @@ PARTS = (
     alarms,
     remediation,
     webhooks,
+    ves,
     holds,
     freezes,
     public_warnings,

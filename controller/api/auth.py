@@ -12,9 +12,11 @@ from __future__ import annotations
 import hashlib
 import os
 import secrets
+from base64 import b64decode
 from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import timedelta
 from functools import partial, wraps
+from hmac import compare_digest
 from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -49,6 +51,9 @@ PREFIX = "minka_"
 #: Who the embedded shape's first token and the alarm sources' token of the settings belong to.
 FIRST = Person(name="noc", role=Role.ADMINISTRATOR)
 ALARM_SOURCES = Person(name="webhook", role=Role.NOC_ENGINEER)
+VES_SOURCES = Person(name="ves", role=Role.NOC_ENGINEER)
+#: Begin of the paths of the VES event listener, whose sources send a name and a password.
+VES = "/eventListener/"
 
 #: How long a webhook token of the settings is in force, and how long before its end that is said at each start.
 WEBHOOK_LIFE, _SOON = timedelta(days=366), timedelta(days=30)
@@ -99,18 +104,20 @@ def ensure_token(path: Path, store: Store) -> str:
     return token
 
 
-def ensure_webhook_token(token: str, store: Store, clock: Clock) -> None:
-    """The token of the settings that alarm sources use: it opens webhooks and nothing else, for a year.
+def ensure_webhook_token(
+    token: str, store: Store, clock: Clock, owner: Person = ALARM_SOURCES, setting: str = "MINKA_WEBHOOK_TOKEN"
+) -> None:
+    """The token of a setting that alarm sources use: it opens webhooks and nothing else, for a year.
 
     Another one than before ends the one before. One that was ended or revoked is not brought back.
     """
     ends = clock.now() + WEBHOOK_LIFE
-    new = NewToken(digest(token), ALARM_SOURCES.name, "MINKA_WEBHOOK_TOKEN", (Permission.WEBHOOK,), ends)
-    kept = store.tokens.keep_only(new, ALARM_SOURCES)
+    new = NewToken(digest(token), owner.name, setting, (Permission.WEBHOOK,), ends)
+    kept = store.tokens.keep_only(new, owner)
     if kept is None:
-        log.error("webhook.token_over", hint="MINKA_WEBHOOK_TOKEN was in force and is no more: set another one")
+        log.error("webhook.token_over", hint=f"{setting} was in force and is no more: set another one")
     elif kept.expires is not None and kept.expires - clock.now() < _SOON:
-        log.warning("webhook.token_ends", at=kept.expires.isoformat(), hint="set another MINKA_WEBHOOK_TOKEN")
+        log.warning("webhook.token_ends", at=kept.expires.isoformat(), hint=f"set another {setting}")
 
 
 async def caller(request: Request) -> Person | None:
@@ -126,12 +133,24 @@ async def caller(request: Request) -> Person | None:
         token = provider_token(request)
         if token and request.method not in _SAFE and not _from_here(request):
             raise SignInError("a signed-in browser can change things from Minka's own pages only")
+    elif scheme.lower() == "basic" and request.url.path.startswith(VES):
+        return await run_in_threadpool(_by_password, services.store, token)
     elif scheme.lower() != "bearer":
         return None
     if services.provider is not None and is_provider_token(token):
         return await run_in_threadpool(signed_in, services.store, await services.provider.identity(token))
     # Sessions of browsers are tokens of the provider; our own never lie in a cookie.
     return await run_in_threadpool(services.store.tokens.bearer, digest(token)) if scheme and token else None
+
+
+def _by_password(store: Store, given: str) -> Person | None:
+    """Whose name and password these are (RFC 7617); the password is a token of that person."""
+    try:
+        name, _, password = b64decode(given, validate=True).partition(b":")
+    except ValueError:
+        return None
+    person = store.tokens.bearer(hashlib.sha256(password).hexdigest()) if password else None
+    return person if person is not None and compare_digest(person.name.encode(), name) else None
 
 
 def provider_token(request: Request) -> str:

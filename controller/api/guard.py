@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.api.auth import asked_for, caller
+from controller.api.auth import VES, asked_for, caller
 from controller.api.intake import Intake
 from controller.api.pages import PATHS
-from controller.api.problems import answer, problem_of
+from controller.api.problems import answer, problem_of, ves_refusal
 from controller.api.services import Services
 from controller.models.errors import MinkaError
 
@@ -25,8 +25,8 @@ from controller.models.errors import MinkaError
 OPEN = PATHS | {"/healthz", "/readyz", "/openapi.json", "/v1/login", "/v1/login/callback", "/v1/login/device"}
 
 _MIB = 2**20
-#: Largest body in bytes: of network files, of a webhook, of everything else.
-NETWORK_LIMIT, WEBHOOK_LIMIT, LIMIT = 256 * _MIB, 8 * _MIB, _MIB
+#: Largest body in bytes: of network files, of a webhook, of VES events (its specification says so), of everything else.
+NETWORK_LIMIT, WEBHOOK_LIMIT, VES_LIMIT, LIMIT = 256 * _MIB, 8 * _MIB, 2 * _MIB, _MIB
 #: Requests of one tenant's people that are under way at once at most, streams and those that wait included.
 MOST = 32
 #: Of them, and of those of all tenants together, so many are worked on at once, and the others wait for their turn: the
@@ -38,7 +38,8 @@ _PATIENCE = 5.0
 #: Ends of paths whose requests wait for something else, and need no thread meanwhile.
 _WAITING = ("/events", "/config")
 #: Begins of paths to which alarm sources send.
-_SOURCES = ("/v1/webhooks/",)
+_WEBHOOKS = "/v1/webhooks/"
+_SOURCES = (_WEBHOOKS, VES)
 _NETWORK = ("/v1/network", "/v1/network/import")
 
 
@@ -67,6 +68,8 @@ class Guard:
             _check_room(tenant, self._under_way[tenant])
         except (HTTPException, MinkaError) as error:
             refusal = answer(error) if isinstance(error, HTTPException) else problem_of(error)
+            if request.url.path.startswith(VES):
+                refusal = ves_refusal(refusal.status_code)
             if refusal.status_code == 401:
                 services: Services = request.app.state.services
                 services.unauthenticated.refused(asked_for(request), services.store, services.clock)
@@ -178,7 +181,9 @@ def _intake(request: Request) -> Intake | None:
 def _limit(path: str) -> int:
     if path in _NETWORK:
         return NETWORK_LIMIT
-    return WEBHOOK_LIMIT if path.startswith(_SOURCES) else LIMIT
+    if path.startswith(VES):
+        return VES_LIMIT
+    return WEBHOOK_LIMIT if path.startswith(_WEBHOOKS) else LIMIT
 
 
 def _too_large(limit: int) -> HTTPException:

@@ -85,6 +85,33 @@ def problem(
     return JSONResponse(body | extra, status, said, media_type=MEDIA_TYPE)
 
 
+#: The version of the VES event listener that we are, as its specification has it told with each answer.
+VES_HEADERS = {"X-MinorVersion": "2", "X-PatchVersion": "1", "X-LatestVersion": "7.2.1"}
+#: What VES calls what refuses a request: the status to answer, id and text of the message.
+_VES_REFUSALS = {
+    401: (401, "POL1009", "User has not been provisioned for service"),
+    403: (401, "POL1009", "User has not been provisioned for service"),
+    413: (400, "POL9003", "Message content size exceeds the allowable limit"),
+    503: (503, "SVC1000", "No server resources available to process the request"),
+}
+
+
+def ves_refusal(status: int, part: str = "") -> JSONResponse:
+    """A refusal in the words of the VES event listener (7.2.1, service and policy exceptions).
+
+    Args:
+        status: What any other route would answer.
+        part: Of the message, with what is wrong there.
+    """
+    status, message, text = _VES_REFUSALS.get(status, (400, "SVC0002", "Invalid input value for message part %1"))
+    kind = "policyException" if message.startswith("POL") else "serviceException"
+    variables = [part or "event"] if message == "SVC0002" else []
+    headers = VES_HEADERS | ({"Retry-After": "5"} if status == 503 else {})
+    headers |= {"WWW-Authenticate": "Basic"} if status == 401 else {}
+    said = {"messageId": message, "text": text, "variables": variables}
+    return JSONResponse({"requestError": {kind: said}}, status, headers)
+
+
 def problem_of(error: MinkaError) -> JSONResponse:
     """An error of the error tree as an answer."""
     status = next(status for kind, status in _STATUS if isinstance(error, kind))

@@ -13,7 +13,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from controller.api.app import make_app
-from controller.api.auth import ensure_token, ensure_webhook_token
+from controller.api.auth import VES_SOURCES, ensure_token, ensure_webhook_token
 from controller.api.connections import Connection
 from controller.api.services import Services
 from controller.bootstrap import parts
@@ -39,6 +39,8 @@ def served_app(settings: Settings, name: str) -> FastAPI:
             ensure_token(settings.token_file, made.store)
             if settings.webhook_token:
                 ensure_webhook_token(settings.webhook_token, made.store, made.clock)
+            if settings.ves_token:
+                ensure_webhook_token(settings.ves_token, made.store, made.clock, VES_SOURCES, "MINKA_VES_TOKEN")
             app.state.services = services = Services(
                 settings=settings,
                 store=made.store,

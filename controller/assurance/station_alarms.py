@@ -6,10 +6,11 @@ import re
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from datetime import datetime
 
-from controller.assurance.health import STATION, link_cause, tenant_of
+from controller.assurance.health import ROUTER, STATION, link_cause, tenant_of
 from controller.intent.impact import object_class_of
 from controller.models.alarm import (
     CELL_OFF_AIR,
+    HEARTBEAT_LOST,
     LINK_CAUSES,
     ActiveAlarm,
     Alarm,
@@ -20,6 +21,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.run import LedgerEntry
+from controller.models.ves import FaultFields
 from controller.nrm.profiles import cell_of, link_kind, object_class
 from controller.nrm.tree import Observed, Path, child, is_below, path_of, step
 
@@ -37,6 +39,10 @@ _CLEARED = PerceivedSeverity.CLEARED
 _WORD, _BETWEEN = re.compile(r"(?<=[a-z0-9])(?=[A-Z])"), re.compile(r"[^a-z0-9]+")
 #: Before probable causes of AlarmList, whose words are anybody's: they are none of Minka's own. And their length.
 _3GPP, _LONGEST = "3gpp-", 64
+#: Classes of what is none of our nodes, by the words of VES for the type of an event's source.
+_CLASSES = {"port": ObjectClass.PORT, "portThreshold": ObjectClass.PORT}
+#: Letters of a text of VES that are read.
+_LETTERS = 1000
 
 
 def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: _Ledger) -> AlarmReport:
@@ -90,6 +96,63 @@ def report_of_record(station: str, record: AlarmRecord, at: datetime, ledger: _L
         severity=record.severity,
         text=record.text,
         source=AlarmSource.ALARM_LIST,
+        at=at,
+    )
+
+
+def report_of_fault(
+    device: str,
+    event: str,
+    fault: FaultFields,
+    at: datetime,
+    ledger: _Ledger,
+    standing: Iterable[Alarm],
+    *,
+    router: bool,
+) -> AlarmReport:
+    """A fault that a device told by VES as a report: the same as that of a record of an AlarmList with these words.
+
+    Its object is ``objectInstance`` of the additional information, a distinguished name, where there is one, else the
+    interface. A fault of the ``standing`` alarms that the device told by o-ran-fm in the same words is that one.
+    """
+    more = fault.alarm_additional_information
+    named = more.get("objectInstance") or fault.alarm_interface_a
+    text = more.get("additionalText") or fault.specific_problem
+    record = AlarmRecord(
+        id=event[:_LETTERS],
+        object="" if named == device else named[:_LETTERS],
+        type=fault.event_category,
+        cause=fault.alarm_condition,
+        problem=fault.specific_problem[:_LETTERS],
+        severity=fault.severity,
+        text=text[:_LETTERS],
+    )
+    made = report_of_record(device, record, at, ledger).model_copy(update={"source": AlarmSource.VES})
+    if router:
+        whole = {"object": ROUTER} if made.object == STATION else {}
+        return made.model_copy(
+            update={"object_class": _CLASSES.get(fault.event_source_type, ObjectClass.ROUTER)} | whole
+        )
+    told = (one for one in standing if one.station == device and one.source is AlarmSource.ORAN_FM and one.text == text)
+    same = next((one for one in told if _may_be_one(one.object, made.object)), None)
+    if same is not None:
+        names = ("object", "object_class", "tenant", "probable_cause", "specific_problem")
+        return made.model_copy(update={name: getattr(same, name) for name in names})
+    if made.object.startswith("/") or made.object == STATION:
+        return made
+    return made.model_copy(update={"object_class": _CLASSES.get(fault.event_source_type, made.object_class)})
+
+
+def heartbeat_report(device: str, at: datetime, *, router: bool, lost: bool) -> AlarmReport:
+    """That a device no longer tells by VES that it lives, or does so again."""
+    return AlarmReport(
+        station=device,
+        object=ROUTER if router else STATION,
+        object_class=ObjectClass.ROUTER if router else ObjectClass.STATION,
+        probable_cause=HEARTBEAT_LOST,
+        severity=PerceivedSeverity.MAJOR if lost else _CLEARED,
+        text="its heartbeats (VES) do not come any more" if lost else "",
+        source=AlarmSource.VES,
         at=at,
     )
 

@@ -17,6 +17,7 @@ from controller.models.alarm import (
     ALARM_LIST_CROWDED,
     CONFIGURATION_DRIFT,
     DIVERGED,
+    HEARTBEAT_LOST,
     RECORD_DOUBTED,
     RULE_DEMOTED,
     TOO_MANY_REPAIRS,
@@ -30,7 +31,15 @@ from controller.nrm.tree import Path, child, step
 
 #: Probable causes of what is wrong with the management of a device, and with no service: they concern the host alone.
 OF_MANAGEMENT = frozenset(
-    {ALARM_LIST_CROWDED, CONFIGURATION_DRIFT, DIVERGED, RECORD_DOUBTED, RULE_DEMOTED, TOO_MANY_REPAIRS}
+    {
+        ALARM_LIST_CROWDED,
+        CONFIGURATION_DRIFT,
+        DIVERGED,
+        HEARTBEAT_LOST,
+        RECORD_DOUBTED,
+        RULE_DEMOTED,
+        TOO_MANY_REPAIRS,
+    }
 )
 
 

@@ -43,6 +43,8 @@ FAULT = ("station", "object", "tenant", "probable_cause", "specific_problem")
 CELL_OFF_AIR = "cell-off-air"
 #: Probable cause of a device that can't be reached.
 UNREACHABLE = "station-unreachable"
+#: Probable cause of a device that told by VES that it lives, and does so no more.
+HEARTBEAT_LOST = "heartbeat-lost"
 #: Probable cause of managed nodes that differ from what was applied.
 CONFIGURATION_DRIFT = "configuration-drift"
 #: Probable cause of a list of alarms full of what is over and was never acknowledged.
@@ -192,6 +194,7 @@ class AlarmSource(StrEnum):
     ORAN_FM = "oran-fm"
     ALARM_LIST = "alarm-list"
     ALERTMANAGER = "alertmanager"
+    VES = "ves"
 
 
 class AlertRefusal(StrEnum):
@@ -200,6 +203,8 @@ class AlertRefusal(StrEnum):
     NO_STATION = "no-station"
     UNKNOWN_STATION = "unknown-station"
     UNKNOWN_TENANT = "unknown-tenant"
+    UNREAD_DOMAIN = "unread-domain"
+    """A VES event of a domain from which no alarms are made."""
     TRUNCATED = "truncated"
     """Alertmanager cut it off, and it could not be read back."""
 

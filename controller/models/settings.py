@@ -32,6 +32,14 @@ class Settings(BaseSettings):
         pattern=r"^$|^[!-~]{32,}$",
         description="Bearer token of alarm sources; opens webhooks only; 32 characters or more; valid for a year.",
     )
+    ves_token: str = Field(
+        default="",
+        pattern=r"^$|^[!-~]{32,}$",
+        description="Password of VES sources (user ves), or their bearer token; as MINKA_WEBHOOK_TOKEN.",
+    )
+    heartbeat_misses: int = Field(
+        default=3, ge=1, description="Heartbeats by VES that a device misses in a row before that is an alarm."
+    )
     alertmanager_url: str = Field(
         default="",
         pattern=r"^$|^https?://.+",
@@ -103,8 +111,8 @@ class Settings(BaseSettings):
         default=60.0, ge=0, description="Seconds that an unlocked cell has to come on air before that is an alarm."
     )
     alarm_sources: str = Field(
-        default="check oran-fm alarm-list alertmanager",
-        description="Who may raise and clear alarms: check (Minka's health reads), oran-fm, alarm-list, alertmanager.",
+        default="check oran-fm alarm-list alertmanager ves",
+        description="Who may raise and clear alarms: check (Minka's own), oran-fm, alarm-list, alertmanager, ves.",
     )
     report_days: float = Field(
         default=30.0, ge=1, description="Days for which reports of alarms are kept after they were received last."

@@ -19,6 +19,7 @@ from controller.store.devices import SqlDevices, SqlHealths
 from controller.store.engine import SILENCE, make_engine
 from controller.store.evidence import Evidence
 from controller.store.gates import SqlGates
+from controller.store.heartbeats import SqlHeartbeats
 from controller.store.holds import SqlHolds, SqlSwitches
 from controller.store.incidents import SqlIncidents
 from controller.store.integrity import SqlIntegrity
@@ -61,6 +62,7 @@ class SqlStore(Store):
         self.freezes = SqlFreezes(database)
         self.gates = SqlGates(database)
         self.healths = SqlHealths(database)
+        self.heartbeats = SqlHeartbeats(database)
         self.holds = SqlHolds(database)
         self.incidents = SqlIncidents(database)
         self.integrity = SqlIntegrity(database)

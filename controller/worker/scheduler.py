@@ -17,9 +17,10 @@ from controller.observe.rounds import Rounds
 from controller.observe.watchdog import watched
 
 #: Seconds between two sweeps; between two looks at open alarms; between two rounds of notices to tenants; between two
-#: looks for alarms that outlived their roots, for denials to sum up, for reports to delete, and whether the record is
-#: the newest.
-_SWEEP, _REMEDIATE, _NOTICES, _INCIDENTS, _DENIALS, _REPORTS, _RECORD = 5.0, 1.0, 2.0, 5.0, 60.0, 10.0, 2.0
+#: looks for alarms that outlived their roots, for denials to sum up, for silent devices, for reports to delete, and
+#: whether the record is the newest.
+_SWEEP, _REMEDIATE, _NOTICES, _INCIDENTS, _DENIALS = 5.0, 1.0, 2.0, 5.0, 60.0
+_HEARTBEATS, _REPORTS, _RECORD = 5.0, 10.0, 2.0
 
 
 async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
@@ -33,6 +34,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
         await made.take_calls(ProcessRole.SCHEDULER)
         anchor = made.anchors()
         sweeper, remediator, notices = made.sweeper(), made.remediator(), made.notices()
+        heartbeats = made.heartbeats()
         rounds = Rounds(made.clock)
         presence = Presence(
             made.loop_store, ProcessRole.SCHEDULER, name, sessions=made.sessions, late=lambda: rounds.late
@@ -45,6 +47,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             rounds.start("notices", notices.step, _NOTICES)
             rounds.start("incidents", made.settle_incidents, _INCIDENTS)
             rounds.start("denials", made.sum_up_denials, _DENIALS)
+            rounds.start("heartbeats", heartbeats.step, _HEARTBEATS)
             rounds.start("reports", made.prune_reports, _REPORTS)
             rounds.start("record", made.judge_record, _RECORD)
             rounds.start("anchors", anchor, settings.anchor_interval)

@@ -57,9 +57,14 @@ def ves_event(station: str, alarm: Alarm, raised: bool, when: datetime, number: 
         "alarmInterfaceA": alarm.source,
         "eventSeverity": severity,
         "eventSourceType": "other",
-        "specificProblem": alarm.text,
+        "specificProblem": alarm.problem or alarm.text,
         "vfStatus": "Active",
-        "alarmAdditionalInformation": {"faultId": str(alarm.fault_id), "affected": " ".join(alarm.affected)},
+        "alarmAdditionalInformation": {
+            "faultId": str(alarm.fault_id),
+            "affected": " ".join(alarm.affected),
+            "objectInstance": alarm.object,
+            "additionalText": alarm.text,
+        },
     }
     return {"event": {"commonEventHeader": header, "faultFields": fault}}
 

@@ -104,6 +104,8 @@ NEEDED: dict[str, str | None] = {
     "POST /v1/remediation/proposals/{proposal_id}/approve": "run",
     "POST /v1/remediation/proposals/{proposal_id}/deny": "run",
     "POST /v1/webhooks/alertmanager": "webhook",
+    "POST /eventListener/v7": "webhook",
+    "POST /eventListener/v7/eventBatch": "webhook",
     "GET /v1/holds": "oversee",
     "POST /v1/holds": "stop",
     "DELETE /v1/holds/{hold_id}": "stop",

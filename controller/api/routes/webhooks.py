@@ -10,7 +10,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-import httpx
 import orjson
 import structlog
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
@@ -228,7 +227,7 @@ async def alertmanager(
         return accepted
     try:
         rest = await _read_back(backend, message)
-    except (httpx.HTTPError, ValueError) as error:
+    except ValueError as error:
         await _taken_in(backend, [], who.name, missed)
         log.warning("webhook.not_read_back", reason=str(error))
         raise HTTPException(
@@ -270,25 +269,34 @@ async def _read_back(backend: Services, message: AlertmanagerWebhook) -> list[Al
     It lists what fires. What stands here by its word, and it has no more, is over: the alert that said so was cut off.
 
     Raises:
-        httpx.HTTPError: It does not answer.
-        ValueError: It answers something else, or too much.
+        ValueError: It does not answer, or it answers something else, or too much.
     """
     matchers = [f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in message.group_labels.items()]
     asked = {"filter": sorted(matchers)}
     url = f"{backend.settings.alertmanager_url.rstrip('/')}/api/v2/alerts"
-    content = bytearray()
-    async with httpx.AsyncClient(timeout=_TIMEOUT) as client, client.stream("GET", url, params=asked) as answer:
-        answer.raise_for_status()
-        async for part in answer.aiter_bytes():
-            content += part
-            if len(content) > _MOST:
-                raise ValueError(f"the answer is larger than {_MOST} bytes")
-    listed = _LISTED.validate_json(bytes(content))
+    listed = _LISTED.validate_json(await _got(url, asked))
     # What is silenced or inhibited is not for us, and fires all the same.
     ours = [one for one in listed if one.state.state == "active" and message.receiver in one.receiver_names]
     firing = [one.as_alert() for one in ours]
     over = await run_in_threadpool(_over, backend, message.group_labels, [one.labels for one in listed])
     return firing + over
+
+
+async def _got(url: str, asked: Mapping[str, list[str]]) -> bytes:
+    """What an address answers. Raises ValueError if it does not, or too much."""
+    import httpx  # noqa: PLC0415 - where it is needed only
+
+    content = bytearray()
+    try:
+        async with httpx.AsyncClient(timeout=_TIMEOUT) as client, client.stream("GET", url, params=asked) as answer:
+            answer.raise_for_status()
+            async for part in answer.aiter_bytes():
+                content += part
+                if len(content) > _MOST:
+                    raise ValueError(f"the answer is larger than {_MOST} bytes")
+    except httpx.HTTPError as error:
+        raise ValueError(str(error)) from error
+    return bytes(content)
 
 
 def _over(backend: Services, group: Mapping[str, str], firing: Sequence[Mapping[str, str]]) -> list[AlertmanagerAlert]:

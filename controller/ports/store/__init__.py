@@ -32,7 +32,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
-from controller.ports.store.alarms import Alarms, Comments, Escalations, Repairs, Reports, StartedRepair
+from controller.ports.store.alarms import Alarms, Comments, Escalations, Heartbeats, Repairs, Reports, StartedRepair
 from controller.ports.store.approvals import Approvals, Assess, Clearances, Freezes, Notices, Standing
 from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity
 from controller.ports.store.claims import Claim, Claims, JobResult, Journal
@@ -76,6 +76,7 @@ __all__ = [
     "Freezes",
     "Gates",
     "Healths",
+    "Heartbeats",
     "Holds",
     "Incarnation",
     "Incidents",
@@ -139,6 +140,7 @@ class Records(Generic[M_co]):
     freezes: Freezes[M_co]
     gates: Gates[M_co]
     healths: Healths[M_co]
+    heartbeats: Heartbeats[M_co]
     holds: Holds[M_co]
     incidents: Incidents[M_co]
     integrity: Integrity[M_co]

@@ -17,6 +17,7 @@ from controller.models.alarm import (
     Escalation,
     RecordedReport,
 )
+from controller.models.ves import Heartbeat
 from controller.ports.store.repository import M_co, Page, Repository, method
 
 
@@ -273,4 +274,36 @@ class Reports(Repository[M_co], Protocol[M_co]):
         Returns:
             How many were deleted.
         """
+        ...
+
+
+class Heartbeats(Repository[M_co], Protocol[M_co]):
+    """Devices that tell by VES that they live, and what they say of themselves."""
+
+    @method
+    def beat(self, intervals: Mapping[str, float | None], default: float) -> list[str]:
+        """Devices were heard, each with the interval that it told.
+
+        Args:
+            intervals: Seconds by device; None where it told none, which keeps the one before.
+            default: Seconds where there is none before.
+
+        Returns:
+            Those whose silence was reported, and is over.
+        """
+        ...
+
+    @method
+    def find(self) -> list[Heartbeat]:
+        """All devices that were ever heard."""
+        ...
+
+    @method
+    def lose(self, device: str, at: datetime) -> bool:
+        """Put on record that the silence of a device is reported; False if it is, or it was heard since ``at``."""
+        ...
+
+    @method
+    def register(self, device: str, fields: Mapping[str, str]) -> None:
+        """Put on record what a device says of itself; on the audit trail, where it says something new."""
         ...

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from lxml import etree
 
 from controller.models.alarm import Alarm, AlarmSource, AlarmState
 from simulators.datastore import Path as InstancePath
+from simulators.equipment.alarms import Alarm as StationAlarm
+from simulators.fleet.push import ves_event
 from simulators.netconf.profiles import PROFILES
 from tests.integration.alarms.system import LTE, NR, LocalSystem, open_system, until
 from tests.integration.alarms.test_tenants_told import SHARED, TENANTS
@@ -205,3 +209,31 @@ def _acknowledge_at(system: LocalSystem, record: str) -> None:
         "</alarmRecords></attributes></AlarmList></ManagedElement>"
     )
     system.fleet.stations[NR].datastores.foreign_edit(etree.fromstring(text))
+
+
+async def test_a_fault_by_ves_and_in_the_list_is_one_alarm(tmp_path: Path) -> None:
+    async with open_system(tmp_path, interval=0.5, before_adoption=_vendor("alarm-list-only", LTE)) as system:
+        events: list[Any] = []
+
+        def tell(station: str, alarm: StationAlarm, raised: bool, when: datetime, number: int = 1) -> None:
+            events.append(ves_event(station, alarm, raised, when, len(events)))
+
+        system.fleet.listen(alarms=tell)
+        faults = ("vswr", "sync-lost")
+        for fault in faults:
+            system.fleet.stations[LTE].equipment.begin_fault(fault)
+        wanted = {(cause, what.format(LTE)) for cause, what in (TOLD[fault] for fault in faults)}
+        async with system.client() as client:
+            assert (await client.post("/eventListener/v7", json=events[0])).status_code == 202
+            system.listen()
+
+            async def raised() -> bool:
+                return wanted <= _standing(system, LTE)
+
+            await until("both faults are raised", raised)
+            batch = {"eventList": [one["event"] for one in events]}
+            assert (await client.post("/eventListener/v7/eventBatch", json=batch)).status_code == 202
+            told = [one for one in system.alarms(LTE) if (one.probable_cause, one.object) in wanted]
+            assert sorted(one.source for one in told) == [AlarmSource.ALARM_LIST, AlarmSource.VES]
+            assert all(one.count >= 2 for one in told)
+            assert len(told) == 2

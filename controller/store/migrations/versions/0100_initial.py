@@ -385,6 +385,21 @@ def upgrade() -> None:
     op.create_index("ix_reports_alarm", "reports", ["alarm"], unique=False)
     op.create_index("ix_reports_last", "reports", ["last"], unique=False)
     op.create_table(
+        "heartbeats",
+        sa.Column("device", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("interval", sa.Float(), nullable=False),
+        sa.Column("lost", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("device", name=op.f("pk_heartbeats")),
+    )
+    op.create_table(
+        "registrations",
+        sa.Column("device", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("fields", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("device", name=op.f("pk_registrations")),
+    )
+    op.create_table(
         "refused_alerts",
         sa.Column("reason", sa.String(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
@@ -814,6 +829,8 @@ def downgrade() -> None:
     op.drop_index("ix_repairs_at", table_name="repairs")
     op.drop_table("repairs")
     op.drop_table("refused_alerts")
+    op.drop_table("registrations")
+    op.drop_table("heartbeats")
     op.drop_index("ix_reports_last", table_name="reports")
     op.drop_index("ix_reports_alarm", table_name="reports")
     op.drop_table("reports")

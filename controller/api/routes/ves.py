@@ -1,0 +1,209 @@
+"""The VES event listener (7.2.1): faults, heartbeats and registrations that network functions send by themselves."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Annotated
+
+import orjson
+import structlog
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, ValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+
+from controller.api.auth import Router, needs
+from controller.api.problems import VES_HEADERS, ves_refusal
+from controller.api.services import Backend, Services
+from controller.assurance.station_alarms import heartbeat_report, report_of_fault
+from controller.intent.folding import placed
+from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlertRefusal
+from controller.models.errors import InputError, NotFoundError, StoreError
+from controller.models.network import Network
+from controller.models.people import Permission, Person
+from controller.models.run import LedgerEntry
+from controller.models.untrusted import DEEPEST, is_deeper
+from controller.models.ves import VesEvent
+from controller.nrm.tree import Path
+from controller.ports.store import Store
+
+log = structlog.get_logger()
+router = Router(prefix="/eventListener/v7", tags=["webhooks"])
+
+#: Events of one call at most.
+_MOST = 10_000
+#: Events are sent as they happen: one that is told to be older than this has a wrong clock.
+_OLDEST = timedelta(days=1)
+#: Seconds between heartbeats where a device tells none, and bounds of what it may tell.
+_INTERVAL, _SHORTEST, _LONGEST = 60.0, 1.0, 86_400.0
+#: Letters of each field of a registration that are kept.
+_LETTERS = 200
+
+
+class _One(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    event: VesEvent
+
+
+class _Batch(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    eventList: list[VesEvent]  # noqa: N815 - as the specification calls it
+
+
+@router.post("", status_code=202)
+async def publish_event(
+    request: Request, backend: Backend, who: Annotated[Person, needs(Permission.WEBHOOK)]
+) -> Response:
+    """Accept one event (`publishAnyEvent`). 202 comes when the database has it; after 503 the source sends it again."""
+    return await _published(_One, request, backend, who.name)
+
+
+@router.post("/eventBatch", status_code=202)
+async def publish_batch(
+    request: Request, backend: Backend, who: Annotated[Person, needs(Permission.WEBHOOK)]
+) -> Response:
+    """Accept a batch of events (`publishEventBatch`), as one.
+
+    Those of unknown sources are counted, and refuse the call only if there are no others.
+    """
+    return await _published(_Batch, request, backend, who.name)
+
+
+async def _published(form: type[_One | _Batch], request: Request, backend: Services, by: str) -> Response:
+    try:
+        body = await request.body()
+        async with backend.intake.turn():
+            wrong = await run_in_threadpool(_take, form, body, backend, by)
+    except HTTPException as error:
+        return ves_refusal(error.status_code)
+    except StoreError as error:
+        log.warning("ves.store_unavailable", reason=error.message)
+        return ves_refusal(503)
+    except InputError as error:
+        return ves_refusal(400, error.message)
+    return ves_refusal(400, wrong) if wrong else Response(status_code=202, headers=VES_HEADERS)
+
+
+def _take(form: type[_One | _Batch], body: bytes, backend: Services, by: str) -> str:
+    """Take the events of a call; the part of the message that refuses it as a whole, empty where nothing does."""
+    try:
+        told = orjson.loads(body)
+        if is_deeper(told, DEEPEST):
+            return f"event: nested deeper than {DEEPEST} levels"
+        message = form.model_validate(told)
+    except orjson.JSONDecodeError:
+        return "the body: no JSON"
+    except ValidationError as error:
+        return _where(error)
+    events = [message.event] if isinstance(message, _One) else message.eventList
+    if len(events) > _MOST:
+        return f"eventList: more than {_MOST} events"
+    lacking = next((one for one in events if _lacks_block(one)), None)
+    if lacking is not None:
+        return f"event.{lacking.common_event_header.domain}Fields: missing"
+    if AlarmSource.VES not in backend.settings.sources:
+        return ""
+    sent = [told["event"]] if isinstance(message, _One) else told["eventList"]
+    refused = _take_events(backend, [*zip(events, sent, strict=True)])
+    if refused:
+        log.warning("ves.refused", by=by, refused=dict(refused))
+    unknown = refused[AlertRefusal.UNKNOWN_STATION.value]
+    return "event.commonEventHeader.sourceName: not in the network files" if events and unknown == len(events) else ""
+
+
+def _where(error: ValidationError) -> str:
+    """What is wrong, and where, of the first thing that is; values are not repeated."""
+    first = error.errors(include_input=False, include_url=False)[0]
+    return f"{'.'.join(str(part) for part in first['loc'])[:200]}: {first['msg'][:200]}"
+
+
+def _lacks_block(event: VesEvent) -> bool:
+    domain = event.common_event_header.domain
+    return (domain == "fault" and event.fault_fields is None) or (
+        domain == "pnfRegistration" and event.pnf_registration_fields is None
+    )
+
+
+@dataclass
+class _Taken:
+    """What the events of a call come to."""
+
+    reports: list[AlarmReport] = field(default_factory=list)
+    beats: dict[str, float | None] = field(default_factory=dict)
+    registered: dict[str, dict[str, str]] = field(default_factory=dict)
+    refused: Counter[str] = field(default_factory=Counter)
+
+
+def _take_events(backend: Services, events: Sequence[tuple[VesEvent, object]]) -> Counter[str]:
+    """Put events on record, all in one transaction; how many were refused, by why."""
+    store, now = backend.store, backend.clock.now()
+    network = _network(store)
+    sources = {event.common_event_header.source_name for event, _ in events}
+    managed = {name for name in sources if network is not None and network.manages(name)}
+    faulty = {one.common_event_header.source_name for one, _ in events if one.fault_fields is not None} & managed
+    ledger, standing = store.ledger.find(sorted(faulty)), store.alarms.standing(sorted(faulty))
+    taken = _Taken()
+    for event, sent in events:
+        header = event.common_event_header
+        device = header.source_name
+        if network is None or device not in managed:
+            taken.refused[AlertRefusal.UNKNOWN_STATION.value] += 1
+        elif header.domain == "fault":
+            report = _report(event, sent, now, ledger.get(device, {}), standing, router=device in network.router_by_id)
+            taken.reports.append(report)
+        elif header.domain == "heartbeat":
+            fields = event.heartbeat_fields
+            interval = None if fields is None else min(max(fields.heartbeat_interval, _SHORTEST), _LONGEST)
+            taken.beats[device] = interval
+        elif header.domain == "pnfRegistration":
+            taken.registered[device] = _registration(event)
+        else:
+            taken.refused[AlertRefusal.UNREAD_DOMAIN.value] += 1
+    if network is not None and store.transaction(_keep, taken, network, now):
+        backend.wakeups.wake_scheduler()
+    return taken.refused
+
+
+def _report(
+    event: VesEvent,
+    sent: object,
+    now: datetime,
+    ledger: Mapping[Path, LedgerEntry],
+    standing: Sequence[Alarm],
+    *,
+    router: bool,
+) -> AlarmReport:
+    header, fault = event.common_event_header, event.fault_fields
+    assert fault is not None
+    at = placed(header.told, now, _OLDEST)
+    report = report_of_fault(header.source_name, header.event_id, fault, at, ledger, standing, router=router)
+    words = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS).decode()
+    return report.model_copy(update={"told": header.told, "body": words})
+
+
+def _registration(event: VesEvent) -> dict[str, str]:
+    fields = event.pnf_registration_fields
+    assert fields is not None
+    told = fields.model_dump(exclude={"additional_fields"}, exclude_defaults=True)
+    return {name: str(value)[:_LETTERS] for name, value in told.items()}
+
+
+def _keep(store: Store, taken: _Taken, network: Network, now: datetime) -> list[Alarm]:
+    back = store.heartbeats.beat(taken.beats, _INTERVAL)
+    for device, fields in sorted(taken.registered.items()):
+        store.heartbeats.register(device, fields)
+    heard = [heartbeat_report(one, now, router=one in network.router_by_id, lost=False) for one in back]
+    return store.alarms.report_all([*taken.reports, *heard], taken.refused)
+
+
+def _network(store: Store) -> Network | None:
+    """The network, None before one is loaded."""
+    try:
+        return store.networks.get()[1]
+    except NotFoundError:
+        return None

@@ -1,0 +1,141 @@
+"""Events of the VES event listener 7.2.1 (ONAP, common event format 30.2.1): the domains that we read.
+
+Names, requirement and enumerations are those of the published format; of its other domains we read the header alone.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from controller.models.alarm import PerceivedSeverity
+from controller.models.network import Noun
+
+#: The last microsecond that a time of day can have.
+_LAST = 253_402_300_799_999_999
+_Micros = Annotated[float, Field(ge=0, le=_LAST)]
+#: Versions of blocks are strings; the samples of the specification have numbers.
+_Version = BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)
+_HashMap = dict[str, str]
+
+
+class _Block(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel)
+
+
+class CommonEventHeader(_Block):
+    """What all events have."""
+
+    domain: Literal[
+        "fault",
+        "heartbeat",
+        "measurement",
+        "mobileFlow",
+        "notification",
+        "other",
+        "perf3gpp",
+        "pnfRegistration",
+        "sipSignaling",
+        "stateChange",
+        "stndDefined",
+        "syslog",
+        "thresholdCrossingAlert",
+        "voiceQuality",
+    ]
+    event_id: str
+    event_name: str
+    event_type: str = ""
+    internal_header_fields: dict[str, Any] = {}
+    last_epoch_microsec: _Micros
+    nfc_naming_code: str = ""
+    nf_naming_code: str = ""
+    nf_vendor_name: str = ""
+    priority: Literal["High", "Medium", "Normal", "Low"]
+    reporting_entity_id: str = ""
+    reporting_entity_name: str
+    sequence: int
+    source_id: str = ""
+    source_name: str = Field(min_length=1)
+    start_epoch_microsec: _Micros
+    stnd_defined_namespace: str = ""
+    time_zone_offset: str = ""
+    version: Literal["4.0", "4.0.1", "4.1"]
+    ves_event_listener_version: Literal["7.0", "7.0.1", "7.1", "7.1.1", "7.2", "7.2.1"]
+
+    @property
+    def told(self) -> datetime:
+        """The latest time of the event, by the clock of its source."""
+        return datetime.fromtimestamp(self.last_epoch_microsec / 1_000_000, UTC)
+
+
+class FaultFields(_Block):
+    """A fault, raised, changed or over."""
+
+    alarm_additional_information: _HashMap = {}
+    alarm_condition: str
+    alarm_interface_a: str = Field(default="", alias="alarmInterfaceA")
+    event_category: str = ""
+    event_severity: Literal["CRITICAL", "MAJOR", "MINOR", "WARNING", "NORMAL"]
+    event_source_type: str
+    fault_fields_version: Annotated[Literal["4.0"], _Version]
+    specific_problem: str
+    vf_status: Literal["Active", "Idle", "Preparing to terminate", "Ready to terminate", "Requesting termination"]
+
+    @property
+    def severity(self) -> PerceivedSeverity:
+        """Its severity; NORMAL says that the fault is over."""
+        return PerceivedSeverity.CLEARED if self.event_severity == "NORMAL" else PerceivedSeverity(self.event_severity)
+
+
+class HeartbeatFields(_Block):
+    """How often heartbeats come."""
+
+    additional_fields: _HashMap = {}
+    heartbeat_fields_version: Annotated[Literal["3.0"], _Version]
+    heartbeat_interval: int
+
+
+class PnfRegistrationFields(_Block):
+    """What a network function says of itself when it is plugged in."""
+
+    additional_fields: _HashMap = {}
+    last_service_date: str = ""
+    mac_address: str = ""
+    manufacture_date: str = ""
+    model_number: str = ""
+    oam_v4_ip_address: str = Field(default="", alias="oamV4IpAddress")
+    oam_v6_ip_address: str = Field(default="", alias="oamV6IpAddress")
+    pnf_registration_fields_version: Annotated[Literal["2.0", "2.1"], _Version]
+    serial_number: str = ""
+    software_version: str = ""
+    unit_family: str = ""
+    unit_type: str = ""
+    vendor_name: str = ""
+
+
+class VesEvent(BaseModel):
+    """One event. Blocks of domains that we do not read are passed over."""
+
+    model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
+
+    common_event_header: CommonEventHeader
+    fault_fields: FaultFields | None = None
+    heartbeat_fields: HeartbeatFields | None = None
+    pnf_registration_fields: PnfRegistrationFields | None = None
+
+
+class Heartbeat(Noun):
+    """When a device was heard last.
+
+    Attributes:
+        interval: Seconds after which it says that the next heartbeat comes.
+        lost: Whether its silence was reported.
+    """
+
+    device: str
+    at: AwareDatetime
+    interval: float
+    lost: bool

@@ -1,0 +1,286 @@
+"""The VES event listener: faults become alarms, heartbeats are kept, and what is no event of VES 7.2 is refused."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from controller.api.auth import VES_SOURCES, ensure_webhook_token
+from controller.assurance.station_alarms import report_of_fault
+from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState, ObjectClass
+from controller.models.errors import StoreError
+from controller.models.plan import LedgerNode
+from controller.models.ves import FaultFields
+from controller.ports.clock import SystemClock
+from controller.ports.store import Page
+from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of, open_bench
+
+STATION = "T-LTE-1"
+LINK = f"/ManagedElement[{STATION}]/ENBFunction[1]/EP_S1C[one]"
+PASSWORD = "p:assword-of-ves-sources-with-a-colon"
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
+    async with open_bench(tmp_path) as made:
+        await made.client.put("/v1/network", json={"files": files_of(TINY)})
+        digest, _ = made.store.networks.get()
+        made.store.devices.adopt(STATION, [LedgerNode(path=LINK, owners=("condor",))], digest, "ana")
+        ensure_webhook_token(PASSWORD, made.store, SystemClock(), VES_SOURCES, "MINKA_VES_TOKEN")
+        yield made
+
+
+def header(domain: str, sequence: int = 1, source: str = STATION, ago: float = 60) -> dict[str, Any]:
+    moment = int((datetime.now(UTC) - timedelta(seconds=ago)).timestamp() * 1_000_000)
+    return {
+        "domain": domain,
+        "eventId": f"{domain}-1",
+        "eventName": f"{domain}_Vendor",
+        "lastEpochMicrosec": moment,
+        "startEpochMicrosec": moment,
+        "priority": "Normal",
+        "reportingEntityName": "ems",
+        "sourceName": source,
+        "sequence": sequence,
+        "version": "4.1",
+        "vesEventListenerVersion": "7.2.1",
+    }
+
+
+def fault(severity: str = "MAJOR", *, sequence: int = 1, source: str = STATION, ago: float = 60, **more: Any) -> Any:
+    fields = {
+        "faultFieldsVersion": "4.0",
+        "alarmCondition": "lossOfSignal",
+        "eventSeverity": severity,
+        "eventSourceType": "port",
+        "specificProblem": "no light",
+        "vfStatus": "Active",
+    }
+    return {"commonEventHeader": header("fault", sequence, source, ago), "faultFields": fields | more}
+
+
+def heartbeat(seconds: int | None = None, source: str = STATION) -> dict[str, Any]:
+    fields = {"heartbeatFieldsVersion": "3.0", "heartbeatInterval": seconds}
+    return {"commonEventHeader": header("heartbeat", source=source)} | ({"heartbeatFields": fields} if seconds else {})
+
+
+def basic(name: str = "ves", password: str = PASSWORD) -> dict[str, str]:
+    return {"Authorization": "Basic " + base64.b64encode(f"{name}:{password}".encode()).decode()}
+
+
+async def send(bench: ApiBench, *events: Any, batch: bool = False) -> httpx.Response:
+    body = {"eventList": list(events)} if batch else {"event": events[0]}
+    path = "/eventListener/v7/eventBatch" if batch else "/eventListener/v7"
+    return await bench.anonymous.post(path, json=body, headers=basic())
+
+
+def alarms(bench: ApiBench) -> list[Alarm]:
+    return bench.store.alarms.page(Page(limit=1000))[1][::-1]
+
+
+def refusal(answer: httpx.Response) -> tuple[int, str, list[str]]:
+    (said,) = answer.json()["requestError"].values()
+    return answer.status_code, said["messageId"], said["variables"]
+
+
+# ----------------------------------------------------------------------- faults
+
+
+async def test_a_fault_is_raised_and_cleared_and_its_words_are_kept(bench: ApiBench) -> None:
+    answer = await send(bench, fault(alarmInterfaceA="port-1"))
+    assert (answer.status_code, answer.content) == (202, b"")
+    headers = {name: answer.headers[name] for name in ("x-minorversion", "x-patchversion", "x-latestversion")}
+    assert headers == {"x-minorversion": "2", "x-patchversion": "1", "x-latestversion": "7.2.1"}
+    (alarm,) = alarms(bench)
+    assert (alarm.station, alarm.object, alarm.object_class) == (STATION, "port-1", ObjectClass.PORT)
+    assert (alarm.probable_cause, alarm.specific_problem, alarm.source) == (
+        "3gpp-loss-of-signal",
+        "no light",
+        AlarmSource.VES,
+    )
+    assert bench.wakeups.schedulers == 1
+    (kept,) = bench.store.reports.of_alarm(alarm.id, 9)
+    assert json.loads(kept.report.body)["faultFields"]["alarmCondition"] == "lossOfSignal"
+    await send(bench, fault("NORMAL", sequence=2, ago=30, alarmInterfaceA="port-1"))
+    assert [one.state for one in alarms(bench)] == [AlarmState.CLEARED]
+
+
+async def test_a_batch_is_taken_whole_and_in_any_order_and_twice(bench: ApiBench) -> None:
+    events = [fault("NORMAL", sequence=2, ago=10), fault(sequence=1, ago=20), fault(source="T-NR-1")]
+    for _ in range(2):
+        assert (await send(bench, *events, batch=True)).status_code == 202
+    found = {(one.station, one.state, one.count) for one in alarms(bench)}
+    assert found == {(STATION, AlarmState.CLEARED, 4), ("T-NR-1", AlarmState.RAISED, 2)}
+
+
+@pytest.mark.parametrize(
+    "named", [{"alarmInterfaceA": "EP_S1C=one"}, {"alarmAdditionalInformation": {"objectInstance": "EP_S1C=one"}}]
+)
+async def test_a_core_link_that_the_checks_find_too_is_one_alarm(bench: ApiBench, named: dict[str, Any]) -> None:
+    known = AlarmReport(
+        station=STATION,
+        object=LINK,
+        object_class=ObjectClass.CORE_LINK,
+        tenant="condor",
+        probable_cause="core-link-down",
+        severity="MAJOR",
+        source="check",
+        at=datetime.now(UTC) - timedelta(hours=1),
+    )
+    first = bench.store.alarms.report(known)
+    await send(bench, fault("CRITICAL", **named))
+    (alarm,) = alarms(bench)
+    assert (alarm.id, alarm.count, alarm.severity) == (first.id, 2, "CRITICAL")
+
+
+async def test_a_fault_that_the_station_notified_in_the_same_words_is_one_alarm(bench: ApiBench) -> None:
+    known = {"station": STATION, "object": "ru-1", "probable_cause": "o-ran-fault-9", "specific_problem": "ru-1"}
+    report = AlarmReport.model_validate(
+        known | {"text": "no light", "severity": "MAJOR", "source": "oran-fm", "at": datetime.now(UTC)}
+    )
+    first = bench.store.alarms.report(report)
+    await send(bench, fault(alarmInterfaceA="ru-1", ago=0), fault(specificProblem="other", ago=0), batch=True)
+    assert [(one.id == first.id, one.count) for one in alarms(bench)] == [(True, 2), (False, 1)]
+
+
+@pytest.mark.parametrize(
+    ("named", "kind", "what", "whose"),
+    [
+        ("R-1", "router", "router", ObjectClass.ROUTER),
+        ("", "other", "router", ObjectClass.ROUTER),
+        ("ge-0/0/1", "portThreshold", "ge-0/0/1", ObjectClass.PORT),
+    ],
+)
+def test_a_router_is_the_router_and_its_ports_are_ports(named: str, kind: str, what: str, whose: ObjectClass) -> None:
+    fields = FaultFields.model_validate(fault(alarmInterfaceA=named, eventSourceType=kind)["faultFields"])
+    report = report_of_fault("R-1", "fault-1", fields, datetime.now(UTC), {}, (), router=True)
+    assert (report.object, report.object_class, report.station) == (what, whose, "R-1")
+
+
+@pytest.mark.parametrize("ago", [-3600, 2 * 86_400])
+async def test_a_wrong_clock_gives_way_to_the_time_of_receipt(bench: ApiBench, ago: float) -> None:
+    before = datetime.now(UTC)
+    await send(bench, fault(ago=ago))
+    (alarm,) = alarms(bench)
+    assert before <= alarm.raised <= datetime.now(UTC)
+    assert [one.skewed for one in bench.store.reports.of_alarm(alarm.id, 1)] == [True]
+
+
+# ---------------------------------------------------- heartbeats, registrations
+
+
+async def test_heartbeats_are_kept_with_their_interval_and_end_a_loss(bench: ApiBench) -> None:
+    for event, interval in ((heartbeat(), 60), (heartbeat(10), 10), (heartbeat(), 10), (heartbeat(10**9), 86_400)):
+        assert (await send(bench, event)).status_code == 202
+        (one,) = bench.store.heartbeats.find()
+        assert (one.device, one.interval, one.lost) == (STATION, interval, False)
+    assert alarms(bench) == []
+    assert bench.store.heartbeats.lose(STATION, one.at)
+    assert not bench.store.heartbeats.lose(STATION, one.at)
+    await send(bench, heartbeat(), heartbeat(source="T-NR-1"), batch=True)
+    assert [(one.station, one.probable_cause, one.state) for one in alarms(bench)] == [
+        (STATION, "heartbeat-lost", AlarmState.CLEARED)
+    ]
+
+
+async def test_a_registration_is_on_record_once_and_changes_nothing(bench: ApiBench) -> None:
+    said = {"pnfRegistrationFieldsVersion": "2.1", "serialNumber": "7", "oamV4IpAddress": "192.0.2.1"}
+    event = {"commonEventHeader": header("pnfRegistration", source="T-NR-1"), "pnfRegistrationFields": said}
+    before = bench.store.devices.find()
+    for _ in range(2):
+        assert (await send(bench, event)).status_code == 202
+    said["serialNumber"] = "8"
+    assert (await send(bench, event)).status_code == 202
+    rows = [row for row in bench.store.audit.page(Page())[1] if row.action == "device.registered"]
+    assert [(row.object, row.detail["serial_number"]) for row in rows] == [("T-NR-1", "8"), ("T-NR-1", "7")]
+    assert (alarms(bench), bench.store.devices.find()) == ([], before)
+
+
+# ------------------------------------------------------------------- refusals
+
+
+async def test_unknown_sources_and_domains_are_counted(bench: ApiBench) -> None:
+    unknown = fault(source="X-1")
+    assert refusal(await send(bench, unknown)) == (
+        400,
+        "SVC0002",
+        ["event.commonEventHeader.sourceName: not in the network files"],
+    )
+    other = {"commonEventHeader": header("measurement"), "measurementFields": {"measurementInterval": 5}}
+    assert (await send(bench, unknown, other, fault(), batch=True)).status_code == 202
+    assert len(alarms(bench)) == 1
+    metrics = (await bench.client.get("/metrics")).text
+    for reason, number in (("unknown-station", 2), ("unread-domain", 1)):
+        assert f'minka_alerts_refused_total{{reason="{reason}"}} {number}.0' in metrics
+
+
+@pytest.mark.parametrize(
+    ("body", "part"),
+    [
+        (b"{", "the body: no JSON"),
+        (b"[]", ": Input should be"),
+        (b"[" * 200 + b"]" * 200, "event: nested deeper"),
+        (json.dumps({"event": {"commonEventHeader": header("fault") | {"domain": "faults"}}}).encode(), "event.common"),
+        (json.dumps({"event": {"commonEventHeader": header("fault") | {"colour": "red"}}}).encode(), "event.common"),
+        (json.dumps({"event": {"commonEventHeader": header("fault")}}).encode(), "event.faultFields: missing"),
+        (json.dumps({"event": fault("FATAL")}).encode(), "event.faultFields.eventSeverity: "),
+        (
+            json.dumps(
+                {"event": fault() | {"commonEventHeader": header("fault") | {"lastEpochMicrosec": 1e30}}}
+            ).encode(),
+            "event.common",
+        ),
+        (json.dumps({"eventList": [fault()]}).encode(), "event: Field required"),
+    ],
+)
+async def test_what_is_no_event_is_refused_with_what_is_wrong_where(bench: ApiBench, body: bytes, part: str) -> None:
+    answer = await bench.anonymous.post("/eventListener/v7", content=body, headers=basic())
+    status, message, (said,) = refusal(answer)
+    assert (status, message) == (400, "SVC0002")
+    assert said.startswith(part)
+    assert alarms(bench) == []
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        basic(password="wrong"),
+        basic(password=""),
+        basic("webhook"),
+        {"Authorization": "Basic !!"},
+        {"Authorization": "Bearer no"},
+    ],
+)
+async def test_strangers_are_refused_in_the_words_of_ves(bench: ApiBench, headers: dict[str, str]) -> None:
+    answer = await bench.anonymous.post("/eventListener/v7", json={"event": fault()}, headers=headers)
+    assert refusal(answer) == (401, "POL1009", [])
+    assert answer.headers["www-authenticate"] == "Basic"
+
+
+async def test_a_bearer_token_of_alarm_sources_will_do_and_a_password_opens_nothing_else(bench: ApiBench) -> None:
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
+        assert (await source.post("/eventListener/v7", json={"event": fault()})).status_code == 202
+    assert (await bench.anonymous.get("/v1/alarms", headers=basic())).status_code == 401
+
+
+async def test_too_large_a_body_and_a_database_that_is_away(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    large = await bench.anonymous.post("/eventListener/v7", content=b" " * (2 * 2**20 + 1), headers=basic())
+    assert refusal(large) == (400, "POL9003", [])
+
+    def away(*_: object) -> None:
+        raise StoreError
+
+    monkeypatch.setattr(bench.store.alarms, "report_all", away)
+    answer = await send(bench, fault())
+    assert (refusal(answer), answer.headers["retry-after"]) == ((503, "SVC1000", []), "5")
+    monkeypatch.undo()
+    assert (await send(bench, fault())).status_code == 202
+    assert len(alarms(bench)) == 1
