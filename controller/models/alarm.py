@@ -205,6 +205,8 @@ class AlertRefusal(StrEnum):
     UNKNOWN_TENANT = "unknown-tenant"
     UNREAD_DOMAIN = "unread-domain"
     """A VES event of a domain from which no alarms are made."""
+    OWN = "own"
+    """It says what Minka itself says of an incident."""
     TRUNCATED = "truncated"
     """Alertmanager cut it off, and it could not be read back."""
 

@@ -29,6 +29,17 @@ _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "sessions": ("minka_sessions", "Open NETCONF sessions by process.", ("role", "instance")),
     "oldest_claimable_seconds": ("minka_oldest_claimable_job_age_seconds", "Age of the oldest claimable job.", ()),
     "alarms": ("minka_alarms", "Alarms on record.", ("state", "severity", "probable_cause")),
+    "incidents": ("minka_incidents", "Open incidents by severity and by who knows of them.", ("severity", "state")),
+    "incident_info": (
+        "minka_incident_info",
+        "Open incidents, the oldest.",
+        ("incident", "station", "probable_cause", "severity", "state"),
+    ),
+    "symptoms": (
+        "minka_incident_symptom",
+        "Alarms that stand and follow from the root of an incident.",
+        ("incident", "station", "object", "probable_cause"),
+    ),
     "devices_adopted": ("minka_stations_adopted", "Stations that Minka may change.", ()),
     "repair_stopped": (
         "minka_automatic_repair_stopped",

@@ -12,6 +12,7 @@ from sqlalchemy import (
     Integer,
     String,
     Table,
+    and_,
     bindparam,
     exists,
     select,
@@ -74,6 +75,8 @@ incident_alarms = Table(
     Index("ix_incident_alarms_current", "alarm", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
 )
 
+#: Whether an incident is open.
+OPEN_INCIDENT = and_(incidents.c.closed.is_(None), incidents.c.merged_into == "")
 #: What changes of an incident as alarms come and go; people change the rest.
 _CHANGED = ("root", "opened", "changed", "closed", "merged_into", "flaps", "standing")
 _UPDATE = (

@@ -25,7 +25,7 @@ from controller.store import audit_chain
 from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, sharing_of
 from controller.store.audit_chain import audit
 from controller.store.devices import healths_of
-from controller.store.incident_rows import incident_alarms, incidents, known_of, write
+from controller.store.incident_rows import OPEN_INCIDENT, incident_alarms, incidents, known_of, write
 from controller.store.networks import current_digest, load_network
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
@@ -37,9 +37,8 @@ from controller.store.works import works_during
 #: Alarms of which a timeline has all that was done.
 _TOLD = 50
 _BY_ID = select(incidents)
-_OPEN = and_(incidents.c.closed.is_(None), incidents.c.merged_into == "")
 _STATES = {
-    IncidentState.OPEN: _OPEN,
+    IncidentState.OPEN: OPEN_INCIDENT,
     IncidentState.CLOSED: and_(incidents.c.closed.is_not(None), incidents.c.merged_into == ""),
     IncidentState.MERGED: incidents.c.merged_into != "",
 }
@@ -79,7 +78,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @reads
     def open(self, tx: Tx) -> list[Incident]:
-        return _filled(tx, tx.execute(_BY_ID.where(_OPEN).order_by(incidents.c.number)).all())
+        return _filled(tx, tx.execute(_BY_ID.where(OPEN_INCIDENT).order_by(incidents.c.number)).all())
 
     @reads
     def alarms(self, tx: Tx, incident_id: str) -> list[Alarm]:
@@ -110,7 +109,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
     @reads
     def ranks(self, tx: Tx) -> dict[str, Rank]:
-        found = _filled(tx, tx.execute(_BY_ID.where(_OPEN).order_by(incidents.c.number)).all())
+        found = _filled(tx, tx.execute(_BY_ID.where(OPEN_INCIDENT).order_by(incidents.c.number)).all())
         return ranked(found, _agreements(tx, None), tx.now)
 
     @writes

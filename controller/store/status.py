@@ -8,15 +8,24 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, not_, select
 
-from controller.models.alarm import BREAKER, REMEDIATION_STOPPED, AlertRefusal
+from controller.models.alarm import (
+    BREAKER,
+    REMEDIATION_STOPPED,
+    UNREACHABLE,
+    AlertRefusal,
+    ObjectClass,
+    PerceivedSeverity,
+)
+from controller.models.incident import worst
 from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState, Outcome, RunState
 from controller.ports.store import Status, Sync
 from controller.store import epochs
-from controller.store.alarms import alarms, escalations, refused_alerts, repairs
+from controller.store.alarms import STANDING, alarms, escalations, refused_alerts, repairs
 from controller.store.claims import CLAIMABLE
 from controller.store.devices import devices, healths
 from controller.store.holds import switches
+from controller.store.incident_rows import OPEN_INCIDENT, incidents
 from controller.store.leases import leases
 from controller.store.processes import listed
 from controller.store.repository import SqlRepository, reads, writes
@@ -30,6 +39,18 @@ _RUNS_ENDED: dict[tuple[str, ...], float] = {(state,): 0.0 for state in _ENDS}
 _REFUSED: dict[tuple[str, ...], float] = {(reason.value,): 0.0 for reason in AlertRefusal}
 #: Probable causes with series of their own, and what all others are called.
 MOST_CAUSES, OTHER_CAUSE = 100, "other"
+#: Incidents, and symptoms, with series of their own.
+MOST_SERIES = 5000
+_STAND = (
+    select(
+        alarms.c.incident, alarms.c.severity, alarms.c.station, alarms.c.object, alarms.c.probable_cause, alarms.c.root
+    )
+    .where(STANDING)
+    .order_by(alarms.c.number)
+)
+_OPEN_INCIDENTS = select(incidents).where(OPEN_INCIDENT).order_by(incidents.c.number)
+#: Who knows of an incident: nobody yet; somebody; who sees to it.
+_KNOWN_TO = ("new", "acknowledged", "taken")
 #: Quantiles of the age of health.
 _QUANTILES = (0.5, 0.95, 1.0)
 
@@ -52,6 +73,7 @@ class SqlStatus(SqlRepository, Status[Sync]):
             "jobs_away": {(): _counted(tx, and_(jobs.c.deferred.is_not(None), jobs.c.state != JobState.DONE.value))},
             "oldest_claimable_seconds": {(): age},
             "alarms": _alarms(tx),
+            **_incidents(tx),
             "repairs": _grouped(tx, repairs.c.rule),
             "health_age_seconds": _health_ages(tx),
             "devices_adopted": {(): _counted(tx, devices.c.adopted.is_not(None))},
@@ -98,6 +120,29 @@ def _alarms(tx: Tx) -> dict[tuple[str, ...], float]:
     named = first.order_by(func.min(alarms.c.number)).limit(MOST_CAUSES).subquery()
     known = alarms.c.probable_cause.in_(select(named.c.probable_cause))
     return _grouped(tx, alarms.c.state, alarms.c.severity, case((known, alarms.c.probable_cause), else_=OTHER_CAUSE))
+
+
+def _incidents(tx: Tx) -> dict[str, dict[tuple[str, ...], float]]:
+    """Open incidents by severity and by who knows of them, the oldest of them by name, and the oldest symptoms."""
+    gravest: dict[str, PerceivedSeverity] = {}
+    symptoms: dict[tuple[str, ...], float] = {}
+    for row in tx.execute(_STAND):
+        severity = PerceivedSeverity(row.severity)
+        gravest[row.incident] = worst((severity, gravest.get(row.incident, severity)))
+        if row.root and len(symptoms) < MOST_SERIES:
+            # Alerts call a router as a whole a station, too.
+            named = ObjectClass.STATION.value if row.probable_cause == UNREACHABLE else row.object
+            symptoms[row.incident, row.station, named, row.probable_cause] = 1.0
+    grave = [one for one in PerceivedSeverity if one is not PerceivedSeverity.CLEARED]
+    counts: dict[tuple[str, ...], float] = {(one.value, state): 0.0 for one in grave for state in _KNOWN_TO}
+    named_ones: dict[tuple[str, ...], float] = {}
+    for row in tx.execute(_OPEN_INCIDENTS):
+        state = "taken" if row.owner else "acknowledged" if row.acknowledged else "new"
+        how_grave = gravest.get(row.id, PerceivedSeverity.INDETERMINATE).value
+        counts[how_grave, state] += 1
+        if len(named_ones) < MOST_SERIES:
+            named_ones[row.id, row.station, row.probable_cause, how_grave, state] = 1.0
+    return {"incidents": counts, "incident_info": named_ones, "symptoms": symptoms}
 
 
 def _grouped(

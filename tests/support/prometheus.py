@@ -21,29 +21,41 @@ DEPLOY = Path(__file__).parents[2] / "deploy"
 @contextmanager
 def monitoring(folder: Path, api: str, scrapes: str, alerts: str) -> Iterator[tuple[str, str]]:
     """URLs of Prometheus and Alertmanager that watch an API (``host:port``), each with its token; they answer."""
-    prometheus, alertmanager = (f"127.0.0.1:{free_port()}" for _ in range(2))
-    manager_file = _alertmanager_file(folder, api, alerts)
-    prometheus_file = _prometheus_file(folder, api, alertmanager, scrapes)
+    prometheus = f"127.0.0.1:{free_port()}"
     with (
-        _server(
-            folder,
-            "prometheus-alertmanager",
-            f"--config.file={manager_file}",
-            f"--storage.path={folder / 'alertmanager'}",
-            f"--web.listen-address={alertmanager}",
-            "--cluster.listen-address=",
-        ),
-        _server(
-            folder,
-            "prometheus",
-            f"--config.file={prometheus_file}",
-            f"--storage.tsdb.path={folder / 'tsdb'}",
-            f"--web.listen-address={prometheus}",
-        ),
+        alertmanager(folder, api, alerts) as manager,
+        _prometheus(folder, _prometheus_file(folder, api, manager, scrapes), prometheus),
     ):
-        for url in (f"http://{prometheus}", f"http://{alertmanager}"):
-            _wait_for(f"{url}/-/ready", folder)
-        yield f"http://{prometheus}", f"http://{alertmanager}"
+        _wait_for(f"http://{prometheus}/-/ready", folder)
+        yield f"http://{prometheus}", f"http://{manager}"
+
+
+@contextmanager
+def alertmanager(folder: Path, api: str, token: str) -> Iterator[str]:
+    """Address (``host:port``) of an Alertmanager that tells an API of alerts; it answers."""
+    address = f"127.0.0.1:{free_port()}"
+    with _server(
+        folder,
+        "prometheus-alertmanager",
+        f"--config.file={_alertmanager_file(folder, api, token)}",
+        f"--storage.path={folder / 'alertmanager'}",
+        f"--web.listen-address={address}",
+        "--cluster.listen-address=",
+    ):
+        _wait_for(f"http://{address}/-/ready", folder)
+        yield address
+
+
+@contextmanager
+def _prometheus(folder: Path, file: Path, address: str) -> Iterator[None]:
+    with _server(
+        folder,
+        "prometheus",
+        f"--config.file={file}",
+        f"--storage.tsdb.path={folder / 'tsdb'}",
+        f"--web.listen-address={address}",
+    ):
+        yield
 
 
 def _prometheus_file(folder: Path, api: str, alertmanager: str, token: str) -> Path:

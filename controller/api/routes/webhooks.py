@@ -142,6 +142,8 @@ def _known_causes(rules: Path, more: str) -> frozenset[str]:
 def _refusal(alert: AlertmanagerAlert, network: Network | None) -> AlertRefusal | None:
     """Why an alert becomes no alarm; None if it does."""
     station, tenant = alert.labels.get("station"), alert.labels.get("tenant")
+    if alert.labels.get("incident"):  # else a symptom would keep itself alive
+        return AlertRefusal.OWN
     if not station:
         return AlertRefusal.NO_STATION
     if network is None or not network.manages(station):

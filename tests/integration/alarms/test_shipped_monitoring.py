@@ -5,8 +5,12 @@ from __future__ import annotations
 import subprocess
 from pathlib import Path
 
+import httpx
 import pytest
 import yaml
+
+from tests.support.prometheus import alertmanager
+from tests.support.waiting import until
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 
@@ -39,6 +43,7 @@ def test_alertmanager() -> None:
         (("alertname=MinkaProcessDown", "severity=critical"), "people"),
         # A controller that is dead would take these and do nothing.
         (("alertname=MinkaCoreLinkDown", "station=A", "severity=major"), "minka,people"),
+        (("alertname=MinkaSymptom", "station=A"), "nobody"),
         (("alertname=MinkaConfigurationDrift", "station=A", "severity=warning"), "minka,people"),
     ],
 )
@@ -49,4 +54,29 @@ def test_every_alert_reaches_people_without_minka(labels: tuple[str, ...], recei
     assert done.stdout.strip() == receivers
     config = yaml.safe_load((DEPLOY / file).read_text(encoding="utf-8"))
     ways = {one["name"]: one.keys() - {"name"} for one in config["receivers"]}
-    assert ways == {"people": {"email_configs"}, "minka": {"webhook_configs"}}
+    assert ways == {"people": {"email_configs"}, "minka": {"webhook_configs"}, "nobody": set()}
+
+
+@pytest.mark.needs("prometheus-alertmanager")
+async def test_what_follows_from_a_root_is_inhibited_and_nothing_else(tmp_path: Path) -> None:
+    link = {"station": "A", "object": "/x", "probable_cause": "core-link-down"}
+    unreachable = {"station": "A", "object": "station", "probable_cause": "station-unreachable"}
+    fire = [
+        {"alertname": "MinkaSymptom", "incident": "i-1", **link},
+        {"alertname": "MinkaSymptom", "incident": "i-1", **unreachable},
+        {"alertname": "MinkaCoreLinkDown", "tenant": "claro", "severity": "major", **link},
+        {"alertname": "MinkaCoreLinkDown", "tenant": "entel", "severity": "major", **link, "object": "/y"},
+        {"alertname": "MinkaStationUnreachable", "severity": "major", **unreachable},
+        {"alertname": "MinkaStationUnreachable", "severity": "major", **unreachable, "station": "B"},
+        {"alertname": "MinkaEscalated", "severity": "major"},
+        {"alertname": "OfSomebodyElse", **link},
+    ]
+    with alertmanager(tmp_path, "127.0.0.1:1", "secret") as address:
+        url = f"http://{address}/api/v2/alerts"
+
+        def kept_back() -> list[dict[str, str]]:
+            return [one["labels"] for one in httpx.get(url).json() if one["status"]["inhibitedBy"]]
+
+        httpx.post(url, json=[{"labels": labels} for labels in fire]).raise_for_status()
+        await until(lambda: len(httpx.get(url).json()) == len(fire) and bool(kept_back()))
+        assert sorted(kept_back(), key=str) == sorted((fire[2], fire[4]), key=str)

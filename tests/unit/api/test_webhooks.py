@@ -55,6 +55,13 @@ def alarms(bench: ApiBench) -> list[Alarm]:
     return bench.store.alarms.page(Page(limit=1000))[1][::-1]
 
 
+async def test_what_minka_says_of_its_incidents_is_no_news(bench: ApiBench) -> None:
+    await load(bench)
+    said = await post(bench, alert(alertname="MinkaSymptom", incident="i-1", probable_cause="core-link-down"))
+    assert (said["alarms"], said["refused"]) == ([], {"own": 1})
+    assert alarms(bench) == []
+
+
 async def test_one_tenants_alert_neither_clears_nor_shows_anothers(bench: ApiBench) -> None:
     await load(bench)
     await post(bench, alert(tenant="andes"), alert(tenant="condor"))
@@ -93,7 +100,7 @@ async def test_unknown_stations_and_tenants_are_refused_and_counted_in_one_serie
     assert alarms(bench) == []
     metrics = (await bench.client.get("/metrics")).text
     series = [line for line in metrics.splitlines() if line.startswith("minka_alerts_refused_total")]
-    counted = refused | {"truncated": 0}
+    counted = refused | {"truncated": 0, "own": 0}
     assert dict(line.rsplit(" ", 1) for line in series) == {
         f'minka_alerts_refused_total{{reason="{reason}"}}': f"{number}.0" for reason, number in counted.items()
     }

@@ -26,6 +26,7 @@ from controller.ports.store import JobResult
 from controller.runs.planning.planner import Planner
 from controller.store import LoopStore, SqlStore, open_store
 from tests.support.records import start_run
+from tests.unit.intent.backhaul_tree import network as backhaul
 from tests.unit.plan import samples as plan_samples
 
 ROOT = Path(__file__).parents[3]
@@ -229,6 +230,30 @@ def test_a_database_that_is_away_is_an_error_not_an_empty_page(monkeypatch: pyte
         monkeypatch.setattr(store.healths, "find", away)
         with pytest.raises(StoreError):
             exposition(store)
+
+
+def test_incidents_are_counted_named_and_their_symptoms_listed() -> None:
+    with closing(make_store()) as store:
+        shared = backhaul()
+        store.networks.save(shared, network_digest(shared), "ana")
+        cut_off = {"source": "check", "at": AT, "probable_cause": "station-unreachable", "object": "station"}
+        dark = AlarmReport(station="S3", severity=PerceivedSeverity.MAJOR, **cut_off)
+        router = AlarmReport(station="R1", severity=PerceivedSeverity.MINOR, **cut_off | {"object": "router"})
+        mains = AlarmReport(
+            station="S3", severity=PerceivedSeverity.CRITICAL, **cut_off | {"probable_cause": "o-ran-fault-26"}
+        )
+        of_power, _, alone = (one.incident for one in store.alarms.report_all([mains, dark, router]))
+        assert value(store, "minka_incidents", severity="CRITICAL", state="new") == 1
+        assert value(store, "minka_incidents", severity="MINOR", state="new") == 1
+        store.incidents.acknowledge(of_power, "ana")
+        store.incidents.take(alone, "ana")
+        assert value(store, "minka_incidents", severity="CRITICAL", state="acknowledged") == 1
+        assert value(store, "minka_incidents", severity="MINOR", state="taken") == 1
+        found = samples(store)
+        assert [one.labels for one in found if one.name == "minka_incident_symptom"] == [
+            {"incident": of_power, "station": "S3", "object": "station", "probable_cause": "station-unreachable"}
+        ]
+        assert {one.labels["incident"] for one in found if one.name == "minka_incident_info"} == {of_power, alone}
 
 
 def test_docs_list_every_metric_and_no_other() -> None:
