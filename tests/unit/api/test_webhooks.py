@@ -17,7 +17,7 @@ from sqlalchemy import event
 
 from controller.api.intake import Intake
 from controller.api.routes import webhooks
-from controller.models.alarm import Alarm, AlarmReport, AlarmState
+from controller.models.alarm import Alarm, AlarmReport, AlarmState, AlertRefusal
 from controller.models.plan import LedgerNode
 from controller.ports.store import Page
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of
@@ -100,7 +100,7 @@ async def test_unknown_stations_and_tenants_are_refused_and_counted_in_one_serie
     assert alarms(bench) == []
     metrics = (await bench.client.get("/metrics")).text
     series = [line for line in metrics.splitlines() if line.startswith("minka_alerts_refused_total")]
-    counted = refused | {"truncated": 0, "own": 0}
+    counted = {reason.value: 0 for reason in AlertRefusal} | refused
     assert dict(line.rsplit(" ", 1) for line in series) == {
         f'minka_alerts_refused_total{{reason="{reason}"}}': f"{number}.0" for reason, number in counted.items()
     }
