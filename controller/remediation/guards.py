@@ -386,7 +386,10 @@ def forbids(store: Store, run: Run, interrupts: bool, now: datetime) -> str:
     """What says no to a rule's run that is about to act for the first time (``controller.runs.procedures.Forbids``)."""
     alarm = store.alarms.get(run.cause.removeprefix(ALARM))
     ask = Ask(Repair(alarm, _of(run, alarm), interrupting=interrupts), store, store.networks.get()[1], now)
-    said = (GUARDS[name](ask) for name in _AT_START)
+    started = store.repairs.of_run(run.id)
+    # A rule may answer what follows from a root; another root than then is news to it.
+    elsewhere = _symptom(ask) if started is not None and alarm.root != started.root else None
+    said = (elsewhere, *(GUARDS[name](ask) for name in _AT_START))
     return next((no.reason for no in said if no is not None), "")
 
 

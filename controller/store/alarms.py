@@ -169,6 +169,8 @@ repairs = Table(
     Column("at", Instant, nullable=False),
     string("alarm"),
     string("run"),
+    # What the alarm followed from when the repair was started.
+    Column("root", String, nullable=False, server_default=""),
     Index("ix_repairs_rule_object_at", "rule", "object", "at"),
     Index("ix_repairs_at", "at"),
 )
@@ -217,13 +219,12 @@ _MERGED = update(alarms).where(alarms.c.incident == bindparam("of")).values(inci
 
 
 _STARTED = (
-    select(repairs, alarms.c.station, alarms.c.tenants)
-    .join(alarms, alarms.c.id == repairs.c.alarm)
-    .where(repairs.c.at >= bindparam("since", type_=Instant()))
-    .order_by(repairs.c.number)
-    .with_only_columns(
-        *(repairs.c[name] for name in ("rule", "object", "at", "alarm", "run")), alarms.c.station, alarms.c.tenants
+    select(
+        *(repairs.c[name] for name in ("rule", "object", "at", "alarm", "run", "root")),
+        *(alarms.c[name] for name in ("station", "tenants")),
     )
+    .join(alarms, alarms.c.id == repairs.c.alarm)
+    .order_by(repairs.c.number)
 )
 
 #: Who shares which cell, by digest of the network and day: the latest that was asked for.
@@ -387,8 +388,7 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
     def since(self, tx: Tx, at: datetime, *, alone: bool = False) -> list[StartedRepair]:
         if alone:
             tx.guard("repairs")
-        rows = tx.execute(_STARTED, {"since": at})
-        return [StartedRepair(**{**row._mapping, "tenants": tuple(orjson.loads(row.tenants))}) for row in rows]
+        return [_as_started(row) for row in tx.execute(_STARTED.where(repairs.c.at >= at))]
 
     @reads
     def count_for_root(self, tx: Tx, alarm_id: str, since: datetime) -> int:
@@ -396,10 +396,16 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
         chosen = and_(repairs.c.alarm == root, repairs.c.at >= since)
         return int(tx.execute(select(func.count()).select_from(repairs).where(chosen)).scalar_one())
 
+    @reads
+    def of_run(self, tx: Tx, run_id: str) -> StartedRepair | None:
+        row = tx.execute(_STARTED.where(repairs.c.run == run_id)).one_or_none()
+        return None if row is None else _as_started(row)
+
     @writes
     def record(self, tx: Tx, rule: str, object_path: str, alarm_id: str, run_id: str) -> None:
         row = {"rule": rule, "object": object_path, "at": tx.now, "alarm": alarm_id, "run": run_id}
-        tx.execute(repairs.insert().values(row))
+        root = select(alarms.c.root).where(alarms.c.id == alarm_id).scalar_subquery()
+        tx.execute(repairs.insert().values(row | {"root": func.coalesce(root, "")}))
         tx.note(rule, "repair.started", alarm_id, object=object_path, run=run_id)
 
     @writes
@@ -414,6 +420,10 @@ def _modes_changed(tx: Tx, since: int) -> bool:
     """Whether a rule got another mode since a row of the audit trail: what it only observed may be repaired now."""
     changed = select(audit.c.id).where(audit.c.id > since, audit.c.action == "rule.mode-set").limit(1)
     return tx.execute(changed).scalar() is not None
+
+
+def _as_started(row: Row[Any]) -> StartedRepair:
+    return StartedRepair(**{**row._mapping, "tenants": tuple(orjson.loads(row.tenants))})
 
 
 def take_reports(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:

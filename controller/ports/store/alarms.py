@@ -29,6 +29,7 @@ class StartedRepair:
         object: What repairs are counted for.
         station: Device of the alarm that it was for.
         tenants: Tenants that the alarm concerned.
+        root: Id of the alarm that it followed from then, empty where it was a root itself.
     """
 
     rule: str
@@ -38,6 +39,7 @@ class StartedRepair:
     run: str
     station: str
     tenants: tuple[str, ...]
+    root: str = ""
 
 
 class Alarms(Repository[M_co], Protocol[M_co]):
@@ -234,6 +236,11 @@ class Repairs(Repository[M_co], Protocol[M_co]):
 
         Where the caller wants to be ``alone``, whoever else does waits for the end of this transaction.
         """
+        ...
+
+    @method
+    def of_run(self, run_id: str) -> StartedRepair | None:
+        """The repair that a run is, None where it is none."""
         ...
 
     @method

@@ -413,6 +413,7 @@ def upgrade() -> None:
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("alarm", sa.String(), nullable=False),
         sa.Column("run", sa.String(), nullable=False),
+        sa.Column("root", sa.String(), server_default="", nullable=False),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_repairs")),
     )
     op.create_index("ix_repairs_at", "repairs", ["at"], unique=False)
