@@ -116,9 +116,10 @@ class Repair:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """What guards are asked: a repair, the record, the current network, and the time."""
+    """What guards are asked: a repair, its alarm as it is now, the record, the current network, and the time."""
 
     repair: Repair
+    alarm: Alarm
     store: Store
     network: Network
     now: datetime
@@ -126,7 +127,7 @@ class Ask:
     @property
     def device(self) -> str:
         """The alarm's device."""
-        return self.repair.alarm.station
+        return self.alarm.station
 
     @property
     def site(self) -> str:
@@ -143,7 +144,7 @@ class _No:
 
 def refusal(store: Store, repair: Repair, now: datetime) -> Refusal | None:
     """The first guard's no to a repair, None where none says no; to be asked in a transaction."""
-    ask = Ask(repair, store, store.networks.get()[1], now)
+    ask = Ask(repair, store.alarms.get(repair.alarm.id), store, store.networks.get()[1], now)
     said = ((name, guard(ask)) for name, guard in GUARDS.items())
     return next((Refusal(name, no.reason, no.until, no.final) for name, no in said if no is not None), None)
 
@@ -165,30 +166,29 @@ def _record(ask: Ask) -> _No | None:
 
 
 def _over(ask: Ask) -> _No | None:
-    alarm = ask.store.alarms.get(ask.repair.alarm.id)
-    return _No("its source says that it is over") if alarm.cleared is not None else None
+    return _No("its source says that it is over") if ask.alarm.cleared is not None else None
 
 
 def _symptom(ask: Ask) -> _No | None:
-    root = "" if ask.repair.rule.match.follows else ask.store.alarms.get(ask.repair.alarm.id).root
+    root = "" if ask.repair.rule.match.follows else ask.alarm.root
     return _No(f"it follows from alarm {root}, whose fault has to end") if root else None
 
 
 def _announced(ask: Ask) -> _No | None:
-    work = ask.store.works.on(ask.repair.alarm)
+    work = ask.store.works.on(ask.alarm)
     if work is None:
         return None
     return _No(f"announced work {work.id} of {work.tenant} until {work.over:%Y-%m-%d %H:%M} UTC", work.over)
 
 
 def _shelved(ask: Ask) -> _No | None:
-    alarm = ask.store.alarms.get(ask.repair.alarm.id)
-    return _No(f"shelved by {alarm.shelved_by}", alarm.shelved_until) if alarm.is_shelved(ask.now) else None
+    shelved = ask.alarm.is_shelved(ask.now)
+    return _No(f"shelved by {ask.alarm.shelved_by}", ask.alarm.shelved_until) if shelved else None
 
 
 def _settle(ask: Ask) -> _No | None:
     """It has to stand by itself: from when it was raised, its root was over, or a run had changed its device."""
-    alarm, seconds = ask.repair.alarm, ask.repair.rule.guards.settle_seconds
+    alarm, seconds = ask.alarm, ask.repair.rule.guards.settle_seconds
     since = max(filter(None, (alarm.raised, alarm.released, ask.store.runs.left(ask.device))))
     settled = since + timedelta(seconds=seconds)
     return _No(f"it has to stand for {seconds:g} s", settled) if ask.now < settled else None
@@ -199,7 +199,7 @@ def _settle(ask: Ask) -> _No | None:
 
 def _loop(ask: Ask) -> _No | None:
     """What a repair may have caused starts no other: else two rules could work against each other for ever."""
-    other = ask.store.rules.during(ask.repair.alarm)
+    other = ask.store.rules.during(ask.alarm)
     if other is None:
         return None
     reason = f"it was raised while run {other.run} of rule {other.rule} worked there, or was being verified"
@@ -207,13 +207,13 @@ def _loop(ask: Ask) -> _No | None:
 
 
 def _hold(ask: Ask) -> _No | None:
-    hold = Holds(ask.store.holds.find(ask.now)).on(ask.repair.alarm.station, ask.site)
+    hold = Holds(ask.store.holds.find(ask.now)).on(ask.alarm.station, ask.site)
     return _No(f"hold on {hold.target} by {hold.by}", hold.until) if hold else None
 
 
 def _freeze(ask: Ask) -> _No | None:
     """A public warning binds only what interrupts, which is known once the run is prepared."""
-    alarm, network = ask.repair.alarm, ask.network
+    alarm, network = ask.alarm, ask.network
     places = places_of(network, alarm.station) if network.manages(alarm.station) else ("network",)
     freezes = ask.store.freezes.find(ask.now)
     freeze = freeze_on({f"tenant:{alarm.tenant}", *places}, freezes, ask.now, interrupts=ask.repair.interrupts)
@@ -255,7 +255,7 @@ def _attempts(ask: Ask) -> _No | None:
     earlier = ask.store.repairs.count(ask.repair.rule.name, ask.repair.key, since)
     if earlier >= guards.attempts:
         return _No(f"it is back after {earlier} repairs: does something else write there?", final=True)
-    if of_root := ask.store.repairs.count_for_root(ask.repair.alarm.id, since):
+    if of_root := ask.store.repairs.count_for_root(ask.alarm.id, since):
         return _No(f"it outlived its root, for which there were {of_root} repairs already", final=True)
     return None
 
@@ -273,7 +273,7 @@ def _rate(ask: Ask) -> _No | None:
         at_site, in_region = ([one for one in recent if place[one.station][n] == (site, region)[n]] for n in (0, 1))
         counted.append((f"site {site}", guards.per_site or limits.per_site, at_site))
         counted.append((f"region {region}", guards.per_region or limits.per_region, in_region))
-    for tenant in ask.repair.alarm.tenants:
+    for tenant in ask.alarm.tenants:
         theirs = [one for one in recent if tenant in one.tenants]
         counted.append((f"tenant {tenant}", guards.per_tenant or limits.per_tenant, theirs))
     for what, most, found in counted:
@@ -352,7 +352,7 @@ def _lock(ask: Ask) -> _No | None:
         return None
     if health.locked:
         return _No(f"somebody else locked cell {', '.join(health.locked)}")
-    locked = any(link.path == ask.repair.alarm.object and link.locked for link in health.links)
+    locked = any(link.path == ask.alarm.object and link.locked for link in health.links)
     return _No("somebody locked the link") if locked else None
 
 
@@ -361,7 +361,7 @@ def _drift(ask: Ask) -> _No | None:
 
     None is waited for where people were asked to see to the drift, nor for longer than a repair takes.
     """
-    alarm, health = ask.repair.alarm, ask.repair.health
+    alarm, health = ask.alarm, ask.repair.health
     patient = ask.now - alarm.raised <= timedelta(seconds=ask.repair.rule.verify.within_seconds)
     if health is None or alarm.probable_cause not in LINK_CAUSES or not patient:
         return None
@@ -377,7 +377,7 @@ def _drift(ask: Ask) -> _No | None:
 def _unknown(ask: Ask) -> _No | None:
     """No repair could be verified."""
     links = ask.repair.health.links if ask.repair.health else ()
-    if any(link.path == ask.repair.alarm.object and link.state is ServiceState.UNKNOWN for link in links):
+    if any(link.path == ask.alarm.object and link.state is ServiceState.UNKNOWN for link in links):
         return _No("no repair could be planned: the station does not report whether the link is up", final=True)
     return None
 
@@ -385,7 +385,8 @@ def _unknown(ask: Ask) -> _No | None:
 def forbids(store: Store, run: Run, interrupts: bool, now: datetime) -> str:
     """What says no to a rule's run that is about to act for the first time (``controller.runs.procedures.Forbids``)."""
     alarm = store.alarms.get(run.cause.removeprefix(ALARM))
-    ask = Ask(Repair(alarm, _of(run, alarm), interrupting=interrupts), store, store.networks.get()[1], now)
+    repair = Repair(alarm, _of(run, alarm), interrupting=interrupts)
+    ask = Ask(repair, alarm, store, store.networks.get()[1], now)
     started = store.repairs.of_run(run.id)
     # A rule may answer what follows from a root; another root than then is news to it.
     elsewhere = _symptom(ask) if started is not None and alarm.root != started.root else None
