@@ -47,6 +47,30 @@ async def test_declaring_dead_waits_for_a_counter_that_stands_still(bench: Worke
     assert silent != beating
 
 
+async def test_whether_anybody_could_beat_is_asked_only_where_somebody_did_not(
+    bench: WorkerBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a write, which no calm round needs."""
+    store = FlakyStore(bench.store)
+    sweeper = Sweeper(store, bench.wakeups, bench.clock)
+    asked: list[float] = []
+    check, start = store.status.check_writable, bench.clock.monotonic()
+
+    async def counted() -> None:
+        asked.append(bench.clock.monotonic() - start)
+        await check()
+
+    monkeypatch.setattr(store.status, "check_writable", counted)
+    worker = bench.store.processes.register("w")
+    for second in range(20):
+        if second < 10:
+            bench.store.processes.heartbeat(worker)
+        await sweeper.sweep()
+        await bench.clock.advance(1)
+    # Its last heartbeat was seen at 9 s; it is doubted once that is more than 5 s ago.
+    assert asked == [15, 16, 17, 18, 19]
+
+
 async def test_an_observer_that_slept_buries_nobody_who_lived_meanwhile(bench: WorkerBench) -> None:
     sweeper = Sweeper(FlakyStore(bench.store), bench.wakeups, bench.clock)
     worker = bench.store.processes.register("w")

@@ -96,6 +96,15 @@ def test_without_windows_it_is_always_open(zone: str, now: datetime) -> None:
     assert never_closes(found, now)
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.sampled_from(ZONES), instants, times)
+def test_windows_of_all_hours_never_close(zone: str, now: datetime, at: time) -> None:
+    whole = MaintenanceWindow(days=tuple(Weekday), start=at, end=at)
+    found = opening([(whole,), ()], ZoneInfo(zone), now, 3600)
+    assert found is not None
+    assert never_closes(found, now) or _turned(found[1], ZoneInfo(zone))
+
+
 def _window(days: str, start: str, end: str) -> MaintenanceWindow:
     return MaintenanceWindow.model_validate({"days": days.split(), "start": start, "end": end})
 
@@ -128,6 +137,15 @@ def test_what_does_not_fit_waits_for_the_next_window() -> None:
     assert opening(nightly, ZoneInfo("America/Lima"), now, 60) == (_utc("2026-11-23T06:00"), _utc("2026-11-23T07:00"))
     assert opening(nightly, ZoneInfo("America/Lima"), now, 120) == (_utc("2026-11-24T06:00"), _utc("2026-11-24T07:00"))
     assert opening(nightly, ZoneInfo("America/Lima"), now, 3600) is None
+
+
+def test_an_opening_closes_with_its_last_moment_unless_that_is_as_far_as_anybody_looks() -> None:
+    now = _utc("2026-11-23T12:00")
+    (_, far), soon = opening([()], ZoneInfo("America/Lima"), now) or (now, now), now + timedelta(hours=1)
+    assert far - now > timedelta(days=14)
+    assert never_closes((now, far), now)
+    assert not never_closes((now, far - timedelta(microseconds=1)), now)
+    assert not never_closes((now, soon), now)
 
 
 def test_a_local_time_that_comes_twice_or_never_makes_the_window_shorter() -> None:
