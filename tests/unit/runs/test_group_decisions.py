@@ -242,6 +242,7 @@ def test_the_timer_grows_with_the_group() -> None:
     jobs = [NewJob(0, f"S{n}", "U" if n < 4 else f"S{n}", 0) for n in range(10)]
     assert timed(Strategy(), jobs) == Strategy()
     assert timed(Strategy(policy=Policy.UNIT), jobs).confirm_timeout == 120
+    assert timed(Strategy(policy=Policy.UNIT), []).confirm_timeout == 120
     assert timed(Strategy(policy=Policy.WAVE, parallel=4), jobs).confirm_timeout == 3 * 60 + 60
     ranked = [NewJob(0, "R", "U", 0), NewJob(0, "S", "U", 1)]
     assert timed(Strategy(policy=Policy.UNIT), ranked).confirm_timeout == 2 * 60 + 60
