@@ -402,7 +402,7 @@ def _of(run: Run, alarm: Alarm) -> Rule:
 
 
 #: Guards that are asked once more before the run of a repair changes a device: it may have waited for people.
-_AT_START = ("stopped", "over", "announced", "battery")
+_AT_START = ("stopped", "over", "announced", "freeze", "battery")
 #: All guards, in the order in which they are asked. Which one says no first decides the reason, and nothing else.
 GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "stopped": _stopped,

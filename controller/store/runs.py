@@ -78,11 +78,13 @@ _UNDER_WAY = (
     .order_by(runs.c.number)
     .limit(1)
 )
+#: Outcomes of jobs that had changed something, or were stopped before they could.
+_LEAVING = (Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.DIVERGED, Outcome.CANCELLED)
 _LEFT = (
     select(jobs.c.finished)
     .where(
         jobs.c.station == bindparam("device"),
-        jobs.c.outcome.in_([Outcome.SUCCEEDED.value, Outcome.ROLLED_BACK.value, Outcome.DIVERGED.value]),
+        jobs.c.outcome.in_([one.value for one in _LEAVING]),
     )
     .order_by(jobs.c.finished.desc())
     .limit(1)

@@ -317,12 +317,17 @@ class JobSteps:
 
         Raises:
             RepairStoppedError: One does.
+            DeviceError: The station could not be read.
         """
         run, tools = self._claim.run, self._tools
         if not run.automatic or self.begun:
             return
         if no := await tools.store.transaction(tools.forbids, run, _interrupts(row), tools.clock.now()):
             raise RepairStoppedError(no)
+        station = self._context.station in self._context.network.station_by_id
+        # Its alarm may not have come yet.
+        if station and _interrupts(row) and (await self._context.equipment()).power == "BATTERY":
+            raise RepairStoppedError("the station runs on its battery")
 
     async def _check_spared(self, row: StepRecord) -> None:
         """Nobody is interrupted whose consent was not asked, since it got no service then and gets some now.

@@ -115,7 +115,7 @@ class Runs(Repository[M_co], Protocol[M_co]):
 
     @method
     def left(self, device: str) -> datetime | None:
-        """When a run last ended at a device and had changed it, None if none ever did."""
+        """When a run last ended at a device that had changed it, or was stopped before it could; None if none did."""
         ...
 
     @method

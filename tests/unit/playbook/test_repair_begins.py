@@ -95,6 +95,17 @@ async def test_a_guard_that_says_no_by_now_keeps_it_from_acting() -> None:
     assert bench.device.equipment.sent == []
 
 
+@pytest.mark.parametrize(("cause", "outcome"), [(PERSON, Outcome.SUCCEEDED), (ALARM, Outcome.CANCELLED)])
+async def test_a_repair_resets_nothing_on_battery_though_no_alarm_tells_of_it_yet(cause: str, outcome: Outcome) -> None:
+    bench = PlaybookBench(RESET, cause=cause)
+    bench.clock.pause(5)
+    bench.device.equipment.power = "BATTERY"
+    job = await bench.work()
+    bench.settled(job, outcome, "UNLOCKED")
+    assert bool(bench.device.equipment.sent) is outcome.good
+    assert outcome.good or "the station runs on its battery" in job.detail
+
+
 @pytest.mark.parametrize("cause", [PERSON, ALARM])
 @pytest.mark.parametrize("off", [False, True])
 async def test_who_gets_service_again_and_was_not_asked_is_not_interrupted(off: bool, cause: str) -> None:

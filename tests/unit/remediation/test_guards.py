@@ -352,6 +352,10 @@ async def test_guards_are_asked_once_more_before_a_run_acts(bench: Bench) -> Non
     bench.store.repairs.record(LINK_RULE.name, "x", link.id, run.id)  # of a rule that answers what follows
     assert no().startswith("the station runs on its battery since")
     assert no(interrupts=False) == ""
+    now = bench.clock.now()
+    bench.store.freezes.warn("tsunami-17", ["region:cusco"], now, now + timedelta(hours=1), "cbe", "Tsunami")
+    assert no().startswith("public warning tsunami-17 in region:cusco")
+    assert no(interrupts=False) == ""
     bench.store.switches.set(REMEDIATION_STOPPED, True, "ana", "storm")
     assert no(interrupts=False) == "automatic repair is stopped by ana: storm"
     bench.store.switches.set(REMEDIATION_STOPPED, False, "ana")
