@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -117,6 +118,60 @@ def check(
         print_json([rule.model_dump(mode="json") for rule in found])
     else:
         out.print(f"{counted(len(found), 'rule')}, no problem")
+
+
+_LocalTime = "local time, as in 2026-12-26T06:00"
+
+
+@rules.command("backtest", epilog="Example: minka rules backtest playbooks/rules --since 2026-12-24T00:00")
+def backtest(
+    folder: Annotated[Path, typer.Argument(help="Folder of rules.", exists=True, file_okay=False)],
+    since: Annotated[datetime | None, typer.Option(help=f"Reports from then on, {_LocalTime}; else a day.")] = None,
+    until: Annotated[datetime | None, typer.Option(help=f"Reports before that, {_LocalTime}; else all.")] = None,
+    as_json: Json = False,
+) -> None:
+    """What the rules of a folder would have done about recorded reports of alarms. Touches no device."""
+    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
+    times = {name: at.astimezone().isoformat() for name, at in (("since", since), ("until", until)) if at is not None}
+    found = client().post("/v1/rules/backtest", {"files": files, **times})
+    if as_json:
+        print_json(found)
+        return
+    out.print(f"{counted(found['reports'], 'report')} from {when(found['since'])} to {when(found['until'])}")
+    columns = (Column("rule"), *map(Column, _VERDICTS), Column("refused by", 1, prose=True), Column("really", 2))
+    table(columns, map(_tried, found["rules"]))
+    shown = [one for one in found["alarms"] if one["verdict"] in ("acted", "asked", "people")]
+    if shown:
+        table(
+            (
+                Column("alarm"),
+                Column("rule"),
+                Column("station", 3),
+                Column("object", 4, prose=True),
+                Column("would have"),
+                Column("at", 1),
+                Column("over", 2),
+                Column("really", 5),
+            ),
+            map(_case, shown),
+        )
+
+
+#: What becomes of alarms in a backtest.
+_VERDICTS = ("acted", "asked", "people", "healed", "kept")
+
+
+def _tried(rule: dict[str, Any]) -> tuple[Any, ...]:
+    refused = ", ".join(f"{guard} {number}" for guard, number in sorted(rule["refusals"].items()))
+    really = f"{rule['both']} too, {rule['only_really']} more"
+    return (rule["rule"], *(rule["verdicts"].get(name, 0) for name in _VERDICTS), refused, really)
+
+
+def _case(one: dict[str, Any]) -> tuple[Any, ...]:
+    what = one["verdict"] + (f" ({one['playbook']})" if one["playbook"] else "")
+    really = f"{one['really']} {one['run']}".strip()
+    where = one["station"], one["object"]
+    return (one["alarm"], one["rule"], *where, what, when(one["at"]), when(one["cleared"]), really)
 
 
 @rules.command("promote", epilog="Example: minka rules promote core-link-down --mode auto --reason CHG-7")

@@ -98,6 +98,7 @@ NEEDED: dict[str, str | None] = {
     "GET /v1/rules": "oversee",
     "GET /v1/rules/{name}": "oversee",
     "PUT /v1/rules/{name}/mode": "promote",
+    "POST /v1/rules/backtest": "oversee",
     "GET /v1/remediation": "oversee",
     "PUT /v1/remediation": "stop",
     "GET /v1/remediation/proposals": "oversee",

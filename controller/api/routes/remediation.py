@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Lock
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -11,15 +18,25 @@ from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, Services, cut, listing
 from controller.inventory.source import unknown
 from controller.models.alarm import REMEDIATION_STOPPED
-from controller.models.errors import InputError, NotFoundError
+from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.rule import EVERYWHERE, REGION, TENANT, Proposal, ProposalState, RuleGrant, RuleMode
 from controller.models.scalars import Identifier
-from controller.remediation.breaker import resume
+from controller.ports.clock import VirtualClock
+from controller.remediation.backtest import Backtest, Backtested, RuleTested, summed_up
+from controller.remediation.breaker import Breaker, resume
+from controller.remediation.guards import Limits
 from controller.remediation.rules import Rule, load_rules
 from controller.remediation.trust import promote
+from controller.store import open_store
 
 router = Router(prefix="/v1", tags=["remediation"])
+
+#: Reports that one backtest plays at most, and names of files of rules.
+MOST_REPORTS = 20_000
+_RULE_FILE = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.yaml")
+#: A backtest takes a processor for a while.
+_ONE_BACKTEST = Lock()
 
 
 class Switch(Body):
@@ -73,11 +90,70 @@ class Decision(Body):
     reason: str = Field(default="", max_length=2000)
 
 
+class RulesToTry(Body):
+    """Files of rules, by name, and the time whose reports are played: by default the last day."""
+
+    files: dict[str, str] = Field(min_length=1, max_length=500)
+    since: AwareDatetime | None = None
+    until: AwareDatetime | None = None
+
+
+class BacktestedRules(Body):
+    """What rules would have done from ``since`` to ``until``, which is earlier than asked where reports are many."""
+
+    since: AwareDatetime
+    until: AwareDatetime
+    reports: int
+    rules: tuple[RuleTested, ...]
+    alarms: tuple[Backtested, ...]
+
+
 @router.get("/rules")
 def rules(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[RuleView]:
     """Rules with their modes and records, by name."""
     grants = backend.store.rules.grants()
     return cut([_view(backend, rule, grants) for rule in load_rules(backend.settings.rules)], paging)
+
+
+@router.post("/rules/backtest")
+def backtest(asked: RulesToTry, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> BacktestedRules:
+    """What changed rules would have done about recorded reports, beside what really was done. Touches no device."""
+    if not _ONE_BACKTEST.acquire(blocking=False):
+        raise ConflictError("another backtest is under way: wait for its end")
+    try:
+        return _backtest(asked, backend)
+    finally:
+        _ONE_BACKTEST.release()
+
+
+def _backtest(asked: RulesToTry, backend: Services) -> BacktestedRules:
+    now, store, settings = backend.clock.now(), backend.store, backend.settings
+    until = min(asked.until or now, now)
+    since = asked.since or until - timedelta(days=1)
+    if since >= until:
+        raise InputError(f"nothing lies between {since.isoformat()} and {until.isoformat()}: give a since before until")
+    tried = _tried(asked.files)
+    reports = store.reports.after(-1, MOST_REPORTS + 1, since, until)
+    played = reports[:MOST_REPORTS]
+    if len(reports) > len(played):
+        until = played[-1].received
+    with closing(open_store("sqlite://", clock := VirtualClock(since))) as shadow:
+        breaker = Breaker(settings.repair_limit, settings.repair_limit_minutes)
+        test = Backtest(shadow, clock, store.networks.get(), tried, Limits.of(settings), breaker)
+        alarms = test.play(played, store.repairs.since(since), until)
+    return BacktestedRules(
+        since=since, until=until, reports=len(played), rules=tuple(summed_up(tried, alarms)), alarms=tuple(alarms)
+    )
+
+
+def _tried(files: Mapping[str, str]) -> tuple[Rule, ...]:
+    """Rules of uploaded files. Raises InputError: a name is none of a file of rules, or a rule is wrong."""
+    with TemporaryDirectory(prefix="minka-rules-") as folder:
+        for name, text in files.items():
+            if not _RULE_FILE.fullmatch(name):
+                raise InputError(f"{name[:60]!r} is no name of a file of rules; names are like core-link-down.yaml")
+            (Path(folder) / name).write_text(text, encoding="utf-8")
+        return load_rules(Path(folder))
 
 
 @router.get("/rules/{name}")

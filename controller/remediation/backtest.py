@@ -1,0 +1,269 @@
+"""What rules would have done about alarms on record: reports come in again, in virtual time, on a record of its own.
+
+The same folding, roots and guards decide as ever. What the record does not tell can't be asked: whether a station could
+be read then and what it said, holds, freezes, windows, consents, announced work, shelving, runs of people, and what a
+run would have reached. So where a guard says no here it would have said no, and where none does another might have. No
+device is touched, and nothing is planned: what came after is what really came.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import groupby
+
+from pydantic import AwareDatetime
+
+from controller.models.alarm import Alarm, AlarmState, RecordedReport
+from controller.models.network import Network, Noun
+from controller.models.rule import RuleMode
+from controller.ports.clock import VirtualClock
+from controller.ports.store import StartedRepair, Store
+from controller.remediation.breaker import Breaker
+from controller.remediation.guards import Limits, Repair, refusal
+from controller.remediation.rules import Rule, rule_for
+
+#: How long after a guard's no that ends at no known time it is asked again.
+_AGAIN = timedelta(minutes=1)
+
+
+class Verdict(StrEnum):
+    """What would have become of an alarm."""
+
+    ACTED = "acted"
+    """The rule would have run its playbook, if nothing that is not on record had said no."""
+    ASKED = "asked"
+    """It would have asked a person."""
+    PEOPLE = "people"
+    """It would have gone to people: by the rule's first rung, or by a guard whose no waiting does not end."""
+    HEALED = "healed"
+    """It was over before that."""
+    KEPT = "kept"
+    """A guard's no kept it to the end."""
+
+
+class Backtested(Noun):
+    """An alarm of the record, and what a rule would have done about it.
+
+    Attributes:
+        alarm: Its id on record.
+        at: When the verdict fell; None where it is still kept.
+        refusals: Guards that said no on the way, each with what it said first.
+        cleared: When the alarm was over; None where it stood at the end.
+        ladder_on: Whether the alarm stood on when the playbook had had its time, so that the next rung would have
+            followed (what the playbook would have changed of that, nobody knows).
+        really: The rule that really began a repair for it, and the run; empty where none did.
+    """
+
+    alarm: str
+    rule: str
+    station: str
+    object: str
+    probable_cause: str
+    raised: AwareDatetime
+    verdict: Verdict = Verdict.KEPT
+    playbook: str = ""
+    at: AwareDatetime | None = None
+    refusals: dict[str, str] = {}
+    cleared: AwareDatetime | None = None
+    ladder_on: bool = False
+    really: str = ""
+    run: str = ""
+
+
+class RuleTested(Noun):
+    """What a rule would have done in all.
+
+    Attributes:
+        verdicts: Alarms by verdict.
+        refusals: Alarms by guards that said no on the way.
+        both: Alarms for which it would have acted, and a repair was really begun.
+        only_here: Those for which none was begun.
+        only_really: Those for which one was begun, and it would not have acted.
+    """
+
+    rule: str
+    verdicts: dict[Verdict, int]
+    refusals: dict[str, int]
+    both: int
+    only_here: int
+    only_really: int
+
+
+class Backtest:
+    """Plays reports against rules.
+
+    Args:
+        store: An empty record, which keeps time by ``clock``; the current network is put there.
+        clock: Virtual time, from before the first report.
+        network: Network files of today, also for reports from when they were others.
+        rules: The rules to be tried; each as if it were promoted to act everywhere.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        clock: VirtualClock,
+        network: tuple[str, Network],
+        rules: Sequence[Rule],
+        limits: Limits,
+        breaker: Breaker,
+    ) -> None:
+        digest, self._network = network
+        store.networks.save(self._network, digest, "backtest")
+        self._store, self._clock = store, clock
+        self._rules, self._limits, self._breaker = rules, limits, breaker
+        self._seen, _ = store.alarms.changes(None)
+        #: Looks that are due, and by alarm the one that counts.
+        self._looks: list[tuple[datetime, str]] = []
+        self._next: dict[str, datetime] = {}
+        #: Ids on the true record, and what was found, by ids on ours.
+        self._true: dict[str, str] = {}
+        self._found: dict[str, Backtested] = {}
+
+    def play(
+        self, reports: Iterable[RecordedReport], really: Iterable[StartedRepair], end: datetime
+    ) -> list[Backtested]:
+        """Play reports, in the order of their numbers, and go on to an end.
+
+        Returns:
+            All alarms that rules answer, in the order of their raising.
+        """
+        for at, batch in groupby(reports, key=lambda one: one.received):
+            self._look_until(at)
+            self._take(list(batch))
+        self._look_until(end)
+        began = {one.alarm: one for one in really}
+        for name, one in self._found.items():
+            if repair := began.get(one.alarm):
+                self._found[name] = one.model_copy(update={"really": repair.rule, "run": repair.run})
+        return sorted(self._found.values(), key=lambda one: (one.raised, one.alarm))
+
+    def _take(self, batch: Sequence[RecordedReport]) -> None:
+        # The digest stands for the body, which was cut.
+        reports = [one.report.model_copy(update={"body": one.digest}) for one in batch]
+        for one, alarm in zip(batch, self._store.alarms.report_all(reports), strict=True):
+            self._true.setdefault(alarm.id, one.alarm)
+        self._note_changes()
+        self._look_until(self._clock.now())
+
+    def _note_changes(self) -> None:
+        self._seen, changed = self._store.alarms.changes(self._seen)
+        for alarm_id in changed:
+            self._look_at(alarm_id, self._clock.now())
+
+    def _look_at(self, alarm_id: str, at: datetime) -> None:
+        self._next[alarm_id] = at
+        heapq.heappush(self._looks, (at, alarm_id))
+
+    def _look_until(self, end: datetime) -> None:
+        """Look at what is due until then, and let it be then."""
+        while self._looks and self._looks[0][0] <= end:
+            at, alarm_id = heapq.heappop(self._looks)
+            if self._next.get(alarm_id) == at:
+                self._pass_to(at)
+                del self._next[alarm_id]
+                self._look(self._store.alarms.get(alarm_id))
+                self._note_changes()
+        self._pass_to(end)
+
+    def _pass_to(self, at: datetime) -> None:
+        self._clock.pause((at - self._clock.now()).total_seconds())
+
+    def _look(self, alarm: Alarm) -> None:
+        rule = rule_for(self._rules, alarm, self._network)
+        if rule is None or alarm.id not in self._true:
+            return
+        if alarm.id not in self._found and alarm.raised == alarm.cleared:
+            return  # it was raised before the first report
+        found = self._found.setdefault(alarm.id, self._begun(alarm, rule))
+        if alarm.cleared is not None:
+            self._end(alarm, found)
+        elif alarm.state is AlarmState.REPAIRING:
+            self._wait_for_end(alarm, rule, found)
+        elif alarm.state is AlarmState.RAISED and found.verdict is Verdict.KEPT:
+            self._consider(alarm, rule)
+
+    def _begun(self, alarm: Alarm, rule: Rule) -> Backtested:
+        return Backtested(
+            alarm=self._true[alarm.id],
+            rule=rule.name,
+            station=alarm.station,
+            object=alarm.object,
+            probable_cause=alarm.probable_cause,
+            raised=alarm.raised,
+        )
+
+    def _note(self, alarm: Alarm, **said: object) -> None:
+        self._found[alarm.id] = self._found[alarm.id].model_copy(update=said)
+
+    def _end(self, alarm: Alarm, found: Backtested) -> None:
+        self._note(alarm, cleared=alarm.cleared)
+        if found.verdict is Verdict.KEPT:
+            self._note(alarm, verdict=Verdict.HEALED, at=alarm.cleared)
+        if alarm.state is AlarmState.REPAIRING:
+            self._store.alarms.move(alarm, AlarmState.REPAIRED, actor="backtest")
+
+    def _wait_for_end(self, alarm: Alarm, rule: Rule, found: Backtested) -> None:
+        assert found.at is not None
+        over = found.at + timedelta(seconds=rule.verify.within_seconds)
+        if self._clock.now() < over:
+            self._look_at(alarm.id, over)
+            return
+        self._note(alarm, ladder_on=True)
+        self._store.alarms.escalate(alarm, "it stood on", actor="backtest")
+
+    def _consider(self, alarm: Alarm, rule: Rule) -> None:
+        now = self._clock.now()
+        settled = max(filter(None, (alarm.raised, alarm.released))) + timedelta(seconds=rule.guards.settle_seconds)
+        if now < settled:  # the guard would say so, at the price of asking all before it
+            self._look_at(alarm.id, settled)
+            return
+        repair = Repair(alarm, rule, 0, RuleMode.AUTO, self._limits)
+        no = refusal(self._store, repair, now)
+        if no is None:
+            self._act(repair, now)
+            return
+        self._note(alarm, refusals={no.guard: no.reason} | self._found[alarm.id].refusals)
+        if no.final:
+            self._hand_over(alarm, Verdict.PEOPLE, now)
+        elif no.guard != "symptom":  # of which a change tells that it is none any more
+            self._look_at(alarm.id, max(now + timedelta(seconds=1), no.until) if no.until else now + _AGAIN)
+
+    def _act(self, repair: Repair, now: datetime) -> None:
+        alarm, rung = repair.alarm, repair.rule.ladder[0]
+        if not rung.playbook:
+            self._hand_over(alarm, Verdict.ASKED if rung.ask else Verdict.PEOPLE, now)
+        elif not self._breaker.lets(self._store, now):
+            self._note(alarm, refusals={"breaker": "too many repairs at once"} | self._found[alarm.id].refusals)
+            self._look_at(alarm.id, now + _AGAIN)
+        else:
+            self._note(alarm, verdict=Verdict.ACTED, at=now, playbook=rung.playbook)
+            self._store.repairs.record(repair.rule.name, repair.key, alarm.id, alarm.id)
+            self._store.alarms.move(alarm, AlarmState.REPAIRING, actor="backtest", run=alarm.id)
+
+    def _hand_over(self, alarm: Alarm, verdict: Verdict, now: datetime) -> None:
+        self._note(alarm, verdict=verdict, at=now)
+        self._store.alarms.escalate(alarm, verdict.value, actor="backtest")
+
+
+def summed_up(rules: Sequence[Rule], found: Sequence[Backtested]) -> list[RuleTested]:
+    """What each rule would have done in all, also those that answered nothing."""
+    made = []
+    for rule in rules:
+        own = [one for one in found if one.rule == rule.name]
+        acted = [one for one in own if one.verdict is Verdict.ACTED]
+        made.append(
+            RuleTested(
+                rule=rule.name,
+                verdicts=Counter(one.verdict for one in own),
+                refusals=Counter(guard for one in own for guard in one.refusals),
+                both=sum(bool(one.run) for one in acted),
+                only_here=sum(not one.run for one in acted),
+                only_really=sum(bool(one.run) for one in own if one.verdict is not Verdict.ACTED),
+            )
+        )
+    return made

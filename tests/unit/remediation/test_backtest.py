@@ -1,0 +1,160 @@
+"""Recorded reports are played against rules: what they would have done, when, and what guards would have said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+
+import pytest
+
+from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.remediation.backtest import Backtest, Backtested, Verdict, summed_up
+from controller.remediation.breaker import Breaker
+from controller.remediation.guards import Limits
+from controller.remediation.rules import Guards, Match, Rule, Rung, Verify
+from controller.store import SqlStore, open_store
+from tests.support.records import START
+from tests.unit.plan import samples
+
+NETWORK = samples.network(("alfa", "beta"))
+MAJOR, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CLEARED
+
+
+def rule(name: str = "link", *, causes: tuple[str, ...] = ("core-link-down",), **more: object) -> Rule:
+    said = {"ladder": (Rung(playbook="recreate-core-endpoint"),), "guards": Guards(settle_seconds=30)} | more
+    return Rule.model_validate(
+        {"name": name, "description": "", "match": Match(causes=causes), "verify": Verify(within_seconds=300)} | said
+    )
+
+
+class Bench:
+    """The true record, in which reports come as time goes by."""
+
+    def __init__(self) -> None:
+        self.clock = VirtualClock(START)
+        self.store: SqlStore = open_store("sqlite://", self.clock)
+        self.store.networks.save(NETWORK, network_digest(NETWORK), "ana")
+
+    def told(
+        self,
+        severity: PerceivedSeverity,
+        after: float,
+        *stations: str,
+        cause: str = "core-link-down",
+        tenant: str = "alfa",
+        object: str = "link",
+    ) -> list[str]:
+        """Reports after a while; ids of their alarms."""
+        self.clock.pause(after)
+        one = {"object": object, "probable_cause": cause, "severity": severity, "source": "check", "tenant": tenant}
+        reports = [AlarmReport.model_validate(one | {"station": name, "at": self.clock.now()}) for name in stations]
+        return [alarm.id for alarm in self.store.alarms.report_all(reports)]
+
+    def play(self, *rules: Rule, limits: Limits = Limits(), breaker: Breaker = Breaker()) -> list[Backtested]:  # noqa: B008
+        clock = VirtualClock(START)
+        with closing(open_store("sqlite://", clock)) as shadow:
+            test = Backtest(shadow, clock, self.store.networks.get(), rules, limits, breaker)
+            reports, really = self.store.reports.after(-1, 1000), self.store.repairs.since(START)
+            return test.play(reports, really, self.clock.now())
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    with closing(made.store):
+        yield made
+
+
+def seconds(one: Backtested) -> float | None:
+    return None if one.at is None else (one.at - START).total_seconds()
+
+
+def test_what_stands_is_acted_on_once_it_settled_and_what_heals_is_not(bench: Bench) -> None:
+    (lasting,) = bench.told(MAJOR, 10, "S1")
+    (passing,) = bench.told(MAJOR, 10, "S2")
+    bench.told(CLEARED, 15, "S2")
+    bench.told(CLEARED, 400, "S1")
+    first, second = bench.play(rule())
+    assert (first.alarm, first.verdict, seconds(first), first.playbook) == (
+        lasting,
+        Verdict.ACTED,
+        40,
+        "recreate-core-endpoint",
+    )
+    assert first.cleared == START + timedelta(seconds=435)
+    assert first.ladder_on, "it stood for longer than its repair had time"
+    assert (second.alarm, second.verdict, seconds(second)) == (passing, Verdict.HEALED, 35)
+    # With more patience another rule would have waited for both.
+    patient = rule(guards=Guards(settle_seconds=600))
+    assert [one.verdict for one in bench.play(patient)] == [Verdict.HEALED] * 2
+
+
+def test_guards_that_the_record_decides_say_no(bench: Bench) -> None:
+    for _ in range(2):
+        bench.told(MAJOR, 10, "S1")
+        bench.told(CLEARED, 100, "S1")
+    bench.told(MAJOR, 10, "S2")
+    bench.told(MAJOR, 10, "S2", object="other")
+    bench.told(MAJOR, 120, "S1", cause="answered-by-nobody")
+    once, again, first, rated = bench.play(rule(), limits=Limits(per_device=1))
+    assert (once.verdict, again.verdict, list(again.refusals)) == (Verdict.ACTED, Verdict.PEOPLE, ["attempts"])
+    assert (first.verdict, rated.verdict, list(rated.refusals)) == (Verdict.ACTED, Verdict.KEPT, ["rate"])
+    (told,) = summed_up([rule()], [once, again, first, rated])
+    assert told.verdicts == {Verdict.ACTED: 2, Verdict.PEOPLE: 1, Verdict.KEPT: 1}
+    assert (told.refusals, told.both, told.only_here) == ({"attempts": 1, "rate": 1}, 0, 2)
+
+
+def test_a_symptom_waits_for_its_root_and_settles_anew(bench: Bench) -> None:
+    bench.told(MAJOR, 10, "S1", cause="all-core-links-down", tenant="", object="station")
+    bench.told(MAJOR, 1, "S1")
+    bench.told(CLEARED, 100, "S1", cause="all-core-links-down", tenant="", object="station")
+    bench.told(CLEARED, 100, "S1")
+    (one,) = bench.play(rule())
+    assert (one.verdict, seconds(one), list(one.refusals)) == (Verdict.ACTED, 141, ["symptom"])
+
+
+def test_the_breaker_stops_what_is_too_much_at_once(bench: Bench) -> None:
+    for number in range(4):
+        bench.told(MAJOR, 1, "S1", object=f"link-{number}")
+    bench.clock.pause(300)
+    generous = Limits(per_device=9, per_site=9, per_region=9, per_tenant=9, share=100)
+    found = bench.play(rule(), limits=generous, breaker=Breaker(2, 10))
+    assert [one.verdict for one in found] == [Verdict.ACTED] * 2 + [Verdict.KEPT] * 2
+    assert set(found[2].refusals) | set(found[3].refusals) == {"breaker", "stopped"}
+
+
+def test_rules_that_ask_or_send_a_ticket_say_so_and_the_first_rung_counts(bench: Bench) -> None:
+    bench.told(MAJOR, 10, "S1")
+    bench.clock.pause(60)
+    playbook = Rung(playbook="recreate-core-endpoint")
+    for ladder, verdict in (((Rung(ask="may I?"), playbook), "asked"), ((Rung(ticket="go there"),), "people")):
+        (one,) = bench.play(rule(ladder=ladder))
+        assert (one.verdict, one.playbook) == (verdict, "")
+
+
+def test_what_was_really_done_stands_beside_it(bench: Bench) -> None:
+    for station, settled in (("S1", True), ("S2", False)):
+        (alarm_id,) = bench.told(MAJOR, 10, station)
+        alarm = bench.store.alarms.get(alarm_id)
+        bench.store.repairs.record("old-rule", f"{station}:link", alarm_id, f"w-{station}")
+        assert bench.store.alarms.move(alarm, AlarmState.REPAIRING, actor="x", run=f"w-{station}") is not None
+        bench.told(CLEARED, 40 if settled else 20, station)
+    found = bench.play(rule())
+    assert [(one.verdict, one.really, one.run) for one in found] == [
+        (Verdict.ACTED, "old-rule", "w-S1"),
+        (Verdict.HEALED, "old-rule", "w-S2"),
+    ]
+    (told,) = summed_up([rule()], found)
+    assert (told.both, told.only_here, told.only_really) == (1, 0, 1)
+
+
+def test_reports_of_before_are_no_cases_and_a_change_of_rules_changes_the_answer(bench: Bench) -> None:
+    bench.told(CLEARED, 10, "S1")
+    bench.told(MAJOR, 10, "S2", cause="x")
+    bench.clock.pause(60)
+    assert bench.play(rule()) == []
+    (one,) = bench.play(rule(causes=("x",)))
+    assert one.verdict is Verdict.ACTED
