@@ -82,6 +82,11 @@ def test_a_list_of_alarms_is_asked_for_where_it_is_announced() -> None:
     assert names == ["id", "attributes", "AlarmList"]
 
 
+def test_a_station_that_denies_even_its_element_is_asked_for_everything_that_all_have() -> None:
+    asked = read_filter(ROOT, STATION, lambda _namespace, _feature="": False)
+    assert etree.tostring(asked) == etree.tostring(read_filter(ROOT, STATION))
+
+
 def test_a_list_of_alarms_is_configuration_and_its_records_are_not() -> None:
     data = f"""
       <ManagedElement xmlns="{ns.MANAGED_ELEMENT}"><id>{STATION}</id><AlarmList><id>al</id><attributes>

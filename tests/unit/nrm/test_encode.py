@@ -77,6 +77,14 @@ def test_siblings_are_named_by_prefixed_keys_that_resolve() -> None:
     assert entry.get(f"{{{ns.YANG}}}insert") == "after"
 
 
+def test_a_key_with_an_apostrophe_is_quoted_otherwise() -> None:
+    new, above = f"{FDD}/plmnIdList[716,15]", f"{FDD}/plmnIdList[716,10]"
+    for written, quoted in (("10", "'10'"), ("'10", '"\'10"')):
+        made = edit(Op.CREATE, new, after_sibling=above)
+        (entry,) = encode_edit(ROOT, [made], {above: ("716", written)}).iter(f"{{{ns.EUTRAN}}}plmnIdList")
+        assert str(entry.get(f"{{{ns.YANG}}}key")).endswith(f":mnc={quoted}]")
+
+
 def test_first_place() -> None:
     config = encode_edit(ROOT, [edit(Op.CREATE, f"{FDD}/plmnIdList[716,15]", after_sibling="")])
     (entry,) = config.iter(f"{{{ns.EUTRAN}}}plmnIdList")

@@ -267,3 +267,25 @@ async def test_a_broken_heart_ends_the_worker(bench: WorkerBench, monkeypatch: p
     await bench.advance(3)
     with pytest.raises(ZeroDivisionError):
         await task
+
+
+async def test_a_job_that_ended_well_decides_nothing_while_others_of_its_run_are_under_way_here(
+    bench: WorkerBench,
+) -> None:
+    worker, run = bench.worker(), bench.submit()
+    bench.store.runs.advance(run, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+    (claim,) = bench.store.claims.take(bench.store.processes.register("w"), 1)
+    own = (claim.job.id, claim.fence)
+    done: asyncio.Task[None] = asyncio.create_task(asyncio.sleep(0))
+    await done
+    for others, works in (
+        ([], False),
+        ([own], False),
+        ([own, (f"{run}.A", 1)], True),
+        ([(f"{run}.Z", 9), own], True),
+        ([(claim.job.id, claim.fence - 1)], True),
+        ([(claim.job.id, claim.fence + 1)], True),
+        ([(f"{run}0.A", 1), (f"a{run}.A", 1)], False),
+    ):
+        worker._running = dict.fromkeys(others, done)
+        assert worker._works_on(claim) is works, others
