@@ -164,12 +164,13 @@ class Parts:
         return SchedulerWakeups(make_app(self.settings.broker_url, self.settings.home / "spool"), on_wakeup)
 
     def notices(self) -> Notices:
-        """What tells tenants of planned work."""
-        from controller.observe.webhook import HttpWebhook
+        """What tells sides of planned work and of incidents."""
+        from controller.observe.webhook import ContactPost, HttpWebhook
         from controller.runs.approval.notices import Notices
 
         url = self.settings.notify_url
-        return Notices(self.loop_store, HttpWebhook(url) if url else None)
+        contacts = ContactPost(self._channels()["e-mail"], self.secrets, self.clock)
+        return Notices(self.loop_store, HttpWebhook(url) if url else None, contacts, self.clock)
 
     def anchors(self) -> Callable[[], Awaitable[None]]:
         """What tells the newest audit row outside of the database."""

@@ -172,7 +172,7 @@ def override(
 
 
 def notices(limit: Limit = 50, as_json: Json = False) -> None:
-    """List notices to tenants, of planned work and of alarms, newest first."""
+    """List notices to tenants, of planned work and of incidents, newest first."""
     found = client().all("/v1/notices", limit)
     if as_json:
         print_json(found)
@@ -194,7 +194,7 @@ def notices(limit: Limit = 50, as_json: Json = False) -> None:
                 when(one["at"]),
                 one["tenant"],
                 one["kind"],
-                one["run"] or one["alarm"],
+                one["run"] or one["incident"],
                 len(one["stations"]),
                 when(one["begins"]),
                 one["text"],

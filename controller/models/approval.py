@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from pydantic import AwareDatetime, Field
 
+from controller.models.alarm import PerceivedSeverity
 from controller.models.network import Network
 from controller.models.people import Role
 from controller.models.scalars import HOST, Identifier, Name, Noun
@@ -207,30 +208,36 @@ class Override(Noun):
 
 
 class NoticeKind(StrEnum):
-    """What a tenant is told: that a run will be, began, ended at its stations; that an alarm was raised, cleared."""
+    """What a side is told: that a run will be, began, ended at its stations; that an incident began, grew, is over."""
 
     PLANNED = "planned"
     STARTED = "started"
     ENDED = "ended"
-    ALARM_RAISED = "alarm-raised"
-    ALARM_CLEARED = "alarm-cleared"
+    INCIDENT_RAISED = "incident-raised"
+    INCIDENT_UPDATED = "incident-updated"
+    INCIDENT_CLEARED = "incident-cleared"
 
 
 class Notice(Noun):
-    """What a tenant is told of planned work, and of alarms that concern it.
+    """What a tenant is told of planned work, and a side of incidents that concern it.
 
     Attributes:
-        run: Id of the run that it is about, empty where that is an alarm.
-        alarm: Id of the alarm, empty where it is about a run.
+        run: Id of the run that it is about, empty where that is an incident.
+        incident: Id of the incident, empty where it is about a run.
+        tenant: Whom it tells: a tenant's id, or ``host``.
         stations: Stations where the tenant is touched or interrupted, or has cells that suffer, sorted.
         begins: When work may begin at the earliest, where the tenant was told ahead.
         text: For people.
-        sent: When a webhook took it; None while none has.
+        sent: When somebody took it first; None while nobody has.
+        cells: Cells of the side that suffer from the incident, as ``station/cell``, sorted.
+        since: When the incident began for the side.
+        what: Probable cause of what failed.
+        doing: What is being done about it, in words.
     """
 
     id: str
     run: str = ""
-    alarm: str = ""
+    incident: str = ""
     tenant: str
     kind: NoticeKind
     at: AwareDatetime
@@ -238,6 +245,31 @@ class Notice(Noun):
     begins: AwareDatetime | None = None
     text: str = ""
     sent: AwareDatetime | None = None
+    cells: tuple[str, ...] = ()
+    since: AwareDatetime | None = None
+    what: str = ""
+    severity: PerceivedSeverity | None = None
+    doing: str = ""
+
+
+class Delivery(Noun):
+    """A notice on its way to one of those who are told.
+
+    Attributes:
+        to: Id of the contact of the network files; empty for ``MINKA_NOTIFY_URL``.
+        attempts: How often somebody began to tell it.
+        claimed: Whether somebody began and did not say yet how it ended.
+    """
+
+    notice: Notice
+    to: str = ""
+    attempts: int = 0
+    claimed: bool = False
+
+    @property
+    def key(self) -> str:
+        """The same for each attempt, so that who is told knows a repetition."""
+        return f"{self.notice.id}-{self.to}" if self.to else self.notice.id
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,15 +1,23 @@
-"""Messages over HTTP: of playbooks, notices to tenants, and escalations."""
+"""Messages over HTTP: of playbooks, notices to sides and their contacts, and escalations."""
 
 from __future__ import annotations
 
 import asyncio
+import hmac
+import socket
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
+import orjson
 import structlog
 
 from controller.models.alarm import Alarm
 from controller.models.errors import MinkaError
+from controller.models.network import Contact
+from controller.ports.clock import Clock
+from controller.ports.secrets import Secrets
+from controller.ports.webhook import Webhook
 
 log = structlog.get_logger()
 
@@ -32,14 +40,7 @@ class HttpWebhook:
         """Post once. Raises MinkaError if there is no URL, or no success."""
         if not self._url:
             raise MinkaError("the webhook is not set up: set MINKA_NOTIFY_URL")
-        import httpx  # noqa: PLC0415 - most processes notify nobody
-
-        try:
-            async with asyncio.timeout(_LONGEST), httpx.AsyncClient(timeout=10) as client:
-                answer = await client.post(self._url, json=dict(content), headers={"Idempotency-Key": key})
-                answer.raise_for_status()
-        except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
-            raise MinkaError(f"the webhook did not take the message: {type(error).__name__}") from error
+        await _post(self._url, orjson.dumps(dict(content)), {"Idempotency-Key": key})
         log.info("webhook.posted", key=key)
 
     async def escalate(self, alarm: Alarm, reason: str, key: str) -> None:
@@ -47,3 +48,62 @@ class HttpWebhook:
         log.error("alarm.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
         if self._url:
             await self.post({"alarm": alarm.model_dump(mode="json"), "reason": reason}, key)
+
+
+class ContactPost:
+    """Tells contacts of the network files; see ``controller.ports.webhook.Contacts``.
+
+    A message to a webhook carries ``Minka-Timestamp`` (seconds of POSIX time) and ``Minka-Signature``, which is
+    ``sha256=`` and the HMAC-SHA256, hex, of the timestamp, a dot, and the body as it is sent.
+
+    Args:
+        mail: Sends e-mail, ``to`` and ``text`` of its content.
+        secrets: What webhooks' messages are signed with, by name.
+        clock: Source of time.
+    """
+
+    def __init__(self, mail: Webhook, secrets: Secrets, clock: Clock) -> None:
+        self._mail = mail
+        self._secrets = secrets
+        self._clock = clock
+
+    async def tell(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
+        """Tell once. Raises MinkaError if it was not taken."""
+        if contact.email is not None:
+            await self._mail.post({"to": [contact.email], "text": _in_words(content["notice"])}, key)
+            return
+        url, name = contact.webhook or "", contact.credential or ""
+        secret = self._secrets.resolve(name, await _address_of(url))
+        body, at = orjson.dumps(dict(content)), str(int(self._clock.now().timestamp()))
+        signature = hmac.digest(secret.get_secret_value().encode(), f"{at}.".encode() + body, "sha256").hex()
+        headers = {"Idempotency-Key": key, "Minka-Timestamp": at, "Minka-Signature": f"sha256={signature}"}
+        await _post(url, body, headers)
+        log.info("contact.told", key=key, contact=contact.id)
+
+
+def _in_words(notice: Mapping[str, Any]) -> str:
+    """A notice as a letter: what it is about in the first line, then all cells."""
+    about = notice["incident"] or notice["run"]
+    lines = [f"{notice['kind']}: {notice['text']}", "", f"Minka, {about}, notice {notice['id']}"]
+    return "\n".join([*lines, *notice["cells"]])
+
+
+async def _address_of(url: str) -> str:
+    """IP address of a URL's host. Raises MinkaError if it has none."""
+    host = urlsplit(url).hostname or ""
+    try:
+        entries = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        raise MinkaError(f"the webhook's host has no address: {type(error).__name__}") from error
+    return str(entries[0][4][0])
+
+
+async def _post(url: str, body: bytes, headers: Mapping[str, str]) -> None:
+    import httpx  # noqa: PLC0415 - most processes notify nobody
+
+    try:
+        async with asyncio.timeout(_LONGEST), httpx.AsyncClient(timeout=10) as client:
+            answer = await client.post(url, content=body, headers={"Content-Type": "application/json", **headers})
+            answer.raise_for_status()
+    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
+        raise MinkaError(f"the webhook did not take the message: {type(error).__name__}") from error

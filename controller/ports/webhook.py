@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+from controller.models.errors import MinkaError
+from controller.models.network import Contact
+
 
 class Webhook(Protocol):
     """Tells another program of something."""
@@ -12,6 +15,28 @@ class Webhook(Protocol):
     async def post(self, content: Mapping[str, Any], key: str) -> None:
         """Post JSON, at least once; the same ``key`` marks repetitions. Raises MinkaError if it was not taken."""
         ...
+
+
+class Contacts(Protocol):
+    """Tells contacts of the network files, by e-mail or by their own webhook."""
+
+    async def tell(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
+        """Tell ``{"notice": …}`` once; the same ``key`` marks repetitions. Raises MinkaError if it was not taken."""
+        ...
+
+
+class FakeContacts:
+    """The shipped fake: remembers who was told what, in order; those in ``away`` take nothing."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, dict[str, Any], str]] = []
+        self.away: set[str] = set()
+
+    async def tell(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
+        """Remember it."""
+        if contact.id in self.away:
+            raise MinkaError(f"{contact.id} is away")
+        self.told.append((contact.id, dict(content), key))
 
 
 class FakeWebhook:

@@ -12,7 +12,15 @@ import structlog
 
 from controller.assurance.checker import Checker
 from controller.assurance.health import OWN_CAUSES, wrongs
-from controller.models.alarm import ALARM_LIST_CROWDED, WAITS, Alarm, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.alarm import (
+    ALARM_LIST_CROWDED,
+    WAITS,
+    Alarm,
+    AlarmSource,
+    AlarmState,
+    Escalation,
+    PerceivedSeverity,
+)
 from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
 from controller.models.health import Health
 from controller.models.network import Network
@@ -22,10 +30,10 @@ from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
-from controller.remediation.escalations import Escalations
 from controller.remediation.guards import SETTLE, Limits, Refusal, Repair, refusal
 from controller.remediation.rules import Rule, Verify, rule_for
 from controller.remediation.trust import demote, judge
+from controller.runs.approval.deliveries import Deliveries
 from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
@@ -99,7 +107,8 @@ class Remediator:
         self._store = store
         self._checker = checker
         self._launcher = launcher
-        self._escalations = Escalations(store, notifier, clock)
+        self._notifier = notifier
+        self._escalations: Deliveries[Escalation] = Deliveries(store.escalations, self._tell_people, clock)
         self._clock = clock
         self._rules = tuple(rules)
         self._breaker = breaker or Breaker()
@@ -134,6 +143,9 @@ class Remediator:
         """Wait for the work that was begun."""
         await asyncio.gather(*self._tasks.values())
         await self._escalations.settle()
+
+    async def _tell_people(self, one: Escalation) -> None:
+        await self._notifier.escalate(await self._store.alarms.get(one.alarm), one.reason, one.key)
 
     async def _attend(self, alarm_id: str) -> None:
         """Take one alarm as far as it goes now, and note when to look at it again."""

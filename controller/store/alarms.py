@@ -47,19 +47,17 @@ from controller.models.alarm import (
     AlarmState,
     Escalation,
 )
-from controller.models.approval import NoticeKind
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.network import Network
 from controller.ports.store import Alarms, Escalations, Page, Repairs, StartedRepair, Sync
 from controller.store import reports as report_rows
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.incident_rows import follow
+from controller.store.incident_rows import follow, touch
 from controller.store.ledger import ledger_nodes
 from controller.store.networks import current_digest, load_network
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.run_constraints import alarm_notice, notices
 from controller.store.transaction import Tx
 from controller.store.works import work_on
 
@@ -317,6 +315,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
             return known
         said = {"acknowledged": tx.now, "acknowledged_by": by}
         tx.execute(update(alarms).where(alarms.c.id == alarm_id).values(said))
+        touch(tx, [known.incident])
         tx.note(actor, "alarm.acknowledged", alarm_id, by=by)
         return known.model_copy(update=said)
 
@@ -450,9 +449,9 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     _find_impact(tx, touched)
     _write(tx, touched.values())
     report_rows.keep(tx, batch, known, fold_of.after)
-    news = list(_news(before, touched))
-    found = _correlate(tx, [alarm for alarm, _ in news])
-    _notify(tx, news)
+    found = _correlate(tx, list(_news(before, touched)))
+    worse = (one for name, one in touched.items() if name in before and before[name].severity is not one.alarm.severity)
+    touch(tx, (one.alarm.incident for one in worse))
     after = (fold_of.after[one] for one in digests)
     return [_as_recorded(found.get(one.id, touched[one.id].alarm), one) for one in after]
 
@@ -568,25 +567,12 @@ def _owners(tx: Tx, new: Sequence[Alarm]) -> dict[str, tuple[str, ...]]:
     return {alarm: known[link].owners for alarm, link in links.items() if link in known}
 
 
-def _news(before: Mapping[str, Alarm], touched: Mapping[str, Folded]) -> Iterator[tuple[Alarm, NoticeKind]]:
+def _news(before: Mapping[str, Alarm], touched: Mapping[str, Folded]) -> Iterator[Alarm]:
     """Alarms that stand, or are over, and did not or were not before."""
     for name, one in touched.items():
         stood = name in before and before[name].cleared is None
         if (one.alarm.cleared is None) is not stood:
-            yield one.alarm, NoticeKind.ALARM_CLEARED if stood else NoticeKind.ALARM_RAISED
-
-
-def _notify(tx: Tx, news: Iterable[tuple[Alarm, NoticeKind]]) -> None:
-    """Tell the tenants that alarms concern, each of its own cells."""
-    wanted = [(alarm, kind) for alarm, kind in news if alarm.tenants]
-    sharing = sharing_of(tx) if wanted else None
-    if sharing is None:
-        return
-    rows = []
-    for alarm, kind in wanted:
-        shared = sharing.tenants_at(alarm.cells)
-        rows += [alarm_notice(tx, alarm, kind, tenant, shared.get(tenant, ())) for tenant in alarm.tenants]
-    tx.execute(notices.insert(), rows)
+            yield one.alarm
 
 
 def _concern(tx: Tx, found: Iterable[Alarm]) -> None:
@@ -595,13 +581,12 @@ def _concern(tx: Tx, found: Iterable[Alarm]) -> None:
 
 
 def _concern_others(tx: Tx, alarm: Alarm, tenants: tuple[str, ...]) -> None:
-    """Put on record that an alarm concerns other tenants than before, and tell those who are new."""
+    """Put on record that an alarm concerns other tenants than before, and see to it that they are told."""
     tx.execute(update(alarms).where(alarms.c.id == alarm.id).values(tenants=_as_json(tenants)))
     tx.execute(delete(alarm_tenants).where(alarm_tenants.c.alarm == alarm.id))
     _concern(tx, [alarm.model_copy(update={"tenants": tenants})])
     tx.note("engine", "alarm.concerns", alarm.id, tenants=", ".join(tenants))
-    gained = tuple(tenant for tenant in tenants if tenant not in alarm.tenants)
-    _notify(tx, [(alarm.model_copy(update={"tenants": gained}), NoticeKind.ALARM_RAISED)])
+    touch(tx, [alarm.incident])
 
 
 def _as_json(names: tuple[str, ...]) -> str:
@@ -706,7 +691,8 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | No
     moved = _load(tx, seen.id)
     if before.cleared is None and moved.cleared is not None:
         _correlate(tx, [moved])
-        _notify(tx, [(moved, NoticeKind.ALARM_CLEARED)])
+    if before.state is not moved.state:
+        touch(tx, [moved.incident])
     return moved
 
 

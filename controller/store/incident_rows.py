@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
 from sqlalchemy import (
@@ -15,6 +15,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     exists,
+    func,
     select,
     text,
     update,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 
 from controller.intent.folding import identity
 from controller.intent.incidents import Known, Outcome, sort_out
+from controller.intent.telling import HOLD_OFF
 from controller.models.alarm import Alarm
 from controller.models.incident import Incident
 from controller.store.columns import Instant, long_text, metadata, string
@@ -31,6 +33,7 @@ from controller.store.transaction import Tx
 _OPEN = text("closed IS NULL AND merged_into = ''")
 _MERGED = text("merged_into <> ''")
 _CURRENT = text("until IS NULL")
+_TELLS = text("tell IS NOT NULL")
 
 incidents = Table(
     "incidents",
@@ -56,6 +59,9 @@ incidents = Table(
     string("merged_into"),
     Column("flaps", Integer, nullable=False),
     Column("standing", Integer, nullable=False),
+    # When its sides are to be told what became of it, None where they know.
+    Column("tell", Instant),
+    Index("ix_incidents_tell", "tell", sqlite_where=_TELLS, postgresql_where=_TELLS),
     Index("ix_incidents_identity", "identity", "number"),
     Index("ix_incidents_open", "number", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_incidents_merged_into", "merged_into", sqlite_where=_MERGED, postgresql_where=_MERGED),
@@ -83,6 +89,12 @@ _UPDATE = (
     update(incidents)
     .where(incidents.c.id == bindparam("of"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGED})
+    .values(tell=func.coalesce(incidents.c.tell, bindparam("soon", type_=Instant())))
+)
+_TOUCH = (
+    update(incidents)
+    .where(incidents.c.id == bindparam("of"))
+    .values(tell=func.coalesce(incidents.c.tell, bindparam("soon", type_=Instant())))
 )
 _BELONGS = select(incident_alarms.c.alarm, incident_alarms.c.incident).where(incident_alarms.c.until.is_(None))
 _LEAVE = (
@@ -132,10 +144,13 @@ def write(tx: Tx, outcome: Outcome, known: Known) -> Outcome:
     old = [one for name, one in outcome.incidents.items() if name in known.incidents]
     if new:
         names = incidents.c.keys() & Incident.model_fields.keys()
-        rows = [{name: getattr(one, name) for name in names} | {"identity": identity(one)} for one in new]
+        more = {"tell": tx.now + HOLD_OFF}
+        rows = [{name: getattr(one, name) for name in names} | {"identity": identity(one)} | more for one in new]
         tx.execute(incidents.insert(), rows)
     if old:
-        tx.execute(_UPDATE, [{"of": one.id, **{f"new_{name}": getattr(one, name) for name in _CHANGED}} for one in old])
+        soon = {"soon": tx.now + HOLD_OFF}
+        rows = [{"of": one.id, **{f"new_{name}": getattr(one, name) for name in _CHANGED}} | soon for one in old]
+        tx.execute(_UPDATE, rows)
     if outcome.left:
         tx.execute(_LEAVE, [{"of": alarm, "at": at} for alarm, at in outcome.left.items()])
     if outcome.merged:
@@ -145,6 +160,12 @@ def write(tx: Tx, outcome: Outcome, known: Known) -> Outcome:
     for one in outcome.decisions:
         tx.note("correlation", one.action, one.incident, **one.detail)
     return outcome
+
+
+def touch(tx: Tx, names: Iterable[str]) -> None:
+    """See to it that the sides of incidents are told what is new of them."""
+    if rows := [{"of": name, "soon": tx.now + HOLD_OFF} for name in sorted(set(names) - {""})]:
+        tx.execute(_TOUCH, rows)
 
 
 def _above(alarm: Alarm, roots: Mapping[str, Alarm]) -> set[str]:

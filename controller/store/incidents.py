@@ -25,7 +25,7 @@ from controller.store import audit_chain
 from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, sharing_of
 from controller.store.audit_chain import audit
 from controller.store.devices import healths_of
-from controller.store.incident_rows import OPEN_INCIDENT, incident_alarms, incidents, known_of, write
+from controller.store.incident_rows import OPEN_INCIDENT, incident_alarms, incidents, known_of, touch, write
 from controller.store.networks import current_digest, load_network
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
@@ -229,6 +229,7 @@ def _load(tx: Tx, incident_id: str) -> Row[Any]:
 
 def _set(tx: Tx, incident_id: str, **values: object) -> None:
     tx.execute(update(incidents).where(incidents.c.id == incident_id).values(values))
+    touch(tx, [incident_id])
 
 
 def _parts(tx: Tx, incident_id: str) -> list[Alarm]:

@@ -1,24 +1,79 @@
-"""Notices to tenants about runs, and tenants' alarms."""
+"""Notices to tenants about runs, and to all sides about incidents; and who gets them."""
 
 from __future__ import annotations
 
 from collections import Counter
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
-import orjson
-from sqlalchemy import ColumnElement, Row, Select, and_, case, exists, func, not_, or_, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Integer,
+    Row,
+    Select,
+    String,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    not_,
+    or_,
+    select,
+    text,
+    update,
+)
 
-from controller.models.approval import Notice, NoticeKind
+from controller.models.approval import Delivery, Notice, NoticeKind
 from controller.models.run import JobState, RunState
 from controller.ports.store import Notices, Page, Sync, method
+from controller.store import incident_notices
+from controller.store.columns import Instant, metadata
 from controller.store.involvement import run_tenants
+from controller.store.networks import current_digest, load_network
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.run_constraints import constraints_from, notices, run_constraints, tell
+from controller.store.run_constraints import as_notice, constraints_from, notices, run_constraints, tell
 from controller.store.run_rows import jobs, runs
 from controller.store.transaction import Tx
 
 _TERMINAL = tuple(state.value for state in RunState if state.terminal)
-_DUE = notices.c.sent.is_(None) & not_(notices.c.withheld)
+#: Deliveries of one side and one contact at once, and how long they are tried.
+_AT_ONCE, _TRIED = 20, timedelta(days=1)
+
+#: Who gets which notice. It is claimed before it is sent: ``attempts`` tells one claim from the next.
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("notice", String, ForeignKey("notices.id"), primary_key=True),
+    # Id of a contact of the notice's side; empty for the one webhook of the settings.
+    Column("to", String, primary_key=True),
+    Column("at", Instant, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("claimed", Boolean, nullable=False),
+    Column("sent", Instant),
+    Index("ix_deliveries_pending", "at", sqlite_where=text("sent IS NULL"), postgresql_where=text("sent IS NULL")),
+)
+_NEW = select(notices).where(not_(notices.c.addressed)).order_by(notices.c.number)
+_place = func.row_number().over(partition_by=(notices.c.tenant, deliveries.c.to), order_by=notices.c.number)
+_waiting = (
+    select(deliveries.c.notice, deliveries.c.to, deliveries.c.attempts, deliveries.c.claimed, _place.label("place"))
+    .join(notices, notices.c.id == deliveries.c.notice)
+    .where(deliveries.c.sent.is_(None), deliveries.c.at > bindparam("since", type_=Instant()))
+    .subquery()
+)
+_PENDING = (
+    select(notices, _waiting.c.to, _waiting.c.attempts, _waiting.c.claimed)
+    .join(_waiting, _waiting.c.notice == notices.c.id)
+    .where(_waiting.c.place <= _AT_ONCE)
+    .order_by(notices.c.number)
+)
 
 
 class SqlNotices(SqlRepository, Notices[Sync]):
@@ -29,27 +84,72 @@ class SqlNotices(SqlRepository, Notices[Sync]):
         chosen = [] if tenant is None else [notices.c.tenant == tenant]
         total = tx.execute(select(func.count()).select_from(notices).where(*chosen)).scalar_one()
         newest = select(notices).where(*chosen).order_by(notices.c.number.desc())
-        return total, [_as_notice(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
+        return total, [as_notice(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
 
     @method
     def write(self) -> None:
         if self._database.run(_due, "DEFERRED"):
             self._database.run(_write)
+        if self._database.run(incident_notices.due, "DEFERRED"):
+            self._database.run(incident_notices.write)
+
+    @method
+    def address(self, *, webhook: bool) -> None:
+        if self._database.run(lambda tx: tx.execute(_NEW).first() is not None, "DEFERRED"):
+            self._database.run(partial(_address, webhook=webhook))
 
     @reads
-    def unsent(self, tx: Tx, limit: int) -> list[Notice]:
-        oldest = select(notices).where(_DUE).order_by(notices.c.number).limit(limit)
-        return [_as_notice(row) for row in tx.execute(oldest)]
+    def pending(self, tx: Tx) -> list[Delivery]:
+        return [
+            Delivery(notice=as_notice(row), to=row.to, attempts=row.attempts, claimed=row.claimed)
+            for row in tx.execute(_PENDING, {"since": tx.now - _TRIED})
+        ]
 
     @writes
-    def withhold(self, tx: Tx) -> None:
-        tx.execute(update(notices).where(_DUE).values(withheld=True))
+    def claim(self, tx: Tx, seen: Delivery) -> Delivery | None:
+        claimed = seen.model_copy(update={"attempts": seen.attempts + 1, "claimed": True})
+        values = {"attempts": claimed.attempts, "claimed": True}
+        return claimed if tx.execute(_unsent(seen).values(values)).rowcount else None
 
     @writes
-    def mark_sent(self, tx: Tx, notice_id: str) -> None:
-        unsent = (notices.c.id == notice_id) & notices.c.sent.is_(None)
-        if tx.execute(update(notices).where(unsent).values(sent=tx.now)).rowcount:
-            tx.note("engine", "notice.sent", notice_id)
+    def release(self, tx: Tx, claimed: Delivery) -> None:
+        tx.execute(_unsent(claimed).values(claimed=False))
+
+    @writes
+    def delivered(self, tx: Tx, claimed: Delivery) -> None:
+        one = claimed.notice
+        same = and_(deliveries.c.notice == one.id, deliveries.c.to == claimed.to, deliveries.c.sent.is_(None))
+        if tx.execute(update(deliveries).where(same).values(sent=tx.now, claimed=False)).rowcount:
+            first = and_(notices.c.id == one.id, notices.c.sent.is_(None))
+            tx.execute(update(notices).where(first).values(sent=tx.now))
+            tx.note("engine", "notice.sent", one.id, to=claimed.to)
+
+
+def _address(tx: Tx, *, webhook: bool) -> None:
+    tx.guard("notices")
+    found = tx.execute(_NEW).all()
+    digest = current_digest(tx)
+    network = load_network(tx, digest) if digest else None
+    rows = []
+    for notice in found:
+        contacts = [] if network is None else [one.id for one in network.contacts_of(notice.tenant)]
+        to = [*([""] if webhook else []), *contacts]
+        rows += [{"notice": notice.id, "to": one, "at": tx.now, "attempts": 0, "claimed": False} for one in to]
+    if rows:
+        tx.execute(deliveries.insert(), rows)
+    tx.execute(update(notices).where(not_(notices.c.addressed)).values(addressed=True))
+
+
+def _unsent(seen: Delivery) -> Update:
+    """An update of a delivery that is still as it was seen."""
+    same = and_(
+        deliveries.c.notice == seen.notice.id,
+        deliveries.c.to == seen.to,
+        deliveries.c.attempts == seen.attempts,
+        deliveries.c.claimed == seen.claimed,
+        deliveries.c.sent.is_(None),
+    )
+    return update(deliveries).where(same)
 
 
 def _due(tx: Tx) -> bool:
@@ -86,8 +186,8 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
         tell(tx, row.run, tenant, NoticeKind.STARTED, mine, f"work has begun on {len(mine)} of your stations")
     if ended:
         counts = Counter(job.outcome for job in work)
-        text = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
-        tell(tx, row.run, tenant, NoticeKind.ENDED, mine, text)
+        words = "work has ended: " + ", ".join(f"{counts[key]} {key}" for key in sorted(counts, key=str))
+        tell(tx, row.run, tenant, NoticeKind.ENDED, mine, words)
 
 
 def _news() -> Select[Any]:
@@ -116,9 +216,3 @@ def _over() -> Select[Any]:
     query = select(run_constraints.c.run, run_constraints.c.content).join(runs, runs.c.id == run_constraints.c.run)
     unfinished = run_constraints.c.notified.in_([NoticeKind.PLANNED.value, NoticeKind.STARTED.value])
     return query.where(runs.c.state.in_(_TERMINAL), unfinished).order_by(runs.c.number)
-
-
-def _as_notice(row: Row[Any]) -> Notice:
-    values = {name: value for name, value in row._mapping.items() if name in Notice.model_fields}
-    about = {"run": row.run or "", "alarm": row.alarm or "", "stations": tuple(orjson.loads(row.stations))}
-    return Notice(**values | about)

@@ -9,20 +9,18 @@ from functools import lru_cache
 from typing import Any
 
 import orjson
-from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, false
+from sqlalchemy import Boolean, Column, ForeignKey, Index, Integer, LargeBinary, Row, String, Table, Text, false, text
 
-from controller.models.alarm import Alarm
-from controller.models.approval import NoticeKind, RunConstraints, VoteChoice
+from controller.models.approval import Notice, NoticeKind, RunConstraints, VoteChoice
 from controller.models.packing import packed, unpacked
 from controller.models.sharing import Consent
 from controller.ports.store import RunRequest
-from controller.store.columns import Instant, metadata
+from controller.store.columns import Instant, long_text, metadata
 from controller.store.involvement import note_notified
 from controller.store.transaction import Tx
 from controller.store.votes import cast_vote
 
-#: Cells that the text of a notice names.
-_NAMED = 8
+_UNADDRESSED = text("NOT addressed")
 
 #: What each run was accepted under.
 run_constraints = Table(
@@ -42,7 +40,7 @@ notices = Table(
     Column("id", String, nullable=False, unique=True),
     # One of the two: what it is about.
     Column("run", String, ForeignKey("runs.id")),
-    Column("alarm", String),
+    Column("incident", String),
     Column("tenant", String, nullable=False),
     Column("kind", String, nullable=False),
     Column("at", Instant, nullable=False),
@@ -50,9 +48,16 @@ notices = Table(
     Column("begins", Instant),
     Column("text", Text, nullable=False, server_default=""),
     Column("sent", Instant),
-    # Nobody was there to pass it on when it was due: it is on record only.
-    Column("withheld", Boolean, nullable=False, server_default=false()),
+    # Whether it is settled who gets it, which may be nobody.
+    Column("addressed", Boolean, nullable=False, server_default=false()),
+    Column("cells", Text, nullable=False, server_default="[]"),
+    Column("since", Instant),
+    long_text("what"),
+    Column("severity", String),
+    long_text("doing"),
     Index("ix_notices_run_tenant_kind", "run", "tenant", "kind", unique=True),
+    Index("ix_notices_incident_tenant", "incident", "tenant", "number"),
+    Index("ix_notices_unaddressed", "number", sqlite_where=_UNADDRESSED, postgresql_where=_UNADDRESSED),
     Index("ix_notices_tenant_number", "tenant", "number"),
 )
 
@@ -85,8 +90,8 @@ def keep_constraints(
         mine = constraints.concerning(tenant)
         asked = [one for one in constraints.requirements if one.side == tenant and one.consent is Consent.NOTICE]
         lead = max((one.lead_hours for one in asked), default=0)
-        text = f"work is planned on {len(mine)} of your stations"
-        tell(tx, run_id, tenant, NoticeKind.PLANNED, mine, text, begins=tx.now + timedelta(hours=lead))
+        words = f"work is planned on {len(mine)} of your stations"
+        tell(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, begins=tx.now + timedelta(hours=lead))
         note_notified(tx, run_id, tenant, mine)
     if request.approver is not None:
         cast_vote(tx, subject, request.approver, VoteChoice.APPROVE, request.reason, run_id, request.contracts)
@@ -99,26 +104,17 @@ def constraints_from(content: bytes) -> RunConstraints:
 
 
 def tell(
-    tx: Tx, run_id: str, tenant: str, kind: NoticeKind, stations: list[str], text: str, begins: datetime | None = None
+    tx: Tx, run_id: str, tenant: str, kind: NoticeKind, stations: list[str], words: str, begins: datetime | None = None
 ) -> None:
     """Put one notice on record."""
     notice_id = f"n-{secrets.token_hex(5)}"
     row = {"id": notice_id, "run": run_id, "tenant": tenant, "kind": kind.value, "at": tx.now, "begins": begins}
-    tx.execute(notices.insert().values(row | {"stations": orjson.dumps(stations).decode(), "text": text}))
+    tx.execute(notices.insert().values(row | {"stations": orjson.dumps(stations).decode(), "text": words}))
     tx.note("engine", f"notice.{kind.value}", run_id, tenant=tenant, stations=len(stations))
 
 
-def alarm_notice(tx: Tx, alarm: Alarm, kind: NoticeKind, tenant: str, cells: tuple[str, ...]) -> dict[str, Any]:
-    """The row of a notice of an alarm to one tenant, of whose cells these suffer."""
-    stations = sorted({cell.partition("/")[0] for cell in cells})
-    where = f" at {', '.join(cells[:_NAMED])}{' …' if len(cells) > _NAMED else ''}" if cells else ""
-    word = "raised" if kind is NoticeKind.ALARM_RAISED else "cleared"
-    return {
-        "id": f"n-{secrets.token_hex(5)}",
-        "alarm": alarm.id,
-        "tenant": tenant,
-        "kind": kind.value,
-        "at": tx.now,
-        "stations": orjson.dumps(stations).decode(),
-        "text": f"{alarm.probable_cause} ({alarm.severity.value}) was {word}{where}",
-    }
+def as_notice(row: Row[Any]) -> Notice:
+    """A row as the noun."""
+    values = {name: value for name, value in row._mapping.items() if name in Notice.model_fields}
+    lists = {name: tuple(orjson.loads(values[name])) for name in ("stations", "cells")}
+    return Notice(**values | {"run": row.run or "", "incident": row.incident or ""} | lists)

@@ -55,5 +55,6 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             await asyncio.to_thread(wakeups.close)
             await rounds.stop()
             await remediator.settle()
+            await notices.settle()
             with suppress(MinkaError):  # what it would have told is told after the next start
                 await anchor()

@@ -24,6 +24,7 @@ from controller.models.run import JobState, Outcome, RunState
 from controller.plan import network_digest
 from controller.ports.store import Page
 from controller.store import open_store
+from controller.store.incident_rows import incidents
 from controller.store.run_rows import jobs
 from tests.security.app_requests import Answer, ask
 from tests.security.tenants_bench import STATIONS, TOKENS, Private, TenantsBench, network, privates, tenants_bench
@@ -272,7 +273,8 @@ def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: TenantsBench)
     assert {cell for one in alarms for cell in one["cells"]} == {"S1/L1"}
     (unit,) = (one for one in alarms if one["probable_cause"] == "o-ran-fault-9")
     assert unit["object"] == "station", "the host's words name whatever they like"
-    # Each of them was told, when it was raised and when it is cleared, and of its own cells only.
+    _tell(usual)
+    # Each of their incidents was told, when it began and when it is over, and of its own cells only.
     usual.store.alarms.report(
         AlarmReport(
             station="S1",
@@ -283,12 +285,22 @@ def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: TenantsBench)
             at=usual.clock.now(),
         )
     )
-    noticed = [one for one in told(usual, "/v1/notices")["results"] if one["alarm"]]
-    assert sorted((one["kind"], one["alarm"]) for one in noticed) == sorted(
-        [("alarm-raised", one["id"]) for one in alarms] + [("alarm-cleared", unit["id"])]
-    )
+    _tell(usual)
+    noticed = [one for one in told(usual, "/v1/notices")["results"] if one["incident"]]
+    assert {(one["kind"], one["what"]) for one in noticed} == {
+        *(("incident-raised", one["probable_cause"]) for one in alarms),
+        ("incident-cleared", "o-ran-fault-9"),
+    }
+    assert {cell for one in noticed for cell in one["cells"]} == {"S1/L1"}
     assert {station for one in noticed for station in one["stations"]} == {"S1"}
     assert not any("beta" in str(one) or "N1" in str(one) for one in (*alarms, *noticed))
+
+
+def _tell(usual: TenantsBench) -> None:
+    """Tell all sides of incidents now."""
+    soon = update(incidents).where(incidents.c.tell.is_not(None))
+    usual.store.database.run(lambda tx: tx.execute(soon.values(tell=tx.now)))
+    usual.store.notices.write()
 
 
 def test_a_tenant_finds_no_alarm_by_what_is_not_disclosed_to_it(usual: TenantsBench) -> None:

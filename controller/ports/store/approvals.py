@@ -7,7 +7,17 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
-from controller.models.approval import Clearance, Contract, Freeze, Notice, Override, RunConstraints, Vote, VoteChoice
+from controller.models.approval import (
+    Clearance,
+    Contract,
+    Delivery,
+    Freeze,
+    Notice,
+    Override,
+    RunConstraints,
+    Vote,
+    VoteChoice,
+)
 from controller.models.people import Person
 from controller.models.run import Hold, Run
 from controller.ports.store.repository import M_co, Page, Repository, method
@@ -148,7 +158,7 @@ class Freezes(Repository[M_co], Protocol[M_co]):
 
 
 class Notices(Repository[M_co], Protocol[M_co]):
-    """Notices to tenants about runs, and tenants' alarms."""
+    """Notices to tenants about runs, and to all sides about incidents."""
 
     @method
     def page(self, page: Page, tenant: str | None = None) -> tuple[int, list[Notice]]:
@@ -157,20 +167,34 @@ class Notices(Repository[M_co], Protocol[M_co]):
 
     @method
     def write(self) -> None:
-        """Put on record what tenants are to be told: runs that began, runs that ended."""
+        """Put on record what sides are to be told: runs that began or ended, incidents that began, grew or are over."""
         ...
 
     @method
-    def unsent(self, limit: int) -> list[Notice]:
-        """Notices that no webhook took yet, oldest first; without those that are withheld."""
+    def address(self, *, webhook: bool) -> None:
+        """Settle who gets the notices of which that is not settled: the contacts of their side.
+
+        Args:
+            webhook: Whether there is one that passes all of them on. One that is set up later gets no earlier ones.
+        """
         ...
 
     @method
-    def withhold(self) -> None:
-        """Keep on record only what no webhook took so far: there was nobody to pass it on."""
+    def pending(self) -> list[Delivery]:
+        """Deliveries of the last day that nobody took yet, oldest first; of each contact the first ones."""
         ...
 
     @method
-    def mark_sent(self, notice_id: str) -> None:
-        """Note that a webhook took a notice."""
+    def claim(self, seen: Delivery) -> Delivery | None:
+        """Claim one before it is sent, as ``Escalations.claim`` does."""
+        ...
+
+    @method
+    def release(self, claimed: Delivery) -> None:
+        """Give a claim back: it was not taken. Nothing happens to a claim that somebody else took over."""
+        ...
+
+    @method
+    def delivered(self, claimed: Delivery) -> None:
+        """Put on record that it was taken."""
         ...

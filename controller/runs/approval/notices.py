@@ -1,42 +1,55 @@
-"""Tells tenants of planned work, its beginning and its end, over a webhook where there is one."""
+"""Tells sides of planned work and of incidents, over a webhook where there is one, and by their contacts."""
 
 from __future__ import annotations
 
 import structlog
 
+from controller.models.approval import Delivery
 from controller.models.errors import MinkaError
+from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore
-from controller.ports.webhook import Webhook
+from controller.ports.webhook import Contacts, Webhook
+from controller.runs.approval.deliveries import Deliveries
 
 log = structlog.get_logger()
 
-#: Notices that are sent in one round.
-_AT_ONCE = 100
-
 
 class Notices:
-    """Puts notices on record as runs move on, and sends them, at least once each, the oldest first.
+    """Puts notices on record as runs and incidents move on, and sends them, at least once each.
 
     Args:
         store: The record.
-        webhook: Who passes them on; None where there is nobody: then they are on record only.
+        webhook: Who passes all of them on; None where there is nobody.
+        contacts: How contacts of the network files are told.
+        clock: Source of time.
     """
 
-    def __init__(self, store: AsyncStore, webhook: Webhook | None) -> None:
+    def __init__(self, store: AsyncStore, webhook: Webhook | None, contacts: Contacts, clock: Clock) -> None:
         self._store = store
         self._webhook = webhook
+        self._contacts = contacts
+        self._deliveries: Deliveries[Delivery] = Deliveries(store.notices, self._post, clock)
 
     async def step(self) -> None:
-        """One round. One that is not taken is sent again in the next, and keeps no other from being sent."""
+        """One round. One that is not taken is sent again in another, and keeps no other from being sent."""
         await self._store.notices.write()
-        if self._webhook is None:
-            # Once there is a webhook, tenants are not told of what is long over.
-            await self._store.notices.withhold()
+        await self._store.notices.address(webhook=self._webhook is not None)
+        await self._deliveries.step()
+
+    async def settle(self) -> None:
+        """Wait for what was begun to be sent."""
+        await self._deliveries.settle()
+
+    async def _post(self, one: Delivery) -> None:
+        body = {"notice": one.notice.model_dump(mode="json", exclude={"sent"})}
+        if not one.to:
+            if self._webhook is None:
+                raise MinkaError("the webhook is not set up: set MINKA_NOTIFY_URL")
+            await self._webhook.post(body, one.key)
             return
-        for notice in await self._store.notices.unsent(_AT_ONCE):
-            try:
-                await self._webhook.post({"notice": notice.model_dump(mode="json", exclude={"sent"})}, notice.id)
-            except MinkaError as error:
-                log.warning("notice.not_sent", notice=notice.id, tenant=notice.tenant, reason=error.message)
-                continue
-            await self._store.notices.mark_sent(notice.id)
+        _, network = await self._store.networks.get()
+        contact = next((known for known in network.contacts_of(one.notice.tenant) if known.id == one.to), None)
+        if contact is None:
+            log.info("notice.contact_gone", notice=one.notice.id, side=one.notice.tenant, contact=one.to)
+            return
+        await self._contacts.tell(contact, body, one.key)

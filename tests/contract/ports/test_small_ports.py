@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import http.server
 import json
 import threading
@@ -17,11 +18,13 @@ import pytest
 from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError, MinkaError
-from controller.observe.webhook import HttpWebhook
+from controller.models.network import Contact
+from controller.observe.webhook import ContactPost, HttpWebhook
 from controller.ports.clock import Clock, SystemClock, VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.queue import FakeWakeups, Wakeups
 from controller.ports.secrets import EnvironmentSecrets, FakeSecrets, NamedSecrets, Secrets
+from controller.ports.webhook import FakeWebhook
 from controller.queue.app import make_app
 from controller.queue.wakeups import CeleryWakeups
 
@@ -138,8 +141,8 @@ class _Hook(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def _hook(status: int) -> Iterator[tuple[str, list[tuple[str, str, str]]]]:
-    server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Hook)
+def _hook(status: int, handler: Any = _Hook) -> Iterator[tuple[str, list[Any]]]:
+    server: Any = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.sent, server.status = [], status
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -165,6 +168,38 @@ async def test_a_webhook_that_refuses_is_an_error_to_try_again() -> None:
     with _hook(500) as (url, sent), pytest.raises(MinkaError, match="did not take the message: HTTPStatusError"):
         await HttpWebhook(url).escalate(ALARM, "it came back", "escalate-a-1")
     assert len(sent) == 1
+
+
+class _Signed(http.server.BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        server: Any = self.server
+        server.sent.append((dict(self.headers), self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, format: str, *args: Any) -> None:
+        """Stay silent."""
+
+
+async def test_a_contact_is_told_by_e_mail_or_by_a_signed_message() -> None:
+    notice = {"id": "n-1", "kind": "incident-raised", "incident": "i-1", "run": "", "text": "power", "cells": ["A/1"]}
+    mail, clock = FakeWebhook(), VirtualClock()
+    post = ContactPost(mail, FakeSecrets({"entel": "s3cret"}), clock)
+    await post.tell(Contact(id="noc", name="NOC", email="noc@entel.example"), {"notice": notice}, "n-1-noc")
+    assert mail.sent == {
+        "n-1-noc": {"to": ["noc@entel.example"], "text": "incident-raised: power\n\nMinka, i-1, notice n-1\nA/1"}
+    }
+    with _hook(204, _Signed) as (url, sent):
+        hook = Contact(id="hook", name="Hook", webhook=url, credential="entel")
+        await post.tell(hook, {"notice": notice}, "n-1-hook")
+        elsewhere = ContactPost(mail, FakeSecrets({"entel": "s3cret"}, ["10.0.0.0/8"]), clock)
+        with pytest.raises(InputError, match="outside of the networks of credential 'entel'"):
+            await elsewhere.tell(hook, {"notice": notice}, "n-1-hook")
+    ((headers, body),) = sent
+    assert json.loads(body) == {"notice": notice}
+    signed = hmac.digest(b"s3cret", f"{int(clock.now().timestamp())}.".encode() + body, "sha256").hex()
+    assert (headers["Minka-Signature"], headers["Idempotency-Key"]) == (f"sha256={signed}", "n-1-hook")
+    assert int(headers["Minka-Timestamp"]) == int(clock.now().timestamp())
 
 
 # --------------------------------------------------------------------------- clock

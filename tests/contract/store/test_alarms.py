@@ -325,11 +325,16 @@ def _of(store: SqlStore, tenant: str) -> list[str]:
     return [alarm.id for alarm in store.tenants.alarms(tenant, Page())[1]]
 
 
-def _notices(store: SqlStore, tenant: str) -> list[tuple[str, str]]:
-    return [(one.kind.value, one.alarm) for one in reversed(store.notices.page(Page(), tenant)[1])]
+async def _notices(store: SqlStore, clock: VirtualClock, tenant: str) -> list[tuple[str, str]]:
+    """Kinds and incidents of what a tenant was told once it is time for that."""
+    await clock.advance(20)
+    store.notices.write()
+    return [(one.kind.value, one.incident) for one in reversed(store.notices.page(Page(), tenant)[1])]
 
 
-def test_tenants_are_notified_of_an_alarm_that_concerns_them_when_it_is_raised_and_cleared(store: SqlStore) -> None:
+async def test_tenants_are_notified_of_incidents_that_concern_them_when_they_begin_and_are_over(
+    store: SqlStore, clock: VirtualClock
+) -> None:
     _shared(store)
     shared = AlarmReport(
         station="S1", object="ru-1", probable_cause="x", severity=MAJOR, source="oran-fm", at=START, cells=("S1/L1",)
@@ -344,39 +349,35 @@ def test_tenants_are_notified_of_an_alarm_that_concerns_them_when_it_is_raised_a
         store.tenants.alarm("alfa", third.id)
     assert store.tenants.alarm("beta", third.id) == third
     assert [one.id for one in store.alarms.page(Page(), None, AlarmFilter(tenants=("alfa",)))[1]] == [first.id]
-    store.alarms.report(shared.model_copy(update={"severity": CLEARED}))
+    raised = [("incident-raised", one.incident) for one in (first, third)]
+    assert await _notices(store, clock, "alfa") == raised[:1]
+    assert sorted(await _notices(store, clock, "beta")) == sorted(raised)
+    store.alarms.report(shared.model_copy(update={"severity": CLEARED, "at": clock.now()}))
     moved = store.alarms.move(store.alarms.get(third.id), AlarmState.CLEARED, actor="remediation")
     assert moved is not None
-    raised, cleared = ("alarm-raised", first.id), ("alarm-cleared", first.id)
-    assert _notices(store, "alfa") == [raised, cleared]
-    assert _notices(store, "beta") == [raised, ("alarm-raised", third.id), cleared, ("alarm-cleared", third.id)]
+    cleared = [("incident-cleared", one.incident) for one in (first, third)]
+    assert await _notices(store, clock, "alfa") == raised[:1] + cleared[:1]
+    assert sorted(await _notices(store, clock, "beta")) == sorted(raised + cleared)
 
 
-def test_who_begins_to_share_the_cells_of_an_alarm_that_stands_is_notified_of_it(store: SqlStore) -> None:
+async def test_who_begins_to_share_the_cells_of_an_alarm_that_stands_is_notified_of_it(
+    store: SqlStore, clock: VirtualClock
+) -> None:
     _shared(store, until="2025-01-01")
     fault = AlarmReport(station="S1", object="S1/L1", probable_cause="x", severity=MAJOR, source="check", at=START)
     alarm = store.alarms.report(fault)
     assert (alarm.tenants, _of(store, "beta")) == (("alfa",), [])
     store.alarms.reassess(["S1"])
     assert store.alarms.get(alarm.id) == alarm
+    assert await _notices(store, clock, "beta") == []
     _shared(store)
     store.alarms.reassess(["S2"])
     assert _of(store, "beta") == []
     store.alarms.reassess(["S1"])
     assert store.alarms.get(alarm.id).tenants == ("alfa", "beta")
     assert _of(store, "beta") == [alarm.id]
-    assert (_notices(store, "alfa"), _notices(store, "beta")) == ([("alarm-raised", alarm.id)],) * 2
-
-
-def test_what_is_raised_again_while_its_repair_works_is_reported_again(store: SqlStore) -> None:
-    _shared(store)
-    fault = AlarmReport(station="S1", object="S1/N1", probable_cause="x", severity=MAJOR, source="check", at=START)
-    alarm = store.alarms.report(fault)
-    assert store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", run="r-1") is not None
-    for second, severity in enumerate((CLEARED, CLEARED, MAJOR, MAJOR)):
-        later = {"severity": severity, "at": START + timedelta(seconds=second)}
-        store.alarms.report(fault.model_copy(update=later))
-    assert [kind for kind, _ in _notices(store, "alfa")] == ["alarm-raised", "alarm-cleared", "alarm-raised"]
+    raised = [("incident-raised", alarm.incident)]
+    assert await _notices(store, clock, "beta") == await _notices(store, clock, "alfa") == raised
 
 
 def test_an_alarm_is_acknowledged_once_by_whoever_was_first(store: SqlStore) -> None:

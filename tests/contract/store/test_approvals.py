@@ -26,7 +26,7 @@ from controller.models.step import RunPlaybook
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Clearances, JobResult, NewJob, NewToken, Page, SignIn, Standing, Transition
-from controller.ports.webhook import FakeWebhook
+from controller.ports.webhook import FakeContacts, FakeWebhook
 from controller.runs.approval.notices import Notices
 from controller.store import SqlStore
 from tests.support.callers import admit
@@ -466,12 +466,21 @@ def test_of_a_run_that_never_began_only_the_end_is_reported(store: SqlStore) -> 
     assert [notice.kind for notice in store.notices.page(Page())[1]] == [NoticeKind.ENDED, NoticeKind.PLANNED]
 
 
-def test_notices_are_sent_once(store: SqlStore, clock: VirtualClock) -> None:
+def test_a_notice_is_claimed_and_sent_once(store: SqlStore, clock: VirtualClock) -> None:
     start(store, "A", "B")
-    (notice,) = store.notices.unsent(10)
-    store.notices.mark_sent(notice.id)
-    store.notices.mark_sent(notice.id)
-    assert store.notices.unsent(10) == []
+    store.notices.address(webhook=True)
+    (one,) = store.notices.pending()
+    claimed = store.notices.claim(one)
+    assert claimed is not None
+    assert store.notices.claim(one) is None
+    store.notices.release(claimed)
+    (again,) = store.notices.pending()
+    assert (again.attempts, again.claimed) == (1, False)
+    claimed = store.notices.claim(again)
+    assert claimed is not None
+    store.notices.delivered(claimed)
+    store.notices.delivered(claimed)
+    assert store.notices.pending() == []
     assert store.notices.page(Page())[1][0].sent == clock.now()
     _, rows = store.audit.page(Page())
     assert sum(row.action == "notice.sent" for row in rows) == 1
@@ -496,16 +505,20 @@ def test_who_gets_notice_of_a_run_may_look_at_it_before_anything_is_changed(stor
         store.tenants.run("claro", run.id)
 
 
-async def test_a_webhook_that_is_set_later_is_not_notified_of_what_was_before(store: SqlStore) -> None:
+async def test_a_webhook_that_is_set_later_is_not_notified_of_what_was_before(
+    store: SqlStore, clock: VirtualClock
+) -> None:
     run = start(store, "A", "B")
-    await Notices(DirectStore(store), None).step()
+    await Notices(DirectStore(store), None, FakeContacts(), clock).step()
     webhook = FakeWebhook()
-    notices = Notices(DirectStore(store), webhook)
+    notices = Notices(DirectStore(store), webhook, FakeContacts(), clock)
     await notices.step()
+    await notices.settle()
     assert webhook.sent == {}
     assert store.notices.page(Page())[1][0].sent is None
     for claim in store.claims.take(store.processes.register("w"), 10):
         store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))
     store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.SUCCEEDED))
     await notices.step()
+    await notices.settle()
     assert {one["notice"]["kind"] for one in webhook.sent.values()} == {"started", "ended"}

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
+
+import pytest
 
 from controller.models.alarm import Alarm, AlarmState, ObjectClass
 from controller.ports.store import Page
+from controller.store import incident_rows
 from simulators.connections import Outage
 from tests.integration.alarms.system import LocalSystem, open_system, rules, until
 
@@ -14,7 +18,10 @@ def _standing(system: LocalSystem) -> list[Alarm]:
     return [alarm for alarm in system.store.alarms.standing() if alarm.cleared is None]
 
 
-async def test_a_tenants_lost_core_touches_no_device_and_no_other_tenant(tmp_path: Path) -> None:
+async def test_a_tenants_lost_core_touches_no_device_and_no_other_tenant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incident_rows, "HOLD_OFF", timedelta())
     async with open_system(tmp_path, interval=1.0) as system:
         system.listen()
         await system.observed()
@@ -35,9 +42,10 @@ async def test_a_tenants_lost_core_touches_no_device_and_no_other_tenant(tmp_pat
         assert {alarm.tenant for alarm in found.values()} == {"andes"}
         roots = {alarm.object: alarm for alarm in found.values() if not alarm.root}
         assert {alarm.probable_cause for alarm in roots.values()} == {"core-node-down"}
-        told = {one.alarm for one in system.store.notices.page(Page(limit=1000), "andes")[1]}
-        assert {alarm.id for alarm in roots.values()} <= told
-        assert not any(one.alarm for one in system.store.notices.page(Page(limit=1000), "condor")[1])
+        system.store.notices.write()
+        told = {one.incident for one in system.store.notices.page(Page(limit=1000), "andes")[1]}
+        assert {alarm.incident for alarm in roots.values()} <= told
+        assert not any(one.incident for one in system.store.notices.page(Page(limit=1000), "condor")[1])
 
         async def explained() -> bool:
             links = [alarm for alarm in _standing(system) if alarm.root]

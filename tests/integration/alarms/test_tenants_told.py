@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
+
+import pytest
 
 from controller.access.sight import sight
 from controller.models.alarm import Alarm
 from controller.ports.store import Page
+from controller.store import incident_rows
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFaultKind, Place
 from tests.integration.alarms.system import LTE, NR, LocalSystem, until
 
@@ -30,7 +34,10 @@ def _standing(system: LocalSystem, tenant: str) -> dict[str, Alarm]:
     return {alarm.id: alarm for alarm in found if alarm.cleared is None}
 
 
-async def test_each_fault_is_reported_to_the_tenants_that_it_concerns_and_to_no_other(system: LocalSystem) -> None:
+async def test_each_fault_is_reported_to_the_tenants_that_it_concerns_and_to_no_other(
+    system: LocalSystem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incident_rows, "HOLD_OFF", timedelta())
     system.listen()
     await system.observed()
     for station in SHARED:
@@ -57,20 +64,27 @@ async def _break(system: LocalSystem, station: str, kind: NetworkFaultKind) -> N
         assert all(alarm.cells and set(alarm.cells) <= _cells(system, station) for alarm in seen), (kind.name, seen)
         # What is shared concerns all who share it.
         assert all(alarm.tenants == concerned for alarm in seen if not alarm.tenant), (kind.name, seen)
+    system.store.notices.write()
     equipment.faults.end(fault)
 
     async def over() -> bool:
         return not any(_standing(system, tenant) for tenant in TENANTS)
 
     await until(f"{kind.name} of {station} is over", over)
+    system.store.notices.write()
 
 
 def _told_of_its_own(system: LocalSystem, tenant: str) -> None:
-    """A tenant has a notice of each of its alarms when it was raised and cleared, and none of others'."""
+    """A tenant has notices of its incidents when they began and were over, and none of others'."""
     total, alarms = system.store.tenants.alarms(tenant, Page(limit=1000))
     assert total == len(alarms) > 0
-    notices = [one for one in system.store.notices.page(Page(limit=1000), tenant)[1] if one.alarm]
-    for kind in ("alarm-raised", "alarm-cleared"):
-        assert {one.alarm for one in notices if one.kind == kind} == {alarm.id for alarm in alarms}
+    notices = [one for one in system.store.notices.page(Page(limit=1000), tenant)[1] if one.incident]
+    raised, cleared = (
+        {one.incident for one in notices if one.kind == kind} for kind in ("incident-raised", "incident-cleared")
+    )
+    assert raised == cleared
+    merged = {one.merged_into for one in map(system.store.incidents.get, raised)} - {""}
+    assert raised | merged <= {alarm.incident for alarm in alarms} | raised
+    assert len(raised) > len(NETWORK_FAULTS) / 3
     stations = set(sight(*system.store.networks.get(), tenant).cells)
     assert {station for one in notices for station in one.stations} <= stations

@@ -17,7 +17,7 @@ from controller.models.network import Network
 from controller.models.people import Role
 from controller.models.run import Outcome, Run, RunState
 from controller.models.sharing import MaintenanceWindow
-from controller.ports.webhook import FakeWebhook
+from controller.ports.webhook import FakeContacts, FakeWebhook
 from controller.runs.approval.notices import Notices
 from tests.integration.alarms.system import until
 from tests.integration.playbooks.system import PlaybookSystem, open_system
@@ -253,7 +253,10 @@ async def test_freezes_and_holds_stop_what_has_not_begun(office: Office) -> None
     await office.ends(run)
 
     webhook = FakeWebhook()
-    await Notices(system.loop_store, webhook).step()
+    notices = Notices(system.loop_store, webhook, FakeContacts(), system.clock)
+    for _ in range(5):  # twenty for each side at once
+        await notices.step()
+        await notices.settle()
     assert {one["tenant"] for one in (await office.call("leo", "GET", "/notices"))["results"]} == {"condor"}
     told = (await office.call("eva", "GET", "/notices"))["results"]
     mine = {one["kind"]: one for one in told if one["run"] == run}

@@ -91,7 +91,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         | {"detail": {"plan": "42327bc0ca30", "procedure": "apply", "stations": "1180", "reason": "CHG-1042"}}
     ],
     "notices": [
-        {"id": "n-9f8e7d6c", "at": AT, "tenant": "entel", "kind": "planned", "run": "r-21748f9c95", "alarm": ""}
+        {"id": "n-9f8e7d6c", "at": AT, "tenant": "entel", "kind": "planned", "run": "r-21748f9c95", "incident": ""}
         | {
             "begins": LATER,
             "stations": ["PE-CUS-0145"],

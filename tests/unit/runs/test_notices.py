@@ -1,63 +1,208 @@
-"""Notices are written each round, and sent until they are taken; one that is not keeps no other from being sent."""
+"""Notices reach the webhook and the contacts of their side, each by itself, and of an incident not of each alarm."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import SimpleNamespace
-from typing import Any
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import date
+from typing import Any, cast
 
-from controller.models.errors import InputError
+import pytest
+
+from controller.intent.telling import HOLD_OFF, PAUSE
+from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, Alarm, AlarmReport, ObjectClass, PerceivedSeverity
+from controller.models.network import Contact, Network, Validity
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.ports.store import Page
+from controller.ports.webhook import FakeContacts, FakeWebhook
 from controller.runs.approval.notices import Notices
+from controller.store import SqlStore, open_store
+from tests.unit.remediation.bench import TurnsStore, tiny
+
+MAJOR, CRITICAL, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CRITICAL, PerceivedSeverity.CLEARED
+LINK = "/ManagedElement[x]/ENBFunction[1]/EP_S1C[andes-andes-mme-1]"
 
 
-class Post:
-    """Record and webhook in one.
+def with_contacts() -> Network:
+    """The small network, where andes has two contacts, condor one, and the host one."""
+    made = tiny()
+    contacts = {
+        "andes": ("noc", "tickets"),
+        "condor": ("condor-noc",),
+        "vicuna": (),
+    }
 
-    Attributes:
-        unsent_ones: Notices that wait to be sent, by id.
-        refused: Ids that the webhook does not take.
-    """
+    def of(names: tuple[str, ...]) -> tuple[Contact, ...]:
+        return tuple(Contact(id=name, name=name, email=f"{name}@noc.example") for name in names)
 
-    def __init__(self, *ids: str) -> None:
-        self.unsent_ones, self.refused = list(ids), set[str]()
-        self.did: list[str] = []
-        self.notices = self
-
-    async def write(self) -> None:
-        self.did.append("write")
-
-    async def withhold(self) -> None:
-        self.did.append("withhold")
-
-    async def unsent(self, at_once: int) -> list[Any]:
-        return [
-            SimpleNamespace(id=one, tenant="alfa", model_dump=lambda one=one, **_: {"id": one})
-            for one in self.unsent_ones[:at_once]
-        ]
-
-    async def mark_sent(self, notice: str) -> None:
-        self.unsent_ones.remove(notice)
-
-    async def post(self, body: Mapping[str, Any], key: str) -> None:
-        if key in self.refused:
-            raise InputError("the other side is away")
-        assert body == {"notice": {"id": key}}
-        self.did.append(key)
+    tenants = tuple(one.model_copy(update={"contacts": of(contacts[one.id])}) for one in made.tenants)
+    header = made.header.model_copy(update={"contacts": of(("desk",))})
+    always = tuple(one.model_copy(update={"validity": Validity(start=date(2020, 1, 1))}) for one in made.agreements)
+    return made.model_copy(update={"tenants": tenants, "header": header, "agreements": always})
 
 
-async def test_what_is_not_taken_is_sent_again_and_keeps_no_other_from_being_sent() -> None:
-    post = Post("a", "b", "c")
-    post.refused = {"a"}
-    await Notices(post, post).step()  # type: ignore[arg-type]
-    assert post.did == ["write", "b", "c"]
-    assert post.unsent_ones == ["a"]
-    post.refused = set()
-    await Notices(post, post).step()  # type: ignore[arg-type]
-    assert post.did[3:] == ["write", "a"]
-    assert post.unsent_ones == []
+def without_contacts() -> Network:
+    made = with_contacts()
+    tenants = tuple(one.model_copy(update={"contacts": ()}) for one in made.tenants)
+    header = made.header.model_copy(update={"contacts": ()})
+    return made.model_copy(update={"tenants": tenants, "header": header})
 
 
-async def test_where_nobody_passes_them_on_they_are_on_record_only() -> None:
-    post = Post("a")
-    await Notices(post, None).step()  # type: ignore[arg-type]
-    assert post.did == ["write", "withhold"]
+class NoticesBench:
+    """A record, and schedulers that send what is on it."""
+
+    def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
+        self.store, self.clock = store, clock
+        self.contacts, self.webhook = FakeContacts(), FakeWebhook()
+        network = with_contacts()
+        store.networks.save(network, network_digest(network), "ana")
+
+    def sender(self, *, webhook: bool = False) -> Notices:
+        store = cast("Any", TurnsStore(self.store, 1))
+        return Notices(store, self.webhook if webhook else None, self.contacts, self.clock)
+
+    async def seconds(self, *senders: Notices, seconds: float) -> None:
+        """Rounds of two seconds, as the scheduler makes them."""
+        for _ in range(int(seconds / 2)):
+            for sender in senders:
+                await sender.step()
+            for sender in senders:
+                await sender.settle()
+            await self.clock.advance(2)
+
+    def report(self, severity: PerceivedSeverity, station: str = "T-LTE-1", **more: Any) -> Alarm:
+        given = {"object": "station", "probable_cause": "3gpp-power-problem", "source": "check"} | more
+        return self.store.alarms.report(AlarmReport(station=station, severity=severity, at=self.clock.now(), **given))
+
+    def told(self, contact: str) -> list[tuple[str, str, int]]:
+        """Kind, what is being done, and number of cells, of what a contact was told."""
+        said = [content["notice"] for to, content, _ in self.contacts.told if to == contact]
+        return [(one["kind"].removeprefix("incident-"), one["doing"], len(one["cells"])) for one in said]
+
+
+@pytest.fixture
+def bench() -> Iterator[NoticesBench]:
+    clock = VirtualClock()
+    with closing(open_store("sqlite://", clock)) as store:
+        yield NoticesBench(store, clock)
+
+
+def link(bench: NoticesBench, station: str, severity: PerceivedSeverity = MAJOR) -> Alarm:
+    return bench.report(severity, station, object=LINK, probable_cause=CORE_LINK_DOWN, tenant="andes")
+
+
+async def test_a_tenant_whose_mme_is_lost_everywhere_is_told_once_within_a_minute_and_nobody_else_is(
+    bench: NoticesBench,
+) -> None:
+    sender = bench.sender()
+    began = bench.clock.now()
+    stations = [one.id for one in bench.store.networks.get()[1].stations if "LTE" in one.id]
+    for station in stations:
+        link(bench, station)
+        await bench.seconds(sender, seconds=2)
+    bench.report(
+        CRITICAL,
+        "",
+        object="andes-andes-mme-1",
+        object_class=ObjectClass.CORE_NODE,
+        probable_cause=CORE_NODE_DOWN,
+        tenant="andes",
+    )
+    await bench.seconds(sender, seconds=60)
+    (raised,) = [content["notice"] for to, content, _ in bench.contacts.told if to == "noc"]
+    assert (raised["kind"], raised["what"], raised["severity"]) == ("incident-raised", CORE_NODE_DOWN, "CRITICAL")
+    assert len(raised["cells"]) >= len(stations) > 1
+    assert raised["doing"] == "nobody has begun yet"
+    (notice, *_) = bench.store.notices.page(Page(), "andes")[1]
+    assert notice.sent is not None
+    assert (notice.sent - began).total_seconds() <= 60
+    assert {to for to, _, _ in bench.contacts.told} == {"noc", "tickets", "desk"}
+    for one in stations:
+        link(bench, one, CLEARED)
+    bench.report(
+        CLEARED,
+        "",
+        object="andes-andes-mme-1",
+        object_class=ObjectClass.CORE_NODE,
+        probable_cause=CORE_NODE_DOWN,
+        tenant="andes",
+    )
+    await bench.seconds(sender, seconds=30)
+    assert [kind for kind, _, _ in bench.told("tickets")] == ["raised", "cleared"]
+    assert bench.store.notices.page(Page(), "condor") == (0, [])
+
+
+async def test_what_grows_or_becomes_worse_is_told_again_but_not_all_the_time(bench: NoticesBench) -> None:
+    sender = bench.sender()
+    bench.report(MAJOR)
+    await bench.seconds(sender, seconds=24)
+    assert bench.told("condor-noc")[0][:2] == ("raised", "nobody has begun yet")
+    for severity in (CRITICAL, MAJOR, CRITICAL):
+        bench.report(severity)
+        await bench.seconds(sender, seconds=24)
+    kinds = [kind for kind, _, _ in bench.told("condor-noc")]
+    assert kinds == ["raised", "updated"]
+    alarm = bench.store.alarms.page(Page())[1][0]
+    bench.store.incidents.take(alarm.incident, "ana")
+    await bench.seconds(sender, seconds=PAUSE.total_seconds() + 30)
+    assert bench.told("condor-noc")[-1][:2] == ("updated", "people know of it")
+    assert len(bench.told("condor-noc")) == 3
+    bench.report(CLEARED)
+    await bench.seconds(sender, seconds=24)
+    assert [kind for kind, _, _ in bench.told("condor-noc")] == ["raised", "updated", "updated", "cleared"]
+
+
+async def test_what_is_over_before_anybody_was_told_is_no_message(bench: NoticesBench) -> None:
+    sender = bench.sender()
+    bench.report(MAJOR)
+    await bench.seconds(sender, seconds=HOLD_OFF.total_seconds() - 4)
+    bench.report(CLEARED)
+    await bench.seconds(sender, seconds=60)
+    assert (bench.contacts.told, bench.store.notices.page(Page())[0]) == ([], 0)
+
+
+async def test_of_announced_work_a_tenant_is_told_once_that_is_over_and_its_fault_is_not(bench: NoticesBench) -> None:
+    sender, now = bench.sender(), bench.clock.now()
+    bench.store.works.announce("andes", {}, now, now + 10 * HOLD_OFF, "eva", "upgrade")
+    link(bench, "T-LTE-1")
+    await bench.seconds(sender, seconds=100)
+    assert bench.contacts.told == []
+    await bench.seconds(sender, seconds=130)
+    assert [kind for kind, _, _ in bench.told("noc")] == ["raised"]
+
+
+async def test_a_contact_that_is_away_keeps_no_other_waiting_and_is_told_later(bench: NoticesBench) -> None:
+    senders = bench.sender(webhook=True), bench.sender(webhook=True)
+    bench.contacts.away = {"noc"}
+    link(bench, "T-LTE-1")
+    await bench.seconds(*senders, seconds=40)
+    assert {to for to, _, _ in bench.contacts.told} == {"tickets", "desk"}
+    assert len(bench.webhook.sent) == 2  # of the tenant and of the host
+    bench.contacts.away = set()
+    await bench.seconds(*senders, seconds=64)
+    keys = [key for _, _, key in bench.contacts.told]
+    assert len(keys) == len(set(keys)) == 3
+    assert bench.store.notices.pending() == []
+
+
+async def test_where_nobody_passes_them_on_they_are_on_record_only(bench: NoticesBench) -> None:
+    network = without_contacts()
+    bench.store.networks.save(network, network_digest(network), "ana")
+    bench.report(MAJOR)
+    await bench.seconds(bench.sender(), seconds=30)
+    assert bench.store.notices.page(Page())[0] > 0
+    await bench.seconds(bench.sender(webhook=True), seconds=10)
+    assert (bench.webhook.sent, bench.contacts.told) == ({}, [])
+
+
+async def test_a_contact_that_left_the_files_is_told_nothing(bench: NoticesBench) -> None:
+    bench.contacts.away = {"noc", "tickets", "desk"}
+    sender = bench.sender()
+    link(bench, "T-LTE-1")
+    await bench.seconds(sender, seconds=30)
+    network = without_contacts()
+    bench.store.networks.save(network, network_digest(network), "ana")
+    bench.contacts.away = set()
+    await bench.seconds(sender, seconds=64)
+    assert (bench.contacts.told, bench.store.notices.pending()) == ([], [])

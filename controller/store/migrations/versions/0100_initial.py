@@ -110,8 +110,17 @@ def upgrade() -> None:
         sa.Column("merged_into", sa.String(), nullable=False),
         sa.Column("flaps", sa.Integer(), nullable=False),
         sa.Column("standing", sa.Integer(), nullable=False),
+        sa.Column("tell", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_incidents")),
         sa.UniqueConstraint("id", name=op.f("uq_incidents_id")),
+    )
+    op.create_index(
+        "ix_incidents_tell",
+        "incidents",
+        ["tell"],
+        unique=False,
+        sqlite_where=sa.text("tell IS NOT NULL"),
+        postgresql_where=sa.text("tell IS NOT NULL"),
     )
     op.create_index("ix_incidents_identity", "incidents", ["identity", "number"], unique=False)
     op.create_index(
@@ -674,7 +683,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("run", sa.String(), nullable=True),
-        sa.Column("alarm", sa.String(), nullable=True),
+        sa.Column("incident", sa.String(), nullable=True),
         sa.Column("tenant", sa.String(), nullable=False),
         sa.Column("kind", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -682,13 +691,46 @@ def upgrade() -> None:
         sa.Column("begins", sa.DateTime(timezone=True), nullable=True),
         sa.Column("text", sa.Text(), server_default="", nullable=False),
         sa.Column("sent", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("withheld", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("addressed", sa.Boolean(), server_default=sa.false(), nullable=False),
+        sa.Column("cells", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("what", sa.Text(), server_default="", nullable=False),
+        sa.Column("severity", sa.String(), nullable=True),
+        sa.Column("doing", sa.Text(), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["run"], ["runs.id"], name=op.f("fk_notices_run")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_notices")),
         sa.UniqueConstraint("id", name=op.f("uq_notices_id")),
     )
     op.create_index("ix_notices_run_tenant_kind", "notices", ["run", "tenant", "kind"], unique=True)
     op.create_index("ix_notices_tenant_number", "notices", ["tenant", "number"], unique=False)
+    op.create_index("ix_notices_incident_tenant", "notices", ["incident", "tenant", "number"], unique=False)
+    op.create_index(
+        "ix_notices_unaddressed",
+        "notices",
+        ["number"],
+        unique=False,
+        sqlite_where=sa.text("NOT addressed"),
+        postgresql_where=sa.text("NOT addressed"),
+    )
+    op.create_table(
+        "deliveries",
+        sa.Column("notice", sa.String(), nullable=False),
+        sa.Column("to", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("claimed", sa.Boolean(), nullable=False),
+        sa.Column("sent", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(["notice"], ["notices.id"], name=op.f("fk_deliveries_notice")),
+        sa.PrimaryKeyConstraint("notice", "to", name=op.f("pk_deliveries")),
+    )
+    op.create_index(
+        "ix_deliveries_pending",
+        "deliveries",
+        ["at"],
+        unique=False,
+        sqlite_where=sa.text("sent IS NULL"),
+        postgresql_where=sa.text("sent IS NULL"),
+    )
     op.create_table(
         "overrides",
         sa.Column("run", sa.String(), nullable=False),
@@ -777,6 +819,20 @@ def downgrade() -> None:
     op.drop_index(op.f("ix_questions_run"), table_name="questions")
     op.drop_table("questions")
     op.drop_table("overrides")
+    op.drop_index(
+        "ix_deliveries_pending",
+        table_name="deliveries",
+        sqlite_where=sa.text("sent IS NULL"),
+        postgresql_where=sa.text("sent IS NULL"),
+    )
+    op.drop_table("deliveries")
+    op.drop_index(
+        "ix_notices_unaddressed",
+        table_name="notices",
+        sqlite_where=sa.text("NOT addressed"),
+        postgresql_where=sa.text("NOT addressed"),
+    )
+    op.drop_index("ix_notices_incident_tenant", table_name="notices")
     op.drop_index("ix_notices_tenant_number", table_name="notices")
     op.drop_index("ix_notices_run_tenant_kind", table_name="notices")
     op.drop_table("notices")
@@ -886,6 +942,12 @@ def downgrade() -> None:
         postgresql_where=sa.text("merged_into <> ''"),
     )
     op.drop_index("ix_incidents_identity", table_name="incidents")
+    op.drop_index(
+        "ix_incidents_tell",
+        table_name="incidents",
+        sqlite_where=sa.text("tell IS NOT NULL"),
+        postgresql_where=sa.text("tell IS NOT NULL"),
+    )
     op.drop_table("incidents")
     op.drop_index(
         "ix_alarms_released",

@@ -1,16 +1,15 @@
-"""Sends escalations: each one on record is claimed, posted, and marked as sent."""
+"""Sends what is on record for people: each one is claimed, posted, and marked as sent."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 
-from controller.models.alarm import Escalation
 from controller.models.errors import MinkaError
 from controller.ports.clock import Clock
-from controller.ports.notifier import Notifier
-from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
 
@@ -21,16 +20,63 @@ _RETRY = (1.0, 60.0)
 _CLAIM = 60.0
 
 
-class Escalations:
-    """Posts escalations of all schedulers, each by one of them.
+class Item(Protocol):
+    """Something that is to be sent once: an escalation, or a notice to one contact."""
+
+    @property
+    def key(self) -> str:
+        """The same for each attempt."""
+        ...
+
+    @property
+    def attempts(self) -> int:
+        """How often somebody began to send it."""
+        ...
+
+    @property
+    def claimed(self) -> bool:
+        """Whether somebody began and did not say yet how it ended."""
+        ...
+
+
+I = TypeVar("I", bound=Item)  # noqa: E741 - an item
+
+
+class Outbox(Protocol[I]):
+    """What is to be sent, on record (``controller.ports.store``: ``Escalations``, ``Notices``)."""
+
+    async def pending(self) -> list[I]:
+        """What nobody took yet, oldest first."""
+        ...
+
+    async def claim(self, seen: I, /) -> I | None:
+        """Claim one before it is sent; None if somebody else claimed or sent it since it was seen."""
+        ...
+
+    async def release(self, claimed: I, /) -> None:
+        """Give a claim back: it was not taken."""
+        ...
+
+    async def delivered(self, claimed: I, /) -> None:
+        """Put on record that it was taken."""
+        ...
+
+
+class Deliveries(Generic[I]):
+    """Sends what is in an outbox, each by one of all schedulers.
 
     Who dies between claim and end leaves the claim; another takes it over later and posts again under the same
     key, since people who hear twice are better than people who never hear.
+
+    Args:
+        outbox: What is to be sent.
+        post: Sends one; raises MinkaError where nobody took it: it is tried again.
+        clock: Source of time.
     """
 
-    def __init__(self, store: AsyncStore, notifier: Notifier, clock: Clock) -> None:
-        self._store = store
-        self._notifier = notifier
+    def __init__(self, outbox: Outbox[I], post: Callable[[I], Awaitable[None]], clock: Clock) -> None:
+        self._outbox = outbox
+        self._send = post
         self._clock = clock
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._due: dict[str, float] = {}
@@ -38,7 +84,7 @@ class Escalations:
         #: Claims of others: which one, and since when it was seen.
         self._claims: dict[str, tuple[int, float]] = {}
         #: Posted, and not yet on record as such.
-        self._posted: dict[str, Escalation] = {}
+        self._posted: dict[str, I] = {}
 
     async def step(self) -> None:
         """Begin to post what is due.
@@ -46,7 +92,7 @@ class Escalations:
         Raises:
             StoreError: The database is away; the next round looks again.
         """
-        waiting = await self._store.escalations.pending()
+        waiting = await self._outbox.pending()
         self._forget_all_but({one.key for one in waiting})
         now = self._clock.monotonic()
         for one in waiting:
@@ -63,7 +109,7 @@ class Escalations:
             for key in memory.keys() - known:
                 del memory[key]
 
-    def _is_abandoned(self, one: Escalation, now: float) -> bool:
+    def _is_abandoned(self, one: I, now: float) -> bool:
         """Whether a claim stood for so long that its claimant must be dead."""
         attempts, since = self._claims.get(one.key, (-1, now))
         if attempts != one.attempts:
@@ -71,38 +117,37 @@ class Escalations:
             return False
         return now - since >= _CLAIM
 
-    async def _attend(self, one: Escalation) -> None:
+    async def _attend(self, one: I) -> None:
         try:
             await self._tell(one)
             self._failures.pop(one.key, None)
         except MinkaError as error:
             self._wait(one)
-            log.warning("escalation.failed", alarm=one.alarm, code=error.code, reason=error.message)
+            log.warning("delivery.failed", key=one.key, code=error.code, reason=error.message)
         except Exception:
             self._wait(one)
-            log.exception("escalation.bug", alarm=one.alarm)
+            log.exception("delivery.bug", key=one.key)
         finally:
             del self._tasks[one.key]
 
-    def _wait(self, one: Escalation) -> None:
+    def _wait(self, one: I) -> None:
         failures = self._failures[one.key] = self._failures.get(one.key, 0) + 1
         self._due[one.key] = self._clock.monotonic() + min(_RETRY[1], _RETRY[0] * 2.0 ** (failures - 1))
 
-    async def _tell(self, one: Escalation) -> None:
+    async def _tell(self, one: I) -> None:
         claimed = self._posted.get(one.key) or await self._post(one)
         if claimed is not None:
-            await self._store.escalations.delivered(claimed)
+            await self._outbox.delivered(claimed)
 
-    async def _post(self, one: Escalation) -> Escalation | None:
-        """Claim it and tell people; None if somebody else does. Raises MinkaError where nobody took it."""
-        claimed = await self._store.escalations.claim(one)
+    async def _post(self, one: I) -> I | None:
+        """Claim it and send it; None if somebody else does. Raises MinkaError where nobody took it."""
+        claimed = await self._outbox.claim(one)
         if claimed is None:
             return None
-        alarm = await self._store.alarms.get(one.alarm)
         try:
-            await self._notifier.escalate(alarm, one.reason, one.key)
+            await self._send(one)
         except MinkaError:
-            await self._store.escalations.release(claimed)
+            await self._outbox.release(claimed)
             raise
         self._posted[one.key] = claimed
         return claimed

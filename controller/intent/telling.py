@@ -1,0 +1,111 @@
+"""What a side is told of an incident: once that it began, once more where it grew, and once that it is over. Pure.
+
+A side is told of the incident and not of each of its alarms, of its own cells, and only of alarms that concern it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity, is_worse
+from controller.models.approval import Notice, NoticeKind
+from controller.models.incident import Incident
+from controller.models.scalars import HOST
+from controller.models.words import IncidentState
+
+#: How long nobody is told of what changes, so that a root and what follows from it are one message.
+HOLD_OFF = timedelta(seconds=20)
+#: Between two messages to one side that an incident grew.
+PAUSE = timedelta(seconds=60)
+#: Cells that a text names.
+_NAMED = 8
+_SEVERITIES = list(PerceivedSeverity)
+
+
+class News(NamedTuple):
+    """What one side is to be told of an incident.
+
+    Attributes:
+        cells: The side's own cells that suffer, sorted.
+        since: When it began for that side.
+        what: Probable cause of what failed.
+        doing: What is being done about it, in words.
+        text: All of it for people.
+    """
+
+    kind: NoticeKind
+    cells: tuple[str, ...]
+    since: datetime
+    what: str
+    severity: PerceivedSeverity
+    doing: str
+    text: str
+
+
+#: The cells of these that are shared with each tenant (``controller.intent.impact.Sharing.tenants_at``).
+CellsOf = Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]]
+
+
+def news(
+    incident: Incident, standing: Sequence[Alarm], cells_of: CellsOf, side: str, last: Notice | None
+) -> News | None:
+    """What a side is to be told now, None where there is nothing new for it.
+
+    Args:
+        incident: As it is now.
+        standing: Its alarms that stand.
+        cells_of: Who shares which cell.
+        side: The host, or a tenant.
+        last: What the side was told last of this incident, None if nothing.
+    """
+    known = last if last is not None and last.kind is not NoticeKind.INCIDENT_CLEARED else None
+    mine = [alarm for alarm in standing if side in (HOST, *alarm.tenants)]
+    if incident.state is not IncidentState.OPEN or not mine:
+        return None if known is None else _over(incident, known)
+    now = _state(incident, mine, cells_of, side)
+    if known is None:
+        return now
+    grew = bool(set(now.cells) - set(known.cells)) or now.what != known.what
+    worse = known.severity is None or is_worse(now.severity, known.severity)
+    if not (grew or worse or now.doing != known.doing):
+        return None
+    return now._replace(kind=NoticeKind.INCIDENT_UPDATED)
+
+
+def _state(incident: Incident, mine: Sequence[Alarm], cells_of: CellsOf, side: str) -> News:
+    """How an incident is for a side that some of its alarms concern."""
+    first = min(mine, key=lambda one: (one.id != incident.root, _SEVERITIES.index(one.severity), one.raised, one.id))
+    suffering = {cell for alarm in mine for cell in alarm.cells}
+    cells = tuple(sorted(suffering if side == HOST else cells_of(suffering).get(side, ())))
+    since = min(alarm.raised for alarm in mine)
+    severity = min((alarm.severity for alarm in mine), key=_SEVERITIES.index)
+    doing = _doing(incident, first)
+    where = (
+        f" at {', '.join(cells[:_NAMED])}{f' and {len(cells) - _NAMED} more' if cells[_NAMED:] else ''}"
+        if cells
+        else ""
+    )
+    text = f"{first.probable_cause} ({severity.value}) since {since:%Y-%m-%d %H:%M} UTC{where}; {doing}"
+    return News(NoticeKind.INCIDENT_RAISED, cells, since, first.probable_cause, severity, doing, text)
+
+
+def _doing(incident: Incident, first: Alarm) -> str:
+    if first.state is AlarmState.REPAIRING:
+        return "a repair is under way"
+    if first.state is AlarmState.ESCALATED:
+        return "people see to it"
+    if incident.owner or incident.acknowledged is not None or first.acknowledged is not None:
+        return "people know of it"
+    return "nobody has begun yet"
+
+
+def _over(incident: Incident, known: Notice) -> News:
+    since = known.since or known.at
+    words = f"it began {since:%Y-%m-%d %H:%M} UTC"
+    text = f"{known.what} is over; {words}"
+    if incident.merged_into:
+        text = f"{known.what} is part of incident {incident.merged_into} now; {words}"
+    severity = known.severity or PerceivedSeverity.INDETERMINATE
+    return News(NoticeKind.INCIDENT_CLEARED, known.cells, since, known.what, severity, "", text)

@@ -1,0 +1,109 @@
+"""Notices of incidents: what each side is told, on record in the order of time, once for each that changed."""
+
+from __future__ import annotations
+
+import secrets
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import bindparam, func, select, update
+
+from controller.intent.telling import PAUSE, News, news
+from controller.models.alarm import Alarm
+from controller.models.approval import Notice, NoticeKind
+from controller.models.incident import Incident
+from controller.models.scalars import HOST
+from controller.store.alarms import GUARD, STANDING, alarms, as_alarm, sharing_of
+from controller.store.columns import Instant
+from controller.store.incident_rows import incidents
+from controller.store.networks import current_digest, load_network
+from controller.store.queries import as_noun
+from controller.store.run_constraints import as_notice, notices
+from controller.store.transaction import Tx
+from controller.store.works import work_on
+
+#: Incidents of one round.
+_AT_ONCE = 200
+_DUE = (
+    select(incidents)
+    .where(incidents.c.tell <= bindparam("now", type_=Instant()))
+    .order_by(incidents.c.tell, incidents.c.number)
+    .limit(_AT_ONCE)
+)
+_STANDING = select(alarms).where(STANDING).order_by(alarms.c.number)
+_newest = (
+    select(notices.c.incident, notices.c.tenant, func.max(notices.c.number).label("number"))
+    .group_by(notices.c.incident, notices.c.tenant)
+    .subquery()
+)
+_LAST = select(notices).join(_newest, notices.c.number == _newest.c.number)
+_TELL = update(incidents).where(incidents.c.id == bindparam("of")).values(tell=bindparam("again"))
+
+
+def due(tx: Tx) -> bool:
+    """Whether somebody is to be told of an incident now."""
+    return tx.execute(_DUE, {"now": tx.now}).first() is not None
+
+
+def write(tx: Tx) -> None:
+    """Put on record what the sides of incidents that changed are told."""
+    # Alarms come and go before or after, so that no change is taken for told.
+    tx.guard(GUARD)
+    rows = tx.execute(_DUE.with_for_update(), {"now": tx.now}).all()
+    sharing = sharing_of(tx) if rows else None
+    if sharing is None:
+        if rows:
+            tx.execute(_TELL, [{"of": row.id, "again": None} for row in rows])
+        return
+    network = load_network(tx, current_digest(tx))
+    ids = [row.id for row in rows]
+    standing: dict[str, list[Alarm]] = defaultdict(list)
+    for row in tx.rows(_STANDING, alarms.c.incident, ids):
+        standing[row.incident].append(as_alarm(row))
+    last: dict[str, dict[str, Notice]] = defaultdict(dict)
+    for row in tx.rows(_LAST, notices.c.incident, ids):
+        last[row.incident][row.tenant] = as_notice(row)
+    again = []
+    for row in rows:
+        incident, told = as_noun(Incident, row), last[row.id]
+        sides = {tenant for alarm in standing[row.id] for tenant in alarm.tenants} | told.keys()
+        sides |= {HOST} if network.header.contacts else set()
+        times = []
+        for side in sorted(sides):
+            found = news(incident, standing[row.id], sharing.tenants_at, side, told.get(side))
+            if found is not None:
+                times.append(_tell(tx, incident, standing[row.id], side, found, told.get(side)))
+        again.append({"of": row.id, "again": min(filter(None, times), default=None)})
+    tx.execute(_TELL, again)
+
+
+def _tell(
+    tx: Tx, incident: Incident, standing: Sequence[Alarm], side: str, found: News, last: Notice | None
+) -> datetime | None:
+    """Tell it, or when to look again: an incident that grows all the time, and work that its tenant announced."""
+    if found.kind is NoticeKind.INCIDENT_UPDATED and last is not None and tx.now < last.at + PAUSE:
+        return last.at + PAUSE
+    if found.kind is NoticeKind.INCIDENT_RAISED:
+        works = [work_on(tx, alarm) for alarm in standing if side in (HOST, *alarm.tenants)]
+        if all(works):
+            return min(work.over for work in works if work is not None)
+    row: dict[str, Any] = {
+        "id": f"n-{secrets.token_hex(5)}",
+        "incident": incident.id,
+        "tenant": side,
+        "kind": found.kind.value,
+        "at": tx.now,
+        "stations": orjson.dumps(sorted({cell.partition("/")[0] for cell in found.cells})).decode(),
+        "cells": orjson.dumps(found.cells).decode(),
+        "since": found.since,
+        "what": found.what,
+        "severity": found.severity.value,
+        "doing": found.doing,
+        "text": found.text,
+    }
+    tx.execute(notices.insert().values(row))
+    tx.note("engine", f"notice.{found.kind.value}", incident.id, tenant=side, cells=len(found.cells))
+    return None
