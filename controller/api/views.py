@@ -11,6 +11,7 @@ from functools import partial
 from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from controller.access import disclosure
@@ -25,6 +26,7 @@ from controller.access.disclosure import (
     TenantStation,
 )
 from controller.access.sight import KINDS, Sight, sight
+from controller.api.reports import Decision, RunEvidence, TenantIncidentReport, evidence_of, told_of
 from controller.api.services import Backend, Body, Services
 from controller.intent.impact import core_node_in
 from controller.intent.topology import path_of
@@ -131,9 +133,27 @@ class IncidentStory(IncidentView):
     comments: tuple[Comment, ...]
 
 
+class IncidentReport(IncidentStory):
+    """An incident as it is told afterwards, to people of the host.
+
+    Attributes:
+        decisions: What rules decided and people said about repairs, each no with its reason, oldest first.
+        runs: Those that were to repair, with what devices showed.
+        health: Its root's device as it was looked at last; None where it is none.
+    """
+
+    decisions: tuple[Decision, ...]
+    runs: tuple[RunEvidence, ...]
+    health: Health | None
+
+
 def _incident_view(one: Incident, ranks: Mapping[str, Rank]) -> dict[str, Any]:
     rank = ranks.get(one.id, Rank(0, ""))
     return {**dict(one), "rank": rank.rank, "why": rank.why}
+
+
+def _fields(story: BaseModel) -> dict[str, Any]:
+    return {name: getattr(story, name) for name in type(story).model_fields}
 
 
 def _waits_of(alarm: Alarm, waits: Mapping[str, tuple[Wait, ...]]) -> tuple[Wait, ...]:
@@ -236,6 +256,10 @@ class View(Protocol):
 
     def incident(self, incident_id: str) -> IncidentStory | TenantIncidentStory:
         """An incident with all that is known of it."""
+        ...
+
+    def report(self, incident_id: str) -> IncidentReport | TenantIncidentReport:
+        """An incident as it is told afterwards."""
         ...
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
@@ -405,6 +429,13 @@ class HostView:
             comments=tuple(self._store.comments.on(incident_id)),
         )
 
+    def report(self, incident_id: str) -> IncidentReport:
+        """See ``View``."""
+        story = self.incident(incident_id)
+        decisions, runs = evidence_of(self._store, story.alarms)
+        health = self._store.healths.find([story.station]).get(story.station) if story.station else None
+        return IncidentReport(**_fields(story), decisions=decisions, runs=runs, health=health)
+
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
         return self._store.notices.page(page)
@@ -551,6 +582,19 @@ class TenantView:
                 for one in self._store.comments.on(incident_id, self._tenant)
             ),
         )
+
+    def report(self, incident_id: str) -> TenantIncidentReport:
+        """See ``View``."""
+        story = self.incident(incident_id)
+        parts = self._store.tenants.incident(self._tenant, incident_id)
+        mine = []
+        for run_id in dict.fromkeys(alarm.run for alarm in parts if alarm.run):
+            try:
+                mine.append(self._store.tenants.run(self._tenant, run_id))
+            except NotFoundError:  # a run that touches none of its nodes and interrupts none of its cells
+                continue
+        notices = told_of(self._store, incident_id, self._tenant)
+        return TenantIncidentReport(**_fields(story), runs=tuple(self._told(mine)), notices=notices)
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""

@@ -9,7 +9,7 @@ import typer
 
 from controller.cli import completion
 from controller.cli.output import Json, bold, client, coloured, counted, out, print_json, styled, when
-from controller.cli.people import Limit, print_comment
+from controller.cli.people import Limit, print_comment, print_dispatch
 from controller.cli.tables import Column, table
 from controller.cli.waits import wait_words
 from controller.models.words import IncidentState
@@ -89,6 +89,30 @@ def show(incident: Which, as_json: Json = False) -> None:
         print_json(found)
     else:
         _print(found)
+
+
+@incidents.command("report", epilog="Example: minka incidents report i-1f2e3d4c5b > incident.md")
+def report(
+    incident: Which,
+    form: Annotated[str, typer.Option("--format", help="md: Markdown; json.")] = "md",
+    as_json: Json = False,
+) -> None:
+    """An incident as it is told afterwards: root and why, decisions, repairs with evidence, minutes, what was said."""
+    from controller.access.report import markdown  # noqa: PLC0415 - only for this
+
+    if form not in ("md", "json"):
+        raise typer.BadParameter("say md or json")
+    found = client().get(f"/v1/incidents/{incident}/report")
+    if as_json or form == "json":
+        print_json(found)
+    else:
+        typer.echo(markdown(found), nl=False)
+
+
+@incidents.command("dispatch", epilog="Example: minka incidents dispatch i-1f2e3d4c5b > ticket.txt")
+def dispatch(incident: Which, as_json: Json = False) -> None:
+    """What a person has to know who goes to where it began: place, unit, likely part, what was tried, holds to put."""
+    print_dispatch(client().get(f"/v1/incidents/{incident}/dispatch"), as_json=as_json)
 
 
 @incidents.command("follow", epilog="Example: minka incidents follow --json | jq .id")

@@ -302,6 +302,26 @@ def show_alarm(
         print_comment(said)
 
 
+@alarms.command("dispatch", epilog="Example: minka alarms dispatch a-1f2e3d4c5b > ticket.txt")
+def dispatch(
+    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
+    as_json: Json = False,
+) -> None:
+    """What a person has to know who goes there: place, unit, likely part, what was tried, holds to put before."""
+    print_dispatch(client().get(f"/v1/alarms/{alarm}/dispatch"), as_json=as_json)
+
+
+def print_dispatch(pack: dict[str, Any], *, as_json: bool) -> None:
+    """Print a dispatch pack as text or JSON."""
+    from controller.models.dispatch import DispatchPack  # noqa: PLC0415 - only for this
+
+    if as_json:
+        print_json(pack)
+        return
+    for line in DispatchPack.model_validate(pack).lines:
+        out.print(line)
+
+
 def print_comment(said: dict[str, Any]) -> None:
     """Print who said what, when, and to whom."""
     whom = f" to {', '.join(said['to'])}" if said["to"] else ""

@@ -13,6 +13,7 @@ import orjson
 import structlog
 
 from controller.models.alarm import Alarm
+from controller.models.dispatch import DispatchPack
 from controller.models.errors import MinkaError
 from controller.models.network import Contact
 from controller.ports.clock import Clock
@@ -43,11 +44,19 @@ class HttpWebhook:
         await _post(self._url, orjson.dumps(dict(content)), {"Idempotency-Key": key})
         log.info("webhook.posted", key=key)
 
-    async def escalate(self, alarm: Alarm, reason: str, key: str) -> None:
-        """Log an escalation, and post it as ``{"alarm": …, "reason": …}`` if there is a URL; raises as ``post``."""
+    async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack) -> None:
+        """Log an escalation, and post it as ``{"alarm": …, "reason": …, "dispatch": …}`` if there is a URL.
+
+        Raises as ``post``.
+        """
         log.error("alarm.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
         if self._url:
-            await self.post({"alarm": alarm.model_dump(mode="json"), "reason": reason}, key)
+            body = {
+                "alarm": alarm.model_dump(mode="json"),
+                "reason": reason,
+                "dispatch": dispatch.model_dump(mode="json"),
+            }
+            await self.post(body, key)
 
 
 class ContactPost:

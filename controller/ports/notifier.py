@@ -5,13 +5,18 @@ from __future__ import annotations
 from typing import Protocol
 
 from controller.models.alarm import Alarm
+from controller.models.dispatch import DispatchPack
 
 
 class Notifier(Protocol):
     """Escalates an alarm to people."""
 
-    async def escalate(self, alarm: Alarm, reason: str, key: str) -> None:
-        """Deliver; ``key`` is the same for each attempt. Raises MinkaError where nobody took it: it is tried again."""
+    async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack) -> None:
+        """Deliver, with what a person needs who goes there; ``key`` is the same for each attempt.
+
+        Raises:
+            MinkaError: Nobody took it: it is tried again.
+        """
         ...
 
 
@@ -21,8 +26,10 @@ class FakeNotifier:
     def __init__(self) -> None:
         self.sent: list[tuple[Alarm, str]] = []
         self.keys: list[str] = []
+        self.packs: list[DispatchPack] = []
 
-    async def escalate(self, alarm: Alarm, reason: str, key: str) -> None:
+    async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack) -> None:
         """Remember it."""
+        self.packs.append(dispatch)
         self.sent.append((alarm, reason))
         self.keys.append(key)

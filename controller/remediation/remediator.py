@@ -30,6 +30,7 @@ from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
+from controller.remediation.dispatch import dispatch_pack
 from controller.remediation.guards import SETTLE, Limits, Refusal, Repair, refusal
 from controller.remediation.rules import Rule, Verify, rule_for
 from controller.remediation.trust import demote, judge
@@ -145,7 +146,9 @@ class Remediator:
         await self._escalations.settle()
 
     async def _tell_people(self, one: Escalation) -> None:
-        await self._notifier.escalate(await self._store.alarms.get(one.alarm), one.reason, one.key)
+        alarm = await self._store.alarms.get(one.alarm)
+        pack = await self._store.transaction(dispatch_pack, one.alarm, self._clock.now())
+        await self._notifier.escalate(alarm, one.reason, one.key, pack)
 
     async def _attend(self, alarm_id: str) -> None:
         """Take one alarm as far as it goes now, and note when to look at it again."""

@@ -21,9 +21,11 @@ from controller.api.views import AlarmView, Seen, View
 from controller.assurance.station_alarms import problem_of, records_by_problem
 from controller.inventory.source import unknown
 from controller.models.alarm import Alarm, AlarmFilter, AlarmState, Comment, PerceivedSeverity
+from controller.models.dispatch import DispatchPack
 from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
 from controller.models.people import Permission, Person
 from controller.ports.store import Page, RunRequest
+from controller.remediation.dispatch import dispatch_pack
 from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
@@ -96,6 +98,12 @@ def _events(seen: View) -> dict[str, str]:
 def show(alarm_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> AlarmView | TenantAlarm:
     """One alarm, with what its repair waits for."""
     return seen.alarm(alarm_id)
+
+
+@router.get("/alarms/{alarm_id}/dispatch")
+def dispatch(alarm_id: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> DispatchPack:
+    """What a person has to know who goes to a site because of an alarm: place, unit, part, what was tried, holds."""
+    return backend.store.transaction(dispatch_pack, alarm_id, backend.clock.now())
 
 
 class Acknowledgement(Body):

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Literal
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Query, Request, Response
 from pydantic import AwareDatetime
 
 from controller.access.disclosure import TenantIncident, TenantIncidentStory
+from controller.access.report import markdown
 from controller.api.auth import Router, needs, while_admitted
+from controller.api.reports import TenantIncidentReport
 from controller.api.routes.alarms import NewComment, say
 from controller.api.services import Backend, Listing, Paging, listing
 from controller.api.sse import EventStream, event, follow
-from controller.api.views import IncidentStory, IncidentView, Seen, View
+from controller.api.views import IncidentReport, IncidentStory, IncidentView, Seen, View
 from controller.models.alarm import Comment
+from controller.models.dispatch import DispatchPack
 from controller.models.incident import Incident, IncidentFilter, IncidentState
 from controller.models.people import Permission, Person
 from controller.ports.store import Page
+from controller.remediation.dispatch import dispatch_pack
 
 router = Router(prefix="/v1/incidents", tags=["incidents"])
 
@@ -75,6 +79,28 @@ def show(
 ) -> IncidentStory | TenantIncidentStory:
     """One incident: its alarms, the way from its root to what suffers, minutes of each tenant, and what was done."""
     return seen.incident(incident_id)
+
+
+@router.get("/{incident_id}/report", responses={200: {"content": {"text/markdown": {}}}})
+def report(
+    incident_id: str,
+    seen: Seen,
+    _: Annotated[Person, needs(Permission.LOOK)],
+    format: Annotated[Literal["json", "md"], Query(description="JSON, or Markdown for people.")] = "json",  # its name
+) -> IncidentReport | TenantIncidentReport:
+    """An incident as it is told afterwards: root and why, decisions, repairs with evidence, minutes, what was said."""
+    found = seen.report(incident_id)
+    if format == "md":
+        text = markdown(found.model_dump(mode="json"))
+        return Response(text, media_type="text/markdown; charset=utf-8")  # type: ignore[return-value]
+    return found
+
+
+@router.get("/{incident_id}/dispatch")
+def dispatch(incident_id: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> DispatchPack:
+    """What a person has to know who goes to the site of an incident's root."""
+    root = backend.store.incidents.get(incident_id).root
+    return backend.store.transaction(dispatch_pack, root, backend.clock.now())
 
 
 @router.post("/{incident_id}/acknowledge")

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.credentials import Credentials
+from controller.models.dispatch import DispatchPack
 from controller.models.errors import InputError, MinkaError
 from controller.models.network import Contact
 from controller.observe.webhook import ContactPost, HttpWebhook
@@ -41,6 +42,27 @@ ALARM = Alarm(
     state=AlarmState.RAISED,
     raised=datetime(2026, 1, 1, tzinfo=UTC),
     changed=datetime(2026, 1, 1, tzinfo=UTC),
+)
+
+
+PACK = DispatchPack(
+    alarm="a-1",
+    incident="i-1",
+    station="S-1",
+    place=None,
+    unit="station",
+    object_class=ObjectClass.STATION,
+    slot="station",
+    probable_cause="configuration-drift",
+    severity=PerceivedSeverity.WARNING,
+    text="",
+    since=datetime(2026, 1, 1, tzinfo=UTC),
+    part="",
+    tried=(),
+    standing=(),
+    without_service={},
+    in_force=(),
+    holds=(),
 )
 
 
@@ -132,6 +154,7 @@ class _Hook(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         server: Any = self.server
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        assert body["dispatch"] == PACK.model_dump(mode="json")
         server.sent.append((body["alarm"]["id"], body["reason"], self.headers["Idempotency-Key"]))
         self.send_response(server.status)
         self.end_headers()
@@ -159,14 +182,14 @@ async def test_an_escalation_is_delivered_by_both() -> None:
     with _hook(204) as (url, sent):
         for notifier in (fake, HttpWebhook(url)):
             told: Notifier = notifier
-            await told.escalate(ALARM, "it came back", "escalate-a-1")
+            await told.escalate(ALARM, "it came back", "escalate-a-1", PACK)
     assert [(alarm.id, reason) for alarm, reason in fake.sent] == [("a-1", "it came back")]
     assert sent == [("a-1", "it came back", "escalate-a-1")]
 
 
 async def test_a_webhook_that_refuses_is_an_error_to_try_again() -> None:
     with _hook(500) as (url, sent), pytest.raises(MinkaError, match="did not take the message: HTTPStatusError"):
-        await HttpWebhook(url).escalate(ALARM, "it came back", "escalate-a-1")
+        await HttpWebhook(url).escalate(ALARM, "it came back", "escalate-a-1", PACK)
     assert len(sent) == 1
 
 

@@ -1,0 +1,167 @@
+"""A post-incident report as Markdown, from its JSON: whoever sees the JSON sees the same in words. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from controller.models.untrusted import visible
+
+Json = Mapping[str, Any]
+#: Rows of a table that a report shows before the rest is only counted.
+_MOST = 200
+
+
+def markdown(report: Json) -> str:
+    """The report of an incident, for the host or for a tenant."""
+    root = report["root"] if isinstance(report["root"], dict) else report
+    parts = [
+        [f"# Incident {report['id']}: {_text(root['probable_cause'])}", ""],
+        _table(("", ""), _facts(report, root)),
+        _section("Topology", [" > ".join(map(_text, report["path"]))] if report.get("path") else []),
+        _section("Minutes without service", _minutes(report)),
+        _section("Decisions", _decisions(report)),
+        _section("Repairs", _runs(report)),
+        _section("Alarms", _alarms(report)),
+        _section("Told", _told(report)),
+        _section("Comments", _comments(report)),
+        _section("Timeline", _timeline(report)),
+    ]
+    return "\n".join(line for part in parts for line in part).rstrip() + "\n"
+
+
+def _facts(report: Json, root: Json) -> Iterator[tuple[str, str]]:
+    yield "Root", f"{root['probable_cause']} of {root['station']} {root['object']}".strip()
+    if report.get("timeline"):
+        yield (
+            "Why this root",
+            next(
+                (row["detail"]["why"] for row in report["timeline"] if row["detail"].get("why")), "no alarm explains it"
+            ),
+        )
+    yield "State", report["state"]
+    yield "Severity", report["severity"]
+    yield "Opened", _time(report["opened"])
+    yield "Closed", _time(report["closed"]) or "not yet"
+    if report.get("merged_into"):
+        yield "Merged into", report["merged_into"]
+    if report.get("flaps"):
+        yield "Came again", str(report["flaps"])
+    yield "Cells", f"{len(report['cells'])}: {_some(report['cells'])}" if report["cells"] else "none"
+    yield "People", f"{report['people']:,}"
+    if report.get("tenants"):
+        yield "Tenants", ", ".join(report["tenants"])
+    if report.get("acknowledged"):
+        yield "Acknowledged", f"{report['acknowledged_by']}, {_time(report['acknowledged'])}"
+    if report.get("owner"):
+        yield "Taken over", f"{report['owner']}, {_time(report['taken'])}"
+    if report.get("health"):
+        health = report["health"]
+        on_air = sum(state == "up" for state in health["cells"].values())
+        up = sum(link["state"] == "up" for link in health["links"])
+        said = f"{on_air} of {len(health['cells'])} cells on air, {up} of {len(health['links'])} core links up"
+        yield "Device now", f"{said}, looked at {_time(health['at'])}"
+
+
+def _minutes(report: Json) -> list[str]:
+    found = report["minutes"]
+    rows = found if isinstance(found, list) else [found] if found else []
+    names = ("lost", "planned", "own_work", "unseen")
+    lines = _table(
+        ("Tenant", "Lost", "Planned work", "Own core work", "Not seen", "People-minutes"),
+        ((one["tenant"], *(f"{one[name]:,.1f}" for name in names), f"{one['people']:,}") for one in rows),
+    )
+    used = (
+        (one["agreement"], f"{one['availability_percent']:g} %", f"{one['used']:,.1f}", f"{one['allowed']:,.1f}")
+        for one in report["agreements"]
+    )
+    return [*lines, *_table(("Agreement", "Availability", "Used this month", "Allowed"), used)]
+
+
+def _decisions(report: Json) -> list[str]:
+    rows = (
+        (_time(one["at"]), one["alarm"], one["rule"], one["mode"], one["what"], one["state"], one["by"], one["reason"])
+        for one in report.get("decisions", ())
+    )
+    return _table(("When", "Alarm", "Rule", "Mode", "What", "State", "By", "Reason"), rows)
+
+
+def _runs(report: Json) -> list[str]:
+    lines: list[str] = []
+    for run in report["runs"]:
+        lines += [f"### {run['id']}: {_text(run['procedure'])}, {run['state']}", ""]
+        lines += [f"From {_time(run['started']) or 'never'} to {_time(run['finished']) or 'now'}.", ""]
+        if run.get("before"):
+            lines += [f"In service before: {_some(run['before'])}", ""]
+        for device in run.get("devices", ()):
+            said = f": {device['detail']}" if device["detail"] else ""
+            lines += [_text(f"{device['station']} {device['outcome'] or 'not done'}{said}"), ""]
+            rows = [*device["diff"], *(row for step in device["steps"] for row in step["diff"])]
+            diff = ((row["cell"], row["tenant"], row["what"], row["before"], row["after"]) for row in rows)
+            lines += _table(("Cell", "Tenant", "What", "Before", "After"), diff)
+            steps = ((one["name"], one["state"], one["outcome"] or "", one["detail"]) for one in device["steps"])
+            lines += _table(("Step", "State", "Outcome", "Detail"), steps)
+    return lines
+
+
+def _alarms(report: Json) -> list[str]:
+    names = ("id", "station", "object", "probable_cause", "severity", "state")
+    rows = ((*(one[name] for name in names), _time(one["raised"]), _time(one["cleared"])) for one in report["alarms"])
+    return _table(("Alarm", "Station", "Object", "Cause", "Severity", "State", "Raised", "Cleared"), rows)
+
+
+def _told(report: Json) -> list[str]:
+    rows = ((_time(one["at"]), one["kind"], one["text"]) for one in report.get("notices", ()))
+    return _table(("When", "What", "Text"), rows)
+
+
+def _comments(report: Json) -> list[str]:
+    rows = ((_time(one["at"]), one["by"], one["text"]) for one in report["comments"])
+    return _table(("When", "Who", "Said"), rows)
+
+
+def _timeline(report: Json) -> list[str]:
+    rows = (
+        (_time(row["at"]), row["actor"], row["action"], row["object"], _detail(row["detail"]))
+        for row in report.get("timeline", ())
+    )
+    return _table(("When", "Who", "What", "Of", "Detail"), rows)
+
+
+def _detail(detail: Json) -> str:
+    return ", ".join(f"{name}={value}" for name, value in detail.items())
+
+
+def _section(title: str, lines: Sequence[str]) -> list[str]:
+    return [f"## {title}", "", *lines, ""] if lines else []
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    every = list(rows)
+    if not every:
+        return []
+    lines = [_row(header), _row(["---"] * len(header)), *(_row(row) for row in every[:_MOST])]
+    left = len(every) - _MOST
+    return [*lines, "", *([f"… and {left} more", ""] if left > 0 else [])]
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(map(_text, cells))} |"
+
+
+def _text(value: object) -> str:
+    """A value in one line that is no markup: whoever wrote it decides nothing of how the report looks."""
+    text = visible(" ".join(str(value).split()))
+    for letter, instead in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("[", "\\["), ("*", "\\*")):
+        text = text.replace(letter, instead)
+    return text
+
+
+def _some(names: Sequence[str]) -> str:
+    more = f" and {len(names) - 20} more" if names[20:] else ""
+    return ", ".join(names[:20]) + more
+
+
+def _time(value: str | None) -> str:
+    """A time of JSON to the second, UTC."""
+    return "" if value is None else f"{value[:19].replace('T', ' ')} UTC"

@@ -1,0 +1,153 @@
+"""Post-incident reports: an incident's story with the decisions of rules, and their runs with what devices showed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import AwareDatetime
+
+from controller.access.disclosure import TenantIncidentStory, TenantRun
+from controller.api.services import Body
+from controller.models.alarm import Alarm
+from controller.models.approval import Notice
+from controller.models.plan import DiffRow
+from controller.models.rule import Proposal
+from controller.models.run import Outcome, RunState
+from controller.models.step import StepState
+from controller.ports.store import Page, Store
+
+#: Notices to one tenant that a report has.
+_NOTICES = Page(limit=1000)
+
+
+class Decision(Body):
+    """What a rule decided, or a person about it, for one alarm: each no with its reason."""
+
+    alarm: str
+    rule: str
+    mode: str
+    what: str
+    state: str
+    reason: str
+    by: str
+    run: str
+    at: AwareDatetime
+
+
+class StepEvidence(Body):
+    """A step of a run on a device: what it changed there, and what the device showed."""
+
+    name: str
+    action: str
+    state: StepState
+    outcome: Outcome | None
+    detail: str
+    diff: tuple[DiffRow, ...]
+    output: dict[str, Any]
+
+
+class DeviceEvidence(Body):
+    """What a run did on one device.
+
+    Attributes:
+        diff: Nodes as they were before and as they are after.
+        steps: Steps of a playbook.
+    """
+
+    station: str
+    outcome: Outcome | None
+    detail: str
+    diff: tuple[DiffRow, ...]
+    steps: tuple[StepEvidence, ...]
+
+
+class RunEvidence(Body):
+    """A run that was to repair, with what devices showed before and after.
+
+    Attributes:
+        before: Cells on air and core links up before it, by cell id and device path.
+    """
+
+    id: str
+    alarm: str
+    procedure: str
+    state: RunState
+    requested_by: str
+    started: AwareDatetime | None
+    finished: AwareDatetime | None
+    before: tuple[str, ...]
+    devices: tuple[DeviceEvidence, ...]
+
+
+class TenantIncidentReport(TenantIncidentStory):
+    """The same for a tenant: its own part of it, and what it was told."""
+
+    runs: tuple[TenantRun, ...]
+    notices: tuple[Notice, ...]
+
+
+def evidence_of(store: Store, alarms: Iterable[Alarm]) -> tuple[tuple[Decision, ...], tuple[RunEvidence, ...]]:
+    """What rules decided for alarms, oldest first, and the runs that were to repair them."""
+    known = list(alarms)
+    proposals = [one for alarm in known for one in store.rules.of_alarm(alarm.id)]
+    proposed = {one.run: one for one in proposals if one.run}
+    runs = {one.run: one.alarm for one in proposed.values()} | {one.run: one.id for one in known if one.run}
+    return (
+        tuple(map(_decision, sorted(proposals, key=lambda one: (one.at, one.id)))),
+        tuple(_run(store, run, alarm, proposed[run].before if run in proposed else ()) for run, alarm in runs.items()),
+    )
+
+
+def told_of(store: Store, incident: str, tenant: str) -> tuple[Notice, ...]:
+    """What a tenant was told of an incident, oldest first."""
+    return tuple(one for one in reversed(store.notices.page(_NOTICES, tenant)[1]) if one.incident == incident)
+
+
+def _decision(one: Proposal) -> Decision:
+    return Decision(
+        alarm=one.alarm,
+        rule=one.rule,
+        mode=one.mode,
+        what=one.playbook or f"rung {one.rung + 1} of its ladder",
+        state=one.state,
+        reason="; ".join(filter(None, (one.obstacle, one.reason))),
+        by=one.by,
+        run=one.run,
+        at=one.at,
+    )
+
+
+def _run(store: Store, run_id: str, alarm: str, before: tuple[str, ...]) -> RunEvidence:
+    run = store.runs.get(run_id)
+    changes = {change.station: change for change in store.plans.get(run.plan).changes} if run.plan else {}
+    devices = []
+    for job in store.runs.jobs(run_id):
+        change = changes.get(job.station)
+        steps = tuple(
+            StepEvidence(
+                name=step.name,
+                action=step.action,
+                state=step.state,
+                outcome=step.outcome,
+                detail=step.detail,
+                diff=step.change.diff if step.change is not None else (),
+                output=step.output,
+            )
+            for step in store.steps.find(job.id)
+        )
+        diff = change.diff if change is not None else ()
+        devices.append(
+            DeviceEvidence(station=job.station, outcome=job.outcome, detail=job.detail, diff=diff, steps=steps)
+        )
+    return RunEvidence(
+        id=run.id,
+        alarm=alarm,
+        procedure=run.procedure,
+        state=run.state,
+        requested_by=run.requested_by,
+        started=run.started,
+        finished=run.finished,
+        before=before,
+        devices=tuple(devices),
+    )

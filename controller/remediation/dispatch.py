@@ -1,0 +1,133 @@
+"""Makes dispatch packs of alarms: from the record and the network files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from controller.intent.impact import Sharing
+from controller.intent.outages import LOSES
+from controller.models.alarm import (
+    ALL_LINKS_DOWN,
+    BACKHAUL_DOWN,
+    CELL_OFF_AIR,
+    POWER_CAUSES,
+    UNREACHABLE,
+    Alarm,
+    AlarmState,
+    ObjectClass,
+)
+from controller.models.dispatch import DispatchPack, Place, StandingAlarm, Tried
+from controller.models.network import Network
+from controller.ports.store import Store
+
+#: What to take along, by probable cause: faults of o-ran-fm have the numbers of o-ran-alarm-id, those of an AlarmList
+#: the probable causes of X.733.
+_PARTS: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("o-ran-fault-1", "o-ran-fault-2", "3gpp-temperature-unacceptable"), "fan, filter, air conditioning"
+    ),
+    **dict.fromkeys(("o-ran-fault-5", "o-ran-fault-6", "3gpp-cooling-fan-failure"), "fan"),
+    **dict.fromkeys(("o-ran-fault-8", "o-ran-fault-9"), "antenna, feeder, jumpers and connectors (VSWR), filter"),
+    **dict.fromkeys(("o-ran-fault-15", "o-ran-fault-25"), "the unit itself"),
+    **dict.fromkeys(
+        ("o-ran-fault-17", "o-ran-fault-18", "3gpp-timing-problem"), "GNSS antenna and its cable, time source"
+    ),
+    **dict.fromkeys(("o-ran-fault-19", "o-ran-fault-20", "o-ran-fault-27"), "radio unit"),
+    **dict.fromkeys(("o-ran-fault-21", "o-ran-fault-29"), "SFP module, fibre of the fronthaul"),
+    **dict.fromkeys(("o-ran-fault-28", "o-ran-fault-30"), "SFP module, fibre of the fronthaul, radio unit"),
+    **dict.fromkeys(POWER_CAUSES, "mains, rectifier, batteries"),
+    "3gpp-loss-of-signal": "SFP module, fibre, radio unit",
+    "3gpp-transmitter-problem": "antenna, feeder, jumpers and connectors (VSWR), radio unit",
+    ALL_LINKS_DOWN: "router of the site, its port and cable",
+    UNREACHABLE: "power, router of the site, baseband unit",
+    CELL_OFF_AIR: "radio unit, its fronthaul",
+    BACKHAUL_DOWN: "link and node of the backhaul",
+}
+
+
+def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
+    """The pack of an alarm, in a transaction. Raises NotFoundError where there is no such alarm."""
+    alarm, (_, network) = store.alarms.get(alarm_id), store.networks.get()
+    site = network.site_of(alarm.station) if network.manages(alarm.station) else ""
+    there = {*network.stations_at.get(site, ()), *network.routers_at.get(site, ())} or {alarm.station}
+    standing = [one for one in store.alarms.standing(there) if one.cleared is None]
+    targets = {f"site:{site}", *there}
+    holds = [one for one in store.holds.find(now) if one.target in targets or one.target.partition("/")[0] in there]
+    return DispatchPack(
+        alarm=alarm.id,
+        incident=alarm.incident,
+        station=alarm.station,
+        place=_place(network, site),
+        unit=alarm.object.rpartition("/")[2] or alarm.object,
+        object_class=alarm.object_class,
+        slot=alarm.specific_problem or alarm.object,
+        probable_cause=alarm.probable_cause,
+        severity=alarm.severity,
+        text=alarm.text,
+        since=alarm.raised,
+        part=_PARTS.get(
+            alarm.probable_cause, "the unit itself" if alarm.object_class is ObjectClass.RADIO_UNIT else ""
+        ),
+        tried=tuple(_tried(store, alarm)),
+        standing=tuple(map(_standing, standing)),
+        without_service=_without_service(standing, Sharing(network, network.day(now))),
+        in_force=tuple(f"{one.target} by {one.by}: {one.reason}" for one in holds),
+        holds=tuple(_commands(site, alarm, holds=bool(holds))),
+    )
+
+
+def _place(network: Network, site_id: str) -> Place | None:
+    site = network.site_by_id.get(site_id)
+    if site is None:
+        return None
+    return Place(
+        site=site.id,
+        name=site.name,
+        region=site.region,
+        latitude=site.latitude,
+        longitude=site.longitude,
+        people=site.population,
+        access=site.access or "",
+        power=site.power or "",
+    )
+
+
+def _without_service(standing: Iterable[Alarm], sharing: Sharing) -> dict[str, tuple[str, ...]]:
+    found: dict[str, set[str]] = {}
+    for alarm in standing:
+        if alarm.probable_cause in LOSES:
+            shared = sharing.tenants_at(alarm.cells)
+            for tenant in alarm.tenants:
+                found.setdefault(tenant, set()).update(shared.get(tenant, ()))
+    return {tenant: tuple(sorted(cells)) for tenant, cells in sorted(found.items())}
+
+
+def _tried(store: Store, alarm: Alarm) -> Iterable[Tried]:
+    proposals = [one for one in store.rules.of_alarm(alarm.id) if one.run or one.reason]
+    for one in proposals:
+        outcome = store.runs.get(one.run).state.value if one.run else one.state.value
+        yield Tried(playbook=one.playbook, run=one.run, outcome=outcome, reason=one.reason, at=one.at)
+    if alarm.run and alarm.run not in {one.run for one in proposals}:
+        run = store.runs.get(alarm.run)
+        yield Tried(playbook=run.procedure, run=run.id, outcome=run.state.value, reason="", at=run.created)
+
+
+def _standing(alarm: Alarm) -> StandingAlarm:
+    return StandingAlarm(
+        id=alarm.id,
+        station=alarm.station,
+        object=alarm.object,
+        probable_cause=alarm.probable_cause,
+        severity=alarm.severity,
+        raised=alarm.raised,
+    )
+
+
+def _commands(site: str, alarm: Alarm, *, holds: bool) -> Iterable[str]:
+    """Who is on a mast must not be radiated at, nor must anything be restarted under somebody's hands."""
+    target = f"site:{site}" if site else alarm.station
+    if not holds and target:
+        yield f"minka hold put {target} --reason '{alarm.id}: a person is on site'"
+    if alarm.state is AlarmState.REPAIRING:
+        yield f"minka cancel {alarm.run}"

@@ -1,0 +1,104 @@
+"""Post-incident reports and dispatch packs over the API: the host's whole story, a tenant's own part of it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from controller.access.report import markdown
+from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.people import Role
+from controller.models.run import RunState, Strategy
+from controller.plan import network_digest
+from controller.ports.store import NewJob, Transition
+from tests.support.callers import admit
+from tests.support.launch import prepared
+from tests.support.records import make_plan
+from tests.unit.api.bench import ApiBench
+from tests.unit.remediation.bench import tiny
+
+STATION = "T-LTE-1"
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def incident(bench: ApiBench) -> str:
+    """A station that lost its power: a repair failed, people were asked, the host said something to one tenant."""
+    store = bench.store
+    store.networks.save(tiny(), network_digest(tiny()), "ana")
+    report = AlarmReport(
+        station=STATION,
+        object="station",
+        probable_cause="3gpp-power-problem",
+        severity=PerceivedSeverity.CRITICAL,
+        text="mains | lost <b>now</b>",
+        source=AlarmSource.ALARM_LIST,
+        at=NOW - timedelta(minutes=10),
+    )
+    alarm = store.alarms.report(report)
+    plan = make_plan([STATION])
+    store.plans.save(plan, "rule")
+    cause = f"alarm:{alarm.id}"
+    run = store.runs.create(prepared(plan, "apply", Strategy(), [NewJob(0, STATION)], cause=cause, actor="rule"))
+    moved = store.alarms.move(alarm, AlarmState.REPAIRING, actor="rule", run=run.id)
+    assert moved is not None
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.FAILED, cancel_rest=True))
+    assert store.alarms.escalate(moved, "the repair failed", actor="remediation") is not None
+    store.comments.add(alarm.incident, "ana", "host", "a technician is on the way", ("andes",))
+    store.comments.add(alarm.incident, "ana", "host", "the supplier is late again")
+    for name, tenant in (("eva", "andes"), ("mallory", "condor"), ("vera", "vicuna")):
+        admit(store, f"token-of-{name}", name, Role.TENANT_APPROVER, tenant)
+    return alarm.incident
+
+
+async def test_the_hosts_report_has_decisions_repairs_minutes_and_the_timeline(bench: ApiBench, incident: str) -> None:
+    found: dict[str, Any] = (await bench.client.get(f"/v1/incidents/{incident}/report")).json()
+    (run,) = found["runs"]
+    assert (run["procedure"], run["state"]) == ("apply", "failed")
+    assert [device["station"] for device in run["devices"]] == [STATION]
+    assert {"incident.opened", "alarm.escalated"} <= {row["action"] for row in found["timeline"]}
+    answer = await bench.client.get(f"/v1/incidents/{incident}/report", params={"format": "md"})
+    assert answer.headers["content-type"].startswith("text/markdown")
+    text = answer.text
+    assert text == markdown(found)
+    for words in (
+        f"# Incident {incident}",
+        "## Topology",
+        "## Repairs",
+        "## Timeline",
+        "the repair failed",
+        "late again",
+    ):
+        assert words in text
+    # What a station says is no markup.
+    assert "<b>" not in text
+    columns = {
+        line.count(" | ") for line in text.splitlines() if line.startswith("| ") and "3gpp-power-problem" in line
+    }
+    assert columns <= {1, 4, 7}
+
+
+async def test_a_tenants_report_is_its_own_part(bench: ApiBench, incident: str) -> None:
+    path = f"/v1/incidents/{incident}/report"
+    async with bench.with_token("token-of-eva") as eva, bench.with_token("token-of-mallory") as mallory:
+        mine, theirs = (await eva.get(path)).json(), (await mallory.get(path)).json()
+        text = (await eva.get(path, params={"format": "md"})).text
+    assert [one["text"] for one in mine["comments"]] == ["a technician is on the way"]
+    assert theirs["comments"] == []
+    assert "a technician is on the way" in text
+    for secret in ("supplier", "condor", "ana", "timeline", "Decisions", "the repair failed", "mains"):
+        assert secret not in text
+    assert not {"timeline", "decisions", "path", "health"} & mine.keys()
+    async with bench.with_token("token-of-vera") as vera:
+        assert (await vera.get(path)).status_code == 404
+
+
+async def test_a_dispatch_pack_is_the_hosts_alone(bench: ApiBench, incident: str) -> None:
+    pack = (await bench.client.get(f"/v1/incidents/{incident}/dispatch")).json()
+    assert (pack["incident"], pack["station"], pack["part"]) == (incident, STATION, "mains, rectifier, batteries")
+    assert [one["outcome"] for one in pack["tried"]] == ["failed"]
+    assert (await bench.client.get(f"/v1/alarms/{pack['alarm']}/dispatch")).json() == pack
+    async with bench.with_token("token-of-eva") as eva:
+        assert (await eva.get(f"/v1/incidents/{incident}/dispatch")).status_code == 404
