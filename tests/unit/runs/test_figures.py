@@ -1,4 +1,4 @@
-"""The figures of the explanation are those of the code."""
+"""The figures of the documentation are those of the code."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controller.runs.transaction import completion, probe
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.remote_links import STEADY
 
-DOCS = Path(__file__).parents[3] / "docs" / "explanation"
+DOCS = Path(__file__).parents[3] / "docs"
 EACH = (confirm_budget(50) - confirm_budget(0)) / 50
 WORDS = {2: "twice", 3: "three times", 5: "five times"}
 
@@ -26,27 +26,28 @@ def times(number: int) -> str:
     ("page", "said"),
     [
         (
-            "runs",
+            "explanation/runs",
             f"a timer leaves less than {confirm_budget(0):g} s, and {EACH:g} s a member",
         ),
-        ("runs", f"or began {times(ROUNDS)} already"),
-        ("runs", f"an empty confirmed commit of {probe._TIMER} s"),
-        ("runs", f"or takes more than {probe._TURN:g} s, the next one is probed"),
-        ("runs", f"is probed {times(probe._MOST)} at most"),
-        ("runs", f"A worker trusts its leases for {loop.BELIEF:g} s after its last recorded heartbeat"),
-        ("runs", f"a worker's counter stand still for {sweeper.DEAD_AFTER:g} s"),
-        ("runs", f"of a longer pause between two looks, {sweeper._GAP:g} s count"),
-        ("runs", f"claimed {times(loop._MAX_ATTEMPTS)} in vain"),
-        ("runs", f"begin afresh ({times(Patience().beginnings)} at most)"),
-        ("runs", f"its lock is tried for {Patience().busy:g} s"),
-        ("runs", f"is tried until {Patience().unresolved:g} s after its deadline"),
+        ("explanation/runs", f"or began {times(ROUNDS)} already"),
+        ("explanation/runs", f"an empty confirmed commit of {probe._TIMER} s"),
+        ("explanation/runs", f"or takes more than {probe._TURN:g} s, the next one is probed"),
+        ("explanation/runs", f"is probed {times(probe._MOST)} at most"),
+        ("explanation/runs", f"A worker trusts its leases for {loop.BELIEF:g} s after its last recorded heartbeat"),
+        ("explanation/runs", f"a worker's counter stand still for {sweeper.DEAD_AFTER:g} s"),
+        ("explanation/runs", f"of a longer pause between two looks, {sweeper._GAP:g} s count"),
+        ("explanation/runs", f"claimed {times(loop._MAX_ATTEMPTS)} in vain"),
+        ("explanation/runs", f"begin afresh ({times(Patience().beginnings)} at most)"),
+        ("explanation/runs", f"its lock is tried for {Patience().busy:g} s"),
+        ("explanation/runs", f"is tried until {Patience().unresolved:g} s after its deadline"),
         (
-            "runs",
+            "explanation/runs",
             f"is asked {times(completion._ASKS)}; then its timer has to run out, and {completion._TIMER_LAG:g} s more",
         ),
-        ("routers", f"and stay up for {STEADY:g};"),
-        ("routers", f"up for {STEADY:g} seconds (or half of `check_timeout`"),
+        ("explanation/routers", f"and stay up for {STEADY:g};"),
+        ("explanation/routers", f"up for {STEADY:g} seconds (or half of `check_timeout`"),
+        ("guarantees", f"a dead worker {sweeper.DEAD_AFTER:g} s until others declare it dead"),
     ],
 )
-def test_the_explanation_tells_the_figures_of_the_code(page: str, said: str) -> None:
+def test_the_documentation_tells_the_figures_of_the_code(page: str, said: str) -> None:
     assert said in " ".join((DOCS / f"{page}.md").read_text(encoding="utf-8").split())
