@@ -21,7 +21,9 @@ from controller.models.alarm import (
     REMOTE_END_DOWN,
     UNREACHABLE,
     Alarm,
+    AlarmSource,
     ObjectClass,
+    PerceivedSeverity,
 )
 from controller.models.network import Network
 
@@ -35,8 +37,9 @@ class _Width(IntEnum):
     POWER = 3
     ROUTER = 4
     TRANSPORT = 5
-    RADIO_UNIT = 6
-    NOTHING = 7
+    STATION = 6
+    RADIO_UNIT = 7
+    NOTHING = 8
 
 
 _CAUSES = {
@@ -55,7 +58,15 @@ def _width(alarm: Alarm) -> _Width:
         return _Width.ROUTER
     if alarm.object_class is ObjectClass.RADIO_UNIT and alarm.cells:
         return _Width.RADIO_UNIT
+    if alarm.probable_cause not in _CAUSES and _is_out_of_service(alarm):
+        return _Width.STATION
     return _CAUSES.get(alarm.probable_cause, _Width.NOTHING)
+
+
+def _is_out_of_service(alarm: Alarm) -> bool:
+    """Whether a station says of itself as a whole that it can't serve: critical (X.733 §8.1.2.3), as in no licence."""
+    told = alarm.source in (AlarmSource.ORAN_FM, AlarmSource.ALARM_LIST)
+    return told and alarm.object_class is ObjectClass.STATION and alarm.severity is PerceivedSeverity.CRITICAL
 
 
 def may_be_root(alarm: Alarm) -> bool:
@@ -135,6 +146,10 @@ def _cut_off(_: Network, root: Alarm, alarm: Alarm) -> bool:
     return root.station == alarm.station and alarm.probable_cause in LINK_CAUSES
 
 
+def _out_of_service(_: Network, root: Alarm, alarm: Alarm) -> bool:
+    return root.station == alarm.station and alarm.object_class is ObjectClass.CELL
+
+
 def _without_unit(_: Network, root: Alarm, alarm: Alarm) -> bool:
     suffers = bool(alarm.cells) and set(alarm.cells) <= set(root.cells)
     return root.station == alarm.station and alarm.object_class is ObjectClass.CELL and suffers
@@ -147,5 +162,6 @@ _COVERS: Mapping[_Width, Callable[[Network, Alarm, Alarm], bool]] = {
     _Width.POWER: _without_power,
     _Width.ROUTER: _behind,
     _Width.TRANSPORT: _cut_off,
+    _Width.STATION: _out_of_service,
     _Width.RADIO_UNIT: _without_unit,
 }

@@ -17,6 +17,7 @@ from controller.plan.fleet import Planning, check_changes, check_removals, make_
 from controller.plan.maintenance import (
     AdministrativeState,
     administrative_state_change,
+    cycle_change,
     open_plmns_change,
     recreate_endpoint_change,
 )
@@ -48,6 +49,7 @@ __all__ = [
     "check_changes",
     "check_removals",
     "compare",
+    "cycle_change",
     "drift",
     "drifted_nodes",
     "headline",

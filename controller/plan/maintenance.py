@@ -90,6 +90,47 @@ def administrative_state_change(
     )
 
 
+def cycle_change(
+    station: str,
+    profiles: tuple[str, ...],
+    observed: Observed,
+    names: Sequence[str],
+    owners: Mapping[Path, Owners],
+) -> Change:
+    """Two phases, each committed: unlocked cells are locked, and unlocked again.
+
+    The change is good when they are on air afterwards. If it is taken back they are unlocked, as before. It is judged
+    as a whole by what was before it: a cell of which there was an alarm then may have that alarm again.
+
+    Raises:
+        NotFoundError: The station has no such cell.
+        ConflictError: A cell is not ours, or it is not unlocked: that is somebody's hold.
+    """
+    root = root_spec(profiles)
+    paths = _chosen(station, observed.tree, names, owners)
+    if locked := [cell_of(path) for path in paths if administrative_state(observed.tree, path) != "UNLOCKED"]:
+        raise ConflictError(f"cell {', '.join(locked)} of {station} was locked by somebody: it is not touched")
+    lock = tuple(_edit(observed.tree, path, "LOCKED", owners) for path in paths)
+    unlock = invert(root, observed.tree, lock, owners)
+    back = invert(root, apply_edits(root, observed.tree, lock), unlock, owners)
+    off_air = tuple(WaitFor(kind="cell-off-air", path=path) for path in paths)
+    on_air = tuple(WaitFor(kind="cell-on-air", path=path) for path in paths)
+    tenants = {owner for path in paths for owner in _tenants_on(path, owners)}
+    return Change(
+        station=station,
+        phases=(
+            Phase(kind=PhaseKind.LOCK, edits=lock, inverse=unlock, wait=off_air),
+            Phase(kind=PhaseKind.UNLOCK, edits=unlock, inverse=back, wait=on_air),
+        ),
+        diff=tuple(_row(root, observed.tree, path, "UNLOCKED (locked and unlocked again)") for path in paths),
+        touched=(),
+        interrupted=tuple(sorted(tenants)),
+        outage_seconds=LOCK_SECONDS + ON_AIR_SECONDS,
+        fingerprint=fingerprint(root, observed.tree, [f"{path}/{administrative_leaf(path)}" for path in paths]),
+        checks=on_air,
+    )
+
+
 def _chosen(station: str, tree: Tree, names: Sequence[str], owners: Mapping[Path, Owners]) -> list[Path]:
     there = {entry.cell: entry.path for entry in cells(tree)}
     missing = [name for name in names if name not in there]

@@ -222,7 +222,7 @@ class Backtest:
         if now < settled:  # the guard would say so, at the price of asking all before it
             self._look_at(alarm.id, settled)
             return
-        repair = Repair(alarm, rule, 0, RuleMode.AUTO, self._limits)
+        repair = Repair(alarm, rule, 0, RuleMode.AUTO, limits=self._limits)
         no = refusal(self._store, repair, now)
         if no is None:
             self._act(repair, now)

@@ -8,8 +8,9 @@ warning nothing before it is known whether the repair interrupts service.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
 
 from controller.models.alarm import (
     CONFIGURATION_DRIFT,
@@ -85,6 +86,7 @@ class Repair:
         rule: Which rule asks for it.
         rung: Which rung of its ladder it is.
         mode: The mode in which the rule is.
+        given: Parameters of the rung's playbook.
         health: What the station said of itself just now, None before it was read.
         run: The run that would be begun, None before it was prepared.
         interrupting: Whether it is known without the run to take something off the air.
@@ -95,6 +97,7 @@ class Repair:
     rule: Rule
     rung: int = 0
     mode: RuleMode = RuleMode.AUTO
+    given: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = Limits()
     health: Health | None = None
     run: PreparedRun | None = None

@@ -202,7 +202,8 @@ class Remediator:
         stand = await self._store.transaction(self._stand, alarm, rule, network)
         if stand.rung == len(rule.ladder):
             return await self._escalate(alarm, "; ".join(stand.tried))
-        repair, rung = Repair(alarm, rule, stand.rung, stand.mode, self._limits), rule.ladder[stand.rung]
+        rung = rule.ladder[stand.rung]
+        repair = Repair(alarm, rule, stand.rung, stand.mode, rung.given(alarm, network), self._limits)
         if stand.latest is not None and (waits := await self._answered(repair, stand.latest)) is not _GO:
             return waits
         if no := await self._refusal(repair):
@@ -291,7 +292,7 @@ class Remediator:
             rung=repair.rung,
             mode=repair.mode,
             playbook=rung.playbook or "",
-            parameters=rung.given(alarm),
+            parameters=dict(repair.given),
             state=state,
             seen=likeness(alarm),
             obstacle=obstacle,
@@ -324,7 +325,7 @@ class Remediator:
             new = await self._launcher.prepare(
                 RunRequest(
                     playbook=rung.playbook or "",
-                    parameters=rung.given(alarm),
+                    parameters=dict(repair.given),
                     actor=_actor(rule),
                     cause=f"alarm:{alarm.id}",
                     reason=alarm.text,

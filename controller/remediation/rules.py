@@ -12,7 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from controller.inventory.parse import FORMS, report_error
 from controller.inventory.source import YAML_LIMIT, Entry, Report, read_text
 from controller.inventory.yaml_tree import read_yaml
-from controller.models.alarm import Alarm, ObjectClass
+from controller.models.alarm import Alarm, ObjectClass, PerceivedSeverity
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Identifier, Network, Noun
 from controller.models.rule import concerns_only
@@ -27,6 +27,7 @@ class Match(Noun):
     Attributes:
         causes: Probable causes.
         objects: Classes of the object that failed.
+        severities: How bad the alarm is.
         follows: Whether it answers alarms that follow from a root, such as a site below a node of the backhaul that
             failed, which its own standby saves; else it waits until the root is over.
         tenants: It answers alarms that concern these tenants, and no other.
@@ -36,6 +37,7 @@ class Match(Noun):
 
     causes: tuple[Identifier, ...] = Field(min_length=1)
     objects: tuple[ObjectClass, ...] = ()
+    severities: tuple[PerceivedSeverity, ...] = ()
     follows: bool = False
     tenants: tuple[Identifier, ...] = ()
     regions: tuple[Identifier, ...] = ()
@@ -47,6 +49,7 @@ class Match(Noun):
         return (
             alarm.probable_cause in self.causes
             and (not self.objects or alarm.object_class in self.objects)
+            and (not self.severities or alarm.severity in self.severities)
             and (not self.tenants or concerns_only(alarm, self.tenants))
             and (not self.regions or (known and network.region_of(alarm.station) in self.regions))
             and (not self.profiles or (known and not set(self.profiles).isdisjoint(network.profiles_of(alarm.station))))
@@ -54,7 +57,7 @@ class Match(Noun):
 
     def overlap(self, other: Match) -> set[str]:
         """Causes of which both answer some alarm."""
-        lists = ("objects", "tenants", "regions", "profiles")
+        lists = ("objects", "severities", "tenants", "regions", "profiles")
         apart = any(
             (ours := set(getattr(self, name)))
             and (theirs := set(getattr(other, name)))
@@ -73,7 +76,8 @@ class Rung(Noun):
         playbook: A playbook to run. What Minka's own checks raise must be wrong on the station still; that the station
             itself raised any other alarm is reason enough.
         parameters: Its parameters; expressions over ``alarm``, with its ``station``, ``object``, ``tenant``,
-            ``probable_cause`` and ``specific_problem``.
+            ``probable_cause`` and ``specific_problem``, the first ``cell`` that suffers by its name on the station, and
+            the ``router`` of its site; these are empty where there is none.
         ask: A person is asked this, whatever the mode; only a yes leads to the next rung.
         ticket: People get a ticket with these words: somebody has to go there.
         page: People are called with these words.
@@ -98,10 +102,14 @@ class Rung(Noun):
         """Whether it hands the alarm over to people."""
         return bool(self.ticket or self.page)
 
-    def given(self, alarm: Alarm) -> dict[str, Any]:
+    def given(self, alarm: Alarm, network: Network) -> dict[str, Any]:
         """Parameters of the playbook for an alarm. Raises InputError if an expression is wrong."""
-        known = ("station", "object", "tenant", "probable_cause", "specific_problem")
-        found: dict[str, Any] = evaluate(self.parameters, {"alarm": {name: getattr(alarm, name) for name in known}})
+        names = ("station", "object", "tenant", "probable_cause", "specific_problem")
+        known = {name: getattr(alarm, name) for name in names}
+        site = network.site_of(alarm.station) if network.manages(alarm.station) else ""
+        known["cell"] = next((cell.partition("/")[2] for cell in alarm.cells), "")
+        known["router"] = next(iter(network.routers_at.get(site, ())), "")
+        found: dict[str, Any] = evaluate(self.parameters, {"alarm": known})
         return found
 
 

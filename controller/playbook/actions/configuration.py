@@ -7,7 +7,7 @@ from pydantic import Field
 from controller.models.network import CellId, Identifier, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
-from controller.plan import AdministrativeState, administrative_state_change, open_plmns_change
+from controller.plan import AdministrativeState, administrative_state_change, cycle_change, open_plmns_change
 from controller.playbook.language.registry import Context, Proposal, Touches, action
 
 
@@ -73,6 +73,20 @@ async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCe
     return await _switch(context, given, "UNLOCKED")
 
 
+class OneCell(Noun):
+    """One cell of the station."""
+
+    cell: CellId = Field(description="The cell by its name.")
+
+
+@action("cycle-cell", Touches.CHANGES)
+async def cycle_cell(context: Context, given: OneCell) -> Proposal[SwitchedCells]:
+    """Lock a cell and unlock it again, as one change. If it does not come on air then, it is unlocked as before."""
+    owners = {path: entry.owners for path, entry in (await context.ledger()).items()}
+    change = cycle_change(context.station, context.profiles, await context.read(), [given.cell], owners)
+    return Proposal(change, SwitchedCells(changed=True, cells=(given.cell,)))
+
+
 class OneTenant(Noun):
     """A tenant."""
 
@@ -91,4 +105,4 @@ async def open_plmns(context: Context, given: OneTenant) -> Proposal[Changed]:
     return Proposal(change, Changed(changed=change is not None))
 
 
-CONFIGURATION = (apply_intent, lock_cell, soft_lock_cell, unlock_cell, open_plmns)
+CONFIGURATION = (apply_intent, lock_cell, soft_lock_cell, unlock_cell, cycle_cell, open_plmns)

@@ -7,7 +7,7 @@ from pydantic import Field
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, comes_from
 from controller.models.errors import ConflictError
 from controller.models.network import Noun
-from controller.playbook.actions.configuration import Changed
+from controller.playbook.actions.configuration import Changed, Nothing
 from controller.playbook.actions.equipment import reset
 from controller.playbook.language.registry import Context, DeviceKind, Proposal, Touches, Unmet, action
 
@@ -54,6 +54,14 @@ class SlotChoice(Noun):
 
     slot: str = Field(min_length=1, max_length=64, description="The slot by its name.")
     seconds: float = Field(default=600, gt=0, le=3600, description="Seconds that it may take.")
+
+
+class Chosen(Noun):
+    """The software to go back to."""
+
+    slot: str = Field(description="The slot that holds it.")
+    version: str = Field(description="Its version.")
+    previous: str = Field(description="The slot that the station runs from.")
 
 
 class Version(Noun):
@@ -157,4 +165,23 @@ def _running(station: str, seen: Equipment) -> SlotState:
     return seen.running
 
 
-SOFTWARE = (download_software, install_software, activate_software, rollback_software, check_software)
+@action("choose-other-software", Touches.READS, devices=DeviceKind.STATIONS)
+async def choose_other_software(context: Context, _: Nothing) -> Chosen | Unmet:
+    """The valid slot that the station does not run from, one that can be written to before the factory's."""
+    seen = await context.equipment()
+    running = _running(context.station, seen)
+    valid = [slot for slot in seen.slots if slot.status == "VALID" and not slot.running and slot.version]
+    best = max(valid, key=lambda slot: slot.writable, default=None)
+    if best is None:
+        return Unmet(f"it has no valid software but that of {running.name}, from which it runs")
+    return Chosen(slot=best.name, version=best.version, previous=running.name)
+
+
+SOFTWARE = (
+    choose_other_software,
+    download_software,
+    install_software,
+    activate_software,
+    rollback_software,
+    check_software,
+)

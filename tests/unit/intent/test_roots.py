@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.intent.roots import Reach, may_be_root, reach, root_of
-from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from tests.unit.intent.backhaul_tree import HANGS, network
 
 AT = datetime(2026, 6, 15, tzinfo=UTC)
@@ -178,3 +178,12 @@ def test_order_means_nothing_and_whatever_follows_is_within_reach_and_leads_to_a
         root = roots[one.id]
         if root is not None:
             assert within(reach(network(gateway=True), root), one)
+
+
+def test_cells_follow_from_what_a_station_says_of_itself_if_it_is_critical() -> None:
+    told: dict[str, Any] = {"object": "station", "probable_cause": "3gpp-licence-missing", "source": "alarm-list"}
+    critical = alarm("PE-1", severity=PerceivedSeverity.CRITICAL, **told)
+    assert root_of(network(), cell("PE-1"), [critical]) == critical
+    assert root_of(network(), cell("PE-2"), [critical]) is None
+    assert not may_be_root(alarm("PE-1", **told))
+    assert not may_be_root(critical.model_copy(update={"source": AlarmSource.CHECK}))

@@ -1,63 +1,175 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from controller.inventory.load import load_network
 from controller.inventory.selectors import select
-from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.errors import InputError
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.plan_section import AGAIN
 from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.library import Library
 from controller.playbook.language.parameters import parse_parameters
-from controller.remediation.rules import load_rules
+from controller.remediation.rules import Match, Rule, Rung, check_playbooks, load_rules, rule_for
 from tests.support.records import START
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 SHIPPED = Path(__file__).parents[3] / "playbooks" / "rules"
+HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC2cbdLo6XoWJLlGNBaIB6yDmYGs8RZ9jRyWd2hWGYUF"
 GOOD = "name: one\ndescription: d\nmatch: {causes: [core-link-down]}\nladder:\n  - playbook: recreate-core-endpoint\n"
 
 
-def test_the_shipped_rules_answer_their_causes() -> None:
-    rules = {cause: rule for rule in load_rules(SHIPPED) for cause in rule.match.causes}
-    assert {cause: rule.playbooks[0] for cause, rule in rules.items()} == {
-        "core-link-down": "recreate-core-endpoint",
-        "user-plane-down": "recreate-core-endpoint",
-        "configuration-drift": "repair-drift",
-        "o-ran-fault-30": "reset-radio-unit",
-        "alarm-list-crowded": "acknowledge-alarm",
+#: What each shipped rule does, from the first rung to the last; the others only give a ticket.
+LADDERS = {
+    "alarm-list-crowded": ["acknowledge-alarm"],
+    "cell-off-air": ["cycle-cell", "reset-radio-unit", "restart-station", "ticket"],
+    "configuration-drift": ["repair-drift"],
+    "core-link-down": ["recreate-core-endpoint"],
+    "fronthaul-failed": ["reset-radio-unit", "ticket"],
+    "licence-gone": ["reload-licence", "ticket"],
+    "overheated": ["cycle-cell", "ticket"],
+    "radio-unit-lost": ["reset-radio-unit", "restart-station", "ticket"],
+    "site-below-a-cut": ["switch-backhaul"],
+    "site-cut-off": ["switch-backhaul", "ticket"],
+    "synchronisation-lost": ["ask", "restart-station", "ticket"],
+    "user-plane-down": ["recreate-core-endpoint"],
+    "wrong-software": ["return-to-software", "ticket"],
+}
+TICKETS = {"antenna-fault", "backhaul-down", "fan-broken", "mains-lost"}
+
+
+def _kind(rung: Rung) -> str:
+    return rung.playbook or next(kind for kind in ("ask", "ticket", "page") if getattr(rung, kind))
+
+
+def test_the_shipped_rules_observe_and_have_these_ladders() -> None:
+    rules = {rule.name: rule for rule in load_rules(SHIPPED)}
+    assert {name: list(map(_kind, rule.ladder)) for name, rule in rules.items()} == {
+        **LADDERS,
+        **{name: ["ticket"] for name in TICKETS},
     }
+    assert {rule.mode for rule in rules.values()} == {"observe"}
     # A node that drifts again is refused by the playbook: several nodes of a station may be brought back one by one.
-    attempts = {cause: rule.guards.attempts for cause, rule in rules.items()}
-    few = {"core-link-down": 1, "user-plane-down": 1, "o-ran-fault-30": 1}
-    assert attempts == {**few, "configuration-drift": 5, "alarm-list-crowded": 2}
+    attempts = {name: rule.guards.attempts for name, rule in rules.items() if rule.guards.attempts > 1}
+    assert attempts == {"configuration-drift": 5, "alarm-list-crowded": 2, "licence-gone": 2}
     assert all(rule.guards.cool_down_seconds >= 600 for rule in rules.values())
     assert rules["configuration-drift"].guards.cool_down_seconds == AGAIN.total_seconds()
 
 
-@pytest.mark.parametrize(
-    "cause", ["core-link-down", "user-plane-down", "configuration-drift", "o-ran-fault-30", "alarm-list-crowded"]
-)
-def test_what_shipped_rules_give_their_playbooks_is_what_these_take(cause: str) -> None:
-    (rule,) = (one for one in load_rules(SHIPPED) if cause in one.match.causes)
-    network = load_network(TINY)
-    report = AlarmReport(
+def _alarm(rule: Rule) -> Alarm:
+    """One that a rule answers."""
+    match = rule.match
+    return Alarm(
+        id="a-1",
         station="T-LTE-1",
         object="/ManagedElement[T-LTE-1]/ENBFunction[1]/EP_S1C[one]",
-        probable_cause=cause,
+        object_class=match.objects[0] if match.objects else ObjectClass.STATION,
+        tenant="",
+        probable_cause=match.causes[0],
         specific_problem="ru-1",
-        severity=PerceivedSeverity.MAJOR,
+        severity=match.severities[0] if match.severities else PerceivedSeverity.MAJOR,
+        text="",
         source=AlarmSource.CHECK,
-        at=START,
+        state=AlarmState.RAISED,
+        raised=START,
+        changed=START,
+        cells=("T-LTE-1/1",),
+        root="a-0" if match.follows else "",
     )
-    alarm = Alarm(**report.model_dump(exclude={"at"}), id="a-1", state=AlarmState.RAISED, raised=START, changed=START)
-    (rung,) = rule.ladder
-    playbook = Library(SHIPPED.parent, registry()).load(rung.playbook or "").playbook
-    values = parse_parameters(playbook.parameters, rung.given(alarm), network)
-    assert select(network, str(evaluate(playbook.targets, values))) == ("T-LTE-1",)
+
+
+@pytest.mark.parametrize("name", LADDERS)
+def test_what_shipped_rules_give_their_playbooks_is_what_these_take(name: str) -> None:
+    rules = load_rules(SHIPPED)
+    (rule,) = (one for one in rules if one.name == name)
+    plain = load_network(TINY)
+    router = plain.routers[0].model_copy(update={"host_key": HOST_KEY})
+    network = plain.model_copy(update={"routers": (router,)})
+    alarm = _alarm(rule)
+    assert rule_for(rules, alarm, network) == rule
+    library = Library(SHIPPED.parent, registry())
+    check_playbooks(rules, library)
+    for rung in rule.ladder:
+        if rung.playbook:
+            playbook = library.load(rung.playbook).playbook
+            values = parse_parameters(playbook.parameters, rung.given(alarm, network), network)
+            of_router = rung.playbook == "switch-backhaul"
+            assert select(network, str(evaluate(playbook.targets, values))) == (router.id if of_router else "T-LTE-1",)
+
+
+def test_a_rule_for_what_follows_answers_before_others_and_what_follows_from_nothing_is_not_its_own() -> None:
+    rules, network = load_rules(SHIPPED), load_network(TINY)
+    below, alone = (next(one for one in rules if one.name == name) for name in ("site-below-a-cut", "site-cut-off"))
+    assert rule_for(rules, _alarm(below), network) == below
+    assert rule_for(rules, _alarm(alone), network) == alone
+
+
+@pytest.mark.parametrize(
+    ("match", "fits"),
+    [
+        ({}, True),
+        ({"objects": ["radio-unit"]}, False),
+        ({"severities": ["MAJOR", "CRITICAL"]}, True),
+        ({"severities": ["MINOR"]}, False),
+        ({"regions": ["cusco"]}, True),
+        ({"regions": ["lima"]}, False),
+        ({"tenants": ["andes", "condor"]}, True),
+        ({"tenants": ["andes"]}, False),
+        ({"profiles": ["none"]}, False),
+    ],
+)
+def test_all_that_a_match_names_has_to_fit(match: dict[str, Any], fits: bool) -> None:
+    rule = load_rules(SHIPPED)[0]
+    alarm = _alarm(rule).model_copy(update={"tenants": ("andes", "condor")})
+    one = Match.model_validate({"causes": rule.match.causes, **match})
+    assert one.fits(alarm, load_network(TINY)) is fits
+
+
+def test_the_highest_priority_answers(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD)
+    (tmp_path / "b.yaml").write_text(GOOD.replace("one", "two") + "priority: 1\n")
+    (tmp_path / "c.yaml").write_text(
+        GOOD.replace("one", "three").replace("down]", "down], regions: [lima]") + "priority: 2\n"
+    )
+    rules = load_rules(tmp_path)
+    found = rule_for(rules, _alarm(rules[0]), load_network(TINY))
+    assert found is not None
+    assert found.name == "two"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("  - {ask: Now?}\n", "nothing follows a yes to the last rung"),
+        ("  - {ticket: Go there}\n  - {playbook: restart-station}\n", "a ticket or page is the last rung"),
+        ("  - {ticket: Go there, page: Wake up}\n", "exactly one of playbook, ask, ticket and page"),
+        ("  - {ticket: Go there, parameters: {a: b}}\n", "only a playbook has parameters"),
+    ],
+)
+def test_a_ladder_that_leads_nowhere_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD.replace("  - playbook: recreate-core-endpoint\n", text))
+    with pytest.raises(InputError, match=message):
+        load_rules(tmp_path)
+
+
+def test_a_rule_that_would_act_from_the_file_is_told_how_it_may(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD + "mode: auto\n")
+    with pytest.raises(InputError, match=r"a\.yaml:6: rule\.mode"):
+        load_rules(tmp_path)
+
+
+def test_playbooks_and_parameters_that_do_not_exist_are_named(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD + "    parameters: {stations: x}\n  - playbook: reboot\n")
+    with pytest.raises(InputError) as caught:
+        check_playbooks(load_rules(tmp_path), Library(SHIPPED.parent, registry()))
+    assert caught.value.message.splitlines() == [
+        "rule one: recreate-core-endpoint has no parameter 'stations'",
+        "rule one: there is no playbook 'reboot'",
+    ]
 
 
 def test_every_problem_of_every_file_is_named(tmp_path: Path) -> None:
