@@ -31,7 +31,7 @@ from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.run_constraints import constraints_from, run_constraints
 from controller.store.run_rows import jobs, runs
-from controller.store.transaction import Tx
+from controller.store.transaction import Database, Tx
 from controller.store.works import works_during
 
 #: Alarms of which a timeline has all that was done.
@@ -64,6 +64,11 @@ _WORK = (
 
 class SqlIncidents(SqlRepository, Incidents[Sync]):
     """Faults with what follows from them."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        #: What agreements lost of their month, as of a network and minute: ranks ask for it again and again.
+        self._lost: tuple[tuple[str, datetime], tuple[AgreementMinutes, ...]] | None = None
 
     @reads
     def get(self, tx: Tx, incident_id: str) -> Incident:
@@ -110,7 +115,10 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     @reads
     def ranks(self, tx: Tx) -> dict[str, Rank]:
         found = _filled(tx, tx.execute(_BY_ID.where(OPEN_INCIDENT).order_by(incidents.c.number)).all())
-        return ranked(found, _agreements(tx, None), tx.now)
+        minute = current_digest(tx), tx.now.replace(second=0, microsecond=0)
+        if self._lost is None or self._lost[0] != minute:
+            self._lost = minute, _agreements(tx, None)
+        return ranked(found, self._lost[1], tx.now)
 
     @writes
     def acknowledge(self, tx: Tx, incident_id: str, by: str) -> Incident:

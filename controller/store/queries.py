@@ -22,7 +22,8 @@ _AT_ONCE = 10_000
 
 def as_noun(noun: type[N], row: Row[Any]) -> N:
     """A row as a noun that has some of its columns."""
-    return noun(**{name: value for name, value in row._mapping.items() if name in noun.model_fields})
+    fields = noun.model_fields
+    return noun(**{name: value for name, value in row._mapping.items() if name in fields})
 
 
 def chunks(keys: Sequence[K]) -> Iterator[Sequence[K]]:

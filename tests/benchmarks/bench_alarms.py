@@ -26,11 +26,20 @@ from pathlib import Path
 
 from controller.assurance.common_faults import CommonFaults
 from controller.inventory.load import load_network
-from controller.models.alarm import CORE_NODE_DOWN, Alarm, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
+from controller.models.alarm import (
+    CORE_NODE_DOWN,
+    Alarm,
+    AlarmFilter,
+    AlarmReport,
+    AlarmSource,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
+from controller.ports.store import Page
 from controller.store import SqlStore, open_store
 from tests.chaos.alarm_storm import (
     NO_LIMITS,
@@ -227,11 +236,22 @@ def _correlate(network: Network, file: Path) -> None:
     root = _timed(lambda: store.alarms.report(_root("s1u")))
     below = _each(store, more)
     look = _look(network)
+    struck = store.alarms.page(Page(), None, AlarmFilter(causes=(CORE_NODE_DOWN,)))[1][0].incident
+    known = len(store.incidents.open())
+    first = _timed(store.incidents.ranks)
+    rank, minutes = _timed(store.incidents.ranks), _timed(lambda: store.incidents.minutes(struck))
+    page, story = _timed(lambda: store.incidents.page(Page())), _timed(lambda: store.incidents.timeline(struck))
     store.close()
     print(
         f"{len(network.stations):>6} stations: an alarm without a root {alone:5.2f} ms, below one {below:5.2f} ms; "
         f"a root of {sum('s1u' in fault.object for fault in mixed[:10_200])} {root * 1000:5.0f} ms; "
         f"a look at a device {look:5.3f} ms",
+        flush=True,
+    )
+    print(
+        f"{'':>6} {known} open incidents: to rank all {rank * 1000:5.0f} ms, "
+        f"once a minute {first * 1000:5.0f} ms, a page of 100 {page * 1000:4.0f} ms; "
+        f"of the largest its minutes {minutes * 1000:5.0f} ms, its timeline {story * 1000:4.0f} ms",
         flush=True,
     )
 

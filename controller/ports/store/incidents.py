@@ -54,7 +54,7 @@ class Incidents(Repository[M_co], Protocol[M_co]):
 
     @method
     def ranks(self) -> dict[str, Rank]:
-        """Which of the open incidents comes first, by id."""
+        """Which of the open incidents comes first, by id. What agreements lost is as it was a minute ago at most."""
         ...
 
     @method
