@@ -241,3 +241,43 @@ def test_alarms_name_their_object_and_what_their_repair_waits_for(
     assert shown["state"] == "repairing"
     assert shown["waits"].startswith("waits for approval by 1 of entel on 1 station, since")
     assert "cleared" not in shown
+
+
+RULE = {
+    "name": "core-link-down",
+    "description": "Re-create the endpoint of a link that is down.",
+    "mode": "observe",
+    "scopes": {"region:cusco": "auto"},
+    "changed": False,
+    "record": {"observed": 12, "refused": 2, "healed": 3, "successes": 4, "failures": 1, "lower_bound": 0.376},
+    "grants": [{"scope": "region:cusco", "mode": "auto", "at": "2026-01-02T03:04:05Z", "by": "ana", "reason": "CHG-7"}],
+    "content": {
+        "match": {"causes": ["core-link-down"], "objects": [], "follows": False},
+        "ladder": [
+            {"playbook": "recreate-core-endpoint", "parameters": {"station": "x"}, "ask": "", "ticket": "", "page": ""},
+            {"playbook": None, "parameters": {}, "ask": "", "ticket": "Go there", "page": ""},
+        ],
+        "guards": {"settle_seconds": 30, "max_cells": None},
+        "verify": {"within_seconds": 300},
+        "trust": {"threshold": 0.3},
+    },
+}
+
+
+def test_a_rule_is_shown_with_its_ladder_its_mode_and_its_record(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(remediation, "client", lambda: Api({"/v1/rules": [RULE], "/v1/rules/core-link-down": RULE}))
+    remediation.list_rules()
+    remediation.show_rule("core-link-down")
+    text = " ".join(capsys.readouterr().out.split())
+    for words in (
+        "observe, auto for region cusco",
+        "4 of 5",
+        "rung 1 recreate-core-endpoint station=x",
+        "rung 2 ticket Go there",
+        "by ana: CHG-7",
+        "observed 12 alarms, of which a guard refused 2 and 3 cleared without it",
+        "38% at least, with 95 % confidence",
+    ):
+        assert words in text

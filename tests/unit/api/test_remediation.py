@@ -1,0 +1,136 @@
+"""Rules, their modes and their proposals over HTTP."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.people import Role
+from controller.models.rule import Proposal, ProposalState, RuleMode, likeness
+from controller.ports.store import Page
+from tests.support.callers import admit
+from tests.unit.api.bench import ApiBench, open_bench
+from tests.unit.api.test_routes import load
+
+WHY = {"reason": "CHG-1042"}
+
+
+@pytest.fixture
+async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
+    async with open_bench(tmp_path) as made:
+        await load(made)
+        yield made
+
+
+def asks(bench: ApiBench) -> str:
+    """A proposal that asks."""
+    report = AlarmReport(
+        station="T-LTE-1",
+        object="/x",
+        probable_cause="core-link-down",
+        severity=PerceivedSeverity.MAJOR,
+        source=AlarmSource.CHECK,
+        at=datetime.now(UTC) - timedelta(minutes=1),
+    )
+    alarm = bench.store.alarms.report(report)
+    proposal = Proposal(
+        id="",
+        alarm=alarm.id,
+        station=alarm.station,
+        rule="core-link-down",
+        digest="d",
+        rung=0,
+        mode=RuleMode.ASK,
+        playbook="recreate-core-endpoint",
+        parameters={"station": alarm.station},
+        state=ProposalState.ASKED,
+        seen=likeness(alarm),
+        at=report.at,
+    )
+    return bench.store.rules.propose(proposal).id
+
+
+async def put(bench: ApiBench, rule: str, **asked: Any) -> httpx.Response:
+    return await bench.client.put(f"/v1/rules/{rule}/mode", json=WHY | asked)
+
+
+async def test_rules_are_shown_with_mode_content_and_record(bench: ApiBench) -> None:
+    rules = {one["name"]: one for one in (await bench.client.get("/v1/rules")).json()["results"]}
+    assert {one["mode"] for one in rules.values()} == {"observe"}
+    one = (await bench.client.get("/v1/rules/core-link-down")).json()
+    assert one == rules["core-link-down"]
+    assert one["content"]["ladder"][0]["playbook"] == "recreate-core-endpoint"
+    assert one["record"] == {
+        **dict.fromkeys(("observed", "refused", "healed", "successes", "failures", "in_a_row"), 0),
+        "lower_bound": 0.0,
+    }
+    missing = await bench.client.get("/v1/rules/core-link-dwn")
+    assert missing.status_code == 404
+    assert "core-link-down" in missing.json()["detail"]
+
+
+async def test_a_person_promotes_a_rule_for_all_a_region_or_a_tenant(bench: ApiBench) -> None:
+    assert (await put(bench, "core-link-down", mode="ask")).json()["mode"] == "ask"
+    await put(bench, "core-link-down", mode="auto", region="cusco")
+    shown = (await put(bench, "core-link-down", mode="observe", tenant="andes")).json()
+    assert (shown["mode"], shown["scopes"], shown["changed"]) == (
+        "ask",
+        {"region:cusco": "auto", "tenant:andes": "observe"},
+        False,
+    )
+    assert [(one["by"], one["reason"]) for one in shown["grants"]] == [("ana", "CHG-1042")] * 3
+    row = next(row for row in bench.store.audit.page(Page())[1] if row.action == "rule.mode-set")
+    assert (row.actor, row.object, row.detail["lower_bound"]) == ("ana", "core-link-down", "0.0")
+
+
+@pytest.mark.parametrize(
+    ("asked", "status", "words"),
+    [
+        ({"mode": "auto", "region": "atlantis"}, 422, "there is no region atlantis"),
+        ({"mode": "auto", "tenant": "nobody"}, 422, "there is no tenant nobody"),
+        ({"mode": "auto", "region": "cusco", "tenant": "andes"}, 422, "a region or a tenant, not both"),
+        ({"mode": "auto", "reason": ""}, 422, "reason"),
+        ({"mode": "always"}, 422, "mode"),
+    ],
+)
+async def test_a_promotion_that_means_nothing_is_refused(
+    bench: ApiBench, asked: dict[str, str], status: int, words: str
+) -> None:
+    answer = await put(bench, "core-link-down", **asked)
+    assert (answer.status_code, words in answer.text) == (status, True), answer.text
+    assert bench.store.rules.grants() == []
+
+
+async def test_a_noc_engineer_promotes_nothing_and_answers_what_is_asked(bench: ApiBench) -> None:
+    admit(bench.store, "token-of-the-noc", "noc", Role.NOC_ENGINEER)
+    async with bench.with_token("token-of-the-noc") as noc:
+        assert (await noc.put("/v1/rules/core-link-down/mode", json=WHY | {"mode": "auto"})).status_code == 403
+        proposal = asks(bench)
+        (listed,) = (await noc.get("/v1/remediation/proposals", params={"state": "asked"})).json()["results"]
+        assert listed["id"] == proposal
+        said = (await noc.post(f"/v1/remediation/proposals/{proposal}/approve", json=WHY)).json()
+        assert (said["state"], said["by"], said["reason"]) == ("approved", "noc", "CHG-1042")
+        again = await noc.post(f"/v1/remediation/proposals/{proposal}/deny", json=WHY)
+        assert again.status_code == 409
+        assert "it is approved" in again.json()["detail"]
+
+
+async def test_nobody_says_yes_to_a_repair_of_what_changed_since(bench: ApiBench) -> None:
+    proposal = asks(bench)
+    alarm = bench.store.alarms.get(bench.store.rules.get(proposal).alarm)
+    worse = AlarmReport(
+        **alarm.model_dump(include={"station", "object", "probable_cause", "source"}),
+        severity=PerceivedSeverity.CRITICAL,
+        at=datetime.now(UTC),
+    )
+    bench.store.alarms.report(worse)
+    answer = await bench.client.post(f"/v1/remediation/proposals/{proposal}/approve", json=WHY)
+    assert answer.status_code == 409
+    assert "changed since" in answer.json()["detail"]
+    assert (await bench.client.post("/v1/remediation/proposals/p-0/deny", json={})).status_code == 404
