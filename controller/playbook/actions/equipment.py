@@ -6,22 +6,25 @@ configuration behind; there is nothing to undo.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pydantic import Field
 
+from controller.assurance.health import health_of
 from controller.assurance.station_alarms import problem_of, records_by_problem
 from controller.inventory.source import suggest
 from controller.models.alarm import PerceivedSeverity
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.health import ServiceState
-from controller.models.network import CellId, Noun
+from controller.models.network import HOST, CellId, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of, cells, link_state, links
 from controller.nrm.profiles.alarm_list import list_in
 from controller.nrm.tree import Observed
 from controller.playbook.actions.configuration import Changed, Nothing
 from controller.playbook.actions.state import endpoint_name, unlocked
-from controller.playbook.language.registry import Context, DeviceKind, Proposal, Touches, action
+from controller.playbook.language.registry import Context, DeviceKind, Proposal, Taken, Touches, action
 
 #: Who acknowledges where no person did.
 _OURSELVES = "minka"
@@ -77,14 +80,22 @@ class Interrupted(Noun):
     endpoints: tuple[str, ...] = Field(description="Core links of ours that were up before.")
 
 
-async def _cells_of_unit(context: Context, given: UnitChoice) -> tuple[str, ...]:
-    """Cells of the unit that is reset."""
-    return _unit(context.station, await context.equipment(), given).cells
+async def taken_with(context: Context, names: Collection[str] | None) -> Taken:
+    """What is taken where these cells, or all of a station, go off the air."""
+    ledger = await context.ledger()
+    health = health_of(context.station, await context.read(), ledger, 0, context.clock.now())
+    nodes = ((cell_of(path), entry.owners) for path, entry in ledger.items())
+    inside = ((cell, owners) for cell, owners in nodes if cell and (names is None or cell in names))
+    return Taken.of({(cell, owner) for cell, owners in inside for owner in owners if owner != HOST}, health)
 
 
-async def _cells_of_station(context: Context, _: Restart) -> frozenset[str]:
-    """All cells of ours of a station that restarts."""
-    return frozenset(map(cell_of, await context.ledger())) - {""}
+async def _with_unit(context: Context, given: UnitChoice) -> Taken | None:
+    cells = _unit(context.station, await context.equipment(), given).cells
+    return await taken_with(context, cells) if cells else None
+
+
+async def _with_station(context: Context, _: Restart) -> Taken:
+    return await taken_with(context, None)
 
 
 @action("read-equipment", Touches.READS)
@@ -95,7 +106,7 @@ async def read_equipment(context: Context, _: Nothing) -> EquipmentState:
     return EquipmentState(units=seen.units, slots=seen.slots, version=version, power=seen.power, licence=seen.licence)
 
 
-@action("reset-radio-unit", Touches.CHANGES, devices=DeviceKind.STATIONS, takes=_cells_of_unit)
+@action("reset-radio-unit", Touches.CHANGES, devices=DeviceKind.STATIONS, takes=_with_unit)
 async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Interrupted]:
     """Restart one radio unit: its cells are off the air for a while. That it restarted is read back."""
     seen = await context.equipment()
@@ -107,7 +118,7 @@ async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Inte
     return Proposal(None, said, (Operation(kind=kind, subject=unit.name, since=since, seconds=given.seconds),))
 
 
-@action("restart-station", Touches.CHANGES, devices=DeviceKind.STATIONS, takes=_cells_of_station)
+@action("restart-station", Touches.CHANGES, devices=DeviceKind.STATIONS, takes=_with_station)
 async def restart_station(context: Context, given: Restart) -> Proposal[Interrupted]:
     """Restart the station: all its cells are off the air for a while, and sessions to it end.
 

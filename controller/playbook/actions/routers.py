@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from controller.models.network import Noun
+from controller.models.health import ServiceState
+from controller.models.network import HOST, Noun
 from controller.models.plan import WaitFor
 from controller.plan import switch_router_change
-from controller.playbook.language.registry import Context, DeviceKind, Proposal, Touches, action
+from controller.playbook.language.registry import Context, DeviceKind, Proposal, Taken, Touches, action
 
 
 class RouterPath(Noun):
@@ -24,7 +25,20 @@ class SwitchedPath(Noun):
     links: int = Field(description="Number of core links that have to be up on the new way; where it is 0, any one.")
 
 
-@action("switch-router-path", Touches.CHANGES, devices=DeviceKind.ROUTERS)
+async def _links_behind(context: Context, _: RouterPath) -> Taken:
+    """Core links of tenants who have routes there; of one whose links are all down nothing is taken."""
+    tenants = {owner for entry in (await context.ledger()).values() for owner in entry.owners} - {HOST}
+    links = await context.links_behind()
+    found = Taken()
+    for tenant in tenants:
+        theirs = {f"{link.station}{link.path}": link.state for link in links if tenant in link.owners}
+        cut = bool(theirs) and set(theirs.values()) == {ServiceState.DOWN}
+        pairs = frozenset((name, tenant) for name in theirs or [""])
+        found |= Taken(idle=pairs) if cut else Taken(serving=pairs)
+    return found
+
+
+@action("switch-router-path", Touches.CHANGES, devices=DeviceKind.ROUTERS, takes=_links_behind)
 async def switch_router_path(context: Context, given: RouterPath) -> Proposal[SwitchedPath]:
     """Send the router's traffic over its standby, or over its uplink again.
 

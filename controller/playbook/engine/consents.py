@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
 from controller.models.approval import RunConstraints
 from controller.models.errors import InputError
-from controller.models.health import Health
 from controller.models.network import HOST, Network
 from controller.models.plan import Plan
 from controller.models.run import LedgerEntry
@@ -19,7 +17,7 @@ from controller.nrm.tree import Path
 from controller.playbook.language.expressions import evaluate, may_hold
 from controller.playbook.language.library import Loaded
 from controller.playbook.language.playbook import TARGET, PlanSource, Step, target_names
-from controller.playbook.language.registry import Registry
+from controller.playbook.language.registry import Registry, Taken
 from controller.runs.approval.consent import (
     Asked,
     Effect,
@@ -35,21 +33,7 @@ from controller.runs.approval.consent import (
 _GRAVITY = (ActionClass.RESTORE, ActionClass.CONFIGURE, ActionClass.INTERRUPT, ActionClass.REDUCE)
 
 
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """Cells that steps take off the air on a station, and how it was when it was read just now."""
-
-    cells: frozenset[str]
-    health: Health
-
-    def effect(self, station: str, ledger: Mapping[Path, LedgerEntry]) -> Effect:
-        """What that does to the tenants who have nodes in these cells."""
-        nodes = ((cell_of(path), entry.owners) for path, entry in ledger.items())
-        pairs = {(cell, owner) for cell, owners in nodes if cell in self.cells for owner in owners if owner != HOST}
-        return effect_of_outage(station, pairs, self.health)
-
-
-NONE_KNOWN: Mapping[str, Outage] = MappingProxyType({})
+NONE_KNOWN: Mapping[str, Taken] = MappingProxyType({})
 
 
 def playbook_constraints(
@@ -62,7 +46,7 @@ def playbook_constraints(
     ledger: Mapping[str, Mapping[Path, LedgerEntry]],
     *,
     automatic: bool = False,
-    outages: Mapping[str, Outage] = NONE_KNOWN,
+    outages: Mapping[str, Taken] = NONE_KNOWN,
 ) -> RunConstraints:
     """What a run of a playbook is accepted under.
 
@@ -75,7 +59,7 @@ def playbook_constraints(
         stations: Where it works.
         ledger: Who has nodes there.
         automatic: Whether a rule asks, and no person does.
-        outages: What its steps take off the air, by station, where that is known.
+        outages: What its steps take service from, by station, where that is known.
     """
     playbook, stations = loaded.playbook, tuple(stations)
     restores = playbook.plan is not None and playbook.plan.source in (PlanSource.APPLIED, PlanSource.ENDPOINT)
@@ -85,7 +69,9 @@ def playbook_constraints(
         names = {**parameters, TARGET: target_names(network, station)}
         asking = asking_steps(loaded, registry, names)
         if station in outages:
-            beside = outages[station].effect(station, ledger.get(station, {}))
+            serving, idle = outages[station].serving, outages[station].idle
+            about = frozenset(cell for cell, _ in serving or idle) if station in network.station_by_id else frozenset()
+            beside = effect_of_outage(station, serving, idle, about)
             effects.append(together(planned[station], beside) if station in planned else beside)
             continue
         asks = [registry.action(step.action).consent for step in asking]

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from controller.assurance.health import health_of
 from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError
-from controller.models.health import Health, ServiceState
+from controller.models.health import ServiceState
 from controller.models.measurement import Period
 from controller.models.network import HOST, Network
 from controller.models.plan import Change, Edit
@@ -188,10 +187,6 @@ class StationContext:
         """Changes of this job that the station carries."""
         return self.done
 
-    async def health(self) -> Health:
-        """What it says of itself now; its drift is not looked at."""
-        return health_of(self.station, await self.read(), await self.ledger(), 0, self.clock.now())
-
     async def alarms(self) -> list[Alarm]:
         """Its standing alarms."""
         return await self.services.store.alarms.standing([self.station])
@@ -250,7 +245,7 @@ class StationContext:
                 name,
                 link.path,
                 view.ledger[link.path].owners,
-                up=view.observed is not None and link_state(view.observed, link.path) is ServiceState.UP,
+                ServiceState.UNKNOWN if view.observed is None else link_state(view.observed, link.path),
             )
             for name, view in views.items()
             for link in links({path: {} for path in view.ledger})

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 
 import structlog
 
@@ -18,7 +20,7 @@ from controller.models.run import OnHold, Run, Strategy
 from controller.models.sharing import ActionClass
 from controller.models.step import RunPlaybook
 from controller.plan import seal
-from controller.playbook.engine.consents import Outage, asking_steps, playbook_constraints
+from controller.playbook.engine.consents import asking_steps, playbook_constraints
 from controller.playbook.engine.context import ActionServices, StationContext, hold_at
 from controller.playbook.engine.dry_run import Previewer, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, in_parameters, section_plan
@@ -28,7 +30,7 @@ from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
 from controller.playbook.language.playbook import RUN, TARGET, Playbook, Step, target_names
-from controller.playbook.language.registry import Action, Touches
+from controller.playbook.language.registry import Registry, Taken, Touches
 from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.outlook import outlook
 from controller.runs.rollout.timers import fitted
@@ -200,32 +202,25 @@ class PlaybookPreparation:
 
     async def _outages(
         self, loaded: Loaded, values: Mapping[str, Plain], network: Network, stations: Sequence[str]
-    ) -> dict[str, Outage]:
-        """What steps take off the air, by station: where all of them say it, and the station can be read."""
+    ) -> dict[str, Taken]:
+        """What steps take service from, by station: where all of them say it, and the station can be read."""
         gate = asyncio.Semaphore(_PARALLEL)
 
-        async def outage(station: str) -> Outage | None:
+        async def outage(station: str) -> Taken | None:
             names = {**values, TARGET: target_names(network, station)}
             asking = asking_steps(loaded, self._library.registry, names)
-            if not asking:
-                return None
             context = StationContext(self._services, network, station, None, "")
-            cells: set[str] = set()
-            async with gate:
-                try:
-                    for step in asking:
-                        action = self._library.registry.action(step.action)
-                        found = await _taken(action, context, step, names)
-                        if not found:
-                            return None
-                        cells |= found
-                    return Outage(frozenset(cells), await context.health())
-                except MinkaError as error:
-                    log.info("run.outage_unknown", station=station, reason=error.message)
-                    return None
+            try:
+                async with gate:
+                    found = [await taken(self._library.registry, context, step, names) for step in asking]
+            except MinkaError as error:
+                log.info("run.outage_unknown", station=station, reason=error.message)
+                return None
+            known = [one for one in found if one is not None]
+            return reduce(or_, known) if known and len(known) == len(found) else None
 
-        found = zip(stations, await asyncio.gather(*map(outage, stations)), strict=True)
-        return {station: known for station, known in found if known is not None}
+        outages = zip(stations, await asyncio.gather(*map(outage, stations)), strict=True)
+        return {station: known for station, known in outages if known is not None}
 
     async def _observed_only(self, playbook: Playbook, jobs: Sequence[NewJob]) -> tuple[str, ...]:
         """Stations that are observe-only still, where the plan was made as if they were adopted already."""
@@ -320,11 +315,12 @@ def _order(job: NewJob) -> tuple[int, str, int, str]:
     return job.wave, job.unit, job.rank, job.station
 
 
-async def _taken(action: Action, context: StationContext, step: Step, names: Mapping[str, object]) -> frozenset[str]:
-    """Cells that a step takes off the air, empty where that is not known before it acts."""
+async def taken(registry: Registry, context: StationContext, step: Step, names: Mapping[str, object]) -> Taken | None:
+    """What a step takes service from, None where that is not known before it acts."""
+    action = registry.action(step.action)
     if action.takes is None or action.consent is not ActionClass.INTERRUPT:
-        return frozenset()
-    return frozenset(await action.takes(context, action.check_inputs(evaluate(step.with_, names))))
+        return None
+    return await action.takes(context, action.check_inputs(evaluate(step.with_, names)))
 
 
 def behind_their_stations(

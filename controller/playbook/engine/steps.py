@@ -341,8 +341,12 @@ class JobSteps:
             return
         standing = await self._tools.store.approvals.standing(self._claim.run.id)
         spared = standing.constraints.spared.get(self._context.station, ()) if standing is not None else ()
-        health = await self._context.health() if spared else None
-        back = [f"{cell} serves {tenant}" for cell, tenant in spared if health and health.serves(cell, tenant)]
+        action = self._registry.action(row.action)
+        if not spared or action.takes is None:
+            return
+        taken = await action.takes(self._context, action.check_inputs(row.inputs))
+        served = set(spared) if taken is None else taken.serving & set(spared)
+        back = [f"{what} serves {tenant}" for what, tenant in sorted(served)]
         if back:
             words = f"{', '.join(back)} again, whose consent was not asked"
             raise RepairStoppedError(words) if self._claim.run.automatic else ConflictError(f"{words}: ask anew")

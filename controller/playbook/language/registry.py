@@ -24,6 +24,7 @@ from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import InputError
 from controller.models.facts import Owners
+from controller.models.health import Health, ServiceState
 from controller.models.measurement import Period
 from controller.models.network import Network, Noun
 from controller.models.plan import Change
@@ -132,12 +133,17 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class LinkBehind:
-    """A core link on a station that is reached by way of another device; down where the station can't be read."""
+    """A core link on a station that is reached by way of another device; unknown where the station can't be read."""
 
     station: str
     path: Path
     owners: Owners
-    up: bool
+    state: ServiceState
+
+    @property
+    def up(self) -> bool:
+        """Whether it is known to work."""
+        return self.state is ServiceState.UP
 
 
 class Context(Protocol):
@@ -236,8 +242,33 @@ class Context(Protocol):
 
 
 Perform = Callable[[Context, Any], Awaitable[Any]]
-#: Cells that an action takes off the air on a station, from its inputs and the station as it is; empty where unknown.
-Takes = Callable[[Context, Any], Awaitable[Collection[str]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What an action takes service from for a while: cells, or core links, each with a tenant that has nodes there.
+
+    Attributes:
+        serving: Where the tenant gets service just now, or may: it is interrupted.
+        idle: Where it gets none anyhow.
+    """
+
+    serving: frozenset[tuple[str, str]] = frozenset()
+    idle: frozenset[tuple[str, str]] = frozenset()
+
+    @classmethod
+    def of(cls, pairs: Collection[tuple[str, str]], health: Health) -> Taken:
+        """Of cells and tenants of a station, by its health just now."""
+        serving = frozenset(pair for pair in pairs if health.serves(*pair))
+        return cls(serving, frozenset(pairs) - serving)
+
+    def __or__(self, other: Taken) -> Taken:
+        """Both."""
+        return Taken(self.serving | other.serving, self.idle | other.idle)
+
+
+#: What an action takes, from its inputs and the device as it is; None where that is not known before it acts.
+Takes = Callable[[Context, Any], Awaitable[Taken | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +283,7 @@ class Action:
             interrupts nobody, or the run's plan says what it does to whom.
         waits: Whether it may have to wait without a worker.
         devices: What it is for.
-        takes: Which cells it takes off the air; None where that is not known before it acts.
+        takes: What it takes service from; None where that is never known before it acts.
     """
 
     name: str
@@ -317,7 +348,7 @@ def action(
         consent: Class of action that the station's tenants consent to, unless it only looks; None where the run's plan
             says what it does to whom.
         devices: What it is for; a run that would do it on others is refused.
-        takes: Which cells it takes off the air: only whom these serve is asked then.
+        takes: What it takes service from: only who gets some there is asked then.
     """
     asks = None if touches in (Touches.NONE, Touches.READS) else consent
 

@@ -13,7 +13,6 @@ import orjson
 from controller.models.approval import Contract, Requirement, RunConstraints, StationConstraints, Vote, VoteChoice
 from controller.models.errors import InputError, NotFoundError
 from controller.models.facts import Owners
-from controller.models.health import Health
 from controller.models.network import Cell, Network
 from controller.models.people import Person
 from controller.models.plan import Change, Edit, Op, PhaseKind, Plan
@@ -91,22 +90,25 @@ def effect_on(
     return Effect(station, frozenset(tenants), frozenset(tenants if interrupts else ()), asks, cells)
 
 
-def effect_of_outage(station: str, pairs: Collection[tuple[str, str]], health: Health) -> Effect:
-    """What it does to tenants that cells go off the air: only whom a cell serves is interrupted, and asked.
+def effect_of_outage(
+    station: str, serving: Collection[tuple[str, str]], idle: Collection[tuple[str, str]], cells: frozenset[str]
+) -> Effect:
+    """What it does to tenants that cells or core links fail for a while: only who gets service there is interrupted.
 
     Args:
-        station: Where they are.
-        pairs: These cells, each with the tenants that have nodes in it.
-        health: The station as it was read just now.
+        station: The device that does it.
+        serving: These cells or links, each with a tenant that gets service there, or may.
+        idle: Those with tenants that get none: nobody asks them.
+        cells: Cells that this is about; empty for all there.
     """
-    lost = {(cell, tenant) for cell, tenant in pairs if health.serves(cell, tenant)}
+    interrupted = frozenset(tenant for _, tenant in serving)
     return Effect(
         station=station,
-        tenants=frozenset(tenant for _, tenant in pairs),
-        interrupted=frozenset(tenant for _, tenant in lost),
-        asks=frozenset((tenant, ActionClass.INTERRUPT) for _, tenant in lost),
-        cells=frozenset(cell for cell, _ in lost or pairs),
-        spared=frozenset(pairs) - lost,
+        tenants=interrupted.union(tenant for _, tenant in idle),
+        interrupted=interrupted,
+        asks=frozenset((tenant, ActionClass.INTERRUPT) for tenant in interrupted),
+        cells=cells,
+        spared=frozenset(idle),
     )
 
 

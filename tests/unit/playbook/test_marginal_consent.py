@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -18,9 +19,10 @@ from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of, cells, render
 from controller.plan import network_digest, seal
 from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.consents import Outage, playbook_constraints
+from controller.playbook.engine.consents import playbook_constraints
 from controller.playbook.language.library import Library
-from controller.runs.approval.consent import effect_of_outage
+from controller.playbook.language.registry import Context, LinkBehind, Taken
+from controller.runs.approval.consent import Effect, effect_of_outage
 
 ROOT = Path(__file__).parents[3]
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -36,9 +38,10 @@ def health(states: Mapping[str, ServiceState], *links: tuple[str, ServiceState])
     return Health(station="S1", at=NOW, reachable=True, cells=dict(states), links=known)
 
 
-def asked(found: Health) -> set[str]:
-    """Whose consent an outage of all cells needs."""
-    return {tenant for tenant, _ in effect_of_outage("S1", PAIRS, found).asks}
+def effect(found: Health) -> Effect:
+    """What an outage of all cells does."""
+    taken = Taken.of(PAIRS, found)
+    return effect_of_outage("S1", taken.serving, taken.idle, frozenset())
 
 
 @pytest.mark.parametrize(
@@ -59,12 +62,47 @@ def test_only_whom_a_cell_serves_or_may_serve_is_asked(
     states: dict[str, ServiceState], links: tuple[tuple[str, ServiceState], ...], tenants: set[str]
 ) -> None:
     found = health(states, *links)
-    assert asked(found) == tenants
-    effect = effect_of_outage("S1", PAIRS, found)
-    assert effect.interrupted == tenants
-    assert effect.tenants == {"bitel", "claro"}, "all of them are told"
+    done = effect(found)
+    assert {tenant for tenant, _ in done.asks} == done.interrupted == tenants
+    assert done.tenants == {"bitel", "claro"}, "all of them are told"
     lost = {(cell, tenant) for cell, tenant in PAIRS if found.serves(cell, tenant)}
-    assert effect.spared == PAIRS - lost
+    assert done.spared == PAIRS - lost
+
+
+class Router:
+    """A router with routes of two tenants, and core links of theirs behind it."""
+
+    def __init__(self, **links: ServiceState) -> None:
+        self.links = links
+
+    async def ledger(self) -> dict[str, LedgerEntry]:
+        owners = (("bitel",), ("claro",), ("host",))
+        return {f"/{n}": LedgerEntry(station="RT", path=f"/{n}", owners=who) for n, who in enumerate(owners)}
+
+    async def links_behind(self) -> tuple[LinkBehind, ...]:
+        return tuple(
+            LinkBehind("S1", f"/{name}", (name.partition("_")[0],), state) for name, state in self.links.items()
+        )
+
+
+@pytest.mark.parametrize(
+    ("links", "serving"),
+    [
+        ({"bitel_1": DOWN, "bitel_2": DOWN, "claro_1": DOWN}, set()),
+        ({"bitel_1": DOWN, "bitel_2": UP, "claro_1": DOWN}, {"bitel"}),
+        ({"bitel_1": DOWN, "bitel_2": UNKNOWN, "claro_1": DOWN}, {"bitel"}),
+        ({"claro_1": DOWN}, {"bitel"}),  # a tenant of whom nothing is known
+    ],
+)
+async def test_a_way_is_switched_without_asking_whose_core_links_behind_it_are_all_down(
+    links: dict[str, ServiceState], serving: set[str]
+) -> None:
+    takes = registry().action("switch-router-path").takes
+    assert takes is not None
+    taken = await takes(cast("Context", Router(**links)), None)
+    assert taken is not None
+    assert {tenant for _, tenant in taken.serving} == serving
+    assert {tenant for _, tenant in taken.idle} == {"bitel", "claro"} - serving
 
 
 # ------------------------------------------------------------------- all of peru
@@ -97,19 +135,21 @@ def test_a_lost_unit_is_reset_unattended_in_all_of_peru_and_one_that_serves_in_n
     plan = seal(created=NOW, network="peru", network_digest=network_digest(peru), selector="*", changes=())
     loaded = Library(ROOT / "playbooks", registry()).load("reset-radio-unit")
 
-    def constraints(station: str, outage: Outage | None) -> RunConstraints:
+    def constraints(station: str, outage: Taken | None) -> RunConstraints:
         ledger = {station: ledgers[station]}
         known = {station: outage} if outage is not None else {}
         values = {"station": station, "unit": "ru-1", "cell": ""}
         args = loaded, registry(), values, peru, plan, [station], ledger
         return playbook_constraints(*args, automatic=True, outages=known)
 
-    def outages(off: ServiceState) -> Iterator[tuple[str, Outage]]:
+    def outages(off: ServiceState) -> Iterator[tuple[str, Taken]]:
         for station in sorted(ledgers):
             ours = [entry.cell for entry in cells({path: {} for path in ledgers[station]})]
             first = frozenset(ours[:1])
             states = dict.fromkeys(ours, UP) | dict.fromkeys(first, off)
-            yield station, Outage(first, health(states))
+            nodes = ((cell_of(path), entry.owners) for path, entry in ledgers[station].items())
+            pairs = {(cell, owner) for cell, owners in nodes if cell in first for owner in owners if owner != HOST}
+            yield station, Taken.of(pairs, health(states))
 
     before = [station for station in ledgers if not constraints(station, None).requirements]
     lost = {station: constraints(station, outage) for station, outage in outages(DOWN)}

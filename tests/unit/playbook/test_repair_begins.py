@@ -9,6 +9,7 @@ import pytest
 
 from controller.models.alarm import REMEDIATION_STOPPED, SwitchState
 from controller.models.errors import RepairStoppedError
+from controller.models.plan import LedgerNode
 from controller.models.run import PERSON, JournalStep, Outcome, Run, RunState
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import Wrong
@@ -111,6 +112,10 @@ async def test_a_repair_resets_nothing_on_battery_though_no_alarm_tells_of_it_ye
 async def test_who_gets_service_again_and_was_not_asked_is_not_interrupted(off: bool, cause: str) -> None:
     bench = PlaybookBench(RESET, spared=(("L1", "alfa"),), cause=cause)
     bench.clock.pause(5)
+    unit = bench.device.equipment.units["ru-1"]
+    bench.device.equipment.units["ru-1"] = unit.model_copy(update={"cells": ("L1",)})
+    theirs = [LedgerNode(path=LTE_CELL, owners=("alfa", "beta"))]
+    bench.store.devices.adopt(bench.device.station, theirs, "", "ana")
     if off:
         bench.device.failed_cells = {LTE_CELL}
     job = await bench.work()
