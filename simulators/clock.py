@@ -110,6 +110,13 @@ class VirtualClock:
         finally:
             timer.cancel()
 
+    @property
+    def next_due(self) -> float | None:
+        """The moment of the next timer, in seconds as of ``monotonic``; None where there is none."""
+        while self._timers and self._timers[0][2].callback is None:
+            heapq.heappop(self._timers)
+        return self._timers[0][0] if self._timers else None
+
     def advance(self, seconds: float) -> None:
         """Move time on, running every timer that falls due, those they set included."""
         end = self._elapsed + seconds

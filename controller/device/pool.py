@@ -41,6 +41,7 @@ class SshDevices:
         keepalive: Seconds of silence after which a connection is probed.
         call_timeout: Seconds to wait for a station that calls home; O-RAN's stations try every 60 s.
         routers: Sessions to routers at once; each needs a thread.
+        connector: Opens connections to stations otherwise than over the network.
     """
 
     def __init__(
@@ -53,9 +54,10 @@ class SshDevices:
         keepalive: float = 30.0,
         call_timeout: float = 90.0,
         routers: int = 32,
+        connector: Connector | None = None,
     ) -> None:
         self._routers = CliDevices(secrets, limit=routers, timeout=rpc_timeout, connect_timeout=connect_timeout)
-        self._connector = Connector(secrets, connect_timeout, keepalive, rpc_timeout)
+        self._connector = connector or Connector(secrets, connect_timeout, keepalive, rpc_timeout)
         self._limit = limit
         self._free = asyncio.Semaphore(limit)
         self._taken = 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
+from datetime import timedelta
 from typing import Any
 
 import structlog
@@ -24,16 +25,31 @@ _AT_ONCE, _HOLD = 200, 2.0
 _APART = 0.05
 #: Seconds until a station is looked at again whose state is passing, or that a job works on.
 _SOON = 2.0
+#: How long a station is looked at all the time after the repair of an alarm began.
+_REPAIRED_IN = timedelta(minutes=10)
 
 
 class Checks:
-    """Looks at each followed station every ``interval`` seconds, not at all of them at once."""
+    """Looks at each followed station every ``interval`` seconds, not at all of them at once.
 
-    def __init__(self, store: AsyncStore, checker: Checker, clock: Clock, interval: float) -> None:
+    Args:
+        worth: Whether a look at a station whose turn has come can show anything new; a rehearsal knows, and a station
+            without anything new keeps its turns.
+    """
+
+    def __init__(
+        self,
+        store: AsyncStore,
+        checker: Checker,
+        clock: Clock,
+        interval: float,
+        worth: Callable[[str], bool] = lambda station: True,
+    ) -> None:
         self._store = store
         self._checker = checker
         self._clock = clock
         self._interval = interval
+        self._worth = worth
         self._due: dict[str, float] = {}
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._looks: list[Look] = []
@@ -54,13 +70,27 @@ class Checks:
         if station in self._due:
             self._due[station] = self._clock.monotonic()
 
+    @property
+    def idle(self) -> bool:
+        """Whether no look is under way, or is still to be put on record."""
+        return not self._looking and not self._looks
+
+    def turn_of(self, station: str) -> float:
+        """When it is a station's turn, on the clock."""
+        return self._due[station]
+
     async def begin(self) -> None:
         """Begin to look at the stations that are due; those under a job wait, those just repaired come first."""
         _, repairing = await self._store.alarms.page(Page(1000), (AlarmState.REPAIRING,))
+        since = self._clock.now() - _REPAIRED_IN
         for alarm in repairing:
-            self.poke(alarm.station)
+            if alarm.changed > since:  # a run that waits for people may wait for hours
+                self.poke(alarm.station)
         now = self._clock.monotonic()
-        due = [station for station, at in self._due.items() if at <= now and station not in self._looking]
+        turns = [station for station, at in self._due.items() if at <= now and station not in self._looking]
+        due = [station for station in turns if self._worth(station)]
+        for station in set(turns).difference(due):
+            self._due[station] += self._interval * (1 + (now - self._due[station]) // self._interval)
         if not due:
             return
         busy, (_, network) = await self._store.claims.busy(due), await self._store.networks.get()

@@ -40,6 +40,10 @@ class Listener:
     Args:
         health_interval: Seconds between two checks of a station without another reason.
         notified_alarms: Whether o-ran-fm notifications become alarms; if not, they are a reason to check.
+        worth: See ``Checks``.
+
+    Attributes:
+        checks: When each station is read.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Listener:
         *,
         health_interval: float,
         notified_alarms: bool = True,
+        worth: Callable[[str], bool] = lambda station: True,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -60,18 +65,18 @@ class Listener:
         self._notified_alarms = notified_alarms
         self._checker = checker
         self._rounds = Rounds(clock)
-        self._checks = Checks(store, checker, clock, health_interval)
-        self._subscriptions = Subscriptions(store, devices, clock, target_of, self._hear, self._checks.poke)
+        self.checks = Checks(store, checker, clock, health_interval, worth)
+        self._subscriptions = Subscriptions(store, devices, clock, target_of, self._hear, self.checks.poke)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until ``stop``."""
         self._rounds.start("follow", self._follow, _FOLLOW)
-        self._rounds.start("begin checks", self._checks.begin, _CHECK)
-        self._rounds.start("record checks", self._checks.record, _CHECK)
+        self._rounds.start("begin checks", self.checks.begin, _CHECK)
+        self._rounds.start("record checks", self.checks.record, _CHECK)
         await stop.wait()
         await self._rounds.stop()
         await self._subscriptions.close()
-        await self._checks.close()
+        await self.checks.close()
 
     def late(self) -> Collection[str]:
         """Names of rounds that have not come through for too long."""
@@ -80,7 +85,7 @@ class Listener:
     async def _follow(self) -> None:
         records = await self._store.devices.find()
         adopted = [station for station, record in records.items() if record.adopted is not None]
-        self._checks.follow(adopted)
+        self.checks.follow(adopted)
         # Routers notify nothing.
         routers = (await self._store.networks.get())[1].router_by_id if adopted else {}
         self._subscriptions.follow([station for station in adopted if station not in routers])
@@ -88,11 +93,11 @@ class Listener:
     async def _hear(self, notification: Notification) -> None:
         station = notification.station
         if notification.name == ALARM_NOTIF:
-            self._checks.poke(station)
+            self.checks.poke(station)
             if self._notified_alarms:
                 await self._report(notification)
         elif notification.name.endswith(f"}}{_CONFIG_CHANGE}"):
-            self._checks.poke(station)
+            self.checks.poke(station)
 
     async def _report(self, notification: Notification) -> None:
         station, at = notification.station, self._clock.now()

@@ -58,6 +58,8 @@ class Limits:
 
 #: The guard that says no only for a while: an alarm has to stand before anything is thought of it.
 SETTLE = "settle"
+#: The guard that says no until another alarm is over, which is a change of this one.
+SYMPTOM = "symptom"
 
 
 @dataclass(frozen=True, slots=True)
@@ -411,7 +413,7 @@ GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "stopped": _stopped,
     "record": _record,
     "over": _over,
-    "symptom": _symptom,
+    SYMPTOM: _symptom,
     "loop": _loop,
     "announced": _announced,
     "shelved": _shelved,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -31,7 +32,7 @@ from controller.ports.notifier import Notifier
 from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.dispatch import dispatch_pack
-from controller.remediation.guards import SETTLE, Limits, Refusal, Repair, refusal
+from controller.remediation.guards import SETTLE, SYMPTOM, Limits, Refusal, Repair, refusal
 from controller.remediation.rules import Rule, Verify, rule_for
 from controller.remediation.trust import demote, judge
 from controller.runs.approval.deliveries import Deliveries
@@ -139,6 +140,11 @@ class Remediator:
             del self._due[alarm_id]
             self._tasks[alarm_id] = asyncio.create_task(self._attend(alarm_id))
         await self._escalations.step()
+
+    @property
+    def next_look(self) -> float:
+        """When the next alarm is due, on the clock: now while work is under way, never where none is."""
+        return self._clock.monotonic() if self._tasks else min(self._due.values(), default=math.inf)
 
     async def settle(self) -> None:
         """Wait for the work that was begun."""
@@ -251,7 +257,7 @@ class Remediator:
         if latest.state is ProposalState.APPROVED:
             return _GO
         await self._say(alarm, f"{WAITS}a yes to {latest.id}: {_would(repair)}")
-        return _later(alarm)
+        return self._later(alarm)
 
     async def _observe(self, repair: Repair, no: Refusal | None = None) -> float | None:
         """Note once what the rule would have done, or what would have kept it from that."""
@@ -271,7 +277,7 @@ class Remediator:
         """Ask a person whether to go on."""
         asked = await self._store.rules.propose(self._proposal(repair, ProposalState.ASKED))
         await self._say(repair.alarm, f"{WAITS}a yes to {asked.id}: {_would(repair)}")
-        return _later(repair.alarm)
+        return self._later(repair.alarm)
 
     def _proposal(
         self,
@@ -403,14 +409,24 @@ class Remediator:
     async def _refuse(self, repair: Repair, no: Refusal) -> float | None:
         """Ask people, or say in the alarm why nothing happens and look again later."""
         alarm = repair.alarm
-        left = _later(alarm) if no.until is None else (no.until - self._clock.now()).total_seconds()
-        left = min(max(left, 0.0), _later(alarm))
+        later = self._later(alarm)
+        left = later if no.until is None else (no.until - self._clock.now()).total_seconds()
+        left = min(max(left, 0.0), later)
         if repair.mode is RuleMode.OBSERVE and no.guard != SETTLE:
             return await self._observe(repair, no)
         if no.final:
             return await self._escalate(alarm, no.reason)
         await self._say(alarm, f"{WAITS}{no.reason}")
-        return left
+        # The end of a root is a change of its symptoms, of which a lost core has thousands.
+        return None if no.guard == SYMPTOM else left
+
+    def _later(self, alarm: Alarm, least: float = _LATER) -> float:
+        """Seconds until what is waited for is looked at again: the longer, the longer the alarm waits already.
+
+        People know of what was escalated.
+        """
+        waited = (self._clock.now() - alarm.changed).total_seconds()
+        return _RETRY[1] if alarm.state is AlarmState.ESCALATED else min(max(least, waited / 20), _RETRY[1])
 
     async def _say(self, alarm: Alarm, note: str) -> None:
         """Note it in an alarm of which people were not told."""
@@ -423,7 +439,7 @@ class Remediator:
         if now - self._well_since.setdefault(alarm.id, now) > repair.rule.verify.within_seconds:
             no = Refusal("fault", "the station reports no fault, but the alarm stands", final=True)
             return await self._refuse(repair, no)
-        return _later(alarm)
+        return self._later(alarm)
 
     async def _expire(self, alarm: Alarm) -> float | None:
         if alarm.severity is not PerceivedSeverity.WARNING or alarm.source is AlarmSource.ALARM_LIST:
@@ -442,7 +458,7 @@ class Remediator:
         """After the run: in time, and then for a while, alarm cleared, object healthy and nobody worse off."""
         run, verify = await self._store.runs.get(alarm.run), rule.verify if rule else _VERIFY
         if not run.state.terminal:
-            return _SOON
+            return self._later(alarm, _SOON)
         if run.state is RunState.STOPPED and await self._store.transaction(_put_back, alarm, run):
             return _SOON
         if run.state is not RunState.SUCCEEDED:
@@ -526,11 +542,6 @@ def _put_back(store: Store, alarm: Alarm, run: Run) -> bool:
     if proposal := _running(store, alarm):
         store.rules.move(proposal, ProposalState.VOID, reason=job.detail)
     return True
-
-
-def _later(alarm: Alarm) -> float:
-    """Seconds until something that stands in the way is looked at again; people know of what was escalated."""
-    return _RETRY[1] if alarm.state is AlarmState.ESCALATED else _LATER
 
 
 def _run_key(alarm: Alarm) -> str:

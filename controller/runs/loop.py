@@ -77,6 +77,11 @@ class WorkerLoop:
         #: Whether the next heartbeat will be on record.
         self._next_beat: asyncio.Future[bool]
 
+    @property
+    def idle(self) -> bool:
+        """Whether no job is under way here."""
+        return not self._running and not self._moved
+
     def wake(self, run_id: str) -> None:
         """Look for work of a run now. May be called from any thread."""
         if self._loop is not None and not self._loop.is_closed():

@@ -34,6 +34,8 @@ RESET_DELAY = 1.0
 #: Kinds of restart, in the words of o-ran-operations.
 POWER_ON, ASKED_FOR = "POWER-ON", "MPLANE-TRIGGERED-RESTART"
 
+#: Is given the station whenever what its cells and links do may have changed.
+Follower = Callable[[str], None]
 #: Is given each alarm that was raised (true) or cleared, with its station and the moment.
 AlarmListener = Callable[[str, Alarm, bool, datetime], None]
 
@@ -72,11 +74,22 @@ class Equipment:
         down: Whether it has no power, or starts just now.
         unit_restarts: When radio units started that did so after their station.
         listeners: Are given each alarm as it is raised or cleared.
+        followers: Are told whenever what cells and links do may have changed.
     """
 
     __slots__ = (
         *("_carries", "_clock", "_history", "_management", "_record", "_state", "_state_key", "alarms", "down"),
-        *("faults", "listeners", "performance", "radio", "restart_cause", "restarted", "software", "supervision"),
+        *(
+            "faults",
+            "followers",
+            "listeners",
+            "performance",
+            "radio",
+            "restart_cause",
+            "restarted",
+            "software",
+            "supervision",
+        ),
         "unit_restarts",
     )
 
@@ -97,6 +110,7 @@ class Equipment:
         self._state: State | None = None
         self._state_key: tuple[object, ...] = ()
         self.listeners: tuple[AlarmListener, ...] = ()
+        self.followers: tuple[Follower, ...] = ()
         self.down = False
         self.restart_cause = POWER_ON
         self.restarted: datetime = clock.now()
@@ -130,6 +144,8 @@ class Equipment:
         """Note what holds from now on."""
         self._state = None
         self.performance.note(self._management.running)
+        for follower in self.followers:
+            follower(self._record.id)
 
     def alarm_changed(self, alarm: Alarm, raised: bool) -> None:
         """Take an alarm on or let it end, and tell whoever listens."""

@@ -73,6 +73,11 @@ class Timeline:
             if seconds > 0:
                 yield epoch, seconds
 
+    @property
+    def last(self) -> Epoch | None:
+        """What holds now."""
+        return self._epochs[-1] if self._epochs else None
+
     def demand(self, place: Place, tenants: Mapping[str, str], cell: str, local: datetime) -> Load | None:
         """What is wanted of a cell now, for the state that it shows; None without such a cell."""
         epoch = self._epochs[-1] if self._epochs else None
@@ -145,6 +150,20 @@ class Performance:
         if demand is None or demand.users < _NOBODY:
             return "IDLE"
         return "BUSY" if demand.wanted >= 100.0 else "ACTIVE"
+
+    def reaches(self, local: datetime) -> dict[tuple[str, str], float]:
+        """What of the demand of a local time reaches the cores now, in percent of the carrier, by cell and tenant.
+
+        Nothing else of that time counts, so that two moments can be compared.
+        """
+        found: dict[tuple[str, str], float] = {}
+        last = (self._timeline or _EMPTY).last
+        for status in () if last is None else last.cells:
+            load = demand_of(last.config, status, self._place, self._around.tenants, last.paths, local)  # type: ignore[union-attr]
+            for flow in load.flows:
+                key = status.configured.id, self._around.tenants.get(flow.plmn, "")
+                found[key] = found.get(key, 0.0) + flow.wanted
+        return found
 
     def _demand(self, cell: ConfiguredCell) -> Load | None:
         return (self._timeline or _EMPTY).demand(self._place, self._around.tenants, cell.id, self._local())

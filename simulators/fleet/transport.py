@@ -109,6 +109,7 @@ class Transport:
         for station in network.stations:
             self._stations_of_site.setdefault(station.site, []).append(station)
         self._attached: dict[str, Station] = {}
+        self._lost_cores: set[str] = set()
         self.connections: dict[str, Connections] = {}
         records = network.routers if routers is not None else ()
         settings = settings or RouterSettings()
@@ -160,6 +161,16 @@ class Transport:
         if self.backhaul.mend(node):
             self._follow(self._node_of_site)
 
+    def lose_core(self, tenant: str) -> None:
+        """Let all nodes of a tenant's core be gone."""
+        self._lost_cores.add(tenant)
+        self._follow(self._node_of_site)
+
+    def restore_core(self, tenant: str) -> None:
+        """Let them be there again."""
+        self._lost_cores.discard(tenant)
+        self._follow(self._node_of_site)
+
     def off_net(self) -> list[str]:
         """Ids of the devices that can't be reached now."""
         return sorted(device for device, connections in self.connections.items() if connections.outage is not None)
@@ -171,7 +182,7 @@ class Transport:
 
         Routers know IPv4 only: what has other addresses is not held up by them.
         """
-        if not self.on_net(station.site):
+        if tenant in self._lost_cores or not self.on_net(station.site):
             return False
         router = self._router_of_site.get(station.site)
         core = self._core_by_tenant.get(tenant)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -361,3 +362,28 @@ async def test_guards_are_asked_once_more_before_a_run_acts(bench: Bench) -> Non
     bench.store.switches.set(REMEDIATION_STOPPED, False, "ana")
     bench.heals(link)
     assert no(interrupts=False) == "its source says that it is over"
+
+
+async def test_a_symptom_is_not_looked_at_again_before_its_root_is_gone(bench: Bench) -> None:
+    scene = Scene(bench, bench.breaks())
+    root = bench.report("station", "o-ran-fault-26")
+    scheduler = bench.scheduler(rules=(scene.rule,))
+    await bench.round(scheduler)
+    assert bench.alarm(scene.alarm).note.startswith("waits: it follows from alarm a-")
+    assert scheduler.next_look == math.inf
+    bench.heals(root)
+    await bench.round(scheduler)
+    assert scheduler.next_look < math.inf
+
+
+async def test_what_has_waited_for_long_is_looked_at_less_often(bench: Bench) -> None:
+    scene = Scene(bench, bench.breaks())
+    bench.store.holds.add(STATION_ID, "ana", "rigger", None)
+    scheduler = bench.scheduler(rules=(scene.rule,))
+    gaps = []
+    while bench.clock.monotonic() < 1500:
+        await bench.round(scheduler)
+        gaps.append(scheduler.next_look - bench.clock.monotonic())
+        await bench.clock.advance(max(gaps[-1], 1))
+    assert 50 < max(gaps) <= 60
+    assert min(gaps) < 6

@@ -1,0 +1,210 @@
+"""Judges what was done on a day, from what really happened on the twin."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.models.network import Network
+from controller.models.sharing import ActionClass, Consent
+from controller.rehearsal.day import Day
+from controller.rehearsal.play import DAY_BEGINS, Stage
+from controller.rehearsal.truth import Attempt, Struck
+from simulators.equipment.configuration import unit_of
+from simulators.equipment.fault_kinds import NETWORK_FAULTS, Remedy
+
+#: Seconds in which the same is not tried twice at the same place.
+COOL_DOWN = 3600.0
+#: Remedies that interrupt what still works.
+_INTERRUPTS = frozenset({Remedy.RESTART, Remedy.RESET_UNIT})
+#: Minutes at one station by which a tenant may have more than where nothing is done: cells settle within them.
+_SAME = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """An attempt that should not have been, and why."""
+
+    at: float
+    station: str
+    what: str
+    why: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A day as it went.
+
+    Attributes:
+        way: Who answered: ``nothing``, ``script``, ``minka``.
+        incidents: Causes that struck; ``curable`` those that something from afar cures, ``cured`` those that it cured.
+        visits: Faults that a technician had to go for, or would have to.
+        minutes: Without service, by tenant.
+        acts: Edits and operations that stations took.
+        attempts: Groups of them.
+    """
+
+    way: str
+    incidents: int
+    curable: int
+    cured: int
+    visits: int
+    minutes: Mapping[str, float]
+    acts: int
+    attempts: int
+    wrong: tuple[Wrong, ...]
+    by_kind: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON carries it."""
+        return {
+            "way": self.way,
+            "incidents": self.incidents,
+            "curable": self.curable,
+            "cured": self.cured,
+            "visits": self.visits,
+            "minutes": {tenant: round(minutes, 1) for tenant, minutes in sorted(self.minutes.items())},
+            "acts": self.acts,
+            "attempts": self.attempts,
+            "wrong": [
+                {"at": round(one.at), "station": one.station, "what": one.what, "why": list(one.why)}
+                for one in self.wrong
+            ],
+            "by_kind": {
+                kind: dict(zip(("incidents", "curable", "cured"), counts, strict=True))
+                for kind, counts in sorted(self.by_kind.items())
+            },
+        }
+
+
+def judged(
+    way: str, stage: Stage, day: Day, network: Network, nothing: Mapping[tuple[str, str], float] | None = None
+) -> Played:
+    """How a day went. ``nothing`` are the minutes where nothing was done."""
+    minutes = stage.outages.minutes()
+    causes: defaultdict[str, list[Struck]] = defaultdict(list)
+    for one in stage.watch.struck:
+        causes[one.cause].append(one)
+    by_kind: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for members in causes.values():
+        counts = by_kind[members[0].kind]
+        counts["all"] += 1
+        if any(one.curable for one in members):
+            counts["curable"] += 1
+            counts["cured"] += all(one.how == "remedy" for one in members)
+    tenants: defaultdict[str, float] = defaultdict(float)
+    for (_, tenant), lost in minutes.items():
+        tenants[tenant] += lost
+    return Played(
+        way=way,
+        incidents=len(causes),
+        curable=sum(counts["curable"] for counts in by_kind.values()),
+        cured=sum(counts["cured"] for counts in by_kind.values()),
+        visits=sum(map(_needs_visit, stage.watch.struck)),
+        minutes=dict(tenants),
+        acts=stage.watch.edits,
+        attempts=len(stage.watch.attempts),
+        wrong=tuple(_wrongs(stage, day, network, minutes, nothing)),
+        by_kind={kind: (c["all"], c["curable"], c["cured"]) for kind, c in by_kind.items()},
+    )
+
+
+def _needs_visit(one: Struck) -> bool:
+    ends = one.fault is None or one.fault.lasts is not None
+    software = one.fault is not None and not one.fault.kind.cures
+    return one.how == "visit" or (one.ended is None and not software and (not ends or one.before is not None))
+
+
+def _wrongs(
+    stage: Stage,
+    day: Day,
+    network: Network,
+    minutes: Mapping[tuple[str, str], float],
+    nothing: Mapping[tuple[str, str], float] | None,
+) -> Iterator[Wrong]:
+    earlier: list[Attempt] = []
+    latest = {attempt.station: attempt for attempt in stage.watch.attempts}
+    records = {record.id: record for record in stage.network.stations}
+    for attempt in stage.watch.attempts:
+        at = attempt.at - DAY_BEGINS
+        why = [
+            *_elsewhere(attempt),
+            *(
+                f"under a {one.kind}"
+                for one in day.stops
+                if _binds(one.kind, attempt) and one.binds(records[attempt.station], at)
+            ),
+            *_without_consent(network, attempt),
+            *_again(attempt, earlier),
+            *_on_battery(attempt),
+        ]
+        if nothing is not None and latest[attempt.station] is attempt:
+            why += _harmed(attempt.station, minutes, nothing)
+        earlier.append(attempt)
+        if why:
+            what = ", ".join(sorted(attempt.remedies)) or "edit"
+            yield Wrong(at, attempt.station, what, tuple(why))
+
+
+def _binds(kind: str, attempt: Attempt) -> bool:
+    """A public warning binds what interrupts service, and nothing else."""
+    return kind != "warning" or (bool(attempt.remedies & _INTERRUPTS) and bool(attempt.serving))
+
+
+def _elsewhere(attempt: Attempt) -> Iterator[str]:
+    """Whether nothing at this place was of a kind that this remedy may cure."""
+    if attempt.remedies:
+        if not any(_fits(one, attempt) for one in attempt.open):
+            there = ", ".join(sorted({one.kind for one in attempt.open})) or "nothing"
+            yield f"root elsewhere (at the station: {there})"
+    elif not any(one.before is not None for one in attempt.open):
+        yield "root elsewhere (the configuration was right)"
+
+
+def _fits(one: Struck, attempt: Attempt) -> bool:
+    kind = NETWORK_FAULTS.get(one.kind)
+    if kind is None:
+        return False
+    cures = {cure.by for cure in kind.cures} & attempt.remedies
+    whole = attempt.remedies & {Remedy.RESTART, Remedy.RELOAD_LICENCE}
+    return bool(cures & whole) or (
+        bool(cures) and bool({one.target, unit_of(one.target)} & attempt.targets or not one.target)
+    )
+
+
+def _without_consent(network: Network, attempt: Attempt) -> Iterator[str]:
+    """Nobody votes in a rehearsal, so that only standing consent is one."""
+    if not attempt.remedies & (_INTERRUPTS | {Remedy.LOCK_UNLOCK}):
+        return
+    for tenant in sorted(attempt.serving):
+        if any(_asks(network, tenant, attempt.station)):
+            yield f"without consent of {tenant}"
+
+
+def _asks(network: Network, tenant: str, station: str) -> Iterator[bool]:
+    for agreement in network.agreements_of(tenant):
+        if any(cell.station == station for cell in network.cells_of(agreement, [station])):
+            yield agreement.consent_to(ActionClass.INTERRUPT) is not Consent.STANDING
+
+
+def _again(attempt: Attempt, earlier: Sequence[Attempt]) -> Iterator[str]:
+    for before in earlier:
+        same = before.station == attempt.station and before.remedies & attempt.remedies
+        if same and (before.targets & attempt.targets or not attempt.targets) and attempt.at - before.last < COOL_DOWN:
+            yield "repeated within the cool-down"
+            return
+
+
+def _on_battery(attempt: Attempt) -> Iterator[str]:
+    if attempt.remedies & _INTERRUPTS and any(one.kind == "mains-failure" for one in attempt.open):
+        yield "on battery"
+
+
+def _harmed(
+    station: str, minutes: Mapping[tuple[str, str], float], nothing: Mapping[tuple[str, str], float]
+) -> Iterator[str]:
+    for (name, tenant), lost in sorted(minutes.items()):
+        if name == station and lost > nothing.get((name, tenant), 0.0) + _SAME:
+            yield f"{lost - nothing.get((name, tenant), 0.0):.1f} more minutes for {tenant}"

@@ -1,0 +1,268 @@
+"""Minka on the twin: its own parts, wired as in production, on the twin's time and sessions.
+
+Listener, checks, store, remediator, guards, run engine and shipped rules are the real ones. What is left out: routers,
+the API, the queue (wake-ups go straight to the loops), and the disk.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
+from functools import partial
+from typing import Any, TypeVar
+
+from controller.bootstrap import Parts
+from controller.device import SshDevices
+from controller.listener.process import Listener
+from controller.models.alarm import AlarmSource
+from controller.models.credentials import LOOPBACK_ONLY
+from controller.models.network import Network
+from controller.models.rule import EVERYWHERE, RuleMode
+from controller.models.settings import Settings
+from controller.observe.rounds import Rounds
+from controller.plan import network_digest
+from controller.ports.clock import Clock, VirtualClock
+from controller.ports.devices import target_of
+from controller.ports.notifier import FakeNotifier
+from controller.ports.queue import FakeWakeups
+from controller.ports.secrets import FakeSecrets
+from controller.ports.store import Store
+from controller.rehearsal.day import Day, Stop
+from controller.rehearsal.play import DAY_BEGINS, Stage, begin
+from controller.rehearsal.timeline import LoopClock, VirtualLoop
+from controller.rehearsal.twin import MemoryConnector
+from controller.remediation.rules import load_rules
+from controller.runs.loop import WorkerLoop
+from controller.runs.planning.planner import Planner
+from controller.store import AsyncSqlStore, SqlStore, open_store
+from controller.store.repository import Invocation
+from simulators.fleet.fleet import Fleet
+
+T = TypeVar("T")
+#: Seconds for which all look again and again after anything happened, and that a change of a station may take to show.
+_STIR, _LINGER = 4.0, 180.0
+#: Seconds that time is passed over by are a multiple of this, so that rounds keep their turns.
+_GRID = 2.0
+#: Who switches automation on, for the record.
+PERSON = "rehearsal"
+
+
+class InlineStore(AsyncSqlStore):
+    """The store of one process without threads: each call is carried out and committed at once.
+
+    Attributes:
+        stirred: Is called when a call may have changed something that others look for.
+    """
+
+    def __init__(self, store: SqlStore) -> None:
+        super().__init__(store)
+        self.stirred: Callable[[], None] = lambda: None
+        self._kept: dict[str, Any] = {}
+        with closing(store.database.engine.raw_connection()) as one:  # of which a record in memory has just one
+            self._connection: Any = one.driver_connection
+
+    async def call(self, work: Callable[[Store], T]) -> T:
+        """Carry it out."""
+        if not isinstance(work, Invocation):
+            return self._noticed(work)
+        name = f"{type(work.repository).__name__}.{work.method.name}"
+        if name == "SqlDevices.find" and not work.args and not work.kwargs:
+            # Asked for all the time, and changed by adoption only.
+            if name not in self._kept:
+                self._kept[name] = work(self._store)
+            kept: T = self._kept[name]
+            return kept
+        if name.startswith("SqlDevices."):
+            self._kept.clear()
+        done: T = work(self._store) if name == "SqlProcesses.heartbeat" else self._noticed(work)
+        return done
+
+    def _noticed(self, work: Callable[[Store], T]) -> T:
+        before = self._connection.total_changes
+        try:
+            return work(self._store)
+        finally:
+            if self._connection.total_changes != before:
+                self.stirred()
+
+    async def close(self) -> None:
+        """Nothing waits."""
+
+
+def copy_of(record: SqlStore, clock: Clock) -> SqlStore:
+    """A record in memory that begins with all that another one in memory holds."""
+    made = open_store("sqlite://", clock)
+    engines = record.database.engine, made.database.engine
+    with closing(engines[0].raw_connection()) as source, closing(engines[1].raw_connection()) as to:
+        source.driver_connection.backup(to.driver_connection)  # type: ignore[union-attr]
+    return made
+
+
+def parts_on(fleet: Fleet, store: SqlStore, clock: Clock, settings: Settings) -> Parts:
+    """What its processes are made of."""
+    loop_store, secrets = InlineStore(store), FakeSecrets({})
+    devices = SshDevices(secrets, connector=MemoryConnector(fleet))
+    planner = Planner(loop_store, devices, clock, target_of)
+    return Parts(settings, clock, store, loop_store, devices, planner, LOOPBACK_ONLY, secrets)  # type: ignore[arg-type]
+
+
+def adopted(network: Network, stage: Stage, settings: Settings) -> SqlStore:
+    """A record with the network, all of whose stations were read and adopted."""
+    loop = VirtualLoop(stage.clock)
+    clock = LoopClock(loop, stage.clock)
+    store = open_store("sqlite://", clock)
+    store.networks.save(network, network_digest(network), PERSON)
+    parts = parts_on(stage.fleet, store, clock, settings)
+    found = loop.run(parts.planner.adopt_devices([station.id for station in network.stations], PERSON))
+    if strange := [f"{name}: {said}" for name, said in found.items() if not said.startswith("adopted")]:
+        raise RuntimeError("\n".join(strange))
+    store.database.clock = VirtualClock()
+    return store
+
+
+class Minka:
+    """A controller that answers what happens on a stage.
+
+    Args:
+        record: What it knows when the day begins.
+        every_look: Whether it also looks at stations at which nothing happened, and never skips a round: for the
+            proof that this changes nothing.
+    """
+
+    def __init__(self, stage: Stage, record: SqlStore, settings: Settings, *, every_look: bool = False) -> None:
+        self.stage = stage
+        self.loop = VirtualLoop(stage.clock)
+        self.clock = LoopClock(self.loop, stage.clock)
+        self.store = copy_of(record, self.clock)
+        self.settings = settings
+        self.notifier = FakeNotifier()
+        self._every_look = every_look
+        self._stirred = 0.0
+        #: By station, until when looks at it may show something new.
+        self._touched: dict[str, float] = {}
+        self._seen: set[str] = set()
+        self._began = False
+
+    def play(self, day: Day) -> None:
+        """Work through a day."""
+        self.loop.run(self._day(day))
+        self.store.close()
+
+    async def _day(self, day: Day) -> None:
+        parts = parts_on(self.stage.fleet, self.store, self.clock, self.settings)
+        parts.loop_store.stirred = self._stir  # type: ignore[attr-defined]
+        wake = asyncio.Event()
+        wakeups = vars(parts)["wakeups"] = _Wakeups(wake)
+        self._worker = parts.worker_loop("rehearsal")
+        wakeups.worker = self._worker
+        self._listener = Listener(
+            parts.loop_store,
+            parts.devices,
+            parts.checker(),
+            self.clock,
+            target_of,
+            parts.wakeups,
+            health_interval=self.settings.health_interval,
+            notified_alarms=AlarmSource.ORAN_FM in self.settings.sources,
+            worth=self._worth,
+        )
+        self._remediator = parts.remediator()
+        self._promote()
+        stop, rounds = asyncio.Event(), Rounds(self.clock)
+        tasks = [asyncio.create_task(self._listener.run(stop)), asyncio.create_task(self._worker.run(stop))]
+        rounds.start("remediation", self._remediator.step, 1.0, wake)
+        await self._begin(parts, day)
+        self._people(day)
+        await self.loop.sleep(day.hours * 3600)
+        self.loop.idleness = None
+        stop.set()
+        await rounds.stop()
+        await asyncio.gather(*tasks)
+
+    def _promote(self) -> None:
+        """Let all rules act by themselves, as a named person may."""
+        for rule in load_rules(self.settings.rules):
+            words = {"by": PERSON, "reason": "a rehearsal", "digest": rule.digest(self.settings.playbooks)}
+            self.store.rules.set_mode(rule.name, EVERYWHERE, RuleMode.AUTO, **words)
+
+    async def _begin(self, parts: Parts, day: Day) -> None:
+        """Begin the day when all stations were looked at and are subscribed to."""
+        many = len(self.stage.fleet.stations)
+        while len(self._seen) < many or parts.devices.counts["subscribed"] < many:
+            await self.clock.sleep(2.0)
+            self._seen = set(self.store.healths.find())
+        self._began = True
+        if not self._every_look:
+            self.loop.idleness = self
+        await self.loop.sleep(DAY_BEGINS - self.loop.time())
+        begin(self.stage, day)
+        self._follow_twin()
+
+    def _follow_twin(self) -> None:
+        for station in self.stage.fleet.stations.values():
+            station.equipment.followers = (*station.equipment.followers, self._touch)
+        self.stage.fleet.listen(
+            events=lambda name, _event: self._touch(name), alarms=lambda name, *_: self._touch(name)
+        )
+
+    def _people(self, day: Day) -> None:
+        """Put what people do meanwhile on the clock."""
+        for stop in day.stops:
+            self.stage.clock.call_later(stop.begins, partial(self._stop, stop))
+
+    def _stop(self, stop: Stop) -> None:
+        now = self.clock.now()
+        ends = now + timedelta(seconds=stop.ends - stop.begins)
+        if stop.kind == "hold":
+            self.store.holds.add(stop.target, PERSON, "a rigger is on the mast", ends)
+        elif stop.kind == "freeze":
+            self.store.freezes.add(stop.target, now, ends, PERSON, "an election")
+        else:
+            self.store.freezes.warn(f"warning-{stop.target}", [stop.target], now, ends, PERSON, "tsunami")
+        self._stir()
+
+    # ------------------------------------------------------------------- passing over
+
+    def _stir(self) -> None:
+        self._stirred = self.loop.time()
+
+    def _touch(self, station: str) -> None:
+        self._touched[station] = self.loop.time() + _LINGER
+        self._stir()
+
+    def _worth(self, station: str) -> bool:
+        if not self._began:
+            return station not in self._seen
+        return self._every_look or self._touched.get(station, -1.0) >= self.loop.time()
+
+    def until(self) -> float | None:
+        """See ``Idleness``."""
+        now = self.loop.time()
+        if now - self._stirred < _STIR or not self._worker.idle or not self._listener.checks.idle:
+            return None
+        self._touched = {name: until for name, until in self._touched.items() if until >= now}
+        turns = (self._listener.checks.turn_of(name) for name in self._touched)
+        due = min((self._remediator.next_look, *turns), default=math.inf)
+        due -= (due - DAY_BEGINS) % _GRID if due < math.inf else 0.0
+        return due if due > now else None
+
+
+class _Wakeups(FakeWakeups):
+    """Wakes worker and remediation of this process."""
+
+    def __init__(self, scheduler: asyncio.Event) -> None:
+        super().__init__()
+        self.worker: WorkerLoop | None = None
+        self._scheduler = scheduler
+
+    def wake_workers(self, run: str) -> None:
+        """Wake the worker."""
+        if self.worker is not None:
+            self.worker.wake(run)
+
+    def wake_scheduler(self) -> None:
+        """Wake remediation."""
+        self._scheduler.set()

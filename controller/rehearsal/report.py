@@ -1,0 +1,161 @@
+"""Rehearses a day in the three ways, and prints how they compare."""
+
+from __future__ import annotations
+
+import resource
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from controller.inventory.load import load_network
+from controller.models.network import Network
+from controller.models.settings import Settings
+from controller.rehearsal.day import Day, draw_day, smallest_last
+from controller.rehearsal.judge import Played, judged
+from controller.rehearsal.minka import Minka, adopted
+from controller.rehearsal.play import BEGINS, DAY_BEGINS, WARM_UP, Stage, begin, earlier, set_up
+from controller.rehearsal.script import Script
+from controller.rehearsal.truth import Demand, demand_of
+from controller.rehearsal.twin import provisioned
+from controller.store import SqlStore
+from simulators.datastore import Config
+from simulators.network import SimulatedNetwork, read_network
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all days on a network begin with: it is made once.
+
+    Attributes:
+        configs: What each station carries, after what it carried before its latest change.
+        whole: What is wanted of each cell.
+        record: Minka's record, with all stations adopted.
+    """
+
+    network: Network
+    simulated: SimulatedNetwork
+    configs: tuple[Mapping[str, Config], Mapping[str, Config]]
+    whole: Mapping[str, Demand]
+    record: SqlStore
+    settings: Settings
+
+    def stage(self) -> Stage:
+        """A twin on which all is well."""
+        return set_up(self.simulated, self.configs, self.whole)
+
+
+def prepare(folder: Path, settings: Settings) -> Ground:
+    """Make the ground of a network.
+
+    Raises:
+        InputError: The network files are wrong.
+    """
+    network, simulated = load_network(folder), read_network(folder)
+    now = provisioned(network, simulated, BEGINS.date())
+    before = {name: old for name, config in now.items() if (old := earlier(config)) is not config}
+    stage = set_up(simulated, (before, now), None)
+    whole = demand_of(stage.fleet, stage.local)
+    return Ground(network, simulated, (before, now), whole, adopted(network, stage, settings), settings)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """A day in three ways.
+
+    Attributes:
+        seconds: CPU time that each way took.
+        memory: Most that the process had, in MB.
+    """
+
+    seed: str
+    hours: float
+    nothing: Played
+    script: Played
+    minka: Played
+    seconds: tuple[float, float, float]
+    memory: float
+
+    @property
+    def ways(self) -> tuple[Played, Played, Played]:
+        """All three."""
+        return self.nothing, self.script, self.minka
+
+    def to_json(self) -> dict[str, Any]:
+        """As JSON carries it."""
+        return {"seed": self.seed, "hours": self.hours, "ways": [one.to_json() for one in self.ways]}
+
+
+def rehearse(ground: Ground, seed: str, hours: float, times: float = 1.0) -> Rehearsal:
+    """Draw the day of a seed, and play it in all three ways."""
+    return play_three_ways(ground, draw_day(ground.simulated, smallest_last(ground.network), seed, hours, times))
+
+
+def play_three_ways(ground: Ground, day: Day) -> Rehearsal:
+    """Play a day in all three ways; the faults are the same."""
+    stages, seconds = [], []
+    for play in (_nothing, _script(ground), _minka(ground)):
+        began, stage = time.process_time(), ground.stage()
+        play(stage, day)
+        stages.append(stage)
+        seconds.append(time.process_time() - began)
+    lost = stages[0].outages.minutes()
+    nothing, script, minka = (
+        judged(name, stage, day, ground.network, None if stage is stages[0] else lost)
+        for name, stage in zip(("nothing", "script", "minka"), stages, strict=True)
+    )
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return Rehearsal(day.seed, day.hours, nothing, script, minka, (seconds[0], seconds[1], seconds[2]), memory)
+
+
+_Play = Callable[[Stage, Day], None]
+
+
+def _nothing(stage: Stage, day: Day) -> None:
+    stage.clock.advance(DAY_BEGINS - WARM_UP)
+    begin(stage, day)
+    stage.clock.advance(day.hours * 3600)
+
+
+def _script(ground: Ground) -> _Play:
+    return lambda stage, day: Script(stage, ground.network).play(day)
+
+
+def _minka(ground: Ground) -> _Play:
+    return lambda stage, day: Minka(stage, ground.record, ground.settings).play(day)
+
+
+# ------------------------------------------------------------------------- printing
+
+
+def lines_of(rehearsal: Rehearsal, *, wrongs: int = 10) -> Iterator[str]:
+    """The comparison for people, 80 columns wide at most."""
+    yield f"seed {rehearsal.seed}, {rehearsal.hours:g} h"
+    yield _row("", *(one.way for one in rehearsal.ways))
+    for what, count in _COUNTS:
+        yield _row(what, *(str(count(one)) for one in rehearsal.ways))
+    tenants = sorted({tenant for one in rehearsal.ways for tenant in one.minutes})
+    for tenant in tenants:
+        yield _row(f"minutes lost, {tenant}", *(f"{one.minutes.get(tenant, 0.0):.0f}" for one in rehearsal.ways))
+    yield _row("CPU seconds", *(f"{one:.1f}" for one in rehearsal.seconds))
+    for one in rehearsal.minka.wrong[:wrongs]:
+        at = f"{int(one.at // 3600):02}:{int(one.at % 3600 // 60):02}"
+        yield f"wrong at {at} {one.station} {one.what}: {'; '.join(one.why)}"[:80]
+    if left := len(rehearsal.minka.wrong) - wrongs:
+        yield f"… and {left} more: --json" if left > 0 else ""
+
+
+_COUNTS: Sequence[tuple[str, Callable[[Played], int]]] = (
+    ("incidents", lambda one: one.incidents),
+    ("curable from afar", lambda one: one.curable),
+    ("cured unattended", lambda one: one.cured),
+    ("visits", lambda one: one.visits),
+    ("edits and operations", lambda one: one.acts),
+    ("repairs tried", lambda one: one.attempts),
+    ("wrong", lambda one: len(one.wrong)),
+)
+
+
+def _row(what: str, *values: str) -> str:
+    return f"{what:<32}" + "".join(f"{value:>15}" for value in values)

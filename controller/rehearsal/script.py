@@ -1,0 +1,133 @@
+"""What a script does that answers each alarm with its cure, at once, and asks nobody: to compare with."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+
+from controller.device import SshDevices
+from controller.models.equipment import Operation, OperationKind
+from controller.models.errors import MinkaError
+from controller.models.network import Network
+from controller.models.plan import Edit, Op
+from controller.nrm.profiles import administrative_leaf
+from controller.nrm.tree import Observed, Path, is_below, path_of
+from controller.ports.devices import DeviceSession, target_of
+from controller.ports.secrets import FakeSecrets
+from controller.rehearsal.day import Day
+from controller.rehearsal.play import DAY_BEGINS, Stage, begin
+from controller.rehearsal.timeline import VirtualLoop
+from controller.rehearsal.twin import MemoryConnector
+from simulators.equipment.alarms import Alarm
+from simulators.equipment.fault_kinds import (
+    CELL_OUT_OF_SERVICE,
+    CORE_LINK_DOWN,
+    LICENCE_MISSING,
+    USER_PLANE_DOWN,
+    WRONG_SOFTWARE,
+)
+
+#: Seconds in which the same alarm is answered once: locking and unlocking a broken cell raises its alarm anew.
+_AGAIN = 900.0
+_Cure = Callable[[DeviceSession, Alarm], Awaitable[None]]
+
+
+class Script:
+    """Answers alarms on a stage."""
+
+    def __init__(self, stage: Stage, network: Network) -> None:
+        self._stage = stage
+        self._network = network
+        self._loop = VirtualLoop(stage.clock)
+        self._tasks: set[asyncio.Task[None]] = set()
+        #: By station and alarm, when it was answered last.
+        self._answered: dict[tuple[str, int, str], float] = {}
+
+    def play(self, day: Day) -> None:
+        """Work through a day."""
+        self._loop.run(self._day(day))
+
+    async def _day(self, day: Day) -> None:
+        self._devices = SshDevices(FakeSecrets({}), connector=MemoryConnector(self._stage.fleet))
+        await self._loop.sleep(DAY_BEGINS - self._loop.time())
+        begin(self._stage, day)
+        self._stage.fleet.listen(alarms=self._hear)
+        await self._loop.sleep(day.hours * 3600)
+
+    def _hear(self, station: str, alarm: Alarm, raised: bool, _at: datetime) -> None:
+        cure, key, now = _CURES.get(alarm.fault_id), (station, *alarm.key), self._loop.time()
+        if raised and cure is not None and now - self._answered.get(key, -_AGAIN) >= _AGAIN:
+            self._answered[key] = now
+            task = self._loop.create_task(self._answer(station, alarm, cure))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, station: str, alarm: Alarm, cure: _Cure) -> None:
+        try:
+            async with self._devices.session(target_of(self._network, station)) as session:
+                await cure(session, alarm)
+        except MinkaError:
+            return  # it does not look whether it worked either
+
+
+# ------------------------------------------------------------------------------ cures
+
+
+def _send(kind: OperationKind, *, on_unit: bool = False) -> _Cure:
+    async def cure(session: DeviceSession, alarm: Alarm) -> None:
+        await session.operate(Operation(kind=kind, subject=alarm.source if on_unit else "", seconds=_PATIENCE))
+
+    return cure
+
+
+async def _recreate(session: DeviceSession, alarm: Alarm) -> None:
+    seen = await session.read()
+    path = path_of(alarm.affected[0])
+    nodes = [one for one in seen.tree if one == path or is_below(one, path)]
+    await _committed(session, [Edit(op=Op.DELETE, path=path, before=dict(seen.tree[path]), owners=_NOBODY)])
+    await _committed(
+        session, [Edit(op=Op.CREATE, path=one, after=dict(seen.tree[one]), owners=_NOBODY) for one in nodes]
+    )
+
+
+async def _lock_and_unlock(session: DeviceSession, alarm: Alarm) -> None:
+    seen = await session.read()
+    cells = [path for name in alarm.affected if (path := path_of(name)) in seen.tree]
+    for state in ("LOCKED", "UNLOCKED"):
+        await _committed(session, [_in_state(seen, path, state) for path in cells])
+
+
+def _in_state(seen: Observed, path: Path, state: str) -> Edit:
+    return Edit(op=Op.MERGE, path=path, after={administrative_leaf(path): state}, owners=_NOBODY)
+
+
+async def _other_software(session: DeviceSession, _alarm: Alarm) -> None:
+    slots = (await session.equipment()).slots
+    other = next((slot.name for slot in slots if slot.status == "VALID" and not slot.running), "")
+    if other:
+        await session.operate(Operation(kind=OperationKind.ACTIVATE, subject=other, seconds=_PATIENCE))
+        await session.operate(Operation(kind=OperationKind.RESET, seconds=_PATIENCE))
+
+
+async def _committed(session: DeviceSession, edits: list[Edit]) -> None:
+    await session.edit(edits)
+    await session.commit()
+
+
+#: What no edit on the wire says: whose a node is, and how long an operation may take.
+_NOBODY, _PATIENCE = (), 60.0
+#: By fault id of the alarm. What needs a visit has none.
+_CURES: Mapping[int, _Cure] = {
+    1: _lock_and_unlock,
+    2: _lock_and_unlock,
+    17: _send(OperationKind.RESET),
+    18: _send(OperationKind.RESET),
+    29: _send(OperationKind.RESET_UNIT, on_unit=True),
+    30: _send(OperationKind.RESET_UNIT, on_unit=True),
+    CORE_LINK_DOWN: _recreate,
+    USER_PLANE_DOWN: _recreate,
+    CELL_OUT_OF_SERVICE: _lock_and_unlock,
+    LICENCE_MISSING: _send(OperationKind.RELOAD_LICENCE),
+    WRONG_SOFTWARE: _other_software,
+}

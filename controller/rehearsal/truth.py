@@ -1,0 +1,261 @@
+"""What really happened on the twin: outages second by second, faults and what ended them, and what managers did.
+
+All of it comes from changes at the stations as they happen; nobody's record is asked.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from controller.rehearsal.twin import MANAGER
+from simulators.datastore import Config
+from simulators.equipment.configuration import ConfiguredLink, cells_of, links_of
+from simulators.equipment.fault_kinds import Remedy
+from simulators.equipment.faults import NetworkFault
+from simulators.fleet.fleet import Fleet
+from simulators.history import Event, EventKind
+from simulators.network import SimulatedNetwork
+from simulators.station import Station
+
+#: By cell and tenant, what is wanted of a cell.
+Demand = Mapping[tuple[str, str], float]
+#: What a manager changes at a station.
+_ACTS = (EventKind.EDITED, EventKind.REMEDY, EventKind.RESTARTED)
+#: Cause of a restart that somebody asked for.
+_ASKED = "MPLANE-TRIGGERED-RESTART"
+#: Seconds that a remedy takes at most, from the latest act on.
+_TAKES = 1500.0
+#: Seconds without an act of a manager after which the next one at the same station is another attempt.
+_APART = 300.0
+
+
+def demand_of(fleet: Fleet, local: datetime) -> dict[str, Demand]:
+    """What is wanted everywhere at a local time, where all is well."""
+    return {name: station.equipment.performance.reaches(local) for name, station in fleet.stations.items()}
+
+
+class Outages:
+    """The minutes that tenants' users in cells are without service, as an integral over changes.
+
+    A cell of which a tenant's users get a part counts in part: half of its user plane lost for ten minutes is five.
+    That a cell carries less than usual does not count.
+    """
+
+    def __init__(self, fleet: Fleet, local: datetime, whole: Mapping[str, Demand]) -> None:
+        self._fleet = fleet
+        self._local = local
+        self._whole = whole
+        #: By station, since when how many cells of each tenant are lost.
+        self._now: dict[str, tuple[float, Mapping[str, float]]] = {}
+        #: By station, the tenants that were served before the latest moment at which anything changed.
+        self._served: dict[str, tuple[float, set[str]]] = {}
+        self._seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
+        for station in fleet.stations.values():
+            station.equipment.followers = (*station.equipment.followers, self._changed)
+
+    def _changed(self, name: str) -> None:
+        self._remember(name)
+        self._count(name)
+        reaches = self._fleet.stations[name].equipment.performance.reaches(self._local)
+        lost: defaultdict[str, float] = defaultdict(float)
+        for (cell, tenant), wanted in self._whole[name].items():
+            if wanted > 0:
+                lost[tenant] += max(1.0 - reaches.get((cell, tenant), 0.0) / wanted, 0.0)
+        self._now[name] = self._fleet.clock.monotonic(), {tenant: part for tenant, part in lost.items() if part > 1e-9}
+
+    def _remember(self, name: str) -> None:
+        now = self._fleet.clock.monotonic()
+        if self._served.get(name, (-1.0, set()))[0] != now:
+            cells: defaultdict[str, float] = defaultdict(float)
+            for (_, tenant), wanted in self._whole[name].items():
+                cells[tenant] += wanted > 0
+            _, lost = self._now.get(name, (0.0, {}))
+            self._served[name] = now, {tenant for tenant, many in cells.items() if lost.get(tenant, 0.0) < many - 1e-9}
+
+    def _count(self, name: str) -> None:
+        now = self._fleet.clock.monotonic()
+        since, lost = self._now.get(name, (now, {}))
+        for tenant, cells in lost.items():
+            self._seconds[name, tenant] += cells * (now - since)
+        self._now[name] = now, lost
+
+    def minutes(self) -> dict[tuple[str, str], float]:
+        """Minutes until now, by station and tenant; a cell's minute is a minute."""
+        for name in list(self._now):
+            self._count(name)
+        return {key: seconds / 60 for key, seconds in self._seconds.items()}
+
+    def served_before(self, station: str) -> set[str]:
+        """The tenants whose users got something at a station before what changed there just now."""
+        now = self._fleet.clock.monotonic()
+        at, tenants = self._served.get(station, (-1.0, set()))
+        return tenants if at == now else self.serves(station)
+
+    def serves(self, station: str, cells: Iterable[str] | None = None) -> set[str]:
+        """The tenants whose users get something in cells of a station now; in any of its cells if none are named."""
+        wanted = None if cells is None else set(cells)
+        reaches = self._fleet.stations[station].equipment.performance.reaches(self._local)
+        return {tenant for (cell, tenant), part in reaches.items() if part > 0 and (wanted is None or cell in wanted)}
+
+
+@dataclass
+class Struck:
+    """A fault of a cause at a station, and how it went on.
+
+    Attributes:
+        remote: The remedies from afar that cure it.
+        ended: When it ended; None while it stands.
+        how: ``itself``, ``visit`` or ``remedy``.
+    """
+
+    cause: str
+    kind: str
+    station: str
+    target: str
+    since: float
+    remote: frozenset[Remedy] = frozenset()
+    ended: float | None = None
+    how: str = ""
+    fault: NetworkFault | None = None
+    #: What the station carried before somebody put an older configuration back.
+    before: Config | None = None
+
+    @property
+    def curable(self) -> bool:
+        """Whether anything from afar cures it."""
+        return bool(self.remote) or self.before is not None
+
+    def stands(self, at: float) -> bool:
+        """Whether it stood at a moment."""
+        return self.since <= at and (self.ended is None or at < self.ended)
+
+
+@dataclass
+class Attempt:
+    """What a manager did to a station in one go.
+
+    Attributes:
+        at: When it began, in seconds since the day began.
+        remedies: What of it may cure something.
+        serving: Tenants that got service where it interrupts, just before.
+        wrong: Why it should not have been, in whoever's words.
+    """
+
+    at: float
+    station: str
+    last: float
+    remedies: set[Remedy] = field(default_factory=set)
+    targets: set[str] = field(default_factory=set)
+    edits: int = 0
+    serving: set[str] = field(default_factory=set)
+    open: tuple[Struck, ...] = ()
+    wrong: list[str] = field(default_factory=list)
+
+
+class Watch:
+    """Follows faults and acts of managers."""
+
+    def __init__(self, fleet: Fleet, network: SimulatedNetwork, outages: Outages) -> None:
+        self._fleet = fleet
+        self._cores, self._records = network.cores, {record.id: record for record in network.stations}
+        self._configs: dict[str, Config] = {name: station.running for name, station in fleet.stations.items()}
+        self._outages = outages
+        self.struck: list[Struck] = []
+        self._by_fault: dict[tuple[str, int], Struck] = {}
+        self.attempts: list[Attempt] = []
+        self._latest: dict[str, Attempt] = {}
+        self.visiting = False
+        self.edits = 0
+        fleet.listen(events=self._happened)
+
+    def strikes(self, one: Struck) -> None:
+        """A fault begins."""
+        self.struck.append(one)
+        if one.fault is not None:
+            self._by_fault[one.station, one.fault.id] = one
+            if not one.fault.timers and one.fault.lasts == 0:
+                self._end(one)
+
+    def standing(self, station: str) -> list[Struck]:
+        """Faults that stand at a station."""
+        return [one for one in self.struck if one.station == station and one.ended is None]
+
+    def _end(self, one: Struck) -> None:
+        now = self._fleet.clock.monotonic()
+        fault = one.fault
+        by_itself = fault is not None and fault.lasts is not None and now - one.since >= fault.lasts - 1e-3
+        tried = self._latest.get(one.station)
+        cured = tried is not None and not by_itself and now - tried.last < _TAKES
+        one.ended, one.how = now, "visit" if self.visiting else "remedy" if cured else "itself"
+
+    # ---------------------------------------------------------------- what stations tell
+
+    def _happened(self, station: str, event: Event) -> None:
+        if event.kind is EventKind.NETWORK_FAULT_ENDED:
+            one = self._by_fault.get((station, int(event.detail["id"])))
+            if one is not None and one.ended is None and one.before is None:
+                self._end(one)
+        elif event.kind is EventKind.RUNNING_CHANGED:
+            self._restored(station)
+            self._compare(station, event)
+        if event.kind in _ACTS:
+            self._acted(station, event)
+
+    def _restored(self, station: str) -> None:
+        for one in self.standing(station):
+            if one.before is not None and self._fleet.stations[station].running == one.before:
+                self._end(one)
+
+    def _compare(self, station: str, event: Event) -> None:
+        """What a manager's change of the configuration may cure: end points that it took away, cells that it locked."""
+        known, running = self._fleet.stations[station], self._fleet.stations[station].running
+        before, self._configs[station] = self._configs.get(station, running), running
+        attempt = self._latest.get(station)
+        if event.user != MANAGER or attempt is None:
+            return
+        ends = [{link.name: link.tenant for link in self._links(known, config)} for config in (before, running)]
+        for name in ends[0].keys() - ends[1].keys():
+            attempt.remedies.add(Remedy.RECREATE_LINK)
+            attempt.targets.add(ends[0][name])
+        unlocked = [{cell.id: cell for cell in cells_of(config) if cell.unlocked} for config in (before, running)]
+        for name in unlocked[0].keys() - unlocked[1].keys():
+            attempt.remedies.add(Remedy.LOCK_UNLOCK)
+            attempt.targets |= {name, unlocked[0][name].unit}
+            attempt.serving |= self._outages.served_before(station)
+
+    def _links(self, station: Station, config: Config) -> Iterator[ConfiguredLink]:
+        return links_of(config, self._records[station.id], self._cores)
+
+    def _acted(self, station: str, event: Event) -> None:
+        asked = event.kind is EventKind.RESTARTED and event.detail.get("cause") == _ASKED
+        if event.kind is EventKind.RESTARTED and not asked:
+            return
+        if event.kind is EventKind.EDITED and event.user != MANAGER:
+            return
+        now = self._fleet.clock.monotonic()
+        self.edits += 1
+        attempt = self._latest.get(station)
+        if attempt is None or now - attempt.last > _APART:
+            attempt = Attempt(now, station, now, open=tuple(self.standing(station)))
+            self.attempts.append(attempt)
+            self._latest[station] = attempt
+        attempt.last = now
+        attempt.edits += 1
+        self._note(attempt, event)
+
+    def _note(self, attempt: Attempt, event: Event) -> None:
+        """What it was, and whom it may have interrupted."""
+        cells = [status.configured for status in self._fleet.stations[attempt.station].equipment.radio.cells]
+        if event.kind is EventKind.RESTARTED:
+            attempt.remedies.add(Remedy.RESTART)
+            attempt.serving |= self._outages.served_before(attempt.station)
+        elif event.kind is EventKind.REMEDY:
+            remedy = Remedy(event.detail["remedy"])
+            attempt.remedies.add(remedy)
+            attempt.targets.add(str(event.detail["target"]))
+            if remedy is Remedy.RESET_UNIT:
+                of_unit = [cell.id for cell in cells if cell.unit == event.detail["target"]]
+                attempt.serving |= self._outages.serves(attempt.station, of_unit)

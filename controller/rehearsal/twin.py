@@ -1,0 +1,204 @@
+"""The twin: all stations of a network in memory, and a way to their NETCONF servers without sockets or encryption.
+
+Hello, framing, XML, locks, candidates, confirmed commits and notifications are those of the simulated stations and of
+the controller; only what carries the bytes is replaced.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from itertools import chain
+from typing import Any
+
+from lxml import etree
+
+from controller.device.connect import Connector
+from controller.device.transport import Connection, Transport
+from controller.intent import compile_intent
+from controller.models.errors import SessionLostError, UnreachableError
+from controller.models.network import Network
+from controller.models.plan import Edit, Op
+from controller.nrm.codec import encode_edit
+from controller.nrm.profiles import Rendered, render, root_spec
+from controller.nrm.schema import LeafRole, NodeSpec, spec_of
+from controller.ports.devices import DeviceTarget
+from controller.ports.secrets import FakeSecrets
+from simulators.clock import VirtualClock
+from simulators.connections import Outage
+from simulators.datastore import Config
+from simulators.fleet.fleet import Fleet, FleetSettings
+from simulators.netconf.server import Server
+from simulators.netconf.session import Session
+from simulators.network import SimulatedNetwork
+from simulators.station import StationSettings
+
+#: Who the controller is, at the stations.
+MANAGER = "minka"
+#: Seconds until a cell is on air after it was unlocked and a link up after its creation, and that a restart takes.
+SETTLE, BOOT = 1.0, 60.0
+
+
+def make_fleet(network: SimulatedNetwork, clock: VirtualClock, *configs: Mapping[str, Config]) -> Fleet:
+    """All stations, after these configurations one after the other; they come from the factory."""
+    fleet = Fleet(network, FleetSettings(stations=StationSettings(settle_seconds=SETTLE, boot_seconds=BOOT)), clock)
+    for name, config in chain.from_iterable(each.items() for each in configs):
+        fleet.stations[name].datastores.load_saved(config)
+    return fleet
+
+
+def provisioned(network: Network, simulated: SimulatedNetwork, day: date) -> dict[str, Config]:
+    """What each station carries where the field did just what the network files say."""
+    intent = compile_intent(network, day, [station.id for station in network.stations])
+    fleet = make_fleet(simulated, VirtualClock())
+    configs = {}
+    for station in network.stations:
+        root, rendered = root_spec(station.profiles), render(station.profiles, intent.facts[station.id])
+        edits = [_create(root, rendered, path) for path in rendered.tree]
+        datastores = fleet.stations[station.id].datastores
+        datastores.foreign_edit(etree.fromstring(etree.tostring(encode_edit(root, edits))))
+        configs[station.id] = datastores.running
+    return configs
+
+
+def _create(root: NodeSpec, rendered: Rendered, path: str) -> Edit:
+    spec = spec_of(root, path)
+    after: dict[str, Any] = dict(rendered.tree[path]) if spec is None else dict(spec.begun(path, rendered.tree))
+    state = None if spec is None else spec.leaf_by_role.get(LeafRole.ADMINISTRATIVE_STATE)
+    if spec is not None and state is not None and (spec.is_cell or state.default == "LOCKED"):
+        after[state.name] = "UNLOCKED"
+    return Edit(op=Op.MERGE, path=path, after=after, owners=rendered.owners[path])
+
+
+# ------------------------------------------------------------------------- the way there
+
+
+class MemoryConnector(Connector):
+    """Opens sessions to the stations of a fleet in this process."""
+
+    def __init__(self, fleet: Fleet, *, timeout: float = 20.0, patience: float = 60.0) -> None:
+        super().__init__(FakeSecrets({}), timeout, 30.0, patience)
+        self._fleet = fleet
+        self._answer_in = patience
+
+    async def open(self, target: DeviceTarget) -> tuple[Connection, Transport]:
+        """See ``Connector.open``. Raises UnreachableError."""
+        server = self._fleet.stations[target.station].server
+        reach = self._fleet.transport.connections[target.station]
+        if reach.outage is Outage.SILENCE:
+            await asyncio.sleep(self.timeout)
+            raise UnreachableError(f"{target.station} did not answer within {self.timeout:g} s.")
+        if reach.outage is Outage.REFUSAL or server.equipment.down:
+            raise UnreachableError(f"{target.station} refused the connection.")
+        transport = Transport(target.station, self._answer_in)
+        wire = _Wire(transport)
+        wire.connect(reach.accept(lambda: _Login(server)))
+        try:
+            async with asyncio.timeout(self.timeout):
+                await transport.greet()
+        except (SessionLostError, TimeoutError) as error:
+            wire.abort()
+            raise UnreachableError(f"{target.station} said no hello: {error}") from None
+        return wire, transport
+
+
+class _Wire(asyncio.Transport):
+    """Both ends of a connection: the controller's session on one side, the station's protocol on the other."""
+
+    def __init__(self, client: Transport) -> None:
+        super().__init__()
+        self._client = client
+        self._loop = asyncio.get_running_loop()
+        self._device: asyncio.Protocol | None = None
+        self._sending: list[bytes] = []
+        self._open = True
+
+    def connect(self, device: asyncio.Protocol) -> None:
+        """Let both sides begin."""
+        self._device = device
+        self._client.connection_made(_ToDevice(self))
+        device.connection_made(self)
+
+    def from_client(self, data: bytes) -> None:
+        """The controller sends."""
+        self._loop.call_soon(self._to_device, data)
+
+    def _to_device(self, data: bytes) -> None:
+        if self._open and self._device is not None:
+            self._device.data_received(data)
+
+    # ------------------------------------------------ what the station does with it
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        """The station sends."""
+        if self._open:
+            self._loop.call_soon(self._client.data_received, bytes(data), None)
+
+    def is_closing(self) -> bool:
+        """Whether it is of no use to write."""
+        return not self._open
+
+    def close(self) -> None:
+        """Close after all was sent."""
+        self._loop.call_soon(self.abort)
+
+    def abort(self) -> None:
+        """End it for both."""
+        if not self._open:
+            return
+        self._open = False
+        self._loop.call_soon(self._client.connection_lost, None)
+        if self._device is not None:
+            self._loop.call_soon(self._device.connection_lost, None)
+
+    def pause_reading(self) -> None:
+        """The controller never sends so much."""
+
+    def resume_reading(self) -> None:
+        """As ``pause_reading``."""
+
+    # --------------------------------------------- what the controller does with it
+
+    async def wait_closed(self) -> None:
+        """Nothing is left to wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ToDevice:
+    """The channel of the controller's session."""
+
+    wire: _Wire
+
+    def write(self, data: bytes) -> None:
+        """Send."""
+        self.wire.from_client(data)
+
+    def abort(self) -> None:
+        """End it."""
+        self.wire.abort()
+
+
+class _Login(asyncio.Protocol):
+    """A station's side of a connection: a session of the manager."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._session: Session | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The manager is in."""
+        assert isinstance(transport, asyncio.Transport)
+        self._session = Session(self._server, MANAGER, transport)
+        self._session.open()
+
+    def data_received(self, data: bytes) -> None:
+        """Pass it on."""
+        assert self._session is not None
+        self._session.receive(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """It is gone."""
+        assert self._session is not None
+        self._session.lost()

@@ -1,0 +1,92 @@
+"""Rehearsed days: the whole controller on the twin of a small network, in virtual time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.models.settings import Settings
+from controller.rehearsal.day import Cause, Day, Stop, draw_day
+from controller.rehearsal.judge import judged
+from controller.rehearsal.minka import Minka
+from controller.rehearsal.play import begin
+from controller.rehearsal.report import Ground, lines_of, play_three_ways, prepare
+
+TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
+LTE = "T-LTE-1"
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+    return prepare(TINY, Settings(home=tmp_path_factory.mktemp("home")))
+
+
+def _day(*causes: Cause, stops: tuple[Stop, ...] = (), hours: float = 0.5) -> Day:
+    return Day("7", hours, causes, stops)
+
+
+def _link_down(at: float = 60.0) -> Cause:
+    return Cause("0", at, "core-link-down", (LTE,), "condor", visit=1500.0)
+
+
+def test_a_fault_costs_minutes_until_somebody_comes_or_it_is_cured(ground: Ground) -> None:
+    done = play_three_ways(ground, _day(_link_down()))
+    nothing, script, minka = done.ways
+    cells = len(ground.simulated.stations[0].cells)
+    assert nothing.minutes["condor"] == pytest.approx(cells * 25, rel=0.02)
+    assert (nothing.visits, minka.visits) == (1, 0)
+    assert (minka.incidents, minka.curable, minka.cured) == (1, 1, 1)
+    assert minka.minutes["condor"] < nothing.minutes["condor"] / 5
+    assert minka.wrong == ()
+    assert minka.acts > 0 == nothing.acts
+    assert script.minutes["condor"] <= minka.minutes["condor"], "it waits for nothing"
+    assert max(map(len, lines_of(done))) <= 80
+
+
+def test_the_script_works_under_a_hold_and_minka_does_not(ground: Ground) -> None:
+    done = play_three_ways(ground, _day(_link_down(), stops=(Stop("hold", LTE, 0.0, 1800.0),)))
+    assert done.minka.attempts == 0
+    assert done.minka.minutes == done.nothing.minutes
+    assert {one.why for one in done.script.wrong} <= {
+        ("under a hold",),
+        ("under a hold", "repeated within the cool-down"),
+    }
+    assert done.script.wrong
+
+
+def test_a_lost_core_touches_no_station(ground: Ground) -> None:
+    done = play_three_ways(ground, _day(Cause("0", 60.0, "lost-core", target="condor", lasts=900.0)))
+    assert done.minka.acts == 0
+    assert done.script.wrong
+    assert {why for one in done.script.wrong for why in one.why if "elsewhere" in why}
+
+
+def test_looks_at_stations_where_nothing_happened_change_nothing(ground: Ground) -> None:
+    causes = (
+        _link_down(),
+        Cause("1", 100.0, "radio-unit-lost", ("T-LTE-2",), visit=400.0),
+        Cause("2", 200.0, "licence-gone", ("T-NR-1",), visit=300.0),
+        Cause("3", 150.0, "configuration-reverted", ("T-BOTH-1",), visit=400.0),
+    )
+    played = []
+    for every_look in (False, True):
+        stage, day = ground.stage(), _day(*causes, hours=0.17)
+        Minka(stage, ground.record, ground.settings, every_look=every_look).play(day)
+        played.append(judged("minka", stage, day, ground.network).to_json())
+    assert played[0] == played[1]
+    assert played[0]["attempts"] > 1
+
+
+def test_the_same_seed_is_the_same_day(ground: Ground) -> None:
+    one, other = (draw_day(ground.simulated, ["condor"], "3", 24.0) for _ in range(2))
+    assert one == other
+    assert draw_day(ground.simulated, ["condor"], "4", 24.0) != one
+
+
+def test_a_visit_ends_what_still_stands(ground: Ground) -> None:
+    stage = ground.stage()
+    stage.clock.advance(540)
+    begin(stage, _day(_link_down()))
+    stage.clock.advance(1600)
+    assert [one.how for one in stage.watch.struck] == ["visit"]
