@@ -276,17 +276,23 @@ class Alarm(Noun):
         return self.shelved_until is not None and at < self.shelved_until
 
 
+#: Kinds of escalations.
+PAGE, TICKET = "page", "ticket"
+
+
 class Escalation(Noun):
     """What people are to be told of an alarm: on record with the alarm's state, before anybody is told.
 
     Attributes:
         number: Of the alarm's escalations, from 1.
+        kind: ``page``, to be looked at now, or ``ticket``, where somebody has to go there.
         attempts: How often somebody began to tell it.
         claimed: Whether somebody began and did not say yet how it ended.
     """
 
     alarm: str
     number: int
+    kind: str = PAGE
     reason: str
     at: AwareDatetime
     attempts: int = 0

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import orjson
 import structlog
 
-from controller.models.alarm import Alarm
+from controller.models.alarm import PAGE, Alarm
 from controller.models.dispatch import DispatchPack
 from controller.models.errors import MinkaError
 from controller.models.network import Contact
@@ -44,14 +44,15 @@ class HttpWebhook:
         await _post(self._url, orjson.dumps(dict(content)), {"Idempotency-Key": key})
         log.info("webhook.posted", key=key)
 
-    async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack) -> None:
-        """Log an escalation, and post it as ``{"alarm": …, "reason": …, "dispatch": …}`` if there is a URL.
+    async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack, kind: str = PAGE) -> None:
+        """Log an escalation, and post it as ``{"kind": …, "alarm": …, "reason": …, "dispatch": …}`` if there is a URL.
 
         Raises as ``post``.
         """
         log.error("alarm.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
         if self._url:
             body = {
+                "kind": kind,
                 "alarm": alarm.model_dump(mode="json"),
                 "reason": reason,
                 "dispatch": dispatch.model_dump(mode="json"),

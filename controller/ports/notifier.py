@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from controller.models.alarm import Alarm
+from controller.models.alarm import PAGE, Alarm
 from controller.models.dispatch import DispatchPack
 
 
 class Notifier(Protocol):
     """Escalates an alarm to people."""
 
-    async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack) -> None:
-        """Deliver, with what a person needs who goes there; ``key`` is the same for each attempt.
+    async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack, kind: str = PAGE) -> None:
+        """Deliver, with what a person needs who goes there; ``key`` is the same for each attempt, ``kind`` says how.
 
         Raises:
             MinkaError: Nobody took it: it is tried again.
@@ -26,10 +26,12 @@ class FakeNotifier:
     def __init__(self) -> None:
         self.sent: list[tuple[Alarm, str]] = []
         self.keys: list[str] = []
+        self.kinds: list[str] = []
         self.packs: list[DispatchPack] = []
 
-    async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack) -> None:
+    async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack, kind: str = PAGE) -> None:
         """Remember it."""
+        self.kinds.append(kind)
         self.packs.append(dispatch)
         self.sent.append((alarm, reason))
         self.keys.append(key)

@@ -15,6 +15,8 @@ from controller.assurance.checker import Checker
 from controller.assurance.health import OWN_CAUSES, wrongs
 from controller.models.alarm import (
     ALARM_LIST_CROWDED,
+    PAGE,
+    TICKET,
     WAITS,
     Alarm,
     AlarmSource,
@@ -154,7 +156,7 @@ class Remediator:
     async def _tell_people(self, one: Escalation) -> None:
         alarm = await self._store.alarms.get(one.alarm)
         pack = await self._store.transaction(dispatch_pack, one.alarm, self._clock.now())
-        await self._notifier.escalate(alarm, one.reason, one.key, pack)
+        await self._notifier.escalate(alarm, one.reason, one.key, pack, one.kind)
 
     async def _attend(self, alarm_id: str) -> None:
         """Take one alarm as far as it goes now, and note when to look at it again."""
@@ -220,7 +222,8 @@ class Remediator:
             return await self._observe(repair)
         if rung.ask:
             return await self._ask(repair)
-        return await self._escalate(alarm, "; ".join((rung.ticket or rung.page, *stand.tried)))
+        reason = "; ".join((rung.ticket or rung.page, *stand.tried))
+        return await self._escalate(alarm, reason, TICKET if rung.ticket else PAGE)
 
     def _stand(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> _Stand:
         found = _of_round(store, alarm, rule.name)
@@ -517,7 +520,7 @@ class Remediator:
             self._judge(store, rule)
         return moved is not None
 
-    async def _escalate(self, alarm: Alarm, reason: str) -> float:
+    async def _escalate(self, alarm: Alarm, reason: str, kind: str = PAGE) -> float:
         """Decide that people are to see to it, unless the alarm moved on since it was looked at; they are told next.
 
         The decision is on record before anybody is told, so that two schedulers tell people once, and so that
@@ -525,7 +528,7 @@ class Remediator:
         """
         if alarm.state is AlarmState.ESCALATED:
             return _RETRY[1]
-        if await self._store.alarms.escalate(alarm, reason, actor="remediation"):
+        if await self._store.alarms.escalate(alarm, reason, actor="remediation", kind=kind):
             log.warning("remediation.escalated", alarm=alarm.id, station=alarm.station, reason=reason)
         return _SOON
 

@@ -41,6 +41,7 @@ from controller.intent.incidents import Outcome
 from controller.intent.roots import may_be_root, reach, root_of
 from controller.models.alarm import (
     OTHER_ALERT,
+    PAGE,
     Alarm,
     AlarmFilter,
     AlarmReport,
@@ -148,6 +149,7 @@ escalations = Table(
     metadata,
     Column("alarm", String, ForeignKey("alarms.id"), primary_key=True),
     Column("number", Integer, primary_key=True, autoincrement=False),
+    string("kind"),
     long_text("reason"),
     Column("at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -340,8 +342,8 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         return known.model_copy(update={"shelved_until": None})
 
     @writes
-    def escalate(self, tx: Tx, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:
-        return escalate(tx, seen, reason, actor)
+    def escalate(self, tx: Tx, seen: Alarm, reason: str, *, actor: str, kind: str = PAGE) -> Alarm | None:
+        return escalate(tx, seen, reason, actor, kind)
 
 
 class SqlEscalations(SqlRepository, Escalations[Sync]):
@@ -661,7 +663,7 @@ def conditions(like: AlarmFilter, now: datetime) -> list[ColumnElement[bool]]:
     return found if like.since is None else [*found, alarms.c.changed >= like.since]
 
 
-def escalate(tx: Tx, seen: Alarm, reason: str, actor: str) -> Alarm | None:
+def escalate(tx: Tx, seen: Alarm, reason: str, actor: str, kind: str = PAGE) -> Alarm | None:
     """What ``Alarms.escalate`` does, as part of a transaction."""
     if _load(tx, seen.id).is_shelved(tx.now) or work_on(tx, seen) is not None:
         return None
@@ -669,7 +671,8 @@ def escalate(tx: Tx, seen: Alarm, reason: str, actor: str) -> Alarm | None:
     if moved is not None:
         earlier = select(func.coalesce(func.max(escalations.c.number), 0)).where(escalations.c.alarm == seen.id)
         number = int(tx.execute(earlier).scalar_one()) + 1
-        row = {"alarm": seen.id, "number": number, "reason": reason, "at": tx.now, "attempts": 0, "claimed": False}
+        row = {"alarm": seen.id, "number": number, "kind": kind, "reason": reason, "at": tx.now, "attempts": 0}
+        row["claimed"] = False
         tx.execute(escalations.insert().values(row))
     return moved
 

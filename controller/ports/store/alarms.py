@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from controller.models.alarm import (
+    PAGE,
     Alarm,
     AlarmFilter,
     AlarmReport,
@@ -163,7 +164,7 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def escalate(self, seen: Alarm, reason: str, *, actor: str) -> Alarm | None:
+    def escalate(self, seen: Alarm, reason: str, *, actor: str, kind: str = PAGE) -> Alarm | None:
         """Move an alarm to ``escalated``, as ``move`` does, and put on record that people are to be told.
 
         None also while it is shelved, or work that its tenant announced explains it.

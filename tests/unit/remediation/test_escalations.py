@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from controller.models.alarm import Alarm, AlarmState
+from controller.models.alarm import PAGE, Alarm, AlarmState
 from controller.models.dispatch import DispatchPack
 from controller.models.errors import MinkaError, StoreError
 from controller.models.health import ServiceState
@@ -21,13 +21,13 @@ class Refusing(FakeNotifier):
         super().__init__()
         self.refusals, self.turns, self.calls = refusals, turns, 0
 
-    async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack) -> None:
+    async def escalate(self, alarm: Alarm, reason: str, key: str, dispatch: DispatchPack, kind: str = PAGE) -> None:
         self.calls += 1
         if self.calls <= self.refusals:
             raise MinkaError("503")
         for _ in range(self.turns):
             await asyncio.sleep(0)
-        await super().escalate(alarm, reason, key, dispatch)
+        await super().escalate(alarm, reason, key, dispatch, kind)
 
 
 async def test_two_schedulers_escalate_what_stays_broken_once_and_nothing_that_one_of_them_repairs(

@@ -220,8 +220,11 @@ async def test_a_ladder_of_a_ticket_alone_hands_the_alarm_over(bench: Bench) -> 
     for _ in range(2):
         await bench.round(observes)
     assert bench.people.sent == []
-    await bench.round(bench.scheduler(rules=(rule,)))
+    acts_now = bench.scheduler(rules=(rule,))
+    for _ in range(2):
+        await bench.round(acts_now)
     assert bench.alarm(link).note == "send somebody"
+    assert bench.people.kinds == ["ticket"]
 
 
 def test_the_lower_bound_of_a_share() -> None:
