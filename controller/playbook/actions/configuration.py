@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from pydantic import Field
 
-from controller.models.network import CellId, Identifier, Noun
+from controller.assurance.health import health_of
+from controller.models.network import HOST, CellId, Identifier, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
 from controller.plan import AdministrativeState, administrative_state_change, cycle_change, open_plmns_change
-from controller.playbook.language.registry import Context, Proposal, Touches, action
+from controller.playbook.language.registry import Context, Proposal, Taken, Touches, action
 
 
 class Nothing(Noun):
@@ -73,13 +76,27 @@ async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCe
     return await _switch(context, given, "UNLOCKED")
 
 
+async def taken_with(context: Context, names: Collection[str] | None) -> Taken | None:
+    """What is taken where these cells, or all of a station, go off the air; None where none of them is known here."""
+    ledger = await context.ledger()
+    health = health_of(context.station, await context.read(), ledger, 0, context.clock.now())
+    nodes = ((cell_of(path), entry.owners) for path, entry in ledger.items())
+    inside = [(cell, owners) for cell, owners in nodes if cell and (names is None or cell in names)]
+    pairs = {(cell, owner) for cell, owners in inside for owner in owners if owner != HOST}
+    return Taken.of(pairs, health) if inside else None
+
+
 class OneCell(Noun):
     """One cell of the station."""
 
     cell: CellId = Field(description="The cell by its name.")
 
 
-@action("cycle-cell", Touches.CHANGES)
+async def _with_cell(context: Context, given: OneCell) -> Taken | None:
+    return await taken_with(context, [given.cell])
+
+
+@action("cycle-cell", Touches.CHANGES, takes=_with_cell)
 async def cycle_cell(context: Context, given: OneCell) -> Proposal[SwitchedCells]:
     """Lock a cell and unlock it again, as one change. If it does not come on air then, it is unlocked as before."""
     owners = {path: entry.owners for path, entry in (await context.ledger()).items()}

@@ -6,23 +6,20 @@ configuration behind; there is nothing to undo.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-
 from pydantic import Field
 
-from controller.assurance.health import health_of
 from controller.assurance.station_alarms import problem_of, records_by_problem
 from controller.inventory.source import suggest
 from controller.models.alarm import PerceivedSeverity
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.health import ServiceState
-from controller.models.network import HOST, CellId, Noun
+from controller.models.network import CellId, Noun
 from controller.models.sharing import ActionClass
-from controller.nrm.profiles import cell_of, cells, link_state, links
+from controller.nrm.profiles import cells, link_state, links
 from controller.nrm.profiles.alarm_list import list_in
 from controller.nrm.tree import Observed
-from controller.playbook.actions.configuration import Changed, Nothing
+from controller.playbook.actions.configuration import Changed, Nothing, taken_with
 from controller.playbook.actions.state import endpoint_name, unlocked
 from controller.playbook.language.registry import Context, DeviceKind, Proposal, Taken, Touches, action
 
@@ -80,21 +77,11 @@ class Interrupted(Noun):
     endpoints: tuple[str, ...] = Field(description="Core links of ours that were up before.")
 
 
-async def taken_with(context: Context, names: Collection[str] | None) -> Taken:
-    """What is taken where these cells, or all of a station, go off the air."""
-    ledger = await context.ledger()
-    health = health_of(context.station, await context.read(), ledger, 0, context.clock.now())
-    nodes = ((cell_of(path), entry.owners) for path, entry in ledger.items())
-    inside = ((cell, owners) for cell, owners in nodes if cell and (names is None or cell in names))
-    return Taken.of({(cell, owner) for cell, owners in inside for owner in owners if owner != HOST}, health)
-
-
 async def _with_unit(context: Context, given: UnitChoice) -> Taken | None:
-    cells = _unit(context.station, await context.equipment(), given).cells
-    return await taken_with(context, cells) if cells else None
+    return await taken_with(context, _unit(context.station, await context.equipment(), given).cells)
 
 
-async def _with_station(context: Context, _: Restart) -> Taken:
+async def _with_station(context: Context, _: Restart) -> Taken | None:
     return await taken_with(context, None)
 
 

@@ -171,3 +171,16 @@ async def test_a_switch_that_was_read_more_than_a_second_ago_is_read_again(
         with pytest.raises(RepairStoppedError, match=WORDS):
             await record.write(JournalStep.READ)
     assert (store.asked, store.seconds) == (asked, [])
+
+
+@pytest.mark.parametrize(
+    ("cells", "known"), [(("L1",), True), (("L1", "elsewhere"), True), (("Cell-1",), False), ((), False)]
+)
+async def test_a_unit_whose_cells_have_names_of_its_own_may_take_all(cells: tuple[str, ...], known: bool) -> None:
+    bench = PlaybookBench(RESET, spared=(("L1", "alfa"),), cause=ALARM)
+    bench.clock.pause(5)
+    unit = bench.device.equipment.units["ru-1"]
+    bench.device.equipment.units["ru-1"] = unit.model_copy(update={"cells": cells})
+    bench.device.failed_cells = {LTE_CELL}
+    job = await bench.work()
+    assert job.outcome is (Outcome.SUCCEEDED if known else Outcome.CANCELLED)
