@@ -49,6 +49,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     },
     "NewWork": {"nodes": ["claro-mme-1"], "ends": "2026-12-26T06:00:00Z", "reason": "release 9"},
     "Shelving": {"until": "2026-12-26T06:00:00Z", "reason": "the part comes on Monday"},
+    "Clearing": {"reason": "the unit was taken down in May"},
     "Return": {"reason": "the part is here"},
     "NewComment": {"text": "a climber goes there at 9", "to": ["bitel"]},
     "Deciding": {"choice": "record", "reason": "INC-77"},

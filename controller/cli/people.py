@@ -378,6 +378,20 @@ def _duration(words: str) -> timedelta:
     return timedelta(**{unit: int(number)})
 
 
+@alarms.command("clear", epilog="Example: minka alarms clear a-1f2e3d4c5b --reason 'the unit was taken down'")
+def clear(
+    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
+    reason: Annotated[str, typer.Option(help="Why it is over; kept on record.")],
+    as_json: Json = False,
+) -> None:
+    """Say that an alarm is over whose source can't: a notified warning, a lost source, a device that nobody reads."""
+    found = client().post(f"/v1/alarms/{alarm}/clear", {"reason": reason})
+    if as_json:
+        print_json(found)
+    else:
+        out.print(f"{alarm} is over; it is back if {found['source']} reports it again")
+
+
 @alarms.command("unshelve", epilog="Example: minka alarms unshelve a-1f2e3d4c5b --reason 'the part is here'")
 def unshelve(
     alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],

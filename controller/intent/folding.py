@@ -115,6 +115,8 @@ def folded(known: Folded | None, report: AlarmReport, new_id: Callable[[], str])
         report: The report, not heard before.
         new_id: Makes the id of a new alarm.
     """
+    if known is not None and known.alarm.cleared_by:
+        return _contradicted(known, report)
     if known is None or not (report.at < known.last_word or known.stands or _clears(report)):
         return _opened(report, new_id(), None if known is None else known.alarm)
     alarm, late = known.alarm, report.at < known.last_word
@@ -125,6 +127,18 @@ def folded(known: Folded | None, report: AlarmReport, new_id: Callable[[], str])
         change |= said
     reported = known.reported if late else report.at
     return Folded(alarm.model_copy(update=change), reported, known.new), action
+
+
+def _contradicted(known: Folded, report: AlarmReport) -> tuple[Folded, str]:
+    """What a source says of an alarm that a person had cleared: it agrees, or the alarm is back, whatever its time."""
+    change: dict[str, Any] = {"count": known.alarm.count + 1, "cleared_by": ""}
+    action = ""
+    if not _clears(report):
+        at = max(report.at, known.last_word)
+        change |= {"state": AlarmState.RAISED, "cleared": None, "changed": at}
+        change |= {"severity": report.severity, "text": report.text}
+        action = "alarm.returned"
+    return Folded(known.alarm.model_copy(update=change), max(known.reported, report.at), known.new), action
 
 
 def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
@@ -203,11 +217,16 @@ def fold(
     made = Fold({}, {}, [])
     for one in batch:
         known, action = heard.get(one.digest), ""
-        if known is None:
+        if known is not None:
+            known = made.touched.get(known.alarm.id, known)
+        if known is not None and known.alarm.cleared_by and not _clears(one.report):
+            now, action = _contradicted(known, one.report)
+            newest[one.fault] = now = now.counted(one.count - 1)
+        elif known is None:
             now, action = folded(newest.get(one.fault), one.report, new_id)
             newest[one.fault] = now = now.counted(one.count - 1)
         else:
-            now = made.touched.get(known.alarm.id, known).counted(one.count)
+            now = known.counted(one.count)
             if one.fault in newest and newest[one.fault].alarm.id == now.alarm.id:
                 newest[one.fault] = now
         made.touched[now.alarm.id] = now

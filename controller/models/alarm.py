@@ -235,6 +235,7 @@ class Alarm(Noun):
         root: Id of the alarm that it follows from, empty where it is a root itself.
         released: When its root was over and it stood all the same, None if never.
         incident: Id of the incident that it is part of; empty where it was over when it came on record.
+        cleared_by: The person who said that it is over, an empty string where its source did.
         shelved_until: Until when nobody is called for it and nothing repairs it, None where it was not shelved.
         shelved_by: Who shelved it.
         shelved_reason: Why.
@@ -266,10 +267,28 @@ class Alarm(Noun):
     root: str = ""
     released: AwareDatetime | None = None
     incident: str = ""
+    cleared_by: str = ""
     shelved_until: AwareDatetime | None = None
     shelved_by: str = ""
     shelved_reason: str = ""
     shelved_severity: PerceivedSeverity | None = None
+
+    def kept_by(self, *, heard: bool, read: bool) -> str:
+        """Why no person may say that it is over; an empty string where its source never will.
+
+        Args:
+            heard: Whether its source may raise and clear alarms.
+            read: Whether its device is read.
+        """
+        if self.cleared is not None or self.state in (AlarmState.CLEARED, AlarmState.REPAIRED):
+            return "it is over"
+        if self.state is AlarmState.REPAIRING:
+            return f"run {self.run} works on it"
+        pushed = self.source in (AlarmSource.ALERTMANAGER, AlarmSource.VES)
+        notified = self.source is AlarmSource.ORAN_FM and self.severity is PerceivedSeverity.WARNING
+        if not heard or pushed or notified or (self.station and not read):
+            return ""
+        return f"{self.source} clears it once it is over; shelve it until then: minka alarms shelve {self.id}"
 
     def is_shelved(self, at: datetime) -> bool:
         """Whether it is shelved at a time (ISA-18.2)."""

@@ -110,6 +110,7 @@ alarms = Table(
     Column("incident", String, nullable=False, server_default=""),
     Index("ix_alarms_incident", "incident", "number"),
     Index("ix_alarms_released", "released", sqlite_where=_RELEASED, postgresql_where=_RELEASED),
+    long_text("cleared_by"),
     Column("shelved_until", Instant),
     long_text("shelved_by"),
     long_text("shelved_reason"),
@@ -181,7 +182,7 @@ GUARD = "alarms"
 #: What is kept as a JSON list.
 _LISTS = ("cells", "tenants")
 #: What a report may change of an alarm.
-_CHANGED = ("severity", "text", "state", "changed", "cleared", "count", "shelved_until")
+_CHANGED = ("severity", "text", "state", "changed", "cleared", "count", "shelved_until", "cleared_by")
 #: Reports folded at once: SQLite takes 32,766 parameters in a statement.
 _AT_ONCE = 10_000
 _ALARM = select(alarms).where(alarms.c.id == bindparam("alarm"))
@@ -320,6 +321,16 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         touch(tx, [known.incident])
         tx.note(actor, "alarm.acknowledged", alarm_id, by=by)
         return known.model_copy(update=said)
+
+    @writes
+    def clear(self, tx: Tx, alarm_id: str, by: str, reason: str) -> Alarm:
+        tx.guard(GUARD)
+        known = _load(tx, alarm_id, lock=True)
+        values = {"state": AlarmState.CLEARED.value, "note": reason, "cleared_by": by}
+        moved = None if known.cleared is not None else _move(tx, known, values, by)
+        if moved is None:
+            raise ConflictError(f"alarm {alarm_id} is over")
+        return moved
 
     @writes
     def shelve(self, tx: Tx, alarm_id: str, until: datetime, by: str, reason: str) -> Alarm:

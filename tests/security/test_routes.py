@@ -94,6 +94,7 @@ NEEDED: dict[str, str | None] = {
     "GET /v1/alarms/{alarm_id}/dispatch": "oversee",
     "GET /v1/incidents/{incident_id}/dispatch": "oversee",
     "GET /v1/incidents/{incident_id}/report": "look",
+    "POST /v1/alarms/{alarm_id}/clear": "run",
     "POST /v1/alarms/{alarm_id}/shelve": "stop",
     "POST /v1/alarms/{alarm_id}/unshelve": "stop",
     "GET /v1/alarms/{alarm_id}/comments": "look",

@@ -24,7 +24,7 @@ from controller.models.alarm import Alarm, AlarmFilter, AlarmState, Comment, Per
 from controller.models.dispatch import DispatchPack
 from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
 from controller.models.people import Permission, Person
-from controller.ports.store import Page, RunRequest
+from controller.ports.store import Page, RunRequest, Store
 from controller.remediation.dispatch import dispatch_pack
 from controller.runs.launch import Launcher
 
@@ -181,6 +181,33 @@ def unshelve(
 ) -> AlarmView:
     """Bring a shelved alarm back now."""
     backend.store.alarms.unshelve(alarm_id, who.name, asked.reason)
+    return AlarmView.model_validate(seen.alarm(alarm_id).model_dump())
+
+
+class Clearing(Body):
+    """Why an alarm is over that its source does not clear."""
+
+    reason: str = Field(min_length=1, max_length=2000)
+
+
+@router.post("/alarms/{alarm_id}/clear")
+def clear(
+    alarm_id: str, asked: Clearing, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]
+) -> AlarmView:
+    """Say that an alarm is over whose source can't: a notified warning, a source that is lost, a device nobody reads.
+
+    It is back once its source says otherwise. What its source clears by itself is refused: shelve that.
+    """
+
+    def decide(store: Store) -> None:
+        alarm = store.alarms.get(alarm_id)
+        device = store.devices.find([alarm.station]).get(alarm.station)
+        read = device is not None and device.adopted is not None
+        if kept := alarm.kept_by(heard=alarm.source in backend.settings.sources, read=read):
+            raise ConflictError(f"{alarm_id} can't be cleared by a person: {kept}")
+        store.alarms.clear(alarm_id, who.name, asked.reason)
+
+    backend.store.transaction(decide)
     return AlarmView.model_validate(seen.alarm(alarm_id).model_dump())
 
 

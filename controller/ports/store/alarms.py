@@ -142,6 +142,16 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def clear(self, alarm_id: str, by: str, reason: str) -> Alarm:
+        """Put on record that a person says that it is over; it is back once its source says otherwise.
+
+        Raises:
+            NotFoundError: There is no such alarm.
+            ConflictError: It is over already.
+        """
+        ...
+
+    @method
     def shelve(self, alarm_id: str, until: datetime, by: str, reason: str) -> Alarm:
         """Let nobody be called for an alarm, and nothing repair it, until a time, unless it becomes worse.
 

@@ -173,3 +173,14 @@ async def test_comments_are_read_by_whom_they_are_for(bench: ApiBench) -> None:
     every = (await bench.client.get(path)).json()["results"]
     assert [one["by"] for one in every] == ["ana", "ana", "eva"]
     assert (await bench.client.get("/v1/alarms/a-none/comments")).status_code == 404
+
+
+async def test_a_person_clears_what_its_source_never_will_and_nothing_else(bench: ApiBench) -> None:
+    gone = report(bench, source=AlarmSource.ALERTMANAGER)
+    assert (await bench.client.post(f"/v1/alarms/{gone}/clear", json={})).status_code == 422
+    said = await bench.client.post(f"/v1/alarms/{gone}/clear", json={"reason": "Prometheus was replaced"})
+    assert (said.status_code, said.json()["state"], said.json()["cleared_by"]) == (200, "cleared", "ana")
+    common = report(bench, station="", object="x", probable_cause="core-node-down")
+    refused = await bench.client.post(f"/v1/alarms/{common}/clear", json={"reason": "x"})
+    assert (refused.status_code, "minka alarms shelve" in refused.json()["detail"]) == (409, True)
+    assert (await bench.client.post("/v1/alarms/a-none/clear", json={"reason": "x"})).status_code == 404

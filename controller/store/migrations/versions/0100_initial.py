@@ -45,6 +45,7 @@ def upgrade() -> None:
         sa.Column("followed", sa.String(), server_default="", nullable=False),
         sa.Column("spreads", sa.Boolean(), nullable=False),
         sa.Column("incident", sa.String(), server_default="", nullable=False),
+        sa.Column("cleared_by", sa.Text(), server_default="", nullable=False),
         sa.Column("shelved_until", sa.DateTime(timezone=True), nullable=True),
         sa.Column("shelved_by", sa.Text(), server_default="", nullable=False),
         sa.Column("shelved_reason", sa.Text(), server_default="", nullable=False),
