@@ -302,6 +302,30 @@ def show_alarm(
         print_comment(said)
 
 
+@alarms.command("reports", epilog="Example: minka alarms reports a-1f2e3d4c5b")
+def reports(
+    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
+    as_json: Json = False,
+) -> None:
+    """What sources really told of an alarm, and how often; with --json also the bodies as they came."""
+    found = client().all(f"/v1/alarms/{alarm}/reports")
+    if as_json:
+        print_json(found)
+        return
+    columns = (
+        Column("received"),
+        Column("source"),
+        Column("severity"),
+        Column("times"),
+        Column("told", 2),
+        Column("text", 1, prose=True),
+    )
+    told = (when(one["told"] or one["at"]) + (" (wrong clock)" if one["skewed"] else "") for one in found)
+    rows = zip(found, told, strict=True)
+    names = ("source", "severity", "count")
+    table(columns, ((when(one["received"]), *(one[name] for name in names), at, one["text"]) for one, at in rows))
+
+
 @alarms.command("dispatch", epilog="Example: minka alarms dispatch a-1f2e3d4c5b > ticket.txt")
 def dispatch(
     alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],

@@ -90,6 +90,7 @@ NEEDED: dict[str, str | None] = {
     "GET /v1/alarms": "look",
     "GET /v1/alarms/events": "look",
     "GET /v1/alarms/{alarm_id}": "look",
+    "GET /v1/alarms/{alarm_id}/reports": "oversee",
     "POST /v1/alarms/{alarm_id}/acknowledge": "run",
     "GET /v1/alarms/{alarm_id}/dispatch": "oversee",
     "GET /v1/incidents/{incident_id}/dispatch": "oversee",

@@ -20,7 +20,15 @@ from controller.api.sse import EventStream, event, follow
 from controller.api.views import AlarmView, Seen, View
 from controller.assurance.station_alarms import problem_of, records_by_problem
 from controller.inventory.source import unknown
-from controller.models.alarm import Alarm, AlarmFilter, AlarmState, Comment, PerceivedSeverity
+from controller.models.alarm import (
+    Alarm,
+    AlarmFilter,
+    AlarmSource,
+    AlarmState,
+    Comment,
+    PerceivedSeverity,
+    RecordedReport,
+)
 from controller.models.dispatch import DispatchPack
 from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
 from controller.models.people import Permission, Person
@@ -104,6 +112,41 @@ def show(alarm_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]
 def dispatch(alarm_id: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> DispatchPack:
     """What a person has to know who goes to a site because of an alarm: place, unit, part, what was tried, holds."""
     return backend.store.transaction(dispatch_pack, alarm_id, backend.clock.now())
+
+
+class ReportView(Body):
+    """A report as it came: what its source told, when by its own clock (`told`) and by ours, and how often.
+
+    `skewed` says that its clock was wrong, so that the time of receipt was taken.
+    """
+
+    number: int
+    source: AlarmSource
+    severity: PerceivedSeverity
+    text: str
+    at: AwareDatetime
+    told: AwareDatetime | None
+    received: AwareDatetime
+    last: AwareDatetime
+    count: int
+    skewed: bool
+    digest: str
+    body: str
+
+
+@router.get("/alarms/{alarm_id}/reports")
+def reports(
+    alarm_id: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
+) -> Listing[ReportView]:
+    """The newest thousand reports that became part of an alarm, oldest first, as far as they are kept still."""
+    backend.store.alarms.get(alarm_id)
+    return cut([_report(one) for one in backend.store.reports.of_alarm(alarm_id, _FOLLOWED.limit)], paging)
+
+
+def _report(one: RecordedReport) -> ReportView:
+    told, report = one.model_dump(exclude={"report", "alarm"}), one.report
+    names = ("source", "severity", "text", "at", "told", "body")
+    return ReportView.model_validate(told | {name: getattr(report, name) for name in names})
 
 
 class Acknowledgement(Body):

@@ -139,6 +139,19 @@ async def test_two_thousand_alerts_take_as_many_statements_as_two(bench: ApiBenc
     assert counts[1] == counts[2] < 30
 
 
+async def test_what_was_really_told_can_be_read(bench: ApiBench) -> None:
+    await load(bench)
+    later = {"startsAt": (AT + timedelta(days=1)).isoformat()}
+    said = await post(bench, alert(tenant="andes"), alert(tenant="andes"), alert(tenant="andes") | later)
+    found = (await bench.client.get(f"/v1/alarms/{said['alarms'][0]}/reports")).json()
+    assert [(one["source"], one["count"], one["skewed"]) for one in found["results"]] == [
+        ("alertmanager", 2, False),
+        ("alertmanager", 1, True),
+    ]
+    assert json.loads(found["results"][0]["body"])["labels"]["tenant"] == "andes"
+    assert (await bench.client.get("/v1/alarms/a-none/reports")).status_code == 404
+
+
 # ------------------------------------------------------------------- cut off
 
 
