@@ -15,6 +15,7 @@ from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.library import Library
 from controller.playbook.language.parameters import parse_parameters
 from controller.remediation.rules import Match, Rule, Rung, check_playbooks, load_rules, rule_for
+from controller.remediation.schema import COMMITTED, render_schema
 from tests.support.records import START
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
@@ -170,6 +171,10 @@ def test_playbooks_and_parameters_that_do_not_exist_are_named(tmp_path: Path) ->
         "rule one: recreate-core-endpoint has no parameter 'stations'",
         "rule one: there is no playbook 'reboot'",
     ]
+
+
+def test_the_committed_schema_is_that_of_rules() -> None:
+    assert COMMITTED.read_text(encoding="utf-8") == render_schema(), "run: python -m controller.remediation.schema"
 
 
 def test_every_problem_of_every_file_is_named(tmp_path: Path) -> None:
