@@ -58,8 +58,8 @@ class Limits:
 
 #: The guard that says no only for a while: an alarm has to stand before anything is thought of it.
 SETTLE = "settle"
-#: The guard that says no until another alarm is over, which is a change of this one.
-SYMPTOM = "symptom"
+#: Guards whose end is told as a change of the alarm, so that nobody has to look for it.
+TOLD = frozenset(("over", "symptom"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,12 @@ def _over(ask: Ask) -> _No | None:
 
 def _symptom(ask: Ask) -> _No | None:
     root = "" if ask.repair.rule.match.follows else ask.alarm.root
-    return _No(f"it follows from alarm {root}, whose fault has to end") if root else None
+    return _No(follows_from(root)) if root else None
+
+
+def follows_from(root: str) -> str:
+    """Why an alarm that follows from another is not repaired."""
+    return f"it follows from alarm {root}, whose fault has to end"
 
 
 def _announced(ask: Ask) -> _No | None:
@@ -196,7 +201,12 @@ def _settle(ask: Ask) -> _No | None:
     alarm, seconds = ask.alarm, ask.repair.rule.guards.settle_seconds
     since = max(filter(None, (alarm.raised, alarm.released, ask.store.runs.left(ask.device))))
     settled = since + timedelta(seconds=seconds)
-    return _No(f"it has to stand for {seconds:g} s", settled) if ask.now < settled else None
+    return _No(has_to_stand(ask.repair.rule), settled) if ask.now < settled else None
+
+
+def has_to_stand(rule: Rule) -> str:
+    """Why an alarm that was just raised is not repaired."""
+    return f"it has to stand for {rule.guards.settle_seconds:g} s"
 
 
 # --------------------------------------------------------------------- the place
@@ -413,7 +423,7 @@ GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "stopped": _stopped,
     "record": _record,
     "over": _over,
-    SYMPTOM: _symptom,
+    "symptom": _symptom,
     "loop": _loop,
     "announced": _announced,
     "shelved": _shelved,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -24,26 +24,28 @@ from controller.models.alarm import (
     Escalation,
     PerceivedSeverity,
 )
-from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
+from controller.models.errors import ConflictError, InputError, MinkaError, NotFoundError, PlanRefusedError
 from controller.models.health import Health
 from controller.models.network import Network
-from controller.models.rule import Proposal, ProposalState, RuleMode, grant_for, likeness
+from controller.models.rule import Proposal, ProposalState, RuleGrant, RuleMode, grant_for, likeness
 from controller.models.run import Outcome, Run, RunState
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
 from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.dispatch import dispatch_pack
-from controller.remediation.guards import SETTLE, SYMPTOM, Limits, Refusal, Repair, refusal
+from controller.remediation.guards import SETTLE, TOLD, Limits, Refusal, Repair, follows_from, has_to_stand, refusal
 from controller.remediation.rules import Rule, Verify, rule_for
 from controller.remediation.trust import demote, judge
+from controller.remediation.turns import Turns
 from controller.runs.approval.deliveries import Deliveries
 from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
 
-#: Alarms worked on at once.
-_AT_ONCE = 50
+#: Alarms that are looked through at once; in which something is said in one transaction.
+_SORTED, _NOTED = 500, 20
+_NO_RULE = "no rule answers it: it stands until its source clears it"
 #: Seconds until an alarm is looked at again: while its run works, while something stands in the way.
 _SOON, _LATER = 1.0, 5.0
 #: Seconds until the next try after the first failed one; doubles up to the second.
@@ -118,10 +120,12 @@ class Remediator:
         self._breaker = breaker or Breaker()
         self._limits = limits
         self._digest = digest
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._turns = Turns(self._attend)
+        #: What is to be said in alarms of which it is plain that nothing begins now, by alarm.
+        self._notes: dict[str, tuple[Alarm, str]] = {}
+        self._noting: asyncio.Task[None] | None = None
         #: Row of the audit trail up to which changes of alarms are known.
         self._seen: int | None = None
-        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._well_since: dict[str, float] = {}
@@ -138,19 +142,21 @@ class Remediator:
         self._seen, changed = await self._store.alarms.changes(seen)
         now = self._clock.monotonic()
         self._due |= dict.fromkeys(changed, now)
-        for alarm_id in [one for one, at in self._due.items() if at <= now and one not in self._tasks]:
-            del self._due[alarm_id]
-            self._tasks[alarm_id] = asyncio.create_task(self._attend(alarm_id))
+        due = [one for one, at in self._due.items() if at <= now and one not in self._turns]
+        for start in range(0, len(due), _SORTED):
+            await self._sort(due[start : start + _SORTED])
         await self._escalations.step()
 
     @property
     def next_look(self) -> float:
         """When the next alarm is due, on the clock: now while work is under way, never where none is."""
-        return self._clock.monotonic() if self._tasks else min(self._due.values(), default=math.inf)
+        return self._clock.monotonic() if self._turns.busy or self._notes else min(self._due.values(), default=math.inf)
 
     async def settle(self) -> None:
         """Wait for the work that was begun."""
-        await asyncio.gather(*self._tasks.values())
+        await self._turns.settle()
+        if self._noting is not None:
+            await self._noting
         await self._escalations.settle()
 
     async def _tell_people(self, one: Escalation) -> None:
@@ -158,11 +164,60 @@ class Remediator:
         pack = await self._store.transaction(dispatch_pack, one.alarm, self._clock.now())
         await self._notifier.escalate(alarm, one.reason, one.key, pack, one.kind)
 
+    async def _sort(self, due: Sequence[str]) -> None:
+        """Let alarms take turns. Of those where plainly nothing begins now, it is only said: there may be thousands."""
+        found, network, grants = await self._store.transaction(_find, due)
+        digests = {rule.name: self._digest(rule) for rule in self._rules}
+        for alarm_id in due:
+            del self._due[alarm_id]
+        for alarm in found:
+            plain = self._plain(alarm, network, grants, digests) if network else None
+            if plain is None:
+                self._turns.add(alarm.id, alarm.tenants)
+                continue
+            note, wait = plain
+            if note != alarm.note:
+                self._notes[alarm.id] = alarm, note
+            if wait is not None:
+                self._due[alarm.id] = self._clock.monotonic() + wait
+        self._turns.begin()
+        if self._notes and (self._noting is None or self._noting.done()):
+            self._noting = asyncio.create_task(self._note_all())
+
+    def _plain(
+        self, alarm: Alarm, network: Network, grants: Sequence[RuleGrant], digests: Mapping[str, str]
+    ) -> tuple[str, float | None] | None:
+        """Why plainly nothing begins now, and for how long, where no more than the alarm has to be asked."""
+        if alarm.state is not AlarmState.RAISED or alarm.cleared is not None:
+            return None
+        rule = rule_for(self._rules, alarm, network)
+        if rule is None:
+            return None if _expires(alarm) else (_NO_RULE, None)
+        grant = grant_for(grants, rule.name, alarm, _region(alarm, network))
+        mode = rule.mode if grant is None else grant.mode
+        if mode == RuleMode.OBSERVE or (grant is not None and grant.digest != digests[rule.name]):
+            return None
+        if alarm.root and not rule.match.follows:
+            return f"{WAITS}{follows_from(alarm.root)}", None
+        since = max(alarm.raised, alarm.released or alarm.raised)
+        left = rule.guards.settle_seconds - (self._clock.now() - since).total_seconds()
+        return (f"{WAITS}{has_to_stand(rule)}", left) if left > 0 else None
+
+    async def _note_all(self) -> None:
+        """Say it, a few at a time, so that others get their turn at the record."""
+        while self._notes:
+            part = [self._notes.popitem()[1] for _ in range(min(_NOTED, len(self._notes)))]
+            try:
+                await self._store.transaction(_say_all, part)
+            except MinkaError as error:
+                log.warning("remediation.failed", alarms=len(part), code=error.code, reason=error.message)
+                for alarm, _ in part:
+                    self._due.setdefault(alarm.id, self._clock.monotonic() + _RETRY[0])
+
     async def _attend(self, alarm_id: str) -> None:
         """Take one alarm as far as it goes now, and note when to look at it again."""
         try:
-            async with self._places:
-                wait = await self._advance(await self._store.alarms.get(alarm_id))
+            wait = await self._advance(await self._store.alarms.get(alarm_id))
             self._failures.pop(alarm_id, None)
         except MinkaError as error:
             wait = self._wait_after_failure(alarm_id)
@@ -170,8 +225,6 @@ class Remediator:
         except Exception:
             wait = self._wait_after_failure(alarm_id)
             log.exception("remediation.bug", alarm=alarm_id)
-        finally:
-            del self._tasks[alarm_id]
         if wait is None:
             self._well_since.pop(alarm_id, None)
         else:  # unless it changed meanwhile
@@ -234,8 +287,7 @@ class Remediator:
         return _Stand(self._mode(store, alarm, rule, network), rung, latest, tuple(one.reason for one in over))
 
     def _mode(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> RuleMode:
-        region = network.region_of(alarm.station) if network.manages(alarm.station) else ""
-        grant = grant_for(store.rules.grants(), rule.name, alarm, region)
+        grant = grant_for(store.rules.grants(), rule.name, alarm, _region(alarm, network))
         if grant is None:
             return RuleMode(rule.mode)
         if grant.mode is not RuleMode.OBSERVE and grant.digest != self._digest(rule):
@@ -266,7 +318,7 @@ class Remediator:
         """Note once what the rule would have done, or what would have kept it from that."""
         await self._store.transaction(self._note_observed, repair, no.reason if no else "")
         await self._say(repair.alarm, f"observed: {_would(repair)}" + (f", but {no.reason}" if no else ""))
-        return _LATER if no and not no.final else None
+        return None
 
     def _note_observed(self, store: Store, repair: Repair, obstacle: str) -> None:
         noted = [one for one in store.rules.of_alarm(repair.alarm.id) if one.state is ProposalState.OBSERVED]
@@ -412,16 +464,14 @@ class Remediator:
     async def _refuse(self, repair: Repair, no: Refusal) -> float | None:
         """Ask people, or say in the alarm why nothing happens and look again later."""
         alarm = repair.alarm
-        later = self._later(alarm)
-        left = later if no.until is None else (no.until - self._clock.now()).total_seconds()
-        left = min(max(left, 0.0), later)
+        left = self._left(alarm, no)
         if repair.mode is RuleMode.OBSERVE and no.guard != SETTLE:
-            return await self._observe(repair, no)
+            await self._observe(repair, no)
+            return None if no.final else left
         if no.final:
             return await self._escalate(alarm, no.reason)
         await self._say(alarm, f"{WAITS}{no.reason}")
-        # The end of a root is a change of its symptoms, of which a lost core has thousands.
-        return None if no.guard == SYMPTOM else left
+        return left
 
     def _later(self, alarm: Alarm, least: float = _LATER) -> float:
         """Seconds until what is waited for is looked at again: the longer, the longer the alarm waits already.
@@ -430,6 +480,13 @@ class Remediator:
         """
         waited = (self._clock.now() - alarm.changed).total_seconds()
         return _RETRY[1] if alarm.state is AlarmState.ESCALATED else min(max(least, waited / 20), _RETRY[1])
+
+    def _left(self, alarm: Alarm, no: Refusal) -> float | None:
+        """Seconds until a guard that said no is asked again, None where the end of its reason changes the alarm."""
+        if no.guard in TOLD:
+            return None
+        left = self._later(alarm) if no.until is None else max(0.0, (no.until - self._clock.now()).total_seconds())
+        return left if no.guard == SETTLE else min(left, self._later(alarm))
 
     async def _say(self, alarm: Alarm, note: str) -> None:
         """Note it in an alarm of which people were not told."""
@@ -445,12 +502,12 @@ class Remediator:
         return self._later(alarm)
 
     async def _expire(self, alarm: Alarm) -> float | None:
-        if alarm.severity is not PerceivedSeverity.WARNING or alarm.source is AlarmSource.ALARM_LIST:
-            await self._say(alarm, "no rule answers it: it stands until its source clears it")
+        if not _expires(alarm):
+            await self._say(alarm, _NO_RULE)
             return None
         left = _WARNINGS_EXPIRE - (self._clock.now() - alarm.changed)
         if left > timedelta():
-            await self._say(alarm, "no rule answers it: it stands until its source clears it")
+            await self._say(alarm, _NO_RULE)
             return left.total_seconds()
         await self._store.alarms.move(alarm, AlarmState.CLEARED, actor="remediation", note="expired")
         return None
@@ -545,6 +602,28 @@ def _put_back(store: Store, alarm: Alarm, run: Run) -> bool:
     if proposal := _running(store, alarm):
         store.rules.move(proposal, ProposalState.VOID, reason=job.detail)
     return True
+
+
+def _region(alarm: Alarm, network: Network) -> str:
+    return network.region_of(alarm.station) if network.manages(alarm.station) else ""
+
+
+def _expires(alarm: Alarm) -> bool:
+    """Whether it is a warning that its source never clears."""
+    return alarm.severity is PerceivedSeverity.WARNING and alarm.source is not AlarmSource.ALARM_LIST
+
+
+def _find(store: Store, ids: Sequence[str]) -> tuple[list[Alarm], Network | None, list[RuleGrant]]:
+    try:
+        network = store.networks.get()[1]
+    except NotFoundError:
+        network = None
+    return store.alarms.find(ids), network, store.rules.grants()
+
+
+def _say_all(store: Store, said: Sequence[tuple[Alarm, str]]) -> None:
+    for alarm, note in said:
+        store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note)
 
 
 def _run_key(alarm: Alarm) -> str:

@@ -200,7 +200,8 @@ _OPEN = or_(
     and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None)),
 )
 #: Alarms that take in reports, oldest first; those that stand; those of these from which others may follow.
-_TAKING = select(alarms).where(_OPEN).order_by(alarms.c.number)
+_OLDEST = select(alarms).order_by(alarms.c.number)
+_TAKING = _OLDEST.where(_OPEN)
 STANDING = and_(_OPEN, alarms.c.cleared.is_(None))
 _UNCLEARED = select(alarms).where(STANDING).order_by(alarms.c.number)
 _UNDER_REPAIR = select(alarms.c.station).where(alarms.c.state == AlarmState.REPAIRING.value).distinct()
@@ -254,6 +255,10 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     @reads
     def standing(self, tx: Tx, stations: Iterable[str] | None = None) -> list[Alarm]:
         return [as_alarm(row) for row in tx.rows(_TAKING, alarms.c.station, stations)]
+
+    @reads
+    def find(self, tx: Tx, alarm_ids: Iterable[str]) -> list[Alarm]:
+        return [as_alarm(row) for row in tx.rows(_OLDEST, alarms.c.id, alarm_ids)]
 
     @reads
     def under_repair(self, tx: Tx) -> frozenset[str]:

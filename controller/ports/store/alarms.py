@@ -76,6 +76,11 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def find(self, alarm_ids: Iterable[str]) -> list[Alarm]:
+        """These alarms, oldest first; none of those that are not on record."""
+        ...
+
+    @method
     def under_repair(self) -> frozenset[str]:
         """Stations with an alarm that is being repaired."""
         ...

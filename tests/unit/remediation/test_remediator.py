@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 import pytest
@@ -319,13 +320,14 @@ async def test_a_round_reads_only_alarms_that_changed_or_are_due(bench: Bench, m
     for _ in range(2):  # the second round sees what the first one noted
         await bench.round(scheduler)
     read: list[str] = []
-    alarm = bench.store.alarms.get
+    find = bench.store.alarms.find
 
-    def count(alarm_id: str) -> Alarm:
-        read.append(alarm_id)
-        return alarm(alarm_id)
+    def count(alarm_ids: Iterable[str]) -> list[Alarm]:
+        read.extend(alarm_ids)
+        return find(alarm_ids)
 
-    monkeypatch.setattr(bench.store.alarms, "get", count)
+    monkeypatch.setattr(bench.store.alarms, "find", count)
+    monkeypatch.setattr(bench.store.alarms, "get", None)
     monkeypatch.setattr(bench.store.alarms, "standing", None)
     for _ in range(3):
         await bench.round(scheduler, seconds=61)
@@ -333,6 +335,34 @@ async def test_a_round_reads_only_alarms_that_changed_or_are_due(bench: Bench, m
     bench.report("/x7", "no-rule-answers-this", PerceivedSeverity.CRITICAL)
     await bench.round(scheduler)
     assert read == [alarms[7].id]
+
+
+async def test_symptoms_and_what_has_to_settle_are_looked_at_again_only_when_that_is_over(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    patient = RULES[0].model_copy(update={"guards": Guards(settle_seconds=100)})
+    scheduler = bench.scheduler(rules=(patient,))
+    tenant, node = "andes", "andes-mme-1"
+    links = [bench.breaks(f"/ManagedElement[{n}]/EP_S1C[{node}]", tenant=tenant) for n in range(30)]
+    await bench.round(scheduler)
+    assert {bench.alarm(link).note for link in links} == {"waits: it has to stand for 100 s"}
+    root = bench.report(node, "core-node-down", station="", tenant=tenant)
+    await bench.round(scheduler)
+    notes = {bench.alarm(link).note for link in links}
+    assert notes == {f"waits: it follows from alarm {root.id}, whose fault has to end"}
+    await bench.round(scheduler)  # which sees what the one before noted
+    with monkeypatch.context() as patched:
+        patched.setattr(bench.store.alarms, "find", None)
+        for _ in range(5):
+            await bench.round(scheduler, seconds=100)
+    bench.report(node, "core-node-down", PerceivedSeverity.CLEARED, station="", tenant=tenant)
+    await bench.round(scheduler)
+    assert {bench.alarm(link).note for link in links} == {"waits: it has to stand for 100 s"}
+    await bench.round(scheduler, seconds=60)
+    await bench.round(scheduler, seconds=60)
+    assert bench.runs() == []
+    await bench.round(scheduler)
+    assert {bench.alarm(link).state for link in links} == {AlarmState.REPAIRING}
 
 
 async def test_what_changes_while_it_is_worked_on_is_looked_at_in_the_next_round(bench: Bench) -> None:

@@ -1,0 +1,76 @@
+"""Whose alarm is worked on next: a storm of one tenant's alarms keeps nobody else's repair waiting."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+
+#: Alarms worked on at once; of one group.
+_AT_ONCE, _OF_ONE = 50, 25
+#: What alarms have in common that take turns with others: the tenants that they concern.
+Group = tuple[str, ...]
+
+
+class Turns:
+    """Works on alarms, some at once; groups of them take turns, each in the order in which its alarms came.
+
+    Each alarm is worked on by a task of its own, so that a slow station delays no other's repair.
+
+    Args:
+        work: On one alarm; it raises nothing.
+    """
+
+    def __init__(self, work: Callable[[str], Awaitable[None]]) -> None:
+        self._work = work
+        #: The group whose turn is next comes first.
+        self._waiting: dict[Group, dict[str, None]] = {}
+        self._known: set[str] = set()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._of: Counter[Group] = Counter()
+
+    def __contains__(self, alarm_id: str) -> bool:
+        """Whether it waits or is worked on."""
+        return alarm_id in self._known
+
+    @property
+    def busy(self) -> bool:
+        """Whether any waits or is worked on."""
+        return bool(self._known)
+
+    def add(self, alarm_id: str, group: Group) -> None:
+        """Let one that is not known yet wait for its turn."""
+        self._known.add(alarm_id)
+        self._waiting.setdefault(group, {})[alarm_id] = None
+
+    def begin(self) -> None:
+        """Begin work on as many as may be worked on now."""
+        while len(self._tasks) < _AT_ONCE:
+            group = next((one for one in self._waiting if self._of[one] < _OF_ONE), None)
+            if group is None:
+                return
+            waiting = self._waiting.pop(group)
+            alarm_id = next(iter(waiting))
+            del waiting[alarm_id]
+            if waiting:
+                self._waiting[group] = waiting
+            self._of[group] += 1
+            self._tasks.add(asyncio.create_task(self._take(alarm_id, group)))
+
+    async def _take(self, alarm_id: str, group: Group) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            await self._work(alarm_id)
+        finally:
+            self._known.discard(alarm_id)
+            self._tasks.discard(task)
+            self._of[group] -= 1
+            if not self._of[group]:
+                del self._of[group]
+        self.begin()
+
+    async def settle(self) -> None:
+        """Wait until nothing is left."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
