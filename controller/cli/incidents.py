@@ -207,7 +207,8 @@ def _print(one: dict[str, Any]) -> None:
     for said in one["comments"]:
         print_comment(said)
     for row in one.get("timeline", ()):
-        why = row["detail"].get("why") or row["detail"].get("note") or row["detail"].get("cause", "")
+        detail = row["detail"]
+        why = next(filter(None, (detail.get(name) for name in ("why", "note", "text", "cause", "reason"))), "")
         out.print(styled(when(row["at"]), "bold"), row["actor"], row["action"], row["object"], why)
 
 

@@ -15,7 +15,7 @@ from controller.models.people import Role
 from controller.plan import network_digest
 from tests.contract.store.test_roots import CLEARED, cut, dark, link, lost
 from tests.support.callers import admit
-from tests.unit.api.bench import ApiBench
+from tests.unit.api.bench import TINY, ApiBench, files_of
 from tests.unit.intent.backhaul_tree import network as backhaul
 from tests.unit.intent.test_outages import network as shared
 
@@ -161,3 +161,15 @@ async def test_followers_are_told_of_incidents_that_are_open_or_over(bench: ApiB
     (told,) = _events(seen).values()
     assert told.startswith("event: incident\ndata: {")
     assert '"state":"closed"' in told
+
+
+async def test_what_stands_is_parted_anew_as_soon_as_network_files_are_loaded(bench: ApiBench) -> None:
+    station = "T-LTE-1"
+    symptom, root = bench.store.alarms.report_all(
+        [at(dark(station=station), 0), at(dark(station=station), 0, probable_cause="o-ran-fault-26")]
+    )
+    assert symptom.incident != root.incident
+    said = await bench.client.put("/v1/network", json={"files": files_of(TINY)})
+    assert said.json()["changed"]
+    found = bench.store.alarms.get(symptom.id)
+    assert (found.root, found.incident) == (root.id, root.incident)
