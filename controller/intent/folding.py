@@ -16,7 +16,6 @@ from functools import partial
 from typing import Any
 
 from controller.models.alarm import FAULT, Alarm, AlarmReport, AlarmState, PerceivedSeverity, RecordedReport, is_worse
-from controller.models.incident import Incident
 
 #: States of alarms that somebody works on, or should.
 OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
@@ -26,8 +25,8 @@ _SHELVED = ("shelved_until", "shelved_by", "shelved_reason", "shelved_severity")
 _DIGITS = 32
 
 
-def identity(one: AlarmReport | Alarm | Incident) -> str:
-    """The same for all reports, alarms and incidents of one fault: a hash, so that one column finds them."""
+def identity(one: AlarmReport | Alarm) -> str:
+    """The same for all reports and alarms of one fault: a hash, so that one column finds them."""
     content = json.dumps([getattr(one, name) for name in FAULT], ensure_ascii=False, separators=(",", ":"))
     return hashlib.sha256(content.encode()).hexdigest()
 

@@ -5,6 +5,8 @@ where it had one of its own, that one merges into the root's. When a root is ove
 most of it ends soon after. What still stands then splits off, into an incident of its own. The same fault soon after it
 was over is the same incident: it flaps.
 
+A tenant whose core nodes are lost has lost its core: these are one incident, though none follows from the other.
+
 The same alarms and network give the same incidents, in whatever order they came.
 """
 
@@ -16,7 +18,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from controller.models.alarm import FAULT, Alarm
+from controller.models.alarm import CORE_NODE_DOWN, FAULT, Alarm
 from controller.models.incident import Incident
 
 #: A fault that comes again so soon after its incident was over is the same incident.
@@ -127,7 +129,7 @@ class _Work:
         self._incidents = dict(known.incidents)
         self._newest: dict[tuple[str, ...], str] = {}
         for one in known.incidents.values():
-            self._newest[_fault(one)] = max(one.id, self._newest.get(_fault(one), ""), key=self._age)
+            self._newest[fault_of(one)] = max(one.id, self._newest.get(fault_of(one), ""), key=self._age)
         self._grown: dict[str, list[Alarm]] = defaultdict(list)
         self._outcome = Outcome()
 
@@ -206,13 +208,15 @@ class _Work:
 
     def _own(self, alarm: Alarm, before: str = "") -> str:
         """The incident of which an alarm is the root: that of the same fault if it is not long over, else a new one."""
-        fault = _fault(alarm)
+        fault = fault_of(alarm)
         earlier = self._incidents.get(self._newest.get(fault, ""))
         if earlier is None or not self._is_same(earlier, alarm, before):
             return self._open(alarm)
         again = {"root": alarm.id, "closed": None, "merged_into": ""}
         if before:
             self._change(earlier.id, **again)
+            return earlier.id
+        if earlier.closed is None and earlier.object != alarm.object:  # another node of the same core
             return earlier.id
         self._change(earlier.id, flaps=earlier.flaps + 1, **again)
         why = f"the same fault came again within {QUIET.seconds // 60} min"
@@ -231,7 +235,7 @@ class _Work:
         what = {field: getattr(alarm, field) for field in (*FAULT, "object_class")}
         new = Incident(id=name, root=alarm.id, opened=alarm.raised, changed=self._at, **what)
         self._incidents[name] = self._outcome.incidents[name] = new
-        self._newest[_fault(alarm)] = name
+        self._newest[fault_of(alarm)] = name
         why = "no alarm that stands explains it"
         detail = {"root": alarm.id, "cause": alarm.probable_cause, "station": alarm.station, "object": alarm.object}
         self._decide(name, "opened", {**detail, "why": why})
@@ -257,7 +261,10 @@ class _Work:
         return (datetime.min.replace(tzinfo=self._at.tzinfo), "") if one is None else (one.opened, one.id)
 
 
-def _fault(one: Incident | Alarm) -> tuple[str, ...]:
+def fault_of(one: Incident | Alarm) -> tuple[str, ...]:
+    """What tells faults apart that are incidents of their own; all core nodes of a tenant are one."""
+    if one.probable_cause == CORE_NODE_DOWN:
+        return ("", "", one.tenant, CORE_NODE_DOWN, "")
     return tuple(getattr(one, name) for name in FAULT)
 
 
@@ -265,4 +272,4 @@ def _causes(alarms: Iterable[Alarm]) -> str:
     """Why alarms are part of an incident: what they are, and what they follow from."""
     roots = sorted({alarm.root for alarm in alarms} - {""})
     causes = ", ".join(sorted({alarm.probable_cause for alarm in alarms}))
-    return f"{causes} follows from {', '.join(roots[:_NAMED])}" if roots else f"{causes} came again"
+    return f"{causes} follows from {', '.join(roots[:_NAMED])}" if roots else f"{causes} has failed as well"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Collection, Iterable, Mapping
 from itertools import chain
 
@@ -21,8 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from controller.intent.folding import identity
-from controller.intent.incidents import Known, Outcome, sort_out
+from controller.intent.incidents import Known, Outcome, fault_of, sort_out
 from controller.intent.telling import HOLD_OFF
 from controller.models.alarm import Alarm
 from controller.models.incident import Incident
@@ -40,7 +40,7 @@ incidents = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("id", String, nullable=False, unique=True),
-    # That of its root.
+    # Of its fault (``controller.intent.incidents.fault_of``).
     string("identity"),
     string("root"),
     string("station"),
@@ -130,7 +130,7 @@ def known_of(tx: Tx, alarms: Collection[Alarm], roots: Mapping[str, Alarm]) -> K
     """What is on record of incidents, as far as these alarms may be part of them."""
     asked = {alarm.id for alarm in alarms}.union(*(_above(alarm, roots) for alarm in alarms))
     belongs = {row.alarm: row.incident for row in tx.rows(_BELONGS, incident_alarms.c.alarm, asked)}
-    alone = {identity(one) for one in alarms if one.cleared is None and not one.root}
+    alone = {_identity(one) for one in alarms if one.cleared is None and not one.root}
     rows = chain(
         tx.rows(_BY_ID, incidents.c.id, belongs.values()) if belongs else (),
         tx.rows(_NEWEST, incidents.c.identity, alone) if alone else (),
@@ -145,7 +145,7 @@ def write(tx: Tx, outcome: Outcome, known: Known) -> Outcome:
     if new:
         names = incidents.c.keys() & Incident.model_fields.keys()
         more = {"tell": tx.now + HOLD_OFF}
-        rows = [{name: getattr(one, name) for name in names} | {"identity": identity(one)} | more for one in new]
+        rows = [{name: getattr(one, name) for name in names} | {"identity": _identity(one)} | more for one in new]
         tx.execute(incidents.insert(), rows)
     if old:
         soon = {"soon": tx.now + HOLD_OFF}
@@ -166,6 +166,11 @@ def touch(tx: Tx, names: Iterable[str]) -> None:
     """See to it that the sides of incidents are told what is new of them."""
     if rows := [{"of": name, "soon": tx.now + HOLD_OFF} for name in sorted(set(names) - {""})]:
         tx.execute(_TOUCH, rows)
+
+
+def _identity(one: Alarm | Incident) -> str:
+    """The same for all incidents of one fault: a hash, so that one column finds them."""
+    return hashlib.sha256("\0".join(fault_of(one)).encode()).hexdigest()
 
 
 def _above(alarm: Alarm, roots: Mapping[str, Alarm]) -> set[str]:

@@ -42,6 +42,8 @@ async def test_a_tenants_lost_core_touches_no_device_and_no_other_tenant(
         assert {alarm.tenant for alarm in found.values()} == {"andes"}
         roots = {alarm.object: alarm for alarm in found.values() if not alarm.root}
         assert {alarm.probable_cause for alarm in roots.values()} == {"core-node-down"}
+        (incident,) = system.store.incidents.open()
+        assert (incident.standing, incident.tenants) == (18, ("andes",))
         system.store.notices.write()
         told = {one.incident for one in system.store.notices.page(Page(limit=1000), "andes")[1]}
         assert {alarm.incident for alarm in roots.values()} <= told
@@ -84,6 +86,8 @@ async def test_a_cut_backhaul_is_one_root(tmp_path: Path) -> None:
         async with system.client() as client:
             shown = (await client.get(f"/v1/alarms/{root.id}")).json()
             alone = (await client.get("/v1/alarms", params={"roots": True, "state": "raised"})).json()
+            (incident,) = (await client.get("/v1/incidents")).json()["results"]
+        assert (incident["id"], incident["standing"], incident["losing"]) == (root.incident, 3, [])
         assert (shown["symptoms"], [one["id"] for one in alone["results"]]) == (2, [root.id])
         system.fleet.transport.mend("hill")
 

@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.intent.incidents import QUIET, SETTLES, Known, Outcome, sort_out, split_off
+from controller.intent.incidents import QUIET, SETTLES, Known, Outcome, fault_of, sort_out, split_off
 from controller.intent.roots import may_be_root, root_of
-from controller.models.alarm import FAULT, Alarm
+from controller.models.alarm import Alarm
 from controller.models.incident import Incident, IncidentState
 from tests.unit.intent.backhaul_tree import HANGS, network
 from tests.unit.intent.test_roots import ALL_LINKS, AT, DRIFT, MAINS, ROUTER, UNREACHABLE, alarm, cell, cut, link, lost
@@ -80,7 +80,7 @@ class Record:
 
     def _known(self) -> Known:
         roots = {one.id: one for one in self.standing() if may_be_root(one)}
-        newest = {tuple(getattr(one, name) for name in FAULT): one for one in self.incidents.values()}
+        newest = {fault_of(one): one for one in self.incidents.values()}
         live = {name: self.incidents[name] for name in self.belongs.values()}
         return Known(dict(self.belongs), live | {one.id: one for one in newest.values()}, roots)
 
@@ -186,6 +186,25 @@ def test_an_alarm_whose_wider_root_is_over_goes_back_to_the_narrower_one() -> No
     assert record.open() == {frozenset({lost("claro", "mme-1").id}), frozenset({cut("radio").id, link("S3").id})}
     record.clear(cut("radio"))
     assert record.open() == {frozenset({lost("claro", "mme-1").id, link("S3").id})}
+
+
+def test_core_nodes_of_one_tenant_are_one_incident_and_those_of_two_are_two() -> None:
+    record = Record()
+    first, second, theirs = lost("claro", "mme-1"), lost("claro", "mme-2"), lost("entel", "mme-1")
+    record.raise_all(first, link("S3"))
+    record.raise_all(second, theirs)
+    own = record.incident_of(first)
+    assert record.open() == {frozenset({first.id, second.id, link("S3").id}), frozenset({theirs.id})}
+    record.clear(first)
+    record.now += 2 * SETTLES
+    record.settle()
+    assert record.incident_of(second) == record.incidents[own.id], "what is left of the core is the same incident"
+    record.raise_all(first)
+    assert (record.incidents[own.id].flaps, record.incidents[own.id].standing) == (1, 3)
+    record.clear(first, second)
+    record.now += timedelta(minutes=1)
+    record.raise_all(second)
+    assert record.incident_of(second).id == own.id
 
 
 _ANY = st.sampled_from(
