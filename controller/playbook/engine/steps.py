@@ -17,6 +17,7 @@ import structlog
 from controller.models.errors import (
     ConflictError,
     DeviceError,
+    DeviceRefusedError,
     InputError,
     LeaseLostError,
     MinkaError,
@@ -324,10 +325,18 @@ class JobSteps:
             return
         if no := await tools.store.transaction(tools.forbids, run, _interrupts(row), tools.clock.now()):
             raise RepairStoppedError(no)
-        station = self._context.station in self._context.network.station_by_id
         # Its alarm may not have come yet.
-        if station and _interrupts(row) and (await self._context.equipment()).power == "BATTERY":
+        if _interrupts(row) and await self._on_battery():
             raise RepairStoppedError("the station runs on its battery")
+
+    async def _on_battery(self) -> bool:
+        """Whether the station says so; a router has none, and many stations do not tell."""
+        if self._context.station not in self._context.network.station_by_id:
+            return False
+        try:
+            return (await self._context.equipment()).power == "BATTERY"
+        except DeviceRefusedError:
+            return False
 
     async def _check_spared(self, row: StepRecord) -> None:
         """Nobody is interrupted whose consent was not asked, since it got no service then and gets some now.
