@@ -154,6 +154,9 @@ def test_plans_survive_json_and_tampering_shows() -> None:
     assert text == orjson.dumps(orjson.loads(text), option=orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE)
     with pytest.raises(InputError, match="altered"):
         plan_from_json(text.replace(b'"80"', b'"81"'))
+    for name in (b"id", b"digest"):
+        with pytest.raises(InputError, match="altered"):
+            plan_from_json(text.replace(b'"%b":"%b' % (name, made.id.encode()), b'"%b":"%b' % (name, b"0" * 12)))
     with pytest.raises(InputError, match="format 2"):
         plan_from_json(text.replace(b'"format":1', b'"format":2'))
     for broken in (b"{", b"[]", b"{}", text.replace(b'"selector":', b'"selektor":')):
