@@ -112,7 +112,7 @@ class Sweeper:
         self._looked = self._clock.monotonic()
         known, self._still = self._still, {}
         for one in living:
-            counter, still = known.get(one.id, (-1, 0.0))
+            counter, still = known.get(one.id, (None, 0.0))
             self._still[one.id] = (one.counter, still + passed if counter == one.counter else 0.0)
         for incarnation, (counter, still) in self._still.items():
             if still > DEAD_AFTER:

@@ -114,7 +114,7 @@ def vanished(carried: Collection[Path], phases: Iterable[Phase], tree: Tree) -> 
     if not lost:
         return ""
     deleted = [edit.path for phase in phases for edit in phase.edits if edit.op is Op.DELETE]
-    gone = [path for path in lost if not any(path == above or is_below(path, above) for above in deleted)]
+    gone = [path for path in lost if not any(is_below(path, above) for above in deleted)]
     if not gone:
         return ""
     count = f"{len(gone)} of {len(carried)}"

@@ -7,11 +7,24 @@ from datetime import timedelta
 import pytest
 
 from controller.models.run import Decision, GateChoice, JournalEntry, JournalStep, Outcome
+from controller.nrm.apply import apply_edits
+from controller.nrm.profiles import root_spec
+from controller.ports.fake_devices import Wrong
 from controller.ports.store import Claim
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
-from tests.unit.runs.transaction_bench import QUICK, TARGET, InstantStore, Killed, TransactionBench, add_tenant
+from tests.unit.runs.transaction_bench import (
+    QUICK,
+    TARGET,
+    UNSAFE,
+    InstantStore,
+    Killed,
+    Scenario,
+    TransactionBench,
+    add_tenant,
+    retune,
+)
 
 
 class ScriptedGate:
@@ -68,9 +81,9 @@ def transaction(bench: TransactionBench, gate: ScriptedGate) -> Transaction:
     return Transaction(claim, TARGET, bench.devices, record, bench.clock, Patience(), gate)  # type: ignore[arg-type]
 
 
-async def standing() -> TransactionBench:
+async def standing(scenario: Scenario | None = None) -> TransactionBench:
     """A station that stands at its gate, prepared and verified, and whose worker died there."""
-    bench = TransactionBench(add_tenant(), QUICK)
+    bench = TransactionBench(scenario or add_tenant(), QUICK)
     gate = ScriptedGate(bench)
     with pytest.raises(Killed):
         await transaction(bench, gate).run()
@@ -146,3 +159,21 @@ async def test_a_station_of_a_confirmed_group_that_never_comes_back_is_diverged(
     # It is tried for longer than its own timer could last, and the patience after that.
     whole = QUICK.timer() + Patience().unresolved
     assert whole < bench.clock.monotonic() - begun <= whole + Patience().retry
+
+
+@pytest.mark.parametrize("back", [True, False], ids=["taken back", "not even taken back"])
+async def test_a_device_that_is_half_way_rolls_forward_once_what_it_carries_was_taken_back(back: bool) -> None:
+    """Its group was confirmed; without a timer of its own it lost the later phases only, as by a restart."""
+    bench = await standing(retune(UNSAFE))
+    half = apply_edits(root_spec(TARGET.profiles), bench.scenario.before.tree, bench.scenario.change.phases[0].edits)
+    bench.device.history.append(dict(half))
+    if not back:
+        bench.fault("commit", Wrong.REFUSE)
+    known = decided(bench, GateChoice.CONFIRM)
+    result = await transaction(bench, ScriptedGate(bench, known=known, told=known)).run()
+    if back:
+        assert result.outcome is Outcome.SUCCEEDED, result.detail
+        assert bench.device.running == bench.scenario.after
+    else:
+        assert result.outcome is Outcome.DIVERGED
+        assert result.detail.startswith("half-way, and its group was confirmed; taking it back was refused: ")

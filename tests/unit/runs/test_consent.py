@@ -31,6 +31,7 @@ from controller.runs.approval.consent import (
     rejection,
     run_constraints,
     subject_of,
+    together,
 )
 from tests.unit.plan import samples
 
@@ -474,3 +475,15 @@ def test_a_run_is_of_the_only_tenant_that_it_concerns(tenants: tuple[str, ...], 
     effects = [Effect(f"S{number}", frozenset({tenant})) for number, tenant in enumerate(tenants, 1)]
     made = run_constraints(TWO, [*effects, Effect("S1")], Asked("s", samples.NOW))
     assert (made.side, made.tenants) == (side, tuple(sorted(set(tenants))))
+
+
+def test_two_effects_on_a_station_are_those_of_both_and_about_all_of_it_where_one_is() -> None:
+    ask, other = ("alfa", ActionClass.CONFIGURE), ("beta", ActionClass.REDUCE)
+    one = Effect("S1", frozenset({"alfa"}), frozenset({"alfa"}), frozenset({ask}), frozenset({"L1"}))
+    two = Effect("S1", frozenset({"beta"}), frozenset(), frozenset({other}), frozenset({"N1"}))
+    both = Effect(
+        "S1", frozenset({"alfa", "beta"}), frozenset({"alfa"}), frozenset({ask, other}), frozenset({"L1", "N1"})
+    )
+    assert together(one, two) == together(two, one) == both
+    assert together(one, replace(two, cells=frozenset())).cells == frozenset()
+    assert together(replace(one, cells=frozenset()), two).cells == frozenset()
