@@ -27,7 +27,8 @@ def markdown(report: Json) -> str:
         _section("Comments", _comments(report)),
         _section("Timeline", _timeline(report)),
     ]
-    return "\n".join(line for part in parts for line in part).rstrip() + "\n"
+    lines = [line for part in parts for line in part]
+    return "\n".join(line for line, before in zip(lines, ["", *lines], strict=False) if line or before).rstrip() + "\n"
 
 
 def _facts(report: Json, root: Json) -> Iterator[tuple[str, str]]:

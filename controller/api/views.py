@@ -152,6 +152,10 @@ def _incident_view(one: Incident, ranks: Mapping[str, Rank]) -> dict[str, Any]:
     return {**dict(one), "rank": rank.rank, "why": rank.why}
 
 
+def _in_time(said: Iterable[Comment]) -> tuple[Comment, ...]:
+    return tuple(sorted(said, key=lambda one: (one.at, one.id)))
+
+
 def _fields(story: BaseModel) -> dict[str, Any]:
     return {name: getattr(story, name) for name in type(story).model_fields}
 
@@ -433,8 +437,10 @@ class HostView:
         """See ``View``."""
         story = self.incident(incident_id)
         decisions, runs = evidence_of(self._store, story.alarms)
+        said = _in_time((*story.comments, *(one for alarm in story.alarms for one in self.comments(alarm.id))))
         health = self._store.healths.find([story.station]).get(story.station) if story.station else None
-        return IncidentReport(**_fields(story), decisions=decisions, runs=runs, health=health)
+        more = {"decisions": decisions, "runs": runs, "health": health, "comments": said}
+        return IncidentReport(**_fields(story) | more)
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
@@ -593,8 +599,10 @@ class TenantView:
                 mine.append(self._store.tenants.run(self._tenant, run_id))
             except NotFoundError:  # a run that touches none of its nodes and interrupts none of its cells
                 continue
+        said = _in_time((*story.comments, *(one for alarm in parts for one in self.comments(alarm.id))))
         notices = told_of(self._store, incident_id, self._tenant)
-        return TenantIncidentReport(**_fields(story), runs=tuple(self._told(mine)), notices=notices)
+        more = {"runs": tuple(self._told(mine)), "notices": notices, "comments": said}
+        return TenantIncidentReport(**_fields(story) | more)
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""

@@ -253,7 +253,7 @@ def list_alarms(
         (
             (
                 a["id"],
-                coloured(a["state"]),
+                coloured(_state(a)),
                 a["severity"],
                 a["station"],
                 a["object"].rpartition("/")[2],
@@ -270,6 +270,11 @@ def list_alarms(
             for a in found
         ),
     )
+
+
+def _state(alarm: dict[str, Any]) -> str:
+    """The state of an alarm, or what keeps people and rules from it."""
+    return "shelved" if alarm.get("shelved") else "announced" if alarm.get("announced") else str(alarm["state"])
 
 
 def _note(alarm: dict[str, Any]) -> str:

@@ -95,7 +95,7 @@ class DispatchPack(Noun):
             )
             lines.append(f"access: {place.access or 'the network files do not say'}")
             lines.append(f"power: {place.power or 'the network files do not say'}")
-        lines.append(f"unit: {self.object_class} {self.unit}, {self.slot}")
+        lines.append(f"unit: {' '.join(dict.fromkeys((self.object_class.value, self.unit, self.slot)))}")
         lines.append(f"likely part: {self.part or 'not known'}")
         lines += [
             f"tried {one.at:%Y-%m-%d %H:%M} UTC: "

@@ -48,6 +48,7 @@ def incident(bench: ApiBench) -> str:
     assert store.alarms.escalate(moved, "the repair failed", actor="remediation") is not None
     store.comments.add(alarm.incident, "ana", "host", "a technician is on the way", ("andes",))
     store.comments.add(alarm.incident, "ana", "host", "the supplier is late again")
+    store.comments.add(alarm.id, "ana", "host", "it rains", ("condor",))
     for name, tenant in (("eva", "andes"), ("mallory", "condor"), ("vera", "vicuna")):
         admit(store, f"token-of-{name}", name, Role.TENANT_APPROVER, tenant)
     return alarm.incident
@@ -70,8 +71,10 @@ async def test_the_hosts_report_has_decisions_repairs_minutes_and_the_timeline(b
         "## Timeline",
         "the repair failed",
         "late again",
+        "it rains",
     ):
         assert words in text
+    assert "\n\n\n" not in text
     # What a station says is no markup.
     assert "<b>" not in text
     columns = {
@@ -86,9 +89,9 @@ async def test_a_tenants_report_is_its_own_part(bench: ApiBench, incident: str) 
         mine, theirs = (await eva.get(path)).json(), (await mallory.get(path)).json()
         text = (await eva.get(path, params={"format": "md"})).text
     assert [one["text"] for one in mine["comments"]] == ["a technician is on the way"]
-    assert theirs["comments"] == []
+    assert [one["text"] for one in theirs["comments"]] == ["it rains"]
     assert "a technician is on the way" in text
-    for secret in ("supplier", "condor", "ana", "timeline", "Decisions", "the repair failed", "mains"):
+    for secret in ("supplier", "rains", "condor", "ana", "timeline", "Decisions", "the repair failed", "mains"):
         assert secret not in text
     assert not {"timeline", "decisions", "path", "health"} & mine.keys()
     async with bench.with_token("token-of-vera") as vera:

@@ -281,3 +281,17 @@ def test_a_rule_is_shown_with_its_ladder_its_mode_and_its_record(
         "38% at least, with 95 % confidence",
     ):
         assert words in text
+
+
+def test_a_list_tells_what_is_shelved_and_what_is_announced(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shelved = {"shelved": True, "shelved_by": "ana", "shelved_until": "2026-11-26T12:00:00Z", "shelved_reason": "parts"}
+    found = [ALARM | {"id": "a-2"} | shelved, ALARM | {"id": "a-3", "announced": "w-1"}]
+    monkeypatch.setattr(people, "client", lambda: Api({"/v1/alarms": found}))
+    people.list_alarms()
+    _, first, second = capsys.readouterr().out.splitlines()
+    assert first.split()[:2] == ["a-2", "shelved"]
+    assert "shelved by ana until" in first
+    assert second.split()[:2] == ["a-3", "announced"]
+    assert "announced work w-1" in second
