@@ -129,6 +129,8 @@ class Remediator:
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
         self._well_since: dict[str, float] = {}
+        #: The guard that last said no to the repair of an alarm that was escalated.
+        self._refused_by: dict[str, str] = {}
 
     async def step(self) -> None:
         """One round: begins work on alarms that changed or are due, and tells people of escalations.
@@ -227,6 +229,7 @@ class Remediator:
             log.exception("remediation.bug", alarm=alarm_id)
         if wait is None:
             self._well_since.pop(alarm_id, None)
+            self._refused_by.pop(alarm_id, None)
         else:  # unless it changed meanwhile
             self._due.setdefault(alarm_id, self._clock.monotonic() + wait)
 
@@ -468,6 +471,11 @@ class Remediator:
         if repair.mode is RuleMode.OBSERVE and no.guard != SETTLE:
             await self._observe(repair, no)
             return None if no.final else left
+        if alarm.state is AlarmState.ESCALATED and self._refused_by.get(alarm.id) != no.guard:
+            # Its note says what people were told.
+            self._refused_by[alarm.id] = no.guard
+            said = {"guard": no.guard, "reason": no.reason}
+            await self._store.audit.append("remediation", "repair.refused", alarm.id, said)
         if no.final:
             return await self._escalate(alarm, no.reason)
         await self._say(alarm, f"{WAITS}{no.reason}")

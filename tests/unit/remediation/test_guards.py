@@ -303,6 +303,27 @@ def test_limits_are_those_of_the_settings() -> None:
     assert Guards().max_stations == 1
 
 
+async def test_what_keeps_an_escalated_alarm_from_its_repair_is_on_the_audit_trail_once(bench: Bench) -> None:
+    scene = Scene(bench, bench.breaks())
+    _attempts(scene)
+    scheduler = bench.scheduler(rules=(scene.rule,))
+    for _ in range(2):
+        await bench.round(scheduler)
+    assert bench.alarm(scene.alarm).state is AlarmState.ESCALATED
+    await bench.clock.advance(3600)
+    hold = bench.store.holds.add(STATION_ID, "ana", "rigger", None)
+    for _ in range(3):
+        await bench.round(scheduler, seconds=61)
+    found = [row for row in bench.store.audit.page(Page(limit=200))[1] if row.action == "repair.refused"]
+    reason = f"hold on {STATION_ID} by ana"
+    assert [(row.object, row.detail) for row in found] == [(scene.alarm.id, {"guard": "hold", "reason": reason})]
+    assert bench.runs() == []
+    bench.store.holds.end(hold.id, "ana")
+    await bench.round(scheduler, seconds=61)
+    await bench.round(scheduler)
+    assert len(bench.runs()) == 1
+
+
 # ------------------------------------------------------ begun, and not acted yet
 
 
