@@ -69,6 +69,7 @@ class Sharing:
             one for one in network.agreements if one.validity.holds_on(day) and one.tenant in network.tenant_by_id
         )
         self._known: dict[str, dict[str, frozenset[str]]] = {}
+        self._reached: dict[str, frozenset[str]] = {}
 
     def impact_of(self, about: AlarmReport | Alarm, owners: Collection[str] = ()) -> Impact:
         """Whom a fault concerns that was reported just now.
@@ -104,6 +105,12 @@ class Sharing:
             for tenant in self._tenants(name):
                 found.setdefault(tenant, []).append(name)
         return {tenant: tuple(found[tenant]) for tenant in sorted(found)}
+
+    def reached_by(self, agreement: Agreement) -> frozenset[str]:
+        """Names of the cells that an agreement reaches."""
+        if agreement.id not in self._reached:
+            self._reached[agreement.id] = frozenset(cell.name for cell in self._network.cells_of(agreement))
+        return self._reached[agreement.id]
 
     def _tenants(self, cell: str) -> frozenset[str]:
         station = cell.partition("/")[0]

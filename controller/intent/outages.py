@@ -131,15 +131,11 @@ class Outages:
         found = []
         for one in self._network.agreements:
             if one.validity.holds_on(self._network.day(at)) and one.tenant in self._network.tenant_by_id:
-                cells = self._cells_of(one)
-                allowed = cells[1] * length * (100 - one.sla.availability_percent) / 100
-                used = sum(minutes for cell, minutes in lost[one.tenant].items() if cell in cells[0])
+                cells = self._sharing.reached_by(one)
+                allowed = len(cells) * length * (100 - one.sla.availability_percent) / 100
+                used = sum(minutes for cell, minutes in lost[one.tenant].items() if cell in cells)
                 found.append(_agreement(one, used, allowed))
         return tuple(found)
-
-    def _cells_of(self, agreement: Agreement) -> tuple[frozenset[str], int]:
-        names = frozenset(cell.name for cell in self._network.cells_of(agreement))
-        return names, len(names)
 
     def _people(self, cell: str, tenant: str) -> float:
         """People of a cell's site, shared evenly among the tenant's cells there."""

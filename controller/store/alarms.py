@@ -731,5 +731,6 @@ def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:
 
 def as_alarm(row: Row[Any]) -> Alarm:
     """A row as the noun."""
-    values = {name: value for name, value in row._mapping.items() if name in Alarm.model_fields}
+    fields = Alarm.model_fields
+    values = {name: value for name, value in row._mapping.items() if name in fields}
     return Alarm(**values | {name: tuple(orjson.loads(values[name])) for name in _LISTS})

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.cli import approvals, network, people, playbook, remediation, runs
+from controller.cli import approvals, incidents, network, people, playbook, remediation, runs
 
 
 class Api:
@@ -295,3 +295,84 @@ def test_a_list_tells_what_is_shelved_and_what_is_announced(
     assert "shelved by ana until" in first
     assert second.split()[:2] == ["a-3", "announced"]
     assert "announced work w-1" in second
+
+
+ROOT: dict[str, Any] = ALARM | {
+    "id": "a-2",
+    "object": "radio",
+    "station": "",
+    "probable_cause": "backhaul-down",
+    "symptoms": 2,
+}
+INCIDENT: dict[str, Any] = {
+    "id": "i-2",
+    "state": "open",
+    "flapping": True,
+    "flaps": 3,
+    "severity": "CRITICAL",
+    "root": "a-2",
+    "station": "",
+    "object": "radio",
+    "probable_cause": "backhaul-down",
+    "opened": "2026-01-02T03:04:05Z",
+    "closed": None,
+    "changed": "2026-01-02T03:04:05Z",
+    "cells": ["S-1/1", "S-1/2"],
+    "people": 14200,
+    "tenants": ["bitel", "entel"],
+    "rank": 2,
+    "why": "rank 2: 14,200 people, 2 tenants, SLA of bitel at 82 %",
+    "merged_into": "",
+    "owner": "ben",
+    "acknowledged": "2026-01-02T03:06:05Z",
+    "acknowledged_by": "ana",
+    "taken": "2026-01-02T03:07:05Z",
+    "standing": 2,
+    "path": ["core", "backhaul-down: radio (root)", "1 station", "2 cells"],
+    "alarms": [ALARM, ROOT],
+    "minutes": [{"tenant": "bitel", "lost": 1200.0, "planned": 3.5, "own_work": 0.0, "unseen": 40.0, "people": 90000}],
+    "agreements": [
+        {"agreement": "bitel-sierra", "tenant": "bitel", "availability_percent": 99.5, "restore_hours": 8}
+        | {"used": 1771.2, "allowed": 2160.0, "share": 0.82}
+    ],
+    "comments": [{"by": "ben", "side": "host", "to": ["bitel"], "at": "2026-01-02T03:08:05Z", "text": "a digger"}],
+    "timeline": [
+        {"id": 7, "at": "2026-01-02T03:05:05Z", "actor": "correlation", "action": "incident.grew", "object": "i-2"}
+        | {"detail": {"alarms": "a-1", "why": "cell-off-air follows from a-2"}}
+    ],
+}
+
+
+def test_an_incident_is_a_page_with_its_way_repair_minutes_and_reasons(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(incidents, "client", lambda: Api({"/v1/incidents/i-2": INCIDENT}))
+    incidents.show("i-2")
+    text = capsys.readouterr().out
+    lines = text.splitlines()
+    shown = {line[:10].strip(): line[10:].strip() for line in lines}
+    assert shown["incident"] == "i-2 flapping, CRITICAL"
+    assert shown["failed"] == "backhaul-down of radio"
+    assert shown["suffers"] == "2 cells, 14,200 people"
+    assert shown["rank"] == "2: 14,200 people, 2 tenants, SLA of bitel at 82 %"
+    assert shown["path"] == "core > backhaul-down: radio (root) > 1 station > 2 cells"
+    assert shown["root"] == "a-2, from which 2 alarms that stand follow"
+    assert shown["repair"].startswith("waits for approval by 1 of entel on 1 station, since")
+    assert shown["owner"].startswith("ben since")
+    assert "bitel   1,200.0  3.5      0.0       40.0    90,000" in text
+    assert "bitel-sierra  99.5 %        1,771.2  2,160.0  82 %" in text
+    assert lines[-2].endswith("ben (host) to bitel: a digger")
+    assert lines[-1].endswith("correlation incident.grew i-2 cell-off-air follows from a-2")
+
+
+def test_a_tenant_is_shown_its_part_of_an_incident(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = ("id", "state", "severity", "opened", "changed", "closed", "cells", "people", "standing", "agreements")
+    told = {name: INCIDENT[name] for name in kept} | {"root": ROOT, "alarms": [ROOT], "comments": []}
+    monkeypatch.setattr(incidents, "client", lambda: Api({"/v1/incidents/i-2": told | {"minutes": None}}))
+    incidents.show("i-2")
+    text = capsys.readouterr().out
+    assert "backhaul-down of radio" in text
+    assert "bitel-sierra" in text
+    assert "people-minutes" not in text
