@@ -258,18 +258,19 @@ def _drift(demo: Demo) -> None:
 
 def _alarm(demo: Demo) -> None:
     demo.say(
-        "Let a rule repair by itself",
-        "Rules as they come only observe. A person, here the administrator of this demo, lets one act.",
+        "Let two rules repair by themselves",
+        "Rules as they come only observe. A person, here the administrator of this demo, lets these act.",
     )
-    demo.minka("rules", "promote", "core-link-down", "--mode", "auto", "--reason", "the demo shows a repair", "--yes")
+    for rule in ("core-link-down", "user-plane-down"):
+        demo.minka("rules", "promote", rule, "--mode", "auto", "--reason", "the demo shows a repair", "--yes")
     demo.say(
         "Break a tenant's core link",
-        "The station raises an alarm; if it stands for 30 s, the rule re-creates the endpoint.",
+        "The station raises an alarm; if it stands for 30 s, a rule re-creates the endpoint.",
     )
     httpx.post(f"http://{demo.control}/stations/{STATION}/links/break", json={"link": "bitel"}).raise_for_status()
 
     def ended(alarms: list[dict[str, Any]]) -> bool:
-        mine = [alarm for alarm in alarms if alarm["probable_cause"] == "core-link-down"]
+        mine = [alarm for alarm in alarms if alarm["probable_cause"] in ("core-link-down", "user-plane-down")]
         return bool(mine) and all(alarm["state"] not in ("raised", "repairing") for alarm in mine)
 
     demo.until("the repair", 120, "alarms", "list", holds=ended)

@@ -284,7 +284,10 @@ class Remediator:
     def _stand(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> _Stand:
         found = _of_round(store, alarm, rule.name)
         over = [one for one in found if one.state in _ENDED]
-        over += [one for one in found if one.state is ProposalState.APPROVED and not one.playbook]
+        # A yes to a rung that only asks leads on while it holds, and what it led to stays.
+        led = max((one.rung for one in found), default=0)
+        yes = [one for one in found if one.state is ProposalState.APPROVED and not one.playbook]
+        over += [one for one in yes if one.rung < led or self._holds(one, alarm)]
         rung = max((one.rung + 1 for one in over), default=0)
         latest = next((one for one in reversed(found) if one.rung == rung), None)
         return _Stand(self._mode(store, alarm, rule, network), rung, latest, tuple(one.reason for one in over))
@@ -305,17 +308,20 @@ class Remediator:
             return None
         if latest.state is ProposalState.DENIED:
             return await self._escalate(alarm, f"{latest.by} denied the repair{latest.reason and ': '}{latest.reason}")
-        decided = latest.decided or latest.at
-        late = latest.state is ProposalState.APPROVED and self._clock.now() - decided > _YES_HOLDS
         if latest.state not in (ProposalState.ASKED, ProposalState.APPROVED):
             return _GO
-        if late or latest.seen != likeness(alarm) or repair.mode is RuleMode.OBSERVE:
-            await self._store.rules.move(latest, ProposalState.VOID, reason="late" if late else "the alarm changed")
+        if repair.mode is RuleMode.OBSERVE or not self._holds(latest, alarm):
+            await self._store.rules.move(latest, ProposalState.VOID, reason="too late, or the alarm or mode changed")
             return 0.0
         if latest.state is ProposalState.APPROVED:
             return _GO
         await self._say(alarm, f"{WAITS}a yes to {latest.id}: {_would(repair)}")
         return self._later(alarm)
+
+    def _holds(self, asked: Proposal, alarm: Alarm) -> bool:
+        """Whether a question, or the yes to it, is about the alarm as it is, and the yes is young enough."""
+        late = asked.decided is not None and self._clock.now() - asked.decided > _YES_HOLDS
+        return not late and asked.seen == likeness(alarm)
 
     async def _observe(self, repair: Repair, no: Refusal | None = None) -> float | None:
         """Note once what the rule would have done, or what would have kept it from that."""

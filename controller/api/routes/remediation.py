@@ -70,7 +70,7 @@ class RuleView(Body):
     mode: RuleMode
     scopes: dict[str, RuleMode] = {}
     changed: bool = False
-    record: dict[str, float]
+    record: dict[str, int | float]
     grants: tuple[RuleGrant, ...] = ()
     content: dict[str, Any]
 

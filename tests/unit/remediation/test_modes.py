@@ -179,6 +179,23 @@ async def test_a_rung_that_asks_asks_whatever_the_mode(bench: Bench) -> None:
     assert proposed(bench, link) == [(0, ProposalState.APPROVED), (1, ProposalState.RUNNING)]
 
 
+async def test_a_yes_to_a_rung_that_asks_leads_on_for_half_an_hour_only(bench: Bench) -> None:
+    ladder = (Rung(ask="Is nobody at the site?"), *LINK_RULE.ladder)
+    scheduler = bench.scheduler(rules=(LINK_RULE.model_copy(update={"ladder": ladder}),))
+    link = await _asked(bench, scheduler)
+    hold = bench.store.holds.add(STATION_ID, "ana", "rigger on the mast", None)
+    _answer(bench, link, yes=True)
+    await bench.round(scheduler, seconds=timedelta(minutes=31).total_seconds())
+    bench.store.holds.end(hold.id, "ana")
+    for _ in range(3):
+        await bench.round(scheduler)
+    assert proposed(bench, link) == [(0, ProposalState.VOID), (0, ProposalState.ASKED)]
+    _answer(bench, link, yes=True)
+    for _ in range(2):
+        await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+
+
 # -------------------------------------------------------------------------- ladder
 
 
