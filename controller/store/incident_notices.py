@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, select, update
 
 from controller.intent.telling import PAUSE, News, news
 from controller.models.alarm import Alarm
@@ -34,12 +34,7 @@ _DUE = (
     .limit(_AT_ONCE)
 )
 _STANDING = select(alarms).where(STANDING).order_by(alarms.c.number)
-_newest = (
-    select(notices.c.incident, notices.c.tenant, func.max(notices.c.number).label("number"))
-    .group_by(notices.c.incident, notices.c.tenant)
-    .subquery()
-)
-_LAST = select(notices).join(_newest, notices.c.number == _newest.c.number)
+_TOLD = select(notices).order_by(notices.c.number)
 _TELL = update(incidents).where(incidents.c.id == bindparam("of")).values(tell=bindparam("again"))
 
 
@@ -64,7 +59,7 @@ def write(tx: Tx) -> None:
     for row in tx.rows(_STANDING, alarms.c.incident, ids):
         standing[row.incident].append(as_alarm(row))
     last: dict[str, dict[str, Notice]] = defaultdict(dict)
-    for row in tx.rows(_LAST, notices.c.incident, ids):
+    for row in tx.rows(_TOLD, notices.c.incident, ids):
         last[row.incident][row.tenant] = as_notice(row)
     again = []
     for row in rows:

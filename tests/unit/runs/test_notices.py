@@ -8,6 +8,7 @@ from datetime import date
 from typing import Any, cast
 
 import pytest
+from sqlalchemy import event
 
 from controller.intent.telling import HOLD_OFF, PAUSE
 from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, Alarm, AlarmReport, ObjectClass, PerceivedSeverity
@@ -206,3 +207,16 @@ async def test_a_contact_that_left_the_files_is_told_nothing(bench: NoticesBench
     bench.contacts.away = set()
     await bench.seconds(sender, seconds=64)
     assert (bench.contacts.told, bench.store.notices.pending()) == ([], [])
+
+
+async def test_a_round_in_which_nobody_is_to_be_told_reads_the_same_however_many_notices_there_are(
+    bench: NoticesBench,
+) -> None:
+    sender = bench.sender()
+    bench.report(MAJOR)
+    await bench.seconds(sender, seconds=30)
+    said: list[str] = []
+    event.listen(bench.store.database.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+    await sender.step()
+    assert not [one for one in said if one.startswith(("UPDATE", "INSERT"))]
+    assert len([one for one in said if one.startswith("SELECT")]) <= 6, said
