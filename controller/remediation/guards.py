@@ -25,10 +25,11 @@ from controller.models.network import Network
 from controller.models.rule import RuleMode
 from controller.models.run import ALARM, Holds, Run
 from controller.models.settings import Settings
+from controller.models.sharing import Consent
 from controller.playbook.engine.reach import reach, refusals
 from controller.ports.store import PreparedRun, Standing, StartedRepair, Store
 from controller.remediation.rules import Match, Rule, Rung
-from controller.runs.approval.clearance import clearances, freeze_on, places_of
+from controller.runs.approval.clearance import clearances, freeze_on, missing, places_of
 
 #: Over how long repairs are counted.
 _HOUR = timedelta(hours=1)
@@ -329,8 +330,10 @@ def _reach(ask: Ask) -> _No | None:
 
 
 def _consent(ask: Ask) -> _No | None:
-    """Who was not asked, for want of service, gets none by our own look before either."""
+    """Who is interrupted has agreed beforehand; who was not asked, for want of service, has none by our look before."""
     terms, health = None if ask.repair.run is None else ask.repair.run.constraints, ask.repair.health
+    if terms is not None and (needed := [one for one in terms.requirements if one.consent is not Consent.NOTICE]):
+        return _No(f"it needs people's consent: {', '.join(map(missing, needed))}", final=True)
     spared = terms.spared.get(ask.device, ()) if terms is not None and health is not None else ()
     back = [f"{cell} serves {tenant}" for cell, tenant in spared if health and health.serves(cell, tenant)]
     return _No(f"{', '.join(back)} again, whose consent was not asked") if back else None

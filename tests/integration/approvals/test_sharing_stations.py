@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.approval import VoteChoice
 from controller.models.run import Outcome, Policy, RunState, Strategy
 from controller.ports.store import RunRequest
@@ -76,8 +77,22 @@ async def test_runs_over_the_same_stations_all_end(system: PlaybookSystem) -> No
 async def test_what_a_rule_starts_waits_where_consent_is_not_standing(system: PlaybookSystem) -> None:
     system.load(condor_all={"consents": {"restore": "notice"}, "windows": [{"start": "00:00", "end": "00:00"}]})
     system.change("T-LTE-1", pci="99")
+    alarm = system.store.alarms.report(
+        AlarmReport(
+            station="T-LTE-1",
+            object="station",
+            probable_cause="configuration-drift",
+            severity=PerceivedSeverity.WARNING,
+            source=AlarmSource.CHECK,
+            at=system.clock.now(),
+        )
+    )
     asked = RunRequest(
-        playbook="repair-drift", parameters={"where": "T-LTE-1"}, actor="rule:drift", cause="alarm:a-1", key="k"
+        playbook="repair-drift",
+        parameters={"where": "T-LTE-1"},
+        actor="rule:drift",
+        cause=f"alarm:{alarm.id}",
+        key="k",
     )
     launcher = system.playbooks().launcher
     run = await launcher.accept(await launcher.prepare(asked), lambda store, new: store.runs.create(new))

@@ -22,7 +22,7 @@ from controller.models.alarm import (
     AlarmSource,
     PerceivedSeverity,
 )
-from controller.models.approval import RunConstraints, StationConstraints
+from controller.models.approval import Requirement, RunConstraints, StationConstraints
 from controller.models.errors import PlanRefusedError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
@@ -98,6 +98,7 @@ class FakeLauncher:
         self.interrupts = False
         self.jobs: tuple[NewJob, ...] = ()
         self.spared: tuple[tuple[str, str], ...] = ()
+        self.requirements: tuple[Requirement, ...] = ()
         self.calendar: tuple[MaintenanceWindow, ...] = ()
         self.asked: list[RunRequest] = []
 
@@ -112,7 +113,13 @@ class FakeLauncher:
         calendars = (self.calendar,) if self.calendar else ()
         group = StationConstraints(region="cusco", timezone="UTC", interrupts=self.interrupts, calendars=calendars)
         spared = {STATION_ID: self.spared} if self.spared else {}
-        constraints = RunConstraints(subject="s", groups=(group,), stations={STATION_ID: ("s", 0)}, spared=spared)
+        constraints = RunConstraints(
+            subject="s",
+            requirements=self.requirements,
+            groups=(group,),
+            stations={STATION_ID: ("s", 0)},
+            spared=spared,
+        )
         return PreparedRun(
             request=request,
             procedure="apply",

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from controller.models.alarm import CORE_LINK_DOWN, REMEDIATION_STOPPED, Alarm, AlarmState
+from controller.models.approval import Requirement
 from controller.models.health import Health, ServiceState
 from controller.models.run import RunState, Strategy
 from controller.models.settings import Settings
-from controller.models.sharing import MaintenanceWindow
+from controller.models.sharing import ActionClass, MaintenanceWindow
 from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Transition
 from controller.remediation import guards
 from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, forbids, refusal
@@ -263,6 +264,15 @@ async def test_who_was_not_asked_for_want_of_service_has_none_by_our_own_look(be
         assert (no == Refusal("consent", "L1 serves andes again, whose consent was not asked")) is refused
         assert no is None or refused
         assert repair.interrupts, "it takes cells off the air, whom they serve or not"
+
+
+async def test_who_has_not_agreed_beforehand_is_not_interrupted_by_a_rule(bench: Bench) -> None:
+    link = bench.breaks()
+    bench.launcher.requirements = (Requirement(side="condor", action=ActionClass.INTERRUPT),)
+    await bench.round(bench.scheduler(rules=(LINK_RULE,)))
+    assert bench.runs() == []
+    assert bench.alarm(link).state is AlarmState.ESCALATED
+    assert "it needs people's consent: waits for approval by 1 of condor to interrupt" in bench.alarm(link).note
 
 
 async def test_the_hour_of_a_rate_ends_by_itself_and_other_regions_have_their_own(bench: Bench) -> None:
