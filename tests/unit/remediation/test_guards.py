@@ -20,10 +20,10 @@ from controller.models.sharing import ActionClass, MaintenanceWindow
 from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Transition
 from controller.remediation import guards
 from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, forbids, refusal
-from controller.remediation.rules import Guards, Rule
+from controller.remediation.rules import Guards, Match, Rule, Rung
 from tests.support.launch import prepared
 from tests.support.records import make_plan
-from tests.unit.remediation.bench import LINK, RULES, STATION_ID, UNLIMITED, Bench, open_bench
+from tests.unit.remediation.bench import LINK, RULES, STATION_ID, UNLIMITED, Bench, open_bench, tiny
 
 OTHER = "T-LTE-2"
 (LINK_RULE, DRIFT_RULE) = RULES
@@ -405,6 +405,31 @@ async def test_a_symptom_is_not_looked_at_again_before_its_root_is_gone(bench: B
     bench.heals(root)
     await bench.round(scheduler)
     assert scheduler.next_look < math.inf
+
+
+async def test_a_region_on_its_batteries_is_reset_nowhere_until_the_mains_are_back(bench: Bench) -> None:
+    causes = ("o-ran-fault-30", "o-ran-fault-5")  # of which one follows from the lost mains, and one does not
+    rule = RULES[0].model_copy(
+        update={"name": "reset", "match": Match(causes=causes), "ladder": (Rung(playbook="reset-radio-unit"),)}
+    )
+    bench.launcher.interrupts = True
+    power = [bench.report("station", "o-ran-fault-26", station=station) for station in tiny().station_by_id]
+    alarms = [
+        bench.report(f"{station}/1" if cause == causes[0] else "fan", cause, station=station)
+        for station in tiny().station_by_id
+        for cause in causes
+    ]
+    scheduler = bench.scheduler(rules=(rule,))
+    for _ in range(3):
+        await bench.round(scheduler)
+    assert bench.runs() == []
+    said = {bench.alarm(alarm).note[:40] for alarm in alarms}
+    assert all(note.startswith(("waits: it follows", "waits: the station runs on its battery")) for note in said), said
+    for one in power:
+        bench.heals(one)
+    for _ in range(3):
+        await bench.round(scheduler)
+    assert {run.cause for run in bench.runs()} == {f"alarm:{alarm.id}" for alarm in alarms}
 
 
 async def test_what_has_waited_for_long_is_looked_at_less_often(bench: Bench) -> None:
