@@ -68,7 +68,7 @@ def up(
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
     if sim_network is not None:
-        _need_simulators()
+        need_simulators()
     settings, clock = environment(), SystemClock()
     _need_port(settings.api_host, settings.api_port, "the API", "set MINKA_API_PORT")
     if sim_network is not None:
@@ -218,7 +218,7 @@ def sim_fault(context: typer.Context) -> None:
     _pass_on("fault", context)
 
 
-def _need_simulators() -> None:
+def need_simulators() -> None:
     """See that what only simulators need is installed.
 
     Raises:
@@ -229,7 +229,7 @@ def _need_simulators() -> None:
 
 
 def _pass_on(command: str, context: typer.Context) -> None:
-    _need_simulators()
+    need_simulators()
     # Controller and simulators know nothing of each other: a program of its own, which takes our place, signals too.
     os.execv(sys.executable, [sys.executable, "-m", "simulators", command, *context.args])  # noqa: S606 - our own
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
+import structlog
 import typer
 
+from controller.cli.network import network_folder
 from controller.cli.output import Json, client, coloured, counted, out, print_json, styled, when
+from controller.cli.processes import need_simulators
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
 from controller.models.words import ProposalState, RuleMode
@@ -172,6 +176,42 @@ def _case(one: dict[str, Any]) -> tuple[Any, ...]:
     really = f"{one['really']} {one['run']}".strip()
     where = one["station"], one["object"]
     return (one["alarm"], one["rule"], *where, what, when(one["at"]), when(one["cleared"]), really)
+
+
+@rules.command("rehearse", epilog="Example: minka rules rehearse --network peru-mini --seed 1 --hours 1")
+def rehearse(
+    network: Annotated[
+        Path,
+        typer.Option(parser=network_folder, metavar="DIRECTORY", help="Network files, or name of a sample network."),
+    ] = Path("peru-mini"),
+    seed: Annotated[list[str] | None, typer.Option(help="Draws the day; may be repeated. Default: 1.")] = None,
+    hours: Annotated[float, typer.Option(min=0.1, max=24, help="Length of the day.")] = 24.0,
+    times: Annotated[float, typer.Option(min=0, help="How many times as often as usual faults begin.")] = 1.0,
+    folder: Annotated[Path | None, typer.Option("--rules", help="Folder of rules; by default MINKA_RULES.")] = None,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Each fault once for each kind of station, and no day.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Play days of faults on simulated stations: doing nothing, a script, and Minka with all rules automatic.
+
+    Everything runs in virtual time in this process; no server is asked, and no device touched.
+    """
+    need_simulators()
+    from controller.rehearsal.report import lines_of, prepare, rehearse_sweep  # noqa: PLC0415 - needs the simulators
+    from controller.rehearsal.report import rehearse as rehearse_day  # noqa: PLC0415
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    settings = environment()
+    ground = prepare(network, settings.model_copy(update={"rules": folder or settings.rules}))
+    found = []
+    for one in seed or ["1"]:
+        done = rehearse_sweep(ground, one, hours) if sweep else rehearse_day(ground, one, hours, times)
+        found.append(done.to_json())
+        for line in () if as_json else lines_of(done):
+            out.print(line, markup=False, highlight=False)
+    if as_json:
+        print_json(found)
 
 
 @rules.command("promote", epilog="Example: minka rules promote core-link-down --mode auto --reason CHG-7")

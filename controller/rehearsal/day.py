@@ -16,6 +16,7 @@ import yaml
 
 from controller.models.network import Network
 from simulators.equipment.configuration import unit_of
+from simulators.equipment.fault_kinds import NETWORK_FAULTS
 from simulators.network import SimulatedNetwork, StationRecord
 
 HOUR = 3600.0
@@ -139,6 +140,19 @@ def draw_day(network: SimulatedNetwork, tenants: Sequence[str], seed: str, hours
         draw.by_rate(kind, one["per"], one["a_year"])
     _stories(draw, tenants)
     return Day(seed, hours, tuple(sorted(draw.causes, key=lambda cause: cause.at)), tuple(draw.stops))
+
+
+def sweep(network: SimulatedNetwork, seed: str, hours: float) -> Day:
+    """Each fault of the twin once on each kind of station: those that differ in their profiles."""
+    kinds: dict[tuple[str, ...], list[StationRecord]] = {}
+    for station in network.stations:
+        kinds.setdefault(tuple(sorted(station.profiles)), []).append(station)
+    draw = _Draw(network, seed, hours, 1.0, visits=(hours, hours))
+    for stations in kinds.values():
+        order = draw.chance.sample(stations, len(stations))
+        for number, kind in enumerate(NETWORK_FAULTS):
+            draw.add(kind, 60.0 + number * 30.0, order[number % len(order)].id, story="a sweep")
+    return Day(seed, hours, tuple(sorted(draw.causes, key=lambda cause: cause.at)), ())
 
 
 def _objects(network: SimulatedNetwork, per: str) -> Iterator[tuple[str, str]]:

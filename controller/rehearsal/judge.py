@@ -43,6 +43,8 @@ class Played:
         visits: Faults that a technician had to go for, or would have to.
         minutes: Without service, by tenant.
         acts: Edits and operations that stations took.
+        by_kind: Incidents, curable and cured ones by kind of fault.
+        rules: By rule, alarms that its runs cured, and that they did not.
         attempts: Groups of them.
     """
 
@@ -56,6 +58,7 @@ class Played:
     attempts: int
     wrong: tuple[Wrong, ...]
     by_kind: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
+    rules: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """As JSON carries it."""
@@ -76,6 +79,7 @@ class Played:
                 kind: dict(zip(("incidents", "curable", "cured"), counts, strict=True))
                 for kind, counts in sorted(self.by_kind.items())
             },
+            "rules": {name: {"cured": good, "failed": bad} for name, (good, bad) in sorted(self.rules.items())},
         }
 
 
@@ -108,6 +112,7 @@ def judged(
         attempts=len(stage.watch.attempts),
         wrong=tuple(_wrongs(stage, day, network, minutes, nothing)),
         by_kind={kind: (c["all"], c["curable"], c["cured"]) for kind, c in by_kind.items()},
+        rules=stage.rules,
     )
 
 

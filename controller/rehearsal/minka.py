@@ -63,6 +63,7 @@ class InlineStore(AsyncSqlStore):
         self._kept: dict[str, Any] = {}
         with closing(store.database.engine.raw_connection()) as one:  # of which a record in memory has just one
             self._connection: Any = one.driver_connection
+        self._head: int | None = None
 
     async def call(self, work: Callable[[Store], T]) -> T:
         """Carry it out."""
@@ -81,11 +82,12 @@ class InlineStore(AsyncSqlStore):
         return done
 
     def _noticed(self, work: Callable[[Store], T]) -> T:
-        before = self._connection.total_changes
         try:
             return work(self._store)
         finally:
-            if self._connection.total_changes != before:
+            (head,) = self._connection.execute("SELECT max(id) FROM audit").fetchone()
+            if head != self._head:  # whatever others act on commits with a row of the trail
+                self._head = head
                 self.stirred()
 
     async def close(self) -> None:
@@ -149,6 +151,9 @@ class Minka:
     def play(self, day: Day) -> None:
         """Work through a day."""
         self.loop.run(self._day(day))
+        rules = load_rules(self.settings.rules)
+        found = {rule.name: self.store.rules.figures(rule.name) for rule in rules}
+        self.stage.rules = {name: (one.successes, one.failures) for name, one in found.items() if one.sample}
         self.store.close()
 
     async def _day(self, day: Day) -> None:
@@ -176,6 +181,8 @@ class Minka:
         rounds.start("remediation", self._remediator.step, 1.0, wake)
         await self._begin(parts, day)
         self._people(day)
+        if self._every_look:
+            self.loop.idleness = None
         await self.loop.sleep(day.hours * 3600)
         self.loop.idleness = None
         stop.set()
@@ -195,8 +202,7 @@ class Minka:
             await self.clock.sleep(2.0)
             self._seen = set(self.store.healths.find())
         self._began = True
-        if not self._every_look:
-            self.loop.idleness = self
+        self.loop.idleness = self
         await self.loop.sleep(DAY_BEGINS - self.loop.time())
         begin(self.stage, day)
         self._follow_twin()

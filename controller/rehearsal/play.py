@@ -39,6 +39,8 @@ class Stage:
     outages: Outages
     watch: Watch
     local: datetime
+    #: By rule, how often it cured, and how often it did not.
+    rules: dict[str, tuple[int, int]] = field(default_factory=dict)
     not_struck: list[str] = field(default_factory=list)
 
     def now(self) -> float:

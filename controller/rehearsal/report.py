@@ -12,7 +12,7 @@ from typing import Any
 from controller.inventory.load import load_network
 from controller.models.network import Network
 from controller.models.settings import Settings
-from controller.rehearsal.day import Day, draw_day, smallest_last
+from controller.rehearsal.day import Day, draw_day, smallest_last, sweep
 from controller.rehearsal.judge import Played, judged
 from controller.rehearsal.minka import Minka, adopted
 from controller.rehearsal.play import BEGINS, DAY_BEGINS, WARM_UP, Stage, begin, earlier, set_up
@@ -92,6 +92,11 @@ def rehearse(ground: Ground, seed: str, hours: float, times: float = 1.0) -> Reh
     return play_three_ways(ground, draw_day(ground.simulated, smallest_last(ground.network), seed, hours, times))
 
 
+def rehearse_sweep(ground: Ground, seed: str, hours: float) -> Rehearsal:
+    """Play each fault of the twin once for each kind of station, in all three ways."""
+    return play_three_ways(ground, sweep(ground.simulated, seed, hours))
+
+
 def play_three_ways(ground: Ground, day: Day) -> Rehearsal:
     """Play a day in all three ways; the faults are the same."""
     stages, seconds = [], []
@@ -139,11 +144,16 @@ def lines_of(rehearsal: Rehearsal, *, wrongs: int = 10) -> Iterator[str]:
     for tenant in tenants:
         yield _row(f"minutes lost, {tenant}", *(f"{one.minutes.get(tenant, 0.0):.0f}" for one in rehearsal.ways))
     yield _row("CPU seconds", *(f"{one:.1f}" for one in rehearsal.seconds))
+    yield f"{'by Minka':<32}{'incidents':>15}{'curable':>15}{'cured':>15}"
+    for kind, counts in sorted(rehearsal.minka.by_kind.items()):
+        yield _row(f"  {kind}", *map(str, counts))
+    for rule, (good, bad) in sorted(rehearsal.minka.rules.items()):
+        yield f"rule {rule}: cured {good}, did not cure {bad}"
     for one in rehearsal.minka.wrong[:wrongs]:
         at = f"{int(one.at // 3600):02}:{int(one.at % 3600 // 60):02}"
         yield f"wrong at {at} {one.station} {one.what}: {'; '.join(one.why)}"[:80]
-    if left := len(rehearsal.minka.wrong) - wrongs:
-        yield f"… and {left} more: --json" if left > 0 else ""
+    if (left := len(rehearsal.minka.wrong) - wrongs) > 0:
+        yield f"… and {left} more: --json"
 
 
 _COUNTS: Sequence[tuple[str, Callable[[Played], int]]] = (

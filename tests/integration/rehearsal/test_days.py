@@ -64,14 +64,12 @@ def test_a_lost_core_touches_no_station(ground: Ground) -> None:
 
 def test_looks_at_stations_where_nothing_happened_change_nothing(ground: Ground) -> None:
     causes = (
-        _link_down(),
-        Cause("1", 100.0, "radio-unit-lost", ("T-LTE-2",), visit=400.0),
-        Cause("2", 200.0, "licence-gone", ("T-NR-1",), visit=300.0),
-        Cause("3", 150.0, "configuration-reverted", ("T-BOTH-1",), visit=400.0),
+        _link_down(30.0),
+        Cause("1", 60.0, "configuration-reverted", ("T-BOTH-1",), visit=200.0),
     )
     played = []
     for every_look in (False, True):
-        stage, day = ground.stage(), _day(*causes, hours=0.17)
+        stage, day = ground.stage(), _day(*causes, hours=0.08)
         Minka(stage, ground.record, ground.settings, every_look=every_look).play(day)
         played.append(judged("minka", stage, day, ground.network).to_json())
     assert played[0] == played[1]
