@@ -290,11 +290,12 @@ def _switch(said: dict[str, Any], *, as_json: bool) -> None:
 def proposals(
     state: Annotated[list[ProposalState] | None, typer.Option(help="Only those in this state; repeatable.")] = None,
     rule: Annotated[str, typer.Option(help="Only those of this rule.")] = "",
+    alarm: Annotated[str, typer.Option(help="Only those for this alarm.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     as_json: Json = False,
 ) -> None:
     """What rules proposed for alarms, and what became of it, newest first."""
-    found = client().all("/v1/remediation/proposals", limit, state=state, rule=rule or None)
+    found = client().all("/v1/remediation/proposals", limit, state=state, rule=rule or None, alarm=alarm or None)
     if as_json:
         print_json(found)
         return

@@ -122,9 +122,10 @@ class SqlRules(SqlRepository, Rules[Sync]):
 
     @reads
     def page(
-        self, tx: Tx, page: Page, states: Iterable[ProposalState] = (), rule: str = ""
+        self, tx: Tx, page: Page, states: Iterable[ProposalState] = (), rule: str = "", alarm: str = ""
     ) -> tuple[int, list[Proposal]]:
         wanted: list[ColumnElement[bool]] = [proposals.c.rule == rule] if rule else []
+        wanted += [proposals.c.alarm == alarm] if alarm else []
         if named := [state.value for state in states]:
             wanted.append(proposals.c.state.in_(named))
         total = tx.execute(select(func.count()).select_from(proposals).where(*wanted)).scalar_one()

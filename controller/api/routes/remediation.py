@@ -245,9 +245,10 @@ def proposals(
     _: Annotated[Person, needs(Permission.OVERSEE)],
     state: Annotated[list[ProposalState] | None, Query()] = None,
     rule: Annotated[str, Query(description="Only those of this rule.", max_length=100)] = "",
+    alarm: Annotated[str, Query(description="Only those for this alarm.", max_length=100)] = "",
 ) -> Listing[Proposal]:
     """What rules proposed for alarms, and what became of it, newest first."""
-    total, found = backend.store.rules.page(paging, state or (), rule)
+    total, found = backend.store.rules.page(paging, state or (), rule, alarm)
     return listing(total, found, paging)
 
 

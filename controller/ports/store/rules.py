@@ -39,8 +39,10 @@ class Rules(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def page(self, page: Page, states: Iterable[ProposalState] = (), rule: str = "") -> tuple[int, list[Proposal]]:
-        """Proposals, newest first, in these states if any are named; how many there are in all."""
+    def page(
+        self, page: Page, states: Iterable[ProposalState] = (), rule: str = "", alarm: str = ""
+    ) -> tuple[int, list[Proposal]]:
+        """Proposals, newest first, of states, rule and alarm that are named; how many there are in all."""
         ...
 
     @method

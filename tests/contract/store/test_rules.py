@@ -67,6 +67,7 @@ def test_a_proposal_is_kept_moved_and_listed(store: SqlStore) -> None:
     assert store.rules.page(Page()) == (2, [second, first])
     assert store.rules.page(Page(), [STATES.RUNNING]) == (1, [second])
     assert store.rules.page(Page(), rule="one") == (1, [first])
+    assert store.rules.page(Page(), alarm=other.id) == (1, [second])
     assert store.rules.of_alarm(alarm.id) == [first]
     moved = store.rules.move(first, STATES.RUNNING, run="r-2", before=("/y",))
     assert moved is not None
