@@ -16,6 +16,8 @@ from controller.rehearsal.report import Ground, lines_of, play_three_ways, prepa
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 LTE = "T-LTE-1"
 
+pytestmark = pytest.mark.timeout(400)
+
 
 @pytest.fixture(scope="module")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
