@@ -27,6 +27,7 @@ from sqlalchemy import (
     bindparam,
     case,
     delete,
+    exists,
     false,
     func,
     or_,
@@ -367,7 +368,8 @@ class SqlEscalations(SqlRepository, Escalations[Sync]):
 
     @reads
     def pending(self, tx: Tx) -> list[Escalation]:
-        waiting = select(escalations).where(escalations.c.notified.is_(None))
+        shelved = exists().where(alarms.c.id == escalations.c.alarm, alarms.c.shelved_until > tx.now)
+        waiting = select(escalations).where(escalations.c.notified.is_(None), ~shelved)
         return [as_noun(Escalation, row) for row in tx.execute(waiting.order_by(escalations.c.at, escalations.c.alarm))]
 
     @writes

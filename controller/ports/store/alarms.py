@@ -206,7 +206,7 @@ class Escalations(Repository[M_co], Protocol[M_co]):
 
     @method
     def pending(self) -> list[Escalation]:
-        """Escalations that nobody took yet, oldest first."""
+        """Escalations that nobody took yet, oldest first; not those of alarms that are shelved now."""
         ...
 
     @method

@@ -54,6 +54,15 @@ async def test_a_shelved_alarm_is_listed_as_such_and_nobody_is_called_until_it_i
     assert ("ana", "alarm.shelved") in acts
 
 
+async def test_what_people_were_to_be_told_waits_while_it_is_shelved(store: SqlStore, clock: VirtualClock) -> None:
+    alarm = report(store, clock, MAJOR)
+    assert store.alarms.escalate(alarm, "it stands", actor="remediation") is not None
+    shelve(store, clock, alarm)
+    assert store.escalations.pending() == []
+    await clock.advance(3600)
+    assert [one.alarm for one in store.escalations.pending()] == [alarm.id]
+
+
 async def test_what_becomes_worse_than_it_was_shelved_for_is_back(store: SqlStore, clock: VirtualClock) -> None:
     alarm = report(store, clock, MAJOR)
     shelve(store, clock, alarm)
