@@ -27,7 +27,9 @@ from controller.remediation.guards import Limits, Repair, refusal
 from controller.remediation.rules import Rule, rule_for
 
 #: How long after a guard's no that ends at no known time it is asked again.
-_AGAIN = timedelta(minutes=1)
+_AGAIN = timedelta(minutes=5)
+
+_BROKEN = "too many repairs began at once"
 
 
 class Verdict(StrEnum):
@@ -117,6 +119,8 @@ class Backtest:
         self._store, self._clock = store, clock
         self._rules, self._limits, self._breaker = rules, limits, breaker
         self._seen, _ = store.alarms.changes(None)
+        #: Whether too many repairs began at once: nobody is there to let them begin again.
+        self._broken = False
         #: Looks that are due, and by alarm the one that counts.
         self._looks: list[tuple[datetime, str]] = []
         self._next: dict[str, datetime] = {}
@@ -227,19 +231,22 @@ class Backtest:
         if no is None:
             self._act(repair, now)
             return
-        self._note(alarm, refusals={no.guard: no.reason} | self._found[alarm.id].refusals)
+        self._refuse(alarm, no.guard, no.reason)
         if no.final:
             self._hand_over(alarm, Verdict.PEOPLE, now)
         elif no.guard != "symptom":  # of which a change tells that it is none any more
             self._look_at(alarm.id, max(now + timedelta(seconds=1), no.until) if no.until else now + _AGAIN)
 
+    def _refuse(self, alarm: Alarm, guard: str, reason: str) -> None:
+        self._note(alarm, refusals={guard: reason} | self._found[alarm.id].refusals)
+
     def _act(self, repair: Repair, now: datetime) -> None:
         alarm, rung = repair.alarm, repair.rule.ladder[0]
         if not rung.playbook:
             self._hand_over(alarm, Verdict.ASKED if rung.ask else Verdict.PEOPLE, now)
-        elif not self._breaker.lets(self._store, now):
-            self._note(alarm, refusals={"breaker": "too many repairs at once"} | self._found[alarm.id].refusals)
-            self._look_at(alarm.id, now + _AGAIN)
+        elif self._breaker.began(self._store, now) >= self._breaker.limit:
+            self._broken = True
+            self._refuse(alarm, "breaker", _BROKEN)
         else:
             self._note(alarm, verdict=Verdict.ACTED, at=now, playbook=rung.playbook)
             self._store.repairs.record(repair.rule.name, repair.key, alarm.id, alarm.id)

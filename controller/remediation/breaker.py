@@ -36,14 +36,17 @@ class Breaker:
     limit: int = 20
     minutes: float = 10.0
 
+    def began(self, store: Store, now: datetime) -> int:
+        """Repairs that count now."""
+        set_at = store.switches.get(REMEDIATION_STOPPED).since or _BEGINNING
+        return store.repairs.count_all(max(now - timedelta(minutes=self.minutes), set_at))
+
     def lets(self, store: Store, now: datetime) -> bool:
         """Whether one more repair may begin, to be asked in the transaction that begins it.
 
         If not, repair is stopped then, and people are asked with an alarm; that happens once.
         """
-        set_at = store.switches.get(REMEDIATION_STOPPED).since or _BEGINNING
-        since = max(now - timedelta(minutes=self.minutes), set_at)
-        began = store.repairs.count_all(since)
+        began = self.began(store, now)
         if store.switches.is_on(REMEDIATION_STOPPED):
             return False
         if began < self.limit:
