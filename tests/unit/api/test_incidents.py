@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
-import pytest
 
 from controller.api.routes.incidents import _events
 from controller.api.views import HostView
@@ -76,7 +75,8 @@ async def test_a_story_has_path_root_minutes_agreements_and_timeline(bench: ApiB
     incident = bench.store.alarms.report(off_air()).incident
     story = await get(bench.client, f"/{incident}")
     alfa, beta = story["minutes"]
-    assert (alfa["tenant"], alfa["lost"], beta["lost"]) == ("alfa", pytest.approx(30, abs=0.5), alfa["lost"])
+    assert (alfa["tenant"], beta["lost"]) == ("alfa", alfa["lost"])
+    assert 30 <= alfa["lost"] <= (datetime.now(UTC) - AT).total_seconds() / 60 + 0.1
     assert [one["agreement"] for one in story["agreements"]] == ["alfa-all", "beta-all"]
     assert story["path"] == ["site-1", "S1 cell-off-air: L1 (root)", "1 site", "1 cell", "alfa, beta"]
 
