@@ -1,0 +1,59 @@
+"""The seeded day: `peru` with its 3,100 stations in three ways, with CPU time and memory of each.
+
+python -m tests.benchmarks.bench_rehearsal               # one hour of seed 1
+python -m tests.benchmarks.bench_rehearsal --full        # 24 hours of seeds 1 to 20, for which aims are told
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import structlog
+
+from controller.models.settings import Settings
+from controller.rehearsal.report import Rehearsal, lines_of, prepare, rehearse
+
+_PERU = Path(__file__).parents[2] / "deploy" / "networks" / "peru"
+
+
+def main(seeds: list[str], hours: float) -> None:
+    """Play the days, and say whether each aim was met."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    began = time.process_time()
+    with tempfile.TemporaryDirectory() as home:
+        ground = prepare(_PERU, Settings(home=Path(home)))
+        print(f"the network was made in {time.process_time() - began:.0f} CPU s", flush=True)
+        days = []
+        for seed in seeds:
+            day = rehearse(ground, seed, hours)
+            days.append(day)
+            print("\n".join(lines_of(day)), f"{day.memory:.0f} MB\n", sep="\n", flush=True)
+    for aim in _aims(days):
+        print(aim)
+
+
+def _aims(days: list[Rehearsal]) -> list[str]:
+    minka = [day.minka for day in days]
+    curable, cured = sum(one.curable for one in minka), sum(one.cured for one in minka)
+    worse = [
+        f"{day.seed} {tenant}"
+        for day in days
+        for tenant, minutes in day.minka.minutes.items()
+        if minutes > day.nothing.minutes.get(tenant, 0.0)
+    ]
+    return [
+        f"wrong: {sum(len(one.wrong) for one in minka)} (aim: 0)",
+        f"cured unattended: {cured} of {curable} curable, {cured / max(curable, 1):.0%} (aim: 60 %)",
+        f"tenants with more minutes than where nothing is done: {', '.join(worse) or 'none'} (aim: none)",
+    ]
+
+
+if __name__ == "__main__":
+    if "--full" in sys.argv:
+        main([str(seed) for seed in range(1, 21)], 24.0)
+    else:
+        main(["1"], 1.0)
