@@ -36,6 +36,7 @@ from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.breaker import Breaker
+from controller.remediation.guards import Limits
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
 from controller.runs.launch import Launcher
@@ -177,6 +178,7 @@ class RestoreBench:
             self.clock,
             rules,
             breaker=Breaker(limit=len(NAMES)),
+            limits=Limits(len(NAMES), len(NAMES), len(NAMES), len(NAMES), 100),
         )
         async with self.at_work():
             network = self.store.networks.get()[1]
