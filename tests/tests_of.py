@@ -19,7 +19,6 @@ PACKAGES = ("controller", "simulators")
 _STORE, _INTENT = "tests/contract/store", ("tests/unit/intent/test_checks.py", "tests/unit/intent/test_properties.py")
 #: Tests of the modules that the rule leads to none of.
 THROUGH: Mapping[str, tuple[str, ...]] = {
-    "controller/device/cli_line.py": ("tests/integration/device/test_routers.py",),
     "controller/intent/compile.py": _INTENT,
     "controller/intent/identities.py": _INTENT,
     "controller/intent/links.py": _INTENT,

@@ -215,7 +215,7 @@ def test_options_that_are_given_or_not_take_no_value(name: str) -> None:
 
 
 def test_a_misspelt_command_is_guessed() -> None:
-    assert "Did you mean 'runs'?" in minka("rnus").err
+    assert "Did you mean 'override'?" in minka("overide").err
     assert "Did you mean 'list'?" in minka("device", "lits").err
 
 

@@ -48,6 +48,7 @@ ALARM: dict[str, Any] = {
 ALARM |= {"tenants": ["bitel", "entel"], "cells": ["PE-CUS-0145/N78-1"]}
 ALARM |= {"tenant": "", "probable_cause": "core-link-down", "count": 3, "raised": AT, "run": "r-c7cbe25074"}
 ALARM |= {"note": "waits for a person: the rule's repair was refused twice, as its run r-c7cbe25074 says", "text": ""}
+LADDER = [{"playbook": "recreate-core-endpoint"}, {"playbook": "", "ask": "", "ticket": "see to the core link"}]
 LISTS: dict[str, list[dict[str, Any]]] = {
     "device list": [{"station": f"PE-CUS-014{n}", **DEVICE} for n in range(2)]
     + [{"station": "PE-CUS-0150", **DEVICE, "health": HEALTH | DARK}],
@@ -80,6 +81,16 @@ LISTS: dict[str, list[dict[str, Any]]] = {
             "warning": "",
             "reason": "Inti Raymi: the whole region is full of people until the morning after the last day",
         }
+    ],
+    "rules list": [
+        {"name": "core-link-down", "mode": "ask", "changed": False, "scopes": {"region:cusco": "auto"}}
+        | {"content": {"match": {"causes": ["core-link-down", "user-plane-down"]}, "ladder": LADDER}}
+        | {"record": {"observed": 41, "successes": 17, "failures": 1, "lower_bound": 0.74}}
+    ],
+    "remediation list": [
+        {"id": "p-1f2e3d4c5b", "state": "failed", "rule": "core-link-down", "alarm": "a-5d2f9cb1", "at": AT}
+        | {"station": "PE-CUS-0145", "playbook": "recreate-core-endpoint", "run": "r-c7cbe25074", "by": "ana"}
+        | {"reason": "the run succeeded, yet the alarm stands", "obstacle": ""}
     ],
     "works list": [
         {"id": "w-1f2e3d4c", "tenant": "entel", "nodes": ["entel-mme-1", "entel-mme-2", "entel-amf-1"], "by": "eva"}
