@@ -69,6 +69,7 @@ TAC = merge(CELL, tac=("1", "2"))
     [
         ((), ""),
         ((ended(2, merge(CELL, pci=("4", "5"))),), ""),
+        ((ended(2, merge(CELL, userLabel=("a", "b"))),), ""),
         ((ended(2, merge(CELL, tac=("2", "3")), merge(CELL, tac=("3", "2"))),), ""),
         ((ended(2, merge(CELL, tac=("2", "3"))), ended(3, merge(CELL, tac=("3", "2")), undoes="r-2")), ""),
         ((ended(2, merge(CELL, tac=("3", "2"))),), f"changed since: run r-2 (apply) changed {CELL[19:]}"),
