@@ -1,29 +1,57 @@
-"""How much of what alarm sources send is taken in at once: more is told to come again, and never fills the memory."""
+"""What alarm sources send: how much is taken in at once, and how calls that come together share a transaction.
+
+More than there is room for is told to come again, and never fills the memory.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
+from controller.models.alarm import Alarm, AlarmReport
+from controller.models.errors import StoreError
+
 _MIB = 2**20
+#: Puts reports on record, all or none, with how many alerts were refused, by why.
+Take = Callable[[Sequence[AlarmReport], Mapping[str, int]], list[Alarm]]
+
+
+@dataclass(slots=True)
+class _Call:
+    """What one call told; ``begun`` when its transaction begins, ``taken`` are the alarms that it became."""
+
+    reports: Sequence[AlarmReport]
+    refused: Mapping[str, int]
+    begun: asyncio.Future[None] = field(default_factory=asyncio.Future)
+    taken: asyncio.Future[list[Alarm]] = field(default_factory=asyncio.Future)
 
 
 class Intake:
-    """Room for bodies that are under way, and turns to fold what they hold.
+    """Room for bodies that are under way, turns to read them, and one transaction for all that wait.
+
+    A transaction costs much more than a report does, and whoever raises alarms does so alone. So while one transaction
+    is carried out, the reports of further calls gather, and the next one takes them all.
 
     Args:
         room: Bytes of bodies of all calls under way at once.
-        at_once: Calls whose alarms are folded at once; the database takes them one after the other anyway.
-        patience: Seconds that a call waits for its turn.
+        at_once: Calls that are read at once.
+        patience: Seconds that a call waits for its turn, and again for its transaction to begin.
+        most: Reports of several calls that one transaction takes; a call with more has one of its own.
     """
 
-    def __init__(self, room: int = 64 * _MIB, at_once: int = 4, patience: float = 10.0) -> None:
+    def __init__(self, room: int = 64 * _MIB, at_once: int = 4, patience: float = 10.0, most: int = 1000) -> None:
         self._room = room
         self._turns = asyncio.Semaphore(at_once)
         self._patience = patience
+        self._most = most
+        self._waiting: deque[_Call] = deque()
+        self._task: asyncio.Task[None] | None = None
 
     def take(self, size: int) -> None:
         """Take room for a part of a body. Raises HTTPException 503 where there is none."""
@@ -42,8 +70,77 @@ class Intake:
             async with asyncio.timeout(self._patience):
                 await self._turns.acquire()
         except TimeoutError as error:
-            raise HTTPException(503, "alarms of other calls are being taken in: send it again") from error
+            raise _crowded() from error
         try:
             yield
         finally:
             self._turns.release()
+
+    async def report(self, take: Take, reports: Sequence[AlarmReport], refused: Mapping[str, int]) -> list[Alarm]:
+        """Put a call's reports on record, together with those of other calls; the alarms that they became, in order.
+
+        Raises:
+            HTTPException: 503, other calls take too long; nothing of this one is on record.
+            StoreError: The database is away.
+        """
+        call = _Call(reports, refused)
+        self._waiting.append(call)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._take_in(take))
+        try:
+            async with asyncio.timeout(self._patience):
+                await call.begun
+        except TimeoutError as error:
+            raise _crowded() from error
+        return await call.taken
+
+    async def _take_in(self, take: Take) -> None:
+        while calls := self._next():
+            try:
+                await _together(take, calls)
+            except StoreError as error:
+                for call in calls:
+                    _end(call, error)
+            except Exception as error:  # noqa: BLE001 - whose report it was is found out below
+                if len(calls) == 1:
+                    _end(calls[0], error)
+                else:  # what is wrong with one call is no other's business
+                    await self._one_by_one(take, calls)
+
+    async def _one_by_one(self, take: Take, calls: Sequence[_Call]) -> None:
+        for call in calls:
+            try:
+                await _together(take, [call])
+            except Exception as error:  # noqa: BLE001 - the call's own
+                _end(call, error)
+
+    def _next(self) -> list[_Call]:
+        """The calls that the next transaction takes; those that gave up are left out."""
+        found, reports = list[_Call](), 0
+        while self._waiting and (not found or reports + len(self._waiting[0].reports) <= self._most):
+            call = self._waiting.popleft()
+            if not call.begun.done():
+                call.begun.set_result(None)
+                found.append(call)
+                reports += len(call.reports)
+        return found
+
+
+async def _together(take: Take, calls: Sequence[_Call]) -> None:
+    refused: Counter[str] = Counter()
+    for call in calls:
+        refused.update(call.refused)
+    taken = iter(await run_in_threadpool(take, [report for call in calls for report in call.reports], refused))
+    for call in calls:
+        alarms = [next(taken) for _ in call.reports]
+        if not call.taken.done():  # its caller went away
+            call.taken.set_result(alarms)
+
+
+def _end(call: _Call, error: Exception) -> None:
+    if not call.taken.done():
+        call.taken.set_exception(error)
+
+
+def _crowded() -> HTTPException:
+    return HTTPException(503, "alarms of other calls are being taken in: send it again")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from controller.api.intake import Intake
 from controller.api.readings import Readings
 from controller.api.unauthenticated import UnauthenticatedRequests
+from controller.models.alarm import Alarm, AlarmReport
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.settings import Settings
 from controller.nrm.tree import Observed
@@ -56,6 +57,13 @@ class Services:
     intake: Intake = field(default_factory=Intake)
     #: What followers are told of, by who they are and what they follow.
     followed: Readings[Any] = field(default_factory=lambda: Readings(LOOK_SECONDS, rest=10))
+
+    def take_reports(self, reports: Sequence[AlarmReport], refused: Mapping[str, int]) -> list[Alarm]:
+        """Put reports on record, all or none, with how many alerts were refused, by why; then wake the scheduler."""
+        taken = self.store.alarms.report_all(reports, refused)
+        if taken:
+            self.wakeups.wake_scheduler()
+        return taken
 
 
 # What routes depend on are coroutine functions unless they block: for another function FastAPI takes a thread, which

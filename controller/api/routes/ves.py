@@ -78,7 +78,9 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
     try:
         body = await request.body()
         async with backend.intake.turn():
-            wrong = await run_in_threadpool(_take, form, body, backend, by)
+            found = await run_in_threadpool(_read, form, body, backend)
+        if not isinstance(found, str):
+            await _taken_in(backend, found)
     except HTTPException as error:
         return ves_refusal(error.status_code)
     except StoreError as error:
@@ -86,11 +88,25 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
         return ves_refusal(503)
     except InputError as error:
         return ves_refusal(400, error.message)
-    return ves_refusal(400, wrong) if wrong else Response(status_code=202, headers=VES_HEADERS)
+    if isinstance(found, str):
+        return ves_refusal(400, found)
+    if found.refused:
+        log.warning("ves.refused", by=by, refused=dict(found.refused))
+    if found.events and found.refused[AlertRefusal.UNKNOWN_STATION.value] == found.events:
+        return ves_refusal(400, "event.commonEventHeader.sourceName: not in the network files")
+    return Response(status_code=202, headers=VES_HEADERS)
 
 
-def _take(form: type[_One | _Batch], body: bytes, backend: Services, by: str) -> str:
-    """Take the events of a call; the part of the message that refuses it as a whole, empty where nothing does."""
+async def _taken_in(backend: Services, found: _Read) -> None:
+    """Put what a call told on record, all in one transaction; faults alone share theirs with other calls."""
+    if found.beats or found.registered:
+        await run_in_threadpool(_keep, backend, found)
+    elif found.reports or found.refused:
+        await backend.intake.report(backend.take_reports, found.reports, found.refused)
+
+
+def _read(form: type[_One | _Batch], body: bytes, backend: Services) -> _Read | str:
+    """What a call tells, or the part of the message that refuses it as a whole."""
     try:
         told = orjson.loads(body)
         if is_deeper(told, DEEPEST):
@@ -107,13 +123,9 @@ def _take(form: type[_One | _Batch], body: bytes, backend: Services, by: str) ->
     if lacking is not None:
         return f"event.{lacking.common_event_header.domain}Fields: missing"
     if AlarmSource.VES not in backend.settings.sources:
-        return ""
+        return _Read()
     sent = [told["event"]] if isinstance(message, _One) else told["eventList"]
-    refused = _take_events(backend, [*zip(events, sent, strict=True)])
-    if refused:
-        log.warning("ves.refused", by=by, refused=dict(refused))
-    unknown = refused[AlertRefusal.UNKNOWN_STATION.value]
-    return "event.commonEventHeader.sourceName: not in the network files" if events and unknown == len(events) else ""
+    return _read_events(backend, [*zip(events, sent, strict=True)])
 
 
 def _where(error: ValidationError) -> str:
@@ -130,43 +142,41 @@ def _lacks_block(event: VesEvent) -> bool:
 
 
 @dataclass
-class _Taken:
-    """What the events of a call come to."""
+class _Read:
+    """What the events of a call come to; none where they are not asked for."""
 
+    events: int = 0
     reports: list[AlarmReport] = field(default_factory=list)
     beats: dict[str, float | None] = field(default_factory=dict)
     registered: dict[str, dict[str, str]] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)
 
 
-def _take_events(backend: Services, events: Sequence[tuple[VesEvent, object]]) -> Counter[str]:
-    """Put events on record, all in one transaction; how many were refused, by why."""
+def _read_events(backend: Services, events: Sequence[tuple[VesEvent, object]]) -> _Read:
     store, now = backend.store, backend.clock.now()
     network = _network(store)
     sources = {event.common_event_header.source_name for event, _ in events}
     managed = {name for name in sources if network is not None and network.manages(name)}
     faulty = {one.common_event_header.source_name for one, _ in events if one.fault_fields is not None} & managed
     ledger, standing = store.ledger.find(sorted(faulty)), store.alarms.standing(sorted(faulty))
-    taken = _Taken()
+    found = _Read(len(events))
     for event, sent in events:
         header = event.common_event_header
         device = header.source_name
         if network is None or device not in managed:
-            taken.refused[AlertRefusal.UNKNOWN_STATION.value] += 1
+            found.refused[AlertRefusal.UNKNOWN_STATION.value] += 1
         elif header.domain == "fault":
             report = _report(event, sent, now, ledger.get(device, {}), standing, router=device in network.router_by_id)
-            taken.reports.append(report)
+            found.reports.append(report)
         elif header.domain == "heartbeat":
             fields = event.heartbeat_fields
             interval = None if fields is None else min(max(fields.heartbeat_interval, _SHORTEST), _LONGEST)
-            taken.beats[device] = interval
+            found.beats[device] = interval
         elif header.domain == "pnfRegistration":
-            taken.registered[device] = _registration(event)
+            found.registered[device] = _registration(event)
         else:
-            taken.refused[AlertRefusal.UNREAD_DOMAIN.value] += 1
-    if network is not None and store.transaction(_keep, taken, network, now):
-        backend.wakeups.wake_scheduler()
-    return taken.refused
+            found.refused[AlertRefusal.UNREAD_DOMAIN.value] += 1
+    return found
 
 
 def _report(
@@ -193,12 +203,18 @@ def _registration(event: VesEvent) -> dict[str, str]:
     return {name: str(value)[:_LETTERS] for name, value in told.items()}
 
 
-def _keep(store: Store, taken: _Taken, network: Network, now: datetime) -> list[Alarm]:
-    back = store.heartbeats.beat(taken.beats, _INTERVAL)
-    for device, fields in sorted(taken.registered.items()):
+def _keep(backend: Services, found: _Read) -> None:
+    if backend.store.transaction(_kept, found, backend.clock.now()):
+        backend.wakeups.wake_scheduler()
+
+
+def _kept(store: Store, found: _Read, now: datetime) -> list[Alarm]:
+    _, network = store.networks.get()
+    back = store.heartbeats.beat(found.beats, _INTERVAL)
+    for device, fields in sorted(found.registered.items()):
         store.heartbeats.register(device, fields)
     heard = [heartbeat_report(one, now, router=one in network.router_by_id, lost=False) for one in back]
-    return store.alarms.report_all([*taken.reports, *heard], taken.refused)
+    return store.alarms.report_all([*found.reports, *heard], found.refused)
 
 
 def _network(store: Store) -> Network | None:

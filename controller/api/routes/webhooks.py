@@ -241,28 +241,28 @@ async def alertmanager(
 
 
 async def _taken_in(backend: Services, alerts: Sequence[AlertmanagerAlert], by: str, missed: int) -> Accepted:
-    async with backend.intake.turn():
-        return await run_in_threadpool(_take, backend, alerts, by, missed)
-
-
-def _take(backend: Services, alerts: Sequence[AlertmanagerAlert], by: str, missed: int) -> Accepted:
     """Take alerts in; ``missed`` ones that Alertmanager cut off are only counted."""
+    async with backend.intake.turn():
+        reports, refused = await run_in_threadpool(_read, backend, alerts)
+    if missed:
+        refused[AlertRefusal.TRUNCATED.value] += missed
+    if refused:
+        log.warning("webhook.refused", by=by, refused=dict(refused))
+    taken = await backend.intake.report(backend.take_reports, reports, refused)
+    return Accepted(alarms=[alarm.id for alarm in taken], ignored=refused.total(), refused=dict(refused))
+
+
+def _read(backend: Services, alerts: Sequence[AlertmanagerAlert]) -> tuple[list[AlarmReport], Counter[str]]:
+    """Alerts as reports, and how many are refused, by why."""
     now, store = backend.clock.now(), backend.store
     network = _network(store)
     refusals = [_refusal(alert, network) for alert in alerts]
     known = [alert for alert, refusal in zip(alerts, refusals, strict=True) if refusal is None]
-    refused = Counter(refusal.value for refusal in refusals if refusal is not None)
-    if missed:
-        refused[AlertRefusal.TRUNCATED.value] += missed
     nodes = store.ledger.nodes([_node(alert, network) for alert in known])
     causes = _known_causes(backend.settings.rules, backend.settings.alert_causes)
     oldest = timedelta(days=backend.settings.report_days)
-    taken = store.alarms.report_all([_report(one, now, oldest, causes, network, nodes) for one in known], refused)
-    if taken:
-        backend.wakeups.wake_scheduler()
-    if refused:
-        log.warning("webhook.refused", by=by, refused=dict(refused))
-    return Accepted(alarms=[alarm.id for alarm in taken], ignored=refused.total(), refused=dict(refused))
+    reports = [_report(alert, now, oldest, causes, network, nodes) for alert in known]
+    return reports, Counter(refusal.value for refusal in refusals if refusal is not None)
 
 
 async def _read_back(backend: Services, message: AlertmanagerWebhook) -> list[AlertmanagerAlert]:

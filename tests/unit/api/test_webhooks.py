@@ -18,6 +18,7 @@ from sqlalchemy import event
 from controller.api.intake import Intake
 from controller.api.routes import webhooks
 from controller.models.alarm import Alarm, AlarmReport, AlarmState, AlertRefusal
+from controller.models.errors import InputError
 from controller.models.plan import LedgerNode
 from controller.ports.store import Page
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of
@@ -277,3 +278,44 @@ async def test_too_large_a_body_is_refused_and_a_replay_is_harmless(bench: ApiBe
     async with bench.with_token(WEBHOOK_TOKEN) as source:
         answer = await source.post("/v1/webhooks/alertmanager", content=b" " * (8 * 2**20 + 1))
     assert answer.status_code == 413
+
+
+async def test_calls_that_come_together_share_a_transaction_and_none_spoils_anothers(
+    bench: ApiBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await load(bench)
+    free, begun, fold, folds = Event(), Event(), bench.store.alarms.report_all, list[list[str]]()
+
+    def slowly(reports: Sequence[AlarmReport], refused: dict[str, int]) -> list[Alarm]:
+        folds.append([report.specific_problem for report in reports])
+        if not begun.is_set():
+            begun.set()
+            free.wait(10)
+        if "Bad" in folds[-1]:
+            raise InputError("a report that can't be taken")
+        return fold(reports, refused)
+
+    monkeypatch.setattr(bench.store.alarms, "report_all", slowly)
+    names = ("First", "Second", "Third", "Bad", "Fourth")
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
+
+        async def call(*alerts: str) -> httpx.Response:
+            body = {"version": "4", "alerts": [alert(alertname=name) for name in alerts]}
+            return await source.post("/v1/webhooks/alertmanager", json=body)
+
+        tasks = [asyncio.create_task(call("First"))]
+        await asyncio.to_thread(begun.wait, 10)
+        intake = bench.app.state.services.intake
+        for waiting, alerts in enumerate((("Second", "Third"), ("Bad",), ("Fourth", "Second")), start=1):
+            tasks.append(asyncio.create_task(call(*alerts)))
+            while len(intake._waiting) < waiting:
+                await asyncio.sleep(0)
+        free.set()
+        first, two, bad, again = [await task for task in tasks]
+    together = ["Second", "Third", "Bad", "Fourth", "Second"]
+    assert folds == [["First"], together, ["Second", "Third"], ["Bad"], ["Fourth", "Second"]]
+    assert [one.status_code for one in (first, two, bad, again)] == [200, 200, 422, 200]
+    ids = {one.specific_problem: one.id for one in alarms(bench)}
+    assert ids.keys() == set(names) - {"Bad"}
+    assert two.json()["alarms"] == [ids["Second"], ids["Third"]]
+    assert again.json()["alarms"] == [ids["Fourth"], ids["Second"]]
