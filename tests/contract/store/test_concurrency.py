@@ -56,7 +56,9 @@ def test_a_hundred_equal_reports_at_once_are_one_alarm(store: SqlStore) -> None:
         assert len({alarm.id for alarm in at_once(100, partial(_reported, store, same))}) == 1
     total, alarms = store.alarms.page(Page())
     assert (total, [alarm.count for alarm in alarms]) == (3, [100] * 3)
-    assert [row.action for row in store.audit.page(Page())[1]] == ["alarm.raised"] * 3
+    total, incidents = store.incidents.page(Page())
+    assert (total, [one.id for one in incidents]) == (3, [alarm.incident for alarm in alarms])
+    assert [row.action for row in store.audit.page(Page())[1]] == ["incident.opened", "alarm.raised"] * 3
     assert store.audit.verify() is None
 
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.models.alarm import AlertRefusal, SwitchState
+from controller.models.alarm import AlertRefusal, PerceivedSeverity, SwitchState
 from controller.models.errors import NotFoundError
 from controller.models.run import AuditRow, Outcome, RunState
 from controller.ports.clock import VirtualClock
@@ -58,7 +58,7 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
     clock.pause(7)
     first, _ = store.claims.take(worker, 2)
     store.claims.finish(first, JobResult(Outcome.SUCCEEDED))
-    store.alarms.report(report(MAJOR, 1))
+    alarm = store.alarms.report(report(MAJOR, 1))
     store.repairs.record("rebuild", "/x", "a-1", "r-1")
     store.devices.adopt("A", [], "d", "ana")
     assert store.status.figures() == {
@@ -72,6 +72,13 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
         "sessions": {("worker", "w"): 40.0, ("worker", "x"): 2.0},
         "oldest_claimable_seconds": {(): 7.0},
         "alarms": {("raised", "MAJOR", "core-link-down"): 1.0},
+        "incidents": {
+            (severity, known): float((severity, known) == ("MAJOR", "new"))
+            for severity in set(PerceivedSeverity) - {PerceivedSeverity.CLEARED}
+            for known in ("new", "acknowledged", "taken")
+        },
+        "incident_info": {(alarm.incident, alarm.station, "core-link-down", "MAJOR", "new"): 1.0},
+        "symptoms": {},
         "repairs": {("rebuild",): 1.0},
         "devices_adopted": {(): 1.0},
         "alerts_refused": {(reason,): 0.0 for reason in AlertRefusal},

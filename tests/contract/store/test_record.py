@@ -39,7 +39,10 @@ def _lose(store: SqlStore, left: int) -> None:
     head = f"UPDATE audit_head SET last = {left}, hash = (SELECT hash FROM audit WHERE id = {left})"
     statements = (f"DELETE FROM audit WHERE id > {left}", head, "DELETE FROM doubts", "DELETE FROM escalations")
     with store.database.engine.begin() as connection:
-        for statement in (*statements, "DELETE FROM alarms"):
+        for statement in (
+            *statements,
+            *(f"DELETE FROM {table}" for table in ("incident_alarms", "incidents", "alarms")),
+        ):
             connection.execute(text(statement))
 
 
@@ -65,6 +68,7 @@ def test_lost_commits_let_nothing_begin_until_a_person_decides(machines: tuple[S
     assert (state.epoch, state.doubt) == (1, "")
     assert store.claims.take(worker, 10)
     assert store.alarms.get(alarm.id).cleared is not None
+    assert store.incidents.get(alarm.incident).closed is not None
     assert store.audit.verify() is None
 
 
