@@ -93,7 +93,7 @@ def _runs(report: Json) -> list[str]:
         lines += [f"### {run['id']}: {_text(run['procedure'])}, {run['state']}", ""]
         lines += [f"From {_time(run['started']) or 'never'} to {_time(run['finished']) or 'now'}.", ""]
         if run.get("before"):
-            lines += [f"In service before: {_some(run['before'])}", ""]
+            lines += [f"In service before: {_text(_some(run['before']))}", ""]
         for device in run.get("devices", ()):
             said = f": {device['detail']}" if device["detail"] else ""
             lines += [_text(f"{device['station']} {device['outcome'] or 'not done'}{said}"), ""]
