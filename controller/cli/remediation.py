@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
-import structlog
 import typer
 
 from controller.cli.network import network_folder
@@ -198,6 +196,10 @@ def rehearse(
     Everything runs in virtual time in this process; no server is asked, and no device touched.
     """
     need_simulators()
+    import logging  # noqa: PLC0415
+
+    import structlog  # noqa: PLC0415 - takes long to load
+
     from controller.rehearsal.report import lines_of, prepare, rehearse_sweep  # noqa: PLC0415 - needs the simulators
     from controller.rehearsal.report import rehearse as rehearse_day  # noqa: PLC0415
 

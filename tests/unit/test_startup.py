@@ -41,7 +41,8 @@ def _loaded(code: str, home: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("module", "name", "then", "not_needed"),
     [
-        ("controller.worker.process", "run", "made.worker_loop('w')", ("controller.remediation", *_DOORS)),
+        # A worker asks guards before a repair acts, and decides nothing else of it.
+        ("controller.worker.process", "run", "made.worker_loop('w')", ("controller.remediation.remediator", *_DOORS)),
         ("controller.worker.scheduler", "schedule", "made.sweeper(), made.remediator(), made.notices()", _DOORS),
         (
             "controller.listener.process",
