@@ -26,6 +26,8 @@ LOCAL = {
     "minka network check",
     "minka playbook check",
     "minka playbook schema",
+    "minka rules check",
+    "minka rules rehearse",
 }
 
 

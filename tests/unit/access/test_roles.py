@@ -10,10 +10,10 @@ from controller.models.people import Permission, Person, Role
 MAY = {
     Role.HOST_VIEWER: "look, oversee, tokens, metrics",
     Role.NOC_ENGINEER: "look, oversee, plan, run, stop, tokens, metrics, webhook, warn, comment",
-    Role.APPROVER: "look, oversee, stop, approve, override, tokens, metrics, comment",
+    Role.APPROVER: "look, oversee, stop, approve, override, tokens, metrics, comment, promote",
     Role.ADMINISTRATOR: (
         "look, oversee, plan, run, stop, approve, override, network, people, tokens, metrics, webhook, warn, "
-        "announce, comment"
+        "announce, comment, promote"
     ),
     Role.TENANT_VIEWER: "look, tokens",
     Role.TENANT_APPROVER: "look, approve, tokens, announce, comment",

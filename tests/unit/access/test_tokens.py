@@ -92,7 +92,7 @@ def test_tokens_of_others_are_for_those_who_manage_people() -> None:
         (person(ends=SOON), token(), "t-1 has no end and the one in use ends"),
         (person(scopes=(LOOK, TOKENS)), token((TOKENS, LOOK)), ""),
         (person(scopes=(LOOK, TOKENS)), token((LOOK, RUN)), "t-1 opens run, and the one in use does not"),
-        (person(Role.NOC_ENGINEER), token(), "t-1 opens approve, override, network, people, announce, and the one"),
+        (person(Role.NOC_ENGINEER), token(), "t-1 opens approve, override, network, people, announce, promote, and"),
         # What its owner's role does not give it does not open, whatever its scope says.
         (person(scopes=tuple(set(Permission) - {PEOPLE})), token((LOOK,)), ""),
     ],
