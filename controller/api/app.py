@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from controller import __version__
 from controller.api import pages, problems
-from controller.api.auth import Route
+from controller.api.auth import VES, Route
 from controller.api.examples import EXAMPLES
 from controller.api.guard import Guard
 from controller.api.routes import (
@@ -160,6 +160,10 @@ def openapi() -> dict[str, Any]:
         "description": "Problem details (RFC 9457)",
         "content": {problems.MEDIA_TYPE: {"schema": {"$ref": f"{_SCHEMAS}Problem"}}},
     }
+    ves_refused = {
+        "description": "`requestError` of the VES event listener (7.2.1)",
+        "content": {"application/json": {"schema": {"type": "object"}}},
+    }
     needed = {
         (route.path, method.lower()): route.permission for route in api_routes() for method in route.methods or ()
     }
@@ -168,5 +172,5 @@ def openapi() -> dict[str, Any]:
             permission = needed[path, method]
             operation["description"] += f"\n\nNeeds the permission `{permission}`." if permission else ""
             operation["responses"].pop("422", None)
-            operation["responses"]["default"] = refused
+            operation["responses"]["default"] = ves_refused if path.startswith(VES) else refused
     return document

@@ -28,6 +28,19 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Said": {"reason": "agreed by phone", "contracts": [{"agreement": "bitel-sierra", "clause": "7.2"}]},
     "Reasoned": {"reason": "not in the harvest"},
     "Selection": {"selector": "region=cusco,rat=NR"},
+    "Promotion": {"mode": "auto", "reason": "30 of 30 in a month", "region": "cusco"},
+    "ProposalAnswer": {"reason": "the fitter is on the way"},
+    "RulesToTry": {
+        "files": {
+            "core-link-down.yaml": "name: core-link-down\n"
+            "description: Re-create the endpoint of a tenant's core link that is down.\n"
+            "match: {causes: [core-link-down]}\n"
+            "ladder:\n"
+            "  - playbook: recreate-core-endpoint\n"
+            '    parameters: {station: "{{ alarm.station }}", endpoint: "{{ alarm.object }}"}\n'
+        },
+        "since": "2026-12-24T00:00:00Z",
+    },
     "Switch": {"stopped": True, "reason": "works on the core"},
     "AlertmanagerWebhook": {
         "version": "4",

@@ -21,7 +21,7 @@ from controller.ports.store import Page, Store
 _NOTICES = Page(limit=1000)
 
 
-class Decision(Body):
+class RepairDecision(Body):
     """What a rule decided, or a person about it, for one alarm: each no with its reason."""
 
     alarm: str
@@ -87,7 +87,7 @@ class TenantIncidentReport(TenantIncidentStory):
     notices: tuple[Notice, ...]
 
 
-def evidence_of(store: Store, alarms: Iterable[Alarm]) -> tuple[tuple[Decision, ...], tuple[RunEvidence, ...]]:
+def evidence_of(store: Store, alarms: Iterable[Alarm]) -> tuple[tuple[RepairDecision, ...], tuple[RunEvidence, ...]]:
     """What rules decided for alarms, oldest first, and the runs that were to repair them."""
     known = list(alarms)
     proposals = [one for alarm in known for one in store.rules.of_alarm(alarm.id)]
@@ -104,8 +104,8 @@ def told_of(store: Store, incident: str, tenant: str) -> tuple[Notice, ...]:
     return tuple(one for one in reversed(store.notices.page(_NOTICES, tenant)[1]) if one.incident == incident)
 
 
-def _decision(one: Proposal) -> Decision:
-    return Decision(
+def _decision(one: Proposal) -> RepairDecision:
+    return RepairDecision(
         alarm=one.alarm,
         rule=one.rule,
         mode=one.mode,

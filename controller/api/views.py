@@ -26,7 +26,7 @@ from controller.access.disclosure import (
     TenantStation,
 )
 from controller.access.sight import KINDS, Sight, sight
-from controller.api.reports import Decision, RunEvidence, TenantIncidentReport, evidence_of, told_of
+from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of, told_of
 from controller.api.services import Backend, Body, Services
 from controller.intent.impact import core_node_in
 from controller.intent.topology import path_of
@@ -142,7 +142,7 @@ class IncidentReport(IncidentStory):
         health: Its root's device as it was looked at last; None where it is none.
     """
 
-    decisions: tuple[Decision, ...]
+    decisions: tuple[RepairDecision, ...]
     runs: tuple[RunEvidence, ...]
     health: Health | None
 

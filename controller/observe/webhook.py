@@ -83,7 +83,8 @@ class ContactPost:
             await self._mail.post({"to": [contact.email], "text": _in_words(content["notice"])}, key)
             return
         url, name = contact.webhook or "", contact.credential or ""
-        secret = self._secrets.resolve(name, await _address_of(url))
+        address = await _address_of(url)
+        secret = self._secrets.resolve(name, address)
         body, at = orjson.dumps(dict(content)), str(int(self._clock.now().timestamp()))
         signature = hmac.digest(secret.get_secret_value().encode(), f"{at}.".encode() + body, "sha256").hex()
         headers = {"Idempotency-Key": key, "Minka-Timestamp": at, "Minka-Signature": f"sha256={signature}"}

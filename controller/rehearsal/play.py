@@ -143,8 +143,7 @@ def earlier(config: Config) -> Config:
     """What a station carried before its latest change: one PLMN less in its first cell, where it has several."""
     for cell in cells_of(config):
         attributes = config.get(cell.path)
-        name = "pLMNInfoList" if cell.cell_class == "NRCellDU" else "plmnIdList"
-        entries = list(attributes.entries(name)) if attributes is not None else []
+        entries = list(attributes.entries(cell.plmns)) if attributes is not None else []
         if len(entries) > 1:
-            return config.without_entry((*cell.path, (name, *entries[-1].keys)))
+            return config.without_entry((*cell.path, (cell.plmns, *entries[-1].keys)))
     return config

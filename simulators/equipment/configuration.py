@@ -41,10 +41,12 @@ _LINKS: Mapping[str, Mapping[str, str]] = MappingProxyType(
 class ConfiguredCell:
     """A configured cell; ``path`` leads to its ``attributes``.
 
-    ``carrier`` is what can't change while it is on air, ``tac`` what strict stations refuse to change then.
+    ``plmns`` is the list of its PLMNs, as in pLMNInfoList, ``carrier`` what can't change while it is on air, ``tac``
+    what strict stations refuse to change then.
     """
 
     path: Path
+    plmns: str
     administrative: str
     broadcasts: bool
     carrier: tuple[str | None, ...]
@@ -163,6 +165,7 @@ def _cell(path: Path, cell_class: str, cell: Instance, plmns: str) -> Configured
     attributes = _attributes(cell)
     return ConfiguredCell(
         path=path,
+        plmns=plmns,
         administrative=attributes.leaf("administrativeState") or "LOCKED",
         broadcasts=any(True for _ in attributes.entries(plmns)),
         carrier=tuple(attributes.leaf(name) for name in _CARRIER[cell_class]),

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import pytest
 from structlog.testing import capture_logs
 
+from controller.api.examples import EXAMPLES
 from tests.docs.reference import DOCS
 from tests.security.app_requests import ask
 from tests.support.postgres import PostgresServer, shared_postgres
@@ -33,6 +34,7 @@ PLANS = ("plan_id", "other_id")
 AHEAD = "2031-01-01T00:00:00Z"
 #: Values that fit, where the schema alone does not say so.
 KNOWN: dict[str, dict[str, Any]] = {
+    "/v1/rules/backtest": {"files": EXAMPLES["RulesToTry"]["files"]},
     "/v1/freezes": {"target": "network"},
     "/v1/users": {"name": "rosa"},
     "/v1/users/{name}": {"name": "noc"},

@@ -81,7 +81,7 @@ def show(
     return seen.incident(incident_id)
 
 
-@router.get("/{incident_id}/report", responses={200: {"content": {"text/markdown": {}}}})
+@router.get("/{incident_id}/report", responses={200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}})
 def report(
     incident_id: str,
     seen: Seen,

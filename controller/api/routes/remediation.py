@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from contextlib import closing
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -84,7 +84,7 @@ class Promotion(Body):
     tenant: Identifier | None = None
 
 
-class Decision(Body):
+class ProposalAnswer(Body):
     """Why a proposal is approved or denied."""
 
     reason: str = Field(default="", max_length=2000)
@@ -128,8 +128,11 @@ def backtest(asked: RulesToTry, backend: Backend, _: Annotated[Person, needs(Per
 
 def _backtest(asked: RulesToTry, backend: Services) -> BacktestedRules:
     now, store, settings = backend.clock.now(), backend.store, backend.settings
-    until = min(asked.until or now, now)
-    since = asked.since or until - timedelta(days=1)
+    try:
+        until = min(asked.until or now, now).astimezone(UTC)
+        since = asked.since.astimezone(UTC) if asked.since else until - timedelta(days=1)
+    except OverflowError as error:
+        raise InputError("since and until: years are from 1 to 9999 in UTC, with a day before until") from error
     if since >= until:
         raise InputError(f"nothing lies between {since.isoformat()} and {until.isoformat()}: give a since before until")
     tried = _tried(asked.files)
@@ -254,14 +257,16 @@ def proposals(
 
 @router.post("/remediation/proposals/{proposal_id}/approve")
 def approve(
-    proposal_id: str, said: Decision, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]
+    proposal_id: str, said: ProposalAnswer, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]
 ) -> Proposal:
     """Say yes to a proposal that asks: its run begins, unless a guard says no by then."""
     return _answer(backend, proposal_id, who, said.reason, yes=True)
 
 
 @router.post("/remediation/proposals/{proposal_id}/deny")
-def deny(proposal_id: str, said: Decision, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Proposal:
+def deny(
+    proposal_id: str, said: ProposalAnswer, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]
+) -> Proposal:
     """Say no to a proposal that asks: its alarm goes to people."""
     return _answer(backend, proposal_id, who, said.reason, yes=False)
 

@@ -51,7 +51,7 @@ def announce(asked: NewWork, backend: Backend, who: Annotated[Person, needs(Perm
     begins = asked.begins or now
     if begins < now:
         raise ConflictError("begins: work is announced before it begins; give none to begin now")
-    if not begins < asked.ends <= begins + LONGEST:
+    if not timedelta() < asked.ends - begins <= LONGEST:
         raise ConflictError(f"ends: work ends after it begins, and within {LONGEST.days} days; announce the rest again")
     network = backend.store.networks.get()[1]
     tenant = network.tenant_by_id.get(who.tenant)

@@ -1,7 +1,8 @@
 """One shape for every error.
 
 Every answer that is no success is ``application/problem+json`` with ``type`` (``urn:minka:error:`` and a
-stable code), ``title``, ``status`` (the same as the answer's) and ``detail`` (words for people).
+stable code), ``title``, ``status`` (the same as the answer's) and ``detail`` (words for people). Those of the VES event
+listener alone have the form of its own specification.
 """
 
 from __future__ import annotations
@@ -17,10 +18,22 @@ import pytest
 
 from controller.api import routes
 from controller.api.app import api_routes, make_app
+from controller.api.auth import VES
 from controller.api.examples import EXAMPLES
 from controller.api.guard import LIMIT, OPEN, WEBHOOK_LIMIT
 from controller.models.errors import InputError, StoreError
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of
+
+#: What the VES event listener answers to who is not known (7.2.1, policy exceptions).
+VES_401 = {
+    "requestError": {
+        "policyException": {
+            "messageId": "POL1009",
+            "text": "User has not been provisioned for service",
+            "variables": [],
+        }
+    }
+}
 
 
 @cache
@@ -60,6 +73,10 @@ async def test_without_a_known_token_nothing_is_disclosed(bench: ApiBench, heade
     headers = [(b"Authorization", header.encode("latin-1"))] if header else []
     for method, path in guarded():
         answer = await bench.anonymous.request(method, path, content=b"{not json", headers=headers)
+        if path.startswith(VES):
+            assert (answer.status_code, answer.json()) == (401, VES_401)
+            assert answer.headers["www-authenticate"] == "Basic"
+            continue
         problem(answer, 401, "unauthenticated")
         assert answer.headers["www-authenticate"] == "Bearer"
 
@@ -70,6 +87,9 @@ async def test_the_webhook_token_opens_webhooks_only(bench: ApiBench) -> None:
             answer = await alertmanager.request(method, path, json={"version": "4", "alerts": []})
             if path.startswith("/v1/webhooks/"):
                 assert answer.status_code == 200
+            elif path.startswith(VES):
+                assert answer.status_code == 400  # let in, and no event
+                assert answer.json()["requestError"]["serviceException"]["messageId"] == "SVC0002"
             else:
                 problem(answer, 403, "forbidden")
 
@@ -232,7 +252,8 @@ def test_every_route_says_what_it_does() -> None:
             assert operation["summary"], (method, path)
             assert operation.get("description"), (method, path)
             assert operation["tags"], (method, path)
-            assert "application/problem+json" in operation["responses"]["default"]["content"]
+            form = "application/json" if path.startswith(VES) else "application/problem+json"
+            assert [*operation["responses"]["default"]["content"]] == [form], (method, path)
             assert bool(operation.get("security")) == (path not in OPEN), (method, path)
             (good,) = [code for code in operation["responses"] if code[0] in "23"]
             content = operation["responses"][good].get("content", {})
