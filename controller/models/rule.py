@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, computed_field
 
 from controller.models.alarm import Alarm
 from controller.models.network import Noun
@@ -97,14 +97,11 @@ class Figures(Noun):
         """Alarms for which it ran something."""
         return self.successes + self.failures
 
+    @computed_field  # type: ignore[prop-decorator]
     @property
     def lower_bound(self) -> float:
         """What share of alarms it cures at least, with 95 % confidence (Wilson score interval)."""
         return wilson(self.successes, self.sample)
-
-    def shown(self) -> dict[str, int | float]:
-        """The figures with their lower bound, as they go on record with a decision about the mode."""
-        return self.model_dump() | {"lower_bound": round(self.lower_bound, 3)}
 
 
 def wilson(successes: int, sample: int) -> float:

@@ -37,7 +37,7 @@ _HOUR = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much may be repaired, where a rule does not say so; see ``controller.remediation.rules.Guards``."""
+    """How much may be repaired, where a rule does not say so; see ``controller.remediation.rules.RuleGuards``."""
 
     per_device: int = Settings.model_fields["repairs_per_device"].default
     per_site: int = Settings.model_fields["repairs_per_site"].default

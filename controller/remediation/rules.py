@@ -113,7 +113,7 @@ class Rung(Noun):
         return found
 
 
-class Guards(ReachLimits):
+class RuleGuards(ReachLimits):
     """When a rule may act.
 
     Where it names no rate and no share, those of the settings bind it (``MINKA_REPAIRS_PER_DEVICE`` …).
@@ -183,7 +183,7 @@ class Rule(Noun):
     match: Match
     priority: int = 0
     mode: Literal["observe", "ask"] = "observe"
-    guards: Guards = Guards()
+    guards: RuleGuards = RuleGuards()
     ladder: tuple[Rung, ...] = Field(min_length=1)
     verify: Verify = Verify()
     trust: Trust = Trust()

@@ -101,7 +101,9 @@ class SqlRules(SqlRepository, Rules[Sync]):
         made = RuleGrant(rule=rule, scope=scope, mode=mode, by=by, reason=reason, at=tx.now, digest=digest)
         record = _figures(tx, rule)
         tx.execute(rule_modes.insert().values(made.model_dump() | {"mode": mode.value}))
-        tx.note(by, "rule.mode-set", rule, scope=scope, mode=mode.value, reason=reason, digest=digest, **record.shown())
+        tx.note(
+            by, "rule.mode-set", rule, scope=scope, mode=mode.value, reason=reason, digest=digest, **record.model_dump()
+        )
         return made
 
     @writes

@@ -9,7 +9,7 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Query
 from pydantic import AwareDatetime, Field
@@ -20,7 +20,7 @@ from controller.inventory.source import unknown
 from controller.models.alarm import REMEDIATION_STOPPED
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.people import Permission, Person
-from controller.models.rule import EVERYWHERE, REGION, TENANT, Proposal, ProposalState, RuleGrant, RuleMode
+from controller.models.rule import EVERYWHERE, REGION, TENANT, Figures, Proposal, ProposalState, RuleGrant, RuleMode
 from controller.models.scalars import Identifier
 from controller.ports.clock import VirtualClock
 from controller.remediation.backtest import Backtest, Backtested, RuleTested, summed_up
@@ -62,7 +62,7 @@ class RuleView(Body):
     """A rule with its record.
 
     ``mode`` is that for all alarms, ``scopes`` has those of single regions and tenants. ``changed`` says that the rule
-    or one of its playbooks is not what was promoted, so that it observes.
+    or one of its playbooks is not what was promoted, so that it observes. ``content`` is the rule as its file says.
     """
 
     name: str
@@ -70,9 +70,9 @@ class RuleView(Body):
     mode: RuleMode
     scopes: dict[str, RuleMode] = {}
     changed: bool = False
-    record: dict[str, int | float]
+    record: Figures
     grants: tuple[RuleGrant, ...] = ()
-    content: dict[str, Any]
+    content: Rule
 
 
 class Promotion(Body):
@@ -208,9 +208,9 @@ def _view(backend: Services, rule: Rule, grants: list[RuleGrant]) -> RuleView:
         mode=modes.pop(EVERYWHERE, RuleMode(rule.mode)),
         scopes=modes,
         changed=any(grant.digest != digest for grant in mine),
-        record=backend.store.rules.figures(rule.name).shown(),
+        record=backend.store.rules.figures(rule.name),
         grants=mine,
-        content=rule.model_dump(mode="json", exclude={"name", "description"}),
+        content=rule,
     )
 
 

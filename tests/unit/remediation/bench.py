@@ -36,7 +36,7 @@ from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store,
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits
 from controller.remediation.remediator import Remediator
-from controller.remediation.rules import Guards, Match, Rule, Rung, Verify
+from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Verify
 from controller.runs.launch import Launcher
 from controller.store import AsyncSqlStore, SqlStore, open_store
 from tests.support.records import make_plan
@@ -51,7 +51,7 @@ RULES = tuple(
         description="",
         match=Match(causes=(cause,)),
         ladder=(Rung(playbook=playbook, parameters={"object": "{{ alarm.object }}"}),),
-        guards=Guards(settle_seconds=0),
+        guards=RuleGuards(settle_seconds=0),
         verify=Verify(within_seconds=60),
     )
     for cause, playbook in ((CORE_LINK_DOWN, "recreate-core-endpoint"), (CONFIGURATION_DRIFT, "repair-drift"))

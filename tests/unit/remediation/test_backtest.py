@@ -14,7 +14,7 @@ from controller.ports.clock import VirtualClock
 from controller.remediation.backtest import Backtest, Backtested, Verdict, summed_up
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits
-from controller.remediation.rules import Guards, Match, Rule, Rung, Verify
+from controller.remediation.rules import Match, Rule, RuleGuards, Rung, Verify
 from controller.store import SqlStore, open_store
 from tests.support.records import START
 from tests.unit.plan import samples
@@ -24,7 +24,7 @@ MAJOR, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.CLEARED
 
 
 def rule(name: str = "link", *, causes: tuple[str, ...] = ("core-link-down",), **more: object) -> Rule:
-    said = {"ladder": (Rung(playbook="recreate-core-endpoint"),), "guards": Guards(settle_seconds=30)} | more
+    said = {"ladder": (Rung(playbook="recreate-core-endpoint"),), "guards": RuleGuards(settle_seconds=30)} | more
     return Rule.model_validate(
         {"name": name, "description": "", "match": Match(causes=causes), "verify": Verify(within_seconds=300)} | said
     )
@@ -88,7 +88,7 @@ def test_what_stands_is_acted_on_once_it_settled_and_what_heals_is_not(bench: Be
     assert first.ladder_on, "it stood for longer than its repair had time"
     assert (second.alarm, second.verdict, seconds(second)) == (passing, Verdict.HEALED, 35)
     # With more patience another rule would have waited for both.
-    patient = rule(guards=Guards(settle_seconds=600))
+    patient = rule(guards=RuleGuards(settle_seconds=600))
     assert [one.verdict for one in bench.play(patient)] == [Verdict.HEALED] * 2
 
 

@@ -20,7 +20,7 @@ from controller.models.sharing import ActionClass, MaintenanceWindow
 from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Transition
 from controller.remediation import guards
 from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, forbids, refusal
-from controller.remediation.rules import Guards, Match, Rule, Rung
+from controller.remediation.rules import Match, Rule, RuleGuards, Rung
 from tests.support.launch import prepared
 from tests.support.records import make_plan
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, UNLIMITED, Bench, open_bench, tiny
@@ -310,7 +310,7 @@ async def test_a_fault_under_a_planned_window_is_its_runs(bench: Bench) -> None:
 
 def test_limits_are_those_of_the_settings() -> None:
     assert Limits() == Limits.of(Settings())
-    assert Guards().max_stations == 1
+    assert RuleGuards().max_stations == 1
 
 
 async def test_what_keeps_an_escalated_alarm_from_its_repair_is_on_the_audit_trail_once(bench: Bench) -> None:

@@ -9,7 +9,7 @@ from controller.assurance.health import ROUTER, STATION
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmSource, AlarmState, PerceivedSeverity
 from controller.plan import network_digest
 from controller.ports.store import Page
-from controller.remediation.rules import Guards
+from controller.remediation.rules import RuleGuards
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, Bench, tiny
 
 HOUR = 3600
@@ -162,7 +162,7 @@ async def _escalated_link(bench: Bench) -> Alarm:
 async def test_a_symptom_is_not_repaired_and_what_outlives_its_root_settles_anew(bench: Bench) -> None:
     link = bench.breaks()
     root = bench.report(STATION, "o-ran-fault-26")
-    (settling, _) = (rule.model_copy(update={"guards": Guards(settle_seconds=30)}) for rule in RULES)
+    (settling, _) = (rule.model_copy(update={"guards": RuleGuards(settle_seconds=30)}) for rule in RULES)
     scheduler = bench.scheduler(rules=(settling,))
     for _ in range(12):
         await bench.round(scheduler)
@@ -340,7 +340,7 @@ async def test_a_round_reads_only_alarms_that_changed_or_are_due(bench: Bench, m
 async def test_symptoms_and_what_has_to_settle_are_looked_at_again_only_when_that_is_over(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    patient = RULES[0].model_copy(update={"guards": Guards(settle_seconds=100)})
+    patient = RULES[0].model_copy(update={"guards": RuleGuards(settle_seconds=100)})
     scheduler = bench.scheduler(rules=(patient,))
     tenant, node = "andes", "andes-mme-1"
     links = [bench.breaks(f"/ManagedElement[{n}]/EP_S1C[{node}]", tenant=tenant) for n in range(30)]
