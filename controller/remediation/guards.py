@@ -210,6 +210,29 @@ def has_to_stand(rule: Rule) -> str:
     return f"it has to stand for {rule.guards.settle_seconds:g} s"
 
 
+def _flapping(ask: Ask) -> _No | None:
+    """What comes and goes: it has to stand the longer, the more often it came again; in the end it is people's.
+
+    There is one escalation for an incident, not one for each return. A rung that only tells people is no repair.
+    """
+    alarm, repair = ask.alarm, ask.repair
+    if repair.rung or alarm.root or not alarm.incident:
+        return None
+    incident = ask.store.incidents.get(alarm.incident)
+    if incident.root != alarm.id or not incident.flaps:
+        return None
+    tells = repair.rule.ladder[0].people
+    if incident.flapping:
+        again = f"incident {incident.id} flaps: the same fault came again {incident.flaps} times"
+        if any(one.escalated for one in ask.store.incidents.alarms(incident.id)):
+            return _No(f"{again}, and people were told of it")
+        return None if tells else _No(again, final=True)
+    settled = alarm.raised + timedelta(seconds=repair.rule.guards.settle_seconds * (1 + incident.flaps))
+    if tells or ask.now >= settled:
+        return None
+    return _No(f"it came again soon after it was over, so it has to stand until {settled:%H:%M:%S} UTC", settled)
+
+
 # --------------------------------------------------------------------- the place
 
 
@@ -435,6 +458,7 @@ GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "freeze": _freeze,
     "battery": _battery,
     SETTLE: _settle,
+    "flapping": _flapping,
     "attempts": _attempts,
     "reach": _reach,
     "consent": _consent,

@@ -100,11 +100,15 @@ def test_guards_that_the_record_decides_say_no(bench: Bench) -> None:
     bench.told(MAJOR, 10, "S2", object="other")
     bench.told(MAJOR, 120, "S1", cause="answered-by-nobody")
     once, again, first, rated = bench.play(rule(), limits=Limits(per_device=1))
-    assert (once.verdict, again.verdict, list(again.refusals)) == (Verdict.ACTED, Verdict.PEOPLE, ["attempts"])
+    assert (once.verdict, again.verdict, list(again.refusals)) == (
+        Verdict.ACTED,
+        Verdict.PEOPLE,
+        ["attempts", "flapping"],
+    )
     assert (first.verdict, rated.verdict, list(rated.refusals)) == (Verdict.ACTED, Verdict.KEPT, ["rate"])
     (told,) = summed_up([rule()], [once, again, first, rated])
     assert told.verdicts == {Verdict.ACTED: 2, Verdict.PEOPLE: 1, Verdict.KEPT: 1}
-    assert (told.refusals, told.both, told.only_here) == ({"attempts": 1, "rate": 1}, 0, 2)
+    assert (told.refusals, told.both, told.only_here) == ({"attempts": 1, "flapping": 1, "rate": 1}, 0, 2)
 
 
 def test_a_symptom_waits_for_its_root_and_settles_anew(bench: Bench) -> None:

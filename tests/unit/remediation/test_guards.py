@@ -109,6 +109,23 @@ def _share(scene: Scene) -> None:
     scene.bench.store.alarms.move(under, AlarmState.REPAIRING, actor="minka")
 
 
+def _again(scene: Scene) -> None:
+    """The fault is over, and comes again soon."""
+    before = scene.alarm
+    scene.bench.clock.pause(1)
+    scene.bench.heals(before)
+    scene.bench.clock.pause(1)
+    if before.probable_cause == CORE_LINK_DOWN:
+        scene.alarm = scene.bench.breaks(before.object, tenant=before.tenant)
+    else:
+        scene.alarm = scene.bench.drifts()
+
+
+def _flapping(scene: Scene) -> None:
+    for _ in range(2):
+        _again(scene)
+
+
 def _attempts(scene: Scene) -> None:
     scene.bench.store.repairs.record(scene.rule.name, f"{STATION_ID}:{LINK}", scene.alarm.id, "r-before")
 
@@ -155,6 +172,7 @@ SCENES: dict[str, tuple[Callable[[Scene], Any], str]] = {
     "freeze": (lambda scene: scene.bench.freeze("region:cusco"), "freeze of region:cusco until "),
     "battery": (_battery, "the station runs on its battery since "),
     "settle": (lambda scene: scene.guard(settle_seconds=3600), "it has to stand for 3600 s"),
+    "flapping": (_flapping, "incident i-"),
     "attempts": (_attempts, "it is back after 1 repairs"),
     "reach": (_reach, "it reaches 2 stations, and guards.max_stations is 1"),
     "window": (_window, "window opens "),
@@ -273,6 +291,55 @@ async def test_who_has_not_agreed_beforehand_is_not_interrupted_by_a_rule(bench:
     assert bench.runs() == []
     assert bench.alarm(link).state is AlarmState.ESCALATED
     assert "it needs people's consent: waits for approval by 1 of condor to interrupt" in bench.alarm(link).note
+
+
+async def test_what_comes_again_has_to_stand_the_longer_and_then_is_peoples_once(bench: Bench) -> None:
+    """A link that is down for 40 s and up for 80 s, and a rule that would act after 50 s."""
+    scene = Scene(bench, bench.breaks())
+    scene.guard(settle_seconds=50)
+    scheduler = bench.scheduler(rules=(scene.rule,))
+    for _ in range(8):
+        for _ in range(8):
+            await bench.round(scheduler)
+        bench.heals(scene.alarm)
+        await bench.clock.advance(80)
+        scene.alarm = bench.breaks()
+    assert (bench.runs(), bench.people.sent) == ([], []), "no outage was long enough to be thought of"
+    for _ in range(3):
+        for _ in range(12):
+            await bench.round(scheduler)
+        bench.heals(scene.alarm)
+        await bench.clock.advance(80)
+        scene.alarm = bench.breaks()
+    assert len(bench.people.sent) == 1
+    for _ in range(12):
+        await bench.round(scheduler)
+    assert (bench.runs(), len(bench.people.sent)) == ([], 1)
+    assert bench.alarm(scene.alarm).note.endswith("the same fault came again 11 times, and people were told of it")
+
+
+async def test_what_came_again_once_is_repaired_when_it_stood_twice_as_long(bench: Bench) -> None:
+    scene = Scene(bench, bench.breaks())
+    scene.guard(settle_seconds=30)
+    _again(scene)
+    scheduler = bench.scheduler(rules=(scene.rule,))
+    for _ in range(12):
+        await bench.round(scheduler)
+    assert bench.runs() == []
+    assert bench.alarm(scene.alarm).note.startswith("waits: it came again soon after it was over")
+    await bench.round(scheduler)
+    assert [run.cause for run in bench.runs()] == [f"alarm:{scene.alarm.id}"]
+
+
+async def test_what_comes_again_is_no_repairs_business_where_a_rule_only_tells_people(bench: Bench) -> None:
+    ticket = LINK_RULE.model_copy(update={"ladder": (Rung(ticket="look at the connector"),)})
+    scene = Scene(bench, bench.breaks(), ticket)
+    _flapping(scene)
+    scheduler = bench.scheduler(rules=(ticket,))
+    for _ in range(3):
+        await bench.round(scheduler)
+        _again(scene)
+    assert [reason for _, reason in bench.people.sent] == ["look at the connector"]
 
 
 async def test_the_hour_of_a_rate_ends_by_itself_and_other_regions_have_their_own(bench: Bench) -> None:
