@@ -265,7 +265,7 @@ def _alarm(demo: Demo) -> None:
         demo.minka("rules", "promote", rule, "--mode", "auto", "--reason", "the demo shows a repair", "--yes")
     demo.say(
         "Break a tenant's core link",
-        "The station raises an alarm; if it stands for 30 s, a rule re-creates the endpoint.",
+        "The station raises an alarm; if it stands for 60 s, a rule re-creates the endpoint.",
     )
     httpx.post(f"http://{demo.control}/stations/{STATION}/links/break", json={"link": "bitel"}).raise_for_status()
 
@@ -273,7 +273,7 @@ def _alarm(demo: Demo) -> None:
         mine = [alarm for alarm in alarms if alarm["probable_cause"] in ("core-link-down", "user-plane-down")]
         return bool(mine) and all(alarm["state"] not in ("raised", "repairing") for alarm in mine)
 
-    demo.until("the repair", 120, "alarms", "list", holds=ended)
+    demo.until("the repair", 180, "alarms", "list", holds=ended)
     demo.minka("alarms", "list")
     demo.minka("device", "show", STATION)
 
