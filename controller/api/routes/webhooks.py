@@ -296,8 +296,11 @@ async def _got(url: str, asked: Mapping[str, list[str]]) -> bytes:
                 content += part
                 if len(content) > _MOST:
                     raise ValueError(f"the answer is larger than {_MOST} bytes")
-    except httpx.HTTPError as error:
-        raise ValueError(str(error)) from error
+    except httpx.HTTPStatusError as error:
+        # Its own words have the address, and thereby a password that is part of it.
+        raise ValueError(f"it answers {error.response.status_code}") from error
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise ValueError(f"it can't be asked: {type(error).__name__}") from error
     return bytes(content)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 from sqlalchemy import event
+from structlog.testing import capture_logs
 
 from controller.api.intake import Intake
 from controller.api.routes import webhooks
@@ -185,7 +186,7 @@ async def post_cut(
 
     client = partial(httpx.AsyncClient, transport=httpx.MockTransport(handle))
     services = bench.app.state.services
-    url = "" if answer is None else "http://alerts:9093/"
+    url = "" if answer is None else "http://minka:pa55word@alerts:9093/"
     bench.app.state.services = replace(
         services, settings=services.settings.model_copy(update={"alertmanager_url": url})
     )
@@ -194,7 +195,7 @@ async def post_cut(
         with monkeypatch.context() as patch:
             patch.setattr(httpx, "AsyncClient", client)
             given = await source.post("/v1/webhooks/alertmanager", json=message | {"alerts": list(alerts)})
-    assert asked == ([] if answer is None else [f'http://alerts:9093/api/v2/alerts?station="{station}"'])
+    assert asked == ([] if answer is None else [f'http://minka:pa55word@alerts:9093/api/v2/alerts?station="{station}"'])
     return given
 
 
@@ -220,8 +221,11 @@ async def test_what_cannot_be_read_back_is_sent_again_and_counted(
     bench: ApiBench, monkeypatch: pytest.MonkeyPatch, answer: httpx.Response
 ) -> None:
     await load(bench)
-    said = await post_cut(bench, monkeypatch, answer, alert(alertname="First"))
+    with capture_logs() as logs:
+        said = await post_cut(bench, monkeypatch, answer, alert(alertname="First"))
     assert (said.status_code, said.headers["retry-after"]) == (503, "5")
+    assert [one for one in logs if one["event"] == "webhook.not_read_back"]
+    assert "pa55word" not in said.text + str(logs)
     assert standing(bench) == {"First"}, "what was sent is taken all the same"
     assert 'minka_alerts_refused_total{reason="truncated"} 3.0' in (await bench.client.get("/metrics")).text
 
