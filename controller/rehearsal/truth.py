@@ -6,7 +6,7 @@ All of it comes from changes at the stations as they happen; nobody's record is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -48,10 +48,10 @@ class Outages:
         self._fleet = fleet
         self._local = local
         self._whole = whole
-        #: By station, since when how many cells of each tenant are lost.
-        self._now: dict[str, tuple[float, Mapping[str, float]]] = {}
-        #: By station, the tenants that were served before the latest moment at which anything changed.
-        self._served: dict[str, tuple[float, set[str]]] = {}
+        #: By station, since when what part of each cell is lost to each tenant.
+        self._now: dict[str, tuple[float, Demand]] = {}
+        #: By station, who was served in which cell before the latest moment at which anything changed.
+        self._served: dict[str, tuple[float, set[tuple[str, str]]]] = {}
         self._seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
         for station in fleet.stations.values():
             station.equipment.followers = (*station.equipment.followers, self._changed)
@@ -60,26 +60,22 @@ class Outages:
         self._remember(name)
         self._count(name)
         reaches = self._fleet.stations[name].equipment.performance.reaches(self._local)
-        lost: defaultdict[str, float] = defaultdict(float)
-        for (cell, tenant), wanted in self._whole[name].items():
-            if wanted > 0:
-                lost[tenant] += max(1.0 - reaches.get((cell, tenant), 0.0) / wanted, 0.0)
-        self._now[name] = self._fleet.clock.monotonic(), {tenant: part for tenant, part in lost.items() if part > 1e-9}
+        wanted = {key: demand for key, demand in self._whole[name].items() if demand > 0}
+        lost = {key: 1.0 - reaches.get(key, 0.0) / demand for key, demand in wanted.items()}
+        self._now[name] = self._fleet.clock.monotonic(), {key: part for key, part in lost.items() if part > 1e-9}
 
     def _remember(self, name: str) -> None:
         now = self._fleet.clock.monotonic()
         if self._served.get(name, (-1.0, set()))[0] != now:
-            cells: defaultdict[str, float] = defaultdict(float)
-            for (_, tenant), wanted in self._whole[name].items():
-                cells[tenant] += wanted > 0
             _, lost = self._now.get(name, (0.0, {}))
-            self._served[name] = now, {tenant for tenant, many in cells.items() if lost.get(tenant, 0.0) < many - 1e-9}
+            wanted = (key for key, demand in self._whole[name].items() if demand > 0)
+            self._served[name] = now, {key for key in wanted if lost.get(key, 0.0) < 1.0 - 1e-9}
 
     def _count(self, name: str) -> None:
         now = self._fleet.clock.monotonic()
         since, lost = self._now.get(name, (now, {}))
-        for tenant, cells in lost.items():
-            self._seconds[name, tenant] += cells * (now - since)
+        for (_, tenant), part in lost.items():
+            self._seconds[name, tenant] += part * (now - since)
         self._now[name] = now, lost
 
     def minutes(self) -> dict[tuple[str, str], float]:
@@ -88,11 +84,12 @@ class Outages:
             self._count(name)
         return {key: seconds / 60 for key, seconds in self._seconds.items()}
 
-    def served_before(self, station: str) -> set[str]:
-        """The tenants whose users got something at a station before what changed there just now."""
-        now = self._fleet.clock.monotonic()
-        at, tenants = self._served.get(station, (-1.0, set()))
-        return tenants if at == now else self.serves(station)
+    def served_before(self, station: str, cells: Collection[str] | None = None) -> set[str]:
+        """As ``serves``, before what changed at the station just now."""
+        at, served = self._served.get(station, (-1.0, set()))
+        if at != self._fleet.clock.monotonic():
+            return self.serves(station, cells)
+        return {tenant for cell, tenant in served if cells is None or cell in cells}
 
     def serves(self, station: str, cells: Iterable[str] | None = None) -> set[str]:
         """The tenants whose users get something in cells of a station now; in any of its cells if none are named."""
@@ -224,7 +221,7 @@ class Watch:
         for name in unlocked[0].keys() - unlocked[1].keys():
             attempt.remedies.add(Remedy.LOCK_UNLOCK)
             attempt.targets |= {name, unlocked[0][name].unit}
-            attempt.serving |= self._outages.served_before(station)
+            attempt.serving |= self._outages.served_before(station, {name})
 
     def _links(self, station: Station, config: Config) -> Iterator[ConfiguredLink]:
         return links_of(config, self._records[station.id], self._cores)

@@ -57,6 +57,12 @@ def test_the_script_works_under_a_hold_and_minka_does_not(ground: Ground) -> Non
     assert done.script.wrong
 
 
+def test_who_is_served_in_other_cells_need_not_agree_that_a_dead_cell_is_locked(ground: Ground) -> None:
+    done = play_three_ways(ground, _day(Cause("0", 60.0, "cell-down", (LTE,), visit=1500.0)))
+    assert done.minka.attempts > 0
+    assert done.minka.wrong == ()
+
+
 def test_a_lost_core_touches_no_station(ground: Ground) -> None:
     done = play_three_ways(ground, _day(Cause("0", 60.0, "lost-core", target="condor", lasts=900.0)))
     assert done.minka.acts == 0
