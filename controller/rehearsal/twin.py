@@ -24,6 +24,7 @@ from controller.models.plan import Edit, Op
 from controller.nrm.codec import encode_edit
 from controller.nrm.profiles import Rendered, render, root_spec
 from controller.nrm.schema import LeafRole, NodeSpec, spec_of
+from controller.nrm.tree import child
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import FakeSecrets
 from simulators.clock import VirtualClock
@@ -57,6 +58,17 @@ def provisioned(network: Network, simulated: SimulatedNetwork, day: date) -> dic
     for station in network.stations:
         root, rendered = root_spec(station.profiles), render(station.profiles, intent.facts[station.id])
         edits = [_create(root, rendered, path) for path in rendered.tree]
+        element = next(iter(rendered.tree))  # what comes with the device, as adoption would have it
+        edits += [
+            Edit(
+                op=Op.MERGE,
+                path=child(element, node.name, "1"),
+                after=dict(node.given),
+                owners=rendered.owners[element],
+            )
+            for node in root.children
+            if node.given
+        ]
         datastores = fleet.stations[station.id].datastores
         datastores.foreign_edit(etree.fromstring(etree.tostring(encode_edit(root, edits))))
         configs[station.id] = datastores.running

@@ -63,6 +63,12 @@ def test_who_is_served_in_other_cells_need_not_agree_that_a_dead_cell_is_locked(
     assert done.minka.wrong == ()
 
 
+def test_stations_tell_what_they_keep_in_their_lists_of_alarms(ground: Ground) -> None:
+    """The mains, the licence, the software: without these a reset on battery would be tried again and again."""
+    stations = ground.stage().fleet.stations.values()
+    assert all(station.equipment.alarms.listed for station in stations)
+
+
 def test_a_lost_core_touches_no_station(ground: Ground) -> None:
     done = play_three_ways(ground, _day(Cause("0", 60.0, "lost-core", target="condor", lasts=900.0)))
     assert done.minka.acts == 0
