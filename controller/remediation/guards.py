@@ -149,7 +149,12 @@ class _No:
 
 
 def refusal(store: Store, repair: Repair, now: datetime) -> Refusal | None:
-    """The first guard's no to a repair, None where none says no; to be asked in a transaction."""
+    """The first guard's no to a repair, None where none says no; to be asked in a transaction.
+
+    Once its run is known, it waits for others that are about to begin a repair: else two would not see each other.
+    """
+    if repair.run is not None:
+        store.repairs.alone()
     ask = Ask(repair, store.alarms.get(repair.alarm.id), store, store.networks.get()[1], now)
     said = ((name, guard(ask)) for name, guard in GUARDS.items())
     return next((Refusal(name, no.reason, no.until, no.final) for name, no in said if no is not None), None)
@@ -302,7 +307,7 @@ def _attempts(ask: Ask) -> _No | None:
 def _rate(ask: Ask) -> _No | None:
     """Repairs by all rules within an hour: of the device, at its site, in its region, of what concerns a tenant."""
     guards, limits, network = ask.repair.rule.guards, ask.repair.limits, ask.network
-    recent = ask.store.repairs.since(ask.now - _HOUR, alone=ask.repair.run is not None)
+    recent = ask.store.repairs.since(ask.now - _HOUR)
     place = {one.station: _place(network, one.station) for one in recent}
     site, region = _place(network, ask.device)
     counted: list[tuple[str, int, list[StartedRepair]]] = [

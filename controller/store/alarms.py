@@ -177,6 +177,8 @@ repairs = Table(
     Index("ix_repairs_at", "at"),
 )
 
+#: Whoever begins a repair does so alone.
+_BEGINNING = "repairs"
 #: Whoever raises or clears alarms does so alone, and takes this before any row: else a root and what follows from it
 #: could miss each other, or wait for each other.
 GUARD = "alarms"
@@ -400,13 +402,15 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
 
     @writes
     def count_all(self, tx: Tx, since: datetime) -> int:
-        tx.guard("repairs")
+        tx.guard(_BEGINNING)
         return int(tx.execute(select(func.count()).select_from(repairs).where(repairs.c.at >= since)).scalar_one())
 
     @writes
-    def since(self, tx: Tx, at: datetime, *, alone: bool = False) -> list[StartedRepair]:
-        if alone:
-            tx.guard("repairs")
+    def alone(self, tx: Tx) -> None:
+        tx.guard(_BEGINNING)
+
+    @reads
+    def since(self, tx: Tx, at: datetime) -> list[StartedRepair]:
         return [_as_started(row) for row in tx.execute(_STARTED.where(repairs.c.at >= at))]
 
     @reads

@@ -247,11 +247,13 @@ class Repairs(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def since(self, at: datetime, *, alone: bool = False) -> list[StartedRepair]:
-        """Repairs that any rule started since then, oldest first.
+    def alone(self) -> None:
+        """Let nobody else begin a repair before the end of this transaction."""
+        ...
 
-        Where the caller wants to be ``alone``, whoever else does waits for the end of this transaction.
-        """
+    @method
+    def since(self, at: datetime) -> list[StartedRepair]:
+        """Repairs that any rule started since then, oldest first."""
         ...
 
     @method
