@@ -58,7 +58,7 @@ _PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
 _CANCELLABLE = (*_PAUSABLE, RunState.PAUSED)
 _ACTIVE = select(runs.c.id).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
 _CANCELLING = select(runs.c.id).where(runs.c.state == RunState.CANCELLING.value)
-#: Jobs of a device that are worked on or may begin now, those of a planned window included, and all of repairs.
+#: Jobs of a device that are worked on or may begin now, those of a planned window included.
 _UNDER_WAY = (
     select(runs.c.id)
     .join(jobs, jobs.c.run == runs.c.id)
@@ -68,7 +68,6 @@ _UNDER_WAY = (
         or_(
             jobs.c.state == JobState.CLAIMED.value,
             and_(jobs.c.state == JobState.READY.value, jobs.c.blocked == ""),
-            and_(jobs.c.state != JobState.DONE.value, runs.c.cause.startswith("alarm:")),
             and_(
                 jobs.c.state != JobState.DONE.value,
                 jobs.c.blocked == "",

@@ -11,7 +11,7 @@ from controller.models.approval import Clearance, RunConstraints
 from controller.models.errors import RepairStoppedError
 from controller.models.run import JournalStep, Outcome, RunState, Strategy
 from controller.ports.clock import VirtualClock
-from controller.ports.store import JobResult, NewJob, Page, StartedRepair, Transition
+from controller.ports.store import JobResult, Page, StartedRepair, Transition
 from controller.store import SqlStore
 from tests.contract.store.test_approvals import say, start
 from tests.support.launch import prepared
@@ -94,17 +94,6 @@ def test_a_planned_window_that_is_open_is_its_runs(store: SqlStore, clock: Virtu
         assert store.runs.under_way(A, now) == works, said
     say(store, Clearance(closes=now + timedelta(hours=1)))
     assert store.runs.under_way(A, now + timedelta(hours=1)) == ""
-
-
-@pytest.mark.parametrize(("cause", "works"), [("person", False), ("alarm:a-1", True)])
-def test_a_repair_works_at_its_device_from_the_moment_of_its_acceptance(
-    store: SqlStore, clock: VirtualClock, cause: str, works: bool
-) -> None:
-    plan = make_plan([A, B])
-    store.plans.save(plan, "ana")
-    run = store.runs.create(prepared(plan, "apply", Strategy(), [NewJob(0, A), NewJob(1, B)], cause=cause))
-    assert run.state is RunState.QUEUED
-    assert [store.runs.under_way(device, clock.now()) for device in (A, B, "C")] == [run.id * works] * 2 + [""]
 
 
 def test_who_was_not_asked_for_want_of_service_is_on_the_audit_trail(store: SqlStore) -> None:
