@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -205,10 +206,12 @@ def believe(bench: ApiBench, idp: IdentityProvider, **more: Any) -> None:
 
 @contextmanager
 def served(bench: ApiBench, port: int) -> Iterator[None]:
-    """The API on a port."""
+    """The API on a port, when it answers there."""
     server = uvicorn.Server(uvicorn.Config(bench.app, port=port, log_level="error", lifespan="off"))
     thread = threading.Thread(target=server.run)
     thread.start()
+    while not server.started and thread.is_alive():
+        time.sleep(0.01)
     try:
         yield
     finally:
