@@ -18,7 +18,7 @@ Decisions:
 
 from __future__ import annotations
 
-from controller.inventory.radio import joined_identity
+from controller.inventory.radio import BANDS, joined_identity
 from controller.models.facts import BroadcastFact, CellFact, CoreLinkFact, LinkKind, NeighbourFact, ShareFact
 from controller.models.network import Plmn, Rat, ResourceType, mcc_mnc
 from controller.nrm import namespaces as ns
@@ -50,7 +50,6 @@ from controller.nrm.tree import LeafName, Path, Value, child
 
 _PLMN_KEYS = ("mcc", "mnc")
 _LOCKED = Mutability.LOCKED
-_TDD_BANDS = range(33, 54)
 
 _GLOBAL_PLMN = NodeSpec(
     "pLMNId",
@@ -251,7 +250,7 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
 
 
 def _render_cell(facts: StationFacts, cell: CellFact, enb: Path, out: Output) -> None:
-    tdd = _is_tdd(cell.band)
+    tdd = BANDS[cell.band].tdd
     leaves: dict[LeafName, Value] = {
         "cellLocalId": str(cell.local_id),
         "tac": str(cell.tac),
@@ -354,12 +353,8 @@ def _render_link(link: CoreLinkFact, enb: Path, out: Output) -> None:
         out.add(_SERVED, path, mcc_mnc(plmn), owners=link.owners)
 
 
-def _is_tdd(band: str) -> bool:
-    return int(band[1:]) in _TDD_BANDS
-
-
 def _cell_spec(band: str) -> NodeSpec:
-    return _TDD if _is_tdd(band) else _FDD
+    return _TDD if BANDS[band].tdd else _FDD
 
 
 def _cell_path(element: Path, cell: str, band: str) -> Path:

@@ -382,3 +382,8 @@ def test_x2_has_an_end_in_each_plane_of_each_technology() -> None:
     for end in ends:
         assert tree[f"{element}/{end}[PE-CUS-0003]"] == {"remoteAddress": "10.64.4.77"}
         assert f"{element}/{end}[PE-CUS-0003]/localAddress[10.64.4.76,999]" in tree
+
+    for rat, function in ((Rat.LTE, "ENB"), (Rat.NR, "GNB")):
+        tree = render(BOTH, [samples.station(), *LTE_CELLS, *NR_CELLS, samples.x2(rat)]).tree
+        made = {step(parent(path))[0][:3] for path in tree if step(path)[0].startswith("EP_X2")}
+        assert made == {function}, "each technology has its own ends only"
