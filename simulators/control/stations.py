@@ -135,7 +135,7 @@ def _add_reading(app: FastAPI, fleet: Fleet, station: Lookup) -> None:
             raise HTTPException(422, "end is a moment in the past, with its time zone")
         period = found.equipment.performance.measure(seconds, None if end is None else end.astimezone(UTC))
         version = found.equipment.software.version
-        return Response(measurement_file(station_id, version, period), media_type="application/xml")
+        return Response(measurement_file(station_id, version, [period]), media_type="application/xml")
 
 
 def _add_changes(app: FastAPI, station: Lookup) -> None:

@@ -143,7 +143,7 @@ class Equipment:
     def radio_changed(self) -> None:
         """Note what holds from now on."""
         self._state = None
-        self.performance.note(self._management.running)
+        self.performance.note(self._management.running, self.software.version)
         for follower in self.followers:
             follower(self._record.id)
 

@@ -1,10 +1,11 @@
-"""Measurement jobs (PerfMetricJob, TS 28.622): what they select, in ``<get>`` and as files (TS 28.532 measData)."""
+"""Measurement jobs (PerfMetricJob, TS 28.622): what they select, in ``<get>`` and in files (TS 28.532 measData)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import quote
 
 from lxml import etree
 
@@ -20,11 +21,17 @@ FORMAT_VERSION = "28.532 V16.0"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a manager wants measured: families, measurements or subcounters, of some objects or all."""
+    """What a manager wants measured: families, measurements or subcounters, of some objects or all.
+
+    Attributes:
+        seconds: Length of a period (granularityPeriod).
+        reporting: Seconds that one file covers (fileReportingPeriod).
+    """
 
     id: str
     metrics: tuple[str, ...] = ()
     seconds: int = PERIOD
+    reporting: int = PERIOD
     objects: tuple[str, ...] = ()
     roots: tuple[str, ...] = ()
 
@@ -59,6 +66,7 @@ def jobs(running: Config, station: str) -> Iterator[Job]:
             str(path[-1][1]),
             attributes.leaves("performanceMetrics"),
             int(attributes.leaf("granularityPeriod") or PERIOD),
+            60 * int(attributes.leaf("fileReportingPeriod") or PERIOD // 60),
             attributes.leaves("objectInstances"),
             attributes.leaves("rootObjectInstances"),
         )
@@ -89,23 +97,24 @@ def number(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def measurement_file(station: str, version: str, period: Period, job: Job = EVERYTHING) -> bytes:
-    """A measurement file of one period (TS 28.532 annex, measData.xsd)."""
+def measurement_file(station: str, version: str, periods: Sequence[Period], job: Job = EVERYTHING) -> bytes:
+    """A measurement file of one or more periods, oldest first (TS 28.532 annex, measData.xsd)."""
     top = root(MEASUREMENT_NS, "measDataFile")
     header = node(top, "fileHeader")
     header.set("fileFormatVersion", FORMAT_VERSION)
     header.set("vendorName", "Minka")
     header.set("dnPrefix", "")
     node(header, "fileSender").set("senderName", f"ManagedElement={station}")
-    node(header, "measData").set("beginTime", timestamp(period.begin))
+    node(header, "measData").set("beginTime", timestamp(periods[0].begin))
     data = node(top, "measData")
     entity = node(data, "measEntity")
     entity.set("localDn", f"ManagedElement={station}")
     entity.set("swVersion", version)
-    for kind, members in _by_class(job.selected(period.values)).items():
-        _info(data, kind, members, period, job)
+    for period in periods:
+        for kind, members in _by_class(job.selected(period.values)).items():
+            _info(data, kind, members, period, job)
     footer = node(top, "fileFooter")
-    node(footer, "measData").set("endTime", timestamp(period.end))
+    node(footer, "measData").set("endTime", timestamp(periods[-1].end))
     text: bytes = etree.tostring(top, xml_declaration=True, encoding="UTF-8", pretty_print=True)
     return text
 
@@ -127,6 +136,7 @@ def _info(data: etree._Element, kind: str, members: Values, period: Period, job:
     granularity = node(info, "granPeriod")
     granularity.set("duration", f"PT{seconds}S")
     granularity.set("endTime", timestamp(period.end))
+    node(info, "repPeriod").set("duration", f"PT{job.reporting}S")
     names = sorted({name for counters in members.values() for name in counters})
     for position, name in enumerate(names, start=1):
         kind_of = node(info, "measType")
@@ -143,6 +153,9 @@ def _info(data: etree._Element, kind: str, members: Values, period: Period, job:
         leaf(value, "suspect", str(period.suspect).lower())
 
 
-def file_name(station: str, begin: datetime, end: datetime) -> str:
-    """Name of a measurement file (TS 32.432 annex A)."""
-    return f"A{begin:%Y%m%d.%H%M}+0000-{end:%H%M}+0000_{station}.xml"
+def file_name(station: str, job: Job, begin: datetime, end: datetime) -> str:
+    """Name of a measurement file (TS 32.432): type A has one period, C several and the date of its end."""
+    several = job.reporting > job.seconds
+    last = f"{end:%Y%m%d.%H%M}" if several else f"{end:%H%M}"
+    unique = "_".join(quote(name, safe="") for name in (job.id, station))
+    return f"{'C' if several else 'A'}{begin:%Y%m%d.%H%M}+0000-{last}+0000_-{unique}.xml"

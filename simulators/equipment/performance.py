@@ -1,7 +1,8 @@
 """Performance counters of cells and slices (TS 28.552, TS 32.425) from what happened and the traffic model.
 
 Nothing is counted as it happens: a timeline keeps what changed, and the counters of a period follow from
-it whenever somebody asks. A value is a sum over the period, or a mean weighted with time.
+it whenever somebody asks. A value is a sum over the period, or a mean weighted with time. Users come and go by
+the quarter of an hour, so that shorter periods add up to longer ones.
 """
 
 from __future__ import annotations
@@ -38,13 +39,14 @@ Values = dict[str, dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What held from a moment on, in seconds of the clock, until the next epoch."""
+    """What held from a moment on, in seconds of the clock, until the next epoch; ``version`` is the software's."""
 
     since: float
     config: Config
     cells: tuple[CellStatus, ...]
     paths: CorePaths
     powered: bool
+    version: str = ""
 
 
 class Timeline:
@@ -72,6 +74,10 @@ class Timeline:
             seconds = min(until, end) - max(epoch.since, begin)
             if seconds > 0:
                 yield epoch, seconds
+
+    def __iter__(self) -> Iterator[Epoch]:
+        """The epochs, oldest first."""
+        return iter(tuple(self._epochs))
 
     @property
     def last(self) -> Epoch | None:
@@ -115,7 +121,7 @@ class Performance:
         self._radio = radio
         self._timeline: Timeline | None = None
 
-    def note(self, config: Config) -> None:
+    def note(self, config: Config, version: str = "") -> None:
         """Note what holds from now on."""
         cells = tuple(self._radio.cells)
         if self._timeline is None:
@@ -123,11 +129,14 @@ class Performance:
                 return
             self._timeline = Timeline()
         now = self._clock.monotonic()
-        self._timeline.note(Epoch(now, config, cells, self._radio.paths, self._radio.powered))
+        self._timeline.note(Epoch(now, config, cells, self._radio.paths, self._radio.powered, version))
 
-    @property
-    def _place(self) -> Place:
-        cells = sum(1 for _ in self._radio.cells)
+    def epochs(self) -> list[tuple[datetime, Epoch]]:
+        """What held, as far back as the station remembers, each with the moment from which on."""
+        now, moment = self._clock.now(), self._clock.monotonic()
+        return [(now - timedelta(seconds=moment - epoch.since), epoch) for epoch in self._timeline or _EMPTY]
+
+    def _place(self, cells: int) -> Place:
         around, record = self._around, self._record
         return Place(around.seed, record.id, record.population, cells, around.plmns)
 
@@ -158,35 +167,51 @@ class Performance:
         """
         found: dict[tuple[str, str], float] = {}
         last = (self._timeline or _EMPTY).last
-        for status in () if last is None else last.cells:
-            load = demand_of(last.config, status, self._place, self._around.tenants, last.paths, local)  # type: ignore[union-attr]
+        if last is None:
+            return found
+        place = self._place(len(last.cells))
+        for status in last.cells:
+            load = demand_of(last.config, status, place, self._around.tenants, last.paths, local)
             for flow in load.flows:
                 key = status.configured.id, self._around.tenants.get(flow.plmn, "")
                 found[key] = found.get(key, 0.0) + flow.wanted
         return found
 
     def _demand(self, cell: ConfiguredCell) -> Load | None:
-        return (self._timeline or _EMPTY).demand(self._place, self._around.tenants, cell.id, self._local())
+        timeline = self._timeline or _EMPTY
+        cells = 0 if timeline.last is None else len(timeline.last.cells)
+        return timeline.demand(self._place(cells), self._around.tenants, cell.id, self._local())
 
     def measure(self, seconds: int = PERIOD, end: datetime | None = None) -> Period:
         """The counters of the period that ends then; of the latest that ended if no end is named."""
         begin = (end or self.period_begin(seconds)) - timedelta(seconds=seconds)
-        offset = self._clock.monotonic() - (self._clock.now() - begin).total_seconds()
         totals: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         on_air: defaultdict[str, float] = defaultdict(float)
         running = 0.0
-        for epoch, part in (self._timeline or _EMPTY).between(offset, offset + seconds):
+        for quarter, epoch, part in self._parts(begin, begin + timedelta(seconds=seconds)):
             running += part if epoch.powered else 0.0
             for status in epoch.cells:
-                for name, counters in self._of_cell(epoch, status, part, seconds, begin).items():
+                for name, counters in self._of_cell(epoch, status, part, seconds, quarter).items():
                     on_air[name] += part if status.on_air else 0.0
                     _add(totals[name], counters)
         values = {name: _finished(counters, on_air[name]) for name, counters in totals.items()}
         return Period(begin, begin + timedelta(seconds=seconds), values, running < seconds - 1e-6)
 
+    def _parts(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, Epoch, float]]:
+        """The parts of a span in which nothing changed: the quarter of an hour, what held, and for how many seconds."""
+        offset = self._clock.monotonic() - (self._clock.now() - begin).total_seconds()
+        while begin < end:
+            stamp = begin.timestamp()
+            quarter = datetime.fromtimestamp(stamp - stamp % PERIOD, UTC)
+            seconds = (min(quarter + timedelta(seconds=PERIOD), end) - begin).total_seconds()
+            for epoch, part in (self._timeline or _EMPTY).between(offset, offset + seconds):
+                yield quarter, epoch, part
+            begin, offset = begin + timedelta(seconds=seconds), offset + seconds
+
     def _of_cell(self, epoch: Epoch, status: CellStatus, part: float, seconds: int, begin: datetime) -> Values:
         local = begin.astimezone(self._around.timezone)
-        load = load_of(epoch.config, status, self._place, self._around.tenants, epoch.paths, local)
+        place = self._place(len(epoch.cells))
+        load = load_of(epoch.config, status, place, self._around.tenants, epoch.paths, local)
         name = status.configured.distinguished_name
         lte = status.configured.cell_class != "NRCellDU"
         lost = _unavailable(_UNAVAILABLE if lte else _NR_UNAVAILABLE, status, part, powered=epoch.powered)

@@ -34,6 +34,7 @@ class Profile:
         access: What users may do, by name; those not named may do everything.
         faults: What always goes wrong.
         alarms: Through what it tells its alarms.
+        compressed_files: Its measurement files are compressed with gzip.
     """
 
     base_1_1: bool = True
@@ -58,6 +59,7 @@ class Profile:
     access: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     faults: frozenset[FaultKind] = frozenset()
     alarms: AlarmSources = field(default_factory=AlarmSources)
+    compressed_files: bool = False
 
     @property
     def also_supported(self) -> tuple[WithDefaults, ...]:
@@ -110,6 +112,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "alarms-twice": replace(STANDARD, alarms=AlarmSources(twice=True)),
         "alarm-list-locked": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.LOCKED)),
         "alarm-list-rebuilt": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.REBUILT)),
+        "files-compressed": replace(STANDARD, compressed_files=True),
         # What servers were seen to do, in one bundle each.
         "like-yuma123": replace(
             STANDARD, xpath=True, replay=1000, faults=frozenset({FaultKind.VALIDATE_SPOILS_COMMIT})

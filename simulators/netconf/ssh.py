@@ -1,4 +1,4 @@
-"""SSH under NETCONF (RFC 6242): one asyncssh connection per client, subsystem ``netconf``.
+"""SSH under NETCONF (RFC 6242): one asyncssh connection per client, subsystems ``netconf`` and ``sftp``.
 
 All stations of a fleet share one set of options. A station's own host key is derived when its first client comes, so an
 unused listener costs almost nothing.
@@ -19,6 +19,7 @@ from simulators.netconf.faults import FaultKind
 from simulators.netconf.limits import LOGIN_SECONDS, BufferedInput, PendingLogins
 from simulators.netconf.server import Server
 from simulators.netconf.session import Session
+from simulators.netconf.sftp import SftpSession
 from simulators.ssh import Logins, SshChannel, host_key, host_keys
 
 #: Cheapest first; the others are for clients that lack it.
@@ -134,12 +135,12 @@ class _Login(asyncssh.SSHServer):
     def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         return self._servers.logins.accepts_key(username, key)
 
-    def session_requested(self) -> _NetconfChannel | bool:
+    def session_requested(self) -> _Channel | bool:
         # Some stations take one session too many, and drop it before its hello.
         if self._server.full and not self._server.profile.drops_excess:
             return False
         self._channels += 1
-        return _NetconfChannel(self._server, self)
+        return _Channel(self._server, self)
 
     def channel_closed(self) -> None:
         """Leave with the last session, as clients expect of a NETCONF server."""
@@ -153,8 +154,55 @@ class _Login(asyncssh.SSHServer):
             self._connection.abort()
 
 
-class _NetconfChannel(asyncssh.SSHServerSession[bytes]):
-    """An SSH channel that carries a NETCONF session."""
+class _Channel(asyncssh.SSHServerSession[bytes]):
+    """An SSH channel, which carries what its subsystem says."""
+
+    def __init__(self, server: Server, login: _Login) -> None:
+        self._server = server
+        self._login = login
+        self._channel: asyncssh.SSHServerChannel[bytes] | None = None
+        self._carried: _NetconfSession | SftpSession | None = None
+
+    def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
+        self._channel = chan
+
+    def subsystem_requested(self, subsystem: str) -> bool:
+        if subsystem == "netconf":
+            self._carried = _NetconfSession(self._server, self._login)
+        elif subsystem == "sftp":
+            self._carried = SftpSession(self._server)
+        return self._carried is not None
+
+    def session_started(self) -> None:
+        assert self._channel is not None
+        assert self._carried is not None
+        self._login.logged_in_or_gone()
+        self._carried.connection_made(self._channel)
+        self._carried.session_started()
+
+    def data_received(self, data: bytes, datatype: asyncssh.DataType) -> None:
+        if self._carried is not None:
+            self._carried.data_received(data, datatype)
+
+    def eof_received(self) -> bool:
+        return self._carried is not None and bool(self._carried.eof_received())
+
+    def pause_writing(self) -> None:
+        if self._carried is not None:
+            self._carried.pause_writing()
+
+    def resume_writing(self) -> None:
+        if self._carried is not None:
+            self._carried.resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._carried is not None:
+            self._carried.connection_lost(exc)
+        self._login.channel_closed()
+
+
+class _NetconfSession(asyncssh.SSHServerSession[bytes]):
+    """A NETCONF session over an SSH channel."""
 
     def __init__(self, server: Server, login: _Login) -> None:
         self._server = server
@@ -165,12 +213,8 @@ class _NetconfChannel(asyncssh.SSHServerSession[bytes]):
     def connection_made(self, chan: asyncssh.SSHServerChannel[bytes]) -> None:
         self._channel = chan
 
-    def subsystem_requested(self, subsystem: str) -> bool:
-        return subsystem == "netconf"
-
     def session_started(self) -> None:
         assert self._channel is not None
-        self._login.logged_in_or_gone()
         username = str(self._channel.get_extra_info("username"))
         self._session = Session(self._server, username, SshChannel(self._channel, self._login.abort))
         self._session.open()
@@ -194,4 +238,3 @@ class _NetconfChannel(asyncssh.SSHServerSession[bytes]):
     def connection_lost(self, exc: Exception | None) -> None:
         if self._session is not None:
             self._session.lost()
-        self._login.channel_closed()

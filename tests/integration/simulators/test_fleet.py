@@ -83,12 +83,12 @@ async def test_passwords_and_keys() -> None:
         assert fleet.stations[STATION].history.counts[EventKind.AUTHENTICATION_FAILED] == 2
 
 
-async def test_only_the_netconf_subsystem_is_served() -> None:
+async def test_no_other_subsystem_and_no_command_is_served() -> None:
     async with (
         Fleet(read_network(TINY), FleetSettings(only=[STATION])) as fleet,
         login(fleet.endpoint(STATION)) as connection,
     ):
-        for wanted in ({"subsystem": "sftp"}, {"command": "ls"}):
+        for wanted in ({"subsystem": "shell"}, {"command": "scp -f /pm"}):
             with pytest.raises(asyncssh.ChannelOpenError):
                 await connection.open_session(**wanted)
 

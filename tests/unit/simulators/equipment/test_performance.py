@@ -11,7 +11,7 @@ from lxml import etree
 
 from simulators.clock import VirtualClock
 from simulators.equipment import traffic
-from simulators.equipment.measurements import MEASUREMENT_NS, file_name, measurement_file, number
+from simulators.equipment.measurements import MEASUREMENT_NS, Job, file_name, measurement_file, number
 from simulators.equipment.performance import PERIOD, Period
 from simulators.equipment.traffic import Share
 from simulators.station import Station
@@ -290,7 +290,7 @@ def test_files_are_valid(clock: VirtualClock) -> None:
     station = nr_station(clock)
     clock.advance(to_boundary(clock))
     period = station.equipment.performance.measure()
-    content = measurement_file(station.id, "24.2.1", period)
+    content = measurement_file(station.id, "24.2.1", [period])
     schema = OFFICIAL_MODULES / "extra" / "pm" / "measData.xsd"
     document = etree.fromstring(content)
     if schema.exists():
@@ -304,6 +304,8 @@ def test_files_are_valid(clock: VirtualClock) -> None:
 
 
 def test_names_of_files() -> None:
-    begin = datetime(2026, 1, 1, 12, 45, tzinfo=UTC)
-    name = file_name("PE-CUS-0145", begin, begin + timedelta(minutes=15))
-    assert name == "A20260101.1245+0000-1300+0000_PE-CUS-0145.xml"
+    begin = datetime(2026, 1, 1, 23, 45, tzinfo=UTC)
+    end = begin + timedelta(minutes=15)
+    assert file_name("PE-CUS-0145", Job("pm"), begin, end) == "A20260101.2345+0000-0000+0000_-pm_PE-CUS-0145.xml"
+    several = Job("a/b", seconds=300)
+    assert file_name("S", several, begin, end) == "C20260101.2345+0000-20260102.0000+0000_-a%2Fb_S.xml"
