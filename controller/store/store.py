@@ -25,6 +25,7 @@ from controller.store.incidents import SqlIncidents
 from controller.store.integrity import SqlIntegrity
 from controller.store.journal import SqlJournal
 from controller.store.ledger import SqlLedger
+from controller.store.measurements import SqlMeasurements
 from controller.store.networks import SqlNetworks
 from controller.store.notices import SqlNotices
 from controller.store.people import SqlSignIns, SqlTokens, SqlUsers
@@ -68,6 +69,7 @@ class SqlStore(Store):
         self.integrity = SqlIntegrity(database)
         self.journal = SqlJournal(database)
         self.ledger = SqlLedger(database)
+        self.measurements = SqlMeasurements(database)
         self.networks = SqlNetworks(database)
         self.notices = SqlNotices(database)
         self.plans = SqlPlans(database)

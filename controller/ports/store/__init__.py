@@ -41,6 +41,7 @@ from controller.ports.store.gates import Gates, Soak, decision_for
 from controller.ports.store.holds import Holds, Switches
 from controller.ports.store.incidents import Incidents
 from controller.ports.store.ledger import EndedJob, Ledger, Recorded
+from controller.ports.store.measurements import CollectedFile, Gap, Measurements, Taken, UnknownCounter
 from controller.ports.store.people import NewToken, SignIn, SignIns, Tokens, Users
 from controller.ports.store.plans import PlanHead, Plans
 from controller.ports.store.processes import Incarnation, Processes, Status
@@ -67,6 +68,7 @@ __all__ = [
     "Claim",
     "Claims",
     "Clearances",
+    "CollectedFile",
     "Comments",
     "Decide",
     "Device",
@@ -74,6 +76,7 @@ __all__ = [
     "EndedJob",
     "Escalations",
     "Freezes",
+    "Gap",
     "Gates",
     "Healths",
     "Heartbeats",
@@ -85,6 +88,7 @@ __all__ = [
     "Journal",
     "Ledger",
     "M_co",
+    "Measurements",
     "Method",
     "Networks",
     "NewDecision",
@@ -115,9 +119,11 @@ __all__ = [
     "Store",
     "Switches",
     "Sync",
+    "Taken",
     "Tenants",
     "Tokens",
     "Transition",
+    "UnknownCounter",
     "Users",
     "Works",
     "decision_for",
@@ -146,6 +152,7 @@ class Records(Generic[M_co]):
     integrity: Integrity[M_co]
     journal: Journal[M_co]
     ledger: Ledger[M_co]
+    measurements: Measurements[M_co]
     networks: Networks[M_co]
     notices: Notices[M_co]
     plans: Plans[M_co]

@@ -395,6 +395,56 @@ def upgrade() -> None:
     op.create_index("ix_reports_alarm", "reports", ["alarm"], unique=False)
     op.create_index("ix_reports_last", "reports", ["last"], unique=False)
     op.create_table(
+        "measurements",
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("begin", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("rolled", sa.Boolean(), nullable=False),
+        sa.Column("seconds", sa.Integer(), nullable=False),
+        sa.Column("covered", sa.Float(), nullable=False),
+        sa.Column("suspect", sa.Boolean(), nullable=False),
+        sa.Column("differed", sa.Boolean(), nullable=False),
+        sa.Column("layout", sa.LargeBinary(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("station", "level", "begin", "rolled", name=op.f("pk_measurements")),
+    )
+    op.create_index("ix_measurements_level_begin", "measurements", ["level", "begin"], unique=False)
+    op.create_table(
+        "measurement_layouts",
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.Column("last", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_measurement_layouts")),
+    )
+    op.create_table(
+        "stale_measurements",
+        sa.Column("level", sa.Integer(), nullable=False),
+        sa.Column("begin", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("due", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("level", "begin", "station", name=op.f("pk_stale_measurements")),
+    )
+    op.create_table(
+        "measurement_files",
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("periods", sa.Integer(), nullable=False),
+        sa.Column("error", sa.Text(), server_default="", nullable=False),
+        sa.PrimaryKeyConstraint("station", "name", name=op.f("pk_measurement_files")),
+    )
+    op.create_index(op.f("ix_measurement_files_at"), "measurement_files", ["at"], unique=False)
+    op.create_table(
+        "unknown_counters",
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("count", sa.BigInteger(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_unknown_counters")),
+    )
+    op.create_table(
         "heartbeats",
         sa.Column("device", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -890,6 +940,13 @@ def downgrade() -> None:
     op.drop_table("refused_alerts")
     op.drop_table("registrations")
     op.drop_table("heartbeats")
+    op.drop_table("unknown_counters")
+    op.drop_index(op.f("ix_measurement_files_at"), table_name="measurement_files")
+    op.drop_table("measurement_files")
+    op.drop_table("stale_measurements")
+    op.drop_table("measurement_layouts")
+    op.drop_index("ix_measurements_level_begin", table_name="measurements")
+    op.drop_table("measurements")
     op.drop_index("ix_reports_last", table_name="reports")
     op.drop_index("ix_reports_alarm", table_name="reports")
     op.drop_table("reports")

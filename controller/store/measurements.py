@@ -1,0 +1,539 @@
+"""What stations counted, on record: a row for each station, span of time and level, small enough to keep for years.
+
+A row holds values only. Which cell, counter and subject each is about is its layout, which thousands of rows have in
+common and which is on record once.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from hashlib import sha256
+from itertools import groupby, starmap
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import orjson
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    Index,
+    Integer,
+    LargeBinary,
+    Row,
+    Select,
+    String,
+    Table,
+    bindparam,
+    delete,
+    func,
+    literal,
+    select,
+    tuple_,
+)
+
+from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject, Values
+from controller.performance.rollups import rolled_up, span_of
+from controller.ports.store import Measurements, Sync, method
+from controller.ports.store.measurements import CollectedFile, Gap, Taken, UnknownCounter
+from controller.store.columns import Instant, long_text, metadata, string
+from controller.store.networks import current_digest, load_network
+from controller.store.queries import as_noun
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx
+
+measurements = Table(
+    "measurements",
+    metadata,
+    Column("station", String, primary_key=True),
+    # Length that names the level: 900, 3600, 86400, or that of a period. ``seconds`` is how long it was.
+    Column("level", Integer, primary_key=True),
+    Column("begin", Instant, primary_key=True),
+    # Whether it was worked out from finer rows. A station may measure some counters by the hour itself.
+    Column("rolled", Boolean, primary_key=True),
+    Column("seconds", Integer, nullable=False),
+    Column("covered", Float, nullable=False),
+    Column("suspect", Boolean, nullable=False),
+    # Whether another period of the same time differed, which is on the audit trail.
+    Column("differed", Boolean, nullable=False),
+    Column("layout", LargeBinary, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+    Index("ix_measurements_level_begin", "level", "begin"),
+)
+layouts = Table(
+    "measurement_layouts",
+    metadata,
+    Column("digest", LargeBinary, primary_key=True),
+    # Begin of the youngest row that has it.
+    Column("last", Instant, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+#: Spans that have to be worked out, since finer rows came.
+stale = Table(
+    "stale_measurements",
+    metadata,
+    Column("level", Integer, primary_key=True),
+    Column("begin", Instant, primary_key=True),
+    Column("station", String, primary_key=True),
+    # When it may be worked out.
+    Column("due", Instant, nullable=False),
+)
+files = Table(
+    "measurement_files",
+    metadata,
+    Column("station", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    string("digest"),
+    Column("at", Instant, nullable=False, index=True),
+    Column("periods", Integer, nullable=False),
+    long_text("error"),
+)
+unknown_counters = Table(
+    "unknown_counters",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+    string("station"),
+    Column("since", Instant, nullable=False),
+    Column("last", Instant, nullable=False),
+)
+
+#: What is worked out of what, finest first.
+_LEVELS = (QUARTER, HOUR, DAY)
+#: How long after its end a span is worked out first: by then nearly all files have come.
+_SETTLE = {QUARTER: timedelta(), HOUR: timedelta(minutes=20), DAY: timedelta(minutes=30)}
+#: Periods that begin later than this from now are of a clock that is wrong.
+_AHEAD = timedelta(minutes=15)
+#: Spans that are worked out, stations that are read, and rows that are deleted at once.
+_ROLLED_AT_ONCE, _DELETED_AT_ONCE = 200, 5_000
+#: Names of unknown counters that are kept, and the longest: a station may send anything.
+_MOST_UNKNOWN, _LONGEST_NAME = 2_000, 120
+#: Under which name all others are counted.
+_OTHERS = "(others)"
+_DIGEST = 16
+#: Whole numbers below this are exact in JSON and here.
+_EXACT = 2**53
+#: How far back a station has to have measured something for its gaps to be known.
+_RECENT = timedelta(days=7)
+
+#: Layout: by cell, counters and their subjects, in the order of the values.
+_Layout = tuple[tuple[str, tuple[tuple[str, tuple[Subject, ...]], ...]], ...]
+_Key = tuple[str, datetime]
+
+
+#: Layouts by their digest: that of a digest never changes.
+_layouts: dict[bytes, _Layout] = {}
+_MOST_LAYOUTS = 10_000
+_MEASURED_AT = select(measurements).where(
+    measurements.c.level == bindparam("of"),
+    measurements.c.begin == bindparam("at", type_=Instant()),
+    measurements.c.rolled.is_(False),
+)
+_WHOLE = select(measurements.c.station, measurements.c.begin, measurements.c.seconds).where(
+    measurements.c.level.in_(_LEVELS),
+    measurements.c.begin > bindparam("since", type_=Instant()),
+    measurements.c.begin < bindparam("until", type_=Instant()),
+    measurements.c.covered >= measurements.c.seconds,
+)
+_UNKNOWN = select(unknown_counters.c.name)
+_FILES = select(files).where(files.c.station == bindparam("of"))
+_KEYS = tuple(measurements.primary_key.columns)
+_ORDER = measurements.c.station, measurements.c.begin
+
+
+class SqlMeasurements(SqlRepository, Measurements[Sync]):
+    """Performance data of stations."""
+
+    @writes
+    def put(self, tx: Tx, periods: Iterable[Measured]) -> Taken:
+        latest = tx.now + _AHEAD
+        by_level: dict[int, dict[_Key, list[Measured]]] = defaultdict(lambda: defaultdict(list))
+        refused = 0
+        for one in periods:
+            if one.begin > latest or not 0 < one.seconds <= DAY:
+                refused += 1
+            else:
+                by_level[one.seconds][one.station, one.begin.astimezone(UTC)].append(one)
+        zone = _zone(tx)
+        taken = Taken(refused=refused)
+        for level, wanted in sorted(by_level.items()):
+            taken = Taken(*map(sum, zip(taken, _put(tx, level, wanted, zone), strict=True)))
+        return taken
+
+    @method
+    def read(
+        self, begin: datetime, end: datetime, seconds: int, stations: Collection[str] | None = None
+    ) -> Iterator[Measured]:
+        return _pages(self, begin, end, seconds, stations)
+
+    @reads
+    def page(
+        self,
+        tx: Tx,
+        begin: datetime,
+        end: datetime,
+        seconds: int,
+        stations: Collection[str] | None = None,
+        after: tuple[str, datetime] | None = None,
+        limit: int = 500,
+    ) -> list[Measured]:
+        spans = measurements.c.begin >= begin, measurements.c.begin < end
+        wanted = select(measurements).where(measurements.c.level == seconds, *spans)
+        return _page(tx, wanted, stations, after, limit)
+
+    @reads
+    def gaps(self, tx: Tx, begin: datetime, end: datetime, stations: Collection[str] | None = None) -> list[Gap]:
+        since = begin - timedelta(days=1, hours=1)
+        covered: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+        for row in tx.rows(_WHOLE, measurements.c.station, stations, since=since, until=end):
+            covered[row.station].append((row.begin, row.begin + timedelta(seconds=row.seconds)))
+        wanted = _measuring(tx, begin, end) if stations is None else set(stations)
+        return [gap for station in sorted(wanted) for gap in _gaps(station, sorted(covered[station]), begin, end)]
+
+    @writes
+    def roll_up(self, tx: Tx, now: datetime) -> int:
+        tx.guard("measurements.roll_up")
+        zone = _zone(tx)
+        for level in _LEVELS:
+            due = select(stale).where(stale.c.level == level, stale.c.due <= now)
+            found = tx.execute(due.order_by(stale.c.begin, stale.c.station).limit(_ROLLED_AT_ONCE)).all()
+            for begin, rows in groupby(found, key=lambda row: row.begin):
+                _roll_up(tx, level, begin, [row.station for row in rows], zone)
+            if found:
+                return len(found)
+        return 0
+
+    @writes
+    def retire(self, tx: Tx, now: datetime, keep: Mapping[int, timedelta]) -> int:
+        gone, above = 0, 0
+        for level, age in sorted(keep.items()):
+            of_level = measurements.c.level > above, measurements.c.level <= level
+            old = select(*_KEYS).where(*of_level, measurements.c.begin < now - age).limit(_DELETED_AT_ONCE - gone)
+            gone += tx.execute(delete(measurements).where(tuple_(*_KEYS).in_(old))).rowcount
+            if gone >= _DELETED_AT_ONCE:
+                return gone
+            above = level
+        shortest, longest = now - min(keep.values()), now - max(keep.values())
+        tx.execute(delete(layouts).where(layouts.c.last < longest))
+        tx.execute(delete(files).where(files.c.at < shortest))
+        tx.execute(delete(unknown_counters).where(unknown_counters.c.last < shortest))
+        return gone
+
+    @writes
+    def collect(self, tx: Tx, files_: Iterable[CollectedFile]) -> None:
+        rows = [one.model_dump() | {"at": one.at or tx.now} for one in files_]
+        if rows:
+            new = tx.insert(files)
+            changed = {name: new.excluded[name] for name in ("digest", "at", "periods", "error")}
+            tx.execute(new.on_conflict_do_update(index_elements=["station", "name"], set_=changed), rows)
+
+    @reads
+    def collected(self, tx: Tx, station: str, names: Collection[str]) -> dict[str, CollectedFile]:
+        return {row.name: as_noun(CollectedFile, row) for row in tx.rows(_FILES, files.c.name, names, of=station)}
+
+    @writes
+    def miss(self, tx: Tx, station: str, unknown: Mapping[str, int]) -> list[str]:
+        counts: dict[str, int] = defaultdict(int)
+        for name, count in unknown.items():
+            counts[name[:_LONGEST_NAME]] += count
+        known = {row.name for row in tx.rows(_UNKNOWN, unknown_counters.c.name, counts)}
+        room = _MOST_UNKNOWN - tx.execute(select(func.count()).select_from(unknown_counters)).scalar_one()
+        new = sorted(counts.keys() - known)[: max(room, 0)]
+        for name in counts.keys() - known - set(new):
+            counts[_OTHERS] += counts.pop(name)
+        rows = [
+            {"name": name, "count": count, "station": station, "since": tx.now, "last": tx.now}
+            for name, count in sorted(counts.items())
+        ]
+        if rows:
+            row = tx.insert(unknown_counters)
+            more = {"count": unknown_counters.c.count + row.excluded.count, "last": row.excluded.last}
+            tx.execute(row.on_conflict_do_update(index_elements=["name"], set_=more), rows)
+        return new
+
+    @reads
+    def unknown(self, tx: Tx) -> list[UnknownCounter]:
+        return [as_noun(UnknownCounter, row) for row in tx.execute(select(unknown_counters).order_by("name"))]
+
+
+# -------------------------------------------------------------------------------- put
+
+
+def _put(tx: Tx, level: int, wanted: Mapping[_Key, Sequence[Measured]], zone: ZoneInfo) -> Taken:
+    known = _known(tx, level, wanted)
+    taken: dict[str, int] = defaultdict(int)
+    rows, changed = [], []
+    for key, periods in wanted.items():
+        before, had_differed = known.get(key, (None, False))
+        now, differed = before, had_differed
+        for one in periods:
+            now, outcome = _merged(now, one)
+            taken[outcome] += 1
+            if outcome == "conflicting" and not differed:
+                differed = True
+                tx.note("measurements", "measurement.differed", one.station, begin=one.begin.isoformat(), seconds=level)
+        if now is not before:
+            changed.append(key)
+        if now is not None and (now is not before or differed != had_differed):
+            rows.append((now, level, False, differed))
+    _save(tx, rows)
+    _mark(tx, level, changed, zone)
+    return Taken(**taken)
+
+
+def _known(tx: Tx, level: int, wanted: Iterable[_Key]) -> dict[_Key, tuple[Measured, bool]]:
+    """What is on record of these periods, and whether another differed from it."""
+    by_begin: dict[datetime, list[str]] = defaultdict(list)
+    for station, begin in wanted:
+        by_begin[begin].append(station)
+    found: dict[_Key, tuple[Measured, bool]] = {}
+    for begin, stations in by_begin.items():
+        rows = list(tx.rows(_MEASURED_AT, measurements.c.station, stations, of=level, at=begin))
+        known = _described(tx, rows)
+        found |= {(row.station, row.begin): (_unpacked(row, known), row.differed) for row in rows}
+    return found
+
+
+def _merged(first: Measured | None, second: Measured) -> tuple[Measured, str]:
+    """What two periods of the same time are together, and what became of the second.
+
+    Counters of both are those of the first, unless it is suspect and the second is whole.
+    """
+    if first is None:
+        return second, "new"
+    better = first.suspect and not second.suspect
+    older, newer = _counters(first), _counters(second)
+    common = older.keys() & newer.keys()
+    differs = any(older[key] != newer[key] for key in common)
+    if newer.keys() <= older.keys() and not better:
+        return first, "conflicting" if differs and first.suspect == second.suspect else "repeated"
+    both = older | newer if better else newer | older
+    cells: dict[str, dict[str, Values]] = {}
+    for (cell, name), values in both.items():
+        cells.setdefault(cell, {})[name] = values
+    suspect = second.suspect or (first.suspect and not older.keys() <= newer.keys())
+    covered = second.covered if better else max(first.covered, second.covered)
+    merged = first.model_copy(update={"cells": cells, "covered": covered, "suspect": suspect})
+    return merged, "conflicting" if differs and not better and first.suspect == second.suspect else "replaced"
+
+
+def _counters(measured: Measured) -> dict[tuple[str, str], Values]:
+    return {(cell, name): values for cell, counters in measured.cells.items() for name, values in counters.items()}
+
+
+def _mark(tx: Tx, level: int, changed: Iterable[_Key], zone: ZoneInfo) -> None:
+    """Have the spans of the next level worked out in which something is new."""
+    coarser = next((one for one in _LEVELS if one > level), None)
+    if coarser is None:
+        return
+    due = {}
+    for station, begin in changed:
+        since, until = span_of(begin, coarser, zone)
+        due[since, station] = until + _SETTLE[coarser]
+    if due:
+        new = tx.insert(stale)
+        # It takes the row's lock, for which a round that works it out waits before it reads.
+        again = new.on_conflict_do_update(index_elements=["level", "begin", "station"], set_={"due": new.excluded.due})
+        rows = [{"level": coarser, "begin": key[0], "station": key[1], "due": due[key]} for key in sorted(due)]
+        tx.execute(again, rows)
+
+
+# ------------------------------------------------------------------------------- rows
+
+
+def _save(tx: Tx, wanted: Iterable[tuple[Measured, int, bool, bool]]) -> None:
+    """Write rows: what was measured, its level, whether it was worked out, and whether another differed."""
+    described: dict[bytes, tuple[bytes, datetime]] = {}
+    rows = []
+    for one, level, rolled, differed in wanted:
+        layout, values = _flat(one)
+        digest, packed = _described_as(layout)
+        # A day ahead, so that it is written once a day and not with each period.
+        last = one.begin.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+        described[digest] = packed, max(last, described[digest][1]) if digest in described else last
+        row = {"station": one.station, "level": level, "begin": one.begin, "rolled": rolled, "seconds": one.seconds}
+        row |= {"covered": one.covered, "suspect": one.suspect, "differed": differed}
+        rows.append(row | {"layout": digest, "content": zlib.compress(orjson.dumps(values))})
+    if not rows:
+        return
+    known = {
+        row.digest: row.last
+        for row in tx.execute(select(layouts.c.digest, layouts.c.last).where(layouts.c.digest.in_(sorted(described))))
+    }
+    new = [
+        {"digest": digest, "last": last, "content": packed}
+        for digest, (packed, last) in sorted(described.items())
+        if digest not in known or known[digest] < last
+    ]
+    if new:
+        write = tx.insert(layouts)
+        newer = write.excluded.last > layouts.c.last
+        tx.execute(
+            write.on_conflict_do_update(index_elements=["digest"], set_={"last": write.excluded.last}, where=newer), new
+        )
+    write = tx.insert(measurements)
+    changed = {column.name: write.excluded[column.name] for column in measurements.c if not column.primary_key}
+    tx.execute(write.on_conflict_do_update(index_elements=_KEYS, set_=changed), rows)
+
+
+def _flat(measured: Measured) -> tuple[_Layout, list[float]]:
+    """The layout, and the values in its order. Whole numbers are written as such."""
+    layout = tuple(
+        (cell, tuple((name, tuple(sorted(values))) for name, values in sorted(counters.items())))
+        for cell, counters in sorted(measured.cells.items())
+    )
+    values = [
+        measured.cells[cell][name][subject]
+        for cell, counters in layout
+        for name, subjects in counters
+        for subject in subjects
+    ]
+    return layout, [int(value) if value.is_integer() and abs(value) < _EXACT else value for value in values]
+
+
+@lru_cache(maxsize=1024)
+def _described_as(layout: _Layout) -> tuple[bytes, bytes]:
+    """Digest and packed form of a layout."""
+    content = orjson.dumps(
+        [(cell, [(name, list(map(tuple, subjects))) for name, subjects in counters]) for cell, counters in layout]
+    )
+    return sha256(content).digest()[:_DIGEST], zlib.compress(content)
+
+
+def _described(tx: Tx, rows: Sequence[Row[Any]]) -> dict[bytes, _Layout]:
+    """Layouts of rows, by digest."""
+    digests = {row.layout for row in rows}
+    found = {digest: _layouts[digest] for digest in digests if digest in _layouts}
+    if missing := sorted(digests - found.keys()):
+        for row in tx.execute(select(layouts.c.digest, layouts.c.content).where(layouts.c.digest.in_(missing))):
+            content = orjson.loads(zlib.decompress(row.content))
+            found[row.digest] = tuple(
+                (cell, tuple((name, tuple(starmap(Subject, subjects))) for name, subjects in counters))
+                for cell, counters in content
+            )
+        if len(_layouts) > _MOST_LAYOUTS:
+            _layouts.clear()
+        _layouts.update(found)
+    return found
+
+
+def _unpacked(row: Row[Any], known: Mapping[bytes, _Layout]) -> Measured:
+    values = map(float, orjson.loads(zlib.decompress(row.content)))
+    return Measured.model_construct(
+        station=row.station,
+        begin=row.begin,
+        seconds=row.seconds,
+        covered=row.covered,
+        suspect=row.suspect,
+        cells={
+            cell: {name: dict(zip(subjects, values, strict=False)) for name, subjects in counters}
+            for cell, counters in known[row.layout]
+        },
+    )
+
+
+# ------------------------------------------------------------------------------- read
+
+
+def _pages(
+    repository: SqlMeasurements, begin: datetime, end: datetime, seconds: int, stations: Collection[str] | None
+) -> Iterator[Measured]:
+    after = None
+    while found := repository.page(begin, end, seconds, stations, after):
+        yield from found
+        after = found[-1].station, found[-1].begin
+
+
+def _page(
+    tx: Tx,
+    wanted: Select[Any],
+    stations: Collection[str] | None,
+    after: tuple[str, datetime] | None,
+    limit: int,
+) -> list[Measured]:
+    if stations is not None:
+        wanted = wanted.where(measurements.c.station.in_(sorted(set(stations))))
+    if after is not None:
+        behind = tuple_(literal(after[0], String), literal(after[1], Instant))
+        wanted = wanted.where(tuple_(*_ORDER) > behind)
+    # The last group may be cut: what was measured and what was worked out of the same span belong together.
+    rows = tx.execute(wanted.order_by(*_ORDER, measurements.c.rolled).limit(limit + 1)).all()
+    known = _described(tx, rows)
+    groups = [list(group) for _, group in groupby(rows, key=lambda row: (row.station, row.begin))]
+    whole = groups if len(rows) <= limit else groups[:-1]
+    return [_together([_unpacked(row, known) for row in group]) for group in whole]
+
+
+def _together(found: Sequence[Measured]) -> Measured:
+    """Of the same span: counters of the first, then what only the next ones have."""
+    one = found[0]
+    for other in found[1:]:
+        one, _ = _merged(one.model_copy(update={"suspect": False}), other)
+    return one.model_copy(update={"suspect": any(each.suspect for each in found)}) if len(found) > 1 else one
+
+
+def _gaps(station: str, covered: Iterable[tuple[datetime, datetime]], begin: datetime, end: datetime) -> Iterator[Gap]:
+    until = begin
+    for since, to in covered:
+        if since > until:
+            yield Gap(station, until, since)
+        until = max(until, to)
+    if until < end:
+        yield Gap(station, until, end)
+
+
+def _measuring(tx: Tx, begin: datetime, end: datetime) -> set[str]:
+    """Stations that measured something then, or on one of the days before."""
+    found: set[str] = set()
+    for level, since in ((QUARTER, begin), (HOUR, begin), (DAY, begin - _RECENT)):
+        wanted = (measurements.c.level == level, measurements.c.begin >= since, measurements.c.begin < end)
+        found |= set(tx.execute(select(measurements.c.station).where(*wanted).distinct()).scalars())
+    return found
+
+
+# ---------------------------------------------------------------------------- roll up
+
+
+def _zone(tx: Tx) -> ZoneInfo:
+    digest = current_digest(tx)
+    return ZoneInfo(load_network(tx, digest).header.timezone if digest else "UTC")
+
+
+def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone: ZoneInfo) -> None:
+    """Work out one span of some stations from all finer rows in it."""
+    gone = delete(stale).where(stale.c.level == level, stale.c.begin == begin, stale.c.station.in_(stations))
+    tx.execute(gone)  # before the rows are read: what is put from now on makes it due again
+    _, end = span_of(begin, level, zone)
+    below = max((one for one in _LEVELS if one < level), default=1)
+    finer = select(measurements).where(
+        measurements.c.station.in_(stations),
+        measurements.c.level >= below,
+        measurements.c.level < level,
+        measurements.c.begin >= begin,
+        measurements.c.begin < end,
+    )
+    rows = tx.execute(
+        finer.order_by(measurements.c.station, measurements.c.level, *_ORDER[1:], measurements.c.rolled)
+    ).all()
+    known = _described(tx, rows)
+    done = []
+    for station, own in groupby(rows, key=lambda row: row.station):
+        # Each finer level by itself: periods of 15 and of 30 minutes count the same twice.
+        each = [
+            rolled_up(station, begin, end, _spans(of_level, known))
+            for _, of_level in groupby(own, key=lambda row: row.level)
+        ]
+        if found := [one for one in each if one is not None]:
+            done.append((_together(found), level, True, False))
+    _save(tx, done)
+    _mark(tx, level, [(one.station, one.begin) for one, *_ in done], zone)
+
+
+def _spans(rows: Iterable[Row[Any]], known: Mapping[bytes, _Layout]) -> Iterator[Measured]:
+    for _, group in groupby(rows, key=lambda row: row.begin):
+        yield _together([_unpacked(row, known) for row in group])

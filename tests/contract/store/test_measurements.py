@@ -1,0 +1,242 @@
+"""What stations counted: each period once, hours and days from them, gaps, and how long it is kept."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject
+from controller.ports.clock import VirtualClock
+from controller.ports.store import CollectedFile, Gap, Page, Taken
+from controller.store import SqlStore, measurements
+from tests.support.records import make_network
+
+VOLUME, PRBS, MOST = "DRB.PdcpSduVolumeDL", "RRU.PrbTotDl", "RRC.ConnMax"
+BITEL = Subject("716-15", 9)
+QUARTERS = timedelta(seconds=QUARTER)
+
+
+@pytest.fixture
+def start(clock: VirtualClock) -> datetime:
+    """A midnight three days ago."""
+    return clock.now().replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=3)
+
+
+def period(
+    begin: datetime,
+    volume: float = 10.0,
+    station: str = "A",
+    *,
+    seconds: int = QUARTER,
+    prbs: float = 50.0,
+    suspect: bool = False,
+    covered: float | None = None,
+    **more: float,
+) -> Measured:
+    counters = {VOLUME: {BITEL: volume, Subject(): volume + 0.5}, PRBS: {Subject(): prbs}, MOST: {Subject(): volume}}
+    counters |= {name: {Subject(): value} for name, value in more.items()}
+    lasted = float(seconds) if covered is None else covered
+    return Measured(
+        station=station, begin=begin, seconds=seconds, covered=lasted, suspect=suspect, cells={"1": counters}
+    )
+
+
+def every(store: SqlStore, seconds: int = QUARTER, stations: tuple[str, ...] | None = None) -> list[Measured]:
+    begin = datetime(2000, 1, 1, tzinfo=UTC)
+    return list(store.measurements.read(begin, begin + timedelta(days=40_000), seconds, stations))
+
+
+def settle(store: SqlStore, clock: VirtualClock) -> int:
+    count = 0
+    while done := store.measurements.roll_up(clock.now()):
+        count += done
+    return count
+
+
+def test_periods_come_back_as_they_were(store: SqlStore, start: datetime) -> None:
+    first, second = period(start), period(start + QUARTERS, 1 / 3)
+    other = period(start, 7.0, "B")
+    assert store.measurements.put([other, second, first]) == Taken(new=3)
+    assert every(store) == [first, second, other]
+    assert every(store, stations=("B",)) == [other]
+    assert every(store, HOUR) == []
+    assert list(store.measurements.read(start, start + QUARTERS, QUARTER)) == [first, other]
+    assert store.measurements.put([]) == Taken()
+
+
+def test_pages_hold_all_rows_once(store: SqlStore, start: datetime) -> None:
+    wanted = [period(start + n * QUARTERS, float(n), station) for station in "ABC" for n in range(5)]
+    store.measurements.put(reversed(wanted))
+    found, after = [], None
+    while page := store.measurements.page(start, start + timedelta(days=1), QUARTER, after=after, limit=4):
+        found += page
+        after = page[-1].station, page[-1].begin
+    assert found == wanted
+
+
+def test_each_period_counts_once(store: SqlStore, start: datetime) -> None:
+    one = period(start)
+    assert store.measurements.put([one, one]) == Taken(new=1, repeated=1)
+    assert store.measurements.put([one]) == Taken(repeated=1)
+    for _ in range(2):
+        assert store.measurements.put([period(start, 11.0)]) == Taken(conflicting=1)
+    assert every(store) == [one]
+    notes = [row for row in store.audit.page(Page())[1] if row.action == "measurement.differed"]
+    assert [row.object for row in notes] == ["A"]  # once for the period
+
+
+def test_a_whole_period_replaces_a_suspect_one(store: SqlStore, start: datetime) -> None:
+    suspect, whole = period(start, 4.0, suspect=True, covered=300.0), period(start, 10.0)
+    assert store.measurements.put([suspect]) == Taken(new=1)
+    assert store.measurements.put([whole]) == Taken(replaced=1)
+    assert store.measurements.put([suspect]) == Taken(repeated=1)
+    assert every(store) == [whole]
+
+
+def test_jobs_of_a_station_complete_each_other(store: SqlStore, start: datetime) -> None:
+    one = period(start)
+    more = Measured(station="A", begin=start, seconds=QUARTER, covered=900, cells={"2": {PRBS: {Subject(): 3.0}}})
+    assert store.measurements.put([one]) == Taken(new=1)
+    assert store.measurements.put([more]) == Taken(replaced=1)
+    assert store.measurements.put([more, one]) == Taken(repeated=2)
+    assert every(store) == [one.model_copy(update={"cells": one.cells | more.cells})]
+
+
+def test_clocks_that_are_wrong_leave_no_periods_behind(store: SqlStore, clock: VirtualClock) -> None:
+    soon, later = period(clock.now() + timedelta(minutes=10)), period(clock.now() + timedelta(days=400))
+    assert store.measurements.put([soon, later]) == Taken(new=1, refused=1)
+    assert store.measurements.put([period(clock.now(), seconds=DAY + 1)]) == Taken(refused=1)
+
+
+async def test_hours_and_days_follow_from_periods(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+    store.measurements.put(period(start + n * QUARTERS, float(n), prbs=float(n)) for n in (3, 1, 0, 2))
+    assert settle(store, clock) == 2
+    (hour,) = every(store, HOUR)
+    assert (hour.begin, hour.seconds, hour.covered) == (start, HOUR, HOUR)
+    assert hour.cells == {
+        "1": {
+            MOST: {Subject(): 3.0},
+            VOLUME: {Subject(): 8.0, BITEL: 6.0},
+            PRBS: {Subject(): 1.5},
+        }
+    }
+    (day,) = every(store, DAY)
+    assert (day.seconds, day.covered, day.cells) == (DAY, HOUR, hour.cells)
+    assert settle(store, clock) == 0
+
+
+async def test_late_periods_are_worked_in(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+    store.measurements.put([period(start, 1.0), period(start + QUARTERS, 2.0, suspect=True)])
+    settle(store, clock)
+    store.measurements.put([period(start + QUARTERS, 3.0), period(start + 2 * QUARTERS, 4.0)])
+    settle(store, clock)
+    (hour,), (day,) = every(store, HOUR), every(store, DAY)
+    assert hour.cells["1"][VOLUME][BITEL] == day.cells["1"][VOLUME][BITEL] == 8.0
+    assert (hour.covered, hour.suspect) == (day.covered, day.suspect) == (2700.0, False)
+
+
+async def test_an_hour_is_worked_out_when_it_is_over(store: SqlStore, clock: VirtualClock) -> None:
+    begin = clock.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+    await clock.advance((begin + QUARTERS - clock.now()).total_seconds())
+    store.measurements.put([period(begin)])
+    assert settle(store, clock) == 0
+    await clock.advance(3600)
+    assert settle(store, clock) == 0  # files of its last period are under way
+    await clock.advance(900)
+    assert settle(store, clock) == 1
+
+
+async def test_short_periods_are_there_as_quarters(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+    five = timedelta(minutes=5)
+    store.measurements.put(period(start + n * five, 1.0, seconds=300) for n in range(12))
+    settle(store, clock)
+    assert [one.cells["1"][VOLUME][BITEL] for one in every(store, 300)] == [1.0] * 12
+    assert [one.cells["1"][VOLUME][BITEL] for one in every(store)] == [3.0] * 4
+    assert [one.cells["1"][VOLUME][BITEL] for one in every(store, HOUR)] == [12.0]
+
+
+async def test_what_is_measured_by_the_hour_stands_beside_what_is_worked_out(
+    store: SqlStore, clock: VirtualClock, start: datetime
+) -> None:
+    counters = {VOLUME: {BITEL: 39.0}, "MM.HoExeInterReq": {Subject(): 5.0}}
+    own = Measured(station="A", begin=start, seconds=HOUR, covered=HOUR, cells={"1": counters})
+    store.measurements.put([own, *(period(start + n * QUARTERS) for n in range(4))])
+    settle(store, clock)
+    (hour,), (day,) = every(store, HOUR), every(store, DAY)
+    assert hour.cells == day.cells
+    assert hour.cells["1"] == {
+        VOLUME: {BITEL: 39.0},
+        PRBS: {Subject(): 50.0},
+        MOST: {Subject(): 10.0},
+        "MM.HoExeInterReq": {Subject(): 5.0},
+    }
+
+
+def test_gaps_are_spans_without_whole_data(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+    store.measurements.put(period(start + n * QUARTERS) for n in (0, 1, 4, 5, 6, 7))
+    store.measurements.put([period(start, station="B", covered=100.0), period(start - timedelta(days=30), station="C")])
+    end = start + 8 * QUARTERS
+    gaps = [Gap("A", start + 2 * QUARTERS, start + 4 * QUARTERS), Gap("B", start, end)]
+    for _ in range(2):
+        assert store.measurements.gaps(start, end) == gaps
+        settle(store, clock)
+    assert store.measurements.gaps(start, end, ["C"]) == [Gap("C", start, end)]
+    assert store.measurements.gaps(start, start + QUARTERS, ["A"]) == []
+
+
+async def test_rows_are_kept_as_long_as_wanted(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+    five = timedelta(minutes=5)
+    store.measurements.put(period(start + n * five, seconds=300) for n in range(12))
+    settle(store, clock)
+    store.measurements.collect([CollectedFile(station="A", name="C1.xml", digest="d", at=start)])
+    store.measurements.miss("A", {"VS.Strange": 1})
+    keep = {QUARTER: timedelta(days=10), HOUR: timedelta(days=20), DAY: timedelta(days=30)}
+    for days, left in ((4, (12, 4, 1, 1)), (10, (0, 0, 1, 1)), (10, (0, 0, 0, 1)), (10, (0, 0, 0, 0))):
+        await clock.advance(days * DAY)
+        while store.measurements.retire(clock.now(), keep):
+            pass
+        assert tuple(len(every(store, level)) for level in (300, QUARTER, HOUR, DAY)) == left
+    assert store.measurements.collected("A", ["C1.xml"]) == {}
+    assert store.measurements.unknown() == []
+    with store.database.engine.connect() as connection:
+        assert connection.execute(measurements.layouts.select()).all() == []
+
+
+def test_files_are_taken_once(store: SqlStore, clock: VirtualClock) -> None:
+    good = CollectedFile(station="A", name="C1.xml", digest="1f", periods=3, at=clock.now())
+    bad = CollectedFile(station="A", name="C2.xml", digest="2f", error="C2.xml, line 1: no XML", at=clock.now())
+    store.measurements.collect([good, bad])
+    store.measurements.collect([])
+    assert store.measurements.collected("A", ["C1.xml", "C2.xml", "C3.xml"]) == {"C1.xml": good, "C2.xml": bad}
+    assert store.measurements.collected("B", ["C1.xml"]) == {}
+    again = bad.model_copy(update={"digest": "3f", "error": "", "periods": 1})
+    store.measurements.collect([again])
+    assert store.measurements.collected("A", ["C2.xml"]) == {"C2.xml": again}
+
+
+def test_unknown_counters_are_named_once_and_counted(
+    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(measurements, "_MOST_UNKNOWN", 2)
+    assert store.measurements.miss("A", {"VS.Strange": 2}) == ["VS.Strange"]
+    assert store.measurements.miss("B", {"VS.Strange": 3, "VS.Other": 1, "VS.Third": 4}) == ["VS.Other"]
+    assert store.measurements.miss("B", {}) == []
+    found = {one.name: (one.count, one.station) for one in store.measurements.unknown()}
+    assert found == {"VS.Strange": (5, "A"), "VS.Other": (1, "B"), "(others)": (4, "B")}
+
+
+async def test_days_are_those_of_the_network(store: SqlStore, clock: VirtualClock) -> None:
+    digest, network = make_network()
+    santiago = network.header.model_copy(update={"timezone": "America/Santiago"})
+    store.networks.save(network.model_copy(update={"header": santiago}), digest, "ana")
+    # There the clocks went from 24:00 to 01:00 in the night to the 7th of September 2025.
+    begin = datetime(2025, 9, 6, 4, tzinfo=UTC)
+    store.measurements.put(period(begin + n * timedelta(hours=1), 1.0, seconds=HOUR) for n in range(24 + 23 + 1))
+    settle(store, clock)
+    days = [(one.begin - begin, one.seconds, one.covered, one.cells["1"][VOLUME][BITEL]) for one in every(store, DAY)]
+    assert days == [
+        (timedelta(0), DAY, DAY, 24.0),
+        (timedelta(days=1), DAY - HOUR, DAY - HOUR, 23.0),
+        (timedelta(days=1, hours=23), DAY, HOUR, 1.0),
+    ]
