@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import TypeVar
 
 import asyncssh
 from asyncssh.constants import MSG_IGNORE
@@ -30,6 +32,8 @@ from controller.models.errors import (
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
+
+T = TypeVar("T")
 
 #: Preferred first: on small messages curve25519 and AES-GCM cost a third of asyncssh's own first choice.
 _KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256")
@@ -97,9 +101,23 @@ class Connector:
             UnreachableError: Anything else went wrong.
         """
         async with self._places, self._pace.turn():
-            return await (self._tls.open(target, self._pace) if target.transport == "tls" else self._open_ssh(target))
+            if target.transport == "tls":
+                return await self._tls.open(target, self._pace)
+            return await self._open_ssh(target, self.session_on)
 
-    async def _open_ssh(self, target: DeviceTarget) -> tuple[Connection, Transport]:
+    async def open_files(self, target: DeviceTarget) -> asyncssh.SSHClientConnection:
+        """Connect to the target's file server and authenticate, as ``open`` does; raises as it does."""
+
+        async def ready(_connection: asyncssh.SSHClientConnection, _station: str) -> None:
+            """Nothing more is needed."""
+
+        async with self._places, self._pace.turn():
+            connection, _ = await self._open_ssh(replace(target, port=target.file_port), ready)
+            return connection
+
+    async def _open_ssh(
+        self, target: DeviceTarget, begin: Callable[[asyncssh.SSHClientConnection, str], Awaitable[T]]
+    ) -> tuple[asyncssh.SSHClientConnection, T]:
         pinned = _pinned(target)
         try:
             async with asyncio.timeout(self.timeout):
@@ -109,7 +127,7 @@ class Connector:
             async with self._pace.handshake(), asyncio.timeout(self.timeout):
                 connection = await self._connect(target, reached, pinned, login)
                 try:
-                    return connection, await self.session_on(connection, target.station)
+                    return connection, await begin(connection, target.station)
                 except BaseException:
                     connection.abort()
                     raise

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from weakref import WeakValueDictionary
 
@@ -18,9 +18,10 @@ from controller.device.callhome import CallHome
 from controller.device.capabilities import KnownModules
 from controller.device.cli_devices import CliDevices
 from controller.device.connect import Connector
+from controller.device.files import SftpFiles, files_on
 from controller.device.session import NetconfSession, subscribe
 from controller.device.transport import Borrowed, Connection, Transport
-from controller.models.errors import SessionLostError, UnreachableError
+from controller.models.errors import DeviceRefusedError, SessionLostError, UnreachableError
 from controller.ports.devices import DeviceSession, DeviceTarget, Notification
 from controller.ports.secrets import Secrets
 
@@ -36,7 +37,7 @@ class SshDevices:
     Args:
         secrets: Resolves credentials, at each connect.
         limit: Sessions at once, in use and idle together; notification sessions are not counted.
-        rpc_timeout: Seconds to wait for the answer of a request.
+        rpc_timeout: Seconds to wait for the answer of a request, and for a file.
         connect_timeout: Seconds for opening a session.
         keepalive: Seconds of silence after which a connection is probed.
         call_timeout: Seconds to wait for a station that calls home; O-RAN's stations try every 60 s.
@@ -58,6 +59,7 @@ class SshDevices:
     ) -> None:
         self._routers = CliDevices(secrets, limit=routers, timeout=rpc_timeout, connect_timeout=connect_timeout)
         self._connector = connector or Connector(secrets, connect_timeout, keepalive, rpc_timeout)
+        self._patience = rpc_timeout
         self._limit = limit
         self._free = asyncio.Semaphore(limit)
         self._taken = 0
@@ -65,6 +67,8 @@ class SshDevices:
         self._in_use: set[NetconfSession] = set()
         self._subscribed: set[Transport] = set()
         self._idle: OrderedDict[str, tuple[DeviceTarget, NetconfSession]] = OrderedDict()
+        #: The latest session of each station.
+        self._latest: WeakValueDictionary[str, NetconfSession] = WeakValueDictionary()
         self._known = KnownModules()
         self._home = CallHome(self._connector, self._called)
         self._call_timeout = call_timeout
@@ -112,6 +116,32 @@ class SshDevices:
             finally:
                 self._in_use.discard(beside)
                 await beside.close()
+
+    @asynccontextmanager
+    async def files(self, target: DeviceTarget) -> AsyncIterator[SftpFiles]:
+        """See ``Devices.files``; where server and session share a port, they share the connection."""
+        async with AsyncExitStack() as ends:
+            connection = await self._file_connection(target, ends)
+            yield await ends.enter_async_context(files_on(connection, target.station, target.folder, self._patience))
+
+    async def _file_connection(self, target: DeviceTarget, ends: AsyncExitStack) -> asyncssh.SSHClientConnection:
+        if not target.folder:
+            raise DeviceRefusedError(f"the network files name no folder of measurement files for {target.station}.")
+        connection: Connection
+        if target.call_home:
+            connection = await self._caller(target)
+        elif target.file_port != target.port:
+            connection = await self._connector.open_files(target)
+            ends.callback(connection.abort)
+        else:
+            session = self._latest.get(target.station)
+            if session is None or session.lost or session.target != target:
+                async with self.session(target):
+                    session = self._latest[target.station]
+            connection = session.connection
+        if not isinstance(connection, asyncssh.SSHClientConnection):
+            raise DeviceRefusedError(f"{target.station} is not reached over SSH, so it serves no files.")
+        return connection
 
     def notifications(
         self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
@@ -176,7 +206,8 @@ class SshDevices:
             return await self._await_call(target)
         self._make_room()
         connection, transport = await self._connector.open(target)
-        return NetconfSession(target, connection, transport, self._known)
+        session = self._latest[target.station] = NetconfSession(target, connection, transport, self._known)
+        return session
 
     def _make_room(self) -> None:
         # The caller's slot is counted among the taken ones; idle sessions make room for it.
@@ -194,12 +225,17 @@ class SshDevices:
             await self._next_call(target, called)
         return session
 
-    async def _open_beside(self, target: DeviceTarget) -> tuple[Connection, Transport]:
-        """One more session on the connection that a station made to us."""
+    async def _caller(self, target: DeviceTarget) -> asyncssh.SSHClientConnection:
+        """The connection that a station made to us."""
         called = await self._expect_now(target)
         while (connection := self._callers.get(target.station)) is None or connection.is_closed():
             called.clear()
             await self._next_call(target, called)
+        return connection
+
+    async def _open_beside(self, target: DeviceTarget) -> tuple[Connection, Transport]:
+        """One more session on the connection that a station made to us."""
+        connection = await self._caller(target)
         try:
             async with asyncio.timeout(self._connector.timeout):
                 return Borrowed(), await self._connector.session_on(connection, target.station)

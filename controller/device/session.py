@@ -46,14 +46,20 @@ Opening = Callable[[DeviceTarget], Awaitable[tuple[Connection, Transport]]]
 
 
 class NetconfSession:
-    """One session; implements ``controller.ports.devices.DeviceSession``."""
+    """One session; implements ``controller.ports.devices.DeviceSession``.
+
+    Attributes:
+        target: What it was opened to.
+        connection: What carries it.
+    """
 
     def __init__(
         self, target: DeviceTarget, connection: Connection, transport: Transport, known: KnownModules | None = None
     ) -> None:
+        self.target = target
+        self.connection = connection
         self._station = target.station
         self._root = root_spec(target.profiles)
-        self._connection = connection
         self._transport = transport
         self._locked: list[str] = []
         self._capabilities = capabilities_of(transport.hello)
@@ -77,7 +83,12 @@ class NetconfSession:
     @property
     def reusable(self) -> bool:
         """Whether the next caller may have it: alive and without locks."""
-        return not self._transport.lost and not self._locked
+        return not self.lost and not self._locked
+
+    @property
+    def lost(self) -> bool:
+        """Whether it has ended."""
+        return self._transport.lost
 
     def forget(self) -> None:
         """Forget what was read last: an idle session is kept for long and should cost little."""
@@ -263,13 +274,13 @@ class NetconfSession:
     def drop(self, reason: str) -> None:
         """Close the transport at once."""
         self._transport.fail(reason)
-        self._connection.abort()
+        self.connection.abort()
 
     async def close(self) -> None:
         """Close the transport in good order; the session must not be in use."""
         self._transport.fail("it was closed")
-        self._connection.close()
-        await self._connection.wait_closed()
+        self.connection.close()
+        await self.connection.wait_closed()
 
     async def _done(self, request: Request) -> None:
         check_done(await self._transport.request(request), self._station, request.name)

@@ -13,6 +13,8 @@
     │   ├── DeviceBusyError     lock-denied or in-use                          safe
     │   │   └── UncommittedEditsError  its candidate holds edits of somebody   safe
     │   ├── DeviceRefusedError  the device answered with rpc-errors            never
+    │   │   └── FileGoneError   a file is not there (any more)                 never
+    │   ├── OversizedError      it has more for us than we take                never
     │   └── SessionLostError    the session ended or an answer is missing      after_readback
     ├── RepairStoppedError      an automatic repair that may not begin         never
     ├── NotClearedError         a job that may not begin now                   safe
@@ -177,6 +179,18 @@ class DeviceRefusedError(DeviceError):
     def __init__(self, message: str | None = None, tag: str = "") -> None:
         super().__init__(message)
         self.tag = tag
+
+
+class FileGoneError(DeviceRefusedError):
+    """The device has no such file, or has it no more."""
+
+    code = "file-gone"
+
+
+class OversizedError(DeviceError):
+    """The device has more for us than we take."""
+
+    code = "oversized"
 
 
 class SessionLostError(DeviceError):

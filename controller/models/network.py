@@ -30,6 +30,7 @@ from controller.models.scalars import (
     Country,
     Credential,
     Fingerprint,
+    FolderPath,
     HostAddress,
     HostKey,
     Identifier,
@@ -97,6 +98,7 @@ __all__ = [
     "Noun",
     "OwnCell",
     "Percent",
+    "PerformanceData",
     "Plmn",
     "RadioShare",
     "Rat",
@@ -121,6 +123,24 @@ __all__ = [
 # ----------------------------------------------------------------------- inventory
 
 
+class PerformanceData(Noun):
+    """What stations measure, and where they leave the files with it; a network without it asks for none.
+
+    Stations reached otherwise than over SSH have no files for us: their latest period is read instead.
+    """
+
+    granularity_minutes: Annotated[Literal[5, 15, 30, 60], BeforeValidator(whole_number)] = Field(
+        15, description="Length of the periods of the measurement job that Minka makes (TS 28.622 granularityPeriod)."
+    )
+    jobs: bool = Field(
+        True, description="Whether Minka makes a measurement job (PerfMetricJob) on stations that can have one."
+    )
+    folder: FolderPath = Field("/pm", description="Folder of the files on a station's file server (SFTP).")
+    file_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        None, description="Port of the file servers; none means that of each endpoint."
+    )
+
+
 class NetworkHeader(Noun):
     """The head of the network: one per directory, in any YAML file under ``network``."""
 
@@ -141,6 +161,9 @@ class NetworkHeader(Noun):
         True, description="Whether NR cells have cores of their own (NG), or serve beside LTE cells only (EN-DC)."
     )
     management: ManagementDefaults = ManagementDefaults()
+    performance: PerformanceData | None = Field(
+        None, description="How performance data comes in; none means that Minka asks for none."
+    )
     contacts: tuple[Contact, ...] = Field(
         default=(), max_length=20, description="Where the host's own NOC is told of incidents."
     )
@@ -264,6 +287,10 @@ class Endpoint(Noun):
     call_home: bool = False
     username: Username | None = None
     credential: Credential | None = None
+    file_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(
+        None, description="Port of its file server (SFTP, same host key and log-in); none means the network's."
+    )
+    folder: FolderPath | None = Field(None, description="Folder of its measurement files; none means the network's.")
 
     def credentials(self, defaults: ManagementDefaults) -> dict[str, str]:
         """Names of the credentials that a session takes, by field."""
@@ -284,10 +311,14 @@ class Endpoint(Noun):
         else:
             if self.host_key is not None:
                 raise ValueError("host_key belongs to transport ssh")
+            if self.file_port is not None or self.folder is not None:
+                raise ValueError("file_port and folder belong to transport ssh: files come by SFTP")
             if self.certificate is None and self.authority is None:
                 raise ValueError("certificate or authority is missing: it identifies a station reached over TLS")
             if self.call_home:
                 raise ValueError("call_home is for transport ssh")
+        if self.call_home and self.file_port is not None:
+            raise ValueError("file_port is for stations that are connected to, not for call_home")
         return self
 
 

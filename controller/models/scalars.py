@@ -158,6 +158,11 @@ HostKey = Annotated[
     StringConstraints(pattern=r"^(ssh-ed25519|ecdsa-sha2-nistp256|ssh-rsa) [A-Za-z0-9+/=]+$"),
     Field(description="Public host key as in a known_hosts line, without the host name."),
 ]
+FolderPath = Annotated[
+    str,
+    StringConstraints(pattern=r"^(?:/[A-Za-z0-9_+=@,-][A-Za-z0-9._+=@,-]*)+$", max_length=200),
+    Field(description="Absolute path of a folder, as in /pm or /var/pm/files."),
+]
 Fingerprint = Annotated[
     str,
     StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$"),

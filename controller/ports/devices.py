@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 from lxml import etree
 
@@ -16,11 +16,25 @@ from controller.models.credentials import ManagementDefaults
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import NotFoundError
 from controller.models.measurement import Period
-from controller.models.network import Endpoint, Network, Router
+from controller.models.network import Endpoint, Network, PerformanceData, Router
 from controller.models.plan import Edit
 from controller.nrm.tree import Observed, Tree
 
-__all__ = ["Capabilities", "DeviceSession", "DeviceTarget", "Devices", "Notification", "Observed", "target_of"]
+__all__ = [
+    "Capabilities",
+    "DeviceFiles",
+    "DeviceSession",
+    "DeviceTarget",
+    "Devices",
+    "Notification",
+    "Observed",
+    "RemoteFile",
+    "plain_name",
+    "target_of",
+]
+
+#: Letters of a file's name at most.
+_LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +53,8 @@ class DeviceTarget:
         call_home: Whether the station connects to us (RFC 8071) and is never connected to.
         carries: Whether changes leave their generation on it (``controller.nrm.generation``).
         enable_credential: Name of a router's enable secret; empty where a login comes privileged.
+        file_port: Port of its file server (SFTP), where host key and log-in are the same.
+        folder: Folder there of its measurement files; empty where it serves none.
     """
 
     station: str
@@ -55,6 +71,8 @@ class DeviceTarget:
     call_home: bool = False
     enable_credential: str = ""
     carries: bool = False
+    file_port: int = 0
+    folder: str = ""
 
     @property
     def credentials(self) -> tuple[str, ...]:
@@ -62,9 +80,16 @@ class DeviceTarget:
         return tuple(filter(None, (self.credential, self.client_certificate, self.authority, self.enable_credential)))
 
     @classmethod
-    def at(cls, endpoint: Endpoint, defaults: ManagementDefaults, profiles: Sequence[str]) -> DeviceTarget:
-        """The station at an endpoint, with the network's management defaults where that is silent."""
+    def at(
+        cls,
+        endpoint: Endpoint,
+        defaults: ManagementDefaults,
+        profiles: Sequence[str],
+        performance: PerformanceData | None = None,
+    ) -> DeviceTarget:
+        """The station at an endpoint, with the network's defaults where that is silent."""
         names = endpoint.credentials(defaults)
+        files = performance if endpoint.transport == "ssh" else None
         return cls(
             station=endpoint.station,
             address=endpoint.address or "",
@@ -78,6 +103,8 @@ class DeviceTarget:
             authority=names.get("authority", ""),
             client_certificate=names.get("client_certificate", ""),
             call_home=endpoint.call_home,
+            file_port=(endpoint.file_port or files.file_port or endpoint.port) if files else 0,
+            folder=(endpoint.folder or files.folder) if files else "",
         )
 
     @classmethod
@@ -110,7 +137,7 @@ def target_of(network: Network, station: str) -> DeviceTarget:
     known = network.station_by_id.get(station)
     if endpoint is None or known is None:
         raise NotFoundError(f"the network has no management endpoint for station {station!r}")
-    return DeviceTarget.at(endpoint, network.header.management, known.profiles)
+    return DeviceTarget.at(endpoint, network.header.management, known.profiles, network.header.performance)
 
 
 @dataclass(frozen=True, slots=True)
@@ -249,6 +276,42 @@ class DeviceSession(Protocol):
         ...
 
 
+class RemoteFile(NamedTuple):
+    """A file as a station lists it: name, bytes, and when it was written, in seconds since 1970 by its own clock."""
+
+    name: str
+    size: int
+    written: int
+
+
+def plain_name(name: str) -> bool:
+    """Whether a name is that of a file in a folder and of nothing else: no path, no control characters."""
+    return 0 < len(name) <= _LONGEST_NAME and "/" not in name and name not in (".", "..") and name.isprintable()
+
+
+class DeviceFiles(Protocol):
+    """The folder of a station's measurement files."""
+
+    async def list(self, most: int) -> tuple[RemoteFile, ...]:
+        """Files in it, by name.
+
+        Raises:
+            OversizedError: There are more than ``most``.
+            FileGoneError, DeviceRefusedError, SessionLostError: There is no such folder, or no answer.
+        """
+        ...
+
+    async def fetch(self, name: str, most: int) -> bytes:
+        """What a file holds.
+
+        Raises:
+            OversizedError: It holds more than ``most`` bytes; what came of it is dropped.
+            FileGoneError: It is not there any more.
+            DeviceRefusedError, SessionLostError: The station does not give it, or no answer came in time.
+        """
+        ...
+
+
 class Devices(Protocol):
     """Opens sessions, keeps warm ones."""
 
@@ -264,6 +327,13 @@ class Devices(Protocol):
         """A session to look at a station with, although somebody else may have its session for long.
 
         Raises as ``session`` does.
+        """
+        ...
+
+    def files(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceFiles]:
+        """The folder of a station's measurement files, whoever has its session.
+
+        Raises on entering what ``session`` raises, and DeviceRefusedError where it serves none.
         """
         ...
 

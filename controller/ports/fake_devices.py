@@ -26,8 +26,11 @@ from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
 from controller.models.errors import (
     DeviceBusyError,
+    DeviceError,
     DeviceRefusedError,
+    FileGoneError,
     HostKeyError,
+    OversizedError,
     SessionLostError,
     UncommittedEditsError,
     UnreachableError,
@@ -40,7 +43,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.schema import LeafRole, Mutability, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, class_of, is_below, parent
 from controller.ports.clock import Clock
-from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification
+from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification, RemoteFile
 
 #: What a well-behaved station offers.
 SAFE = Capabilities(candidate=True, confirmed_commit=True, writable_running=False, startup=False, validate=True)
@@ -215,6 +218,9 @@ class FakeDevice:
         alarms: What it lists as active alarms.
         records: Its AlarmList; None where it keeps none.
         equipment: Its units and software.
+        files: What its folder of measurement files holds; None where it serves none.
+        file_errors: What it says instead of a file, by the file's name; by an empty one instead of the list.
+        fetched: Names of files that were fetched, in order.
         carried: What the leaf holds that carries its generation; it stands beside the tree.
     """
 
@@ -249,6 +255,9 @@ class FakeDevice:
         self._since: dict[Path, float] = {}
         self._ids = itertools.count(1)
         self.equipment = FakeEquipment(clock, self.reboot)
+        self.files: dict[str, bytes] | None = None
+        self.file_errors: dict[str, DeviceError] = {}
+        self.fetched: list[str] = []
 
     @property
     def running(self) -> Tree:
@@ -615,6 +624,40 @@ class FakeSession:
         return None
 
 
+class FakeFiles:
+    """The folder of measurement files of a fake device."""
+
+    def __init__(self, device: FakeDevice, clock: Clock) -> None:
+        self._device = device
+        self._clock = clock
+
+    async def list(self, most: int) -> tuple[RemoteFile, ...]:
+        """See ``DeviceFiles.list``."""
+        files = await self._answered("")
+        if len(files) > most:
+            raise OversizedError(f"{self._device.station}: its folder of files holds more than {most} of them.")
+        return tuple(RemoteFile(name, len(content), 0) for name, content in sorted(files.items()))
+
+    async def fetch(self, name: str, most: int) -> bytes:
+        """See ``DeviceFiles.fetch``."""
+        content = (await self._answered(name)).get(name)
+        if content is None:
+            raise FileGoneError(f"{self._device.station} has no such file any more: file {name}.")
+        if len(content) > most:
+            raise OversizedError(f"{self._device.station}: file {name} is larger than {most} bytes.")
+        self._device.fetched.append(name)
+        return content
+
+    async def _answered(self, name: str) -> dict[str, bytes]:
+        if self._device.latency:
+            await self._clock.sleep(self._device.latency)
+        if error := self._device.file_errors.get(name):
+            raise error
+        if self._device.unreachable or self._device.files is None:
+            raise SessionLostError(f"{self._device.station} ended the connection before its files")
+        return self._device.files
+
+
 class FakeDevices:
     """The shipped fake of ``Devices``.
 
@@ -660,6 +703,15 @@ class FakeDevices:
             yield session
         finally:
             session.leave()
+
+    @asynccontextmanager
+    async def files(self, target: DeviceTarget) -> AsyncIterator[FakeFiles]:
+        """See ``Devices.files``."""
+        async with self._session(target):
+            device = self._devices[target.station]
+            if device.files is None or not target.folder:
+                raise DeviceRefusedError(f"{target.station} opened no channel for subsystem sftp: it serves no files")
+            yield FakeFiles(device, self._clock)
 
     def notify(self, station: str, content: etree._Element) -> None:
         """Send a notification to whoever listens to the station."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.models.errors import NotFoundError
-from controller.models.network import Endpoint, ManagementDefaults, Network, NetworkHeader, Station
+from controller.models.network import Endpoint, ManagementDefaults, Network, NetworkHeader, PerformanceData, Station
 from controller.ports.devices import target_of
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
@@ -40,6 +40,22 @@ def test_the_endpoint_wins() -> None:
     endpoint = Endpoint(station="A", address="a", port=8300, host_key=KEY, username="u", credential="lab-key")
     target = target_of(network(endpoint), "A")
     assert (target.username, target.credential, target.port) == ("u", "lab-key", 8300)
+
+
+def test_files_are_where_the_network_says_unless_the_endpoint_knows_better() -> None:
+    def place(performance: PerformanceData | None, **fields: object) -> tuple[int, str]:
+        known = Endpoint.model_validate({"station": "A", "address": "a", "host_key": KEY, **fields})
+        plain = network(known)
+        with_data = plain.model_copy(update={"header": plain.header.model_copy(update={"performance": performance})})
+        target = target_of(with_data, "A")
+        return target.file_port, target.folder
+
+    assert place(None, file_port=22) == (0, "")
+    assert place(PerformanceData()) == (830, "/pm")
+    assert place(PerformanceData(file_port=22, folder="/var/pm")) == (22, "/var/pm")
+    assert place(PerformanceData(file_port=22), file_port=2222, folder="/data") == (2222, "/data")
+    over_tls = {"host_key": None, "transport": "tls", "certificate": f"sha256:{'0a' * 32}"}
+    assert place(PerformanceData(), **over_tls) == (0, "")
 
 
 @pytest.mark.parametrize("station", ["B", "C"])

@@ -28,6 +28,10 @@ PRINT = f"sha256:{'0a' * 32}"
         ({"address": "a", "transport": "tls", "host_key": KEY, "certificate": PRINT}, "host_key belongs to"),
         ({"transport": "tls", "certificate": PRINT, "call_home": True}, "call_home is for transport ssh"),
         ({"address": "a", "transport": "tls", "certificate": "sha256:0A"}, "should match pattern"),
+        ({"address": "a", "transport": "tls", "certificate": PRINT, "folder": "/pm"}, "files come by SFTP"),
+        ({"host_key": KEY, "call_home": True, "file_port": 22}, "file_port is for stations that are connected to"),
+        ({"address": "a", "host_key": KEY, "folder": "/pm/../etc"}, "should match pattern"),
+        ({"address": "a", "host_key": KEY, "folder": "pm"}, "should match pattern"),
         ({"address": "a", "transport": "telnet", "host_key": KEY}, "'ssh' or 'tls'"),
     ],
 )

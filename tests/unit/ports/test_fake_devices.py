@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 
 import pytest
 
@@ -10,7 +11,9 @@ from controller.models.behaviour import FollowUp
 from controller.models.errors import (
     DeviceBusyError,
     DeviceRefusedError,
+    FileGoneError,
     HostKeyError,
+    OversizedError,
     SessionLostError,
     UnreachableError,
 )
@@ -242,3 +245,24 @@ async def test_unreachable_and_changed_host_key(devices: FakeDevices, device: Fa
         async with session(devices):
             pass
     assert device.log == []
+
+
+async def test_files_are_bounded_and_go_wrong_as_scripted(devices: FakeDevices, device: FakeDevice) -> None:
+    target = replace(TARGET, folder="/pm")
+    with pytest.raises(DeviceRefusedError, match="serves no files"):
+        async with devices.files(target):
+            pass
+    device.files = {"A2.xml": b"two", "A1.xml": b"one"}
+    device.file_errors["A2.xml"] = SessionLostError("gone")
+    async with devices.files(target) as files:
+        assert [one.name for one in await files.list(2)] == ["A1.xml", "A2.xml"]
+        assert await files.fetch("A1.xml", 3) == b"one"
+        with pytest.raises(OversizedError):
+            await files.fetch("A1.xml", 2)
+        with pytest.raises(OversizedError):
+            await files.list(1)
+        with pytest.raises(FileGoneError):
+            await files.fetch("A0.xml", 3)
+        with pytest.raises(SessionLostError):
+            await files.fetch("A2.xml", 3)
+    assert device.fetched == ["A1.xml"]
