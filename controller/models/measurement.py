@@ -36,7 +36,7 @@ class Subject(NamedTuple):
     Attributes:
         plmn: As in the network files (716-06), empty where it is not by PLMN.
         qos: QCI, or the 5QI of the same number (TS 23.501 §5.7.4); 0 where it is not by it.
-        slice: S-NSSAI as SST-SD, as in 1-000001; empty where it is not by slice.
+        slice: S-NSSAI as SST-SD, as in 1-00000A; empty where it is not by slice.
     """
 
     plmn: str = ""

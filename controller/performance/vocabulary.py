@@ -1,9 +1,24 @@
-"""The neutral vocabulary: what is counted, in which unit, how it adds up, and where it is defined. Pure."""
+"""The neutral vocabulary: what is counted, in which unit, how it adds up, and where it is defined. Pure.
+
+Names are those of TS 28.552 (NR) and TS 32.425 (LTE) without subcounters. What a subcounter says of whom a value is
+about becomes its ``Subject``. Causes are added up, but for those by which a counter is kept (``Counter.causes``).
+"""
 
 from __future__ import annotations
 
+import math
+import re
+from collections import Counter as Counts
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
+from functools import lru_cache
+from typing import NamedTuple
+
+from controller.models.measurement import Measured, Period, Subject, Values
+from controller.nrm.profiles import cell_of
+from controller.nrm.tree import path_of, steps
 
 
 class Adds(StrEnum):
@@ -19,11 +34,13 @@ class Counter:
     """A counter of the neutral vocabulary.
 
     Attributes:
-        name: As the standard has it, without subcounters.
+        name: As the standard has it, without subcounters; where both have it in other letters, as TS 28.552 has it.
         unit: Of its values.
         over_time: How values of spans become that of a longer one; a mean is weighted with time.
         over_cells: How values of cells become that of a station or region.
         source: Where it is defined.
+        causes: Causes that are counters of their own, behind a point; its total is the counter itself.
+        negative: Whether values may be below zero.
     """
 
     name: str
@@ -31,24 +48,321 @@ class Counter:
     over_time: Adds
     over_cells: Adds
     source: str
+    causes: tuple[str, ...] = ()
+    negative: bool = False
 
 
 _SUM, _MEAN, _MAX = (Adds.SUM, Adds.SUM), (Adds.MEAN, Adds.MEAN), (Adds.MAX, Adds.MAX)
-#: A number of users: at each time that of all cells together.
-_USERS = (Adds.MEAN, Adds.SUM)
+#: How many there are at a time: over a longer time a mean, of all cells together a sum.
+_AT_A_TIME = (Adds.MEAN, Adds.SUM)
 
 COUNTERS: tuple[Counter, ...] = (
+    # Connections between phones and the station.
     Counter("RRC.ConnEstabAtt", "1", *_SUM, "TS 28.552 §5.1.1.15.1, TS 32.425 §4.1.1.1"),
     Counter("RRC.ConnEstabSucc", "1", *_SUM, "TS 28.552 §5.1.1.15.2, TS 32.425 §4.1.1.2"),
-    Counter("RRC.ConnMean", "1", *_USERS, "TS 28.552 §5.1.1.4.1"),
-    Counter("RRC.ConnMax", "1", *_MAX, "TS 28.552 §5.1.1.4.2"),
-    Counter("RRU.PrbTotDl", "%", *_MEAN, "TS 28.552 §5.1.1.2.1"),
-    Counter("DRB.PdcpSduVolumeDL", "Mbit", *_SUM, "TS 28.552 §5.1.2.1.1"),
-    Counter("DRB.PdcpSduVolumeUL", "Mbit", *_SUM, "TS 28.552 §5.1.2.1.2"),
+    Counter("RRC.ConnEstabFail", "1", *_SUM, "TS 32.425 §4.1.1.3"),
+    Counter("RRC.ConnReEstabAtt", "1", *_SUM, "TS 32.425 §4.1.2.1"),
+    Counter("RRC.ConnReEstabSucc", "1", *_SUM, "TS 32.425 §4.1.2.2"),
+    Counter("RRC.ReEstabAtt", "1", *_SUM, "TS 28.552 §5.1.1.17.1"),
+    Counter("RRC.ReEstabSuccWithUeContext", "1", *_SUM, "TS 28.552 §5.1.1.17.2"),
+    Counter("RRC.ReEstabSuccWithoutUeContext", "1", *_SUM, "TS 28.552 §5.1.1.17.3"),
+    Counter("RRC.ConnMean", "1", *_AT_A_TIME, "TS 28.552 §5.1.1.4.1, TS 32.425 §4.1.3.1"),
+    Counter("RRC.ConnMax", "1", *_MAX, "TS 28.552 §5.1.1.4.2, TS 32.425 §4.1.3.2"),
+    Counter("DRB.MeanActiveUeDl", "1", *_AT_A_TIME, "TS 28.552 §5.1.1.23.1"),
+    Counter("DRB.MaxActiveUeDl", "1", *_MAX, "TS 28.552 §5.1.1.23.2"),
+    Counter("DRB.MeanActiveUeUl", "1", *_AT_A_TIME, "TS 28.552 §5.1.1.23.3"),
+    Counter("DRB.MaxActiveUeUl", "1", *_MAX, "TS 28.552 §5.1.1.23.4"),
+    Counter("DRB.UEActiveUl", "1", *_AT_A_TIME, "TS 32.425 §4.4.2.2"),
+    Counter("DRB.UEActive", "1", *_AT_A_TIME, "TS 32.425 §4.4.2.3, §4.4.2.4"),
+    # Connections through to the core.
+    Counter("S1SIG.ConnEstabAtt", "1", *_SUM, "TS 32.425 §4.6.1.1"),
+    Counter("S1SIG.ConnEstabSucc", "1", *_SUM, "TS 32.425 §4.6.1.2"),
+    Counter("UECNTX.ConnEstabAtt", "1", *_SUM, "TS 28.552 §5.1.1.16.1"),
+    Counter("UECNTX.ConnEstabSucc", "1", *_SUM, "TS 28.552 §5.1.1.16.2"),
+    Counter("UECNTX.RelReq", "1", *_SUM, "TS 32.425 §4.1.5.1"),
+    Counter("UEContext.RelSuccNbr", "1", *_SUM, "TS 32.425 §4.1.5.2"),
+    # Bearers of LTE.
+    Counter("ERAB.EstabInitAttNbr", "1", *_SUM, "TS 32.425 §4.2.1.1"),
+    Counter("ERAB.EstabInitSuccNbr", "1", *_SUM, "TS 32.425 §4.2.1.2"),
+    Counter("ERAB.EstabInitFailNbr", "1", *_SUM, "TS 32.425 §4.2.1.3"),
+    Counter("ERAB.EstabAddAttNbr", "1", *_SUM, "TS 32.425 §4.2.1.4"),
+    Counter("ERAB.EstabAddSuccNbr", "1", *_SUM, "TS 32.425 §4.2.1.5"),
+    Counter("ERAB.EstabAddFailNbr", "1", *_SUM, "TS 32.425 §4.2.1.6"),
+    Counter("ERAB.EstabIncHoAttNbr", "1", *_SUM, "TS 32.425 §4.2.1.9"),
+    Counter("ERAB.EstabIncHoSuccNbr", "1", *_SUM, "TS 32.425 §4.2.1.10"),
+    Counter("ERAB.RelEnbNbr", "1", *_SUM, "TS 32.425 §4.2.2.1, §4.2.2.2"),
+    Counter("ERAB.RelAttNbr", "1", *_SUM, "TS 32.425 §4.2.2.3"),
+    Counter("ERAB.RelSuccNbr", "1", *_SUM, "TS 32.425 §4.2.2.4"),
+    Counter("ERAB.RelActNbr", "1", *_SUM, "TS 32.425 §4.2.2.6"),
+    Counter("ERAB.SessionTimeUE", "s", *_SUM, "TS 32.425 §4.2.4.1"),
+    Counter("ERAB.SessionTimeQCI", "s", *_SUM, "TS 32.425 §4.2.4.2"),
+    Counter("ERAB.UsageNbrMean", "1", *_AT_A_TIME, "TS 32.425 §4.2.5.1"),
+    Counter("ERAB.UsageNbrMax", "1", *_MAX, "TS 32.425 §4.2.5.2"),
+    # Sessions, bearers and QoS flows of NR.
+    Counter("SM.PDUSessionSetupReq", "1", *_SUM, "TS 28.552 §5.1.1.5.1"),
+    Counter("SM.PDUSessionSetupSucc", "1", *_SUM, "TS 28.552 §5.1.1.5.2"),
+    Counter("SM.PDUSessionSetupFail", "1", *_SUM, "TS 28.552 §5.1.1.5.3"),
+    Counter("DRB.EstabAtt", "1", *_SUM, "TS 28.552 §5.1.1.10.1"),
+    Counter("DRB.EstabSucc", "1", *_SUM, "TS 28.552 §5.1.1.10.2"),
+    Counter("DRB.RelActNbr", "1", *_SUM, "TS 28.552 §5.1.1.10.3"),
+    Counter("DRB.SessionTime", "s", *_SUM, "TS 28.552 §5.1.1.10.4"),
+    Counter("DRB.InitialEstabAtt", "1", *_SUM, "TS 28.552 §5.1.1.10.5"),
+    Counter("DRB.InitialEstabSucc", "1", *_SUM, "TS 28.552 §5.1.1.10.6"),
+    Counter("QF.EstabAttNbr", "1", *_SUM, "TS 28.552 §5.1.1.13.3.1"),
+    Counter("QF.EstabSuccNbr", "1", *_SUM, "TS 28.552 §5.1.1.13.3.2"),
+    Counter("QF.EstabFailNbr", "1", *_SUM, "TS 28.552 §5.1.1.13.3.3"),
+    Counter("QF.InitialEstabAttNbr", "1", *_SUM, "TS 28.552 §5.1.1.13.3.4"),
+    Counter("QF.InitialEstabSuccNbr", "1", *_SUM, "TS 28.552 §5.1.1.13.3.5"),
+    Counter("QF.InitialEstabFailNbr", "1", *_SUM, "TS 28.552 §5.1.1.13.3.6"),
+    Counter("QF.RelActNbr", "1", *_SUM, "TS 28.552 §5.1.1.13.1.1"),
+    Counter("QF.ReleaseAttNbr", "1", *_SUM, "TS 28.552 §5.1.1.13.1.2"),
+    Counter("QF.SessionTimeQoS", "s", *_SUM, "TS 28.552 §5.1.1.13.2.1"),
+    Counter("QF.SessionTimeUE", "s", *_SUM, "TS 28.552 §5.1.1.13.2.2"),
+    # Handovers.
+    Counter("HO.IntraEnbOutAtt", "1", *_SUM, "TS 32.425 §4.3.1.1.1"),
+    Counter("HO.IntraEnbOutSucc", "1", *_SUM, "TS 32.425 §4.3.1.1.2"),
+    Counter("HO.InterEnbOutPrepAtt", "1", *_SUM, "TS 32.425 §4.3.1.2.1"),
+    Counter("HO.InterEnbOutAtt", "1", *_SUM, "TS 32.425 §4.3.1.2.2"),
+    Counter("HO.InterEnbOutSucc", "1", *_SUM, "TS 32.425 §4.3.1.2.3"),
+    Counter("HO.OutAttTarget", "1", *_SUM, "TS 32.425 §4.3.1.3.1"),
+    Counter("HO.OutSuccTarget", "1", *_SUM, "TS 32.425 §4.3.1.3.2"),
+    Counter("MM.HoPrepInterReq", "1", *_SUM, "TS 28.552 §5.1.1.6.1.1"),
+    Counter("MM.HoPrepInterSucc", "1", *_SUM, "TS 28.552 §5.1.1.6.1.2"),
+    Counter("MM.HoResAlloInterReq", "1", *_SUM, "TS 28.552 §5.1.1.6.1.4"),
+    Counter("MM.HoResAlloInterSucc", "1", *_SUM, "TS 28.552 §5.1.1.6.1.5"),
+    Counter("MM.HoExeInterReq", "1", *_SUM, "TS 28.552 §5.1.1.6.1.7"),
+    Counter("MM.HoExeInterSucc", "1", *_SUM, "TS 28.552 §5.1.1.6.1.8"),
+    Counter("MM.HoExeIntraReq", "1", *_SUM, "TS 28.552 §5.1.1.6.2.1"),
+    Counter("MM.HoExeIntraSucc", "1", *_SUM, "TS 28.552 §5.1.1.6.2.2"),
+    # Radio resources: in percent of the carrier, and in PRBs.
+    Counter("RRU.PrbTotDl", "%", *_MEAN, "TS 28.552 §5.1.1.2.1, TS 32.425 §4.5.3"),
+    Counter("RRU.PrbTotUl", "%", *_MEAN, "TS 28.552 §5.1.1.2.2, TS 32.425 §4.5.4"),
+    Counter("RRU.PrbDl", "%", *_MEAN, "TS 32.425 §4.5.1"),
+    Counter("RRU.PrbUl", "%", *_MEAN, "TS 32.425 §4.5.2"),
+    Counter("RRU.PrbUsedDl", "PRB", *_AT_A_TIME, "TS 28.552 §5.1.1.2.5"),
+    Counter("RRU.PrbAvailDl", "PRB", *_AT_A_TIME, "TS 28.552 §5.1.1.2.6"),
+    Counter("RRU.PrbUsedUl", "PRB", *_AT_A_TIME, "TS 28.552 §5.1.1.2.7"),
+    Counter("RRU.PrbAvailUl", "PRB", *_AT_A_TIME, "TS 28.552 §5.1.1.2.8"),
+    Counter("RRU.PrbCongestionDl", "%", *_MEAN, "TS 32.425 §4.5.9.1"),
+    Counter("RRU.PrbCongestionUl", "%", *_MEAN, "TS 32.425 §4.5.9.2"),
+    # Volume for users, by tenant.
+    Counter("DRB.PdcpSduVolumeDL", "Mbit", *_SUM, "TS 28.552 §5.1.2.1.1.1, TS 32.425 §4.4.7.1"),
+    Counter("DRB.PdcpSduVolumeUL", "Mbit", *_SUM, "TS 28.552 §5.1.2.1.2.1, TS 32.425 §4.4.7.2"),
+    # Throughput and delay.
+    Counter("DRB.UEThpDl", "kbit/s", *_MEAN, "TS 28.552 §5.1.1.3.1"),
+    Counter("DRB.UEThpUl", "kbit/s", *_MEAN, "TS 28.552 §5.1.1.3.3"),
+    Counter("DRB.IPThpDl", "kbit/s", *_MEAN, "TS 32.425 §4.4.6.1"),
+    Counter("DRB.IPThpUl", "kbit/s", *_MEAN, "TS 32.425 §4.4.6.2"),
+    Counter("DRB.IPVolDl", "kbit", *_SUM, "TS 32.425 §4.4.6.3"),
+    Counter("DRB.IPVolUl", "kbit", *_SUM, "TS 32.425 §4.4.6.4"),
+    Counter("DRB.IPTimeDl", "ms", *_SUM, "TS 32.425 §4.4.6.5"),
+    Counter("DRB.IPTimeUl", "ms", *_SUM, "TS 32.425 §4.4.6.6"),
+    Counter("DRB.IpLateDl", "ms", *_MEAN, "TS 32.425 §4.4.5.1"),
+    Counter("DRB.PdcpSduDelayDl", "ms", *_MEAN, "TS 32.425 §4.4.3.1"),
+    Counter("DRB.AirIfDelayDl", "0.1 ms", *_MEAN, "TS 28.552 §5.1.1.1.1"),
+    Counter("DRB.AirIfDelayUl", "0.1 ms", *_MEAN, "TS 28.552 §5.1.1.1.3"),
+    # Availability, power, energy.
+    Counter("RRU.CellUnavailableTime", "s", *_SUM, "TS 32.425 §4.5.6", ("fault", "manual", "energySaving")),
+    Counter("CARR.MaxTxPwr", "dBm", *_MAX, "TS 28.552 §5.1.1.29.1, TS 32.425 §4.5.8.1", negative=True),
+    Counter("CARR.MeanTxPwr", "dBm", *_MEAN, "TS 28.552 §5.1.1.29.2", negative=True),
+    Counter("CARR.AvgTxPwr", "dBm", *_MEAN, "TS 32.425 §4.5.8.2", negative=True),
+    Counter("PEE.Energy", "kWh", *_SUM, "TS 28.552 §5.1.1.19.3"),
 )
+
+#: What a vendor counts under a name of its own, and what it is in the vocabulary. TS 28.552 has no counter for the
+#: time that an NR cell is off air, so all vendors have one.
+ALIASES: Mapping[str, str] = {"minka-CellUnavailableTime": "RRU.CellUnavailableTime"}
+
 _BY_NAME = {counter.name: counter for counter in COUNTERS}
+_BY_NAME |= {f"{one.name}.{cause}": one for one in COUNTERS for cause in one.causes}
+#: Longest first: ``ERAB.RelActNbr`` is not ``ERAB.RelAct`` of something.
+_RAW = {one.name.lower(): one for one in COUNTERS} | {raw.lower(): _BY_NAME[name] for raw, name in ALIASES.items()}
 
 
 def counter_named(name: str) -> Counter | None:
-    """The counter of the vocabulary that has this name."""
+    """The counter of the vocabulary that has this name, with its cause where it is kept by causes."""
     return _BY_NAME.get(name)
+
+
+# ---------------------------------------------------------------------------- mapping
+
+
+class Mapped(NamedTuple):
+    """What a station's periods are in the vocabulary.
+
+    Attributes:
+        periods: One for each granularity period, of all jobs together.
+        unknown: Values of counters that the vocabulary does not know, by name without subcounters.
+        foreign: Measured objects that belong to another managed element, and are left out.
+    """
+
+    periods: tuple[Measured, ...]
+    unknown: Counts[str]
+    foreign: int
+
+
+def measured(station: str, periods: Iterable[Period]) -> Mapped:
+    """What a station counted, by cell, counter and subject.
+
+    Both halves of an NR cell (NRCellDU, NRCellCU) are one cell, as in ``Health.cells``. Counters of objects inside of
+    a cell, such as neighbour relations, are added up where the cell itself does not have them. A value that can't be,
+    such as a negative volume, is left out and makes its period suspect.
+    """
+    grouped: dict[tuple[datetime, int], list[Period]] = {}
+    for period in periods:
+        seconds = round((period.end - period.begin).total_seconds())
+        if seconds > 0:
+            grouped.setdefault((period.begin.astimezone(UTC), seconds), []).append(period)
+    unknown: Counts[str] = Counts()
+    found, foreign = [], 0
+    for (begin, seconds), together in sorted(grouped.items()):
+        objects: dict[str, dict[str, float]] = {}
+        for period in together:
+            for name, values in period.values.items():
+                objects[name] = values if name not in objects else {**values, **objects[name]}
+        cells = _Cells(unknown)
+        for name, values in sorted(objects.items()):
+            place = _place(station, name)
+            if place is None:
+                foreign += 1
+            else:
+                cells.add(*place, values)
+        found.append(
+            Measured.model_construct(
+                station=station,
+                begin=begin,
+                seconds=seconds,
+                covered=float(seconds),
+                suspect=cells.wrong or any(period.suspect for period in together),
+                cells=cells.finished(),
+            )
+        )
+    return Mapped(tuple(found), unknown, foreign)
+
+
+@lru_cache(maxsize=1 << 17)
+def _place(station: str, name: str) -> tuple[str, bool] | None:
+    """Cell of a measured object and whether the object is inside of it; None where it is another station's."""
+    path = path_of(name) or path_of(f"ManagedElement={station},{name}")
+    if not path:
+        return "", False
+    if next(steps(path))[1] != (station,):
+        return None
+    cell = cell_of(path)
+    return cell, bool(cell) and cell_of(path[: path.rindex("/")]) == cell
+
+
+class _Cells:
+    """Values of one granularity period, while objects are added to it.
+
+    Args:
+        unknown: Where values of counters are counted that the vocabulary does not know.
+    """
+
+    def __init__(self, unknown: Counts[str]) -> None:
+        self._unknown = unknown
+        self._own: dict[str, dict[str, Values]] = {}
+        self._inside: dict[str, dict[str, Values]] = {}
+        self.wrong = False
+
+    def add(self, cell: str, inside: bool, values: Mapping[str, float]) -> None:
+        """Add the values of one object. Of a cell's own objects the first counts, those inside of it add up."""
+        new = self._counted(values)
+        if not inside:
+            own = self._own.setdefault(cell, {})
+            for name, by_subject in new.items():
+                own[name] = by_subject | own.get(name, {})
+            return
+        within = self._inside.setdefault(cell, {})
+        for name, by_subject in new.items():
+            known = within.setdefault(name, {})
+            for subject, value in by_subject.items():
+                _combine(known, _BY_NAME[name], subject, value)
+
+    def _counted(self, values: Mapping[str, float]) -> dict[str, Values]:
+        """Values of an object by counter: the whole where it is there, else its parts together."""
+        wholes: dict[str, Values] = {}
+        sums: dict[str, Values] = {}
+        for raw, value in values.items():
+            read = _read(raw)
+            if not read:
+                self._unknown[_family(raw)] += 1
+            elif not math.isfinite(value) or (value < 0 and not read[0].counter.negative):
+                self.wrong = True
+            else:
+                for one in read:
+                    if one.part:
+                        _combine(sums.setdefault(one.name, {}), one.counter, one.subject, value)
+                    else:
+                        wholes.setdefault(one.name, {})[one.subject] = value
+        return {name: sums.get(name, {}) | wholes.get(name, {}) for name in dict.fromkeys((*wholes, *sums))}
+
+    def finished(self) -> dict[str, dict[str, Values]]:
+        """Values by cell and counter."""
+        cells = dict.fromkeys((*self._own, *self._inside))
+        return {cell: self._inside.get(cell, {}) | self._own.get(cell, {}) for cell in cells}
+
+
+def _combine(values: Values, counter: Counter, subject: Subject, value: float) -> None:
+    """Add a part to what is known of the whole."""
+    if counter.over_time is Adds.MAX:
+        values[subject] = max(values.get(subject, value), value)
+    else:
+        values[subject] = values.get(subject, 0.0) + value
+
+
+class _Read(NamedTuple):
+    """What a raw counter is: the value of a counter, or a part of it, by cause."""
+
+    counter: Counter
+    name: str
+    subject: Subject
+    part: bool
+
+
+_PLMN = re.compile(r"^(?:plmn)?([0-9]{3})-?([0-9]{2,3})$", re.IGNORECASE)
+_SLICE = re.compile(r"^(?:snssai)?([0-9]{1,3})-([0-9a-f]{6})$", re.IGNORECASE)
+_QOS = re.compile(r"^(?:qci|5qi|qos)?([0-9]{1,3})$", re.IGNORECASE)
+#: Counters that are split by QCI or 5QI. Elsewhere a number is a cause.
+_BY_QOS = ("ERAB.", "DRB.", "QF.", "RRU.Prb")
+#: Subcounters that say nothing: the sum of all causes or levels (TS 32.425).
+_WHOLE = ("", "sum")
+
+
+@lru_cache(maxsize=1 << 16)
+def _read(raw: str) -> tuple[_Read, ...]:
+    """What a raw counter is in the vocabulary; empty where that has none like it.
+
+    Subcounters stand behind points or, for volumes, behind an underscore (``DRB.PdcpSduVolumeDL_Filter``).
+    """
+    words = re.split(r"[._]", raw)
+    known = [(length, _RAW.get(".".join(words[:length]).lower())) for length in (2, 1)]
+    for length, counter in known:
+        if counter is not None:
+            return _read_as(counter, words[length:])
+    return ()
+
+
+def _read_as(counter: Counter, subcounters: Iterable[str]) -> tuple[_Read, ...]:
+    """Of whom a value is, and of which cause; empty where that is said in a way that is not known."""
+    plmn, qos, slice_, causes = "", 0, "", []
+    for word in subcounters:
+        if match := _PLMN.match(word):
+            plmn = f"{match[1]}-{match[2]}"
+        elif match := _SLICE.match(word):
+            slice_ = f"{int(match[1])}-{match[2].upper()}"
+        elif (match := _QOS.match(word)) and counter.name.startswith(_BY_QOS):
+            qos = int(match[1])
+        elif word.lower() not in _WHOLE:
+            causes.append(word.lower())
+    subject = Subject(plmn, qos, slice_)
+    if any(cause.startswith("plmn") for cause in causes):
+        return ()  # a filter that names a PLMN by its place in the station's list (TS 32.425 §4.4.7)
+    whole = _Read(counter, counter.name, subject, bool(causes))
+    kept = [cause for cause in counter.causes if causes and causes[0].replace("-", "").startswith(cause.lower())]
+    return (whole, *(_Read(counter, f"{counter.name}.{cause}", subject, part=False) for cause in kept))
+
+
+def _family(raw: str) -> str:
+    """Name of a counter that is not known, without what looks like its subcounters."""
+    return ".".join(re.split(r"[._]", raw)[:2]) if "." in raw else raw

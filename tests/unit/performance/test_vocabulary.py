@@ -1,0 +1,147 @@
+"""Raw counters of stations in the neutral vocabulary."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controller.models.measurement import Measured, Period, Subject, parts
+from controller.performance.vocabulary import ALIASES, COUNTERS, Adds, Mapped, counter_named, measured
+
+BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
+LTE = "ManagedElement=A,ENBFunction=1,EUtranCellFDD=1"
+DU, CU = "ManagedElement=A,GNBDUFunction=1,NRCellDU=2", "ManagedElement=A,GNBCUCPFunction=1,NRCellCU=2"
+
+
+def period(values: dict[str, dict[str, float]], job: str = "1", minutes: int = 15, *, suspect: bool = False) -> Period:
+    return Period(job=job, begin=BEGIN, end=BEGIN + timedelta(minutes=minutes), suspect=suspect, values=values)
+
+
+def mapped(*periods: Period) -> tuple[Measured, Mapped]:
+    found = measured("A", periods)
+    (one,) = found.periods
+    return one, found
+
+
+def only(raw: str, value: float = 3.0, name: str = LTE) -> dict[str, dict[Subject, float]]:
+    one, _ = mapped(period({name: {raw: value}}))
+    (counters,) = one.cells.values()
+    return counters
+
+
+def test_each_counter_has_a_name_of_its_own_and_a_source() -> None:
+    assert len({counter.name.lower() for counter in COUNTERS}) == len(COUNTERS)
+    assert all(counter.source.startswith(("TS 28.552 §5.1.", "TS 32.425 §4.")) for counter in COUNTERS)
+    assert all(counter_named(name) is not None for name in ALIASES.values())
+    cause = counter_named("RRU.CellUnavailableTime.fault")
+    assert cause is not None
+    assert (cause.unit, cause.over_time) == ("s", Adds.SUM)
+    assert counter_named("RRC.ConnEstabAtt.mo-Data") is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "name", "subject"),
+    [
+        ("RRC.ConnMean", "RRC.ConnMean", Subject()),
+        ("RRC.ConnEstabAtt.mo-Data", "RRC.ConnEstabAtt", Subject()),
+        ("RRC.ConnEstabFail.3", "RRC.ConnEstabFail", Subject()),  # a cause, and no QoS level
+        ("ERAB.RelActNbr.1", "ERAB.RelActNbr", Subject(qos=1)),
+        ("ERAB.RelActNbr.sum", "ERAB.RelActNbr", Subject()),
+        ("RRU.PrbUsedDl.1-00000a", "RRU.PrbUsedDl", Subject(slice="1-00000A")),
+        ("DRB.PdcpSduVolumeDl.716-06.9", "DRB.PdcpSduVolumeDL", Subject("716-06", 9)),
+        ("DRB.PdcpSduVolumeUL.716-006.9.1-00000A", "DRB.PdcpSduVolumeUL", Subject("716-006", 9, "1-00000A")),
+        ("DRB.PdcpSduVolumeUL_71606.5QI9.SNSSAI001-00000A", "DRB.PdcpSduVolumeUL", Subject("716-06", 9, "1-00000A")),
+        ("DRB.PdcpSduVolumeUL_716006", "DRB.PdcpSduVolumeUL", Subject("716-006")),
+        ("drb.estabatt.9", "DRB.EstabAtt", Subject(qos=9)),
+    ],
+)
+def test_subcounters_say_what_a_value_is_about(raw: str, name: str, subject: Subject) -> None:
+    assert only(raw) == {name: {subject: 3.0}}
+
+
+def test_causes_add_up_unless_the_whole_is_there() -> None:
+    counters = {"RRC.ConnEstabAtt.mo-Data": 4.0, "RRC.ConnEstabAtt.mt-Access": 5.0}
+    one, _ = mapped(period({LTE: counters}))
+    assert one.cells["1"]["RRC.ConnEstabAtt"] == {Subject(): 9.0}
+    one, _ = mapped(period({LTE: counters | {"RRC.ConnEstabAtt.sum": 11.0}}))
+    assert one.cells["1"]["RRC.ConnEstabAtt"] == {Subject(): 11.0}
+
+
+@pytest.mark.parametrize("name", ["RRU.CellUnavailableTime", "minka-CellUnavailableTime"])
+def test_time_off_air_is_kept_by_cause(name: str) -> None:
+    causes = {"fault": 60.0, "manual intervention": 20.0, "energySaving": 10.0, "other": 1.0}
+    one, found = mapped(period({DU: {f"{name}.{cause}": value for cause, value in causes.items()}}))
+    assert one.cells["2"] == {
+        "RRU.CellUnavailableTime": {Subject(): 91.0},
+        "RRU.CellUnavailableTime.fault": {Subject(): 60.0},
+        "RRU.CellUnavailableTime.manual": {Subject(): 20.0},
+        "RRU.CellUnavailableTime.energySaving": {Subject(): 10.0},
+    }
+    assert not found.unknown
+
+
+def test_both_halves_of_a_cell_are_one_cell() -> None:
+    one, _ = mapped(period({DU: {"RRU.PrbTotDl": 50.0}, CU: {"RRC.ConnMean": 7.0}}))
+    assert one.cells == {"2": {"RRU.PrbTotDl": {Subject(): 50.0}, "RRC.ConnMean": {Subject(): 7.0}}}
+
+
+def test_neighbour_relations_add_up_where_the_cell_has_nothing_itself() -> None:
+    relations = {f"{CU},NRCellRelation={n}": {"MM.HoExeInterReq": 2.0, "MM.HoExeInterSucc": 1.0} for n in (1, 2)}
+    one, _ = mapped(period({CU: {"MM.HoExeInterReq": 5.0}} | relations))
+    assert one.cells["2"] == {"MM.HoExeInterReq": {Subject(): 5.0}, "MM.HoExeInterSucc": {Subject(): 2.0}}
+
+
+def test_jobs_of_a_period_are_one_period_and_count_once() -> None:
+    relation = f"{CU},NRCellRelation=1"
+    first = period({DU: {"RRU.PrbTotDl": 50.0}, relation: {"MM.HoExeInterReq": 2.0}}, "1")
+    second = period({DU: {"RRU.PrbTotUl": 20.0}, relation: {"MM.HoExeInterReq": 2.0}}, "2", suspect=True)
+    one, _ = mapped(first, second)
+    assert one.suspect
+    assert one.cells["2"] == {
+        "RRU.PrbTotDl": {Subject(): 50.0},
+        "RRU.PrbTotUl": {Subject(): 20.0},
+        "MM.HoExeInterReq": {Subject(): 2.0},
+    }
+    hour = period({DU: {"RRU.PrbTotDl": 40.0}}, minutes=60)
+    assert [one.seconds for one in measured("A", [hour, first]).periods] == [900, 3600]
+
+
+def test_what_is_not_known_is_counted_by_name() -> None:
+    counters = {"VS.Odd.a": 1.0, "VS.Odd.b": 2.0, "pmRrcConn": 1.0, "DRB.PdcpSduVolumeDl_Plmn2Qci2-4Arp1-10Gbr3": 1.0}
+    one, found = mapped(period({LTE: {"RRC.ConnMean": 1.0} | counters}))
+    assert one.cells == {"1": {"RRC.ConnMean": {Subject(): 1.0}}}
+    assert found.unknown == {"VS.Odd": 2, "pmRrcConn": 1, "DRB.PdcpSduVolumeDl": 1}
+
+
+def test_objects_of_other_stations_are_left_out() -> None:
+    one, found = mapped(
+        period({LTE: {"RRC.ConnMean": 1.0}, LTE.replace("=A", "=B"): {"RRC.ConnMean": 9.0}}),
+        period(
+            {
+                "ENBFunction=1,EUtranCellFDD=3": {"RRC.ConnMean": 3.0},
+                "SubNetwork=1,ManagedElement=A": {"PEE.Energy": 2.0},
+            }
+        ),
+    )
+    assert found.foreign == 1
+    assert one.cells == {
+        "": {"PEE.Energy": {Subject(): 2.0}},
+        "1": {"RRC.ConnMean": {Subject(): 1.0}},
+        "3": {"RRC.ConnMean": {Subject(): 3.0}},
+    }
+
+
+def test_a_value_that_can_not_be_makes_the_period_suspect() -> None:
+    one, _ = mapped(period({LTE: {"DRB.PdcpSduVolumeDl.716-06.9": -5.0, "CARR.AvgTxPwr": -5.0}}))
+    assert one.suspect
+    assert one.cells == {"1": {"CARR.AvgTxPwr": {Subject(): -5.0}}}
+
+
+def test_parts_are_never_counted_twice() -> None:
+    values = {Subject("a", 1): 1.0, Subject("a", 9): 2.0, Subject("b", 9): 4.0, Subject("a"): 3.5}
+    assert parts(values) == [3.5]  # by PLMN is coarser than by PLMN and QoS level
+    assert parts(values, plmn="a") == [3.5]
+    assert parts(values, qos=9) == [2.0, 4.0]
+    assert parts(values, plmn="c") == parts({}, plmn="a") == []
+    assert parts(values | {Subject(): 8.0}) == [8.0]
