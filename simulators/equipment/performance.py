@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from simulators.clock import Clock
 from simulators.datastore import Config
-from simulators.equipment import traffic
+from simulators.equipment import bearers, traffic
 from simulators.equipment.configuration import ConfiguredCell
 from simulators.equipment.fault_kinds import Service
 from simulators.equipment.radio import CellStatus, CorePaths, Radio
@@ -30,11 +30,19 @@ CAUSES: Mapping[str, float] = {"mo-Signalling": 0.2, "mo-Data": 0.55, "mt-Access
 #: Part of the connections that succeed when all is well.
 SUCCESS = 0.995
 _PRBS = {5: 11, 10: 24, 15: 38, 20: 51, 25: 65, 30: 78, 40: 106, 50: 133, 60: 162, 70: 189, 80: 217, 90: 245, 100: 273}
+#: Throughputs, which are means over the time on air.
+_THROUGHPUTS = ("DRB.UEThp", "DRB.IPThp")
+#: The QCI of the default bearer, and those of bearers that may be added to it.
+_DEFAULT, _ADDED = 9, (1, 8)
+#: The only cause of handovers (TS 36.413).
+_HANDOVER_CAUSE = "handover-desirable-for-radio-reason"
 #: Seconds off air: of LTE (TS 32.425), and of NR, for which TS 28.552 has none: a vendor's extension.
 _UNAVAILABLE, _NR_UNAVAILABLE = "RRU.CellUnavailableTime", "minka-CellUnavailableTime"
 
 #: Measured object → counter → value.
 Values = dict[str, dict[str, float]]
+#: PLMN, slice and QCI → bearers.
+Lost = Mapping[tuple[str, str, int], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,14 +74,16 @@ class Timeline:
             self._epochs.pop()
         self._epochs.append(epoch)
 
-    def between(self, begin: float, end: float) -> Iterator[tuple[Epoch, float]]:
-        """Each epoch that overlaps a span of time, and the seconds of the overlap."""
+    def between(self, begin: float, end: float) -> Iterator[tuple[Epoch, Epoch | None, float]]:
+        """Each epoch that overlaps a span of time, the one before it if that ends there, and the seconds of overlap."""
         epochs = list(self._epochs)
         ends = [*(epoch.since for epoch in epochs), end][1:]
+        before = None
         for epoch, until in zip(epochs, ends, strict=True):
             seconds = min(until, end) - max(epoch.since, begin)
             if seconds > 0:
-                yield epoch, seconds
+                yield epoch, before if epoch.since >= begin else None, seconds
+            before = epoch
 
     def __iter__(self) -> Iterator[Epoch]:
         """The epochs, oldest first."""
@@ -188,40 +198,70 @@ class Performance:
         totals: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         on_air: defaultdict[str, float] = defaultdict(float)
         running = 0.0
-        for quarter, epoch, part in self._parts(begin, begin + timedelta(seconds=seconds)):
+        for quarter, epoch, before, part in self._parts(begin, begin + timedelta(seconds=seconds)):
             running += part if epoch.powered else 0.0
             for status in epoch.cells:
-                for name, counters in self._of_cell(epoch, status, part, seconds, quarter).items():
+                taken_down = {} if before is None else self._taken_down(before, epoch, status, quarter)
+                for name, counters in self._of_cell(epoch, status, part, seconds, quarter, taken_down).items():
                     on_air[name] += part if status.on_air else 0.0
                     _add(totals[name], counters)
         values = {name: _finished(counters, on_air[name]) for name, counters in totals.items()}
         return Period(begin, begin + timedelta(seconds=seconds), values, running < seconds - 1e-6)
 
-    def _parts(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, Epoch, float]]:
-        """The parts of a span in which nothing changed: the quarter of an hour, what held, and for how many seconds."""
+    def _parts(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, Epoch, Epoch | None, float]]:
+        """The parts of a span in which nothing changed: the quarter of an hour, and as of ``Timeline.between``."""
         offset = self._clock.monotonic() - (self._clock.now() - begin).total_seconds()
         while begin < end:
             stamp = begin.timestamp()
             quarter = datetime.fromtimestamp(stamp - stamp % PERIOD, UTC)
             seconds = (min(quarter + timedelta(seconds=PERIOD), end) - begin).total_seconds()
-            for epoch, part in (self._timeline or _EMPTY).between(offset, offset + seconds):
-                yield quarter, epoch, part
+            for epoch, before, part in (self._timeline or _EMPTY).between(offset, offset + seconds):
+                yield quarter, epoch, before, part
             begin, offset = begin + timedelta(seconds=seconds), offset + seconds
 
-    def _of_cell(self, epoch: Epoch, status: CellStatus, part: float, seconds: int, begin: datetime) -> Values:
-        local = begin.astimezone(self._around.timezone)
-        place = self._place(len(epoch.cells))
-        load = load_of(epoch.config, status, place, self._around.tenants, epoch.paths, local)
+    def _load(self, epoch: Epoch, status: CellStatus, begin: datetime) -> Load:
+        local, place = begin.astimezone(self._around.timezone), self._place(len(epoch.cells))
+        return load_of(epoch.config, status, place, self._around.tenants, epoch.paths, local)
+
+    def _taken_down(self, before: Epoch, epoch: Epoch, status: CellStatus, begin: datetime) -> Lost:
+        """The bearers that were lost because a cell failed, or the way to a core, as an epoch began."""
+        path = status.configured.path
+        old = next((one for one in before.cells if one.configured.path == path and one.on_air), None)
+        failed = not status.on_air and _is_fault(status, powered=epoch.powered)
+        if old is None or not epoch.powered or not (failed or status.on_air):
+            return {}
+        technology = "NR" if status.configured.cell_class == "NRCellDU" else "LTE"
+        return {
+            (flow.plmn, flow.slice, qci): count
+            for flow in self._load(before, old, begin).flows
+            if failed or not epoch.paths.attaches(technology, self._around.tenants.get(flow.plmn, ""))
+            for qci, count in bearers.active(flow)
+        }
+
+    def _of_cell(
+        self, epoch: Epoch, status: CellStatus, part: float, seconds: int, begin: datetime, taken_down: Lost
+    ) -> Values:
+        load = self._load(epoch, status, begin)
         name = status.configured.distinguished_name
         lte = status.configured.cell_class != "NRCellDU"
         lost = _unavailable(_UNAVAILABLE if lte else _NR_UNAVAILABLE, status, part, powered=epoch.powered)
+        on_air = sum(one.on_air for one in epoch.cells)
+        calls = _Calls(
+            [
+                (flow, qci, found, taken_down.get((flow.plmn, flow.slice, qci), 0.0))
+                for flow in load.flows
+                for qci, found in bearers.bearers(flow, status.service, part)
+            ],
+            bearers.handovers(sum(f.users for f in load.flows if f.connected), on_air, status.service, part),
+        )
         if lte:
-            return {name: {**_lte(load, part, seconds), **lost}}
+            speeds = _lte_speeds(load, part) if status.on_air else {}
+            return {name: {**_lte(load, part, seconds), **_e_rabs(calls), **speeds, **lost}}
         values = {name: {**_nr_radio(load, part, seconds, on_air=status.on_air), **lost}}
         central = (*status.configured.path[:-3], ("GNBCUCPFunction", "1"), ("NRCellCU", status.configured.id))
         if epoch.config.get(central) is not None:
             element = ",".join(f"{step[0]}={step[1]}" for step in central)
-            values[element] = _nr_central(load, part, seconds)
+            values[element] = {**_nr_central(load, part, seconds), **_radio_bearers(calls)}
         return values
 
 
@@ -233,16 +273,20 @@ def _add(total: defaultdict[str, float], counters: Mapping[str, float]) -> None:
 def _finished(counters: Mapping[str, float], on_air: float) -> dict[str, float]:
     """Throughput is a mean over the time on air only. A short period has fractions of an attempt, which count."""
     return {
-        name: round(value / on_air if name.startswith("DRB.UEThp") and on_air else value, 6)
+        name: round(value / on_air if name.startswith(_THROUGHPUTS) and on_air else value, 6)
         for name, value in sorted(counters.items())
     }
+
+
+def _is_fault(status: CellStatus, *, powered: bool) -> bool:
+    """Whether a cell that is off air is so by a fault."""
+    return not powered or (status.configured.unlocked and status.service is Service.OFF)
 
 
 def _unavailable(name: str, status: CellStatus, part: float, *, powered: bool) -> dict[str, float]:
     counters = {f"{name}.{cause}": 0.0 for cause in ("manual", "fault", "energySaving")}
     if not status.on_air:
-        fault = not powered or (status.configured.unlocked and status.service is Service.OFF)
-        counters[f"{name}.{'fault' if fault else 'manual'}"] = part
+        counters[f"{name}.{'fault' if _is_fault(status, powered=powered) else 'manual'}"] = part
     return counters
 
 
@@ -284,7 +328,69 @@ def _lte(load: Load, part: float, seconds: int) -> dict[str, float]:
         for qci, down, up in _volumes(flow, load, part):
             counters[f"DRB.PdcpSduVolumeDl.{flow.plmn}.{qci}"] = down
             counters[f"DRB.PdcpSduVolumeUl.{flow.plmn}.{qci}"] = up
+        asked = flow.users * traffic.ATTEMPTS * SUCCESS * part / 3600
+        counters[f"minka-S1SIG.ConnEstabAtt.{flow.plmn}"] = asked
+        counters[f"minka-S1SIG.ConnEstabSucc.{flow.plmn}"] = asked * SUCCESS if flow.connected else 0.0
     return counters
+
+
+@dataclass(frozen=True, slots=True)
+class _Calls:
+    """What became of the bearers of each flow and QCI, those lost at once by an outage last; and the handovers."""
+
+    each: list[tuple[Flow, int, bearers.Bearers, float]]
+    handovers: bearers.Handovers
+
+
+def _e_rabs(calls: _Calls) -> dict[str, float]:
+    """E-RABs (TS 32.425 §4.2) by QCI, with a vendor's counters by PLMN, and handovers (§4.3.1)."""
+    counters: defaultdict[str, float] = defaultdict(float)
+    for flow, qci, found, at_once in calls.each:
+        values = {
+            **dict(zip(("EstabInitAttNbr", "EstabInitSuccNbr"), found.initial, strict=True)),
+            **dict(zip(("EstabAddAttNbr", "EstabAddSuccNbr"), found.added if qci in _ADDED else (), strict=False)),
+            "RelActNbr": found.lost + at_once,
+            "SessionTimeQCI": found.seconds,
+        }
+        for name, value in values.items():
+            counters[f"ERAB.{name}.{qci}"] += value
+            counters[f"minka-ERAB.{name}.{flow.plmn}.{qci}"] += value
+        counters["ERAB.SessionTimeUE"] += found.seconds if qci == _DEFAULT else 0.0
+    moves = calls.handovers
+    counters["HO.InterEnbOutPrepAtt"] = moves.out[0]
+    for where, (tried, succeeded) in (("IntraEnb", moves.within), ("InterEnb", moves.out)):
+        counters[f"HO.{where}OutAtt.{_HANDOVER_CAUSE}"] = tried
+        counters[f"HO.{where}OutSucc.{_HANDOVER_CAUSE}"] = succeeded
+    return counters
+
+
+def _radio_bearers(calls: _Calls) -> dict[str, float]:
+    """Data radio bearers and QoS flows by 5QI and S-NSSAI (TS 28.552 §5.1.1.10, §5.1.1.13), handovers (§5.1.1.6)."""
+    counters: defaultdict[str, float] = defaultdict(float)
+    for flow, qci, found, at_once in calls.each:
+        values = {
+            "EstabAtt": found.initial[0] + found.added[0],
+            "EstabSucc": found.initial[1] + found.added[1],
+            "RelActNbr": found.lost + at_once,
+            "SessionTime": found.seconds,
+        }
+        for name, value in values.items():
+            counters[f"DRB.{name}.{qci}"] += value
+            counters[f"DRB.{name}.{flow.slice}"] += value
+        counters[f"QF.RelActNbr.{qci}"] += found.lost + at_once
+        counters[f"QF.SessionTimeQoS.{qci}"] += found.seconds
+        counters["QF.SessionTimeUE"] += found.seconds if qci == _DEFAULT else 0.0
+    moves = calls.handovers
+    for where, (tried, succeeded) in (("Intra", moves.within), ("Inter", moves.out)):
+        counters[f"MM.HoExe{where}Req"] = tried
+        counters[f"MM.HoExe{where}Succ"] = succeeded
+    return counters
+
+
+def _lte_speeds(load: Load, part: float) -> dict[str, float]:
+    """IP throughput of bearers without guarantee, in kbit/s (TS 32.425 §4.4.6)."""
+    speed = dict(_speeds(load))[""] * part
+    return {f"DRB.IPThp{way}.{qci}": speed * of for way, of in (("Dl", 1.0), ("Ul", 0.2)) for qci in (8, 9)}
 
 
 def _nr_radio(load: Load, part: float, seconds: int, *, on_air: bool) -> dict[str, float]:
@@ -340,6 +446,4 @@ def _nr_central(load: Load, part: float, seconds: int) -> dict[str, float]:
             full = f"SM.PDUSessionSetup{name}.{flow.slice}"
             counters[full] = counters.get(full, 0.0) + value
     counters["SM.PDUSessionSetupFail.transport"] = sum(f.users for f in load.flows if not f.connected) * 2 * part / 3600
-    moves = sum(f.users for f in load.flows if f.connected) * 3 * part / 3600
-    counters |= {"MM.HoExeInterReq": moves, "MM.HoExeInterSucc": moves * 0.98}
     return counters
