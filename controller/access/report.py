@@ -67,7 +67,7 @@ def _facts(report: Json, root: Json) -> Iterator[tuple[str, str]]:
 def _minutes(report: Json) -> list[str]:
     found = report["minutes"]
     rows = found if isinstance(found, list) else [found] if found else []
-    names = ("lost", "planned", "own_work", "unseen")
+    names = ("lost", "planned", "own_work", "outside", "unseen")
     lines = _table(
         ("Tenant", "Lost", "Planned work", "Own core work", "Not seen", "People-minutes"),
         ((one["tenant"], *(f"{one[name]:,.1f}" for name in names), f"{one['people']:,}") for one in rows),

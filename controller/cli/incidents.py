@@ -235,19 +235,21 @@ def _print_for_host(one: dict[str, Any]) -> None:
 
 def _print_minutes(minutes: list[dict[str, Any]], agreements: list[dict[str, Any]]) -> None:
     if minutes:
-        names = ("lost", "planned", "own_work", "unseen")
+        names = ("lost", "planned", "own_work", "outside", "unseen")
         header = ("tenant", *(name.replace("_", " ") for name in names), "people-minutes")
         rows = ((m["tenant"], *(f"{m[name]:,.1f}" for name in names), f"{m['people']:,}") for m in minutes)
         table(header, rows, "cell-minutes without service")
     if agreements:
-        columns = ("agreement", "availability", "used", "allowed", "share")
+        columns = ("agreement", "availability", "used", "allowed", "left", "share", "burn rate")
         used = (
             (
                 a["agreement"],
                 f"{a['availability_percent']:g} %",
                 f"{a['used']:,.1f}",
                 f"{a['allowed']:,.1f}",
+                f"{a['left']:,.1f}",
                 f"{100 * a['share']:.0f} %",
+                f"{a['burn_rate']:.2f}",
             )
             for a in agreements
         )

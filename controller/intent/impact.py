@@ -60,14 +60,22 @@ class Impact:
     tenants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
+def in_force(network: Network, day: date) -> tuple[Agreement, ...]:
+    """Agreements of known tenants that hold on a day."""
+    known = network.tenant_by_id
+    return tuple(one for one in network.agreements if one.validity.holds_on(day) and one.tenant in known)
+
+
 class Sharing:
-    """Who shares which cell on a day; what is asked for once is worked out once."""
+    """Who shares which cell on a day; what is asked for once is worked out once.
+
+    Attributes:
+        in_force: Agreements that hold on that day.
+    """
 
     def __init__(self, network: Network, day: date) -> None:
         self._network = network
-        self._in_force: tuple[Agreement, ...] = tuple(
-            one for one in network.agreements if one.validity.holds_on(day) and one.tenant in network.tenant_by_id
-        )
+        self.in_force = in_force(network, day)
         self._known: dict[str, dict[str, frozenset[str]]] = {}
         self._reached: dict[str, frozenset[str]] = {}
 
@@ -112,11 +120,17 @@ class Sharing:
             self._reached[agreement.id] = frozenset(cell.name for cell in self._network.cells_of(agreement))
         return self._reached[agreement.id]
 
+    def agreements_at(self, cell: str, tenant: str) -> tuple[Agreement, ...]:
+        """Agreements under which a tenant shares a cell (``station/cell``)."""
+        known = self._network.cell_by_name.get((cell.partition("/")[0], cell.partition("/")[2]))
+        of_tenant = (one for one in self.in_force if one.tenant == tenant)
+        return tuple(one for one in of_tenant if known is not None and self._network.reaches(one, known))
+
     def _tenants(self, cell: str) -> frozenset[str]:
         station = cell.partition("/")[0]
         if station not in self._known:
             self._known[station] = {
-                one.name: frozenset(a.tenant for a in self._in_force if self._network.reaches(a, one))
+                one.name: frozenset(a.tenant for a in self.in_force if self._network.reaches(a, one))
                 for one in self._network.cells_by_station.get(station, ())
             }
         return self._known[station].get(cell, frozenset())

@@ -5,7 +5,10 @@ core links of one kind that the tenant has at the station are down: as long as o
 management is not lost service: of a station that can't be reached nobody knows, and that is counted by itself.
 
 Times in which a run interrupts the tenant, which it was told of, and in which the tenant works on the ends of all links
-that are down, count by themselves too: nobody owes them.
+that are down, count by themselves too: nobody owes them. So do times that belong to an incident whose root has a
+probable cause that the agreement leaves out of the contract, such as the mains.
+
+Who shares a cell, where and on which terms is what the network said at that time, not what it says now.
 """
 
 from __future__ import annotations
@@ -13,32 +16,47 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
+from hashlib import sha256
+from itertools import pairwise
 from typing import NamedTuple
 
+import orjson
+
 from controller.intent.impact import Sharing, core_node_in, link_in
-from controller.models.alarm import ALL_LINKS_DOWN, CELL_OFF_AIR, LINK_CAUSES, UNREACHABLE, Alarm
+from controller.models.alarm import CELL_OFF_AIR, COUNTED, LINK_CAUSES, UNREACHABLE, Alarm
 from controller.models.announced_work import AnnouncedWork, intervals
 from controller.models.incident import AgreementMinutes, TenantMinutes
 from controller.models.network import Agreement, Cell, Network
 from controller.nrm.profiles import link_kind, rat_of
-from controller.nrm.tree import Path
-
-#: Causes of alarms that take service away, and of those that keep anybody from seeing whether there is any.
-LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR}
-COUNTED = LOSES | {UNREACHABLE}
+from controller.nrm.tree import Path, step
 
 #: Times from one point to another, in order, none touching the next.
 Times = tuple[tuple[datetime, datetime], ...]
 
 
 class Spell(NamedTuple):
-    """A time in which an alarm stood as part of an incident."""
+    """A time in which an alarm stood as part of an incident.
+
+    Attributes:
+        cause: Probable cause of the incident's root.
+    """
 
     alarm: Alarm
     since: datetime
     until: datetime
+    incident: str = ""
+    cause: str = ""
+
+
+class Era(NamedTuple):
+    """A time in which the same tenants share the same cells under the same agreements."""
+
+    begin: datetime
+    until: datetime
+    network: Network
+    sharing: Sharing
 
 
 class _Group(NamedTuple):
@@ -62,144 +80,191 @@ class Excused:
     works: Sequence[AnnouncedWork] = ()
 
 
-@dataclass(slots=True)
-class _Gone:
-    """Times without service of a tenant in a cell: why."""
+class _Gone(NamedTuple):
+    """Times without service of a tenant in a cell, and those of them that nobody owes; times in which nobody knows."""
 
-    off_air: list[tuple[datetime, datetime]] = field(default_factory=list)
-    no_core: list[tuple[datetime, datetime]] = field(default_factory=list)
-    own_work: list[tuple[datetime, datetime]] = field(default_factory=list)
-    unseen: list[tuple[datetime, datetime]] = field(default_factory=list)
+    owed: list[tuple[datetime, datetime]]
+    own_work: list[tuple[datetime, datetime]]
+    outside: list[tuple[datetime, datetime]]
+    unseen: list[tuple[datetime, datetime]]
+
+    @classmethod
+    def none(cls) -> _Gone:
+        """No time yet."""
+        return cls([], [], [], [])
 
 
-class _Parts(NamedTuple):
-    """Times without service of a tenant in a cell, each in one of them only."""
+class Parts(NamedTuple):
+    """Times without service of a tenant in a cell, each in one of them only.
+
+    Attributes:
+        lost: What the host owes.
+        planned: In which a run interrupted the tenant.
+        own_work: In which the tenant worked on its own core.
+        outside: Of a cause that the agreement leaves out of the contract.
+        unseen: In which nobody knows.
+    """
 
     lost: Times
     planned: Times
     own_work: Times
+    outside: Times
     unseen: Times
+
+
+_NOTHING = Parts((), (), (), (), ())
+
+
+@dataclass(slots=True)
+class Owed:
+    """What an agreement is about in a span of time, and what of it was taken away.
+
+    Attributes:
+        seconds: How long each cell (``station/cell``) was shared under it until now.
+        allowed: Seconds of cells that it allows to be lost in the whole span.
+        parts: Times without service of the tenant, of cells that had some.
+    """
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    allowed: float = 0.0
+    parts: dict[str, Parts] = field(default_factory=dict)
+
+    @property
+    def lost(self) -> float:
+        """Seconds of cells that the host owes."""
+        return sum(seconds(parts.lost) for parts in self.parts.values())
 
 
 class Outages:
     """What alarms took away.
 
     Args:
-        network: Where cells are.
-        sharing: Who shares them.
+        spells: When they stood.
+        eras: Where cells were and who shared them, in order and without gaps; the last is the one that holds now.
         links: Core links that are ours at stations, by station: those on the other paths.
         excused: What does not count.
     """
 
     def __init__(
-        self, network: Network, sharing: Sharing, links: Mapping[str, Collection[tuple[str, Path]]], excused: Excused
+        self,
+        spells: Sequence[Spell],
+        eras: Sequence[Era],
+        links: Mapping[str, Collection[tuple[str, Path]]],
+        excused: Excused,
     ) -> None:
-        self._network = network
-        self._sharing = sharing
+        self._spells = spells
+        self._eras = eras
         self._links = links
         self._excused = excused
+        self._known: dict[tuple[datetime, frozenset[str]], dict[tuple[str, str], Parts]] = {}
 
-    def minutes(self, spells: Iterable[Spell]) -> tuple[TenantMinutes, ...]:
+    def minutes(self) -> tuple[TenantMinutes, ...]:
         """Minutes of each tenant that lost some, or of which nobody knows, by tenant."""
-        found: dict[str, list[float]] = defaultdict(lambda: [0.0] * 5)
-        for (cell, tenant), parts in self._parts(spells).items():
-            lengths = [_minutes(times) for times in parts]
-            figures = found[tenant]
-            for index, length in enumerate(lengths):
-                figures[index] += length
-            figures[4] += lengths[0] * self._people(cell, tenant)
+        found: dict[str, list[float]] = defaultdict(lambda: [0.0] * 6)
+        for era in self._eras:
+            for (cell, tenant), parts in self._parts_of_tenants(era):
+                figures, lengths = found[tenant], [seconds(times) / 60 for times in parts]
+                for index, length in enumerate(lengths):
+                    figures[index] += length
+                figures[5] += lengths[0] * _people(era, cell, tenant)
         return tuple(
             TenantMinutes(
                 tenant=tenant,
-                lost=round(lost, 1),
-                planned=round(planned, 1),
-                own_work=round(own_work, 1),
-                unseen=round(unseen, 1),
-                people=round(people),
+                **{name: round(figure, 1) for name, figure in zip(Parts._fields, figures, strict=False)},
+                people=round(figures[5]),
             )
-            for tenant, (lost, planned, own_work, unseen, people) in sorted(found.items())
-            if lost or planned or own_work or unseen
+            for tenant, figures in sorted(found.items())
+            if any(figures)
         )
 
-    def agreements(self, spells: Iterable[Spell], at: datetime) -> tuple[AgreementMinutes, ...]:
+    def agreements(self, at: datetime) -> tuple[AgreementMinutes, ...]:
         """What agreements in force lost in the month so far, of what they allow for a whole month; by agreement."""
-        begin, end = month_of(self._network, at)
-        length = (end - begin).total_seconds() / 60
-        lost: dict[str, dict[str, float]] = defaultdict(dict)
-        for (cell, tenant), parts in self._parts(_within(spells, begin, end)).items():
-            lost[tenant][cell] = _minutes(parts.lost)
-        found = []
-        for one in self._network.agreements:
-            if one.validity.holds_on(self._network.day(at)) and one.tenant in self._network.tenant_by_id:
-                cells = self._sharing.reached_by(one)
-                allowed = len(cells) * length * (100 - one.sla.availability_percent) / 100
-                used = sum(minutes for cell, minutes in lost[one.tenant].items() if cell in cells)
-                found.append(_agreement(one, used, allowed))
-        return tuple(found)
+        now = next(era for era in reversed(self._eras) if era.begin <= at)
+        begin, end = month_of(now.network, at)
+        elapsed = (at - begin) / (end - begin)
+        return tuple(_agreement(one, self.under(one.id, begin, at, end), elapsed) for one in now.sharing.in_force)
 
-    def _people(self, cell: str, tenant: str) -> float:
-        """People of a cell's site, shared evenly among the tenant's cells there."""
-        station = cell.partition("/")[0]
-        if not self._network.manages(station):
-            return 0.0
-        site = self._network.site_of(station)
-        there = self._network.stations_at.get(site, ())
-        names = (one.name for other in there for one in self._network.cells_by_station.get(other, ()))
-        own = len(self._sharing.tenants_at(names).get(tenant, ()))
-        return self._network.site_by_id[site].population / own if own else 0.0
-
-    def _parts(self, spells: Iterable[Spell]) -> dict[tuple[str, str], _Parts]:
-        """Times without service by cell and tenant."""
-        gone: dict[tuple[str, str], _Gone] = defaultdict(_Gone)
-        down: dict[_Group, dict[Path, list[Spell]]] = defaultdict(lambda: defaultdict(list))
-        for spell in spells:
-            if spell.until <= spell.since:
+    def under(self, agreement: str, begin: datetime, now: datetime, end: datetime) -> Owed:
+        """What an agreement is about from a point in time to another one, and what of it was lost until now."""
+        owed = Owed()
+        for era in self._eras:
+            one = next((one for one in era.sharing.in_force if one.id == agreement), None)
+            since, until = max(era.begin, begin), min(era.until, end)
+            if one is None or until <= since:
                 continue
+            cells = era.sharing.reached_by(one)
+            owed.allowed += len(cells) * (until - since).total_seconds() * (100 - one.sla.availability_percent) / 100
+            so_far = (min(until, now) - since).total_seconds()
+            if so_far > 0:
+                for cell in cells:
+                    owed.seconds[cell] = owed.seconds.get(cell, 0.0) + so_far
+            span = ((since, until),)
+            for (cell, tenant), parts in self._parts(era, one.sla.left_out).items():
+                if tenant == one.tenant and cell in cells:
+                    before = owed.parts.get(cell, _NOTHING)
+                    joined = zip(before, parts, strict=True)
+                    owed.parts[cell] = Parts(*(union((*old, *both(new, span))) for old, new in joined))
+        return owed
+
+    def _parts_of_tenants(self, era: Era) -> Iterator[tuple[tuple[str, str], Parts]]:
+        """Times without service by cell and tenant; outside of the contract is what all agreements there leave out."""
+        terms = {one.sla.left_out for one in era.sharing.in_force} or {frozenset[str]()}
+        for key in self._parts(era, next(iter(terms))):
+            there = (one.sla.left_out for one in era.sharing.agreements_at(*key))
+            yield key, self._parts(era, reduce(frozenset.__and__, there))[key]
+
+    def _parts(self, era: Era, left_out: frozenset[str]) -> dict[tuple[str, str], Parts]:
+        """Times without service by cell and tenant, where roots of some causes are outside of the contract."""
+        if (era.begin, left_out) in self._known:
+            return self._known[era.begin, left_out]
+        gone: dict[tuple[str, str], _Gone] = defaultdict(_Gone.none)
+        down: dict[_Group, dict[Path, list[Spell]]] = defaultdict(lambda: defaultdict(list))
+        for spell in _within(self._spells, era.begin, era.until):
             if spell.alarm.probable_cause in LINK_CAUSES:
                 _add_link(down, spell)
                 continue
-            for tenant, cells in self._sharing.tenants_at(self._cells(spell.alarm)).items():
+            for tenant, cells in era.sharing.tenants_at(_cells(era.network, spell.alarm)).items():
                 for cell in cells:
-                    _times_in(gone[cell, tenant], spell.alarm).append((spell.since, spell.until))
+                    _add(gone[cell, tenant], spell, left_out)
         for group, by_link in down.items():
-            times, own_work = self._without_path(group, by_link)
-            for cell in self._cells_over(group, by_link) if times else ():
-                gone[cell, group.tenant].no_core.extend(times)
-                gone[cell, group.tenant].own_work.extend(own_work)
-        return {key: self._parted(key, one) for key, one in gone.items()}
+            lost = self._without_path(era, group, by_link, left_out)
+            for cell in _cells_over(era, group, by_link) if lost.owed else ():
+                for times, more in zip(gone[cell, group.tenant], lost, strict=True):
+                    times.extend(more)
+        found = self._known[era.begin, left_out] = {key: self._parted(key, one) for key, one in gone.items()}
+        return found
 
-    def _parted(self, key: tuple[str, str], gone: _Gone) -> _Parts:
+    def _parted(self, key: tuple[str, str], gone: _Gone) -> Parts:
         cell, tenant = key
-        own = union(gone.own_work)
-        owed = without(union([*gone.off_air, *gone.no_core]), own)
+        all_of_it, own = union(gone.owed), union(gone.own_work)
+        outside = without(both(union(gone.outside), all_of_it), own)
+        owed = without(without(all_of_it, own), outside)
         planned = both(owed, self._excused.planned.get((cell.partition("/")[0], tenant), ()))
         lost = without(owed, planned)
-        return _Parts(lost, planned, own, without(union(gone.unseen), union([*lost, *planned, *own])))
+        unseen = without(union(gone.unseen), union([*lost, *planned, *own, *outside]))
+        return Parts(lost, planned, own, outside, unseen)
 
-    def _cells(self, alarm: Alarm) -> Iterator[str]:
-        if alarm.probable_cause == CELL_OFF_AIR:
-            yield from alarm.cells
-        elif alarm.probable_cause in COUNTED:
-            yield from (cell.name for cell in self._network.cells_by_station.get(alarm.station, ()))
+    def _without_path(
+        self, era: Era, group: _Group, down: Mapping[Path, list[Spell]], left_out: frozenset[str]
+    ) -> _Gone:
+        """Times in which all links of a group were down, and those of them that nobody owes: on all ends alike."""
+        lost = _Gone.none()
+        if self._links_then(era, group) - down.keys():
+            return lost
+        ends = [core_node_in(spells[0].alarm) for spells in down.values()]
+        works = [union(intervals(self._excused.works, group.tenant, end)) for end in ends]
+        times = [_when(spells) for spells in down.values()]
+        lost.owed.extend(_meet(times))
+        lost.own_work.extend(_meet([both(*pair) for pair in zip(times, works, strict=True)]))
+        lost.outside.extend(_meet([_when(one for one in spells if one.cause in left_out) for spells in down.values()]))
+        return lost
 
-    def _without_path(self, group: _Group, down: Mapping[Path, list[Spell]]) -> tuple[Times, Times]:
-        """Times in which all links of a group were down, and of these those in which its tenant worked on all ends."""
-        known = {path for tenant, path in self._links.get(group.station, ()) if _of(group, tenant, path)}
-        if known - down.keys():
-            return (), ()
-        times = [union((one.since, one.until) for one in spells) for spells in down.values()]
-        works = [
-            union(intervals(self._excused.works, group.tenant, core_node_in(spells[0].alarm)))
-            for spells in down.values()
-        ]
-        return reduce(both, times), reduce(both, (both(*pair) for pair in zip(times, works, strict=True)))
-
-    def _cells_over(self, group: _Group, down: Iterable[Path]) -> tuple[str, ...]:
-        """Cells of the links' technology that their tenant shares."""
-        rats = {rat_of(path) for path in down}
-        there: tuple[Cell, ...] = self._network.cells_by_station.get(group.station, ())
-        names = (cell.name for cell in there if cell.rat in rats)
-        return self._sharing.tenants_at(names).get(group.tenant, ())
+    def _links_then(self, era: Era, group: _Group) -> set[Path]:
+        """Core links of a group, but those to core nodes that the tenant has by now and had not then."""
+        then, now = (_link_ids(one.network, group.tenant) for one in (era, self._eras[-1]))
+        new = now - then
+        there = self._links.get(group.station, ())
+        return {path for tenant, path in there if _of(group, tenant, path) and step(path)[1][0] not in new}
 
 
 def month_of(network: Network, at: datetime) -> tuple[datetime, datetime]:
@@ -208,6 +273,30 @@ def month_of(network: Network, at: datetime) -> tuple[datetime, datetime]:
     begin = local.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     end = (begin + timedelta(days=32)).replace(day=1)
     return begin.astimezone(UTC), end.astimezone(UTC)
+
+
+def spans_of(network: Network, begin: datetime, until: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Parts of a time in each of which the same agreements of a network are in force."""
+    days = {day for one in network.agreements for day in (one.validity.start, _after(one.validity.end)) if day}
+    midnights = {datetime.combine(day, time(), network.zone).astimezone(UTC) for day in days}
+    yield from pairwise([begin, *sorted(one for one in midnights if begin < one < until), until])
+
+
+def _after(day: date | None) -> date | None:
+    return None if day is None or day == date.max else day + timedelta(days=1)
+
+
+def terms_of(network: Network) -> str:
+    """The same for networks in which outages count alike: with the same places, cells, agreements and cores."""
+    content = [
+        network.header.timezone,
+        [(one.id, one.region, one.population) for one in network.sites],
+        [(one.id, one.site, one.owner) for one in network.stations],
+        [(one.name, one.rat, one.band) for one in network.cells],
+        [(one.id, one.link_by_node) for one in network.tenants],
+        [one.model_dump(mode="json") for one in network.agreements],
+    ]
+    return sha256(orjson.dumps(content)).hexdigest()
 
 
 def union(times: Iterable[tuple[datetime, datetime]]) -> Times:
@@ -244,19 +333,65 @@ def without(one: Times, other: Times) -> Times:
     return both(one, gaps)
 
 
-def _minutes(times: Times) -> float:
-    return sum((until - since).total_seconds() for since, until in times) / 60
+def seconds(times: Times) -> float:
+    """How long they are."""
+    return sum((until - since).total_seconds() for since, until in times)
 
 
 def _within(spells: Iterable[Spell], begin: datetime, end: datetime) -> Iterator[Spell]:
     for one in spells:
-        yield one._replace(since=max(one.since, begin), until=min(one.until, end))
+        since, until = max(one.since, begin), min(one.until, end)
+        if since < until:
+            yield one._replace(since=since, until=until)
 
 
-def _times_in(gone: _Gone, alarm: Alarm) -> list[tuple[datetime, datetime]]:
-    if alarm.probable_cause == UNREACHABLE:
-        return gone.unseen
-    return gone.off_air if alarm.probable_cause == CELL_OFF_AIR else gone.no_core
+def _people(era: Era, cell: str, tenant: str) -> float:
+    """People of a cell's site, shared evenly among the tenant's cells there."""
+    network, station = era.network, cell.partition("/")[0]
+    if not network.manages(station):
+        return 0.0
+    site = network.site_of(station)
+    names = (one.name for other in network.stations_at.get(site, ()) for one in network.cells_by_station.get(other, ()))
+    own = len(era.sharing.tenants_at(names).get(tenant, ()))
+    return network.site_by_id[site].population / own if own else 0.0
+
+
+def _cells(network: Network, alarm: Alarm) -> Iterator[str]:
+    if alarm.probable_cause == CELL_OFF_AIR:
+        yield from alarm.cells
+    elif alarm.probable_cause in COUNTED:
+        yield from (cell.name for cell in network.cells_by_station.get(alarm.station, ()))
+
+
+def _cells_over(era: Era, group: _Group, down: Iterable[Path]) -> tuple[str, ...]:
+    """Cells of the links' technology that their tenant shares."""
+    rats = {rat_of(path) for path in down}
+    there: tuple[Cell, ...] = era.network.cells_by_station.get(group.station, ())
+    return era.sharing.tenants_at(cell.name for cell in there if cell.rat in rats).get(group.tenant, ())
+
+
+def _add(gone: _Gone, spell: Spell, left_out: frozenset[str]) -> None:
+    if spell.alarm.probable_cause == UNREACHABLE:
+        gone.unseen.append((spell.since, spell.until))
+        return
+    gone.owed.append((spell.since, spell.until))
+    if spell.cause in left_out:
+        gone.outside.append((spell.since, spell.until))
+
+
+def _when(spells: Iterable[Spell]) -> Times:
+    return union((one.since, one.until) for one in spells)
+
+
+def _meet(times: Iterable[Times]) -> Times:
+    """Times that are in all of them."""
+    found, *others = times
+    return reduce(both, others, found)
+
+
+def _link_ids(network: Network, tenant: str) -> set[str]:
+    known = network.tenant_by_id.get(tenant)
+    return set() if known is None else set(known.link_by_node.values())
 
 
 def _add_link(down: Mapping[_Group, Mapping[Path, list[Spell]]], spell: Spell) -> None:
@@ -272,7 +407,8 @@ def _of(group: _Group, tenant: str, path: Path) -> bool:
     return tenant == group.tenant and kind is not None and kind.value == group.kind
 
 
-def _agreement(one: Agreement, used: float, allowed: float) -> AgreementMinutes:
+def _agreement(one: Agreement, owed: Owed, elapsed: float) -> AgreementMinutes:
+    used, allowed = owed.lost / 60, owed.allowed / 60
     share = used / allowed if allowed else float(used > 0)
     return AgreementMinutes(
         agreement=one.id,
@@ -281,5 +417,7 @@ def _agreement(one: Agreement, used: float, allowed: float) -> AgreementMinutes:
         restore_hours=one.sla.restore_hours,
         used=round(used, 1),
         allowed=round(allowed, 1),
+        left=round(allowed - used, 1),
         share=round(share, 4),
+        burn_rate=round(share / elapsed, 4) if elapsed else 0.0,
     )

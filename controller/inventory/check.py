@@ -20,6 +20,7 @@ from controller.inventory.radio import (
     planned_problems,
 )
 from controller.inventory.source import Entry, FieldPath, Report
+from controller.models.alarm import COUNTED
 from controller.models.network import (
     PROFILE_RATS,
     Agreement,
@@ -369,6 +370,14 @@ def check_agreements(objects: Objects) -> None:
         objects.refer(entry, ("tenant",), agreement.tenant, "tenants", "tenant")
         _check_scope(objects, entry, agreement)
         _doubles(objects, entry, ("shares",), [share.resource.value for share in agreement.shares])
+        for index, cause in enumerate(agreement.sla.outside_causes):
+            if cause in COUNTED:
+                message, expected = (
+                    "is the outage itself and no cause of one",
+                    "the cause of a root, as in o-ran-fault-26",
+                )
+                objects.report.entry(entry, ("sla", "outside_causes", index), message, value=cause, expected=expected)
+        _doubles(objects, entry, ("sla", "outside_causes"), agreement.sla.outside_causes)
         if agreement.tenant in tenants:
             _check_subset(objects, entry, agreement, tenants[agreement.tenant])
 

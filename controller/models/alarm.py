@@ -43,6 +43,9 @@ FAULT = ("station", "object", "tenant", "probable_cause", "specific_problem")
 CELL_OFF_AIR = "cell-off-air"
 #: Probable cause of a device that can't be reached.
 UNREACHABLE = "station-unreachable"
+#: Causes of alarms that take service away, and with those that keep anybody from seeing whether there is any.
+LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR}
+COUNTED = LOSES | {UNREACHABLE}
 #: Probable cause of a device that told by VES that it lives, and does so no more.
 HEARTBEAT_LOST = "heartbeat-lost"
 #: Probable cause of managed nodes that differ from what was applied.

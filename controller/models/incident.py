@@ -112,6 +112,7 @@ class TenantMinutes(Noun):
         lost: Those that the host owes.
         planned: Those in which a run interrupted the tenant that it was told of.
         own_work: Those in which the tenant worked on its own core, and had announced that.
+        outside: Those of incidents whose root has a cause that the tenant's agreement leaves out of the contract.
         unseen: Those in which the station could not be reached, so that nobody knows.
         people: Minutes lost times people: those of a site are shared evenly among the tenant's cells there.
     """
@@ -120,6 +121,7 @@ class TenantMinutes(Noun):
     lost: float
     planned: float = 0
     own_work: float = 0
+    outside: float = 0
     unseen: float = 0
     people: int = 0
 
@@ -129,7 +131,9 @@ class AgreementMinutes(Noun):
 
     Attributes:
         restore_hours: Within which a fault is to be over.
+        left: Of the allowed minutes, negative where more is used.
         share: What of the allowed minutes is used, 1 for all.
+        burn_rate: How many times as fast they are used as would use up all of them in the month.
     """
 
     agreement: str
@@ -138,7 +142,9 @@ class AgreementMinutes(Noun):
     restore_hours: float
     used: float
     allowed: float
+    left: float
     share: float
+    burn_rate: float
 
 
 class Rank(NamedTuple):

@@ -168,6 +168,11 @@ Fingerprint = Annotated[
     StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$"),
     Field(description="SHA-256 of a certificate's DER form, as in sha256: and 64 lower-case hex digits."),
 ]
+ProbableCause = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.:-]{0,99}$"),
+    Field(description="Probable cause of an alarm, as in o-ran-fault-26 or 3gpp-power-problem."),
+]
 Username = Annotated[
     str,
     StringConstraints(pattern=r"^[A-Za-z0-9._@-]{1,64}$"),

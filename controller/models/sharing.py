@@ -7,6 +7,7 @@ from datetime import date
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import ip_address, ip_network
+from itertools import pairwise
 from typing import Annotated
 
 from pydantic import Field, model_validator
@@ -24,6 +25,7 @@ from controller.models.scalars import (
     Percent,
     Plmn,
     Prefix,
+    ProbableCause,
     Rat,
     SliceDifferentiator,
     StationId,
@@ -344,11 +346,55 @@ DEFAULT_CONSENTS = {
 }
 
 
+class Penalty(Noun):
+    """What a tenant gets back for a month whose availability is below a percentage."""
+
+    below_percent: Annotated[float, Field(gt=0, le=100)]
+    credit_percent: Annotated[float, Field(gt=0, le=100, description="Of the month's charges under the agreement.")]
+
+
 class Sla(Noun):
-    """What the host owes the tenant."""
+    """What the host owes the tenant.
+
+    Attributes:
+        outside_causes: Probable causes of roots that are outside of the contract, as the mains: what an incident with
+            such a root takes away is not owed.
+        penalties: The one with the lowest percentage that a month's availability is below counts.
+    """
 
     availability_percent: Annotated[float, Field(gt=0, le=100)] = 99.0
     restore_hours: Annotated[float, Field(gt=0)] = 24.0
+    outside_causes: tuple[ProbableCause, ...] = Field(default=(), max_length=100)
+    penalties: tuple[Penalty, ...] = Field(default=(), max_length=20)
+
+    @property
+    def left_out(self) -> frozenset[str]:
+        """The causes outside of the contract."""
+        return frozenset(self.outside_causes)
+
+    def penalty(self, availability_percent: float) -> Penalty | None:
+        """The penalty for a month's availability, None where there is none."""
+        due = (one for one in self.penalties if availability_percent < one.below_percent)
+        return min(due, key=lambda one: one.below_percent, default=None)
+
+    @model_validator(mode="after")
+    def _steps_down(self) -> Sla:
+        for one in self.penalties:
+            if one.below_percent > self.availability_percent:
+                raise ValueError(
+                    f"a penalty below {one.below_percent:g} % punishes what is promised: "
+                    f"availability_percent is {self.availability_percent:g}"
+                )
+        ordered = sorted(self.penalties, key=lambda one: -one.below_percent)
+        for higher, lower in pairwise(ordered):
+            if lower.below_percent == higher.below_percent:
+                raise ValueError(f"two penalties are below {lower.below_percent:g} %")
+            if lower.credit_percent <= higher.credit_percent:
+                raise ValueError(
+                    f"the penalty below {lower.below_percent:g} % is not higher than that below "
+                    f"{higher.below_percent:g} %"
+                )
+        return self
 
 
 class Agreement(Noun):

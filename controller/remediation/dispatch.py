@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 from controller.intent.impact import Sharing
-from controller.intent.outages import LOSES
 from controller.models.alarm import (
     ALL_LINKS_DOWN,
     BACKHAUL_DOWN,
     CELL_OFF_AIR,
+    LOSES,
     POWER_CAUSES,
     UNREACHABLE,
     Alarm,

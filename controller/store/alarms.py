@@ -37,7 +37,7 @@ from sqlalchemy import (
 )
 
 from controller.intent.folding import OPEN, Folded, digest, fold, identity, in_order
-from controller.intent.impact import OF_MANAGEMENT, Sharing, link_in
+from controller.intent.impact import OF_MANAGEMENT, Sharing, in_force, link_in
 from controller.intent.incidents import Outcome
 from controller.intent.roots import may_be_root, reach, root_of
 from controller.models.alarm import (
@@ -232,8 +232,9 @@ _STARTED = (
     .order_by(repairs.c.number)
 )
 
-#: Who shares which cell, by digest of the network and day: the latest that was asked for.
-_sharings: dict[tuple[str, date], Sharing] = {}
+#: Who shares which cell, by digest of the network and agreements in force: the latest that were asked for.
+_SHARINGS = 8
+_sharings: dict[tuple[str, tuple[str, ...]], Sharing] = {}
 
 
 class SqlAlarms(SqlRepository, Alarms[Sync]):
@@ -485,16 +486,23 @@ def _new_id() -> str:
 
 
 def sharing_of(tx: Tx) -> Sharing | None:
-    """Who shares which cell today, with what was asked for already; None before a network was loaded."""
+    """Who shares which cell today; None before a network was loaded."""
     digest = current_digest(tx)
     if not digest:
         return None
     network = load_network(tx, digest)
-    version = digest, network.day(tx.now)
-    if version not in _sharings:
-        # The versions before it are not asked for again.
-        _sharings.clear()
-    return _sharings.setdefault(version, Sharing(network, version[1]))
+    return sharing_on(digest, network, network.day(tx.now))
+
+
+def sharing_on(digest: str, network: Network, day: date) -> Sharing:
+    """Who shares which cell of a network version on a day, with what was asked for already."""
+    global _sharings  # noqa: PLW0603  # replaced as a whole, since other threads may be reading the old one
+    version = digest, tuple(one.id for one in in_force(network, day))
+    found = _sharings.get(version)
+    if found is None:
+        found = Sharing(network, day)
+        _sharings = {**dict(list(_sharings.items())[1 - _SHARINGS :]), version: found}
+    return found
 
 
 def _find_impact(tx: Tx, touched: dict[str, Folded]) -> None:

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from itertools import product
+from itertools import pairwise, product
 from typing import Any
 
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from controller.intent.incidents import SETTLES, split_off
-from controller.intent.outages import COUNTED, LOSES, Excused, Outages, Spell, Times, month_of, union
+from controller.intent.outages import Era, Excused, Outages, Spell, Times, month_of, spans_of, union
 from controller.intent.ranking import ranked
-from controller.models.alarm import LINK_CAUSES, Alarm, PerceivedSeverity
+from controller.models.alarm import COUNTED, LINK_CAUSES, LOSES, Alarm, PerceivedSeverity
 from controller.models.errors import NotFoundError
 from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes, worst
 from controller.models.network import Network
@@ -22,11 +22,11 @@ from controller.models.run import AuditRow
 from controller.models.words import IncidentState
 from controller.ports.store import Incidents, Page, Sync
 from controller.store import audit_chain
-from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, sharing_of
+from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, sharing_on
 from controller.store.audit_chain import audit
 from controller.store.devices import healths_of
 from controller.store.incident_rows import OPEN_INCIDENT, incident_alarms, incidents, known_of, touch, write
-from controller.store.networks import current_digest, load_network
+from controller.store.networks import current_digest, load_network, versions_during
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.run_constraints import constraints_from, run_constraints
@@ -52,6 +52,18 @@ _UNSETTLED = (
     select(alarms)
     .join(incidents, incidents.c.id == alarms.c.incident)
     .where(alarms.c.released.is_not(None), STANDING, alarms.c.root == "", incidents.c.root != alarms.c.id)
+)
+#: When alarms stood, as part of which incident, and the cause of its root.
+_SPELLS = (
+    select(
+        alarms,
+        incident_alarms.c.since,
+        incident_alarms.c.until,
+        incident_alarms.c.incident.label("part_of"),
+        incidents.c.probable_cause.label("cause"),
+    )
+    .join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
+    .join(incidents, incidents.c.id == incident_alarms.c.incident)
 )
 #: Jobs that began, with what they were accepted under, but those of repairs.
 _WORK = (
@@ -103,9 +115,9 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     @reads
     def minutes(self, tx: Tx, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
         _load(tx, incident_id)
-        spells = spells_of(tx, incident_alarms.c.incident == incident_id, tenant)
-        outages = outages_of(tx, spells, tenant)
-        found = outages.minutes(spells) if outages else ()
+        spells = spells_of(tx, incident_alarms.c.incident == incident_id)
+        outages = outages_of(tx, spells, min((one.since for one in spells), default=tx.now), tx.now, tenant)
+        found = outages.minutes() if outages else ()
         return tuple(one for one in found if tenant in (None, one.tenant))
 
     @reads
@@ -159,40 +171,43 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         put_into(tx, write(tx, split_off(due, symptoms, known, tx.now), known))
 
 
-def spells_of(tx: Tx, where: ColumnElement[bool], tenant: str | None) -> list[Spell]:
-    """Times in which alarms stood that count, as part of an incident; with a tenant those that concern it."""
-    query = select(alarms, incident_alarms.c.since, incident_alarms.c.until)
-    query = query.join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
-    if tenant is not None:
-        own = and_(alarm_tenants.c.alarm == alarms.c.id, alarm_tenants.c.tenant == tenant)
-        query = query.join(alarm_tenants, own)
-    rows = tx.execute(query.where(where, alarms.c.probable_cause.in_(sorted(COUNTED))))
-    return [Spell(as_alarm(row), row.since, row.until or tx.now) for row in rows]
+def spells_of(tx: Tx, where: ColumnElement[bool]) -> list[Spell]:
+    """Times in which alarms stood that count, as part of an incident."""
+    rows = tx.execute(_SPELLS.where(where, alarms.c.probable_cause.in_(sorted(COUNTED))))
+    return [Spell(as_alarm(row), row.since, row.until or tx.now, row.part_of, row.cause) for row in rows]
 
 
-def outages_of(tx: Tx, spells: Sequence[Spell], tenant: str | None) -> Outages | None:
-    """What tells how much service alarms took away; None before a network was loaded."""
-    sharing = sharing_of(tx)
-    if sharing is None:
+def outages_of(tx: Tx, spells: Sequence[Spell], begin: datetime, until: datetime, tenant: str | None) -> Outages | None:
+    """What tells how much service alarms took away from one time to another; None before a network was loaded."""
+    eras = _eras(tx, begin, until)
+    if not eras:
         return None
-    network = load_network(tx, current_digest(tx))
     stations = {spell.alarm.station for spell in spells}
     linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
     links = {name: [(one.tenant, one.path) for one in seen.links] for name, seen in healths_of(tx, linked).items()}
-    since = min((spell.since for spell in spells), default=tx.now)
-    planned = _planned(tx, network, stations, since) if stations else {}
-    return Outages(network, sharing, links, Excused(planned, works_during(tx, since, tx.now, tenant)))
+    planned = _planned(tx, eras[-1].network, stations, begin) if stations else {}
+    return Outages(spells, eras, links, Excused(planned, works_during(tx, begin, until, tenant)))
+
+
+def _eras(tx: Tx, begin: datetime, until: datetime) -> list[Era]:
+    """Who shared which cells from one time to another, and shares them from now on."""
+    found = []
+    for (since, digest), (end, _) in pairwise([*versions_during(tx, begin, until), (until, "")]):
+        network = load_network(tx, digest)
+        for first, last in spans_of(network, since, end):
+            found.append(Era(first, last, network, sharing_on(digest, network, network.day(first))))
+    return found
 
 
 def _agreements(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
     digest = current_digest(tx)
     if not digest:
         return ()
-    begin, _ = month_of(load_network(tx, digest), tx.now)
+    begin, end = month_of(load_network(tx, digest), tx.now)
     lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
-    spells = spells_of(tx, and_(lasted, alarms.c.probable_cause.in_(sorted(LOSES))), tenant)
-    outages = outages_of(tx, spells, tenant)
-    found = outages.agreements(spells, tx.now) if outages else ()
+    spells = spells_of(tx, and_(lasted, alarms.c.probable_cause.in_(sorted(LOSES))))
+    outages = outages_of(tx, spells, begin, end, tenant)
+    found = outages.agreements(tx.now) if outages else ()
     return tuple(one for one in found if tenant in (None, one.tenant))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 
-from sqlalchemy import Boolean, Column, Index, LargeBinary, String, Table, select, text, update
+from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table, select, text, update
 
+from controller.intent.outages import terms_of
 from controller.inventory.access import changed_ways, in_rows
 from controller.models.errors import MinkaError, NotFoundError
 from controller.models.network import Network
@@ -31,9 +33,20 @@ networks = Table(
     ),
 )
 
+#: Since when which version held, and a hash of what outages count by (``controller.intent.outages.terms_of``).
+network_history = Table(
+    "network_history",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    Column("digest", String, nullable=False),
+    Column("terms", String, nullable=False),
+    Column("since", Instant, nullable=False),
+)
+
 #: Network versions kept in memory by each process: the current one and those that running plans were made of.
 _CACHED = 4
 _CURRENT = select(networks.c.digest).where(networks.c.current)
+_HELD = select(network_history).order_by(network_history.c.number)
 _known: dict[str, Network] = {}
 
 
@@ -55,6 +68,7 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
         row = tx.insert(networks).values(digest=digest, current=True, saved=tx.now, content=packed(network))
         again = {"current": True, "saved": row.excluded.saved}
         tx.execute(row.on_conflict_do_update(index_elements=["digest"], set_=again))
+        tx.execute(network_history.insert().values(digest=digest, terms=terms_of(network), since=tx.now))
         tx.note(actor, "network.saved", network.header.id, digest=digest)
         for detail in in_rows(changed_ways(before, network)):
             tx.note(actor, "network.ways", network.header.id, **detail)
@@ -69,6 +83,21 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
 def current_digest(tx: Tx) -> str:
     """Digest of the current network; empty where none was loaded yet."""
     return tx.execute(_CURRENT).scalar() or ""
+
+
+def versions_during(tx: Tx, begin: datetime, until: datetime) -> list[tuple[datetime, str]]:
+    """Digests of the network from one time to another, each with since when it held; none before one was loaded.
+
+    Versions in which outages count alike are one, of which the last is meant. Before the first version there was
+    nothing to count, so that the first holds from the beginning.
+    """
+    found: list[tuple[datetime, str, str]] = []
+    for row in tx.execute(_HELD.where(network_history.c.since < until)):
+        since = max(row.since, begin)
+        if found and (found[-1][2] == row.terms or since == begin):
+            since = found.pop()[0]
+        found.append((since if found else begin, row.digest, row.terms))
+    return [(since, digest) for since, digest, _ in found]
 
 
 def load_network(tx: Tx, digest: str) -> Network:

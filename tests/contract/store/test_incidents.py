@@ -250,6 +250,33 @@ async def test_a_link_costs_nothing_while_another_one_of_its_tenant_works(store:
     assert store.incidents.minutes(incident) == ()
 
 
+async def test_minutes_of_past_days_count_by_the_network_of_that_time(store: SqlStore, clock: VirtualClock) -> None:
+    _load_shared(store)
+    whole = store.networks.get()[1]
+    alone = whole.model_copy(update={"agreements": whole.agreements[:1]})
+    renamed = alone.model_copy(update={"header": alone.header.model_copy(update={"name": "Another"})})
+    incident = store.alarms.report(_off_air(MAJOR, 0)).incident
+    for version in (alone, renamed, whole):
+        await clock.advance(300)
+        store.networks.save(version, network_digest(version), "ana")
+        store.alarms.reassess(["S1"])
+    await clock.advance(60)
+    alfa, beta = store.incidents.minutes(incident)
+    assert (alfa.lost, beta.lost) == (16, 6), "beta had no agreement from minute 5 to minute 15"
+    assert store.incidents.minutes(incident, "beta") == (beta,)
+
+
+async def test_what_has_a_root_outside_of_the_contract_is_not_owed(store: SqlStore, clock: VirtualClock) -> None:
+    shared = outage_network(outside_causes=["o-ran-fault-26"])
+    store.networks.save(shared, network_digest(shared), "ana")
+    store.alarms.report_all([mains(station="S1"), _off_air(MAJOR, 0)])
+    await clock.advance(600)
+    (incident,) = store.incidents.open()
+    (alfa, _) = store.incidents.minutes(incident.id)
+    assert (incident.probable_cause, alfa.lost, alfa.outside) == ("o-ran-fault-26", 0, 10)
+    assert store.incidents.agreements("alfa")[0].used == 0
+
+
 async def test_a_run_that_interrupts_its_tenants_is_planned_and_a_repair_is_not(
     store: SqlStore, clock: VirtualClock
 ) -> None:

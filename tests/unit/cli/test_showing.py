@@ -330,10 +330,20 @@ INCIDENT: dict[str, Any] = {
     "standing": 2,
     "path": ["core", "backhaul-down: radio (root)", "1 station", "2 cells"],
     "alarms": [ALARM, ROOT],
-    "minutes": [{"tenant": "bitel", "lost": 1200.0, "planned": 3.5, "own_work": 0.0, "unseen": 40.0, "people": 90000}],
+    "minutes": [
+        {
+            "tenant": "bitel",
+            "lost": 1200.0,
+            "planned": 3.5,
+            "own_work": 0.0,
+            "outside": 7.0,
+            "unseen": 40.0,
+            "people": 90000,
+        }
+    ],
     "agreements": [
         {"agreement": "bitel-sierra", "tenant": "bitel", "availability_percent": 99.5, "restore_hours": 8}
-        | {"used": 1771.2, "allowed": 2160.0, "share": 0.82}
+        | {"used": 1771.2, "allowed": 2160.0, "left": 388.8, "share": 0.82, "burn_rate": 1.64}
     ],
     "comments": [{"by": "ben", "side": "host", "to": ["bitel"], "at": "2026-01-02T03:08:05Z", "text": "a digger"}],
     "timeline": [
@@ -359,8 +369,8 @@ def test_an_incident_is_a_page_with_its_way_repair_minutes_and_reasons(
     assert shown["root"] == "a-2, from which 2 alarms that stand follow"
     assert shown["repair"].startswith("waits for approval by 1 of entel on 1 station, since")
     assert shown["owner"].startswith("ben since")
-    assert "bitel   1,200.0  3.5      0.0       40.0    90,000" in text
-    assert "bitel-sierra  99.5 %        1,771.2  2,160.0  82 %" in text
+    assert "bitel   1,200.0  3.5      0.0       7.0      40.0    90,000" in text
+    assert "bitel-sierra  99.5 %        1,771.2  2,160.0  388.8  82 %   1.64" in text
     assert lines[-2].endswith("ben (host) to bitel: a digger")
     assert lines[-1].endswith("correlation incident.grew i-2 cell-off-air follows from a-2")
 

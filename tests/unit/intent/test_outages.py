@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -12,20 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.intent.impact import Sharing
-from controller.intent.outages import Excused, Outages, Spell, Times, both, month_of, union, without
+from controller.intent.outages import Era, Excused, Outages, Spell, Times, both, month_of, spans_of, union, without
 from controller.intent.ranking import ranked
 from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.announced_work import AnnouncedWork
 from controller.models.incident import AgreementMinutes, Incident, TenantMinutes
 from controller.models.network import Network
+from controller.models.sharing import CoreNode, Penalty, Sla, Validity
 from tests.unit.plan import samples
 
 AT = datetime(2026, 6, 15, 12, tzinfo=UTC)
+BEGIN, END = datetime(2026, 6, 1, 5, tzinfo=UTC), datetime(2026, 7, 1, 5, tzinfo=UTC)
 MME = f"{samples.LTE}/EP_S1C[alfa-mme]"
 OTHER_MME = f"{samples.LTE}/EP_S1C[alfa-mme-2]"
 
 
-def network(**sla: float) -> Network:
+def network(**sla: Any) -> Network:
     """Alfa and beta share all: an LTE and an NR cell at each of two sites, where 100 people live."""
     content = samples.network(("alfa", "beta")).model_dump(mode="json")
     for site in content["sites"]:
@@ -62,11 +64,14 @@ def times(*minutes: tuple[int, int]) -> Times:
     return tuple((AT + timedelta(minutes=since), AT + timedelta(minutes=until)) for since, until in minutes)
 
 
+def era(made: Network, begin: datetime = BEGIN, until: datetime = END) -> Era:
+    return Era(begin, until, made, Sharing(made, made.day(begin)))
+
+
 def minutes(spells: Sequence[Spell], links: Sequence[str] = (), **excused: Any) -> dict[str, TenantMinutes]:
     made = network()
-    sharing = Sharing(made, made.day(AT))
-    outages = Outages(made, sharing, {"S1": [("alfa", path) for path in links]}, Excused(**excused))
-    return {one.tenant: one for one in outages.minutes(spells)}
+    outages = Outages(spells, [era(made)], {"S1": [("alfa", path) for path in links]}, Excused(**excused))
+    return {one.tenant: one for one in outages.minutes()}
 
 
 def test_a_cell_off_air_costs_each_tenant_that_shares_it_its_minutes_and_a_part_of_the_people() -> None:
@@ -118,15 +123,84 @@ def test_a_tenants_work_on_its_own_core_excuses_its_links_and_no_cell() -> None:
 
 def test_an_agreement_says_what_is_used_up_of_the_month() -> None:
     made = network(availability_percent=99.0)
-    outages = Outages(made, Sharing(made, made.day(AT)), {}, Excused())
-    begin, end = month_of(made, AT)
-    assert (begin, end) == (datetime(2026, 6, 1, 5, tzinfo=UTC), datetime(2026, 7, 1, 5, tzinfo=UTC))
+    assert month_of(made, AT) == (BEGIN, END)
     # It began in May: what counts is June's.
-    long = Spell(off_air(0, 1).alarm, begin - timedelta(days=3), begin + timedelta(minutes=864))
-    alfa, beta = outages.agreements([long], AT)
+    long = Spell(off_air(0, 1).alarm, BEGIN - timedelta(days=3), BEGIN + timedelta(minutes=864))
+    alfa, beta = Outages([long], [era(made)], {}, Excused()).agreements(BEGIN + timedelta(days=3))
     assert (alfa.tenant, beta.tenant) == ("alfa", "beta")
     # One percent of 30 days of four cells.
-    assert (alfa.allowed, alfa.used, alfa.share) == (1728, 864, 0.5)
+    assert (alfa.allowed, alfa.used, alfa.left, alfa.share) == (1728, 864, 864, 0.5)
+    assert alfa.burn_rate == 5, "half of it in a tenth of the month"
+
+
+def test_what_follows_from_a_cause_outside_of_the_contract_is_not_owed() -> None:
+    made = network(outside_causes=["o-ran-fault-26"])
+    known = [
+        off_air(0, 30)._replace(cause="o-ran-fault-26"),
+        off_air(20, 40),
+        link(0, 10)._replace(cause="o-ran-fault-26"),
+        link(5, 50, OTHER_MME),
+    ]
+    links = {"S1": [("alfa", MME), ("alfa", OTHER_MME)]}
+    outages = Outages(known, [era(made)], links, Excused())
+    alfa, beta = outages.minutes()
+    assert (alfa.lost, alfa.outside, beta.lost, beta.outside) == (10, 30, 10, 30)
+    # Both links were down from 5 to 10, but only one of them for want of power.
+    only_links = Outages(known[2:], [era(made)], links, Excused()).minutes()[0]
+    assert (only_links.lost, only_links.outside) == (5, 0)
+    strict = made.model_copy(update={"agreements": (made.agreements[0], network().agreements[1])})
+    assert [one.lost for one in Outages(known[:1], [era(strict)], {}, Excused()).minutes()] == [0, 30]
+
+
+def test_past_days_count_by_what_was_shared_then() -> None:
+    before, after = network(), network()
+    now_alone = after.model_copy(update={"agreements": after.agreements[:1]})
+    change = AT + timedelta(minutes=10)
+    eras = [era(before, until=change), era(now_alone, change)]
+    alfa, beta = Outages([off_air(0, 30)], eras, {}, Excused()).minutes()
+    assert (alfa.lost, beta.lost) == (30, 10)
+    owed = Outages([off_air(0, 30)], eras, {}, Excused()).under("beta-all", BEGIN, AT + timedelta(hours=1), END)
+    assert set(owed.seconds.values()) == {(change - BEGIN).total_seconds()}
+    assert owed.allowed == pytest.approx(4 * (change - BEGIN).total_seconds() / 100)
+    assert owed.lost == 600
+
+
+def test_a_core_node_that_came_later_was_no_other_path() -> None:
+    before, after = network(), network()
+    alfa = after.tenants[0]
+    core = alfa.core.model_copy(update={"mme_pool": (*alfa.core.mme_pool, CoreNode(id="mme-2", address="10.9.9.9"))})
+    after = after.model_copy(update={"tenants": (alfa.model_copy(update={"core": core}), *after.tenants[1:])})
+    change = AT + timedelta(minutes=10)
+    links = {"S1": [("alfa", MME), ("alfa", OTHER_MME)]}
+    (lost,) = Outages([link(0, 30)], [era(before, until=change), era(after, change)], links, Excused()).minutes()
+    assert (lost.tenant, lost.lost) == ("alfa", 10)
+
+
+def test_agreements_that_begin_or_end_part_a_time_at_midnight_of_the_networks_zone() -> None:
+    made = network()
+    ends = made.agreements[0].model_copy(update={"validity": Validity(start=date(2026, 6, 10), end=date(2026, 6, 19))})
+    made = made.model_copy(update={"agreements": (ends, made.agreements[1])})
+    tenth, twentieth = (datetime(2026, 6, day, 5, tzinfo=UTC) for day in (10, 20))
+    assert list(spans_of(made, BEGIN, END)) == [(BEGIN, tenth), (tenth, twentieth), (twentieth, END)]
+
+
+@pytest.mark.parametrize(
+    ("penalties", "says"),
+    [
+        ([(99.5, 5)], "a penalty below 99.5 % punishes what is promised: availability_percent is 99"),
+        ([(98, 5), (98, 6)], "two penalties are below 98 %"),
+        ([(97, 5), (98, 6)], "the penalty below 97 % is not higher than that below 98 %"),
+    ],
+)
+def test_penalties_rise_as_availability_falls(penalties: list[tuple[float, float]], says: str) -> None:
+    with pytest.raises(ValueError, match=says):
+        Sla(penalties=tuple(Penalty(below_percent=below, credit_percent=credit) for below, credit in penalties))
+
+
+def test_the_lowest_percentage_that_a_month_is_below_gives_its_penalty() -> None:
+    sla = Sla(penalties=(Penalty(below_percent=99, credit_percent=5), Penalty(below_percent=98, credit_percent=10)))
+    found = [sla.penalty(percent) for percent in (99.0, 98.99, 98.0, 97.9)]
+    assert [one and one.credit_percent for one in found] == [None, 5, 5, 10]
 
 
 _MINUTES = st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=6)
@@ -168,6 +242,7 @@ def incident(name: str, people: int = 0, tenants: tuple[str, ...] = (), hours: f
 
 def agreement(tenant: str, share: float) -> AgreementMinutes:
     terms: dict[str, Any] = {"availability_percent": 99, "restore_hours": 10, "used": share, "allowed": 1}
+    terms |= {"left": 1 - share, "burn_rate": share}
     return AgreementMinutes(agreement=f"{tenant}-all", tenant=tenant, share=share, **terms)
 
 

@@ -344,6 +344,14 @@ def upgrade() -> None:
     )
     op.create_index("ix_ledger_history_station_number", "ledger_history", ["station", "number"], unique=False)
     op.create_table(
+        "network_history",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("terms", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_network_history")),
+    )
+    op.create_table(
         "networks",
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("current", sa.Boolean(), nullable=False),
@@ -959,6 +967,7 @@ def downgrade() -> None:
         postgresql_where=sa.text('"current"'),
     )
     op.drop_table("networks")
+    op.drop_table("network_history")
     op.drop_index("ix_ledger_history_station_number", table_name="ledger_history")
     op.drop_table("ledger_history")
     op.drop_table("ledger")
