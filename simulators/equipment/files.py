@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 
 from simulators.clock import Clock
 from simulators.datastore import Config
-from simulators.equipment.measurements import Job, file_name, jobs, measurement_file
+from simulators.equipment.measurements import MEAS_DATA, FileForm, Job, file_name, jobs, measurement_file
 from simulators.equipment.performance import Epoch, Performance
 
 #: How long a station keeps its files.
@@ -22,24 +22,31 @@ KEPT = timedelta(hours=24)
 
 
 @dataclass(frozen=True, slots=True)
+class FileHabits:
+    """How a vendor's stations write files; ``compressed`` with gzip."""
+
+    form: FileForm = MEAS_DATA
+    compressed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MeasurementFile:
-    """A file that a station has; ``since`` is when the job became what it is."""
+    """A file that a station has, from the begin of its first period on."""
 
     name: str
     job: Job
     begin: datetime
     end: datetime
-    since: datetime
 
 
 class MeasurementFiles:
-    """The folder of measurement files of a station; ``compressed`` with gzip."""
+    """The folder of measurement files of a station."""
 
-    def __init__(self, station: str, clock: Clock, performance: Performance, *, compressed: bool = False) -> None:
+    def __init__(self, station: str, clock: Clock, performance: Performance, habits: FileHabits | None = None) -> None:
         self._station = station
         self._clock = clock
         self._performance = performance
-        self._compressed = compressed
+        self._habits = habits or FileHabits()
 
     def __iter__(self) -> Iterator[MeasurementFile]:
         """The files, newest first for each job."""
@@ -47,12 +54,12 @@ class MeasurementFiles:
         epochs = self._performance.epochs()
         begins = [begin for begin, _ in epochs]
         for job, since, until in reversed(list(_unlocked(epochs, self._station, now))):
-            first = max(since + timedelta(seconds=job.seconds), now - KEPT)
-            for end in _ends(job.reporting, first, until):
+            first = _next(since, job.seconds)
+            for end in _ends(job.reporting, max(first + timedelta(seconds=job.seconds), now - KEPT), until):
                 if epochs[bisect_left(begins, end) - 1][1].powered:
-                    begin = end - timedelta(seconds=job.reporting)
-                    name = file_name(self._station, job, begin, end) + (".gz" if self._compressed else "")
-                    yield MeasurementFile(name, job, begin, end, since)
+                    begin = max(end - timedelta(seconds=job.reporting), first)
+                    name = file_name(self._station, job, begin, end) + (".gz" if self._habits.compressed else "")
+                    yield MeasurementFile(name, job, begin, end)
 
     def find(self, name: str) -> MeasurementFile | None:
         """The file of this name; None where there is none."""
@@ -66,12 +73,12 @@ class MeasurementFiles:
         found, version, end = [], "", file.begin + step
         while end <= file.end:
             epoch = epochs[max(bisect_left(begins, end) - 1, 0)][1]
-            if end - step >= file.since and epoch.powered:
+            if epoch.powered:
                 found.append(self._performance.measure(file.job.seconds, end))
                 version = epoch.version
             end += step
-        content = measurement_file(self._station, version, found, file.job)
-        return gzip.compress(content, mtime=int(file.end.timestamp())) if self._compressed else content
+        content = measurement_file(self._station, version, found, file.job, self._habits.form)
+        return gzip.compress(content, mtime=int(file.end.timestamp())) if self._habits.compressed else content
 
 
 def _unlocked(
@@ -88,6 +95,12 @@ def _unlocked(
         yield from ((job, since, begin) for job, since in running.items() if job not in wanted)
         running = {job: running.get(job, begin) for job in wanted}
     yield from ((job, since, now) for job, since in running.items())
+
+
+def _next(moment: datetime, seconds: int) -> datetime:
+    """When the next period of so many seconds begins, or one that begins just then."""
+    stamp = moment.timestamp()
+    return datetime.fromtimestamp(stamp + -stamp % seconds, UTC)
 
 
 def _ends(reporting: int, first: datetime, last: datetime) -> Iterator[datetime]:

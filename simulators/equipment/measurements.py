@@ -1,4 +1,4 @@
-"""Measurement jobs (PerfMetricJob, TS 28.622): what they select, in ``<get>`` and in files (TS 28.532 measData)."""
+"""Measurement jobs (PerfMetricJob, TS 28.622): what they select, in ``<get>`` and in files (TS 28.532, TS 32.435)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
+from xml.sax.saxutils import quoteattr
 
 from lxml import etree
 
@@ -15,8 +16,6 @@ from simulators.equipment.managed_element import jobs_of
 from simulators.equipment.performance import PERIOD, Performance, Period, Values
 
 PERFORMANCE_NS = "urn:minka:performance"
-MEASUREMENT_NS = "http://www.3gpp.org/ftp/specs/archive/28_series/28.532#measData"
-FORMAT_VERSION = "28.532 V16.0"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,26 +96,72 @@ def number(value: float) -> str:
     return f"{value:.6f}".rstrip("0").rstrip(".")
 
 
-def measurement_file(station: str, version: str, periods: Sequence[Period], job: Job = EVERYTHING) -> bytes:
-    """A measurement file of one or more periods, oldest first (TS 28.532 annex, measData.xsd)."""
-    top = root(MEASUREMENT_NS, "measDataFile")
-    header = node(top, "fileHeader")
-    header.set("fileFormatVersion", FORMAT_VERSION)
-    header.set("vendorName", "Minka")
-    header.set("dnPrefix", "")
-    node(header, "fileSender").set("senderName", f"ManagedElement={station}")
-    node(header, "measData").set("beginTime", timestamp(periods[0].begin))
-    data = node(top, "measData")
-    entity = node(data, "measEntity")
-    entity.set("localDn", f"ManagedElement={station}")
-    entity.set("swVersion", version)
+@dataclass(frozen=True, slots=True)
+class FileForm:
+    """How a measurement file is written.
+
+    Attributes:
+        root: Its outermost element.
+        namespace: Of all its elements.
+        version: What its header says of the format.
+        sender: The attribute of its sender that holds a name.
+        entity: The element of what was measured.
+        times: The element of header and footer that holds a time.
+        positions: Values stand beside numbers of their names, else in the order of the names.
+        relative: Names of measured objects begin below the entity.
+        nothing: A value that is not there.
+    """
+
+    root: str
+    namespace: str
+    version: str
+    sender: str
+    entity: str
+    times: str
+    positions: bool
+    relative: bool
+    nothing: str
+
+
+#: TS 28.532, measData.xsd.
+MEAS_DATA = FileForm(
+    *("measDataFile", "http://www.3gpp.org/ftp/specs/archive/28_series/28.532#measData", "28.532 V16.0"),
+    *("senderName", "measEntity", "measData"),
+    positions=True,
+    relative=False,
+    nothing="NULL",
+)
+#: TS 32.435 §4.2.2, measCollec.xsd, without the optional positions (annex A.1).
+MEAS_COLLEC = FileForm(
+    *("measCollecFile", "http://www.3gpp.org/ftp/specs/archive/32_series/32.435#measCollec", "32.435 V16.0"),
+    *("localDn", "managedElement", "measCollec"),
+    positions=False,
+    relative=True,
+    nothing="NIL",
+)
+
+
+def measurement_file(
+    station: str, version: str, periods: Sequence[Period], job: Job = EVERYTHING, form: FileForm = MEAS_DATA
+) -> bytes:
+    """A measurement file of one or more periods."""
+    element = f"ManagedElement={station}"
+    begin, end = min(period.begin for period in periods), max(period.end for period in periods)
+    lines = [
+        '<?xml version="1.0" encoding="UTF-8"?>',
+        f'<{form.root} xmlns="{form.namespace}">',
+        f'<fileHeader fileFormatVersion="{form.version}" vendorName="Minka" dnPrefix="">',
+        f"<fileSender {form.sender}={quoteattr(element)}/>",
+        f'<{form.times} beginTime="{timestamp(begin)}"/>',
+        "</fileHeader>",
+        "<measData>",
+        f"<{form.entity} localDn={quoteattr(element)} swVersion={quoteattr(version)}/>",
+    ]
     for period in periods:
         for kind, members in _by_class(job.selected(period.values)).items():
-            _info(data, kind, members, period, job)
-    footer = node(top, "fileFooter")
-    node(footer, "measData").set("endTime", timestamp(periods[-1].end))
-    text: bytes = etree.tostring(top, xml_declaration=True, encoding="UTF-8", pretty_print=True)
-    return text
+            lines += _info(kind, members, period, job, form)
+    lines += ["</measData>", "<fileFooter>", f'<{form.times} endTime="{timestamp(end)}"/>', "</fileFooter>"]
+    return "\n".join([*lines, f"</{form.root}>", ""]).encode()
 
 
 def _by_class(values: Values) -> Mapping[str, Values]:
@@ -128,29 +173,28 @@ def _by_class(values: Values) -> Mapping[str, Values]:
     return found
 
 
-def _info(data: etree._Element, kind: str, members: Values, period: Period, job: Job) -> None:
+def _info(kind: str, members: Values, period: Period, job: Job, form: FileForm) -> Iterator[str]:
     seconds = int((period.end - period.begin).total_seconds())
-    info = node(data, "measInfo")
-    info.set("measInfoId", kind)
-    node(info, "job").set("jobId", job.id)
-    granularity = node(info, "granPeriod")
-    granularity.set("duration", f"PT{seconds}S")
-    granularity.set("endTime", timestamp(period.end))
-    node(info, "repPeriod").set("duration", f"PT{job.reporting}S")
     names = sorted({name for counters in members.values() for name in counters})
-    for position, name in enumerate(names, start=1):
-        kind_of = node(info, "measType")
-        kind_of.set("p", str(position))
-        kind_of.text = name
+    yield f"<measInfo measInfoId={quoteattr(kind)}>"
+    yield f"<job jobId={quoteattr(job.id)}/>"
+    yield f'<granPeriod duration="PT{seconds}S" endTime="{timestamp(period.end)}"/>'
+    yield f'<repPeriod duration="PT{job.reporting}S"/>'
+    if form.positions:
+        yield from (f'<measType p="{position}">{name}</measType>' for position, name in enumerate(names, start=1))
+    else:
+        yield f"<measTypes>{' '.join(names)}</measTypes>"
     for measured, counters in sorted(members.items()):
-        value = node(info, "measValue")
-        value.set("measObjLdn", measured)
-        for position, name in enumerate(names, start=1):
-            if name in counters:
-                result = node(value, "r")
-                result.set("p", str(position))
-                result.text = number(counters[name])
-        leaf(value, "suspect", str(period.suspect).lower())
+        name = measured.partition(",")[2] if form.relative else measured
+        yield f"<measValue measObjLdn={quoteattr(name)}>"
+        texts = [number(counters[name]) if name in counters else form.nothing for name in names]
+        if form.positions:
+            yield from (f'<r p="{position}">{text}</r>' for position, text in enumerate(texts, start=1))
+        else:
+            yield f"<measResults>{' '.join(texts)}</measResults>"
+        yield f"<suspect>{str(period.suspect).lower()}</suspect>"
+        yield "</measValue>"
+    yield "</measInfo>"
 
 
 def file_name(station: str, job: Job, begin: datetime, end: datetime) -> str:

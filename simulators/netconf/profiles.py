@@ -9,6 +9,8 @@ from typing import Literal
 
 from simulators.datastore import READ_ONLY, UNRESTRICTED, Access, Rule, WithDefaults
 from simulators.equipment.alarms import AlarmList, AlarmSources
+from simulators.equipment.files import FileHabits
+from simulators.equipment.measurements import MEAS_COLLEC
 from simulators.netconf.faults import FaultKind
 
 #: Modes of with-defaults beside the basic one, in the order in which the capability names them.
@@ -34,7 +36,7 @@ class Profile:
         access: What users may do, by name; those not named may do everything.
         faults: What always goes wrong.
         alarms: Through what it tells its alarms.
-        compressed_files: Its measurement files are compressed with gzip.
+        files: How it writes its measurement files.
     """
 
     base_1_1: bool = True
@@ -59,7 +61,7 @@ class Profile:
     access: Mapping[str, Access] = field(default_factory=lambda: MappingProxyType({}), hash=False)
     faults: frozenset[FaultKind] = frozenset()
     alarms: AlarmSources = field(default_factory=AlarmSources)
-    compressed_files: bool = False
+    files: FileHabits = field(default_factory=FileHabits)
 
     @property
     def also_supported(self) -> tuple[WithDefaults, ...]:
@@ -112,7 +114,8 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "alarms-twice": replace(STANDARD, alarms=AlarmSources(twice=True)),
         "alarm-list-locked": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.LOCKED)),
         "alarm-list-rebuilt": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.REBUILT)),
-        "files-compressed": replace(STANDARD, compressed_files=True),
+        "files-compressed": replace(STANDARD, files=FileHabits(compressed=True)),
+        "files-32.435": replace(STANDARD, files=FileHabits(MEAS_COLLEC)),
         # What servers were seen to do, in one bundle each.
         "like-yuma123": replace(
             STANDARD, xpath=True, replay=1000, faults=frozenset({FaultKind.VALIDATE_SPOILS_COMMIT})

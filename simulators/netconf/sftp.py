@@ -57,9 +57,8 @@ class PmFolder(asyncssh.SFTPServer):
         super().__init__(channel)
         self._server = server
         self._since = server.equipment.restarted
-        self._files = MeasurementFiles(
-            server.device.id, server.clock, server.equipment.performance, compressed=server.profile.compressed_files
-        )
+        performance, habits = server.equipment.performance, server.profile.files
+        self._files = MeasurementFiles(server.device.id, server.clock, performance, habits)
         self._open = 0
         self._latest: tuple[str, _OpenFile] | None = None
 

@@ -12,7 +12,7 @@ import pytest
 from lxml import etree
 
 from simulators.clock import VirtualClock
-from simulators.equipment.measurements import MEASUREMENT_NS
+from simulators.equipment.measurements import MEAS_DATA
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.netconf import sftp
 from simulators.netconf.faults import Fault, FaultKind
@@ -70,7 +70,7 @@ async def test_files_are_listed_and_read(fleet: Fleet, clock: VirtualClock, tmp_
         earlier = [LATEST.replace("0030+0000-0045", times) for times in ("0000+0000-0015", "0015+0000-0030")]
         assert await names(client) == [*earlier, LATEST]
         content = await read(client, f"/pm/{LATEST}")
-        assert etree.fromstring(content).tag == f"{{{MEASUREMENT_NS}}}measDataFile"
+        assert etree.fromstring(content).tag == f"{{{MEAS_DATA.namespace}}}measDataFile"
         attributes = await client.stat(f"/pm/{LATEST}")
         assert (attributes.size, attributes.mtime) == (len(content), int(clock.now().timestamp()))
         await client.get(f"/pm/{LATEST}", tmp_path)

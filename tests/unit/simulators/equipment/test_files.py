@@ -8,13 +8,13 @@ from datetime import UTC, datetime, timedelta
 from lxml import etree
 
 from simulators.clock import VirtualClock
-from simulators.equipment.files import KEPT, MeasurementFiles
-from simulators.equipment.measurements import MEASUREMENT_NS
+from simulators.equipment.files import KEPT, FileHabits, MeasurementFiles
+from simulators.equipment.measurements import MEAS_COLLEC, MEAS_DATA
 from simulators.station import Station
 from tests.unit.simulators.equipment.stations import ANDES, ME, configure
 
 QUARTER = 900.0
-MD = f"{{{MEASUREMENT_NS}}}"
+MD = f"{{{MEAS_DATA.namespace}}}"
 #: The first volume of a cell, in a file of all its counters.
 VOLUME = f"DRB.PdcpSduVolumeDl.{ANDES}.9"
 
@@ -28,8 +28,8 @@ def job(seconds: int = 900, minutes: int = 15, state: str = "UNLOCKED", name: st
     )
 
 
-def files_of(station: Station, *, compressed: bool = False) -> MeasurementFiles:
-    return MeasurementFiles(station.id, station.clock, station.equipment.performance, compressed=compressed)
+def files_of(station: Station, habits: FileHabits | None = None) -> MeasurementFiles:
+    return MeasurementFiles(station.id, station.clock, station.equipment.performance, habits)
 
 
 def hours(station: Station) -> list[str]:
@@ -75,14 +75,14 @@ def test_a_file_holds_all_periods_of_its_reporting_period(station: Station, cloc
     configure(station, job(seconds=300))
     configure(station, job(name="long"))
     clock.advance(QUARTER * 2)
-    assert hours(station) == ["C0000-0015", "A0015-0030", "C0015-0030"]
+    assert hours(station) == ["C0005-0015", "A0015-0030", "C0015-0030"]
     short, (whole,) = periods(station, "C20260101.0015"), periods(station, "A20260101.0015")
     assert [(duration, end[11:16]) for duration, end, _, _ in short] == [
         ("PT300S", end) for end in ("00:20", "00:25", "00:30")
     ]
     assert abs(sum(volume for *_, volume in short) - whole[-1]) < 0.001
     # The job was not there yet when the first five minutes began.
-    assert [end[11:16] for _, end, _, _ in periods(station, "C20260101.0000")] == ["00:10", "00:15"]
+    assert [end[11:16] for _, end, _, _ in periods(station, "C20260101.0005")] == ["00:10", "00:15"]
 
 
 def test_a_change_of_granularity_leaves_out_the_period_in_which_it_happens(
@@ -92,8 +92,8 @@ def test_a_change_of_granularity_leaves_out_the_period_in_which_it_happens(
     clock.advance(QUARTER * 2 + 398)  # 00:36:40
     configure(station, job(seconds=300))
     clock.advance(QUARTER)
-    assert hours(station) == ["A0015-0030", "C0030-0045"]
-    assert [end[11:16] for _, end, _, _ in periods(station, "C20260101.0030")] == ["00:45"]
+    assert hours(station) == ["A0015-0030", "C0040-0045"]
+    assert [end[11:16] for _, end, _, _ in periods(station, "C20260101.0040")] == ["00:45"]
 
 
 def test_a_locked_job_has_no_files_of_that_time(station: Station, clock: VirtualClock) -> None:
@@ -135,8 +135,36 @@ def test_a_file_is_the_same_each_time_until_it_is_deleted(station: Station, cloc
 def test_files_may_be_compressed(station: Station, clock: VirtualClock) -> None:
     configure(station, job())
     clock.advance(QUARTER * 2)
-    (file,) = files = files_of(station, compressed=True)
+    (file,) = files = files_of(station, FileHabits(compressed=True))
     assert file.name.endswith(".xml.gz")
     (plain,) = files_of(station)
     assert gzip.decompress(files.content(file)) == files_of(station).content(plain)
     assert files.content(file) == files.content(file)
+
+
+def results(content: bytes) -> dict[tuple[str, str], str]:
+    """The values of a file by object and counter, whichever form it has."""
+    found: dict[tuple[str, str], str] = {}
+    for data in etree.fromstring(content).findall("{*}measData"):
+        entity = next(element for element in data if element.get("localDn"))
+        for info in data.findall("{*}measInfo"):
+            names = info.findtext("{*}measTypes", "").split() or [str(one.text) for one in info.iter("{*}measType")]
+            for value in info.findall("{*}measValue"):
+                local = str(value.get("measObjLdn"))
+                above = "" if local.startswith("ManagedElement=") else f"{entity.get('localDn')},"
+                texts = value.findtext("{*}measResults", "").split() or [str(r.text) for r in value.findall("{*}r")]
+                found |= {(above + local, name): text for name, text in zip(names, texts, strict=True)}
+    return found
+
+
+def test_both_forms_say_the_same(station: Station, clock: VirtualClock) -> None:
+    configure(station, job())
+    clock.advance(QUARTER * 2)
+    (file,), older = files_of(station), files_of(station, FileHabits(MEAS_COLLEC))
+    plain, other = files_of(station).content(file), older.content(file)
+    root = etree.fromstring(other)
+    assert root.tag == "{http://www.3gpp.org/ftp/specs/archive/32_series/32.435#measCollec}measCollecFile"
+    assert root.find("{*}fileHeader/{*}measCollec").get("beginTime") == "2026-01-01T00:15:00Z"  # type: ignore[union-attr]
+    assert b"measType " not in other
+    assert results(plain) == results(other)
+    assert results(other)["ManagedElement=T-LTE-1,ENBFunction=1,EUtranCellFDD=1", VOLUME] != "0"
