@@ -69,7 +69,7 @@ def _minutes(report: Json) -> list[str]:
     rows = found if isinstance(found, list) else [found] if found else []
     names = ("lost", "planned", "own_work", "outside", "unseen")
     lines = _table(
-        ("Tenant", "Lost", "Planned work", "Own core work", "Not seen", "People-minutes"),
+        ("Tenant", "Lost", "Planned work", "Own core work", "Outside the contract", "Not seen", "People-minutes"),
         ((one["tenant"], *(f"{one[name]:,.1f}" for name in names), f"{one['people']:,}") for one in rows),
     )
     used = (

@@ -54,7 +54,15 @@ def test_a_line_about_several_tenants_names_no_other_one() -> None:
     change = Change(
         station="S1",
         phases=(),
-        diff=(row("alfa, beta"), row("alfa"), row("beta"), row(HOST), row(HOST, "elsewhere"), row("alfabet")),
+        diff=(
+            row("alfa, beta"),
+            row("alfa"),
+            row("beta"),
+            row(HOST),
+            row(HOST, "elsewhere"),
+            row("alfabet"),
+            row("zeta"),
+        ),
         touched=("alfa", "beta"),
         fingerprint=Fingerprint(paths=(), digest=""),
     )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -71,6 +72,18 @@ async def test_people_who_can_not_be_reached_are_notified_later_and_once(bench: 
         await bench.round(*schedulers, seconds=1)
     assert (people.calls, len(people.sent)) == (4, 1)
     assert bench.store.escalations.pending() == []
+
+
+async def test_pauses_between_tries_double_from_a_second_to_a_minute(bench: Bench) -> None:
+    people = Refusing(refusals=10)
+    _escalated(bench)
+    scheduler = bench.scheduler(people)
+    tried = []
+    for second in range(250):
+        before = people.calls
+        await bench.round(scheduler, seconds=1)
+        tried += [second] * (people.calls - before)
+    assert [later - sooner for sooner, later in pairwise(tried)] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
 
 
 async def test_a_scheduler_that_dies_with_a_claim_is_followed_by_another_after_a_while(bench: Bench) -> None:
