@@ -15,6 +15,7 @@ from simulators.datastore.errors import NETCONF_NS, RpcError, RpcErrors
 from simulators.elements import Make
 from simulators.equipment.equipment import POWER_ON, Equipment
 from simulators.equipment.managed_element import ME_NS, with_alarm_list
+from simulators.equipment.performance import KEPT
 from simulators.history import ITSELF, NO_SESSION, EventKind, History, Origin
 from simulators.netconf.datastores import Cause, RunningChange, named_operations
 from simulators.netconf.profiles import STANDARD, Profile
@@ -33,6 +34,7 @@ class StationSettings:
         profile: Its capabilities and habits.
         settle_seconds: Until a cell is on air after it was unlocked, or a core link up after its creation.
         boot_seconds: Until a station takes sessions again after a restart, and its cells begin to settle.
+        remembers: Changes of what cells and links do that it remembers: its counters go back so far.
         delays: Seconds that an operation takes, by name (``edit-config``, ``commit``, ``get`` …); a commit or cancel
             for a token under which nothing waits is refused before any work.
     """
@@ -40,6 +42,7 @@ class StationSettings:
     profile: Profile = STANDARD
     settle_seconds: float = 1.0
     boot_seconds: float = 0.0
+    remembers: int = KEPT
     delays: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
 
 
@@ -73,7 +76,9 @@ class Station:
         self.boot_seconds = settings.boot_seconds
         factory = with_alarm_list(_factory(self.schema, record.id), record.id, settings.profile.alarms)
         self._revisions: deque[tuple[int, Config]] = deque([(0, factory)], maxlen=REMEMBERED)
-        self.equipment = Equipment(record, around, clock, settings.settle_seconds, self.history, self)
+        self.equipment = Equipment(
+            record, around, clock, settings.settle_seconds, self.history, self, settings.remembers
+        )
         self.server = Server(self, factory, settings.profile, settings.delays, around.seed)
         self.datastores = self.server.datastores
         self.faults = self.server.faults

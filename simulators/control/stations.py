@@ -13,6 +13,7 @@ from simulators.control.bodies import Body, InjectedFaultBody, add_faults
 from simulators.equipment.fault_kinds import NETWORK_FAULTS
 from simulators.equipment.measurements import measurement_file
 from simulators.equipment.performance import PERIOD
+from simulators.equipment.truth import truth_of
 from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
 from simulators.netconf.faults import ANY, STATION_FAULTS, Fault, FaultKind
@@ -136,6 +137,13 @@ def _add_reading(app: FastAPI, fleet: Fleet, station: Lookup) -> None:
         period = found.equipment.performance.measure(seconds, None if end is None else end.astimezone(UTC))
         version = found.equipment.software.version
         return Response(measurement_file(station_id, version, [period]), media_type="application/xml")
+
+    @app.get("/stations/{station_id}/truth")
+    async def truth(station_id: str, begin: datetime, end: datetime) -> dict[str, Any]:
+        found = station(station_id)
+        if begin.tzinfo is None or end.tzinfo is None or not begin < end <= found.clock.now():
+            raise HTTPException(422, "begin and end are moments in the past, with their time zone, begin before end")
+        return truth_of(found.equipment.performance, begin.astimezone(UTC), end.astimezone(UTC)).to_json()
 
 
 def _add_changes(app: FastAPI, station: Lookup) -> None:

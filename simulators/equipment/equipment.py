@@ -20,7 +20,7 @@ from simulators.equipment.managed_element import (
     with_locked_alarm_list,
     without_records,
 )
-from simulators.equipment.performance import Performance
+from simulators.equipment.performance import KEPT, Performance
 from simulators.equipment.radio import Radio
 from simulators.equipment.software import Software
 from simulators.equipment.supervision import Supervised, Supervision
@@ -101,6 +101,7 @@ class Equipment:
         settle_seconds: float,
         history: History,
         management: Management,
+        remembers: int = KEPT,
     ) -> None:
         self._record = record
         self._carries = None if around.transport is None else around.transport.carries
@@ -120,7 +121,7 @@ class Equipment:
         self.software = Software(clock, self.faults, history, management.notify)
         self.supervision = Supervision(clock, management.notify, self._supervision_changed)
         self.radio = Radio(record, around.cores, clock, settle_seconds, self)
-        self.performance = Performance(record, around, clock, self.radio)
+        self.performance = Performance(record, around, clock, self.radio, remembers)
 
     # ------------------------------------------------------- what the radio needs
 

@@ -62,8 +62,8 @@ class Timeline:
 
     __slots__ = ("_epochs",)
 
-    def __init__(self) -> None:
-        self._epochs: deque[Epoch] = deque(maxlen=KEPT)
+    def __init__(self, kept: int = KEPT) -> None:
+        self._epochs: deque[Epoch] = deque(maxlen=kept)
 
     def note(self, epoch: Epoch) -> None:
         """Add an epoch unless nothing changed; one that lasted no time is replaced."""
@@ -88,6 +88,11 @@ class Timeline:
     def __iter__(self) -> Iterator[Epoch]:
         """The epochs, oldest first."""
         return iter(tuple(self._epochs))
+
+    @property
+    def full(self) -> bool:
+        """Whether earlier epochs may have made room for later ones."""
+        return len(self._epochs) == self._epochs.maxlen
 
     @property
     def last(self) -> Epoch | None:
@@ -122,9 +127,12 @@ _EMPTY = Timeline()
 class Performance:
     """What a station measures of its own traffic; costs nothing until there is a cell."""
 
-    __slots__ = ("_around", "_clock", "_radio", "_record", "_timeline")
+    __slots__ = ("_around", "_clock", "_kept", "_radio", "_record", "_timeline")
 
-    def __init__(self, record: StationRecord, around: Surroundings, clock: Clock, radio: Radio) -> None:
+    def __init__(
+        self, record: StationRecord, around: Surroundings, clock: Clock, radio: Radio, kept: int = KEPT
+    ) -> None:
+        self._kept = kept
         self._record = record
         self._around = around
         self._clock = clock
@@ -137,7 +145,7 @@ class Performance:
         if self._timeline is None:
             if not cells:
                 return
-            self._timeline = Timeline()
+            self._timeline = Timeline(self._kept)
         now = self._clock.monotonic()
         self._timeline.note(Epoch(now, config, cells, self._radio.paths, self._radio.powered, version))
 
@@ -145,6 +153,16 @@ class Performance:
         """What held, as far back as the station remembers, each with the moment from which on."""
         now, moment = self._clock.now(), self._clock.monotonic()
         return [(now - timedelta(seconds=moment - epoch.since), epoch) for epoch in self._timeline or _EMPTY]
+
+    @property
+    def forgets(self) -> bool:
+        """Whether it may have forgotten what was before its epochs."""
+        return self._timeline is not None and self._timeline.full
+
+    @property
+    def tenants(self) -> Mapping[str, str]:
+        """Whose each PLMN is."""
+        return self._around.tenants
 
     def _place(self, cells: int) -> Place:
         around, record = self._around, self._record
@@ -198,7 +216,7 @@ class Performance:
         totals: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         on_air: defaultdict[str, float] = defaultdict(float)
         running = 0.0
-        for quarter, epoch, before, part in self._parts(begin, begin + timedelta(seconds=seconds)):
+        for quarter, epoch, before, part in self.parts(begin, begin + timedelta(seconds=seconds)):
             running += part if epoch.powered else 0.0
             for status in epoch.cells:
                 taken_down = {} if before is None else self._taken_down(before, epoch, status, quarter)
@@ -208,7 +226,7 @@ class Performance:
         values = {name: _finished(counters, on_air[name]) for name, counters in totals.items()}
         return Period(begin, begin + timedelta(seconds=seconds), values, running < seconds - 1e-6)
 
-    def _parts(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, Epoch, Epoch | None, float]]:
+    def parts(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, Epoch, Epoch | None, float]]:
         """The parts of a span in which nothing changed: the quarter of an hour, and as of ``Timeline.between``."""
         offset = self._clock.monotonic() - (self._clock.now() - begin).total_seconds()
         while begin < end:
@@ -219,7 +237,8 @@ class Performance:
                 yield quarter, epoch, before, part
             begin, offset = begin + timedelta(seconds=seconds), offset + seconds
 
-    def _load(self, epoch: Epoch, status: CellStatus, begin: datetime) -> Load:
+    def load(self, epoch: Epoch, status: CellStatus, begin: datetime) -> Load:
+        """The load of a cell in a quarter of an hour, for what held then."""
         local, place = begin.astimezone(self._around.timezone), self._place(len(epoch.cells))
         return load_of(epoch.config, status, place, self._around.tenants, epoch.paths, local)
 
@@ -227,13 +246,13 @@ class Performance:
         """The bearers that were lost because a cell failed, or the way to a core, as an epoch began."""
         path = status.configured.path
         old = next((one for one in before.cells if one.configured.path == path and one.on_air), None)
-        failed = not status.on_air and _is_fault(status, powered=epoch.powered)
+        failed = not status.on_air and off_air_by(status, powered=epoch.powered) == "fault"
         if old is None or not epoch.powered or not (failed or status.on_air):
             return {}
         technology = "NR" if status.configured.cell_class == "NRCellDU" else "LTE"
         return {
             (flow.plmn, flow.slice, qci): count
-            for flow in self._load(before, old, begin).flows
+            for flow in self.load(before, old, begin).flows
             if failed or not epoch.paths.attaches(technology, self._around.tenants.get(flow.plmn, ""))
             for qci, count in bearers.active(flow)
         }
@@ -241,7 +260,7 @@ class Performance:
     def _of_cell(
         self, epoch: Epoch, status: CellStatus, part: float, seconds: int, begin: datetime, taken_down: Lost
     ) -> Values:
-        load = self._load(epoch, status, begin)
+        load = self.load(epoch, status, begin)
         name = status.configured.distinguished_name
         lte = status.configured.cell_class != "NRCellDU"
         lost = _unavailable(_UNAVAILABLE if lte else _NR_UNAVAILABLE, status, part, powered=epoch.powered)
@@ -278,15 +297,16 @@ def _finished(counters: Mapping[str, float], on_air: float) -> dict[str, float]:
     }
 
 
-def _is_fault(status: CellStatus, *, powered: bool) -> bool:
-    """Whether a cell that is off air is so by a fault."""
-    return not powered or (status.configured.unlocked and status.service is Service.OFF)
+def off_air_by(status: CellStatus, *, powered: bool) -> str:
+    """What keeps a cell off air: ``fault``, or ``manual`` for whatever people do."""
+    fault = not powered or (status.configured.unlocked and status.service is Service.OFF)
+    return "fault" if fault else "manual"
 
 
 def _unavailable(name: str, status: CellStatus, part: float, *, powered: bool) -> dict[str, float]:
     counters = {f"{name}.{cause}": 0.0 for cause in ("manual", "fault", "energySaving")}
     if not status.on_air:
-        counters[f"{name}.{'fault' if _is_fault(status, powered=powered) else 'manual'}"] = part
+        counters[f"{name}.{off_air_by(status, powered=powered)}"] = part
     return counters
 
 
@@ -312,7 +332,7 @@ def _radio(load: Load, part: float, seconds: int) -> dict[str, float]:
     return {"RRU.PrbTotDl": used, "RRU.PrbTotUl": used * 0.6}
 
 
-def _volumes(flow: Flow, load: Load, part: float) -> Iterator[tuple[int, float, float]]:
+def volumes(flow: Flow, load: Load, part: float) -> Iterator[tuple[int, float, float]]:
     """Mbit carried down and up by QCI, or by the 5QI of the same number (TS 23.501 §5.7.4)."""
     carried = flow.given / 100 * load.capacity * part
     for qci, share in traffic.QCI_PARTS.items():
@@ -325,7 +345,7 @@ def _lte(load: Load, part: float, seconds: int) -> dict[str, float]:
     counters |= {"S1SIG.ConnEstabAtt": attempts, "S1SIG.ConnEstabSucc": successes}
     counters["RRU.PrbCongestionDl"] = load.lacking * part / seconds
     for flow in load.flows:
-        for qci, down, up in _volumes(flow, load, part):
+        for qci, down, up in volumes(flow, load, part):
             counters[f"DRB.PdcpSduVolumeDl.{flow.plmn}.{qci}"] = down
             counters[f"DRB.PdcpSduVolumeUl.{flow.plmn}.{qci}"] = up
         asked = flow.users * traffic.ATTEMPTS * SUCCESS * part / 3600
@@ -433,7 +453,7 @@ def _nr_central(load: Load, part: float, seconds: int) -> dict[str, float]:
     """What the CU counts: volume by PLMN, 5QI and S-NSSAI is its own, since PDCP ends there (TS 28.552 §5.1.2)."""
     counters = _connections(load, part, seconds)
     for flow in load.flows:
-        for qci, down, up in _volumes(flow, load, part):
+        for qci, down, up in volumes(flow, load, part):
             counters[f"DRB.PdcpSduVolumeDL.{flow.plmn}.{qci}.{flow.slice}"] = down
             counters[f"DRB.PdcpSduVolumeUL.{flow.plmn}.{qci}.{flow.slice}"] = up
     attempts, successes = _signalling(load, part)

@@ -22,7 +22,7 @@ from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.integration.simulators.client import label_edit, netconf
 from tests.support.forks import run_forked
-from tests.unit.simulators.netconf.bench import enb, label_config, link
+from tests.unit.simulators.netconf.bench import cell, enb, label_config, link, s1u
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 STATION = "T-LTE-1"
@@ -214,3 +214,16 @@ def test_a_fault_that_does_not_exist(kind: str, hint: str) -> None:
     result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["fault", "inject", STATION, kind])
     assert result.exit_code == 2
     assert hint in result.output
+
+
+async def test_what_really_happened_is_told(control: httpx.AsyncClient, fleet: Fleet) -> None:
+    configured = enb(cell() + link() + s1u())
+    await control.post(f"/stations/{STATION}/edit", json={"config": configured})
+    begin = fleet.clock.now()
+    await control.post(f"/stations/{STATION}/network-faults", json={"fault": "cell-down"})
+    span = {"begin": begin.isoformat(), "end": fleet.clock.now().isoformat()}
+    truth = (await control.get(f"/stations/{STATION}/truth", params=span)).json()
+    assert [(entry["cell"], entry["cause"]) for entry in truth["off_air"]] == [("1", "fault")]
+    assert {entry["plmn"] for entry in truth["volume"]} == {"999-01"}
+    for wrong in ({"begin": span["end"], "end": span["begin"]}, {**span, "end": "2026-01-01T00:00:00"}):
+        assert (await control.get(f"/stations/{STATION}/truth", params=wrong)).status_code == 422
