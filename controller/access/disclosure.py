@@ -17,11 +17,13 @@ from controller.access.sight import Sight
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, Comment, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.incident import AgreementMinutes, IncidentState, TenantMinutes, worst
+from controller.models.measurement import Measured
 from controller.models.network import HOST, Noun
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
 from controller.nrm.profiles import cell_of, leaf_of
 from controller.nrm.schema import LeafRole
+from controller.performance.kpis import Kpi, Level
 
 #: What is told of the state of a shared cell.
 _CELL_STATES = (
@@ -411,3 +413,25 @@ def visible_act(row: AuditRow, number: int, own: bool) -> AuditRow:
     return AuditRow(
         id=number, at=row.at, actor=row.actor if own else HOST, action=row.action, object=done_to, detail=detail
     )
+
+
+# --------------------------------------------------------------------- indicators
+
+#: Counters of a shared cell that each tenant on it is told as they are: none of them depends on what others do.
+SHARED_COUNTERS = frozenset({"RRU.CellUnavailableTime.fault", "RRU.PrbAvailDl", "RRU.PrbAvailUl"})
+
+
+def told_kpis(kpis: Iterable[Kpi]) -> tuple[Kpi, ...]:
+    """Indicators that a tenant is told: those of a tenant's own counts, and of what each tenant on a cell may know."""
+    return tuple(
+        kpi
+        for kpi in kpis
+        if Level.TENANT in kpi.levels
+        and all(SHARED_COUNTERS.issuperset(one.names) for one in kpi.counters if one.whole)
+    )
+
+
+def visible_measured(sight: Sight, period: Measured) -> Measured:
+    """A period of a station, of the cells that are shared with the tenant."""
+    cells = {cell: counted for cell, counted in period.cells.items() if sight.at_cell(period.station, cell)}
+    return period.model_copy(update={"cells": cells})

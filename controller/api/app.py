@@ -25,6 +25,7 @@ from controller.api.routes import (
     freezes,
     holds,
     incidents,
+    kpis,
     login,
     networks,
     people,
@@ -81,6 +82,7 @@ PARTS = (
     public_warnings,
     works,
     incidents,
+    kpis,
     record,
     system,
 )

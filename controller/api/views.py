@@ -5,7 +5,7 @@ A route that a tenant's people may call has no other way to the record than ``Se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Protocol, TypeVar
@@ -44,10 +44,12 @@ from controller.models.incident import (
     Rank,
     TenantMinutes,
 )
+from controller.models.measurement import Measured
 from controller.models.network import Network
 from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
+from controller.performance.kpis import Kpi, Whose, load_kpis, whose
 from controller.plan import Ledgers
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, Store
@@ -266,6 +268,18 @@ class View(Protocol):
         """An incident as it is told afterwards."""
         ...
 
+    def kpis(self) -> tuple[Kpi, ...]:
+        """Definitions of indicators, by name."""
+        ...
+
+    def measured(self, begin: datetime, end: datetime, seconds: int, stations: Collection[str]) -> Iterator[Measured]:
+        """What stations counted, by station and time."""
+        ...
+
+    def whose(self) -> Mapping[str, Whose]:
+        """What of the counts of cells is a tenant's, of each tenant that may be told apart."""
+        ...
+
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """Total and one page of what tenants were told of planned work, newest first."""
         ...
@@ -285,6 +299,7 @@ class HostView:
     def __init__(self, services: Services) -> None:
         self._store = services.store
         self._planner = services.planner
+        self._folder = services.settings.kpis
         self._followed = services.followed
         self.clock = services.clock
 
@@ -442,6 +457,19 @@ class HostView:
         more = {"decisions": decisions, "runs": runs, "health": health, "comments": said}
         return IncidentReport(**_fields(story) | more)
 
+    def kpis(self) -> tuple[Kpi, ...]:
+        """See ``View``."""
+        return load_kpis(self._folder)
+
+    def measured(self, begin: datetime, end: datetime, seconds: int, stations: Collection[str]) -> Iterator[Measured]:
+        """See ``View``."""
+        return self._store.measurements.read(begin, end, seconds, stations)
+
+    def whose(self) -> dict[str, Whose]:
+        """See ``View``."""
+        _, network = self._store.networks.get()
+        return {tenant: whose(network, tenant) for tenant in network.tenant_by_id}
+
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
         return self._store.notices.page(page)
@@ -461,6 +489,7 @@ class TenantView:
     def __init__(self, services: Services, tenant: str) -> None:
         self._store = services.store
         self._planner = services.planner
+        self._folder = services.settings.kpis
         self._readings = services.stations
         self._tenant = tenant
         self._followed = services.followed
@@ -603,6 +632,20 @@ class TenantView:
         notices = told_of(self._store, incident_id, self._tenant)
         more = {"runs": tuple(self._told(mine)), "notices": notices, "comments": said}
         return TenantIncidentReport(**_fields(story) | more)
+
+    def kpis(self) -> tuple[Kpi, ...]:
+        """See ``View``."""
+        return disclosure.told_kpis(load_kpis(self._folder))
+
+    def measured(self, begin: datetime, end: datetime, seconds: int, stations: Collection[str]) -> Iterator[Measured]:
+        """See ``View``."""
+        seen = self._sight()
+        for period in self._store.measurements.read(begin, end, seconds, stations):
+            yield disclosure.visible_measured(seen, period)
+
+    def whose(self) -> dict[str, Whose]:
+        """See ``View``."""
+        return {self._tenant: whose(self._store.networks.get()[1], self._tenant)}
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""

@@ -50,6 +50,7 @@ freezes = _of("/v1/freezes", "id", "target", "reason")
 works = _of("/v1/works", "id", "tenant", "reason")
 tokens = _of("/v1/tokens", "id", "owner", "label")
 users = _of("/v1/users", "name", "role")
+kpis = _of("/v1/kpis", "name", "title")
 
 
 def stations(incomplete: str) -> Offers:

@@ -13,6 +13,7 @@ from controller.cli import (
     approvals,
     device,
     incidents,
+    kpis,
     network,
     people,
     plan,
@@ -85,6 +86,7 @@ app.add_typer(device.app, name="device")
 app.add_typer(people.holds, name="hold")
 app.add_typer(people.alarms, name="alarms")
 app.add_typer(incidents.incidents, name="incidents")
+app.add_typer(kpis.kpis, name="kpi")
 app.add_typer(works.works, name="works")
 app.add_typer(remediation.rules, name="rules")
 app.add_typer(remediation.remediation, name="remediation")

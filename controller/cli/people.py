@@ -392,7 +392,7 @@ def shelve(
         raise typer.BadParameter("say --until or --for")
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
-    end = until.astimezone() if until else SystemClock().now() + _duration(lasts)
+    end = until.astimezone() if until else SystemClock().now() + duration(lasts)
     found = client().post(f"/v1/alarms/{alarm}/shelve", {"until": end.isoformat(), "reason": reason})
     if as_json:
         print_json(found)
@@ -400,10 +400,11 @@ def shelve(
         out.print(f"{alarm} is shelved until {when(found['shelved_until'])}")
 
 
-def _duration(words: str) -> timedelta:
+def duration(words: str, option: str = "--for") -> timedelta:
+    """How long words such as 45m, 8h or 2d mean; those of an option."""
     number, unit = words[:-1], {"m": "minutes", "h": "hours", "d": "days"}.get(words[-1:])
     if unit is None or not number.isdecimal():
-        raise typer.BadParameter(f"--for {words}: say minutes, hours or days, as in 45m, 8h or 2d")
+        raise typer.BadParameter(f"{option} {words}: say minutes, hours or days, as in 45m, 8h or 2d")
     return timedelta(**{unit: int(number)})
 
 

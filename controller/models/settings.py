@@ -86,6 +86,7 @@ class Settings(BaseSettings):
         description="Whether stations carry a generation in userDefinedState, which reveals a restored database.",
     )
     rules: Path = Field(default=shipped("playbooks/rules"), description="Folder of remediation rules.")
+    kpis: Path = Field(default=shipped("playbooks/kpis"), description="Folder of definitions of KPIs.")
     playbooks: Path = Field(default=shipped("playbooks"), description="Folder of playbooks.")
     repair_limit: int = Field(
         default=20,

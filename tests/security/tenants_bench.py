@@ -13,6 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,6 +25,7 @@ from controller.api.services import Services
 from controller.intent.impact import object_class_of
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.measurement import Measured, Subject, Values
 from controller.models.network import Network
 from controller.models.people import Role
 from controller.models.plan import Plan
@@ -229,6 +231,7 @@ def _fill(made: TenantsBench, sides: _Sides, devices: FakeDevices, own: Private)
         devices.add(station, samples.PROFILES, observed.tree)
         store.healths.save([_health(before, station, own, made.clock)])
     store.networks.save(after, network_digest(after), "ana")
+    store.measurements.put(_measured(station, own, made.clock) for station in STATIONS)
     _betas(made, sides, own, before)
     views = {station: samples.view(before, station) for station in STATIONS}
     shared = samples.plan(after, views)
@@ -360,6 +363,24 @@ def _health(net: Network, station: str, own: Private, clock: VirtualClock) -> He
         ),
         drift=own.drift,
     )
+
+
+def _measured(station: str, own: Private, clock: VirtualClock) -> Measured:
+    """A quarter of an hour: alfa carried 7 Mbit on S1/L1, beta whatever it did, and cells were off air for a while."""
+    alfas = {"DRB.PdcpSduVolumeDL": 7.0, "ERAB.EstabInitAttNbr": 200.0, "ERAB.EstabInitSuccNbr": 190.0}
+    counted: dict[str, dict[str, Values]] = {}
+    for cell in ("L1", "N1"):
+        counted[cell] = {"RRU.CellUnavailableTime.fault": {Subject(): 90.0}}
+        for number, (name, value) in enumerate(alfas.items()):
+            betas = own.octet * (number + 1.0)
+            values: Values = {Subject(plmn): betas for plmn in own.plmns} | {Subject(): value + len(own.plmns) * betas}
+            values |= {Subject(slice=f"1-{sd}"): betas for sd in own.slices}
+            if (station, cell) == ("S1", "L1"):
+                values[Subject("716-01", 9)] = value
+            counted[cell][name] = values
+    now = clock.now().timestamp()
+    begin = datetime.fromtimestamp(now - now % 900 - 900, UTC)
+    return Measured(station=station, begin=begin, seconds=900, covered=900, cells=counted)
 
 
 def _served(up: bool) -> ServiceState:

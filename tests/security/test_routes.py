@@ -79,6 +79,8 @@ NEEDED: dict[str, str | None] = {
     "POST /v1/incidents/{incident_id}/take": "run",
     "POST /v1/incidents/{incident_id}/hand-back": "run",
     "POST /v1/incidents/{incident_id}/comments": "comment",
+    "GET /v1/kpis": "look",
+    "GET /v1/kpis/{kpi}": "look",
     "GET /v1/works": "look",
     "POST /v1/works": "announce",
     "DELETE /v1/works/{work_id}": "announce",

@@ -32,6 +32,8 @@ from tests.unit.plan import samples
 
 #: What a stream that goes on says when nothing is new.
 SILENCE = b": still here"
+#: The day in which something was measured: how late it is depends on how often a stream slept.
+_DAY = "begin=2025-12-31T00:00:00Z&end=2026-01-01T00:00:00Z"
 QUERIES = {
     "/v1/runs": ["", "limit=1", "limit=1&offset=1", "state=succeeded", "state=partial", "state=running"],
     "/v1/plans": ["", "limit=1", "offset=1"],
@@ -46,12 +48,19 @@ QUERIES = {
         "selector=S2",
         "selector=x=y",
     ],
+    "/v1/kpis/volume-down": [
+        f"{_DAY}&{query}"
+        for query in ("level=cell&step=quarter", "level=tenant", "tenant=beta", "level=network&format=csv")
+    ],
+    "/v1/kpis/bearer-setup-success": [f"{_DAY}&{query}" for query in ("level=cell", "level=region", "selector=S2")],
+    "/v1/kpis/availability": [f"{_DAY}&level=cell"],
     "/v1/tokens": ["", "owner=tom", "owner=nobody"],
 }
 PARAMETERS: dict[str, set[str]] = {
     "station": {"S1", "S2", "S9"},
     "kind": {*Network.model_fields, "nothing"},
     "name": {"lock-cell"},
+    "kpi": {"volume-down", "bearer-setup-success", "availability", "accessibility", "nothing"},
     "run_id": {"r-0"},
     "plan_id": {"000000000000"},
     "other_id": {"000000000000"},
@@ -260,6 +269,20 @@ def test_a_yes_to_ones_own_part_counts_whatever_changes_for_others(usual: Tenant
     assert said.status == 200
     (waiting,) = told(usual, "/v1/approvals")["results"]
     assert store.runs.get(waiting["run"]).state is RunState.CANCELLING
+
+
+def test_a_tenant_sees_what_it_used_of_shared_cells_and_their_availability(usual: TenantsBench) -> None:
+    names = {one["name"] for one in told(usual, "/v1/kpis")["results"]}
+    assert {"volume-down", "availability", "bearer-setup-success"} < names
+    assert not {"accessibility", "users", "prb-use-down"} & names, "the whole cell's, which others change"
+    (cell,) = told(usual, "/v1/kpis/volume-down", f"{_DAY}&level=cell")["results"]
+    assert (cell["of"], cell["figure"]["value"]) == ("S1/L1", pytest.approx(7 / 8000))
+    (whole,) = told(usual, "/v1/kpis/volume-down", f"{_DAY}&level=tenant")["results"]
+    assert (whole["of"], whole["figure"]["value"]) == ("alfa", pytest.approx(7 / 8000))
+    (found,) = told(usual, "/v1/kpis/availability", f"{_DAY}&level=cell")["results"]
+    assert found["figure"]["value"] == pytest.approx(100 * (1 - 90 / 900))
+    (host,) = told(usual, "/v1/kpis/volume-down", f"{_DAY}&level=network", "host")["results"]
+    assert host["figure"]["value"] > 20 * whole["figure"]["value"]
 
 
 def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: TenantsBench) -> None:

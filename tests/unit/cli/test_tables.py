@@ -92,6 +92,14 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         | {"station": "PE-CUS-0145", "playbook": "recreate-core-endpoint", "run": "r-c7cbe25074", "by": "ana"}
         | {"reason": "the run succeeded, yet the alarm stands", "obstacle": ""}
     ],
+    "kpi list": [
+        {"name": "accessibility", "about": "accessibility", "unit": "%", "better": "higher", "title": "Accessibility"}
+        | {"levels": ["cell", "station", "region", "network"]}
+        | {"source": "TS 32.450 §6.1.1 (E-RAB accessibility), TS 28.554 §6.2.4 (partial DRB accessibility)"},
+        {"name": "retainability", "about": "retainability", "unit": "1/h", "better": "lower"}
+        | {"title": "Abnormal releases per hour of use", "source": "TS 32.450 §6.2.1, TS 28.554 §6.5.2"}
+        | {"levels": ["cell", "station", "region", "network", "tenant"]},
+    ],
     "works list": [
         {"id": "w-1f2e3d4c", "tenant": "entel", "nodes": ["entel-mme-1", "entel-mme-2", "entel-amf-1"], "by": "eva"}
         | {"begins": AT, "ends": LATER, "created": AT, "cancelled": None}

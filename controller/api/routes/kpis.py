@@ -1,0 +1,162 @@
+"""Key performance indicators: what they are, and what they come to over time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Annotated, Literal, NamedTuple
+
+from fastapi import Depends, Query, Response
+from pydantic import AwareDatetime
+
+from controller.api.auth import Router, needs
+from controller.api.services import Body, Listing, Paging, cut
+from controller.api.views import Seen
+from controller.inventory.selectors import select
+from controller.inventory.source import unknown
+from controller.models.errors import InputError, NotFoundError
+from controller.models.measurement import DAY, HOUR, QUARTER
+from controller.models.network import Network
+from controller.models.people import Permission, Person
+from controller.performance.kpis import EVERYBODY, Kpi, Level
+from controller.performance.series import Series, csv_of, name_at, parts_at, series_of
+
+router = Router(prefix="/v1/kpis", tags=["kpis"])
+
+Step = Literal["quarter", "hour", "day"]
+_SECONDS: dict[Step, int] = {"quarter": QUARTER, "hour": HOUR, "day": DAY}
+#: Periods of stations that are read for one answer at most, and for one whose step was not named.
+_MOST, _FEW = 200_000, 20_000
+#: Points of one series at most, and of one whose step was not named.
+_POINTS, _READABLE = 3000, 200
+
+
+class KpiSeries(Body):
+    """An indicator over time, a page of what it is asked for.
+
+    Attributes:
+        tenant: Whose part of what cells counted it is; an empty string for all.
+        seconds: Length of its periods.
+    """
+
+    kpi: Kpi
+    level: Level
+    tenant: str
+    begin: AwareDatetime
+    end: AwareDatetime
+    seconds: int
+    count: int
+    next: int | None
+    results: list[Series]
+
+
+@router.get("")
+def kpis(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[Kpi]:
+    """Definitions: formula, source, unit, what a verdict needs; to a tenant those of its own part of shared cells."""
+    return cut(seen.kpis(), paging)
+
+
+class SeriesQuery(NamedTuple):
+    """What of an indicator is asked for."""
+
+    level: Level
+    selector: str
+    tenant: str
+    begin: datetime | None
+    end: datetime | None
+    step: Step | None
+
+
+async def asked_for(  # one for each query parameter
+    level: Annotated[Level, Query(description="Each cell, station, region or tenant, or all together.")] = (
+        Level.STATION
+    ),
+    selector: Annotated[str, Query(description="Only what these stations counted.", max_length=2000)] = "*",
+    tenant: Annotated[str, Query(description="Only this tenant's part of it.", max_length=100)] = "",
+    begin: Annotated[AwareDatetime | None, Query(description="Default: a day before the end.")] = None,
+    end: Annotated[AwareDatetime | None, Query(description="Default: the last quarter of an hour.")] = None,
+    step: Annotated[Step | None, Query(description="Length of its periods; default: the shortest with room.")] = None,
+) -> SeriesQuery:
+    """What is asked for."""
+    return SeriesQuery(level, selector, tenant, begin, end, step)
+
+
+@router.get("/{kpi}", responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}})
+def show(
+    kpi: str,
+    seen: Seen,
+    paging: Paging,
+    who: Annotated[Person, needs(Permission.LOOK)],
+    asked: Annotated[SeriesQuery, Depends(asked_for)],
+    format: Annotated[Literal["json", "csv"], Query(description="JSON, or the periods as a table.")] = "json",
+) -> KpiSeries:
+    """An indicator over time: its value with 95 % confidence, or why it is not judged, and that of each period."""
+    tenant, tenants = asked.tenant or who.tenant, seen.whose()
+    if tenant and tenant not in tenants:
+        raise NotFoundError(unknown("tenant", tenant, tenants))
+    known = _known(seen.kpis(), kpi, asked.level, tenant)
+    _, network = seen.network()
+    chosen = select(network, asked.selector)
+    names = _names(asked.level, network, chosen, [tenant] if tenant else sorted(tenants))
+    shown = names[paging.offset : paging.offset + paging.limit]
+    if asked.level in (Level.CELL, Level.STATION):
+        chosen = tuple(sorted({name.partition("/")[0] for name in shown}))
+    begin, end, seconds = _range(asked, len(chosen), seen.clock.now())
+    parts = parts_at(asked.level, network, tenants, tenants[tenant] if tenant else EVERYBODY)
+    periods = seen.measured(begin, end, seconds, chosen) if chosen else ()
+    found = series_of(known, periods, parts, shown, begin, end)
+    if format == "csv":
+        text = csv_of(one.model_dump(mode="json") for one in found)
+        return Response(text, media_type="text/csv; charset=utf-8")  # type: ignore[return-value]
+    following = paging.offset + len(shown)
+    return KpiSeries(
+        kpi=known,
+        level=asked.level,
+        tenant=tenant,
+        begin=begin,
+        end=end,
+        seconds=seconds,
+        count=len(names),
+        next=following if following < len(names) else None,
+        results=found,
+    )
+
+
+def _known(kpis: Iterable[Kpi], name: str, level: Level, tenant: str) -> Kpi:
+    """The indicator of that name, which is there at that level."""
+    by_name = {one.name: one for one in kpis}
+    if name not in by_name:
+        raise NotFoundError(unknown("KPI", name, by_name))
+    kpi = by_name[name]
+    for wanted in (level, Level.TENANT) if tenant else (level,):
+        if wanted not in kpi.levels:
+            at = ", ".join(kpi.levels)
+            raise InputError(f"{name} is not told apart by {wanted}: stations do not count it so; it is there by {at}")
+    return kpi
+
+
+def _names(level: Level, network: Network, stations: Sequence[str], tenants: Sequence[str]) -> list[str]:
+    """Names of what is asked for, in order."""
+    if level is Level.TENANT:
+        return list(tenants)
+    cells = (cell for station in stations for cell in network.cells_by_station.get(station, ()))
+    return sorted({name_at(level, network, cell.station, cell.id) for cell in cells})
+
+
+def _range(asked: SeriesQuery, stations: int, now: datetime) -> tuple[datetime, datetime, int]:
+    """Begin, end and length of periods. Raises InputError where there are too many of them."""
+    quarter = datetime.fromtimestamp(now.timestamp() // QUARTER * QUARTER, UTC)
+    end = min(asked.end or quarter, now)
+    begin = asked.begin or end - timedelta(days=1)
+    if begin >= end:
+        raise InputError("the end is not behind the begin")
+    span = (end - begin).total_seconds()
+    if asked.step:
+        seconds = _SECONDS[asked.step]
+    else:
+        fits = (one for one in _SECONDS.values() if span / one <= _READABLE and stations * span / one <= _FEW)
+        seconds = next(fits, DAY)
+    if span / seconds > _POINTS or stations * span / seconds > _MOST:
+        most = f"{_POINTS:,} in a series, and {_MOST:,} of all stations together"
+        raise InputError(f"these are too many periods ({most}): ask for fewer stations, less time or a longer step")
+    return begin, end, seconds

@@ -1,0 +1,152 @@
+"""``minka kpi``: key performance indicators, what they are and what they came to."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli import completion
+from controller.cli.output import Json, bold, client, counted, out, print_json, when
+from controller.cli.people import Limit, duration
+from controller.cli.tables import Column, table
+
+kpis = typer.Typer(no_args_is_help=True, help="Key performance indicators: what they are, and what they came to.")
+
+#: Heights of a sparkline's bars, and what stands where nothing was measured.
+_BARS, _GAP = "▁▂▃▄▅▆▇█", "·"
+#: Bars of a sparkline: with all other columns that people need they have room in 80.
+_WIDTH = 24
+
+
+@kpis.command("list", epilog="Example: minka kpi list")
+def list_kpis(as_json: Json = False) -> None:
+    """List the indicators, with what they are about and where they are defined."""
+    found = client().all("/v1/kpis")
+    if as_json:
+        print_json(found)
+        return
+    columns = (
+        Column("name"),
+        Column("title", prose=True),
+        Column("unit", 1),
+        Column("better", 2),
+        Column("about", 3),
+        Column("levels", 5),
+        Column("source", 4),
+    )
+    keys = ("name", "title", "unit", "better", "about")
+    table(columns, ((*(one[key] for key in keys), ", ".join(one["levels"]), one["source"]) for one in found))
+
+
+@kpis.command("show", epilog="Example: minka kpi show accessibility --level region --last 7d")
+def show(
+    kpi: Annotated[str, typer.Argument(help="Name of an indicator.", autocompletion=completion.kpis)],
+    level: Annotated[
+        str, typer.Option(help="Each cell, station, region or tenant; network for all together.")
+    ] = "station",
+    where: Annotated[
+        str,
+        typer.Option(help="Only what these stations counted, as in region=cusco.", autocompletion=completion.selectors),
+    ] = "*",
+    tenant: Annotated[str, typer.Option(help="Only this tenant's part of it.", autocompletion=completion.tenants)] = "",
+    last: Annotated[str, typer.Option(help="How long back from the end, as in 6h or 7d.")] = "1d",
+    since: Annotated[datetime | None, typer.Option(help="Begin instead, local time, as in 2026-10-01T00:00.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="End, local time. Default: now.")] = None,
+    step: Annotated[
+        str | None, typer.Option(help="Length of periods: quarter, hour or day. Default: the shortest with room.")
+    ] = None,
+    limit: Limit = 50,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print the periods as CSV.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show what an indicator came to: value with 95 % confidence, or why it is not judged, and its course."""
+    from controller.ports.clock import SystemClock  # noqa: PLC0415 - help needs no clock
+
+    end = until.astimezone() if until else SystemClock().now()
+    begin = since.astimezone() if since else end - duration(last, "--last")
+    times = {"begin": begin.isoformat(), "end": end.isoformat() if until else None}
+    asked = {"level": level, "selector": where, "tenant": tenant or None, "step": step}
+    found = _series(kpi, limit, asked | times)
+    if as_json:
+        print_json(found)
+    elif as_csv:
+        from controller.performance.series import csv_of  # noqa: PLC0415 - only for this
+
+        typer.echo(csv_of(found["results"]), nl=False)
+    else:
+        _print(found)
+
+
+def _series(kpi: str, limit: int, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """All pages up to a number of results, as one."""
+    whole: dict[str, Any] = {}
+    offset: int | None = 0
+    while offset is not None and (not whole or len(whole["results"]) < limit):
+        left = limit - len(whole["results"]) if whole else limit
+        page = client().get(f"/v1/kpis/{kpi}", limit=min(left, 1000), offset=offset, **asked)
+        offset = page["next"]
+        whole = page | {"results": whole["results"] + page["results"]} if whole else page
+    return whole
+
+
+def _print(found: Mapping[str, Any]) -> None:
+    kpi = found["kpi"]
+    unit = f", {kpi['unit']}" if kpi["unit"] else ""
+    out.print(bold(f"{kpi['title']}{unit}"), f"({kpi['source']}; {kpi['better']} is better)", soft_wrap=False)
+    whose = f", of {found['tenant']}" if found["tenant"] else ""
+    step = timedelta(seconds=found["seconds"])
+    out.print(f"{when(found['begin'])} to {when(found['end'])}, each {step}{whose}", soft_wrap=False)
+    columns = (
+        Column(found["level"]),
+        Column("value"),
+        Column("95 %", 2),
+        Column("course"),
+        Column("lowest", 3),
+        Column("highest", 3),
+        Column("sample", 4),
+        Column("cells", 5),
+        Column("not judged", 1, prose=True),
+    )
+    table(columns, (_row(found, one) for one in found["results"]))
+    if found["next"] is not None:
+        out.print(f"{counted(found['count'] - len(found['results']), found['level'])} more: --limit")
+
+
+def _row(found: Mapping[str, Any], one: Mapping[str, Any]) -> Sequence[str]:
+    figure, values = one["figure"], [point["value"] for point in one["points"]]
+    interval = "" if figure["low"] is None else f"{figure['low']:,.2f}-{figure['high']:,.2f}"
+    course = sparkline(one["points"], found["begin"], found["end"])
+    extremes = [f"{value:,.2f}" for value in (min(values), max(values))] if values else ["", ""]
+    value = "-" if figure["value"] is None else f"{figure['value']:,.2f}"
+    return (
+        one["of"],
+        value,
+        interval,
+        course,
+        *extremes,
+        f"{figure['sample']:,.0f}",
+        str(figure["cells"]),
+        figure["why"],
+    )
+
+
+def sparkline(points: Sequence[Mapping[str, Any]], begin: str, end: str, width: int = _WIDTH) -> str:
+    """The course of values as bars from the lowest to the highest of them, each the mean of its part of the time."""
+    first, last = datetime.fromisoformat(begin), datetime.fromisoformat(end)
+    if last <= first:
+        return ""
+    parts: list[list[float]] = [[] for _ in range(width)]
+    for point in points:
+        at = (datetime.fromisoformat(point["begin"]) - first) / (last - first)
+        parts[min(width - 1, max(0, int(at * width)))].append(point["value"])
+    means = [sum(part) / len(part) if part else None for part in parts]
+    known = [mean for mean in means if mean is not None]
+    if not known:
+        return ""
+    low, high = min(known), max(known)
+    scale = (len(_BARS) - 1) / (high - low) if high > low else 0
+    middle = 0 if scale else len(_BARS) // 2
+    return "".join(_GAP if mean is None else _BARS[middle + round((mean - low) * scale)] for mean in means)

@@ -1,0 +1,243 @@
+"""What can be said of an indicator: its value, how sure that is, and whether it became worse. Pure.
+
+Where the sample is too small, more periods or more cells are taken until it suffices. What still can't be judged is not
+judged, and says why.
+
+Intervals have 95 % confidence. Of a share it is the Wilson score interval (E. B. Wilson, JASA 22, 1927); of a product
+of shares the product of their intervals, which is wider than need be. Of a rate it is the score interval of a Poisson
+count, made in the same way. Of a mean it is the normal interval of the spread of its periods of cells. What was counted
+as a whole has none. Differences are those of R. G. Newcombe (Statistics in Medicine 17, 1998, method 10), from the
+intervals of both.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from pydantic import AwareDatetime
+
+from controller.models.network import Noun
+from controller.performance.formula import Number, Operation, ratios
+from controller.performance.kpis import Kpi, Statistic, Tally
+
+#: Of the normal distribution, for 95 % confidence on both sides.
+_Z = 1.959963984540054
+
+
+class Figure(Noun):
+    """An indicator in a time: its value, and how sure that is.
+
+    Attributes:
+        value: None where nothing was measured.
+        low: Lower end of the 95 % confidence interval; None where there is none.
+        sample: What it rests on, as ``minimum`` of the indicator means it.
+        cells: Number of cells that it rests on.
+        begin: Begin of the time.
+        pooled: What was taken together until the sample sufficed, empty where that was not needed.
+        why: Why it is not judged; empty if it is.
+    """
+
+    kpi: str
+    unit: str
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    sample: float = 0
+    cells: int = 0
+    begin: AwareDatetime
+    end: AwareDatetime
+    pooled: str = ""
+    why: str = ""
+
+    @property
+    def words(self) -> str:
+        """Its value with its unit, and its interval where there is one."""
+        if self.value is None:
+            return f"not judged: {self.why}"
+        unit = f" {self.unit}".rstrip()
+        if self.low is None or self.high is None:
+            return f"{self.value:.2f}{unit}"
+        return f"{self.value:.2f}{unit} ({self.low:.2f} to {self.high:.2f})"
+
+
+def figure(
+    kpi: Kpi, counted: Tally, begin: datetime, end: datetime, minimum: float | None = None, pooled: str = ""
+) -> Figure:
+    """What an indicator comes to by what was counted; ``minimum`` stands for that of the indicator."""
+    value = counted.read(kpi.tree) if counted.cells else None
+    sample = sample_of(kpi, counted)
+    needed = kpi.minimum if minimum is None else minimum
+    low, high = _interval(kpi, counted, value)
+    return Figure(
+        kpi=kpi.name,
+        unit=kpi.unit,
+        value=value,
+        low=low,
+        high=high,
+        sample=sample,
+        cells=len(counted.cells),
+        begin=begin,
+        end=end,
+        pooled=pooled,
+        why=_why_not(kpi, counted, value, sample, needed),
+    )
+
+
+def pooled(kpi: Kpi, attempts: Iterable[tuple[str, datetime, datetime, Tally]], minimum: float | None = None) -> Figure:
+    """The first figure that can be judged, of ever longer times or more cells; else the last, with the reason.
+
+    Args:
+        kpi: The indicator.
+        attempts: In words what is taken together, begin, end and what was counted; at least one.
+        minimum: Sample that is enough, instead of that of the indicator.
+    """
+    found: Figure | None = None
+    for words, begin, end, counted in attempts:
+        found = figure(kpi, counted, begin, end, minimum, words)
+        if not found.why:
+            return found
+    assert found is not None, "at least one attempt"
+    return found
+
+
+def sample_of(kpi: Kpi, counted: Tally) -> float:
+    """What an indicator rests on: attempts, or seconds, or periods of cells."""
+    if kpi.statistic is Statistic.MEAN:
+        return counted.periods
+    if kpi.statistic is Statistic.EXACT:
+        return counted.seconds
+    return min((counted.read(one.right) or 0.0 for one in _ratios(kpi)), default=0.0)
+
+
+def _ratios(kpi: Kpi) -> list[Operation]:
+    return [one for one in ratios(kpi.tree) if isinstance(one, Operation)]
+
+
+def _why_not(kpi: Kpi, counted: Tally, value: float | None, sample: float, needed: float) -> str:
+    if not counted.cells:
+        if counted.left_out:
+            return "the station did not run all the time"
+        return "it is not measured" if counted.unmeasured else "nothing was measured"
+    if sample < needed:
+        return f"only {sample:,.0f} {_SAMPLES[kpi.statistic]}, and {needed:,.0f} are needed"
+    return "nothing was tried" if value is None else ""
+
+
+#: What a sample consists of.
+_SAMPLES = {
+    Statistic.SHARE: "attempts",
+    Statistic.RATE: "seconds of use",
+    Statistic.MEAN: "periods",
+    Statistic.EXACT: "seconds",
+}
+
+
+# -------------------------------------------------------------------- confidence
+
+
+def wilson(good: float, total: float) -> tuple[float, float]:
+    """Wilson score interval of a share, from 0 to 1. Both of nothing."""
+    if total <= 0:
+        return 0.0, 1.0
+    share, z2 = min(max(good / total, 0.0), 1.0), _Z * _Z
+    spread = _Z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
+    middle, scale = share + z2 / (2 * total), 1 + z2 / total
+    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+
+
+def poisson(events: float, time: float) -> tuple[float, float]:
+    """Score interval of a rate: events in a time. Both of no time."""
+    if time <= 0:
+        return 0.0, math.inf
+    middle, spread = events + _Z * _Z / 2, _Z * math.sqrt(max(events, 0.0) + _Z * _Z / 4)
+    return max(0.0, (middle - spread) / time), (middle + spread) / time
+
+
+def _interval(kpi: Kpi, counted: Tally, value: float | None) -> tuple[float | None, float | None]:
+    if value is None or kpi.statistic is Statistic.EXACT:
+        return None, None
+    if kpi.statistic is Statistic.MEAN:
+        return _of_mean(counted, value)
+    low = high = math.prod(one.value for one in ratios(kpi.tree) if isinstance(one, Number))
+    for one in _ratios(kpi):
+        events, total = counted.read(one.left) or 0.0, counted.read(one.right) or 0.0
+        below, above = wilson(events, total) if kpi.statistic is Statistic.SHARE else poisson(events, total)
+        low, high = low * below, high * above
+    return low, high
+
+
+def _of_mean(counted: Tally, value: float) -> tuple[float | None, float | None]:
+    """Normal interval of a mean that is weighted with time; none of a single period."""
+    weight = sum(seconds for _, seconds in counted.values)
+    if len(counted.values) < 2 or not weight:
+        return None, None
+    spread = sum(seconds * seconds * (one - value) ** 2 for one, seconds in counted.values)
+    count = len(counted.values)
+    error = _Z * math.sqrt(spread * count / (count - 1)) / weight
+    return value - error, value + error
+
+
+# ----------------------------------------------------------------------- verdict
+
+
+class Word(StrEnum):
+    """What is said of two figures."""
+
+    WORSE = "worse"
+    NO_WORSE = "no worse"
+    UNJUDGED = "not judged"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Whether an indicator became worse.
+
+    Attributes:
+        words: Both values, or why it is not judged.
+    """
+
+    word: Word
+    words: str
+
+
+def compare(kpi: Kpi, before: Figure, after: Figure, tolerance: float | None = None, *, chance: bool = True) -> Verdict:
+    """Whether an indicator is worse than before, by more than it may be and by more than chance makes it.
+
+    Args:
+        kpi: The indicator.
+        before: What it was.
+        after: What it is.
+        tolerance: How much worse it may become, instead of the indicator's own.
+        chance: Whether what may be chance is not judged; else any difference counts as it is.
+    """
+    for one in (before, after):
+        if one.value is None or one.why:
+            return Verdict(Word.UNJUDGED, one.why or "nothing was tried")
+    if kpi.better == "neither":
+        return Verdict(Word.UNJUDGED, "more of it is neither better nor worse")
+    assert before.value is not None
+    assert after.value is not None
+    unit = f" {kpi.unit}".rstrip()
+    words = f"{before.value:.2f}{unit} before, {after.value:.2f}{unit} after"
+    sign = 1 if kpi.better == "higher" else -1
+    lost = sign * (before.value - after.value)
+    if lost <= (kpi.tolerance if tolerance is None else tolerance):
+        return Verdict(Word.NO_WORSE, words)
+    if chance and lost <= _chance(before, after, sign):
+        return Verdict(Word.UNJUDGED, f"{words}, which may be chance")
+    return Verdict(Word.WORSE, words)
+
+
+def _chance(before: Figure, after: Figure, sign: int) -> float:
+    """How much may be lost by chance alone (Newcombe's method 10); 0 of what was counted as a whole."""
+    if before.low is None or before.high is None or after.low is None or after.high is None:
+        return 0.0
+    assert before.value is not None
+    assert after.value is not None
+    if sign > 0:
+        return math.hypot(before.value - before.low, after.high - after.value)
+    return math.hypot(before.high - before.value, after.value - after.low)

@@ -1,0 +1,389 @@
+"""Key performance indicators: what they are, read from files, and what they come to in periods that were counted. Pure.
+
+An indicator is a formula over the counters of ``controller.performance.vocabulary``. Counts are added up first, over
+time and cells, and the formula is applied to the sums: an indicator of a region is no mean of those of its cells.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Literal, Self
+
+from pydantic import Field, ValidationError, model_validator
+
+from controller.inventory.parse import FORMS, report_error
+from controller.inventory.source import YAML_LIMIT, Entry, Report, read_text, unknown
+from controller.inventory.yaml_tree import read_yaml
+from controller.models.errors import InputError
+from controller.models.measurement import QUARTER, Measured, Subject, parts
+from controller.models.network import Identifier, Network, Noun, Snssai
+from controller.performance.formula import Counted, Number, Operation, Seconds, Tree, counters, parse, ratios
+from controller.performance.vocabulary import COUNTERS, Adds, counter_named
+
+
+class About(StrEnum):
+    """What an indicator is about (TS 28.554 clause 6, TS 32.450 clause 6)."""
+
+    ACCESSIBILITY = "accessibility"
+    RETAINABILITY = "retainability"
+    MOBILITY = "mobility"
+    INTEGRITY = "integrity"
+    VOICE = "voice"
+    AVAILABILITY = "availability"
+    UTILISATION = "utilisation"
+    USERS = "users"
+    VOLUME = "volume"
+
+
+class Level(StrEnum):
+    """Of what an indicator is asked for."""
+
+    CELL = "cell"
+    STATION = "station"
+    REGION = "region"
+    NETWORK = "network"
+    TENANT = "tenant"
+
+
+class Statistic(StrEnum):
+    """What the sample is, and so how sure one can be."""
+
+    SHARE = "share"
+    """A product of shares: successes of attempts. Wilson score intervals."""
+    RATE = "rate"
+    """Events in a time. Score interval of a Poisson count."""
+    MEAN = "mean"
+    """A mean of cells and periods. Normal interval of their spread."""
+    EXACT = "exact"
+    """All of it was counted, and nothing estimated."""
+
+
+class Kpi(Noun):
+    """One key performance indicator.
+
+    Attributes:
+        title: Its name for people.
+        about: What it is about.
+        formula: See ``controller.performance.formula``.
+        source: The clause that defines it, and how it departs from that.
+        unit: Of its value, as in ``%``.
+        better: What is better, a higher or a lower value; ``neither`` where that can't be said.
+        statistic: What the sample is.
+        minimum: What the sample has to have at least, for a verdict: attempts in each ratio of a share, seconds of a
+            rate, periods of cells of a mean, seconds of what is exact.
+        tolerance: How much worse it may become, in its unit, before that is a verdict.
+        levels: Of what it can be asked for.
+    """
+
+    name: Identifier
+    title: str = Field(min_length=1, max_length=80)
+    about: About
+    description: str = Field(min_length=1, max_length=1000)
+    formula: str
+    source: str = Field(min_length=1, max_length=300)
+    unit: str = Field(max_length=12)
+    better: Literal["higher", "lower", "neither"]
+    statistic: Statistic
+    minimum: float = Field(gt=0)
+    tolerance: float = Field(default=2.0, ge=0)
+    levels: tuple[Level, ...] = Field(min_length=1)
+
+    @cached_property
+    def tree(self) -> Tree:
+        """Its formula, read."""
+        return parse(self.formula)
+
+    @cached_property
+    def counters(self) -> tuple[Counted, ...]:
+        """The counters that it needs, each once."""
+        return tuple(dict.fromkeys(counters(self.tree)))
+
+    @model_validator(mode="after")
+    def _is_sound(self) -> Self:
+        try:
+            _check_formula(self.tree, self.statistic)
+        except InputError as error:
+            raise ValueError(f"{_OF_FORMULA}{error.message}") from error
+        return self
+
+
+#: Begin of an error that is about the formula.
+_OF_FORMULA = "formula: "
+
+
+def _check_formula(tree: Tree, statistic: Statistic) -> None:
+    """That there are such counters, and that the formula is what its statistic needs."""
+    known = list(counters(tree))
+    if not known:
+        raise InputError("there is no counter in it")
+    for one in known:
+        _over(one)
+    if statistic is Statistic.MEAN and (len(known) > 1 or not _is_mean(tree)):
+        raise InputError("a mean is one counter that is a mean over time and cells, times a number or not")
+    if statistic in (Statistic.SHARE, Statistic.RATE):
+        found = sum(isinstance(one, Operation) for one in ratios(tree))
+        if not found or (statistic is Statistic.RATE and found > 1):
+            raise InputError(f"a {statistic} has {'one ratio' if found else 'a ratio'} of counts")
+
+
+def _is_mean(tree: Tree) -> bool:
+    """Whether it is a mean over time and cells, times a number or not."""
+    if isinstance(tree, Operation):
+        return tree.symbol == "*" and isinstance(tree.left, Number) and _is_mean(tree.right)
+    return isinstance(tree, Counted) and _over(tree) is _Over.MEAN
+
+
+class _Over(StrEnum):
+    """How the values of a counter are put together over time and cells."""
+
+    SUM = "adds up over time and cells"
+    TOTAL = "is a mean over time and adds up over cells"
+    MEAN = "is a mean over time and cells"
+
+
+_OVER = {(Adds.SUM, Adds.SUM): _Over.SUM, (Adds.MEAN, Adds.SUM): _Over.TOTAL, (Adds.MEAN, Adds.MEAN): _Over.MEAN}
+
+
+@lru_cache(maxsize=512)
+def _over(one: Counted) -> _Over:
+    """How it is put together. Raises InputError where there is no such counter, or none that formulas take."""
+    found = {_over_of(name) for name in one.names}
+    units = {known.unit for name in one.names if (known := counter_named(name)) is not None}
+    if len(found) > 1 or len(units) > 1:
+        raise InputError(f"{' and '.join(one.names)} differ in unit or in how they add up: none stands for the other")
+    return found.pop()
+
+
+def _over_of(name: str) -> _Over:
+    known = counter_named(name)
+    if known is None:
+        raise InputError(unknown("counter", name, (one.name for one in COUNTERS)))
+    if (known.over_time, known.over_cells) not in _OVER:
+        raise InputError(f"{name} is a maximum: formulas have sums and means")
+    return _OVER[known.over_time, known.over_cells]
+
+
+# ----------------------------------------------------------------------- files
+
+
+def load_kpis(folder: Path) -> tuple[Kpi, ...]:
+    """All indicators of a folder, by name; one YAML file each.
+
+    Raises:
+        InputError: Every problem of every file, one a line; or the folder is missing.
+    """
+    if not folder.is_dir():
+        raise InputError(f"the folder {folder} of KPIs does not exist: set MINKA_KPIS")
+    report = Report()
+    found: dict[str, Kpi] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        text = read_text(path, path.name, YAML_LIMIT, report)
+        node = read_yaml(text, path.name, report) if text is not None else None
+        if node is None:
+            continue
+        entry = Entry("kpi", path.name, node.line, "kpi", None, node)
+        try:
+            kpi = Kpi.model_validate(node.plain())
+        except ValidationError as error:
+            _report(entry, error, report)
+            continue
+        if kpi.name in found:
+            report.entry(entry, ("name",), f"another KPI is called {kpi.name!r}", expected="a name of its own")
+        found[kpi.name] = kpi
+    if report.problems:
+        raise InputError("\n".join(str(problem) for problem in report.problems))
+    return tuple(found[name] for name in sorted(found))
+
+
+def _report(entry: Entry, error: ValidationError, report: Report) -> None:
+    for one in error.errors():
+        message = str(one.get("ctx", {}).get("error", ""))
+        if one["type"] == "value_error" and message.startswith(_OF_FORMULA):
+            report.entry(entry, ("formula",), message.removeprefix(_OF_FORMULA))
+        else:
+            report_error(entry, one, report, Kpi, FORMS)
+
+
+# ------------------------------------------------------------------- what counts
+
+
+@dataclass(frozen=True, slots=True)
+class Whose:
+    """Whose part of what a cell counts is meant: of one tenant by its PLMNs and its own slices, or all.
+
+    Attributes:
+        plmns: As in ``71610``; none for all.
+        slices: As in ``1-000001``, those that no other tenant has.
+    """
+
+    plmns: frozenset[str] = frozenset()
+    slices: frozenset[str] = frozenset()
+
+    @property
+    def all(self) -> bool:
+        """Whether all that a cell counts is meant."""
+        return not self.plmns and not self.slices
+
+    def has(self, subject: Subject) -> bool:
+        """Whether a value is its own: the PLMN says whose it is, else the slice."""
+        return subject.plmn in self.plmns if subject.plmn else subject.slice in self.slices
+
+
+EVERYBODY = Whose()
+
+
+def whose(network: Network, tenant: str) -> Whose:
+    """What of a cell's counts is a tenant's. Slices that another tenant has too can't be told apart (TS 28.552)."""
+    known = network.tenant_by_id[tenant]
+    others = {_slice(one) for other in network.tenants if other.id != tenant for one in other.slices}
+    return Whose(frozenset(known.plmns), frozenset(map(_slice, known.slices)) - others)
+
+
+def _slice(one: Snssai) -> str:
+    return f"{one.sst}-{one.sd}"
+
+
+def amount(values: Mapping[Subject, float], who: Whose, qos: int) -> list[float] | None:
+    """What a cell counted of some subjects, in parts; None where it does not tell them apart.
+
+    Of a tenant only its own counts are looked at: none of another one's changes what it is told.
+    """
+    own = values if who.all else {one: value for one, value in values.items() if who.has(one)}
+    found = parts(own, qos=qos)
+    # Where counts are split by QoS, a level without a value counted nothing.
+    return found or ([0.0] if qos and any(one.qos for one in own) else None)
+
+
+@dataclass(slots=True)
+class _Sums:
+    """What one cell counted in all its periods: for each counter its sum, or its sum weighted with seconds."""
+
+    seconds: float
+    values: list[float]
+
+
+@dataclass(slots=True)
+class Tally:
+    """What cells counted of the counters of an indicator, put together over time.
+
+    Attributes:
+        periods: Periods of cells that went into it.
+        left_out: Periods of cells that were suspect, and are no sample.
+        unmeasured: Periods of cells that lack one of the counters.
+        values: Of what is a mean: its value in each period of a cell, with the seconds that it stands for.
+    """
+
+    kpi: Kpi
+    cells: dict[str, _Sums] = field(default_factory=dict)
+    periods: int = 0
+    left_out: int = 0
+    unmeasured: int = 0
+    values: list[tuple[float, float]] = field(default_factory=list)
+
+    def add(self, period: Measured, who: Whose = EVERYBODY, cells: Collection[str] | None = None) -> None:
+        """Take a station's period in: all of its cells, or these, named ``station/cell``."""
+        for cell in period.cells:
+            if cell and (cells is None or f"{period.station}/{cell}" in cells):
+                self.add_cell(period, cell, who)
+
+    def add_cell(self, period: Measured, cell: str, who: Whose = EVERYBODY) -> None:
+        """Take in what one cell counted in a period; of a tenant what is its own."""
+        counted = period.cells[cell]
+        found = [_amount(one, counted, who) for one in self.kpi.counters]
+        known = [value for value in found if value is not None]
+        if len(known) < len(found):
+            self.unmeasured += 1
+        elif period.suspect and period.seconds <= QUARTER and self.kpi.statistic is not Statistic.EXACT:
+            self.left_out += 1
+        elif period.covered:
+            self._take(f"{period.station}/{cell}", period.covered, known)
+
+    def _take(self, cell: str, seconds: float, amounts: Sequence[float]) -> None:
+        sums = self.cells.setdefault(cell, _Sums(0.0, [0.0] * len(amounts)))
+        sums.seconds += seconds
+        self.periods += 1
+        for index, (one, value) in enumerate(zip(self.kpi.counters, amounts, strict=True)):
+            sums.values[index] += value if _over(one) is _Over.SUM else value * seconds
+        if self.kpi.statistic is Statistic.MEAN:
+            only = _value(self.kpi.tree, lambda _leaf: amounts[0])
+            assert only is not None
+            self.values.append((only, seconds))
+
+    def merge(self, other: Tally) -> None:
+        """Take another one in, of other periods or cells."""
+        for cell, sums in other.cells.items():
+            mine = self.cells.setdefault(cell, _Sums(0.0, [0.0] * len(sums.values)))
+            mine.seconds += sums.seconds
+            mine.values = [one + more for one, more in zip(mine.values, sums.values, strict=True)]
+        self.periods += other.periods
+        self.left_out += other.left_out
+        self.unmeasured += other.unmeasured
+        self.values += other.values
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that were measured, of all cells."""
+        return sum(sums.seconds for sums in self.cells.values())
+
+    def read(self, tree: Tree) -> float | None:
+        """The value of a part of the formula; None where it divides by nothing."""
+        return _value(tree, self._reader(self.cells.values()))
+
+    def _reader(self, cells: Iterable[_Sums]) -> Callable[[Counted | Seconds], float]:
+        known, places = list(cells), {one: index for index, one in enumerate(self.kpi.counters)}
+
+        def read(leaf: Counted | Seconds) -> float:
+            if isinstance(leaf, Seconds):
+                return sum(sums.seconds for sums in known)
+            place = places[leaf]
+            if _over(leaf) is _Over.TOTAL:
+                return sum(sums.values[place] / sums.seconds for sums in known if sums.seconds)
+            total = sum(sums.values[place] for sums in known)
+            seconds = sum(sums.seconds for sums in known)
+            return total if _over(leaf) is _Over.SUM else (total / seconds if seconds else math.nan)
+
+        return read
+
+
+def tally(kpi: Kpi, periods: Iterable[Measured], who: Whose = EVERYBODY, cells: Collection[str] | None = None) -> Tally:
+    """What cells counted of an indicator's counters in some periods."""
+    found = Tally(kpi)
+    for period in periods:
+        found.add(period, who, cells)
+    return found
+
+
+def _amount(one: Counted, counted: Mapping[str, Mapping[Subject, float]], who: Whose) -> float | None:
+    """What a cell counted, by the first name that tells it."""
+    for name in one.names:
+        found = amount(counted[name], EVERYBODY if one.whole else who, one.qos) if name in counted else None
+        if found is not None:
+            return sum(found) / (len(found) if _over(one) is _Over.MEAN else 1)
+    return None
+
+
+def _value(tree: Tree, read: Callable[[Counted | Seconds], float]) -> float | None:
+    """The value of a formula; None where it divides by nothing."""
+    if isinstance(tree, Number):
+        return tree.value
+    if isinstance(tree, Counted | Seconds):
+        value = read(tree)
+        return None if math.isnan(value) else value
+    left, right = _value(tree.left, read), _value(tree.right, read)
+    if left is None or right is None or (tree.symbol == "/" and right == 0):
+        return None
+    return _OPERATIONS[tree.symbol](left, right)
+
+
+_OPERATIONS: Mapping[str, Callable[[float, float], float]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+}

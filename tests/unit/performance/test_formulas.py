@@ -1,0 +1,64 @@
+"""Formulas are read into trees; what they may not say is refused with its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.models.errors import InputError
+from controller.performance.formula import DEEPEST, LONGEST, Counted, Number, Operation, Seconds, counters, parse
+
+ATT, SUCC = Counted(("RRC.ConnEstabAtt",)), Counted(("RRC.ConnEstabSucc",))
+
+
+@pytest.mark.parametrize(
+    ("text", "tree"),
+    [
+        ("RRC.ConnEstabAtt", ATT),
+        ("RRC.ConnEstabSucc / RRC.ConnEstabAtt", Operation("/", SUCC, ATT)),
+        ("100 * RRC.ConnEstabSucc", Operation("*", Number(100), SUCC)),
+        (
+            "RRC.ConnEstabAtt - RRC.ConnEstabSucc - 1.5",
+            Operation("-", Operation("-", ATT, SUCC), Number(1.5)),
+        ),
+        ("RRC.ConnEstabAtt + 2 * seconds", Operation("+", ATT, Operation("*", Number(2), Seconds()))),
+        ("(RRC.ConnEstabAtt + 2) * seconds", Operation("*", Operation("+", ATT, Number(2)), Seconds())),
+        ("A.B[qos=1]", Counted(("A.B",), qos=1)),
+        ("A.B[cell]", Counted(("A.B",), whole=True)),
+        ("A.B[qos=1] | C.D[qos=1]", Counted(("A.B", "C.D"), qos=1)),
+        ("(A.B | C.D) / seconds", Operation("/", Counted(("A.B", "C.D")), Seconds())),
+    ],
+)
+def test_a_formula_is_read(text: str, tree: object) -> None:
+    assert parse(text) == tree
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "it ends too early: expected a counter such as RRC.ConnEstabAtt, a number or '('"),
+        ("A.B +", "it ends too early"),
+        ("A.B C.D", "'C.D' at character 5: expected one of + - * / or the end"),
+        ("A.B ! C.D", "'!' at character 5 means nothing in a formula"),
+        ("__import__('os')", "'_' at character 1 means nothing in a formula"),
+        ("(A.B", "it ends too early: expected ')'"),
+        ("mean(A.B)", "'(' at character 5: expected one of + - * / or the end"),
+        ("A.B | 2", "'2' at character 7: expected a counter such as RRC.ConnEstabAtt"),
+        ("(A.B + C.D) | E.F", "'|' stands between two counters"),
+        ("A.B[qos=1] | C.D", "counters with '|' between have the same selector"),
+        ("A.B[plmn=1]", "'plmn' at character 5: expected qos=NUMBER or cell"),
+        ("A.B[qos=0]", "'0' at character 9: expected a QCI or 5QI from 1 to 255"),
+        ("A.B[qos=1.5]", "expected a QCI or 5QI from 1 to 255"),
+        ("A" * (LONGEST + 1), f"a formula has at most {LONGEST} characters"),
+        ("(" * (DEEPEST + 1) + "A.B", f"a formula is nested {DEEPEST} levels at most"),
+        ("+".join(["A.B"] * 25), "a formula has at most 24 counters"),
+    ],
+)
+def test_what_is_no_formula_is_refused_with_its_place(text: str, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        parse(text)
+    assert said in refused.value.message
+
+
+def test_counters_of_a_formula_are_all_that_stand_in_it() -> None:
+    found = counters(parse("100 * (A.B - C.D[qos=1]) / E.F"))
+    assert [one.names for one in found] == [("A.B",), ("C.D",), ("E.F",)]

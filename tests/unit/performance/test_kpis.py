@@ -1,0 +1,306 @@
+"""Indicators from what cells counted: sums first, then the formula; whose part; what can be said, and how surely."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.models.errors import InputError
+from controller.models.measurement import Measured, Subject
+from controller.performance.judge import Figure, Word, compare, figure, poisson, pooled, wilson
+from controller.performance.kpis import EVERYBODY, About, Kpi, Level, Statistic, Tally, Whose, amount, load_kpis, tally
+
+SHIPPED = Path(__file__).parents[3] / "playbooks" / "kpis"
+BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+GOOD = """\
+name: rrc
+title: RRC setups
+about: accessibility
+description: d
+formula: 100 * RRC.ConnEstabSucc / RRC.ConnEstabAtt
+source: s
+unit: "%"
+better: higher
+statistic: share
+minimum: 100
+levels: [cell, station]
+"""
+
+
+def kpi(formula: str, statistic: Statistic = Statistic.SHARE, **other: Any) -> Kpi:
+    fields: dict[str, Any] = {"name": "one", "title": "t", "about": About.ACCESSIBILITY, "description": "d"}
+    fields |= {"source": "s", "unit": "%", "better": "higher", "minimum": 100, "levels": tuple(Level)}
+    return Kpi(**fields | {"formula": formula, "statistic": statistic} | other)
+
+
+RRC = kpi("100 * RRC.ConnEstabSucc / RRC.ConnEstabAtt")
+MEAN = kpi("RRU.PrbTotDl", Statistic.MEAN, minimum=2, better="lower")
+
+
+def measured(station: str = "A", at: int = 0, *, suspect: bool = False, covered: float = 900, **cells: Any) -> Measured:
+    """A period; counters of cell ``1`` as ``c1={name: total or values by subject}``."""
+    values = {
+        cell.removeprefix("c"): {
+            name: value if isinstance(value, dict) else {Subject(): float(value)} for name, value in counters.items()
+        }
+        for cell, counters in cells.items()
+    }
+    begin = BEGIN + at * QUARTER
+    return Measured(station=station, begin=begin, seconds=900, covered=covered, suspect=suspect, cells=values)
+
+
+def setups(good: float, total: float) -> dict[str, float]:
+    return {"RRC.ConnEstabSucc": good, "RRC.ConnEstabAtt": total}
+
+
+def now(of: Kpi, *periods: Measured, who: Whose = EVERYBODY) -> Figure:
+    return figure(of, tally(of, periods, who), BEGIN, BEGIN + QUARTER)
+
+
+# ---------------------------------------------------------------------- values
+
+
+def test_counts_are_added_up_before_the_formula_is_applied() -> None:
+    found = now(RRC, measured(c1=setups(10, 10), c2=setups(495, 990)), measured("B", 1, c1=setups(500, 1000)))
+    assert found.value == pytest.approx(100 * 1005 / 2000)
+    assert (found.sample, found.cells, found.why) == (2000, 3, "")
+
+
+def test_a_cell_that_lacks_a_counter_is_left_out_as_a_whole() -> None:
+    found = now(RRC, measured(c1=setups(90, 100), c2={"RRC.ConnEstabAtt": 1000}))
+    assert found.value == pytest.approx(90)
+    assert found.cells == 1
+    assert now(RRC, measured(c1={"RRC.ConnEstabAtt": 1000})).words == "not judged: it is not measured"
+
+
+def test_each_technology_counts_by_its_own_name() -> None:
+    both = kpi("100 * (ERAB.EstabInitSuccNbr | DRB.EstabSucc) / (ERAB.EstabInitAttNbr | DRB.EstabAtt)")
+    lte = {"ERAB.EstabInitSuccNbr": 90, "ERAB.EstabInitAttNbr": 100}
+    assert now(both, measured(c1=lte, c2={"DRB.EstabSucc": 300, "DRB.EstabAtt": 300})).value == pytest.approx(97.5)
+
+
+def test_means_are_weighted_with_time_and_totals_add_up_over_cells() -> None:
+    periods = [
+        measured(covered=900, c1={"RRU.PrbTotDl": 10, "RRC.ConnMean": 4}, c2={"RRU.PrbTotDl": 50, "RRC.ConnMean": 7}),
+        measured(at=1, covered=300, c1={"RRU.PrbTotDl": 30, "RRC.ConnMean": 8}),
+    ]
+    found = now(MEAN, *periods)
+    assert found.value == pytest.approx((900 * 10 + 900 * 50 + 300 * 30) / 2100)
+    assert found.sample == 3
+    users = kpi("RRC.ConnMean", Statistic.EXACT, better="neither")
+    assert now(users, *periods).value == pytest.approx((900 * 4 + 300 * 8) / 1200 + 7)
+
+
+def test_nothing_is_divided_by_nothing() -> None:
+    found = figure(RRC, tally(RRC, [measured(c1=setups(0, 0))]), BEGIN, BEGIN + QUARTER, minimum=0)
+    assert (found.value, found.why) == (None, "nothing was tried")
+
+
+def test_suspect_periods_are_no_sample_but_count_as_volume() -> None:
+    periods = [measured(suspect=True, c1={**setups(1, 2), "DRB.PdcpSduVolumeDL": 5})]
+    assert now(RRC, *periods).why == "the station did not run all the time"
+    volume = kpi("DRB.PdcpSduVolumeDL", Statistic.EXACT, minimum=1, better="neither")
+    assert now(volume, *periods).value == 5
+
+
+# -------------------------------------------------------------------- subjects
+
+MINE, OTHER = Subject(plmn="716-10"), Subject(plmn="716-06")
+TENANT = Whose(frozenset({"716-10"}), frozenset({"1-00000A"}))
+
+
+@pytest.mark.parametrize(
+    ("values", "who", "qos", "expected"),
+    [
+        ({Subject(): 9.0, MINE: 4.0}, EVERYBODY, 0, 9),
+        ({MINE: 4.0, OTHER: 5.0}, EVERYBODY, 0, 9),
+        ({MINE: 4.0, MINE._replace(qos=1): 1.0, MINE._replace(qos=9): 3.0}, TENANT, 0, 4),
+        ({MINE._replace(qos=1): 1.0, MINE._replace(qos=9): 3.0, OTHER._replace(qos=1): 7.0}, TENANT, 0, 4),
+        ({MINE._replace(qos=1): 1.0, MINE._replace(qos=9): 3.0, OTHER._replace(qos=1): 7.0}, TENANT, 1, 1),
+        ({Subject(qos=1): 6.0, Subject(slice="1-00000A"): 2.0}, EVERYBODY, 1, 6),
+        ({Subject(qos=1): 6.0, Subject(slice="1-00000A"): 2.0}, TENANT, 0, 2),
+        ({Subject(qos=1): 6.0, Subject(slice="1-00000A"): 2.0}, TENANT, 1, None),
+        ({Subject(): 9.0}, EVERYBODY, 1, None),
+        ({Subject(): 9.0, OTHER: 5.0}, TENANT, 0, None),
+        ({MINE._replace(qos=9): 3.0}, TENANT, 1, 0),
+    ],
+)
+def test_a_subject_counts_once_by_whatever_tells_it_apart(
+    values: dict[Subject, float], who: Whose, qos: int, expected: float | None
+) -> None:
+    found = amount(values, who, qos)
+    assert (None if found is None else sum(found)) == expected
+
+
+@given(
+    st.dictionaries(
+        st.builds(
+            Subject, plmn=st.just("716-06"), qos=st.sampled_from([0, 1, 9]), slice=st.sampled_from(["", "1-00000B"])
+        ),
+        st.floats(0, 1e6),
+    ),
+    st.floats(0, 1e6) | st.none(),
+    st.sampled_from([0, 1]),
+)
+def test_nothing_that_others_count_changes_what_a_tenant_is_told(
+    others: dict[Subject, float], total: float | None, qos: int
+) -> None:
+    mine: dict[Subject, float] = {MINE._replace(qos=1): 1.0, MINE._replace(qos=9): 3.0}
+    more = others | ({} if total is None else {Subject(): total})
+    assert amount(mine | more, TENANT, qos) == amount(mine, TENANT, qos)
+    assert amount(more, TENANT, qos) is None
+
+
+# ------------------------------------------------------------------ confidence
+
+
+def test_intervals_are_those_of_the_books() -> None:
+    # Newcombe 1998, table I: 81 of 263 and 15 of 148, method 3; 0 of 20.
+    assert wilson(81, 263) == pytest.approx((0.2553, 0.3662), abs=5e-5)
+    assert wilson(15, 148) == pytest.approx((0.0624, 0.1605), abs=5e-5)
+    assert wilson(0, 20) == pytest.approx((0, 0.1611), abs=5e-5)
+    assert wilson(0, 0) == (0, 1)
+    low, high = poisson(10, 2)
+    # The rates whose score test just fails: |10 - 2r| = z * sqrt(2r).
+    assert [abs(10 - 2 * rate) / math.sqrt(2 * rate) for rate in (low, high)] == pytest.approx([1.959964] * 2)
+
+
+@given(st.integers(0, 500), st.integers(1, 500))
+def test_an_interval_holds_its_value(good: int, more: int) -> None:
+    low, high = wilson(good, good + more)
+    assert 0 <= low <= good / (good + more) <= high <= 1
+    low, high = poisson(good, more)
+    assert 0 <= low <= good / more <= high
+
+
+def test_a_product_has_the_product_of_the_intervals() -> None:
+    both = kpi("100 * RRC.ConnEstabSucc / RRC.ConnEstabAtt * S1SIG.ConnEstabSucc / S1SIG.ConnEstabAtt")
+    found = now(both, measured(c1={**setups(90, 100), "S1SIG.ConnEstabSucc": 380, "S1SIG.ConnEstabAtt": 400}))
+    assert found.value == pytest.approx(90 * 0.95)
+    assert found.low == pytest.approx(100 * wilson(90, 100)[0] * wilson(380, 400)[0])
+    assert found.high == pytest.approx(100 * wilson(90, 100)[1] * wilson(380, 400)[1])
+    assert found.sample == 100
+
+
+def test_a_mean_is_as_sure_as_its_periods_agree() -> None:
+    alike = now(MEAN, *(measured(at=at, c1={"RRU.PrbTotDl": 20}) for at in range(4)))
+    assert (alike.low, alike.high) == (20, 20)
+    apart = now(MEAN, *(measured(at=at, c1={"RRU.PrbTotDl": value}) for at, value in enumerate((10, 20, 30, 40))))
+    error = 1.959964 * math.sqrt(sum((x - 25) ** 2 for x in (10, 20, 30, 40)) / 3 / 4)
+    assert (apart.low, apart.high) == pytest.approx((25 - error, 25 + error))
+    assert now(MEAN, measured(c1={"RRU.PrbTotDl": 20})).why == "only 1 periods, and 2 are needed"
+
+
+# --------------------------------------------------------------- pooling, words
+
+
+def test_more_is_taken_until_the_sample_suffices() -> None:
+    quiet = [measured(at=at, c1=setups(19, 20)) for at in range(10)]
+    looked: list[int] = []
+
+    def attempts() -> Any:
+        for count in (1, 4, 8, 10):
+            looked.append(count)
+            yield f"{count} periods", BEGIN, BEGIN + count * QUARTER, tally(RRC, quiet[:count])
+
+    found = pooled(RRC, attempts())
+    assert (found.pooled, found.sample, found.why) == ("8 periods", 160, "")
+    assert looked == [1, 4, 8], "no more than needed"
+    few = pooled(RRC, [("all", BEGIN, BEGIN + QUARTER, tally(RRC, quiet[:3]))])
+    assert few.why == "only 60 attempts, and 100 are needed"
+    assert few.value == pytest.approx(95)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "word", "said"),
+    [
+        ((990, 1000), (985, 1000), Word.NO_WORSE, "99.00 % before, 98.50 % after"),
+        ((990, 1000), (960, 1000), Word.WORSE, "99.00 % before, 96.00 % after"),
+        ((99, 100), (96, 100), Word.UNJUDGED, "99.00 % before, 96.00 % after, which may be chance"),
+        ((960, 1000), (990, 1000), Word.NO_WORSE, "96.00 % before, 99.00 % after"),
+        ((990, 1000), (9, 10), Word.UNJUDGED, "only 10 attempts, and 100 are needed"),
+    ],
+)
+def test_worse_is_what_exceeds_tolerance_and_chance(
+    before: tuple[int, int], after: tuple[int, int], word: Word, said: str
+) -> None:
+    found = compare(RRC, now(RRC, measured(c1=setups(*before))), now(RRC, measured(c1=setups(*after))))
+    assert (found.word, found.words) == (word, said)
+
+
+def test_where_less_is_better_more_is_worse() -> None:
+    low, high = (now(MEAN, *(measured(at=at, c1={"RRU.PrbTotDl": value}) for at in range(3))) for value in (20, 30))
+    assert compare(MEAN, low, high).word is Word.WORSE
+    assert compare(MEAN, high, low).word is Word.NO_WORSE
+    assert compare(MEAN, low, high, tolerance=10).word is Word.NO_WORSE
+
+
+def test_tallies_of_parts_put_together_are_that_of_all() -> None:
+    periods = [measured(s, at, c1=setups(10 + at, 20), c2=setups(5, 7)) for s in "AB" for at in range(3)]
+    one = Tally(RRC)
+    for period in periods:
+        one.merge(tally(RRC, [period]))
+    assert one == tally(RRC, periods)
+
+
+# ----------------------------------------------------------------------- files
+
+
+def written(folder: Path, text: str, name: str = "rrc.yaml") -> Path:
+    (folder / name).write_text(text, encoding="utf-8")
+    return folder
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    (found,) = load_kpis(written(tmp_path, GOOD))
+    assert (found.name, found.levels) == ("rrc", (Level.CELL, Level.STATION))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "RRC.ConnEstabAtt",
+            "RRC.ConEstabAtt",
+            "rrc.yaml:5: kpi.formula: there is no counter RRC.ConEstabAtt; did you mean",
+        ),
+        ("RRC.ConnEstabAtt", "", "rrc.yaml:5: kpi.formula: it ends too early"),
+        ("100 * ", "RRU.PrbTotDl * ", "rrc.yaml:5: kpi.formula: it is no product of numbers and ratios of counts"),
+        ("100 * RRC.ConnEstabSucc / RRC.ConnEstabAtt", "12", "rrc.yaml:5: kpi.formula: there is no counter in it"),
+        ("RRC.ConnEstabAtt", "RRC.ConnMax", "RRC.ConnMax is a maximum: formulas have sums and means"),
+        (
+            "RRC.ConnEstabAtt",
+            "(RRC.ConnEstabAtt | RRC.ConnMean)",
+            "RRC.ConnEstabAtt and RRC.ConnMean differ in unit or in how they add up",
+        ),
+        ("share", "mean", "a mean is one counter that is a mean over time and cells"),
+        ("share", "guess", "rrc.yaml:9: kpi.statistic"),
+        ("minimum: 100", "minimum: 0", "rrc.yaml:10: kpi.minimum"),
+        ("unit:", "units:", "rrc.yaml:7: kpi.units"),
+        ("[cell, station]", "&a [cell]", "rrc.yaml:11: anchors (&a) are not supported"),
+    ],
+)
+def test_what_is_wrong_is_named_with_file_and_line(tmp_path: Path, old: str, new: str, said: str) -> None:
+    with pytest.raises(InputError) as refused:
+        load_kpis(written(tmp_path, GOOD.replace(old, new)))
+    assert said in refused.value.message
+
+
+def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    written(tmp_path, GOOD, "a.yaml")
+    with pytest.raises(InputError, match=r"b\.yaml:1: kpi\.name: another KPI is called 'rrc'"):
+        load_kpis(written(tmp_path, GOOD, "b.yaml"))
+
+
+def test_the_shipped_ones_cover_what_they_should() -> None:
+    shipped = load_kpis(SHIPPED)
+    assert {kpi.about for kpi in shipped} == set(About)
+    assert all((SHIPPED / f"{kpi.name}.yaml").is_file() for kpi in shipped)
+    assert all(kpi.source.count("§") or "no standard" in kpi.source for kpi in shipped)
