@@ -104,7 +104,8 @@ class Parts:
 
         webhook = HttpWebhook(self.settings.notify_url)
         sources = tuple(self.settings.software_sources.split())
-        return ActionServices(self.loop_store, self.planner, webhook, self.clock, sources=sources)
+        kpis = self.settings.kpis
+        return ActionServices(self.loop_store, self.planner, webhook, self.clock, sources=sources, kpis=kpis)
 
     def _channels(self) -> dict[str, Webhook]:
         """Ways to tell people beside the webhook."""

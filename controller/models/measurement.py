@@ -81,20 +81,3 @@ def parts(values: Mapping[Subject, float], plmn: str = "", qos: int = 0, slice_:
         if all(not wanted or wanted == own for wanted, own in zip(asked, subject, strict=True)):
             found.setdefault(tuple(map(bool, subject)), []).append(value)
     return found[min(found, key=lambda shape: (sum(shape), shape))] if found else []
-
-
-class Ratio(Noun):
-    """A key performance indicator: how much went well of how much.
-
-    Attributes:
-        good: What went well.
-        total: Of how much: attempts, or seconds.
-    """
-
-    good: float
-    total: float
-
-    @property
-    def percent(self) -> float:
-        """It in percent; 100 of nothing."""
-        return 100.0 if not self.total else 100.0 * self.good / self.total

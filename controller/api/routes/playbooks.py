@@ -80,7 +80,8 @@ def preparation(backend: Backend) -> PlaybookPreparation:
     """What prepares runs of them."""
     webhook = HttpWebhook(backend.settings.notify_url)
     sources = tuple(backend.settings.software_sources.split())
-    services = ActionServices(_Threaded(backend.store), backend.planner, webhook, backend.clock, sources=sources)
+    store, kpis = _Threaded(backend.store), backend.settings.kpis
+    services = ActionServices(store, backend.planner, webhook, backend.clock, sources=sources, kpis=kpis)
     return PlaybookPreparation(services, library(backend))
 
 

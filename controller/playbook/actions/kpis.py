@@ -1,48 +1,41 @@
-"""Shipped actions on key performance indicators: full granularity periods before and after a change, compared.
+"""Shipped actions on key performance indicators: what they were before a change and what they are after it, compared.
 
 Performance data comes once a period, by default every 15 minutes, so it can't gate a commit; ``soak_checks`` use
-it. Indicators with too few samples are not judged, which is reported; a playbook may let the check fail instead.
+it. Indicators are those of ``controller.performance.kpis``, for playbooks as for people. Where the sample of one period
+is too small, as at night, periods on record are taken together, then stations around; what can't be judged even so is
+reported, and a playbook may let the check fail instead.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
-from datetime import timedelta
-from typing import Literal, get_args
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
-from controller.models.errors import DeviceError
-from controller.models.measurement import Period, Ratio
-from controller.models.network import Noun
+from controller.intent.neighbours import Places
+from controller.inventory.source import unknown
+from controller.models.errors import DeviceError, InputError
+from controller.models.measurement import Measured
+from controller.models.network import Network, Noun
+from controller.performance.judge import Figure, Word, compare, figure, pooled
+from controller.performance.kpis import About, Kpi, Statistic, Tally, tally
+from controller.performance.vocabulary import measured
 from controller.playbook.actions.configuration import Nothing
 from controller.playbook.actions.retirement import Neighbours
 from controller.playbook.language.registry import Context, Remarked, Touches, Unmet, action
 
-KpiName = Literal[
-    "availability",
-    "rrc-setup-success",
-    "s1-setup-success",
-    "context-setup-success",
-    "session-setup-success",
-    "handover-success",
-]
 #: Stations that one station's job reads at once.
 _PARALLEL = 10
-_ALL: tuple[KpiName, ...] = get_args(KpiName)
 _UNMEASURED = "the station has no measurement job"
-#: What succeeded, and of what, by the names of counters with all their subcounters (TS 32.425, TS 28.552).
-_SUCCESS: Mapping[KpiName, tuple[str, str]] = {
-    "rrc-setup-success": ("RRC.ConnEstabSucc", "RRC.ConnEstabAtt"),
-    "s1-setup-success": ("S1SIG.ConnEstabSucc", "S1SIG.ConnEstabAtt"),
-    "context-setup-success": ("UECNTX.ConnEstabSucc", "UECNTX.ConnEstabAtt"),
-    "session-setup-success": ("SM.PDUSessionSetupSucc", "SM.PDUSessionSetupReq"),
-    "handover-success": ("MM.HoExeInterSucc", "MM.HoExeInterReq"),
-}
-#: Seconds lost to faults only: who locks a cell means it.
-#: TS 32.425 has a counter for LTE, TS 28.552 none for NR: there it is the vendor's.
-_FAULTS = ("RRU.CellUnavailableTime.fault", "minka-CellUnavailableTime.fault")
+#: How far back periods on record are taken together, one after the other until the sample suffices.
+_BACK = {"an hour": timedelta(hours=1), "4 hours": timedelta(hours=4), "a day": timedelta(days=1)}
+_DAY = _BACK["a day"]
+#: Stations that are taken together with a small one, the nearest first.
+_AROUND = (4, 12, 36)
+#: What a gate looks at unless it names indicators: not how fast it is, which follows from how many there are.
+_GATED = frozenset(About) - {About.INTEGRITY, About.UTILISATION, About.USERS, About.VOLUME}
 
 
 class Kpis(Remarked):
@@ -52,21 +45,38 @@ class Kpis(Remarked):
     begin: AwareDatetime | None = Field(default=None, description="Begin of the period.")
     end: AwareDatetime | None = Field(default=None, description="End of the period.")
     suspect: bool = Field(default=False, description="Whether the station did not run for the whole period.")
-    values: dict[str, Ratio] = Field(default={}, description="`good` of `total`, by indicator.")
+    values: dict[str, Figure] = Field(
+        default={},
+        description="By indicator, `value`, `low` and `high` of its interval, `sample`, `why` it is not judged.",
+    )
 
 
 class Bounds(Noun):
     """What is compared, and what is borne."""
 
-    kpis: tuple[KpiName, ...] = Field(default=(), description="Which indicators; empty for all that are measured.")
-    worst_drop: float = Field(default=2.0, ge=0, le=100, description="Percentage points that each indicator may lose.")
-    min_samples: float = Field(
-        default=100, ge=0, description="Attempts that each period needs for an indicator to be judged."
+    kpis: tuple[str, ...] = Field(
+        default=(), max_length=100, description="Which indicators; empty for all that are measured, but for integrity."
+    )
+    worst_drop: float = Field(
+        default=2.0, ge=0, le=100, description="Percentage points that each indicator in per cent may lose."
+    )
+    min_samples: float | None = Field(
+        default=None,
+        ge=0,
+        description="Attempts that a share needs to be judged, instead of its own minimum; 0 judges whatever there is.",
     )
     settle: float = Field(
         default=300, ge=0, le=86400, description="Seconds after the first reading that still belong to the change."
     )
     required: bool = Field(default=False, description="Whether it also fails if an indicator is not judged.")
+
+    def minimum(self, kpi: Kpi) -> float | None:
+        """What stands for the sample that an indicator needs."""
+        return self.min_samples if self.min_samples == 0 or kpi.statistic is Statistic.SHARE else None
+
+    def tolerance(self, kpi: Kpi) -> float:
+        """How much worse an indicator may become."""
+        return self.worst_drop if kpi.unit == "%" else kpi.tolerance
 
 
 class Comparison(Bounds):
@@ -78,7 +88,7 @@ class Comparison(Bounds):
 class Compared(Remarked):
     """What came of it."""
 
-    judged: dict[str, str] = Field(description="Percentage before and after, by indicator.")
+    judged: dict[str, str] = Field(description="Value before and after, by indicator.")
     not_judged: dict[str, str] = Field(description="Why it could not be judged, by indicator.")
 
 
@@ -86,93 +96,178 @@ class Compared(Remarked):
 async def read_kpis(context: Context, _: Nothing) -> Kpis:
     """Read the indicators of the station's latest full period. Put it right before the change.
 
-    The station needs an unlocked measurement job (PerfMetricJob); of several the longest period counts. Without one,
-    `begin` is none, which a check may refuse before anything is changed.
+    Where its sample is too small, periods on record before it are taken together with it, up to a day. The station
+    needs an unlocked measurement job (PerfMetricJob); of several the longest period counts. Without one, `begin` is
+    none, which a check may refuse before anything is changed.
     """
     return await kpis_of(context)
 
 
 @action("check-kpis", Touches.READS)
 async def check_kpis(context: Context, given: Comparison) -> Compared | Unmet:
-    """Fail if an indicator is worse in the latest full period after the change than in the one before.
+    """Fail if an indicator is worse after the change than before, by more than it may be and more than by chance.
 
-    For `soak_checks`, after a soak of at least two periods. Without a full period, or with too few samples, an
-    indicator is not judged: that fails with `required` only, and is reported with the job's outcome.
+    For `soak_checks`, after a soak of at least two periods. All full periods after the change count. Where their sample
+    is too small, so do the nearest stations, before and after. Without a full period, or if the sample is too small
+    even so, an indicator is not judged: that fails with `required` only, and is reported with the job's outcome.
     """
-    return compare(given.before, await kpis_of(context), given)
+    since = _since(given.before, given)
+    after = await kpis_of(context, since=since, bounds=given)
+    return await _judged(context, context.station, given.before, after, given)
 
 
-def compare(before: Kpis, after: Kpis, given: Bounds) -> Compared | Unmet:
+async def kpis_of(
+    context: Context, station: str = "", since: datetime | None = None, bounds: Bounds | None = None
+) -> Kpis:
+    """The indicators of the context's station, or of another one; only from a time on, if one is named.
+
+    Raises:
+        DeviceError: The station can't be read.
+    """
+    name = station or context.station
+    periods = await context.measurements(station)
+    now = (await context.equipment(station)).now
+    if not periods:
+        return Kpis(read=now, remark=f"{_UNMEASURED}: no indicator will be judged")
+    longest = max(period.end - period.begin for period in periods)
+    latest = measured(name, (one for one in periods if one.end - one.begin == longest)).periods[-1]
+    back = latest.begin - _DAY if since is None else since
+    earlier = await context.recorded(back, latest.begin, [name]) if back < latest.begin else []
+    counted = [*(one for one in earlier if _end(one) <= latest.begin), latest]
+    values = {}
+    for kpi in context.kpis:
+        minimum = bounds.minimum(kpi) if bounds else None
+        found = pooled(kpi, _attempts(kpi, counted, since), minimum)
+        if found.cells or found.why != _NOT_MEASURED:
+            values[kpi.name] = found
+    end = _end(latest)
+    return Kpis(read=now, begin=latest.begin, end=end, suspect=latest.suspect, values=values)
+
+
+#: What a figure says of what no cell counts.
+_NOT_MEASURED = "it is not measured"
+
+
+def _end(period: Measured) -> datetime:
+    return period.begin + timedelta(seconds=period.seconds)
+
+
+def _attempts(
+    kpi: Kpi, counted: Sequence[Measured], since: datetime | None
+) -> Iterator[tuple[str, datetime, datetime, Tally]]:
+    """The latest period, then ever more that came before it; all of them at once after a change."""
+    latest, end = counted[-1], _end(counted[-1])
+    if since is not None:
+        yield "", counted[0].begin, end, tally(kpi, counted)
+        return
+    yield "", latest.begin, end, tally(kpi, [latest])
+    for words, back in _BACK.items():
+        together = [one for one in counted if one.begin >= end - back]
+        if len(together) > 1:
+            yield f"{words} together", together[0].begin, end, tally(kpi, together)
+
+
+def _since(before: Kpis, given: Bounds) -> datetime | None:
+    """From when on a period is one after the change."""
+    return before.read + timedelta(seconds=given.settle) if before.read else None
+
+
+async def _judged(context: Context, station: str, before: Kpis, after: Kpis, given: Bounds) -> Compared | Unmet:
     """The indicators of a station before and after; what was not measured before is remarked already."""
-    measured = [name for name in _ALL if name in before.values or name in after.values]
+    known = {kpi.name: kpi for kpi in context.kpis}
     judged: dict[str, str] = {}
-    not_judged: dict[KpiName, str] = {}
+    not_judged: dict[str, str] = {}
     worse: list[str] = []
-    for name in given.kpis or measured or _ALL:
-        if reason := _not_comparable(name, before, after, given):
-            not_judged[name] = reason
-            continue
-        old, new = before.values[name].percent, after.values[name].percent
-        judged[name] = f"{old:.2f} % before, {new:.2f} % after"
-        if old - new > given.worst_drop:
-            worse.append(f"{name}: {judged[name]}")
-    unknown = f"not judged: {_words(not_judged)}" if not_judged else ""
-    if worse or (given.required and unknown):
-        return Unmet("; ".join(worse) or unknown)
-    return Compared(judged=judged, not_judged=not_judged, remark=unknown if before.begin else "")
+    for name in given.kpis or _asked(known.values(), before, after):
+        if name not in known:
+            raise InputError(unknown("KPI", name, known))
+        word, words = await _verdict(context, station, known[name], before, after, given)
+        (not_judged if word is Word.UNJUDGED else judged)[name] = words
+        if word is Word.WORSE:
+            worse.append(f"{name}: {words}")
+    missing = f"not judged: {_words(not_judged)}" if not_judged else ""
+    if worse or (given.required and missing):
+        return Unmet("; ".join(worse) or missing)
+    return Compared(judged=judged, not_judged=not_judged, remark=missing if before.begin else "")
 
 
-def indicators(period: Period) -> dict[str, Ratio]:
-    """The indicators of all objects of a period together."""
-    found: dict[str, Ratio] = {}
-    for name, (succeeded, tried) in _SUCCESS.items():
-        if total := _sum(period.values.values(), tried):
-            found[name] = Ratio(good=_sum(period.values.values(), succeeded), total=total)
-    lost = [counters[name] for counters in period.values.values() for name in _FAULTS if name in counters]
-    if lost:
-        total = len(lost) * (period.end - period.begin).total_seconds()
-        found["availability"] = Ratio(good=total - sum(lost), total=total)
-    return found
+def _asked(known: Iterable[Kpi], before: Kpis, after: Kpis) -> list[str]:
+    """Indicators that say whether all is well: those that were measured, or all of them."""
+    gated = [kpi.name for kpi in known if kpi.about in _GATED and kpi.better != "neither"]
+    return [name for name in gated if name in before.values or name in after.values] or gated
 
 
-def _sum(objects: Iterable[Mapping[str, float]], counter: str) -> float:
-    return sum(
-        value for counters in objects for name, value in counters.items() if f"{name}.".startswith(f"{counter}.")
-    )
+async def _verdict(
+    context: Context, station: str, kpi: Kpi, before: Kpis, after: Kpis, given: Bounds
+) -> tuple[Word, str]:
+    """What is to be said of one indicator."""
+    if before.read is None or before.begin is None or after.begin is None:
+        return Word.UNJUDGED, f"{_UNMEASURED}, does not tell the time, or can't be read"
+    since = before.read + timedelta(seconds=given.settle)
+    if after.begin < since:
+        return Word.UNJUDGED, "no full period has passed since the change"
+    old, new = before.values.get(kpi.name), after.values.get(kpi.name)
+    if old is None or new is None:
+        return Word.UNJUDGED, _NOT_MEASURED
+    minimum, chance = given.minimum(kpi), given.min_samples != 0
+    old = _by(kpi, old, minimum)
+    found = compare(kpi, old, new, given.tolerance(kpi), chance=chance)
+    if found.word is Word.UNJUDGED and old.value is not None and new.value is not None and after.end is not None:
+        around = await _around(context, station, kpi, (before.read - _DAY, before.read), (since, after.end), minimum)
+        if around is not None:
+            words, old, new = around
+            wider = compare(kpi, old, new, given.tolerance(kpi), chance=chance)
+            if wider.word is not Word.UNJUDGED:
+                return wider.word, f"{wider.words}, with {words}"
+    return found.word, found.words
 
 
-def _words(not_judged: Mapping[KpiName, str]) -> str:
+def _by(kpi: Kpi, one: Figure, minimum: float | None) -> Figure:
+    """A figure by the sample that is asked for here, and not where it was read."""
+    if minimum is None or one.value is None:
+        return one
+    enough = one.sample >= minimum
+    small = f"only {one.sample:,.0f} attempts, and {minimum:,.0f} are needed"
+    return one.model_copy(update={"why": "" if enough else one.why or small})
+
+
+async def _around(
+    context: Context,
+    station: str,
+    kpi: Kpi,
+    before: tuple[datetime, datetime],
+    after: tuple[datetime, datetime],
+    minimum: float | None,
+) -> tuple[str, Figure, Figure] | None:
+    """An indicator of a station and the nearest ones by what is on record; None where even that does not suffice."""
+    near = nearest(context.network, station, max(_AROUND))
+    both = [await context.recorded(*span, [station, *near]) for span in (before, after)] if near else []
+    if not all(any(one.station == station for one in span) for span in both):
+        return None  # nothing is said of a station by others alone
+    for count in _AROUND if both else ():
+        names = {station, *near[:count]}
+        tallies = [tally(kpi, (one for one in span if one.station in names)) for span in both]
+        spans = zip((before, after), tallies, strict=True)
+        old, new = (figure(kpi, counted, *span, minimum) for span, counted in spans)
+        if not old.why and not new.why:
+            return f"{min(count, len(near))} stations around", old, new
+    return None
+
+
+def nearest(network: Network, station: str, most: int) -> list[str]:
+    """Stations nearest to another one, those of its own site first."""
+    if station not in network.station_by_id:
+        return []
+    sites = [site for _, site in Places(network).around(network.site_of(station))]
+    return [name for site in sites for name in network.stations_at.get(site, ()) if name != station][:most]
+
+
+def _words(not_judged: Mapping[str, str]) -> str:
     """Indicators by why they are not judged."""
     reasons = dict.fromkeys(not_judged.values())
     return "; ".join(
         f"{', '.join(name for name, why in not_judged.items() if why == reason)} ({reason})" for reason in reasons
     )
-
-
-def _not_comparable(name: KpiName, before: Kpis, after: Kpis, given: Bounds) -> str:
-    """Why an indicator can't be judged, or an empty string."""
-    if before.read is None or before.begin is None or after.begin is None:
-        return f"{_UNMEASURED}, does not tell the time, or can't be read"
-    if after.begin < before.read + timedelta(seconds=given.settle):
-        return "no full period has passed since the change"
-    if before.suspect or after.suspect:
-        return "the station did not run all the time"
-    if name not in before.values or name not in after.values:
-        return "it is not measured"
-    fewest = min(before.values[name].total, after.values[name].total)
-    if fewest < given.min_samples:
-        return f"only {fewest:g} samples, and {given.min_samples:g} are needed"
-    return ""
-
-
-async def kpis_of(context: Context, station: str = "") -> Kpis:
-    """The indicators of the context's station, or of another one. Raises DeviceError."""
-    periods = await context.measurements(station)
-    now = (await context.equipment(station)).now
-    if not periods:
-        return Kpis(read=now, remark=f"{_UNMEASURED}: no indicator will be judged")
-    longest = max(periods, key=lambda period: period.end - period.begin)
-    return Kpis(read=now, begin=longest.begin, end=longest.end, suspect=longest.suspect, values=indicators(longest))
 
 
 class NeighbourKpis(Remarked):
@@ -212,11 +307,12 @@ async def check_neighbour_kpis(context: Context, given: NeighbourComparison) -> 
 
     For `soak_checks`; judged as in `check-kpis`.
     """
-    after = await _read_all(context, given.before.stations)
+    before = given.before.stations
+    after = await _read_all(context, before, {name: _since(kpis, given) for name, kpis in before.items()}, given)
     well: dict[str, Compared] = {}
     worse: list[str] = []
-    for station, before in given.before.stations.items():
-        said = compare(before, after[station], given)
+    for station, kpis in before.items():
+        said = await _judged(context, station, kpis, after[station], given)
         if isinstance(said, Unmet):
             worse.append(f"{station}: {said.reason}")
         else:
@@ -227,13 +323,18 @@ async def check_neighbour_kpis(context: Context, given: NeighbourComparison) -> 
     return ComparedNeighbours(stations=well, remark="; ".join(remarks[:5]))
 
 
-async def _read_all(context: Context, stations: Iterable[str]) -> dict[str, Kpis]:
+async def _read_all(
+    context: Context,
+    stations: Collection[str],
+    since: Mapping[str, datetime | None] | None = None,
+    bounds: Bounds | None = None,
+) -> dict[str, Kpis]:
     gate = asyncio.Semaphore(_PARALLEL)
 
     async def one(station: str) -> Kpis:
         async with gate:
             try:
-                return await kpis_of(context, station)
+                return await kpis_of(context, station, since[station] if since else None, bounds)
             except DeviceError:
                 return Kpis()
 

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
+from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError
 from controller.models.health import ServiceState
-from controller.models.measurement import Period
+from controller.models.measurement import QUARTER, Measured, Period
 from controller.models.network import HOST, Network
 from controller.models.plan import Change, Edit
 from controller.models.question import Question
 from controller.models.run import Hold, Holds, LedgerEntry
+from controller.models.shipped import shipped
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import administrative_leaf, link_state, links, root_spec
 from controller.nrm.tree import Observed, Path
+from controller.performance.kpis import Kpi, load_kpis
 from controller.plan import StationView, applied, drift
 from controller.playbook.language.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
@@ -75,6 +79,7 @@ class ActionServices:
         channels: Other ways to tell people than the webhook, by name.
         readings: What jobs read of other stations than their own.
         sources: What addresses of software that stations download begin with.
+        kpis: Folder of definitions of indicators.
     """
 
     store: AsyncStore
@@ -84,6 +89,7 @@ class ActionServices:
     channels: Mapping[str, Webhook] = field(default_factory=dict)
     readings: Readings = field(default_factory=Readings)
     sources: tuple[str, ...] = ()
+    kpis: FilePath = field(default_factory=partial(shipped, "playbooks/kpis"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +147,11 @@ class StationContext:
         return self.services.sources
 
     @property
+    def kpis(self) -> tuple[Kpi, ...]:
+        """Definitions of indicators. Raises InputError."""
+        return load_kpis(self.services.kpis)
+
+    @property
     def dry_run(self) -> bool:
         """Whether this is a dry run."""
         return False
@@ -160,6 +171,15 @@ class StationContext:
     async def measurements(self, station: str = "") -> tuple[Period, ...]:
         """What it measured last."""
         return await self._read_of(station, self.services.planner.measurements)
+
+    async def recorded(self, begin: datetime, end: datetime, stations: Collection[str]) -> list[Measured]:
+        """Periods on record."""
+        found: list[Measured] = []
+        after: tuple[str, datetime] | None = None
+        while page := await self.services.store.measurements.page(begin, end, QUARTER, stations, after):
+            found += page
+            after = page[-1].station, page[-1].begin
+        return found
 
     async def _read_of(self, station: str, read: Reader[T]) -> T:
         if not station:

@@ -25,13 +25,14 @@ from controller.models.equipment import Equipment, Operation
 from controller.models.errors import InputError
 from controller.models.facts import Owners
 from controller.models.health import Health, ServiceState
-from controller.models.measurement import Period
+from controller.models.measurement import Measured, Period
 from controller.models.network import Network, Noun
 from controller.models.plan import Change
 from controller.models.question import Question
 from controller.models.run import LedgerEntry, Outcome
 from controller.models.sharing import ActionClass
 from controller.nrm.tree import Observed, Path
+from controller.performance.kpis import Kpi
 from controller.ports.clock import Clock
 
 #: Entry points of third parties' actions.
@@ -159,6 +160,7 @@ class Context(Protocol):
         since: When the run was accepted; None in a dry run.
         dry_run: Whether this is one: nothing is waited for, and nobody gets a message.
         sources: What addresses of software that stations download begin with.
+        kpis: Definitions of indicators.
     """
 
     @property
@@ -179,6 +181,8 @@ class Context(Protocol):
     def dry_run(self) -> bool: ...  # noqa: D102
     @property
     def sources(self) -> tuple[str, ...]: ...  # noqa: D102
+    @property
+    def kpis(self) -> tuple[Kpi, ...]: ...  # noqa: D102
 
     async def read(self) -> Observed:
         """The station as it is now. Raises DeviceError."""
@@ -190,6 +194,10 @@ class Context(Protocol):
 
     async def measurements(self, station: str = "") -> tuple[Period, ...]:
         """The latest full period of each measurement job of the station, or another one. Raises DeviceError."""
+        ...
+
+    async def recorded(self, begin: datetime, end: datetime, stations: Collection[str]) -> list[Measured]:
+        """Periods of 15 minutes of these stations that are on record, by station and time."""
         ...
 
     async def ledger(self) -> Mapping[Path, LedgerEntry]:

@@ -12,7 +12,6 @@ from lxml import etree
 from controller.models.errors import PlanRefusedError
 from controller.models.network import Agreement, Cell, Network, Station
 from controller.models.run import Outcome, Run, RunState
-from controller.playbook.actions.kpis import indicators
 from controller.runs.planning.undo import undo_plan
 from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.system import PLAYBOOKS, until
@@ -238,7 +237,8 @@ async def measured(system: PlaybookSystem, station: str) -> None:
 
     async def has_attempts() -> bool:
         periods = await system.planner.measurements(network, station)
-        return any("s1-setup-success" in indicators(period) and not period.suspect for period in periods)
+        attempts = (name for one in periods if not one.suspect for values in one.values.values() for name in values)
+        return any(name.startswith("S1SIG.ConnEstabAtt") for name in attempts)
 
     await until(f"{station} has measured", has_attempts)
 

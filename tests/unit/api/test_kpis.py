@@ -62,7 +62,7 @@ async def test_definitions_are_listed_with_formula_and_source(measured: ApiBench
     ],
 )
 async def test_volume_adds_up_at_each_level(
-    measured: ApiBench, asked: dict[str, str], names: list[str], gigabytes: float
+    measured: ApiBench, asked: dict[str, Any], names: list[str], gigabytes: float
 ) -> None:
     found = await get(measured, "/volume-down", step="quarter", **asked)
     assert [one["of"] for one in found["results"]] == names
@@ -117,7 +117,7 @@ async def test_answers_come_in_pages_and_as_csv(measured: ApiBench) -> None:
     ],
 )
 async def test_what_can_not_be_answered_is_said(
-    measured: ApiBench, path: str, asked: dict[str, str], status: int, said: str
+    measured: ApiBench, path: str, asked: dict[str, Any], status: int, said: str
 ) -> None:
     assert said in (await get(measured, path, status, **asked))["detail"]
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
-from controller.models.measurement import Period, Ratio
+from controller.models.measurement import Measured, Period, Subject
 from controller.models.run import Outcome
 from controller.models.step import StepRecord
-from controller.playbook.actions.kpis import indicators
 from tests.unit.playbook.test_takeover import LOCK, PlaybookBench, Rests
+from tests.unit.runs.transaction_bench import STATION
 
 READ = "  - {name: kpis, action: read-kpis, register: kpis}\n"
 CHECK = (
@@ -77,8 +77,8 @@ async def test_what_is_worse_is_undone(good: float, lost: float, well: bool, sai
     [
         (None, (QUARTER, 500, 1000, False), "the station has no measurement job"),
         ((990, 1000, False), (timedelta(seconds=5), 500, 1000, False), "no full period has passed since the change"),
-        ((990, 1000, False), (QUARTER, 10, 20, False), "only 20 samples, and 100 are needed"),
-        ((20, 40, False), (QUARTER, 500, 1000, False), "only 40 samples"),
+        ((990, 1000, False), (QUARTER, 10, 20, False), "only 20 attempts, and 100 are needed"),
+        ((20, 40, False), (QUARTER, 500, 1000, False), "only 40 attempts"),
         ((990, 1000, False), (QUARTER, 500, 1000, True), "the station did not run all the time"),
     ],
 )
@@ -107,18 +107,43 @@ async def test_what_is_not_measured_is_not_required_unless_it_is_named() -> None
     assert row.detail == "not judged: handover-success (it is not measured)"
 
 
-def test_indicators_count_what_belongs_to_them() -> None:
-    found = indicators(period(datetime(2026, 1, 1, tzinfo=UTC), 900, lost=90))
-    assert set(found) == {"rrc-setup-success", "availability"}
-    assert (found["rrc-setup-success"].good, found["rrc-setup-success"].total) == (900, 1000)
-    assert found["availability"].percent == pytest.approx(90)
+def stored(station: str, begin: datetime, good: float, total: float) -> Measured:
+    """A period of one cell, as it is on record."""
+    cells = {"L1": {"RRC.ConnEstabAtt": {Subject(): total}, "RRC.ConnEstabSucc": {Subject(): good}}}
+    return Measured(station=station, begin=begin, seconds=900, covered=900, cells=cells)
 
 
-def test_time_off_air_is_the_specifications_counter_on_lte_and_the_vendors_on_nr() -> None:
-    begin = start()
-    values = {
-        "EUtranCellFDD=1": {"RRU.CellUnavailableTime.fault": 90.0},
-        "NRCellDU=1": {"minka-CellUnavailableTime.fault": 270.0, "minka-CellUnavailableTime.manual": 500.0},
-    }
-    made = Period(job="j1", begin=begin, end=begin + QUARTER, values=values)
-    assert indicators(made)["availability"] == Ratio(good=1440.0, total=1800.0)
+async def at_night(others: float, after: float) -> tuple[PlaybookBench, StepRecord]:
+    """Ten attempts a period, all of which succeed before the change and ``after`` of which later.
+
+    ``others`` is how many of 200 attempts succeed at another station after it.
+    """
+    bench = PlaybookBench(READ + LOCK + CHECK)
+    begun, equipment = bench.clock.now(), bench.device.equipment
+    past = [begun - number * QUARTER for number in range(2, 40)]
+    bench.store.measurements.put([stored(STATION, at, 10, 10) for at in past])
+    bench.store.measurements.put([stored("S2", at, 200, 200) for at in past])
+    equipment.periods = (period(begun - QUARTER, 10, 10),)
+    with pytest.raises(Rests):
+        await bench.work()
+    bench.clock.pause(60 * 31)
+    later = begun + QUARTER
+    bench.store.measurements.put([stored(STATION, later, after, 10), stored("S2", later, others, 200)])
+    equipment.periods = (period(later, after, 10),)
+    await bench.work()
+    return bench, next(row for row in bench.rows() if row.name == "compare")
+
+
+async def test_periods_on_record_and_stations_around_make_up_for_a_quiet_one() -> None:
+    bench, row = await at_night(others=199, after=10)
+    read = next(row for row in bench.rows() if row.name == "kpis").output["values"]["rrc-setup-success"]
+    assert (read["pooled"], read["sample"], read["why"]) == ("4 hours together", 160, "")
+    said = row.output["judged"]["rrc-setup-success"]
+    assert said == "100.00 % before, 99.52 % after, with 1 stations around"
+    assert bench.lock == "LOCKED"
+
+
+async def test_a_quiet_station_whose_surroundings_got_worse_is_taken_back() -> None:
+    bench, row = await at_night(others=150, after=8)
+    assert "rrc-setup-success: 100.00 % before, 75.24 % after, with 1 stations around" in row.detail
+    assert bench.lock == "UNLOCKED"
