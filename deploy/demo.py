@@ -258,14 +258,13 @@ def _drift(demo: Demo) -> None:
 
 def _alarm(demo: Demo) -> None:
     demo.say(
-        "Let two rules repair by themselves",
-        "Rules as they come only observe. A person, here the administrator of this demo, lets these act.",
+        "Let a rule repair by itself",
+        "Rules as they come only observe. A person, here the administrator of this demo, lets this one act.",
     )
-    for rule in ("core-link-down", "user-plane-down"):
-        demo.minka("rules", "promote", rule, "--mode", "auto", "--reason", "the demo shows a repair", "--yes")
+    demo.minka("rules", "promote", "core-link-down", "--mode", "auto", "--reason", "the demo shows a repair", "--yes")
     demo.say(
-        "Break a tenant's core link",
-        "The station raises an alarm; if it stands for 60 s, a rule re-creates the endpoint.",
+        "Break a tenant's core links",
+        "The station raises an alarm for each; if they stand for 60 s, a rule re-creates all endpoints in one run.",
     )
     httpx.post(f"http://{demo.control}/stations/{STATION}/links/break", json={"link": "bitel"}).raise_for_status()
 

@@ -5,7 +5,8 @@ where it had one of its own, that one merges into the root's. When a root is ove
 most of it ends soon after. What still stands then splits off, into an incident of its own. The same fault soon after it
 was over is the same incident: it flaps.
 
-A tenant whose core nodes are lost has lost its core: these are one incident, though none follows from the other.
+A tenant whose core nodes are lost has lost its core, and one whose core links at a station are down is cut off there:
+these are one incident each, though none of the alarms follows from the other.
 
 The same alarms and network give the same incidents, in whatever order they came.
 """
@@ -18,13 +19,15 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from controller.models.alarm import CORE_NODE_DOWN, FAULT, Alarm
+from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, FAULT, LINK_CAUSES, Alarm
 from controller.models.incident import Incident
 
 #: A fault that comes again so soon after its incident was over is the same incident.
 QUIET = timedelta(minutes=10)
 #: What outlives its root stays with the root's incident for so long.
 SETTLES = timedelta(minutes=5)
+#: What an incident says of its root, which may be another alarm of the same fault later.
+OF_ROOT = ("object", "object_class", "probable_cause", "specific_problem")
 #: Alarms that a note names.
 _NAMED = 8
 
@@ -153,6 +156,8 @@ class _Work:
         """Give an alarm and what follows from it an incident of their own."""
         before = self._belongs.get(alarm.id, "")
         own = self._own(alarm, before)
+        if own == before:  # that of others of the same fault
+            return
         why = "it outlived its root"
         self._decide(own, "split", {"before": before, "why": why})
         for one in (alarm, *symptoms):
@@ -183,11 +188,18 @@ class _Work:
         before = self._belongs.get(alarm.id, "")
         if before == target:
             return
-        if before and self._incidents[before].root == alarm.id:
+        if before and self._goes_along(before, alarm):
             self._merge(before, target, top)
             return
         self.leave(alarm, self._at)
         self._join(alarm, target, self._at if before else alarm.changed)
+
+    def _goes_along(self, incident: str, alarm: Alarm) -> bool:
+        """Whether an incident follows where an alarm of it does: its root, or the last of a tenant's core links."""
+        one = self._incidents[incident]
+        if one.probable_cause in LINK_CAUSES:
+            return fault_of(one) == fault_of(alarm) and one.standing == 1
+        return one.root == alarm.id
 
     def _incident_of(self, top: Alarm) -> str:
         incident = self._own(top)
@@ -212,11 +224,11 @@ class _Work:
         earlier = self._incidents.get(self._newest.get(fault, ""))
         if earlier is None or not self._is_same(earlier, alarm, before):
             return self._open(alarm)
-        again = {"root": alarm.id, "closed": None, "merged_into": ""}
+        if earlier.closed is None and not earlier.merged_into and earlier.object != alarm.object:
+            return earlier.id  # another node of the same core, another link of the same tenant
+        again = {"root": alarm.id, "closed": None, "merged_into": ""} | {name: getattr(alarm, name) for name in OF_ROOT}
         if before:
             self._change(earlier.id, **again)
-            return earlier.id
-        if earlier.closed is None and earlier.object != alarm.object:  # another node of the same core
             return earlier.id
         self._change(earlier.id, flaps=earlier.flaps + 1, **again)
         why = f"the same fault came again within {QUIET.seconds // 60} min"
@@ -262,9 +274,14 @@ class _Work:
 
 
 def fault_of(one: Incident | Alarm) -> tuple[str, ...]:
-    """What tells faults apart that are incidents of their own; all core nodes of a tenant are one."""
+    """What tells faults apart that are incidents of their own.
+
+    All core nodes of a tenant are one, and so are all core links of a tenant at a station.
+    """
     if one.probable_cause == CORE_NODE_DOWN:
         return ("", "", one.tenant, CORE_NODE_DOWN, "")
+    if one.probable_cause in LINK_CAUSES and one.tenant:
+        return (one.station, "", one.tenant, CORE_LINK_DOWN, "")
     return tuple(getattr(one, name) for name in FAULT)
 
 

@@ -19,7 +19,7 @@ from controller.plan.maintenance import (
     administrative_state_change,
     cycle_change,
     open_plmns_change,
-    recreate_endpoint_change,
+    recreate_endpoints_change,
 )
 from controller.plan.routers import ranks_of, switch_router_change
 from controller.plan.rows import PlanRow, headline, render_text
@@ -63,7 +63,7 @@ __all__ = [
     "plan_station",
     "plan_to_json",
     "ranks_of",
-    "recreate_endpoint_change",
+    "recreate_endpoints_change",
     "render_text",
     "seal",
     "shared_cells",

@@ -205,40 +205,43 @@ def _without(leaves: LeafValues, name: LeafName) -> LeafValues:
 # ------------------------------------------------------------------ core links
 
 
-def recreate_endpoint_change(
-    station: str, profiles: tuple[str, ...], observed: Observed, path: Path, owners: Owners
+def recreate_endpoints_change(
+    station: str, profiles: tuple[str, ...], observed: Observed, endpoints: Mapping[Path, Owners]
 ) -> Change:
-    """Two phases, each committed: the entry is deleted with all below, then created from what was read.
+    """Two phases, each committed: the entries are deleted with all below, then created from what was read.
 
-    The change is good when the link is up afterwards. The ledger stays as it is.
+    The change is good when all of these links are up afterwards. The ledger stays as it is.
 
     Raises:
-        NotFoundError: There is no core link at ``path``.
-        PlanRefusedError: Somebody locked the link: that is a hold.
+        NotFoundError: There is no core link at a path.
+        PlanRefusedError: Somebody locked a link: that is a hold.
     """
-    root = root_spec(profiles)
-    spec = spec_of(root, path)
-    if spec is None or spec.link is None or path not in observed.tree:
-        raise NotFoundError(f"{station} has no core link {path}")
-    name = entry_name(root, path)
-    if link_locked(observed.tree, path):
-        raise PlanRefusedError(f"{name} of {station} was locked by somebody: it is not touched")
-    delete = (Edit(op=Op.DELETE, path=path, before=dict(observed.tree[path]), owners=owners),)
-    create = invert(root, observed.tree, delete, {})
-    without = apply_edits(root, observed.tree, delete)
-    up = WaitFor(kind="link-up", path=path, tenant=", ".join(owners))
-    words = contents(root, path, observed.tree[path])
+    root, tree = root_spec(profiles), observed.tree
+    for path in endpoints:
+        spec = spec_of(root, path)
+        if spec is None or spec.link is None or path not in tree:
+            raise NotFoundError(f"{station} has no core link {path}")
+        if link_locked(tree, path):
+            raise PlanRefusedError(f"{entry_name(root, path)} of {station} was locked by somebody: it is not touched")
+    delete = tuple(Edit(op=Op.DELETE, path=path, before=dict(tree[path]), owners=endpoints[path]) for path in endpoints)
+    create = invert(root, tree, delete, {})
+    without = apply_edits(root, tree, delete)
+    up = tuple(WaitFor(kind="link-up", path=path, tenant=", ".join(owners)) for path, owners in endpoints.items())
+    words = {path: contents(root, path, tree[path]) for path in endpoints}
     return Change(
         station=station,
         phases=(
             Phase(kind=PhaseKind.EDIT, edits=delete, inverse=create),
-            Phase(kind=PhaseKind.EDIT, edits=create, inverse=invert(root, without, create, {}), wait=(up,)),
+            Phase(kind=PhaseKind.EDIT, edits=create, inverse=invert(root, without, create, {}), wait=up),
         ),
-        diff=(row(path, owners, name, words, f"{words} (deleted and created again)"),),
-        touched=tuple(sorted(set(owners) - {HOST})),
+        diff=tuple(
+            row(path, owners, entry_name(root, path), words[path], f"{words[path]} (deleted and created again)")
+            for path, owners in endpoints.items()
+        ),
+        touched=tuple(sorted({owner for owners in endpoints.values() for owner in owners} - {HOST})),
         outage_seconds=LINK_SECONDS,
-        fingerprint=fingerprint(root, observed.tree, (path,)),
-        checks=(up,),
+        fingerprint=fingerprint(root, tree, tuple(endpoints)),
+        checks=up,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.intent.incidents import fault_of
 from controller.models.alarm import (
     CONFIGURATION_DRIFT,
     LINK_CAUSES,
@@ -59,6 +60,8 @@ class Limits:
 
 #: The guard that says no only for a while: an alarm has to stand before anything is thought of it.
 SETTLE = "settle"
+#: Guards whose final no is about one rung of the ladder alone, so that the next one follows.
+OF_RUNG = frozenset(("reach", "consent", "unknown"))
 #: Guards whose end is told as a change of the alarm, so that nobody has to look for it.
 TOLD = frozenset(("over", "symptom"))
 
@@ -90,6 +93,7 @@ class Repair:
         rung: Which rung of its ladder it is.
         mode: The mode in which the rule is.
         given: Parameters of the rung's playbook.
+        beside: Other alarms of the same fault, for which its run works as well.
         health: What the station said of itself just now, None before it was read.
         run: The run that would be begun, None before it was prepared.
         interrupting: Whether it is known without the run to take something off the air.
@@ -102,13 +106,16 @@ class Repair:
     mode: RuleMode = RuleMode.AUTO
     given: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = Limits()
+    beside: tuple[Alarm, ...] = ()
     health: Health | None = None
     run: PreparedRun | None = None
     interrupting: bool = False
 
     @property
     def key(self) -> str:
-        """The object that repairs are counted for."""
+        """What repairs are counted for: the object, or the fault where that is of several."""
+        if self.rule.answers_faults:
+            return ":".join(filter(None, fault_of(self.alarm)))
         part = f":{self.alarm.specific_problem}" if self.alarm.specific_problem else ""
         return f"{self.alarm.station}:{self.alarm.object}{part}"
 
@@ -136,6 +143,11 @@ class Ask:
         return self.alarm.station
 
     @property
+    def beside(self) -> list[Alarm]:
+        """Other alarms of the same fault that the repair works for as well, as they are now."""
+        return of_fault(self.store, self.repair.rule, self.alarm, self.network, self.now)
+
+    @property
     def site(self) -> str:
         """Site of the alarm's device, an empty string where it has left the network files."""
         return self.network.site_of(self.device) if self.network.manages(self.device) else ""
@@ -158,6 +170,28 @@ def refusal(store: Store, repair: Repair, now: datetime) -> Refusal | None:
     ask = Ask(repair, store.alarms.get(repair.alarm.id), store, store.networks.get()[1], now)
     said = ((name, guard(ask)) for name, guard in GUARDS.items())
     return next((Refusal(name, no.reason, no.until, no.final) for name, no in said if no is not None), None)
+
+
+def of_fault(store: Store, rule: Rule, alarm: Alarm, network: Network, now: datetime) -> list[Alarm]:
+    """Other alarms of the fault that a rule answers, oldest first: they stand, and nothing is done for them."""
+    if not rule.answers_faults:
+        return []
+    return [
+        one
+        for one in sorted(store.alarms.standing([alarm.station]), key=_age)
+        if one.id != alarm.id
+        and fault_of(one) == fault_of(alarm)
+        and one.state in (AlarmState.RAISED, AlarmState.ESCALATED)
+        and one.cleared is None
+        and (rule.match.follows or not one.root)
+        and rule.match.fits(one, network)
+        and not one.is_shelved(now)
+        and store.works.on(one) is None
+    ]
+
+
+def _age(alarm: Alarm) -> tuple[datetime, str]:
+    return alarm.raised, alarm.id
 
 
 # ------------------------------------------------------------------ all of Minka
@@ -190,6 +224,12 @@ def follows_from(root: str) -> str:
     return f"it follows from alarm {root}, whose fault has to end"
 
 
+def _together(ask: Ask) -> _No | None:
+    """One run repairs all that one fault took down: the alarm that was raised first begins it."""
+    first = min((one for one in ask.beside if one.state is ask.alarm.state), key=_age, default=ask.alarm)
+    return None if _age(ask.alarm) <= _age(first) else _No(f"it is repaired with alarm {first.id} of the same fault")
+
+
 def _announced(ask: Ask) -> _No | None:
     work = ask.store.works.on(ask.alarm)
     if work is None:
@@ -203,9 +243,10 @@ def _shelved(ask: Ask) -> _No | None:
 
 
 def _settle(ask: Ask) -> _No | None:
-    """It has to stand by itself: from when it was raised, its root was over, or a run had changed its device."""
-    alarm, seconds = ask.alarm, ask.repair.rule.guards.settle_seconds
-    since = max(filter(None, (alarm.raised, alarm.released, ask.store.runs.left(ask.device))))
+    """The fault has to stand by itself: since all was raised, its root was over, or a run had changed its device."""
+    seconds = ask.repair.rule.guards.settle_seconds
+    times = (time for one in (ask.alarm, *ask.beside) for time in (one.raised, one.released))
+    since = max(filter(None, (*times, ask.store.runs.left(ask.device))))
     settled = since + timedelta(seconds=seconds)
     return _No(has_to_stand(ask.repair.rule), settled) if ask.now < settled else None
 
@@ -224,7 +265,7 @@ def _flapping(ask: Ask) -> _No | None:
     if repair.rung or alarm.root or not alarm.incident:
         return None
     incident = ask.store.incidents.get(alarm.incident)
-    if incident.root != alarm.id or not incident.flaps:
+    if fault_of(incident) != fault_of(alarm) or not incident.flaps:
         return None
     tells = repair.rule.ladder[0].people
     if incident.flapping:
@@ -455,6 +496,7 @@ GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "record": _record,
     "over": _over,
     "symptom": _symptom,
+    "together": _together,
     "loop": _loop,
     "announced": _announced,
     "shelved": _shelved,

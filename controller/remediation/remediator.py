@@ -14,7 +14,7 @@ import structlog
 from controller.assurance.checker import Checker
 from controller.assurance.health import OWN_CAUSES, wrongs
 from controller.models.alarm import (
-    ALARM_LIST_CROWDED,
+    LOSES,
     PAGE,
     TICKET,
     WAITS,
@@ -34,7 +34,18 @@ from controller.ports.notifier import Notifier
 from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.dispatch import dispatch_pack
-from controller.remediation.guards import SETTLE, TOLD, Limits, Refusal, Repair, follows_from, has_to_stand, refusal
+from controller.remediation.guards import (
+    OF_RUNG,
+    SETTLE,
+    TOLD,
+    Limits,
+    Refusal,
+    Repair,
+    follows_from,
+    has_to_stand,
+    of_fault,
+    refusal,
+)
 from controller.remediation.rules import Rule, Verify, rule_for
 from controller.remediation.trust import demote, judge
 from controller.remediation.turns import Turns
@@ -72,12 +83,14 @@ class _Stand:
         rung: The rung that is next; after the last one that number is the ladder's length.
         latest: What was proposed last for this rung, since people were last told of the alarm.
         tried: How the rungs before ended since then, in words.
+        beside: Other alarms of the same fault.
     """
 
     mode: RuleMode
     rung: int
     latest: Proposal | None
     tried: tuple[str, ...]
+    beside: tuple[Alarm, ...]
 
 
 class Remediator:
@@ -267,13 +280,14 @@ class Remediator:
         if stand.rung == len(rule.ladder):
             return await self._escalate(alarm, "; ".join(stand.tried))
         rung = rule.ladder[stand.rung]
-        repair = Repair(alarm, rule, stand.rung, stand.mode, rung.given(alarm, network), self._limits)
+        given = rung.given(alarm, network, stand.beside)
+        repair = Repair(alarm, rule, stand.rung, stand.mode, given, self._limits, stand.beside)
         if stand.latest is not None and (waits := await self._answered(repair, stand.latest)) is not _GO:
             return waits
         if no := await self._refusal(repair):
             return await self._refuse(repair, no)
         if rung.playbook:
-            return await self._repair(repair, stand.latest)
+            return await self._repair(repair, stand.latest, network)
         if stand.mode is RuleMode.OBSERVE:
             return await self._observe(repair)
         if rung.ask:
@@ -290,7 +304,8 @@ class Remediator:
         over += [one for one in yes if one.rung < led or self._holds(one, alarm)]
         rung = max((one.rung + 1 for one in over), default=0)
         latest = next((one for one in reversed(found) if one.rung == rung), None)
-        return _Stand(self._mode(store, alarm, rule, network), rung, latest, tuple(one.reason for one in over))
+        beside = tuple(of_fault(store, rule, alarm, network, self._clock.now()))
+        return _Stand(self._mode(store, alarm, rule, network), rung, latest, tuple(one.reason for one in over), beside)
 
     def _mode(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> RuleMode:
         grant = grant_for(store.rules.grants(), rule.name, alarm, _region(alarm, network))
@@ -374,7 +389,7 @@ class Remediator:
 
     # -------------------------------------------------------------------- act
 
-    async def _repair(self, repair: Repair, latest: Proposal | None) -> float | None:
+    async def _repair(self, repair: Repair, latest: Proposal | None, network: Network) -> float | None:
         alarm = repair.alarm
         try:
             repair = replace(repair, health=await self._checker.health(alarm.station))
@@ -385,7 +400,7 @@ class Remediator:
         assert repair.health is not None
         if alarm.probable_cause in OWN_CAUSES and not _is_wrong(alarm, repair.health):
             return await self._nothing_to_do(repair)
-        return await self._start(repair, latest)
+        return await self._start(_narrowed(repair, latest, network), latest)
 
     async def _start(self, repair: Repair, latest: Proposal | None) -> float | None:
         """Run the rung's playbook, unless something refuses that."""
@@ -437,23 +452,26 @@ class Remediator:
         if not self._breaker.lets(store, self._clock.now()):
             return None
         run = store.runs.create(new)
-        if approved is None:
-            store.rules.propose(self._proposal(repair, ProposalState.RUNNING, run=run.id))
-        elif store.rules.move(approved, ProposalState.RUNNING, run=run.id, before=_serving(repair.health)) is None:
-            raise ConflictError(f"{approved.id} was decided in the meantime")
         store.repairs.record(rule.name, repair.key, alarm.id, run.id)
-        moved = store.alarms.move(alarm, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name)
-        if moved is None:
-            raise ConflictError(f"alarm {alarm.id} changed in the meantime")
+        for one in (alarm, *repair.beside):
+            if approved is None or one is not alarm:
+                store.rules.propose(self._proposal(replace(repair, alarm=one), ProposalState.RUNNING, run=run.id))
+            elif store.rules.move(approved, ProposalState.RUNNING, run=run.id, before=_serving(repair.health)) is None:
+                raise ConflictError(f"{approved.id} was decided in the meantime")
+            if store.alarms.move(one, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name) is None:
+                raise ConflictError(f"alarm {one.id} changed in the meantime")
         return run
 
     async def _no_plan(self, repair: Repair, message: str) -> float | None:
-        """This rung can't be taken: on to the next, which is people's after the last."""
         reason = f"{_NO_PLAN}: {message}"
         if repair.mode is RuleMode.OBSERVE:
             return await self._observe(repair, Refusal("plan", reason, final=True))
-        if repair.alarm.state is AlarmState.ESCALATED:
-            return _RETRY[1]
+        return await self._pass_over(repair, reason)
+
+    async def _pass_over(self, repair: Repair, reason: str) -> float:
+        """This rung can't be taken: on to the next, which is people's after the last."""
+        if repair.alarm.state is AlarmState.ESCALATED and repair.rung + 1 == len(repair.rule.ladder):
+            return _RETRY[1]  # they know
         await self._store.transaction(self._end_refused, repair, reason)
         return _SOON
 
@@ -483,7 +501,8 @@ class Remediator:
             said = {"guard": no.guard, "reason": no.reason}
             await self._store.audit.append("remediation", "repair.refused", alarm.id, said)
         if no.final:
-            return await self._escalate(alarm, no.reason)
+            rung = no.guard in OF_RUNG and repair.rule.ladder[repair.rung].playbook
+            return await self._pass_over(repair, no.reason) if rung else await self._escalate(alarm, no.reason)
         await self._say(alarm, f"{WAITS}{no.reason}")
         return left
 
@@ -656,6 +675,19 @@ def _of_round(store: Store, alarm: Alarm, rule: str) -> list[Proposal]:
     return [one for one in store.rules.of_alarm(alarm.id) if one.rule == rule and one.at >= since]
 
 
+def _narrowed(repair: Repair, latest: Proposal | None, network: Network) -> Repair:
+    """A repair of what is wrong still of its fault, and no more than a person was asked about."""
+    if not repair.beside or repair.health is None:
+        return repair
+    asked = latest if latest is not None and latest.state is ProposalState.APPROVED else None
+    named = {word for value in asked.parameters.values() for word in str(value).split()} if asked else None
+    beside = tuple(
+        one for one in repair.beside if _is_wrong(one, repair.health) and (named is None or one.object in named)
+    )
+    given = repair.rule.ladder[repair.rung].given(repair.alarm, network, beside)
+    return replace(repair, beside=beside, given=given)
+
+
 def _serving(health: Health | None) -> tuple[str, ...]:
     """Cells on air and core links that are up, by cell id and device path."""
     if health is None:
@@ -664,9 +696,10 @@ def _serving(health: Health | None) -> tuple[str, ...]:
 
 
 def _worse_off(store: Store, alarm: Alarm, health: Health) -> str:
-    """What else on its device or site is worse than before a repair; an empty string if nothing is.
+    """Who else on its device or site is worse off than before a repair; an empty string if nobody is.
 
-    What people locked meanwhile is their will; what follows from another root is no doing of the repair.
+    What people locked meanwhile is their will; what follows from another root is no doing of the repair. A new alarm
+    counts if it takes service away; all else (a fan, the mains, drift) stands for itself.
     """
     proposal = _running(store, alarm)
     if proposal is None:
@@ -680,7 +713,7 @@ def _worse_off(store: Store, alarm: Alarm, health: Health) -> str:
     begun = proposal.decided or proposal.at
     for one in store.alarms.standing(sorted(there)):
         new = one.raised >= begun and one.cleared is None and not one.root and one.id != alarm.id
-        if new and one.probable_cause != ALARM_LIST_CROWDED:
+        if new and one.probable_cause in LOSES:
             return f"alarm {one.id} ({one.probable_cause}) was raised at its site meanwhile"
     return ""
 

@@ -77,7 +77,8 @@ class Rung(Noun):
             itself raised any other alarm is reason enough.
         parameters: Its parameters; expressions over ``alarm``, with its ``station``, ``object``, ``tenant``,
             ``probable_cause`` and ``specific_problem``, the first ``cell`` that suffers by its name on the station, and
-            the ``router`` of its site; these are empty where there is none.
+            the ``router`` of its site; these are empty where there is none. A playbook that is given the ``objects`` of
+            all alarms of the same fault (a tenant's core links at a station), joined by blanks, works for all of them.
         ask: A person is asked this, whatever the mode; only a yes leads to the next rung.
         ticket: People get a ticket with these words: somebody has to go there.
         page: People are called with these words.
@@ -102,13 +103,18 @@ class Rung(Noun):
         """Whether it hands the alarm over to people."""
         return bool(self.ticket or self.page)
 
-    def given(self, alarm: Alarm, network: Network) -> dict[str, Any]:
-        """Parameters of the playbook for an alarm. Raises InputError if an expression is wrong."""
+    def given(self, alarm: Alarm, network: Network, beside: Sequence[Alarm] = ()) -> dict[str, Any]:
+        """Parameters of the playbook for an alarm, and for others of the same fault.
+
+        Raises:
+            InputError: An expression is wrong.
+        """
         names = ("station", "object", "tenant", "probable_cause", "specific_problem")
         known = {name: getattr(alarm, name) for name in names}
         site = network.site_of(alarm.station) if network.manages(alarm.station) else ""
         known["cell"] = next((cell.partition("/")[2] for cell in alarm.cells), "")
         known["router"] = next(iter(network.routers_at.get(site, ())), "")
+        known["objects"] = " ".join(one.object for one in (alarm, *beside))
         found: dict[str, Any] = evaluate(self.parameters, {"alarm": known})
         return found
 
@@ -195,6 +201,11 @@ class Rule(Noun):
         if self.ladder[-1].ask:
             raise ValueError("nothing follows a yes to the last rung: let a playbook come after ask")
         return self
+
+    @property
+    def answers_faults(self) -> bool:
+        """Whether its playbooks work for all alarms of a fault at once, and not for each by itself."""
+        return any("alarm.objects" in given for rung in self.ladder for given in rung.parameters.values())
 
     @property
     def playbooks(self) -> tuple[str, ...]:

@@ -38,9 +38,10 @@ from sqlalchemy import (
 
 from controller.intent.folding import OPEN, Folded, digest, fold, identity, in_order
 from controller.intent.impact import OF_MANAGEMENT, Sharing, in_force, link_in
-from controller.intent.incidents import Outcome
+from controller.intent.incidents import Outcome, fault_of
 from controller.intent.roots import may_be_root, reach, root_of
 from controller.models.alarm import (
+    LINK_CAUSES,
     OTHER_ALERT,
     PAGE,
     Alarm,
@@ -698,13 +699,22 @@ def escalate(tx: Tx, seen: Alarm, reason: str, actor: str, kind: str = PAGE) -> 
     if _load(tx, seen.id).is_shelved(tx.now) or work_on(tx, seen) is not None:
         return None
     moved = _move(tx, seen, {"state": AlarmState.ESCALATED.value, "note": reason, "escalated": tx.now}, actor)
-    if moved is not None:
+    if moved is not None and not _known_to_people(tx, moved):
         earlier = select(func.coalesce(func.max(escalations.c.number), 0)).where(escalations.c.alarm == seen.id)
         number = int(tx.execute(earlier).scalar_one()) + 1
         row = {"alarm": seen.id, "number": number, "kind": kind, "reason": reason, "at": tx.now, "attempts": 0}
         row["claimed"] = False
         tx.execute(escalations.insert().values(row))
     return moved
+
+
+def _known_to_people(tx: Tx, alarm: Alarm) -> bool:
+    """Whether they were called for another alarm of the same fault, which stands."""
+    if alarm.probable_cause not in LINK_CAUSES:
+        return False
+    told = _UNCLEARED.where(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.id != alarm.id)
+    others = tx.rows(told, alarms.c.station, [alarm.station])
+    return any(fault_of(as_alarm(row)) == fault_of(alarm) for row in others)
 
 
 def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | None:

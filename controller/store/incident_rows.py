@@ -22,7 +22,7 @@ from sqlalchemy import (
     update,
 )
 
-from controller.intent.incidents import Known, Outcome, fault_of, sort_out
+from controller.intent.incidents import OF_ROOT, Known, Outcome, fault_of, sort_out
 from controller.intent.telling import HOLD_OFF
 from controller.models.alarm import Alarm
 from controller.models.incident import Incident
@@ -84,7 +84,7 @@ incident_alarms = Table(
 #: Whether an incident is open.
 OPEN_INCIDENT = and_(incidents.c.closed.is_(None), incidents.c.merged_into == "")
 #: What changes of an incident as alarms come and go; people change the rest.
-_CHANGED = ("root", "opened", "changed", "closed", "merged_into", "flaps", "standing")
+_CHANGED = (*OF_ROOT, "root", "opened", "changed", "closed", "merged_into", "flaps", "standing")
 _UPDATE = (
     update(incidents)
     .where(incidents.c.id == bindparam("of"))
@@ -130,7 +130,7 @@ def known_of(tx: Tx, alarms: Collection[Alarm], roots: Mapping[str, Alarm]) -> K
     """What is on record of incidents, as far as these alarms may be part of them."""
     asked = {alarm.id for alarm in alarms}.union(*(_above(alarm, roots) for alarm in alarms))
     belongs = {row.alarm: row.incident for row in tx.rows(_BELONGS, incident_alarms.c.alarm, asked)}
-    alone = {_identity(one) for one in alarms if one.cleared is None and not one.root}
+    alone = {identity_of(one) for one in alarms if one.cleared is None and not one.root}
     rows = chain(
         tx.rows(_BY_ID, incidents.c.id, belongs.values()) if belongs else (),
         tx.rows(_NEWEST, incidents.c.identity, alone) if alone else (),
@@ -145,7 +145,7 @@ def write(tx: Tx, outcome: Outcome, known: Known) -> Outcome:
     if new:
         names = incidents.c.keys() & Incident.model_fields.keys()
         more = {"tell": tx.now + HOLD_OFF}
-        rows = [{name: getattr(one, name) for name in names} | {"identity": _identity(one)} | more for one in new]
+        rows = [{name: getattr(one, name) for name in names} | {"identity": identity_of(one)} | more for one in new]
         tx.execute(incidents.insert(), rows)
     if old:
         soon = {"soon": tx.now + HOLD_OFF}
@@ -168,7 +168,7 @@ def touch(tx: Tx, names: Iterable[str]) -> None:
         tx.execute(_TOUCH, rows)
 
 
-def _identity(one: Alarm | Incident) -> str:
+def identity_of(one: Alarm | Incident) -> str:
     """The same for all incidents of one fault: a hash, so that one column finds them."""
     return hashlib.sha256("\0".join(fault_of(one)).encode()).hexdigest()
 

@@ -25,7 +25,15 @@ from controller.store import audit_chain
 from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, sharing_on
 from controller.store.audit_chain import audit
 from controller.store.devices import healths_of
-from controller.store.incident_rows import OPEN_INCIDENT, incident_alarms, incidents, known_of, touch, write
+from controller.store.incident_rows import (
+    OPEN_INCIDENT,
+    identity_of,
+    incident_alarms,
+    incidents,
+    known_of,
+    touch,
+    write,
+)
 from controller.store.networks import current_digest, load_network, versions_during
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
@@ -49,7 +57,7 @@ _EVER = select(incident_alarms.c.incident, *_TOLD_OF).join(alarms, alarms.c.id =
 _PARTS = select(alarms).join(incident_alarms, incident_alarms.c.alarm == alarms.c.id).order_by(incident_alarms.c.number)
 _SYMPTOMS = select(alarms).where(STANDING)
 _UNSETTLED = (
-    select(alarms)
+    select(alarms, incidents.c.identity.label("of_incident"))
     .join(incidents, incidents.c.id == alarms.c.incident)
     .where(alarms.c.released.is_not(None), STANDING, alarms.c.root == "", incidents.c.root != alarms.c.id)
 )
@@ -261,7 +269,9 @@ def _parts(tx: Tx, incident_id: str) -> list[Alarm]:
 
 
 def _unsettled(tx: Tx) -> list[Alarm]:
-    return [as_alarm(row) for row in tx.execute(_UNSETTLED.where(alarms.c.released <= tx.now - SETTLES))]
+    rows = tx.execute(_UNSETTLED.where(alarms.c.released <= tx.now - SETTLES))
+    found = ((as_alarm(row), row.of_incident) for row in rows)
+    return [alarm for alarm, of_incident in found if identity_of(alarm) != of_incident]
 
 
 def _filled(tx: Tx, rows: Sequence[Row[Any]]) -> list[Incident]:

@@ -211,19 +211,27 @@ def _figures(tx: Tx, rule: str) -> Figures:
 
 
 def _ends(tx: Tx, rule: str, since: datetime | None) -> list[str]:
-    """How alarms ended for which a rule ran something since then, the latest first.
+    """How runs of a rule ended since then, the latest of each alarm, the latest first.
 
     Where a later rung may help yet, that is not known.
     """
     wanted = [state.value for state in (*_ENDED, ProposalState.RUNNING)]
-    ran = select(proposals.c.alarm, proposals.c.state, alarms.c.state.label("alarm_state"))
+    ran = select(proposals.c.alarm, proposals.c.run, proposals.c.state, alarms.c.state.label("alarm_state"))
     ran = ran.join(alarms, alarms.c.id == proposals.c.alarm)
     ran = ran.where(proposals.c.rule == rule, proposals.c.state.in_(wanted), proposals.c.run != "")
     if since is not None:
         ran = ran.where(proposals.c.at >= since)
     latest = {row.alarm: row for row in tx.execute(ran.order_by(proposals.c.number))}
+    runs: dict[str, list[Row[Any]]] = {}
+    for row in latest.values():  # a run may have worked for several alarms of one fault
+        runs.setdefault(row.run, []).append(row)
     over = (AlarmState.ESCALATED.value, AlarmState.CLEARED.value, AlarmState.REPAIRED.value)
-    return [row.state for row in reversed(latest.values()) if row.alarm_state in over]
+    good = ProposalState.SUCCEEDED.value
+    return [
+        next((row.state for row in rows if row.state != good), good)
+        for rows in reversed(runs.values())
+        if all(row.alarm_state in over for row in rows)
+    ]
 
 
 def _of(one: Proposal) -> Any:

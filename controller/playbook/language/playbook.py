@@ -178,12 +178,12 @@ class PlanSection(Noun):
 
     Attributes:
         source: ``network``: bring stations to the current network files. ``applied``: bring them back to what
-            was last applied. ``recorded``: bring them back to ``state``. ``endpoint``: delete the core endpoint
-            ``endpoint`` of ours and create it again as it was. With the last three, holds and locks that are not ours
-            keep stations out.
+            was last applied. ``recorded``: bring them back to ``state``. ``endpoint``: delete the core endpoints
+            ``endpoint`` of ours and create them again as they were. With the last three, holds and locks that are not
+            ours keep stations out.
         state: With source ``recorded``: the run before which, or the time at which, it was so; an expression.
         endpoint: With source ``endpoint``: path of the core endpoint, or its last part, as in
-            ``EP_S1C[bitel-mme-1]``; an expression.
+            ``EP_S1C[bitel-mme-1]``; several are joined by blanks; an expression.
         limit: With source ``network``: the part of it that the plan is about.
         remove: Nodes that may be removed by owner, as ``minka plan --remove`` names them: ``bitel=102``, several
             joined by blanks; ``bitel=?`` asks for the number, and is refused with it. An expression.

@@ -1,8 +1,9 @@
-"""Plans that restore: what was last applied, an earlier state, or a core link that is re-created."""
+"""Plans that restore: what was last applied, an earlier state, or core links that are re-created."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,6 +13,7 @@ from controller.models.errors import InputError, PlanRefusedError
 from controller.models.network import Network
 from controller.models.plan import Plan
 from controller.nrm.profiles import links
+from controller.nrm.tree import Path
 from controller.plan import (
     Draft,
     PlanOptions,
@@ -20,7 +22,7 @@ from controller.plan import (
     applied,
     check_changes,
     plan_station,
-    recreate_endpoint_change,
+    recreate_endpoints_change,
     under_hold,
 )
 from controller.ports.store import Recorded
@@ -76,14 +78,14 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
     return plan
 
 
-async def recreate_plan(planner: Planner, request: PlanRequest, actor: str, endpoint: str) -> Plan:
-    """A plan that deletes a core endpoint of ours on the selected stations and creates it again as it was.
+async def recreate_plan(planner: Planner, request: PlanRequest, actor: str, endpoints: str) -> Plan:
+    """A plan that deletes core endpoints of ours on the selected stations and creates them again as they were.
 
     Args:
         planner: Reads the stations.
         request: The stations.
         actor: Who asks.
-        endpoint: The endpoint's path, or the last part of it.
+        endpoints: Their paths, or the last parts of them, joined by blanks.
 
     Raises:
         InputError: The selector is wrong or matches nothing, or a station has no such endpoint of ours.
@@ -95,29 +97,34 @@ async def recreate_plan(planner: Planner, request: PlanRequest, actor: str, endp
     options = PlanOptions(under_hold=under_hold(network, holds))
     draft = Draft()
     for station, view in (await planner.views(network, stations)).items():
-        draft.add(station, _recreated(network, station, view, endpoint, options))
+        draft.add(station, _recreated(network, station, view, endpoints.split(), options))
     plan = draft.seal(network, digest, request.selector, now)
     await planner.store.plans.save(plan, actor)
     return plan
 
 
-def _recreated(network: Network, station: str, view: StationView, endpoint: str, options: PlanOptions) -> StationPlan:
+def _recreated(
+    network: Network, station: str, view: StationView, endpoints: Sequence[str], options: PlanOptions
+) -> StationPlan:
     if view.observed is None:
         return StationPlan(reason=f"unreachable: {view.unreachable}")
     if stops := options.holds_at(station):
         return StationPlan(reason=f"hold on {', '.join(stops)}")
     ours = [link.path for link in links(view.observed.tree) if link.path in view.ledger]
-    found = [path for path in ours if endpoint in (path, path.rpartition("/")[2])]
-    if len(found) != 1:
-        names = [path.rpartition("/")[2] for path in ours]
-        hint = suggest(endpoint, names) or f"it has {', '.join(names) or 'none'}"
-        raise InputError(f"{station} has no core endpoint of ours {endpoint!r}; {hint}")
-    owners = view.ledger[found[0]].owners
+    chosen = {(path := _endpoint(station, ours, name)): view.ledger[path].owners for name in endpoints}
     try:
-        profiles = network.profiles_of(station)
-        return StationPlan(recreate_endpoint_change(station, profiles, view.observed, found[0], owners))
+        return StationPlan(recreate_endpoints_change(station, network.profiles_of(station), view.observed, chosen))
     except PlanRefusedError as error:
         return StationPlan(reason=error.message)
+
+
+def _endpoint(station: str, ours: Sequence[Path], name: str) -> Path:
+    found = [path for path in ours if name in (path, path.rpartition("/")[2])]
+    if len(found) != 1:
+        names = [path.rpartition("/")[2] for path in ours]
+        hint = suggest(name, names) or f"it has {', '.join(names) or 'none'}"
+        raise InputError(f"{station} has no core endpoint of ours {name!r}; {hint}")
+    return found[0]
 
 
 async def _state(planner: Planner, network: Network, state: str) -> tuple[str, datetime | None]:

@@ -39,7 +39,7 @@ from controller.plan import (
     StationView,
     administrative_state_change,
     plan_station,
-    recreate_endpoint_change,
+    recreate_endpoints_change,
     undo_change,
     wanted_by,
 )
@@ -166,7 +166,7 @@ class Bench:
             await self.apply(change, state)
         observed = await self.show("before-new-link")
         link = next(path for path in observed.tree if link_kind(path))
-        change = recreate_endpoint_change(self.station.id, self.profiles, observed, link, owners[link])
+        change = recreate_endpoints_change(self.station.id, self.profiles, observed, {link: owners[link]})
         await self.apply(change, "new-link")
         records = [record.id for record in self.station.equipment.alarms.records]
         (element,) = encode_acknowledgement(list_in(observed.tree), records, "ana")

@@ -30,5 +30,5 @@ def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
     assert "now:    PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-17\n" in said
     assert "1 of 16 stations differ" in said
     assert "no drift on 16 stations" in said
-    assert 'minka_repairs_started_total{rule="core-link-down"} 2.0' in said
+    assert 'minka_repairs_started_total{rule="core-link-down"} 1.0' in said
     assert list(tmp_path.iterdir()) == []

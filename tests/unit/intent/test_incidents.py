@@ -207,11 +207,46 @@ def test_core_nodes_of_one_tenant_are_one_incident_and_those_of_two_are_two() ->
     assert record.incident_of(second).id == own.id
 
 
+def test_core_links_of_one_tenant_at_a_station_are_one_incident() -> None:
+    record = Record()
+    first, second = link("S3"), link("S3", name="s1u", cause="user-plane-down")
+    record.raise_all(first, second, link("S3", "entel"), link("S4"))
+    own = record.incident_of(first)
+    assert frozenset({first.id, second.id}) in record.open()
+    assert len(record.open()) == 3
+    record.clear(first, second)
+    record.now += timedelta(minutes=1)
+    record.raise_all(second, first)
+    assert record.incident_of(first) == record.incident_of(second)
+    assert record.incident_of(first).id == own.id
+    assert record.incident_of(first).flaps == 1, "it came again once, with both"
+
+
+def test_a_tenants_core_links_follow_one_by_one_and_their_incident_ends_with_the_last() -> None:
+    record = Record()
+    first, second = link("S3"), link("S3", name="mme-2")
+    record.raise_all(first, second)
+    own = record.incident_of(first)
+    record.raise_all(lost("claro", "mme-1"))
+    core = record.incident_of(lost("claro", "mme-1"))
+    assert (record.incident_of(first).id, record.incident_of(second).id) == (core.id, own.id)
+    record.raise_all(lost("claro", "mme-2"))
+    assert len(record.open()) == 1
+    assert record.incidents[own.id].merged_into == core.id
+    record.clear(lost("claro", "mme-1"), lost("claro", "mme-2"))
+    record.now += SETTLES
+    record.settle()
+    record.settle()
+    assert record.open() == {frozenset({first.id, second.id})}
+    assert record.incident_of(second).id == own.id, "it is the one that they had"
+    assert record.said()[-3:] == ["split", "split", "closed"]
+
+
 _ANY = st.sampled_from(
     [
         *(cut(node) for node in ("core", "trunk", "radio")),
         *(lost("claro", name) for name in ("mme-1", "s1u")),
-        *(make for station in HANGS for make in (link(station), cell(station))),
+        *(make for station in HANGS for make in (link(station), link(station, name="s1u"), cell(station))),
         *(alarm(station, **what) for station in HANGS for what in (UNREACHABLE, ALL_LINKS, MAINS)),
         *(ROUTER, DRIFT),
     ]

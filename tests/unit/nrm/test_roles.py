@@ -34,7 +34,7 @@ from controller.plan import (
     applied,
     drift,
     drifted_nodes,
-    recreate_endpoint_change,
+    recreate_endpoints_change,
     undo_change,
 )
 from controller.plan.maintenance import removal_plan
@@ -180,7 +180,7 @@ def cells_come_back(profile: str) -> Change:
 def a_link_is_made_anew(profile: str) -> Change:
     view = views(profile, "alfa", "beta")
     assert view.observed is not None
-    return recreate_endpoint_change("S1", (profile,), view.observed, spelled(profile, LINK), ("beta",))
+    return recreate_endpoints_change("S1", (profile,), view.observed, {spelled(profile, LINK): ("beta",)})
 
 
 def all_is_removed(profile: str) -> Change:

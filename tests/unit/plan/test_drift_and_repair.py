@@ -18,7 +18,7 @@ from controller.plan import (
     drift,
     drifted_nodes,
     ledger_nodes,
-    recreate_endpoint_change,
+    recreate_endpoints_change,
 )
 from controller.plan.edits import first_entries
 from controller.runs.transaction.effects import effects
@@ -115,7 +115,7 @@ def test_what_was_applied_is_the_ledger_with_parents_and_primaries_first() -> No
 
 def test_a_link_is_deleted_and_created_again_as_it_was() -> None:
     seen = carrying(TWO)
-    change = recreate_endpoint_change("S1", PROFILES, seen, LINK, ("alfa",))
+    change = recreate_endpoints_change("S1", PROFILES, seen, {LINK: ("alfa",)})
     first, second = change.phases
     without = apply_edits(ROOT, seen.tree, first.edits)
     assert set(seen.tree) - set(without) == {path for path in seen.tree if path.startswith(LINK)}
@@ -136,12 +136,12 @@ def test_a_link_is_deleted_and_created_again_as_it_was() -> None:
 
 def test_only_core_links_that_nobody_locked_are_recreated() -> None:
     with pytest.raises(NotFoundError):
-        recreate_endpoint_change("S1", PROFILES, carrying(TWO), LTE_CELL, ("alfa",))
+        recreate_endpoints_change("S1", PROFILES, carrying(TWO), {LTE_CELL: ("alfa",)})
     nobodys = f"{LTE}/Nobodys[1]"
     with pytest.raises(NotFoundError, match="S1 has no core link"):
-        recreate_endpoint_change("S1", PROFILES, Observed({nobodys: {}}), nobodys, ("alfa",))
+        recreate_endpoints_change("S1", PROFILES, Observed({nobodys: {}}), {nobodys: ("alfa",)})
     with pytest.raises(NotFoundError):
-        recreate_endpoint_change("S1", PROFILES, Observed({}), LINK, ("alfa",))
+        recreate_endpoints_change("S1", PROFILES, Observed({}), {LINK: ("alfa",)})
     locked = carrying(TWO, edit={LINK: {"administrativeState": "LOCKED"}})
     with pytest.raises(PlanRefusedError):
-        recreate_endpoint_change("S1", PROFILES, locked, LINK, ("alfa",))
+        recreate_endpoints_change("S1", PROFILES, locked, {LINK: ("alfa",)})

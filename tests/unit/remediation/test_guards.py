@@ -14,6 +14,7 @@ import pytest
 from controller.models.alarm import CORE_LINK_DOWN, REMEDIATION_STOPPED, Alarm, AlarmState
 from controller.models.approval import Requirement
 from controller.models.health import Health, ServiceState
+from controller.models.rule import ProposalState, RuleMode
 from controller.models.run import RunState, Strategy
 from controller.models.settings import Settings
 from controller.models.sharing import ActionClass, MaintenanceWindow
@@ -186,8 +187,8 @@ SCENES: dict[str, tuple[Callable[[Scene], Any], str]] = {
     "unknown": (_unknown, "no repair could be planned: the station does not report"),
 }
 #: Guards of which other tests tell: the remediator looks at nothing that is over, the bench takes nothing off, and a
-#: loop takes a repair that works (``test_verification``).
-ELSEWHERE = {"over", "consent", "loop"}
+#: loop takes a repair that works (``test_verification``), and what one run repairs is a fault of several alarms.
+ELSEWHERE = {"over", "consent", "loop", "together"}
 
 
 @pytest.mark.parametrize("name", SCENES)
@@ -291,6 +292,113 @@ async def test_who_has_not_agreed_beforehand_is_not_interrupted_by_a_rule(bench:
     assert bench.runs() == []
     assert bench.alarm(link).state is AlarmState.ESCALATED
     assert "it needs people's consent: waits for approval by 1 of condor to interrupt" in bench.alarm(link).note
+
+
+async def test_a_rung_that_is_refused_for_itself_leads_to_the_next_one(bench: Bench) -> None:
+    """A tenant does not agree to the first rung; the second needs nobody's consent."""
+    milder = Rung(playbook="repair-drift", parameters={})
+    rule = LINK_RULE.model_copy(update={"ladder": (*LINK_RULE.ladder, milder, Rung(ticket="Go there."))})
+    link, scheduler = bench.breaks(), bench.scheduler(rules=(rule,))
+    bench.launcher.requirements = (Requirement(side="condor", action=ActionClass.INTERRUPT),)
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.RAISED
+    bench.launcher.requirements = ()
+    await bench.round(scheduler)
+    assert [one.playbook for one in bench.launcher.asked] == ["recreate-core-endpoint", "repair-drift"]
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+    states = [one.state for one in bench.store.rules.of_alarm(link.id)]
+    assert states == [ProposalState.REFUSED, ProposalState.RUNNING]
+
+
+async def test_what_is_refused_on_every_rung_comes_to_people_with_all_reasons_and_once(bench: Bench) -> None:
+    rule = LINK_RULE.model_copy(update={"ladder": (*LINK_RULE.ladder, *LINK_RULE.ladder, Rung(ticket="Go there."))})
+    link, scheduler = bench.breaks(), bench.scheduler(rules=(rule,))
+    bench.launcher.requirements = (Requirement(side="condor", action=ActionClass.INTERRUPT),)
+    for _ in range(4):
+        await bench.round(scheduler)
+    assert bench.runs() == []
+    assert bench.alarm(link).note.startswith("Go there.; it needs people's consent: ")
+    await bench.clock.advance(rule.guards.cool_down_seconds)
+    for _ in range(4):
+        await bench.round(scheduler, seconds=60)
+    assert (bench.runs(), len(bench.people.sent)) == ([], 1)
+
+
+# ------------------------------------------------- a fault of several alarms: a tenant's core links at a station
+
+TOGETHER = LINK_RULE.model_copy(
+    update={"ladder": (Rung(playbook="recreate-core-endpoint", parameters={"endpoint": "{{ alarm.objects }}"}),)}
+)
+
+
+async def test_all_links_that_one_fault_of_a_tenant_took_down_are_repaired_in_one_run(bench: Bench) -> None:
+    links = [bench.breaks(f"/EP_S1C[{name}]", tenant="andes") for name in ("one", "two", "three")]
+    other = bench.breaks("/EP_S1C[four]", tenant="condor")
+    scheduler = bench.scheduler(rules=(TOGETHER,))
+    for _ in range(2):
+        await bench.round(scheduler)
+    ran = {run.cause: run for run in bench.runs()}
+    first = min(links, key=lambda one: one.id)
+    assert set(ran) == {f"alarm:{first.id}", f"alarm:{other.id}"}
+    (run,) = {bench.alarm(link).run for link in links}
+    assert run == ran[f"alarm:{first.id}"].id
+    given = next(one.parameters for one in bench.launcher.asked if one.cause == f"alarm:{first.id}")
+    assert sorted(given["endpoint"].split()) == sorted(link.object for link in links)
+    for link in links:
+        bench.heals(link)
+    bench.work()
+    for _ in range(2):
+        await bench.round(scheduler)
+    assert {bench.alarm(link).state for link in links} == {AlarmState.REPAIRED}
+    assert bench.store.rules.figures(TOGETHER.name).successes == 2, "runs, and not links"
+
+
+async def test_a_fault_of_several_alarms_settles_as_a_whole_and_its_cool_down_is_one(bench: Bench) -> None:
+    scene = Scene(bench, bench.breaks("/EP_S1C[one]", tenant="andes"), TOGETHER)
+    scene.guard(settle_seconds=30)
+    scheduler = bench.scheduler(rules=(scene.rule,))
+    for _ in range(4):
+        await bench.round(scheduler)
+    second = bench.breaks("/EP_S1C[two]", tenant="andes")
+    for _ in range(6):
+        await bench.round(scheduler)
+    assert bench.runs() == []
+    await bench.round(scheduler)
+    assert {bench.alarm(one).state for one in (scene.alarm, second)} == {AlarmState.REPAIRING}
+    for one in (scene.alarm, second):
+        bench.heals(one)
+    bench.work()
+    await bench.round(scheduler, seconds=900)
+    third = bench.breaks("/EP_S1C[three]", tenant="andes")
+    for _ in range(8):
+        await bench.round(scheduler)
+    assert bench.alarm(third).state is AlarmState.ESCALATED
+    assert bench.alarm(third).note.startswith("it is back after 1 repairs")
+    assert len(bench.runs()) == 1
+
+
+async def test_people_are_called_once_for_a_fault_of_several_alarms(bench: Bench) -> None:
+    links = [bench.breaks(f"/EP_S1C[{name}]", tenant="andes") for name in ("one", "two")]
+    scheduler = bench.scheduler(rules=(TOGETHER,))
+    await bench.round(scheduler)
+    for run in bench.store.runs.active():
+        bench.store.runs.advance(run, lambda *_: Transition(RunState.FAILED, cancel_rest=True))
+    for _ in range(3):
+        await bench.round(scheduler)
+    assert {bench.alarm(link).state for link in links} == {AlarmState.ESCALATED}
+    assert len(bench.people.sent) == 1
+    assert bench.store.rules.figures(TOGETHER.name).failures == 1
+
+
+async def test_a_yes_holds_for_the_links_that_were_asked_about(bench: Bench) -> None:
+    first = bench.breaks("/EP_S1C[one]", tenant="andes")
+    scheduler = bench.scheduler(rules=(TOGETHER,), mode=RuleMode.ASK)
+    await bench.round(scheduler)
+    (asked,) = bench.store.rules.of_alarm(first.id)
+    second = bench.breaks("/EP_S1C[two]", tenant="andes")
+    bench.store.rules.answer(asked.id, yes=True, by="ana", reason="")
+    await bench.round(scheduler)
+    assert [bench.alarm(one).state for one in (first, second)] == [AlarmState.REPAIRING, AlarmState.RAISED]
 
 
 async def test_what_comes_again_has_to_stand_the_longer_and_then_is_peoples_once(bench: Bench) -> None:

@@ -37,7 +37,6 @@ LADDERS = {
     "site-below-a-cut": ["switch-backhaul"],
     "site-cut-off": ["switch-backhaul", "ticket"],
     "synchronisation-lost": ["ask", "restart-station", "ticket"],
-    "user-plane-down": ["recreate-core-endpoint"],
     "wrong-software": ["return-to-software", "ticket"],
 }
 TICKETS = {"antenna-fault", "backhaul-down", "fan-broken", "mains-lost"}
