@@ -12,6 +12,7 @@ import typer
 
 from simulators.connections import Outage
 from simulators.equipment.fault_kinds import NETWORK_FAULTS
+from simulators.equipment.file_faults import FileFaultKind
 from simulators.netconf.faults import ANY, FaultKind
 from simulators.routers.faults import RouterFaultKind
 
@@ -129,6 +130,9 @@ def edit_router(
 
 # --------------------------------------------------------------------- stations
 
+#: What the control interface calls the kinds of faults of a station.
+_FAULTS = ("faults", "file-faults", "network-faults")
+
 
 @fault_app.command(
     "inject",
@@ -140,7 +144,9 @@ def edit_router(
 
 `python -m simulators fault inject PE-CUS-0042 refuse-sessions --always`
 
-`python -m simulators fault inject PE-CUS-0042 radio-unit-lost --target ru-2 --seed 7`""",
+`python -m simulators fault inject PE-CUS-0042 radio-unit-lost --target ru-2 --seed 7`
+
+`python -m simulators fault inject PE-CUS-0042 file-late --seconds 1200 --count 4`""",
 )
 def inject(
     station: StationId,
@@ -151,27 +157,31 @@ def inject(
     probability: Annotated[
         float, typer.Option(min=0.001, max=1, help="Probability of a strike, drawn from the seed.")
     ] = 1.0,
-    seconds: Annotated[float, typer.Option(min=0, help="Seconds of a delay, or until an early revert.")] = 0.0,
+    seconds: Annotated[
+        float, typer.Option(help="Seconds of a delay, until an early revert, or by which files or their times are off.")
+    ] = 0.0,
     config: Annotated[Path | None, typer.Option(help="File with the <config> of a foreign edit.")] = None,
     target: Annotated[str, typer.Option(help="Cell, radio unit or tenant that a network fault strikes.")] = "",
     seed: Annotated[str | None, typer.Option(help="Seed of the course of a network fault.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
-    """Inject a fault into the NETCONF server of a station, or let a network fault begin."""
+    """Inject a fault into a station: its NETCONF server or its measurement files, or let a network fault begin."""
     if kind in NETWORK_FAULTS:
         fault = {"fault": kind, "target": target, "seed": seed}
         show(call("POST", control, f"/stations/{station}/network-faults", fault))
         return
-    if kind not in {one.value for one in FaultKind}:
-        near = get_close_matches(kind, [*NETWORK_FAULTS, *FaultKind], n=1)
+    strikes = {"count": None if always else count, "probability": probability, "seconds": seconds}
+    if kind in set(FileFaultKind):
+        show(call("POST", control, f"/stations/{station}/file-faults", {"kind": kind, **strikes}))
+        return
+    if kind not in set(FaultKind):
+        near = get_close_matches(kind, [*NETWORK_FAULTS, *FaultKind, *FileFaultKind], n=1)
         hint = f"did you mean {str(near[0])!r}?" if near else "`fault kinds` lists them"
         raise typer.BadParameter(f"there is no fault {kind!r}; {hint}", param_hint="kind")
     body = {
         "kind": kind,
         "operation": operation,
-        "count": None if always else count,
-        "probability": probability,
-        "seconds": seconds,
+        **strikes,
         "config": "" if config is None else config.read_text(encoding="utf-8"),
     }
     show(call("POST", control, f"/stations/{station}/faults", body))
@@ -179,17 +189,15 @@ def inject(
 
 @fault_app.command("list", epilog="Example: `python -m simulators fault list PE-CUS-0042`")
 def list_faults(station: StationId, control: ControlUrl = DEFAULT_CONTROL) -> None:
-    """List the faults of a station: injected ones, and network faults."""
-    show(
-        call("GET", control, f"/stations/{station}/faults")
-        + call("GET", control, f"/stations/{station}/network-faults")
-    )
+    """List the faults of a station: injected ones, those of its files, and network faults."""
+    show([fault for kind in _FAULTS for fault in call("GET", control, f"/stations/{station}/{kind}")])
 
 
 @fault_app.command("kinds", epilog="Example: `python -m simulators fault kinds`")
 def kinds() -> None:
-    """List the kinds of faults: of the protocol, and of the network with what cures them."""
-    show([{"fault": kind.value} for kind in FaultKind] + [kind.to_json() for kind in NETWORK_FAULTS.values()])
+    """List the kinds of faults: of the protocol, of measurement files, and of the network with what cures them."""
+    injected = [{"fault": str(kind.value)} for kind in (*FaultKind, *FileFaultKind)]
+    show(injected + [kind.to_json() for kind in NETWORK_FAULTS.values()])
 
 
 @fault_app.command("clear", epilog="Example: `python -m simulators fault clear PE-CUS-0042 --id 3`")
@@ -197,14 +205,15 @@ def clear(
     station: StationId,
     fault_id: Annotated[int | None, typer.Option("--id", help="Only this injected fault.")] = None,
     network_id: Annotated[int | None, typer.Option("--network-id", help="Only this network fault.")] = None,
+    file_id: Annotated[int | None, typer.Option("--file-id", help="Only this fault of files.")] = None,
     control: ControlUrl = DEFAULT_CONTROL,
 ) -> None:
     """Clear faults of a station; a network fault ends as after a technician's visit."""
     cleared = 0
-    for kind, wanted, other in (("faults", fault_id, network_id), ("network-faults", network_id, fault_id)):
-        if wanted is not None or other is None:
-            suffix = "" if wanted is None else f"/{wanted}"
-            cleared += call("DELETE", control, f"/stations/{station}/{kind}{suffix}")["cleared"]
+    named = {kind: wanted for kind, wanted in zip(_FAULTS, (fault_id, file_id, network_id), strict=True) if wanted}
+    for kind in named or _FAULTS:
+        suffix = f"/{named[kind]}" if kind in named else ""
+        cleared += call("DELETE", control, f"/stations/{station}/{kind}{suffix}")["cleared"]
     show({"cleared": cleared})
 
 

@@ -11,6 +11,7 @@ from pydantic import Field
 
 from simulators.control.bodies import Body, InjectedFaultBody, add_faults
 from simulators.equipment.fault_kinds import NETWORK_FAULTS
+from simulators.equipment.file_faults import FileFault, FileFaultKind
 from simulators.equipment.measurements import measurement_file
 from simulators.equipment.performance import PERIOD
 from simulators.equipment.truth import truth_of
@@ -87,6 +88,13 @@ class NetworkFaultBody(Body):
     fault: Annotated[str, Field(min_length=1)]
     target: str = ""
     seed: str | None = None
+
+
+class FileFaultBody(InjectedFaultBody):
+    """A fault to inject into the measurement files of a station; ``count`` is in reporting periods of each job."""
+
+    kind: FileFaultKind
+    seconds: float = 0.0
 
 
 Lookup = Callable[[str], Station]
@@ -183,6 +191,12 @@ def _add_faults(app: FastAPI, station: Lookup) -> None:
     @app.post("/stations/{station_id}/faults", status_code=201)
     async def inject(station_id: str, body: FaultBody) -> dict[str, Any]:
         return station(station_id).faults.inject(body.to_fault()).to_json()
+
+    add_faults(app, "/stations/{device}/file-faults", lambda station_id: station(station_id).equipment.file_faults)
+
+    @app.post("/stations/{station_id}/file-faults", status_code=201)
+    async def spoil(station_id: str, body: FileFaultBody) -> dict[str, Any]:
+        return station(station_id).equipment.file_faults.inject(FileFault(**body.model_dump())).to_json()
 
     @app.post("/stations/{station_id}/network-faults", status_code=201)
     async def begin(station_id: str, body: NetworkFaultBody) -> dict[str, Any]:

@@ -14,6 +14,8 @@ from simulators.equipment.alarms import Alarm, AlarmList, Alarms, Teller
 from simulators.equipment.configuration import ConfiguredCell, ConfiguredLink, cells_of
 from simulators.equipment.fault_kinds import Place, Remedy, Service, Stage
 from simulators.equipment.faults import NetworkFault, NetworkFaults, UnknownFaultError, fault_kind
+from simulators.equipment.file_faults import FileFaults
+from simulators.equipment.files import FileHabits, MeasurementFiles
 from simulators.equipment.managed_element import (
     alarm_list_of,
     managed_element_state,
@@ -79,6 +81,7 @@ class Equipment:
 
     __slots__ = (
         *("_carries", "_clock", "_history", "_management", "_record", "_state", "_state_key", "alarms", "down"),
+        *("_file_faults", "_seed"),
         *(
             "faults",
             "followers",
@@ -108,6 +111,8 @@ class Equipment:
         self._clock = clock
         self._history = history
         self._management = management
+        self._seed = around.seed
+        self._file_faults: FileFaults | None = None
         self._state: State | None = None
         self._state_key: tuple[object, ...] = ()
         self.listeners: tuple[AlarmListener, ...] = ()
@@ -224,6 +229,19 @@ class Equipment:
         if written:
             self._management.overwrite(without_records(running, station, written))
         self.alarms.rebuild_records(self._clock.now())
+
+    # ------------------------------------------------------------------------ files
+
+    @property
+    def file_faults(self) -> FileFaults:
+        """What goes wrong with its measurement files."""
+        if self._file_faults is None:
+            self._file_faults = FileFaults(f"{self._seed}/{self._record.id}", self._clock)
+        return self._file_faults
+
+    def files(self, habits: FileHabits) -> MeasurementFiles:
+        """Its measurement files, as a vendor's stations write them."""
+        return MeasurementFiles(self._record.id, self._clock, self.performance, habits, self.file_faults)
 
     # -------------------------------------------------------------- network faults
 

@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import gzip
 from bisect import bisect_left
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 from simulators.clock import Clock
 from simulators.datastore import Config
+from simulators.equipment.file_faults import FileFault, FileFaultKind, FileFaults
 from simulators.equipment.measurements import MEAS_DATA, FileForm, Job, file_name, jobs, measurement_file
-from simulators.equipment.performance import Epoch, Performance
+from simulators.equipment.performance import Epoch, Performance, Period
 
 #: How long a station keeps its files.
 KEPT = timedelta(hours=24)
+#: By how many seconds a file that is out of order comes after the next one.
+_BEHIND = 60
+#: Bytes of garbage, and of what a bomb unpacks to.
+GARBAGE = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,54 +37,143 @@ class FileHabits:
 
 @dataclass(frozen=True, slots=True)
 class MeasurementFile:
-    """A file that a station has, from the begin of its first period on."""
+    """A file that a station has.
+
+    Attributes:
+        begin: When the first of its periods begins, by the station's clock, as is ``end``.
+        written: When it came.
+        faults: What is wrong with it.
+    """
 
     name: str
     job: Job
     begin: datetime
     end: datetime
+    written: datetime
+    faults: Mapping[FileFaultKind, FileFault]
+
+
+class Garbage:
+    """A large file of nothing, of which a part is made when it is read."""
+
+    _BLOCK = bytes(range(256)) * 256
+
+    def __len__(self) -> int:
+        return GARBAGE
+
+    def __getitem__(self, part: slice) -> bytes:
+        begin, end, _ = part.indices(GARBAGE)
+        offset = begin % len(self._BLOCK)
+        blocks = (offset + end - begin) // len(self._BLOCK) + 1
+        return (self._BLOCK * blocks)[offset : offset + max(end - begin, 0)]
 
 
 class MeasurementFiles:
-    """The folder of measurement files of a station."""
+    """The folder of measurement files of a station; ``faults`` is what goes wrong with them."""
 
-    def __init__(self, station: str, clock: Clock, performance: Performance, habits: FileHabits | None = None) -> None:
+    def __init__(
+        self, station: str, clock: Clock, performance: Performance, habits: FileHabits, faults: FileFaults
+    ) -> None:
         self._station = station
         self._clock = clock
         self._performance = performance
-        self._habits = habits or FileHabits()
+        self._habits = habits
+        self._faults = faults
 
     def __iter__(self) -> Iterator[MeasurementFile]:
-        """The files, newest first for each job."""
+        """The files that are there."""
         now = self._clock.now()
-        epochs = self._performance.epochs()
-        begins = [begin for begin, _ in epochs]
-        for job, since, until in reversed(list(_unlocked(epochs, self._station, now))):
-            first = _next(since, job.seconds)
-            for end in _ends(job.reporting, max(first + timedelta(seconds=job.seconds), now - KEPT), until):
-                if epochs[bisect_left(begins, end) - 1][1].powered:
-                    begin = max(end - timedelta(seconds=job.reporting), first)
-                    name = file_name(self._station, job, begin, end) + (".gz" if self._habits.compressed else "")
-                    yield MeasurementFile(name, job, begin, end)
+        oldest = now - KEPT
+        for file in self._due(now):
+            for one in self._as_it_comes(file):
+                if oldest <= one.written <= now:
+                    yield one
 
     def find(self, name: str) -> MeasurementFile | None:
-        """The file of this name; None where there is none."""
-        return next((file for file in self if file.name == name), None)
+        """The file of this name; None where there is none, or none any more."""
+        found = next((file for file in self if file.name == name), None)
+        return None if found is None or FileFaultKind.GONE in found.faults else found
 
-    def content(self, file: MeasurementFile) -> bytes:
-        """What is in a file: the whole periods of its job, but for those at whose end the station had no power."""
-        epochs = self._performance.epochs()
+    def _due(self, now: datetime) -> Iterator[MeasurementFile]:
+        """What should be there, newest first for each job."""
+        epochs, shown = self._performance.epochs(), self._faults.clock
         begins = [begin for begin, _ in epochs]
-        step = timedelta(seconds=file.job.seconds)
-        found, version, end = [], "", file.begin + step
-        while end <= file.end:
-            epoch = epochs[max(bisect_left(begins, end) - 1, 0)][1]
-            if epoch.powered:
-                found.append(self._performance.measure(file.job.seconds, end))
+        for asked, since, until in reversed(list(_unlocked(epochs, self._station, now))):
+            oldest = shown.shown((now - KEPT).timestamp())
+            end = _floor(shown.furthest(until.timestamp()), asked.reporting)
+            while end >= oldest:
+                written = _moment(shown.reached(end))
+                job, faults = self._struck(asked, written, end)
+                first = _ceiling(shown.shown(since.timestamp()), job.seconds)
+                if end < first + job.seconds:
+                    break
+                counted = shown.spans(end - job.seconds, end, now.timestamp())
+                if counted and epochs[bisect_left(begins, written) - 1][1].powered:
+                    begin = _moment(max(end - job.reporting, first))
+                    name = file_name(self._station, job, begin, _moment(end)) + self._suffix
+                    yield MeasurementFile(name, job, begin, _moment(end), written, faults)
+                end -= asked.reporting
+
+    @property
+    def _suffix(self) -> str:
+        return ".gz" if self._habits.compressed else ""
+
+    def _struck(self, job: Job, written: datetime, end: float) -> tuple[Job, Mapping[FileFaultKind, FileFault]]:
+        """The job as the station carries it out for a file, and what is wrong with that."""
+        faults = self._faults.striking(f"{job.id}/{end:.0f}", written, job.reporting)
+        changed = faults.get(FileFaultKind.GRANULARITY_CHANGED)
+        return (job if changed is None else replace(job, seconds=int(changed.seconds))), faults
+
+    def _as_it_comes(self, file: MeasurementFile) -> Iterator[MeasurementFile]:
+        """A file that should be there, as often as it comes and when."""
+        faults = file.faults
+        if FileFaultKind.MISSING in faults:
+            return
+        late = faults[FileFaultKind.LATE].seconds if FileFaultKind.LATE in faults else 0.0
+        late += file.job.reporting + _BEHIND if FileFaultKind.OUT_OF_ORDER in faults else 0
+        file = replace(file, written=file.written + timedelta(seconds=late))
+        yield file
+        again = replace(file, name=file.name.replace(".xml", "_-_2.xml"))
+        if FileFaultKind.DOUBLED in faults:
+            yield again
+        suspect = faults.get(FileFaultKind.SUSPECT)
+        if suspect is not None and suspect.seconds:
+            whole = {kind: fault for kind, fault in faults.items() if fault is not suspect}
+            yield replace(again, written=file.written + timedelta(seconds=suspect.seconds), faults=whole)
+
+    def content(self, file: MeasurementFile) -> bytes | Garbage:
+        """What is in a file: the whole periods of its job, but for those at whose end the station had no power."""
+        if FileFaultKind.GARBAGE in file.faults:
+            return Garbage()
+        if FileFaultKind.BOMB in file.faults:
+            return _bomb()
+        version, periods = self._counted(file)
+        if FileFaultKind.COUNTERS_UNKNOWN in file.faults:
+            periods = [_with_unknown(period, self._station) for period in periods]
+        if FileFaultKind.OUT_OF_ORDER in file.faults:
+            periods.reverse()
+        content = measurement_file(self._station, version, periods, file.job, self._habits.form)
+        if self._habits.compressed:
+            content = gzip.compress(content, mtime=int(file.end.timestamp()))
+        return content[: len(content) // 2] if FileFaultKind.TRUNCATED in file.faults else content
+
+    def _counted(self, file: MeasurementFile) -> tuple[str, list[Period]]:
+        """The version of the software that wrote a file, and its periods."""
+        epochs, shown, now = self._performance.epochs(), self._faults.clock, self._clock.now().timestamp()
+        begins = [begin for begin, _ in epochs]
+        found, version, begin = [], "", file.begin.timestamp()
+        while begin < file.end.timestamp():
+            end = begin + file.job.seconds
+            epoch = epochs[max(bisect_left(begins, _moment(shown.reached(end))) - 1, 0)][1]
+            spans = shown.spans(begin, end, now)
+            if epoch.powered and spans:
+                if FileFaultKind.SUSPECT in file.faults:
+                    spans = [(since, (since + until) / 2) for since, until in spans]
+                moments = [(_moment(since), _moment(until)) for since, until in spans]
+                found.append(self._performance.counted(_moment(begin), _moment(end), moments))
                 version = epoch.version
-            end += step
-        content = measurement_file(self._station, version, found, file.job, self._habits.form)
-        return gzip.compress(content, mtime=int(file.end.timestamp())) if self._habits.compressed else content
+            begin = end
+        return version, found
 
 
 def _unlocked(
@@ -97,16 +192,28 @@ def _unlocked(
     yield from ((job, since, now) for job, since in running.items())
 
 
-def _next(moment: datetime, seconds: int) -> datetime:
-    """When the next period of so many seconds begins, or one that begins just then."""
-    stamp = moment.timestamp()
-    return datetime.fromtimestamp(stamp + -stamp % seconds, UTC)
+def _moment(stamp: float) -> datetime:
+    return datetime.fromtimestamp(stamp, UTC)
 
 
-def _ends(reporting: int, first: datetime, last: datetime) -> Iterator[datetime]:
-    """When reporting periods of so many seconds end in a span, the latest first."""
-    stamp = last.timestamp()
-    end = datetime.fromtimestamp(stamp - stamp % reporting, UTC)
-    while end >= first:
-        yield end
-        end -= timedelta(seconds=reporting)
+def _floor(stamp: float, seconds: int) -> float:
+    return stamp - stamp % seconds
+
+
+def _ceiling(stamp: float, seconds: int) -> float:
+    return stamp + -stamp % seconds
+
+
+def _with_unknown(period: Period, station: str) -> Period:
+    """A period with what nobody knows, and without a value that everybody expects."""
+    values = {
+        name: {**counters, "minka-Wombat.Rate": 17.0, "pmX2Foo.Bar.7": 1e15, "RRC.ConnMax": float("nan")}
+        for name, counters in period.values.items()
+    }
+    return replace(period, values={**values, f"ManagedElement={station},Wombat=1": {"minka-Wombat.Rate": -1.0}})
+
+
+@cache
+def _bomb() -> bytes:
+    """A gzip file of many members that unpacks to a hundred thousand times its size, in effect."""
+    return gzip.compress(bytes(GARBAGE // 100), mtime=0) * 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -187,7 +188,8 @@ def _info(kind: str, members: Values, period: Period, job: Job, form: FileForm) 
     for measured, counters in sorted(members.items()):
         name = measured.partition(",")[2] if form.relative else measured
         yield f"<measValue measObjLdn={quoteattr(name)}>"
-        texts = [number(counters[name]) if name in counters else form.nothing for name in names]
+        given = [counters.get(name, math.nan) for name in names]
+        texts = [form.nothing if math.isnan(value) else number(value) for value in given]
         if form.positions:
             yield from (f'<r p="{position}">{text}</r>' for position, text in enumerate(texts, start=1))
         else:

@@ -8,9 +8,10 @@ the quarter of an hour, so that shorter periods add up to longer ones.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import chain
 
 from simulators.clock import Clock
 from simulators.datastore import Config
@@ -23,6 +24,8 @@ from simulators.network import StationRecord, Surroundings
 
 #: Seconds of a granularity period unless a job wants another.
 PERIOD = 900
+#: Seconds that moments are inexact by.
+_EPSILON = 1e-3
 #: Epochs kept: enough for a day of a station to which something happens every ten minutes.
 KEPT = 150
 #: Causes of connections and their parts (TS 36.331, TS 38.331).
@@ -213,10 +216,16 @@ class Performance:
     def measure(self, seconds: int = PERIOD, end: datetime | None = None) -> Period:
         """The counters of the period that ends then; of the latest that ended if no end is named."""
         begin = (end or self.period_begin(seconds)) - timedelta(seconds=seconds)
+        end = begin + timedelta(seconds=seconds)
+        return self.counted(begin, end, [(begin, end)])
+
+    def counted(self, begin: datetime, end: datetime, spans: Sequence[tuple[datetime, datetime]]) -> Period:
+        """The counters of a period by a clock that may be wrong; ``spans`` is when it really was."""
+        seconds = int((end - begin).total_seconds())
         totals: defaultdict[str, defaultdict[str, float]] = defaultdict(lambda: defaultdict(float))
         on_air: defaultdict[str, float] = defaultdict(float)
         running = 0.0
-        for quarter, epoch, before, part in self.parts(begin, begin + timedelta(seconds=seconds)):
+        for quarter, epoch, before, part in chain.from_iterable(self.parts(*span) for span in spans):
             running += part if epoch.powered else 0.0
             for status in epoch.cells:
                 taken_down = {} if before is None else self._taken_down(before, epoch, status, quarter)
@@ -224,7 +233,7 @@ class Performance:
                     on_air[name] += part if status.on_air else 0.0
                     _add(totals[name], counters)
         values = {name: _finished(counters, on_air[name]) for name, counters in totals.items()}
-        return Period(begin, begin + timedelta(seconds=seconds), values, running < seconds - 1e-6)
+        return Period(begin, end, values, abs(running - seconds) > _EPSILON)
 
     def parts(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, Epoch, Epoch | None, float]]:
         """The parts of a span in which nothing changed: the quarter of an hour, and as of ``Timeline.between``."""

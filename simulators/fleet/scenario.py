@@ -8,6 +8,7 @@
       - {at: 3600, clear: vswr, stations: [PE-CUS-0145]}
       - {at: 4000, cut: fibre-cusco-13}
       - {at: 4600, mend: fibre-cusco-13}
+      - {at: 5000, fault: file-late, seconds: 1200, count: 2, where: {region: cusco}}
 
 The same scenario with the same seed on the same network writes the same history in virtual time.
 """
@@ -28,6 +29,7 @@ from lxml import etree
 from simulators.clock import Clock
 from simulators.datastore import RpcError, RpcErrors
 from simulators.equipment.faults import UnknownFaultError, fault_kind
+from simulators.equipment.file_faults import FileFault, FileFaultKind
 from simulators.history import ITSELF, EventKind
 from simulators.network import SimulatedNetwork, StationRecord
 from simulators.station import Station
@@ -38,7 +40,9 @@ _ON_STATIONS = ("fault", "clear", "edit", "restart")
 #: What an event may do to a backhaul node, with all that hangs below.
 _ON_NODES = ("cut", "mend")
 _ACTIONS = (*_ON_STATIONS, *_ON_NODES)
-_EVENT = frozenset({"at", "stations", "where", "share", "target", *_ACTIONS})
+_EVENT = frozenset({"at", "stations", "where", "share", "target", "seconds", "count", *_ACTIONS})
+#: Faults of measurement files.
+_OF_FILES = frozenset(kind.value for kind in FileFaultKind)
 _SELECTORS = frozenset({"region", "site", "backhaul", "everywhere"})
 _TIME = re.compile(r"(?:(\d+):)?(\d{1,2}):(\d{2})$")
 
@@ -77,7 +81,7 @@ class Devices(Protocol):
 class ScenarioEvent:
     """One entry: after ``at`` seconds, ``action`` with ``name`` on stations; cut and mend have none.
 
-    ``name`` is a fault, the text of an edit, or a backhaul node.
+    ``name`` is a fault, the text of an edit, or a backhaul node; ``seconds`` and ``count`` are for faults of files.
     """
 
     at: float
@@ -85,6 +89,8 @@ class ScenarioEvent:
     name: str
     stations: tuple[str, ...]
     target: str
+    seconds: float = 0.0
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +121,16 @@ class Scenario:
 
 
 def _carry_out(station: Station, event: ScenarioEvent, seed: str) -> None:
-    if event.action == "fault":
+    files = station.equipment.file_faults
+    if event.action == "fault" and event.name in _OF_FILES:
+        files.inject(FileFault(FileFaultKind(event.name), count=event.count, seconds=event.seconds))
+    elif event.action == "fault":
         station.equipment.begin_fault(event.name, event.target, seed)
     elif event.action == "clear":
         for fault in [fault for fault in station.equipment.faults if event.name in (fault.kind.name, "all")]:
             station.equipment.faults.end(fault)
+        for spoilt in [one for one in files if event.name in (one.kind.value, "all")]:
+            files.clear(spoilt.id)
     elif event.action == "edit":
         station.datastores.foreign_edit(etree.fromstring(event.name))
     else:
@@ -196,7 +207,7 @@ class _Reader:
         action, name = self._action(entry)
         stations = () if action in _ON_NODES else self._stations(entry, seed)
         if len(self._problems) == before:
-            yield ScenarioEvent(at, action, name, stations, str(entry.get("target", "")))
+            yield ScenarioEvent(at, action, name, stations, str(entry.get("target", "")), *self._extent(entry, name))
 
     def _time(self, entry: _Lines) -> float:
         value = entry.get("at")
@@ -214,7 +225,7 @@ class _Reader:
             self._wrong(entry, actions[-1] if actions else "", f"an event has exactly one of {', '.join(_ACTIONS)}")
             return "", ""
         action, name = actions[0], str(entry[actions[0]])
-        if action == "fault" or (action == "clear" and name != "all"):
+        if action in ("fault", "clear") and name not in {*_OF_FILES, *(("all",) if action == "clear" else ())}:
             try:
                 fault_kind(name)
             except UnknownFaultError as error:
@@ -224,6 +235,23 @@ class _Reader:
         if action in _ON_NODES:
             self._check_node(entry, action, name)
         return action, name
+
+    def _extent(self, entry: _Lines, name: str) -> tuple[float, int | None]:
+        """Seconds and count of a fault of files."""
+        seconds, count = entry.get("seconds", 0.0), entry.get("count")
+        for key in ("seconds", "count"):
+            if key in entry and name not in _OF_FILES:
+                self._wrong(entry, key, f"{key} is for faults of files only")
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+            self._wrong(entry, "seconds", "seconds is a number")
+            return 0.0, None
+        if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < 1):
+            self._wrong(entry, "count", "count is a number of reporting periods from 1 on")
+            return 0.0, None
+        fault = FileFault(FileFaultKind(name), count=count, seconds=float(seconds)) if name in _OF_FILES else None
+        if fault is not None and (problem := fault.problem) and "fault" in entry:
+            self._wrong(entry, "fault", problem)
+        return float(seconds), count
 
     def _check_node(self, entry: _Lines, action: str, node: str) -> None:
         if node not in self._network.parents:

@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 import asyncssh
 from asyncssh.stream import SSHServerStreamSession
 
-from simulators.equipment.files import MeasurementFile, MeasurementFiles
+from simulators.equipment.files import Garbage, MeasurementFile
 from simulators.netconf.server import Server
 
 FOLDER = b"/pm"
@@ -35,7 +35,7 @@ class SftpSession(SSHServerStreamSession[bytes]):
 class _OpenFile:
     """A file that a client reads; it is sought in for where its holes are, of which it has none."""
 
-    def __init__(self, content: bytes, written: datetime) -> None:
+    def __init__(self, content: bytes | Garbage, written: datetime) -> None:
         self.content = content
         self.written = written
 
@@ -57,8 +57,7 @@ class PmFolder(asyncssh.SFTPServer):
         super().__init__(channel)
         self._server = server
         self._since = server.equipment.restarted
-        performance, habits = server.equipment.performance, server.profile.files
-        self._files = MeasurementFiles(server.device.id, server.clock, performance, habits)
+        self._files = server.equipment.files(server.profile.files)
         self._open = 0
         self._latest: tuple[str, _OpenFile] | None = None
 
@@ -94,7 +93,7 @@ class PmFolder(asyncssh.SFTPServer):
         for name in (b".", b"..", *((FOLDER[1:],) if path == b"/" else ())):
             yield asyncssh.SFTPName(name, attrs=folder)
         for file in sorted(self._files, key=_when) if path == FOLDER else ():
-            yield asyncssh.SFTPName(file.name.encode(), attrs=_attributes(file.end))
+            yield asyncssh.SFTPName(file.name.encode(), attrs=_attributes(file.written))
 
     # ------------------------------------------------------------------------ reading
 
@@ -126,7 +125,7 @@ class PmFolder(asyncssh.SFTPServer):
         if file is None:
             raise asyncssh.SFTPNoSuchFile(f"there is no file {path.decode(errors='replace')}")
         if self._latest is None or self._latest[0] != text:
-            self._latest = text, _OpenFile(self._files.content(file), file.end)
+            self._latest = text, _OpenFile(self._files.content(file), file.written)
         return self._latest[1]
 
     @property
@@ -168,4 +167,4 @@ def _attributes(written: datetime, size: int | None = None) -> asyncssh.SFTPAttr
 
 
 def _when(file: MeasurementFile) -> tuple[datetime, str]:
-    return file.end, file.name
+    return file.written, file.name

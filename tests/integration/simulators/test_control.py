@@ -170,16 +170,20 @@ async def test_up_faults_and_sigterm(tmp_path: Path) -> None:
 
     code, output, _ = await command("fault", "inject", STATION, "fail", "--operation", "commit", "--control", control)
     assert (code, json.loads(output)["kind"]) == (0, "fail")
+    code, output, _ = await command(
+        *("fault", "inject", STATION, "clock-step", "--seconds", "-60", "--always", "--control", control)
+    )
+    assert (code, json.loads(output)["seconds"]) == (0, -60)
     listed, broken, lost = await asyncio.gather(
         command("fault", "list", STATION, "--control", control),
         command("fault", "break-link", STATION, "andes", "--control", control),
         command("fault", "list", STATION, "--control", "127.0.0.1:1"),
     )
-    assert (listed[0], len(json.loads(listed[1]))) == (0, 1)
+    assert (listed[0], len(json.loads(listed[1]))) == (0, 2)
     assert (broken[0], "no core link" in broken[2]) == (1, True)
     assert (lost[0], "no fleet answers" in lost[2]) == (2, True)
     code, output, _ = await command("fault", "clear", STATION, "--control", control)
-    assert (code, json.loads(output)) == (0, {"cleared": 1})
+    assert (code, json.loads(output)) == (0, {"cleared": 2})
 
     process.terminate()
     _, errors_left = await asyncio.wait_for(process.communicate(), 20)
@@ -227,3 +231,16 @@ async def test_what_really_happened_is_told(control: httpx.AsyncClient, fleet: F
     assert {entry["plmn"] for entry in truth["volume"]} == {"999-01"}
     for wrong in ({"begin": span["end"], "end": span["begin"]}, {**span, "end": "2026-01-01T00:00:00"}):
         assert (await control.get(f"/stations/{STATION}/truth", params=wrong)).status_code == 422
+
+
+async def test_faults_of_files_come_and_go(control: httpx.AsyncClient, fleet: Fleet) -> None:
+    path = f"/stations/{STATION}/file-faults"
+    made = await control.post(path, json={"kind": "clock-step", "seconds": -30, "count": None})
+    assert (made.status_code, made.json()) == (
+        201,
+        {"id": 1, "kind": "clock-step", "count": None, "probability": 1.0, "seconds": -30},
+    )
+    assert (await control.post(path, json={"kind": "file-late"})).status_code == 422
+    assert [fault["id"] for fault in (await control.get(path)).json()] == [1]
+    assert (await control.delete(f"{path}/1")).json() == {"cleared": 1}
+    assert (await control.get(path)).json() == []

@@ -12,6 +12,8 @@ import pytest
 from lxml import etree
 
 from simulators.clock import VirtualClock
+from simulators.equipment.file_faults import FileFault, FileFaultKind
+from simulators.equipment.files import GARBAGE
 from simulators.equipment.measurements import MEAS_DATA
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.netconf import sftp
@@ -178,3 +180,21 @@ async def test_a_profile_compresses_files(clock: VirtualClock) -> None:
         clock.advance(3 * 900.0)
         async with login(fleet.endpoint(STATION)) as connection, connection.start_sftp_client() as client:
             assert gzip.decompress(await read(client, f"/pm/{LATEST}.gz")).startswith(b"<?xml")
+
+
+async def test_garbage_is_sent_as_it_is_read_and_a_file_that_is_gone_is_not_found(
+    fleet: Fleet, clock: VirtualClock
+) -> None:
+    faults = fleet.stations[STATION].equipment.file_faults
+    faults.inject(FileFault(FileFaultKind.GARBAGE))
+    clock.advance(900)
+    faults.inject(FileFault(FileFaultKind.GONE))
+    clock.advance(900)
+    async with login(fleet.endpoint(STATION)) as connection, connection.start_sftp_client() as client:
+        *_, garbage, gone = await names(client)
+        assert (await client.stat(f"/pm/{garbage}")).size == GARBAGE
+        async with client.open(f"/pm/{garbage}", "rb") as file:
+            end: object = await file.read(4, GARBAGE - 4)
+        assert end == bytes(range((GARBAGE - 4) % 256, (GARBAGE - 4) % 256 + 4))
+        with pytest.raises(asyncssh.SFTPNoSuchFile):
+            await client.open(f"/pm/{gone}", "rb")

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from lxml import etree
 
 from simulators.clock import VirtualClock
-from simulators.equipment.files import KEPT, FileHabits, MeasurementFiles
+from simulators.equipment.files import KEPT, FileHabits, MeasurementFile, MeasurementFiles
 from simulators.equipment.measurements import MEAS_COLLEC, MEAS_DATA
 from simulators.station import Station
 from tests.unit.simulators.equipment.stations import ANDES, ME, configure
@@ -29,7 +29,13 @@ def job(seconds: int = 900, minutes: int = 15, state: str = "UNLOCKED", name: st
 
 
 def files_of(station: Station, habits: FileHabits | None = None) -> MeasurementFiles:
-    return MeasurementFiles(station.id, station.clock, station.equipment.performance, habits)
+    return station.equipment.files(habits or FileHabits())
+
+
+def content_of(station: Station, file: MeasurementFile, habits: FileHabits | None = None) -> bytes:
+    content = files_of(station, habits).content(file)
+    assert isinstance(content, bytes)
+    return content
 
 
 def hours(station: Station) -> list[str]:
@@ -40,10 +46,9 @@ def hours(station: Station) -> list[str]:
 
 def periods(station: Station, name_begins: str) -> list[tuple[str, str, bool, float]]:
     """Duration, end, whether suspect and volume of the periods of the one file whose name begins so."""
-    files = files_of(station)
-    (file,) = [file for file in files if file.name.startswith(name_begins)]
+    (file,) = [file for file in files_of(station) if file.name.startswith(name_begins)]
     found = []
-    for info in etree.fromstring(files.content(file)).iter(f"{MD}measInfo"):
+    for info in etree.fromstring(content_of(station, file)).iter(f"{MD}measInfo"):
         granularity, value = info.find(f"{MD}granPeriod"), info.find(f"{MD}measValue")
         assert granularity is not None
         assert value is not None
@@ -121,11 +126,11 @@ def test_a_file_is_the_same_each_time_until_it_is_deleted(station: Station, cloc
     configure(station, job())
     clock.advance(QUARTER * 2)
     (file,) = files_of(station)
-    content = files_of(station).content(file)
+    content = content_of(station, file)
     station.equipment.software.leave_wrong_build()
     station.equipment.begin_fault("cell-down")
     clock.advance(KEPT.total_seconds() - 2 * QUARTER)
-    assert files_of(station).content(file) == content
+    assert content_of(station, file) == content
     assert files_of(station).find(file.name) == file
     clock.advance(2 * QUARTER)
     assert files_of(station).find(file.name) is None
@@ -135,11 +140,11 @@ def test_a_file_is_the_same_each_time_until_it_is_deleted(station: Station, cloc
 def test_files_may_be_compressed(station: Station, clock: VirtualClock) -> None:
     configure(station, job())
     clock.advance(QUARTER * 2)
-    (file,) = files = files_of(station, FileHabits(compressed=True))
-    assert file.name.endswith(".xml.gz")
-    (plain,) = files_of(station)
-    assert gzip.decompress(files.content(file)) == files_of(station).content(plain)
-    assert files.content(file) == files.content(file)
+    habits = FileHabits(compressed=True)
+    (file,), (plain,) = files_of(station, habits), files_of(station)
+    assert file.name == f"{plain.name}.gz"
+    assert gzip.decompress(content_of(station, file, habits)) == content_of(station, plain)
+    assert content_of(station, file, habits) == content_of(station, file, habits)
 
 
 def results(content: bytes) -> dict[tuple[str, str], str]:
@@ -160,8 +165,8 @@ def results(content: bytes) -> dict[tuple[str, str], str]:
 def test_both_forms_say_the_same(station: Station, clock: VirtualClock) -> None:
     configure(station, job())
     clock.advance(QUARTER * 2)
-    (file,), older = files_of(station), files_of(station, FileHabits(MEAS_COLLEC))
-    plain, other = files_of(station).content(file), older.content(file)
+    (file,) = files_of(station)
+    plain, other = content_of(station, file), content_of(station, file, FileHabits(MEAS_COLLEC))
     root = etree.fromstring(other)
     assert root.tag == "{http://www.3gpp.org/ftp/specs/archive/32_series/32.435#measCollec}measCollecFile"
     assert root.find("{*}fileHeader/{*}measCollec").get("beginTime") == "2026-01-01T00:15:00Z"  # type: ignore[union-attr]

@@ -72,6 +72,24 @@ def test_events_happen_in_time_and_in_order(tmp_path: Path) -> None:
 NETWORK_IDS = [record.id for record in NETWORK.stations]
 
 
+def test_faults_of_files_come_and_go(tmp_path: Path) -> None:
+    text = """events:
+      - {at: 10, fault: file-late, seconds: 60, count: 3, stations: T-LTE-1}
+      - {at: 20, fault: file-gone, stations: T-LTE-1}
+      - {at: 30, clear: file-gone, stations: T-LTE-1}
+    """
+    fleet, clock = unconnected()
+    read_scenario(written(tmp_path, text), NETWORK).play(fleet)
+    clock.advance(25)
+    faults = fleet.stations["T-LTE-1"].equipment.file_faults
+    assert [(fault.kind, fault.seconds, fault.count) for fault in faults] == [
+        ("file-late", 60, 3),
+        ("file-gone", 0, None),
+    ]
+    clock.advance(10)
+    assert [fault.kind for fault in faults] == ["file-late"]
+
+
 def test_what_cannot_strike_is_noted(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in history(tmp_path, hours=3).splitlines()]
     missed = [line for line in lines if line["kind"] == EventKind.NOT_STRUCK]
@@ -112,6 +130,10 @@ def test_backhaul_means_all_below(tmp_path: Path) -> None:
         ("events:\n  - {at: 1, fault: fan, where: {everywhere: true}, share: 2}\n", ":2: share is above 0"),
         ("events:\n  - {at: 1, edit: none.xml, stations: T-LTE-1}\n", ":2: none.xml is no XML file"),
         ("events:\n  - {at: 1, fault: fan, stations: T-LTE-1, cell: 1}\n", ":2: 'cell' is none of"),
+        ("events:\n  - {at: 1, fault: file-late, stations: T-LTE-1}\n", ":2: file-late needs seconds"),
+        ("events:\n  - {at: 1, fault: file-gone, count: 0, stations: T-LTE-1}\n", ":2: count is a number of"),
+        ("events:\n  - {at: 1, fault: fan, seconds: 1, stations: T-LTE-1}\n", ":2: seconds is for faults of files"),
+        ("events:\n  - {at: 1, fault: clock-step, seconds: x, stations: T-LTE-1}\n", ":2: seconds is a number"),
         ("events: [3]\n", "an event is a mapping"),
     ],
 )
