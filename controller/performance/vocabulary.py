@@ -169,9 +169,12 @@ COUNTERS: tuple[Counter, ...] = (
     Counter("PEE.Energy", "kWh", *_SUM, "TS 28.552 §5.1.1.19.3"),
 )
 
-#: What a vendor counts under a name of its own, and what it is in the vocabulary. TS 28.552 has no counter for the
-#: time that an NR cell is off air, so all vendors have one.
-ALIASES: Mapping[str, str] = {"minka-CellUnavailableTime": "RRU.CellUnavailableTime"}
+#: What a vendor counts under names of its own, and what it is in the vocabulary. TS 28.552 has no counter for the time
+#: that an NR cell is off air, and TS 32.425 has bearers and connections by no PLMN, so vendors add them.
+ALIASES: Mapping[str, str] = {
+    "minka-CellUnavailableTime": "RRU.CellUnavailableTime",
+    **{f"minka-{one.name}": one.name for one in COUNTERS if one.name.startswith(("ERAB.", "S1SIG."))},
+}
 
 _BY_NAME = {counter.name: counter for counter in COUNTERS}
 _BY_NAME |= {f"{one.name}.{cause}": one for one in COUNTERS for cause in one.causes}

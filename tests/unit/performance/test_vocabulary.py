@@ -53,6 +53,7 @@ def test_each_counter_has_a_name_of_its_own_and_a_source() -> None:
         ("DRB.PdcpSduVolumeUL.716-006.9.1-00000A", "DRB.PdcpSduVolumeUL", Subject("716-006", 9, "1-00000A")),
         ("DRB.PdcpSduVolumeUL_71606.5QI9.SNSSAI001-00000A", "DRB.PdcpSduVolumeUL", Subject("716-06", 9, "1-00000A")),
         ("DRB.PdcpSduVolumeUL_716006", "DRB.PdcpSduVolumeUL", Subject("716-006")),
+        ("minka-ERAB.RelActNbr.716-06.1", "ERAB.RelActNbr", Subject("716-06", 1)),
         ("drb.estabatt.9", "DRB.EstabAtt", Subject(qos=9)),
     ],
 )
