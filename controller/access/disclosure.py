@@ -21,6 +21,7 @@ from controller.models.measurement import Measured
 from controller.models.network import HOST, Noun
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
+from controller.models.statement import IssuedStatement
 from controller.nrm.profiles import cell_of, leaf_of
 from controller.nrm.schema import LeafRole
 from controller.performance.kpis import Kpi, Level
@@ -394,6 +395,11 @@ class TenantIncidentStory(TenantIncident):
     minutes: TenantMinutes | None
     agreements: tuple[AgreementMinutes, ...]
     comments: tuple[Comment, ...]
+
+
+def visible_statement(issued: IssuedStatement) -> IssuedStatement:
+    """A tenant's own statement; who of the host issued it is not told."""
+    return issued.model_copy(update={"by": HOST})
 
 
 # ------------------------------------------------------------------- audit trail

@@ -36,6 +36,7 @@ from controller.api.routes import (
     record,
     remediation,
     runs,
+    statements,
     system,
     ves,
     webhooks,
@@ -83,6 +84,7 @@ PARTS = (
     works,
     incidents,
     kpis,
+    statements,
     record,
     system,
 )

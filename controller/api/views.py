@@ -49,10 +49,11 @@ from controller.models.network import Network
 from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
+from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
 from controller.performance.kpis import Kpi, Whose, load_kpis, whose
 from controller.plan import Ledgers
 from controller.ports.clock import Clock
-from controller.ports.store import AuditQuery, Page, PlanHead, Store
+from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.runs.approval.clearance import who_can_end
 
 Looked = TypeVar("Looked")
@@ -172,6 +173,13 @@ def _waits_of(alarm: Alarm, waits: Mapping[str, tuple[Wait, ...]]) -> tuple[Wait
     return (Wait(what=what, since=alarm.raised, who=who_can_end(what)),)
 
 
+def _file_of(
+    store: Store, kind: StatementKind, tenant: str, month: str, version: int | None, form: StatementForm
+) -> tuple[IssuedStatement, bytes]:
+    issued, _ = store.statements.get(kind, tenant, month, version)
+    return issued, store.statements.file(issued.id, form)
+
+
 def _works_now(store: Store, clock: Clock, tenant: str | None = None) -> list[AnnouncedWork]:
     now = clock.now()
     return store.works.during(now, now + timedelta(microseconds=1), tenant)
@@ -286,6 +294,20 @@ class View(Protocol):
 
     def works(self, page: Page) -> tuple[int, list[AnnouncedWork]]:
         """Total and one page of work that tenants announced on their cores, newest first."""
+        ...
+
+    def statements(self, page: Page, like: StatementFilter) -> tuple[int, list[IssuedStatement]]:
+        """Total and one page of statements on record, newest first."""
+        ...
+
+    def statement(
+        self, kind: StatementKind, tenant: str, month: str, version: int | None, form: StatementForm
+    ) -> tuple[IssuedStatement, bytes]:
+        """A file of a statement on record, of its latest version by default."""
+        ...
+
+    def proof(self, digest: str) -> StatementProof:
+        """Which statement a file is of, by its SHA-256."""
         ...
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
@@ -478,6 +500,20 @@ class HostView:
         """See ``View``."""
         return self._store.works.page(page)
 
+    def statements(self, page: Page, like: StatementFilter) -> tuple[int, list[IssuedStatement]]:
+        """See ``View``."""
+        return self._store.statements.page(page, like)
+
+    def statement(
+        self, kind: StatementKind, tenant: str, month: str, version: int | None, form: StatementForm
+    ) -> tuple[IssuedStatement, bytes]:
+        """See ``View``."""
+        return _file_of(self._store, kind, tenant, month, version, form)
+
+    def proof(self, digest: str) -> StatementProof:
+        """See ``View``."""
+        return self._store.statements.proof(digest)
+
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""
         return self._store.audit.page(page, wanted)
@@ -654,6 +690,26 @@ class TenantView:
     def works(self, page: Page) -> tuple[int, list[AnnouncedWork]]:
         """See ``View``."""
         return self._store.works.page(page, self._tenant)
+
+    def statements(self, page: Page, like: StatementFilter) -> tuple[int, list[IssuedStatement]]:
+        """See ``View``."""
+        if like.tenant not in (None, self._tenant):
+            return 0, []
+        total, found = self._store.statements.page(page, like._replace(tenant=self._tenant))
+        return total, list(map(disclosure.visible_statement, found))
+
+    def statement(
+        self, kind: StatementKind, tenant: str, month: str, version: int | None, form: StatementForm
+    ) -> tuple[IssuedStatement, bytes]:
+        """See ``View``."""
+        if tenant != self._tenant:
+            raise NotFoundError(f"there is no {kind} statement of {tenant} for {month}")
+        return _file_of(self._store, kind, tenant, month, version, form)
+
+    def proof(self, digest: str) -> StatementProof:
+        """See ``View``."""
+        found = self._store.statements.proof(digest, self._tenant)
+        return found.model_copy(update={"statement": disclosure.visible_statement(found.statement)})
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:
         """See ``View``."""

@@ -50,6 +50,14 @@ class Client:
         """POST a JSON body."""
         return self._call("POST", path, json=body, headers=headers)
 
+    def get_file(self, path: str, **params: Any) -> bytes:
+        """GET a file, byte for byte; parameters that are None are left out."""
+        return self._answer("GET", path, params=_given(params)).content
+
+    def post_file(self, path: str, body: Any, **params: Any) -> bytes:
+        """POST a JSON body, and get a file."""
+        return self._answer("POST", path, json=body, params=_given(params)).content
+
     def put(self, path: str, body: Any) -> Any:
         """PUT a JSON body."""
         return self._call("PUT", path, json=body)
@@ -100,6 +108,13 @@ class Client:
             raise self._silent(error) from error
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
+        answer = self._answer(method, path, **arguments)
+        try:
+            return answer.json() if answer.content else None
+        except ValueError as error:
+            raise CliError(f"{self._url} is not Minka's API: it does not answer in JSON", UNREACHABLE) from error
+
+    def _answer(self, method: str, path: str, **arguments: Any) -> httpx.Response:
         try:
             answer = self._http.request(method, path, **arguments)
         except httpx.InvalidURL as error:
@@ -108,10 +123,7 @@ class Client:
             raise self._silent(error) from error
         if answer.is_error:
             raise _refused(answer, self._source)
-        try:
-            return answer.json() if answer.content else None
-        except ValueError as error:
-            raise CliError(f"{self._url} is not Minka's API: it does not answer in JSON", UNREACHABLE) from error
+        return answer
 
     def _silent(self, error: httpx.HTTPError) -> CliError:
         return CliError(

@@ -22,6 +22,7 @@ from controller.cli import (
     questions,
     record,
     remediation,
+    report,
     runs,
     works,
 )
@@ -88,6 +89,7 @@ app.add_typer(people.alarms, name="alarms")
 app.add_typer(incidents.incidents, name="incidents")
 app.add_typer(kpis.kpis, name="kpi")
 app.add_typer(works.works, name="works")
+app.add_typer(report.report, name="report")
 app.add_typer(remediation.rules, name="rules")
 app.add_typer(remediation.remediation, name="remediation")
 app.add_typer(accounts.tokens, name="token")

@@ -158,12 +158,13 @@ class Outages:
         self._excused = excused
         self._known: dict[tuple[datetime, frozenset[str]], dict[tuple[str, str], Parts]] = {}
 
-    def minutes(self) -> tuple[TenantMinutes, ...]:
-        """Minutes of each tenant that lost some, or of which nobody knows, by tenant."""
+    def minutes(self, begin: datetime | None = None) -> tuple[TenantMinutes, ...]:
+        """Minutes of each tenant that lost some, or of which nobody knows, by tenant; of all, or from a time on."""
         found: dict[str, list[float]] = defaultdict(lambda: [0.0] * 6)
-        for era in self._eras:
+        for era in (era for era in self._eras if begin is None or begin < era.until):
             for (cell, tenant), parts in self._parts_of_tenants(era):
-                figures, lengths = found[tenant], [seconds(times) / 60 for times in parts]
+                counted = parts if begin is None else [both(times, ((begin, era.until),)) for times in parts]
+                figures, lengths = found[tenant], [seconds(times) / 60 for times in counted]
                 for index, length in enumerate(lengths):
                     figures[index] += length
                 figures[5] += lengths[0] * _people(era, cell, tenant)
@@ -205,6 +206,19 @@ class Outages:
                     joined = zip(before, parts, strict=True)
                     owed.parts[cell] = Parts(*(union((*old, *both(new, span))) for old, new in joined))
         return owed
+
+    def agreed(self, tenant: str, begin: datetime, end: datetime) -> list[Agreement]:
+        """Agreements of a tenant that held at some time, by id, on the terms that held last."""
+        held = (era for era in self._eras if era.begin < end and era.until > begin)
+        found = {one.id: one for era in held for one in era.sharing.in_force if one.tenant == tenant}
+        return [found[name] for name in sorted(found)]
+
+    def by_incident(self) -> dict[str, Outages]:
+        """What alarms took away as part of one incident, whatever others took away at the same time; by incident."""
+        spells: dict[str, list[Spell]] = defaultdict(list)
+        for spell in self._spells:
+            spells[spell.incident].append(spell)
+        return {name: Outages(own, self._eras, self._links, self._excused) for name, own in spells.items()}
 
     def _parts_of_tenants(self, era: Era) -> Iterator[tuple[tuple[str, str], Parts]]:
         """Times without service by cell and tenant; outside of the contract is what all agreements there leave out."""

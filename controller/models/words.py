@@ -159,3 +159,17 @@ class RecordChoice(StrEnum):
 
     RECORD = "record"
     DEVICES = "devices"
+
+
+class StatementKind(StrEnum):
+    """What a statement is about."""
+
+    SLA = "sla"
+
+
+class StatementForm(StrEnum):
+    """Files of a statement."""
+
+    JSON = "json"
+    CSV = "csv"
+    HTML = "html"

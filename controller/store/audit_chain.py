@@ -127,6 +127,16 @@ def first_broken(connection: Connection, keys: AuditKeys) -> AuditBreak | None:
     return AuditBreak(number=min(expected, last + 1), reason="the chain does not end where its head says")
 
 
+def wrong_in(connection: Connection, row: Row[Any], keys: AuditKeys) -> str:
+    """What is wrong with one row and its places between the two beside it, empty if nothing is."""
+    beside = select(audit.c.id, audit.c.previous, audit.c.hash).where(audit.c.id.in_([row.id - 1, row.id + 1]))
+    known = {one.id: one for one in connection.execute(beside)}
+    before, after, (last, digest) = known.get(row.id - 1), known.get(row.id + 1), newest(connection)
+    expected = GENESIS if row.id == 1 else before.hash if before else ""
+    following = after.previous if after else digest if row.id == last else ""
+    return _wrong(row, row.id, expected, keys) or ("" if following == row.hash else "no row follows from it")
+
+
 def first_unanchored(connection: Connection, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
     """The first anchored row that is not on the trail as it was anchored, or None.
 

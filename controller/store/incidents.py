@@ -124,13 +124,18 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     def minutes(self, tx: Tx, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
         _load(tx, incident_id)
         spells = spells_of(tx, incident_alarms.c.incident == incident_id)
-        outages = outages_of(tx, spells, min((one.since for one in spells), default=tx.now), tx.now, tenant)
+        outages = outages_of(tx, spells, min((one.since for one in spells), default=tx.now), tx.now)
         found = outages.minutes() if outages else ()
         return tuple(one for one in found if tenant in (None, one.tenant))
 
     @reads
     def agreements(self, tx: Tx, tenant: str | None = None) -> tuple[AgreementMinutes, ...]:
         return _agreements(tx, tenant)
+
+    @reads
+    def outages(self, tx: Tx, begin: datetime, end: datetime) -> Outages | None:
+        lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
+        return outages_of(tx, spells_of(tx, and_(lasted, incident_alarms.c.since < end)), begin, end)
 
     @reads
     def ranks(self, tx: Tx) -> dict[str, Rank]:
@@ -185,16 +190,19 @@ def spells_of(tx: Tx, where: ColumnElement[bool]) -> list[Spell]:
     return [Spell(as_alarm(row), row.since, row.until or tx.now, row.part_of, row.cause) for row in rows]
 
 
-def outages_of(tx: Tx, spells: Sequence[Spell], begin: datetime, until: datetime, tenant: str | None) -> Outages | None:
+def outages_of(
+    tx: Tx, spells: Sequence[Spell], begin: datetime, until: datetime, tenant: str | None = None
+) -> Outages | None:
     """What tells how much service alarms took away from one time to another; None before a network was loaded."""
-    eras = _eras(tx, begin, until)
+    eras = _eras(tx, begin, max(until, tx.now))
     if not eras:
         return None
+    clipped = [spell._replace(until=min(spell.until, until)) for spell in spells]
     stations = {spell.alarm.station for spell in spells}
     linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
     links = {name: [(one.tenant, one.path) for one in seen.links] for name, seen in healths_of(tx, linked).items()}
     planned = _planned(tx, eras[-1].network, stations, begin) if stations else {}
-    return Outages(spells, eras, links, Excused(planned, works_during(tx, begin, until, tenant)))
+    return Outages(clipped, eras, links, Excused(planned, works_during(tx, begin, until)))
 
 
 def _eras(tx: Tx, begin: datetime, until: datetime) -> list[Era]:
@@ -214,7 +222,7 @@ def _agreements(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
     begin, end = month_of(load_network(tx, digest), tx.now)
     lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
     spells = spells_of(tx, and_(lasted, alarms.c.probable_cause.in_(sorted(LOSES))))
-    outages = outages_of(tx, spells, begin, end, tenant)
+    outages = outages_of(tx, spells, begin, end)
     found = outages.agreements(tx.now) if outages else ()
     return tuple(one for one in found if tenant in (None, one.tenant))
 

@@ -36,6 +36,7 @@ from controller.store.reports import SqlReports
 from controller.store.repository import AsyncRepository, SqlRepository
 from controller.store.rules import SqlRules
 from controller.store.runs import SqlRuns
+from controller.store.statements import SqlStatements
 from controller.store.status import SqlStatus
 from controller.store.steps import SqlSteps
 from controller.store.tenants import SqlTenants
@@ -80,6 +81,7 @@ class SqlStore(Store):
         self.rules = SqlRules(database)
         self.runs = SqlRuns(database)
         self.sign_ins = SqlSignIns(database)
+        self.statements = SqlStatements(database)
         self.status = SqlStatus(database)
         self.steps = SqlSteps(database)
         self.switches = SqlSwitches(database)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Select, and_, case, exists, false, func, or_, select
@@ -105,18 +106,28 @@ class SqlTenants(SqlRepository, Tenants[Sync]):
         if wanted.since is not None:
             grouped = grouped.having(func.max(alarms.c.changed) >= wanted.since)
         newest = grouped.order_by(first.desc()).limit(page.limit).offset(page.offset)
-        found: dict[str, list[Alarm]] = {row.incident: [] for row in tx.execute(newest)}
-        for row in tx.rows(_alarms_of(tenant).order_by(alarms.c.number), alarms.c.incident, found):
-            found[row.incident].append(as_alarm(row))
-        return _count(tx, grouped), list(found.items())
+        names = [row.incident for row in tx.execute(newest)]
+        parts = _alarms_in(tx, tenant, names)
+        return _count(tx, grouped), [(name, parts[name]) for name in names]
 
     @reads
     def incident(self, tx: Tx, tenant: str, incident_id: str) -> list[Alarm]:
-        own = _alarms_of(tenant).where(alarms.c.incident == incident_id, alarms.c.incident != "")
-        found = [as_alarm(row) for row in tx.execute(own.order_by(alarms.c.number))]
+        found = _alarms_in(tx, tenant, [incident_id])
         if not found:
             raise NotFoundError(f"there is no incident {incident_id}")
-        return found
+        return found[incident_id]
+
+    @reads
+    def incident_alarms(self, tx: Tx, tenant: str, incidents: Iterable[str]) -> dict[str, list[Alarm]]:
+        return _alarms_in(tx, tenant, incidents)
+
+    @reads
+    def work(self, tx: Tx, tenant: str, begin: datetime, end: datetime) -> list[tuple[str, Job]]:
+        here = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
+        query = select(jobs, runs.c.procedure).join(runs, runs.c.id == jobs.c.run)
+        query = query.join(run_tenants, and_(here, run_tenants.c.tenant == tenant)).order_by(jobs.c.started, jobs.c.id)
+        during = and_(jobs.c.started < end, or_(jobs.c.finished.is_(None), jobs.c.finished > begin))
+        return [(row.procedure, as_job(row)) for row in tx.execute(query.where(during))]
 
     @reads
     def audit(
@@ -156,6 +167,14 @@ def _alarms_of(tenant: str) -> Select[Any]:
     """Alarms that concern a tenant."""
     of = and_(alarm_tenants.c.alarm == alarms.c.id, alarm_tenants.c.tenant == tenant)
     return select(alarms).join(alarm_tenants, of)
+
+
+def _alarms_in(tx: Tx, tenant: str, incidents: Iterable[str]) -> dict[str, list[Alarm]]:
+    """Alarms of incidents that concern a tenant, oldest first."""
+    found: dict[str, list[Alarm]] = defaultdict(list)
+    for row in tx.rows(_alarms_of(tenant).order_by(alarms.c.number), alarms.c.incident, set(incidents) - {""}):
+        found[row.incident].append(as_alarm(row))
+    return dict(found)
 
 
 def _count(tx: Tx, query: Select[Any]) -> int:

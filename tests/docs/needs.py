@@ -14,6 +14,7 @@ from controller.models.people import Permission
 
 #: Methods of ``controller.cli.client.Client`` and what they send.
 _VERBS = {"get": "GET", "all": "GET", "events": "GET", "post": "POST", "put": "PUT", "delete": "DELETE"}
+_VERBS |= {"get_file": "GET", "post_file": "POST"}
 _ANYTHING = "[^/]+"
 _OPERATIONS = [
     (verb, re.sub(r"{\w+}", "x", route.path), route.permission)

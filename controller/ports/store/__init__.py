@@ -49,6 +49,7 @@ from controller.ports.store.repository import Async, M_co, Method, Page, Reposit
 from controller.ports.store.requests import NewJob, PreparedRun, RunRequest, other_request
 from controller.ports.store.rules import Rules
 from controller.ports.store.runs import Decide, NewDecision, Questions, Runs, Steps, Transition
+from controller.ports.store.statements import StatementFilter, Statements
 from controller.ports.store.tenants import Tenants
 from controller.ports.store.works import Works
 
@@ -114,6 +115,8 @@ __all__ = [
     "Soak",
     "Standing",
     "StartedRepair",
+    "StatementFilter",
+    "Statements",
     "Status",
     "Steps",
     "Store",
@@ -163,6 +166,7 @@ class Records(Generic[M_co]):
     rules: Rules[M_co]
     runs: Runs[M_co]
     sign_ins: SignIns[M_co]
+    statements: Statements[M_co]
     status: Status[M_co]
     steps: Steps[M_co]
     switches: Switches[M_co]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Protocol
 
+from controller.intent.outages import Outages
 from controller.models.alarm import Alarm
 from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes
 from controller.models.run import AuditRow
@@ -50,6 +52,11 @@ class Incidents(Repository[M_co], Protocol[M_co]):
     @method
     def agreements(self, tenant: str | None = None) -> tuple[AgreementMinutes, ...]:
         """What agreements in force lost this month, of what they allow; those of all tenants or of one."""
+        ...
+
+    @method
+    def outages(self, begin: datetime, end: datetime) -> Outages | None:
+        """What alarms took away from one time to another, as far as that has passed; None without a network."""
         ...
 
     @method

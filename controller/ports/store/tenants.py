@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Protocol
 
 from controller.access.disclosure import TenantPlanHead
@@ -68,6 +69,16 @@ class Tenants(Repository[M_co], Protocol[M_co]):
     @method
     def incident(self, tenant: str, incident_id: str) -> list[Alarm]:
         """Alarms of an incident that concern a tenant, oldest first. Raises NotFoundError if there are none."""
+        ...
+
+    @method
+    def incident_alarms(self, tenant: str, incidents: Iterable[str]) -> dict[str, list[Alarm]]:
+        """Alarms that concern a tenant of incidents by id, oldest first; incidents without any are absent."""
+        ...
+
+    @method
+    def work(self, tenant: str, begin: datetime, end: datetime) -> list[tuple[str, Job]]:
+        """Jobs that touch or interrupt a tenant and were under way between two times, each with its run's procedure."""
         ...
 
     @method

@@ -100,6 +100,10 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         | {"title": "Abnormal releases per hour of use", "source": "TS 32.450 §6.2.1, TS 28.554 §6.5.2"}
         | {"levels": ["cell", "station", "region", "network", "tenant"]},
     ],
+    "report list": [
+        {"id": "sla-entel-2026-10-v2", "kind": "sla", "tenant": "entel", "month": "2026-10", "version": 2, "latest": 2}
+        | {"issued": AT, "by": "ana", "reason": "the mains alarm of PE-CUS-0145 came a day late", "digests": {}}
+    ],
     "works list": [
         {"id": "w-1f2e3d4c", "tenant": "entel", "nodes": ["entel-mme-1", "entel-mme-2", "entel-amf-1"], "by": "eva"}
         | {"begins": AT, "ends": LATER, "created": AT, "cancelled": None}

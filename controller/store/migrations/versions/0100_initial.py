@@ -344,6 +344,31 @@ def upgrade() -> None:
     )
     op.create_index("ix_ledger_history_station_number", "ledger_history", ["station", "number"], unique=False)
     op.create_table(
+        "statement_files",
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("statement", sa.String(), nullable=False),
+        sa.Column("form", sa.String(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("digest", name=op.f("pk_statement_files")),
+    )
+    op.create_index("ix_statement_files_statement", "statement_files", ["statement"], unique=False)
+    op.create_table(
+        "statements",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("id", sa.String(), nullable=False),
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("tenant", sa.String(), nullable=False),
+        sa.Column("month", sa.String(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("issued", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("reason", sa.Text(), server_default="", nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_statements")),
+        sa.UniqueConstraint("id", name=op.f("uq_statements_id")),
+        sa.UniqueConstraint("kind", "tenant", "month", "version", name=op.f("uq_statements_kind")),
+    )
+    op.create_table(
         "network_history",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
@@ -968,6 +993,9 @@ def downgrade() -> None:
     )
     op.drop_table("networks")
     op.drop_table("network_history")
+    op.drop_table("statements")
+    op.drop_index("ix_statement_files_statement", table_name="statement_files")
+    op.drop_table("statement_files")
     op.drop_index("ix_ledger_history_station_number", table_name="ledger_history")
     op.drop_table("ledger_history")
     op.drop_table("ledger")

@@ -1,0 +1,105 @@
+"""Statements: issue what a tenant got in a month, list, fetch and prove what was issued."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Path, Query, Response
+from pydantic import Field
+
+from controller.api.auth import Router, needs
+from controller.api.services import Backend, Body, Listing, Paging, listing
+from controller.api.statements import draft
+from controller.api.views import Seen
+from controller.models.people import Permission, Person
+from controller.models.statement import IssuedStatement, Month, Statement, StatementForm, StatementKind, StatementProof
+from controller.performance.statements import files_of
+from controller.ports.store import Page, StatementFilter
+
+#: The latest version is the one that was issued last.
+_NEWEST = Page(limit=1)
+
+router = Router(prefix="/v1/statements", tags=["statements"])
+
+_MEDIA = {StatementForm.JSON: "application/json", StatementForm.CSV: "text/csv", StatementForm.HTML: "text/html"}
+_FILE: dict[int | str, dict[str, Any]] = {
+    200: {"content": {media: {"schema": {"type": "string"}} for media in _MEDIA.values()}, "description": "The file"}
+}
+_Form = Annotated[StatementForm, Query(alias="format", description="Which of its files.")]
+_Tenant = Annotated[str, Path(max_length=64)]
+
+
+class Issuing(Body):
+    """Why there is to be another version where one is on record."""
+
+    reason: str = Field(default="", max_length=1000)
+
+
+@router.get("")
+def statements(
+    seen: Seen,
+    paging: Paging,
+    _: Annotated[Person, needs(Permission.LOOK)],
+    kind: StatementKind | None = None,
+    tenant: Annotated[str | None, Query(max_length=64)] = None,
+    month: Month | None = None,
+) -> Listing[IssuedStatement]:
+    """Statements on record with the digests of their files, newest first; a tenant's people see their own."""
+    total, found = seen.statements(paging, StatementFilter(kind, tenant, month))
+    return listing(total, found, paging)
+
+
+@router.get("/proofs/{digest}")
+def proof(
+    digest: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of a file.")],
+    seen: Seen,
+    _: Annotated[Person, needs(Permission.LOOK)],
+) -> StatementProof:
+    """Which statement a file is of that was issued, and whether its row of the audit trail is as it was written."""
+    return seen.proof(digest)
+
+
+@router.get("/{kind}/{tenant}/{month}", response_class=Response, responses=_FILE)
+def show(
+    kind: StatementKind,
+    tenant: _Tenant,
+    month: Month,
+    seen: Seen,
+    _: Annotated[Person, needs(Permission.LOOK)],
+    version: Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")] = None,
+    form: _Form = StatementForm.JSON,
+) -> Response:
+    """A statement as it was issued, byte for byte."""
+    issued, content = seen.statement(kind, tenant, month, version, form)
+    return _file(content, form, issued.id)
+
+
+@router.post("/{kind}/{tenant}/{month}", response_class=Response, responses=_FILE)
+def issue(
+    kind: StatementKind,
+    tenant: _Tenant,
+    month: Month,
+    asked: Issuing,
+    backend: Backend,
+    who: Annotated[Person, needs(Permission.RUN)],
+    form: _Form = StatementForm.JSON,
+) -> Response:
+    """Issue a statement, and get it. Where one is on record, that is what comes, unless there is a reason for another.
+
+    With a reason all is worked out anew, and what differs becomes the next version. A month that is not over gives a
+    draft, which is on no record.
+    """
+    store, now = backend.store, backend.clock.now()
+    known = store.statements.page(_NEWEST, StatementFilter(kind, tenant, month))[1]
+    if known and not asked.reason:
+        return _file(store.statements.file(known[0].id, form), form, known[0].id)
+    made: Statement = draft(store, now, kind, tenant, month)
+    if now < made.end:
+        return _file(files_of(made)[form], form, f"{kind}-{tenant}-{month}-draft")
+    issued = store.statements.issue(made, who.name, asked.reason)
+    return _file(store.statements.file(issued.id, form), form, issued.id)
+
+
+def _file(content: bytes, form: StatementForm, name: str) -> Response:
+    disposition = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
+    return Response(content, media_type=_MEDIA[form], headers=disposition)

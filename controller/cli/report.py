@@ -1,0 +1,154 @@
+"""``minka report``: what a tenant got in a month, as files that can be signed and proved."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli import completion
+from controller.cli.errors import DIFFERENT, CliError
+from controller.cli.output import Json, bold, client, out, print_json, when
+from controller.cli.people import Limit
+from controller.cli.tables import Column, table
+from controller.models.words import StatementForm, StatementKind
+
+report = typer.Typer(no_args_is_help=True, help="Statements: what a tenant got in a month, to be signed and proved.")
+
+_FORMS = ("text", *StatementForm)
+#: Rows of a sheet that the terminal gets.
+_ROWS = 40
+_ID = re.compile(rb"\b(?:" + "|".join(StatementKind).encode() + rb")-[a-z0-9-]{1,64}-20[0-9]{2}-[01][0-9]-v[0-9]+\b")
+
+Tenant = Annotated[str, typer.Argument(help="Id of the tenant.", autocompletion=completion.tenants)]
+Month = Annotated[str, typer.Option(help="Month in the network's time zone, as in 2026-10.")]
+Form = Annotated[str, typer.Option("--format", help=f"{', '.join(_FORMS)}: text is for the terminal.")]
+Version = Annotated[int | None, typer.Option(help="One that was issued. Default: the latest.")]
+Correct = Annotated[
+    str, typer.Option(help="Why the figures are to be worked out anew; what differs becomes the next version.")
+]
+To = Annotated[Path | None, typer.Option("--to", help="File to write to. Default: the terminal.")]
+
+
+def _command(kind: StatementKind, text: str) -> Callable[..., None]:
+    def show(
+        tenant: Tenant,
+        month: Month,
+        form: Form = "text",
+        version: Version = None,
+        correct: Correct = "",
+        to: To = None,
+        as_json: Json = False,
+    ) -> None:
+        wanted = "json" if as_json else form
+        if wanted not in _FORMS:
+            raise typer.BadParameter(f"say one of {', '.join(_FORMS)}", param_hint="--format")
+        content = _statement(kind, tenant, month, "json" if wanted == "text" else wanted, version, correct)
+        if to is not None:
+            to.write_bytes(content)
+        elif wanted == "text":
+            _print(json.loads(content))
+        else:
+            typer.echo(content.decode(), nl=False)
+
+    show.__doc__ = text
+    return show
+
+
+for _kind, _text in {
+    StatementKind.SLA: "Availability against agreements, error budget, outages, incidents and changes of a month.",
+}.items():
+    report.command(
+        _kind.value, epilog=f"Example: minka report {_kind} bitel --month 2026-10 --format html --to b.html"
+    )(_command(_kind, _text))
+
+
+def _statement(kind: StatementKind, tenant: str, month: str, form: str, version: int | None, correct: str) -> bytes:
+    """The file of a statement: issued now where it was not yet and the caller may, else as it was issued."""
+    path = f"/v1/statements/{kind}/{tenant}/{month}"
+    api = client()
+    if version is not None:
+        if correct:
+            raise typer.BadParameter("a version that was issued stays as it is: leave one of the two out")
+        return api.get_file(path, format=form, version=version)
+    try:
+        return api.post_file(path, {"reason": correct}, format=form)
+    except CliError as error:
+        refused = error
+    if refused.problem.get("status") not in (403, 404) or correct:
+        raise refused
+    try:
+        return api.get_file(path, format=form)
+    except CliError as error:
+        # To a tenant's people there is no way to issue one, so that what was said of that says nothing.
+        raise (error if refused.problem.get("detail") in ("Not Found", None) else refused) from error
+
+
+def _print(one: dict[str, Any]) -> None:
+    name = f"version {one['version']}, issued {when(one['issued'])}" if one["version"] else "DRAFT, on no record"
+    out.print(bold(f"{one['kind']} of {one['tenant_name']}, {one['month']} ({one['timezone']}):"), name)
+    if one["reason"]:
+        out.print("why:", one["reason"])
+    for sheet in one["sheets"].values():
+        rows = [list(row.values()) for row in sheet["rows"]]
+        columns = [_column(index, column) for index, column in enumerate(sheet["columns"])]
+        out.print()
+        table(columns, rows[:_ROWS], sheet["title"])
+        if len(rows) > _ROWS:
+            out.print(f"{len(rows) - _ROWS:,} more rows: --format csv")
+
+
+def _column(index: int, column: dict[str, str]) -> Column:
+    unit = f" [{column['unit']}]" if column["unit"] else ""
+    return Column(column["name"].replace("_", " ") + unit, index)
+
+
+@report.command("list", epilog="Example: minka report list --tenant bitel")
+def list_reports(
+    limit: Limit = 50,
+    tenant: Annotated[str | None, typer.Option(help="Only of this tenant.", autocompletion=completion.tenants)] = None,
+    kind: Annotated[StatementKind | None, typer.Option(help="Only of this kind.")] = None,
+    month: Annotated[str | None, typer.Option(help="Only of this month, as in 2026-10.")] = None,
+    as_json: Json = False,
+) -> None:
+    """List statements that were issued, newest first; a tenant's people see their own."""
+    found = client().all("/v1/statements", limit, tenant=tenant, kind=kind, month=month)
+    if as_json:
+        print_json(found)
+        return
+    names = ("id", "kind", "tenant", "month", "version", "issued", "by", "reason")
+    rows = ([when(one[name]) if name == "issued" else one[name] for name in names] for one in found)
+    table([Column(name, rank, prose=name == "reason") for rank, name in enumerate(names)], rows)
+
+
+@report.command("verify", epilog="Example: minka report verify bitel-2026-10.csv")
+def verify(
+    file: Annotated[Path, typer.Argument(help="A statement as JSON, CSV or HTML.", exists=True, dir_okay=False)],
+    as_json: Json = False,
+) -> None:
+    """Prove that a file is, byte for byte, one that was issued, by its digest on the audit trail."""
+    content = file.read_bytes()
+    try:
+        proof = client().get(f"/v1/statements/proofs/{hashlib.sha256(content).hexdigest()}")
+    except CliError as error:
+        if error.problem.get("status") != 404:
+            raise
+        named = _ID.search(content)
+        says = f": it says that it is {named[0].decode()}, and was changed" if named else ""
+        raise CliError(f"{file} is no file of a statement that was issued{says}", DIFFERENT) from error
+    if proof["wrong"]:
+        row = f"audit row {proof['row']}, which has the digest of {file}"
+        raise CliError(f"{row}, can't be trusted: {proof['wrong']}", DIFFERENT)
+    if as_json:
+        print_json(proof)
+        return
+    one = proof["statement"]
+    out.print(f"{file} is {one['id']} as {proof['form']}, issued {when(one['issued'])} by {one['by']}")
+    out.print(f"audit row {proof['row']} has its digest, with the hash {proof['hash']}")
+    if one["version"] < one["latest"]:
+        out.print(f"version {one['latest']} has corrected it since")

@@ -1,0 +1,116 @@
+"""Statements: what a tenant got in a month, issued in versions whose digests stand on the audit trail."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, StringConstraints
+
+from controller.models.scalars import Noun
+from controller.models.words import StatementForm as StatementForm  # noqa: PLC0414 - offered here, beside what it is about
+from controller.models.words import StatementKind as StatementKind  # noqa: PLC0414 - offered here, beside what it is about
+
+#: A month of the network's time zone.
+Month = Annotated[
+    str,
+    StringConstraints(pattern=r"^20[0-9]{2}-(0[1-9]|1[0-2])$"),
+    Field(description="A month, as in 2026-10."),
+]
+
+Value = str | int | float | None
+
+
+class Column(Noun):
+    """What a column of a sheet holds: its name, the unit of its values, and what they mean."""
+
+    name: str
+    unit: str = ""
+    meaning: str = ""
+
+
+class Sheet(Noun):
+    """A table of a statement."""
+
+    name: str
+    title: str
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Value, ...], ...]
+
+
+class Statement(Noun):
+    """What a tenant got in a month.
+
+    Attributes:
+        tenant_name: As the network files have it, as is ``network_name``.
+        begin: Of the month in the network's time zone, as is ``end``.
+        version: 0 for a draft, which is on no record.
+        issued: When it was; None for a draft.
+        reason: Why there is another version than the first.
+        rules: How the figures came about, a sentence each.
+    """
+
+    kind: StatementKind
+    tenant: str
+    tenant_name: str
+    network: str
+    network_name: str
+    month: Month
+    timezone: str
+    begin: AwareDatetime
+    end: AwareDatetime
+    version: int = 0
+    issued: AwareDatetime | None = None
+    reason: str = ""
+    rules: tuple[str, ...] = ()
+    sheets: tuple[Sheet, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """Its name on the audit trail, as in ``sla-bitel-2026-10-v1``."""
+        return f"{self.kind}-{self.tenant}-{self.month}-v{self.version}"
+
+    def says_as(self, other: Statement) -> bool:
+        """Whether it says the same, whatever its version."""
+        return _bare(self) == _bare(other)
+
+
+def _bare(one: Statement) -> Statement:
+    return one.model_copy(update={"version": 0, "issued": None, "reason": ""})
+
+
+class IssuedStatement(Noun):
+    """A statement on record.
+
+    Attributes:
+        by: Who issued it; to a tenant ``host``.
+        latest: The newest version for its month.
+        digests: SHA-256 of its files, by form.
+    """
+
+    id: str
+    kind: StatementKind
+    tenant: str
+    month: Month
+    version: int
+    latest: int
+    issued: AwareDatetime
+    by: str
+    reason: str
+    digests: dict[StatementForm, str]
+
+
+class StatementProof(Noun):
+    """That a file is one that was issued.
+
+    Attributes:
+        form: Which of its files.
+        row: Number of the audit row that has its digest.
+        hash: Of that row, to be compared with anchors outside.
+        wrong: What is wrong with that row, empty where it holds.
+    """
+
+    statement: IssuedStatement
+    form: StatementForm
+    row: int
+    hash: str
+    wrong: str

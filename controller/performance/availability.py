@@ -1,0 +1,279 @@
+"""What a tenant's agreements promise for a month, and what it got: to the second, each second on record. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from controller.intent.outages import Outages, Owed, Parts, seconds
+from controller.models.network import Agreement
+from controller.models.statement import Column, Sheet, Value
+from controller.performance.statements import local
+
+RULES = (
+    "A tenant has no service in a cell while the cell is off air, while its station has lost all transport, or while "
+    "all core links of one kind that the tenant has at the station are down.\n"
+    "Each second is in one column only. Own work (which the tenant had announced for its core) goes before outside (of "
+    "a cause that the agreement leaves out of the contract), this before planned (in which a run interrupted the "
+    "tenant, which it was told of), this before lost.\n"
+    "Unseen are seconds in which nobody could reach the station: they are neither lost nor proved to be served.\n"
+    "Availability is 100 % less what was lost of all seconds in which cells were shared under the agreement. At worst "
+    "it would be that if all that was unseen had been lost.\n"
+    "Who shared which cell is what the network said at that time.\n"
+    "An incident counts by itself, whatever else took service away at the same time: incidents may add up to more than "
+    "was lost."
+).splitlines()
+
+_LENGTHS = tuple(Column(name=name, unit="s") for name in Parts._fields)
+_MINUTES = tuple(Column(name=name, unit="min") for name in Parts._fields)
+
+
+class ToldIncident(NamedTuple):
+    """An incident as its tenant is told of it."""
+
+    id: str
+    cause: str
+    opened: datetime
+    closed: datetime | None
+    cells: int
+
+
+class Work(NamedTuple):
+    """What a run did on one station of a tenant."""
+
+    run: str
+    procedure: str
+    station: str
+    started: datetime
+    finished: datetime | None
+    outcome: str
+
+
+class Month(NamedTuple):
+    """A month, and how much of it has passed."""
+
+    begin: datetime
+    now: datetime
+    end: datetime
+    zone: ZoneInfo
+
+
+class Attained(NamedTuple):
+    """What an agreement promised, and what its tenant got."""
+
+    agreement: Agreement
+    owed: Owed
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of cells that were shared."""
+        return sum(self.owed.seconds.values())
+
+    @property
+    def lengths(self) -> tuple[float, ...]:
+        """Seconds of each of the ``Parts``."""
+        return tuple(sum(map(seconds, times)) for times in zip(*self.owed.parts.values(), strict=True)) or (0.0,) * 5
+
+    @property
+    def availability(self) -> float:
+        """In percent; 100 of nothing."""
+        return available(self.seconds, self.owed.lost)
+
+
+def available(shared: float, lost: float) -> float:
+    """Availability in percent; 100 of nothing."""
+    return 100.0 * (1 - lost / shared) if shared else 100.0
+
+
+def attained(outages: Outages, tenant: str, month: Month) -> list[Attained]:
+    """What each agreement of a tenant promised that held in a month, and what the tenant got; by agreement."""
+    agreed = outages.agreed(tenant, month.begin, month.end)
+    return [Attained(one, outages.under(one.id, month.begin, min(month.now, month.end), month.end)) for one in agreed]
+
+
+def sla_sheets(
+    outages: Outages,
+    tenant: str,
+    month: Month,
+    incidents: Mapping[str, ToldIncident],
+    works: Sequence[Work],
+) -> tuple[Sheet, ...]:
+    """The tables of a statement of service levels.
+
+    Args:
+        outages: What alarms took away in the month, and before it for as long as agreements give to restore.
+        tenant: Whose.
+        month: Which.
+        incidents: By id, those that the tenant is told of.
+        works: What was changed on the tenant's cells.
+    """
+    found = attained(outages, tenant, month)
+    told = list(_incidents(outages, tenant, month, incidents, found))
+    return (
+        _agreements(found, month, told),
+        _cells(found),
+        _outages(found, month.zone),
+        Sheet(name="incidents", title="Incidents", columns=_INCIDENTS, rows=tuple(row for row, _ in told)),
+        _changes(works, month.zone),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------- agreements
+
+_AGREEMENTS = (
+    Column(name="agreement"),
+    Column(name="promised", unit="%"),
+    Column(name="availability", unit="%"),
+    Column(name="at_worst", unit="%", meaning="if all that was unseen had been lost"),
+    Column(name="kept", meaning="whether availability is as promised and each incident was over in time"),
+    Column(name="cells"),
+    Column(name="shared", unit="cell-hours"),
+    *_MINUTES,
+    Column(name="allowed", unit="min", meaning="of cells, to be lost in the whole month"),
+    Column(name="left", unit="min", meaning="of what is allowed: the error budget"),
+    Column(name="burn_rate", meaning="how many times as fast it is used as would use up all of it in the month"),
+    Column(name="restore_within", unit="h"),
+    Column(name="restored_late", meaning="incidents that took service away for longer than that"),
+    Column(name="credit", unit="% of charges", meaning="penalty that the agreement names for such a month"),
+)
+
+
+def _agreements(found: Sequence[Attained], month: Month, told: Sequence[tuple[tuple[Value, ...], set[str]]]) -> Sheet:
+    rows = []
+    elapsed = min(1.0, max(0.0, (month.now - month.begin) / (month.end - month.begin)))
+    for one in found:
+        sla, lengths, lost, allowed = one.agreement.sla, one.lengths, one.owed.lost, one.owed.allowed
+        late = sum(one.agreement.id in agreements for _, agreements in told)
+        share = lost / allowed if allowed else float(lost > 0)
+        penalty = sla.penalty(one.availability)
+        rows.append(
+            (
+                one.agreement.id,
+                sla.availability_percent,
+                _percent(one.availability),
+                _percent(available(one.seconds, lost + lengths[4])),
+                "yes" if one.availability >= sla.availability_percent and not late else "no",
+                len(one.owed.seconds),
+                round(one.seconds / 3600, 2),
+                *(round(length / 60, 2) for length in lengths),
+                round(allowed / 60, 2),
+                round((allowed - lost) / 60, 2),
+                round(share / elapsed, 3) if elapsed else 0.0,
+                sla.restore_hours,
+                late,
+                penalty.credit_percent if penalty else 0,
+            )
+        )
+    return Sheet(name="agreements", title="Agreements", columns=_AGREEMENTS, rows=tuple(rows))
+
+
+def _percent(value: float) -> float:
+    """Rounded down, so that nothing counts for 100 % that is less."""
+    return int(value * 10_000) / 10_000
+
+
+# ------------------------------------------------------------------------------------------------ cells and outages
+
+_CELLS = (
+    Column(name="agreement"),
+    Column(name="cell"),
+    Column(name="shared", unit="s"),
+    *_LENGTHS,
+    Column(name="availability", unit="%"),
+)
+
+
+def _cells(found: Iterable[Attained]) -> Sheet:
+    """Cells, those that lost most first."""
+    rows: list[tuple[Value, ...]] = []
+    for one in found:
+        for cell, shared in one.owed.seconds.items():
+            parts = one.owed.parts.get(cell)
+            lengths = tuple(map(seconds, parts)) if parts else (0.0,) * 5
+            percent = _percent(available(shared, lengths[0]))
+            rows.append((one.agreement.id, cell, round(shared), *map(round, lengths), percent))
+    rows.sort(key=lambda row: (-float(row[3] or 0), -float(row[7] or 0), str(row[0]), str(row[1])))
+    return Sheet(name="cells", title="Cells", columns=_CELLS, rows=tuple(rows))
+
+
+_OUTAGES = (
+    Column(name="agreement"),
+    Column(name="cell"),
+    Column(name="part", meaning="what it counts as"),
+    Column(name="since"),
+    Column(name="until"),
+    Column(name="seconds", unit="s"),
+)
+
+
+def _outages(found: Iterable[Attained], zone: ZoneInfo) -> Sheet:
+    rows: list[tuple[datetime, tuple[Value, ...]]] = []
+    for one in found:
+        for cell, parts in one.owed.parts.items():
+            for name, times in zip(Parts._fields, parts, strict=True):
+                for since, until in times:
+                    length = round((until - since).total_seconds())
+                    row = (one.agreement.id, cell, name, local(since, zone), local(until, zone), length)
+                    rows.append((since, row))
+    rows.sort(key=lambda one: (one[0], one[1]))
+    title = "Times without service"
+    return Sheet(name="outages", title=title, columns=_OUTAGES, rows=tuple(row for _, row in rows))
+
+
+# --------------------------------------------------------------------------------------------- incidents and changes
+
+_INCIDENTS = (
+    Column(name="incident"),
+    Column(name="cause"),
+    Column(name="opened"),
+    Column(name="closed"),
+    Column(name="cells"),
+    *_MINUTES,
+    Column(name="restored_late", meaning="agreements whose time to restore it took longer than"),
+)
+
+
+def _incidents(
+    outages: Outages, tenant: str, month: Month, incidents: Mapping[str, ToldIncident], found: Sequence[Attained]
+) -> Iterator[tuple[tuple[Value, ...], set[str]]]:
+    """Rows of incidents, oldest first, each with the agreements for which it was over too late."""
+    own = []
+    for name, one in outages.by_incident().items():
+        minutes = next((each for each in one.minutes(month.begin) if each.tenant == tenant), None)
+        if minutes is not None:
+            told = incidents.get(name)
+            late = {each.agreement.id for each in found if _is_late(one, each.agreement, month)}
+            opened = told.opened if told else month.begin
+            row: tuple[Value, ...] = (
+                name,
+                told.cause if told else "",
+                local(told.opened, month.zone) if told else "",
+                local(told.closed, month.zone) if told else "",
+                told.cells if told else 0,
+                *(getattr(minutes, part) for part in Parts._fields),
+                ", ".join(sorted(late)),
+            )
+            own.append((opened, row, late))
+    for _, row, late in sorted(own, key=lambda each: (each[0], str(each[1][0]))):
+        yield row, late
+
+
+def _is_late(of_incident: Outages, agreement: Agreement, month: Month) -> bool:
+    """Whether an incident took service away from a cell for longer than an agreement gives to restore it."""
+    limit = timedelta(hours=agreement.sla.restore_hours)
+    owed = of_incident.under(agreement.id, month.begin - limit, month.now, month.end)
+    lost = (times for parts in owed.parts.values() for times in parts.lost)
+    return any(until - since > limit and until > month.begin for since, until in lost)
+
+
+_CHANGES = tuple(Column(name=name) for name in ("run", "procedure", "station", "started", "finished", "outcome"))
+
+
+def _changes(works: Sequence[Work], zone: ZoneInfo) -> Sheet:
+    rows = tuple(
+        (one.run, one.procedure, one.station, local(one.started, zone), local(one.finished, zone), one.outcome)
+        for one in sorted(works, key=lambda one: (one.started, one.run, one.station))
+    )
+    return Sheet(name="changes", title="Changes made on the tenant's cells", columns=_CHANGES, rows=rows)

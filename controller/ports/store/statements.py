@@ -1,0 +1,54 @@
+"""Statements on record."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from controller.models.statement import IssuedStatement, Statement, StatementForm, StatementKind, StatementProof
+from controller.ports.store.repository import M_co, Page, Repository, method
+
+
+class StatementFilter(NamedTuple):
+    """Which statements are asked for; None for any."""
+
+    kind: StatementKind | None = None
+    tenant: str | None = None
+    month: str | None = None
+
+
+class Statements(Repository[M_co], Protocol[M_co]):
+    """What tenants got in months, in versions: each is kept as it was issued, and none is ever changed."""
+
+    @method
+    def issue(self, draft: Statement, by: str, reason: str) -> IssuedStatement:
+        """Put a statement on record as the next version, with the digests of its files on the audit trail.
+
+        The latest version is returned where the draft says the same.
+        """
+        ...
+
+    @method
+    def page(self, page: Page, like: StatementFilter | None = None) -> tuple[int, list[IssuedStatement]]:
+        """Total and one page of statements, newest first."""
+        ...
+
+    @method
+    def get(
+        self, kind: StatementKind, tenant: str, month: str, version: int | None = None
+    ) -> tuple[IssuedStatement, Statement]:
+        """A version of a statement, the latest by default. Raises NotFoundError."""
+        ...
+
+    @method
+    def file(self, statement: str, form: StatementForm) -> bytes:
+        """A file of a statement, by its id, as it was issued. Raises NotFoundError."""
+        ...
+
+    @method
+    def proof(self, digest: str, tenant: str | None = None) -> StatementProof:
+        """Which statement a file is of, by its SHA-256, and whether the audit row holds; of all tenants or of one.
+
+        Raises:
+            NotFoundError: It is none that was issued.
+        """
+        ...

@@ -1,0 +1,173 @@
+"""Statements: what a tenant got in a month, issued, corrected, signed and proved."""
+
+from __future__ import annotations
+
+import csv
+import io
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import Any
+
+import httpx
+import pytest
+
+from controller.models.alarm import AlarmReport, ObjectClass
+from controller.models.people import Role
+from controller.plan import network_digest
+from tests.contract.store.test_roots import CLEARED, MAJOR, mains
+from tests.support.callers import admit
+from tests.unit.api.bench import ApiBench
+from tests.unit.intent.test_outages import network
+
+_THIS_MONTH = datetime.now(UTC).replace(day=1, hour=12, minute=0, second=0, microsecond=0)
+#: The fifteenth of the month before, at noon in UTC: seven in the morning in Lima.
+AT = (_THIS_MONTH - timedelta(days=10)).replace(day=15)
+MONTH = f"{AT:%Y-%m}"
+HOSTILE = '<script>alert("x")</script>'
+
+
+@pytest.fixture
+def bench(bench: ApiBench) -> ApiBench:
+    """Alfa and beta share two stations; the mains leave the contract out."""
+    made = network(outside_causes=["o-ran-fault-26"], penalties=[{"below_percent": 99, "credit_percent": 5}])
+    alfa = made.tenants[0].model_copy(update={"name": HOSTILE})
+    made = made.model_copy(update={"tenants": (alfa, *made.tenants[1:])})
+    bench.store.networks.save(made, network_digest(made), "ana")
+    for side in ("alfa", "beta"):
+        admit(bench.store, f"token-of-{side}", f"{side}-viewer", Role.TENANT_VIEWER, side)
+    return bench
+
+
+def off_air(minute: float, cell: str = "S1/L1", *, over: bool = False) -> AlarmReport:
+    known: dict[str, Any] = {"station": cell.partition("/")[0], "object": cell, "object_class": "cell"}
+    known |= {"probable_cause": "cell-off-air", "source": "check", "at": AT + timedelta(minutes=minute)}
+    return AlarmReport(**known, severity=CLEARED if over else MAJOR)
+
+
+def report(bench: ApiBench, *reports: AlarmReport) -> None:
+    for one in reports:
+        bench.store.alarms.report(one)
+
+
+async def issue(client: httpx.AsyncClient, tenant: str = "alfa", form: str = "json", **body: str) -> httpx.Response:
+    path = f"/v1/statements/sla/{tenant}/{MONTH}"
+    answer = await client.post(path, json=body, params={"format": form})
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def sheet(answer: httpx.Response, name: str) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = answer.json()["sheets"][name]["rows"]
+    return rows
+
+
+async def test_a_statement_says_what_was_lost_to_the_second_and_why_the_rest_is_not_owed(bench: ApiBench) -> None:
+    power = mains(station="S2").model_copy(update={"at": AT})
+    report(bench, off_air(0), off_air(30.5, over=True), power, off_air(1, "S2/L1"), off_air(61, "S2/L1", over=True))
+    report(bench, power.model_copy(update={"severity": CLEARED, "at": AT + timedelta(minutes=61)}))
+    said = await issue(bench.client)
+    (agreement,) = sheet(said, "agreements")
+    assert (agreement["lost"], agreement["outside"], agreement["planned"], agreement["unseen"]) == (30.5, 60, 0, 0)
+    assert agreement["kept"] == "yes"
+    assert agreement["left"] == pytest.approx(agreement["allowed"] - 30.5, abs=0.01)
+    assert agreement["availability"] == pytest.approx(100 * (1 - 30.5 / (60 * agreement["shared"])), abs=0.0001)
+    cells = {row["cell"]: (row["lost"], row["outside"]) for row in sheet(said, "cells")}
+    assert cells == {"S1/L1": (1830, 0), "S1/N1": (0, 0), "S2/L1": (0, 3600), "S2/N1": (0, 0)}
+    since = f"{AT:%Y-%m-%d}T07:00:00-05:00"
+    first = sheet(said, "outages")[0]
+    assert (first["part"], first["since"], first["seconds"]) == ("lost", since, 1830)
+    assert {(row["cause"], row["lost"], row["outside"]) for row in sheet(said, "incidents")} == {
+        ("cell-off-air", 30.5, 0),
+        ("o-ran-fault-26", 0, 60),
+    }
+
+
+async def test_a_month_below_its_promise_names_the_penalty_and_what_was_restored_late(bench: ApiBench) -> None:
+    report(bench, off_air(0), off_air(60 * 48, over=True))
+    (agreement,) = sheet(await issue(bench.client), "agreements")
+    assert (agreement["kept"], agreement["restored_late"], agreement["credit"]) == ("no", 1, 5)
+    assert agreement["left"] < 0 < agreement["burn_rate"]
+
+
+async def test_a_correction_is_a_version_of_its_own_and_the_first_stays(bench: ApiBench) -> None:
+    report(bench, off_air(0), off_air(30, over=True))
+    first = await issue(bench.client)
+    report(bench, off_air(60, "S1/N1"), off_air(70, "S1/N1", over=True))
+    assert (await issue(bench.client)).content == first.content, "what was issued stays, whatever came since"
+    second = await issue(bench.client, reason="an alarm came late")
+    assert (second.json()["version"], second.json()["reason"]) == (2, "an alarm came late")
+    assert sheet(second, "agreements")[0]["lost"] == 40
+    assert (await issue(bench.client, reason="look again")).content == second.content, "nothing differs"
+    path = f"/v1/statements/sla/alfa/{MONTH}"
+    assert (await bench.client.get(path, params={"version": 1})).content == first.content
+    assert (await bench.client.get(path)).content == second.content
+    proof = (await bench.client.get(f"/v1/statements/proofs/{sha256(first.content).hexdigest()}")).json()
+    assert (proof["statement"]["version"], proof["statement"]["latest"], proof["wrong"]) == (1, 2, "")
+
+
+@pytest.mark.parametrize("form", ["json", "csv", "html"])
+async def test_each_file_is_proved_by_the_audit_trail_and_a_changed_one_is_not(bench: ApiBench, form: str) -> None:
+    content = (await issue(bench.client, form=form)).content
+    proof = (await bench.client.get(f"/v1/statements/proofs/{sha256(content).hexdigest()}")).json()
+    assert (proof["statement"]["id"], proof["form"], proof["wrong"]) == (f"sla-alfa-{MONTH}-v1", form, "")
+    (row,) = (await bench.client.get("/v1/audit", params={"action": "statement.issued"})).json()["results"]
+    assert (row["id"], row["detail"][form]) == (proof["row"], sha256(content).hexdigest())
+    changed = await bench.client.get(f"/v1/statements/proofs/{sha256(content + b' ').hexdigest()}")
+    assert changed.status_code == 404
+    assert bench.store.audit.verify() is None
+
+
+async def test_csv_has_all_sheets_under_one_header_and_html_has_no_markup_of_others(bench: ApiBench) -> None:
+    report(bench, off_air(0), off_air(30, over=True))
+    rows = list(csv.DictReader(io.StringIO((await issue(bench.client, form="csv")).text)))
+    assert {row["sheet"] for row in rows} == {"statement", "agreements", "cells", "outages", "incidents"}
+    assert sum(float(row["lost"]) for row in rows if row["sheet"] == "cells") == 1800
+    page = (await issue(bench.client, form="html")).text
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+    assert "http" not in page, "it loads nothing"
+    assert sha256((await issue(bench.client)).content).hexdigest() in page
+    assert "DRAFT" not in page
+
+
+async def test_a_month_that_is_not_over_gives_a_draft_that_is_on_no_record(bench: ApiBench) -> None:
+    path = f"/v1/statements/sla/alfa/{datetime.now(UTC) - timedelta(hours=5):%Y-%m}"
+    draft = await bench.client.post(path, json={}, params={"format": "html"})
+    assert (draft.status_code, "DRAFT" in draft.text) == (200, True)
+    assert (await bench.client.get(path)).status_code == 404
+    assert (await bench.client.get(f"/v1/statements/proofs/{sha256(draft.content).hexdigest()}")).status_code == 404
+    early = await bench.client.post("/v1/statements/sla/alfa/2099-12", json={})
+    assert (early.status_code, "2099-12 has not begun in America/Lima" in early.text) == (422, True)
+
+
+async def test_tenants_get_their_own_and_issue_none(bench: ApiBench) -> None:
+    alfa, beta = (bench.with_token(f"token-of-{side}") for side in ("alfa", "beta"))
+    path = f"/v1/statements/sla/alfa/{MONTH}"
+    assert (await alfa.post(path, json={})).status_code == 404
+    assert (await alfa.get(path)).status_code == 404
+    content = (await issue(bench.client)).content
+    assert (await alfa.get(path)).content == content
+    (own,) = (await alfa.get("/v1/statements")).json()["results"]
+    assert (own["id"], own["by"]) == (f"sla-alfa-{MONTH}-v1", "host")
+    proof = f"/v1/statements/proofs/{sha256(content).hexdigest()}"
+    assert (await alfa.get(proof)).json()["statement"]["by"] == "host"
+    assert [(await beta.get(asked)).status_code for asked in (path, proof)] == [404, 404]
+    for asked in ({}, {"tenant": "alfa"}):
+        assert (await beta.get("/v1/statements", params=asked)).json()["count"] == 0
+
+
+async def test_a_tenants_statement_is_the_same_whatever_happens_to_others(bench: ApiBench) -> None:
+    report(bench, off_air(0), off_air(30, over=True))
+    before = (await issue(bench.client)).json()
+    links = "/ManagedElement[S1]/ENBFunction[1]/EP_S1C[beta-mme]"
+    of_beta = off_air(5).model_copy(
+        update={
+            "object": links,
+            "object_class": ObjectClass.CORE_LINK,
+            "tenant": "beta",
+            "probable_cause": "core-link-down",
+        }
+    )
+    report(bench, of_beta, of_beta.model_copy(update={"severity": CLEARED, "at": AT + timedelta(hours=9)}))
+    assert (await issue(bench.client, reason="look again")).json() == before
+    assert sheet(await issue(bench.client, "beta"), "agreements")[0]["lost"] == 540

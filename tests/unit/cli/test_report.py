@@ -1,0 +1,95 @@
+"""``minka report``: files as they were issued, text for people, and the proof of a file."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import httpx
+import orjson
+import pytest
+
+from controller.models.statement import Column, Sheet, Statement, StatementForm, StatementKind
+from controller.performance.statements import files_of
+from tests.support.minka import minka
+
+_AT: Any = "2026-11-01T05:00:00Z"
+STATEMENT = Statement(
+    kind=StatementKind.SLA,
+    tenant="bitel",
+    tenant_name="Bitel",
+    network="peru",
+    network_name="Perú",
+    month="2026-10",
+    timezone="America/Lima",
+    begin="2026-10-01T05:00:00Z",
+    end=_AT,
+    version=1,
+    issued=_AT,
+    sheets=(
+        Sheet(
+            name="agreements",
+            title="Agreements",
+            columns=(Column(name="agreement"), Column(name="restored_late", unit="min")),
+            rows=(("bitel-sierra", 12.5), ("=cmd()", -3)),
+        ),
+    ),
+)
+FILES = files_of(STATEMENT)
+ISSUED = STATEMENT.model_dump(mode="json", include={"kind", "tenant", "month", "version", "issued", "reason"})
+ISSUED |= {"id": STATEMENT.id, "latest": 2, "by": "ana", "digests": {}}
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str]]:
+    """An API that has issued the statement, for a caller that may issue none; what it was asked."""
+    asked = []
+
+    def answer(_: Any, request: httpx.Request) -> httpx.Response:
+        asked.append((request.method, request.url.path))
+        if request.method == "POST":
+            return httpx.Response(403, json={"status": 403, "detail": "needs run"})
+        if "/proofs/" not in request.url.path:
+            return httpx.Response(200, content=FILES[StatementForm(request.url.params["format"])])
+        known = {hashlib.sha256(content).hexdigest(): form for form, content in FILES.items()}
+        form = known.get(request.url.path.rpartition("/")[2])
+        if form is None:
+            return httpx.Response(404, json={"status": 404, "detail": "it is no file of a statement"})
+        return httpx.Response(200, json={"statement": ISSUED, "form": form, "row": 7, "hash": "ab", "wrong": ""})
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    return asked
+
+
+@pytest.mark.parametrize("form", StatementForm)
+def test_a_file_is_byte_for_byte_what_was_issued_and_verify_proves_it(
+    api: list[tuple[str, str]], tmp_path: Path, form: StatementForm
+) -> None:
+    file = tmp_path / f"statement.{form}"
+    said = minka("report", "sla", "bitel", "--month", "2026-10", "--format", form, "--to", str(file))
+    assert (said.status, said.err, file.read_bytes()) == (0, "", FILES[form])
+    path = "/v1/statements/sla/bitel/2026-10"
+    assert api == [("POST", path), ("GET", path)], "who may issue none gets what was issued"
+    said = minka("report", "verify", str(file))
+    assert said.status == 0
+    assert f"is sla-bitel-2026-10-v1 as {form}" in said.out
+    assert "version 2 has corrected it since" in said.out
+    file.write_bytes(FILES[form].replace(b"12.5", b"11.5"))
+    said = minka("report", "verify", str(file))
+    assert said.status == 10
+    assert "it says that it is sla-bitel-2026-10-v1, and was changed" in " ".join(said.err.split())
+
+
+def test_text_has_the_sheets_and_json_the_file(api: list[tuple[str, str]]) -> None:
+    said = minka("report", "sla", "bitel", "--month", "2026-10")
+    assert (said.status, "restored late [min]" in said.out, "bitel-sierra" in said.out) == (0, True, True)
+    assert orjson.loads(minka("report", "sla", "bitel", "--month", "2026-10", "--json").out)["version"] == 1
+    both = minka("report", "sla", "bitel", "--month", "2026-10", "--version", "1", "--correct", "why not")
+    assert both.status == 2
+
+
+def test_no_field_of_csv_is_a_formula_and_numbers_stay_numbers() -> None:
+    last = FILES[StatementForm.CSV].decode().splitlines()[-1]
+    assert last.startswith("agreements")
+    assert last.endswith(",'=cmd(),-3")
