@@ -21,6 +21,7 @@ from controller.inventory.credentials import read_credentials
 from controller.models.audit import AuditAnchor
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.errors import InputError, NotFoundError
+from controller.models.measurement import DAY, HOUR, QUARTER
 from controller.models.network import Network
 from controller.models.process import ProcessRole
 from controller.models.record import RecordState
@@ -215,6 +216,17 @@ class Parts:
         age, most = timedelta(days=self.settings.report_days), self.settings.report_limit
         if number := await self.loop_store.reports.prune(age, most):
             log.info("reports.pruned", number=number)
+
+    async def work_out_measurements(self) -> None:
+        """Work out some of the hours and days of which new measurements came."""
+        await self.loop_store.measurements.roll_up(self.clock.now())
+
+    async def retire_measurements(self) -> None:
+        """Delete some of the measurements that are older than they are kept."""
+        days = {QUARTER: self.settings.period_days, HOUR: self.settings.hour_days, DAY: self.settings.day_days}
+        keep = {level: timedelta(days=number) for level, number in days.items()}
+        if number := await self.loop_store.measurements.retire(self.clock.now(), keep):
+            log.info("measurements.retired", number=number)
 
     def importer(self) -> Importer:
         """Reads live stations into network files."""

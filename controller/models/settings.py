@@ -121,6 +121,11 @@ class Settings(BaseSettings):
     report_limit: int = Field(
         default=1_000_000, ge=1000, description="Reports of alarms that are kept at most; the oldest go first."
     )
+    period_days: float = Field(
+        default=35.0, ge=2, description="Days for which measurements are kept as they came, by periods of 15 minutes."
+    )
+    hour_days: float = Field(default=400.0, ge=2, description="Days for which measurements are kept by the hour.")
+    day_days: float = Field(default=3653.0, ge=2, description="Days for which measurements are kept by the day.")
     credentials: Path | None = Field(
         default=None,
         description="File that names the secrets of devices and their networks; none: `device`, on this machine only.",
@@ -165,6 +170,12 @@ class Settings(BaseSettings):
     def _one_for_each_port(self) -> Settings:
         if self.call_home and self.workers > 1:
             raise ValueError("with call_home, workers must be 1: a station's call reaches one worker only")
+        return self
+
+    @model_validator(mode="after")
+    def _finer_goes_first(self) -> Settings:
+        if not self.period_days <= self.hour_days <= self.day_days:
+            raise ValueError("hour_days must be period_days or more, and day_days hour_days or more")
         return self
 
     @property

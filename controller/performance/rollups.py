@@ -52,9 +52,10 @@ class _Sum:
                 self.weights[subject] = self.weights.get(subject, 0.0) + covered
 
     def result(self) -> dict[Subject, float]:
+        """Rounded, since what floating point adds behind the sixth digit would be half of a row."""
         if self.adds is not Adds.MEAN:
-            return self.values
-        return {subject: value / self.weights[subject] for subject, value in self.values.items()}
+            return {subject: round(value, 6) for subject, value in self.values.items()}
+        return {subject: round(value / self.weights[subject], 6) for subject, value in self.values.items()}
 
 
 def rolled_up(station: str, begin: datetime, end: datetime, finer: Iterable[Measured]) -> Measured | None:

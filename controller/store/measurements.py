@@ -109,8 +109,8 @@ _LEVELS = (QUARTER, HOUR, DAY)
 _SETTLE = {QUARTER: timedelta(), HOUR: timedelta(minutes=20), DAY: timedelta(minutes=30)}
 #: Periods that begin later than this from now are of a clock that is wrong.
 _AHEAD = timedelta(minutes=15)
-#: Spans that are worked out, stations that are read, and rows that are deleted at once.
-_ROLLED_AT_ONCE, _DELETED_AT_ONCE = 200, 5_000
+#: Spans that are worked out, and rows that are deleted, at once: all else that is to be written waits meanwhile.
+_ROLLED_AT_ONCE, _DELETED_AT_ONCE = 50, 1_000
 #: Names of unknown counters that are kept, and the longest: a station may send anything.
 _MOST_UNKNOWN, _LONGEST_NAME = 2_000, 120
 #: Under which name all others are counted.

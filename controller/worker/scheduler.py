@@ -1,6 +1,7 @@
 """The scheduler process: moves runs on, wakes workers again, drives remediation, sends notices to tenants.
 
-It also sums up denied requests, deletes old reports of alarms, and anchors the audit trail.
+It also sums up denied requests, deletes old reports of alarms and old measurements, works out hours and days of
+measurements, and anchors the audit trail.
 """
 
 from __future__ import annotations
@@ -18,9 +19,10 @@ from controller.observe.watchdog import watched
 
 #: Seconds between two sweeps; between two looks at open alarms; between two rounds of notices to tenants; between two
 #: looks for alarms that outlived their roots, for denials to sum up, for silent devices, for reports to delete, and
-#: whether the record is the newest.
+#: whether the record is the newest; between two batches of hours and days to work out, and of measurements to delete.
 _SWEEP, _REMEDIATE, _NOTICES, _INCIDENTS, _DENIALS = 5.0, 1.0, 2.0, 5.0, 60.0
 _HEARTBEATS, _REPORTS, _RECORD = 5.0, 10.0, 2.0
+_MEASUREMENTS, _OLD_MEASUREMENTS = 1.0, 10.0
 
 
 async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
@@ -49,6 +51,8 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             rounds.start("denials", made.sum_up_denials, _DENIALS)
             rounds.start("heartbeats", heartbeats.step, _HEARTBEATS)
             rounds.start("reports", made.prune_reports, _REPORTS)
+            rounds.start("measurements", made.work_out_measurements, _MEASUREMENTS)
+            rounds.start("old measurements", made.retire_measurements, _OLD_MEASUREMENTS)
             rounds.start("record", made.judge_record, _RECORD)
             rounds.start("anchors", anchor, settings.anchor_interval)
             await stop.wait()

@@ -1,8 +1,8 @@
-"""Performance data: ``python -m tests.benchmarks.bench_measurements [--postgres] [--large]``.
+"""Performance data: ``python -m tests.benchmarks.bench_measurements [--postgres] [STATIONS]``.
 
 One period of 3,100 stations × 4 tenants, as simulated stations write it, through parser, vocabulary and store; then the
-hour and the day are worked out, and read. Cells are spread over stations as in ``peru``. Printed are seconds, memory,
-and what a station takes in a year on each level. ``--large`` does the same for 31,000 stations.
+rest of the hour, and the hour and the day are worked out, and read. Cells are spread over stations as in ``peru``.
+Printed are seconds, memory, and what a station takes in a year on each level. Of more stations there is one period.
 """
 
 from __future__ import annotations
@@ -40,14 +40,24 @@ BEGIN = datetime(2026, 10, 1, 5, tzinfo=UTC)  # midnight in Lima
 QUARTERS = timedelta(seconds=QUARTER)
 
 
-@contextmanager
-def timed(what: str, number: int) -> Iterator[None]:
-    """Print the rate of the body and the most memory so far."""
-    start = time.perf_counter()
-    yield
-    seconds = time.perf_counter() - start
-    memory = getrusage(RUSAGE_SELF).ru_maxrss / 1024
-    print(f"  {what:<58} {number:>7} in {seconds:7.2f} s  {number / seconds:>8,.0f}/s  {memory:5.0f} MiB", flush=True)
+class Watch:
+    """Adds up the seconds of parts of the work."""
+
+    def __init__(self, what: str, number: int) -> None:
+        self._what, self._number, self._seconds = what, number, 0.0
+
+    @contextmanager
+    def on(self) -> Iterator[None]:
+        """Count the body."""
+        start = time.perf_counter()
+        yield
+        self._seconds += time.perf_counter() - start
+
+    def tell(self) -> None:
+        """Print the rate, and the most memory so far."""
+        memory, rate = getrusage(RUSAGE_SELF).ru_maxrss / 1024, self._number / self._seconds
+        row = f"{self._number:>7} in {self._seconds:7.2f} s  {rate:>8,.0f}/s  {memory:5.0f} MiB"
+        print(f"  {self._what:<44} {row}", flush=True)
 
 
 def four_tenants(values: Values) -> Values:
@@ -76,9 +86,9 @@ def simulated() -> tuple[Values, Values]:
     return found[0], found[1]
 
 
-def file_of(station: str, cells: int, templates: tuple[Values, Values], begin: datetime, seed: int) -> bytes:
+def file_of(station: str, cells: int, templates: tuple[Values, Values], begin: datetime) -> bytes:
     """A file of one period of a station; a tenth of the cells is NR."""
-    dice = random.Random(f"{station}{begin}{seed}")
+    dice = random.Random(f"{station}{begin}")
     values: Values = {}
     for number in range(1, cells + 1):
         for name, counters in templates[number % 10 == 0].items():
@@ -93,16 +103,14 @@ def sites(number: int) -> list[tuple[str, int]]:
     return [(f"PE-{index:05}", spread[index * 7919 % len(spread)]) for index in range(number)]
 
 
-def ingest(store: SqlStore, packed: Sequence[tuple[str, bytes]], whole: bool = False) -> None:
+def ingest(store: SqlStore, files: Sequence[tuple[str, bytes]]) -> None:
     """Files through parser, vocabulary and store."""
     batch: list[Measured] = []
-    for index, (station, content) in enumerate(packed, 1):
+    for station, content in files:
         found = measured(station, read_file(f"{station}.xml.gz", [content]))
         assert not found.unknown
         batch += found.periods
-        if len(batch) >= BATCH or index == len(packed):
-            store.measurements.put(batch)
-            batch = []
+    store.measurements.put(batch)
 
 
 def size_of(store: SqlStore, level: int) -> float:
@@ -123,32 +131,42 @@ def disk_of(store: SqlStore) -> int:
 
 
 def run(url: str, number: int) -> None:
-    """One period of all stations, then three more and the hour."""
+    """A period of all stations and again, the rest of their hour, the hour and the day."""
     clock = VirtualClock(start=BEGIN + timedelta(days=1, hours=2))
-    templates = simulated()
-    stations = sites(number)
-    files = [(name, gzip.compress(file_of(name, cells, templates, BEGIN, 1), 1)) for name, cells in stations]
-    plain = sum(len(gzip.decompress(content)) for _, content in files[:100]) / 100
-    print(f"  a file has {plain / 1024:.0f} KiB, {sum(len(c) for _, c in files) / len(files) / 1024:.1f} in gzip")
+    templates, stations = simulated(), sites(number)
+    first, again = Watch("files parsed, mapped and put", number), Watch("the same again, which changes nothing", number)
+    worked_out, reading = Watch("hours and days worked out", number), Watch("periods read", number)
     with closing(open_store(url, clock)) as store:
-        with timed("files parsed, mapped and put", number):
-            ingest(store, files)
-        before = disk_of(store)
-        with timed("the same again, which changes nothing", number // 10):
-            ingest(store, files[: number // 10])
-        few = number // 10
-        for quarter in range(1, 4):
-            ingest(store, [(n, file_of(n, c, templates, BEGIN + quarter * QUARTERS, 1)) for n, c in stations[:few]])
-        with timed("hours and days worked out", number):
+        before, packed = disk_of(store), 0
+        for begin in (BEGIN + quarter * QUARTERS for quarter in range(4)):
+            for at in range(0, number, BATCH):
+                batch = stations[at : at + BATCH]
+                files = [(name, gzip.compress(file_of(name, cells, templates, begin), 1)) for name, cells in batch]
+                packed += sum(len(content) for _, content in files)
+                for watch in (first, again) if begin == BEGIN else ():
+                    with watch.on():
+                        ingest(store, files)
+                if begin != BEGIN:
+                    ingest(store, files)
+            if begin == BEGIN:
+                first.tell()
+                again.tell()
+                print(f"  a file has {packed / number:,.0f} bytes in gzip")
+                taken = (disk_of(store) - before) / number
+                print(f"  a period takes {taken:,.0f} bytes on disk with its keys and indices")
+            if number > STATIONS:
+                break
+        with worked_out.on():
             while store.measurements.roll_up(clock.now()):
                 pass
-        with timed("periods read", number):
+        worked_out.tell()
+        with reading.on():
             assert sum(1 for _ in store.measurements.read(BEGIN, BEGIN + QUARTERS, QUARTER)) == number
-        print(f"  a period takes {before / number:,.0f} bytes on disk with its keys and indices")
+        reading.tell()
         for level, name in ((QUARTER, "quarter"), (HOUR, "hour"), (DAY, "day")):
             year = 365 * DAY // level
-            bytes_ = size_of(store, level)
-            print(f"  {name:<8} {bytes_:7,.0f} bytes a row, {bytes_ * year / 2**20:8.2f} MiB per station and year")
+            size = size_of(store, level)
+            print(f"  {name:<8} {size:7,.0f} bytes a row, {size * year / 2**20:8.2f} MiB per station and year")
 
 
 def main(postgres: bool, number: int) -> None:
@@ -163,4 +181,4 @@ def main(postgres: bool, number: int) -> None:
 
 
 if __name__ == "__main__":
-    main("--postgres" in sys.argv, int(sys.argv[-1]) if sys.argv[-1].isdigit() else STATIONS)
+    main("--postgres" in sys.argv, next((int(word) for word in sys.argv[1:] if word.isdigit()), STATIONS))
