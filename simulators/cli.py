@@ -112,6 +112,9 @@ class UpOptions:
     scenario: Annotated[Path | None, typer.Option(help="Scenario to play from now on (YAML).")] = None
     history: Annotated[Path | None, typer.Option(help="Write all events here (JSON lines).")] = None
     ves: Annotated[str | None, typer.Option(help="Push alarms to this URL as VES 7.2 events.")] = None
+    file_ready: Annotated[
+        str | None, typer.Option(help="Announce measurement files to this URL as VES 7.2 events (notifyFileReady).")
+    ] = None
     alertmanager: Annotated[
         str | None, typer.Option(help="Push alarms to this URL in the format of Alertmanager's webhook.")
     ] = None
@@ -161,6 +164,7 @@ class UpOptions:
             scenario=self.scenario,
             history=self.history,
             receivers={url: shape for url, shape in receivers.items() if url},
+            file_ready=self.file_ready,
         )
 
     def exports(self) -> Exports:

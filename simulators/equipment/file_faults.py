@@ -46,10 +46,14 @@ class FileFaultKind(StrEnum):
     """The station's clock is wrong by ``seconds`` in all files, forward or back, until the fault is cleared."""
 
 
+#: Seconds of the longest reporting period.
+_LONGEST = 86_400
 #: Kinds that mean nothing without seconds.
 _TIMED = frozenset({FileFaultKind.LATE, FileFaultKind.GRANULARITY_CHANGED, FileFaultKind.CLOCK_STEP})
 
 
+#: By how many seconds a file that is out of order comes after the next one.
+BEHIND = 60
 #: Later than all files.
 NEVER = datetime.max.replace(tzinfo=UTC)
 
@@ -84,6 +88,12 @@ class FileFault(InjectedFault):
         if end <= self.since or (self.until is not None and end > self.until):
             return False
         return self.count is None or math.ceil((end - self.since).total_seconds() / reporting) <= self.count
+
+    def late(self, reporting: int) -> float:
+        """By how many seconds the file of a reporting period of so many seconds comes late."""
+        if self.kind is FileFaultKind.OUT_OF_ORDER:
+            return reporting + BEHIND
+        return self.seconds if self.kind is FileFaultKind.LATE else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """The fault as JSON carries it."""
@@ -128,6 +138,11 @@ class FileFaults:
 
     def __iter__(self) -> Iterator[FileFault]:
         return (fault for fault in self._faults if fault.until is None)
+
+    @property
+    def latest(self) -> float:
+        """By how many seconds at most a file has come, or a second one like it, after the end of its period."""
+        return sum(abs(fault.seconds) + fault.late(_LONGEST) for fault in self._faults)
 
     def striking(self, key: str, end: datetime, reporting: int) -> Mapping[FileFaultKind, FileFault]:
         """The faults that strike the file of a reporting period; by chance where they have a probability."""

@@ -21,8 +21,6 @@ from simulators.equipment.performance import Epoch, Performance, Period
 
 #: How long a station keeps its files.
 KEPT = timedelta(hours=24)
-#: By how many seconds a file that is out of order comes after the next one.
-_BEHIND = 60
 #: Bytes of garbage, and of what a bomb unpacks to.
 GARBAGE = 100_000_000
 
@@ -82,11 +80,14 @@ class MeasurementFiles:
 
     def __iter__(self) -> Iterator[MeasurementFile]:
         """The files that are there."""
+        return self.since(self._clock.now() - KEPT)
+
+    def since(self, moment: datetime) -> Iterator[MeasurementFile]:
+        """The files that came at this moment or later."""
         now = self._clock.now()
-        oldest = now - KEPT
-        for file in self._due(now):
+        for file in self._due(now, moment - timedelta(seconds=self._faults.latest)):
             for one in self._as_it_comes(file):
-                if oldest <= one.written <= now:
+                if moment <= one.written <= now:
                     yield one
 
     def find(self, name: str) -> MeasurementFile | None:
@@ -94,12 +95,12 @@ class MeasurementFiles:
         found = next((file for file in self if file.name == name), None)
         return None if found is None or FileFaultKind.GONE in found.faults else found
 
-    def _due(self, now: datetime) -> Iterator[MeasurementFile]:
-        """What should be there, newest first for each job."""
+    def _due(self, now: datetime, since_when: datetime) -> Iterator[MeasurementFile]:
+        """What should have come since then, newest first for each job."""
         epochs, shown = self._performance.epochs(), self._faults.clock
         begins = [begin for begin, _ in epochs]
         for asked, since, until in reversed(list(_unlocked(epochs, self._station, now))):
-            oldest = shown.shown((now - KEPT).timestamp())
+            oldest = shown.shown(since_when.timestamp())
             end = _floor(shown.furthest(until.timestamp()), asked.reporting)
             while end >= oldest:
                 written = _moment(shown.reached(end))
@@ -129,8 +130,7 @@ class MeasurementFiles:
         faults = file.faults
         if FileFaultKind.MISSING in faults:
             return
-        late = faults[FileFaultKind.LATE].seconds if FileFaultKind.LATE in faults else 0.0
-        late += file.job.reporting + _BEHIND if FileFaultKind.OUT_OF_ORDER in faults else 0
+        late = sum(fault.late(file.job.reporting) for fault in faults.values())
         file = replace(file, written=file.written + timedelta(seconds=late))
         yield file
         again = replace(file, name=file.name.replace(".xml", "_-_2.xml"))

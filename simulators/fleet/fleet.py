@@ -14,7 +14,7 @@ from simulators.clock import Clock, RealClock
 from simulators.equipment.equipment import AlarmListener
 from simulators.fleet.inventory import Endpoint, RouterEndpoint, TlsEndpoint, minka, routers_csv
 from simulators.fleet.persistence import SavedConfigs
-from simulators.fleet.push import Push, Shape
+from simulators.fleet.push import AlarmPush, FilesReady, Push, Shape
 from simulators.fleet.scenario import read_scenario
 from simulators.fleet.transport import Transport
 from simulators.history import EventListener, json_lines
@@ -22,6 +22,7 @@ from simulators.host_keys import public_host_key
 from simulators.netconf.callhome import Callers, Home
 from simulators.netconf.certificates import Authority
 from simulators.netconf.limits import MAX_BUFFERED, MAX_PENDING_LOGINS, BufferedInput, PendingLogins
+from simulators.netconf.sftp import FOLDER
 from simulators.netconf.ssh import SshServers
 from simulators.netconf.tls import TlsServers
 from simulators.network import RouterRecord, SimulatedNetwork, StationRecord, Surroundings
@@ -84,6 +85,7 @@ class FleetSettings:
         scenario: File of a scenario that is played when all listen.
         history: File that takes all events from then on, as lines of JSON.
         receivers: URLs that take the alarms from then on, each in a shape.
+        file_ready: URL that measurement files are announced to from then on.
     """
 
     seed: str | None = None
@@ -103,6 +105,7 @@ class FleetSettings:
     scenario: Path | None = None
     history: Path | None = None
     receivers: Mapping[str, Shape] = field(default_factory=lambda: MappingProxyType({}))
+    file_ready: str | None = None
 
 
 class Fleet:
@@ -199,17 +202,31 @@ class Fleet:
             callers.start((self.stations[id_].server, address) for id_, (address, _) in self._addresses.items())
 
     async def _report(self) -> None:
-        """Write the history, push alarms, and play the scenario."""
+        """Write the history, push alarms, announce files, and play the scenario."""
         settings = self._settings
         if settings.history is not None:
             sink = self._stack.enter_context(settings.history.open("w", encoding="utf-8", buffering=1))
             self.listen(events=json_lines(sink))
         for url, shape in settings.receivers.items():
-            push = Push(url, shape, self.clock)
+            push = AlarmPush(url, shape, self.clock)
             await self._stack.enter_async_context(push.running())
             self.listen(alarms=push.add)
+        if settings.file_ready is not None:
+            announcements = Push(settings.file_ready, self.clock)
+            await self._stack.enter_async_context(announcements.running())
+            ready = FilesReady(announcements, self.clock, list(self.stations.values()), self._folder)
+            self._stack.callback(ready.stop)
+            ready.look()
         if self._scenario is not None:
             self._scenario.play(self)
+
+    def _folder(self, station: str) -> str | None:
+        """URL of a station's measurement files; none while it is off the net."""
+        if self.transport.connections[station].outage is not None:
+            return None
+        address, port = self._addresses[station]
+        host = f"[{address}]" if ":" in address else address
+        return f"sftp://{host}:{port}{FOLDER.decode()}"
 
     async def _serve(
         self, device: str, make: Callable[[], asyncio.Protocol], address: str, port: int

@@ -1,7 +1,9 @@
-"""Alarms pushed to others: as VES events (ONAP VES 7.2, domain fault), or as Alertmanager webhook calls (version 4).
+"""What a fleet tells others.
 
+Alarms go as VES events (ONAP VES 7.2, domain fault) or as Alertmanager webhook calls (version 4), announcements of
+measurement files as VES events of the domain stndDefined (notifyFileReady of TS 28.532).
 One sender per receiver, with a bounded queue: it tries again while the receiver can't be reached, and when the queue is
-full the oldest alarm makes room.
+full the oldest message makes room.
 """
 
 from __future__ import annotations
@@ -9,19 +11,23 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import httpx
 
-from simulators.clock import Clock
+from simulators.clock import Clock, Timer
+from simulators.elements import timestamp
 from simulators.equipment.alarms import Alarm
+from simulators.equipment.files import KEPT, FileHabits, MeasurementFile
+from simulators.station import Station
 
 _log = logging.getLogger(__name__)
 
-#: Alarms that wait for a receiver at most.
+#: Messages that wait for a receiver at most.
 QUEUE = 10_000
 #: Seconds between attempts: doubled each time, up to the second number.
 RETRY = (1.0, 60.0)
@@ -105,16 +111,15 @@ def alertmanager_call(station: str, alarm: Alarm, raised: bool, when: datetime, 
 
 
 class Push:
-    """Sends the alarms of a fleet to one receiver.
+    """Sends messages of a fleet to one receiver.
 
     Attributes:
-        dropped: Alarms that made room for others.
-        sent: Alarms that the receiver took.
+        dropped: Messages that made room for others.
+        sent: Messages that the receiver took.
     """
 
-    def __init__(self, url: str, shape: Shape, clock: Clock, *, limit: int = QUEUE) -> None:
+    def __init__(self, url: str, clock: Clock, *, limit: int = QUEUE) -> None:
         self._url = url
-        self._shape = shape
         self._clock = clock
         self._waiting: deque[Mapping[str, Any]] = deque()
         self._limit = limit
@@ -123,13 +128,13 @@ class Push:
         self.dropped = 0
         self.sent = 0
 
-    def add(self, station: str, alarm: Alarm, raised: bool, when: datetime) -> None:
-        """Queue an alarm."""
+    def put(self, make: Callable[[int], Mapping[str, Any]]) -> None:
+        """Queue a message, which is made with its number."""
         self._number += 1
         if len(self._waiting) >= self._limit:
             self._waiting.popleft()
             self.dropped += 1
-        self._waiting.append(self._shape(station, alarm, raised, when, self._number))
+        self._waiting.append(make(self._number))
         self._wake.set()
 
     @asynccontextmanager
@@ -164,9 +169,115 @@ class Push:
         try:
             response = await client.post(self._url, json=body)
         except httpx.HTTPError as error:
-            _log.warning("alarm receiver %s can't be reached: %s", self._url, error)
+            _log.warning("receiver %s can't be reached: %s", self._url, error)
             return False
         if 400 <= response.status_code < 500 and response.status_code != 429:
-            _log.error("alarm receiver %s refuses an alarm: %d", self._url, response.status_code)
+            _log.error("receiver %s refuses a message: %d", self._url, response.status_code)
             return True
         return response.is_success
+
+
+class AlarmPush(Push):
+    """Sends the alarms of a fleet to one receiver, in a shape."""
+
+    def __init__(self, url: str, shape: Shape, clock: Clock, *, limit: int = QUEUE) -> None:
+        super().__init__(url, clock, limit=limit)
+        self._shape = shape
+
+    def add(self, station: str, alarm: Alarm, raised: bool, when: datetime) -> None:
+        """Queue an alarm."""
+        self.put(lambda number: self._shape(station, alarm, raised, when, number))
+
+
+#: Seconds after which each station looks for new files again.
+_ROUND = 60
+
+
+class FilesReady:
+    """Announces the measurement files of a fleet as they come, within a minute.
+
+    Args:
+        push: Takes the messages.
+        stations: The stations.
+        folder: URL of a station's files; none while nothing gets out of it, so that its files are not announced.
+    """
+
+    def __init__(
+        self, push: Push, clock: Clock, stations: Sequence[Station], folder: Callable[[str], str | None]
+    ) -> None:
+        self._push = push
+        self._clock = clock
+        self._stations = stations
+        self._folder = folder
+        self._turn = 0
+        self._looked = [clock.now()] * _ROUND
+        self._timer: Timer | None = None
+
+    def look(self) -> None:
+        """Let a part of the stations announce what is new, and the others in the seconds that follow."""
+        self._timer = self._clock.call_later(1.0, self.look)
+        turn, now = self._turn, self._clock.now()
+        self._turn = (turn + 1) % _ROUND
+        since, self._looked[turn] = self._looked[turn], now
+        for station in self._stations[turn::_ROUND]:
+            folder = None if station.equipment.down else self._folder(station.id)
+            habits = station.server.profile.files
+            files = station.equipment.files(habits)
+            for file in sorted(files.since(since), key=lambda file: file.written) if folder else ():
+                if file.written > since:
+                    size = len(files.content(file))
+                    self._push.put(partial(file_ready_event, station.id, f"{folder}/{file.name}", file, habits, size))
+
+    def stop(self) -> None:
+        """Announce nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+
+
+def file_ready_event(
+    station: str, location: str, file: MeasurementFile, habits: FileHabits, size: int, number: int
+) -> Mapping[str, Any]:
+    """NotifyFileReady (TS 28.532) as a VES event of the domain stndDefined (VES 7.2.1)."""
+    moment = int(file.written.timestamp() * 1_000_000)
+    header = {
+        "domain": "stndDefined",
+        "eventId": f"file-ready-{station}-{number}",
+        "eventName": "stndDefined_notifyFileReady",
+        "eventType": "notifyFileReady",
+        "sequence": number,
+        "priority": "Low",
+        "reportingEntityName": station,
+        "sourceName": station,
+        "startEpochMicrosec": moment,
+        "lastEpochMicrosec": moment,
+        "nfVendorName": "Minka",
+        "timeZoneOffset": "UTC+00:00",
+        "version": "4.1",
+        "stndDefinedNamespace": "file-ready",
+        "vesEventListenerVersion": "7.2.1",
+    }
+    ready = {
+        "fileLocation": location,
+        "fileSize": size,
+        "fileReadyTime": timestamp(file.written),
+        "fileExpirationTime": timestamp(file.written + KEPT),
+        "fileCompression": "gzip" if habits.compressed else "no",
+        "fileFormat": "xml",
+        "fileDataType": "Performance",
+    }
+    data = {
+        "href": f"ManagedElement={station}",
+        "notificationId": number,
+        "notificationType": "notifyFileReady",
+        "eventTime": timestamp(file.written),
+        "systemDN": f"ManagedElement={station}",
+        "fileInfoList": [ready],
+    }
+    fields = {"schemaReference": _FILE_READY, "data": data, "stndDefinedFieldsVersion": "1.0"}
+    return {"event": {"commonEventHeader": header, "stndDefinedFields": fields}}
+
+
+_FILE_READY = (
+    "https://forge.3gpp.org/rep/sa5/MnS/raw/Rel-16/OpenAPI/TS28532_FileDataReportingMnS.yaml"
+    "#components/schemas/NotifyFileReady"
+)

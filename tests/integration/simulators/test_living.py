@@ -19,7 +19,7 @@ from lxml import etree
 from simulators.clock import RealClock, VirtualClock
 from simulators.control.app import serve_control
 from simulators.fleet.fleet import Fleet, FleetSettings
-from simulators.fleet.push import Push, alertmanager_call, ves_event
+from simulators.fleet.push import AlarmPush, alertmanager_call, ves_event
 from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.integration.simulators.client import netconf
@@ -130,7 +130,7 @@ class Receiver:
 async def test_alarms_are_pushed_as_ves_events(fleet: Fleet) -> None:
     receiver = Receiver()
     async with receiver.listening() as url:
-        push = Push(url, ves_event, fleet.clock)
+        push = AlarmPush(url, ves_event, fleet.clock)
         fleet.listen(alarms=push.add)
         async with push.running():
             fleet.stations[STATION].equipment.begin_fault("vswr")
@@ -146,7 +146,7 @@ async def test_alarms_are_pushed_as_ves_events(fleet: Fleet) -> None:
 async def test_receiver_that_is_away_gets_them_later(fleet: Fleet) -> None:
     receiver = Receiver(refusals=2)
     async with receiver.listening() as url:
-        push = Push(url, alertmanager_call, RealClock(speed=50))
+        push = AlarmPush(url, alertmanager_call, RealClock(speed=50))
         fleet.listen(alarms=push.add)
         async with push.running():
             fleet.stations[STATION].equipment.begin_fault("fan")
@@ -161,7 +161,7 @@ async def test_receiver_that_is_away_gets_them_later(fleet: Fleet) -> None:
 async def test_receiver_that_refuses_for_good_is_left_alone(fleet: Fleet) -> None:
     receiver = Receiver(refusals=1, status=400)
     async with receiver.listening() as url:
-        push = Push(url, alertmanager_call, fleet.clock)
+        push = AlarmPush(url, alertmanager_call, fleet.clock)
         fleet.listen(alarms=push.add)
         async with push.running():
             fleet.stations[STATION].equipment.begin_fault("fan")
@@ -171,7 +171,7 @@ async def test_receiver_that_refuses_for_good_is_left_alone(fleet: Fleet) -> Non
 
 
 async def test_full_queue_drops_the_oldest(fleet: Fleet) -> None:
-    push = Push("http://127.0.0.1:9/", ves_event, fleet.clock, limit=1)
+    push = AlarmPush("http://127.0.0.1:9/", ves_event, fleet.clock, limit=1)
     fleet.listen(alarms=push.add)
     for fault in ("fan", "vswr", "sync-lost"):
         fleet.stations[STATION].equipment.begin_fault(fault)

@@ -12,10 +12,12 @@ import pytest
 from lxml import etree
 
 from simulators.clock import VirtualClock
+from simulators.connections import Outage
 from simulators.equipment.file_faults import FileFault, FileFaultKind
 from simulators.equipment.files import GARBAGE
 from simulators.equipment.measurements import MEAS_DATA
 from simulators.fleet.fleet import Fleet, FleetSettings
+from simulators.fleet.push import FilesReady, Push
 from simulators.netconf import sftp
 from simulators.netconf.faults import Fault, FaultKind
 from simulators.netconf.profiles import PROFILES
@@ -23,6 +25,7 @@ from simulators.network import read_network
 from simulators.ssh import Credentials
 from simulators.station import StationSettings
 from tests.integration.simulators.client import login, netconf
+from tests.integration.simulators.test_living import Receiver
 from tests.unit.simulators.equipment.stations import configure
 from tests.unit.simulators.equipment.test_files import job
 from tests.unit.simulators.netconf.bench import cell, enb, link, s1u
@@ -198,3 +201,51 @@ async def test_garbage_is_sent_as_it_is_read_and_a_file_that_is_gone_is_not_foun
         assert end == bytes(range((GARBAGE - 4) % 256, (GARBAGE - 4) % 256 + 4))
         with pytest.raises(asyncssh.SFTPNoSuchFile):
             await client.open(f"/pm/{gone}", "rb")
+
+
+async def test_files_are_announced_as_they_come(clock: VirtualClock) -> None:
+    receiver = Receiver()
+    async with receiver.listening() as url:
+        settings = FleetSettings(only=[STATION, "T-LTE-2"], file_ready=url)
+        async with Fleet(read_network(TINY), settings, clock) as fleet:
+            for station in fleet.stations.values():
+                here = (text.replace(STATION, station.id) for text in (enb(cell() + link() + s1u()), job()))
+                configure(station, *here)
+            fleet.transport.connections["T-LTE-2"].cut(Outage.SILENCE)
+            clock.advance(2 * 900.0 - 1)
+            (first,) = await receiver.got(1)
+            clock.advance(61)
+            _, second = await receiver.got(2)
+            endpoint = fleet.endpoint(STATION)
+            event = second["event"]
+            assert event["commonEventHeader"]["domain"] == "stndDefined"
+            assert event["commonEventHeader"]["sourceName"] == STATION
+            assert event["commonEventHeader"]["sequence"] == 2
+            assert first["event"]["stndDefinedFields"]["data"]["eventTime"] == "2026-01-01T00:15:00Z"
+            data = event["stndDefinedFields"]["data"]
+            (ready,) = data["fileInfoList"]
+            assert data["notificationType"] == "notifyFileReady"
+            assert (ready["fileReadyTime"], ready["fileCompression"]) == ("2026-01-01T00:30:00Z", "no")
+            begin = f"sftp://{endpoint.address}:{endpoint.port}"
+            assert ready["fileLocation"].startswith(f"{begin}/pm/A20260101.0015")
+            async with login(endpoint) as connection, connection.start_sftp_client() as client:
+                assert len(await read(client, ready["fileLocation"].removeprefix(begin))) == ready["fileSize"]
+
+
+async def test_a_late_file_is_announced_when_it_comes(clock: VirtualClock) -> None:
+    told: list[str] = []
+    async with Fleet(read_network(TINY), FleetSettings(only=[STATION]), clock) as fleet:
+        station = fleet.stations[STATION]
+        push = Push("http://127.0.0.1:9/", clock)
+        push.put = lambda make: told.append(make(1)["event"]["stndDefinedFields"]["data"]["eventTime"][11:16])  # type: ignore[method-assign]
+        ready = FilesReady(push, clock, [station], lambda _: "sftp://here/pm")
+        ready.look()
+        configure(station, enb(cell() + link() + s1u()), job())
+        station.equipment.file_faults.inject(FileFault(FileFaultKind.LATE, seconds=1500))
+        clock.advance(2 * 900.0 + 60)
+        assert told == ["00:30"]
+        clock.advance(900)
+        assert told == ["00:30", "00:40", "00:45"]
+        ready.stop()
+        clock.advance(900)
+        assert len(told) == 3
