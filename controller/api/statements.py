@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
 from controller.access.disclosure import TenantIncident
 from controller.access.sight import sight
 from controller.intent.outages import month_of
 from controller.models.errors import InputError, NotFoundError
+from controller.models.measurement import DAY
 from controller.models.network import Network
 from controller.models.statement import Sheet, Statement, StatementKind
-from controller.performance import availability
+from controller.performance import availability, volume
 from controller.performance.availability import Month, ToldIncident, Work
+from controller.performance.rollups import span_of as span_of_day
+from controller.performance.volume import Part, parts_of, volume_sheets, volumes_of
 from controller.ports.store import Store
 
 #: What makes the sheets of a kind: its rules, and the sheets themselves.
@@ -49,6 +52,11 @@ def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: 
     )
 
 
+def is_settled(one: Statement, now: datetime) -> bool:
+    """Whether a statement may be issued: its month is over, and what comes late has come."""
+    return now >= one.end + SETTLES.get(one.kind, LATE)
+
+
 def span_of(network: Network, month: str, now: datetime) -> Month:
     """A month as in ``2026-10`` in the network's time zone."""
     year, number = map(int, month.split("-"))
@@ -77,4 +85,33 @@ def _told(one: TenantIncident) -> ToldIncident:
     return ToldIncident(one.id, one.root.probable_cause, one.opened, one.closed, len(one.cells))
 
 
-_KINDS: Mapping[StatementKind, Callable[[Store, str, Month], _Made]] = {StatementKind.SLA: _sla}
+def _volume(store: Store, tenant: str, month: Month) -> _Made:
+    parts = parts_of(store.incidents.eras(month.begin, month.end), tenant)
+    days = days_of(month)
+    measured = store.measurements.read(month.begin, month.end, DAY, stations_of(parts), volume.COUNTERS)
+    return tuple(volume.RULES), volume_sheets(volumes_of(parts, days, measured), month.zone)
+
+
+def stations_of(parts: Iterable[Part]) -> list[str]:
+    """Stations that a tenant shared at some time."""
+    return sorted({station for part in parts for station in part.cells})
+
+
+def days_of(month: Month) -> list[tuple[datetime, datetime]]:
+    """Begin and end of the days of a month that are over."""
+    found, begin = [], month.begin
+    while begin < month.end:
+        begin, end = span_of_day(begin, DAY, month.zone)
+        if end <= month.now:
+            found.append((begin, end))
+        begin = end
+    return found
+
+
+_KINDS: Mapping[StatementKind, Callable[[Store, str, Month], _Made]] = {
+    StatementKind.SLA: _sla,
+    StatementKind.VOLUME: _volume,
+}
+#: How long after the month's end a statement may be issued, by kind: measurements come late.
+SETTLES = {StatementKind.SLA: timedelta()}
+LATE = timedelta(days=1)

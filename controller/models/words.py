@@ -165,6 +165,7 @@ class StatementKind(StrEnum):
     """What a statement is about."""
 
     SLA = "sla"
+    VOLUME = "volume"
 
 
 class StatementForm(StrEnum):

@@ -133,6 +133,10 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         return _agreements(tx, tenant)
 
     @reads
+    def eras(self, tx: Tx, begin: datetime, end: datetime) -> list[Era]:
+        return _eras(tx, begin, end)
+
+    @reads
     def outages(self, tx: Tx, begin: datetime, end: datetime) -> Outages | None:
         lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
         return outages_of(tx, spells_of(tx, and_(lasted, incident_alarms.c.since < end)), begin, end)

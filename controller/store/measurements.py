@@ -167,9 +167,14 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 
     @method
     def read(
-        self, begin: datetime, end: datetime, seconds: int, stations: Collection[str] | None = None
+        self,
+        begin: datetime,
+        end: datetime,
+        seconds: int,
+        stations: Collection[str] | None = None,
+        counters: Collection[str] | None = None,
     ) -> Iterator[Measured]:
-        return _pages(self, begin, end, seconds, stations)
+        return _pages(self, begin, end, seconds, stations, counters)
 
     @reads
     def page(
@@ -181,10 +186,11 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         stations: Collection[str] | None = None,
         after: tuple[str, datetime] | None = None,
         limit: int = 500,
+        counters: Collection[str] | None = None,
     ) -> list[Measured]:
         spans = measurements.c.begin >= begin, measurements.c.begin < end
         wanted = select(measurements).where(measurements.c.level == seconds, *spans)
-        return _page(tx, wanted, stations, after, limit)
+        return _page(tx, wanted, stations, after, limit, None if counters is None else frozenset(counters))
 
     @reads
     def gaps(self, tx: Tx, begin: datetime, end: datetime, stations: Collection[str] | None = None) -> list[Gap]:
@@ -422,29 +428,47 @@ def _described(tx: Tx, rows: Sequence[Row[Any]]) -> dict[bytes, _Layout]:
     return found
 
 
-def _unpacked(row: Row[Any], known: Mapping[bytes, _Layout]) -> Measured:
-    values = map(float, orjson.loads(zlib.decompress(row.content)))
+def _unpacked(row: Row[Any], known: Mapping[bytes, _Layout], counters: frozenset[str] | None = None) -> Measured:
+    values = orjson.loads(zlib.decompress(row.content))
+    cells: dict[str, dict[str, Values]] = {}
+    for cell, name, subjects, start in _places(known[row.layout], counters):
+        mine = values[start : start + len(subjects)]
+        cells.setdefault(cell, {})[name] = dict(zip(subjects, map(float, mine), strict=False))
     return Measured.model_construct(
         station=row.station,
         begin=row.begin,
         seconds=row.seconds,
         covered=row.covered,
         suspect=row.suspect,
-        cells={
-            cell: {name: dict(zip(subjects, values, strict=False)) for name, subjects in counters}
-            for cell, counters in known[row.layout]
-        },
+        cells=cells,
     )
+
+
+@lru_cache(maxsize=_MOST_LAYOUTS)
+def _places(layout: _Layout, counters: frozenset[str] | None) -> tuple[tuple[str, str, tuple[Subject, ...], int], ...]:
+    """Where values of counters stand in rows of a layout: of these, or of all."""
+    found, start = [], 0
+    for cell, listed in layout:
+        for name, subjects in listed:
+            if counters is None or name in counters:
+                found.append((cell, name, subjects, start))
+            start += len(subjects)
+    return tuple(found)
 
 
 # ------------------------------------------------------------------------------- read
 
 
 def _pages(
-    repository: SqlMeasurements, begin: datetime, end: datetime, seconds: int, stations: Collection[str] | None
+    repository: SqlMeasurements,
+    begin: datetime,
+    end: datetime,
+    seconds: int,
+    stations: Collection[str] | None,
+    counters: Collection[str] | None,
 ) -> Iterator[Measured]:
     after = None
-    while found := repository.page(begin, end, seconds, stations, after):
+    while found := repository.page(begin, end, seconds, stations, after, counters=counters):
         yield from found
         after = found[-1].station, found[-1].begin
 
@@ -455,6 +479,7 @@ def _page(
     stations: Collection[str] | None,
     after: tuple[str, datetime] | None,
     limit: int,
+    counters: frozenset[str] | None,
 ) -> list[Measured]:
     if stations is not None:
         wanted = wanted.where(measurements.c.station.in_(sorted(set(stations))))
@@ -466,7 +491,7 @@ def _page(
     known = _described(tx, rows)
     groups = [list(group) for _, group in groupby(rows, key=lambda row: (row.station, row.begin))]
     whole = groups if len(rows) <= limit else groups[:-1]
-    return [_together([_unpacked(row, known) for row in group]) for group in whole]
+    return [_together([_unpacked(row, known, counters) for row in group]) for group in whole]
 
 
 def _together(found: Sequence[Measured]) -> Measured:

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
-from controller.api.statements import draft
+from controller.api.statements import draft, is_settled
 from controller.api.views import Seen
 from controller.models.people import Permission, Person
 from controller.models.statement import IssuedStatement, Month, Statement, StatementForm, StatementKind, StatementProof
@@ -87,14 +87,14 @@ def issue(
     """Issue a statement, and get it. Where one is on record, that is what comes, unless there is a reason for another.
 
     With a reason all is worked out anew, and what differs becomes the next version. A month that is not over gives a
-    draft, which is on no record.
+    draft, which is on no record; so does one that was over less than a day ago where measurements count.
     """
     store, now = backend.store, backend.clock.now()
     known = store.statements.page(_NEWEST, StatementFilter(kind, tenant, month))[1]
     if known and not asked.reason:
         return _file(store.statements.file(known[0].id, form), form, known[0].id)
     made: Statement = draft(store, now, kind, tenant, month)
-    if now < made.end:
+    if not is_settled(made, now):
         return _file(files_of(made)[form], form, f"{kind}-{tenant}-{month}-draft")
     issued = store.statements.issue(made, who.name, asked.reason)
     return _file(store.statements.file(issued.id, form), form, issued.id)

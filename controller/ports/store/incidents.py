@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Protocol
 
-from controller.intent.outages import Outages
+from controller.intent.outages import Era, Outages
 from controller.models.alarm import Alarm
 from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes
 from controller.models.run import AuditRow
@@ -52,6 +52,11 @@ class Incidents(Repository[M_co], Protocol[M_co]):
     @method
     def agreements(self, tenant: str | None = None) -> tuple[AgreementMinutes, ...]:
         """What agreements in force lost this month, of what they allow; those of all tenants or of one."""
+        ...
+
+    @method
+    def eras(self, begin: datetime, end: datetime) -> list[Era]:
+        """Who shared which cells under which agreements from one time to another, in order; none without a network."""
         ...
 
     @method

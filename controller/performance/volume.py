@@ -1,0 +1,200 @@
+"""How much a tenant's users sent and received in a month: by PLMN, QCI or 5QI and S-NSSAI, by day and by cell. Pure.
+
+Volumes are those of PDCP SDUs (TS 28.552 §5.1.2.1, TS 32.425 §4.4.7), as stations counted them for the tenant's PLMNs
+and own slices. A value by PLMN and one by PLMN and QCI contain each other: the coarsest are the total, the finest the
+breakdown, and what stations count for the one and not for the other shows as a row without QCI.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from controller.intent.outages import Era
+from controller.models.measurement import Measured, Subject
+from controller.models.statement import Column, Sheet, Value
+from controller.performance.kpis import Whose, amount, whose
+
+DOWN, UP = "DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL"
+COUNTERS = (DOWN, UP)
+#: Megabytes (of 10^6 bytes) of a megabit (of 10^6 bits).
+_MEGABYTES = 1 / 8
+
+RULES = (
+    "Volume is that of PDCP SDUs, as stations counted it (TS 28.552 §5.1.2.1, TS 32.425 §4.4.7). 1 MB is 10^6 bytes.\n"
+    "A value counts for the tenant whose PLMN, or own slice, the station counted it for; on each day those that the "
+    "network gave the tenant then.\n"
+    "The breakdown is as fine as stations count: what they count by PLMN alone has no QCI, 5QI or S-NSSAI.\n"
+    "Measured is the part of the time for which stations delivered measurements. For the rest nothing is estimated."
+).splitlines()
+
+
+class Part(NamedTuple):
+    """A part of a month in which a tenant shared the same cells.
+
+    Attributes:
+        cells: Ids by station.
+    """
+
+    begin: datetime
+    until: datetime
+    who: Whose
+    cells: Mapping[str, tuple[str, ...]]
+
+
+def parts_of(eras: Iterable[Era], tenant: str) -> list[Part]:
+    """Which cells a tenant shared when, and what of their counts was its own."""
+    return [
+        Part(era.begin, era.until, whose(era.network, tenant), _cells_in(era, tenant))
+        for era in eras
+        if tenant in era.network.tenant_by_id
+    ]
+
+
+def _cells_in(era: Era, tenant: str) -> dict[str, tuple[str, ...]]:
+    names = {cell for one in era.sharing.in_force if one.tenant == tenant for cell in era.sharing.reached_by(one)}
+    found: dict[str, list[str]] = {}
+    for name in sorted(names):
+        station, _, cell = name.partition("/")
+        found.setdefault(station, []).append(cell)
+    return {station: tuple(cells) for station, cells in found.items()}
+
+
+def part_at(parts: Sequence[Part], at: datetime) -> Part | None:
+    """The part of a month that a moment is in."""
+    return next((one for one in parts if one.begin <= at < one.until), None)
+
+
+@dataclass(slots=True)
+class _Sum:
+    """Megabits down and up, in parts, and seconds that were measured and that there were."""
+
+    down: list[float] = field(default_factory=list)
+    up: list[float] = field(default_factory=list)
+    covered: float = 0.0
+    seconds: float = 0.0
+
+    def of(self, counter: str) -> list[float]:
+        return self.down if counter == DOWN else self.up
+
+    @property
+    def row(self) -> tuple[Value, Value, Value]:
+        """Megabytes down, up and together."""
+        down, up = (math.fsum(parts) * _MEGABYTES for parts in (self.down, self.up))
+        return round(down, 3), round(up, 3), round(down + up, 3)
+
+    @property
+    def measured(self) -> float:
+        return round(100 * self.covered / self.seconds, 3) if self.seconds else 0.0
+
+
+@dataclass
+class Volumes:
+    """What a tenant's users sent and received.
+
+    Attributes:
+        by_subject: By PLMN, QCI or 5QI, and slice, as fine as it was counted.
+    """
+
+    total: _Sum = field(default_factory=_Sum)
+    by_subject: defaultdict[Subject, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
+    by_day: defaultdict[datetime, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
+    by_cell: defaultdict[str, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
+
+    def add(self, day: Measured, who: Whose, cells: Iterable[str]) -> None:
+        """Take in what a station counted in a day in the cells that the tenant shares."""
+        for cell in cells:
+            counted = day.cells.get(cell, {})
+            sums = (self.total, self.by_day[day.begin], self.by_cell[f"{day.station}/{cell}"])
+            for one in sums:
+                one.seconds += day.seconds
+                one.covered += day.covered if counted else 0.0
+            for counter in COUNTERS:
+                self._count(counter, counted.get(counter, {}), who, sums)
+
+    def missed(self, station: str, begin: datetime, seconds: float, cells: Iterable[str]) -> None:
+        """Take in that a station delivered nothing of a day."""
+        for cell in cells:
+            for one in (self.total, self.by_day[begin], self.by_cell[f"{station}/{cell}"]):
+                one.seconds += seconds
+
+    def _count(self, counter: str, values: Mapping[Subject, float], who: Whose, sums: Iterable[_Sum]) -> None:
+        whole = math.fsum(amount(values, who, 0) or ())
+        for one in sums:
+            one.of(counter).append(whole)
+        own = {subject: value for subject, value in values.items() if who.has(subject)}
+        finest = max((sum(map(bool, subject)) for subject in own), default=0)
+        left = whole
+        for subject, value in own.items():
+            if sum(map(bool, subject)) == finest:
+                self.by_subject[subject].of(counter).append(value)
+                left -= value
+        if own and abs(left) > 1e-6 * max(whole, 1.0):
+            plmn = next(iter(own)).plmn
+            self.by_subject[Subject(plmn)].of(counter).append(left)
+
+
+def volumes_of(
+    parts: Sequence[Part], days: Sequence[tuple[datetime, datetime]], measured: Iterable[Measured]
+) -> Volumes:
+    """What a tenant's users sent and received on some days.
+
+    Args:
+        parts: Which cells it shared when.
+        days: Begin and end of each.
+        measured: What stations counted on these days, each station and day once.
+    """
+    found, seen = Volumes(), set[tuple[str, datetime]]()
+    for one in measured:
+        part = part_at(parts, one.begin)
+        if part is not None and one.station in part.cells:
+            seen.add((one.station, one.begin))
+            found.add(one, part.who, part.cells[one.station])
+    for begin, end in days:
+        part = part_at(parts, begin)
+        for station, cells in part.cells.items() if part else ():
+            if (station, begin) not in seen:
+                found.missed(station, begin, (end - begin).total_seconds(), cells)
+    return found
+
+
+_VOLUME = (Column(name="down", unit="MB"), Column(name="up", unit="MB"), Column(name="total", unit="MB"))
+_MEASURED = Column(name="measured", unit="% of the time")
+
+
+def volume_sheets(volumes: Volumes, zone: ZoneInfo) -> tuple[Sheet, ...]:
+    """The tables of a statement of volume."""
+    subjects = sorted(volumes.by_subject.items())
+    days = sorted(volumes.by_day.items())
+    cells = sorted(volumes.by_cell.items(), key=lambda one: (-float(one[1].row[2] or 0), one[0]))
+    return (
+        Sheet(
+            name="total",
+            title="Total",
+            columns=(*_VOLUME, _MEASURED),
+            rows=((*volumes.total.row, volumes.total.measured),),
+        ),
+        Sheet(
+            name="breakdown",
+            title="By PLMN, QCI or 5QI, and slice",
+            columns=(Column(name="plmn"), Column(name="qos", unit="QCI/5QI"), Column(name="slice"), *_VOLUME),
+            rows=tuple((one.plmn, one.qos or "", one.slice, *found.row) for one, found in subjects),
+        ),
+        Sheet(
+            name="days",
+            title="By day",
+            columns=(Column(name="day"), *_VOLUME, _MEASURED),
+            rows=tuple((f"{day.astimezone(zone):%Y-%m-%d}", *found.row, found.measured) for day, found in days),
+        ),
+        Sheet(
+            name="cells",
+            title="By cell",
+            columns=(Column(name="cell"), *_VOLUME, _MEASURED),
+            rows=tuple((cell, *found.row, found.measured) for cell, found in cells),
+        ),
+    )

@@ -1,0 +1,127 @@
+"""Volume of a tenant's month: against the twin's truth, by PLMN, QCI and slice, with gaps that are known as gaps."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.api.statements import draft
+from controller.inventory.load import load_network
+from controller.models.measurement import DAY, Measured, Period, Subject
+from controller.models.statement import Statement, StatementKind, Value
+from controller.performance.kpis import Whose
+from controller.performance.vocabulary import measured
+from controller.performance.volume import COUNTERS, Volumes
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.store import SqlStore, open_store
+from simulators import clock as simulated
+from simulators.equipment.performance import PERIOD
+from simulators.equipment.truth import truth_of
+from simulators.station import Station
+from tests.unit.simulators.equipment.stations import lively, nr_station
+
+TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
+#: A day of the network's time zone.
+BEGIN = datetime(2026, 1, 1, 5, tzinfo=UTC)
+END = BEGIN + timedelta(days=1)
+PLMN = {"andes": "999-01", "condor": "999-02"}
+#: A period that one station never delivered.
+LOST = BEGIN + timedelta(hours=20)
+
+
+@pytest.fixture(scope="module")
+def day() -> Iterator[tuple[SqlStore, list[Station]]]:
+    """A day of two stations with faults, on record as they measured it, and rolled up."""
+    clock = simulated.VirtualClock()
+    stations = [lively(clock), nr_station(clock)]
+    clock.advance((BEGIN - clock.now()).total_seconds())
+    periods: list[Measured] = []
+    for number in range(DAY // PERIOD):
+        if number == 30:
+            stations[0].equipment.begin_fault("core-link-down", "condor", "7")
+            stations[1].equipment.begin_fault("cell-down", "", "7")
+        clock.advance(PERIOD)
+        for station in stations:
+            one = station.equipment.performance.measure()
+            counted = Period(job="1", begin=one.begin, end=one.end, values=one.values)
+            found = measured(station.id, [counted]).periods
+            periods += [each for each in found if (each.station, each.begin) != ("T-NR-1", LOST)]
+    with closing(open_store("sqlite://", VirtualClock(start=END + timedelta(hours=2)))) as store:
+        network = load_network(TINY)
+        store.networks.save(network, network_digest(network), "ana")
+        store.measurements.put(periods)
+        while store.measurements.roll_up(END + timedelta(hours=2)):
+            pass
+        yield store, stations
+
+
+def said(store: SqlStore, tenant: str) -> Statement:
+    return draft(store, END + timedelta(hours=2), StatementKind.VOLUME, tenant, "2026-01")
+
+
+def rows(statement: Statement, name: str) -> list[dict[str, Value]]:
+    sheet = next(one for one in statement.sheets if one.name == name)
+    return [dict(zip((column.name for column in sheet.columns), row, strict=True)) for row in sheet.rows]
+
+
+@pytest.mark.parametrize("tenant", PLMN)
+def test_volume_is_that_of_the_twin_by_plmn_qci_and_slice(day: tuple[SqlStore, list[Station]], tenant: str) -> None:
+    store, stations = day
+    truth: defaultdict[tuple[str, int, str], list[float]] = defaultdict(lambda: [0.0, 0.0])
+    for station in stations:
+        for begin, end in ((BEGIN, LOST), (LOST + timedelta(seconds=PERIOD), END)):
+            whole = truth_of(station.equipment.performance, begin, end).volume
+            for (_, plmn, slice_, qci), (down, up) in whole.items():
+                if plmn == PLMN[tenant]:
+                    truth[plmn, qci, slice_][0] += down / 8
+                    truth[plmn, qci, slice_][1] += up / 8
+        if station.id == "T-LTE-1":
+            lost = truth_of(station.equipment.performance, LOST, LOST + timedelta(seconds=PERIOD)).volume
+            for (_, plmn, slice_, qci), (down, up) in lost.items():
+                if plmn == PLMN[tenant]:
+                    truth[plmn, qci, slice_][0] += down / 8
+                    truth[plmn, qci, slice_][1] += up / 8
+    statement = said(store, tenant)
+    found = {(row["plmn"], row["qos"], row["slice"]): (row["down"], row["up"]) for row in rows(statement, "breakdown")}
+    assert found.keys() == truth.keys()
+    for key, megabytes in truth.items():
+        assert found[key] == pytest.approx(megabytes, rel=0.001, abs=0.002), key
+    (total,) = rows(statement, "total")
+    assert total["down"] == pytest.approx(sum(down for down, _ in truth.values()), rel=0.001)
+    assert float(total["down"] or 0) > 0
+
+
+def test_what_was_not_delivered_is_a_gap_and_not_nothing(day: tuple[SqlStore, list[Station]]) -> None:
+    statement = said(day[0], "andes")
+    cells = {row["cell"]: row["measured"] for row in rows(statement, "cells")}
+    assert cells["T-LTE-1/1"] == 100
+    assert cells["T-NR-1/n78-1"] == pytest.approx(100 * 95 / 96, abs=0.001)
+    silent = [part for cell, part in cells.items() if str(cell).startswith("T-BOTH")]
+    assert silent
+    assert set(silent) == {0.0}, "nothing was ever heard of it"
+    (only,) = rows(statement, "days")
+    assert only["day"] == "2026-01-01"
+
+
+def test_nothing_of_others_is_counted_and_values_that_contain_each_other_count_once() -> None:
+    both: dict[str, dict[Subject, float]] = {
+        COUNTERS[0]: {
+            Subject(): 1000.0,
+            Subject("999-01"): 80.0,
+            Subject("999-01", 9): 56.0,
+            Subject("999-01", 1): 16.0,
+            Subject("999-02", 9): 400.0,
+        }
+    }
+    found = Volumes()
+    one = Measured(station="S", begin=BEGIN, seconds=DAY, covered=DAY, cells={"1": both})
+    found.add(one, Whose(frozenset({"999-01"})), ["1"])
+    assert found.total.row == (10, 0, 10)
+    by = {(subject.plmn, subject.qos): found.by_subject[subject].row[0] for subject in found.by_subject}
+    assert by == {("999-01", 9): 7, ("999-01", 1): 2, ("999-01", 0): 1}, "what has no QCI is shown without"
