@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -37,6 +38,7 @@ from controller.store.evidence import AuditKeys, Evidence, last_anchors
 
 # What one role needs and others don't is imported where it is made: loading all of it would take twice the time.
 if TYPE_CHECKING:
+    from controller.assurance.collection import CollectionSchedule, Collector
     from controller.assurance.heartbeats import HeartbeatWatch
     from controller.playbook.engine.context import ActionServices
     from controller.queue.wakeups import CeleryWakeups, SchedulerWakeups
@@ -91,13 +93,25 @@ class Parts:
 
         services = replace(self._services(), channels=self._channels())
         of = procedures(PlaybookProcedure(services, registry()))
-        carries = self.settings.carry_generation
-
-        def target(network: Network, station: str) -> DeviceTarget:
-            return replace(target_of(network, station), carries=carries)
-
-        tools = Tools(self.loop_store, self.devices, self.clock, target, procedure_of=of, forbids=forbids)
+        tools = Tools(self.loop_store, self.devices, self.clock, self._target, procedure_of=of, forbids=forbids)
         return WorkerLoop(name, tools, self.wakeups, capacity=self.settings.capacity, sessions=self.sessions)
+
+    def _target(self, network: Network, station: str) -> DeviceTarget:
+        """A station as a worker reaches it; one that is reached otherwise has sessions of its own."""
+        return replace(target_of(network, station), carries=self.settings.carry_generation)
+
+    def collector(self, name: str) -> Collector:
+        """What collects performance data in a worker process."""
+        from controller.assurance.collection import Collector
+
+        holder = f"{name}-{secrets.token_hex(4)}"
+        return Collector(holder, self.loop_store, self.devices, self.clock, self._target)
+
+    def collection_schedule(self) -> CollectionSchedule:
+        """What wakes workers for performance data."""
+        from controller.assurance.collection import CollectionSchedule
+
+        return CollectionSchedule(self.loop_store, self.wakeups, self.clock)
 
     def _services(self) -> ActionServices:
         from controller.observe.webhook import HttpWebhook

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Callable, Collection
 from datetime import timedelta
-from typing import Any
 
 import structlog
 
 from controller.assurance.checker import Checker, Look
+from controller.assurance.places import Places
 from controller.models.alarm import AlarmState
 from controller.models.errors import MinkaError
 from controller.models.network import Network
@@ -53,7 +53,7 @@ class Checks:
         self._due: dict[str, float] = {}
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._looks: list[Look] = []
-        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._places = Places(clock, _AT_ONCE, _HOLD)
 
     def follow(self, stations: Collection[str]) -> None:
         """Look at these stations and no others; the first looks at many new ones are spread over one interval."""
@@ -122,7 +122,7 @@ class Checks:
 
     async def _look(self, network: Network, station: str) -> None:
         try:
-            look = await self._paced(self._checker.look(network, station))
+            look = await self._places.paced(self._checker.look(network, station))
             # Not in one expression: the list is another one when the look comes back.
             self._looks.append(look)
         except MinkaError as error:
@@ -131,19 +131,3 @@ class Checks:
             log.exception("check.bug", station=station)
         finally:
             del self._looking[station]
-
-    async def _paced(self, looking: Coroutine[Any, Any, Look]) -> Look:
-        """Do it with a place, and without one where it takes long."""
-        try:
-            await self._places.acquire()
-        except BaseException:
-            looking.close()
-            raise
-        look, wait = asyncio.create_task(looking), asyncio.create_task(self._clock.sleep(_HOLD))
-        try:
-            await asyncio.wait((look, wait), return_when=asyncio.FIRST_COMPLETED)
-            self._places.release()
-            return await look
-        finally:
-            look.cancel()
-            wait.cancel()

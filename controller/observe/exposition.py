@@ -52,6 +52,17 @@ _GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
         "Intended seconds between two health reads of a station.",
         (),
     ),
+    "collection_stations": ("minka_collection_stations", "Stations whose performance data is collected.", ()),
+    "collection_age_seconds": (
+        "minka_collection_age_seconds",
+        "Time since the end of the newest period on record, of stations that are collected.",
+        ("quantile",),
+    ),
+    "collection_gaps": (
+        "minka_collection_missing_periods",
+        "Periods of the last day that are not on record, of all stations.",
+        (),
+    ),
     "record_in_doubt": (
         "minka_record_in_doubt",
         "Whether the record is in doubt: nothing begins until a person decides.",
@@ -70,6 +81,17 @@ _COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "runs_ended": ("minka_runs_ended", "Runs that ended, by state.", ("state",)),
     "escalated": ("minka_alarms_escalated", "Alarms that were escalated to people.", ()),
     "alerts_refused": ("minka_alerts_refused", "Alerts that became no alarm, by reason.", ("reason",)),
+    "collection_periods": ("minka_collection_periods", "Periods that came in, by what became of them.", ("outcome",)),
+    "collection_files_refused": (
+        "minka_collection_files_refused",
+        "Measurement files that were of no use, by reason.",
+        ("reason",),
+    ),
+    "collection_failures": (
+        "minka_collection_failures",
+        "Collections that did not come to their end, by reason.",
+        ("reason",),
+    ),
     "repairs": ("minka_repairs_started", "Repair runs that rules started.", ("rule",)),
 }
 #: Gauges over the network: metric → help. Rendered by hand, since there are a hundred thousand values of them:

@@ -17,6 +17,10 @@ class Wakeups(Protocol):
         """
         ...
 
+    def wake_collectors(self) -> None:
+        """Tell workers that performance data may be collected; as ``wake_workers``."""
+        ...
+
     def wake_scheduler(self) -> None:
         """Tell a scheduler that alarms came in; as ``wake_workers``, and its next round finds them without it."""
         ...
@@ -28,6 +32,7 @@ class FakeWakeups:
     def __init__(self, on_wakeup: Callable[[str], None] | None = None) -> None:
         self.runs: list[str] = []
         self.schedulers = 0
+        self.collectors = 0
         self._on_wakeup = on_wakeup
 
     def wake_workers(self, run: str) -> None:
@@ -35,6 +40,10 @@ class FakeWakeups:
         self.runs.append(run)
         if self._on_wakeup:
             self._on_wakeup(run)
+
+    def wake_collectors(self) -> None:
+        """Count it."""
+        self.collectors += 1
 
     def wake_scheduler(self) -> None:
         """Count it."""

@@ -24,7 +24,7 @@ class CeleryWakeups:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        #: Queue and run of each wake-up that is to be sent; None at the end.
+        #: Queue and run of each wake-up that is to be sent, of no run where it is about none; None at the end.
         self._waiting: queue.Queue[tuple[str, str] | None] = queue.Queue(maxsize=100)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._send, name="wakeups", daemon=True)
@@ -33,6 +33,10 @@ class CeleryWakeups:
     def wake_workers(self, run: str) -> None:
         """Wake workers for a run."""
         self._put(QUEUE, run)
+
+    def wake_collectors(self) -> None:
+        """Wake workers for performance data."""
+        self._put(QUEUE, "")
 
     def wake_scheduler(self) -> None:
         """Wake a scheduler for alarms."""

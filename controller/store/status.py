@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, and_, case, func, not_, select
@@ -23,6 +23,7 @@ from controller.ports.store import Status, Sync
 from controller.store import epochs
 from controller.store.alarms import STANDING, alarms, escalations, refused_alerts, repairs
 from controller.store.claims import CLAIMABLE
+from controller.store.collections import collections, totals
 from controller.store.devices import devices, healths
 from controller.store.holds import switches
 from controller.store.incident_rows import OPEN_INCIDENT, incidents
@@ -51,7 +52,9 @@ _STAND = (
 _OPEN_INCIDENTS = select(incidents).where(OPEN_INCIDENT).order_by(incidents.c.number)
 #: Who knows of an incident: nobody yet; somebody; who sees to it.
 _KNOWN_TO = ("new", "acknowledged", "taken")
-#: Quantiles of the age of health.
+#: What becomes of periods that are collected: see ``ports.store.measurements.Taken``; late ones are counted there too.
+_PERIODS = ("new", "repeated", "replaced", "conflicting", "refused", "late")
+#: Quantiles of the age of health, and of performance data.
 _QUANTILES = (0.5, 0.95, 1.0)
 
 
@@ -80,6 +83,7 @@ class SqlStatus(SqlRepository, Status[Sync]):
             "escalated": {(): float(tx.execute(select(func.count()).select_from(escalations)).scalar_one())},
             "alerts_refused": _REFUSED | _refused(tx),
             "repair_stopped": _repair_stopped(tx),
+            **_collections(tx),
             "record_in_doubt": {(): float(bool(epochs.doubt_of(tx.connection, tx.evidence)[0]))},
         }
         return found | _processes(listed(tx))
@@ -88,6 +92,24 @@ class SqlStatus(SqlRepository, Status[Sync]):
     def check_writable(self, tx: Tx) -> None:
         row = tx.insert(switches).values({"name": "write-probe", "on": True})
         tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"on": not_(switches.c["on"])}))
+
+
+def _collections(tx: Tx) -> dict[str, dict[tuple[str, ...], float]]:
+    """What collections of performance data brought, and how old and how full what they brought is."""
+    found: dict[str, dict[tuple[str, ...], float]] = {
+        "collection_periods": {(kind,): 0.0 for kind in _PERIODS},
+        "collection_files_refused": {},
+        "collection_failures": {},
+    }
+    for row in tx.execute(select(totals)):
+        found[f"collection_{row.kind}"][row.reason,] = float(row.number)
+    followed = tx.execute(select(collections.c.newest, collections.c.since, collections.c.missing)).all()
+    ages = sorted(max(0.0, (tx.now - (row.newest or row.since)).total_seconds()) for row in followed)
+    return found | {
+        "collection_stations": {(): float(len(followed))},
+        "collection_age_seconds": _quantiles(ages),
+        "collection_gaps": {(): float(sum(row.missing for row in followed))},
+    }
 
 
 def _refused(tx: Tx) -> dict[tuple[str, ...], float]:
@@ -101,6 +123,11 @@ def _health_ages(tx: Tx) -> dict[tuple[str, ...], float]:
     )
     times = tx.execute(seen.where(devices.c.adopted.is_not(None))).scalars()
     ages = sorted(max(0.0, (tx.now - at).total_seconds()) for at in times)
+    return _quantiles(ages)
+
+
+def _quantiles(ages: Sequence[float]) -> dict[tuple[str, ...], float]:
+    """Quantiles of ages in order."""
     return {(f"{share:g}",): ages[math.ceil(share * len(ages)) - 1] for share in _QUANTILES if ages}
 
 

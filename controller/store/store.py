@@ -14,6 +14,7 @@ from controller.store.approvals import SqlApprovals, SqlFreezes
 from controller.store.audit import SqlAudit
 from controller.store.behaviours import SqlBehaviours
 from controller.store.claims import SqlClaims
+from controller.store.collections import SqlCollections
 from controller.store.comments import SqlComments
 from controller.store.devices import SqlDevices, SqlHealths
 from controller.store.engine import SILENCE, make_engine
@@ -58,6 +59,7 @@ class SqlStore(Store):
         self.audit = SqlAudit(database)
         self.behaviours = SqlBehaviours(database)
         self.claims = SqlClaims(database)
+        self.collections = SqlCollections(database)
         self.comments = SqlComments(database)
         self.devices = SqlDevices(database)
         self.escalations = SqlEscalations(database)

@@ -11,12 +11,16 @@ import structlog
 from controller.bootstrap import parts
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
+from controller.observe.rounds import Rounds
 from controller.observe.watchdog import watched
 from controller.ports.clock import SystemClock
 from controller.queue.app import WAKE, make_app, make_worker
 from controller.runs.loop import WorkerLoop
 
 log = structlog.get_logger()
+
+#: Seconds between two looks for performance data to collect, unless woken.
+_COLLECT = 2.0
 
 
 class LoopThread(threading.Thread):
@@ -31,6 +35,7 @@ class LoopThread(threading.Thread):
         self._asyncio: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
         self._worker: WorkerLoop | None = None
+        self._collection = asyncio.Event()
         self.failed = False
 
     def run(self) -> None:
@@ -50,19 +55,33 @@ class LoopThread(threading.Thread):
         async with watched(SystemClock()), parts(self._settings) as made:
             await made.take_calls(ProcessRole.WORKER)
             self._worker = made.worker_loop(self._worker_name)
+            collector = made.collector(self._worker_name)
+            self._collection = collector.work
+            rounds = Rounds(made.clock)
+            rounds.start("collection", collector.step, _COLLECT, collector.work)
             self._ready.set()
-            await self._worker.run(self._ending)
+            try:
+                await self._worker.run(self._ending)
+            finally:
+                await rounds.stop()
+                await collector.close()
 
     def wake(self, run_id: str) -> None:
-        """Pass a wake-up on."""
-        if self._worker is not None:
+        """Pass a wake-up on; one of no run is for the collector of performance data."""
+        if not run_id:
+            self._call(self._collection.set)
+        elif self._worker is not None:
             self._worker.wake(run_id)
 
     def stop(self) -> None:
         """Let running transactions end, then end the thread."""
         self._ready.wait()
-        if self._asyncio is not None and self._ending is not None and not self._asyncio.is_closed():
-            self._asyncio.call_soon_threadsafe(self._ending.set)
+        if self._ending is not None:
+            self._call(self._ending.set)
+
+    def _call(self, work: Callable[[], None]) -> None:
+        if self._asyncio is not None and not self._asyncio.is_closed():
+            self._asyncio.call_soon_threadsafe(work)
 
 
 def run(settings: Settings, name: str) -> int:

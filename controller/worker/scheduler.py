@@ -1,7 +1,7 @@
 """The scheduler process: moves runs on, wakes workers again, drives remediation, sends notices to tenants.
 
 It also sums up denied requests, deletes old reports of alarms and old measurements, works out hours and days of
-measurements, and anchors the audit trail.
+measurements, wakes workers that collect them, and anchors the audit trail.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from controller.observe.watchdog import watched
 _SWEEP, _REMEDIATE, _NOTICES, _INCIDENTS, _DENIALS = 5.0, 1.0, 2.0, 5.0, 60.0
 _HEARTBEATS, _REPORTS, _RECORD = 5.0, 10.0, 2.0
 _MEASUREMENTS, _OLD_MEASUREMENTS = 1.0, 10.0
+#: Seconds between two looks at whose performance data is due.
+_COLLECTION = 5.0
 
 
 async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
@@ -53,6 +55,7 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             rounds.start("reports", made.prune_reports, _REPORTS)
             rounds.start("measurements", made.work_out_measurements, _MEASUREMENTS)
             rounds.start("old measurements", made.retire_measurements, _OLD_MEASUREMENTS)
+            rounds.start("collection", made.collection_schedule().step, _COLLECTION)
             rounds.start("record", made.judge_record, _RECORD)
             rounds.start("anchors", anchor, settings.anchor_interval)
             await stop.wait()

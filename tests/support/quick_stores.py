@@ -8,22 +8,35 @@ have to outlive processes, not the machine.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Callable
 from contextlib import closing
 from functools import cache
 from threading import Lock
+from typing import TypeVar
 
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.util import LRUCache
 
 from controller.ports.clock import Clock, VirtualClock
+from controller.ports.store import Store
+from controller.store import AsyncSqlStore
 from controller.store.engine import SILENCE, make_engine
 from controller.store.upgrade import upgrade_engine
+
+T = TypeVar("T")
 
 _one_at_a_time = Lock()
 #: The first engine of each kind of database, and how many statements are kept for all of a kind.
 _first: dict[str, Engine] = {}
 _STATEMENTS = 5000
+
+
+class DirectStore(AsyncSqlStore):
+    """A store without a thread: virtual time has none."""
+
+    async def call(self, work: Callable[[Store], T]) -> T:
+        return work(self._store)
 
 
 def quick_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engine:

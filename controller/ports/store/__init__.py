@@ -36,6 +36,7 @@ from controller.ports.store.alarms import Alarms, Comments, Escalations, Heartbe
 from controller.ports.store.approvals import Approvals, Assess, Clearances, Freezes, Notices, Standing
 from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity
 from controller.ports.store.claims import Claim, Claims, JobResult, Journal
+from controller.ports.store.collections import Collections
 from controller.ports.store.devices import Behaviours, Device, Devices, Healths, Networks
 from controller.ports.store.gates import Gates, Soak, decision_for
 from controller.ports.store.holds import Holds, Switches
@@ -70,6 +71,7 @@ __all__ = [
     "Claims",
     "Clearances",
     "CollectedFile",
+    "Collections",
     "Comments",
     "Decide",
     "Device",
@@ -143,6 +145,7 @@ class Records(Generic[M_co]):
     audit: Audit[M_co]
     behaviours: Behaviours[M_co]
     claims: Claims[M_co]
+    collections: Collections[M_co]
     comments: Comments[M_co]
     devices: Devices[M_co]
     escalations: Escalations[M_co]

@@ -31,8 +31,8 @@ from controller.runs.approval.notices import Notices
 from controller.store import SqlStore
 from tests.support.callers import admit
 from tests.support.launch import prepared
+from tests.support.quick_stores import DirectStore
 from tests.support.records import make_entry, make_plan
-from tests.unit.listener.test_checks import DirectStore
 
 EVA = Person(name="eva", role=Role.APPROVER)
 LEO = Person(name="leo", role=Role.TENANT_APPROVER, tenant="entel")

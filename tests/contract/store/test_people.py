@@ -69,6 +69,14 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
         "jobs_away": {(): 0.0},
         "health_age_seconds": {("0.5",): 0.0, ("0.95",): 0.0, ("1",): 0.0},
         "record_in_doubt": {(): 0.0},
+        "collection_stations": {(): 0.0},
+        "collection_age_seconds": {},
+        "collection_gaps": {(): 0.0},
+        "collection_periods": {
+            (kind,): 0.0 for kind in ("new", "repeated", "replaced", "conflicting", "refused", "late")
+        },
+        "collection_files_refused": {},
+        "collection_failures": {},
         "sessions": {("worker", "w"): 40.0, ("worker", "x"): 2.0},
         "oldest_claimable_seconds": {(): 7.0},
         "alarms": {("raised", "MAJOR", "core-link-down"): 1.0},

@@ -24,7 +24,7 @@ from controller.runs.planning.planner import Planner
 from controller.store import SqlStore, open_store
 from controller.store.ledger import SqlLedger
 from controller.store.repository import Invocation
-from tests.unit.listener.test_checks import DirectStore
+from tests.support.quick_stores import DirectStore
 from tests.unit.plan import samples
 
 T = TypeVar("T")

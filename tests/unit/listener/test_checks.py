@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from contextlib import closing
 from itertools import pairwise
-from typing import TypeVar, cast
+from typing import cast
 
 from controller.assurance.checker import Checker, Look
 from controller.listener.checks import Checks
@@ -13,18 +13,11 @@ from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import StoreError
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Store
-from controller.store import AsyncSqlStore, SqlStore, open_store
+from controller.store import SqlStore, open_store
+from tests.support.quick_stores import DirectStore
 from tests.support.records import make_network
 
-T = TypeVar("T")
 INTERVAL = 30.0
-
-
-class DirectStore(AsyncSqlStore):
-    """A store without a thread: virtual time has none."""
-
-    async def call(self, work: Callable[[Store], T]) -> T:
-        return work(self._store)
 
 
 class FakeChecker:

@@ -16,8 +16,9 @@ from controller.ports.fake_devices import FakeDevices
 from controller.ports.store import Page, Store
 from controller.runs.planning.planner import Planner
 from controller.store import open_store
+from tests.support.quick_stores import DirectStore
 from tests.support.records import make_network
-from tests.unit.listener.test_checks import INTERVAL, DirectStore
+from tests.unit.listener.test_checks import INTERVAL
 from tests.unit.plan import samples
 
 #: Seconds that opening a session takes until it is given up, as ``SshDevices`` has it.

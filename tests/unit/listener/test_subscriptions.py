@@ -13,8 +13,8 @@ from controller.models.network import Network
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Devices, DeviceTarget, Notification
 from controller.store import open_store
+from tests.support.quick_stores import DirectStore
 from tests.support.records import make_network
-from tests.unit.listener.test_checks import DirectStore
 
 
 class FakeDevices:

@@ -11,7 +11,7 @@ from controller.observe.rounds import Rounds
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import open_store
-from tests.unit.listener.test_checks import DirectStore
+from tests.support.quick_stores import DirectStore
 
 
 async def test_a_process_is_on_record_while_it_lives_and_no_longer() -> None:

@@ -486,6 +486,31 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("device", name=op.f("pk_heartbeats")),
     )
     op.create_table(
+        "collections",
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("due", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tried", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("heard", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("newest", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("missing", sa.Integer(), nullable=False),
+        sa.Column("failures", sa.Integer(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("again", sa.Text(), server_default="", nullable=False),
+        sa.Column("holder", sa.String(), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("taken", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("station", name=op.f("pk_collections")),
+    )
+    op.create_index(op.f("ix_collections_due"), "collections", ["due"], unique=False)
+    op.create_table(
+        "collection_counts",
+        sa.Column("kind", sa.String(), nullable=False),
+        sa.Column("reason", sa.String(), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("kind", "reason", name=op.f("pk_collection_counts")),
+    )
+    op.create_table(
         "registrations",
         sa.Column("device", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
@@ -973,6 +998,9 @@ def downgrade() -> None:
     op.drop_table("refused_alerts")
     op.drop_table("registrations")
     op.drop_table("heartbeats")
+    op.drop_table("collection_counts")
+    op.drop_index(op.f("ix_collections_due"), table_name="collections")
+    op.drop_table("collections")
     op.drop_table("unknown_counters")
     op.drop_index(op.f("ix_measurement_files_at"), table_name="measurement_files")
     op.drop_table("measurement_files")

@@ -1,0 +1,370 @@
+"""Collection: performance data of stations comes in, as files that they wrote or as what they say of their last period.
+
+The record says when each station is collected, by whom, and what was taken of it: a worker that dies leaves nothing
+behind but a lease that ends, and what two workers put there counts once. Each collection looks at the whole folder, so
+files that come late, and those of a time in which nobody could ask, are taken as long as the station keeps them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from controller.assurance.places import Places
+from controller.models.collection import Collection
+from controller.models.errors import (
+    DeviceRefusedError,
+    FileGoneError,
+    InputError,
+    MinkaError,
+    NotFoundError,
+    OversizedError,
+)
+from controller.models.measurement import DAY, Measured, Period
+from controller.models.network import Network
+from controller.performance.files import read_file
+from controller.performance.vocabulary import measured
+from controller.ports.clock import Clock
+from controller.ports.devices import DeviceFiles, Devices, DeviceTarget
+from controller.ports.queue import Wakeups
+from controller.ports.store import AsyncStore, Store
+from controller.ports.store.measurements import CollectedFile
+
+log = structlog.get_logger()
+
+#: Stations that are collected at once, and seconds after which one that takes long gives its place to the next.
+_AT_ONCE, _HOLD = 64, 2.0
+#: How long a worker may take for a station, until others may collect from it.
+_LEASE = timedelta(minutes=5)
+#: Seconds after the end of a period in which stations write their files, and over which stations are spread.
+_SETTLE, _SPREAD = 60, 60
+#: Files that a folder may hold, and files of one station that are taken at a time.
+_MOST_FILES, _AT_A_TIME = 10_000, 100
+#: Bytes of a file: of all that are fetched at once, and of the one that is fetched alone. This bounds memory.
+_SMALL, _LARGE = 1 << 20, 32 << 20
+#: Stations whose data is put on record together, and files that are read at once.
+_TOGETHER, _READ_AT_ONCE = 25, 2
+#: Seconds until a station is asked again that could not be, or whose file is late; doubled with each failure, up to the
+#: next period.
+_AGAIN = 60
+_SUFFIXES = (".xml", ".xml.gz")
+
+
+def next_due(station: str, now: datetime, seconds: int) -> datetime:
+    """When a station's next period should be there; stations are spread over a minute, each at its own second."""
+    offset = _SETTLE + zlib.crc32(station.encode()) % _SPREAD
+    passed = now.timestamp() - offset
+    return datetime.fromtimestamp(passed - passed % seconds + seconds + offset, UTC)
+
+
+def expected_end(now: datetime, seconds: int) -> datetime:
+    """End of the latest period that should be on record."""
+    return _begin(now - timedelta(seconds=_SETTLE), seconds)
+
+
+def _begin(moment: datetime, seconds: int) -> datetime:
+    """Begin of the period that a moment falls into."""
+    return datetime.fromtimestamp(moment.timestamp() - moment.timestamp() % seconds, UTC)
+
+
+def seconds_of(network: Network) -> int:
+    """Length of a network's periods; 0 where it asks for no performance data."""
+    performance = network.header.performance
+    return 0 if performance is None else performance.granularity_minutes * 60
+
+
+class CollectionSchedule:
+    """The scheduler's part: follows adopted stations, and wakes workers for those that are due."""
+
+    def __init__(self, store: AsyncStore, wakeups: Wakeups, clock: Clock) -> None:
+        self._store = store
+        self._wakeups = wakeups
+        self._clock = clock
+        self._followed: frozenset[str] | None = None
+
+    async def step(self) -> None:
+        """One round."""
+        stations = await self._stations()
+        if stations != self._followed:
+            now = self._clock.now()
+            first = {one: now + timedelta(seconds=zlib.crc32(one.encode()) % _SPREAD) for one in stations}
+            await self._store.collections.follow(first)
+            self._followed = stations
+        if stations and await self._store.collections.waiting():
+            self._wakeups.wake_collectors()
+
+    async def _stations(self) -> frozenset[str]:
+        try:
+            _, network = await self._store.networks.get()
+        except NotFoundError:
+            return frozenset()
+        if not seconds_of(network):
+            return frozenset()
+        records = await self._store.devices.find()
+        adopted = (station for station, record in records.items() if record.adopted is not None)
+        return frozenset(station for station in adopted if station in network.station_by_id)
+
+
+@dataclass
+class _Found:
+    """What a collection from one station came to.
+
+    Attributes:
+        before: The collection as it was taken.
+        reason: Code of the error that ended it, empty where it came to its end.
+        more: Whether files are left for the next time.
+    """
+
+    before: Collection
+    periods: list[Measured] = field(default_factory=list)
+    files: list[CollectedFile] = field(default_factory=list)
+    unknown: Counter[str] = field(default_factory=Counter)
+    again: list[str] = field(default_factory=list)
+    reason: str = ""
+    more: bool = False
+
+    @property
+    def station(self) -> str:
+        """Of which it is."""
+        return self.before.station
+
+    def add(self, periods: Iterable[Period]) -> int:
+        """Add what a station counted; how many periods that was."""
+        mapped = measured(self.station, periods)
+        self.periods += mapped.periods
+        self.unknown += mapped.unknown
+        return len(mapped.periods)
+
+    def reaches(self, end: datetime) -> bool:
+        """Whether nothing is missing up to a point in time, if nothing was before."""
+        known = self.before.newest
+        if known is None or self.before.missing:
+            return False
+        for begin, until in sorted(map(_span, self.periods)):
+            if begin > known:
+                return False
+            known = max(known, until)
+        return known >= end
+
+
+class Collector:
+    """A worker's part: takes collections that are due, and carries them out, many at once.
+
+    Args:
+        holder: Name under which this worker takes them; no other one has it.
+        read: Reads a file: its name, its content.
+    """
+
+    def __init__(
+        self,
+        holder: str,
+        store: AsyncStore,
+        devices: Devices,
+        clock: Clock,
+        target_of: Callable[[Network, str], DeviceTarget],
+    ) -> None:
+        self._holder = holder
+        self._store = store
+        self._devices = devices
+        self._clock = clock
+        self._target_of = target_of
+        self._places = Places(clock, _AT_ONCE, _HOLD)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._found: list[_Found] = []
+        self._reading = asyncio.Semaphore(_READ_AT_ONCE)
+        self._large = asyncio.Lock()
+        #: Whether as many were due as could be taken, so that there may be more.
+        self._more = False
+        #: When to look for work before the next round.
+        self.work = asyncio.Event()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is under way here, or is still to be put on record."""
+        return not self._tasks and not self._found
+
+    async def step(self) -> None:
+        """Put on record what came since the last time, and begin with what is due."""
+        await self._record()
+        try:
+            _, network = await self._store.networks.get()
+        except NotFoundError:
+            return
+        room = self._places.free
+        if room <= 0 or not seconds_of(network):
+            return
+        taken = await self._store.collections.take(self._holder, room, _LEASE)
+        self._more = len(taken) == room
+        for one in taken:
+            task = asyncio.create_task(self._collected(network, one))
+            self._tasks.add(task)
+            task.add_done_callback(self._ended)
+
+    async def close(self) -> None:
+        """Collect no more; others may take what was not finished."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        try:
+            await self._record()
+            await self._store.collections.release(self._holder)
+        except MinkaError as error:
+            log.warning("collection.not_released", code=error.code, reason=error.message)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        room = self._more and self._places.free >= _AT_ONCE // 2
+        if room or len(self._found) >= _TOGETHER or (self._found and not self._tasks):
+            self.work.set()
+
+    # ------------------------------------------------------------------ one station
+
+    async def _collected(self, network: Network, before: Collection) -> None:
+        found = _Found(before)
+        try:
+            target = self._target_of(network, before.station)
+            await self._places.paced(self._collect(target, found))
+        except MinkaError as error:
+            found.reason = error.code
+            log.info("collection.failed", station=before.station, code=error.code, reason=error.message)
+        except Exception:
+            found.reason = "bug"
+            log.exception("collection.bug", station=before.station)
+        self._found.append(found)
+
+    async def _collect(self, target: DeviceTarget, found: _Found) -> None:
+        """Files where the station serves them, else its latest period."""
+        if target.folder:
+            try:
+                async with self._devices.files(target) as files:
+                    await self._take_files(files, found)
+            except DeviceRefusedError as error:
+                log.debug("collection.no_files", station=target.station, reason=error.message)
+            else:
+                return
+        async with self._devices.aside(target) as session:
+            periods = await session.measurements()
+        await self._add(found, lambda: periods)
+
+    async def _take_files(self, files: DeviceFiles, found: _Found) -> None:
+        listed = [one.name for one in await files.list(_MOST_FILES) if one.name.endswith(_SUFFIXES)]
+        known = await self._store.measurements.collected(found.station, listed)
+        wanted = [name for name in reversed(listed) if name not in known or name in found.before.again]
+        found.more = len(wanted) > _AT_A_TIME
+        for name in wanted[:_AT_A_TIME]:
+            await self._take_file(files, name, found)
+
+    async def _take_file(self, files: DeviceFiles, name: str, found: _Found) -> None:
+        """Take one file; whatever is wrong with it stands beside its name and keeps no other from being taken."""
+        try:
+            try:
+                content = await files.fetch(name, _SMALL)
+            except OversizedError:
+                async with self._large:
+                    content = await files.fetch(name, _LARGE)
+                    number = await self._add(found, lambda: read_file(name, [content]))
+            else:
+                number = await self._add(found, lambda: read_file(name, [content]))
+        except InputError as error:
+            # It may not have been whole yet.
+            if name not in found.before.again:
+                found.again.append(name)
+            self._refuse(found, name, "malformed", error, _digest(content))
+        except (FileGoneError, OversizedError) as error:
+            self._refuse(found, name, error.code, error)
+        except DeviceRefusedError as error:
+            self._refuse(found, name, error.tag or error.code, error)
+        else:
+            found.files.append(CollectedFile(station=found.station, name=name, digest=_digest(content), periods=number))
+
+    def _refuse(self, found: _Found, name: str, reason: str, error: MinkaError, digest: str = "") -> None:
+        log.warning("collection.file_refused", station=found.station, file=name, code=reason, reason=error.message)
+        found.files.append(CollectedFile(station=found.station, name=name, digest=digest, error=reason))
+
+    async def _add(self, found: _Found, periods: Callable[[], Iterable[Period]]) -> int:
+        """Read and map it beside the loop, which other sessions need."""
+        async with self._reading:
+            return await asyncio.to_thread(lambda: found.add(periods()))
+
+    # ----------------------------------------------------------------------- record
+
+    async def _record(self) -> None:
+        """Put on record what came, some stations at a time; what can't be is collected anew once the lease ends."""
+        while self._found:
+            together, self._found = self._found[:_TOGETHER], self._found[_TOGETHER:]
+            _, network = await self._store.networks.get()
+            seconds = seconds_of(network) or DAY
+            lost = await self._store.transaction(_keep, together, self._clock.now(), seconds)
+            if lost:
+                log.warning("collection.lease_lost", stations=lost)
+
+
+def _keep(store: Store, found: Sequence[_Found], now: datetime, seconds: int) -> list[str]:
+    """Put on record what came of stations, in one transaction."""
+    taken = store.measurements.put(period for one in found for period in one.periods)
+    store.measurements.collect(file for one in found for file in one.files)
+    for one in found:
+        if one.unknown:
+            store.measurements.miss(one.station, one.unknown)
+    counts = Counter({("periods", name): number for name, number in taken._asdict().items()})
+    late = now - timedelta(seconds=seconds + _SETTLE + _SPREAD)
+    counts["periods", "late"] = sum(_span(period)[1] < late for one in found for period in one.periods)
+    counts.update(("files_refused", file.error) for one in found for file in one.files if file.error)
+    counts.update(("failures", one.reason) for one in found if one.reason)
+    missing = _missing(store, found, now, seconds)
+    ends = [_end(one, missing.get(one.station, 0), now, seconds) for one in found]
+    return store.collections.finish(ends, counts)
+
+
+def _missing(store: Store, found: Iterable[_Found], now: datetime, seconds: int) -> dict[str, int]:
+    """Periods of the last day that are not on record, by station; of those alone that may lack some."""
+    end = expected_end(now, seconds)
+    first = end - timedelta(seconds=DAY)
+    since = {one.station: max(_begin(one.before.since, seconds), first) for one in found if not one.reaches(end)}
+    missing: Counter[str] = Counter()
+    if since:
+        for gap in store.measurements.gaps(min(since.values()), end, since):
+            passed = (gap.end - max(gap.begin, since[gap.station])).total_seconds()
+            missing[gap.station] += max(0, int(passed // seconds))
+    return missing
+
+
+def _end(one: _Found, missing: int, now: datetime, seconds: int) -> Collection:
+    """The collection as it is from now on."""
+    before, failures = one.before, one.before.failures + 1 if one.reason else 0
+    ends = [end for _, end in map(_span, one.periods) if end <= now + timedelta(seconds=_SETTLE)]
+    newest = max((end for end in (before.newest, *ends) if end is not None), default=None)
+    due, soon = next_due(one.station, now, seconds), now + timedelta(seconds=_AGAIN * 2 ** min(failures, 5))
+    expected = expected_end(now, seconds)
+    is_late = newest is not None and expected - timedelta(seconds=seconds) <= newest < expected
+    if one.more:
+        due = now
+    elif one.reason or is_late:
+        due = min(due, soon)
+    return before.model_copy(
+        update={
+            "due": due,
+            "tried": now,
+            "heard": now if one.periods else before.heard,
+            "newest": newest,
+            "missing": missing,
+            "failures": failures,
+            "reason": one.reason,
+            "again": tuple(one.again),
+        }
+    )
+
+
+def _span(period: Measured) -> tuple[datetime, datetime]:
+    return period.begin, period.begin + timedelta(seconds=period.seconds)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

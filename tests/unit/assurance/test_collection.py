@@ -1,0 +1,292 @@
+"""Performance data comes in once, whole, and as far as stations have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from controller.assurance.collection import CollectionSchedule, Collector, expected_end, next_due
+from controller.models.errors import DeviceRefusedError, SessionLostError
+from controller.models.measurement import Measured, Period, Subject
+from controller.models.network import Endpoint, Network, NetworkHeader, PerformanceData, Station
+from controller.ports.clock import VirtualClock
+from controller.ports.devices import target_of
+from controller.ports.fake_devices import FakeDevice, FakeDevices
+from controller.ports.queue import FakeWakeups
+from controller.store import open_store
+from tests.support.quick_stores import DirectStore
+from tests.support.waiting import until
+
+PROFILES = ("lte-28658",)
+#: Just when the files of the period that ended at 12:00 are there.
+NOON = datetime(2026, 10, 1, 12, 2, tzinfo=UTC)
+QUARTER = timedelta(minutes=15)
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBYv2B6jWVgPqkUIEW3tisvC5RAZh5hGhOUvlKq6xGCe"
+
+
+def name_of(end: datetime, more: str = "") -> str:
+    return f"A{end - QUARTER:%Y%m%d.%H%M}+0000-{end:%H%M}+0000_-{more}minka.xml"
+
+
+def content(station: str, end: datetime, attempts: float = 5, suspect: str = "false") -> bytes:
+    return f"""<measDataFile xmlns="http://www.3gpp.org/ftp/specs/archive/28_series/28.532#measData">
+    <fileHeader fileFormatVersion="28.532 V16.0" dnPrefix=""/><measData><measEntity localDn="ManagedElement={station}"/>
+    <measInfo measInfoId="c"><job jobId="minka"/><granPeriod duration="PT900S" endTime="{end.isoformat()}"/>
+    <measType p="1">RRC.ConnEstabAtt.mo-Data</measType><measType p="2">acme.Unheard</measType>
+    <measValue measObjLdn="ManagedElement={station},ENBFunction=1,EUtranCellFDD=1"><r p="1">{attempts}</r><r p="2">1</r>
+    <suspect>{suspect}</suspect></measValue></measInfo></measData></measDataFile>""".encode()
+
+
+class Bench:
+    """A few adopted stations, one schedule, and as many workers as are asked for."""
+
+    def __init__(self, stations: int = 1, performance: PerformanceData | None = None) -> None:
+        self.clock = VirtualClock(NOON)
+        self.store = open_store("sqlite://", self.clock)
+        self.record = DirectStore(self.store)
+        self.devices = FakeDevices(self.clock)
+        self.names = [f"S{number}" for number in range(stations)]
+        self.network = Network(
+            header=NetworkHeader(
+                id="n", name="N", country="PE", timezone="UTC", performance=performance or PerformanceData()
+            ),
+            stations=tuple(
+                Station.model_validate(
+                    {"id": name, "site": "s", "profiles": PROFILES, "transport_address": "10.0.0.1", "enb_id": 1}
+                )
+                for name in self.names
+            ),
+            endpoints=tuple(Endpoint(station=name, address="127.0.0.1", host_key=KEY) for name in self.names),
+        )
+        self.store.networks.save(self.network, f"{stations} stations", "ana")
+        for name in self.names:
+            self.store.devices.adopt(name, [], "d", "ana")
+            self.devices.add(name, PROFILES, {f"/ManagedElement[{name}]": {}}).files = {}
+        self.wakeups = FakeWakeups()
+        self.schedule = CollectionSchedule(self.record, self.wakeups, self.clock)
+        self.worker = self.another("w")
+
+    def another(self, holder: str) -> Collector:
+        return Collector(holder, self.record, self.devices, self.clock, target_of)
+
+    def __getitem__(self, number: int) -> FakeDevice:
+        return self.devices[self.names[number]]
+
+    def put(self, end: datetime, number: int = 0, more: str = "", **values: object) -> None:
+        """A file of the period that ended then."""
+        files = self[number].files
+        assert files is not None
+        files[name_of(end, more)] = content(self.names[number], end, **values)  # type: ignore[arg-type]
+
+    async def collect(self, worker: Collector | None = None) -> None:
+        """All that is due, on record."""
+        worker = worker or self.worker
+        await self.schedule.step()
+        await worker.step()
+        await until(lambda: not worker._tasks)
+        await worker.step()
+
+    async def later(self, seconds: float) -> None:
+        await self.schedule.step()
+        await self.clock.advance(seconds)
+        await self.collect()
+
+    def read(self, number: int = 0) -> list[Measured]:
+        day = timedelta(days=1)
+        return list(self.store.measurements.read(NOON - day, NOON + day, 900, [self.names[number]]))
+
+    def ends(self, number: int = 0) -> list[str]:
+        return [f"{one.begin + QUARTER:%H:%M}" for one in self.read(number)]
+
+    def figure(self, name: str, label: str) -> float:
+        return self.store.status.figures()[f"collection_{name}"].get((label,), 0.0)
+
+    def __enter__(self) -> Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.store.close()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    with closing((made := Bench()).store):
+        yield made
+
+
+def at(text: str) -> datetime:
+    return datetime.fromisoformat(f"2026-10-01T{text}:00+00:00")
+
+
+async def test_files_are_taken_once_and_mapped(bench: Bench) -> None:
+    bench.put(at("12:00"))
+    await bench.collect()
+    assert bench.store.collections.find()["S0"].tried is None, "first looks at new stations are spread"
+    await bench.later(60)
+    assert bench.wakeups.collectors >= 1
+    (found,) = bench.read()
+    assert found.cells == {"1": {"RRC.ConnEstabAtt": {Subject(): 5.0}}}
+    assert [(one.name, one.count) for one in bench.store.measurements.unknown()] == [("acme.Unheard", 1)]
+    one = bench.store.collections.find()["S0"]
+    assert (one.newest, one.reason, one.holder) == (at("12:00"), "", "")
+    assert one.due == next_due("S0", bench.clock.now(), 900)
+    await bench.later(900)
+    await bench.later(900)
+    assert bench[0].fetched == [name_of(at("12:00"))], "what was taken is not fetched again"
+    assert bench.figure("periods", "new") == 1
+
+
+async def test_late_files_and_those_of_a_dark_time_fill_the_gaps_that_were_known(bench: Bench) -> None:
+    bench.put(at("12:00"))
+    await bench.later(60)
+    await bench.later(900)  # 12:15 is late
+    late = bench.store.collections.find()["S0"]
+    assert (late.missing, late.due - bench.clock.now()) == (1, timedelta(minutes=1))
+    bench[0].unreachable = "no route"
+    await bench.later(900)
+    dark = bench.store.collections.find()["S0"]
+    assert (dark.failures, dark.reason, dark.missing) == (1, "unreachable", 2)
+    bench[0].unreachable = ""
+    for end in ("12:15", "12:30", "12:45"):
+        bench.put(at(end))
+    await bench.later(900)
+    assert bench.ends() == ["12:00", "12:15", "12:30", "12:45"]
+    whole = bench.store.collections.find()["S0"]
+    assert (whole.failures, whole.reason, whole.missing) == (0, "", 0)
+    assert bench.figure("periods", "late") == 2
+    assert bench.figure("failures", "unreachable") == 1
+
+
+async def test_a_file_that_is_wrong_keeps_no_other_from_being_taken(bench: Bench) -> None:
+    bench.put(at("11:30"))
+    bench.put(at("11:45"))
+    bench.put(at("12:00"))
+    files = bench[0].files
+    assert files is not None
+    files[name_of(at("11:00"))] = content("S0", at("11:00"))[:-40]
+    files[name_of(at("11:15"))] = bytes((32 << 20) + 1)
+    files["readme.txt"] = b"no measurements"
+    bench[0].file_errors[name_of(at("11:45"))] = DeviceRefusedError("no", tag="access-denied")
+    await bench.later(60)
+    assert bench.ends() == ["11:30", "12:00"]
+    assert bench.figure("files_refused", "malformed") == 1
+    assert bench.figure("files_refused", "oversized") == 1
+    assert bench.figure("files_refused", "access-denied") == 1
+    files[name_of(at("11:00"))] = content("S0", at("11:00"))  # it was still being written
+    await bench.later(900)
+    assert bench.ends() == ["11:00", "11:30", "12:00"]
+    assert bench[0].fetched.count(name_of(at("11:00"))) == 2
+    assert "readme.txt" not in bench[0].fetched
+
+
+async def test_a_file_that_stays_wrong_is_fetched_twice_and_not_for_ever(bench: Bench) -> None:
+    files = bench[0].files
+    assert files is not None
+    files[name_of(at("12:00"))] = b"<measDataFile"
+    for _ in range(4):
+        await bench.later(900)
+    assert bench[0].fetched == [name_of(at("12:00"))] * 2
+
+
+async def test_a_connection_that_breaks_keeps_what_came_before(bench: Bench) -> None:
+    bench.put(at("12:00"))
+    bench.put(at("11:45"))
+    bench[0].file_errors[name_of(at("11:45"))] = SessionLostError("gone")
+    await bench.later(60)
+    assert bench.ends() == ["12:00"], "the newest comes first"
+    assert bench.store.collections.find()["S0"].reason == "session-lost"
+    bench[0].file_errors.clear()
+    await bench.later(180)
+    assert bench.ends() == ["11:45", "12:00"]
+
+
+async def test_doubled_and_suspect_files_count_once(bench: Bench) -> None:
+    bench.put(at("12:00"), suspect="true", attempts=2)
+    bench.put(at("12:00"), more="copy-", suspect="false", attempts=9)
+    bench.put(at("12:00"), more="third-", suspect="false", attempts=9)
+    await bench.later(60)
+    (found,) = bench.read()
+    assert (found.suspect, found.cells["1"]["RRC.ConnEstabAtt"][Subject()]) == (False, 9.0)
+    assert sum(bench.figure("periods", kind) for kind in ("new", "repeated", "replaced")) == 3
+    assert bench.figure("periods", "new") == 1
+
+
+async def test_two_workers_take_each_station_once_and_a_dead_ones_share_comes_back() -> None:
+    with Bench(stations=90) as bench:
+        for number in range(90):
+            bench.put(at("12:00"), number)
+        other = bench.another("x")
+        await bench.schedule.step()
+        await bench.clock.advance(60)
+        await bench.worker.step()  # takes as many as it has places for, and dies
+        for task in bench.worker._tasks:
+            task.cancel()
+        await bench.collect(other)
+        assert len([number for number in range(90) if bench.read(number)]) == 90 - 64
+        await bench.clock.advance(301)
+        await bench.collect(other)
+        await bench.collect(other)
+        assert [len(bench.read(number)) for number in range(90)] == [1] * 90
+        assert bench.figure("periods", "new") == 90
+
+
+async def test_dark_stations_take_no_time_from_others() -> None:
+    with Bench(stations=150) as bench:
+        for number in range(150):
+            bench.put(at("12:00"), number)
+            if number < 100:
+                bench[number].latency = 10_000
+        await bench.schedule.step()
+        await bench.clock.advance(60)
+        lit = range(100, 150)
+        for _ in range(8):  # rounds, each of which gives the places of those that hang on
+            await bench.worker.step()
+            await bench.clock.advance(2)
+        await until(lambda: len(bench.worker._tasks) <= 100)
+        await bench.worker.step()
+        assert [len(bench.read(number)) for number in lit] == [1] * 50
+        await bench.worker.close()
+        assert bench.store.collections.waiting() == 100
+
+
+async def test_a_station_without_files_is_asked_for_its_latest_period(bench: Bench) -> None:
+    bench[0].files = None
+    cell = "ManagedElement=S0,ENBFunction=1,EUtranCellFDD=1"
+    period = Period(job="j", begin=at("11:45"), end=at("12:00"), values={cell: {"RRC.ConnEstabAtt.mo-Data": 7}})
+    bench[0].equipment.periods = (period,)
+    await bench.later(60)
+    await bench.later(900)
+    (found,) = bench.read()
+    assert found.cells == {"1": {"RRC.ConnEstabAtt": {Subject(): 7.0}}}
+    assert bench.store.collections.find()["S0"].missing == 1
+
+
+async def test_nothing_is_collected_where_the_network_does_not_ask_for_it(bench: Bench) -> None:
+    bench.put(at("12:00"))
+    header = bench.network.header.model_copy(update={"performance": None})
+    bench.store.networks.save(bench.network.model_copy(update={"header": header}), "without", "ana")
+    await bench.later(60)
+    assert (bench.store.collections.find(), bench[0].fetched) == ({}, [])
+
+
+async def test_more_files_than_are_taken_at_a_time_follow_at_once(bench: Bench) -> None:
+    for number in range(150):
+        bench.put(at("12:00") - number * QUARTER)
+    await bench.later(60)
+    assert bench.store.collections.find()["S0"].due <= bench.clock.now()
+    await bench.collect()
+    assert len(bench[0].fetched) == 150
+    assert bench.store.collections.find()["S0"].due > bench.clock.now()
+
+
+def test_periods_are_due_after_they_have_settled_and_stations_are_spread() -> None:
+    seconds = {int((next_due(f"S{n}", at("12:00"), 900) - at("12:00")).total_seconds()) for n in range(500)}
+    assert min(seconds) >= 60
+    assert max(seconds) < 120
+    assert len(seconds) > 50
+    assert next_due("S0", next_due("S0", at("12:00"), 900), 900) == next_due("S0", at("12:00"), 900) + QUARTER
+    assert expected_end(at("12:00"), 900) == at("11:45")
+    assert expected_end(at("12:01"), 900) == at("12:00")
