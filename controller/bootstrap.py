@@ -40,6 +40,7 @@ from controller.store.evidence import AuditKeys, Evidence, last_anchors
 if TYPE_CHECKING:
     from controller.assurance.collection import CollectionSchedule, Collector
     from controller.assurance.heartbeats import HeartbeatWatch
+    from controller.assurance.measured_faults import MeasuredFaults
     from controller.playbook.engine.context import ActionServices
     from controller.queue.wakeups import CeleryWakeups, SchedulerWakeups
     from controller.remediation.remediator import Remediator
@@ -224,6 +225,13 @@ class Parts:
         from controller.assurance.heartbeats import HeartbeatWatch
 
         return HeartbeatWatch(self.loop_store, self.clock, self.settings.heartbeat_misses)
+
+    def measured_faults(self) -> MeasuredFaults:
+        """What raises alarms from measurements."""
+        from controller.assurance.measured_faults import MeasuredFaults
+        from controller.performance.kpis import load_kpis
+
+        return MeasuredFaults(self.loop_store, self.clock, load_kpis(self.settings.kpis))
 
     async def prune_reports(self) -> None:
         """Delete reports of alarms that are too old, or too many."""

@@ -10,6 +10,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from itertools import islice
 
 from controller.intent.findings import Check, Fault, finding
 from controller.intent.sharing import Placed
@@ -66,6 +67,15 @@ def _point(latitude: float, longitude: float) -> _Point:
     north, east = math.radians(latitude), math.radians(longitude)
     level = _EARTH_KM * math.cos(north)
     return level * math.cos(east), level * math.sin(east), _EARTH_KM * math.sin(north)
+
+
+def nearest_stations(network: Network, station: str, most: int, places: Places | None = None) -> list[str]:
+    """Stations nearest to another one, those of its own site first, at most so many; up to ``RADIUS_KM`` away."""
+    if station not in network.station_by_id:
+        return []
+    around = (places or Places(network)).around(network.site_of(station))
+    near = (name for _, site in around for name in network.stations_at.get(site, ()) if name != station)
+    return list(islice(near, most))
 
 
 # ------------------------------------------------------------------- relations

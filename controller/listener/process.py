@@ -9,6 +9,7 @@ import structlog
 from lxml import etree
 
 from controller.assurance.checker import Checker
+from controller.assurance.measured_faults import MeasuredFaults
 from controller.assurance.station_alarms import report_of
 from controller.bootstrap import parts
 from controller.listener.checks import Checks
@@ -32,6 +33,8 @@ log = structlog.get_logger()
 _CONFIG_CHANGE = "netconf-config-change"
 #: Seconds between two looks at which stations are adopted, and two rounds of checks.
 _FOLLOW, _CHECK = 2.0, 0.5
+#: Seconds between two looks at whether new measurements are there.
+_MEASURED = 60.0
 
 
 class Listener:
@@ -41,6 +44,7 @@ class Listener:
         health_interval: Seconds between two checks of a station without another reason.
         notified_alarms: Whether o-ran-fm notifications become alarms; if not, they are a reason to check.
         worth: See ``Checks``.
+        measured: Looks at what stations counted; none where nothing is collected.
 
     Attributes:
         checks: When each station is read.
@@ -58,12 +62,14 @@ class Listener:
         health_interval: float,
         notified_alarms: bool = True,
         worth: Callable[[str], bool] = lambda station: True,
+        measured: MeasuredFaults | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._wakeups = wakeups
         self._notified_alarms = notified_alarms
         self._checker = checker
+        self._measured = measured
         self._rounds = Rounds(clock)
         self.checks = Checks(store, checker, clock, health_interval, worth)
         self._subscriptions = Subscriptions(store, devices, clock, target_of, self._hear, self.checks.poke)
@@ -73,6 +79,8 @@ class Listener:
         self._rounds.start("follow", self._follow, _FOLLOW)
         self._rounds.start("begin checks", self.checks.begin, _CHECK)
         self._rounds.start("record checks", self.checks.record, _CHECK)
+        if self._measured is not None:
+            self._rounds.start("look at measurements", self._measured.round, _MEASURED)
         await stop.wait()
         await self._rounds.stop()
         await self._subscriptions.close()
@@ -127,6 +135,7 @@ async def listen(settings: Settings, name: str, stop: asyncio.Event) -> None:
             made.wakeups,
             health_interval=settings.health_interval,
             notified_alarms=AlarmSource.ORAN_FM in settings.sources,
+            measured=made.measured_faults() if AlarmSource.CHECK in settings.sources else None,
         )
         presence = Presence(made.loop_store, ProcessRole.LISTENER, name, sessions=made.sessions, late=listener.late)
         async with presence.shown(made.clock):

@@ -41,6 +41,10 @@ POWER_CAUSES = frozenset({"o-ran-fault-26", "3gpp-power-problem"})
 FAULT = ("station", "object", "tenant", "probable_cause", "specific_problem")
 #: Probable cause of a cell that should serve and does not.
 CELL_OFF_AIR = "cell-off-air"
+#: Probable cause of a cell that says it serves, and that nobody uses although people always do at this hour.
+SLEEPING_CELL = "sleeping-cell"
+#: Probable cause of an indicator (the specific problem) that is worse than it uses to be at these hours.
+KPI_DEGRADED = "kpi-degraded"
 #: Probable cause of a device that can't be reached.
 UNREACHABLE = "station-unreachable"
 #: Causes of alarms that take service away, and with those that keep anybody from seeing whether there is any.

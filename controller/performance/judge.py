@@ -204,7 +204,7 @@ class Verdict:
     words: str
 
 
-def compare(kpi: Kpi, before: Figure, after: Figure, tolerance: float | None = None, *, chance: bool = True) -> Verdict:
+def compare(kpi: Kpi, before: Figure, after: Figure, tolerance: float | None = None, *, chance: float = 1.0) -> Verdict:
     """Whether an indicator is worse than before, by more than it may be and by more than chance makes it.
 
     Args:
@@ -212,7 +212,7 @@ def compare(kpi: Kpi, before: Figure, after: Figure, tolerance: float | None = N
         before: What it was.
         after: What it is.
         tolerance: How much worse it may become, instead of the indicator's own.
-        chance: Whether what may be chance is not judged; else any difference counts as it is.
+        chance: By how many times the 95 % interval of the difference it has to be worse; with 0 chance is not minded.
     """
     for one in (before, after):
         if one.value is None or one.why:
@@ -227,7 +227,7 @@ def compare(kpi: Kpi, before: Figure, after: Figure, tolerance: float | None = N
     lost = sign * (before.value - after.value)
     if lost <= (kpi.tolerance if tolerance is None else tolerance):
         return Verdict(Word.NO_WORSE, words)
-    if chance and lost <= _chance(before, after, sign):
+    if chance and lost <= chance * _chance(before, after, sign):
         return Verdict(Word.UNJUDGED, f"{words}, which may be chance")
     return Verdict(Word.WORSE, words)
 

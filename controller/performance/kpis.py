@@ -79,6 +79,7 @@ class Kpi(Noun):
             rate, periods of cells of a mean, seconds of what is exact.
         tolerance: How much worse it may become, in its unit, before that is a verdict.
         levels: Of what it can be asked for.
+        watched: Whether it is an alarm where it becomes worse.
     """
 
     name: Identifier
@@ -93,6 +94,7 @@ class Kpi(Noun):
     minimum: float = Field(gt=0)
     tolerance: float = Field(default=2.0, ge=0)
     levels: tuple[Level, ...] = Field(min_length=1)
+    watched: bool = False
 
     @cached_property
     def tree(self) -> Tree:

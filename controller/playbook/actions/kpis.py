@@ -14,11 +14,11 @@ from datetime import datetime, timedelta
 
 from pydantic import AwareDatetime, Field
 
-from controller.intent.neighbours import Places
+from controller.intent.neighbours import nearest_stations
 from controller.inventory.source import unknown
 from controller.models.errors import DeviceError, InputError
 from controller.models.measurement import Measured
-from controller.models.network import Network, Noun
+from controller.models.network import Noun
 from controller.performance.judge import Figure, Word, compare, figure, pooled
 from controller.performance.kpis import About, Kpi, Statistic, Tally, tally
 from controller.performance.vocabulary import measured
@@ -209,7 +209,7 @@ async def _verdict(
     old, new = before.values.get(kpi.name), after.values.get(kpi.name)
     if old is None or new is None:
         return Word.UNJUDGED, _NOT_MEASURED
-    minimum, chance = given.minimum(kpi), given.min_samples != 0
+    minimum, chance = given.minimum(kpi), float(given.min_samples != 0)
     old = _by(kpi, old, minimum)
     found = compare(kpi, old, new, given.tolerance(kpi), chance=chance)
     if found.word is Word.UNJUDGED and old.value is not None and new.value is not None and after.end is not None:
@@ -240,7 +240,7 @@ async def _around(
     minimum: float | None,
 ) -> tuple[str, Figure, Figure] | None:
     """An indicator of a station and the nearest ones by what is on record; None where even that does not suffice."""
-    near = nearest(context.network, station, max(_AROUND))
+    near = nearest_stations(context.network, station, max(_AROUND))
     both = [await context.recorded(*span, [station, *near]) for span in (before, after)] if near else []
     if not all(any(one.station == station for one in span) for span in both):
         return None  # nothing is said of a station by others alone
@@ -252,14 +252,6 @@ async def _around(
         if not old.why and not new.why:
             return f"{min(count, len(near))} stations around", old, new
     return None
-
-
-def nearest(network: Network, station: str, most: int) -> list[str]:
-    """Stations nearest to another one, those of its own site first."""
-    if station not in network.station_by_id:
-        return []
-    sites = [site for _, site in Places(network).around(network.site_of(station))]
-    return [name for site in sites for name in network.stations_at.get(site, ()) if name != station][:most]
 
 
 def _words(not_judged: Mapping[str, str]) -> str:

@@ -36,10 +36,11 @@ LADDERS = {
     "radio-unit-lost": ["reset-radio-unit", "restart-station", "ticket"],
     "site-below-a-cut": ["switch-backhaul"],
     "site-cut-off": ["switch-backhaul", "ticket"],
+    "sleeping-cell": ["cycle-cell", "ask", "restart-station", "ticket"],
     "synchronisation-lost": ["ask", "restart-station", "ticket"],
     "wrong-software": ["return-to-software", "ticket"],
 }
-TICKETS = {"antenna-fault", "backhaul-down", "fan-broken", "mains-lost"}
+TICKETS = {"antenna-fault", "backhaul-down", "fan-broken", "kpi-degraded", "mains-lost"}
 
 
 def _kind(rung: Rung) -> str:

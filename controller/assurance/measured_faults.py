@@ -1,0 +1,332 @@
+"""What only measurements show: cells that say they serve and carry nobody, and indicators that became worse.
+
+A cell sleeps where nobody got a connection for an hour, although its own last weeks make sure that somebody would have
+at this hour, and cells around it carry users. An indicator is degraded where it is worse than at these hours of the
+days before, beyond its tolerance and beyond chance, twice in a row. Both are alarms of Minka's own, raised and cleared
+here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+
+import structlog
+
+from controller.intent.neighbours import Places, nearest_stations
+from controller.models.alarm import (
+    KPI_DEGRADED,
+    SLEEPING_CELL,
+    Alarm,
+    AlarmReport,
+    AlarmSource,
+    ObjectClass,
+    PerceivedSeverity,
+)
+from controller.models.health import Health, ServiceState
+from controller.models.measurement import HOUR, QUARTER, Measured, parts
+from controller.models.network import Network
+from controller.performance.judge import Figure, Word, compare, pooled
+from controller.performance.kpis import Kpi, tally
+from controller.ports.clock import Clock
+from controller.ports.store import AsyncStore
+
+log = structlog.get_logger()
+
+_HOUR, _QUARTER = timedelta(seconds=HOUR), timedelta(seconds=QUARTER)
+#: How long after the end of a quarter of an hour its files are there, and after that of an hour its roll-up.
+_COLLECTED, _ROLLED_UP = timedelta(minutes=8), timedelta(minutes=40)
+#: Days before that say what to expect of an hour; days that there have to be, and seconds that an hour has to cover.
+_DAYS, _FEWEST, _COVERED = 14, 5, 3500
+#: Connections in the quietest of these hours from which on none at all is no chance: below one in a million.
+_EXPECTED = 14.0
+#: Stations around among which somebody has to carry users.
+_AROUND = 6
+#: Stations that are judged together.
+_TOGETHER = 100
+#: Hours before the end that are taken together until the sample suffices.
+_POOLS = (1, 2, 4)
+#: By how many times the 95 % interval an indicator has to be worse: there are many, and each is looked at each hour.
+_BEYOND = 1.7
+_GRAVE = (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
+_SETUPS, _VOLUME = "RRC.ConnEstabSucc", "DRB.PdcpSduVolumeDL"
+
+
+class Use(NamedTuple):
+    """How a cell was used in a span of time.
+
+    Attributes:
+        seconds: That were measured.
+        setups: Connections that were set up.
+        volume: Mbit that it carried to users.
+        latest: Whether anything of that was in the last period.
+    """
+
+    seconds: float = 0.0
+    setups: float = 0.0
+    volume: float = 0.0
+    latest: bool = False
+
+    @property
+    def alive(self) -> bool:
+        """Whether anybody used it."""
+        return self.setups > 0 or self.volume > 0
+
+
+def uses(periods: Iterable[Measured], last: datetime) -> dict[str, Use]:
+    """How cells that count connections were used, by ``station/cell``; ``last`` is when the last period began."""
+    found: dict[str, Use] = {}
+    for period in periods:
+        for cell, counted in period.cells.items():
+            if not cell or _SETUPS not in counted:
+                continue
+            before = found.get(f"{period.station}/{cell}", Use())
+            setups, volume = (sum(parts(counted.get(name, {}))) for name in (_SETUPS, _VOLUME))
+            whole = 0.0 if period.suspect else period.covered
+            latest = before.latest or (period.begin >= last and (setups > 0 or volume > 0))
+            added = Use(before.seconds + whole, before.setups + setups, before.volume + volume, latest)
+            found[f"{period.station}/{cell}"] = added
+    return found
+
+
+def expected(hours: Iterable[Measured]) -> dict[str, float]:
+    """Connections in the quietest of these hours, by ``station/cell``, of cells of which enough hours are known."""
+    known: defaultdict[str, list[float]] = defaultdict(list)
+    for hour in hours:
+        for name, use in uses([hour], hour.begin).items():
+            if hour.covered >= _COVERED:
+                known[name].append(use.setups)
+    return {name: min(setups) for name, setups in known.items() if len(setups) >= _FEWEST}
+
+
+def is_silent(use: Use) -> bool:
+    """Whether nobody used a cell in an hour that was measured as a whole."""
+    return use.seconds >= _COVERED and not use.alive
+
+
+def says_it_serves(health: Health | None, cell: str) -> bool:
+    """Whether a station does not say that a cell is off air or locked."""
+    return (
+        health is not None
+        and health.reachable
+        and cell not in health.locked
+        and health.cells.get(cell) is not ServiceState.DOWN
+    )
+
+
+def cells_around(network: Network, places: Places, station: str, used: Mapping[str, Use]) -> Iterator[str]:
+    """Cells of a station and those around it that carry users."""
+    for name in (station, *nearest_stations(network, station, _AROUND, places)):
+        for cell in network.cells_by_station.get(name, ()):
+            if used.get(f"{name}/{cell.id}", Use()).alive:
+                yield cell.name
+
+
+def degraded(kpi: Kpi, hours: Sequence[Measured], end: datetime) -> tuple[Figure, Figure]:
+    """An indicator of one station in the same hours of the days before, and in the last ones before ``end``.
+
+    Args:
+        kpi: The indicator.
+        hours: What the station counted in these hours and in those of the days before.
+        end: Of the last hour.
+    """
+    begin = end - max(_POOLS) * _HOUR
+    recent = [one for one in hours if begin <= one.begin < end]
+
+    def attempts() -> Iterator[tuple[str, datetime, datetime, object]]:
+        for count in _POOLS:
+            since = end - count * _HOUR
+            yield f"{count} h", since, end, tally(kpi, (one for one in recent if one.begin >= since))
+
+    after = pooled(kpi, attempts())  # type: ignore[arg-type]
+    like = {(one.hour, one.minute) for one in _starts(after.begin, end)}
+    earlier = [one for one in hours if one.begin < begin and (one.begin.hour, one.begin.minute) in like]
+    before = pooled(kpi, [("", begin - _DAYS * timedelta(days=1), begin, tally(kpi, earlier))])
+    return before, after
+
+
+def _starts(begin: datetime, end: datetime) -> Iterator[datetime]:
+    while begin < end:
+        yield begin
+        begin += _HOUR
+
+
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """What is looked at in one round."""
+
+    network: Network
+    stations: Sequence[str]
+    standing: Mapping[tuple[str, str, str, str], Alarm]
+    grave: Collection[str]
+
+
+class MeasuredFaults:
+    """Looks at what stations counted when a quarter of an hour, or an hour, is on record.
+
+    Args:
+        kpis: Indicators, of which those that are watched may raise alarms.
+    """
+
+    def __init__(self, store: AsyncStore, clock: Clock, kpis: Sequence[Kpi]) -> None:
+        self._store = store
+        self._clock = clock
+        self._kpis = [kpi for kpi in kpis if kpi.watched]
+        #: End of the last quarter and hour that was looked at.
+        self._looked: dict[int, datetime] = {}
+        #: Indicators of stations that were worse once, and until when.
+        self._suspected: dict[tuple[str, str], datetime] = {}
+
+    async def round(self) -> None:
+        """Look at the latest quarter and hour, if that was not done yet."""
+        quarter, hour = self._due(QUARTER, _COLLECTED), self._due(HOUR, _ROLLED_UP)
+        if quarter is None and hour is None:
+            return
+        watched = await self._watched()
+        reports: list[AlarmReport] = []
+        if quarter is not None:
+            reports += await self._sleeping(watched, quarter)
+        if hour is not None:
+            for first in range(0, len(watched.stations), _TOGETHER):
+                reports += await self._degraded(watched, watched.stations[first : first + _TOGETHER], hour)
+        if reports:
+            for alarm in await self._store.alarms.report_all(reports):
+                log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)
+        self._looked |= {length: end for length, end in ((QUARTER, quarter), (HOUR, hour)) if end is not None}
+
+    def _due(self, length: int, wait: timedelta) -> datetime | None:
+        """End of the latest span of a length that is on record, None where it was looked at already."""
+        stamp = (self._clock.now() - wait).timestamp()
+        end = datetime.fromtimestamp(stamp // length * length, UTC)
+        return None if self._looked.get(length) == end else end
+
+    async def _watched(self) -> _Watched:
+        _, network = await self._store.networks.get()
+        records = await self._store.devices.find()
+        adopted = sorted(
+            name for name, one in records.items() if one.adopted is not None and name in network.station_by_id
+        )
+        alarms = [one for one in await self._store.alarms.standing() if one.cleared is None]
+        ours = [one for one in alarms if one.probable_cause in (SLEEPING_CELL, KPI_DEGRADED)]
+        standing = {(one.probable_cause, one.station, one.object, one.specific_problem): one for one in ours}
+        grave = {one.station for one in alarms if one.severity in _GRAVE and one not in ours}
+        return _Watched(network, adopted, standing, grave)
+
+    async def _read(self, begin: datetime, end: datetime, length: int, stations: Sequence[str]) -> list[Measured]:
+        found: list[Measured] = []
+        after: tuple[str, datetime] | None = None
+        while page := await self._store.measurements.page(begin, end, length, stations, after):
+            found += page
+            after = page[-1].station, page[-1].begin
+        return found
+
+    # --------------------------------------------------------------- sleeping cells
+
+    async def _sleeping(self, watched: _Watched, end: datetime) -> list[AlarmReport]:
+        """Cells that sleep, and those that woke up."""
+        used: dict[str, Use] = {}
+        for first in range(0, len(watched.stations), _TOGETHER):
+            some = watched.stations[first : first + _TOGETHER]
+            periods = await self._read(end - _HOUR, end, QUARTER, some)
+            used |= await asyncio.to_thread(uses, periods, end - _QUARTER)
+        raised = {key[2] for key in watched.standing if key[0] == SLEEPING_CELL}
+        silent = [name for name, use in used.items() if is_silent(use) and name not in raised]
+        stations = sorted({name.partition("/")[0] for name in (*silent, *raised)})
+        healths = await self._store.healths.find(stations)
+        known = {cell.name for cell in watched.network.cells}
+        awake = [name for name in raised if name not in known or _is_awake(name, used, healths)]
+        found = [_sleep(name, PerceivedSeverity.CLEARED, "", end) for name in sorted(awake)]
+        candidates = [
+            name
+            for name in silent
+            for station, _, cell in (name.partition("/"),)
+            if says_it_serves(healths.get(station), cell) and station not in watched.grave
+        ]
+        if not candidates:
+            return found
+        wanted, places = await self._expected(candidates, end), Places(watched.network)
+        for name in sorted(candidates):
+            others = list(cells_around(watched.network, places, name.partition("/")[0], used))
+            if wanted.get(name, 0.0) >= _EXPECTED and others:
+                usual = f"on each day before there were at least {wanted[name]:,.0f} at this hour"
+                text = f"no connection for an hour; {usual}, and {len(others)} cells around carry users"
+                found.append(_sleep(name, PerceivedSeverity.MAJOR, text, end))
+        return found
+
+    async def _expected(self, cells: Iterable[str], end: datetime) -> dict[str, float]:
+        """Connections that cells had at least in the hour of the day that ends."""
+        stations = sorted({name.partition("/")[0] for name in cells})
+        begin = datetime.fromtimestamp((end - _HOUR).timestamp() // HOUR * HOUR, UTC)
+        hours: list[Measured] = []
+        for day in range(1, _DAYS + 1):
+            at = begin - timedelta(days=day)
+            hours += await self._read(at, at + _HOUR, HOUR, stations)
+        return await asyncio.to_thread(expected, hours)
+
+    # ---------------------------------------------------------- degraded indicators
+
+    async def _degraded(self, watched: _Watched, stations: Sequence[str], end: datetime) -> list[AlarmReport]:
+        """Indicators that became worse, and those that are well again."""
+        hours: defaultdict[str, list[Measured]] = defaultdict(list)
+        for day in range(_DAYS // 2 + 1):
+            until = end - timedelta(days=day)
+            for one in await self._read(until - max(_POOLS) * _HOUR, until, HOUR, stations):
+                hours[one.station].append(one)
+        return await asyncio.to_thread(
+            lambda: [report for name, counted in hours.items() for report in self._of(watched, name, counted, end)]
+        )
+
+    def _of(self, watched: _Watched, station: str, hours: Sequence[Measured], end: datetime) -> Iterator[AlarmReport]:
+        for kpi in self._kpis:
+            key = KPI_DEGRADED, station, ObjectClass.STATION.value, kpi.name
+            before, after = degraded(kpi, hours, end)
+            if key in watched.standing:
+                # Half as much worse is not well yet: else it would come and go.
+                if compare(kpi, before, after, kpi.tolerance / 2, chance=0).word is Word.NO_WORSE:
+                    yield _worse(station, kpi, PerceivedSeverity.CLEARED, "", end)
+                continue
+            verdict = compare(kpi, before, after, chance=_BEYOND)
+            if verdict.word is not Word.WORSE or station in watched.grave:
+                self._suspected.pop((station, kpi.name), None)
+            elif after.begin >= self._suspected.setdefault((station, kpi.name), end):
+                words = f"{kpi.title}: {verdict.words} (the same hours of the days before, and the last {after.pooled})"
+                yield _worse(station, kpi, PerceivedSeverity.MINOR, words, end)
+
+
+def _is_awake(name: str, used: Mapping[str, Use], healths: Mapping[str, Health]) -> bool:
+    """Whether somebody uses a cell again, or its station says that it does not serve: another alarm says so then."""
+    station, _, cell = name.partition("/")
+    health = healths.get(station)
+    gone = health is not None and health.reachable and not says_it_serves(health, cell)
+    return gone or used.get(name, Use()).latest
+
+
+def _sleep(name: str, severity: PerceivedSeverity, text: str, at: datetime) -> AlarmReport:
+    return AlarmReport(
+        station=name.partition("/")[0],
+        object=name,
+        object_class=ObjectClass.CELL,
+        probable_cause=SLEEPING_CELL,
+        severity=severity,
+        text=text,
+        source=AlarmSource.CHECK,
+        at=at,
+    )
+
+
+def _worse(station: str, kpi: Kpi, severity: PerceivedSeverity, text: str, at: datetime) -> AlarmReport:
+    return AlarmReport(
+        station=station,
+        object=ObjectClass.STATION.value,
+        object_class=ObjectClass.STATION,
+        probable_cause=KPI_DEGRADED,
+        specific_problem=kpi.name,
+        severity=severity,
+        text=text,
+        source=AlarmSource.CHECK,
+        at=at,
+    )
