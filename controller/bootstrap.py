@@ -240,14 +240,15 @@ class Parts:
             log.info("reports.pruned", number=number)
 
     async def work_out_measurements(self) -> None:
-        """Work out some of the hours and days of which new measurements came."""
-        await self.loop_store.measurements.roll_up(self.clock.now())
+        """Work out the hours and days of which new measurements came, some at a time."""
+        while await self.loop_store.measurements.roll_up(self.clock.now()):
+            pass
 
     async def retire_measurements(self) -> None:
-        """Delete some of the measurements that are older than they are kept."""
+        """Delete measurements that are older than they are kept, some at a time."""
         days = {QUARTER: self.settings.period_days, HOUR: self.settings.hour_days, DAY: self.settings.day_days}
         keep = {level: timedelta(days=number) for level, number in days.items()}
-        if number := await self.loop_store.measurements.retire(self.clock.now(), keep):
+        while number := await self.loop_store.measurements.retire(self.clock.now(), keep):
             log.info("measurements.retired", number=number)
 
     def importer(self) -> Importer:

@@ -105,6 +105,8 @@ unknown_counters = Table(
 
 #: What is worked out of what, finest first.
 _LEVELS = (QUARTER, HOUR, DAY)
+#: All lengths of a period (TS 32.401 has 5, 15, 30 and 60 minutes), and of what is worked out.
+_GRANULARITIES = (300, QUARTER, 1800, HOUR, DAY)
 #: How long after its end a span is worked out first: by then nearly all files have come.
 _SETTLE = {QUARTER: timedelta(), HOUR: timedelta(minutes=20), DAY: timedelta(minutes=30)}
 #: Periods that begin later than this from now are of a clock that is wrong.
@@ -135,7 +137,7 @@ _MEASURED_AT = select(measurements).where(
     measurements.c.rolled.is_(False),
 )
 _WHOLE = select(measurements.c.station, measurements.c.begin, measurements.c.seconds).where(
-    measurements.c.level.in_(_LEVELS),
+    measurements.c.level.in_(_GRANULARITIES),
     measurements.c.begin > bindparam("since", type_=Instant()),
     measurements.c.begin < bindparam("until", type_=Instant()),
     measurements.c.covered >= measurements.c.seconds,
@@ -159,6 +161,9 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
                 refused += 1
             else:
                 by_level[one.seconds][one.station, one.begin.astimezone(UTC)].append(one)
+        # Two workers may have the same period, of which neither is on record yet.
+        for station in sorted({station for keys in by_level.values() for station, _ in keys}):
+            tx.guard(f"measurements:{station}")
         zone = _zone(tx)
         taken = Taken(refused=refused)
         for level, wanted in sorted(by_level.items()):

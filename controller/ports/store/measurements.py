@@ -84,6 +84,7 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         A period's identity is station, begin and length. What is on record already is ignored. Counters that the
         first did not have are added, since jobs of a station write files of their own. A whole period replaces a
         suspect one. Else the first stays, and the difference is on the audit trail, once for each period.
+        Put some hundred stations at once, no more: each is locked meanwhile.
         """
         ...
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 
 import pytest
 
 from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject
 from controller.ports.clock import VirtualClock
 from controller.ports.store import CollectedFile, Gap, Page, Taken
-from controller.store import SqlStore, measurements
+from controller.store import SqlStore, measurements, open_store
 from tests.support.records import make_network
 
 VOLUME, PRBS, MOST = "DRB.PdcpSduVolumeDL", "RRU.PrbTotDl", "RRC.ConnMax"
@@ -240,3 +243,40 @@ async def test_days_are_those_of_the_network(store: SqlStore, clock: VirtualCloc
         (timedelta(days=1), DAY - HOUR, DAY - HOUR, 23.0),
         (timedelta(days=1, hours=23), DAY, HOUR, 1.0),
     ]
+
+
+def test_workers_that_have_the_same_period_lose_nothing(shared_url: str, clock: VirtualClock, start: datetime) -> None:
+    """Each of two puts a job of its own of the same periods, while a third works the hours out again and again."""
+    stations = [f"S{number}" for number in range(12)]
+    counters = [VOLUME, PRBS]
+
+    def job(counter: str) -> list[Measured]:
+        cells = {"1": {counter: {Subject(): 2.0}}}
+        return [
+            Measured(station=name, begin=start + n * QUARTERS, seconds=QUARTER, covered=QUARTER, cells=cells)
+            for name in stations
+            for n in range(4)
+        ]
+
+    with closing(open_store(shared_url, clock)) as store:
+        together = Barrier(3)
+
+        def put(counter: str) -> list[Taken]:
+            together.wait()
+            periods = job(counter)
+            return [store.measurements.put(periods[at : at + 8]) for at in range(0, len(periods), 8)]
+
+        def roll_up() -> None:
+            together.wait()
+            for _ in range(20):
+                store.measurements.roll_up(clock.now())
+
+        with ThreadPoolExecutor(3) as threads:
+            puts, rolling = [threads.submit(put, counter) for counter in counters], threads.submit(roll_up)
+            taken = [one for future in puts for one in future.result()]
+            rolling.result()
+        assert (sum(one.new for one in taken), sum(one.replaced for one in taken)) == (48, 48)
+        settle(store, clock)
+        hours = every(store, HOUR)
+        assert [one.station for one in hours] == sorted(stations)
+        assert all(one.cells == {"1": {VOLUME: {Subject(): 8.0}, PRBS: {Subject(): 2.0}}} for one in hours)
