@@ -151,6 +151,8 @@ class Backtest:
         reports = [one.report.model_copy(update={"body": one.digest}) for one in batch]
         for one, alarm in zip(batch, self._store.alarms.report_all(reports), strict=True):
             self._true.setdefault(alarm.id, one.alarm)
+        while self._store.alarms.correlate_more():
+            pass
         self._note_changes()
         self._look_until(self._clock.now())
 

@@ -34,6 +34,8 @@ from controller.runs.approval.clearance import clearances, freeze_on, missing, p
 
 #: Over how long repairs are counted.
 _HOUR = timedelta(hours=1)
+#: How long it takes to work out what alarms follow from.
+_SOON = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,11 @@ class Limits:
         )
 
 
-#: The guard that says no only for a while: an alarm has to stand before anything is thought of it.
-SETTLE = "settle"
 #: Guards whose final no is about one rung of the ladder alone, so that the next one follows.
 OF_RUNG = frozenset(("reach", "consent", "unknown"))
+#: Guards that say no only for a while, before anything is thought of an alarm: it has to stand, and to be known for a
+#: root.
+SETTLE, CORRELATION = "settle", "correlation"
 #: Guards whose end is told as a change of the alarm, so that nobody has to look for it.
 TOLD = frozenset(("over", "symptom"))
 
@@ -217,6 +220,11 @@ def _over(ask: Ask) -> _No | None:
 def _symptom(ask: Ask) -> _No | None:
     root = "" if ask.repair.rule.match.follows else ask.alarm.root
     return _No(follows_from(root)) if root else None
+
+
+def _correlation(ask: Ask) -> _No | None:
+    known = ask.repair.rule.match.follows or ask.store.alarms.is_correlated(ask.alarm.id)
+    return None if known else _No("it is being worked out what it follows from", ask.now + _SOON)
 
 
 def follows_from(root: str) -> str:
@@ -496,6 +504,7 @@ GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
     "record": _record,
     "over": _over,
     "symptom": _symptom,
+    CORRELATION: _correlation,
     "together": _together,
     "loop": _loop,
     "announced": _announced,

@@ -35,6 +35,7 @@ from controller.ports.store import AsyncStore, PreparedRun, RunRequest, Store
 from controller.remediation.breaker import Breaker
 from controller.remediation.dispatch import dispatch_pack
 from controller.remediation.guards import (
+    CORRELATION,
     OF_RUNG,
     SETTLE,
     TOLD,
@@ -54,8 +55,8 @@ from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
 
-#: Alarms that are looked through at once; in which something is said in one transaction.
-_SORTED, _NOTED = 500, 20
+#: Alarms that are looked through at once, and in which something is said in one transaction.
+_AT_ONCE = 100
 _NO_RULE = "no rule answers it: it stands until its source clears it"
 #: Seconds until an alarm is looked at again: while its run works, while something stands in the way.
 _SOON, _LATER = 1.0, 5.0
@@ -137,6 +138,9 @@ class Remediator:
         #: What is to be said in alarms of which it is plain that nothing begins now, by alarm.
         self._notes: dict[str, tuple[Alarm, str]] = {}
         self._noting: asyncio.Task[None] | None = None
+        #: Whether it may have to be worked out of some alarms what they follow from.
+        self._uncorrelated = True
+        self._correlating: asyncio.Task[None] | None = None
         #: Row of the audit trail up to which changes of alarms are known.
         self._seen: int | None = None
         self._due: dict[str, float] = {}
@@ -157,22 +161,37 @@ class Remediator:
         self._seen, changed = await self._store.alarms.changes(seen)
         now = self._clock.monotonic()
         self._due |= dict.fromkeys(changed, now)
+        self._uncorrelated |= bool(changed)
+        if self._uncorrelated and (self._correlating is None or self._correlating.done()):
+            self._correlating = asyncio.create_task(self._correlate())
         due = [one for one, at in self._due.items() if at <= now and one not in self._turns]
-        for start in range(0, len(due), _SORTED):
-            await self._sort(due[start : start + _SORTED])
+        for start in range(0, len(due), _AT_ONCE):
+            await self._sort(due[start : start + _AT_ONCE])
         await self._escalations.step()
 
     @property
     def next_look(self) -> float:
         """When the next alarm is due, on the clock: now while work is under way, never where none is."""
-        return self._clock.monotonic() if self._turns.busy or self._notes else min(self._due.values(), default=math.inf)
+        works = self._turns.busy or self._notes or self._uncorrelated
+        return self._clock.monotonic() if works else min(self._due.values(), default=math.inf)
 
     async def settle(self) -> None:
         """Wait for the work that was begun."""
         await self._turns.settle()
-        if self._noting is not None:
-            await self._noting
+        for task in (self._noting, self._correlating):
+            if task is not None:
+                await task
         await self._escalations.settle()
+
+    async def _correlate(self) -> None:
+        """Work out what is left of what alarms follow from; what comes of it is told as changes of alarms."""
+        self._uncorrelated = False
+        try:
+            while await self._store.alarms.correlate_more():
+                pass
+        except MinkaError as error:
+            self._uncorrelated = True
+            log.warning("remediation.uncorrelated", code=error.code, reason=error.message)
 
     async def _tell_people(self, one: Escalation) -> None:
         alarm = await self._store.alarms.get(one.alarm)
@@ -181,7 +200,7 @@ class Remediator:
 
     async def _sort(self, due: Sequence[str]) -> None:
         """Let alarms take turns. Of those where plainly nothing begins now, it is only said: there may be thousands."""
-        found, network, grants = await self._store.transaction(_find, due)
+        found, network, grants = await self._store.look(_find, due)
         digests = {rule.name: self._digest(rule) for rule in self._rules}
         for alarm_id in due:
             del self._due[alarm_id]
@@ -219,15 +238,16 @@ class Remediator:
         return (f"{WAITS}{has_to_stand(rule)}", left) if left > 0 else None
 
     async def _note_all(self) -> None:
-        """Say it, a few at a time, so that others get their turn at the record."""
+        """Say it, in parts, so that others get their turn at the record."""
         while self._notes:
-            part = [self._notes.popitem()[1] for _ in range(min(_NOTED, len(self._notes)))]
+            part = [self._notes.popitem()[1] for _ in range(min(_AT_ONCE, len(self._notes)))]
             try:
-                await self._store.transaction(_say_all, part)
+                again = await self._store.alarms.note(part, actor="remediation", patient=False)
             except MinkaError as error:
                 log.warning("remediation.failed", alarms=len(part), code=error.code, reason=error.message)
-                for alarm, _ in part:
-                    self._due.setdefault(alarm.id, self._clock.monotonic() + _RETRY[0])
+                again = [alarm.id for alarm, _ in part]
+            for alarm_id in again:
+                self._due.setdefault(alarm_id, self._clock.monotonic() + _RETRY[0])
 
     async def _attend(self, alarm_id: str) -> None:
         """Take one alarm as far as it goes now, and note when to look at it again."""
@@ -492,7 +512,7 @@ class Remediator:
         """Ask people, or say in the alarm why nothing happens and look again later."""
         alarm = repair.alarm
         left = self._left(alarm, no)
-        if repair.mode is RuleMode.OBSERVE and no.guard != SETTLE:
+        if repair.mode is RuleMode.OBSERVE and no.guard not in (SETTLE, CORRELATION):
             await self._observe(repair, no)
             return None if no.final else left
         if alarm.state is AlarmState.ESCALATED and self._refused_by.get(alarm.id) != no.guard:
@@ -524,7 +544,7 @@ class Remediator:
     async def _say(self, alarm: Alarm, note: str) -> None:
         """Note it in an alarm of which people were not told."""
         if alarm.note != note and alarm.state is AlarmState.RAISED:
-            await self._store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note)
+            await self._store.alarms.note([(alarm, note)], actor="remediation")
 
     async def _nothing_to_do(self, repair: Repair) -> float | None:
         """Healed already, then the source says so soon."""
@@ -563,9 +583,11 @@ class Remediator:
                 return await self._close(alarm, rule, run)
             return _SOON
         self._well_since.pop(alarm.id, None)
-        if self._clock.now() - (run.finished or alarm.changed) > timedelta(seconds=verify.within_seconds):
+        late = self._clock.now() - (run.finished or alarm.changed) - timedelta(seconds=verify.within_seconds)
+        if late > timedelta():
             return await self._fail(alarm, rule, f"repair run {run.id} succeeded, yet {wrong}")
-        return _SOON
+        # That the alarm is cleared is told as a change of it.
+        return _SOON if alarm.cleared else max(_SOON, min(-late.total_seconds(), _LATER))
 
     async def _what_is_wrong(self, alarm: Alarm) -> str:
         """What keeps a repair from being a success, in words; empty if nothing does."""
@@ -652,11 +674,6 @@ def _find(store: Store, ids: Sequence[str]) -> tuple[list[Alarm], Network | None
     except NotFoundError:
         network = None
     return store.alarms.find(ids), network, store.rules.grants()
-
-
-def _say_all(store: Store, said: Sequence[tuple[Alarm, str]]) -> None:
-    for alarm, note in said:
-        store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=note)
 
 
 def _run_key(alarm: Alarm) -> str:

@@ -97,7 +97,7 @@ class Launcher:
             ConflictError: A paused run would be overtaken, or the plan was made on older network files.
         """
         new = await self._kind(request).prepare(request)
-        await self._store.transaction(check, new)
+        await self._store.look(check, new)
         return new
 
     async def accept(self, new: PreparedRun, record: Callable[[Store, PreparedRun], R]) -> R:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import replace
 from datetime import date, datetime
 from typing import Any
@@ -59,8 +59,8 @@ from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.incident_rows import follow, touch
 from controller.store.ledger import ledger_nodes
 from controller.store.networks import current_digest, load_network
-from controller.store.queries import as_noun
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.queries import as_noun, chunks
+from controller.store.repository import SqlRepository, reads, writes, writes_aside
 from controller.store.transaction import Tx
 from controller.store.works import work_on
 
@@ -138,6 +138,13 @@ alarm_tenants = Table(
     Column("alarm", String, ForeignKey("alarms.id"), primary_key=True),
 )
 
+#: Numbers of alarms of which it is yet to be worked out what they follow from, since a wide root came or went.
+uncorrelated = Table(
+    "uncorrelated",
+    metadata,
+    Column("alarm", Integer, ForeignKey("alarms.number"), primary_key=True, autoincrement=False),
+)
+
 #: Alerts that became no alarm, counted by why.
 refused_alerts = Table(
     "refused_alerts",
@@ -183,14 +190,27 @@ _BEGINNING = "repairs"
 #: Whoever raises or clears alarms does so alone, and takes this before any row: else a root and what follows from it
 #: could miss each other, or wait for each other.
 GUARD = "alarms"
+#: Action of a note in an alarm, which changes nothing of it.
+_NOTED = "alarm.noted"
 #: What is kept as a JSON list.
 _LISTS = ("cells", "tenants")
 #: What a report may change of an alarm.
 _CHANGED = ("severity", "text", "state", "changed", "cleared", "count", "shelved_until", "cleared_by")
 #: Reports folded at once: SQLite takes 32,766 parameters in a statement.
 _AT_ONCE = 10_000
+#: Alarms whose roots are worked out in one transaction with the news of a root, while reports that come wait.
+_PIECE = 100
 _ALARM = select(alarms).where(alarms.c.id == bindparam("alarm"))
 _ALARM_LOCKED = _ALARM.with_for_update()
+#: What decides whether an alarm is as it was seen; of all, and of those that nobody is changing.
+_SEEN = ("state", "run", "cleared")
+_ALL = select(alarms.c.id, *(alarms.c[name] for name in _SEEN)).order_by(alarms.c.number).with_for_update()
+_FREE = _ALL.with_for_update(skip_locked=True)
+_NOTE = (
+    update(alarms)
+    .where(alarms.c.id.in_(bindparam("among", expanding=True)))
+    .values(note=bindparam("new_note"), changed=bindparam("now"))
+)
 _UPDATE = (
     update(alarms)
     .where(alarms.c.id == bindparam("of"))
@@ -210,6 +230,8 @@ STANDING = and_(_OPEN, alarms.c.cleared.is_(None))
 _UNCLEARED = select(alarms).where(STANDING).order_by(alarms.c.number)
 _UNDER_REPAIR = select(alarms.c.station).where(alarms.c.state == AlarmState.REPAIRING.value).distinct()
 _SYMPTOMS = select(alarms.c.root).where(STANDING)
+_LEFT = select(alarms).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number).order_by(alarms.c.number)
+_IS_LEFT = select(alarms.c.id).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number)
 _ROOTS = select(alarms).where(_OPEN, _SPREADING)
 _NEW_ROOT = (
     update(alarms)
@@ -283,7 +305,21 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     @writes
     def correlate(self, tx: Tx) -> None:
         tx.guard(GUARD)
-        _correlate(tx, [as_alarm(row) for row in tx.execute(_UNCLEARED)])
+        standing = [as_alarm(row) for row in tx.execute(_UNCLEARED)]
+        _place(tx, standing, standing)
+
+    @writes_aside
+    def correlate_more(self, tx: Tx) -> bool:
+        tx.guard(GUARD)
+        found = [(row.number, as_alarm(row)) for row in tx.execute(_LEFT.limit(_PIECE))]
+        if found:
+            _place(tx, [], [alarm for _, alarm in found if alarm.state in OPEN or alarm.cleared is None])
+            tx.execute(delete(uncorrelated).where(uncorrelated.c.alarm.in_([number for number, _ in found])))
+        return len(found) == _PIECE
+
+    @reads
+    def is_correlated(self, tx: Tx, alarm_id: str) -> bool:
+        return tx.execute(_IS_LEFT.where(alarms.c.id == alarm_id)).first() is None
 
     @reads
     def changes(self, tx: Tx, since: int | None) -> tuple[int, list[str]]:
@@ -292,7 +328,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         if since is None or since > head or _modes_changed(tx, since):
             found = select(alarms.c.id).where(_OPEN).order_by(alarms.c.number)
         else:
-            changed = and_(audit.c.id > since, audit.c.action.startswith("alarm."))
+            changed = and_(audit.c.id > since, audit.c.action.startswith("alarm."), audit.c.action != _NOTED)
             found = select(audit.c.object).where(changed).distinct()
         return head, list(tx.execute(found).scalars())
 
@@ -320,6 +356,20 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         self, tx: Tx, seen: Alarm, state: AlarmState, *, actor: str, run: str = "", note: str = ""
     ) -> Alarm | None:
         return _move(tx, seen, {"state": state.value, "run": run, "note": note}, actor)
+
+    @writes_aside
+    def note(self, tx: Tx, noted: Sequence[tuple[Alarm, str]], *, actor: str, patient: bool = True) -> list[str]:
+        query = _ALL if patient else _FREE
+        free = {row.id: row for row in tx.rows(query, alarms.c.id, (alarm.id for alarm, _ in noted))}
+        by_note: dict[str, list[str]] = {}
+        for alarm, note in noted:
+            row = free.get(alarm.id)
+            if row is not None and all(getattr(row, name) == getattr(alarm, name) for name in _SEEN):
+                by_note.setdefault(note, []).append(alarm.id)
+                tx.note(actor, _NOTED, alarm.id, note=note)
+        for note, ids in by_note.items():
+            tx.execute(_NOTE, {"among": ids, "new_note": note, "now": tx.now})
+        return [alarm.id for alarm, _ in noted if alarm.id not in free]
 
     @writes
     def acknowledge(self, tx: Tx, alarm_id: str, by: str, *, actor: str) -> Alarm:
@@ -528,6 +578,9 @@ def _as_recorded(known: Alarm, said: Alarm) -> Alarm:
 def _correlate(tx: Tx, news: Collection[Alarm]) -> dict[str, Alarm]:
     """Work out what alarms follow from, and which incident they are part of, where some were raised or cleared.
 
+    Where more than a few others may follow from these, or did, only these are placed now, and the others are noted to
+    be placed soon.
+
     Args:
         tx: The transaction, which has the guard.
         news: Those, as they are now.
@@ -538,9 +591,18 @@ def _correlate(tx: Tx, news: Collection[Alarm]) -> dict[str, Alarm]:
     if not news:
         return {}
     digest = current_digest(tx)
+    others = _whose_root_may_be_another(tx, load_network(tx, digest), news) if digest else []
+    return _place(tx, news, others)
+
+
+def _place(tx: Tx, news: Collection[Alarm], others: Collection[Alarm]) -> dict[str, Alarm]:
+    """See ``_correlate``; ``others`` are all that may follow from another alarm than before, those in the news too."""
+    digest = current_digest(tx)
     roots = {row.id: as_alarm(row) for row in tx.execute(_ROOTS)} if digest else {}
-    found = _find_roots(tx, load_network(tx, digest), news, list(roots.values())) if digest else {}
+    found = _find_roots(tx, load_network(tx, digest), others, list(roots.values())) if digest else {}
     changed = {alarm.id: alarm for alarm in news} | found
+    if not changed:
+        return {}
     outcome = follow(tx, changed, roots | {name: one for name, one in changed.items() if name in roots})
     put_into(tx, outcome)
     joined = {part.alarm: part.incident for part in outcome.joined}
@@ -558,14 +620,14 @@ def put_into(tx: Tx, outcome: Outcome) -> None:
         tx.execute(_JOINED, [{"of": part.alarm, "new_incident": part.incident} for part in outcome.joined])
 
 
-def _find_roots(tx: Tx, network: Network, news: Iterable[Alarm], roots: Iterable[Alarm]) -> dict[str, Alarm]:
-    """Work out what alarms follow from that were raised, and those that a root takes with it or no longer does.
+def _find_roots(tx: Tx, network: Network, others: Iterable[Alarm], roots: Iterable[Alarm]) -> dict[str, Alarm]:
+    """Work out what alarms follow from, and put it on record where that is another one than before.
 
     Returns:
-        Alarms that follow from another one than before, as they are now, by id.
+        Those, as they are now, by id.
     """
     found: dict[str, Alarm] = {}
-    for alarm in _whose_root_may_be_another(tx, network, news):
+    for alarm in others:
         root = root_of(network, alarm, roots)
         if (root.id if root else "") != alarm.root:
             now = {"root": root.id, "released": None} if root else {"root": "", "released": tx.now}
@@ -579,18 +641,29 @@ def _find_roots(tx: Tx, network: Network, news: Iterable[Alarm], roots: Iterable
 
 
 def _whose_root_may_be_another(tx: Tx, network: Network, news: Iterable[Alarm]) -> list[Alarm]:
-    """Alarms that stand: those in the news, and all within reach of roots in the news."""
-    found = [reach(network, alarm) for alarm in filter(may_be_root, news)]
+    """Alarms that stand: those in the news, and all within reach of roots in the news, unless these are many."""
+    wide = [reach(network, alarm) for alarm in filter(may_be_root, news)]
+    within = (
+        (alarms.c.station, {device for one in wide for device in one.devices}),
+        (alarms.c.tenant, {tenant for one in wide for tenant in one.tenants}),
+        (alarms.c.probable_cause, {cause for one in wide for cause in one.causes}),
+    )
+    standing = [alarm for alarm in news if alarm.cleared is None]
     rows = dict[str, Row[Any]]()
-    for column, where in (
-        (alarms.c.station, {device for one in found for device in one.devices}),
-        (alarms.c.tenant, {tenant for one in found for tenant in one.tenants}),
-        (alarms.c.probable_cause, {cause for one in found for cause in one.causes}),
-    ):
-        rows |= {row.id: row for row in tx.rows(_UNCLEARED, column, where)} if where else {}
-    return [as_alarm(row) for row in rows.values()] + [
-        alarm for alarm in news if alarm.cleared is None and alarm.id not in rows
-    ]
+    for column, where in within:
+        rows |= {row.id: row for row in tx.rows(_UNCLEARED.limit(_PIECE + 1), column, where)} if where else {}
+        if len(rows) > _PIECE:
+            _leave(tx, within)
+            return standing
+    return [as_alarm(row) for row in rows.values()] + [alarm for alarm in standing if alarm.id not in rows]
+
+
+def _leave(tx: Tx, within: Iterable[tuple[Column[str], Set[str]]]) -> None:
+    """Note alarms that stand within reach of roots, for ``correlate_more``."""
+    for column, where in within:
+        for part in chunks(sorted(where)):
+            left = select(alarms.c.number).where(STANDING, column.in_(part))
+            tx.execute(tx.insert(uncorrelated).from_select(["alarm"], left).on_conflict_do_nothing())
 
 
 def _owners(tx: Tx, new: Sequence[Alarm]) -> dict[str, tuple[str, ...]]:
@@ -719,14 +792,15 @@ def _known_to_people(tx: Tx, alarm: Alarm) -> bool:
 
 def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | None:
     """What ``Alarms.move`` does, as part of a transaction; empty values stay as they are."""
-    if values["state"] in (AlarmState.CLEARED, AlarmState.REPAIRED):
+    ends = values["state"] in (AlarmState.CLEARED, AlarmState.REPAIRED)
+    if ends and seen.cleared is None:
         tx.guard(GUARD)
     before = _load(tx, seen.id, lock=True)
-    if (before.state, before.run, before.cleared) != (seen.state, seen.run, seen.cleared):
+    if any(getattr(before, name) != getattr(seen, name) for name in _SEEN):
         return None
     state = values["state"]
     new = {name: value for name, value in values.items() if value} | {"changed": tx.now}
-    if state in (AlarmState.CLEARED, AlarmState.REPAIRED) and before.cleared is None:
+    if ends and before.cleared is None:
         new["cleared"] = tx.now
     tx.execute(update(alarms).where(alarms.c.id == seen.id).values(new))
     run, note = values.get("run", ""), values["note"]

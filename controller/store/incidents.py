@@ -36,7 +36,7 @@ from controller.store.incident_rows import (
 )
 from controller.store.networks import current_digest, load_network, versions_during
 from controller.store.queries import as_noun
-from controller.store.repository import SqlRepository, reads, writes
+from controller.store.repository import SqlRepository, reads, writes, writes_aside
 from controller.store.run_constraints import constraints_from, run_constraints
 from controller.store.run_rows import jobs, runs
 from controller.store.transaction import Database, Tx
@@ -177,7 +177,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     def unsettled(self, tx: Tx) -> list[str]:
         return [alarm.id for alarm in _unsettled(tx)]
 
-    @writes
+    @writes_aside
     def settle(self, tx: Tx) -> None:
         tx.guard(GUARD)
         due = _unsettled(tx)

@@ -1,4 +1,4 @@
-"""The store on an asyncio loop: one writer thread per process, which commits in groups."""
+"""The store on an asyncio loop: in each process one thread writes, in groups, and another one reads."""
 
 from __future__ import annotations
 
@@ -14,8 +14,9 @@ from typing import Any, TypeVar
 
 from controller.models.errors import StoreAwayError, StoreError
 from controller.ports.store import Method, Store
-from controller.store.repository import Grouped, Invocation, Urgent
-from controller.store.store import AsyncSqlStore, SqlStore
+from controller.store.repository import Aside, Grouped, Invocation, Urgent
+from controller.store.store import AsyncSqlStore, Look, SqlStore
+from controller.store.transaction import Mode
 
 T = TypeVar("T")
 #: Calls committed together at most, so that the first of them does not wait long.
@@ -40,44 +41,84 @@ class LoopStore(AsyncSqlStore):
     moment for more. A call's answer is given when it is committed. A call whose caller was cancelled may still take
     place. A heartbeat waits for nobody else's work: a busy process must not pass for a dead one.
 
+    Calls that only read wait for none that write, which may wait for locks of other processes: they see all that was
+    answered before they came. Nor does any call wait for one that is known to wait for other processes itself.
+
     Args:
         store: The store; stays open when the loop store is closed.
     """
 
     def __init__(self, store: SqlStore) -> None:
         super().__init__(store)
-        #: Heartbeats, then all else in order, then the end.
-        self._calls: queue.PriorityQueue[tuple[int, int, _Call | None]] = queue.PriorityQueue()
-        self._order = itertools.count()
         self._closing = False
-        self._ending = threading.Event()
         self._lock = threading.Lock()
-        self._thread = threading.Thread(target=self._write, name="store-writer", daemon=True)
-        self._thread.start()
+        self._writer = _Lane(store, "IMMEDIATE", "store-writer")
+        self._aside = _Lane(store, "IMMEDIATE", "store-aside")
+        self._reader = _Lane(store, "DEFERRED", "store-reader")
 
     async def call(self, work: Callable[[Store], T]) -> T:
-        """Run ``work`` on the writer thread; its effects are committed when this returns.
+        """Run ``work`` on the thread that writes, or that reads; its effects are committed when this returns.
 
         Calls of one grouped method that wait at the same time are carried out as one.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        method = _method(work)
+        lane = self._aside if isinstance(method, Aside) else self._writer
+        if isinstance(work, Look) or (method is not None and method.reads):
+            lane = self._reader
         with self._lock:
             if self._closing:
                 raise StoreError("the store is being closed")
-            rank = _FIRST if isinstance(_method(work), Urgent) else _PLAIN
-            self._calls.put((rank, next(self._order), _Call(work, answer)))
+            lane.put(_FIRST if isinstance(method, Urgent) else _PLAIN, _Call(work, answer))
         return await answer
 
     async def close(self) -> None:
-        """Commit what was called, then stop the writer thread."""
+        """Commit what was called, then stop the threads."""
         with self._lock:
             if not self._closing:
                 self._closing = True
-                self._ending.set()
-                self._calls.put((_END, next(self._order), None))
-        await asyncio.to_thread(self._thread.join)
+                for lane in self._lanes:
+                    lane.close()
+        for lane in self._lanes:
+            await asyncio.to_thread(lane.join)
 
-    def _write(self) -> None:
+    @property
+    def _lanes(self) -> tuple[_Lane, ...]:
+        return self._writer, self._aside, self._reader
+
+
+class _Lane:
+    """A thread that carries out calls in the order in which they come, as many in one transaction as wait.
+
+    Args:
+        mode: Of its transactions; what writes waits for more of a crowd.
+        name: Of the thread.
+    """
+
+    def __init__(self, store: SqlStore, mode: Mode, name: str) -> None:
+        self._store = store
+        self._mode: Mode = mode
+        #: Heartbeats, then all else in order, then the end.
+        self._calls: queue.PriorityQueue[tuple[int, int, _Call | None]] = queue.PriorityQueue()
+        self._order = itertools.count()
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._work, name=name, daemon=True)
+        self._thread.start()
+
+    def put(self, rank: int, call: _Call) -> None:
+        """Let a call wait for its turn."""
+        self._calls.put((rank, next(self._order), call))
+
+    def close(self) -> None:
+        """End once all is carried out that waits."""
+        self._ending.set()
+        self._calls.put((_END, next(self._order), None))
+
+    def join(self) -> None:
+        """Wait for the end."""
+        self._thread.join()
+
+    def _work(self) -> None:
         crowded = False
         while True:
             rank, _, first = self._calls.get()
@@ -88,7 +129,7 @@ class LoopStore(AsyncSqlStore):
             group = [first]
             while rank == _PLAIN and len(group) < GROUP and (call := self._another()) is not None:
                 group.append(call)
-            crowded = len(group) >= _CROWD
+            crowded = len(group) >= _CROWD and self._mode == "IMMEDIATE"
             self._commit([call for call in group if not call.answer.cancelled()])
 
     def _another(self) -> _Call | None:
@@ -115,7 +156,9 @@ class LoopStore(AsyncSqlStore):
         pieces = list(_pieces(group))
         results: list[Any]
         try:
-            results = self._store.database.together([partial(_carried_out, self._store, piece) for piece in pieces])
+            results = self._store.database.together(
+                [partial(_carried_out, self._store, piece) for piece in pieces], self._mode
+            )
         except Exception as error:  # noqa: BLE001  # the thread must go on, and every caller must hear
             results = [error] * len(pieces)
         for piece, result in zip(pieces, results, strict=True):

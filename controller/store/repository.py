@@ -70,6 +70,7 @@ class Grouped(Method[P, R]):
         function: The method for one call.
         many: It for many calls: what each returns or raises, in order.
         made: Makes one call of ``many`` of the arguments of one.
+        reads: Whether it changes nothing.
     """
 
     def __init__(
@@ -77,8 +78,9 @@ class Grouped(Method[P, R]):
         function: Callable[Concatenate[Any, P], R],
         many: Callable[[Any, Sequence[Any]], Sequence[R | MinkaError]],
         made: Callable[..., Any],
+        reads: bool,
     ) -> None:
-        super().__init__(function)
+        super().__init__(function, reads)
         self._many, self._made = many, made
 
     def together(self, invocations: Sequence[Invocation]) -> Sequence[R | MinkaError]:
@@ -91,6 +93,10 @@ class Urgent(Method[P, R]):
     """A method whose calls go before all that wait."""
 
 
+class Aside(Method[P, R]):
+    """A method whose calls may wait for other processes, and hold up nobody's meanwhile."""
+
+
 def writes(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
     """A method that is one transaction."""
     return Method(_in_transaction(function, "IMMEDIATE"))
@@ -98,12 +104,17 @@ def writes(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
 
 def reads(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
     """A method that changes nothing, in a transaction that blocks no writer."""
-    return Method(_in_transaction(function, "DEFERRED"))
+    return Method(_in_transaction(function, "DEFERRED"), reads=True)
 
 
 def writes_first(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
     """A method that is one transaction, and on a loop goes before all that waits."""
     return Urgent(_in_transaction(function, "IMMEDIATE"))
+
+
+def writes_aside(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
+    """A method that is one transaction, and on a loop has a thread of its own."""
+    return Aside(_in_transaction(function, "IMMEDIATE"))
 
 
 def grouped(
@@ -121,7 +132,7 @@ def grouped(
             return result
 
         one.__doc__ = function.__doc__
-        return Grouped(one, many, made)
+        return Grouped(one, many, made, mode == "DEFERRED")
 
     return decorate
 

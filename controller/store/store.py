@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.store import AsyncStore, Store
@@ -47,6 +48,17 @@ from controller.store.works import SqlWorks
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """Work that changes nothing."""
+
+    work: Callable[[SqlStore], Any]
+
+    def __call__(self, store: SqlStore) -> Any:
+        """Carry it out in one transaction."""
+        return store.database.run(lambda tx: store.database.join(tx, partial(self.work, store)), "DEFERRED")
 
 
 class SqlStore(Store):
@@ -113,6 +125,11 @@ class AsyncSqlStore(AsyncStore):
     async def transaction(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` on the store in one transaction."""
         return await self.call(lambda store: store.transaction(work, *args, **kwargs))
+
+    async def look(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``work``, which changes nothing, on the store in one transaction."""
+        found: T = await self.call(Look(lambda store: work(store, *args, **kwargs)))  # type: ignore[arg-type]
+        return found
 
     @abstractmethod
     async def call(self, work: Callable[[Store], T]) -> T:

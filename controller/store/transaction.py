@@ -169,7 +169,7 @@ class Database:
                 raise _translated(error) from error
         raise AssertionError  # the last attempt returned or raised
 
-    def together(self, works: Sequence[Callable[[], R]]) -> list[R | Exception]:
+    def together(self, works: Sequence[Callable[[], R]], mode: Mode = "IMMEDIATE") -> list[R | Exception]:
         """Run several pieces of work, committed together; each is all or nothing on its own.
 
         A piece that raises is rolled back alone. If the group as a whole cannot be committed, each
@@ -178,27 +178,27 @@ class Database:
         """
         if len(works) > 1:
             try:
-                with self._begin("IMMEDIATE") as tx:
+                with self._begin(mode) as tx:
                     return [self._saved(tx, work) for work in works]
             except SQLAlchemyError as error:
                 if isinstance(error, DBAPIError) and is_silent(error):
                     return [_translated(error)] * len(works)
                 # Whatever it was, it will come to light again for the piece that caused it.
-                return self._one_by_one(works)
+                return self._one_by_one(works, mode)
             except StoreError as error:
                 return [error] * len(works)
-        return self._one_by_one(works)
+        return self._one_by_one(works, mode)
 
-    def _one_by_one(self, works: Sequence[Callable[[], R]]) -> list[R | Exception]:
+    def _one_by_one(self, works: Sequence[Callable[[], R]], mode: Mode) -> list[R | Exception]:
         results: list[R | Exception] = []
         for work in works:
             last = results[-1] if results else None
-            results.append(last if isinstance(last, StoreAwayError) else self._alone(work))
+            results.append(last if isinstance(last, StoreAwayError) else self._alone(work, mode))
         return results
 
-    def _alone(self, work: Callable[[], R]) -> R | Exception:
+    def _alone(self, work: Callable[[], R], mode: Mode) -> R | Exception:
         try:
-            return self.run(lambda tx: self.join(tx, work))
+            return self.run(lambda tx: self.join(tx, work), mode)
         except Exception as error:  # noqa: BLE001  # it belongs to the caller of this piece
             return error
 

@@ -197,3 +197,7 @@ class AsyncStore(Records[Async], ABC):
     @abstractmethod
     async def transaction(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work`` in the store's thread, in one transaction; it is committed when this returns."""
+
+    @abstractmethod
+    async def look(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run ``work``, which changes nothing, in one transaction that waits for none that writes."""

@@ -99,11 +99,25 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def correlate_more(self) -> bool:
+        """Work out of some more alarms what they follow from; whether there may be others still.
+
+        Where a root came or went from which many may follow, reports that come do not wait until that is worked out of
+        all of them.
+        """
+        ...
+
+    @method
+    def is_correlated(self, alarm_id: str) -> bool:
+        """Whether it is worked out what an alarm follows from."""
+        ...
+
+    @method
     def changes(self, since: int | None) -> tuple[int, list[str]]:
         """Ids of alarms that were raised, moved or cleared since a row of the audit trail, and the newest row's number.
 
-        What only counts up is not among them. ``since`` None, or a row that the record does not have (any more), asks
-        for all alarms that take in reports.
+        What only counts up, or was noted in one, is not among them. ``since`` None, or a row that the record does not
+        have (any more), asks for all alarms that take in reports.
         """
         ...
 
@@ -129,6 +143,14 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         """Change an alarm's state if it still is as it was when that was decided; None if it is not.
 
         What counts is its state, its run, and whether and when it was cleared.
+        """
+        ...
+
+    @method
+    def note(self, noted: Sequence[tuple[Alarm, str]], *, actor: str, patient: bool = True) -> list[str]:
+        """Note in alarms what is to be known of them, where they still are as they were seen (``move``).
+
+        Where it is not ``patient``, it leaves out those that somebody is changing just now, and returns their ids.
         """
         ...
 

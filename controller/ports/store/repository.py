@@ -46,10 +46,12 @@ class Method(Generic[P, R_co]):
 
     Args:
         function: What it does on the blocking repository.
+        reads: Whether it is known to change nothing.
     """
 
-    def __init__(self, function: Callable[Concatenate[Any, P], R_co]) -> None:
+    def __init__(self, function: Callable[Concatenate[Any, P], R_co], reads: bool = False) -> None:
         self.function = function
+        self.reads = reads
         self.name = ""
         self.__doc__ = function.__doc__
 

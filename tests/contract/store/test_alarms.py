@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import random
+from contextlib import closing
 from datetime import timedelta
 from itertools import permutations
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, update
 
 from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import NotFoundError
@@ -14,7 +15,9 @@ from controller.models.network import Network
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
-from controller.store import SqlStore
+from controller.store import SqlStore, open_store
+from controller.store.alarms import alarms
+from tests.support.postgres import PostgresServer
 from tests.support.records import START
 from tests.unit.plan import samples
 
@@ -130,6 +133,28 @@ def test_a_move_happens_only_from_the_state_it_was_decided_on(store: SqlStore, c
     assert only(store).state is AlarmState.REPAIRED
     with pytest.raises(NotFoundError):
         store.alarms.move(alarm.model_copy(update={"id": "a-none"}), AlarmState.REPAIRED, actor="rule")
+
+
+def test_what_is_noted_in_alarms_is_no_change_of_them(store: SqlStore) -> None:
+    seen = [store.alarms.report(report(MAJOR, 1, name)) for name in ("a", "b", "c")]
+    store.alarms.move(seen[2], AlarmState.ESCALATED, actor="remediation")
+    head, _ = store.alarms.changes(None)
+    noted = [(seen[0], "waits"), (seen[1], "waits"), (seen[2], "too late")]
+    assert store.alarms.note(noted, actor="remediation") == []
+    assert [store.alarms.get(one.id).note for one in seen] == ["waits", "waits", ""]
+    rows = [row for row in store.audit.page(Page())[1] if row.action == "alarm.noted"]
+    assert {(row.object, row.detail["note"]) for row in rows} == {(one.id, "waits") for one in seen[:2]}
+    assert store.alarms.changes(head)[1] == []
+
+
+@pytest.mark.needs("initdb")
+def test_a_note_waits_for_nobody_who_changes_the_alarm(postgres: PostgresServer, clock: VirtualClock) -> None:
+    with postgres.database() as url, closing(open_store(url, clock)) as store:
+        busy, free = (store.alarms.report(report(MAJOR, 1, name)) for name in ("busy", "free"))
+        with store.database.engine.begin() as other:
+            other.execute(update(alarms).where(alarms.c.id == busy.id).values(count=7))
+            assert store.alarms.note([(busy, "x"), (free, "x")], actor="ana", patient=False) == [busy.id]
+        assert [store.alarms.get(one.id).note for one in (busy, free)] == ["", "x"]
 
 
 def test_an_escalated_alarm_takes_in_repeats_until_it_is_cleared(store: SqlStore) -> None:

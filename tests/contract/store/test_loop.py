@@ -3,7 +3,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from typing import Any
 
@@ -12,8 +12,9 @@ import pytest
 from controller.models.errors import ConflictError, LeaseLostError, StoreError
 from controller.models.run import JournalStep, Outcome
 from controller.ports.store import AsyncStore, JobResult, Page, Store
-from controller.store import LoopStore, SqlStore
+from controller.store import LoopStore, SqlStore, open_store
 from controller.store.loop import GROUP
+from controller.store.transaction import Mode
 from tests.support.records import make_entry, start_run, stations
 from tests.support.waiting import until
 
@@ -67,9 +68,9 @@ async def test_calls_of_a_crowd_share_commits_although_they_come_one_by_one(
     sizes: list[int] = []
     together = store.database.together
 
-    def noted(works: Sequence[Callable[[], Any]]) -> list[Any]:
+    def noted(works: Sequence[Callable[[], Any]], mode: Mode) -> list[Any]:
         sizes.append(len(works))
-        return together(works)
+        return together(works, mode)
 
     monkeypatch.setattr("controller.store.loop._LINGER", 1.0)
     monkeypatch.setattr(store.database, "together", noted)
@@ -161,6 +162,16 @@ async def _while_the_writer_is_busy(loop: LoopStore, calls: Sequence[Coroutine[A
     async with _busy(loop):
         waiting = [asyncio.ensure_future(call) for call in calls]
     return await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_read_waits_for_none_that_writes(shared_url: str) -> None:
+    """That may wait for locks of other processes."""
+    with closing(open_store(shared_url)) as store:
+        async with looping(store) as loop, asyncio.timeout(60):
+            await _note(loop, 1)
+            async with _busy(loop):
+                assert (await loop.audit.page(Page()))[0] == 1
+                assert await loop.look(lambda store: store.audit.page(Page())[0]) == 1
 
 
 async def test_calls_that_are_alike_are_carried_out_as_one_and_each_has_its_own_answer(store: SqlStore) -> None:

@@ -190,3 +190,32 @@ def test_roots_and_symptoms_that_come_and_go_at_once_wait_for_each_other_and_end
     root = store.alarms.report(lost(at=1000))
     store.alarms.report_all([link(station, at=1000) for station in stations])
     assert store.alarms.symptoms([root.id]) == {root.id: len(stations)}
+
+
+def test_what_many_follow_from_is_placed_in_parts_with_the_same_outcome(
+    store: SqlStore, clock: VirtualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reports that come meanwhile wait for one part at most; what is not placed yet is known."""
+    monkeypatch.setattr("controller.store.alarms._PIECE", 2)
+    symptoms = [store.alarms.report(link(station)) for station in ("S1", "S3", "S6")]
+    alone = store.alarms.report(link("S1", tenant="entel"))
+    root = store.alarms.report(lost())
+    assert store.alarms.symptoms([root.id]) == {}
+    assert [store.alarms.is_correlated(one.id) for one in (*symptoms, alone)] == [False] * 3 + [True]
+    late = store.alarms.report(link("S4"))
+    assert late.root == root.id
+    assert store.alarms.correlate_more()
+    assert store.alarms.symptoms([root.id]) == {root.id: 3}
+    while store.alarms.correlate_more():
+        pass
+    assert all(store.alarms.is_correlated(one.id) for one in symptoms)
+    assert store.alarms.symptoms([root.id]) == {root.id: 4}
+    (incident,) = {one.incident for one in store.alarms.standing() if one.tenant == "claro"}
+    assert incident != store.alarms.get(alone.id).incident
+    store.alarms.report(link("S1", CLEARED, 2))
+    store.alarms.report(lost(CLEARED, 3))
+    while store.alarms.correlate_more():
+        pass
+    assert store.alarms.symptoms([root.id]) == {}
+    assert {one.released for one in store.alarms.standing()} == {None, clock.now()}
+    assert store.audit.verify() is None

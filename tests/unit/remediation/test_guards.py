@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from controller.models.alarm import CORE_LINK_DOWN, REMEDIATION_STOPPED, Alarm, AlarmState
 from controller.models.approval import Requirement
@@ -22,6 +23,7 @@ from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Transi
 from controller.remediation import guards
 from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, forbids, refusal
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung
+from controller.store.alarms import alarms, uncorrelated
 from tests.support.launch import prepared
 from tests.support.records import make_plan
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, UNLIMITED, Bench, open_bench, tiny
@@ -64,6 +66,14 @@ def _repaired(scene: Scene, station: str = STATION_ID, number: int = 1) -> None:
 
 def _symptom(scene: Scene) -> None:
     scene.bench.report("station", "o-ran-fault-26")
+
+
+def _correlation(scene: Scene) -> None:
+    """A root came from which many may follow."""
+    with scene.bench.store.database.engine.begin() as connection:
+        number = select(alarms.c.number).where(alarms.c.id == scene.alarm.id)
+        connection.execute(uncorrelated.insert().from_select(["alarm"], number))
+    scene.bench.store.alarms.correlate_more = lambda: False
 
 
 def _announced(scene: Scene) -> None:
@@ -166,6 +176,7 @@ SCENES: dict[str, tuple[Callable[[Scene], Any], str]] = {
     ),
     "record": (lambda scene: scene.bench.doubt(), "the record is in doubt"),
     "symptom": (_symptom, "it follows from alarm a-"),
+    "correlation": (_correlation, "it is being worked out what it follows from"),
     "announced": (_announced, "announced work w-"),
     "shelved": (_shelved, "shelved by ana"),
     "busy": (_busy, "run r-"),

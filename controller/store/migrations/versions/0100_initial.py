@@ -168,6 +168,12 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "alarm", name=op.f("pk_alarm_tenants")),
     )
     op.create_table(
+        "uncorrelated",
+        sa.Column("alarm", sa.Integer(), autoincrement=False, nullable=False),
+        sa.ForeignKeyConstraint(["alarm"], ["alarms.number"], name=op.f("fk_uncorrelated_alarm")),
+        sa.PrimaryKeyConstraint("alarm", name=op.f("pk_uncorrelated")),
+    )
+    op.create_table(
         "announced_works",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -1043,6 +1049,7 @@ def downgrade() -> None:
     op.drop_table("audit")
     op.drop_index("ix_announced_works_tenant_ends", table_name="announced_works")
     op.drop_table("announced_works")
+    op.drop_table("uncorrelated")
     op.drop_table("alarm_tenants")
     op.drop_index(
         "ix_incident_alarms_current",
