@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from controller.models.measurement import Measured, Period
+from controller.performance.files import read_file
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Whose, load_kpis, tally
 from controller.performance.vocabulary import measured
 from simulators.clock import VirtualClock
+from simulators.equipment.measurements import MEAS_COLLEC, MEAS_DATA, FileForm, measurement_file
 from simulators.equipment.performance import PERIOD
 from simulators.station import Station
 from tests.unit.simulators.equipment.stations import lively, nr_station
@@ -35,6 +38,21 @@ def counted(name: str, station: Station, clock: VirtualClock) -> Measured:
 
 def value(kpi: Kpi, period: Measured, who: Whose = EVERYBODY) -> float | None:
     return tally(kpi, [period], who).read(kpi.tree)
+
+
+@pytest.mark.parametrize("form", [MEAS_DATA, MEAS_COLLEC], ids=lambda form: form.root)
+@pytest.mark.parametrize(("name", "make"), [("T-LTE-1", lively), ("T-NR-1", nr_station)])
+def test_all_that_stations_write_is_known(name: str, make: Callable[[VirtualClock], Station], form: FileForm) -> None:
+    clock = VirtualClock()
+    station = make(clock)
+    clock.advance(2 * PERIOD - clock.monotonic() % PERIOD)
+    found = station.equipment.performance.measure()
+    (period,) = read_file("A1.xml", [measurement_file(name, "1", [found], form=form)])
+    assert (period.begin, period.end, period.suspect) == (found.begin, found.end, found.suspect)
+    assert period.values.keys() == found.values.keys()
+    assert all(period.values[cell] == pytest.approx(counters) for cell, counters in found.values.items())
+    mapped = measured(name, [period])
+    assert (len(mapped.periods), mapped.unknown, mapped.foreign) == (1, {}, 0)
 
 
 @pytest.fixture(scope="module")

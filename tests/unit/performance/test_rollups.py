@@ -1,0 +1,106 @@
+"""Hours and days from periods: which belong together, and how they add up."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject
+from controller.performance.rollups import rolled_up, span_of
+
+VOLUME, PRBS, MOST = "DRB.PdcpSduVolumeDL", "RRU.PrbTotDl", "RRC.ConnMax"
+BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
+ZONES = ("America/Lima", "America/Santiago", "Asia/Kolkata", "Asia/Kathmandu", "Europe/Dublin", "Pacific/Apia", "UTC")
+
+#: Of the years 2011 to 2030.
+moments = st.integers(1293840000, 1893456000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+
+
+@given(moments, st.sampled_from((QUARTER, HOUR, DAY)), st.sampled_from(ZONES))
+@settings(max_examples=200, deadline=None)
+def test_spans_follow_each_other_without_gaps(moment: datetime, level: int, name: str) -> None:
+    zone = ZoneInfo(name)
+    begin, end = span_of(moment, level, zone)
+    assert begin <= moment < end
+    assert span_of(begin, level, zone) == span_of(end - timedelta(microseconds=1), level, zone) == (begin, end)
+    assert span_of(end, level, zone)[0] == end
+    local = begin.astimezone(zone)
+    assert level == QUARTER or local.minute == 0
+    assert level != DAY or (local.hour, local.minute) == (0, 0) or local.utcoffset() != end.astimezone(zone).utcoffset()
+
+
+@pytest.mark.parametrize(
+    ("day", "hours"),
+    [("2026-04-04", 25), ("2026-04-05", 24), ("2026-09-05", 24), ("2026-09-06", 23)],
+)
+def test_a_day_is_as_long_as_its_clocks_make_it(day: str, hours: int) -> None:
+    zone = ZoneInfo("America/Santiago")
+    noon = datetime.fromisoformat(f"{day}T12:00").replace(tzinfo=zone)
+    begin, end = span_of(noon, DAY, zone)
+    assert (end - begin) == timedelta(hours=hours)
+    assert {span_of(begin + timedelta(hours=n), DAY, zone) for n in range(hours)} == {(begin, end)}
+
+
+def period(number: int, volume: float = 1.0, covered: float = QUARTER, *, suspect: bool = False) -> Measured:
+    cells = {"1": {VOLUME: {Subject("716-15", 9): volume}, PRBS: {Subject(): volume}, MOST: {Subject(): volume}}}
+    begin = BEGIN + number * timedelta(seconds=QUARTER)
+    return Measured(station="A", begin=begin, seconds=QUARTER, covered=covered, suspect=suspect, cells=cells)
+
+
+def hour(*periods: Measured) -> Measured:
+    found = rolled_up("A", BEGIN, BEGIN + timedelta(hours=1), periods)
+    assert found is not None
+    return found
+
+
+def test_nothing_is_made_of_nothing() -> None:
+    assert rolled_up("A", BEGIN, BEGIN + timedelta(hours=1), []) is None
+
+
+def test_means_are_weighted_with_the_time_that_was_measured() -> None:
+    found = hour(period(0, 10.0), period(1, 40.0, covered=300.0))
+    assert found.cells["1"] == {
+        VOLUME: {Subject("716-15", 9): 50.0},
+        PRBS: {Subject(): 17.5},
+        MOST: {Subject(): 40.0},
+    }
+    assert (found.seconds, found.covered, found.suspect) == (HOUR, 1200.0, False)
+
+
+def test_a_counter_that_is_not_always_there_is_weighted_with_its_own_time() -> None:
+    cells = {"1": {PRBS: {Subject(slice="1-00000A"): 8.0}}}
+    later = period(1).model_copy(update={"cells": cells})
+    assert hour(period(0, 4.0), later).cells["1"][PRBS] == {Subject(): 4.0, Subject(slice="1-00000A"): 8.0}
+
+
+def test_one_suspect_period_is_told_of() -> None:
+    assert hour(period(0), period(1, suspect=True)).suspect
+
+
+def test_more_periods_than_there_is_time_cover_no_more_than_that() -> None:
+    assert hour(*(period(number) for number in range(6))).covered == HOUR
+
+
+volumes = st.lists(st.floats(0, 1e6).map(lambda value: round(value, 6)), min_size=1, max_size=96)
+
+
+@given(volumes, st.integers())
+@settings(max_examples=60, deadline=None)
+def test_a_day_is_the_sum_of_its_periods_in_whatever_order(values: list[float], seed: int) -> None:
+    periods = [period(number, value) for number, value in enumerate(values)]
+    by_hour: dict[datetime, list[Measured]] = {}
+    for one in random.Random(seed).sample(periods, len(periods)):
+        by_hour.setdefault(span_of(one.begin, HOUR, ZoneInfo("UTC"))[0], []).append(one)
+    hours = [rolled_up("A", begin, begin + timedelta(hours=1), found) for begin, found in by_hour.items()]
+    day = rolled_up("A", BEGIN, BEGIN + timedelta(days=1), [one for one in hours if one is not None])
+    assert day is not None
+    counters = day.cells["1"]
+    assert counters[VOLUME][Subject("716-15", 9)] == pytest.approx(sum(values), abs=1e-3)
+    assert counters[PRBS][Subject()] == pytest.approx(sum(values) / len(values), abs=1e-3)
+    assert counters[MOST][Subject()] == max(values)
+    assert day.covered == len(values) * QUARTER
