@@ -8,7 +8,7 @@ import resource
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
@@ -23,6 +23,7 @@ from controller.models.audit import AuditAnchor
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, QUARTER
+from controller.models.metrics import Observations
 from controller.models.network import Network
 from controller.models.process import ProcessRole
 from controller.models.record import RecordState
@@ -67,6 +68,8 @@ class Parts:
     planner: Planner
     credentials: Credentials
     secrets: NamedSecrets
+    #: What the process measures of its own work.
+    observations: Observations = field(default_factory=Observations)
 
     @cached_property
     def wakeups(self) -> CeleryWakeups:
@@ -95,7 +98,8 @@ class Parts:
         services = replace(self._services(), channels=self._channels())
         of = procedures(PlaybookProcedure(services, registry()))
         tools = Tools(self.loop_store, self.devices, self.clock, self._target, procedure_of=of, forbids=forbids)
-        return WorkerLoop(name, tools, self.wakeups, capacity=self.settings.capacity, sessions=self.sessions)
+        most, measured = self.settings.capacity, self.observations
+        return WorkerLoop(name, tools, self.wakeups, capacity=most, sessions=self.sessions, observations=measured)
 
     def _target(self, network: Network, station: str) -> DeviceTarget:
         """A station as a worker reaches it; one that is reached otherwise has sessions of its own."""
@@ -178,7 +182,8 @@ class Parts:
         from controller.queue.app import make_app
         from controller.queue.wakeups import SchedulerWakeups
 
-        return SchedulerWakeups(make_app(self.settings.broker_url, self.settings.home / "spool"), on_wakeup)
+        app = make_app(self.settings.broker_url, self.settings.home / "spool")
+        return SchedulerWakeups(app, on_wakeup, lambda up: self.observations.state("minka_broker_up", up))
 
     def notices(self) -> Notices:
         """What tells sides of planned work and of incidents."""
@@ -299,7 +304,8 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     store = await asyncio.to_thread(open_record, settings, clock)
     loop_store = LoopStore(store)
     secrets = NamedSecrets(credentials, references)
-    devices = SshDevices(secrets, limit=_sessions(), rpc_timeout=settings.rpc_timeout)
+    observations = Observations()
+    devices = SshDevices(secrets, limit=_sessions(), rpc_timeout=settings.rpc_timeout, observations=observations)
     made = Parts(
         settings,
         clock,
@@ -309,6 +315,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         Planner(loop_store, devices, clock, target_of),
         credentials,
         secrets,
+        observations,
     )
     collect_rarely()
     try:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from controller.models.people import Permission, Person, Role
 
 _P = Permission
-_TENANT = frozenset({_P.LOOK, _P.TOKENS})
+_TENANT = frozenset({_P.LOOK, _P.METRICS, _P.TOKENS})
 _HOST = frozenset({_P.LOOK, _P.OVERSEE, _P.METRICS, _P.TOKENS})
 
 #: Role → what it may do. A tenant's people look at what is told of their tenant only (``controller.access``).

@@ -16,6 +16,7 @@ from starlette.exceptions import HTTPException
 
 from controller.models.alarm import Alarm, AlarmReport
 from controller.models.errors import StoreError
+from controller.models.metrics import Observations
 
 _MIB = 2**20
 #: Puts reports on record, all or none, with how many alerts were refused, by why.
@@ -43,13 +44,22 @@ class Intake:
         at_once: Calls that are read at once.
         patience: Seconds that a call waits for its turn, and again for its transaction to begin.
         most: Reports of several calls that one transaction takes; a call with more has one of its own.
+        observations: Where it is noted how long calls took.
     """
 
-    def __init__(self, room: int = 64 * _MIB, at_once: int = 4, patience: float = 10.0, most: int = 1000) -> None:
+    def __init__(
+        self,
+        room: int = 64 * _MIB,
+        at_once: int = 4,
+        patience: float = 10.0,
+        most: int = 1000,
+        observations: Observations | None = None,
+    ) -> None:
         self._room = room
         self._turns = asyncio.Semaphore(at_once)
         self._patience = patience
         self._most = most
+        self._observations = observations or Observations()
         self._waiting: deque[_Call] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -83,7 +93,8 @@ class Intake:
             HTTPException: 503, other calls take too long; nothing of this one is on record.
             StoreError: The database is away.
         """
-        call = _Call(reports, refused)
+        loop = asyncio.get_running_loop()
+        call, began = _Call(reports, refused), loop.time()
         self._waiting.append(call)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._take_in(take))
@@ -92,7 +103,9 @@ class Intake:
                 await call.begun
         except TimeoutError as error:
             raise _crowded() from error
-        return await call.taken
+        taken = await call.taken
+        self._observations.took("minka_intake_duration_seconds", loop.time() - began)
+        return taken
 
     async def _take_in(self, take: Take) -> None:
         while calls := self._next():

@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from controller.api.app import make_app
 from controller.api.auth import VES_SOURCES, ensure_token, ensure_webhook_token
 from controller.api.connections import Connection
+from controller.api.intake import Intake
 from controller.api.services import Services
 from controller.bootstrap import parts
 from controller.models.process import ProcessRole
@@ -49,12 +50,14 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 importer=made.importer(),
                 wakeups=made.wakeups,
                 clock=made.clock,
-                exposition=partial(exposition, made.store, settings.health_interval),
+                exposition=partial(exposition, made.store, made.clock, health_interval=settings.health_interval),
                 credentials=made.credentials,
                 missing_secret=made.secrets.missing,
                 provider=_provider(settings, made.clock) if settings.oidc_issuer else None,
+                intake=Intake(observations=made.observations),
             )
-            presence = Presence(made.loop_store, ProcessRole.API, name, sessions=made.sessions)
+            measured = made.observations
+            presence = Presence(made.loop_store, ProcessRole.API, name, sessions=made.sessions, observations=measured)
             async with presence.shown(made.clock):
                 yield
             await services.unauthenticated.settle(made.store)

@@ -16,6 +16,7 @@ from controller.models.alarm import Alarm, AlarmReport
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.settings import Settings
 from controller.nrm.tree import Observed
+from controller.observe.exposition import Asked
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices
 from controller.ports.queue import Wakeups
@@ -46,7 +47,7 @@ class Services:
     importer: Importer
     wakeups: Wakeups
     clock: Clock
-    exposition: Callable[[], bytes]
+    exposition: Callable[[Asked], bytes]
     credentials: Credentials = LOOPBACK_ONLY
     #: Why the secret of a name is not there; empty if it is.
     missing_secret: Callable[[str], str] = lambda _name: ""

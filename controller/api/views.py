@@ -6,6 +6,7 @@ A route that a tenant's people may call has no other way to the record than ``Se
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Protocol, TypeVar
@@ -50,6 +51,7 @@ from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
+from controller.observe.exposition import Asked
 from controller.performance.kpis import Kpi, Whose, load_kpis, whose
 from controller.plan import Ledgers
 from controller.ports.clock import Clock
@@ -292,6 +294,10 @@ class View(Protocol):
         """Total and one page of what tenants were told of planned work, newest first."""
         ...
 
+    def metrics(self, asked: Asked) -> bytes:
+        """The page of metrics. Raises NotFoundError: there is no such tenant or region."""
+        ...
+
     def works(self, page: Page) -> tuple[int, list[AnnouncedWork]]:
         """Total and one page of work that tenants announced on their cores, newest first."""
         ...
@@ -323,6 +329,7 @@ class HostView:
         self._planner = services.planner
         self._folder = services.settings.kpis
         self._followed = services.followed
+        self._exposition = services.exposition
         self.clock = services.clock
 
     async def shared(self, what: str, look: Callable[[], Looked]) -> Looked:
@@ -496,6 +503,10 @@ class HostView:
         """See ``View``."""
         return self._store.notices.page(page)
 
+    def metrics(self, asked: Asked) -> bytes:
+        """See ``View``."""
+        return self._exposition(asked)
+
     def works(self, page: Page) -> tuple[int, list[AnnouncedWork]]:
         """See ``View``."""
         return self._store.works.page(page)
@@ -529,6 +540,7 @@ class TenantView:
         self._readings = services.stations
         self._tenant = tenant
         self._followed = services.followed
+        self._exposition = services.exposition
         self.clock = services.clock
 
     async def shared(self, what: str, look: Callable[[], Looked]) -> Looked:
@@ -686,6 +698,12 @@ class TenantView:
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
         return self._store.notices.page(page, self._tenant)
+
+    def metrics(self, asked: Asked) -> bytes:
+        """See ``View``."""
+        if asked.tenant not in ("", self._tenant):
+            raise NotFoundError(f"there is no tenant {asked.tenant!r}")
+        return self._exposition(replace(asked, tenant=self._tenant))
 
     def works(self, page: Page) -> tuple[int, list[AnnouncedWork]]:
         """See ``View``."""

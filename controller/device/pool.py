@@ -19,9 +19,10 @@ from controller.device.capabilities import KnownModules
 from controller.device.cli_devices import CliDevices
 from controller.device.connect import Connector
 from controller.device.files import SftpFiles, files_on
-from controller.device.session import NetconfSession, subscribe
+from controller.device.session import NetconfSession, Opening, subscribe
 from controller.device.transport import Borrowed, Connection, Transport
-from controller.models.errors import DeviceRefusedError, SessionLostError, UnreachableError
+from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
+from controller.models.metrics import Observations
 from controller.ports.devices import DeviceSession, DeviceTarget, Notification
 from controller.ports.secrets import Secrets
 
@@ -43,6 +44,7 @@ class SshDevices:
         call_timeout: Seconds to wait for a station that calls home; O-RAN's stations try every 60 s.
         routers: Sessions to routers at once; each needs a thread.
         connector: Opens connections to stations otherwise than over the network.
+        observations: Where it is noted how long stations took to answer, and which sessions could not be opened.
     """
 
     def __init__(
@@ -56,10 +58,12 @@ class SshDevices:
         call_timeout: float = 90.0,
         routers: int = 32,
         connector: Connector | None = None,
+        observations: Observations | None = None,
     ) -> None:
         self._routers = CliDevices(secrets, limit=routers, timeout=rpc_timeout, connect_timeout=connect_timeout)
         self._connector = connector or Connector(secrets, connect_timeout, keepalive, rpc_timeout)
         self._patience = rpc_timeout
+        self._observations = observations or Observations()
         self._limit = limit
         self._free = asyncio.Semaphore(limit)
         self._taken = 0
@@ -108,8 +112,7 @@ class SshDevices:
                 yield session
             return
         async with self._slot():
-            opening = self._open_beside if target.call_home else self._connector.open
-            beside = NetconfSession(target, *await opening(target), self._known)
+            beside = NetconfSession(target, *await self._opening(target)(target), self._known)
             self._in_use.add(beside)
             try:
                 yield beside
@@ -147,8 +150,7 @@ class SshDevices:
         self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
     ) -> AsyncIterator[Notification]:
         """See ``Devices.notifications``."""
-        opening = self._open_beside if target.call_home else self._connector.open
-        return subscribe(opening, target, self._subscribed, since, listening)
+        return subscribe(self._opening(target), target, self._subscribed, since, listening)
 
     def listen(self, address: str, port: int) -> int:
         """Let stations call home; return the port.
@@ -205,9 +207,25 @@ class SshDevices:
         if target.call_home:
             return await self._await_call(target)
         self._make_room()
-        connection, transport = await self._connector.open(target)
+        connection, transport = await self._opening(target)(target)
         session = self._latest[target.station] = NetconfSession(target, connection, transport, self._known)
         return session
+
+    def _opening(self, target: DeviceTarget) -> Opening:
+        """What opens a session, and notes how that went."""
+        opening = self._open_beside if target.call_home else self._connector.open
+
+        async def opened(target: DeviceTarget) -> tuple[Connection, Transport]:
+            try:
+                connection, transport = await opening(target)
+            except DeviceError as error:
+                self._observations.count("minka_session_openings_total", error.code)
+                raise
+            self._observations.count("minka_session_openings_total", "opened")
+            transport.observations = self._observations
+            return connection, transport
+
+        return opened
 
     def _make_room(self) -> None:
         # The caller's slot is counted among the taken ones; idle sessions make room for it.
@@ -263,6 +281,7 @@ class SshDevices:
 
     def _called(self, target: DeviceTarget, connection: asyncssh.SSHClientConnection, transport: Transport) -> None:
         """A station has called: its session is warm, and an older idle one is of no use any more."""
+        transport.observations = self._observations
         session = NetconfSession(target, connection, transport, self._known)
         _, older = self._idle.pop(target.station, (None, None))
         if older is not None:

@@ -20,6 +20,7 @@ from controller.device.framing import MAX_MESSAGE, Framer, FramingError, frame
 from controller.device.replies import BASE, REPLY, MalformedMessageError, parse
 from controller.device.requests import BASE_1_0, BASE_1_1, HELLO, Request
 from controller.models.errors import SessionLostError
+from controller.models.metrics import Observations
 from controller.nrm.namespaces import NOTIFICATIONS
 
 NOTIFICATION = f"{{{NOTIFICATIONS}}}notification"
@@ -85,6 +86,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         id: The session id that the device gave.
         hello: Capability URIs of the device's hello.
         subscribed: Whether notifications are expected; without that they are a breach of protocol.
+        observations: Where it is noted how long answers took.
     """
 
     def __init__(self, station: str, patience: float, limit: int = MAX_MESSAGE) -> None:
@@ -102,6 +104,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         self.id = ""
         self.hello: tuple[str, ...] = ()
         self.subscribed = False
+        self.observations: Observations | None = None
         self._notifications: deque[etree._Element] = deque()
         self._arrival: asyncio.Future[None] | None = None
 
@@ -138,16 +141,22 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         identity = f"{self._ids}-{self._sent:08}"
         answered: asyncio.Future[Answer | None] = self._loop.create_future()
         self._asked[identity] = answered, known
-        late = self._loop.call_later(self._patience, self._expire, request.name)
+        late, began = self._loop.call_later(self._patience, self._expire, request.name), self._loop.time()
         try:
             self._write(request.before + identity.encode() + request.after)
             answer = await answered
+            self._observe(request.name, began, answer)
         finally:
             late.cancel()
             self._asked.pop(identity, None)
         if answer is None:
             raise SessionLostError(self._failure)
         return answer
+
+    def _observe(self, operation: str, began: float, answer: Answer | None) -> None:
+        if self.observations is not None:
+            result = "lost" if answer is None else "answered"
+            self.observations.took("minka_rpc_duration_seconds", self._loop.time() - began, operation, result)
 
     async def notification(self) -> etree._Element:
         """The next notification. Raises SessionLostError when the session has ended."""

@@ -16,6 +16,7 @@ from controller.listener.checks import Checks
 from controller.listener.subscriptions import Subscriptions
 from controller.models.alarm import AlarmSource
 from controller.models.errors import StoreError
+from controller.models.metrics import Observations
 from controller.models.network import Network
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
@@ -45,6 +46,7 @@ class Listener:
         notified_alarms: Whether o-ran-fm notifications become alarms; if not, they are a reason to check.
         worth: See ``Checks``.
         measured: Looks at what stations counted; none where nothing is collected.
+        observations: What the process measures of its own work.
 
     Attributes:
         checks: When each station is read.
@@ -63,6 +65,7 @@ class Listener:
         notified_alarms: bool = True,
         worth: Callable[[str], bool] = lambda station: True,
         measured: MeasuredFaults | None = None,
+        observations: Observations | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -70,7 +73,7 @@ class Listener:
         self._notified_alarms = notified_alarms
         self._checker = checker
         self._measured = measured
-        self._rounds = Rounds(clock)
+        self._rounds = Rounds(clock, observations)
         self.checks = Checks(store, checker, clock, health_interval, worth)
         self._subscriptions = Subscriptions(store, devices, clock, target_of, self._hear, self.checks.poke)
 
@@ -136,7 +139,15 @@ async def listen(settings: Settings, name: str, stop: asyncio.Event) -> None:
             health_interval=settings.health_interval,
             notified_alarms=AlarmSource.ORAN_FM in settings.sources,
             measured=made.measured_faults() if AlarmSource.CHECK in settings.sources else None,
+            observations=made.observations,
         )
-        presence = Presence(made.loop_store, ProcessRole.LISTENER, name, sessions=made.sessions, late=listener.late)
+        presence = Presence(
+            made.loop_store,
+            ProcessRole.LISTENER,
+            name,
+            sessions=made.sessions,
+            late=listener.late,
+            observations=made.observations,
+        )
         async with presence.shown(made.clock):
             await listener.run(stop)

@@ -1,162 +1,294 @@
 """The text that Prometheus scrapes.
 
-Everything comes from the database, so it is the same from every process, survives restarts, and
-needs no shared memory between workers.
+All of it comes from the database, so it is the same from every process and survives restarts. What processes measure of
+their own work is there too: their heartbeats put it on record.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-
-from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
 
 from controller import __version__
+from controller.access.sight import sight
 from controller.assurance.health import NOT_LOOKED_AT, unread
+from controller.models.errors import NotFoundError
 from controller.models.health import Health, ServiceState
+from controller.models.metrics import METRIC, METRICS, Figures, Metric, MetricKind, Part, Spreads
+from controller.models.network import Network
 from controller.models.settings import Settings
 from controller.nrm.profiles import cell_of
+from controller.ports.clock import Clock
 from controller.ports.store import Store
 
-_Figures = Mapping[str, Mapping[tuple[str, ...], float]]
+#: Media types: Prometheus' own text format, and OpenMetrics.
+TEXT = "text/plain; version=0.0.4; charset=utf-8"
+OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
-#: Gauges and counters over the record: figure name → (metric, help, labels).
-_GAUGES: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "runs": ("minka_runs", "Runs on record by state.", ("state",)),
-    "jobs": ("minka_jobs", "Jobs on record by state.", ("state",)),
-    "jobs_away": ("minka_jobs_away", "Jobs whose station could not be reached or was busy and is tried again.", ()),
-    "sessions": ("minka_sessions", "Open NETCONF sessions by process.", ("role", "instance")),
-    "oldest_claimable_seconds": ("minka_oldest_claimable_job_age_seconds", "Age of the oldest claimable job.", ()),
-    "alarms": ("minka_alarms", "Alarms on record.", ("state", "severity", "probable_cause")),
-    "incidents": ("minka_incidents", "Open incidents by severity and by who knows of them.", ("severity", "state")),
-    "incident_info": (
-        "minka_incident_info",
-        "Open incidents, the oldest.",
-        ("incident", "station", "probable_cause", "severity", "state"),
-    ),
-    "symptoms": (
-        "minka_incident_symptom",
-        "Alarms that stand and follow from the root of an incident.",
-        ("incident", "station", "object", "probable_cause"),
-    ),
-    "devices_adopted": ("minka_stations_adopted", "Stations that Minka may change.", ()),
-    "repair_stopped": (
-        "minka_automatic_repair_stopped",
-        "Whether people or the breaker stopped automatic repair.",
-        ("by",),
-    ),
-    "health_age_seconds": ("minka_health_age_seconds", "Time since the last health read of stations.", ("quantile",)),
-    "health_interval_seconds": (
-        "minka_health_interval_seconds",
-        "Intended seconds between two health reads of a station.",
-        (),
-    ),
-    "collection_stations": ("minka_collection_stations", "Stations whose performance data is collected.", ()),
-    "collection_age_seconds": (
-        "minka_collection_age_seconds",
-        "Time since the end of the newest period on record, of stations that are collected.",
-        ("quantile",),
-    ),
-    "collection_gaps": (
-        "minka_collection_missing_periods",
-        "Periods of the last day that are not on record, of all stations.",
-        (),
-    ),
-    "record_in_doubt": (
-        "minka_record_in_doubt",
-        "Whether the record is in doubt: nothing begins until a person decides.",
-        (),
-    ),
-    "process_up": ("minka_process_up", "Whether the process sends heartbeats.", ("role", "instance")),
-    "process_ready": (
-        "minka_process_ready",
-        "Whether the process sends heartbeats and its rounds succeed.",
-        ("role", "instance"),
-    ),
-    "processes_ready": ("minka_processes_ready", "Processes that send heartbeats and whose rounds succeed.", ("role",)),
-}
-_COUNTERS: dict[str, tuple[str, str, tuple[str, ...]]] = {
-    "outcomes": ("minka_jobs_ended", "Jobs that ended, by outcome.", ("outcome",)),
-    "runs_ended": ("minka_runs_ended", "Runs that ended, by state.", ("state",)),
-    "escalated": ("minka_alarms_escalated", "Alarms that were escalated to people.", ()),
-    "alerts_refused": ("minka_alerts_refused", "Alerts that became no alarm, by reason.", ("reason",)),
-    "collection_periods": ("minka_collection_periods", "Periods that came in, by what became of them.", ("outcome",)),
-    "collection_files_refused": (
-        "minka_collection_files_refused",
-        "Measurement files that were of no use, by reason.",
-        ("reason",),
-    ),
-    "collection_failures": (
-        "minka_collection_failures",
-        "Collections that did not come to their end, by reason.",
-        ("reason",),
-    ),
-    "repairs": ("minka_repairs_started", "Repair runs that rules started.", ("rule",)),
-}
-#: Gauges over the network: metric → help. Rendered by hand, since there are a hundred thousand values of them:
-#: prometheus-client takes many times as long (tests/benchmarks/bench_exposition.py).
-_NETWORK: dict[str, str] = {
-    "minka_station_reachable": "Whether the station answered at the last read.",
-    "minka_station_seen_timestamp_seconds": "Time of the last try to read the station.",
-    "minka_station_read_timestamp_seconds": "Time of the last successful read of the station.",
-    "minka_station_drift_nodes": "Managed nodes that differ from what was applied.",
-    "minka_cell_on_air": "Whether the cell is known to be unlocked, enabled and active.",
-    "minka_cell_unknown": "Cells whose state is unknown, and why; only they are listed.",
-    "minka_cell_off_air": "Cells that nobody locked and that are known to be off air; only they are listed.",
-    "minka_cell_locked": "Cells that somebody locked; only they are listed.",
-    "minka_core_link_up": "Whether the core link is known to work.",
-    "minka_core_link_unknown": "Core links whose state is unknown, and why; only they are listed.",
-    "minka_core_link_locked": "Core links that somebody locked; only they are listed.",
-}
 #: What serves, and the end of the name of the series that says so.
 _SERVING = {"minka_cell": "on_air", "minka_core_link": "up"}
+#: Lines by metric. They are written by hand, since there are hundreds of thousands of them: prometheus-client takes
+#: many times as long (tests/benchmarks/bench_exposition.py).
+_Lines = Mapping[str, list[str]]
 
 
-def exposition(store: Store, health_interval: float = Settings.model_fields["health_interval"].default) -> bytes:
-    """All metrics in Prometheus' text form. Raises StoreError if the database is away.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What a scrape is about.
+
+    Attributes:
+        parts: None given means all; with a region only the network.
+        region: Only stations of it, and their cells and links.
+        tenant: Only what is told of this tenant: what is its own, and the listed facts of the cells shared with it.
+        openmetrics: In OpenMetrics 1.0 instead of Prometheus' text format.
+    """
+
+    parts: frozenset[Part] = frozenset()
+    region: str = ""
+    tenant: str = ""
+    openmetrics: bool = False
+
+    def serves(self, metric: Metric) -> bool:
+        """Whether a metric is on the page."""
+        if self.tenant and not metric.told:
+            return False
+        return metric.part in (self.parts or ({Part.NETWORK} if self.region else frozenset(Part)))
+
+
+EVERYTHING = Asked()
+
+
+def exposition(
+    store: Store,
+    clock: Clock,
+    asked: Asked = EVERYTHING,
+    *,
+    health_interval: float = Settings.model_fields["health_interval"].default,
+) -> bytes:
+    """The page of metrics.
 
     Args:
         store: The record.
+        clock: Says which agreements are in force.
+        asked: What the page is about.
         health_interval: Seconds between two looks at a station, as they are meant to be.
+
+    Raises:
+        NotFoundError: There is no such tenant or region.
+        StoreError: The database is away.
     """
-    registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Record(store.status.figures() | {"health_interval_seconds": {(): health_interval}}))
-    return generate_latest(registry) + network_text(_standing_health(store))
+    wanted = [metric for metric in METRICS if asked.serves(metric)]
+    lines: dict[str, list[str]] = {metric.name: [] for metric in wanted}
+    seen = _seen(store, clock, asked)
+    if seen is not None:
+        for name, text in _inventory(seen).items():
+            lines.get(name, []).append(text)
+    for name, figures in _figures(store, health_interval, asked).items():
+        lines.get(name, []).extend(_of_figures(METRIC[name], figures))
+    if Part.CONTROLLER in {metric.part for metric in wanted}:
+        for name, spreads in store.status.spreads().items():
+            lines[name].extend(_of_spreads(METRIC[name], spreads))
+    if Part.NETWORK in {metric.part for metric in wanted}:
+        healths = _standing_health(store, None if seen is None else seen.stations)
+        add_network(lines, healths if seen is None else map(seen.told, healths))
+    return text_of(wanted, lines, openmetrics=asked.openmetrics)
 
 
-class _Record(Collector):
-    """The controller's own figures."""
-
-    def __init__(self, figures: _Figures) -> None:
-        self._figures = figures
-
-    def collect(self) -> Iterator[Metric]:
-        info = GaugeMetricFamily("minka_build_info", "Version of Minka.", labels=["version"])
-        info.add_metric([__version__], 1)
-        yield info
-        for name, (metric, text, labels) in _GAUGES.items():
-            yield _filled(GaugeMetricFamily(metric, text, labels=labels), self._figures.get(name, {}))
-        for name, (metric, text, labels) in _COUNTERS.items():
-            yield _filled(CounterMetricFamily(metric, text, labels=labels), self._figures.get(name, {}))
-
-
-def _filled(family: GaugeMetricFamily | CounterMetricFamily, values: Mapping[tuple[str, ...], float]) -> Metric:
-    for labels, value in sorted(values.items()):
-        family.add_metric(list(labels), value)
-    return family
+def text_of(metrics: Iterable[Metric], lines: _Lines, *, openmetrics: bool = False) -> bytes:
+    """Lines of metrics, each metric's under its head."""
+    pieces = []
+    for metric in metrics:
+        name, kind = metric.name, metric.kind.value
+        if openmetrics:
+            name = metric.family
+        elif metric.kind is MetricKind.INFO:  # the older format has no such type
+            kind = MetricKind.GAUGE.value
+        pieces.append(f"# HELP {name} {metric.text}\n# TYPE {name} {kind}\n".encode())
+        pieces.append("".join(lines[metric.name]).encode())
+    if openmetrics:
+        pieces.append(b"# EOF\n")
+    return b"".join(pieces)
 
 
-def network_text(healths: Iterable[Health]) -> bytes:
+# ---------------------------------------------------------------------- what is seen
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The part of a network that a scrape is about.
+
+    Attributes:
+        digest: Of the whole network as it is seen.
+        tenant: Empty for the host.
+        cells: Of a tenant: ids of its cells by station; None where all are told.
+        stations: None for all.
+    """
+
+    digest: str
+    day: date
+    region: str
+    tenant: str
+    network: Network = field(compare=False)
+    cells: Mapping[str, frozenset[str]] | None = field(compare=False, default=None)
+    stations: frozenset[str] | None = field(compare=False, default=None)
+
+    def at(self, station: str) -> bool:
+        """Whether it is about a station."""
+        return self.stations is None or station in self.stations
+
+    def told(self, health: Health) -> Health:
+        """A station's health, as far as it is told."""
+        if self.cells is None:
+            return health
+        shared = self.cells[health.station]
+        return health.model_copy(
+            update={
+                "cells": {cell: state for cell, state in health.cells.items() if cell in shared},
+                "locked": tuple(cell for cell in health.locked if cell in shared),
+                "links": tuple(link for link in health.links if link.tenant == self.tenant),
+            }
+        )
+
+
+def _seen(store: Store, clock: Clock, asked: Asked) -> Seen | None:
+    """None for the host before a network was loaded: what stations were adopted is told all the same."""
+    try:
+        digest, network = store.networks.get()
+    except NotFoundError:
+        if asked.tenant or asked.region:
+            raise
+        return None
+    day = network.day(clock.now())
+    cells: Mapping[str, frozenset[str]] | None = None
+    if asked.tenant:
+        if asked.tenant not in network.tenant_by_id:
+            raise NotFoundError(f"there is no tenant {asked.tenant!r}")
+        told = sight(digest, network, asked.tenant)
+        digest, network, cells = told.digest, told.network, told.cells
+    stations = None if cells is None else frozenset(cells)
+    if asked.region:
+        if asked.region not in network.region_by_id:
+            raise NotFoundError(f"there is no region {asked.region!r}")
+        devices = (*network.station_by_id, *network.router_by_id)
+        of_region = frozenset(one for one in devices if network.region_of(one) == asked.region)
+        stations = of_region if stations is None else of_region & stations
+    return Seen(digest, day, asked.region, asked.tenant, network, cells, stations)
+
+
+@lru_cache(maxsize=8)
+def _inventory(seen: Seen) -> dict[str, str]:
+    """What the network files say, of the part that is seen: it changes with them, and at midnight."""
+    lines: dict[str, list[str]] = {}
+    for name, value, labels in (*_places(seen), *_agreements(seen)):
+        lines.setdefault(name, []).append(_sample(METRIC[name], labels, value))
+    return {name: "".join(found) for name, found in lines.items()}
+
+
+_Samples = Iterator[tuple[str, float, tuple[str, ...]]]
+
+
+def _places(seen: Seen) -> _Samples:
+    net = seen.network
+    for station in filter(lambda one: seen.at(one.id), net.stations):
+        site = net.site_by_id[station.site]
+        where = site.id, site.region, f"{site.latitude}", f"{site.longitude}"
+        yield "minka_station_info", 1, (station.id, *where, ",".join(station.profiles))
+    for cell in filter(lambda one: seen.at(one.station), net.cells):
+        yield "minka_cell_info", 1, (cell.station, cell.id, cell.rat, cell.band)
+    for tenant in net.tenants:
+        yield "minka_tenant_info", 1, (tenant.id, tenant.name)
+
+
+def _agreements(seen: Seen) -> _Samples:
+    net = seen.network
+    for agreement in net.agreements:
+        if agreement.tenant not in net.tenant_by_id or not agreement.validity.holds_on(seen.day):
+            continue
+        labels = agreement.tenant, agreement.id
+        cells = list(net.cells_of(agreement))
+        yield "minka_agreement_cells", len(cells), labels
+        for share in agreement.shares:
+            for limit, percent in (("dedicated", share.dedicated), ("min", share.min), ("max", share.max)):
+                yield "minka_agreement_share_ratio", percent / 100, (*labels, share.resource, limit)
+        for cell in filter(lambda one: seen.at(one.station), cells):
+            yield "minka_cell_shared", 1, (cell.station, cell.id, *labels)
+
+
+# -------------------------------------------------------------------------- figures
+
+
+def _figures(store: Store, health_interval: float, asked: Asked) -> dict[str, Figures]:
+    """Figures over the record; of a tenant those that have its name."""
+    found: dict[str, Figures] = {}
+    for one in store.incidents.agreements(asked.tenant or None):
+        labels = one.tenant, one.agreement
+        for name, value in (
+            ("minka_agreement_availability_target_ratio", one.availability_percent / 100),
+            ("minka_agreement_restore_target_seconds", one.restore_hours * 3600),
+            ("minka_agreement_outage_seconds", one.used * 60),
+            ("minka_agreement_outage_allowed_seconds", one.allowed * 60),
+        ):
+            found.setdefault(name, {})[labels] = value
+    record = store.status.figures()
+    if asked.tenant:
+        own = record["minka_tenant_incidents"].items()
+        return found | {"minka_tenant_incidents": {key: value for key, value in own if key[0] == asked.tenant}}
+    alone: dict[str, Figures] = {
+        "minka_build_info": {(__version__,): 1},
+        "minka_health_interval_seconds": {(): health_interval},
+    }
+    return found | record | alone
+
+
+def _of_figures(metric: Metric, figures: Figures) -> Iterator[str]:
+    for labels, value in sorted(figures.items()):
+        yield _sample(metric, labels, value)
+
+
+def _of_spreads(metric: Metric, spreads: Spreads) -> Iterator[str]:
+    """Lines of a histogram, or of a counter that processes keep."""
+    for labels, figures in sorted(spreads.items()):
+        if metric.kind is not MetricKind.HISTOGRAM:
+            yield _sample(metric, labels, figures[0])
+            continue
+        named = _named(metric, labels)
+        number = 0.0
+        for bound, more in zip((*metric.bounds, "+Inf"), figures[:-1], strict=True):
+            number += more
+            yield f'{metric.name}_bucket{{{named}{"," if named else ""}le="{bound}"}} {number}\n'
+        inside = f"{{{named}}}" if named else ""
+        yield f"{metric.name}_sum{inside} {figures[-1]}\n{metric.name}_count{inside} {number}\n"
+
+
+def _sample(metric: Metric, labels: Iterable[str], value: float) -> str:
+    named = _named(metric, labels)
+    return f"{metric.name}{{{named}}} {float(value)}\n" if named else f"{metric.name} {float(value)}\n"
+
+
+def _named(metric: Metric, labels: Iterable[str]) -> str:
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in zip(metric.labels, labels, strict=True))
+
+
+def _escaped(value: str) -> str:
+    """A label value as the text formats have it."""
+    if "\\" in value or '"' in value or "\n" in value:
+        return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return value
+
+
+# --------------------------------------------------------------------------- health
+
+
+def add_network(lines: _Lines, healths: Iterable[Health]) -> None:
     """The health of the network. Series of a station that can't be read stay: what is unknown counts as down."""
-    lines: dict[str, list[str]] = {name: [] for name in _NETWORK}
+    every = {name: lines.get(name, []) for name in METRIC}
     for health in healths:
-        _add(lines, health)
-    blocks = (f"# HELP {name} {text}\n# TYPE {name} gauge\n{''.join(lines[name])}" for name, text in _NETWORK.items())
-    return "".join(blocks).encode()
+        _add(every, health)
 
 
-def _add(lines: Mapping[str, list[str]], health: Health) -> None:
+def _add(lines: _Lines, health: Health) -> None:
     station = f'station="{_escaped(health.station)}"'
 
     def sample(name: str, value: float, labels: str = "") -> None:
@@ -192,23 +324,17 @@ def _not_serving(health: Health) -> Iterator[tuple[str, str]]:
         yield "minka_cell_off_air", f',cell="{_escaped(cell_of(path))}",object="{_escaped(path)}"'
 
 
-def _escaped(value: str) -> str:
-    """A label value as the text format has it."""
-    if "\\" in value or '"' in value or "\n" in value:
-        return value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-    return value
-
-
-def _standing_health(store: Store) -> list[Health]:
-    """Latest health of every adopted station, by id.
+def _standing_health(store: Store, stations: frozenset[str] | None) -> list[Health]:
+    """Latest health of every adopted station, or of those among some, by id.
 
     Of one that was not looked at yet, its cells and core links on the ledger are known, and nothing of their state.
 
     Raises:
         StoreError: The database is away.
     """
-    adopted = {name: record.adopted for name, record in store.devices.find().items() if record.adopted is not None}
-    healths = store.healths.find()
+    records = store.devices.find(stations)
+    adopted = {name: record.adopted for name, record in records.items() if record.adopted is not None}
+    healths = store.healths.find(stations)
     ledger = store.ledger.find(adopted.keys() - healths.keys())
     return [
         healths.get(name) or unread(name, ledger.get(name, {}), None, adopted[name], NOT_LOOKED_AT)

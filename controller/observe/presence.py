@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 import structlog
 
 from controller.models.errors import LeaseLostError, StoreError
+from controller.models.metrics import Observations
 from controller.models.process import ProcessRole
 from controller.observe.rounds import repeat
 from controller.ports.clock import Clock
@@ -27,6 +28,7 @@ class Presence:
         instance: Name of the process among those of its role.
         sessions: Number of open sessions to devices, for the figures.
         late: Names of rounds that do not come through.
+        observations: What the process measures of its own work.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class Presence:
         *,
         sessions: Callable[[], int],
         late: Callable[[], Collection[str]] = tuple,
+        observations: Observations | None = None,
     ) -> None:
         self._store = store
         self._role = role
         self._instance = instance
         self._sessions = sessions
         self._late = late
+        self._observations = observations or Observations()
         self._incarnation = ""
 
     async def beat(self) -> None:
@@ -55,9 +59,11 @@ class Presence:
         if not self._incarnation:
             self._incarnation = await self._store.processes.register(self._instance, self._role)
         try:
-            await self._store.processes.heartbeat(self._incarnation, self._sessions(), ", ".join(self._late()))
+            late, observed = ", ".join(self._late()), self._observations.told()
+            await self._store.processes.heartbeat(self._incarnation, self._sessions(), late, observed)
         except LeaseLostError:
             self._incarnation = ""
+            self._observations.begin_anew()
             raise
 
     async def end(self) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from controller.models.errors import MinkaError
+from controller.models.metrics import Observations
 from controller.ports.clock import Clock
 
 log = structlog.get_logger()
@@ -57,10 +58,16 @@ async def _sleep_until(wake: asyncio.Event, clock: Clock, seconds: float) -> Non
 
 
 class Rounds:
-    """The loops of one process."""
+    """The loops of one process.
 
-    def __init__(self, clock: Clock) -> None:
+    Args:
+        clock: All time.
+        observations: Where it is noted how long rounds took, and when one last came through.
+    """
+
+    def __init__(self, clock: Clock, observations: Observations | None = None) -> None:
         self._clock = clock
+        self._observations = observations or Observations()
         self._tasks: list[asyncio.Task[None]] = []
         #: By loop: when it is late.
         self._late_at: dict[str, float] = {}
@@ -72,9 +79,17 @@ class Rounds:
 
         def through() -> None:
             self._late_at[name] = self._clock.monotonic() + seconds + _PATIENCE
+            self._observations.state("minka_round_success_timestamp_seconds", self._clock.now().timestamp(), name)
+
+        async def timed() -> None:
+            began = self._clock.monotonic()
+            try:
+                await work()
+            finally:
+                self._observations.took("minka_round_duration_seconds", self._clock.monotonic() - began, name)
 
         through()
-        self._tasks.append(asyncio.create_task(repeat(name, work, self._clock, seconds, through, wake)))
+        self._tasks.append(asyncio.create_task(repeat(name, timed, self._clock, seconds, through, wake)))
 
     @property
     def late(self) -> tuple[str, ...]:

@@ -77,11 +77,19 @@ class SchedulerWakeups:
     """Passes each wake-up of the scheduler on, from another thread than the caller's, until it is closed.
 
     A scheduler is no Celery worker: its work is a loop of rounds, and a wake-up only makes the next one come at once.
+
+    Args:
+        app: From ``make_app``.
+        on_wakeup: Called for each wake-up.
+        on_broker: Told again and again whether the broker can be reached.
     """
 
-    def __init__(self, app: Celery, on_wakeup: Callable[[], object]) -> None:
+    def __init__(
+        self, app: Celery, on_wakeup: Callable[[], object], on_broker: Callable[[bool], object] = bool
+    ) -> None:
         self._app = app
         self._on_wakeup = on_wakeup
+        self._on_broker = on_broker
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._take, name="scheduler-wakeups", daemon=True)
         self._thread.start()
@@ -101,6 +109,7 @@ class SchedulerWakeups:
                     self._take_from(waiting)
             except Exception as error:  # noqa: BLE001 - any broker error costs latency only
                 log.warning("scheduler_wakeups.silent", reason=type(error).__name__)
+                self._on_broker(False)
                 self._closing.wait(_RETRY)
 
     def _take_from(self, waiting: Any) -> None:
@@ -108,5 +117,7 @@ class SchedulerWakeups:
             try:
                 waiting.get(timeout=_LOOK).ack()
             except queue.Empty:
-                continue
-            self._on_wakeup()
+                pass
+            else:
+                self._on_wakeup()
+            self._on_broker(True)

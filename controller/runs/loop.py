@@ -17,6 +17,7 @@ from controller.models.errors import (
     OutOfTurnError,
     StoreError,
 )
+from controller.models.metrics import Observations
 from controller.models.run import Outcome
 from controller.ports.queue import Wakeups
 from controller.ports.store import Async, Claim, Claims, JobResult
@@ -45,6 +46,7 @@ class WorkerLoop:
     Args:
         capacity: Device transactions at once.
         sessions: Number of open sessions of this process, for the figures.
+        observations: What this process measures of its own work.
     """
 
     def __init__(
@@ -55,9 +57,11 @@ class WorkerLoop:
         *,
         capacity: int = 2000,
         sessions: Callable[[], int] = lambda: 0,
+        observations: Observations | None = None,
     ) -> None:
         self._name = name
         self._sessions = sessions
+        self._observations = observations or Observations()
         self._tools = tools
         self._capacity = capacity
         self._sweeper = Sweeper(tools.store, wakeups, tools.clock, by=lambda: self._incarnation)
@@ -278,13 +282,15 @@ class WorkerLoop:
     async def _beat_once(self) -> None:
         begun = self._tools.clock.monotonic()
         try:
-            await self._tools.store.processes.heartbeat(self._incarnation, self._sessions())
+            observed = self._observations.told()
+            await self._tools.store.processes.heartbeat(self._incarnation, self._sessions(), observed=observed)
             self._last_beat = begun
         except LeaseLostError:
             log.warning("worker.was_declared_dead", incarnation=self._incarnation)
             # Whoever holds the devices now must not meet our sessions there.
             for task in self._running.values():
                 task.cancel()
+            self._observations.begin_anew()
             await self._register()
 
     async def _sweep(self) -> None:
@@ -298,12 +304,18 @@ class WorkerLoop:
             if looks:
                 await self._sweeper.sweep()
                 ended = self._tools.clock.monotonic()
+                self._swept(ended - begun)
                 self._next_round = ended + min(max(_POLL, _REST * (ended - begun)), _LONGEST_REST)
             if moved or looks:
                 self._work.set()
             # Many that end at about the same time are looked at together.
             await self._tools.clock.sleep(_BREATH)
             await self._first_of(self._sweeps, self._next_round - self._tools.clock.monotonic())
+
+    def _swept(self, seconds: float) -> None:
+        self._observations.took("minka_round_duration_seconds", seconds, "sweep")
+        now = self._tools.clock.now().timestamp()
+        self._observations.state("minka_round_success_timestamp_seconds", now, "sweep")
 
 
 async def record_end(claims: Claims[Async], claim: Claim, result: JobResult | NotClearedError | Resting) -> None:

@@ -5,9 +5,24 @@ from __future__ import annotations
 import secrets
 from datetime import timedelta
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, and_, bindparam, false, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    and_,
+    bindparam,
+    delete,
+    false,
+    select,
+    update,
+)
 
 from controller.models.errors import LeaseLostError
+from controller.models.metrics import added_up, all_told
 from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState
 from controller.ports.store import Incarnation, Processes, Sync
@@ -35,6 +50,15 @@ workers = Table(
     # Whether it is listed among the processes: it did not end in good order, and no other has taken its name since.
     Column("listed", Boolean, nullable=False, server_default=false()),
 )
+
+#: What processes measured (``Observations.told``), by incarnation; under ``ENDED`` that of all that ended, added up.
+observations = Table(
+    "observations",
+    metadata,
+    Column("incarnation", String, primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+ENDED = ""
 
 #: Silence after which a process counts as down (ten heartbeats), and after which one that nobody replaced is forgotten.
 _BEATEN = ("sessions", "seen", "late")
@@ -78,16 +102,19 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
         return incarnation
 
     @writes_first
-    def heartbeat(self, tx: Tx, incarnation: str, sessions: int = 0, late: str = "") -> None:
+    def heartbeat(self, tx: Tx, incarnation: str, sessions: int = 0, late: str = "", observed: bytes = b"") -> None:
         beat = {"incarnation": incarnation, "sessions": sessions, "seen": tx.now, "late": late}
         if tx.execute(_BEAT, beat).rowcount != 1:
             raise declared_dead(incarnation)
+        if observed:
+            _keep(tx, incarnation, observed)
 
     @writes
     def end(self, tx: Tx, incarnation: str) -> None:
         living = and_(workers.c.id == incarnation, workers.c.alive)
         if tx.execute(update(workers).where(living).values(alive=False, listed=False)).rowcount == 1:
             tx.note(incarnation, "worker.stopped", incarnation, jobs=_give_back(tx, incarnation) or "")
+            _add_up(tx, incarnation)
 
     @reads
     def find(self, tx: Tx) -> list[Process]:
@@ -103,6 +130,7 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
         if tx.execute(_DEAD, {"incarnation": incarnation, "beats": counter}).rowcount != 1:
             return False
         tx.note("engine", "worker.declared_dead", incarnation, counter=counter, jobs=_give_back(tx, incarnation))
+        _add_up(tx, incarnation)
         return True
 
 
@@ -127,6 +155,21 @@ def _give_back(tx: Tx, incarnation: str) -> int:
     # The transaction stays on the lease: the device waits for the job that recovers it.
     tx.execute(_LET_GO, {"of": incarnation})
     return tx.execute(_GIVEN_BACK, {"of": incarnation, "now": tx.now}).rowcount
+
+
+def _keep(tx: Tx, incarnation: str, content: bytes) -> None:
+    row = tx.insert(observations).values({"incarnation": incarnation, "content": content})
+    tx.execute(row.on_conflict_do_update(index_elements=["incarnation"], set_={"content": content}))
+
+
+def _add_up(tx: Tx, incarnation: str) -> None:
+    """Put what a process measured among that of all that ended."""
+    tx.guard("observations")
+    both = [ENDED, incarnation]
+    told = tx.execute(select(observations.c.content).where(observations.c.incarnation.in_(both))).scalars().all()
+    if told:
+        tx.execute(delete(observations).where(observations.c.incarnation == incarnation))
+        _keep(tx, ENDED, all_told(added_up(told)))
 
 
 def declared_dead(incarnation: str) -> LeaseLostError:

@@ -6,45 +6,57 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import orjson
 from sqlalchemy import ColumnElement, and_, case, func, not_, select
 
 from controller.models.alarm import (
     BREAKER,
     REMEDIATION_STOPPED,
     UNREACHABLE,
+    AlarmSource,
     AlertRefusal,
     ObjectClass,
     PerceivedSeverity,
 )
 from controller.models.incident import worst
+from controller.models.metrics import Figures, Spreads, added_up, joined, sums_and_states
 from controller.models.process import Process, ProcessRole
+from controller.models.rule import ProposalState
 from controller.models.run import JobState, Outcome, RunState
 from controller.ports.store import Status, Sync
+from controller.runs.approval.clearance import WAITS_FOR, waits_for
 from controller.store import epochs
 from controller.store.alarms import STANDING, alarms, escalations, refused_alerts, repairs
 from controller.store.claims import CLAIMABLE
 from controller.store.collections import collections, totals
 from controller.store.devices import devices, healths
+from controller.store.durations import Durations
 from controller.store.holds import switches
 from controller.store.incident_rows import OPEN_INCIDENT, incidents
 from controller.store.leases import leases
-from controller.store.processes import listed
+from controller.store.processes import listed, observations, workers
+from controller.store.questions import is_open, questions
+from controller.store.reports import reports
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.run_rows import jobs, runs
-from controller.store.transaction import Tx
+from controller.store.rules import proposals, rule_modes
+from controller.store.run_rows import ACTIVE, jobs, runs
+from controller.store.transaction import Database, Tx
 
 #: Counters begin at 0: one that came with its first event would hide that event from ``increase()``.
-_OUTCOMES: dict[tuple[str, ...], float] = {(outcome.value,): 0.0 for outcome in Outcome}
+_OUTCOMES: Figures = {(outcome.value,): 0.0 for outcome in Outcome}
 _ENDS = [state.value for state in RunState if state.terminal]
-_RUNS_ENDED: dict[tuple[str, ...], float] = {(state,): 0.0 for state in _ENDS}
-_REFUSED: dict[tuple[str, ...], float] = {(reason.value,): 0.0 for reason in AlertRefusal}
+_RUNS_ENDED: Figures = {(state,): 0.0 for state in _ENDS}
+_REFUSED: Figures = {(reason.value,): 0.0 for reason in AlertRefusal}
+_PROPOSALS: Figures = {(state.value,): 0.0 for state in ProposalState}
+_GRAVE = [one for one in PerceivedSeverity if one is not PerceivedSeverity.CLEARED]
 #: Probable causes with series of their own, and what all others are called.
 MOST_CAUSES, OTHER_CAUSE = 100, "other"
 #: Incidents, and symptoms, with series of their own.
 MOST_SERIES = 5000
 _STAND = (
     select(
-        alarms.c.incident, alarms.c.severity, alarms.c.station, alarms.c.object, alarms.c.probable_cause, alarms.c.root
+        *(alarms.c.incident, alarms.c.severity, alarms.c.station, alarms.c.object, alarms.c.probable_cause),
+        *(alarms.c.root, alarms.c.tenants),
     )
     .where(STANDING)
     .order_by(alarms.c.number)
@@ -61,32 +73,48 @@ _QUANTILES = (0.5, 0.95, 1.0)
 class SqlStatus(SqlRepository, Status[Sync]):
     """Counts over the record."""
 
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        self._durations = Durations()
+
     @reads
-    def figures(self, tx: Tx) -> dict[str, dict[tuple[str, ...], float]]:
+    def figures(self, tx: Tx) -> dict[str, Figures]:
         # What waits for people, windows or the device of another job waits for no worker.
         ready = select(func.min(jobs.c.ready)).join(runs, runs.c.id == jobs.c.run)
         ready = ready.join(leases, leases.c.station == jobs.c.station).where(CLAIMABLE)
         oldest = tx.execute(ready, {"now": tx.now}).scalar()
         age = 0.0 if oldest is None else max(0.0, (tx.now - oldest).total_seconds())
-        found: dict[str, dict[tuple[str, ...], float]] = {
-            "runs": _grouped(tx, runs.c.state),
-            "runs_ended": _RUNS_ENDED | _grouped(tx, runs.c.state, where=runs.c.state.in_(_ENDS)),
-            "jobs": _grouped(tx, jobs.c.state),
-            "outcomes": _OUTCOMES | _grouped(tx, jobs.c.outcome, where=jobs.c.outcome.is_not(None)),
-            "jobs_away": {(): _counted(tx, and_(jobs.c.deferred.is_not(None), jobs.c.state != JobState.DONE.value))},
-            "oldest_claimable_seconds": {(): age},
-            "alarms": _alarms(tx),
+        away = and_(jobs.c.deferred.is_not(None), jobs.c.state != JobState.DONE.value)
+        found: dict[str, Figures] = {
+            "minka_database_up": {(tx.dialect,): 1.0},
+            "minka_runs": _grouped(tx, runs.c.state),
+            "minka_runs_ended_total": _RUNS_ENDED | _grouped(tx, runs.c.state, where=runs.c.state.in_(_ENDS)),
+            "minka_jobs": _grouped(tx, jobs.c.state),
+            "minka_jobs_ended_total": _OUTCOMES | _grouped(tx, jobs.c.outcome, where=jobs.c.outcome.is_not(None)),
+            "minka_jobs_away": {(): _counted(tx, away)},
+            "minka_oldest_claimable_job_age_seconds": {(): age},
+            "minka_alarms": _alarms(tx),
             **_incidents(tx),
-            "repairs": _grouped(tx, repairs.c.rule),
-            "health_age_seconds": _health_ages(tx),
-            "devices_adopted": {(): _counted(tx, devices.c.adopted.is_not(None))},
-            "escalated": {(): float(tx.execute(select(func.count()).select_from(escalations)).scalar_one())},
-            "alerts_refused": _REFUSED | _refused(tx),
-            "repair_stopped": _repair_stopped(tx),
+            "minka_repairs_started_total": _grouped(tx, repairs.c.rule),
+            "minka_health_age_seconds": _health_ages(tx),
+            "minka_stations_adopted": {(): _counted(tx, devices.c.adopted.is_not(None))},
+            "minka_alarms_escalated_total": {(): _counted(tx, escalations.c.alarm.is_not(None))},
+            "minka_alerts_refused_total": _REFUSED | _refused(tx),
+            "minka_automatic_repair_stopped": _repair_stopped(tx),
+            "minka_record_in_doubt": {(): float(bool(epochs.doubt_of(tx.connection, tx.evidence)[0]))},
+            "minka_leases": _leases(tx),
+            "minka_runs_waiting": _waiting(tx),
+            "minka_reports": _reports(tx),
+            "minka_rule_mode": _rule_modes(tx),
+            "minka_proposals": _PROPOSALS | _grouped(tx, proposals.c.state),
             **_collections(tx),
-            "record_in_doubt": {(): float(bool(epochs.doubt_of(tx.connection, tx.evidence)[0]))},
         }
-        return found | _processes(listed(tx))
+        return found | _processes(listed(tx)) | _states(tx)
+
+    @reads
+    def spreads(self, tx: Tx) -> dict[str, Spreads]:
+        told = tx.execute(select(observations.c.content)).scalars().all()
+        return joined(self._durations.read(tx), added_up(told))
 
     @writes
     def check_writable(self, tx: Tx) -> None:
@@ -94,29 +122,29 @@ class SqlStatus(SqlRepository, Status[Sync]):
         tx.execute(row.on_conflict_do_update(index_elements=["name"], set_={"on": not_(switches.c["on"])}))
 
 
-def _collections(tx: Tx) -> dict[str, dict[tuple[str, ...], float]]:
+def _collections(tx: Tx) -> dict[str, Figures]:
     """What collections of performance data brought, and how old and how full what they brought is."""
-    found: dict[str, dict[tuple[str, ...], float]] = {
-        "collection_periods": {(kind,): 0.0 for kind in _PERIODS},
-        "collection_files_refused": {},
-        "collection_failures": {},
+    found: dict[str, Figures] = {
+        "minka_collection_periods_total": {(kind,): 0.0 for kind in _PERIODS},
+        "minka_collection_files_refused_total": {},
+        "minka_collection_failures_total": {},
     }
     for row in tx.execute(select(totals)):
-        found[f"collection_{row.kind}"][row.reason,] = float(row.number)
+        found[f"minka_collection_{row.kind}_total"][row.reason,] = float(row.number)
     followed = tx.execute(select(collections.c.newest, collections.c.since, collections.c.missing)).all()
     ages = sorted(max(0.0, (tx.now - (row.newest or row.since)).total_seconds()) for row in followed)
     return found | {
-        "collection_stations": {(): float(len(followed))},
-        "collection_age_seconds": _quantiles(ages),
-        "collection_gaps": {(): float(sum(row.missing for row in followed))},
+        "minka_collection_stations": {(): float(len(followed))},
+        "minka_collection_age_seconds": _quantiles(ages),
+        "minka_collection_missing_periods": {(): float(sum(row.missing for row in followed))},
     }
 
 
-def _refused(tx: Tx) -> dict[tuple[str, ...], float]:
+def _refused(tx: Tx) -> Figures:
     return {(row.reason,): float(row.number) for row in tx.execute(select(refused_alerts))}
 
 
-def _health_ages(tx: Tx) -> dict[tuple[str, ...], float]:
+def _health_ages(tx: Tx) -> Figures:
     """Seconds since adopted stations were looked at, or adopted where nobody looked yet: by quantile."""
     seen = select(func.coalesce(healths.c.at, devices.c.adopted)).select_from(
         devices.outerjoin(healths, healths.c.station == devices.c.station)
@@ -126,18 +154,18 @@ def _health_ages(tx: Tx) -> dict[tuple[str, ...], float]:
     return _quantiles(ages)
 
 
-def _quantiles(ages: Sequence[float]) -> dict[tuple[str, ...], float]:
+def _quantiles(ages: Sequence[float]) -> Figures:
     """Quantiles of ages in order."""
     return {(f"{share:g}",): ages[math.ceil(share * len(ages)) - 1] for share in _QUANTILES if ages}
 
 
-def _repair_stopped(tx: Tx) -> dict[tuple[str, ...], float]:
+def _repair_stopped(tx: Tx) -> Figures:
     row = tx.execute(select(switches).where(switches.c.name == REMEDIATION_STOPPED)).one_or_none()
     by = None if row is None or not row.on else "breaker" if row.by == BREAKER else "people"
     return {(who,): float(who == by) for who in ("breaker", "people")}
 
 
-def _alarms(tx: Tx) -> dict[tuple[str, ...], float]:
+def _alarms(tx: Tx) -> Figures:
     """Alarms by state, severity and probable cause.
 
     Whoever reports alarms invents causes: the first ``MOST_CAUSES`` that came keep their names, so that no later one
@@ -149,43 +177,103 @@ def _alarms(tx: Tx) -> dict[tuple[str, ...], float]:
     return _grouped(tx, alarms.c.state, alarms.c.severity, case((known, alarms.c.probable_cause), else_=OTHER_CAUSE))
 
 
-def _incidents(tx: Tx) -> dict[str, dict[tuple[str, ...], float]]:
-    """Open incidents by severity and by who knows of them, the oldest of them by name, and the oldest symptoms."""
+def _incidents(tx: Tx) -> dict[str, Figures]:
+    """Open incidents by severity and by who knows of them, the oldest of them by name, and the oldest symptoms.
+
+    And those of each tenant, by the worst of the alarms that concern it.
+    """
     gravest: dict[str, PerceivedSeverity] = {}
-    symptoms: dict[tuple[str, ...], float] = {}
+    by_tenant: dict[tuple[str, str], PerceivedSeverity] = {}
+    symptoms: Figures = {}
     for row in tx.execute(_STAND):
         severity = PerceivedSeverity(row.severity)
         gravest[row.incident] = worst((severity, gravest.get(row.incident, severity)))
+        for tenant in orjson.loads(row.tenants) if row.incident else ():
+            key = row.incident, tenant
+            by_tenant[key] = worst((severity, by_tenant.get(key, severity)))
         if row.root and len(symptoms) < MOST_SERIES:
             # Alerts call a router as a whole a station, too.
             named = ObjectClass.STATION.value if row.probable_cause == UNREACHABLE else row.object
             symptoms[row.incident, row.station, named, row.probable_cause] = 1.0
-    grave = [one for one in PerceivedSeverity if one is not PerceivedSeverity.CLEARED]
-    counts: dict[tuple[str, ...], float] = {(one.value, state): 0.0 for one in grave for state in _KNOWN_TO}
-    named_ones: dict[tuple[str, ...], float] = {}
+    counts: Figures = {(one.value, state): 0.0 for one in _GRAVE for state in _KNOWN_TO}
+    named_ones: Figures = {}
     for row in tx.execute(_OPEN_INCIDENTS):
         state = "taken" if row.owner else "acknowledged" if row.acknowledged else "new"
         how_grave = gravest.get(row.id, PerceivedSeverity.INDETERMINATE).value
         counts[how_grave, state] += 1
         if len(named_ones) < MOST_SERIES:
             named_ones[row.id, row.station, row.probable_cause, how_grave, state] = 1.0
-    return {"incidents": counts, "incident_info": named_ones, "symptoms": symptoms}
+    of_tenants: Figures = {}
+    for key, gravity in by_tenant.items():
+        labels = key[1], gravity.value
+        of_tenants[labels] = of_tenants.get(labels, 0.0) + 1
+    return {
+        "minka_tenant_incidents": of_tenants,
+        "minka_incidents": counts,
+        "minka_incident_info": named_ones,
+        "minka_incident_symptom": symptoms,
+    }
 
 
-def _grouped(
-    tx: Tx, *columns: ColumnElement[Any], where: ColumnElement[bool] | None = None
-) -> dict[tuple[str, ...], float]:
+def _leases(tx: Tx) -> Figures:
+    held = leases.c.incarnation.is_not(None)
+    left = and_(leases.c.incarnation.is_(None), leases.c.transaction.is_not(None))
+    return {("held",): _counted(tx, held), ("to-recover",): _counted(tx, left)}
+
+
+def _waiting(tx: Tx) -> Figures:
+    """Runs under way that wait, by what for."""
+    active = runs.c.state.in_(ACTIVE)
+    blocked = select(jobs.c.run, jobs.c.blocked).join(runs, runs.c.id == jobs.c.run).distinct()
+    unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
+    found = {
+        (row.run, what)
+        for row in tx.execute(blocked.where(active, unbegun, jobs.c.blocked != ""))
+        for what in waits_for(row.blocked)
+    }
+    asking = select(questions.c.run).join(runs, runs.c.id == questions.c.run).where(active, *is_open(tx))
+    found |= {(run, "question") for run in tx.execute(asking).scalars()}
+    paused = select(runs.c.id).where(runs.c.state == RunState.PAUSED.value)
+    found |= {(run, "pause") for run in tx.execute(paused).scalars()}
+    return {(what,): float(sum(kind == what for _, kind in found)) for what in WAITS_FOR}
+
+
+def _reports(tx: Tx) -> Figures:
+    counts: Figures = {(source.value,): 0.0 for source in AlarmSource}
+    query = select(reports.c.source, func.sum(reports.c.count).label("reported")).group_by(reports.c.source)
+    return counts | {(str(row.source),): float(row.reported) for row in tx.execute(query)}
+
+
+def _rule_modes(tx: Tx) -> Figures:
+    newest = select(func.max(rule_modes.c.number)).group_by(rule_modes.c.rule, rule_modes.c.scope)
+    rows = tx.execute(select(rule_modes).where(rule_modes.c.number.in_(newest)))
+    return {(row.rule, row.scope, row.mode): 1.0 for row in rows}
+
+
+def _states(tx: Tx) -> dict[str, Figures]:
+    """What processes that live say of themselves."""
+    told = select(workers.c.role, workers.c.name, observations.c.content)
+    told = told.join(observations, observations.c.incarnation == workers.c.id).where(workers.c.alive)
+    found: dict[str, Figures] = {}
+    for row in tx.execute(told.order_by(workers.c.number)):
+        for metric, figures in sums_and_states(row.content)[1].items():
+            own = found.setdefault(metric, {})
+            own.update({(row.role, row.name, *labels): float(value) for labels, value in figures.items()})
+    return found
+
+
+def _grouped(tx: Tx, *columns: ColumnElement[Any], where: ColumnElement[bool] | None = None) -> Figures:
     query = select(*columns, func.count()).group_by(*columns)
     rows = tx.execute(query if where is None else query.where(where))
     return {tuple(row[:-1]): float(row[-1]) for row in rows}
 
 
-def _processes(processes: Iterable[Process]) -> dict[str, dict[tuple[str, ...], float]]:
+def _processes(processes: Iterable[Process]) -> dict[str, Figures]:
     """Figures of processes. Of several that share a name the worst counts, and all their sessions."""
-    up: dict[tuple[str, ...], float] = {}
-    ready: dict[tuple[str, ...], float] = {}
-    sessions: dict[tuple[str, ...], float] = {}
-    by_role: dict[tuple[str, ...], float] = {(role.value,): 0.0 for role in ProcessRole}
+    up: Figures = {}
+    ready: Figures = {}
+    sessions: Figures = {}
+    by_role: Figures = {(role.value,): 0.0 for role in ProcessRole}
     for one in processes:
         name = one.role.value, one.instance
         up[name] = min(up.get(name, 1.0), float(one.up))
@@ -193,7 +281,12 @@ def _processes(processes: Iterable[Process]) -> dict[str, dict[tuple[str, ...], 
         if one.up:
             sessions[name] = sessions.get(name, 0.0) + one.sessions
         by_role[one.role.value,] += one.ready
-    return {"process_up": up, "process_ready": ready, "processes_ready": by_role, "sessions": sessions}
+    return {
+        "minka_process_up": up,
+        "minka_process_ready": ready,
+        "minka_processes_ready": by_role,
+        "minka_sessions": sessions,
+    }
 
 
 def _counted(tx: Tx, where: ColumnElement[bool]) -> float:

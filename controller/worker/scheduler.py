@@ -39,9 +39,14 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
         anchor = made.anchors()
         sweeper, remediator, notices = made.sweeper(), made.remediator(), made.notices()
         heartbeats = made.heartbeats()
-        rounds = Rounds(made.clock)
+        rounds = Rounds(made.clock, made.observations)
         presence = Presence(
-            made.loop_store, ProcessRole.SCHEDULER, name, sessions=made.sessions, late=lambda: rounds.late
+            made.loop_store,
+            ProcessRole.SCHEDULER,
+            name,
+            sessions=made.sessions,
+            late=lambda: rounds.late,
+            observations=made.observations,
         )
         wake, loop = asyncio.Event(), asyncio.get_running_loop()
         wakeups = made.scheduler_wakeups(lambda: loop.call_soon_threadsafe(wake.set))

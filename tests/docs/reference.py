@@ -12,6 +12,7 @@ import typer
 
 from controller.api.app import api_routes, make_app
 from controller.cli.main import app
+from controller.models.metrics import METRICS, Part
 from tests.docs.needs import needs
 
 DOCS = Path(__file__).parents[2] / "docs" / "reference"
@@ -93,12 +94,35 @@ def with_part(text: str, part: str) -> str:
     return f"{head}{_BEGIN}{mark}\n\n{part}{_END}{tail}"
 
 
+_PARTS = {Part.CONTROLLER: "The controller", Part.NETWORK: "The network", Part.TENANT: "Tenants and agreements"}
+
+
+def metrics_reference() -> str:
+    """Every metric with its meaning and the number of its series."""
+    lines = []
+    for part, title in _PARTS.items():
+        lines += [
+            f"### {title}",
+            "",
+            "| Metric | Type | Labels | Meaning | Series at most |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        for one in METRICS:
+            if one.part is part:
+                told = " Tenants see their own." if one.told else ""
+                row = (f"`{one.name}`", one.kind, ", ".join(one.labels), one.text + told, one.most)
+                lines.append(f"| {' | '.join(row)} |")
+        lines.append("")
+    return "\n".join(lines)
+
+
 @cache
 def current() -> dict[str, str]:
     """What the generated files should hold."""
     return {
         "cli.md": with_part((DOCS / "cli.md").read_text(encoding="utf-8"), cli_reference()),
         "api.md": with_part((DOCS / "api.md").read_text(encoding="utf-8"), api_reference()),
+        "metrics.md": with_part((DOCS / "metrics.md").read_text(encoding="utf-8"), metrics_reference()),
         "openapi.json": openapi(),
     }
 

@@ -33,7 +33,7 @@ def up(system: ProcessSystem) -> CommandLine:
     return system.command_line()
 
 
-@pytest.mark.parametrize("name", ["cli.md", "api.md", "openapi.json"])
+@pytest.mark.parametrize("name", ["cli.md", "api.md", "metrics.md", "openapi.json"])
 def test_generated_parts_are_current(name: str) -> None:
     kept = (DOCS / name).read_text(encoding="utf-8")
     assert kept == current()[name], "run: python -m tests.docs.reference"

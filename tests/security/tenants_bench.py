@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -32,6 +33,7 @@ from controller.models.plan import Plan
 from controller.models.run import Outcome, Run, RunState, Strategy
 from controller.models.settings import Settings
 from controller.nrm.profiles import links, root_spec
+from controller.observe.exposition import exposition
 from controller.plan import ledger_nodes, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import target_of
@@ -201,7 +203,7 @@ def tenants_bench(database: Path, own: Private) -> Iterator[TenantsBench]:
                 importer=Importer(loop_store, devices, clock),
                 wakeups=FakeWakeups(),
                 clock=clock,
-                exposition=bytes,
+                exposition=partial(exposition, store, clock),
             )
         )
         made = TenantsBench(store, clock, app)

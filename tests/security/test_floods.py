@@ -130,7 +130,7 @@ def test_causes_that_somebody_makes_up_make_no_series_without_end() -> None:
     store.alarms.report_all([report("station-unreachable")])
     for number in range(0, 1000, 100):
         store.alarms.report_all([report(f"made-up-{number + more}") for more in range(100)])
-    found = store.status.figures()["alarms"]
+    found = store.status.figures()["minka_alarms"]
     causes = {cause for _, _, cause in found}
     assert len(found) == len(causes) == MOST_CAUSES + 1
     assert "station-unreachable" in causes, "nobody takes its name from a series that was there before"

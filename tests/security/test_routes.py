@@ -244,6 +244,7 @@ def test_roles_of_a_tenant_hold_nothing_of_the_hosts() -> None:
                 Permission.LOOK,
                 Permission.APPROVE,
                 Permission.TOKENS,
+                Permission.METRICS,
                 Permission.ANNOUNCE,
                 Permission.COMMENT,
             }

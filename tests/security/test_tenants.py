@@ -55,6 +55,7 @@ QUERIES = {
     "/v1/kpis/bearer-setup-success": [f"{_DAY}&{query}" for query in ("level=cell", "level=region", "selector=S2")],
     "/v1/kpis/availability": [f"{_DAY}&level=cell"],
     "/v1/tokens": ["", "owner=tom", "owner=nobody"],
+    "/metrics": ["", "region=r", "region=nowhere", "tenant=beta", "part=tenant&part=network", "part=controller"],
 }
 PARAMETERS: dict[str, set[str]] = {
     "station": {"S1", "S2", "S9"},

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from controller.models.metrics import Figures, Spreads
 from controller.models.process import Process, ProcessRole
 from controller.ports.store.repository import M_co, Repository, method
 
@@ -28,8 +29,10 @@ class Processes(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def heartbeat(self, incarnation: str, sessions: int = 0, late: str = "") -> None:
+    def heartbeat(self, incarnation: str, sessions: int = 0, late: str = "", observed: bytes = b"") -> None:
         """Count up; note the open sessions to devices, and the rounds that are late (``Process.late``).
+
+        ``observed`` is what the process measured since it was registered (``Observations.told``); empty: as before.
 
         Raises LeaseLostError if the incarnation was declared dead.
         """
@@ -63,14 +66,19 @@ class Status(Repository[M_co], Protocol[M_co]):
     """How the record stands."""
 
     @method
-    def figures(self) -> dict[str, dict[tuple[str, ...], float]]:
-        """Gauge values for the metrics door, by name and label values.
+    def figures(self) -> dict[str, Figures]:
+        """Gauges and counters over the record, by metric and label values (``controller.models.metrics``).
 
-        ``runs`` by state; ``jobs`` by state; ``outcomes`` (ended jobs) by outcome; ``jobs_away`` (to be tried again);
-        ``sessions`` by role and instance; ``oldest_claimable_seconds``; ``alarms`` by state, severity and
-        probable cause; ``escalated`` (alarms); ``repairs`` by rule; ``devices_adopted``; ``record_in_doubt``;
-        ``process_up`` and ``process_ready`` by role and instance; ``processes_ready`` by role. Outcomes, ended runs
-        and roles that did not occur are there as 0.
+        Outcomes, ended runs, roles and other closed sets are there as 0 where they did not occur.
+        """
+        ...
+
+    @method
+    def spreads(self) -> dict[str, Spreads]:
+        """Histograms, and counters of what processes counted: by metric and label values.
+
+        Of what is on record, as times of runs, they are worked out from it. What processes measured themselves is
+        added up over all that live and all that ended.
         """
         ...
 

@@ -89,26 +89,35 @@ def unmet(standing: Standing) -> list[str]:
     return [missing(one) for one in standing.constraints.requirements if not is_approved(one, *voted)]
 
 
-#: Beginnings of the words that a job's clearance says, and who can end it, how.
+#: Beginnings of the words that a job's clearance says, what it then waits for, and who can end it, how.
 _WAYS_OUT = (
-    ("waits for approval", "its approvers: minka approve"),
-    ("public warning", "whoever may lift or override it: minka freeze lift, minka override"),
-    ("freeze of", "whoever may lift or override it: minka freeze lift, minka override"),
-    ("window opens", "whoever may override windows: minka override"),
-    ("no window", "whoever may override windows: minka override"),
-    ("shelved by", "whoever may shelve it: minka alarms unshelve"),
-    ("announced work", "its tenant: minka works cancel"),
-    ("hold on", "whoever may lift it: minka hold lift"),
-    ("a yes to ", "whoever may run playbooks: minka remediation approve, minka remediation deny"),
-    ("automatic repair is stopped", "whoever may stop it: minka remediation resume"),
+    ("waits for approval", "approval", "its approvers: minka approve"),
+    ("public warning", "freeze", "whoever may lift or override it: minka freeze lift, minka override"),
+    ("freeze of", "freeze", "whoever may lift or override it: minka freeze lift, minka override"),
+    ("window opens", "window", "whoever may override windows: minka override"),
+    ("no window", "window", "whoever may override windows: minka override"),
+    ("shelved by", "shelving", "whoever may shelve it: minka alarms unshelve"),
+    ("announced work", "work", "its tenant: minka works cancel"),
+    ("hold on", "hold", "whoever may lift it: minka hold lift"),
+    ("a yes to ", "approval", "whoever may run playbooks: minka remediation approve, minka remediation deny"),
+    ("automatic repair is stopped", "stop", "whoever may stop it: minka remediation resume"),
 )
+#: What runs can wait for, in a word; the last is all that ends by itself, as another run or a notice's time.
+WAITS_FOR = (*dict.fromkeys(kind for _, kind, _ in _WAYS_OUT), "question", "pause", "other")
 
 
 def who_can_end(blocked: str) -> str:
     """Who can end what a job waits for, by the words of its clearance; empty where that ends by itself."""
     reasons = blocked.split("; ")
-    ways = (way for words, way in _WAYS_OUT if any(reason.startswith(words) for reason in reasons))
+    ways = (way for words, _, way in _WAYS_OUT if any(reason.startswith(words) for reason in reasons))
     return "; ".join(dict.fromkeys(ways))
+
+
+def waits_for(blocked: str) -> frozenset[str]:
+    """What a job waits for, by the words of its clearance: some of ``WAITS_FOR``."""
+    reasons = blocked.split("; ")
+    kinds = (next((kind for words, kind, _ in _WAYS_OUT if one.startswith(words)), "other") for one in reasons)
+    return frozenset(kinds)
 
 
 def _unapproved(standing: Standing) -> Iterator[Clearance]:

@@ -285,7 +285,7 @@ def test_a_batch_takes_as_many_statements_whatever_its_size(store: SqlStore) -> 
         few = statements([report(severity, at, f"few-{n}") for n in range(2)])
         many = statements([report(severity, at, f"many-{n}") for n in range(2000)])
         assert many == few <= 20
-    assert store.status.figures()["alerts_refused"]["no-station",] == 6
+    assert store.status.figures()["minka_alerts_refused_total"]["no-station",] == 6
 
 
 # ------------------------------------------------------------------ escalations

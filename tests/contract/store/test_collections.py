@@ -75,6 +75,6 @@ def test_what_came_is_counted_for_good(store: SqlStore) -> None:
             [], {("periods", "new"): number, ("files_refused", "oversized"): 1, ("periods", "late"): 0}
         )
     figures = store.status.figures()
-    assert figures["collection_periods"]["new",] == 3
-    assert figures["collection_periods"]["late",] == 0
-    assert figures["collection_files_refused"] == {("oversized",): 2}
+    assert figures["minka_collection_periods_total"]["new",] == 3
+    assert figures["minka_collection_periods_total"]["late",] == 0
+    assert figures["minka_collection_files_refused_total"] == {("oversized",): 2}

@@ -165,7 +165,7 @@ def _work(url: str, name: str, all_jobs: int) -> list[tuple[str, int]]:
     done = []
     with closing(open_store(url)) as store:
         incarnation = store.processes.register(name)
-        while store.status.figures()["jobs"].get(("done",), 0) < all_jobs:
+        while store.status.figures()["minka_jobs"].get(("done",), 0) < all_jobs:
             for claim in store.claims.take(incarnation, 7):
                 store.journal.append(make_entry(claim, 0), claim)
                 store.claims.finish(claim, JobResult(Outcome.SUCCEEDED))

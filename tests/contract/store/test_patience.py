@@ -62,7 +62,7 @@ def test_a_job_whose_device_is_away_waits_as_if_it_had_never_begun(store: SqlSto
         store.journal.append(make_entry(one, 9), one)
     rows = [row for row in store.audit.page(Page(limit=1000))[1] if row.object == job.id]
     assert [(row.action, row.detail["outcome"]) for row in rows] == [("job.postponed", "deferred")]
-    assert store.status.figures()["jobs_away"] == {(): 1.0}
+    assert store.status.figures()["minka_jobs_away"] == {(): 1.0}
 
     look(store, clock)
     assert store.runs.jobs(run.id)[0].blocked.startswith("could not be reached or was busy, tried again ")
@@ -80,7 +80,7 @@ def test_a_job_whose_device_is_away_waits_as_if_it_had_never_begun(store: SqlSto
     store.claims.finish(again, AWAY)
     job = store.runs.jobs(run.id)[0]
     assert (job.state, job.outcome, job.deferred) == (JobState.DONE, Outcome.DEFERRED, since)
-    assert store.status.figures()["jobs_away"] == {(): 0.0}
+    assert store.status.figures()["minka_jobs_away"] == {(): 0.0}
     assert store.audit.verify() is None
 
 

@@ -4,11 +4,13 @@ from datetime import timedelta
 
 import pytest
 
-from controller.models.alarm import AlertRefusal, PerceivedSeverity, SwitchState
+from controller.models.alarm import AlarmSource, AlertRefusal, PerceivedSeverity, SwitchState
 from controller.models.errors import NotFoundError
+from controller.models.rule import ProposalState
 from controller.models.run import AuditRow, Outcome, RunState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, Page
+from controller.runs.approval.clearance import WAITS_FOR
 from controller.store import SqlStore
 from tests.contract.store.test_alarms import MAJOR, report
 from tests.support.records import START, start_run, stations
@@ -62,37 +64,44 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
     store.repairs.record("rebuild", "/x", "a-1", "r-1")
     store.devices.adopt("A", [], "d", "ana")
     assert store.status.figures() == {
-        "runs": {("running",): 1.0},
-        "jobs": {("ready",): 1.0, ("claimed",): 1.0, ("done",): 1.0},
-        "outcomes": {(outcome,): float(outcome == "succeeded") for outcome in Outcome},
-        "runs_ended": {(state,): 0.0 for state in RunState if state.terminal},
-        "jobs_away": {(): 0.0},
-        "health_age_seconds": {("0.5",): 0.0, ("0.95",): 0.0, ("1",): 0.0},
-        "record_in_doubt": {(): 0.0},
-        "collection_stations": {(): 0.0},
-        "collection_age_seconds": {},
-        "collection_gaps": {(): 0.0},
-        "collection_periods": {
+        "minka_runs": {("running",): 1.0},
+        "minka_jobs": {("ready",): 1.0, ("claimed",): 1.0, ("done",): 1.0},
+        "minka_jobs_ended_total": {(outcome,): float(outcome == "succeeded") for outcome in Outcome},
+        "minka_runs_ended_total": {(state,): 0.0 for state in RunState if state.terminal},
+        "minka_jobs_away": {(): 0.0},
+        "minka_health_age_seconds": {("0.5",): 0.0, ("0.95",): 0.0, ("1",): 0.0},
+        "minka_record_in_doubt": {(): 0.0},
+        "minka_sessions": {("worker", "w"): 40.0, ("worker", "x"): 2.0},
+        "minka_oldest_claimable_job_age_seconds": {(): 7.0},
+        "minka_alarms": {("raised", "MAJOR", "core-link-down"): 1.0},
+        "minka_collection_stations": {(): 0.0},
+        "minka_collection_age_seconds": {},
+        "minka_collection_missing_periods": {(): 0.0},
+        "minka_collection_periods_total": {
             (kind,): 0.0 for kind in ("new", "repeated", "replaced", "conflicting", "refused", "late")
         },
-        "collection_files_refused": {},
-        "collection_failures": {},
-        "sessions": {("worker", "w"): 40.0, ("worker", "x"): 2.0},
-        "oldest_claimable_seconds": {(): 7.0},
-        "alarms": {("raised", "MAJOR", "core-link-down"): 1.0},
-        "incidents": {
+        "minka_collection_files_refused_total": {},
+        "minka_collection_failures_total": {},
+        "minka_incidents": {
             (severity, known): float((severity, known) == ("MAJOR", "new"))
             for severity in set(PerceivedSeverity) - {PerceivedSeverity.CLEARED}
             for known in ("new", "acknowledged", "taken")
         },
-        "incident_info": {(alarm.incident, alarm.station, "core-link-down", "MAJOR", "new"): 1.0},
-        "symptoms": {},
-        "repairs": {("rebuild",): 1.0},
-        "devices_adopted": {(): 1.0},
-        "alerts_refused": {(reason,): 0.0 for reason in AlertRefusal},
-        "repair_stopped": {("breaker",): 0.0, ("people",): 0.0},
-        "escalated": {(): 0.0},
-        "process_up": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},
-        "process_ready": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},
-        "processes_ready": {("api",): 0.0, ("worker",): 2.0, ("listener",): 0.0, ("scheduler",): 0.0},
+        "minka_incident_info": {(alarm.incident, alarm.station, "core-link-down", "MAJOR", "new"): 1.0},
+        "minka_incident_symptom": {},
+        "minka_tenant_incidents": {("entel", "MAJOR"): 1.0},
+        "minka_database_up": {(store.database.engine.dialect.name,): 1.0},
+        "minka_leases": {("held",): 1.0, ("to-recover",): 0.0},
+        "minka_runs_waiting": {(what,): 0.0 for what in WAITS_FOR},
+        "minka_reports": {(source,): float(source == "check") for source in AlarmSource},
+        "minka_rule_mode": {},
+        "minka_proposals": {(state,): 0.0 for state in ProposalState},
+        "minka_repairs_started_total": {("rebuild",): 1.0},
+        "minka_stations_adopted": {(): 1.0},
+        "minka_alerts_refused_total": {(reason,): 0.0 for reason in AlertRefusal},
+        "minka_automatic_repair_stopped": {("breaker",): 0.0, ("people",): 0.0},
+        "minka_alarms_escalated_total": {(): 0.0},
+        "minka_process_up": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},
+        "minka_process_ready": {("worker", "w"): 1.0, ("worker", "x"): 1.0, ("worker", "y"): 0.0},
+        "minka_processes_ready": {("api",): 0.0, ("worker",): 2.0, ("listener",): 0.0, ("scheduler",): 0.0},
     }

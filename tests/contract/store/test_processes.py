@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from controller.models.errors import LeaseLostError
+from controller.models.metrics import Observations
 from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState
 from controller.ports.clock import VirtualClock
@@ -63,8 +64,8 @@ def test_two_of_one_name_are_both_seen(store: SqlStore, clock: VirtualClock) -> 
     clock.pause(16)
     store.processes.heartbeat(second)
     assert store.processes.find() == [DOWN, UP]
-    assert store.status.figures()["process_up"] == {("scheduler", "one"): 0.0}
-    assert store.status.figures()["processes_ready"]["scheduler",] == 1.0
+    assert store.status.figures()["minka_process_up"] == {("scheduler", "one"): 0.0}
+    assert store.status.figures()["minka_processes_ready"]["scheduler",] == 1.0
 
 
 def test_one_whose_rounds_are_late_lives_but_is_not_ready(store: SqlStore) -> None:
@@ -72,6 +73,58 @@ def test_one_whose_rounds_are_late_lives_but_is_not_ready(store: SqlStore) -> No
     (one,) = store.processes.find()
     assert (one.up, one.ready, one.late, one.sessions) == (True, False, "follow, record checks", 3)
     figures = store.status.figures()
-    assert figures["process_up"] == {("listener", "one"): 1.0}
-    assert figures["process_ready"] == {("listener", "one"): 0.0}
-    assert figures["processes_ready"]["listener",] == 0.0
+    assert figures["minka_process_up"] == {("listener", "one"): 1.0}
+    assert figures["minka_process_ready"] == {("listener", "one"): 0.0}
+    assert figures["minka_processes_ready"]["listener",] == 0.0
+
+
+def test_what_processes_measured_is_added_up_and_outlives_them(store: SqlStore) -> None:
+    rpc, labels = "minka_rpc_duration_seconds", ("lock", "answered")
+    names = ("one", "two", "three")
+    ids = {name: store.processes.register(name) for name in names}
+    measured = {name: Observations() for name in names}
+
+    def beat(name: str, *seconds: float) -> None:
+        for one in seconds:
+            measured[name].took(rpc, one, *labels)
+        measured[name].state("minka_round_success_timestamp_seconds", 5.0, "sweep")
+        store.processes.heartbeat(ids[name], observed=measured[name].told())
+
+    def found() -> tuple[float, float]:
+        figures = store.status.spreads()[rpc][labels]
+        return sum(figures[:-1]), figures[-1]
+
+    beat("one", 0.5)
+    beat("one", 0.25)  # all of it is told each time
+    beat("two", 2.0)
+    beat("three", 4.0)
+    store.processes.heartbeat(ids["three"])  # nothing new
+    assert found() == (4, 6.75)
+    last = store.status.figures()["minka_round_success_timestamp_seconds"]
+    assert set(last) == {("worker", name, "sweep") for name in names}
+
+    store.processes.end(ids["one"])
+    (counter,) = (one.counter for one in store.processes.alive() if one.id == ids["two"])
+    assert store.processes.declare_dead(ids["two"], counter)
+    assert found() == (4, 6.75)
+    # Of those that are gone nothing but their counts is left.
+    assert set(store.status.figures()["minka_round_success_timestamp_seconds"]) == {("worker", "three", "sweep")}
+    with pytest.raises(LeaseLostError):
+        beat("two", 8.0)
+    assert found() == (4, 6.75)
+    ids["two"] = store.processes.register("two")
+    measured["two"].begin_anew()
+    beat("two", 16.0)
+    assert found() == (5, 22.75)
+
+
+def test_an_upgrade_that_changes_buckets_begins_anew(store: SqlStore) -> None:
+    old = b'{"sums":{"minka_intake_duration_seconds":[[[1,2,3]]],"minka_gone_total":[["x",[1]]]},"states":{}}'
+    store.processes.heartbeat(incarnation := store.processes.register("old"), observed=old)
+    store.processes.end(incarnation)
+    measured = Observations()
+    measured.took("minka_intake_duration_seconds", 0.5)
+    store.processes.heartbeat(store.processes.register("new"), observed=measured.told())
+    found = store.status.spreads()
+    assert found["minka_intake_duration_seconds"][()][-1] == 0.5
+    assert "minka_gone_total" not in found

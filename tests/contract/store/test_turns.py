@@ -183,7 +183,7 @@ def test_only_who_waits_for_a_worker_counts_as_waiting_for_one(store: SqlStore, 
     """Else people are called when a run waits for its window."""
 
     def age() -> float:
-        return store.status.figures()["oldest_claimable_seconds"][()]
+        return store.status.figures()["minka_oldest_claimable_job_age_seconds"][()]
 
     def passes(seconds: float) -> float:
         clock.pause(seconds)

@@ -217,7 +217,7 @@ class LocalSystem:
                 importer=Importer(self.loop_store, self.devices, self.clock),
                 wakeups=self.wakeups,
                 clock=self.clock,
-                exposition=partial(exposition, self.store),
+                exposition=partial(exposition, self.store, self.clock),
             )
         )
 

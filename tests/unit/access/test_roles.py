@@ -15,8 +15,8 @@ MAY = {
         "look, oversee, plan, run, stop, approve, override, network, people, tokens, metrics, webhook, warn, "
         "announce, comment, promote"
     ),
-    Role.TENANT_VIEWER: "look, tokens",
-    Role.TENANT_APPROVER: "look, approve, tokens, announce, comment",
+    Role.TENANT_VIEWER: "look, tokens, metrics",
+    Role.TENANT_APPROVER: "look, approve, tokens, metrics, announce, comment",
 }
 
 

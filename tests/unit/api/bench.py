@@ -70,7 +70,7 @@ async def open_bench(folder: Path, database: str = "") -> AsyncIterator[ApiBench
         importer=Importer(loop_store, devices, clock),
         wakeups=wakeups,
         clock=clock,
-        exposition=partial(exposition, store),
+        exposition=partial(exposition, store, clock),
     )
     app = app_with(services)
     async with _client(app, {"Authorization": f"Bearer {TOKEN}"}) as client, _client(app, {}) as anonymous:

@@ -102,7 +102,7 @@ class Bench:
         return [f"{one.begin + QUARTER:%H:%M}" for one in self.read(number)]
 
     def figure(self, name: str, label: str) -> float:
-        return self.store.status.figures()[f"collection_{name}"].get((label,), 0.0)
+        return self.store.status.figures()[f"minka_collection_{name}_total"].get((label,), 0.0)
 
     def __enter__(self) -> Bench:
         return self

@@ -7,17 +7,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 from controller.assurance.checker import Checker
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
-from controller.models.errors import StoreError
+from controller.models.errors import NotFoundError, StoreError
 from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.metrics import METRIC, METRICS, MetricKind, Observations, Part
 from controller.models.network import Network
 from controller.models.plan import LedgerNode
 from controller.models.run import Outcome
-from controller.observe.exposition import exposition
+from controller.observe.exposition import Asked, exposition
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
@@ -31,11 +33,12 @@ from tests.unit.plan import samples as plan_samples
 
 ROOT = Path(__file__).parents[3]
 AT = datetime(2026, 1, 1, tzinfo=UTC)
+CLOCK = VirtualClock()
 
 
 def samples(store: SqlStore) -> list[Sample]:
     """What a Prometheus would read."""
-    text = exposition(store).decode()
+    text = exposition(store, CLOCK).decode()
     return [sample for family in text_string_to_metric_families(text) for sample in family.samples]
 
 
@@ -229,7 +232,7 @@ def test_a_database_that_is_away_is_an_error_not_an_empty_page(monkeypatch: pyte
     with closing(make_store()) as store:
         monkeypatch.setattr(store.healths, "find", away)
         with pytest.raises(StoreError):
-            exposition(store)
+            exposition(store, CLOCK)
 
 
 def test_incidents_are_counted_named_and_their_symptoms_listed() -> None:
@@ -256,18 +259,132 @@ def test_incidents_are_counted_named_and_their_symptoms_listed() -> None:
         assert {one.labels["incident"] for one in found if one.name == "minka_incident_info"} == {of_power, alone}
 
 
-def test_docs_list_every_metric_and_no_other() -> None:
+def test_every_metric_is_served_and_no_other() -> None:
     with closing(make_store()) as store:
-        text = exposition(store).decode()
-    served = set(re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE))
-    documented = set(
-        re.findall(r"^\| `(minka_\w+)", (ROOT / "docs" / "reference" / "metrics.md").read_text(), re.MULTILINE)
-    )
-    assert documented == served
+        text = exposition(store, CLOCK).decode()
+    assert re.findall(r"^# TYPE (\S+) ", text, re.MULTILINE) == [metric.name for metric in METRICS]
+
+
+def test_names_and_labels_are_as_prometheus_wants_them() -> None:
+    assert len(METRIC) == len(METRICS)
+    for metric in METRICS:
+        assert re.fullmatch(r"minka_[a-z]+(_[a-z]+)*", metric.name)
+        assert metric.name.endswith("_total") == (metric.kind is MetricKind.COUNTER)
+        assert metric.name.endswith("_info") == (metric.kind is MetricKind.INFO)
+        assert bool(metric.bounds) == (metric.kind is MetricKind.HISTOGRAM)
+        assert list(metric.bounds) == sorted(metric.bounds)
+        assert metric.text.endswith(".")
+        assert not {"|", "\\", "\n"} & {*metric.text, *metric.most}
+        # A tenant's page tells of others by no label.
+        assert not metric.told or not {"instance", "role", "incident"} & {*metric.labels}
 
 
 def test_rules_use_only_metrics_that_exist() -> None:
-    with closing(make_store()) as store:
-        served = set(re.findall(r"^# TYPE (\S+) ", exposition(store).decode(), re.MULTILINE))
     rules = (ROOT / "deploy" / "prometheus" / "rules" / "minka.yml").read_text()
-    assert set(re.findall(r"\bminka_\w+", rules)) <= served
+    named = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\bminka_\w+", rules)}
+    assert named <= METRIC.keys()
+
+
+def test_openmetrics_tells_the_same() -> None:
+    with closing(make_store()) as store:
+        _loaded(store)
+        first = store.processes.register("w")
+        measured = Observations()
+        measured.took("minka_rpc_duration_seconds", 0.3, "lock", "answered")
+        measured.count("minka_session_openings_total", "opened")
+        store.processes.heartbeat(first, observed=measured.told())
+        text = exposition(store, CLOCK, Asked(openmetrics=True)).decode()
+        assert text.endswith("# EOF\n")
+        families = list(openmetrics(text))  # type: ignore[no-untyped-call]
+        assert [family.name for family in families] == [metric.family for metric in METRICS]
+        assert [family.type for family in families] == [metric.kind for metric in METRICS]
+        mine = [sample for family in families for sample in family.samples]
+        assert [(one.name, one.labels, one.value) for one in mine] == [
+            (one.name, one.labels, one.value) for one in samples(store)
+        ]
+
+
+def test_the_network_files_are_told_and_what_agreements_give() -> None:
+    with closing(make_store()) as store:
+        net = _loaded(store)
+        found = samples(store)
+        stations = [one.labels for one in found if one.name == "minka_station_info"]
+        assert {(one["station"], one["region"]) for one in stations} == {
+            (station.id, net.region_of(station.id)) for station in net.stations
+        }
+        site = net.site_by_id[stations[0]["site"]]
+        assert (float(stations[0]["latitude"]), float(stations[0]["longitude"])) == (site.latitude, site.longitude)
+        assert sum(one.name == "minka_cell_info" for one in found) == len(net.cells)
+        for agreement in net.agreements:
+            labels = {"tenant": agreement.tenant, "agreement": agreement.id}
+            cells = {(cell.station, cell.id) for cell in net.cells_of(agreement)}
+            assert value(store, "minka_agreement_cells", **labels) == len(cells)
+            shared = [one.labels for one in found if one.name == "minka_cell_shared"]
+            assert {(one["station"], one["cell"]) for one in shared if one["agreement"] == agreement.id} == cells
+            owed = agreement.sla.availability_percent / 100
+            assert value(store, "minka_agreement_availability_target_ratio", **labels) == pytest.approx(owed)
+            (share,) = agreement.shares
+            given = value(store, "minka_agreement_share_ratio", **labels, resource=share.resource, limit="max")
+            assert given == pytest.approx(share.max / 100)
+        assert sum(one.name == "minka_tenant_info" for one in found) == len(net.tenants)
+
+
+def test_a_region_or_a_part_is_scraped_alone() -> None:
+    with closing(make_store()) as store:
+        net = _loaded(store, "north", "south")
+        for station in net.stations:
+            store.devices.adopt(station.id, (), "d", "ana")
+            store.healths.save([Health(station=station.id, at=AT, reachable=True)])
+        of_region = {name: _stations(exposition(store, CLOCK, Asked(region=name))) for name in ("north", "south")}
+        assert of_region == {"north": {"S1"}, "south": {"S2"}}
+        with pytest.raises(NotFoundError, match="no region 'east'"):
+            exposition(store, CLOCK, Asked(region="east"))
+        with pytest.raises(NotFoundError, match="no tenant 'nobody'"):
+            exposition(store, CLOCK, Asked(tenant="nobody"))
+        parts = [exposition(store, CLOCK, Asked(frozenset({part}))) for part in Part]
+        assert b"".join(parts) == exposition(store, CLOCK)
+
+
+def test_a_tenant_is_told_of_its_links_and_of_cells_shared_with_it_alone() -> None:
+    with closing(make_store()) as store:
+        net = _loaded(store)
+        (first, *_) = net.agreements
+        cells = {(cell.station, cell.id) for cell in net.cells_of(first)}
+        links = tuple(
+            LinkHealth(path=f"/x[{name}]", tenant=name, kind="S1C", state=ServiceState.UP) for name in net.tenant_by_id
+        )
+        for station in net.stations:
+            store.devices.adopt(station.id, (), "d", "ana")
+            on_air = {cell.id: ServiceState.UP for cell in net.cells_by_station[station.id]}
+            store.healths.save(
+                [Health(station=station.id, at=AT, reachable=True, read=AT, cells=on_air, links=links, drift=7)]
+            )
+        page = exposition(store, CLOCK, Asked(tenant=first.tenant)).decode()
+        found = [one for family in text_string_to_metric_families(page) for one in family.samples]
+        assert {one.labels["tenant"] for one in found if "tenant" in one.labels} == {first.tenant}
+        assert {(one.labels["station"], one.labels["cell"]) for one in found if "cell" in one.labels} == cells
+        assert {one.labels["station"] for one in found if "station" in one.labels} == {name for name, _ in cells}
+        assert {METRIC[one.name].told for one in found} == {True}
+        assert {"minka_core_link_up", "minka_cell_on_air", "minka_agreement_outage_allowed_seconds"} <= {
+            one.name for one in found
+        }
+
+
+def _loaded(store: SqlStore, *regions: str) -> Network:
+    """A network on record; with two regions, one of its stations in each."""
+    net = plan_samples.network()
+    if regions:
+        first, *_ = net.sites
+        sites = tuple(first.model_copy(update={"id": name, "region": name}) for name in regions)
+        stations = tuple(
+            station.model_copy(update={"site": name}) for station, name in zip(net.stations, regions, strict=True)
+        )
+        (region, *_) = net.regions
+        named = tuple(region.model_copy(update={"id": name}) for name in regions)
+        net = net.model_copy(update={"regions": named, "sites": sites, "stations": stations})
+    store.networks.save(net, network_digest(net), "ana")
+    return net
+
+
+def _stations(page: bytes) -> set[str]:
+    return set(re.findall(r'station="([^"]+)"', page.decode()))

@@ -44,7 +44,7 @@ async def _stands_still(bench: RestoreBench, after: dict[str, Tree], seconds: in
     assert state.doubt
     assert [alarm.probable_cause for alarm, _ in bench.told.sent] == [RECORD_DOUBTED]
     assert bench.actions().count("record.doubted") == 1
-    assert bench.store.status.figures()["record_in_doubt"] == {(): 1.0}
+    assert bench.store.status.figures()["minka_record_in_doubt"] == {(): 1.0}
     assert bench.store.audit.verify() is None
     drifted = [
         alarm for alarm in bench.store.alarms.page(Page(1000))[1] if alarm.probable_cause == "configuration-drift"

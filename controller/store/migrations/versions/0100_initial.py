@@ -654,6 +654,12 @@ def upgrade() -> None:
         sa.UniqueConstraint("id", name=op.f("uq_workers_id")),
     )
     op.create_table(
+        "observations",
+        sa.Column("incarnation", sa.String(), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("incarnation", name=op.f("pk_observations")),
+    )
+    op.create_table(
         "changes",
         sa.Column("plan", sa.String(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
@@ -980,6 +986,7 @@ def downgrade() -> None:
     )
     op.drop_table("escalations")
     op.drop_table("changes")
+    op.drop_table("observations")
     op.drop_table("workers")
     op.drop_table("votes")
     op.drop_index(

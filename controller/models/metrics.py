@@ -1,0 +1,668 @@
+"""Metrics: what each is called and means, how many series it has at most, and what processes measure of their own work.
+
+Names follow Prometheus' conventions: base units, ``_total`` for counters, ``_info`` for series whose labels are what
+they tell. ``docs/reference/metrics.md`` is made of this table.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+import orjson
+
+#: Label values → figure; of a histogram: the number in each bucket and above the last, then the sum.
+Figures = dict[tuple[str, ...], float]
+Spreads = dict[tuple[str, ...], list[float]]
+
+
+class MetricKind(StrEnum):
+    """Types of OpenMetrics 1.0 that occur here."""
+
+    GAUGE = "gauge"
+    COUNTER = "counter"
+    HISTOGRAM = "histogram"
+    INFO = "info"
+
+
+class Part(StrEnum):
+    """What a metric is about."""
+
+    CONTROLLER = "controller"
+    NETWORK = "network"
+    TENANT = "tenant"
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One metric.
+
+    Attributes:
+        text: HELP: what it tells, for people of a NOC.
+        most: Series at most, in words; of a histogram without its buckets.
+        bounds: Upper bounds of the buckets of a histogram, in order.
+        told: Whether a tenant's page has it: what it tells is the tenant's own, or a listed fact of a shared cell.
+    """
+
+    name: str
+    kind: MetricKind
+    part: Part
+    text: str
+    most: str
+    labels: tuple[str, ...] = ()
+    bounds: tuple[float, ...] = ()
+    told: bool = False
+
+    @property
+    def family(self) -> str:
+        """Its name in OpenMetrics, where the suffixes of counters and of info are those of their samples."""
+        suffix = {MetricKind.COUNTER: "_total", MetricKind.INFO: "_info"}.get(self.kind, "")
+        return self.name.removesuffix(suffix)
+
+
+#: Seconds: of requests to devices and of rounds, and of work on devices.
+_SHORT = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+_LONG = (1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0, 14400.0, 86400.0)
+_SIZES = (1.0, 2.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1000.0, 2500.0, 5000.0)
+
+_G, _C, _H, _I = MetricKind.GAUGE, MetricKind.COUNTER, MetricKind.HISTOGRAM, MetricKind.INFO
+_OURS, _NET, _OF_TENANT = Part.CONTROLLER, Part.NETWORK, Part.TENANT
+_PROCESS = ("role", "instance")
+_PER_PROCESS, _ONE = "one per process", "1"
+_PER_STATION, _PER_CELL = "one per station", "one per cell"
+_PER_LINK = "one per core link"
+_PER_AGREEMENT = "one per agreement in force"
+
+METRICS: tuple[Metric, ...] = (
+    Metric("minka_build_info", _I, _OURS, "Version of Minka.", _ONE, ("version",)),
+    Metric(
+        "minka_database_up",
+        _G,
+        _OURS,
+        "1: this page was read from the database. While that is away there is no page (503), so look at up too.",
+        _ONE,
+        ("kind",),
+    ),
+    Metric(
+        "minka_broker_up",
+        _G,
+        _OURS,
+        "1 if the scheduler reaches the broker of the queue. At 0 work still proceeds, up to some seconds later.",
+        "one per scheduler",
+        _PROCESS,
+    ),
+    Metric("minka_runs", _G, _OURS, "Runs on record, by state.", "one per state", ("state",)),
+    Metric(
+        "minka_runs_ended_total", _C, _OURS, "Runs that ended, by the state they ended in.", "one per state", ("state",)
+    ),
+    Metric(
+        "minka_run_duration_seconds",
+        _H,
+        _OURS,
+        "How long runs took that ended, from their beginning to their end, waits for people included.",
+        "50 procedures (later ones are 'other') times 6 states",
+        ("procedure", "state"),
+        _LONG,
+    ),
+    Metric(
+        "minka_wave_duration_seconds",
+        _H,
+        _OURS,
+        "How long waves took: from the beginning of their first job to the end of their last one.",
+        "50 procedures (later ones are 'other')",
+        ("procedure",),
+        _LONG,
+    ),
+    Metric(
+        "minka_runs_waiting",
+        _G,
+        _OURS,
+        "Runs under way that wait, as a whole or in part, by what for: approval, window, freeze, hold, question, pause,"
+        " shelving, announced work, stop of automatic repair, or other. Who waits for two things counts twice.",
+        "10",
+        ("for",),
+    ),
+    Metric(
+        "minka_jobs",
+        _G,
+        _OURS,
+        "Jobs on record by state: waiting, ready (a worker may take it), claimed, done.",
+        "one per state",
+        ("state",),
+    ),
+    Metric("minka_jobs_ended_total", _C, _OURS, "Jobs that ended, by outcome.", "one per outcome", ("outcome",)),
+    Metric(
+        "minka_job_duration_seconds",
+        _H,
+        _OURS,
+        "How long the work on one device took, from the first claim of its job to its end.",
+        "one per outcome",
+        ("outcome",),
+        _LONG,
+    ),
+    Metric(
+        "minka_jobs_away",
+        _G,
+        _OURS,
+        "Jobs whose station could not be reached or was busy, and is tried again.",
+        _ONE,
+    ),
+    Metric(
+        "minka_oldest_claimable_job_age_seconds",
+        _G,
+        _OURS,
+        "How long the oldest job that a worker may take has waited for one; 0 if there is none. Scale workers by it.",
+        _ONE,
+    ),
+    Metric(
+        "minka_plan_devices",
+        _H,
+        _OURS,
+        "How many devices plans change.",
+        _ONE,
+        (),
+        _SIZES,
+    ),
+    Metric(
+        "minka_leases",
+        _G,
+        _OURS,
+        "Devices by who may change them: held (a worker has the lease), to-recover (a transaction waits for"
+        " a worker that takes it over from a dead one).",
+        "2",
+        ("state",),
+    ),
+    Metric(
+        "minka_sessions",
+        _G,
+        _OURS,
+        "Open sessions to devices, warm ones and subscriptions included.",
+        _PER_PROCESS,
+        _PROCESS,
+    ),
+    Metric(
+        "minka_session_openings_total",
+        _C,
+        _OURS,
+        "Sessions to stations that were opened, or could not be opened, and why: unreachable, host-key-changed,"
+        " authentication-failed and others.",
+        "one per reason, below 10",
+        ("result",),
+    ),
+    Metric(
+        "minka_rpc_duration_seconds",
+        _H,
+        _OURS,
+        "How long stations took to answer a NETCONF request; result is answered, or lost if the session broke.",
+        "15 operations times 2 results",
+        ("operation", "result"),
+        _SHORT,
+    ),
+    Metric("minka_process_up", _G, _OURS, "1 if the process sends heartbeats.", _PER_PROCESS, _PROCESS),
+    Metric(
+        "minka_process_ready",
+        _G,
+        _OURS,
+        "1 if the process sends heartbeats and its rounds succeed.",
+        _PER_PROCESS,
+        _PROCESS,
+    ),
+    Metric(
+        "minka_processes_ready",
+        _G,
+        _OURS,
+        "Ready processes of each role, 0 included: api, worker, listener, scheduler.",
+        "4",
+        ("role",),
+    ),
+    Metric(
+        "minka_round_duration_seconds",
+        _H,
+        _OURS,
+        "How long the rounds of processes took, such as sweep (moves runs on), remediation, notices and health checks.",
+        "one per round, below 20",
+        ("round",),
+        _SHORT,
+    ),
+    Metric(
+        "minka_round_success_timestamp_seconds",
+        _G,
+        _OURS,
+        "When a round of the process last came through; time() less this is its lag.",
+        "one per process and round, below 20 each",
+        (*_PROCESS, "round"),
+    ),
+    Metric("minka_stations_adopted", _G, _OURS, "Stations that Minka may change.", _ONE),
+    Metric(
+        "minka_health_age_seconds",
+        _G,
+        _OURS,
+        "Time since the last health read of adopted stations, or since adoption where there was none yet, by quantile.",
+        "3",
+        ("quantile",),
+    ),
+    Metric("minka_health_interval_seconds", _G, _OURS, "Intended seconds between two health reads of a station.", _ONE),
+    Metric(
+        "minka_record_in_doubt",
+        _G,
+        _OURS,
+        "1 while the database is older than what is known elsewhere; nothing begins until a person decides.",
+        _ONE,
+    ),
+    Metric(
+        "minka_reports",
+        _G,
+        _OURS,
+        "Reports of alarms that are kept on record, repeated ones included, by their source.",
+        "5",
+        ("source",),
+    ),
+    Metric(
+        "minka_intake_duration_seconds",
+        _H,
+        _OURS,
+        "How long alarm sources (Alertmanager, VES) waited until what they sent was on record.",
+        _ONE,
+        (),
+        _SHORT,
+    ),
+    Metric(
+        "minka_alerts_refused_total",
+        _C,
+        _OURS,
+        "Alerts that became no alarm, by reason: no-station, unknown-station, unknown-tenant, unread-domain, truncated,"
+        " own.",
+        "6",
+        ("reason",),
+    ),
+    Metric(
+        "minka_alarms",
+        _G,
+        _OURS,
+        "Alarms on record. The first 100 probable causes have series of their own, all others are 'other'.",
+        "101 causes times 5 states times 5 severities",
+        ("state", "severity", "probable_cause"),
+    ),
+    Metric("minka_alarms_escalated_total", _C, _OURS, "Alarms that were escalated to people.", _ONE),
+    Metric(
+        "minka_incidents",
+        _G,
+        _OURS,
+        "Open incidents by their worst severity, and by who knows of them: new, acknowledged or taken.",
+        "15",
+        ("severity", "state"),
+    ),
+    Metric(
+        "minka_incident_info",
+        _I,
+        _OURS,
+        "One for each open incident, the oldest ones.",
+        "5,000",
+        ("incident", "station", "probable_cause", "severity", "state"),
+    ),
+    Metric(
+        "minka_incident_symptom",
+        _G,
+        _OURS,
+        "1 for each alarm that stands and follows from the root of an incident, the oldest ones.",
+        "5,000",
+        ("incident", "station", "object", "probable_cause"),
+    ),
+    Metric(
+        "minka_automatic_repair_stopped",
+        _G,
+        _OURS,
+        "1 if people stopped automatic repair, or the breaker.",
+        "2",
+        ("by",),
+    ),
+    Metric("minka_repairs_started_total", _C, _OURS, "Repair runs that rules started.", "one per rule", ("rule",)),
+    Metric(
+        "minka_rule_mode",
+        _G,
+        _OURS,
+        "1 for the mode that a person gave a rule in a scope. A rule without a series observes only.",
+        "one per rule and scope",
+        ("rule", "scope", "mode"),
+    ),
+    Metric(
+        "minka_proposals",
+        _G,
+        _OURS,
+        "What rules proposed, by what became of it; asked: a person's answer is waited for.",
+        "one per state",
+        ("state",),
+    ),
+    Metric("minka_collection_stations", _G, _OURS, "Stations whose performance data is collected.", _ONE),
+    Metric(
+        "minka_collection_age_seconds",
+        _G,
+        _OURS,
+        "Time since the end of the newest period on record of stations that are collected, or since the first"
+        " collection where there is none, by quantile.",
+        "3",
+        ("quantile",),
+    ),
+    Metric(
+        "minka_collection_missing_periods",
+        _G,
+        _OURS,
+        "Periods of the last day that are not on record, of all stations together.",
+        _ONE,
+    ),
+    Metric(
+        "minka_collection_periods_total",
+        _C,
+        _OURS,
+        "Periods that came in: new; repeated, replaced or conflicting with what was on record; refused; late counts"
+        " once more what came a period late or later.",
+        "6",
+        ("outcome",),
+    ),
+    Metric(
+        "minka_collection_files_refused_total",
+        _C,
+        _OURS,
+        "Measurement files that were of no use, by reason: malformed, oversized, file-gone, access-denied,"
+        " device-refused.",
+        "5",
+        ("reason",),
+    ),
+    Metric(
+        "minka_collection_failures_total",
+        _C,
+        _OURS,
+        "Collections that did not come to their end, by the code of the error.",
+        "one per code, below 20",
+        ("reason",),
+    ),
+    # ------------------------------------------------------------------ the network
+    Metric(
+        "minka_station_info",
+        _I,
+        _NET,
+        "One for each station of the network files: where it stands (degrees, WGS 84) and its profiles.",
+        _PER_STATION,
+        ("station", "site", "region", "latitude", "longitude", "profiles"),
+        told=True,
+    ),
+    Metric(
+        "minka_cell_info",
+        _I,
+        _NET,
+        "One for each cell of the network files.",
+        _PER_CELL,
+        ("station", "cell", "rat", "band"),
+        told=True,
+    ),
+    Metric(
+        "minka_station_reachable",
+        _G,
+        _NET,
+        "1 if the station could be read at the last try.",
+        _PER_STATION,
+        ("station",),
+        told=True,
+    ),
+    Metric(
+        "minka_station_seen_timestamp_seconds",
+        _G,
+        _NET,
+        "When the last read of the station was tried.",
+        _PER_STATION,
+        ("station",),
+        told=True,
+    ),
+    Metric(
+        "minka_station_read_timestamp_seconds",
+        _G,
+        _NET,
+        "When the last read of the station succeeded.",
+        _PER_STATION,
+        ("station",),
+    ),
+    Metric(
+        "minka_station_drift_nodes",
+        _G,
+        _NET,
+        "Managed nodes of the station that differ from what was applied.",
+        _PER_STATION,
+        ("station",),
+    ),
+    Metric(
+        "minka_cell_on_air",
+        _G,
+        _NET,
+        "1 if the cell is known to be unlocked, enabled and active.",
+        _PER_CELL,
+        ("station", "cell"),
+        told=True,
+    ),
+    Metric(
+        "minka_cell_off_air",
+        _G,
+        _NET,
+        "1 for each cell that nobody locked, that has a PLMN to broadcast and that is known to be off air.",
+        _PER_CELL,
+        ("station", "cell", "object"),
+    ),
+    Metric(
+        "minka_cell_unknown",
+        _G,
+        _NET,
+        "1 for each cell whose state is unknown: not-read (no answer), not-told (it does not report it).",
+        _PER_CELL,
+        ("station", "cell", "reason"),
+        told=True,
+    ),
+    Metric(
+        "minka_cell_locked",
+        _G,
+        _NET,
+        "1 for each cell that somebody locked.",
+        _PER_CELL,
+        ("station", "cell"),
+        told=True,
+    ),
+    Metric(
+        "minka_core_link_up",
+        _G,
+        _NET,
+        "1 if the core link is known to work; kind is S1C, S1U, NGC or NGU, object its path in the device tree.",
+        _PER_LINK,
+        ("station", "tenant", "kind", "object"),
+        told=True,
+    ),
+    Metric(
+        "minka_core_link_unknown",
+        _G,
+        _NET,
+        "1 for each core link whose state is unknown: not-read or not-told, as for cells.",
+        _PER_LINK,
+        ("station", "tenant", "kind", "object", "reason"),
+        told=True,
+    ),
+    Metric(
+        "minka_core_link_locked",
+        _G,
+        _NET,
+        "1 for each core link that somebody locked.",
+        _PER_LINK,
+        ("station", "tenant", "kind", "object"),
+        told=True,
+    ),
+    Metric(
+        "minka_cell_shared",
+        _G,
+        _NET,
+        "1 for each cell that an agreement in force opens to a tenant.",
+        "one per cell and tenant",
+        ("station", "cell", "tenant", "agreement"),
+        told=True,
+    ),
+    # --------------------------------------------------------------------- tenants
+    Metric(
+        "minka_tenant_info", _I, _OF_TENANT, "One for each tenant.", "one per tenant", ("tenant", "name"), told=True
+    ),
+    Metric(
+        "minka_agreement_cells",
+        _G,
+        _OF_TENANT,
+        "Cells that the agreement reaches.",
+        _PER_AGREEMENT,
+        ("tenant", "agreement"),
+        told=True,
+    ),
+    Metric(
+        "minka_agreement_share_ratio",
+        _G,
+        _OF_TENANT,
+        "Share of a radio resource that the agreement gives in each of its cells; limit is dedicated, min or max.",
+        "three per agreement in force and resource",
+        ("tenant", "agreement", "resource", "limit"),
+        told=True,
+    ),
+    Metric(
+        "minka_agreement_availability_target_ratio",
+        _G,
+        _OF_TENANT,
+        "Availability that the host owes by the agreement, as a share of the month.",
+        _PER_AGREEMENT,
+        ("tenant", "agreement"),
+        told=True,
+    ),
+    Metric(
+        "minka_agreement_restore_target_seconds",
+        _G,
+        _OF_TENANT,
+        "Time within which a fault is to be over by the agreement.",
+        _PER_AGREEMENT,
+        ("tenant", "agreement"),
+        told=True,
+    ),
+    Metric(
+        "minka_agreement_outage_seconds",
+        _G,
+        _OF_TENANT,
+        "Cell-seconds without service that the host owes since the month began: each second of each cell of the"
+        " agreement. Planned and announced work is left out, so a later excuse makes it smaller.",
+        _PER_AGREEMENT,
+        ("tenant", "agreement"),
+        told=True,
+    ),
+    Metric(
+        "minka_agreement_outage_allowed_seconds",
+        _G,
+        _OF_TENANT,
+        "Cell-seconds without service that the agreement allows in the whole month (the error budget).",
+        _PER_AGREEMENT,
+        ("tenant", "agreement"),
+        told=True,
+    ),
+    Metric(
+        "minka_tenant_incidents",
+        _G,
+        _OF_TENANT,
+        "Open incidents that concern the tenant, by their worst severity.",
+        "five per tenant",
+        ("tenant", "severity"),
+        told=True,
+    ),
+)
+
+METRIC: Mapping[str, Metric] = {metric.name: metric for metric in METRICS}
+
+
+def counted(metric: str, values: Iterable[float]) -> list[float]:
+    """A histogram's figures of some values."""
+    bounds = METRIC[metric].bounds
+    found = [0.0] * (len(bounds) + 2)
+    for value in values:
+        found[bisect_left(bounds, value)] += 1
+        found[-1] += value
+    return found
+
+
+def together(one: list[float] | None, other: list[float]) -> list[float]:
+    """The sum of two histograms. Of two whose buckets differ, as after an upgrade, the other."""
+    if one is None or len(one) != len(other):
+        return list(other)
+    return [mine + yours for mine, yours in zip(one, other, strict=True)]
+
+
+class Observations:
+    """What one process measures of its own work while it lives, as its heartbeats put it on record.
+
+    Counts and histograms of all processes are added up, and stay when a process has ended. A state is about the process
+    itself, and ends with it.
+    """
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Spreads] = {}
+        self._states: dict[str, Figures] = {}
+
+    def took(self, metric: str, value: float, *labels: str) -> None:
+        """Count a value of a histogram."""
+        own = self._sums.setdefault(metric, {})
+        bounds = METRIC[metric].bounds
+        figures = own.setdefault(labels, [0.0] * (len(bounds) + 2))
+        figures[bisect_left(bounds, value)] += 1
+        figures[-1] += value
+
+    def count(self, metric: str, *labels: str) -> None:
+        """Count something that happened."""
+        self._sums.setdefault(metric, {}).setdefault(labels, [0.0])[0] += 1
+
+    def state(self, metric: str, value: float, *labels: str) -> None:
+        """Say what is, until it is said again."""
+        self._states.setdefault(metric, {})[labels] = value
+
+    def begin_anew(self) -> None:
+        """Forget what was counted: what is on record of this process has been added up as that of one that ended."""
+        self._sums.clear()
+
+    def told(self) -> bytes:
+        """All of it, as it goes on record."""
+        return orjson.dumps({"sums": _flat(self._sums), "states": _flat(self._states)})
+
+
+def sums_and_states(told: bytes) -> tuple[dict[str, Spreads], dict[str, Figures]]:
+    """What a process told."""
+    content = orjson.loads(told)
+    return _deep(content["sums"]), _deep(content["states"])
+
+
+def joined(*parts: Mapping[str, Spreads]) -> dict[str, Spreads]:
+    """Sums of several together."""
+    found: dict[str, Spreads] = {}
+    for part in parts:
+        for metric, spreads in part.items():
+            own = found.setdefault(metric, {})
+            for labels, figures in spreads.items():
+                own[labels] = together(own.get(labels), figures)
+    return found
+
+
+def added_up(told: Iterable[bytes]) -> dict[str, Spreads]:
+    """Counts and histograms of several processes together."""
+    return joined(*(sums_and_states(one)[0] for one in told))
+
+
+def all_told(sums: Mapping[str, Spreads]) -> bytes:
+    """Sums as a process without a state would tell them."""
+    return orjson.dumps({"sums": _flat(sums), "states": {}})
+
+
+def _flat(found: Mapping[str, Mapping[tuple[str, ...], Any]]) -> dict[str, list[Any]]:
+    # Another thread may count something new meanwhile.
+    return {
+        metric: [[*labels, figures] for labels, figures in tuple(of.items())] for metric, of in tuple(found.items())
+    }
+
+
+def _deep(content: Mapping[str, list[list[Any]]]) -> dict[str, dict[tuple[str, ...], Any]]:
+    """Metrics that this version knows."""
+    return {metric: {tuple(row[:-1]): row[-1] for row in rows} for metric, rows in content.items() if metric in METRIC}

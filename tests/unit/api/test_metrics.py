@@ -1,0 +1,50 @@
+"""The page of metrics: its formats, and who gets which."""
+
+from __future__ import annotations
+
+import gzip
+
+import pytest
+
+from controller.models.people import Permission, Role
+from controller.plan import network_digest
+from tests.support.callers import admit
+from tests.unit.api.bench import ApiBench
+from tests.unit.plan import samples
+
+#: As Prometheus asks.
+ACCEPT = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"
+
+
+async def test_the_format_is_what_is_asked_for(bench: ApiBench) -> None:
+    plain = await bench.client.get("/metrics", headers={"Accept-Encoding": "identity"})
+    assert plain.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert "content-encoding" not in plain.headers
+    asked = await bench.client.get("/metrics", headers={"Accept": ACCEPT, "Accept-Encoding": "gzip"})
+    assert asked.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+    assert asked.headers["content-encoding"] == "gzip"
+    assert asked.headers["vary"] == "Accept, Accept-Encoding"
+    assert asked.text.endswith("# EOF\n")
+    assert len(asked.content) > 3 * int(asked.headers["content-length"]) > len(gzip.compress(asked.content))
+
+
+async def test_a_tenant_gets_its_own_page_and_no_other(bench: ApiBench) -> None:
+    net = samples.network()
+    bench.store.networks.save(net, network_digest(net), "ana")
+    admit(bench.store, "of-alfa", "rosa", Role.TENANT_VIEWER, "alfa", scopes=(Permission.METRICS,))
+    headers = {"Authorization": "Bearer of-alfa"}
+    own = await bench.anonymous.get("/metrics", headers=headers)
+    assert own.status_code == 200
+    assert 'minka_tenant_info{tenant="alfa"' in own.text
+    assert "beta" not in own.text
+    assert (await bench.client.get("/metrics", params={"tenant": "alfa"})).text == own.text
+    for query in ({"tenant": "beta"}, {"tenant": "nobody"}, {"region": "elsewhere"}):
+        refused = await bench.anonymous.get("/metrics", params=query, headers=headers)
+        assert refused.status_code == 404
+
+
+@pytest.mark.parametrize(("query", "status"), [({"region": "r"}, 200), ({"region": "x"}, 404), ({"part": "x"}, 422)])
+async def test_what_is_not_there_is_named(bench: ApiBench, query: dict[str, str], status: int) -> None:
+    net = samples.network()
+    bench.store.networks.save(net, network_digest(net), "ana")
+    assert (await bench.client.get("/metrics", params=query)).status_code == status
