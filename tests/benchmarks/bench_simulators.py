@@ -25,12 +25,15 @@ from typing import Any
 from simulators.fleet.inventory import Endpoint, TlsEndpoint
 from simulators.host_keys import public_host_key
 from simulators.netconf.certificates import Authority
-from tests.integration.simulators.client import NetconfClient, label_edit, netconf
+from tests.integration.simulators.client import NetconfClient, label_edit, login, netconf
 from tests.unit.simulators.netconf.bench import ME, cell, edit, enb, link
 
 TICKS = os.sysconf("SC_CLK_TCK")
 PORT, TLS_PORT = 8377, 8378
 SESSIONS = 200
+#: Stations whose measurement files are fetched, simulated seconds per second meanwhile, and what they measure.
+FILES, SPEED = 200, 450
+FAMILIES = ("RRC", "ERAB", "DRB", "RRU", "S1SIG", "HO", "minka-ERAB", "minka-S1SIG")
 ROUNDS = 5
 GET_CELLS = f'<get><filter><ManagedElement xmlns="{ME}"/></filter></get>'
 GET = "<get-config><source><running/></source></get-config>"
@@ -183,6 +186,51 @@ async def one_process(stations: int) -> None:
             await process.wait()
 
 
+# ----------------------------------------------------------------- measurement files
+
+
+def measured(station: str) -> str:
+    """Three cells with four tenants each, and a job that measures everything."""
+    plmns = "".join(f"<plmnIdList><mcc>999</mcc><mnc>0{number}</mnc></plmnIdList>" for number in (2, 3, 4))
+    one = cell().replace("</plmnIdList>", f"</plmnIdList>{plmns}")
+    cells = "".join(one.replace("<id>1</id>", f"<id>{number}</id>", 1) for number in range(3))
+    families = "".join(f"<performanceMetrics>{family}</performanceMetrics>" for family in FAMILIES)
+    job = (
+        f"<PerfMetricJob><id>pm</id><attributes>{families}<granularityPeriod>900</granularityPeriod>"
+        "<fileReportingPeriod>15</fileReportingPeriod></attributes></PerfMetricJob></ManagedElement>"
+    )
+    return edit(enb(cells, station).replace("</ManagedElement>", job))
+
+
+async def measurement_files() -> None:
+    """What it costs the stations to list and send their latest files, each on a connection of its own."""
+    process, _, _ = await start("--count", FILES, "--address", "127.0.0.4", "--port-base", 21_000, "--speed", SPEED)
+    names = [f"S-{number:05}" for number in range(1, FILES + 1)]
+    endpoints = [
+        Endpoint(name, "127.0.0.4", 21_000 + number, public_host_key("counted", name))
+        for number, name in enumerate(names)
+    ]
+    try:
+        print(f"simulators: measurement files of {FILES} stations, 3 cells with 4 tenants each")
+        for endpoint in endpoints:
+            async with netconf(endpoint) as client:
+                await accepted(client, measured(endpoint.station), "<commit/>")
+        await asyncio.sleep(2.5 * 900 / SPEED)
+        memory, cpu, begin, size = memory_kb(process.pid), cpu_ms(process.pid), time.perf_counter(), 0
+        for endpoint in endpoints:
+            async with login(endpoint) as connection, connection.start_sftp_client() as sftp:
+                latest = max(name for name in map(str, await sftp.listdir("/pm")) if name.endswith(".xml"))
+                async with sftp.open(f"/pm/{latest}", "rb") as file:
+                    size += len(await file.read())
+        report("CPU per station: log-in, list, latest file", (cpu_ms(process.pid) - cpu) / FILES, "ms")
+        report("files per second, one client on the same machine", FILES / (time.perf_counter() - begin), "/s")
+        report("size of a file", size / FILES / 1024, "kB")
+        report("memory per station beside what it took before", (memory_kb(process.pid) - memory) / FILES, "kB")
+    finally:
+        process.terminate()
+        await process.wait()
+
+
 # ------------------------------------------------------------- thousands of sessions
 
 
@@ -256,6 +304,7 @@ def main(arguments: list[str]) -> None:
             asyncio.run(many_processes(31_000, processes=6, clients=3))
         case _:
             asyncio.run(one_process(int(arguments[0]) if arguments else 3100))
+            asyncio.run(measurement_files())
 
 
 if __name__ == "__main__":
