@@ -12,10 +12,11 @@ from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY
 from controller.models.network import Network
 from controller.models.statement import Sheet, Statement, StatementKind
-from controller.performance import availability, volume
-from controller.performance.availability import Month, ToldIncident, Work
+from controller.performance import availability, settlement, volume
+from controller.performance.availability import Month, ToldIncident, Work, attained
 from controller.performance.rollups import span_of as span_of_day
-from controller.performance.volume import Part, parts_of, volume_sheets, volumes_of
+from controller.performance.settlement import settlement_sheets
+from controller.performance.volume import Part, parts_of, parts_under, volume_sheets, volumes_of
 from controller.ports.store import Store
 
 #: What makes the sheets of a kind: its rules, and the sheets themselves.
@@ -92,6 +93,20 @@ def _volume(store: Store, tenant: str, month: Month) -> _Made:
     return tuple(volume.RULES), volume_sheets(volumes_of(parts, days, measured), month.zone)
 
 
+def _settlement(store: Store, tenant: str, month: Month) -> _Made:
+    outages = store.incidents.outages(month.begin, month.end)
+    found = attained(outages, tenant, month) if outages else []
+    eras = store.incidents.eras(month.begin, month.end)
+    parts = {
+        one.agreement.id: parts_under(eras, one.agreement.id) for one in found if settlement.by_volume(one.agreement)
+    }
+    stations = sorted({station for each in parts.values() for station in stations_of(each)})
+    days, counters = days_of(month), volume.COUNTERS
+    measured = list(store.measurements.read(month.begin, month.end, DAY, stations, counters)) if stations else []
+    volumes = {name: volumes_of(each, days, measured) for name, each in parts.items()}
+    return tuple(settlement.RULES), settlement_sheets(found, volumes, month)
+
+
 def stations_of(parts: Iterable[Part]) -> list[str]:
     """Stations that a tenant shared at some time."""
     return sorted({station for part in parts for station in part.cells})
@@ -111,6 +126,7 @@ def days_of(month: Month) -> list[tuple[datetime, datetime]]:
 _KINDS: Mapping[StatementKind, Callable[[Store, str, Month], _Made]] = {
     StatementKind.SLA: _sla,
     StatementKind.VOLUME: _volume,
+    StatementKind.SETTLEMENT: _settlement,
 }
 #: How long after the month's end a statement may be issued, by kind: measurements come late.
 SETTLES = {StatementKind.SLA: timedelta()}

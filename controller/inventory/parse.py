@@ -120,7 +120,7 @@ def validate(entry: Entry, report: Report) -> Noun | None:
         return KINDS[entry.kind].model_validate(entry.data)
     except ValidationError as failure:
         errors = failure.errors(include_url=False)
-        within = {error["loc"][:-1] for error in errors}
+        within = {error["loc"][:length] for error in errors for length in range(len(error["loc"]))}
         for error in errors:
             # A list whose items are wrong is not empty, whatever pydantic says.
             if error["type"] != "too_short" or error["loc"] not in within:

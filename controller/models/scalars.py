@@ -137,6 +137,9 @@ Text = Annotated[
 Country = Annotated[
     str, StringConstraints(pattern=r"^[A-Z]{2}$"), Field(description="Country code of ISO 3166-1, as in PE.")
 ]
+Currency = Annotated[
+    str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(description="Currency code of ISO 4217, as in PEN.")
+]
 HostAddress = Annotated[
     str, StringConstraints(pattern=r"^[A-Za-z0-9._:-]{1,253}$"), Field(description="Host name or IP address.")
 ]

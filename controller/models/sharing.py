@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import date
+from decimal import Decimal
 from enum import StrEnum
 from functools import cached_property
 from ipaddress import ip_address, ip_network
@@ -16,6 +17,7 @@ from controller.models.scalars import (
     HOST,
     Band,
     Credential,
+    Currency,
     Day,
     EmailAddress,
     Identifier,
@@ -397,6 +399,75 @@ class Sla(Noun):
         return self
 
 
+class Charge(StrEnum):
+    """What a price is for: ``cell-month`` and ``percent-cell-month`` by the part of the month that cells were shared.
+
+    ``percent-cell-month`` is that for each percent of PRBs that the agreement guarantees (``min`` of its share).
+    """
+
+    MONTH = "month"
+    CELL_MONTH = "cell-month"
+    PERCENT_CELL_MONTH = "percent-cell-month"
+    GIGABYTE = "gigabyte"
+
+
+class Direction(StrEnum):
+    """Which volume counts."""
+
+    BOTH = "both"
+    DOWN = "down"
+    UP = "up"
+
+
+class RoundingRule(StrEnum):
+    """How an amount that lies in the middle is rounded: to the even digit, or away from zero."""
+
+    HALF_EVEN = "half-even"
+    HALF_UP = "half-up"
+
+
+Amount = Annotated[Decimal, Field(ge=0, max_digits=18, decimal_places=6, allow_inf_nan=False)]
+
+
+class PriceLine(Noun):
+    """A price of an agreement.
+
+    Attributes:
+        included: Gigabytes (of 10^9 bytes) of a month that cost nothing.
+        qos: QCIs or 5QIs whose volume counts; none given means all.
+    """
+
+    id: Identifier
+    per: Charge
+    amount: Amount
+    direction: Direction = Direction.BOTH
+    included: Amount = Decimal(0)
+    qos: tuple[Annotated[int, Field(ge=1, le=255)], ...] = ()
+
+    @model_validator(mode="after")
+    def _of_volume(self) -> PriceLine:
+        if self.per is not Charge.GIGABYTE and (self.direction is not Direction.BOTH or self.included or self.qos):
+            raise ValueError(
+                f"direction, included and qos are about volume: leave them out, or say per: {Charge.GIGABYTE}"
+            )
+        return self
+
+
+class Prices(Noun):
+    """What a tenant pays under an agreement. Each line is rounded by itself, and their sum is what is due."""
+
+    currency: Currency
+    decimals: Annotated[int, Field(ge=0, le=4)] = 2
+    rounding: RoundingRule = RoundingRule.HALF_EVEN
+    lines: tuple[PriceLine, ...] = Field(min_length=1, max_length=100)
+
+    @model_validator(mode="after")
+    def _ids_differ(self) -> Prices:
+        if len({line.id for line in self.lines}) < len(self.lines):
+            raise ValueError("two price lines have the same id")
+        return self
+
+
 class Agreement(Noun):
     """A sharing agreement of one tenant.
 
@@ -428,6 +499,7 @@ class Agreement(Noun):
     reduce_clauses: tuple[Name, ...] = ()
     sign_in_to_approve: bool = False
     sla: Sla = Sla()
+    prices: Prices | None = Field(None, description="What its tenant pays; none given: that is not Minka's matter.")
 
     def plmns_of(self, tenant: Tenant) -> tuple[Plmn, ...]:
         """PLMNs that it gives its tenant, sorted: those that it names, else all; only ever the tenant's own."""

@@ -166,6 +166,7 @@ class StatementKind(StrEnum):
 
     SLA = "sla"
     VOLUME = "volume"
+    SETTLEMENT = "settlement"
 
 
 class StatementForm(StrEnum):

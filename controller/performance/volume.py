@@ -56,8 +56,25 @@ def parts_of(eras: Iterable[Era], tenant: str) -> list[Part]:
     ]
 
 
+def parts_under(eras: Iterable[Era], agreement: str) -> list[Part]:
+    """Which cells an agreement covered when, and which of its tenant's PLMNs it was for."""
+    found = []
+    for era in eras:
+        one = next((one for one in era.sharing.in_force if one.id == agreement), None)
+        if one is not None:
+            plmns = frozenset(one.plmns_of(era.network.tenant_by_id[one.tenant]))
+            who = whose(era.network, one.tenant)
+            own = who if plmns == who.plmns else Whose(plmns)
+            found.append(Part(era.begin, era.until, own, _by_station(era.sharing.reached_by(one))))
+    return found
+
+
 def _cells_in(era: Era, tenant: str) -> dict[str, tuple[str, ...]]:
     names = {cell for one in era.sharing.in_force if one.tenant == tenant for cell in era.sharing.reached_by(one)}
+    return _by_station(names)
+
+
+def _by_station(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     found: dict[str, list[str]] = {}
     for name in sorted(names):
         station, _, cell = name.partition("/")

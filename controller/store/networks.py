@@ -92,7 +92,8 @@ def versions_during(tx: Tx, begin: datetime, until: datetime) -> list[tuple[date
     nothing to count, so that the first holds from the beginning.
     """
     found: list[tuple[datetime, str, str]] = []
-    for row in tx.execute(_HELD.where(network_history.c.since < until)):
+    rows = tx.execute(_HELD.where(network_history.c.since < until)).all() or tx.execute(_HELD.limit(1)).all()
+    for row in rows:
         since = max(row.since, begin)
         if found and (found[-1][2] == row.terms or since == begin):
             since = found.pop()[0]

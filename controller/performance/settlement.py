@@ -1,0 +1,155 @@
+"""What a tenant owes for a month by the prices of its agreements: money is exact, and each line says how. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
+from typing import NamedTuple
+
+from controller.models.network import Agreement
+from controller.models.sharing import Charge, Direction, PriceLine, Prices, ResourceType, RoundingRule
+from controller.models.statement import Column, Sheet, Value
+from controller.performance.availability import Attained, Month
+from controller.performance.volume import Volumes
+
+RULES = (
+    "Each line is its quantity times its price, rounded to the currency's decimals by the agreement's rule (half-even: "
+    "to the even digit; half-up: away from zero). What is due is the sum of the rounded lines.\n"
+    "Months and cell-months are the part of the month in which the agreement held, and cells were shared under it, to "
+    "the second, rounded to 6 digits; they count whether or not there was service.\n"
+    "Gigabytes are 10^9 bytes, to the megabyte, of the cells and PLMNs of the agreement, as stations counted them. "
+    "What was not measured is not charged.\n"
+    "A credit is the percentage that the agreement names for the month's availability, of the sum of its lines."
+).splitlines()
+
+_ROUNDING = {RoundingRule.HALF_EVEN: ROUND_HALF_EVEN, RoundingRule.HALF_UP: ROUND_HALF_UP}
+_MEGABYTE, _MILLIONTH = Decimal("0.001"), Decimal("0.000001")
+
+
+class _Line(NamedTuple):
+    """A line of a statement."""
+
+    agreement: str
+    line: str
+    per: str
+    quantity: Decimal
+    included: Decimal
+    price: Decimal
+    amount: Decimal
+    prices: Prices
+
+    @property
+    def row(self) -> tuple[Value, ...]:
+        money = self.prices.currency, self.prices.rounding.value
+        figures = map(_plain, (self.quantity, self.included, self.price, self.amount))
+        return (self.agreement, self.line, self.per, *figures, *money)
+
+
+def by_volume(agreement: Agreement) -> bool:
+    """Whether what its tenant pays depends on volume."""
+    return agreement.prices is not None and any(line.per is Charge.GIGABYTE for line in agreement.prices.lines)
+
+
+def settlement_sheets(found: Iterable[Attained], volumes: Mapping[str, Volumes], month: Month) -> tuple[Sheet, ...]:
+    """The tables of a statement of what is due.
+
+    Args:
+        found: What each agreement promised and its tenant got.
+        volumes: Of agreements that have prices by volume.
+        month: Which.
+    """
+    attained = list(found)
+    lines = [line for one in attained for line in _lines_of(one, volumes.get(one.agreement.id), month)]
+    sums: dict[str, Decimal] = {}
+    for line in lines:
+        sums[line.prices.currency] = sums.get(line.prices.currency, Decimal(0)) + line.amount
+    measured = ((name, one.total.measured) for name, one in sorted(volumes.items()))
+    without = tuple((one.agreement.id,) for one in attained if one.agreement.prices is None)
+    return (
+        Sheet(name="lines", title="Lines", columns=_LINES, rows=tuple(line.row for line in lines)),
+        Sheet(
+            name="due",
+            title="Due",
+            columns=(Column(name="currency"), Column(name="amount")),
+            rows=tuple((currency, _plain(amount)) for currency, amount in sorted(sums.items())),
+        ),
+        Sheet(
+            name="measured",
+            title="How much of the volume was measured",
+            columns=(Column(name="agreement"), Column(name="measured", unit="% of the time")),
+            rows=tuple(measured),
+        ),
+        Sheet(name="without", title="Agreements without prices", columns=(Column(name="agreement"),), rows=without),
+    )
+
+
+_LINES = (
+    Column(name="agreement"),
+    Column(name="line"),
+    Column(name="per"),
+    Column(name="quantity"),
+    Column(name="included", meaning="of the quantity, which costs nothing"),
+    Column(name="price"),
+    Column(name="amount"),
+    Column(name="currency"),
+    Column(name="rounding"),
+)
+
+
+def _lines_of(one: Attained, volumes: Volumes | None, month: Month) -> Iterator[_Line]:
+    agreement, prices = one.agreement, one.agreement.prices
+    if prices is None:
+        return
+    charged = Decimal(0)
+    for line in prices.lines:
+        quantity = _quantity(line, one, volumes, month)
+        included = min(line.included, quantity)
+        amount = _rounded((quantity - included) * line.amount, prices)
+        charged += amount
+        yield _Line(agreement.id, line.id, line.per.value, quantity, included, line.amount, amount, prices)
+    penalty = agreement.sla.penalty(one.availability)
+    if penalty is not None:
+        percent = Decimal(str(penalty.credit_percent))
+        credit = _rounded(-charged * percent / 100, prices)
+        nothing = Decimal(0)
+        yield _Line(agreement.id, "credit", "percent of lines", percent, nothing, -charged / 100, credit, prices)
+
+
+def _quantity(line: PriceLine, one: Attained, volumes: Volumes | None, month: Month) -> Decimal:
+    if line.per is Charge.GIGABYTE:
+        return _gigabytes(line, volumes)
+    length = (month.end - month.begin).total_seconds()
+    if line.per is Charge.MONTH:
+        return _part(max(one.owed.seconds.values(), default=0.0), length)
+    cells = _part(one.seconds, length)
+    if line.per is Charge.CELL_MONTH:
+        return cells
+    shares = one.agreement.shares
+    percent = max((share.min for share in shares if share.resource is ResourceType.PRB), default=0)
+    return cells * percent
+
+
+def _part(seconds: float, length: float) -> Decimal:
+    return (Decimal(round(seconds * 1_000_000)) / Decimal(round(length * 1_000_000))).quantize(_MILLIONTH)
+
+
+def _gigabytes(line: PriceLine, volumes: Volumes | None) -> Decimal:
+    if volumes is None:
+        return Decimal(0)
+    chosen = (
+        [volumes.total]
+        if not line.qos
+        else [found for subject, found in sorted(volumes.by_subject.items()) if subject.qos in line.qos]
+    )
+    places = {Direction.DOWN: 0, Direction.UP: 1, Direction.BOTH: 2}
+    megabytes = sum((Decimal(str(found.row[places[line.direction]])) for found in chosen), Decimal(0))
+    return (megabytes / 1000).quantize(_MEGABYTE, ROUND_HALF_EVEN)
+
+
+def _rounded(amount: Decimal, prices: Prices) -> Decimal:
+    return amount.quantize(Decimal(1).scaleb(-prices.decimals), _ROUNDING[prices.rounding])
+
+
+def _plain(value: Decimal) -> str:
+    """A number without an exponent, as people write it."""
+    return f"{value:f}"

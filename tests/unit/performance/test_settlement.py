@@ -1,0 +1,123 @@
+"""What a tenant owes for a month: exact money, each line with its quantity, and the same again from the same record."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from controller.api.statements import draft
+from controller.models.measurement import DAY, Measured, Subject
+from controller.models.network import Network
+from controller.models.sharing import Prices
+from controller.models.statement import Statement, StatementKind
+from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
+from controller.store import SqlStore, open_store
+from tests.unit.intent.test_outages import BEGIN, END, network
+from tests.unit.performance.test_volume import rows
+
+LINES = [
+    {"id": "base", "per": "month", "amount": "1500"},
+    {"id": "cells", "per": "cell-month", "amount": "12.5"},
+    {"id": "guaranteed", "per": "percent-cell-month", "amount": "0.333333"},
+    {"id": "volume", "per": "gigabyte", "amount": "0.35", "included": "10"},
+    {"id": "calls-down", "per": "gigabyte", "amount": "0.005", "qos": [1], "direction": "down"},
+]
+
+
+def priced(**prices: Any) -> Network:
+    made = network(penalties=[{"below_percent": 99, "credit_percent": 12.5}])
+    content = {"currency": "PEN", "rounding": "half-up", "lines": LINES} | prices
+    alfa = made.agreements[0].model_copy(update={"prices": Prices.model_validate(content)})
+    return made.model_copy(update={"agreements": (alfa, *made.agreements[1:])})
+
+
+@pytest.fixture
+def store() -> Iterator[SqlStore]:
+    with closing(open_store("sqlite://", VirtualClock(start=BEGIN - timedelta(days=1)))) as made:
+        yield made
+
+
+def settle(store: SqlStore, made: Network, tenant: str = "alfa") -> Statement:
+    store.networks.save(made, network_digest(made), "ana")
+    return draft(store, END + timedelta(days=2), StatementKind.SETTLEMENT, tenant, "2026-06")
+
+
+def lines(statement: Statement) -> dict[object, tuple[object, object]]:
+    return {row["line"]: (row["quantity"], row["amount"]) for row in rows(statement, "lines")}
+
+
+def measure(store: SqlStore) -> None:
+    """A day of S1: alfa 30,000 Mbit down by QCI 9 and 800 by QCI 1, and 70,000 up; beta more."""
+    counted = {
+        "DRB.PdcpSduVolumeDL": {Subject("716-01", 9): 3e4 * 8, Subject("716-01", 1): 800.0, Subject("716-02", 9): 9e6},
+        "DRB.PdcpSduVolumeUL": {Subject("716-01", 9): 7e4 * 8, Subject("716-02", 9): 9e6},
+    }
+    day = Measured(station="S1", begin=BEGIN, seconds=DAY, covered=DAY, cells={"L1": counted})
+    store.measurements.put([day])
+
+
+def test_each_line_is_quantity_times_price_rounded_by_itself(store: SqlStore) -> None:
+    store.database.clock = VirtualClock(start=END + timedelta(days=2))
+    measure(store)
+    said = settle(store, priced())
+    assert lines(said) == {
+        "base": ("1.000000", "1500.00"),
+        "cells": ("4.000000", "50.00"),
+        "guaranteed": ("80.000000", "26.67"),  # four cells, of which 20 % are guaranteed
+        "volume": ("100.100", "31.54"),  # 30 + 0.1 + 70, less 10: 31.535 rounded away from zero
+        "calls-down": ("0.100", "0.00"),
+    }
+    assert rows(said, "due") == [{"currency": "PEN", "amount": "1608.21"}]
+    even = lines(settle(store, priced(rounding="half-even")))
+    assert even["volume"] == ("100.100", "31.54")
+    assert settle(store, priced()) == said, "the same record gives the same statement"
+    assert rows(settle(store, priced(), "beta"), "without") == [{"agreement": "beta-all"}]
+
+
+@pytest.mark.parametrize(("rounding", "amount"), [("half-even", "0.12"), ("half-up", "0.13")])
+def test_the_middle_is_rounded_as_the_agreement_says(store: SqlStore, rounding: str, amount: str) -> None:
+    once = [{"id": "base", "per": "month", "amount": "0.125"}]
+    assert lines(settle(store, priced(rounding=rounding, lines=once)))["base"] == ("1.000000", amount)
+
+
+def test_a_part_of_the_month_costs_a_part(store: SqlStore) -> None:
+    made = priced()
+    validity = made.agreements[0].validity.model_copy(update={"end": made.day(BEGIN + timedelta(days=14))})
+    half = made.agreements[0].model_copy(update={"validity": validity})
+    said = lines(settle(store, made.model_copy(update={"agreements": (half,)})))
+    assert (said["base"], said["cells"]) == (("0.500000", "750.00"), ("2.000000", "25.00"))
+
+
+def test_a_month_below_the_promise_is_credited(store: SqlStore) -> None:
+    from tests.unit.api.test_statements import off_air
+
+    made = priced(lines=LINES[:1])
+    store.networks.save(made, network_digest(made), "ana")
+    for over in (False, True):
+        at = BEGIN + timedelta(days=1 + 3 * over)
+        store.alarms.report(off_air(0, over=over).model_copy(update={"at": at}))
+    said = settle(store, made)
+    assert lines(said)["credit"] == ("12.5", "-187.50")
+    assert rows(said, "due") == [{"currency": "PEN", "amount": "1312.50"}]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"currency": "soles"}, "currency"),
+        ({"lines": []}, "lines"),
+        ({"lines": [LINES[0], LINES[0]]}, "two price lines have the same id"),
+        ({"lines": [{"id": "a", "per": "month", "amount": "-1"}]}, "amount"),
+        ({"lines": [{"id": "a", "per": "month", "amount": "1.1234567"}]}, "amount"),
+        ({"lines": [{"id": "a", "per": "month", "amount": "1", "qos": [1]}]}, "qos are about volume"),
+    ],
+)
+def test_prices_that_make_no_sense_are_refused(wrong: dict[str, Any], says: str) -> None:
+    with pytest.raises(ValidationError, match=says):
+        Prices.model_validate({"currency": "PEN", "lines": LINES} | wrong)
