@@ -159,6 +159,15 @@ class Checker:
             raise NotFoundError(f"station {station} is not adopted")
         return found[station].health
 
+    async def on_battery(self, station: str) -> bool:
+        """Whether a station says just now that it runs on its battery; many do not tell, and routers have none."""
+        _, network = await self._store.networks.get()
+        try:
+            seen = await self._planner.equipment(network, station) if station in network.station_by_id else None
+        except DeviceError:
+            return False
+        return seen is not None and seen.power == "BATTERY"
+
     async def record(self, looks: Sequence[Look]) -> frozenset[str]:
         """Save the health that looks showed and report alarms; stations under a job are left alone.
 

@@ -96,11 +96,14 @@ def cycle_change(
     observed: Observed,
     names: Sequence[str],
     owners: Mapping[Path, Owners],
+    *,
+    on_air: bool = True,
 ) -> Change:
     """Two phases, each committed: unlocked cells are locked, and unlocked again.
 
-    The change is good when they are on air afterwards. If it is taken back they are unlocked, as before. It is judged
-    as a whole by what was before it: a cell of which there was an alarm then may have that alarm again.
+    The change is good when they are on air afterwards, where that is asked for (``on_air``). If it is taken back they
+    are unlocked, as before. It is judged as a whole by what was before it: a cell of which there was an alarm then may
+    have that alarm again.
 
     Raises:
         NotFoundError: The station has no such cell.
@@ -114,20 +117,20 @@ def cycle_change(
     unlock = invert(root, observed.tree, lock, owners)
     back = invert(root, apply_edits(root, observed.tree, lock), unlock, owners)
     off_air = tuple(WaitFor(kind="cell-off-air", path=path) for path in paths)
-    on_air = tuple(WaitFor(kind="cell-on-air", path=path) for path in paths)
+    back_on_air = tuple(WaitFor(kind="cell-on-air", path=path) for path in paths) if on_air else ()
     tenants = {owner for path in paths for owner in _tenants_on(path, owners)}
     return Change(
         station=station,
         phases=(
             Phase(kind=PhaseKind.LOCK, edits=lock, inverse=unlock, wait=off_air),
-            Phase(kind=PhaseKind.UNLOCK, edits=unlock, inverse=back, wait=on_air),
+            Phase(kind=PhaseKind.UNLOCK, edits=unlock, inverse=back, wait=back_on_air),
         ),
         diff=tuple(_row(root, observed.tree, path, "UNLOCKED (locked and unlocked again)") for path in paths),
         touched=(),
         interrupted=tuple(sorted(tenants)),
         outage_seconds=LOCK_SECONDS + ON_AIR_SECONDS,
         fingerprint=fingerprint(root, observed.tree, [f"{path}/{administrative_leaf(path)}" for path in paths]),
-        checks=on_air,
+        checks=back_on_air,
     )
 
 

@@ -100,6 +100,7 @@ class Repair:
         health: What the station said of itself just now, None before it was read.
         run: The run that would be begun, None before it was prepared.
         interrupting: Whether it is known without the run to take something off the air.
+        on_battery: Whether the station itself says that it runs on its battery, with an alarm or without.
         limits: How much may be repaired, where the rule does not say so.
     """
 
@@ -113,6 +114,7 @@ class Repair:
     health: Health | None = None
     run: PreparedRun | None = None
     interrupting: bool = False
+    on_battery: bool = False
 
     @property
     def key(self) -> str:
@@ -330,11 +332,12 @@ def _battery(ask: Ask) -> _No | None:
     standing = ask.store.alarms.standing([ask.device])
     power = [one for one in standing if one.probable_cause in POWER_CAUSES and one.cleared is None]
     since = min((one.raised for one in power), default=None)
-    if since is None:
+    if since is None and not ask.repair.on_battery:
         return None
     site = ask.network.site_by_id.get(ask.site)
+    told = f" since {since:%Y-%m-%d %H:%M} UTC" if since else ", and has no alarm of it"
     fed = f" (its site: {site.power})" if site is not None and site.power else ""
-    return _No(f"the station runs on its battery since {since:%Y-%m-%d %H:%M} UTC{fed}")
+    return _No(f"the station runs on its battery{told}{fed}")
 
 
 # ------------------------------------------------------------------- how often
@@ -409,6 +412,8 @@ def _reach(ask: Ask) -> _No | None:
 def _consent(ask: Ask) -> _No | None:
     """Who is interrupted has agreed beforehand; who was not asked, for want of service, has none by our look before."""
     terms, health = None if ask.repair.run is None else ask.repair.run.constraints, ask.repair.health
+    if terms is not None and not ask.repair.rule.guards.interrupts and any(one.interrupts for one in terms.groups):
+        return _No("it would interrupt somebody, and its rule only works where nobody is served", final=True)
     if terms is not None and (needed := [one for one in terms.requirements if one.consent is not Consent.NOTICE]):
         return _No(f"it needs people's consent: {', '.join(map(missing, needed))}", final=True)
     spared = terms.spared.get(ask.device, ()) if terms is not None and health is not None else ()

@@ -445,6 +445,8 @@ class Remediator:
         if new.idle:
             return await self._nothing_to_do(repair)
         repair = replace(repair, run=new)
+        if repair.interrupts:
+            repair = replace(repair, on_battery=await self._checker.on_battery(alarm.station))
         if no := await self._refusal(repair):
             return await self._refuse(repair, no)
         if repair.mode is RuleMode.OBSERVE:

@@ -134,6 +134,7 @@ class RuleGuards(ReachLimits):
         per_region: The same in a region.
         per_tenant: The same of what concerns one tenant.
         share: Per cent of a region's stations that may be under repair at once, one in any case.
+        interrupts: Whether its runs may interrupt who is served, with consent; else they only work where nobody is.
     """
 
     max_stations: int | None = Field(default=1, ge=1)
@@ -146,6 +147,7 @@ class RuleGuards(ReachLimits):
     per_region: int | None = Field(default=None, ge=1)
     per_tenant: int | None = Field(default=None, ge=1)
     share: float | None = Field(default=None, gt=0, le=100)
+    interrupts: bool = True
 
 
 class Verify(Noun):

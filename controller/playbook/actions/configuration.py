@@ -86,21 +86,26 @@ async def taken_with(context: Context, names: Collection[str] | None) -> Taken |
     return Taken.of(pairs, health) if inside else None
 
 
-class OneCell(Noun):
+class CycledCell(Noun):
     """One cell of the station."""
 
     cell: CellId = Field(description="The cell by its name.")
+    on_air: bool = Field(default=True, description="Whether it must be on air before the change is confirmed.")
 
 
-async def _with_cell(context: Context, given: OneCell) -> Taken | None:
+async def _with_cell(context: Context, given: CycledCell) -> Taken | None:
     return await taken_with(context, [given.cell])
 
 
 @action("cycle-cell", Touches.CHANGES, takes=_with_cell)
-async def cycle_cell(context: Context, given: OneCell) -> Proposal[SwitchedCells]:
-    """Lock a cell and unlock it again, as one change. If it does not come on air then, it is unlocked as before."""
+async def cycle_cell(context: Context, given: CycledCell) -> Proposal[SwitchedCells]:
+    """Lock a cell and unlock it again, as one change. If it does not come on air then, it is unlocked as before.
+
+    One that comes on air only later, as when its radio unit has cooled down, is not waited for with `on_air: false`.
+    """
     owners = {path: entry.owners for path, entry in (await context.ledger()).items()}
-    change = cycle_change(context.station, context.profiles, await context.read(), [given.cell], owners)
+    seen = await context.read()
+    change = cycle_change(context.station, context.profiles, seen, [given.cell], owners, on_air=given.on_air)
     return Proposal(change, SwitchedCells(changed=True, cells=(given.cell,)))
 
 

@@ -103,3 +103,21 @@ def test_a_visit_ends_what_still_stands(ground: Ground) -> None:
     begin(stage, _day(_link_down()))
     stage.clock.advance(1600)
     assert [one.how for one in stage.watch.struck] == ["visit"]
+
+
+@pytest.mark.parametrize(
+    ("seed", "kind", "station", "unit", "hours"),
+    [
+        ("61", "high-temperature", LTE, "ru-1", 1.5),  # its second stage, off, begins after 32 min; it ends after 144
+        ("181", "sync-lost", "T-NR-1", "", 1.6),  # all of its cells are TDD, and off after a holdover of 65 min
+    ],
+)
+def test_what_takes_its_time_is_cured_by_its_rule(
+    ground: Ground, seed: str, kind: str, station: str, unit: str, hours: float
+) -> None:
+    cause = Cause("0", 10.0, kind, (station,), target=unit, visit=hours * 3600)
+    stage, day = ground.stage(), Day(seed, hours, (cause,), ())
+    Minka(stage, ground.record, ground.settings).play(day)
+    played = judged("minka", stage, day, ground.network)
+    assert (played.curable, played.cured, played.wrong) == (1, 1, ())
+    assert list(played.rules.values()) == [(1, 0)]

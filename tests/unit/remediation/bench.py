@@ -158,7 +158,11 @@ class FakeChecker:
         self.drifted: set[str] = set()
         self.locked: tuple[str, ...] = ()
         self.reachable = True
+        self.battery = False
         self.looks = 0
+
+    async def on_battery(self, station: str) -> bool:
+        return self.battery
 
     async def health(self, station: str) -> Health:
         self.looks += 1

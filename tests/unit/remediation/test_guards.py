@@ -305,6 +305,28 @@ async def test_who_has_not_agreed_beforehand_is_not_interrupted_by_a_rule(bench:
     assert "it needs people's consent: waits for approval by 1 of condor to interrupt" in bench.alarm(link).note
 
 
+async def test_a_station_that_says_itself_that_it_runs_on_its_battery_is_not_reset(bench: Bench) -> None:
+    """It has no alarm of it: no run begins, and none is stopped and begun again each settle time."""
+    link, scheduler = bench.breaks(), bench.scheduler(rules=(LINK_RULE,))
+    bench.launcher.interrupts = bench.checker.battery = True
+    for _ in range(4):
+        await bench.round(scheduler)
+    assert bench.runs() == []
+    assert bench.alarm(link).note == "waits: the station runs on its battery, and has no alarm of it"
+    bench.checker.battery = False
+    await bench.round(scheduler)
+    assert bench.alarm(link).state is AlarmState.REPAIRING
+
+
+async def test_a_rule_that_spares_whoever_is_served_asks_for_no_consent(bench: Bench) -> None:
+    scene = Scene(bench, bench.breaks())
+    scene.guard(interrupts=False)
+    bench.launcher.interrupts = True
+    alarm = await scene.play()
+    assert (bench.runs(), alarm.state) == ([], AlarmState.ESCALATED)
+    assert alarm.note.startswith("it would interrupt somebody")
+
+
 async def test_a_rung_that_is_refused_for_itself_leads_to_the_next_one(bench: Bench) -> None:
     """A tenant does not agree to the first rung; the second needs nobody's consent."""
     milder = Rung(playbook="repair-drift", parameters={})

@@ -37,7 +37,7 @@ LADDERS = {
     "site-below-a-cut": ["switch-backhaul"],
     "site-cut-off": ["switch-backhaul", "ticket"],
     "sleeping-cell": ["cycle-cell", "ask", "restart-station", "ticket"],
-    "synchronisation-lost": ["ask", "restart-station", "ticket"],
+    "synchronisation-lost": ["restart-station", "ticket"],
     "wrong-software": ["return-to-software", "ticket"],
 }
 TICKETS = {"antenna-fault", "backhaul-down", "fan-broken", "kpi-degraded", "mains-lost"}
