@@ -14,6 +14,7 @@ from controller.cli import (
     device,
     incidents,
     kpis,
+    measurements,
     network,
     people,
     plan,
@@ -88,6 +89,7 @@ app.add_typer(people.holds, name="hold")
 app.add_typer(people.alarms, name="alarms")
 app.add_typer(incidents.incidents, name="incidents")
 app.add_typer(kpis.kpis, name="kpi")
+app.add_typer(measurements.measurements, name="measurements")
 app.add_typer(works.works, name="works")
 app.add_typer(report.report, name="report")
 app.add_typer(remediation.rules, name="rules")

@@ -247,6 +247,11 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
     def collected(self, tx: Tx, station: str, names: Collection[str]) -> dict[str, CollectedFile]:
         return {row.name: as_noun(CollectedFile, row) for row in tx.rows(_FILES, files.c.name, names, of=station)}
 
+    @reads
+    def files(self, tx: Tx, station: str, limit: int) -> list[CollectedFile]:
+        newest = _FILES.order_by(files.c.at.desc(), files.c.name.desc()).limit(limit)
+        return [as_noun(CollectedFile, row) for row in tx.execute(newest, {"of": station})]
+
     @writes
     def miss(self, tx: Tx, station: str, unknown: Mapping[str, int]) -> list[str]:
         counts: dict[str, int] = defaultdict(int)

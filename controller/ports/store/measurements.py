@@ -156,6 +156,11 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def files(self, station: str, limit: int) -> list[CollectedFile]:
+        """The newest files of a station that were taken or refused, newest first."""
+        ...
+
+    @method
     def miss(self, station: str, unknown: Mapping[str, int]) -> list[str]:
         """Count values of counters that are not known, by name; those that are new, for the log."""
         ...

@@ -213,6 +213,9 @@ def test_files_are_taken_once(store: SqlStore, clock: VirtualClock) -> None:
     store.measurements.collect([])
     assert store.measurements.collected("A", ["C1.xml", "C2.xml", "C3.xml"]) == {"C1.xml": good, "C2.xml": bad}
     assert store.measurements.collected("B", ["C1.xml"]) == {}
+    assert store.measurements.files("A", 10) == [bad, good]
+    assert store.measurements.files("A", 1) == [bad]
+    assert store.measurements.files("B", 10) == []
     again = bad.model_copy(update={"digest": "3f", "error": "", "periods": 1})
     store.measurements.collect([again])
     assert store.measurements.collected("A", ["C2.xml"]) == {"C2.xml": again}

@@ -100,6 +100,11 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         | {"title": "Abnormal releases per hour of use", "source": "TS 32.450 §6.2.1, TS 28.554 §6.5.2"}
         | {"levels": ["cell", "station", "region", "network", "tenant"]},
     ],
+    "measurements list": [
+        {"station": "PE-CUS-0145", "newest": AT, "tried": AT, "due": LATER, "missing": 0, "failures": 0, "reason": ""},
+        {"station": "PE-CUS-0146", "newest": None, "tried": AT, "due": LATER, "missing": 96, "failures": 41}
+        | {"reason": "unreachable"},
+    ],
     "report list": [
         {"id": "sla-entel-2026-10-v2", "kind": "sla", "tenant": "entel", "month": "2026-10", "version": 2, "latest": 2}
         | {"issued": AT, "by": "ana", "reason": "the mains alarm of PE-CUS-0145 came a day late", "digests": {}}

@@ -1,0 +1,140 @@
+"""Performance data on record: of whom it came, what is missing, and what stations count that nobody knows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import Query
+from pydantic import AwareDatetime
+
+from controller.api.auth import Router, needs
+from controller.api.services import Backend, Body, Listing, Paging, cut, listing
+from controller.assurance.collection import expected_end, seconds_of
+from controller.inventory.selectors import select
+from controller.inventory.source import unknown
+from controller.models.collection import Collection
+from controller.models.errors import NotFoundError
+from controller.models.measurement import QUARTER
+from controller.models.people import Permission, Person
+from controller.performance.vocabulary import ALIASES, COUNTERS, Adds
+from controller.ports.store import CollectedFile, UnknownCounter
+
+router = Router(prefix="/v1/measurements", tags=["measurements"])
+
+#: Files of a station that are shown, newest first.
+_FILES = 100
+
+
+class CounterView(Body):
+    """A counter of the vocabulary.
+
+    Attributes:
+        over_time: How values of periods become that of a longer time.
+        over_cells: How values of cells become that of a station.
+        aliases: Names under which vendors count it.
+    """
+
+    name: str
+    unit: str
+    over_time: Adds
+    over_cells: Adds
+    source: str
+    aliases: list[str]
+
+
+class MissingSpan(Body):
+    """A time of which nothing whole is on record."""
+
+    begin: AwareDatetime
+    end: AwareDatetime
+    seconds: float
+
+
+class StationMeasurements(Body):
+    """What came of a station, and what did not.
+
+    Attributes:
+        collection: How it is collected; null where it is not.
+        begin: Of the time that was looked at, as is ``end``.
+        files: The newest that were taken or refused; ``error`` says why one was of no use.
+    """
+
+    station: str
+    collection: Collection | None
+    begin: AwareDatetime
+    end: AwareDatetime
+    missing: list[MissingSpan]
+    files: list[CollectedFile]
+
+
+@router.get("/stations")
+def stations(
+    backend: Backend,
+    paging: Paging,
+    _: Annotated[Person, needs(Permission.OVERSEE)],
+    selector: Annotated[str, Query(description="Only these stations.", max_length=2000)] = "*",
+    incomplete: Annotated[bool, Query(description="Only those of which something is missing, or that failed.")] = False,
+) -> Listing[Collection]:
+    """How the performance data of stations is collected: the newest period, what is missing of the last day, why."""
+    network = backend.store.networks.get()[1]
+    found = backend.store.collections.find(select(network, selector))
+    chosen = (found[name] for name in sorted(found))
+    return cut([one for one in chosen if not incomplete or one.missing or one.reason], paging)
+
+
+@router.get("/stations/{station}")
+def station(
+    station: str,
+    backend: Backend,
+    _: Annotated[Person, needs(Permission.OVERSEE)],
+    days: Annotated[int, Query(ge=1, le=35, description="How long back from now.")] = 1,
+) -> StationMeasurements:
+    """What came of a station, and which times are missing since it is collected."""
+    network = backend.store.networks.get()[1]
+    if not network.manages(station):
+        raise NotFoundError(unknown("station", station, network.station_by_id))
+    collection = backend.store.collections.find([station]).get(station)
+    end = expected_end(backend.clock.now(), seconds_of(network) or QUARTER)
+    begin = end - timedelta(days=days)
+    since = end if collection is None else min(end, max(begin, collection.since))
+    gaps = backend.store.measurements.gaps(since, end, [station])
+    return StationMeasurements(
+        station=station,
+        collection=collection,
+        begin=begin,
+        end=end,
+        missing=[
+            MissingSpan(begin=gap.begin, end=gap.end, seconds=(gap.end - gap.begin).total_seconds()) for gap in gaps
+        ],
+        files=backend.store.measurements.files(station, _FILES),
+    )
+
+
+@router.get("/counters")
+def counters(paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[CounterView]:
+    """The vocabulary: counters that are kept, with unit, source and how they add up."""
+    shown = COUNTERS[paging.offset : paging.offset + paging.limit]
+    return listing(
+        len(COUNTERS),
+        [
+            CounterView(
+                name=one.name,
+                unit=one.unit,
+                over_time=one.over_time,
+                over_cells=one.over_cells,
+                source=one.source,
+                aliases=[alias for alias, name in ALIASES.items() if name == one.name],
+            )
+            for one in shown
+        ],
+        paging,
+    )
+
+
+@router.get("/unknown-counters")
+def unknown_counters(
+    backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
+) -> Listing[UnknownCounter]:
+    """Counters that stations have and the vocabulary does not: their values are counted, and not kept."""
+    return cut(backend.store.measurements.unknown(), paging)

@@ -1,0 +1,98 @@
+"""``minka measurements``: what came of performance data, what is missing, and which counters are known."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli import completion
+from controller.cli.output import Json, bold, client, counted, out, print_json, when
+from controller.cli.tables import Column, table
+
+measurements = typer.Typer(
+    no_args_is_help=True, help="Performance data: what came of it, what is missing, which counters are known."
+)
+
+
+@measurements.command("list", epilog="Example: minka measurements list --where region=cusco --incomplete")
+def list_stations(
+    where: Annotated[
+        str, typer.Option(help="Only these stations, as in region=cusco.", autocompletion=completion.selectors)
+    ] = "*",
+    incomplete: Annotated[
+        bool, typer.Option("--incomplete", help="Only those of which something is missing, or that failed.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List stations whose performance data is collected: the newest period, and what is missing of the last day."""
+    found = client().all("/v1/measurements/stations", selector=where, incomplete=incomplete or None)
+    if as_json:
+        print_json(found)
+        return
+    columns = (
+        Column("station"),
+        Column("newest"),
+        Column("missing"),
+        Column("failed"),
+        Column("reason", 1),
+        Column("tried", 3),
+        Column("due", 2),
+    )
+    times = ("newest", "tried", "due")
+    rows = ((one, {name: when(one[name]) for name in times}) for one in found)
+    table(
+        columns,
+        (
+            (one["station"], at["newest"], one["missing"], one["failures"], one["reason"], at["tried"], at["due"])
+            for one, at in rows
+        ),
+    )
+
+
+@measurements.command("show", epilog="Example: minka measurements show PE-CUS-0145 --days 7")
+def show(
+    station: Annotated[str, typer.Argument(help="Id of a station.", autocompletion=completion.stations)],
+    days: Annotated[int, typer.Option(help="How long back from now.", min=1, max=35)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Show which times of a station are missing, and which of its files were taken or refused."""
+    found = client().get(f"/v1/measurements/stations/{station}", days=days)
+    if as_json:
+        print_json(found)
+        return
+    out.print(bold(station), _collected(found["collection"]), soft_wrap=False)
+    missing = sum(span["seconds"] for span in found["missing"]) / 3600
+    out.print(f"{when(found['begin'])} to {when(found['end'])}: {missing:,.2f} h are missing", soft_wrap=False)
+    if found["missing"]:
+        spans = ((when(one["begin"]), when(one["end"]), f"{one['seconds'] / 60:,.0f} min") for one in found["missing"])
+        table(("from", "to", "missing"), spans)
+    columns = (Column("file"), Column("periods"), Column("taken", 1), Column("refused", prose=True))
+    table(columns, ((one["name"], one["periods"], when(one["at"]), one["error"]) for one in found["files"]))
+
+
+def _collected(collection: dict[str, Any] | None) -> str:
+    if collection is None:
+        return "is not collected"
+    failed = f"; {counted(collection['failures'], 'failure')} in a row: {collection['reason']}"
+    return f"newest period ends {when(collection['newest'])}{failed if collection['reason'] else ''}"
+
+
+@measurements.command("counters", epilog="Example: minka measurements counters --unknown")
+def counters(
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Those that stations have and the vocabulary does not.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """List the counters that are kept, with unit, source and how they add up over time and cells."""
+    found = client().all("/v1/measurements/unknown-counters" if unknown else "/v1/measurements/counters")
+    if as_json:
+        print_json(found)
+    elif unknown:
+        shown = (Column("counter"), Column("values"), Column("first at", 1), Column("since", 2), Column("last", 3))
+        rows = ((one["name"], one["count"], one["station"], when(one["since"]), when(one["last"])) for one in found)
+        table(shown, rows)
+    else:
+        kept = (Column("counter"), Column("unit"), Column("time", 1), Column("cells", 2), Column("source", 3))
+        table(kept, (tuple(one[key] for key in ("name", "unit", "over_time", "over_cells", "source")) for one in found))
