@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import typer.main
+import yaml
 
 from controller.cli.main import app
 from controller.models.settings import Settings
@@ -79,13 +80,54 @@ def test_every_setting_is_described() -> None:
     assert named == {f"MINKA_{name.upper()}" for name in Settings.model_fields}
 
 
-def test_every_shipped_alert_is_described() -> None:
-    rules = (ROOT / "deploy" / "prometheus" / "rules" / "minka.yml").read_text(encoding="utf-8")
-    page = (ROOT / "docs" / "reference" / "metrics.md").read_text(encoding="utf-8")
-    described = {
-        name for row in page.splitlines() if row.startswith("| `Minka") for name in re.findall(r"`(Minka\w+)`", row)
-    }
-    assert described == set(re.findall(r"- alert: (\w+)", rules))
+def _rules(kind: str) -> Iterator[dict[str, Any]]:
+    """Shipped rules of a kind: ``alert`` or ``record``."""
+    text = (ROOT / "deploy" / "prometheus" / "rules" / "minka.yml").read_text(encoding="utf-8")
+    for group in yaml.safe_load(text)["groups"]:
+        yield from (rule for rule in group["rules"] if kind in rule)
+
+
+def _anchors(page: str) -> set[str]:
+    """What links can point at on a page: its headings as GitHub writes them."""
+    headings = re.findall(r"^#+ (.+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_every_shipped_alert_has_a_runbook_and_no_other_is_there() -> None:
+    links = {rule["alert"]: rule["annotations"]["runbook_url"] for rule in _rules("alert")}
+    page = "docs/how-to/runbooks.md"
+    assert links == {name: f"{page}#{name.lower()}" for name in links}
+    assert {link.partition("#")[2] for link in links.values()} <= _anchors(page)
+    described = re.findall(r"^### (\w+)$", (ROOT / page).read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(described) == sorted(links)
+
+
+def test_runbooks_say_how_grave_an_alert_is_and_when_it_comes() -> None:
+    text = (ROOT / "docs" / "how-to" / "runbooks.md").read_text(encoding="utf-8")
+    sections = dict(re.findall(r"^### (\w+)\n\n\*([^*]+)\*", text, re.MULTILINE))
+    for rule in _rules("alert"):
+        labels = rule.get("labels", {})
+        said = (
+            f"{labels.get('severity', 'none').capitalize()}, {'after ' + rule['for'] if 'for' in rule else 'at once'}"
+        )
+        cause = f", probable cause `{labels['probable_cause']}`" if "probable_cause" in labels else ""
+        assert " ".join(sections[rule["alert"]].split()) == f"{said}{cause}."
+
+
+def test_commands_of_runbooks_exist() -> None:
+    text = (ROOT / "docs" / "how-to" / "runbooks.md").read_text(encoding="utf-8")
+    commands = re.findall(r"`minka ([^`]+)`", " ".join(text.split()))
+    assert len(commands) > 10
+    for command in commands:
+        _resolve(shlex.split(command))
+
+
+def test_every_alert_has_a_unit_test_in_which_it_fires() -> None:
+    tested = set()
+    for file in (ROOT / "deploy" / "prometheus" / "tests").glob("*.yml"):
+        for case in yaml.safe_load(file.read_text(encoding="utf-8"))["tests"]:
+            tested |= {one["alertname"] for one in case["alert_rule_test"] if one["exp_alerts"]}
+    assert tested == {rule["alert"] for rule in _rules("alert")}
 
 
 def test_benchmarks_named_exist() -> None:

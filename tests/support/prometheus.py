@@ -69,7 +69,8 @@ def _prometheus_file(folder: Path, api: str, alertmanager: str, token: str) -> P
     rules = _load(DEPLOY / "prometheus" / "rules" / "minka.yml")
     for group in rules["groups"]:
         for rule in group["rules"]:
-            rule["for"] = "1s"
+            if "alert" in rule:
+                rule["for"] = "1s"
     (folder / "rules").mkdir()
     _save(folder / "rules" / "minka.yml", rules)
     return _save(folder / "prometheus.yml", config)

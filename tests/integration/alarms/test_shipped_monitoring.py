@@ -21,7 +21,7 @@ DEPLOY = Path(__file__).parents[3] / "deploy"
     [
         ("check", "config", "--syntax-only", "prometheus/prometheus.yml"),
         ("check", "rules", "--lint-fatal", "prometheus/rules/minka.yml"),
-        ("test", "rules", "prometheus/tests/minka.yml"),
+        ("test", "rules", "prometheus/tests/minka.yml", "prometheus/tests/hours.yml"),
     ],
 )
 def test_prometheus(words: tuple[str, ...]) -> None:

@@ -281,7 +281,8 @@ def test_names_and_labels_are_as_prometheus_wants_them() -> None:
 
 def test_rules_use_only_metrics_that_exist() -> None:
     rules = (ROOT / "deploy" / "prometheus" / "rules" / "minka.yml").read_text()
-    named = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"\bminka_\w+", rules)}
+    # Names of recording rules have colons.
+    named = {re.sub(r"_(bucket|sum|count)$", "", name) for name in re.findall(r"(?<![\w:])minka_\w+", rules)}
     assert named <= METRIC.keys()
 
 
