@@ -7,6 +7,7 @@ common and which is on record once.
 from __future__ import annotations
 
 import zlib
+from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -26,13 +27,11 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     Row,
-    Select,
     String,
     Table,
     bindparam,
     delete,
     func,
-    literal,
     select,
     tuple_,
 )
@@ -120,6 +119,8 @@ _OTHERS = "(others)"
 _DIGEST = 16
 #: Whole numbers below this are exact in JSON and here.
 _EXACT = 2**53
+#: Stations of which pages are read together.
+_STATIONS = 500
 #: How far back a station has to have measured something for its gaps to be known.
 _RECENT = timedelta(days=7)
 
@@ -142,10 +143,15 @@ _WHOLE = select(measurements.c.station, measurements.c.begin, measurements.c.sec
     measurements.c.begin < bindparam("until", type_=Instant()),
     measurements.c.covered >= measurements.c.seconds,
 )
+_BETWEEN = select(measurements).where(
+    measurements.c.level == bindparam("of"),
+    measurements.c.begin >= bindparam("since", type_=Instant()),
+    measurements.c.begin < bindparam("until", type_=Instant()),
+)
+_STATIONS_BETWEEN = _BETWEEN.with_only_columns(measurements.c.station).distinct()
 _UNKNOWN = select(unknown_counters.c.name)
 _FILES = select(files).where(files.c.station == bindparam("of"))
 _KEYS = tuple(measurements.primary_key.columns)
-_ORDER = measurements.c.station, measurements.c.begin
 
 
 class SqlMeasurements(SqlRepository, Measurements[Sync]):
@@ -179,7 +185,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         stations: Collection[str] | None = None,
         counters: Collection[str] | None = None,
     ) -> Iterator[Measured]:
-        return _pages(self, begin, end, seconds, stations, counters)
+        return _read(self, (begin, end), seconds, stations, counters)
 
     @reads
     def page(
@@ -193,9 +199,13 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         limit: int = 500,
         counters: Collection[str] | None = None,
     ) -> list[Measured]:
-        spans = measurements.c.begin >= begin, measurements.c.begin < end
-        wanted = select(measurements).where(measurements.c.level == seconds, *spans)
-        return _page(tx, wanted, stations, after, limit, None if counters is None else frozenset(counters))
+        names = _counting(tx, begin, end, seconds) if stations is None else sorted(set(stations))
+        chosen = None if counters is None else frozenset(counters)
+        return _page(tx, (begin, end), seconds, names, after, limit, chosen)
+
+    @reads
+    def _counting(self, tx: Tx, begin: datetime, end: datetime, seconds: int) -> list[str]:
+        return _counting(tx, begin, end, seconds)
 
     @reads
     def gaps(self, tx: Tx, begin: datetime, end: datetime, stations: Collection[str] | None = None) -> list[Gap]:
@@ -469,39 +479,49 @@ def _places(layout: _Layout, counters: frozenset[str] | None) -> tuple[tuple[str
 # ------------------------------------------------------------------------------- read
 
 
-def _pages(
+def _read(
     repository: SqlMeasurements,
-    begin: datetime,
-    end: datetime,
+    span: tuple[datetime, datetime],
     seconds: int,
     stations: Collection[str] | None,
     counters: Collection[str] | None,
 ) -> Iterator[Measured]:
-    after = None
-    while found := repository.page(begin, end, seconds, stations, after, counters=counters):
-        yield from found
-        after = found[-1].station, found[-1].begin
+    names = repository._counting(*span, seconds) if stations is None else sorted(set(stations))
+    for at in range(0, len(names), _STATIONS):
+        some, after = names[at : at + _STATIONS], None
+        while found := repository.page(*span, seconds, some, after, counters=counters):
+            yield from found
+            after = found[-1].station, found[-1].begin
 
 
 def _page(
     tx: Tx,
-    wanted: Select[Any],
-    stations: Collection[str] | None,
-    after: tuple[str, datetime] | None,
+    span: tuple[datetime, datetime],
+    level: int,
+    names: Sequence[str],
+    after: _Key | None,
     limit: int,
     counters: frozenset[str] | None,
 ) -> list[Measured]:
-    if stations is not None:
-        wanted = wanted.where(measurements.c.station.in_(sorted(set(stations))))
-    if after is not None:
-        behind = tuple_(literal(after[0], String), literal(after[1], Instant))
-        wanted = wanted.where(tuple_(*_ORDER) > behind)
-    # The last group may be cut: what was measured and what was worked out of the same span belong together.
-    rows = tx.execute(wanted.order_by(*_ORDER, measurements.c.rolled).limit(limit + 1)).all()
-    known = _described(tx, rows)
-    groups = [list(group) for _, group in groupby(rows, key=lambda row: (row.station, row.begin))]
-    whole = groups if len(rows) <= limit else groups[:-1]
-    return [_together([_unpacked(row, known, counters) for row in group]) for group in whole]
+    """Rows of as many stations as have about so many, and then of the next ones: no index has all of them in order."""
+    begin, end = span
+    at_once = max(1, int(limit * level / max((end - begin).total_seconds(), level)))
+    left = names if after is None else names[bisect_left(names, after[0]) :]
+    found: list[Measured] = []
+    for start in range(0, len(left), at_once):
+        asked = {"of": level, "since": begin, "until": end}
+        rows = sorted(tx.rows(_BETWEEN, measurements.c.station, left[start : start + at_once], **asked), key=_place)
+        known = _described(tx, rows)
+        for key, group in groupby(rows, key=lambda row: (row.station, row.begin)):
+            if after is None or key > after:
+                found.append(_together([_unpacked(row, known, counters) for row in group]))
+        if len(found) >= limit:
+            break
+    return found
+
+
+def _place(row: Row[Any]) -> tuple[str, datetime, bool]:
+    return row.station, row.begin, row.rolled
 
 
 def _together(found: Sequence[Measured]) -> Measured:
@@ -522,13 +542,16 @@ def _gaps(station: str, covered: Iterable[tuple[datetime, datetime]], begin: dat
         yield Gap(station, until, end)
 
 
+def _counting(tx: Tx, begin: datetime, end: datetime, level: int) -> list[str]:
+    """Stations that have rows of a level in a span, sorted as here and not as the database does."""
+    asked = {"of": level, "since": begin, "until": end}
+    return sorted(tx.execute(_STATIONS_BETWEEN, asked).scalars())
+
+
 def _measuring(tx: Tx, begin: datetime, end: datetime) -> set[str]:
     """Stations that measured something then, or on one of the days before."""
-    found: set[str] = set()
-    for level, since in ((QUARTER, begin), (HOUR, begin), (DAY, begin - _RECENT)):
-        wanted = (measurements.c.level == level, measurements.c.begin >= since, measurements.c.begin < end)
-        found |= set(tx.execute(select(measurements.c.station).where(*wanted).distinct()).scalars())
-    return found
+    spans = ((QUARTER, begin), (HOUR, begin), (DAY, begin - _RECENT))
+    return {station for level, since in spans for station in _counting(tx, since, end, level)}
 
 
 # ---------------------------------------------------------------------------- roll up
@@ -552,9 +575,7 @@ def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone:
         measurements.c.begin >= begin,
         measurements.c.begin < end,
     )
-    rows = tx.execute(
-        finer.order_by(measurements.c.station, measurements.c.level, *_ORDER[1:], measurements.c.rolled)
-    ).all()
+    rows = tx.execute(finer.order_by(*_KEYS)).all()
     known = _described(tx, rows)
     done = []
     for station, own in groupby(rows, key=lambda row: row.station):

@@ -41,22 +41,23 @@ QUARTERS = timedelta(seconds=QUARTER)
 
 
 class Watch:
-    """Adds up the seconds of parts of the work."""
+    """Adds up the seconds of parts of the work, and the processor's seconds in this process."""
 
     def __init__(self, what: str, number: int) -> None:
-        self._what, self._number, self._seconds = what, number, 0.0
+        self._what, self._number, self._seconds, self._cpu = what, number, 0.0, 0.0
 
     @contextmanager
     def on(self) -> Iterator[None]:
         """Count the body."""
-        start = time.perf_counter()
+        start, cpu = time.perf_counter(), time.process_time()
         yield
         self._seconds += time.perf_counter() - start
+        self._cpu += time.process_time() - cpu
 
     def tell(self) -> None:
         """Print the rate, and the most memory so far."""
-        memory, rate = getrusage(RUSAGE_SELF).ru_maxrss / 1024, self._number / self._seconds
-        row = f"{self._number:>7} in {self._seconds:7.2f} s  {rate:>8,.0f}/s  {memory:5.0f} MiB"
+        memory, each = getrusage(RUSAGE_SELF).ru_maxrss / 1024, 1000 * self._cpu / self._number
+        row = f"{self._number:>7} in {self._seconds:7.2f} s, CPU {self._cpu:7.2f} s ({each:.1f} ms)  {memory:5.0f} MiB"
         print(f"  {self._what:<44} {row}", flush=True)
 
 

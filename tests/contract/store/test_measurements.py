@@ -71,11 +71,16 @@ def test_periods_come_back_as_they_were(store: SqlStore, start: datetime) -> Non
 def test_pages_hold_all_rows_once(store: SqlStore, start: datetime) -> None:
     wanted = [period(start + n * QUARTERS, float(n), station) for station in "ABC" for n in range(5)]
     store.measurements.put(reversed(wanted))
-    found, after = [], None
-    while page := store.measurements.page(start, start + timedelta(days=1), QUARTER, after=after, limit=4):
-        found += page
-        after = page[-1].station, page[-1].begin
-    assert found == wanted
+    end, begin = start + timedelta(days=1), start + 2 * QUARTERS
+    for limit in (1, 4, 100):
+        found, after = [], None
+        while page := store.measurements.page(start, end, QUARTER, after=after, limit=limit):
+            assert len(page) <= limit + 5
+            found += page
+            after = page[-1].station, page[-1].begin
+        assert found == wanted
+    assert store.measurements.page(start, end, QUARTER, after=("B", begin), limit=100) == wanted[8:]
+    assert store.measurements.page(start, end, QUARTER, ["C", "A"], ("A", begin), 100) == wanted[3:5] + wanted[10:]
 
 
 def test_each_period_counts_once(store: SqlStore, start: datetime) -> None:
