@@ -106,6 +106,11 @@ class Kpi(Noun):
         """The counters that it needs, each once."""
         return tuple(dict.fromkeys(counters(self.tree)))
 
+    @cached_property
+    def overs(self) -> tuple[_Over, ...]:
+        """How each of its counters is put together."""
+        return tuple(map(_over, self.counters))
+
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
         try:
@@ -251,12 +256,19 @@ def _slice(one: Snssai) -> str:
     return f"{one.sst}-{one.sd}"
 
 
+_TOTAL = Subject()
+
+
 def amount(values: Mapping[Subject, float], who: Whose, qos: int) -> list[float] | None:
     """What a cell counted of some subjects, in parts; None where it does not tell them apart.
 
     Of a tenant only its own counts are looked at: none of another one's changes what it is told.
     """
+    if who.all and not qos and _TOTAL in values:  # which is what parts would say, and most are
+        return [values[_TOTAL]]
     own = values if who.all else {one: value for one, value in values.items() if who.has(one)}
+    if not own:
+        return None
     found = parts(own, qos=qos)
     # Where counts are split by QoS, a level without a value counted nothing.
     return found or ([0.0] if qos and any(one.qos for one in own) else None)
@@ -297,9 +309,13 @@ class Tally:
     def add_cell(self, period: Measured, cell: str, who: Whose = EVERYBODY) -> None:
         """Take in what one cell counted in a period; of a tenant what is its own."""
         counted = period.cells[cell]
-        found = [_amount(one, counted, who) for one in self.kpi.counters]
-        known = [value for value in found if value is not None]
-        if len(known) < len(found):
+        known: list[float] = []
+        for one, over in zip(self.kpi.counters, self.kpi.overs, strict=True):
+            value = _amount(one, over, counted, who)
+            if value is None:
+                break
+            known.append(value)
+        if len(known) < len(self.kpi.counters):
             self.unmeasured += 1
         elif period.suspect and period.seconds <= QUARTER and self.kpi.statistic is not Statistic.EXACT:
             self.left_out += 1
@@ -310,8 +326,8 @@ class Tally:
         sums = self.cells.setdefault(cell, _Sums(0.0, [0.0] * len(amounts)))
         sums.seconds += seconds
         self.periods += 1
-        for index, (one, value) in enumerate(zip(self.kpi.counters, amounts, strict=True)):
-            sums.values[index] += value if _over(one) is _Over.SUM else value * seconds
+        for index, (over, value) in enumerate(zip(self.kpi.overs, amounts, strict=True)):
+            sums.values[index] += value if over is _Over.SUM else value * seconds
         if self.kpi.statistic is Statistic.MEAN:
             only = _value(self.kpi.tree, lambda _leaf: amounts[0])
             assert only is not None
@@ -361,12 +377,14 @@ def tally(kpi: Kpi, periods: Iterable[Measured], who: Whose = EVERYBODY, cells: 
     return found
 
 
-def _amount(one: Counted, counted: Mapping[str, Mapping[Subject, float]], who: Whose) -> float | None:
+def _amount(one: Counted, over: _Over, counted: Mapping[str, Mapping[Subject, float]], who: Whose) -> float | None:
     """What a cell counted, by the first name that tells it."""
     for name in one.names:
-        found = amount(counted[name], EVERYBODY if one.whole else who, one.qos) if name in counted else None
+        if name not in counted:
+            continue
+        found = amount(counted[name], EVERYBODY if one.whole else who, one.qos)
         if found is not None:
-            return sum(found) / (len(found) if _over(one) is _Over.MEAN else 1)
+            return sum(found) / (len(found) if over is _Over.MEAN else 1)
     return None
 
 

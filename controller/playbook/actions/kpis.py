@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
@@ -23,7 +24,6 @@ from controller.performance.judge import Figure, Word, compare, figure, pooled
 from controller.performance.kpis import About, Kpi, Statistic, Tally, tally
 from controller.performance.vocabulary import measured
 from controller.playbook.actions.configuration import Nothing
-from controller.playbook.actions.retirement import Neighbours
 from controller.playbook.language.registry import Context, Remarked, Touches, Unmet, action
 
 #: Stations that one station's job reads at once.
@@ -262,6 +262,13 @@ def _words(not_judged: Mapping[str, str]) -> str:
     )
 
 
+class Around(Noun):
+    """Which stations are read."""
+
+    tenant: str = Field(default="", description="Only shared stations that this tenant's agreements reach.")
+    within: Literal["region", "site"] = Field(default="region", description="Those of the region or of the site.")
+
+
 class NeighbourKpis(Remarked):
     """Indicators of shared stations around."""
 
@@ -281,12 +288,20 @@ class ComparedNeighbours(Remarked):
 
 
 @action("read-neighbour-kpis", Touches.READS)
-async def read_neighbour_kpis(context: Context, given: Neighbours) -> NeighbourKpis:
-    """Read the indicators of all shared stations of the region (or site) that the tenant's agreements reach.
+async def read_neighbour_kpis(context: Context, given: Around) -> NeighbourKpis:
+    """Read the indicators of all stations of the region (or site), or of shared ones that a tenant's agreements reach.
 
-    Put it right before the tenant's own station is shut down. `remark` names those without measurements.
+    Put it right before the tenant's own station is shut down, or the way of a site is changed. `remark` names those
+    without measurements.
     """
-    found = await _read_all(context, await context.neighbours(given.tenant, given.within))
+    if given.tenant:
+        stations: Collection[str] = await context.neighbours(given.tenant, given.within)
+    else:
+        network = context.network
+        place_of = network.region_of if given.within == "region" else network.site_of
+        here = place_of(context.station)
+        stations = sorted(one.id for one in network.stations if place_of(one.id) == here)
+    found = await _read_all(context, stations)
     without = [station for station, kpis in found.items() if kpis.begin is None]
     more = f" and {len(without) - 5} more" if len(without) > 5 else ""
     remark = f"no indicator will be judged of {', '.join(without[:5])}{more}: not measured" if without else ""
@@ -295,7 +310,7 @@ async def read_neighbour_kpis(context: Context, given: Neighbours) -> NeighbourK
 
 @action("check-neighbour-kpis", Touches.READS)
 async def check_neighbour_kpis(context: Context, given: NeighbourComparison) -> ComparedNeighbours | Unmet:
-    """Fail if an indicator of a neighbouring shared station is worse than before this station was shut down.
+    """Fail if an indicator of one of these stations is worse than before.
 
     For `soak_checks`; judged as in `check-kpis`.
     """

@@ -218,15 +218,15 @@ async def test_users_that_stay_keep_the_own_station_on_air(
     assert administrative_states(system, OWN) == ["UNLOCKED"]
 
 
-def with_short_periods(system: PlaybookSystem) -> Any:
-    """A launcher of migrate-tenant that judges the few attempts of some seconds, and retries nothing."""
+def with_short_periods(system: PlaybookSystem, name: str = "migrate-tenant", gates: int = 2) -> Any:
+    """A launcher of a playbook that judges the few attempts of some seconds, and retries nothing."""
     folder = system.folder / "short"
     folder.mkdir()
-    text = (PLAYBOOKS / "migrate-tenant.yaml").read_text(encoding="utf-8").replace("retries: 3", "retries: 0")
+    text = (PLAYBOOKS / f"{name}.yaml").read_text(encoding="utf-8").replace("retries: 3", "retries: 0")
     few = 'worst_drop: "{{ worst_drop }}", kpis: [s1-setup-success], min_samples: 0, settle: 1'
-    assert text.count('worst_drop: "{{ worst_drop }}"') == 2
+    assert text.count('worst_drop: "{{ worst_drop }}"') == gates
     text = text.replace('worst_drop: "{{ worst_drop }}"', few)
-    (folder / "migrate-tenant.yaml").write_text(text, encoding="utf-8")
+    (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
     return system.playbooks(folder)
 
 
@@ -262,9 +262,11 @@ async def test_kpis_gate_each_wave_of_a_move(leaving: PlaybookSystem) -> None:
     assert all_running(system) == before
 
 
-async def gets_worse(system: PlaybookSystem, launcher: Any, soaking: str, given: dict[str, Any]) -> Run:
-    """Move condor; while a station soaks, the shared one gets worse for another tenant."""
-    run = await launcher.start("migrate-tenant", given, asker=ADMINISTRATOR)
+async def gets_worse(
+    system: PlaybookSystem, launcher: Any, soaking: str, given: dict[str, Any], name: str = "migrate-tenant"
+) -> Run:
+    """Change something for condor; while a station soaks, the shared one gets worse for another tenant."""
+    run = await launcher.start(name, given, asker=ADMINISTRATOR)
 
     async def soaks() -> bool:
         return system.job(run, soaking).detail == "soaks"
@@ -289,6 +291,19 @@ async def test_kpis_of_the_shared_stations_gate_the_shutdown_too(leaving: Playbo
     assert said in system.job(run, OWN).detail
     assert administrative_states(system, OWN) == ["UNLOCKED"]
     assert "<mnc>02</mnc>" in system.running(SHARED)
+
+
+async def test_kpis_gate_a_changed_share_where_a_soak_is_asked_for(tmp_path: Path) -> None:
+    async with open_system(tmp_path) as system:
+        await measured(system, SHARED)
+        before = all_running(system)
+        system.load(condor_all={"shares": [{"resource": "PRB", "min": 25, "max": 55}], "consents": AGREED})
+        launcher = with_short_periods(system, "change-share", gates=1)
+        given = {"tenant": "condor", "where": SHARED, "soak": 3, "measured": "true"}
+        run = await gets_worse(system, launcher, SHARED, given, "change-share")
+        assert {job.outcome for job in system.store.runs.jobs(run.id)} == {Outcome.ROLLED_BACK}
+        assert "check 'KPIs no worse' after the soak: s1-setup-success: " in system.job(run, SHARED).detail
+        assert all_running(system) == before
 
 
 async def test_what_could_not_be_judged_is_reported_or_refused(leaving: PlaybookSystem) -> None:
