@@ -10,11 +10,10 @@ import structlog
 
 from controller.assurance.checker import Checker, Look
 from controller.assurance.places import Places
-from controller.models.alarm import AlarmState
 from controller.models.errors import MinkaError
 from controller.models.network import Network
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore, Page
+from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
 
@@ -81,11 +80,9 @@ class Checks:
 
     async def begin(self) -> None:
         """Begin to look at the stations that are due; those under a job wait, those just repaired come first."""
-        _, repairing = await self._store.alarms.page(Page(1000), (AlarmState.REPAIRING,))
-        since = self._clock.now() - _REPAIRED_IN
-        for alarm in repairing:
-            if alarm.changed > since:  # a run that waits for people may wait for hours
-                self.poke(alarm.station)
+        # A run that waits for people may wait for hours.
+        for station in await self._store.alarms.under_repair(self._clock.now() - _REPAIRED_IN):
+            self.poke(station)
         now = self._clock.monotonic()
         turns = [station for station, at in self._due.items() if at <= now and station not in self._looking]
         due = [station for station in turns if self._worth(station)]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime
 
+from controller.models.alarm import SLEEPING_CELL, Alarm
 from controller.models.network import Noun
 
 #: What a device is, as alarms of it as a whole name it.
@@ -117,6 +118,12 @@ class Health(Noun):
         links = [link for link in self.links if link.tenant in ("", tenant)]
         cut = any(link.tenant for link in links) and all(link.state is ServiceState.DOWN for link in links)
         return self.cells.get(cell) is not ServiceState.DOWN and not cut
+
+    def with_sleepers(self, alarms: Iterable[Alarm]) -> Health:
+        """The same, where cells that sleep serve nobody whatever the station says: alarms that stand tell of them."""
+        asleep = (one for one in alarms if one.probable_cause == SLEEPING_CELL and one.cleared is None)
+        names = {cell.partition("/")[2] for one in asleep for cell in one.cells}
+        return self.model_copy(update={"cells": self.cells | dict.fromkeys(names, ServiceState.DOWN)})
 
     @property
     def told_cells(self) -> frozenset[str]:

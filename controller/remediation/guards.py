@@ -412,6 +412,7 @@ def _reach(ask: Ask) -> _No | None:
 def _consent(ask: Ask) -> _No | None:
     """Who is interrupted has agreed beforehand; who was not asked, for want of service, has none by our look before."""
     terms, health = None if ask.repair.run is None else ask.repair.run.constraints, ask.repair.health
+    health = health and health.with_sleepers(ask.store.alarms.standing([ask.device]))
     if terms is not None and not ask.repair.rule.guards.interrupts and any(one.interrupts for one in terms.groups):
         return _No("it would interrupt somebody, and its rule only works where nobody is served", final=True)
     if terms is not None and (needed := [one for one in terms.requirements if one.consent is not Consent.NOTICE]):

@@ -60,6 +60,8 @@ _AT_ONCE = 100
 _NO_RULE = "no rule answers it: it stands until its source clears it"
 #: Seconds until an alarm is looked at again: while its run works, while something stands in the way.
 _SOON, _LATER = 1.0, 5.0
+#: Parts of the time for which a repair has to hold still, after each of which its station is read.
+_LOOKS = 10
 #: Seconds until the next try after the first failed one; doubles up to the second.
 _RETRY = (1.0, 60.0)
 #: How a repair is verified where its rule is gone meanwhile.
@@ -581,9 +583,9 @@ class Remediator:
         now = self._clock.monotonic()
         wrong = await self._what_is_wrong(alarm)
         if not wrong:
-            if now - self._well_since.setdefault(alarm.id, now) >= verify.settle_seconds:
-                return await self._close(alarm, rule, run)
-            return _SOON
+            left = verify.settle_seconds - (now - self._well_since.setdefault(alarm.id, now))
+            # It is read again and again as long as it has to hold.
+            return await self._close(alarm, rule, run) if left <= 0 else min(left, max(_SOON, left / _LOOKS))
         self._well_since.pop(alarm.id, None)
         late = self._clock.now() - (run.finished or alarm.changed) - timedelta(seconds=verify.within_seconds)
         if late > timedelta():

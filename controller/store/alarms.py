@@ -288,8 +288,9 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         return [as_alarm(row) for row in tx.rows(_OLDEST, alarms.c.id, alarm_ids)]
 
     @reads
-    def under_repair(self, tx: Tx) -> frozenset[str]:
-        return frozenset(tx.execute(_UNDER_REPAIR).scalars())
+    def under_repair(self, tx: Tx, since: datetime | None = None) -> frozenset[str]:
+        query = _UNDER_REPAIR if since is None else _UNDER_REPAIR.where(alarms.c.changed > since)
+        return frozenset(tx.execute(query).scalars())
 
     @writes
     def reassess(self, tx: Tx, stations: Iterable[str]) -> None:

@@ -80,6 +80,7 @@ async def taken_with(context: Context, names: Collection[str] | None) -> Taken |
     """What is taken where these cells, or all of a station, go off the air; None where none of them is known here."""
     ledger = await context.ledger()
     health = health_of(context.station, await context.read(), ledger, 0, context.clock.now())
+    health = health.with_sleepers(await context.alarms())
     nodes = ((cell_of(path), entry.owners) for path, entry in ledger.items())
     inside = [(cell, owners) for cell, owners in nodes if cell and (names is None or cell in names)]
     pairs = {(cell, owner) for cell, owners in inside for owner in owners if owner != HOST}

@@ -81,8 +81,8 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def under_repair(self) -> frozenset[str]:
-        """Stations with an alarm that is being repaired."""
+    def under_repair(self, since: datetime | None = None) -> frozenset[str]:
+        """Stations with an alarm that is being repaired, of those that changed since a time if one is given."""
         ...
 
     @method

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from controller.models.alarm import SLEEPING_CELL, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.settings import Settings
 from controller.rehearsal.day import Cause, Day, Stop, draw_day
 from controller.rehearsal.judge import judged
 from controller.rehearsal.minka import Minka
-from controller.rehearsal.play import begin
+from controller.rehearsal.play import DAY_BEGINS, begin
 from controller.rehearsal.report import Ground, lines_of, play_three_ways, prepare
+from simulators.equipment.fault_kinds import Remedy
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 LTE = "T-LTE-1"
@@ -121,3 +125,27 @@ def test_what_takes_its_time_is_cured_by_its_rule(
     played = judged("minka", stage, day, ground.network)
     assert (played.curable, played.cured, played.wrong) == (1, 1, ())
     assert list(played.rules.values()) == [(1, 0)]
+
+
+def test_a_cell_that_sleeps_is_locked_and_unlocked_by_itself_though_its_station_says_that_it_serves(
+    ground: Ground,
+) -> None:
+    """Its alarm comes from measurements, which a rehearsal does not play: here it comes and goes as the check would."""
+    cause = Cause("0", 10.0, "sleeping-cell", (LTE,), target="1", visit=3600.0)
+    stage, day = ground.stage(), _day(cause, hours=0.6)
+    minka = Minka(stage, ground.record, ground.settings)
+
+    def tell(severity: PerceivedSeverity) -> None:
+        asleep: dict[str, Any] = {"station": LTE, "object": f"{LTE}/1", "object_class": ObjectClass.CELL}
+        asleep |= {"probable_cause": SLEEPING_CELL, "severity": severity, "source": AlarmSource.CHECK}
+        minka.store.alarms.report(AlarmReport(**asleep, at=stage.clock.now()))
+
+    begins = DAY_BEGINS - stage.clock.monotonic()
+    stage.clock.call_later(begins + 60, partial(tell, PerceivedSeverity.MAJOR))
+    stage.clock.call_later(begins + 1200, partial(tell, PerceivedSeverity.CLEARED))
+    minka.play(day)
+    played = judged("minka", stage, day, ground.network)
+    assert (played.cured, played.wrong, played.rules["sleeping-cell"]) == (1, (), (1, 0))
+    (attempt,) = stage.watch.attempts
+    assert attempt.remedies == {Remedy.LOCK_UNLOCK}
+    assert not attempt.serving, "nobody was interrupted"

@@ -36,7 +36,7 @@ LADDERS = {
     "radio-unit-lost": ["reset-radio-unit", "restart-station", "ticket"],
     "site-below-a-cut": ["switch-backhaul"],
     "site-cut-off": ["switch-backhaul", "ticket"],
-    "sleeping-cell": ["cycle-cell", "ask", "restart-station", "ticket"],
+    "sleeping-cell": ["cycle-cell", "reset-radio-unit", "restart-station", "ticket"],
     "synchronisation-lost": ["restart-station", "ticket"],
     "wrong-software": ["return-to-software", "ticket"],
 }
