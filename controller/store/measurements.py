@@ -149,6 +149,9 @@ _BETWEEN = select(measurements).where(
     measurements.c.begin < bindparam("until", type_=Instant()),
 )
 _STATIONS_BETWEEN = _BETWEEN.with_only_columns(measurements.c.station).distinct()
+_NEXT_LEVEL = select(func.min(measurements.c.level)).where(
+    measurements.c.level > bindparam("above"), measurements.c.level < bindparam("below")
+)
 _UNKNOWN = select(unknown_counters.c.name)
 _FILES = select(files).where(files.c.station == bindparam("of"))
 _KEYS = tuple(measurements.primary_key.columns)
@@ -233,11 +236,12 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
     def retire(self, tx: Tx, now: datetime, keep: Mapping[int, timedelta]) -> int:
         gone, above = 0, 0
         for level, age in sorted(keep.items()):
-            of_level = measurements.c.level > above, measurements.c.level <= level
-            old = select(*_KEYS).where(*of_level, measurements.c.begin < now - age).limit(_DELETED_AT_ONCE - gone)
-            gone += tx.execute(delete(measurements).where(tuple_(*_KEYS).in_(old))).rowcount
-            if gone >= _DELETED_AT_ONCE:
-                return gone
+            for own in _levels(tx, above, level + 1):
+                due = measurements.c.level == own, measurements.c.begin < now - age
+                old = select(*_KEYS).where(*due).limit(_DELETED_AT_ONCE - gone)
+                gone += tx.execute(delete(measurements).where(tuple_(*_KEYS).in_(old))).rowcount
+                if gone >= _DELETED_AT_ONCE:
+                    return gone
             above = level
         shortest, longest = now - min(keep.values()), now - max(keep.values())
         tx.execute(delete(layouts).where(layouts.c.last < longest))
@@ -570,8 +574,7 @@ def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone:
     below = max((one for one in _LEVELS if one < level), default=1)
     finer = select(measurements).where(
         measurements.c.station.in_(stations),
-        measurements.c.level >= below,
-        measurements.c.level < level,
+        measurements.c.level.in_(_levels(tx, below - 1, level)),
         measurements.c.begin >= begin,
         measurements.c.begin < end,
     )
@@ -588,6 +591,14 @@ def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone:
             done.append((_together(found), level, True, False))
     _save(tx, done)
     _mark(tx, level, [(one.station, one.begin) for one, *_ in done], zone)
+
+
+def _levels(tx: Tx, above: int, below: int) -> list[int]:
+    """Levels between two of which there are rows, each found by the index on its own."""
+    found = [above]
+    while (level := tx.execute(_NEXT_LEVEL, {"above": found[-1], "below": below}).scalar()) is not None:
+        found.append(level)
+    return found[1:]
 
 
 def _spans(rows: Iterable[Row[Any]], known: Mapping[bytes, _Layout]) -> Iterator[Measured]:
