@@ -69,6 +69,7 @@ class NetconfSession:
         self._reading: Request | None = None
         self._known = known or KnownModules()
         self._modules: Announced | None = None
+        self._lacks: frozenset[str] = frozenset()
 
     @property
     def session_id(self) -> str:
@@ -185,6 +186,9 @@ class NetconfSession:
         if self._modules is None:
             self._modules = await self._known.of(self._station, self._transport.hello, self._data)
             self._capabilities = capabilities_with(self._transport.hello, self._modules)
+            optional = [node for node in self._root.children if node.feature and not node.given]
+            lacks = (node.name for node in optional if not self._modules.offers(node.namespace, node.feature))
+            self._lacks = frozenset(lacks)
         return self._modules
 
     async def _offered(self, wanted: Iterable[etree._Element]) -> list[etree._Element]:
@@ -290,7 +294,8 @@ class NetconfSession:
         reply, digest = await self._transport.answer(reading, self._digest)
         if reply is not None:
             before, seen = self._seen, decode(self._root, data_of(reply, self._station, reading.name), self._station)
-            self._seen = replace(seen, tree=shared(seen.tree, before.tree), state=shared(seen.state, before.state))
+            tree, state = shared(seen.tree, before.tree), shared(seen.state, before.state)
+            self._seen = replace(seen, tree=tree, state=state, lacks=self._lacks)
             self._digest = digest
         return self._seen
 

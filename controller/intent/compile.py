@@ -18,7 +18,17 @@ from controller.intent.routers import router_facts, stations_of
 from controller.intent.sharing import CellSharing, Placed, Portion, share_cell, share_user_plane
 from controller.intent.tracking_areas import tracking_area_findings
 from controller.models.errors import NotFoundError
-from controller.models.facts import BroadcastFact, CellFact, Fact, Finding, Intent, OwnIdentity, ShareFact, StationFact
+from controller.models.facts import (
+    BroadcastFact,
+    CellFact,
+    Fact,
+    Finding,
+    Intent,
+    MeasurementFact,
+    OwnIdentity,
+    ShareFact,
+    StationFact,
+)
 from controller.models.network import Cell, Network, OwnCell, Plmn, Rat, Station
 
 
@@ -130,6 +140,8 @@ class _StationFacts:
         self.findings += findings
         yield from links
         yield from self._x2.of(station)
+        if cells:
+            yield from _measurements(self._network, station)
 
     def _with_cores(
         self, station: Station, cells: Iterable[tuple[Cell, CellSharing]]
@@ -137,6 +149,12 @@ class _StationFacts:
         """Cells that have core links: of NR standalone ones, since in EN-DC users' packets come over X2."""
         standalone = self._network.is_standalone(station)
         return ((cell.rat, shared) for cell, shared in cells if standalone or cell.rat is Rat.LTE)
+
+
+def _measurements(network: Network, station: Station) -> Iterator[MeasurementFact]:
+    wanted = network.header.performance
+    if wanted is not None and wanted.jobs:
+        yield MeasurementFact(station.id, wanted.granularity_minutes * 60, tuple(sorted(set(wanted.metrics))))
 
 
 def _station_fact(network: Network, station: Station) -> StationFact:

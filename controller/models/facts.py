@@ -175,7 +175,22 @@ class CoreLinkFact:
     owners: Owners
 
 
-Fact = StationFact | CellFact | BroadcastFact | ShareFact | NeighbourFact | X2Fact | CoreLinkFact
+@dataclass(frozen=True, slots=True)
+class MeasurementFact:
+    """A station's measurement job (TS 28.622 PerfMetricJob), owned by the host: it counts the traffic of all tenants.
+
+    Attributes:
+        seconds: Length of its periods; a file holds one of them.
+        metrics: A vendor's families of counters, beside those of 3GPP.
+    """
+
+    station: str
+    seconds: int
+    metrics: tuple[str, ...] = ()
+    owners: Owners = HOST_OWNED
+
+
+Fact = StationFact | CellFact | BroadcastFact | ShareFact | NeighbourFact | X2Fact | CoreLinkFact | MeasurementFact
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,6 +37,7 @@ from controller.models.scalars import (
     InterfaceAddress,
     InterfaceName,
     IpAddress,
+    Metric,
     Name,
     Noun,
     Percent,
@@ -134,6 +135,9 @@ class PerformanceData(Noun):
     )
     jobs: bool = Field(
         True, description="Whether Minka makes a measurement job (PerfMetricJob) on stations that can have one."
+    )
+    metrics: tuple[Metric, ...] = Field(
+        (), max_length=100, description="A vendor's families of counters for the job, beside those of 3GPP."
     )
     folder: FolderPath = Field("/pm", description="Folder of the files on a station's file server (SFTP).")
     file_port: Annotated[int, Field(ge=1, le=65535)] | None = Field(

@@ -166,6 +166,11 @@ FolderPath = Annotated[
     StringConstraints(pattern=r"^(?:/[A-Za-z0-9_+=@,-][A-Za-z0-9._+=@,-]*)+$", max_length=200),
     Field(description="Absolute path of a folder, as in /pm or /var/pm/files."),
 ]
+Metric = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,99}$"),
+    Field(description="Name of a family of counters or of one counter, as in RRC or RRU.PrbTotDl (TS 28.623)."),
+]
 Fingerprint = Annotated[
     str,
     StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$"),

@@ -116,6 +116,26 @@ class PnfRegistrationFields(_Block):
     vendor_name: str = ""
 
 
+class StndDefinedFields(_Block):
+    """What another organisation defined: of 3GPP we read that measurement files are ready (TS 28.532 NotifyFileReady).
+
+    Where such a file is said to lie is not looked at: whoever sends an event could name any place there is.
+    """
+
+    data: dict[str, Any]
+    schema_reference: str = ""
+    stnd_defined_fields_version: Annotated[Literal["1.0"], _Version]
+
+    @property
+    def files_ready(self) -> bool:
+        """Whether it says that files with performance data are ready."""
+        files = self.data.get("fileInfoList")
+        if self.data.get("notificationType") != "notifyFileReady" or not isinstance(files, list):
+            return False
+        kinds = (file.get("fileDataType", "Performance") for file in files if isinstance(file, dict))
+        return any(kind == "Performance" for kind in kinds)
+
+
 class VesEvent(BaseModel):
     """One event. Blocks of domains that we do not read are passed over."""
 
@@ -125,6 +145,7 @@ class VesEvent(BaseModel):
     fault_fields: FaultFields | None = None
     heartbeat_fields: HeartbeatFields | None = None
     pnf_registration_fields: PnfRegistrationFields | None = None
+    stnd_defined_fields: StndDefinedFields | None = None
 
 
 class Heartbeat(Noun):

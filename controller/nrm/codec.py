@@ -160,7 +160,8 @@ class _Reader:
         value = leaf.normalise(text)
         leaves = self.state.setdefault(path, {}) if leaf.state or leaf.carrier else self.tree[path]
         if leaf.leaf_list:
-            leaves[leaf.name] = (*leaves.get(leaf.name, ()), value)
+            values = (*leaves.get(leaf.name, ()), value)
+            leaves[leaf.name] = tuple(sorted(values)) if leaf.unordered else values
         elif value != leaf.default:
             leaves[leaf.name] = value
 

@@ -140,6 +140,7 @@ class LeafSpec:
         default: Canonical default, or None; a leaf at its default equals an absent one.
         mutability: How it may be changed on an existing entry.
         state: Read-only state data (config false).
+        unordered: Of a leaf-list, whether the order of its values means nothing, so that devices may change it.
         normalise: Text as read → canonical text (``sd``, decimals, numbers, addresses).
         namespace: Namespace where it differs from its entry's (an augmented leaf).
         label: Words for the human diff; empty means the name.
@@ -163,6 +164,7 @@ class LeafSpec:
     mutability: Mutability = Mutability.LIVE
     state: bool = False
     leaf_list: bool = False
+    unordered: bool = False
     normalise: Callable[[str], str] = str.strip
     namespace: str = ""
     label: str = ""

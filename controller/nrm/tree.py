@@ -112,6 +112,7 @@ class Observed:
         alarms: Its active alarms, where it lists them.
         records: Its AlarmList; None where it has none, or does not keep it (locked or disabled): what it then lists,
             and what it does not, means nothing.
+        lacks: Names of nodes below the managed element that it can't have, since it lacks a feature of its module.
         reverts: Whether its confirmed commit can be trusted, so that it reverts by itself where nobody confirms.
     """
 
@@ -122,6 +123,7 @@ class Observed:
     alarms: tuple[ActiveAlarm, ...] = ()
     records: tuple[AlarmRecord, ...] | None = None
     reverts: bool = True
+    lacks: frozenset[str] = frozenset()
 
     @property
     def has_alarms(self) -> bool:

@@ -68,7 +68,7 @@ class Planning:
         wanted = with_reservations(root, wanted, view, reserve=self._options.reserved)
         wanted = at_carriers(wanted, view.observed.tree if view.observed else {}, view.ledger)
         result = plan_station(station, profiles, wanted, view, self._options)
-        return StationPlan(result.change, result.reason, (*rendered.findings, *result.findings))
+        return StationPlan(result.change, result.reason, (*wanted.findings, *result.findings))
 
     @property
     def behind(self) -> frozenset[str]:

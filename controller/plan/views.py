@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-from controller.models.facts import HOST_OWNED, Owners
+from controller.models.facts import HOST_OWNED, Finding, Owners, Severity
 from controller.models.network import Network, Snssai
 from controller.models.plan import LedgerNode
 from controller.models.run import Hold, LedgerEntry
@@ -131,7 +131,12 @@ def _place(path: Path) -> tuple[str, str]:
 
 
 def with_given(root: NodeSpec, rendered: Rendered, observed: Observed | None) -> Rendered:
-    """What is wanted, with what comes with the device, of which network files say nothing (its list of alarms)."""
+    """What is wanted, with what comes with the device, of which network files say nothing (its list of alarms).
+
+    What the device can't have (a measurement job, where it takes none) is not wanted of it, and a finding says so.
+    """
+    if observed is not None and observed.lacks:
+        rendered = _without(rendered, observed.lacks)
     found: dict[Path, dict[LeafName, Value]] = {}
     for path in () if observed is None else given_in(root, observed.tree):
         spec = spec_of(root, path)
@@ -141,6 +146,18 @@ def with_given(root: NodeSpec, rendered: Rendered, observed: Observed | None) ->
     return replace(
         rendered, tree={**rendered.tree, **found}, owners={**rendered.owners, **dict.fromkeys(found, HOST_OWNED)}
     )
+
+
+def _without(rendered: Rendered, lacks: Collection[str]) -> Rendered:
+    beyond = [path for path in rendered.tree if class_of(path) in lacks]
+    if not beyond:
+        return rendered
+    (station,) = {step(parent(path))[1][0] for path in beyond}
+    message = f"{station} does not offer {', '.join(map(class_of, beyond))}, which was left out"
+    findings = (Finding("not-offered", Severity.INFO, message, station),)
+    tree = {path: leaves for path, leaves in rendered.tree.items() if path not in beyond}
+    owners = {path: owned for path, owned in rendered.owners.items() if path not in beyond}
+    return Rendered(tree, owners, (*rendered.findings, *findings))
 
 
 def given_in(root: NodeSpec, tree: Tree) -> tuple[Path, ...]:

@@ -218,6 +218,7 @@ class FakeDevice:
         alarms: What it lists as active alarms.
         records: Its AlarmList; None where it keeps none.
         equipment: Its units and software.
+        lacks: Names of nodes that it can't have (``Observed.lacks``).
         files: What its folder of measurement files holds; None where it serves none.
         file_errors: What it says instead of a file, by the file's name; by an empty one instead of the list.
         fetched: Names of files that were fetched, in order.
@@ -255,6 +256,7 @@ class FakeDevice:
         self._since: dict[Path, float] = {}
         self._ids = itertools.count(1)
         self.equipment = FakeEquipment(clock, self.reboot)
+        self.lacks: frozenset[str] = frozenset()
         self.files: dict[str, bytes] | None = None
         self.file_errors: dict[str, DeviceError] = {}
         self.fetched: list[str] = []
@@ -285,7 +287,7 @@ class FakeDevice:
         if carrier and self.carried and root in tree:
             state[root] = {**state.get(root, {}), carrier: self.carried}
         records = None if self.records is None else tuple(self.records)
-        return Observed(dict(tree), state, alarms=tuple(self.alarms), records=records)
+        return Observed(dict(tree), state, alarms=tuple(self.alarms), records=records, lacks=self.lacks)
 
     def operate(self, operation: Operation) -> str:
         """Carry out an operation; why it does not begin, empty if it does."""

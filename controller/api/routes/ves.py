@@ -99,7 +99,7 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
 
 async def _taken_in(backend: Services, found: _Read) -> None:
     """Put what a call told on record, all in one transaction; faults alone share theirs with other calls."""
-    if found.beats or found.registered:
+    if found.beats or found.registered or found.ready:
         await run_in_threadpool(_keep, backend, found)
     elif found.reports or found.refused:
         await backend.intake.report(backend.take_reports, found.reports, found.refused)
@@ -136,19 +136,27 @@ def _where(error: ValidationError) -> str:
 
 def _lacks_block(event: VesEvent) -> bool:
     domain = event.common_event_header.domain
-    return (domain == "fault" and event.fault_fields is None) or (
-        domain == "pnfRegistration" and event.pnf_registration_fields is None
-    )
+    blocks = {
+        "fault": event.fault_fields,
+        "pnfRegistration": event.pnf_registration_fields,
+        "stndDefined": event.stnd_defined_fields,
+    }
+    return domain in blocks and blocks[domain] is None
 
 
 @dataclass
 class _Read:
-    """What the events of a call come to; none where they are not asked for."""
+    """What the events of a call come to; none where they are not asked for.
+
+    Attributes:
+        ready: Stations that have new measurement files.
+    """
 
     events: int = 0
     reports: list[AlarmReport] = field(default_factory=list)
     beats: dict[str, float | None] = field(default_factory=dict)
     registered: dict[str, dict[str, str]] = field(default_factory=dict)
+    ready: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -174,6 +182,8 @@ def _read_events(backend: Services, events: Sequence[tuple[VesEvent, object]]) -
             found.beats[device] = interval
         elif header.domain == "pnfRegistration":
             found.registered[device] = _registration(event)
+        elif event.stnd_defined_fields is not None and event.stnd_defined_fields.files_ready:
+            found.ready.add(device)
         else:
             found.refused[AlertRefusal.UNREAD_DOMAIN.value] += 1
     return found
@@ -204,17 +214,21 @@ def _registration(event: VesEvent) -> dict[str, str]:
 
 
 def _keep(backend: Services, found: _Read) -> None:
-    if backend.store.transaction(_kept, found, backend.clock.now()):
+    alarms, hurried = backend.store.transaction(_kept, found, backend.clock.now())
+    if alarms:
         backend.wakeups.wake_scheduler()
+    if hurried:
+        backend.wakeups.wake_collectors()
 
 
-def _kept(store: Store, found: _Read, now: datetime) -> list[Alarm]:
+def _kept(store: Store, found: _Read, now: datetime) -> tuple[list[Alarm], list[str]]:
     _, network = store.networks.get()
     back = store.heartbeats.beat(found.beats, _INTERVAL)
     for device, fields in sorted(found.registered.items()):
         store.heartbeats.register(device, fields)
     heard = [heartbeat_report(one, now, router=one in network.router_by_id, lost=False) for one in back]
-    return store.alarms.report_all([*found.reports, *heard], found.refused)
+    alarms = store.alarms.report_all([*found.reports, *heard], found.refused)
+    return alarms, store.collections.hurry(found.ready)
 
 
 def _network(store: Store) -> Network | None:

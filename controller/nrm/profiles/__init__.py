@@ -46,6 +46,7 @@ from controller.nrm.profiles.lookup import (
     share_parts,
     unreported,
 )
+from controller.nrm.profiles.measurement_job import JOB, MEASUREMENT_JOB, job_leaves
 from controller.nrm.profiles.router import ROUTER, ROUTER_PROFILES, RouterProfile, render_router
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Value, child
@@ -151,6 +152,10 @@ def render(profiles: tuple[str, ...], facts: Sequence[Fact]) -> Rendered:
     used = [_profile(name) for name in sorted(profiles)]
     for profile in used:
         profile.render(grouped, element, out)
+    families = [family for profile in used for family in profile.families]
+    if grouped.measurements is not None and families:
+        leaves = job_leaves(grouped.measurements, families)
+        out.add(MEASUREMENT_JOB, element, (JOB,), leaves, grouped.measurements.owners)
     _find_left_out(grouped, used, out)
     findings = sorted(out.findings, key=lambda f: (f.cell, f.tenant, f.code, f.message))
     return Rendered(out.tree, out.owners, tuple(findings))

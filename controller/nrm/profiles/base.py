@@ -14,6 +14,7 @@ from controller.models.facts import (
     Fact,
     Finding,
     LinkKind,
+    MeasurementFact,
     NeighbourFact,
     Owners,
     Severity,
@@ -24,6 +25,7 @@ from controller.models.facts import (
 from controller.models.network import Plmn, Rat
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles.alarm_list import ALARM_LIST
+from controller.nrm.profiles.measurement_job import MEASUREMENT_JOB
 from controller.nrm.profiles.values import address, integer
 from controller.nrm.schema import KeyRole, LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec, Start
 from controller.nrm.tree import LeafName, Path, Value, child
@@ -167,7 +169,7 @@ def managed_element(functions: tuple[NodeSpec, ...]) -> NodeSpec:
             state("vendorName"),
             state("swVersion"),
         ),
-        children=(ALARM_LIST, *functions),
+        children=(ALARM_LIST, MEASUREMENT_JOB, *functions),
         label="station",
     )
 
@@ -183,6 +185,7 @@ class StationFacts:
     neighbours: Mapping[str, tuple[NeighbourFact, ...]]
     links: tuple[CoreLinkFact, ...]
     x2: tuple[X2Fact, ...]
+    measurements: MeasurementFact | None
 
     @classmethod
     def of(cls, facts: Sequence[Fact]) -> StationFacts:
@@ -221,6 +224,7 @@ class StationFacts:
                 sorted((f for f in facts if isinstance(f, CoreLinkFact)), key=lambda f: (f.kind, f.owners, f.id))
             ),
             x2=tuple(sorted((f for f in facts if isinstance(f, X2Fact)), key=lambda f: (f.rat, f.peer))),
+            measurements=next((fact for fact in facts if isinstance(fact, MeasurementFact)), None),
         )
 
     def on_air(self, rat: Rat) -> Iterator[CellFact]:
@@ -281,6 +285,7 @@ class Profile:
         functions: Specs of the functions below ManagedElement.
         links: Kinds of core link it can carry.
         render: Adds the station's entries of this radio technology, below the given ManagedElement.
+        families: Families of counters that 3GPP has for it; without any it has no measurement job.
         cell_path: Path of a cell below ManagedElement, by cell id and band.
     """
 
@@ -290,6 +295,7 @@ class Profile:
     links: tuple[LinkKind, ...]
     render: Callable[[StationFacts, Path, Output], None]
     cell_path: Callable[[Path, str, str], Path]
+    families: tuple[str, ...] = ()
 
 
 def tenant_of(owners: Owners) -> str:

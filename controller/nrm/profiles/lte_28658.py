@@ -366,6 +366,7 @@ PROFILE = Profile(
     rat=Rat.LTE,
     functions=(_ENB,),
     links=(LinkKind.S1C, LinkKind.S1U),
+    families=("DRB", "ERAB", "HO", "RRC", "RRU", "S1SIG", "UECNTX"),
     render=_render,
     cell_path=_cell_path,
 )

@@ -480,6 +480,7 @@ PROFILE = Profile(
     rat=Rat.NR,
     functions=(_CUCP, _CUUP, _DU),
     links=(LinkKind.NGC, LinkKind.NGU),
+    families=("CARR", "DRB", "MM", "QF", "RRC", "RRU", "SM", "UECNTX"),
     render=_render,
     cell_path=_cell_path,
 )

@@ -284,3 +284,55 @@ async def test_too_large_a_body_and_a_database_that_is_away(bench: ApiBench, mon
     monkeypatch.undo()
     assert (await send(bench, fault())).status_code == 202
     assert len(alarms(bench)) == 1
+
+
+# ------------------------------------------------------------------------- files
+
+
+def file_ready(location: str = "sftp://192.0.2.1/pm/A.xml", kind: str = "Performance", source: str = STATION) -> Any:
+    data = {
+        "href": "x",
+        "notificationId": 1,
+        "notificationType": "notifyFileReady",
+        "eventTime": "2026-10-01T12:00:10Z",
+        "systemDN": "x",
+        "fileInfoList": [{"fileLocation": location, "fileSize": 9, "fileDataType": kind}],
+    }
+    fields = {"schemaReference": "https://forge.3gpp.org/x", "data": data, "stndDefinedFieldsVersion": "1.0"}
+    more = {"stndDefinedNamespace": "file-ready"}
+    return {"commonEventHeader": header("stndDefined", source=source) | more, "stndDefinedFields": fields}
+
+
+@pytest.mark.parametrize(
+    "location", ["sftp://192.0.2.1/pm/A.xml", "http://169.254.169.254/latest", "file:///etc/passwd", "../../x", ""]
+)
+async def test_a_file_that_is_ready_makes_its_station_due_and_no_place_of_an_event_is_looked_at(
+    bench: ApiBench, location: str
+) -> None:
+    due = SystemClock().now() + timedelta(minutes=10)
+    bench.store.collections.follow({STATION: due, "T-NR-1": due})
+    assert (await send(bench, file_ready(location))).status_code == 202
+    found = bench.store.collections.find()
+    assert found[STATION].due < due
+    assert found["T-NR-1"].due == due
+    assert location not in str(found[STATION].model_dump()) or not location
+    assert (bench.wakeups.collectors, bench.wakeups.schedulers, alarms(bench)) == (1, 0, [])
+    await send(bench, file_ready(location))
+    assert bench.wakeups.collectors == 1, "it is due already"
+
+
+async def test_other_files_and_stations_that_are_not_collected_change_nothing(bench: ApiBench) -> None:
+    assert (await send(bench, file_ready())).status_code == 202
+    due = SystemClock().now() + timedelta(minutes=10)
+    bench.store.collections.follow({STATION: due})
+    assert (await send(bench, file_ready(kind="Trace"))).status_code == 202
+    assert refusal(await send(bench, file_ready(source="nobody")))[:2] == (400, "SVC0002")
+    assert (bench.store.collections.find()[STATION].due, bench.wakeups.collectors) == (due, 0)
+    assert bench.store.status.figures()["alerts_refused"]["unread-domain",] == 1
+
+
+async def test_a_standard_event_without_its_fields_is_refused(bench: ApiBench) -> None:
+    event = {"commonEventHeader": header("stndDefined")}
+    status, message, variables = refusal(await send(bench, event))
+    assert (status, message) == (400, "SVC0002")
+    assert "stndDefinedFields" in str(variables)
