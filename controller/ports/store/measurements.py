@@ -162,7 +162,7 @@ class Measurements(Repository[M_co], Protocol[M_co]):
 
     @method
     def miss(self, station: str, unknown: Mapping[str, int]) -> list[str]:
-        """Count values of counters that are not known, by name; those that are new, for the log."""
+        """Count values of counters that are not known, by name; the names that are new."""
         ...
 
     @method
