@@ -59,7 +59,7 @@ QUERIES = {
 }
 PARAMETERS: dict[str, set[str]] = {
     "station": {"S1", "S2", "S9"},
-    "kind": {*Network.model_fields, "nothing"},
+    "kind": {*Network.model_fields, "nothing", "sla"},
     "name": {"lock-cell"},
     "kpi": {"volume-down", "bearer-setup-success", "availability", "accessibility", "nothing"},
     "run_id": {"r-0"},
@@ -67,6 +67,9 @@ PARAMETERS: dict[str, set[str]] = {
     "other_id": {"000000000000"},
     "alarm_id": {"a-0"},
     "incident_id": {"i-0"},
+    "digest": {"0" * 64},
+    "tenant": {"alfa", "beta"},
+    "month": {"2025-12"},
 }
 EVERYTHING = Private(
     name="Betacom",
