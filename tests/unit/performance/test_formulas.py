@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controller.models.errors import InputError
 from controller.performance.formula import DEEPEST, LONGEST, Counted, Number, Operation, Seconds, counters, parse
@@ -62,3 +66,13 @@ def test_what_is_no_formula_is_refused_with_its_place(text: str, said: str) -> N
 def test_counters_of_a_formula_are_all_that_stand_in_it() -> None:
     found = counters(parse("100 * (A.B - C.D[qos=1]) / E.F"))
     assert [one.names for one in found] == [("A.B",), ("C.D",), ("E.F",)]
+
+
+@given(
+    st.lists(
+        st.sampled_from(["A.B", "C.D", "2", "seconds", *"+-*/()[]=|", "qos", "cell", " ", "§", "1.5", "_"]), max_size=60
+    )
+)
+def test_whatever_is_written_is_a_tree_or_refused(words: list[str]) -> None:
+    with suppress(InputError):
+        assert all(one.names for one in counters(parse(" ".join(words))))
