@@ -137,6 +137,12 @@ _MEASURED_AT = select(measurements).where(
     measurements.c.begin == bindparam("at", type_=Instant()),
     measurements.c.rolled.is_(False),
 )
+_ROLLED_AT = select(measurements.c.station, measurements.c.covered).where(
+    measurements.c.level == bindparam("of"),
+    measurements.c.begin == bindparam("at", type_=Instant()),
+    measurements.c.rolled.is_(True),
+)
+_FIRST_STALE = select(func.min(stale.c.begin)).where(stale.c.level == bindparam("of"))
 _WHOLE = select(measurements.c.station, measurements.c.begin, measurements.c.seconds).where(
     measurements.c.level.in_(_GRANULARITIES),
     measurements.c.begin > bindparam("since", type_=Instant()),
@@ -237,7 +243,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         gone, above = 0, 0
         for level, age in sorted(keep.items()):
             for own in _levels(tx, above, level + 1):
-                due = measurements.c.level == own, measurements.c.begin < now - age
+                due = measurements.c.level == own, measurements.c.begin < min(now - age, _unworked(tx, own, now))
                 old = select(*_KEYS).where(*due).limit(_DELETED_AT_ONCE - gone)
                 gone += tx.execute(delete(measurements).where(tuple_(*_KEYS).in_(old))).rowcount
                 if gone >= _DELETED_AT_ONCE:
@@ -580,6 +586,8 @@ def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone:
     )
     rows = tx.execute(finer.order_by(*_KEYS)).all()
     known = _described(tx, rows)
+    asked = {"of": level, "at": begin}
+    before = {row.station: row.covered for row in tx.rows(_ROLLED_AT, measurements.c.station, stations, **asked)}
     done = []
     for station, own in groupby(rows, key=lambda row: row.station):
         # Each finer level by itself: periods of 15 and of 30 minutes count the same twice.
@@ -587,10 +595,18 @@ def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone:
             rolled_up(station, begin, end, _spans(of_level, known))
             for _, of_level in groupby(own, key=lambda row: row.level)
         ]
-        if found := [one for one in each if one is not None]:
-            done.append((_together(found), level, True, False))
+        now = [one for one in each if one is not None]
+        # Where it covered more before, finer rows of it were deleted since: what is late by so much comes too late.
+        if now and before.get(station, 0.0) <= (whole := _together(now)).covered:
+            done.append((whole, level, True, False))
     _save(tx, done)
     _mark(tx, level, [(one.station, one.begin) for one, *_ in done], zone)
+
+
+def _unworked(tx: Tx, level: int, now: datetime) -> datetime:
+    """Begin of the first span that is still to be worked out from rows of a level; now if there is none."""
+    coarser = next((one for one in _LEVELS if one > level), 0)
+    return tx.execute(_FIRST_STALE, {"of": coarser}).scalar() or now
 
 
 def _levels(tx: Tx, above: int, below: int) -> list[int]:

@@ -211,6 +211,29 @@ async def test_rows_are_kept_as_long_as_wanted(store: SqlStore, clock: VirtualCl
         assert connection.execute(measurements.layouts.select()).all() == []
 
 
+async def test_what_comes_later_than_periods_are_kept_takes_nothing_away(
+    store: SqlStore, clock: VirtualClock, start: datetime
+) -> None:
+    keep = {QUARTER: timedelta(days=10), HOUR: timedelta(days=20), DAY: timedelta(days=30)}
+    store.measurements.put(period(start + n * QUARTERS) for n in range(3))
+    settle(store, clock)
+    await clock.advance(8 * DAY)
+    while store.measurements.retire(clock.now(), keep):
+        pass
+    store.measurements.put([period(start + 3 * QUARTERS)])
+    settle(store, clock)
+    assert [one.cells["1"][VOLUME][BITEL] for level in (HOUR, DAY) for one in every(store, level)] == [30.0, 30.0]
+
+
+async def test_what_is_not_worked_out_yet_is_kept(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
+    keep = {QUARTER: timedelta(days=2), HOUR: timedelta(days=20), DAY: timedelta(days=30)}
+    store.measurements.put(period(start + n * QUARTERS) for n in range(4))
+    assert store.measurements.retire(clock.now(), keep) == 0
+    settle(store, clock)
+    assert store.measurements.retire(clock.now(), keep) == 4
+    assert [one.covered for one in every(store, HOUR)] == [HOUR]
+
+
 def test_files_are_taken_once(store: SqlStore, clock: VirtualClock) -> None:
     good = CollectedFile(station="A", name="C1.xml", digest="1f", periods=3, at=clock.now())
     bad = CollectedFile(station="A", name="C2.xml", digest="2f", error="C2.xml, line 1: no XML", at=clock.now())
