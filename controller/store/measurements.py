@@ -166,8 +166,12 @@ _KEYS = tuple(measurements.primary_key.columns)
 class SqlMeasurements(SqlRepository, Measurements[Sync]):
     """Performance data of stations."""
 
+    @method
+    def put(self, periods: Iterable[Measured]) -> Taken:
+        return self._put(tuple(periods))  # which a second attempt finds again
+
     @writes
-    def put(self, tx: Tx, periods: Iterable[Measured]) -> Taken:
+    def _put(self, tx: Tx, periods: Sequence[Measured]) -> Taken:
         latest = tx.now + _AHEAD
         by_level: dict[int, dict[_Key, list[Measured]]] = defaultdict(lambda: defaultdict(list))
         refused = 0
@@ -255,8 +259,12 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         tx.execute(delete(unknown_counters).where(unknown_counters.c.last < shortest))
         return gone
 
+    @method
+    def collect(self, files: Iterable[CollectedFile]) -> None:
+        self._collect(tuple(files))
+
     @writes
-    def collect(self, tx: Tx, files_: Iterable[CollectedFile]) -> None:
+    def _collect(self, tx: Tx, files_: Sequence[CollectedFile]) -> None:
         rows = [one.model_dump() | {"at": one.at or tx.now} for one in files_]
         if rows:
             new = tx.insert(files)

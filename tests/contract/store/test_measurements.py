@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from zoneinfo import ZoneInfo
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject
 from controller.ports.clock import VirtualClock
 from controller.ports.store import CollectedFile, Gap, Page, Taken
 from controller.store import SqlStore, measurements, open_store
+from controller.store.transaction import Tx
 from tests.support.records import make_network
 
 VOLUME, PRBS, MOST = "DRB.PdcpSduVolumeDL", "RRU.PrbTotDl", "RRC.ConnMax"
@@ -92,6 +96,22 @@ def test_each_period_counts_once(store: SqlStore, start: datetime) -> None:
     assert every(store) == [one]
     notes = [row for row in store.audit.page(Page())[1] if row.action == "measurement.differed"]
     assert [row.object for row in notes] == ["A"]  # once for the period
+
+
+def test_a_second_attempt_puts_the_same(store: SqlStore, start: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    busy = sqlite3.OperationalError("database is locked")
+    busy.sqlite_errorname = "SQLITE_BUSY"
+    real, failures = measurements._zone, [OperationalError("SELECT", {}, busy)]
+
+    def zone(tx: Tx) -> ZoneInfo:
+        if failures:
+            raise failures.pop()
+        return real(tx)
+
+    monkeypatch.setattr(measurements, "_zone", zone)
+    wanted = [period(start), period(start + QUARTERS)]
+    assert store.measurements.put(one for one in wanted) == Taken(new=2)
+    assert every(store) == wanted
 
 
 def test_a_whole_period_replaces_a_suspect_one(store: SqlStore, start: datetime) -> None:
