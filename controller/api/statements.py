@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from controller.access.disclosure import TenantIncident
 from controller.access.sight import sight
 from controller.intent.outages import month_of
 from controller.models.errors import InputError, NotFoundError
-from controller.models.measurement import DAY
+from controller.models.measurement import DAY, Measured
 from controller.models.network import Network
 from controller.models.statement import Sheet, Statement, StatementKind
 from controller.performance import availability, settlement, volume
 from controller.performance.availability import Month, ToldIncident, Work, attained
 from controller.performance.rollups import span_of as span_of_day
 from controller.performance.settlement import settlement_sheets
-from controller.performance.volume import Part, parts_of, parts_under, volume_sheets, volumes_of
+from controller.performance.volume import Part, everything_of, parts_of, parts_under, volume_sheets, volumes_of
 from controller.ports.store import Store
 
 #: What makes the sheets of a kind: its rules, and the sheets themselves.
@@ -89,7 +89,7 @@ def _told(one: TenantIncident) -> ToldIncident:
 def _volume(store: Store, tenant: str, month: Month) -> _Made:
     parts = parts_of(store.incidents.eras(month.begin, month.end), tenant)
     days = days_of(month)
-    measured = store.measurements.read(month.begin, month.end, DAY, stations_of(parts), volume.COUNTERS)
+    measured = _measured(store, month, parts, volume.COUNTERS)
     return tuple(volume.RULES), volume_sheets(volumes_of(parts, days, measured), month.zone)
 
 
@@ -100,16 +100,17 @@ def _settlement(store: Store, tenant: str, month: Month) -> _Made:
     parts = {
         one.agreement.id: parts_under(eras, one.agreement.id) for one in found if settlement.by_volume(one.agreement)
     }
-    stations = sorted({station for each in parts.values() for station in stations_of(each)})
-    days, counters = days_of(month), volume.COUNTERS
-    measured = list(store.measurements.read(month.begin, month.end, DAY, stations, counters)) if stations else []
-    volumes = {name: volumes_of(each, days, measured) for name, each in parts.items()}
+    days = days_of(month)
+    volumes = {
+        name: volumes_of(each, days, _measured(store, month, each, volume.COUNTERS)) for name, each in parts.items()
+    }
     return tuple(settlement.RULES), settlement_sheets(found, volumes, month)
 
 
-def stations_of(parts: Iterable[Part]) -> list[str]:
-    """Stations that a tenant shared at some time."""
-    return sorted({station for part in parts for station in part.cells})
+def _measured(store: Store, month: Month, parts: Sequence[Part], counters: Collection[str]) -> Iterator[Measured]:
+    """Days of a month as stations measured them that a tenant shared at some time, of what was the tenant's."""
+    stations, who = sorted({station for part in parts for station in part.cells}), everything_of(parts)
+    return store.measurements.read(month.begin, month.end, DAY, stations, counters, who) if stations else iter(())
 
 
 def days_of(month: Month) -> list[tuple[datetime, datetime]]:

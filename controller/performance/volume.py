@@ -12,13 +12,14 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from controller.intent.outages import Era
-from controller.models.measurement import Measured, Subject
+from controller.models.measurement import Measured, Subject, parts
 from controller.models.statement import Column, Sheet, Value
-from controller.performance.kpis import Whose, amount, whose
+from controller.performance.kpis import Whose, whose
 
 DOWN, UP = "DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL"
 COUNTERS = (DOWN, UP)
@@ -45,6 +46,14 @@ class Part(NamedTuple):
     until: datetime
     who: Whose
     cells: Mapping[str, tuple[str, ...]]
+
+
+def everything_of(parts: Iterable[Part]) -> Whose:
+    """All that was a tenant's at some time."""
+    plmns, slices = frozenset[str](), frozenset[str]()
+    for one in parts:
+        plmns, slices = plmns | one.who.plmns, slices | one.who.slices
+    return Whose(plmns, slices)
 
 
 def parts_of(eras: Iterable[Era], tenant: str) -> list[Part]:
@@ -141,19 +150,25 @@ class Volumes:
                 one.seconds += seconds
 
     def _count(self, counter: str, values: Mapping[Subject, float], who: Whose, sums: Iterable[_Sum]) -> None:
-        whole = math.fsum(amount(values, who, 0) or ())
-        for one in sums:
-            one.of(counter).append(whole)
-        own = {subject: value for subject, value in values.items() if who.has(subject)}
-        finest = max((sum(map(bool, subject)) for subject in own), default=0)
-        left = whole
-        for subject, value in own.items():
-            if sum(map(bool, subject)) == finest:
-                self.by_subject[subject].of(counter).append(value)
-                left -= value
-        if own and abs(left) > 1e-6 * max(whole, 1.0):
-            plmn = next(iter(own)).plmn
-            self.by_subject[Subject(plmn)].of(counter).append(left)
+        whole, finest = _shapes(tuple(values), who)
+        total = math.fsum(values[one] for one in whole)
+        for each in sums:
+            each.of(counter).append(total)
+        for subject in finest:
+            self.by_subject[subject].of(counter).append(values[subject])
+        left = total - math.fsum(values[one] for one in finest)
+        if abs(left) > 1e-6 * max(total, 1.0):
+            self.by_subject[Subject(finest[0].plmn)].of(counter).append(left)
+
+
+@lru_cache(maxsize=1 << 12)
+def _shapes(subjects: tuple[Subject, ...], who: Whose) -> tuple[tuple[Subject, ...], tuple[Subject, ...]]:
+    """Of a tenant's subjects of a counter the coarsest, which are all of it, and the finest."""
+    own = tuple(one for one in subjects if who.has(one))
+    places = parts({one: float(place) for place, one in enumerate(own)})
+    whole = tuple(own[int(place)] for place in places)
+    most = max((sum(map(bool, one)) for one in own), default=0)
+    return whole, tuple(one for one in own if sum(map(bool, one)) == most)
 
 
 def volumes_of(

@@ -14,7 +14,7 @@ from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby, starmap
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -37,6 +37,7 @@ from sqlalchemy import (
 )
 
 from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject, Values
+from controller.performance.kpis import EVERYBODY, Whose
 from controller.performance.rollups import rolled_up, span_of
 from controller.ports.store import Measurements, Sync, method
 from controller.ports.store.measurements import CollectedFile, Gap, Taken, UnknownCounter
@@ -197,8 +198,9 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         seconds: int,
         stations: Collection[str] | None = None,
         counters: Collection[str] | None = None,
+        who: Whose = EVERYBODY,
     ) -> Iterator[Measured]:
-        return _read(self, (begin, end), seconds, stations, counters)
+        return _read(self, (begin, end), seconds, stations, counters, who)
 
     @reads
     def page(
@@ -211,10 +213,11 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         after: tuple[str, datetime] | None = None,
         limit: int = 500,
         counters: Collection[str] | None = None,
+        who: Whose = EVERYBODY,
     ) -> list[Measured]:
         names = _counting(tx, begin, end, seconds) if stations is None else sorted(set(stations))
-        chosen = None if counters is None else frozenset(counters)
-        return _page(tx, (begin, end), seconds, names, after, limit, chosen)
+        choice = _Choice(None if counters is None else frozenset(counters), who)
+        return _page(tx, (begin, end), seconds, names, after, limit, choice)
 
     @reads
     def _counting(self, tx: Tx, begin: datetime, end: datetime, seconds: int) -> list[str]:
@@ -466,12 +469,21 @@ def _described(tx: Tx, rows: Sequence[Row[Any]]) -> dict[bytes, _Layout]:
     return found
 
 
-def _unpacked(row: Row[Any], known: Mapping[bytes, _Layout], counters: frozenset[str] | None = None) -> Measured:
+class _Choice(NamedTuple):
+    """What of a row is wanted: these counters or all, of a tenant or of everybody."""
+
+    counters: frozenset[str] | None = None
+    who: Whose = EVERYBODY
+
+
+_ALL = _Choice()
+
+
+def _unpacked(row: Row[Any], known: Mapping[bytes, _Layout], choice: _Choice = _ALL) -> Measured:
     values = orjson.loads(zlib.decompress(row.content))
     cells: dict[str, dict[str, Values]] = {}
-    for cell, name, subjects, start in _places(known[row.layout], counters):
-        mine = values[start : start + len(subjects)]
-        cells.setdefault(cell, {})[name] = dict(zip(subjects, map(float, mine), strict=False))
+    for cell, name, places in _places(row.layout, known[row.layout], choice):
+        cells.setdefault(cell, {})[name] = {subject: float(values[place]) for subject, place in places}
     return Measured.model_construct(
         station=row.station,
         begin=row.begin,
@@ -482,16 +494,26 @@ def _unpacked(row: Row[Any], known: Mapping[bytes, _Layout], counters: frozenset
     )
 
 
-@lru_cache(maxsize=_MOST_LAYOUTS)
-def _places(layout: _Layout, counters: frozenset[str] | None) -> tuple[tuple[str, str, tuple[Subject, ...], int], ...]:
-    """Where values of counters stand in rows of a layout: of these, or of all."""
-    found, start = [], 0
-    for cell, listed in layout:
-        for name, subjects in listed:
-            if counters is None or name in counters:
-                found.append((cell, name, subjects, start))
-            start += len(subjects)
-    return tuple(found)
+_Places = list[tuple[str, str, list[tuple[Subject, int]]]]
+#: Where wanted values stand in rows of a layout, by its digest: to look again takes as long as to read a row.
+_chosen: dict[tuple[bytes, _Choice], _Places] = {}
+
+
+def _places(digest: bytes, layout: _Layout, choice: _Choice) -> _Places:
+    """Where wanted values stand in rows of a layout, by cell and counter."""
+    found = _chosen.get((digest, choice))
+    if found is None:
+        found, start = [], 0
+        for cell, listed in layout:
+            for name, subjects in listed:
+                if choice.counters is None or name in choice.counters:
+                    own = [(one, start + n) for n, one in enumerate(subjects) if choice.who.all or choice.who.has(one)]
+                    found.append((cell, name, own))
+                start += len(subjects)
+        if len(_chosen) > _MOST_LAYOUTS:
+            _chosen.clear()
+        _chosen[digest, choice] = found
+    return found
 
 
 # ------------------------------------------------------------------------------- read
@@ -503,11 +525,12 @@ def _read(
     seconds: int,
     stations: Collection[str] | None,
     counters: Collection[str] | None,
+    who: Whose,
 ) -> Iterator[Measured]:
     names = repository._counting(*span, seconds) if stations is None else sorted(set(stations))
     for at in range(0, len(names), _STATIONS):
         some, after = names[at : at + _STATIONS], None
-        while found := repository.page(*span, seconds, some, after, counters=counters):
+        while found := repository.page(*span, seconds, some, after, counters=counters, who=who):
             yield from found
             after = found[-1].station, found[-1].begin
 
@@ -519,7 +542,7 @@ def _page(
     names: Sequence[str],
     after: _Key | None,
     limit: int,
-    counters: frozenset[str] | None,
+    choice: _Choice,
 ) -> list[Measured]:
     """Rows of as many stations as have about so many, and then of the next ones: no index has all of them in order."""
     begin, end = span
@@ -532,7 +555,7 @@ def _page(
         known = _described(tx, rows)
         for key, group in groupby(rows, key=lambda row: (row.station, row.begin)):
             if after is None or key > after:
-                found.append(_together([_unpacked(row, known, counters) for row in group]))
+                found.append(_together([_unpacked(row, known, choice) for row in group]))
         if len(found) >= limit:
             break
     return found

@@ -10,6 +10,7 @@ from pydantic import AwareDatetime
 
 from controller.models.measurement import Measured
 from controller.models.network import Noun
+from controller.performance.kpis import EVERYBODY, Whose
 from controller.ports.store.repository import M_co, Repository, method
 
 
@@ -96,10 +97,11 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         seconds: int,
         stations: Collection[str] | None = None,
         counters: Collection[str] | None = None,
+        who: Whose = EVERYBODY,
     ) -> Iterator[Measured]:
         """What began from ``begin`` to before ``end`` on one level (900, 3600, 86400), by station and time; lazily.
 
-        With ``counters`` each has these only, which takes a fraction of the time.
+        Each has these ``counters`` only, of this tenant: that takes a fraction of the time.
 
         Periods shorter than 900 s are also there as 900 s; read them themselves by their own length. For threads:
         a coroutine asks for pages, or reads in a thread.
@@ -116,6 +118,7 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         after: tuple[str, datetime] | None = None,
         limit: int = 500,
         counters: Collection[str] | None = None,
+        who: Whose = EVERYBODY,
     ) -> list[Measured]:
         """About the first ``limit`` of what ``read`` gives, from behind a station and time; empty at the end."""
         ...
