@@ -232,11 +232,21 @@ def reports_of(
     """
     found = wrongs(now)
     lasting = {wrong for wrong in found if before and wrong in wrongs(before) and _settled(now, wrong, settle)}
-    raised = [_report(now, wrong, found[wrong]) for wrong in found if wrong in lasting and wrong not in standing]
+    raised = [
+        _report(now, wrong, found[wrong]).model_copy(update={"seen": _seen(before, now, wrong)})
+        for wrong in found
+        if wrong in lasting and wrong not in standing
+    ]
     cleared = [
         _report(now, wrong, _Fault(PerceivedSeverity.CLEARED, "")) for wrong in standing if _is_well(now, wrong, found)
     ]
     return (*raised, *cleared)
+
+
+def _seen(before: Health | None, now: Health, wrong: Wrong) -> datetime | None:
+    """When the first look saw it."""
+    what, cause = wrong
+    return now.off_air[what] if cause == CELL_OFF_AIR else before.at if before else None
 
 
 def _settled(now: Health, wrong: Wrong, settle: float) -> bool:

@@ -235,6 +235,7 @@ class Alarm(Noun):
         count: Reports received.
         run: Id of the latest repair run, empty if none.
         escalated: When people were last asked to see to it, None if never.
+        seen: Since when its source saw it, where that was before it was raised; service counts from then.
         cells: Cells that suffer, as ``station/cell``, sorted.
         tenants: Tenants that are told of it, sorted: those whose own object it is, or who share the cells.
         acknowledged: When somebody first said that people know of it, None if nobody did.
@@ -273,6 +274,7 @@ class Alarm(Noun):
     acknowledged_by: str = ""
     root: str = ""
     released: AwareDatetime | None = None
+    seen: AwareDatetime | None = None
     incident: str = ""
     cleared_by: str = ""
     shelved_until: AwareDatetime | None = None
@@ -381,6 +383,7 @@ class AlarmReport(Noun):
     Attributes:
         at: The time by which it takes its place among others: never one of the future.
         cells: Cells that suffer, as ``station/cell``, where the source names them; else they follow from the object.
+        seen: Since when its source saw it, where it took a while to be sure; None where that is ``at``.
         told: The event's time as the source told it, where ``at`` is another one.
         body: What the source sent, where that is kept.
     """
@@ -396,6 +399,7 @@ class AlarmReport(Noun):
     source: AlarmSource
     at: AwareDatetime
     cells: tuple[str, ...] = ()
+    seen: AwareDatetime | None = None
     # How it came is no word about the fault: neither is part of what is made of it.
     told: AwareDatetime | None = Field(default=None, exclude=True)
     body: str = Field(default="", exclude=True)

@@ -89,6 +89,7 @@ alarms = Table(
     string("source"),
     Column("state", String, nullable=False, index=True),
     Column("raised", Instant, nullable=False),
+    Column("seen", Instant),
     Column("changed", Instant, nullable=False),
     Column("cleared", Instant),
     # Time of the newest event that had its say; older ones only count.

@@ -13,7 +13,7 @@ from controller.models.settings import Settings
 from controller.rehearsal.day import Cause, Day, Stop, draw_day
 from controller.rehearsal.judge import judged
 from controller.rehearsal.minka import Minka
-from controller.rehearsal.play import DAY_BEGINS, begin
+from controller.rehearsal.play import BEGINS, DAY_BEGINS, begin
 from controller.rehearsal.report import Ground, lines_of, play_three_ways, prepare
 from simulators.equipment.fault_kinds import Remedy
 
@@ -149,3 +149,30 @@ def test_a_cell_that_sleeps_is_locked_and_unlocked_by_itself_though_its_station_
     (attempt,) = stage.watch.attempts
     assert attempt.remedies == {Remedy.LOCK_UNLOCK}
     assert not attempt.serving, "nobody was interrupted"
+
+
+def test_minutes_without_service_are_those_of_the_twin(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each outage to the minute, where it was seen at all; what nobody could see is said to be unseen."""
+    stage = ground.stage()
+    causes = (
+        _link_down(),
+        Cause("1", 120.0, "cell-down", ("T-BOTH-1",), visit=900.0),
+        Cause("2", 300.0, "mains-failure", ("T-LTE-2",), visit=1500.0),
+        Cause("3", 900.0, "lost-core", target="andes", lasts=600.0),
+    )
+    minka = Minka(stage, ground.record, ground.settings)
+    monkeypatch.setattr(minka.store, "close", lambda: None)
+    minka.play(_day(*causes))
+    outages = minka.store.incidents.outages(BEGINS, minka.clock.now())
+    assert outages is not None
+    truth: dict[str, float] = {}
+    for (_, tenant), minutes in stage.outages.minutes().items():
+        truth[tenant] = truth.get(tenant, 0.0) + minutes
+    told = {one.tenant: one for one in outages.minutes()}
+    assert truth.keys() == told.keys()
+    for tenant, minutes in truth.items():
+        (agreement,) = outages.agreed(tenant, BEGINS, minka.clock.now())
+        owed = outages.under(agreement.id, BEGINS, minka.clock.now(), minka.clock.now())
+        many = sum(len(times) for parts in owed.parts.values() for times in (parts.lost, parts.unseen))
+        assert told[tenant].lost + told[tenant].unseen == pytest.approx(minutes, abs=max(many, 1)), tenant
+    minka.store.database.engine.dispose()

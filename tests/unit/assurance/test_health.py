@@ -246,6 +246,7 @@ def test_reports_carry_tenant_time_and_source() -> None:
         text="S1C link of claro is down",
         source="check",
         at=AT + timedelta(seconds=2),
+        seen=AT,
     )
 
 
