@@ -169,11 +169,12 @@ COUNTERS: tuple[Counter, ...] = (
     Counter("PEE.Energy", "kWh", *_SUM, "TS 28.552 §5.1.1.19.3"),
 )
 
+_BY_PLMN = ("ERAB.", "S1SIG.", "RRU.PrbTot", "DRB.IPThp")
 #: What a vendor counts under names of its own, and what it is in the vocabulary. TS 28.552 has no counter for the time
-#: that an NR cell is off air, and TS 32.425 has bearers and connections by no PLMN, so vendors add them.
+#: that an NR cell is off air, and TS 32.425 has bearers, connections, PRBs and throughput by no PLMN: vendors add them.
 ALIASES: Mapping[str, str] = {
     "minka-CellUnavailableTime": "RRU.CellUnavailableTime",
-    **{f"minka-{one.name}": one.name for one in COUNTERS if one.name.startswith(("ERAB.", "S1SIG."))},
+    **{f"minka-{one.name}": one.name for one in COUNTERS if one.name.startswith(_BY_PLMN)},
 }
 
 _BY_NAME = {counter.name: counter for counter in COUNTERS}

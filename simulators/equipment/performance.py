@@ -8,7 +8,7 @@ the quarter of an hour, so that shorter periods add up to longer ones.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import chain
@@ -33,8 +33,13 @@ CAUSES: Mapping[str, float] = {"mo-Signalling": 0.2, "mo-Data": 0.55, "mt-Access
 #: Part of the connections that succeed when all is well.
 SUCCESS = 0.995
 _PRBS = {5: 11, 10: 24, 15: 38, 20: 51, 25: 65, 30: 78, 40: 106, 50: 133, 60: 162, 70: 189, 80: 217, 90: 245, 100: 273}
-#: Throughputs, which are means over the time on air.
-_THROUGHPUTS = ("DRB.UEThp", "DRB.IPThp")
+#: Throughputs and delays, which are means over the time on air.
+_ON_AIR = ("DRB.UEThp", "DRB.IPThp", "minka-DRB.IPThp", "DRB.IpLate", "DRB.AirIfDelay")
+#: Delay of a packet on an empty carrier in ms, and what it is for each QCI by its priority.
+_DELAYS: Mapping[str, float] = {"LTE": 8.0, "NR": 3.0}
+_URGENCY: Mapping[int, float] = {1: 0.7, 5: 0.6, 8: 1.0, 9: 1.2}
+#: By how much longer packets take where they have to be sent again more often, and where a tenant is given nothing.
+_RESENT, _QUEUED = 1.5, 4.0
 #: The QCI of the default bearer, and those of bearers that may be added to it.
 _DEFAULT, _ADDED = 9, (1, 8)
 #: The only cause of handovers (TS 36.413).
@@ -283,9 +288,10 @@ class Performance:
             bearers.handovers(sum(f.users for f in load.flows if f.connected), on_air, status.service, part),
         )
         if lte:
-            speeds = _lte_speeds(load, part) if status.on_air else {}
-            return {name: {**_lte(load, part, seconds), **_e_rabs(calls), **speeds, **lost}}
-        values = {name: {**_nr_radio(load, part, seconds, on_air=status.on_air), **lost}}
+            felt = _lte_felt(load, status.service, part) if status.on_air else {}
+            return {name: {**_lte(load, part, seconds), **_e_rabs(calls), **felt, **lost}}
+        felt = _nr_felt(load, status.service, part) if status.on_air else {}
+        values = {name: {**_nr_radio(load, part, seconds, on_air=status.on_air), **felt, **lost}}
         central = (*status.configured.path[:-3], ("GNBCUCPFunction", "1"), ("NRCellCU", status.configured.id))
         if epoch.config.get(central) is not None:
             element = ",".join(f"{step[0]}={step[1]}" for step in central)
@@ -299,9 +305,9 @@ def _add(total: defaultdict[str, float], counters: Mapping[str, float]) -> None:
 
 
 def _finished(counters: Mapping[str, float], on_air: float) -> dict[str, float]:
-    """Throughput is a mean over the time on air only. A short period has fractions of an attempt, which count."""
+    """Throughput and delay are means over the time on air. Short periods have fractions of an attempt, which count."""
     return {
-        name: round(value / on_air if name.startswith(_THROUGHPUTS) and on_air else value, 6)
+        name: round(value / on_air if name.startswith(_ON_AIR) and on_air else value, 6)
         for name, value in sorted(counters.items())
     }
 
@@ -352,11 +358,13 @@ def _lte(load: Load, part: float, seconds: int) -> dict[str, float]:
     attempts, successes = _signalling(load, part)
     counters = {**_connections(load, part, seconds), **_radio(load, part, seconds)}
     counters |= {"S1SIG.ConnEstabAtt": attempts, "S1SIG.ConnEstabSucc": successes}
-    counters["RRU.PrbCongestionDl"] = load.lacking * part / seconds
+    # Of the time in which more than half of the PRBs are in use on average, some has none to spare (TS 32.425 §4.5.9).
+    counters["RRU.PrbCongestionDl"] = max(2 * load.used - 100, 0.0) * part / seconds
     for flow in load.flows:
         for qci, down, up in volumes(flow, load, part):
             counters[f"DRB.PdcpSduVolumeDl.{flow.plmn}.{qci}"] = down
             counters[f"DRB.PdcpSduVolumeUl.{flow.plmn}.{qci}"] = up
+        counters[f"minka-RRU.PrbTotDl.{flow.plmn}"] = flow.given * part / seconds
         asked = flow.users * traffic.ATTEMPTS * SUCCESS * part / 3600
         counters[f"minka-S1SIG.ConnEstabAtt.{flow.plmn}"] = asked
         counters[f"minka-S1SIG.ConnEstabSucc.{flow.plmn}"] = asked * SUCCESS if flow.connected else 0.0
@@ -416,10 +424,44 @@ def _radio_bearers(calls: _Calls) -> dict[str, float]:
     return counters
 
 
-def _lte_speeds(load: Load, part: float) -> dict[str, float]:
-    """IP throughput of bearers without guarantee, in kbit/s (TS 32.425 §4.4.6)."""
-    speed = dict(_speeds(load))[""] * part
-    return {f"DRB.IPThp{way}.{qci}": speed * of for way, of in (("Dl", 1.0), ("Ul", 0.2)) for qci in (8, 9)}
+#: What a user can send, as a part of what it gets.
+_WAYS = (("Dl", 1.0), ("Ul", 0.2))
+
+
+def _lte_felt(load: Load, service: Service, part: float) -> dict[str, float]:
+    """What users feel: IP throughput in kbit/s and latency in ms (TS 32.425 §4.4.5, §4.4.6), a vendor's by PLMN."""
+    counters: dict[str, float] = {}
+    for way, of in _WAYS:
+        for plmn, speed in _speeds(load, lambda flow: flow.plmn):
+            names = [f"minka-DRB.IPThp{way}.{plmn}"] if plmn else [f"DRB.IPThp{way}.{qci}" for qci in (8, 9)]
+            counters |= dict.fromkeys(names, speed * of * part)
+    delay = _delay("LTE", load, load.flows, service) * part
+    return counters | {f"DRB.IpLateDl.{qci}": delay * urgency for qci, urgency in _URGENCY.items()}
+
+
+def _nr_felt(load: Load, service: Service, part: float) -> dict[str, float]:
+    """The same on NR: throughput in kbit/s, delay on air in tenths of a ms (TS 28.552 §5.1.1.1.1, §5.1.1.3)."""
+    counters = {
+        f"DRB.UEThp{way}{'.' if name else ''}{name}": speed * of * part
+        for way, of in _WAYS
+        for name, speed in _speeds(load, lambda flow: flow.slice)
+    }
+    delay = 10 * _delay("NR", load, load.flows, service) * part
+    counters |= {f"DRB.AirIfDelayDl.{qci}": delay * urgency for qci, urgency in _URGENCY.items()}
+    for slice_ in {flow.slice: None for flow in load.flows}:
+        own = [flow for flow in load.flows if flow.slice == slice_]
+        counters[f"DRB.AirIfDelayDl.{slice_}"] = 10 * _delay("NR", load, own, service) * part
+    return counters
+
+
+def _delay(technology: str, load: Load, flows: Sequence[Flow], service: Service) -> float:
+    """What packets of some flows wait for, in ms; 0 where there are none."""
+    wanted = sum(flow.wanted for flow in flows)
+    if not wanted:
+        return 0.0
+    lacking = 1 - sum(flow.given for flow in flows) / wanted
+    again = _RESENT if service is Service.DEGRADED else 1.0
+    return _DELAYS[technology] * again * (1 + _QUEUED * lacking) / (1 - min(load.used, 95.0) / 100)
 
 
 def _nr_radio(load: Load, part: float, seconds: int, *, on_air: bool) -> dict[str, float]:
@@ -435,9 +477,6 @@ def _nr_radio(load: Load, part: float, seconds: int, *, on_air: bool) -> dict[st
         active = flow.users * 0.3 * part / seconds if flow.connected else 0.0
         active_name = f"DRB.MeanActiveUeUl.{flow.slice}"
         counters[active_name] = counters.get(active_name, 0.0) + active
-    for name, speed in _speeds(load):
-        counters[f"DRB.UEThpDl{name}"] = speed * part if on_air else 0.0
-        counters[f"DRB.UEThpUl{name}"] = speed * 0.2 * part if on_air else 0.0
     return counters
 
 
@@ -448,14 +487,14 @@ def _add_slice(counters: dict[str, float], slice_: str, blocks: float) -> None:
         counters[name] = counters.get(name, 0.0) + blocks * scale
 
 
-def _speeds(load: Load) -> Iterator[tuple[str, float]]:
-    """What a user gets while it fetches, in kbit/s: of the cell, then by slice."""
-    free = max(100 - load.used, 2.0)
-    yield "", load.capacity * 1000 * free / 100 / 2
-    for name in {flow.slice: None for flow in load.flows}:
-        served = sum(f.given for f in load.flows if f.slice == name)
-        wanted = sum(f.wanted for f in load.flows if f.slice == name)
-        yield f".{name}", load.capacity * 1000 * free / 100 / 2 * (served / wanted if wanted else 1.0)
+def _speeds(load: Load, part_of: Callable[[Flow], str]) -> Iterator[tuple[str, float]]:
+    """What a user gets while it fetches, in kbit/s: of the cell, then of each part of it; 0 where nobody fetches."""
+    speed = load.capacity * 1000 * max(100 - load.used, 2.0) / 100 / 2
+    yield "", speed if load.wanted else 0.0
+    for name in {part_of(flow): None for flow in load.flows}:
+        served = sum(f.given for f in load.flows if part_of(f) == name)
+        wanted = sum(f.wanted for f in load.flows if part_of(f) == name)
+        yield name, speed * served / wanted if wanted else 0.0
 
 
 def _nr_central(load: Load, part: float, seconds: int) -> dict[str, float]:

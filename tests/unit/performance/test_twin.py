@@ -18,10 +18,8 @@ from simulators.station import Station
 from tests.unit.simulators.equipment.stations import lively, nr_station
 
 KPIS = {kpi.name: kpi for kpi in load_kpis(Path(__file__).parents[3] / "playbooks" / "kpis")}
-LTE_ONLY = {"s1-setup-success", "volte-setup-success", "volte-drops"}
-NR_ONLY = {"context-setup-success", "session-setup-success"}
-#: What the twin does not count: it carries no packets.
-UNCOUNTED = {"latency-lte", "latency-nr"}
+LTE_ONLY = {"s1-setup-success", "volte-setup-success", "volte-drops", "latency-lte"}
+NR_ONLY = {"context-setup-success", "session-setup-success", "latency-nr"}
 ANDES = Whose(frozenset({"999-01"}), frozenset({"1-0000A1"}))
 
 
@@ -68,8 +66,8 @@ def nr() -> Measured:
 
 
 def test_each_technology_has_its_indicators(lte: Measured, nr: Measured) -> None:
-    assert {name for name, kpi in KPIS.items() if value(kpi, lte) is not None} == set(KPIS) - NR_ONLY - UNCOUNTED
-    assert {name for name, kpi in KPIS.items() if value(kpi, nr) is not None} == set(KPIS) - LTE_ONLY - UNCOUNTED
+    assert {name for name, kpi in KPIS.items() if value(kpi, lte) is not None} == set(KPIS) - NR_ONLY
+    assert {name for name, kpi in KPIS.items() if value(kpi, nr) is not None} == set(KPIS) - LTE_ONLY
 
 
 def test_all_is_well_at_stations_without_faults(lte: Measured, nr: Measured) -> None:
@@ -79,9 +77,9 @@ def test_all_is_well_at_stations_without_faults(lte: Measured, nr: Measured) -> 
 
 
 def test_parts_of_tenants_are_told_where_stations_count_them(lte: Measured, nr: Measured) -> None:
-    of_tenants = {name for name, kpi in KPIS.items() if Level.TENANT in kpi.levels} - UNCOUNTED
+    of_tenants = {name for name, kpi in KPIS.items() if Level.TENANT in kpi.levels}
     told = {name for name in of_tenants if value(KPIS[name], lte, ANDES) is not None}
-    assert told == of_tenants - NR_ONLY - {"throughput-down", "throughput-up"}
+    assert told == of_tenants - NR_ONLY
     assert {name for name in of_tenants if value(KPIS[name], nr, ANDES) is not None} == of_tenants - LTE_ONLY
     for period in (lte, nr):
         mine, whole = (value(KPIS["volume-down"], period, who) for who in (ANDES, EVERYBODY))

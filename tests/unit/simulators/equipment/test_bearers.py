@@ -111,10 +111,20 @@ def test_a_small_share_refuses_bearers_of_its_tenant_alone(clock: VirtualClock, 
         assert (part(squeezed, *ratio) < part(before, *ratio) - 0.1) is refused
 
 
+def test_a_full_carrier_is_slow_and_late(station: Station, clock: VirtualClock, before: dict[str, float]) -> None:
+    set_cell(station, dlChannelBandwidth="1.4")
+    full = after(station, clock, PERIOD)
+    assert before["RRU.PrbCongestionDl"] == 0 < full["RRU.PrbCongestionDl"]
+    assert full["DRB.IPThpDl.9"] < before["DRB.IPThpDl.9"] / 2
+    assert full["DRB.IpLateDl.9"] > 2 * before["DRB.IpLateDl.9"] > 2 * before["DRB.IpLateDl.1"] > 0
+    tenants = sum(full[f"minka-RRU.PrbTotDl.{plmn}"] for plmn in (ANDES, CONDOR))
+    assert full["RRU.PrbTotDl"] == pytest.approx(tenants, abs=1e-5)
+
+
 def test_a_sleeping_cell_counts_nothing(station: Station, clock: VirtualClock, before: dict[str, float]) -> None:
     station.equipment.begin_fault("sleeping-cell")
-    now = after(station, clock, PERIOD)
-    assert {value for name, value in now.items() if name.startswith(("ERAB", "minka-ERAB", "HO.", "RRC"))} == {0}
+    now, counted = after(station, clock, PERIOD), ("ERAB", "minka", "HO.", "RRC", "DRB")
+    assert {value for name, value in now.items() if name.startswith(counted)} == {0}
 
 
 def test_short_periods_add_up_to_long_ones(station: Station, clock: VirtualClock, before: dict[str, float]) -> None:
@@ -128,6 +138,10 @@ def test_short_periods_add_up_to_long_ones(station: Station, clock: VirtualClock
         end = performance.period_begin() - timedelta(seconds=back)
         for name, value in performance.measure(300, end).values[LTE].items():
             short[name] += value
-    sums = [name for name in long if name.startswith(("ERAB", "minka", "HO.", "RRC.ConnEstab", "S1SIG", "DRB.Pdcp"))]
+    sums = [
+        name
+        for name in long
+        if name.startswith(("ERAB", "minka-ERAB", "minka-S1SIG", "HO.", "RRC.ConnEstab", "S1SIG", "DRB.Pdcp"))
+    ]
     assert [name for name in sums if short[name] != pytest.approx(long[name], abs=1e-4)] == []
     assert lost(long) > lost(before) + 1

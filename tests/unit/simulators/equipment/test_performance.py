@@ -196,13 +196,16 @@ def test_small_share_congests_its_tenant_alone(clock: VirtualClock) -> None:
     assert squeezed["DRB.UEThpDl.1-0000A1"] < free["DRB.UEThpDl.1-0000A1"]
 
 
-def test_lte_share_congests_and_is_counted(clock: VirtualClock) -> None:
+def test_lte_share_is_kept_and_counted(clock: VirtualClock) -> None:
     station = lively(clock)
     free = after(station, clock, to_boundary(clock))
     share = "<mcc>999</mcc><mnc>01</mnc><maxRatio>2</maxRatio>"
     set_cell(station, plmnRadioShareList=share)
     counters = after(station, clock, 900)
-    assert free["RRU.PrbCongestionDl"] == 0 < counters["RRU.PrbCongestionDl"]
+    used = f"minka-RRU.PrbTotDl.{ANDES}"
+    assert counters[used] == pytest.approx(2)
+    assert free[used] > 2
+    assert counters[f"minka-DRB.IPThpDl.{ANDES}"] < free[f"minka-DRB.IPThpDl.{ANDES}"] / 2
     assert volume(counters, ANDES) < volume(free, ANDES) / 2
 
 
