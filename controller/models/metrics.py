@@ -503,6 +503,51 @@ METRICS: tuple[Metric, ...] = (
         ("station", "cell", "tenant", "agreement"),
         told=True,
     ),
+    Metric(
+        "minka_measured_end_timestamp_seconds",
+        _G,
+        _NET,
+        "End of the newest whole period on record of the station, if it is not older than an hour. The measured figures"
+        " of its cells are of that period.",
+        _PER_STATION,
+        ("station",),
+        told=True,
+    ),
+    Metric(
+        "minka_cell_prb_used_ratio",
+        _G,
+        _NET,
+        "Share of the cell's physical resource blocks that was used in the period; direction is down or up.",
+        "two per cell",
+        ("station", "cell", "direction"),
+    ),
+    Metric(
+        "minka_cell_users",
+        _G,
+        _NET,
+        "Users with an RRC connection, on average over the period.",
+        _PER_CELL,
+        ("station", "cell"),
+    ),
+    Metric(
+        "minka_cell_tenant_prb_used_ratio",
+        _G,
+        _NET,
+        "Share of the cell's physical resource blocks that the tenant used; only of stations that count it by PLMN or"
+        " slice.",
+        "two per cell and tenant",
+        ("station", "cell", "tenant", "direction"),
+        told=True,
+    ),
+    Metric(
+        "minka_cell_tenant_volume_bytes",
+        _G,
+        _NET,
+        "Data that the cell carried for users of the tenant in the period. For bills see reports, not this.",
+        "two per cell and tenant",
+        ("station", "cell", "tenant", "direction"),
+        told=True,
+    ),
     # --------------------------------------------------------------------- tenants
     Metric(
         "minka_tenant_info", _I, _OF_TENANT, "One for each tenant.", "one per tenant", ("tenant", "name"), told=True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, timedelta
 from functools import lru_cache
 
 from controller import __version__
@@ -16,10 +16,12 @@ from controller.access.sight import sight
 from controller.assurance.health import NOT_LOOKED_AT, unread
 from controller.models.errors import NotFoundError
 from controller.models.health import Health, ServiceState
+from controller.models.measurement import QUARTER, Measured, Subject
 from controller.models.metrics import METRIC, METRICS, Figures, Metric, MetricKind, Part, Spreads
 from controller.models.network import Network
 from controller.models.settings import Settings
 from controller.nrm.profiles import cell_of
+from controller.performance.kpis import EVERYBODY, Whose, amount, whose
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 
@@ -32,6 +34,14 @@ _SERVING = {"minka_cell": "on_air", "minka_core_link": "up"}
 #: Lines by metric. They are written by hand, since there are hundreds of thousands of them: prometheus-client takes
 #: many times as long (tests/benchmarks/bench_exposition.py).
 _Lines = Mapping[str, list[str]]
+#: How far back a period may have begun that is told, and what is read of it: by direction PRB use in percent, and
+#: volume in Mbit.
+_NEWEST = timedelta(hours=1)
+_PRB = {"down": "RRU.PrbTotDl", "up": "RRU.PrbTotUl"}
+_VOLUME = {"down": "DRB.PdcpSduVolumeDL", "up": "DRB.PdcpSduVolumeUL"}
+_USERS = "RRC.ConnMean"
+_COUNTERS = (*_PRB.values(), *_VOLUME.values(), _USERS)
+_BYTES = 1e6 / 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +103,8 @@ def exposition(
     if Part.NETWORK in {metric.part for metric in wanted}:
         healths = _standing_health(store, None if seen is None else seen.stations)
         add_network(lines, healths if seen is None else map(seen.told, healths))
+        if seen is not None:
+            _add_measured(lines, store, clock, seen)
     return text_of(wanted, lines, openmetrics=asked.openmetrics)
 
 
@@ -122,6 +134,7 @@ class Seen:
     Attributes:
         digest: Of the whole network as it is seen.
         tenant: Empty for the host.
+        tenants: Whose counts are told apart.
         cells: Of a tenant: ids of its cells by station; None where all are told.
         stations: None for all.
     """
@@ -131,6 +144,7 @@ class Seen:
     region: str
     tenant: str
     network: Network = field(compare=False)
+    tenants: Mapping[str, Whose] = field(compare=False)
     cells: Mapping[str, frozenset[str]] | None = field(compare=False, default=None)
     stations: frozenset[str] | None = field(compare=False, default=None)
 
@@ -162,6 +176,7 @@ def _seen(store: Store, clock: Clock, asked: Asked) -> Seen | None:
         return None
     day = network.day(clock.now())
     cells: Mapping[str, frozenset[str]] | None = None
+    tenants = {name: whose(network, name) for name in network.tenant_by_id if asked.tenant in ("", name)}
     if asked.tenant:
         if asked.tenant not in network.tenant_by_id:
             raise NotFoundError(f"there is no tenant {asked.tenant!r}")
@@ -174,7 +189,7 @@ def _seen(store: Store, clock: Clock, asked: Asked) -> Seen | None:
         devices = (*network.station_by_id, *network.router_by_id)
         of_region = frozenset(one for one in devices if network.region_of(one) == asked.region)
         stations = of_region if stations is None else of_region & stations
-    return Seen(digest, day, asked.region, asked.tenant, network, cells, stations)
+    return Seen(digest, day, asked.region, asked.tenant, network, tenants, cells, stations)
 
 
 @lru_cache(maxsize=8)
@@ -322,6 +337,42 @@ def _not_serving(health: Health) -> Iterator[tuple[str, str]]:
         yield "minka_cell_locked", f',cell="{_escaped(cell)}"'
     for path in health.off_air:
         yield "minka_cell_off_air", f',cell="{_escaped(cell_of(path))}",object="{_escaped(path)}"'
+
+
+def _add_measured(lines: _Lines, store: Store, clock: Clock, seen: Seen) -> None:
+    """What stations counted in their newest whole period."""
+    every = {name: lines.get(name, []) for name in METRIC}
+    now = clock.now()
+    newest: dict[str, Measured] = {}
+    for period in store.measurements.read(now - _NEWEST, now, QUARTER, seen.stations, _COUNTERS):
+        if not period.suspect:
+            newest[period.station] = period
+    for station, period in newest.items():
+        ended = period.begin + timedelta(seconds=period.seconds)
+        every["minka_measured_end_timestamp_seconds"].append(
+            _sample(METRIC["minka_measured_end_timestamp_seconds"], (station,), ended.timestamp())
+        )
+        for cell, counted in period.cells.items():
+            if cell and (seen.cells is None or cell in seen.cells[station]):
+                for name, value, labels in _measured(counted, seen.tenants):
+                    every[name].append(_sample(METRIC[name], (station, cell, *labels), value))
+
+
+def _measured(counted: Mapping[str, Mapping[Subject, float]], tenants: Mapping[str, Whose]) -> _Samples:
+    """Figures of a cell: what all its users did, and those of each tenant where the station tells them apart."""
+    if users := amount(counted.get(_USERS, {}), EVERYBODY, 0):
+        yield "minka_cell_users", sum(users), ()
+    for direction, counter in _PRB.items():
+        values = counted.get(counter, {})
+        if used := amount(values, EVERYBODY, 0):
+            yield "minka_cell_prb_used_ratio", sum(used) / 100, (direction,)
+        for tenant, who in tenants.items():
+            if used := amount(values, who, 0):
+                yield "minka_cell_tenant_prb_used_ratio", sum(used) / 100, (tenant, direction)
+    for direction, counter in _VOLUME.items():
+        for tenant, who in tenants.items():
+            if carried := amount(counted.get(counter, {}), who, 0):
+                yield "minka_cell_tenant_volume_bytes", sum(carried) * _BYTES, (tenant, direction)
 
 
 def _standing_health(store: Store, stations: frozenset[str] | None) -> list[Health]:

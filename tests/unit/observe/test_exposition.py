@@ -15,6 +15,7 @@ from controller.assurance.checker import Checker
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import NotFoundError, StoreError
 from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.measurement import Measured, Subject
 from controller.models.metrics import METRIC, METRICS, MetricKind, Observations, Part
 from controller.models.network import Network
 from controller.models.plan import LedgerNode
@@ -369,6 +370,40 @@ def test_a_tenant_is_told_of_its_links_and_of_cells_shared_with_it_alone() -> No
         assert {"minka_core_link_up", "minka_cell_on_air", "minka_agreement_outage_allowed_seconds"} <= {
             one.name for one in found
         }
+
+
+def test_what_stations_counted_is_told_of_the_newest_whole_period() -> None:
+    with closing(make_store()) as store:
+        net = _loaded(store)
+        plmn = {tenant.id: Subject(plmn=tenant.plmns[0]) for tenant in net.tenants}
+        (cell, *_) = (one for one in net.cells if one.station == "S1")
+        volume = {Subject(): 16.0, plmn["alfa"]: 8.0, plmn["beta"]: 4.0}
+        prb = {Subject(): 60.0, plmn["alfa"]: 25.0}
+        counted = {"DRB.PdcpSduVolumeDL": volume, "RRU.PrbTotDl": prb, "RRC.ConnMean": {Subject(): 12.5}}
+        at = CLOCK.now().replace(minute=0, second=0, microsecond=0)
+        for minutes, more in ((30, {}), (15, {"suspect": True})):
+            begin = at - timedelta(minutes=minutes)
+            period = Measured(
+                station="S1",
+                begin=begin,
+                seconds=900,
+                covered=900,
+                cells={cell.id: counted},
+                **more,
+            )
+            store.measurements.put([period])
+        where = {"station": "S1", "cell": cell.id}
+        ended = (at - timedelta(minutes=15)).timestamp()
+        assert value(store, "minka_measured_end_timestamp_seconds", station="S1") == ended
+        assert value(store, "minka_cell_users", **where) == 12.5
+        assert value(store, "minka_cell_prb_used_ratio", **where, direction="down") == pytest.approx(0.6)
+        alfas = where | {"tenant": "alfa", "direction": "down"}
+        assert value(store, "minka_cell_tenant_prb_used_ratio", **alfas) == pytest.approx(0.25)
+        assert value(store, "minka_cell_tenant_volume_bytes", **alfas) == pytest.approx(1e6)
+        page = exposition(store, CLOCK, Asked(tenant="beta")).decode()
+        assert 'minka_cell_tenant_volume_bytes{station="S1",' in page
+        assert "alfa" not in page
+        assert "minka_cell_prb_used_ratio" not in page
 
 
 def _loaded(store: SqlStore, *regions: str) -> Network:
