@@ -118,6 +118,8 @@ _MOST_UNKNOWN, _LONGEST_NAME = 2_000, 120
 #: Under which name all others are counted.
 _OTHERS = "(others)"
 _DIGEST = 16
+#: Values that the audit trail names of two periods that differ.
+_SHOWN = 3
 #: Whole numbers below this are exact in JSON and here.
 _EXACT = 2**53
 #: Stations of which pages are read together.
@@ -319,11 +321,13 @@ def _put(tx: Tx, level: int, wanted: Mapping[_Key, Sequence[Measured]], zone: Zo
         before, had_differed = known.get(key, (None, False))
         now, differed = before, had_differed
         for one in periods:
-            now, outcome = _merged(now, one)
+            first = now
+            now, outcome = _merged(first, one)
             taken[outcome] += 1
-            if outcome == "conflicting" and not differed:
+            if outcome == "conflicting" and not differed and first is not None:
                 differed = True
-                tx.note("measurements", "measurement.differed", one.station, begin=one.begin.isoformat(), seconds=level)
+                detail = {"begin": one.begin.isoformat(), "seconds": level, "differs": _difference(first, one)}
+                tx.note("measurements", "measurement.differed", one.station, **detail)
         if now is not before:
             changed.append(key)
         if now is not None and (now is not before or differed != had_differed):
@@ -367,6 +371,19 @@ def _merged(first: Measured | None, second: Measured) -> tuple[Measured, str]:
     covered = second.covered if better else max(first.covered, second.covered)
     merged = first.model_copy(update={"cells": cells, "covered": covered, "suspect": suspect})
     return merged, "conflicting" if differs and not better and first.suspect == second.suspect else "replaced"
+
+
+def _difference(first: Measured, second: Measured) -> str:
+    """The first values that differ, as they stay and as they came, and how many more do."""
+    older, newer = _counters(first), _counters(second)
+    found = [
+        f"{cell}/{name}{list(subject) if any(subject) else ''} {older[cell, name].get(subject)}, not {value}"
+        for cell, name in sorted(older.keys() & newer.keys())
+        for subject, value in sorted(newer[cell, name].items())
+        if older[cell, name].get(subject) != value
+    ]
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return f"{'; '.join(found[:_SHOWN])}{more}" or "some subjects are missing"
 
 
 def _counters(measured: Measured) -> dict[tuple[str, str], Values]:

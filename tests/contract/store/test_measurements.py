@@ -96,6 +96,11 @@ def test_each_period_counts_once(store: SqlStore, start: datetime) -> None:
     assert every(store) == [one]
     notes = [row for row in store.audit.page(Page())[1] if row.action == "measurement.differed"]
     assert [row.object for row in notes] == ["A"]  # once for the period
+    detail = notes[0].detail
+    assert (detail["begin"], detail["seconds"]) == (start.isoformat(), "900")
+    assert detail["differs"] == (
+        f"1/{VOLUME} 10.5, not 11.5; 1/{VOLUME}['716-15', 9, ''] 10.0, not 11.0; 1/{MOST} 10.0, not 11.0"
+    )
 
 
 def test_a_second_attempt_puts_the_same(store: SqlStore, start: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
