@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from controller.api.auth import VES, asked_for, caller
 from controller.api.intake import Intake
 from controller.api.pages import PATHS
-from controller.api.problems import answer, problem_of, ves_refusal
+from controller.api.problems import answer, problem_of, to
 from controller.api.services import Services
 from controller.models.errors import MinkaError
 
@@ -67,9 +67,7 @@ class Guard:
                 limit = LIMIT  # network files and alerts are the host's to send
             _check_room(tenant, self._under_way[tenant])
         except (HTTPException, MinkaError) as error:
-            refusal = answer(error) if isinstance(error, HTTPException) else problem_of(error)
-            if request.url.path.startswith(VES):
-                refusal = ves_refusal(refusal.status_code)
+            refusal = to(request, answer(error) if isinstance(error, HTTPException) else problem_of(error))
             if refusal.status_code == 401:
                 services: Services = request.app.state.services
                 services.unauthenticated.refused(asked_for(request), services.store, services.clock)

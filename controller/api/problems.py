@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import structlog
@@ -13,6 +14,7 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
+from controller.api.auth import VES
 from controller.inventory.explain import explain
 from controller.inventory.parse import FORMS
 from controller.models.errors import (
@@ -93,6 +95,10 @@ _VES_REFUSALS = {
     403: (401, "POL1009", "User has not been provisioned for service"),
     413: (400, "POL9003", "Message content size exceeds the allowable limit"),
     503: (503, "SVC1000", "No server resources available to process the request"),
+    **{
+        status: (status, "SVC2000", "The following service error occurred: %1. Error code is %2.")
+        for status in (404, 405, 500)
+    },
 }
 
 
@@ -105,11 +111,16 @@ def ves_refusal(status: int, part: str = "") -> JSONResponse:
     """
     status, message, text = _VES_REFUSALS.get(status, (400, "SVC0002", "Invalid input value for message part %1"))
     kind = "policyException" if message.startswith("POL") else "serviceException"
-    variables = [part or "event"] if message == "SVC0002" else []
+    variables = {"SVC0002": [part or "event"], "SVC2000": [HTTPStatus(status).phrase, str(status)]}.get(message, [])
     headers = VES_HEADERS | ({"Retry-After": "5"} if status == 503 else {})
     headers |= {"WWW-Authenticate": "Basic"} if status == 401 else {}
     said = {"messageId": message, "text": text, "variables": variables}
     return JSONResponse({"requestError": {kind: said}}, status, headers)
+
+
+def to(request: Request, refusal: JSONResponse) -> JSONResponse:
+    """A refusal in the words of who asked: sources of VES events have their own."""
+    return ves_refusal(refusal.status_code) if request.url.path.startswith(VES) else refusal
 
 
 def problem_of(error: MinkaError) -> JSONResponse:
@@ -154,7 +165,7 @@ def bug(request: Request, error: Exception) -> JSONResponse:
 
 def install(app: FastAPI) -> None:
     """Give the app its error handlers."""
-    app.exception_handler(MinkaError)(lambda _, error: problem_of(error))
-    app.exception_handler(RequestValidationError)(lambda _, error: invalid(error))
-    app.exception_handler(HTTPException)(lambda _, error: answer(error))
-    app.exception_handler(Exception)(bug)
+    app.exception_handler(MinkaError)(lambda request, error: to(request, problem_of(error)))
+    app.exception_handler(RequestValidationError)(lambda request, error: to(request, invalid(error)))
+    app.exception_handler(HTTPException)(lambda request, error: to(request, answer(error)))
+    app.exception_handler(Exception)(lambda request, error: to(request, bug(request, error)))

@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,25 @@ async def test_a_bearer_token_of_alarm_sources_will_do_and_a_password_opens_noth
     async with bench.with_token(WEBHOOK_TOKEN) as source:
         assert (await source.post("/eventListener/v7", json={"event": fault()})).status_code == 202
     assert (await bench.anonymous.get("/v1/alarms", headers=basic())).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("POST", "/eventListener/v6", 404), ("GET", "/eventListener/v7", 405)]
+)
+async def test_another_path_or_method_is_refused_in_the_words_of_ves(
+    bench: ApiBench, method: str, path: str, status: int
+) -> None:
+    answer = await bench.anonymous.request(method, path, headers=basic())
+    assert refusal(answer) == (status, "SVC2000", [HTTPStatus(status).phrase, str(status)])
+    assert answer.headers["X-LatestVersion"] == "7.2.1"
+
+
+async def test_an_error_in_minka_is_told_in_the_words_of_ves(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(bench.store.ledger, "find", bug)
+    assert refusal(await send(bench, fault())) == (500, "SVC2000", ["Internal Server Error", "500"])
 
 
 async def test_too_large_a_body_and_a_database_that_is_away(bench: ApiBench, monkeypatch: pytest.MonkeyPatch) -> None:
