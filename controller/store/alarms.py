@@ -191,8 +191,9 @@ _BEGINNING = "repairs"
 #: Whoever raises or clears alarms does so alone, and takes this before any row: else a root and what follows from it
 #: could miss each other, or wait for each other.
 GUARD = "alarms"
-#: Action of a note in an alarm, which changes nothing of it.
-_NOTED = "alarm.noted"
+#: Actions that change nothing of an alarm.
+_NOTED, _NOT_TOLD = "alarm.noted", "alarm.people-not-notified"
+_NO_CHANGES = (_NOTED, _NOT_TOLD)
 #: What is kept as a JSON list.
 _LISTS = ("cells", "tenants")
 #: What a report may change of an alarm.
@@ -330,7 +331,8 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
         if since is None or since > head or _modes_changed(tx, since):
             found = select(alarms.c.id).where(_OPEN).order_by(alarms.c.number)
         else:
-            changed = and_(audit.c.id > since, audit.c.action.startswith("alarm."), audit.c.action != _NOTED)
+            alike = and_(audit.c.action.startswith("alarm."), audit.c.action.not_in(_NO_CHANGES))
+            changed = and_(audit.c.id > since, alike)
             found = select(audit.c.object).where(changed).distinct()
         return head, list(tx.execute(found).scalars())
 
@@ -435,8 +437,9 @@ class SqlEscalations(SqlRepository, Escalations[Sync]):
         return claimed if tx.execute(_pending(seen).values(values)).rowcount else None
 
     @writes
-    def release(self, tx: Tx, claimed: Escalation) -> None:
-        tx.execute(_pending(claimed).values(claimed=False))
+    def release(self, tx: Tx, claimed: Escalation, why: str = "") -> None:
+        if tx.execute(_pending(claimed).values(claimed=False)).rowcount and why:
+            tx.note("remediation", _NOT_TOLD, claimed.alarm, key=claimed.key, reason=why)
 
     @writes
     def delivered(self, tx: Tx, claimed: Escalation) -> None:

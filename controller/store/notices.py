@@ -112,8 +112,9 @@ class SqlNotices(SqlRepository, Notices[Sync]):
         return claimed if tx.execute(_unsent(seen).values(values)).rowcount else None
 
     @writes
-    def release(self, tx: Tx, claimed: Delivery) -> None:
-        tx.execute(_unsent(claimed).values(claimed=False))
+    def release(self, tx: Tx, claimed: Delivery, why: str = "") -> None:
+        if tx.execute(_unsent(claimed).values(claimed=False)).rowcount and why:
+            tx.note("engine", "notice.not-sent", claimed.notice.id, to=claimed.to, reason=why)
 
     @writes
     def delivered(self, tx: Tx, claimed: Delivery) -> None:

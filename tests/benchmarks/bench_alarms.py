@@ -1,28 +1,35 @@
 """10,000 alarms within a minute through the real doors, and what an alarm's correlation costs.
 
-    python -m tests.benchmarks.bench_alarms [ALARMS [SECONDS]]
+    python -m tests.benchmarks.bench_alarms [--waits] [ALARMS [SECONDS]]
     python -m tests.benchmarks.bench_alarms correlation
 
 The storm: ``peru`` with its 3,100 stations is on record, ``STATIONS`` of them are simulated and adopted. Minka runs in
-processes (uvicorn, Celery, scheduler with remediation, two workers) on PostgreSQL and Redis. One tenant's user plane
-fails everywhere: alerts come in messages of up to 20 through Alertmanager's webhook, a tenth of them twice; after a
-third of the time the root is known. Meanwhile core links of another tenant fail one by one at simulated stations, each
-told by a message of its own, and each is repaired by a rule that does not wait. The same repairs without a storm come
-first: the quiet figures. Nothing may be lost, and each repair starts once.
+processes (uvicorn, Celery, scheduler with remediation, listener, two workers) on PostgreSQL and Redis. One tenant's
+MMEs fail everywhere: alerts come in messages of up to 20 through Alertmanager's webhook, a tenth of them twice. After
+a third of the time the simulated stations lose them too, and the listener finds the roots. Meanwhile core links of
+another tenant fail one by one at simulated stations, each told by a message of its own, and each is repaired by a rule
+that does not wait. The same repairs without a storm come first: the quiet figures. Nothing may be lost, and each repair
+starts once.
+
+With ``--waits`` it prints besides where a repair, and those who write, waited (``tests.benchmarks.traced``).
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import random
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 from controller.assurance.common_faults import CommonFaults
 from controller.inventory.load import load_network
@@ -67,15 +74,17 @@ STATIONS = 40
 _NAMED = 30
 #: Seconds from one of their failures to the next.
 APART = 3.0
-#: The tenant whose user plane fails, and another one.
+#: The tenant whose MMEs fail, and another one with the MME that its links lead to.
 STRUCK, OTHER, OTHERS_NODE = "movistar", "claro", "mme-lima"
-_NODES = ("s1u", "upf-lima", "upf-arequipa")
+_NODES = ("mme-lima", "mme-arequipa")
+#: Seconds by which a link is broken before it is told, and between two looks of the listener.
+_BEFORE, _LOOK = 0.2, 5
 _SEED = 7
 
 
 def main() -> None:
     """Measure what was asked for."""
-    words = sys.argv[1:]
+    words = [word for word in sys.argv[1:] if word != "--waits"]
     if words == ["correlation"]:
         correlation()
         return
@@ -83,19 +92,23 @@ def main() -> None:
     with ExitStack() as stack:
         server = stack.enter_context(postgres_server(durable=True))
         folder = stack.enter_context(temporary_folder())
-        write_rules(folder / "rules", {"core-link-down": 0})
-        settings = {"MINKA_RULES": str(folder / "rules"), **NO_LIMITS}
+        write_rules(folder / "rules", {"core-link-down": 0}, OTHER)
+        settings = {"MINKA_RULES": str(folder / "rules"), "MINKA_HEALTH_INTERVAL": str(_LOOK), **NO_LIMITS}
         network = load_network(PERU)
         names = [one.id for one in network.stations if one.id.startswith("PE-CUS") and one.enb_id is not None][
             :STATIONS
         ]
-        made = process_system(folder, "servers", PERU, server, only=names, settings=settings)
+        made = process_system(folder, "servers", PERU, server, listener=True, only=names, settings=settings)
         system = stack.enter_context(made)
+        waits = Waits(system) if "--waits" in sys.argv else None
         _bring_up(system, names)
         quiet = _measure(system, names[: STATIONS // 2], [], 0)
         _print("quiet", quiet, system)
-        loud = _measure(system, names[STATIONS // 2 :], _struck(network, alarms), seconds)
+        loud = _measure(system, names[STATIONS // 2 :], _struck(network, alarms, names), seconds)
         _print(f"{alarms} in {seconds:g} s", loud, system)
+        if waits is not None:
+            waits.print("quiet", quiet.accepted)
+            waits.print("storm", loud.accepted)
     if not words:
         correlation()
 
@@ -108,12 +121,14 @@ class _Measured:
 
     Attributes:
         answered: Seconds until the answer, for alarms of the other tenant.
-        started: Seconds from that answer until the run that repairs is on record, sorted.
+        accepted: When these were on record, by alarm.
+        started: Seconds from then until the run that repairs is on record, sorted.
         taken: Of all messages.
     """
 
-    def __init__(self, taken: Taken, started: list[float]) -> None:
+    def __init__(self, taken: Taken, accepted: dict[str, float], started: list[float]) -> None:
         self.taken = taken
+        self.accepted = accepted
         self.answered = sorted(taken.waited.values())
         self.started = sorted(started)
 
@@ -128,17 +143,18 @@ def _bring_up(system: ProcessSystem, names: list[str]) -> None:
         system.call("POST", "/devices/adopt", {"selector": chosen})
         ended = system.ended(system.apply(system.plan(chosen)), 300)
         assert ended.counts == {"succeeded": len(part)}, ended
+    system.until("the listener has looked at all", lambda: len(system.store.healths.find()) >= len(names))
     print(f"{len(names)} of 3100 stations carry the network, {time.perf_counter() - began:.0f} s", flush=True)
 
 
-def _struck(network: Network, count: int) -> list[Fault]:
-    """Alarms of one tenant's user plane at all stations, then of whatever else there is."""
+def _struck(network: Network, count: int, simulated: Collection[str] = ()) -> list[Fault]:
+    """Alarms of one tenant's links to its MMEs, then of whatever else there is; of none that the listener sees."""
     faults = []
-    for station in network.station_by_id:
+    for station in sorted(network.station_by_id.keys() - set(simulated)):
         root = f"/ManagedElement[{station}]/ENBFunction[1]"
         for name in _NODES:
-            path = f"{root}/EP_S1U[{STRUCK}-{name}]"
-            faults.append(Fault(station, "user-plane-down", path, STRUCK))
+            path = f"{root}/EP_S1C[{STRUCK}-{name}]"
+            faults.append(Fault(station, "core-link-down", path, STRUCK))
     faults += [Fault(station, "Noise", f"unit-{number}") for number in range(100) for station in network.station_by_id]
     return faults[:count]
 
@@ -148,47 +164,95 @@ def _measure(system: ProcessSystem, stations: list[str], struck: list[Fault], se
         Fault(station, "core-link-down", link_of_tenant(system, station, OTHER, OTHERS_NODE), OTHER)
         for station in stations
     ]
-    for station in stations:
-        body = {"link": f"{OTHER}-{OTHERS_NODE}"}
-        system.control.post(f"/stations/{station}/links/break", json=body).raise_for_status()
     apart = max(APART, seconds / len(stations))
-    messages = storm(struck, seconds, random.Random(_SEED)) + paced(faults, apart)
-    taken = asyncio.run(_sent(system, messages, seconds / 3 if struck else None))
+    breaks = [_Break(apart * at, one.station, f"{OTHER}-{OTHERS_NODE}") for at, one in enumerate(faults)]
+    if struck:
+        both = product(system.store.healths.find(), _NODES)
+        breaks += [_Break(seconds / 3, station, f"{STRUCK}-{node}") for station, node in both]
+    others = [replace(one, at=one.at + _BEFORE) for one in paced(faults, apart)]
+    messages = storm(struck, seconds, random.Random(_SEED)) + others
+    taken = asyncio.run(_sent(system, messages, breaks))
     found = alarms_of(system, [*struck, *faults])
-    started = []
-
-    def all_started() -> bool:
-        return all(repairs_of(system, (found[fault] for fault in faults)).values())
-
-    system.until("all repairs have started", all_started, 300)
+    theirs = [found[fault] for fault in faults]
+    system.until("all repairs have started", lambda: all(repairs_of(system, theirs).values()), 300)
     repairs = repairs_of(system, found.values())
     for fault, alarm in found.items():
         assert len(repairs[alarm.id]) == (fault in faults), (fault, repairs[alarm.id])
-        started += [max(0.0, repair.at.timestamp() - taken.accepted[fault]) for repair in repairs[alarm.id]]
-    return _Measured(taken, started)
+    accepted = {found[fault].id: min(taken.accepted[fault], _received(system, found[fault])) for fault in faults}
+    started = [max(0.0, repairs[alarm][0].at.timestamp() - at) for alarm, at in accepted.items()]
+    return _Measured(taken, accepted, started)
 
 
-async def _sent(system: ProcessSystem, messages: Sequence[Message], root_after: float | None) -> Taken:
-    """Send all; meanwhile the root of the storm comes to be known, by what the listener would say."""
+def _received(system: ProcessSystem, alarm: Alarm) -> float:
+    """When it was told first: the listener may have seen it before."""
+    return min(one.received.timestamp() for one in system.store.reports.of_alarm(alarm.id, 100))
+
+
+@dataclass(frozen=True)
+class _Break:
+    """A core link that breaks, at so many seconds from the start."""
+
+    at: float
+    station: str
+    link: str
+
+
+async def _sent(system: ProcessSystem, messages: Sequence[Message], breaks: Sequence[_Break]) -> Taken:
+    """Send all, while links break."""
+
+    async def broken(one: _Break) -> None:
+        await asyncio.sleep(one.at)
+        path, body = f"/stations/{one.station}/links/break", {"link": one.link}
+        (await asyncio.to_thread(system.control.post, path, json=body)).raise_for_status()
+
     sending = asyncio.create_task(send(system, messages))
-    if root_after is not None:
-        await asyncio.sleep(root_after)
-        await asyncio.to_thread(system.store.alarms.report_all, [_root(name) for name in _NODES])
+    await asyncio.gather(*map(broken, breaks))
     return await sending
 
 
-def _root(name: str) -> AlarmReport:
-    return AlarmReport(
-        station="",
-        object=f"{STRUCK}-{name}",
-        object_class=ObjectClass.CORE_NODE,
-        tenant=STRUCK,
-        probable_cause=CORE_NODE_DOWN,
-        severity=PerceivedSeverity.CRITICAL,
-        text="",
-        source=AlarmSource.CHECK,
-        at=SystemClock().now(),
-    )
+class Waits:
+    """What processes wait for, which begin anew for that."""
+
+    def __init__(self, system: ProcessSystem) -> None:
+        self._files = {name: system.folder / f"{name}.jsonl" for name in ("api", "scheduler", "listener")}
+        for name, file in self._files.items():
+            system.stop(name)
+            system.commands[name] = ["tests.benchmarks.traced", str(file), name]
+            system.start(name)
+        system.until("the API answers", system.answers)
+
+    def print(self, title: str, accepted: Mapping[str, float]) -> None:
+        """Where repairs waited, from when their alarms were accepted until they began; and who waited for locks."""
+        time.sleep(2)  # until it is written
+        lines = {name: [json.loads(line) for line in file.open()] for name, file in self._files.items()}
+        stages = [_stages(lines["scheduler"], alarm, at) for alarm, at in accepted.items()]
+        print(f"{title}: a repair, p50 and p99")
+        for name in stages[0]:
+            values = [one[name] for one in stages]
+            print(f"    {name:<34} {centile(values, 50):8.3f} {centile(values, 99):8.3f}")
+        begin, end = min(accepted.values()), max(accepted.values())
+        print(f"{title}: waits for locks, number, seconds in all, longest")
+        for name, lock in product(lines, ("alarms", "audit", "repairs")):
+            held = (one for one in lines[name] if one.get("name") == lock and begin <= one["begin"] <= end)
+            waits = [one["end"] - one["begin"] for one in held]
+            print(f"    {name} for {lock:<20} {len(waits):6} {sum(waits):8.3f} {max(waits, default=0):8.3f}")
+
+
+def _stages(lines: Sequence[Mapping[str, Any]], alarm: str, accepted: float) -> dict[str, float]:
+    """Seconds of each stage from when an alarm was accepted until its repair began."""
+    own = [one for one in lines if one["alarm"] == alarm]
+    end = min(one["end"] for one in own if one["what"] == "accept")
+    begin = min(one["begin"] for one in own if one["what"] == "attend")
+    calls = [one for one in own if one["what"] == "call" and one["end"] <= end]
+    looks = [one for one in own if one["what"] == "look" and one["end"] <= end]
+    return {
+        "until it is looked at": begin - accepted,
+        "calls of the store (number)": len(calls),
+        "their waiting for their turn": sum(one["begun"] - one["begin"] for one in calls),
+        "their being carried out": sum(one["end"] - one["begun"] for one in calls),
+        "looking at the station": sum(one["end"] - one["begin"] for one in looks),
+        "in all": end - accepted,
+    }
 
 
 def _print(title: str, found: _Measured, system: ProcessSystem) -> None:
@@ -234,7 +298,7 @@ def _correlate(network: Network, file: Path) -> None:
     store.alarms.report_all([_told(fault) for fault in mixed[:10_000]])
     news, more = mixed[10_000:10_200], mixed[10_200:10_400]
     alone = _each(store, news)
-    root = _timed(lambda: store.alarms.report(_root("s1u")))
+    root, rest = _timed(lambda: store.alarms.report(_root(_NODES[0]))), _timed(lambda: _place_all(store))
     below = _each(store, more)
     look = _look(network)
     struck = store.alarms.page(Page(), None, AlarmFilter(causes=(CORE_NODE_DOWN,)))[1][0].incident
@@ -245,7 +309,8 @@ def _correlate(network: Network, file: Path) -> None:
     store.close()
     print(
         f"{len(network.stations):>6} stations: an alarm without a root {alone:5.2f} ms, below one {below:5.2f} ms; "
-        f"a root of {sum('s1u' in fault.object for fault in mixed[:10_200])} {root * 1000:5.0f} ms; "
+        f"a root of {sum(_NODES[0] in fault.object for fault in mixed[:10_200])} {root * 1000:5.0f} ms, "
+        f"what follows from it {rest * 1000:5.0f} ms; "
         f"a look at a device {look:5.3f} ms",
         flush=True,
     )
@@ -257,6 +322,11 @@ def _correlate(network: Network, file: Path) -> None:
     )
 
 
+def _place_all(store: SqlStore) -> None:
+    while store.alarms.correlate_more():
+        pass
+
+
 def _told(fault: Fault) -> AlarmReport:
     return _root("").model_copy(
         update={
@@ -266,6 +336,20 @@ def _told(fault: Fault) -> AlarmReport:
             "tenant": fault.tenant,
             "probable_cause": fault.cause,
         }
+    )
+
+
+def _root(name: str) -> AlarmReport:
+    return AlarmReport(
+        station="",
+        object=f"{STRUCK}-{name}",
+        object_class=ObjectClass.CORE_NODE,
+        tenant=STRUCK,
+        probable_cause=CORE_NODE_DOWN,
+        severity=PerceivedSeverity.CRITICAL,
+        text="",
+        source=AlarmSource.CHECK,
+        at=SystemClock().now(),
     )
 
 

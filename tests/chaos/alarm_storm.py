@@ -39,15 +39,23 @@ _GROUP = 20
 _RETRY = 0.2
 
 
-def write_rules(folder: Path, settle: Mapping[str, float]) -> None:
-    """The shipped rules, with other times to settle, and for objects that fail again and again."""
+def write_rules(folder: Path, settle: Mapping[str, float], tenant: str = "") -> None:
+    """The shipped rules; some with other times to settle, and for objects that fail again and again.
+
+    Where a tenant is named, these are rules of their own, for its alarms.
+    """
     folder.mkdir(exist_ok=True)
     for path in (ROOT / "playbooks" / "rules").glob("*.yaml"):
         text = path.read_text(encoding="utf-8")
+        name = f"{path.stem}-of-{tenant}" if tenant and path.stem in settle else path.stem
+        if name != path.stem:
+            (folder / path.name).write_text(text, encoding="utf-8")
+            text = text.replace(f"name: {path.stem}\n", f"name: {name}\npriority: 1\n")
+            text = text.replace("match: {", f"match: {{tenants: [{tenant}], ")
         if path.stem in settle:
             text = re.sub(r"settle_seconds: \S+", f"settle_seconds: {settle[path.stem]}", text, count=1)
             text = re.sub(r"attempts: \d+", "attempts: 100", text)
-        (folder / path.name).write_text(text, encoding="utf-8")
+        (folder / f"{name}.yaml").write_text(text, encoding="utf-8")
 
 
 def let_rules_act(system: ProcessSystem) -> None:

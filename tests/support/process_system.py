@@ -142,6 +142,13 @@ class ProcessSystem:
         assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
         return answer.json()
 
+    def answers(self) -> bool:
+        """Whether the API is ready."""
+        try:
+            return self.api.get("/readyz").is_success
+        except httpx.HTTPError:
+            return False
+
     def command_line(self) -> CommandLine:
         """The command line of its administrator, on this machine."""
         home, port = Path(self.env["MINKA_HOME"]), int(self.env["MINKA_API_PORT"])
@@ -291,7 +298,7 @@ def process_system(
         made = ProcessSystem(folder, env, api, stations_api, store, endpoints, redis)
         stack.callback(made.stop_all)
         made.start("api")
-        made.until("the API answers", lambda: _ready(api))
+        made.until("the API answers", made.answers)
         token = (folder / "home" / "token").read_text(encoding="utf-8").strip()
         api.headers["Authorization"] = f"Bearer {token}"
         for name in ("scheduler", *(["listener"] if listener else [])):
@@ -321,13 +328,6 @@ def _simulators(
         finally:
             process.terminate()
             process.wait(20)
-
-
-def _ready(api: httpx.Client) -> bool:
-    try:
-        return api.get("/readyz").is_success
-    except httpx.HTTPError:
-        return False
 
 
 @contextmanager

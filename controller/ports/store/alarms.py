@@ -240,8 +240,8 @@ class Escalations(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def release(self, claimed: Escalation) -> None:
-        """Give a claim back: people were not told. Nothing happens to a claim that somebody else took over."""
+    def release(self, claimed: Escalation, why: str = "") -> None:
+        """Give a claim back: people were not told; why goes on record. One that somebody else took over stays."""
         ...
 
     @method

@@ -190,8 +190,8 @@ class Notices(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def release(self, claimed: Delivery) -> None:
-        """Give a claim back: it was not taken. Nothing happens to a claim that somebody else took over."""
+    def release(self, claimed: Delivery, why: str = "") -> None:
+        """Give a claim back: it was not taken; why goes on record. One that somebody else took over stays."""
         ...
 
     @method

@@ -53,8 +53,8 @@ class Outbox(Protocol[I]):
         """Claim one before it is sent; None if somebody else claimed or sent it since it was seen."""
         ...
 
-    async def release(self, claimed: I, /) -> None:
-        """Give a claim back: it was not taken."""
+    async def release(self, claimed: I, why: str = "", /) -> None:
+        """Give a claim back: it was not taken; why, where that is to be on record."""
         ...
 
     async def delivered(self, claimed: I, /) -> None:
@@ -81,6 +81,8 @@ class Deliveries(Generic[I]):
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._due: dict[str, float] = {}
         self._failures: dict[str, int] = {}
+        #: Why it was not taken the last time: the same is said once.
+        self._reasons: dict[str, str] = {}
         #: Claims of others: which one, and since when it was seen.
         self._claims: dict[str, tuple[int, float]] = {}
         #: Posted, and not yet on record as such.
@@ -105,7 +107,7 @@ class Deliveries(Generic[I]):
         await asyncio.gather(*self._tasks.values())
 
     def _forget_all_but(self, known: set[str]) -> None:
-        for memory in (self._due, self._failures, self._claims, self._posted):
+        for memory in (self._due, self._failures, self._reasons, self._claims, self._posted):
             for key in memory.keys() - known:
                 del memory[key]
 
@@ -123,12 +125,20 @@ class Deliveries(Generic[I]):
             self._failures.pop(one.key, None)
         except MinkaError as error:
             self._wait(one)
-            log.warning("delivery.failed", key=one.key, code=error.code, reason=error.message)
+            self._say(one, error)
         except Exception:
             self._wait(one)
             log.exception("delivery.bug", key=one.key)
         finally:
             del self._tasks[one.key]
+
+    def _say(self, one: I, error: MinkaError) -> str:
+        """Log why it was not taken, unless that was so the last time, and return it."""
+        if self._reasons.get(one.key) == error.message:
+            return ""
+        self._reasons[one.key] = error.message
+        log.warning("delivery.failed", key=one.key, code=error.code, reason=error.message)
+        return error.message
 
     def _wait(self, one: I) -> None:
         failures = self._failures[one.key] = self._failures.get(one.key, 0) + 1
@@ -146,8 +156,8 @@ class Deliveries(Generic[I]):
             return None
         try:
             await self._send(one)
-        except MinkaError:
-            await self._outbox.release(claimed)
+        except MinkaError as error:
+            await self._outbox.release(claimed, self._say(one, error))
             raise
         self._posted[one.key] = claimed
         return claimed

@@ -308,14 +308,18 @@ def test_an_escalation_is_claimed_once_and_reported_once(store: SqlStore) -> Non
     assert claimed is not None
     assert store.escalations.claim(seen) is None
     assert store.escalations.pending() == [claimed]
-    store.escalations.release(claimed)
+    head, _ = store.alarms.changes(None)
+    store.escalations.release(claimed, "the webhook is away")
+    assert store.alarms.changes(head)[1] == []
     (free,) = store.escalations.pending()
     assert (free.claimed, free.attempts) == (False, 1)
     again = store.escalations.claim(free)
     assert again is not None
     taken_over = store.escalations.claim(again)
     assert taken_over is not None
-    store.escalations.release(again)
+    store.escalations.release(again, "somebody else has taken it over")
+    rows = [row for row in store.audit.page(Page())[1] if row.action == "alarm.people-not-notified"]
+    assert [row.detail["reason"] for row in rows] == ["the webhook is away"]
     assert store.escalations.pending() == [taken_over], (
         "a claim that was taken over is not given back by its old holder"
     )

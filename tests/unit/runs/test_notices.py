@@ -134,6 +134,18 @@ async def test_a_tenant_whose_mme_is_lost_everywhere_is_told_once_within_a_minut
     assert bench.store.notices.page(Page(), "condor") == (0, [])
 
 
+async def test_why_a_contact_takes_nothing_is_on_record_once(bench: NoticesBench) -> None:
+    sender = bench.sender()
+    bench.contacts.away = {"desk"}
+    bench.report(MAJOR)
+    await bench.seconds(sender, seconds=300)
+    rows = [row for row in bench.store.audit.page(Page(limit=1000))[1] if row.action == "notice.not-sent"]
+    assert [row.detail for row in rows] == [{"to": "desk", "reason": "desk is away"}]
+    bench.contacts.away = set()
+    await bench.seconds(sender, seconds=70)
+    assert bench.told("desk")
+
+
 async def test_what_grows_or_becomes_worse_is_told_again_but_not_all_the_time(bench: NoticesBench) -> None:
     sender = bench.sender()
     bench.report(MAJOR)

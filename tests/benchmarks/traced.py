@@ -1,0 +1,107 @@
+"""A process of Minka that writes down what it waits for: ``python -m tests.benchmarks.traced FILE WORDS...``.
+
+It is ``minka WORDS...``. ``FILE`` gets a line of JSON for each thing that took time, with its begin and its end in
+seconds since 1970: a call of the loop's store, with when its transaction began; a lock of the database that only one
+has; a look at a station; work on an alarm. Whatever is done for an alarm names it.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import sys
+import threading
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from controller.assurance.checker import Checker
+from controller.cli.main import main
+from controller.remediation.remediator import Remediator
+from controller.runs.launch import Launcher
+from controller.store import loop
+from controller.store.transaction import Tx
+
+#: Seconds between two times that what is known is written.
+_WRITE = 0.5
+_alarm: ContextVar[str] = ContextVar("alarm", default="")
+_lines: list[dict[str, Any]] = []
+#: When the transaction of a call began, by the call's work.
+_begun: dict[int, float] = {}
+
+
+def _note(what: str, begin: float, **more: object) -> None:
+    _lines.append({"what": what, "begin": begin, "end": time.time(), "alarm": _alarm.get(), **more})
+
+
+def _timed(owner: type, name: str) -> None:
+    """Write down each call of a coroutine function."""
+    original: Callable[..., Awaitable[Any]] = getattr(owner, name)
+
+    @functools.wraps(original)
+    async def timed(*args: Any, **kwargs: Any) -> Any:
+        begin = time.time()
+        try:
+            return await original(*args, **kwargs)
+        finally:
+            _note(name, begin)
+
+    setattr(owner, name, timed)
+
+
+def _trace_store() -> None:
+    call, commit, guard = loop.LoopStore.call, loop._Lane._commit, Tx.guard
+
+    async def traced_call(self: loop.LoopStore, work: Any) -> Any:
+        begin = time.time()
+        try:
+            return await call(self, work)
+        finally:
+            _note("call", begin, begun=_begun.pop(id(work), begin), cpu=time.process_time())
+
+    def traced_commit(self: Any, group: Sequence[Any]) -> None:
+        _begun.update(dict.fromkeys((id(one.work) for one in group), time.time()))
+        commit(self, list(group))
+
+    def traced_guard(self: Tx, name: str) -> None:
+        begin = time.time()
+        guard(self, name)
+        _note("lock", begin, name=name)
+
+    loop.LoopStore.call = traced_call  # type: ignore[method-assign]
+    loop._Lane._commit = traced_commit  # type: ignore[method-assign]
+    Tx.guard = traced_guard  # type: ignore[method-assign]
+
+
+def _trace_work() -> None:
+    attend = Remediator._attend
+
+    async def traced_attend(self: Remediator, alarm_id: str) -> None:
+        _alarm.set(alarm_id)
+        begin = time.time()
+        await attend(self, alarm_id)
+        _note("attend", begin)
+
+    Remediator._attend = traced_attend  # type: ignore[method-assign]
+    _timed(Checker, "look")
+    _timed(Launcher, "accept")
+
+
+def _write(file: Path) -> None:
+    with file.open("a", encoding="utf-8") as out:
+        while True:
+            time.sleep(_WRITE)
+            some = _lines[:]
+            del _lines[: len(some)]
+            out.writelines(json.dumps(line) + "\n" for line in some)
+            out.flush()
+
+
+if __name__ == "__main__":
+    _trace_store()
+    _trace_work()
+    threading.Thread(target=_write, args=(Path(sys.argv[1]),), daemon=True).start()
+    sys.argv = ["minka", *sys.argv[2:]]
+    main()
