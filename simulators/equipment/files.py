@@ -27,10 +27,11 @@ GARBAGE = 100_000_000
 
 @dataclass(frozen=True, slots=True)
 class FileHabits:
-    """How a vendor's stations write files; ``compressed`` with gzip."""
+    """How a vendor's stations write files: ``compressed`` with gzip, and ``served`` by SFTP."""
 
     form: FileForm = MEAS_DATA
     compressed: bool = False
+    served: bool = True
 
 
 @dataclass(frozen=True, slots=True)

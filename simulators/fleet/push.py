@@ -220,8 +220,8 @@ class FilesReady:
         self._turn = (turn + 1) % _ROUND
         since, self._looked[turn] = self._looked[turn], now
         for station in self._stations[turn::_ROUND]:
-            folder = None if station.equipment.down else self._folder(station.id)
             habits = station.server.profile.files
+            folder = self._folder(station.id) if habits.served and not station.equipment.down else None
             files = station.equipment.files(habits)
             for file in sorted(files.since(since), key=lambda file: file.written) if folder else ():
                 if file.written > since:

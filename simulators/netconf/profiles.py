@@ -115,6 +115,7 @@ PROFILES: Mapping[str, Profile] = MappingProxyType(
         "alarm-list-locked": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.LOCKED)),
         "alarm-list-rebuilt": replace(STANDARD, alarms=AlarmSources(alarm_list=AlarmList.REBUILT)),
         "files-compressed": replace(STANDARD, files=FileHabits(compressed=True)),
+        "no-files": replace(STANDARD, files=FileHabits(served=False)),
         "files-32.435": replace(STANDARD, files=FileHabits(MEAS_COLLEC)),
         # What servers were seen to do, in one bundle each.
         "like-yuma123": replace(

@@ -169,7 +169,7 @@ class _Channel(asyncssh.SSHServerSession[bytes]):
     def subsystem_requested(self, subsystem: str) -> bool:
         if subsystem == "netconf":
             self._carried = _NetconfSession(self._server, self._login)
-        elif subsystem == "sftp":
+        elif subsystem == "sftp" and self._server.profile.files.served:
             self._carried = SftpSession(self._server)
         return self._carried is not None
 

@@ -203,6 +203,16 @@ async def test_garbage_is_sent_as_it_is_read_and_a_file_that_is_gone_is_not_foun
             await client.open(f"/pm/{gone}", "rb")
 
 
+async def test_a_profile_has_no_files() -> None:
+    settings = FleetSettings(only=[STATION], stations=StationSettings(profile=PROFILES["no-files"]))
+    async with Fleet(read_network(TINY), settings) as fleet:
+        async with login(fleet.endpoint(STATION)) as connection:
+            with pytest.raises(asyncssh.ChannelOpenError):
+                await connection.start_sftp_client()
+        async with netconf(fleet.endpoint(STATION)) as session:
+            assert "<ok/>" in await session.rpc("<discard-changes/>")
+
+
 async def test_files_are_announced_as_they_come(clock: VirtualClock) -> None:
     receiver = Receiver()
     async with receiver.listening() as url:
