@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
 
-from controller.access.disclosure import TenantIncident
+from controller.access.disclosure import TenantIncident, told_kpis
 from controller.access.sight import sight
 from controller.intent.outages import month_of
 from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, Measured
 from controller.models.network import Network
 from controller.models.statement import Sheet, Statement, StatementKind
-from controller.performance import availability, settlement, volume
+from controller.performance import availability, quality, settlement, volume
 from controller.performance.availability import Month, ToldIncident, Work, attained
+from controller.performance.kpis import Level, load_kpis
+from controller.performance.quality import quality_sheets
 from controller.performance.rollups import span_of as span_of_day
 from controller.performance.settlement import settlement_sheets
 from controller.performance.volume import Part, everything_of, parts_of, parts_under, volume_sheets, volumes_of
@@ -23,21 +27,28 @@ from controller.ports.store import Store
 _Made = tuple[tuple[str, ...], tuple[Sheet, ...]]
 
 
-def draft(store: Store, now: datetime, kind: StatementKind, tenant: str, month: str) -> Statement:
+class Record(NamedTuple):
+    """Where a tenant's month is on record, and how quality is defined."""
+
+    store: Store
+    kpis: Path
+
+
+def draft(record: Record, now: datetime, kind: StatementKind, tenant: str, month: str) -> Statement:
     """What a statement would say now.
 
     Raises:
         NotFoundError: There is no such tenant.
         InputError: The month has not begun.
     """
-    _, network = store.networks.get()
+    _, network = record.store.networks.get()
     span = span_of(network, month, now)
     known = network.tenant_by_id.get(tenant)
     if known is None:
         raise NotFoundError(f"there is no tenant {tenant}")
     if span.begin >= now:
         raise InputError(f"{month} has not begun in {network.header.timezone}")
-    rules, sheets = _KINDS[kind](store, tenant, span)
+    rules, sheets = _KINDS[kind](record, tenant, span)
     return Statement(
         kind=kind,
         tenant=tenant,
@@ -65,7 +76,8 @@ def span_of(network: Network, month: str, now: datetime) -> Month:
     return Month(begin, now, end, network.zone)
 
 
-def _sla(store: Store, tenant: str, month: Month) -> _Made:
+def _sla(record: Record, tenant: str, month: Month) -> _Made:
+    store = record.store
     digest, network = store.networks.get()
     hours = max((one.sla.restore_hours for one in network.agreements_of(tenant)), default=0.0)
     outages = store.incidents.outages(month.begin - timedelta(hours=hours), month.end)
@@ -86,14 +98,25 @@ def _told(one: TenantIncident) -> ToldIncident:
     return ToldIncident(one.id, one.root.probable_cause, one.opened, one.closed, len(one.cells))
 
 
-def _volume(store: Store, tenant: str, month: Month) -> _Made:
+def _volume(record: Record, tenant: str, month: Month) -> _Made:
+    store = record.store
     parts = parts_of(store.incidents.eras(month.begin, month.end), tenant)
     days = days_of(month)
     measured = _measured(store, month, parts, volume.COUNTERS)
     return tuple(volume.RULES), volume_sheets(volumes_of(parts, days, measured), month.zone)
 
 
-def _settlement(store: Store, tenant: str, month: Month) -> _Made:
+def _quality(record: Record, tenant: str, month: Month) -> _Made:
+    _, network = record.store.networks.get()
+    parts = parts_of(record.store.incidents.eras(month.begin, month.end), tenant)
+    kpis = [kpi for kpi in told_kpis(load_kpis(record.kpis)) if Level.TENANT in kpi.levels]
+    days = _measured(record.store, month, parts[-1:], quality.counters_of(kpis))
+    sheets = quality_sheets(kpis, days, parts[-1], network, month.begin, month.end) if parts else ()
+    return tuple(quality.RULES), sheets
+
+
+def _settlement(record: Record, tenant: str, month: Month) -> _Made:
+    store = record.store
     outages = store.incidents.outages(month.begin, month.end)
     found = attained(outages, tenant, month) if outages else []
     eras = store.incidents.eras(month.begin, month.end)
@@ -124,9 +147,10 @@ def days_of(month: Month) -> list[tuple[datetime, datetime]]:
     return found
 
 
-_KINDS: Mapping[StatementKind, Callable[[Store, str, Month], _Made]] = {
+_KINDS: Mapping[StatementKind, Callable[[Record, str, Month], _Made]] = {
     StatementKind.SLA: _sla,
     StatementKind.VOLUME: _volume,
+    StatementKind.QUALITY: _quality,
     StatementKind.SETTLEMENT: _settlement,
 }
 #: How long after the month's end a statement may be issued, by kind: measurements come late.

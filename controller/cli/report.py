@@ -63,6 +63,7 @@ def _command(kind: StatementKind, text: str) -> Callable[..., None]:
 for _kind, _text in {
     StatementKind.SLA: "Availability against agreements, error budget, outages, incidents and changes of a month.",
     StatementKind.VOLUME: "Volume of a month by PLMN, QCI or 5QI and slice, by day and by cell.",
+    StatementKind.QUALITY: "Key performance indicators of a month, of the tenant's own part of shared cells.",
     StatementKind.SETTLEMENT: "What a tenant owes for a month by the prices of its agreements, less credits.",
 }.items():
     report.command(

@@ -166,6 +166,7 @@ class StatementKind(StrEnum):
 
     SLA = "sla"
     VOLUME = "volume"
+    QUALITY = "quality"
     SETTLEMENT = "settlement"
 
 

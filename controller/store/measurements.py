@@ -487,10 +487,14 @@ def _described(tx: Tx, rows: Sequence[Row[Any]]) -> dict[bytes, _Layout]:
 
 
 class _Choice(NamedTuple):
-    """What of a row is wanted: these counters or all, of a tenant or of everybody."""
+    """What of a row is wanted: these counters or all, of a tenant and of whole cells, or of everybody."""
 
     counters: frozenset[str] | None = None
     who: Whose = EVERYBODY
+
+    def has(self, subject: Subject) -> bool:
+        """Whether values about a subject are wanted."""
+        return self.who.all or subject == Subject() or self.who.has(subject)
 
 
 _ALL = _Choice()
@@ -524,7 +528,7 @@ def _places(digest: bytes, layout: _Layout, choice: _Choice) -> _Places:
         for cell, listed in layout:
             for name, subjects in listed:
                 if choice.counters is None or name in choice.counters:
-                    own = [(one, start + n) for n, one in enumerate(subjects) if choice.who.all or choice.who.has(one)]
+                    own = [(one, start + n) for n, one in enumerate(subjects) if choice.has(one)]
                     found.append((cell, name, own))
                 start += len(subjects)
         if len(_chosen) > _MOST_LAYOUTS:

@@ -18,7 +18,7 @@ from resource import RUSAGE_SELF, getrusage
 
 from sqlalchemy import text
 
-from controller.api.statements import draft
+from controller.api.statements import Record, draft
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.measurement import DAY, Measured, Period, Subject, Values
@@ -33,6 +33,7 @@ from simulators.equipment.performance import PERIOD
 from tests.benchmarks.bench_measurements import four_tenants
 from tests.unit.simulators.equipment.stations import lively, nr_station
 
+KPIS = Path(__file__).parents[2] / "playbooks" / "kpis"
 PERU = Path(__file__).parents[2] / "deploy" / "networks" / "peru"
 BEGIN, DAYS = datetime(2026, 10, 1, 5, tzinfo=UTC), 31
 TENANT, MONTH = "movistar", "2026-10"
@@ -125,7 +126,7 @@ def main(number: int) -> None:
         print(f"{len(network.stations)} stations, {len(network.cells)} cells, {rows:,} days, {number:,} outages")
         for kind in StatementKind:
             began = time.perf_counter()
-            made = draft(store, clock.now(), kind, TENANT, MONTH)
+            made = draft(Record(store, KPIS), clock.now(), kind, TENANT, MONTH)
             worked = time.perf_counter() - began
             issued = store.statements.issue(made, "ana", "")
             whole = time.perf_counter() - began

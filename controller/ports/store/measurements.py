@@ -101,7 +101,7 @@ class Measurements(Repository[M_co], Protocol[M_co]):
     ) -> Iterator[Measured]:
         """What began from ``begin`` to before ``end`` on one level (900, 3600, 86400), by station and time; lazily.
 
-        Each has these ``counters`` only, of this tenant: that takes a fraction of the time.
+        Each has these ``counters`` only, of this tenant and of whole cells: that takes a fraction of the time.
 
         Periods shorter than 900 s are also there as 900 s; read them themselves by their own length. For threads:
         a coroutine asks for pages, or reads in a thread.

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.api.statements import draft
+from controller.api.statements import Record, draft
 from controller.inventory.load import load_network
 from controller.models.measurement import DAY, Measured, Period, Subject
 from controller.models.statement import Statement, StatementKind, Value
@@ -26,6 +26,7 @@ from simulators.equipment.truth import truth_of
 from simulators.station import Station
 from tests.unit.simulators.equipment.stations import lively, nr_station
 
+KPIS = Path(__file__).parents[3] / "playbooks" / "kpis"
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 #: A day of the network's time zone.
 BEGIN = datetime(2026, 1, 1, 5, tzinfo=UTC)
@@ -61,8 +62,8 @@ def day() -> Iterator[tuple[SqlStore, list[Station]]]:
         yield store, stations
 
 
-def said(store: SqlStore, tenant: str) -> Statement:
-    return draft(store, END + timedelta(hours=2), StatementKind.VOLUME, tenant, "2026-01")
+def said(store: SqlStore, tenant: str, kind: StatementKind = StatementKind.VOLUME) -> Statement:
+    return draft(Record(store, KPIS), END + timedelta(hours=2), kind, tenant, "2026-01")
 
 
 def rows(statement: Statement, name: str) -> list[dict[str, Value]]:
@@ -125,3 +126,29 @@ def test_nothing_of_others_is_counted_and_values_that_contain_each_other_count_o
     assert found.total.row == (10, 0, 10)
     by = {(subject.plmn, subject.qos): found.by_subject[subject].row[0] for subject in found.by_subject}
     assert by == {("999-01", 9): 7, ("999-01", 1): 2, ("999-01", 0): 1}, "what has no QCI is shown without"
+
+
+@pytest.mark.parametrize("tenant", PLMN)
+def test_quality_is_that_of_the_tenants_own_part(day: tuple[SqlStore, list[Station]], tenant: str) -> None:
+    statement = said(day[0], tenant, StatementKind.QUALITY)
+    kpis = {row["kpi"]: row for row in rows(statement, "kpis")}
+    (total,) = rows(said(day[0], tenant), "total")
+    assert kpis["volume-down"]["value"] == pytest.approx(float(total["down"] or 0) / 1000, rel=0.01)
+    setups = kpis["s1-setup-success"]
+    assert setups["not_judged"] == ""
+    low, value, high = (float(setups[name] or 0) for name in ("low", "value", "high"))
+    assert 0 < low <= value <= high <= 100
+    assert {row["region"] for row in rows(statement, "regions")} == {"cusco", "puno"}
+    assert {str(row["cell"]).partition("/")[0] for row in rows(statement, "cells")} <= {"T-LTE-1", "T-NR-1"}
+    assert {row["kpi"] for row in rows(statement, "definitions")} >= kpis.keys()
+
+
+def test_what_one_tenant_is_told_of_quality_is_the_same_whatever_others_do(
+    day: tuple[SqlStore, list[Station]],
+) -> None:
+    """Condor's links failed: of Andes nothing did."""
+    andes, condor = (
+        {row["kpi"]: row["value"] for row in rows(said(day[0], tenant, StatementKind.QUALITY), "kpis")}
+        for tenant in PLMN
+    )
+    assert float(andes["s1-setup-success"] or 0) > float(condor["s1-setup-success"] or 0)

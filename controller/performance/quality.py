@@ -1,0 +1,128 @@
+"""What service a tenant's users got in a month: key performance indicators of its own part of shared cells. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
+from itertools import groupby
+
+from controller.models.measurement import Measured
+from controller.models.network import Network
+from controller.models.statement import Column, Sheet, Value
+from controller.performance.judge import Figure, figure
+from controller.performance.kpis import Kpi, Tally
+from controller.performance.rollups import rolled_up
+from controller.performance.volume import Part
+
+RULES = (
+    "Counts of all days and cells are added up first, and the indicator is that of the sums: that of a region is no "
+    "mean of its cells.\n"
+    "Of each cell the tenant's own part counts, and what a station counts for the whole cell only where the definition "
+    "says so.\n"
+    "The confidence interval has 95 %. Where the sample is smaller than the definition asks for, nothing is judged.\n"
+    "Cells are those that the tenant shared at the end of the month."
+).splitlines()
+
+#: Cells of an indicator that are told, the worst first.
+_WORST = 20
+
+
+def counters_of(kpis: Iterable[Kpi]) -> set[str]:
+    """Names of all counters that indicators need."""
+    return {name for kpi in kpis for one in kpi.counters for name in one.names}
+
+
+def quality_sheets(
+    kpis: Sequence[Kpi], days: Iterable[Measured], part: Part, network: Network, begin: datetime, end: datetime
+) -> tuple[Sheet, ...]:
+    """The tables of a statement of quality.
+
+    Args:
+        kpis: The indicators that the tenant is told.
+        days: What stations counted on each day, by station.
+        part: Which cells are the tenant's, and which counts.
+        network: Where they are.
+        begin: Of the month.
+        end: Likewise.
+    """
+    whole: _Tallies = {}
+    regions: _Tallies = {}
+    cells: _Tallies = {}
+    for month in _months(days, begin, end):
+        region = network.region_of(month.station) if network.manages(month.station) else ""
+        for cell in part.cells.get(month.station, ()):
+            for kpi in kpis if cell in month.cells else ():
+                of_cell = Tally(kpi)
+                of_cell.add_cell(month, cell, part.who)
+                cells[kpi.name, f"{month.station}/{cell}"] = of_cell
+                whole.setdefault((kpi.name, ""), Tally(kpi)).merge(of_cell)
+                regions.setdefault((kpi.name, region), Tally(kpi)).merge(of_cell)
+    span = begin, end
+    return (
+        Sheet(name="kpis", title="Indicators", columns=_columns(""), rows=tuple(_rows(kpis, whole, span))),
+        Sheet(name="regions", title="By region", columns=_columns("region"), rows=tuple(_rows(kpis, regions, span))),
+        Sheet(name="cells", title="The worst cells", columns=_columns("cell"), rows=tuple(_worst(kpis, cells, span))),
+        Sheet(name="definitions", title="Definitions", columns=_DEFINITIONS, rows=tuple(map(_definition, kpis))),
+    )
+
+
+#: By indicator and what it is of.
+_Tallies = dict[tuple[str, str], Tally]
+_Span = tuple[datetime, datetime]
+
+
+def _months(days: Iterable[Measured], begin: datetime, end: datetime) -> Iterator[Measured]:
+    """The days of each station as one."""
+    for station, own in groupby(days, key=lambda one: one.station):
+        month = rolled_up(station, begin, end, own)
+        if month is not None:
+            yield month
+
+
+def _columns(of: str) -> tuple[Column, ...]:
+    return (
+        Column(name="kpi"),
+        *((Column(name=of),) if of else ()),
+        Column(name="value"),
+        Column(name="unit"),
+        Column(name="low", meaning="end of the interval of 95 % confidence"),
+        Column(name="high", meaning="its other end"),
+        Column(name="sample"),
+        Column(name="not_judged", meaning="why it is not judged"),
+    )
+
+
+def _rows(kpis: Sequence[Kpi], found: _Tallies, span: _Span) -> Iterator[tuple[Value, ...]]:
+    by_name = {kpi.name: kpi for kpi in kpis}
+    for (name, of), tally in sorted(found.items(), key=lambda one: one[0]):
+        yield _row(figure(by_name[name], tally, *span), of)
+
+
+def _row(one: Figure, of: str) -> tuple[Value, ...]:
+    value, low, high = (None if each is None else round(each, 4) for each in (one.value, one.low, one.high))
+    return (one.kpi, *((of,) if of else ()), value, one.unit, low, high, round(one.sample, 1), one.why)
+
+
+def _worst(kpis: Sequence[Kpi], found: _Tallies, span: _Span) -> Iterator[tuple[Value, ...]]:
+    """Of each indicator of which one value is better than another, cells whose sample suffices."""
+    for kpi in kpis:
+        if kpi.better == "neither":
+            continue
+        of_kpi = ((of, figure(kpi, tally, *span)) for (name, of), tally in found.items() if name == kpi.name)
+        judged = [(one.value, of, one) for of, one in of_kpi if not one.why and one.value is not None]
+        judged.sort(key=lambda each: (each[0] if kpi.better == "higher" else -each[0], each[1]))
+        yield from (_row(one, of) for _, of, one in judged[:_WORST])
+
+
+_DEFINITIONS = (
+    Column(name="kpi"),
+    Column(name="title"),
+    Column(name="unit"),
+    Column(name="better"),
+    Column(name="formula"),
+    Column(name="source"),
+)
+
+
+def _definition(kpi: Kpi) -> tuple[Value, ...]:
+    return kpi.name, kpi.title, kpi.unit, kpi.better, kpi.formula, kpi.source
