@@ -46,8 +46,8 @@ _DAYS, _FEWEST, _COVERED = 14, 5, 3500
 _EXPECTED = 14.0
 #: Stations around among which somebody has to carry users.
 _AROUND = 6
-#: Stations that are judged together.
-_TOGETHER = 100
+#: Stations that are judged together, and rounds over which those of an hour are spread: their history is much to read.
+_TOGETHER, _SPREAD = 100, 30
 #: Hours before the end that are taken together until the sample suffices.
 _POOLS = (1, 2, 4)
 #: By how many times the 95 % interval an indicator has to be worse: there are many, and each is looked at each hour.
@@ -176,27 +176,30 @@ class MeasuredFaults:
         self._store = store
         self._clock = clock
         self._kpis = [kpi for kpi in kpis if kpi.watched]
-        #: End of the last quarter and hour that was looked at.
+        #: End of the last quarter and hour that was looked at, or is being.
         self._looked: dict[int, datetime] = {}
+        #: Stations whose last hour is still to be judged.
+        self._left: list[str] = []
         #: Indicators of stations that were worse once, and until when.
         self._suspected: dict[tuple[str, str], datetime] = {}
 
     async def round(self) -> None:
-        """Look at the latest quarter and hour, if that was not done yet."""
+        """Look at the latest quarter, if that was not done yet, and at some stations of the latest hour."""
         quarter, hour = self._due(QUARTER, _COLLECTED), self._due(HOUR, _ROLLED_UP)
-        if quarter is None and hour is None:
+        if quarter is None and hour is None and not self._left:
             return
         watched = await self._watched()
-        reports: list[AlarmReport] = []
-        if quarter is not None:
-            reports += await self._sleeping(watched, quarter)
+        reports = [] if quarter is None else await self._sleeping(watched, quarter)
         if hour is not None:
-            for first in range(0, len(watched.stations), _TOGETHER):
-                reports += await self._degraded(watched, watched.stations[first : first + _TOGETHER], hour)
+            self._left, self._looked[HOUR] = list(watched.stations), hour
+        for _ in range(1 + len(watched.stations) // (_TOGETHER * _SPREAD)):
+            some, self._left = self._left[:_TOGETHER], self._left[_TOGETHER:]
+            reports += await self._degraded(watched, some, self._looked[HOUR]) if some else []
         if reports:
             for alarm in await self._store.alarms.report_all(reports):
                 log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)
-        self._looked |= {length: end for length, end in ((QUARTER, quarter), (HOUR, hour)) if end is not None}
+        if quarter is not None:
+            self._looked[QUARTER] = quarter
 
     def _due(self, length: int, wait: timedelta) -> datetime | None:
         """End of the latest span of a length that is on record, None where it was looked at already."""

@@ -131,6 +131,7 @@ async def costs(made: TenantsBench, token: str, asked: list[tuple[str, str]]) ->
     count = itertools.count()
     # What a process keeps in memory it has from now on.
     await answers(made, token, [("/v1/network", "")])
+    made.store.incidents.agreements()  # versions of the network that held this month
 
     def counted(*_: object) -> None:
         next(count)
