@@ -34,8 +34,9 @@ _BACK = {"an hour": timedelta(hours=1), "4 hours": timedelta(hours=4), "a day": 
 _DAY = _BACK["a day"]
 #: Stations that are taken together with a small one, the nearest first.
 _AROUND = (4, 12, 36)
-#: What a gate looks at unless it names indicators: not how fast it is, which follows from how many there are.
-_GATED = frozenset(About) - {About.INTEGRITY, About.UTILISATION, About.USERS, About.VOLUME}
+#: What a gate looks at unless it names indicators: not how fast it is, which follows from how many people there are,
+#: nor voice, of which most stations have too few calls to say anything.
+_GATED = frozenset({About.ACCESSIBILITY, About.RETAINABILITY, About.MOBILITY, About.AVAILABILITY})
 
 
 class Kpis(Remarked):
@@ -55,7 +56,9 @@ class Bounds(Noun):
     """What is compared, and what is borne."""
 
     kpis: tuple[str, ...] = Field(
-        default=(), max_length=100, description="Which indicators; empty for all that are measured, but for integrity."
+        default=(),
+        max_length=100,
+        description="Which indicators; empty for those of accessibility, retainability, mobility and availability.",
     )
     worst_drop: float = Field(
         default=2.0, ge=0, le=100, description="Percentage points that each indicator in per cent may lose."
