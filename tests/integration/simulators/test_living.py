@@ -121,7 +121,7 @@ class Receiver:
         writer.close()
 
     async def got(self, count: int) -> list[dict[str, Any]]:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while len(self.bodies) < count:
                 await asyncio.sleep(0.01)
         return self.bodies
