@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -18,6 +19,7 @@ from sqlalchemy import and_, event, update
 
 from controller.api.app import api_routes
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.measurement import QUARTER
 from controller.models.network import Network
 from controller.models.people import Person, Role
 from controller.models.run import JobState, Outcome, RunState
@@ -132,6 +134,8 @@ async def costs(made: TenantsBench, token: str, asked: list[tuple[str, str]]) ->
     # What a process keeps in memory it has from now on.
     await answers(made, token, [("/v1/network", "")])
     made.store.incidents.agreements()  # versions of the network that held this month
+    now = made.clock.now()
+    assert list(made.store.measurements.read(now - timedelta(days=1), now, QUARTER))  # and what rows of periods hold
 
     def counted(*_: object) -> None:
         next(count)
