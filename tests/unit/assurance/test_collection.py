@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
@@ -12,11 +13,13 @@ from controller.assurance.collection import CollectionSchedule, Collector, expec
 from controller.models.errors import DeviceRefusedError, SessionLostError
 from controller.models.measurement import Measured, Period, Subject
 from controller.models.network import Endpoint, Network, NetworkHeader, PerformanceData, Station
+from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.queue import FakeWakeups
 from controller.store import open_store
+from controller.worker.process import LoopThread
 from tests.support.quick_stores import DirectStore
 from tests.support.waiting import until
 
@@ -290,3 +293,10 @@ def test_periods_are_due_after_they_have_settled_and_stations_are_spread() -> No
     assert next_due("S0", next_due("S0", at("12:00"), 900), 900) == next_due("S0", at("12:00"), 900) + QUARTER
     assert expected_end(at("12:00"), 900) == at("11:45")
     assert expected_end(at("12:01"), 900) == at("12:00")
+
+
+async def test_a_wake_up_of_no_run_is_for_the_collector_of_a_worker() -> None:
+    thread = LoopThread(Settings(), "w", on_end=lambda: None)
+    thread._asyncio = asyncio.get_running_loop()
+    thread.wake("")
+    await asyncio.wait_for(thread._collection.wait(), 30)
