@@ -105,6 +105,16 @@ class _Judged:
         return frozenset((*wrongs(self.health), *chain.from_iterable(self.listed.values())))
 
 
+@dataclass(frozen=True, slots=True)
+class _Recorded:
+    """A look with what is on record of its station."""
+
+    look: Look
+    ledger: _Ledger
+    before: Health | None
+    basis: _Basis | None
+
+
 class Checker:
     """Looks at stations; keeps the last look at each to tell a passing state from a lasting one.
 
@@ -237,10 +247,20 @@ class Checker:
 
     async def _judge(self, looks: Sequence[Look]) -> dict[str, _Judged]:
         """Looks by station, at adopted ones; judged against what was applied there."""
+        network, same, new = await self._store.look(self._recorded, looks)
+        judged = await asyncio.to_thread(
+            lambda: {
+                one.look.station: _judged(network, one.look, one.ledger, one.before, one.basis, self._sources)
+                for one in new
+            }
+        )
+        return same | judged
+
+    def _recorded(self, store: Store, looks: Sequence[Look]) -> tuple[Network, dict[str, _Judged], list[_Recorded]]:
+        """Looks at adopted stations: those that show what the last ones did, judged; the others with what is known."""
         stations = [look.station for look in looks]
-        digest, network = await self._store.networks.get()
-        devices = await self._store.devices.find(stations)
-        versions = await self._store.ledger.versions(stations)
+        digest, network = store.networks.get()
+        devices, versions = store.devices.find(stations), store.ledger.versions(stations)
         ours = [look for look in looks if look.station in devices and devices[look.station].adopted is not None]
         bases = {
             look.station: _Basis(look.observed, versions.get(look.station, 0), digest, look.measured)
@@ -249,23 +269,19 @@ class Checker:
         }
         same = {look.station: last.again(look.at) for look in ours if (last := self._still(look.station, bases))}
         new = [look for look in ours if look.station not in same]
-        names, dark = [look.station for look in new], [look.station for look in new if look.observed is None]
-        ledger, known = await self._store.ledger.find(names), await self._store.healths.find(dark)
-        before = {station: last.health for station in names if (last := self._last.get(station))} | known
-        judged = await asyncio.to_thread(
-            lambda: {
-                look.station: _judged(
-                    network,
-                    look,
-                    ledger.get(look.station, {}),
-                    before.get(look.station),
-                    bases.get(look.station),
-                    self._sources,
-                )
+        ledger = store.ledger.find([look.station for look in new]) if new else {}
+        dark = [look.station for look in new if look.observed is None]
+        before = {look.station: last.health for look in new if (last := self._last.get(look.station))}
+        before |= store.healths.find(dark) if dark else {}
+        return (
+            network,
+            same,
+            [
+                _Recorded(look, ledger.get(name, {}), before.get(name), bases.get(name))
                 for look in new
-            }
+                for name in [look.station]
+            ],
         )
-        return same | judged
 
     def _still(self, station: str, bases: Mapping[str, _Basis]) -> _Judged | None:
         """How a station was judged last, if that holds still: reading its ledger takes longer than all else."""

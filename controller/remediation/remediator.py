@@ -96,6 +96,14 @@ class _Stand:
     beside: tuple[Alarm, ...]
 
 
+class _RefusedError(ConflictError):
+    """A guard says no to a repair that was about to begin."""
+
+    def __init__(self, no: Refusal) -> None:
+        super().__init__(f"no repair was started: {no.reason}")
+        self.refusal = no
+
+
 class Remediator:
     """Looks at alarms that change or are due; every decision is on record before the next one.
 
@@ -254,7 +262,8 @@ class Remediator:
     async def _attend(self, alarm_id: str) -> None:
         """Take one alarm as far as it goes now, and note when to look at it again."""
         try:
-            wait = await self._advance(await self._store.alarms.get(alarm_id))
+            (alarm,), network, _ = await self._store.look(_find, [alarm_id])
+            wait = await self._advance(alarm, network)
             self._failures.pop(alarm_id, None)
         except MinkaError as error:
             wait = self._wait_after_failure(alarm_id)
@@ -272,11 +281,12 @@ class Remediator:
         failures = self._failures[alarm_id] = self._failures.get(alarm_id, 0) + 1
         return min(_RETRY[1], _RETRY[0] * 2.0 ** (failures - 1))
 
-    async def _advance(self, alarm: Alarm) -> float | None:
+    async def _advance(self, alarm: Alarm, network: Network | None) -> float | None:
         """Returns seconds until the next look; None for none before the alarm changes."""
         if alarm.state.terminal and (alarm.state is not AlarmState.ESCALATED or alarm.cleared is not None):
             return None
-        _, network = await self._store.networks.get()
+        if network is None:
+            raise NotFoundError("no network is loaded yet")
         rule = rule_for(self._rules, alarm, network)
         if alarm.state is AlarmState.REPAIRING:
             return await self._verify(alarm, rule)
@@ -298,15 +308,13 @@ class Remediator:
 
     async def _climb(self, alarm: Alarm, rule: Rule, network: Network) -> float | None:
         """Take the next rung of the ladder, as far as the rule's mode lets it."""
-        stand = await self._store.transaction(self._stand, alarm, rule, network)
-        if stand.rung == len(rule.ladder):
+        stand, repair, no = await self._store.transaction(self._next, alarm, rule, network)
+        if repair is None:
             return await self._escalate(alarm, "; ".join(stand.tried))
         rung = rule.ladder[stand.rung]
-        given = rung.given(alarm, network, stand.beside)
-        repair = Repair(alarm, rule, stand.rung, stand.mode, given, self._limits, stand.beside)
         if stand.latest is not None and (waits := await self._answered(repair, stand.latest)) is not _GO:
             return waits
-        if no := await self._refusal(repair):
+        if no:
             return await self._refuse(repair, no)
         if rung.playbook:
             return await self._repair(repair, stand.latest, network)
@@ -316,6 +324,17 @@ class Remediator:
             return await self._ask(repair)
         reason = "; ".join((rung.ticket or rung.page, *stand.tried))
         return await self._escalate(alarm, reason, TICKET if rung.ticket else PAGE)
+
+    def _next(
+        self, store: Store, alarm: Alarm, rule: Rule, network: Network
+    ) -> tuple[_Stand, Repair | None, Refusal | None]:
+        """Where an alarm stands, the repair of the next rung, None after the last one, and the first no to it."""
+        stand = self._stand(store, alarm, rule, network)
+        if stand.rung == len(rule.ladder):
+            return stand, None, None
+        given = rule.ladder[stand.rung].given(alarm, network, stand.beside)
+        repair = Repair(alarm, rule, stand.rung, stand.mode, given, self._limits, stand.beside)
+        return stand, repair, refusal(store, repair, self._clock.now())
 
     def _stand(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> _Stand:
         found = _of_round(store, alarm, rule.name)
@@ -449,15 +468,18 @@ class Remediator:
         repair = replace(repair, run=new)
         if repair.interrupts:
             repair = replace(repair, on_battery=await self._checker.on_battery(alarm.station))
-        if no := await self._refusal(repair):
-            return await self._refuse(repair, no)
-        if repair.mode is RuleMode.OBSERVE:
-            return await self._observe(repair)
         approved = latest if latest is not None and latest.state is ProposalState.APPROVED else None
-        if repair.mode is RuleMode.ASK and approved is None:
-            return await self._ask(repair)
+        acts = repair.mode is RuleMode.AUTO or (repair.mode is RuleMode.ASK and approved is not None)
+        # Else the transaction that begins it asks.
+        if (not acts or new.adopts) and (no := await self._refusal(repair)):
+            return await self._refuse(repair, no)
+        if not acts:
+            return await (self._observe(repair) if repair.mode is RuleMode.OBSERVE else self._ask(repair))
         self._well_since.pop(alarm.id, None)
-        run = await self._launcher.accept(new, partial(self._begin, repair, approved))
+        try:
+            run = await self._launcher.accept(new, partial(self._begin, repair, approved))
+        except _RefusedError as error:
+            return await self._refuse(repair, error.refusal)
         if run is not None:
             log.info("remediation.started", alarm=alarm.id, rule=rule.name, run=run.id, station=alarm.station)
         return _SOON
@@ -469,7 +491,7 @@ class Remediator:
         """
         alarm, rule = repair.alarm, repair.rule
         if no := refusal(store, repair, self._clock.now()):
-            raise ConflictError(f"no repair was started: {no.reason}")
+            raise _RefusedError(no)
         mode = self._mode(store, alarm, rule, store.networks.get()[1])
         if mode is not repair.mode:
             raise ConflictError(f"no repair was started: rule {rule.name} is in the mode {mode} now")

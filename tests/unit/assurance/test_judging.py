@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 
@@ -19,15 +19,12 @@ from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices
-from controller.ports.store import Page, Store
+from controller.ports.store import Page
 from controller.runs.planning.planner import Planner
 from controller.store import SqlStore, open_store
-from controller.store.ledger import SqlLedger
-from controller.store.repository import Invocation
 from tests.support.quick_stores import DirectStore
 from tests.unit.plan import samples
 
-T = TypeVar("T")
 FAN = ActiveAlarm("5", "fan-1", PerceivedSeverity.MAJOR, "fan broken")
 
 
@@ -35,30 +32,26 @@ def _nowhere(_network: Network, _station: str) -> DeviceTarget:
     raise NotImplementedError
 
 
-class CountingStore(DirectStore):
-    """Counts the stations whose ledger is read."""
-
-    def __init__(self, store: SqlStore) -> None:
-        super().__init__(store)
-        self.ledgers = 0
-
-    async def call(self, work: Callable[[Store], T]) -> T:
-        if isinstance(work, Invocation) and work.method is SqlLedger.find:
-            self.ledgers += len(list(work.args[0]))
-        return await super().call(work)
-
-
 class Bench:
     """One station, and a checker that looks at it."""
 
     def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
         self.store, self.clock, self.net = store, clock, samples.network()
-        self.counting = CountingStore(store)
+        #: Stations whose ledger was read.
+        self.ledgers = 0
+        find = store.ledger.find
+
+        def counted(stations: Sequence[str]) -> Any:
+            self.ledgers += len(stations)
+            return find(stations)
+
+        store.ledger.find = counted  # type: ignore[assignment]
         digest = network_digest(self.net)
         store.networks.save(self.net, digest, "ana")
         self.own(*(LedgerNode(**entry.model_dump(exclude={"station", "plan"})) for entry in self.entries()))
-        planner = Planner(self.counting, FakeDevices(clock), clock, _nowhere)
-        self.checker = Checker(self.counting, planner, clock, frozenset(AlarmSource))
+        direct = DirectStore(store)
+        planner = Planner(direct, FakeDevices(clock), clock, _nowhere)
+        self.checker = Checker(direct, planner, clock, frozenset(AlarmSource))
         self.observed = samples.carrying(self.net)
 
     def entries(self) -> Iterable[Any]:
@@ -70,10 +63,10 @@ class Bench:
     async def look(self, observed: Observed | None = None, reason: str = "") -> tuple[Health, int]:
         """A look, ten seconds later: the health on record, and of how many stations the ledger was read."""
         self.clock.pause(10)
-        before = self.counting.ledgers
+        before = self.ledgers
         seen = None if reason else observed or self.observed
         await self.checker.record([Look("S1", self.clock.now(), seen, reason)])
-        return self.store.healths.find()["S1"], self.counting.ledgers - before
+        return self.store.healths.find()["S1"], self.ledgers - before
 
 
 @pytest.fixture
