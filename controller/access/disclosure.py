@@ -21,7 +21,7 @@ from controller.models.measurement import Measured
 from controller.models.network import HOST, Noun
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
-from controller.models.statement import IssuedStatement
+from controller.models.statement import IssuedStatement, StatementKind
 from controller.nrm.profiles import cell_of, leaf_of
 from controller.nrm.schema import LeafRole
 from controller.performance.kpis import Kpi, Level
@@ -395,6 +395,10 @@ class TenantIncidentStory(TenantIncident):
     minutes: TenantMinutes | None
     agreements: tuple[AgreementMinutes, ...]
     comments: tuple[Comment, ...]
+
+
+#: Statements that a tenant gets of its own months; what is not named here draws on what others used.
+STATEMENTS = (StatementKind.SLA, StatementKind.VOLUME, StatementKind.QUALITY, StatementKind.SETTLEMENT)
 
 
 def visible_statement(issued: IssuedStatement) -> IssuedStatement:

@@ -11,11 +11,12 @@ from controller.access.disclosure import TenantIncident, told_kpis
 from controller.access.sight import sight
 from controller.intent.outages import month_of
 from controller.models.errors import InputError, NotFoundError
-from controller.models.measurement import DAY, Measured
+from controller.models.measurement import DAY, HOUR, Measured
 from controller.models.network import Network
 from controller.models.statement import Sheet, Statement, StatementKind
-from controller.performance import availability, quality, settlement, volume
+from controller.performance import availability, capacity, quality, settlement, volume
 from controller.performance.availability import Month, ToldIncident, Work, attained
+from controller.performance.capacity import Load
 from controller.performance.kpis import Level, load_kpis
 from controller.performance.quality import quality_sheets
 from controller.performance.rollups import span_of as span_of_day
@@ -115,6 +116,20 @@ def _quality(record: Record, tenant: str, month: Month) -> _Made:
     return tuple(quality.RULES), sheets
 
 
+def _capacity(record: Record, tenant: str, month: Month) -> _Made:
+    eras = record.store.incidents.eras(month.begin, month.end)
+    own = sorted({station for part in parts_of(eras, tenant)[-1:] for station in part.cells})
+    rules = tuple(capacity.RULES)
+    if not own:
+        return rules, ()
+    load, read = Load(eras[-1]), record.store.measurements.read
+    load.add_days(read(month.begin, month.end, DAY, capacity.nodes_of(eras[-1].network, own) or own, capacity.COUNTERS))
+    stations = [one for one in load.congested() if one in set(own)]
+    if stations:
+        load.add_hours(read(month.begin, month.end, HOUR, stations, capacity.COUNTERS))
+    return rules, load.sheets(tenant, month.zone)
+
+
 def _settlement(record: Record, tenant: str, month: Month) -> _Made:
     store = record.store
     outages = store.incidents.outages(month.begin, month.end)
@@ -151,6 +166,7 @@ _KINDS: Mapping[StatementKind, Callable[[Record, str, Month], _Made]] = {
     StatementKind.SLA: _sla,
     StatementKind.VOLUME: _volume,
     StatementKind.QUALITY: _quality,
+    StatementKind.CAPACITY: _capacity,
     StatementKind.SETTLEMENT: _settlement,
 }
 #: How long after the month's end a statement may be issued, by kind: measurements come late.

@@ -713,20 +713,24 @@ class TenantView:
         """See ``View``."""
         if like.tenant not in (None, self._tenant):
             return 0, []
-        total, found = self._store.statements.page(page, like._replace(tenant=self._tenant))
+        asked = (like.kind,) if like.kind else disclosure.STATEMENTS
+        own = like._replace(kind=None, tenant=self._tenant)
+        total, found = self._store.statements.page(page, own, [one for one in asked if one in disclosure.STATEMENTS])
         return total, list(map(disclosure.visible_statement, found))
 
     def statement(
         self, kind: StatementKind, tenant: str, month: str, version: int | None, form: StatementForm
     ) -> tuple[IssuedStatement, bytes]:
         """See ``View``."""
-        if tenant != self._tenant:
+        if tenant != self._tenant or kind not in disclosure.STATEMENTS:
             raise NotFoundError(f"there is no {kind} statement of {tenant} for {month}")
         return _file_of(self._store, kind, tenant, month, version, form)
 
     def proof(self, digest: str) -> StatementProof:
         """See ``View``."""
         found = self._store.statements.proof(digest, self._tenant)
+        if found.statement.kind not in disclosure.STATEMENTS:
+            raise NotFoundError("it is no file of a statement that was issued")
         return found.model_copy(update={"statement": disclosure.visible_statement(found.statement)})
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:

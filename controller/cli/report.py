@@ -64,6 +64,7 @@ for _kind, _text in {
     StatementKind.SLA: "Availability against agreements, error budget, outages, incidents and changes of a month.",
     StatementKind.VOLUME: "Volume of a month by PLMN, QCI or 5QI and slice, by day and by cell.",
     StatementKind.QUALITY: "Key performance indicators of a month, of the tenant's own part of shared cells.",
+    StatementKind.CAPACITY: "Shares against use, congested cells and backhaul of a month; the host's alone.",
     StatementKind.SETTLEMENT: "What a tenant owes for a month by the prices of its agreements, less credits.",
 }.items():
     report.command(

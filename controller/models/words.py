@@ -167,6 +167,7 @@ class StatementKind(StrEnum):
     SLA = "sla"
     VOLUME = "volume"
     QUALITY = "quality"
+    CAPACITY = "capacity"
     SETTLEMENT = "settlement"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import Column, Index, Integer, LargeBinary, Row, String, Table, UniqueConstraint, and_, func, select
@@ -75,9 +76,13 @@ class SqlStatements(SqlRepository, Statements[Sync]):
         return self._noun(tx, tx.execute(select(statements).where(statements.c.id == made.id)).one())
 
     @reads
-    def page(self, tx: Tx, page: Page, like: StatementFilter | None = None) -> tuple[int, list[IssuedStatement]]:
+    def page(
+        self, tx: Tx, page: Page, like: StatementFilter | None = None, kinds: Collection[StatementKind] | None = None
+    ) -> tuple[int, list[IssuedStatement]]:
         wanted = like or StatementFilter()
         chosen = [statements.c[name] == value for name, value in wanted._asdict().items() if value is not None]
+        if kinds is not None:
+            chosen.append(statements.c.kind.in_([kind.value for kind in kinds]))
         total = tx.execute(select(func.count()).select_from(statements).where(*chosen)).scalar_one()
         newest = select(statements).where(*chosen).order_by(statements.c.number.desc())
         rows = tx.execute(newest.limit(page.limit).offset(page.offset)).all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple, Protocol
 
 from controller.models.statement import IssuedStatement, Statement, StatementForm, StatementKind, StatementProof
@@ -28,8 +29,10 @@ class Statements(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def page(self, page: Page, like: StatementFilter | None = None) -> tuple[int, list[IssuedStatement]]:
-        """Total and one page of statements, newest first."""
+    def page(
+        self, page: Page, like: StatementFilter | None = None, kinds: Collection[StatementKind] | None = None
+    ) -> tuple[int, list[IssuedStatement]]:
+        """Total and one page of statements, of these kinds or all, newest first."""
         ...
 
     @method

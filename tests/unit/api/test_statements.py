@@ -171,3 +171,16 @@ async def test_a_tenants_statement_is_the_same_whatever_happens_to_others(bench:
     report(bench, of_beta, of_beta.model_copy(update={"severity": CLEARED, "at": AT + timedelta(hours=9)}))
     assert (await issue(bench.client, reason="look again")).json() == before
     assert sheet(await issue(bench.client, "beta"), "agreements")[0]["lost"] == 540
+
+
+async def test_capacity_is_the_hosts_alone_since_it_draws_on_what_others_used(bench: ApiBench) -> None:
+    path = f"/v1/statements/capacity/alfa/{MONTH}"
+    issued = await bench.client.post(path, json={})
+    assert issued.status_code == 200
+    assert {"shares", "congested", "expand", "backhaul"} == set(issued.json()["sheets"])
+    alfa = bench.with_token("token-of-alfa")
+    proof = f"/v1/statements/proofs/{sha256(issued.content).hexdigest()}"
+    assert [(await alfa.get(asked)).status_code for asked in (path, proof)] == [404, 404]
+    for asked in ({}, {"kind": "capacity"}):
+        assert (await alfa.get("/v1/statements", params=asked)).json()["count"] == 0
+    assert (await bench.client.get(proof)).status_code == 200

@@ -1,0 +1,106 @@
+"""Shares of radio resources: what agreements configure against what tenants used, and who came too short. Pure.
+
+What a tenant used of a cell is counted by slice on NR (TS 28.552 §5.1.1.2.5). On LTE nothing counts PRBs by PLMN
+(TS 32.425 §4.5): there a tenant's part of the cell's volume stands for its part of the PRBs that were used.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from controller.intent.outages import Era
+from controller.models.measurement import Subject, Values, parts
+from controller.models.sharing import RadioShare, ResourceType
+from controller.performance.kpis import EVERYBODY, Whose, amount
+from controller.performance.volume import DOWN
+
+USED, AVAILABLE, TOTAL, CONGESTED = "RRU.PrbUsedDl", "RRU.PrbAvailDl", "RRU.PrbTotDl", "RRU.PrbCongestionDl"
+COUNTERS = (USED, AVAILABLE, TOTAL, CONGESTED, DOWN)
+_DOWN = (ResourceType.PRB, ResourceType.PRB_DL)
+#: Points below a guaranteed minimum that are no shortfall: shares are set in whole percent.
+_NEAR = 1.0
+
+
+class Terms(NamedTuple):
+    """What a tenant is promised of a cell's PRBs, in percent."""
+
+    least: float
+    most: float
+
+
+def terms_of(era: Era, cell: str) -> dict[str, Terms]:
+    """What each tenant of a cell (``station/cell``) is promised of its PRBs downlink."""
+    found: dict[str, Terms] = {}
+    for tenant in era.sharing.tenants_at([cell]):
+        shares = [share for one in era.sharing.agreements_at(cell, tenant) for share in one.shares]
+        down: Sequence[RadioShare] = [share for share in shares if share.resource in _DOWN]
+        found[tenant] = Terms(max((s.min for s in down), default=0), max((s.max for s in down), default=100))
+    return found
+
+
+def used_by(counted: Mapping[str, Values], who: Whose) -> float | None:
+    """Percent of a cell's PRBs downlink that a tenant used; None where that can't be said."""
+    own, there = counted.get(USED, {}), math.fsum(parts(counted.get(AVAILABLE, {})))
+    if there and any(who.has(subject) for subject in own):
+        return 100 * math.fsum(amount(own, who, 0) or ()) / there
+    total = counted.get(TOTAL, {}).get(Subject())
+    volume = math.fsum(amount(counted.get(DOWN, {}), EVERYBODY, 0) or ())
+    if total is None:
+        return None
+    return total * math.fsum(amount(counted.get(DOWN, {}), who, 0) or ()) / volume if volume else 0.0
+
+
+def jain(values: Iterable[float]) -> float | None:
+    """Jain's fairness index (R. Jain et al., DEC-TR-301, 1984): 1 where all are equal, 1/n where one has all."""
+    known = list(values)
+    squares = math.fsum(value * value for value in known)
+    return math.fsum(known) ** 2 / (len(known) * squares) if squares else None
+
+
+@dataclass(slots=True)
+class CellUse:
+    """What tenants used of a cell, over periods.
+
+    Attributes:
+        used: Percent of PRBs by tenant, one value for each period in which it can be said.
+        congested: Percent of each period in which the cell was congested.
+        short: Periods with congestion in which a tenant used less than its minimum while another one used more than
+            its own, by tenant.
+        fairness: Jain's index of use by guaranteed minimum, of periods with congestion.
+    """
+
+    used: dict[str, list[float]] = field(default_factory=dict)
+    congested: list[float] = field(default_factory=list)
+    short: dict[str, int] = field(default_factory=dict)
+    fairness: list[float] = field(default_factory=list)
+
+    def add(self, counted: Mapping[str, Values], terms: Mapping[str, Terms], tenants: Mapping[str, Whose]) -> None:
+        """Take a period in."""
+        congested = math.fsum(parts(counted.get(CONGESTED, {})))
+        self.congested.append(congested)
+        used = {name: used_by(counted, tenants[name]) for name in terms if name in tenants}
+        known = {name: value for name, value in used.items() if value is not None}
+        for name, value in known.items():
+            self.used.setdefault(name, []).append(value)
+        if not congested:
+            return
+        over = {name for name, value in known.items() if value > terms[name].least}
+        for name, value in known.items():
+            if value < terms[name].least - _NEAR and over - {name}:
+                self.short[name] = self.short.get(name, 0) + 1
+        fair = jain(value / terms[name].least for name, value in known.items() if terms[name].least)
+        if fair is not None:
+            self.fairness.append(fair)
+
+    @property
+    def congestion(self) -> float:
+        """Percent of the time in which the cell was congested."""
+        return mean(self.congested)
+
+
+def mean(values: Sequence[float]) -> float:
+    """Their mean, 0 of none."""
+    return math.fsum(values) / len(values) if values else 0.0

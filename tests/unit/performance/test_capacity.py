@@ -1,0 +1,108 @@
+"""Shares against use, who came too short, what to expand first, and when backhaul is full."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from controller.intent.impact import Sharing
+from controller.intent.outages import Era
+from controller.models.measurement import DAY, HOUR, Measured, Subject, Values
+from controller.models.network import Network
+from controller.performance.capacity import Load, full_in, nodes_of, trend
+from controller.performance.kpis import Whose
+from controller.performance.shares import CellUse, Terms, jain, used_by
+from tests.unit.intent.backhaul_tree import network as backhaul
+from tests.unit.intent.test_outages import BEGIN, END, network
+
+LIMA = ZoneInfo("America/Lima")
+ALFA, BETA = Whose(frozenset({"716-01"})), Whose(frozenset({"716-02"}))
+
+
+def lte(alfa: float, beta: float, prbs: float, congested: float = 0) -> dict[str, Values]:
+    """An LTE cell with volumes of two tenants, in Mbit, and percent of PRBs used."""
+    return {
+        "DRB.PdcpSduVolumeDL": {Subject("716-01", 9): alfa, Subject("716-02", 9): beta},
+        "RRU.PrbTotDl": {Subject(): prbs},
+        "RRU.PrbCongestionDl": {Subject(): congested},
+    }
+
+
+def test_use_is_counted_by_slice_on_nr_and_follows_volume_on_lte() -> None:
+    slices = {Subject(slice="1-000001"): 10.0, Subject(slice="1-000002"): 30.0, Subject(): 40.0}
+    counted = {"RRU.PrbUsedDl": slices, "RRU.PrbAvailDl": {Subject(): 50.0}, "RRU.PrbTotDl": {Subject(): 80.0}}
+    assert used_by(counted, Whose(slices=frozenset({"1-000001"}))) == pytest.approx(20)
+    assert used_by(lte(300, 100, 80), ALFA) == pytest.approx(60)
+    assert used_by(lte(0, 0, 80), ALFA) == 0
+    assert used_by({}, ALFA) is None
+
+
+def test_fairness_is_one_where_all_are_alike_and_the_inverse_of_their_number_where_one_has_all() -> None:
+    assert jain([2, 2, 2]) == pytest.approx(1)
+    assert jain([3, 0, 0]) == pytest.approx(1 / 3)
+    assert jain([0, 0]) is None
+
+
+def test_short_is_who_gets_less_than_its_minimum_while_another_one_gets_more_in_congestion() -> None:
+    terms, tenants = {"alfa": Terms(30, 80), "beta": Terms(20, 80)}, {"alfa": ALFA, "beta": BETA}
+    use = CellUse()
+    use.add(lte(100, 900, 100, congested=50), terms, tenants)
+    assert use.short == {"alfa": 1}
+    use.add(lte(100, 900, 100), terms, tenants)
+    use.add(lte(100, 150, 50, congested=1), terms, tenants)
+    assert use.short == {"alfa": 2}, "without congestion nobody comes too short"
+    use.add(lte(1, 1, 4, congested=1), terms, tenants)
+    assert use.short == {"alfa": 2}, "where nobody is above its minimum nobody was squeezed"
+    assert use.congestion == pytest.approx(52 / 4)
+
+
+@pytest.mark.parametrize(
+    ("values", "growth", "full"),
+    [
+        ([100 + 2 * day for day in range(31)], 2.0, "2026-07"),
+        ([100 - day for day in range(31)], -1.0, ""),
+        ([100 + 50 * (day % 2) for day in range(31)], None, ""),
+        ([100, 200, 300], None, ""),
+        ([190 + day for day in range(31)], 1.0, "2026-07"),
+    ],
+)
+def test_a_trend_is_told_where_it_explains_what_happened(values: list[float], growth: float | None, full: str) -> None:
+    days = {BEGIN + timedelta(days=day): float(value) for day, value in enumerate(values)}
+    line = trend(days)
+    assert (line and round(line.growth, 6)) == growth
+    assert full_in(line, 220, max(days), LIMA) == full
+
+
+def test_cells_to_expand_first_are_congested_where_many_people_have_contracts() -> None:
+    made: Network = network()
+    load = Load(Era(BEGIN, END, made, Sharing(made, made.day(BEGIN))))
+    days = [
+        Measured(station=f"S{n}", begin=BEGIN, seconds=DAY, covered=DAY, cells={"L1": lte(864, 864, 90, 10 * n)})
+        for n in (1, 2)
+    ]
+    load.add_days(days)
+    assert load.congested() == ["S2", "S1"]
+    hour = Measured(station="S2", begin=BEGIN, seconds=HOUR, covered=HOUR, cells={"L1": lte(1, 99, 100, 5)})
+    load.add_hours([hour])
+    shares, congested, expand, backhauls = load.sheets("alfa", LIMA)
+    assert shares.rows[0] == ("S1/L1", 20, 80, 45, 45, 10)
+    assert congested.rows == (("S2/L1", 1, 1, 1, jain([1 / 20, 99 / 20]).__round__(3)),)  # type: ignore[union-attr]
+    assert [row[1:5] for row in expand.rows] == [("S2/L1", 20, 100, 2), ("S1/L1", 10, 100, 2)]
+    assert backhauls.rows == ()
+
+
+def test_a_node_of_the_backhaul_carries_all_that_hangs_below_it() -> None:
+    made = backhaul()
+    load = Load(Era(BEGIN, END, made, Sharing(made, made.day(BEGIN))))
+    stations = sorted(made.station_by_id)
+    load.add_days(
+        Measured(station=name, begin=BEGIN, seconds=DAY, covered=DAY, cells={"1": lte(DAY, 0, 1)}) for name in stations
+    )
+    rows = {row[0]: row for row in load.sheets("claro", LIMA)[3].rows}
+    assert rows["core"][2] == len([one for one in stations if "core" in made.backhaul_above(one)])
+    below = made.devices_below["radio"] & made.station_by_id.keys()
+    assert rows["radio"][2:4] == (len(below), len(below))
+    assert set(nodes_of(made, ["S3"])) == set(made.devices_below["core"]) & made.station_by_id.keys()
+    assert datetime(2026, 6, 1, 5, tzinfo=UTC) == BEGIN
