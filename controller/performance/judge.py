@@ -146,7 +146,8 @@ def wilson(good: float, total: float) -> tuple[float, float]:
     share, z2 = min(max(good / total, 0.0), 1.0), _Z * _Z
     spread = _Z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total))
     middle, scale = share + z2 / (2 * total), 1 + z2 / total
-    return max(0.0, (middle - spread) / scale), min(1.0, (middle + spread) / scale)
+    # The share is in it also where rounding would leave it out by the last digit.
+    return min(share, max(0.0, (middle - spread) / scale)), max(share, min(1.0, (middle + spread) / scale))
 
 
 def poisson(events: float, time: float) -> tuple[float, float]:
@@ -154,7 +155,7 @@ def poisson(events: float, time: float) -> tuple[float, float]:
     if time <= 0:
         return 0.0, math.inf
     middle, spread = events + _Z * _Z / 2, _Z * math.sqrt(max(events, 0.0) + _Z * _Z / 4)
-    return max(0.0, (middle - spread) / time), (middle + spread) / time
+    return min(events / time, max(0.0, (middle - spread) / time)), (middle + spread) / time
 
 
 def _interval(kpi: Kpi, counted: Tally, value: float | None) -> tuple[float | None, float | None]:
