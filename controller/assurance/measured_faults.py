@@ -33,7 +33,7 @@ from controller.models.network import Network
 from controller.performance.judge import Figure, Word, compare, pooled
 from controller.performance.kpis import Kpi, tally
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore
+from controller.ports.store import AsyncStore, Device
 
 log = structlog.get_logger()
 
@@ -188,7 +188,9 @@ class MeasuredFaults:
         quarter, hour = self._due(QUARTER, _COLLECTED), self._due(HOUR, _ROLLED_UP)
         if quarter is None and hour is None and not self._left:
             return
-        watched = await self._watched()
+        if not (records := await self._store.devices.find()):
+            return  # there may be no network either
+        watched = await self._watched(records)
         reports = [] if quarter is None else await self._sleeping(watched, quarter)
         if hour is not None:
             self._left, self._looked[HOUR] = list(watched.stations), hour
@@ -207,9 +209,8 @@ class MeasuredFaults:
         end = datetime.fromtimestamp(stamp // length * length, UTC)
         return None if self._looked.get(length) == end else end
 
-    async def _watched(self) -> _Watched:
+    async def _watched(self, records: Mapping[str, Device]) -> _Watched:
         _, network = await self._store.networks.get()
-        records = await self._store.devices.find()
         adopted = sorted(
             name for name, one in records.items() if one.adopted is not None and name in network.station_by_id
         )

@@ -194,3 +194,13 @@ async def test_a_small_sample_is_no_alarm(bench: Bench) -> None:
     for number in range(2):
         bench.counts(TODAY + number * HOUR, HOUR, few, good=0.9)
         assert await bench.looks(TODAY + (number + 1) * HOUR + timedelta(minutes=41)) == []
+
+
+async def test_before_there_is_a_network_there_is_nothing_to_look_at() -> None:
+    clock = VirtualClock(START)
+    store = open_store("sqlite://", clock)
+    loop_store = LoopStore(store)
+    await MeasuredFaults(loop_store, clock, KPIS).round()
+    assert store.alarms.page(Page()) == (0, [])
+    await loop_store.close()
+    store.close()
