@@ -17,15 +17,22 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import httpx
 from ncclient import manager
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 
 from controller.cli.main import main as minka
+from controller.models.measurement import Subject
+from controller.performance.files import read_file
+from controller.performance.vocabulary import measured
 from controller.ports.clock import SystemClock
 
 HERE = Path(__file__).parent
@@ -40,12 +47,33 @@ NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
 NRM = "urn:3gpp:sa5:_3gpp-common-managed-element"
 EUTRAN = "urn:minka:eutran-nrm"
 
+#: What to try afterwards.
+NEXT = (
+    "device list",
+    f"device get {STATION}",
+    f"hold put {STATION} --reason 'rigger on the mast'",
+    "kpi list",
+)
+
 CLOCK = SystemClock()
 console = Console(highlight=False)
 
 
 class DemoError(Exception):
     """The demo did not go as it should."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """What a cell gives each PLMN and what is used of it, in percent of its resource blocks.
+
+    Attributes:
+        given: Least and most, by PLMN.
+        used: By PLMN.
+    """
+
+    given: Mapping[str, tuple[int, int]]
+    used: Mapping[str, float]
 
 
 class Demo:
@@ -56,6 +84,9 @@ class Demo:
         self.network = home / "network"
         self.control = control
         self.began = CLOCK.monotonic()
+        self.provisioned = CLOCK.now()
+        #: Of CELL, before and after the fourth operator came.
+        self.shares: list[Shares] = []
         self._step = 0
 
     def say(self, title: str, text: str = "") -> None:
@@ -101,8 +132,8 @@ class Demo:
         self.minka("plan", selector, "--expect", str(expect))
         return str(self.ask("plans", "list")[0]["id"])
 
-    def read(self, words: str) -> None:
-        """Show what a cell broadcasts and how it is shared, read from the station just now."""
+    def read(self, words: str) -> Shares:
+        """Show what a cell broadcasts and how it is shared, read from the station just now; its shares, unused."""
         config = self.ask("device", "get", STATION, "--filter", f"EUtranCellFDD[{CELL}]")
         plmns = [path.rpartition("[")[2].rstrip("]") for path in config["tree"] if "/plmnIdList[" in path]
         shares = {
@@ -115,6 +146,23 @@ class Demo:
         console.print(", ".join(plmn.replace(",", "-") for plmn in plmns))
         for plmn, share in shares.items():
             console.print(f"    {plmn}: min {share.get('minRatio', 0)} %, max {share.get('maxRatio', 100)} %")
+        given = {plmn: (int(one.get("minRatio", 0)), int(one.get("maxRatio", 100))) for plmn, one in shares.items()}
+        return Shares(given, {})
+
+    def used(self, shares: Shares) -> Shares:
+        """With what each PLMN used of CELL in the newest seconds in which all of them were on air."""
+        end = CLOCK.monotonic() + 60
+        while True:
+            where = f"http://{self.control}/stations/{STATION}/measurements"
+            told = httpx.get(where, params={"seconds": 2}).raise_for_status()
+            for period in measured(STATION, read_file("A.xml", [told.content])).periods:
+                counted = period.cells.get(CELL, {}).get("RRU.PrbTotDl", {})
+                by_plmn = {subject.plmn: value for subject, value in counted.items() if subject != Subject()}
+                if shares.given.keys() <= by_plmn.keys():
+                    return Shares(shares.given, by_plmn)
+            if CLOCK.monotonic() > end:
+                raise DemoError(f"{STATION} counted nothing for its tenants within a minute")
+            CLOCK.pause(0.5)
 
 
 def _run(words: Sequence[str]) -> int:
@@ -230,6 +278,7 @@ def _provision(demo: Demo) -> None:
     plan = demo.ask("plan", "*", "--expect", str(24 + len(ROUTERS)))
     console.print(f"plan {plan['id']}: {sum(len(change['diff']) for change in plan['changes'])} lines of change")
     demo.minka("apply", plan["id"], "--canary", "2", "--wave-size", "12", "--reason", "provisioning")
+    demo.provisioned = CLOCK.now()
 
 
 def _fourth_tenant(demo: Demo) -> None:
@@ -237,9 +286,9 @@ def _fourth_tenant(demo: Demo) -> None:
     shutil.copy(NEW_AGREEMENT, demo.network / "agreements-entel.yaml")
     demo.load()
     plan = demo.plan(f"region={REGION}", 13 + len(ROUTERS))
-    demo.read("before:")
+    demo.shares.append(demo.used(demo.read("before:")))
     demo.minka("apply", plan, "--canary", "1", "--wave-size", "6", "--reason", "Entel joins Cusco")
-    demo.read("after: ")
+    demo.shares.append(demo.used(demo.read("after: ")))
     demo.minka("device", "get", ROUTERS[0], "--filter", "entel")
 
 
@@ -277,6 +326,67 @@ def _alarm(demo: Demo) -> None:
     demo.minka("device", "show", STATION)
 
 
+_BAR = 50
+_COLOURS = ("cyan", "magenta", "yellow", "green")
+
+
+def _pictures(demo: Demo, api: str) -> None:
+    demo.say("Three pictures", "Of what the stations counted and what is on record.")
+    _picture_of_shares(demo.shares[0], demo.shares[1])
+    _picture_of_availability(demo, api)
+    _picture_of_repair(demo)
+
+
+def _picture_of_shares(*both: Shares) -> None:
+    """The guaranteed part of each share, what may be used beyond it, and what is used."""
+    console.print(
+        f"\n[bold]Downlink of {STATION}/{CELL}[/]: █ used, ▒ guaranteed and free, ░ may be used if it is free"
+    )
+    for when, shares in zip(("before", "after"), both, strict=True):
+        for colour, (plmn, (least, most)) in zip(_COLOURS, sorted(shares.given.items()), strict=False):
+            used = shares.used.get(plmn, 0.0)
+            ends = [round(_BAR * percent / 100) for percent in (used, max(used, least), max(used, most))]
+            bar = "█" * ends[0] + "▒" * (ends[1] - ends[0]) + "░" * (ends[2] - ends[1])
+            words = f"uses {used:4.1f} % of {least} to {most} %"
+            console.print(f"  {when:6} {plmn:7} [{colour}]{bar:{_BAR}}[/] {words}")
+
+
+def _picture_of_availability(demo: Demo, api: str) -> None:
+    """Cell-time with service, of the time since the network was provisioned."""
+    token = (demo.home / "token").read_text(encoding="utf-8").strip()
+    page = httpx.get(f"{api}/metrics", headers={"Authorization": f"Bearer {token}"}, params={"part": "tenant"}).text
+    told: dict[str, dict[str, float]] = {}
+    for family in text_string_to_metric_families(page):
+        for sample in family.samples:
+            if "agreement" in sample.labels and "resource" not in sample.labels:
+                told.setdefault(sample.labels["agreement"], {})[sample.name] = sample.value
+    seconds = (CLOCK.now() - demo.provisioned).total_seconds()
+    console.print(f"\n[bold]Availability per agreement[/] in the {seconds:.0f} s since provisioning; from 90 to 100 %")
+    for colour, (agreement, one) in zip(cycle(_COLOURS), sorted(told.items()), strict=False):
+        cells, lost = one["minka_agreement_cells"], one["minka_agreement_outage_seconds"]
+        available = 100 * (1 - lost / (cells * seconds))
+        bar = "█" * round(_BAR * max(0.0, available - 90) / 10)
+        owed = 100 * one["minka_agreement_availability_target_ratio"]
+        words = f"{available:7.3f} % ({lost:.0f} cell-seconds of {cells:.0f} cells lost; {owed:g} % owed)"
+        console.print(f"  {agreement:20} [{colour}]{bar:{_BAR}}[/] {words}")
+
+
+def _picture_of_repair(demo: Demo) -> None:
+    """What was done about the broken link, second by second."""
+    (incident, *_) = demo.ask("incidents", "list", "--station", STATION, "--state", "open", "--state", "closed")
+    rows = demo.ask("incidents", "show", incident["id"])["timeline"]
+    times = [datetime.fromisoformat(row["at"]) for row in rows]
+    whole = max((times[-1] - times[0]).total_seconds(), 1)
+    console.print(f"\n[bold]The repair on the time line[/]: {whole:.0f} s from the first to the last act")
+    acts: dict[int, dict[str, None]] = {}
+    for row, at in zip(rows, times, strict=True):
+        acts.setdefault(round((at - times[0]).total_seconds()), {})[row["action"]] = None
+    for after, names in acts.items():
+        place = round(_BAR * after / whole)
+        line = f"  {'─' * place}[bold green]●[/]{' ' * (_BAR - place)}"
+        console.print(f"{line} {after:3} s  {', '.join(names)}", soft_wrap=True)
+
+
 def _summary(demo: Demo, api: str) -> None:
     demo.say("What is on record")
     demo.minka("runs")
@@ -287,14 +397,6 @@ def _summary(demo: Demo, api: str) -> None:
     for line in httpx.get(f"{api}/metrics", headers={"Authorization": f"Bearer {token}"}).text.splitlines():
         if line.startswith(wanted):
             console.print("  " + line, markup=False)
-    console.print("\n[bold]Next[/]: KEEP=1 make demo keeps it running; then try")
-    for words in (
-        "device list",
-        f"device get {STATION}",
-        f"hold put {STATION} --reason 'rigger on the mast'",
-        "plans list",
-    ):
-        console.print(f"  minka {words}")
 
 
 def main() -> int:
@@ -306,7 +408,12 @@ def main() -> int:
             _fourth_tenant(demo)
             _drift(demo)
             _alarm(demo)
-            _summary(demo, f"http://127.0.0.1:{os.environ['MINKA_API_PORT']}")
+            api = f"http://127.0.0.1:{os.environ['MINKA_API_PORT']}"
+            _summary(demo, api)
+            _pictures(demo, api)
+            console.print("\n[bold]Next[/]: KEEP=1 make demo keeps it running; then try")
+            for words in NEXT:
+                console.print(f"  minka {words}")
             console.print(f"\n[bold green]Done[/] in {CLOCK.monotonic() - demo.began:.0f} s.")
     except DemoError as error:
         console.print(f"[bold red]The demo failed:[/] {error}\nLogs are in {home}", markup=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -31,4 +32,13 @@ def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
     assert "1 of 16 stations differ" in said
     assert "no drift on 16 stations" in said
     assert 'minka_repairs_started_total{rule="core-link-down"} 1.0' in said
+    # The pictures: all four operators use the cell in the end, one agreement lost service, and the link was repaired.
+    for when, plmns in (("before", ("06", "10", "15")), ("after", ("06", "10", "15", "17"))):
+        assert re.findall(rf"^  {when} +716-(\d\d) ", said, re.MULTILINE) == list(plmns)
+    available = dict(re.findall(r"^  ([a-z0-9-]+) +█* +(\d+\.\d{3}) % \(", said, re.MULTILINE))
+    assert len(available) == 7
+    assert [name for name, percent in available.items() if float(percent) < 100] == ["bitel-sierra"]
+    acts = said[said.index("The repair on the time line") :]
+    places = [acts.index(act) for act in ("incident.opened", "repair.started", "incident.closed", "repair.succeeded")]
+    assert places == sorted(places)
     assert list(tmp_path.iterdir()) == []
