@@ -22,9 +22,9 @@ log = structlog.get_logger()
 _AT_ONCE, _HOLD = 200, 2.0
 #: Seconds between the first looks at two new stations, at most.
 _APART = 0.05
-#: Seconds until a station is looked at again whose state is passing, or that a job works on.
+#: Seconds until a station is looked at again whose state is passing, that a job works on, or that was just repaired.
 _SOON = 2.0
-#: How long a station is looked at all the time after the repair of an alarm began.
+#: How long a station is looked at so often after the repair of an alarm began.
 _REPAIRED_IN = timedelta(minutes=10)
 
 
@@ -81,9 +81,11 @@ class Checks:
     async def begin(self) -> None:
         """Begin to look at the stations that are due; those under a job wait, those just repaired come first."""
         # A run that waits for people may wait for hours.
-        for station in await self._store.alarms.under_repair(self._clock.now() - _REPAIRED_IN):
-            self.poke(station)
+        repaired = await self._store.alarms.under_repair(self._clock.now() - _REPAIRED_IN)
         now = self._clock.monotonic()
+        for station in repaired & self._due.keys():
+            if self._due[station] > now + _SOON:
+                self.poke(station)
         turns = [station for station, at in self._due.items() if at <= now and station not in self._looking]
         due = [station for station in turns if self._worth(station)]
         for station in set(turns).difference(due):
@@ -92,7 +94,7 @@ class Checks:
             return
         busy, (_, network) = await self._store.claims.busy(due), await self._store.networks.get()
         for station in due:
-            self._due[station] = now + (_SOON if station in busy else self._interval)
+            self._due[station] = now + (_SOON if station in busy | repaired else self._interval)
             if station not in busy:
                 self._looking[station] = asyncio.create_task(self._look(network, station))
 

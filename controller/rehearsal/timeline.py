@@ -24,7 +24,7 @@ Ts = TypeVarTuple("Ts")
 #: for a moment of its own.
 POLL = 5.0
 #: Seconds that are passed over at most: all look again after them, whatever happens.
-STRIDE = 60.0
+STRIDE = 120.0
 
 
 class Idleness(Protocol):
