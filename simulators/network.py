@@ -83,7 +83,8 @@ def ends(network: str) -> tuple[str, ...]:
 class StationRecord:
     """A station of the network files.
 
-    ``population`` is its part of the people of its site; ``backhaul`` the node that its site hangs on.
+    ``population`` is its part of the people of its site; ``backhaul`` the node that its site hangs on. ``reserves`` are
+    the seconds for which it serves without mains (``mains-failure``) or time source (``sync-lost``), where known.
     """
 
     id: str
@@ -94,6 +95,7 @@ class StationRecord:
     region: str = ""
     population: int = 0
     backhaul: str = ""
+    reserves: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +243,7 @@ def _station(
     profiles = row.get("profiles") or ()
     station, place = _text(path, row, "id"), _text(path, row, "site")
     site = sites.get(place, {})
+    reserves = (("mains-failure", site.get("battery_hours")), ("sync-lost", row.get("holdover_hours")))
     return StationRecord(
         id=station,
         site=place,
@@ -250,6 +253,7 @@ def _station(
         region=sys.intern(str(site.get("region") or "")),
         population=int(site.get("population") or 0) // neighbours[place],
         backhaul=sys.intern(str(site.get("backhaul") or "")),
+        reserves={fault: float(hours) * 3600 for fault, hours in reserves if hours},
     )
 
 

@@ -11,20 +11,23 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, datetime, timedelta
 
 from controller.models.alarm import (
     ALARM_LIST_CROWDED,
     CONFIGURATION_DRIFT,
     DIVERGED,
     HEARTBEAT_LOST,
+    HOLDOVER_CAUSES,
     KPI_DEGRADED,
+    POWER_CAUSES,
     RECORD_DOUBTED,
     RULE_DEMOTED,
     TOO_MANY_REPAIRS,
     Alarm,
     AlarmReport,
     ObjectClass,
+    PerceivedSeverity,
 )
 from controller.models.network import HOST, Agreement, Cell, Network
 from controller.nrm.profiles import cell_of, link_of, object_class, rat_of
@@ -163,6 +166,21 @@ def _suffers(cell: Cell, managed_object: str) -> bool:
     if link := link_of(path):
         return rat_of(link) is cell.rat
     return managed_object == cell.name or not managed_object.startswith(f"{cell.station}/")
+
+
+def deadline_of(network: Network, alarm: Alarm) -> datetime | None:
+    """Until when a station serves in spite of an alarm: its battery, its holdover; None where the files don't say so.
+
+    Critical means that this is over (fault 18 of o-ran-fm after fault 17, a battery that is empty).
+    """
+    if not network.manages(alarm.station) or alarm.severity is PerceivedSeverity.CRITICAL:
+        return None
+    hours = None
+    if alarm.probable_cause in POWER_CAUSES:
+        hours = network.site_by_id[network.site_of(alarm.station)].battery_hours
+    elif alarm.probable_cause in HOLDOVER_CAUSES and alarm.station in network.station_by_id:
+        hours = network.station_by_id[alarm.station].holdover_hours
+    return None if hours is None else alarm.raised + timedelta(hours=hours)
 
 
 def link_in(managed_object: str) -> Path:

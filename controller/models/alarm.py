@@ -37,6 +37,8 @@ REMOTE_END_DOWN = "remote-end-down"
 BACKHAUL_DOWN = "backhaul-down"
 #: Probable causes of a station that runs on its battery: by o-ran-fm, and as X.733 calls it in an AlarmList.
 POWER_CAUSES = frozenset({"o-ran-fault-26", "3gpp-power-problem"})
+#: Probable causes of a station without an external time source, as `POWER_CAUSES` of one without mains.
+HOLDOVER_CAUSES = frozenset({"o-ran-fault-17", "3gpp-timing-problem"})
 #: What makes two reports speak of the same fault.
 FAULT = ("station", "object", "tenant", "probable_cause", "specific_problem")
 #: Probable cause of a cell that should serve and does not.

@@ -58,6 +58,7 @@ class DispatchPack(Noun):
         part: What is likely broken; an empty string where nobody knows.
         tried: What automation did before, oldest first.
         standing: Alarms that stand at the site.
+        until: Until when the station serves all the same, on battery or in holdover, as far as the network files say.
         without_service: Tenants that have no service there, each with its cells.
         in_force: Holds in force at the site, in words.
         holds: Commands to enter before anybody climbs or switches off.
@@ -74,6 +75,7 @@ class DispatchPack(Noun):
     severity: PerceivedSeverity
     text: str
     since: AwareDatetime
+    until: AwareDatetime | None = None
     part: str
     tried: tuple[Tried, ...]
     standing: tuple[StandingAlarm, ...]
@@ -86,6 +88,8 @@ class DispatchPack(Noun):
         """The pack as text."""
         place = self.place
         lines = [f"{self.probable_cause} ({self.severity.value}) of {self.unit} since {self.since:%Y-%m-%d %H:%M} UTC"]
+        if self.until:
+            lines.append(f"the station serves until about {self.until:%Y-%m-%d %H:%M} UTC all the same")
         if self.text:
             lines.append(f"it says: {self.text}")
         lines += [f"alarm {self.alarm}, incident {self.incident}, station {self.station}"]

@@ -220,6 +220,9 @@ class Site(Noun):
     backhaul: Identifier | None = None
     access: Text | None = Field(None, description="How a person gets there: road, keys, guard, who to call before.")
     power: Text | None = Field(None, description="What feeds it, and for how long: mains, generator, batteries.")
+    battery_hours: Annotated[float, Field(gt=0, le=1000)] | None = Field(
+        None, description="How long its batteries feed its stations without the mains."
+    )
     windows: tuple[MaintenanceWindow, ...] = ()
 
 
@@ -240,6 +243,9 @@ class Station(Noun):
     enb_plmn: Plmn | None = Field(None, description="PLMN of its global eNB id; none means the host's.")
     gnb_plmn: Plmn | None = Field(None, description="PLMN of its global gNB id; none means the host's.")
     standalone: bool | None = Field(None, description="Whether its NR cells are standalone; none means the network's.")
+    holdover_hours: Annotated[float, Field(gt=0, le=1000)] | None = Field(
+        None, description="How long its TDD cells may serve without an external time source."
+    )
     owner: Identifier | None = Field(None, description="Tenant whose own station it is; none where it is shared.")
 
     def node_id(self, rat: Rat) -> tuple[int | None, int]:

@@ -23,7 +23,7 @@ from controller.models.rule import RuleMode
 from controller.ports.clock import VirtualClock
 from controller.ports.store import StartedRepair, Store
 from controller.remediation.breaker import Breaker
-from controller.remediation.guards import Limits, Repair, refusal
+from controller.remediation.guards import Limits, Repair, refusal, settle_seconds
 from controller.remediation.rules import Rule, rule_for
 
 #: How long after a guard's no that ends at no known time it is asked again.
@@ -224,7 +224,8 @@ class Backtest:
 
     def _consider(self, alarm: Alarm, rule: Rule) -> None:
         now = self._clock.now()
-        settled = max(filter(None, (alarm.raised, alarm.released))) + timedelta(seconds=rule.guards.settle_seconds)
+        seconds = settle_seconds(rule, alarm, self._network)
+        settled = max(filter(None, (alarm.raised, alarm.released))) + timedelta(seconds=seconds)
         if now < settled:  # the guard would say so, at the price of asking all before it
             self._look_at(alarm.id, settled)
             return

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from controller.intent.impact import Sharing
+from controller.intent.impact import Sharing, deadline_of
 from controller.models.alarm import (
     ALL_LINKS_DOWN,
     BACKHAUL_DOWN,
@@ -66,6 +66,7 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
         severity=alarm.severity,
         text=alarm.text,
         since=alarm.raised,
+        until=deadline_of(network, alarm),
         part=_PARTS.get(
             alarm.probable_cause, "the unit itself" if alarm.object_class is ObjectClass.RADIO_UNIT else ""
         ),

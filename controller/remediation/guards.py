@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from controller.intent.impact import deadline_of
 from controller.intent.incidents import fault_of
 from controller.models.alarm import (
     CONFIGURATION_DRIFT,
@@ -254,16 +255,23 @@ def _shelved(ask: Ask) -> _No | None:
 
 def _settle(ask: Ask) -> _No | None:
     """The fault has to stand by itself: since all was raised, its root was over, or a run had changed its device."""
-    seconds = ask.repair.rule.guards.settle_seconds
+    seconds = settle_seconds(ask.repair.rule, ask.alarm, ask.network)
     times = (time for one in (ask.alarm, *ask.beside) for time in (one.raised, one.released))
     since = max(filter(None, (*times, ask.store.runs.left(ask.device))))
     settled = since + timedelta(seconds=seconds)
-    return _No(has_to_stand(ask.repair.rule), settled) if ask.now < settled else None
+    return _No(has_to_stand(seconds), settled) if ask.now < settled else None
 
 
-def has_to_stand(rule: Rule) -> str:
+def settle_seconds(rule: Rule, alarm: Alarm, network: Network) -> float:
+    """How long an alarm has to stand: where a station serves for a limited time only, half of that at most."""
+    until = deadline_of(network, alarm)
+    seconds = rule.guards.settle_seconds
+    return seconds if until is None else min(seconds, (until - alarm.raised).total_seconds() / 2)
+
+
+def has_to_stand(seconds: float) -> str:
     """Why an alarm that was just raised is not repaired."""
-    return f"it has to stand for {rule.guards.settle_seconds:g} s"
+    return f"it has to stand for {seconds:g} s"
 
 
 def _flapping(ask: Ask) -> _No | None:
@@ -323,21 +331,20 @@ def _busy(ask: Ask) -> _No | None:
 
 
 def _battery(ask: Ask) -> _No | None:
-    """Who restarts something there may find that it does not come back.
-
-    How long the battery lasts is known only in the words of the network files.
-    """
+    """Who restarts something there may find that it does not come back."""
     if not ask.repair.interrupts:
         return None
     standing = ask.store.alarms.standing([ask.device])
     power = [one for one in standing if one.probable_cause in POWER_CAUSES and one.cleared is None]
-    since = min((one.raised for one in power), default=None)
-    if since is None and not ask.repair.on_battery:
+    first = min(power, key=_age, default=None)
+    if first is None and not ask.repair.on_battery:
         return None
     site = ask.network.site_by_id.get(ask.site)
-    told = f" since {since:%Y-%m-%d %H:%M} UTC" if since else ", and has no alarm of it"
+    told = f" since {first.raised:%Y-%m-%d %H:%M} UTC" if first else ", and has no alarm of it"
+    until = deadline_of(ask.network, first) if first else None
+    lasts = f", which lasts until about {until:%H:%M}" if until else ""
     fed = f" (its site: {site.power})" if site is not None and site.power else ""
-    return _No(f"the station runs on its battery{told}{fed}")
+    return _No(f"the station runs on its battery{told}{lasts}{fed}")
 
 
 # ------------------------------------------------------------------- how often

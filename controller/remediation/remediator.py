@@ -46,6 +46,7 @@ from controller.remediation.guards import (
     has_to_stand,
     of_fault,
     refusal,
+    settle_seconds,
 )
 from controller.remediation.rules import Rule, Verify, rule_for
 from controller.remediation.trust import demote, judge
@@ -244,8 +245,9 @@ class Remediator:
         if alarm.root and not rule.match.follows:
             return f"{WAITS}{follows_from(alarm.root)}", None
         since = max(alarm.raised, alarm.released or alarm.raised)
-        left = rule.guards.settle_seconds - (self._clock.now() - since).total_seconds()
-        return (f"{WAITS}{has_to_stand(rule)}", left) if left > 0 else None
+        seconds = settle_seconds(rule, alarm, network)
+        left = seconds - (self._clock.now() - since).total_seconds()
+        return (f"{WAITS}{has_to_stand(seconds)}", left) if left > 0 else None
 
     async def _note_all(self) -> None:
         """Say it, in parts, so that others get their turn at the record."""

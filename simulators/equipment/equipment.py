@@ -256,7 +256,7 @@ class Equipment:
             target = self._target(kind.place, target)
         elif target:
             raise UnknownFaultError(f"{name} strikes the station, not {target}")
-        return self.faults.begin(name, target, seed)
+        return self.faults.begin(name, target, seed, self._record.reserves.get(name))
 
     def _target(self, place: Place, target: str) -> str:
         """The cell, unit or tenant named, the first one if none is."""

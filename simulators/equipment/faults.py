@@ -67,8 +67,14 @@ class NetworkFaults:
     def __len__(self) -> int:
         return len(self._open)
 
-    def begin(self, name: str, target: str = "", seed: str | None = None) -> NetworkFault:
+    def begin(self, name: str, target: str = "", seed: str | None = None, reserve: float | None = None) -> NetworkFault:
         """Let a fault begin; its course is drawn from the seed, by default that of the station.
+
+        Args:
+            name: Its kind.
+            target: What it strikes.
+            seed: Draws its course.
+            reserve: Seconds until its second stage, where that is known and not drawn.
 
         Raises:
             UnknownFaultError: no network fault has this name.
@@ -79,6 +85,8 @@ class NetworkFaults:
         chance = random.Random(f"{self._seed if seed is None else seed}/{name}/{target}/{number}")  # noqa: S311 (replayed on purpose)
         helps = {cure.by: _draw(chance, cure.takes) for cure in kind.cures if chance.random() < cure.chance}
         begins = tuple(_draw(chance, stage.after) for stage in kind.stages)
+        if reserve is not None:
+            begins = (begins[0], *(reserve for _ in begins[1:]))
         lasts = None if kind.lasts is None else _draw(chance, kind.lasts)
         fault = NetworkFault(number, kind, target, self._clock.monotonic(), helps, begins, lasts, kind.stages[0])
         self._open[number] = fault

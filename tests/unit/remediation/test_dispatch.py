@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 
 import pytest
 
@@ -11,6 +11,8 @@ from controller.models.errors import NotFoundError
 from controller.models.network import Validity
 from controller.plan import network_digest
 from controller.remediation.dispatch import dispatch_pack
+from controller.remediation.guards import settle_seconds
+from controller.remediation.rules import Match, Rule, RuleGuards, Rung
 from tests.unit.remediation.bench import STATION_ID, Bench, tiny
 
 CELL = f"{STATION_ID}/L1"
@@ -105,3 +107,28 @@ def test_what_is_not_known_is_said(bench: Bench) -> None:
     assert "likely part: not known" in pack.lines
     with pytest.raises(NotFoundError):
         dispatch_pack(bench.store, "a-none", bench.clock.now())
+
+
+def test_a_station_on_its_battery_has_a_deadline_where_the_network_files_say_how_long_that_lasts(bench: Bench) -> None:
+    made = tiny()
+    sites = tuple(one.model_copy(update={"battery_hours": 3.0}) for one in made.sites)
+    stations = tuple(one.model_copy(update={"holdover_hours": 24.0}) for one in made.stations)
+    network = made.model_copy(update={"sites": sites, "stations": stations})
+    bench.store.networks.save(network, network_digest(network), "ana")
+    for cause, hours in (("3gpp-power-problem", 3), ("3gpp-timing-problem", 24)):
+        alarm = bench.report("station", cause, source=AlarmSource.ALARM_LIST)
+        pack = dispatch_pack(bench.store, alarm.id, bench.clock.now())
+        assert pack.until == alarm.raised + timedelta(hours=hours)
+        assert f"the station serves until about {pack.until:%Y-%m-%d %H:%M} UTC all the same" in pack.lines
+        worse = bench.report("station", cause, PerceivedSeverity.CRITICAL, source=AlarmSource.ALARM_LIST)
+        assert dispatch_pack(bench.store, worse.id, bench.clock.now()).until is None, "it is over"
+
+
+def test_people_hear_of_a_battery_before_it_is_empty(bench: Bench) -> None:
+    made = tiny()
+    sites = tuple(one.model_copy(update={"battery_hours": 0.5}) for one in made.sites)
+    network = made.model_copy(update={"sites": sites})
+    alarm = bench.report("station", "o-ran-fault-26")
+    mains = Rule(name="m", description="", match=Match(causes=("o-ran-fault-26",)), ladder=(Rung(ticket="Go."),))
+    mains = mains.model_copy(update={"guards": RuleGuards(settle_seconds=1800)})
+    assert (settle_seconds(mains, alarm, network), settle_seconds(mains, alarm, made)) == (900, 1800)

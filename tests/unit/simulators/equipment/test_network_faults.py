@@ -250,3 +250,17 @@ def test_every_fault_is_tried_here() -> None:
     for row in NETWORK_FAULTS.values():
         assert row.place in Place
         assert row.stages[0].after == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("name", ["mains-failure", "sync-lost"])
+def test_how_long_a_station_serves_without_mains_or_time_source_is_that_of_the_network_files(name: str) -> None:
+    clock = VirtualClock()
+    station = lively(clock)
+    drawn = station.equipment.begin_fault(name, seed="7")
+    station.equipment.faults.end(drawn)
+    reserved = station.equipment.faults.begin(name, "", "7", HOUR)
+    assert reserved.begins == (0.0, HOUR) != drawn.begins
+    clock.advance(HOUR - 1)
+    assert reserved.stage is reserved.kind.stages[0]
+    clock.advance(2)
+    assert reserved.stage is reserved.kind.stages[1]
