@@ -45,7 +45,7 @@ from controller.models.incident import (
     Rank,
     TenantMinutes,
 )
-from controller.models.measurement import Measured
+from controller.models.measurement import HOUR, QUARTER, Measured
 from controller.models.network import Network
 from controller.models.people import Person
 from controller.models.plan import Plan
@@ -182,6 +182,12 @@ def _file_of(
     return issued, store.statements.file(issued.id, form)
 
 
+def _shortest(store: Store) -> int:
+    """Periods of more than a quarter of an hour are hours at the latest."""
+    performance = store.networks.get()[1].header.performance
+    return QUARTER if performance is None or performance.granularity_minutes * 60 <= QUARTER else HOUR
+
+
 def _works_now(store: Store, clock: Clock, tenant: str | None = None) -> list[AnnouncedWork]:
     now = clock.now()
     return store.works.during(now, now + timedelta(microseconds=1), tenant)
@@ -284,6 +290,10 @@ class View(Protocol):
 
     def measured(self, begin: datetime, end: datetime, seconds: int, stations: Collection[str]) -> Iterator[Measured]:
         """What stations counted, by station and time."""
+        ...
+
+    def shortest(self) -> int:
+        """Seconds of the shortest level at which all stations may be read alike."""
         ...
 
     def whose(self) -> Mapping[str, Whose]:
@@ -494,6 +504,10 @@ class HostView:
         """See ``View``."""
         return self._store.measurements.read(begin, end, seconds, stations)
 
+    def shortest(self) -> int:
+        """See ``View``."""
+        return _shortest(self._store)
+
     def whose(self) -> dict[str, Whose]:
         """See ``View``."""
         _, network = self._store.networks.get()
@@ -690,6 +704,10 @@ class TenantView:
         seen = self._sight()
         for period in self._store.measurements.read(begin, end, seconds, stations):
             yield disclosure.visible_measured(seen, period)
+
+    def shortest(self) -> int:
+        """See ``View``."""
+        return _shortest(self._store)
 
     def whose(self) -> dict[str, Whose]:
         """See ``View``."""

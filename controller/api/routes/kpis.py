@@ -101,7 +101,7 @@ def show(
     shown = names[paging.offset : paging.offset + paging.limit]
     if asked.level in (Level.CELL, Level.STATION):
         chosen = tuple(sorted({name.partition("/")[0] for name in shown}))
-    begin, end, seconds = _range(asked, len(chosen), seen.clock.now())
+    begin, end, seconds = _range(asked, len(chosen), seen.clock.now(), seen.shortest())
     parts = parts_at(asked.level, network, tenants, tenants[tenant] if tenant else EVERYBODY)
     periods = seen.measured(begin, end, seconds, chosen) if chosen else ()
     found = series_of(known, periods, parts, shown, begin, end)
@@ -143,7 +143,7 @@ def _names(level: Level, network: Network, stations: Sequence[str], tenants: Seq
     return sorted({name_at(level, network, cell.station, cell.id) for cell in cells})
 
 
-def _range(asked: SeriesQuery, stations: int, now: datetime) -> tuple[datetime, datetime, int]:
+def _range(asked: SeriesQuery, stations: int, now: datetime, shortest: int) -> tuple[datetime, datetime, int]:
     """Begin, end and length of periods. Raises InputError where there are too many of them."""
     quarter = datetime.fromtimestamp(now.timestamp() // QUARTER * QUARTER, UTC)
     end = min(asked.end or quarter, now)
@@ -154,7 +154,8 @@ def _range(asked: SeriesQuery, stations: int, now: datetime) -> tuple[datetime, 
     if asked.step:
         seconds = _SECONDS[asked.step]
     else:
-        fits = (one for one in _SECONDS.values() if span / one <= _READABLE and stations * span / one <= _FEW)
+        there = (one for one in _SECONDS.values() if one >= shortest)
+        fits = (one for one in there if span / one <= _READABLE and stations * span / one <= _FEW)
         seconds = next(fits, DAY)
     if span / seconds > _POINTS or stations * span / seconds > _MOST:
         most = f"{_POINTS:,} in a series, and {_MOST:,} of all stations together"

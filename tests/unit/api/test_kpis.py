@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from controller.models.measurement import Measured, Subject, Values
+from controller.models.network import PerformanceData
 from controller.plan import network_digest
 from tests.unit.api.bench import ApiBench
 from tests.unit.intent.test_outages import network as shared
@@ -129,3 +130,11 @@ async def test_the_step_is_the_shortest_that_has_room(measured: ApiBench) -> Non
         ("2019-06-01T00:00:00Z", 86400),
     ):
         assert (await get(measured, "/volume-down", begin=begin))["seconds"] == seconds
+
+
+async def test_the_step_is_no_shorter_than_what_stations_measure(measured: ApiBench) -> None:
+    made = shared()
+    header = made.header.model_copy(update={"performance": PerformanceData(granularity_minutes=60)})
+    made = made.model_copy(update={"header": header})
+    measured.store.networks.save(made, network_digest(made), "ana")
+    assert (await get(measured, "/volume-down"))["seconds"] == 3600
