@@ -187,25 +187,37 @@ class Outages:
 
     def under(self, agreement: str, begin: datetime, now: datetime, end: datetime) -> Owed:
         """What an agreement is about from a point in time to another one, and what of it was lost until now."""
-        owed = Owed()
-        for era in self._eras:
-            one = next((one for one in era.sharing.in_force if one.id == agreement), None)
-            since, until = max(era.begin, begin), min(era.until, end)
-            if one is None or until <= since:
-                continue
+        owed = Owed(parts=self.without_service(agreement, begin, end))
+        for era, one, since, until in self._held(agreement, begin, end):
             cells = era.sharing.reached_by(one)
             owed.allowed += len(cells) * (until - since).total_seconds() * (100 - one.sla.availability_percent) / 100
             so_far = (min(until, now) - since).total_seconds()
             if so_far > 0:
                 for cell in cells:
                     owed.seconds[cell] = owed.seconds.get(cell, 0.0) + so_far
+        return owed
+
+    def without_service(self, agreement: str, begin: datetime, end: datetime) -> dict[str, Parts]:
+        """Times without service of the tenant in cells of an agreement, by cell, of those that had some."""
+        found: dict[str, Parts] = {}
+        for era, one, since, until in self._held(agreement, begin, end):
+            cells = era.sharing.reached_by(one)
             span = ((since, until),)
             for (cell, tenant), parts in self._parts(era, one.sla.left_out).items():
                 if tenant == one.tenant and cell in cells:
-                    before = owed.parts.get(cell, _NOTHING)
-                    joined = zip(before, parts, strict=True)
-                    owed.parts[cell] = Parts(*(union((*old, *both(new, span))) for old, new in joined))
-        return owed
+                    joined = zip(found.get(cell, _NOTHING), parts, strict=True)
+                    found[cell] = Parts(*(union((*old, *both(new, span))) for old, new in joined))
+        return found
+
+    def _held(
+        self, agreement: str, begin: datetime, end: datetime
+    ) -> Iterator[tuple[Era, Agreement, datetime, datetime]]:
+        """When an agreement was in force, and its terms then."""
+        for era in self._eras:
+            since, until = max(era.begin, begin), min(era.until, end)
+            one = next((one for one in era.sharing.in_force if one.id == agreement), None)
+            if one is not None and since < until:
+                yield era, one, since, until
 
     def agreed(self, tenant: str, begin: datetime, end: datetime) -> list[Agreement]:
         """Agreements of a tenant that held at some time, by id, on the terms that held last."""

@@ -263,8 +263,8 @@ def _incidents(
 def _is_late(of_incident: Outages, agreement: Agreement, month: Month) -> bool:
     """Whether an incident took service away from a cell for longer than an agreement gives to restore it."""
     limit = timedelta(hours=agreement.sla.restore_hours)
-    owed = of_incident.under(agreement.id, month.begin - limit, month.now, month.end)
-    lost = (times for parts in owed.parts.values() for times in parts.lost)
+    gone = of_incident.without_service(agreement.id, month.begin - limit, month.end)
+    lost = (times for parts in gone.values() for times in parts.lost)
     return any(until - since > limit and until > month.begin for since, until in lost)
 
 
