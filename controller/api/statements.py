@@ -24,6 +24,8 @@ from controller.performance.settlement import settlement_sheets
 from controller.performance.volume import Part, everything_of, parts_of, parts_under, volume_sheets, volumes_of
 from controller.ports.store import Store
 
+#: Stations whose months are read at once.
+_AT_ONCE = 100
 #: What makes the sheets of a kind: its rules, and the sheets themselves.
 _Made = tuple[tuple[str, ...], tuple[Sheet, ...]]
 
@@ -111,9 +113,17 @@ def _quality(record: Record, tenant: str, month: Month) -> _Made:
     _, network = record.store.networks.get()
     parts = parts_of(record.store.incidents.eras(month.begin, month.end), tenant)
     kpis = [kpi for kpi in told_kpis(load_kpis(record.kpis)) if Level.TENANT in kpi.levels]
-    days = _measured(record.store, month, parts[-1:], quality.counters_of(kpis))
-    sheets = quality_sheets(kpis, days, parts[-1], network, month.begin, month.end) if parts else ()
-    return tuple(quality.RULES), sheets
+    if not parts:
+        return tuple(quality.RULES), ()
+    months = _months(record.store, month, parts[-1], quality.counters_of(kpis))
+    return tuple(quality.RULES), quality_sheets(kpis, months, parts[-1], network, month.begin, month.end)
+
+
+def _months(store: Store, month: Month, part: Part, counters: Collection[str]) -> Iterator[Measured]:
+    stations = sorted(part.cells)
+    for start in range(0, len(stations), _AT_ONCE):
+        some = stations[start : start + _AT_ONCE]
+        yield from store.measurements.totals(month.begin, month.end, DAY, some, counters, part.who)
 
 
 def _capacity(record: Record, tenant: str, month: Month) -> _Made:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby
 
 from controller.models.measurement import Measured
 from controller.models.network import Network
 from controller.models.statement import Column, Sheet, Value
 from controller.performance.judge import Figure, figure
 from controller.performance.kpis import Kpi, Tally
-from controller.performance.rollups import rolled_up
 from controller.performance.volume import Part
 
 RULES = (
@@ -33,13 +31,13 @@ def counters_of(kpis: Iterable[Kpi]) -> set[str]:
 
 
 def quality_sheets(
-    kpis: Sequence[Kpi], days: Iterable[Measured], part: Part, network: Network, begin: datetime, end: datetime
+    kpis: Sequence[Kpi], months: Iterable[Measured], part: Part, network: Network, begin: datetime, end: datetime
 ) -> tuple[Sheet, ...]:
     """The tables of a statement of quality.
 
     Args:
         kpis: The indicators that the tenant is told.
-        days: What stations counted on each day, by station.
+        months: What each station counted in the month.
         part: Which cells are the tenant's, and which counts.
         network: Where they are.
         begin: Of the month.
@@ -48,7 +46,7 @@ def quality_sheets(
     whole: _Tallies = {}
     regions: _Tallies = {}
     cells: _Tallies = {}
-    for month in _months(days, begin, end):
+    for month in months:
         region = network.region_of(month.station) if network.manages(month.station) else ""
         for cell in part.cells.get(month.station, ()):
             for kpi in kpis if cell in month.cells else ():
@@ -69,14 +67,6 @@ def quality_sheets(
 #: By indicator and what it is of.
 _Tallies = dict[tuple[str, str], Tally]
 _Span = tuple[datetime, datetime]
-
-
-def _months(days: Iterable[Measured], begin: datetime, end: datetime) -> Iterator[Measured]:
-    """The days of each station as one."""
-    for station, own in groupby(days, key=lambda one: one.station):
-        month = rolled_up(station, begin, end, own)
-        if month is not None:
-            yield month
 
 
 def _columns(of: str) -> tuple[Column, ...]:

@@ -6,6 +6,7 @@ common and which is on record once.
 
 from __future__ import annotations
 
+import operator
 import zlib
 from bisect import bisect_left
 from collections import defaultdict
@@ -39,6 +40,7 @@ from sqlalchemy import (
 from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject, Values
 from controller.performance.kpis import EVERYBODY, Whose
 from controller.performance.rollups import rolled_up, span_of
+from controller.performance.vocabulary import Adds, counter_named
 from controller.ports.store import Measurements, Sync, method
 from controller.ports.store.measurements import CollectedFile, Gap, Taken, UnknownCounter
 from controller.store.columns import Instant, long_text, metadata, string
@@ -220,6 +222,24 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         names = _counting(tx, begin, end, seconds) if stations is None else sorted(set(stations))
         choice = _Choice(None if counters is None else frozenset(counters), who)
         return _page(tx, (begin, end), seconds, names, after, limit, choice)
+
+    @reads
+    def totals(
+        self,
+        tx: Tx,
+        begin: datetime,
+        end: datetime,
+        seconds: int,
+        stations: Collection[str],
+        counters: Collection[str] | None = None,
+        who: Whose = EVERYBODY,
+    ) -> list[Measured]:
+        choice = _Choice(None if counters is None else frozenset(counters), who)
+        asked = {"of": seconds, "since": begin, "until": end}
+        rows = sorted(tx.rows(_BETWEEN, measurements.c.station, stations, **asked), key=_place)
+        known = _described(tx, rows)
+        each = (_total(begin, end, list(own), known, choice) for _, own in groupby(rows, key=lambda row: row.station))
+        return [one for one in each if one is not None]
 
     @reads
     def _counting(self, tx: Tx, begin: datetime, end: datetime, seconds: int) -> list[str]:
@@ -614,6 +634,50 @@ def _measuring(tx: Tx, begin: datetime, end: datetime) -> set[str]:
     """Stations that measured something then, or on one of the days before."""
     spans = ((QUARTER, begin), (HOUR, begin), (DAY, begin - _RECENT))
     return {station for level, since in spans for station in _counting(tx, since, end, level)}
+
+
+def _total(
+    begin: datetime, end: datetime, rows: Sequence[Row[Any]], known: Mapping[bytes, _Layout], choice: _Choice
+) -> Measured | None:
+    """What ``rolled_up`` makes of all rows of a station; those of one layout are added up value by value."""
+    station = rows[0].station
+    if len({row.begin for row in rows}) < len(rows):  # some were measured and worked out
+        groups = (list(group) for _, group in groupby(rows, key=lambda row: row.begin))
+        return rolled_up(station, begin, end, (_together([_unpacked(row, known, choice) for row in g]) for g in groups))
+    by_layout: dict[bytes, list[Row[Any]]] = defaultdict(list)
+    for row in rows:
+        by_layout[row.layout].append(row)
+    return rolled_up(station, begin, end, (_added_up(own, known[own[0].layout], choice) for own in by_layout.values()))
+
+
+def _added_up(rows: Sequence[Row[Any]], layout: _Layout, choice: _Choice) -> Measured:
+    """Rows of one layout as one."""
+    weights = [row.covered for row in rows]
+    covered = sum(weights)
+    columns = list(zip(*(orjson.loads(zlib.decompress(row.content)) for row in rows), strict=True))
+    cells: dict[str, dict[str, Values]] = {}
+    for cell, name, places in _places(rows[0].layout, layout, choice):
+        known = counter_named(name)
+        adds = Adds.SUM if known is None else known.over_time
+        cells.setdefault(cell, {})[name] = {
+            subject: _joined(adds, columns[place], weights, covered) for subject, place in places
+        }
+    return Measured.model_construct(
+        station=rows[0].station,
+        begin=rows[0].begin,
+        seconds=sum(row.seconds for row in rows),
+        covered=covered,
+        suspect=any(row.suspect for row in rows),
+        cells=cells,
+    )
+
+
+def _joined(adds: Adds, values: Sequence[float], weights: Sequence[float], covered: float) -> float:
+    if adds is Adds.SUM:
+        return float(sum(values))
+    if adds is Adds.MAX:
+        return float(max(values))
+    return sum(map(operator.mul, values, weights)) / covered if covered else 0.0
 
 
 # ---------------------------------------------------------------------------- roll up

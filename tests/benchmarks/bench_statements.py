@@ -1,8 +1,8 @@
 """Statements of a month: ``python -m tests.benchmarks.bench_statements [--outages N]``.
 
 The network is ``peru`` (3,100 stations, 11,388 cells, four tenants). On record are a month of measurements of all
-stations, as simulated stations count, and outages of cells spread over the month. Printed are CPU seconds of each kind of
-statement for the largest tenant, worked out and issued with its files, and memory.
+stations, as simulated stations count, and outages of cells spread over the month. Printed are CPU seconds of each kind
+of statement for the largest tenant, worked out and issued with its files, and memory.
 """
 
 from __future__ import annotations

@@ -124,6 +124,19 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def totals(
+        self,
+        begin: datetime,
+        end: datetime,
+        seconds: int,
+        stations: Collection[str],
+        counters: Collection[str] | None = None,
+        who: Whose = EVERYBODY,
+    ) -> list[Measured]:
+        """All of what ``read`` gives as one for each station, as roll-ups are made, and many times as fast."""
+        ...
+
+    @method
     def gaps(self, begin: datetime, end: datetime, stations: Collection[str] | None = None) -> list[Gap]:
         """Spans without data, by station and time; of all stations that ever measured where none are named.
 

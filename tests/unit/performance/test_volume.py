@@ -15,6 +15,7 @@ from controller.inventory.load import load_network
 from controller.models.measurement import DAY, Measured, Period, Subject
 from controller.models.statement import Statement, StatementKind, Value
 from controller.performance.kpis import Whose
+from controller.performance.rollups import rolled_up
 from controller.performance.vocabulary import measured
 from controller.performance.volume import COUNTERS, Volumes
 from controller.plan import network_digest
@@ -152,3 +153,20 @@ def test_what_one_tenant_is_told_of_quality_is_the_same_whatever_others_do(
         for tenant in PLMN
     )
     assert float(andes["s1-setup-success"] or 0) > float(condor["s1-setup-success"] or 0)
+
+
+def test_totals_are_what_roll_ups_make_of_all(day: tuple[SqlStore, list[Station]]) -> None:
+    store, who = day[0], Whose(frozenset({PLMN["andes"]}))
+    for level in (900, DAY):
+        read = list(store.measurements.read(BEGIN, END, level, ["T-LTE-1", "T-NR-1"], None, who))
+        for total in store.measurements.totals(BEGIN, END, level, ["T-LTE-1", "T-NR-1"], None, who):
+            whole = rolled_up(total.station, BEGIN, END, [one for one in read if one.station == total.station])
+            assert whole is not None
+            assert (total.covered, total.suspect, total.cells.keys()) == (
+                whole.covered,
+                whole.suspect,
+                whole.cells.keys(),
+            )
+            for cell, counters in whole.cells.items():
+                for name, values in counters.items():
+                    assert total.cells[cell][name] == pytest.approx(values, rel=1e-9, abs=1e-9), name
