@@ -43,6 +43,7 @@ def test_a_fault_costs_minutes_until_somebody_comes_or_it_is_cured(ground: Groun
     assert nothing.minutes["condor"] == pytest.approx(cells * 25, rel=0.02)
     assert (nothing.visits, minka.visits) == (1, 0)
     assert (minka.incidents, minka.curable, minka.cured) == (1, 1, 1)
+    assert minka.rules == {"core-link-down": (1, 0)}, "one run for all links of the tenant"
     assert minka.minutes["condor"] < nothing.minutes["condor"] / 5
     assert minka.wrong == ()
     assert minka.acts > 0 == nothing.acts
