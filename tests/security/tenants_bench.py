@@ -70,6 +70,8 @@ class Private:
     second_agreement: bool = False
     consent: str = "standing"
     availability: float = 99.0
+    #: Ids of beta's contacts, each with a webhook and the name of the secret that signs its messages.
+    contacts: tuple[str, ...] = ()
     drift: int = 0
     links_up: bool = True
     alarms: int = 0
@@ -95,6 +97,7 @@ privates = st.builds(
     second_agreement=st.booleans(),
     consent=st.sampled_from(["standing", "notice", "approval"]),
     availability=st.sampled_from([99.0, 99.9]),
+    contacts=st.lists(st.sampled_from(["noc", "desk"]), unique=True).map(tuple),
     drift=st.integers(0, 3),
     links_up=st.booleans(),
     alarms=st.integers(0, 3),
@@ -156,6 +159,10 @@ def network(own: Private, *, alfas_max: int, applied: bool) -> Network:
     content = base.model_dump(mode="json")
     (alfa, beta) = (next(one for one in content["tenants"] if one["id"] == name) for name in ("alfa", "beta"))
     beta |= {"name": own.name, "plmns": own.plmns, "slices": [{"sst": 1, "sd": sd} for sd in own.slices]}
+    hooks = {name: f"https://{name}.beta.example/hook" for name in own.contacts}
+    beta["contacts"] = [
+        {"id": name, "name": name, "webhook": url, "credential": f"beta-{name}"} for name, url in hooks.items()
+    ]
     octet, vlan = (own.octet, own.vlan) if applied else (2, 102)
     for kind in ("mme", "amf", "upf"):
         beta["core"][f"{kind}_pool"] = [{"id": kind, "address": f"10.{octet}.0.9"}]
