@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from controller.intent.impact import deadline_of
+from controller.intent.impact import core_node_in, deadline_of
 from controller.intent.incidents import fault_of
 from controller.models.alarm import (
     CONFIGURATION_DRIFT,
@@ -254,10 +254,10 @@ def _shelved(ask: Ask) -> _No | None:
 
 
 def _settle(ask: Ask) -> _No | None:
-    """The fault has to stand by itself: since all was raised, its root was over, or a run had changed its device."""
+    """The fault has to stand by itself: since all was raised, root or announced work was over, or a run had ended."""
     seconds = settle_seconds(ask.repair.rule, ask.alarm, ask.network)
     times = (time for one in (ask.alarm, *ask.beside) for time in (one.raised, one.released))
-    since = max(filter(None, (*times, ask.store.runs.left(ask.device))))
+    since = max(filter(None, (*times, ask.store.runs.left(ask.device), _work_over(ask))))
     settled = since + timedelta(seconds=seconds)
     return _No(has_to_stand(seconds), settled) if ask.now < settled else None
 
@@ -267,6 +267,14 @@ def settle_seconds(rule: Rule, alarm: Alarm, network: Network) -> float:
     until = deadline_of(network, alarm)
     seconds = rule.guards.settle_seconds
     return seconds if until is None else min(seconds, (until - alarm.raised).total_seconds() / 2)
+
+
+def _work_over(ask: Ask) -> datetime | None:
+    """When announced work was over last of which the fault was a part: a core needs a moment to be back."""
+    alarm = ask.alarm
+    link = core_node_in(alarm) if alarm.tenant else ""
+    works = ask.store.works.during(alarm.raised, ask.now, alarm.tenant) if link else ()
+    return max((one.over for one in works if one.covers(alarm.tenant, link) and one.over <= ask.now), default=None)
 
 
 def has_to_stand(seconds: float) -> str:

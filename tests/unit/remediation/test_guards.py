@@ -261,6 +261,23 @@ def said(bench: Bench, alarm: Alarm, run: PreparedRun | None = None, limits: Lim
     return bench.store.transaction(refusal, Repair(alarm, LINK_RULE, limits=limits, run=run), bench.clock.now())
 
 
+async def test_what_stands_on_after_announced_work_has_to_stand_anew(bench: Bench) -> None:
+    alarm, now, hour = bench.report(LINK, CORE_LINK_DOWN, tenant="andes"), bench.clock.now(), timedelta(hours=1)
+    bench.store.works.announce("andes", {}, now, now + hour, "eva", "upgrade")
+    guards_of = LINK_RULE.guards.model_copy(update={"settle_seconds": 60})
+    repair = Repair(alarm, LINK_RULE.model_copy(update={"guards": guards_of}), limits=UNLIMITED)
+
+    def guard() -> str:
+        no = bench.store.transaction(refusal, repair, bench.clock.now())
+        return no.guard if no else ""
+
+    found = []
+    for seconds in (3599, 1, 59, 1):
+        bench.clock.pause(seconds)
+        found.append(guard())
+    assert found == ["announced", "settle", "settle", ""]
+
+
 async def test_what_is_over_is_not_repaired(bench: Bench) -> None:
     link = bench.breaks()
     assert said(bench, link) is None
