@@ -112,7 +112,8 @@ def _volume(record: Record, tenant: str, month: Month) -> _Made:
 def _quality(record: Record, tenant: str, month: Month) -> _Made:
     _, network = record.store.networks.get()
     parts = parts_of(record.store.incidents.eras(month.begin, month.end), tenant)
-    kpis = [kpi for kpi in told_kpis(load_kpis(record.kpis)) if Level.TENANT in kpi.levels]
+    folders = [folder for folder in (record.kpis, record.kpis / "regulators") if folder.is_dir()]
+    kpis = [kpi for one in folders for kpi in told_kpis(load_kpis(one)) if Level.TENANT in kpi.levels]
     if not parts:
         return tuple(quality.RULES), ()
     months = _months(record.store, month, parts[-1], quality.counters_of(kpis))
