@@ -16,6 +16,9 @@ from simulators.generate.layout import Area, Base
 from simulators.generate.places import read_places
 from simulators.host_keys import public_host_key
 
+#: Families of counters that simulated stations have beside those of 3GPP.
+VENDOR_FAMILIES = ["minka-CellUnavailableTime", "minka-ERAB", "minka-S1SIG"]
+
 
 @dataclass(frozen=True)
 class SiteRow:
@@ -131,6 +134,7 @@ def _yaml_files(kept: list[Area], network: str, name: str, schema: str | None) -
             "country": "PE",
             "timezone": "America/Lima",
             "host_plmn": contracts.HOST_PLMN,
+            "performance": {"granularity_minutes": 15, "metrics": VENDOR_FAMILIES},
         },
         "regions": [{"id": r.id, "name": r.name} for r in sorted(regions, key=lambda region: region.id)],
     }
