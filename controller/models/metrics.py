@@ -507,8 +507,8 @@ METRICS: tuple[Metric, ...] = (
         "minka_measured_end_timestamp_seconds",
         _G,
         _NET,
-        "End of the newest whole period on record of the station, if it is not older than an hour. The measured figures"
-        " of its cells are of that period.",
+        "End of the newest whole period of the station, if one of the last three is on record. The measured figures of"
+        " its cells are of that period.",
         _PER_STATION,
         ("station",),
         told=True,

@@ -34,9 +34,9 @@ _SERVING = {"minka_cell": "on_air", "minka_core_link": "up"}
 #: Lines by metric. They are written by hand, since there are hundreds of thousands of them: prometheus-client takes
 #: many times as long (tests/benchmarks/bench_exposition.py).
 _Lines = Mapping[str, list[str]]
-#: How far back a period may have begun that is told, and what is read of it: by direction PRB use in percent, and
-#: volume in Mbit.
-_NEWEST = timedelta(hours=1)
+#: Quarters of an hour among which the newest period is looked for, and what is read of it: by direction PRB use in
+#: percent, and volume in Mbit.
+_QUARTERS = 3
 _PRB = {"down": "RRU.PrbTotDl", "up": "RRU.PrbTotUl"}
 _VOLUME = {"down": "DRB.PdcpSduVolumeDL", "up": "DRB.PdcpSduVolumeUL"}
 _USERS = "RRC.ConnMean"
@@ -342,37 +342,68 @@ def _not_serving(health: Health) -> Iterator[tuple[str, str]]:
 def _add_measured(lines: _Lines, store: Store, clock: Clock, seen: Seen) -> None:
     """What stations counted in their newest whole period."""
     every = {name: lines.get(name, []) for name in METRIC}
-    now = clock.now()
-    newest: dict[str, Measured] = {}
-    for period in store.measurements.read(now - _NEWEST, now, QUARTER, seen.stations, _COUNTERS):
-        if not period.suspect:
-            newest[period.station] = period
-    for station, period in newest.items():
+    for period in _newest(store, clock, seen):
         ended = period.begin + timedelta(seconds=period.seconds)
-        every["minka_measured_end_timestamp_seconds"].append(
-            _sample(METRIC["minka_measured_end_timestamp_seconds"], (station,), ended.timestamp())
-        )
+        station = f'station="{_escaped(period.station)}"'
+        end = "minka_measured_end_timestamp_seconds"
+        every[end].append(f"{end}{{{station}}} {ended.timestamp()}\n")
         for cell, counted in period.cells.items():
-            if cell and (seen.cells is None or cell in seen.cells[station]):
+            if cell and (seen.cells is None or cell in seen.cells[period.station]):
+                where = f'{station},cell="{_escaped(cell)}"'
                 for name, value, labels in _measured(counted, seen.tenants):
-                    every[name].append(_sample(METRIC[name], (station, cell, *labels), value))
+                    every[name].append(f"{name}{{{where}{_behind_cell(name, labels)}}} {value}\n")
+
+
+def _newest(store: Store, clock: Clock, seen: Seen) -> Iterator[Measured]:
+    """The newest whole period of each station. Most stations have the one that ended last: those are read first."""
+    missing = set(seen.network.station_by_id if seen.stations is None else seen.stations)
+    now = clock.now()
+    begin = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+    for _ in range(_QUARTERS):
+        until, begin = begin, begin - timedelta(seconds=QUARTER)
+        found = store.measurements.read(begin, until, QUARTER, frozenset(missing), _COUNTERS) if missing else ()
+        for period in found:
+            if not period.suspect:
+                missing.discard(period.station)
+                yield period
 
 
 def _measured(counted: Mapping[str, Mapping[Subject, float]], tenants: Mapping[str, Whose]) -> _Samples:
     """Figures of a cell: what all its users did, and those of each tenant where the station tells them apart."""
-    if users := amount(counted.get(_USERS, {}), EVERYBODY, 0):
-        yield "minka_cell_users", sum(users), ()
+    if (users := _sum(counted.get(_USERS, {}), EVERYBODY)) is not None:
+        yield "minka_cell_users", users, ()
     for direction, counter in _PRB.items():
         values = counted.get(counter, {})
-        if used := amount(values, EVERYBODY, 0):
-            yield "minka_cell_prb_used_ratio", sum(used) / 100, (direction,)
+        if (used := _sum(values, EVERYBODY)) is not None:
+            yield "minka_cell_prb_used_ratio", used / 100, (direction,)
         for tenant, who in tenants.items():
-            if used := amount(values, who, 0):
-                yield "minka_cell_tenant_prb_used_ratio", sum(used) / 100, (tenant, direction)
+            if (used := _sum(values, who)) is not None:
+                yield "minka_cell_tenant_prb_used_ratio", used / 100, (tenant, direction)
     for direction, counter in _VOLUME.items():
+        values = counted.get(counter, {})
         for tenant, who in tenants.items():
-            if carried := amount(counted.get(counter, {}), who, 0):
-                yield "minka_cell_tenant_volume_bytes", sum(carried) * _BYTES, (tenant, direction)
+            if (carried := _sum(values, who)) is not None:
+                yield "minka_cell_tenant_volume_bytes", carried * _BYTES, (tenant, direction)
+
+
+def _sum(values: Mapping[Subject, float], who: Whose) -> float | None:
+    """What a cell counted of somebody; None where it does not tell."""
+    chosen = _chosen(tuple(values), who)
+    return sum([values[subject] for subject in chosen]) if chosen else None
+
+
+@lru_cache(maxsize=1 << 12)
+def _chosen(subjects: tuple[Subject, ...], who: Whose) -> tuple[Subject, ...]:
+    """Which values ``amount`` takes: that depends on what they are about alone, which is the same in most cells."""
+    found = amount({subject: float(index) for index, subject in enumerate(subjects)}, who, 0)
+    return tuple(subjects[int(index)] for index in found or ())
+
+
+@lru_cache(maxsize=1 << 12)
+def _behind_cell(name: str, labels: tuple[str, ...]) -> str:
+    """Labels of a cell's metric behind station and cell."""
+    named = zip(METRIC[name].labels[2:], labels, strict=True)
+    return "".join(f',{label}="{_escaped(value)}"' for label, value in named)
 
 
 def _standing_health(store: Store, stations: frozenset[str] | None) -> list[Health]:

@@ -9,7 +9,7 @@ import gzip
 import resource
 import time
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,6 +18,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.measurement import Measured, Subject
 from controller.models.metrics import METRICS
 from controller.models.network import Network
 from controller.observe.exposition import Asked, add_network, exposition, text_of
@@ -25,8 +26,8 @@ from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.store import open_store
 
-#: More stations than Peru's, so that today's metrics make 300,000 series.
-STATIONS, CELLS, TENANTS = 9700, 3, 4
+#: As many stations as Peru has, and some more, so that there are 300,000 series.
+STATIONS, CELLS, TENANTS = 3400, 3, 4
 
 
 def files() -> Network:
@@ -100,6 +101,18 @@ def network() -> list[Health]:
     ]
 
 
+def counted(now: datetime) -> Iterator[Measured]:
+    """What each cell counted for each tenant in the four quarters of the newest hour."""
+    names = ("RRU.PrbTotDl", "RRU.PrbTotUl", "DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL", "RRC.ConnMean")
+    values = {Subject(): 50.0} | {Subject(plmn=f"716-0{one + 1}"): 10.0 + one for one in range(TENANTS)}
+    cells = {str(cell): dict.fromkeys(names, values) for cell in range(CELLS)}
+    newest = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
+    for number in range(STATIONS):
+        for quarter in range(1, 5):
+            begin = newest - timedelta(minutes=15 * quarter)
+            yield Measured(station=f"PE-CUS-{number:05}", begin=begin, seconds=900, covered=900, cells=cells)
+
+
 def text(healths: Sequence[Health]) -> bytes:
     """Our own text of the health of a network."""
     lines: dict[str, list[str]] = {metric.name: [] for metric in METRICS}
@@ -145,7 +158,11 @@ def main() -> None:
         for health in healths:
             store.devices.adopt(health.station, (), "", "bench")
         store.healths.save(healths)
+        periods = list(counted(clock.now()))
+        for first in range(0, len(periods), 800):
+            store.measurements.put(periods[first : first + 800])
         # The process that serves has none of this in memory.
+        del periods
         del healths, net
         _seconds("made the network", began)
         for name, asked in (
