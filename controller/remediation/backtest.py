@@ -23,7 +23,7 @@ from controller.models.rule import RuleMode
 from controller.ports.clock import VirtualClock
 from controller.ports.store import StartedRepair, Store
 from controller.remediation.breaker import Breaker
-from controller.remediation.guards import Limits, Repair, refusal, settle_seconds
+from controller.remediation.guards import Limits, Repair, of_fault, refusal, settle_seconds
 from controller.remediation.rules import Rule, rule_for
 
 #: How long after a guard's no that ends at no known time it is asked again.
@@ -251,9 +251,11 @@ class Backtest:
             self._broken = True
             self._refuse(alarm, "breaker", _BROKEN)
         else:
-            self._note(alarm, verdict=Verdict.ACTED, at=now, playbook=rung.playbook)
             self._store.repairs.record(repair.rule.name, repair.key, alarm.id, alarm.id)
-            self._store.alarms.move(alarm, AlarmState.REPAIRING, actor="backtest", run=alarm.id)
+            for one in (alarm, *of_fault(self._store, repair.rule, alarm, self._network, now)):
+                self._found.setdefault(one.id, self._begun(one, repair.rule))
+                self._note(one, verdict=Verdict.ACTED, at=now, playbook=rung.playbook)
+                self._store.alarms.move(one, AlarmState.REPAIRING, actor="backtest", run=alarm.id)
 
     def _hand_over(self, alarm: Alarm, verdict: Verdict, now: datetime) -> None:
         self._note(alarm, verdict=verdict, at=now)

@@ -162,3 +162,15 @@ def test_reports_of_before_are_no_cases_and_a_change_of_rules_changes_the_answer
     assert bench.play(rule()) == []
     (one,) = bench.play(rule(causes=("x",)))
     assert one.verdict is Verdict.ACTED
+
+
+def test_all_links_of_one_fault_would_have_been_repaired_together(bench: Bench) -> None:
+    for name in ("one", "two", "three"):
+        bench.told(MAJOR, 10, "S1", object=name)
+    bench.told(MAJOR, 0, "S1", object="four", tenant="beta")
+    bench.told(CLEARED, 120, "S1", object="one")
+    given = {"endpoint": "{{ alarm.objects }}"}
+    together = rule(ladder=(Rung(playbook="recreate-core-endpoint", parameters=given),))
+    found = bench.play(together)
+    assert {one.verdict for one in found} == {Verdict.ACTED}
+    assert {seconds(one) for one in found} == {60}, "once the last of them had settled"
