@@ -52,7 +52,7 @@ from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
 from controller.observe.exposition import Asked
-from controller.performance.kpis import Kpi, Whose, load_kpis, whose
+from controller.performance.kpis import Kpi, Whose, load_kpis, whose_where_shared
 from controller.plan import Ledgers
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
@@ -511,7 +511,7 @@ class HostView:
     def whose(self) -> dict[str, Whose]:
         """See ``View``."""
         _, network = self._store.networks.get()
-        return {tenant: whose(network, tenant) for tenant in network.tenant_by_id}
+        return {tenant: whose_where_shared(network, tenant) for tenant in network.tenant_by_id}
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
@@ -711,7 +711,7 @@ class TenantView:
 
     def whose(self) -> dict[str, Whose]:
         """See ``View``."""
-        return {self._tenant: whose(self._store.networks.get()[1], self._tenant)}
+        return {self._tenant: whose_where_shared(self._store.networks.get()[1], self._tenant)}
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""

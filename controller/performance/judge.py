@@ -56,7 +56,7 @@ class Figure(Noun):
     @property
     def words(self) -> str:
         """Its value with its unit, and its interval where there is one."""
-        if self.value is None:
+        if self.value is None or self.why:
             return f"not judged: {self.why}"
         unit = f" {self.unit}".rstrip()
         if self.low is None or self.high is None:

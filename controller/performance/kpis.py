@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -227,10 +227,13 @@ class Whose:
     Attributes:
         plmns: As in ``71610``; none for all.
         slices: As in ``1-000001``, those that no other tenant has.
+        cells: Cells that its agreements reach, as ``station/cell``: also of what is the same for all only theirs count.
+            None for all.
     """
 
     plmns: frozenset[str] = frozenset()
     slices: frozenset[str] = frozenset()
+    cells: frozenset[str] | None = None
 
     @property
     def all(self) -> bool:
@@ -250,6 +253,12 @@ def whose(network: Network, tenant: str) -> Whose:
     known = network.tenant_by_id[tenant]
     others = {_slice(one) for other in network.tenants if other.id != tenant for one in other.slices}
     return Whose(frozenset(known.plmns), frozenset(map(_slice, known.slices)) - others)
+
+
+def whose_where_shared(network: Network, tenant: str) -> Whose:
+    """The same, on the cells that its agreements reach, whenever they hold."""
+    reached = {cell.name for agreement in network.agreements_of(tenant) for cell in network.cells_of(agreement)}
+    return replace(whose(network, tenant), cells=frozenset(reached))
 
 
 def _slice(one: Snssai) -> str:
@@ -308,7 +317,9 @@ class Tally:
 
     def add_cell(self, period: Measured, cell: str, who: Whose = EVERYBODY) -> None:
         """Take in what one cell counted in a period; of a tenant what is its own."""
-        counted = period.cells[cell]
+        name, counted = f"{period.station}/{cell}", period.cells[cell]
+        if who.cells is not None and name not in who.cells:
+            return
         known: list[float] = []
         for one, over in zip(self.kpi.counters, self.kpi.overs, strict=True):
             value = _amount(one, over, counted, who)
@@ -320,7 +331,7 @@ class Tally:
         elif period.suspect and period.seconds <= QUARTER and self.kpi.statistic is not Statistic.EXACT:
             self.left_out += 1
         elif period.covered:
-            self._take(f"{period.station}/{cell}", period.covered, known)
+            self._take(name, period.covered, known)
 
     def _take(self, cell: str, seconds: float, amounts: Sequence[float]) -> None:
         sums = self.cells.setdefault(cell, _Sums(0.0, [0.0] * len(amounts)))

@@ -91,7 +91,8 @@ def show(
     format: Annotated[Literal["json", "csv"], Query(description="JSON, or the periods as a table.")] = "json",
 ) -> KpiSeries:
     """An indicator over time: its value with 95 % confidence, or why it is not judged, and that of each period."""
-    tenant, tenants = asked.tenant or who.tenant, seen.whose()
+    tenant = asked.tenant or who.tenant
+    tenants = seen.whose() if tenant or asked.level is Level.TENANT else {}
     if tenant and tenant not in tenants:
         raise NotFoundError(unknown("tenant", tenant, tenants))
     known = _known(seen.kpis(), kpi, asked.level, tenant)

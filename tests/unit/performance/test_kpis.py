@@ -158,6 +158,14 @@ def test_nothing_that_others_count_changes_what_a_tenant_is_told(
     assert amount(more, TENANT, qos) is None
 
 
+def test_what_is_the_same_for_all_counts_for_a_tenant_on_its_cells_only() -> None:
+    air = kpi("100 * (seconds - RRU.CellUnavailableTime.fault[cell]) / seconds", Statistic.EXACT)
+    period = measured(c1={"RRU.CellUnavailableTime.fault": 90}, c2={"RRU.CellUnavailableTime.fault": 900})
+    mine = Whose(TENANT.plmns, TENANT.slices, frozenset({"A/1"}))
+    assert now(air, period, who=mine).value == pytest.approx(90)
+    assert now(air, period).value == pytest.approx(45)
+
+
 # ------------------------------------------------------------------ confidence
 
 
