@@ -7,7 +7,6 @@ breakdown, and what stations count for the one and not for the other shows as a 
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -98,20 +97,23 @@ def part_at(parts: Sequence[Part], at: datetime) -> Part | None:
 
 @dataclass(slots=True)
 class _Sum:
-    """Megabits down and up, in parts, and seconds that were measured and that there were."""
+    """Megabits down and up, and seconds that were measured and that there were."""
 
-    down: list[float] = field(default_factory=list)
-    up: list[float] = field(default_factory=list)
+    down: float = 0.0
+    up: float = 0.0
     covered: float = 0.0
     seconds: float = 0.0
 
-    def of(self, counter: str) -> list[float]:
-        return self.down if counter == DOWN else self.up
+    def add(self, down: float, up: float, covered: float = 0.0, seconds: float = 0.0) -> None:
+        self.down += down
+        self.up += up
+        self.covered += covered
+        self.seconds += seconds
 
     @property
     def row(self) -> tuple[Value, Value, Value]:
         """Megabytes down, up and together."""
-        down, up = (math.fsum(parts) * _MEGABYTES for parts in (self.down, self.up))
+        down, up = self.down * _MEGABYTES, self.up * _MEGABYTES
         return round(down, 3), round(up, 3), round(down + up, 3)
 
     @property
@@ -134,14 +136,17 @@ class Volumes:
 
     def add(self, day: Measured, who: Whose, cells: Iterable[str]) -> None:
         """Take in what a station counted in a day in the cells that the tenant shares."""
+        whole = _Sum()
         for cell in cells:
-            counted = day.cells.get(cell, {})
-            sums = (self.total, self.by_day[day.begin], self.by_cell[f"{day.station}/{cell}"])
-            for one in sums:
-                one.seconds += day.seconds
-                one.covered += day.covered if counted else 0.0
-            for counter in COUNTERS:
-                self._count(counter, counted.get(counter, {}), who, sums)
+            counted = day.cells.get(cell)
+            down = up = covered = 0.0
+            if counted:
+                down, up = (self._count(way, counted.get(way, {}), who) for way in COUNTERS)
+                covered = day.covered
+            self.by_cell[f"{day.station}/{cell}"].add(down, up, covered, day.seconds)
+            whole.add(down, up, covered, day.seconds)
+        for one in (self.total, self.by_day[day.begin]):
+            one.add(whole.down, whole.up, whole.covered, whole.seconds)
 
     def missed(self, station: str, begin: datetime, seconds: float, cells: Iterable[str]) -> None:
         """Take in that a station delivered nothing of a day."""
@@ -149,16 +154,23 @@ class Volumes:
             for one in (self.total, self.by_day[begin], self.by_cell[f"{station}/{cell}"]):
                 one.seconds += seconds
 
-    def _count(self, counter: str, values: Mapping[Subject, float], who: Whose, sums: Iterable[_Sum]) -> None:
+    def _count(self, counter: str, values: Mapping[Subject, float], who: Whose) -> float:
+        """All of a counter that is the tenant's; its parts count for what they are about."""
         whole, finest = _shapes(tuple(values), who)
-        total = math.fsum(values[one] for one in whole)
-        for each in sums:
-            each.of(counter).append(total)
+        total, left = sum([values[one] for one in whole]), 0.0
         for subject in finest:
-            self.by_subject[subject].of(counter).append(values[subject])
-        left = total - math.fsum(values[one] for one in finest)
-        if abs(left) > 1e-6 * max(total, 1.0):
-            self.by_subject[Subject(finest[0].plmn)].of(counter).append(left)
+            self._of(subject, counter, values[subject])
+            left += values[subject]
+        if abs(total - left) > 1e-6 * max(total, 1.0):
+            self._of(Subject(finest[0].plmn), counter, total - left)
+        return total
+
+    def _of(self, subject: Subject, counter: str, value: float) -> None:
+        one = self.by_subject[subject]
+        if counter == DOWN:
+            one.down += value
+        else:
+            one.up += value
 
 
 @lru_cache(maxsize=1 << 12)
