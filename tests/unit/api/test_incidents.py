@@ -62,7 +62,7 @@ async def test_open_incidents_come_by_rank_and_others_only_where_they_are_asked_
     assert (await get(bench.client, "", tenant="gamma"))["count"] == 0
 
 
-async def test_a_story_has_path_root_minutes_agreements_and_timeline(bench: ApiBench) -> None:
+async def test_a_story_has_path_root_and_timeline(bench: ApiBench) -> None:
     load(bench, backhaul())
     root, *_ = bench.store.alarms.report_all([at(cut(), 0), at(dark(), 0), at(link("S3"), 0)])
     story = await get(bench.client, f"/{root.incident}")
@@ -71,6 +71,9 @@ async def test_a_story_has_path_root_minutes_agreements_and_timeline(bench: ApiB
     assert story["alarms"][0]["id"] == root.id
     assert (len(story["alarms"]), story["alarms"][0]["symptoms"], story["state"]) == (3, 2, "open")
     assert {"incident.opened", "incident.grew"} <= {row["action"] for row in story["timeline"]}
+
+
+async def test_a_story_has_what_it_cost_each_tenant_and_what_agreements_allow(bench: ApiBench) -> None:
     load(bench, shared(availability_percent=99.0))
     incident = bench.store.alarms.report(off_air()).incident
     story = await get(bench.client, f"/{incident}")
