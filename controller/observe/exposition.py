@@ -10,6 +10,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
+from itertools import accumulate
+
+from prometheus_client import CollectorRegistry
+from prometheus_client import Metric as Family
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
 
 from controller import __version__
 from controller.access.sight import sight
@@ -28,11 +35,13 @@ from controller.ports.store import Store
 #: Media types: Prometheus' own text format, and OpenMetrics.
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+#: Of a page of OpenMetrics.
+_END = b"# EOF\n"
 
 #: What serves, and the end of the name of the series that says so.
 _SERVING = {"minka_cell": "on_air", "minka_core_link": "up"}
-#: Lines by metric. They are written by hand, since there are hundreds of thousands of them: prometheus-client takes
-#: many times as long (tests/benchmarks/bench_exposition.py).
+#: Lines by metric, of places and of what is there. They are written by hand, since there are hundreds of thousands of
+#: them: prometheus-client, which writes all others, takes many times as long (tests/benchmarks/bench_exposition.py).
 _Lines = Mapping[str, list[str]]
 #: Quarters of an hour among which the newest period is looked for, and what is read of it: by direction PRB use in
 #: percent, and volume in Mbit.
@@ -95,23 +104,33 @@ def exposition(
     if seen is not None:
         for name, text in _inventory(seen).items():
             lines.get(name, []).append(text)
-    for name, figures in _figures(store, health_interval, asked).items():
-        lines.get(name, []).extend(_of_figures(METRIC[name], figures))
-    if Part.CONTROLLER in {metric.part for metric in wanted}:
-        for name, spreads in store.status.spreads().items():
-            lines[name].extend(_of_spreads(METRIC[name], spreads))
+    figures = _figures(store, health_interval, asked)
+    spreads = store.status.spreads() if Part.CONTROLLER in {metric.part for metric in wanted} else {}
     if Part.NETWORK in {metric.part for metric in wanted}:
         healths = _standing_health(store, None if seen is None else seen.stations)
         add_network(lines, healths if seen is None else map(seen.told, healths))
         if seen is not None:
             _add_measured(lines, store, clock, seen)
-    return text_of(wanted, lines, openmetrics=asked.openmetrics)
+    families = {
+        metric.name: _family(metric, figures.get(metric.name, {}), spreads.get(metric.name, {}))
+        for metric in wanted
+        if not lines[metric.name]
+    }
+    return text_of(wanted, lines, families, openmetrics=asked.openmetrics)
 
 
-def text_of(metrics: Iterable[Metric], lines: _Lines, *, openmetrics: bool = False) -> bytes:
-    """Lines of metrics, each metric's under its head."""
+def text_of(
+    metrics: Iterable[Metric], lines: _Lines, families: Mapping[str, Family], *, openmetrics: bool = False
+) -> bytes:
+    """The page: metrics in their order, each under its head, from its lines or by prometheus-client."""
+    encode, _ = choose_encoder(OPENMETRICS if openmetrics else TEXT)
     pieces = []
     for metric in metrics:
+        if metric.name in families:
+            registry = CollectorRegistry(auto_describe=False)
+            registry.register(_Alone(families[metric.name]))
+            pieces.append(encode(registry).removesuffix(_END))
+            continue
         name, kind = metric.name, metric.kind.value
         if openmetrics:
             name = metric.family
@@ -120,7 +139,7 @@ def text_of(metrics: Iterable[Metric], lines: _Lines, *, openmetrics: bool = Fal
         pieces.append(f"# HELP {name} {metric.text}\n# TYPE {name} {kind}\n".encode())
         pieces.append("".join(lines[metric.name]).encode())
     if openmetrics:
-        pieces.append(b"# EOF\n")
+        pieces.append(_END)
     return b"".join(pieces)
 
 
@@ -257,24 +276,34 @@ def _figures(store: Store, health_interval: float, asked: Asked) -> dict[str, Fi
     return found | record | alone
 
 
-def _of_figures(metric: Metric, figures: Figures) -> Iterator[str]:
-    for labels, value in sorted(figures.items()):
-        yield _sample(metric, labels, value)
+class _Alone(Collector):
+    """One metric."""
+
+    def __init__(self, family: Family) -> None:
+        self._family = family
+
+    def collect(self) -> Iterator[Family]:
+        yield self._family
 
 
-def _of_spreads(metric: Metric, spreads: Spreads) -> Iterator[str]:
-    """Lines of a histogram, or of a counter that processes keep."""
-    for labels, figures in sorted(spreads.items()):
-        if metric.kind is not MetricKind.HISTOGRAM:
-            yield _sample(metric, labels, figures[0])
-            continue
-        named = _named(metric, labels)
-        number = 0.0
-        for bound, more in zip((*metric.bounds, "+Inf"), figures[:-1], strict=True):
-            number += more
-            yield f'{metric.name}_bucket{{{named}{"," if named else ""}le="{bound}"}} {number}\n'
-        inside = f"{{{named}}}" if named else ""
-        yield f"{metric.name}_sum{inside} {figures[-1]}\n{metric.name}_count{inside} {number}\n"
+def _family(metric: Metric, figures: Figures, spreads: Spreads) -> Family:
+    """A metric with its series; of a counter that processes keep, the spread is its one figure."""
+    if metric.kind is MetricKind.HISTOGRAM:
+        histogram = HistogramMetricFamily(metric.family, metric.text, labels=metric.labels)
+        for labels, (*numbers, total) in sorted(spreads.items()):
+            bounds = (*map(str, metric.bounds), "+Inf")
+            histogram.add_metric(labels, list(zip(bounds, accumulate(numbers), strict=True)), total)
+        return histogram
+    if metric.kind is MetricKind.INFO:
+        info = InfoMetricFamily(metric.family, metric.text)
+        for labels in sorted(figures):
+            info.add_metric((), dict(zip(metric.labels, labels, strict=True)))
+        return info
+    kind = CounterMetricFamily if metric.kind is MetricKind.COUNTER else GaugeMetricFamily
+    family = kind(metric.family, metric.text, labels=metric.labels)
+    for labels, value in sorted((figures | {key: numbers[0] for key, numbers in spreads.items()}).items()):
+        family.add_metric(labels, value)
+    return family
 
 
 def _sample(metric: Metric, labels: Iterable[str], value: float) -> str:

@@ -117,7 +117,7 @@ def text(healths: Sequence[Health]) -> bytes:
     """Our own text of the health of a network."""
     lines: dict[str, list[str]] = {metric.name: [] for metric in METRICS}
     add_network(lines, healths)
-    return text_of(METRICS, lines)
+    return text_of(METRICS, lines, {})
 
 
 class _ByTheBook(Collector):
