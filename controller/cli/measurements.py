@@ -86,7 +86,8 @@ def counters(
     as_json: Json = False,
 ) -> None:
     """List the counters that are kept, with unit, source and how they add up over time and cells."""
-    found = client().all("/v1/measurements/unknown-counters" if unknown else "/v1/measurements/counters")
+    api = client()
+    found = api.all("/v1/measurements/unknown-counters") if unknown else api.all("/v1/measurements/counters")
     if as_json:
         print_json(found)
     elif unknown:

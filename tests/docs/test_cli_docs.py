@@ -83,7 +83,7 @@ def test_every_error_code_is_in_its_row() -> None:
     from controller.api.problems import problem_of
 
     rows = dict(re.findall(r"^\| (\d{3}) \| (.*) \|$", API, re.MULTILINE))
-    for kind in below(MinkaError):
+    for kind in (one for one in below(MinkaError) if not one.__name__.startswith("_")):  # those stay in their module
         error = kind(()) if kind.__name__ == "NetworkFilesError" else kind("x")  # type: ignore[arg-type]
         assert f"`{kind.code}`" in rows[str(problem_of(error).status_code)], kind
 

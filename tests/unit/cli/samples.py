@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 
 from controller.api.app import make_app
+from controller.models.statement import Column, Sheet, Statement, StatementForm
+from controller.performance.statements import files_of
 
 _TIME = "2026-11-26T12:00:00Z"
 #: Texts that have a form.
@@ -70,9 +72,28 @@ def answer(request: httpx.Request, text: str, pick: int) -> httpx.Response:
     if request.url.path.endswith("/events"):
         return httpx.Response(200, text="".join(_events(request.url.path, text, pick)))
     schema = said.get("content", {}).get("application/json", {}).get("schema")
+    if request.url.path.startswith("/v1/statements/") and schema == {"type": "string"}:
+        return httpx.Response(200, content=_statement(text))
     if schema is None:
         return httpx.Response(int(status))
     return httpx.Response(int(status), json=_last_page(sample(schema, text, pick)))
+
+
+def _statement(text: str) -> bytes:
+    """A statement whose names, units and values are all the text."""
+    sheet = Sheet(name="x", title=text, columns=(Column(name=text, unit=text),), rows=((text,),))
+    names = {"tenant_name": text, "network_name": text, "reason": text}
+    ids = {
+        "kind": "sla",
+        "tenant": "ana",
+        "network": "x",
+        "month": "2026-10",
+        "version": 1,
+        "issued": _TIME,
+        "timezone": "UTC",
+    }
+    made = Statement.model_validate(ids | names | {"begin": _TIME, "end": _TIME, "sheets": (sheet,), "rules": (text,)})
+    return files_of(made)[StatementForm.JSON]
 
 
 def _last_page(body: Any) -> Any:

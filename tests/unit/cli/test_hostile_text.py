@@ -22,6 +22,8 @@ HOSTILE = "[/][red]\x1b[2J\x1b]0;x\x07\x9b1m\u202e\nforged: all is well"
 SILENT = {"logout", "network check", "playbook check", "playbook schema", "rules check"}
 #: Commands that end by themselves and show what others say; a rehearsal shows what we simulate, and takes long.
 SHOWING = set(ALL) - ENDLESS - {"rules rehearse"}
+#: A file that is to be written may have no such name, and a proof with something wrong is none.
+REFUSING = {"network import", "report verify"}
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
 
 
@@ -29,6 +31,7 @@ TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Said]:
     """Run the example of a command against an API that answers as a function says."""
     (tmp_path / "endpoints.csv").write_text("station\n")
+    (tmp_path / "bitel-2026-10.csv").write_text("sla\n")
     (tmp_path / "our-network").mkdir()
     (tmp_path / "our-network" / "network.yaml").write_text("x: 1\n")
     (tmp_path / "deploy").symlink_to(ROOT / "deploy")
@@ -39,8 +42,9 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Said]:
 
     def command(name: str, say: Callable[[httpx.Request], httpx.Response], *more: str) -> Said:
         monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda _, request: say(request))
-        # Of a pipeline only our part, and no file that a shell would write.
-        line = re.split(r" [|>] ", ALL[name].epilog.removeprefix("Example: ").rpartition("echo $TOKEN | ")[2])[0]
+        # Of a pipeline only our part, and no file that is written: what is shown is what may act on a terminal.
+        example = ALL[name].epilog.removeprefix("Example: ").rpartition("echo $TOKEN | ")[2]
+        line = re.split(r" [|>] | --format html --to ", example)[0]
         words = [word for word in shlex.split(line)[1:] if word != "--json"]
         return minka(*words, *more, env=env, given="minka_token\n")
 
@@ -58,10 +62,9 @@ def check(said: Said, name: str) -> None:
 @pytest.mark.parametrize("tenant", [False, True])
 def test_no_text_acts_on_a_terminal(run: Callable[..., Said], name: str, tenant: bool) -> None:
     said = run(name, lambda request: answer(request, HOSTILE, int(tenant)))
-    # A file that is to be written may have no such name.
-    assert ("error:" in said.err) is (name == "network import"), said.err
+    assert ("error:" in said.err) is (name in REFUSING), said.err
     check(said, name)
-    assert said.out or name == "network import"
+    assert said.out or name in REFUSING
 
 
 @pytest.mark.parametrize("name", sorted(SHOWING - SILENT))

@@ -263,7 +263,7 @@ async def test_a_broken_heart_ends_the_worker(bench: WorkerBench, monkeypatch: p
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(stop))
     await bench.clock.advance(1)
-    monkeypatch.setattr(bench.store.processes, "heartbeat", lambda *_: 1 / 0)
+    monkeypatch.setattr(bench.store.processes, "heartbeat", lambda *_, **__: 1 / 0)
     await bench.advance(3)
     with pytest.raises(ZeroDivisionError):
         await task
