@@ -65,6 +65,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "Clearing": {"reason": "the unit was taken down in May"},
     "Return": {"reason": "the part is here"},
     "NewComment": {"text": "a climber goes there at 9", "to": ["bitel"]},
+    "Issuing": {"reason": "files of 3 October came late"},
     "Deciding": {"choice": "record", "reason": "INC-77"},
     "Anchors": {"anchors": [{"epoch": 0, "number": 104233, "hash": "5a" * 32}]},
 }

@@ -13,6 +13,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject
+from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import CollectedFile, Gap, Page, Taken
 from controller.store import SqlStore, measurements, open_store
@@ -286,9 +287,10 @@ def test_unknown_counters_are_named_once_and_counted(
 
 
 async def test_days_are_those_of_the_network(store: SqlStore, clock: VirtualClock) -> None:
-    digest, network = make_network()
+    _, network = make_network()
     santiago = network.header.model_copy(update={"timezone": "America/Santiago"})
-    store.networks.save(network.model_copy(update={"header": santiago}), digest, "ana")
+    network = network.model_copy(update={"header": santiago})
+    store.networks.save(network, network_digest(network), "ana")
     # There the clocks went from 24:00 to 01:00 in the night to the 7th of September 2025.
     begin = datetime(2025, 9, 6, 4, tzinfo=UTC)
     store.measurements.put(period(begin + n * timedelta(hours=1), 1.0, seconds=HOUR) for n in range(24 + 23 + 1))

@@ -239,7 +239,7 @@ def test_every_error_of_the_tree_has_a_code_of_its_own() -> None:
         for one in kind.__subclasses__():
             yield from below(one)
 
-    codes = [kind.code for kind in below(InputError)]
+    codes = [kind.code for kind in below(InputError) if not kind.__name__.startswith("_")]  # those stay in their module
     assert len(codes) == len(set(codes))
 
 

@@ -348,7 +348,7 @@ async def test_other_files_and_stations_that_are_not_collected_change_nothing(be
     assert (await send(bench, file_ready(kind="Trace"))).status_code == 202
     assert refusal(await send(bench, file_ready(source="nobody")))[:2] == (400, "SVC0002")
     assert (bench.store.collections.find()[STATION].due, bench.wakeups.collectors) == (due, 0)
-    assert bench.store.status.figures()["alerts_refused"]["unread-domain",] == 1
+    assert bench.store.status.figures()["minka_alerts_refused_total"]["unread-domain",] == 1
 
 
 async def test_a_standard_event_without_its_fields_is_refused(bench: ApiBench) -> None:
