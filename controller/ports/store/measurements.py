@@ -157,7 +157,8 @@ class Measurements(Repository[M_co], Protocol[M_co]):
     def retire(self, now: datetime, keep: Mapping[int, timedelta]) -> int:
         """Delete some rows that are older than ``keep`` says by level; how many. Call it until that is 0.
 
-        Shorter periods are kept as long as those of 900 s. Files and unknown counters go with the shortest.
+        Shorter periods are kept as long as those of 900 s. Unknown counters go with the shortest; so do files, or after
+        a week.
         """
         ...
 

@@ -237,6 +237,15 @@ async def test_rows_are_kept_as_long_as_wanted(store: SqlStore, clock: VirtualCl
         assert connection.execute(measurements.layouts.select()).all() == []
 
 
+async def test_files_that_were_taken_are_known_for_a_week(store: SqlStore, clock: VirtualClock) -> None:
+    keep = {QUARTER: timedelta(days=35), HOUR: timedelta(days=400), DAY: timedelta(days=3650)}
+    store.measurements.collect([CollectedFile(station="A", name="C1.xml", digest="d")])
+    for days, known in ((6, True), (2, False)):
+        await clock.advance(days * DAY)
+        store.measurements.retire(clock.now(), keep)
+        assert bool(store.measurements.collected("A", ["C1.xml"])) is known
+
+
 async def test_what_comes_later_than_periods_are_kept_takes_nothing_away(
     store: SqlStore, clock: VirtualClock, start: datetime
 ) -> None:
