@@ -115,8 +115,8 @@ _SETTLE = {QUARTER: timedelta(), HOUR: timedelta(minutes=20), DAY: timedelta(min
 _AHEAD = timedelta(minutes=15)
 #: Spans that are worked out, and rows that are deleted, at once: all else that is to be written waits meanwhile.
 _ROLLED_AT_ONCE, _DELETED_AT_ONCE = 50, 1_000
-#: How long it is known which files were taken, at most: there are a hundred a day of each station, and few stations keep
-#: them for longer. One that is there for longer is read once more, and changes nothing.
+#: How long it is known which files were taken, at most: each station has a hundred a day, and few keep them for longer.
+#: One that is there for longer is read once more, and changes nothing.
 _FILES_KEPT = timedelta(days=7)
 #: Names of unknown counters that are kept, and the longest: a station may send anything.
 _MOST_UNKNOWN, _LONGEST_NAME = 2_000, 120
