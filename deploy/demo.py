@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -326,7 +327,7 @@ def _alarm(demo: Demo) -> None:
     demo.minka("device", "show", STATION)
 
 
-_BAR = 50
+_BAR = 30
 _COLOURS = ("cyan", "magenta", "yellow", "green")
 
 
@@ -339,16 +340,14 @@ def _pictures(demo: Demo, api: str) -> None:
 
 def _picture_of_shares(*both: Shares) -> None:
     """The guaranteed part of each share, what may be used beyond it, and what is used."""
-    console.print(
-        f"\n[bold]Downlink of {STATION}/{CELL}[/]: █ used, ▒ guaranteed and free, ░ may be used if it is free"
-    )
+    console.print(f"\n[bold]Downlink of {STATION}/{CELL}[/]: █ used, ▒ guaranteed, ░ allowed where it is free")
     for when, shares in zip(("before", "after"), both, strict=True):
         for colour, (plmn, (least, most)) in zip(_COLOURS, sorted(shares.given.items()), strict=False):
             used = shares.used.get(plmn, 0.0)
             ends = [round(_BAR * percent / 100) for percent in (used, max(used, least), max(used, most))]
             bar = "█" * ends[0] + "▒" * (ends[1] - ends[0]) + "░" * (ends[2] - ends[1])
             words = f"uses {used:4.1f} % of {least} to {most} %"
-            console.print(f"  {when:6} {plmn:7} [{colour}]{bar:{_BAR}}[/] {words}")
+            console.print(f"  {when:6} {plmn:7} [{colour}]{bar:{_BAR}}[/] {words}", soft_wrap=True)
 
 
 def _picture_of_availability(demo: Demo, api: str) -> None:
@@ -367,8 +366,8 @@ def _picture_of_availability(demo: Demo, api: str) -> None:
         available = 100 * (1 - lost / (cells * seconds))
         bar = "█" * round(_BAR * max(0.0, available - 90) / 10)
         owed = 100 * one["minka_agreement_availability_target_ratio"]
-        words = f"{available:7.3f} % ({lost:.0f} cell-seconds of {cells:.0f} cells lost; {owed:g} % owed)"
-        console.print(f"  {agreement:20} [{colour}]{bar:{_BAR}}[/] {words}")
+        words = f"{available:7.3f} %, owed {owed:g} %"
+        console.print(f"  {agreement:20} [{colour}]{bar:{_BAR}}[/] {words}", soft_wrap=True)
 
 
 def _picture_of_repair(demo: Demo) -> None:
@@ -383,8 +382,9 @@ def _picture_of_repair(demo: Demo) -> None:
         acts.setdefault(round((at - times[0]).total_seconds()), {})[row["action"]] = None
     for after, names in acts.items():
         place = round(_BAR * after / whole)
-        line = f"  {'─' * place}[bold green]●[/]{' ' * (_BAR - place)}"
-        console.print(f"{line} {after:3} s  {', '.join(names)}", soft_wrap=True)
+        line = f"  {'─' * place}[bold green]●[/]{' ' * (_BAR - place)} {after:3} s  "
+        first, *more = textwrap.wrap(", ".join(names), 38)
+        console.print("\n".join((line + first, *(" " * (_BAR + 11) + one for one in more))), soft_wrap=True)
 
 
 def _summary(demo: Demo, api: str) -> None:

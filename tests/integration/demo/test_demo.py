@@ -35,7 +35,7 @@ def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
     # The pictures: all four operators use the cell in the end, one agreement lost service, and the link was repaired.
     for when, plmns in (("before", ("06", "10", "15")), ("after", ("06", "10", "15", "17"))):
         assert re.findall(rf"^  {when} +716-(\d\d) ", said, re.MULTILINE) == list(plmns)
-    available = dict(re.findall(r"^  ([a-z0-9-]+) +█* +(\d+\.\d{3}) % \(", said, re.MULTILINE))
+    available = dict(re.findall(r"^  ([a-z0-9-]+) +█* +(\d+\.\d{3}) %, owed ", said, re.MULTILINE))
     assert len(available) == 7
     assert [name for name, percent in available.items() if float(percent) < 100] == ["bitel-sierra"]
     acts = said[said.index("The repair on the time line") :]
