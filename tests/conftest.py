@@ -70,9 +70,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if "PYTEST_XDIST_WORKER" in os.environ:
         items[:] = _taking_turns(items)
     if os.environ.get("CI") == "true":
-        for item in items:
-            if _kind(item) in ("chaos", "integration", "security"):
-                item.add_marker(pytest.mark.flaky(reruns=1))
         return
     for item in items:
         for mark in item.iter_markers("needs"):
@@ -81,24 +78,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}: see tests/install-programs.sh"))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print why a test ran twice: it is to be found out, though the second time went well."""
-    for report in terminalreporter.stats.get("rerun", ()):
-        terminalreporter.write_sep("=", f"failed at first: {report.nodeid}")
-        terminalreporter.write_line(report.longreprtext)
-
-
-def _kind(item: pytest.Item) -> str:
-    """Its folder below ``tests``."""
-    return item.path.relative_to(Path(__file__).parent).parts[0]
-
-
 def _taking_turns(items: Iterable[pytest.Item]) -> list[pytest.Item]:
     """Files of whole controllers, which mostly wait, and files that compute, in turn: so the cores are always busy."""
     waits: dict[Path, list[pytest.Item]] = {}
     computes: dict[Path, list[pytest.Item]] = {}
     for item in items:
-        (waits if _kind(item) in ("chaos", "integration") else computes).setdefault(item.path, []).append(item)
+        kind = item.path.relative_to(Path(__file__).parent).parts[0]
+        (waits if kind in ("chaos", "integration") else computes).setdefault(item.path, []).append(item)
     # Workers killed at every call, and tenants' answers to everything, take the longest.
     longest_first = sorted(computes, key=lambda path: path.parent.name not in ("runs", "playbook", "security"))
     turns = zip_longest(waits.values(), (computes[path] for path in longest_first), fillvalue=())
