@@ -10,9 +10,9 @@ import typer
 from controller.cli import completion
 from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.kept import forget, keep
-from controller.cli.output import Json, bold, client, err, out, print_json, when
+from controller.cli.output import Json, bold, client, err, out, print_json, print_result, when
 from controller.cli.settings import settings as environment
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 from controller.models.words import Permission, Role
 
 if TYPE_CHECKING:
@@ -100,10 +100,7 @@ def revoke(
 ) -> None:
     """End a token now, for good."""
     client().delete(f"/v1/tokens/{token_id}", with_made=with_made or None)
-    if as_json:
-        print_json({"revoked": token_id})
-    else:
-        out.print(f"token {token_id} is revoked")
+    print_result({"revoked": token_id}, f"token {token_id} is revoked", as_json=as_json)
 
 
 @users.command("add", epilog="Example: minka user add rosa --role tenant-approver --tenant bitel")
@@ -120,15 +117,14 @@ def add(
 @users.command("list", epilog="Example: minka user list --json")
 def list_users(as_json: Json = False) -> None:
     """Users by name."""
-    found = client().all("/v1/users")
-    if as_json:
-        print_json(found)
-        return
-    columns = (Column("name"), Column("role"), Column("tenant"), Column("created", 2), Column("disabled", 1))
-    times = ("created", "disabled")
-    table(
-        columns, ([when(user[one.name]) if one.name in times else user[one.name] for one in columns] for user in found)
+    columns = (
+        Column("name"),
+        Column("role"),
+        Column("tenant"),
+        Column("created", 2, time=True),
+        Column("disabled", 1, time=True),
     )
+    records(client().all("/v1/users"), columns, as_json=as_json)
 
 
 @users.command("role", epilog="Example: minka user role ana approver")
@@ -176,10 +172,7 @@ def login(
         raise CliError("no token was given", WRONG_INPUT)
     person = client(settings, source).get("/v1/me")
     path = keep(settings.url, settings.token, person["name"])
-    if as_json:
-        print_json(person)
-    else:
-        out.print(f"{person['name']}, {person['role']} of {person['side']}; in {path}")
+    print_result(person, f"{person['name']}, {person['role']} of {person['side']}; in {path}", as_json=as_json)
     if environment().token:
         err.print("MINKA_TOKEN is set and goes before it")
 

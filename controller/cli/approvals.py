@@ -9,9 +9,9 @@ import typer
 
 from controller.cli import completion
 from controller.cli.errors import WRONG_INPUT, CliError
-from controller.cli.output import Json, bold, client, counted, out, print_json, styled, when
+from controller.cli.output import Json, bold, client, counted, out, print_json, print_result, styled, when
 from controller.cli.plan_view import show_lines
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 
 Target = Annotated[
     str,
@@ -127,10 +127,7 @@ def contractual(given: list[str] | None) -> list[dict[str, str]]:
 def _say(target: str, choice: str, said: dict[str, Any], *, as_json: bool) -> None:
     kind = "runs" if target.startswith("r-") else "plans"
     vote = client().post(f"/v1/{kind}/{target}/{choice}", said)
-    if as_json:
-        print_json(vote)
-    else:
-        out.print(f"{target}: {vote['choice']} by {vote['person']} of {vote['side']}")
+    print_result(vote, f"{target}: {vote['choice']} by {vote['person']} of {vote['side']}", as_json=as_json)
 
 
 def approve(
@@ -165,10 +162,7 @@ def override(
 ) -> None:
     """Let a run work outside of windows and in spite of freezes. Holds still bind."""
     made = client().post(f"/v1/runs/{run_id}/override", {"reason": reason})
-    if as_json:
-        print_json(made)
-    else:
-        out.print(f"run {run_id} no longer waits for windows and freezes")
+    print_result(made, f"run {run_id} no longer waits for windows and freezes", as_json=as_json)
 
 
 def notices(limit: Limit = 50, as_json: Json = False) -> None:
@@ -215,30 +209,22 @@ def put(
     """Put a freeze: nothing starts on its stations until it ends."""
     body = {"target": target, "reason": reason, "ends": ends.astimezone().isoformat()}
     freeze = client().post("/v1/freezes", body | ({"begins": begins.astimezone().isoformat()} if begins else {}))
-    if as_json:
-        print_json(freeze)
-    else:
-        out.print(f"freeze {freeze['id']} of {target} until {when(freeze['ends'])}")
+    print_result(freeze, f"freeze {freeze['id']} of {target} until {when(freeze['ends'])}", as_json=as_json)
 
 
 @freezes.command("list", epilog="Example: minka freeze list --json")
 def list_freezes(as_json: Json = False) -> None:
     """List freezes in force or to come."""
-    found = client().all("/v1/freezes")
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("id"),
         Column("target"),
         Column("warning", 2),
         Column("by", 2),
         Column("reason", 1, prose=True),
-        Column("begins", 3),
-        Column("ends"),
+        Column("begins", 3, time=True),
+        Column("ends", time=True),
     )
-    times = ("begins", "ends")
-    table(columns, ([when(one[c.name]) if c.name in times else one[c.name] for c in columns] for one in found))
+    records(client().all("/v1/freezes"), columns, as_json=as_json)
 
 
 @freezes.command(
@@ -254,10 +240,9 @@ def warn(
     """Announce a public warning: nothing in its area interrupts service until it ends."""
     body = {"area": area, "text": text, "ends": ends.astimezone().isoformat()}
     found = client().put(f"/v1/warnings/{warning}", body)["results"]
-    if as_json:
-        print_json(found)
-    else:
-        out.print(f"public warning {warning} in {', '.join(area)} until {when(found[0]['ends'])}")
+    print_result(
+        found, f"public warning {warning} in {', '.join(area)} until {when(found[0]['ends'])}", as_json=as_json
+    )
 
 
 @freezes.command("all-clear", epilog="Example: minka freeze all-clear tsunami-17")
@@ -267,10 +252,7 @@ def all_clear(
 ) -> None:
     """End a public warning."""
     client().delete(f"/v1/warnings/{warning}")
-    if as_json:
-        print_json({"ended": warning})
-    else:
-        out.print(f"public warning {warning} ended")
+    print_result({"ended": warning}, f"public warning {warning} ended", as_json=as_json)
 
 
 @freezes.command("lift", epilog="Example: minka freeze lift f-1f2e3d4c")
@@ -282,7 +264,4 @@ def lift(
 ) -> None:
     """Lift a freeze."""
     client().delete(f"/v1/freezes/{freeze_id}")
-    if as_json:
-        print_json({"lifted": freeze_id})
-    else:
-        out.print(f"freeze {freeze_id} lifted")
+    print_result({"lifted": freeze_id}, f"freeze {freeze_id} lifted", as_json=as_json)

@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import completion
-from controller.cli.output import Json, bold, client, coloured, counted, out, print_json, styled, when
-from controller.cli.people import Limit, print_comment, print_dispatch
+from controller.cli.output import Json, bold, client, coloured, counted, out, print_json, print_result, styled, when
+from controller.cli.people import CommentText, Limit, Readers, print_comment, print_dispatch
 from controller.cli.tables import Column, table
 from controller.cli.waits import wait_words
 from controller.models.words import IncidentState
@@ -130,23 +130,18 @@ def follow(as_json: Json = False) -> None:
 def ack(incident: Which, as_json: Json = False) -> None:
     """Put on record that people know of an incident; who said so first stays."""
     found = client().post(f"/v1/incidents/{incident}/acknowledge")
-    if as_json:
-        print_json(found)
-    else:
-        out.print(f"{incident} was acknowledged by {found['acknowledged_by']} {when(found['acknowledged'])}")
+    print_result(
+        found,
+        f"{incident} was acknowledged by {found['acknowledged_by']} {when(found['acknowledged'])}",
+        as_json=as_json,
+    )
 
 
 @incidents.command("comment", epilog="Example: minka incidents comment i-1f2e3d4c5b 'the digger has gone' --to bitel")
 def comment(
     incident: Which,
-    text: Annotated[str, typer.Argument(help="What is to be said.")],
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A tenant that is to read it; repeatable. None: your own side; the host reads all.",
-            autocompletion=completion.tenants,
-        ),
-    ] = None,
+    text: CommentText,
+    to: Readers = None,
     as_json: Json = False,
 ) -> None:
     """Say something of an incident; minka incidents show has it."""
@@ -161,20 +156,14 @@ def comment(
 def take(incident: Which, as_json: Json = False) -> None:
     """Take an incident over: you see to it from now on, whoever did before."""
     found = client().post(f"/v1/incidents/{incident}/take")
-    if as_json:
-        print_json(found)
-    else:
-        out.print(f"{incident} is {found['owner']}'s since {when(found['taken'])}")
+    print_result(found, f"{incident} is {found['owner']}'s since {when(found['taken'])}", as_json=as_json)
 
 
 @incidents.command("hand-back", epilog="Example: minka incidents hand-back i-1f2e3d4c5b")
 def hand_back(incident: Which, as_json: Json = False) -> None:
     """Hand an incident back: nobody sees to it any more."""
     found = client().post(f"/v1/incidents/{incident}/hand-back")
-    if as_json:
-        print_json(found)
-    else:
-        out.print(f"{incident} is nobody's now")
+    print_result(found, f"{incident} is nobody's now", as_json=as_json)
 
 
 def _root(one: dict[str, Any]) -> dict[str, Any]:

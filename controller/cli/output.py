@@ -102,6 +102,14 @@ def print_json(data: Any, *, line: bool = False) -> None:
     sys.stdout.flush()
 
 
+def print_result(data: Any, *texts: Any, as_json: bool) -> None:
+    """Print what came of a command: its data as JSON, or a line for people."""
+    if as_json:
+        print_json(data)
+    else:
+        out.print(*texts)
+
+
 def indented(data: Any) -> str:
     """Data as JSON that people can read, with its newline. The standard library takes a minute for a large plan."""
     import orjson  # noqa: PLC0415

@@ -12,9 +12,9 @@ import typer
 
 from controller.cli import completion
 from controller.cli.errors import FAILED
-from controller.cli.output import Json, client, coloured, out, print_json, styled, when
+from controller.cli.output import Json, client, coloured, out, print_json, print_result, styled, when
 from controller.cli.settings import settings as environment
-from controller.cli.tables import Column, table
+from controller.cli.tables import Column, records, table
 from controller.cli.waits import wait_words
 from controller.models.errors import InputError
 from controller.models.words import AlarmState
@@ -29,6 +29,15 @@ _ANCHORS = 5000
 
 holds = typer.Typer(no_args_is_help=True, help="Holds: a person's stop on a station, cell or site.")
 alarms = typer.Typer(no_args_is_help=True, help="Alarms: list, follow, acknowledge.")
+
+CommentText = Annotated[str, typer.Argument(help="What is to be said.")]
+Readers = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A tenant that is to read it; repeatable. None: your own side; the host reads all.",
+        autocompletion=completion.tenants,
+    ),
+]
 
 
 @holds.command("put", epilog="Example: minka hold put PE-CUS-0145 --reason 'rigger on the mast'")
@@ -45,29 +54,21 @@ def put(
     """Put a hold: nothing starts there, whoever asks; plans leave the target out."""
     end = until.astimezone().isoformat() if until else None
     hold = client().post("/v1/holds", {"target": target, "reason": reason, "until": end})
-    if as_json:
-        print_json(hold)
-    else:
-        out.print(f"hold {hold['id']} on {target}")
+    print_result(hold, f"hold {hold['id']} on {target}", as_json=as_json)
 
 
 @holds.command("list", epilog="Example: minka hold list --json")
 def list_holds(as_json: Json = False) -> None:
     """Holds in force."""
-    found = client().all("/v1/holds")
-    if as_json:
-        print_json(found)
-        return
     columns = (
         Column("id"),
         Column("target"),
         Column("by", 1),
         Column("reason", 2, prose=True),
-        Column("created", 4),
-        Column("until", 3),
+        Column("created", 4, time=True),
+        Column("until", 3, time=True),
     )
-    times = ("created", "until")
-    table(columns, ([when(one[c.name]) if c.name in times else one[c.name] for c in columns] for one in found))
+    records(client().all("/v1/holds"), columns, as_json=as_json)
 
 
 @holds.command("lift", epilog="Example: minka hold lift h-1f2e3d4c")
@@ -77,10 +78,7 @@ def lift(
 ) -> None:
     """Lift a hold."""
     client().delete(f"/v1/holds/{hold_id}")
-    if as_json:
-        print_json({"lifted": hold_id})
-    else:
-        out.print(f"hold {hold_id} lifted")
+    print_result({"lifted": hold_id}, f"hold {hold_id} lifted", as_json=as_json)
 
 
 def audit(
@@ -158,10 +156,11 @@ def _new_audit_key(*, as_json: bool) -> None:
         raise InputError(f"the keys come from {settings.audit_keys}: add a line there, ID SINCE SECRET")
     with closing(open_store(settings.database)) as store:
         key = add_key(settings.key_file, store.audit.head().number + 1)
-    if as_json:
-        print_json({"key": key.id, "file": str(settings.key_file)})
-    else:
-        out.print(f"key {key.id} was added to {settings.key_file}: start all processes again")
+    print_result(
+        {"key": key.id, "file": str(settings.key_file)},
+        f"key {key.id} was added to {settings.key_file}: start all processes again",
+        as_json=as_json,
+    )
 
 
 def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
@@ -361,14 +360,8 @@ def print_comment(said: dict[str, Any]) -> None:
 @alarms.command("comment", epilog="Example: minka alarms comment a-1f2e3d4c5b 'a climber goes there at 9' --to bitel")
 def comment(
     alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
-    text: Annotated[str, typer.Argument(help="What is to be said.")],
-    to: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="A tenant that is to read it; repeatable. None: your own side; the host reads all.",
-            autocompletion=completion.tenants,
-        ),
-    ] = None,
+    text: CommentText,
+    to: Readers = None,
     as_json: Json = False,
 ) -> None:
     """Say something of an alarm; minka alarms show has it."""
@@ -394,10 +387,7 @@ def shelve(
 
     end = until.astimezone() if until else SystemClock().now() + duration(lasts)
     found = client().post(f"/v1/alarms/{alarm}/shelve", {"until": end.isoformat(), "reason": reason})
-    if as_json:
-        print_json(found)
-    else:
-        out.print(f"{alarm} is shelved until {when(found['shelved_until'])}")
+    print_result(found, f"{alarm} is shelved until {when(found['shelved_until'])}", as_json=as_json)
 
 
 def duration(words: str, option: str = "--for") -> timedelta:
@@ -416,10 +406,7 @@ def clear(
 ) -> None:
     """Say that an alarm is over whose source can't: a notified warning, a lost source, a device that nobody reads."""
     found = client().post(f"/v1/alarms/{alarm}/clear", {"reason": reason})
-    if as_json:
-        print_json(found)
-    else:
-        out.print(f"{alarm} is over; it is back if {found['source']} reports it again")
+    print_result(found, f"{alarm} is over; it is back if {found['source']} reports it again", as_json=as_json)
 
 
 @alarms.command("unshelve", epilog="Example: minka alarms unshelve a-1f2e3d4c5b --reason 'the part is here'")
@@ -430,10 +417,7 @@ def unshelve(
 ) -> None:
     """Bring a shelved alarm back now."""
     found = client().post(f"/v1/alarms/{alarm}/unshelve", {"reason": reason})
-    if as_json:
-        print_json(found)
-    else:
-        out.print(f"{alarm} is back")
+    print_result(found, f"{alarm} is back", as_json=as_json)
 
 
 @alarms.command("acknowledge", epilog="Example: minka alarms acknowledge a-1f2e3d4c5b")

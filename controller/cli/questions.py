@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from controller.cli import completion
-from controller.cli.output import Json, client, out, print_json, when
+from controller.cli.output import Json, client, print_json, print_result, when
 from controller.cli.tables import Column, table
 
 RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.", autocompletion=completion.runs)]
@@ -59,7 +59,4 @@ def answer(
     """Answer a question of a run; the first answer counts, and the run goes on."""
     given = {"run": run_id, "answer": text, "question": question, "reason": reason}
     said = client().post("/v1/questions", given)
-    if as_json:
-        print_json(said)
-    else:
-        out.print(f"{said['id']}: {said['answer']}")
+    print_result(said, f"{said['id']}: {said['answer']}", as_json=as_json)

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli.network import network_folder
-from controller.cli.output import Json, client, coloured, counted, out, print_json, styled, when
+from controller.cli.output import Json, client, coloured, counted, out, print_json, print_result, styled, when
 from controller.cli.processes import need_simulators
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
@@ -116,10 +116,9 @@ def check(
     settings = environment()
     found = load_rules(folder or settings.rules)
     check_playbooks(found, Library(settings.playbooks, registry()))
-    if as_json:
-        print_json([rule.model_dump(mode="json") for rule in found])
-    else:
-        out.print(f"{counted(len(found), 'rule')}, no problem")
+    print_result(
+        [rule.model_dump(mode="json") for rule in found], f"{counted(len(found), 'rule')}, no problem", as_json=as_json
+    )
 
 
 _LocalTime = "local time, as in 2026-12-26T06:00"
@@ -251,10 +250,7 @@ def demote(
 def _set(name: str, mode: RuleMode, reason: str, region: str | None, tenant: str | None, *, as_json: bool) -> None:
     asked = {"mode": mode.value, "reason": reason, "region": region, "tenant": tenant}
     found = client().put(f"/v1/rules/{name}/mode", asked)
-    if as_json:
-        print_json(found)
-    else:
-        out.print(f"{name}: {_mode(found)}")
+    print_result(found, f"{name}: {_mode(found)}", as_json=as_json)
 
 
 # ----------------------------------------------------------------- remediation
@@ -347,7 +343,4 @@ def deny(proposal: ProposalId, reason: Reason = "", as_json: Json = False) -> No
 
 def _answer(proposal: str, what: str, reason: str, *, as_json: bool) -> None:
     found = client().post(f"/v1/remediation/proposals/{proposal}/{what}", {"reason": reason})
-    if as_json:
-        print_json(found)
-    else:
-        out.print(f"{proposal} is {found['state']} by {found['by']}")
+    print_result(found, f"{proposal} is {found['state']} by {found['by']}", as_json=as_json)

@@ -9,7 +9,7 @@ import typer
 from controller.cli import completion
 from controller.cli.approvals import show_outlook
 from controller.cli.follow import follow
-from controller.cli.output import Json, client, coloured, out, print_json, styled, when
+from controller.cli.output import Json, client, coloured, out, print_json, print_result, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 from controller.cli.waits import show_waits, state_of, wait_cells
@@ -146,7 +146,4 @@ def resume(run_id: RunId, as_json: Json = False) -> None:
 
 def _ask(run_id: str, what: str, *, as_json: bool) -> None:
     run = client().post(f"/v1/runs/{run_id}/{what}")
-    if as_json:
-        print_json(run)
-    else:
-        out.print(f"run {run_id} is", coloured(run["state"]))
+    print_result(run, f"run {run_id} is", coloured(run["state"]), as_json=as_json)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from rich.text import Text
 
-from controller.cli.output import manner, out, styled
+from controller.cli.output import manner, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.models.untrusted import visible
 
@@ -23,11 +23,13 @@ class Column(NamedTuple):
     Attributes:
         rank: 0 stays; of all others the highest goes first where the terminal is too narrow.
         prose: Whether its cells may go on in the next line, between words. All others stay on one line, whole.
+        time: Whether its cells are ISO times, in ``records``.
     """
 
     name: str
     rank: int = 0
     prose: bool = False
+    time: bool = False
 
 
 class _Laid(NamedTuple):
@@ -55,6 +57,14 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title:
         out.print(Text("\n").join(line for row in (header, *cells) for line in _lines(row, known, laid)))
         if missing:
             out.print(styled(f"no room for: {', '.join(missing)} (minka --wide …, or --json)", "dim"), soft_wrap=False)
+
+
+def records(found: Iterable[Mapping[str, Any]], columns: Sequence[Column], *, as_json: bool) -> None:
+    """Print what the API listed: as JSON, or as a table whose columns are fields of the same name."""
+    if as_json:
+        print_json(list(found))
+    else:
+        table(columns, ([when(one[c.name]) if c.time else one[c.name] for c in columns] for one in found))
 
 
 def _lines(row: Sequence[Text], columns: Sequence[Column], laid: Sequence[_Laid]) -> Iterator[Text]:

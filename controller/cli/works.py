@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from controller.cli import completion
-from controller.cli.output import Json, client, out, print_json, when
+from controller.cli.output import Json, client, out, print_json, print_result, when
 from controller.cli.people import Limit
 from controller.cli.tables import Column, table
 
@@ -76,7 +76,4 @@ def cancel(
 ) -> None:
     """End your own work now, or call it off; what was under way until now stays announced."""
     client().delete(f"/v1/works/{work}")
-    if as_json:
-        print_json({"cancelled": work})
-    else:
-        out.print(f"work {work} is over")
+    print_result({"cancelled": work}, f"work {work} is over", as_json=as_json)
