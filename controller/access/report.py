@@ -94,6 +94,10 @@ def _runs(report: Json) -> list[str]:
         lines += [f"From {_time(run['started']) or 'never'} to {_time(run['finished']) or 'now'}.", ""]
         if run.get("before"):
             lines += [f"In service before: {_text(_some(run['before']))}", ""]
+        if run.get("after") is not None:
+            lost = sorted(set(run["before"]) - set(run["after"]))
+            gone = f"; not any more: {_text(_some(lost))}" if lost else ""
+            lines += [f"In service after: {_text(_some(run['after'])) or 'nothing'}{gone}", ""]
         for device in run.get("devices", ()):
             said = f": {device['detail']}" if device["detail"] else ""
             lines += [_text(f"{device['station']} {device['outcome'] or 'not done'}{said}"), ""]

@@ -67,6 +67,7 @@ class RunEvidence(Body):
 
     Attributes:
         before: Cells on air and core links up before it, by cell id and device path.
+        after: The same when it was verified or had failed; null before that, and where the device could not be read.
     """
 
     id: str
@@ -77,6 +78,7 @@ class RunEvidence(Body):
     started: AwareDatetime | None
     finished: AwareDatetime | None
     before: tuple[str, ...]
+    after: tuple[str, ...] | None
     devices: tuple[DeviceEvidence, ...]
 
 
@@ -95,7 +97,7 @@ def evidence_of(store: Store, alarms: Iterable[Alarm]) -> tuple[tuple[RepairDeci
     runs = {one.run: one.alarm for one in proposed.values()} | {one.run: one.id for one in known if one.run}
     return (
         tuple(map(_decision, sorted(proposals, key=lambda one: (one.at, one.id)))),
-        tuple(_run(store, run, alarm, proposed[run].before if run in proposed else ()) for run, alarm in runs.items()),
+        tuple(_run(store, run, alarm, proposed.get(run)) for run, alarm in runs.items()),
     )
 
 
@@ -118,7 +120,7 @@ def _decision(one: Proposal) -> RepairDecision:
     )
 
 
-def _run(store: Store, run_id: str, alarm: str, before: tuple[str, ...]) -> RunEvidence:
+def _run(store: Store, run_id: str, alarm: str, proposal: Proposal | None) -> RunEvidence:
     run = store.runs.get(run_id)
     changes = {change.station: change for change in store.plans.get(run.plan).changes} if run.plan else {}
     devices = []
@@ -148,6 +150,7 @@ def _run(store: Store, run_id: str, alarm: str, before: tuple[str, ...]) -> RunE
         requested_by=run.requested_by,
         started=run.started,
         finished=run.finished,
-        before=before,
+        before=() if proposal is None else proposal.before,
+        after=None if proposal is None else proposal.after,
         devices=tuple(devices),
     )

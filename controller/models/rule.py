@@ -49,6 +49,7 @@ class Proposal(Noun):
         reason: Why that person did, or why it failed.
         decided: When that was.
         before: Cells on air and core links up before the run, by device path or cell id.
+        after: The same when it was verified or had failed; None where the device could not be read then.
         ended: When it was verified, or failed.
     """
 
@@ -70,6 +71,7 @@ class Proposal(Noun):
     decided: AwareDatetime | None = None
     run: str = ""
     before: tuple[str, ...] = ()
+    after: tuple[str, ...] | None = None
     ended: AwareDatetime | None = None
 
 

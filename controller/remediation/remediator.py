@@ -605,11 +605,11 @@ class Remediator:
         if run.state is not RunState.SUCCEEDED:
             return await self._fail(alarm, rule, f"repair run {run.id} ended {run.state}")
         now = self._clock.monotonic()
-        wrong = await self._what_is_wrong(alarm)
+        wrong, health = await self._what_is_wrong(alarm)
         if not wrong:
             left = verify.settle_seconds - (now - self._well_since.setdefault(alarm.id, now))
             # It is read again and again as long as it has to hold.
-            return await self._close(alarm, rule, run) if left <= 0 else min(left, max(_SOON, left / _LOOKS))
+            return await self._close(alarm, rule, run, health) if left <= 0 else min(left, max(_SOON, left / _LOOKS))
         self._well_since.pop(alarm.id, None)
         late = self._clock.now() - (run.finished or alarm.changed) - timedelta(seconds=verify.within_seconds)
         if late > timedelta():
@@ -617,24 +617,26 @@ class Remediator:
         # That the alarm is cleared is told as a change of it.
         return _SOON if alarm.cleared else max(_SOON, min(-late.total_seconds(), _LATER))
 
-    async def _what_is_wrong(self, alarm: Alarm) -> str:
-        """What keeps a repair from being a success, in words; empty if nothing does."""
+    async def _what_is_wrong(self, alarm: Alarm) -> tuple[str, Health | None]:
+        """What keeps a repair from being a success, in words, empty if nothing does; and what its device said."""
         if alarm.cleared is None:
-            return "the alarm stands"
+            return "the alarm stands", None
         health = await self._checker.health(alarm.station)
         if not health.reachable or _is_wrong(alarm, health):
-            return "the alarm is cleared, but its object is not healthy"
-        return await self._store.transaction(_worse_off, alarm, health)
+            return "the alarm is cleared, but its object is not healthy", health
+        return await self._store.transaction(_worse_off, alarm, health), health
 
-    async def _close(self, alarm: Alarm, rule: Rule | None, run: Run) -> float:
-        if await self._store.transaction(self._end_repaired, alarm, rule, run):
+    async def _close(self, alarm: Alarm, rule: Rule | None, run: Run, health: Health | None) -> float:
+        if await self._store.transaction(self._end_repaired, alarm, rule, run, _after(health)):
             log.info("remediation.repaired", alarm=alarm.id, run=run.id, station=alarm.station)
         return _SOON
 
-    def _end_repaired(self, store: Store, alarm: Alarm, rule: Rule | None, run: Run) -> bool:
+    def _end_repaired(
+        self, store: Store, alarm: Alarm, rule: Rule | None, run: Run, after: tuple[str, ...] | None
+    ) -> bool:
         moved = store.alarms.move(alarm, AlarmState.REPAIRED, actor="remediation", note=f"by {run.id}")
         if moved is not None and (proposal := _running(store, alarm)):
-            store.rules.move(proposal, ProposalState.SUCCEEDED)
+            store.rules.move(proposal, ProposalState.SUCCEEDED, after=after)
             self._judge(store, rule)
         return moved is not None
 
@@ -644,11 +646,17 @@ class Remediator:
 
     async def _fail(self, alarm: Alarm, rule: Rule | None, reason: str) -> float:
         """The repair did not help: on to the next rung, which is people's after the last or if the alarm is cleared."""
-        if await self._store.transaction(self._end_failed, alarm, rule, reason):
+        try:
+            after = _after(await self._checker.health(alarm.station))
+        except NotFoundError:  # it went out of service meanwhile
+            after = None
+        if await self._store.transaction(self._end_failed, alarm, rule, reason, after):
             log.warning("remediation.failed_repair", alarm=alarm.id, station=alarm.station, reason=reason)
         return _SOON
 
-    def _end_failed(self, store: Store, alarm: Alarm, rule: Rule | None, reason: str) -> bool:
+    def _end_failed(
+        self, store: Store, alarm: Alarm, rule: Rule | None, reason: str, after: tuple[str, ...] | None
+    ) -> bool:
         proposal = _running(store, alarm)
         more = rule is not None and proposal is not None and proposal.rung + 1 < len(rule.ladder)
         if more and alarm.cleared is None:
@@ -656,7 +664,7 @@ class Remediator:
         else:
             moved = self._hand_over(store, alarm, rule, reason)
         if moved is not None and proposal is not None:
-            store.rules.move(proposal, ProposalState.FAILED, reason=reason)
+            store.rules.move(proposal, ProposalState.FAILED, reason=reason, after=after)
             self._judge(store, rule)
         return moved is not None
 
@@ -738,6 +746,11 @@ def _serving(health: Health | None) -> tuple[str, ...]:
     if health is None:
         return ()
     return (*(name for name, state in health.cells.items() if state), *(link.path for link in health.links if link.up))
+
+
+def _after(health: Health | None) -> tuple[str, ...] | None:
+    """What serves after a repair; None where the device could not be read."""
+    return _serving(health) if health is not None and health.reachable else None
 
 
 def _worse_off(store: Store, alarm: Alarm, health: Health) -> str:

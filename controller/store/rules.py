@@ -17,6 +17,7 @@ from sqlalchemy import (
     Row,
     String,
     Table,
+    Text,
     and_,
     bindparam,
     func,
@@ -73,6 +74,7 @@ proposals = Table(
     Column("decided", Instant),
     string("run"),
     long_text("before"),
+    Column("after", Text),
     Column("ended", Instant),
     Index("ix_proposals_alarm", "alarm", "number"),
     Index("ix_proposals_rule_state", "rule", "state", "number"),
@@ -159,10 +161,12 @@ class SqlRules(SqlRepository, Rules[Sync]):
         reason: str = "",
         run: str = "",
         before: tuple[str, ...] = (),
+        after: tuple[str, ...] | None = None,
     ) -> Proposal | None:
         change: dict[str, Any] = {"state": state.value, "obstacle": ""}
         change |= {name: value for name, value in {"reason": reason, "run": run}.items() if value}
         change |= {"before": orjson.dumps(before).decode()} if before else {}
+        change |= {} if after is None else {"after": orjson.dumps(after).decode()}
         change |= {"ended": tx.now} if state in _FINAL else {}
         if not tx.execute(_of(seen).where(proposals.c.state == seen.state.value).values(change)).rowcount:
             return None
@@ -253,9 +257,11 @@ def _as_row(one: Proposal) -> dict[str, Any]:
         "state": one.state.value,
         "parameters": orjson.dumps(one.parameters).decode(),
         "before": orjson.dumps(one.before).decode(),
+        "after": None if one.after is None else orjson.dumps(one.after).decode(),
     }
 
 
 def _as_proposal(row: Row[Any]) -> Proposal:
     values = {name: value for name, value in row._mapping.items() if name in Proposal.model_fields}
+    values["after"] = None if row.after is None else tuple(orjson.loads(row.after))
     return Proposal(**values | {"parameters": orjson.loads(row.parameters), "before": tuple(orjson.loads(row.before))})

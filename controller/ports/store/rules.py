@@ -57,7 +57,14 @@ class Rules(Repository[M_co], Protocol[M_co]):
 
     @method
     def move(
-        self, seen: Proposal, state: ProposalState, *, reason: str = "", run: str = "", before: tuple[str, ...] = ()
+        self,
+        seen: Proposal,
+        state: ProposalState,
+        *,
+        reason: str = "",
+        run: str = "",
+        before: tuple[str, ...] = (),
+        after: tuple[str, ...] | None = None,
     ) -> Proposal | None:
         """What becomes of a proposal, in which nothing stands in the way any more; None if its state is another now."""
         ...

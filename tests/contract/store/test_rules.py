@@ -73,9 +73,10 @@ def test_a_proposal_is_kept_moved_and_listed(store: SqlStore) -> None:
     assert moved is not None
     assert (moved.state, moved.run, moved.before, moved.ended) == (STATES.RUNNING, "r-2", ("/y",), None)
     assert store.rules.move(first, STATES.VOID) is None, "it is not as it was seen any more"
-    failed = store.rules.move(moved, STATES.FAILED, reason="it stands")
+    failed = store.rules.move(moved, STATES.FAILED, reason="it stands", after=())
     assert failed is not None
-    assert (failed.reason, failed.ended is None) == ("it stands", False)
+    assert (failed.reason, failed.after, failed.ended is None) == ("it stands", (), False)
+    assert store.rules.get(second.id).after is None, "nobody looked yet"
     with pytest.raises(NotFoundError, match="no proposal p-0"):
         store.rules.get("p-0")
 

@@ -86,16 +86,19 @@ def test_of_a_run_its_times_and_steps_are_told() -> None:
     step = {"name": "lock", "state": "done", "outcome": None, "detail": "", "diff": [change]}
     device = {"station": "S1", "outcome": None, "detail": "away", "diff": [], "steps": [step]}
     run = {"id": "r-1", "procedure": "cycle-cell", "state": "running", "started": None, "finished": None}
-    text = markdown(report(runs=[run | {"devices": [device], "before": ["S1/L1"]}]))
+    text = markdown(report(runs=[run | {"devices": [device], "before": ["S1/L1", "S1/L2"], "after": ["S1/L2"]}]))
     for line in (
         "### r-1: cycle-cell, running",
         "From never to now.",
-        "In service before: S1/L1",
+        "In service before: S1/L1, S1/L2",
+        "In service after: S1/L2; not any more: S1/L1",
         "S1 not done: away",
         "| L1 | alfa | PLMN |  | 716-10 |",
         "| lock | done |  |  |",
     ):
         assert f"\n{line}\n" in text
+    unread = markdown(report(runs=[run | {"devices": [], "before": [], "after": None}]))
+    assert "In service after" not in unread
 
 
 def test_minutes_are_those_of_each_tenant_and_agreement() -> None:

@@ -34,8 +34,12 @@ async def test_a_repair_is_a_success_once_it_held_for_its_time(bench: Bench) -> 
     await bench.round(scheduler, seconds=29)
     await bench.round(scheduler, seconds=1)
     assert bench.alarm(link).state is AlarmState.REPAIRING
+    bench.checker.up.add((STATION_ID, OTHER))
     await bench.round(scheduler)
     assert bench.alarm(link).state is AlarmState.REPAIRED
+    (proposal,) = bench.store.rules.of_alarm(link.id)
+    assert proposal.after is not None
+    assert OTHER in proposal.after, "it is what serves when the repair is verified"
 
 
 async def test_what_breaks_again_while_it_has_to_hold_has_to_hold_anew(bench: Bench) -> None:
@@ -63,6 +67,10 @@ async def test_a_repair_that_took_another_link_along_is_none(bench: Bench) -> No
     await bench.round(scheduler)
     assert bench.alarm(link).state is AlarmState.ESCALATED
     assert bench.alarm(link).note.endswith(f"succeeded, yet {OTHER} served before it, and not any more")
+    (proposal,) = bench.store.rules.of_alarm(link.id)
+    assert OTHER in proposal.before
+    assert proposal.after is not None
+    assert OTHER not in proposal.after
 
 
 async def test_a_repair_after_which_its_site_has_another_alarm_is_none(bench: Bench) -> None:

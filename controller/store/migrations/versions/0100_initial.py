@@ -577,6 +577,7 @@ def upgrade() -> None:
         sa.Column("decided", sa.DateTime(timezone=True), nullable=True),
         sa.Column("run", sa.String(), nullable=False),
         sa.Column("before", sa.Text(), server_default="", nullable=False),
+        sa.Column("after", sa.Text(), nullable=True),
         sa.Column("ended", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["alarm"], ["alarms.id"], name=op.f("fk_proposals_alarm")),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_proposals")),
