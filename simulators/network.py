@@ -27,7 +27,11 @@ DEFAULT_ROUTER_PORT = 22
 #: Radio technology of each profile.
 TECHNOLOGIES: Mapping[str, str] = MappingProxyType({"lte-28658": "LTE", "nr-28541": "NR"})
 
-_BULK = ("stations", "cells", "endpoints", "sites", "backhaul", "routers")
+#: Port of the Kubernetes API of a pool that names none.
+DEFAULT_POOL_PORT = 6443
+
+_CLOUD = ("pools", "nodes", "packages", "functions")
+_BULK = ("stations", "cells", "endpoints", "sites", "backhaul", "routers", *_CLOUD)
 _KINDS = (*_BULK, "tenants", "network")
 
 
@@ -85,6 +89,7 @@ class StationRecord:
 
     ``population`` is its part of the people of its site; ``backhaul`` the node that its site hangs on. ``reserves`` are
     the seconds for which it serves without mains (``mains-failure``) or time source (``sync-lost``), where known.
+    ``functions`` are those that it is made of, none where it is physical.
     """
 
     id: str
@@ -96,6 +101,7 @@ class StationRecord:
     population: int = 0
     backhaul: str = ""
     reserves: Mapping[str, float] = field(default_factory=dict)
+    functions: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,8 +126,65 @@ class RouterRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class NodeRecord:
+    """A server of a pool: cores, memory and hugepages in GiB, accelerators; what fails with it, where anything does."""
+
+    id: str
+    cpus: int
+    memory_gb: int
+    hugepages_gb: int = 0
+    accelerators: int = 0
+    ptp: bool = False
+    failure_domain: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PoolRecord:
+    """A pool of servers: where its Kubernetes API listens, its nodes in order of their ids."""
+
+    id: str
+    address: str
+    port: int
+    where: str
+    region: str = ""
+    site: str = ""
+    nodes: tuple[NodeRecord, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PackageRecord:
+    """A release of a function: what a replica of it takes (cores, GiB, accelerators), and how long it starts."""
+
+    id: str
+    kind: str
+    vendor: str
+    version: str
+    image: str
+    cpus: int
+    memory_gb: int
+    hugepages_gb: int = 0
+    accelerators: int = 0
+    ptp: bool = False
+    start_seconds: int = 60
+    profiles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FunctionRecord:
+    """A function, and the stations that are made of it; ``owner`` is empty where it is the host's."""
+
+    id: str
+    package: str
+    owner: str = ""
+    replicas: int = 1
+    pool: str = ""
+    address: str = ""
+    stations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class SimulatedNetwork:
-    """Everything the simulators take from network files, in order of station id and of router id.
+    """Everything the simulators take from network files, in order of the ids of stations, routers, pools, functions.
 
     ``parents`` leads from each backhaul node to the one above it, to an empty text from the topmost.
     """
@@ -133,6 +196,9 @@ class SimulatedNetwork:
     parents: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     timezone: str = "UTC"
     routers: tuple[RouterRecord, ...] = ()
+    pools: tuple[PoolRecord, ...] = ()
+    packages: Mapping[str, PackageRecord] = field(default_factory=lambda: MappingProxyType({}))
+    functions: tuple[FunctionRecord, ...] = ()
 
     def below(self, node: str) -> frozenset[str]:
         """A backhaul node and all that hang on it.
@@ -168,15 +234,19 @@ def read_network(directory: Path, endpoints_file: Path | None = None) -> Simulat
     neighbours = Counter(str(row.get("site")) for _, row in rows["stations"])
     stations = [_station(path, row, cells, sites, neighbours) for path, row in rows["stations"]]
     endpoints = [_endpoint(path, row) for path, row in rows["endpoints"]]
+    stations.sort(key=lambda station: station.id)
     header_path, header = rows["network"][0]
     return SimulatedNetwork(
         id=_text(header_path, header, "id"),
-        stations=tuple(sorted(stations, key=lambda station: station.id)),
+        stations=tuple(stations),
         cores=tuple(_core(path, row) for path, row in rows["tenants"]),
         endpoints={endpoint.station: endpoint for endpoint in endpoints},
         parents={_text(path, row, "id"): str(row.get("parent") or "") for path, row in rows["backhaul"]},
         timezone=str(header.get("timezone") or "UTC"),
         routers=tuple(sorted((_router(p, row, sites) for p, row in rows["routers"]), key=lambda router: router.id)),
+        pools=_pools(rows["pools"], rows["nodes"]),
+        packages=MappingProxyType({_text(path, row, "id"): _package(path, row) for path, row in rows["packages"]}),
+        functions=_functions(rows["functions"], stations),
     )
 
 
@@ -233,6 +303,25 @@ def _number(path: Path, row: Mapping[str, Any], field: str) -> int:
         raise NetworkFileError(f"{path}: {field} {text!r} is no whole number") from error
 
 
+def _count(path: Path, row: Mapping[str, Any], field: str, silent: int = 0) -> int:
+    return _number(path, row, field) if row.get(field) not in (None, "") else silent
+
+
+def _truth(path: Path, row: Mapping[str, Any], field: str) -> bool:
+    text = str(row.get(field) or "false").lower()
+    if text not in _TRUTHS:
+        raise NetworkFileError(f"{path}: {field} {text!r} is neither true nor false")
+    return _TRUTHS[text]
+
+
+_TRUTHS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
+
+
+def _words(row: Mapping[str, Any], field: str) -> tuple[str, ...]:
+    value = row.get(field) or ()
+    return tuple(value.split() if isinstance(value, str) else map(str, value))
+
+
 def _station(
     path: Path,
     row: Mapping[str, Any],
@@ -240,20 +329,20 @@ def _station(
     sites: Mapping[str, Mapping[str, Any]],
     neighbours: Mapping[str, int],
 ) -> StationRecord:
-    profiles = row.get("profiles") or ()
     station, place = _text(path, row, "id"), _text(path, row, "site")
     site = sites.get(place, {})
     reserves = (("mains-failure", site.get("battery_hours")), ("sync-lost", row.get("holdover_hours")))
     return StationRecord(
         id=station,
         site=place,
-        profiles=tuple(profiles.split() if isinstance(profiles, str) else profiles),
+        profiles=_words(row, "profiles"),
         transport_address=_text(path, row, "transport_address"),
         cells=tuple(sorted(cells.get(station, ()))),
         region=sys.intern(str(site.get("region") or "")),
         population=int(site.get("population") or 0) // neighbours[place],
         backhaul=sys.intern(str(site.get("backhaul") or "")),
         reserves={fault: float(hours) * 3600 for fault, hours in reserves if hours},
+        functions=_words(row, "functions"),
     )
 
 
@@ -272,6 +361,75 @@ def _router(path: Path, row: Mapping[str, Any], sites: Mapping[str, Mapping[str,
         platform=str(row.get("platform") or "cisco_ios"),
         backhaul=sys.intern(str(sites.get(site, {}).get("backhaul") or "")),
     )
+
+
+def _pools(
+    pools: list[tuple[Path, Mapping[str, Any]]], nodes: list[tuple[Path, Mapping[str, Any]]]
+) -> tuple[PoolRecord, ...]:
+    within: dict[str, list[NodeRecord]] = {}
+    for path, row in nodes:
+        node = NodeRecord(
+            id=_text(path, row, "id"),
+            cpus=_number(path, row, "cpus"),
+            memory_gb=_number(path, row, "memory_gb"),
+            hugepages_gb=_count(path, row, "hugepages_gb"),
+            accelerators=_count(path, row, "accelerators"),
+            ptp=_truth(path, row, "ptp"),
+            failure_domain=str(row.get("failure_domain") or ""),
+        )
+        within.setdefault(_text(path, row, "pool"), []).append(node)
+    found = [
+        PoolRecord(
+            id=_text(path, row, "id"),
+            address=_text(path, row, "address"),
+            port=_count(path, row, "port", DEFAULT_POOL_PORT),
+            where=_text(path, row, "where"),
+            region=str(row.get("region") or ""),
+            site=str(row.get("site") or ""),
+            nodes=tuple(sorted(within.get(_text(path, row, "id"), ()), key=lambda node: node.id)),
+        )
+        for path, row in pools
+    ]
+    return tuple(sorted(found, key=lambda pool: pool.id))
+
+
+def _package(path: Path, row: Mapping[str, Any]) -> PackageRecord:
+    return PackageRecord(
+        id=_text(path, row, "id"),
+        kind=_text(path, row, "kind"),
+        vendor=_text(path, row, "vendor"),
+        version=_text(path, row, "version"),
+        image=_text(path, row, "image"),
+        cpus=_number(path, row, "cpus"),
+        memory_gb=_number(path, row, "memory_gb"),
+        hugepages_gb=_count(path, row, "hugepages_gb"),
+        accelerators=_count(path, row, "accelerators"),
+        ptp=_truth(path, row, "ptp"),
+        start_seconds=_count(path, row, "start_seconds", 60),
+        profiles=_words(row, "profiles"),
+    )
+
+
+def _functions(
+    functions: list[tuple[Path, Mapping[str, Any]]], stations: list[StationRecord]
+) -> tuple[FunctionRecord, ...]:
+    served: dict[str, list[str]] = {}
+    for station in stations:
+        for name in station.functions:
+            served.setdefault(name, []).append(station.id)
+    found = [
+        FunctionRecord(
+            id=_text(path, row, "id"),
+            package=_text(path, row, "package"),
+            owner=str(row.get("owner") or ""),
+            replicas=_count(path, row, "replicas", 1),
+            pool=str(row.get("pool") or ""),
+            address=str(row.get("address") or ""),
+            stations=tuple(served.get(_text(path, row, "id"), ())),
+        )
+        for path, row in functions
+    ]
+    return tuple(sorted(found, key=lambda function: function.id))
 
 
 def _core(path: Path, row: Mapping[str, Any]) -> Core:

@@ -10,7 +10,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from controller.models.alarm import AlarmFilter
-from controller.models.network import Cell, Network, NetworkHeader, Region, Site, Station
+from controller.models.network import Cell, Function, Network, NetworkHeader, Region, Site, Station
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import parent
 from controller.plan import network_digest
@@ -18,7 +18,8 @@ from controller.plan import network_digest
 N = TypeVar("N", bound=BaseModel)
 
 #: Fields of shared objects that each tenant on them sees. What is not named here is not told, new fields neither.
-#: Of tenants, agreements and own cells a tenant sees its own, whole; of endpoints, routers and backhaul nothing.
+#: Of tenants, agreements and own cells a tenant sees its own, whole, and of functions its own; of endpoints, routers,
+#: backhaul, pools and packages nothing.
 _TOLD: Mapping[type[BaseModel], tuple[str, ...]] = {
     NetworkHeader: ("id", "name", "country", "timezone"),
     Region: ("id", "name", "timezone"),
@@ -28,9 +29,10 @@ _TOLD: Mapping[type[BaseModel], tuple[str, ...]] = {
         *("station", "id", "rat", "local_id", "band", "arfcn_dl", "arfcn_ul", "bandwidth_mhz", "pci", "tac"),
         "primary_plmn",
     ),
+    Function: ("id", "package", "owner", "replicas", "max_latency_us"),
 }
 #: Kinds of network objects that a tenant may list.
-KINDS = ("regions", "sites", "stations", "cells", "own_cells", "tenants", "agreements")
+KINDS = ("regions", "sites", "stations", "cells", "own_cells", "functions", "tenants", "agreements")
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +100,7 @@ def _sight(version: _Version, tenant: str) -> Sight:
         stations=tuple(_told(station) for station in network.stations if station.id in stations),
         cells=tuple(_told(cell) for cell in cells),
         own_cells=tuple(one for one in network.own_cells if one.tenant == tenant),
+        functions=tuple(_told(one) for one in network.functions if one.owner == tenant),
         tenants=tuple(one for one in network.tenants if one.id == tenant),
         agreements=agreements,
     )

@@ -7,10 +7,10 @@ from urllib.parse import urlsplit
 
 from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.credentials import Credentials, ManagementDefaults, literal, words
-from controller.models.network import Endpoint, Network, NetworkHeader, Router, Tenant
+from controller.models.network import Endpoint, Network, NetworkHeader, Pool, Router, Tenant
 
-#: A device as it stands in a file.
-Device = tuple[Entry, Endpoint | Router]
+#: A device, or the pool of functions, as it stands in a file.
+Device = tuple[Entry, Endpoint | Router | Pool]
 
 
 def check_access(
@@ -21,7 +21,7 @@ def check_access(
     Names of hosts are looked up, and checked, when they are connected to.
 
     Args:
-        devices: Endpoints and managed routers.
+        devices: Endpoints, managed routers and pools.
         defaults: The network's credentials for those that name none.
         credentials: The server's.
         report: Collects what is wrong.
@@ -71,7 +71,7 @@ def _check_webhook(
 
 
 def _check_address(
-    entry: Entry, device: Endpoint | Router, name: str, credentials: Credentials, report: Report
+    entry: Entry, device: Endpoint | Router | Pool, name: str, credentials: Credentials, report: Report
 ) -> None:
     at, credential = literal(device.address or ""), credentials.named(name)
     if at is not None and not credential.serves(at):
@@ -86,9 +86,11 @@ def _check_address(
 _AT_ONCE = 100
 
 
-def ways(devices: Iterable[Endpoint | Router], defaults: ManagementDefaults) -> dict[str, str]:
+def ways(devices: Iterable[Endpoint | Router | Pool], defaults: ManagementDefaults) -> dict[str, str]:
     """Address and names of credentials by device, as in ``10.0.0.1:830 device``."""
-    return {device.id if isinstance(device, Router) else device.station: _words(device, defaults) for device in devices}
+    return {
+        device.station if isinstance(device, Endpoint) else device.id: _words(device, defaults) for device in devices
+    }
 
 
 def changed_ways(before: Network | None, after: Network) -> dict[str, str]:
@@ -105,9 +107,9 @@ def in_rows(found: Mapping[str, str]) -> Iterator[dict[str, str]]:
 
 
 def _of(network: Network) -> dict[str, str]:
-    return ways((*network.endpoints, *network.router_by_id.values()), network.header.management)
+    return ways((*network.endpoints, *network.router_by_id.values(), *network.pools), network.header.management)
 
 
-def _words(device: Endpoint | Router, defaults: ManagementDefaults) -> str:
+def _words(device: Endpoint | Router | Pool, defaults: ManagementDefaults) -> str:
     names = " ".join(device.credentials(defaults).values())
     return f"{device.address}:{device.port} {names}" if device.address else f"calls home {names}"

@@ -21,6 +21,7 @@ from controller.inventory.radio import (
 )
 from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.alarm import COUNTED
+from controller.models.cloud import NAMESPACE_LONGEST, Function, Latency, Node, Package, Pool
 from controller.models.network import (
     PROFILE_RATS,
     Agreement,
@@ -107,9 +108,15 @@ def check_places(objects: Objects) -> None:
         objects.refer(entry, ("backhaul",), site.backhaul, "backhaul", "backhaul node")
     for entry, router in objects.all("routers", Router):
         objects.refer(entry, ("site",), router.site, "sites", "site")
-        if router.id in objects.names["stations"]:
-            objects.report.entry(entry, ("id",), "a station has the same id", value=router.id)
+        _check_name(objects, entry, router.id, ("stations",))
     _check_cycles(objects)
+
+
+def _check_name(objects: Objects, entry: Entry, name: str, kinds: Iterable[str]) -> None:
+    """Devices of any kind have ids of their own: commands, runs and records know them by these alone."""
+    for kind in kinds:
+        if name in objects.names[kind]:
+            objects.report.entry(entry, ("id",), f"a {kind[:-1]} has the same id", value=name)
 
 
 def check_stations(objects: Objects) -> None:
@@ -124,6 +131,8 @@ def check_stations(objects: Objects) -> None:
     for entry, station in stations:
         objects.refer(entry, ("site",), station.site, "sites", "site")
         objects.refer(entry, ("owner",), station.owner, "tenants", "tenant")
+        for index, function in enumerate(station.functions):
+            objects.refer(entry, ("functions", index), function, "functions", "function")
     endpoints = objects.all("endpoints", Endpoint)
     objects.unique(endpoints, lambda e: e.station, ("station",), "station")
     objects.unique(endpoints, _address, ("address",), "address and port")
@@ -133,7 +142,7 @@ def check_stations(objects: Objects) -> None:
         objects.refer(entry, ("station",), endpoint.station, "stations", "station")
 
 
-def _address(endpoint: Endpoint) -> Hashable:
+def _address(endpoint: Endpoint | Pool) -> Hashable:
     return None if endpoint.address is None else (endpoint.address.lower(), endpoint.port)
 
 
@@ -249,6 +258,62 @@ def check_neighbours(objects: Objects) -> None:
         elif here in cells and there in cells and (cells[here].rat, cells[there].rat) == (Rat.NR, Rat.LTE):
             message, right = f"is an LTE cell, and {here} is of NR", "relations within a technology, or from LTE to NR"
             objects.report.entry(entry, ("neighbour_cell",), message, value=there, expected=right)
+
+
+# -------------------------------------------------------- pools and functions
+
+
+def check_pools(objects: Objects) -> None:
+    """Pools, their nodes and how far they are from sites."""
+    pools = objects.all("pools", Pool)
+    objects.unique(pools, lambda pool: pool.id, ("id",), "id")
+    objects.unique(pools, _address, ("address",), "address and port")
+    for entry, pool in pools:
+        objects.refer(entry, ("region",), pool.region, "regions", "region")
+        objects.refer(entry, ("site",), pool.site, "sites", "site")
+        _check_name(objects, entry, pool.id, ("stations", "routers"))
+    nodes = objects.all("nodes", Node)
+    objects.unique(nodes, lambda node: (node.pool, node.id), ("id",), "id")
+    for entry, node in nodes:
+        objects.refer(entry, ("pool",), node.pool, "pools", "pool")
+    latencies = objects.all("latencies", Latency)
+    objects.unique(latencies, lambda one: (one.pool, one.site), ("site",), "pool and site")
+    for entry, one in latencies:
+        objects.refer(entry, ("pool",), one.pool, "pools", "pool")
+        objects.refer(entry, ("site",), one.site, "sites", "site")
+
+
+def check_functions(objects: Objects) -> None:
+    """Packages, and functions that are made from them."""
+    packages = objects.all("packages", Package)
+    objects.unique(packages, lambda package: package.id, ("id",), "id")
+    objects.unique(packages, lambda package: package.image, ("image",), "image")
+    functions = objects.all("functions", Function)
+    objects.unique(functions, lambda function: function.id.lower(), ("id",), "id, in small letters,")
+    known = {package.id: package for _, package in packages}
+    for entry, function in functions:
+        objects.refer(entry, ("package",), function.package, "packages", "package")
+        objects.refer(entry, ("owner",), function.owner, "tenants", "tenant")
+        objects.refer(entry, ("pool",), function.pool, "pools", "pool")
+        _check_name(objects, entry, function.id, ("stations", "routers", "pools"))
+        for index, other in enumerate(function.apart_from):
+            objects.refer(entry, ("apart_from", index), other, "functions", "function")
+        _check_function(objects, entry, function, known.get(function.package))
+
+
+def _check_function(objects: Objects, entry: Entry, function: Function, package: Package | None) -> None:
+    if function.id in function.apart_from:
+        objects.report.entry(entry, ("apart_from",), "names the function itself", value=function.id)
+    if function.owner is not None and len(function.owner) > NAMESPACE_LONGEST:
+        expected = f"an id of at most {NAMESPACE_LONGEST} characters: it becomes part of a Kubernetes namespace"
+        objects.report.entry(entry, ("owner",), "too long for the owner of functions", expected=expected)
+    if package is None:
+        return
+    if package.kind.is_radio and function.max_latency_us is None:
+        objects.report.entry(entry, ("max_latency_us",), f"missing: {package.id} is a {package.kind}")
+    if package.kind.is_endpoint and function.replicas > 1:
+        message = f"{package.id} is a {package.kind}, which is one endpoint"
+        objects.report.entry(entry, ("replicas",), message, value=function.replicas, expected="1 replica")
 
 
 # ------------------------------------------------------ tenants and agreements

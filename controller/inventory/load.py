@@ -7,15 +7,17 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from controller.inventory.access import check_access, check_contacts
+from controller.inventory.access import Device, check_access, check_contacts
 from controller.inventory.check import (
     Objects,
     check_agreements,
     check_cells,
+    check_functions,
     check_header,
     check_neighbours,
     check_own_cells,
     check_places,
+    check_pools,
     check_stations,
     check_tenants,
 )
@@ -23,7 +25,7 @@ from controller.inventory.parse import declared, read_file, validate
 from controller.inventory.source import Entry, Report
 from controller.models.credentials import Credentials, ManagementDefaults
 from controller.models.errors import NetworkFilesError
-from controller.models.network import Endpoint, Network, NetworkHeader, Noun, Router, Tenant
+from controller.models.network import Endpoint, Latency, Network, NetworkHeader, Node, Noun, Pool, Router, Tenant
 
 _CHECKS: tuple[Callable[[Objects], None], ...] = (
     check_places,
@@ -33,6 +35,8 @@ _CHECKS: tuple[Callable[[Objects], None], ...] = (
     check_neighbours,
     check_tenants,
     check_agreements,
+    check_pools,
+    check_functions,
 )
 
 
@@ -88,7 +92,8 @@ def sources(directory: Path, kinds: Collection[str] = ("agreements", "stations")
 def _check_access(objects: Objects, header: NetworkHeader | None, credentials: Credentials) -> None:
     managed = [(entry, router) for entry, router in objects.all("routers", Router) if router.host_key is not None]
     defaults = header.management if header else ManagementDefaults()
-    check_access([*objects.all("endpoints", Endpoint), *managed], defaults, credentials, objects.report)
+    devices: list[Device] = [*objects.all("endpoints", Endpoint), *managed, *objects.all("pools", Pool)]
+    check_access(devices, defaults, credentials, objects.report)
     check_contacts(objects.all("network", NetworkHeader), credentials, objects.report)
     check_contacts(objects.all("tenants", Tenant), credentials, objects.report)
 
@@ -141,4 +146,6 @@ def _network(header: NetworkHeader, found: dict[str, list[tuple[Entry, Noun]]]) 
 
 
 def _canonical(item: Any) -> tuple[str, str]:
+    if isinstance(item, Node | Latency):
+        return item.pool, item.id if isinstance(item, Node) else item.site
     return getattr(item, "station", ""), getattr(item, "id", "")

@@ -15,8 +15,8 @@ from pydantic_core import ErrorDetails
 from controller.inventory.explain import explain
 from controller.inventory.source import CSV_LIMIT, YAML_LIMIT, Entry, Node, Report, read_text, show
 from controller.inventory.yaml_tree import read_yaml
+from controller.models import cloud, scalars
 from controller.models import network as nouns
-from controller.models import scalars
 from controller.models.network import Noun
 
 #: What may stand in network files: key or file stem → model.
@@ -31,10 +31,15 @@ KINDS: dict[str, type[Noun]] = {
     "own_cells": nouns.OwnCell,
     "neighbours": nouns.Neighbour,
     "routers": nouns.Router,
+    "pools": nouns.Pool,
+    "nodes": nouns.Node,
+    "latencies": nouns.Latency,
+    "packages": nouns.Package,
+    "functions": nouns.Function,
     "tenants": nouns.Tenant,
     "agreements": nouns.Agreement,
 }
-BULK_KINDS = ("regions", "backhaul", "sites", "stations", "endpoints", "cells", "own_cells", "neighbours", "routers")
+BULK_KINDS = tuple(kind for kind in KINDS if kind not in ("network", "tenants", "agreements"))
 
 #: Fields that entries without a network-wide id are told apart by.
 _NAMED_BY = {
@@ -42,6 +47,8 @@ _NAMED_BY = {
     "own_cells": ("station", "cell", "tenant"),
     "neighbours": ("station", "cell", "neighbour_station", "neighbour_cell"),
     "endpoints": ("station",),
+    "nodes": ("pool", "id"),
+    "latencies": ("pool", "site"),
 }
 
 
@@ -56,7 +63,7 @@ def forms_in(types: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-FORMS = forms_in(vars(scalars))
+FORMS = forms_in({**vars(scalars), **vars(cloud)})
 
 
 def read_file(path: Path, file: str, report: Report, kind: str | None = None) -> Iterator[Entry]:

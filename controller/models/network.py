@@ -5,8 +5,8 @@ the fields (3GPP TS 28.541, TS 28.658, TS 36.101, TS 38.104). Rules that need mo
 one object stand elsewhere: references, identities and bands in ``controller.inventory``,
 contracts (PLMNs per tracking area, sums of shares) in ``controller.intent``.
 
-The inventory and the network as a whole stand here; tenants and agreements in ``sharing``,
-the small types in ``scalars``. Import all of them from here.
+The inventory and the network as a whole stand here; tenants and agreements in ``sharing``, pools and functions in
+``cloud``, the small types in ``scalars``. Import all of them from here.
 """
 
 from __future__ import annotations
@@ -21,6 +21,16 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from controller.models.cloud import (
+    Function,
+    FunctionId,
+    FunctionKind,
+    Latency,
+    Node,
+    Package,
+    Pool,
+    PoolPlace,
+)
 from controller.models.credentials import ManagementDefaults
 from controller.models.scalars import (
     HOST,
@@ -88,19 +98,26 @@ __all__ = [
     "Core",
     "CoreNode",
     "Endpoint",
+    "Function",
+    "FunctionKind",
     "Gateways",
     "Identifier",
     "IpAddress",
+    "Latency",
     "MaintenanceWindow",
     "ManagementDefaults",
     "Neighbour",
     "Network",
     "NetworkHeader",
+    "Node",
     "Noun",
     "OwnCell",
+    "Package",
     "Percent",
     "PerformanceData",
     "Plmn",
+    "Pool",
+    "PoolPlace",
     "RadioShare",
     "Rat",
     "Region",
@@ -247,6 +264,9 @@ class Station(Noun):
         None, description="How long its TDD cells may serve without an external time source."
     )
     owner: Identifier | None = Field(None, description="Tenant whose own station it is; none where it is shared.")
+    functions: Annotated[tuple[FunctionId, ...], BeforeValidator(words)] = Field(
+        (), description="Functions that it is made of; a physical station names none."
+    )
 
     def node_id(self, rat: Rat) -> tuple[int | None, int]:
         """Its eNB or gNB id, None where it has none, and the length of that in bits."""
@@ -261,6 +281,8 @@ class Station(Noun):
     def _identities(self) -> Station:
         if len(set(self.profiles)) != len(self.profiles):
             raise ValueError("a profile is named twice")
+        if len(set(self.functions)) != len(self.functions):
+            raise ValueError("a function is named twice")
         of_rat = {PROFILE_RATS[profile]: profile for profile in self.profiles}
         if Rat.LTE in of_rat:
             if self.enb_id is None:
@@ -466,6 +488,11 @@ class Network(Noun):
     own_cells: tuple[OwnCell, ...] = ()
     neighbours: tuple[Neighbour, ...] = ()
     routers: tuple[Router, ...] = ()
+    pools: tuple[Pool, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    latencies: tuple[Latency, ...] = ()
+    packages: tuple[Package, ...] = ()
+    functions: tuple[Function, ...] = ()
     tenants: tuple[Tenant, ...] = ()
     agreements: tuple[Agreement, ...] = ()
 
@@ -521,6 +548,68 @@ class Network(Noun):
     def endpoint_by_station(self) -> dict[str, Endpoint]:
         """Management endpoints by station id."""
         return {endpoint.station: endpoint for endpoint in self.endpoints}
+
+    @cached_property
+    def pool_by_id(self) -> dict[str, Pool]:
+        """Pools by id."""
+        return {pool.id: pool for pool in self.pools}
+
+    @cached_property
+    def nodes_of(self) -> dict[str, tuple[Node, ...]]:
+        """Nodes by pool, ordered by id."""
+        found: dict[str, list[Node]] = {pool.id: [] for pool in self.pools}
+        for node in sorted(self.nodes, key=lambda one: one.id):
+            found.setdefault(node.pool, []).append(node)
+        return {pool: tuple(nodes) for pool, nodes in found.items()}
+
+    @cached_property
+    def package_by_id(self) -> dict[str, Package]:
+        """Packages by id."""
+        return {package.id: package for package in self.packages}
+
+    @cached_property
+    def function_by_id(self) -> dict[str, Function]:
+        """Functions by id."""
+        return {function.id: function for function in self.functions}
+
+    @cached_property
+    def stations_served(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the stations that name a function, sorted, by function."""
+        found: dict[str, list[str]] = {function.id: [] for function in self.functions}
+        for station in self.stations:
+            for function in station.functions:
+                found.setdefault(function, []).append(station.id)
+        return {function: tuple(sorted(stations)) for function, stations in found.items()}
+
+    @cached_property
+    def latency_us(self) -> dict[str, dict[str, int]]:
+        """Microseconds from pools to a site, one way, by site and pool; a pool at a site is 0 away unless listed."""
+        found: dict[str, dict[str, int]] = {}
+        for pool in self.pools:
+            if pool.site is not None:
+                found.setdefault(pool.site, {})[pool.id] = 0
+        for one in self.latencies:
+            found.setdefault(one.site, {})[one.pool] = one.microseconds
+        return found
+
+    @cached_property
+    def pools_for(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the pools that a function may run on by place alone, sorted, by function.
+
+        That is the one that it is pinned to; else all from which packets take no longer than it bears to the site of
+        each of its stations. Whether there is room is the matter of ``controller.intent.placement``.
+        """
+        return {one.id: self._pools_for(one) for one in self.functions}
+
+    def _pools_for(self, function: Function) -> tuple[str, ...]:
+        if function.pool is not None:
+            return (function.pool,)
+        sites = {self.station_by_id[station].site for station in self.stations_served[function.id]}
+        near = [
+            {pool for pool, us in self.latency_us.get(site, {}).items() if us <= (function.max_latency_us or us)}
+            for site in sites
+        ]
+        return tuple(sorted(set.intersection(*near))) if near else ()
 
     @cached_property
     def devices_below(self) -> dict[str, frozenset[str]]:

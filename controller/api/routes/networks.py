@@ -105,6 +105,10 @@ def _summary(digest: str, network: Network) -> NetworkSummary:
         "neighbours",
         "endpoints",
         "routers",
+        "pools",
+        "nodes",
+        "packages",
+        "functions",
         "tenants",
         "agreements",
     )

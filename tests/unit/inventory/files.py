@@ -116,6 +116,52 @@ PE-PUN-0001,127.0.0.1,8302,{_KEY}
 """,
 }
 
+_DIGEST = "@sha256:" + "5f" * 31
+
+#: The small network with its first station virtual: what is added to ``FILES``, or stands in place of theirs.
+CLOUD: Mapping[str, str] = {
+    "stations.csv": """\
+id,site,profiles,transport_address,enb_id,gnb_id,gnb_id_length,functions
+PE-CUS-0001,cusco-1,nr-28541,10.64.0.1,,1,24,DU-1 CP-1 UP-1
+PE-PUN-0001,puno-1,lte-28658,10.64.0.2,2,,,
+""",
+    "cells.csv": """\
+station,id,rat,local_id,band,arfcn_dl,arfcn_ul,bandwidth_mhz,pci,tac,primary_plmn
+PE-CUS-0001,n78-1,NR,1,n78,630000,630000,100,1007,70101,716-06
+PE-PUN-0001,B28-1,LTE,1,B28,9285,27285,15,2,102,716-06
+""",
+    "own_cells.csv": "tenant,station,cell,tac,node_id,node_id_length,local_id\n",
+    "neighbours.csv": "station,cell,neighbour_station,neighbour_cell\n",
+    "pools.csv": """\
+id,where,region,site,address,port,authority,credential,spare_nodes
+edge-1,edge,cusco,,10.9.0.1,,pool-authority,pool-token,
+site-1,site,cusco,cusco-1,10.9.0.2,16443,pool-authority,pool-token,0
+""",
+    "nodes.csv": """\
+pool,id,cpus,memory_gb,hugepages_gb,accelerators,ptp,failure_domain
+edge-1,node-a,32,128,64,2,true,rack-1
+edge-1,node-b,32,128,64,2,true,
+site-1,node-a,16,64,32,1,true,
+""",
+    "latencies.csv": """\
+pool,site,microseconds
+edge-1,cusco-1,80
+edge-1,puno-1,900
+""",
+    "packages.csv": f"""\
+id,kind,vendor,version,image,cpus,memory_gb,hugepages_gb,accelerators,ptp,gbps,start_seconds,profiles,f1,e1
+du-24,vdu,Acme,24.2.1,registry.example/acme/du{_DIGEST}d1,8,16,8,1,true,,40,nr-28541,17.4 17.5,
+cp-24,vcu-cp,Acme,24.2.1,registry.example/acme/cp{_DIGEST}c1,4,8,,,,,30,,17.5,17.2
+up-24,vcu-up,Acme,24.2.1,registry.example/acme/up{_DIGEST}e1,6,8,4,,,10,20,,,17.2
+""",
+    "functions.csv": """\
+id,package,owner,replicas,pool,max_latency_us,apart_from,address
+DU-1,du-24,,,,100,,10.9.1.1
+CP-1,cp-24,,2,,5000,,
+UP-1,up-24,movistar,,edge-1,5000,CP-1,
+""",
+}
+
 
 def write(directory: Path, changes: Mapping[str, str] | None = None) -> Path:
     """Write the small network with some files changed or added."""

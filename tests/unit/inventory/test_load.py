@@ -113,7 +113,8 @@ def test_another_file_of_endpoints_replaces_those_of_the_directory(tmp_path: Pat
         ({"more.yaml": "- x"}, [
             ("more.yaml:1: the top level must be a mapping; with keys of "
              "network, regions, backhaul, sites, stations, endpoints, "
-             "cells, own_cells, neighbours, routers, tenants, agreements")]),
+             "cells, own_cells, neighbours, routers, pools, nodes, latencies, packages, functions, "
+             "tenants, agreements")]),
         ({"network.yaml": FILES["network.yaml"][FILES["network.yaml"].index("regions:"):]}, [
             "network.yaml: there is no 'network' key in any file; it holds id, name, country …"]),
         ({"two.yaml": "network:\n  {id: two, name: Two, country: PE, timezone: America/Lima}"}, [

@@ -1,0 +1,228 @@
+"""Virtualised functions and what they run on: pools of servers, packages, functions.
+
+A base station may be made of functions (network functions of TS 28.541: a gNB-DU, gNB-CU-CP, gNB-CU-UP, or all of a
+base station in one) that run as pods on small pools of servers, each pool with a Kubernetes API of its own. Which
+station is made of which functions stands with the station (``Station.functions``); a physical station names none.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
+
+from controller.models.credentials import ManagementDefaults
+from controller.models.scalars import (
+    HOST,
+    Credential,
+    Fingerprint,
+    HostAddress,
+    Identifier,
+    Name,
+    Noun,
+    Profile,
+    StationId,
+    words,
+)
+
+FunctionId = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9-]{0,50}[A-Za-z0-9])?$"),
+    Field(
+        description="Letters, digits and inner hyphens, at most 52, as in DU-CUS-0042: objects in Kubernetes get it."
+    ),
+]
+NodeName = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,61}[a-z0-9])?$"),
+    Field(description="Name of a Kubernetes node: lower-case letters, digits, inner hyphens and dots, at most 63."),
+]
+#: An image by the digest of its content: a tag could mean something else tomorrow.
+Image = Annotated[
+    str,
+    StringConstraints(pattern=r"^[a-z0-9][a-z0-9._:/-]{0,190}@sha256:[0-9a-f]{64}$"),
+    Field(description="Repository and digest, as in registry.example/acme/du@sha256: and 64 lower-case hex digits."),
+]
+Version = Annotated[
+    str,
+    StringConstraints(pattern=r"^[A-Za-z0-9](?:[A-Za-z0-9._+-]{0,62}[A-Za-z0-9])?$"),
+    Field(description="Letters, digits, dots, hyphens, underscores and plus signs, at most 64, as in 24.2.1."),
+]
+Cores = Annotated[int, Field(ge=1, le=10_000, description="Physical cores.")]
+Gibibytes = Annotated[int, Field(ge=0, le=100_000, description="GiB.")]
+Count = Annotated[int, Field(ge=0, le=1_000)]
+
+
+#: Longest id of an owner of functions: with ``minka-`` before it, it is a namespace (RFC 1123 label, 63 characters).
+NAMESPACE_LONGEST = 57
+
+
+class FunctionKind(StrEnum):
+    """What a function does; ``vbbu`` is a whole base station but for its radios, ``gateway`` carries packets only."""
+
+    VBBU = "vbbu"
+    VDU = "vdu"
+    VCU_CP = "vcu-cp"
+    VCU_UP = "vcu-up"
+    GATEWAY = "gateway"
+
+    @property
+    def is_endpoint(self) -> bool:
+        """Whether it is the management endpoint of the stations that name it."""
+        return self in (FunctionKind.VBBU, FunctionKind.VDU)
+
+    @property
+    def is_radio(self) -> bool:
+        """Whether it serves cells, so that its way to them must be short enough."""
+        return self is not FunctionKind.GATEWAY
+
+
+class PoolPlace(StrEnum):
+    """Where a pool stands: at one site, at the edge of the transport network, or in the centre of a region."""
+
+    SITE = "site"
+    EDGE = "edge"
+    REGIONAL = "regional"
+
+
+class Pool(Noun):
+    """Servers under one Kubernetes API; ``authority`` signed the certificate of that API for its ``address``.
+
+    Minka signs in with the bearer token that ``credential`` names or with ``client_certificate``.
+    """
+
+    id: StationId
+    where: PoolPlace
+    region: Identifier
+    site: Identifier | None = Field(None, description="Site that it stands at, or next to.")
+    address: HostAddress
+    port: Annotated[int, Field(ge=1, le=65535)] = 6443
+    authority: Credential = Field(description="Name of the certificates of an authority, PEM.")
+    certificate: Fingerprint | None = Field(None, description="Fingerprint of its certificate, where pinned as well.")
+    credential: Credential | None = Field(None, description="Name of a bearer token.")
+    client_certificate: Credential | None = Field(
+        None, description="Name of our certificate and its private key, PEM, one after the other."
+    )
+    spare_nodes: Annotated[int, Field(ge=0, le=100)] = Field(
+        1, description="Nodes that may fail without a function staying down; those of a failure domain count as one."
+    )
+    uplink_gbps: Annotated[int, Field(ge=1, le=100_000)] | None = Field(
+        None, description="Gbit/s of its links to the transport network; none: not known, so none are sold."
+    )
+
+    def credentials(self, _: ManagementDefaults) -> dict[str, str]:
+        """Names of the credentials that a session takes, by field."""
+        ours = {"credential": self.credential, "client_certificate": self.client_certificate}
+        return {"authority": self.authority, **{field: name for field, name in ours.items() if name is not None}}
+
+    @model_validator(mode="after")
+    def _one_way_in(self) -> Pool:
+        if (self.credential is None) == (self.client_certificate is None):
+            raise ValueError("a pool has a credential (bearer token) or a client_certificate")
+        if self.where is PoolPlace.SITE and self.site is None:
+            raise ValueError("site is missing: a pool with where: site stands at one")
+        return self
+
+
+class Node(Noun):
+    """A server of a pool, and what of it is there for functions (allocatable, in the words of Kubernetes).
+
+    Nodes of a ``failure_domain`` fail together, as in a rack with one power supply; one without fails alone.
+    """
+
+    pool: StationId
+    id: NodeName
+    cpus: Cores
+    memory_gb: Gibibytes
+    hugepages_gb: Gibibytes = 0
+    accelerators: Count = 0
+    ptp: bool = Field(False, description="Whether its clock follows PTP, as a DU needs.")
+    failure_domain: Identifier | None = None
+
+    @property
+    def domain(self) -> str:
+        """What fails with it, among the nodes of its pool: its failure domain, or itself (``/`` and its id)."""
+        return self.failure_domain or f"/{self.id}"
+
+
+class Latency(Noun):
+    """How long packets take from a pool to a site, one way; a site that is not listed is out of the pool's reach."""
+
+    pool: StationId
+    site: Identifier
+    microseconds: Annotated[int, Field(ge=0, le=1_000_000)]
+
+
+class Package(Noun):
+    """A release of a function: its image, what one replica takes, and what it speaks.
+
+    ``f1`` and ``e1`` are the releases of F1AP and E1AP (TS 38.473, TS 38.463) that it accepts; two functions work
+    together if they have one in common.
+    """
+
+    id: StationId
+    kind: FunctionKind
+    vendor: Name
+    version: Version
+    image: Image
+    cpus: Cores
+    memory_gb: Annotated[int, Field(ge=1, le=100_000, description="GiB, without hugepages.")]
+    hugepages_gb: Gibibytes = 0
+    accelerators: Count = 0
+    ptp: bool = Field(False, description="Whether it runs only on nodes whose clock follows PTP.")
+    gbps: Annotated[float, Field(gt=0, le=10_000)] | None = Field(
+        None, description="Gbit/s of users' packets that one replica carries; none: none to speak of."
+    )
+    start_seconds: Annotated[int, Field(ge=1, le=86_400)] = 60
+    profiles: Annotated[tuple[Profile, ...], BeforeValidator(words)] = Field(
+        (), description="NETCONF profiles that it speaks, where it is the endpoint of stations."
+    )
+    f1: Annotated[tuple[Version, ...], BeforeValidator(words)] = ()
+    e1: Annotated[tuple[Version, ...], BeforeValidator(words)] = ()
+
+    @model_validator(mode="after")
+    def _speaks(self) -> Package:
+        if self.kind.is_endpoint != bool(self.profiles):
+            raise ValueError(
+                f"profiles is missing: a {self.kind} is the endpoint of stations"
+                if self.kind.is_endpoint
+                else f"a {self.kind} is no endpoint of stations: leave profiles out"
+            )
+        spoken = {
+            FunctionKind.VDU: ("f1",),
+            FunctionKind.VCU_CP: ("f1", "e1"),
+            FunctionKind.VCU_UP: ("e1",),
+        }.get(self.kind, ())
+        for field in ("f1", "e1"):
+            if bool(getattr(self, field)) != (field in spoken):
+                raise ValueError(f"{field} is missing" if field in spoken else f"a {self.kind} has no {field}")
+        return self
+
+
+class Function(Noun):
+    """A function: which package, whose it is, and where it may run.
+
+    One with an ``owner`` is that tenant's own and carries only that tenant's PLMNs and slices. Without ``pool`` Minka
+    chooses one (``controller.intent.placement``).
+    """
+
+    id: FunctionId
+    package: StationId
+    owner: Identifier | None = Field(None, description="Tenant whose own it is; none where it is the host's.")
+    replicas: Annotated[int, Field(ge=1, le=100)] = 1
+    pool: StationId | None = Field(None, description="Pool that it must run on; none: any that fits.")
+    max_latency_us: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
+        None,
+        description="Longest that packets may take from its pool to the site of each of its stations, one way: "
+        "fronthaul of a vdu or vbbu, midhaul of a vcu-cp or vcu-up. Only a gateway may leave it out.",
+    )
+    apart_from: Annotated[tuple[FunctionId, ...], BeforeValidator(words)] = Field(
+        (), description="Functions that may not run on the same pool."
+    )
+    address: HostAddress | None = Field(None, description="Address of its OAM interface, the same on any pool.")
+
+    @property
+    def side(self) -> str:
+        """Whose it is: the host or a tenant."""
+        return self.owner or HOST

@@ -1,0 +1,91 @@
+"""Pools and functions in network files: what is read, what is refused, and that the twin reads the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from controller.inventory.load import load_network
+from controller.inventory.write import render_network
+from controller.models.cloud import FunctionKind, PoolPlace
+from controller.models.credentials import Credentials
+from controller.models.network import Network
+from simulators.network import SimulatedNetwork, read_network
+from tests.unit.inventory.files import CLOUD, problems, write
+
+
+@pytest.fixture(scope="module")
+def virtual(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, SimulatedNetwork]:
+    """The network as the controller reads it and as the twin does."""
+    folder = write(tmp_path_factory.mktemp("virtual"), CLOUD)
+    return load_network(folder), read_network(folder)
+
+
+def test_reads_pools_and_functions(virtual: tuple[Network, SimulatedNetwork]) -> None:
+    network, _ = virtual
+    edge, site = network.pools
+    assert (edge.id, edge.where, edge.port, edge.spare_nodes) == ("edge-1", PoolPlace.EDGE, 6443, 1)
+    assert (site.site, site.port, site.spare_nodes) == ("cusco-1", 16443, 0)
+    assert [(node.id, node.domain) for node in network.nodes_of["edge-1"]] == [
+        ("node-a", "rack-1"),
+        ("node-b", "/node-b"),
+    ]
+    package = network.package_by_id["du-24"]
+    assert (package.kind, package.f1, package.profiles) == (FunctionKind.VDU, ("17.4", "17.5"), ("nr-28541",))
+    assert network.station_by_id["PE-CUS-0001"].functions == ("DU-1", "CP-1", "UP-1")
+    assert network.stations_served == dict.fromkeys(("DU-1", "CP-1", "UP-1"), ("PE-CUS-0001",))
+    assert [network.function_by_id[one].side for one in ("DU-1", "UP-1")] == ["host", "movistar"]
+
+
+def test_a_function_may_run_where_its_stations_are_near_enough(virtual: tuple[Network, SimulatedNetwork]) -> None:
+    network, _ = virtual
+    assert network.latency_us == {"cusco-1": {"site-1": 0, "edge-1": 80}, "puno-1": {"edge-1": 900}}
+    assert network.pools_for == {"DU-1": ("edge-1", "site-1"), "CP-1": ("edge-1", "site-1"), "UP-1": ("edge-1",)}
+    functions = [one.model_copy(update={"max_latency_us": 79, "pool": None}) for one in network.functions]
+    assert set(network.model_copy(update={"functions": tuple(functions)}).pools_for.values()) == {("site-1",)}
+    puno = network.station_by_id["PE-PUN-0001"].model_copy(update={"functions": ("DU-1",)})
+    assert network.model_copy(update={"stations": (network.stations[0], puno)}).pools_for["DU-1"] == ()
+    assert network.model_copy(update={"stations": ()}).pools_for["DU-1"] == ()
+
+
+def test_files_written_back_are_read_as_the_same_network(
+    virtual: tuple[Network, SimulatedNetwork], tmp_path: Path
+) -> None:
+    network, _ = virtual
+    for name, text in render_network(network).items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert load_network(tmp_path) == network
+
+
+def test_the_twin_reads_the_same(virtual: tuple[Network, SimulatedNetwork]) -> None:
+    network, twin = virtual
+    for pool, record in zip(network.pools, twin.pools, strict=True):
+        for field in ("id", "address", "port", "where", "region"):
+            assert getattr(record, field) == getattr(pool, field), field
+        assert record.site == (pool.site or "")
+        for node, server in zip(network.nodes_of[pool.id], record.nodes, strict=True):
+            said = node.model_dump(exclude={"pool"}) | {"failure_domain": node.failure_domain or ""}
+            assert {name: getattr(server, name) for name in said} == said
+    for package in network.packages:
+        said = package.model_dump(exclude={"f1", "e1", "gbps"})
+        assert {name: getattr(twin.packages[package.id], name) for name in said} == said
+    for function, run in zip(network.functions, twin.functions, strict=True):
+        assert (run.id, run.package, run.replicas) == (function.id, function.package, function.replicas)
+        assert (run.owner, run.pool, run.address) == (function.owner or "", function.pool or "", function.address or "")
+        assert run.stations == network.stations_served[function.id]
+    assert [one.functions for one in twin.stations] == [one.functions for one in network.stations]
+
+
+def test_pools_name_credentials_that_the_server_has_and_that_are_for_their_addresses(tmp_path: Path) -> None:
+    held = {name: {"reference": "env:X", "networks": ["10.9.0.0/31"]} for name in ("pool-authority", "test-password")}
+    credentials = Credentials.model_validate({"credentials": held})
+    endpoints = {"endpoints.csv": "station,address,port,host_key\n"}
+    has = "MINKA_CREDENTIALS has pool-authority, test-password"
+    missing = f"the server has no such credential; {has}"
+    outside = "outside of the networks of credential pool-authority; networks are 10.9.0.0/31"
+    assert problems(tmp_path, {**CLOUD, **endpoints}, credentials) == [
+        f"pools.csv:2: pools[edge-1].credential: {missing}",
+        f"pools.csv:3: pools[site-1].address = '10.9.0.2': {outside}",
+        f"pools.csv:3: pools[site-1].credential: {missing}",
+    ]
