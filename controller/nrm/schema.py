@@ -100,6 +100,10 @@ class LeafRole(StrEnum):
     #: Most power of a cell or carrier, in tenths of a dBm, and in milliwatts.
     POWER_DECIDBM = "power-decidbm"
     POWER_MILLIWATTS = "power-milliwatts"
+    #: Of a neighbour relation: the other cell's distinguished name; whether ANR may remove it, users be handed over.
+    NEIGHBOUR = "neighbour"
+    REMOVABLE = "removable"
+    HANDOVER = "handover"
     #: Administrative distance of a route.
     DISTANCE = "distance"
     #: Whether a PLMN on air admits its operator's test users only: ``true`` or ``false``

@@ -23,6 +23,7 @@ from controller.models.facts import Fact
 from controller.models.network import (
     Agreement,
     Cell,
+    Neighbour,
     Network,
     OwnCell,
     Plmn,
@@ -82,6 +83,7 @@ class _Import:
         self._stations: list[Station] = []
         self._cells: list[Cell] = []
         self._own_cells: list[OwnCell] = []
+        self._neighbours: list[Neighbour] = []
         self._uses: dict[CellUse, list[Cell]] = defaultdict(list)
         self._sites: list[Site] = []
         self._regions: list[Region] = []
@@ -93,6 +95,7 @@ class _Import:
                 self._notes.add(f"left out, not read: {seen}", name)
             else:
                 self._take(name, read_station(seen.tree))
+        self._leave_out_dangling()
         network = self._network(today)
         facts = compile_intent(network, today).facts
         for name, seen in sorted(observed.items()):
@@ -172,6 +175,11 @@ class _Import:
             return
         placed = self._planned(cell.model_copy(update={"band": band.name}), reading)
         self._cells.append(placed)
+        for one in reading.relations:
+            here = {"station": station.id, "cell": reading.cell, "handover": one.handover}
+            there = {"neighbour_station": one.station, "neighbour_cell": one.cell}
+            neighbour = _model(Neighbour, self._notes, f"{name} → {one.station}/{one.cell}", {**here, **there})
+            self._neighbours += [] if neighbour is None else [neighbour]
         for use in _uses(self._frame.network.tenants, reading):
             self._uses[use].append(placed)
             self._take_own(station, reading, use.tenant)
@@ -206,6 +214,15 @@ class _Import:
                 cell = planned
         return cell
 
+    def _leave_out_dangling(self) -> None:
+        """Keep those relations that lead to cells of the files."""
+        cells = {(cell.station, cell.id) for cell in self._cells}
+        for one in self._neighbours:
+            if (one.neighbour_station, one.neighbour_cell) not in cells:
+                text = f"left out: its relation to {one.neighbour_station}/{one.neighbour_cell}, which is not there"
+                self._notes.add(text, f"{one.station}/{one.cell}")
+        self._neighbours = [one for one in self._neighbours if (one.neighbour_station, one.neighbour_cell) in cells]
+
     # ----------------------------------------------------------------- agreements
 
     def _network(self, today: date) -> Network:
@@ -221,6 +238,7 @@ class _Import:
             stations=_by_id(self._stations),
             endpoints=tuple(e for e in self._frame.endpoints if e.station in stations),
             cells=tuple(sorted(self._cells, key=lambda cell: (cell.station, cell.id))),
+            neighbours=tuple(sorted(self._neighbours, key=lambda one: (one.station, one.id))),
             own_cells=tuple(sorted(self._own_cells, key=lambda own: (own.station, own.cell, own.tenant))),
             agreements=_by_id(tuple(self._agreements(today))),
         )

@@ -102,9 +102,9 @@ def relation(name: str, namespace: str, adjacent: str, *leaves: LeafSpec) -> Nod
         name,
         namespace,
         leaves=(
-            LeafSpec(adjacent, label="neighbour"),
-            LeafSpec("isRemoveAllowed", default="true", label="ANR may remove it"),
-            LeafSpec("isHOAllowed", default="true", label="handover"),
+            LeafSpec(adjacent, roles=(LeafRole.NEIGHBOUR,), label="neighbour"),
+            LeafSpec("isRemoveAllowed", default="true", roles=(LeafRole.REMOVABLE,), label="ANR may remove it"),
+            LeafSpec("isHOAllowed", default="true", roles=(LeafRole.HANDOVER,), label="handover"),
             *leaves,
         ),
         self_made=True,

@@ -40,6 +40,15 @@ class OwnReading:
 
 
 @dataclass(frozen=True, slots=True)
+class RelationReading:
+    """A neighbour relation that ANR may not remove: the other cell, and whether users may be handed over."""
+
+    station: str
+    cell: str
+    handover: bool
+
+
+@dataclass(frozen=True, slots=True)
 class CellReading:
     """A cell as a station has it.
 
@@ -49,6 +58,7 @@ class CellReading:
         broadcasts: PLMNs that share its identity in the order on the device, on NR with their slices.
         own: PLMNs with a tracking area and an identity of their own.
         shares: What its PLMNs have of its resources, and on NR of the user plane of the station.
+        relations: Neighbours that somebody listed; those that the station found itself (ANR) are not among them.
     """
 
     cell: str
@@ -58,6 +68,7 @@ class CellReading:
     broadcasts: Mapping[Plmn, tuple[Snssai, ...]]
     shares: tuple[ShareReading, ...] = ()
     own: Mapping[Plmn, OwnReading] = field(default_factory=dict)
+    relations: tuple[RelationReading, ...] = ()
 
     @property
     def on_air(self) -> dict[Plmn, tuple[Snssai, ...]]:
@@ -120,6 +131,7 @@ def read_station(tree: Tree) -> StationReading:
     cells: list[CellReading] = []
     shares: dict[str, list[ShareReading]] = defaultdict(list)
     own: dict[str, dict[Plmn, OwnReading]] = defaultdict(dict)
+    relations = _relations(tree)
     for path, leaves in tree.items():
         profile, node = declared(path)
         if profile is None or node is None:
@@ -142,6 +154,7 @@ def read_station(tree: Tree) -> StationReading:
             cell,
             shares=(*shares[cell.cell], *_of_user_plane(cell, shares[""])),
             own={**cell.own, **(own[cell.cell] if cell.rat is Rat.NR else {})},
+            relations=tuple(relations.get(cell.cell, ())),
         )
         for cell in cells
     )
@@ -151,6 +164,30 @@ def read_station(tree: Tree) -> StationReading:
 def _of_user_plane(cell: CellReading, shares: Iterable[ShareReading]) -> Iterator[ShareReading]:
     """Shares of the whole station that count in a cell: those of PLMNs on air there."""
     return (share for share in shares if cell.rat is Rat.NR and not cell.on_air.keys().isdisjoint(share.plmns))
+
+
+def _relations(tree: Tree) -> dict[str, list[RelationReading]]:
+    """Relations that somebody listed, by cell."""
+    found: dict[str, list[RelationReading]] = defaultdict(list)
+    for path, leaves in tree.items():
+        _, cell = declared(parent(path)) if parent(path) else (None, None)
+        node = None if cell is None else cell.child_by_name.get(step(path)[0])
+        if node is not None and LeafRole.NEIGHBOUR in node.leaf_by_role:
+            found[cell_of(path)] += _relation(node, leaves)
+    return found
+
+
+def _relation(node: NodeSpec, leaves: Leaves) -> Iterator[RelationReading]:
+    """A relation, if its distinguished name leads to a cell of a managed element and ANR may not remove it."""
+    of = {
+        role: str(leaves.get(leaf.name, leaf.default))
+        for role, leaf in node.leaf_by_role.items()
+        if role in (LeafRole.NEIGHBOUR, LeafRole.REMOVABLE, LeafRole.HANDOVER)
+    }
+    element, _, below = of[LeafRole.NEIGHBOUR].partition(",")
+    kind, _, station = element.partition("=")
+    if of[LeafRole.REMOVABLE] == "false" and kind == "ManagedElement" and below:
+        yield RelationReading(station, below.rpartition("=")[2], of[LeafRole.HANDOVER] == "true")
 
 
 def _host_cells(references: Value) -> Iterator[str]:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from controller.intent import compile_intent
 from controller.inventory.frame import Frame
 from controller.inventory.load import load_network
-from controller.models.network import Network, OwnCell, Rat, Scope, SharingKind, Snssai
+from controller.models.network import Cell, Neighbour, Network, OwnCell, Rat, Scope, SharingKind, Snssai
 from controller.nrm.profiles import render, root_spec
 from controller.nrm.schema import spec_of
 from controller.nrm.tree import Leaves, Observed, Tree
@@ -272,3 +272,26 @@ def test_power_prach_and_ssb_come_back_as_files_can_say_them(shipped: Network) -
     assert found[nr.name] == cells[nr.name].model_copy(update={"max_tx_power_dbm": 43.0103, "ssb_arfcn": None})
     left = cells[f"{STATION}/B28-1"].model_copy(update={"max_tx_power_dbm": None, "prach_root": 12})
     assert found[f"{STATION}/B28-1"] == left
+
+
+def test_listed_relations_come_back_and_what_stations_found_themselves_does_not(shipped: Network) -> None:
+    lte = next(cell for cell in shipped.cells if cell.rat is Rat.LTE)
+    nr = next(cell for cell in shipped.cells if cell.rat is Rat.NR)
+    other = next(cell for cell in shipped.cells if cell.rat is Rat.NR and cell.station != nr.station)
+    listed = (_relation(lte, nr, handover=False), _relation(nr, other))
+    trees = carried(shipped.model_copy(update={"neighbours": listed}))
+    (path,) = (path for path in trees[nr.station] if f"/NRCellRelation[{other.station}.{other.id}]" in path)
+    found = {**trees[nr.station][path], "isRemoveAllowed": "true"}
+    trees[nr.station][path.replace(f"[{other.station}.", f"[found-{other.station}.")] = found
+    made = imported(shipped, trees)
+    assert made.network.neighbours == tuple(sorted(listed, key=lambda one: (one.station, one.id)))
+    assert made.notes == ()
+    del trees[other.station]
+    without = imported(shipped, trees)
+    assert [one.neighbour_station for one in without.network.neighbours] == [nr.station]
+    assert any(f"its relation to {other.name}, which is not there" in note for note in without.notes)
+
+
+def _relation(cell: Cell, other: Cell, *, handover: bool = True) -> Neighbour:
+    there = {"neighbour_station": other.station, "neighbour_cell": other.id}
+    return Neighbour(station=cell.station, cell=cell.id, handover=handover, **there)
