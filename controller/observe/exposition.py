@@ -417,15 +417,8 @@ def _measured(counted: Mapping[str, Mapping[Subject, float]], tenants: Mapping[s
 
 def _sum(values: Mapping[Subject, float], who: Whose) -> float | None:
     """What a cell counted of somebody; None where it does not tell."""
-    chosen = _chosen(tuple(values), who)
-    return sum([values[subject] for subject in chosen]) if chosen else None
-
-
-@lru_cache(maxsize=1 << 12)
-def _chosen(subjects: tuple[Subject, ...], who: Whose) -> tuple[Subject, ...]:
-    """Which values ``amount`` takes: that depends on what they are about alone, which is the same in most cells."""
-    found = amount({subject: float(index) for index, subject in enumerate(subjects)}, who, 0)
-    return tuple(subjects[int(index)] for index in found or ())
+    found = amount(values, who, 0)
+    return None if found is None else sum(found)
 
 
 @lru_cache(maxsize=1 << 12)
