@@ -205,8 +205,7 @@ def _seen(store: Store, clock: Clock, asked: Asked) -> Seen | None:
     if asked.region:
         if asked.region not in network.region_by_id:
             raise NotFoundError(f"there is no region {asked.region!r}")
-        devices = (*network.station_by_id, *network.router_by_id)
-        of_region = frozenset(one for one in devices if network.region_of(one) == asked.region)
+        of_region = frozenset(one for one in network.device_kinds if network.region_of(one) == asked.region)
         stations = of_region if stations is None else of_region & stations
     return Seen(digest, day, asked.region, asked.tenant, network, tenants, cells, stations)
 
