@@ -29,7 +29,7 @@ from controller.models.process import ProcessRole
 from controller.models.record import RecordState
 from controller.models.settings import Settings
 from controller.ports.clock import Clock, SystemClock
-from controller.ports.devices import DeviceTarget, target_of
+from controller.ports.devices import Devices, DeviceTarget, target_of
 from controller.ports.secrets import EnvironmentSecrets, NamedSecrets
 from controller.ports.store import Store
 from controller.ports.webhook import Webhook
@@ -305,7 +305,13 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
     loop_store = LoopStore(store)
     secrets = NamedSecrets(credentials, references)
     observations = Observations()
-    devices = SshDevices(secrets, limit=_sessions(), rpc_timeout=settings.rpc_timeout, observations=observations)
+    devices = SshDevices(
+        secrets,
+        limit=_sessions(),
+        rpc_timeout=settings.rpc_timeout,
+        observations=observations,
+        cloud=lambda: _cloud(secrets, clock, settings),
+    )
     made = Parts(
         settings,
         clock,
@@ -322,6 +328,12 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         yield made
     finally:
         await made.close()
+
+
+def _cloud(secrets: NamedSecrets, clock: Clock, settings: Settings) -> Devices:
+    from controller.cloud import CloudDevices
+
+    return CloudDevices(secrets, clock, timeout=settings.rpc_timeout)
 
 
 def _credentials(settings: Settings, references: EnvironmentSecrets) -> Credentials:

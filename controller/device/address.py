@@ -7,11 +7,11 @@ import socket
 
 from controller.models.credentials import literal
 from controller.models.errors import AuthenticationError, InputError, SessionLostError, UnreachableError
-from controller.ports.devices import DeviceTarget
+from controller.ports.devices import DeviceTarget, PoolTarget
 from controller.ports.secrets import Secrets
 
 
-async def address_of(target: DeviceTarget, secrets: Secrets) -> str:
+async def address_of(target: DeviceTarget | PoolTarget, secrets: Secrets) -> str:
     """The IP address to connect to: the target's own, or the first of its host name that its credentials serve.
 
     Whoever connects takes this very address: a name that is resolved again may lead elsewhere.
@@ -37,7 +37,7 @@ async def address_of(target: DeviceTarget, secrets: Secrets) -> str:
     raise AuthenticationError(refusal)
 
 
-def check(target: DeviceTarget, address: str, secrets: Secrets) -> None:
+def check(target: DeviceTarget | PoolTarget, address: str, secrets: Secrets) -> None:
     """See to it that a target's credentials serve an IP address.
 
     Raises:
@@ -53,7 +53,7 @@ def check(target: DeviceTarget, address: str, secrets: Secrets) -> None:
     raise AuthenticationError(refusal)
 
 
-def not_reached(target: DeviceTarget, error: Exception) -> UnreachableError:
+def not_reached(target: DeviceTarget | PoolTarget, error: Exception) -> UnreachableError:
     """Why no session was opened, where neither host key nor credentials are the reason."""
     where = f"{target.station} ({target.address} port {target.port})"
     match error:

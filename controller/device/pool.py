@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
 from weakref import WeakValueDictionary
@@ -23,7 +23,7 @@ from controller.device.session import NetconfSession, Opening, subscribe
 from controller.device.transport import Borrowed, Connection, Transport
 from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.metrics import Observations
-from controller.ports.devices import DeviceSession, DeviceTarget, Notification
+from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Notification
 from controller.ports.secrets import Secrets
 
 #: Sessions at once, unless set otherwise. An idle one takes 25 kB; a new one costs half as much as a transaction.
@@ -31,7 +31,7 @@ LIMIT = 10_000
 
 
 class SshDevices:
-    """NETCONF over SSH and TLS, and routers' command lines (``CliDevices``). Belongs to one loop.
+    """NETCONF over SSH and TLS, routers' command lines (``CliDevices``), Kubernetes by another. Belongs to one loop.
 
     Implements ``controller.ports.devices.Devices``.
 
@@ -45,6 +45,7 @@ class SshDevices:
         routers: Sessions to routers at once; each needs a thread.
         connector: Opens connections to stations otherwise than over the network.
         observations: Where it is noted how long stations took to answer, and which sessions could not be opened.
+        cloud: Makes what opens sessions to functions and pools, for the first of them.
     """
 
     def __init__(
@@ -59,7 +60,10 @@ class SshDevices:
         routers: int = 32,
         connector: Connector | None = None,
         observations: Observations | None = None,
+        cloud: Callable[[], Devices] | None = None,
     ) -> None:
+        self._make_cloud = cloud
+        self._cloud: Devices | None = None
         self._routers = CliDevices(secrets, limit=routers, timeout=rpc_timeout, connect_timeout=connect_timeout)
         self._connector = connector or Connector(secrets, connect_timeout, keepalive, rpc_timeout)
         self._patience = rpc_timeout
@@ -82,6 +86,10 @@ class SshDevices:
     @asynccontextmanager
     async def session(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
         """See ``Devices.session``."""
+        if target.transport == "kubernetes":
+            async with self._over_kubernetes(target).session(target) as device:
+                yield device
+            return
         if target.transport == "cli":
             async with self._routers.session(target) as router:
                 yield router
@@ -106,6 +114,10 @@ class SshDevices:
     @asynccontextmanager
     async def aside(self, target: DeviceTarget) -> AsyncIterator[DeviceSession]:
         """See ``Devices.aside``."""
+        if target.transport == "kubernetes":
+            async with self._over_kubernetes(target).aside(target) as device:
+                yield device
+            return
         turn = self._turns.get(target.station)
         if turn is None or not turn.locked():
             async with self.session(target) as session:
@@ -150,7 +162,15 @@ class SshDevices:
         self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
     ) -> AsyncIterator[Notification]:
         """See ``Devices.notifications``."""
+        if target.transport == "kubernetes":
+            return self._over_kubernetes(target).notifications(target, since, listening)
         return subscribe(self._opening(target), target, self._subscribed, since, listening)
+
+    def _over_kubernetes(self, target: DeviceTarget) -> Devices:
+        if self._make_cloud is None:
+            raise UnreachableError(f"{target.station} is reached over Kubernetes, which this process does not speak.")
+        self._cloud = self._cloud or self._make_cloud()
+        return self._cloud
 
     def listen(self, address: str, port: int) -> int:
         """Let stations call home; return the port.
@@ -168,6 +188,8 @@ class SshDevices:
     async def close(self) -> None:
         """See ``Devices.close``; sessions in use are cut off."""
         self._routers.close()
+        if self._cloud is not None:
+            await self._cloud.close()
         await self._home.close()
         for session in self._in_use:
             session.drop("the controller shuts down")

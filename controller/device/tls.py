@@ -77,7 +77,7 @@ class TlsConnector:
         try:
             ours = self._secrets.resolve(target.client_certificate, address)
             authority = self._secrets.resolve(target.authority, address) if target.authority else None
-            return _context(ours, authority)
+            return tls_context(ours, authority, target.certificate)
         except InputError as error:
             failure = AuthenticationError(f"{target.station}: {error.message}")
         except (ssl.SSLError, ValueError):
@@ -96,7 +96,6 @@ class _Wire(asyncio.Protocol):
 
     def __init__(self, context: ssl.SSLContext, target: DeviceTarget, session: Transport) -> None:
         loop = asyncio.get_running_loop()
-        self._pinned = target.certificate
         self._session = session
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=target.address)
@@ -150,10 +149,6 @@ class _Wire(asyncio.Protocol):
 
     def _shake_hands(self) -> None:
         self._tls.do_handshake()
-        if self._pinned:
-            certificate = self._tls.getpeercert(binary_form=True) or b""
-            if self._pinned != f"sha256:{hashlib.sha256(certificate).hexdigest()}":
-                raise ssl.SSLCertVerificationError("another certificate than the pinned one")
         self._session.connection_made(self)
         self.secured.set_result(None)
 
@@ -201,9 +196,18 @@ class _Wire(asyncio.Protocol):
             await asyncio.shield(self._closed)
 
 
-@lru_cache(maxsize=64)
-def _context(ours: SecretStr, authority: SecretStr | None) -> ssl.SSLContext:
-    """Options and keys of all connections with the same certificates."""
+@lru_cache(maxsize=512)
+def tls_context(ours: SecretStr | None, authority: SecretStr | None, pinned: str = "") -> ssl.SSLContext:
+    """Options and keys of all connections with the same certificates.
+
+    Args:
+        ours: Our certificate and its private key (PEM); None where we show none.
+        authority: Certificates that vouch for the other side (PEM); without them the fingerprint has to be enough.
+        pinned: Fingerprint of the only certificate accepted, which ends the handshake; empty for any.
+
+    Raises:
+        ssl.SSLError, ValueError: One of them holds no certificate, or not its key.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if authority is None:
@@ -212,11 +216,27 @@ def _context(ours: SecretStr, authority: SecretStr | None) -> ssl.SSLContext:
     else:
         context.load_verify_locations(cadata=authority.get_secret_value())
         context.verify_flags |= ssl.VerifyFlags.VERIFY_X509_PARTIAL_CHAIN
-    # OpenSSL takes the key from a file only; this one is in memory.
-    with open(os.memfd_create("certificate"), "wb", buffering=0) as file:  # noqa: PTH123 (a descriptor, no path)
-        file.write(ours.get_secret_value().encode())
-        context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
+    if pinned:
+        context.sslobject_class = type("Pinned", (_Pinned,), {"pinned": pinned})
+    if ours is not None:
+        # OpenSSL takes the key from a file only; this one is in memory.
+        with open(os.memfd_create("certificate"), "wb", buffering=0) as file:  # noqa: PTH123 (a descriptor, no path)
+            file.write(ours.get_secret_value().encode())
+            context.load_cert_chain(f"/proc/self/fd/{file.fileno()}")
     return context
+
+
+class _Pinned(ssl.SSLObject):
+    """One side of a connection whose other side has to show the certificate of a fingerprint."""
+
+    pinned = ""
+
+    def do_handshake(self) -> None:
+        """Shake hands, and look at the certificate before a byte is sent or taken."""
+        super().do_handshake()
+        certificate = self.getpeercert(binary_form=True) or b""
+        if self.pinned != f"sha256:{hashlib.sha256(certificate).hexdigest()}":
+            raise ssl.SSLCertVerificationError("another certificate than the pinned one")
 
 
 def _explained(target: DeviceTarget, error: Exception) -> DeviceError:

@@ -232,6 +232,65 @@ class TransportFact:
 RouterFacts = tuple[RouterFact, tuple[TransportFact, ...]]
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionFact:
+    """A function on its pool, owned by the host or by the tenant whose own it is.
+
+    Attributes:
+        owner: The host or a tenant: whose namespace it is in.
+        pool: Where it should run; empty where there is room for it nowhere.
+        package: Id of its package.
+        image: Repository and digest.
+        priority: Priority class of its pods.
+        address: Of its OAM interface, empty where it has none.
+        parameters: Names and values for the vendor's operator, in order of name.
+    """
+
+    function: str
+    owner: str
+    pool: str
+    package: str
+    image: str
+    replicas: int
+    cpus: int
+    memory_gb: int
+    hugepages_gb: int
+    accelerators: int
+    ptp: bool
+    priority: str
+    address: str
+    owners: Owners
+    parameters: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PoolShareFact:
+    """What the functions of one owner may take of a pool at most, and who may send packets to them.
+
+    Attributes:
+        reached_by: Owners whose functions do, in order, itself among them.
+    """
+
+    owner: str
+    cpus: int
+    memory_gb: int
+    hugepages_gb: int
+    accelerators: int
+    functions: int
+    reached_by: tuple[str, ...]
+    owners: Owners
+
+
+@dataclass(frozen=True, slots=True)
+class PoolFact:
+    """What a pool has for its owners, and the priorities of kinds of functions; owned by the host."""
+
+    pool: str
+    shares: tuple[PoolShareFact, ...]
+    priorities: tuple[tuple[str, int], ...]
+    owners: Owners = HOST_OWNED
+
+
 class Severity(StrEnum):
     """Weight of a finding. Errors refuse a plan for the stations they name."""
 
@@ -271,8 +330,12 @@ class Intent:
         facts: Facts by station id, in canonical order.
         findings: Contract findings, in canonical order; those about a router name it as their station.
         routers: Facts of managed routers by id, tenants in order.
+        functions: Those of functions, by id.
+        pools: Those of pools, by id.
     """
 
     facts: dict[str, tuple[Fact, ...]]
     findings: tuple[Finding, ...]
     routers: dict[str, RouterFacts] = field(default_factory=dict)
+    functions: dict[str, FunctionFact] = field(default_factory=dict)
+    pools: dict[str, PoolFact] = field(default_factory=dict)

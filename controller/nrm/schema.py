@@ -48,6 +48,8 @@ class NodeRole(StrEnum):
     LOCAL_ADDRESS = "local-address"
     #: A static route of a router.
     ROUTE = "route"
+    #: A function on one pool. On another one it is made before it goes from the first.
+    WORKLOAD = "workload"
 
 
 class KeyRole(StrEnum):
@@ -109,6 +111,10 @@ class LeafRole(StrEnum):
     #: Whether a PLMN on air admits its operator's test users only: ``true`` or ``false``
     #: (cellReservedForOperatorUse of SIB1, TS 36.331).
     RESERVED = "reserved"
+    #: Whether a function is ready on its pool: ``true`` or ``false``.
+    READY = "ready"
+    #: Why it is not, in its operator's words.
+    REASON = "reason"
 
 
 #: What states of a cell that serves say, and those of a core link.

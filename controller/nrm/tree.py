@@ -113,6 +113,8 @@ class Observed:
         records: Its AlarmList; None where it has none, or does not keep it (locked or disabled): what it then lists,
             and what it does not, means nothing.
         lacks: Names of nodes below the managed element that it can't have, since it lacks a feature of its module.
+        dark: Paths of what could not be read, with all below it, and why: nobody knows whether it is there.
+        writers: Leaves that somebody else wrote, by the path of their entry, and who did; where the device tells.
         reverts: Whether its confirmed commit can be trusted, so that it reverts by itself where nobody confirms.
     """
 
@@ -124,6 +126,8 @@ class Observed:
     records: tuple[AlarmRecord, ...] | None = None
     reverts: bool = True
     lacks: frozenset[str] = frozenset()
+    dark: Mapping[Path, str] = field(default_factory=dict)
+    writers: Mapping[Path, Mapping[LeafName, str]] = field(default_factory=dict)
 
     @property
     def has_alarms(self) -> bool:

@@ -12,12 +12,16 @@ from typing import Literal, NamedTuple, Protocol
 from lxml import etree
 
 from controller.models.behaviour import FollowUp
+from controller.models.cloud import Pool
 from controller.models.credentials import ManagementDefaults
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import NotFoundError
 from controller.models.measurement import Period
 from controller.models.network import Endpoint, Network, PerformanceData, Router
 from controller.models.plan import Edit
+from controller.nrm.profiles.function import PROFILE as FUNCTION_PROFILE
+from controller.nrm.profiles.pool import PROFILE as POOL_PROFILE
+from controller.nrm.profiles.pool import namespace_of
 from controller.nrm.tree import Observed, Tree
 
 __all__ = [
@@ -28,6 +32,7 @@ __all__ = [
     "Devices",
     "Notification",
     "Observed",
+    "PoolTarget",
     "RemoteFile",
     "plain_name",
     "target_of",
@@ -38,6 +43,45 @@ _LONGEST_NAME = 255
 
 
 @dataclass(frozen=True, slots=True)
+class PoolTarget:
+    """How to reach the Kubernetes API of a pool.
+
+    Attributes:
+        station: Id of the pool.
+        authority: Name of the certificates of the authority that vouches for its certificate.
+        certificate: The only one accepted, as of ``DeviceTarget``; empty for any that the authority vouches for.
+        credential: Name of the bearer token; empty where our certificate is enough.
+        client_certificate: Name of our certificate and its private key; empty where the token is enough.
+    """
+
+    station: str
+    address: str
+    port: int
+    authority: str
+    certificate: str = ""
+    credential: str = ""
+    client_certificate: str = ""
+
+    @property
+    def credentials(self) -> tuple[str, ...]:
+        """Names of the secrets that a session takes."""
+        return tuple(filter(None, (self.authority, self.credential, self.client_certificate)))
+
+    @classmethod
+    def of(cls, pool: Pool) -> PoolTarget:
+        """The API of a pool."""
+        return cls(
+            station=pool.id,
+            address=pool.address,
+            port=pool.port,
+            authority=pool.authority,
+            certificate=pool.certificate or "",
+            credential=pool.credential or "",
+            client_certificate=pool.client_certificate or "",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceTarget:
     """How to reach a station and how it speaks.
 
@@ -45,7 +89,8 @@ class DeviceTarget:
         host_key: OpenSSH public key line without comment; the only one accepted over SSH.
         credential: Name of the secret to log in with, never the secret; empty over TLS.
         profiles: Names of the profiles that describe its nodes.
-        transport: ``ssh`` (RFC 6242), ``tls`` (RFC 7589), or ``cli``: a router's command line over SSH.
+        transport: ``ssh`` (RFC 6242), ``tls`` (RFC 7589), ``cli``: a router's command line over SSH, or ``kubernetes``:
+            the APIs of ``pools``, where address, port and credentials are those of each pool.
         certificate: Over TLS the only certificate accepted, ``sha256:`` and its fingerprint; empty for any
             that the authority vouches for.
         authority: Name of the authority's certificates; empty where the fingerprint is enough.
@@ -55,6 +100,8 @@ class DeviceTarget:
         enable_credential: Name of a router's enable secret; empty where a login comes privileged.
         file_port: Port of its file server (SFTP), where host key and log-in are the same.
         folder: Folder there of its measurement files; empty where it serves none.
+        pools: Pools that a function may be on, or the pool itself.
+        namespace: Namespace of a function on its pools.
     """
 
     station: str
@@ -64,7 +111,7 @@ class DeviceTarget:
     username: str
     credential: str
     profiles: tuple[str, ...]
-    transport: Literal["ssh", "tls", "cli"] = "ssh"
+    transport: Literal["ssh", "tls", "cli", "kubernetes"] = "ssh"
     certificate: str = ""
     authority: str = ""
     client_certificate: str = ""
@@ -73,6 +120,8 @@ class DeviceTarget:
     carries: bool = False
     file_port: int = 0
     folder: str = ""
+    pools: tuple[PoolTarget, ...] = ()
+    namespace: str = ""
 
     @property
     def credentials(self) -> tuple[str, ...]:
@@ -123,13 +172,34 @@ class DeviceTarget:
             enable_credential=names.get("enable_credential", ""),
         )
 
+    @classmethod
+    def on_pools(cls, device: str, profile: str, pools: Sequence[Pool], namespace: str = "") -> DeviceTarget:
+        """A function on the pools that it may be on, or a pool."""
+        return cls(
+            station=device,
+            address="",
+            port=0,
+            host_key="",
+            username="",
+            credential="",
+            profiles=(profile,),
+            transport="kubernetes",
+            pools=tuple(map(PoolTarget.of, pools)),
+            namespace=namespace,
+        )
+
 
 def target_of(network: Network, station: str) -> DeviceTarget:
-    """Target of a station or managed router: its endpoint, with the network's management defaults where that is silent.
+    """Target of a device: of a station its endpoint, with the network's management defaults where that is silent.
 
     Raises:
         NotFoundError: The network has no such station, or no endpoint for it.
     """
+    if (pool := network.pool_by_id.get(station)) is not None:
+        return DeviceTarget.on_pools(station, POOL_PROFILE, [pool])
+    if (function := network.function_by_id.get(station)) is not None:
+        pools = [network.pool_by_id[pool] for pool in network.pools_for[station]]
+        return DeviceTarget.on_pools(station, FUNCTION_PROFILE, pools, namespace_of(function.side))
     router = network.router_by_id.get(station)
     if router is not None:
         return DeviceTarget.of_router(router, network.header.management)

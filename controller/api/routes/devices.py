@@ -40,7 +40,8 @@ class Drift(Body):
 
 def _known(network: Network, station: str) -> str:
     if not network.manages(station):
-        raise NotFoundError(unknown("station", station, network.device_kinds, "in the network"))
+        known = (*network.station_by_id, *network.router_by_id)
+        raise NotFoundError(unknown("station", station, known, "in the network"))
     return station
 
 
@@ -48,7 +49,7 @@ def _known(network: Network, station: str) -> str:
 def devices(
     seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)], selector: str = "*"
 ) -> Listing[DeviceView | TenantStation]:
-    """Stations by selector (other devices with the keys ``router``, ``function``, ``pool``), by id, with health."""
+    """Stations by selector (routers with the key ``router``), by id, with record and health."""
     _digest, network = seen.network()
     chosen = select(network, selector)
     asked = chosen[paging.offset : paging.offset + paging.limit]

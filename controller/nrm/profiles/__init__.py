@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from controller.models.errors import NotFoundError
-from controller.models.facts import HOST_OWNED, Fact, Finding, Owners, RouterFacts
+from controller.models.facts import HOST_OWNED, Fact, Finding, FunctionFact, Owners, PoolFact, RouterFacts
 from controller.models.network import Rat
+from controller.nrm.profiles import function, pool
 from controller.nrm.profiles.base import FUNCTION_ID, Output, Profile, StationFacts, managed_element, tenant_of
 from controller.nrm.profiles.lookup import (
     PROFILES,
@@ -81,12 +82,17 @@ __all__ = [
     "rat_of",
     "register",
     "render",
+    "render_cloud",
     "render_routing",
     "root_spec",
     "router_profile",
     "share_parts",
     "unreported",
 ]
+
+
+#: Roots of functions and pools, by profile.
+_CLOUD: dict[str, NodeSpec] = {function.PROFILE: function.FUNCTION, pool.PROFILE: pool.POOL}
 
 
 @dataclass(frozen=True)
@@ -105,7 +111,7 @@ class Rendered:
 
 
 def root_spec(profiles: tuple[str, ...]) -> NodeSpec:
-    """ManagedElement with the functions of all named profiles, whose order does not matter; or a router.
+    """ManagedElement with the functions of all named profiles, whose order does not matter; or of another device.
 
     Raises:
         NotFoundError: There is no profile of that name.
@@ -117,6 +123,8 @@ def root_spec(profiles: tuple[str, ...]) -> NodeSpec:
 def _root_spec(profiles: tuple[str, ...]) -> NodeSpec:
     if router_profile(profiles) is not None:
         return ROUTER
+    if len(profiles) == 1 and profiles[0] in _CLOUD:
+        return _CLOUD[profiles[0]]
     return managed_element(tuple(function for name in profiles for function in _profile(name).functions))
 
 
@@ -135,6 +143,12 @@ def render_routing(profiles: tuple[str, ...], facts: RouterFacts) -> Rendered:
     if profile is None:
         raise NotFoundError(f"{', '.join(profiles)} is no platform of routers; there are {', '.join(ROUTER_PROFILES)}")
     out = render_router(profile, facts)
+    return Rendered(out.tree, out.owners, tuple(out.findings))
+
+
+def render_cloud(fact: FunctionFact | PoolFact) -> Rendered:
+    """The device tree of one function or pool."""
+    out = function.render_function(fact) if isinstance(fact, FunctionFact) else pool.render_pool(fact)
     return Rendered(out.tree, out.owners, tuple(out.findings))
 
 

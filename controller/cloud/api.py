@@ -1,0 +1,429 @@
+"""The Kubernetes API of one pool: requests, answers, and what goes wrong with either.
+
+Why no client library stands below: docs/explanation/cloud.md. As in ``controller.device.tls``, nothing that is raised
+carries a cause or a context: requests have the token in them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import httpx
+import orjson
+
+from controller.device.address import address_of, not_reached
+from controller.device.tls import tls_context
+from controller.models.errors import (
+    AuthenticationError,
+    DeviceError,
+    DeviceRefusedError,
+    HostKeyError,
+    InputError,
+    SessionLostError,
+)
+from controller.models.untrusted import visible
+from controller.nrm.kube import MANAGER, Object, Place
+from controller.ports.clock import Clock
+from controller.ports.devices import PoolTarget
+from controller.ports.secrets import Secrets
+
+#: Bytes of an answer at most: an object is at most 1.5 MiB (etcd), and lists come in pages.
+LARGEST = 8 * 1024 * 1024
+#: Objects of a page.
+PAGE = 250
+#: Letters of what a server says of a failure.
+_WORDS = 400
+#: Seconds to wait at most where a server asks us to come later, and how often.
+_LATER, _TIMES = 10.0, 5
+_APPLY, _MERGE, _JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
+_CONFLICT, _GONE, _TOO_MANY = 409, 410, 429
+#: The tag of refusals whose reason is another writer.
+CONFLICT = "in-use"
+
+
+class ExpiredError(DeviceRefusedError):
+    """What a list or watch wanted to go on from is not known any more (410 Gone)."""
+
+    code = "expired"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered; ``body`` is a JSON object."""
+
+    status: int
+    body: dict[str, Any]
+
+    @property
+    def made(self) -> bool:
+        """Whether the object was not there before."""
+        return self.status == httpx.codes.CREATED
+
+
+class PoolApi:
+    """One pool's API server, reached over a few connections that are kept. Belongs to one loop.
+
+    Args:
+        target: The pool.
+        secrets: Resolves its credentials, when it is opened.
+        clock: For pauses that the server asks for.
+        timeout: Seconds to wait for an answer.
+        connect_timeout: Seconds for opening a connection.
+        at_once: Requests under way at once; others wait for their turn.
+    """
+
+    def __init__(
+        self,
+        target: PoolTarget,
+        secrets: Secrets,
+        clock: Clock,
+        *,
+        timeout: float,
+        connect_timeout: float,
+        at_once: int = 6,
+    ) -> None:
+        self.target = target
+        self._secrets = secrets
+        self._clock = clock
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._turn = asyncio.Semaphore(at_once)
+        self._limits = httpx.Limits(max_connections=None, max_keepalive_connections=at_once, keepalive_expiry=60)
+        self._client: httpx.AsyncClient | None = None
+        self._opening = asyncio.Lock()
+
+    # ------------------------------------------------------------------------ what is asked
+
+    async def get(self, place: Place) -> Object | None:
+        """One object; None where there is none.
+
+        Raises:
+            SessionLostError: No answer, or one that is not this object.
+            DeviceRefusedError: We may not read it.
+        """
+        status, body = await self._ask("GET", place.url)
+        if _absent(status, body):
+            return None
+        answer = self._succeeded(status, body)
+        self._expect(place, answer.body)
+        return answer.body
+
+    async def list(self, place: Place) -> list[Object]:
+        """All objects of a place that names none or several, read page by page; raises as ``get``.
+
+        Pages that the server has forgotten are read from the start once more.
+        """
+        try:
+            return [one async for one in self._pages(place)]
+        except ExpiredError:
+            pass
+        return [one async for one in self._pages(place)]
+
+    async def _pages(self, place: Place) -> AsyncIterator[Object]:
+        query = {"limit": str(PAGE)}
+        if place.name:
+            query["fieldSelector"] = f"metadata.name={place.name}"
+        while True:
+            answer = await self._answer("GET", place.collection, query)
+            items = answer.body.get("items")
+            if not isinstance(items, list):
+                raise self._not_whole(f"the list of {place.kind.plural} has no items")
+            for one in items:
+                # Items of a list leave out what all of them are.
+                whole = {"apiVersion": place.kind.api, "kind": place.kind.name, **one}
+                self._expect(place, whole)
+                yield whole
+            again = answer.body.get("metadata", {}).get("continue")
+            if not again:
+                return
+            query["continue"] = str(again)
+
+    async def version(self, place: Place) -> str:
+        """Version of a list, from which on it can be watched; raises as ``get``."""
+        answer = await self._answer("GET", place.collection, {"limit": "1"})
+        version = answer.body.get("metadata", {}).get("resourceVersion")
+        if not version:
+            raise self._not_whole(f"the list of {place.kind.plural} has no version")
+        return str(version)
+
+    async def apply(self, place: Place, manifest: Object, *, dry_run: bool) -> Answer:
+        """Apply an object (Server-Side Apply), never by force.
+
+        Raises:
+            DeviceRefusedError: The server refused; tag ``in-use`` where another writer has one of its fields.
+            SessionLostError: It may or may not be applied.
+        """
+        answer = await self._answer("PATCH", place.url, _options(dry_run), body=manifest, media=_APPLY)
+        self._expect(place, answer.body)
+        return answer
+
+    async def merge(self, place: Place, patch: Object, *, dry_run: bool) -> Object:
+        """Change fields of an object as an edit does (RFC 7386); raises as ``apply``."""
+        answer = await self._answer("PATCH", place.url, _options(dry_run), body=patch, media=_MERGE)
+        self._expect(place, answer.body)
+        return answer.body
+
+    async def delete(self, place: Place, preconditions: Object, *, dry_run: bool) -> None:
+        """Let an object be deleted, if it is still the one of the preconditions; one that is gone is no error.
+
+        Raises as ``apply``.
+        """
+        options = {
+            "apiVersion": "v1",
+            "kind": "DeleteOptions",
+            "preconditions": dict(preconditions),
+            "propagationPolicy": "Foreground" if place.kind.namespaced else "Background",
+            **({"dryRun": ["All"]} if dry_run else {}),
+        }
+        status, body = await self._ask("DELETE", place.url, body=options)
+        if not _absent(status, body):
+            self._succeeded(status, body)
+
+    async def watch(self, place: Place, version: str, seconds: int) -> AsyncIterator[dict[str, Any]]:
+        """Events of a place from a version of its list on, with bookmarks, until the server ends it.
+
+        Raises:
+            ExpiredError: The version is not known any more: list anew.
+            SessionLostError: The connection is lost, or what came is no event.
+        """
+        query = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": version,
+            "timeoutSeconds": str(seconds),
+        }
+        client = await self._opened()
+        failure: DeviceError | None = None
+        try:
+            async with client.stream(
+                "GET", place.collection, params=query, timeout=self._patience(seconds)
+            ) as response:
+                if response.status_code != httpx.codes.OK:
+                    raise self._refused(response.status_code, await self._body(response))
+                async for event in self._events(response):
+                    yield event
+        except (httpx.HTTPError, ssl.SSLError) as error:
+            failure = self._lost(error)
+        if failure is not None:
+            raise failure
+
+    async def _events(self, response: httpx.Response) -> AsyncIterator[dict[str, Any]]:
+        kept = b""
+        async for part in response.aiter_bytes():
+            *lines, kept = (kept + part).split(b"\n")
+            if len(kept) > LARGEST:
+                raise self._not_whole("an event does not end")
+            for line in filter(bytes.strip, lines):
+                event = self._parsed(line)
+                if event.get("type") == "ERROR":
+                    status = event.get("object", {})
+                    raise self._refused(int(status.get("code", 0)), status)
+                yield event
+
+    # ------------------------------------------------------------------------ how it is asked
+
+    async def _answer(
+        self, method: str, url: str, query: Mapping[str, str], *, body: Object | None = None, media: str = _JSON
+    ) -> Answer:
+        """One request that succeeds."""
+        return self._succeeded(*await self._ask(method, url, query, body=body, media=media))
+
+    async def _ask(
+        self,
+        method: str,
+        url: str,
+        query: Mapping[str, str] | None = None,
+        *,
+        body: Object | None = None,
+        media: str = _JSON,
+    ) -> tuple[int, dict[str, Any]]:
+        """One request. A server that is overloaded has done nothing yet (429), and is asked again."""
+        content = None if body is None else orjson.dumps(body)
+        headers = {} if content is None else {"Content-Type": media}
+        for _ in range(_TIMES):
+            async with self._turn:
+                status, answer, later = await self._send(method, url, query, content, headers)
+            if status != _TOO_MANY:
+                break
+            await self._clock.sleep(min(_LATER, max(0.5, later)))
+        return status, answer
+
+    def _succeeded(self, status: int, body: dict[str, Any]) -> Answer:
+        if status in (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED):
+            return Answer(status, body)
+        raise self._refused(status, body)
+
+    async def _send(
+        self, method: str, url: str, query: Mapping[str, str] | None, content: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, dict[str, Any], float]:
+        client = await self._opened()
+        failure: DeviceError
+        try:
+            async with (
+                asyncio.timeout(self._timeout),
+                client.stream(method, url, params=query, content=content, headers=headers) as response,
+            ):
+                body = await self._body(response)
+                return response.status_code, body, _seconds(response.headers.get("Retry-After", ""))
+        except TimeoutError:
+            failure = SessionLostError(f"{self._where} did not answer within {self._timeout:g} s.")
+        except (httpx.HTTPError, ssl.SSLError, OSError) as error:
+            failure = self._lost(error)
+        raise failure
+
+    async def _body(self, response: httpx.Response) -> dict[str, Any]:
+        taken = bytearray()
+        async for part in response.aiter_raw():
+            taken += part
+            if len(taken) > LARGEST:
+                raise self._not_whole(f"it is larger than {LARGEST // 1024**2} MiB")
+        if response.status_code >= httpx.codes.BAD_REQUEST:
+            # A proxy before the server says it in other ways.
+            try:
+                return self._parsed(bytes(taken))
+            except SessionLostError:
+                return {"message": f"HTTP {response.status_code}"}
+        return self._parsed(bytes(taken))
+
+    def _parsed(self, text: bytes) -> dict[str, Any]:
+        try:
+            found = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            found = None
+        if not isinstance(found, dict):
+            raise self._not_whole("it is no JSON object")
+        return found
+
+    async def _opened(self) -> httpx.AsyncClient:
+        async with self._opening:
+            if self._client is None:
+                self._client = await self._open()
+            return self._client
+
+    async def _open(self) -> httpx.AsyncClient:
+        target = self.target
+        failure: DeviceError
+        try:
+            async with asyncio.timeout(self._connect_timeout):
+                address = await address_of(target, self._secrets)
+            resolve = partial(self._secrets.resolve, address=address)
+            ours = resolve(target.client_certificate) if target.client_certificate else None
+            context = tls_context(ours, resolve(target.authority), target.certificate)
+            bearer = resolve(target.credential).get_secret_value() if target.credential else ""
+        except InputError as error:
+            failure = AuthenticationError(f"{target.station}: {error.message}")
+        except (ssl.SSLError, ValueError):
+            names = " or ".join(filter(None, (target.client_certificate, target.authority)))
+            failure = AuthenticationError(f"{target.station}: {names} holds no certificate, or not its key (PEM).")
+        except OSError as error:
+            failure = not_reached(target, error)
+        else:
+            host = f"[{address}]" if ":" in address else address
+            sign_in = {"Authorization": f"Bearer {bearer.strip()}"} if bearer else {}
+            return httpx.AsyncClient(
+                transport=_Named(target.address, httpx.AsyncHTTPTransport(verify=context, limits=self._limits)),
+                base_url=f"https://{host}:{target.port}",
+                headers={"Accept": _JSON, "Accept-Encoding": "identity", "User-Agent": "minka", **sign_in},
+                timeout=self._patience(),
+                trust_env=False,
+                follow_redirects=False,
+            )
+        raise failure
+
+    def _patience(self, seconds: float = 0) -> httpx.Timeout:
+        return httpx.Timeout(self._timeout + seconds, connect=self._connect_timeout)
+
+    async def close(self) -> None:
+        """Close all connections; the next request opens anew, with what the secrets are then."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    # ------------------------------------------------------------------------ what goes wrong
+
+    @property
+    def _where(self) -> str:
+        return f"{self.target.station} ({self.target.address} port {self.target.port})"
+
+    def _expect(self, place: Place, body: Object) -> None:
+        """See that an object is what was asked for, whole enough to rely on."""
+        metadata = body.get("metadata")
+        named = metadata.get("name") if isinstance(metadata, dict) else None
+        if body.get("kind") != place.kind.name or not named or place.name not in ("", named):
+            raise self._not_whole(f"it is not {place}")
+
+    def _not_whole(self, why: str) -> SessionLostError:
+        return SessionLostError(f"the answer of {self._where} is of no use: {why}.")
+
+    def _lost(self, error: Exception) -> DeviceError:
+        """What a failed request means, by what went wrong below it."""
+        below: BaseException | None = error
+        while below is not None:
+            if isinstance(below, ssl.SSLCertVerificationError):
+                why = getattr(below, "verify_message", None) or below.args[-1]
+                return HostKeyError(
+                    f"{self._where} showed a certificate that is not accepted: {why}; nothing was sent to it."
+                )
+            if isinstance(below, ssl.SSLError) and "ALERT" in (below.reason or ""):
+                name = self.target.client_certificate
+                return AuthenticationError(f"{self._where} refused the certificate in {name} ({below.reason}).")
+            below = below.__cause__ or below.__context__
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return not_reached(self.target, TimeoutError() if isinstance(error, httpx.TimeoutException) else error)
+        return SessionLostError(f"{self._where} did not answer: {type(error).__name__}.")
+
+    def _refused(self, status: int, body: Object) -> DeviceError:
+        """What an answer other than success means."""
+        said = visible(str(body.get("message") or f"HTTP {status}"))[:_WORDS]
+        if status == httpx.codes.UNAUTHORIZED:
+            names = " and ".join(filter(None, (self.target.credential, self.target.client_certificate)))
+            return AuthenticationError(f"{self._where} refused {names}.")
+        if status == _GONE:
+            return ExpiredError(f"{self._where}: {said}")
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR or status < httpx.codes.BAD_REQUEST:
+            return SessionLostError(f"{self._where} could not answer: {said}")
+        causes = body.get("details", {}).get("causes", ()) if isinstance(body.get("details"), dict) else ()
+        foreign = [one for one in causes if one.get("reason") == "FieldManagerConflict"]
+        if status == _CONFLICT and foreign:
+            named = "; ".join(f"{one.get('message')}: {str(one.get('field')).lstrip('.')}" for one in foreign)
+            reason = f"somebody else writes what would change, and is not overruled: {visible(named)[:_WORDS]}"
+            return DeviceRefusedError(f"{self._where}: {reason}", tag=CONFLICT)
+        return DeviceRefusedError(f"{self._where}: {said}")
+
+
+class _Named(httpx.AsyncBaseTransport):
+    """A transport to an IP address whose certificate has to be that of a name."""
+
+    def __init__(self, name: str, below: httpx.AsyncHTTPTransport) -> None:
+        self._name = name
+        self._below = below
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass on, with the name to look for."""
+        request.extensions["sni_hostname"] = self._name
+        return await self._below.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        """Close what is below."""
+        await self._below.aclose()
+
+
+def _absent(status: int, body: Object) -> bool:
+    """Whether the server itself says that there is no such object, and no proxy before it."""
+    return status == httpx.codes.NOT_FOUND and body.get("kind") == "Status"
+
+
+def _options(dry_run: bool) -> dict[str, str]:
+    return {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})}
+
+
+def _seconds(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return 1.0

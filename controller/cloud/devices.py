@@ -1,0 +1,131 @@
+"""Functions and pools: who opens and bounds sessions to them, and follows what becomes of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from weakref import WeakValueDictionary
+
+from lxml import etree
+
+from controller.cloud.api import PoolApi
+from controller.cloud.session import CloudSession, objects_of
+from controller.cloud.watch import PoolWatch
+from controller.models.errors import AuthenticationError, DeviceRefusedError
+from controller.ports.clock import Clock
+from controller.ports.devices import DeviceFiles, DeviceTarget, Notification, PoolTarget
+from controller.ports.secrets import Secrets
+
+#: Name of what is notified: something of a function or pool changed.
+CHANGED = "{urn:minka:cloud}changed"
+
+
+class CloudDevices:
+    """Sessions to functions and pools; implements ``controller.ports.devices.Devices``. Belongs to one loop.
+
+    Args:
+        secrets: Resolves credentials, when a pool is reached first and after it refused them.
+        clock: For pauses.
+        timeout: Seconds to wait for an answer.
+        connect_timeout: Seconds for opening a connection.
+        gone: Seconds in which deleted objects should be gone.
+    """
+
+    def __init__(
+        self,
+        secrets: Secrets,
+        clock: Clock,
+        *,
+        timeout: float = 60.0,
+        connect_timeout: float = 20.0,
+        gone: float = 60.0,
+    ) -> None:
+        self._secrets = secrets
+        self._clock = clock
+        self._timeout = timeout
+        self._connect_timeout = connect_timeout
+        self._gone = gone
+        self._apis: dict[str, PoolApi] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._watches: dict[str, PoolWatch] = {}
+        self._in_use = 0
+
+    @asynccontextmanager
+    async def session(self, target: DeviceTarget) -> AsyncIterator[CloudSession]:
+        """See ``Devices.session``; connections to pools are shared by all sessions."""
+        turn = self._turns.setdefault(target.station, asyncio.Lock())
+        async with turn, self.aside(target) as session:
+            yield session
+
+    @asynccontextmanager
+    async def aside(self, target: DeviceTarget) -> AsyncIterator[CloudSession]:
+        """See ``Devices.aside``."""
+        apis = {pool.station: await self._api(pool) for pool in target.pools}
+        self._in_use += 1
+        try:
+            yield CloudSession(target, apis, self._clock, self._gone)
+        except AuthenticationError:
+            for api in apis.values():
+                await api.close()  # the next session signs in with what the secrets are then
+            raise
+        finally:
+            self._in_use -= 1
+
+    async def _api(self, pool: PoolTarget) -> PoolApi:
+        api = self._apis.get(pool.station)
+        if api is None or api.target != pool:
+            if api is not None:
+                await api.close()
+            api = self._apis[pool.station] = PoolApi(
+                pool, self._secrets, self._clock, timeout=self._timeout, connect_timeout=self._connect_timeout
+            )
+        return api
+
+    @asynccontextmanager
+    async def files(self, target: DeviceTarget) -> AsyncIterator[DeviceFiles]:
+        """None: see ``Devices.files``."""
+        raise DeviceRefusedError(f"{target.station} serves no measurement files.")
+        yield  # a generator, as the port wants it
+
+    async def notifications(
+        self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
+    ) -> AsyncIterator[Notification]:
+        """Each change of its objects, from now on, and each time that some may have been missed; there is no replay.
+
+        It does not end by itself: a pool that is away is tried again.
+        """
+        if since is not None:
+            raise DeviceRefusedError(f"{target.station} does not remember what it notified.")
+        place = objects_of(target).state
+        changed = asyncio.Event()
+        watches = [await self._watch(pool) for pool in target.pools]
+        for watch in watches:
+            watch.join(place, changed)
+        try:
+            if listening is not None:
+                listening.set()
+            while await changed.wait():
+                changed.clear()
+                yield Notification(target.station, None, CHANGED, etree.Element(CHANGED))
+        finally:
+            for watch in watches:
+                watch.leave(place, changed)
+
+    async def _watch(self, pool: PoolTarget) -> PoolWatch:
+        watch = self._watches.get(pool.station)
+        if watch is None or watch.ended:
+            watch = self._watches[pool.station] = PoolWatch(await self._api(pool), self._clock)
+        return watch
+
+    @property
+    def count(self) -> int:
+        """Sessions in use."""
+        return self._in_use
+
+    async def close(self) -> None:
+        """See ``Devices.close``."""
+        for watch in self._watches.values():
+            watch.end()
+        await asyncio.gather(*(api.close() for api in self._apis.values()))

@@ -1,0 +1,377 @@
+"""A session to a function or pool: device trees and edits over the Kubernetes APIs of its pools.
+
+Edits are tried at once (``dryRun=All``) and carried out at the commit. Nothing is locked: each write says which version
+of the object it was worked out from, and is refused where that is not the latest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import structlog
+
+from controller.cloud.api import CONFLICT, PoolApi
+from controller.models.behaviour import FollowUp
+from controller.models.equipment import Equipment, Operation
+from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
+from controller.models.measurement import Period
+from controller.models.plan import Edit
+from controller.nrm.apply import apply_edits
+from controller.nrm.kube import (
+    NAMESPACE,
+    NF_DEPLOYMENT,
+    FunctionObjects,
+    Manager,
+    Object,
+    Objects,
+    Place,
+    PoolObjects,
+    foreign_writers,
+)
+from controller.nrm.profiles import root_spec
+from controller.nrm.profiles.function import PROFILE as FUNCTION_PROFILE
+from controller.nrm.tree import LeafName, Path, Tree
+from controller.ports.clock import Clock
+from controller.ports.devices import Capabilities, DeviceTarget, Observed
+
+log = structlog.get_logger()
+
+#: Seconds between two looks at whether a deleted object is gone.
+_PAUSE = 1.0
+
+
+@dataclass(slots=True)
+class _Write:
+    """What is to be done with one object.
+
+    Attributes:
+        manifest: What to apply; None to delete it.
+        by_hand: Fields that somebody set by an edit and that change: they are set back by an edit.
+    """
+
+    place: Place
+    manifest: dict[str, Any] | None
+    by_hand: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass
+class _Staged:
+    """Edits that were tried and not carried out."""
+
+    tree: Tree
+    writes: list[_Write] = field(default_factory=list)
+
+
+class CloudSession:
+    """One session; implements ``controller.ports.devices.DeviceSession``.
+
+    Args:
+        target: The function or pool.
+        apis: Its pools' APIs.
+        clock: For pauses.
+        patience: Seconds in which deleted objects should be gone.
+    """
+
+    def __init__(self, target: DeviceTarget, apis: Mapping[str, PoolApi], clock: Clock, patience: float) -> None:
+        self._target = target
+        self._root = root_spec(target.profiles)
+        self._objects: Objects = objects_of(target)
+        self._apis = apis
+        self._clock = clock
+        self._patience = patience
+        self._found: dict[Place, Object] = {}
+        self._seen: Tree = {}
+        self._dark: dict[str, str] | None = None
+        self._staged: _Staged | None = None
+        #: Objects of others that came to be while we were about to make them.
+        self._strangers: set[str] = set()
+
+    @property
+    def session_id(self) -> str:
+        """None: requests stand alone."""
+        return ""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """See ``DeviceSession.capabilities``."""
+        return Capabilities(
+            candidate=False,
+            confirmed_commit=False,
+            writable_running=True,
+            startup=False,
+            validate=False,
+            atomic=False,
+        )
+
+    async def lock(self) -> None:
+        """Nothing: the lease keeps our own sessions apart, and versions of objects all others."""
+
+    async def unlock(self) -> None:
+        """Nothing."""
+
+    async def discard(self) -> None:
+        """Forget what was not committed."""
+        self._staged = None
+
+    async def read(self) -> Observed:
+        """See ``DeviceSession.read``; a pool that does not answer at the first read is dark for the whole session.
+
+        Raises:
+            UnreachableError: No pool answers.
+            SessionLostError: A pool that answered before does not any more.
+        """
+        first = self._dark is None
+        dark = dict(self._dark or {})
+        asked = [pool for pool in self._apis if pool not in dark]
+        answers = await asyncio.gather(*(self._read(pool) for pool in asked), return_exceptions=True)
+        found: dict[Place, Object] = {}
+        for pool, answer in zip(asked, answers, strict=True):
+            if isinstance(answer, DeviceError) and first and len(self._apis) > 1:
+                dark[pool] = answer.message
+            elif isinstance(answer, DeviceError):
+                raise answer if first else _lost(answer)
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                found |= answer
+        if len(dark) == len(self._apis):
+            raise UnreachableError(next(iter(dark.values()), f"no pool is within reach of {self._target.station}"))
+        try:
+            observed = self._objects.observed(found, dark)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            unfit = SessionLostError(
+                f"{self._target.station}: objects are not as their kinds are: {type(error).__name__}"
+            )
+        else:
+            self._found, self._dark, self._seen = found, dark, observed.tree
+            return observed
+        raise unfit
+
+    async def _read(self, pool: str) -> dict[Place, Object]:
+        api, found = self._apis[pool], dict[Place, Object]()
+        for place in self._objects.asked(pool):
+            if place.single:
+                if (one := await api.get(place)) is not None:
+                    found[place] = one
+                continue
+            for one in await api.list(place):
+                metadata = one["metadata"]
+                found[place._replace(namespace=str(metadata.get("namespace", "")), name=str(metadata["name"]))] = one
+        return found
+
+    async def read_candidate(self) -> Tree:
+        """Running: there is no candidate."""
+        return (await self.read()).tree
+
+    # ------------------------------------------------------------------------ writing
+
+    async def edit(self, edits: Sequence[Edit]) -> None:
+        """Collect edits, and let each pool say whether it would take them (``dryRun=All``).
+
+        Raises:
+            DeviceRefusedError: It would not, or somebody else goes on writing what would change.
+            UnreachableError: They are for a pool that does not answer.
+        """
+        for edit in edits:
+            self._reachable(edit.path)
+        before = self._seen if self._staged is None else self._staged.tree
+        wanted = apply_edits(self._root, before, edits)
+        staged = _Staged(wanted, list(self._writes(wanted)))
+        for write in staged.writes:
+            await self._try(write, {edit.path: {*edit.before, *edit.after} for edit in edits})
+        self._staged = staged
+
+    def _reachable(self, path: Path) -> None:
+        reason = (self._dark or {}).get(self._objects.pool_of(path))
+        if reason:
+            raise UnreachableError(reason)
+
+    def _writes(self, wanted: Tree) -> Iterable[_Write]:
+        """What differs of the objects, those that are made first."""
+        before, after = self._objects.wanted(self._seen), self._objects.wanted(wanted)
+        for place, manifest in after.items():
+            if before.get(place) != manifest or place not in self._found:
+                yield _Write(place, manifest)
+        for place in reversed(before):
+            if place not in after and place in self._found:
+                yield _Write(place, None)
+
+    async def _try(self, write: _Write, edited: Mapping[Path, set[LeafName]]) -> None:
+        api, place, live = self._apis[write.place.pool], write.place, self._found.get(write.place)
+        if write.manifest is None:
+            await self._deletable(api, place)
+            await api.delete(place, self._version(place), dry_run=True)
+            return
+        try:
+            answer = await api.apply(place, self._exact(write.manifest, live), dry_run=True)
+        except DeviceRefusedError as refused:
+            if refused.tag != CONFLICT or live is None:
+                raise
+            write.by_hand = self._by_hand(place, live, edited, refused)
+            await api.merge(place, self._put_back(write, live), dry_run=True)
+            return
+        if live is None and not answer.made:
+            raise DeviceRefusedError(f"{place} is there all at once: somebody else made it")
+
+    def _by_hand(
+        self, place: Place, live: Object, edited: Mapping[Path, set[LeafName]], refused: DeviceRefusedError
+    ) -> tuple[tuple[str, ...], ...]:
+        """Fields that change and that somebody set by hand; whoever goes on applying them is not overruled."""
+        others: list[tuple[tuple[str, ...], Manager]] = [
+            (one, manager)
+            for one, manager in foreign_writers(live)
+            if (at := self._objects.leaf_at(place, one)) is not None and at[1] in edited.get(at[0], ())
+        ]
+        if not others or not all(manager.by_hand for _, manager in others):
+            raise refused
+        return tuple(dict.fromkeys(one for one, _ in others))
+
+    async def _deletable(self, api: PoolApi, place: Place) -> None:
+        """See that what goes is what was read, and that no function goes with a namespace."""
+        live = self._found[place]
+        if str(live["metadata"].get("uid")) in self._strangers:
+            raise DeviceRefusedError(f"{place} is somebody else's")
+        if place.kind is NAMESPACE:
+            inside = await api.list(Place(place.pool, NF_DEPLOYMENT, place.name, ""))
+            if inside:
+                raise DeviceRefusedError(f"{place} still holds {len(inside)} functions: terminate them first")
+
+    async def commit(self) -> None:
+        """Carry out what was collected, object by object, and wait until deleted ones are gone.
+
+        Raises:
+            DeviceRefusedError: A pool refused a part; what came before it is carried out.
+        """
+        staged, self._staged = self._staged, None
+        if staged is None:
+            return
+        gone = []
+        for write in staged.writes:
+            api, place, live = self._apis[write.place.pool], write.place, self._found.get(write.place)
+            if write.manifest is None:
+                await api.delete(place, self._version(place), dry_run=False)
+                gone.append(place)
+                continue
+            if write.by_hand and live is not None:
+                live = self._found[place] = await api.merge(place, self._put_back(write, live), dry_run=False)
+            answer = await api.apply(place, self._exact(write.manifest, live), dry_run=False)
+            self._found[place] = answer.body
+            if live is None and not answer.made:
+                await self._step_back(api, place, answer.body)
+        await self._vanish(gone)
+
+    async def _step_back(self, api: PoolApi, place: Place, live: Object) -> None:
+        """Give up the fields of an object that somebody else made just before us."""
+        self._strangers.add(str(live["metadata"].get("uid")))
+        kind = place.kind
+        await api.apply(
+            place, {"apiVersion": kind.api, "kind": kind.name, "metadata": {"name": place.name}}, dry_run=False
+        )
+        raise DeviceRefusedError(f"{place} is there all at once: somebody else made it")
+
+    async def _vanish(self, gone: Iterable[Place]) -> None:
+        """Wait for deleted objects; what holds them up is for people, and the next read says it."""
+        end = self._clock.monotonic() + self._patience
+        for place in gone:
+            before = self._found.pop(place)["metadata"].get("uid")
+            while (live := await self._apis[place.pool].get(place)) is not None:
+                if live["metadata"].get("uid") != before:
+                    break
+                if self._clock.monotonic() > end:
+                    held = ", ".join(map(str, live["metadata"].get("finalizers", ())))
+                    log.warning("cloud.not_gone", object=str(place), held_by=held)
+                    break
+                await self._clock.sleep(_PAUSE)
+
+    def _version(self, place: Place) -> dict[str, str]:
+        metadata = self._found[place]["metadata"]
+        return {name: str(metadata[name]) for name in ("uid", "resourceVersion") if name in metadata}
+
+    def _exact(self, manifest: dict[str, Any], live: Object | None) -> dict[str, Any]:
+        """What to apply to the very version that was read, where one was."""
+        if live is None:
+            return manifest
+        metadata = {name: live["metadata"][name] for name in ("uid", "resourceVersion") if name in live["metadata"]}
+        return {**manifest, "metadata": {**manifest["metadata"], **metadata}}
+
+    def _put_back(self, write: _Write, live: Object) -> dict[str, Any]:
+        """An edit that sets fields as they are wanted, as of the version that was read."""
+        assert write.manifest is not None
+        patch: dict[str, Any] = {"metadata": {"resourceVersion": live["metadata"].get("resourceVersion")}}
+        for names in write.by_hand:
+            _set(patch, names, write.manifest, live)
+        return patch
+
+    # ------------------------------------------------------------------------ what there is not
+
+    async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
+        """Nothing reverts by itself there.
+
+        Raises:
+            DeviceRefusedError: Always.
+        """
+        raise DeviceRefusedError(f"{self._target.station} has no confirmed commit")
+
+    async def confirm(self, persist: str) -> None:
+        """Raises as ``commit_confirmed``."""
+        raise DeviceRefusedError(f"{self._target.station} has no confirmed commit", tag="invalid-value")
+
+    async def cancel(self, persist: str) -> None:
+        """Raises as ``commit_confirmed``."""
+        raise DeviceRefusedError(f"{self._target.station} has no confirmed commit")
+
+    async def equipment(self) -> Equipment:
+        """Functions and pools don't say."""
+        return Equipment()
+
+    async def measurements(self) -> tuple[Period, ...]:
+        """They measure nothing for us; the stations that they are do."""
+        return ()
+
+    async def operate(self, operation: Operation) -> str:
+        """They have no operations of stations."""
+        return f"{self._target.station} has no operation {operation}"
+
+    async def copy_to_startup(self) -> None:
+        """Nothing: an API server keeps what it was told."""
+
+    async def kill(self, session_id: str) -> None:
+        """Nothing: see ``session_id``."""
+
+    async def abandon(self) -> None:
+        """Nothing is open between requests."""
+        self._staged = None
+
+
+def objects_of(target: DeviceTarget) -> Objects:
+    """The objects of a function or pool."""
+    if FUNCTION_PROFILE in target.profiles:
+        return FunctionObjects(target.station, target.namespace)
+    return PoolObjects(target.station)
+
+
+def _lost(error: DeviceError) -> DeviceError:
+    return error if isinstance(error, SessionLostError) else SessionLostError(error.message)
+
+
+def _set(patch: dict[str, Any], names: tuple[str, ...], wanted: Object, live: Object) -> None:
+    """Set one field in a merge patch; of a list, which such a patch replaces, all entries, those of others too."""
+    name, rest = names[0], names[1:]
+    value, there = wanted.get(name), live.get(name)
+    if rest and isinstance(value, dict) and isinstance(there, dict):
+        _set(patch.setdefault(name, {}), rest, value, there)
+    elif isinstance(value, list) and isinstance(there, list) and all("name" in one for one in (*value, *there)):
+        ours = {one["name"]: one for one in value}
+        patch[name] = [
+            *(_merged(ours[one["name"]], one) if one["name"] in ours else one for one in there),
+            *(one for one in value if one["name"] not in {other["name"] for other in there}),
+        ]
+    else:
+        patch[name] = value
+
+
+def _merged(ours: Object, there: Object) -> dict[str, Any]:
+    return {**there, **ours}

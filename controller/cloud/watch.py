@@ -1,0 +1,81 @@
+"""Watches of pools: one for all functions on a pool, told to whoever follows one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+
+import structlog
+
+from controller.cloud.api import ExpiredError, PoolApi
+from controller.models.errors import DeviceError
+from controller.nrm.kube import NF_DEPLOYMENT, Place
+from controller.ports.clock import Clock
+
+log = structlog.get_logger()
+
+#: Seconds after which the server ends a watch, which is then begun anew: one that says nothing is noticed.
+_SECONDS = 240
+#: Seconds before a watch that was lost is tried again, at first and at most.
+_RETRY = (1.0, 60.0)
+
+
+class PoolWatch:
+    """All NFDeployments of a pool, watched as long as anybody follows one of them.
+
+    Bookmarks keep the version young, so that a watch goes on where the last one ended. Where the version is forgotten
+    all the same (410 Gone), or a connection was lost, everybody is told: something may have been missed.
+    """
+
+    def __init__(self, api: PoolApi, clock: Clock) -> None:
+        self._api = api
+        self._clock = clock
+        self._place = Place(api.target.station, NF_DEPLOYMENT, "", "")
+        self._followers: dict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+        self._version = ""
+        self.ended = False
+
+    def join(self, one: tuple[str, str], changed: asyncio.Event) -> None:
+        """Set an event whenever an object, by namespace and name, has changed."""
+        self._followers[one].add(changed)
+        if self._task is None:
+            self._task = asyncio.create_task(self._run())
+
+    def leave(self, one: tuple[str, str], changed: asyncio.Event) -> None:
+        """Set it no more."""
+        self._followers[one].discard(changed)
+        if not any(self._followers.values()):
+            self.end()
+
+    def end(self) -> None:
+        """Watch no more."""
+        self.ended = True
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        wait = _RETRY[0]
+        while True:
+            try:
+                self._version = self._version or await self._api.version(self._place)
+                await self._follow()
+                wait = _RETRY[0]
+                continue
+            except ExpiredError:
+                self._version = ""
+            except DeviceError as error:
+                log.info("watch.lost", pool=self._place.pool, code=error.code, reason=error.message)
+            for changed in {event for events in self._followers.values() for event in events}:
+                changed.set()
+            await self._clock.sleep(wait)
+            wait = min(_RETRY[1], wait * 2)
+
+    async def _follow(self) -> None:
+        """Watch until the server ends it."""
+        async for event in self._api.watch(self._place, self._version, _SECONDS):
+            metadata = event.get("object", {}).get("metadata", {})
+            self._version = str(metadata.get("resourceVersion") or self._version)
+            if event.get("type") != "BOOKMARK":
+                for changed in self._followers.get((metadata.get("namespace"), metadata.get("name")), ()):
+                    changed.set()

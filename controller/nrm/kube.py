@@ -1,0 +1,531 @@
+"""Device trees of functions and pools as Kubernetes objects: objects as read → tree, tree → what to apply.
+
+What an object of ours holds that the tree can't is listed as unknown. An object that is being deleted counts as gone,
+since nothing brings it back, and is listed as unknown until it is.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, NamedTuple
+
+from controller.nrm.profiles import function as functions
+from controller.nrm.profiles import pool as pools
+from controller.nrm.schema import NodeSpec
+from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, parent, step
+
+#: A JSON object as sent or read.
+Object = Mapping[str, Any]
+#: Name under which Minka applies (Server-Side Apply).
+MANAGER = "minka"
+FUNCTION_LABEL, OWNER_LABEL = "minka.dev/function", "minka.dev/owner"
+_QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
+_SUFFIXES = {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)}
+_SUFFIXES |= {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)}
+_SUFFIXES |= {"m": Decimal("0.001"), "": Decimal(1)}
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of object, by its group and version."""
+
+    api: str
+    name: str
+    plural: str
+    namespaced: bool = True
+
+
+class Place(NamedTuple):
+    """Where an object is, or all objects of a kind whose ``name`` is that, or any where it is empty.
+
+    ``namespace`` is empty of kinds that stand in none, and of all namespaces together.
+    """
+
+    pool: str
+    kind: Kind
+    namespace: str
+    name: str
+
+    @property
+    def collection(self) -> str:
+        """Path of its list at the API server."""
+        above = f"/{'api' if self.kind.api == 'v1' else 'apis'}/{self.kind.api}"
+        within = f"/namespaces/{self.namespace}" if self.namespace else ""
+        return f"{above}{within}/{self.kind.plural}"
+
+    @property
+    def url(self) -> str:
+        """Path of the one object at the API server."""
+        return f"{self.collection}/{self.name}"
+
+    @property
+    def single(self) -> bool:
+        """Whether it is one object."""
+        return bool(self.name) and bool(self.namespace) is self.kind.namespaced
+
+    def __str__(self) -> str:
+        within = f"{self.namespace}/" if self.namespace else ""
+        return f"{self.kind.name} {within}{self.name} on pool {self.pool}"
+
+
+NF_DEPLOYMENT = Kind("workload.nephio.org/v1alpha1", "NFDeployment", "nfdeployments")
+CONFIG_MAP = Kind("v1", "ConfigMap", "configmaps")
+DISRUPTION_BUDGET = Kind("policy/v1", "PodDisruptionBudget", "poddisruptionbudgets")
+NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
+QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
+NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
+PRIORITY_CLASS = Kind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", namespaced=False)
+
+#: Keys of a function's ConfigMap that are leaves of its deployment; all others are parameters.
+_NEEDS = {
+    "cpus": "cpus",
+    "memoryGb": "memory_gb",
+    "hugepagesGb": "hugepages_gb",
+    "accelerators": "accelerators",
+    "ptp": "ptp",
+    "priority": "priority",
+}
+_QUOTAS = {
+    "cpus": "requests.cpu",
+    "memoryGb": "requests.memory",
+    "hugepagesGb": "requests.hugepages-1Gi",
+    "accelerators": "requests.minka.dev/accelerators",
+    "functions": f"count/{NF_DEPLOYMENT.plural}.workload.nephio.org",
+}
+_GIBIBYTES = ("memoryGb", "hugepagesGb")
+_INTERFACE = {"address": ("ipv4", "address"), "gateway": ("ipv4", "gateway"), "vlan": ("vlanID",)}
+_SPEC = {"provider": "provider", "image": "image", "replicas": "replicas"}
+
+
+class Objects(ABC):
+    """The objects of one device.
+
+    Attributes:
+        root: Path of the device.
+    """
+
+    root: Path
+
+    #: Namespace and name of the object whose changes tell of the device; both empty where none does.
+    state: tuple[str, str] = ("", "")
+
+    @abstractmethod
+    def asked(self, pool: str) -> tuple[Place, ...]:
+        """What is read of a pool."""
+
+    @abstractmethod
+    def observed(self, found: Mapping[Place, Object], dark: Mapping[str, str]) -> Observed:
+        """The tree of what was found.
+
+        Args:
+            found: All objects, each at its place.
+            dark: Pools that did not answer, and why.
+        """
+
+    @abstractmethod
+    def wanted(self, tree: Tree) -> dict[Place, dict[str, Any]]:
+        """What to apply for a tree, in the order in which objects are made: all that is ours, and nothing else."""
+
+    @abstractmethod
+    def pool_of(self, path: Path) -> str:
+        """The pool that an entry is on, empty for the device itself."""
+
+    @abstractmethod
+    def leaf_at(self, place: Place, field: tuple[str, ...]) -> tuple[Path, LeafName] | None:
+        """The leaf that a field of an object is, by the names of its ``fieldsV1``; None where the tree has none."""
+
+
+class FunctionObjects(Objects):
+    """Objects of a function: on each pool a ConfigMap, an NFDeployment and a PodDisruptionBudget of its name."""
+
+    def __init__(self, function: str, namespace: str) -> None:
+        self._function = function
+        self._namespace = namespace
+        self._name = function.lower()
+        self.root = child("", functions.FUNCTION.name, function)
+        self.state = namespace, self._name
+
+    def asked(self, pool: str) -> tuple[Place, ...]:
+        """Its three objects."""
+        return tuple(self._at(pool, kind) for kind in (CONFIG_MAP, NF_DEPLOYMENT, DISRUPTION_BUDGET))
+
+    def _at(self, pool: str, kind: Kind) -> Place:
+        return Place(pool, kind, self._namespace, self._name)
+
+    def _entry(self, kind: str, pool: str) -> Path:
+        return child(self.root, kind, pool)
+
+    def pool_of(self, path: Path) -> str:
+        """See ``Objects.pool_of``."""
+        while path and parent(path) != self.root:
+            path = parent(path)
+        return step(path)[1][0] if path else ""
+
+    # ------------------------------------------------------------------------ reading
+
+    def observed(self, found: Mapping[Place, Object], dark: Mapping[str, str]) -> Observed:
+        """See ``Objects.observed``."""
+        seen = _Seen({self.root: {}})
+        for pool in sorted({place.pool for place in found}):
+            here = {place.kind: found[place] for place in self.asked(pool) if place in found}
+            self._deployment(pool, here, seen)
+            if budget := seen.standing(here.get(DISRUPTION_BUDGET), self._entry("Disruption", pool)):
+                stay = budget.get("spec", {}).get("minAvailable")
+                seen.tree[self._entry("Disruption", pool)] = {} if stay is None else {"minAvailable": str(stay)}
+        kinds = ("Deployment", "Disruption")
+        away = {self._entry(kind, pool): reason for pool, reason in dark.items() for kind in kinds}
+        return seen.as_observed(self, found, away)
+
+    def _deployment(self, pool: str, here: Mapping[Kind, Object], seen: _Seen) -> None:
+        path = self._entry("Deployment", pool)
+        standing = seen.standing(here.get(NF_DEPLOYMENT), path)
+        settings = None if NF_DEPLOYMENT in here and standing is None else here.get(CONFIG_MAP)
+        settings = seen.standing(settings, path)
+        if standing is None and settings is None:
+            return
+        spec = (standing or {}).get("spec", {})
+        leaves = {leaf: _scalar(spec[name]) for leaf, name in _SPEC.items() if name in spec}
+        owner = (standing or settings or {}).get("metadata", {}).get("labels", {}).get(OWNER_LABEL)
+        if owner is not None:
+            leaves["owner"] = str(owner)
+        data = (settings or {}).get("data", {})
+        # Parameters that the deployment does not refer to are not in force.
+        if standing is None or self._reference() in spec.get("parametersRefs", ()):
+            leaves |= {leaf: str(data[key]) for leaf, key in _NEEDS.items() if key in data}
+        else:
+            data = {}
+        seen.tree[path] = _without_defaults(functions.DEPLOYMENT, leaves)
+        for entry in spec.get("interfaces", ()):
+            self._interface(path, entry, seen)
+        for key in sorted(data.keys() - set(_NEEDS.values())):
+            seen.tree[child(path, "Parameter", key)] = {"value": str(data[key])}
+        unknown = [name for name in spec if name not in (*_SPEC.values(), "interfaces", "parametersRefs")]
+        unknown += [
+            f"parametersRefs[{ref.get('name')}]" for ref in spec.get("parametersRefs", ()) if ref != self._reference()
+        ]
+        seen.unknown += [f"{path}/{name}" for name in unknown]
+        if standing is not None:
+            seen.state[path] = _readiness(standing)
+
+    def _interface(self, above: Path, entry: Object, seen: _Seen) -> None:
+        path = child(above, "Interface", str(entry.get("name", "")))
+        read = {leaf: _at(entry, names) for leaf, names in _INTERFACE.items()}
+        seen.tree[path] = {leaf: _scalar(value) for leaf, value in read.items() if value is not None}
+        seen.unknown += [f"{path}/{name}" for name in entry if name not in ("name", "ipv4", "vlanID")]
+
+    def _reference(self) -> dict[str, str]:
+        return {"name": self._name, "apiVersion": "v1", "kind": CONFIG_MAP.name}
+
+    # ------------------------------------------------------------------------ writing
+
+    def wanted(self, tree: Tree) -> dict[Place, dict[str, Any]]:
+        """See ``Objects.wanted``; a deployment comes after the parameters that it refers to."""
+        found: dict[Place, dict[str, Any]] = {}
+        for path, leaves in tree.items():
+            if parent(path) != self.root:
+                continue
+            kind, (pool,) = step(path)
+            if kind == "Deployment":
+                labels = {FUNCTION_LABEL: self._function, OWNER_LABEL: str(leaves.get("owner", ""))}
+                data = self._data(tree, path)
+                found[self._at(pool, CONFIG_MAP)] = _object(CONFIG_MAP, self._name, labels, {"data": data})
+                asked = {"spec": self._spec(tree, path)}
+                found[self._at(pool, NF_DEPLOYMENT)] = _object(NF_DEPLOYMENT, self._name, labels, asked)
+            else:
+                spec: dict[str, Any] = {"selector": {"matchLabels": {FUNCTION_LABEL: self._function}}}
+                spec |= {"minAvailable": int(str(leaves["minAvailable"]))} if "minAvailable" in leaves else {}
+                labels = {FUNCTION_LABEL: self._function}
+                made = _object(DISRUPTION_BUDGET, self._name, labels, {"spec": spec})
+                found[self._at(pool, DISRUPTION_BUDGET)] = made
+        return found
+
+    def _data(self, tree: Tree, path: Path) -> dict[str, str]:
+        data = {key: str(tree[path][leaf]) for leaf, key in _NEEDS.items() if leaf in tree[path]}
+        parameters = _below(tree, path, "Parameter")
+        return {**data, **{name: str(leaves.get("value", "")) for name, leaves in parameters}}
+
+    def _spec(self, tree: Tree, path: Path) -> dict[str, Any]:
+        leaves = tree[path]
+        spec: dict[str, Any] = {name: leaves[leaf] for leaf, name in _SPEC.items() if leaf in leaves}
+        spec["replicas"] = int(str(spec.get("replicas", functions.DEPLOYMENT.leaf_by_name["replicas"].default)))
+        interfaces = [_interface(name, one) for name, one in _below(tree, path, "Interface")]
+        return {
+            **spec,
+            **({"interfaces": interfaces} if interfaces else {}),
+            "parametersRefs": [self._reference()],
+        }
+
+    def leaf_at(self, place: Place, field: tuple[str, ...]) -> tuple[Path, LeafName] | None:
+        """See ``Objects.leaf_at``."""
+        path = self._entry("Deployment", place.pool)
+        match place.kind, field:
+            case _ if place.kind is CONFIG_MAP and field[:1] == ("data",) and len(field) == 2:
+                leaf = next((leaf for leaf, key in _NEEDS.items() if key == field[1]), None)
+                return (path, leaf) if leaf else (child(path, "Parameter", field[1]), "value")
+            case _ if place.kind is NF_DEPLOYMENT and field[:2] == ("spec", "interfaces") and len(field) > 3:
+                leaf = next((leaf for leaf, names in _INTERFACE.items() if names == field[3:]), None)
+                return (child(path, "Interface", field[2]), leaf) if leaf else None
+            case _ if place.kind is NF_DEPLOYMENT and field[:1] == ("spec",) and len(field) == 2:
+                leaf = next((leaf for leaf, name in _SPEC.items() if name == field[1]), None)
+                return (path, leaf) if leaf else None
+            case _ if place.kind is NF_DEPLOYMENT and field == ("metadata", "labels", OWNER_LABEL):
+                return path, "owner"
+            case _ if place.kind is DISRUPTION_BUDGET and field == ("spec", "minAvailable"):
+                return self._entry("Disruption", place.pool), "minAvailable"
+        return None
+
+
+class PoolObjects(Objects):
+    """Objects of a pool: namespaces of owners with quota and network policy, and priority classes."""
+
+    def __init__(self, pool: str) -> None:
+        self._pool = pool
+        self.root = child("", pools.POOL.name, pool)
+
+    def asked(self, pool: str) -> tuple[Place, ...]:
+        """All namespaces and priority classes, and what bears our name in any namespace."""
+        return (
+            Place(pool, NAMESPACE, "", ""),
+            Place(pool, QUOTA, "", pools.NAME),
+            Place(pool, NETWORK_POLICY, "", pools.NAME),
+            Place(pool, PRIORITY_CLASS, "", ""),
+        )
+
+    def pool_of(self, path: Path) -> str:
+        """The pool, whatever the entry."""
+        return self._pool if path != self.root else ""
+
+    # ------------------------------------------------------------------------ reading
+
+    def observed(self, found: Mapping[Place, Object], dark: Mapping[str, str]) -> Observed:
+        """See ``Objects.observed``."""
+        seen = _Seen({self.root: {}})
+        ours = {place: one for place, one in found.items() if pools.is_ours(place.namespace or place.name)}
+        for place in sorted((place for place in ours if place.kind is NAMESPACE), key=lambda one: one.name):
+            self._namespace(place, ours, seen)
+        for place in sorted((place for place in ours if place.kind is PRIORITY_CLASS), key=lambda one: one.name):
+            path = child(self.root, "Priority", place.name)
+            if one := seen.standing(ours[place], path):
+                seen.tree[path] = {"value": str(one.get("value", 0))}
+        return seen.as_observed(self, ours, dict.fromkeys([self.root], next(iter(dark.values()))) if dark else {})
+
+    def _namespace(self, place: Place, ours: Mapping[Place, Object], seen: _Seen) -> None:
+        path = child(self.root, "Namespace", place.name)
+        standing = seen.standing(ours[place], path)
+        if standing is None:
+            return
+        owner = standing.get("metadata", {}).get("labels", {}).get(OWNER_LABEL)
+        seen.tree[path] = {} if owner is None else {"owner": str(owner)}
+        quota, policy = (Place(place.pool, kind, place.name, pools.NAME) for kind in (QUOTA, NETWORK_POLICY))
+        below = child(path, "Quota", pools.NAME)
+        if one := seen.standing(ours.get(quota), below):
+            hard = one.get("spec", {}).get("hard", {})
+            seen.tree[below] = {leaf: _amount(leaf, hard[key]) for leaf, key in _QUOTAS.items() if key in hard}
+            seen.unknown += [f"{below}/{key}" for key in hard if key not in _QUOTAS.values()]
+        below = child(path, "Isolation", pools.NAME)
+        if one := seen.standing(ours.get(policy), below):
+            owners = _let_in(one.get("spec", {}))
+            seen.tree[below] = {} if owners is None else {"owners": owners}
+            seen.unknown += [f"{below}/spec"] if owners is None else []
+
+    # ------------------------------------------------------------------------ writing
+
+    def wanted(self, tree: Tree) -> dict[Place, dict[str, Any]]:
+        """See ``Objects.wanted``."""
+        found: dict[Place, dict[str, Any]] = {}
+        for path, leaves in tree.items():
+            kind, (name,) = step(path)
+            if kind == "Namespace":
+                labels = {OWNER_LABEL: str(leaves.get("owner", ""))}
+                found[Place(self._pool, NAMESPACE, "", name)] = _object(NAMESPACE, name, labels, {})
+            elif kind == "Priority":
+                value = {"value": int(str(leaves["value"])), "description": "made by Minka"}
+                found[Place(self._pool, PRIORITY_CLASS, "", name)] = _object(PRIORITY_CLASS, name, {}, value)
+            elif kind in ("Quota", "Isolation"):
+                (namespace,) = step(parent(path))[1]
+                sort = QUOTA if kind == "Quota" else NETWORK_POLICY
+                spec = _hard(leaves) if kind == "Quota" else _policy(leaves)
+                found[Place(self._pool, sort, namespace, name)] = _object(sort, name, {}, {"spec": spec})
+        return found
+
+    def leaf_at(self, place: Place, field: tuple[str, ...]) -> tuple[Path, LeafName] | None:
+        """See ``Objects.leaf_at``."""
+        above = child(self.root, "Namespace", place.namespace or place.name)
+        match place.kind, field:
+            case _ if place.kind is NAMESPACE and field == ("metadata", "labels", OWNER_LABEL):
+                return above, "owner"
+            case _ if place.kind is QUOTA and field[:2] == ("spec", "hard") and len(field) == 3:
+                leaf = next((leaf for leaf, key in _QUOTAS.items() if key == field[2]), None)
+                return (child(above, "Quota", place.name), leaf) if leaf else None
+            case _ if place.kind is NETWORK_POLICY and field[:1] == ("spec",):
+                return child(above, "Isolation", place.name), "owners"
+            case _ if place.kind is PRIORITY_CLASS and field == ("value",):
+                return child(self.root, "Priority", place.name), "value"
+        return None
+
+
+# --------------------------------------------------------------------------- parts of objects
+
+
+@dataclass
+class _Seen:
+    """A tree in the making."""
+
+    tree: dict[Path, dict[LeafName, Value]]
+    state: dict[Path, dict[LeafName, Value]] = field(default_factory=dict)
+    unknown: list[Path] = field(default_factory=list)
+
+    def standing(self, one: Object | None, path: Path) -> Object | None:
+        """An object that is there to stay; one that is being deleted is noted."""
+        if one is None or "deletionTimestamp" not in one.get("metadata", {}):
+            return one
+        held = ", ".join(map(str, one["metadata"].get("finalizers", ()))) or "its pods"
+        self.unknown.append(f"{path}/{one.get('kind', 'object')} is being deleted, which {held} holds up")
+        return None
+
+    def as_observed(self, objects: Objects, found: Mapping[Place, Object], dark: Mapping[Path, str]) -> Observed:
+        """What was read, with who else wrote it."""
+        writers: dict[Path, dict[LeafName, str]] = defaultdict(dict)
+        for place, one in found.items():
+            for field_, manager in foreign_writers(one):
+                at = objects.leaf_at(place, field_)
+                if at is not None and at[0] in self.tree:
+                    writers[at[0]][at[1]] = manager.name
+        return Observed(self.tree, self.state, tuple(self.unknown), writers=dict(writers), dark=dict(dark))
+
+
+def _object(kind: Kind, name: str, labels: Mapping[str, str], more: Mapping[str, Any]) -> dict[str, Any]:
+    metadata: dict[str, Any] = {"name": name}
+    if labels:
+        metadata["labels"] = {key: value for key, value in labels.items() if value}
+    return {"apiVersion": kind.api, "kind": kind.name, "metadata": metadata, **more}
+
+
+def _interface(name: str, leaves: Leaves) -> dict[str, Any]:
+    entry: dict[str, Any] = {"name": name}
+    if "address" in leaves:
+        gateway = {"gateway": leaves["gateway"]} if "gateway" in leaves else {}
+        entry["ipv4"] = {"address": leaves["address"], **gateway}
+    if "vlan" in leaves:
+        entry["vlanID"] = int(str(leaves["vlan"]))
+    return entry
+
+
+def _hard(leaves: Leaves) -> dict[str, Any]:
+    unit = {leaf: "Gi" if leaf in _GIBIBYTES else "" for leaf in _QUOTAS}
+    return {"hard": {key: f"{leaves[leaf]}{unit[leaf]}" for leaf, key in _QUOTAS.items() if leaf in leaves}}
+
+
+def _amount(leaf: LeafName, quantity: object) -> str:
+    """A quantity in whole units, GiB for memory; as written where it is none."""
+    found = _QUANTITY.fullmatch(str(quantity))
+    try:
+        amount = Decimal(found[1]) * _SUFFIXES[found[2] or ""] if found else None
+    except InvalidOperation:
+        amount = None
+    if amount is None:
+        return str(quantity)
+    amount = amount / _SUFFIXES["Gi"] if leaf in _GIBIBYTES else amount
+    return f"{amount.normalize():f}"
+
+
+def _policy(leaves: Leaves) -> dict[str, Any]:
+    owners = leaves.get("owners", ())
+    names = sorted((owners,) if isinstance(owners, str) else owners)
+    chosen = {"matchExpressions": [{"key": OWNER_LABEL, "operator": "In", "values": names}]}
+    rules = [{"from": [{"namespaceSelector": chosen}]}] if names else []
+    return {"podSelector": {}, "policyTypes": ["Ingress"], "ingress": rules}
+
+
+def _let_in(spec: Object) -> tuple[str, ...] | None:
+    """The owners whose namespaces a policy lets in; None where it is not one of ours."""
+    try:
+        owners = tuple(spec["ingress"][0]["from"][0]["namespaceSelector"]["matchExpressions"][0]["values"])
+    except (KeyError, IndexError, TypeError):
+        owners = ()
+    ours = _policy({"owners": owners})
+    return tuple(sorted(owners)) if {key: spec.get(key, []) for key in ours} == ours else None
+
+
+def _readiness(one: Object) -> dict[LeafName, Value]:
+    """What the operator says of a function, if it says it of what is asked now."""
+    status, generation = one.get("status", {}), one.get("metadata", {}).get("generation", 0)
+    conditions = {str(said.get("type")): said for said in status.get("conditions", ())}
+    ready = conditions.get("Ready", {})
+    known = ready.get("observedGeneration", status.get("observedGeneration", generation))
+    holds = ready.get("status") == "True" and known >= generation
+    stalled = conditions.get("Stalled", {})
+    said = stalled if stalled.get("status") == "True" else {} if holds else ready
+    words = ": ".join(str(said[part]) for part in ("reason", "message") if said.get(part))
+    state: dict[LeafName, Value] = {"ready": str(holds).lower()}
+    if words:
+        state["reason"] = words[:500]
+    if "replicas" in status:
+        state["runningReplicas"] = str(status["replicas"])
+    return state
+
+
+def _below(tree: Tree, path: Path, kind: str) -> list[tuple[str, Leaves]]:
+    inner = [(step(one), leaves) for one, leaves in tree.items() if parent(one) == path]
+    return [(keys[0], leaves) for (name, keys), leaves in inner if name == kind]
+
+
+def _at(entry: Object, names: Iterable[str]) -> Any:
+    value: Any = entry
+    for name in names:
+        value = value.get(name) if isinstance(value, Mapping) else None
+    return value
+
+
+def _scalar(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _without_defaults(spec: NodeSpec, leaves: Mapping[LeafName, str]) -> dict[LeafName, Value]:
+    read = {leaf: spec.leaf_by_name[leaf].normalise(value) for leaf, value in leaves.items()}
+    return {leaf: value for leaf, value in read.items() if spec.leaf_by_name[leaf].default != value}
+
+
+# --------------------------------------------------------------------------- who wrote what
+
+
+class Manager(NamedTuple):
+    """Who wrote fields of an object; ``applies`` if by Server-Side Apply, ``subresource`` if through one."""
+
+    name: str
+    applies: bool
+    subresource: str
+
+    @property
+    def by_hand(self) -> bool:
+        """Whether it was an edit, which nobody goes on asking for."""
+        return not self.applies and not self.subresource
+
+
+def foreign_writers(one: Object) -> Iterator[tuple[tuple[str, ...], Manager]]:
+    """Fields of an object that others than Minka wrote, each with who did."""
+    for entry in one.get("metadata", {}).get("managedFields", ()):
+        applies = entry.get("operation") == "Apply"
+        manager = Manager(str(entry.get("manager", "")), applies, str(entry.get("subresource", "")))
+        if manager.name != MANAGER:
+            yield from ((field, manager) for field in _fields(entry.get("fieldsV1", {}), ()))
+
+
+def _fields(node: Object, above: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
+    """The leaves of ``fieldsV1``: ``f:`` and a name, ``k:`` and the keys of a list's entry, of which there is one."""
+    for name, inner in node.items():
+        if name == ".":
+            continue
+        mark, _, rest = name.partition(":")
+        if mark == "k":
+            rest = re.sub(r'^\{"[^"]*":"?|"?\}$', "", rest)
+        field = (*above, rest)
+        if inner and set(inner) != {"."}:
+            yield from _fields(inner, field)
+        else:
+            yield field

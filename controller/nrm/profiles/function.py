@@ -1,0 +1,129 @@
+"""Profile of functions: what Minka asks of the Kubernetes API of each pool that a function runs on.
+
+A function's tree has one ``Deployment`` for each pool that it is on, two while it moves. ``controller.nrm.kube`` says
+which objects they are.
+
+Decisions:
+    - What a replica needs, and further parameters, stand in one ConfigMap that the NFDeployment refers to: Nephio's
+      NFDeployment has no fields for them, and a structural schema drops what it does not know.
+    - A PodDisruptionBudget lets at most one replica go, and none of a single one: who drains a node by hand finds out.
+"""
+
+from __future__ import annotations
+
+from controller.models.facts import FunctionFact
+from controller.models.health import ServiceState
+from controller.nrm.profiles.base import Output, number, state
+from controller.nrm.profiles.values import address
+from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
+from controller.nrm.tree import Observed, Path, child
+
+#: Interface that a function is managed by.
+OAM = "oam"
+
+_INTERFACE = NodeSpec(
+    "Interface",
+    "",
+    keys=("name",),
+    leaves=(
+        LeafSpec("address", normalise=address, mutability=Mutability.RESTART, label="address"),
+        LeafSpec("gateway", normalise=address, mutability=Mutability.RESTART, label="gateway"),
+        number("vlan", "VLAN", mutability=Mutability.RESTART),
+    ),
+    mutability=Mutability.RESTART,
+    label="interface",
+)
+_PARAMETER = NodeSpec(
+    "Parameter",
+    "",
+    keys=("name",),
+    leaves=(LeafSpec("value", mutability=Mutability.RESTART, label="value"),),
+    mutability=Mutability.RESTART,
+    label="parameter",
+)
+#: A function on one pool; ready is what the vendor's operator says of the latest generation.
+DEPLOYMENT = NodeSpec(
+    "Deployment",
+    "",
+    keys=("pool",),
+    leaves=(
+        LeafSpec("owner", label="owner"),
+        LeafSpec("provider", mutability=Mutability.RESTART, label="package"),
+        LeafSpec("image", mutability=Mutability.RESTART, label="image"),
+        number("replicas", "replicas", default="1"),
+        number("cpus", "cores", mutability=Mutability.RESTART),
+        number("memoryGb", "memory (GiB)", mutability=Mutability.RESTART),
+        number("hugepagesGb", "hugepages (GiB)", default="0", mutability=Mutability.RESTART),
+        number("accelerators", "accelerators", default="0", mutability=Mutability.RESTART),
+        LeafSpec("ptp", default="false", mutability=Mutability.RESTART, label="PTP"),
+        LeafSpec("priority", mutability=Mutability.RESTART, label="priority class"),
+        state("ready", LeafRole.READY),
+        state("reason", LeafRole.REASON),
+        state("runningReplicas"),
+    ),
+    children=(_INTERFACE, _PARAMETER),
+    mutability=Mutability.RESTART,
+    role=NodeRole.WORKLOAD,
+    label="deployment on pool",
+)
+DISRUPTION = NodeSpec(
+    "Disruption",
+    "",
+    keys=("pool",),
+    leaves=(number("minAvailable", "replicas that stay"),),
+    label="disruption budget on pool",
+)
+FUNCTION = NodeSpec(
+    "Function",
+    "",
+    keys=("name",),
+    children=(DEPLOYMENT, DISRUPTION),
+    mutability=Mutability.CREATE_ONLY,
+    label="function",
+)
+#: Name of the profile.
+PROFILE = "function"
+
+
+def render_function(fact: FunctionFact) -> Output:
+    """What the pools of a function should carry; nothing of one that no pool was found for."""
+    out = Output(fact.function)
+    function = out.add(FUNCTION, "", (fact.function,), owners=fact.owners)
+    if not fact.pool:
+        return out
+    leaves = {
+        "owner": fact.owner,
+        "provider": fact.package,
+        "image": fact.image,
+        "replicas": str(fact.replicas),
+        "cpus": str(fact.cpus),
+        "memoryGb": str(fact.memory_gb),
+        "hugepagesGb": str(fact.hugepages_gb),
+        "accelerators": str(fact.accelerators),
+        "ptp": str(fact.ptp).lower(),
+        "priority": fact.priority,
+    }
+    deployment = out.add(DEPLOYMENT, function, (fact.pool,), leaves, fact.owners)
+    if fact.address:
+        out.add(_INTERFACE, deployment, (OAM,), {"address": address(fact.address)}, fact.owners)
+    for name, value in fact.parameters:
+        out.add(_PARAMETER, deployment, (name,), {"value": value}, fact.owners)
+    stay = {"minAvailable": str(max(1, fact.replicas - 1))}
+    out.add(DISRUPTION, function, (fact.pool,), stay, fact.owners)
+    return out
+
+
+def deployment_path(function: str, pool: str) -> Path:
+    """Path of a function on a pool."""
+    return child(child("", FUNCTION.name, function), DEPLOYMENT.name, pool)
+
+
+def not_ready_because(observed: Observed, path: Path) -> str:
+    """Why the function at ``path`` is not ready there, as its operator says; empty where it says nothing."""
+    return str(observed.state.get(path, {}).get(DEPLOYMENT.leaf(LeafRole.REASON), ""))
+
+
+def ready_state(observed: Observed, path: Path) -> ServiceState:
+    """Whether the function at ``path`` is ready there. One of which the pool's operator says nothing is not."""
+    said = observed.state.get(path, {}).get(DEPLOYMENT.leaf(LeafRole.READY))
+    return ServiceState.UP if path in observed.tree and said == "true" else ServiceState.DOWN

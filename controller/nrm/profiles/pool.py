@@ -1,0 +1,94 @@
+"""Profile of pools: what keeps the functions of one owner from starving or reaching those of another.
+
+Each owner has a namespace of its own with a quota and a network policy; each kind of function has a priority class.
+``controller.nrm.kube`` says which objects they are. Everything else of a cluster is none of our business.
+"""
+
+from __future__ import annotations
+
+from controller.models.facts import PoolFact
+from controller.nrm.profiles.base import Output, number
+from controller.nrm.schema import LeafSpec, Mutability, NodeSpec
+
+_QUOTA = NodeSpec(
+    "Quota",
+    "",
+    keys=("name",),
+    leaves=(
+        number("cpus", "cores"),
+        number("memoryGb", "memory (GiB)"),
+        number("hugepagesGb", "hugepages (GiB)"),
+        number("accelerators", "accelerators"),
+        number("functions", "functions"),
+    ),
+    label="quota",
+)
+_ISOLATION = NodeSpec(
+    "Isolation",
+    "",
+    keys=("name",),
+    leaves=(LeafSpec("owners", leaf_list=True, unordered=True, label="owners whose functions reach it"),),
+    label="network policy",
+)
+NAMESPACE = NodeSpec(
+    "Namespace",
+    "",
+    keys=("name",),
+    leaves=(LeafSpec("owner", label="owner"),),
+    children=(_QUOTA, _ISOLATION),
+    label="namespace",
+)
+#: A class of its own value can't be changed, only made anew (Kubernetes refuses it).
+PRIORITY = NodeSpec(
+    "Priority",
+    "",
+    keys=("name",),
+    leaves=(number("value", "value", mutability=Mutability.CREATE_ONLY),),
+    label="priority class",
+)
+POOL = NodeSpec(
+    "Pool",
+    "",
+    keys=("name",),
+    children=(NAMESPACE, PRIORITY),
+    mutability=Mutability.CREATE_ONLY,
+    label="pool",
+)
+#: Name of the profile, and of the quota and the network policy of each namespace.
+PROFILE, NAME = "pool", "minka"
+_PREFIX = "minka-"
+
+
+def namespace_of(owner: str) -> str:
+    """Namespace of an owner's functions, on every pool."""
+    return f"{_PREFIX}{owner}"
+
+
+def priority_of(kind: str) -> str:
+    """Priority class of a kind of function."""
+    return f"{_PREFIX}{kind}"
+
+
+def is_ours(name: str) -> bool:
+    """Whether a namespace or priority class is one of Minka's, by its name."""
+    return name.startswith(_PREFIX)
+
+
+def render_pool(fact: PoolFact) -> Output:
+    """What a pool should carry."""
+    out = Output(fact.pool)
+    pool = out.add(POOL, "", (fact.pool,), owners=fact.owners)
+    for share in fact.shares:
+        namespace = out.add(NAMESPACE, pool, (namespace_of(share.owner),), {"owner": share.owner}, share.owners)
+        quota = {
+            "cpus": str(share.cpus),
+            "memoryGb": str(share.memory_gb),
+            "hugepagesGb": str(share.hugepages_gb),
+            "accelerators": str(share.accelerators),
+            "functions": str(share.functions),
+        }
+        out.add(_QUOTA, namespace, (NAME,), quota, share.owners)
+        out.add(_ISOLATION, namespace, (NAME,), {"owners": share.reached_by}, share.owners)
+    for kind, value in fact.priorities:
+        out.add(PRIORITY, pool, (priority_of(kind),), {"value": str(value)}, fact.owners)
+    return out

@@ -1,0 +1,292 @@
+"""The client of a pool's API: what is sent, and what becomes of answers that are late, half, false, or none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from controller.cloud import api as under_test
+from controller.cloud.api import CONFLICT, ExpiredError
+from controller.models.errors import (
+    AuthenticationError,
+    DeviceError,
+    DeviceRefusedError,
+    HostKeyError,
+    SessionLostError,
+    UnreachableError,
+)
+from controller.ports.clock import SystemClock
+from tests.unit.cloud.server import (
+    AUTHORITY,
+    OTHERS,
+    PLACE,
+    POOL,
+    TOKEN,
+    Answering,
+    Asked,
+    reply,
+    serving,
+    status,
+    wire,
+)
+
+DU = {
+    "apiVersion": PLACE.kind.api,
+    "kind": PLACE.kind.name,
+    "metadata": {"name": "du-1", "namespace": "minka-host", "uid": "u1", "resourceVersion": "7"},
+}
+NOT_FOUND = status(404, "NotFound", 'nfdeployments.workload.nephio.org "du-1" not found')
+
+
+class Impatient(SystemClock):
+    """A clock on which nobody sleeps, and that tells for how long somebody would have."""
+
+    def __init__(self) -> None:
+        self.slept: list[float] = []
+
+    async def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+
+
+async def test_an_object_is_read_with_the_token_and_no_other_way_around() -> None:
+    async with serving(reply(200, DU)) as server:
+        api = server.api()
+        assert await api.get(PLACE) == DU
+        await api.close()
+    (asked,) = server.asked
+    assert (asked.method, asked.path) == (
+        "GET",
+        "/apis/workload.nephio.org/v1alpha1/namespaces/minka-host/nfdeployments/du-1",
+    )
+    assert asked.headers["authorization"] == f"Bearer {TOKEN}"
+
+
+async def test_what_a_server_says_is_not_there_is_not_there() -> None:
+    async with serving(reply(404, NOT_FOUND)) as server:
+        assert await server.api().get(PLACE) is None
+
+
+async def test_what_a_proxy_does_not_find_is_no_proof() -> None:
+    async with serving(reply(404, b"<html>no such page</html>")) as server:
+        with pytest.raises(DeviceRefusedError):
+            await server.api().get(PLACE)
+
+
+def hangs() -> Answering:
+    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n{")
+        await writer.drain()
+        await asyncio.Event().wait()
+
+    return answer
+
+
+def hangs_up() -> Answering:
+    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n{")
+        writer.close()
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        pytest.param(hangs(), id="late"),
+        pytest.param(hangs_up(), id="half"),
+        pytest.param(reply(200, b""), id="nothing"),
+        pytest.param(reply(200, b"<html>"), id="no JSON"),
+        pytest.param(reply(200, []), id="no object"),
+        pytest.param(reply(200, {**DU, "kind": "Secret"}), id="another kind"),
+        pytest.param(reply(200, {**DU, "metadata": {"name": "du-2"}}), id="another object"),
+        pytest.param(reply(200, {**DU, "metadata": None}), id="no metadata"),
+        pytest.param(reply(301, b"", Location="https://192.0.2.1/"), id="elsewhere"),
+        pytest.param(reply(503, b"no backend"), id="proxy"),
+        pytest.param(reply(500, status(500, "InternalError", "etcd is away")), id="broken"),
+    ],
+)
+async def test_an_answer_of_no_use_leaves_open_what_became_of_the_request(answer: Answering) -> None:
+    async with serving(answer) as server:
+        api = server.api(timeout=0.3)
+        with pytest.raises(SessionLostError) as caught:
+            await api.apply(PLACE, DU, dry_run=False)
+        await api.close()
+    told(caught.value)
+
+
+async def test_an_answer_without_an_end_is_not_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(under_test, "LARGEST", 1000)
+    async with serving(reply(200, {**DU, "spec": {"x": "x" * 2000}})) as server:
+        with pytest.raises(SessionLostError, match="larger"):
+            await server.api().get(PLACE)
+
+
+async def test_apply_never_forces_and_names_the_other_writer() -> None:
+    cause = {"reason": "FieldManagerConflict", "message": 'conflict with "porch"', "field": ".spec.image"}
+    async with serving(reply(409, status(409, "Conflict", "Apply failed with 1 conflict", cause))) as server:
+        with pytest.raises(DeviceRefusedError, match=r'conflict with "porch": spec\.image') as caught:
+            await server.api().apply(PLACE, DU, dry_run=True)
+    assert caught.value.tag == CONFLICT
+    (asked,) = server.asked
+    assert asked.query == {"fieldManager": "minka", "dryRun": "All"}
+    assert asked.headers["content-type"] == "application/apply-patch+yaml"
+
+
+async def test_a_quota_that_is_used_up_refuses() -> None:
+    said = status(403, "Forbidden", 'nfdeployments "du-1" is forbidden: exceeded quota: minka')
+    async with serving(reply(403, said)) as server:
+        with pytest.raises(DeviceRefusedError, match="exceeded quota: minka"):
+            await server.api().apply(PLACE, DU, dry_run=False)
+
+
+async def test_a_delete_names_the_very_object() -> None:
+    async with serving(reply(200, status(200, "", ""))) as server:
+        await server.api().delete(PLACE, {"uid": "u1", "resourceVersion": "7"}, dry_run=False)
+    assert server.asked[0].body["preconditions"] == {"uid": "u1", "resourceVersion": "7"}
+
+
+async def test_a_delete_of_what_is_gone_is_done() -> None:
+    async with serving(reply(404, NOT_FOUND)) as server:
+        await server.api().delete(PLACE, {"uid": "u1"}, dry_run=False)
+
+
+async def test_an_overloaded_server_is_asked_again_when_it_says() -> None:
+    busy = status(429, "TooManyRequests", "too many requests")
+    answers = [wire(429, busy, Retry_After="3"), wire(429, busy), wire(200, DU)]
+
+    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(answers.pop(0))
+
+    clock = Impatient()
+    async with serving(answer) as server:
+        assert await server.api(clock).get(PLACE) == DU
+    assert clock.slept == [3.0, 1.0]
+
+
+async def test_a_server_that_is_always_overloaded_refuses() -> None:
+    async with serving(reply(429, status(429, "TooManyRequests", "too many requests"))) as server:
+        with pytest.raises(DeviceRefusedError, match="too many requests"):
+            await server.api(Impatient()).get(PLACE)
+
+
+async def test_a_list_is_read_page_by_page_and_anew_where_a_page_is_forgotten() -> None:
+    gone = status(410, "Expired", "The provided continue parameter is too old")
+    bare = {"metadata": DU["metadata"]}
+    answers = [
+        wire(200, {"metadata": {"continue": "c1"}, "items": [bare]}),
+        wire(410, gone),
+        wire(200, {"metadata": {"continue": "c2"}, "items": [bare]}),
+        wire(200, {"metadata": {}, "items": [bare]}),
+    ]
+
+    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+        writer.write(answers.pop(0))
+
+    async with serving(answer) as server:
+        found = await server.api().list(PLACE._replace(name=""))
+    assert [one["kind"] for one in found] == ["NFDeployment", "NFDeployment"]
+    assert [asked.query.get("continue") for asked in server.asked] == [None, "c1", None, "c2"]
+
+
+# --------------------------------------------------------------------------- who is there
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "reason"),
+    [
+        ({"authority": "other-ca"}, HostKeyError, "not accepted"),
+        ({"certificate": "sha256:" + "0" * 64}, HostKeyError, "another certificate than the pinned one"),
+        ({"address": "localhost"}, HostKeyError, "not accepted"),
+        ({"authority": "no-certificate"}, AuthenticationError, "holds no certificate"),
+        ({"credential": "nobody"}, AuthenticationError, "leads nowhere"),
+        ({"credential": "unknown"}, AuthenticationError, "no credential 'unknown'"),
+        ({"port": 1}, UnreachableError, "can't be reached"),
+    ],
+)
+async def test_nothing_is_sent_to_whom_it_is_not_for(
+    changes: dict[str, Any], kind: type[DeviceError], reason: str
+) -> None:
+    async with serving(reply(200, DU)) as server:
+        with pytest.raises(kind, match=reason) as caught:
+            await server.api(**changes).get(PLACE)
+    assert server.asked == []
+    told(caught.value)
+
+
+async def test_the_pinned_certificate_is_accepted() -> None:
+    async with serving(reply(200, DU)) as server:
+        pinned = AUTHORITY.fingerprint(POOL, "127.0.0.1")
+        assert await server.api(certificate=pinned).get(PLACE) == DU
+
+
+async def test_a_secret_goes_to_its_networks_only() -> None:
+    async with serving(reply(200, DU)) as server:
+        with pytest.raises(AuthenticationError, match="outside of the networks"):
+            await server.api(address="192.0.2.1").get(PLACE)
+    assert server.asked == []
+
+
+async def test_a_refused_token_is_named_and_not_told() -> None:
+    async with serving(reply(401, status(401, "Unauthorized", "Unauthorized"))) as server:
+        with pytest.raises(AuthenticationError, match="refused token") as caught:
+            await server.api().get(PLACE)
+    told(caught.value)
+
+
+async def test_proxies_of_the_environment_are_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTPS_PROXY", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://192.0.2.1:3128")
+    async with serving(reply(200, DU)) as server:
+        assert await server.api().get(PLACE) == DU
+
+
+def told(error: BaseException) -> None:
+    """What is raised tells no secret, and nothing travels along with it."""
+    assert TOKEN not in repr(error)
+    assert error.__cause__ is None
+    assert error.__context__ is None
+
+
+# --------------------------------------------------------------------------- watches
+
+
+def event(kind: str, version: str) -> dict[str, Any]:
+    return {"type": kind, "object": {**DU, "metadata": {**DU["metadata"], "resourceVersion": version}}}  # type: ignore[dict-item]
+
+
+async def test_events_and_bookmarks_come_one_by_one() -> None:
+    lines = b"".join(
+        wire(200, event(*one)).split(b"\r\n\r\n")[1] + b"\n" for one in (("ADDED", "8"), ("BOOKMARK", "9"))
+    )
+    async with serving(reply(200, lines)) as server:
+        assert [one["type"] async for one in server.api().watch(PLACE, "7", 30)] == ["ADDED", "BOOKMARK"]
+    query = server.asked[0].query
+    assert (query["watch"], query["allowWatchBookmarks"], query["resourceVersion"]) == ("true", "true", "7")
+
+
+@pytest.mark.parametrize("inside", [True, False])
+async def test_a_version_that_is_forgotten_is_told(*, inside: bool) -> None:
+    gone = status(410, "Expired", "too old resource version: 7 (900)")
+    answer = reply(200, {"type": "ERROR", "object": gone}) if inside else reply(410, gone)
+    # The last line of a stream ends with a newline, too.
+    if inside:
+        answer = reply(200, wire(200, {"type": "ERROR", "object": gone}).split(b"\r\n\r\n")[1] + b"\n")
+    async with serving(answer) as server:
+        with pytest.raises(ExpiredError):
+            _ = [one async for one in server.api().watch(PLACE, "7", 30)]
+
+
+async def test_a_watch_that_breaks_is_lost() -> None:
+    async with serving(hangs_up()) as server:
+        with pytest.raises(SessionLostError) as caught:
+            _ = [one async for one in server.api().watch(PLACE, "7", 30)]
+    told(caught.value)
+
+
+async def test_another_authority_is_another_server() -> None:
+    async with serving(reply(200, DU), certificate=OTHERS.station(POOL, "127.0.0.1")) as server:
+        with pytest.raises(HostKeyError):
+            await server.api().get(PLACE)
+    assert server.asked == []

@@ -1,0 +1,266 @@
+"""Functions and pools as Kubernetes objects: what is read, what is applied, and that one is the other's reverse."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.models.facts import FunctionFact, PoolFact, PoolShareFact
+from controller.models.health import ServiceState
+from controller.nrm.kube import (
+    CONFIG_MAP,
+    DISRUPTION_BUDGET,
+    MANAGER,
+    NAMESPACE,
+    NETWORK_POLICY,
+    NF_DEPLOYMENT,
+    QUOTA,
+    FunctionObjects,
+    Object,
+    Objects,
+    Place,
+    PoolObjects,
+)
+from controller.nrm.profiles import render_cloud
+from controller.nrm.profiles.function import not_ready_because, ready_state
+from controller.nrm.tree import Tree
+
+IMAGE = f"registry.example/acme/du@sha256:{'a' * 64}"
+DU = FunctionFact(
+    function="DU-CUS-0001",
+    owner="host",
+    pool="edge-1",
+    package="acme-du",
+    image=IMAGE,
+    replicas=1,
+    cpus=8,
+    memory_gb=16,
+    hugepages_gb=4,
+    accelerators=1,
+    ptp=True,
+    priority="minka-vdu",
+    address="10.1.2.3",
+    owners=("host",),
+    parameters=(("f1-port", "38472"),),
+)
+OBJECTS = FunctionObjects("DU-CUS-0001", "minka-host")
+POOL = PoolFact(
+    pool="edge-1",
+    shares=(
+        PoolShareFact("bitel", 12, 24, 0, 0, 2, ("bitel", "host"), ("bitel",)),
+        PoolShareFact("host", 64, 128, 32, 4, 20, ("bitel", "host"), ("host",)),
+    ),
+    priorities=(("vdu", 1000), ("vcu-up", 900)),
+)
+TOP = "/Function[DU-CUS-0001]"
+PLACES = {kind: Place("edge-1", kind, "minka-host", "du-cus-0001") for kind in (CONFIG_MAP, NF_DEPLOYMENT)}
+
+
+def applied(objects: Objects, tree: Tree) -> dict[Place, Object]:
+    """The objects as a server gives them back."""
+    found: dict[Place, Object] = {}
+    for place, manifest in objects.wanted(tree).items():
+        metadata = {**manifest["metadata"], "uid": "u", "resourceVersion": "1", "generation": 1}
+        if place.namespace:
+            metadata["namespace"] = place.namespace
+        found[place] = {**copy.deepcopy(manifest), "metadata": metadata}
+    return found
+
+
+def test_a_function_is_written_as_nephio_has_it() -> None:
+    manifests = OBJECTS.wanted(render_cloud(DU).tree)
+    assert [place.kind.name for place in manifests] == ["ConfigMap", "NFDeployment", "PodDisruptionBudget"]
+    assert manifests[PLACES[NF_DEPLOYMENT]] == {
+        "apiVersion": "workload.nephio.org/v1alpha1",
+        "kind": "NFDeployment",
+        "metadata": {
+            "name": "du-cus-0001",
+            "labels": {"minka.dev/function": "DU-CUS-0001", "minka.dev/owner": "host"},
+        },
+        "spec": {
+            "provider": "acme-du",
+            "image": IMAGE,
+            "replicas": 1,
+            "interfaces": [{"name": "oam", "ipv4": {"address": "10.1.2.3"}}],
+            "parametersRefs": [{"name": "du-cus-0001", "apiVersion": "v1", "kind": "ConfigMap"}],
+        },
+    }
+    assert manifests[PLACES[CONFIG_MAP]]["data"] == {
+        "cpus": "8",
+        "memory_gb": "16",
+        "hugepages_gb": "4",
+        "accelerators": "1",
+        "ptp": "true",
+        "priority": "minka-vdu",
+        "f1-port": "38472",
+    }
+
+
+RESERVED = {"cpus", "memory_gb", "hugepages_gb", "accelerators", "ptp", "priority"}
+functions = st.builds(
+    replace,
+    st.just(DU),
+    replicas=st.integers(1, 9),
+    hugepages_gb=st.integers(0, 3),
+    accelerators=st.integers(0, 2),
+    ptp=st.booleans(),
+    address=st.sampled_from(["", "10.0.0.1", "2001:db8::1"]),
+    owner=st.sampled_from(["host", "bitel"]),
+    parameters=st.dictionaries(st.from_regex(r"[a-z][a-z.-]{0,8}", fullmatch=True), st.text(max_size=5)).map(
+        lambda found: tuple(sorted((name, value) for name, value in found.items() if name not in RESERVED))
+    ),
+)
+
+
+@given(functions)
+def test_a_function_is_read_as_it_was_written(fact: FunctionFact) -> None:
+    tree = render_cloud(fact).tree
+    seen = OBJECTS.observed(applied(OBJECTS, tree), {})
+    assert seen.tree == tree
+    assert seen.unknown == ()
+
+
+def test_a_pool_is_read_as_it_was_written() -> None:
+    objects, tree = PoolObjects("edge-1"), render_cloud(POOL).tree
+    seen = objects.observed(applied(objects, tree), {})
+    assert dict(seen.tree) == dict(tree)
+    assert seen.unknown == ()
+
+
+def test_a_quota_is_the_same_however_it_is_spelled() -> None:
+    objects = PoolObjects("edge-1")
+    found = applied(objects, render_cloud(POOL).tree)
+    hard = {"requests.cpu": "64000m", "requests.memory": "137438953472", "requests.hugepages-1Gi": "32768Mi", "pods": 9}
+    place = Place("edge-1", QUOTA, "minka-host", "minka")
+    found[place] = {**found[place], "spec": {"hard": hard}}
+    seen = objects.observed(found, {})
+    quota = "/Pool[edge-1]/Namespace[minka-host]/Quota[minka]"
+    assert seen.tree[quota] == {"cpus": "64", "memoryGb": "128", "hugepagesGb": "32"}
+    assert seen.unknown == (f"{quota}/pods",)
+
+
+def test_a_policy_that_lets_in_others_is_no_policy_of_ours() -> None:
+    objects = PoolObjects("edge-1")
+    found = applied(objects, render_cloud(POOL).tree)
+    place = Place("edge-1", NETWORK_POLICY, "minka-bitel", "minka")
+    found[place] = {**found[place], "spec": {**found[place]["spec"], "ingress": [{}]}}
+    seen = objects.observed(found, {})
+    path = "/Pool[edge-1]/Namespace[minka-bitel]/Isolation[minka]"
+    assert seen.tree[path] == {}
+    assert seen.unknown == (f"{path}/spec",)
+
+
+def test_what_is_not_ours_in_a_cluster_is_none_of_our_business() -> None:
+    objects = PoolObjects("edge-1")
+    found = applied(objects, render_cloud(POOL).tree)
+    for place in (Place("edge-1", NAMESPACE, "", "kube-system"), Place("edge-1", QUOTA, "kube-system", "minka")):
+        found[place] = {"apiVersion": "v1", "kind": place.kind.name, "metadata": {"name": place.name}, "spec": {}}
+    seen = objects.observed(found, {})
+    assert not [path for path in seen.tree if "kube-system" in path]
+
+
+def deployment(**changes: Any) -> dict[Place, Object]:
+    """What stands there, with another NFDeployment."""
+    found = applied(OBJECTS, render_cloud(DU).tree)
+    found[PLACES[NF_DEPLOYMENT]] = {**found[PLACES[NF_DEPLOYMENT]], **changes}
+    return found
+
+
+def test_what_the_tree_can_not_say_is_unknown() -> None:
+    spec = deployment()[PLACES[NF_DEPLOYMENT]]["spec"]
+    more = {**spec, "capacity": {"maxSessions": 5}, "parametersRefs": [*spec["parametersRefs"], {"name": "x"}]}
+    more["interfaces"] = [{**spec["interfaces"][0], "ipv6": {}}]
+    seen = OBJECTS.observed(deployment(spec=more), {})
+    path = f"{TOP}/Deployment[edge-1]"
+    assert set(seen.unknown) == {f"{path}/capacity", f"{path}/parametersRefs[x]", f"{path}/Interface[oam]/ipv6"}
+    assert seen.tree == render_cloud(DU).tree
+
+
+def test_parameters_that_are_not_referred_to_are_not_in_force() -> None:
+    spec = {**deployment()[PLACES[NF_DEPLOYMENT]]["spec"], "parametersRefs": []}
+    tree = OBJECTS.observed(deployment(spec=spec), {}).tree
+    assert "cpus" not in tree[f"{TOP}/Deployment[edge-1]"]
+    assert f"{TOP}/Deployment[edge-1]/Parameter[f1-port]" not in tree
+
+
+def test_half_a_function_is_there_and_is_not_what_is_wanted() -> None:
+    found = deployment()
+    del found[PLACES[NF_DEPLOYMENT]]
+    leaves = OBJECTS.observed(found, {}).tree[f"{TOP}/Deployment[edge-1]"]
+    assert leaves["cpus"] == "8"
+    assert "image" not in leaves
+
+
+def test_what_is_being_deleted_is_gone_and_named() -> None:
+    metadata = {
+        **deployment()[PLACES[NF_DEPLOYMENT]]["metadata"],
+        "deletionTimestamp": "2026-01-01T00:00:00Z",
+        "finalizers": ["nephio.org/cleanup"],
+    }
+    seen = OBJECTS.observed(deployment(metadata=metadata), {})
+    assert f"{TOP}/Deployment[edge-1]" not in seen.tree
+    assert "nephio.org/cleanup" in seen.unknown[0]
+
+
+def test_a_pool_that_does_not_answer_is_dark_and_nothing_of_it_is_missing() -> None:
+    seen = OBJECTS.observed(deployment(), {"edge-2": "edge-2 did not answer."})
+    assert seen.dark == {
+        f"{TOP}/Deployment[edge-2]": "edge-2 did not answer.",
+        f"{TOP}/Disruption[edge-2]": "edge-2 did not answer.",
+    }
+
+
+def conditions(generation: int, **said: str) -> dict[str, Any]:
+    return {
+        "observedGeneration": generation,
+        "replicas": 1,
+        "conditions": [{"type": kind, "status": value, "reason": "R", "message": "m"} for kind, value in said.items()],
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "state", "reason"),
+    [
+        ({}, ServiceState.DOWN, ""),
+        (conditions(1, Ready="True"), ServiceState.UP, ""),
+        (conditions(0, Ready="True"), ServiceState.DOWN, "R: m"),
+        (conditions(1, Ready="False", Reconciling="True"), ServiceState.DOWN, "R: m"),
+        (conditions(1, Ready="Unknown", Stalled="True"), ServiceState.DOWN, "R: m"),
+    ],
+)
+def test_a_function_is_ready_when_its_operator_says_so_of_what_is_asked_now(
+    status: Mapping[str, Any], state: ServiceState, reason: str
+) -> None:
+    seen = OBJECTS.observed(deployment(status=status), {})
+    path = f"{TOP}/Deployment[edge-1]"
+    assert ready_state(seen, path) is state
+    assert not_ready_because(seen, path) == reason
+
+
+def test_other_writers_are_known_by_leaf() -> None:
+    fields: dict[str, Any] = {
+        "f:spec": {
+            "f:replicas": {},
+            "f:interfaces": {'k:{"name":"oam"}': {".": {}, "f:name": {}, "f:ipv4": {"f:address": {}}}},
+        }
+    }
+    managed = [
+        {"manager": MANAGER, "operation": "Apply", "fieldsV1": {"f:spec": {"f:image": {}}}},
+        {"manager": "kubectl-edit", "operation": "Update", "fieldsV1": fields},
+    ]
+    metadata = {**deployment()[PLACES[NF_DEPLOYMENT]]["metadata"], "managedFields": managed}
+    found = deployment(metadata=metadata)
+    place = Place("edge-1", DISRUPTION_BUDGET, "minka-host", "du-cus-0001")
+    stay = [{"manager": "ops", "operation": "Apply", "fieldsV1": {"f:spec": {"f:minAvailable": {}}}}]
+    found[place] = {**found[place], "metadata": {**found[place]["metadata"], "managedFields": stay}}
+    assert OBJECTS.observed(found, {}).writers == {
+        f"{TOP}/Deployment[edge-1]": {"replicas": "kubectl-edit"},
+        f"{TOP}/Deployment[edge-1]/Interface[oam]": {"address": "kubectl-edit"},
+        f"{TOP}/Disruption[edge-1]": {"minAvailable": "ops"},
+    }
