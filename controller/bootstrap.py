@@ -232,11 +232,13 @@ class Parts:
         return HeartbeatWatch(self.loop_store, self.clock, self.settings.heartbeat_misses)
 
     def measured_faults(self) -> MeasuredFaults:
-        """What raises alarms from measurements."""
+        """What judges measurements, and raises alarms from them."""
         from controller.assurance.measured_faults import MeasuredFaults
+        from controller.models.alarm import AlarmSource
         from controller.performance.kpis import load_kpis
 
-        return MeasuredFaults(self.loop_store, self.clock, load_kpis(self.settings.kpis))
+        alarms = AlarmSource.CHECK in self.settings.sources
+        return MeasuredFaults(self.loop_store, self.clock, load_kpis(self.settings.kpis), alarms=alarms)
 
     async def prune_reports(self) -> None:
         """Delete reports of alarms that are too old, or too many."""

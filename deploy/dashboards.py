@@ -65,6 +65,9 @@ class Dashboard:
 _WORSE = {"green": 0.0, "orange": 1.0}
 _OF_AIR = {"red": 0.0, "orange": 0.95, "green": 0.99}
 _SPENT = {"green": 0.0, "orange": 0.75, "red": 1.0}
+#: Of a loss in tolerances: at 1 it is degraded, at 3 people are called.
+_LOST = {"green": 0.0, "orange": 1.0, "red": 3.0}
+_NAMED = "* on (kpi) group_left (title, unit, better) minka_kpi_info"
 
 
 def _stat(title: str, text: str, expr: str, unit: str = "short", steps: Mapping[str, float] | None = None) -> Panel:
@@ -131,7 +134,7 @@ WALL = Dashboard(
                 "Of those that nobody locked.",
                 {"{{region}}": "region:minka_cell_on_air:ratio"},
                 "percentunit",
-                8,
+                6,
                 8,
                 _OF_AIR,
                 1,
@@ -142,7 +145,7 @@ WALL = Dashboard(
                 "Of those whose stations report a state.",
                 {"{{tenant}}": "tenant:minka_core_link_up:ratio"},
                 "percentunit",
-                8,
+                6,
                 8,
                 _OF_AIR,
                 1,
@@ -153,10 +156,17 @@ WALL = Dashboard(
                 "At 100 % the host owes more than the agreement allows.",
                 {"{{agreement}}": "minka_agreement_outage_seconds / minka_agreement_outage_allowed_seconds"},
                 "percentunit",
-                8,
+                6,
                 8,
                 _SPENT,
                 1,
+            ),
+            Panel(
+                "bargauge",
+                "Service worse than usual, by tenant",
+                "Of its worst indicator, in tolerances, beyond chance: above 1 it is degraded.",
+                {"{{tenant}}": "max by (tenant) (minka_tenant_kpi_loss_ratio)"},
+                steps=_LOST,
             ),
         ),
     },
@@ -210,6 +220,23 @@ REGION = Dashboard(
                     ' group_left (region) minka_station_info{region=~"$region"}) or vector(0)'
                 },
                 width=12,
+            ),
+        ),
+        "Service": (
+            Panel(
+                "table",
+                "Indicators",
+                "In the last hour, of all cells of the region together.",
+                {"": f'minka_region_kpi{{region=~"$region"}} {_NAMED}'},
+                width=12,
+            ),
+            Panel(
+                "timeseries",
+                "Worse than usual",
+                "In tolerances, beyond chance, against the same hour of the 7 days before: above 1 it is degraded.",
+                {"{{region}} {{kpi}}": 'minka_region_kpi_loss_ratio{region=~"$region"}'},
+                width=12,
+                steps=_LOST,
             ),
         ),
         "Stations": (
@@ -297,6 +324,30 @@ STATION = Dashboard(
                 {"{{cell}} {{tenant}}": 'minka_cell_tenant_volume_bytes{station=~"$station", direction="down"}'},
                 "bytes",
                 8,
+            ),
+        ),
+        "Service": (
+            Panel(
+                "table",
+                "Indicators",
+                "Of the last hour, or of up to four where the sample is small. What could not be judged is not there.",
+                {"": f'minka_station_kpi{{station=~"$station"}} {_NAMED}'},
+                width=8,
+            ),
+            Panel(
+                "timeseries",
+                "Worse than usual",
+                "In tolerances, beyond chance, against the same hours of the 7 days before: above 1 it is degraded.",
+                {"{{kpi}}": 'minka_station_kpi_loss_ratio{station=~"$station"}'},
+                width=8,
+                steps=_LOST,
+            ),
+            Panel(
+                "timeseries",
+                "Watched indicators by cell",
+                "In their own units.",
+                {"{{cell}} {{kpi}}": 'minka_cell_kpi{station=~"$station"}'},
+                width=8,
             ),
         ),
     },
@@ -390,6 +441,31 @@ TENANT = Dashboard(
                 12,
             ),
         ),
+        "Service of its users": (
+            Panel(
+                "table",
+                "Indicators",
+                "Of its own part of all of its cells, in the last hour. What could not be judged is not there.",
+                {"": f"minka_tenant_kpi{_OF} {_NAMED}"},
+                width=8,
+            ),
+            Panel(
+                "timeseries",
+                "Worse than usual",
+                "In tolerances, beyond chance, on average over two hours: above 1 it is degraded.",
+                {"{{kpi}}": f"tenant:minka_tenant_kpi_loss:avg2h{_OF}"},
+                width=8,
+                steps=_LOST,
+            ),
+            Panel(
+                "bargauge",
+                "Worse than usual, by region",
+                "Of the worst indicator in each, in tolerances.",
+                {"{{region}}": f"max by (region) (minka_region_tenant_kpi_loss_ratio{_OF})"},
+                width=8,
+                steps=_LOST,
+            ),
+        ),
         "Incidents": (
             Panel(
                 "timeseries",
@@ -401,6 +477,115 @@ TENANT = Dashboard(
         ),
     },
     {"tenant": "minka_tenant_info"},
+)
+
+_KPI = '{kpi=~"$kpi"}'
+QUALITY = Dashboard(
+    "minka-quality",
+    "Service quality",
+    "What users get: indicators (KPIs) by region and tenant, and where they are worse than usual.",
+    {
+        "Now": (
+            _stat(
+                "Tenants with a degraded indicator",
+                "Worse than usual by more than its tolerance, beyond chance.",
+                "count(max by (tenant) (minka_tenant_kpi_loss_ratio) > 1) or vector(0)",
+                steps=_WORSE,
+            ),
+            _stat(
+                "Regions with one",
+                "As for tenants, of all users.",
+                "count(max by (region) (minka_region_kpi_loss_ratio) > 1) or vector(0)",
+                steps=_WORSE,
+            ),
+            _stat(
+                "Stations with one",
+                "As for regions.",
+                "count(max by (station) (minka_station_kpi_loss_ratio) > 1) or vector(0)",
+                steps=_WORSE,
+            ),
+            _stat(
+                "Judged",
+                "Share of stations whose sample suffices, on average over the indicators.",
+                'sum(minka_kpi_stations{verdict="judged"}) / sum(minka_kpi_stations)',
+                "percentunit",
+            ),
+            _stat(
+                "Judged until",
+                "End of the last hour that was judged.",
+                "minka_kpi_end_timestamp_seconds * 1000",
+                "dateTimeFromNow",
+            ),
+        ),
+        "Indicator": (
+            Panel(
+                "timeseries",
+                "Network",
+                "In its own unit.",
+                {"{{kpi}}": f"minka_network_kpi{_KPI}"},
+                width=8,
+            ),
+            Panel(
+                "timeseries",
+                "By region",
+                "In its own unit.",
+                {"{{region}} {{kpi}}": f"minka_region_kpi{_KPI}"},
+                width=8,
+            ),
+            Panel(
+                "timeseries",
+                "By tenant",
+                "Of each tenant's part of its cells. What tenants are not told apart by is not there.",
+                {"{{tenant}} {{kpi}}": f"minka_tenant_kpi{_KPI}"},
+                width=8,
+            ),
+        ),
+        "Worse than usual": (
+            Panel(
+                "timeseries",
+                "By tenant",
+                "In tolerances, beyond chance, on average over two hours. People are called at 3.",
+                {"{{tenant}} {{kpi}}": "tenant:minka_tenant_kpi_loss:avg2h"},
+                width=8,
+                steps=_LOST,
+            ),
+            Panel(
+                "timeseries",
+                "By region",
+                "In tolerances, beyond chance, on average over two hours. People are called at 3.",
+                {"{{region}} {{kpi}}": "region:minka_region_kpi_loss:avg2h"},
+                width=8,
+                steps=_LOST,
+            ),
+            Panel(
+                "table",
+                "Stations",
+                "The twenty that are worst. Open one in the dashboard Station and cell.",
+                {"": "topk(20, minka_station_kpi_loss_ratio)"},
+                width=8,
+                steps=_LOST,
+            ),
+        ),
+        "Stations": (
+            Panel(
+                "timeseries",
+                "Share of stations that are degraded, by region",
+                "A share that grows is something that they have in common.",
+                {"{{region}} {{kpi}}": f"region:minka_station_kpi_degraded:ratio{_KPI}"},
+                "percentunit",
+                12,
+                most=1,
+            ),
+            Panel(
+                "timeseries",
+                "What could be judged",
+                "Stations by verdict.",
+                {"{{kpi}} {{verdict}}": f"minka_kpi_stations{_KPI}"},
+                width=12,
+            ),
+        ),
+    },
+    {"kpi": "minka_kpi_info"},
 )
 
 _ENDED = "sum by (outcome) (increase(minka_jobs_ended_total[5m]))"
@@ -727,7 +912,7 @@ CONTROLLER = Dashboard(
     {},
 )
 
-DASHBOARDS = (WALL, REGION, STATION, TENANT, RUNS, REMEDIATION, CAPACITY, CONTROLLER)
+DASHBOARDS = (WALL, REGION, STATION, TENANT, QUALITY, RUNS, REMEDIATION, CAPACITY, CONTROLLER)
 
 
 def expressions() -> Iterator[tuple[str, str]]:
@@ -764,14 +949,14 @@ def _variable(name: str, metric: str) -> dict[str, Any]:
     query = f"label_values({metric}, {name})"
     return {
         "name": name,
-        "label": name.capitalize(),
+        "label": "KPI" if name == "kpi" else name.capitalize(),
         "type": "query",
         "datasource": SOURCE,
         "query": {"query": query, "refId": "StandardVariableQuery"},
         "refresh": 2,
         "sort": 1,
-        "multi": name == "region",
-        "includeAll": name == "region",
+        "multi": name in ("region", "kpi"),
+        "includeAll": name in ("region", "kpi"),
     }
 
 

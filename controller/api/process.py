@@ -22,6 +22,7 @@ from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 from controller.observe.presence import Presence
+from controller.performance.kpis import load_kpis
 from controller.ports.clock import Clock
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 ensure_webhook_token(settings.webhook_token, made.store, made.clock)
             if settings.ves_token:
                 ensure_webhook_token(settings.ves_token, made.store, made.clock, VES_SOURCES, "MINKA_VES_TOKEN")
+            told, kpis = partial(exposition, made.store, made.clock), load_kpis(settings.kpis)
             app.state.services = services = Services(
                 settings=settings,
                 store=made.store,
@@ -50,7 +52,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 importer=made.importer(),
                 wakeups=made.wakeups,
                 clock=made.clock,
-                exposition=partial(exposition, made.store, made.clock, health_interval=settings.health_interval),
+                exposition=partial(told, health_interval=settings.health_interval, kpis=kpis),
                 credentials=made.credentials,
                 missing_secret=made.secrets.missing,
                 provider=_provider(settings, made.clock) if settings.oidc_issuer else None,

@@ -3,7 +3,7 @@
 A cell sleeps where nobody got a connection for an hour, although its own last weeks make sure that somebody would have
 at this hour, and cells around it carry users. An indicator is degraded where it is worse than at these hours of the
 days before, beyond its tolerance and beyond chance, twice in a row. Both are alarms of Minka's own, raised and cleared
-here.
+here. What the indicators of each hour came to goes on record, for metrics.
 """
 
 from __future__ import annotations
@@ -12,11 +12,13 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 import structlog
 
+from controller.access.disclosure import told_kpis
 from controller.intent.neighbours import Places, nearest_stations
 from controller.models.alarm import (
     KPI_DEGRADED,
@@ -30,8 +32,10 @@ from controller.models.alarm import (
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import HOUR, QUARTER, Measured, parts
 from controller.models.network import Network
-from controller.performance.judge import Figure, Word, compare, pooled
-from controller.performance.kpis import Kpi, tally
+from controller.performance.judge import Figure, Word, compare
+from controller.performance.judgement import DAYS, POOLS, Hour, Judgement
+from controller.performance.kpis import Kpi
+from controller.performance.rollups import span_of
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Device
 
@@ -48,8 +52,8 @@ _EXPECTED = 14.0
 _AROUND = 6
 #: Stations that are judged together, and rounds over which those of an hour are spread: their history is much to read.
 _TOGETHER, _SPREAD = 100, 30
-#: Hours before the end that are taken together until the sample suffices.
-_POOLS = (1, 2, 4)
+#: How long a judgement is kept that no newer one replaces, as of a station that is gone.
+_FORGOTTEN = timedelta(days=1)
 #: By how many times the 95 % interval an indicator has to be worse: there are many, and each is looked at each hour.
 _BEYOND = 1.7
 _GRAVE = (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
@@ -126,35 +130,6 @@ def cells_around(network: Network, places: Places, station: str, used: Mapping[s
                 yield cell.name
 
 
-def degraded(kpi: Kpi, hours: Sequence[Measured], end: datetime) -> tuple[Figure, Figure]:
-    """An indicator of one station in the same hours of the days before, and in the last ones before ``end``.
-
-    Args:
-        kpi: The indicator.
-        hours: What the station counted in these hours and in those of the days before.
-        end: Of the last hour.
-    """
-    begin = end - max(_POOLS) * _HOUR
-    recent = [one for one in hours if begin <= one.begin < end]
-
-    def attempts() -> Iterator[tuple[str, datetime, datetime, object]]:
-        for count in _POOLS:
-            since = end - count * _HOUR
-            yield f"{count} h", since, end, tally(kpi, (one for one in recent if one.begin >= since))
-
-    after = pooled(kpi, attempts())  # type: ignore[arg-type]
-    like = {(one.hour, one.minute) for one in _starts(after.begin, end)}
-    earlier = [one for one in hours if one.begin < begin and (one.begin.hour, one.begin.minute) in like]
-    before = pooled(kpi, [("", begin - _DAYS * timedelta(days=1), begin, tally(kpi, earlier))])
-    return before, after
-
-
-def _starts(begin: datetime, end: datetime) -> Iterator[datetime]:
-    while begin < end:
-        yield begin
-        begin += _HOUR
-
-
 @dataclass(frozen=True, slots=True)
 class _Watched:
     """What is looked at in one round."""
@@ -170,15 +145,19 @@ class MeasuredFaults:
 
     Args:
         kpis: Indicators, of which those that are watched may raise alarms.
+        alarms: Whether alarms are raised and cleared; judged is all the same.
     """
 
-    def __init__(self, store: AsyncStore, clock: Clock, kpis: Sequence[Kpi]) -> None:
+    def __init__(self, store: AsyncStore, clock: Clock, kpis: Sequence[Kpi], *, alarms: bool = True) -> None:
         self._store = store
         self._clock = clock
-        self._kpis = [kpi for kpi in kpis if kpi.watched]
+        self._kpis = kpis
+        self._alarms = alarms
+        self._zone = ZoneInfo("UTC")
         #: End of the last quarter and hour that was looked at, or is being.
         self._looked: dict[int, datetime] = {}
-        #: Stations whose last hour is still to be judged.
+        #: The last hour, and stations that are still to be judged in it.
+        self._hour: Hour | None = None
         self._left: list[str] = []
         #: Indicators of stations that were worse once, and until when.
         self._suspected: dict[tuple[str, str], datetime] = {}
@@ -191,13 +170,14 @@ class MeasuredFaults:
         if not (records := await self._store.devices.find()):
             return  # there may be no network either
         watched = await self._watched(records)
-        reports = [] if quarter is None else await self._sleeping(watched, quarter)
+        reports = [] if quarter is None or not self._alarms else await self._sleeping(watched, quarter)
         if hour is not None:
             self._left, self._looked[HOUR] = list(watched.stations), hour
+            told = [kpi.name for kpi in told_kpis(self._kpis)]
+            self._hour = Hour(self._kpis, told, watched.network, hour)
         for _ in range(1 + len(watched.stations) // (_TOGETHER * _SPREAD)):
-            some, self._left = self._left[:_TOGETHER], self._left[_TOGETHER:]
-            reports += await self._degraded(watched, some, self._looked[HOUR]) if some else []
-        if reports:
+            reports += await self._judge(watched)
+        if reports and self._alarms:
             for alarm in await self._store.alarms.report_all(reports):
                 log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)
         if quarter is not None:
@@ -205,12 +185,12 @@ class MeasuredFaults:
 
     def _due(self, length: int, wait: timedelta) -> datetime | None:
         """End of the latest span of a length that is on record, None where it was looked at already."""
-        stamp = (self._clock.now() - wait).timestamp()
-        end = datetime.fromtimestamp(stamp // length * length, UTC)
+        end, _ = span_of(self._clock.now() - wait, length, self._zone)
         return None if self._looked.get(length) == end else end
 
     async def _watched(self, records: Mapping[str, Device]) -> _Watched:
         _, network = await self._store.networks.get()
+        self._zone = ZoneInfo(network.header.timezone)
         adopted = sorted(
             name for name, one in records.items() if one.adopted is not None and name in network.station_by_id
         )
@@ -264,30 +244,61 @@ class MeasuredFaults:
     async def _expected(self, cells: Iterable[str], end: datetime) -> dict[str, float]:
         """Connections that cells had at least in the hour of the day that ends."""
         stations = sorted({name.partition("/")[0] for name in cells})
-        begin = datetime.fromtimestamp((end - _HOUR).timestamp() // HOUR * HOUR, UTC)
+        begin, _ = span_of(end - _HOUR, HOUR, self._zone)
         hours: list[Measured] = []
         for day in range(1, _DAYS + 1):
             at = begin - timedelta(days=day)
             hours += await self._read(at, at + _HOUR, HOUR, stations)
         return await asyncio.to_thread(expected, hours)
 
-    # ---------------------------------------------------------- degraded indicators
+    # ------------------------------------------------------------------- indicators
 
-    async def _degraded(self, watched: _Watched, stations: Sequence[str], end: datetime) -> list[AlarmReport]:
-        """Indicators that became worse, and those that are well again."""
+    async def _judge(self, watched: _Watched) -> list[AlarmReport]:
+        """Judge some of the stations that are left; after the last one, regions and the network.
+
+        Returns:
+            Indicators that became worse, and those that are well again.
+        """
+        some, self._left = self._left[:_TOGETHER], self._left[_TOGETHER:]
+        if self._hour is None or not some:
+            return []
+        hour, hours = self._hour, await self._history(some, self._hour.end)
+        judgements, reports = await asyncio.to_thread(self._judged, watched, hour, {one: hours[one] for one in some})
+        await self._store.judgements.put(judgements)
+        if not self._left:
+            await self._store.judgements.put(await asyncio.to_thread(hour.whole))
+            await self._store.judgements.forget(hour.end - _FORGOTTEN)
+            self._hour = None
+        return reports
+
+    async def _history(self, stations: Sequence[str], end: datetime) -> defaultdict[str, list[Measured]]:
+        """What stations counted in the hours before the end, and in the same ones of the days before."""
         hours: defaultdict[str, list[Measured]] = defaultdict(list)
-        for day in range(_DAYS // 2 + 1):
+        for day in range(DAYS + 1):
             until = end - timedelta(days=day)
-            for one in await self._read(until - max(_POOLS) * _HOUR, until, HOUR, stations):
+            for one in await self._read(until - max(POOLS) * _HOUR, until, HOUR, stations):
                 hours[one.station].append(one)
-        return await asyncio.to_thread(
-            lambda: [report for name, counted in hours.items() for report in self._of(watched, name, counted, end)]
-        )
+        return hours
 
-    def _of(self, watched: _Watched, station: str, hours: Sequence[Measured], end: datetime) -> Iterator[AlarmReport]:
-        for kpi in self._kpis:
+    def _judged(
+        self, watched: _Watched, hour: Hour, hours: Mapping[str, Sequence[Measured]]
+    ) -> tuple[list[Judgement], list[AlarmReport]]:
+        """Judgements of stations that measured something, and what became worse, or well again, in all of them."""
+        judgements: list[Judgement] = []
+        reports: list[AlarmReport] = []
+        for station, counted in hours.items():
+            judgement, compared = hour.take(station, counted)
+            if counted:
+                judgements.append(judgement)
+                reports += self._of(watched, station, compared, hour.end)
+        return judgements, reports
+
+    def _of(
+        self, watched: _Watched, station: str, compared: Mapping[str, tuple[Figure, Figure]], end: datetime
+    ) -> Iterator[AlarmReport]:
+        for kpi in (one for one in self._kpis if one.watched):
             key = KPI_DEGRADED, station, ObjectClass.STATION.value, kpi.name
-            before, after = degraded(kpi, hours, end)
+            before, after = compared[kpi.name]
             if key in watched.standing:
                 # Half as much worse is not well yet: else it would come and go.
                 if compare(kpi, before, after, kpi.tolerance / 2, chance=0).word is Word.NO_WORSE:

@@ -138,7 +138,7 @@ async def listen(settings: Settings, name: str, stop: asyncio.Event) -> None:
             made.wakeups,
             health_interval=settings.health_interval,
             notified_alarms=AlarmSource.ORAN_FM in settings.sources,
-            measured=made.measured_faults() if AlarmSource.CHECK in settings.sources else None,
+            measured=made.measured_faults(),
             observations=made.observations,
         )
         presence = Presence(

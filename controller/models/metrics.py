@@ -75,6 +75,13 @@ _PER_PROCESS, _ONE = "one per process", "1"
 _PER_STATION, _PER_CELL = "one per station", "one per cell"
 _PER_LINK = "one per core link"
 _PER_AGREEMENT = "one per agreement in force"
+#: Of what indicators came to, in their own units, and of how much worse they are than is usual.
+_JUDGED = "Where it could not be judged there is no series."
+_LOSS = (
+    " By how many times its tolerance the indicator is worse than in the same hour of the 7 days before, at the lower"
+    " end of the 95 % interval: 0 where that may be chance, above 1 it is degraded."
+)
+_WATCHED = "watched indicator"
 
 METRICS: tuple[Metric, ...] = (
     Metric("minka_build_info", _I, _OURS, "Version of Minka.", _ONE, ("version",)),
@@ -379,6 +386,37 @@ METRICS: tuple[Metric, ...] = (
         "one per code, below 20",
         ("reason",),
     ),
+    Metric(
+        "minka_kpi_end_timestamp_seconds",
+        _G,
+        _OURS,
+        "End of the last hour in which the indicators (KPIs) of all stations were judged.",
+        _ONE,
+    ),
+    Metric(
+        "minka_kpi_stations",
+        _G,
+        _OURS,
+        "Stations by what became of the indicator in that hour: judged, too-few (its sample is too small), unmeasured.",
+        "three per indicator",
+        ("kpi", "verdict"),
+    ),
+    Metric(
+        "minka_network_kpi",
+        _G,
+        _OURS,
+        f"The indicator in that hour, of the whole network, in its own unit (minka_kpi_info). {_JUDGED}",
+        "one per indicator",
+        ("kpi",),
+    ),
+    Metric(
+        "minka_network_kpi_loss_ratio",
+        _G,
+        _OURS,
+        f"Of the whole network.{_LOSS}",
+        f"one per {_WATCHED}",
+        ("kpi",),
+    ),
     # ------------------------------------------------------------------ the network
     Metric(
         "minka_station_info",
@@ -548,7 +586,112 @@ METRICS: tuple[Metric, ...] = (
         ("station", "cell", "tenant", "direction"),
         told=True,
     ),
+    Metric(
+        "minka_station_kpi_end_timestamp_seconds",
+        _G,
+        _NET,
+        "End of the last hour in which the station's indicators (KPIs) were judged, if that is no longer ago than three"
+        " hours. What is told of its indicators is of that hour, or of up to four hours until then, where its sample is"
+        " small.",
+        _PER_STATION,
+        ("station",),
+        told=True,
+    ),
+    Metric(
+        "minka_station_kpi",
+        _G,
+        _NET,
+        f"The indicator, of the station as a whole, in its own unit (minka_kpi_info). {_JUDGED}",
+        "one per station and indicator",
+        ("station", "kpi"),
+    ),
+    Metric(
+        "minka_station_kpi_loss_ratio",
+        _G,
+        _NET,
+        f"Of the station as a whole.{_LOSS}",
+        f"one per station and {_WATCHED}",
+        ("station", "kpi"),
+    ),
+    Metric(
+        "minka_station_tenant_kpi",
+        _G,
+        _NET,
+        f"The indicator, of the tenant's part of its cells at the station, in its own unit. {_JUDGED}",
+        f"one per station, tenant and {_WATCHED} that tenants are told",
+        ("station", "tenant", "kpi"),
+        told=True,
+    ),
+    Metric(
+        "minka_cell_kpi",
+        _G,
+        _NET,
+        f"The indicator, of the cell as a whole, in its own unit. {_JUDGED}",
+        f"one per cell and {_WATCHED}",
+        ("station", "cell", "kpi"),
+    ),
+    Metric(
+        "minka_region_kpi",
+        _G,
+        _NET,
+        f"The indicator, of all cells of the region together, in the last hour, in its own unit. {_JUDGED}",
+        "one per region and indicator",
+        ("region", "kpi"),
+    ),
+    Metric(
+        "minka_region_kpi_loss_ratio",
+        _G,
+        _NET,
+        f"Of all cells of the region together.{_LOSS}",
+        f"one per region and {_WATCHED}",
+        ("region", "kpi"),
+    ),
+    Metric(
+        "minka_region_tenant_kpi",
+        _G,
+        _NET,
+        f"The indicator, of the tenant's part of its cells in the region, in the last hour, in its own unit. {_JUDGED}",
+        "one per region, tenant and indicator that tenants are told",
+        ("region", "tenant", "kpi"),
+        told=True,
+    ),
+    Metric(
+        "minka_region_tenant_kpi_loss_ratio",
+        _G,
+        _NET,
+        f"Of the tenant's part of its cells in the region.{_LOSS}",
+        f"one per region, tenant and {_WATCHED} that tenants are told",
+        ("region", "tenant", "kpi"),
+        told=True,
+    ),
     # --------------------------------------------------------------------- tenants
+    Metric(
+        "minka_kpi_info",
+        _I,
+        _OF_TENANT,
+        "One for each indicator (KPI): its name for people, its unit, and whether a higher or lower value is better.",
+        "one per indicator",
+        ("kpi", "title", "unit", "better"),
+        told=True,
+    ),
+    Metric(
+        "minka_tenant_kpi",
+        _G,
+        _OF_TENANT,
+        f"The indicator, of the tenant's part of all of its cells, in the last hour, in its own unit. {_JUDGED}",
+        "one per tenant and indicator that tenants are told",
+        ("tenant", "kpi"),
+        told=True,
+    ),
+    Metric(
+        "minka_tenant_kpi_loss_ratio",
+        _G,
+        _OF_TENANT,
+        f"Of the tenant's part of all of its cells.{_LOSS}",
+        f"one per tenant and {_WATCHED} that tenants are told",
+        ("tenant", "kpi"),
+        told=True,
+    ),
     Metric(
         "minka_tenant_info", _I, _OF_TENANT, "One for each tenant.", "one per tenant", ("tenant", "name"), told=True
     ),

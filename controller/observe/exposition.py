@@ -6,7 +6,7 @@ their own work is there too: their heartbeats put it on record.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
@@ -19,6 +19,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from controller import __version__
+from controller.access.disclosure import told_kpis
 from controller.access.sight import sight
 from controller.assurance.health import NOT_LOOKED_AT, unread
 from controller.models.errors import NotFoundError
@@ -28,7 +29,8 @@ from controller.models.metrics import METRIC, METRICS, Figures, Metric, MetricKi
 from controller.models.network import Network
 from controller.models.settings import Settings
 from controller.nrm.profiles import cell_of
-from controller.performance.kpis import EVERYBODY, Whose, amount, whose
+from controller.performance.judgement import Judgement, Said
+from controller.performance.kpis import EVERYBODY, Kpi, Level, Whose, amount, whose
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 
@@ -51,6 +53,8 @@ _VOLUME = {"down": "DRB.PdcpSduVolumeDL", "up": "DRB.PdcpSduVolumeUL"}
 _USERS = "RRC.ConnMean"
 _COUNTERS = (*_PRB.values(), *_VOLUME.values(), _USERS)
 _BYTES = 1e6 / 8
+#: How long ago the hour may have ended whose judgement of a station or region is told.
+_JUDGED = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ def exposition(
     asked: Asked = EVERYTHING,
     *,
     health_interval: float = Settings.model_fields["health_interval"].default,
+    kpis: Sequence[Kpi] = (),
 ) -> bytes:
     """The page of metrics.
 
@@ -93,6 +98,7 @@ def exposition(
         clock: Says which agreements are in force.
         asked: What the page is about.
         health_interval: Seconds between two looks at a station, as they are meant to be.
+        kpis: Definitions of indicators.
 
     Raises:
         NotFoundError: There is no such tenant or region.
@@ -111,6 +117,13 @@ def exposition(
         add_network(lines, healths if seen is None else map(seen.told, healths))
         if seen is not None:
             _add_measured(lines, store, clock, seen)
+            _add_judged_stations(lines, store, clock, seen)
+    if seen is not None:
+        _add_judged_places(lines, store, clock, seen)
+    if "minka_kpi_info" in lines:
+        info = [("minka_kpi_info", 1.0, (kpi.name, kpi.title, kpi.unit, kpi.better)) for kpi in kpis]
+        told = {kpi.name for kpi in told_kpis(kpis)}
+        _add_samples(lines, (one for one in info if not asked.tenant or one[2][0] in told))
     families = {
         metric.name: _family(metric, figures.get(metric.name, {}), spreads.get(metric.name, {}))
         for metric in wanted
@@ -166,6 +179,11 @@ class Seen:
     tenants: Mapping[str, Whose] = field(compare=False)
     cells: Mapping[str, frozenset[str]] | None = field(compare=False, default=None)
     stations: frozenset[str] | None = field(compare=False, default=None)
+
+    @property
+    def regions(self) -> Collection[str]:
+        """Ids of the regions that it is about."""
+        return [self.region] if self.region else self.network.region_by_id.keys()
 
     def at(self, station: str) -> bool:
         """Whether it is about a station."""
@@ -433,6 +451,67 @@ def _behind_cell(name: str, labels: tuple[str, ...]) -> str:
     """Labels of a cell's metric behind station and cell."""
     named = zip(METRIC[name].labels[2:], labels, strict=True)
     return "".join(f',{label}="{_escaped(value)}"' for label, value in named)
+
+
+# ----------------------------------------------------------------------- indicators
+
+
+def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: Seen) -> None:
+    """What indicators of stations and their cells came to."""
+    every = {name: lines.get(name, []) for name in METRIC}
+    for one in store.judgements.stations(seen.stations, clock.now() - _JUDGED):
+        if one.of not in seen.network.station_by_id:
+            continue
+        station = f'station="{_escaped(one.of)}"'
+        end = "minka_station_kpi_end_timestamp_seconds"
+        every[end].append(f"{end}{{{station}}} {one.end.timestamp()}\n")
+        parts = [
+            ("minka_station_kpi", station, one.whole),
+            *(("minka_cell_kpi", f'{station},cell="{_escaped(cell)}"', said) for cell, said in one.cells.items()),
+            *(
+                ("minka_station_tenant_kpi", f'{station},tenant="{_escaped(tenant)}"', said)
+                for tenant, said in one.tenants.items()
+                if tenant in seen.tenants
+            ),
+        ]
+        for name, labels, said in parts:
+            every[name] += [f'{name}{{{labels},kpi="{kpi}"}} {value}\n' for kpi, value in said.values.items()]
+            if (loss := f"{name}_loss_ratio") in every:
+                every[loss] += [f'{loss}{{{labels},kpi="{kpi}"}} {value}\n' for kpi, value in said.losses.items()]
+
+
+def _add_judged_places(lines: _Lines, store: Store, clock: Clock, seen: Seen) -> None:
+    """What indicators of regions and the network came to; of the network also when, however long ago that is."""
+    since = clock.now() - _JUDGED
+    for one in store.judgements.places():
+        if one.level is Level.NETWORK and not seen.region:
+            _add_samples(lines, [("minka_kpi_end_timestamp_seconds", one.end.timestamp(), ())])
+        if one.end <= since or (one.level is Level.REGION and one.of not in seen.regions):
+            continue
+        _add_samples(lines, _of_place(one, seen.tenants))
+
+
+def _of_place(one: Judgement, tenants: Iterable[str]) -> _Samples:
+    """Series of a region, or of the network: there it is of all that the tenants have."""
+    region = (one.of,) if one.level is Level.REGION else ()
+    place, part = ("region", "region_tenant") if region else ("network", "tenant")
+    yield from _said(place, region, one.whole)
+    for tenant in sorted(tenants):
+        yield from _said(part, (*region, tenant), one.tenants.get(tenant, Said()))
+    for kpi, verdicts in one.verdicts.items():
+        yield from (("minka_kpi_stations", number, (kpi, verdict)) for verdict, number in verdicts.items())
+
+
+def _said(of: str, labels: tuple[str, ...], said: Said) -> _Samples:
+    yield from ((f"minka_{of}_kpi", value, (*labels, kpi)) for kpi, value in said.values.items())
+    yield from ((f"minka_{of}_kpi_loss_ratio", value, (*labels, kpi)) for kpi, value in said.losses.items())
+
+
+def _add_samples(lines: _Lines, samples: Iterable[tuple[str, float, tuple[str, ...]]]) -> None:
+    """Add those whose metrics are on the page."""
+    for name, value, labels in samples:
+        if name in lines:
+            lines[name].append(_sample(METRIC[name], labels, value))
 
 
 def _standing_health(store: Store, stations: frozenset[str] | None) -> list[Health]:

@@ -68,7 +68,7 @@ def figure(
     kpi: Kpi, counted: Tally, begin: datetime, end: datetime, minimum: float | None = None, pooled: str = ""
 ) -> Figure:
     """What an indicator comes to by what was counted; ``minimum`` stands for that of the indicator."""
-    value = counted.read(kpi.tree) if counted.cells else None
+    value = counted.read(kpi.tree)
     sample = sample_of(kpi, counted)
     needed = kpi.minimum if minimum is None else minimum
     low, high = _interval(kpi, counted, value)
@@ -79,7 +79,7 @@ def figure(
         low=low,
         high=high,
         sample=sample,
-        cells=len(counted.cells),
+        cells=counted.number,
         begin=begin,
         end=end,
         pooled=pooled,
@@ -118,7 +118,7 @@ def _ratios(kpi: Kpi) -> list[Operation]:
 
 
 def _why_not(kpi: Kpi, counted: Tally, value: float | None, sample: float, needed: float) -> str:
-    if not counted.cells:
+    if not counted.number:
         if counted.left_out:
             return "the station did not run all the time"
         return "it is not measured" if counted.unmeasured else "nothing was measured"
@@ -173,12 +173,10 @@ def _interval(kpi: Kpi, counted: Tally, value: float | None) -> tuple[float | No
 
 def _of_mean(counted: Tally, value: float) -> tuple[float | None, float | None]:
     """Normal interval of a mean that is weighted with time; none of a single period."""
-    weight = sum(seconds for _, seconds in counted.values)
-    if len(counted.values) < 2 or not weight:
+    spread, count = counted.spread, counted.spread.number
+    if count < 2 or not spread.seconds:
         return None, None
-    spread = sum(seconds * seconds * (one - value) ** 2 for one, seconds in counted.values)
-    count = len(counted.values)
-    error = _Z * math.sqrt(spread * count / (count - 1)) / weight
+    error = _Z * math.sqrt(spread.around(value) * count / (count - 1)) / spread.seconds
     return value - error, value + error
 
 
@@ -220,17 +218,33 @@ def compare(kpi: Kpi, before: Figure, after: Figure, tolerance: float | None = N
             return Verdict(Word.UNJUDGED, one.why or "nothing was tried")
     if kpi.better == "neither":
         return Verdict(Word.UNJUDGED, "more of it is neither better nor worse")
-    assert before.value is not None
-    assert after.value is not None
     unit = f" {kpi.unit}".rstrip()
     words = f"{before.value:.2f}{unit} before, {after.value:.2f}{unit} after"
-    sign = 1 if kpi.better == "higher" else -1
-    lost = sign * (before.value - after.value)
+    lost, by_chance = _lost(kpi, before, after)
     if lost <= (kpi.tolerance if tolerance is None else tolerance):
         return Verdict(Word.NO_WORSE, words)
-    if chance and lost <= chance * _chance(before, after, sign):
+    if chance and lost <= chance * by_chance:
         return Verdict(Word.UNJUDGED, f"{words}, which may be chance")
     return Verdict(Word.WORSE, words)
+
+
+def surely_lost(kpi: Kpi, before: Figure, after: Figure) -> float | None:
+    """By how many times its tolerance an indicator is worse than before, at the lower end of the 95 % interval.
+
+    0 where it may be as good as before; None where it can't be judged, or is not to become worse at all.
+    """
+    if kpi.better == "neither" or not kpi.tolerance or before.why or after.why:
+        return None
+    lost, by_chance = _lost(kpi, before, after)
+    return max(0.0, lost - by_chance) / kpi.tolerance
+
+
+def _lost(kpi: Kpi, before: Figure, after: Figure) -> tuple[float, float]:
+    """How much worse it is, and how much of that may be chance, of figures that have a value."""
+    assert before.value is not None
+    assert after.value is not None
+    sign = 1 if kpi.better == "higher" else -1
+    return sign * (before.value - after.value), _chance(before, after, sign)
 
 
 def _chance(before: Figure, after: Figure, sign: int) -> float:

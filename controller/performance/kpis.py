@@ -6,7 +6,6 @@ time and cells, and the formula is applied to the sums: an indicator of a region
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -292,22 +291,56 @@ class _Sums:
 
 
 @dataclass(slots=True)
+class Spread:
+    """How values that stand for seconds differ, in sums that add up.
+
+    Attributes:
+        number: Of values.
+        seconds: Of all of them.
+        squares: Of the seconds; then of these times the value, and times its square.
+    """
+
+    number: int = 0
+    seconds: float = 0.0
+    squares: tuple[float, float, float] = (0.0, 0.0, 0.0)
+
+    def add(self, value: float, seconds: float) -> None:
+        """Take one more value in."""
+        weight = seconds * seconds
+        self.merge(Spread(1, seconds, (weight, weight * value, weight * value * value)))
+
+    def merge(self, other: Spread) -> None:
+        """Take others in."""
+        self.number += other.number
+        self.seconds += other.seconds
+        one, two, three = other.squares
+        self.squares = self.squares[0] + one, self.squares[1] + two, self.squares[2] + three
+
+    def around(self, mean: float) -> float:
+        """Squares of the distances from a mean, each weighted with the square of its seconds."""
+        one, two, three = self.squares
+        return max(0.0, three - 2 * mean * two + mean * mean * one)
+
+
+@dataclass(slots=True)
 class Tally:
     """What cells counted of the counters of an indicator, put together over time.
 
     Attributes:
+        folded: Sums of cells of which no more comes, and how many these are (see ``fold``).
         periods: Periods of cells that went into it.
         left_out: Periods of cells that were suspect, and are no sample.
         unmeasured: Periods of cells that lack one of the counters.
-        values: Of what is a mean: its value in each period of a cell, with the seconds that it stands for.
+        spread: Of what is a mean: how its values in periods of cells differ.
     """
 
     kpi: Kpi
     cells: dict[str, _Sums] = field(default_factory=dict)
+    folded: tuple[int, _Sums] | None = None
     periods: int = 0
     left_out: int = 0
     unmeasured: int = 0
-    values: list[tuple[float, float]] = field(default_factory=list)
+    spread: Spread = field(default_factory=Spread)
 
     def add(self, period: Measured, who: Whose = EVERYBODY, cells: Collection[str] | None = None) -> None:
         """Take a station's period in: all of its cells, or these, named ``station/cell``."""
@@ -342,10 +375,10 @@ class Tally:
         if self.kpi.statistic is Statistic.MEAN:
             only = _value(self.kpi.tree, lambda _leaf: amounts[0])
             assert only is not None
-            self.values.append((only, seconds))
+            self.spread.add(only, seconds)
 
     def merge(self, other: Tally) -> None:
-        """Take another one in, of other periods or cells."""
+        """Take another one in, of other periods or cells; of cells that are folded in either no more may come."""
         for cell, sums in other.cells.items():
             mine = self.cells.setdefault(cell, _Sums(0.0, [0.0] * len(sums.values)))
             mine.seconds += sums.seconds
@@ -353,31 +386,52 @@ class Tally:
         self.periods += other.periods
         self.left_out += other.left_out
         self.unmeasured += other.unmeasured
-        self.values += other.values
+        self.spread.merge(other.spread)
+        if other.folded is not None:
+            self._take_folded(*other.folded)
+
+    def fold(self) -> Tally:
+        """Keep the sums of its cells only, of which no more comes: so that of a whole network stays small. Itself."""
+        if self.cells:
+            self.folded, self.cells = (self.number, self._sums()), {}
+        return self
+
+    def _take_folded(self, number: int, sums: _Sums) -> None:
+        count, mine = self.folded or (0, _Sums(0.0, [0.0] * len(sums.values)))
+        values = [one + more for one, more in zip(mine.values, sums.values, strict=True)]
+        self.folded = count + number, _Sums(mine.seconds + sums.seconds, values)
+
+    def _sums(self) -> _Sums:
+        """Of all cells; of what is a mean over time and adds up over cells, the sum of these means."""
+        _, whole = self.folded or (0, _Sums(0.0, [0.0] * len(self.kpi.counters)))
+        seconds, values = whole.seconds, list(whole.values)
+        for sums in self.cells.values():
+            seconds += sums.seconds
+            for place, over in enumerate(self.kpi.overs):
+                values[place] += sums.values[place] / (sums.seconds if over is _Over.TOTAL else 1)
+        return _Sums(seconds, values)
+
+    @property
+    def number(self) -> int:
+        """Number of cells."""
+        return len(self.cells) + (self.folded[0] if self.folded else 0)
 
     @property
     def seconds(self) -> float:
         """Seconds that were measured, of all cells."""
-        return sum(sums.seconds for sums in self.cells.values())
+        return self._sums().seconds
 
     def read(self, tree: Tree) -> float | None:
         """The value of a part of the formula; None where it divides by nothing."""
-        return _value(tree, self._reader(self.cells.values()))
-
-    def _reader(self, cells: Iterable[_Sums]) -> Callable[[Counted | Seconds], float]:
-        known, places = list(cells), {one: index for index, one in enumerate(self.kpi.counters)}
+        sums, places = self._sums(), {one: index for index, one in enumerate(self.kpi.counters)}
 
         def read(leaf: Counted | Seconds) -> float:
             if isinstance(leaf, Seconds):
-                return sum(sums.seconds for sums in known)
-            place = places[leaf]
-            if _over(leaf) is _Over.TOTAL:
-                return sum(sums.values[place] / sums.seconds for sums in known if sums.seconds)
-            total = sum(sums.values[place] for sums in known)
-            seconds = sum(sums.seconds for sums in known)
-            return total if _over(leaf) is _Over.SUM else (total / seconds if seconds else math.nan)
+                return sums.seconds
+            total = sums.values[places[leaf]]
+            return total / sums.seconds if _over(leaf) is _Over.MEAN else total
 
-        return read
+        return _value(tree, read) if self.number else None
 
 
 def tally(kpi: Kpi, periods: Iterable[Measured], who: Whose = EVERYBODY, cells: Collection[str] | None = None) -> Tally:
@@ -404,8 +458,7 @@ def _value(tree: Tree, read: Callable[[Counted | Seconds], float]) -> float | No
     if isinstance(tree, Number):
         return tree.value
     if isinstance(tree, Counted | Seconds):
-        value = read(tree)
-        return None if math.isnan(value) else value
+        return read(tree)
     left, right = _value(tree.left, read), _value(tree.right, read)
     if left is None or right is None or (tree.symbol == "/" and right == 0):
         return None

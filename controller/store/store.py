@@ -26,6 +26,7 @@ from controller.store.holds import SqlHolds, SqlSwitches
 from controller.store.incidents import SqlIncidents
 from controller.store.integrity import SqlIntegrity
 from controller.store.journal import SqlJournal
+from controller.store.judgements import SqlJudgements
 from controller.store.ledger import SqlLedger
 from controller.store.measurements import SqlMeasurements
 from controller.store.networks import SqlNetworks
@@ -83,6 +84,7 @@ class SqlStore(Store):
         self.incidents = SqlIncidents(database)
         self.integrity = SqlIntegrity(database)
         self.journal = SqlJournal(database)
+        self.judgements = SqlJudgements(database)
         self.ledger = SqlLedger(database)
         self.measurements = SqlMeasurements(database)
         self.networks = SqlNetworks(database)

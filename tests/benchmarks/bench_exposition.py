@@ -17,17 +17,21 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from controller.access.disclosure import told_kpis
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Measured, Subject
 from controller.models.metrics import METRICS
 from controller.models.network import Network
+from controller.models.shipped import shipped
 from controller.observe.exposition import Asked, add_network, exposition, text_of
+from controller.performance.judgement import Judgement, Said
+from controller.performance.kpis import Level, load_kpis
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.store import open_store
 
-#: As many stations as Peru has, and some more, so that there are 300,000 series.
-STATIONS, CELLS, TENANTS = 3400, 3, 4
+#: So many stations that there are 300,000 series where every indicator of each could be judged.
+STATIONS, CELLS, TENANTS = 2100, 3, 4
 
 
 def files() -> Network:
@@ -113,6 +117,21 @@ def counted(now: datetime) -> Iterator[Measured]:
             yield Measured(station=f"PE-CUS-{number:05}", begin=begin, seconds=900, covered=900, cells=cells)
 
 
+def judged(end: datetime) -> Iterator[Judgement]:
+    """What all indicators of each station came to, the watched ones of cells and tenants, and of the region."""
+    kpis = load_kpis(shipped("playbooks/kpis"))
+    watched = {kpi.name: 99.1234 for kpi in kpis if kpi.watched}
+    whole = Said(dict.fromkeys((kpi.name for kpi in kpis), 99.1234), dict.fromkeys(watched, 0.25))
+    told = Said({kpi.name: 99.1234 for kpi in told_kpis(kpis) if kpi.watched})
+    own = {f"tenant-{one}": told for one in range(TENANTS)}
+    for number in range(STATIONS):
+        cells = {str(cell): Said(watched) for cell in range(CELLS)}
+        station = f"PE-CUS-{number:05}"
+        yield Judgement(level=Level.STATION, of=station, end=end, whole=whole, tenants=own, cells=cells)
+    for level, name in ((Level.REGION, "cusco"), (Level.NETWORK, "*")):
+        yield Judgement(level=level, of=name, end=end, whole=whole, tenants=dict.fromkeys(own, whole))
+
+
 def text(healths: Sequence[Health]) -> bytes:
     """Our own text of the health of a network."""
     lines: dict[str, list[str]] = {metric.name: [] for metric in METRICS}
@@ -161,6 +180,7 @@ def main() -> None:
         periods = list(counted(clock.now()))
         for first in range(0, len(periods), 800):
             store.measurements.put(periods[first : first + 800])
+        store.judgements.put(judged(clock.now()))
         # The process that serves has none of this in memory.
         del periods
         del healths, net

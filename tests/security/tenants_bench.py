@@ -13,7 +13,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,11 +22,12 @@ from unittest.mock import patch
 from fastapi import FastAPI
 from hypothesis import strategies as st
 
+from controller.access.disclosure import told_kpis
 from controller.api.services import Services
 from controller.intent.impact import object_class_of
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
-from controller.models.measurement import Measured, Subject, Values
+from controller.models.measurement import HOUR, Measured, Subject, Values
 from controller.models.network import Network
 from controller.models.people import Role
 from controller.models.plan import Plan
@@ -34,6 +35,8 @@ from controller.models.run import Outcome, Run, RunState, Strategy
 from controller.models.settings import Settings
 from controller.nrm.profiles import links, root_spec
 from controller.observe.exposition import exposition
+from controller.performance.judgement import Hour, Judgement
+from controller.performance.kpis import load_kpis
 from controller.plan import ledger_nodes, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import target_of
@@ -53,6 +56,7 @@ from tests.unit.plan import samples
 TOKENS = {"alfa": "token-of-alfa", "beta": "token-of-beta", "host": "token-of-host"}
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIC2cbdLo6XoWJLlGNBaIB6yDmYGs8RZ9jRyWd2hWGYUF"
 STATIONS = ("S1", "S2")
+KPIS = load_kpis(Settings().kpis)
 #: Incidents that are asked for by id: all of alfa's, and some of beta's.
 _INCIDENTS = 8
 
@@ -210,7 +214,7 @@ def tenants_bench(database: Path, own: Private) -> Iterator[TenantsBench]:
                 importer=Importer(loop_store, devices, clock),
                 wakeups=FakeWakeups(),
                 clock=clock,
-                exposition=partial(exposition, store, clock),
+                exposition=partial(exposition, store, clock, kpis=KPIS),
             )
         )
         made = TenantsBench(store, clock, app)
@@ -241,6 +245,7 @@ def _fill(made: TenantsBench, sides: _Sides, devices: FakeDevices, own: Private)
         store.healths.save([_health(before, station, own, made.clock)])
     store.networks.save(after, network_digest(after), "ana")
     store.measurements.put(_measured(station, own, made.clock) for station in STATIONS)
+    store.judgements.put(_judged(own, after, made.clock))
     _betas(made, sides, own, before)
     views = {station: samples.view(before, station) for station in STATIONS}
     shared = samples.plan(after, views)
@@ -377,6 +382,7 @@ def _health(net: Network, station: str, own: Private, clock: VirtualClock) -> He
 def _measured(station: str, own: Private, clock: VirtualClock) -> Measured:
     """A quarter of an hour: alfa carried 7 Mbit on S1/L1, beta whatever it did, and cells were off air for a while."""
     alfas = {"DRB.PdcpSduVolumeDL": 7.0, "ERAB.EstabInitAttNbr": 200.0, "ERAB.EstabInitSuccNbr": 190.0}
+    alfas |= {"ERAB.RelActNbr": 3.0, "ERAB.SessionTimeQCI": 40_000.0}
     counted: dict[str, dict[str, Values]] = {}
     for cell in ("L1", "N1"):
         counted[cell] = {"RRU.CellUnavailableTime.fault": {Subject(): 90.0}}
@@ -390,6 +396,15 @@ def _measured(station: str, own: Private, clock: VirtualClock) -> Measured:
     now = clock.now().timestamp()
     begin = datetime.fromtimestamp(now - now % 900 - 900, UTC)
     return Measured(station=station, begin=begin, seconds=900, covered=900, cells=counted)
+
+
+def _judged(own: Private, net: Network, clock: VirtualClock) -> list[Judgement]:
+    """The last hour as indicators judge it: four times what ``_measured`` has."""
+    quarters = [_measured(station, own, clock) for station in STATIONS]
+    end = quarters[0].begin + timedelta(minutes=15)
+    hour, begin = Hour(KPIS, [kpi.name for kpi in told_kpis(KPIS)], net, end), end - timedelta(hours=1)
+    whole = [one.model_copy(update={"begin": begin, "seconds": HOUR, "covered": HOUR}) for one in quarters]
+    return [*(hour.take(one.station, [one])[0] for one in whole), *hour.whole()]
 
 
 def _served(up: bool) -> ServiceState:

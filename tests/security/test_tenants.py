@@ -298,6 +298,24 @@ def test_a_tenant_sees_what_it_used_of_shared_cells_and_their_availability(usual
     assert host["figure"]["value"] > 20 * whole["figure"]["value"]
 
 
+def test_a_tenant_scrapes_its_own_indicators(usual: TenantsBench) -> None:
+    def page(side: str) -> str:
+        (answer,) = asyncio.run(answers(usual, TOKENS[side], [("/metrics", "")]))
+        return answer.body.decode()
+
+    alfas, betas, hosts = (page(side) for side in ("alfa", "beta", "host"))
+    retained = re.findall(r"^(minka_\w+_kpi)\{(.*)\} (.*)$", alfas, re.MULTILINE)
+    found = {(name, value) for name, labels, value in retained if 'kpi="retainability"' in labels}
+    # 3 bearers in 40,000 s of use, whatever beta lost.
+    assert found == {(f"minka_{of}_kpi", "0.27") for of in ("tenant", "region_tenant", "station_tenant")}
+    assert {name for name, _, _ in retained} == {name for name, _ in found}
+    assert 'kpi="accessibility"' not in alfas
+    assert 'tenant="alfa",kpi="volume-down"' in alfas
+    assert not {'tenant="beta"', 'station="S2"'} & set(re.findall(r'(?:tenant|station)="\w+"', alfas))
+    assert 'minka_tenant_kpi{tenant="beta",kpi="volume-down"}' in betas
+    assert 'minka_station_kpi{station="S2",kpi="availability"} 97.5' in hosts
+
+
 def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: TenantsBench) -> None:
     alarms = told(usual, "/v1/alarms")["results"]
     assert {(one["probable_cause"], one["object_class"], one["text"]) for one in alarms} == {

@@ -41,6 +41,7 @@ from controller.ports.store.devices import Behaviours, Device, Devices, Healths,
 from controller.ports.store.gates import Gates, Soak, decision_for
 from controller.ports.store.holds import Holds, Switches
 from controller.ports.store.incidents import Incidents
+from controller.ports.store.judgements import Judgements
 from controller.ports.store.ledger import EndedJob, Ledger, Recorded
 from controller.ports.store.measurements import CollectedFile, Gap, Measurements, Taken, UnknownCounter
 from controller.ports.store.people import NewToken, SignIn, SignIns, Tokens, Users
@@ -89,6 +90,7 @@ __all__ = [
     "Integrity",
     "JobResult",
     "Journal",
+    "Judgements",
     "Ledger",
     "M_co",
     "Measurements",
@@ -157,6 +159,7 @@ class Records(Generic[M_co]):
     incidents: Incidents[M_co]
     integrity: Integrity[M_co]
     journal: Journal[M_co]
+    judgements: Judgements[M_co]
     ledger: Ledger[M_co]
     measurements: Measurements[M_co]
     networks: Networks[M_co]

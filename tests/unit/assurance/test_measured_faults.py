@@ -31,7 +31,7 @@ class Bench:
     """Two stations of two cells at one site, of which two weeks of mornings are on record."""
 
     def __init__(self, store: SqlStore, loop_store: LoopStore, clock: VirtualClock) -> None:
-        self.store, self.clock = store, clock
+        self.store, self.loop_store, self.clock = store, loop_store, clock
         self.faults = MeasuredFaults(loop_store, clock, KPIS)
         self.says("S1")
         self.says("S2")
@@ -194,6 +194,31 @@ async def test_a_small_sample_is_no_alarm(bench: Bench) -> None:
     for number in range(2):
         bench.counts(TODAY + number * HOUR, HOUR, few, good=0.9)
         assert await bench.looks(TODAY + (number + 1) * HOUR + timedelta(minutes=41)) == []
+
+
+@pytest.mark.parametrize("alarms", [True, False])
+async def test_each_hour_is_judged_once_for_metrics_whoever_raises_alarms(bench: Bench, alarms: bool) -> None:
+    bench.faults = MeasuredFaults(bench.loop_store, bench.clock, KPIS, alarms=alarms)
+    bench.past()
+    for number in range(2):
+        bench.counts(TODAY + number * HOUR, HOUR, {}, good=0.9)
+        found = await bench.looks(TODAY + (number + 1) * HOUR + timedelta(minutes=41))
+        end = TODAY + (number + 1) * HOUR
+        stations = bench.store.judgements.stations(None, end - HOUR)
+        assert [(one.of, one.end) for one in stations] == [("S1", end), ("S2", end)]
+        network, region = bench.store.judgements.places()
+        assert (network.end, region.of) == (end, "r")
+        assert network.whole.values["accessibility"] == pytest.approx(72.9)
+        assert network.whole.losses["accessibility"] > 5
+        # Attempts in the last hour alone; what only one of the tenants does is its own.
+        assert network.tenants["alfa"].values["volume-down"] == pytest.approx(4 * 4 * 100 / 8000)
+        assert "beta" not in network.tenants
+    assert len(found) == (2 if alarms else 0)
+    # A station that is gone is forgotten after a day.
+    bench.store.devices.retire("S2", "ana")
+    bench.counts(TODAY + 26 * HOUR, HOUR, {}, stations=("S1",))
+    await bench.looks(TODAY + 27 * HOUR + timedelta(minutes=41))
+    assert [one.of for one in bench.store.judgements.stations(None, START)] == ["S1"]
 
 
 async def test_before_there_is_a_network_there_is_nothing_to_look_at() -> None:

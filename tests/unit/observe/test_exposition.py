@@ -5,6 +5,7 @@ from collections import Counter
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as openmetrics
@@ -21,6 +22,8 @@ from controller.models.network import Network
 from controller.models.plan import LedgerNode
 from controller.models.run import Outcome
 from controller.observe.exposition import Asked, exposition
+from controller.performance.judgement import Judgement, Said
+from controller.performance.kpis import Level, load_kpis
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
@@ -35,6 +38,7 @@ from tests.unit.plan import samples as plan_samples
 ROOT = Path(__file__).parents[3]
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 CLOCK = VirtualClock()
+KPIS = load_kpis(ROOT / "playbooks" / "kpis")
 
 
 def samples(store: SqlStore) -> list[Sample]:
@@ -404,6 +408,59 @@ def test_what_stations_counted_is_told_of_the_newest_whole_period() -> None:
         assert 'minka_cell_tenant_volume_bytes{station="S1",' in page
         assert "alfa" not in page
         assert "minka_cell_prb_used_ratio" not in page
+
+
+def test_indicators_are_told_as_they_were_judged_and_no_longer_than_three_hours() -> None:
+    with closing(make_store()) as store:
+        _loaded(store)
+        bad, good = Said({"retainability": 0.75}, {"retainability": 1.5}), Said({"retainability": 0.25})
+        own, cells = {"alfa": bad, "beta": good}, {"L1": good}
+        now = CLOCK.now()
+        places: list[dict[str, Any]] = [
+            {"level": Level.STATION, "of": "S1", "cells": cells},
+            {"level": Level.STATION, "of": "S2", "end": now - timedelta(hours=3)},
+            {"level": Level.STATION, "of": "not in the network"},
+            {"level": Level.REGION, "of": "r"},
+            {"level": Level.NETWORK, "of": "*", "verdicts": {"users": {"judged": 1, "too-few": 0, "unmeasured": 3}}},
+        ]
+        common = {"end": now, "whole": bad, "tenants": own}
+        store.judgements.put(Judgement(**common | one) for one in places)
+        retained = {"kpi": "retainability"}
+        for of in ({"station": "S1"}, {"region": "r"}, {}):
+            (kind,) = of.keys() or ("network",)
+            assert value(store, f"minka_{kind}_kpi", **of, **retained) == 0.75
+            assert value(store, f"minka_{kind}_kpi_loss_ratio", **of, **retained) == 1.5
+        assert value(store, "minka_cell_kpi", station="S1", cell="L1", **retained) == 0.25
+        for name, labels in (("station_tenant", {"station": "S1"}), ("region_tenant", {"region": "r"}), ("tenant", {})):
+            assert value(store, f"minka_{name}_kpi", **labels, tenant="beta", **retained) == 0.25
+        assert value(store, "minka_tenant_kpi_loss_ratio", tenant="alfa", **retained) == 1.5
+        assert value(store, "minka_kpi_stations", kpi="users", verdict="unmeasured") == 3
+        assert value(store, "minka_kpi_end_timestamp_seconds") == now.timestamp()
+        judged = [one.labels["station"] for one in samples(store) if one.name == "minka_station_kpi"]
+        assert judged == ["S1"], "of the others it is too old, or there is no such station"
+        # Of the network it is told how old it is, and nothing else.
+        later = VirtualClock(now + timedelta(hours=4))
+        page = exposition(store, later).decode()
+        assert "kpi=" not in page
+        assert f"minka_kpi_end_timestamp_seconds {now.timestamp()}" in page
+        _told_to_alfa(store)
+
+
+def _told_to_alfa(store: SqlStore) -> None:
+    page = exposition(store, CLOCK, Asked(tenant="alfa"), kpis=KPIS).decode()
+    found = [one for family in text_string_to_metric_families(page) for one in family.samples if "kpi" in one.name]
+    assert {one.name for one in found} == {
+        "minka_kpi_info",
+        "minka_station_kpi_end_timestamp_seconds",
+        "minka_station_tenant_kpi",
+        *(f"minka_{of}_kpi{end}" for of in ("tenant", "region_tenant") for end in ("", "_loss_ratio")),
+    }
+    assert {one.labels["tenant"] for one in found if "tenant" in one.labels} == {"alfa"}
+    told = {one.labels["kpi"] for one in found if one.name == "minka_kpi_info"}
+    assert "retainability" in told
+    assert not told & {"accessibility", "users"}
+    everything = exposition(store, CLOCK, kpis=KPIS).decode()
+    assert 'minka_kpi_info{kpi="accessibility",title="Accessibility",unit="%",better="higher"} 1.0' in everything
 
 
 def _loaded(store: SqlStore, *regions: str) -> Network:

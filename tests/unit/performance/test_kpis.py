@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from controller.models.errors import InputError
 from controller.models.measurement import Measured, Subject
-from controller.performance.judge import Figure, Word, compare, figure, poisson, pooled, wilson
+from controller.performance.judge import Figure, Word, compare, figure, poisson, pooled, surely_lost, wilson
 from controller.performance.kpis import EVERYBODY, About, Kpi, Level, Statistic, Tally, Whose, amount, load_kpis, tally
 
 SHIPPED = Path(__file__).parents[3] / "playbooks" / "kpis"
@@ -256,6 +256,47 @@ def test_tallies_of_parts_put_together_are_that_of_all() -> None:
     for period in periods:
         one.merge(tally(RRC, [period]))
     assert one == tally(RRC, periods)
+
+
+USERS = kpi("RRC.ConnMean", Statistic.EXACT, better="neither", minimum=900)
+
+
+@pytest.mark.parametrize("of", [RRC, MEAN, USERS], ids=["share", "mean", "total"])
+def test_cells_of_which_no_more_comes_are_folded_and_count_as_before(of: Kpi) -> None:
+    def counters(number: float) -> dict[str, float]:
+        return {**setups(90 + number, 100 + number), "RRU.PrbTotDl": 10 * number, "RRC.ConnMean": 3 * number}
+
+    periods = [
+        measured(s, at, covered=900 - 100 * at, c1=counters(at + 1), c2=counters(2)) for s in "ABC" for at in range(3)
+    ]
+    whole = Tally(of)
+    for station in "ABC":
+        whole.merge(tally(of, (one for one in periods if one.station == station)).fold())
+    assert not whole.cells
+    assert whole.fold() is whole
+    one, other = (figure(of, each, BEGIN, BEGIN) for each in (whole, tally(of, periods)))
+    assert (one.cells, one.sample, one.why) == (6, other.sample, "")
+    assert (one.value, one.low, one.high) == tuple(
+        None if value is None else pytest.approx(value) for value in (other.value, other.low, other.high)
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "lost"),
+    [
+        ((99_000, 100_000), (95_000, 100_000), 2.0),  # 4 of the 2 that are tolerated
+        ((99_000, 100_000), (99_500, 100_000), 0.0),
+        ((99, 100), (98, 100), 0.0),  # may be chance
+        ((99, 100), (9, 10), None),
+    ],
+)
+def test_what_is_surely_lost_is_told_in_tolerances(
+    before: tuple[int, int], after: tuple[int, int], lost: float | None
+) -> None:
+    found = surely_lost(RRC, now(RRC, measured(c1=setups(*before))), now(RRC, measured(c1=setups(*after))))
+    assert found == (None if lost is None else pytest.approx(lost, abs=0.1))
+    verdict = compare(RRC, now(RRC, measured(c1=setups(*before))), now(RRC, measured(c1=setups(*after))))
+    assert (verdict.word is Word.WORSE) == bool(found and found > 1)
 
 
 # ----------------------------------------------------------------------- files

@@ -341,6 +341,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("station", "path", name=op.f("pk_ledger")),
     )
     op.create_table(
+        "judgements",
+        sa.Column("level", sa.String(), nullable=False),
+        sa.Column("of", sa.String(), nullable=False),
+        sa.Column("end", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("content", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("level", "of", name=op.f("pk_judgements")),
+    )
+    op.create_table(
         "ledger_history",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
@@ -1041,6 +1049,7 @@ def downgrade() -> None:
     op.drop_table("statement_files")
     op.drop_index("ix_ledger_history_station_number", table_name="ledger_history")
     op.drop_table("ledger_history")
+    op.drop_table("judgements")
     op.drop_table("ledger")
     op.drop_index(op.f("ix_leases_incarnation"), table_name="leases")
     op.drop_table("leases")

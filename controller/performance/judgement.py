@@ -1,0 +1,227 @@
+"""An hour as indicators judge it: of each station with its cells, of regions and the network, as a whole and by tenant.
+
+Pure. Stations come one after the other, and of those that are through only sums are kept: the network may be large.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from pydantic import AwareDatetime
+
+from controller.models.measurement import HOUR, Measured
+from controller.models.network import Network, Noun
+from controller.performance.judge import Figure, figure, pooled, surely_lost
+from controller.performance.kpis import EVERYBODY, Kpi, Level, Tally, Whose, tally, whose_where_shared
+
+_HOUR = timedelta(seconds=HOUR)
+#: Hours before the end that are taken together until the sample of a station or cell suffices.
+POOLS = (1, 2, 4)
+#: Days before whose same hours are what is usual.
+DAYS = 7
+
+
+class Said(NamedTuple):
+    """What is said of the indicators that could be judged, by name.
+
+    Attributes:
+        values: In their units.
+        losses: Of watched ones: how much worse than usual they surely are (``judge.surely_lost``).
+    """
+
+    values: dict[str, float] = {}
+    losses: dict[str, float] = {}
+
+
+class Judgement(Noun):
+    """What indicators came to in the last hour at one place. What could not be judged is not there.
+
+    Attributes:
+        level: A station, a region or the network.
+        of: Its id; ``*`` for the network.
+        end: End of the hour.
+        whole: Of all that its cells counted.
+        tenants: Of each tenant's part of it: indicators that tenants are told.
+        cells: Of a station, by id of the cell: watched indicators.
+        verdicts: Of the network, by indicator: number of stations whose indicator was ``judged``, had ``too-few``
+            samples, or was ``unmeasured``.
+    """
+
+    level: Level
+    of: str
+    end: AwareDatetime
+    whole: Said = Said()
+    tenants: dict[str, Said] = {}
+    cells: dict[str, Said] = {}
+    verdicts: dict[str, dict[str, int]] = {}
+
+
+def degraded(
+    kpi: Kpi, hours: Sequence[Measured], end: datetime, who: Whose = EVERYBODY, cells: Collection[str] | None = None
+) -> tuple[Figure, Figure]:
+    """An indicator of one station in the same hours of the days before, and in the last ones before ``end``.
+
+    Args:
+        kpi: The indicator.
+        hours: What the station counted in these hours and in those of the days before.
+        end: Of the last hour.
+        who: Whose part of it.
+        cells: Which of its cells, as ``station/cell``; None for all.
+    """
+    begin = end - max(POOLS) * _HOUR
+    after = _latest(kpi, hours, end, who, cells)
+    like = {(one.hour, one.minute) for one in _starts(after.begin, end)}
+    earlier = [one for one in hours if one.begin < begin and (one.begin.hour, one.begin.minute) in like]
+    return _usual(kpi, tally(kpi, earlier, who, cells), begin), after
+
+
+def _latest(
+    kpi: Kpi, hours: Sequence[Measured], end: datetime, who: Whose, cells: Collection[str] | None = None
+) -> Figure:
+    """An indicator in the last hour, or in so many before ``end`` that it can be judged."""
+
+    def attempts() -> Iterator[tuple[str, datetime, datetime, Tally]]:
+        for count in POOLS:
+            since = end - count * _HOUR
+            yield f"{count} h", since, end, tally(kpi, (one for one in hours if one.begin >= since), who, cells)
+
+    return pooled(kpi, attempts())
+
+
+def _usual(kpi: Kpi, counted: Tally, until: datetime) -> Figure:
+    return figure(kpi, counted, until - timedelta(days=DAYS), until)
+
+
+def _starts(begin: datetime, end: datetime) -> Iterator[datetime]:
+    while begin < end:
+        yield begin
+        begin += _HOUR
+
+
+#: Level, name, and tenant or an empty string.
+_Part = tuple[Level, str, str]
+
+
+class Hour:
+    """An hour while it is judged, station by station.
+
+    Args:
+        kpis: All indicators.
+        told: Names of those that tenants are told of their own part.
+        network: Whose stations and agreements count.
+        end: Of the hour.
+    """
+
+    def __init__(self, kpis: Iterable[Kpi], told: Collection[str], network: Network, end: datetime) -> None:
+        self.end = end
+        self._kpis, self._told, self._network = tuple(kpis), frozenset(told), network
+        self._tenants = {name: whose_where_shared(network, name) for name in network.tenant_by_id}
+        #: Of regions and the network: the last hour, and the same hours of the days before.
+        self._now: dict[tuple[_Part, str], Tally] = {}
+        self._before: dict[tuple[_Part, str], Tally] = {}
+        self._verdicts: defaultdict[str, dict[str, int]] = defaultdict(
+            lambda: {"judged": 0, "too-few": 0, "unmeasured": 0}
+        )
+
+    def take(self, station: str, hours: Sequence[Measured]) -> tuple[Judgement, dict[str, tuple[Figure, Figure]]]:
+        """Judge a station, and have it in what its region and the network come to.
+
+        Args:
+            station: One of the network.
+            hours: What it counted in the last hours, and in the same ones of the days before.
+
+        Returns:
+            Its judgement, and of each watched indicator what is usual and what it is.
+        """
+        names = {cell.id: cell.name for cell in self._network.cells_by_station.get(station, ())}
+        cells = frozenset(names.values())
+        recent = [one for one in hours if self.end - max(POOLS) * _HOUR <= one.begin < self.end]
+        compared = {kpi.name: degraded(kpi, hours, self.end, cells=cells) for kpi in self._kpis if kpi.watched}
+        whole = Said({}, {})
+        for kpi in self._kpis:
+            before, after = compared.get(kpi.name, (None, None))
+            after = after or _latest(kpi, recent, self.end, EVERYBODY, cells)
+            verdict = "judged" if not after.why else "too-few" if after.cells else "unmeasured"
+            self._verdicts[kpi.name][verdict] += 1
+            _say(whole, kpi, after, before)
+        watched = [kpi for kpi in self._kpis if kpi.watched]
+        of_tenants = {
+            tenant: self._judged((kpi for kpi in watched if kpi.name in self._told), recent, who, cells)
+            for tenant, who in self._tenants.items()
+            if who.cells is None or who.cells & cells
+        }
+        of_cells = {cell: self._judged(watched, recent, EVERYBODY, {name}) for cell, name in names.items()}
+        self._add_up(station, hours, cells)
+        return (
+            Judgement(
+                level=Level.STATION,
+                of=station,
+                end=self.end,
+                whole=whole,
+                tenants={tenant: found for tenant, found in of_tenants.items() if found.values},
+                cells={cell: found for cell, found in of_cells.items() if found.values},
+            ),
+            compared,
+        )
+
+    def _judged(self, kpis: Iterable[Kpi], recent: Sequence[Measured], who: Whose, cells: Collection[str]) -> Said:
+        found = Said({}, {})
+        for kpi in kpis:
+            _say(found, kpi, _latest(kpi, recent, self.end, who, cells))
+        return found
+
+    def _add_up(self, station: str, hours: Sequence[Measured], cells: frozenset[str]) -> None:
+        """Put what a station counted to its region and the network."""
+        last = [one for one in hours if one.begin == self.end - _HOUR]
+        same = [one for one in hours if one.begin < last[0].begin and _same_hour(one, last[0])] if last else []
+        region = self._network.region_of(station)
+        shared = {name: who for name, who in self._tenants.items() if who.cells is None or who.cells & cells}
+        for kpi in self._kpis:
+            parts = {"": EVERYBODY} | (shared if kpi.name in self._told else {})
+            for tenant, who in parts.items():
+                for where, periods in ((self._now, last), (self._before, same if kpi.watched else [])):
+                    counted = tally(kpi, periods, who, cells).fold()
+                    for part in ((Level.REGION, region, tenant), (Level.NETWORK, "*", tenant)):
+                        where.setdefault((part, kpi.name), Tally(kpi)).merge(counted)
+
+    def whole(self) -> list[Judgement]:
+        """Judgements of regions and of the network, of the stations so far."""
+        found: dict[tuple[Level, str], dict[str, Said]] = {(Level.NETWORK, "*"): {}}
+        for ((level, name, tenant), _), counted in self._now.items():
+            kpi = counted.kpi
+            after = figure(kpi, counted, self.end - _HOUR, self.end)
+            before = self._before[(level, name, tenant), kpi.name]
+            usual = _usual(kpi, before, self.end - _HOUR) if kpi.watched else None
+            _say(found.setdefault((level, name), {}).setdefault(tenant, Said({}, {})), kpi, after, usual)
+        return [
+            Judgement(
+                level=level,
+                of=name,
+                end=self.end,
+                whole=said.pop("", Said()),
+                tenants={tenant: own for tenant, own in said.items() if own.values},
+                verdicts=dict(self._verdicts) if level is Level.NETWORK else {},
+            )
+            for (level, name), said in found.items()
+        ]
+
+
+def _same_hour(one: Measured, other: Measured) -> bool:
+    return (one.begin.hour, one.begin.minute) == (other.begin.hour, other.begin.minute)
+
+
+def _say(said: Said, kpi: Kpi, after: Figure, before: Figure | None = None) -> None:
+    """Say what a figure came to that can be judged; nothing of another one."""
+    if after.why or after.value is None:
+        return
+    said.values[kpi.name] = _digits(after.value)
+    if before is not None and (loss := surely_lost(kpi, before, after)) is not None:
+        said.losses[kpi.name] = _digits(loss)
+
+
+def _digits(value: float) -> float:
+    """Six digits tell all that there is to tell."""
+    return float(f"{value:.6g}")

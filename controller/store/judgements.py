@@ -1,0 +1,84 @@
+"""Judgements of indicators: the latest one of each station, region and the network."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import orjson
+from sqlalchemy import Column, LargeBinary, Row, String, Table, bindparam, delete, select
+
+from controller.performance.judgement import Judgement, Said
+from controller.performance.kpis import Level
+from controller.ports.store import Judgements, Sync, method
+from controller.store.columns import Instant, metadata
+from controller.store.repository import SqlRepository, reads, writes
+from controller.store.transaction import Tx
+
+judgements = Table(
+    "judgements",
+    metadata,
+    Column("level", String, primary_key=True),
+    Column("of", String, primary_key=True),
+    # End of the hour that was judged.
+    Column("end", Instant, nullable=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+_OF_STATIONS = select(judgements).where(
+    judgements.c.level == Level.STATION.value, judgements.c.end > bindparam("since", type_=Instant())
+)
+_OF_PLACES = (
+    select(judgements).where(judgements.c.level != Level.STATION.value).order_by(judgements.c.level, judgements.c.of)
+)
+_KEYS = ("level", "of")
+
+
+class SqlJudgements(SqlRepository, Judgements[Sync]):
+    """The latest judgements."""
+
+    @method
+    def put(self, judgements: Iterable[Judgement]) -> None:
+        self._put(tuple(judgements))  # which a second attempt finds again
+
+    @writes
+    def _put(self, tx: Tx, found: Sequence[Judgement]) -> None:
+        if not found:
+            return
+        rows = [{"level": one.level.value, "of": one.of, "end": one.end, "content": _content(one)} for one in found]
+        row = tx.insert(judgements)
+        newer = {"end": row.excluded.end, "content": row.excluded.content}
+        no_older = row.excluded.end >= judgements.c.end
+        tx.execute(row.on_conflict_do_update(index_elements=_KEYS, set_=newer, where=no_older), rows)
+
+    @reads
+    def stations(self, tx: Tx, names: Collection[str] | None, since: datetime) -> list[Judgement]:
+        rows = tx.rows(_OF_STATIONS, judgements.c.of, names, since=since)
+        return [_as_noun(row) for row in sorted(rows, key=lambda row: row.of)]
+
+    @reads
+    def places(self, tx: Tx) -> list[Judgement]:
+        return [_as_noun(row) for row in tx.execute(_OF_PLACES)]
+
+    @writes
+    def forget(self, tx: Tx, before: datetime) -> None:
+        tx.execute(delete(judgements).where(judgements.c.end < before))
+
+
+def _content(one: Judgement) -> bytes:
+    return orjson.dumps(one.model_dump(mode="json", exclude={"level", "of", "end"}, exclude_defaults=True))
+
+
+def _as_noun(row: Row[Any]) -> Judgement:
+    """Not checked again: there are thousands at each scrape."""
+    content = orjson.loads(row.content)
+    return Judgement.model_construct(
+        level=Level(row.level),
+        of=row.of,
+        end=row.end,
+        whole=Said(*content.get("whole", ())),
+        tenants={name: Said(*of) for name, of in content.get("tenants", {}).items()},
+        cells={name: Said(*of) for name, of in content.get("cells", {}).items()},
+        verdicts=content.get("verdicts", {}),
+    )

@@ -1,0 +1,126 @@
+"""An hour as indicators judge it: stations, cells, regions, the network and tenants say what ``minka kpi`` would."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from controller.access.disclosure import told_kpis
+from controller.models.measurement import HOUR, Measured, Subject
+from controller.performance.judgement import Hour, Judgement, Said
+from controller.performance.kpis import EVERYBODY, Level, load_kpis, whose_where_shared
+from controller.performance.series import parts_at, series_of
+from tests.unit.plan import samples
+
+KPIS = load_kpis(Path(__file__).parents[3] / "playbooks" / "kpis")
+TOLD = [kpi.name for kpi in told_kpis(KPIS)]
+END = datetime(2026, 10, 8, 12, tzinfo=UTC)
+NETWORK = samples.network()
+
+
+def measured(station: str, back: timedelta, alfa: float, beta: float, attempts: float = 400) -> Measured:
+    """An hour in which so many per cent of the bearers of two tenants were set up, and some of them lost."""
+    plmns = {"716-01": alfa, "716-02": beta}
+    counts = {
+        "ERAB.EstabInitAttNbr": {Subject(plmn): attempts for plmn in plmns},
+        "ERAB.EstabInitSuccNbr": {Subject(plmn): attempts * good / 100 for plmn, good in plmns.items()},
+        "ERAB.RelActNbr": {Subject(plmn): (100 - good) * attempts / 400 for plmn, good in plmns.items()},
+        "ERAB.SessionTimeQCI": {Subject(plmn): attempts * 100 for plmn in plmns},
+        "DRB.PdcpSduVolumeDL": {Subject(plmn): attempts * 20.0 for plmn in plmns},
+        "RRC.ConnMean": {Subject(): 12.5},
+        "RRU.PrbTotDl": {Subject(): 40.0 if station == "S1" else 20.0},
+    }
+    cells = {"L1": counts, "gone": counts}
+    return Measured(station=station, begin=END - back, seconds=HOUR, covered=3500.0, cells=cells)
+
+
+def judged(hours: dict[str, list[Measured]]) -> dict[tuple[Level, str], Judgement]:
+    hour = Hour(KPIS, TOLD, NETWORK, END)
+    stations = [hour.take(station, of)[0] for station, of in hours.items()]
+    return {(one.level, one.of): one for one in (*stations, *hour.whole())}
+
+
+def week(station: str, alfa: float, **last: float) -> list[Measured]:
+    """The same hour of a week before, and the last one."""
+    before = [measured(station, timedelta(days=day, hours=1), 99, 98) for day in range(1, 8)]
+    return [*before, measured(station, timedelta(hours=1), alfa, 98, **last)]
+
+
+def test_every_level_says_what_the_same_sums_come_to_elsewhere() -> None:
+    hours = {"S1": week("S1", 99), "S2": week("S2", 97)}
+    found = judged(hours)
+    last = [of[-1] for of in hours.values()]
+    tenants = {name: whose_where_shared(NETWORK, name) for name in NETWORK.tenant_by_id}
+    for kpi in KPIS:
+        for level in (Level.STATION, Level.REGION, Level.NETWORK):
+            names = [of for at, of in found if at is level]
+            for one in series_of(kpi, last, parts_at(level, NETWORK, tenants, EVERYBODY), names, END, END):
+                value = None if one.figure.why else one.figure.value
+                said = found[level, one.of].whole.values.get(kpi.name)
+                assert said == (value and pytest.approx(value)), (kpi.name, level)
+        if kpi.name in TOLD:
+            names = list(NETWORK.tenant_by_id)
+            for own in series_of(kpi, last, parts_at(Level.TENANT, NETWORK, tenants), names, END, END):
+                value = None if own.figure.why else own.figure.value
+                said = found[Level.NETWORK, "*"].tenants.get(own.of, Said()).values.get(kpi.name)
+                assert said == (value and pytest.approx(value)), (kpi.name, own.of)
+    whole = found[Level.NETWORK, "*"]
+    assert whole.whole.values["users"] == 25, "a cell that the network files do not name counts for nothing"
+    assert whole.whole.values["prb-use-down"] == 30
+    assert whole.tenants.keys() == {"alfa", "beta"}, "gamma has no agreement"
+    assert "users" not in whole.tenants["alfa"].values
+    assert found[Level.REGION, "r"].tenants == whole.tenants
+
+
+def test_a_loss_is_told_against_the_same_hours_of_the_days_before_and_to_whom_it_happened() -> None:
+    found = judged({"S1": week("S1", 95), "S2": week("S2", 95)})
+    alfa, beta = (found[Level.REGION, "r"].tenants[name] for name in ("alfa", "beta"))
+    # 5 lost per 40,000 s of use instead of 1; what is surely lost of these 0.36 per hour is less than is tolerated.
+    assert alfa.values["retainability"] == pytest.approx(3600 * 5 / 40_000)
+    assert 0 < alfa.losses["retainability"] < 0.72
+    assert beta.losses["retainability"] == 0
+    worse = judged({"S1": week("S1", 60), "S2": week("S2", 60)})
+    assert worse[Level.NETWORK, "*"].tenants["alfa"].losses["retainability"] > 1
+    assert worse[Level.NETWORK, "*"].tenants["beta"].losses["retainability"] == 0
+    station = worse[Level.STATION, "S1"]
+    assert station.whole.losses["retainability"] > 1
+    assert station.tenants["alfa"].values["retainability"] > 3
+    assert station.cells["L1"].values["retainability"] > 1.5
+    assert "gone" not in station.cells
+
+
+def test_without_a_past_there_is_a_value_and_no_loss() -> None:
+    found = judged({"S1": [measured("S1", timedelta(hours=1), 99, 99)]})
+    said = found[Level.NETWORK, "*"].whole
+    assert said.values["retainability"] == pytest.approx(3600 * 2 / 80_000)
+    assert not said.losses
+
+
+def test_a_small_sample_takes_more_hours_and_verdicts_are_counted() -> None:
+    hours = [measured("S1", timedelta(hours=back), 99, 99, attempts=30) for back in (1, 2, 3, 4)]
+    found = judged({"S1": hours, "S2": []})
+    # 60 attempts of an hour are too few of 100, those of two hours are not.
+    assert found[Level.STATION, "S1"].whole.values["bearer-setup-success"] == pytest.approx(99)
+    whole = found[Level.NETWORK, "*"]
+    assert "bearer-setup-success" not in whole.whole.values, "of regions and the network the last hour alone is meant"
+    assert whole.verdicts["bearer-setup-success"] == {"judged": 1, "too-few": 0, "unmeasured": 1}
+    assert whole.verdicts["retainability"] == {"judged": 0, "too-few": 1, "unmeasured": 1}
+    assert whole.verdicts["latency-nr"] == {"judged": 0, "too-few": 0, "unmeasured": 2}
+    assert not found[Level.STATION, "S2"].whole.values
+
+
+def test_nothing_of_another_tenant_changes_what_is_said_of_one() -> None:
+    def others(beta: float) -> list[dict[str, Said]]:
+        hours = {name: [measured(name, timedelta(hours=1), 99, beta)] for name in ("S1", "S2")}
+        return [one.tenants for one in judged(hours).values()]
+
+    usual, other = others(98), others(40)
+    assert [one.get("alfa") for one in usual] == [one.get("alfa") for one in other]
+    assert [one.get("beta") for one in usual] != [one.get("beta") for one in other]
+
+
+def test_before_any_station_was_judged_the_network_has_nothing() -> None:
+    (whole,) = Hour(KPIS, TOLD, NETWORK, END).whole()
+    assert (whole.level, whole.whole, whole.tenants) == (Level.NETWORK, Said(), {})
