@@ -133,11 +133,11 @@ def _capacity(record: Record, tenant: str, month: Month) -> _Made:
     rules = tuple(capacity.RULES)
     if not own:
         return rules, ()
-    load, read = Load(eras[-1]), record.store.measurements.read
-    load.add_days(read(month.begin, month.end, DAY, capacity.nodes_of(eras[-1].network, own) or own, capacity.COUNTERS))
+    load, amounts = Load(eras[-1]), record.store.measurements.amounts
+    load.add_days(amounts(month.begin, month.end, DAY, capacity.nodes_of(eras[-1].network, own) or own, load.wanted))
     stations = [one for one in load.congested() if one in set(own)]
     if stations:
-        load.add_hours(read(month.begin, month.end, HOUR, stations, capacity.COUNTERS))
+        load.add_hours(amounts(month.begin, month.end, HOUR, stations, load.wanted))
     return rules, load.sheets(tenant, month.zone)
 
 

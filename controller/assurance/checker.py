@@ -17,9 +17,9 @@ from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.facts import LinkKind
-from controller.models.health import Device, Health, LinkHealth, ServiceState
+from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Period
-from controller.models.network import Network
+from controller.models.network import DeviceKind, Network
 from controller.models.run import LedgerEntry
 from controller.models.settings import Settings
 from controller.nrm.generation import generation_of
@@ -299,7 +299,7 @@ def _judged(
     basis: _Basis | None,
     sources: Collection[AlarmSource],
 ) -> _Judged:
-    device: Device = "router" if look.station in network.router_by_id else "station"
+    device = network.device_kinds.get(look.station, DeviceKind.STATION)
     if look.observed is None:
         return _Judged(_with_tunnels(network, unread(look.station, ledger, before, look.at, look.reason, device)))
     known = network.profiles_of(look.station) if network.manages(look.station) else ()

@@ -22,8 +22,8 @@ from controller.models.alarm import (
 )
 from controller.models.errors import AuthenticationError, HostKeyError
 from controller.models.facts import LinkKind
-from controller.models.health import Device, Health, LinkHealth, ServiceState
-from controller.models.network import HOST
+from controller.models.health import Health, LinkHealth, ServiceState
+from controller.models.network import HOST, DeviceKind
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import (
     CellEntry,
@@ -51,7 +51,7 @@ _MOST_OVER = 200
 #: Why nothing is known of a station that was adopted and not looked at yet.
 NOT_LOOKED_AT = "not-looked-at"
 #: What drift and unreachability are about: the device as a whole (``Health.device``).
-STATION, ROUTER = ObjectClass.STATION.value, ObjectClass.ROUTER.value
+STATION = ObjectClass.STATION.value
 
 #: Whether links of a kind carry users' packets of a tenant, as far as was counted (``controller.assurance.traffic``).
 Traffic = Callable[[str, LinkKind], ServiceState]
@@ -72,7 +72,7 @@ def health_of(
     ledger: Mapping[Path, LedgerEntry],
     drift: int,
     at: datetime,
-    device: Device = "station",
+    device: DeviceKind = DeviceKind.STATION,
     traffic: Traffic | None = None,
     before: Health | None = None,
 ) -> Health:
@@ -137,7 +137,7 @@ def unread(
     before: Health | None,
     at: datetime,
     reason: str,
-    device: Device = "station",
+    device: DeviceKind = DeviceKind.STATION,
 ) -> Health:
     """Health of a station that can't be read: all of its cells and core links are there, and unknown.
 

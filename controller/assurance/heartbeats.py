@@ -60,6 +60,5 @@ def _report(store: Store, late: list[Heartbeat], network: Network, now: datetime
     lost = [one for one in late if store.heartbeats.lose(one.device, one.at)]
     for one in lost:
         log.info("heartbeat.lost", device=one.device, heard=one.at.isoformat(), interval=one.interval)
-    store.alarms.report_all(
-        [heartbeat_report(one.device, now, router=one.device in network.router_by_id, lost=True) for one in lost]
-    )
+    kinds = network.device_kinds
+    store.alarms.report_all([heartbeat_report(one.device, now, kinds[one.device], lost=True) for one in lost])

@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from datetime import datetime
 
-from controller.assurance.health import ROUTER, STATION, link_cause, tenant_of
+from controller.assurance.health import STATION, link_cause, tenant_of
 from controller.intent.impact import object_class_of
 from controller.models.alarm import (
     CELL_OFF_AIR,
@@ -20,6 +20,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
+from controller.models.network import DeviceKind
 from controller.models.run import LedgerEntry
 from controller.models.ves import FaultFields
 from controller.nrm.profiles import cell_of, link_kind, object_class
@@ -107,8 +108,7 @@ def report_of_fault(
     at: datetime,
     ledger: _Ledger,
     standing: Iterable[Alarm],
-    *,
-    router: bool,
+    kind: DeviceKind,
 ) -> AlarmReport:
     """A fault that a device told by VES as a report: the same as that of a record of an AlarmList with these words.
 
@@ -128,10 +128,10 @@ def report_of_fault(
         text=text[:_LETTERS],
     )
     made = report_of_record(device, record, at, ledger).model_copy(update={"source": AlarmSource.VES})
-    if router:
-        whole = {"object": ROUTER} if made.object == STATION else {}
+    if kind is not DeviceKind.STATION:
+        whole = {"object": kind.value} if made.object == STATION else {}
         return made.model_copy(
-            update={"object_class": _CLASSES.get(fault.event_source_type, ObjectClass.ROUTER)} | whole
+            update={"object_class": _CLASSES.get(fault.event_source_type, ObjectClass(kind))} | whole
         )
     told = (one for one in standing if one.station == device and one.source is AlarmSource.ORAN_FM and one.text == text)
     same = next((one for one in told if _may_be_one(one.object, made.object)), None)
@@ -143,12 +143,12 @@ def report_of_fault(
     return made.model_copy(update={"object_class": _CLASSES.get(fault.event_source_type, made.object_class)})
 
 
-def heartbeat_report(device: str, at: datetime, *, router: bool, lost: bool) -> AlarmReport:
+def heartbeat_report(device: str, at: datetime, kind: DeviceKind, *, lost: bool) -> AlarmReport:
     """That a device no longer tells by VES that it lives, or does so again."""
     return AlarmReport(
         station=device,
-        object=ROUTER if router else STATION,
-        object_class=ObjectClass.ROUTER if router else ObjectClass.STATION,
+        object=kind.value,
+        object_class=ObjectClass(kind),
         probable_cause=HEARTBEAT_LOST,
         severity=PerceivedSeverity.MAJOR if lost else _CLEARED,
         text="its heartbeats (VES) do not come any more" if lost else "",

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 
 from controller.cli.output import out, styled
@@ -22,6 +24,9 @@ _ADDRESS = re.compile(r"\b\d+\.\d+\.\d+\.\d+\b|\b[0-9a-f]*:[0-9a-f:]+\b")
 _NUMBER = re.compile(r"\d[\d.]*")
 #: Stands where lines that are shown as one differ.
 VARIES = "…"
+
+#: What a device is, by how the paths of its nodes begin; all others are stations.
+_KINDS = {"Router": "router", "Function": "function", "Pool": "pool"}
 
 Row = dict[str, str]
 #: Columns that say what changes.
@@ -56,7 +61,7 @@ class Group:
 
     @property
     def where(self) -> str:
-        """Stations and cells, or routers, counted if there are many."""
+        """Stations and cells, or other devices, counted if there are many."""
         stations = sorted({station for station, _ in self.places})
         cells = [cell for _, cell in self.places if cell]
         if len(stations) == 1:
@@ -65,11 +70,11 @@ class Group:
         return f"{len(stations)} {self.kind}" + (f", {len(cells)} cells" if cells else "")
 
 
-def grouped(lines: Iterable[tuple[str, Row]], routers: Collection[str] = ()) -> list[Group]:
+def grouped(lines: Iterable[tuple[str, Row]], kinds: Mapping[str, str] = MappingProxyType({})) -> list[Group]:
     """Lines of (station, row) by what they say, in the order of their first."""
     groups: dict[tuple[str, ...], Group] = {}
     for station, row in lines:
-        kind = "routers" if station in routers else "stations"
+        kind = kinds.get(station, "station") + "s"
         key = (kind, row["tenant"], _what(row), *(_shape(row, row[side]) for side in ("before", "after")))
         groups.setdefault(key, Group({**row, "what": _what(row)}, kind)).add(station, row)
     return list(groups.values())
@@ -112,7 +117,7 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
     if lines and (every or len(lines) <= SHORT):
         show_lines(lines, f"Plan {made['id']}")
     elif lines:
-        _show_groups(made["id"], lines, _routers(made["changes"]))
+        _show_groups(made["id"], lines, _kinds(made["changes"]))
     if "unplanned" not in made:  # a tenant's people are told of their part
         for change in made["changes"]:
             if change["interrupts"]:
@@ -132,17 +137,19 @@ def show_lines(lines: Iterable[tuple[str, Row]], title: str = "") -> None:
     table(columns, ((station, *(row[key] for key in keys)) for station, row in lines), title)
 
 
-def _routers(changes: Iterable[Mapping[str, Any]]) -> frozenset[str]:
-    """Those of the devices that are routers, as far as is told what is edited there."""
-    return frozenset(
-        change["station"]
+def _kinds(changes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+    """What the devices are that are no stations, as far as is told what is edited there."""
+    paths = (
+        (change["station"], edit["path"])
         for change in changes
-        if any(edit["path"].startswith("/Router[") for phase in change.get("phases", ()) for edit in phase["edits"])
+        for phase in change.get("phases", ())
+        for edit in phase["edits"]
     )
+    return {device: _KINDS[name] for device, path in paths if (name := path[1:].partition("[")[0]) in _KINDS}
 
 
-def _show_groups(plan_id: str, lines: Sequence[tuple[str, Row]], routers: frozenset[str]) -> None:
-    groups = grouped(lines, routers)
+def _show_groups(plan_id: str, lines: Sequence[tuple[str, Row]], kinds: Mapping[str, str]) -> None:
+    groups = grouped(lines, kinds)
     table(
         (Column("where", prose=True), Column("tenant"), *_CHANGED),
         ((group.where, group.row["tenant"], group.row["what"], group.before, group.after) for group in groups[:_MOST]),
@@ -229,9 +236,12 @@ def _only_unlocks(change: Mapping[str, Any]) -> bool:
 
 
 def _number(changes: Sequence[Mapping[str, Any]]) -> str:
-    routers = len(_routers(changes))
-    counts = {"station": len(changes) - routers, "router": routers}
-    named = [f"{count} {kind}" + ("s" if count > 1 else "") for kind, count in counts.items() if count]
+    kinds = _kinds(changes)
+    counts = Counter(kinds.get(change["station"], "station") for change in changes)
+    named = [
+        f"{count} {kind}" + ("s" if count > 1 else "")
+        for kind, count in sorted(counts.items(), key=lambda one: (one[0] != "station", one[0]))
+    ]
     return " and ".join(named) + (" changes" if len(changes) == 1 else " change")
 
 

@@ -1,9 +1,9 @@
 """Whom an alarm concerns: cells that suffer, and tenants with an agreement in force on them (TS 32.130). Pure.
 
 Where a source names the cells that suffer (those of a radio unit), it is believed. Else they follow from the object
-that failed: of a cell it is that cell, of a core link the cells of the tenants whose link it is, of a router all cells
-of its site's stations, of a node of the backhaul all cells below it. Whatever else fails in a station may take all of
-its cells with it.
+that failed: of a cell it is that cell, of a core link the cells of the tenants whose link it is, of a router or a
+function all cells of the stations behind it, of a node of the backhaul all cells below it. Whatever else fails in a
+station may take all of its cells with it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
-from controller.models.network import HOST, Agreement, Cell, Network
+from controller.models.network import HOST, Agreement, Cell, DeviceKind, Network
 from controller.nrm.profiles import cell_of, link_of, object_class, rat_of
 from controller.nrm.tree import Path, child, step
 
@@ -149,8 +149,8 @@ class Sharing:
         if about.object_class is ObjectClass.BACKHAUL:
             below = network.devices_below.get(about.object, frozenset()) & network.station_by_id.keys()
             return {cell.name for one in below for cell in network.cells_by_station[one]}
-        if station in network.router_by_id:
-            behind = network.stations_at.get(network.site_of(station), ())
+        if network.device_kinds.get(station, DeviceKind.STATION) is not DeviceKind.STATION:
+            behind = network.stations_behind(station)
             return {cell.name for one in behind for cell in network.cells_by_station[one]}
         there = network.cells_by_station.get(station, ())
         if named := set(about.cells) & {cell.name for cell in there}:
@@ -177,7 +177,8 @@ def deadline_of(network: Network, alarm: Alarm) -> datetime | None:
         return None
     hours = None
     if alarm.probable_cause in POWER_CAUSES:
-        hours = network.site_by_id[network.site_of(alarm.station)].battery_hours
+        site = network.site_by_id.get(network.site_of(alarm.station))
+        hours = None if site is None else site.battery_hours
     elif alarm.probable_cause in HOLDOVER_CAUSES and alarm.station in network.station_by_id:
         hours = network.station_by_id[alarm.station].holdover_hours
     return None if hours is None else alarm.raised + timedelta(hours=hours)
@@ -210,6 +211,9 @@ def object_class_of(network: Network | None, device: str, managed_object: str) -
     if router is not None:
         ports = (router.uplink, router.downlink, router.standby)
         return ObjectClass.PORT if managed_object in ports else ObjectClass.ROUTER
+    kind = DeviceKind.STATION if network is None else network.device_kinds.get(device, DeviceKind.STATION)
+    if kind is not DeviceKind.STATION:
+        return ObjectClass(kind)
     if path := _path_of(managed_object):
         return object_class(path)
     return ObjectClass.CELL if managed_object.startswith(f"{device}/") else ObjectClass.STATION

@@ -54,7 +54,7 @@ _OF_TRANSPORT = LINK_CAUSES | {UNREACHABLE, ALL_LINKS_DOWN}
 
 
 def _width(alarm: Alarm) -> _Width:
-    if alarm.probable_cause == UNREACHABLE and alarm.object_class is ObjectClass.ROUTER:
+    if alarm.probable_cause == UNREACHABLE and alarm.object_class in (ObjectClass.ROUTER, ObjectClass.FUNCTION):
         return _Width.ROUTER
     if alarm.object_class is ObjectClass.RADIO_UNIT and alarm.cells:
         return _Width.RADIO_UNIT
@@ -111,7 +111,7 @@ def reach(network: Network, root: Alarm) -> Reach:
     if root.probable_cause == BACKHAUL_DOWN:
         return Reach(network.devices_below.get(root.object, frozenset()))
     if _width(root) is _Width.ROUTER and network.manages(root.station):
-        return Reach(frozenset(network.stations_at.get(network.site_of(root.station), ())))
+        return Reach(frozenset(network.stations_behind(root.station)))
     return Reach(frozenset((root.station,)))
 
 
@@ -138,7 +138,7 @@ def _without_power(_: Network, root: Alarm, alarm: Alarm) -> bool:
 
 
 def _behind(network: Network, root: Alarm, alarm: Alarm) -> bool:
-    there = network.stations_at.get(network.site_of(root.station), ()) if network.manages(root.station) else ()
+    there = network.stations_behind(root.station) if network.manages(root.station) else ()
     return alarm.probable_cause == UNREACHABLE and alarm.station in there
 
 

@@ -1,11 +1,12 @@
-"""A small language that selects stations and routers: ``region=cusco|puno,rat=NR,PE-CUS-*``.
+"""A small language that selects stations and other devices: ``region=cusco|puno,rat=NR,PE-CUS-*``.
 
 Conditions are joined by commas and must all hold; a condition is a key, ``=`` and one or
 more values joined by ``|``, of which one must match. Values may hold ``*`` and ``?``. A
 condition without a key is one on the station's id, so ``*`` selects all stations. A condition behind ``!`` leaves out
 what it matches (``region=cusco,!PE-CUS-0150``). Routers are
-selected with the key ``router`` (``router=RT-CUS-*``, ``region=cusco,router=*``), and then nothing else. The key
-``device`` selects stations and routers by id (``device=PE-CUS-0042``), and just these: no router comes along.
+selected with the key ``router`` (``router=RT-CUS-*``, ``region=cusco,router=*``), and then nothing else; functions and
+pools likewise with ``function`` and ``pool``. The key
+``device`` selects devices of any kind by id (``device=PE-CUS-0042``), and just these: no router comes along.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from weakref import ref
 
 from controller.inventory.source import suggest
 from controller.models.errors import InputError
-from controller.models.network import PROFILE_RATS, Network
+from controller.models.network import PROFILE_RATS, DeviceKind, Network
 
 _Facets = dict[str, set[str]]
 
@@ -75,7 +76,7 @@ def parse_selector(selector: str) -> tuple[Condition, ...]:
 
 
 def select(network: Network, selector: str) -> tuple[str, ...]:
-    """Ids of the stations (or routers) that a selector matches, sorted; empty if it matches none.
+    """Ids of the stations (or routers, functions, pools) that a selector matches, sorted; empty if it matches none.
 
     ``tenant`` matches stations with a cell in the scope of one of the tenant's agreements,
     whether or not that is in force today; ``owner`` stations that are the tenant's own and not shared.
@@ -85,9 +86,8 @@ def select(network: Network, selector: str) -> tuple[str, ...]:
     """
     conditions = parse_selector(selector)
     keys = {condition.key for condition in conditions}
-    chosen = set(network.router_by_id if "router" in keys else network.station_by_id)
-    if "device" in keys:
-        chosen = set(_devices(network))
+    kinds = {kind for kind in DeviceKind if kind.value in keys} or {DeviceKind.STATION}
+    chosen = {one for one, kind in network.device_kinds.items() if kind in kinds or "device" in keys}
     for condition in conditions:
         known, of_station, values = _facet(network, condition.key)
         for pattern in condition.patterns:
@@ -139,7 +139,9 @@ def hint_at(network: Network, key: str, value: str, known: Iterable[str]) -> str
 
 
 def select_with_routers(network: Network, selector: str) -> tuple[str, ...]:
-    """Ids of the stations that a selector matches and of the managed routers of their sites, sorted.
+    """Ids of the devices that a selector matches and of the managed routers of stations' sites, sorted.
+
+    Stations that live in a function count with it.
 
     Raises:
         InputError: As ``select``.
@@ -147,20 +149,18 @@ def select_with_routers(network: Network, selector: str) -> tuple[str, ...]:
     chosen = select(network, selector)
     if any(condition.key == "device" for condition in parse_selector(selector)):
         return chosen
-    sites = {network.site_of(device) for device in chosen} & network.routers_at.keys()
+    stations = {station for device in chosen for station in network.stations_in.get(device, (device,))}
+    sites = {network.site_of(one) for one in stations if network.device_kinds[one] is DeviceKind.STATION}
+    sites &= network.routers_at.keys()
     return tuple(sorted({*chosen, *(router for site in sites for router in network.routers_at[site])}))
 
 
-def _devices(network: Network) -> tuple[str, ...]:
-    return (*network.station_by_id, *network.router_by_id)
-
-
 def _by_region(network: Network) -> tuple[set[str], _Facets]:
-    return {region.id for region in network.regions}, {d: {network.region_of(d)} for d in _devices(network)}
+    return {region.id for region in network.regions}, {d: {network.region_of(d)} for d in network.device_kinds}
 
 
 def _by_site(network: Network) -> tuple[set[str], _Facets]:
-    return {site.id for site in network.sites}, {d: {network.site_of(d)} for d in _devices(network)}
+    return {site.id for site in network.sites}, {d: set(network.sites_behind(d)) for d in network.device_kinds}
 
 
 def _by_router(network: Network) -> tuple[set[str], _Facets]:
@@ -168,7 +168,15 @@ def _by_router(network: Network) -> tuple[set[str], _Facets]:
 
 
 def _by_device(network: Network) -> tuple[set[str], _Facets]:
-    return set(_devices(network)), {device: {device} for device in _devices(network)}
+    return set(network.device_kinds), {device: {device} for device in network.device_kinds}
+
+
+def _by_function(network: Network) -> tuple[set[str], _Facets]:
+    return set(network.function_by_id), {function: {function} for function in network.function_by_id}
+
+
+def _by_pool(network: Network) -> tuple[set[str], _Facets]:
+    return set(network.pool_by_id), {pool: {pool} for pool in network.pool_by_id}
 
 
 def _by_station(network: Network) -> tuple[set[str], _Facets]:
@@ -193,11 +201,14 @@ def _by_tenant(network: Network) -> tuple[set[str], _Facets]:
     for agreement in network.agreements:
         for cell in network.cells_of(agreement):
             found.setdefault(cell.station, set()).add(agreement.tenant)
+    for function in network.function_by_id:
+        found[function] = {one for station in network.stations_behind(function) for one in found.get(station, ())}
     return set(network.tenant_by_id), found
 
 
 def _by_owner(network: Network) -> tuple[set[str], _Facets]:
-    return set(network.tenant_by_id), {one.id: {one.owner} for one in network.stations if one.owner is not None}
+    owners = {one.id: one.owner for one in network.stations} | {one.id: one.owner for one in network.functions}
+    return set(network.tenant_by_id), {device: {owner} for device, owner in owners.items() if owner is not None}
 
 
 #: Key → (all values of the network, values of each station).
@@ -211,5 +222,7 @@ _FACETS: dict[str, Callable[[Network], tuple[set[str], _Facets]]] = {
     "profile": _by_profile,
     "station": _by_station,
     "router": _by_router,
+    "function": _by_function,
+    "pool": _by_pool,
     "device": _by_device,
 }

@@ -17,7 +17,7 @@ from controller.listener.subscriptions import Subscriptions
 from controller.models.alarm import AlarmSource
 from controller.models.errors import StoreError
 from controller.models.metrics import Observations
-from controller.models.network import Network
+from controller.models.network import DeviceKind, Network
 from controller.models.process import ProcessRole
 from controller.models.settings import Settings
 from controller.nrm.active_alarms import ALARM_NOTIF, decode_alarm
@@ -97,9 +97,10 @@ class Listener:
         records = await self._store.devices.find()
         adopted = [station for station, record in records.items() if record.adopted is not None]
         self.checks.follow(adopted)
-        # Routers notify nothing.
-        routers = (await self._store.networks.get())[1].router_by_id if adopted else {}
-        self._subscriptions.follow([station for station in adopted if station not in routers])
+        kinds = (await self._store.networks.get())[1].device_kinds if adopted else {}
+        # Other devices notify nothing; one that left the network files was a station once.
+        known = ((one, kinds.get(one, DeviceKind.STATION)) for one in adopted)
+        self._subscriptions.follow([one for one, kind in known if kind is DeviceKind.STATION])
 
     async def _hear(self, notification: Notification) -> None:
         station = notification.station

@@ -127,6 +127,8 @@ class ObjectClass(StrEnum):
     PORT = "port"
     STATION = "station"
     ROUTER = "router"
+    FUNCTION = "function"
+    POOL = "pool"
     CORE_NODE = "core-node"
     BACKHAUL = "backhaul"
     CONTROLLER = "controller"

@@ -123,6 +123,8 @@ class RunConstraints(Noun):
         tenants: Tenants that are told of it, sorted.
         groups: What binds stations.
         stations: Site and index into ``groups`` of each station.
+        beside: Of functions, the stations that they serve, with their sites and regions: holds and freezes there bind
+            them, too (``Network.bound_by``).
         spared: By station, cells and tenants that were not asked although the run takes these cells off the air: they
             got no service when it was prepared. It works there only while that is so.
     """
@@ -133,6 +135,7 @@ class RunConstraints(Noun):
     tenants: tuple[str, ...] = ()
     groups: tuple[StationConstraints, ...] = ()
     stations: dict[str, tuple[str, int]] = {}
+    beside: dict[str, tuple[str, ...]] = {}
     spared: dict[str, tuple[tuple[str, str], ...]] = {}
 
     def concerning(self, tenant: str) -> list[str]:

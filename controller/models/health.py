@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Literal
 
 from pydantic import AwareDatetime
 
 from controller.models.alarm import SLEEPING_CELL, Alarm
-from controller.models.network import Noun
-
-#: What a device is, as alarms of it as a whole name it.
-Device = Literal["station", "router"]
+from controller.models.network import DeviceKind, Noun
 
 
 class ServiceState(StrEnum):
@@ -93,7 +89,7 @@ class Health(Noun):
             when they were seen so.
         over: Number of alarms that are over and that its list keeps, since nobody acknowledged them.
         drift: Number of managed nodes that differ from what was last applied.
-        device: What it is, as alarms of the device as a whole name it: ``station`` or ``router``.
+        device: What it is, as alarms of the device as a whole name it.
     """
 
     station: str
@@ -107,7 +103,7 @@ class Health(Noun):
     off_air: dict[str, AwareDatetime] = {}
     over: int = 0
     drift: int = 0
-    device: Device = "station"
+    device: DeviceKind = DeviceKind.STATION
 
     def serves(self, cell: str, tenant: str) -> bool:
         """Whether a tenant gets service from a cell, or may: what is not told counts as service.

@@ -97,6 +97,7 @@ __all__ = [
     "Contact",
     "Core",
     "CoreNode",
+    "DeviceKind",
     "Endpoint",
     "Function",
     "FunctionKind",
@@ -475,6 +476,15 @@ class Router(Noun):
 # --------------------------------------------------------------------- the network
 
 
+class DeviceKind(StrEnum):
+    """What a device is."""
+
+    STATION = "station"
+    ROUTER = "router"
+    FUNCTION = "function"
+    POOL = "pool"
+
+
 class Network(Noun):
     """A whole network as loaded: every list in canonical order (by id), so equal content is equal."""
 
@@ -613,9 +623,9 @@ class Network(Noun):
 
     @cached_property
     def devices_below(self) -> dict[str, frozenset[str]]:
-        """Ids of the stations and managed routers that hang on a node of the backhaul, or on one below it, by node."""
+        """Ids of the devices that hang on a node of the backhaul, or on one below it, by node."""
         found: dict[str, set[str]] = {node.id: set() for node in self.backhaul}
-        for device in (*self.station_by_id, *self.router_by_id):
+        for device in self.device_kinds:
             for node in self.backhaul_above(device):
                 found[node].add(device)
         return {node: frozenset(devices) for node, devices in found.items()}
@@ -738,8 +748,10 @@ class Network(Noun):
         return () if tenant is None else tenant.contacts
 
     def backhaul_above(self, device: str) -> tuple[str, ...]:
-        """Ids of the nodes of the backhaul from that of a device's site to the root."""
-        return self.backhaul_from(self.site_by_id[self.site_of(device)].backhaul)
+        """Ids of the nodes of the backhaul from a device's site to the root; none above a function."""
+        known = self.device_kinds[device] is not DeviceKind.FUNCTION
+        site = self.site_by_id.get(self.site_of(device)) if known else None
+        return () if site is None else self.backhaul_from(site.backhaul)
 
     def backhaul_from(self, node: str | None) -> tuple[str, ...]:
         """Ids of the nodes of the backhaul from one of them to the root."""
@@ -753,34 +765,120 @@ class Network(Noun):
         """Whether NR cells of a station have cores of their own (NG), or serve beside LTE cells only (EN-DC)."""
         return self.header.standalone if station.standalone is None else station.standalone
 
+    @cached_property
+    def device_kinds(self) -> dict[str, DeviceKind]:
+        """What is managed, by id: stations, routers whose host key is known, functions and pools."""
+        kinds: tuple[tuple[Iterable[str], DeviceKind], ...] = (
+            (self.station_by_id, DeviceKind.STATION),
+            (self.router_by_id, DeviceKind.ROUTER),
+            (self.function_by_id, DeviceKind.FUNCTION),
+            (self.pool_by_id, DeviceKind.POOL),
+        )
+        return {device: kind for devices, kind in kinds for device in devices}
+
     def manages(self, device: str) -> bool:
-        """Whether there is a station or a managed router of this id."""
-        return device in self.station_by_id or device in self.router_by_id
+        """Whether there is a device of this id, and it is managed."""
+        return device in self.device_kinds
 
     def profiles_of(self, device: str) -> tuple[str, ...]:
-        """Profiles of a station, or of a router: its platform.
+        """Profiles of a station; of a router its platform, of a function or pool what it is.
 
         Raises:
             KeyError: There is no such device.
         """
-        station = self.station_by_id.get(device)
-        return (self.router_by_id[device].platform,) if station is None else station.profiles
+        kind = self.device_kinds[device]
+        if kind is DeviceKind.STATION:
+            return self.station_by_id[device].profiles
+        return (self.router_by_id[device].platform,) if kind is DeviceKind.ROUTER else (kind.value,)
+
+    @cached_property
+    def endpoint_function(self) -> dict[str, str]:
+        """The function that is the management endpoint of a station, by station; physical stations have none."""
+        found: dict[str, str] = {}
+        for station in self.stations:
+            for name in station.functions:
+                function = self.function_by_id.get(name)
+                package = None if function is None else self.package_by_id.get(function.package)
+                if package is not None and package.kind.is_endpoint:
+                    found[station.id] = name
+        return found
+
+    @cached_property
+    def stations_in(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the stations that live in a function, and lose their configuration with its pod, by function."""
+        found: dict[str, tuple[str, ...]] = {}
+        for station, function in sorted(self.endpoint_function.items()):
+            found[function] = (*found.get(function, ()), station)
+        return found
+
+    def stations_behind(self, device: str) -> tuple[str, ...]:
+        """Ids of the stations that depend on a device: itself, all at a router's site, those that a function serves.
+
+        None of a pool: which functions it carries changes from day to day.
+
+        Raises:
+            KeyError: There is no such device.
+        """
+        match self.device_kinds[device]:
+            case DeviceKind.STATION:
+                return (device,)
+            case DeviceKind.ROUTER:
+                return self.stations_at.get(self.router_by_id[device].site, ())
+            case DeviceKind.FUNCTION:
+                return self.stations_served[device]
+            case DeviceKind.POOL:
+                return ()
 
     def site_of(self, device: str) -> str:
-        """Site id of a station or managed router.
+        """Site id of a device: a function's is that of its first station, or of a pool for it; empty where none is.
 
         Raises:
             KeyError: There is no such device.
         """
-        station = self.station_by_id.get(device)
-        return self.router_by_id[device].site if station is None else station.site
+        match self.device_kinds[device]:
+            case DeviceKind.STATION:
+                return self.station_by_id[device].site
+            case DeviceKind.ROUTER:
+                return self.router_by_id[device].site
+            case DeviceKind.POOL:
+                return self.pool_by_id[device].site or ""
+            case DeviceKind.FUNCTION:
+                served, pools = self.stations_served[device], self.pools_for[device]
+                return self.site_of(served[0]) if served else self.site_of(pools[0]) if pools else ""
+
+    def sites_behind(self, device: str) -> tuple[str, ...]:
+        """Ids of the sites of a device and of the stations behind it, sorted."""
+        found = {self.site_of(device), *(self.station_by_id[station].site for station in self.stations_behind(device))}
+        return tuple(sorted(found - {""}))
 
     def people_at(self, cells: Iterable[str]) -> int:
         """Population of the sites of cells (``station/cell``)."""
         stations = {cell.partition("/")[0] for cell in cells}
-        sites = {self.site_of(station) for station in stations if self.manages(station)}
+        sites = {self.station_by_id[station].site for station in stations if station in self.station_by_id}
         return sum(self.site_by_id[site].population for site in sites)
 
+    def bound_by(self, device: str) -> tuple[str, ...]:
+        """What binds a device beside its own site: stations that a function serves, their sites and regions.
+
+        As holds and freezes name them (``PE-CUS-0042``, ``site:cusco-1``, ``region:cusco``). Nothing of other devices.
+        """
+        if self.device_kinds.get(device) is not DeviceKind.FUNCTION:
+            return ()
+        sites = self.sites_behind(device)
+        regions = sorted({self.site_by_id[site].region for site in sites})
+        return (
+            *self.stations_behind(device),
+            *(f"site:{site}" for site in sites),
+            *(f"region:{region}" for region in regions),
+        )
+
     def region_of(self, device: str) -> str:
-        """Region id of a station or managed router."""
-        return self.site_by_id[self.site_of(device)].region
+        """Region id of a device; empty of a function without stations that no pool may carry.
+
+        Raises:
+            KeyError: There is no such device.
+        """
+        if site := self.site_of(device):
+            return self.site_by_id[site].region
+        pool = device if self.device_kinds[device] is DeviceKind.POOL else next(iter(self.pools_for[device]), "")
+        return self.pool_by_id[pool].region if pool in self.pool_by_id else ""

@@ -301,10 +301,14 @@ class Hold(Noun):
         return f"hold on {self.target} by {self.by}: {self.reason}"
 
     def targets(self, network: Network) -> tuple[str, ...]:
-        """Devices and cells that it names: all devices of a site, else its target."""
-        if not self.site:
-            return (self.target,)
-        return (*network.stations_at.get(self.site, ()), *network.routers_at.get(self.site, ()))
+        """Devices and cells that it stops: all devices of a site, else its target; and functions that serve there."""
+        if self.site:
+            own = (*network.stations_at.get(self.site, ()), *network.routers_at.get(self.site, ()))
+            own = (*own, *(pool.id for pool in network.pools if pool.site == self.site))
+        else:
+            own = (self.target,)
+        place = f"site:{self.site}" if self.site else self.device
+        return (*own, *(one for one in network.function_by_id if place in network.bound_by(one)))
 
 
 class Holds:
@@ -315,9 +319,11 @@ class Holds:
         for hold in holds:
             self._found.setdefault((hold.device, hold.site), hold)
 
-    def on(self, device: str, site: str) -> Hold | None:
-        """The hold that binds a device: its own or a cell's, else its site's."""
-        return self._found.get((device, "")) or self._found.get(("", site))
+    def on(self, device: str, site: str, beside: Iterable[str] = ()) -> Hold | None:
+        """The hold that binds a device: its own or a cell's, else its site's, else that of a place ``beside``."""
+        own = self._found.get((device, "")) or self._found.get(("", site))
+        others = (self._found.get((one, "")) or self._found.get(("", place_of(one)[0])) for one in beside)
+        return own or next(filter(None, others), None) if self._found else None
 
 
 class LedgerEntry(LedgerNode):

@@ -223,8 +223,7 @@ def _seen(store: Store, clock: Clock, asked: Asked) -> Seen | None:
     if asked.region:
         if asked.region not in network.region_by_id:
             raise NotFoundError(f"there is no region {asked.region!r}")
-        devices = (*network.station_by_id, *network.router_by_id)
-        of_region = frozenset(one for one in devices if network.region_of(one) == asked.region)
+        of_region = frozenset(one for one in network.device_kinds if network.region_of(one) == asked.region)
         stations = of_region if stations is None else of_region & stations
     return Seen(digest, day, asked.region, asked.tenant, network, tenants, cells, stations)
 
@@ -435,15 +434,8 @@ def _measured(counted: Mapping[str, Mapping[Subject, float]], tenants: Mapping[s
 
 def _sum(values: Mapping[Subject, float], who: Whose) -> float | None:
     """What a cell counted of somebody; None where it does not tell."""
-    chosen = _chosen(tuple(values), who)
-    return sum([values[subject] for subject in chosen]) if chosen else None
-
-
-@lru_cache(maxsize=1 << 12)
-def _chosen(subjects: tuple[Subject, ...], who: Whose) -> tuple[Subject, ...]:
-    """Which values ``amount`` takes: that depends on what they are about alone, which is the same in most cells."""
-    found = amount({subject: float(index) for index, subject in enumerate(subjects)}, who, 0)
-    return tuple(subjects[int(index)] for index in found or ())
+    found = amount(values, who, 0)
+    return None if found is None else sum(found)
 
 
 @lru_cache(maxsize=1 << 12)

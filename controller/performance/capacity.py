@@ -13,15 +13,11 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from controller.intent.outages import Era
-from controller.models.measurement import Measured, parts
 from controller.models.network import Network
 from controller.models.statement import Column, Sheet, Value
-from controller.performance.kpis import Whose, whose
-from controller.performance.shares import COUNTERS as OF_SHARES
-from controller.performance.shares import CellUse, Terms, mean, terms_of
-from controller.performance.volume import DOWN, UP
+from controller.performance.kpis import Amounts, whose
+from controller.performance.shares import CellUse, Terms, mean, terms_of, use_of, wanted
 
-COUNTERS = (*OF_SHARES, UP)
 RULES = (
     "Use is the mean of the cell's PRBs downlink: counted by slice on NR; on LTE, where nothing counts PRBs by PLMN, "
     "the tenant's part of the volume stands for its part of the PRBs.\n"
@@ -78,25 +74,23 @@ class Load:
     def __init__(self, era: Era) -> None:
         self._network: Network = era.network
         self._era = era
-        self._tenants: dict[str, Whose] = {one.id: whose(era.network, one.id) for one in era.network.tenants}
+        self._tenants = {one.id: whose(era.network, one.id) for one in era.network.tenants}
+        #: What has to be known of cells.
+        self.wanted = wanted(self._tenants)
         self._terms: dict[str, dict[str, Terms]] = {}
         self.cells: defaultdict[str, CellUse] = defaultdict(CellUse)
         self.hours: defaultdict[str, CellUse] = defaultdict(CellUse)
         self.nodes: defaultdict[str, defaultdict[datetime, float]] = defaultdict(lambda: defaultdict(float))
 
-    def add_days(self, days: Iterable[Measured]) -> None:
+    def add_days(self, days: Iterable[Amounts]) -> None:
         """Take days of stations in."""
         for one in days:
-            if not self._network.manages(one.station):
-                continue
-            self._add(self.cells, one)
-            carried = math.fsum(
-                math.fsum(parts(counted.get(way, {}))) for counted in one.cells.values() for way in (DOWN, UP)
-            )
-            for node in self._network.backhaul_above(one.station):
-                self.nodes[node][one.begin] += carried / max(one.covered, 1.0)
+            if self._network.manages(one.station):
+                carried = self._add(self.cells, one)
+                for node in self._network.backhaul_above(one.station):
+                    self.nodes[node][one.begin] += carried / max(one.covered, 1.0)
 
-    def add_hours(self, hours: Iterable[Measured]) -> None:
+    def add_hours(self, hours: Iterable[Amounts]) -> None:
         """Take hours of stations in whose cells are congested."""
         for one in hours:
             self._add(self.hours, one)
@@ -107,13 +101,18 @@ class Load:
         found.sort(key=lambda one: (-one[0], one[1]))
         return list(dict.fromkeys(cell.partition("/")[0] for _, cell in found))[:HOURLY]
 
-    def _add(self, found: defaultdict[str, CellUse], one: Measured) -> None:
-        for cell, counted in one.cells.items():
+    def _add(self, found: defaultdict[str, CellUse], one: Amounts) -> float:
+        """Take a station's cells in; the megabits that they carried."""
+        carried = 0.0
+        for cell, amounts in one.cells.items():
             name = f"{one.station}/{cell}"
             if name not in self._terms:
                 self._terms[name] = terms_of(self._era, name)
+            use = use_of(amounts, self._tenants)
+            carried += use.carried
             if cell:
-                found[name].add(counted, self._terms[name], self._tenants)
+                found[name].add(use, self._terms[name])
+        return carried
 
     # ---------------------------------------------------------------------------------------------------- sheets
 

@@ -13,7 +13,7 @@ intervals of both.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,7 +21,7 @@ from enum import StrEnum
 from pydantic import AwareDatetime
 
 from controller.models.network import Noun
-from controller.performance.formula import Number, Operation, ratios
+from controller.performance.formula import Number, Operation
 from controller.performance.kpis import Kpi, Statistic, Tally
 
 #: Of the normal distribution, for 95 % confidence on both sides.
@@ -113,8 +113,14 @@ def sample_of(kpi: Kpi, counted: Tally) -> float:
     return min((counted.read(one.right) or 0.0 for one in _ratios(kpi)), default=0.0)
 
 
-def _ratios(kpi: Kpi) -> list[Operation]:
-    return [one for one in ratios(kpi.tree) if isinstance(one, Operation)]
+def _ratios(kpi: Kpi) -> Iterator[Operation]:
+    return (one for one in kpi.factors if isinstance(one, Operation))
+
+
+def judged(kpi: Kpi, counted: Tally) -> float | None:
+    """An indicator's value where it can be judged."""
+    value = counted.read(kpi.tree) if counted.cells else None
+    return None if _why_not(kpi, counted, value, sample_of(kpi, counted), kpi.minimum) else value
 
 
 def _why_not(kpi: Kpi, counted: Tally, value: float | None, sample: float, needed: float) -> str:
@@ -163,7 +169,7 @@ def _interval(kpi: Kpi, counted: Tally, value: float | None) -> tuple[float | No
         return None, None
     if kpi.statistic is Statistic.MEAN:
         return _of_mean(counted, value)
-    low = high = math.prod(one.value for one in ratios(kpi.tree) if isinstance(one, Number))
+    low = high = math.prod(one.value for one in kpi.factors if isinstance(one, Number))
     for one in _ratios(kpi):
         events, total = counted.read(one.left) or 0.0, counted.read(one.right) or 0.0
         below, above = wilson(events, total) if kpi.statistic is Statistic.SHARE else poisson(events, total)

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Literal, Self
+from typing import Literal, NamedTuple, Self
 
 from pydantic import Field, ValidationError, model_validator
 
@@ -20,7 +21,7 @@ from controller.inventory.parse import FORMS, report_error
 from controller.inventory.source import YAML_LIMIT, Entry, Report, read_text, unknown
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.errors import InputError
-from controller.models.measurement import QUARTER, Measured, Subject, parts
+from controller.models.measurement import QUARTER, Measured, Subject, Values, parts
 from controller.models.network import Identifier, Network, Noun, Snssai
 from controller.performance.formula import Counted, Number, Operation, Seconds, Tree, counters, parse, ratios
 from controller.performance.vocabulary import COUNTERS, Adds, counter_named
@@ -106,9 +107,19 @@ class Kpi(Noun):
         return tuple(dict.fromkeys(counters(self.tree)))
 
     @cached_property
+    def factors(self) -> tuple[Operation | Number, ...]:
+        """Of a share or rate the numbers and ratios of which its formula is the product; else none."""
+        return tuple(ratios(self.tree)) if self.statistic in (Statistic.SHARE, Statistic.RATE) else ()
+
+    @cached_property
     def overs(self) -> tuple[_Over, ...]:
         """How each of its counters is put together."""
         return tuple(map(_over, self.counters))
+
+    @cached_property
+    def places(self) -> Mapping[Counted, tuple[int, _Over]]:
+        """Where each of its counters stands among them, and how it is put together."""
+        return {one: (place, over) for place, (one, over) in enumerate(zip(self.counters, self.overs, strict=True))}
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -219,8 +230,7 @@ def _report(entry: Entry, error: ValidationError, report: Report) -> None:
 # ------------------------------------------------------------------- what counts
 
 
-@dataclass(frozen=True, slots=True)
-class Whose:
+class Whose(NamedTuple):
     """Whose part of what a cell counts is meant: of one tenant by its PLMNs and its own slices, or all.
 
     Attributes:
@@ -257,7 +267,7 @@ def whose(network: Network, tenant: str) -> Whose:
 def whose_where_shared(network: Network, tenant: str) -> Whose:
     """The same, on the cells that its agreements reach, whenever they hold."""
     reached = {cell.name for agreement in network.agreements_of(tenant) for cell in network.cells_of(agreement)}
-    return replace(whose(network, tenant), cells=frozenset(reached))
+    return whose(network, tenant)._replace(cells=frozenset(reached))
 
 
 def _slice(one: Snssai) -> str:
@@ -274,12 +284,50 @@ def amount(values: Mapping[Subject, float], who: Whose, qos: int) -> list[float]
     """
     if who.all and not qos and _TOTAL in values:  # which is what parts would say, and most are
         return [values[_TOTAL]]
-    own = values if who.all else {one: value for one, value in values.items() if who.has(one)}
-    if not own:
-        return None
-    found = parts(own, qos=qos)
+    chosen = _chosen(tuple(values), who, qos)
+    return None if chosen is None else [values[one] for one in chosen]
+
+
+@lru_cache(maxsize=1 << 14)
+def _chosen(subjects: tuple[Subject, ...], who: Whose, qos: int) -> tuple[Subject, ...] | None:
+    """Which values an amount consists of: that depends on what they are about alone, which is alike in most cells."""
+    own = [one for one in subjects if who.all or who.has(one)]
+    found = parts({one: float(place) for place, one in enumerate(own)}, qos=qos)
     # Where counts are split by QoS, a level without a value counted nothing.
-    return found or ([0.0] if qos and any(one.qos for one in own) else None)
+    known = found or (qos and any(one.qos for one in own))
+    return tuple(own[int(place)] for place in found) if known else None
+
+
+class Wanted(NamedTuple):
+    """What is asked for of each cell: a counter, of all or of a tenant's part, of all or of one QCI or 5QI."""
+
+    counter: str
+    who: Whose = EVERYBODY
+    qos: int = 0
+
+
+class Amounts(NamedTuple):
+    """What was wanted of a station's span of time: many times as fast to read as all that it counted.
+
+    Attributes:
+        cells: For each cell what was wanted, in the order in which it was; None where the cell does not tell it apart.
+    """
+
+    station: str
+    begin: datetime
+    covered: float
+    cells: dict[str, tuple[float | None, ...]]
+
+
+def amounts_of(one: Measured, wanted: Sequence[Wanted]) -> Amounts:
+    """What was wanted of what a station counted."""
+    cells = {cell: tuple(_sum_of(counted, each) for each in wanted) for cell, counted in one.cells.items()}
+    return Amounts(one.station, one.begin, one.covered, cells)
+
+
+def _sum_of(counted: Mapping[str, Values], wanted: Wanted) -> float | None:
+    found = amount(counted.get(wanted.counter, {}), wanted.who, wanted.qos)
+    return None if found is None else sum(found)
 
 
 @dataclass(slots=True)
@@ -380,9 +428,12 @@ class Tally:
     def merge(self, other: Tally) -> None:
         """Take another one in, of other periods or cells; of cells that are folded in either no more may come."""
         for cell, sums in other.cells.items():
-            mine = self.cells.setdefault(cell, _Sums(0.0, [0.0] * len(sums.values)))
-            mine.seconds += sums.seconds
-            mine.values = [one + more for one, more in zip(mine.values, sums.values, strict=True)]
+            mine = self.cells.get(cell)
+            if mine is None:
+                self.cells[cell] = _Sums(sums.seconds, sums.values.copy())
+            else:
+                mine.seconds += sums.seconds
+                mine.values = [one + more for one, more in zip(mine.values, sums.values, strict=True)]
         self.periods += other.periods
         self.left_out += other.left_out
         self.unmeasured += other.unmeasured
@@ -423,13 +474,13 @@ class Tally:
 
     def read(self, tree: Tree) -> float | None:
         """The value of a part of the formula; None where it divides by nothing."""
-        sums, places = self._sums(), {one: index for index, one in enumerate(self.kpi.counters)}
+        sums, places = self._sums(), self.kpi.places
 
         def read(leaf: Counted | Seconds) -> float:
             if isinstance(leaf, Seconds):
                 return sums.seconds
-            total = sums.values[places[leaf]]
-            return total / sums.seconds if _over(leaf) is _Over.MEAN else total
+            place, over = places[leaf]
+            return sums.values[place] / sums.seconds if over is _Over.MEAN else sums.values[place]
 
         return _value(tree, read) if self.number else None
 
@@ -449,7 +500,7 @@ def _amount(one: Counted, over: _Over, counted: Mapping[str, Mapping[Subject, fl
             continue
         found = amount(counted[name], EVERYBODY if one.whole else who, one.qos)
         if found is not None:
-            return sum(found) / (len(found) if over is _Over.MEAN else 1)
+            return sum(found) / (len(found) or 1 if over is _Over.MEAN else 1)
     return None
 
 

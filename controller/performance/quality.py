@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from controller.models.measurement import Measured
 from controller.models.network import Network
 from controller.models.statement import Column, Sheet, Value
-from controller.performance.judge import Figure, figure
+from controller.performance.judge import Figure, figure, judged
 from controller.performance.kpis import Kpi, Tally
 from controller.performance.volume import Part
 
@@ -43,7 +44,6 @@ def quality_sheets(
         begin: Of the month.
         end: Likewise.
     """
-    whole: _Tallies = {}
     regions: _Tallies = {}
     cells: _Tallies = {}
     for month in months:
@@ -53,8 +53,10 @@ def quality_sheets(
                 of_cell = Tally(kpi)
                 of_cell.add_cell(month, cell, part.who)
                 cells[kpi.name, f"{month.station}/{cell}"] = of_cell
-                whole.setdefault((kpi.name, ""), Tally(kpi)).merge(of_cell)
                 regions.setdefault((kpi.name, region), Tally(kpi)).merge(of_cell)
+    whole: _Tallies = {}
+    for (name, _), of_region in regions.items():
+        whole.setdefault((name, ""), Tally(of_region.kpi)).merge(of_region)
     span = begin, end
     return (
         Sheet(name="kpis", title="Indicators", columns=_columns(""), rows=tuple(_rows(kpis, whole, span))),
@@ -98,10 +100,10 @@ def _worst(kpis: Sequence[Kpi], found: _Tallies, span: _Span) -> Iterator[tuple[
     for kpi in kpis:
         if kpi.better == "neither":
             continue
-        of_kpi = ((of, figure(kpi, tally, *span)) for (name, of), tally in found.items() if name == kpi.name)
-        judged = [(one.value, of, one) for of, one in of_kpi if not one.why and one.value is not None]
-        judged.sort(key=lambda each: (each[0] if kpi.better == "higher" else -each[0], each[1]))
-        yield from (_row(one, of) for _, of, one in judged[:_WORST])
+        sign = 1 if kpi.better == "higher" else -1
+        of_kpi = ((judged(kpi, tally), of) for (name, of), tally in found.items() if name == kpi.name)
+        worst = heapq.nsmallest(_WORST, ((sign * value, of) for value, of in of_kpi if value is not None))
+        yield from (_row(figure(kpi, found[kpi.name, of], *span), of) for _, of in worst)
 
 
 _DEFINITIONS = (

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from controller.intent.outages import Era
-from controller.models.measurement import Subject, Values, parts
 from controller.models.sharing import RadioShare, ResourceType
-from controller.performance.kpis import EVERYBODY, Whose, amount
-from controller.performance.volume import DOWN
+from controller.performance.kpis import Wanted, Whose
+from controller.performance.volume import DOWN, UP
 
 USED, AVAILABLE, TOTAL, CONGESTED = "RRU.PrbUsedDl", "RRU.PrbAvailDl", "RRU.PrbTotDl", "RRU.PrbCongestionDl"
-COUNTERS = (USED, AVAILABLE, TOTAL, CONGESTED, DOWN)
+#: What is wanted of a cell for all tenants together.
+_OF_CELL = 5
 _DOWN = (ResourceType.PRB, ResourceType.PRB_DL)
 #: Points below a guaranteed minimum that are no shortfall: shares are set in whole percent.
 _NEAR = 1.0
@@ -41,16 +41,37 @@ def terms_of(era: Era, cell: str) -> dict[str, Terms]:
     return found
 
 
-def used_by(counted: Mapping[str, Values], who: Whose) -> float | None:
-    """Percent of a cell's PRBs downlink that a tenant used; None where that can't be said."""
-    own, there = counted.get(USED, {}), math.fsum(parts(counted.get(AVAILABLE, {})))
-    if there and any(who.has(subject) for subject in own):
-        return 100 * math.fsum(amount(own, who, 0) or ()) / there
-    total = counted.get(TOTAL, {}).get(Subject())
-    volume = math.fsum(amount(counted.get(DOWN, {}), EVERYBODY, 0) or ())
-    if total is None:
-        return None
-    return total * math.fsum(amount(counted.get(DOWN, {}), who, 0) or ()) / volume if volume else 0.0
+def wanted(tenants: Mapping[str, Whose]) -> tuple[Wanted, ...]:
+    """What has to be known of a cell."""
+    own = (Wanted(counter, who) for who in tenants.values() for counter in (USED, DOWN))
+    return (*(Wanted(counter) for counter in (CONGESTED, TOTAL, AVAILABLE, DOWN, UP)), *own)
+
+
+class Use(NamedTuple):
+    """What was used of a cell in a period.
+
+    Attributes:
+        congested: Percent of the time in which it was.
+        carried: Megabits, both ways.
+        used: Percent of its PRBs downlink by tenant; of those of which it can be said.
+    """
+
+    congested: float
+    carried: float
+    used: dict[str, float]
+
+
+def use_of(amounts: Sequence[float | None], tenants: Iterable[str]) -> Use:
+    """What was used of a cell by these tenants, of what was ``wanted`` of them."""
+    congested, total, available, down, up = amounts[:_OF_CELL]
+    used = {}
+    for place, name in enumerate(tenants):
+        prbs, own = amounts[_OF_CELL + 2 * place : _OF_CELL + 2 * place + 2]
+        if available and prbs is not None:
+            used[name] = 100 * prbs / available
+        elif total is not None:
+            used[name] = total * (own or 0.0) / down if down else 0.0
+    return Use(congested or 0.0, (down or 0.0) + (up or 0.0), used)
 
 
 def jain(values: Iterable[float]) -> float | None:
@@ -77,15 +98,13 @@ class CellUse:
     short: dict[str, int] = field(default_factory=dict)
     fairness: list[float] = field(default_factory=list)
 
-    def add(self, counted: Mapping[str, Values], terms: Mapping[str, Terms], tenants: Mapping[str, Whose]) -> None:
-        """Take a period in."""
-        congested = math.fsum(parts(counted.get(CONGESTED, {})))
-        self.congested.append(congested)
-        used = {name: used_by(counted, tenants[name]) for name in terms if name in tenants}
-        known = {name: value for name, value in used.items() if value is not None}
+    def add(self, use: Use, terms: Mapping[str, Terms]) -> None:
+        """Take a period in, of the tenants with terms."""
+        self.congested.append(use.congested)
+        known = {name: value for name, value in use.used.items() if name in terms}
         for name, value in known.items():
             self.used.setdefault(name, []).append(value)
-        if not congested:
+        if not use.congested:
             return
         over = {name for name, value in known.items() if value > terms[name].least}
         for name, value in known.items():

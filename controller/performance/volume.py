@@ -123,16 +123,15 @@ class _Sum:
 
 @dataclass
 class Volumes:
-    """What a tenant's users sent and received.
-
-    Attributes:
-        by_subject: By PLMN, QCI or 5QI, and slice, as fine as it was counted.
-    """
+    """What a tenant's users sent and received."""
 
     total: _Sum = field(default_factory=_Sum)
-    by_subject: defaultdict[Subject, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
     by_day: defaultdict[datetime, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
     by_cell: defaultdict[str, _Sum] = field(default_factory=lambda: defaultdict(_Sum))
+    #: Megabits by counter and subject.
+    _parts: dict[str, defaultdict[Subject, float]] = field(
+        default_factory=lambda: {one: defaultdict(float) for one in COUNTERS}
+    )
 
     def add(self, day: Measured, who: Whose, cells: Iterable[str]) -> None:
         """Take in what a station counted in a day in the cells that the tenant shares."""
@@ -158,19 +157,20 @@ class Volumes:
         """All of a counter that is the tenant's; its parts count for what they are about."""
         whole, finest = _shapes(tuple(values), who)
         total, left = sum([values[one] for one in whole]), 0.0
+        sums = self._parts[counter]
         for subject in finest:
-            self._of(subject, counter, values[subject])
-            left += values[subject]
+            value = values[subject]
+            sums[subject] += value
+            left += value
         if abs(total - left) > 1e-6 * max(total, 1.0):
-            self._of(Subject(finest[0].plmn), counter, total - left)
+            sums[Subject(finest[0].plmn)] += total - left
         return total
 
-    def _of(self, subject: Subject, counter: str, value: float) -> None:
-        one = self.by_subject[subject]
-        if counter == DOWN:
-            one.down += value
-        else:
-            one.up += value
+    @property
+    def by_subject(self) -> dict[Subject, _Sum]:
+        """By PLMN, QCI or 5QI, and slice, as fine as it was counted."""
+        down, up = (self._parts[way] for way in COUNTERS)
+        return {one: _Sum(down.get(one, 0.0), up.get(one, 0.0)) for one in down.keys() | up.keys()}
 
 
 @lru_cache(maxsize=1 << 12)

@@ -21,7 +21,7 @@ from controller.plan.maintenance import (
     open_plmns_change,
     recreate_endpoints_change,
 )
-from controller.plan.routers import ranks_of, switch_router_change
+from controller.plan.routers import nodes_behind, ranks_of, switch_router_change
 from controller.plan.rows import PlanRow, headline, render_text
 from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
 from controller.plan.station import StationPlan, plan_station
@@ -57,6 +57,7 @@ __all__ = [
     "ledger_nodes",
     "make_plan",
     "network_digest",
+    "nodes_behind",
     "open_plmns_change",
     "plan_digest",
     "plan_from_json",

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from controller.models.errors import PlanRefusedError
 from controller.models.facts import Finding, Intent, Severity
-from controller.models.network import HOST, Network
+from controller.models.network import HOST, DeviceKind, Network
 from controller.models.plan import Plan
 from controller.nrm.profiles import Rendered, render, render_cloud, render_routing, root_spec
 from controller.plan.document import Draft, Outline
@@ -202,24 +202,25 @@ def check_share(network: Network, changes: Sequence[Outline], options: PlanOptio
     Raises:
         PlanRefusedError: The number was not named, or another one was.
     """
-    count, total, expected = len(changes), len(network.stations) + len(network.router_by_id), options.expect_stations
+    count, total, expected = len(changes), len(network.device_kinds), options.expect_stations
     if expected is not None:
         if count != expected:
             raise PlanRefusedError(
-                f"the plan touches {count} stations{_routers(network, changes)}, but {expected} were expected: look at "
+                f"the plan touches {count} stations{_others(network, changes)}, but {expected} were expected: look at "
                 f"why, or expect {count} stations"
             )
     elif count > 1 and count > options.max_share * total:
         raise PlanRefusedError(
-            f"the plan touches {count} of {total} stations{_routers(network, changes)}, more than "
+            f"the plan touches {count} of {total} stations{_others(network, changes)}, more than "
             f"{options.max_share:.0%} of the network: to allow it, expect {count} stations"
         )
 
 
-def _routers(network: Network, changes: Iterable[Outline]) -> str:
-    """How many of those that are counted as stations are routers, in words."""
-    routers = sum(change.station in network.router_by_id for change in changes) if network.router_by_id else 0
-    return f" ({routers} of them routers)" if routers else ""
+def _others(network: Network, changes: Iterable[Outline]) -> str:
+    """How many of those that are counted as stations are other devices, in words."""
+    kinds = Counter(network.device_kinds.get(change.station, DeviceKind.STATION) for change in changes)
+    found = [f"{kinds[kind]} of them {kind}s" for kind in DeviceKind if kinds[kind] and kind is not DeviceKind.STATION]
+    return f" ({', '.join(found)})" if found else ""
 
 
 def wanted_by(intent: Intent, network: Network, device: str) -> Rendered:

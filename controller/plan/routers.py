@@ -1,15 +1,15 @@
-"""Routers in plans: which change before their stations, which after, and the path that a switch selects.
+"""Routers and functions in plans: which change before their stations, which after; and the path of a router's switch.
 
 Where a tenant comes, its path exists before a station's links need it; where a tenant goes, its links go first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from controller.models.errors import ConflictError, NotFoundError, PlanRefusedError
 from controller.models.facts import HOST_OWNED, Owners
-from controller.models.network import HOST, Network
+from controller.models.network import HOST, DeviceKind, Network
 from controller.models.plan import Change, Edit, LedgerNode, Op, Phase, PhaseKind, WaitFor
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
@@ -20,27 +20,44 @@ from controller.nrm.tree import Observed, Path, Tree, parent, step
 from controller.plan.document import Outline
 from controller.plan.rows import entry_name, row
 
+#: Devices whose stations depend on them.
+WAYS = (DeviceKind.ROUTER, DeviceKind.FUNCTION)
 _DISTANCE = next(leaf for node in ROUTER.walk() if (leaf := node.leaf(LeafRole.DISTANCE)))
 #: Seconds until core links have found the other way.
 _SWITCH_SECONDS = 10
 
 
 def ranks_of(changes: Iterable[Change], network: Network) -> dict[str, int]:
-    """Order of devices within their units, 0 where absent: a router that gets something goes before its stations.
+    """Order of devices within their units, 0 where absent.
 
-    One that only loses something goes behind them.
+    A router or function that gets something goes before the stations behind it; one that only loses something goes
+    behind them.
     """
     ranks: dict[str, int] = {}
     for change in changes:
-        router = network.router_by_id.get(change.station)
-        if router is None:
+        if network.device_kinds.get(change.station) not in WAYS:
             continue
         outline = Outline.of(change)
         if outline.deletes and not outline.creates:
             ranks[change.station] = 1
         else:
-            ranks |= dict.fromkeys(network.stations_at.get(router.site, ()), 1)
+            ranks |= dict.fromkeys(network.stations_behind(change.station), 1)
     return ranks
+
+
+def nodes_behind(
+    network: Network, device: str, ledgers: Mapping[str, Mapping[Path, LedgerNode]]
+) -> Iterator[LedgerNode]:
+    """Nodes of ours on a device, and on the stations that a function serves: their tenants depend on it.
+
+    A tenant's own function serves that tenant only.
+    """
+    yield from ledgers.get(device, {}).values()
+    function = network.function_by_id.get(device)
+    for station in network.stations_behind(device) if function is not None else ():
+        for node in ledgers.get(station, {}).values():
+            if function is not None and function.owner in (None, *node.owners):
+                yield node
 
 
 def check_routers(changes: Iterable[Outline], network: Network) -> None:

@@ -318,7 +318,7 @@ def _loop(ask: Ask) -> _No | None:
 
 
 def _hold(ask: Ask) -> _No | None:
-    hold = Holds(ask.store.holds.find(ask.now)).on(ask.alarm.station, ask.site)
+    hold = Holds(ask.store.holds.find(ask.now)).on(ask.device, ask.site, ask.network.bound_by(ask.device))
     return _No(f"hold on {hold.target} by {hold.by}", hold.until) if hold else None
 
 

@@ -158,7 +158,7 @@ class Undo(Apply):
         patience = store.runs.get(plan.undoes).strategy.check_timeout
         strategy = strategy.model_copy(update={"check_timeout": max(strategy.check_timeout, patience)})
         waves = {job.station: job.wave for job in store.runs.jobs(plan.undoes)}
-        units, ranks = units_of(plan, network), ranks_in(plan, network)
+        units, ranks = units_of(plan.changes, network), ranks_in(plan, network)
         jobs = cut_stages(units, lambda station: -waves[station], strategy, ranks, region_of=network.region_of)
         return strategy, jobs
 

@@ -14,6 +14,7 @@ from sqlalchemy import Boolean, Integer, Row, Select, and_, bindparam, case, fun
 
 from controller.models.alarm import DIVERGED, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.errors import MinkaError
+from controller.models.network import DeviceKind
 from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.process import ProcessRole
@@ -360,11 +361,11 @@ def _tell_diverged(tx: Tx, ends: Sequence[End]) -> None:
     ]
     if not found:
         return
-    routers = load_network(tx, digest).router_by_id if (digest := current_digest(tx)) else {}
+    kinds = load_network(tx, digest).device_kinds if (digest := current_digest(tx)) else {}
     reports = [
         AlarmReport(
             station=claim.job.station,
-            object=(device := ObjectClass.ROUTER if claim.job.station in routers else ObjectClass.STATION).value,
+            object=(device := ObjectClass(kinds.get(claim.job.station, DeviceKind.STATION))).value,
             object_class=device,
             probable_cause=DIVERGED,
             severity=PerceivedSeverity.MAJOR if diverged else PerceivedSeverity.CLEARED,

@@ -10,12 +10,12 @@ import operator
 import zlib
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from itertools import groupby, starmap
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 import orjson
@@ -38,7 +38,7 @@ from sqlalchemy import (
 )
 
 from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject, Values
-from controller.performance.kpis import EVERYBODY, Whose
+from controller.performance.kpis import EVERYBODY, Amounts, Wanted, Whose, amount, amounts_of
 from controller.performance.rollups import rolled_up, span_of
 from controller.performance.vocabulary import Adds, counter_named
 from controller.ports.store import Measurements, Sync, method
@@ -134,7 +134,13 @@ _RECENT = timedelta(days=7)
 
 #: Layout: by cell, counters and their subjects, in the order of the values.
 _Layout = tuple[tuple[str, tuple[tuple[str, tuple[Subject, ...]], ...]], ...]
+_Layouts = Mapping[bytes, _Layout]
 _Key = tuple[str, datetime]
+_Span = tuple[datetime, datetime]
+_Rows = Sequence[Row[Any]]
+_Sum = Callable[[Sequence[float]], float]
+#: What is made of the rows of a station and span.
+T = TypeVar("T", Measured, Amounts)
 
 
 #: Layouts by their digest: that of a digest never changes.
@@ -207,7 +213,38 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         counters: Collection[str] | None = None,
         who: Whose = EVERYBODY,
     ) -> Iterator[Measured]:
-        return _read(self, (begin, end), seconds, stations, counters, who)
+        names = self._counting(begin, end, seconds) if stations is None else stations
+        choice = _Choice(None if counters is None else frozenset(counters), who)
+        return self._all((begin, end), seconds, names, choice.together)
+
+    @method
+    def amounts(
+        self, begin: datetime, end: datetime, seconds: int, stations: Collection[str], wanted: Sequence[Wanted]
+    ) -> Iterator[Amounts]:
+        return self._all((begin, end), seconds, stations, _Sums(tuple(wanted)).of)
+
+    def _all(
+        self, span: _Span, seconds: int, stations: Collection[str], make: Callable[[_Rows, _Layouts], T]
+    ) -> Iterator[T]:
+        """What is made of the rows of each station and span, page by page."""
+        names = sorted(set(stations))
+        for at in range(0, len(names), _STATIONS):
+            some, after = names[at : at + _STATIONS], None
+            while found := self._some(span, seconds, some, after, make):
+                yield from found
+                after = found[-1].station, found[-1].begin
+
+    @reads
+    def _some(
+        self,
+        tx: Tx,
+        span: _Span,
+        seconds: int,
+        names: Sequence[str],
+        after: _Key | None,
+        make: Callable[[_Rows, _Layouts], T],
+    ) -> list[T]:
+        return _page(tx, span, seconds, names, after, 500, make)
 
     @reads
     def page(
@@ -224,7 +261,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
     ) -> list[Measured]:
         names = _counting(tx, begin, end, seconds) if stations is None else sorted(set(stations))
         choice = _Choice(None if counters is None else frozenset(counters), who)
-        return _page(tx, (begin, end), seconds, names, after, limit, choice)
+        return _page(tx, (begin, end), seconds, names, after, limit, choice.together)
 
     @reads
     def totals(
@@ -492,7 +529,7 @@ def _described_as(layout: _Layout) -> tuple[bytes, bytes]:
     return sha256(content).digest()[:_DIGEST], zlib.compress(content)
 
 
-def _described(tx: Tx, rows: Sequence[Row[Any]]) -> dict[bytes, _Layout]:
+def _described(tx: Tx, rows: _Rows) -> dict[bytes, _Layout]:
     """Layouts of rows, by digest."""
     digests = {row.layout for row in rows}
     found = {digest: _layouts[digest] for digest in digests if digest in _layouts}
@@ -519,11 +556,15 @@ class _Choice(NamedTuple):
         """Whether values about a subject are wanted."""
         return self.who.all or subject == Subject() or self.who.has(subject)
 
+    def together(self, rows: _Rows, known: _Layouts) -> Measured:
+        """Rows of the same span as one."""
+        return _together([_unpacked(row, known, self) for row in rows])
+
 
 _ALL = _Choice()
 
 
-def _unpacked(row: Row[Any], known: Mapping[bytes, _Layout], choice: _Choice = _ALL) -> Measured:
+def _unpacked(row: Row[Any], known: _Layouts, choice: _Choice = _ALL) -> Measured:
     values = orjson.loads(zlib.decompress(row.content))
     cells: dict[str, dict[str, Values]] = {}
     for cell, name, places in _places(row.layout, known[row.layout], choice):
@@ -560,46 +601,68 @@ def _places(digest: bytes, layout: _Layout, choice: _Choice) -> _Places:
     return found
 
 
+class _Sums:
+    """Sums of some values of a row. Where they stand is found once for each layout."""
+
+    def __init__(self, wanted: Sequence[Wanted]) -> None:
+        self._wanted = wanted
+        self._known: dict[bytes, list[tuple[str, list[_Sum | None]]]] = {}
+
+    def of(self, rows: _Rows, known: _Layouts) -> Amounts:
+        """What is wanted of rows of the same span."""
+        if len(rows) > 1:
+            return amounts_of(_ALL.together(rows, known), self._wanted)
+        (row,) = rows
+        if row.layout not in self._known:
+            self._known[row.layout] = list(self._sums(known[row.layout]))
+        values = orjson.loads(zlib.decompress(row.content))
+        cells = {cell: tuple([one and one(values) for one in sums]) for cell, sums in self._known[row.layout]}
+        return Amounts(row.station, row.begin, row.covered, cells)
+
+    def _sums(self, layout: _Layout) -> Iterator[tuple[str, list[_Sum | None]]]:
+        """For each cell of a layout how what is wanted is added up; None for what it does not tell apart."""
+        start = 0
+        for cell, listed in layout:
+            places: dict[str, dict[Subject, float]] = {}
+            for name, subjects in listed:
+                places[name] = {one: float(start + n) for n, one in enumerate(subjects)}
+                start += len(subjects)
+            found = (amount(places.get(one.counter, {}), one.who, one.qos) for one in self._wanted)
+            yield cell, [None if each is None else _adder(list(map(int, each))) for each in found]
+
+
+def _adder(places: Sequence[int]) -> _Sum:
+    """Adds up the values at some places."""
+    if len(places) == 1:
+        return operator.itemgetter(*places)
+    chosen = operator.itemgetter(*places) if places else lambda _values: ()
+    return lambda values: sum(chosen(values))
+
+
 # ------------------------------------------------------------------------------- read
-
-
-def _read(
-    repository: SqlMeasurements,
-    span: tuple[datetime, datetime],
-    seconds: int,
-    stations: Collection[str] | None,
-    counters: Collection[str] | None,
-    who: Whose,
-) -> Iterator[Measured]:
-    names = repository._counting(*span, seconds) if stations is None else sorted(set(stations))
-    for at in range(0, len(names), _STATIONS):
-        some, after = names[at : at + _STATIONS], None
-        while found := repository.page(*span, seconds, some, after, counters=counters, who=who):
-            yield from found
-            after = found[-1].station, found[-1].begin
 
 
 def _page(
     tx: Tx,
-    span: tuple[datetime, datetime],
+    span: _Span,
     level: int,
     names: Sequence[str],
     after: _Key | None,
     limit: int,
-    choice: _Choice,
-) -> list[Measured]:
+    make: Callable[[_Rows, _Layouts], T],
+) -> list[T]:
     """Rows of as many stations as have about so many, and then of the next ones: no index has all of them in order."""
     begin, end = span
     at_once = max(1, int(limit * level / max((end - begin).total_seconds(), level)))
     left = names if after is None else names[bisect_left(names, after[0]) :]
-    found: list[Measured] = []
+    found: list[T] = []
     for start in range(0, len(left), at_once):
         asked = {"of": level, "since": begin, "until": end}
         rows = sorted(tx.rows(_BETWEEN, measurements.c.station, left[start : start + at_once], **asked), key=_place)
         known = _described(tx, rows)
         for key, group in groupby(rows, key=lambda row: (row.station, row.begin)):
             if after is None or key > after:
-                found.append(_together([_unpacked(row, known, choice) for row in group]))
+                found.append(make(list(group), known))
         if len(found) >= limit:
             break
     return found
@@ -639,9 +702,7 @@ def _measuring(tx: Tx, begin: datetime, end: datetime) -> set[str]:
     return {station for level, since in spans for station in _counting(tx, since, end, level)}
 
 
-def _total(
-    begin: datetime, end: datetime, rows: Sequence[Row[Any]], known: Mapping[bytes, _Layout], choice: _Choice
-) -> Measured | None:
+def _total(begin: datetime, end: datetime, rows: _Rows, known: _Layouts, choice: _Choice) -> Measured | None:
     """What ``rolled_up`` makes of all rows of a station; those of one layout are added up value by value."""
     station = rows[0].station
     if len({row.begin for row in rows}) < len(rows):  # some were measured and worked out
@@ -653,7 +714,7 @@ def _total(
     return rolled_up(station, begin, end, (_added_up(own, known[own[0].layout], choice) for own in by_layout.values()))
 
 
-def _added_up(rows: Sequence[Row[Any]], layout: _Layout, choice: _Choice) -> Measured:
+def _added_up(rows: _Rows, layout: _Layout, choice: _Choice) -> Measured:
     """Rows of one layout as one."""
     weights = [row.covered for row in rows]
     covered = sum(weights)
@@ -736,6 +797,6 @@ def _levels(tx: Tx, above: int, below: int) -> list[int]:
     return found[1:]
 
 
-def _spans(rows: Iterable[Row[Any]], known: Mapping[bytes, _Layout]) -> Iterator[Measured]:
+def _spans(rows: Iterable[Row[Any]], known: _Layouts) -> Iterator[Measured]:
     for _, group in groupby(rows, key=lambda row: row.begin):
         yield _together([_unpacked(row, known) for row in group])

@@ -23,7 +23,7 @@ from controller.playbook.language.playbook import (
     Undo,
     Waves,
 )
-from controller.playbook.language.registry import Action, DeviceKind
+from controller.playbook.language.registry import Action
 
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "playbooks.md"
 _SECTIONS: tuple[tuple[str, type[Noun]], ...] = (
@@ -104,7 +104,7 @@ def _attributes(model: type[Noun]) -> dict[str, str]:
 
 def _action(action: Action) -> Iterator[str]:
     yield from (f"### {action.name}", "", action.description, "")
-    only = "" if action.devices is DeviceKind.ANY else f" For {action.devices} only."
+    only = "" if action.devices is None else f" For {action.devices}s only."
     yield f"Touches the device: {action.touches}. After a worker's death: {action.repeat}.{only}"
     yield ""
     for title, model in (("Input", action.inputs), ("Output", action.outputs)):

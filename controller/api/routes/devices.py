@@ -40,8 +40,7 @@ class Drift(Body):
 
 def _known(network: Network, station: str) -> str:
     if not network.manages(station):
-        known = (*network.station_by_id, *network.router_by_id)
-        raise NotFoundError(unknown("station", station, known, "in the network"))
+        raise NotFoundError(unknown("station", station, network.device_kinds, "in the network"))
     return station
 
 
@@ -49,7 +48,7 @@ def _known(network: Network, station: str) -> str:
 def devices(
     seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)], selector: str = "*"
 ) -> Listing[DeviceView | TenantStation]:
-    """Stations by selector (routers with the key ``router``), by id, with record and health."""
+    """Stations by selector (other devices with the keys ``router``, ``function``, ``pool``), by id, with health."""
     _digest, network = seen.network()
     chosen = select(network, selector)
     asked = chosen[paging.offset : paging.offset + paging.limit]

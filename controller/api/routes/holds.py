@@ -36,7 +36,7 @@ def _check_target(network: Network, target: str) -> None:
     else:
         known = network.manages(station)
     if not known:
-        places = (*network.station_by_id, *network.router_by_id, *(f"site:{site}" for site in network.site_by_id))
+        places = (*network.device_kinds, *(f"site:{site}" for site in network.site_by_id))
         cells = (f"{station}/{one.id}" for one in network.cells_by_station.get(station, ()))
         raise NotFoundError(f"{unknown('place', target, (*places, *cells))} (a station, station/cell or site:<id>)")
 

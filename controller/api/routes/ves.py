@@ -22,7 +22,7 @@ from controller.assurance.station_alarms import heartbeat_report, report_of_faul
 from controller.intent.folding import placed
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlertRefusal
 from controller.models.errors import InputError, NotFoundError, StoreError
-from controller.models.network import Network
+from controller.models.network import DeviceKind, Network
 from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
 from controller.models.untrusted import DEEPEST, is_deeper
@@ -174,7 +174,7 @@ def _read_events(backend: Services, events: Sequence[tuple[VesEvent, object]]) -
         if network is None or device not in managed:
             found.refused[AlertRefusal.UNKNOWN_STATION.value] += 1
         elif header.domain == "fault":
-            report = _report(event, sent, now, ledger.get(device, {}), standing, router=device in network.router_by_id)
+            report = _report(event, sent, now, ledger.get(device, {}), standing, network.device_kinds[device])
             found.reports.append(report)
         elif header.domain == "heartbeat":
             fields = event.heartbeat_fields
@@ -195,13 +195,12 @@ def _report(
     now: datetime,
     ledger: Mapping[Path, LedgerEntry],
     standing: Sequence[Alarm],
-    *,
-    router: bool,
+    kind: DeviceKind,
 ) -> AlarmReport:
     header, fault = event.common_event_header, event.fault_fields
     assert fault is not None
     at = placed(header.told, now, _OLDEST)
-    report = report_of_fault(header.source_name, header.event_id, fault, at, ledger, standing, router=router)
+    report = report_of_fault(header.source_name, header.event_id, fault, at, ledger, standing, kind)
     words = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS).decode()
     return report.model_copy(update={"told": header.told, "body": words})
 
@@ -226,7 +225,8 @@ def _kept(store: Store, found: _Read, now: datetime) -> tuple[list[Alarm], list[
     back = store.heartbeats.beat(found.beats, _INTERVAL)
     for device, fields in sorted(found.registered.items()):
         store.heartbeats.register(device, fields)
-    heard = [heartbeat_report(one, now, router=one in network.router_by_id, lost=False) for one in back]
+    kinds = network.device_kinds
+    heard = [heartbeat_report(one, now, kinds.get(one, DeviceKind.STATION), lost=False) for one in back]
     alarms = store.alarms.report_all([*found.reports, *heard], found.refused)
     return alarms, store.collections.hurry(found.ready)
 

@@ -18,12 +18,12 @@ from starlette.exceptions import HTTPException
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Services
-from controller.assurance.health import OWN_CAUSES, ROUTER, STATION, tenant_of
+from controller.assurance.health import OWN_CAUSES, STATION, tenant_of
 from controller.intent.folding import placed
 from controller.intent.impact import object_class_of
 from controller.models.alarm import DIVERGED, OTHER_ALERT, AlarmReport, AlarmSource, AlertRefusal, PerceivedSeverity
 from controller.models.errors import InputError, NotFoundError
-from controller.models.network import PROFILE_RATS, Network
+from controller.models.network import PROFILE_RATS, DeviceKind, Network
 from controller.models.people import Permission, Person
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import cell_path
@@ -192,8 +192,9 @@ def _node(alert: AlertmanagerAlert, network: Network | None) -> tuple[str, str]:
     station, named = alert.labels["station"], alert.labels.get("object") or STATION
     if network is None:
         return station, named
-    if named == STATION and station in network.router_by_id:
-        return station, ROUTER
+    kind = network.device_kinds.get(station, DeviceKind.STATION)
+    if named == STATION and kind is not DeviceKind.STATION:
+        return station, kind.value
     cell = next((one for one in network.cells_by_station.get(station, ()) if one.name == named), None)
     if cell is None or not any(PROFILE_RATS[name] is cell.rat for name in network.profiles_of(station)):
         return station, named

@@ -14,14 +14,14 @@ from controller.models.alarm import PerceivedSeverity
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, UnitState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.health import ServiceState
-from controller.models.network import CellId, Noun
+from controller.models.network import CellId, DeviceKind, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cells, link_state, links
 from controller.nrm.profiles.alarm_list import list_in
 from controller.nrm.tree import Observed
 from controller.playbook.actions.configuration import Changed, Nothing, taken_with
 from controller.playbook.actions.state import endpoint_name, unlocked
-from controller.playbook.language.registry import Context, DeviceKind, Proposal, Taken, Touches, action
+from controller.playbook.language.registry import Context, Proposal, Taken, Touches, action
 
 #: Who acknowledges where no person did.
 _OURSELVES = "minka"
@@ -93,7 +93,7 @@ async def read_equipment(context: Context, _: Nothing) -> EquipmentState:
     return EquipmentState(units=seen.units, slots=seen.slots, version=version, power=seen.power, licence=seen.licence)
 
 
-@action("reset-radio-unit", Touches.CHANGES, devices=DeviceKind.STATIONS, takes=_with_unit)
+@action("reset-radio-unit", Touches.CHANGES, devices=DeviceKind.STATION, takes=_with_unit)
 async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Interrupted]:
     """Restart one radio unit: its cells are off the air for a while. That it restarted is read back."""
     seen = await context.equipment()
@@ -105,7 +105,7 @@ async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Inte
     return Proposal(None, said, (Operation(kind=kind, subject=unit.name, since=since, seconds=given.seconds),))
 
 
-@action("restart-station", Touches.CHANGES, devices=DeviceKind.STATIONS, takes=_with_station)
+@action("restart-station", Touches.CHANGES, devices=DeviceKind.STATION, takes=_with_station)
 async def restart_station(context: Context, given: Restart) -> Proposal[Interrupted]:
     """Restart the station: all its cells are off the air for a while, and sessions to it end.
 
@@ -117,7 +117,7 @@ async def restart_station(context: Context, given: Restart) -> Proposal[Interrup
     return Proposal(None, said, (reset(context.station, seen, given.seconds, on_battery=given.on_battery),))
 
 
-@action("reload-licence", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.STATIONS)
+@action("reload-licence", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.STATION)
 async def reload_licence(context: Context, _: Nothing) -> Proposal[Changed]:
     """Let the station fetch its licence again; it must be valid afterwards."""
     await context.ledger()
@@ -126,7 +126,7 @@ async def reload_licence(context: Context, _: Nothing) -> Proposal[Changed]:
     return Proposal(None, Changed(changed=missing), operations)
 
 
-@action("acknowledge-alarm", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
+@action("acknowledge-alarm", Touches.CHANGES, consent=None, devices=DeviceKind.STATION)
 async def acknowledge_alarm(context: Context, given: RecordChoice) -> Proposal[Acknowledged]:
     """Acknowledge records of the station's AlarmList: those of an alarm, or all that are over, which then leave it.
 

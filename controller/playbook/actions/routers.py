@@ -5,10 +5,10 @@ from __future__ import annotations
 from pydantic import Field
 
 from controller.models.health import ServiceState
-from controller.models.network import HOST, Noun
+from controller.models.network import HOST, DeviceKind, Noun
 from controller.models.plan import WaitFor
 from controller.plan import switch_router_change
-from controller.playbook.language.registry import Context, DeviceKind, Proposal, Taken, Touches, action
+from controller.playbook.language.registry import Context, Proposal, Taken, Touches, action
 
 
 class RouterPath(Noun):
@@ -38,7 +38,7 @@ async def _links_behind(context: Context, _: RouterPath) -> Taken:
     return found
 
 
-@action("switch-router-path", Touches.CHANGES, devices=DeviceKind.ROUTERS, takes=_links_behind)
+@action("switch-router-path", Touches.CHANGES, devices=DeviceKind.ROUTER, takes=_links_behind)
 async def switch_router_path(context: Context, given: RouterPath) -> Proposal[SwitchedPath]:
     """Send the router's traffic over its standby, or over its uplink again.
 

@@ -6,10 +6,10 @@ from pydantic import Field
 
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, comes_from
 from controller.models.errors import ConflictError
-from controller.models.network import Noun
+from controller.models.network import DeviceKind, Noun
 from controller.playbook.actions.configuration import Changed, Nothing
 from controller.playbook.actions.equipment import reset
-from controller.playbook.language.registry import Context, DeviceKind, Proposal, Touches, Unmet, action
+from controller.playbook.language.registry import Context, Proposal, Touches, Unmet, action
 
 
 class Download(Noun):
@@ -77,7 +77,7 @@ class Running(Noun):
     version: str = Field(description="Its version.")
 
 
-@action("download-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
+@action("download-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATION)
 async def download_software(context: Context, given: Download) -> Proposal[Downloaded]:
     """Let the station fetch a software file. Service continues; the station notifies the end."""
     if not comes_from(given.url, context.sources):
@@ -92,7 +92,7 @@ async def download_software(context: Context, given: Download) -> Proposal[Downl
     return Proposal(None, said, () if there else (fetch,))
 
 
-@action("install-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
+@action("install-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATION)
 async def install_software(context: Context, given: Install) -> Proposal[Installed]:
     """Install downloaded files into a slot that is neither active nor running. Service continues.
 
@@ -115,7 +115,7 @@ async def install_software(context: Context, given: Install) -> Proposal[Install
     return Proposal(None, Installed(changed=True, slot=free.name, previous=running.name), (install,))
 
 
-@action("activate-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATIONS)
+@action("activate-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATION)
 async def activate_software(context: Context, given: SlotChoice) -> Proposal[Changed]:
     """Activate a slot for the next start. The station runs from the old one until it restarts."""
     await context.ledger()
@@ -123,7 +123,7 @@ async def activate_software(context: Context, given: SlotChoice) -> Proposal[Cha
     return Proposal(None, Changed(changed=bool(wanted)), wanted)
 
 
-@action("rollback-software", Touches.CHANGES, devices=DeviceKind.STATIONS)
+@action("rollback-software", Touches.CHANGES, devices=DeviceKind.STATION)
 async def rollback_software(context: Context, given: SlotChoice) -> Proposal[Changed]:
     """Return to a slot that the station ran from before: activate it, restart, and check that it runs."""
     await context.ledger()
@@ -134,7 +134,7 @@ async def rollback_software(context: Context, given: SlotChoice) -> Proposal[Cha
     return Proposal(None, Changed(changed=bool(wanted)), wanted)
 
 
-@action("check-software", Touches.READS, devices=DeviceKind.STATIONS)
+@action("check-software", Touches.READS, devices=DeviceKind.STATION)
 async def check_software(context: Context, given: Version) -> Running | Unmet:
     """Fail unless the station runs a version."""
     running = _running(context.station, await context.equipment())
@@ -165,7 +165,7 @@ def _running(station: str, seen: Equipment) -> SlotState:
     return seen.running
 
 
-@action("choose-other-software", Touches.READS, devices=DeviceKind.STATIONS)
+@action("choose-other-software", Touches.READS, devices=DeviceKind.STATION)
 async def choose_other_software(context: Context, _: Nothing) -> Chosen | Unmet:
     """The valid slot that the station does not run from, one that can be written to before the factory's."""
     seen = await context.equipment()

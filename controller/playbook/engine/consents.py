@@ -9,11 +9,12 @@ from typing import Any
 from controller.models.approval import RunConstraints
 from controller.models.errors import InputError
 from controller.models.network import HOST, Network
-from controller.models.plan import Plan
+from controller.models.plan import LedgerNode, Plan
 from controller.models.run import LedgerEntry
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import Path
+from controller.plan import nodes_behind
 from controller.playbook.language.expressions import evaluate, may_hold
 from controller.playbook.language.library import Loaded
 from controller.playbook.language.playbook import TARGET, PlanSource, Step, target_names
@@ -57,7 +58,7 @@ def playbook_constraints(
         network: Current network.
         plan: Its plan; an empty one where it has none.
         stations: Where it works.
-        ledger: Who has nodes there.
+        ledger: Who has nodes there, and on stations that its functions serve.
         automatic: Whether a rule asks, and no person does.
         outages: What its steps take service from, by station, where that is known.
     """
@@ -78,7 +79,7 @@ def playbook_constraints(
         gravest = max((one for one in asks if one is not None), key=_GRAVITY.index, default=None)
         cells = [_cells(step, names) for step in asking]
         about = frozenset[str]().union(*cells) if all(cells) else frozenset[str]()
-        effects.append(_effect(station, planned.get(station), gravest, ledger.get(station, {}), about))
+        effects.append(_effect(station, planned.get(station), gravest, nodes_behind(network, station, ledger), about))
     asked = Asked(
         subject=subject_of(loaded.digest, parameters, stations, plan.digest),
         now=plan.created,
@@ -108,13 +109,13 @@ def _effect(
     station: str,
     planned: Effect | None,
     action: ActionClass | None,
-    ledger: Mapping[Path, LedgerEntry],
+    nodes: Iterable[LedgerNode],
     cells: frozenset[str],
 ) -> Effect:
     """What the plan does on a station, and what steps may do beside it to all who are on these cells (empty: there)."""
     if action is None:
         return planned or Effect(station)
-    there = (entry for path, entry in ledger.items() if not cells or cell_of(path) in cells)
+    there = (entry for entry in nodes if not cells or cell_of(entry.path) in cells)
     tenants = {owner for entry in there for owner in entry.owners} - {HOST}
     beside = effect_on(station, tenants, action, cells)
     return beside if planned is None else together(planned, beside)

@@ -378,6 +378,6 @@ def _after(station: str, ledger: Mapping[Path, LedgerEntry], changes: tuple[Chan
 
 
 def hold_at(network: Network, station: str, holds: list[Hold]) -> str:
-    """The hold that binds a station (its own, a cell's or its site's), in words, or an empty string."""
-    hold = Holds(holds).on(station, network.site_of(station))
+    """The hold that binds a device (its own, a cell's or its site's; one where it serves), in words, or nothing."""
+    hold = Holds(holds).on(station, network.site_of(station), network.bound_by(station))
     return "" if hold is None else hold.words

@@ -14,7 +14,7 @@ from controller.inventory.selectors import select
 from controller.models.approval import Outlook
 from controller.models.errors import InputError, MinkaError, PlanRefusedError
 from controller.models.facts import Finding
-from controller.models.network import Network, Noun
+from controller.models.network import DeviceKind, Network, Noun
 from controller.models.plan import Plan
 from controller.models.run import OnHold, Run, Strategy
 from controller.models.sharing import ActionClass
@@ -166,13 +166,15 @@ class PlaybookPreparation:
         routers = [station for station in plan.changes.packed if station in network.router_by_id]
         if playbook.routers:
             routers = await self._routers(network, targets)
-        stations = [station for station in sorted({*targets, *routers}) if station not in plan.unplanned]
+        planned = [device for device in {*targets, *routers} if device not in plan.unplanned]
+        stations = sorted({*planned, *(await self._inside(playbook, network, planned))})
         check_devices(playbook, self._library.registry, values, network, stations)
         strategy = playbook.strategy.strategy(len(stations), playbook.soak_seconds(values))
         if playbook.soak_checks:
             # Each job soaks by itself, since it looks again afterwards.
             strategy = strategy.model_copy(update={"soak": 0})
-        ledger = await store.ledger.find(stations)
+        behind = {one for station in stations for one in network.stations_served.get(station, ())}
+        ledger = await store.ledger.find({*stations, *behind})
         reached = reach(network, stations, plan if bound else None, ledger)
         jobs = () if refused else self._jobs(playbook, values, strategy, plan if bound else None, network, stations)
         constraints = playbook_constraints(
@@ -230,6 +232,14 @@ class PlaybookPreparation:
         known = await self._services.store.devices.find(stations)
         return tuple(station for station in stations if station not in known or known[station].adopted is None)
 
+    async def _inside(self, playbook: Playbook, network: Network, devices: Sequence[str]) -> list[str]:
+        """Stations that live in the functions among the devices: adopted ones, or all where the run adopts them."""
+        inside = [one for device in devices for one in network.stations_in.get(device, ())] if playbook.stations else []
+        if playbook.plan is not None and playbook.plan.adopt:
+            return inside
+        known = await self._services.store.devices.find(inside)
+        return [station for station in inside if station in known and known[station].adopted is not None]
+
     async def _routers(self, network: Network, stations: Sequence[str]) -> list[str]:
         """Adopted routers of the stations' sites."""
         sites = {network.site_of(station) for station in stations}
@@ -253,8 +263,10 @@ class PlaybookPreparation:
         idle: set[str] = set()
         if plan is not None:
             idle = set(stations) - plan.changes.packed.keys()
-            ranks, together = ranks_in(plan, network), tuple(units_of(plan, network))
-        elif playbook.routers:
+            ranks, together = ranks_in(plan, network), tuple(units_of(plan.changes, network))
+        if playbook.stations:
+            ranks, together = before_their_stations(stations, network)
+        elif plan is None and playbook.routers:
             ranks, together = behind_their_stations(stations, network)
         alone = set(stations).difference(*together)
         units = [*together, *((station,) for station in alone)]
@@ -321,6 +333,17 @@ async def taken(registry: Registry, context: StationContext, step: Step, names: 
     if action.takes is None or action.consent is not ActionClass.INTERRUPT:
         return None
     return await action.takes(context, action.check_inputs(evaluate(step.with_, names)))
+
+
+def before_their_stations(
+    devices: Sequence[str], network: Network
+) -> tuple[dict[str, int], tuple[tuple[str, ...], ...]]:
+    """Ranks of stations, and units of each function with the stations that live in it and the routers of their sites.
+
+    Their configuration goes with a function's pod, so it comes back after whatever became of the function.
+    """
+    stations = [one for one in devices if network.device_kinds[one] is DeviceKind.STATION]
+    return dict.fromkeys(stations, 1), tuple(units_of((), network, devices))
 
 
 def behind_their_stations(

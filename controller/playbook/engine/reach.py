@@ -8,6 +8,7 @@ from controller.models.network import HOST, Network, Noun
 from controller.models.plan import Plan
 from controller.models.run import Hold, LedgerEntry
 from controller.nrm.tree import Path
+from controller.plan import nodes_behind
 from controller.playbook.engine.context import hold_at
 from controller.playbook.language.playbook import ReachLimits
 
@@ -16,10 +17,11 @@ class Reach(Noun):
     """The blast radius of a run; cells and people are those of its stations, whether or not all are concerned.
 
     Attributes:
-        stations: Its stations and routers.
-        cells: Cells of its stations; of a router, those of all stations of its site.
-        tenants: Tenants whose nodes are on the stations; with a plan, those it touches or interrupts.
-        people: Population of the stations' sites.
+        stations: Its devices.
+        cells: Cells of its stations, and of those behind its other devices: at a router's site, served by a function.
+        tenants: Tenants whose nodes are on the devices or on stations that a function serves; with a plan, those it
+            touches or interrupts.
+        people: Population of the sites of all these.
     """
 
     stations: int
@@ -35,17 +37,13 @@ def reach(
     if plan is not None:
         tenants = {tenant for change in plan.changes for tenant in (*change.touched, *change.interrupted)}
     else:
-        entries = (entry for station in stations for entry in ledger.get(station, {}).values())
-        tenants = {owner for entry in entries for owner in entry.owners} - {HOST}
-    sites = {network.site_of(station) for station in stations}
-    behind = {
-        other
-        for router in network.router_by_id.keys() & set(stations)
-        for other in network.stations_at.get(network.site_of(router), ())
-    }
+        nodes = (entry for station in stations for entry in nodes_behind(network, station, ledger))
+        tenants = {owner for entry in nodes for owner in entry.owners} - {HOST}
+    sites = {site for station in stations for site in network.sites_behind(station)}
+    behind = {one for station in stations for one in network.stations_behind(station)}
     return Reach(
         stations=len(stations),
-        cells=sum(len(network.cells_by_station.get(station, ())) for station in behind.union(stations)),
+        cells=sum(len(network.cells_by_station.get(station, ())) for station in behind),
         tenants=tuple(sorted(tenants)),
         people=sum(network.site_by_id[site].population for site in sites),
     )

@@ -27,6 +27,7 @@ from controller.models.errors import (
     StoreError,
     UnreachableError,
 )
+from controller.models.network import DeviceKind
 from controller.models.plan import Change, PhaseKind
 from controller.models.run import JournalStep, Outcome, RunState
 from controller.models.step import StepRecord, StepState
@@ -330,8 +331,8 @@ class JobSteps:
             raise RepairStoppedError("the station runs on its battery")
 
     async def _on_battery(self) -> bool:
-        """Whether the station says so; a router has none, and many stations do not tell."""
-        if self._context.station not in self._context.network.station_by_id:
+        """Whether the station says so; other devices have none, and many stations do not tell."""
+        if self._context.network.device_kinds[self._context.station] is not DeviceKind.STATION:
             return False
         try:
             return (await self._context.equipment()).power == "BATTERY"

@@ -9,7 +9,7 @@ from typing import Any
 from controller.inventory.selectors import parse_selector
 from controller.inventory.source import Entry, FieldPath, Report, suggest
 from controller.models.errors import InputError
-from controller.models.network import Network
+from controller.models.network import DeviceKind, Network
 from controller.models.run import Policy
 from controller.playbook.language.expressions import Expression, evaluate, expressions_in, holds, may_hold
 from controller.playbook.language.parameters import ParameterType
@@ -66,11 +66,10 @@ def check_devices(
     for step in (*playbook.steps, *playbook.soak_checks):
         meant = registry.action(step.action).devices
         for device in devices:
-            router = device in network.router_by_id
+            kind = network.device_kinds[device]
             names = {**values, TARGET: target_names(network, device)}
-            if not meant.hold(router=router) and holds(step.when, names):
-                kind = "router" if router else "station"
-                wrong.append(f"step {step.name!r}: {step.action} is for {meant} only, and {device} is a {kind}")
+            if meant not in (None, kind) and holds(step.when, names):
+                wrong.append(f"step {step.name!r}: {step.action} is for {meant}s only, and {device} is a {kind}")
                 break
     if wrong:
         raise InputError("\n".join(wrong))
@@ -227,13 +226,17 @@ class _Check(_Inputs):
         for name in sorted({name for part in expressions_in(text) for name in Expression(part).names}):
             given = self._playbook.parameters.get(name)
             if given is not None and given.type is ParameterType.STRING and not given.choices:
-                kinds = "station, site, region, tenant, router, selector, or choices"
+                kinds = "station, site, region, tenant, router, function, pool, selector, or choices"
                 self._say(where, f"{name} may be any text, which could select more than is meant", f"type {kinds}")
 
     @property
-    def _for_routers(self) -> bool:
-        """Whether the targets are surely routers: who selects by the key ``router`` selects nothing else."""
-        return any(part.partition("=")[0].strip() == "router" for part in self._playbook.targets.split(","))
+    def _only(self) -> DeviceKind | None:
+        """What the targets surely are: who selects by the key ``router``, say, selects nothing else."""
+        keys = {part.partition("=")[0].strip() for part in self._playbook.targets.split(",")}
+        kinds = [kind for kind in DeviceKind if kind.value in keys and kind is not DeviceKind.STATION]
+        playbook = self._playbook
+        beside = playbook.routers or playbook.stations or (playbook.plan is not None and kinds != [DeviceKind.ROUTER])
+        return kinds[0] if len(kinds) == 1 and not beside else None
 
     def _ends(self, index: int) -> bool:
         """Whether nothing can fail behind a step."""
@@ -278,8 +281,9 @@ class _Check(_Inputs):
                 "a step that changes a device has no timeout of its own: strategy.confirm_timeout and check_timeout"
             )
             self._say((*at, "timeout"), message)
-        if act is not None and step.when is None and self._for_routers and not act.devices.hold(router=True):
-            self._say((*at, "action"), f"{step.action} is for {act.devices} only, and the targets are routers")
+        only = self._only if step.when is None else None
+        if act is not None and only is not None and act.devices not in (None, only):
+            self._say((*at, "action"), f"{step.action} is for {act.devices}s only, and the targets are {only}s")
         members = tuple(act.outputs.model_fields) if act else None
         self._known[OUTPUT] = members
         for number, text in enumerate(step.checks):

@@ -28,7 +28,7 @@ _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 
 
 class ParameterType(StrEnum):
-    """What a parameter holds; the last six refer to the network."""
+    """What a parameter holds; the last eight refer to the network."""
 
     STRING = "string"
     INT = "int"
@@ -38,6 +38,8 @@ class ParameterType(StrEnum):
     SITE = "site"
     STATION = "station"
     ROUTER = "router"
+    FUNCTION = "function"
+    POOL = "pool"
     SELECTOR = "selector"
 
 
@@ -186,6 +188,8 @@ _KNOWN: Mapping[ParameterType, Callable[[Network], Collection[str]]] = {
     ParameterType.SITE: lambda network: network.site_by_id,
     ParameterType.STATION: lambda network: network.station_by_id,
     ParameterType.ROUTER: lambda network: network.router_by_id,
+    ParameterType.FUNCTION: lambda network: network.function_by_id,
+    ParameterType.POOL: lambda network: network.pool_by_id,
 }
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, model_validator
 
 from controller.models.errors import InputError
-from controller.models.network import Identifier, Network, Noun
+from controller.models.network import DeviceKind, Identifier, Network, Noun
 from controller.models.run import LONGEST_PATIENCE, LONGEST_TIMER, OnHold, Policy, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.playbook.language.expressions import evaluate
@@ -21,17 +21,19 @@ from controller.runs.procedures import PROCEDURES
 TARGET, RUN, OUTPUT = "target", "run", "output"
 RESERVED = frozenset({TARGET, RUN, OUTPUT, "true", "false", "none", "and", "or", "not", "if", "else", "in", "is"})
 #: Members of the first two.
-TARGET_MEMBERS = ("station", "owner", "router", "site", "region", "cells")
+TARGET_MEMBERS = ("station", "owner", "router", "function", "site", "region", "cells")
 RUN_MEMBERS = ("id", "requested_by", "reason")
 
 
 def target_names(network: Network, station: str) -> dict[str, Any]:
     """What expressions know as ``target``, by ``TARGET_MEMBERS``."""
-    owner = network.station_by_id[station].owner if station in network.station_by_id else None
+    kind = network.device_kinds[station]
+    owned = network.station_by_id.get(station) or network.function_by_id.get(station)
     values = (
         station,
-        owner or "",
-        station in network.router_by_id,
+        (owned.owner if owned is not None else None) or "",
+        kind is DeviceKind.ROUTER,
+        kind is DeviceKind.FUNCTION,
         network.site_of(station),
         network.region_of(station),
         [cell.id for cell in network.cells_by_station.get(station, ())],
@@ -282,6 +284,8 @@ class Playbook(Noun):
             text.
         routers: Whether the adopted routers of their sites are included, each after the stations of its site. Where
             there is a plan, those that it changes do.
+        stations: Whether the stations that live in a function are included, each after it. Of a function that is the
+            endpoint of none, nothing is.
         strategy: Waves, soak and timers.
         guards: Limits of its reach.
         plan: The plan that is bound to a run; needed by ``apply-intent``.
@@ -296,6 +300,7 @@ class Playbook(Noun):
     parameters: dict[VariableName, Parameter] = {}
     targets: Text
     routers: bool = False
+    stations: bool = False
     strategy: Waves = Waves()
     guards: Guards = Guards()
     plan: PlanSection | None = None

@@ -26,7 +26,7 @@ from controller.models.errors import InputError
 from controller.models.facts import Owners
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import Measured, Period
-from controller.models.network import Network, Noun
+from controller.models.network import DeviceKind, Network, Noun
 from controller.models.plan import Change
 from controller.models.question import Question
 from controller.models.run import LedgerEntry, Outcome
@@ -50,18 +50,6 @@ class Touches(StrEnum):
     NONE = "none"
     READS = "reads"
     CHANGES = "changes"
-
-
-class DeviceKind(StrEnum):
-    """What an action is for: any device, or only stations or routers, since on others it can but fail."""
-
-    ANY = "any device"
-    STATIONS = "stations"
-    ROUTERS = "routers"
-
-    def hold(self, *, router: bool) -> bool:
-        """Whether a router, or a station, is among them."""
-        return self is DeviceKind.ANY or (self is DeviceKind.ROUTERS) is router
 
 
 class Repeat(StrEnum):
@@ -290,7 +278,7 @@ class Action:
         consent: Class of action that tenants consent to, for one that changes a station; None where it
             interrupts nobody, or the run's plan says what it does to whom.
         waits: Whether it may have to wait without a worker.
-        devices: What it is for.
+        devices: What it is for, since on others it can but fail; none for any device.
         takes: What it takes service from; None where that is never known before it acts.
     """
 
@@ -303,7 +291,7 @@ class Action:
     perform: Perform
     consent: ActionClass | None = None
     waits: bool = False
-    devices: DeviceKind = DeviceKind.ANY
+    devices: DeviceKind | None = None
     takes: Takes | None = None
 
     def check_inputs(self, given: Mapping[str, Any]) -> Noun:
@@ -341,7 +329,7 @@ def action(
     touches: Touches,
     repeat: Repeat | None = None,
     consent: ActionClass | None = ActionClass.INTERRUPT,
-    devices: DeviceKind = DeviceKind.ANY,
+    devices: DeviceKind | None = None,
     takes: Takes | None = None,
 ) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
@@ -355,7 +343,7 @@ def action(
         repeat: What happens to a step that a dead worker had begun.
         consent: Class of action that the station's tenants consent to, unless it only looks; None where the run's plan
             says what it does to whom.
-        devices: What it is for; a run that would do it on others is refused.
+        devices: What it is for, none for any device; a run that would do it on others is refused.
         takes: What it takes service from: only who gets some there is asked then.
     """
     asks = None if touches in (Touches.NONE, Touches.READS) else consent

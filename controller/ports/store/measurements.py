@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple, Protocol
 
@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 
 from controller.models.measurement import Measured
 from controller.models.network import Noun
-from controller.performance.kpis import EVERYBODY, Whose
+from controller.performance.kpis import EVERYBODY, Amounts, Wanted, Whose
 from controller.ports.store.repository import M_co, Repository, method
 
 
@@ -134,6 +134,13 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         who: Whose = EVERYBODY,
     ) -> list[Measured]:
         """All of what ``read`` gives as one for each station, as roll-ups are made, and many times as fast."""
+        ...
+
+    @method
+    def amounts(
+        self, begin: datetime, end: datetime, seconds: int, stations: Collection[str], wanted: Sequence[Wanted]
+    ) -> Iterator[Amounts]:
+        """Of all of what ``read`` gives what is wanted of each cell, by station and time; lazily, for threads."""
         ...
 
     @method

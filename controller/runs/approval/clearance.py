@@ -36,15 +36,17 @@ def clearances(standing: Standing, now: datetime) -> Clearances:
         for begun in ({False, True} if standing.begun else {False})
     }
     holds, at_sites = Holds(standing.holds), any(freeze.target.startswith("site:") for freeze in standing.freezes)
+    constraints = standing.constraints
     found: dict[str, Clearance] = {}
-    for station, (site, group) in standing.constraints.stations.items():
-        hold = holds.on(station, site)
+    for station, (site, group) in constraints.stations.items():
+        beside = constraints.beside.get(station, ())
+        hold = holds.on(station, site, beside)
         again = standing.away.get(station, now)
         found[station] = plain = said[station in standing.begun][group]
-        frozen = [*_frozen(standing, group, now, f"site:{site}")] if at_sites else []
+        frozen = [*_frozen(standing, group, now, f"site:{site}", *beside)] if at_sites or beside else []
         if hold is not None or again > now or frozen:
             own = [*([Clearance(hold.words, until=hold.until)] if hold is not None else []), *frozen]
-            own += [_away(again, ZoneInfo(standing.constraints.groups[group].timezone))] if again > now else []
+            own += [_away(again, ZoneInfo(constraints.groups[group].timezone))] if again > now else []
             found[station] = _joined((*own, plain))
     return found
 
@@ -60,8 +62,9 @@ def reassess(store: Store, clock: Clock, wakeups: Wakeups) -> None:
 
 
 def places_of(network: Network, device: str) -> frozenset[str]:
-    """Targets of freezes that a station or managed router lies in."""
-    return frozenset({"network", f"region:{network.region_of(device)}", f"site:{network.site_of(device)}"})
+    """Targets of freezes that a device lies in, or of a function those that it serves."""
+    own = {"network", f"region:{network.region_of(device)}", f"site:{network.site_of(device)}"}
+    return frozenset(own.union(network.bound_by(device)))
 
 
 def freeze_on(targets: Collection[str], freezes: Iterable[Freeze], now: datetime, *, interrupts: bool) -> Freeze | None:

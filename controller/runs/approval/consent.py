@@ -193,6 +193,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: Asked) -
         tenants=tuple(tenants),
         groups=tuple(groups),
         stations=placed,
+        beside={device: bound for device in placed if (bound := network.bound_by(device))},
         spared={effect.station: tuple(sorted(effect.spared)) for effect in effects if effect.spared},
     )
 
@@ -235,21 +236,24 @@ class _Agreements:
         return [one for one in own if any(self._network.reaches(one, cell) for cell in there)]
 
     def _cells(self, device: str, site: str) -> Sequence[Cell]:
-        """Cells of a station; of all stations of the site for its router."""
-        if device in self._network.station_by_id:
-            return self._network.cells_by_station[device]
-        beside = self._network.stations_at.get(site, ())
-        return [cell for station in beside for cell in self._network.cells_by_station[station]]
+        """Cells of the stations behind a device; of a router that is not managed any more, those of its site."""
+        known = self._network.manages(device)
+        behind = self._network.stations_behind(device) if known else self._network.stations_at.get(site, ())
+        return [cell for station in behind for cell in self._network.cells_by_station[station]]
 
 
 def site_of(network: Network, device: str) -> str:
-    """Site of a station or router. Raises NotFoundError."""
+    """Site of a device, empty where it stands at none. Raises NotFoundError."""
     if network.manages(device):
         return network.site_of(device)
     found = next((router.site for router in network.routers if router.id == device), None)
     if found is None:
         raise NotFoundError(f"{device} is no longer in the network files")
     return found
+
+
+def _region_of(network: Network, device: str, site: str) -> str:
+    return network.site_by_id[site].region if site else network.region_of(device)
 
 
 def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: bool) -> Iterator[Requirement]:
@@ -279,11 +283,13 @@ def _station_constraints(
     network: Network, known: _Agreements, effect: Effect, site: str, asked: Asked
 ) -> StationConstraints:
     """What binds one station; windows of others only where service is interrupted."""
-    place = network.site_by_id[site]
-    region = network.region_by_id[place.region]
+    region = network.region_by_id[_region_of(network, effect.station, site)]
     calendars = {asked.windows}
     if effect.interrupted and not asked.restores:
-        calendars |= {region.windows, place.windows}
+        behind = network.sites_behind(effect.station) if network.manages(effect.station) else ()
+        places = [network.site_by_id[one] for one in behind or filter(None, (site,))]
+        calendars |= {region.windows, *(place.windows for place in places)}
+        calendars |= {network.region_by_id[place.region].windows for place in places}
         for tenant in effect.interrupted:
             calendars |= {agreement.windows for agreement in known.of(tenant, effect, site)}
     return StationConstraints(

@@ -10,7 +10,7 @@ from controller.models.network import Cell, Network, Plmn, Rat
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
 from controller.nrm.profiles import broadcast_plmn, broadcast_rat
-from controller.plan.routers import ranks_of
+from controller.plan.routers import WAYS, ranks_of
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
 
@@ -26,7 +26,7 @@ def cut_waves(plan: Plan, network: Network, strategy: Strategy) -> tuple[NewJob,
     §16.3). Such a unit is never cut, even where it exceeds the wave's size. The canary wave holds the smallest units
     that make up ``strategy.canary`` stations.
     """
-    return cut_units(units_of(plan, network), strategy, ranks_in(plan, network), region_of=network.region_of)
+    return cut_units(units_of(plan.changes, network), strategy, ranks_in(plan, network), region_of=network.region_of)
 
 
 def ranks_in(plan: Plan, network: Network) -> Mapping[str, int]:
@@ -36,7 +36,7 @@ def ranks_in(plan: Plan, network: Network) -> Mapping[str, int]:
     """
     ranks = dict(ranks_of(plan.changes, network))
     weak = {change.station for change in plan.changes if not change.reverts}
-    for unit in units_of(plan, network) if weak else ():
+    for unit in units_of(plan.changes, network) if weak else ():
         if not any(ranks.get(device) for device in unit):
             ranks |= dict.fromkeys(weak.intersection(unit), LAST)
     return ranks
@@ -133,11 +133,17 @@ def _filled(
     return waves
 
 
-def units_of(plan: Plan, network: Network) -> Iterable[tuple[str, ...]]:
-    """Groups of devices that are decided together: tracking areas, and stations with their router."""
-    group: dict[str, set[str]] = {}
+def units_of(changes: Iterable[Change], network: Network, others: Collection[str] = ()) -> Iterable[tuple[str, ...]]:
+    """Groups of devices that are decided together: tracking areas, stations with their router, those of a function.
+
+    Args:
+        changes: What changes.
+        network: Where the devices are.
+        others: Devices that take part although nothing is known to change there.
+    """
+    group: dict[str, set[str]] = {device: {device} for device in others}
     by_area: dict[_Area, str] = {}
-    for change in plan.changes:
+    for change in changes:
         mine = group.setdefault(change.station, {change.station})
         for area in _areas(change, network):
             other = by_area.setdefault(area, change.station)
@@ -146,16 +152,15 @@ def units_of(plan: Plan, network: Network) -> Iterable[tuple[str, ...]]:
                 for member in mine:
                     group[member] = mine
     for device in tuple(group):
-        _join_router(group, network, device)
+        _join_behind(group, network, device)
     return {tuple(sorted(members)) for members in group.values()}
 
 
-def _join_router(group: dict[str, set[str]], network: Network, device: str) -> None:
-    """A router is decided together with the stations of its site."""
-    router = network.router_by_id.get(device)
-    if router is None:
+def _join_behind(group: dict[str, set[str]], network: Network, device: str) -> None:
+    """A router is decided together with the stations of its site, a function with those that it serves."""
+    if network.device_kinds.get(device) not in WAYS:
         return
-    for station in network.stations_at.get(router.site, ()):
+    for station in network.stations_behind(device):
         if station in group and group[station] is not group[device]:
             mine = group[device] | group[station]
             for member in mine:

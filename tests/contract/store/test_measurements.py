@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from threading import Barrier
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject
+from controller.performance.kpis import EVERYBODY, Wanted, Whose, amounts_of
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import CollectedFile, Gap, Page, Taken
@@ -86,6 +88,21 @@ def test_pages_hold_all_rows_once(store: SqlStore, start: datetime) -> None:
         assert found == wanted
     assert store.measurements.page(start, end, QUARTER, after=("B", begin), limit=100) == wanted[8:]
     assert store.measurements.page(start, end, QUARTER, ["C", "A"], ("A", begin), 100) == wanted[3:5] + wanted[10:]
+
+
+def test_amounts_are_what_is_wanted_of_each_row(store: SqlStore, start: datetime, clock: VirtualClock) -> None:
+    store.measurements.put(period(start + n * QUARTERS, n / 3, station) for station in "ABC" for n in range(8))
+    more: dict[str, Any] = {"seconds": HOUR, "prbs": 90.0, "RRU.PrbUsedDl": 1.0}
+    store.measurements.put([period(start, 9.0, "B", **more)])
+    settle(store, clock)  # B measured the first hour itself, and it is worked out too
+    bitel = Whose(frozenset({BITEL.plmn}))
+    asked = (VOLUME, EVERYBODY, 0), (VOLUME, bitel, 0), (VOLUME, bitel, 1), (PRBS, bitel, 0), ("RRU.PrbUsedDl",)
+    wanted = [Wanted(*each) for each in asked]
+    for level in (QUARTER, HOUR):
+        rows = store.measurements.read(start, start + timedelta(days=1), level, "BC")
+        found = list(store.measurements.amounts(start, start + timedelta(days=1), level, "BC", wanted))
+        assert found == [amounts_of(row, wanted) for row in rows]
+    assert found[0] == ("B", start, HOUR, {"1": (9.5, 9.0, 0, None, 1.0)})
 
 
 def test_each_period_counts_once(store: SqlStore, start: datetime) -> None:

@@ -17,6 +17,7 @@ from controller.api.auth import VES_SOURCES, ensure_webhook_token
 from controller.assurance.station_alarms import report_of_fault
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState, ObjectClass
 from controller.models.errors import StoreError
+from controller.models.network import DeviceKind
 from controller.models.plan import LedgerNode
 from controller.models.ves import FaultFields
 from controller.ports.clock import SystemClock
@@ -161,7 +162,7 @@ async def test_a_fault_that_the_station_notified_in_the_same_words_is_one_alarm(
 )
 def test_a_router_is_the_router_and_its_ports_are_ports(named: str, kind: str, what: str, whose: ObjectClass) -> None:
     fields = FaultFields.model_validate(fault(alarmInterfaceA=named, eventSourceType=kind)["faultFields"])
-    report = report_of_fault("R-1", "fault-1", fields, datetime.now(UTC), {}, (), router=True)
+    report = report_of_fault("R-1", "fault-1", fields, datetime.now(UTC), {}, (), DeviceKind.ROUTER)
     assert (report.object, report.object_class, report.station) == (what, whose, "R-1")
 
 

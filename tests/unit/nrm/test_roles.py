@@ -232,10 +232,10 @@ def test_what_is_removed_is_counted() -> None:
 def test_a_tracking_area_moves_together() -> None:
     before, after = (made_up.network(made_up.NAME, *tenants) for tenants in (("alfa",), ("alfa", "beta")))
     plan = samples.plan(after, {name: samples.view(before, name) for name in ("S1", "S2")})
-    assert set(units_of(plan, after)) == {("S1", "S2")}
+    assert set(units_of(plan.changes, after)) == {("S1", "S2")}
     shares = made_up.network(made_up.NAME, "alfa", max_share=60)
     plan = samples.plan(shares, {name: samples.view(before, name) for name in ("S1", "S2")})
-    assert set(units_of(plan, shares)) == {("S1",), ("S2",)}
+    assert set(units_of(plan.changes, shares)) == {("S1",), ("S2",)}
 
 
 # ----------------------------------------------------------------- what stations say

@@ -12,8 +12,8 @@ from controller.intent.outages import Era
 from controller.models.measurement import DAY, HOUR, Measured, Subject, Values
 from controller.models.network import Network
 from controller.performance.capacity import Load, full_in, nodes_of, trend
-from controller.performance.kpis import Whose
-from controller.performance.shares import CellUse, Terms, jain, used_by
+from controller.performance.kpis import Whose, amounts_of
+from controller.performance.shares import CellUse, Terms, Use, jain, use_of, wanted
 from tests.unit.intent.backhaul_tree import network as backhaul
 from tests.unit.intent.test_outages import BEGIN, END, network
 
@@ -30,13 +30,22 @@ def lte(alfa: float, beta: float, prbs: float, congested: float = 0) -> dict[str
     }
 
 
+def day(station: str, cells: dict[str, dict[str, Values]], seconds: int = DAY) -> Measured:
+    return Measured(station=station, begin=BEGIN, seconds=seconds, covered=seconds, cells=cells)
+
+
+def use(counted: dict[str, Values], **tenants: Whose) -> Use:
+    tenants = tenants or {"alfa": ALFA, "beta": BETA}
+    return use_of(amounts_of(day("S1", {"L1": counted}), wanted(tenants)).cells["L1"], tenants)
+
+
 def test_use_is_counted_by_slice_on_nr_and_follows_volume_on_lte() -> None:
     slices = {Subject(slice="1-000001"): 10.0, Subject(slice="1-000002"): 30.0, Subject(): 40.0}
     counted = {"RRU.PrbUsedDl": slices, "RRU.PrbAvailDl": {Subject(): 50.0}, "RRU.PrbTotDl": {Subject(): 80.0}}
-    assert used_by(counted, Whose(slices=frozenset({"1-000001"}))) == pytest.approx(20)
-    assert used_by(lte(300, 100, 80), ALFA) == pytest.approx(60)
-    assert used_by(lte(0, 0, 80), ALFA) == 0
-    assert used_by({}, ALFA) is None
+    assert use(counted, alfa=Whose(slices=frozenset({"1-000001"}))).used == {"alfa": pytest.approx(20)}
+    assert use(lte(300, 100, 80)).used == {"alfa": pytest.approx(60), "beta": pytest.approx(20)}
+    assert use(lte(0, 0, 80)).used == {"alfa": 0, "beta": 0}
+    assert use({}).used == {}
 
 
 def test_fairness_is_one_where_all_are_alike_and_the_inverse_of_their_number_where_one_has_all() -> None:
@@ -46,16 +55,15 @@ def test_fairness_is_one_where_all_are_alike_and_the_inverse_of_their_number_whe
 
 
 def test_short_is_who_gets_less_than_its_minimum_while_another_one_gets_more_in_congestion() -> None:
-    terms, tenants = {"alfa": Terms(30, 80), "beta": Terms(20, 80)}, {"alfa": ALFA, "beta": BETA}
-    use = CellUse()
-    use.add(lte(100, 900, 100, congested=50), terms, tenants)
-    assert use.short == {"alfa": 1}
-    use.add(lte(100, 900, 100), terms, tenants)
-    use.add(lte(100, 150, 50, congested=1), terms, tenants)
-    assert use.short == {"alfa": 2}, "without congestion nobody comes too short"
-    use.add(lte(1, 1, 4, congested=1), terms, tenants)
-    assert use.short == {"alfa": 2}, "where nobody is above its minimum nobody was squeezed"
-    assert use.congestion == pytest.approx(52 / 4)
+    terms, cell = {"alfa": Terms(30, 80), "beta": Terms(20, 80)}, CellUse()
+    cell.add(use(lte(100, 900, 100, congested=50)), terms)
+    assert cell.short == {"alfa": 1}
+    cell.add(use(lte(100, 900, 100)), terms)
+    cell.add(use(lte(100, 150, 50, congested=1)), terms)
+    assert cell.short == {"alfa": 2}, "without congestion nobody comes too short"
+    cell.add(use(lte(1, 1, 4, congested=1)), terms)
+    assert cell.short == {"alfa": 2}, "where nobody is above its minimum nobody was squeezed"
+    assert cell.congestion == pytest.approx(52 / 4)
 
 
 @pytest.mark.parametrize(
@@ -78,14 +86,10 @@ def test_a_trend_is_told_where_it_explains_what_happened(values: list[float], gr
 def test_cells_to_expand_first_are_congested_where_many_people_have_contracts() -> None:
     made: Network = network()
     load = Load(Era(BEGIN, END, made, Sharing(made, made.day(BEGIN))))
-    days = [
-        Measured(station=f"S{n}", begin=BEGIN, seconds=DAY, covered=DAY, cells={"L1": lte(864, 864, 90, 10 * n)})
-        for n in (1, 2)
-    ]
-    load.add_days(days)
+    days = [day(f"S{n}", {"L1": lte(864, 864, 90, 10 * n)}) for n in (1, 2)]
+    load.add_days(amounts_of(one, load.wanted) for one in days)
     assert load.congested() == ["S2", "S1"]
-    hour = Measured(station="S2", begin=BEGIN, seconds=HOUR, covered=HOUR, cells={"L1": lte(1, 99, 100, 5)})
-    load.add_hours([hour])
+    load.add_hours([amounts_of(day("S2", {"L1": lte(1, 99, 100, 5)}, HOUR), load.wanted)])
     shares, congested, expand, backhauls = load.sheets("alfa", LIMA)
     assert shares.rows[0] == ("S1/L1", 20, 80, 45, 45, 10)
     assert congested.rows == (("S2/L1", 1, 1, 1, jain([1 / 20, 99 / 20]).__round__(3)),)  # type: ignore[union-attr]
@@ -97,9 +101,7 @@ def test_a_node_of_the_backhaul_carries_all_that_hangs_below_it() -> None:
     made = backhaul()
     load = Load(Era(BEGIN, END, made, Sharing(made, made.day(BEGIN))))
     stations = sorted(made.station_by_id)
-    load.add_days(
-        Measured(station=name, begin=BEGIN, seconds=DAY, covered=DAY, cells={"1": lte(DAY, 0, 1)}) for name in stations
-    )
+    load.add_days(amounts_of(day(name, {"1": lte(DAY, 0, 1)}), load.wanted) for name in stations)
     rows = {row[0]: row for row in load.sheets("claro", LIMA)[3].rows}
     assert rows["core"][2] == len([one for one in stations if "core" in made.backhaul_above(one)])
     below = made.devices_below["radio"] & made.station_by_id.keys()

@@ -63,6 +63,61 @@ def network(tenants: Iterable[str] = ("alfa", "beta"), **changes: Any) -> Networ
     return Network.model_validate(content | changes)
 
 
+def virtual(tenants: Iterable[str] = ("alfa", "beta"), **changes: Any) -> Network:
+    """The same, of functions: each station has a DU, both share a CU-CP, and alfa has a CU-UP of its own at S1.
+
+    Two edge pools; the functions may run on either.
+    """
+    plain = network(tenants)
+    served = {"S1": ("DU-1", "CU-1", "UP-ALFA"), "S2": ("DU-2", "CU-1")}
+    stations = [one.model_copy(update={"functions": served[one.id]}) for one in plain.stations]
+    kinds = {"du": ("vdu", PROFILES), "cu": ("vcu-cp", ()), "up": ("vcu-up", ())}
+    content: dict[str, Any] = {
+        "pools": [
+            {
+                "id": name,
+                "where": "edge",
+                "region": "r",
+                "address": f"10.9.0.{number}",
+                "authority": "pools",
+                "credential": "minka",
+            }
+            for number, name in enumerate(("edge-1", "edge-2"), 1)
+        ],
+        "nodes": [
+            {"pool": pool, "id": f"n{n}", "cpus": 64, "memory_gb": 256, "ptp": True}
+            for pool in ("edge-1", "edge-2")
+            for n in (1, 2)
+        ],
+        "latencies": [
+            {"pool": pool, "site": f"site-{n}", "microseconds": 50} for pool in ("edge-1", "edge-2") for n in (1, 2)
+        ],
+        "packages": [
+            {
+                "id": name,
+                "kind": kind,
+                "vendor": "acme",
+                "version": "1.0",
+                "image": f"registry.example/{name}@sha256:{number:064x}",
+                "cpus": 4,
+                "memory_gb": 8,
+                "profiles": profiles,
+                **({"f1": ["17.1"]} if name != "up" else {}),
+                **({"e1": ["17.1"]} if name != "du" else {}),
+            }
+            for number, (name, (kind, profiles)) in enumerate(kinds.items())
+        ],
+        "functions": [
+            {"id": "DU-1", "package": "du", "max_latency_us": 100, "address": "10.8.0.1"},
+            {"id": "DU-2", "package": "du", "max_latency_us": 100, "address": "10.8.0.2"},
+            {"id": "CU-1", "package": "cu", "max_latency_us": 1000},
+            {"id": "UP-ALFA", "package": "up", "max_latency_us": 1000, "owner": "alfa"},
+        ],
+        "stations": [one.model_dump() for one in stations],
+    }
+    return Network.model_validate(plain.model_dump() | content | changes)
+
+
 def _tenant(name: str, number: int) -> dict[str, Any]:
     pools = {
         f"{kind}_pool": [{"id": kind, "address": f"10.{number}.0.{n}"}] for n, kind in enumerate(("mme", "amf", "upf"))

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from controller.assurance.health import ROUTER, STATION
+from controller.assurance.health import STATION
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmSource, AlarmState, PerceivedSeverity
 from controller.plan import network_digest
 from controller.ports.store import Page
@@ -60,7 +60,7 @@ async def test_a_core_link_waits_for_drift_of_the_router_of_its_site(bench: Benc
     router = tiny().routers[0].model_copy(update={"host_key": HOST_KEY})
     network = tiny().model_copy(update={"routers": (router,)})
     bench.store.networks.save(network, network_digest(network), "ana")
-    drift = bench.report(ROUTER, CONFIGURATION_DRIFT, station=router.id)
+    drift = bench.report("router", CONFIGURATION_DRIFT, station=router.id)
     link, elsewhere = bench.breaks(), bench.breaks(station="T-LTE-2")
     scheduler = bench.scheduler(rules=RULES[:1])
     await bench.round(scheduler)

@@ -103,7 +103,7 @@ def test_nr_tracking_areas_are_whole_too_and_those_of_a_tenants_own_plan_are_its
     planned = tuple(OwnCell.model_validate({**own, "station": station}) for station in ("P1", "P2"))
     for rows, units in (((), [("P0", "P1"), ("P2", "P3")]), (planned, [("P0",), ("P1", "P2"), ("P3",)])):
         of = there.model_copy(update={"cells": tuple(cells), "own_cells": rows})
-        assert sorted(units_of(plan, of)) == units
+        assert sorted(units_of(plan.changes, of)) == units
 
 
 def test_the_canary_is_the_smallest_unit() -> None:
