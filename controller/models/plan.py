@@ -56,9 +56,10 @@ class WaitFor(Noun):
     ``cell-on-air``/``cell-off-air``: the cell at ``path`` is (not) UNLOCKED, ENABLED and ACTIVE.
     ``link-up``: the core link at ``path`` is ENABLED. It may be one of another device that is reached by way of the
     changed one; then the other's id stands before the path. ``any-link-up``: one of the latter is; it has no path.
+    ``ready``: the function on the pool at ``path`` is.
     """
 
-    kind: Literal["cell-on-air", "cell-off-air", "link-up", "any-link-up"]
+    kind: Literal["cell-on-air", "cell-off-air", "link-up", "any-link-up", "ready"]
     path: str
     tenant: str = ""
 

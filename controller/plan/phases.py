@@ -19,7 +19,7 @@ from controller.nrm.profiles import (
     is_carrier,
     is_unlocked,
 )
-from controller.nrm.schema import LeafRole, Mutability, NodeSpec, spec_of
+from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree, is_below, parent
 
 #: Expected seconds; estimates for people, nothing waits by them.
@@ -91,7 +91,8 @@ def build_phases(
 ) -> tuple[tuple[Phase, ...], Tree]:
     """Lock, edit, unlock, each with its exact inverse; and the tree after all of them.
 
-    Where a tenant's core links go and others of its come, the old ones go in a phase of their own, once the new are up.
+    Where a tenant's core links go and others of its come, the old ones go in a phase of their own, once the new are up;
+    likewise where a function moves to another pool.
 
     Args:
         root: Schema of the station.
@@ -109,7 +110,7 @@ def build_phases(
     unlocked = [*back, *(cell for cell in made if cell not in keep_locked)]
     failed = {cell for cell in locks.to_lock if was_failed(observed, cell)}
     make, gone_links = make_before_break(root, edits)
-    new_links = tuple(link_waits(root, make)) if gone_links else ()
+    new_links = (*link_waits(root, make), *ready_waits(root, make)) if gone_links else ()
     steps: list[tuple[PhaseKind, Sequence[Edit], tuple[WaitFor, ...]]] = [
         (PhaseKind.LOCK, _switch(locks.to_lock, "UNLOCKED", "LOCKED", owners), _waits("cell-off-air", locks.to_lock)),
         (PhaseKind.EDIT, make, new_links),
@@ -139,7 +140,13 @@ def _entry_edit(op: Op, path: Path, tree: Tree, owners: Mapping[Path, Owners]) -
 
 
 def make_before_break(root: NodeSpec, edits: Sequence[Edit]) -> tuple[list[Edit], list[Edit]]:
-    """All edits, and apart from them core links that go once others of their tenant that are made here are up."""
+    """All edits, and apart from them what goes later: core links once others of their tenant that are made here are up.
+
+    Of a function that is made on another pool, all that goes from the first one goes once it is ready there.
+    """
+    if any(edit.op is Op.CREATE and _is_workload(root, edit.path) for edit in edits):
+        gone = [edit for edit in edits if edit.op is Op.DELETE]
+        return [edit for edit in edits if edit.op is not Op.DELETE], gone
     served = {edit.owners for edit in edits if edit.op is Op.CREATE and _is_link(root, edit.path)}
     gone = [edit for edit in edits if edit.op is Op.DELETE and _is_link(root, edit.path) and edit.owners in served]
     return [edit for edit in edits if edit not in gone], gone
@@ -150,6 +157,12 @@ def link_waits(root: NodeSpec, edits: Iterable[Edit]) -> Iterator[WaitFor]:
     for edit in edits:
         if edit.op is Op.CREATE and _is_link(root, edit.path) and is_unlocked({edit.path: edit.after}, edit.path):
             yield WaitFor(kind="link-up", path=edit.path, tenant=", ".join(edit.owners))
+
+
+def ready_waits(root: NodeSpec, edits: Iterable[Edit]) -> Iterator[WaitFor]:
+    """Functions that the edits make are ready."""
+    made = (edit.path for edit in edits if edit.op is Op.CREATE and _is_workload(root, edit.path))
+    return (WaitFor(kind="ready", path=path) for path in made)
 
 
 def was_failed(observed: Observed, cell: Path) -> bool:
@@ -180,6 +193,11 @@ def _renews_link(root: NodeSpec, observed: Tree, edit: Edit) -> bool:
 def _is_cell(root: NodeSpec, path: Path) -> bool:
     spec = spec_of(root, path)
     return spec is not None and spec.is_cell
+
+
+def _is_workload(root: NodeSpec, path: Path) -> bool:
+    spec = spec_of(root, path)
+    return spec is not None and spec.role is NodeRole.WORKLOAD
 
 
 def _is_link(root: NodeSpec, path: Path) -> bool:

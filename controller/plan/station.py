@@ -24,7 +24,7 @@ from controller.nrm.profiles import (
     is_unlocked,
     root_spec,
 )
-from controller.nrm.schema import NodeSpec, spec_of
+from controller.nrm.schema import NodeRole, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree, parent
 from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
@@ -73,7 +73,8 @@ def plan_station(
     reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
     if reason or not (edits.edits or edits.moved):
         return StationPlan(reason=reason, findings=findings)
-    change = _Builder(station, root, rendered, observed, view.ledger, edits, locks, options, within).change()
+    builder = _Builder(station, root, rendered, observed, view.ledger, view.served, edits, locks, options, within)
+    change = builder.change()
     return StationPlan(change=change, findings=findings)
 
 
@@ -123,6 +124,7 @@ class _Builder:
     rendered: Rendered
     observed: Observed
     ledger: Mapping[Path, LedgerEntry]
+    served: frozenset[str]
     edits: Edits
     locks: Locks
     options: PlanOptions
@@ -137,8 +139,8 @@ class _Builder:
         )
         edited = (*(edit.owners for edit in edits), *(owners[path] for path in moved))
         touched = sorted({owner for found in edited for owner in found} - {HOST})
-        interrupted = sorted(self._tenants_on(self.locks.to_lock, owners) - set(touched))
-        checks = (*self._cells(after), *self._links(after, {*touched, *interrupted}))
+        interrupted = sorted(self._tenants_on(self.locks.to_lock, owners) - (set(touched) - self.served))
+        checks = (*self._cells(after), *self._links(after, {*touched, *interrupted}), *self._workloads(after))
         seconds = outage_seconds(self.root, self.observed.tree, edits, self.locks)
         return Change(
             station=self.station,
@@ -169,9 +171,9 @@ class _Builder:
         )
 
     def _tenants_on(self, cells: Sequence[Path], owners: Mapping[Path, Owners]) -> set[str]:
-        """Tenants on the cells now; all of the station where it restarts."""
+        """Tenants on the cells now; where the device restarts all there, and on the stations that a function serves."""
         names = {cell_of(cell) for cell in cells}
-        tenants: set[str] = set()
+        tenants = set(self.served) if self.locks.restarts else set()
         for path, owner in owners.items():
             if path in self.observed.tree and (self.locks.restarts or cell_of(path) in names):
                 tenants.update(owner)
@@ -198,6 +200,13 @@ class _Builder:
             if is_unlocked(after, path):
                 yield WaitFor(kind="link-up", path=path, tenant=", ".join(owners))
 
+    def _workloads(self, after: Tree) -> Iterator[WaitFor]:
+        """Functions have to be ready where they should run."""
+        for path in after:
+            spec = spec_of(self.root, path)
+            if path in self.rendered.tree and spec is not None and spec.role is NodeRole.WORKLOAD:
+                yield WaitFor(kind="ready", path=path)
+
     def _covered(self, edits: Sequence[Edit], checks: Sequence[WaitFor]) -> Iterator[Path]:
         """What must not have changed when the change is applied: what it edits, and what its checks depend on."""
         for edit in edits:
@@ -209,7 +218,8 @@ class _Builder:
         yield from self.locks.to_lock
         yield from (f"{cell}/{administrative_leaf(cell)}" for cell in self.locks.cells)
         for check in checks:
-            yield check.path if check.kind == "link-up" else f"{check.path}/{administrative_leaf(check.path)}"
+            if check.kind != "ready":
+                yield check.path if check.kind == "link-up" else f"{check.path}/{administrative_leaf(check.path)}"
 
     def _gained(self) -> tuple[LedgerNode, ...]:
         # An identity that stays is ours as it is on air, unless we applied another one: then it is drift.

@@ -26,6 +26,7 @@ class StationView:
         ledger: Nodes that we adopted or applied there.
         unreachable: Why it could not be read, empty if it was.
         retired: Since when it is out of service, None while it is not.
+        served: Of a function, tenants with nodes of ours on the stations that it serves: they fail where it restarts.
     """
 
     observed: Observed | None
@@ -33,6 +34,7 @@ class StationView:
     ledger: Mapping[Path, LedgerEntry] = field(default_factory=dict)
     unreachable: str = ""
     retired: datetime | None = None
+    served: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

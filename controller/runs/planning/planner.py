@@ -16,7 +16,7 @@ from controller.models.equipment import Equipment
 from controller.models.errors import DeviceError, InputError, NotFoundError
 from controller.models.facts import Intent
 from controller.models.measurement import Period
-from controller.models.network import Network
+from controller.models.network import HOST, Network
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.record import Carried
 from controller.models.run import LedgerEntry
@@ -32,6 +32,7 @@ from controller.plan import (
     applied,
     carried_nodes,
     drift,
+    nodes_behind,
     under_hold,
     wanted_by,
 )
@@ -160,12 +161,17 @@ class Planner:
 
     async def _view(self, network: Network, station: str, record: Device | None) -> StationView:
         adopted = record is not None and record.adopted is not None
-        ledger = (await self._store.ledger.find([station])).get(station, {})
+        behind = network.stations_served.get(station, ())
+        ledgers = await self._store.ledger.find([station, *behind])
+        ledger = ledgers.get(station, {})
+        nodes = nodes_behind(network, station, ledgers) if behind else ()
+        served = frozenset(owner for node in nodes for owner in node.owners)
         try:
             observed = await self.read(network, station)
         except (DeviceError, NotFoundError) as error:
             return StationView(None, adopted, ledger, error.message)
-        return StationView(observed, adopted, ledger, retired=record.retired if record else None)
+        retired = record.retired if record else None
+        return StationView(observed, adopted, ledger, retired=retired, served=served - {HOST})
 
     async def views(self, network: Network, stations: Iterable[str]) -> dict[str, StationView]:
         """The views of a few stations; see ``each``."""
@@ -251,6 +257,9 @@ class Planner:
         intent = await asyncio.to_thread(compile_intent, network, network.day(self._clock.now()), stations)
 
         async def adopt(station: str, view: StationView) -> str:
+            if view.observed is None and station in network.endpoint_function:
+                await self._store.devices.adopt(station, (), digest, actor)
+                return "adopted, with nothing yet: its function is not there"
             if view.observed is None:
                 return view.unreachable
             wanted = _wanted(network, intent, station)

@@ -1,4 +1,4 @@
-"""What a transaction waits for on a device: cells on air, core links up, no new alarms."""
+"""What a transaction waits for on a device: cells on air, core links up, functions ready, no new alarms."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from controller.models.alarm import ActiveAlarm, AlarmRecord
 from controller.models.health import ServiceState
 from controller.models.plan import Change, WaitFor
 from controller.nrm.profiles import cell_state, link_state, unreported
+from controller.nrm.profiles.function import not_ready_because, ready_state
 from controller.nrm.tree import Observed, is_below, step
 from controller.plan.rows import some
 from controller.ports.clock import Clock
@@ -16,6 +17,8 @@ from controller.runs.transaction.remote_links import state_behind
 
 #: Seconds between two reads: soon at first, gently later.
 _SOON, _GENTLY = 0.1, 2.0
+#: Longest that a function may take to become ready: its image comes over a thin link, then it starts.
+READY_SECONDS = 600.0
 #: What is proved by a state that the device tells.
 _SERVES = ("link-up", "cell-on-air")
 
@@ -84,7 +87,7 @@ async def unmet(
         forgiven: Links that need not, and alarms that stood before (see ``excused``).
         seen: What was read just now: the first look.
         clock: For the pauses.
-        seconds: How long to wait.
+        seconds: How long to wait; for functions longer (``READY_SECONDS``).
         quiet: Whether new critical and major alarms must be gone too.
 
     Returns:
@@ -92,6 +95,8 @@ async def unmet(
     """
     excuse = frozenset(forgiven)
     wanted = [wait for wait in conditions if wait.path not in excuse]
+    if any(wait.kind == "ready" for wait in wanted):
+        seconds = max(seconds, READY_SECONDS)
     end = clock.monotonic() + seconds
     pause = _SOON
     while True:
@@ -100,7 +105,7 @@ async def unmet(
         if not alarms and all(state is ServiceState.UP for state in states.values()):
             return "", seen
         if clock.monotonic() >= end:
-            missing = [_name(wait) for wait, state in states.items() if state is ServiceState.DOWN]
+            missing = [_name(wait, seen) for wait, state in states.items() if state is ServiceState.DOWN]
             return _in_words(missing, alarms, seconds), seen
         await clock.sleep(pause)
         pause = min(_GENTLY, pause * 1.6)
@@ -139,8 +144,9 @@ def _down_as_before(change: Change, observed: Observed) -> str:
     return f"{len(down)} of {len(behind)} core links behind it are down, as before: {some(down)}" if down else ""
 
 
-def _name(wait: WaitFor) -> str:
-    return f"{wait.kind} {wait.path}" if wait.path else "any core link behind it up"
+def _name(wait: WaitFor, seen: Observed) -> str:
+    why = f" ({reason})" if wait.kind == "ready" and (reason := not_ready_because(seen, wait.path)) else ""
+    return f"{wait.kind} {wait.path}{why}" if wait.path else "any core link behind it up"
 
 
 def _state(wait: WaitFor, observed: Observed) -> ServiceState:
@@ -152,6 +158,8 @@ def _state(wait: WaitFor, observed: Observed) -> ServiceState:
             )
         case "link-up":
             return link_state(observed, wait.path)
+        case "ready":
+            return ready_state(observed, wait.path)
         case "cell-on-air":
             return cell_state(observed, wait.path)
         case "cell-off-air":
