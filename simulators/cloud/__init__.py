@@ -1,0 +1,1 @@
+"""Simulated cloud pools: Kubernetes API servers, and what runs behind them."""

@@ -1,0 +1,219 @@
+"""Custom resource definitions: defaults, what the server decides of them, and whether their schemas are structural."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Final
+
+from simulators.cloud.language import metadata
+from simulators.cloud.language.status import Cause
+
+Object = dict[str, Any]
+
+_TYPES: Final = ("array", "boolean", "integer", "number", "object", "string")
+
+
+def default(obj: Object) -> None:
+    """Names that follow from others."""
+    names = (obj.get("spec") or {}).get("names") or {}
+    if names.get("kind"):
+        names.setdefault("singular", names["kind"].lower())
+        names.setdefault("listKind", f"{names['kind']}List")
+
+
+def create(obj: Object) -> None:
+    """A new definition is not served yet."""
+    stored = [each["name"] for each in obj["spec"].get("versions") or () if each.get("storage")]
+    obj["status"] = {"conditions": None, "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": stored}
+
+
+def update(obj: Object, old: Object, subresource: str) -> None:
+    """A version that becomes the stored one counts among those stored."""
+    if subresource:
+        return
+    versions = list((old.get("status") or {}).get("storedVersions") or ())
+    stored = [each["name"] for each in obj["spec"].get("versions") or () if each.get("storage")]
+    if len(stored) == 1 and stored[0] not in versions:
+        obj["status"] = {**(old.get("status") or {}), "storedVersions": [*versions, *stored]}
+
+
+def accepted(obj: Object, now: str) -> Object:
+    """The definition as the server that serves it marks it: names accepted, established."""
+    marks = (
+        ("NamesAccepted", "NoConflicts", "no conflicts found"),
+        ("Established", "InitialNamesAccepted", "the initial names have been accepted"),
+    )
+    conditions = [
+        {"type": kind, "status": "True", "lastTransitionTime": now, "reason": reason, "message": text}
+        for kind, reason, text in marks
+    ]
+    status = {**obj["status"], "conditions": conditions, "acceptedNames": obj["spec"]["names"]}
+    return {**obj, "status": status}
+
+
+def problems(obj: Object) -> Iterator[Cause]:
+    """What is wrong with a definition."""
+    spec = obj.get("spec") or {}
+    names = spec.get("names") or {}
+    wanted = f"{names.get('plural', '')}.{spec.get('group', '')}"
+    if obj["metadata"].get("name") and obj["metadata"]["name"] != wanted:
+        yield Cause.invalid("metadata.name", obj["metadata"]["name"], 'must be spec.names.plural+"."+spec.group')
+    if not spec.get("group"):
+        yield Cause.required("spec.group")
+    else:
+        yield from (Cause.invalid("spec.group", spec["group"], text) for text in metadata.subdomain(spec["group"]))
+        if "." not in spec["group"]:
+            yield Cause.invalid("spec.group", spec["group"], "should be a domain with at least one dot")
+    if spec.get("scope") not in {"Cluster", "Namespaced"}:
+        yield Cause.unsupported("spec.scope", spec.get("scope", ""), ("Cluster", "Namespaced"))
+    for name in ("plural", "singular", "kind", "listKind"):
+        value = names.get(name, "")
+        if not value:
+            yield Cause.required(f"spec.names.{name}")
+            continue
+        yield from (Cause.invalid(f"spec.names.{name}", value, text) for text in metadata.service_name(value.lower()))
+    yield from _version_problems(obj, spec.get("versions") or [])
+
+
+def _version_problems(obj: Object, versions: list[Object]) -> Iterator[Cause]:
+    if not versions:
+        yield Cause.required("spec.versions", "must have at least one version")
+        return
+    seen: set[str] = set()
+    for index, version in enumerate(versions):
+        path = f"spec.versions[{index}]"
+        name = version.get("name", "")
+        yield from (Cause.invalid(f"{path}.name", name, text) for text in metadata.service_name(name))
+        if name in seen:
+            yield Cause.invalid("spec.versions", _internal(versions), "must contain unique version names")
+        seen.add(name)
+        # With one version only, the real server keeps its schema beside the versions.
+        at = "spec.validation" if len(versions) == 1 else f"{path}.schema"
+        raw = (version.get("schema") or {}).get("openAPIV3Schema")
+        if raw is None:
+            yield Cause.required(
+                f"{at}.openAPIV3Schema" if len(versions) > 1 else f"{path}.schema.openAPIV3Schema",
+                "schemas are required",
+            )
+        else:
+            yield from schema_problems(raw, f"{at}.openAPIV3Schema", root=True)
+        yield from _column_problems(version, path)
+    stored = [each["name"] for each in versions if each.get("storage")]
+    if len(stored) != 1:
+        text = "must have exactly one version marked as storage version"
+        yield Cause.invalid("spec.versions", _internal(versions), text)
+    kept = (obj.get("status") or {}).get("storedVersions") or []
+    if kept and stored and stored[-1] not in kept:
+        yield Cause.invalid("status.storedVersions", kept, f"must have the storage version {stored[-1]}")
+    for index, name in enumerate(kept):
+        if name not in seen:
+            yield Cause.invalid(f"status.storedVersions[{index}]", name, "must appear in spec.versions")
+
+
+def _internal(versions: list[Object]) -> list[Object]:
+    """Versions as the real server names them: by the struct that it keeps."""
+    return [
+        {
+            "Name": version.get("name", ""),
+            "Served": bool(version.get("served")),
+            "Storage": bool(version.get("storage")),
+            "Deprecated": bool(version.get("deprecated")),
+            "DeprecationWarning": version.get("deprecationWarning"),
+            "Schema": None,
+            "Subresources": None,
+            "AdditionalPrinterColumns": None,
+            "SelectableFields": None,
+        }
+        for version in versions
+    ]
+
+
+def _column_problems(version: Object, path: str) -> Iterator[Cause]:
+    kinds = ("integer", "number", "string", "boolean", "date")
+    for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
+        at = f"{path}.additionalPrinterColumns[{index}]"
+        yield from (Cause.required(f"{at}.{name}") for name in ("name", "type", "jsonPath") if not column.get(name))
+        if column.get("type") and column["type"] not in kinds:
+            yield Cause.invalid(f"{at}.type", column["type"], f"must be one of {','.join(kinds)}")
+    scale = (version.get("subresources") or {}).get("scale") or {}
+    for name, root in (("specReplicasPath", ".spec."), ("statusReplicasPath", ".status.")):
+        value = scale.get(name)
+        if value and not value.startswith(root):
+            text = f"should be a json path under {root}"[:-1]
+            yield Cause.invalid(f"{path}.subresources.scale.{name}", value, text)
+
+
+def schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) -> Iterator[Cause]:
+    """Whether a schema is structural: each value has a type, and constraints add no fields."""
+    yield from _type_problems(raw, path, root=root)
+    if raw.get("properties") and raw.get("additionalProperties") not in (None, False):
+        yield Cause.forbidden(
+            f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive"
+        )
+    if raw.get("uniqueItems"):
+        text = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+        yield Cause.forbidden(f"{path}.uniqueItems", text)
+    if "$ref" in raw:
+        yield Cause.forbidden(f"{path}.$ref", "$ref is not supported")
+    if raw.get("type") == "array" and "items" not in raw and not raw.get("x-kubernetes-preserve-unknown-fields"):
+        yield Cause.required(f"{path}.items", "must be specified")
+    yield from _list_problems(raw, path)
+    for name, inner in (raw.get("properties") or {}).items():
+        if not (root and name in {"apiVersion", "kind", "metadata"}):
+            yield from schema_problems(inner, f"{path}.properties[{name}]")
+    for name in ("items", "additionalProperties"):
+        if isinstance(raw.get(name), Mapping):
+            yield from schema_problems(raw[name], f"{path}.{name}")
+
+
+def _type_problems(raw: Mapping[str, Any], path: str, *, root: bool) -> Iterator[Cause]:
+    open_ = raw.get("x-kubernetes-int-or-string") or raw.get("x-kubernetes-preserve-unknown-fields")
+    kind = raw.get("type", "")
+    if not kind and (root or not open_):
+        where = "at the root" if root else "for specified object fields"
+        if not root and path.endswith((".items", "]")) is False:
+            where = "for specified object fields"
+        yield Cause.required(f"{path}.type", f"must not be empty {where}")
+    elif root and kind != "object":
+        yield Cause.invalid(f"{path}.type", kind, "must be object at the root")
+    elif kind and kind not in _TYPES:
+        yield Cause.unsupported(f"{path}.type", kind, _TYPES)
+    if raw.get("x-kubernetes-int-or-string") and kind:
+        text = "must be empty if x-kubernetes-int-or-string is true"
+        yield Cause.invalid(f"{path}.type", kind, text)
+
+
+def _list_problems(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
+    kind, keys = raw.get("x-kubernetes-list-type"), raw.get("x-kubernetes-list-map-keys") or []
+    if kind is None:
+        if keys:
+            text = "must be map if x-kubernetes-list-map-keys is non-empty"
+            yield Cause.required(f"{path}.x-kubernetes-list-type", text)
+        return
+    if kind not in {"atomic", "set", "map"}:
+        yield Cause.unsupported(f"{path}.x-kubernetes-list-type", kind, ("atomic", "set", "map"))
+    if raw.get("type") != "array":
+        yield Cause.invalid(f"{path}.type", raw.get("type", ""), "must be array if x-kubernetes-list-type is specified")
+    if kind == "map" and not keys:
+        text = "must not be empty if x-kubernetes-list-type is map"
+        yield Cause.required(f"{path}.x-kubernetes-list-map-keys", text)
+    items = raw.get("items") or {}
+    for key in keys:
+        inner = (items.get("properties") or {}).get(key)
+        if inner is None:
+            text = "entries must all be names of item properties"
+            yield Cause.invalid(f"{path}.x-kubernetes-list-map-keys", keys, text)
+        elif key not in items.get("required", ()) and "default" not in inner:
+            text = "this property is in x-kubernetes-list-map-keys, so it must have a default or be a required property"
+            yield Cause.required(f"{path}.items.properties[{key}].default", text)
+
+
+def changes(obj: Object, old: Object) -> Iterator[Cause]:
+    """What of a definition may not change once it is served."""
+    for names in (("scope",), ("group",), ("names", "plural"), ("names", "kind")):
+        before: Any = old["spec"]
+        after: Any = obj["spec"]
+        for name in names:
+            before, after = (before or {}).get(name), (after or {}).get(name)
+        if before != after:
+            yield Cause.invalid(f"spec.{'.'.join(names)}", after, "field is immutable")

@@ -1,0 +1,1 @@
+"""Simulated routers without SSH."""
