@@ -129,6 +129,10 @@ class Observed:
     dark: Mapping[Path, str] = field(default_factory=dict)
     writers: Mapping[Path, Mapping[LeafName, str]] = field(default_factory=dict)
 
+    def unseen(self, path: Path) -> str:
+        """Why nobody knows whether an entry is there; empty where that is known."""
+        return next((reason for dark, reason in self.dark.items() if is_below(path, dark)), "")
+
     @property
     def has_alarms(self) -> bool:
         """Whether it tells of alarms that stand."""

@@ -8,10 +8,10 @@ from controller.models.plan import DiffRow, LedgerNode
 from controller.nrm.diff import diff
 from controller.nrm.profiles import Rendered
 from controller.nrm.schema import LeafSpec, NodeSpec, spec_of
-from controller.nrm.tree import Observed, Path, parent
+from controller.nrm.tree import LeafName, Leaves, Observed, Path, parent
 from controller.plan.edits import find_edits, first_entries
 from controller.plan.rows import NOTHING, contents, entry_name, leaf_texts, row
-from controller.plan.views import StationView, at_carriers, with_given, with_reservations
+from controller.plan.views import StationView, at_carriers, in_sight, with_given, with_reservations
 
 NO_LEDGER: Mapping[Path, LedgerNode] = {}
 
@@ -25,7 +25,7 @@ def drift(root: NodeSpec, rendered: Rendered, view: StationView) -> tuple[DiffRo
     """
     if view.observed is None:
         return ()
-    return tuple(_rows(root, rendered, view, view.observed))
+    return tuple(_rows(root, *in_sight(rendered, view), view.observed))
 
 
 def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Observed) -> Iterator[DiffRow]:
@@ -34,8 +34,11 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
         wanted = contents(root, path, rendered.tree[path])
         yield row(path, rendered.owners[path], entry_name(root, path), NOTHING, wanted)
     for path, leaves in difference.changed.items():
-        for texts in leaf_texts(root, path, leaves.before, leaves.after):
-            yield row(path, rendered.owners[path], *texts)
+        for name in {**leaves.before, **leaves.after}:
+            (texts,) = leaf_texts(root, path, _only(leaves.before, name), _only(leaves.after, name))
+            writer = observed.writers.get(path, {}).get(name)
+            by = f" (written by {writer})" if writer else ""
+            yield row(path, rendered.owners[path], texts[0], f"{texts[1]}{by}", texts[2])
     edits = find_edits(root, observed, rendered, view.ledger, ())
     for new, old in {**edits.replaced, **edits.kept}.items():
         has = contents(root, old, observed.tree[old])
@@ -48,10 +51,14 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
         yield row(path, (), entry_name(root, path), contents(root, path, observed.tree[path]), "unknown, left alone")
 
 
+def _only(leaves: Leaves, name: LeafName) -> Leaves:
+    return {name: leaves[name]} if name in leaves else {}
+
+
 def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[Path, ...]:
     """Nodes that should be there and are missing or differ: what ``Health.drift`` counts."""
     difference = diff(root, observed.tree, rendered.tree)
-    return (*difference.missing, *difference.changed)
+    return (*(path for path in difference.missing if not observed.unseen(path)), *difference.changed)
 
 
 def applied(ledger: Mapping[Path, LedgerNode]) -> Rendered:
@@ -97,7 +104,7 @@ def carried_nodes(
             if spec is not None and name in spec.leaf_by_name and _managed(spec.leaf_by_name[name], asked)
         }
         nodes.append(LedgerNode(path=path, owners=owners[path], leaves=leaves, first=path in first))
-    lost = tuple(path for path in ledger if path not in observed.tree)
+    lost = tuple(path for path in ledger if path not in observed.tree and not observed.unseen(path))
     changed = (node for node in nodes if (known := ledger.get(node.path)) is None or not _same(node, known))
     return tuple(changed), lost
 

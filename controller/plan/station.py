@@ -25,12 +25,12 @@ from controller.nrm.profiles import (
     root_spec,
 )
 from controller.nrm.schema import NodeRole, NodeSpec, spec_of
-from controller.nrm.tree import Observed, Path, Tree, parent
+from controller.nrm.tree import Observed, Path, Tree, is_below, parent
 from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
 from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
 from controller.plan.rows import describe, entry_name, row, some
-from controller.plan.views import PlanOptions, StationView, limited
+from controller.plan.views import PlanOptions, StationView, in_sight, limited
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,8 @@ def plan_station(
         return StationPlan(reason=f"unreachable: {view.unreachable or 'it was not read'}")
     observed = view.observed
     root = root_spec(profiles)
+    dark = tuple(_dark(station, root, rendered, view))
+    rendered, view = in_sight(rendered, view)
     within: frozenset[Path] | None = None
     lacking: tuple[Path, ...] = ()
     if options.limit is not None:
@@ -70,6 +72,7 @@ def plan_station(
     findings = station_findings(station, root, observed, edits, locked, options)
     if not view.adopted:
         findings = (*findings, *_unheard(station, root, edits))
+    findings = (*dark, *findings)
     reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
     if reason or not (edits.edits or edits.moved):
         return StationPlan(reason=reason, findings=findings)
@@ -266,6 +269,17 @@ def station_findings(
         *_lock_findings(station, locked),
         *_holds(station, options),
     )
+
+
+def _dark(station: str, root: NodeSpec, wanted: Rendered, view: StationView) -> Iterator[Finding]:
+    """What could not be read: where something is to be done there, that is not planned."""
+    for path, reason in view.observed.dark.items() if view.observed else ():
+        asked = {one: leaves for one, leaves in wanted.tree.items() if is_below(one, path)}
+        ours = {one: entry.leaves for one, entry in view.ledger.items() if is_below(one, path)}
+        if asked or ours:
+            undone = "" if asked == ours else ", and what is to change there is not planned"
+            message = f"{station}: nobody knows whether {entry_name(root, path)} is there{undone}: {reason}"
+            yield Finding("not-read", Severity.WARNING, message, station)
 
 
 def _identities_that_stay(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:

@@ -90,6 +90,20 @@ def under_hold(network: Network, holds: Iterable[Hold]) -> frozenset[str]:
     return frozenset(target for hold in holds for target in hold.targets(network))
 
 
+# ----------------------------------------------------------------------- dark
+
+
+def in_sight(rendered: Rendered, view: StationView) -> tuple[Rendered, StationView]:
+    """What is wanted, and a view, without what the device could not tell: that is neither missing nor surplus."""
+    if view.observed is None or not view.observed.dark:
+        return rendered, view
+    unseen = view.observed.unseen
+    tree = {path: leaves for path, leaves in rendered.tree.items() if not unseen(path)}
+    owners = {path: owned for path, owned in rendered.owners.items() if not unseen(path)}
+    ledger = {path: entry for path, entry in view.ledger.items() if not unseen(path)}
+    return replace(rendered, tree=tree, owners=owners), replace(view, ledger=ledger)
+
+
 # ---------------------------------------------------------------- reservations
 
 

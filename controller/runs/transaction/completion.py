@@ -83,7 +83,7 @@ class Completion:
     async def verified(self, session: DeviceSession) -> JobResult:
         """The last read."""
         seen = await session.read()
-        gone = vanished(self._record.carried, self._change.phases, seen.tree)
+        gone = vanished(self._record.carried, self._change.phases, seen)
         if gone and self._whole.after_holds(seen.tree):
             return replace(self.success(Outcome.DIVERGED, gone), applied=False)
         if self._whole.after_holds(seen.tree):

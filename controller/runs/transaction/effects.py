@@ -9,7 +9,7 @@ from controller.models.plan import Edit, Op, Phase
 from controller.nrm.apply import siblings
 from controller.nrm.diff import effective, settled
 from controller.nrm.schema import NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, is_below
+from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, is_below
 from controller.plan.rows import some
 
 _Pair = tuple[Value | None, Value | None]
@@ -105,12 +105,12 @@ def cuts_the_way(root: NodeSpec, phases: Iterable[Phase]) -> bool:
     return any(spec is not None and spec.footing for spec in edited)
 
 
-def vanished(carried: Collection[Path], phases: Iterable[Phase], tree: Tree) -> str:
+def vanished(carried: Collection[Path], phases: Iterable[Phase], seen: Observed) -> str:
     """Entries that were there, that no phase deletes, and that are gone, in words; empty if there are none.
 
     For what a change creates, an emptied device is as it was before: only what it carried besides tells the difference.
     """
-    lost = [path for path in carried if path not in tree]
+    lost = [path for path in carried if path not in seen.tree and not seen.unseen(path)]
     if not lost:
         return ""
     deleted = [edit.path for phase in phases for edit in phase.edits if edit.op is Op.DELETE]

@@ -21,6 +21,7 @@ from controller.models.errors import (
     DeviceRefusedError,
     OutOfTurnError,
     SessionLostError,
+    UnreachableError,
 )
 from controller.models.plan import Change, Edit, WaitFor
 from controller.models.run import Decision, GateChoice, JournalEntry, JournalStep, Outcome
@@ -163,16 +164,18 @@ class Transaction:
         """A result that left the station as it was, in the light of what else it carries: that may have gone."""
         if result.outcome.good or result.outcome is Outcome.DIVERGED or not self._record.carried:
             return result
-        gone = self._gone((await session.read()).tree)
+        gone = self._gone(await session.read())
         return replace(result, outcome=Outcome.DIVERGED, detail=f"{gone}; {result.detail}") if gone else result
 
     async def _clean(self, session: DeviceSession) -> Observed:
         """What the device carries, without what a change that it reverted left in the candidate."""
         await session.discard()
         observed = await session.read()
-        if self._gone(observed.tree):
+        if self._gone(observed):
             await self._clock.sleep(self._patience.load)
             observed = await session.read()
+        if reason := next(filter(None, map(observed.unseen, self._change.fingerprint.paths)), ""):
+            raise UnreachableError(reason)
         return observed
 
     async def _fresh(self, session: DeviceSession, observed: Observed) -> JobResult:
@@ -207,7 +210,7 @@ class Transaction:
 
     def _unfit(self, observed: Observed) -> JobResult | None:
         """The result where the station is not as the plan found it; None where it is."""
-        if gone := self._gone(observed.tree):
+        if gone := self._gone(observed):
             return JobResult(Outcome.DIVERGED, gone)
         if matches(self._root, observed.tree, self._change.fingerprint):
             return None
@@ -221,9 +224,9 @@ class Transaction:
         """What the station carries, without what it makes and drops itself."""
         return tuple(path for path in tree if not self_made(self._root, path))
 
-    def _gone(self, tree: Tree) -> str:
+    def _gone(self, seen: Observed) -> str:
         """What the station has lost since this transaction began, beyond what it removes, in words."""
-        return vanished(self._record.carried, self._change.phases, tree)
+        return vanished(self._record.carried, self._change.phases, seen)
 
     async def _carry_out(
         self, session: DeviceSession, before: Tree, persist: str = "", deadline: datetime | None = None
@@ -237,7 +240,7 @@ class Transaction:
             except DeviceRefusedError as error:
                 return await self._completion.take_back(session, error.message)
             seen = await session.read()
-            wrong = self._differences(seen.tree, expected) or self._gone(seen.tree)
+            wrong = self._differences(seen.tree, expected) or self._gone(seen)
             if wrong:
                 return await self._completion.take_back(
                     session, f"the station answered ok but carries something else: {wrong}"
@@ -274,7 +277,7 @@ class Transaction:
         """Checks, then confirm or take back; at a gate together with the group."""
         missing, seen = await self._unmet(session, self._change.checks, seen, quiet=True)
         # What the checks read last also tells of foreign edits, at no other moment than they did.
-        foreign = "" if missing else self._differences(seen.tree, expected) or self._gone(seen.tree)
+        foreign = "" if missing else self._differences(seen.tree, expected) or self._gone(seen)
         wrong = missing or (f"somebody else changed the station in the meantime: {foreign}" if foreign else "")
         # Once on record as standing at a gate, a device can't step back from a decision that came first.
         if wrong and not await self._is_bound():

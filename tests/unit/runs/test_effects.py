@@ -6,7 +6,7 @@ import pytest
 
 from controller.models.plan import Edit, Op, Phase, PhaseKind
 from controller.nrm.profiles import root_spec
-from controller.nrm.tree import Tree
+from controller.nrm.tree import Observed, Tree
 from controller.runs.transaction.effects import effects, unfinished, vanished
 
 PATH = "/ManagedElement[S1]/A[1]"
@@ -124,9 +124,9 @@ def test_a_cell_that_was_told_to_shut_down_may_be_locked_meanwhile(state: str) -
 
 def test_what_is_gone_that_nobody_deleted_is_counted_and_named() -> None:
     carried = [f"{CELL}/plmnIdList[716,0{n}]" for n in range(5)]
-    assert vanished(carried, [], {path: {} for path in carried}) == ""
-    said = vanished(carried, phases(at(carried[0], Op.DELETE)), {})
+    assert vanished(carried, [], Observed({path: {} for path in carried})) == ""
+    said = vanished(carried, phases(at(carried[0], Op.DELETE)), Observed({}))
     assert said.startswith("4 of 5 nodes are gone from the station, and nobody asked for that: ")
     assert said.endswith(f": {', '.join(carried[1:4])} and 1 more")
-    assert vanished(carried, phases(at(CELL, Op.DELETE)), {}) == "", "they went with what holds them"
-    assert vanished(carried, phases(at(CELL, Op.MERGE)), {}).startswith("5 of 5")
+    assert vanished(carried, phases(at(CELL, Op.DELETE)), Observed({})) == "", "they went with what holds them"
+    assert vanished(carried, phases(at(CELL, Op.MERGE)), Observed({})).startswith("5 of 5")
