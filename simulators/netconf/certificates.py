@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -59,13 +60,20 @@ class Authority:
         certificate = x509.load_pem_x509_certificate(self.station(station, address).encode())
         return f"sha256:{hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()}"
 
-    def client(self, username: str) -> str:
-        """Certificate and private key of a user."""
-        return self._issue(username, "client", ExtendedKeyUsageOID.CLIENT_AUTH, [])
+    def client(self, username: str, *organisations: str) -> str:
+        """Certificate and private key of a user; where it matters, of the organisations (groups) that he belongs to."""
+        return self._issue(username, "client", ExtendedKeyUsageOID.CLIENT_AUTH, [], organisations)
 
-    def _issue(self, name: str, kind: str, usage: x509.ObjectIdentifier, names: list[x509.GeneralName]) -> str:
+    def _issue(
+        self,
+        name: str,
+        kind: str,
+        usage: x509.ObjectIdentifier,
+        names: list[x509.GeneralName],
+        organisations: Sequence[str] = (),
+    ) -> str:
         key = _key(self._seed, kind, name)
-        builder = self._builder(_name(name.partition("#")[0]), key, f"{kind} {name}")
+        builder = self._builder(_name(name.partition("#")[0], organisations), key, f"{kind} {name}")
         builder = builder.add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         builder = builder.add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
         if names:
@@ -93,8 +101,9 @@ def _key(seed: str, kind: str, name: str) -> Ed25519PrivateKey:
     return Ed25519PrivateKey.from_private_bytes(raw)
 
 
-def _name(common: str) -> x509.Name:
-    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+def _name(common: str, organisations: Sequence[str] = ()) -> x509.Name:
+    groups = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, one) for one in organisations]
+    return x509.Name([*groups, x509.NameAttribute(NameOID.COMMON_NAME, common)])
 
 
 def _pem(certificate: x509.Certificate) -> str:

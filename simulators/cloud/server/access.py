@@ -1,0 +1,281 @@
+"""Who calls (tokens, certificates, impersonation) and what RBAC lets him do.
+
+The order is that of an API server: a credential that is wrong is 401, none at all is the user ``system:anonymous``;
+then roles and bindings decide, as objects of the store like any other; what a role grants can be granted on only by
+who holds it himself.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulators.cloud.language.status import StatusError, forbidden_text
+from simulators.cloud.server.store import Object, Store
+
+ROLES = "roles.rbac.authorization.k8s.io"
+CLUSTER_ROLES = "clusterroles.rbac.authorization.k8s.io"
+ROLE_BINDINGS = "rolebindings.rbac.authorization.k8s.io"
+CLUSTER_ROLE_BINDINGS = "clusterrolebindings.rbac.authorization.k8s.io"
+_GROUP = "rbac.authorization.k8s.io"
+_MASTERS = "system:masters"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The user of a request, and the groups that speak for him."""
+
+    name: str
+    groups: tuple[str, ...] = ()
+    uid: str = ""
+    extra: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def authenticated(self) -> Caller:
+        """The same with the group of everybody who showed a credential."""
+        return Caller(self.name, (*self.groups, "system:authenticated"), self.uid, self.extra)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """As ``userInfo`` of a review."""
+        shown: dict[str, Any] = {"username": self.name}
+        if self.uid:
+            shown["uid"] = self.uid
+        if self.groups:
+            shown["groups"] = list(self.groups)
+        if self.extra:
+            shown["extra"] = {key: list(values) for key, values in self.extra.items()}
+        return shown
+
+
+ANONYMOUS = Caller("system:anonymous", ("system:unauthenticated",))
+#: The pool itself: its controllers call in process.
+SYSTEM = Caller("system:kube-controller-manager", (_MASTERS,)).authenticated()
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """What a request wants, in RBAC's words: a verb on a resource, or on a path."""
+
+    verb: str
+    group: str = ""
+    resource: str = ""
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+    path: str = ""
+
+    @property
+    def full_resource(self) -> str:
+        """With its subresource, such as ``pods/status``."""
+        return f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+
+
+class Access:
+    """Tokens and certificates of one pool, and its RBAC."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._tokens: dict[str, Caller] = {}
+
+    # ----------------------------------------------------------- who it is
+
+    def add_token(self, token: str, user: str, *groups: str, uid: str = "") -> None:
+        """Let in who shows this bearer token, as that user."""
+        self._tokens[token] = Caller(user, groups, uid)
+
+    def known_token(self, token: str) -> Caller | None:
+        """Who shows this token; None where it is not known."""
+        caller = self._tokens.get(token)
+        return None if caller is None else caller.authenticated()
+
+    def drop_token(self, token: str) -> None:
+        """Let nobody in by this token any more."""
+        self._tokens.pop(token, None)
+
+    def authenticate(self, authorization: str, certificate: Caller | None) -> Caller:
+        """Who calls: by his certificate, else by his token, else nobody in particular.
+
+        Raises:
+            StatusError: 401, the token is not known.
+        """
+        if certificate is not None:
+            return certificate.authenticated()
+        scheme, _, token = authorization.partition(" ")
+        if not authorization or scheme.lower() != "bearer":
+            return ANONYMOUS
+        if (caller := self._tokens.get(token.strip())) is None:
+            raise StatusError(401, "Unauthorized", "Unauthorized")
+        return caller.authenticated()
+
+    def impersonated(self, caller: Caller, user: str, groups: Iterable[str], uid: str = "") -> Caller:
+        """The user that a caller wants to be, where he may.
+
+        Raises:
+            StatusError: 403, he may not.
+        """
+        wanted = [Attributes("impersonate", resource="users", name=user)]
+        if user.startswith("system:serviceaccount:"):
+            namespace, _, name = user.removeprefix("system:serviceaccount:").partition(":")
+            wanted = [Attributes("impersonate", resource="serviceaccounts", namespace=namespace, name=name)]
+        groups = tuple(groups)
+        wanted += [Attributes("impersonate", resource="groups", name=group) for group in groups]
+        for attributes in wanted:
+            self.authorize(caller, attributes)
+        return (
+            Caller(user, groups, uid) if "system:authenticated" in groups else Caller(user, groups, uid).authenticated()
+        )
+
+    # -------------------------------------------------------- what he may do
+
+    def authorize(self, caller: Caller, wanted: Attributes) -> None:
+        """Nothing, where RBAC allows it.
+
+        Raises:
+            StatusError: 403.
+        """
+        if not self.allows(caller, wanted):
+            raise _forbidden(caller, wanted)
+
+    def allows(self, caller: Caller, wanted: Attributes) -> bool:
+        """Whether RBAC allows it."""
+        if _MASTERS in caller.groups:
+            return True
+        return any(_covers(rule, wanted) for rule in self.rules(caller, wanted.namespace))
+
+    def rules(self, caller: Caller, namespace: str) -> Iterator[Mapping[str, Any]]:
+        """All rules that apply to a user there, those of the cluster first."""
+        for binding in self._store.list(CLUSTER_ROLE_BINDINGS):
+            if _binds(binding, caller, ""):
+                yield from self._role_rules(binding, "")
+        for binding in self._store.list(ROLE_BINDINGS, namespace) if namespace else ():
+            if _binds(binding, caller, namespace):
+                yield from self._role_rules(binding, namespace)
+
+    def holds(self, caller: Caller, namespace: str, rules: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+        """Those rules that a user does not hold himself, and so can't grant."""
+        if _MASTERS in caller.groups:
+            return []
+        held = list(self.rules(caller, namespace))
+        return [rule for rule in rules if not all(any(_covers(own, part) for own in held) for part in _parts(rule))]
+
+    def role_rules(self, role_ref: Mapping[str, Any], namespace: str) -> list[Mapping[str, Any]] | None:
+        """The rules of a role that a binding names; None where there is no such role."""
+        cluster = role_ref["kind"] == "ClusterRole"
+        key = ("" if cluster else namespace, role_ref["name"])
+        role = self._store.get(CLUSTER_ROLES if cluster else ROLES, key)
+        return None if role is None else list(role.get("rules") or ())
+
+    def _role_rules(self, binding: Object, namespace: str) -> list[Mapping[str, Any]]:
+        return self.role_rules(binding["roleRef"], namespace) or []
+
+
+def _binds(binding: Object, caller: Caller, namespace: str) -> bool:
+    for subject in binding.get("subjects") or ():
+        match subject["kind"]:
+            case "User" if subject["name"] == caller.name:
+                return True
+            case "Group" if subject["name"] in caller.groups:
+                return True
+            case "ServiceAccount":
+                where = subject.get("namespace") or namespace
+                if caller.name == f"system:serviceaccount:{where}:{subject['name']}":
+                    return True
+    return False
+
+
+def _covers(rule: Mapping[str, Any], wanted: Attributes) -> bool:
+    if not _one_of(rule.get("verbs"), wanted.verb):
+        return False
+    if wanted.path:
+        return any(fnmatch.fnmatchcase(wanted.path, url) for url in rule.get("nonResourceURLs") or ())
+    if not _one_of(rule.get("apiGroups"), wanted.group):
+        return False
+    resources = rule.get("resources") or ()
+    whole = {"*", wanted.full_resource}
+    if wanted.subresource:
+        whole.add(f"*/{wanted.subresource}")
+    if not whole.intersection(resources):
+        return False
+    names = rule.get("resourceNames")
+    return not names or wanted.name in names
+
+
+def _one_of(allowed: Iterable[str] | None, word: str) -> bool:
+    return any(one in {"*", word} for one in allowed or ())
+
+
+def _parts(rule: Mapping[str, Any]) -> Iterator[Attributes]:
+    """A rule taken apart into what it allows one by one."""
+    for verb in rule.get("verbs") or ():
+        for url in rule.get("nonResourceURLs") or ():
+            yield Attributes(verb, path=url)
+        for group in rule.get("apiGroups") or ():
+            for resource in rule.get("resources") or ():
+                plural, _, part = resource.partition("/")
+                for name in rule.get("resourceNames") or ("",):
+                    yield Attributes(verb, group, plural, part, name=name)
+
+
+def _forbidden(caller: Caller, wanted: Attributes) -> StatusError:
+    if wanted.path:
+        text = f'forbidden: User "{caller.name}" cannot {wanted.verb} path "{wanted.path}"'
+        return StatusError(403, "Forbidden", text, details={})
+    scope = f'in the namespace "{wanted.namespace}"' if wanted.namespace else "at the cluster scope"
+    text = (
+        f'User "{caller.name}" cannot {wanted.verb} resource "{wanted.full_resource}" '
+        f'in API group "{wanted.group}" {scope}'
+    )
+    return forbidden_text(wanted.group, wanted.resource, wanted.name, text)
+
+
+# ------------------------------------------------------------ what every pool has
+
+
+def _rule(verbs: list[str], **what: list[str]) -> dict[str, Any]:
+    return {"verbs": verbs, **what}
+
+
+_BASIC = ["/api", "/api/*", "/apis", "/apis/*", "/healthz", "/livez", "/openapi", "/openapi/*", "/readyz"]
+_VERSION = ["/version", "/version/"]
+_ALL = _rule(["*"], apiGroups=["*"], resources=["*"])
+#: Bootstrap roles: name, rules, groups that hold them.
+_BOOTSTRAP: tuple[tuple[str, list[dict[str, Any]], tuple[str, ...]], ...] = (
+    ("cluster-admin", [_ALL, _rule(["*"], nonResourceURLs=["*"])], (_MASTERS,)),
+    ("system:discovery", [_rule(["get"], nonResourceURLs=[*_BASIC, *_VERSION])], ("system:authenticated",)),
+    (
+        "system:basic-user",
+        [
+            _rule(
+                ["create"],
+                apiGroups=["authorization.k8s.io"],
+                resources=["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+            ),
+            _rule(["create"], apiGroups=["authentication.k8s.io"], resources=["selfsubjectreviews"]),
+        ],
+        ("system:authenticated",),
+    ),
+    (
+        "system:public-info-viewer",
+        [_rule(["get"], nonResourceURLs=["/healthz", "/livez", "/readyz", *_VERSION])],
+        ("system:authenticated", "system:unauthenticated"),
+    ),
+    (
+        "system:service-account-issuer-discovery",
+        [_rule(["get"], nonResourceURLs=["/.well-known", "/.well-known/*"])],
+        ("system:authenticated",),
+    ),
+)
+
+
+def bootstrap() -> Iterator[tuple[str, Object]]:
+    """The roles and bindings that a pool has from its beginning."""
+    for name, rules, groups in _BOOTSTRAP:
+        labels = {"kubernetes.io/bootstrapping": "rbac-defaults"}
+        metadata = {"name": name, "labels": labels}
+        head = {"apiVersion": f"{_GROUP}/v1", "metadata": metadata}
+        yield CLUSTER_ROLES, {**head, "kind": "ClusterRole", "rules": rules}
+        subjects = [{"kind": "Group", "apiGroup": _GROUP, "name": group} for group in groups]
+        ref = {"apiGroup": _GROUP, "kind": "ClusterRole", "name": name}
+        yield CLUSTER_ROLE_BINDINGS, {**head, "kind": "ClusterRoleBinding", "subjects": subjects, "roleRef": ref}

@@ -1,0 +1,177 @@
+"""Answers: which form the client accepts, and objects, lists and errors in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+import yaml
+
+from simulators.cloud.language.kinds import Kind
+from simulators.cloud.language.status import StatusError, bad_request
+from simulators.cloud.server import tables
+from simulators.cloud.server.requests import Request
+from simulators.cloud.server.store import Object
+
+JSON = "application/json"
+YAML = "application/yaml"
+TEXT = "text/plain; charset=utf-8"
+_FORMS = {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"}
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """One answer."""
+
+    status: int
+    body: bytes
+    content_type: str = JSON
+    headers: Sequence[tuple[str, str]] = field(default_factory=tuple)
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """How the client wants an answer: a media type, and perhaps another form of the object."""
+
+    media: str = JSON
+    form: str = ""
+
+
+def accepted(request: Request) -> Form:
+    """The first form that the client names and that can be had.
+
+    Raises:
+        StatusError: 406, there is none.
+    """
+    for wanted in _accepts(request.header("accept") or "*/*"):
+        media, _, parameters = wanted.partition(";")
+        media = media.strip().lower()
+        given = dict(part.strip().partition("=")[::2] for part in parameters.split(";") if part.strip())
+        given.pop("q", None)
+        if media in {"*/*", "application/*"}:
+            return Form()
+        if media not in {JSON, YAML}:
+            continue
+        if not set(given) - {"charset", "stream"}:
+            return Form(media)
+        if given.get("g") == "meta.k8s.io" and given.get("v") in {"v1", "v1beta1"} and given.get("as") in _FORMS:
+            return Form(media, given["as"])
+    raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: {JSON}, {YAML}")
+
+
+def _accepts(header: str) -> list[str]:
+    """What a header accepts, the best first."""
+
+    def weight(part: str) -> float:
+        for parameter in part.split(";")[1:]:
+            name, _, value = parameter.strip().partition("=")
+            if name == "q":
+                try:
+                    return -float(value)
+                except ValueError:
+                    return 0.0
+        return -1.0
+
+    return sorted((part for part in header.split(",") if part.strip()), key=weight)
+
+
+def accepts_exactly(request: Request, form: str) -> bool:
+    """Whether the client names this very form first, parameters in any order."""
+    wanted = sorted(part.strip() for part in form.split(";"))
+    return any(
+        sorted(part.strip() for part in one.split(";")) == wanted for one in request.header("accept").split(",")[:1]
+    )
+
+
+# ---------------------------------------------------------------------- answers
+
+
+def document(
+    body: Any, status: int = 200, form: Form | None = None, headers: Sequence[tuple[str, str]] = ()
+) -> Response:
+    """A document as JSON or YAML."""
+    if form is not None and form.media == YAML:
+        text = yaml.safe_dump(body, default_flow_style=False, sort_keys=True, allow_unicode=True)
+        return Response(status, text.encode(), YAML, headers)
+    return Response(status, orjson.dumps(body), JSON, headers)
+
+
+def text(body: str, status: int = 200) -> Response:
+    """Plain text."""
+    return Response(status, body.encode(), TEXT, (("X-Content-Type-Options", "nosniff"),))
+
+
+PAGE_NOT_FOUND = text("404 page not found\n", 404)
+
+
+def failure(error: StatusError) -> Response:
+    """An error as a Status."""
+    headers = warned(error.warnings)
+    if error.retry_after is not None:
+        headers.append(("Retry-After", str(error.retry_after)))
+    return document(error.body(), error.code, headers=headers)
+
+
+def warned(warnings: Iterable[str]) -> list[tuple[str, str]]:
+    """Warnings as headers."""
+    quoted = (warning.replace("\\", "\\\\").replace('"', '\\"') for warning in warnings)
+    return [("Warning", f'299 - "{one}"') for one in quoted]
+
+
+def success(kind: Kind, obj: Object) -> dict[str, Any]:
+    """The Status of an object that is deleted."""
+    metadata = obj["metadata"]
+    details = {"name": metadata["name"], "group": kind.group, "kind": kind.plural, "uid": metadata["uid"]}
+    shown = {key: value for key, value in details.items() if value}
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": shown}
+
+
+def one(kind: Kind, obj: Object, form: Form, request: Request, now: datetime) -> dict[str, Any]:
+    """An object in the form that the client wants."""
+    if form.form == "PartialObjectMetadataList":
+        raise StatusError(406, "NotAcceptable", f"you requested {form.form}, but the requested object is not a list")
+    if form.form == "PartialObjectMetadata":
+        return tables.metadata_only(obj)
+    if form.form == "Table":
+        metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
+        return tables.table(kind, [obj], now, included(request), metadata)
+    return obj
+
+
+def many(
+    kind: Kind, objects: Sequence[Object], metadata: Mapping[str, Any], form: Form, request: Request, now: datetime
+) -> dict[str, Any]:
+    """A list in the form that the client wants."""
+    if form.form == "PartialObjectMetadata":
+        raise StatusError(406, "NotAcceptable", f"you requested {form.form}, but the requested object is a list")
+    if form.form == "PartialObjectMetadataList":
+        items = [tables.metadata_only(obj) for obj in objects] or None
+        head = {"kind": form.form, "apiVersion": "meta.k8s.io/v1"}
+        return {**head, "metadata": dict(metadata), "items": items}
+    if form.form == "Table":
+        return tables.table(kind, objects, now, included(request), dict(metadata))
+    if kind.custom:
+        return {
+            "apiVersion": kind.api_version,
+            "items": list(objects),
+            "kind": kind.list_kind,
+            "metadata": {"continue": "", **metadata},
+        }
+    items = [{key: value for key, value in obj.items() if key not in {"kind", "apiVersion"}} for obj in objects]
+    return {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": dict(metadata), "items": items}
+
+
+def included(request: Request) -> str:
+    """What of each object goes with its row.
+
+    Raises:
+        StatusError: 400, there is no such choice.
+    """
+    asked = request.asks("includeObject")
+    if asked not in {"", "None", "Metadata", "Object"}:
+        problem = f"includeObject: Invalid value: \"{asked}\": must be 'Metadata', 'Object', 'None', or empty"
+        raise bad_request(f"Unable to convert to Table as requested: {problem}")
+    return asked

@@ -1,0 +1,400 @@
+"""The HTTP API of a pool, without HTTP: a request in, an answer or a watch out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from simulators.cloud.language import metadata, patches
+from simulators.cloud.language.decoding import decode, read_applied, reread
+from simulators.cloud.language.kinds import Kind
+from simulators.cloud.language.managed_fields import applied
+from simulators.cloud.language.status import (
+    StatusError,
+    bad_request,
+    conflict,
+    method_not_allowed,
+    not_found,
+    unsupported_media_type,
+)
+from simulators.cloud.server import answers, discovery, reviews, subresources
+from simulators.cloud.server.access import Caller
+from simulators.cloud.server.answers import PAGE_NOT_FOUND, Form, Response
+from simulators.cloud.server.pages import page, too_large
+from simulators.cloud.server.requests import (
+    Request,
+    Target,
+    check_options,
+    delete_options,
+    list_options,
+    parsed_version,
+    readable,
+    target,
+)
+from simulators.cloud.server.selectors import Selector, field_selector, label_selector, matching
+from simulators.cloud.server.store import Object
+from simulators.cloud.server.verbs import Options
+from simulators.cloud.server.versions import outward
+from simulators.cloud.server.watches import Watch
+
+if TYPE_CHECKING:
+    from simulators.cloud.server.cluster import Cluster
+
+APPLY = "application/apply-patch+yaml"
+_JSON_PATCH = "application/json-patch+json"
+_MERGE_PATCH = "application/merge-patch+json"
+_STRATEGIC = "application/strategic-merge-patch+json"
+_HEALTH = {"/healthz", "/livez", "/readyz"}
+
+
+class Api:
+    """The API of one pool; ``address`` is where clients reach it, as discovery says."""
+
+    def __init__(self, cluster: Cluster, address: str = "") -> None:
+        self.cluster = cluster
+        self.address = address
+
+    def handle(self, request: Request) -> Response | Watch:
+        """Answer a request; errors are answers too."""
+        try:
+            caller = self._caller(request)
+            wanted = target(request)
+            self.cluster.access.authorize(caller, wanted.attributes)
+            request = readable(request)
+            return self._resource(request, wanted, caller) if wanted.resource else self._path(request, wanted)
+        except StatusError as error:
+            return answers.failure(error)
+
+    def _caller(self, request: Request) -> Caller:
+        access = self.cluster.access
+        caller = access.authenticate(request.header("authorization"), request.certificate)
+        user = request.header("impersonate-user")
+        groups = [group for group in request.header("impersonate-group").split(",") if group]
+        if not user:
+            return caller
+        return access.impersonated(caller, user, groups, request.header("impersonate-uid"))
+
+    # ------------------------------------------------------- paths without objects
+
+    def _path(self, request: Request, wanted: Target) -> Response:
+        path = request.path.rstrip("/") or "/"
+        if path in _HEALTH or path.startswith(tuple(f"{one}/" for one in _HEALTH)):
+            return answers.text("ok")
+        if path == "/version":
+            return answers.document(discovery.VERSION, form=answers.accepted(request))
+        return self._discovery(request, path)
+
+    def _discovery(self, request: Request, path: str) -> Response:
+        registry = self.cluster.registry
+        if path in {"/api", "/apis"} and answers.accepts_exactly(request, discovery.AGGREGATED):
+            body = discovery.aggregated(registry, core=path == "/api")
+            return Response(200, answers.document(body).body, discovery.AGGREGATED)
+        form = answers.accepted(request)
+        parts = path.split("/")[1:]
+        found: dict[str, Any] | None = None
+        match parts:
+            case ["api"]:
+                found = discovery.versions(self.address)
+            case ["apis"]:
+                found = discovery.groups(registry)
+            case ["api", version]:
+                found = discovery.resources(registry, "", version)
+            case ["apis", group]:
+                found = discovery.group(registry, group)
+            case ["apis", group, version]:
+                found = discovery.resources(registry, group, version)
+            case [""]:
+                found = {
+                    "paths": [
+                        "/api",
+                        "/apis",
+                        "/healthz",
+                        "/livez",
+                        "/openapi/v2",
+                        "/openapi/v3",
+                        "/readyz",
+                        "/version",
+                    ]
+                }
+        return PAGE_NOT_FOUND if found is None else answers.document(found, form=form)
+
+    # ------------------------------------------------------------------- objects
+
+    def _resource(self, request: Request, wanted: Target, caller: Caller) -> Response | Watch:
+        kind = self.cluster.registry.find(wanted.group, wanted.version, wanted.resource)
+        if kind is None:
+            return self._unserved(wanted)
+        if not kind.namespaced:
+            wanted = replace(wanted, namespace="")
+        if wanted.rest or (kind.namespaced and not wanted.namespace and (wanted.name or wanted.verb == "create")):
+            return self._unserved(wanted)
+        if wanted.subresource:
+            return self._subresource(request, wanted, kind, caller)
+        if wanted.verb not in kind.verbs:
+            raise _not_allowed(kind, wanted.verb)
+        form = answers.accepted(request)
+        acts: Mapping[str, Callable[..., Response | Watch]] = {
+            "get": self._get,
+            "list": self._list,
+            "watch": self._watch,
+            "create": self._create,
+            "update": self._update,
+            "patch": self._patch,
+            "delete": self._delete,
+            "deletecollection": self._delete_collection,
+        }
+        return acts[wanted.verb](request, wanted, kind, form, caller)
+
+    def _unserved(self, wanted: Target) -> Response:
+        built_in = any(not kind.custom for kind in self.cluster.registry.of_group(wanted.group, wanted.version))
+        if not built_in:
+            return PAGE_NOT_FOUND
+        text = "the server could not find the requested resource"
+        return answers.failure(StatusError(404, "NotFound", text, {}))
+
+    def _get(self, request: Request, wanted: Target, kind: Kind, form: Form, _: Caller) -> Response:
+        version = parsed_version(request.asks("resourceVersion"))
+        store = self.cluster.store
+        if version is not None and version > store.revision:
+            raise too_large(version, store.revision)
+        return self._one(request, kind, self.cluster.verbs.found(kind, wanted.namespace, wanted.name), form)
+
+    def _one(
+        self,
+        request: Request,
+        kind: Kind,
+        obj: Object,
+        form: Form,
+        status: int = 200,
+        warnings: list[str] | None = None,
+    ) -> Response:
+        body = answers.one(kind, outward(kind, obj), form, request, self.cluster.clock.now())
+        return answers.document(body, status, form, answers.warned(warnings or []))
+
+    def _list(self, request: Request, wanted: Target, kind: Kind, form: Form, _: Caller) -> Response:
+        options = list_options(request, watch=False)
+        selects = self._selection(request, kind)
+        found = page(self.cluster.store, kind.storage, wanted.namespace, options, selects)
+        objects = [outward(kind, obj) for obj in found.objects]
+        body = answers.many(kind, objects, found.metadata, form, request, self.cluster.clock.now())
+        return answers.document(body, form=form)
+
+    def _watch(self, request: Request, wanted: Target, kind: Kind, form: Form, _: Caller) -> Watch:
+        options = list_options(request, watch=True)
+        selects = self._selection(request, kind)
+        if wanted.name:
+            chosen = selects
+            selects = lambda obj: obj["metadata"]["name"] == wanted.name and (chosen is None or chosen(obj))  # noqa: E731
+        return Watch(
+            self.cluster.store,
+            self.cluster.clock,
+            kind,
+            wanted.namespace,
+            selects or (lambda _: True),
+            self._shows(request, kind, form),
+            options,
+        )
+
+    def _shows(self, request: Request, kind: Kind, form: Form) -> Callable[[Object], dict[str, Any]]:
+        answers.included(request)
+        first = True
+
+        def shows(obj: Object) -> dict[str, Any]:
+            nonlocal first
+            plain = Form(form.media, form.form.removesuffix("List"))
+            body = answers.one(kind, outward(kind, obj), plain, request, self.cluster.clock.now())
+            if form.form == "Table" and not first:
+                body["columnDefinitions"] = None
+            first = False
+            return body
+
+        return shows
+
+    def _selection(self, request: Request, kind: Kind) -> Callable[[Object], bool] | None:
+        """What the selectors of a request choose; None where they choose all."""
+        labels = label_selector(request.asks("labelSelector"))
+        own = {"metadata.name", *(("metadata.namespace",) if kind.namespaced else ())}
+        fields = field_selector(request.asks("fieldSelector"), lambda name: name in own or name in kind.selectable({}))
+        if not labels and not fields:
+            return None
+        return lambda obj: _chosen(kind, obj, labels, fields)
+
+    # ------------------------------------------------------------------- writing
+
+    def _create(self, request: Request, wanted: Target, kind: Kind, form: Form, caller: Caller) -> Response:
+        check_options(request, "create")
+        sent, warnings = self._read(request, kind)
+        if kind.storage in reviews.REVIEWS:
+            obj = reviews.answer(self.cluster, kind, sent, caller, request.manager)
+            return self._one(request, kind, obj, form, 201, warnings)
+        options = self._options(request, caller)
+        obj = self.cluster.verbs.create(kind, wanted.namespace, sent, options)
+        response = self._one(request, kind, obj, form, 201, warnings + _told(kind, obj))
+        self.cluster.settle()
+        return response
+
+    def _update(self, request: Request, wanted: Target, kind: Kind, form: Form, caller: Caller) -> Response:
+        check_options(request, "update")
+        sent, warnings = self._read(request, kind)
+        _same_name(sent, wanted)
+        options = self._options(request, caller)
+        obj, created = self.cluster.verbs.update(
+            kind,
+            wanted.namespace,
+            wanted.name,
+            lambda _: sent,
+            options,
+            subresource=wanted.subresource,
+        )
+        response = self._one(request, kind, obj, form, 201 if created else 200, warnings)
+        self.cluster.settle()
+        return response
+
+    def _read(self, request: Request, kind: Kind) -> tuple[Object, list[str]]:
+        return decode(kind, request.body, request.header("content-type"), request.asks("fieldValidation"))
+
+    def _options(self, request: Request, caller: Caller) -> Options:
+        return Options(caller, request.manager, bool(request.query.get("dryRun")), request.wants("force"))
+
+    def _patch(self, request: Request, wanted: Target, kind: Kind, form: Form, caller: Caller) -> Response:
+        media = request.header("content-type").partition(";")[0].strip()
+        known = [_JSON_PATCH, _MERGE_PATCH, *([] if kind.custom else [_STRATEGIC]), APPLY]
+        if media not in known:
+            raise unsupported_media_type(known)
+        check_options(request, "patch", apply=media == APPLY)
+        options = self._options(request, caller)
+        if media == APPLY:
+            return self._apply(request, wanted, kind, form, options)
+        warnings: list[str] = []
+        patch = self._patcher(kind, media, request.body)
+
+        def change(old: Object | None) -> Object:
+            assert old is not None
+            sent, told = reread(kind, patch(old), request.asks("fieldValidation"))
+            warnings.extend(told)
+            _same_name(sent, wanted)
+            return sent
+
+        obj, _ = self.cluster.verbs.update(
+            kind, wanted.namespace, wanted.name, change, options, subresource=wanted.subresource, patch=True
+        )
+        response = self._one(request, kind, obj, form, 200, warnings)
+        self.cluster.settle()
+        return response
+
+    @staticmethod
+    def _patcher(kind: Kind, media: str, body: bytes) -> Callable[[Object], Object]:
+        patch = patches.parse(body, operations=media == _JSON_PATCH)
+        if media == _JSON_PATCH:
+            return lambda obj: patches.json_patch(obj, patch)
+        if media == _MERGE_PATCH:
+            return lambda obj: patches.merge_patch(obj, patch)
+        return lambda obj: patches.strategic_patch(kind, obj, patch)
+
+    def _apply(self, request: Request, wanted: Target, kind: Kind, form: Form, options: Options) -> Response:
+        verbs, key = self.cluster.verbs, (wanted.namespace, wanted.name)
+        sent = read_applied(request.body)
+        _same_name(sent, wanted)
+        live = self.cluster.store.get(kind.storage, key)
+
+        def change(old: Object | None) -> Object:
+            return applied(
+                kind, old, sent, options.manager, force=options.force, subresource=wanted.subresource, now=verbs.now()
+            )
+
+        if live is None:
+            if wanted.subresource:
+                raise not_found(kind, wanted.name)
+            if uid := sent["metadata"].get("uid"):
+                text = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
+                raise conflict(kind, wanted.name, text)
+            obj = verbs.create(kind, wanted.namespace, change(None), options, managed=True)
+        else:
+            obj, _ = verbs.update(
+                kind,
+                wanted.namespace,
+                wanted.name,
+                change,
+                options,
+                subresource=wanted.subresource,
+                patch=True,
+                managed=True,
+            )
+        response = self._one(request, kind, obj, form, 201 if live is None else 200)
+        self.cluster.settle()
+        return response
+
+    def _delete(self, request: Request, wanted: Target, kind: Kind, form: Form, caller: Caller) -> Response:
+        how, dry_run = delete_options(request)
+        options = Options(caller, request.manager, dry_run)
+        obj, gone = self.cluster.verbs.delete(kind, wanted.namespace, wanted.name, how, options)
+        response = (
+            answers.document(answers.success(kind, obj), form=form) if gone else self._one(request, kind, obj, form)
+        )
+        self.cluster.settle()
+        return response
+
+    def _delete_collection(self, request: Request, wanted: Target, kind: Kind, form: Form, caller: Caller) -> Response:
+        how, dry_run = delete_options(request)
+        options = list_options(request, watch=False)
+        found = page(self.cluster.store, kind.storage, wanted.namespace, options, self._selection(request, kind))
+        acting = Options(caller, request.manager, dry_run)
+        gone = self.cluster.verbs.delete_all(kind, found.objects, how, acting)
+        body = answers.many(
+            kind, [outward(kind, obj) for obj in gone], found.metadata, form, request, self.cluster.clock.now()
+        )
+        self.cluster.settle()
+        return answers.document(body, form=form)
+
+    # --------------------------------------------------------------- subresources
+
+    def _subresource(self, request: Request, wanted: Target, kind: Kind, caller: Caller) -> Response | Watch:
+        part = kind.subresources.get(wanted.subresource)
+        if part is None:
+            raise not_found(kind, wanted.name)
+        if wanted.verb not in part.verbs:
+            raise _not_allowed(kind, wanted.verb)
+        form = answers.accepted(request)
+        if wanted.subresource in {"status", "finalize", "resize", "ephemeralcontainers"}:
+            acts = {"get": self._get, "update": self._update, "patch": self._patch}
+            return acts[wanted.verb](request, wanted, kind, form, caller)
+        return subresources.answer(self.cluster, request, wanted, kind, form, self._options(request, caller))
+
+
+def _chosen(kind: Kind, obj: Object, labels: Selector, fields: Selector) -> bool:
+    metadata = obj["metadata"]
+    if labels and not matching(metadata.get("labels") or {}, labels):
+        return False
+    if not fields:
+        return True
+    values: Mapping[str, str] = {
+        **{one.key: "" for one in fields},
+        **kind.selectable(obj),
+        "metadata.name": metadata["name"],
+        "metadata.namespace": metadata.get("namespace", ""),
+    }
+    return matching(values, fields)
+
+
+def _told(kind: Kind, obj: Object) -> list[str]:
+    """What the client is warned of."""
+    return [*metadata.warnings(obj["metadata"]), *([kind.deprecation] if kind.deprecation else [])]
+
+
+def _same_name(obj: Object, wanted: Target) -> None:
+    """The name in the body has to be that of the path."""
+    metadata = obj.get("metadata") or {}
+    name = metadata.get("name") or ""
+    if not name:
+        raise bad_request(
+            f"the name of the object ({wanted.name} based on URL) was undeterminable: name must be provided"
+        )
+    if name != wanted.name:
+        raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({wanted.name})")
+
+
+def _not_allowed(kind: Kind, verb: str) -> StatusError:
+    if kind.custom:
+        return method_not_allowed(kind, verb)
+    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})

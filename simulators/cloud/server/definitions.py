@@ -1,0 +1,137 @@
+"""Custom resource definitions: served once their names are accepted, and taken away with all their objects."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from simulators.cloud.server.registry import Registry
+from simulators.cloud.server.store import Change, Event, Object, Store
+from simulators.cloud.server.verbs import DeleteOptions, Options, Verbs
+
+KIND = "customresourcedefinitions.apiextensions.k8s.io"
+_CLEANUP = "customresourcecleanup.apiextensions.k8s.io"
+
+
+class Definitions:
+    """What an API server does with definitions by itself; ``settle`` does what is due."""
+
+    KIND = KIND
+
+    def __init__(self, store: Store, registry: Registry, verbs: Verbs) -> None:
+        self._store = store
+        self._registry = registry
+        self._verbs = verbs
+        self._due: dict[str, None] = {}
+        store.subscribe(self._on_event)
+
+    def _on_event(self, event: Event) -> None:
+        if event.kind == KIND:
+            if event.change is Change.DELETED:
+                self._registry.drop(event.object)
+                self._store.close(event.key[1])
+            else:
+                self._due[event.key[1]] = None
+        elif event.change is Change.DELETED and self._store.get(KIND, ("", event.kind)) is not None:
+            self._due[event.kind] = None
+
+    def settle(self) -> None:
+        """Serve new definitions, and end those that are deleted."""
+        while self._due:
+            name = next(iter(self._due))
+            del self._due[name]
+            crd = self._store.get(KIND, ("", name))
+            if crd is None:
+                continue
+            if "deletionTimestamp" in crd["metadata"]:
+                self._end(name, crd)
+            elif not _says(crd, "Established"):
+                self._establish(name, crd)
+            else:
+                self._registry.add(crd)
+
+    def _establish(self, name: str, crd: Object) -> None:
+        clash = self._registry.clash(crd)
+        accepted = clash is None
+        conditions = [
+            _condition(
+                "NamesAccepted",
+                accepted,
+                "NoConflicts" if clash is None else clash.reason,
+                "no conflicts found" if clash is None else clash.message,
+                self._verbs.now(),
+            ),
+            _condition(
+                "Established",
+                accepted,
+                "InitialNamesAccepted" if accepted else "NotAccepted",
+                "the initial names have been accepted" if accepted else "not all names are accepted",
+                self._verbs.now(),
+            ),
+        ]
+        status = {**crd.get("status", {}), "conditions": conditions}
+        if accepted:
+            status["acceptedNames"] = copy.deepcopy(crd["spec"]["names"])
+        if crd.get("status") == status or _says_same(crd, conditions):
+            return
+        stored = self._verbs.put_status(self._registry.known(KIND), ("", name), {**crd, "status": status})
+        if accepted:
+            self._store.open(name)
+            self._registry.add(stored)
+        self._due.pop(name, None)
+
+    def _end(self, name: str, crd: Object) -> None:
+        """Delete the objects first; the definition goes when there is none left."""
+        try:
+            kind = self._registry.known(name)
+        except KeyError:
+            kind = None
+        if kind is not None:
+            for obj in self._store.list(name):
+                metadata = obj["metadata"]
+                if "deletionTimestamp" not in metadata:
+                    self._verbs.delete(
+                        kind, metadata.get("namespace", ""), metadata["name"], DeleteOptions(), Options()
+                    )
+        if self._store.list(name):
+            return
+        left = [one for one in crd["metadata"].get("finalizers", ()) if one != _CLEANUP]
+        metadata = {**crd["metadata"], "finalizers": left}
+        if left:
+            if left != crd["metadata"].get("finalizers"):
+                self._store.put(KIND, ("", name), {**crd, "metadata": metadata})
+            return
+        self._store.delete(KIND, ("", name))
+
+
+def terminating(crd: Object, now: str) -> Object:
+    """A definition that is being deleted: it says so, and its objects go first."""
+    metadata = crd["metadata"]
+    if "deletionTimestamp" in metadata:
+        return crd
+    text = "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon"
+    condition = _condition("Terminating", True, "InstanceDeletionPending", text, now)
+    status = crd.get("status", {})
+    finalizers = list(dict.fromkeys([*metadata.get("finalizers", ()), _CLEANUP]))
+    return {
+        **crd,
+        "metadata": {**metadata, "deletionTimestamp": now, "finalizers": finalizers},
+        "status": {**status, "conditions": [*(status.get("conditions") or ()), condition]},
+    }
+
+
+def _condition(kind: str, is_so: bool, reason: str, message: str, now: str) -> dict[str, Any]:
+    said = {"type": kind, "status": "True" if is_so else "False", "lastTransitionTime": now}
+    return {**said, "reason": reason, "message": message}
+
+
+def _says(crd: Object, kind: str) -> bool:
+    conditions = crd.get("status", {}).get("conditions") or ()
+    return any(one["type"] == kind and one["status"] == "True" for one in conditions)
+
+
+def _says_same(crd: Object, conditions: list[dict[str, Any]]) -> bool:
+    def bare(found: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+        return [(one["type"], one["status"], one.get("reason")) for one in found]
+
+    return bare(crd.get("status", {}).get("conditions") or []) == bare(conditions)

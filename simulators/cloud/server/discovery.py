@@ -1,0 +1,138 @@
+"""What a pool says it serves: versions, groups and resources, group by group or all in one document."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from simulators.cloud.language.kinds import Kind
+from simulators.cloud.server.registry import Registry
+
+AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+
+#: Kinds that a cluster stores in an older version than it serves.
+_STORED = {"customresourcedefinitions": "v1beta1"}
+
+VERSION = {
+    "major": "1",
+    "minor": "36",
+    "emulationMajor": "1",
+    "emulationMinor": "36",
+    "minCompatibilityMajor": "1",
+    "minCompatibilityMinor": "35",
+    "gitVersion": "v1.36.0+simulated",
+    "gitCommit": "",
+    "gitTreeState": "",
+    "buildDate": "1970-01-01T00:00:00Z",
+    "goVersion": "",
+    "compiler": "gc",
+    "platform": "linux/amd64",
+}
+
+
+def versions(address: str) -> dict[str, Any]:
+    """``/api``."""
+    servers = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]
+    return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": servers}
+
+
+def groups(registry: Registry) -> dict[str, Any]:
+    """``/apis``."""
+    return {
+        "kind": "APIGroupList",
+        "apiVersion": "v1",
+        "groups": [_group(registry, name) for name in registry.groups()],
+    }
+
+
+def group(registry: Registry, name: str) -> dict[str, Any] | None:
+    """``/apis/<group>``; None where there is no such group."""
+    return {"kind": "APIGroup", "apiVersion": "v1", **_group(registry, name)} if name in registry.groups() else None
+
+
+def resources(registry: Registry, group: str, version: str) -> dict[str, Any] | None:
+    """``/apis/<group>/<version>``; None where it is not served."""
+    kinds = list(registry.of_group(group, version))
+    if not kinds:
+        return None
+    listed = [entry for kind in _in_order(kinds) for entry in _entries(kind)]
+    head: dict[str, Any] = {"kind": "APIResourceList"}
+    if group:
+        head["apiVersion"] = "v1"
+    return {**head, "groupVersion": f"{group}/{version}" if group else version, "resources": listed}
+
+
+def aggregated(registry: Registry, *, core: bool) -> dict[str, Any]:
+    """``/api`` or ``/apis`` in one document."""
+    items = []
+    for name in [""] if core else registry.groups():
+        documents = [
+            {
+                "version": version,
+                "resources": [_aggregated(kind) for kind in _in_order(registry.of_group(name, version))],
+                "freshness": "Current",
+            }
+            for version in registry.versions(name)
+        ]
+        items.append({"metadata": {"name": name} if name else {}, "versions": documents})
+    return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+
+
+def _group(registry: Registry, name: str) -> dict[str, Any]:
+    served = [{"groupVersion": f"{name}/{version}", "version": version} for version in registry.versions(name)]
+    return {"name": name, "versions": served, "preferredVersion": served[0]}
+
+
+def _in_order(kinds: Iterable[Kind]) -> list[Kind]:
+    return sorted(kinds, key=lambda kind: kind.plural)
+
+
+def _entries(kind: Kind) -> Iterable[dict[str, Any]]:
+    entry: dict[str, Any] = {
+        "name": kind.plural,
+        "singularName": kind.singular,
+        "namespaced": kind.namespaced,
+        "kind": kind.kind,
+        "verbs": list(kind.verbs),
+    }
+    if kind.short_names:
+        entry["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        entry["categories"] = list(kind.categories)
+    if "watch" in kind.verbs:
+        stored = f"{kind.group}/{_STORED.get(kind.plural, kind.storage_version)}/{kind.kind}"
+        entry["storageVersionHash"] = base64.b64encode(hashlib.sha256(stored.encode()).digest()[:8]).decode()
+    yield entry
+    for name, part in kind.subresources.items():
+        entry = {"name": f"{kind.plural}/{name}", "singularName": "", "namespaced": kind.namespaced}
+        if part.group:
+            entry |= {"group": part.group, "version": part.version}
+        yield {**entry, "kind": part.kind, "verbs": list(part.verbs)}
+
+
+def _aggregated(kind: Kind) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "resource": kind.plural,
+        "responseKind": {"group": "", "version": "", "kind": kind.kind}
+        if not kind.custom
+        else {"group": kind.group, "version": kind.version, "kind": kind.kind},
+        "scope": "Namespaced" if kind.namespaced else "Cluster",
+        "singularResource": kind.singular,
+        "verbs": list(kind.verbs),
+    }
+    if kind.short_names:
+        entry["shortNames"] = list(kind.short_names)
+    if kind.categories:
+        entry["categories"] = list(kind.categories)
+    if kind.subresources:
+        entry["subresources"] = [
+            {
+                "subresource": name,
+                "responseKind": {"group": part.group, "version": part.version, "kind": part.kind},
+                "verbs": list(part.verbs),
+            }
+            for name, part in kind.subresources.items()
+        ]
+    return entry

@@ -1,0 +1,189 @@
+"""Label and field selectors of lists, watches and collections, with the words that an API server finds for bad ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from simulators.cloud.language.status import StatusError, bad_request
+
+_OPERATORS = ("in", "notin", "=", "==", "!=", "gt", "lt")
+_EXPECTED = "in, notin, =, ==, !=, gt, lt"
+#: What a lexer finds: the operators' signs, or a word up to one of them or a blank.
+_TOKEN = re.compile(r"\s*(==|!=|[=!,()<>]|[^\s=!,()<>]+|$)")
+_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """One condition on the value of a label or field (None where it is absent)."""
+
+    key: str
+    operator: str
+    values: tuple[str, ...] = ()
+
+    def matches(self, labels: Mapping[str, str]) -> bool:
+        """Whether these labels meet it."""
+        value = labels.get(self.key)
+        match self.operator:
+            case "exists":
+                return value is not None
+            case "!":
+                return value is None
+            case "notin" | "!=":
+                return value not in self.values
+            case "gt" | "lt":
+                return value is not None and _compared(self.operator, value, self.values[0])
+        return value in self.values
+
+
+def _compared(operator: str, value: str, limit: str) -> bool:
+    if not value.lstrip("-").isdigit():
+        return False
+    return int(value) > int(limit) if operator == "gt" else int(value) < int(limit)
+
+
+Selector = tuple[Requirement, ...]
+
+
+def matching(labels: Mapping[str, str], selector: Selector) -> bool:
+    """Whether labels meet all requirements."""
+    return all(requirement.matches(labels) for requirement in selector)
+
+
+def label_selector(text: str) -> Selector:
+    """Read a label selector such as ``a=b,c in (d,e),!f``.
+
+    Raises:
+        StatusError: 400, it can't be understood.
+    """
+    return _Labels(text).parse()
+
+
+def of_label_selector(selector: Mapping[str, Any]) -> Selector:
+    """Requirements of a LabelSelector object: matchLabels and matchExpressions."""
+    found = [Requirement(key, "=", (value,)) for key, value in (selector.get("matchLabels") or {}).items()]
+    words = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
+    expressions = selector.get("matchExpressions") or ()
+    found += [Requirement(one["key"], words[one["operator"]], tuple(one.get("values") or ())) for one in expressions]
+    return tuple(found)
+
+
+class _Labels:
+    """A parser with one word to look ahead."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def parse(self) -> Selector:
+        found: list[Requirement] = []
+        while self._peek():
+            found.append(self._requirement())
+            word = self._next()
+            if word == ",":
+                if not self._peek():
+                    raise bad_request("found '', expected: identifier after ','")
+                continue
+            if word:
+                raise bad_request(f"found '{word}', expected: ',' or 'end of string'")
+            break
+        return tuple(found)
+
+    def _requirement(self) -> Requirement:
+        if self._peek() == "!":
+            self._next()
+            return Requirement(self._key(), "!")
+        key = self._key()
+        if self._peek() in {"", ","}:
+            return Requirement(key, "exists")
+        operator = self._next()
+        operator = {">": "gt", "<": "lt"}.get(operator, operator)
+        if operator not in _OPERATORS:
+            raise bad_request(f"unable to parse requirement: found '{operator}', expected: {_EXPECTED}")
+        values = self._values() if operator in {"in", "notin"} else (self._exact(),)
+        for value in values:
+            self._check_value(key, operator, value)
+        return Requirement(key, operator, values)
+
+    def _key(self) -> str:
+        key = self._next()
+        if not key or key in "=!,()":
+            raise bad_request(
+                f"unable to parse requirement: found '{key}', expected: !, identifier, or 'end of string'"
+            )
+        prefix, slash, name = key.rpartition("/")
+        if not _NAME.fullmatch(name) or (slash and not prefix):
+            raise bad_request(
+                f'unable to parse requirement: <nil>: Invalid value: "{key}": name part must consist of alphanumeric '
+                "characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  "
+                "or 'my.name',  or '123-abc', regex used for validation is "
+                "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
+            )
+        return key
+
+    def _exact(self) -> str:
+        return "" if self._peek() in {"", ","} else self._next()
+
+    def _values(self) -> tuple[str, ...]:
+        word = self._next()
+        if word != "(":
+            raise bad_request(f"unable to parse requirement: found '{word}' expected: '('")
+        values: list[str] = []
+        while True:
+            word = self._next()
+            if word == ")":
+                return tuple(sorted(set(values))) or ("",)
+            if word == ",":
+                continue
+            if not word:
+                raise bad_request("unable to parse requirement: found '', expected: ',', ')' or identifier")
+            values.append(word)
+
+    @staticmethod
+    def _check_value(key: str, operator: str, value: str) -> None:
+        if operator in {"gt", "lt"} and not value.lstrip("-").isdigit():
+            raise bad_request(
+                f"unable to parse requirement: values[0][{key}]: Invalid value: \"{value}\": for 'Gt', "
+                "'Lt' operators, the value must be an integer"
+            )
+        if value and not _NAME.fullmatch(value):
+            raise bad_request(
+                f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}": a valid label must be an '
+                "empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+                "alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
+                "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
+            )
+
+    def _peek(self) -> str:
+        found = _TOKEN.match(self._text, self._at)
+        return found[1] if found else ""
+
+    def _next(self) -> str:
+        found = _TOKEN.match(self._text, self._at)
+        assert found is not None  # the last alternative always matches
+        self._at = found.end()
+        return found[1]
+
+
+def field_selector(text: str, supported: Callable[[str], bool]) -> Selector:
+    """Read a field selector such as ``metadata.name=a,status.phase!=Running``.
+
+    Raises:
+        StatusError: 400, it can't be understood or names a field that can't be selected by.
+    """
+    found: list[Requirement] = []
+    for part in filter(None, text.split(",")):
+        split = re.match(r"(.*?)(!=|==|=)(.*)", part)
+        if split is None:
+            raise _not_understood(text, part)
+        if not supported(split[1]):
+            raise bad_request(f"field label not supported: {split[1]}")
+        found.append(Requirement(split[1], "!=" if split[2] == "!=" else "=", (split[3],)))
+    return tuple(found)
+
+
+def _not_understood(text: str, part: str) -> StatusError:
+    return bad_request(f"invalid selector: '{text}'; can't understand '{part}'")

@@ -1,0 +1,150 @@
+"""Pools over the network: TLS, tokens and certificates, watches that stay open, and stock kubectl."""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx
+import pytest
+import yaml
+
+from simulators.clock import RealClock
+from simulators.cloud.server.cluster import Cluster
+from simulators.cloud.server.listener import Tls, listen
+from simulators.netconf.certificates import Authority
+
+AUTHORITY = Authority("tests:edge-1")
+MAPS = "/api/v1/namespaces/default/configmaps"
+CRD = {
+    "apiVersion": "apiextensions.k8s.io/v1",
+    "kind": "CustomResourceDefinition",
+    "metadata": {"name": "nfdeployments.workload.nephio.org"},
+    "spec": {
+        "group": "workload.nephio.org",
+        "scope": "Namespaced",
+        "names": {"kind": "NFDeployment", "plural": "nfdeployments", "singular": "nfdeployment", "shortNames": ["nfd"]},
+        "versions": [
+            {
+                "name": "v1alpha1",
+                "served": True,
+                "storage": True,
+                "subresources": {
+                    "status": {},
+                    "scale": {"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"},
+                },
+                "additionalPrinterColumns": [{"name": "Provider", "type": "string", "jsonPath": ".spec.provider"}],
+                "schema": {
+                    "openAPIV3Schema": {
+                        "type": "object",
+                        "properties": {
+                            "spec": {
+                                "type": "object",
+                                "required": ["provider"],
+                                "properties": {
+                                    "provider": {"type": "string", "description": "Who made it."},
+                                    "replicas": {"type": "integer", "default": 1, "minimum": 0},
+                                },
+                            },
+                            "status": {"type": "object", "x-kubernetes-preserve-unknown-fields": True},
+                        },
+                    }
+                },
+            }
+        ],
+    },
+}
+
+
+class Pool:
+    """A pool that listens, and how to reach it."""
+
+    def __init__(self, cluster: Cluster, port: int) -> None:
+        self.cluster = cluster
+        self.url = f"https://127.0.0.1:{port}"
+
+    def client(self, token: str = "", certificate: str = "") -> httpx.AsyncClient:
+        context = ssl.create_default_context(cadata=AUTHORITY.certificate)
+        if certificate:
+            context.load_cert_chain(certificate)
+        headers = {"authorization": f"Bearer {token}"} if token else {}
+        return httpx.AsyncClient(base_url=self.url, verify=context, headers=headers, timeout=60)
+
+    def kubeconfig(self, path: Path) -> Path:
+        user = AUTHORITY.client("anna", "system:masters")
+        at = user.index("-----BEGIN PRIVATE KEY")
+        users = {
+            "token": {"token": "admin"},
+            "certificate": {
+                "client-certificate-data": _base64(user[:at]),
+                "client-key-data": _base64(user[at:]),
+            },
+        }
+        cluster = {"server": self.url, "certificate-authority-data": _base64(AUTHORITY.certificate)}
+        config = {
+            "apiVersion": "v1",
+            "kind": "Config",
+            "clusters": [{"name": "edge-1", "cluster": cluster}],
+            "users": [{"name": name, "user": user} for name, user in users.items()],
+            "contexts": [{"name": name, "context": {"cluster": "edge-1", "user": name}} for name in users],
+            "current-context": "token",
+        }
+        path.write_text(yaml.safe_dump(config))
+        return path
+
+
+def _base64(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()
+
+
+@pytest.fixture
+async def pool() -> AsyncIterator[Pool]:
+    cluster = Cluster("edge-1", RealClock())
+    cluster.access.add_token("admin", "admin", "system:masters")
+    async with listen(cluster, "127.0.0.1", 0, Tls.of_authority(AUTHORITY, "edge-1", "127.0.0.1")) as (_, port):
+        yield Pool(cluster, port)
+
+
+async def test_tokens_and_certificates_over_tls(pool: Pool, tmp_path: Path) -> None:
+    review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+    own, foreign = tmp_path / "anna.pem", tmp_path / "foreign.pem"
+    own.write_text(AUTHORITY.client("anna", "noc"))
+    foreign.write_text(Authority("another").client("anna", "system:masters"))
+    async with pool.client("admin") as client:
+        who = (await client.post(review, json={})).json()["status"]["userInfo"]
+        assert who == {"username": "admin", "groups": ["system:masters", "system:authenticated"]}
+        assert (await client.post(MAPS, json={"metadata": {"name": "a"}})).status_code == 201
+    async with pool.client(certificate=str(own)) as client:
+        who = (await client.post(review, json={})).json()["status"]["userInfo"]
+        assert who == {"username": "anna", "groups": ["noc", "system:authenticated"]}
+        assert (await client.get(MAPS)).status_code == 403
+    async with pool.client("wrong") as client:
+        assert (await client.get(MAPS)).status_code == 401
+    async with pool.client() as client:
+        assert (await client.get("/version")).status_code == 200
+    async with pool.client(certificate=str(foreign)) as client:
+        with pytest.raises((httpx.TransportError, ssl.SSLError)):
+            await client.get("/version")
+
+
+async def test_a_body_that_is_too_large_is_refused_and_the_connection_lives(pool: Pool) -> None:
+    async with pool.client("admin") as client:
+        body = {"metadata": {"name": "a"}, "data": {"k": "x" * (4 * 1024 * 1024)}}
+        answer = await client.post(MAPS, json=body)
+        assert (answer.status_code, answer.json()["reason"]) == (413, "RequestEntityTooLarge")
+        assert (await client.get(MAPS)).json()["items"] == []
+
+
+async def test_a_watch_tells_what_happens_and_ends_with_the_pool(pool: Pool) -> None:
+    async with pool.client("admin") as client, client.stream("GET", f"{MAPS}?watch=1&timeoutSeconds=600") as stream:
+        lines = stream.aiter_lines()
+        assert stream.status_code == 200
+        for name in "ab":
+            pool.cluster.create("configmaps", {"metadata": {"name": name, "namespace": "default"}})
+            event = json.loads(await anext(lines))
+            assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", name)
+    async with pool.client("admin") as client:
+        assert len((await client.get(MAPS)).json()["items"]) == 2

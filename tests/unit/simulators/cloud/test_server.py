@@ -1,0 +1,296 @@
+"""The API server of a pool: what the recordings do not show."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from simulators.clock import VirtualClock
+from simulators.cloud.language.status import StatusError
+from simulators.cloud.server.answers import Response
+from simulators.cloud.server.api import Api
+from simulators.cloud.server.cluster import Cluster
+from simulators.cloud.server.requests import Request
+from simulators.cloud.server.watches import Watch
+
+Json = dict[str, Any]
+
+
+class Client:
+    """Requests to one pool, as a user."""
+
+    def __init__(self, cluster: Cluster, token: str = "admin") -> None:
+        self.api = Api(cluster)
+        self._token = token
+
+    def ask(self, method: str, target: str, body: Any = None, /, **headers: str) -> tuple[int, Any]:
+        answer = self.api.handle(self._request(method, target, body, headers))
+        assert isinstance(answer, Response)
+        return answer.status, json.loads(answer.body) if answer.content_type.startswith(
+            "application/json"
+        ) else answer.body
+
+    def watch(self, target: str) -> Watching:
+        answer = self.api.handle(self._request("GET", target, None, {}))
+        assert isinstance(answer, Watch)
+        return Watching(answer)
+
+    def _request(self, method: str, target: str, body: Any, headers: dict[str, str]) -> Request:
+        sent = {"authorization": f"Bearer {self._token}"} | {
+            name.replace("_", "-"): text for name, text in headers.items()
+        }
+        return Request.of_target(method, target, headers=sent, body=b"" if body is None else json.dumps(body).encode())
+
+
+class Watching:
+    """What a watch has sent."""
+
+    def __init__(self, watch: Watch) -> None:
+        self.events: list[Json] = []
+        self.ended = False
+        self.watch = watch
+        watch.start(self)
+
+    def send(self, line: bytes) -> None:
+        self.events.append(json.loads(line))
+
+    def end(self) -> None:
+        self.ended = True
+
+    @property
+    def seen(self) -> list[tuple[str, str]]:
+        return [(event["type"], event["object"]["metadata"].get("name", "")) for event in self.events]
+
+
+@pytest.fixture
+def clock() -> VirtualClock:
+    return VirtualClock()
+
+
+@pytest.fixture
+def cluster(clock: VirtualClock) -> Cluster:
+    cluster = Cluster("pool", clock)
+    cluster.access.add_token("admin", "admin", "system:masters")
+    cluster.access.add_token("tenant", "tenant")
+    return cluster
+
+
+@pytest.fixture
+def admin(cluster: Cluster) -> Client:
+    return Client(cluster)
+
+
+def config_map(name: str, **labels: str) -> Json:
+    return {"metadata": {"name": name, "namespace": "default", "labels": labels}, "data": {"k": "v"}}
+
+
+def pod(name: str, **labels: str) -> Json:
+    spec = {"containers": [{"name": "c", "image": "registry.example/du:1"}], "nodeName": "n1"}
+    return {"metadata": {"name": name, "namespace": "default", "labels": labels}, "spec": spec}
+
+
+MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+class TestLists:
+    def test_a_page_whose_revision_is_forgotten_is_gone_and_says_how_to_go_on(
+        self, cluster: Cluster, admin: Client
+    ) -> None:
+        for name in "abc":
+            cluster.create("configmaps", config_map(name))
+        _, first = admin.ask("GET", f"{MAPS}?limit=1")
+        cluster.create("configmaps", config_map("d"))
+        cluster.store.compact()
+        code, gone = admin.ask("GET", f"{MAPS}?limit=5&continue={first['metadata']['continue']}")
+        assert (code, gone["reason"]) == (410, "Expired")
+        code, rest = admin.ask("GET", f"{MAPS}?limit=5&continue={gone['metadata']['continue']}")
+        assert code == 200
+        assert [obj["metadata"]["name"] for obj in rest["items"]] == ["b", "c", "d"]
+
+    def test_pages_are_of_one_revision(self, cluster: Cluster, admin: Client) -> None:
+        for name in "abc":
+            cluster.create("configmaps", config_map(name))
+        _, first = admin.ask("GET", f"{MAPS}?limit=1")
+        cluster.delete("configmaps", "default", "b")
+        cluster.create("configmaps", config_map("bb"))
+        _, rest = admin.ask("GET", f"{MAPS}?continue={first['metadata']['continue']}")
+        assert [obj["metadata"]["name"] for obj in rest["items"]] == ["b", "c"]
+        assert rest["metadata"]["resourceVersion"] == first["metadata"]["resourceVersion"]
+
+    def test_a_collection_is_deleted_by_selector(self, cluster: Cluster, admin: Client) -> None:
+        for name, side in (("a", "x"), ("b", "y"), ("c", "x")):
+            cluster.create("configmaps", config_map(name, side=side))
+        code, gone = admin.ask("DELETE", f"{MAPS}?labelSelector=side%3Dx")
+        assert (code, gone["kind"], [one["metadata"]["name"] for one in gone["items"]]) == (
+            200,
+            "ConfigMapList",
+            ["a", "c"],
+        )
+        assert [obj["metadata"]["name"] for obj in cluster.list("configmaps", "default")] == ["b"]
+
+    def test_names_are_generated(self, admin: Client) -> None:
+        names = set()
+        for _ in range(3):
+            code, made = admin.ask("POST", MAPS, {"metadata": {"generateName": "part-"}})
+            assert code == 201
+            names.add(made["metadata"]["name"])
+        assert len(names) == 3
+        assert {len(name) for name in names} == {len("part-") + 5}
+
+
+class TestWatches:
+    def test_it_goes_on_from_a_revision_and_ends_in_time(
+        self, cluster: Cluster, admin: Client, clock: VirtualClock
+    ) -> None:
+        since = cluster.create("configmaps", config_map("a"))["metadata"]["resourceVersion"]
+        cluster.create("configmaps", config_map("b"))
+        watch = admin.watch(f"{MAPS}?watch=1&resourceVersion={since}&timeoutSeconds=30&allowWatchBookmarks=true")
+        cluster.delete("configmaps", "default", "a")
+        clock.advance(29.0)
+        assert watch.seen == [("ADDED", "b"), ("DELETED", "a"), ("BOOKMARK", "")]
+        assert watch.events[-1]["object"]["metadata"]["resourceVersion"] == str(cluster.store.revision)
+        assert not watch.ended
+        clock.advance(2.0)
+        assert watch.ended
+        cluster.create("configmaps", config_map("late"))
+        assert len(watch.events) == 3
+
+    def test_from_a_forgotten_revision_it_says_410_and_ends(self, cluster: Cluster, admin: Client) -> None:
+        since = cluster.create("configmaps", config_map("a"))["metadata"]["resourceVersion"]
+        cluster.create("configmaps", config_map("b"))
+        cluster.store.compact()
+        watch = admin.watch(f"{MAPS}?watch=1&resourceVersion={since}")
+        (event,) = watch.events
+        assert (event["type"], event["object"]["code"], event["object"]["reason"]) == ("ERROR", 410, "Expired")
+        assert watch.ended
+
+    def test_history_is_kept_for_five_minutes(self, cluster: Cluster, admin: Client, clock: VirtualClock) -> None:
+        since = cluster.create("configmaps", config_map("a"))["metadata"]["resourceVersion"]
+        cluster.create("configmaps", config_map("b"))
+        clock.advance(200.0)
+        cluster.create("configmaps", config_map("c"))
+        assert admin.watch(f"{MAPS}?watch=1&resourceVersion={since}").seen == [("ADDED", "b"), ("ADDED", "c")]
+        clock.advance(200.0)
+        cluster.create("configmaps", config_map("d"))
+        assert admin.watch(f"{MAPS}?watch=1&resourceVersion={since}").events[0]["object"]["code"] == 410
+
+
+class TestAccess:
+    def test_a_tenant_reads_its_own_namespace_only(self, cluster: Cluster) -> None:
+        for name in ("minka-a", "minka-b"):
+            cluster.create("namespaces", {"metadata": {"name": name}})
+        rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
+        role = {"metadata": {"name": "reader", "namespace": "minka-a"}, "rules": rules}
+        cluster.create("roles.rbac.authorization.k8s.io", role)
+        binding = {
+            "metadata": {"name": "reader", "namespace": "minka-a"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
+            "subjects": [{"kind": "User", "name": "tenant"}],
+        }
+        cluster.create("rolebindings.rbac.authorization.k8s.io", binding)
+        tenant = Client(cluster, "tenant")
+        assert tenant.ask("GET", "/api/v1/namespaces/minka-a/configmaps")[0] == 200
+        assert tenant.ask("GET", "/api/v1/namespaces/minka-b/configmaps")[0] == 403
+        assert tenant.ask("GET", "/api/v1/configmaps")[0] == 403
+        assert tenant.ask("DELETE", "/api/v1/namespaces/minka-a/configmaps/x")[0] == 403
+
+    def test_only_who_may_impersonates(self, cluster: Cluster, admin: Client) -> None:
+        assert admin.ask("GET", MAPS, impersonate_user="tenant")[0] == 403
+        code, refusal = Client(cluster, "tenant").ask("GET", MAPS, impersonate_user="admin")
+        assert code == 403
+        assert 'cannot impersonate resource "users"' in refusal["message"]
+
+    def test_a_service_account_s_token_ends(self, cluster: Cluster, admin: Client, clock: VirtualClock) -> None:
+        cluster.create("serviceaccounts", {"metadata": {"name": "minka", "namespace": "default"}})
+        path = "/api/v1/namespaces/default/serviceaccounts/minka/token"
+        code, made = admin.ask("POST", path, {"spec": {"expirationSeconds": 600}})
+        assert code == 201
+        account = Client(cluster, made["status"]["token"])
+        review = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
+        _, who = account.ask("POST", review, {})
+        assert who["status"]["userInfo"]["username"] == "system:serviceaccount:default:minka"
+        clock.advance(601.0)
+        assert account.ask("POST", review, {})[0] == 401
+
+
+class TestPods:
+    def test_eviction_keeps_to_the_budget(self, cluster: Cluster, admin: Client) -> None:
+        for name in ("a", "b"):
+            made = cluster.edited(cluster.create("pods", pod(name, nf="du")))
+            made["status"]["phase"] = "Running"
+            cluster.update_status("pods", made)
+        budget = {
+            "metadata": {"name": "du", "namespace": "default"},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": {"nf": "du"}}},
+        }
+        made = cluster.edited(cluster.create("poddisruptionbudgets.policy", budget))
+        made["status"] = {"disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1, "expectedPods": 2}
+        cluster.update_status("poddisruptionbudgets.policy", made)
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction"}
+
+        def evict(name: str) -> tuple[int, Any]:
+            return admin.ask("POST", f"/api/v1/namespaces/default/pods/{name}/eviction", eviction)
+
+        assert evict("a")[0] == 201
+        code, refusal = evict("b")
+        assert (code, refusal["reason"]) == (429, "TooManyRequests")
+        left = cluster.list("pods", "default")
+        assert [("deletionTimestamp" in one["metadata"]) for one in left] == [True, False]
+
+    def test_what_a_pod_asks_for_is_charged_and_refused(self, cluster: Cluster) -> None:
+        quota = {
+            "metadata": {"name": "q", "namespace": "default"},
+            "spec": {"hard": {"requests.cpu": "1", "pods": "5"}},
+        }
+        made = cluster.edited(cluster.create("resourcequotas", quota))
+        made["status"] = {"hard": made["spec"]["hard"], "used": {"requests.cpu": "0", "pods": "0"}}
+        cluster.update_status("resourcequotas", made)
+        asking = pod("a")
+        asking["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "600m"}}
+        cluster.create("pods", asking)
+        asking["metadata"]["name"] = "b"
+        with pytest.raises(
+            StatusError, match=r"exceeded quota: q, requested: requests.cpu=600m, used: requests.cpu=600m"
+        ):
+            cluster.create("pods", asking)
+        found = cluster.get("resourcequotas", "default", "q")
+        assert found is not None
+        assert found["status"]["used"] == {"requests.cpu": "600m", "pods": "1"}
+
+
+def test_a_finalizer_of_an_instance_keeps_its_definition(cluster: Cluster, admin: Client) -> None:
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    crd = {
+        "metadata": {"name": "things.example.org"},
+        "spec": {
+            "group": "example.org",
+            "scope": "Cluster",
+            "names": {"plural": "things", "kind": "Thing"},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+    definitions = "customresourcedefinitions.apiextensions.k8s.io"
+    cluster.create(definitions, crd)
+    thing = cluster.create("things.example.org", {"metadata": {"name": "t", "finalizers": ["example.org/keep"]}})
+    cluster.delete(definitions, "", "things.example.org")
+    assert cluster.get(definitions, "", "things.example.org") is not None
+    path = "/apis/example.org/v1/things/t"
+    code, _ = admin.ask("PATCH", path, {"metadata": {"finalizers": None}}, content_type="application/merge-patch+json")
+    assert code == 200
+    assert cluster.get(definitions, "", "things.example.org") is None
+    assert admin.ask("GET", path)[0] == 404
+    assert thing["metadata"]["uid"]
+
+
+def test_subscribers_hear_of_each_write_in_order(cluster: Cluster) -> None:
+    heard: list[tuple[str, str, str]] = []
+    cancel = cluster.subscribe(lambda change, kind, obj: heard.append((change, kind, obj["metadata"]["name"])))
+    made = cluster.edited(cluster.create("configmaps", config_map("a")))
+    made["data"]["k"] = "w"
+    cluster.update("configmaps", made)
+    cluster.delete("configmaps", "default", "a")
+    cancel()
+    cluster.create("configmaps", config_map("b"))
+    assert heard == [(change, "configmaps", "a") for change in ("ADDED", "MODIFIED", "DELETED")]
