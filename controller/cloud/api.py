@@ -177,7 +177,7 @@ class PoolApi:
             "apiVersion": "v1",
             "kind": "DeleteOptions",
             "preconditions": dict(preconditions),
-            "propagationPolicy": "Foreground" if place.kind.namespaced else "Background",
+            "propagationPolicy": "Background",
             **({"dryRun": ["All"]} if dry_run else {}),
         }
         status, body = await self._ask("DELETE", place.url, body=options)

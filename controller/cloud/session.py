@@ -180,8 +180,13 @@ class CloudSession:
         before = self._seen if self._staged is None else self._staged.tree
         wanted = apply_edits(self._root, before, edits)
         staged = _Staged(wanted, list(self._writes(wanted)))
+        edited: dict[Path, set[LeafName]] = {}
+        for edit in edits:
+            edited.setdefault(edit.path, set()).update(edit.before, edit.after)
+        made = {write.place.name for write in staged.writes if write.place.kind is NAMESPACE and write.manifest}
         for write in staged.writes:
-            await self._try(write, {edit.path: {*edit.before, *edit.after} for edit in edits})
+            if write.place.namespace not in made:  # nothing can be tried in a namespace that is to be made
+                await self._try(write, edited)
         self._staged = staged
 
     def _reachable(self, path: Path) -> None:
@@ -201,6 +206,8 @@ class CloudSession:
 
     async def _try(self, write: _Write, edited: Mapping[Path, set[LeafName]]) -> None:
         api, place, live = self._apis[write.place.pool], write.place, self._found.get(write.place)
+        if live is not None and "deletionTimestamp" in live["metadata"]:
+            raise DeviceRefusedError(f"{place} is being deleted: wait until it is gone")
         if write.manifest is None:
             await self._deletable(api, place)
             await api.delete(place, self._version(place), dry_run=True)

@@ -1,0 +1,154 @@
+"""Pools with an API server each, and what the controller reaches them with."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from controller.cloud import CloudDevices
+from controller.models.facts import FunctionFact, PoolFact, PoolShareFact
+from controller.nrm.kube import NF_DEPLOYMENT, FunctionObjects, Kind, Objects, Place
+from controller.nrm.profiles import render_cloud
+from controller.nrm.tree import Tree
+from controller.ports.clock import SystemClock
+from controller.ports.devices import DeviceTarget, PoolTarget
+from controller.ports.secrets import FakeSecrets
+from simulators import cloud
+from simulators.clock import RealClock
+from simulators.cloud.server.answers import Response
+from simulators.cloud.server.api import Api
+from simulators.cloud.server.cluster import Cluster
+from simulators.cloud.server.listener import Tls, listen
+from simulators.cloud.server.requests import Request
+from simulators.connections import Connections
+from simulators.netconf.certificates import Authority
+
+POOLS = ("edge-1", "edge-2")
+NFDS = "nfdeployments.workload.nephio.org"
+NAME, NAMESPACE = "DU-1", "minka-host"
+DEFINITION = yaml.safe_load((Path(cloud.__path__[0]) / "behaviour" / "nfdeployments.yaml").read_text())
+AUTHORITY = Authority("pools")
+DU = FunctionFact(
+    function=NAME,
+    owner="host",
+    pool="edge-1",
+    package="acme-du",
+    image=f"registry.example/acme/du@sha256:{'a' * 64}",
+    replicas=1,
+    cpus=8,
+    memory_gb=16,
+    hugepages_gb=4,
+    accelerators=1,
+    ptp=True,
+    priority="minka-vdu",
+    address="10.1.2.3",
+    owners=("host",),
+)
+
+
+class Quick(SystemClock):
+    """A clock on which pauses are short: nothing here takes longer."""
+
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(min(seconds, 0.02))
+
+
+@dataclass
+class Pools:
+    """Running pools.
+
+    Attributes:
+        clusters: By pool.
+        ways: Where each is cut off.
+    """
+
+    clusters: dict[str, Cluster] = field(default_factory=dict)
+    ways: dict[str, Connections] = field(default_factory=dict)
+    targets: dict[str, PoolTarget] = field(default_factory=dict)
+    devices: CloudDevices = field(init=False)
+
+    def function(self, *pools: str, name: str = NAME) -> DeviceTarget:
+        """A function that may be on these pools."""
+        return self._target(name, "function", pools or POOLS, NAMESPACE)
+
+    def pool(self, pool: str = POOLS[0]) -> DeviceTarget:
+        """A pool."""
+        return self._target(pool, "pool", (pool,), "")
+
+    def _target(self, name: str, profile: str, pools: tuple[str, ...], namespace: str) -> DeviceTarget:
+        found = tuple(self.targets[pool] for pool in pools)
+        return DeviceTarget(name, "", 0, "", "", "", (profile,), "kubernetes", pools=found, namespace=namespace)
+
+    def put(self, objects: Objects, tree: Tree, manager: str = "tester", only: Kind | None = None) -> None:
+        """Let what a tree says be there, made by somebody else; or its objects of a kind."""
+        for place, manifest in objects.wanted(tree).items():
+            if only not in (None, place.kind):
+                continue
+            made = copy.deepcopy(manifest)
+            if place.namespace:
+                made["metadata"]["namespace"] = place.namespace
+            self.clusters[place.pool].create(kind_of(place), made, manager=manager)
+
+    def edit(self, pool: str, kind: str, name: str, manager: str = "kubectl-edit", **spec: Any) -> None:
+        """Let somebody set fields of a spec."""
+        cluster = self.clusters[pool]
+        found = cluster.get(kind, NAMESPACE, name)
+        assert found is not None
+        changed = cluster.edited(found)
+        changed["spec"].update(spec)
+        cluster.update(kind, changed, manager=manager)
+
+    def force(self, pool: str, manager: str, part: dict[str, Any]) -> None:
+        """Let somebody apply a part of the function by force, and so own it."""
+        manifest = {"apiVersion": NF_DEPLOYMENT.api, "kind": NF_DEPLOYMENT.name, "metadata": {"name": NAME.lower()}}
+        query = {"fieldManager": [manager], "force": ["true"]}
+        place = Place(pool, NF_DEPLOYMENT, NAMESPACE, NAME.lower())
+        headers = {"content-type": "application/apply-patch+yaml", "authorization": f"Bearer secret-of-{pool}"}
+        body = json.dumps({**manifest, **part}).encode()
+        answer = Api(self.clusters[pool]).handle(Request("PATCH", place.url, query, headers, body))
+        assert isinstance(answer, Response)
+        assert answer.status == 200, answer
+
+    def found(self, pool: str = POOLS[0], kind: str = NFDS, name: str = NAME.lower()) -> Any:
+        """An object, None where there is none."""
+        return self.clusters[pool].get(kind, NAMESPACE, name)
+
+
+def kind_of(place: Place) -> str:
+    """A kind as clusters call it."""
+    group = place.kind.api.partition("/")[0] if "/" in place.kind.api else ""
+    return f"{place.kind.plural}.{group}" if group else place.kind.plural
+
+
+FUNCTION = FunctionObjects(NAME, NAMESPACE)
+SHARES = tuple(PoolShareFact(owner, 64, 128, 32, 4, 20, ("bitel", "host"), (owner,)) for owner in ("bitel", "host"))
+POOL = PoolFact(POOLS[0], SHARES, (("vdu", 1000),))
+CARRIED = render_cloud(DU).tree
+
+
+@asynccontextmanager
+async def running() -> AsyncIterator[Pools]:
+    """Two pools, on which functions of the host may be made."""
+    pools = Pools()
+    values: dict[str, str | None] = {"ca": AUTHORITY.certificate}
+    async with AsyncExitStack() as ends:
+        for name in POOLS:
+            cluster = pools.clusters[name] = Cluster(name, RealClock())
+            cluster.create("customresourcedefinitions.apiextensions.k8s.io", copy.deepcopy(DEFINITION))
+            cluster.create("namespaces", {"metadata": {"name": NAMESPACE}})
+            cluster.access.add_token(f"secret-of-{name}", "minka", "system:masters")
+            values[name] = f"secret-of-{name}"
+            way = pools.ways[name] = Connections()
+            tls = Tls.of_authority(AUTHORITY, name, "127.0.0.1")
+            address, port = await ends.enter_async_context(listen(cluster, "127.0.0.1", 0, tls, way))
+            pools.targets[name] = PoolTarget(name, address, port, "ca", credential=name)
+        pools.devices = CloudDevices(FakeSecrets(values), Quick(), timeout=5, connect_timeout=5, gone=0.3)
+        ends.push_async_callback(pools.devices.close)
+        yield pools

@@ -1,0 +1,323 @@
+"""Sessions to functions and pools at the twin's API servers: what they read and write, and who may be in the way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import pytest
+
+from controller.models.errors import (
+    AuthenticationError,
+    DeviceRefusedError,
+    SessionLostError,
+    UnreachableError,
+)
+from controller.models.plan import Edit, Op
+from controller.nrm.inverse import invert
+from controller.nrm.kube import NF_DEPLOYMENT
+from controller.nrm.profiles import render_cloud
+from controller.nrm.profiles.function import FUNCTION as ROOT
+from controller.nrm.profiles.function import deployment_path
+from controller.nrm.tree import Path, Tree
+from controller.ports.devices import Notification
+from simulators.connections import Outage
+from tests.integration.cloud.system import CARRIED, DU, FUNCTION, NAME, NAMESPACE, NFDS, POOL, Pools
+
+HERE, THERE = (deployment_path(NAME, pool) for pool in ("edge-1", "edge-2"))
+TOP = f"/Function[{NAME}]"
+MOVED = render_cloud(replace(DU, pool="edge-2")).tree
+
+
+def making(tree: Tree, there: Sequence[Path] = (TOP,)) -> list[Edit]:
+    """Edits that make what a tree holds."""
+    return [
+        Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=("host",))
+        for path, leaves in tree.items()
+        if path not in there
+    ]
+
+
+def setting(path: Path, before: dict[str, str], **after: str) -> Edit:
+    return Edit(op=Op.MERGE, path=path, before=before, after=after, owners=("host",))
+
+
+def removing(path: Path) -> Edit:
+    return Edit(op=Op.DELETE, path=path, before=dict(CARRIED[path]), owners=("host",))
+
+
+async def change(pools: Pools, edits: Sequence[Edit], *among: str) -> Tree:
+    """What is there once the edits were carried out."""
+    async with pools.devices.session(pools.function(*among)) as session:
+        await session.read()
+        await session.edit(edits)
+        await session.commit()
+        return (await session.read()).tree
+
+
+async def test_a_function_is_made_changed_and_removed(pools: Pools) -> None:
+    assert await change(pools, making(CARRIED)) == CARRIED
+    made = pools.found()
+    assert made["metadata"]["labels"] == {"minka.dev/function": NAME, "minka.dev/owner": "host"}
+    assert [(one["manager"], one["operation"]) for one in made["metadata"]["managedFields"]] == [("minka", "Apply")]
+
+    more = await change(pools, [setting(HERE, {}, replicas="3"), setting(HERE, {"cpus": "8"}, cpus="12")])
+    assert more == {**CARRIED, HERE: {**CARRIED[HERE], "replicas": "3", "cpus": "12"}}
+    assert pools.found()["spec"]["replicas"] == 3
+    assert pools.found(kind="configmaps")["data"]["cpus"] == "12"
+
+    left = await change(pools, [removing(HERE), removing(f"{TOP}/Disruption[edge-1]")])
+    assert left == {TOP: {}}
+    assert [pools.found(kind=kind) for kind in (NFDS, "configmaps", "poddisruptionbudgets.policy")] == [None] * 3
+
+
+async def test_a_leaf_that_goes_back_to_its_default_is_not_left_behind(pools: Pools) -> None:
+    await change(pools, making(render_cloud(replace(DU, replicas=3)).tree))
+    assert (await change(pools, [setting(HERE, {"replicas": "3"}), setting(HERE, {"ptp": "true"})]))[HERE] == {
+        name: value for name, value in CARRIED[HERE].items() if name != "ptp"
+    }
+
+
+async def test_an_inverse_brings_back_what_was(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    edits = [removing(HERE)]
+    inverse = invert(ROOT, CARRIED, edits, dict.fromkeys(CARRIED, ("host",)))
+    await change(pools, edits)
+    assert await change(pools, inverse) == CARRIED
+
+
+async def test_an_edit_that_is_not_committed_changes_nothing(pools: Pools) -> None:
+    async with pools.devices.session(pools.function()) as session:
+        await session.read()
+        await session.edit(making(CARRIED))
+        await session.discard()
+        await session.commit()
+    assert pools.found() is None
+    assert pools.found(kind="configmaps") is None
+
+
+async def test_what_a_pool_would_not_take_is_refused_before_anything_is_changed(pools: Pools) -> None:
+    with pytest.raises(DeviceRefusedError, match="replicas"):
+        await change(pools, making(render_cloud(replace(DU, replicas=11)).tree))
+    assert pools.found(kind="configmaps") is None
+
+
+async def test_a_function_needs_the_namespace_of_its_owner(pools: Pools) -> None:
+    target = replace(pools.function(), namespace="minka-bitel")
+    async with pools.devices.session(target) as session:
+        await session.read()
+        with pytest.raises(DeviceRefusedError, match="minka-bitel"):
+            await session.edit(making(CARRIED))
+
+
+async def test_a_full_quota_refuses(pools: Pools) -> None:
+    hard = {f"count/{NFDS}": "0"}
+    quota = {"metadata": {"name": "minka", "namespace": NAMESPACE}, "spec": {"hard": hard}}
+    cluster = pools.clusters["edge-1"]
+    made = cluster.edited(cluster.create("resourcequotas", quota))
+    made["status"] = {"hard": hard, "used": {f"count/{NFDS}": "0"}}
+    cluster.update_status("resourcequotas", made)
+    with pytest.raises(DeviceRefusedError, match="exceeded quota"):
+        await change(pools, making(CARRIED))
+    assert (await change(pools, [])) == {TOP: {}}
+
+
+# --------------------------------------------------------------------------- other writers
+
+
+async def test_whoever_goes_on_applying_is_named_and_not_overruled(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    pools.force("edge-1", "argocd", {"spec": {"replicas": 4}})
+    before = pools.found()
+    async with pools.devices.session(pools.function()) as session:
+        seen = await session.read()
+        assert seen.writers[HERE] == {"replicas": "argocd"}
+        with pytest.raises(DeviceRefusedError, match="argocd"):
+            await session.edit([setting(HERE, {"replicas": "4"}, replicas="1")])
+    assert pools.found() == before
+
+
+async def test_what_a_person_set_by_hand_is_set_back(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    pools.edit("edge-1", NFDS, NAME.lower(), replicas=4, image="registry.example/other:1")
+    async with pools.devices.session(pools.function()) as session:
+        seen = await session.read()
+        assert seen.writers[HERE] == {"replicas": "kubectl-edit", "image": "kubectl-edit"}
+    edits = [
+        setting(HERE, {"replicas": "4"}),
+        setting(HERE, {"image": "registry.example/other:1"}, image=DU.image),
+    ]
+    assert await change(pools, edits) == CARRIED
+    async with pools.devices.session(pools.function()) as session:
+        assert (await session.read()).writers == {}
+
+
+async def test_an_address_that_a_person_set_is_set_back_and_others_interfaces_stay(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    others = {"name": "n3", "vlanID": 7}
+    pools.edit("edge-1", NFDS, NAME.lower(), interfaces=[{"name": "oam", "ipv4": {"address": "10.9.9.9"}}, others])
+    oam = f"{HERE}/Interface[oam]"
+    await change(pools, [setting(oam, {"address": "10.9.9.9"}, address="10.1.2.3")])
+    assert pools.found()["spec"]["interfaces"] == [{"name": "oam", "ipv4": {"address": "10.1.2.3"}}, others]
+
+
+async def test_what_somebody_else_changes_meanwhile_is_not_overwritten(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    async with pools.devices.session(pools.function()) as session:
+        await session.read()
+        await session.edit([setting(HERE, {}, replicas="3")])
+        pools.edit("edge-1", NFDS, NAME.lower(), capacity={"maxSessions": 5})
+        with pytest.raises(DeviceRefusedError, match="modified"):
+            await session.commit()
+    assert pools.found()["spec"]["replicas"] == 1
+
+
+async def test_what_somebody_else_made_anew_is_not_deleted(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    async with pools.devices.session(pools.function()) as session:
+        await session.read()
+        await session.edit([removing(HERE)])
+        pools.clusters["edge-1"].delete(NFDS, NAMESPACE, NAME.lower())
+        pools.put(FUNCTION, CARRIED, "porch", only=NF_DEPLOYMENT)
+        with pytest.raises(DeviceRefusedError):
+            await session.commit()
+    assert pools.found() is not None
+
+
+async def test_what_somebody_else_made_first_is_left_to_him(pools: Pools) -> None:
+    async with pools.devices.session(pools.function()) as session:
+        await session.read()
+        await session.edit(making(CARRIED))
+        pools.put(FUNCTION, CARRIED, "porch")
+        with pytest.raises(DeviceRefusedError, match="somebody else made it"):
+            await session.commit()
+        managed = pools.found(kind="configmaps")["metadata"]["managedFields"]
+        assert [one["manager"] for one in managed] == ["porch"]
+        await session.read()
+        with pytest.raises(DeviceRefusedError, match="somebody else's"):
+            await session.edit([removing(HERE)])
+
+
+async def test_what_a_finalizer_holds_is_gone_for_us_and_named(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    cluster = pools.clusters["edge-1"]
+    held = cluster.edited(pools.found())
+    held["metadata"]["finalizers"] = ["nephio.org/cleanup"]
+    cluster.update(NFDS, held)
+    async with pools.devices.session(pools.function()) as session:
+        await session.read()
+        await session.edit([removing(HERE)])
+        await session.commit()
+        seen = await session.read()
+    assert HERE not in seen.tree
+    assert "nephio.org/cleanup" in seen.unknown[0]
+    with pytest.raises(DeviceRefusedError, match="being deleted"):
+        await change(pools, making(CARRIED, there=tuple(seen.tree)))
+
+
+# --------------------------------------------------------------------------- pools that are away
+
+
+async def test_a_pool_that_does_not_answer_is_dark(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    pools.ways["edge-1"].cut(Outage.REFUSAL)
+    async with pools.devices.session(pools.function()) as session:
+        seen = await session.read()
+        assert seen.tree == {TOP: {}}
+        assert seen.unseen(HERE)
+        assert not seen.unseen(THERE)
+        with pytest.raises(UnreachableError):
+            await session.edit([setting(HERE, {}, replicas="2")])
+        await session.edit(making(MOVED))
+        await session.commit()
+        assert THERE in (await session.read()).tree
+    pools.ways["edge-1"].restore()
+    async with pools.devices.session(pools.function()) as session:
+        assert {HERE, THERE} <= (await session.read()).tree.keys()
+
+
+async def test_a_pool_that_goes_away_in_the_middle_ends_the_session(pools: Pools) -> None:
+    async with pools.devices.session(pools.function()) as session:
+        await session.read()
+        pools.ways["edge-2"].cut(Outage.REFUSAL)
+        with pytest.raises(SessionLostError):
+            await session.read()
+
+
+async def test_a_function_without_a_pool_that_answers_is_out_of_reach(pools: Pools) -> None:
+    for way in pools.ways.values():
+        way.cut(Outage.REFUSAL)
+    async with pools.devices.session(pools.function()) as session:
+        with pytest.raises(UnreachableError):
+            await session.read()
+
+
+async def test_a_token_that_is_refused_is_read_anew(pools: Pools) -> None:
+    access = pools.clusters["edge-1"].access
+    access.drop_token("secret-of-edge-1")
+    target = pools.pool()
+    with pytest.raises(AuthenticationError):
+        async with pools.devices.session(target) as session:
+            await session.read()
+    access.add_token("secret-of-edge-1", "minka", "system:masters")
+    async with pools.devices.session(target) as session:
+        await session.read()
+
+
+async def test_who_may_not_read_is_told_so(pools: Pools) -> None:
+    access = pools.clusters["edge-1"].access
+    access.drop_token("secret-of-edge-1")
+    access.add_token("secret-of-edge-1", "somebody")
+    async with pools.devices.session(pools.pool()) as session:
+        with pytest.raises(DeviceRefusedError, match="cannot list resource"):
+            await session.read()
+
+
+# --------------------------------------------------------------------------- pools
+
+
+async def test_a_pool_is_made_ready_for_its_owners(pools: Pools) -> None:
+    wanted = render_cloud(POOL).tree
+    async with pools.devices.session(pools.pool()) as session:
+        seen = await session.read()
+        there = "/Pool[edge-1]/Namespace[minka-host]"
+        assert seen.tree == {"/Pool[edge-1]": {}, there: {}}
+        edits = [setting(there, {}, owner="host"), *making(wanted, there=tuple(seen.tree))]
+        await session.edit(edits)
+        await session.commit()
+        assert (await session.read()).tree == wanted
+
+
+async def test_a_namespace_that_holds_functions_is_not_deleted(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    path = "/Pool[edge-1]/Namespace[minka-host]"
+    async with pools.devices.session(pools.pool()) as session:
+        before = (await session.read()).tree[path]
+        with pytest.raises(DeviceRefusedError, match="still holds 1 function"):
+            await session.edit([Edit(op=Op.DELETE, path=path, before=dict(before), owners=("host",))])
+
+
+# --------------------------------------------------------------------------- what is told
+
+
+async def next_notice(notices: Any) -> None:
+    async with asyncio.timeout(20):
+        await anext(notices)
+
+
+async def test_changes_are_told_and_what_may_have_been_missed(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    listening = asyncio.Event()
+    notices = pools.devices.notifications(pools.function("edge-1"), listening=listening)
+    first = asyncio.create_task(next_notice(notices))
+    await listening.wait()
+    while not first.done():  # the watch stands a little later
+        pools.edit("edge-1", NFDS, NAME.lower(), replicas=2 + pools.found()["spec"]["replicas"] % 3)
+        await asyncio.sleep(0.02)
+    await first
+    pools.ways["edge-1"].cut(Outage.REFUSAL)
+    await next_notice(notices)
+    pools.ways["edge-1"].restore()
+    await cast("AsyncGenerator[Notification]", notices).aclose()
