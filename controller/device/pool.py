@@ -18,12 +18,12 @@ from controller.device.callhome import CallHome
 from controller.device.capabilities import KnownModules
 from controller.device.cli_devices import CliDevices
 from controller.device.connect import Connector
-from controller.device.files import SftpFiles, files_on
+from controller.device.files import files_on
 from controller.device.session import NetconfSession, Opening, subscribe
 from controller.device.transport import Borrowed, Connection, Transport
 from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.metrics import Observations
-from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Notification
+from controller.ports.devices import DeviceFiles, Devices, DeviceSession, DeviceTarget, Notification
 from controller.ports.secrets import Secrets
 
 #: Sessions at once, unless set otherwise. An idle one takes 25 kB; a new one costs half as much as a transaction.
@@ -133,7 +133,7 @@ class SshDevices:
                 await beside.close()
 
     @asynccontextmanager
-    async def files(self, target: DeviceTarget) -> AsyncIterator[SftpFiles]:
+    async def files(self, target: DeviceTarget) -> AsyncIterator[DeviceFiles]:
         """See ``Devices.files``; where server and session share a port, they share the connection."""
         async with AsyncExitStack() as ends:
             connection = await self._file_connection(target, ends)

@@ -15,7 +15,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from controller.bootstrap import Parts
-from controller.device import SshDevices
 from controller.listener.process import Listener
 from controller.models.alarm import AlarmSource
 from controller.models.credentials import LOOPBACK_ONLY
@@ -33,7 +32,7 @@ from controller.ports.store import Store
 from controller.rehearsal.day import Day, Stop
 from controller.rehearsal.play import DAY_BEGINS, Stage, begin
 from controller.rehearsal.timeline import LoopClock, VirtualLoop
-from controller.rehearsal.twin import MemoryConnector
+from controller.rehearsal.twin import MemoryDevices
 from controller.remediation.rules import load_rules
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner
@@ -105,8 +104,7 @@ def copy_of(record: SqlStore, clock: Clock) -> SqlStore:
 
 def parts_on(fleet: Fleet, store: SqlStore, clock: Clock, settings: Settings) -> Parts:
     """What its processes are made of."""
-    loop_store, secrets = InlineStore(store), FakeSecrets({})
-    devices = SshDevices(secrets, connector=MemoryConnector(fleet))
+    loop_store, secrets, devices = InlineStore(store), FakeSecrets({}), MemoryDevices(fleet)
     planner = Planner(loop_store, devices, clock, target_of)
     return Parts(settings, clock, store, loop_store, devices, planner, LOOPBACK_ONLY, secrets)  # type: ignore[arg-type]
 
@@ -132,9 +130,12 @@ class Minka:
         record: What it knows when the day begins.
         every_look: Whether it also looks at stations at which nothing happened, and never skips a round: for the
             proof that this changes nothing.
+        measures: Whether it also collects what stations counted, and works out hours and days.
     """
 
-    def __init__(self, stage: Stage, record: SqlStore, settings: Settings, *, every_look: bool = False) -> None:
+    def __init__(
+        self, stage: Stage, record: SqlStore, settings: Settings, *, every_look: bool = False, measures: bool = False
+    ) -> None:
         self.stage = stage
         self.loop = VirtualLoop(stage.clock)
         self.clock = LoopClock(self.loop, stage.clock)
@@ -142,6 +143,7 @@ class Minka:
         self.settings = settings
         self.notifier = FakeNotifier()
         self._every_look = every_look
+        self._measures = measures
         self._stirred = 0.0
         #: By station, until when looks at it may show something new.
         self._touched: dict[str, float] = {}
@@ -179,6 +181,11 @@ class Minka:
         stop, rounds = asyncio.Event(), Rounds(self.clock)
         tasks = [asyncio.create_task(self._listener.run(stop)), asyncio.create_task(self._worker.run(stop))]
         rounds.start("remediation", self._remediator.step, 1.0, wake)
+        self._collector = parts.collector("rehearsal")
+        if self._measures:
+            rounds.start("collection", parts.collection_schedule().step, 5.0)
+            rounds.start("collector", self._collector.step, 1.0, self._collector.work)
+            rounds.start("measurements", parts.work_out_measurements, 60.0)
         await self._begin(parts, day)
         self._people(day)
         if self._every_look:
@@ -248,6 +255,8 @@ class Minka:
         """See ``Idleness``."""
         now = self.loop.time()
         if now - self._stirred < _STIR or not self._worker.idle or not self._listener.checks.idle:
+            return None
+        if not self._collector.idle:
             return None
         self._touched = {name: until for name, until in self._touched.items() if until >= now}
         turns = (self._listener.checks.turn_of(name) for name in self._touched)

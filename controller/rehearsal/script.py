@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
-from controller.device import SshDevices
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import MinkaError
 from controller.models.network import Network
@@ -14,11 +13,10 @@ from controller.models.plan import Edit, Op
 from controller.nrm.profiles import administrative_leaf
 from controller.nrm.tree import Observed, Path, is_below, path_of
 from controller.ports.devices import DeviceSession, target_of
-from controller.ports.secrets import FakeSecrets
 from controller.rehearsal.day import Day
 from controller.rehearsal.play import DAY_BEGINS, Stage, begin
 from controller.rehearsal.timeline import VirtualLoop
-from controller.rehearsal.twin import MemoryConnector
+from controller.rehearsal.twin import MemoryDevices
 from simulators.equipment.alarms import Alarm
 from simulators.equipment.fault_kinds import (
     CELL_OUT_OF_SERVICE,
@@ -49,7 +47,7 @@ class Script:
         self._loop.run(self._day(day))
 
     async def _day(self, day: Day) -> None:
-        self._devices = SshDevices(FakeSecrets({}), connector=MemoryConnector(self._stage.fleet))
+        self._devices = MemoryDevices(self._stage.fleet)
         await self._loop.sleep(DAY_BEGINS - self._loop.time())
         begin(self._stage, day)
         self._stage.fleet.listen(alarms=self._hear)

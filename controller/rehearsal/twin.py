@@ -7,7 +7,8 @@ the controller; only what carries the bytes is replaced.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import date
 from itertools import chain
@@ -15,21 +16,23 @@ from typing import Any
 
 from lxml import etree
 
+from controller.device import SshDevices
 from controller.device.connect import Connector
 from controller.device.transport import Connection, Transport
 from controller.intent import compile_intent
-from controller.models.errors import SessionLostError, UnreachableError
+from controller.models.errors import FileGoneError, OversizedError, SessionLostError, UnreachableError
 from controller.models.network import Network
 from controller.models.plan import Edit, Op
 from controller.nrm.codec import encode_edit
 from controller.nrm.profiles import Rendered, render, root_spec
 from controller.nrm.schema import LeafRole, NodeSpec, spec_of
 from controller.nrm.tree import child
-from controller.ports.devices import DeviceTarget
+from controller.ports.devices import DeviceFiles, DeviceTarget, RemoteFile
 from controller.ports.secrets import FakeSecrets
 from simulators.clock import VirtualClock
 from simulators.connections import Outage
 from simulators.datastore import Config
+from simulators.equipment.files import MeasurementFiles
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.netconf.server import Server
 from simulators.netconf.session import Session
@@ -114,6 +117,45 @@ class MemoryConnector(Connector):
             wire.abort()
             raise UnreachableError(f"{target.station} said no hello: {error}") from None
         return wire, transport
+
+
+class MemoryDevices(SshDevices):
+    """Sessions with the stations of a fleet, and their measurement files, without sockets."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__(FakeSecrets({}), connector=MemoryConnector(fleet))
+        self._fleet = fleet
+
+    @asynccontextmanager
+    async def files(self, target: DeviceTarget) -> AsyncIterator[DeviceFiles]:
+        """See ``Devices.files``."""
+        async with self.session(target):  # which says whether it can be reached
+            station = self._fleet.stations[target.station]
+            yield _Folder(station.equipment.files(station.server.profile.files))
+
+
+@dataclass(frozen=True, slots=True)
+class _Folder:
+    """The folder of measurement files of a station."""
+
+    files: MeasurementFiles
+
+    async def list(self, most: int) -> tuple[RemoteFile, ...]:
+        """See ``DeviceFiles.list``. What would be their sizes is not known without writing them, and nobody asks."""
+        found = tuple(RemoteFile(one.name, 0, int(one.written.timestamp())) for one in self.files)
+        if len(found) > most:
+            raise OversizedError(f"the folder holds more than {most} files")
+        return tuple(sorted(found))
+
+    async def fetch(self, name: str, most: int) -> bytes:
+        """See ``DeviceFiles.fetch``."""
+        file = self.files.find(name)
+        if file is None:
+            raise FileGoneError(f"{name} is not there any more")
+        content = self.files.content(file)
+        if len(content) > most:
+            raise OversizedError(f"{name} holds more than {most} bytes")
+        return content[:most]
 
 
 class _Wire(asyncio.Transport):
