@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
+
+import orjson
 
 from simulators.cloud.language.kinds import BUILT_IN, Kind
 from simulators.cloud.language.status import Cause
@@ -59,7 +62,7 @@ class Registry:
     def add(self, crd: Object) -> None:
         """Serve what a definition describes."""
         self.drop(crd)
-        for kind in Kind.of_crd(crd):
+        for kind in _defined(orjson.dumps(crd["spec"])):
             self._kinds[kind.group, kind.version, kind.plural] = kind
 
     def drop(self, crd: Object) -> None:
@@ -98,6 +101,12 @@ class Registry:
     def all(self) -> Iterable[Kind]:
         """All kinds and versions."""
         return self._kinds.values()
+
+
+@lru_cache(maxsize=64)
+def _defined(spec: bytes) -> tuple[Kind, ...]:
+    """The kinds of a definition; pools that have the same one share them, with their schemas."""
+    return Kind.of_crd({"spec": orjson.loads(spec)})
 
 
 def _precedence(version: str) -> tuple[int, int, int, str]:
