@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -81,6 +82,8 @@ class Api:
         path = request.path.rstrip("/") or "/"
         if path in _HEALTH or path.startswith(tuple(f"{one}/" for one in _HEALTH)):
             return answers.text("ok")
+        if path.startswith("/openapi"):
+            return self._openapi(request, path)
         if path == "/version":
             return answers.document(discovery.VERSION, form=answers.accepted(request))
         return self._discovery(request, path)
@@ -118,6 +121,17 @@ class Api:
                     ]
                 }
         return PAGE_NOT_FOUND if found is None else answers.document(found, form=form)
+
+    def _openapi(self, request: Request, path: str) -> Response:
+        registry = self.cluster.registry
+        answers.accepted(request)
+        if path == "/openapi/v2":
+            return Response(200, discovery.openapi_v2(tuple(registry.all())))
+        if path == "/openapi/v3":
+            return answers.document(discovery.openapi_index(registry))
+        found = re.fullmatch(r"/openapi/v3/(?:api|apis/([^/]+))/([^/]+)", path)
+        kinds = tuple(registry.of_group(found[1] or "", found[2])) if found else ()
+        return Response(200, discovery.openapi_v3(kinds)) if kinds else Response(404, b"null")
 
     # ------------------------------------------------------------------- objects
 

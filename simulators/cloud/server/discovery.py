@@ -5,8 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
+import orjson
+
+from simulators.cloud.language import openapi
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.server.registry import Registry
 
@@ -78,6 +82,30 @@ def aggregated(registry: Registry, *, core: bool) -> dict[str, Any]:
         ]
         items.append({"metadata": {"name": name} if name else {}, "versions": documents})
     return {"kind": "APIGroupDiscoveryList", "apiVersion": "apidiscovery.k8s.io/v2", "metadata": {}, "items": items}
+
+
+def openapi_index(registry: Registry) -> dict[str, Any]:
+    """``/openapi/v3``: a document for each version of each group."""
+    paths = {}
+    for group_name in ("", *registry.groups()):
+        for version in registry.versions(group_name):
+            path = f"apis/{group_name}/{version}" if group_name else f"api/{version}"
+            kinds = tuple(registry.of_group(group_name, version))
+            digest = hashlib.sha256(openapi_v3(kinds)).hexdigest()[:32]
+            paths[path] = {"serverRelativeURL": f"/openapi/v3/{path}?hash={digest}"}
+    return {"paths": paths}
+
+
+@lru_cache(maxsize=128)
+def openapi_v3(kinds: tuple[Kind, ...]) -> bytes:
+    """The document of the kinds of one version of a group; pools that serve the same share it."""
+    return orjson.dumps(openapi.v3(kinds))
+
+
+@lru_cache(maxsize=8)
+def openapi_v2(kinds: tuple[Kind, ...]) -> bytes:
+    """``/openapi/v2``."""
+    return orjson.dumps(openapi.v2(kinds))
 
 
 def _group(registry: Registry, name: str) -> dict[str, Any]:

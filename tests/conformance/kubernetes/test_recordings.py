@@ -14,7 +14,6 @@ _OPEN = {
     "02": "an empty status subresource is left out of a definition",
     "06": "no warning of an unknown field below a value of the wrong type",
     "24": "a cause of metadata is told once, and not twice as by a real server",
-    "54": "no OpenAPI documents",
 }
 
 

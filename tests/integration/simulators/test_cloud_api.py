@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -16,6 +18,7 @@ from simulators.clock import RealClock
 from simulators.cloud.server.cluster import Cluster
 from simulators.cloud.server.listener import Tls, listen
 from simulators.netconf.certificates import Authority
+from tests.conftest import find_program
 
 AUTHORITY = Authority("tests:edge-1")
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -148,3 +151,46 @@ async def test_a_watch_tells_what_happens_and_ends_with_the_pool(pool: Pool) -> 
             assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", name)
     async with pool.client("admin") as client:
         assert len((await client.get(MAPS)).json()["items"]) == 2
+
+
+@pytest.mark.needs("kubectl")
+async def test_stock_kubectl(pool: Pool, tmp_path: Path) -> None:
+    pool.cluster.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
+    config = pool.kubeconfig(tmp_path / "config")
+    function = {
+        "apiVersion": "workload.nephio.org/v1alpha1",
+        "kind": "NFDeployment",
+        "metadata": {"name": "du-1", "namespace": "minka-host"},
+        "spec": {"provider": "acme", "replicas": 2},
+    }
+    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "minka-host"}}
+    program = find_program("kubectl")
+    assert program is not None
+
+    async def kubectl(*words: str, given: Any = None) -> str:
+        process = await asyncio.create_subprocess_exec(
+            program,
+            *words,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={"KUBECONFIG": str(config), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+        )
+        said, problems = await process.communicate(b"" if given is None else json.dumps(given).encode())
+        return (said + problems).decode()
+
+    assert await kubectl("apply", "-f", "-", given=namespace) == "namespace/minka-host created\n"
+    told = "nfdeployment.workload.nephio.org/du-1"
+    assert await kubectl("apply", "--server-side", "-f", "-", given=function) == f"{told} serverside-applied\n"
+    shown = await kubectl("get", "nfd", "-n", "minka-host")
+    assert shown.split() == ["NAME", "PROVIDER", "du-1", "acme"]
+    assert await kubectl("scale", "-n", "minka-host", "nfd/du-1", "--replicas=3") == f"{told} scaled\n"
+    function["spec"] = {"provider": "acme", "replicas": 2}
+    refused = await kubectl("apply", "--server-side", "-f", "-", given=function)
+    assert "Apply failed with 1 conflict" in refused
+    assert ".spec.replicas" in refused
+    function["spec"] = {"provider": "acme", "bogus": 1}
+    assert 'unknown field "spec.bogus"' in await kubectl("create", "-f", "-", "--validate=strict", given=function)
+    assert await kubectl("--context", "certificate", "delete", "nfd", "-n", "minka-host", "du-1") == (
+        'nfdeployment.workload.nephio.org "du-1" deleted\n'
+    )
