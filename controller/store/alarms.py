@@ -58,7 +58,7 @@ from controller.store.audit_chain import audit
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.incident_rows import follow, touch
 from controller.store.ledger import ledger_nodes
-from controller.store.networks import current_digest, load_network
+from controller.store.networks import current_network
 from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes, writes_aside
 from controller.store.transaction import Tx
@@ -543,10 +543,10 @@ def _new_id() -> str:
 
 def sharing_of(tx: Tx) -> Sharing | None:
     """Who shares which cell today; None before a network was loaded."""
-    digest = current_digest(tx)
-    if not digest:
+    current = current_network(tx)
+    if current is None:
         return None
-    network = load_network(tx, digest)
+    digest, network = current
     return sharing_on(digest, network, network.day(tx.now))
 
 
@@ -595,16 +595,16 @@ def _correlate(tx: Tx, news: Collection[Alarm]) -> dict[str, Alarm]:
     """
     if not news:
         return {}
-    digest = current_digest(tx)
-    others = _whose_root_may_be_another(tx, load_network(tx, digest), news) if digest else []
+    current = current_network(tx)
+    others = _whose_root_may_be_another(tx, current[1], news) if current else []
     return _place(tx, news, others)
 
 
 def _place(tx: Tx, news: Collection[Alarm], others: Collection[Alarm]) -> dict[str, Alarm]:
     """See ``_correlate``; ``others`` are all that may follow from another alarm than before, those in the news too."""
-    digest = current_digest(tx)
-    roots = {row.id: as_alarm(row) for row in tx.execute(_ROOTS)} if digest else {}
-    found = _find_roots(tx, load_network(tx, digest), others, list(roots.values())) if digest else {}
+    current = current_network(tx)
+    roots = {row.id: as_alarm(row) for row in tx.execute(_ROOTS)} if current else {}
+    found = _find_roots(tx, current[1], others, list(roots.values())) if current else {}
     changed = {alarm.id: alarm for alarm in news} | found
     if not changed:
         return {}

@@ -33,7 +33,7 @@ from controller.ports.store import Approvals, Assess, Clearances, Freezes, Stand
 from controller.store.columns import Instant, metadata
 from controller.store.holds import holds_in_force
 from controller.store.involvement import run_tenants
-from controller.store.networks import current_digest, load_network
+from controller.store.networks import current_network
 from controller.store.precedence import waiting_for_others
 from controller.store.queries import as_noun, chunks
 from controller.store.repository import SqlRepository, reads, writes
@@ -264,8 +264,8 @@ def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:
     constraints, strategy = constraints_from(row.content), Strategy.model_validate_json(row.strategy)
     sent = tx.execute(_PLANNED, {"run": row.id}) if constraints.tenants else ()
     said = tuple(votes_on(tx, row.subject))
-    if said and (digest := current_digest(tx)):
-        constraints = constraints.with_approvers_of(load_network(tx, digest))
+    if said and (current := current_network(tx)):
+        constraints = constraints.with_approvers_of(current[1])
     return Standing(
         requester=row.requested_by,
         seconds=strategy.timer(),

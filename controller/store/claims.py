@@ -28,7 +28,7 @@ from controller.store.integrity import doubted
 from controller.store.journal import journal
 from controller.store.leases import check_lease, holds, leases, lock, lost
 from controller.store.ledger import LedgerChange, change_ledger
-from controller.store.networks import current_digest, load_network
+from controller.store.networks import current_network
 from controller.store.plans import changes
 from controller.store.processes import declared_dead, workers
 from controller.store.repository import SqlRepository, grouped, reads, writes
@@ -361,7 +361,7 @@ def _tell_diverged(tx: Tx, ends: Sequence[End]) -> None:
     ]
     if not found:
         return
-    kinds = load_network(tx, digest).device_kinds if (digest := current_digest(tx)) else {}
+    kinds = current[1].device_kinds if (current := current_network(tx)) else {}
     reports = [
         AlarmReport(
             station=claim.job.station,

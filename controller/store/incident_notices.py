@@ -16,10 +16,10 @@ from controller.models.alarm import Alarm
 from controller.models.approval import Notice, NoticeKind
 from controller.models.incident import Incident
 from controller.models.scalars import HOST
-from controller.store.alarms import GUARD, STANDING, alarms, as_alarm, sharing_of
+from controller.store.alarms import GUARD, STANDING, alarms, as_alarm, sharing_on
 from controller.store.columns import Instant
 from controller.store.incident_rows import incidents
-from controller.store.networks import current_digest, load_network
+from controller.store.networks import current_network
 from controller.store.queries import as_noun
 from controller.store.run_constraints import as_notice, notices
 from controller.store.transaction import Tx
@@ -48,12 +48,13 @@ def write(tx: Tx) -> None:
     # Alarms come and go before or after, so that no change is taken for told.
     tx.guard(GUARD)
     rows = tx.execute(_DUE.with_for_update(), {"now": tx.now}).all()
-    sharing = sharing_of(tx) if rows else None
-    if sharing is None:
+    current = current_network(tx) if rows else None
+    if current is None:
         if rows:
             tx.execute(_TELL, [{"of": row.id, "again": None} for row in rows])
         return
-    network = load_network(tx, current_digest(tx))
+    digest, network = current
+    sharing = sharing_on(digest, network, network.day(tx.now))
     ids = [row.id for row in rows]
     standing: dict[str, list[Alarm]] = defaultdict(list)
     for row in tx.rows(_STANDING, alarms.c.incident, ids):

@@ -34,7 +34,7 @@ from controller.store.incident_rows import (
     touch,
     write,
 )
-from controller.store.networks import current_digest, load_network, versions_during
+from controller.store.networks import current_network, load_networks, versions_during
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes, writes_aside
 from controller.store.run_constraints import constraints_from, run_constraints
@@ -144,7 +144,8 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     @reads
     def ranks(self, tx: Tx) -> dict[str, Rank]:
         found = _filled(tx, tx.execute(_BY_ID.where(OPEN_INCIDENT).order_by(incidents.c.number)).all())
-        minute = current_digest(tx), tx.now.replace(second=0, microsecond=0)
+        digest, _ = current_network(tx) or ("", None)
+        minute = digest, tx.now.replace(second=0, microsecond=0)
         if self._lost is None or self._lost[0] != minute:
             self._lost = minute, _agreements(tx, None)
         return ranked(found, self._lost[1], tx.now)
@@ -218,18 +219,20 @@ def outages_of(
 def _eras(tx: Tx, begin: datetime, until: datetime) -> list[Era]:
     """Who shared which cells from one time to another, and shares them from now on."""
     found = []
-    for (since, digest), (end, _) in pairwise([*versions_during(tx, begin, until), (until, "")]):
-        network = load_network(tx, digest)
+    held = versions_during(tx, begin, until)
+    networks = load_networks(tx, (digest for _, digest in held))
+    for (since, digest), (end, _) in pairwise([*held, (until, "")]):
+        network = networks[digest]
         for first, last in spans_of(network, since, end):
             found.append(Era(first, last, network, sharing_on(digest, network, network.day(first))))
     return found
 
 
 def _agreements(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
-    digest = current_digest(tx)
-    if not digest:
+    current = current_network(tx)
+    if current is None:
         return ()
-    begin, end = month_of(load_network(tx, digest), tx.now)
+    begin, end = month_of(current[1], tx.now)
     lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
     spells = spells_of(tx, and_(lasted, alarms.c.probable_cause.in_(sorted(LOSES))))
     outages = outages_of(tx, spells, begin, end)
@@ -302,8 +305,8 @@ def _filled(tx: Tx, rows: Sequence[Row[Any]]) -> list[Incident]:
         told[row.incident].append(row)
     for row in tx.rows(_EVER, incident_alarms.c.incident, over) if over else ():
         told[row.incident].append(row)
-    digest = current_digest(tx) if told else ""
-    network = load_network(tx, digest) if digest else None
+    current = current_network(tx) if told else None
+    network = current[1] if current else None
     return [_with(one, told.get(one.id, ()), network) for one in found]
 
 

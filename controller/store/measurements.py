@@ -44,7 +44,7 @@ from controller.performance.vocabulary import Adds, counter_named
 from controller.ports.store import Measurements, Sync, method
 from controller.ports.store.measurements import CollectedFile, Gap, Taken, UnknownCounter
 from controller.store.columns import Instant, long_text, metadata, string
-from controller.store.networks import current_digest, load_network
+from controller.store.networks import current_network
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
@@ -171,6 +171,9 @@ _BETWEEN = select(measurements).where(
 _STATIONS_BETWEEN = _BETWEEN.with_only_columns(measurements.c.station).distinct()
 _NEXT_LEVEL = select(func.min(measurements.c.level)).where(
     measurements.c.level > bindparam("above"), measurements.c.level < bindparam("below")
+)
+_NEW_LAYOUTS = select(layouts.c.digest, layouts.c.content).where(
+    layouts.c.digest.in_(bindparam("wanted", expanding=True))
 )
 _UNKNOWN = select(unknown_counters.c.name)
 _FILES = select(files).where(files.c.station == bindparam("of"))
@@ -530,16 +533,20 @@ def _described_as(layout: _Layout) -> tuple[bytes, bytes]:
 
 
 def _described(tx: Tx, rows: _Rows) -> dict[bytes, _Layout]:
-    """Layouts of rows, by digest."""
+    """Layouts of rows, by digest.
+
+    One statement, also where all are in memory: how many an answer takes tells nothing of what others asked for.
+    """
     digests = {row.layout for row in rows}
     found = {digest: _layouts[digest] for digest in digests if digest in _layouts}
-    if missing := sorted(digests - found.keys()):
-        for row in tx.execute(select(layouts.c.digest, layouts.c.content).where(layouts.c.digest.in_(missing))):
-            content = orjson.loads(zlib.decompress(row.content))
-            found[row.digest] = tuple(
-                (cell, tuple((name, tuple(starmap(Subject, subjects))) for name, subjects in counters))
-                for cell, counters in content
-            )
+    new = tx.execute(_NEW_LAYOUTS, {"wanted": sorted(digests - found.keys())}).all()
+    for row in new:
+        content = orjson.loads(zlib.decompress(row.content))
+        found[row.digest] = tuple(
+            (cell, tuple((name, tuple(starmap(Subject, subjects))) for name, subjects in counters))
+            for cell, counters in content
+        )
+    if new:
         if len(_layouts) > _MOST_LAYOUTS:
             _layouts.clear()
         _layouts.update(found)
@@ -748,8 +755,8 @@ def _joined(adds: Adds, values: Sequence[float], weights: Sequence[float], cover
 
 
 def _zone(tx: Tx) -> ZoneInfo:
-    digest = current_digest(tx)
-    return ZoneInfo(load_network(tx, digest).header.timezone if digest else "UTC")
+    current = current_network(tx)
+    return ZoneInfo(current[1].header.timezone if current else "UTC")
 
 
 def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone: ZoneInfo) -> None:

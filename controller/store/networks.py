@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Boolean, Column, Index, Integer, LargeBinary, String, Table, select, text, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Row,
+    String,
+    Table,
+    bindparam,
+    case,
+    select,
+    text,
+    update,
+)
 
 from controller.intent.outages import terms_of
 from controller.inventory.access import changed_ways, in_rows
@@ -45,7 +60,13 @@ network_history = Table(
 
 #: Network versions kept in memory by each process: the current one and those that running plans were made of.
 _CACHED = 4
-_CURRENT = select(networks.c.digest).where(networks.c.current)
+#: Content is read only of versions that are not in memory, and in the same statement: how many statements an answer
+#: takes tells nothing of what was in memory, and so of what others did.
+_NEW_CONTENT = case((networks.c.digest.in_(bindparam("known", expanding=True)), None), else_=networks.c.content).label(
+    "content"
+)
+_CURRENT = select(networks.c.digest, _NEW_CONTENT).where(networks.c.current)
+_VERSIONS = select(networks.c.digest, _NEW_CONTENT).where(networks.c.digest.in_(bindparam("wanted", expanding=True)))
 _HELD = select(network_history).order_by(network_history.c.number)
 _known: dict[str, Network] = {}
 
@@ -60,10 +81,9 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
     @writes
     def save(self, tx: Tx, network: Network, digest: str, actor: str) -> bool:
         tx.guard("network")
-        known = current_digest(tx)
+        known, before = current_network(tx) or ("", None)
         if known == digest:
             return False
-        before = load_network(tx, known) if known else None
         tx.execute(update(networks).where(networks.c.current).values(current=False))
         row = tx.insert(networks).values(digest=digest, current=True, saved=tx.now, content=packed(network))
         again = {"current": True, "saved": row.excluded.saved}
@@ -76,13 +96,33 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
 
     @grouped(_asked, "DEFERRED")
     def get(self, tx: Tx, digests: Sequence[str]) -> list[tuple[str, Network] | MinkaError]:
-        current = "" if all(digests) else current_digest(tx)
-        return [_version(tx, digest or current) for digest in digests]
+        current = None if all(digests) else current_network(tx)
+        found = load_networks(tx, named) if (named := set(digests) - {""}) else {}
+        return [_version(digest, current, found) for digest in digests]
 
 
-def current_digest(tx: Tx) -> str:
-    """Digest of the current network; empty where none was loaded yet."""
-    return tx.execute(_CURRENT).scalar() or ""
+def current_network(tx: Tx) -> tuple[str, Network] | None:
+    """The current network with its digest; None where none was loaded yet. One statement."""
+    known = _known
+    row = tx.execute(_CURRENT, {"known": list(known)}).one_or_none()
+    return None if row is None else (row.digest, _loaded(row, known))
+
+
+def load_networks(tx: Tx, digests: Iterable[str]) -> dict[str, Network]:
+    """Those of these network versions that are on record, by digest. One statement."""
+    known = _known
+    rows = tx.execute(_VERSIONS, {"known": list(known), "wanted": sorted(set(digests))})
+    return {row.digest: _loaded(row, known) for row in rows}
+
+
+def _loaded(row: Row[Any], known: Mapping[str, Network]) -> Network:
+    """A version that is in memory, or that is kept there from now on."""
+    global _known  # noqa: PLW0603  # replaced as a whole, since other threads may be reading the old one
+    if row.content is None:
+        return known[row.digest]
+    network = unpacked(Network, row.content)
+    _known = {**dict(list(_known.items())[1 - _CACHED :]), row.digest: network}
+    return network
 
 
 def versions_during(tx: Tx, begin: datetime, until: datetime) -> list[tuple[datetime, str]]:
@@ -101,23 +141,9 @@ def versions_during(tx: Tx, begin: datetime, until: datetime) -> list[tuple[date
     return [(since, digest) for since, digest, _ in found]
 
 
-def load_network(tx: Tx, digest: str) -> Network:
-    """The network version with this digest. Raises NotFoundError."""
-    global _known  # noqa: PLW0603  # replaced as a whole, since other threads may be reading the old one
-    cached = _known.get(digest)
-    if cached is None:
-        content = tx.execute(select(networks.c.content).where(networks.c.digest == digest)).scalar()
-        if content is None:
-            raise NotFoundError(f"there is no network version {digest}")
-        cached = unpacked(Network, content)
-        _known = {**dict(list(_known.items())[1 - _CACHED :]), digest: cached}
-    return cached
-
-
-def _version(tx: Tx, digest: str) -> tuple[str, Network] | MinkaError:
+def _version(
+    digest: str, current: tuple[str, Network] | None, found: Mapping[str, Network]
+) -> tuple[str, Network] | MinkaError:
     if not digest:
-        return NotFoundError("no network is loaded yet: minka network load")
-    try:
-        return digest, load_network(tx, digest)
-    except NotFoundError as error:
-        return error
+        return current or NotFoundError("no network is loaded yet: minka network load")
+    return (digest, found[digest]) if digest in found else NotFoundError(f"there is no network version {digest}")

@@ -37,7 +37,7 @@ from controller.ports.store import Notices, Page, Sync, method
 from controller.store import incident_notices
 from controller.store.columns import Instant, metadata
 from controller.store.involvement import run_tenants
-from controller.store.networks import current_digest, load_network
+from controller.store.networks import current_network
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.run_constraints import as_notice, constraints_from, notices, run_constraints, tell
 from controller.store.run_rows import jobs, runs
@@ -129,8 +129,7 @@ class SqlNotices(SqlRepository, Notices[Sync]):
 def _address(tx: Tx, *, webhook: bool) -> None:
     tx.guard("notices")
     found = tx.execute(_NEW).all()
-    digest = current_digest(tx)
-    network = load_network(tx, digest) if digest else None
+    _, network = current_network(tx) or ("", None)
     rows = []
     for notice in found:
         contacts = [] if network is None else [one.id for one in network.contacts_of(notice.tenant)]

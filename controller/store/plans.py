@@ -15,7 +15,7 @@ from controller.models.plan import Changes, Plan
 from controller.ports.store import Page, PlanHead, Plans, Sync, method
 from controller.store.columns import metadata, string
 from controller.store.involvement import Part, note_plan, parts
-from controller.store.networks import load_network
+from controller.store.networks import load_networks
 from controller.store.repository import SqlRepository, reads
 from controller.store.transaction import Tx
 
@@ -61,11 +61,8 @@ class SqlPlans(SqlRepository, Plans[Sync]):
 
 
 def _parts(tx: Tx, plan: Plan) -> dict[str, Part]:
-    try:
-        network = load_network(tx, plan.network_digest)
-    except NotFoundError:  # then it is like no other plan
-        network = None
-    return parts(plan, network)
+    # Where it is not on record the plan is like no other.
+    return parts(plan, load_networks(tx, [plan.network_digest]).get(plan.network_digest))
 
 
 def _save(tx: Tx, plan: Plan, actor: str, found: Mapping[str, Part]) -> None:

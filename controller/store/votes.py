@@ -30,7 +30,7 @@ from controller.models.errors import ConflictError
 from controller.models.people import Permission, Person, Role
 from controller.store.columns import Instant, metadata
 from controller.store.involvement import plan_tenants
-from controller.store.networks import current_digest, load_network
+from controller.store.networks import current_network
 from controller.store.people import tokens, tokens_in_force, users
 from controller.store.plans import plans
 from controller.store.transaction import Tx
@@ -187,6 +187,6 @@ def allowed(tx: Tx, names: Collection[str], permission: Permission) -> dict[str,
         return {}
     active = tx.rows(_admitted(permission), users.c.name, names, now=tx.now)
     found = [Person(name=row.name, role=Role(row.role), tenant=row.tenant) for row in active]
-    digest = current_digest(tx) if any(person.tenant for person in found) else ""
-    left = {one.tenant for one in found} - {"", *load_network(tx, digest).tenant_by_id} if digest else set()
+    current = current_network(tx) if any(person.tenant for person in found) else None
+    left = {one.tenant for one in found} - {"", *current[1].tenant_by_id} if current else set()
     return {one.name: one for one in found if may(one, permission) and one.tenant not in left}
