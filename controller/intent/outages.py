@@ -364,6 +364,17 @@ def seconds(times: Times) -> float:
     return sum((until - since).total_seconds() for since, until in times)
 
 
+def of_tenant(spells: Iterable[Spell], eras: Sequence[Era], tenant: str) -> list[Spell]:
+    """Those that may take something away from a tenant: what is worked out of them needs nothing of others."""
+
+    def concerns(alarm: Alarm) -> bool:
+        if alarm.probable_cause in LINK_CAUSES:
+            return tenant in alarm.tenants
+        return any(tenant in era.sharing.tenants_at(_cells(era.network, alarm)) for era in eras)
+
+    return [one for one in spells if concerns(one.alarm)]
+
+
 def _within(spells: Iterable[Spell], begin: datetime, end: datetime) -> Iterator[Spell]:
     for one in spells:
         since, until = max(one.since, begin), min(one.until, end)

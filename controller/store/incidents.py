@@ -12,7 +12,7 @@ import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from controller.intent.incidents import SETTLES, split_off
-from controller.intent.outages import Era, Excused, Outages, Spell, Times, month_of, spans_of, union
+from controller.intent.outages import Era, Excused, Outages, Spell, Times, month_of, of_tenant, spans_of, union
 from controller.intent.ranking import ranked
 from controller.models.alarm import COUNTED, LINK_CAUSES, LOSES, Alarm, PerceivedSeverity
 from controller.models.errors import NotFoundError
@@ -124,7 +124,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     def minutes(self, tx: Tx, incident_id: str, tenant: str | None = None) -> tuple[TenantMinutes, ...]:
         _load(tx, incident_id)
         spells = spells_of(tx, incident_alarms.c.incident == incident_id)
-        outages = outages_of(tx, spells, min((one.since for one in spells), default=tx.now), tx.now)
+        outages = outages_of(tx, spells, min((one.since for one in spells), default=tx.now), tx.now, tenant)
         found = outages.minutes() if outages else ()
         return tuple(one for one in found if tenant in (None, one.tenant))
 
@@ -204,10 +204,15 @@ def _since(row: Row[Any]) -> datetime:
 def outages_of(
     tx: Tx, spells: Sequence[Spell], begin: datetime, until: datetime, tenant: str | None = None
 ) -> Outages | None:
-    """What tells how much service alarms took away from one time to another; None before a network was loaded."""
+    """What tells how much service alarms took away from one time to another; None before a network was loaded.
+
+    Of one tenant how many statements that takes depends on nothing of others.
+    """
     eras = _eras(tx, begin, max(until, tx.now))
     if not eras:
         return None
+    if tenant is not None:
+        spells = of_tenant(spells, eras, tenant)
     clipped = [spell._replace(until=min(spell.until, until)) for spell in spells]
     stations = {spell.alarm.station for spell in spells}
     linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
@@ -235,7 +240,7 @@ def _agreements(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
     begin, end = month_of(current[1], tx.now)
     lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
     spells = spells_of(tx, and_(lasted, alarms.c.probable_cause.in_(sorted(LOSES))))
-    outages = outages_of(tx, spells, begin, end)
+    outages = outages_of(tx, spells, begin, end, tenant)
     found = outages.agreements(tx.now) if outages else ()
     return tuple(one for one in found if tenant in (None, one.tenant))
 

@@ -250,6 +250,30 @@ async def test_a_link_costs_nothing_while_another_one_of_its_tenant_works(store:
     assert store.incidents.minutes(incident) == ()
 
 
+async def test_what_a_tenant_lost_takes_as_many_statements_whatever_others_lose(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    _load_shared(store)
+    statements: list[str] = []
+    event.listen(store.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
+
+    def lost() -> tuple[int, float]:
+        statements.clear()
+        (own,) = store.incidents.agreements("alfa")
+        return len(statements), own.used
+
+    nothing = lost()
+    betas = link("S1", tenant="beta", at=0).model_copy(update={"object": MME.replace("alfa", "beta")})
+    store.alarms.report(betas)
+    await clock.advance(60)
+    assert store.incidents.agreements("beta")[0].used == 1
+    assert lost() == nothing
+    store.alarms.report(_off_air(MAJOR, 1))
+    await clock.advance(60)
+    _, used = lost()
+    assert used == 1
+
+
 async def test_minutes_of_past_days_count_by_the_network_of_that_time(store: SqlStore, clock: VirtualClock) -> None:
     _load_shared(store)
     whole = store.networks.get()[1]
