@@ -1,4 +1,8 @@
-"""Pools over the network: TLS, tokens and certificates, watches that stay open, and stock kubectl."""
+"""Pools over the network: TLS, tokens and certificates, watches that stay open, and stock clients.
+
+The clients are Debian's kubectl, the official Python client, and kopf (an operator framework): processes of their own,
+which know nothing of us.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +10,9 @@ import asyncio
 import base64
 import json
 import ssl
+import sys
 from collections.abc import AsyncIterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +25,7 @@ from simulators.cloud.server.cluster import Cluster
 from simulators.cloud.server.listener import Tls, listen
 from simulators.netconf.certificates import Authority
 from tests.conftest import find_program
+from tests.support.waiting import until
 
 AUTHORITY = Authority("tests:edge-1")
 MAPS = "/api/v1/namespaces/default/configmaps"
@@ -99,6 +106,19 @@ class Pool:
         return path
 
 
+async def run(*command: str, config: Path, given: Any = None) -> str:
+    """What a client says that uses this configuration."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={"KUBECONFIG": str(config), "HOME": str(config.parent), "PATH": "/usr/bin:/bin"},
+    )
+    said, _ = await process.communicate(b"" if given is None else json.dumps(given).encode())
+    return said.decode()
+
+
 def _base64(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
@@ -168,16 +188,7 @@ async def test_stock_kubectl(pool: Pool, tmp_path: Path) -> None:
     assert program is not None
 
     async def kubectl(*words: str, given: Any = None) -> str:
-        process = await asyncio.create_subprocess_exec(
-            program,
-            *words,
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={"KUBECONFIG": str(config), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
-        )
-        said, problems = await process.communicate(b"" if given is None else json.dumps(given).encode())
-        return (said + problems).decode()
+        return await run(program, *words, config=config, given=given)
 
     assert await kubectl("apply", "-f", "-", given=namespace) == "namespace/minka-host created\n"
     told = "nfdeployment.workload.nephio.org/du-1"
@@ -194,3 +205,81 @@ async def test_stock_kubectl(pool: Pool, tmp_path: Path) -> None:
     assert await kubectl("--context", "certificate", "delete", "nfd", "-n", "minka-host", "du-1") == (
         'nfdeployment.workload.nephio.org "du-1" deleted\n'
     )
+
+
+_CLIENT = """
+from kubernetes import client, config, dynamic, watch
+from kubernetes.client.rest import ApiException
+
+config.load_kube_config()
+core = client.CoreV1Api()
+core.create_namespace(client.V1Namespace(metadata=client.V1ObjectMeta(name="py")))
+core.create_namespaced_config_map("py", client.V1ConfigMap(metadata=client.V1ObjectMeta(name="c"), data={"a": "b"}))
+print(core.patch_namespaced_config_map("c", "py", {"data": {"x": "y"}}).data)
+try:
+    core.read_namespaced_config_map("none", "py")
+except ApiException as error:
+    print(error.status)
+for event in watch.Watch().stream(core.list_namespaced_config_map, "py", timeout_seconds=1):
+    print(event["type"], event["object"].metadata.name)
+container = client.V1Container(name="c", image="registry.example/du:1")
+pod = client.V1Pod(metadata=client.V1ObjectMeta(name="p"), spec=client.V1PodSpec(containers=[container]))
+print(core.create_namespaced_pod("py", pod).status.phase)
+functions = dynamic.DynamicClient(client.ApiClient()).resources.get(kind="NFDeployment")
+body = {"apiVersion": "workload.nephio.org/v1alpha1", "kind": "NFDeployment", "metadata": {"name": "n"}}
+body["spec"] = {"provider": "a"}
+print(functions.server_side_apply(body, namespace="py", field_manager="py").spec.replicas)
+"""
+
+
+def _needs(package: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(find_spec(package) is None, reason=f"needs {package}: pip install 'minka[dev]'")
+
+
+@_needs("kubernetes")
+async def test_the_official_python_client(pool: Pool, tmp_path: Path) -> None:
+    pool.cluster.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
+    said = await run(sys.executable, "-W", "ignore", "-c", _CLIENT, config=pool.kubeconfig(tmp_path / "config"))
+    assert said.splitlines() == ["{'a': 'b', 'x': 'y'}", "404", "ADDED c", "Pending", "1"]
+
+
+_OPERATOR = """
+import kopf
+
+@kopf.on.create("workload.nephio.org", "v1alpha1", "nfdeployments")
+def made(patch, **_):
+    patch.status["phase"] = "Ready"
+
+@kopf.on.delete("workload.nephio.org", "v1alpha1", "nfdeployments")
+def gone(name, logger, **_):
+    logger.info(f"cleaned up after {name}")
+"""
+
+
+@_needs("kopf")
+async def test_kopf(pool: Pool, tmp_path: Path) -> None:
+    """An operator of a vendor: it watches, sets a finalizer and a status, and cleans up."""
+    kind, functions = "nfdeployments.workload.nephio.org", {"name": "du-1", "namespace": "default"}
+    pool.cluster.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
+    (tmp_path / "operator.py").write_text(_OPERATOR)
+    command = (sys.executable, "-m", "kopf", "run", "--standalone", "--all-namespaces", str(tmp_path / "operator.py"))
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+        env={"KUBECONFIG": str(pool.kubeconfig(tmp_path / "config")), "HOME": str(tmp_path), "PATH": "/usr/bin:/bin"},
+    )
+    try:
+        pool.cluster.create(kind, {"metadata": functions, "spec": {"provider": "acme"}})
+
+        def found() -> Any:
+            return pool.cluster.get(kind, "default", "du-1")
+
+        await until(lambda: found().get("status", {}).get("phase") == "Ready")
+        assert found()["metadata"]["finalizers"] == ["kopf.zalando.org/KopfFinalizerMarker"]
+        pool.cluster.delete(kind, "default", "du-1")
+        await until(lambda: found() is None)
+    finally:
+        process.terminate()
+        said, _ = await process.communicate()
+    assert "cleaned up after du-1" in said.decode()
