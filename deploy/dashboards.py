@@ -711,7 +711,7 @@ REMEDIATION = Dashboard(
             Panel(
                 "table",
                 "Modes of rules",
-                "That people gave; without one a rule observes.",
+                "Everywhere, and where a region or tenant has another one.",
                 {"": "minka_rule_mode"},
                 width=8,
             ),

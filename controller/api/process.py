@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 import uvicorn
@@ -18,17 +18,23 @@ from controller.api.connections import Connection
 from controller.api.intake import Intake
 from controller.api.services import Services
 from controller.bootstrap import parts
+from controller.models.errors import InputError
 from controller.models.process import ProcessRole
+from controller.models.rule import RuleMode
 from controller.models.settings import Settings
-from controller.observe.exposition import exposition
+from controller.observe.exposition import Asked, exposition
 from controller.observe.presence import Presence
 from controller.performance.kpis import load_kpis
 from controller.ports.clock import Clock
+from controller.ports.store import Store
+from controller.remediation.rules import load_rules
 
 if TYPE_CHECKING:
     from controller.api.oidc import Provider
 
 log = structlog.get_logger()
+
+N = TypeVar("N")
 
 
 def served_app(settings: Settings, name: str) -> FastAPI:
@@ -43,7 +49,6 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 ensure_webhook_token(settings.webhook_token, made.store, made.clock)
             if settings.ves_token:
                 ensure_webhook_token(settings.ves_token, made.store, made.clock, VES_SOURCES, "MINKA_VES_TOKEN")
-            told, kpis = partial(exposition, made.store, made.clock), load_kpis(settings.kpis)
             app.state.services = services = Services(
                 settings=settings,
                 store=made.store,
@@ -52,7 +57,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
                 importer=made.importer(),
                 wakeups=made.wakeups,
                 clock=made.clock,
-                exposition=partial(told, health_interval=settings.health_interval, kpis=kpis),
+                exposition=_exposition(settings, made.store, made.clock),
                 credentials=made.credentials,
                 missing_secret=made.secrets.missing,
                 provider=_provider(settings, made.clock) if settings.oidc_issuer else None,
@@ -65,6 +70,23 @@ def served_app(settings: Settings, name: str) -> FastAPI:
             await services.unauthenticated.settle(made.store)
 
     return make_app(lifespan)
+
+
+def _exposition(settings: Settings, store: Store, clock: Clock) -> Callable[[Asked], bytes]:
+    """What makes the page of metrics, with indicators and rules as their files say at the start."""
+    kpis = _read("KPIs", lambda: load_kpis(settings.kpis))
+    rules = _read("rules", lambda: load_rules(settings.rules))
+    modes = {one.name: (RuleMode(one.mode), one.digest(settings.playbooks)) for one in rules}
+    return partial(exposition, store, clock, health_interval=settings.health_interval, kpis=kpis, rules=modes)
+
+
+def _read(what: str, read: Callable[[], tuple[N, ...]]) -> tuple[N, ...]:
+    """What files say; nothing where they are wrong, which keeps other processes from starting and this one not."""
+    try:
+        return read()
+    except InputError as error:
+        log.warning("metrics.incomplete", missing=what, reason=error.message)
+        return ()
 
 
 def _provider(settings: Settings, clock: Clock) -> Provider:

@@ -331,7 +331,8 @@ METRICS: tuple[Metric, ...] = (
         "minka_rule_mode",
         _G,
         _OURS,
-        "1 for the mode that a person gave a rule in a scope. A rule without a series observes only.",
+        "1 for the mode of each rule: scope is empty for that everywhere, else a region or tenant that has another one."
+        " A rule that was changed since it was promoted observes.",
         "one per rule and scope",
         ("rule", "scope", "mode"),
     ),

@@ -36,6 +36,10 @@ class RuleGrant(Noun):
     at: AwareDatetime
     digest: str
 
+    def mode_of(self, digest: str) -> RuleMode:
+        """The mode that it gives a rule of this digest: one that is not as it was promoted observes."""
+        return self.mode if digest == self.digest else RuleMode.OBSERVE
+
 
 class Proposal(Noun):
     """What a rule would do about an alarm with one rung of its ladder, and what became of it.

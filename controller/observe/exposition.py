@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import lru_cache
 from itertools import accumulate
+from types import MappingProxyType
 
 from prometheus_client import CollectorRegistry
 from prometheus_client import Metric as Family
@@ -27,6 +28,7 @@ from controller.models.health import Health, ServiceState
 from controller.models.measurement import QUARTER, Measured, Subject
 from controller.models.metrics import METRIC, METRICS, Figures, Metric, MetricKind, Part, Spreads
 from controller.models.network import Network
+from controller.models.rule import EVERYWHERE, RuleGrant, RuleMode
 from controller.models.settings import Settings
 from controller.nrm.profiles import cell_of
 from controller.performance.judgement import Judgement, Said
@@ -90,6 +92,7 @@ def exposition(
     *,
     health_interval: float = Settings.model_fields["health_interval"].default,
     kpis: Sequence[Kpi] = (),
+    rules: Mapping[str, tuple[RuleMode, str]] = MappingProxyType({}),
 ) -> bytes:
     """The page of metrics.
 
@@ -99,6 +102,7 @@ def exposition(
         asked: What the page is about.
         health_interval: Seconds between two looks at a station, as they are meant to be.
         kpis: Definitions of indicators.
+        rules: By name of the rule, the mode in which it begins, and its digest.
 
     Raises:
         NotFoundError: There is no such tenant or region.
@@ -111,6 +115,8 @@ def exposition(
         for name, text in _inventory(seen).items():
             lines.get(name, []).append(text)
     figures = _figures(store, health_interval, asked)
+    if "minka_rule_mode" in lines:
+        figures["minka_rule_mode"] = _rule_modes(rules, store.rules.grants())
     spreads = store.status.spreads() if Part.CONTROLLER in {metric.part for metric in wanted} else {}
     if Part.NETWORK in {metric.part for metric in wanted}:
         healths = _standing_health(store, None if seen is None else seen.stations)
@@ -291,6 +297,13 @@ def _figures(store: Store, health_interval: float, asked: Asked) -> dict[str, Fi
         "minka_health_interval_seconds": {(): health_interval},
     }
     return found | record | alone
+
+
+def _rule_modes(rules: Mapping[str, tuple[RuleMode, str]], grants: Iterable[RuleGrant]) -> Figures:
+    """Modes of rules everywhere, and where they have another one."""
+    modes = {(name, EVERYWHERE): mode for name, (mode, _) in rules.items()}
+    modes |= {(one.rule, one.scope): one.mode_of(rules[one.rule][1]) for one in grants if one.rule in rules}
+    return {(*key, mode.value): 1.0 for key, mode in modes.items()}
 
 
 class _Alone(Collector):

@@ -354,10 +354,9 @@ class Remediator:
         grant = grant_for(store.rules.grants(), rule.name, alarm, _region(alarm, network))
         if grant is None:
             return RuleMode(rule.mode)
-        if grant.mode is not RuleMode.OBSERVE and grant.digest != self._digest(rule):
+        if grant.mode is not (mode := grant.mode_of(self._digest(rule))):
             demote(store, rule, "it, or one of its playbooks, is not as it was promoted", self._clock.now())
-            return RuleMode.OBSERVE
-        return grant.mode
+        return mode
 
     async def _answered(self, repair: Repair, latest: Proposal) -> float | None:
         """``_GO`` unless what was proposed already for this rung keeps it from going on."""

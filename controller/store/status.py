@@ -38,7 +38,7 @@ from controller.store.processes import listed, observations, workers
 from controller.store.questions import is_open, questions
 from controller.store.reports import reports
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.rules import proposals, rule_modes
+from controller.store.rules import proposals
 from controller.store.run_rows import ACTIVE, jobs, runs
 from controller.store.transaction import Database, Tx
 
@@ -105,7 +105,6 @@ class SqlStatus(SqlRepository, Status[Sync]):
             "minka_leases": _leases(tx),
             "minka_runs_waiting": _waiting(tx),
             "minka_reports": _reports(tx),
-            "minka_rule_mode": _rule_modes(tx),
             "minka_proposals": _PROPOSALS | _grouped(tx, proposals.c.state),
             **_collections(tx),
         }
@@ -242,12 +241,6 @@ def _reports(tx: Tx) -> Figures:
     counts: Figures = {(source.value,): 0.0 for source in AlarmSource}
     query = select(reports.c.source, func.sum(reports.c.count).label("reported")).group_by(reports.c.source)
     return counts | {(str(row.source),): float(row.reported) for row in tx.execute(query)}
-
-
-def _rule_modes(tx: Tx) -> Figures:
-    newest = select(func.max(rule_modes.c.number)).group_by(rule_modes.c.rule, rule_modes.c.scope)
-    rows = tx.execute(select(rule_modes).where(rule_modes.c.number.in_(newest)))
-    return {(row.rule, row.scope, row.mode): 1.0 for row in rows}
 
 
 def _states(tx: Tx) -> dict[str, Figures]:

@@ -94,7 +94,6 @@ def test_figures_count_what_is_on_record(store: SqlStore, clock: VirtualClock) -
         "minka_leases": {("held",): 1.0, ("to-recover",): 0.0},
         "minka_runs_waiting": {(what,): 0.0 for what in WAITS_FOR},
         "minka_reports": {(source,): float(source == "check") for source in AlarmSource},
-        "minka_rule_mode": {},
         "minka_proposals": {(state,): 0.0 for state in ProposalState},
         "minka_repairs_started_total": {("rebuild",): 1.0},
         "minka_stations_adopted": {(): 1.0},

@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import gzip
+import re
+from pathlib import Path
 
 import pytest
 
+from controller.api import process
 from controller.models.people import Permission, Role
+from controller.models.settings import Settings
+from controller.observe.exposition import Asked
 from controller.plan import network_digest
+from controller.ports.clock import VirtualClock
 from tests.support.callers import admit
 from tests.unit.api.bench import ApiBench
 from tests.unit.plan import samples
@@ -41,6 +47,17 @@ async def test_a_tenant_gets_its_own_page_and_no_other(bench: ApiBench) -> None:
     for query in ({"tenant": "beta"}, {"tenant": "nobody"}, {"region": "elsewhere"}):
         refused = await bench.anonymous.get("/metrics", params=query, headers=headers)
         assert refused.status_code == 404
+
+
+def test_mistakes_in_files_of_rules_and_indicators_keep_no_api_from_its_work(bench: ApiBench, tmp_path: Path) -> None:
+    clock = VirtualClock()
+    whole = process._exposition(Settings(home=tmp_path), bench.store, clock)(Asked()).decode()
+    assert 'minka_rule_mode{mode="observe",rule="sleeping-cell",scope=""} 1.0' in whole
+    assert 'minka_kpi_info{kpi="retainability"' in whole
+    wrong = Settings(home=tmp_path, rules=tmp_path / "none", kpis=tmp_path / "none")
+    page = process._exposition(wrong, bench.store, clock)(Asked()).decode()
+    assert "minka_database_up" in page
+    assert not re.search("^minka_(rule_mode|kpi_info){", page, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("query", "status"), [({"region": "r"}, 200), ({"region": "x"}, 404), ({"part": "x"}, 422)])

@@ -20,6 +20,7 @@ from controller.models.measurement import Measured, Subject
 from controller.models.metrics import METRIC, METRICS, MetricKind, Observations, Part
 from controller.models.network import Network
 from controller.models.plan import LedgerNode
+from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import Outcome
 from controller.observe.exposition import Asked, exposition
 from controller.performance.judgement import Judgement, Said
@@ -444,6 +445,26 @@ def test_indicators_are_told_as_they_were_judged_and_no_longer_than_three_hours(
         assert "kpi=" not in page
         assert f"minka_kpi_end_timestamp_seconds {now.timestamp()}" in page
         _told_to_alfa(store)
+
+
+def test_each_rule_has_its_mode_and_one_that_was_changed_observes() -> None:
+    with closing(make_store()) as store:
+        for rule, scope, mode, digest in (
+            ("lock", EVERYWHERE, RuleMode.ASK, "old"),
+            ("lock", EVERYWHERE, RuleMode.AUTO, "now"),
+            ("lock", "region:r", RuleMode.OBSERVE, "now"),
+            ("changed", EVERYWHERE, RuleMode.AUTO, "old"),
+            ("gone", EVERYWHERE, RuleMode.AUTO, "now"),
+        ):
+            store.rules.set_mode(rule, scope, mode, by="ana", reason="", digest=digest)
+        begin = {"lock": RuleMode.OBSERVE, "changed": RuleMode.ASK, "new": RuleMode.ASK}
+        page = exposition(store, CLOCK, rules={name: (mode, "now") for name, mode in begin.items()}).decode()
+        assert set(re.findall(r'minka_rule_mode{mode="(.*)",rule="(.*)",scope="(.*)"} 1.0', page)) == {
+            ("auto", "lock", ""),
+            ("observe", "lock", "region:r"),
+            ("observe", "changed", ""),
+            ("ask", "new", ""),
+        }
 
 
 def _told_to_alfa(store: SqlStore) -> None:
