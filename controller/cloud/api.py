@@ -42,14 +42,24 @@ _WORDS = 400
 _LATER, _TIMES = 10.0, 5
 _APPLY, _MERGE, _JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
 _CONFLICT, _GONE, _TOO_MANY = 409, 410, 429
-#: The tag of refusals whose reason is another writer.
-CONFLICT = "in-use"
 
 
 class ExpiredError(DeviceRefusedError):
     """What a list or watch wanted to go on from is not known any more (410 Gone)."""
 
     code = "expired"
+
+
+class StaleError(DeviceRefusedError):
+    """The object is not the version any more that a write was worked out from."""
+
+    code = "stale"
+
+
+class ForeignWriterError(DeviceRefusedError):
+    """Somebody else writes a field that would change."""
+
+    code = "foreign-writer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,16 +165,18 @@ class PoolApi:
         """Apply an object (Server-Side Apply), never by force.
 
         Raises:
-            DeviceRefusedError: The server refused; tag ``in-use`` where another writer has one of its fields.
+            ForeignWriterError: Another writer has one of its fields.
+            StaleError: It is not the version any more that the manifest names.
+            DeviceRefusedError: The server refused.
             SessionLostError: It may or may not be applied.
         """
-        answer = await self._answer("PATCH", place.url, _options(dry_run), body=manifest, media=_APPLY)
+        answer = await self._answer("PATCH", place.url, self._options(dry_run), body=manifest, media=_APPLY)
         self._expect(place, answer.body)
         return answer
 
     async def merge(self, place: Place, patch: Object, *, dry_run: bool) -> Object:
         """Change fields of an object as an edit does (RFC 7386); raises as ``apply``."""
-        answer = await self._answer("PATCH", place.url, _options(dry_run), body=patch, media=_MERGE)
+        answer = await self._answer("PATCH", place.url, self._options(dry_run), body=patch, media=_MERGE)
         self._expect(place, answer.body)
         return answer.body
 
@@ -180,7 +192,7 @@ class PoolApi:
             "propagationPolicy": "Background",
             **({"dryRun": ["All"]} if dry_run else {}),
         }
-        status, body = await self._ask("DELETE", place.url, body=options)
+        status, body = await self._ask("DELETE", place.url, self._deadline, body=options)
         if not _absent(status, body):
             self._succeeded(status, body)
 
@@ -335,6 +347,14 @@ class PoolApi:
             )
         raise failure
 
+    @property
+    def _deadline(self) -> dict[str, str]:
+        """Tells the server when to give up: before we do, so that nothing is carried out once we look again."""
+        return {"timeout": f"{max(1, int(self._timeout * 0.8))}s"}
+
+    def _options(self, dry_run: bool) -> dict[str, str]:
+        return {"fieldManager": MANAGER, **self._deadline, **({"dryRun": "All"} if dry_run else {})}
+
     def _patience(self, seconds: float = 0) -> httpx.Timeout:
         return httpx.Timeout(self._timeout + seconds, connect=self._connect_timeout)
 
@@ -392,7 +412,9 @@ class PoolApi:
         if status == _CONFLICT and foreign:
             named = "; ".join(f"{one.get('message')}: {str(one.get('field')).lstrip('.')}" for one in foreign)
             reason = f"somebody else writes what would change, and is not overruled: {visible(named)[:_WORDS]}"
-            return DeviceRefusedError(f"{self._where}: {reason}", tag=CONFLICT)
+            return ForeignWriterError(f"{self._where}: {reason}")
+        if status == _CONFLICT and body.get("reason") == "Conflict":
+            return StaleError(f"{self._where}: {said}")
         return DeviceRefusedError(f"{self._where}: {said}")
 
 
@@ -416,10 +438,6 @@ class _Named(httpx.AsyncBaseTransport):
 def _absent(status: int, body: Object) -> bool:
     """Whether the server itself says that there is no such object, and no proxy before it."""
     return status == httpx.codes.NOT_FOUND and body.get("kind") == "Status"
-
-
-def _options(dry_run: bool) -> dict[str, str]:
-    return {"fieldManager": MANAGER, **({"dryRun": "All"} if dry_run else {})}
 
 
 def _seconds(text: str) -> float:

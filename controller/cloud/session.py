@@ -7,13 +7,13 @@ of the object it was worked out from, and is refused where that is not the lates
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
-from controller.cloud.api import CONFLICT, PoolApi
+from controller.cloud.api import Answer, ForeignWriterError, PoolApi, StaleError
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
@@ -29,7 +29,7 @@ from controller.nrm.kube import (
     Objects,
     Place,
     PoolObjects,
-    foreign_writers,
+    writers_of,
 )
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.function import PROFILE as FUNCTION_PROFILE
@@ -39,6 +39,10 @@ from controller.ports.devices import Capabilities, DeviceTarget, Observed
 
 log = structlog.get_logger()
 
+_T = TypeVar("_T")
+
+#: How often a write is tried on an object whose status changes all the time.
+_TRIES = 5
 #: Seconds between two looks at whether a deleted object is gone.
 _PAUSE = 1.0
 
@@ -214,8 +218,8 @@ class CloudSession:
             return
         try:
             answer = await api.apply(place, self._exact(write.manifest, live), dry_run=True)
-        except DeviceRefusedError as refused:
-            if refused.tag != CONFLICT or live is None:
+        except ForeignWriterError as refused:
+            if live is None:
                 raise
             write.by_hand = self._by_hand(place, live, edited, refused)
             await api.merge(place, self._put_back(write, live), dry_run=True)
@@ -229,7 +233,7 @@ class CloudSession:
         """Fields that change and that somebody set by hand; whoever goes on applying them is not overruled."""
         others: list[tuple[tuple[str, ...], Manager]] = [
             (one, manager)
-            for one, manager in foreign_writers(live)
+            for one, manager in writers_of(live)
             if (at := self._objects.leaf_at(place, one)) is not None and at[1] in edited.get(at[0], ())
         ]
         if not others or not all(manager.by_hand for _, manager in others):
@@ -255,20 +259,43 @@ class CloudSession:
         staged, self._staged = self._staged, None
         if staged is None:
             return
-        gone = []
         for write in staged.writes:
-            api, place, live = self._apis[write.place.pool], write.place, self._found.get(write.place)
-            if write.manifest is None:
-                await api.delete(place, self._version(place), dry_run=False)
-                gone.append(place)
-                continue
-            if write.by_hand and live is not None:
-                live = self._found[place] = await api.merge(place, self._put_back(write, live), dry_run=False)
-            answer = await api.apply(place, self._exact(write.manifest, live), dry_run=False)
-            self._found[place] = answer.body
-            if live is None and not answer.made:
-                await self._step_back(api, place, answer.body)
-        await self._vanish(gone)
+            await self._carry_out(write)
+        await self._vanish(write.place for write in staged.writes if write.manifest is None)
+
+    async def _carry_out(self, write: _Write) -> None:
+        api, place = self._apis[write.place.pool], write.place
+        manifest, live = write.manifest, self._found.get(place)
+        if manifest is None:
+            await self._newest(place, lambda: api.delete(place, self._version(place), dry_run=False))
+            return
+        if write.by_hand:
+            self._found[place] = await self._newest(
+                place, lambda: api.merge(place, self._put_back(write, self._found[place]), dry_run=False)
+            )
+
+        async def apply() -> Answer:
+            return await api.apply(place, self._exact(manifest, self._found.get(place)), dry_run=False)
+
+        answer = await self._newest(place, apply)
+        self._found[place] = answer.body
+        if live is None and not answer.made:
+            await self._step_back(api, place, answer.body)
+
+    async def _newest(self, place: Place, write: Callable[[], Awaitable[_T]]) -> _T:
+        """Write to the version that was read; or to a newer one in which nothing but its status is another.
+
+        Operators report what becomes of an object all the time.
+        """
+        for _ in range(_TRIES):
+            try:
+                return await write()
+            except StaleError:
+                newer = await self._apis[place.pool].get(place)
+                if newer is None or _asked(newer) != _asked(self._found.get(place, {})):
+                    raise
+                self._found[place] = newer
+        return await write()
 
     async def _step_back(self, api: PoolApi, place: Place, live: Object) -> None:
         """Give up the fields of an object that somebody else made just before us."""
@@ -358,6 +385,16 @@ def objects_of(target: DeviceTarget) -> Objects:
     if FUNCTION_PROFILE in target.profiles:
         return FunctionObjects(target.station, target.namespace)
     return PoolObjects(target.station)
+
+
+def _asked(one: Object) -> Object:
+    """What of an object is asked for, by whomever: all but its status, and what the server notes down of versions."""
+    metadata = {
+        name: value
+        for name, value in one.get("metadata", {}).items()
+        if name not in ("resourceVersion", "managedFields")
+    }
+    return {**one, "metadata": metadata, "status": None}
 
 
 def _lost(error: DeviceError) -> DeviceError:

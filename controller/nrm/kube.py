@@ -392,9 +392,9 @@ class _Seen:
         """What was read, with who else wrote it."""
         writers: dict[Path, dict[LeafName, str]] = defaultdict(dict)
         for place, one in found.items():
-            for field_, manager in foreign_writers(one):
+            for field_, manager in writers_of(one):
                 at = objects.leaf_at(place, field_)
-                if at is not None and at[0] in self.tree:
+                if at is not None and at[0] in self.tree and manager.name != MANAGER:
                     writers[at[0]][at[1]] = manager.name
         return Observed(self.tree, self.state, tuple(self.unknown), writers=dict(writers), dark=dict(dark))
 
@@ -507,12 +507,12 @@ class Manager(NamedTuple):
         return not self.applies and not self.subresource
 
 
-def foreign_writers(one: Object) -> Iterator[tuple[tuple[str, ...], Manager]]:
-    """Fields of an object that others than Minka wrote, each with who did."""
+def writers_of(one: Object) -> Iterator[tuple[tuple[str, ...], Manager]]:
+    """Fields of an object that were written otherwise than by Minka's applying, each with who did."""
     for entry in one.get("metadata", {}).get("managedFields", ()):
         applies = entry.get("operation") == "Apply"
         manager = Manager(str(entry.get("manager", "")), applies, str(entry.get("subresource", "")))
-        if manager.name != MANAGER:
+        if manager != (MANAGER, True, ""):
             yield from ((field, manager) for field in _fields(entry.get("fieldsV1", {}), ()))
 
 

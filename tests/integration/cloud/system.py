@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import copy
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -108,13 +109,36 @@ class Pools:
     def force(self, pool: str, manager: str, part: dict[str, Any]) -> None:
         """Let somebody apply a part of the function by force, and so own it."""
         manifest = {"apiVersion": NF_DEPLOYMENT.api, "kind": NF_DEPLOYMENT.name, "metadata": {"name": NAME.lower()}}
+        self._apply(Place(pool, NF_DEPLOYMENT, NAMESPACE, NAME.lower()), {**manifest, **part}, manager)
+
+    def _apply(self, place: Place, manifest: Mapping[str, Any], manager: str) -> None:
         query = {"fieldManager": [manager], "force": ["true"]}
-        place = Place(pool, NF_DEPLOYMENT, NAMESPACE, NAME.lower())
-        headers = {"content-type": "application/apply-patch+yaml", "authorization": f"Bearer secret-of-{pool}"}
-        body = json.dumps({**manifest, **part}).encode()
-        answer = Api(self.clusters[pool]).handle(Request("PATCH", place.url, query, headers, body))
+        headers = {"content-type": "application/apply-patch+yaml", "authorization": f"Bearer secret-of-{place.pool}"}
+        request = Request("PATCH", place.url, query, headers, json.dumps(manifest).encode())
+        answer = Api(self.clusters[place.pool]).handle(request)
         assert isinstance(answer, Response)
-        assert answer.status == 200, answer
+        assert answer.status in (200, 201), answer
+
+    def carry(self, tree: Tree) -> None:
+        """Let the function be as a tree says, by Minka's hand, and nothing else of it."""
+        for pool in POOLS:
+            self.ways[pool].restore()
+            for place in FUNCTION.asked(pool):
+                if self.found(pool, kind_of(place)) is not None:
+                    self.clusters[pool].delete(kind_of(place), NAMESPACE, place.name)
+            for quota in self.clusters[pool].list("resourcequotas", NAMESPACE):
+                self.clusters[pool].delete("resourcequotas", NAMESPACE, quota["metadata"]["name"])
+        for place, manifest in FUNCTION.wanted(tree).items():
+            self._apply(place, manifest, "minka")
+
+    def fill(self, pool: str) -> None:
+        """Let there be room for no further function."""
+        hard = {f"count/{NFDS}": "0"}
+        cluster = self.clusters[pool]
+        quota = {"metadata": {"name": "minka", "namespace": NAMESPACE}, "spec": {"hard": hard}}
+        made = cluster.edited(cluster.create("resourcequotas", quota))
+        made["status"] = {"hard": hard, "used": {f"count/{NFDS}": "0"}}
+        cluster.update_status("resourcequotas", made)
 
     def found(self, pool: str = POOLS[0], kind: str = NFDS, name: str = NAME.lower()) -> Any:
         """An object, None where there is none."""
@@ -145,6 +169,7 @@ async def running() -> AsyncIterator[Pools]:
             cluster.create("namespaces", {"metadata": {"name": NAMESPACE}})
             cluster.access.add_token(f"secret-of-{name}", "minka", "system:masters")
             values[name] = f"secret-of-{name}"
+            operate(cluster)
             way = pools.ways[name] = Connections()
             tls = Tls.of_authority(AUTHORITY, name, "127.0.0.1")
             address, port = await ends.enter_async_context(listen(cluster, "127.0.0.1", 0, tls, way))
@@ -152,3 +177,24 @@ async def running() -> AsyncIterator[Pools]:
         pools.devices = CloudDevices(FakeSecrets(values), Quick(), timeout=5, connect_timeout=5, gone=0.3)
         ends.push_async_callback(pools.devices.close)
         yield pools
+
+
+def operate(cluster: Cluster) -> None:
+    """An operator at a pool for whom all functions are ready at once; none of an image that says ``broken``."""
+
+    def see(event: str, kind: str, one: Any) -> None:
+        if kind == NFDS and event != "DELETED":
+            asyncio.get_running_loop().call_soon(act, one["metadata"]["namespace"], one["metadata"]["name"])
+
+    def act(namespace: str, name: str) -> None:
+        one = cluster.get(NFDS, namespace, name)
+        generation = one["metadata"]["generation"] if one else 0
+        if one is None or one.get("status", {}).get("observedGeneration") == generation:
+            return
+        broken = "broken" in one["spec"].get("image", "")
+        said = {"type": "Ready", "status": "False" if broken else "True", "reason": "Pods", "message": "as asked"}
+        changed = cluster.edited(one)
+        changed["status"] = {"observedGeneration": generation, "conditions": [said]}
+        cluster.update_status(NFDS, changed, manager="operator")
+
+    cluster.subscribe(see)

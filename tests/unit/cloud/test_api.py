@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.cloud import api as under_test
-from controller.cloud.api import CONFLICT, ExpiredError
+from controller.cloud.api import ExpiredError, ForeignWriterError
 from controller.models.errors import (
     AuthenticationError,
     DeviceError,
@@ -126,11 +126,10 @@ async def test_an_answer_without_an_end_is_not_read_to_the_end(monkeypatch: pyte
 async def test_apply_never_forces_and_names_the_other_writer() -> None:
     cause = {"reason": "FieldManagerConflict", "message": 'conflict with "porch"', "field": ".spec.image"}
     async with serving(reply(409, status(409, "Conflict", "Apply failed with 1 conflict", cause))) as server:
-        with pytest.raises(DeviceRefusedError, match=r'conflict with "porch": spec\.image') as caught:
+        with pytest.raises(ForeignWriterError, match=r'conflict with "porch": spec\.image'):
             await server.api().apply(PLACE, DU, dry_run=True)
-    assert caught.value.tag == CONFLICT
     (asked,) = server.asked
-    assert asked.query == {"fieldManager": "minka", "dryRun": "All"}
+    assert asked.query == {"fieldManager": "minka", "dryRun": "All", "timeout": "4s"}
     assert asked.headers["content-type"] == "application/apply-patch+yaml"
 
 
