@@ -22,7 +22,7 @@ from controller.inventory.credentials import read_credentials
 from controller.models.audit import AuditAnchor
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.errors import InputError, NotFoundError
-from controller.models.measurement import DAY, HOUR, QUARTER
+from controller.models.measurement import DAY, HOUR, MONTH, QUARTER
 from controller.models.metrics import Observations
 from controller.models.network import Network
 from controller.models.process import ProcessRole
@@ -253,7 +253,8 @@ class Parts:
 
     async def retire_measurements(self) -> None:
         """Delete measurements that are older than they are kept, some at a time."""
-        days = {QUARTER: self.settings.period_days, HOUR: self.settings.hour_days, DAY: self.settings.day_days}
+        asked = self.settings
+        days = {QUARTER: asked.period_days, HOUR: asked.hour_days, DAY: asked.day_days, MONTH: asked.day_days}
         keep = {level: timedelta(days=number) for level, number in days.items()}
         while number := await self.loop_store.measurements.retire(self.clock.now(), keep):
             log.info("measurements.retired", number=number)

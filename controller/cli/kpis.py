@@ -56,7 +56,8 @@ def show(
     since: Annotated[datetime | None, typer.Option(help="Begin instead, local time, as in 2026-10-01T00:00.")] = None,
     until: Annotated[datetime | None, typer.Option(help="End, local time. Default: now.")] = None,
     step: Annotated[
-        str | None, typer.Option(help="Length of periods: quarter, hour or day. Default: the shortest with room.")
+        str | None,
+        typer.Option(help="Length of periods: quarter, hour, day, month. Default: the shortest with room."),
     ] = None,
     limit: Limit = 50,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the periods as CSV.")] = False,

@@ -9,8 +9,9 @@ from pydantic import AwareDatetime
 
 from controller.models.network import Noun
 
-#: Levels of measurements on record, in seconds: a period, an hour, and a day in the network's time zone.
-QUARTER, HOUR, DAY = 900, 3600, 86400
+#: Levels of measurements on record, in seconds: a period, an hour, a day and a month in the network's time zone. The
+#: last two name the level, and are not always as long.
+QUARTER, HOUR, DAY, MONTH = 900, 3600, 86400, 31 * 86400
 
 
 class Period(Noun):
@@ -52,7 +53,7 @@ class Measured(Noun):
     """What a station counted in a span of time, in the neutral vocabulary (``controller.performance.vocabulary``).
 
     Attributes:
-        seconds: Length of the span: of the period, of an hour, or of a day, which is not always 86,400.
+        seconds: Length of the span: of the period, of an hour, or of a day or month, which are not always as long.
         covered: Seconds of it that were measured; less with gaps.
         suspect: Whether the station did not run all the time in some period of it.
         cells: Values by cell, as health names it, counter and subject. What a station counts for itself, and for no

@@ -125,7 +125,7 @@ class Settings(BaseSettings):
         default=35.0, ge=2, description="Days for which measurements are kept as they came, by periods of 15 minutes."
     )
     hour_days: float = Field(default=400.0, ge=2, description="Days for which measurements are kept by the hour.")
-    day_days: float = Field(default=3653.0, ge=2, description="Days for which measurements are kept by the day.")
+    day_days: float = Field(default=3653.0, ge=2, description="Days for which measurements are kept by day and month.")
     credentials: Path | None = Field(
         default=None,
         description="File that names the secrets of devices and their networks; none: `device`, on this machine only.",

@@ -6,19 +6,22 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from controller.models.measurement import DAY, HOUR, Measured, Subject, Values
+from controller.models.measurement import DAY, HOUR, MONTH, Measured, Subject, Values
 from controller.performance.vocabulary import Adds, counter_named
 
 
 def span_of(moment: datetime, level: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
     """Begin and end of the span of a level that a moment belongs to.
 
-    Days begin at midnight in the time zone, so they last 23 or 25 hours when its clocks change. Hours begin with its
-    hours: there are zones that differ from UTC by a half or a quarter of one.
+    Days and months begin at midnight in the time zone, so days last 23 or 25 hours when its clocks change. Hours begin
+    with its hours: there are zones that differ from UTC by a half or a quarter of one.
     """
-    if level == DAY:
+    if level in (DAY, MONTH):
         day = moment.astimezone(zone).date()
-        begin, end = (datetime(one.year, one.month, one.day, tzinfo=zone) for one in (day, day + timedelta(days=1)))
+        if level == MONTH:
+            day = day.replace(day=1)
+        after = day + timedelta(days=1) if level == DAY else (day + timedelta(days=31)).replace(day=1)
+        begin, end = (datetime(one.year, one.month, one.day, tzinfo=zone) for one in (day, after))
         return begin.astimezone(UTC), end.astimezone(UTC)
     offset = moment.astimezone(zone).utcoffset() or timedelta()
     ahead = int(offset.total_seconds()) % HOUR if level == HOUR else 0

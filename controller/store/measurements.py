@@ -37,7 +37,7 @@ from sqlalchemy import (
     tuple_,
 )
 
-from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject, Values
+from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject, Values
 from controller.performance.kpis import EVERYBODY, Amounts, Wanted, Whose, amount, amounts_of
 from controller.performance.rollups import rolled_up, span_of
 from controller.performance.vocabulary import Adds, counter_named
@@ -53,7 +53,7 @@ measurements = Table(
     "measurements",
     metadata,
     Column("station", String, primary_key=True),
-    # Length that names the level: 900, 3600, 86400, or that of a period. ``seconds`` is how long it was.
+    # Length that names the level: 900, 3600, a day, 31 days, or that of a period. ``seconds`` is how long it was.
     Column("level", Integer, primary_key=True),
     Column("begin", Instant, primary_key=True),
     # Whether it was worked out from finer rows. A station may measure some counters by the hour itself.
@@ -106,11 +106,11 @@ unknown_counters = Table(
 )
 
 #: What is worked out of what, finest first.
-_LEVELS = (QUARTER, HOUR, DAY)
+_LEVELS = (QUARTER, HOUR, DAY, MONTH)
 #: All lengths of a period (TS 32.401 has 5, 15, 30 and 60 minutes), and of what is worked out.
 _GRANULARITIES = (300, QUARTER, 1800, HOUR, DAY)
 #: How long after its end a span is worked out first: by then nearly all files have come.
-_SETTLE = {QUARTER: timedelta(), HOUR: timedelta(minutes=20), DAY: timedelta(minutes=30)}
+_SETTLE = {QUARTER: timedelta(), HOUR: timedelta(minutes=20), DAY: timedelta(minutes=30), MONTH: timedelta(hours=2)}
 #: Periods that begin later than this from now are of a clock that is wrong.
 _AHEAD = timedelta(minutes=15)
 #: Spans that are worked out, and rows that are deleted, at once: all else that is to be written waits meanwhile.
@@ -779,8 +779,7 @@ def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone:
     for station, own in groupby(rows, key=lambda row: row.station):
         # Each finer level by itself: periods of 15 and of 30 minutes count the same twice.
         each = [
-            rolled_up(station, begin, end, _spans(of_level, known))
-            for _, of_level in groupby(own, key=lambda row: row.level)
+            _total(begin, end, list(of_level), known, _ALL) for _, of_level in groupby(own, key=lambda row: row.level)
         ]
         now = [one for one in each if one is not None]
         # Where it covered more before, finer rows of it were deleted since: what is late by so much comes too late.
@@ -802,8 +801,3 @@ def _levels(tx: Tx, above: int, below: int) -> list[int]:
     while (level := tx.execute(_NEXT_LEVEL, {"above": found[-1], "below": below}).scalar()) is not None:
         found.append(level)
     return found[1:]
-
-
-def _spans(rows: Iterable[Row[Any]], known: _Layouts) -> Iterator[Measured]:
-    for _, group in groupby(rows, key=lambda row: row.begin):
-        yield _together([_unpacked(row, known) for row in group])

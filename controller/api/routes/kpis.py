@@ -15,7 +15,7 @@ from controller.api.views import Seen
 from controller.inventory.selectors import select
 from controller.inventory.source import unknown
 from controller.models.errors import InputError, NotFoundError
-from controller.models.measurement import DAY, HOUR, QUARTER
+from controller.models.measurement import DAY, HOUR, MONTH, QUARTER
 from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.performance.kpis import EVERYBODY, Kpi, Level
@@ -23,8 +23,8 @@ from controller.performance.series import Series, csv_of, name_at, parts_at, ser
 
 router = Router(prefix="/v1/kpis", tags=["kpis"])
 
-Step = Literal["quarter", "hour", "day"]
-_SECONDS: dict[Step, int] = {"quarter": QUARTER, "hour": HOUR, "day": DAY}
+Step = Literal["quarter", "hour", "day", "month"]
+_SECONDS: dict[Step, int] = {"quarter": QUARTER, "hour": HOUR, "day": DAY, "month": MONTH}
 #: Periods of stations that are read for one answer at most, and for one whose step was not named.
 _MOST, _FEW = 200_000, 20_000
 #: Points of one series at most, and of one whose step was not named.
@@ -155,7 +155,7 @@ def _range(asked: SeriesQuery, stations: int, now: datetime, shortest: int) -> t
     if asked.step:
         seconds = _SECONDS[asked.step]
     else:
-        there = (one for one in _SECONDS.values() if one >= shortest)
+        there = (one for one in _SECONDS.values() if shortest <= one <= DAY)  # of this month there is no row yet
         fits = (one for one in there if span / one <= _READABLE and stations * span / one <= _FEW)
         seconds = next(fits, DAY)
     if span / seconds > _POINTS or stations * span / seconds > _MOST:

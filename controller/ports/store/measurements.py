@@ -99,7 +99,7 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         counters: Collection[str] | None = None,
         who: Whose = EVERYBODY,
     ) -> Iterator[Measured]:
-        """What began from ``begin`` to before ``end`` on one level (900, 3600, 86400), by station and time; lazily.
+        """What began from ``begin`` to before ``end`` on one level (QUARTER to MONTH), by station and time; lazily.
 
         Each has these ``counters`` only, of this tenant and of whole cells: that takes a fraction of the time.
 
@@ -153,10 +153,11 @@ class Measurements(Repository[M_co], Protocol[M_co]):
 
     @method
     def roll_up(self, now: datetime) -> int:
-        """Work out some hours and days anew of which finer rows came; how many. Call it until that is 0.
+        """Work out some hours, days and months anew of which finer rows came; how many. Call it until that is 0.
 
-        An hour is worked out some minutes after its end, a day after its last hour, in the time zone of the current
-        network. Late periods make them due again. Always from the finer rows, so to repeat it changes nothing.
+        An hour is worked out some minutes after its end, a day after its last hour, a month after its last day, in the
+        time zone of the current network. Late periods make them due again. Always from the finer rows, so to repeat it
+        changes nothing.
         """
         ...
 

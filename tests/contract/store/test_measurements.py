@@ -13,7 +13,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject
+from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject
 from controller.performance.kpis import EVERYBODY, Wanted, Whose, amounts_of
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
@@ -207,6 +207,25 @@ async def test_short_periods_are_there_as_quarters(store: SqlStore, clock: Virtu
     assert [one.cells["1"][VOLUME][BITEL] for one in every(store, HOUR)] == [12.0]
 
 
+async def test_a_month_is_worked_out_from_its_days_when_it_is_over(store: SqlStore, clock: VirtualClock) -> None:
+    begin = clock.now().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    end = (begin + timedelta(days=31)).replace(day=1)
+    days = [begin + timedelta(days=number) for number in range((end - begin).days)]
+    await clock.advance((end - clock.now()).total_seconds() + HOUR)
+    store.measurements.put(period(day, number + 1.0, seconds=DAY) for number, day in enumerate(days[:-2]))
+    assert (settle(store, clock), every(store, MONTH)) == (0, []), "the last days may still come"
+    await clock.advance(2 * HOUR)
+    settle(store, clock)
+    store.measurements.put([period(days[-1], 1000.0, seconds=DAY, prbs=80.0)])
+    assert settle(store, clock) == 1, "a day that comes late sets it right"
+    (month,) = every(store, MONTH)
+    whole = sum(range(1, len(days) - 1)) + 1000.0
+    assert (month.begin, month.seconds, month.covered) == (begin, len(days) * DAY, (len(days) - 1) * DAY)
+    assert month.cells["1"][VOLUME][BITEL] == whole
+    assert month.cells["1"][PRBS][Subject()] == pytest.approx(50 + 30 / (len(days) - 1), abs=1e-6)
+    assert month.cells["1"][MOST][Subject()] == 1000.0
+
+
 async def test_what_is_measured_by_the_hour_stands_beside_what_is_worked_out(
     store: SqlStore, clock: VirtualClock, start: datetime
 ) -> None:
@@ -242,12 +261,15 @@ async def test_rows_are_kept_as_long_as_wanted(store: SqlStore, clock: VirtualCl
     settle(store, clock)
     store.measurements.collect([CollectedFile(station="A", name="C1.xml", digest="d", at=start)])
     store.measurements.miss("A", {"VS.Strange": 1})
-    keep = {QUARTER: timedelta(days=10), HOUR: timedelta(days=20), DAY: timedelta(days=30)}
-    for days, left in ((4, (12, 4, 1, 1)), (10, (0, 0, 1, 1)), (10, (0, 0, 0, 1)), (10, (0, 0, 0, 0))):
-        await clock.advance(days * DAY)
-        while store.measurements.retire(clock.now(), keep):
+    keep = {QUARTER: 10, HOUR: 20, DAY: 30, MONTH: 70}
+    levels = 300, QUARTER, HOUR, DAY, MONTH
+    left_after = {7: (12, 4, 1, 1, 1), 17: (0, 0, 1, 1, 1), 27: (0, 0, 0, 1, 1), 37: (0, 0, 0, 0, 1), 90: (0,) * 5}
+    for days, left in left_after.items():
+        await clock.advance((start + timedelta(days=days) - clock.now()).total_seconds())
+        settle(store, clock)
+        while store.measurements.retire(clock.now(), {level: timedelta(days=age) for level, age in keep.items()}):
             pass
-        assert tuple(len(every(store, level)) for level in (300, QUARTER, HOUR, DAY)) == left
+        assert tuple(len(every(store, level)) for level in levels) == left
     assert store.measurements.collected("A", ["C1.xml"]) == {}
     assert store.measurements.unknown() == []
     with store.database.engine.connect() as connection:

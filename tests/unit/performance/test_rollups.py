@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from controller.models.measurement import DAY, HOUR, QUARTER, Measured, Subject
+from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject
 from controller.performance.rollups import rolled_up, span_of
 
 VOLUME, PRBS, MOST = "DRB.PdcpSduVolumeDL", "RRU.PrbTotDl", "RRC.ConnMax"
@@ -21,7 +21,7 @@ ZONES = ("America/Lima", "America/Santiago", "Asia/Kolkata", "Asia/Kathmandu", "
 moments = st.integers(1293840000, 1893456000).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 
 
-@given(moments, st.sampled_from((QUARTER, HOUR, DAY)), st.sampled_from(ZONES))
+@given(moments, st.sampled_from((QUARTER, HOUR, DAY, MONTH)), st.sampled_from(ZONES))
 @settings(max_examples=200, deadline=None)
 def test_spans_follow_each_other_without_gaps(moment: datetime, level: int, name: str) -> None:
     zone = ZoneInfo(name)
@@ -31,7 +31,8 @@ def test_spans_follow_each_other_without_gaps(moment: datetime, level: int, name
     assert span_of(end, level, zone)[0] == end
     local = begin.astimezone(zone)
     assert level == QUARTER or local.minute == 0
-    assert level != DAY or (local.hour, local.minute) == (0, 0) or local.utcoffset() != end.astimezone(zone).utcoffset()
+    assert level != MONTH or local.day == 1
+    assert level < DAY or (local.hour, local.minute) == (0, 0) or local.utcoffset() != end.astimezone(zone).utcoffset()
 
 
 @pytest.mark.parametrize(
