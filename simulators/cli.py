@@ -15,7 +15,16 @@ import typer
 
 from simulators.clock import RealClock, VirtualClock
 from simulators.commands import DEFAULT_CONTROL, add_commands
-from simulators.fleet.fleet import Fleet, FleetSettings, Placement, RouterPlacement, as_in, on_port, ports_from
+from simulators.fleet.fleet import (
+    Fleet,
+    FleetSettings,
+    Placement,
+    PoolPlacement,
+    RouterPlacement,
+    as_in,
+    on_port,
+    ports_from,
+)
 from simulators.fleet.inventory import Exports, as_in_files
 from simulators.fleet.push import alertmanager_call, ves_event
 from simulators.fleet.scenario import ScenarioError, read_scenario
@@ -50,6 +59,9 @@ def settings_of(
 
 #: Password of the stations when the environment names none.
 DEFAULT_PASSWORD = "minka-sim"  # noqa: S105 (the simulators' well-known one)
+
+#: Environment variable with the token of pools; the stations' password is the default.
+POOL_TOKEN_ENV = "MINKA_POOL_TOKEN"  # noqa: S105 (its name, not its value)
 
 app = typer.Typer(
     name="simulators",
@@ -92,6 +104,10 @@ class UpOptions:
         Provisioning | None, typer.Option(help="Also run the routers, bare or provisioned; core links then need them.")
     ] = None
     routers_out: Annotated[Path | None, typer.Option(help="Write the routers with host keys here (CSV).")] = None
+    pools: Annotated[
+        bool, typer.Option(help="Also run the pools; stations made of functions are there when these are ready.")
+    ] = True
+    kubeconfigs: Annotated[Path | None, typer.Option(help="Write POOL.yaml for kubectl into this folder.")] = None
     keep: Annotated[Path | None, typer.Option(help="Keep configurations here, and start with what was kept.")] = None
     processes: Annotated[int, typer.Option(min=1, help="Processes that share the stations.")] = 1
     control: Annotated[str, typer.Option(help="Address of the control interface, HOST:PORT.")] = DEFAULT_CONTROL
@@ -141,10 +157,14 @@ class UpOptions:
         """
         placement: Placement = as_in(files)
         router_placement: RouterPlacement = as_in_files
+        pool_placement: PoolPlacement = as_in_files
         tls = None if self.tls is None else on_port(placement, self.tls)
         if self.port_base is not None:
             placement = ports_from(self.address, self.port_base)
             router_placement = ports_from(self.address, self.port_base + len(files.stations))
+            pool_placement = ports_from(
+                self.address, self.port_base + len(files.stations) + (len(files.routers) if self.routers else 0)
+            )
             tls = None if self.tls is None else ports_from(self.address, self.tls)
         base = StationSettings(settle_seconds=self.settle_seconds, boot_seconds=self.boot_seconds)
         stations, by_station = settings_of(base, self.profile or ())
@@ -160,6 +180,9 @@ class UpOptions:
             homes=[Home(*host_and_port(home), self.call_again) for home in self.call_home or ()],
             routers=self.routers,
             router_placement=router_placement,
+            pools=self.pools,
+            pool_placement=pool_placement,
+            pool_token=os.environ.get(POOL_TOKEN_ENV, DEFAULT_PASSWORD),
             keep=self.keep,
             scenario=self.scenario,
             history=self.history,
@@ -178,6 +201,7 @@ class UpOptions:
             username=self.username,
             password_env=self.password_env,
             routers=self.routers_out,
+            kubeconfigs=self.kubeconfigs,
         )
 
     def _credentials(self) -> Credentials:

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import httpx
 import typer
 
+from simulators.cloud.behaviour.faults import POOL_FAULTS
 from simulators.connections import Outage
 from simulators.equipment.fault_kinds import NETWORK_FAULTS
 from simulators.equipment.file_faults import FileFaultKind
@@ -47,9 +48,11 @@ def show(answer: Any) -> None:
 
 
 fault_app = typer.Typer(help="Inject faults into running stations.", no_args_is_help=True)
+pool_app = typer.Typer(help="Show running pools, and let faults begin there.", no_args_is_help=True)
 router_app = typer.Typer(help="Change running routers, and inject faults into them.", no_args_is_help=True)
 
 StationId = Annotated[str, typer.Argument(help="Station id.")]
+PoolId = Annotated[str, typer.Argument(help="Pool id.")]
 RouterId = Annotated[str, typer.Argument(help="Router id.")]
 Node = Annotated[str, typer.Argument(help="Id of a backhaul node.")]
 
@@ -74,6 +77,7 @@ def add_commands(app: typer.Typer) -> None:
     app.command("cut", epilog="Example: `python -m simulators cut fibre-cusco`")(cut)
     app.command("mend", epilog="Example: `python -m simulators mend fibre-cusco`")(mend)
     app.add_typer(router_app, name="router")
+    app.add_typer(pool_app, name="pool")
 
 
 # ---------------------------------------------------------------------- routers
@@ -126,6 +130,53 @@ def edit_router(
     """Type configuration lines past all sessions."""
     lines = file.read_text(encoding="utf-8").splitlines()
     show(call("POST", control, f"/routers/{router}/edit", {"lines": lines}))
+
+
+# ------------------------------------------------------------------------ pools
+
+
+@pool_app.command("list", epilog="Example: `python -m simulators pool list`")
+def list_pools(control: ControlUrl = DEFAULT_CONTROL) -> None:
+    """List the pools, with their nodes, pods and functions."""
+    show(call("GET", control, "/pools"))
+
+
+@pool_app.command("fault", epilog="Example: `python -m simulators pool fault edge-cusco-1 node-lost --target node-2`")
+def begin_pool_fault(
+    pool: PoolId,
+    fault: Annotated[str, typer.Argument(help=f"What goes wrong: {', '.join(POOL_FAULTS)}.")],
+    target: Annotated[str, typer.Option(help="Node, failure domain or function; drawn from the seed if empty.")] = "",
+    seed: Annotated[str | None, typer.Option(help="Seed of its target and its course.")] = None,
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Let a fault of a pool begin."""
+    show(call("POST", control, f"/pools/{pool}/faults", {"fault": fault, "target": target, "seed": seed}))
+
+
+@pool_app.command("faults", epilog="Example: `python -m simulators pool faults edge-cusco-1`")
+def list_pool_faults(pool: PoolId, control: ControlUrl = DEFAULT_CONTROL) -> None:
+    """List the faults of a pool."""
+    show(call("GET", control, f"/pools/{pool}/faults"))
+
+
+@pool_app.command("clear", epilog="Example: `python -m simulators pool clear edge-cusco-1`")
+def clear_pool(
+    pool: PoolId,
+    fault_id: Annotated[int | None, typer.Option("--id", help="Only this fault.")] = None,
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Clear faults of a pool, as when somebody repairs it."""
+    show(call("DELETE", control, f"/pools/{pool}/faults" + ("" if fault_id is None else f"/{fault_id}")))
+
+
+@pool_app.command("upgrade", epilog="Example: `python -m simulators pool upgrade edge-cusco-1 v1.37.0`")
+def upgrade_pool(
+    pool: PoolId,
+    version: Annotated[str, typer.Argument(help="Version of Kubernetes that its nodes are to run.")],
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
+    """Upgrade the nodes of a pool one after the other, as disruption budgets allow."""
+    show(call("POST", control, f"/pools/{pool}/upgrade", {"version": version}))
 
 
 # --------------------------------------------------------------------- stations

@@ -61,6 +61,10 @@ class EventKind(StrEnum):
     SAVED = "saved"
     RELOAD_PLANNED = "reload-planned"
     RELOAD_CANCELLED = "reload-cancelled"
+    POD_READY = "pod-ready"
+    POD_GONE = "pod-gone"
+    INSTANTIATED = "instantiated"
+    TERMINATED = "terminated"
 
 
 @dataclass(frozen=True, slots=True)

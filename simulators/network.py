@@ -72,6 +72,10 @@ class Core:
             found |= {*self.way("control", *self.amf), *self.way("user", *(self.n3.get(upf, upf) for upf in self.upf))}
         return tuple(sorted(found))
 
+    def plane(self, remote: str) -> str:
+        """What goes to a node of this core: ``control`` to its MMEs and AMFs, ``user`` to all others."""
+        return "control" if remote in self.mme or remote in self.amf else "user"
+
     def way(self, plane: str, *behind: str) -> tuple[str, ...]:
         """Where packets to these go: to the gateway alone if it protects the plane."""
         return (self.gateway,) if behind and plane in self.protected else behind

@@ -202,8 +202,8 @@ def run(
         ValueError: the stations can't be served so.
         OSError: an address can't be listened on, or a file can't be written.
     """
-    if processes > 1 and any((settings.scenario, settings.history, settings.routers)):
-        raise ValueError("a scenario, a history and routers need all stations in one process")
+    if processes > 1 and any((settings.scenario, settings.history, settings.routers, settings.pools and network.pools)):
+        raise ValueError("a scenario, a history, routers and pools need all stations in one process")
     limit = _allow_open_files()
     whole = Whole(network, settings, clock or RealClock())
     stations = list(settings.only or [station.id for station in network.stations])
@@ -230,8 +230,9 @@ async def _run_here(whole: Whole, stations: Sequence[str], control: tuple[str, i
         fleet = await stack.enter_async_context(whole.part(stations))
         url = await stack.enter_async_context(serve_control(fleet, *control))
         routers = [fleet.router_endpoint(router) for router in fleet.routers]
-        exports.write(fleet.endpoints(), fleet.tls_endpoints(), fleet.seed, routers)
-        _say_ready(len(fleet.stations), url)
+        pools = [fleet.pool_endpoint(pool) for pool in fleet.pools]
+        exports.write(fleet.endpoints(), fleet.tls_endpoints(), fleet.seed, routers, pools)
+        _say_ready(len(fleet.stations), url, **({"pools": len(pools)} if pools else {}))
         await stop.wait()
 
 

@@ -55,6 +55,7 @@ class Station:
 
     Attributes:
         boot_seconds: Seconds that a restart takes.
+        present: Whether there is such a station; one that is made of functions is there while their pods are.
         revision: How often its running configuration has changed.
         faults: Faults injected into its NETCONF server; those of its equipment are ``equipment.faults``.
     """
@@ -73,8 +74,9 @@ class Station:
         around = around or Surroundings(cores)
         self.history = History(record.id, clock)
         self.revision = 0
+        self.present = True
         self.boot_seconds = settings.boot_seconds
-        factory = with_alarm_list(_factory(self.schema, record.id), record.id, settings.profile.alarms)
+        factory = self._factory(settings.profile)
         self._revisions: deque[tuple[int, Config]] = deque([(0, factory)], maxlen=REMEMBERED)
         self.equipment = Equipment(
             record, around, clock, settings.settle_seconds, self.history, self, settings.remembers
@@ -178,9 +180,32 @@ class Station:
         self.server.drop_sessions()
 
     def _start(self, cause: str) -> None:
-        if not self.equipment.faults.dark:
+        if self.present and not self.equipment.faults.dark:
             self.equipment.power_on(cause)
             self.history.record(EventKind.UP_AGAIN, cause=cause)
+
+    def terminate(self) -> None:
+        """The pod of its function is gone, and all that was in it. Its radio units stay, and serve nobody."""
+        self.present = False
+        self.lose_power()
+        self.history.record(EventKind.TERMINATED)
+
+    def instantiate(self, version: str) -> None:
+        """A pod of its function is ready: it comes from the factory, with the software of the pod's image."""
+        self.present = True
+        self.datastores.reset(self._factory(self.server.profile))
+        self.equipment.begin_anew(version)
+        self.history.record(EventKind.INSTANTIATED, version=version)
+        self._start(POWER_ON)
+
+    def _factory(self, profile: Profile) -> Config:
+        """What it comes with: its own name and the AlarmList of its profile, and nothing else."""
+        element = elements.root(ME_NS, "ManagedElement")
+        elements.leaf(element, "id", self.id)
+        attributes = elements.node(element, "attributes")
+        elements.leaf(attributes, "userLabel", self.id)
+        elements.leaf(attributes, "priorityLabel", "1")
+        return with_alarm_list(Config.from_xml(self.schema, element), self.id, profile.alarms)
 
     def change_profile(self, profile: Profile) -> None:
         """Restart with other software: its sessions are gone, its configuration stays, but for the AlarmList."""
@@ -189,13 +214,3 @@ class Station:
         if fitting != self.running:
             self.datastores.load_saved(fitting)
         self.restart()
-
-
-def _factory(schema: Schema, station: str) -> Config:
-    """What a station comes with, beside its AlarmList: its own name, and nothing else."""
-    element = elements.root(ME_NS, "ManagedElement")
-    elements.leaf(element, "id", station)
-    attributes = elements.node(element, "attributes")
-    elements.leaf(attributes, "userLabel", station)
-    elements.leaf(attributes, "priorityLabel", "1")
-    return Config.from_xml(schema, element)

@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
+from simulators.cloud.behaviour.faults import UnknownPoolFaultError
+from simulators.control.pools import add_pools
 from simulators.control.routers import add_routers
 from simulators.control.server import serve
 from simulators.control.stations import add_stations
@@ -24,7 +26,7 @@ from simulators.netconf.messages import MalformedMessageError
 from simulators.routers.grammar import CommandError
 from simulators.station import UnknownRevisionError
 
-_UNKNOWN = (UnknownLinkError, UnknownRevisionError, UnknownFaultError, UnknownNodeError)
+_UNKNOWN = (UnknownLinkError, UnknownRevisionError, UnknownFaultError, UnknownNodeError, UnknownPoolFaultError)
 _REFUSED = (RpcError, RpcErrors, ValueError, MalformedMessageError, CommandError)
 
 
@@ -33,6 +35,7 @@ def make_app(fleet: Fleet) -> FastAPI:
     app = FastAPI(title="Simulated network", docs_url=None, redoc_url=None)
     add_stations(app, fleet)
     add_routers(app, fleet)
+    add_pools(app, fleet)
     for kind in (*_UNKNOWN, *_REFUSED):
         app.add_exception_handler(kind, _refuse)
     return app

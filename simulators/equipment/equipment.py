@@ -377,6 +377,12 @@ class Equipment:
         if new_build:
             self.faults.attempt(Remedy.ACTIVATE_SOFTWARE)
 
+    def begin_anew(self, version: str) -> None:
+        """Run as new software of this version: of the alarms and slots of what ran here before nothing is known."""
+        self.alarms.rebuild_records(self._clock.now())
+        self.software.begin_anew(version)
+        self._state = None
+
     # ------------------------------------------------------------------ operations
 
     def reset_later(self) -> None:

@@ -60,6 +60,12 @@ class Software:
         """Version of the build that runs."""
         return next(slot.version for slot in self.slots if slot.running)
 
+    def begin_anew(self, version: str) -> None:
+        """Come as in an image of this version, which is the build of both slots."""
+        self.stopped()
+        self._files.clear()
+        self.slots = tuple(replace(slot, version=version) if slot.status == "VALID" else slot for slot in FACTORY_SLOTS)
+
     # ----------------------------------------------------------- operations
 
     def download(self, path: str) -> str:

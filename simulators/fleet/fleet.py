@@ -11,8 +11,12 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 from simulators.clock import Clock, RealClock
+from simulators.cloud.behaviour.images import Registry
+from simulators.cloud.behaviour.pool import Pool
+from simulators.cloud.server.listener import Tls, listen
 from simulators.equipment.equipment import AlarmListener
-from simulators.fleet.inventory import Endpoint, RouterEndpoint, TlsEndpoint, minka, routers_csv
+from simulators.fleet.functions import Functions
+from simulators.fleet.inventory import Endpoint, PoolEndpoint, RouterEndpoint, TlsEndpoint, minka, routers_csv
 from simulators.fleet.persistence import SavedConfigs
 from simulators.fleet.push import AlarmPush, FilesReady, Push, Shape
 from simulators.fleet.scenario import read_scenario
@@ -25,7 +29,7 @@ from simulators.netconf.limits import MAX_BUFFERED, MAX_PENDING_LOGINS, Buffered
 from simulators.netconf.sftp import FOLDER
 from simulators.netconf.ssh import SshServers
 from simulators.netconf.tls import TlsServers
-from simulators.network import RouterRecord, SimulatedNetwork, StationRecord, Surroundings
+from simulators.network import PoolRecord, RouterRecord, SimulatedNetwork, StationRecord, Surroundings
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router, RouterSettings
 from simulators.routers.ssh import RouterSshServers
@@ -34,11 +38,12 @@ from simulators.station import Station, StationSettings
 
 #: Where a station listens: its index within the fleet and its record → address and port, port 0 for any free one.
 Placement = Callable[[int, StationRecord], tuple[str, int]]
-#: The same for routers.
+#: The same for routers, and for pools.
 RouterPlacement = Callable[[int, RouterRecord], tuple[str, int]]
+PoolPlacement = Callable[[int, PoolRecord], tuple[str, int]]
 
 
-def anywhere(_index: int, _record: StationRecord | RouterRecord) -> tuple[str, int]:
+def anywhere(_index: int, _record: StationRecord | RouterRecord | PoolRecord) -> tuple[str, int]:
     """A free port of 127.0.0.1."""
     return "127.0.0.1", 0
 
@@ -86,6 +91,9 @@ class FleetSettings:
         history: File that takes all events from then on, as lines of JSON.
         receivers: URLs that take the alarms from then on, each in a shape.
         file_ready: URL that measurement files are announced to from then on.
+        pools: Whether the pools of the network run; without them stations made of functions are like physical ones.
+        pool_placement: Where the APIs of pools listen.
+        pool_token: Bearer token of the user ``minka``, who may do everything there.
     """
 
     seed: str | None = None
@@ -106,6 +114,9 @@ class FleetSettings:
     history: Path | None = None
     receivers: Mapping[str, Shape] = field(default_factory=lambda: MappingProxyType({}))
     file_ready: str | None = None
+    pools: bool = True
+    pool_placement: PoolPlacement = anywhere
+    pool_token: str = "minka-sim"  # noqa: S105 (the simulators' well-known one)
 
 
 class Fleet:
@@ -118,6 +129,7 @@ class Fleet:
 
     Attributes:
         transport: Routers, backhaul, and who can be reached.
+        pools: The pools by id.
 
     Raises:
         ValueError: the network lacks a station that the settings name, or what was kept does not fit one.
@@ -157,6 +169,7 @@ class Fleet:
             for _, record in self._records
         }
         self.transport.attach(self.stations)
+        self.pools = self._make_pools(network) if settings.pools else {}
         self._saved = (
             None
             if settings.keep is None
@@ -167,6 +180,18 @@ class Fleet:
         self._addresses: dict[str, tuple[str, int]] = {}
         self._router_addresses: dict[str, tuple[str, int]] = {}
         self._tls_addresses: dict[str, tuple[str, int]] = {}
+        self._pool_addresses: dict[str, tuple[str, int]] = {}
+
+    def _make_pools(self, network: SimulatedNetwork) -> dict[str, Pool]:
+        registry = Registry(network.packages.values())
+        functions = Functions(network, registry, self.transport, self.stations)
+        authority = self.authority.certificate if network.pools else ""
+        pools = [
+            Pool(record, registry, self.clock, self.seed, functions, authority=authority) for record in network.pools
+        ]
+        for pool in pools:
+            pool.admit_user(self._settings.credentials.username, self._settings.pool_token)
+        return {pool.id: pool for pool in pools}
 
     async def __aenter__(self) -> Fleet:
         try:
@@ -198,6 +223,11 @@ class Fleet:
             address, port = self._settings.router_placement(index, router.record)
             shell = partial(self._router_ssh.protocol, router)
             self._router_addresses[router.id] = await self._serve(router.id, shell, address, port)
+        for index, pool in enumerate(self.pools.values()):
+            address, port = self._settings.pool_placement(index, pool.record)
+            certificate = Tls.of_authority(self.authority, pool.id, address)
+            api = listen(pool.cluster, address, port, certificate, self.transport.connections[pool.id])
+            self._pool_addresses[pool.id] = await self._stack.enter_async_context(api)
         for callers in self._callers:
             callers.start((self.stations[id_].server, address) for id_, (address, _) in self._addresses.items())
 
@@ -258,12 +288,15 @@ class Fleet:
         return self.transport.routers
 
     def listen(self, events: EventListener | None = None, alarms: AlarmListener | None = None) -> None:
-        """Give listeners all events, or all alarms, of all stations from now on."""
+        """Give listeners all events of all stations and pools, or all alarms, from now on."""
         for station in self.stations.values():
             if events is not None:
                 station.history.listeners = (*station.history.listeners, events)
             if alarms is not None:
                 station.equipment.listeners = (*station.equipment.listeners, alarms)
+        for pool in self.pools.values():
+            if events is not None:
+                pool.history.listeners = (*pool.history.listeners, events)
 
     def endpoint(self, station: str) -> Endpoint:
         """Where a station listens.
@@ -305,6 +338,14 @@ class Fleet:
         address, port = self._router_addresses[router]
         host_key = public_host_key(self.seed, router)
         return RouterEndpoint(router, record.site, address, port, record.platform, host_key)
+
+    def pool_endpoint(self, pool: str) -> PoolEndpoint:
+        """Where the API of a pool listens.
+
+        Raises:
+            KeyError: no such pool, or the fleet does not run, or without pools.
+        """
+        return PoolEndpoint(pool, *self._pool_addresses[pool], self.authority.certificate, self._settings.pool_token)
 
     def write_routers(self, path: Path) -> None:
         """Write ``routers.csv`` for a controller."""

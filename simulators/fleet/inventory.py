@@ -5,6 +5,7 @@ None of them holds a password: clients have their own ways to keep one.
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 from collections.abc import Iterable, Sequence
@@ -15,7 +16,7 @@ from typing import Any
 import yaml
 
 from simulators.netconf.certificates import Authority
-from simulators.network import RouterRecord
+from simulators.network import PoolRecord, RouterRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +40,34 @@ def routers_csv(endpoints: Iterable[RouterEndpoint]) -> str:
     return text.getvalue()
 
 
-def as_in_files(_index: int, record: RouterRecord) -> tuple[str, int]:
-    """The address of the network files if it is this machine's own; a router of the field gets a free port."""
+@dataclass(frozen=True, slots=True)
+class PoolEndpoint:
+    """Where the API of a pool listens, who signed its certificate (PEM), and a bearer token that it accepts."""
+
+    pool: str
+    address: str
+    port: int
+    authority: str
+    token: str
+
+    def kubeconfig(self) -> str:
+        """A configuration for ``kubectl``."""
+        authority = base64.b64encode(self.authority.encode()).decode()
+        cluster = {"server": f"https://{self.address}:{self.port}", "certificate-authority-data": authority}
+        return _yaml(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "clusters": [{"name": self.pool, "cluster": cluster}],
+                "users": [{"name": "minka", "user": {"token": self.token}}],
+                "contexts": [{"name": self.pool, "context": {"cluster": self.pool, "user": "minka"}}],
+                "current-context": self.pool,
+            }
+        )
+
+
+def as_in_files(_index: int, record: RouterRecord | PoolRecord) -> tuple[str, int]:
+    """The address of the network files if it is this machine's own; a router or pool of the field gets a free port."""
     return (record.address, record.port) if record.address.startswith("127.") else ("127.0.0.1", 0)
 
 
@@ -122,6 +149,7 @@ class Exports:
         username: The user that logs in.
         password_env: Where Ansible finds the password.
         routers: ``routers.csv``.
+        kubeconfigs: Folder for a configuration for ``kubectl`` for each pool.
     """
 
     endpoints: Path | None = None
@@ -132,6 +160,7 @@ class Exports:
     username: str = "minka"
     password_env: str = "MINKA_DEVICE_PASSWORD"  # noqa: S105 (its name, not its value)
     routers: Path | None = None
+    kubeconfigs: Path | None = None
 
     def write(
         self,
@@ -139,6 +168,7 @@ class Exports:
         tls: Sequence[TlsEndpoint],
         seed: str,
         routers: Sequence[RouterEndpoint] = (),
+        pools: Sequence[PoolEndpoint] = (),
     ) -> None:
         """Write them.
 
@@ -154,6 +184,10 @@ class Exports:
         ):
             if path is not None:
                 path.write_text(text, encoding="utf-8", newline="")
+        if self.kubeconfigs is not None:
+            self.kubeconfigs.mkdir(parents=True, exist_ok=True, mode=0o700)
+            for pool in pools:
+                (self.kubeconfigs / f"{pool.pool}.yaml").write_text(pool.kubeconfig(), encoding="utf-8")
         if self.certificates is not None:
             self.certificates.mkdir(parents=True, exist_ok=True)
             authority = Authority(seed)

@@ -9,6 +9,7 @@
       - {at: 4000, cut: fibre-cusco-13}
       - {at: 4600, mend: fibre-cusco-13}
       - {at: 5000, fault: file-late, seconds: 1200, count: 2, where: {region: cusco}}
+      - {at: 6000, fault: node-lost, pools: [edge-cusco-1], target: node-2}
 
 The same scenario with the same seed on the same network writes the same history in virtual time.
 """
@@ -27,11 +28,13 @@ import yaml
 from lxml import etree
 
 from simulators.clock import Clock
+from simulators.cloud.behaviour.faults import POOL_FAULTS, Struck, UnknownPoolFaultError
+from simulators.cloud.behaviour.pool import Pool
 from simulators.datastore import RpcError, RpcErrors
 from simulators.equipment.faults import UnknownFaultError, fault_kind
 from simulators.equipment.file_faults import FileFault, FileFaultKind
 from simulators.history import ITSELF, EventKind
-from simulators.network import SimulatedNetwork, StationRecord
+from simulators.network import PoolRecord, SimulatedNetwork, StationRecord
 from simulators.station import Station
 
 _TOP = frozenset({"scenario", "seed", "events"})
@@ -39,8 +42,10 @@ _TOP = frozenset({"scenario", "seed", "events"})
 _ON_STATIONS = ("fault", "clear", "edit", "restart")
 #: What an event may do to a backhaul node, with all that hangs below.
 _ON_NODES = ("cut", "mend")
-_ACTIONS = (*_ON_STATIONS, *_ON_NODES)
-_EVENT = frozenset({"at", "stations", "where", "share", "target", "seconds", "count", *_ACTIONS})
+#: What an event may do to pools, beside faults that begin there and are cleared.
+_ON_POOLS = ("upgrade",)
+_ACTIONS = (*_ON_STATIONS, *_ON_NODES, *_ON_POOLS)
+_EVENT = frozenset({"at", "stations", "pools", "where", "share", "target", "seconds", "count", *_ACTIONS})
 #: Faults of measurement files.
 _OF_FILES = frozenset(kind.value for kind in FileFaultKind)
 _SELECTORS = frozenset({"region", "site", "backhaul", "everywhere"})
@@ -76,10 +81,14 @@ class Devices(Protocol):
     def stations(self) -> Mapping[str, Station]:
         """The stations by id."""
 
+    @property
+    def pools(self) -> Mapping[str, Pool]:
+        """The pools by id."""
+
 
 @dataclass(frozen=True, slots=True)
 class ScenarioEvent:
-    """One entry: after ``at`` seconds, ``action`` with ``name`` on stations; cut and mend have none.
+    """One entry: after ``at`` seconds, ``action`` with ``name`` on stations or pools; cut and mend have none.
 
     ``name`` is a fault, the text of an edit, or a backhaul node; ``seconds`` and ``count`` are for faults of files.
     """
@@ -91,6 +100,7 @@ class ScenarioEvent:
     target: str
     seconds: float = 0.0
     count: int | None = None
+    pools: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +128,23 @@ class Scenario:
                 station.history.record(
                     EventKind.NOT_STRUCK, ITSELF, action=event.action, name=event.name[:80], why=str(error)
                 )
+        for pool in (devices.pools[name] for name in event.pools if name in devices.pools):
+            try:
+                _strike(pool, event, f"{self.seed}/{number}/{pool.id}")
+            except UnknownPoolFaultError as error:
+                pool.history.record(EventKind.NOT_STRUCK, action=event.action, name=event.name, why=str(error))
+
+
+def _strike(pool: Pool, event: ScenarioEvent, seed: str) -> None:
+    if event.action == "upgrade":
+        pool.upgrade(event.name)
+        return
+    if event.action == "fault":
+        pool.begin_fault(event.name, event.target, seed)
+        return
+    for fault in pool.faults:
+        if event.name in (fault.kind.name, "all") and event.target in ("", fault.target):
+            pool.faults.end(fault)
 
 
 def _carry_out(station: Station, event: ScenarioEvent, seed: str) -> None:
@@ -205,9 +232,36 @@ class _Reader:
         self._only(entry, _EVENT)
         at = self._time(entry)
         action, name = self._action(entry)
-        stations = () if action in _ON_NODES else self._stations(entry, seed)
+        on_pools = "pools" in entry or name in POOL_FAULTS or action in _ON_POOLS
+        pools = self._pools(entry, action, name) if on_pools else ()
+        stations = () if action in _ON_NODES or on_pools else self._stations(entry, seed)
+        extent, target = self._extent(entry, name), str(entry.get("target", ""))
         if len(self._problems) == before:
-            yield ScenarioEvent(at, action, name, stations, str(entry.get("target", "")), *self._extent(entry, name))
+            yield ScenarioEvent(at, action, name, stations, target, *extent, pools)
+
+    def _pools(self, entry: _Lines, action: str, name: str) -> tuple[str, ...]:
+        faulty = action in ("fault", "clear") and name in {*POOL_FAULTS, "all"}
+        if not faulty and action not in _ON_POOLS:
+            known = ", ".join(POOL_FAULTS)
+            self._wrong(entry, "pools", f"pools are upgraded, and have faults that begin and are cleared: {known}")
+        if "stations" in entry or "where" in entry or "share" in entry or "pools" not in entry:
+            what = f"{name} strikes" if action in ("fault", "clear") else f"{action} is for"
+            self._wrong(entry, action, f"{what} pools: name them with pools, and no stations")
+            return ()
+        names = entry["pools"]
+        names = [str(one) for one in (names if isinstance(names, list) else [names])]
+        known_pools = {pool.id: pool for pool in self._network.pools}
+        for one in names:
+            if one not in known_pools:
+                self._wrong(entry, "pools", f"network {self._network.id} has no pool {one}")
+            elif name in POOL_FAULTS and POOL_FAULTS[name].place is Struck.NODE and entry.get("target"):
+                self._check_target(entry, known_pools[one])
+        return tuple(names)
+
+    def _check_target(self, entry: _Lines, pool: PoolRecord) -> None:
+        target = str(entry["target"])
+        if not any(target in (node.id, node.failure_domain) for node in pool.nodes):
+            self._wrong(entry, "target", f"pool {pool.id} has no node or failure domain {target}")
 
     def _time(self, entry: _Lines) -> float:
         value = entry.get("at")
@@ -225,7 +279,11 @@ class _Reader:
             self._wrong(entry, actions[-1] if actions else "", f"an event has exactly one of {', '.join(_ACTIONS)}")
             return "", ""
         action, name = actions[0], str(entry[actions[0]])
-        if action in ("fault", "clear") and name not in {*_OF_FILES, *(("all",) if action == "clear" else ())}:
+        if action in ("fault", "clear") and name not in {
+            *_OF_FILES,
+            *POOL_FAULTS,
+            *(("all",) if action == "clear" else ()),
+        }:
             try:
                 fault_kind(name)
             except UnknownFaultError as error:

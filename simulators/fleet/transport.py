@@ -6,7 +6,7 @@ there take effect at once: connections fall silent, core links go down and come 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 
 from simulators.clock import Clock
@@ -18,6 +18,9 @@ from simulators.routers.config import RouterConfig
 from simulators.routers.factory import Provisioning
 from simulators.routers.router import Router, RouterSettings
 from simulators.station import Station
+
+#: Whether the functions that a station is made of serve a tenant, by ``control`` or ``user`` plane.
+Served = Callable[[StationRecord, str, str], bool]
 
 
 class UnknownNodeError(Exception):
@@ -105,11 +108,14 @@ class Transport:
         self._nodes = {address for core in network.cores for address in _addresses(core)}
         self._node_of_site = {station.site: station.backhaul for station in network.stations}
         self._node_of_site |= {router.site: router.backhaul for router in network.routers}
+        self._site_of = {station.id: station.site for station in network.stations}
         self._stations_of_site: dict[str, list[StationRecord]] = {}
         for station in network.stations:
             self._stations_of_site.setdefault(station.site, []).append(station)
         self._attached: dict[str, Station] = {}
         self._lost_cores: set[str] = set()
+        self._absent: dict[str, Outage] = {}
+        self._served: Served = lambda _station, _tenant, _plane: True
         self.connections: dict[str, Connections] = {}
         records = network.routers if routers is not None else ()
         settings = settings or RouterSettings()
@@ -125,7 +131,8 @@ class Transport:
             for record in records
         }
         self._router_of_site = {router.record.site: router for router in self.routers.values()}
-        for device in (*(record.id for record in network.stations), *self.routers):
+        pools = [pool.id for pool in network.pools]
+        for device in (*(record.id for record in network.stations), *self.routers, *pools):
             self.connections[device] = Connections()
 
     def attach(self, stations: Mapping[str, Station]) -> None:
@@ -175,6 +182,26 @@ class Transport:
         """Ids of the devices that can't be reached now."""
         return sorted(device for device, connections in self.connections.items() if connections.outage is not None)
 
+    # ------------------------------------------------------------ for functions
+
+    def depend_on(self, served: Served) -> None:
+        """Let what stations carry depend on whether the functions that they are made of serve."""
+        self._served = served
+
+    def take_away(self, station: str, outage: Outage) -> None:
+        """There is no such station any more, and clients see that of it."""
+        self._absent[station] = outage
+        self.follow_stations([station])
+
+    def put_back(self, station: str) -> None:
+        """There is such a station again."""
+        self._absent.pop(station, None)
+        self.follow_stations([station])
+
+    def follow_stations(self, stations: Iterable[str]) -> None:
+        """Functions of these stations serve, or serve no more."""
+        self._follow(dict.fromkeys(self._site_of[station] for station in stations))
+
     # ------------------------------------------------------------- for stations
 
     def carries(self, station: StationRecord, tenant: str, remote: str) -> bool:
@@ -186,6 +213,8 @@ class Transport:
             return False
         router = self._router_of_site.get(station.site)
         core = self._core_by_tenant.get(tenant)
+        if core is not None and not self._served(station, tenant, core.plane(remote)):
+            return False
         if router is None or core is None:
             return True
         try:
@@ -221,7 +250,7 @@ class Transport:
                 self._reach(router.id, outage or (None if router.reachable else Outage.SILENCE))
                 outage = outage or (Outage.SILENCE if router.reloading else None)
             for station in self._stations_of_site.get(site, ()):
-                self._reach(station.id, outage)
+                self._reach(station.id, outage or self._absent.get(station.id))
                 if station.id in self._attached:
                     self._attached[station.id].equipment.radio.path_changed()
 

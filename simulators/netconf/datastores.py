@@ -486,6 +486,16 @@ class Datastores:
             if start != self._running:
                 self._replace_running(start, Cause.RESTART, ITSELF)
 
+    def reset(self, factory: Config) -> None:
+        """Start with what the station comes with: nothing that was there is left."""
+        self.locks.release_all()
+        self._forget_draft()
+        self._settle()
+        self._factory = factory
+        self._startup = factory if self._profile.startup else None
+        if factory != self._running:
+            self._replace_running(factory, Cause.RESTART, ITSELF)
+
     @property
     def saved(self) -> Config:
         """What is left after a power cut: startup where there is one, else running without an unconfirmed commit."""

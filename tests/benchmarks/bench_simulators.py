@@ -1,6 +1,7 @@
 """What simulated stations cost: time to listen, memory, CPU of the simulators per change.
 
     python -m tests.benchmarks.bench_simulators [STATIONS]
+    python -m tests.benchmarks.bench_simulators pools
     python -m tests.benchmarks.bench_simulators --full
 
 The fleet runs in processes of its own; their CPU and memory are read from /proc, where pages that they share
@@ -22,6 +23,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
+import httpx
+
 from simulators.fleet.inventory import Endpoint, TlsEndpoint
 from simulators.host_keys import public_host_key
 from simulators.netconf.certificates import Authority
@@ -33,6 +36,8 @@ PORT, TLS_PORT = 8377, 8378
 SESSIONS = 200
 #: Stations whose measurement files are fetched, simulated seconds per second meanwhile, and what they measure.
 FILES, SPEED = 200, 450
+#: Pools of a network that has nothing else.
+POOLS = 300
 FAMILIES = ("RRC", "ERAB", "DRB", "RRU", "S1SIG", "HO", "minka-ERAB", "minka-S1SIG")
 ROUNDS = 5
 GET_CELLS = f'<get><filter><ManagedElement xmlns="{ME}"/></filter></get>'
@@ -231,6 +236,56 @@ async def measurement_files() -> None:
         await process.wait()
 
 
+# --------------------------------------------------------------------------- pools
+
+
+async def pools() -> None:
+    """What a pool takes: empty with its three nodes, and with ten functions that are ready."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_network(folder, 1)
+        places = "".join(f"p-{number},edge,127.78.{number // 250}.{number % 250 + 1}\n" for number in range(POOLS))
+        (folder / "pools.csv").write_text("id,where,address\n" + places)
+        nodes = "".join(f"p-{pool},node-{number},64,256\n" for pool in range(POOLS) for number in range(3))
+        (folder / "nodes.csv").write_text("pool,id,cpus,memory_gb\n" + nodes)
+        (folder / "packages.csv").write_text(
+            "id,kind,vendor,version,image,cpus,memory_gb\ngw,gateway,A,1,r/gw@sha256:1,1,1\n"
+        )
+        without, _, _ = await start("--network", folder, "--no-pools")
+        base = memory_kb(without.pid)
+        without.terminate()
+        await without.wait()
+        process, seconds, _ = await start("--network", folder, "--certificates", folder, "--speed", 60)
+        try:
+            print(f"simulators: {POOLS} pools of three nodes in one process")
+            report("seconds until all listen", seconds, "s")
+            idle = memory_kb(process.pid)
+            report("memory per empty pool", (idle - base) / POOLS, "kB")
+            cpu, used = cpu_ms(process.pid), min(POOLS, 20)
+            trust = ssl.create_default_context(cafile=folder / "authority.pem")
+            for pool in range(used):
+                await _deploy(f"https://127.78.{pool // 250}.{pool % 250 + 1}:6443", trust)
+            await asyncio.sleep(5)
+            report(
+                "CPU per function, from its creation until it is ready", (cpu_ms(process.pid) - cpu) / used / 10, "ms"
+            )
+            report("memory per pool with ten functions, beside that", (memory_kb(process.pid) - idle) / used, "kB")
+        finally:
+            process.terminate()
+            await process.wait()
+
+
+async def _deploy(url: str, trust: ssl.SSLContext) -> None:
+    """Ten functions."""
+    headers = {"authorization": "Bearer minka-sim"}
+    path = "/apis/workload.nephio.org/v1alpha1/namespaces/default/nfdeployments"
+    async with httpx.AsyncClient(base_url=url, verify=trust, headers=headers) as client:
+        for number in range(10):
+            deployment = {"metadata": {"name": f"gw-{number}"}, "spec": {"provider": "gw"}}
+            body = {"apiVersion": "workload.nephio.org/v1alpha1", "kind": "NFDeployment", **deployment}
+            (await client.post(path, json=body)).raise_for_status()
+
+
 # ------------------------------------------------------------- thousands of sessions
 
 
@@ -300,11 +355,14 @@ def main(arguments: list[str]) -> None:
     match arguments:
         case ["hold", file, start_at, step]:
             asyncio.run(hold(Path(file), int(start_at), int(step)))
+        case ["pools"]:
+            asyncio.run(pools())
         case ["--full"]:
             asyncio.run(many_processes(31_000, processes=6, clients=3))
         case _:
             asyncio.run(one_process(int(arguments[0]) if arguments else 3100))
             asyncio.run(measurement_files())
+            asyncio.run(pools())
 
 
 if __name__ == "__main__":

@@ -74,6 +74,13 @@ def alarm_ids(station: Station) -> list[int]:
 def nr_station(clock: VirtualClock, policies: str = "", served: str = "") -> Station:
     """An NR station with one cell, two slices of two tenants, and their links; ``served`` by the user plane."""
     station = bare(clock, "T-NR-1")
+    configure_nr(station, policies, served)
+    clock.advance(SETTLED)
+    return station
+
+
+def configure_nr(station: Station, policies: str = "", served: str = "") -> None:
+    """Configure T-NR-1 so."""
     slices = "".join(
         f"<pLMNInfoList><mcc>999</mcc><mnc>{mnc}</mnc><sd>{sd}</sd><sst>1</sst></pLMNInfoList>"
         for mnc, sd in (("01", "0000A1"), ("02", "0000B1"))
@@ -108,8 +115,6 @@ def nr_station(clock: VirtualClock, policies: str = "", served: str = "") -> Sta
         f'<NRCellDU xmlns="{NR_CELL}"><id>n78-1</id><attributes>{attributes}{slices}</attributes>{policies}</NRCellDU>'
         "</GNBDUFunction></ManagedElement>",
     )
-    clock.advance(SETTLED)
-    return station
 
 
 def _ng(name: str, node: str, part: int) -> str:

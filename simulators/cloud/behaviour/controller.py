@@ -1,0 +1,123 @@
+"""What controllers have in common: they look at an object after it changed, and bring about what it asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from copy import deepcopy
+from datetime import datetime
+from typing import Any
+
+from simulators.clock import Clock, Timer
+from simulators.cloud.server.cluster import Cluster
+
+#: An object of the API.
+Object = dict[str, Any]
+#: Namespace and name; the namespace is empty for an object of the cluster.
+Key = tuple[str, str]
+
+NF_DEPLOYMENTS = "nfdeployments.workload.nephio.org"
+
+
+class Controller:
+    """Looks at objects one after the other, on the clock and never while a write goes on.
+
+    Args:
+        cluster: Where the objects are.
+        clock: When to look at them.
+    """
+
+    def __init__(self, cluster: Cluster, clock: Clock) -> None:
+        self.cluster = cluster
+        self.clock = clock
+        self._waiting: dict[Key, tuple[float, Timer]] = {}
+
+    def changed(self, event: str, kind: str, obj: Object) -> None:
+        """An object was ADDED, MODIFIED or DELETED; by default it is looked at if the controller is for its kind."""
+        raise NotImplementedError
+
+    def reconcile(self, key: Key) -> None:
+        """Bring about what an object asks for, which may be gone by now."""
+        raise NotImplementedError
+
+    def look(self, key: Key, after: float = 0.0) -> None:
+        """Look at an object after so many seconds, or when it is to be looked at anyway if that is sooner."""
+        due = self.clock.monotonic() + after
+        waiting = self._waiting.get(key)
+        if waiting is not None:
+            if waiting[0] <= due:
+                return
+            waiting[1].cancel()
+        self._waiting[key] = due, self.clock.call_later(after, lambda: self._look_now(key))
+
+    def _look_now(self, key: Key) -> None:
+        del self._waiting[key]
+        self.reconcile(key)
+
+    # ----------------------------------------------------------------- objects
+
+    def find(self, kind: str, key: Key) -> Object | None:
+        """An object to read, none if it is gone."""
+        return self.cluster.get(kind, *key)
+
+    def change(self, kind: str, key: Key, edit: Callable[[Object], object], *, status: bool = False) -> Object | None:
+        """Edit an object, if it is there and the edit changes anything; return it as it is then."""
+        found = self.find(kind, key)
+        if found is None:
+            return None
+        edited = deepcopy(found)
+        edit(edited)
+        if edited == found:
+            return found
+        return self.cluster.update_status(kind, edited) if status else self.cluster.update(kind, edited)
+
+    def delete(self, kind: str, key: Key, *, grace: int | None = None) -> None:
+        """Delete an object; harmless if it is gone."""
+        if self.find(kind, key) is not None:
+            self.cluster.delete(kind, *key, grace=grace)
+
+
+def key_of(obj: Object) -> Key:
+    """Namespace and name of an object."""
+    return obj["metadata"].get("namespace", ""), obj["metadata"]["name"]
+
+
+def deleting(obj: Object) -> bool:
+    """Whether somebody deleted it, and it waits for its end."""
+    return "deletionTimestamp" in obj["metadata"]
+
+
+def owner_of(obj: Object) -> Object | None:
+    """The owner reference of the controller of an object."""
+    return next((ref for ref in obj["metadata"].get("ownerReferences", ()) if ref.get("controller")), None)
+
+
+def stamp(moment: datetime) -> str:
+    """A moment as objects carry it."""
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def condition_of(obj: Object, kind: str) -> Object:
+    """A condition of an object, empty where it has none of this type."""
+    return next((found for found in _conditions(obj) if found["type"] == kind), {})
+
+
+def holds(obj: Object, kind: str) -> bool:
+    """Whether a condition is True."""
+    return bool(condition_of(obj, kind).get("status") == "True")
+
+
+def set_condition(obj: Object, now: datetime, kind: str, status: str, reason: str = "", message: str = "") -> None:
+    """Set a condition; the moment of its transition is that of a change of its status."""
+    said = {"status": status} | ({"reason": reason} if reason else {}) | ({"message": message} if message else {})
+    found = condition_of(obj, kind)
+    since = found["lastTransitionTime"] if found.get("status") == status else stamp(now)
+    condition = {"type": kind, **said, "lastTransitionTime": since}
+    if "observedGeneration" in found:
+        condition["observedGeneration"] = obj["metadata"]["generation"]
+    others = [other for other in _conditions(obj) if other["type"] != kind]
+    status_of = obj.setdefault("status", {})
+    status_of["conditions"] = sorted([*others, condition], key=lambda one: str(one["type"]))
+
+
+def _conditions(obj: Object) -> Iterable[Object]:
+    return obj.get("status", {}).get("conditions") or ()

@@ -1,0 +1,271 @@
+"""A pool: the objects behind its API, everything that acts on them, and what goes wrong there."""
+
+from __future__ import annotations
+
+import random
+from functools import cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import yaml
+
+from simulators.clock import Clock
+from simulators.cloud.behaviour.cleanup import Disruptions, GarbageCollector, Namespaces, QuotaStatus
+from simulators.cloud.behaviour.controller import NF_DEPLOYMENTS, Controller, Object, holds, set_condition
+from simulators.cloud.behaviour.events import Events
+from simulators.cloud.behaviour.faults import (
+    CRASH_LOOPING,
+    DISK_PRESSURE,
+    NEVER_READY,
+    NODE_LOST,
+    PTP_LOST,
+    REGISTRY_UNREACHABLE,
+    PoolFault,
+    PoolFaults,
+    Struck,
+    UnknownPoolFaultError,
+    pool_fault_kind,
+)
+from simulators.cloud.behaviour.images import Link, Registry
+from simulators.cloud.behaviour.kubelet import Kubelets, Served
+from simulators.cloud.behaviour.nodes import CLOCK, NodeLifecycle, node_object
+from simulators.cloud.behaviour.operator import Operator
+from simulators.cloud.behaviour.scheduler import Scheduler
+from simulators.cloud.behaviour.upgrade import Upgrade
+from simulators.cloud.server.cluster import Cluster
+from simulators.history import EventKind, History
+from simulators.network import PoolRecord
+
+#: What the vendor's operator comes with: our subset of Nephio's NFDeployment, with its names and types.
+_CRD = Path(__file__).parent / "nfdeployments.yaml"
+
+
+@cache
+def _definition() -> Object:
+    found: Object = yaml.safe_load(_CRD.read_text(encoding="utf-8"))
+    return found
+
+
+#: What nodes run.
+VERSION = "v1.36.0"
+#: Seconds of silence after which a node is taken for lost: tuned for the edge, where Kubernetes itself waits 50.
+GRACE_SECONDS = 20.0
+
+
+class Functions(Protocol):
+    """Who is told what the pods of a pool serve."""
+
+    def ready(self, pool: str, served: Served) -> None:
+        """A pod serves its function from now on."""
+
+    def gone(self, pool: str, served: Served, *, silent: bool) -> None:
+        """It does so no more; ``silent`` where its node is lost."""
+
+    def clock_lost(self, pool: str, served: Served, *, lost: bool) -> None:
+        """The clock of its node follows PTP no more, or does so again."""
+
+
+class Pool:
+    """One pool.
+
+    Args:
+        record: What the network files say of it.
+        registry: The images of the network.
+        clock: Its time.
+        seed: Decides by chance.
+        functions: Are told what its pods serve.
+        authority: Certificates of the authority that signed that of its API, PEM.
+
+    Attributes:
+        cluster: Its objects, for the API.
+        faults: What is wrong there now.
+    """
+
+    def __init__(
+        self,
+        record: PoolRecord,
+        registry: Registry,
+        clock: Clock,
+        seed: str,
+        functions: Functions,
+        authority: str = "",
+    ) -> None:
+        self.record = record
+        self.id = record.id
+        self.clock = clock
+        self.cluster = Cluster(record.id, clock, seed)
+        self.history = History(record.id, clock)
+        self.faults = PoolFaults(f"{seed}/{record.id}", clock, self._fault_changed)
+        self._functions = functions
+        self._link = Link(record.where, registry, clock)
+        self._seed = f"{seed}/{record.id}"
+        events = Events(self.cluster, clock)
+        self._lifecycle = NodeLifecycle(self.cluster, clock, GRACE_SECONDS)
+        self._kubelets = Kubelets(self.cluster, clock, self._link, self, self, events)
+        self._controllers: tuple[Controller, ...] = (
+            Namespaces(self.cluster, clock, authority),
+            GarbageCollector(self.cluster, clock),
+            Operator(self.cluster, clock, registry, self._seed, events),
+            Scheduler(self.cluster, clock),
+            self._lifecycle,
+            self._kubelets,
+            QuotaStatus(self.cluster, clock),
+            Disruptions(self.cluster, clock),
+        )
+        self._upgrade = Upgrade(self.cluster, clock, self._lifecycle.fell_silent, self._lifecycle.is_back)
+        self.cluster.subscribe(self._changed)
+        self.cluster.create("customresourcedefinitions.apiextensions.k8s.io", _definition())
+        for number, node in enumerate(record.nodes):
+            self.cluster.create("nodes", node_object(record, node, VERSION, number, clock.now()))
+
+    def admit_user(self, user: str, token: str) -> None:
+        """Let a user in, with a bearer token or a client certificate; he may do everything."""
+        self.cluster.access.add_token(token, user)
+        group = "rbac.authorization.k8s.io"
+        self.cluster.create(
+            f"clusterrolebindings.{group}",
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": "ClusterRoleBinding",
+                "metadata": {"name": user},
+                "subjects": [{"kind": "User", "apiGroup": group, "name": user}],
+                "roleRef": {"kind": "ClusterRole", "apiGroup": group, "name": "cluster-admin"},
+            },
+        )
+
+    def _changed(self, event: str, kind: str, obj: Object) -> None:
+        for controller in self._controllers:
+            controller.changed(event, kind, obj)
+
+    # -------------------------------------------------------- what pods serve
+
+    def ready(self, served: Served) -> None:
+        """See ``kubelet.Services``."""
+        self.history.record(EventKind.POD_READY, function=served.name, node=served.node)
+        self._functions.ready(self.id, served)
+        if self.faults.of(PTP_LOST, served.node):
+            self._functions.clock_lost(self.id, served, lost=True)
+
+    def gone(self, served: Served, *, silent: bool) -> None:
+        """See ``kubelet.Services``."""
+        self.history.record(EventKind.POD_GONE, function=served.name, node=served.node)
+        self._functions.gone(self.id, served, silent=silent)
+
+    def crashes(self, name: str, image: str) -> float | None:
+        """See ``kubelet.Ills``."""
+        fault = self.faults.of(CRASH_LOOPING, name)
+        return fault.after if fault is not None and fault.image == image else None
+
+    def never_ready(self, name: str, image: str) -> bool:
+        """See ``kubelet.Ills``."""
+        fault = self.faults.of(NEVER_READY, name)
+        return fault is not None and fault.image == image
+
+    # ------------------------------------------------------------------ faults
+
+    def begin_fault(self, name: str, target: str = "", seed: str | None = None) -> tuple[PoolFault, ...]:
+        """Let a fault begin.
+
+        Args:
+            name: Its kind.
+            target: A node, a failure domain or a function; empty lets the seed draw one.
+            seed: Draws its target and its course; that of the pool by default.
+
+        Returns:
+            The faults that began: none where they were there already, several in a failure domain.
+
+        Raises:
+            UnknownPoolFaultError: there is no such fault, or nothing of that name for it to strike.
+        """
+        kind = pool_fault_kind(name)
+        targets = self._targets(kind.place, name, target, self._seed if seed is None else seed)
+        begun = [one for one in targets if self.faults.of(name, one) is None]
+        return tuple(self.faults.begin(kind, one, self._image_of(one), seed) for one in begun)
+
+    def _targets(self, place: Struck, name: str, target: str, seed: str) -> list[str]:
+        if place is Struck.POOL:
+            if target:
+                raise UnknownPoolFaultError(f"{name} strikes a pool, not {target}")
+            return [""]
+        if place is Struck.NODE:
+            known = [node.id for node in self.record.nodes]
+            together = [node.id for node in self.record.nodes if target and node.failure_domain == target]
+        else:
+            known = [found["metadata"]["name"] for found in self.cluster.list(NF_DEPLOYMENTS)]
+            together = [target.lower()] if target.lower() in known else []
+        if together:
+            return together
+        if target in known:
+            return [target]
+        if target or not known:
+            raise UnknownPoolFaultError(f"{self.id} has no {place.value} {target}".rstrip())
+        return [random.Random(f"{seed}/{name}").choice(known)]  # noqa: S311 (replayed on purpose)
+
+    def _image_of(self, function: str) -> str:
+        found = (one for one in self.cluster.list(NF_DEPLOYMENTS) if one["metadata"]["name"] == function)
+        return str(next(found, {}).get("spec", {}).get("image", ""))
+
+    def _fault_changed(self, fault: PoolFault, begins: bool) -> None:
+        kind = EventKind.NETWORK_FAULT if begins else EventKind.NETWORK_FAULT_ENDED
+        self.history.record(kind, id=fault.id, fault=fault.kind.name, target=fault.target)
+        name, target = fault.kind.name, fault.target
+        if name == NODE_LOST:
+            self._lose(target) if begins else self._bring_back(target)
+        elif name == DISK_PRESSURE:
+            self._disk(target, full=begins)
+        elif name == PTP_LOST:
+            self._ptp(target, lost=begins)
+        elif name == REGISTRY_UNREACHABLE:
+            self._link.reachable = not begins
+        else:
+            self._kubelets.check(target)
+
+    def _lose(self, node: str) -> None:
+        self._kubelets.lose(node)
+        self._lifecycle.fell_silent(node)
+
+    def _bring_back(self, node: str) -> None:
+        self._lifecycle.is_back(node)
+        self._kubelets.restore(node)
+
+    def _disk(self, node: str, *, full: bool) -> None:
+        said = ("True", "KubeletHasDiskPressure") if full else ("False", "KubeletHasNoDiskPressure")
+        self._set(node, "DiskPressure", *said, f"kubelet has {'' if full else 'no '}disk pressure")
+        if full:
+            self._kubelets.forget_images(node)
+            self._kubelets.evict(node, "The node was low on resource: ephemeral-storage.")
+
+    def _ptp(self, node: str, *, lost: bool) -> None:
+        said = ("False", "PTPHoldover", "the PTP grandmaster is lost") if lost else ("True", "PTPLocked", "")
+        self._set(node, CLOCK, *said)
+        for served in self._kubelets.on_node(node):
+            self._functions.clock_lost(self.id, served, lost=lost)
+
+    def _set(self, node: str, kind: str, status: str, reason: str, message: str) -> None:
+        now = self.clock.now()
+        self._lifecycle.change(
+            "nodes", ("", node), lambda found: set_condition(found, now, kind, status, reason, message), status=True
+        )
+
+    def upgrade(self, version: str) -> None:
+        """Upgrade the nodes to a version of Kubernetes, one after the other."""
+        self.history.record(EventKind.SOFTWARE, version=version)
+        self._upgrade.begin(version)
+
+    # ----------------------------------------------------------------- reading
+
+    def summary(self) -> dict[str, Any]:
+        """The pool at a glance."""
+        nodes, pods = self.cluster.list("nodes"), self.cluster.list("pods")
+        deployments = self.cluster.list(NF_DEPLOYMENTS)
+        return {
+            "pool": self.id,
+            "nodes": len(nodes),
+            "nodes_ready": sum(holds(node, "Ready") for node in nodes),
+            "pods": len(pods),
+            "pods_ready": sum(holds(pod, "Ready") for pod in pods),
+            "functions": len(deployments),
+            "functions_ready": sum(holds(found, "Ready") for found in deployments),
+            "faults": len(self.faults),
+            "upgrading_to": self._upgrade.version,
+        }

@@ -1,0 +1,169 @@
+"""The scheduler: gives each pod a node, the least used of those that fit; pods of higher priority make room."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+
+from simulators.cloud.behaviour.controller import Controller, Key, Object, deleting, key_of, set_condition
+from simulators.cloud.behaviour.nodes import CORDONED, tolerates
+from simulators.cloud.language.quantities import amount
+from simulators.cloud.server.verbs import Options
+
+#: Resources that nodes have and pods take.
+Resources = Mapping[str, Decimal]
+
+
+def requests_of(pod: Object) -> dict[str, Decimal]:
+    """What a pod takes of its node, itself counted as one of ``pods``."""
+    total: Counter[str] = Counter()
+    for container in pod["spec"].get("containers", ()):
+        for name, value in (container.get("resources", {}).get("requests") or {}).items():
+            total[name] += amount(value)  # type: ignore[assignment]
+    return {**total, "pods": Decimal(1)}  # type: ignore[dict-item]
+
+
+def over(pod: Object) -> bool:
+    """Whether a pod has ended and takes nothing any more."""
+    return pod.get("status", {}).get("phase") in ("Succeeded", "Failed")
+
+
+class Scheduler(Controller):
+    """Binds pods to nodes; those that fit nowhere wait until something changes."""
+
+    def changed(self, event: str, kind: str, obj: Object) -> None:
+        """See ``Controller.changed``."""
+        if kind == "pods" and not _waits(obj):
+            # Something may have become free.
+            if event == "DELETED" or over(obj):
+                self._look_at_waiting()
+        elif kind == "pods" and event != "DELETED":
+            self.look(key_of(obj))
+        elif kind == "nodes":
+            self._look_at_waiting()
+
+    def _look_at_waiting(self) -> None:
+        waiting = [pod for pod in self.cluster.list("pods") if _waits(pod)]
+        for pod in sorted(waiting, key=lambda one: (-_priority(one), key_of(one))):
+            self.look(key_of(pod))
+
+    def reconcile(self, key: Key) -> None:
+        """Give a pod a node, or say why it gets none."""
+        pod = self.find("pods", key)
+        if pod is None or not _waits(pod):
+            return
+        nodes, pods = self.cluster.list("nodes"), [other for other in self.cluster.list("pods") if not over(other)]
+        reasons: Counter[str] = Counter()
+        fitting: list[tuple[Decimal, int, str]] = []
+        for node in nodes:
+            here = [other for other in pods if _takes(other, node["metadata"]["name"], pod)]
+            reason = _unfit(pod, node, here)
+            if reason:
+                reasons[reason] += 1
+            else:
+                alike = sum(_owner(other) == _owner(pod) for other in here)
+                fitting.append((_used(node, here), alike, node["metadata"]["name"]))
+        if fitting:
+            _, _, name = min(fitting, key=lambda one: (one[1], one[0], one[2]))
+            pods_kind, ours = self.cluster.registry.known("pods"), Options(manager="kube-scheduler")
+            self.cluster.verbs.bind(pods_kind, pod, name, ours)
+            return
+        if not self._make_room(pod, nodes, pods):
+            told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+            message = f"0/{len(nodes)} nodes are available: {told}." if nodes else "no nodes available to schedule pods"
+            now = self.clock.now()
+            self.change(
+                "pods",
+                key,
+                lambda one: set_condition(one, now, "PodScheduled", "False", "Unschedulable", message),
+                status=True,
+            )
+
+    def _make_room(self, pod: Object, nodes: Iterable[Object], pods: list[Object]) -> bool:
+        """Preempt pods of lower priority where that lets this one fit; the fewest and least important ones."""
+        if pod["spec"].get("preemptionPolicy") == "Never":
+            return False
+        choices: list[tuple[int, int, str, list[Object]]] = []
+        for node in nodes:
+            name = node["metadata"]["name"]
+            here = [other for other in pods if other["spec"].get("nodeName") == name]
+            victims = _victims(pod, node, here)
+            if victims:
+                choices.append((max(map(_priority, victims)), len(victims), name, victims))
+        if not choices:
+            return False
+        _, _, name, victims = min(choices, key=lambda one: one[:3])
+        self.change("pods", key_of(pod), lambda one: one["status"].update(nominatedNodeName=name), status=True)
+        for victim in victims:
+            if not deleting(victim):
+                self.delete("pods", key_of(victim))
+        return True
+
+
+def _victims(pod: Object, node: Object, here: list[Object]) -> list[Object]:
+    """The pods that would have to go, least important first; none if that would not help."""
+    lower = sorted(
+        (one for one in here if _priority(one) < _priority(pod)), key=lambda one: (_priority(one), key_of(one))
+    )
+    gone: list[Object] = []
+    for victim in lower:
+        gone.append(victim)
+        if not _unfit(pod, node, [one for one in here if one not in gone]):
+            return gone
+    return []
+
+
+def _priority(pod: Object) -> int:
+    return int(pod["spec"].get("priority") or 0)
+
+
+def _takes(pod: Object, node: str, than: Object) -> bool:
+    """Whether a pod is on a node, or others made room for it there and it goes before another one."""
+    nominated = _waits(pod) and pod.get("status", {}).get("nominatedNodeName") == node
+    return pod["spec"].get("nodeName") == node or (nominated and _priority(pod) > _priority(than))
+
+
+def _waits(pod: Object) -> bool:
+    spec = pod["spec"]
+    ours = spec.get("schedulerName", "default-scheduler") == "default-scheduler"
+    return ours and not spec.get("nodeName") and not deleting(pod) and not over(pod)
+
+
+def _owner(pod: Object) -> str:
+    return str(next((ref["uid"] for ref in pod["metadata"].get("ownerReferences", ())), key_of(pod)))
+
+
+def _unfit(pod: Object, node: Object, here: Iterable[Object]) -> str:
+    """Why a pod can't run on a node beside the pods that are there; empty if it can."""
+    for taint in node["spec"].get("taints") or ():
+        if taint["effect"] in ("NoSchedule", "NoExecute") and not tolerates(pod, taint):
+            unschedulable = taint["key"] == CORDONED
+            return (
+                "node(s) were unschedulable" if unschedulable else f"node(s) had untolerated taint {{{taint['key']}: }}"
+            )
+    if node["spec"].get("unschedulable"):
+        return "node(s) were unschedulable"
+    labels = node["metadata"].get("labels") or {}
+    selector = pod["spec"].get("nodeSelector") or {}
+    if any(labels.get(name) != value for name, value in selector.items()):
+        return "node(s) didn't match Pod's node affinity/selector"
+    free = _free(node, here)
+    short = next((name for name, value in requests_of(pod).items() if value > free.get(name, Decimal(0))), "")
+    if short:
+        return "Too many pods" if short == "pods" else f"Insufficient {short}"
+    return ""
+
+
+def _free(node: Object, here: Iterable[Object]) -> dict[str, Decimal]:
+    free = {name: amount(value) for name, value in node["status"]["allocatable"].items()}
+    for pod in here:
+        for name, value in requests_of(pod).items():
+            free[name] = free.get(name, Decimal(0)) - value
+    return free
+
+
+def _used(node: Object, here: Iterable[Object]) -> Decimal:
+    """The part of a node's cores that is taken."""
+    cores = amount(node["status"]["allocatable"]["cpu"])
+    return (cores - _free(node, here)["cpu"]) / cores if cores else Decimal(1)

@@ -1,0 +1,64 @@
+"""The part of the control interface that concerns pools."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, HTTPException
+from pydantic import Field
+
+from simulators.cloud.behaviour.faults import POOL_FAULTS
+from simulators.cloud.behaviour.pool import Pool
+from simulators.control.bodies import Body, add_faults
+from simulators.fleet.fleet import Fleet
+from simulators.history import EventKind
+
+
+class PoolFaultBody(Body):
+    """A fault of a pool to begin; without a target the seed draws a node or function."""
+
+    fault: Annotated[str, Field(min_length=1)]
+    target: str = ""
+    seed: str | None = None
+
+
+class UpgradeBody(Body):
+    """What the nodes of a pool are to run."""
+
+    version: Annotated[str, Field(pattern=r"^v\d+\.\d+\.\d+$")]
+
+
+def add_pools(app: FastAPI, fleet: Fleet) -> None:
+    """Add the requests to the control interface."""
+
+    def pool(pool_id: str) -> Pool:
+        try:
+            return fleet.pools[pool_id]
+        except KeyError:
+            raise HTTPException(404, f"no pool {pool_id}") from None
+
+    @app.get("/pools")
+    async def pools() -> list[dict[str, Any]]:
+        return [one.summary() for one in fleet.pools.values()]
+
+    @app.get("/pools/{pool_id}")
+    async def one(pool_id: str) -> dict[str, Any]:
+        return pool(pool_id).summary()
+
+    @app.get("/pools/{pool_id}/history")
+    async def history(pool_id: str, kind: EventKind | None = None) -> list[dict[str, Any]]:
+        return [event.to_json() for event in pool(pool_id).history.events(kind)]
+
+    add_faults(app, "/pools/{device}/faults", lambda pool_id: pool(pool_id).faults)
+
+    @app.post("/pools/{pool_id}/faults", status_code=201)
+    async def begin(pool_id: str, body: PoolFaultBody) -> list[dict[str, Any]]:
+        return [fault.to_json() for fault in pool(pool_id).begin_fault(body.fault, body.target, body.seed)]
+
+    @app.post("/pools/{pool_id}/upgrade", status_code=204)
+    async def upgrade(pool_id: str, body: UpgradeBody) -> None:
+        pool(pool_id).upgrade(body.version)
+
+    @app.get("/pool-faults")
+    async def kinds() -> list[dict[str, Any]]:
+        return [kind.to_json() for kind in POOL_FAULTS.values()]
