@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from simulators.generate import backhaul, contracts, layout, radio
+from simulators.generate import backhaul, contracts, layout, radio, virtual
 from simulators.generate.layout import Area, Base
 from simulators.generate.places import read_places
 from simulators.host_keys import public_host_key
@@ -48,6 +48,13 @@ class StationRow:
 
 
 @dataclass(frozen=True)
+class VirtualStationRow(StationRow):
+    """A row of stations.csv in a network with functions."""
+
+    functions: str
+
+
+@dataclass(frozen=True)
 class RouterRow:
     """A row of routers.csv."""
 
@@ -76,6 +83,7 @@ def generate(
     network: str = "peru",
     name: str = "Peru",
     areas: Sequence[str] = (),
+    edges: Sequence[str] = (),
     schema: str | None = None,
 ) -> dict[str, str]:
     """Generate a network; the result maps file names to contents.
@@ -87,6 +95,7 @@ def generate(
         network: id of the network; host keys of simulated stations depend on it.
         name: what people call it.
         areas: keep only these tracking areas (as ``cusco-03``); none given keeps all.
+        edges: in the middle of these tracking areas stand pools, and stations around them are made of functions.
         schema: path of the JSON Schema, as editors shall find it from the files.
 
     Raises:
@@ -100,8 +109,25 @@ def generate(
     files["cells.csv"] = _csv([cell for area in kept for cell in radio.cells(area, seed, pcis)])
     if own := [cell for area in kept for cell in radio.own_cells(area, seed, pcis)]:
         files["own_cells.csv"] = _csv(own)
-    files["endpoints.csv"] = _csv(_endpoints(kept, network))
+    endpoints = _endpoints(kept, network)
+    files["endpoints.csv"] = _csv(endpoints)
+    if edges:
+        files |= _virtual(virtual.Plan(kept, edges, {row.station: row.address for row in endpoints}), kept, schema)
     return files
+
+
+def _virtual(plan: virtual.Plan, kept: list[Area], schema: str | None) -> dict[str, str]:
+    stations = [_station(base) for area in kept for base in area.bases]
+    return {
+        "stations.csv": _csv(
+            [VirtualStationRow(**asdict(row), functions=plan.functions_of(row.id)) for row in stations]
+        ),
+        "packages.yaml": to_yaml({"packages": virtual.packages()}, schema),
+        "pools.csv": _csv(plan.pools()),
+        "nodes.csv": _csv(plan.nodes()),
+        "latencies.csv": _csv(plan.latencies()),
+        "functions.csv": _csv(plan.functions()),
+    }
 
 
 def write(files: dict[str, str], directory: Path) -> None:

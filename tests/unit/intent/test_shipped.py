@@ -21,6 +21,7 @@ TODAY = date(2026, 6, 15)
     [
         ("peru", ["45 satellite links of 20 Mbit/s ("]),  # a hop to a satellite is what there is in the jungle
         ("peru-mini", ["1 satellite link of 20 Mbit/s (satellite-ucayali-01)"]),
+        ("peru-virtual", []),
     ],
 )
 def test_no_findings_but_of_satellite_links(name: str, said: list[str]) -> None:

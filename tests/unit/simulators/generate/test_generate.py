@@ -35,7 +35,9 @@ def mini() -> Network:
     return load_network(_NETWORKS / "peru-mini")
 
 
-@pytest.mark.parametrize(("name", "make"), [("peru", shipped.peru), ("peru-mini", shipped.peru_mini)])
+@pytest.mark.parametrize(
+    ("name", "make"), [("peru", shipped.peru), ("peru-mini", shipped.peru_mini), ("peru-virtual", shipped.peru_virtual)]
+)
 def test_what_is_committed_is_what_the_generator_makes(name: str, make: shipped.Maker) -> None:
     files = make(_PLACES)
     assert {path.name for path in (_NETWORKS / name).iterdir()} == set(files)
