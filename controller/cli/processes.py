@@ -88,9 +88,12 @@ def up(
     if sim_network is not None:
         os.environ.setdefault("MINKA_DEVICE_PASSWORD", "minka-sim")
         os.environ.setdefault("MINKA_SOFTWARE_SOURCES", "sftp://10.0.0.1/images/")
+        os.environ.setdefault("MINKA_POOL_TOKEN", "minka-sim")
+        certificates = settings.home.absolute() / "certificates"
+        os.environ.setdefault("MINKA_CREDENTIALS", str(_simulated_secrets(settings.home, certificates)))
         endpoints, routers = settings.home / "endpoints.csv", settings.home / "routers.csv"
         simulators = _simulators(sim_network, sim_control, sim_ports, endpoints)
-        simulators += ["--keep", str(settings.home / "simulators")]
+        simulators += ["--keep", str(settings.home / "simulators"), "--certificates", str(certificates)]
         extra = f" --endpoints {endpoints}" if sim_ports is not None else ""
         if sim_routers:
             simulators += ["--routers", "bare", "--routers-out", str(routers)]
@@ -100,6 +103,18 @@ def up(
         probes["simulators"] = f"http://{sim_control}/stations"
     with claim:
         Supervisor(commands, settings.home / "logs", clock).run(lambda name: _answers(probes[name]), lines)
+
+
+def _simulated_secrets(home: Path, certificates: Path) -> Path:
+    """Write which secrets simulated stations and pools get; nothing leaves this machine."""
+    from controller.models.credentials import LOOPBACK_ONLY, Credentials  # noqa: PLC0415
+
+    references = {"pool-authority": f"file:{certificates / 'authority.pem'}", "pool-token": "env:MINKA_POOL_TOKEN"}
+    device = LOOPBACK_ONLY.named("device")
+    pools = {name: device.model_copy(update={"reference": reference}) for name, reference in references.items()}
+    file = home / "credentials.json"
+    file.write_text(Credentials(credentials={**LOOPBACK_ONLY.credentials, **pools}).model_dump_json())
+    return file
 
 
 def _claim(home: Path) -> IO[str]:
@@ -216,6 +231,12 @@ def sim_up(context: typer.Context) -> None:
 def sim_fault(context: typer.Context) -> None:
     """Inject, clear and list faults; options are those of `python -m simulators fault`."""
     _pass_on("fault", context)
+
+
+@sim.command("pool", context_settings=_Passed, epilog="Example: minka sim pool fault edge-lima-01 node-lost")
+def sim_pool(context: typer.Context) -> None:
+    """Show pools, let faults begin and clear them; options are those of `python -m simulators pool`."""
+    _pass_on("pool", context)
 
 
 def need_simulators() -> None:

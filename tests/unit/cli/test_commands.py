@@ -29,7 +29,7 @@ from tests.support.ports import free_ports
 
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
 #: Commands that run until they are stopped, or hand their options on.
-ENDLESS = {"up", "api", "worker", "listener", "scheduler", "sim up", "sim fault"}
+ENDLESS = {"up", "api", "worker", "listener", "scheduler", "sim up", "sim fault", "sim pool"}
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -207,7 +207,7 @@ def test_help_builds_only_the_command_that_is_asked_for(monkeypatch: pytest.Monk
     assert built == ["runs"]
 
 
-@pytest.mark.parametrize("name", sorted(set(ALL) - {"sim up", "sim fault"}))
+@pytest.mark.parametrize("name", sorted(set(ALL) - {"sim up", "sim fault", "sim pool"}))
 def test_options_that_are_given_or_not_take_no_value(name: str) -> None:
     said = minka(*name.split(" "), "--help")
     assert "--help" in said.out
