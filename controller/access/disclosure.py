@@ -24,6 +24,7 @@ from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome,
 from controller.models.statement import IssuedStatement, StatementKind
 from controller.nrm.profiles import cell_of, leaf_of
 from controller.nrm.schema import LeafRole
+from controller.performance.judgement import Judgement, Said
 from controller.performance.kpis import Kpi, Level
 
 #: What is told of the state of a shared cell.
@@ -77,6 +78,18 @@ class TenantHealth(Noun):
         )
 
 
+class TenantIndicators(Noun):
+    """What watched indicators of a tenant's part of a station came to.
+
+    Attributes:
+        until: End of the hour that was judged.
+        values: By name, in their units; what could not be judged is missing.
+    """
+
+    until: AwareDatetime
+    values: dict[str, float]
+
+
 class TenantStation(Noun):
     """A station that is shared with a tenant."""
 
@@ -85,9 +98,10 @@ class TenantStation(Noun):
     region: str
     profiles: tuple[str, ...]
     health: TenantHealth | None
+    indicators: TenantIndicators | None = None
 
     @classmethod
-    def of(cls, sight: Sight, station: str, health: Health | None) -> TenantStation:
+    def of(cls, sight: Sight, station: str, health: Health | None, judgement: Judgement | None = None) -> TenantStation:
         """A station that the tenant sees."""
         known = sight.network.station_by_id[station]
         return cls(
@@ -96,6 +110,8 @@ class TenantStation(Noun):
             region=sight.network.region_of(station),
             profiles=known.profiles,
             health=None if health is None else TenantHealth.of(sight, health),
+            indicators=judgement
+            and TenantIndicators(until=judgement.end, values=judgement.tenants.get(sight.tenant, Said()).values),
         )
 
 

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Annotated, Any, Protocol, TypeVar
 
 from fastapi import Depends, Request
-from pydantic import BaseModel
+from pydantic import AwareDatetime, BaseModel
 from starlette.concurrency import run_in_threadpool
 
 from controller.access import disclosure
@@ -35,6 +35,7 @@ from controller.inventory.source import unknown
 from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment
 from controller.models.announced_work import AnnouncedWork
 from controller.models.approval import Notice
+from controller.models.collection import Collection as DataCollection
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.health import Health
 from controller.models.incident import (
@@ -52,6 +53,7 @@ from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
 from controller.observe.exposition import Asked
+from controller.performance.judgement import FRESH, Judgement
 from controller.performance.kpis import Kpi, Whose, load_kpis, whose_where_shared
 from controller.plan import Ledgers
 from controller.ports.clock import Clock
@@ -66,11 +68,28 @@ _OPEN, _PARTS = 100_000, 100
 _NEWEST = Page(limit=200)
 
 
+class Indicators(Body):
+    """What the indicators (KPIs) of a station came to.
+
+    Attributes:
+        until: End of the hour that was judged.
+        values: By name, in their units; what could not be judged is missing.
+        losses: Of watched ones: by how many times its tolerance each is worse than usual, at the lower end of the 95 %
+            interval; above 1 it is degraded.
+    """
+
+    until: AwareDatetime
+    values: dict[str, float]
+    losses: dict[str, float]
+
+
 class DeviceView(Body):
     """A station on record with its latest health.
 
     Attributes:
         health_age: Seconds since it was looked at; None where it was not yet.
+        collection: How its performance data is collected; None where it is not.
+        indicators: None where none was judged in the last three hours.
     """
 
     station: str
@@ -83,6 +102,8 @@ class DeviceView(Body):
     network_digest: str
     health: Health | None
     health_age: float | None
+    collection: DataCollection | None
+    indicators: Indicators | None
 
 
 class RunView(Run):
@@ -180,6 +201,11 @@ def _file_of(
 ) -> tuple[IssuedStatement, bytes]:
     issued, _ = store.statements.get(kind, tenant, month, version)
     return issued, store.statements.file(issued.id, form)
+
+
+def _judged(store: Store, names: Collection[str], clock: Clock) -> dict[str, Judgement]:
+    """What indicators of stations came to lately."""
+    return {one.of: one for one in store.judgements.stations(names, clock.now() - FRESH)}
 
 
 def _shortest(store: Store) -> int:
@@ -359,6 +385,7 @@ class HostView:
         """See ``View``."""
         _, network = self._store.networks.get()
         records, healths = self._store.devices.find(names), self._store.healths.find(names)
+        collections, judged = self._store.collections.find(names), _judged(self._store, names, self.clock)
         found, now = [], self.clock.now()
         for name in names:
             record, health = records.get(name), healths.get(name)
@@ -374,6 +401,8 @@ class HostView:
                     network_digest=record.network_digest if record else "",
                     health=health,
                     health_age=None if health is None else max(0.0, (now - health.at).total_seconds()),
+                    collection=collections.get(name),
+                    indicators=(one := judged.get(name)) and Indicators(until=one.end, **one.whole._asdict()),
                 )
             )
         return found
@@ -578,7 +607,8 @@ class TenantView:
     def stations(self, names: Sequence[str]) -> list[TenantStation]:
         """See ``View``."""
         seen, healths = self._sight(), self._store.healths.find(names)
-        return [TenantStation.of(seen, name, healths.get(name)) for name in names]
+        judged = _judged(self._store, names, self.clock)
+        return [TenantStation.of(seen, name, healths.get(name), judged.get(name)) for name in names]
 
     def ledgers(self, names: Sequence[str]) -> Ledgers:
         """See ``View``."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +11,7 @@ import typer
 from controller.cli import completion
 from controller.cli.completion import Selector
 from controller.cli.errors import DIFFERENT, FAILED
-from controller.cli.output import Json, client, out, print_json, styled, when
+from controller.cli.output import Json, client, counted, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 
@@ -80,15 +80,20 @@ def show(station: Station, as_json: Json = False) -> None:
     if as_json:
         print_json(device)
     else:
-        _show(device)
+        judged = device.get("indicators")
+        _show(device, {one["name"]: one for one in client().all("/v1/kpis")} if judged else {})
 
 
 @paged()
-def _show(device: dict[str, Any]) -> None:
+def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
     station = device["station"]
     out.print(f"{station}: site {device['site']}, region {device['region']}, {' '.join(device['profiles'])}")
     if "adopted" in device:
         out.print(f"adopted {when(device['adopted'])}, applied {when(device['applied'])}")
+    if device.get("collection"):
+        out.print("performance data:", _collected(device["collection"]))
+    if device.get("indicators"):
+        out.print(*_indicators(device["indicators"], kpis))
     health = device["health"]
     if health is None:
         out.print("not looked at yet")
@@ -108,6 +113,30 @@ def _show(device: dict[str, Any]) -> None:
             for link in health["links"]
         ),
     )
+
+
+def _collected(collection: dict[str, Any]) -> Any:
+    """Until when there is some, and what keeps it away."""
+    until = f"until {when(collection['newest'])}"
+    if collection["reason"]:
+        return styled(f"{until}; {counted(collection['failures'], 'failure')} in a row: {collection['reason']}", "red")
+    missing = f"{until}, {counted(collection['missing'], 'period')} of the last day missing"
+    return styled(missing, "yellow") if collection["missing"] else until
+
+
+def _indicators(judged: dict[str, Any], kpis: Mapping[str, Any]) -> Iterator[Any]:
+    """The watched ones, the worst against what is usual first; of a tenant's people's own part all that is told."""
+    values, losses = judged["values"], judged.get("losses", {})
+    yield f"indicators until {when(judged['until'])}:"
+    watched = sorted(losses or values, key=lambda name: (-losses.get(name, 0.0), name))
+    if not watched:
+        yield "none could be judged"
+    for name in watched:
+        kpi = kpis.get(name, {"title": name, "unit": ""})
+        said = f"{kpi['title']} {values[name]:.4g} {kpi['unit']}".rstrip()
+        loss = losses.get(name, 0.0)
+        end = "" if name == watched[-1] else ";"
+        yield styled(f"{said}, worse than usual by {loss:.2g} tolerances{end}", "red") if loss > 1 else f"{said}{end}"
 
 
 def _served(state: str) -> Any:

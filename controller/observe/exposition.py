@@ -31,7 +31,7 @@ from controller.models.network import Network
 from controller.models.rule import EVERYWHERE, RuleGrant, RuleMode
 from controller.models.settings import Settings
 from controller.nrm.profiles import cell_of
-from controller.performance.judgement import Judgement, Said
+from controller.performance.judgement import FRESH, Judgement, Said
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Whose, amount, whose
 from controller.ports.clock import Clock
 from controller.ports.store import Store
@@ -55,8 +55,6 @@ _VOLUME = {"down": "DRB.PdcpSduVolumeDL", "up": "DRB.PdcpSduVolumeUL"}
 _USERS = "RRC.ConnMean"
 _COUNTERS = (*_PRB.values(), *_VOLUME.values(), _USERS)
 _BYTES = 1e6 / 8
-#: How long ago the hour may have ended whose judgement of a station or region is told.
-_JUDGED = timedelta(hours=3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -464,7 +462,7 @@ def _behind_cell(name: str, labels: tuple[str, ...]) -> str:
 def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: Seen) -> None:
     """What indicators of stations and their cells came to."""
     every = {name: lines.get(name, []) for name in METRIC}
-    for one in store.judgements.stations(seen.stations, clock.now() - _JUDGED):
+    for one in store.judgements.stations(seen.stations, clock.now() - FRESH):
         if one.of not in seen.network.station_by_id:
             continue
         station = f'station="{_escaped(one.of)}"'
@@ -487,7 +485,7 @@ def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: Seen) 
 
 def _add_judged_places(lines: _Lines, store: Store, clock: Clock, seen: Seen) -> None:
     """What indicators of regions and the network came to; of the network also when, however long ago that is."""
-    since = clock.now() - _JUDGED
+    since = clock.now() - FRESH
     for one in store.judgements.places():
         if one.level is Level.NETWORK and not seen.region:
             _add_samples(lines, [("minka_kpi_end_timestamp_seconds", one.end.timestamp(), ())])

@@ -20,6 +20,8 @@ from controller.performance.kpis import EVERYBODY, Kpi, Level, Tally, Whose, tal
 _HOUR = timedelta(seconds=HOUR)
 #: Hours before the end that are taken together until the sample of a station or cell suffices.
 POOLS = (1, 2, 4)
+#: How long after its end an hour is told of: after that there should be a newer one.
+FRESH = timedelta(hours=3)
 #: Days before whose same hours are what is usual.
 DAYS = 7
 

@@ -235,6 +235,9 @@ def test_a_tenant_sees_its_stations_cells_and_agreements(usual: TenantsBench) ->
     assert shared["tenants"][0]["agreed"] == shared["tenants"][0]["configured"] == ["716-01"]
     (station,) = told(usual, "/v1/devices")["results"]
     assert (station["station"], station["health"]["cells"]) == ("S1", {"L1": "up"})
+    assert station["indicators"]["values"] == {"retainability": pytest.approx(0.27)}
+    (of_host, _) = told(usual, "/v1/devices", side="host")["results"]
+    assert of_host["indicators"]["values"]["availability"] == 97.5
     assert {(link["tenant"], link["state"]) for link in station["health"]["links"]} == {("alfa", "up")}
     config = told(usual, "/v1/devices/S1/config")
     assert config["tree"]

@@ -1,0 +1,70 @@
+"""``minka device show``: what is on record of one station."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from controller.cli import device
+from controller.cli.output import when
+
+KPIS = [
+    {"name": "accessibility", "title": "Accessibility", "unit": "%"},
+    {"name": "retainability", "title": "Abnormal releases per hour of use", "unit": "1/h"},
+]
+END = "2026-01-05T10:00:00Z"
+#: As it is shown, in the time zone of the machine.
+AT = when(END)
+WORSE = "worse than usual by 1.8 tolerances"
+COLLECTION = {"newest": END, "missing": 0, "failures": 0, "reason": ""}
+JUDGED = {"until": END, "values": {"accessibility": 98.765, "retainability": 3.25, "users": 12}}
+DEVICE = {"station": "S1", "site": "s", "region": "r", "profiles": ["lte-28658"], "health": None}
+
+
+@pytest.mark.parametrize(
+    ("more", "lines"),
+    [
+        ({"collection": COLLECTION, "indicators": None}, [f"performance data: until {AT}"]),
+        (
+            {"collection": COLLECTION | {"missing": 2}, "indicators": None},
+            [f"performance data: until {AT}, 2 periods of the last day missing"],
+        ),
+        (
+            {"collection": COLLECTION | {"failures": 1, "reason": "unreachable"}, "indicators": None},
+            [f"performance data: until {AT}; 1 failure in a row: unreachable"],
+        ),
+        (
+            {"collection": None, "indicators": JUDGED | {"losses": {"accessibility": 0.0, "retainability": 1.75}}},
+            [f"indicators until {AT}: Abnormal releases per hour of use 3.25 1/h, {WORSE}; Accessibility 98.77 %"],
+        ),
+        # To a tenant's people all is told that there is of their own part.
+        (
+            {"indicators": {"until": JUDGED["until"], "values": {"retainability": 0.5}}},
+            [f"indicators until {AT}: Abnormal releases per hour of use 0.5 1/h"],
+        ),
+        (
+            {"indicators": {"until": JUDGED["until"], "values": {}}},
+            [f"indicators until {AT}: none could be judged"],
+        ),
+        ({"indicators": None}, []),
+    ],
+)
+def test_a_station_is_shown_with_what_it_measures(
+    more: dict[str, Any], lines: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Api:
+        def get(self, _path: str) -> Any:
+            return DEVICE | more
+
+        def all(self, path: str) -> Any:
+            assert path == "/v1/kpis"
+            return KPIS
+
+    monkeypatch.setattr(device, "client", Api)
+    device.show("S1")
+    assert capsys.readouterr().out.splitlines() == [
+        "S1: site s, region r, lte-28658",
+        *lines,
+        "not looked at yet",
+    ]
