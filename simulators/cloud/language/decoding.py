@@ -294,7 +294,10 @@ class _Reader:
             child = f"{path}.{key}" if path else key
             inner = schema.properties.get(key)
             if inner is None:
-                self._unknown.append(child)
+                if schema.preserves:
+                    found[key] = each
+                else:
+                    self._unknown.append(child)
                 continue
             read = self.value(inner, each, [*stack, key], child, name)
             if read is not ABSENT and not _unset(inner, read):

@@ -185,7 +185,7 @@ class Kind:
         if old is None:
             yield from metadata.problems(obj["metadata"], namespaced=self.namespaced, name=name)
         else:
-            yield from metadata.changes(obj["metadata"], old["metadata"])
+            yield from metadata.update_problems(obj["metadata"], old["metadata"], namespaced=self.namespaced)
 
     def _custom_problems(self, obj: Object, old: Object | None, subresource: str) -> Iterator[Cause]:
         if obj.get("kind") != self.kind:
@@ -405,6 +405,23 @@ rbac.authorization.k8s.io|v1|ClusterRoleBinding|clusterrolebindings||C|||rbac.Cl
 rbac.authorization.k8s.io|v1|ClusterRole|clusterroles||C|||rbac.ClusterRole
 rbac.authorization.k8s.io|v1|RoleBinding|rolebindings||N|||rbac.RoleBinding
 rbac.authorization.k8s.io|v1|Role|roles||N|||rbac.Role
+autoscaling|v2|HorizontalPodAutoscaler|horizontalpodautoscalers|hpa|N|all|status|autoscaling2.HorizontalPodAutoscaler
+autoscaling|v1|HorizontalPodAutoscaler|horizontalpodautoscalers|hpa|N|all|status|Open
+apiregistration.k8s.io|v1|APIService|apiservices||C|api-extensions|status|Open
+certificates.k8s.io|v1|CertificateSigningRequest|certificatesigningrequests|csr|C||approval status|Open
+admissionregistration.k8s.io|v1|MutatingWebhookConfiguration|mutatingwebhookconfigurations||C|api-extensions generation||Open
+admissionregistration.k8s.io|v1|ValidatingAdmissionPolicy|validatingadmissionpolicies||C|api-extensions generation|status|Open
+admissionregistration.k8s.io|v1|ValidatingAdmissionPolicyBinding|validatingadmissionpolicybindings||C|api-extensions generation||Open
+admissionregistration.k8s.io|v1|ValidatingWebhookConfiguration|validatingwebhookconfigurations||C|api-extensions generation||Open
+resource.k8s.io|v1|DeviceClass|deviceclasses||C|generation||Open
+resource.k8s.io|v1|ResourceClaim|resourceclaims||N||status|Open
+resource.k8s.io|v1|ResourceClaimTemplate|resourceclaimtemplates||N|||Open
+resource.k8s.io|v1|ResourceSlice|resourceslices||C|generation||Open
+flowcontrol.apiserver.k8s.io|v1|FlowSchema|flowschemas||C|generation|status|Open
+flowcontrol.apiserver.k8s.io|v1|PriorityLevelConfiguration|prioritylevelconfigurations||C|generation|status|Open
+storage.k8s.io|v1|CSIDriver|csidrivers||C|||Open
+storage.k8s.io|v1|CSINode|csinodes||C|||Open
+storage.k8s.io|v1|VolumeAttachment|volumeattachments||C||status|Open
 storage.k8s.io|v1|StorageClass|storageclasses|sc|C|||storage.StorageClass
 apiextensions.k8s.io|v1|CustomResourceDefinition|customresourcedefinitions|crd crds|C|api-extensions generation|status|apiextensions.CustomResourceDefinition
 scheduling.k8s.io|v1|PriorityClass|priorityclasses|pc|C|generation||scheduling.PriorityClass

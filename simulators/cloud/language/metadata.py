@@ -226,8 +226,15 @@ def _managed(found: list[Object]) -> Iterator[Cause]:
             yield Cause.invalid(f"{path}.fieldsType", entry["fieldsType"], "must be `FieldsV1`")
 
 
+def update_problems(metadata: Object, old: Object, *, namespaced: bool) -> Iterator[Cause]:
+    """What is wrong with metadata after an update; the real server tells some of it more than once, and so do we."""
+    yield from problems(metadata, namespaced=namespaced, name=path_segment)
+    for _ in range(2):
+        yield from changes(metadata, old)
+
+
 def changes(metadata: Object, old: Object) -> Iterator[Cause]:
-    """What of metadata may not change."""
+    """What of metadata may not change, or has changed into something wrong."""
     if old.get("deletionTimestamp"):
         extra = sorted(set(metadata.get("finalizers") or ()) - set(old.get("finalizers") or ()))
         if extra:
@@ -239,3 +246,7 @@ def changes(metadata: Object, old: Object) -> Iterator[Cause]:
             yield Cause.invalid(f"metadata.{name}", metadata.get(name), "field is immutable")
     if metadata.get("generation", 0) < old.get("generation", 0):
         yield Cause.invalid("metadata.generation", metadata.get("generation", 0), "must not be decremented")
+    yield from labels(metadata.get("labels") or {}, "metadata.labels")
+    yield from _annotations(metadata.get("annotations") or {})
+    yield from _owners(metadata.get("ownerReferences") or [])
+    yield from _managed(metadata.get("managedFields") or [])

@@ -75,6 +75,8 @@ def _struct_id(name: str) -> str:
 
 def schema_id(kind: Kind) -> str:
     """The name of a kind's schema: `io.k8s.api.core.v1.Pod`, `org.nephio.workload.v1alpha1.NFDeployment`."""
+    if not kind.custom and kind.schema.preserves:
+        return f"io.k8s.api.{kind.group.partition('.')[0]}.{kind.version}.{kind.kind}"
     if not kind.custom:
         return _struct_id(kind.schema.struct)
     return f"{'.'.join(reversed(kind.group.split('.')))}.{kind.version}.{kind.kind}"

@@ -46,7 +46,7 @@ def _lines() -> dict[str, list[str]]:
 def struct(name: str) -> Schema:
     """The schema of a struct, by its name in `builtin.types`."""
     words, fields = _split(_lines()[name])
-    schema = Schema(type="object", struct=name, atomic="atomic" in words)
+    schema = Schema(type="object", struct=name, atomic="atomic" in words, preserves="open" in words)
     for line in fields:
         field_name, type_, *words = line.split()
         schema.properties[field_name] = _field(type_, words)
@@ -60,7 +60,7 @@ def _split(lines: list[str]) -> tuple[list[str], list[str]]:
 
 def _field(type_: str, words: list[str]) -> Schema:
     schema = copy.copy(_type(type_))
-    schema.pointer = "*" in words or bool(schema.struct)
+    schema.pointer = "*" in words or bool(schema.struct) or schema.is_open
     for word in words:
         _apply(schema, *word.partition("=")[::2])
     if schema.type == "array" and not schema.keys and not schema.is_set:
