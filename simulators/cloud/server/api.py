@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -243,7 +244,8 @@ class Api:
             obj = reviews.answer(self.cluster, kind, sent, caller, request.manager)
             return self._one(request, kind, obj, form, 201, warnings)
         options = self._options(request, caller)
-        obj = self.cluster.verbs.create(kind, wanted.namespace, sent, options)
+        with _warning(warnings):
+            obj = self.cluster.verbs.create(kind, wanted.namespace, sent, options)
         response = self._one(request, kind, obj, form, 201, warnings + _told(kind, obj))
         self.cluster.settle()
         return response
@@ -253,14 +255,10 @@ class Api:
         sent, warnings = self._read(request, kind)
         _same_name(sent, wanted)
         options = self._options(request, caller)
-        obj, created = self.cluster.verbs.update(
-            kind,
-            wanted.namespace,
-            wanted.name,
-            lambda _: sent,
-            options,
-            subresource=wanted.subresource,
-        )
+        with _warning(warnings):
+            obj, created = self.cluster.verbs.update(
+                kind, wanted.namespace, wanted.name, lambda _: sent, options, subresource=wanted.subresource
+            )
         response = self._one(request, kind, obj, form, 201 if created else 200, warnings)
         self.cluster.settle()
         return response
@@ -290,9 +288,10 @@ class Api:
             _same_name(sent, wanted)
             return sent
 
-        obj, _ = self.cluster.verbs.update(
-            kind, wanted.namespace, wanted.name, change, options, subresource=wanted.subresource, patch=True
-        )
+        with _warning(warnings):
+            obj, _ = self.cluster.verbs.update(
+                kind, wanted.namespace, wanted.name, change, options, subresource=wanted.subresource, patch=True
+            )
         response = self._one(request, kind, obj, form, 200, warnings)
         self.cluster.settle()
         return response
@@ -389,6 +388,16 @@ def _chosen(kind: Kind, obj: Object, labels: Selector, fields: Selector) -> bool
         "metadata.namespace": metadata.get("namespace", ""),
     }
     return matching(values, fields)
+
+
+@contextmanager
+def _warning(warnings: list[str]) -> Iterator[None]:
+    """Say of an error too what the client is warned of."""
+    try:
+        yield
+    except StatusError as error:
+        error.warnings = [*warnings, *error.warnings]
+        raise
 
 
 def _told(kind: Kind, obj: Object) -> list[str]:
