@@ -26,13 +26,14 @@ _INTERFACE = st.fixed_dictionaries(
         "address": st.fixed_dictionaries({}, optional={"ip": _WORDS, "gateway": _WORDS}),
     },
 )
+#: No empty lists: nobody owns one, here as on the real server, so that it may go with what is around it.
 _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "provider": _WORDS,
     "image": _WORDS,
     "replicas": st.integers(0, 3),
     "limits": st.dictionaries(_WORDS, st.integers(0, 2), max_size=3),
-    "interfaces": st.lists(_INTERFACE, max_size=3, unique_by=lambda each: each["name"]),
-    "slices": st.lists(_WORDS, max_size=3, unique=True),
+    "interfaces": st.lists(_INTERFACE, min_size=1, max_size=3, unique_by=lambda each: each["name"]),
+    "slices": st.lists(_WORDS, min_size=1, max_size=3, unique=True),
     "arguments": st.lists(_WORDS, max_size=2),
 }
 _FEW = settings(max_examples=40)
