@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from simulators.cloud.language import metadata, patches
+from simulators.cloud.language import metadata, patches, protobuf
 from simulators.cloud.language.decoding import decode, read_applied, reread
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.language.managed_fields import applied
@@ -36,8 +36,7 @@ from simulators.cloud.server.requests import (
 )
 from simulators.cloud.server.selectors import Selector, field_selector, label_selector, matching
 from simulators.cloud.server.store import Object
-from simulators.cloud.server.verbs import Options
-from simulators.cloud.server.versions import outward
+from simulators.cloud.server.verbs import Options, in_version
 from simulators.cloud.server.watches import Watch
 
 if TYPE_CHECKING:
@@ -47,6 +46,9 @@ APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
 _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
+#: Media types of bodies, as refusals list them; protocol buffers are read as JSON before.
+_READ = (answers.JSON, answers.YAML, protobuf.MEDIA_TYPE, "", "*/*")
+_OF_ONE = {"get", "update", "patch", "delete"}
 _HEALTH = {"/healthz", "/livez", "/readyz"}
 
 
@@ -140,14 +142,18 @@ class Api:
         kind = self.cluster.registry.find(wanted.group, wanted.version, wanted.resource)
         if kind is None:
             return self._unserved(wanted)
+        if not _fits(kind, wanted):
+            return self._unserved(wanted)
         if not kind.namespaced:
             wanted = replace(wanted, namespace="")
-        if wanted.rest or (kind.namespaced and not wanted.namespace and (wanted.name or wanted.verb == "create")):
-            return self._unserved(wanted)
         if wanted.subresource:
             return self._subresource(request, wanted, kind, caller)
-        if wanted.verb not in kind.verbs:
+        if wanted.verb not in kind.verbs or (not kind.custom and (wanted.verb in _OF_ONE) != bool(wanted.name)):
             raise _not_allowed(kind, wanted.verb)
+        if wanted.verb in _OF_ONE and not wanted.name:
+            error = "name must be provided"
+            causes = {"causes": [{"message": error}]}
+            raise StatusError(500, "InternalError", f"Internal error occurred: {error}", causes)
         form = answers.accepted(request)
         acts: Mapping[str, Callable[..., Response | Watch]] = {
             "get": self._get,
@@ -184,14 +190,14 @@ class Api:
         status: int = 200,
         warnings: list[str] | None = None,
     ) -> Response:
-        body = answers.one(kind, outward(kind, obj), form, request, self.cluster.clock.now())
+        body = answers.one(kind, in_version(kind, obj), form, request, self.cluster.clock.now())
         return answers.document(body, status, form, answers.warned(warnings or []))
 
     def _list(self, request: Request, wanted: Target, kind: Kind, form: Form, _: Caller) -> Response:
         options = list_options(request, watch=False)
         selects = self._selection(request, kind)
         found = page(self.cluster.store, kind.storage, wanted.namespace, options, selects)
-        objects = [outward(kind, obj) for obj in found.objects]
+        objects = [in_version(kind, obj) for obj in found.objects]
         body = answers.many(kind, objects, found.metadata, form, request, self.cluster.clock.now())
         return answers.document(body, form=form)
 
@@ -218,7 +224,7 @@ class Api:
         def shows(obj: Object) -> dict[str, Any]:
             nonlocal first
             plain = Form(form.media, form.form.removesuffix("List"))
-            body = answers.one(kind, outward(kind, obj), plain, request, self.cluster.clock.now())
+            body = answers.one(kind, in_version(kind, obj), plain, request, self.cluster.clock.now())
             if form.form == "Table" and not first:
                 body["columnDefinitions"] = None
             first = False
@@ -264,6 +270,9 @@ class Api:
         return response
 
     def _read(self, request: Request, kind: Kind) -> tuple[Object, list[str]]:
+        media = request.header("content-type").partition(";")[0].strip()
+        if media not in _READ:
+            raise unsupported_media_type(_READ[:3])
         return decode(kind, request.body, request.header("content-type"), request.asks("fieldValidation"))
 
     def _options(self, request: Request, caller: Caller) -> Options:
@@ -355,7 +364,7 @@ class Api:
         acting = Options(caller, request.manager, dry_run)
         gone = self.cluster.verbs.delete_all(kind, found.objects, how, acting)
         body = answers.many(
-            kind, [outward(kind, obj) for obj in gone], found.metadata, form, request, self.cluster.clock.now()
+            kind, [in_version(kind, obj) for obj in gone], found.metadata, form, request, self.cluster.clock.now()
         )
         self.cluster.settle()
         return answers.document(body, form=form)
@@ -373,6 +382,15 @@ class Api:
             acts = {"get": self._get, "update": self._update, "patch": self._patch}
             return acts[wanted.verb](request, wanted, kind, form, caller)
         return subresources.answer(self.cluster, request, wanted, kind, form, self._options(request, caller))
+
+
+def _fits(kind: Kind, wanted: Target) -> bool:
+    """Whether a path names objects of this kind as they are: in a namespace or not, and nothing after a subresource."""
+    if wanted.rest:
+        return False
+    if not kind.namespaced:
+        return not wanted.namespace or wanted.resource == "namespaces"
+    return bool(wanted.namespace) or not (wanted.name or wanted.verb == "create")
 
 
 def _chosen(kind: Kind, obj: Object, labels: Selector, fields: Selector) -> bool:
@@ -408,6 +426,8 @@ def _told(kind: Kind, obj: Object) -> list[str]:
 def _same_name(obj: Object, wanted: Target) -> None:
     """The name in the body has to be that of the path."""
     metadata = obj.get("metadata") or {}
+    if not isinstance(metadata, dict):
+        raise bad_request("metadata is no object")
     name = metadata.get("name") or ""
     if not name:
         raise bad_request(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import random
 from collections.abc import Callable
-from typing import Any
 
 from simulators.clock import Clock
+from simulators.cloud.language.decoding import settle
 from simulators.cloud.language.kinds import Kind
+from simulators.cloud.language.rules import SYSTEM_PRIORITIES
 from simulators.cloud.server import access
 from simulators.cloud.server.admission import Admission
 from simulators.cloud.server.definitions import Definitions, terminating
@@ -18,8 +19,6 @@ from simulators.cloud.server.store import Object, Store
 from simulators.cloud.server.verbs import DeleteOptions, Hook, Options, Verbs
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
-#: Priority classes that every cluster has, and their numbers.
-_PRIORITIES = {"system-cluster-critical": 2_000_000_000, "system-node-critical": 2_000_001_000}
 
 Callback = Callable[[str, str, Object], None]
 
@@ -137,7 +136,8 @@ class Cluster:
     @staticmethod
     def _complete(kind: Kind, obj: Object) -> Object:
         """With kind and defaults, as if it had come over HTTP."""
-        whole: dict[str, Any] = {"apiVersion": kind.api_version, "kind": kind.kind, **copy.deepcopy(obj)}
+        whole: Object = {"apiVersion": kind.api_version, "kind": kind.kind, **copy.deepcopy(obj)}
+        settle(kind, whole)
         kind.default(whole)
         return whole
 
@@ -146,7 +146,7 @@ class Cluster:
             self.create("namespaces", {"metadata": {"name": namespace}})
         for kind, obj in access.bootstrap():
             self.create(kind, obj)
-        for name, value in _PRIORITIES.items():
+        for name, value in SYSTEM_PRIORITIES.items():
             head = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
             self.create("priorityclasses.scheduling.k8s.io", {**head, "value": value})
 

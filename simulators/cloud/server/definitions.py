@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import copy
 from typing import Any
 
+from simulators.cloud.language import definitions
 from simulators.cloud.server.registry import Registry
 from simulators.cloud.server.store import Change, Event, Object, Store
 from simulators.cloud.server.verbs import DeleteOptions, Options, Verbs
@@ -51,33 +51,15 @@ class Definitions:
                 self._registry.add(crd)
 
     def _establish(self, name: str, crd: Object) -> None:
-        clash = self._registry.clash(crd)
-        accepted = clash is None
-        conditions = [
-            _condition(
-                "NamesAccepted",
-                accepted,
-                "NoConflicts" if clash is None else clash.reason,
-                "no conflicts found" if clash is None else clash.message,
-                self._verbs.now(),
-            ),
-            _condition(
-                "Established",
-                accepted,
-                "InitialNamesAccepted" if accepted else "NotAccepted",
-                "the initial names have been accepted" if accepted else "not all names are accepted",
-                self._verbs.now(),
-            ),
-        ]
-        status = {**crd.get("status", {}), "conditions": conditions}
-        if accepted:
-            status["acceptedNames"] = copy.deepcopy(crd["spec"]["names"])
-        if crd.get("status") == status or _says_same(crd, conditions):
+        if (clash := self._registry.clash(crd)) is not None:
+            refused = _condition("NamesAccepted", False, clash.reason, clash.message, self._verbs.now())
+            status = {**crd.get("status", {}), "conditions": [refused]}
+            if [one["type"] for one in crd.get("status", {}).get("conditions") or ()] != ["NamesAccepted"]:
+                self._verbs.put_status(self._registry.known(KIND), ("", name), {**crd, "status": status})
             return
-        stored = self._verbs.put_status(self._registry.known(KIND), ("", name), {**crd, "status": status})
-        if accepted:
-            self._store.open(name)
-            self._registry.add(stored)
+        accepted = definitions.accepted(crd, self._verbs.now())
+        self._registry.add(self._verbs.put_status(self._registry.known(KIND), ("", name), accepted))
+        self._store.open(name)
         self._due.pop(name, None)
 
     def _end(self, name: str, crd: Object) -> None:
@@ -128,10 +110,3 @@ def _condition(kind: str, is_so: bool, reason: str, message: str, now: str) -> d
 def _says(crd: Object, kind: str) -> bool:
     conditions = crd.get("status", {}).get("conditions") or ()
     return any(one["type"] == kind and one["status"] == "True" for one in conditions)
-
-
-def _says_same(crd: Object, conditions: list[dict[str, Any]]) -> bool:
-    def bare(found: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
-        return [(one["type"], one["status"], one.get("reason")) for one in found]
-
-    return bare(crd.get("status", {}).get("conditions") or []) == bare(conditions)

@@ -194,7 +194,8 @@ class _Connection(asyncio.Protocol):
             *response.headers,
         ]
         head = self._http.send(h11.Response(status_code=response.status, headers=headers)) or b""
-        body = self._http.send(h11.Data(data=response.body)) or b""
+        assert self._request is not None
+        body = b"" if self._request.method == b"HEAD" else self._http.send(h11.Data(data=response.body)) or b""
         self._write(head + body + (self._http.send(h11.EndOfMessage()) or b""))
 
     # --------------------------------------------------------- the sink of a watch

@@ -86,10 +86,7 @@ class Registry:
     def groups(self) -> list[str]:
         """Named groups, those of every cluster first."""
         there = {group for group, _, _ in self._kinds if group}
-        built_in = {kind.group for kind in BUILT_IN}
-        return [group for group in _FIRST if group in there] + sorted(
-            there - set(_FIRST), key=lambda group: (group not in built_in, group)
-        )
+        return [group for group in _FIRST if group in there] + sorted(there - set(_FIRST))
 
     def versions(self, group: str) -> list[str]:
         """Versions of a group, the preferred one first."""

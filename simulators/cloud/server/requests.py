@@ -20,6 +20,13 @@ LARGEST_BODY = 3 * 1024 * 1024
 _LONGEST_MANAGER = 128
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
 _OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
+_DELETE_TYPES: Mapping[str, type] = {
+    "gracePeriodSeconds": int,
+    "propagationPolicy": str,
+    "orphanDependents": bool,
+    "dryRun": list,
+    "preconditions": dict,
+}
 _TRUE = {"1", "t", "T", "true", "TRUE", "True"}
 
 
@@ -198,6 +205,12 @@ def _delete_body(request: Request) -> dict[str, Any]:
             f'no kind "{kind}" is registered for version "{version}" in scheme '
             '"k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"'
         )
+    for name, type_ in _DELETE_TYPES.items():
+        if body.get(name) is not None and not isinstance(body[name], type_):
+            raise bad_request(f"json: cannot unmarshal {body[name]!r} into Go struct field DeleteOptions.{name}")
+    for name, value in (body.get("preconditions") or {}).items():
+        if not isinstance(value, str | None):
+            raise bad_request(f"json: cannot unmarshal {value!r} into Go struct field Preconditions.{name}")
     return body
 
 

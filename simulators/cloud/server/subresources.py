@@ -6,10 +6,9 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from simulators.cloud.language.decoding import parse
+from simulators.cloud.language import fieldsets, managed_fields, patches, structs
+from simulators.cloud.language.decoding import decode, read_applied, reread
 from simulators.cloud.language.kinds import Kind
-from simulators.cloud.language.patches import json_patch, merge_patch
-from simulators.cloud.language.patches import parse as parse_patch
 from simulators.cloud.language.status import StatusError, bad_request
 from simulators.cloud.server import answers
 from simulators.cloud.server.answers import Form, Response
@@ -38,15 +37,19 @@ def answer(cluster: Cluster, request: Request, wanted: Target, kind: Kind, form:
     return part(cluster, request, wanted, kind, obj, form, options)
 
 
-def _body(request: Request) -> Object:
-    body: Any
-    try:
-        body, _ = parse(request.body, request.header("content-type"))
-    except ValueError as error:
-        raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
-    if not isinstance(body, dict):
-        raise bad_request("couldn't get version/kind; json parse error: the body is no object")
-    return body
+def _kind(group: str, version: str, name: str, type_: str) -> Kind:
+    """A kind that is read at such a path, and not kept."""
+    return Kind(group, version, name, "", "", structs.struct(type_))
+
+
+_SCALE = _kind("autoscaling", "v1", "Scale", "autoscaling.Scale")
+_BINDING = _kind("", "v1", "Binding", "Binding")
+_EVICTION = _kind("policy", "v1", "Eviction", "policy.Eviction")
+_TOKEN_REQUEST = _kind("authentication.k8s.io", "v1", "TokenRequest", "authentication.TokenRequest")
+
+
+def _sent(kind: Kind, request: Request) -> Object:
+    return decode(kind, request.body, request.header("content-type"))[0]
 
 
 # ------------------------------------------------------------------------- scale
@@ -57,39 +60,53 @@ def _scale(
 ) -> Response:
     if wanted.verb == "get":
         return answers.document(_scale_of(kind, obj), form=form)
-    check_options(request, wanted.verb)
+    apply = request.header("content-type").startswith("application/apply-patch")
+    check_options(request, wanted.verb, apply=apply)
+
+    path = kind.subresources["scale"].paths["specReplicasPath"]
+    owned = fieldsets.path_of(*path.strip(".").split("."))
 
     def change(old: Object | None) -> Object:
         assert old is not None
-        sent = _sent_scale(request, wanted, _scale_of(kind, old))
+        before = old["metadata"].get("managedFields", [])
+        scale = _scale_of(kind, old)
+        scale["metadata"]["managedFields"] = managed_fields.to_scale(before, owned)
+        scale = _scaled(request, wanted, scale, options, cluster.verbs.now())
         new = copy.deepcopy(old)
-        where = _replicas_path(kind)
-        _set(new, where, sent.get("spec", {}).get("replicas", 0))
-        new["metadata"]["resourceVersion"] = (
-            sent.get("metadata", {}).get("resourceVersion") or old["metadata"]["resourceVersion"]
-        )
+        _set(new, path, scale.get("spec", {}).get("replicas", 0))
+        new["metadata"]["resourceVersion"] = scale["metadata"].get("resourceVersion", "") or _any_version(old)
+        after = managed_fields.from_scale(kind, before, scale["metadata"].get("managedFields", []), owned)
+        new["metadata"]["managedFields"] = after
         return new
 
-    new, _ = cluster.verbs.update(kind, wanted.namespace, wanted.name, change, options, subresource="scale", patch=True)
+    new, _ = cluster.verbs.update(
+        kind, wanted.namespace, wanted.name, change, options, subresource="scale", patch=True, managed=True
+    )
     return answers.document(_scale_of(kind, new), form=form)
 
 
-def _sent_scale(request: Request, wanted: Target, scale: Object) -> Object:
-    media = request.header("content-type").partition(";")[0]
-    if wanted.verb == "patch":
-        if media == "application/json-patch+json":
-            return json_patch(scale, parse_patch(request.body, operations=True))
-        merged: Object = merge_patch(scale, parse_patch(request.body, operations=False))
-        return merged
-    sent = _body(request)
-    name = sent.get("metadata", {}).get("name", "")
+def _any_version(old: Object) -> str:
+    return str(old["metadata"]["resourceVersion"])
+
+
+def _scaled(request: Request, wanted: Target, scale: Object, options: Options, now: str) -> Object:
+    """The scale as the request leaves it."""
+    media = request.header("content-type").partition(";")[0].strip()
+    if wanted.verb == "patch" and media == "application/apply-patch+yaml":
+        sent = read_applied(request.body)
+        return managed_fields.applied(
+            _SCALE, scale, sent, options.manager, force=options.force, subresource="scale", now=now
+        )
+    if wanted.verb == "update":
+        sent = _sent(_SCALE, request)
+    elif media == "application/json-patch+json":
+        sent, _ = reread(_SCALE, patches.json_patch(scale, patches.parse(request.body, operations=True)))
+    else:
+        sent, _ = reread(_SCALE, patches.merge_patch(scale, patches.parse(request.body, operations=False)))
+    name = sent["metadata"].get("name", "")
     if name != wanted.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({wanted.name})")
-    return sent
-
-
-def _replicas_path(kind: Kind) -> str:
-    return kind.subresources["scale"].paths["specReplicasPath"]
+    return managed_fields.updated(_SCALE, scale, sent, options.manager, subresource="scale", now=now)
 
 
 def _scale_of(kind: Kind, obj: Object) -> Object:
@@ -102,7 +119,7 @@ def _scale_of(kind: Kind, obj: Object) -> Object:
         status["selector"] = selector[0]
     elif labels := obj.get("spec", {}).get("selector", {}).get("matchLabels") if not kind.custom else None:
         status["selector"] = ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
-    spec = {"replicas": _number(obj, _replicas_path(kind))}
+    spec = {"replicas": _number(obj, paths["specReplicasPath"])}
     return {"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status}
 
 
@@ -124,7 +141,7 @@ def _set(obj: Object, path: str, value: Any) -> None:
 def _binding(
     cluster: Cluster, request: Request, wanted: Target, kind: Kind, obj: Object, form: Form, options: Options
 ) -> Response:
-    sent = _body(request)
+    sent = _sent(_BINDING, request)
     node = (sent.get("target") or {}).get("name", "")
     cluster.verbs.bind(kind, obj, node, options)
     return answers.document(
@@ -135,7 +152,7 @@ def _binding(
 def _eviction(
     cluster: Cluster, request: Request, wanted: Target, kind: Kind, obj: Object, form: Form, options: Options
 ) -> Response:
-    sent = _body(request)
+    sent = _sent(_EVICTION, request)
     body = sent.get("deleteOptions") or {}
     dry_run = options.dry_run or bool(body.get("dryRun"))
     budgets = [one for one in cluster.list("poddisruptionbudgets.policy", wanted.namespace) if _guards(one, obj)]
@@ -189,7 +206,7 @@ def _log(
 def _token(
     cluster: Cluster, request: Request, wanted: Target, kind: Kind, obj: Object, form: Form, options: Options
 ) -> Response:
-    sent = _body(request)
+    sent = _sent(_TOKEN_REQUEST, request)
     spec = {"expirationSeconds": 3600, "audiences": ["https://kubernetes.default.svc"], **(sent.get("spec") or {})}
     token, expires = cluster.issue_token(
         wanted.namespace, wanted.name, obj["metadata"]["uid"], spec["expirationSeconds"]

@@ -19,6 +19,7 @@ import orjson
 from simulators.clock import Clock
 from simulators.cloud.language import managed_fields
 from simulators.cloud.language.kinds import Kind
+from simulators.cloud.language.rules import event_as
 from simulators.cloud.language.status import (
     MODIFIED,
     Cause,
@@ -33,7 +34,6 @@ from simulators.cloud.language.status import (
 from simulators.cloud.server.access import SYSTEM, Caller
 from simulators.cloud.server.registry import Registry
 from simulators.cloud.server.store import Key, Object, Store
-from simulators.cloud.server.versions import inward, outward
 
 #: What a generated name ends with: no vowels and nothing that looks like another character.
 _SUFFIX = "bcdfghjklmnpqrstvwxz2456789"
@@ -228,9 +228,7 @@ class Verbs:
             self._same_uid(kind, obj, old)
         self._same_version(kind, obj, old)
         if not managed:
-            # What a scale writes has no time of its own in a real cluster either.
-            now = "" if subresource == "scale" else self.now()
-            obj = managed_fields.updated(kind, old, obj, options.manager, subresource=subresource, now=now)
+            obj = managed_fields.updated(kind, old, obj, options.manager, subresource=subresource, now=self.now())
         attempt = Attempt("UPDATE", kind, key, obj, old, subresource, options)
         self._run(self.mutating, attempt)
         return self._replaced(attempt), False
@@ -250,6 +248,7 @@ class Verbs:
             obj["metadata"]["generation"] = old["metadata"].get("generation", 0) + 1
         self._run(self.validating, attempt)
         obj["metadata"]["resourceVersion"] = old["metadata"]["resourceVersion"]
+        obj = managed_fields.without_new_times(old, obj)
         if obj == old:
             return old
         if options.dry_run:
@@ -327,10 +326,7 @@ class Verbs:
                     f"the {what} in the precondition ({asked}) does not match the {what} in record ({real}). "
                     f"The object might have been {after}"
                 )
-                qualified = f"{kind.kind}.{kind.group}" if kind.group else kind.kind
-                message = f'Operation cannot be fulfilled on {qualified} "{metadata["name"]}": {text}'
-                details = {"name": metadata["name"], "group": kind.group, "kind": kind.kind}
-                raise StatusError(409, "Conflict", message, {key: value for key, value in details.items() if value})
+                raise conflict(kind, metadata["name"], text, by_kind=True)
 
     def _terminating(self, kind: Kind, old: Object, wanted: DeleteOptions) -> tuple[Object, bool]:
         """The object as its deletion leaves it, and whether it is gone at once."""
@@ -384,7 +380,7 @@ class Verbs:
 
     def _get(self, kind: Kind, key: Key) -> Object | None:
         stored = self.store.get(kind.storage, key)
-        return None if stored is None else outward(kind, stored)
+        return None if stored is None else in_version(kind, stored)
 
     def put_status(self, kind: Kind, key: Key, obj: Object) -> Object:
         """Write a status that the API server itself has worked out."""
@@ -398,13 +394,13 @@ class Verbs:
         if (size := len(orjson.dumps(kept))) > _LARGEST:
             problem = f"trying to send message larger than max ({size} vs. {_LARGEST})"
             raise internal(f"rpc error: code = ResourceExhausted desc = {problem}")
-        return outward(kind, self.store.put(kind.storage, key, kept))
+        return in_version(kind, self.store.put(kind.storage, key, kept))
 
     def _remove(self, kind: Kind, key: Key, obj: Object) -> Object:
-        return outward(kind, self.store.delete(kind.storage, key, self._kept(kind, obj)))
+        return in_version(kind, self.store.delete(kind.storage, key, self._kept(kind, obj)))
 
     def _kept(self, kind: Kind, obj: Object) -> Object:
-        return inward(kind, self.registry.known(kind.storage), obj)
+        return in_version(self.registry.known(kind.storage), obj)
 
     def _check(self, kind: Kind, obj: Object, old: Object | None, subresource: str) -> None:
         if causes := kind.validate(obj, old, subresource=subresource):
@@ -414,6 +410,15 @@ class Verbs:
     def _run(hooks: Iterable[Hook], attempt: Attempt) -> None:
         for hook in hooks:
             hook(attempt)
+
+
+def in_version(kind: Kind, obj: Object) -> Object:
+    """An object as this version of its kind has it."""
+    if obj.get("apiVersion") == kind.api_version:
+        return obj
+    if kind.storage == "events":
+        return event_as(obj, kind.api_version)
+    return {**obj, "apiVersion": kind.api_version}
 
 
 def _keep_metadata(obj: Object, old: Object) -> None:
