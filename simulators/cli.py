@@ -30,6 +30,7 @@ from simulators.fleet.push import alertmanager_call, ves_event
 from simulators.fleet.scenario import ScenarioError, read_scenario
 from simulators.history import json_lines
 from simulators.netconf.callhome import AGAIN_SECONDS, Home
+from simulators.netconf.certificates import Authority
 from simulators.netconf.profiles import PROFILES, profile_named
 from simulators.network import NetworkFileError, SimulatedNetwork, counted, read_network
 from simulators.processes import FleetProcessError, run
@@ -267,6 +268,20 @@ def up(options: UpOptions) -> None:
     except (NetworkFileError, ScenarioError, FleetProcessError, ValueError, OSError) as error:
         typer.echo(f"the fleet can't run: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+@app.command(epilog="Example: `python -m simulators authority --network deploy/networks/peru-virtual`")
+def authority(
+    network: Annotated[Path, typer.Option(help="Directory of network files.")],
+    seed: Annotated[str | None, typer.Option(help="Seed of the fleet; the network's id by default.")] = None,
+) -> None:
+    """Print the certificate of the authority that signs those of pools, and of stations over TLS."""
+    try:
+        found = read_network(network)
+    except NetworkFileError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    typer.echo(Authority(seed or found.id).certificate, nl=False)
 
 
 @app.command(epilog="Example: `python -m simulators play --network NET --scenario night.yaml --hours 24`")

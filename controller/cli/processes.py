@@ -5,8 +5,10 @@ from __future__ import annotations
 import fcntl
 import gc
 import os
+import re
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from importlib.util import find_spec
@@ -89,11 +91,11 @@ def up(
         os.environ.setdefault("MINKA_DEVICE_PASSWORD", "minka-sim")
         os.environ.setdefault("MINKA_SOFTWARE_SOURCES", "sftp://10.0.0.1/images/")
         os.environ.setdefault("MINKA_POOL_TOKEN", "minka-sim")
-        certificates = settings.home.absolute() / "certificates"
-        os.environ.setdefault("MINKA_CREDENTIALS", str(_simulated_secrets(settings.home, certificates)))
+        if _has_pools(sim_network):
+            os.environ.setdefault("MINKA_POOL_AUTHORITY", _simulated_authority(sim_network))
         endpoints, routers = settings.home / "endpoints.csv", settings.home / "routers.csv"
         simulators = _simulators(sim_network, sim_control, sim_ports, endpoints)
-        simulators += ["--keep", str(settings.home / "simulators"), "--certificates", str(certificates)]
+        simulators += ["--keep", str(settings.home / "simulators")]
         extra = f" --endpoints {endpoints}" if sim_ports is not None else ""
         if sim_routers:
             simulators += ["--routers", "bare", "--routers-out", str(routers)]
@@ -105,16 +107,16 @@ def up(
         Supervisor(commands, settings.home / "logs", clock).run(lambda name: _answers(probes[name]), lines)
 
 
-def _simulated_secrets(home: Path, certificates: Path) -> Path:
-    """Write which secrets simulated stations and pools get; nothing leaves this machine."""
-    from controller.models.credentials import LOOPBACK_ONLY, Credentials  # noqa: PLC0415
+def _has_pools(network: Path) -> bool:
+    """Whether a network may have pools: a file of that name, or a list of that name in one."""
+    texts = (file.read_text(encoding="utf-8") for file in network.rglob("*.yaml"))
+    return any(network.rglob("pools.csv")) or any(re.search("^pools:", text, re.MULTILINE) for text in texts)
 
-    references = {"pool-authority": f"file:{certificates / 'authority.pem'}", "pool-token": "env:MINKA_POOL_TOKEN"}
-    device = LOOPBACK_ONLY.named("device")
-    pools = {name: device.model_copy(update={"reference": reference}) for name, reference in references.items()}
-    file = home / "credentials.json"
-    file.write_text(Credentials(credentials={**LOOPBACK_ONLY.credentials, **pools}).model_dump_json())
-    return file
+
+def _simulated_authority(network: Path) -> str:
+    """Certificate of the authority that signs those of simulated pools."""
+    command = [sys.executable, "-m", "simulators", "authority", "--network", str(network)]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 (our own)
 
 
 def _claim(home: Path) -> IO[str]:

@@ -83,6 +83,8 @@ _LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 _DEFAULTS: Mapping[str, str] = {
     "device": "env:MINKA_DEVICE_PASSWORD",
     "device-certificate": "env:MINKA_DEVICE_CERTIFICATE",
+    "pool-authority": "env:MINKA_POOL_AUTHORITY",
+    "pool-token": "env:MINKA_POOL_TOKEN",
 }
 #: In force where the settings name none: for what is simulated on this machine.
 LOOPBACK_ONLY = Credentials(

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from controller.cli import processes
+from simulators.netconf.certificates import Authority
 from tests.support.minka import ROOT, environment
 from tests.support.ports import free_ports
 
@@ -48,3 +50,10 @@ def test_the_controller_needs_nothing_of_the_extra() -> None:
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert extra.isdisjoint(name.partition(".")[0] for name in names), path
+
+
+def test_a_network_with_pools_gets_the_authority_of_its_simulators() -> None:
+    networks = ROOT / "deploy" / "networks"
+    assert processes._has_pools(networks / "peru-virtual")
+    assert not processes._has_pools(networks / "peru-mini")
+    assert processes._simulated_authority(networks / "peru-virtual") == Authority("peru-virtual").certificate
