@@ -23,6 +23,7 @@ from controller.inventory.source import Entry, FieldPath, Report
 from controller.models.alarm import COUNTED
 from controller.models.cloud import NAMESPACE_LONGEST, Function, Latency, Node, Package, Pool
 from controller.models.network import (
+    HOST,
     PROFILE_RATS,
     Agreement,
     BackhaulNode,
@@ -443,8 +444,22 @@ def check_agreements(objects: Objects) -> None:
                 )
                 objects.report.entry(entry, ("sla", "outside_causes", index), message, value=cause, expected=expected)
         _doubles(objects, entry, ("sla", "outside_causes"), agreement.sla.outside_causes)
+        _check_capacity(objects, entry, agreement)
         if agreement.tenant in tenants:
             _check_subset(objects, entry, agreement, tenants[agreement.tenant])
+
+
+def _check_capacity(objects: Objects, entry: Entry, agreement: Agreement) -> None:
+    owners = {function.id: function.owner for _, function in objects.all("functions", Function)}
+    _doubles(objects, entry, ("capacity",), [one.pool for one in agreement.capacity])
+    _doubles(objects, entry, ("functions",), agreement.functions)
+    for index, one in enumerate(agreement.capacity):
+        objects.refer(entry, ("capacity", index, "pool"), one.pool, "pools", "pool")
+    for index, name in enumerate(agreement.functions):
+        objects.refer(entry, ("functions", index), name, "functions", "function")
+        if name in owners and owners[name] != agreement.tenant:
+            said, expected = "is not a function of the tenant's own", f"its owner is {owners[name] or HOST}"
+            objects.report.entry(entry, ("functions", index), said, value=name, expected=expected)
 
 
 def _check_scope(objects: Objects, entry: Entry, agreement: Agreement) -> None:

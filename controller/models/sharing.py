@@ -13,6 +13,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
+from controller.models.cloud import FunctionId
 from controller.models.scalars import (
     HOST,
     Band,
@@ -468,6 +469,23 @@ class Prices(Noun):
         return self
 
 
+class PoolCapacity(Noun):
+    """What a tenant buys of a pool for functions of its own.
+
+    ``overbooking_percent`` is the part of it that the host may sell again while the tenant doesn't use it.
+    """
+
+    pool: StationId
+    cores: Annotated[int, Field(ge=1, le=100_000)]
+    gbps: Annotated[float, Field(ge=0, le=100_000)] = 0
+    overbooking_percent: Percent = 0
+
+    @property
+    def kept_percent(self) -> int:
+        """The part of it that is kept for the tenant, whether it uses it or not."""
+        return 100 - self.overbooking_percent
+
+
 class Agreement(Noun):
     """A sharing agreement of one tenant.
 
@@ -481,6 +499,8 @@ class Agreement(Noun):
             tenant's approval; none given means that there is no such right.
         sign_in_to_approve: Whether a yes counts only from who signed in at the identity provider. One said with an API
             token does not, since whoever made that token may know it.
+        capacity: What it buys of pools, for functions of the tenant's own.
+        functions: Functions of the tenant's own that it buys as such, as a CU-UP: they take nothing of ``capacity``.
     """
 
     id: Identifier
@@ -498,6 +518,8 @@ class Agreement(Noun):
     approvers: tuple[Name, ...] = ()
     reduce_clauses: tuple[Name, ...] = ()
     sign_in_to_approve: bool = False
+    capacity: tuple[PoolCapacity, ...] = ()
+    functions: tuple[FunctionId, ...] = ()
     sla: Sla = Sla()
     prices: Prices | None = Field(None, description="What its tenant pays; none given: that is not Minka's matter.")
 

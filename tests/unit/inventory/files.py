@@ -120,6 +120,7 @@ _DIGEST = "@sha256:" + "5f" * 31
 
 #: The small network with its first station virtual: what is added to ``FILES``, or stands in place of theirs.
 CLOUD: Mapping[str, str] = {
+    **FILES,
     "stations.csv": """\
 id,site,profiles,transport_address,enb_id,gnb_id,gnb_id_length,functions
 PE-CUS-0001,cusco-1,nr-28541,10.64.0.1,,1,24,DU-1 CP-1 UP-1

@@ -1,0 +1,390 @@
+"""Whether functions fit into a pool: node by node, with its reserve, and within what was sold of it.
+
+A pool bears the loss of its ``spare_nodes`` if, whichever of its failure domains go, all functions fit on the nodes
+that are left. Each way to lose them is a *case* with a packing of its own; cases that lose nodes of the same sizes are
+one. Packing is by best fit, and anew by decreasing size where that fails: what it accepts fits; of what it refuses,
+little would (bin packing is NP-hard). The pool's own scheduler may pack otherwise.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
+from typing import NamedTuple
+
+from controller.models.cloud import Function, Node, Package, Pool
+from controller.models.network import HOST
+
+
+class Size(NamedTuple):
+    """What a replica takes, or a node has: cores, GiB of memory and of hugepages, accelerators."""
+
+    cpus: int
+    memory_gb: int
+    hugepages_gb: int
+    accelerators: int
+
+    @classmethod
+    def of(cls, one: Node | Package) -> Size:
+        """That of a node, or of a replica of a package."""
+        return cls(one.cpus, one.memory_gb, one.hugepages_gb, one.accelerators)
+
+
+#: Words for the parts of a size, in order.
+PARTS = ("cores", "GiB of memory", "GiB of hugepages", "accelerators")
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """A function as a pool sees it.
+
+    Attributes:
+        side: Whose resources it takes: of ``host``, or of what a tenant bought there.
+        stations: How many stations depend on it: when room is short, the more come first.
+    """
+
+    function: str
+    size: Size
+    replicas: int
+    ptp: bool
+    side: str
+    gbps: float
+    stations: int
+
+    @property
+    def cpus(self) -> int:
+        """Cores of all replicas."""
+        return self.size.cpus * self.replicas
+
+
+def load_of(function: Function, package: Package, side: str, stations: int) -> Load:
+    """What a function of a package takes."""
+    gbps = (package.gbps or 0) * function.replicas
+    return Load(function.id, Size.of(package), function.replicas, package.ptp, side, gbps, stations)
+
+
+@dataclass(frozen=True, slots=True)
+class Sold:
+    """What tenants bought of a pool: in all, and the part of it that is kept for them whether they use it or not."""
+
+    cores: int = 0
+    gbps: float = 0
+    kept_cores: float = 0
+    kept_gbps: float = 0
+
+
+#: Of a case: what is free by node, and in all, its functions, on which nodes they are, and those on none.
+Packing = tuple[list[list[int]], list[int], dict[str, Load], dict[str, list[int]], set[str]]
+
+
+class Case:
+    """A packing of functions onto the nodes that are left in one case."""
+
+    def __init__(self, nodes: Sequence[Node]) -> None:
+        self.nodes = nodes
+        self.total = _sum(Size.of(node) for node in nodes)
+        self._free = [list(Size.of(node)) for node in nodes]
+        self._left = list(self.total)
+        self._loads: dict[str, Load] = {}
+        self._at: dict[str, list[int]] = {}
+        self._loose: set[str] = set()
+
+    @property
+    def free(self) -> Size:
+        """What is left, all nodes together."""
+        return Size(*self._left)
+
+    def nodes_of(self, function: str) -> tuple[Node, ...]:
+        """Nodes that its replicas are on."""
+        return tuple(self.nodes[number] for number in self._at.get(function, ()))
+
+    def may_take(self, load: Load, instead_of: Load | None = None) -> bool:
+        """Whether there is enough in all for a function (node by node there may still not be), if another one goes."""
+        cpus, memory, hugepages, accelerators = self._left
+        want, count = load.size, load.replicas
+        if instead_of is not None:
+            gone, times = instead_of.size, instead_of.replicas
+            cpus, memory = cpus + gone.cpus * times, memory + gone.memory_gb * times
+            hugepages, accelerators = hugepages + gone.hugepages_gb * times, accelerators + gone.accelerators * times
+        return (
+            cpus >= want.cpus * count
+            and accelerators >= want.accelerators * count
+            and memory >= want.memory_gb * count
+            and hugepages >= want.hugepages_gb * count
+        )
+
+    def add(self, load: Load) -> bool:
+        """Pack a function; False, and nothing changed, where it doesn't fit."""
+        if not self.may_take(load):
+            return False
+        if not self._loose and self._put(load):
+            return True
+        before = self._free, self._at, self._left
+        self._free, self._at, self._left = [list(Size.of(node)) for node in self.nodes], {}, list(self.total)
+        if all(self._put(one) for one in sorted((*self._loads.values(), load), key=_largest_first)):
+            self._loose.clear()
+            return True
+        self._loads.pop(load.function, None)
+        self._free, self._at, self._left = before
+        return False
+
+    def hold(self, load: Load) -> None:
+        """Take a function in that runs, whether or not a packing was found; where none was, nothing else fits."""
+        if not self.add(load):
+            self._loads[load.function], self._at[load.function] = load, []
+            self._loose.add(load.function)
+            for part, want in enumerate(load.size):
+                self._left[part] -= want * load.replicas
+
+    def remove(self, load: Load) -> None:
+        """Take a function out again."""
+        del self._loads[load.function]
+        for number in self._at.pop(load.function):
+            self._move(number, load.size, -1)
+        if load.function in self._loose:
+            self._loose.remove(load.function)
+            for part, want in enumerate(load.size):
+                self._left[part] += want * load.replicas
+
+    def mark(self) -> Packing:
+        """How it is packed now, for ``restore``."""
+        return [list(one) for one in self._free], list(self._left), dict(self._loads), dict(self._at), set(self._loose)
+
+    def restore(self, mark: Packing) -> None:
+        """Pack it as it was; a mark is good for once."""
+        self._free, self._left, self._loads, self._at, self._loose = mark
+
+    def _put(self, load: Load) -> bool:
+        numbers: list[int] = []
+        for _ in range(load.replicas):
+            number = self._best(load, {self.nodes[one].domain for one in numbers})
+            if number is None:
+                for one in numbers:
+                    self._move(one, load.size, -1)
+                return False
+            self._move(number, load.size, 1)
+            numbers.append(number)
+        self._loads[load.function], self._at[load.function] = load, numbers
+        return True
+
+    def _best(self, load: Load, beside: Collection[str]) -> int | None:
+        """The node for a replica: apart from its others, sparing what others need, with the least left over."""
+        found: tuple[bool, bool, bool, int, int] | None = None
+        cpus, memory, hugepages, accelerators = load.size
+        for number, (free, node) in enumerate(zip(self._free, self.nodes, strict=True)):
+            fits = free[0] >= cpus and free[1] >= memory and free[2] >= hugepages and free[3] >= accelerators
+            if fits and (node.ptp or not load.ptp):
+                spares = node.ptp and not load.ptp, bool(node.accelerators and not accelerators)
+                found_here = (node.domain in beside, *spares, free[0] - cpus, number)
+                found = found_here if found is None else min(found, found_here)
+        return None if found is None else found[-1]
+
+    def _move(self, number: int, size: Size, sign: int) -> None:
+        free = self._free[number]
+        for part, want in enumerate(size):
+            free[part] -= sign * want
+            self._left[part] -= sign * want
+
+
+def _largest_first(load: Load) -> tuple[bool, int, int, int, int, str]:
+    size = load.size
+    return (not load.ptp, -size.accelerators, -size.cpus, -size.memory_gb, -size.hugepages_gb, load.function)
+
+
+def _sum(sizes: Iterable[Size]) -> Size:
+    found = list(sizes)
+    return Size(*map(sum, zip(*found, strict=True))) if found else Size(0, 0, 0, 0)
+
+
+def losses(pool: Pool, nodes: Sequence[Node], count: int) -> Iterator[tuple[Node, ...]]:
+    """Nodes that go where ``count`` failure domains of a pool fail, one way for all that are of the same sizes."""
+    domains: dict[str, list[Node]] = defaultdict(list)
+    for node in nodes:
+        domains[node.domain].append(node)
+    seen: set[tuple[tuple[object, ...], ...]] = set()
+    for names in combinations(sorted(domains), min(count, len(domains))):
+        lost = tuple(node for name in names for node in domains[name])
+        shape = tuple(sorted((*Size.of(node), node.ptp) for node in lost))
+        if shape not in seen:
+            seen.add(shape)
+            yield lost
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How a pool was filled."""
+
+    packings: Sequence[Packing]
+    loads: dict[str, Load]
+    cores: Counter[str]
+    gbps: dict[str, float]
+
+
+@dataclass(slots=True)
+class Room:
+    """A pool as it fills.
+
+    Attributes:
+        whole: Where functions are while no node is lost.
+        cases: The packings that its reserve must bear.
+        sold: What tenants bought there, by tenant.
+    """
+
+    pool: Pool
+    nodes: Sequence[Node]
+    sold: Mapping[str, Sold] = field(default_factory=dict)
+    whole: Case = field(init=False)
+    cases: list[Case] = field(init=False)
+    loads: dict[str, Load] = field(init=False, default_factory=dict)
+    _cores: Counter[str] = field(init=False, default_factory=Counter)
+    _gbps: dict[str, float] = field(init=False, default_factory=lambda: defaultdict(float))
+
+    def __post_init__(self) -> None:
+        """Derive the cases."""
+        self.whole = Case(self.nodes)
+        spare = self.pool.spare_nodes
+        ways = losses(self.pool, self.nodes, spare) if spare else ()
+        self.cases = [Case([node for node in self.nodes if node not in lost]) for lost in ways]
+
+    @property
+    def capacity(self) -> Size:
+        """What is there when the reserve is gone, the least of all cases by each part."""
+        return Size(*map(min, zip(*(case.total for case in self.cases or [self.whole]), strict=True)))
+
+    @property
+    def kept(self) -> float:
+        """Cores that are taken or kept for whoever bought them."""
+        sides = {*self._cores, *self.sold}
+        return sum(max(self._cores[side], self._sold(side).kept_cores) for side in sides)
+
+    @property
+    def used_gbps(self) -> float:
+        """Gbit/s that are taken or kept."""
+        return sum(max(self._gbps[side], self._sold(side).kept_gbps) for side in {*self._gbps, *self.sold})
+
+    @property
+    def used(self) -> Size:
+        """What its functions take."""
+        return Size(*(have - free for have, free in zip(self.whole.total, self.whole.free, strict=True)))
+
+    def cores_of(self, side: str) -> int:
+        """Cores that functions of a side take."""
+        return self._cores[side]
+
+    def add(self, load: Load) -> bool:
+        """Take a function in; False, and nothing changed, where there is no room, or it was not bought."""
+        if self._not_bought(load) or self._kept_for_others(load):
+            return False
+        done: list[Case] = []
+        for case in (*self.cases, self.whole):
+            if not case.add(load):
+                for one in done:
+                    one.remove(load)
+                return False
+            done.append(case)
+        self._count(load, 1)
+        return True
+
+    def hold(self, load: Load, *, reserve: bool = True) -> bool:
+        """Leave a function in that runs; False, and nothing changed, where there is too little for it in all.
+
+        Args:
+            load: The function. Whether a packing is found, and what was sold, does not matter.
+            reserve: Whether there must be enough beside the reserve.
+        """
+        if not all(case.may_take(load) for case in ((*self.cases, self.whole) if reserve else (self.whole,))):
+            return False
+        for case in (*self.cases, self.whole):
+            case.hold(load)
+        self._count(load, 1)
+        return True
+
+    def _count(self, load: Load, sign: int) -> None:
+        if sign > 0:
+            self.loads[load.function] = load
+        else:
+            del self.loads[load.function]
+        self._cores[load.side] += sign * load.cpus
+        self._gbps[load.side] += sign * load.gbps
+
+    def may_take(self, load: Load, instead_of: Load | None = None) -> bool:
+        """Whether there is enough in all for a function (by ``add`` it may still not fit), if another one goes."""
+        return all(case.may_take(load, instead_of) for case in self.cases or [self.whole])
+
+    def remove(self, load: Load) -> None:
+        """Let a function go."""
+        for case in (*self.cases, self.whole):
+            case.remove(load)
+        self._count(load, -1)
+
+    def mark(self) -> Mark:
+        """How it is filled now, for ``restore``."""
+        return Mark(
+            [case.mark() for case in (*self.cases, self.whole)], dict(self.loads), self._cores.copy(), self._gbps.copy()
+        )
+
+    def restore(self, mark: Mark) -> None:
+        """Fill it as it was; a mark is good for once."""
+        for case, packed in zip((*self.cases, self.whole), mark.packings, strict=True):
+            case.restore(packed)
+        self.loads, self._cores, self._gbps = mark.loads, mark.cores, mark.gbps
+
+    def takes(self, load: Load) -> bool:
+        """Whether there is room for a function."""
+        if not self.may_take(load) or not self.add(load):
+            return False
+        self.remove(load)
+        return True
+
+    def refusal(self, load: Load) -> str:
+        """Why there is no room for a function, as in ``4 cores are free and it takes 8``; empty where there is."""
+        said = self._not_bought(load) or self._short(load) or self._kept_for_others(load)
+        if said or self.takes(load):
+            return said
+        if load.ptp and not any(node.ptp for node in self.nodes):
+            return "no node has PTP"
+        return f"no node has {load.size.cpus} cores and {load.size.memory_gb} GiB free together{self._beside}"
+
+    @property
+    def _beside(self) -> str:
+        return " beside its reserve" if self.cases else ""
+
+    def _short(self, load: Load) -> str:
+        """What there is too little of, all nodes together."""
+        for part, name in enumerate(PARTS):
+            free, want = min(case.free[part] for case in self.cases or [self.whole]), load.size[part] * load.replicas
+            if free < want:
+                return f"{max(free, 0)} {name} are free{self._beside} and it takes {want}"
+        return ""
+
+    def _not_bought(self, load: Load) -> str:
+        """What a tenant would take that it did not buy."""
+        sold = self._sold(load.side)
+        cores, gbps = self._cores[load.side] + load.cpus, self._gbps[load.side] + load.gbps
+        if load.side != HOST and cores > sold.cores:
+            return f"{load.side} bought {sold.cores} cores there and would take {cores}"
+        if load.side != HOST and gbps > sold.gbps:
+            return f"{load.side} bought {sold.gbps:g} Gbit/s there and would take {gbps:g}"
+        return ""
+
+    def _kept_for_others(self, load: Load) -> str:
+        """What would be used up of the pool, counting what is kept for those who bought it."""
+        sold = self._sold(load.side)
+        before = max(self._cores[load.side], sold.kept_cores)
+        kept = self.kept - before + max(self._cores[load.side] + load.cpus, sold.kept_cores)
+        if kept > self.capacity.cpus and kept > self.kept:
+            return f"{kept:g} of {self.capacity.cpus} cores would be taken or kept for whoever bought them"
+        limit = self.pool.uplink_gbps
+        before = max(self._gbps[load.side], sold.kept_gbps)
+        gbps = self.used_gbps - before + max(self._gbps[load.side] + load.gbps, sold.kept_gbps)
+        if limit is not None and gbps > limit and gbps > self.used_gbps:
+            return f"{gbps:g} of {limit} Gbit/s would be taken or kept for whoever bought them"
+        return ""
+
+    def _sold(self, side: str) -> Sold:
+        return self.sold.get(side, _NOTHING)
+
+
+_NOTHING = Sold()

@@ -1,0 +1,549 @@
+"""Where functions run: on which pool, and why there.
+
+A function may run on pools that are near enough to all its stations (``Network.pools_for``) and have room
+(``controller.intent.packing``). What runs already stays where it is as long as it may, so that a new function moves
+nobody; ``rebalance`` lets all move. Of the rest, as many as possible get a place, and then the way of packets from
+pools to stations is as short as possible in all.
+
+That is the generalised assignment problem with several resources, which is NP-hard. It is solved by the greatest regret
+first (what a function loses if its best pool is taken), and then by chains of moves, in which one function makes way
+for the next (shortest augmenting paths, as for the transportation problem), until none is better. ``lower_bound`` says
+how far from the best that may be: by Lagrangian relaxation of what pools have. Solvers (OR-tools CP-SAT, HiGHS) were
+measured and left: docs/explanation/placement.md.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import partial
+from heapq import heappop, heappush
+from types import MappingProxyType
+
+from controller.intent.packing import Load, Mark, Room, Size, Sold, load_of
+from controller.models.cloud import Function, Node
+from controller.models.network import HOST, Network
+
+#: What a function without a place counts as, in microseconds for each of its stations: more than any way of packets.
+UNPLACED_US = 1_000_000
+_NOBODY: Mapping[str, Collection[str]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Where a function goes.
+
+    Attributes:
+        pool: Empty where there is no place for it.
+        latency_us: To the farthest of its stations.
+        was: Where it runs, where that is not ``pool``.
+        reason: Why there, in words.
+    """
+
+    function: str
+    pool: str
+    latency_us: int
+    was: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class PoolUse:
+    """What a pool has, without the nodes of its reserve, and what of it is taken, kept and free.
+
+    Attributes:
+        sold_cores: What tenants bought there, and of it ``kept_cores`` that nobody else may use.
+        used_by: Cores that functions take, by whose they are; what was bought as a function counts as the host's.
+    """
+
+    pool: str
+    capacity: Size
+    used: Size
+    sold_cores: Mapping[str, int]
+    kept_cores: float
+    used_by: Mapping[str, int]
+    functions: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Placement:
+    """Where all functions go.
+
+    Attributes:
+        cost_us: Microseconds from the functions' pools to their stations, all ways together.
+    """
+
+    choices: Mapping[str, Choice]
+    pools: Mapping[str, PoolUse]
+    cost_us: int
+
+    @property
+    def unplaced(self) -> tuple[Choice, ...]:
+        """Functions without a place."""
+        return tuple(choice for choice in self.choices.values() if not choice.pool)
+
+    @property
+    def moves(self) -> tuple[Choice, ...]:
+        """Functions that run on another pool than where they go."""
+        return tuple(choice for choice in self.choices.values() if choice.pool and choice.was)
+
+
+def place(
+    network: Network, as_of: date, running: Mapping[str, Collection[str]] = _NOBODY, *, rebalance: bool = False
+) -> Placement:
+    """Find a pool for each function. Pure: the same input gives the same answer, in whichever order it comes.
+
+    Args:
+        network: The network as loaded.
+        as_of: The day whose agreements count.
+        running: Pools that functions run on, by function; one that moves is on two.
+        rebalance: Let functions move that run where they may.
+    """
+    return _Placing(network, as_of, running, rebalance).answer()
+
+
+def sold(network: Network, as_of: date) -> dict[str, dict[str, Sold]]:
+    """What agreements in force give tenants of pools, by pool and tenant."""
+    found: dict[str, dict[str, Sold]] = {}
+    for agreement in sorted(network.agreements, key=lambda one: one.id):
+        for one in agreement.capacity if agreement.validity.holds_on(as_of) else ():
+            before = found.setdefault(one.pool, {}).get(agreement.tenant, Sold())
+            found[one.pool][agreement.tenant] = Sold(
+                before.cores + one.cores,
+                before.gbps + one.gbps,
+                before.kept_cores + one.cores * one.kept_percent / 100,
+                before.kept_gbps + one.gbps * one.kept_percent / 100,
+            )
+    return found
+
+
+def bought(network: Network, as_of: date) -> frozenset[str]:
+    """Functions that agreements in force give tenants as such."""
+    return frozenset(name for one in network.agreements if one.validity.holds_on(as_of) for name in one.functions)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A function to place: what it takes, and its ways by pool: microseconds in all, and to the farthest station."""
+
+    function: Function
+    load: Load
+    ways: Mapping[str, tuple[int, int]]
+    apart: frozenset[str]
+    near: tuple[str, ...] = field(default=())
+
+    def cost(self, pool: str) -> int:
+        """What it counts as on a pool, or without one (an empty string)."""
+        return self.ways[pool][0] if pool else UNPLACED_US * max(1, self.load.stations)
+
+    @property
+    def regret(self) -> int:
+        """How much longer packets go if it doesn't get the nearest pool."""
+        if len(self.near) < 2:
+            return self.cost("")
+        return self.ways[self.near[1]][0] - self.ways[self.near[0]][0]
+
+
+def jobs(network: Network, as_of: date) -> dict[str, _Job]:
+    """All functions of known packages, by id."""
+    apart: dict[str, set[str]] = defaultdict(set)
+    for function in network.functions:
+        for other in function.apart_from:
+            apart[function.id].add(other)
+            apart[other].add(function.id)
+    own = bought(network, as_of)
+    found: dict[str, _Job] = {}
+    for function in sorted(network.functions, key=lambda one: one.id):
+        package = network.package_by_id.get(function.package)
+        if package is None:
+            continue
+        stations = network.stations_served[function.id]
+        side = HOST if function.id in own else function.side
+        ways = {pool: _way(network, pool, stations) for pool in network.pools_for[function.id]}
+        near = tuple(sorted(ways, key=lambda pool: (ways[pool][0], pool)))
+        load = load_of(function, package, side, len(stations))
+        found[function.id] = _Job(function, load, ways, frozenset(apart[function.id]), near)
+    return found
+
+
+def _way(network: Network, pool: str, stations: Iterable[str]) -> tuple[int, int]:
+    """Microseconds from a pool to stations, in all and at most; 0 where it is not known how far a pinned one is."""
+    found = [network.latency_us.get(network.station_by_id[one].site, {}).get(pool, 0) for one in stations]
+    return sum(found), max(found, default=0)
+
+
+def rooms(network: Network, as_of: date, without: Collection[Node] = ()) -> dict[str, Room]:
+    """All pools, empty, but for nodes that are lost."""
+    bought_there = sold(network, as_of)
+    return {
+        pool.id: Room(
+            pool, [node for node in network.nodes_of[pool.id] if node not in without], bought_there.get(pool.id, {})
+        )
+        for pool in network.pools
+    }
+
+
+class _Placing:
+    """One placement as it is worked out."""
+
+    def __init__(self, network: Network, as_of: date, running: Mapping[str, Collection[str]], rebalance: bool) -> None:
+        self.jobs = jobs(network, as_of)
+        self.rooms = rooms(network, as_of)
+        self.at: dict[str, str] = {}
+        self._network = network
+        self._running = {name: frozenset(pools) for name, pools in running.items() if pools}
+        self._rebalance = rebalance
+        self._kept: set[str] = set()
+        self._strained: set[str] = set()
+        self._attempts: list[dict[str, Mark]] = []
+        self._effort = self._enough = 0
+        if not rebalance:
+            self._keep(reserve=True)
+        self._fill()
+        self._improve()
+        self._keep(reserve=False)
+
+    # ------------------------------------------------------------------ moves
+
+    def _fits(self, job: _Job, pool: str) -> bool:
+        """Put a function on a pool if there is room."""
+        room = self.rooms[pool]
+        if not job.apart.isdisjoint(room.loads) or not room.may_take(job.load):
+            return False
+        self._note(pool)
+        if not room.add(job.load):
+            return False
+        self.at[job.function.id] = pool
+        return True
+
+    def _take(self, job: _Job) -> str:
+        """Take a function from its pool."""
+        pool = self.at[job.function.id]
+        self._note(pool)
+        del self.at[job.function.id]
+        self.rooms[pool].remove(job.load)
+        return pool
+
+    def _note(self, pool: str) -> None:
+        """Before a pool changes: how it was, for each attempt that may be given up."""
+        for before in self._attempts:
+            if pool not in before:
+                before[pool] = self.rooms[pool].mark()
+
+    def _attempt(self, steps: Callable[[], bool]) -> bool:
+        """Do something as a whole: where it says no, nothing has changed."""
+        before: dict[str, Mark] = {}
+        self._attempts.append(before)
+        done = steps()
+        self._attempts.pop()
+        for pool, mark in before.items() if not done else ():
+            for name in self.rooms[pool].loads:
+                self.at.pop(name, None)
+            self.rooms[pool].restore(mark)
+        for pool in before if not done else ():
+            self.at |= dict.fromkeys(self.rooms[pool].loads, pool)
+        return done
+
+    def _keep(self, *, reserve: bool) -> None:
+        """Leave what runs, and has no other place, where it is, as far as it may be there and there is enough."""
+        for job in sorted(self.jobs.values(), key=_important):
+            for pool in job.near if job.function.id not in self.at else ():
+                room = self.rooms[pool]
+                runs = pool in self._running.get(job.function.id, ()) and job.apart.isdisjoint(room.loads)
+                if runs and room.hold(job.load, reserve=reserve):
+                    self.at[job.function.id] = pool
+                    self._kept.add(job.function.id)
+                    if not reserve:
+                        self._strained.add(job.function.id)
+                    break
+
+    def _fill(self) -> None:
+        """Give each of the others the nearest pool with room, those first that lose most without it."""
+        left = [job for name, job in self.jobs.items() if name not in self.at]
+        for job in sorted(left, key=lambda job: (-job.regret, *_important(job))):
+            any(self._fits(job, pool) for pool in job.near)
+
+    def _improve(self) -> None:
+        """Move functions that don't stay, as long as that is better, and make room for those without a place."""
+        waiting = [name for name in self.jobs if name not in self._kept]
+        squeezes = _SQUEEZES
+        for _ in range(_ROUNDS):
+            changed = [name for name in waiting if self._better(self.jobs[name])]
+            for name in waiting:
+                if name not in self.at and squeezes:
+                    self._enough, squeezes = self._effort + _EFFORT, squeezes - 1
+                    changed += [name] if self._attempt(partial(self._squeeze, self.jobs[name], _DEEPEST)) else []
+            if not changed:
+                return
+
+    def _better(self, job: _Job) -> bool:
+        """Whether a function found a better place, or a place at all; it is there then."""
+        here = self.at.get(job.function.id, "")
+        if here and here == job.near[0]:
+            return False
+        self._enough = self._effort + _EFFORT
+        return self._attempt(partial(self._elsewhere, job) if here else partial(self._chain, job, job.cost("")))
+
+    def _elsewhere(self, job: _Job) -> bool:
+        """Move a function to a nearer pool."""
+        return self._chain(job, job.cost(self._take(job)))
+
+    def _squeeze(self, job: _Job, depth: int) -> bool:
+        """Put a function somewhere, whatever that costs others, as long as they all keep a place."""
+        if self._chain(job, job.cost("")):
+            return True
+        return depth > 0 and any(
+            self._effort < self._enough and self._attempt(partial(self._clear, job, pool, depth)) for pool in job.near
+        )
+
+    def _clear(self, job: _Job, pool: str, depth: int) -> bool:
+        """Put a function on a pool that several others leave."""
+        leaving: list[_Job] = []
+        for other in self._movable(pool):
+            if len(leaving) == _LEAVING or self._fits(job, pool):
+                break
+            self._take(other)
+            leaving.append(other)
+        if self.at.get(job.function.id) != pool and not self._fits(job, pool):
+            return False
+        leaving.sort(key=lambda one: (-one.load.cpus, one.function.id))
+        return all(self._squeeze(one, depth - 1) for one in leaving)
+
+    def _movable(self, pool: str) -> list[_Job]:
+        """Functions that may leave a pool, those first that lose least by it."""
+        found = []
+        for name in self.rooms[pool].loads:
+            other = self.jobs[name]
+            if name not in self._kept and len(other.near) > 1:
+                found.append((min(other.cost(one) for one in other.near if one != pool) - other.cost(pool), name))
+        return [self.jobs[name] for _, name in sorted(found)]
+
+    def _chain(self, job: _Job, limit: int) -> bool:
+        """Put a function on a pool, from which others make way, one for the next, if all cost less than a limit."""
+        futile: set[tuple[str, str]] = set()
+        while len(futile) < _TRIED:
+            chain = self._cheapest(job, limit, futile)
+            if not chain:
+                return False
+            if self._attempt(partial(self._carry_out, chain)):
+                return True
+            futile.add(chain[-1])
+        return False
+
+    def _cheapest(self, job: _Job, limit: int, futile: Collection[tuple[str, str]]) -> list[tuple[str, str]]:
+        """Functions and the pools that they would go to: each but the first leaves the pool of the one before.
+
+        A shortest path through the pools: from each to where its functions could go, until there is room for one.
+        """
+        way = _Paths(job, limit)
+        while self._effort < self._enough and (pool := way.next()) is not None:
+            self._effort += 1
+            name = way.incoming(pool)
+            if not pool:
+                return way.to(pool)
+            room, coming = self.rooms[pool], self.jobs[name]
+            if not coming.apart.isdisjoint(room.loads):
+                continue
+            if (name, pool) not in futile and room.takes(coming.load):
+                return way.to(pool)
+            leaving = (self.jobs[other] for other in room.loads if other not in self._kept)
+            way.push(pool, [one for one in leaving if room.may_take(coming.load, instead_of=one.load)])
+        return []
+
+    def _carry_out(self, chain: Sequence[tuple[str, str]]) -> bool:
+        """Move functions from the end of a chain on; False where one does not fit after all."""
+        for name, _ in chain[1:]:
+            self._take(self.jobs[name])
+        return all(not pool or self._fits(self.jobs[name], pool) for name, pool in reversed(chain))
+
+    # ------------------------------------------------------------------ words
+
+    def answer(self) -> Placement:
+        """The placement with its reasons."""
+        choices = {name: self._choice(job) for name, job in self.jobs.items()}
+        pools = {pool: _use(room) for pool, room in sorted(self.rooms.items())}
+        cost = sum(job.cost(self.at.get(name, "")) for name, job in self.jobs.items())
+        return Placement(choices, pools, cost)
+
+    def _choice(self, job: _Job) -> Choice:
+        name = job.function.id
+        pool, runs = self.at.get(name, ""), tuple(sorted(self._running.get(name, ())))
+        was = () if pool in runs else runs
+        latency = job.ways[pool][1] if pool else 0
+        return Choice(name, pool, latency, was, self._reason(job, pool, runs))
+
+    def _reason(self, job: _Job, pool: str, runs: tuple[str, ...]) -> str:
+        if not pool:
+            return self._no_place(job)
+        left = ", ".join(f"{one} has no place for it ({self._refusal(job, one)})" for one in runs if one != pool)
+        moved = f"moves since {left}; " if pool not in runs and runs and not self._rebalance else ""
+        if job.function.id in self._strained:
+            return f"runs there and stays, though that takes from the pool's reserve: {self._no_place(job)}"
+        if job.function.pool is not None:
+            return f"{moved}pinned to {pool} by the network files"
+        if pool in runs and not self._rebalance:
+            nearer = [one for one in job.near if job.ways[one][0] < job.ways[pool][0]]
+            beside = f", though {nearer[0]} is nearer" if nearer and not self._refusal(job, nearer[0]) else ""
+            return f"runs there and may stay: {self._far(job, pool)}{beside}"
+        passed = [one for one in job.near if job.ways[one][0] < job.ways[pool][0]]
+        refused = ", ".join(f"{one} not: {self._refusal(job, one) or 'others lose more without it'}" for one in passed)
+        of = f"the nearest of {len(job.near)} pools" if len(job.near) > 1 else "the only pool near enough"
+        return f"{moved}{of if not passed else 'the nearest with room'}: {self._far(job, pool)}" + (
+            f"; {refused}" if refused else ""
+        )
+
+    def _far(self, job: _Job, pool: str) -> str:
+        limit = job.function.max_latency_us
+        return f"{job.ways[pool][1]} µs away" + (f" of {limit} that it bears" if limit is not None else "")
+
+    def _no_place(self, job: _Job) -> str:
+        stations = self._network.stations_served[job.function.id]
+        if not job.near:
+            if not stations:
+                return "no station names it, so there is nothing that it has to be near"
+            return f"no pool is within {job.function.max_latency_us} µs of all its {len(stations)} stations"
+        return "no room: " + ", ".join(f"{pool}: {self._refusal(job, pool)}" for pool in job.near)
+
+    def _refusal(self, job: _Job, pool: str) -> str:
+        if pool not in job.ways:
+            if pool not in self.rooms:
+                return "there is no such pool"
+            return "the files pin it elsewhere" if job.function.pool is not None else "too far away"
+        apart = sorted(job.apart & self.rooms[pool].loads.keys())
+        return f"{apart[0]} is there" if apart else self.rooms[pool].refusal(job.load)
+
+
+#: Rounds of improvement at most; chains of moves that are tried for a function; functions in a chain.
+_ROUNDS = 4
+_TRIED = 4
+_LONGEST = 8
+#: Functions that leave a pool at most for one; how many times over.
+_LEAVING = 3
+_DEEPEST = 2
+#: Pools that are looked at for one function; functions for which several others make way, at most.
+_EFFORT = 1_000
+_SQUEEZES = 40
+
+
+class _Paths:
+    """Cheapest known chains by the pool that they lead to (an empty string: to none), for one function to place."""
+
+    def __init__(self, job: _Job, limit: int) -> None:
+        self._limit = limit
+        self._cost: dict[str, int] = {}
+        self._came: dict[str, tuple[str, str | None]] = {}
+        self._next: list[tuple[int, str]] = []
+        for pool in job.near:
+            self._reach(pool, job.cost(pool), job.function.id, None)
+
+    def next(self) -> str | None:
+        """The pool at the end of the cheapest chain that was not looked at yet."""
+        while self._next:
+            cost, pool = heappop(self._next)
+            if cost == self._cost[pool]:
+                return pool
+        return None
+
+    def incoming(self, pool: str) -> str:
+        """The function that comes to a pool."""
+        return self._came[pool][0]
+
+    def push(self, pool: str, leaving: Iterable[_Job]) -> None:
+        """Note where functions could go that may leave the pool at the end of a chain."""
+        before = {one for _, one in self.to(pool)}
+        if len(before) < _LONGEST:
+            for job in leaving:
+                so_far = self._cost[pool] - job.cost(pool)
+                for away in (*job.near, ""):
+                    if away not in before:
+                        self._reach(away, so_far + job.cost(away), job.function.id, pool)
+
+    def to(self, pool: str) -> list[tuple[str, str]]:
+        """Functions of the chain to a pool, each with the pool that it goes to."""
+        found: list[tuple[str, str]] = []
+        here: str | None = pool
+        while here is not None:
+            name, before = self._came[here]
+            found.append((name, here))
+            here = before
+        return found[::-1]
+
+    def _reach(self, pool: str, cost: int, name: str, before: str | None) -> None:
+        if cost < min(self._limit, self._cost.get(pool, self._limit)):
+            self._cost[pool], self._came[pool] = cost, (name, before)
+            heappush(self._next, (cost, pool))
+
+
+def _important(job: _Job) -> tuple[int, str]:
+    """When room is short, what serves more stations comes first."""
+    return (-job.load.stations, job.function.id)
+
+
+def lower_bound(network: Network, as_of: date, rounds: int = 100) -> int:
+    """What no placement of all functions can fall below, in the microseconds of ``Placement.cost_us``.
+
+    By Lagrangian relaxation: what pools have (cores, memory, hugepages, accelerators; not node by node) has a price
+    instead of a limit, and each function then takes its cheapest pool. The prices are found by the subgradient method.
+    """
+    found = list(jobs(network, as_of).values())
+    limits = {pool: room.capacity for pool, room in rooms(network, as_of).items()}
+    upper = float(_Placing(network, as_of, _NOBODY, True).answer().cost_us)
+    prices = {pool: [0.0] * len(limit) for pool, limit in limits.items()}
+    best, step, idle = 0.0, 2.0, 0
+    for _ in range(rounds):
+        bound, over = _relaxed(found, limits, prices)
+        best, idle = (bound, 0) if bound > best else (best, idle + 1)
+        length = sum(part * part for parts in over.values() for part in parts)
+        if not length or upper - best < 1:
+            break
+        if idle >= _PATIENCE:
+            step, idle = step / 2, 0
+        scale = step * (upper - bound) / length
+        for pool, parts in over.items():
+            prices[pool] = [max(0.0, price + scale * part) for price, part in zip(prices[pool], parts, strict=True)]
+    return int(best)
+
+
+#: Rounds of the subgradient method without a better bound after which its steps get shorter.
+_PATIENCE = 6
+
+
+def _relaxed(
+    found: Sequence[_Job], limits: Mapping[str, Size], prices: Mapping[str, Sequence[float]]
+) -> tuple[float, dict[str, list[float]]]:
+    """The bound by some prices, of a whole pool by each part, and by how much of a pool too much is taken then."""
+    bound = -sum(sum(parts) for parts in prices.values())
+    over = {pool: [-1.0 if limit else 0.0 for limit in parts] for pool, parts in limits.items()}
+    for job in found:
+        cheapest, chosen = float(job.cost("")), ""
+        size = [part * job.load.replicas for part in job.load.size]
+        for pool, (way, _) in job.ways.items():
+            cost = float(way)
+            for part, limit, price in zip(size, limits[pool], prices[pool], strict=True):
+                if price:
+                    cost += price * part / limit
+            if cost < cheapest:
+                cheapest, chosen = cost, pool
+        bound += cheapest
+        if chosen:
+            taken = zip(over[chosen], size, limits[chosen], strict=True)
+            over[chosen] = [have + (part / limit if limit else 0.0) for have, part, limit in taken]
+    return bound, {
+        pool: [part if part > 0 or price else 0.0 for part, price in zip(parts, prices[pool], strict=True)]
+        for pool, parts in over.items()
+    }
+
+
+def _use(room: Room) -> PoolUse:
+    sides = {load.side for load in room.loads.values()}
+    return PoolUse(
+        pool=room.pool.id,
+        capacity=room.capacity,
+        used=room.used,
+        sold_cores={tenant: one.cores for tenant, one in sorted(room.sold.items())},
+        kept_cores=sum(one.kept_cores for one in room.sold.values()),
+        used_by={side: room.cores_of(side) for side in sorted(sides)},
+        functions=tuple(sorted(room.loads)),
+    )

@@ -1,0 +1,323 @@
+"""Where functions run: near, with room, as long as they may, and why."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from datetime import date
+
+import pytest
+
+from controller.intent.placement import UNPLACED_US, Placement, jobs, lower_bound, place
+from controller.models.network import Network
+from tests.unit.intent.clouds import VALID, cloud, function, nodes, package, random_cloud
+
+DAY = date(2026, 6, 15)
+_DUS = {f"S{n}": (f"DU-{n}",) for n in range(1, 5)}
+_FOUR = [function(f"DU-{n}") for n in range(1, 5)]
+_NEAR = dict.fromkeys(_DUS, 50)
+_FAR = dict.fromkeys(_DUS, 90)
+
+
+def where(placement: Placement) -> dict[str, str]:
+    return {name: choice.pool for name, choice in placement.choices.items()}
+
+
+def running(placement: Placement) -> dict[str, tuple[str, ...]]:
+    return {name: (choice.pool,) for name, choice in placement.choices.items() if choice.pool}
+
+
+def test_a_function_goes_to_the_nearest_pool() -> None:
+    found = place(cloud({"far": _FAR, "near": _NEAR}, _FOUR, _DUS), DAY)
+    assert where(found) == dict.fromkeys(("DU-1", "DU-2", "DU-3", "DU-4"), "near")
+    assert found.choices["DU-1"].latency_us == 50
+    assert found.choices["DU-1"].reason == "the nearest of 2 pools: 50 µs away of 1000 that it bears"
+    assert (found.cost_us, found.moves, found.unplaced) == (200, (), ())
+    assert (found.pools["near"].capacity.cpus, found.pools["near"].used.cpus) == (32, 32)
+
+
+def test_who_finds_no_room_goes_to_the_next_pool_and_is_told_why() -> None:
+    five = {**_DUS, "S5": ("DU-5",)}
+    network = cloud({"near": dict.fromkeys(five, 50), "far": dict.fromkeys(five, 90)}, [*_FOUR, function("DU-5")], five)
+    found = place(network, DAY)
+    assert where(found)["DU-5"] == "far"
+    assert found.choices["DU-5"].reason == (
+        "the nearest with room: 90 µs away of 1000 that it bears; near not: 0 cores are free and it takes 8"
+    )
+    assert found.cost_us == 4 * 50 + 90
+
+
+def test_who_finds_no_room_at_all_is_told_why() -> None:
+    full = place(cloud({"near": _NEAR}, _FOUR, _DUS, servers=nodes("near", 1, cpus=30)), DAY)
+    assert [choice.function for choice in full.unplaced] == ["DU-4"]
+    assert full.choices["DU-4"].reason == "no room: near: 6 cores are free and it takes 8"
+    assert full.cost_us == 150 + UNPLACED_US
+    far = [function("DU-1", max_latency_us=40), *_FOUR[1:]]
+    assert place(cloud({"near": _NEAR}, far, _DUS), DAY).choices["DU-1"].reason == (
+        "no pool is within 40 µs of all its 1 stations"
+    )
+    unused = place(cloud({"near": _NEAR}, [*_FOUR, function("DU-9")], _DUS), DAY).choices["DU-9"]
+    assert (unused.pool, unused.reason) == ("", "no station names it, so there is nothing that it has to be near")
+
+
+def test_the_reserve_is_a_failure_domain_that_may_go() -> None:
+    one_rack = [{**node, "failure_domain": "rack" if node["id"] < "n3" else None} for node in nodes("near", 3)]
+    assert len(place(cloud({"near": _NEAR}, _FOUR, _DUS, servers=nodes("near", 2), spare=1), DAY).unplaced) == 0
+    assert place(cloud({"near": _NEAR}, _FOUR, _DUS, servers=one_rack, spare=1), DAY).pools["near"].capacity.cpus == 32
+    assert len(place(cloud({"near": _NEAR}, _FOUR, _DUS, servers=nodes("near", 1), spare=1), DAY).unplaced) == 4
+    smaller = [*nodes("near", 1), {**nodes("near", 2)[1], "cpus": 16}]
+    found = place(cloud({"near": _NEAR}, _FOUR, _DUS, servers=smaller, spare=1), DAY)
+    assert len(found.unplaced) == 2
+    assert found.choices["DU-4"].reason == "no room: near: 0 cores are free beside its reserve and it takes 8"
+
+
+def test_what_a_function_needs_must_be_on_one_node() -> None:
+    halves = nodes("near", 4, cpus=12)
+    assert len(place(cloud({"near": _NEAR}, _FOUR, _DUS, servers=halves), DAY).unplaced) == 0
+    thirds = nodes("near", 8, cpus=7)
+    found = place(cloud({"near": _NEAR}, _FOUR, _DUS, servers=thirds), DAY)
+    assert found.choices["DU-1"].reason == "no room: near: no node has 8 cores and 16 GiB free together"
+    clocks = [package("vdu", ptp=True, accelerators=1)]
+    servers = [*nodes("near", 1, ptp=True, accelerators=2), {**nodes("near", 2)[1], "accelerators": 2}]
+    found = place(cloud({"near": _NEAR}, _FOUR, _DUS, packages=clocks, servers=servers), DAY)
+    assert len(found.unplaced) == 2
+    found = place(cloud({"near": _NEAR}, _FOUR, _DUS, packages=clocks, servers=nodes("near", 1, accelerators=9)), DAY)
+    assert found.choices["DU-1"].reason == "no room: near: no node has PTP"
+
+
+def test_functions_apart_are_on_different_pools() -> None:
+    pair = [function("DU-1", apart_from=["DU-2"]), *_FOUR[1:]]
+    found = place(cloud({"near": _NEAR, "far": _FAR}, pair, _DUS), DAY)
+    assert sorted((where(found)["DU-1"], where(found)["DU-2"])) == ["far", "near"]
+    (moved,) = (one for one in found.choices.values() if one.pool == "far")
+    other = "DU-2" if moved.function == "DU-1" else "DU-1"
+    assert moved.reason.endswith(f"near not: {other} is there")
+    assert len(place(cloud({"near": _NEAR}, pair, _DUS), DAY).unplaced) == 1
+
+
+def test_a_pinned_function_is_where_the_files_say() -> None:
+    pinned = [function("DU-1", pool="far"), *_FOUR[1:]]
+    network = cloud({"near": _NEAR, "far": _FAR}, pinned, _DUS)
+    found = place(network, DAY, {"DU-1": ("near",)})
+    assert (where(found)["DU-1"], found.choices["DU-1"].was) == ("far", ("near",))
+    assert found.choices["DU-1"].reason == (
+        "moves since near has no place for it (the files pin it elsewhere); pinned to far by the network files"
+    )
+
+
+def test_what_runs_stays_though_another_pool_is_nearer_until_all_is_to_be_balanced() -> None:
+    network = cloud({"near": _NEAR, "far": _FAR}, _FOUR, _DUS)
+    here = {"DU-1": ("far",), "DU-2": ("far", "near")}
+    found = place(network, DAY, here)
+    assert where(found) == {"DU-1": "far", "DU-2": "near", "DU-3": "near", "DU-4": "near"}
+    assert found.choices["DU-1"].reason == (
+        "runs there and may stay: 90 µs away of 1000 that it bears, though near is nearer"
+    )
+    assert not found.moves
+    balanced = place(network, DAY, here, rebalance=True)
+    assert set(where(balanced).values()) == {"near"}
+    assert [(one.function, one.was) for one in balanced.moves] == [("DU-1", ("far",))]
+
+
+def test_what_may_not_stay_moves_and_is_told_why() -> None:
+    network = cloud({"near": _NEAR, "far": _FAR}, [function("DU-1", max_latency_us=60), *_FOUR[1:]], _DUS)
+    found = place(network, DAY, {"DU-1": ("far",), "DU-2": ("gone",)})
+    assert [(one.function, one.pool) for one in found.moves] == [("DU-1", "near"), ("DU-2", "near")]
+    assert found.choices["DU-1"].reason == (
+        "moves since far has no place for it (too far away); the only pool near enough: 50 µs away of 60 that it bears"
+    )
+    assert "gone has no place for it (there is no such pool)" in found.choices["DU-2"].reason
+
+
+def test_where_a_pool_shrank_what_serves_most_stations_stays() -> None:
+    stations = {"S1": ("DU-1", "CP", "UP"), "S2": ("DU-2", "CP", "UP"), "S3": ("DU-3", "CP", "UP")}
+    functions = [*_FOUR[:3], function("CP", "vcu-cp"), function("UP", "vcu-up")]
+    pools = {"near": dict.fromkeys(stations, 50), "far": dict.fromkeys(stations, 90)}
+    shrunk = [*nodes("near", 1, cpus=18), *nodes("far", 1)]
+    network = cloud(pools, functions, stations, servers=shrunk)
+    found = place(network, DAY, dict.fromkeys(("CP", "UP", "DU-1", "DU-2", "DU-3"), ("near",)))
+    assert where(found) == {"CP": "near", "UP": "near", "DU-1": "near", "DU-2": "far", "DU-3": "far"}
+
+
+def test_what_runs_and_has_no_other_place_stays_though_the_reserve_is_gone() -> None:
+    network = cloud({"near": _NEAR}, _FOUR, _DUS, servers=nodes("near", 2, cpus=20), spare=1)
+    found = place(network, DAY, dict.fromkeys(("DU-1", "DU-2", "DU-3"), ("near",)))
+    assert where(found) == {"DU-1": "near", "DU-2": "near", "DU-3": "near", "DU-4": ""}
+    assert found.choices["DU-3"].reason == (
+        "runs there and stays, though that takes from the pool's reserve: "
+        "no room: near: 0 cores are free beside its reserve and it takes 8"
+    )
+    gone = cloud({"near": _NEAR}, _FOUR, _DUS, servers=nodes("near", 1, cpus=7))
+    assert len(place(gone, DAY, dict.fromkeys(("DU-1", "DU-2"), ("near",))).unplaced) == 4
+
+
+def test_one_function_makes_way_for_the_next_as_long_as_none_runs() -> None:
+    """DU-1 fits on a alone, where DU-2 would be nearest; DU-2 then takes the place of DU-3, which goes to c."""
+    stations = {f"S{n}": (f"DU-{n}",) for n in (1, 2, 3)}
+    pools = {"a": {"S1": 50, "S2": 20}, "b": {"S2": 30, "S3": 20}, "c": {"S3": 300}}
+    servers = [*nodes("a", 1, cpus=8), *nodes("b", 1, cpus=8), *nodes("c", 1, cpus=8)]
+    network = cloud(pools, _FOUR[:3], stations, servers=servers)
+    assert where(place(network, DAY)) == {"DU-1": "a", "DU-2": "b", "DU-3": "c"}
+    before = {"DU-2": ("a",), "DU-3": ("b",)}
+    assert where(place(network, DAY, before)) == {"DU-1": "", "DU-2": "a", "DU-3": "b"}
+    assert where(place(network, DAY, before, rebalance=True)) == {"DU-1": "a", "DU-2": "b", "DU-3": "c"}
+
+
+def _own(agreements: Sequence[dict[str, object]]) -> Network:
+    held = [{"id": "alfa-all", "tenant": "alfa", "scope": {"everywhere": True}, "validity": VALID}, *agreements]
+    functions = [*_FOUR, function("UP-B", "vcu-up", owner="beta")]
+    stations = {**_DUS, "S1": ("DU-1", "UP-B")}
+    return cloud({"near": _NEAR, "far": _FAR}, functions, stations, agreements=held)
+
+
+def _buys(**more: object) -> dict[str, object]:
+    return {"id": "b", "tenant": "beta", "scope": {"everywhere": True}, "validity": VALID, **more}
+
+
+def test_a_tenants_own_function_runs_where_it_bought_cores_or_as_itself() -> None:
+    nothing = place(_own([_buys()]), DAY)
+    assert nothing.choices["UP-B"].reason == (
+        "no room: near: beta bought 0 cores there and would take 6, far: beta bought 0 cores there and would take 6"
+    )
+    cores = place(_own([_buys(capacity=[{"pool": "far", "cores": 6}])]), DAY)
+    assert where(cores)["UP-B"] == "far"
+    assert cores.pools["far"].used_by == {"beta": 6}
+    few = place(_own([_buys(capacity=[{"pool": "far", "cores": 5}])]), DAY)
+    assert "far: beta bought 5 cores there and would take 6" in few.choices["UP-B"].reason
+    ended = _buys(capacity=[{"pool": "far", "cores": 6}], validity={"start": "2020-01-01", "end": "2026-06-14"})
+    assert not where(place(_own([ended]), DAY))["UP-B"]
+    whole = place(_own([_buys(functions=["UP-B"])]), DAY)
+    assert not whole.unplaced
+    assert {side for pool in whole.pools.values() for side in pool.used_by} == {"host"}
+    lapsed = place(_own([_buys()]), DAY, {"UP-B": ("near",)})
+    assert where(lapsed)["UP-B"] == "near"  # nothing disappears by itself
+
+
+def test_cores_that_were_sold_are_kept_unless_overbooking_was_agreed() -> None:
+    firm = place(_own([_buys(capacity=[{"pool": "near", "cores": 16}])]), DAY)
+    assert sorted(where(firm).values()) == ["far", "far", "near", "near", "near"]
+    assert firm.pools["near"].used_by == {"beta": 6, "host": 16}
+    moved = next(one for one in firm.choices.values() if one.pool == "far")
+    assert moved.reason.endswith("near not: 40 of 32 cores would be taken or kept for whoever bought them")
+    half = place(_own([_buys(capacity=[{"pool": "near", "cores": 16, "overbooking_percent": 50}])]), DAY)
+    assert half.pools["near"].used_by == {"beta": 6, "host": 24}
+
+
+def test_links_are_sold_too() -> None:
+    fast = [package("vdu"), package("vcu-up", gbps=5)]
+    narrow = {"id": "near", "where": "edge", "region": "r", "address": "a", "authority": "ca", "credential": "t"}
+    network = _own([_buys(capacity=[{"pool": "near", "cores": 6, "gbps": 4}])])
+    parts = network.model_dump() | {"packages": fast, "pools": [narrow | {"uplink_gbps": 10, "spare_nodes": 0}]}
+    parts["latencies"] = [one for one in parts["latencies"] if one["pool"] == "near"]
+    parts["functions"] = [one for one in parts["functions"] if one["id"] in ("DU-1", "UP-B")]
+    parts["stations"] = [one for one in parts["stations"] if one["id"] == "S1"]
+    slow = Network.model_validate(parts)
+    assert place(slow, DAY).choices["UP-B"].reason == ("no room: near: beta bought 4 Gbit/s there and would take 5")
+    parts["agreements"] = [parts["agreements"][0], _buys(capacity=[{"pool": "near", "cores": 6, "gbps": 5}])]
+    assert where(place(Network.model_validate(parts), DAY))["UP-B"] == "near"
+    parts["pools"] = [narrow | {"uplink_gbps": 4, "spare_nodes": 0}]
+    parts["agreements"] = [parts["agreements"][0], _buys(functions=["UP-B"])]
+    assert place(Network.model_validate(parts), DAY).choices["UP-B"].reason == (
+        "no room: near: 5 of 4 Gbit/s would be taken or kept for whoever bought them"
+    )
+
+
+# ------------------------------------------------------------------ properties
+
+_SEEDS = range(24)
+
+
+@pytest.mark.parametrize("seed", _SEEDS)
+def test_nearly_full_pools(seed: int) -> None:
+    """What holds for any network: room, order, stability; and hardly anything better can be found."""
+    network = random_cloud(seed)
+    found = place(network, DAY)
+    _assert_fits(network, found)
+    assert _shuffled(network, seed) == found
+    now = running(found)
+    assert where(place(network, DAY, now)) == where(found)
+    more = network.model_copy(update={"functions": (*network.functions, network.functions[0].model_copy(update=_NEW))})
+    stations = [one.model_copy(update={"functions": (*one.functions, "GW")}) for one in more.stations[:1]]
+    later = place(more.model_copy(update={"stations": (*stations, *more.stations[1:])}), DAY, now)
+    assert {name: pool for name, pool in where(later).items() if name != "GW" and name in now} == {
+        name: pool for name, (pool,) in now.items()
+    }
+    assert lower_bound(network, DAY) <= found.cost_us
+
+
+def test_hardly_anything_better_can_be_found_in_nearly_full_pools() -> None:
+    """Against the best of all placements there are: no function more without a place in nearly all networks."""
+    gaps = []
+    for network in map(random_cloud, _SEEDS):
+        found, best = place(network, DAY).cost_us, _best(network)
+        assert lower_bound(network, DAY) <= best <= found
+        gaps.append((found // UNPLACED_US - best // UNPLACED_US, (found - best) % UNPLACED_US / (best % UNPLACED_US)))
+    assert sum(unplaced for unplaced, _ in gaps) <= 4
+    alike = [gap for unplaced, gap in gaps if not unplaced]
+    assert sum(alike) / len(alike) <= 0.02
+
+
+_NEW = {"id": "GW", "max_latency_us": 200}
+
+
+def _shuffled(network: Network, seed: int) -> Placement:
+    draw = random.Random(seed)
+    parts = {
+        kind: tuple(draw.sample(getattr(network, kind), len(getattr(network, kind))))
+        for kind in ("pools", "nodes", "latencies", "packages", "functions", "stations", "agreements")
+    }
+    return place(network.model_copy(update=parts), DAY)
+
+
+def _assert_fits(network: Network, found: Placement) -> None:
+    for pool, servers in network.nodes_of.items():
+        sizes = [_cpus(network, name) for name, at in where(found).items() if at == pool]
+        assert _packs(sorted(sizes, reverse=True), [node.cpus for node in servers]), (pool, sizes)
+
+
+def _cpus(network: Network, name: str) -> int:
+    return network.package_by_id[network.function_by_id[name].package].cpus
+
+
+def _packs(sizes: list[int], free: list[int]) -> bool:
+    """Whether there is any packing at all, by trying all."""
+    if not sizes:
+        return True
+    for number, have in enumerate(free):
+        fits = have >= sizes[0] and have not in free[:number]
+        if fits and _packs(sizes[1:], [*free[:number], have - sizes[0], *free[number + 1 :]]):
+            return True
+    return False
+
+
+def _best(network: Network) -> int:
+    """The least cost of all placements there are: branch and bound."""
+    known = list(jobs(network, DAY).values())
+    servers = {pool: [node.cpus for node in found] for pool, found in network.nodes_of.items()}
+    least = [0] * (len(known) + 1)
+    for number in range(len(known) - 1, -1, -1):
+        job = known[number]
+        least[number] = least[number + 1] + min((job.cost(pool) for pool in job.near), default=job.cost(""))
+    best = sum(job.cost("") for job in known)
+
+    def look(number: int, cost: int, on: dict[str, list[int]]) -> None:
+        nonlocal best
+        if cost + least[number] >= best:
+            return
+        if number == len(known):
+            best = cost
+            return
+        job = known[number]
+        for pool in (*job.near, ""):
+            sizes = sorted([*on.get(pool, []), job.load.cpus], reverse=True)
+            if not pool or _packs(sizes, servers[pool]):
+                look(number + 1, cost + job.cost(pool), {**on, pool: sizes})
+
+    look(0, 0, {})
+    return best
+
+
+def test_networks_without_functions_have_nothing_to_place() -> None:
+    network = cloud({"near": {}}, [], {"S1": ()})
+    found = place(network, DAY)
+    assert (dict(found.choices), found.cost_us, lower_bound(network, DAY)) == ({}, 0, 0)
