@@ -14,6 +14,7 @@ from controller.intent.links import CoreLinks
 from controller.intent.neighbours import X2Ends, neighbour_facts, neighbour_findings
 from controller.intent.own_cells import own_cell_findings
 from controller.intent.pci import pci_findings
+from controller.intent.pools import pool_facts
 from controller.intent.routers import router_facts, stations_of
 from controller.intent.sharing import CellSharing, Placed, Portion, share_cell, share_user_plane
 from controller.intent.tracking_areas import tracking_area_findings
@@ -29,7 +30,10 @@ from controller.models.facts import (
     ShareFact,
     StationFact,
 )
-from controller.models.network import Cell, Network, OwnCell, Plmn, Rat, Station
+from controller.models.network import Cell, DeviceKind, Network, OwnCell, Plmn, Rat, Station
+
+#: Devices that have facts of their own, beside those of stations.
+_BESIDE = frozenset(DeviceKind) - {DeviceKind.STATION}
 
 
 def compile_intent(network: Network, as_of: date, stations: Collection[str] | None = None) -> Intent:
@@ -44,14 +48,16 @@ def compile_intent(network: Network, as_of: date, stations: Collection[str] | No
     Args:
         network: The network as loaded.
         as_of: The day, in the network's time zone, whose agreements count.
-        stations: Give facts of these stations and routers only, and findings about these and the network as
+        stations: Give facts of these devices only, and findings about these and the network as
             a whole. The facts and findings are the same as without it.
 
     Raises:
         NotFoundError: ``stations`` names one that the network does not have.
     """
     routers = network.router_by_id.keys() & (network.router_by_id if stations is None else stations)
-    wanted = _wanted(network, None if stations is None else {*stations} - routers | stations_of(network, routers))
+    pools = network.pool_by_id.keys() & (network.pool_by_id if stations is None else stations)
+    others = {one for one in stations or () if network.device_kinds.get(one, DeviceKind.STATION) in _BESIDE}
+    wanted = _wanted(network, None if stations is None else {*stations} - others | stations_of(network, routers))
     cells = sorted(network.cells, key=lambda cell: (cell.station, cell.id))
     grants, findings = grants_in_force(network, as_of)
     covering = cover(network, cells, grants)
@@ -70,10 +76,11 @@ def compile_intent(network: Network, as_of: date, stations: Collection[str] | No
         intent[station.id] = tuple(facts.of(station))
     of_routers, about_routers = router_facts(network, routers, intent)
     found = canonical((*findings, *facts.findings, *about_routers))
+    of_pools = pool_facts(network, pools)
     if stations is None:
-        return Intent(intent, found, of_routers)
+        return Intent(intent, found, of_routers, pools=of_pools)
     asked = {station: intent[station] for station in intent if station in stations}
-    return Intent(asked, tuple(f for f in found if f.station in {"", *stations}), of_routers)
+    return Intent(asked, tuple(f for f in found if f.station in {"", *stations}), of_routers, pools=of_pools)
 
 
 def _wanted(network: Network, stations: Collection[str] | None) -> Sequence[Station]:
