@@ -890,6 +890,26 @@ CONTROLLER = Dashboard(
                 width=8,
             ),
         ),
+        "Routers": (
+            Panel(
+                "timeseries",
+                "Answers of routers, 95th percentile",
+                "By command.",
+                {
+                    "{{command}}": "histogram_quantile(0.95, sum by (command, le)"
+                    " (rate(minka_command_duration_seconds_bucket[5m])))"
+                },
+                "s",
+                12,
+            ),
+            Panel(
+                "timeseries",
+                "Commands per second",
+                "By command; lost where the session broke.",
+                {"{{command}} {{result}}": "sum by (command, result) (rate(minka_command_duration_seconds_count[5m]))"},
+                width=12,
+            ),
+        ),
         "Intake of alarms": (
             Panel("timeseries", "Reports on record", "By source.", {"{{source}}": "minka_reports"}, width=8),
             Panel(

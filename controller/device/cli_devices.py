@@ -20,8 +20,9 @@ from weakref import WeakValueDictionary
 from controller.device.address import address_of
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation
-from controller.models.errors import DeviceRefusedError, NotFoundError, SessionLostError, UnreachableError
+from controller.models.errors import DeviceError, DeviceRefusedError, NotFoundError, SessionLostError, UnreachableError
 from controller.models.measurement import Period
+from controller.models.metrics import Observations
 from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
 from controller.nrm.cli import command_lines, read_config
@@ -307,10 +308,14 @@ class CliDevices:
         limit: Sessions at once.
         timeout: Seconds to wait for an answer.
         connect_timeout: Seconds for opening a session.
+        observations: Where it is noted how long routers took to answer, and which sessions could not be opened.
     """
 
-    def __init__(self, secrets: Secrets, *, limit: int, timeout: float, connect_timeout: float) -> None:
+    def __init__(
+        self, secrets: Secrets, observations: Observations, *, limit: int, timeout: float, connect_timeout: float
+    ) -> None:
         self._secrets = secrets
+        self._observations = observations
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._free = asyncio.Semaphore(limit)
@@ -324,29 +329,39 @@ class CliDevices:
         """See ``Devices.session``."""
         turn = self._turns.setdefault(target.station, asyncio.Lock())
         async with turn, self._free:
-            address = await self._address_of(target)
-
-            def opened() -> CliLine:
-                # netmiko is loaded here, in a thread and by processes that reach a router: it takes long.
-                from controller.device.cli_line import CliLine, login_of  # noqa: PLC0415
-
-                login = login_of(target, address, self._secrets)
-                return CliLine(replace(target, address=address), login, self._connect_timeout, self._timeout)
-
-            opening = asyncio.get_running_loop().run_in_executor(self._threads, opened)
             try:
-                line = await asyncio.shield(opening)
-            except asyncio.CancelledError:
-                # A thread can't be stopped: what it opens for nobody is closed. Routers have few lines.
-                opening.add_done_callback(self._unwanted)
+                line, again = await self._open(target)
+            except DeviceError as error:
+                self._observations.count("minka_session_openings_total", error.code)
                 raise
-            session = CliSession(target, line, opened, self._threads)
+            self._observations.count("minka_session_openings_total", "opened")
+            session = CliSession(target, line, again, self._threads)
             self._in_use.add(session)
             try:
                 yield session
             finally:
                 self._in_use.discard(session)
                 self._threads.submit(session.drop)
+
+    async def _open(self, target: DeviceTarget) -> tuple[CliLine, Callable[[], CliLine]]:
+        """A connection, and what opens another one."""
+        address = await self._address_of(target)
+
+        def opened() -> CliLine:
+            # netmiko is loaded here, in a thread and by processes that reach a router: it takes long.
+            from controller.device.cli_line import CliLine, login_of  # noqa: PLC0415
+
+            login = login_of(target, address, self._secrets)
+            at, seen = replace(target, address=address), self._observations
+            return CliLine(at, login, self._connect_timeout, self._timeout, seen)
+
+        opening = asyncio.get_running_loop().run_in_executor(self._threads, opened)
+        try:
+            return await asyncio.shield(opening), opened
+        except asyncio.CancelledError:
+            # A thread can't be stopped: what it opens for nobody is closed. Routers have few lines.
+            opening.add_done_callback(self._unwanted)
+            raise
 
     async def _address_of(self, target: DeviceTarget) -> str:
         try:

@@ -25,6 +25,7 @@ from controller.models.errors import (
     SessionLostError,
     UnreachableError,
 )
+from controller.models.metrics import Observations
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
@@ -48,6 +49,8 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 #: Bytes of the longest answer, and of a last line that may still be a prompt.
 _MOST, _LAST = 4 * 2**20, 256
 _CLOCK = SystemClock()
+#: What all lines of a configuration are called, in how long they took.
+_OF_CONFIGURATION = "configuration line"
 _PRIVATE_KEYS = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 
 
@@ -104,6 +107,7 @@ class CliLine:
         login: Its secrets.
         connect_timeout: Seconds for opening.
         timeout: Seconds to wait for an answer.
+        observations: Where it is noted how long answers took.
 
     Raises:
         HostKeyError: Another host key than the pinned one was shown; no credential was sent.
@@ -114,7 +118,15 @@ class CliLine:
     #: What ``ask`` waits for unless it is given something else.
     prompt = PROMPT
 
-    def __init__(self, target: DeviceTarget, login: Login, connect_timeout: float, timeout: float) -> None:
+    def __init__(
+        self,
+        target: DeviceTarget,
+        login: Login,
+        connect_timeout: float,
+        timeout: float,
+        observations: Observations | None = None,
+    ) -> None:
+        self._observations = observations or Observations()
         self._station = target.station
         self._where = f"{target.station} ({target.address} port {target.port})"
         self._timeout = timeout
@@ -155,7 +167,17 @@ class CliLine:
         Raises:
             SessionLostError: The connection ended, the end did not come in time, or more came than can be meant.
         """
-        return self._read(f"{line}\n", ends, echo=True)
+        return self._asked(" ".join(line.split()[:2]), line, ends)
+
+    def _asked(self, command: str, line: str, ends: str = PROMPT) -> str:
+        """Type a line, and note how long its answer took under the name of the command."""
+        began, result = _CLOCK.monotonic(), "lost"
+        try:
+            said = self._read(f"{line}\n", ends, echo=True)
+            result = "answered"
+        finally:
+            self._observations.took("minka_command_duration_seconds", _CLOCK.monotonic() - began, command, result)
+        return said
 
     def press(self, keys: str, ends: str = PROMPT) -> str:
         """Answer a question; raises as ``ask``."""
@@ -204,7 +226,7 @@ class CliLine:
             )
         refused = ""
         for line in lines:
-            said = self.ask(line.strip())
+            said = self._asked(_OF_CONFIGURATION, line.strip())
             if away := _AWAY.search(said):
                 self.close()
                 raise SessionLostError(f"{self._station} did not take {line.strip()!r} as a whole: {away[0]}")

@@ -44,7 +44,7 @@ class SshDevices:
         call_timeout: Seconds to wait for a station that calls home; O-RAN's stations try every 60 s.
         routers: Sessions to routers at once; each needs a thread.
         connector: Opens connections to stations otherwise than over the network.
-        observations: Where it is noted how long stations took to answer, and which sessions could not be opened.
+        observations: Where it is noted how long devices took to answer, and which sessions could not be opened.
         cloud: Makes what opens sessions to functions and pools, for the first of them.
     """
 
@@ -64,10 +64,10 @@ class SshDevices:
     ) -> None:
         self._make_cloud = cloud
         self._cloud: Devices | None = None
-        self._routers = CliDevices(secrets, limit=routers, timeout=rpc_timeout, connect_timeout=connect_timeout)
+        self._observations = seen = observations or Observations()
+        self._routers = CliDevices(secrets, seen, limit=routers, timeout=rpc_timeout, connect_timeout=connect_timeout)
         self._connector = connector or Connector(secrets, connect_timeout, keepalive, rpc_timeout)
         self._patience = rpc_timeout
-        self._observations = observations or Observations()
         self._limit = limit
         self._free = asyncio.Semaphore(limit)
         self._taken = 0

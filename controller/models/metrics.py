@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from threading import Lock
 from typing import Any
 
 import orjson
@@ -194,8 +195,8 @@ METRICS: tuple[Metric, ...] = (
         "minka_session_openings_total",
         _C,
         _OURS,
-        "Sessions to stations that were opened, or could not be opened, and why: unreachable, host-key-changed,"
-        " authentication-failed and others.",
+        "Sessions to stations and routers that were opened, or could not be opened, and why: unreachable,"
+        " host-key-changed, authentication-failed and others.",
         "one per reason, below 10",
         ("result",),
     ),
@@ -206,6 +207,16 @@ METRICS: tuple[Metric, ...] = (
         "How long stations took to answer a NETCONF request; result is answered, or lost if the session broke.",
         "15 operations times 2 results",
         ("operation", "result"),
+        _SHORT,
+    ),
+    Metric(
+        "minka_command_duration_seconds",
+        _H,
+        _OURS,
+        "How long routers took to answer a command, named by its first two words, or a line of configuration; result is"
+        " answered, also where it was refused, or lost if the session broke.",
+        "15 commands times 2 results",
+        ("command", "result"),
         _SHORT,
     ),
     Metric("minka_process_up", _G, _OURS, "1 if the process sends heartbeats.", _PER_PROCESS, _PROCESS),
@@ -792,18 +803,21 @@ class Observations:
     def __init__(self) -> None:
         self._sums: dict[str, Spreads] = {}
         self._states: dict[str, Figures] = {}
+        #: Sessions to routers count in threads of their own.
+        self._counting = Lock()
 
     def took(self, metric: str, value: float, *labels: str) -> None:
         """Count a value of a histogram."""
-        own = self._sums.setdefault(metric, {})
         bounds = METRIC[metric].bounds
-        figures = own.setdefault(labels, [0.0] * (len(bounds) + 2))
-        figures[bisect_left(bounds, value)] += 1
-        figures[-1] += value
+        with self._counting:
+            figures = self._sums.setdefault(metric, {}).setdefault(labels, [0.0] * (len(bounds) + 2))
+            figures[bisect_left(bounds, value)] += 1
+            figures[-1] += value
 
     def count(self, metric: str, *labels: str) -> None:
         """Count something that happened."""
-        self._sums.setdefault(metric, {}).setdefault(labels, [0.0])[0] += 1
+        with self._counting:
+            self._sums.setdefault(metric, {}).setdefault(labels, [0.0])[0] += 1
 
     def state(self, metric: str, value: float, *labels: str) -> None:
         """Say what is, until it is said again."""
@@ -811,11 +825,13 @@ class Observations:
 
     def begin_anew(self) -> None:
         """Forget what was counted: what is on record of this process has been added up as that of one that ended."""
-        self._sums.clear()
+        with self._counting:
+            self._sums.clear()
 
     def told(self) -> bytes:
         """All of it, as it goes on record."""
-        return orjson.dumps({"sums": _flat(self._sums), "states": _flat(self._states)})
+        with self._counting:
+            return orjson.dumps({"sums": _flat(self._sums), "states": _flat(self._states)})
 
 
 def sums_and_states(told: bytes) -> tuple[dict[str, Spreads], dict[str, Figures]]:
@@ -846,10 +862,7 @@ def all_told(sums: Mapping[str, Spreads]) -> bytes:
 
 
 def _flat(found: Mapping[str, Mapping[tuple[str, ...], Any]]) -> dict[str, list[Any]]:
-    # Another thread may count something new meanwhile.
-    return {
-        metric: [[*labels, figures] for labels, figures in tuple(of.items())] for metric, of in tuple(found.items())
-    }
+    return {metric: [[*labels, figures] for labels, figures in of.items()] for metric, of in found.items()}
 
 
 def _deep(content: Mapping[str, list[list[Any]]]) -> dict[str, dict[tuple[str, ...], Any]]:

@@ -20,6 +20,7 @@ from controller.device import SshDevices
 from controller.inventory.load import load_network
 from controller.listener.process import Listener
 from controller.models.alarm import Alarm, AlarmSource, AlarmState
+from controller.models.metrics import Observations
 from controller.models.people import Person
 from controller.models.run import OnHold, Run, RunState, Strategy
 from controller.models.settings import Settings
@@ -136,7 +137,8 @@ class LocalSystem:
         stack.callback(self.store.close)
         self.loop_store = LoopStore(self.store)
         stack.push_async_callback(self.loop_store.close)
-        self.devices = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=5)
+        self.measured = Observations()
+        self.devices = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=5, observations=self.measured)
         stack.push_async_callback(self.devices.close)
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
         self.wakeups = FakeWakeups()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.models.metrics import sums_and_states
 from controller.models.run import Outcome, RunState
 from controller.runs.planning.planner import PlanRequest
 from controller.runs.planning.restore import restore_plan
@@ -49,8 +50,20 @@ async def test_router_and_station_change_together_and_drift_is_found_and_repaire
     run, jobs = await system.apply(repair)
     assert run.state is RunState.SUCCEEDED, jobs
     assert await system.planner.drift([ROUTER]) == {ROUTER: ()}
+    _took_its_time_to_answer(system)
     # What somebody shut stays shut.
     assert system.router.running.interfaces["GigabitEthernet0/0/1.101"].shutdown
+
+
+def _took_its_time_to_answer(system: RouterSystem) -> None:
+    """How long it took is measured by command, of which there are few kinds whatever is typed."""
+    sums, _ = sums_and_states(system.measured.told())
+    took = sums["minka_command_duration_seconds"]
+    assert {command for command, _ in took} >= {"show running-config", "configuration line", "terminal length"}
+    assert {result for _, result in took} == {"answered"}
+    assert sum(took["configuration line", "answered"][:-1]) >= len(system.lines())
+    assert len(took) < 15
+    assert sums["minka_session_openings_total"]["opened",][0] > 2
 
 
 async def test_a_tenants_change_touches_its_own_lines_only(system: RouterSystem) -> None:
