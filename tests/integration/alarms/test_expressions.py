@@ -20,7 +20,6 @@ import yaml
 from controller.assurance.measured_faults import MeasuredFaults
 from controller.models.measurement import HOUR, QUARTER, Measured, Subject
 from controller.models.metrics import METRIC
-from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.settings import Settings
 from controller.performance.kpis import load_kpis
 from controller.ports.clock import SystemClock
@@ -38,7 +37,7 @@ EMPTY: Mapping[str, str] = {
     "minka_core_link_locked": "nobody locks a link",
     "minka_core_link_unknown": "all stations can be read, and tell",
     "minka_incident_symptom": "nothing follows from the one fault",
-    "minka_repairs_started_total": "the controller of this test has no rules",
+    "minka_repairs_started_total": "all rules observe",
     "minka_command_duration_seconds": "no router is managed",
     "minka_session_openings_total": "no session is refused",
     "minka_collection_age_seconds": "nothing is collected: what was measured is put on record",
@@ -63,7 +62,7 @@ class Watched:
 
 @pytest.fixture(scope="module")
 def watched() -> Iterator[Watched]:
-    settings = {"MINKA_HEALTH_INTERVAL": "1"}
+    settings = {"MINKA_HEALTH_INTERVAL": "1", "MINKA_RULES": str(Settings().rules)}
     with (
         temporary_folder() as folder,
         process_system(folder, "embedded", TINY, listener=True, settings=settings) as system,
@@ -74,7 +73,6 @@ def watched() -> Iterator[Watched]:
         assert system.ended(run).counts == {"succeeded": 4}, system.store.runs.jobs(run)
         _measure(system)
         _judge(system)
-        system.store.rules.set_mode("core-link-down", EVERYWHERE, RuleMode.ASK, by="ana", reason="", digest="")
         system.until("its stations are looked at", lambda: len(system.store.healths.find()) == 4)
         broken = {"link": "condor-condor-mme-1"}
         system.control.post("/stations/T-LTE-1/links/break", json=broken).raise_for_status()
