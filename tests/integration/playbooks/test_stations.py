@@ -13,13 +13,14 @@ from controller.models.errors import PlanRefusedError
 from controller.models.network import Agreement, Cell, Network, Station
 from controller.models.run import Outcome, Run, RunState
 from controller.runs.planning.undo import undo_plan
+from simulators.history import EventKind
 from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.system import PLAYBOOKS, until
 from tests.integration.playbooks.system import PlaybookSystem, open_system
 from tests.integration.playbooks.test_changing import with_tenants
 from tests.integration.playbooks.test_undo import AGREED, all_running, apply
 from tests.integration.playbooks.test_waiting import MEASURE
-from tests.support.callers import ADMINISTRATOR
+from tests.support.callers import ADMINISTRATOR, agree_by_contract
 
 NR, SHARED, OWN = "T-NR-1", "T-LTE-1", "T-LTE-2"
 
@@ -223,6 +224,7 @@ def with_short_periods(system: PlaybookSystem, name: str = "migrate-tenant", gat
     folder = system.folder / "short"
     folder.mkdir()
     text = (PLAYBOOKS / f"{name}.yaml").read_text(encoding="utf-8").replace("retries: 3", "retries: 0")
+    text = text.replace(", settle: 900", "")
     few = 'worst_drop: "{{ worst_drop }}", kpis: [s1-setup-success], min_samples: 0, settle: 1'
     assert text.count('worst_drop: "{{ worst_drop }}"') == gates
     text = text.replace('worst_drop: "{{ worst_drop }}"', few)
@@ -267,6 +269,7 @@ async def gets_worse(
 ) -> Run:
     """Change something for condor; while a station soaks, the shared one gets worse for another tenant."""
     run = await launcher.start(name, given, asker=ADMINISTRATOR)
+    agree_by_contract(system.store, system.clock, run)
 
     async def soaks() -> bool:
         return system.job(run, soaking).detail == "soaks"
@@ -304,6 +307,19 @@ async def test_kpis_gate_a_changed_share_where_a_soak_is_asked_for(tmp_path: Pat
         assert {job.outcome for job in system.store.runs.jobs(run.id)} == {Outcome.ROLLED_BACK}
         assert "check 'KPIs no worse' after the soak: s1-setup-success: " in system.job(run, SHARED).detail
         assert all_running(system) == before
+
+
+async def test_software_with_which_kpis_are_worse_is_taken_back(tmp_path: Path) -> None:
+    async with open_system(tmp_path) as system:
+        await measured(system, SHARED)
+        launcher = with_short_periods(system, "upgrade-software", gates=1)
+        given = {"where": SHARED, "soak": 4, "measured": "true", **SOFTWARE}
+        run = await gets_worse(system, launcher, SHARED, given, "upgrade-software")
+        job, station = system.job(run, SHARED), system.fleet.stations[SHARED]
+        assert job.outcome is Outcome.ROLLED_BACK, job
+        assert "check 'KPIs no worse' after the soak: s1-setup-success: " in job.detail
+        assert station.equipment.software.version == "24.2.1"
+        assert station.history.counts[EventKind.RESTARTED] == 2, "there and back"
 
 
 async def test_what_could_not_be_judged_is_reported_or_refused(leaving: PlaybookSystem) -> None:

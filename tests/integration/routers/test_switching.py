@@ -14,6 +14,7 @@ from simulators.history import EventKind
 from simulators.routers.addresses import read_address
 from simulators.routers.faults import RouterFault, RouterFaultKind
 from tests.integration.alarms.system import PLAYBOOKS, Playbooks, until
+from tests.integration.playbooks.test_stations import gets_worse, measured, with_short_periods
 from tests.integration.routers.system import ROUTER, STATION, RouterSystem, open_router_system, same
 
 pytestmark = pytest.mark.timeout(120)
@@ -96,6 +97,21 @@ def impatient(system: RouterSystem, seconds: int = 4, more: str = "") -> Playboo
     text = text.replace("check_timeout: 90", f"check_timeout: {seconds}") + more
     (folder / "switch-backhaul.yaml").write_text(text, encoding="utf-8")
     return system.playbooks(folder)
+
+
+async def test_a_way_on_which_kpis_are_worse_is_taken_back(spare: RouterSystem) -> None:
+    await measured(spare, STATION)
+    before = spare.router.running
+    launcher = with_short_periods(spare, "switch-backhaul", gates=1)
+    run = await gets_worse(
+        spare, launcher, ROUTER, {"router": ROUTER, "soak": 3, "measured": "true"}, "switch-backhaul"
+    )
+    job = spare.job(run, ROUTER)
+    assert job.outcome is Outcome.ROLLED_BACK, job
+    assert f"check 'KPIs of the site no worse' after the soak: {STATION}: s1-setup-success: " in job.detail
+    assert distances(spare) == {0: {1}, 2: {250}}
+    assert same(spare.router.running, before)
+    assert same(spare.router.startup, before)
 
 
 async def test_links_that_stay_down_bring_the_old_way_back(
