@@ -9,7 +9,8 @@ from pydantic import Field
 
 from simulators.cloud.behaviour.faults import POOL_FAULTS
 from simulators.cloud.behaviour.pool import Pool
-from simulators.control.bodies import Body, add_faults
+from simulators.cloud.server.faults import ANY, ApiFault, ApiFaultKind
+from simulators.control.bodies import Body, InjectedFaultBody, add_faults
 from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
 
@@ -20,6 +21,15 @@ class PoolFaultBody(Body):
     fault: Annotated[str, Field(min_length=1)]
     target: str = ""
     seed: str | None = None
+
+
+class ApiFaultBody(InjectedFaultBody):
+    """A fault of a pool's API to inject; ``patch`` is what a foreign writer changes."""
+
+    kind: ApiFaultKind
+    verb: Annotated[str, Field(min_length=1)] = ANY
+    resource: Annotated[str, Field(min_length=1)] = ANY
+    patch: dict[str, Any] = Field(default_factory=dict)
 
 
 class UpgradeBody(Body):
@@ -54,6 +64,12 @@ def add_pools(app: FastAPI, fleet: Fleet) -> None:
     @app.post("/pools/{pool_id}/faults", status_code=201)
     async def begin(pool_id: str, body: PoolFaultBody) -> list[dict[str, Any]]:
         return [fault.to_json() for fault in pool(pool_id).begin_fault(body.fault, body.target, body.seed)]
+
+    add_faults(app, "/pools/{device}/api-faults", lambda pool_id: pool(pool_id).api_faults)
+
+    @app.post("/pools/{pool_id}/api-faults", status_code=201)
+    async def inject(pool_id: str, body: ApiFaultBody) -> dict[str, Any]:
+        return pool(pool_id).api_faults.inject(ApiFault(**body.model_dump())).to_json()
 
     @app.post("/pools/{pool_id}/upgrade", status_code=204)
     async def upgrade(pool_id: str, body: UpgradeBody) -> None:

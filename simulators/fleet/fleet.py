@@ -226,7 +226,8 @@ class Fleet:
         for index, pool in enumerate(self.pools.values()):
             address, port = self._settings.pool_placement(index, pool.record)
             certificate = Tls.of_authority(self.authority, pool.id, address)
-            api = listen(pool.cluster, address, port, certificate, self.transport.connections[pool.id])
+            way = self.transport.connections[pool.id]
+            api = listen(pool.cluster, address, port, certificate, way, pool.api_faults)
             self._pool_addresses[pool.id] = await self._stack.enter_async_context(api)
         for callers in self._callers:
             callers.start((self.stations[id_].server, address) for id_, (address, _) in self._addresses.items())

@@ -33,6 +33,7 @@ from simulators.cloud.behaviour.operator import Operator
 from simulators.cloud.behaviour.scheduler import Scheduler
 from simulators.cloud.behaviour.upgrade import Upgrade
 from simulators.cloud.server.cluster import Cluster
+from simulators.cloud.server.faults import ApiFaults
 from simulators.history import EventKind, History
 from simulators.network import PoolRecord
 
@@ -79,6 +80,7 @@ class Pool:
     Attributes:
         cluster: Its objects, for the API.
         faults: What is wrong there now.
+        api_faults: What spoils the answers of its API.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Pool:
         self.cluster = Cluster(record.id, clock, seed)
         self.history = History(record.id, clock)
         self.faults = PoolFaults(f"{seed}/{record.id}", clock, self._fault_changed)
+        self.api_faults = ApiFaults(f"{seed}/{record.id}/api")
         self._functions = functions
         self._link = Link(record.where, registry, clock)
         self._seed = f"{seed}/{record.id}"

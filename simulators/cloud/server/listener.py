@@ -14,10 +14,12 @@ from dataclasses import dataclass
 
 import h11
 
+from simulators.clock import Timer
 from simulators.cloud.server.access import Caller
 from simulators.cloud.server.answers import JSON, Response
 from simulators.cloud.server.api import Api
 from simulators.cloud.server.cluster import Cluster
+from simulators.cloud.server.faults import ApiFaultKind, ApiFaults, spoiled
 from simulators.cloud.server.requests import LARGEST_BODY, Request
 from simulators.cloud.server.watches import Watch
 from simulators.connections import Connections
@@ -57,7 +59,12 @@ class Tls:
 
 @asynccontextmanager
 async def listen(
-    cluster: Cluster, address: str, port: int, tls: Tls, connections: Connections | None = None
+    cluster: Cluster,
+    address: str,
+    port: int,
+    tls: Tls,
+    connections: Connections | None = None,
+    faults: ApiFaults | None = None,
 ) -> AsyncIterator[tuple[str, int]]:
     """Serve while the context is open; give address and port (0 asks for any free one).
 
@@ -67,15 +74,17 @@ async def listen(
         port: Port.
         tls: Its certificates.
         connections: Where the pool can be cut off from its clients.
+        faults: What spoils its answers.
     """
     api, way = Api(cluster), connections or Connections()
+    faults = ApiFaults(cluster.name) if faults is None else faults
     context: list[ssl.SSLContext] = []
     alive: set[_Connection] = set()
 
     def protocol() -> asyncio.Protocol:
         if not context:
             context.append(tls.context())
-        return way.accept(lambda: _Connection(api, context[0], alive))
+        return way.accept(lambda: _Connection(api, faults, context[0], alive))
 
     loop = asyncio.get_running_loop()
     server = await loop.create_server(protocol, address, port)
@@ -92,8 +101,9 @@ async def listen(
 class _Connection(asyncio.Protocol):
     """One client: TLS, then one request after the other."""
 
-    def __init__(self, api: Api, context: ssl.SSLContext, alive: set[_Connection]) -> None:
+    def __init__(self, api: Api, faults: ApiFaults, context: ssl.SSLContext, alive: set[_Connection]) -> None:
         self._api = api
+        self._faults = faults
         self._alive = alive
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_side=True)
@@ -104,6 +114,7 @@ class _Connection(asyncio.Protocol):
         self._caller: Caller | None = None
         self._greeted = False
         self._watch: Watch | None = None
+        self._held: Timer | None = None
 
     # ------------------------------------------------------------ from the network
 
@@ -158,7 +169,7 @@ class _Connection(asyncio.Protocol):
                     self._body += event.data
             elif isinstance(event, h11.EndOfMessage):
                 self._answer()
-                if self._watch is not None or self._http.our_state is not h11.DONE:
+                if self._watch is not None or self._held is not None or self._http.our_state is not h11.DONE:
                     return
                 self._http.start_next_cycle()
             else:
@@ -177,7 +188,27 @@ class _Connection(asyncio.Protocol):
             body=bytes(self._body),
             certificate=self._caller,
         )
-        found = self._api.handle(request)
+        strikes = self._faults.strikes(request)
+        if ApiFaultKind.DROP_BEFORE in strikes:
+            self.abort()
+            return
+        found = spoiled(self._api, request, strikes) if strikes else self._api.handle(request)
+        if ApiFaultKind.DROP_AFTER in strikes:
+            self.abort()
+        elif (delay := strikes.get(ApiFaultKind.DELAY)) is not None:
+            self._held = self._api.cluster.clock.call_later(delay.seconds, lambda: self._give_late(found))
+        else:
+            self._give(found)
+
+    def _give_late(self, found: Response | Watch) -> None:
+        self._held = None
+        if self._tcp is None or self._tcp.is_closing():
+            return
+        self._give(found)
+        if self._watch is None:
+            self._go_on()
+
+    def _give(self, found: Response | Watch) -> None:
         if isinstance(found, Watch):
             head = [("Content-Type", JSON), ("Cache-Control", "no-cache, private"), ("Transfer-Encoding", "chunked")]
             self._write(self._http.send(h11.Response(status_code=200, headers=head)))
@@ -210,6 +241,10 @@ class _Connection(asyncio.Protocol):
         """The watch is over; the next request may come."""
         self._watch = None
         self._write(self._http.send(h11.EndOfMessage()))
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Serve what came while an answer was under way."""
         if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
             self._serve()
@@ -217,6 +252,9 @@ class _Connection(asyncio.Protocol):
             self._hang_up()
 
     def _stop_watch(self) -> None:
+        if self._held is not None:
+            self._held.cancel()
+            self._held = None
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.stop()

@@ -22,6 +22,7 @@ import yaml
 
 from simulators.clock import RealClock
 from simulators.cloud.server.cluster import Cluster
+from simulators.cloud.server.faults import ApiFault, ApiFaultKind, ApiFaults
 from simulators.cloud.server.listener import Tls, listen
 from simulators.netconf.certificates import Authority
 from tests.conftest import find_program
@@ -72,8 +73,9 @@ CRD = {
 class Pool:
     """A pool that listens, and how to reach it."""
 
-    def __init__(self, cluster: Cluster, port: int) -> None:
+    def __init__(self, cluster: Cluster, faults: ApiFaults, port: int) -> None:
         self.cluster = cluster
+        self.faults = faults
         self.url = f"https://127.0.0.1:{port}"
 
     def client(self, token: str = "", certificate: str = "") -> httpx.AsyncClient:
@@ -127,8 +129,10 @@ def _base64(text: str) -> str:
 async def pool() -> AsyncIterator[Pool]:
     cluster = Cluster("edge-1", RealClock())
     cluster.access.add_token("admin", "admin", "system:masters")
-    async with listen(cluster, "127.0.0.1", 0, Tls.of_authority(AUTHORITY, "edge-1", "127.0.0.1")) as (_, port):
-        yield Pool(cluster, port)
+    faults = ApiFaults("tests")
+    tls = Tls.of_authority(AUTHORITY, "edge-1", "127.0.0.1")
+    async with listen(cluster, "127.0.0.1", 0, tls, faults=faults) as (_, port):
+        yield Pool(cluster, faults, port)
 
 
 async def test_tokens_and_certificates_over_tls(pool: Pool, tmp_path: Path) -> None:
@@ -171,6 +175,43 @@ async def test_a_watch_tells_what_happens_and_ends_with_the_pool(pool: Pool) -> 
             assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", name)
     async with pool.client("admin") as client:
         assert len((await client.get(MAPS)).json()["items"]) == 2
+
+
+async def test_faults_spoil_answers(pool: Pool) -> None:
+    def inject(kind: ApiFaultKind, **how: Any) -> None:
+        pool.faults.inject(ApiFault(kind=kind, **how))
+
+    async with pool.client("admin") as client:
+        inject(ApiFaultKind.UNAVAILABLE, count=1)
+        assert (await client.get(MAPS)).status_code == 503
+        inject(ApiFaultKind.THROTTLE, verb="list", seconds=7)
+        refused = await client.get(MAPS)
+        assert (refused.status_code, refused.headers["retry-after"]) == (429, "7")
+        inject(ApiFaultKind.OK_WITHOUT_EFFECT, verb="create")
+        lie = await client.post(MAPS, json={"metadata": {"name": "a"}})
+        assert (lie.status_code, bool(lie.json()["metadata"]["resourceVersion"])) == (201, True)
+        assert (await client.get(f"{MAPS}/a")).status_code == 404
+        inject(ApiFaultKind.DROP_AFTER, verb="create")
+        with pytest.raises(httpx.TransportError):
+            await client.post(MAPS, json={"metadata": {"name": "a"}, "data": {"k": "v"}})
+        made = (await client.get(f"{MAPS}/a")).json()
+        inject(ApiFaultKind.DROP_BEFORE, verb="delete")
+        with pytest.raises(httpx.TransportError):
+            await client.delete(f"{MAPS}/a")
+        inject(ApiFaultKind.FOREIGN_WRITE, verb="update", resource="configmaps", patch={"data": {"k": "theirs"}})
+        assert (await client.put(f"{MAPS}/a", json=made)).status_code == 409
+        found = (await client.get(f"{MAPS}/a")).json()
+        assert found["data"] == {"k": "theirs"}
+        assert "kubectl-edit" in {entry["manager"] for entry in found["metadata"]["managedFields"]}
+        inject(ApiFaultKind.DELAY, verb="get", seconds=0.2)
+        assert (await client.get(f"{MAPS}/a")).status_code == 200
+        inject(ApiFaultKind.GARBAGE)
+        assert (await client.get(MAPS)).headers["content-type"] == "text/html"
+        inject(ApiFaultKind.FORGET_HISTORY, verb="watch")
+        async with client.stream("GET", f"{MAPS}?watch=1&resourceVersion=1") as stream:
+            (line,) = [one async for one in stream.aiter_lines()]
+        assert json.loads(line)["object"]["code"] == 410
+        assert len(pool.faults) == 0
 
 
 @pytest.mark.needs("kubectl")
