@@ -396,7 +396,7 @@ class _Seen:
                 at = objects.leaf_at(place, field_)
                 if at is not None and at[0] in self.tree and manager.name != MANAGER:
                     writers[at[0]][at[1]] = manager.name
-        return Observed(self.tree, self.state, tuple(self.unknown), writers=dict(writers), dark=dict(dark))
+        return Observed(self.tree, self.state, tuple(self.unknown), tries=True, writers=dict(writers), dark=dict(dark))
 
 
 def _object(kind: Kind, name: str, labels: Mapping[str, str], more: Mapping[str, Any]) -> dict[str, Any]:
@@ -417,8 +417,16 @@ def _interface(name: str, leaves: Leaves) -> dict[str, Any]:
 
 
 def _hard(leaves: Leaves) -> dict[str, Any]:
-    unit = {leaf: "Gi" if leaf in _GIBIBYTES else "" for leaf in _QUOTAS}
-    return {"hard": {key: f"{leaves[leaf]}{unit[leaf]}" for leaf, key in _QUOTAS.items() if leaf in leaves}}
+    return {"hard": {key: _quantity(leaf, str(leaves[leaf])) for leaf, key in _QUOTAS.items() if leaf in leaves}}
+
+
+def _quantity(leaf: LeafName, number: str) -> str:
+    """A whole number as servers write it (``1024`` GiB are ``1Ti``): in another form it would differ for ever."""
+    step_, suffixes = (1024, ("Gi", "Ti", "Pi")) if leaf in _GIBIBYTES else (1000, ("", "k", "M"))
+    amount, power = int(number), 0
+    while amount and amount % step_ == 0 and power < len(suffixes) - 1:
+        amount, power = amount // step_, power + 1
+    return f"{amount}{suffixes[power]}" if amount else "0"
 
 
 def _amount(leaf: LeafName, quantity: object) -> str:

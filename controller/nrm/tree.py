@@ -115,6 +115,7 @@ class Observed:
         lacks: Names of nodes below the managed element that it can't have, since it lacks a feature of its module.
         dark: Paths of what could not be read, with all below it, and why: nobody knows whether it is there.
         writers: Leaves that somebody else wrote, by the path of their entry, and who did; where the device tells.
+        tries: Whether it says beforehand which edits it would refuse (``DeviceSession.edit``).
         reverts: Whether its confirmed commit can be trusted, so that it reverts by itself where nobody confirms.
     """
 
@@ -124,6 +125,7 @@ class Observed:
     spelled: Mapping[Path, tuple[str, ...]] = field(default_factory=dict)
     alarms: tuple[ActiveAlarm, ...] = ()
     records: tuple[AlarmRecord, ...] | None = None
+    tries: bool = False
     reverts: bool = True
     lacks: frozenset[str] = frozenset()
     dark: Mapping[Path, str] = field(default_factory=dict)

@@ -210,6 +210,10 @@ class Draft:
         else:
             self._unchanged.append(station)
 
+    def change_of(self, station: str) -> Change | None:
+        """What was added for a station, None if nothing was."""
+        return Changes(self._packed).on(station)
+
     def withhold(self, station: str, reason: str) -> None:
         """Leave out a station after all whose change was added."""
         del self._packed[station], self._outlines[station]

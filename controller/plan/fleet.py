@@ -10,7 +10,7 @@ from datetime import datetime
 from controller.models.errors import PlanRefusedError
 from controller.models.facts import Finding, Intent, Severity
 from controller.models.network import HOST, DeviceKind, Network
-from controller.models.plan import Plan
+from controller.models.plan import Change, Plan
 from controller.nrm.profiles import Rendered, render, render_cloud, render_routing, root_spec
 from controller.plan.document import Draft, Outline
 from controller.plan.routers import check_routers, link_owners
@@ -69,6 +69,15 @@ class Planning:
         wanted = at_carriers(wanted, view.observed.tree if view.observed else {}, view.ledger)
         result = plan_station(station, profiles, wanted, view, self._options)
         return StationPlan(result.change, result.reason, (*wanted.findings, *result.findings))
+
+    def change_of(self, station: str) -> Change | None:
+        """What comes out for a station so far, None if nothing does."""
+        return self._draft.change_of(station)
+
+    def leave_out(self, station: str, reason: str) -> None:
+        """Do nothing on a station after all."""
+        self._losing.pop(station, None)
+        self._draft.withhold(station, reason)
 
     @property
     def behind(self) -> frozenset[str]:

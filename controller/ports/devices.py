@@ -293,7 +293,11 @@ class DeviceSession(Protocol):
         ...
 
     async def edit(self, edits: Sequence[Edit]) -> None:
-        """Send one edit-config, ``default-operation none``, explicit operations only."""
+        """Send one edit-config, ``default-operation none``, explicit operations only.
+
+        A device that tries edits (``Observed.tries``) refuses here what it would refuse, and changes nothing before the
+        commit.
+        """
         ...
 
     async def commit(self) -> None:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from controller.intent import compile_intent
 from controller.inventory.selectors import select_with_routers
 from controller.models.equipment import Equipment
-from controller.models.errors import DeviceError, InputError, NotFoundError
+from controller.models.errors import DeviceError, DeviceRefusedError, InputError, NotFoundError
 from controller.models.facts import Intent
 from controller.models.measurement import Period
 from controller.models.network import HOST, Network
@@ -220,6 +220,9 @@ class Planner:
 
         async def one(station: str, view: StationView) -> None:
             await asyncio.to_thread(add, station, view)
+            change = planning.change_of(station) if view.observed and view.observed.tries else None
+            if change is not None and (refusal := await self._refusal(network, change)):
+                planning.leave_out(station, refusal)
             progress.done += 1
 
         await self.each(network, stations, one)
@@ -227,6 +230,20 @@ class Planner:
         plan = await asyncio.to_thread(planning.plan, digest, now)
         await self._store.plans.save(plan, actor)
         return plan
+
+    async def _refusal(self, network: Network, change: Change) -> str:
+        """Why a device that tries edits would not take its change; empty if it would, or is away by now."""
+        try:
+            async with self._devices.session(self._target_of(network, change.station)) as session:
+                await session.read()
+                for phase in change.phases:
+                    await session.edit(phase.edits)
+                await session.discard()
+        except DeviceRefusedError as error:
+            return error.message
+        except DeviceError:
+            return ""
+        return ""
 
     async def _linked(self, station: str) -> frozenset[str]:
         """Tenants that have core links of ours on a station."""

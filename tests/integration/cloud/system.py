@@ -131,6 +131,17 @@ class Pools:
         for place, manifest in FUNCTION.wanted(tree).items():
             self._apply(place, manifest, "minka")
 
+    def let_read(self, pool: str, user: str) -> None:
+        """Let somebody read all, and change nothing."""
+        group = "rbac.authorization.k8s.io"
+        rules = [{"apiGroups": ["*"], "resources": ["*"], "verbs": ["get", "list"]}]
+        head = {"metadata": {"name": user}}
+        cluster = self.clusters[pool]
+        cluster.create(f"clusterroles.{group}", {**head, "rules": rules})
+        role = {"apiGroup": group, "kind": "ClusterRole", "name": user}
+        subjects = [{"apiGroup": group, "kind": "User", "name": user}]
+        cluster.create(f"clusterrolebindings.{group}", {**head, "roleRef": role, "subjects": subjects})
+
     def fill(self, pool: str) -> None:
         """Let there be room for no further function."""
         hard = {f"count/{NFDS}": "0"}

@@ -18,7 +18,7 @@ import pytest
 from controller.cloud.api import PoolApi
 from controller.models.errors import SessionLostError
 from controller.models.facts import FunctionFact
-from controller.models.plan import Change, Changes
+from controller.models.plan import Change, Changes, Plan
 from controller.models.run import JournalStep, LedgerEntry, Outcome, Run, RunState, Strategy
 from controller.nrm.profiles import render_cloud
 from controller.nrm.profiles.function import deployment_path
@@ -105,20 +105,22 @@ def changing(before: Tree, wanted: FunctionFact) -> Change:
     return made.change
 
 
-@dataclass
 class Bench:
     """One run of a change on a function."""
 
-    pools: Pools
-    change: Change
-    run: Run = field(init=False)
-    transactions: set[str] = field(default_factory=set)
+    run: Run
 
-    def __post_init__(self) -> None:
+    def __init__(self, pools: Pools, change: Change) -> None:
+        self.pools, self.transactions = pools, set[str]()
         self.store, self.clock = _record()
-        plan = add_tenant().plan.model_copy(update={"changes": Changes.of([self.change])})
+        self.target = pools.function()
+        plan = add_tenant().plan.model_copy(update={"changes": Changes.of([change])})
         begin_anew(self.store, NETWORK, plan)
-        run = self.store.runs.create(prepared(plan, "apply", QUICK, [NewJob(0, NAME)], actor="ana"))
+        self.begin(plan, NAME)
+
+    def begin(self, plan: Plan, device: str) -> None:
+        """Let a plan be applied to a device."""
+        run = self.store.runs.create(prepared(plan, "apply", QUICK, [NewJob(0, device)], actor="ana"))
         self.store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
         self.run = self.store.runs.get(run.id)
 
@@ -129,8 +131,7 @@ class Bench:
     async def work(self, claim: Claim) -> JobResult:
         record = Record(claim, InstantStore(self.store), self.clock, self._alive)
         patience = Patience(retry=0.05)
-        target = self.pools.function()
-        transaction = Transaction(claim, target, self.pools.devices, record, self.clock, patience)
+        transaction = Transaction(claim, self.target, self.pools.devices, record, self.clock, patience)
         return await transaction.run()
 
     async def _alive(self) -> bool:

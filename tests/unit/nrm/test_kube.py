@@ -145,6 +145,22 @@ def test_a_quota_is_the_same_however_it_is_spelled() -> None:
     assert seen.unknown == (f"{quota}/pods",)
 
 
+@pytest.mark.parametrize(
+    ("leaf", "number", "text"),
+    [
+        ("cpus", "64", "64"),
+        ("cpus", "3000", "3k"),
+        ("memoryGb", "0", "0"),
+        ("memoryGb", "1536", "1536Gi"),
+        ("memoryGb", "2048", "2Ti"),
+    ],
+)
+def test_a_quantity_is_written_as_servers_do(leaf: str, number: str, text: str) -> None:
+    path = "/Pool[edge-1]/Namespace[minka-host]/Quota[minka]"
+    (manifest,) = PoolObjects("edge-1").wanted({path: {leaf: number}}).values()
+    assert list(manifest["spec"]["hard"].values()) == [text]
+
+
 def test_a_policy_that_lets_in_others_is_no_policy_of_ours() -> None:
     objects = PoolObjects("edge-1")
     found = applied(objects, render_cloud(POOL).tree)

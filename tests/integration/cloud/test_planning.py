@@ -1,0 +1,102 @@
+"""From network files to pools: adopted, planned, tried, applied, drifted and repaired, by planner and engine."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from controller.models.network import Network
+from controller.models.plan import Plan
+from controller.models.run import Outcome
+from controller.plan import network_digest
+from controller.ports.devices import target_of
+from controller.runs.planning.planner import Planner, PlanRequest
+from controller.store import open_store
+from tests.integration.cloud.system import POOLS, Pools
+from tests.integration.cloud.test_transactions import Bench
+from tests.support.quick_stores import DirectStore
+from tests.unit.plan import samples
+from tests.unit.runs.transaction_bench import JumpClock
+
+
+class Site(Bench):
+    """A controller's record and planner, over running pools."""
+
+    def __init__(self, pools: Pools) -> None:
+        self.pools, self.clock = pools, JumpClock()
+        self.store = open_store("sqlite://", self.clock)
+        self.transactions = set()
+        at = pools.targets
+        listed = [
+            one.model_dump() | {"address": at[one.id].address, "port": at[one.id].port, "credential": one.id}
+            for one in samples.virtual().pools
+        ]
+        self.network: Network = samples.virtual(pools=[{**one, "authority": "ca"} for one in listed])
+        self.store.networks.save(self.network, network_digest(self.network), "ana")
+        self.planner = Planner(DirectStore(self.store), pools.devices, self.clock, target_of)
+
+    async def plan(self, selector: str) -> Plan:
+        return await self.planner.plan(PlanRequest(selector), "ana")
+
+    async def apply(self, plan: Plan, device: str) -> None:
+        """Apply a plan to one device."""
+        self.target = target_of(self.network, device)
+        self.begin(plan, device)
+        result = await self.finish()
+        assert result.outcome is Outcome.SUCCEEDED, result
+
+
+@pytest.fixture
+async def site(pools: Pools) -> AsyncIterator[Site]:
+    made = Site(pools)
+    yield made
+    made.store.close()
+
+
+async def test_a_pool_is_made_ready_and_kept_so(site: Site, pools: Pools) -> None:
+    (pool, _) = POOLS
+    adopted = await site.planner.adopt(f"pool={pool}", "ana")
+    assert adopted == {pool: "adopted, 1 nodes"}
+    await site.apply(await site.plan(f"pool={pool}"), pool)
+    cluster = pools.clusters[pool]
+    quota = cluster.get("resourcequotas", "minka-alfa", "minka")
+    assert quota is not None
+    assert quota["spec"]["hard"]["requests.cpu"] == "8"
+    assert (await site.plan(f"pool={pool}")).unchanged == (pool,)
+    assert await site.planner.drift([pool]) == {pool: ()}
+
+    changed = cluster.edited(quota)
+    changed["spec"]["hard"]["requests.cpu"] = "800"
+    cluster.update("resourcequotas", changed, manager="kubectl-edit")
+    (row,) = (await site.planner.drift([pool]))[pool]
+    assert (row.tenant, row.what, row.before, row.after) == (
+        "alfa",
+        "quota minka: cores",
+        "800 (written by kubectl-edit)",
+        "8",
+    )
+    await site.apply(await site.plan(f"pool={pool}"), pool)
+    assert await site.planner.drift([pool]) == {pool: ()}
+
+
+async def test_what_a_pool_would_refuse_is_not_planned(site: Site, pools: Pools) -> None:
+    (pool, _) = POOLS
+    await site.planner.adopt(f"pool={pool}", "ana")
+    access = pools.clusters[pool].access
+    access.drop_token(f"secret-of-{pool}")
+    access.add_token(f"secret-of-{pool}", "reader")
+    pools.let_read(pool, "reader")
+    plan = await site.plan(f"pool={pool}")
+    assert plan.is_empty
+    assert 'cannot patch resource "namespaces"' in plan.unplanned[pool]
+
+
+async def test_a_pool_that_is_away_is_left_out(site: Site) -> None:
+    gone = replace(site.pools.targets[POOLS[0]], port=1)
+    site.network = site.network.model_copy(
+        update={"pools": tuple(one.model_copy(update={"port": gone.port}) for one in site.network.pools)}
+    )
+    site.store.networks.save(site.network, network_digest(site.network), "ana")
+    assert "can't be reached" in (await site.plan(f"pool={POOLS[0]}")).unplanned[POOLS[0]]
