@@ -103,16 +103,17 @@ def generate(
     """
     planned = layout.areas(layout.apportion(read_places(localities), stations), seed)
     kept = _keep(planned, areas)
-    files = _yaml_files(kept, network, name, schema)
+    endpoints = _endpoints(kept, network)
+    plan = virtual.Plan(kept, edges, {row.station: row.address for row in endpoints}) if edges else None
+    files = _yaml_files(kept, network, name, schema, plan)
     files |= _inventory(kept)
     pcis = radio.plan_pcis(planned)
     files["cells.csv"] = _csv([cell for area in kept for cell in radio.cells(area, seed, pcis)])
     if own := [cell for area in kept for cell in radio.own_cells(area, seed, pcis)]:
         files["own_cells.csv"] = _csv(own)
-    endpoints = _endpoints(kept, network)
     files["endpoints.csv"] = _csv(endpoints)
-    if edges:
-        files |= _virtual(virtual.Plan(kept, edges, {row.station: row.address for row in endpoints}), kept, schema)
+    if plan is not None:
+        files |= _virtual(plan, kept, schema)
     return files
 
 
@@ -150,7 +151,9 @@ def _keep(planned: list[Area], wanted: Sequence[str]) -> list[Area]:
     return [area for area in planned if not wanted or area.id in wanted]
 
 
-def _yaml_files(kept: list[Area], network: str, name: str, schema: str | None) -> dict[str, str]:
+def _yaml_files(
+    kept: list[Area], network: str, name: str, schema: str | None, plan: virtual.Plan | None
+) -> dict[str, str]:
     regions = {area.region for area in kept}
     ids = {region.id for region in regions}
     head = {
@@ -165,6 +168,8 @@ def _yaml_files(kept: list[Area], network: str, name: str, schema: str | None) -
         "regions": [{"id": r.id, "name": r.name} for r in sorted(regions, key=lambda region: region.id)],
     }
     agreements = [found for contract in contracts.CONTRACTS if (found := contract.as_file(ids))]
+    if plan is not None:
+        agreements = [agreement | plan.bought(agreement) for agreement in agreements]
     return {
         "network.yaml": to_yaml(head, schema),
         "tenants.yaml": to_yaml({"tenants": contracts.tenants()}, schema),

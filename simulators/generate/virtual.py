@@ -127,12 +127,20 @@ class Plan:
             regions.setdefault(area.region.id, (area.region, _middle(area)))
         places = [("edge", f"edge-{area.id}", area.region, _middle(area)) for area in areas if area.id in edges]
         places += [("regional", f"regional-{id_}", region, mast) for id_, (region, mast) in sorted(regions.items())]
+        self._regions = [region for region, _ in regions.values()]
         self._pools = [_pool(number, *place) for number, place in enumerate(places)]
         self._made_of = dict(self._stations())
 
     def functions_of(self, station: str) -> str:
         """The functions of a station, with blanks between them; empty for a physical one."""
         return " ".join(self._made_of.get(station, ()))
+
+    def bought(self, agreement: Mapping[str, Any]) -> dict[str, Any]:
+        """The capacity that an agreement buys: room for two of the tenant's own user planes, in each of its regions."""
+        regions = [region for region in self._regions if agreement["tenant"] in _with_their_own(region)]
+        if agreement["scope"].get("rats") != ["NR"] or not regions:
+            return {}
+        return {"capacity": [{"pool": f"regional-{region.id}", "cores": 16, "gbps": 80} for region in regions]}
 
     def _stations(self) -> Iterator[tuple[str, tuple[str, ...]]]:
         for area in self._areas:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from controller.intent import compile_intent
+from controller.intent.placement import place
 from controller.inventory.load import load_network
 from controller.models.facts import BroadcastFact, Fact
 
@@ -59,3 +60,11 @@ def test_the_demo_brings_entel_onto_all_stations_of_cusco_and_changes_nothing_el
 
 def _is_entels(fact: Fact) -> bool:
     return fact.owners == ("entel",)
+
+
+def test_all_functions_of_the_virtual_network_have_a_pool() -> None:
+    network = load_network(NETWORKS / "peru-virtual")
+    placed = place(network, TODAY)
+    assert [choice.reason for choice in placed.unplaced] == []
+    assert len(placed.choices) == len(network.functions)
+    assert placed.choices["UP-LIM-ENTEL"].pool == "regional-lima"
