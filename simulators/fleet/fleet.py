@@ -173,7 +173,9 @@ class Fleet:
         self._saved = (
             None
             if settings.keep is None
-            else SavedConfigs(settings.keep / network.id, [*self.stations.values(), *self.routers.values()])
+            else SavedConfigs(
+                settings.keep / network.id, [*self.stations.values(), *self.routers.values(), *self.pools.values()]
+            )
         )
         self._stack = AsyncExitStack()
         self._servers: list[asyncio.Server] = []

@@ -6,7 +6,8 @@ What a pod serves is told to ``Services``: that it is ready, and that it is gone
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -25,6 +26,8 @@ FORGIVEN = 600.0
 STOP_SECONDS = 2.0
 #: Seconds until a container runs once its image is there.
 CREATE_SECONDS = 1.0
+#: Lines of what a container wrote that are kept.
+LOG_LINES = 100
 #: Start-up of a container whose image says nothing of it.
 USUAL_START = 5.0
 
@@ -93,6 +96,7 @@ class _Pod:
     started: float = 0.0
     said: dict[str, Any] | None = None
     last: dict[str, Any] | None = None
+    log: deque[str] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
 
     @property
     def served(self) -> Served:
@@ -124,6 +128,7 @@ class Kubelets(Controller):
         self._images: dict[str, dict[str, float]] = {}
         self._lost: set[str] = set()
         self._addresses = 0
+        cluster.log_of = self._log_of
 
     def changed(self, event: str, kind: str, obj: Object) -> None:
         """See ``Controller.changed``."""
@@ -195,6 +200,14 @@ class Kubelets(Controller):
             if pod.stage in (Stage.RUNNING, Stage.READY):
                 self._run_on(pod)
 
+    def _log_of(self, namespace: str, name: str, _container: str) -> str:
+        """What the container of a pod has written, as ``kubectl logs`` shows it."""
+        pod = next((pod for pod in self._pods.values() if pod.key == (namespace, name)), None)
+        return "" if pod is None else "".join(f"{line}\n" for line in pod.log)
+
+    def _write_log(self, pod: _Pod, line: str) -> None:
+        pod.log.append(f"{stamp(self.clock.now())} {line}")
+
     # ---------------------------------------------------------------- one pod
 
     def _begin(self, found: Object) -> None:
@@ -238,6 +251,7 @@ class Kubelets(Controller):
     def _run(self, pod: _Pod) -> None:
         pod.stage, pod.started = Stage.RUNNING, self.clock.monotonic()
         self._tell(pod, "Started", "Started container")
+        self._write_log(pod, f"{pod.name} starts from {pod.image}")
         self._say(pod, running=True)
         self._run_on(pod)
 
@@ -250,6 +264,7 @@ class Kubelets(Controller):
         elif self._ills.never_ready(pod.name, pod.image):
             self._not_ready(pod)
             self._warn(pod, "Unhealthy", "Readiness probe failed: connection refused")
+            self._write_log(pod, "ERROR no answer from the accelerator; waiting")
         elif pod.stage is Stage.RUNNING:
             image = self._link.registry.image(pod.image)
             start = USUAL_START if image is None else image.package.start_seconds
@@ -257,6 +272,7 @@ class Kubelets(Controller):
 
     def _is_ready(self, pod: _Pod) -> None:
         pod.stage = Stage.READY
+        self._write_log(pod, "ready")
         self._say(pod, running=True, ready=True)
         self._services.ready(pod.served)
 
@@ -272,6 +288,7 @@ class Kubelets(Controller):
         if self.clock.monotonic() - pod.started >= FORGIVEN:
             pod.failures = 0
         pod.last = {"terminated": {"exitCode": 139, "reason": "Error", "finishedAt": now, "startedAt": now}}
+        self._write_log(pod, "FATAL segmentation fault (core dumped)")
         self._warn(pod, "BackOff", "Back-off restarting failed container")
         self._try_again(pod, "CrashLoopBackOff", "back-off restarting failed container")
 
@@ -292,6 +309,7 @@ class Kubelets(Controller):
         self._not_ready(pod)
         pod.stage = Stage.STOPPING
         self._tell(pod, "Killing", "Stopping container")
+        self._write_log(pod, "asked to stop")
         grace = float(found["metadata"].get("deletionGracePeriodSeconds") or 0)
         self._after(pod, min(grace, STOP_SECONDS), lambda: self.delete("pods", pod.key, grace=0))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 
 from simulators.clock import Clock
 from simulators.cloud.behaviour.cleanup import Disruptions, GarbageCollector, Namespaces, QuotaStatus
-from simulators.cloud.behaviour.controller import NF_DEPLOYMENTS, Controller, Object, holds, set_condition
+from simulators.cloud.behaviour.controller import NF_DEPLOYMENTS, Controller, Object, holds, key_of, set_condition
 from simulators.cloud.behaviour.events import Events
 from simulators.cloud.behaviour.faults import (
     CRASH_LOOPING,
@@ -51,6 +52,14 @@ def _definition() -> Object:
 VERSION = "v1.36.0"
 #: Seconds of silence after which a node is taken for lost: tuned for the edge, where Kubernetes itself waits 50.
 GRACE_SECONDS = 20.0
+
+
+#: Kinds whose objects outlive a stop of the fleet.
+_KEPT = (
+    *("namespaces", "configmaps", "secrets", "resourcequotas"),
+    *("networkpolicies.networking.k8s.io", "poddisruptionbudgets.policy", "priorityclasses.scheduling.k8s.io"),
+    NF_DEPLOYMENTS,
+)
 
 
 class Functions(Protocol):
@@ -116,6 +125,7 @@ class Pool:
             Disruptions(self.cluster, clock),
         )
         self._upgrade = Upgrade(self.cluster, clock, self._lifecycle.fell_silent, self._lifecycle.is_back)
+        self._saved = object()
         self.cluster.subscribe(self._changed)
         self.cluster.create("customresourcedefinitions.apiextensions.k8s.io", _definition())
         for number, node in enumerate(record.nodes):
@@ -137,8 +147,29 @@ class Pool:
         )
 
     def _changed(self, event: str, kind: str, obj: Object) -> None:
+        if kind in _KEPT:
+            self._saved = object()
         for controller in self._controllers:
             controller.changed(event, kind, obj)
+
+    # ------------------------------------------------------------ what is kept
+
+    @property
+    def saved(self) -> object:
+        """What outlives a stop of the fleet: another object whenever that has changed."""
+        return self._saved
+
+    def saved_text(self) -> str:
+        """What managers wrote, as JSON. Pods are not among it: they start anew."""
+        return json.dumps({kind: self.cluster.list(kind) for kind in _KEPT})
+
+    def load_saved(self, text: str) -> None:
+        """Start with what an earlier run left. Raises ValueError: it does not fit this pool."""
+        for kind, objects in json.loads(text).items():
+            if kind not in _KEPT:
+                raise ValueError(f"a pool keeps no {kind}")
+            for obj in objects:
+                self.cluster.store.put(kind, key_of(obj), obj)
 
     # -------------------------------------------------------- what pods serve
 

@@ -176,6 +176,23 @@ def test_without_pools_stations_of_functions_are_like_physical_ones() -> None:
     assert not fleet.stations[STATION].equipment.down
 
 
+def test_functions_outlive_the_fleet_and_their_pods_do_not() -> None:
+    before, after = Bench(), Bench()
+    before.deploy("DU-1")
+    uid = before.fleet.pools["edge-1"].cluster.list(NF_DEPLOYMENTS)[0]["metadata"]["uid"]
+    saved = before.fleet.pools["edge-1"].saved
+    before.clock.advance(60)
+    assert before.fleet.pools["edge-1"].saved is saved
+    pool = after.fleet.pools["edge-1"]
+    pool.load_saved(before.fleet.pools["edge-1"].saved_text())
+    assert pool.cluster.list("pods") == []
+    after.clock.advance(SERVES)
+    assert after.outage is None
+    assert pool.cluster.list(NF_DEPLOYMENTS)[0]["metadata"]["uid"] == uid
+    with pytest.raises(ValueError, match="a pool keeps no pods"):
+        pool.load_saved('{"pods": []}')
+
+
 # --------------------------------------------------------------------- scenarios
 
 STORY = """events:

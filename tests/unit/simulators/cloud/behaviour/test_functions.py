@@ -142,6 +142,13 @@ def test_a_container_that_crashes_is_started_again_after_longer_and_longer() -> 
     bench.clock.advance(BACKOFF * (1 + 2 + 4) + 4 * 25)
     assert bench.pod("du-1")["status"]["containerStatuses"][0]["restartCount"] >= 3
     assert bench.told == [("ready", "du-1"), ("gone", "du-1")]
+    log = bench.cluster.logs(NAMESPACE, bench.pod("du-1")["metadata"]["name"], "function")
+    assert [line.split(maxsplit=1)[1] for line in log.splitlines()][:4] == [
+        f"du-1 starts from {DU}",
+        "ready",
+        "FATAL segmentation fault (core dumped)",
+        f"du-1 starts from {DU}",
+    ]
     bench.pool.faults.clear()
     bench.clock.advance(BACKOFF * 16 + 60)
     assert bench.told[-1] == ("ready", "du-1")
