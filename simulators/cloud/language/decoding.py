@@ -8,6 +8,7 @@ from __future__ import annotations
 import binascii
 import copy
 import json
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from simulators.cloud.language import quantities, status, structs
 from simulators.cloud.language.fieldsets import compact
 from simulators.cloud.language.schema import ABSENT, Schema
 from simulators.cloud.language.status import StatusError
+from simulators.cloud.language.typed import go_text
 
 if TYPE_CHECKING:
     from simulators.cloud.language.kinds import Kind
@@ -73,12 +75,30 @@ def parse(body: bytes, content_type: str) -> tuple[Value, list[str]]:
     text = body.decode("utf-8", "replace")
     marked = _Marked()
     try:
-        value = json.loads(text, object_pairs_hook=marked.hook, parse_constant=_no_constant)
+        value = json.loads(
+            text, object_pairs_hook=marked.hook, parse_int=_int, parse_float=_float, parse_constant=_no_constant
+        )
     except json.JSONDecodeError as error:
         raise ValueError(_go_syntax(text, error)) from None
     except RecursionError:
         raise ValueError("exceeded max depth") from None
     return value, list(marked.paths(value))
+
+
+_LARGEST: Final = 2**63
+
+
+def _int(text: str) -> int | float:
+    """A whole number as Go keeps it: in 64 bits, else as a float."""
+    value = int(text)
+    return value if -_LARGEST <= value < _LARGEST else _float(text)
+
+
+def _float(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"json: cannot unmarshal number {text} into Go value of type float64")
+    return value
 
 
 def _no_constant(name: str) -> Value:
@@ -111,12 +131,35 @@ _Loader.yaml_implicit_resolvers = {
 
 def _parse_yaml(body: bytes) -> Value:
     try:
-        return yaml.load(body, Loader=_Loader)  # noqa: S506 (a safe loader)
+        return _as_json(yaml.load(body, Loader=_Loader))  # noqa: S506 (a safe loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         problem = _YAML.sub("did not find expected ", str(getattr(error, "problem", None) or error).splitlines()[0])
         line = f"line {mark.line + 1}: " if mark is not None else ""
         raise ValueError(f"error converting YAML to JSON: yaml: {line}{problem}") from None
+
+
+def _as_json(value: Value) -> Value:
+    """What YAML holds, as JSON can: names are strings, numbers have 64 bits.
+
+    Raises:
+        ValueError: It holds something that JSON can't.
+    """
+    if isinstance(value, dict):
+        return {_yaml_name(name): _as_json(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_as_json(each) for each in value]
+    if isinstance(value, bool) or value is None or isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return _int(str(value))
+    if isinstance(value, float):
+        return _float(str(value))
+    raise ValueError(f"error converting YAML to JSON: yaml: unsupported value {value!r}")
+
+
+def _yaml_name(name: object) -> str:
+    return str(name).lower() if isinstance(name, bool) else "null" if name is None else str(name)
 
 
 _YAML: Final = re.compile(r"did not find expected (?:the )?")
@@ -147,14 +190,14 @@ def decode(kind: Kind, body: bytes, content_type: str, validation: str = "") -> 
             f"couldn't get version/kind; json parse error: json: cannot unmarshal {word} into Go value of type {struct}"
         )
         raise _unrecognised(kind, body, text)
+    _check_head(kind, body, value)
     if kind.custom and not value.get("kind"):
         raise _unrecognised(kind, body, f"Object 'Kind' is missing in '{body.decode('utf-8', 'replace')}'")
     called, version = value.get("kind") or kind.kind, value.get("apiVersion") or kind.api_version
     if not kind.custom:
         value = {**value, "kind": called, "apiVersion": version}
         if version != kind.api_version:
-            known = f'no kind "{called}" is registered for version "{version}" in scheme "{_SCHEME}"'
-            raise _unhandled(kind, called, version, known)
+            raise _unhandled(kind, called, version, _unregistered(called, version))
     try:
         unknown = settle(kind, value)
     except _UnreadableError as error:
@@ -169,6 +212,17 @@ def decode(kind: Kind, body: bytes, content_type: str, validation: str = "") -> 
         raise _unhandled(kind, called, version, text)
     kind.default(value)
     return value, warnings
+
+
+def _unregistered(called: object, version: object) -> str:
+    return f'no kind "{called}" is registered for version "{version}" in scheme "{_SCHEME}"'
+
+
+def _check_head(kind: Kind, body: bytes, value: Object) -> None:
+    for name in _HEAD:
+        if not isinstance(value.get(name, ""), str | None):
+            text = f"json: cannot unmarshal {_json_word(value[name])} into Go struct field .{name} of type string"
+            raise _unrecognised(kind, body, f"couldn't get version/kind; json parse error: {text}")
 
 
 def _check_version(kind: Kind, value: Object, warnings: list[str]) -> None:
@@ -207,6 +261,9 @@ def reread(kind: Kind, patched: Object, validation: str = "") -> tuple[Object, l
         unknown = settle(kind, value)
     except _UnreadableError as error:
         raise status.invalid_patch(told, str(error)) from None
+    called, version = value.get("kind"), value.get("apiVersion")
+    if not kind.custom and (called, version) != (kind.kind, kind.api_version):
+        raise status.invalid_patch(told, _unregistered(called, version))
     problems = [f'unknown field "{path}"' for path in unknown]
     if problems and validation == "Strict":
         raise status.invalid_patch(told, f"strict decoding error: {', '.join(problems)}")
@@ -230,6 +287,9 @@ def read_applied(body: bytes) -> Object:
         word = _json_word(value)
         text = f"json: cannot unmarshal {word} into Go value of type map[string]interface {{}}"
         raise status.bad_request(f"error decoding YAML: error unmarshaling JSON: while decoding JSON: {text}")
+    if not isinstance(value.setdefault("metadata", {}), dict):
+        word = go_text(value["metadata"])
+        raise status.internal(f"failed to create typed patch object: .metadata: expected map, got &{{{word}}}")
     return value
 
 
@@ -246,10 +306,17 @@ def settle(kind: Kind, value: Object) -> list[str]:
             del value[name]
         value.update(read)
         return unknown
+    for name in _HEAD:
+        if not isinstance(value.get(name, ""), str | None):
+            raise _UnreadableError(f"unable to unmarshal {name} of type {_json_word(value[name])} as a string")
     metadata = value.get("metadata")
-    if metadata is not None:
+    if metadata is None:
+        value["metadata"] = {}
+    else:
         value["metadata"] = _Reader(unknown).value(kind.metadata_schema, metadata, [], "metadata", "Object")
-    if value.get("apiVersion", "").rpartition("/")[::2] == (kind.group, kind.version) or not value.get("apiVersion"):
+    if (value.get("apiVersion") or "").rpartition("/")[::2] == (kind.group, kind.version) or not value.get(
+        "apiVersion"
+    ):
         return sorted([*unknown, *kind.pruned(value)])
     if value["apiVersion"].rpartition("/")[0] == kind.group:
         unknown += [name for name in value if name not in {*_HEAD, "metadata"}]
@@ -257,6 +324,7 @@ def settle(kind: Kind, value: Object) -> list[str]:
 
 
 _HEAD = ("apiVersion", "kind")
+_ZEROES: Final = {"string": "", "integer": 0, "number": 0, "boolean": False}
 
 
 def _json_word(value: Value) -> str:
@@ -274,6 +342,8 @@ class _Reader:
         """A value as its Go type keeps it."""
         if value is None:
             return ABSENT
+        if schema.format == "schema-or-bool" and not isinstance(value, bool):
+            return self.value(structs.struct("apiextensions.JSONSchemaProps"), value, stack, path, struct)
         if schema.is_open:
             return value
         if schema.type == "array":
@@ -309,12 +379,19 @@ class _Reader:
             raise _mismatch(schema, value, stack, struct)
         assert schema.items is not None
         read = [self.value(schema.items, each, stack, f"{path}[{index}]", struct) for index, each in enumerate(value)]
-        return [({} if schema.items.struct else "") if each is ABSENT else each for each in read]
+        return [_empty(schema.items) if each is ABSENT else each for each in read]
 
     def _map(self, schema: Schema, value: Object, stack: list[str], path: str, struct: str) -> Object:
         assert schema.values is not None
         read = {key: self.value(schema.values, each, stack, f"{path}.{key}", struct) for key, each in value.items()}
-        return {key: "" if each is ABSENT else each for key, each in read.items()}
+        return {key: _empty(schema.values) if each is ABSENT else each for key, each in read.items()}
+
+
+def _empty(schema: Schema) -> Value:
+    """What Go makes of null in a list or map."""
+    if schema.type in {"object", "array"}:
+        return {} if schema.type == "object" else []
+    return {"quantity": "0", "int-or-string": 0}.get(schema.format, _ZEROES.get(schema.type))
 
 
 def _unset(schema: Schema, value: Value) -> bool:

@@ -155,6 +155,8 @@ def schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) ->
         yield Cause.forbidden(f"{path}.uniqueItems", text)
     if "$ref" in raw:
         yield Cause.forbidden(f"{path}.$ref", "$ref is not supported")
+    if isinstance(raw.get("items"), bool):
+        yield Cause.forbidden(f"{path}.items", "items must be a schema object and not an array")
     if raw.get("type") == "array" and "items" not in raw and not raw.get("x-kubernetes-preserve-unknown-fields"):
         yield Cause.required(f"{path}.items", "must be specified")
     yield from _list_problems(raw, path)

@@ -125,6 +125,7 @@ class Kind:
             _drop_empty(obj["metadata"])
             return
         _drop_empty(obj["metadata"])
+        self.schema.zeroes_in(obj)
         self.schema.default_in(obj)
         self._rules.default(obj)
         self.schema.zeroes_in(obj)
@@ -429,5 +430,6 @@ coordination.k8s.io|v1|Lease|leases||N|||coordination.Lease
 node.k8s.io|v1|RuntimeClass|runtimeclasses||C|||node.RuntimeClass
 discovery.k8s.io|v1|EndpointSlice|endpointslices||N|generation||discovery.EndpointSlice
 """  # noqa: E501 (a table)
+
 
 BUILT_IN: Final[tuple[Kind, ...]] = tuple(_built_in())

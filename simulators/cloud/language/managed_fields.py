@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from simulators.cloud.language import fieldsets, status, typed
+from simulators.cloud.language import decoding, fieldsets, status, typed
 from simulators.cloud.language.fieldsets import NOTHING, FieldSet, Path, path_of
 from simulators.cloud.language.status import Cause, StatusError
 from simulators.cloud.language.typed import Comparison
@@ -260,6 +260,10 @@ def applied(
     result = copy.deepcopy(bare if unchanged else merged)
     if manager == "kubectl" and _last_applied(result):
         result["metadata"]["annotations"][LAST_APPLIED] = _as_last_applied(sent)
+    try:
+        decoding.settle(kind, result)
+    except ValueError as error:
+        raise status.internal(f"failed to convert to {kind.api_version}, Kind={kind.kind}: {error}") from None
     kind.default(result)
     _put(result, shares)
     return result

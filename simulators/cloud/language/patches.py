@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from simulators.cloud.language import status
+from simulators.cloud.language import decoding, status
 from simulators.cloud.language.schema import ABSENT, ANYTHING, Schema
 from simulators.cloud.language.typed import same
 
@@ -31,11 +31,9 @@ def parse(body: bytes, *, operations: bool) -> Value:
         StatusError: It is not (400).
     """
     try:
-        value = json.loads(body)
+        value, _ = decoding.parse(body, "application/json")
     except ValueError as error:
-        at = getattr(error, "pos", 0)
-        text = "unexpected end of JSON input" if at >= len(body.rstrip()) else f"invalid character '{chr(body[at])}'"
-        raise status.bad_request(f"error decoding patch: {text}") from None
+        raise status.bad_request(f"error decoding patch: {error}") from None
     if isinstance(value, list if operations else dict):
         return value
     names = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
@@ -180,7 +178,7 @@ def _strategic(schema: Schema, obj: Value, patch: Object) -> Value:
         return {name: copy.deepcopy(value) for name, value in patch.items() if name != _DIRECTIVE}
     if directive == "delete":
         return {}
-    if directive not in {None, "merge"}:
+    if directive not in (None, "merge"):
         raise _ImpossibleError(f"unknown patch type: {directive}")
     found = _retained(obj, patch)
     for name, value in patch.items():
@@ -196,10 +194,14 @@ def _strategic(schema: Schema, obj: Value, patch: Object) -> Value:
 def _retained(obj: Value, patch: Object) -> Object:
     """What of an object stays by the patch's directives."""
     found: Object = dict(obj) if isinstance(obj, dict) else {}
+    lists = {name: each for name, each in patch.items() if name == _RETAIN or name.startswith((_DELETE, _ORDER))}
+    for name, each in lists.items():
+        if not isinstance(each, list):
+            raise _ImpossibleError(f"expected a list for {name}, but received: {each}")
     kept = patch.get(_RETAIN)
     if kept is not None:
         found = {name: value for name, value in found.items() if name in kept}
-    for name, value in patch.items():
+    for name, value in lists.items():
         if name.startswith(_DELETE):
             left = [item for item in found.get(name.removeprefix(_DELETE)) or () if item not in value]
             found[name.removeprefix(_DELETE)] = left

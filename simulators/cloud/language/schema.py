@@ -145,7 +145,7 @@ class Schema:
         """Show what Go shows of fields that are not set."""
         if isinstance(value, dict):
             for name, inner in self.properties.items():
-                if name not in value and inner.zero is not ABSENT:
+                if name not in value and inner.zero is not ABSENT and inner.default is ABSENT:
                     value[name] = copy.deepcopy(inner.zero)
             for name, each in value.items():
                 known = self.field(name)

@@ -42,11 +42,15 @@ def _lines() -> dict[str, list[str]]:
     return found
 
 
-@cache
+_STRUCTS: dict[str, Schema] = {}
+
+
 def struct(name: str) -> Schema:
-    """The schema of a struct, by its name in `builtin.types`."""
+    """The schema of a struct, by its name in `builtin.types`; one may hold itself."""
+    if name in _STRUCTS:
+        return _STRUCTS[name]
     words, fields = _split(_lines()[name])
-    schema = Schema(type="object", struct=name, atomic="atomic" in words, preserves="open" in words)
+    schema = _STRUCTS[name] = Schema(type="object", struct=name, atomic="atomic" in words, preserves="open" in words)
     for line in fields:
         field_name, type_, *words = line.split()
         schema.properties[field_name] = _field(type_, words)
@@ -96,8 +100,8 @@ def _zero(schema: Schema, type_: str) -> Any:
 
 
 def _type(type_: str) -> Schema:
-    if type_ == "any":
-        return ANYTHING
+    if type_ in {"any", "schemaorbool"}:
+        return Schema(format="schema-or-bool") if type_ == "schemaorbool" else ANYTHING
     if type_ in _SCALARS:
         kind, form = _SCALARS[type_]
         return Schema(type=kind, format=form, pointer=False)
