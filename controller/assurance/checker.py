@@ -23,7 +23,7 @@ from controller.models.network import DeviceKind, Network
 from controller.models.run import LedgerEntry
 from controller.models.settings import Settings
 from controller.nrm.generation import generation_of
-from controller.nrm.profiles import root_spec
+from controller.nrm.profiles import cells, root_spec
 from controller.nrm.tree import Path
 from controller.plan import applied, drifted_nodes
 from controller.ports.clock import Clock
@@ -270,9 +270,10 @@ class Checker:
         same = {look.station: last.again(look.at) for look in ours if (last := self._still(look.station, bases))}
         new = [look for look in ours if look.station not in same]
         ledger = store.ledger.find([look.station for look in new]) if new else {}
-        dark = [look.station for look in new if look.observed is None]
         before = {look.station: last.health for look in new if (last := self._last.get(look.station))}
-        before |= store.healths.find(dark) if dark else {}
+        # What it can't tell, or tell any more, is as it was on record.
+        bare = [look.station for look in new if look.observed is None or _lost_cells(look, ledger)]
+        before |= store.healths.find(bare) if bare else {}
         return (
             network,
             same,
@@ -289,6 +290,12 @@ class Checker:
         if last is None or last.basis is None or basis is None or not last.basis.is_as(basis):
             return None
         return last
+
+
+def _lost_cells(look: Look, ledger: Mapping[str, _Ledger]) -> bool:
+    """Whether a station does not carry a cell of ours any more."""
+    ours = cells({path: {} for path in ledger.get(look.station, {})})
+    return look.observed is not None and any(cell.path not in look.observed.tree for cell in ours)
 
 
 def _judged(

@@ -12,6 +12,8 @@ from controller.models.alarm import (
     CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
     CORE_LINK_DOWN,
+    FUNCTION_DOWN,
+    FUNCTION_TWICE,
     LINK_CAUSES,
     UNREACHABLE,
     USER_PLANE_DOWN,
@@ -38,7 +40,9 @@ from controller.nrm.profiles import (
     links,
     object_class,
 )
+from controller.nrm.profiles.function import deployment_path, why_not_ready
 from controller.nrm.tree import Path, is_below
+from controller.plan import pools_of, ready_on
 from controller.ports.devices import Observed
 
 #: Why a station can't be read, where that is not just a matter of the way to it.
@@ -46,6 +50,7 @@ _REASONS = (HostKeyError.code, AuthenticationError.code)
 #: Causes that are known without reading the station, then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
 OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT, ALARM_LIST_CROWDED}
+OWN_CAUSES |= {FUNCTION_DOWN, FUNCTION_TWICE}
 #: Alarms that are over and that a station's list may keep: lists are of limited length, and read each time.
 _MOST_OVER = 200
 #: Why nothing is known of a station that was adopted and not looked at yet.
@@ -91,7 +96,10 @@ def health_of(
         for entry in entries
         if states[entry.path] is ServiceState.DOWN and entry.path in ledger and _should_serve(observed, entry)
     }
-    locked = (e.cell for e in entries if e.path in ledger and administrative_state(observed.tree, e.path) != "UNLOCKED")
+    locked = {e.cell for e in entries if e.path in ledger and administrative_state(observed.tree, e.path) != "UNLOCKED"}
+    # What a station lost, as a virtual one does with its pod, is as people left it once it is back.
+    gone = {e.cell for e in cells({path: {} for path in ledger}) if e.path not in observed.tree}
+    locked |= gone.intersection(before.locked if before else ())
     return Health(
         station=station,
         at=at,
@@ -112,7 +120,19 @@ def health_of(
         over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
         drift=drift,
         device=device,
+        function=_function(station, observed, ledger) if device is DeviceKind.FUNCTION else {},
     )
+
+
+def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, str]:
+    """What is wrong with a function: it is ready nowhere, or runs twice since a pool came back that it had left."""
+    pools = pools_of(ledger)
+    ready = ready_on(name, observed, pools)
+    there = [pool for pool in pools if deployment_path(name, pool) in observed.tree]
+    if pools and not ready:
+        reasons = (f"{pool}: {why_not_ready(observed, deployment_path(name, pool))}" for pool in pools)
+        return {FUNCTION_DOWN: f"{name} is ready nowhere; {'; '.join(reasons)}"}
+    return {FUNCTION_TWICE: f"{name} runs on {', '.join(there)}"} if len(there) > 1 else {}
 
 
 def state_or_traffic(observed: Observed, path: Path, kind: LinkKind, tenant: str, traffic: Traffic) -> ServiceState:
@@ -202,6 +222,9 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
     if health.drift:
         text = f"{health.drift} managed nodes differ from what was applied"
         found[health.device, CONFIGURATION_DRIFT] = _Fault(PerceivedSeverity.WARNING, text)
+    for cause, text in health.function.items():
+        severity = PerceivedSeverity.CRITICAL if cause == FUNCTION_DOWN else PerceivedSeverity.MAJOR
+        found[health.device, cause] = _Fault(severity, text)
     if health.over > _MOST_OVER:
         text = f"its list keeps {health.over} alarms that are over and that nobody acknowledged"
         found[health.device, ALARM_LIST_CROWDED] = _Fault(PerceivedSeverity.WARNING, text)

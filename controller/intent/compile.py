@@ -8,6 +8,7 @@ from datetime import date
 
 from controller.intent.backhaul import backhaul_findings
 from controller.intent.findings import Check, canonical, finding
+from controller.intent.functions import function_facts
 from controller.intent.grants import Grant, cover, grants_in_force
 from controller.intent.identities import identity_findings, node_plmn_findings, radio_faults, tenant_findings
 from controller.intent.links import CoreLinks
@@ -36,7 +37,12 @@ from controller.models.network import Cell, DeviceKind, Network, OwnCell, Plmn, 
 _BESIDE = frozenset(DeviceKind) - {DeviceKind.STATION}
 
 
-def compile_intent(network: Network, as_of: date, stations: Collection[str] | None = None) -> Intent:
+def compile_intent(
+    network: Network,
+    as_of: date,
+    stations: Collection[str] | None = None,
+    running: Mapping[str, Collection[str]] | None = None,
+) -> Intent:
     """Work out what every station and managed router should carry, for whom, and which contracts that breaks.
 
     Pure and deterministic: the order of anything in ``network`` changes nothing. A tenant's facts
@@ -50,12 +56,15 @@ def compile_intent(network: Network, as_of: date, stations: Collection[str] | No
         as_of: The day, in the network's time zone, whose agreements count.
         stations: Give facts of these devices only, and findings about these and the network as
             a whole. The facts and findings are the same as without it.
+        running: Pools that functions run on, by function: they stay there as long as they may. None leaves functions
+            out: what they should carry depends on it.
 
     Raises:
         NotFoundError: ``stations`` names one that the network does not have.
     """
     routers = network.router_by_id.keys() & (network.router_by_id if stations is None else stations)
     pools = network.pool_by_id.keys() & (network.pool_by_id if stations is None else stations)
+    functions = network.function_by_id.keys() & (network.function_by_id if stations is None else stations)
     others = {one for one in stations or () if network.device_kinds.get(one, DeviceKind.STATION) in _BESIDE}
     wanted = _wanted(network, None if stations is None else {*stations} - others | stations_of(network, routers))
     cells = sorted(network.cells, key=lambda cell: (cell.station, cell.id))
@@ -75,12 +84,14 @@ def compile_intent(network: Network, as_of: date, stations: Collection[str] | No
     for station in sorted(wanted, key=lambda station: station.id):
         intent[station.id] = tuple(facts.of(station))
     of_routers, about_routers = router_facts(network, routers, intent)
-    found = canonical((*findings, *facts.findings, *about_routers))
+    of_functions, about_functions = function_facts(network, as_of, functions if running is not None else (), running)
     of_pools = pool_facts(network, pools)
+    found = canonical((*findings, *facts.findings, *about_routers, *about_functions))
     if stations is None:
-        return Intent(intent, found, of_routers, pools=of_pools)
+        return Intent(intent, found, of_routers, of_functions, of_pools)
     asked = {station: intent[station] for station in intent if station in stations}
-    return Intent(asked, tuple(f for f in found if f.station in {"", *stations}), of_routers, pools=of_pools)
+    about = tuple(one for one in found if one.station in {"", *stations})
+    return Intent(asked, about, of_routers, of_functions, of_pools)
 
 
 def _wanted(network: Network, stations: Collection[str] | None) -> Sequence[Station]:

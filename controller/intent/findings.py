@@ -48,6 +48,8 @@ class Check(StrEnum):
     ROUTER_TWICE = "router-twice"
     ROUTER_NO_ADDRESS = "router-no-address"
     ROUTER_UNENFORCEABLE = "router-unenforceable"
+    # Functions
+    FUNCTION_UNPLACED = "function-unplaced"
     # Backhaul
     BACKHAUL_CAPACITY = "backhaul-capacity"
     # Radio

@@ -91,7 +91,12 @@ class Placement:
 
 
 def place(
-    network: Network, as_of: date, running: Mapping[str, Collection[str]] = _NOBODY, *, rebalance: bool = False
+    network: Network,
+    as_of: date,
+    running: Mapping[str, Collection[str]] = _NOBODY,
+    *,
+    avoid: Mapping[str, Collection[str]] = _NOBODY,
+    rebalance: bool = False,
 ) -> Placement:
     """Find a pool for each function. Pure: the same input gives the same answer, in whichever order it comes.
 
@@ -99,9 +104,10 @@ def place(
         network: The network as loaded.
         as_of: The day whose agreements count.
         running: Pools that functions run on, by function; one that moves is on two.
+        avoid: Pools that functions have to leave, by function.
         rebalance: Let functions move that run where they may.
     """
-    return _Placing(network, as_of, running, rebalance).answer()
+    return _Placing(network, as_of, running, rebalance, avoid).answer()
 
 
 def sold(network: Network, as_of: date) -> dict[str, dict[str, Sold]]:
@@ -146,7 +152,7 @@ class _Job:
         return self.ways[self.near[1]][0] - self.ways[self.near[0]][0]
 
 
-def jobs(network: Network, as_of: date) -> dict[str, _Job]:
+def jobs(network: Network, as_of: date, avoid: Mapping[str, Collection[str]] = _NOBODY) -> dict[str, _Job]:
     """All functions of known packages, by id."""
     apart: dict[str, set[str]] = defaultdict(set)
     for function in network.functions:
@@ -161,7 +167,8 @@ def jobs(network: Network, as_of: date) -> dict[str, _Job]:
             continue
         stations = network.stations_served[function.id]
         side = HOST if function.id in own else function.side
-        ways = {pool: _way(network, pool, stations) for pool in network.pools_for[function.id]}
+        pools = [pool for pool in network.pools_for[function.id] if pool not in avoid.get(function.id, ())]
+        ways = {pool: _way(network, pool, stations) for pool in pools}
         near = tuple(sorted(ways, key=lambda pool: (ways[pool][0], pool)))
         load = load_of(function, package, side, len(stations))
         found[function.id] = _Job(function, load, ways, frozenset(apart[function.id]), near)
@@ -188,8 +195,16 @@ def rooms(network: Network, as_of: date, without: Collection[Node] = ()) -> dict
 class _Placing:
     """One placement as it is worked out."""
 
-    def __init__(self, network: Network, as_of: date, running: Mapping[str, Collection[str]], rebalance: bool) -> None:
-        self.jobs = jobs(network, as_of)
+    def __init__(
+        self,
+        network: Network,
+        as_of: date,
+        running: Mapping[str, Collection[str]],
+        rebalance: bool,
+        avoid: Mapping[str, Collection[str]] = _NOBODY,
+    ) -> None:
+        self.jobs = jobs(network, as_of, avoid)
+        self._avoid = avoid
         self.rooms = rooms(network, as_of)
         self.at: dict[str, str] = {}
         self._network = network
@@ -407,6 +422,8 @@ class _Placing:
         return "no room: " + ", ".join(f"{pool}: {self._refusal(job, pool)}" for pool in job.near)
 
     def _refusal(self, job: _Job, pool: str) -> str:
+        if pool in self._avoid.get(job.function.id, ()):
+            return "it has to leave it"
         if pool not in job.ways:
             if pool not in self.rooms:
                 return "there is no such pool"

@@ -15,7 +15,10 @@ from controller.intent.impact import core_node_in
 from controller.models.alarm import (
     ALL_LINKS_DOWN,
     BACKHAUL_DOWN,
+    CELL_OFF_AIR,
+    CONFIGURATION_DRIFT,
     CORE_NODE_DOWN,
+    FUNCTION_DOWN,
     LINK_CAUSES,
     POWER_CAUSES,
     REMOTE_END_DOWN,
@@ -49,11 +52,15 @@ _CAUSES = {
     **dict.fromkeys(POWER_CAUSES, _Width.POWER),
     ALL_LINKS_DOWN: _Width.TRANSPORT,
 }
+#: What shows at a station where its function is down.
+_WITH_THE_POD = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT}
 #: What shows at a station where the way from there is gone.
 _OF_TRANSPORT = LINK_CAUSES | {UNREACHABLE, ALL_LINKS_DOWN}
 
 
 def _width(alarm: Alarm) -> _Width:
+    if alarm.probable_cause == FUNCTION_DOWN:
+        return _Width.ROUTER
     if alarm.probable_cause == UNREACHABLE and alarm.object_class in (ObjectClass.ROUTER, ObjectClass.FUNCTION):
         return _Width.ROUTER
     if alarm.object_class is ObjectClass.RADIO_UNIT and alarm.cells:
@@ -139,7 +146,9 @@ def _without_power(_: Network, root: Alarm, alarm: Alarm) -> bool:
 
 def _behind(network: Network, root: Alarm, alarm: Alarm) -> bool:
     there = network.stations_behind(root.station) if network.manages(root.station) else ()
-    return alarm.probable_cause == UNREACHABLE and alarm.station in there
+    # With the pod of a function, its stations lose what they carried.
+    also = _WITH_THE_POD if root.object_class is ObjectClass.FUNCTION else frozenset()
+    return alarm.probable_cause in {UNREACHABLE, *also} and alarm.station in there
 
 
 def _cut_off(_: Network, root: Alarm, alarm: Alarm) -> bool:

@@ -56,6 +56,8 @@ COUNTED = LOSES | {UNREACHABLE}
 HEARTBEAT_LOST = "heartbeat-lost"
 #: Probable cause of managed nodes that differ from what was applied.
 CONFIGURATION_DRIFT = "configuration-drift"
+#: Probable causes of a function that is ready on no pool, and of one that runs on two.
+FUNCTION_DOWN, FUNCTION_TWICE = "function-down", "function-twice"
 #: Probable cause of a list of alarms full of what is over and was never acknowledged.
 ALARM_LIST_CROWDED = "alarm-list-crowded"
 #: Probable cause of alerts whose own is not known; it is their specific problem.

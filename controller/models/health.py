@@ -90,6 +90,7 @@ class Health(Noun):
         over: Number of alarms that are over and that its list keeps, since nobody acknowledged them.
         drift: Number of managed nodes that differ from what was last applied.
         device: What it is, as alarms of the device as a whole name it.
+        function: What is wrong with a function, in words by probable cause.
     """
 
     station: str
@@ -104,6 +105,7 @@ class Health(Noun):
     over: int = 0
     drift: int = 0
     device: DeviceKind = DeviceKind.STATION
+    function: dict[str, str] = {}
 
     def serves(self, cell: str, tenant: str) -> bool:
         """Whether a tenant gets service from a cell, or may: what is not told counts as service.

@@ -14,6 +14,7 @@ from controller.plan.document import (
 )
 from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, drifted_nodes, ledger_nodes
 from controller.plan.fleet import Planning, check_changes, check_removals, make_plan, wanted_by
+from controller.plan.functions import moved_change, pools_of, ready_on, scaled_change
 from controller.plan.maintenance import (
     AdministrativeState,
     administrative_state_change,
@@ -56,6 +57,7 @@ __all__ = [
     "json_parts",
     "ledger_nodes",
     "make_plan",
+    "moved_change",
     "network_digest",
     "nodes_behind",
     "open_plmns_change",
@@ -63,9 +65,12 @@ __all__ = [
     "plan_from_json",
     "plan_station",
     "plan_to_json",
+    "pools_of",
     "ranks_of",
+    "ready_on",
     "recreate_endpoints_change",
     "render_text",
+    "scaled_change",
     "seal",
     "shared_cells",
     "switch_router_change",

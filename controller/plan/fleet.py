@@ -45,14 +45,15 @@ class Planning:
     def add(self, station: str, view: StationView) -> None:
         """Plan a station from what is known of it. Stations may come in any order and from any thread."""
         self._stations.add(station)
-        made = self._made(station, view)
+        made = self.made(station, view)
         if made.change is not None and view.observed is not None and not view.observed.reverts:
             made = replace(made, change=made.change.model_copy(update={"reverts": False}))
         if made.change is not None and made.change.removes and station in self._network.router_by_id:
             self._losing[station] = frozenset(made.change.removes) - {HOST}
         self._draft.add(station, made)
 
-    def _made(self, station: str, view: StationView) -> StationPlan:
+    def made(self, station: str, view: StationView) -> StationPlan:
+        """What comes out for one station, which is not added."""
         network, broken = self._network, self._broken.get(station, ())
         if not network.manages(station):
             message = f"station {station} is not in the network files (any more); nothing on it was changed"

@@ -40,13 +40,17 @@ from controller.models.plan import Edit
 from controller.nrm import namespaces as ns
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
-from controller.nrm.schema import LeafRole, Mutability, NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, class_of, is_below, parent
+from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, spec_of
+from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, class_of, is_below, parent, step
 from controller.ports.clock import Clock
 from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification, RemoteFile
 
 #: What a well-behaved station offers.
 SAFE = Capabilities(candidate=True, confirmed_commit=True, writable_running=False, startup=False, validate=True)
+#: A function or pool: each edit takes effect at once.
+ON_POOLS = Capabilities(
+    candidate=False, confirmed_commit=False, writable_running=True, startup=False, validate=False, atomic=False
+)
 #: A station that knows nothing but its running datastore.
 RUNNING_ONLY = Capabilities(
     candidate=False, confirmed_commit=False, writable_running=True, startup=True, validate=False
@@ -223,6 +227,10 @@ class FakeDevice:
         file_errors: What it says instead of a file, by the file's name; by an empty one instead of the list.
         fetched: Names of files that were fetched, in order.
         carried: What the leaf holds that carries its generation; it stands beside the tree.
+        ready_after: Of a function, seconds from being made or changed in a way that restarts it until it is ready.
+        stuck: Pools that it does not become ready on.
+        dark: Pools of it that do not answer, and why.
+        started: Told the pool whenever a pod of it starts, which knows nothing of the one before.
     """
 
     def __init__(self, station: str, root: NodeSpec, tree: Tree, capabilities: Capabilities, clock: Clock) -> None:
@@ -260,6 +268,10 @@ class FakeDevice:
         self.files: dict[str, bytes] | None = None
         self.file_errors: dict[str, DeviceError] = {}
         self.fetched: list[str] = []
+        self.ready_after = 0.0
+        self.stuck: set[str] = set()
+        self.dark: dict[str, str] = {}
+        self.started: Callable[[str], None] = lambda pool: None
 
     @property
     def running(self) -> Tree:
@@ -276,6 +288,13 @@ class FakeDevice:
     def observe(self) -> Observed:
         """What a read returns: running, and the state that follows from it."""
         tree = self.running
+        dark = {
+            path: why
+            for node in self.root.children
+            for pool, why in self.dark.items()
+            for path in [child(child("", self.root.name, self.station), node.name, pool)]
+        }
+        tree = {path: leaves for path, leaves in tree.items() if not any(is_below(path, one) for one in dark)}
         below: dict[Path, set[str]] = defaultdict(set)
         for path in tree:
             below[parent(path)].add(class_of(path))
@@ -287,7 +306,7 @@ class FakeDevice:
         if carrier and self.carried and root in tree:
             state[root] = {**state.get(root, {}), carrier: self.carried}
         records = None if self.records is None else tuple(self.records)
-        return Observed(dict(tree), state, alarms=tuple(self.alarms), records=records, lacks=self.lacks)
+        return Observed(dict(tree), state, alarms=tuple(self.alarms), records=records, lacks=self.lacks, dark=dark)
 
     def operate(self, operation: Operation) -> str:
         """Carry out an operation; why it does not begin, empty if it does."""
@@ -310,6 +329,16 @@ class FakeDevice:
         self._revert()
         for session in tuple(self.sessions):
             self.end(session)
+
+    def renew(self, tree: Tree) -> None:
+        """It comes anew from the factory: sessions end, and all that it carried is gone."""
+        self._pending = None
+        for session in tuple(self.sessions):
+            self.end(session)
+        self.history.append(dict(tree))
+        self.candidate = self.startup = dict(tree)
+        self.carried, self._carrying = "", None
+        self._since.clear()
 
     def open(self) -> str:
         """Begin a session; its id."""
@@ -445,6 +474,9 @@ class FakeDevice:
         old = self.history[-1]
         changed = [path for path in {*tree, *old} if tree.get(path) != old.get(path)]
         for path, spec in self._specs(tree):
+            if spec.role is NodeRole.WORKLOAD and _restarts(spec, old.get(path), tree[path]):
+                self._since[path] = self._clock.monotonic()
+                self.started(step(path)[1][0])
             if (spec.is_cell and _unlocked(spec, tree[path]) and not _unlocked(spec, old.get(path, {}))) or (
                 spec.link and any(is_below(other, path) for other in changed)
             ):
@@ -470,12 +502,24 @@ class FakeDevice:
                 if enabled and settled
                 else "INACTIVE",
             }
+        if spec.role is NodeRole.WORKLOAD:
+            since = self._clock.monotonic() - self._since.get(path, -self.ready_after)
+            ready = since >= self.ready_after and step(path)[1][0] not in self.stuck
+            return {spec.leaf(LeafRole.READY): "true" if ready else "false"}
         if spec.link:
             complete = all(node.name in below for node in spec.children if node.single)
             up = complete and settled and path not in self.broken_links
             up = up and {spec.leaf(LeafRole.REMOTE_ADDRESS)} - {""} <= tree[path].keys() and _unlocked(spec, tree[path])
             return {spec.leaf(LeafRole.OPERATIONAL_STATE): "ENABLED" if up else "DISABLED"}
         return {}
+
+
+def _restarts(spec: NodeSpec, before: Leaves | None, after: Leaves) -> bool:
+    """Whether a function's pod starts anew."""
+    if before is None:
+        return True
+    changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}
+    return any(spec.leaf_by_name[name].mutability is Mutability.RESTART for name in changed)
 
 
 def _unlocked(spec: NodeSpec, leaves: Leaves) -> bool:
@@ -526,7 +570,7 @@ class FakeSession:
     async def read_candidate(self) -> Tree:
         """See ``DeviceSession.read_candidate``."""
         await self._do("read_candidate", lambda: None)
-        return dict(self._device.candidate if self._device.capabilities.candidate else self._device.running)
+        return dict(self._device.candidate if self._device.capabilities.candidate else self._device.observe().tree)
 
     async def edit(self, edits: Sequence[Edit]) -> None:
         """See ``DeviceSession.edit``."""

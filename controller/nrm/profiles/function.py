@@ -16,7 +16,7 @@ from controller.models.health import ServiceState
 from controller.nrm.profiles.base import Output, number, state
 from controller.nrm.profiles.values import address
 from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
-from controller.nrm.tree import Observed, Path, child
+from controller.nrm.tree import LeafName, Leaves, Observed, Path, Value, child, class_of
 
 #: Interface that a function is managed by.
 OAM = "oam"
@@ -108,14 +108,33 @@ def render_function(fact: FunctionFact) -> Output:
         out.add(_INTERFACE, deployment, (OAM,), {"address": address(fact.address)}, fact.owners)
     for name, value in fact.parameters:
         out.add(_PARAMETER, deployment, (name,), {"value": value}, fact.owners)
-    stay = {"minAvailable": str(max(1, fact.replicas - 1))}
-    out.add(DISRUPTION, function, (fact.pool,), stay, fact.owners)
+    out.add(DISRUPTION, function, (fact.pool,), _staying(fact.replicas), fact.owners)
     return out
+
+
+def _staying(replicas: int) -> dict[LeafName, Value]:
+    return {"minAvailable": str(max(1, replicas - 1))}
+
+
+def with_replicas(path: Path, leaves: Leaves, replicas: int) -> dict[LeafName, Value]:
+    """Leaves of a node of a function's tree that has another number of replicas."""
+    if class_of(path) == DISRUPTION.name:
+        return {**leaves, **_staying(replicas)}
+    if class_of(path) != DEPLOYMENT.name:
+        return dict(leaves)
+    kept = {name: value for name, value in leaves.items() if name != "replicas"}
+    return kept if replicas == 1 else {**kept, "replicas": str(replicas)}
 
 
 def deployment_path(function: str, pool: str) -> Path:
     """Path of a function on a pool."""
     return child(child("", FUNCTION.name, function), DEPLOYMENT.name, pool)
+
+
+def why_not_ready(observed: Observed, path: Path) -> str:
+    """Why the function at ``path`` is not ready there, whoever says so: its pool, its operator, or nobody."""
+    said = observed.unseen(path) or not_ready_because(observed, path)
+    return said or ("its operator does not say why" if path in observed.tree else "it is not there")
 
 
 def not_ready_because(observed: Observed, path: Path) -> str:

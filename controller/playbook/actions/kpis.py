@@ -19,7 +19,7 @@ from controller.intent.neighbours import nearest_stations
 from controller.inventory.source import unknown
 from controller.models.errors import DeviceError, InputError
 from controller.models.measurement import Measured
-from controller.models.network import Noun
+from controller.models.network import Network, Noun
 from controller.performance.judge import Figure, Word, compare, figure, pooled
 from controller.performance.kpis import About, Kpi, Statistic, Tally, tally
 from controller.performance.vocabulary import measured
@@ -269,7 +269,9 @@ class Around(Noun):
     """Which stations are read."""
 
     tenant: str = Field(default="", description="Only shared stations that this tenant's agreements reach.")
-    within: Literal["region", "site"] = Field(default="region", description="Those of the region or of the site.")
+    within: Literal["region", "site", "served"] = Field(
+        default="region", description="Those of the region or of the site, or those that depend on the device."
+    )
 
 
 class NeighbourKpis(Remarked):
@@ -300,10 +302,7 @@ async def read_neighbour_kpis(context: Context, given: Around) -> NeighbourKpis:
     if given.tenant:
         stations: Collection[str] = await context.neighbours(given.tenant, given.within)
     else:
-        network = context.network
-        place_of = network.region_of if given.within == "region" else network.site_of
-        here = place_of(context.station)
-        stations = sorted(one.id for one in network.stations if place_of(one.id) == here)
+        stations = _stations_around(context.network, context.station, given.within)
     found = await _read_all(context, stations)
     without = [station for station, kpis in found.items() if kpis.begin is None]
     more = f" and {len(without) - 5} more" if len(without) > 5 else ""
@@ -331,6 +330,14 @@ async def check_neighbour_kpis(context: Context, given: NeighbourComparison) -> 
         return Unmet("; ".join(worse[:5]))
     remarks = [f"{station}: {said.remark}" for station, said in well.items() if said.remark]
     return ComparedNeighbours(stations=well, remark="; ".join(remarks[:5]))
+
+
+def _stations_around(network: Network, device: str, within: str) -> Collection[str]:
+    if within == "served":
+        return network.stations_behind(device)
+    place_of = network.region_of if within == "region" else network.site_of
+    here = place_of(device)
+    return sorted(one.id for one in network.stations if place_of(one.id) == here)
 
 
 async def _read_all(

@@ -6,6 +6,7 @@ from functools import lru_cache
 
 from controller.playbook.actions.configuration import CONFIGURATION
 from controller.playbook.actions.equipment import EQUIPMENT
+from controller.playbook.actions.functions import FUNCTIONS
 from controller.playbook.actions.kpis import KPIS
 from controller.playbook.actions.people import PEOPLE
 from controller.playbook.actions.retirement import RETIREMENT
@@ -14,7 +15,7 @@ from controller.playbook.actions.software import SOFTWARE
 from controller.playbook.actions.state import STATE
 from controller.playbook.language.registry import Action, Registry, with_third_parties
 
-_ALL = (*CONFIGURATION, *EQUIPMENT, *SOFTWARE, *RETIREMENT, *ROUTERS, *STATE, *PEOPLE, *KPIS)
+_ALL = (*CONFIGURATION, *EQUIPMENT, *SOFTWARE, *RETIREMENT, *ROUTERS, *FUNCTIONS, *STATE, *PEOPLE, *KPIS)
 #: Shipped actions by name.
 SHIPPED: dict[str, Action] = {one.name: one for one in _ALL}
 

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
-from controller.models.alarm import Alarm
+from controller.intent.placement import Choice
+from controller.models.alarm import FUNCTION_DOWN, UNREACHABLE, Alarm
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError
 from controller.models.health import ServiceState
 from controller.models.measurement import QUARTER, Measured, Period
 from controller.models.network import HOST, Network
-from controller.models.plan import Change, Edit
+from controller.models.plan import Change, Edit, Op
 from controller.models.question import Question
 from controller.models.run import Hold, Holds, LedgerEntry
 from controller.models.shipped import shipped
@@ -24,7 +25,7 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import administrative_leaf, link_state, links, root_spec
 from controller.nrm.tree import Observed, Path
 from controller.performance.kpis import Kpi, load_kpis
-from controller.plan import StationView, applied, drift
+from controller.plan import StationPlan, StationView, applied, drift, nodes_behind, pools_of
 from controller.playbook.language.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
@@ -32,6 +33,8 @@ from controller.ports.webhook import Webhook
 from controller.runs.planning.planner import Planner
 
 T = TypeVar("T")
+#: Before all records.
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Reads something of a station of a network.
 Reader = Callable[[Network, str], Awaitable[T]]
@@ -271,9 +274,46 @@ class StationContext:
             for link in links({path: {} for path in view.ledger})
         )
 
-    async def in_service(self) -> bool:
+    async def restoration(self) -> StationPlan:
+        """What brings the station back."""
+        view = StationView(await self.read(), adopted=True, ledger=await self._entries())
+        return await self.services.planner.restoration(self.network, self.station, view)
+
+    async def _entries(self) -> Mapping[Path, LedgerEntry]:
+        return {path: LedgerEntry.model_validate(dict(entry)) for path, entry in (await self.ledger()).items()}
+
+    async def served(self) -> frozenset[str]:
+        """Tenants behind the function."""
+        behind = self.network.stations_behind(self.station)
+        ledgers = await self.services.store.ledger.find([self.station, *behind])
+        nodes = nodes_behind(self.network, self.station, ledgers)
+        return frozenset(owner for node in nodes for owner in node.owners) - {HOST}
+
+    async def on_pools(self) -> tuple[str, ...]:
+        """Pools of the function."""
+        pools = pools_of(await self.ledger())
+        if len(pools) < 2:
+            return pools
+        jobs = await self.services.store.ledger.ended_jobs([self.station], _EVER)
+        changes = (*(change for job in jobs for change in job.changes), *self.applied)
+        came = {pool: n for n, change in enumerate(changes) for pool in pools_of(_made(change))}
+        return tuple(sorted(pools, key=lambda pool: came.get(pool, -1), reverse=True))
+
+    async def another_pool(self, avoid: Collection[str]) -> Choice:
+        """Where the function would go."""
+        functions = self.network.function_by_id
+        standing = await self.services.store.alarms.standing(functions)
+        down = {one.station for one in standing if one.probable_cause in (FUNCTION_DOWN, UNREACHABLE)}
+        running = await self.services.planner.running(self.network)
+        holds = await self.services.store.holds.find(self.clock.now())
+        held = {hold.device for hold in holds} & self.network.pool_by_id.keys()
+        leaving = {name: running.get(name, ()) for name in down} | {self.station: (*avoid, *sorted(held))}
+        return (await self.services.planner.place(self.network, leaving)).choices[self.station]
+
+    async def in_service(self, station: str = "") -> bool:
         """Whether the station is in service on record."""
-        record = (await self.services.store.devices.find([self.station])).get(self.station)
+        name = station or self.station
+        record = (await self.services.store.devices.find([name])).get(name)
         return record is None or record.retired is None
 
     async def retire(self) -> None:
@@ -357,6 +397,11 @@ class DryRunContext(StationContext):
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
         """Tell nobody."""
         self.words.append(f"would tell the {via}" if via == WEBHOOK else f"would tell people by {via}")
+
+
+def _made(change: Change) -> Iterator[Path]:
+    """Nodes that a change made."""
+    return (edit.path for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE)
 
 
 def _settled(edit: Edit) -> Edit:

@@ -145,6 +145,10 @@ class PlaybookPreparation:
         check_values(playbook, self._library.registry, values)
         selector = str(evaluate(playbook.targets, values))
         targets = await asyncio.to_thread(select, network, selector)
+        if playbook.on_pool is not None:
+            pool, running = str(evaluate(playbook.on_pool, values)), await self._services.planner.running(network)
+            targets = tuple(one for one in targets if pool in running.get(one, ()))
+            selector = f"{selector} on {pool}"
         if not targets:
             raise InputError(f"the targets {selector!r} match no station")
         skips = (request.on_hold or playbook.guards.on_hold) is OnHold.SKIP and self._changes(playbook)

@@ -197,6 +197,7 @@ class _Check(_Inputs):
             if name in RESERVED:
                 self._say(("parameters", name), f"{name} is a name of the language")
         self._selector(("targets",), self._playbook.targets)
+        self._expressions(("on_pool",), self._playbook.on_pool)
         self._selector(("strategy", "last"), self._playbook.strategy.last)
         if isinstance(self._playbook.strategy.soak, str):
             self._one(("strategy", "soak"), self._playbook.strategy.soak)
@@ -253,6 +254,8 @@ class _Check(_Inputs):
             return
         if self._playbook.routers:
             self._say(("routers",), "a plan takes routers along by itself")
+        if self._playbook.on_pool is not None:
+            self._say(("on_pool",), "a plan is for all that the targets select")
         if not uses:
             self._say(("plan",), f"a plan is of no use without a step {APPLY_INTENT}")
         for index in uses[1:]:

@@ -286,6 +286,7 @@ class Playbook(Noun):
             there is a plan, those that it changes do.
         stations: Whether the stations that live in a function are included, each after it. Of a function that is the
             endpoint of none, nothing is.
+        on_pool: Of functions, only those that are on this pool by the ledger; an expression.
         strategy: Waves, soak and timers.
         guards: Limits of its reach.
         plan: The plan that is bound to a run; needed by ``apply-intent``.
@@ -301,6 +302,7 @@ class Playbook(Noun):
     targets: Text
     routers: bool = False
     stations: bool = False
+    on_pool: str | None = None
     strategy: Waves = Waves()
     guards: Guards = Guards()
     plan: PlanSection | None = None

@@ -19,6 +19,7 @@ from typing import Any, Generic, Literal, Protocol, TypeVar, get_args, get_origi
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
+from controller.intent.placement import Choice
 from controller.inventory.source import show
 from controller.models.alarm import Alarm
 from controller.models.equipment import Equipment, Operation
@@ -33,6 +34,7 @@ from controller.models.run import LedgerEntry, Outcome
 from controller.models.sharing import ActionClass
 from controller.nrm.tree import Observed, Path
 from controller.performance.kpis import Kpi
+from controller.plan import StationPlan
 from controller.ports.clock import Clock
 
 #: Entry points of third parties' actions.
@@ -220,8 +222,30 @@ class Context(Protocol):
         """Core links of ours on the stations of its site."""
         ...
 
-    async def in_service(self) -> bool:
-        """Whether the station was not put out of service, or was adopted again since."""
+    async def restoration(self) -> StationPlan:
+        """What brings the station back to what was applied there, or to the network files if nothing was.
+
+        Cells that were locked when it was last read stay so. Raises as ``ledger`` and ``read``.
+        """
+        ...
+
+    async def served(self) -> frozenset[str]:
+        """Tenants with nodes of ours on the stations that the function serves."""
+        ...
+
+    async def on_pools(self) -> tuple[str, ...]:
+        """Pools that the function is on by the ledger, the one that it came to last first."""
+        ...
+
+    async def another_pool(self, avoid: Collection[str]) -> Choice:
+        """Where the function would go if it had to leave these pools, with all others that are down now.
+
+        No pool under a hold is one.
+        """
+        ...
+
+    async def in_service(self, station: str = "") -> bool:
+        """Whether the station, or another one, was not put out of service, or was adopted again since."""
         ...
 
     async def retire(self) -> None:

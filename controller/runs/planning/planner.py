@@ -6,11 +6,12 @@ The pure work happens in ``intent``, ``nrm`` and ``plan``; this is where it meet
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from controller.intent import compile_intent
+from controller.intent.placement import Placement, place
 from controller.inventory.selectors import select_with_routers
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError, NotFoundError
@@ -27,12 +28,15 @@ from controller.plan import (
     Limit,
     Planning,
     PlanOptions,
+    StationPlan,
     StationView,
     adopted_nodes,
     applied,
     carried_nodes,
     drift,
     nodes_behind,
+    plan_station,
+    pools_of,
     under_hold,
     wanted_by,
 )
@@ -183,6 +187,36 @@ class Planner:
 
     # --------------------------------------------------------------- planning
 
+    async def _intent(self, network: Network, devices: Collection[str]) -> Intent:
+        """What devices should carry today: functions stay on the pools that they are on, as long as they may."""
+        functions = not network.function_by_id.keys().isdisjoint(devices)
+        running = await self.running(network) if functions else None
+        return await asyncio.to_thread(compile_intent, network, network.day(self._clock.now()), devices, running)
+
+    async def running(self, network: Network) -> dict[str, tuple[str, ...]]:
+        """Pools that functions are on by the ledger, by function."""
+        ledgers = await self._store.ledger.find(network.function_by_id)
+        return {function: pools for function, nodes in ledgers.items() if (pools := pools_of(nodes))}
+
+    async def place(self, network: Network, avoid: Mapping[str, Collection[str]]) -> Placement:
+        """Where all functions would go if some had to leave pools; see ``controller.intent.placement``."""
+        running, day = await self.running(network), network.day(self._clock.now())
+        return await asyncio.to_thread(lambda: place(network, day, running, avoid=avoid))
+
+    async def restoration(self, network: Network, station: str, view: StationView) -> StationPlan:
+        """What brings a station back that lost its configuration: to what was applied, else to the network files.
+
+        Cells that were locked when it was last read stay so: it comes back with all others unlocked.
+        """
+        health = (await self._store.healths.find([station])).get(station)
+        locked = frozenset(f"{station}/{cell}" for cell in (health.locked if health else ()))
+        options = PlanOptions(under_hold=locked)
+        if view.ledger:
+            profiles = network.profiles_of(station)
+            return await asyncio.to_thread(plan_station, station, profiles, applied(view.ledger), view, options)
+        intent = await self._intent(network, [station])
+        return await asyncio.to_thread(lambda: Planning(network, intent, options).made(station, view))
+
     async def plan(self, request: PlanRequest, actor: str, progress: Progress | None = None) -> Plan:
         """A plan that brings the selected stations to what the current network files say.
 
@@ -209,7 +243,7 @@ class Planner:
             reserved=request.reserved,
             under_hold=under_hold(network, holds),
         )
-        intent = await asyncio.to_thread(compile_intent, network, network.day(now), stations)
+        intent = await self._intent(network, stations)
         planning = Planning(network, intent, options)
 
         def add(station: str, view: StationView) -> None:
@@ -271,7 +305,7 @@ class Planner:
             By device, ``adopted`` with the number of nodes, or why not.
         """
         digest, network = await self._store.networks.get()
-        intent = await asyncio.to_thread(compile_intent, network, network.day(self._clock.now()), stations)
+        intent = await self._intent(network, stations)
 
         async def adopt(station: str, view: StationView) -> str:
             if view.observed is None and station in network.endpoint_function:
@@ -291,7 +325,7 @@ class Planner:
         """What all adopted stations carry, in the words of the ledger; and those that could not be read."""
         records, (_, network) = await self._store.devices.find(), await self._store.networks.get()
         adopted = [name for name, record in records.items() if record.adopted is not None and network.manages(name)]
-        intent = await asyncio.to_thread(compile_intent, network, network.day(self._clock.now()), adopted)
+        intent = await self._intent(network, adopted)
 
         def look(station: str, view: StationView) -> Carried | None:
             if view.observed is None:

@@ -321,3 +321,14 @@ def test_networks_without_functions_have_nothing_to_place() -> None:
     network = cloud({"near": {}}, [], {"S1": ()})
     found = place(network, DAY)
     assert (dict(found.choices), found.cost_us, lower_bound(network, DAY)) == ({}, 0, 0)
+
+
+def test_who_has_to_leave_a_pool_goes_to_another_and_nobody_else_does() -> None:
+    network = cloud({"near": _NEAR, "far": _FAR}, _FOUR, _DUS)
+    before = place(network, DAY)
+    assert set(where(before).values()) == {"near"}
+    found = place(network, DAY, running(before), avoid={"DU-2": ("near",)})
+    assert where(found) == {**where(before), "DU-2": "far"}
+    assert found.choices["DU-2"].reason.startswith("moves since near has no place for it (it has to leave it); ")
+    nowhere = place(network, DAY, running(before), avoid={"DU-2": ("near", "far")})
+    assert [choice.function for choice in nowhere.unplaced] == ["DU-2"]

@@ -114,6 +114,10 @@ def virtual(tenants: Iterable[str] = ("alfa", "beta"), **changes: Any) -> Networ
             {"id": "UP-ALFA", "package": "up", "max_latency_us": 1000, "owner": "alfa"},
         ],
         "stations": [one.model_dump() for one in stations],
+        "agreements": [
+            {**one.model_dump(), **({"functions": ["UP-ALFA"]} if one.tenant == "alfa" else {})}
+            for one in plain.agreements
+        ],
     }
     return Network.model_validate(plain.model_dump() | content | changes)
 

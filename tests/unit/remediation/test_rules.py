@@ -8,6 +8,7 @@ import pytest
 from controller.inventory.load import load_network
 from controller.inventory.selectors import select
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.cloud import Function
 from controller.models.errors import InputError
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.plan_section import AGAIN
@@ -31,6 +32,8 @@ LADDERS = {
     "configuration-drift": ["repair-drift"],
     "core-link-down": ["recreate-core-endpoint"],
     "fronthaul-failed": ["reset-radio-unit", "ticket"],
+    "function-down": ["heal-function", "ticket"],
+    "function-twice": ["heal-function", "ticket"],
     "licence-gone": ["reload-licence", "ticket"],
     "overheated": ["cycle-cell", "ticket"],
     "radio-unit-lost": ["reset-radio-unit", "restart-station", "ticket"],
@@ -56,7 +59,8 @@ def test_the_shipped_rules_observe_and_have_these_ladders() -> None:
     assert {rule.mode for rule in rules.values()} == {"observe"}
     # A node that drifts again is refused by the playbook: several nodes of a station may be brought back one by one.
     attempts = {name: rule.guards.attempts for name, rule in rules.items() if rule.guards.attempts > 1}
-    assert attempts == {"configuration-drift": 5, "alarm-list-crowded": 2, "licence-gone": 2}
+    twice = ("alarm-list-crowded", "licence-gone", "function-down", "function-twice")
+    assert attempts == {"configuration-drift": 5, **dict.fromkeys(twice, 2)}
     assert all(rule.guards.cool_down_seconds >= 600 for rule in rules.values())
     assert rules["configuration-drift"].guards.cool_down_seconds == AGAIN.total_seconds()
 
@@ -89,7 +93,8 @@ def test_what_shipped_rules_give_their_playbooks_is_what_these_take(name: str) -
     (rule,) = (one for one in rules if one.name == name)
     plain = load_network(TINY)
     router = plain.routers[0].model_copy(update={"host_key": HOST_KEY})
-    network = plain.model_copy(update={"routers": (router,)})
+    functions = (Function(id="T-LTE-1", package="du"),) if name.startswith("function-") else ()
+    network = plain.model_copy(update={"routers": (router,), "functions": functions})
     alarm = _alarm(rule)
     assert rule_for(rules, alarm, network) == rule
     library = Library(SHIPPED.parent, registry())

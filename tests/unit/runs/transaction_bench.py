@@ -230,13 +230,11 @@ _begun: dict[object, list[tuple[str, list[tuple[object, ...]]]]] = {}
 
 def begin_anew(store: SqlStore, network: Network, plan: Plan) -> None:
     """Delete all that is on record but a network and a plan, whose rows are those that were written the first time."""
-    store.behaviours = SqlBehaviours(store.database)
     digest = network_digest(network)
     key = digest, plan.digest, tuple(plan.changes.packed.items())
+    empty(store)
     with _driver(store) as driver, driver:
         driver.execute("BEGIN")
-        for table in reversed(_TABLES):
-            driver.execute(f"DELETE FROM {table}")
         for table, rows in _begun.get(key, ()):
             driver.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(rows[0]))})", rows)
     if key not in _begun:
@@ -245,6 +243,15 @@ def begin_anew(store: SqlStore, network: Network, plan: Plan) -> None:
         with _driver(store) as driver:
             kept = [(table, driver.execute(f"SELECT * FROM {table}").fetchall()) for table in _TABLES]
         _begun[key] = [(table, rows) for table, rows in kept if rows]
+
+
+def empty(store: SqlStore) -> None:
+    """Delete all that is on record."""
+    store.behaviours = SqlBehaviours(store.database)
+    with _driver(store) as driver, driver:
+        driver.execute("BEGIN")
+        for table in reversed(_TABLES):
+            driver.execute(f"DELETE FROM {table}")
 
 
 @contextmanager

@@ -1,0 +1,62 @@
+"""Functions: what each takes of the pool that it runs on. Where that is, ``controller.intent.placement`` says."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import date
+
+from controller.intent.findings import Check, finding
+from controller.intent.placement import place
+from controller.models.facts import Finding, FunctionFact
+from controller.models.network import Network
+from controller.nrm.profiles.pool import priority_of
+
+
+def function_facts(
+    network: Network, as_of: date, functions: Collection[str], running: Mapping[str, Collection[str]] | None
+) -> tuple[dict[str, FunctionFact], list[Finding]]:
+    """Facts of functions where they are placed, and those that have no place.
+
+    Args:
+        network: The network as loaded.
+        as_of: The day whose agreements count.
+        functions: Those that are asked for.
+        running: Pools that functions run on, by function.
+    """
+    if not functions:
+        return {}, []
+    choices = place(network, as_of, running or {}).choices
+    facts, findings = {}, []
+    for function in sorted(functions):
+        if choices[function].pool:
+            facts[function] = function_fact(network, function, choices[function].pool)
+        else:
+            text = f"function {function} has no place: {choices[function].reason}"
+            findings.append(finding(Check.FUNCTION_UNPLACED, text, station=function))
+    return facts, findings
+
+
+def function_fact(network: Network, function: str, pool: str) -> FunctionFact:
+    """What a function is to be on a pool.
+
+    Raises:
+        KeyError: There is no such function, or its package is unknown.
+    """
+    known = network.function_by_id[function]
+    package = network.package_by_id[known.package]
+    return FunctionFact(
+        function=function,
+        owner=known.side,
+        pool=pool,
+        package=package.id,
+        image=package.image,
+        replicas=known.replicas,
+        cpus=package.cpus,
+        memory_gb=package.memory_gb,
+        hugepages_gb=package.hugepages_gb,
+        accelerators=package.accelerators,
+        ptp=package.ptp,
+        priority=priority_of(package.kind),
+        address=known.address or "",
+        owners=(known.side,),
+    )

@@ -1,0 +1,112 @@
+"""Changes of functions that follow from no network file: to another pool, to another number of replicas. Pure.
+
+What was applied moves as it was applied; what network files ask for meanwhile waits for a plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
+
+from controller.models.errors import ConflictError, PlanRefusedError
+from controller.models.health import ServiceState
+from controller.models.plan import Change
+from controller.models.run import LedgerEntry
+from controller.nrm.profiles import Rendered
+from controller.nrm.profiles.function import (
+    DEPLOYMENT,
+    DISRUPTION,
+    PROFILE,
+    deployment_path,
+    ready_state,
+    with_replicas,
+)
+from controller.nrm.tree import Observed, Path, class_of, parent, step
+from controller.plan.drift import applied
+from controller.plan.station import plan_station
+from controller.plan.views import PlanOptions, StationView
+
+
+def pools_of(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Pools that a function is on by nodes of its tree, such as its ledger's, in order."""
+    return tuple(sorted(step(path)[1][0] for path in paths if class_of(path) == DEPLOYMENT.name))
+
+
+def ready_on(function: str, observed: Observed, pools: Iterable[str]) -> tuple[str, ...]:
+    """Those of the pools that a function is ready on."""
+    at = ((pool, deployment_path(function, pool)) for pool in pools)
+    return tuple(pool for pool, path in at if ready_state(observed, path) is ServiceState.UP)
+
+
+def moved_change(
+    function: str,
+    observed: Observed,
+    ledger: Mapping[Path, LedgerEntry],
+    pool: str,
+    served: Collection[str],
+) -> Change | None:
+    """A function on one pool and no other, as it was applied: made there, then gone elsewhere; None where it is so.
+
+    What is on a pool that does not answer stays, in the ledger too.
+
+    Args:
+        function: Its id.
+        observed: What its pools say.
+        ledger: What we applied.
+        pool: Where it goes, or stays.
+        served: Tenants whose stations it serves.
+
+    Raises:
+        ConflictError: It was never applied.
+        PlanRefusedError: It can't be changed so.
+    """
+    here = pools_of(ledger)
+    if not here:
+        raise ConflictError(f"{function} is on no pool: instantiate it first")
+    of = pool if pool in here else here[0]
+    was = applied(ledger)
+    names = {path: _on(path, of, pool) for path in was.tree if _pool(path) in ("", of)}
+    tree = {new: dict(was.tree[path]) for path, new in names.items()}
+    owners = {new: was.owners[path] for path, new in names.items()}
+    return _change(function, observed, ledger, Rendered(tree, owners, ()), served)
+
+
+def scaled_change(
+    function: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], replicas: int, served: Collection[str]
+) -> Change | None:
+    """A function with another number of replicas, where it is; raises as ``moved_change``."""
+    was = applied(ledger)
+    if not pools_of(ledger):
+        raise ConflictError(f"{function} is on no pool: instantiate it first")
+    tree = {path: with_replicas(path, leaves, replicas) for path, leaves in was.tree.items()}
+    return _change(function, observed, ledger, replace(was, tree=tree), served)
+
+
+def _change(
+    function: str,
+    observed: Observed,
+    ledger: Mapping[Path, LedgerEntry],
+    wanted: Rendered,
+    served: Collection[str],
+) -> Change | None:
+    """The change to what is wanted; what of ours is elsewhere may go."""
+    owners = {owner for entry in ledger.values() for owner in entry.owners}
+    view = StationView(observed, adopted=True, ledger=ledger, served=frozenset(served))
+    made = plan_station(function, (PROFILE,), wanted, view, PlanOptions(remove=dict.fromkeys(owners, 1)))
+    if made.reason:
+        raise PlanRefusedError(f"{function}: {made.reason}")
+    return made.change if made.change is None or observed.reverts else made.change.model_copy(update={"reverts": False})
+
+
+def _pool(path: Path) -> str:
+    """The pool that a node of a function's tree is on; empty for the function itself."""
+    while path and class_of(path) not in (DEPLOYMENT.name, DISRUPTION.name):
+        path = parent(path)
+    return step(path)[1][0] if path else ""
+
+
+def _on(path: Path, old: str, new: str) -> Path:
+    """The same node on another pool."""
+    for node in (DEPLOYMENT, DISRUPTION):
+        path = path.replace(f"/{node.name}[{old}]", f"/{node.name}[{new}]")
+    return path

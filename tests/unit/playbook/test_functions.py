@@ -1,0 +1,365 @@
+"""Functions come up, go down, move and go, and the stations that live in them come back with what all tenants had."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+
+from controller.models.approval import VoteChoice
+from controller.models.network import Network
+from controller.models.people import Person, Role
+from controller.models.plan import LedgerNode
+from controller.models.run import Outcome
+from controller.nrm.profiles import administrative_state, cells
+from controller.plan import network_digest
+from controller.ports.queue import FakeWakeups
+from controller.runs.approval.clearance import reassess
+from controller.runs.transaction import checks
+from tests.support.callers import admit
+from tests.support.soak import SOAK
+from tests.unit.plan import samples
+from tests.unit.playbook.functions_bench import FunctionBench, factory
+from tests.unit.runs.group_bench import Mortal, moments
+
+FUNCTION = samples.virtual().function_by_id["DU-1"].model_dump()
+GOOD = {Outcome.SUCCEEDED}
+#: All devices that stand still while alfa's own function moves.
+PLAIN = {"DU-1", "DU-2", "CU-1", "S1", "S2"}
+
+
+async def test_a_function_comes_up_with_its_station_configured_for_all_tenants() -> None:
+    bench = FunctionBench()
+    outcomes = await bench.play("instantiate-function", function="DU-1")
+    assert outcomes == {"DU-1": Outcome.SUCCEEDED, "S1": Outcome.SUCCEEDED}, bench.jobs
+    assert bench.pools("DU-1") == bench.placed("DU-1")
+    assert bench.carries("S1")
+    owners = {owner for entry in bench.store.ledger.find(["S1"])["S1"].values() for owner in entry.owners}
+    assert owners == {"host", "alfa", "beta"}
+
+
+async def test_one_that_does_not_become_ready_is_removed_and_its_station_left_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "READY_SECONDS", 20.0)
+    bench = FunctionBench()
+    bench.devices["DU-1"].stuck |= {"edge-1", "edge-2"}
+    outcomes = await bench.play("instantiate-function", function="DU-1")
+    assert outcomes["DU-1"] is Outcome.ROLLED_BACK, bench.jobs
+    assert bench.pools("DU-1") == bench.placed("DU-1") == ()
+    assert not bench.store.ledger.find(["S1"])
+
+
+async def test_a_dry_run_says_what_would_be_made_where() -> None:
+    bench = FunctionBench()
+    dry = await bench.dry_run("instantiate-function", function="DU-1")
+    assert not dry.refused
+    made = next(one for one in dry.stations if one.station == "DU-1")
+    assert any("edge-1" in row.what or "edge-1" in row.after for step in made.steps for row in step.diff), made
+
+
+async def test_a_function_whose_pool_is_lost_comes_back_elsewhere_with_all_tenants() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    (lost,) = bench.pools("DU-1")
+    before = bench.devices["S1"].running
+    bench.lose_pool("DU-1", lost)
+    begin = bench.clock.monotonic()
+    outcomes = await bench.play("heal-function", function="DU-1", seconds=20)
+    assert set(outcomes.values()) == GOOD, bench.jobs
+    assert bench.clock.monotonic() - begin <= 120
+    assert bench.devices["S1"].running == before
+    (there,) = set(bench.pools("DU-1")) - {lost}
+    # What may still run on the pool that does not answer is on record until it is known to be gone.
+    assert bench.placed("DU-1") == tuple(sorted((lost, there)))
+    bench.devices["DU-1"].dark.clear()
+    outcomes = await bench.play("heal-function", function="DU-1")
+    assert set(outcomes.values()) <= {Outcome.SUCCEEDED, Outcome.UNCHANGED}, bench.jobs
+    assert bench.pools("DU-1") == bench.placed("DU-1") == (there,)
+    assert bench.devices["S1"].running == before
+
+
+async def test_twenty_functions_of_a_lost_pool_are_on_air_elsewhere_within_two_minutes() -> None:
+    bench = FunctionBench(shared(20, du="DU-{}"))
+    functions = sorted(bench.network.function_by_id)
+    await bench.instantiate(*functions)
+    (lost,) = {pool for name in functions for pool in bench.pools(name)}
+    before = {one.id: bench.devices[one.id].running for one in bench.network.stations}
+    for name in functions:
+        bench.lose_pool(name, lost)
+
+    def back() -> bool:
+        return all(bench.devices[name].running == tree for name, tree in before.items())
+
+    assert await bench.watch(120, back) <= 120
+    assert all(set(bench.pools(name)) - {lost} for name in functions)
+    assert back()
+
+
+async def test_one_that_is_well_is_left_alone() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    changes = len(bench.devices["DU-1"].history), len(bench.devices["S1"].history)
+    outcomes = await bench.play("heal-function", function="DU-1")
+    assert set(outcomes.values()) == {Outcome.UNCHANGED}, bench.jobs
+    assert changes == (len(bench.devices["DU-1"].history), len(bench.devices["S1"].history))
+
+
+async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cell_that_was_locked() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    station = bench.devices["S1"]
+    await bench.play("lock-cell", station="S1", cell="L1")
+    before = station.running
+    await bench.look("S1")
+    station.renew(factory("S1"))
+    await bench.look("S1")
+    await bench.play("heal-function", function="DU-1")
+    assert station.running == before, bench.jobs
+    states = {one.cell: administrative_state(station.running, one.path) for one in cells(station.running)}
+    assert states == {"L1": "LOCKED", "N1": "UNLOCKED"}
+
+
+async def test_without_room_elsewhere_a_function_stays_and_people_are_told_why() -> None:
+    bench = FunctionBench(samples.virtual(functions=[{**FUNCTION, "pool": "edge-1"}]))
+    await bench.instantiate("DU-1")
+    bench.lose_pool("DU-1", "edge-1")
+    outcomes = await bench.play("heal-function", function="DU-1", seconds=0)
+    assert not any(outcome is not None and outcome.good for outcome in outcomes.values())
+    assert "DU-1 is not ready on edge-1" in bench.jobs[0].detail
+
+
+# ------------------------------------------------------------------ move, scale, upgrade
+
+
+async def test_a_tenants_own_function_moves_and_nothing_of_others_does() -> None:
+    bench = FunctionBench()
+    await bench.instantiate()
+    (here,) = bench.pools("UP-ALFA")
+    others = {name: list(bench.devices[name].history) for name in bench.network.device_kinds if name in PLAIN}
+    outcomes = await bench.play("move-function", function="UP-ALFA")
+    assert outcomes == {"UP-ALFA": Outcome.SUCCEEDED}
+    assert bench.pools("UP-ALFA") == bench.placed("UP-ALFA") != (here,)
+    assert {name: list(bench.devices[name].history) for name in others} == others
+    asked = bench.store.approvals.standing(bench.run_id)
+    assert asked is not None
+    assert asked.constraints.tenants == ("alfa",)
+
+
+async def test_one_that_does_not_become_ready_elsewhere_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "READY_SECONDS", 20.0)
+    bench = FunctionBench()
+    await bench.instantiate("CU-1")
+    (here,) = bench.pools("CU-1")
+    bench.devices["CU-1"].stuck |= {"edge-1", "edge-2"} - {here}
+    outcomes = await bench.play("move-function", function="CU-1")
+    assert outcomes == {"CU-1": Outcome.ROLLED_BACK}
+    assert bench.pools("CU-1") == bench.placed("CU-1") == (here,)
+
+
+async def test_the_stations_of_a_function_that_moves_come_along() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1", "DU-2")
+    before = {name: bench.devices[name].running for name in ("S1", "S2")}
+    (here,) = bench.pools("DU-1")
+    there = next(pool for pool in bench.network.pool_by_id if pool != here)
+    outcomes = await bench.play("move-function", function="DU-1", pool=there)
+    assert set(outcomes.values()) == GOOD, bench.jobs
+    assert outcomes.keys() == {"DU-1", "S1"}
+    assert bench.pools("DU-1") == (there,)
+    assert {name: bench.devices[name].running for name in before} == before
+
+
+async def test_a_pool_under_a_hold_gets_nothing() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("CU-1")
+    (here,) = bench.pools("CU-1")
+    there = next(pool for pool in bench.network.pool_by_id if pool != here)
+    bench.store.holds.add(there, "rosa", "new servers", None)
+    await bench.play("move-function", function="CU-1")
+    assert bench.pools("CU-1") == (here,)
+    assert "there is no other pool for CU-1" in bench.jobs[0].detail
+
+
+async def test_replicas_come_and_go_without_a_restart() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("CU-1")
+    started: list[str] = []
+    bench.devices["CU-1"].started = started.append
+    for replicas in (3, 1):
+        assert await bench.play("scale-function", function="CU-1", replicas=replicas) == {"CU-1": Outcome.SUCCEEDED}
+        (pool,) = bench.pools("CU-1")
+        leaves = bench.devices["CU-1"].running[f"/Function[CU-1]/Deployment[{pool}]"]
+        assert leaves.get("replicas", "1") == str(replicas)
+    assert not started
+
+
+def upgraded(network: Network, package: str) -> Network:
+    """The same, where a package has a new image."""
+    known = network.package_by_id[package]
+    newer = known.model_copy(update={"image": known.image[:-1] + "f", "version": "2.0"})
+    return network.model_copy(update={"packages": tuple(newer if one is known else one for one in network.packages)})
+
+
+async def test_an_upgrade_that_fails_at_its_canary_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "READY_SECONDS", 20.0)
+    bench = FunctionBench()
+    await bench.instantiate("DU-1", "DU-2")
+    before = {name: bench.devices[name].running for name in ("DU-1", "DU-2", "S2")}
+    bench.load(upgraded(bench.network, "du"))
+    bench.devices["DU-1"].stuck |= {"edge-1", "edge-2"}
+    outcomes = await bench.play("upgrade-function", where="function=DU-*")
+    assert outcomes["DU-1"] is Outcome.ROLLED_BACK
+    assert {outcomes[name] for name in ("S1", "DU-2", "S2")} == {Outcome.CANCELLED}
+    assert {name: bench.devices[name].running for name in before} == before
+
+
+async def test_an_upgrade_brings_the_new_image_and_the_stations_back() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1", "DU-2")
+    before = {name: bench.devices[name].running for name in ("S1", "S2")}
+    bench.load(upgraded(bench.network, "du"))
+    outcomes = await bench.play("upgrade-function", where="function=DU-*")
+    assert set(outcomes.values()) == GOOD, bench.jobs
+    assert {name: bench.devices[name].running for name in before} == before
+    for function in ("DU-1", "DU-2"):
+        (pool,) = bench.pools(function)
+        image = bench.devices[function].running[f"/Function[{function}]/Deployment[{pool}]"]["image"]
+        assert image == bench.network.package_by_id["du"].image
+
+
+async def test_the_upgrade_of_a_cu_waits_for_all_tenants_of_its_fifty_stations() -> None:
+    bench = FunctionBench(shared(50, cu="CU-1"))
+    await bench.instantiate("CU-1")
+    for station in bench.network.stations:
+        nodes = [
+            LedgerNode(path=path, owners=entry.owners)
+            for path, entry in samples.ledger(bench.network, station.id).items()
+        ]
+        bench.store.devices.adopt(station.id, nodes, network_digest(bench.network), "ana")
+    before = dict(bench.devices["CU-1"].running)
+    bench.load(upgraded(bench.network, "cu"))
+    run = await bench.start("upgrade-function", where="function=CU-1")
+    standing = bench.store.approvals.standing(run.id)
+    assert standing is not None
+    tenants = [one.id for one in bench.network.tenants]
+    assert [one.side for one in standing.constraints.requirements] == sorted(tenants)
+    assert len(bench.network.stations_behind("CU-1")) == 50
+    for tenant in tenants:
+        await bench.live(20)
+        assert bench.devices["CU-1"].running == before, "it waits for all four"
+        person = Person(name=f"eva-{tenant}", role=Role.TENANT_APPROVER, tenant=tenant)
+        admit(bench.store, f"token-{tenant}", person.name, person.role, tenant)
+        bench.store.approvals.vote(standing.constraints.subject, person, VoteChoice.APPROVE, "", run.id)
+        reassess(bench.store, bench.clock, FakeWakeups())
+    await bench.work()
+    assert bench.outcomes == {"CU-1": Outcome.SUCCEEDED}, bench.jobs
+
+
+def shared(number: int, **functions: str) -> Network:
+    """Stations that four tenants share, who are asked before interruptions.
+
+    Args:
+        number: Of stations.
+        functions: For each kind of function (``du``, ``cu``) how the function of a station is called, by its number.
+    """
+    few = samples.virtual(("alfa", "beta", "gamma"))
+    delta = few.tenants[2].model_dump() | {"id": "delta", "name": "delta", "plmns": ["716-04"]}
+    delta["core"]["vlan"] = 104
+    delta["slices"] = [{"sst": 1, "sd": "000004"}]
+    content: dict[str, list[Any]] = {kind: [] for kind in ("sites", "stations", "cells", "latencies")}
+    known = {one.package: one for one in few.functions}
+    named: dict[str, dict[str, Any]] = {}
+    for n in range(1, number + 1):
+        own = {kind: name.format(n) for kind, name in functions.items()}
+        named |= {name: {**known[kind].model_dump(), "id": name, "address": None} for kind, name in own.items()}
+        place = {"id": f"S{n}", "site": f"site-{n}", "transport_address": f"10.0.0.{n}", "enb_id": n, "gnb_id": n}
+        content["sites"].append({**few.sites[0].model_dump(), "id": f"site-{n}"})
+        content["stations"].append({**few.stations[0].model_dump(), **place, "functions": tuple(own.values())})
+        cells_ = [one.model_dump() for one in few.cells if one.station == "S1"]
+        content["cells"] += [{**cell, "station": f"S{n}", "pci": n} for cell in cells_]
+        content["latencies"] += [{"pool": pool.id, "site": f"site-{n}", "microseconds": 50} for pool in few.pools]
+    content["agreements"] = [
+        {
+            **few.agreements[1].model_dump(),
+            "id": f"{tenant}-all",
+            "tenant": tenant,
+            "shares": [{"dedicated": 5, "min": 10, "max": 80}],
+            "consents": {"interrupt": "approval"},
+        }
+        for tenant in ("alfa", "beta", "gamma", "delta")
+    ]
+    content["nodes"] = [{**node.model_dump(), "cpus": 256} for node in few.nodes]
+    content["tenants"] = [*(tenant.model_dump() for tenant in few.tenants), delta]
+    return Network.model_validate(few.model_dump() | content | {"functions": list(named.values())})
+
+
+# ------------------------------------------------------------------------- the end
+
+
+async def test_a_function_goes_only_when_nobody_depends_on_it() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("CU-1")
+    for station in ("S1", "S2"):
+        bench.store.devices.adopt(station, (), network_digest(bench.network), "ana")
+    outcomes = await bench.play("terminate-function", function="CU-1", nodes=3)
+    assert outcomes == {"CU-1": Outcome.FAILED_SAFE}
+    assert "serves S1, S2, in service still" in bench.jobs[0].detail
+    for station in ("S1", "S2"):
+        bench.store.devices.retire(station, "ana")
+    assert await bench.play("terminate-function", function="CU-1", nodes=9) == {"CU-1": Outcome.FAILED_SAFE}
+    assert "name nodes=3" in bench.jobs[0].detail
+    assert await bench.play("terminate-function", function="CU-1", nodes=3) == {"CU-1": Outcome.SUCCEEDED}
+    assert bench.pools("CU-1") == bench.placed("CU-1") == ()
+
+
+async def test_a_tenants_own_function_goes_with_its_consent_only() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("UP-ALFA")
+    bench.store.devices.retire("S1", "ana")
+    await bench.start("terminate-function", function="UP-ALFA", nodes=3)
+    await bench.live(5)
+    assert bench.jobs[0].blocked == "waits for approval by 1 of alfa to reduce"
+
+
+async def test_a_pool_is_drained_of_its_functions_and_of_no_others() -> None:
+    bench = FunctionBench()
+    await bench.instantiate()
+    (here,) = bench.pools("CU-1")
+    there = next(pool for pool in bench.network.pool_by_id if pool != here)
+    await bench.play("move-function", function="UP-ALFA", pool=there)
+    before = {name: bench.devices[name].running for name in ("S1", "S2")}
+    outcomes = await bench.play("drain-pool", pool=here)
+    assert set(outcomes.values()) == GOOD, bench.jobs
+    assert outcomes.keys() == {"CU-1", "DU-1", "DU-2", "S1", "S2"}
+    assert {bench.pools(name) for name in bench.network.function_by_id} == {(there,)}
+    assert {name: bench.devices[name].running for name in before} == before
+
+
+# ------------------------------------------------------------------------- deaths
+
+
+async def test_killed_at_every_call_a_function_is_healed_once() -> None:
+    """Wherever its worker dies, the function is ready on one other pool, and its station carries all that it did."""
+
+    async def lost() -> FunctionBench:
+        bench = FunctionBench()
+        await bench.instantiate("DU-1")
+        bench.lose_pool("DU-1", *bench.pools("DU-1"))
+        await bench.start("heal-function", function="DU-1", seconds=2)
+        return bench
+
+    whole = Mortal()
+    await (await lost()).work(whole)
+    chance = random.Random(len(whole.calls))
+    calls = moments(whole.calls, chance)
+    for at in calls if SOAK else chance.sample(calls, 5):
+        bench = await lost()
+        (here,) = bench.placed("DU-1")
+        await bench.work(Mortal(at, after=at % 2 == 0))
+        assert set(bench.outcomes.values()) <= {Outcome.SUCCEEDED, Outcome.UNCHANGED}, (at, bench.jobs)
+        assert len(set(bench.pools("DU-1")) - {here}) == 1
+        assert bench.carries("S1")
+        assert not bench.store.claims.busy(["DU-1", "S1"])
+        assert bench.store.audit.verify() is None
