@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from controller.intent.backhaul import backhaul_findings
+from controller.intent.cloud_contracts import cloud_findings
 from controller.intent.findings import Check, canonical, finding
 from controller.intent.functions import function_facts
 from controller.intent.grants import Grant, cover, grants_in_force
@@ -74,6 +75,7 @@ def compile_intent(
     findings += _matching_nothing(grants, covering)
     findings += tenant_findings(network.tenants)
     findings += backhaul_findings(network, placed)
+    findings += cloud_findings(network, placed, as_of)
     findings += identity_findings(network, cells)
     findings += pci_findings(network, cells)
     findings += neighbour_findings(network, placed)

@@ -52,6 +52,15 @@ class Check(StrEnum):
     FUNCTION_UNPLACED = "function-unplaced"
     # Backhaul
     BACKHAUL_CAPACITY = "backhaul-capacity"
+    # Functions and pools
+    FUNCTION_PATH = "function-path"
+    FUNCTION_TENANT = "function-tenant"
+    FUNCTION_LATENCY = "function-latency"
+    FUNCTION_PROFILE = "function-profile"
+    FUNCTION_VERSIONS = "function-versions"
+    FUNCTION_UNUSED = "function-unused"
+    FUNCTION_NOT_BOUGHT = "function-not-bought"
+    POOL_OVERSOLD = "pool-oversold"
     # Radio
     LOCAL_ID_RANGE = "local-id-range"
     PCI_RANGE = "pci-range"
@@ -93,6 +102,8 @@ _MILDER = {
     Check.OWN_CELL_DANGLING: Severity.WARNING,
     Check.OWN_CELL_UNUSED: Severity.WARNING,
     Check.BACKHAUL_CAPACITY: Severity.WARNING,
+    Check.FUNCTION_UNUSED: Severity.WARNING,
+    Check.FUNCTION_NOT_BOUGHT: Severity.WARNING,
     Check.PCI_COLLISION: Severity.WARNING,
     Check.PCI_CONFUSION: Severity.WARNING,
     Check.NEIGHBOUR_DANGLING: Severity.WARNING,

@@ -12,9 +12,11 @@ import pytest
 
 from controller.intent import compile_intent
 from controller.intent.findings import Check, severity_of
+from controller.models.cloud import FunctionKind
 from controller.models.errors import NotFoundError
 from controller.models.facts import BroadcastFact, CoreLinkFact, Finding, NeighbourFact, ShareFact, StationFact, X2Fact
 from controller.models.network import Network, Rat
+from tests.unit.intent.clouds import function, nodes, package
 
 TODAY = date(2026, 6, 15)
 Draft = dict[str, Any]
@@ -71,6 +73,59 @@ def sound() -> Draft:
         "tenants": [_tenant(n) for n in (1, 2, 3)],
         "agreements": [_agreement("a"), _agreement("b")],
     }
+
+
+def _virtual(draft: Draft, *names: str, **changes: Draft) -> None:
+    """S1 is made of a DU, a CU-CP and a CU-UP on a pool next to it; these take what some kinds of it change."""
+    own = ("DU", "CP", "UP", *names)
+    draft["stations"][0]["functions"] = own
+    pool = {
+        "id": "edge",
+        "where": "edge",
+        "region": "here",
+        "address": "edge",
+        "authority": "ca",
+        "credential": "token",
+    }
+    draft["pools"] = [pool | changes.get("pool", {"uplink_gbps": 8})]
+    draft["nodes"] = nodes("edge", 2)
+    draft["latencies"] = [{"pool": "edge", "site": "hill", "microseconds": 80}]
+    kinds = {"DU": "vdu", "CP": "vcu-cp", "BBU": "vbbu", "GW": "gateway"}
+    speaks = {"profiles": ["lte-28658", "nr-28541"]}
+    draft["packages"] = [
+        package(kind, "", **(speaks if kind == "vdu" else {}) | changes.get(kind, {}))
+        for kind in map(str, FunctionKind)
+    ]
+    draft["functions"] = [function(name, kinds.get(name, "vcu-up")) | changes.get(name, {}) for name in own]
+
+
+def _without(draft: Draft, name: str, *names: str, **changes: Draft) -> None:
+    _virtual(draft, *names, **changes)
+    draft["stations"][0]["functions"] = [one for one in draft["stations"][0]["functions"] if one != name]
+    draft["functions"] = [one for one in draft["functions"] if one["id"] != name]
+
+
+def _out_of_reach(draft: Draft) -> None:
+    _virtual(draft, DU={"pool": "edge"})
+    draft["latencies"].clear()
+
+
+def _unused(draft: Draft) -> None:
+    _virtual(draft)
+    draft["functions"].append(function("UP2", "vcu-up"))
+
+
+def _bought(draft: Draft, name: str, tenant: str) -> None:
+    """A function, perhaps a further one, is a tenant's own."""
+    _virtual(draft, *(() if name in ("DU", "CP", "UP") else (name,)), **{name: {"owner": tenant}})
+    _agreement_of(draft, tenant, functions=[name])
+
+
+def _sold(draft: Draft, cores: int, **changes: Any) -> None:
+    _virtual(draft, **changes)
+    capacity = [{"pool": "edge", "cores": cores, "gbps": 5}]
+    _agreement_of(draft, "a", capacity=capacity)
+    _agreement_of(draft, "b", capacity=[capacity[0] | {"overbooking_percent": 50}])
 
 
 def found(draft: Draft) -> list[tuple[str, str]]:
@@ -354,6 +409,24 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.ROUTER_NO_ADDRESS, ["R1/"], _stations_on_ipv6),
     (Check.ROUTER_UNENFORCEABLE, ["R1/"], _without_ipv4),
     (Check.BACKHAUL_CAPACITY, NETWORK, _thin_backhaul),
+    (Check.FUNCTION_PATH, ["S1/"], lambda d: _without(d, "DU")),
+    (Check.FUNCTION_PATH, ["S1/"], lambda d: _virtual(d, "BBU")),
+    (Check.FUNCTION_PATH, ["S1/"], lambda d: _without(d, "DU", "BBU")),
+    (Check.FUNCTION_PATH, ["S1/"], lambda d: _without(d, "CP")),
+    (Check.FUNCTION_PATH, ["S1/"], lambda d: _without(d, "UP")),
+    (Check.FUNCTION_TENANT, ["S1/"], lambda d: _virtual(d, "UP2")),
+    (Check.FUNCTION_TENANT, ["S1/"], lambda d: _bought(d, "UP", "a")),
+    (Check.FUNCTION_TENANT, ["S1/"], lambda d: _bought(d, "DU", "a")),
+    (Check.FUNCTION_LATENCY, ["S1/"], lambda d: _virtual(d, DU={"max_latency_us": 79})),
+    (Check.FUNCTION_LATENCY, ["S1/"], lambda d: _virtual(d, DU={"max_latency_us": 79, "pool": "edge"})),
+    (Check.FUNCTION_LATENCY, ["S1/"] * 3, _out_of_reach),
+    (Check.FUNCTION_PROFILE, ["S1/"], lambda d: _virtual(d, vdu={"profiles": ["nr-28541"]})),
+    (Check.FUNCTION_VERSIONS, ["S1/"], lambda d: _virtual(d, vdu={"f1": ["16.1"]})),
+    (Check.FUNCTION_VERSIONS, ["S1/"], lambda d: _virtual(d, **{"vcu-up": {"e1": ["16.1"]}})),
+    (Check.FUNCTION_UNUSED, NETWORK, _unused),
+    (Check.FUNCTION_NOT_BOUGHT, NETWORK, lambda d: _virtual(d, "UP2", UP2={"owner": "a"})),
+    (Check.POOL_OVERSOLD, ["edge/"], lambda d: _sold(d, 22)),
+    (Check.POOL_OVERSOLD, ["edge/"], lambda d: _sold(d, 4, pool={"uplink_gbps": 7})),
     (Check.LOCAL_ID_RANGE, FIRST, lambda d: _lte(d, local_id=256)),
     (Check.LOCAL_ID_RANGE, ["S1/nr"], _wide_gnb_id),
     (Check.PCI_RANGE, FIRST, lambda d: _lte(d, pci=504)),
@@ -447,6 +520,10 @@ def test_every_check_has_an_example_and_a_description() -> None:
         pytest.param(lambda d: _neighbours(d, ("S1/lte", "S2/lte"), anr=True), id="ANR finds the way back"),
         pytest.param(lambda d: _dependent(d, ("S1/lte", "S1/nr")), id="an NR cell with its anchor"),
         pytest.param(_moran_carrier, id="a MORAN carrier with a TAC of its own"),
+        pytest.param(_virtual, id="a virtual station of DU, CU-CP and CU-UP"),
+        pytest.param(lambda d: _bought(d, "UP2", "a"), id="a CU-UP of a tenant's own beside that of the host"),
+        pytest.param(lambda d: _virtual(d, "GW"), id="a gateway"),
+        pytest.param(lambda d: _sold(d, 21), id="a pool sold to the last core"),
     ],
 )
 def test_what_just_keeps_the_contract_is_no_finding(spoil: Callable[[Draft], object]) -> None:

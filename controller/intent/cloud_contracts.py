@@ -1,0 +1,220 @@
+"""Contracts of virtual stations: the functions that carry each cell, whose they are, and what was sold of pools."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+
+from controller.intent.findings import Check, finding
+from controller.intent.packing import Room
+from controller.intent.placement import bought, sold
+from controller.intent.sharing import Placed
+from controller.models.cloud import Function, FunctionKind, Package
+from controller.models.facts import Finding
+from controller.models.network import HOST, Network, Plmn, Rat, Snssai, Station
+from controller.models.sharing import in_slice_order
+
+#: A function with its package.
+_Known = tuple[Function, Package]
+
+
+def cloud_findings(network: Network, placed: Iterable[Placed], as_of: date) -> Iterator[Finding]:
+    """What is wrong with functions, with the stations that are made of them, and with what was sold of pools."""
+    if not network.functions and not network.pools:
+        return
+    on_air: dict[str, _Tenants] = defaultdict(_Tenants)
+    for cell, shared, _ in placed:
+        on_air[cell.station].on[cell.rat].update(one.tenant for one in shared.broadcasts)
+    for station in network.stations:
+        known = _functions(network, station)
+        if known:
+            for check, text in _of_station(network, station, known, on_air[station.id]):
+                yield finding(check, f"station {station.id}: {text}", station=station.id)
+    yield from _unused(network)
+    yield from _not_bought(network, as_of)
+    yield from _oversold(network, as_of)
+
+
+def _functions(network: Network, station: Station) -> list[_Known]:
+    """The functions of a station that there are, in its order."""
+    found = (network.function_by_id.get(name) for name in station.functions)
+    return [(one, network.package_by_id[one.package]) for one in found if one and one.package in network.package_by_id]
+
+
+@dataclass(frozen=True, slots=True)
+class _Tenants:
+    """Tenants on the cells of a station, by technology."""
+
+    on: Mapping[Rat, set[str]] = field(default_factory=lambda: {rat: set() for rat in Rat})
+
+    @property
+    def all(self) -> set[str]:
+        """Whatever the technology."""
+        return set().union(*self.on.values())
+
+
+def _of(known: Iterable[_Known], *kinds: FunctionKind) -> list[_Known]:
+    return [one for one in known if one[1].kind in kinds]
+
+
+def _names(known: Iterable[_Known]) -> str:
+    return ", ".join(function.id for function, _ in known) or "none"
+
+
+def _of_station(
+    network: Network, station: Station, known: Sequence[_Known], tenants: _Tenants
+) -> Iterator[tuple[Check, str]]:
+    ways = list(_path(known, nr=Rat.NR in station.rats))
+    yield from ((Check.FUNCTION_PATH, text) for text in ways)
+    if not ways:
+        yield from ((Check.FUNCTION_TENANT, text) for text in _sides(known, tenants))
+    yield from ((Check.FUNCTION_LATENCY, text) for text in _far(network, station, known))
+    for function, package in _of(known, FunctionKind.VBBU, FunctionKind.VDU):
+        missing = [profile for profile in station.profiles if profile not in package.profiles]
+        if missing:
+            text = f"{function.id} speaks {', '.join(package.profiles)} ({package.id}) and not {', '.join(missing)}"
+            yield Check.FUNCTION_PROFILE, text
+    yield from ((Check.FUNCTION_VERSIONS, text) for text in _strangers(known))
+
+
+def _path(known: Sequence[_Known], *, nr: bool) -> Iterator[str]:
+    """What keeps cells from having exactly one way: a vBBU, or a DU, and for NR cells one CU-CP and CU-UPs.
+
+    A DU that speaks an LTE profile is a whole eNB for its LTE cells.
+    """
+    units = _of(known, FunctionKind.VBBU, FunctionKind.VDU)
+    control, user = _of(known, FunctionKind.VCU_CP), _of(known, FunctionKind.VCU_UP)
+    if len(units) != 1:
+        yield f"{_names(units)} of its functions is a vdu or vbbu; it needs exactly one, which is its endpoint"
+    elif units[0][1].kind is FunctionKind.VBBU:
+        if control or user:
+            yield f"{_names([*control, *user])} beside the vbbu {units[0][0].id}, which has its CU within itself"
+    elif nr:
+        if len(control) != 1:
+            yield f"{_names(control)} of its functions is a vcu-cp; with a vdu it needs exactly one"
+        if not user:
+            yield "none of its functions is a vcu-up; with a vdu it needs one, or one for each tenant"
+
+
+def _sides(known: Sequence[_Known], tenants: _Tenants) -> Iterator[str]:
+    """Tenants that a function of another tenant would carry, or that none carries, or two."""
+    for function, package in known:
+        others = sorted(tenants.all - {function.owner})
+        if function.owner is None or package.kind is FunctionKind.GATEWAY:
+            continue
+        if package.kind is not FunctionKind.VCU_UP and others:
+            yield f"{function.id} is {function.owner}'s own, and would carry {', '.join(others)}"
+        elif function.owner not in tenants.all:
+            yield f"{function.id} is {function.owner}'s own, which has no cell there by an agreement in force"
+    user: dict[str, list[str]] = defaultdict(list)
+    for function, _ in _of(known, FunctionKind.VCU_UP):
+        user[function.side].append(function.id)
+    for side, names in sorted(user.items()):
+        if len(names) > 1:
+            yield f"{' and '.join(names)} are vcu-ups of {side}; which of them carries a cell is then open"
+    if user and HOST not in user and (without := sorted(tenants.on[Rat.NR] - user.keys())):
+        yield f"no vcu-up carries {', '.join(without)}: {_names(_of(known, FunctionKind.VCU_UP))} is for others"
+
+
+def _far(network: Network, station: Station, known: Sequence[_Known]) -> Iterator[str]:
+    ways = network.latency_us.get(station.site, {})
+    for function, package in known:
+        limit = function.max_latency_us
+        if limit is None or not package.kind.is_radio:
+            continue
+        if function.pool is None:
+            if not network.pools_for[function.id]:
+                count = len(network.stations_served[function.id])
+                of = f"all {count} stations of" if count > 1 else "it, for"
+                yield f"no pool is within {limit} µs of {of} {function.id}"
+        elif function.pool not in ways:
+            yield f"{function.id} is pinned to {function.pool}, which is out of reach: no row of latencies names both"
+        elif ways[function.pool] > limit:
+            yield f"{function.id} is pinned to {function.pool}, {ways[function.pool]} µs away; it bears {limit}"
+
+
+def _strangers(known: Sequence[_Known]) -> Iterator[str]:
+    """Functions that have no release of F1 or E1 in common."""
+    ends = (("f1", FunctionKind.VDU, FunctionKind.VCU_CP), ("e1", FunctionKind.VCU_CP, FunctionKind.VCU_UP))
+    for interface, one_kind, other_kind in ends:
+        for one, package in _of(known, one_kind):
+            for other, its in _of(known, other_kind):
+                here, there = getattr(package, interface), getattr(its, interface)
+                if not set(here) & set(there):
+                    yield (
+                        f"{one.id} and {other.id} have no release of {interface.upper()} in common: "
+                        f"{package.id} accepts {', '.join(here)}, {its.id} accepts {', '.join(there)}"
+                    )
+
+
+def _unused(network: Network) -> Iterator[Finding]:
+    for function in network.functions:
+        package = network.package_by_id.get(function.package)
+        if package is not None and package.kind.is_radio and not network.stations_served[function.id]:
+            text = f"function {function.id}: no station names it"
+            yield finding(Check.FUNCTION_UNUSED, text, tenant=function.owner or "")
+
+
+def _not_bought(network: Network, as_of: date) -> Iterator[Finding]:
+    """Functions of tenants that bought neither them nor anything of a pool that they may run on."""
+    own, there = bought(network, as_of), sold(network, as_of)
+    for function in network.functions:
+        pools = network.pools_for[function.id]
+        if function.owner is None or function.id in own or any(function.owner in there.get(one, {}) for one in pools):
+            continue
+        text = (
+            f"function {function.id}: no agreement in force of {function.owner} buys it, or cores of a pool that it "
+            "may run on: it gets no new place"
+        )
+        yield finding(Check.FUNCTION_NOT_BOUGHT, text, tenant=function.owner)
+
+
+def _oversold(network: Network, as_of: date) -> Iterator[Finding]:
+    for name, tenants in sorted(sold(network, as_of).items()):
+        pool = network.pool_by_id.get(name)
+        if pool is None:
+            continue
+        room = Room(pool, network.nodes_of[name], tenants)
+        parts = [("cores", room.kept, float(room.capacity.cpus), {t: one.kept_cores for t, one in tenants.items()})]
+        limit = float(pool.uplink_gbps or 0)
+        parts.append(("Gbit/s", room.used_gbps, limit, {t: one.kept_gbps for t, one in tenants.items()}))
+        for unit, total, most, by_tenant in parts:
+            if total > most:
+                listed = ", ".join(f"{tenant} {kept:g}" for tenant, kept in sorted(by_tenant.items()) if kept)
+                text = f"pool {name}: {total:g} {unit} are sold and kept, and {most:g} are there beside its reserve"
+                yield finding(Check.POOL_OVERSOLD, f"{text} ({listed})", station=name)
+
+
+# ------------------------------------------------------------------- what it carries
+
+
+def carried(network: Network, as_of: date, name: str) -> Mapping[Plmn, tuple[Snssai, ...]]:
+    """What a function carries by the agreements in force: PLMNs with their slices, sorted (TS 28.541 pLMNInfoList).
+
+    A tenant's own carries that tenant's only. A CU-UP of the host carries those of tenants without one on a station.
+
+    Raises:
+        KeyError: There is no such function.
+    """
+    function = network.function_by_id[name]
+    found: dict[Plmn, set[Snssai]] = defaultdict(set)
+    for agreement in network.agreements:
+        tenant = network.tenant_by_id.get(agreement.tenant)
+        if tenant is None or not agreement.validity.holds_on(as_of) or function.owner not in (None, tenant.id):
+            continue
+        stations = [one for one in network.stations_served[name] if _carries(network, one, function, tenant.id)]
+        for cell in network.cells_of(agreement, stations):
+            for plmn in agreement.plmns_of(tenant):
+                found[plmn].update(agreement.slices_of(tenant) if cell.rat is Rat.NR else ())
+    return {plmn: in_slice_order(slices) for plmn, slices in sorted(found.items())}
+
+
+def _carries(network: Network, station: str, function: Function, tenant: str) -> bool:
+    """Whether a tenant's packets go by a function, and not by a CU-UP of the tenant's own."""
+    own = (one for one, _ in _of(_functions(network, network.station_by_id[station]), FunctionKind.VCU_UP))
+    package = network.package_by_id.get(function.package)
+    if package is None or package.kind is not FunctionKind.VCU_UP or function.owner is not None:
+        return True
+    return all(one.owner != tenant for one in own)
