@@ -502,6 +502,10 @@ def _without_defaults(spec: NodeSpec, leaves: Mapping[LeafName, str]) -> dict[Le
 # --------------------------------------------------------------------------- who wrote what
 
 
+#: Appliers that work out themselves what differs, and then edit: whoever uses them goes on applying all the same.
+_CLIENT_SIDE = frozenset({"kubectl-client-side-apply", "argocd-controller", "helm"})
+
+
 class Manager(NamedTuple):
     """Who wrote fields of an object; ``applies`` if by Server-Side Apply, ``subresource`` if through one."""
 
@@ -512,7 +516,7 @@ class Manager(NamedTuple):
     @property
     def by_hand(self) -> bool:
         """Whether it was an edit, which nobody goes on asking for."""
-        return not self.applies and not self.subresource
+        return not self.applies and not self.subresource and self.name not in _CLIENT_SIDE
 
 
 def writers_of(one: Object) -> Iterator[tuple[tuple[str, ...], Manager]]:

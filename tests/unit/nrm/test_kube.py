@@ -22,6 +22,7 @@ from controller.nrm.kube import (
     NF_DEPLOYMENT,
     QUOTA,
     FunctionObjects,
+    Manager,
     Object,
     Objects,
     Place,
@@ -257,6 +258,21 @@ def test_a_function_is_ready_when_its_operator_says_so_of_what_is_asked_now(
     path = f"{TOP}/Deployment[edge-1]"
     assert ready_state(seen, path) is state
     assert not_ready_because(seen, path) == reason
+
+
+@pytest.mark.parametrize(
+    ("name", "applies", "subresource", "by_hand"),
+    [
+        ("kubectl-edit", False, "", True),
+        ("argocd", True, "", False),
+        ("kubectl-client-side-apply", False, "", False),
+        ("horizontal-pod-autoscaler", False, "scale", False),
+    ],
+)
+def test_an_edit_is_told_from_what_is_asked_for_again(
+    name: str, subresource: str, *, applies: bool, by_hand: bool
+) -> None:
+    assert Manager(name, applies, subresource).by_hand is by_hand
 
 
 def test_other_writers_are_known_by_leaf() -> None:
