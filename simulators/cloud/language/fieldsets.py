@@ -128,7 +128,7 @@ def element_of(schema: Schema, item: Any) -> str:
             raise ValueError("not supported: associative list with lists as elements")
         if item is None:
             raise ValueError("associative list without keys has an element that's an explicit null")
-        return f"v:{compact(item)}"
+        return f"v:{compact(_plain(item))}"
     if item is None:
         raise ValueError("associative list with keys may not have a null element")
     if not isinstance(item, dict):
@@ -136,13 +136,18 @@ def element_of(schema: Schema, item: Any) -> str:
     return f"k:{compact({name: _key(schema, item, name) for name in schema.keys})}"
 
 
+def _plain(value: Any) -> Any:
+    """A number as Go writes it: 2.0 is 2."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def _key(schema: Schema, item: dict[str, Any], name: str) -> Any:
     if name in item:
-        return item[name]
+        return _plain(item[name])
     known = schema.items.properties.get(name) if schema.items else None
     if known is None or known.default is ABSENT:
         text = (
             f'associative list with keys has an element that omits key field "{name}" (and doesn\'t have default value)'
         )
         raise ValueError(text)
-    return known.default
+    return _plain(known.default)

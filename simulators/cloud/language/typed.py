@@ -60,9 +60,10 @@ def _fields(schema: Schema, value: Value, path: Path) -> Iterator[Path]:
     if _is_atomic(schema, shape):
         yield path
     elif isinstance(value, list):
-        for element, item in _indexed(schema, value):
+        for element, items in _grouped(schema, value).items():
             child = (*path, element)
-            yield from _fields(_items(schema), item, child)
+            if len(items) == 1:
+                yield from _fields(_items(schema), items[0], child)
             yield child
     elif isinstance(value, dict):
         for name, each in value.items():
@@ -96,7 +97,10 @@ def compare(schema: Schema, old: Value, new: Value) -> Comparison:
 def _compare(found: Comparison, schema: Schema, old: Value, new: Value, path: Path) -> None:
     shape = _shape(schema, new if new is not ABSENT and new is not None else old)
     other = _shape(schema, old) if old is not ABSENT and old is not None else shape
-    if shape != other or _is_atomic(schema, shape) or (not old and not new):
+    if shape != other:
+        _compare_shapes(found, schema, old, new, path)
+        return
+    if _is_atomic(schema, shape) or (not old and not new):
         _compare_leaf(found, old, new, path)
         return
     if shape == "list":
@@ -110,6 +114,16 @@ def _compare(found: Comparison, schema: Schema, old: Value, new: Value, path: Pa
         found.added.add(path)
     elif new is ABSENT:
         found.removed.add(path)
+
+
+def _compare_shapes(found: Comparison, schema: Schema, old: Value, new: Value, path: Path) -> None:
+    """Where a map became a list or scalar, or the other way round: what the map held went or came."""
+    for one, other, into in ((old, new, found.removed), (new, old, found.added)):
+        if isinstance(one, dict):
+            within = compare(schema, one, {})
+            into |= {(*path, *each) for each in within.removed}
+        elif one is not other:
+            _compare_leaf(found, old, new, path)
 
 
 def _compare_leaf(found: Comparison, old: Value, new: Value, path: Path) -> None:
@@ -129,10 +143,15 @@ def _compare_items(found: Comparison, schema: Schema, old: list[Value], new: lis
     for element in {**before, **after}:
         one, other = before.get(element, []), after.get(element, [])
         child = (*path, element)
-        if len(one) > 1 or len(other) > 1:  # duplicates: the item as a whole
-            _compare_leaf(found, one or ABSENT, other or ABSENT, child)
-        else:
-            _compare(found, _items(schema), one[0] if one else ABSENT, other[0] if other else ABSENT, child)
+        if len(one) > 1 and len(other) > 1:  # an item that stands there twice has one owner as a whole
+            _compare_leaf(found, one, other, child)
+            continue
+        single = one[0] if len(one) == 1 else ABSENT, other[0] if len(other) == 1 else ABSENT
+        _compare(found, _items(schema), *single, child)
+        if len(one) > 1:
+            found.removed.add(child)
+        elif len(other) > 1:
+            found.added.add(child)
 
 
 def _grouped(schema: Schema, value: list[Value]) -> dict[str, list[Value]]:
@@ -163,13 +182,15 @@ def _merged_items(schema: Schema, live: list[Value], applied: list[Value]) -> li
     """The items of both; those that were applied in their order, the others where they stood among them."""
     left = list(_indexed(schema, live))
     right = list(_indexed(schema, applied))
-    known, new = dict(left), dict(right)
+    known, new = {element: items[0] for element, items in _grouped(schema, live).items()}, dict(right)
+    doubled = {element for element, items in _grouped(schema, live).items() if len(items) > 1}
     shared = [element for element, _ in right if element in known]
     merged: list[Value] = []
     done: set[str] = set()
 
     def take(element: str) -> None:
-        merged.append(merge(_items(schema), known.get(element, ABSENT), new[element]))
+        before = ABSENT if element in doubled else known.get(element, ABSENT)
+        merged.append(merge(_items(schema), before, new[element]))
         done.add(element)
         if shared and shared[0] == element:
             shared.pop(0)
