@@ -388,13 +388,10 @@ def objects_of(target: DeviceTarget) -> Objects:
 
 
 def _asked(one: Object) -> Object:
-    """What of an object is asked for, by whomever: all but its status, and what the server notes down of versions."""
-    metadata = {
-        name: value
-        for name, value in one.get("metadata", {}).items()
-        if name not in ("resourceVersion", "managedFields")
-    }
-    return {**one, "metadata": metadata, "status": None}
+    """What of an object is asked for, by whomever: neither its status nor what servers and operators note down."""
+    metadata = one.get("metadata", {})
+    kept = {name: metadata.get(name) for name in ("uid", "labels", "deletionTimestamp")}
+    return {**one, "metadata": kept, "status": None}
 
 
 def _lost(error: DeviceError) -> DeviceError:
