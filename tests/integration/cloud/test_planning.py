@@ -14,7 +14,8 @@ from controller.plan import network_digest
 from controller.ports.devices import target_of
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.store import open_store
-from tests.integration.cloud.system import POOLS, Pools
+from simulators.connections import Outage
+from tests.integration.cloud.system import NFDS, POOLS, Pools
 from tests.integration.cloud.test_transactions import Bench
 from tests.support.quick_stores import DirectStore
 from tests.unit.plan import samples
@@ -79,6 +80,26 @@ async def test_a_pool_is_made_ready_and_kept_so(site: Site, pools: Pools) -> Non
     )
     await site.apply(await site.plan(f"pool={pool}"), pool)
     assert await site.planner.drift([pool]) == {pool: ()}
+
+
+async def test_a_function_is_placed_applied_and_kept_so(site: Site, pools: Pools) -> None:
+    await site.planner.adopt("function=DU-1", "ana")
+    await site.apply(await site.plan("function=DU-1"), "DU-1")
+    (pool,) = [pool for pool in POOLS if pools.found(pool) is not None]
+    assert (await site.plan("function=DU-1")).unchanged == ("DU-1",)
+    pools.edit(pool, NFDS, "du-1", image="registry.example/other:1")
+    (row,) = (await site.planner.drift(["DU-1"]))["DU-1"]
+    assert row.before == "registry.example/other:1 (written by kubectl-edit)"
+    (change,) = (await site.plan("function=DU-1")).changes
+    assert not change.reverts
+    await site.apply(await site.plan("function=DU-1"), "DU-1")
+    assert await site.planner.drift(["DU-1"]) == {"DU-1": ()}
+
+    pools.ways[pool].cut(Outage.REFUSAL)
+    assert await site.planner.drift(["DU-1"]) == {"DU-1": ()}, "nobody knows"
+    plan = await site.plan("function=DU-1")
+    assert plan.is_empty
+    assert {finding.code for finding in plan.findings if finding.station == "DU-1"} == {"not-read"}
 
 
 async def test_what_a_pool_would_refuse_is_not_planned(site: Site, pools: Pools) -> None:
