@@ -11,7 +11,7 @@ from controller.access.disclosure import TenantIncident, told_kpis
 from controller.access.sight import sight
 from controller.intent.outages import month_of
 from controller.models.errors import InputError, NotFoundError
-from controller.models.measurement import DAY, HOUR, Measured
+from controller.models.measurement import DAY, HOUR, MONTH, Measured
 from controller.models.network import Network
 from controller.models.statement import Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
@@ -26,6 +26,8 @@ from controller.ports.store import Store
 
 #: Stations whose months are read at once.
 _AT_ONCE = 100
+#: How far back a trend goes.
+_TREND = timedelta(days=3653)
 #: What makes the sheets of a kind: its rules, and the sheets themselves.
 _Made = tuple[tuple[str, ...], tuple[Sheet, ...]]
 
@@ -130,15 +132,20 @@ def _months(store: Store, month: Month, part: Part, counters: Collection[str]) -
 def _capacity(record: Record, tenant: str, month: Month) -> _Made:
     eras = record.store.incidents.eras(month.begin, month.end)
     own = sorted({station for part in parts_of(eras, tenant)[-1:] for station in part.cells})
-    rules = tuple(capacity.RULES)
     if not own:
-        return rules, ()
-    load, amounts = Load(eras[-1]), record.store.measurements.amounts
-    load.add_days(amounts(month.begin, month.end, DAY, capacity.nodes_of(eras[-1].network, own) or own, load.wanted))
+        return capacity.RULES, ()
+    load, amounts = Load(eras[-1], tenant), record.store.measurements.amounts
+    every = capacity.nodes_of(eras[-1].network, own) or own
+    load.add_days(amounts(month.begin, month.end, DAY, every, load.wanted))
+    load.add_months(amounts(month.begin - _TREND, month.begin, MONTH, every, load.wanted))
+    if load.busiest_day is not None:
+        day, some = span_of_day(load.busiest_day, DAY, month.zone), every[:: capacity.SAMPLE]
+        busy = load.busy_hours(amounts(*day, HOUR, some, load.wanted))
+        load.add_busiest(amounts(*busy, HOUR, every, load.wanted) if busy else ())
     stations = [one for one in load.congested() if one in set(own)]
     if stations:
-        load.add_hours(amounts(month.begin, month.end, HOUR, stations, load.wanted))
-    return rules, load.sheets(tenant, month.zone)
+        load.add_hours(amounts(month.begin, month.end, HOUR, stations, load.wanted_of_all))
+    return capacity.RULES, load.sheets(month.zone)
 
 
 def _settlement(record: Record, tenant: str, month: Month) -> _Made:

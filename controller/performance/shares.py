@@ -52,11 +52,13 @@ class Use(NamedTuple):
 
     Attributes:
         congested: Percent of the time in which it was.
+        total: Percent of its PRBs downlink that all used; None where it does not count them.
         carried: Megabits, both ways.
         used: Percent of its PRBs downlink by tenant; of those of which it can be said.
     """
 
     congested: float
+    total: float | None
     carried: float
     used: dict[str, float]
 
@@ -71,7 +73,7 @@ def use_of(amounts: Sequence[float | None], tenants: Iterable[str]) -> Use:
             used[name] = 100 * prbs / available
         elif total is not None:
             used[name] = total * (own or 0.0) / down if down else 0.0
-    return Use(congested or 0.0, (down or 0.0) + (up or 0.0), used)
+    return Use(congested or 0.0, total, (down or 0.0) + (up or 0.0), used)
 
 
 def jain(values: Iterable[float]) -> float | None:

@@ -177,7 +177,7 @@ async def test_capacity_is_the_hosts_alone_since_it_draws_on_what_others_used(be
     path = f"/v1/statements/capacity/alfa/{MONTH}"
     issued = await bench.client.post(path, json={})
     assert issued.status_code == 200
-    assert {"shares", "congested", "expand", "backhaul"} == set(issued.json()["sheets"])
+    assert {"shares", "carriers", "congested", "expand", "backhaul"} == set(issued.json()["sheets"])
     alfa = bench.with_token("token-of-alfa")
     proof = f"/v1/statements/proofs/{sha256(issued.content).hexdigest()}"
     assert [(await alfa.get(asked)).status_code for asked in (path, proof)] == [404, 404]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -10,7 +10,8 @@ import pytest
 from controller.intent.impact import Sharing
 from controller.intent.outages import Era
 from controller.models.measurement import DAY, HOUR, Measured, Subject, Values
-from controller.models.network import Network
+from controller.models.network import Agreement, Network
+from controller.models.statement import Value
 from controller.performance.capacity import Load, full_in, nodes_of, trend
 from controller.performance.kpis import Whose, amounts_of
 from controller.performance.shares import CellUse, Terms, Use, jain, use_of, wanted
@@ -80,31 +81,89 @@ def test_a_trend_is_told_where_it_explains_what_happened(values: list[float], gr
     days = {BEGIN + timedelta(days=day): float(value) for day, value in enumerate(values)}
     line = trend(days)
     assert (line and round(line.growth, 6)) == growth
-    assert full_in(line, 220, max(days), LIMA) == full
+    assert full_in(line, 220, LIMA) == full
 
 
 def test_cells_to_expand_first_are_congested_where_many_people_have_contracts() -> None:
     made: Network = network()
-    load = Load(Era(BEGIN, END, made, Sharing(made, made.day(BEGIN))))
+    load = Load(Era(BEGIN, END, made, Sharing(made, made.day(BEGIN))), "alfa")
     days = [day(f"S{n}", {"L1": lte(864, 864, 90, 10 * n)}) for n in (1, 2)]
     load.add_days(amounts_of(one, load.wanted) for one in days)
     assert load.congested() == ["S2", "S1"]
-    load.add_hours([amounts_of(day("S2", {"L1": lte(1, 99, 100, 5)}, HOUR), load.wanted)])
-    shares, congested, expand, backhauls = load.sheets("alfa", LIMA)
-    assert shares.rows[0] == ("S1/L1", 20, 80, 45, 45, 10)
+    load.add_hours([amounts_of(day("S2", {"L1": lte(1, 99, 100, 5)}, HOUR), load.wanted_of_all)])
+    shares, carriers, congested, expand, backhauls = load.sheets(LIMA)
+    assert shares.rows[0] == ("S1/L1", 20, 80, 45, 45, None, None, "", 10)
+    assert carriers.rows[0] == ("S1/L1", 90, 90, None, None, "")
     assert congested.rows == (("S2/L1", 1, 1, 1, jain([1 / 20, 99 / 20]).__round__(3)),)  # type: ignore[union-attr]
     assert [row[1:5] for row in expand.rows] == [("S2/L1", 20, 100, 2), ("S1/L1", 10, 100, 2)]
     assert backhauls.rows == ()
 
 
-def test_a_node_of_the_backhaul_carries_all_that_hangs_below_it() -> None:
-    made = backhaul()
-    load = Load(Era(BEGIN, END, made, Sharing(made, made.day(BEGIN))))
-    stations = sorted(made.station_by_id)
-    load.add_days(amounts_of(day(name, {"1": lte(DAY, 0, 1)}), load.wanted) for name in stations)
-    rows = {row[0]: row for row in load.sheets("claro", LIMA)[3].rows}
-    assert rows["core"][2] == len([one for one in stations if "core" in made.backhaul_above(one)])
-    below = made.devices_below["radio"] & made.station_by_id.keys()
-    assert rows["radio"][2:4] == (len(below), len(below))
+def on(station: str, begin: datetime, hours: int, down: float, prbs: float) -> Measured:
+    """Some hours of a cell in which claro uses a quarter, and entel the rest."""
+    seconds = hours * HOUR
+    values = {Subject("716-01", 9): down / 4 * seconds, Subject("716-02", 9): down * 3 / 4 * seconds}
+    counted: dict[str, Values] = {"DRB.PdcpSduVolumeDL": values, "RRU.PrbTotDl": {Subject(): prbs}}
+    return Measured(station=station, begin=begin, seconds=seconds, covered=seconds, cells={"1": counted})
+
+
+TERMS = {"scope": {"everywhere": True}, "shares": [{"resource": "PRB", "min": 20, "max": 60}]}
+
+
+@pytest.fixture
+def load() -> Load:
+    """Two Mbit/s of each station, on 40 % of its PRBs, on each of 30 days."""
+    terms = TERMS | {"id": "claro-all", "tenant": "claro", "validity": {"start": "2026-01-01"}}
+    made = backhaul(tenants=True).model_copy(update={"agreements": (Agreement.model_validate(terms),)})
+    load = Load(Era(BEGIN, END, made, Sharing(made, made.day(BEGIN))), "claro")
+    days = (
+        on(name, BEGIN + timedelta(days=n), 24, 2.0, 40.0) for name in sorted(made.station_by_id) for n in range(30)
+    )
+    load.add_days(amounts_of(one, load.wanted) for one in days)
+    return load
+
+
+def named(load: Load, sheet: str) -> dict[Value, dict[str, Value]]:
+    (found,) = (one for one in load.sheets(LIMA) if one.name == sheet)
+    names = [column.name for column in found.columns]
+    return {row[0]: dict(zip(names, row, strict=True)) for row in found.rows}
+
+
+def test_a_node_of_the_backhaul_carries_all_that_hangs_below_it(load: Load) -> None:
+    made, nodes = backhaul(tenants=True), named(load, "backhaul")
+    for node in ("core", "radio"):
+        below = made.devices_below[node] & made.station_by_id.keys()
+        told = [nodes[node][name] for name in ("load", "busiest_day", "busy_hour", "own", "growth", "full")]
+        assert told == [2 * len(below), 2 * len(below), None, len(below) / 2, None, ""]
     assert set(nodes_of(made, ["S3"])) == set(made.devices_below["core"]) & made.station_by_id.keys()
-    assert datetime(2026, 6, 1, 5, tzinfo=UTC) == BEGIN
+
+
+def test_the_month_in_which_carrier_share_and_link_fill_follows_from_years_and_the_busy_hour(load: Load) -> None:
+    """It was half of it five months ago, and the busy hour has twice as much as the day."""
+    assert load.busiest_day == BEGIN + timedelta(days=29), "of equal ones the last"
+    stations = sorted(backhaul(tenants=True).station_by_id)
+    for back in range(1, 6):
+        part = 1 - back / 10
+        begin = (BEGIN - timedelta(days=30 * back)).replace(day=1)
+        months = (on(name, begin, 720, 2 * part, 40 * part) for name in stations)
+        load.add_months(amounts_of(one, load.wanted) for one in months)
+    assert named(load, "carriers")["S1/1"]["growth"] == pytest.approx(4, rel=0.05)
+    assert named(load, "carriers")["S1/1"]["full"] == "", "without hours nobody knows the busy hour"
+    hours: list[Measured] = []
+    for n in range(24):
+        times = 2 if n == 20 else 22 / 23
+        hours += [on(name, load.busiest_day + timedelta(hours=n), 1, 2 * times, 40 * times) for name in stations]
+    busy = load.busy_hours(amounts_of(one, load.wanted) for one in hours)
+    assert busy is not None
+    assert busy[0] <= load.busiest_day + timedelta(hours=20) < busy[1] == busy[0] + timedelta(hours=8)
+    load.add_busiest(amounts_of(one, load.wanted) for one in hours if busy[0] <= one.begin < busy[1])
+    carrier, share = named(load, "carriers")["S1/1"], named(load, "shares")["S1/1"]
+    # 80 % in the busy hour, and 8 points more each month: full in two and a half, of a share of 60 % of 20 % in five.
+    assert (carrier["busy_hour"], carrier["full"]) == (80, "2026-08")
+    assert (share["used"], share["busy_hour"], share["most"]) == (10, 20, 60)
+    assert share["full"] == "2028-02"
+    core = named(load, "backhaul")["core"]
+    assert core["busy_hour"] == pytest.approx(24)
+    assert core["growth"] == pytest.approx(1.2, rel=0.05)
+    assert core["own_growth"] == pytest.approx(0.3, rel=0.05)
+    assert core["full"] == "", "1000 Mbit/s are not reached in ten years"
