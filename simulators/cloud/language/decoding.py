@@ -133,9 +133,12 @@ def _parse_yaml(body: bytes) -> Value:
     try:
         return _as_json(yaml.load(body, Loader=_Loader))  # noqa: S506 (a safe loader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
+        mark = getattr(error, "context_mark", None)
+        if mark is None or not mark.line:
+            mark = getattr(error, "problem_mark", None)
+        number = 0 if mark is None else mark.line + isinstance(error, yaml.scanner.ScannerError)
         problem = _YAML.sub("did not find expected ", str(getattr(error, "problem", None) or error).splitlines()[0])
-        line = f"line {mark.line + 1}: " if mark is not None else ""
+        line = f"line {number}: " if number else ""
         raise ValueError(f"error converting YAML to JSON: yaml: {line}{problem}") from None
 
 
@@ -283,6 +286,8 @@ def read_applied(body: bytes) -> Object:
         value = _parse_yaml(body)
     except ValueError as error:
         raise status.bad_request(f"error decoding YAML: {error}") from None
+    if value is None:
+        value = {}
     if not isinstance(value, dict):
         word = _json_word(value)
         text = f"json: cannot unmarshal {word} into Go value of type map[string]interface {{}}"

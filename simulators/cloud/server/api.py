@@ -317,13 +317,14 @@ class Api:
     def _apply(self, request: Request, wanted: Target, kind: Kind, form: Form, options: Options) -> Response:
         verbs, key = self.cluster.verbs, (wanted.namespace, wanted.name)
         sent = read_applied(request.body)
-        _same_name(sent, wanted)
         live = self.cluster.store.get(kind.storage, key)
 
         def change(old: Object | None) -> Object:
-            return applied(
+            result = applied(
                 kind, old, sent, options.manager, force=options.force, subresource=wanted.subresource, now=verbs.now()
             )
+            _same_name(result, wanted)
+            return result
 
         if live is None:
             if wanted.subresource:
