@@ -155,15 +155,19 @@ class CloudSession:
         raise unfit
 
     async def _read(self, pool: str) -> dict[Place, Object]:
-        api, found = self._apis[pool], dict[Place, Object]()
-        for place in self._objects.asked(pool):
-            if place.single:
-                if (one := await api.get(place)) is not None:
-                    found[place] = one
-                continue
-            for one in await api.list(place):
-                metadata = one["metadata"]
-                found[place._replace(namespace=str(metadata.get("namespace", "")), name=str(metadata["name"]))] = one
+        found = await asyncio.gather(*(self._at(place) for place in self._objects.asked(pool)))
+        return {place: one for part in found for place, one in part.items()}
+
+    async def _at(self, asked: Place) -> dict[Place, Object]:
+        """All objects of a place, each at its own."""
+        api = self._apis[asked.pool]
+        if asked.single:
+            one = await api.get(asked)
+            return {} if one is None else {asked: one}
+        found = {}
+        for one in await api.list(asked):
+            metadata = one["metadata"]
+            found[asked._replace(namespace=str(metadata.get("namespace", "")), name=str(metadata["name"]))] = one
         return found
 
     async def read_candidate(self) -> Tree:
