@@ -17,7 +17,7 @@ from controller.models.statement import Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
 from controller.performance.availability import Month, ToldIncident, Work, attained
 from controller.performance.capacity import Load
-from controller.performance.kpis import Level, load_kpis
+from controller.performance.kpis import Level, counters_of, load_kpis
 from controller.performance.quality import quality_sheets
 from controller.performance.rollups import span_of as span_of_day
 from controller.performance.settlement import settlement_sheets
@@ -118,7 +118,7 @@ def _quality(record: Record, tenant: str, month: Month) -> _Made:
     kpis = [kpi for one in folders for kpi in told_kpis(load_kpis(one)) if Level.TENANT in kpi.levels]
     if not parts:
         return tuple(quality.RULES), ()
-    months = _months(record.store, month, parts[-1], quality.counters_of(kpis))
+    months = _months(record.store, month, parts[-1], counters_of(kpis))
     return tuple(quality.RULES), quality_sheets(kpis, months, parts[-1], network, month.begin, month.end)
 
 

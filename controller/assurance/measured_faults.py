@@ -34,7 +34,7 @@ from controller.models.measurement import HOUR, QUARTER, Measured, parts
 from controller.models.network import Network
 from controller.performance.judge import Figure, Word, compare
 from controller.performance.judgement import DAYS, POOLS, Hour, Judgement
-from controller.performance.kpis import Kpi
+from controller.performance.kpis import Kpi, counters_of
 from controller.performance.rollups import span_of
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Device
@@ -57,7 +57,7 @@ _FORGOTTEN = timedelta(days=1)
 #: By how many times the 95 % interval an indicator has to be worse: there are many, and each is looked at each hour.
 _BEYOND = 1.7
 _GRAVE = (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
-_SETUPS, _VOLUME = "RRC.ConnEstabSucc", "DRB.PdcpSduVolumeDL"
+_USES = _SETUPS, _VOLUME = "RRC.ConnEstabSucc", "DRB.PdcpSduVolumeDL"
 
 
 class Use(NamedTuple):
@@ -200,10 +200,12 @@ class MeasuredFaults:
         grave = {one.station for one in alarms if one.severity in _GRAVE and one not in ours}
         return _Watched(network, adopted, standing, grave)
 
-    async def _read(self, begin: datetime, end: datetime, length: int, stations: Sequence[str]) -> list[Measured]:
+    async def _read(
+        self, begin: datetime, end: datetime, length: int, stations: Sequence[str], counters: Collection[str]
+    ) -> list[Measured]:
         found: list[Measured] = []
         after: tuple[str, datetime] | None = None
-        while page := await self._store.measurements.page(begin, end, length, stations, after):
+        while page := await self._store.measurements.page(begin, end, length, stations, after, counters=counters):
             found += page
             after = page[-1].station, page[-1].begin
         return found
@@ -215,7 +217,7 @@ class MeasuredFaults:
         used: dict[str, Use] = {}
         for first in range(0, len(watched.stations), _TOGETHER):
             some = watched.stations[first : first + _TOGETHER]
-            periods = await self._read(end - _HOUR, end, QUARTER, some)
+            periods = await self._read(end - _HOUR, end, QUARTER, some, _USES)
             used |= await asyncio.to_thread(uses, periods, end - _QUARTER)
         raised = {key[2] for key in watched.standing if key[0] == SLEEPING_CELL}
         silent = [name for name, use in used.items() if is_silent(use) and name not in raised]
@@ -248,7 +250,7 @@ class MeasuredFaults:
         hours: list[Measured] = []
         for day in range(1, _DAYS + 1):
             at = begin - timedelta(days=day)
-            hours += await self._read(at, at + _HOUR, HOUR, stations)
+            hours += await self._read(at, at + _HOUR, HOUR, stations, _USES)
         return await asyncio.to_thread(expected, hours)
 
     # ------------------------------------------------------------------- indicators
@@ -276,7 +278,8 @@ class MeasuredFaults:
         hours: defaultdict[str, list[Measured]] = defaultdict(list)
         for day in range(DAYS + 1):
             until = end - timedelta(days=day)
-            for one in await self._read(until - max(POOLS) * _HOUR, until, HOUR, stations):
+            wanted = counters_of(kpi for kpi in self._kpis if kpi.watched or not day)
+            for one in await self._read(until - max(POOLS) * _HOUR, until, HOUR, stations, wanted):
                 hours[one.station].append(one)
         return hours
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from itertools import product
 from typing import NamedTuple
 
 from pydantic import AwareDatetime
@@ -61,34 +62,37 @@ class Judgement(Noun):
     verdicts: dict[str, dict[str, int]] = {}
 
 
-def degraded(
-    kpi: Kpi, hours: Sequence[Measured], end: datetime, who: Whose = EVERYBODY, cells: Collection[str] | None = None
+def _degraded(
+    kpi: Kpi, hours: Sequence[Measured], end: datetime, last: Tally, cells: Collection[str]
 ) -> tuple[Figure, Figure]:
-    """An indicator of one station in the same hours of the days before, and in the last ones before ``end``.
-
-    Args:
-        kpi: The indicator.
-        hours: What the station counted in these hours and in those of the days before.
-        end: Of the last hour.
-        who: Whose part of it.
-        cells: Which of its cells, as ``station/cell``; None for all.
-    """
+    """An indicator of one station in the same hours of the days before, and in the last ones before ``end``."""
     begin = end - max(POOLS) * _HOUR
-    after = _latest(kpi, hours, end, who, cells)
+    after = _latest(kpi, hours, end, last, EVERYBODY, cells)
     like = {(one.hour, one.minute) for one in _starts(after.begin, end)}
     earlier = [one for one in hours if one.begin < begin and (one.begin.hour, one.begin.minute) in like]
-    return _usual(kpi, tally(kpi, earlier, who, cells), begin), after
+    return _usual(kpi, tally(kpi, earlier, EVERYBODY, cells), begin), after
 
 
 def _latest(
-    kpi: Kpi, hours: Sequence[Measured], end: datetime, who: Whose, cells: Collection[str] | None = None
+    kpi: Kpi, hours: Sequence[Measured], end: datetime, last: Tally | None, who: Whose, cells: Collection[str]
 ) -> Figure:
-    """An indicator in the last hour, or in so many before ``end`` that it can be judged."""
+    """An indicator in the last hour, or in so many before ``end`` that it can be judged.
+
+    Args:
+        kpi: The indicator.
+        hours: What the station counted in these hours, and maybe others before.
+        end: Of the last hour.
+        last: What it counted of the indicator in the last hour, where that is known.
+        who: Whose part of it.
+        cells: Which of its cells, as ``station/cell``.
+    """
 
     def attempts() -> Iterator[tuple[str, datetime, datetime, Tally]]:
         for count in POOLS:
             since = end - count * _HOUR
-            yield f"{count} h", since, end, tally(kpi, (one for one in hours if one.begin >= since), who, cells)
+            known = last if count == 1 else None
+            counted = known or tally(kpi, (one for one in hours if one.begin >= since), who, cells)
+            yield f"{count} h", since, end, counted
 
     return pooled(kpi, attempts())
 
@@ -141,22 +145,26 @@ class Hour:
         names = {cell.id: cell.name for cell in self._network.cells_by_station.get(station, ())}
         cells = frozenset(names.values())
         recent = [one for one in hours if self.end - max(POOLS) * _HOUR <= one.begin < self.end]
-        compared = {kpi.name: degraded(kpi, hours, self.end, cells=cells) for kpi in self._kpis if kpi.watched}
+        last = self._add_up(station, hours, cells)
+        compared = {
+            kpi.name: _degraded(kpi, hours, self.end, last["", kpi.name], cells) for kpi in self._kpis if kpi.watched
+        }
         whole = Said({}, {})
         for kpi in self._kpis:
             before, after = compared.get(kpi.name, (None, None))
-            after = after or _latest(kpi, recent, self.end, EVERYBODY, cells)
+            after = after or _latest(kpi, recent, self.end, last["", kpi.name], EVERYBODY, cells)
             verdict = "judged" if not after.why else "too-few" if after.cells else "unmeasured"
             self._verdicts[kpi.name][verdict] += 1
             _say(whole, kpi, after, before)
         watched = [kpi for kpi in self._kpis if kpi.watched]
-        of_tenants = {
-            tenant: self._judged((kpi for kpi in watched if kpi.name in self._told), recent, who, cells)
-            for tenant, who in self._tenants.items()
-            if who.cells is None or who.cells & cells
-        }
-        of_cells = {cell: self._judged(watched, recent, EVERYBODY, {name}) for cell, name in names.items()}
-        self._add_up(station, hours, cells)
+        of_tenants: dict[str, Said] = {tenant: Said({}, {}) for tenant, _ in last if tenant}
+        for tenant, said in of_tenants.items():
+            for kpi in (one for one in watched if one.name in self._told):
+                own = last[tenant, kpi.name]
+                _say(said, kpi, _latest(kpi, recent, self.end, own, self._tenants[tenant], cells))
+        of_cells: dict[str, Said] = {cell: Said({}, {}) for cell in names}
+        for cell, kpi in product(of_cells, watched):
+            _say(of_cells[cell], kpi, _latest(kpi, recent, self.end, None, EVERYBODY, {names[cell]}))
         return (
             Judgement(
                 level=Level.STATION,
@@ -169,25 +177,27 @@ class Hour:
             compared,
         )
 
-    def _judged(self, kpis: Iterable[Kpi], recent: Sequence[Measured], who: Whose, cells: Collection[str]) -> Said:
-        found = Said({}, {})
-        for kpi in kpis:
-            _say(found, kpi, _latest(kpi, recent, self.end, who, cells))
-        return found
+    def _add_up(self, station: str, hours: Sequence[Measured], cells: frozenset[str]) -> dict[tuple[str, str], Tally]:
+        """Put what a station counted to its region and the network.
 
-    def _add_up(self, station: str, hours: Sequence[Measured], cells: frozenset[str]) -> None:
-        """Put what a station counted to its region and the network."""
-        last = [one for one in hours if one.begin == self.end - _HOUR]
-        same = [one for one in hours if one.begin < last[0].begin and _same_hour(one, last[0])] if last else []
+        Returns:
+            What it counted in the last hour, by tenant (an empty string for all) and indicator.
+        """
+        begin = self.end - _HOUR
+        last = [one for one in hours if begin <= one.begin < self.end]
+        same = [one for one in hours if one.begin < begin and last and _same_hour(one, last[0])]
         region = self._network.region_of(station)
         shared = {name: who for name, who in self._tenants.items() if who.cells is None or who.cells & cells}
+        found: dict[tuple[str, str], Tally] = {}
         for kpi in self._kpis:
             parts = {"": EVERYBODY} | (shared if kpi.name in self._told else {})
             for tenant, who in parts.items():
-                for where, periods in ((self._now, last), (self._before, same if kpi.watched else [])):
-                    counted = tally(kpi, periods, who, cells).fold()
-                    for part in ((Level.REGION, region, tenant), (Level.NETWORK, "*", tenant)):
-                        where.setdefault((part, kpi.name), Tally(kpi)).merge(counted)
+                now = found[tenant, kpi.name] = tally(kpi, last, who, cells).fold()
+                before = tally(kpi, same if kpi.watched else (), who, cells).fold()
+                for part in ((Level.REGION, region, tenant), (Level.NETWORK, "*", tenant)):
+                    self._now.setdefault((part, kpi.name), Tally(kpi)).merge(now)
+                    self._before.setdefault((part, kpi.name), Tally(kpi)).merge(before)
+        return found
 
     def whole(self) -> list[Judgement]:
         """Judgements of regions and of the network, of the stations so far."""

@@ -227,6 +227,11 @@ def _report(entry: Entry, error: ValidationError, report: Report) -> None:
             report_error(entry, one, report, Kpi, FORMS)
 
 
+def counters_of(kpis: Iterable[Kpi]) -> set[str]:
+    """Names of all counters that indicators need."""
+    return {name for kpi in kpis for one in kpi.counters for name in one.names}
+
+
 # ------------------------------------------------------------------- what counts
 
 

@@ -26,11 +26,6 @@ RULES = (
 _WORST = 20
 
 
-def counters_of(kpis: Iterable[Kpi]) -> set[str]:
-    """Names of all counters that indicators need."""
-    return {name for kpi in kpis for one in kpi.counters for name in one.names}
-
-
 def quality_sheets(
     kpis: Sequence[Kpi], months: Iterable[Measured], part: Part, network: Network, begin: datetime, end: datetime
 ) -> tuple[Sheet, ...]:
