@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 from sqlalchemy import text
 
-from controller.assurance.measured_faults import MeasuredFaults
+from controller.assurance.measured_faults import _SPREAD, _TOGETHER, MeasuredFaults
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import HOUR, QUARTER, Measured, Period, Values
 from controller.models.network import Network
@@ -39,6 +39,8 @@ from tests.benchmarks.bench_measurements import STATIONS, Watch, simulated, site
 END = datetime(2026, 10, 9, 15, tzinfo=UTC)
 HOURS = [END - timedelta(days=day, hours=hour) for day, hour in product(range(8), range(1, 5))]
 QUARTERS = [END - timedelta(minutes=15 * number) for number in range(1, 5)]
+#: Stations that are judged to the last one; of more only those of some rounds.
+_WHOLE, _ROUNDS = 10_000, 2
 #: Number of cells of stations some of whose cells sleep.
 _ASLEEP = 12
 _STALE = "INSERT INTO stale_measurements (level, begin, station, due) VALUES (:level, :begin, :station, :due)"
@@ -136,9 +138,9 @@ async def run(number: int) -> None:
     ):
         print(f"{number} stations, {sum(cells for _, cells in sites(number))} cells, {len(kpis)} indicators")
         filled(store, number)
-        worked_out, asleep, judged = (
-            Watch(what, number) for what in ("hour worked out", "look for sleeping cells", "hour judged")
-        )
+        worked_out, asleep = Watch("hour worked out", number), Watch("look for sleeping cells", number)
+        some = number if number <= _WHOLE else _ROUNDS * _TOGETHER * (1 + number // (_TOGETHER * _SPREAD))
+        judged = Watch("hour judged" if some == number else "hour judged, of some of them", some)
         clock.pause(1300)
         with worked_out.on():
             while store.measurements.roll_up(clock.now()):
@@ -154,7 +156,7 @@ async def run(number: int) -> None:
         clock.pause(1200)
         faults._looked[QUARTER] = END + timedelta(minutes=15)
         with judged.on():
-            while not store.judgements.places():
+            while len(store.judgements.stations(None, END - timedelta(hours=1))) < some:
                 await faults.round()
         judged.tell()
         alarms = len(store.alarms.standing())
