@@ -141,14 +141,14 @@ class PoolApi:
         while True:
             answer = await self._answer("GET", place.collection, query)
             items = answer.body.get("items")
-            if not isinstance(items, list):
+            if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
                 raise self._not_whole(f"the list of {place.kind.plural} has no items")
             for one in items:
                 # Items of a list leave out what all of them are.
                 whole = {"apiVersion": place.kind.api, "kind": place.kind.name, **one}
                 self._expect(place, whole)
                 yield whole
-            again = answer.body.get("metadata", {}).get("continue")
+            again = _part(answer.body, "metadata").get("continue")
             if not again:
                 return
             query["continue"] = str(again)
@@ -156,7 +156,7 @@ class PoolApi:
     async def version(self, place: Place) -> str:
         """Version of a list, from which on it can be watched; raises as ``get``."""
         answer = await self._answer("GET", place.collection, {"limit": "1"})
-        version = answer.body.get("metadata", {}).get("resourceVersion")
+        version = _part(answer.body, "metadata").get("resourceVersion")
         if not version:
             raise self._not_whole(f"the list of {place.kind.plural} has no version")
         return str(version)
@@ -233,8 +233,11 @@ class PoolApi:
             for line in filter(bytes.strip, lines):
                 event = self._parsed(line)
                 if event.get("type") == "ERROR":
-                    status = event.get("object", {})
-                    raise self._refused(int(status.get("code", 0)), status)
+                    status = _part(event, "object")
+                    code = status.get("code")
+                    raise self._refused(code if isinstance(code, int) else 0, status)
+                if not _part(event, "object"):
+                    raise self._not_whole("an event is about nothing")
                 yield event
 
     # ------------------------------------------------------------------------ how it is asked
@@ -372,8 +375,7 @@ class PoolApi:
 
     def _expect(self, place: Place, body: Object) -> None:
         """See that an object is what was asked for, whole enough to rely on."""
-        metadata = body.get("metadata")
-        named = metadata.get("name") if isinstance(metadata, dict) else None
+        named = _part(body, "metadata").get("name")
         if body.get("kind") != place.kind.name or not named or place.name not in ("", named):
             raise self._not_whole(f"it is not {place}")
 
@@ -407,8 +409,9 @@ class PoolApi:
             return ExpiredError(f"{self._where}: {said}")
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status < httpx.codes.BAD_REQUEST:
             return SessionLostError(f"{self._where} could not answer: {said}")
-        causes = body.get("details", {}).get("causes", ()) if isinstance(body.get("details"), dict) else ()
-        foreign = [one for one in causes if one.get("reason") == "FieldManagerConflict"]
+        causes = _part(body, "details").get("causes")
+        listed = [one for one in causes if isinstance(one, dict)] if isinstance(causes, list) else []
+        foreign = [one for one in listed if one.get("reason") == "FieldManagerConflict"]
         if status == _CONFLICT and foreign:
             named = "; ".join(f"{one.get('message')}: {str(one.get('field')).lstrip('.')}" for one in foreign)
             reason = f"somebody else writes what would change, and is not overruled: {visible(named)[:_WORDS]}"
@@ -433,6 +436,12 @@ class _Named(httpx.AsyncBaseTransport):
     async def aclose(self) -> None:
         """Close what is below."""
         await self._below.aclose()
+
+
+def _part(body: Object, name: str) -> dict[str, Any]:
+    """An object within one, empty where there is none."""
+    found = body.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _absent(status: int, body: Object) -> bool:

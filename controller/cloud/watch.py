@@ -74,8 +74,10 @@ class PoolWatch:
     async def _follow(self) -> None:
         """Watch until the server ends it."""
         async for event in self._api.watch(self._place, self._version, _SECONDS):
-            metadata = event.get("object", {}).get("metadata", {})
+            found = event["object"].get("metadata")
+            metadata = found if isinstance(found, dict) else {}
             self._version = str(metadata.get("resourceVersion") or self._version)
             if event.get("type") != "BOOKMARK":
-                for changed in self._followers.get((metadata.get("namespace"), metadata.get("name")), ()):
+                one = str(metadata.get("namespace")), str(metadata.get("name"))
+                for changed in self._followers.get(one, ()):
                     changed.set()

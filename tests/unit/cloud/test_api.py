@@ -102,6 +102,7 @@ def hangs_up() -> Answering:
         pytest.param(reply(200, {**DU, "kind": "Secret"}), id="another kind"),
         pytest.param(reply(200, {**DU, "metadata": {"name": "du-2"}}), id="another object"),
         pytest.param(reply(200, {**DU, "metadata": None}), id="no metadata"),
+        pytest.param(reply(500, {"code": "x", "details": {"causes": [7]}, "message": [1]}), id="odd failure"),
         pytest.param(reply(301, b"", Location="https://192.0.2.1/"), id="elsewhere"),
         pytest.param(reply(503, b"no backend"), id="proxy"),
         pytest.param(reply(500, status(500, "InternalError", "etcd is away")), id="broken"),

@@ -1,0 +1,92 @@
+"""One watch for all functions of a pool: what is told to whom, and where it goes on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+
+from controller.cloud.watch import PoolWatch
+from controller.ports.clock import SystemClock
+from tests.unit.cloud.server import Answering, Asked, serving, status, wire
+
+DU_1, DU_2 = ("minka-host", "du-1"), ("minka-host", "du-2")
+GONE = {"type": "ERROR", "object": status(410, "Expired", "too old resource version")}
+
+
+class Quick(SystemClock):
+    async def sleep(self, seconds: float) -> None:
+        await super().sleep(min(seconds, 0.01))
+
+
+def event(kind: str, name: str, version: str) -> dict[str, Any]:
+    return {"type": kind, "object": {"metadata": {"namespace": "minka-host", "name": name, "resourceVersion": version}}}
+
+
+def script(*watches: list[dict[str, Any]], done: Callable[[], object]) -> Answering:
+    """Lists are of version 7; watches end after these events, and the last one hangs."""
+    left = list(watches)
+
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if "watch" not in asked.query:
+            writer.write(wire(200, {"metadata": {"resourceVersion": "7"}, "items": []}))
+        elif left:
+            writer.write(wire(200, b"".join(orjson.dumps(one) + b"\n" for one in left.pop(0))))
+        else:
+            done()
+            await asyncio.Event().wait()
+
+    return answer
+
+
+async def follow(*watches: list[dict[str, Any]]) -> tuple[list[Asked], dict[tuple[str, str], bool]]:
+    """What was asked until all watches had ended, and who was told."""
+    over = asyncio.Event()
+    told = {one: asyncio.Event() for one in (DU_1, DU_2)}
+    async with serving(script(*watches, done=over.set)) as server:
+        watch = PoolWatch(server.api(), Quick())
+        for one, changed in told.items():
+            watch.join(one, changed)
+        async with asyncio.timeout(10):
+            await over.wait()
+        for one, changed in told.items():
+            watch.leave(one, changed)
+        assert watch.ended
+    return server.asked, {one: changed.is_set() for one, changed in told.items()}
+
+
+def versions(asked: list[Asked]) -> list[str]:
+    """From which versions was watched; ``list`` for a list."""
+    return [one.query["resourceVersion"] if "watch" in one.query else "list" for one in asked]
+
+
+async def test_a_change_is_told_to_who_follows_that_function() -> None:
+    asked, told = await follow([event("MODIFIED", "du-1", "8")])
+    assert told == {DU_1: True, DU_2: False}
+    assert versions(asked) == ["list", "7", "8"]
+
+
+async def test_a_bookmark_is_no_change_and_where_the_next_watch_begins() -> None:
+    asked, told = await follow([event("BOOKMARK", "", "90")])
+    assert not any(told.values())
+    assert versions(asked) == ["list", "7", "90"]
+
+
+async def test_a_watch_whose_version_is_forgotten_is_begun_anew_and_all_are_told() -> None:
+    asked, told = await follow([event("BOOKMARK", "", "8"), GONE])
+    assert all(told.values())
+    assert versions(asked) == ["list", "7", "list", "7"]
+
+
+async def test_a_watch_that_breaks_goes_on_where_it_was_and_all_are_told() -> None:
+    asked, told = await follow([event("MODIFIED", "du-1", "8"), {"type": "ERROR"}])
+    assert all(told.values())
+    assert versions(asked) == ["list", "7", "8"]
+
+
+async def test_what_is_no_event_ends_no_watch_for_good() -> None:
+    asked, told = await follow([{"type": "ADDED", "object": [1]}], [{"type": "ADDED", "object": {"metadata": 1}}])
+    assert all(told.values())
+    assert versions(asked) == ["list", "7", "7", "7"]
