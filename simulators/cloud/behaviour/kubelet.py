@@ -200,6 +200,11 @@ class Kubelets(Controller):
             if pod.stage in (Stage.RUNNING, Stage.READY):
                 self._run_on(pod)
 
+    def _host_address(self, node: str) -> str:
+        found = self.find("nodes", ("", node)) or {"status": {"addresses": []}}
+        addresses = found["status"]["addresses"]
+        return next((str(one["address"]) for one in addresses if one["type"] == "InternalIP"), "")
+
     def _log_of(self, namespace: str, name: str, _container: str) -> str:
         """What the container of a pod has written, as ``kubectl logs`` shows it."""
         pod = next((pod for pod in self._pods.values() if pod.key == (namespace, name)), None)
@@ -354,6 +359,7 @@ class Kubelets(Controller):
         now, status = self.clock.now(), found["status"]
         status["phase"] = "Running" if "running" in state or pod.last else "Pending"
         status.setdefault("startTime", stamp(now))
+        status.setdefault("hostIP", self._host_address(pod.node))
         if "podIP" not in status:
             self._addresses += 1
             status["podIP"] = f"10.244.{self._addresses // 250 % 250}.{self._addresses % 250 + 1}"
@@ -365,6 +371,7 @@ class Kubelets(Controller):
                 "imageID": pod.image if "running" in state else "",
                 "ready": ready,
                 "started": "running" in state,
+                "containerID": f"containerd://{pod.uid}" if "running" in state else "",
                 "restartCount": pod.restarts,
                 "state": state,
                 "lastState": pod.last or {},

@@ -21,6 +21,7 @@ from simulators.cloud.behaviour.controller import (
     set_condition,
     stamp,
 )
+from simulators.cloud.behaviour.events import Events
 from simulators.cloud.server.cluster import Cluster
 from simulators.network import NodeRecord, PoolRecord
 
@@ -32,6 +33,8 @@ PTP_LABEL, CLOCK = "minka.dev/ptp", "ClockSynchronized"
 UNREACHABLE, NOT_READY = "node.kubernetes.io/unreachable", "node.kubernetes.io/not-ready"
 CORDONED, DISK_PRESSURE = "node.kubernetes.io/unschedulable", "node.kubernetes.io/disk-pressure"
 CLOCK_LOST = "minka.dev/clock-lost"
+#: Who tells that pods go.
+_TAINTS = "taint-eviction-controller"
 #: Pods that a node takes, and its disk.
 _PODS, _DISK = 110, "200Gi"
 
@@ -99,11 +102,15 @@ class NodeLifecycle(Controller):
     """Watches whether nodes are there, taints them, and evicts pods from those that are not.
 
     Args:
+        cluster: Where they are.
+        clock: When they are looked at.
+        events: What is told to people.
         grace_seconds: Silence after which a node is taken for lost.
     """
 
-    def __init__(self, cluster: Cluster, clock: Clock, grace_seconds: float) -> None:
+    def __init__(self, cluster: Cluster, clock: Clock, events: Events, grace_seconds: float) -> None:
         super().__init__(cluster, clock)
+        self._events = events
         self._grace = grace_seconds
         self._silent_since: dict[str, float] = {}
 
@@ -152,8 +159,10 @@ class NodeLifecycle(Controller):
         def not_ready(pod: Object) -> None:
             set_condition(pod, now, "Ready", "False", "NodeNotReady", "the node of the pod is not ready")
 
-        if condition_of(self.find("nodes", key) or {}, "Ready").get("status") == "Unknown":
+        node = self.find("nodes", key)
+        if node is None or condition_of(node, "Ready").get("status") == "Unknown":
             return
+        self._events.tell(node, "NodeNotReady", f"Node {key[1]} status is now: NodeNotReady", "node-controller")
         self.change("nodes", key, unknown, status=True)
         for pod in self._pods_on(key[1]):
             if holds(pod, "Ready"):
@@ -171,6 +180,9 @@ class NodeLifecycle(Controller):
                 continue
             left = stays - (self.clock.now() - since).total_seconds()
             if left <= 0:
+                self._events.tell(
+                    pod, "TaintManagerEviction", f"Marking for deletion Pod {'/'.join(key_of(pod))}", _TAINTS
+                )
                 self.delete("pods", key_of(pod))
             else:
                 self.look(key, left)

@@ -112,13 +112,13 @@ class Pool:
         self._link = Link(record.where, registry, clock)
         self._seed = f"{seed}/{record.id}"
         events = Events(self.cluster, clock)
-        self._lifecycle = NodeLifecycle(self.cluster, clock, GRACE_SECONDS)
+        self._lifecycle = NodeLifecycle(self.cluster, clock, events, GRACE_SECONDS)
         self._kubelets = Kubelets(self.cluster, clock, self._link, self, self, events)
         self._controllers: tuple[Controller, ...] = (
             Namespaces(self.cluster, clock, authority),
             GarbageCollector(self.cluster, clock),
             Operator(self.cluster, clock, registry, self._seed, events),
-            Scheduler(self.cluster, clock),
+            Scheduler(self.cluster, clock, events),
             self._lifecycle,
             self._kubelets,
             QuotaStatus(self.cluster, clock),

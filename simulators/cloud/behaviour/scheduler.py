@@ -6,11 +6,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 
+from simulators.clock import Clock
 from simulators.cloud.behaviour.controller import Controller, Key, Object, deleting, key_of, set_condition
+from simulators.cloud.behaviour.events import Events
 from simulators.cloud.behaviour.nodes import CORDONED, tolerates
 from simulators.cloud.language.quantities import amount
+from simulators.cloud.server.cluster import Cluster
 from simulators.cloud.server.verbs import Options
 
+#: Who tells of it.
+_SOURCE = "default-scheduler"
 #: Resources that nodes have and pods take.
 Resources = Mapping[str, Decimal]
 
@@ -30,7 +35,17 @@ def over(pod: Object) -> bool:
 
 
 class Scheduler(Controller):
-    """Binds pods to nodes; those that fit nowhere wait until something changes."""
+    """Binds pods to nodes; those that fit nowhere wait until something changes.
+
+    Args:
+        cluster: Where pods and nodes are.
+        clock: When they are looked at.
+        events: What is told to people.
+    """
+
+    def __init__(self, cluster: Cluster, clock: Clock, events: Events) -> None:
+        super().__init__(cluster, clock)
+        self._events = events
 
     def changed(self, event: str, kind: str, obj: Object) -> None:
         """See ``Controller.changed``."""
@@ -68,10 +83,12 @@ class Scheduler(Controller):
             _, _, name = min(fitting, key=lambda one: (one[1], one[0], one[2]))
             pods_kind, ours = self.cluster.registry.known("pods"), Options(manager="kube-scheduler")
             self.cluster.verbs.bind(pods_kind, pod, name, ours)
+            self._events.tell(pod, "Scheduled", f"Successfully assigned {'/'.join(key)} to {name}", _SOURCE)
             return
         if not self._make_room(pod, nodes, pods):
             told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
             message = f"0/{len(nodes)} nodes are available: {told}." if nodes else "no nodes available to schedule pods"
+            self._events.warn(pod, "FailedScheduling", message, _SOURCE)
             now = self.clock.now()
             self.change(
                 "pods",
@@ -97,6 +114,7 @@ class Scheduler(Controller):
         self.change("pods", key_of(pod), lambda one: one["status"].update(nominatedNodeName=name), status=True)
         for victim in victims:
             if not deleting(victim):
+                self._events.tell(victim, "Preempted", f"Preempted by {'/'.join(key_of(pod))} on node {name}", _SOURCE)
                 self.delete("pods", key_of(victim))
         return True
 
