@@ -174,8 +174,18 @@ class Store:
     def _happened(self, room: _Room, change: Change, kind: str, key: Key, obj: Object, before: Object | None) -> None:
         now = self._clock.monotonic()
         event = Event(self.revision, now, change, kind, key, obj, before)
+        if not room.events:
+            self._clock.call_later(_SECONDS, lambda: self._forget(room))
         room.events.append(event)
-        while len(room.events) > _REMEMBERED or room.events[0].at < now - _SECONDS:
+        if len(room.events) > _REMEMBERED:
             room.oldest = room.events.popleft().revision
         for subscriber in list(self._subscribers):
             subscriber(event)
+
+    def _forget(self, room: _Room) -> None:
+        """Drop the writes that are too old, and come again for those that are left: a writer may be long away."""
+        now = self._clock.monotonic()
+        while room.events and room.events[0].at <= now - _SECONDS:
+            room.oldest = room.events.popleft().revision
+        if room.events:
+            self._clock.call_later(_SECONDS, lambda: self._forget(room))
