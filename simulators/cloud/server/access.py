@@ -109,23 +109,25 @@ class Access:
             raise StatusError(401, "Unauthorized", "Unauthorized")
         return caller.authenticated()
 
-    def impersonated(self, caller: Caller, user: str, groups: Iterable[str], uid: str = "") -> Caller:
+    def impersonated(self, caller: Caller, wanted: Caller) -> Caller:
         """The user that a caller wants to be, where he may.
 
         Raises:
             StatusError: 403, he may not.
         """
-        wanted = [Attributes("impersonate", resource="users", name=user)]
-        if user.startswith("system:serviceaccount:"):
-            namespace, _, name = user.removeprefix("system:serviceaccount:").partition(":")
-            wanted = [Attributes("impersonate", resource="serviceaccounts", namespace=namespace, name=name)]
-        groups = tuple(groups)
-        wanted += [Attributes("impersonate", resource="groups", name=group) for group in groups]
-        for attributes in wanted:
+        asked = [Attributes("impersonate", resource="users", name=wanted.name)]
+        if wanted.name.startswith("system:serviceaccount:"):
+            namespace, _, name = wanted.name.removeprefix("system:serviceaccount:").partition(":")
+            asked = [Attributes("impersonate", resource="serviceaccounts", namespace=namespace, name=name)]
+        asked += [Attributes("impersonate", resource="groups", name=group) for group in wanted.groups]
+        group = "authentication.k8s.io"
+        if wanted.uid:
+            asked.append(Attributes("impersonate", group, "uids", name=wanted.uid))
+        for key, values in wanted.extra.items():
+            asked += [Attributes("impersonate", group, "userextras", key, name=value) for value in values]
+        for attributes in asked:
             self.authorize(caller, attributes)
-        return (
-            Caller(user, groups, uid) if "system:authenticated" in groups else Caller(user, groups, uid).authenticated()
-        )
+        return wanted if "system:authenticated" in wanted.groups else wanted.authenticated()
 
     # -------------------------------------------------------- what he may do
 

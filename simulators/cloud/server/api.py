@@ -75,9 +75,17 @@ class Api:
         caller = access.authenticate(request.header("authorization"), request.certificate)
         user = request.header("impersonate-user")
         groups = [group for group in request.header("impersonate-group").split(",") if group]
-        if not user:
-            return caller
-        return access.impersonated(caller, user, groups, request.header("impersonate-uid"))
+        prefix, uid = "impersonate-extra-", request.header("impersonate-uid")
+        extra = {
+            name.removeprefix(prefix): tuple(value.split(","))
+            for name, value in request.headers.items()
+            if name.startswith(prefix)
+        }
+        if user:
+            return access.impersonated(caller, Caller(user, tuple(groups), uid, extra))
+        if groups or uid or extra:
+            raise StatusError(500, "InternalError", "requested to impersonate without impersonating a user")
+        return caller
 
     # ------------------------------------------------------- paths without objects
 
@@ -250,6 +258,10 @@ class Api:
             obj = reviews.answer(self.cluster, kind, sent, caller, request.manager)
             return self._one(request, kind, obj, form, 201, warnings)
         options = self._options(request, caller)
+        if kind.storage == "bindings":
+            pods = self.cluster.registry.known("pods")
+            pod = self.cluster.verbs.found(pods, wanted.namespace, sent["metadata"].get("name", ""))
+            return subresources.bind(self.cluster, pods, pod, sent, form, options)
         with _warning(warnings):
             obj = self.cluster.verbs.create(kind, wanted.namespace, sent, options)
         response = self._one(request, kind, obj, form, 201, warnings + _told(kind, obj))
@@ -363,10 +375,10 @@ class Api:
         options = list_options(request, watch=False)
         found = page(self.cluster.store, kind.storage, wanted.namespace, options, self._selection(request, kind))
         acting = Options(caller, request.manager, dry_run)
-        gone = self.cluster.verbs.delete_all(kind, found.objects, how, acting)
-        body = answers.many(
-            kind, [in_version(kind, obj) for obj in gone], found.metadata, form, request, self.cluster.clock.now()
-        )
+        # The answer is what was found, and not what became of it.
+        self.cluster.verbs.delete_all(kind, found.objects, how, acting)
+        objects = [in_version(kind, obj) for obj in found.objects]
+        body = answers.many(kind, objects, found.metadata, form, request, self.cluster.clock.now())
         self.cluster.settle()
         return answers.document(body, form=form)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from simulators.cloud.language import fieldsets, managed_fields, patches, structs
 from simulators.cloud.language.decoding import decode, read_applied, reread
 from simulators.cloud.language.kinds import Kind
-from simulators.cloud.language.status import StatusError, bad_request
+from simulators.cloud.language.status import Cause, StatusError, bad_request, invalid
 from simulators.cloud.server import answers
 from simulators.cloud.server.answers import Form, Response
 from simulators.cloud.server.requests import Request, Target, check_options
@@ -21,6 +21,8 @@ from simulators.cloud.server.verbs import DeleteOptions, Options
 if TYPE_CHECKING:
     from simulators.cloud.server.cluster import Cluster
 
+#: Seconds that a token of a service account has to last.
+_SHORTEST_TOKEN = 600
 _TOO_MANY = "Cannot evict pod as it would violate the pod's disruption budget."
 
 
@@ -42,6 +44,7 @@ def _kind(group: str, version: str, name: str, type_: str) -> Kind:
     return Kind(group, version, name, "", "", structs.struct(type_))
 
 
+_DONE = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}
 _SCALE = _kind("autoscaling", "v1", "Scale", "autoscaling.Scale")
 _BINDING = _kind("", "v1", "Binding", "Binding")
 _EVICTION = _kind("policy", "v1", "Eviction", "policy.Eviction")
@@ -141,12 +144,13 @@ def _set(obj: Object, path: str, value: Any) -> None:
 def _binding(
     cluster: Cluster, request: Request, wanted: Target, kind: Kind, obj: Object, form: Form, options: Options
 ) -> Response:
-    sent = _sent(_BINDING, request)
-    node = (sent.get("target") or {}).get("name", "")
-    cluster.verbs.bind(kind, obj, node, options)
-    return answers.document(
-        {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201, form
-    )
+    return bind(cluster, kind, obj, _sent(_BINDING, request), form, options)
+
+
+def bind(cluster: Cluster, kind: Kind, pod: Object, binding: Object, form: Form, options: Options) -> Response:
+    """Give a pod the node that a Binding names."""
+    cluster.verbs.bind(kind, pod, (binding.get("target") or {}).get("name", ""), options)
+    return answers.document(_DONE, 201, form)
 
 
 def _eviction(
@@ -161,9 +165,7 @@ def _eviction(
     how = DeleteOptions(grace=body.get("gracePeriodSeconds"))
     acting = Options(options.caller, options.manager, dry_run)
     cluster.verbs.delete(kind, wanted.namespace, wanted.name, how, acting)
-    return answers.document(
-        {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}, 201, form
-    )
+    return answers.document(_DONE, 201, form)
 
 
 def _guards(budget: Object, pod: Object) -> bool:
@@ -206,8 +208,13 @@ def _log(
 def _token(
     cluster: Cluster, request: Request, wanted: Target, kind: Kind, obj: Object, form: Form, options: Options
 ) -> Response:
-    sent = _sent(_TOKEN_REQUEST, request)
-    spec = {"expirationSeconds": 3600, "audiences": ["https://kubernetes.default.svc"], **(sent.get("spec") or {})}
+    asked = _sent(_TOKEN_REQUEST, request).get("spec") or {}
+    seconds = asked.get("expirationSeconds") or 3600
+    if seconds < _SHORTEST_TOKEN:
+        cause = Cause.invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
+        raise invalid(_TOKEN_REQUEST, "", [cause])
+    audiences = asked.get("audiences") or ["https://kubernetes.default.svc.cluster.local"]
+    spec = {**asked, "expirationSeconds": seconds, "audiences": audiences}
     token, expires = cluster.issue_token(
         wanted.namespace, wanted.name, obj["metadata"]["uid"], spec["expirationSeconds"]
     )

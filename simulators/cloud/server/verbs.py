@@ -305,14 +305,10 @@ class Verbs:
             return self._remove(kind, key, obj), not shown
         return (obj if obj == old else self._put(kind, key, obj)), False
 
-    def delete_all(
-        self, kind: Kind, objects: Iterable[Object], wanted: DeleteOptions, options: Options
-    ) -> list[Object]:
-        """Delete many; give them as they were."""
-        return [
-            self.delete(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"], wanted, options)[0]
-            for obj in objects
-        ]
+    def delete_all(self, kind: Kind, objects: Iterable[Object], wanted: DeleteOptions, options: Options) -> None:
+        """Delete many."""
+        for obj in objects:
+            self.delete(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"], wanted, options)
 
     @staticmethod
     def _preconditions(kind: Kind, old: Object, wanted: DeleteOptions) -> None:
