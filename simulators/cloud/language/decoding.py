@@ -13,18 +13,16 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import yaml
 
 from simulators.cloud.language import quantities, status, structs
 from simulators.cloud.language.fieldsets import compact
+from simulators.cloud.language.kinds import BUILT_IN, Kind
 from simulators.cloud.language.schema import ABSENT, Schema
 from simulators.cloud.language.status import StatusError
 from simulators.cloud.language.typed import go_text
-
-if TYPE_CHECKING:
-    from simulators.cloud.language.kinds import Kind
 
 Object = dict[str, Any]
 Value = Any
@@ -199,8 +197,8 @@ def decode(kind: Kind, body: bytes, content_type: str, validation: str = "") -> 
     called, version = value.get("kind") or kind.kind, value.get("apiVersion") or kind.api_version
     if not kind.custom:
         value = {**value, "kind": called, "apiVersion": version}
-        if version != kind.api_version:
-            raise _unhandled(kind, called, version, _unregistered(called, version))
+        if (called, version) != (kind.kind, kind.api_version):
+            raise _unhandled(kind, called, version, _why_other(kind, called, version, value))
     try:
         unknown = settle(kind, value)
     except _UnreadableError as error:
@@ -210,11 +208,20 @@ def decode(kind: Kind, body: bytes, content_type: str, validation: str = "") -> 
         raise _unhandled(kind, called, version, f"strict decoding error: {', '.join(problems)}")
     warnings = [] if validation == "Ignore" else problems
     _check_version(kind, value, warnings)
-    if not kind.custom and called != kind.kind:
-        text = f"converting (v1.{called}) to (core.{kind.kind}): unknown conversion"
-        raise _unhandled(kind, called, version, text)
     kind.default(value)
     return value, warnings
+
+
+def _why_other(kind: Kind, called: str, version: str, value: Object) -> str:
+    """Why an object of another kind is none of this one: it is read as what it says it is first."""
+    other = next((each for each in BUILT_IN if (each.kind, each.api_version) == (called, version)), None)
+    if other is None:
+        return _unregistered(called, version)
+    try:
+        settle(other, value)
+    except _UnreadableError as error:
+        return str(error)
+    return f"converting (v1.{called}) to (core.{kind.kind}): unknown conversion"
 
 
 def _unregistered(called: object, version: object) -> str:

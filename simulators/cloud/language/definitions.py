@@ -72,6 +72,8 @@ def problems(obj: Object) -> Iterator[Cause]:
             yield Cause.required(f"spec.names.{name}")
             continue
         yield from (Cause.invalid(f"spec.names.{name}", value, text) for text in metadata.service_name(value.lower()))
+    if (spec.get("conversion") or {}).get("strategy") not in (None, "None"):
+        yield Cause.unsupported("spec.conversion.strategy", spec["conversion"]["strategy"], ("None",))
     yield from _version_problems(obj, spec.get("versions") or [])
 
 
@@ -146,15 +148,7 @@ def _column_problems(version: Object, path: str) -> Iterator[Cause]:
 def schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) -> Iterator[Cause]:
     """Whether a schema is structural: each value has a type, and constraints add no fields."""
     yield from _type_problems(raw, path, root=root)
-    if raw.get("properties") and raw.get("additionalProperties") not in (None, False):
-        yield Cause.forbidden(
-            f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive"
-        )
-    if raw.get("uniqueItems"):
-        text = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
-        yield Cause.forbidden(f"{path}.uniqueItems", text)
-    if "$ref" in raw:
-        yield Cause.forbidden(f"{path}.$ref", "$ref is not supported")
+    yield from _unsupported(raw, path)
     if isinstance(raw.get("items"), bool):
         yield Cause.forbidden(f"{path}.items", "items must be a schema object and not an array")
     if raw.get("type") == "array" and "items" not in raw and not raw.get("x-kubernetes-preserve-unknown-fields"):
@@ -166,6 +160,21 @@ def schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) ->
     for name in ("items", "additionalProperties"):
         if isinstance(raw.get(name), Mapping):
             yield from schema_problems(raw[name], f"{path}.{name}")
+
+
+def _unsupported(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
+    """What may not stand in a schema, on a real server or here."""
+    if raw.get("properties") and raw.get("additionalProperties") not in (None, False):
+        yield Cause.forbidden(
+            f"{path}.additionalProperties", "additionalProperties and properties are mutual exclusive"
+        )
+    if raw.get("uniqueItems"):
+        text = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
+        yield Cause.forbidden(f"{path}.uniqueItems", text)
+    if "$ref" in raw:
+        yield Cause.forbidden(f"{path}.$ref", "$ref is not supported")
+    if raw.get("x-kubernetes-validations"):
+        yield Cause.forbidden(f"{path}.x-kubernetes-validations", "this pool evaluates no rules in CEL")
 
 
 def _type_problems(raw: Mapping[str, Any], path: str, *, root: bool) -> Iterator[Cause]:

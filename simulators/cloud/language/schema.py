@@ -135,9 +135,11 @@ class Schema:
                 self.items.default_in(each)
 
     def _default_fields(self, value: dict[str, Json]) -> None:
-        for name, inner in self.properties.items():
-            if value.get(name, ABSENT) is None and not inner.nullable and not inner.is_open:
+        for name in [name for name, each in value.items() if each is None]:
+            known = self.properties.get(name, self.values)
+            if known is not None and not known.nullable:
                 del value[name]
+        for name, inner in self.properties.items():
             if name not in value and inner.default is not ABSENT:
                 value[name] = copy.deepcopy(inner.default)
 

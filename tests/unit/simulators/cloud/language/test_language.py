@@ -71,8 +71,8 @@ def test_a_status_is_checked_by_itself() -> None:
 
 
 def test_defaults_come_and_nulls_that_may_not_stay_go() -> None:
-    obj, _ = _decode(function({"provider": "a", "replicas": None, "image": None}))
-    assert obj["spec"] == {"provider": "a", "replicas": 1}
+    obj, _ = _decode(function({"provider": "a", "replicas": None, "image": None, "limits": {"l": None, "m": 1}}))
+    assert obj["spec"] == {"provider": "a", "replicas": 1, "limits": {"m": 1}}
 
 
 def test_unknown_and_double_fields_are_named() -> None:
@@ -94,6 +94,9 @@ def test_unknown_and_double_fields_are_named() -> None:
         ("", '{"apiVersion":"example.org/v1","kind":"Function","metadata":{"labels":{"k":1}}}', "json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"),
         ("configmaps", '{"data":{"k":5}}', "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"),
         ("configmaps", '{"apiVersion":"v2"}', 'no kind "ConfigMap" is registered for version "v2"'),
+        ("configmaps", '{"apiVersion":"v1","kind":"Secret","data":{"k":"v"}}', "illegal base64 data at input byte 0"),
+        ("configmaps", '{"apiVersion":"v1","kind":"Secret"}', "converting (v1.Secret) to (core.ConfigMap)"),
+        ("configmaps", '{"apiVersion":"v1","kind":["x"]}', "json: cannot unmarshal array into Go struct field .kind of type string"),
         ("secrets", '{"data":{"p":"not base64!"}}', "illegal base64 data at input byte 3"),
         ("pods", '{"spec":{"containers":[{"name":5}]}}', "json: cannot unmarshal number into Go struct field Container.spec.containers.name of type string"),
         ("pods", '{"spec":{"containers":{}}}', "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container"),
@@ -164,6 +167,7 @@ def test_only_some_of_a_pod_may_change() -> None:
     ("version", "text"),
     [
         ({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"properties": {}}}}}}, "spec.validation.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields"),
+        ({"schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-validations": [{"rule": "true"}]}}}, "Forbidden: this pool evaluates no rules in CEL"),
         ({"storage": False}, "must have exactly one version marked as storage version"),
         ({"additionalPrinterColumns": [{"name": "A", "type": "text", "jsonPath": ".a"}]}, "spec.versions[0].additionalPrinterColumns[0].type: Invalid value"),
     ],
