@@ -26,7 +26,7 @@ from controller.models.errors import (
     InputError,
     SessionLostError,
 )
-from controller.models.untrusted import visible
+from controller.models.untrusted import DEEPEST, is_deeper, visible
 from controller.nrm.kube import MANAGER, Object, Place
 from controller.ports.clock import Clock
 from controller.ports.devices import PoolTarget
@@ -310,8 +310,8 @@ class PoolApi:
             found = orjson.loads(text)
         except orjson.JSONDecodeError:
             found = None
-        if not isinstance(found, dict):
-            raise self._not_whole("it is no JSON object")
+        if not isinstance(found, dict) or is_deeper(found, DEEPEST):
+            raise self._not_whole("it is no JSON object, or is nested too deep")
         return found
 
     async def _opened(self) -> httpx.AsyncClient:

@@ -114,9 +114,9 @@ class CloudDevices:
                 watch.leave(place, changed)
 
     async def _watch(self, pool: PoolTarget) -> PoolWatch:
-        watch = self._watches.get(pool.station)
-        if watch is None or watch.ended:
-            watch = self._watches[pool.station] = PoolWatch(await self._api(pool), self._clock)
+        api, watch = await self._api(pool), self._watches.get(pool.station)
+        if watch is None or watch.ended or watch.api is not api:
+            watch = self._watches[pool.station] = PoolWatch(api, self._clock)
         return watch
 
     @property

@@ -25,10 +25,14 @@ class PoolWatch:
 
     Bookmarks keep the version young, so that a watch goes on where the last one ended. Where the version is forgotten
     all the same (410 Gone), or a connection was lost, everybody is told: something may have been missed.
+
+    Attributes:
+        api: The pool's.
+        ended: Whether it is over: whoever wants to follow makes a new one.
     """
 
     def __init__(self, api: PoolApi, clock: Clock) -> None:
-        self._api = api
+        self.api = api
         self._clock = clock
         self._place = Place(api.target.station, NF_DEPLOYMENT, "", "")
         self._followers: dict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
@@ -58,7 +62,7 @@ class PoolWatch:
         wait = _RETRY[0]
         while True:
             try:
-                self._version = self._version or await self._api.version(self._place)
+                self._version = self._version or await self.api.version(self._place)
                 await self._follow()
                 wait = _RETRY[0]
                 continue
@@ -73,7 +77,7 @@ class PoolWatch:
 
     async def _follow(self) -> None:
         """Watch until the server ends it."""
-        async for event in self._api.watch(self._place, self._version, _SECONDS):
+        async for event in self.api.watch(self._place, self._version, _SECONDS):
             found = event["object"].get("metadata")
             metadata = found if isinstance(found, dict) else {}
             self._version = str(metadata.get("resourceVersion") or self._version)

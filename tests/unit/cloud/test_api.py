@@ -99,6 +99,7 @@ def hangs_up() -> Answering:
         pytest.param(reply(200, b""), id="nothing"),
         pytest.param(reply(200, b"<html>"), id="no JSON"),
         pytest.param(reply(200, []), id="no object"),
+        pytest.param(reply(200, b'{"a":' * 100 + b"1" + b"}" * 100), id="deep"),
         pytest.param(reply(200, {**DU, "kind": "Secret"}), id="another kind"),
         pytest.param(reply(200, {**DU, "metadata": {"name": "du-2"}}), id="another object"),
         pytest.param(reply(200, {**DU, "metadata": None}), id="no metadata"),
