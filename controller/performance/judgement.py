@@ -150,7 +150,7 @@ class Hour:
             kpi.name: _degraded(kpi, hours, self.end, last["", kpi.name], cells) for kpi in self._kpis if kpi.watched
         }
         whole = Said({}, {})
-        for kpi in self._kpis:
+        for kpi in (one for one in self._kpis if Level.STATION in one.levels):
             before, after = compared.get(kpi.name, (None, None))
             after = after or _latest(kpi, recent, self.end, last["", kpi.name], EVERYBODY, cells)
             verdict = "judged" if not after.why else "too-few" if after.cells else "unmeasured"
@@ -163,7 +163,7 @@ class Hour:
                 own = last[tenant, kpi.name]
                 _say(said, kpi, _latest(kpi, recent, self.end, own, self._tenants[tenant], cells))
         of_cells: dict[str, Said] = {cell: Said({}, {}) for cell in names}
-        for cell, kpi in product(of_cells, watched):
+        for cell, kpi in product(of_cells, (one for one in watched if Level.CELL in one.levels)):
             _say(of_cells[cell], kpi, _latest(kpi, recent, self.end, None, EVERYBODY, {names[cell]}))
         return (
             Judgement(
@@ -204,6 +204,8 @@ class Hour:
         found: dict[tuple[Level, str], dict[str, Said]] = {(Level.NETWORK, "*"): {}}
         for ((level, name, tenant), _), counted in self._now.items():
             kpi = counted.kpi
+            if not tenant and level not in kpi.levels:
+                continue
             after = figure(kpi, counted, self.end - _HOUR, self.end)
             before = self._before[(level, name, tenant), kpi.name]
             usual = _usual(kpi, before, self.end - _HOUR) if kpi.watched else None

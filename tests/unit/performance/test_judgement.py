@@ -91,6 +91,17 @@ def test_a_loss_is_told_against_the_same_hours_of_the_days_before_and_to_whom_it
     assert "gone" not in station.cells
 
 
+def test_an_indicator_is_told_at_its_levels_only() -> None:
+    (kpi,) = (one for one in KPIS if one.name == "retainability")
+    for level in (Level.CELL, Level.STATION, Level.REGION, Level.NETWORK):
+        hour = Hour([kpi.model_copy(update={"levels": (level,)})], [], NETWORK, END)
+        station, compared = hour.take("S1", week("S1", 99))
+        places = {one.level: one for one in (station, *hour.whole())}
+        told = {at for at, one in places.items() if one.whole.values} | {Level.CELL for _ in station.cells}
+        assert told == {level}
+        assert compared.keys() == {"retainability"}, "whether it is an alarm is another matter"
+
+
 def test_without_a_past_there_is_a_value_and_no_loss() -> None:
     found = judged({"S1": [measured("S1", timedelta(hours=1), 99, 99)]})
     said = found[Level.NETWORK, "*"].whole
