@@ -33,7 +33,7 @@ from simulators.cloud.behaviour.nodes import CLOCK, NodeLifecycle, node_object
 from simulators.cloud.behaviour.operator import Operator
 from simulators.cloud.behaviour.scheduler import Scheduler
 from simulators.cloud.behaviour.upgrade import Upgrade
-from simulators.cloud.server.cluster import Cluster
+from simulators.cloud.server.cluster import VERSION, Cluster
 from simulators.cloud.server.faults import ApiFaults
 from simulators.history import EventKind, History
 from simulators.network import PoolRecord
@@ -49,7 +49,6 @@ def _definition() -> Object:
 
 
 #: What nodes run.
-VERSION = "v1.36.0"
 #: Seconds of silence after which a node is taken for lost: tuned for the edge, where Kubernetes itself waits 50.
 GRACE_SECONDS = 20.0
 
@@ -282,8 +281,9 @@ class Pool:
         )
 
     def upgrade(self, version: str) -> None:
-        """Upgrade the nodes to a version of Kubernetes, one after the other."""
+        """Upgrade the API server to a version of Kubernetes, then the nodes, one after the other."""
         self.history.record(EventKind.SOFTWARE, version=version)
+        self.cluster.version = version
         self._upgrade.begin(version)
 
     # ----------------------------------------------------------------- reading

@@ -164,6 +164,12 @@ def many(
     return {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": dict(metadata), "items": items}
 
 
+def empty_table(bookmark: Object) -> dict[str, Any]:
+    """A bookmark where a client wants rows."""
+    head = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": bookmark["metadata"]}
+    return {**head, "columnDefinitions": None, "rows": []}
+
+
 def included(request: Request) -> str:
     """What of each object goes with its row.
 

@@ -96,7 +96,7 @@ class Api:
         if path.startswith("/openapi"):
             return self._openapi(request, path)
         if path == "/version":
-            return answers.document(discovery.VERSION, form=answers.accepted(request))
+            return answers.document(discovery.version(self.cluster.version), form=answers.accepted(request))
         return self._discovery(request, path)
 
     def _discovery(self, request: Request, path: str) -> Response:
@@ -232,6 +232,8 @@ class Api:
         def shows(obj: Object) -> dict[str, Any]:
             nonlocal first
             plain = Form(form.media, form.form.removesuffix("List"))
+            if form.form == "Table" and "name" not in obj["metadata"]:
+                return answers.empty_table(obj)
             body = answers.one(kind, in_version(kind, obj), plain, request, self.cluster.clock.now())
             if form.form == "Table" and not first:
                 body["columnDefinitions"] = None

@@ -20,6 +20,9 @@ from simulators.cloud.server.verbs import DeleteOptions, Hook, Options, Verbs
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
+#: The version whose recorded answers these are.
+VERSION = "v1.36.0"
+
 Callback = Callable[[str, str, Object], None]
 
 
@@ -32,6 +35,8 @@ class Cluster:
 
     def __init__(self, name: str, clock: Clock, seed: str = "") -> None:
         self.name = name
+        #: Of Kubernetes, as the API server says.
+        self.version = VERSION
         self.clock = clock
         self.store = Store(clock)
         self.registry = Registry()

@@ -19,21 +19,26 @@ AGGREGATED = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryLi
 #: Kinds that a cluster stores in an older version than it serves.
 _STORED = {"customresourcedefinitions": "v1beta1"}
 
-VERSION = {
-    "major": "1",
-    "minor": "36",
-    "emulationMajor": "1",
-    "emulationMinor": "36",
-    "minCompatibilityMajor": "1",
-    "minCompatibilityMinor": "35",
-    "gitVersion": "v1.36.0+simulated",
-    "gitCommit": "",
-    "gitTreeState": "",
-    "buildDate": "1970-01-01T00:00:00Z",
-    "goVersion": "",
-    "compiler": "gc",
-    "platform": "linux/amd64",
-}
+
+def version(text: str) -> dict[str, Any]:
+    """``/version``."""
+    major, minor = text.removeprefix("v").split(".")[:2]
+    oldest = str(int(minor) - 1)
+    return {
+        "major": major,
+        "minor": minor,
+        "emulationMajor": major,
+        "emulationMinor": minor,
+        "minCompatibilityMajor": major,
+        "minCompatibilityMinor": oldest,
+        "gitVersion": f"{text}+simulated",
+        "gitCommit": "",
+        "gitTreeState": "",
+        "buildDate": "1970-01-01T00:00:00Z",
+        "goVersion": "",
+        "compiler": "gc",
+        "platform": "linux/amd64",
+    }
 
 
 def versions(address: str) -> dict[str, Any]:

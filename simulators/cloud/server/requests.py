@@ -81,13 +81,17 @@ class Target:
     name: str = ""
     subresource: str = ""
     rest: tuple[str, ...] = ()
+    chosen: str = ""
+    """The one name that a field selector leaves of a collection: RBAC may grant that one alone."""
 
     @property
     def attributes(self) -> Attributes:
         """For RBAC."""
         if not self.resource:
             return Attributes(self.verb, path=self.path)
-        return Attributes(self.verb, self.group, self.resource, self.subresource, self.namespace, self.name)
+        return Attributes(
+            self.verb, self.group, self.resource, self.subresource, self.namespace, self.name or self.chosen
+        )
 
 
 def target(request: Request) -> Target:
@@ -108,11 +112,14 @@ def target(request: Request) -> Target:
         if len(rest) > 2 and not (len(rest) == 3 and rest[2] in {"status", "finalize"}):
             rest = rest[2:]
     resource, name, subresource = (*rest[:3], "", "", "")[:3]
+    chosen = ""
     if not name:
+        only = re.fullmatch(r"(?:.*,)?metadata\.name==?([^,!=]+)(?:,.*)?", request.asks("fieldSelector"))
+        chosen = only[1] if only and verb in {"get", "delete"} else ""
         verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
     if verb in {"get", "list"} and request.wants("watch"):
         verb = "watch"
-    return Target(verb, request.path, group, version, resource, namespace, name, subresource, tuple(rest[3:]))
+    return Target(verb, request.path, group, version, resource, namespace, name, subresource, tuple(rest[3:]), chosen)
 
 
 def readable(request: Request) -> Request:

@@ -124,8 +124,9 @@ class Watch:
             self._send("DELETED", self._shows(last))
 
     def _bookmark(self, metadata: dict[str, Any]) -> None:
-        obj = {"kind": self._kind.kind, "apiVersion": self._kind.api_version}
-        self._send("BOOKMARK", {**obj, "metadata": {"resourceVersion": str(self._store.revision), **metadata}})
+        obj: Object = {"kind": self._kind.kind, "apiVersion": self._kind.api_version}
+        obj["metadata"] = {"resourceVersion": str(self._store.revision), **metadata}
+        self._send("BOOKMARK", self._shows(obj))
 
     def _send(self, kind: str, obj: dict[str, Any]) -> None:
         if self._sink is not None:

@@ -32,8 +32,8 @@ class Client:
             "application/json"
         ) else answer.body
 
-    def watch(self, target: str) -> Watching:
-        answer = self.api.handle(self._request("GET", target, None, {}))
+    def watch(self, target: str, **headers: str) -> Watching:
+        answer = self.api.handle(self._request("GET", target, None, headers))
         assert isinstance(answer, Watch)
         return Watching(answer)
 
@@ -92,6 +92,18 @@ def pod(name: str, **labels: str) -> Json:
 
 
 MAPS = "/api/v1/namespaces/default/configmaps"
+
+
+def grant(cluster: Cluster, namespace: str, rule: Json) -> None:
+    """Let the user ``tenant`` do there what a rule says."""
+    metadata = {"name": "granted", "namespace": namespace}
+    cluster.create("roles.rbac.authorization.k8s.io", {"metadata": metadata, "rules": [rule]})
+    binding = {
+        "metadata": metadata,
+        "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "granted"},
+        "subjects": [{"kind": "User", "name": "tenant"}],
+    }
+    cluster.create("rolebindings.rbac.authorization.k8s.io", binding)
 
 
 class TestLists:
@@ -176,25 +188,32 @@ class TestWatches:
         cluster.create("configmaps", config_map("d"))
         assert admin.watch(f"{MAPS}?watch=1&resourceVersion={since}").events[0]["object"]["code"] == 410
 
+    def test_bookmarks_have_the_form_of_the_watch(self, cluster: Cluster, admin: Client, clock: VirtualClock) -> None:
+        path = f"{MAPS}?watch=1&resourceVersion={cluster.store.revision}&timeoutSeconds=3&allowWatchBookmarks=true"
+        forms = ("PartialObjectMetadata", "Table")
+        watches = [admin.watch(path, accept=f"application/json;as={form};g=meta.k8s.io;v=v1") for form in forms]
+        clock.advance(3.0)
+        assert [watch.events[0]["object"]["kind"] for watch in watches] == list(forms)
+
 
 class TestAccess:
     def test_a_tenant_reads_its_own_namespace_only(self, cluster: Cluster) -> None:
         for name in ("minka-a", "minka-b"):
             cluster.create("namespaces", {"metadata": {"name": name}})
-        rules = [{"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]}]
-        role = {"metadata": {"name": "reader", "namespace": "minka-a"}, "rules": rules}
-        cluster.create("roles.rbac.authorization.k8s.io", role)
-        binding = {
-            "metadata": {"name": "reader", "namespace": "minka-a"},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"},
-            "subjects": [{"kind": "User", "name": "tenant"}],
-        }
-        cluster.create("rolebindings.rbac.authorization.k8s.io", binding)
+        grant(cluster, "minka-a", {"apiGroups": [""], "resources": ["configmaps"], "verbs": ["get", "list"]})
         tenant = Client(cluster, "tenant")
         assert tenant.ask("GET", "/api/v1/namespaces/minka-a/configmaps")[0] == 200
         assert tenant.ask("GET", "/api/v1/namespaces/minka-b/configmaps")[0] == 403
         assert tenant.ask("GET", "/api/v1/configmaps")[0] == 403
         assert tenant.ask("DELETE", "/api/v1/namespaces/minka-a/configmaps/x")[0] == 403
+
+    def test_one_object_may_be_watched_alone(self, cluster: Cluster) -> None:
+        rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["own"], "verbs": ["list", "watch"]}
+        grant(cluster, "default", rule)
+        tenant = Client(cluster, "tenant")
+        assert tenant.ask("GET", f"{MAPS}?fieldSelector=metadata.name%3Down")[0] == 200
+        assert tenant.ask("GET", f"{MAPS}?fieldSelector=metadata.name%3Dother")[0] == 403
+        assert tenant.ask("GET", MAPS)[0] == 403
 
     def test_only_who_may_impersonates(self, cluster: Cluster, admin: Client) -> None:
         assert admin.ask("GET", MAPS, impersonate_user="tenant")[0] == 403

@@ -126,6 +126,7 @@ def test_an_upgrade_takes_one_node_after_the_other_and_moves_pods_on() -> None:
     bench = PoolBench(nodes=2)
     bench.deploy("du-1")
     bench.pool.upgrade("v1.37.0")
+    assert bench.pool.cluster.version == "v1.37.0"
     bench.clock.advance(1)
     assert bench.pool.summary()["upgrading_to"] == "v1.37.0"
     assert sum(bool(node["spec"].get("unschedulable")) for node in bench.cluster.list("nodes")) == 1
