@@ -202,9 +202,9 @@ def _retained(obj: Value, patch: Object) -> Object:
     if kept is not None:
         found = {name: value for name, value in found.items() if name in kept}
     for name, value in lists.items():
-        if name.startswith(_DELETE):
-            left = [item for item in found.get(name.removeprefix(_DELETE)) or () if item not in value]
-            found[name.removeprefix(_DELETE)] = left
+        target = name.removeprefix(_DELETE)
+        if name.startswith(_DELETE) and found.get(target):
+            found[target] = [item for item in found[target] if item not in value]
     return found
 
 
@@ -237,7 +237,13 @@ def _strategic_list(schema: Schema, old: list[Value], patch: list[Value], order:
             continue
         items[name] = _strategic(schema.items or ANYTHING, items.get(name), item)
         given.append(item)
-    return _ordered(schema, list(items.values()), old, given if order is None else order)
+    if order is None:
+        return _ordered(schema, list(items.values()), old, given)
+    # Where items are deleted the real server takes as many new ones for items that stood at the end.
+    known = {_named(schema, item) for item in old}
+    left = [item for item in old if _named(schema, item) in items]
+    new = [item for item in given if _named(schema, item) not in known]
+    return _ordered(schema, list(items.values()), [*left, *new[: len(old) - len(left)]], order)
 
 
 def _named(schema: Schema, item: Value) -> str:
