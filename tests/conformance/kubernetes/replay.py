@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,12 @@ def _function(image: str) -> dict[str, Any]:
     return {**head, "spec": {"provider": "a", "image": image}}
 
 
+@cache
+def _definition() -> dict[str, Any]:
+    found: dict[str, Any] = yaml.load((RECORDINGS / "crd.yaml").read_text(), Loader=yaml.CSafeLoader)
+    return found
+
+
 @dataclass
 class Outcome:
     """What differs: in substance, and in words only."""
@@ -111,8 +118,7 @@ class Replay:
         self._cluster.access.add_token("viewer", "viewer", uid="viewer-uid")
         self._api = Api(self._cluster, "192.0.2.2:25000")
         if int(number) > 2:
-            crd = yaml.safe_load((RECORDINGS / "crd.yaml").read_text())
-            self._cluster.create("customresourcedefinitions.apiextensions.k8s.io", crd)
+            self._cluster.create("customresourcedefinitions.apiextensions.k8s.io", _definition())
 
     def run(self) -> Outcome:
         """Play all steps."""

@@ -249,7 +249,7 @@ async def test_stock_kubectl(pool: Pool, tmp_path: Path) -> None:
 
 
 _CLIENT = """
-from kubernetes import client, config, dynamic, watch
+from kubernetes import client, config, watch
 from kubernetes.client.rest import ApiException
 
 config.load_kube_config()
@@ -266,10 +266,14 @@ for event in watch.Watch().stream(core.list_namespaced_config_map, "py", timeout
 container = client.V1Container(name="c", image="registry.example/du:1")
 pod = client.V1Pod(metadata=client.V1ObjectMeta(name="p"), spec=client.V1PodSpec(containers=[container]))
 print(core.create_namespaced_pod("py", pod).status.phase)
-functions = dynamic.DynamicClient(client.ApiClient()).resources.get(kind="NFDeployment")
+kind = ("workload.nephio.org", "v1alpha1", "py", "nfdeployments")
 body = {"apiVersion": "workload.nephio.org/v1alpha1", "kind": "NFDeployment", "metadata": {"name": "n"}}
 body["spec"] = {"provider": "a"}
-print(functions.server_side_apply(body, namespace="py", field_manager="py").spec.replicas)
+functions = client.CustomObjectsApi()
+applied = functions.patch_namespaced_custom_object(
+    *kind, "n", body, field_manager="py", _content_type="application/apply-patch+yaml"
+)
+print(applied["spec"]["replicas"], functions.list_namespaced_custom_object(*kind)["items"][0]["metadata"]["name"])
 """
 
 
@@ -281,7 +285,7 @@ def _needs(package: str) -> pytest.MarkDecorator:
 async def test_the_official_python_client(pool: Pool, tmp_path: Path) -> None:
     pool.cluster.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
     said = await run(sys.executable, "-W", "ignore", "-c", _CLIENT, config=pool.kubeconfig(tmp_path / "config"))
-    assert said.splitlines() == ["{'a': 'b', 'x': 'y'}", "404", "ADDED c", "Pending", "1"]
+    assert said.splitlines() == ["{'a': 'b', 'x': 'y'}", "404", "ADDED c", "Pending", "1 n"]
 
 
 _OPERATOR = """
