@@ -270,10 +270,11 @@ kind = ("workload.nephio.org", "v1alpha1", "py", "nfdeployments")
 body = {"apiVersion": "workload.nephio.org/v1alpha1", "kind": "NFDeployment", "metadata": {"name": "n"}}
 body["spec"] = {"provider": "a"}
 functions = client.CustomObjectsApi()
-applied = functions.patch_namespaced_custom_object(
-    *kind, "n", body, field_manager="py", _content_type="application/apply-patch+yaml"
+functions.create_namespaced_custom_object(*kind, body)
+patched = functions.patch_namespaced_custom_object(
+    *kind, "n", {"spec": {"replicas": 2}}, _content_type="application/merge-patch+json"
 )
-print(applied["spec"]["replicas"], functions.list_namespaced_custom_object(*kind)["items"][0]["metadata"]["name"])
+print(patched["spec"]["replicas"], functions.list_namespaced_custom_object(*kind)["items"][0]["metadata"]["name"])
 """
 
 
@@ -285,7 +286,7 @@ def _needs(package: str) -> pytest.MarkDecorator:
 async def test_the_official_python_client(pool: Pool, tmp_path: Path) -> None:
     pool.cluster.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
     said = await run(sys.executable, "-W", "ignore", "-c", _CLIENT, config=pool.kubeconfig(tmp_path / "config"))
-    assert said.splitlines() == ["{'a': 'b', 'x': 'y'}", "404", "ADDED c", "Pending", "1 n"]
+    assert said.splitlines() == ["{'a': 'b', 'x': 'y'}", "404", "ADDED c", "Pending", "2 n"]
 
 
 _OPERATOR = """
