@@ -119,6 +119,11 @@ class PoolApi:
         status, body = await self._ask("GET", place.url)
         if _absent(status, body):
             return None
+        if status == httpx.codes.NOT_FOUND:
+            raise DeviceRefusedError(
+                f"{self._where} knows no {place.kind.plural} ({place.kind.api}), or something before it answers in its "
+                "place: was their definition installed?"
+            )
         answer = self._succeeded(status, body)
         self._expect(place, answer.body)
         return answer.body

@@ -15,11 +15,8 @@ from controller.cloud.session import CloudSession, objects_of
 from controller.cloud.watch import PoolWatch
 from controller.models.errors import AuthenticationError, DeviceRefusedError
 from controller.ports.clock import Clock
-from controller.ports.devices import DeviceFiles, DeviceTarget, Notification, PoolTarget
+from controller.ports.devices import CHANGED, DeviceFiles, DeviceTarget, Notification, PoolTarget
 from controller.ports.secrets import Secrets
-
-#: Name of what is notified: something of a function or pool changed.
-CHANGED = "{urn:minka:cloud}changed"
 
 
 class CloudDevices:

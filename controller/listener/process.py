@@ -25,13 +25,15 @@ from controller.observe.presence import Presence
 from controller.observe.rounds import Rounds
 from controller.observe.watchdog import watched
 from controller.ports.clock import Clock
-from controller.ports.devices import Devices, DeviceTarget, Notification, target_of
+from controller.ports.devices import CHANGED, Devices, DeviceTarget, Notification, target_of
 from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
 
 _CONFIG_CHANGE = "netconf-config-change"
+#: Devices that notify.
+_NOTIFY = (DeviceKind.STATION, DeviceKind.FUNCTION)
 #: Seconds between two looks at which stations are adopted, and two rounds of checks.
 _FOLLOW, _CHECK = 2.0, 0.5
 #: Seconds between two looks at whether new measurements are there.
@@ -100,7 +102,7 @@ class Listener:
         kinds = (await self._store.networks.get())[1].device_kinds if adopted else {}
         # Other devices notify nothing; one that left the network files was a station once.
         known = ((one, kinds.get(one, DeviceKind.STATION)) for one in adopted)
-        self._subscriptions.follow([one for one, kind in known if kind is DeviceKind.STATION])
+        self._subscriptions.follow([one for one, kind in known if kind in _NOTIFY])
 
     async def _hear(self, notification: Notification) -> None:
         station = notification.station
@@ -108,7 +110,7 @@ class Listener:
             self.checks.poke(station)
             if self._notified_alarms:
                 await self._report(notification)
-        elif notification.name.endswith(f"}}{_CONFIG_CHANGE}"):
+        elif notification.name == CHANGED or notification.name.endswith(f"}}{_CONFIG_CHANGE}"):
             self.checks.poke(station)
 
     async def _report(self, notification: Notification) -> None:

@@ -609,11 +609,19 @@ class Network(Noun):
         That is the one that it is pinned to; else all from which packets take no longer than it bears to the site of
         each of its stations. Whether there is room is the matter of ``controller.intent.placement``.
         """
-        return {one.id: self._pools_for(one) for one in self.functions}
+        pinned = {one.id: one.pool for one in self.functions}
+        return {one: (pool,) if pool is not None else self._pools_near[one] for one, pool in pinned.items()}
 
-    def _pools_for(self, function: Function) -> tuple[str, ...]:
-        if function.pool is not None:
-            return (function.pool,)
+    @cached_property
+    def pools_asked(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the pools where a function may be found, sorted, by function: it may be pinned to another one now."""
+        return {one: tuple(sorted({*near, *self.pools_for[one]})) for one, near in self._pools_near.items()}
+
+    @cached_property
+    def _pools_near(self) -> dict[str, tuple[str, ...]]:
+        return {one.id: self._near(one) for one in self.functions}
+
+    def _near(self, function: Function) -> tuple[str, ...]:
         sites = {self.station_by_id[station].site for station in self.stations_served[function.id]}
         near = [
             {pool for pool, us in self.latency_us.get(site, {}).items() if us <= (function.max_latency_us or us)}

@@ -25,6 +25,7 @@ from controller.nrm.profiles.pool import namespace_of
 from controller.nrm.tree import Observed, Tree
 
 __all__ = [
+    "CHANGED",
     "Capabilities",
     "DeviceFiles",
     "DeviceSession",
@@ -38,6 +39,8 @@ __all__ = [
     "target_of",
 ]
 
+#: Name of a notification that says no more than that something changed, or may have.
+CHANGED = "{urn:minka:devices}changed"
 #: Letters of a file's name at most.
 _LONGEST_NAME = 255
 
@@ -198,7 +201,7 @@ def target_of(network: Network, station: str) -> DeviceTarget:
     if (pool := network.pool_by_id.get(station)) is not None:
         return DeviceTarget.on_pools(station, POOL_PROFILE, [pool])
     if (function := network.function_by_id.get(station)) is not None:
-        pools = [network.pool_by_id[pool] for pool in network.pools_for[station]]
+        pools = [network.pool_by_id[pool] for pool in network.pools_asked[station]]
         return DeviceTarget.on_pools(station, FUNCTION_PROFILE, pools, namespace_of(function.side))
     router = network.router_by_id.get(station)
     if router is not None:

@@ -70,7 +70,7 @@ async def test_what_a_server_says_is_not_there_is_not_there() -> None:
 
 async def test_what_a_proxy_does_not_find_is_no_proof() -> None:
     async with serving(reply(404, b"<html>no such page</html>")) as server:
-        with pytest.raises(DeviceRefusedError):
+        with pytest.raises(DeviceRefusedError, match="knows no nfdeployments"):
             await server.api().get(PLACE)
 
 
