@@ -250,7 +250,7 @@ def applied(
     shares = _readable(before.get("metadata", {}).get("managedFields"))
     bare = _bare(before)
     if not shares:
-        shares = _before_first_apply(kind, bare)
+        shares = _before_first_apply(kind, bare, now)
     applier = _Manager(manager, applies=True, api_version=kind.api_version, subresource=subresource)
     take = force or _may_take(kind, bare, sent, shares, applier)
     merged, shares = _apply(kind, bare, sent, shares, applier, force=take)
@@ -285,13 +285,13 @@ def _check_sent(kind: Kind, sent: Object) -> None:
         raise status.internal(f"failed to create typed patch object ({subject}): {listed}")
 
 
-def _before_first_apply(kind: Kind, live: Object) -> _Shares:
+def _before_first_apply(kind: Kind, live: Object, now: str) -> _Shares:
     """Fields that nobody owned belong to `before-first-apply`, so that an apply doesn't take them unasked."""
     manager = _Manager("before-first-apply", applies=False, api_version=kind.api_version, subresource="")
     change = typed.compare(kind.typed_schema, kind.empty(), live)
     fields = frozenset(change.added | change.modified) - _NEVER_OWNED
     fields = fieldsets.without_below(fields, kind.reset_fields(""))
-    return {manager.identity: _Share(manager, fields)} if fields else {}
+    return {manager.identity: _Share(manager, fields, now)} if fields else {}
 
 
 def _apply(

@@ -131,8 +131,14 @@ def _create_pod(obj: Object) -> None:
 
 
 def _update_pod(obj: Object, old: Object, subresource: str) -> None:
-    if subresource == "status" and (old.get("status") or {}).get("qosClass"):
+    if subresource != "status":
+        return
+    if (old.get("status") or {}).get("qosClass"):
         obj.setdefault("status", {})["qosClass"] = old["status"]["qosClass"]
+    owners = old["metadata"].get("ownerReferences")
+    obj["metadata"].pop("ownerReferences", None)
+    if owners:
+        obj["metadata"]["ownerReferences"] = owners
 
 
 _RESTARTS: Final = ("Always", "OnFailure", "Never")
