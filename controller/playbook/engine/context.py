@@ -307,7 +307,9 @@ class StationContext:
         running = await self.services.planner.running(self.network)
         holds = await self.services.store.holds.find(self.clock.now())
         held = {hold.device for hold in holds} & self.network.pool_by_id.keys()
-        leaving = {name: running.get(name, ()) for name in down} | {self.station: (*avoid, *sorted(held))}
+        well = {pool for name, pools in running.items() if name not in {*down, self.station} for pool in pools}
+        failed = {pool for name in down for pool in running.get(name, ())} - well
+        leaving = {name: running.get(name, ()) for name in down} | {self.station: (*avoid, *sorted(held | failed))}
         return (await self.services.planner.place(self.network, leaving)).choices[self.station]
 
     async def in_service(self, station: str = "") -> bool:

@@ -108,7 +108,7 @@ class FunctionBench:
     async def instantiate(self, *functions: str) -> None:
         """Bring functions up."""
         for function in functions or tuple(self.network.function_by_id):
-            outcomes = await self.play("instantiate-function", function=function)
+            outcomes = await self.play("instantiate-function", where=f"function={function}")
             assert set(outcomes.values()) == {Outcome.SUCCEEDED}, self.jobs
 
     async def work(self, *deaths: Mortal) -> None:
@@ -159,6 +159,13 @@ class FunctionBench:
         """A listener begins, and looks at devices once."""
         checker = self._checker(frozenset(AlarmSource))
         await checker.record([await checker.look(self.network, device) for device in devices])
+
+    async def look_twice(self, *devices: str) -> None:
+        """What is wrong twice is an alarm."""
+        checker = self._checker(frozenset(AlarmSource))
+        for _ in range(2):
+            await checker.record([await checker.look(self.network, device) for device in devices])
+            self.clock.pause(10)
 
     def _checker(self, sources: frozenset[AlarmSource]) -> Checker:
         services = self.services()

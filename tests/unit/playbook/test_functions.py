@@ -31,7 +31,7 @@ PLAIN = {"DU-1", "DU-2", "CU-1", "S1", "S2"}
 
 async def test_a_function_comes_up_with_its_station_configured_for_all_tenants() -> None:
     bench = FunctionBench()
-    outcomes = await bench.play("instantiate-function", function="DU-1")
+    outcomes = await bench.play("instantiate-function", where="function=DU-1")
     assert outcomes == {"DU-1": Outcome.SUCCEEDED, "S1": Outcome.SUCCEEDED}, bench.jobs
     assert bench.pools("DU-1") == bench.placed("DU-1")
     assert bench.carries("S1")
@@ -45,7 +45,7 @@ async def test_one_that_does_not_become_ready_is_removed_and_its_station_left_al
     monkeypatch.setattr(checks, "READY_SECONDS", 20.0)
     bench = FunctionBench()
     bench.devices["DU-1"].stuck |= {"edge-1", "edge-2"}
-    outcomes = await bench.play("instantiate-function", function="DU-1")
+    outcomes = await bench.play("instantiate-function", where="function=DU-1")
     assert outcomes["DU-1"] is Outcome.ROLLED_BACK, bench.jobs
     assert bench.pools("DU-1") == bench.placed("DU-1") == ()
     assert not bench.store.ledger.find(["S1"])
@@ -53,7 +53,7 @@ async def test_one_that_does_not_become_ready_is_removed_and_its_station_left_al
 
 async def test_a_dry_run_says_what_would_be_made_where() -> None:
     bench = FunctionBench()
-    dry = await bench.dry_run("instantiate-function", function="DU-1")
+    dry = await bench.dry_run("instantiate-function", where="function=DU-1")
     assert not dry.refused
     made = next(one for one in dry.stations if one.station == "DU-1")
     assert any("edge-1" in row.what or "edge-1" in row.after for step in made.steps for row in step.diff), made
@@ -66,7 +66,7 @@ async def test_a_function_whose_pool_is_lost_comes_back_elsewhere_with_all_tenan
     before = bench.devices["S1"].running
     bench.lose_pool("DU-1", lost)
     begin = bench.clock.monotonic()
-    outcomes = await bench.play("heal-function", function="DU-1", seconds=20)
+    outcomes = await bench.play("heal-function", where="function=DU-1", seconds=20)
     assert set(outcomes.values()) == GOOD, bench.jobs
     assert bench.clock.monotonic() - begin <= 120
     assert bench.devices["S1"].running == before
@@ -74,7 +74,7 @@ async def test_a_function_whose_pool_is_lost_comes_back_elsewhere_with_all_tenan
     # What may still run on the pool that does not answer is on record until it is known to be gone.
     assert bench.placed("DU-1") == tuple(sorted((lost, there)))
     bench.devices["DU-1"].dark.clear()
-    outcomes = await bench.play("heal-function", function="DU-1")
+    outcomes = await bench.play("heal-function", where="function=DU-1")
     assert set(outcomes.values()) <= {Outcome.SUCCEEDED, Outcome.UNCHANGED}, bench.jobs
     assert bench.pools("DU-1") == bench.placed("DU-1") == (there,)
     assert bench.devices["S1"].running == before
@@ -101,7 +101,7 @@ async def test_one_that_is_well_is_left_alone() -> None:
     bench = FunctionBench()
     await bench.instantiate("DU-1")
     changes = len(bench.devices["DU-1"].history), len(bench.devices["S1"].history)
-    outcomes = await bench.play("heal-function", function="DU-1")
+    outcomes = await bench.play("heal-function", where="function=DU-1")
     assert set(outcomes.values()) == {Outcome.UNCHANGED}, bench.jobs
     assert changes == (len(bench.devices["DU-1"].history), len(bench.devices["S1"].history))
 
@@ -115,7 +115,7 @@ async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cel
     await bench.look("S1")
     station.renew(factory("S1"))
     await bench.look("S1")
-    await bench.play("heal-function", function="DU-1")
+    await bench.play("heal-function", where="function=DU-1")
     assert station.running == before, bench.jobs
     states = {one.cell: administrative_state(station.running, one.path) for one in cells(station.running)}
     assert states == {"L1": "LOCKED", "N1": "UNLOCKED"}
@@ -125,7 +125,7 @@ async def test_without_room_elsewhere_a_function_stays_and_people_are_told_why()
     bench = FunctionBench(samples.virtual(functions=[{**FUNCTION, "pool": "edge-1"}]))
     await bench.instantiate("DU-1")
     bench.lose_pool("DU-1", "edge-1")
-    outcomes = await bench.play("heal-function", function="DU-1", seconds=0)
+    outcomes = await bench.play("heal-function", where="function=DU-1", seconds=0)
     assert not any(outcome is not None and outcome.good for outcome in outcomes.values())
     assert "DU-1 is not ready on edge-1" in bench.jobs[0].detail
 
@@ -180,6 +180,33 @@ async def test_a_pool_under_a_hold_gets_nothing() -> None:
     await bench.play("move-function", function="CU-1")
     assert bench.pools("CU-1") == (here,)
     assert "there is no other pool for CU-1" in bench.jobs[0].detail
+
+
+async def test_a_pool_on_which_all_is_down_is_no_place_to_heal_to() -> None:
+    three = [*(pool.model_dump() for pool in samples.virtual().pools)]
+    three.append({**three[0], "id": "edge-3", "address": "10.9.0.3"})
+    plain = samples.virtual()
+    nodes = [*plain.nodes, *(node.model_copy(update={"pool": "edge-3"}) for node in plain.nodes_of["edge-1"])]
+    ways = [
+        *plain.latencies,
+        *(one.model_copy(update={"pool": "edge-3"}) for one in plain.latencies if one.pool == "edge-1"),
+    ]
+    bench = FunctionBench(
+        samples.virtual(
+            pools=three,
+            nodes=[node.model_dump() for node in nodes],
+            latencies=[way.model_dump() for way in ways],
+        )
+    )
+    await bench.instantiate("DU-1", "DU-2")
+    await bench.play("move-function", function="DU-1", pool="edge-1")
+    await bench.play("move-function", function="DU-2", pool="edge-2")
+    for function, pool in (("DU-1", "edge-1"), ("DU-2", "edge-2")):
+        bench.lose_pool(function, pool)
+    await bench.look_twice("DU-1", "DU-2")
+    outcomes = await bench.play("heal-function", where="function=DU-*", seconds=0)
+    assert set(outcomes.values()) == GOOD, bench.jobs
+    assert {bench.placed(function) for function in ("DU-1", "DU-2")} == {("edge-1", "edge-3"), ("edge-2", "edge-3")}
 
 
 async def test_replicas_come_and_go_without_a_restart() -> None:
@@ -347,7 +374,7 @@ async def test_killed_at_every_call_a_function_is_healed_once() -> None:
         bench = FunctionBench()
         await bench.instantiate("DU-1")
         bench.lose_pool("DU-1", *bench.pools("DU-1"))
-        await bench.start("heal-function", function="DU-1", seconds=2)
+        await bench.start("heal-function", where="function=DU-1", seconds=2)
         return bench
 
     whole = Mortal()
