@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
 
+from controller.assurance.checker import Checker
+from controller.listener.process import Listener
 from controller.models.network import Network
 from controller.models.plan import Plan
 from controller.models.run import Outcome
 from controller.plan import network_digest
 from controller.ports.devices import target_of
+from controller.ports.queue import FakeWakeups
 from controller.runs.planning.planner import Planner, PlanRequest
 from controller.store import open_store
 from simulators.connections import Outage
-from tests.integration.cloud.system import NFDS, POOLS, Pools
+from tests.integration.cloud.system import NFDS, POOLS, Pools, Quick
 from tests.integration.cloud.test_transactions import Bench
 from tests.support.quick_stores import DirectStore
+from tests.support.waiting import until
 from tests.unit.plan import samples
 from tests.unit.runs.transaction_bench import JumpClock
 
@@ -100,6 +105,34 @@ async def test_a_function_is_placed_applied_and_kept_so(site: Site, pools: Pools
     plan = await site.plan("function=DU-1")
     assert plan.is_empty
     assert {finding.code for finding in plan.findings if finding.station == "DU-1"} == {"not-read"}
+
+
+async def test_a_function_is_checked_as_soon_as_its_pool_tells_of_a_change(site: Site, pools: Pools) -> None:
+    await site.planner.adopt("function=DU-1", "ana")
+    await site.apply(await site.plan("function=DU-1"), "DU-1")
+    (pool,) = [pool for pool in POOLS if pools.found(pool) is not None]
+    store, clock = DirectStore(site.store), Quick()
+    checker = Checker(store, site.planner, clock, ())
+    listener = Listener(
+        store, pools.devices, checker, clock, target_of, FakeWakeups(), health_interval=10_000, notified_alarms=False
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(listener.run(stop))
+
+    def drift() -> int | None:
+        health = site.store.healths.find(["DU-1"]).get("DU-1")
+        return health.drift if health else None
+
+    await until(lambda: drift() == 0)
+
+    def drifted() -> bool:
+        # Again and again: it may be followed only after the first edit.
+        pools.edit(pool, NFDS, "du-1", replicas=5 - pools.found(pool)["spec"]["replicas"] % 2)
+        return drift() == 1
+
+    await until(drifted)
+    stop.set()
+    await running
 
 
 async def test_what_a_pool_would_refuse_is_not_planned(site: Site, pools: Pools) -> None:
