@@ -73,8 +73,10 @@ class Core:
         return tuple(sorted(found))
 
     def plane(self, remote: str) -> str:
-        """What goes to a node of this core: ``control`` to its MMEs and AMFs, ``user`` to all others."""
-        return "control" if remote in self.mme or remote in self.amf else "user"
+        """What a gNB sends to a node of this core: ``control`` to its AMFs, ``user`` to its UPFs, nothing to others."""
+        if remote in self.amf:
+            return "control"
+        return "user" if remote in self.upf or any(remote in ends(network) for network in self.n3.values()) else ""
 
     def way(self, plane: str, *behind: str) -> tuple[str, ...]:
         """Where packets to these go: to the gateway alone if it protects the plane."""

@@ -213,7 +213,8 @@ class Transport:
             return False
         router = self._router_of_site.get(station.site)
         core = self._core_by_tenant.get(tenant)
-        if core is not None and not self._served(station, tenant, core.plane(remote)):
+        plane = "" if core is None or not station.functions else core.plane(remote)
+        if plane and not self._served(station, tenant, plane):
             return False
         if router is None or core is None:
             return True

@@ -156,6 +156,15 @@ def test_core_links_need_the_control_plane_and_each_tenant_its_user_plane() -> N
     assert bench.station.summary()["cells_on_air"] == 1
 
 
+def test_what_is_no_gnbs_needs_no_cu() -> None:
+    bench = Bench()
+    bench.deploy("DU-1")
+    (record,) = [one for one in network().stations if one.id == STATION]
+    core = network().cores[0]
+    ways = {one: bench.fleet.transport.carries(record, core.tenant, one) for one in (*core.mme, *core.amf, *core.upf)}
+    assert ways == {**dict.fromkeys(core.mme, True), **dict.fromkeys((*core.amf, *core.upf), False)}
+
+
 def test_a_lost_clock_is_a_fault_of_the_station_until_it_runs_elsewhere() -> None:
     bench = Bench()
     bench.deploy("DU-1")
