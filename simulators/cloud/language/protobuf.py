@@ -29,6 +29,9 @@ _GROUPS: Final = {
     "rbac.authorization.k8s.io/v1": "rbac",
     "scheduling.k8s.io/v1": "scheduling",
 }
+#: The seconds of the years that a date can have.
+_FIRST: Final = -62135596800
+_LAST: Final = 253402300799
 #: Kinds that have the version of whatever they are sent to.
 _OPTIONS: Final = frozenset({"DeleteOptions"})
 
@@ -155,8 +158,11 @@ def _moment(form: str) -> Callable[[int | bytes], str | None]:
         parts = dict(_fields(_bytes(value)))
         if not parts:
             return None
-        moment = datetime.fromtimestamp(_number(parts.get(1, 0)), UTC)
-        return moment.replace(microsecond=_number(parts.get(2, 0)) // 1000).strftime(form)
+        seconds = _number(parts.get(1, 0))
+        if not _FIRST <= seconds <= _LAST:
+            raise ValueError(f"{seconds} is no time of a year between 1 and 9999")
+        moment = datetime.fromtimestamp(seconds, UTC)
+        return moment.replace(microsecond=_number(parts.get(2, 0)) // 1000 % 1_000_000).strftime(form)
 
     return read
 

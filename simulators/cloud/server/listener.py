@@ -70,7 +70,7 @@ async def listen(
 
     Args:
         cluster: The pool.
-        address: Loopback only: whoever reaches a twin may do anything that its tokens let him.
+        address: Where to listen.
         port: Port.
         tls: Its certificates.
         connections: Where the pool can be cut off from its clients.

@@ -232,6 +232,14 @@ async def test_stock_kubectl(pool: Pool, tmp_path: Path) -> None:
         return await run(program, *words, config=config, given=given)
 
     assert await kubectl("apply", "-f", "-", given=namespace) == "namespace/minka-host created\n"
+    # These two come as protocol buffers.
+    assert (
+        await kubectl("create", "quota", "-n", "minka-host", "q", "--hard=cpu=2,pods=3") == "resourcequota/q created\n"
+    )
+    quota = pool.cluster.get("resourcequotas", "minka-host", "q")
+    assert quota is not None
+    assert quota["spec"]["hard"] == {"cpu": "2", "pods": "3"}
+    assert "anna" in await kubectl("--context", "certificate", "auth", "whoami")
     told = "nfdeployment.workload.nephio.org/du-1"
     assert await kubectl("apply", "--server-side", "-f", "-", given=function) == f"{told} serverside-applied\n"
     shown = await kubectl("get", "nfd", "-n", "minka-host")
