@@ -9,6 +9,7 @@ _NUMBER = re.compile(r"([+-]?(?:\d+(?:\.\d*)?|\.\d+))(.*)", re.DOTALL)
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _EXPONENT = re.compile(r"[eE]([+-]?\d{1,3})")
+_SUFFIX = re.compile(r"[eEinumkKMGTP]*[-+]?[0-9]*")
 #: What the real server says of a text that is none.
 MALFORMED = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 
@@ -24,7 +25,7 @@ def _parts(text: str) -> tuple[Decimal, str]:
         return number * 1024 ** _BINARY[suffix], "binary"
     exponent = _EXPONENT.fullmatch(suffix)
     if not exponent:
-        raise ValueError("unable to parse quantity's suffix")
+        raise ValueError("unable to parse quantity's suffix" if _SUFFIX.fullmatch(suffix) else MALFORMED)
     return number.scaleb(int(exponent[1])), "exponent"
 
 

@@ -294,14 +294,30 @@ def _workload_problems(obj: Object) -> Iterator[Cause]:
         yield Cause.required("spec.selector")
     elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
         yield Cause.invalid("spec.selector", selector, "empty selector is invalid for deployment")
-    elif any(found.get(key) != value for key, value in (selector.get("matchLabels") or {}).items()):
+    if selector is None or not _selects(selector, found):
         text = "`selector` does not match template `labels`"
-        yield Cause.invalid("spec.template.metadata.labels", found, text)
+        yield Cause.invalid("spec.template.metadata.labels", found or None, text)
     yield from metadata.labels(found, "spec.template.metadata.labels")
     yield from _pod_spec_problems(template.get("spec") or {}, "spec.template.spec")
     policy = (template.get("spec") or {}).get("restartPolicy", "Always")
     if policy in _RESTARTS and policy != "Always":
         yield Cause.unsupported("spec.template.spec.restartPolicy", policy, ("Always",))
+
+
+def _selects(selector: Object, labels: Mapping[str, str]) -> bool:
+    """Whether a label selector takes these labels."""
+    checks: dict[str, Callable[[str, list[str]], bool]] = {
+        "In": lambda key, values: labels.get(key) in values,
+        "NotIn": lambda key, values: labels.get(key) not in values,
+        "Exists": lambda key, _: key in labels,
+        "DoesNotExist": lambda key, _: key not in labels,
+    }
+    plain = all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
+    return plain and all(
+        checks[each["operator"]](each.get("key", ""), each.get("values") or [])
+        for each in selector.get("matchExpressions") or ()
+        if each.get("operator") in checks
+    )
 
 
 def _not_negative(found: Object, names: Iterable[str], path: str) -> Iterator[Cause]:
@@ -330,6 +346,8 @@ def _disruption_problems(obj: Object) -> Iterator[Cause]:
                 "regex used for validation is '[0-9]+%')"
             )
             yield Cause.invalid(f"spec.{name}", value, text)
+        elif isinstance(value, str) and int(value[:-1]) > 100:
+            yield Cause.invalid(f"spec.{name}", value, "must not be greater than 100%")
 
 
 # ------------------------------------------------------------------------------------------- configuration and secrets
@@ -409,6 +427,7 @@ def _default_namespace(obj: Object) -> None:
 
 
 def _create_namespace(obj: Object) -> None:
+    _default_namespace(obj)  # its name may have been generated only now
     obj["status"] = {"phase": "Active"}
     finalizers = obj.setdefault("spec", {}).setdefault("finalizers", [])
     if "kubernetes" not in finalizers:

@@ -19,6 +19,7 @@ from simulators.cloud.server.answers import Response
 from simulators.cloud.server.api import Api
 from simulators.cloud.server.cluster import Cluster
 from simulators.cloud.server.requests import Request
+from tests.support.soak import SOAK
 from tests.unit.simulators.cloud.language.kinds import CRD, FUNCTION
 
 _JUNK: tuple[Any, ...] = (
@@ -76,7 +77,7 @@ def _places(value: Any) -> Any:
         yield from _places(value[at])
 
 
-@pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.parametrize("seed", range(200 if SOAK else 2))
 def test_every_body_gets_an_answer_and_only_what_is_valid_is_kept(seed: int) -> None:
     draw = random.Random(seed)
     cluster = Cluster("garbage", VirtualClock(datetime(2026, 1, 1, tzinfo=UTC)))

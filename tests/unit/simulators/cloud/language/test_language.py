@@ -131,6 +131,11 @@ def _container(**more: Any) -> Object:
         ("pods", _container(resources={"requests": {"cpu": "2"}, "limits": {"cpu": "1"}}), [
             'spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1'
         ]),
+        ("deployments.apps", {"metadata": {"name": "d", "namespace": "n"}, "spec": {"template": {"metadata": {"labels": {"a": "b"}}, "spec": _POD["spec"]}}}, [
+            "spec.selector: Required value",
+            'spec.template.metadata.labels: Invalid value: {"a":"b"}: `selector` does not match template `labels`',
+        ]),
+        ("deployments.apps", {"metadata": {"name": "d", "namespace": "n"}, "spec": {"selector": {"matchExpressions": [{"key": "a", "operator": "In", "values": ["b"]}]}, "template": {"metadata": {"labels": {"a": "b"}}, "spec": _POD["spec"]}}}, []),
         ("secrets", {"metadata": {"name": "s", "namespace": "n"}, "type": "kubernetes.io/tls", "data": {"tls.crt": "YQ=="}}, ["data[tls.key]: Required value"]),
         ("resourcequotas", {"metadata": {"name": "q", "namespace": "n"}, "spec": {"hard": {"pods": "-1"}}}, ['spec.hard[pods]: Invalid value: "-1": must be greater than or equal to 0']),
         ("leases.coordination.k8s.io", {"metadata": {"name": "l", "namespace": "n"}, "spec": {"leaseDurationSeconds": -1}}, ["spec.leaseDurationSeconds: Invalid value: -1: must be greater than 0"]),

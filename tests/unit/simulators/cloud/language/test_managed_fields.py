@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from simulators.cloud.language import fieldsets, managed_fields, typed
 from simulators.cloud.language.fieldsets import FieldSet, path_of
 from simulators.cloud.language.status import StatusError
+from tests.support.soak import SOAK
 from tests.unit.simulators.cloud.language.kinds import FUNCTION, Object, built_in, function
 
 _NAMES = st.sampled_from(["n3", "n4", "n6"])
@@ -36,7 +37,7 @@ _FIELDS: dict[str, st.SearchStrategy[Any]] = {
     "slices": st.lists(_WORDS, min_size=1, max_size=3, unique=True),
     "arguments": st.lists(_WORDS, max_size=2),
 }
-_FEW = settings(max_examples=40)
+_FEW = settings(max_examples=2000 if SOAK else 40)
 _SPECS = st.fixed_dictionaries({}, optional=_FIELDS)
 
 
