@@ -14,6 +14,7 @@ from typing import Any
 
 import orjson
 import pytest
+from sqlalchemy import select
 
 from controller.cloud.api import PoolApi
 from controller.models.errors import SessionLostError
@@ -32,6 +33,7 @@ from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
 from controller.runs.transaction.transaction import Transaction
 from controller.store import SqlStore, open_store
+from controller.store.columns import metadata
 from simulators.connections import Outage
 from tests.integration.cloud.system import CARRIED, DU, FUNCTION, NAME, NFDS, POOLS, Pools, kind_of
 from tests.support.launch import prepared
@@ -150,6 +152,11 @@ class Bench:
                 continue
             self.store.claims.finish(claim, result)
             return result
+
+    def rows(self) -> str:
+        """All that is on record."""
+        with self.store.database.engine.connect() as connection:
+            return str([connection.execute(select(table)).all() for table in metadata.sorted_tables])
 
     async def carried(self) -> Tree:
         async with self.pools.devices.session(self.pools.function()) as session:
@@ -308,6 +315,23 @@ async def test_what_somebody_edits_in_the_middle_is_not_lost(pools: Pools, wire:
     assert "modified" in result.detail
     assert pools.found()["spec"]["capacity"] == {"maxSessions": 7}
     assert await bench.carried() == scenario.before
+
+
+async def test_a_token_is_neither_on_record_nor_in_logs(
+    pools: Pools, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG", logger="")
+    scenario = SCENARIOS["move"]
+    bench = scenario.bench(pools)
+    pools.fill("edge-2")
+    assert (await bench.finish()).outcome is Outcome.FAILED_SAFE
+    rows = bench.rows()
+    assert "exceeded quota" in rows
+    pools.clusters["edge-1"].access.drop_token("secret-of-edge-1")
+    bench = Bench(pools, changing(scenario.before, scenario.wanted))
+    assert not (await bench.finish()).outcome.good
+    assert "PATCH" in caplog.text, "requests are logged"
+    assert "secret-of-" not in "".join((rows, bench.rows(), caplog.text, *capsys.readouterr()))
 
 
 async def test_drift_by_hand_is_repaired_and_an_applier_is_not_overruled(pools: Pools) -> None:
