@@ -8,7 +8,7 @@ from controller.models.plan import DiffRow, LedgerNode
 from controller.nrm.diff import diff
 from controller.nrm.profiles import Rendered
 from controller.nrm.schema import LeafSpec, NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Leaves, Observed, Path, parent
+from controller.nrm.tree import Observed, Path, parent
 from controller.plan.edits import find_edits, first_entries
 from controller.plan.rows import NOTHING, contents, entry_name, leaf_texts, row
 from controller.plan.views import StationView, at_carriers, in_sight, with_given, with_reservations
@@ -34,11 +34,8 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
         wanted = contents(root, path, rendered.tree[path])
         yield row(path, rendered.owners[path], entry_name(root, path), NOTHING, wanted)
     for path, leaves in difference.changed.items():
-        for name in {**leaves.before, **leaves.after}:
-            (texts,) = leaf_texts(root, path, _only(leaves.before, name), _only(leaves.after, name))
-            writer = observed.writers.get(path, {}).get(name)
-            by = f" (written by {writer})" if writer else ""
-            yield row(path, rendered.owners[path], texts[0], f"{texts[1]}{by}", texts[2])
+        for texts in leaf_texts(root, path, leaves.before, leaves.after, observed.writers):
+            yield row(path, rendered.owners[path], *texts)
     edits = find_edits(root, observed, rendered, view.ledger, ())
     for new, old in {**edits.replaced, **edits.kept}.items():
         has = contents(root, old, observed.tree[old])
@@ -49,10 +46,6 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
         )
     for path in edits.unknown:
         yield row(path, (), entry_name(root, path), contents(root, path, observed.tree[path]), "unknown, left alone")
-
-
-def _only(leaves: Leaves, name: LeafName) -> Leaves:
-    return {name: leaves[name]} if name in leaves else {}
 
 
 def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[Path, ...]:

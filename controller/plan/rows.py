@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from controller.models.facts import Owners
 from controller.models.plan import DiffRow, Edit, Op, Plan
 from controller.nrm.profiles import FUNCTION_ID, cell_of
 from controller.nrm.profiles.values import NO_SD
 from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, spec_of
-from controller.nrm.tree import Leaves, Path, Value, parent, step
+from controller.nrm.tree import LeafName, Leaves, Path, Value, parent, step
 
 #: Stands for something that is not there.
 NOTHING = "–"
@@ -18,13 +19,21 @@ NOTHING = "–"
 _TOLD = 3
 
 
-def describe(root: NodeSpec, edits: Sequence[Edit], replaced: Mapping[Path, Path]) -> tuple[DiffRow, ...]:
+#: Who else wrote leaves, by path of the entry and leaf (``Observed.writers``).
+Writers = Mapping[Path, Mapping[LeafName, str]]
+_NOBODY: Writers = MappingProxyType({})
+
+
+def describe(
+    root: NodeSpec, edits: Sequence[Edit], replaced: Mapping[Path, Path], writers: Writers = _NOBODY
+) -> tuple[DiffRow, ...]:
     """Rows for edits: one for each entry made or removed, one for each leaf changed.
 
     Args:
         root: Schema of the device.
         edits: The edits of a change's edit phase.
         replaced: New path → old path of entries that take another one's place: one row for both.
+        writers: Who else wrote what is there.
     """
     made = {edit.path for edit in edits if edit.op is Op.CREATE}
     details: dict[Path, list[Edit]] = {}
@@ -38,7 +47,8 @@ def describe(root: NodeSpec, edits: Sequence[Edit], replaced: Mapping[Path, Path
         if edit.path in detailed or edit.path in gone:
             continue
         if edit.op is Op.MERGE:
-            rows.extend(_leaf_rows(root, edit))
+            texts = leaf_texts(root, edit.path, edit.before, edit.after, writers)
+            rows.extend(row(edit.path, edit.owners, *told) for told in texts)
         elif edit.path in replaced:
             rows.append(_replaced_row(root, edit, replaced[edit.path]))
         else:
@@ -78,15 +88,19 @@ def contents(root: NodeSpec, path: Path, leaves: Leaves) -> str:
     return ", ".join(words) or ("broadcast" if spec.broadcast else "present")
 
 
-def leaf_texts(root: NodeSpec, path: Path, before: Leaves, after: Leaves) -> list[tuple[str, str, str]]:
-    """What, before and after of each leaf that differs; an absent one shows its default."""
+def leaf_texts(
+    root: NodeSpec, path: Path, before: Leaves, after: Leaves, writers: Writers = _NOBODY
+) -> list[tuple[str, str, str]]:
+    """What, before (and who wrote that) and after of each leaf that differs; an absent one shows its default."""
     spec = spec_of(root, path)
     known = spec.leaf_by_name if spec else {}
     texts = []
     for name in {**before, **after}:
         leaf = known[name]
         what = f"{entry_name(root, path)}: {leaf.label or name}"
-        texts.append((what, _text(before.get(name, leaf.default)), _text(after.get(name, leaf.default))))
+        writer = writers.get(path, {}).get(name)
+        by = f" (written by {writer})" if writer else ""
+        texts.append((what, f"{_text(before.get(name, leaf.default))}{by}", _text(after.get(name, leaf.default))))
     return texts
 
 
@@ -95,10 +109,6 @@ def _is_detail(root: NodeSpec, path: Path, made: set[Path]) -> bool:
     spec = spec_of(root, path)
     above = spec_of(root, parent(path)) if parent(path) in made else None
     return spec is not None and above is not None and not (spec.broadcast or spec.children or above.is_cell)
-
-
-def _leaf_rows(root: NodeSpec, edit: Edit) -> list[DiffRow]:
-    return [row(edit.path, edit.owners, *texts) for texts in leaf_texts(root, edit.path, edit.before, edit.after)]
 
 
 def _entry_row(root: NodeSpec, edit: Edit, details: Sequence[Edit]) -> DiffRow:

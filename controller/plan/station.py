@@ -151,7 +151,7 @@ class _Builder:
             diff=(
                 *(self._lock_row(cell, seconds) for cell in self.locks.to_lock),
                 *(self._primary_row(cell, paths) for cell, paths in self.edits.moved.items()),
-                *describe(self.root, edits, self.edits.replaced),
+                *describe(self.root, edits, self.edits.replaced, self.observed.writers),
             ),
             touched=tuple(touched),
             interrupted=tuple(interrupted),

@@ -64,13 +64,15 @@ def test_a_function_leaves_a_dark_pool_and_what_is_there_stays_ours() -> None:
     assert change.lost == ()
 
 
-def test_drift_names_who_wrote_it() -> None:
+def test_drift_and_plan_name_who_wrote_it() -> None:
     path = f"/Function[{NAME}]/Deployment[edge-1]"
     tree = {**HERE.tree, path: {**HERE.tree[path], "replicas": "3"}}
     seen = Observed(tree, writers={path: {"replicas": "kubectl-edit"}})
-    (row,) = drift(ROOT, applied(ledger(HERE)), view(seen))
-    assert (row.what, row.before, row.after) == (
-        "deployment on pool edge-1: replicas",
-        "3 (written by kubectl-edit)",
-        "1",
-    )
+    change = plan_station(NAME, FUNCTION, HERE, view(seen), PlanOptions()).change
+    assert change is not None
+    for (row,) in (drift(ROOT, applied(ledger(HERE)), view(seen)), change.diff):
+        assert (row.what, row.before, row.after) == (
+            "deployment on pool edge-1: replicas",
+            "3 (written by kubectl-edit)",
+            "1",
+        )
