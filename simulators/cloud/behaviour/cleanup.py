@@ -204,7 +204,7 @@ class QuotaStatus(Controller):
         hard = quota["spec"].get("hard") or {}
         used = dict.fromkeys(hard, Decimal(0))
         for kind, obj in _content(self.cluster, key[0]):
-            for name, taken in usage(kind, obj).items():
+            for name, taken in usage(kind, obj, quota["spec"]).items():
                 if name in used:
                     used[name] += taken
         counted: dict[str, Any] = {"hard": hard, "used": {name: canonical(value) for name, value in used.items()}}

@@ -774,7 +774,21 @@ _BINDING: Final = Rules(
     name=metadata.path_segment, default=_default_binding, problems=_binding_problems, changes=_binding_changes
 )
 
+
+def _default_limits(obj: Object) -> None:
+    """A limit that is not said is the greatest; a request that is not said is the limit, else the least."""
+    for item in (obj.get("spec") or {}).get("limits") or ():
+        if item.get("type") != "Container":
+            continue
+        limits = {**item.get("max", {}), **item.get("default", {})}
+        requests = {**item.get("min", {}), **limits, **item.get("defaultRequest", {})}
+        for name, values in (("default", limits), ("defaultRequest", requests)):
+            if values:
+                item[name] = values
+
+
 RULES: Final[Mapping[str, Rules]] = {
+    "limitranges": Rules(default=_default_limits),
     "configmaps": Rules(problems=_config_problems, changes=_frozen("data", "binaryData")),
     "secrets": Rules(default=_default_secret, problems=_secret_problems, changes=_secret_changes),
     "namespaces": Rules(

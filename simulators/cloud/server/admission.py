@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -18,6 +18,7 @@ from simulators.cloud.server.access import (
     Attributes,
 )
 from simulators.cloud.server.registry import Registry
+from simulators.cloud.server.selectors import matching, of_label_selector
 from simulators.cloud.server.store import Object, Store
 from simulators.cloud.server.verbs import Attempt, Verbs
 
@@ -64,6 +65,38 @@ class Admission:
             if not any(_tolerates(one, key) for one in tolerations):
                 stays = {"key": key, "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": _STAYS}
                 tolerations.append(stays)
+
+    def limits(self, attempt: Attempt) -> None:
+        """Containers get the requests and limits that a LimitRange of their namespace has for those who name none."""
+        if attempt.kind.storage != "pods" or attempt.operation != "CREATE":
+            return
+        assert attempt.obj is not None
+        told = []
+        for item in self._limits_of_containers(attempt):
+            for container in attempt.obj["spec"].get("containers", ()):
+                told += _fill(container, item)
+        if told:
+            annotations = attempt.obj["metadata"].setdefault("annotations", {})
+            annotations["kubernetes.io/limit-ranger"] = f"LimitRanger plugin set: {'; '.join(told)}"
+
+    def within_limits(self, attempt: Attempt) -> None:
+        """Containers keep to the least and the most that a LimitRange allows."""
+        if attempt.kind.storage != "pods" or attempt.operation != "CREATE":
+            return
+        assert attempt.obj is not None
+        problems = [
+            problem
+            for item in self._limits_of_containers(attempt)
+            for container in attempt.obj["spec"].get("containers", ())
+            for problem in _outside(container.get("resources", {}), item)
+        ]
+        if problems:
+            text = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
+            raise forbidden(attempt.kind, attempt.key[1], text)
+
+    def _limits_of_containers(self, attempt: Attempt) -> list[Mapping[str, Any]]:
+        ranges = self._store.list("limitranges", attempt.key[0])
+        return [item for one in ranges for item in one["spec"].get("limits") or () if item["type"] == "Container"]
 
     def _prioritise(self, attempt: Attempt, spec: dict[str, Any]) -> None:
         classes = "priorityclasses.scheduling.k8s.io"
@@ -133,9 +166,9 @@ class Admission:
         name = quota["metadata"]["name"]
         kind, obj = attempt.kind, attempt.obj
         assert obj is not None
-        needs = usage(kind.storage, obj)
+        needs = usage(kind.storage, obj, quota["spec"])
         counted = {resource: need for resource, need in needs.items() if resource in hard}
-        if kind.storage == "pods" and (unsaid := _unsaid(obj, hard)):
+        if kind.storage == "pods" and needs and (unsaid := _unsaid(obj, hard)):
             raise forbidden(kind, attempt.key[1], f"failed quota: {name}: must specify {unsaid}")
         used = quota["status"].get("used", {})
         after = {resource: amount(used.get(resource, "0")) + need for resource, need in counted.items()}
@@ -150,8 +183,10 @@ class Admission:
         return {resource: canonical(total) for resource, total in after.items()}
 
 
-def usage(kind: str, obj: Object) -> dict[str, Decimal]:
-    """What an object takes of quotas, by the resource's name there."""
+def usage(kind: str, obj: Object, quota: Mapping[str, Any]) -> dict[str, Decimal]:
+    """What an object takes of a quota (its ``spec``), by the resource's name there; nothing beyond its scopes."""
+    if not _in_scope(kind, obj, quota):
+        return {}
     plural, _, group = kind.partition(".")
     one = Decimal(1)
     taken = {f"count/{plural}.{group}" if group else f"count/{plural}": one}
@@ -168,6 +203,26 @@ def usage(kind: str, obj: Object) -> dict[str, Decimal]:
                 for name in names:
                     taken[name] = taken.get(name, Decimal(0)) + amount(value)
     return taken
+
+
+def _in_scope(kind: str, obj: Object, quota: Mapping[str, Any]) -> bool:
+    """Whether a quota's scopes, which speak of pods, leave an object in."""
+    wanted = [{"scopeName": name, "operator": "Exists"} for name in quota.get("scopes") or ()]
+    wanted += (quota.get("scopeSelector") or {}).get("matchExpressions") or ()
+    return all(kind == "pods" and _matches_scope(obj, one) for one in wanted)
+
+
+def _matches_scope(pod: Object, wanted: Mapping[str, Any]) -> bool:
+    spec = pod["spec"]
+    name = wanted["scopeName"]
+    if name == "PriorityClass":
+        requirement = {**wanted, "key": "priority"}
+        value = {"priority": spec["priorityClassName"]} if spec.get("priorityClassName") else {}
+        return matching(value, of_label_selector({"matchExpressions": [requirement]}))
+    ends = spec.get("activeDeadlineSeconds") is not None
+    effort = pod.get("status", {}).get("qosClass") == "BestEffort"
+    known = {"BestEffort": effort, "NotBestEffort": not effort, "Terminating": ends, "NotTerminating": not ends}
+    return bool(known.get(name, False))
 
 
 def _unsaid(pod: Object, hard: Mapping[str, str]) -> str:
@@ -190,6 +245,36 @@ def _unsaid(pod: Object, hard: Mapping[str, str]) -> str:
 
 def _listed(values: Mapping[str, str]) -> str:
     return ",".join(f"{name}={values[name]}" for name in sorted(values))
+
+
+def _fill(container: dict[str, Any], item: Mapping[str, Any]) -> list[str]:
+    """Put defaults into a container; tell which, in the words of the annotation."""
+    told = []
+    for side, defaults, word in (("requests", "defaultRequest", "request"), ("limits", "default", "limit")):
+        resources = container.setdefault("resources", {})
+        missing = {name: value for name, value in item.get(defaults, {}).items() if name not in resources.get(side, {})}
+        if missing:
+            resources[side] = {**resources.get(side, {}), **missing}
+            told.append(f"{', '.join(sorted(missing))} {word} for container {container['name']}")
+    return told
+
+
+def _outside(resources: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[str]:
+    requests, limits = resources.get("requests", {}), resources.get("limits", {})
+    for name, least in sorted(item.get("min", {}).items()):
+        start = f"minimum {name} usage per Container is {least}"
+        if name not in requests:
+            yield f"{start}.  No request is specified"
+        for side, word in ((requests, "request"), (limits, "limit")):
+            if name in side and amount(side[name]) < amount(least):
+                yield f"{start}, but {word} is {side[name]}"
+    for name, most in sorted(item.get("max", {}).items()):
+        start = f"maximum {name} usage per Container is {most}"
+        if name not in limits:
+            yield f"{start}.  No limit is specified"
+        for side, word in ((limits, "limit"), (requests, "request")):
+            if name in side and amount(side[name]) > amount(most):
+                yield f"{start}, but {word} is {side[name]}"
 
 
 def _tolerates(toleration: Mapping[str, Any], key: str) -> bool:

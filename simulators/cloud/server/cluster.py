@@ -43,8 +43,8 @@ class Cluster:
         self.access = access.Access(self.store)
         self.verbs = Verbs(self.store, self.registry, clock, random.Random(f"{seed}:{name}"))  # noqa: S311 (names, no secrets)
         ask = Admission(self.store, self.registry, self.access, self.verbs)
-        self.verbs.mutating += [ask.namespace, ask.pod, ask.node]
-        self.verbs.validating += [ask.immortal, ask.escalation, ask.quota]
+        self.verbs.mutating += [ask.namespace, ask.limits, ask.pod, ask.node]
+        self.verbs.validating += [ask.immortal, ask.escalation, ask.within_limits, ask.quota]
         self.verbs.ends = {"namespaces": _namespace_ends, Definitions.KIND: terminating}
         self.log_of: Callable[[str, str, str], str] = lambda *_: ""
         self._definitions = Definitions(self.store, self.registry, self.verbs)

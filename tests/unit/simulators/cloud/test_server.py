@@ -258,6 +258,44 @@ class TestPods:
         left = cluster.list("pods", "default")
         assert [("deletionTimestamp" in one["metadata"]) for one in left] == [True, False]
 
+    def test_a_limit_range_fills_in_and_refuses(self, cluster: Cluster) -> None:
+        limits = {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "100m"}, "default": {"memory": "1Gi"}}
+        made = cluster.create(
+            "limitranges", {"metadata": {"name": "l", "namespace": "default"}, "spec": {"limits": [limits]}}
+        )
+        assert made["spec"]["limits"][0]["defaultRequest"] == {"cpu": "2", "memory": "1Gi"}
+        found = cluster.create("pods", pod("a"))
+        both = {"cpu": "2", "memory": "1Gi"}
+        assert found["spec"]["containers"][0]["resources"] == {"requests": both, "limits": both}
+        assert found["metadata"]["annotations"] == {
+            "kubernetes.io/limit-ranger": (
+                "LimitRanger plugin set: cpu, memory request for container c; cpu, memory limit for container c"
+            )
+        }
+        asking = pod("b")
+        asking["spec"]["containers"][0]["resources"] = {"requests": {"cpu": "50m"}, "limits": {"cpu": "3"}}
+        refused = (
+            r"pods \"b\" is forbidden: \[minimum cpu usage per Container is 100m, but request is 50m, "
+            r"maximum cpu usage per Container is 2, but limit is 3\]"
+        )
+        with pytest.raises(StatusError, match=refused):
+            cluster.create("pods", asking)
+
+    def test_a_quota_counts_the_pods_of_its_scopes(self, cluster: Cluster) -> None:
+        cluster.create("priorityclasses.scheduling.k8s.io", {"metadata": {"name": "gold"}, "value": 1000})
+        expression = {"scopeName": "PriorityClass", "operator": "In", "values": ["gold"]}
+        spec = {"hard": {"pods": "1"}, "scopeSelector": {"matchExpressions": [expression]}}
+        quota = cluster.create("resourcequotas", {"metadata": {"name": "q", "namespace": "default"}, "spec": spec})
+        cluster.update_status("resourcequotas", {**quota, "status": {"hard": {"pods": "1"}, "used": {"pods": "0"}}})
+        for name in ("a", "b"):
+            cluster.create("pods", pod(name))
+        gold = pod("c")
+        gold["spec"]["priorityClassName"] = "gold"
+        cluster.create("pods", gold)
+        gold["metadata"]["name"] = "d"
+        with pytest.raises(StatusError, match="exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"):
+            cluster.create("pods", gold)
+
     def test_what_a_pod_asks_for_is_charged_and_refused(self, cluster: Cluster) -> None:
         quota = {
             "metadata": {"name": "q", "namespace": "default"},
