@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
 from simulators.clock import Clock, Timer
+from simulators.cloud.language.schema import copied
 from simulators.cloud.server.cluster import Cluster
 
 #: An object of the API.
@@ -64,7 +64,7 @@ class Controller:
         found = self.find(kind, key)
         if found is None:
             return None
-        edited = deepcopy(found)
+        edited = copied(found)
         edit(edited)
         if edited == found:
             return found

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from copy import deepcopy
 
 from simulators.clock import Clock
 from simulators.cloud.behaviour.controller import Key, Object, stamp
+from simulators.cloud.language.schema import copied
 from simulators.cloud.language.status import StatusError
 from simulators.cloud.server.cluster import Cluster
 
@@ -67,7 +67,7 @@ class Events:
         found = self._cluster.get("events", *key)
         if found is None:
             return False
-        event = deepcopy(found)
+        event = copied(found)
         event["count"] += 1
         event["lastTimestamp"] = now
         self._cluster.update("events", event)

@@ -6,7 +6,6 @@ Built-in kinds are read as Go reads JSON into a struct, custom resources by thei
 from __future__ import annotations
 
 import binascii
-import copy
 import json
 import math
 import re
@@ -20,7 +19,7 @@ import yaml
 from simulators.cloud.language import quantities, status, structs
 from simulators.cloud.language.fieldsets import compact
 from simulators.cloud.language.kinds import BUILT_IN, Kind
-from simulators.cloud.language.schema import ABSENT, Schema
+from simulators.cloud.language.schema import ABSENT, Schema, copied
 from simulators.cloud.language.status import StatusError
 from simulators.cloud.language.typed import go_text
 
@@ -266,7 +265,7 @@ def reread(kind: Kind, patched: Object, validation: str = "") -> tuple[Object, l
         StatusError: It can't be read (422), or has unknown fields, and that is `Strict`.
     """
     told = compact(patched)
-    value = copy.deepcopy(patched)
+    value = copied(patched)
     try:
         unknown = settle(kind, value)
     except _UnreadableError as error:

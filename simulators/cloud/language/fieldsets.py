@@ -18,9 +18,12 @@ FieldSet = frozenset[Path]
 NOTHING: FieldSet = frozenset()
 
 
+_ENCODER = json.JSONEncoder(separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+
+
 def compact(value: object) -> str:
     """JSON without spaces, keys in order."""
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def path_of(*names: str) -> Path:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from simulators.cloud.language import decoding, fieldsets, status, typed
 from simulators.cloud.language.fieldsets import NOTHING, FieldSet, Path, path_of
+from simulators.cloud.language.schema import copied
 from simulators.cloud.language.status import Cause, StatusError
 from simulators.cloud.language.typed import Comparison
 
@@ -257,7 +258,7 @@ def applied(
     unchanged = live is not None and typed.same(merged, bare)
     if applier.identity in shares and not unchanged:
         shares[applier.identity] = replace(shares[applier.identity], time=now)
-    result = copy.deepcopy(bare if unchanged else merged)
+    result = copied(bare if unchanged else merged)
     if manager == "kubectl" and _last_applied(result):
         result["metadata"]["annotations"][LAST_APPLIED] = _as_last_applied(sent)
     try:
@@ -304,7 +305,7 @@ def _apply(
     merged = typed.merge(schema, live, sent)
     fields = fieldsets.without_below(typed.field_set(schema, sent), reset)
     shares[applier.identity] = _Share(applier, fields, last.time if last else "")
-    if last and last.fields:
+    if last and last.fields - fields - _NEVER_OWNED:  # something is no longer applied
         merged = _pruned(kind, merged, shares, last.fields)
     change = _without_reset(typed.compare(schema, live, merged), reset)
     if not force:
@@ -382,7 +383,7 @@ def _last_applied(obj: Object) -> str:
 
 
 def _as_last_applied(sent: Object) -> str:
-    told = copy.deepcopy(sent)
+    told = copied(sent)
     (told.get("metadata", {}).get("annotations") or {}).pop(LAST_APPLIED, None)
     return json.dumps(told, separators=(",", ":"), sort_keys=True) + "\n"
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from simulators.cloud.language import decoding, status
-from simulators.cloud.language.schema import ABSENT, ANYTHING, Schema
+from simulators.cloud.language.schema import ABSENT, ANYTHING, Schema, copied
 from simulators.cloud.language.typed import same
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ def json_patch(obj: Object, operations: list[Value]) -> Object:
     if len(operations) > _MOST_OPERATIONS:
         text = f"The allowed maximum operations in a JSON patch is {_MOST_OPERATIONS}, got {len(operations)}"
         raise status.StatusError(413, "RequestEntityTooLarge", f"Request entity too large: {text}")
-    result: Value = copy.deepcopy(obj)
+    result: Value = copied(obj)
     try:
         for operation in operations:
             result = _operate(result, operation)
@@ -67,18 +66,18 @@ def _operate(document: Value, operation: Mapping[str, Value]) -> Value:
     if name in {"add", "replace", "test"} and "value" not in operation:
         raise _ImpossibleError
     if name == "add":
-        return _add(document, path, copy.deepcopy(operation["value"]))
+        return _add(document, path, copied(operation["value"]))
     if name == "remove":
         return _remove(document, path)
     if name == "replace":
         _at(document, path)
-        return _add(_remove(document, path) if path else ABSENT, path, copy.deepcopy(operation["value"]))
+        return _add(_remove(document, path) if path else ABSENT, path, copied(operation["value"]))
     if name == "test":
         if not same(_at(document, path), operation["value"]):
             raise _ImpossibleError
         return document
     source = _pointer(operation["from"])
-    value = copy.deepcopy(_at(document, source))
+    value = copied(_at(document, source))
     if name == "copy":
         return _add(document, path, value)
     if name == "move":
@@ -143,7 +142,7 @@ def _remove(document: Value, path: list[str]) -> Value:
 def merge_patch(obj: Value, patch: Value) -> Value:
     """The object with the patch over it: null takes a field out, a list replaces a list."""
     if not isinstance(patch, dict):
-        return copy.deepcopy(patch)
+        return copied(patch)
     found = dict(obj) if isinstance(obj, dict) else {}
     for name, value in patch.items():
         if value is None:
@@ -175,7 +174,7 @@ def strategic_patch(kind: Kind, obj: Object, patch: Object) -> Object:
 def _strategic(schema: Schema, obj: Value, patch: Object) -> Value:
     directive = patch.get(_DIRECTIVE)
     if directive == "replace":
-        return {name: copy.deepcopy(value) for name, value in patch.items() if name != _DIRECTIVE}
+        return {name: copied(value) for name, value in patch.items() if name != _DIRECTIVE}
     if directive == "delete":
         return {}
     if directive not in (None, "merge"):
@@ -219,7 +218,7 @@ def _strategic_field(schema: Schema, found: Object, name: str, value: Value, ord
     elif isinstance(value, list) and schema.merges:
         found[name] = _strategic_list(schema, found.get(name) or [], value, order)
     else:
-        found[name] = copy.deepcopy(value)
+        found[name] = copied(value)
 
 
 def _strategic_list(schema: Schema, old: list[Value], patch: list[Value], order: list[Value] | None) -> list[Value]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import copy
 import hashlib
 import ipaddress
 import re
@@ -12,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from simulators.cloud.language import definitions, metadata, quantities
+from simulators.cloud.language.schema import copied
 from simulators.cloud.language.status import Cause
 
 Object = dict[str, Any]
@@ -232,7 +232,7 @@ _POD_CHANGES: Final = (
 
 
 def _pod_changes(obj: Object, old: Object) -> Iterator[Cause]:
-    spec, before = copy.deepcopy(obj["spec"]), copy.deepcopy(old["spec"])
+    spec, before = copied(obj["spec"]), copied(old["spec"])
     names = [len(each.get("containers") or ()) for each in (spec, before)]
     if names[0] != names[1]:
         yield Cause.forbidden("spec.containers", "pod updates may not add or remove containers")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import random
 from collections.abc import Callable
 
@@ -10,6 +9,7 @@ from simulators.clock import Clock
 from simulators.cloud.language.decoding import settle
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.language.rules import SYSTEM_PRIORITIES
+from simulators.cloud.language.schema import copied
 from simulators.cloud.server import access
 from simulators.cloud.server.admission import Admission
 from simulators.cloud.server.definitions import Definitions, terminating
@@ -103,7 +103,7 @@ class Cluster:
     @staticmethod
     def edited(obj: Object) -> Object:
         """A copy that may be changed."""
-        return copy.deepcopy(obj)
+        return copied(obj)
 
     def logs(self, namespace: str, pod: str, container: str) -> str:
         """What a container has written; whoever plays the nodes sets ``log_of``."""
@@ -141,7 +141,7 @@ class Cluster:
     @staticmethod
     def _complete(kind: Kind, obj: Object) -> Object:
         """With kind and defaults, as if it had come over HTTP."""
-        whole: Object = {"apiVersion": kind.api_version, "kind": kind.kind, **copy.deepcopy(obj)}
+        whole: Object = {"apiVersion": kind.api_version, "kind": kind.kind, **copied(obj)}
         settle(kind, whole)
         kind.default(whole)
         return whole

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from simulators.cloud.language import fieldsets, managed_fields, patches, structs
 from simulators.cloud.language.decoding import decode, read_applied, reread
 from simulators.cloud.language.kinds import Kind
+from simulators.cloud.language.schema import copied
 from simulators.cloud.language.status import Cause, StatusError, bad_request, invalid
 from simulators.cloud.server import answers
 from simulators.cloud.server.answers import Form, Response
@@ -75,7 +75,7 @@ def _scale(
         scale = _scale_of(kind, old)
         scale["metadata"]["managedFields"] = managed_fields.to_scale(before, owned)
         scale = _scaled(request, wanted, scale, options, cluster.verbs.now())
-        new = copy.deepcopy(old)
+        new = copied(old)
         _set(new, path, scale.get("spec", {}).get("replicas", 0))
         new["metadata"]["resourceVersion"] = scale["metadata"].get("resourceVersion", "") or _any_version(old)
         after = managed_fields.from_scale(kind, before, scale["metadata"].get("managedFields", []), owned)

@@ -6,7 +6,6 @@ admission, validation, generation, preconditions, finalizers and dry run are the
 
 from __future__ import annotations
 
-import copy
 import random
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -20,6 +19,7 @@ from simulators.clock import Clock
 from simulators.cloud.language import managed_fields
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.language.rules import event_as
+from simulators.cloud.language.schema import copied
 from simulators.cloud.language.status import (
     MODIFIED,
     Cause,
@@ -174,7 +174,7 @@ class Verbs:
 
     def _placed(self, kind: Kind, namespace: str, obj: Object) -> Object:
         """A copy of the object in its namespace."""
-        obj = copy.deepcopy(obj)
+        obj = copied(obj)
         metadata = obj.setdefault("metadata", {})
         if not kind.namespaced:
             metadata.pop("namespace", None)
@@ -329,7 +329,7 @@ class Verbs:
         if (end := self.ends.get(kind.storage)) is not None:
             obj = end(old, self.now())
             return obj, _finished(kind, obj)
-        obj = copy.deepcopy(old)
+        obj = copied(old)
         metadata = obj["metadata"]
         finalizers = _finalizers(metadata, wanted.propagation)
         if not finalizers and kind.storage != "pods":
@@ -361,7 +361,7 @@ class Verbs:
             raise on_binding
         if options.dry_run:
             return
-        bound = copy.deepcopy(pod)
+        bound = copied(pod)
         bound["spec"]["nodeName"] = node
         conditions = bound.setdefault("status", {}).get("conditions") or []
         scheduled = {"type": "PodScheduled", "status": "True", "lastProbeTime": None, "lastTransitionTime": self.now()}
