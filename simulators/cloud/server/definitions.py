@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from simulators.cloud.language import definitions
+from simulators.cloud.language.schema import copied
 from simulators.cloud.server.registry import Registry
 from simulators.cloud.server.store import Change, Event, Object, Store
 from simulators.cloud.server.verbs import DeleteOptions, Options, Verbs
@@ -49,6 +50,22 @@ class Definitions:
                 self._establish(name, crd)
             else:
                 self._registry.add(crd)
+                self._reread(name)
+
+    def _reread(self, name: str) -> None:
+        """Objects are read by the schema that is served: new defaults come, fields that it no longer knows go."""
+        try:
+            kind = self._registry.known(name)
+        except KeyError:  # no version is served
+            return
+
+        def read(obj: Object) -> Object:
+            obj = copied(obj)
+            kind.pruned(obj)
+            kind.default(obj)
+            return obj
+
+        self._store.reread(name, read)
 
     def _establish(self, name: str, crd: Object) -> None:
         if (clash := self._registry.clash(crd)) is not None:

@@ -14,6 +14,7 @@ from simulators.cloud.server.api import Api
 from simulators.cloud.server.cluster import Cluster
 from simulators.cloud.server.requests import Request
 from simulators.cloud.server.watches import Watch
+from tests.unit.simulators.cloud.language.kinds import CRD as FUNCTIONS
 
 Json = dict[str, Any]
 
@@ -315,6 +316,24 @@ class TestPods:
         found = cluster.get("resourcequotas", "default", "q")
         assert found is not None
         assert found["status"]["used"] == {"requests.cpu": "600m", "pods": "1"}
+
+
+def test_objects_are_read_by_the_schema_that_is_served_now(cluster: Cluster, admin: Client) -> None:
+    cluster.create("customresourcedefinitions.apiextensions.k8s.io", FUNCTIONS)
+    path = "/apis/example.org/v1/namespaces/default/functions"
+    sent = {"apiVersion": "example.org/v1", "kind": "Function", "metadata": {"name": "f"}}
+    _, before = admin.ask("POST", path, {**sent, "spec": {"provider": "a", "image": "i"}})
+    spec = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties"
+    change = [
+        {"op": "add", "path": f"{spec}/kind/default", "value": "DU"},
+        {"op": "remove", "path": f"{spec}/image"},
+    ]
+    where = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/functions.example.org"
+    status, _ = admin.ask("PATCH", where, change, content_type="application/json-patch+json")
+    assert status == 200
+    _, after = admin.ask("GET", f"{path}/f")
+    assert after["spec"] == {"provider": "a", "replicas": 1, "kind": "DU"}
+    assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
 
 
 def test_a_finalizer_of_an_instance_keeps_its_definition(cluster: Cluster, admin: Client) -> None:
