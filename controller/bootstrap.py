@@ -313,7 +313,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         limit=_sessions(),
         rpc_timeout=settings.rpc_timeout,
         observations=observations,
-        cloud=lambda: _cloud(secrets, clock, settings),
+        cloud=lambda: _cloud(secrets, clock, settings, observations),
     )
     made = Parts(
         settings,
@@ -333,10 +333,10 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
         await made.close()
 
 
-def _cloud(secrets: NamedSecrets, clock: Clock, settings: Settings) -> Devices:
+def _cloud(secrets: NamedSecrets, clock: Clock, settings: Settings, observations: Observations) -> Devices:
     from controller.cloud import CloudDevices
 
-    return CloudDevices(secrets, clock, timeout=settings.rpc_timeout)
+    return CloudDevices(secrets, clock, timeout=settings.rpc_timeout, observations=observations)
 
 
 def _credentials(settings: Settings, references: EnvironmentSecrets) -> Credentials:

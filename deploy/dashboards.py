@@ -910,6 +910,29 @@ CONTROLLER = Dashboard(
                 width=12,
             ),
         ),
+        "Pools": (
+            Panel(
+                "timeseries",
+                "Answers of pools, 95th percentile",
+                "By operation.",
+                {
+                    "{{operation}}": "histogram_quantile(0.95, sum by (operation, le)"
+                    " (rate(minka_kubernetes_request_duration_seconds_bucket[5m])))"
+                },
+                "s",
+                12,
+            ),
+            Panel(
+                "timeseries",
+                "Requests to pools per second",
+                "By operation; lost where no answer came, or one of no use.",
+                {
+                    "{{operation}} {{result}}": "sum by (operation, result)"
+                    " (rate(minka_kubernetes_request_duration_seconds_count[5m]))"
+                },
+                width=12,
+            ),
+        ),
         "Intake of alarms": (
             Panel("timeseries", "Reports on record", "By source.", {"{{source}}": "minka_reports"}, width=8),
             Panel(

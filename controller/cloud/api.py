@@ -26,6 +26,7 @@ from controller.models.errors import (
     InputError,
     SessionLostError,
 )
+from controller.models.metrics import Observations
 from controller.models.untrusted import DEEPEST, is_deeper, visible
 from controller.nrm.kube import MANAGER, Object, Place
 from controller.ports.clock import Clock
@@ -85,6 +86,7 @@ class PoolApi:
         timeout: Seconds to wait for an answer.
         connect_timeout: Seconds for opening a connection.
         at_once: Requests under way at once; others wait for their turn.
+        observations: Where it is noted how long answers took.
     """
 
     def __init__(
@@ -96,7 +98,9 @@ class PoolApi:
         timeout: float,
         connect_timeout: float,
         at_once: int = 6,
+        observations: Observations | None = None,
     ) -> None:
+        self._observations = observations or Observations()
         self.target = target
         self._secrets = secrets
         self._clock = clock
@@ -195,9 +199,11 @@ class PoolApi:
             "kind": "DeleteOptions",
             "preconditions": dict(preconditions),
             "propagationPolicy": "Background",
+            # Where there is a body, servers ignore what the query says of it.
             **({"dryRun": ["All"]} if dry_run else {}),
         }
-        status, body = await self._ask("DELETE", place.url, self._deadline, body=options)
+        query = {**self._deadline, **({"dryRun": "All"} if dry_run else {})}
+        status, body = await self._ask("DELETE", place.url, query, body=options)
         if not _absent(status, body):
             self._succeeded(status, body)
 
@@ -267,7 +273,7 @@ class PoolApi:
         headers = {} if content is None else {"Content-Type": media}
         for _ in range(_TIMES):
             async with self._turn:
-                status, answer, later = await self._send(method, url, query, content, headers)
+                status, answer, later = await self._observed(method, url, query, content, headers)
             if status != _TOO_MANY:
                 break
             await self._clock.sleep(min(_LATER, max(0.5, later)))
@@ -277,6 +283,20 @@ class PoolApi:
         if status in (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED):
             return Answer(status, body)
         raise self._refused(status, body)
+
+    async def _observed(
+        self, method: str, url: str, query: Mapping[str, str] | None, content: bytes | None, headers: Mapping[str, str]
+    ) -> tuple[int, dict[str, Any], float]:
+        operation = "apply" if headers.get("Content-Type") == _APPLY else method.lower()
+        operation = "dry-run" if "dryRun" in (query or {}) else operation
+        began, result = self._clock.monotonic(), "lost"
+        try:
+            answer = await self._send(method, url, query, content, headers)
+            result = "answered"
+            return answer
+        finally:
+            took = self._clock.monotonic() - began
+            self._observations.took("minka_kubernetes_request_duration_seconds", took, operation, result)
 
     async def _send(
         self, method: str, url: str, query: Mapping[str, str] | None, content: bytes | None, headers: Mapping[str, str]

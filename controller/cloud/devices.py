@@ -14,6 +14,7 @@ from controller.cloud.api import PoolApi
 from controller.cloud.session import CloudSession, objects_of
 from controller.cloud.watch import PoolWatch
 from controller.models.errors import AuthenticationError, DeviceRefusedError
+from controller.models.metrics import Observations
 from controller.ports.clock import Clock
 from controller.ports.devices import CHANGED, DeviceFiles, DeviceTarget, Notification, PoolTarget
 from controller.ports.secrets import Secrets
@@ -28,6 +29,7 @@ class CloudDevices:
         timeout: Seconds to wait for an answer.
         connect_timeout: Seconds for opening a connection.
         gone: Seconds in which deleted objects should be gone.
+        observations: Where it is noted how long API servers took to answer.
     """
 
     def __init__(
@@ -38,7 +40,9 @@ class CloudDevices:
         timeout: float = 60.0,
         connect_timeout: float = 20.0,
         gone: float = 60.0,
+        observations: Observations | None = None,
     ) -> None:
+        self._observations = observations
         self._secrets = secrets
         self._clock = clock
         self._timeout = timeout
@@ -76,7 +80,12 @@ class CloudDevices:
             if api is not None:
                 await api.close()
             api = self._apis[pool.station] = PoolApi(
-                pool, self._secrets, self._clock, timeout=self._timeout, connect_timeout=self._connect_timeout
+                pool,
+                self._secrets,
+                self._clock,
+                timeout=self._timeout,
+                connect_timeout=self._connect_timeout,
+                observations=self._observations,
             )
         return api
 

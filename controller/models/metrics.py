@@ -219,6 +219,16 @@ METRICS: tuple[Metric, ...] = (
         ("command", "result"),
         _SHORT,
     ),
+    Metric(
+        "minka_kubernetes_request_duration_seconds",
+        _H,
+        _OURS,
+        "How long API servers of pools took to answer a request: get, apply, patch, delete, or dry-run of one of these;"
+        " result is answered, also where it was refused, or lost where no answer came or one of no use.",
+        "5 operations times 2 results",
+        ("operation", "result"),
+        _SHORT,
+    ),
     Metric("minka_process_up", _G, _OURS, "1 if the process sends heartbeats.", _PER_PROCESS, _PROCESS),
     Metric(
         "minka_process_ready",

@@ -39,6 +39,7 @@ EMPTY: Mapping[str, str] = {
     "minka_incident_symptom": "nothing follows from the one fault",
     "minka_repairs_started_total": "all rules observe",
     "minka_command_duration_seconds": "no router is managed",
+    "minka_kubernetes_request_duration_seconds": "there are no pools",
     "minka_session_openings_total": "no session is refused",
     "minka_collection_age_seconds": "nothing is collected: what was measured is put on record",
     "ALERTS": "it asks for an alert that does not fire",

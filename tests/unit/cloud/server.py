@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from controller.cloud.api import PoolApi
+from controller.models.metrics import Observations
 from controller.nrm.kube import NF_DEPLOYMENT, Place
 from controller.ports.clock import Clock, SystemClock
 from controller.ports.devices import PoolTarget
@@ -75,10 +76,22 @@ class Server:
         finally:
             writer.close()
 
-    def api(self, clock: Clock | None = None, *, timeout: float = 5.0, **changes: Any) -> PoolApi:
+    def api(
+        self,
+        clock: Clock | None = None,
+        *,
+        timeout: float = 5.0,
+        observations: Observations | None = None,
+        **changes: Any,
+    ) -> PoolApi:
         """Its client."""
         return PoolApi(
-            replace(self.target, **changes), SECRETS, clock or SystemClock(), timeout=timeout, connect_timeout=5.0
+            replace(self.target, **changes),
+            SECRETS,
+            clock or SystemClock(),
+            timeout=timeout,
+            connect_timeout=5.0,
+            observations=observations,
         )
 
 

@@ -17,6 +17,7 @@ from controller.models.errors import (
     SessionLostError,
     UnreachableError,
 )
+from controller.models.metrics import Observations, sums_and_states
 from controller.ports.clock import SystemClock
 from tests.unit.cloud.server import (
     AUTHORITY,
@@ -133,6 +134,27 @@ async def test_apply_never_forces_and_names_the_other_writer() -> None:
     (asked,) = server.asked
     assert asked.query == {"fieldManager": "minka", "dryRun": "All", "timeout": "4s"}
     assert asked.headers["content-type"] == "application/apply-patch+yaml"
+
+
+async def test_a_delete_that_is_only_tried_says_so_where_servers_look() -> None:
+    async with serving(reply(200, status(200, "", ""))) as server:
+        await server.api().delete(PLACE, {"uid": "u1"}, dry_run=True)
+    assert server.asked[0].body["dryRun"] == ["All"]
+
+
+async def test_it_is_noted_how_long_answers_took() -> None:
+    seen = Observations()
+    async with serving(reply(200, DU)) as server:
+        api = server.api(observations=seen)
+        await api.get(PLACE)
+        await api.apply(PLACE, DU, dry_run=True)
+        await api.apply(PLACE, DU, dry_run=False)
+    async with serving(hangs_up()) as server:
+        with pytest.raises(SessionLostError):
+            await server.api(observations=seen).get(PLACE)
+    sums, _ = sums_and_states(seen.told())
+    answered = {("get", "answered"), ("dry-run", "answered"), ("apply", "answered"), ("get", "lost")}
+    assert set(sums["minka_kubernetes_request_duration_seconds"]) == answered
 
 
 async def test_a_quota_that_is_used_up_refuses() -> None:
