@@ -294,6 +294,7 @@ def _workload_problems(obj: Object) -> Iterator[Cause]:
         yield Cause.required("spec.selector")
     elif not selector.get("matchLabels") and not selector.get("matchExpressions"):
         yield Cause.invalid("spec.selector", selector, "empty selector is invalid for deployment")
+    yield from _label_selector_problems(selector, "spec.selector")
     if selector is None or not _selects(selector, found):
         text = "`selector` does not match template `labels`"
         yield Cause.invalid("spec.template.metadata.labels", found or None, text)
@@ -326,6 +327,28 @@ def _not_negative(found: Object, names: Iterable[str], path: str) -> Iterator[Ca
             yield Cause.invalid(f"{path}.{name}", found[name], "must be greater than or equal to 0")
 
 
+def _label_selector_problems(selector: Object | None, path: str) -> Iterator[Cause]:
+    """What is wrong with a LabelSelector."""
+    yield from metadata.labels((selector or {}).get("matchLabels") or {}, f"{path}.matchLabels")
+    for index, each in enumerate((selector or {}).get("matchExpressions") or ()):
+        where = f"{path}.matchExpressions[{index}]"
+        yield from _operator_problems(each, where, "must be specified when `operator` is 'In' or 'NotIn'")
+        yield from (
+            Cause.invalid(f"{where}.key", each.get("key", ""), text)
+            for text in metadata.qualified_name(each.get("key", ""))
+        )
+
+
+def _operator_problems(each: Object, where: str, needed: str) -> Iterator[Cause]:
+    operator, values = each.get("operator", ""), each.get("values") or ()
+    if operator in {"In", "NotIn"} and not values:
+        yield Cause.required(f"{where}.values", needed)
+    elif operator in {"Exists", "DoesNotExist"} and values:
+        yield Cause.forbidden(f"{where}.values", "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+    elif operator not in {"In", "NotIn", "Exists", "DoesNotExist"}:
+        yield Cause.invalid(f"{where}.operator", operator, "not a valid selector operator")
+
+
 def _selector_changes(obj: Object, old: Object) -> Iterator[Cause]:
     if obj["spec"].get("selector") != old["spec"].get("selector"):
         yield Cause.invalid("spec.selector", obj["spec"].get("selector"), IMMUTABLE)
@@ -348,6 +371,7 @@ def _disruption_problems(obj: Object) -> Iterator[Cause]:
             yield Cause.invalid(f"spec.{name}", value, text)
         elif isinstance(value, str) and int(value[:-1]) > 100:
             yield Cause.invalid(f"spec.{name}", value, "must not be greater than 100%")
+    yield from _label_selector_problems(spec.get("selector"), "spec.selector")
 
 
 # ------------------------------------------------------------------------------------------- configuration and secrets
@@ -468,6 +492,23 @@ def _quota_problems(obj: Object) -> Iterator[Cause]:
             yield Cause.invalid(path, value, "must be greater than or equal to 0")
         elif quantities.amount(value) % 1 and (name in _COUNTED or name.startswith("count/")):
             yield Cause.invalid(path, value, "must be an integer")
+    yield from _scope_problems(obj.get("spec") or {})
+
+
+def _scope_problems(spec: Object) -> Iterator[Cause]:
+    if strange := [name for name in spec.get("scopes") or () if name not in _SCOPES]:
+        yield Cause.invalid("spec.scopes", strange, "unsupported scope")
+    for each in (spec.get("scopeSelector") or {}).get("matchExpressions") or ():
+        where = "spec.scopeSelector.matchExpressions"
+        if each.get("scopeName", "") not in _SCOPES:
+            yield Cause.invalid(f"{where}.scopeName", each.get("scopeName", ""), "unsupported scope")
+        needed = "must be atleast one value when `operator` is 'In' or 'NotIn' for scope selector"
+        yield from _operator_problems(each, where, needed)
+
+
+_SCOPES: Final = frozenset({
+    "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating",
+})  # fmt: skip
 
 
 # ------------------------------------------------------------------------------------------------ nodes and network
@@ -525,6 +566,7 @@ def _policy_problems(obj: Object) -> Iterator[Cause]:
                 yield from _policy_port_problems(port, f"{path}.ports[{at}]")
             for at, peer in enumerate(rule.get(peers) or ()):
                 yield from _peer_problems(peer, f"{path}.{peers}[{at}]")
+    yield from _label_selector_problems(spec.get("podSelector"), "spec.podSelector")
     for index, each in enumerate(spec.get("policyTypes") or ()):
         if each not in {"Ingress", "Egress"}:
             yield Cause.unsupported(f"spec.policyTypes[{index}]", each, ("Ingress", "Egress"))

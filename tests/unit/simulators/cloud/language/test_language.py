@@ -142,6 +142,12 @@ def _container(**more: Any) -> Object:
         ("namespaces", {"metadata": {"name": "has.dot"}}, ['metadata.name: Invalid value: "has.dot": must not contain dots']),
         ("priorityclasses.scheduling.k8s.io", {"metadata": {"name": "p"}, "value": 2_000_000_000}, ["value: Forbidden: maximum allowed value of a user defined priority is 1000000000"]),
         ("poddisruptionbudgets.policy", {"metadata": {"name": "p", "namespace": "n"}, "spec": {"minAvailable": 1, "maxUnavailable": 1}}, ['spec: Invalid value: {"minAvailable":1,"maxUnavailable":1}: minAvailable and maxUnavailable cannot be both set']),
+        ("poddisruptionbudgets.policy", {"metadata": {"name": "p", "namespace": "n"}, "spec": {"selector": {"matchExpressions": [{"key": "a", "operator": "Like"}]}}}, ['spec.selector.matchExpressions[0].operator: Invalid value: "Like": not a valid selector operator']),
+        ("networkpolicies.networking.k8s.io", {"metadata": {"name": "p", "namespace": "n"}, "spec": {"podSelector": {"matchExpressions": [{"key": "a", "operator": "In"}]}}}, ["spec.podSelector.matchExpressions[0].values: Required value: must be specified when `operator` is 'In' or 'NotIn'"]),
+        ("resourcequotas", {"metadata": {"name": "q", "namespace": "n"}, "spec": {"scopes": ["Gold"], "scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "In"}]}}}, [
+            'spec.scopes: Invalid value: ["Gold"]: unsupported scope',
+            "spec.scopeSelector.matchExpressions.values: Required value: must be atleast one value when `operator` is 'In' or 'NotIn' for scope selector",
+        ]),
     ],
 )  # fmt: skip
 def test_built_in_kinds_have_checks_of_their_own(name: str, obj: Object, causes: list[str]) -> None:
