@@ -19,7 +19,6 @@ PACKAGES = ("controller", "simulators")
 _STORE, _INTENT = "tests/contract/store", ("tests/unit/intent/test_checks.py", "tests/unit/intent/test_properties.py")
 #: Tests of the modules that the rule leads to none of.
 THROUGH: Mapping[str, tuple[str, ...]] = {
-    "controller/intent/cloud_contracts.py": _INTENT,
     "controller/intent/compile.py": _INTENT,
     "controller/intent/identities.py": _INTENT,
     "controller/intent/links.py": _INTENT,

@@ -18,7 +18,7 @@ from controller.models.alarm import Alarm, AlarmSource, AlarmState, Comment, Obj
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.incident import AgreementMinutes, IncidentState, TenantMinutes, worst
 from controller.models.measurement import Measured
-from controller.models.network import HOST, Noun
+from controller.models.network import HOST, FunctionKind, Network, Noun, Snssai
 from controller.models.plan import Change, DiffRow, PhaseKind, Plan
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState
 from controller.models.statement import IssuedStatement, StatementKind
@@ -112,6 +112,50 @@ class TenantStation(Noun):
             health=None if health is None else TenantHealth.of(sight, health),
             indicators=judgement
             and TenantIndicators(until=judgement.end, values=judgement.tenants.get(sight.tenant, Said()).values),
+        )
+
+
+class TenantFunction(Noun):
+    """A function of a tenant's own.
+
+    Attributes:
+        carries: PLMNs with their slices.
+        running: Pools that it is on.
+        wrong: Probable causes of what is wrong with it.
+    """
+
+    function: str
+    kind: FunctionKind
+    package: str
+    version: str
+    replicas: int
+    stations: int
+    carries: dict[str, tuple[str, ...]]
+    running: tuple[str, ...]
+    wrong: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        network: Network,
+        name: str,
+        carried: Mapping[str, Iterable[Snssai]],
+        running: tuple[str, ...],
+        health: Health | None,
+    ) -> TenantFunction:
+        """A function of the network, which is the tenant's own."""
+        function = network.function_by_id[name]
+        package = network.package_by_id[function.package]
+        return cls(
+            function=name,
+            kind=package.kind,
+            package=package.id,
+            version=package.version,
+            replicas=function.replicas,
+            stations=len(network.stations_served[name]),
+            carries={plmn: tuple(map(str, slices)) for plmn, slices in carried.items()},
+            running=running,
+            wrong=tuple(sorted(health.function)) if health else (),
         )
 
 

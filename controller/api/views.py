@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any, Protocol, TypeVar
 
@@ -18,6 +18,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.access import disclosure
 from controller.access.disclosure import (
     TenantAlarm,
+    TenantFunction,
     TenantIncident,
     TenantIncidentStory,
     TenantJob,
@@ -29,7 +30,9 @@ from controller.access.disclosure import (
 from controller.access.sight import KINDS, Sight, sight
 from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of, told_of
 from controller.api.services import Backend, Body, Services
+from controller.intent.cloud_contracts import carried
 from controller.intent.impact import core_node_in
+from controller.intent.placement import place
 from controller.intent.topology import path_of
 from controller.inventory.source import unknown
 from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment
@@ -55,7 +58,7 @@ from controller.models.statement import IssuedStatement, StatementForm, Statemen
 from controller.observe.exposition import Asked
 from controller.performance.judgement import FRESH, Judgement
 from controller.performance.kpis import Kpi, Whose, load_kpis, whose_where_shared
-from controller.plan import Ledgers
+from controller.plan import Ledgers, running_on
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.runs.approval.clearance import who_can_end
@@ -104,6 +107,25 @@ class DeviceView(Body):
     health_age: float | None
     collection: DataCollection | None
     indicators: Indicators | None
+
+
+class FunctionView(TenantFunction):
+    """A function: what it is, what it carries, where it runs, where it would go and why.
+
+    Attributes:
+        owner: The host, or the tenant whose own it is.
+        pool: Where it is to run; empty where no pool has room.
+        latency_us: From there to the farthest of its stations, one way.
+        adopted: Whether Minka manages it.
+        faults: What is wrong with it, in words.
+    """
+
+    owner: str
+    pool: str
+    latency_us: int
+    reason: str
+    adopted: bool
+    faults: tuple[str, ...]
 
 
 class RunView(Run):
@@ -258,6 +280,10 @@ class View(Protocol):
         """Stations of the network, with what is known of them."""
         ...
 
+    def functions(self, names: Sequence[str]) -> Sequence[FunctionView | TenantFunction]:
+        """Functions of the network, with what is known of them."""
+        ...
+
     def ledgers(self, names: Sequence[str]) -> Ledgers:
         """Nodes that are ours on these stations."""
         ...
@@ -406,6 +432,25 @@ class HostView:
                 )
             )
         return found
+
+    def functions(self, names: Sequence[str]) -> list[FunctionView]:
+        """See ``View``."""
+        _, network = self._store.networks.get()
+        day = network.day(self.clock.now())
+        choices = place(network, day, running_on(self._store.ledger.find(network.function_by_id))).choices
+        records, healths = self._store.devices.find(names), self._store.healths.find(names)
+        return [
+            FunctionView(
+                **dict(told),
+                owner=network.function_by_id[told.function].side,
+                pool=choices[told.function].pool,
+                latency_us=choices[told.function].latency_us,
+                reason=choices[told.function].reason,
+                adopted=(record := records.get(told.function)) is not None and record.adopted is not None,
+                faults=tuple(health.function.values()) if (health := healths.get(told.function)) else (),
+            )
+            for told in _functions(self._store, network, day, names)
+        ]
 
     def ledgers(self, names: Sequence[str]) -> Ledgers:
         """See ``View``."""
@@ -610,6 +655,12 @@ class TenantView:
         judged = _judged(self._store, names, self.clock)
         return [TenantStation.of(seen, name, healths.get(name), judged.get(name)) for name in names]
 
+    def functions(self, names: Sequence[str]) -> list[TenantFunction]:
+        """See ``View``."""
+        _, network = self._store.networks.get()
+        own = [name for name in names if network.function_by_id[name].owner == self._tenant]
+        return _functions(self._store, network, network.day(self.clock.now()), own)
+
     def ledgers(self, names: Sequence[str]) -> Ledgers:
         """See ``View``."""
         return {
@@ -794,3 +845,12 @@ async def view(request: Request, backend: Backend) -> View:
 
 
 Seen = Annotated[View, Depends(view)]
+
+
+def _functions(store: Store, network: Network, day: date, names: Sequence[str]) -> list[TenantFunction]:
+    """What is told of functions to whoever's they are."""
+    running, healths = running_on(store.ledger.find(names)), store.healths.find(names)
+    return [
+        TenantFunction.of(network, name, carried(network, day, name), running.get(name, ()), healths.get(name))
+        for name in names
+    ]

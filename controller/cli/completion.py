@@ -51,6 +51,8 @@ works = _of("/v1/works", "id", "tenant", "reason")
 tokens = _of("/v1/tokens", "id", "owner", "label")
 users = _of("/v1/users", "name", "role")
 kpis = _of("/v1/kpis", "name", "title")
+pools = _of("/v1/pools", "pool", "where", "region")
+functions = _of("/v1/functions", "function", "kind", "package")
 
 
 def stations(incomplete: str) -> Offers:

@@ -12,6 +12,7 @@ from controller.cli import (
     accounts,
     approvals,
     device,
+    functions,
     incidents,
     kpis,
     measurements,
@@ -85,6 +86,8 @@ app.command(epilog="Example: minka override r-21748f9c95 --reason INC-77")(appro
 app.command(epilog="Example: minka notices --limit 5 --json")(approvals.notices)
 app.add_typer(approvals.freezes, name="freeze")
 app.add_typer(device.app, name="device")
+app.add_typer(functions.functions, name="function")
+app.add_typer(functions.pools, name="pool")
 app.add_typer(people.holds, name="hold")
 app.add_typer(people.alarms, name="alarms")
 app.add_typer(incidents.incidents, name="incidents")

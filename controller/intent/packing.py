@@ -198,14 +198,19 @@ def _sum(sizes: Iterable[Size]) -> Size:
     return Size(*map(sum, zip(*found, strict=True))) if found else Size(0, 0, 0, 0)
 
 
-def losses(pool: Pool, nodes: Sequence[Node], count: int) -> Iterator[tuple[Node, ...]]:
-    """Nodes that go where ``count`` failure domains of a pool fail, one way for all that are of the same sizes."""
+def losses(nodes: Sequence[Node], count: int) -> Iterator[tuple[Node, ...]]:
+    """Nodes that go where so many failure domains of a pool fail, in all ways."""
     domains: dict[str, list[Node]] = defaultdict(list)
     for node in nodes:
         domains[node.domain].append(node)
-    seen: set[tuple[tuple[object, ...], ...]] = set()
     for names in combinations(sorted(domains), min(count, len(domains))):
-        lost = tuple(node for name in names for node in domains[name])
+        yield tuple(node for name in names for node in domains[name])
+
+
+def _unlike(ways: Iterable[tuple[Node, ...]]) -> Iterator[tuple[Node, ...]]:
+    """One for all ways that lose nodes of the same sizes."""
+    seen: set[tuple[tuple[object, ...], ...]] = set()
+    for lost in ways:
         shape = tuple(sorted((*Size.of(node), node.ptp) for node in lost))
         if shape not in seen:
             seen.add(shape)
@@ -245,7 +250,7 @@ class Room:
         """Derive the cases."""
         self.whole = Case(self.nodes)
         spare = self.pool.spare_nodes
-        ways = losses(self.pool, self.nodes, spare) if spare else ()
+        ways = _unlike(losses(self.nodes, spare)) if spare else ()
         self.cases = [Case([node for node in self.nodes if node not in lost]) for lost in ways]
 
     @property

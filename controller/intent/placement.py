@@ -22,7 +22,7 @@ from functools import partial
 from heapq import heappop, heappush
 from types import MappingProxyType
 
-from controller.intent.packing import Load, Mark, Room, Size, Sold, load_of
+from controller.intent.packing import Case, Load, Mark, Room, Size, Sold, load_of, losses
 from controller.models.cloud import Function, Node
 from controller.models.network import HOST, Network
 
@@ -108,6 +108,44 @@ def place(
         rebalance: Let functions move that run where they may.
     """
     return _Placing(network, as_of, running, rebalance, avoid).answer()
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """What the loss of nodes of a pool costs, at worst.
+
+    Attributes:
+        restarting: Functions of which all replicas were there: they start elsewhere on the pool.
+        moving: Those for which the pool has no room any more, with the pool that has.
+        down: Those for which none has.
+        seconds: Until what restarts or moves is there again, by its packages.
+        tenants: Those with cells on the stations that these functions serve, by agreements in force.
+    """
+
+    pool: str
+    nodes: tuple[str, ...]
+    restarting: tuple[str, ...]
+    moving: Mapping[str, str]
+    down: tuple[str, ...]
+    seconds: int
+    stations: tuple[str, ...]
+    tenants: tuple[str, ...]
+
+
+def worst_losses(
+    network: Network, as_of: date, count: int, running: Mapping[str, Collection[str]] = _NOBODY
+) -> tuple[Loss, ...]:
+    """What the loss of so many failure domains would cost, for each pool with functions the worst case.
+
+    The worst is that with the most stations of functions without a place, then of those that restart or move. Which
+    node a function is on is by Minka's packing; the pool's scheduler may have chosen another.
+    """
+    placing = _Placing(network, as_of, running, rebalance=False)
+    found = []
+    for pool, room in sorted(placing.rooms.items()):
+        ways = [placing.loss(pool, lost, as_of) for lost in losses(room.nodes, count)] if room.loads else []
+        found += sorted(ways, key=lambda one: (-len(placing.served(one.down)), -len(one.stations), one.nodes))[:1]
+    return tuple(found)
 
 
 def sold(network: Network, as_of: date) -> dict[str, dict[str, Sold]]:
@@ -221,6 +259,49 @@ class _Placing:
         self._keep(reserve=False)
 
     # ------------------------------------------------------------------ moves
+
+    def served(self, functions: Iterable[str]) -> set[str]:
+        """Stations of some functions."""
+        return {station for name in functions for station in self._network.stations_served[name]}
+
+    def loss(self, pool: str, lost: Sequence[Node], as_of: date) -> Loss:
+        """What it costs if nodes of a pool go; nothing is changed."""
+        room = self.rooms[pool]
+        left = Case([node for node in room.nodes if node not in lost])
+        gone = {name for name in room.loads if set(room.whole.nodes_of(name)) <= set(lost)}
+        homeless = [
+            job for job in sorted((self.jobs[name] for name in room.loads), key=_important) if not left.add(job.load)
+        ]
+        moving: dict[str, str] = {}
+
+        def find_room() -> bool:
+            for job in homeless:
+                elsewhere = (one for one in job.near if one != pool)
+                if (there := next((one for one in elsewhere if self._fits(job, one)), None)) is not None:
+                    moving[job.function.id] = there
+            return False  # whatever it found, all stays as it is
+
+        here = {job.function.id: pool for job in homeless}
+        self._attempt(find_room)
+        self.at |= here
+        hit = sorted(gone | here.keys())
+        stations = tuple(sorted(self.served(hit)))
+        tenants = {
+            one.tenant
+            for one in self._network.agreements
+            if one.validity.holds_on(as_of) and next(self._network.cells_of(one, stations), None) is not None
+        }
+        packages = (self._network.package_by_id[self.jobs[name].function.package] for name in hit)
+        return Loss(
+            pool=pool,
+            nodes=tuple(node.id for node in lost),
+            restarting=tuple(sorted(gone - here.keys())),
+            moving=moving,
+            down=tuple(sorted(here.keys() - moving.keys())),
+            seconds=max((package.start_seconds for package in packages), default=0),
+            stations=stations,
+            tenants=tuple(sorted(tenants)),
+        )
 
     def _fits(self, job: _Job, pool: str) -> bool:
         """Put a function on a pool if there is room."""

@@ -14,7 +14,7 @@ from controller.plan.document import (
 )
 from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, drifted_nodes, ledger_nodes
 from controller.plan.fleet import Planning, check_changes, check_removals, make_plan, wanted_by
-from controller.plan.functions import moved_change, pools_of, ready_on, scaled_change
+from controller.plan.functions import moved_change, pools_of, ready_on, running_on, scaled_change
 from controller.plan.maintenance import (
     AdministrativeState,
     administrative_state_change,
@@ -70,6 +70,7 @@ __all__ = [
     "ready_on",
     "recreate_endpoints_change",
     "render_text",
+    "running_on",
     "scaled_change",
     "seal",
     "shared_cells",

@@ -32,6 +32,11 @@ def pools_of(paths: Iterable[Path]) -> tuple[str, ...]:
     return tuple(sorted(step(path)[1][0] for path in paths if class_of(path) == DEPLOYMENT.name))
 
 
+def running_on(ledgers: Mapping[str, Mapping[Path, LedgerEntry]]) -> dict[str, tuple[str, ...]]:
+    """Pools that functions are on by their ledgers, by function; those on none are left out."""
+    return {function: pools for function, nodes in ledgers.items() if (pools := pools_of(nodes))}
+
+
 def ready_on(function: str, observed: Observed, pools: Iterable[str]) -> tuple[str, ...]:
     """Those of the pools that a function is ready on."""
     at = ((pool, deployment_path(function, pool)) for pool in pools)

@@ -61,6 +61,8 @@ PARAMETERS: dict[str, set[str]] = {
     "station": {"S1", "S2", "S9"},
     "kind": {*Network.model_fields, "nothing", "sla"},
     "name": {"lock-cell"},
+    "function": {"UP-9"},
+    "pool": {"edge-9"},
     "kpi": {"volume-down", "bearer-setup-success", "availability", "accessibility", "nothing"},
     "run_id": {"r-0"},
     "plan_id": {"000000000000"},

@@ -36,7 +36,7 @@ from controller.plan import (
     drift,
     nodes_behind,
     plan_station,
-    pools_of,
+    running_on,
     under_hold,
     wanted_by,
 )
@@ -195,8 +195,7 @@ class Planner:
 
     async def running(self, network: Network) -> dict[str, tuple[str, ...]]:
         """Pools that functions are on by the ledger, by function."""
-        ledgers = await self._store.ledger.find(network.function_by_id)
-        return {function: pools for function, nodes in ledgers.items() if (pools := pools_of(nodes))}
+        return running_on(await self._store.ledger.find(network.function_by_id))
 
     async def place(self, network: Network, avoid: Mapping[str, Collection[str]]) -> Placement:
         """Where all functions would go if some had to leave pools; see ``controller.intent.placement``."""

@@ -485,8 +485,20 @@ def test_a_broken_contract_is_found_and_nothing_else(
     assert found(draft) == [(check.value, place) for place in where]
 
 
+def test_a_function_without_a_place_is_found_where_it_is_known_what_runs() -> None:
+    draft = sound()
+    _virtual(draft, UP={"max_latency_us": 79})
+    (found,) = (
+        one
+        for one in compile_intent(Network.model_validate(draft), TODAY, ["DU", "UP"], running={}).findings
+        if one.code == Check.FUNCTION_UNPLACED
+    )
+    assert (found.station, found.severity) == ("UP", "error")
+    assert found.message == "function UP has no place: no pool is within 79 µs of all its 1 stations"
+
+
 def test_every_check_has_an_example_and_a_description() -> None:
-    assert {case[0] for case in CASES} == set(Check)
+    assert {*(case[0] for case in CASES), Check.FUNCTION_UNPLACED} == set(Check)
     text = (Path(__file__).parents[3] / "docs" / "explanation" / "intent.md").read_text(encoding="utf-8")
     rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "| `" in line}
     assert rows == {f"`{check.value}`": severity_of(check).value for check in Check}

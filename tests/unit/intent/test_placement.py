@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from controller.intent.placement import UNPLACED_US, Placement, jobs, lower_bound, place
+from controller.intent.placement import UNPLACED_US, Loss, Placement, jobs, lower_bound, place, worst_losses
 from controller.models.network import Network
 from tests.unit.intent.clouds import VALID, cloud, function, nodes, package, random_cloud
 
@@ -332,3 +332,45 @@ def test_who_has_to_leave_a_pool_goes_to_another_and_nobody_else_does() -> None:
     assert found.choices["DU-2"].reason.startswith("moves since near has no place for it (it has to leave it); ")
     nowhere = place(network, DAY, running(before), avoid={"DU-2": ("near", "far")})
     assert [choice.function for choice in nowhere.unplaced] == ["DU-2"]
+
+
+# ---------------------------------------------------------------------- lost nodes
+
+
+def _lost(network: Network, count: int = 1) -> list[Loss]:
+    return list(worst_losses(network, DAY, count))
+
+
+def test_a_lost_node_of_a_pool_with_a_reserve_costs_a_restart() -> None:
+    (loss,) = _lost(cloud({"near": _NEAR}, _FOUR, _DUS, servers=nodes("near", 2), spare=1))
+    assert (loss.pool, len(loss.nodes), loss.down, dict(loss.moving)) == ("near", 1, (), {})
+    assert 0 < len(loss.restarting) == len(loss.stations) <= 4
+    assert (loss.seconds, loss.tenants) == (60, ("alfa", "beta"))
+
+
+def test_a_lost_node_without_a_reserve_costs_a_move_or_a_function() -> None:
+    network = cloud(
+        {"near": _NEAR, "far": {"S1": 90, "S2": 90}}, _FOUR, _DUS, servers=[*nodes("near", 1), *nodes("far", 1)]
+    )
+    (loss,) = _lost(network)
+    assert (loss.pool, loss.restarting, loss.down) == ("near", (), ("DU-3", "DU-4"))
+    assert dict(loss.moving) == {"DU-1": "far", "DU-2": "far"}
+    assert loss.stations == ("S1", "S2", "S3", "S4")
+    both = cloud({"near": _NEAR}, _FOUR, _DUS, servers=nodes("near", 3), spare=1)
+    assert not _lost(both)[0].down
+    assert len(_lost(both, 2)[0].nodes) == 2
+    assert len(_lost(both, 3)[0].down) == 4
+    assert place(network, DAY).choices == place(network, DAY).choices
+
+
+def test_replicas_on_other_nodes_go_on() -> None:
+    stations = {"S1": ("CP",)}
+    network = cloud({"near": {"S1": 50}}, [function("CP", "vcu-cp", replicas=2)], stations, servers=nodes("near", 2))
+    (loss,) = _lost(network)
+    assert (loss.restarting, loss.stations, loss.tenants, loss.seconds) == ((), (), (), 0)
+
+
+def test_a_rack_is_lost_as_a_whole() -> None:
+    racks = [{**node, "failure_domain": f"rack-{n // 2}"} for n, node in enumerate(nodes("near", 4))]
+    (loss,) = _lost(cloud({"near": _NEAR}, _FOUR, _DUS, servers=racks))
+    assert loss.nodes in (("n1", "n2"), ("n3", "n4"))

@@ -1,0 +1,154 @@
+"""Functions and pools: what there is, where it runs and why, and what lost nodes would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from fastapi import Query
+
+from controller.access.disclosure import TenantFunction
+from controller.api.auth import Router, needs
+from controller.api.services import Backend, Body, Listing, Paging, cut, listing
+from controller.api.views import FunctionView, Seen
+from controller.intent.packing import Size
+from controller.intent.placement import Choice, Loss, PoolUse, lower_bound, place, worst_losses
+from controller.inventory.selectors import select
+from controller.inventory.source import unknown
+from controller.models.cloud import Node, Pool, PoolPlace
+from controller.models.errors import NotFoundError
+from controller.models.people import Permission, Person
+from controller.plan import running_on
+from controller.ports.store import Store
+
+router = Router(prefix="/v1", tags=["functions"])
+
+
+class PoolView(Body):
+    """A pool and what of it is taken, by Minka's placement of what runs and what has yet to start.
+
+    Attributes:
+        capacity: What there is beside the reserve: cores, GiB of memory, GiB of hugepages, accelerators.
+        used: What functions take of it.
+        sold_cores: What tenants bought, and ``kept_cores`` what of it nobody else may use.
+        used_by: Cores by whose functions take them; what was bought as a function counts as the host's.
+    """
+
+    pool: str
+    where: PoolPlace
+    region: str
+    site: str | None
+    spare_nodes: int
+    capacity: Size
+    used: Size
+    sold_cores: dict[str, int]
+    kept_cores: float
+    used_by: dict[str, int]
+    functions: tuple[str, ...]
+    nodes: tuple[Node, ...]
+
+    @classmethod
+    def of(cls, pool: Pool, use: PoolUse, nodes: tuple[Node, ...]) -> PoolView:
+        """A pool as it is used."""
+        return cls(
+            pool=pool.id,
+            where=pool.where,
+            region=pool.region,
+            site=pool.site,
+            spare_nodes=pool.spare_nodes,
+            capacity=use.capacity,
+            used=use.used,
+            sold_cores=dict(use.sold_cores),
+            kept_cores=use.kept_cores,
+            used_by=dict(use.used_by),
+            functions=use.functions,
+            nodes=nodes,
+        )
+
+
+class PlacementView(Body):
+    """Where functions would go.
+
+    Attributes:
+        cost_us: Microseconds of all ways from pools to stations; a function without a place counts a second for each.
+        bound_us: What no placement can fall below, where that was asked for.
+        moves: Functions that run on another pool.
+        starts: Those that run nowhere yet.
+        unplaced: Those without a place.
+        losses: What the loss of nodes would cost at worst, by pool, where that was asked for.
+    """
+
+    cost_us: int
+    bound_us: int | None
+    functions: int
+    moves: tuple[Choice, ...]
+    starts: tuple[Choice, ...]
+    unplaced: tuple[Choice, ...]
+    losses: tuple[Loss, ...]
+
+
+@router.get("/functions")
+def functions(
+    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)], selector: str = "function=*"
+) -> Listing[FunctionView | TenantFunction]:
+    """Functions by selector, by id: where each runs, where it would go and why; a tenant's people see their own."""
+    chosen = select(seen.network()[1], selector)
+    asked = chosen[paging.offset : paging.offset + paging.limit]
+    return listing(len(chosen), seen.functions(asked), paging)
+
+
+@router.get("/functions/{function}")
+def function(function: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> FunctionView | TenantFunction:
+    """One function."""
+    known = seen.network()[1].function_by_id
+    if function not in known:
+        raise NotFoundError(unknown("function", function, known))
+    return seen.functions([function])[0]
+
+
+@router.get("/pools")
+def pools(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[PoolView]:
+    """Pools, and what of each is taken, sold and free."""
+    return cut(_pools(backend), paging)
+
+
+@router.get("/pools/{pool}")
+def pool(pool: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> PoolView:
+    """One pool."""
+    known = {one.pool: one for one in _pools(backend)}
+    if pool not in known:
+        raise NotFoundError(unknown("pool", pool, known))
+    return known[pool]
+
+
+def _pools(backend: Backend) -> list[PoolView]:
+    _, network = backend.store.networks.get()
+    placed = place(network, network.day(backend.clock.now()), _running(backend.store, network.function_by_id))
+    return [PoolView.of(one, placed.pools[one.id], network.nodes_of[one.id]) for one in network.pools]
+
+
+@router.get("/placement")
+def placement(
+    backend: Backend,
+    _: Annotated[Person, needs(Permission.OVERSEE)],
+    rebalance: Annotated[bool, Query(description="Let functions move that run where they may.")] = False,
+    fail: Annotated[int, Query(ge=0, le=3, description="What the loss of so many nodes of a pool would cost.")] = 0,
+    bound: Annotated[bool, Query(description="Work out how far from the best it may be; takes seconds.")] = False,
+) -> PlacementView:
+    """Where functions would go, and why. Changes nothing."""
+    _digest, network = backend.store.networks.get()
+    day, running = network.day(backend.clock.now()), _running(backend.store, network.function_by_id)
+    found = place(network, day, running, rebalance=rebalance)
+    return PlacementView(
+        cost_us=found.cost_us,
+        bound_us=lower_bound(network, day) if bound else None,
+        functions=len(found.choices),
+        moves=found.moves,
+        starts=tuple(one for name, one in found.choices.items() if one.pool and name not in running),
+        unplaced=found.unplaced,
+        losses=worst_losses(network, day, fail, running) if fail else (),
+    )
+
+
+def _running(store: Store, functions: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
+    return running_on(store.ledger.find(functions))

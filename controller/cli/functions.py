@@ -1,0 +1,242 @@
+"""``minka pool`` and ``minka function``: what there is, where it runs and why, and what lost nodes would cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import typer
+
+from controller.cli import completion
+from controller.cli.output import Json, bold, client, counted, out, print_json, styled
+from controller.cli.pager import paged
+from controller.cli.tables import Column, table
+
+pools = typer.Typer(no_args_is_help=True, help="Pools of servers that functions run on.")
+functions = typer.Typer(no_args_is_help=True, help="Functions that virtual stations are made of.")
+
+#: Names that a cell of a table has at most.
+_NAMED = 3
+
+
+@pools.command("list", epilog="Example: minka pool list")
+def list_pools(as_json: Json = False) -> None:
+    """List pools: cores that are taken and kept for tenants, of those beside the reserve."""
+    found = client().all("/v1/pools")
+    if as_json:
+        print_json(found)
+        return
+    columns = (
+        Column("pool"),
+        Column("where", 3),
+        Column("region", 4),
+        Column("nodes", 2),
+        Column("spare", 5),
+        Column("cores"),
+        Column("GiB", 6),
+        Column("accelerators", 7),
+        Column("sold", 1),
+        Column("functions"),
+    )
+    table(columns, (_pool_row(one) for one in found))
+
+
+def _pool_row(pool: Mapping[str, Any]) -> list[Any]:
+    used, capacity = pool["used"], pool["capacity"]
+    cores = f"{used[0]}/{capacity[0]}"
+    return [
+        pool["pool"],
+        pool["where"],
+        pool["region"],
+        len(pool["nodes"]),
+        pool["spare_nodes"],
+        styled(cores, "red") if used[0] > capacity[0] else cores,
+        f"{used[1]}/{capacity[1]}",
+        f"{used[3]}/{capacity[3]}",
+        sum(pool["sold_cores"].values()) or "",
+        len(pool["functions"]),
+    ]
+
+
+@pools.command("show", epilog="Example: minka pool show edge-cusco-2")
+def show_pool(
+    pool: Annotated[str, typer.Argument(help="Pool id.", autocompletion=completion.pools)], as_json: Json = False
+) -> None:
+    """Show a pool: its nodes, what of it is taken by whom, sold and free, and its functions."""
+    found = client().get(f"/v1/pools/{pool}")
+    if as_json:
+        print_json(found)
+    else:
+        _show_pool(found)
+
+
+@paged()
+def _show_pool(pool: Mapping[str, Any]) -> None:
+    at = f", site {pool['site']}" if pool["site"] else ""
+    reserve = counted(pool["spare_nodes"], "node")
+    out.print(bold(pool["pool"]), f"({pool['where']}, region {pool['region']}{at}), reserve: {reserve}")
+    parts = ("cores", "GiB of memory", "GiB of hugepages", "accelerators")
+    table(
+        ("", "taken", "beside the reserve"),
+        ((name, pool["used"][number], pool["capacity"][number]) for number, name in enumerate(parts)),
+    )
+    sides = sorted({*pool["used_by"], *pool["sold_cores"]})
+    rows = ((side, pool["used_by"].get(side, 0), pool["sold_cores"].get(side, "")) for side in sides)
+    table(("whose", "cores taken", "cores bought"), rows)
+    out.print(f"kept for who bought them: {pool['kept_cores']:g} cores")
+    columns = ("node", "cores", "GiB", "hugepages", "accelerators", "PTP", "fails with")
+    table(columns, (_node_row(node) for node in pool["nodes"]))
+    out.print("functions:", ", ".join(pool["functions"]) or "none")
+
+
+def _node_row(node: Mapping[str, Any]) -> list[Any]:
+    sizes = (node[name] for name in ("id", "cpus", "memory_gb", "hugepages_gb", "accelerators"))
+    return [*sizes, "yes" if node["ptp"] else "no", node["failure_domain"] or ""]
+
+
+# ------------------------------------------------------------------------- functions
+
+
+@functions.command("list", epilog="Example: minka function list 'function=CP-*'")
+def list_functions(
+    selector: Annotated[
+        str,
+        typer.Argument(
+            help="Functions, as in function=DU-CUS-* or region=cusco,function=*.", autocompletion=completion.selectors
+        ),
+    ] = "function=*",
+    as_json: Json = False,
+) -> None:
+    """List functions: where each runs, and where it would go; a tenant's people see their own."""
+    found = client().all("/v1/functions", selector=selector)
+    if as_json:
+        print_json(found)
+        return
+    columns = (
+        Column("function"),
+        Column("kind", 3),
+        Column("package", 4),
+        Column("owner", 2),
+        Column("stations", 5),
+        Column("runs on"),
+        Column("is to run on"),
+        Column("wrong", 1, prose=True),
+    )
+    table(columns, (_function_row(one) for one in found))
+
+
+def _function_row(one: Mapping[str, Any]) -> list[Any]:
+    goes = _goes(one)
+    return [
+        one["function"],
+        one["kind"],
+        f"{one['package']} {one['version']}",
+        one.get("owner", ""),
+        one["stations"],
+        ", ".join(one["running"]),
+        styled(goes, "red") if goes == "nowhere" else goes,
+        styled("; ".join(one.get("faults", one["wrong"])), "red"),
+    ]
+
+
+def _goes(one: Mapping[str, Any]) -> str:
+    """Where it would go, where that is not where it runs; nothing where a tenant's people ask, who are not told."""
+    if "pool" not in one or one["pool"] in one["running"]:
+        return ""
+    return str(one["pool"]) or "nowhere"
+
+
+@functions.command("show", epilog="Example: minka function show UP-CUS-ENTEL")
+def show_function(
+    function: Annotated[str, typer.Argument(help="Function id.", autocompletion=completion.functions)],
+    as_json: Json = False,
+) -> None:
+    """Show a function: what it carries for whom, where it runs, and why it is to run there."""
+    found = client().get(f"/v1/functions/{function}")
+    if as_json:
+        print_json(found)
+        return
+    whose = f", {found['owner']}'s" if "owner" in found else ""
+    out.print(bold(found["function"]), f"({found['kind']}, {found['package']} {found['version']}{whose})")
+    out.print(f"{counted(found['replicas'], 'replica')} for {counted(found['stations'], 'station')}")
+    carries = (f"{plmn} ({', '.join(slices)})" if slices else plmn for plmn, slices in found["carries"].items())
+    out.print("carries", ", ".join(carries) or "nothing by an agreement in force")
+    managed = "" if found.get("adopted", True) else " (not adopted)"
+    out.print(f"runs on {', '.join(found['running']) or 'no pool'}{managed}")
+    if "pool" in found:
+        out.print(f"is to run on {found['pool'] or 'no pool'}: {found['reason']}")
+    for text in found.get("faults", found["wrong"]):
+        out.print(styled(text, "red"))
+
+
+@functions.command("place", epilog="Example: minka function place --fail 1")
+def place(
+    rebalance: Annotated[bool, typer.Option("--rebalance", help="Let functions move that run where they may.")] = False,
+    fail: Annotated[int, typer.Option(min=0, max=3, help="What the loss of so many nodes of a pool would cost.")] = 0,
+    bound: Annotated[bool, typer.Option("--bound", help="Say how far from the best it may be; takes seconds.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show where functions would go and why, and what lost nodes would cost whom. Changes nothing."""
+    found = client().get("/v1/placement", rebalance=rebalance, fail=fail, bound=bound)
+    if as_json:
+        print_json(found)
+    else:
+        _show_placement(found, fail)
+
+
+@paged()
+def _show_placement(found: Mapping[str, Any], fail: int) -> None:
+    placed = found["functions"] - len(found["unplaced"])
+    out.print(f"{placed} of {counted(found['functions'], 'function')} have a place; {_ways(found)}")
+    choices = [*found["unplaced"], *found["moves"], *found["starts"]]
+    if choices:
+        columns = (Column("function"), Column("runs on", 1), Column("is to run on"), Column("why", prose=True))
+        table(columns, (_choice_row(one) for one in choices))
+    if fail:
+        _show_losses(found["losses"], fail)
+
+
+def _ways(found: Mapping[str, Any]) -> str:
+    if found["bound_us"] is None:
+        return f"ways of {found['cost_us']} µs in all"
+    gap = 100 * (found["cost_us"] - found["bound_us"]) / max(found["bound_us"], 1)
+    return f"ways of {found['cost_us']} µs in all, {gap:.2f} % above what none can fall below, if all may move"
+
+
+def _choice_row(one: Mapping[str, Any]) -> list[Any]:
+    return [one["function"], ", ".join(one["was"]), one["pool"] or styled("nowhere", "red"), one["reason"]]
+
+
+def _show_losses(losses: Iterable[Mapping[str, Any]], fail: int) -> None:
+    out.print(bold(f"If {counted(fail, 'node')} of a pool (or failure domain) goes, at worst:"))
+    columns = (
+        Column("pool"),
+        Column("nodes", 3),
+        Column("restart"),
+        Column("move", 1),
+        Column("down"),
+        Column("stations"),
+        Column("seconds", 4),
+        Column("tenants", 2, prose=True),
+    )
+    table(columns, (_loss_row(one) for one in losses))
+
+
+def _loss_row(one: Mapping[str, Any]) -> list[Any]:
+    moving = (f"{name} to {pool}" for name, pool in one["moving"].items())
+    return [
+        one["pool"],
+        ", ".join(one["nodes"]),
+        len(one["restarting"]),
+        _some(moving),
+        styled(_some(one["down"]), "red"),
+        len(one["stations"]),
+        one["seconds"],
+        ", ".join(one["tenants"]),
+    ]
+
+
+def _some(names: Iterable[str]) -> str:
+    found = list(names)
+    more = f" and {len(found) - _NAMED} more" if len(found) > _NAMED else ""
+    return ", ".join(found[:_NAMED]) + more

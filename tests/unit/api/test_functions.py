@@ -1,0 +1,186 @@
+"""Functions and pools by the API: what the host sees, what a tenant sees of its own, and what lost nodes cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from controller.cli import functions as commands
+from controller.models.health import Health
+from controller.models.people import Role
+from controller.models.plan import LedgerNode
+from controller.nrm.profiles.function import deployment_path
+from controller.plan import network_digest
+from tests.support.callers import admit
+from tests.unit.api.bench import ApiBench
+from tests.unit.intent.clouds import VALID, cloud, function, nodes
+
+_STATIONS = {"S1": ("DU-1", "CP", "UP"), "S2": ("DU-2", "CP", "UP", "UP-B"), "S3": ()}
+_FUNCTIONS = [
+    *(function(f"DU-{n}", max_latency_us=100) for n in (1, 2)),
+    function("CP", "vcu-cp", replicas=2),
+    function("UP", "vcu-up"),
+    function("UP-B", "vcu-up", owner="beta"),
+]
+_ALL = dict.fromkeys(_STATIONS, 50)
+NETWORK = cloud(
+    {"edge": _ALL, "far": dict.fromkeys(_STATIONS, 900)},
+    _FUNCTIONS,
+    _STATIONS,
+    servers=[*nodes("edge", 2), *nodes("far", 1)],
+    agreements=[
+        {"id": "alfa-all", "tenant": "alfa", "scope": {"everywhere": True}, "validity": VALID},
+        {"id": "beta-all", "tenant": "beta", "scope": {"everywhere": True}, "validity": VALID}
+        | {"capacity": [{"pool": "far", "cores": 10}]},
+    ],
+)
+
+
+@pytest.fixture
+def virtual(bench: ApiBench) -> ApiBench:
+    """Of the functions, CP runs on the far pool, and UP-B where it should."""
+    digest = network_digest(NETWORK)
+    bench.store.networks.save(NETWORK, digest, "ana")
+    for name, owner in (("CP", "host"), ("UP-B", "beta")):
+        node = LedgerNode(path=deployment_path(name, "far"), owners=(owner,))
+        bench.store.devices.adopt(name, [node], digest, "ana")
+    return bench
+
+
+async def _get(client: httpx.AsyncClient, path: str) -> Any:
+    answer = await client.get(path)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_functions_are_listed_with_where_they_run_and_why(virtual: ApiBench) -> None:
+    found = {one["function"]: one for one in (await _get(virtual.client, "/v1/functions"))["results"]}
+    assert {name: (one["running"], one["pool"], one["adopted"]) for name, one in found.items()} == {
+        "CP": (["far"], "far", True),
+        "DU-1": ([], "edge", False),
+        "DU-2": ([], "edge", False),
+        "UP": ([], "edge", False),
+        "UP-B": (["far"], "far", True),
+    }
+    assert found["CP"]["reason"].startswith(
+        "runs there and may stay: 900 µs away of 1000 that it bears, though edge is"
+    )
+    assert found["UP"]["carries"] == {"716-01": ["1-000001"], "716-02": ["1-000002"]}
+    assert found["UP-B"]["carries"] == {"716-02": ["1-000002"]}
+    some = await _get(virtual.client, "/v1/functions?selector=function=UP*&limit=1")
+    assert (some["count"], some["next"], [one["function"] for one in some["results"]]) == (2, 1, ["UP"])
+    missing = await virtual.client.get("/v1/functions/UP-C")
+    assert (missing.status_code, missing.json()["detail"]) == (404, "there is no function UP-C; did you mean 'UP-B'?")
+
+
+async def test_a_tenant_sees_its_own_functions_and_nothing_of_others_or_of_pools(virtual: ApiBench) -> None:
+    admit(virtual.store, "token-of-eva", "eva", Role.TENANT_APPROVER, "beta")
+    admit(virtual.store, "token-of-al", "al", Role.TENANT_APPROVER, "alfa")
+    async with virtual.with_token("token-of-eva") as beta, virtual.with_token("token-of-al") as alfa:
+        listed = await _get(beta, "/v1/functions")
+        assert listed["count"] == 1
+        assert listed["results"] == [await _get(beta, "/v1/functions/UP-B")]
+        assert listed["results"][0] == {
+            "function": "UP-B",
+            "kind": "vcu-up",
+            "package": "vcu-up",
+            "version": "1",
+            "replicas": 1,
+            "stations": 1,
+            "carries": {"716-02": ["1-000002"]},
+            "running": ["far"],
+            "wrong": [],
+        }
+        assert (await _get(alfa, "/v1/functions"))["count"] == 0
+        unknown = await alfa.get("/v1/functions/nobodys")
+        others = await alfa.get("/v1/functions/UP-B")
+        assert others.status_code == unknown.status_code == 404
+        assert others.json()["detail"].replace("UP-B", "nobodys") == unknown.json()["detail"]
+        for path in ("/v1/pools", "/v1/pools/far", "/v1/placement"):
+            assert (await beta.get(path)).status_code == 404
+
+
+async def test_what_is_wrong_with_a_function_is_told(virtual: ApiBench) -> None:
+    health = Health.model_validate(
+        {"station": "UP-B", "at": "2026-06-15T12:00:00Z", "reachable": True, "device": "function", "cells": {}}
+        | {"links": (), "function": {"function-down": "UP-B is ready nowhere; far: no node is free"}}
+    )
+    virtual.store.healths.save([health])
+    admit(virtual.store, "token-of-eva", "eva", Role.TENANT_APPROVER, "beta")
+    found = await _get(virtual.client, "/v1/functions/UP-B")
+    assert (found["wrong"], found["faults"]) == (["function-down"], ["UP-B is ready nowhere; far: no node is free"])
+    async with virtual.with_token("token-of-eva") as beta:
+        told = await _get(beta, "/v1/functions/UP-B")
+    assert (told["wrong"], "no node" in str(told)) == (["function-down"], False)
+
+
+async def test_pools_are_listed_with_what_is_taken_sold_and_free(virtual: ApiBench) -> None:
+    edge, far = (await _get(virtual.client, "/v1/pools"))["results"]
+    assert (edge["pool"], edge["used"][0], edge["capacity"][0], edge["used_by"]) == ("edge", 22, 64, {"host": 22})
+    assert (far["used_by"], far["sold_cores"], far["kept_cores"]) == ({"beta": 6, "host": 8}, {"beta": 10}, 10)
+    assert far["functions"] == ["CP", "UP-B"]
+    assert await _get(virtual.client, "/v1/pools/far") == far
+    assert (await virtual.client.get("/v1/pools/near")).status_code == 404
+
+
+async def test_placement_tells_moves_starts_and_losses(virtual: ApiBench) -> None:
+    found = await _get(virtual.client, "/v1/placement?fail=1&bound=true")
+    assert (found["functions"], found["moves"], found["unplaced"]) == (5, [], [])
+    assert [one["function"] for one in found["starts"]] == ["DU-1", "DU-2", "UP"]
+    assert 0 <= found["bound_us"] <= found["cost_us"]
+    losses = {one["pool"]: one for one in found["losses"]}
+    assert losses["far"]["down"] == ["UP-B"]  # the other pool has room, and beta bought nothing there
+    assert losses["far"]["moving"] == {"CP": "edge"}
+    assert losses["far"]["tenants"] == ["alfa", "beta"]
+    assert not losses["edge"]["down"]
+    balanced = await _get(virtual.client, "/v1/placement?rebalance=true")
+    assert [(one["function"], one["was"], one["pool"]) for one in balanced["moves"]] == [("CP", ["far"], "edge")]
+    assert balanced["bound_us"] is None
+    assert (await virtual.client.get("/v1/placement?fail=4")).status_code == 422
+
+
+async def test_the_terminal_shows_the_same(
+    virtual: ApiBench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    paths = ("/v1/functions", "/v1/functions/UP-B", "/v1/functions/DU-1", "/v1/pools", "/v1/pools/far", "/v1/placement")
+    answers = {path: await _get(virtual.client, path) for path in paths}
+    placement = await _get(virtual.client, "/v1/placement?fail=1&bound=true")
+
+    class Api:
+        def all(self, path: str, **_: object) -> Any:
+            return answers[path]["results"]
+
+        def get(self, path: str, **asked: object) -> Any:
+            return placement if asked.get("fail") else answers[path]
+
+    monkeypatch.setattr(commands, "client", Api)
+
+    def said(command: Callable[[], None]) -> list[str]:
+        command()
+        return [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+
+    listed = said(commands.list_functions)
+    assert "DU-1 vdu vdu 1 host 1 edge" in listed
+    assert "CP vcu-cp vcu-cp 1 host 2 far" in listed
+    assert said(lambda: commands.show_function("UP-B")) == [
+        "UP-B (vcu-up, vcu-up 1, beta's)",
+        "1 replica for 1 station",
+        "carries 716-02 (1-000002)",
+        "runs on far",
+        "is to run on far: runs there and may stay: 900 µs away of 1000 that it bears",
+    ]
+    assert said(lambda: commands.show_function("DU-1"))[3:] == [
+        "runs on no pool (not adopted)",
+        "is to run on edge: the only pool near enough: 50 µs away of 100 that it bears",
+    ]
+    assert "far edge r 1 0 14/32 28/128 0/0 10 2" in said(commands.list_pools)
+    pool = said(lambda: commands.show_pool("far"))
+    assert pool[0] == "far (edge, region r), reserve: 0 nodes"
+    assert {"cores 14 32", "beta 6 10", "host 8", "n1 32 128 0 0 no", "functions: CP, UP-B"} <= set(pool)
+    lost = said(lambda: commands.place(fail=1, bound=True))
+    assert lost[0].startswith("5 of 5 functions have a place; ways of 2900 µs in all, ")
+    assert "far n1 0 CP to edge UP-B 2 60 alfa, beta" in lost
+    assert said(commands.place)[0] == "5 of 5 functions have a place; ways of 2900 µs in all"
