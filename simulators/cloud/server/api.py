@@ -139,7 +139,7 @@ class Api:
         if path == "/openapi/v2":
             return Response(200, discovery.openapi_v2(tuple(registry.all())))
         if path == "/openapi/v3":
-            return answers.document(discovery.openapi_index(registry))
+            return Response(200, answers.document(discovery.openapi_index(registry)).body, answers.TEXT)
         found = re.fullmatch(r"/openapi/v3/(?:api|apis/([^/]+))/([^/]+)", path)
         kinds = tuple(registry.of_group(found[1] or "", found[2])) if found else ()
         return Response(200, discovery.openapi_v3(kinds)) if kinds else Response(404, b"null")

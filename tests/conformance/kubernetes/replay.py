@@ -195,13 +195,13 @@ class Replay:
         self._same(index, "warnings", _listed(wanted.get("warning")), warnings)
         self._same(index, "retry-after", wanted.get("retry-after"), headers.get("retry-after"))
         kind = answer.content_type
-        if "content-type" in wanted and self.number != "54":
+        if "content-type" in wanted:
             self._same(index, "content-type", wanted["content-type"], kind)
         if "events" in recorded:
             self._differs(index, "", "a watch", answer.body.decode())
             return
         if self.number == "54":
-            self._same_openapi(index, recorded["body"], json.loads(answer.body))
+            self._same_openapi(index, recorded["body"], answer.body)
             return
         body = recorded.get("body")
         if kind == "application/yaml":
@@ -222,19 +222,17 @@ class Replay:
             kept["uid"] = body["metadata"]["uid"]
         return {"kind": body["kind"], "metadata": {**kept, _ONLY: True}, _ONLY: True}
 
-    def _same_openapi(self, index: int, recorded: Any, ours: Any) -> None:
+    def _same_openapi(self, index: int, recorded: Any, ours: bytes) -> None:
         if recorded is None:
             return
         if "paths" in recorded:
+            paths = json.loads(ours)["paths"]
             for name in recorded["paths"]:
-                if name not in ours["paths"]:
-                    self._differs(index, "paths", name, sorted(ours["paths"]))
+                if name not in paths:
+                    self._differs(index, "paths", name, sorted(paths))
             return
-        self._same(index, "openapi", "3.0.0", ours["openapi"])
-        first = re.search(r'"paths":\{"([^"]+)"', recorded["first2kB"])
-        assert first is not None
-        if first[1] not in ours["paths"]:
-            self._differs(index, "paths", first[1], sorted(ours["paths"]))
+        begin = recorded["first2kB"]
+        self._same(index, "openapi", begin, ours.decode()[: len(begin)])
 
     def _same(self, index: int, path: str, recorded: Any, ours: Any) -> None:
         for where, one, other in self._differing(path, recorded, ours):
