@@ -55,6 +55,7 @@ class Watch:
         self._shows = shows
         self._options = options
         self._sink: Sink | None = None
+        self._begun = 0
         self._timers: list[Timer] = []
         self._cancel: Callable[[], None] = lambda: None
 
@@ -62,7 +63,8 @@ class Watch:
         """Send what is there or has happened, then what happens."""
         self._sink = sink
         version = self._options.version
-        self._cancel = self._store.subscribe(self._on_event)
+        self._begun = self._store.revision
+        self._cancel = self._store.subscribe(self._hear)
         if self._options.initial_events or not version:
             self._send_present()
         else:
@@ -108,6 +110,11 @@ class Watch:
         self.stop()
         if sink is not None:
             sink.end()
+
+    def _hear(self, event: Event) -> None:
+        # What was written before it began is sent already, also where others are still to be told of it.
+        if event.revision > self._begun:
+            self._on_event(event)
 
     def _on_event(self, event: Event) -> None:
         if event.kind != self._kind.storage or (self._namespace and event.key[0] != self._namespace):

@@ -360,6 +360,17 @@ def test_a_finalizer_of_an_instance_keeps_its_definition(cluster: Cluster, admin
     assert thing["metadata"]["uid"]
 
 
+def test_who_writes_when_told_does_not_change_the_order_for_others(cluster: Cluster, admin: Client) -> None:
+    def answer(change: str, kind: str, obj: Json) -> None:
+        if change == "ADDED" and obj["metadata"]["name"] == "a":
+            cluster.create("configmaps", config_map("b"))
+
+    cluster.subscribe(answer)
+    watch = admin.watch(f"{MAPS}?watch=1&resourceVersion={cluster.store.revision}")
+    cluster.create("configmaps", config_map("a"))
+    assert watch.seen == [("ADDED", "a"), ("ADDED", "b")]
+
+
 def test_subscribers_hear_of_each_write_in_order(cluster: Cluster) -> None:
     heard: list[tuple[str, str, str]] = []
     cancel = cluster.subscribe(lambda change, kind, obj: heard.append((change, kind, obj["metadata"]["name"])))
