@@ -57,6 +57,20 @@ class StaleError(DeviceRefusedError):
     code = "stale"
 
 
+class BusyError(DeviceRefusedError):
+    """The server is overloaded, and has done nothing.
+
+    Attributes:
+        seconds: When to come again.
+    """
+
+    code = "busy"
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class ForeignWriterError(DeviceRefusedError):
     """Somebody else writes a field that would change."""
 
@@ -268,15 +282,19 @@ class PoolApi:
         body: Object | None = None,
         media: str = _JSON,
     ) -> tuple[int, dict[str, Any]]:
-        """One request. A server that is overloaded has done nothing yet (429), and is asked again."""
+        """One request. A server that is overloaded has done nothing yet (429), and is asked again.
+
+        What changes something is sent once: whoever sends it has to see anew whether he still may.
+        """
+        once = method != "GET" and "dryRun" not in (query or {})
         content = None if body is None else orjson.dumps(body)
         headers = {} if content is None else {"Content-Type": media}
         for _ in range(_TIMES):
             async with self._turn:
                 status, answer, later = await self._observed(method, url, query, content, headers)
-            if status != _TOO_MANY:
+            if status != _TOO_MANY or once:
                 break
-            await self._clock.sleep(min(_LATER, max(0.5, later)))
+            await self._clock.sleep(_wait(later))
         return status, answer
 
     def _succeeded(self, status: int, body: dict[str, Any]) -> Answer:
@@ -430,6 +448,9 @@ class PoolApi:
         if status == httpx.codes.UNAUTHORIZED:
             names = " and ".join(filter(None, (self.target.credential, self.target.client_certificate)))
             return AuthenticationError(f"{self._where} refused {names}.")
+        if status == _TOO_MANY:
+            later = _part(body, "details").get("retryAfterSeconds")
+            return BusyError(f"{self._where}: {said}", _wait(later if isinstance(later, int) else 1))
         if status == _GONE:
             return ExpiredError(f"{self._where}: {said}")
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status < httpx.codes.BAD_REQUEST:
@@ -472,6 +493,10 @@ def _part(body: Object, name: str) -> dict[str, Any]:
 def _absent(status: int, body: Object) -> bool:
     """Whether the server itself says that there is no such object, and no proxy before it."""
     return status == httpx.codes.NOT_FOUND and body.get("kind") == "Status"
+
+
+def _wait(seconds: float) -> float:
+    return min(_LATER, max(0.5, seconds))
 
 
 def _seconds(text: str) -> float:

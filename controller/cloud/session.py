@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from controller.cloud.api import Answer, ForeignWriterError, PoolApi, StaleError
+from controller.cloud.api import Answer, BusyError, ForeignWriterError, PoolApi, StaleError
 from controller.models.behaviour import FollowUp
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
@@ -35,7 +35,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.function import PROFILE as FUNCTION_PROFILE
 from controller.nrm.tree import LeafName, Path, Tree
 from controller.ports.clock import Clock
-from controller.ports.devices import Capabilities, DeviceTarget, Observed
+from controller.ports.devices import Capabilities, Check, DeviceTarget, Observed
 
 log = structlog.get_logger()
 
@@ -92,6 +92,7 @@ class CloudSession:
         self._staged: _Staged | None = None
         #: Objects of others that came to be while we were about to make them.
         self._strangers: set[str] = set()
+        self._allowed = _once(None)
 
     @property
     def session_id(self) -> str:
@@ -254,8 +255,11 @@ class CloudSession:
             if inside:
                 raise DeviceRefusedError(f"{place} still holds {len(inside)} functions: terminate them first")
 
-    async def commit(self) -> None:
+    async def commit(self, check: Check | None = None) -> None:
         """Carry out what was collected, object by object, and wait until deleted ones are gone.
+
+        Args:
+            check: See ``DeviceSession.commit``.
 
         Raises:
             DeviceRefusedError: A pool refused a part; what came before it is carried out.
@@ -263,6 +267,7 @@ class CloudSession:
         staged, self._staged = self._staged, None
         if staged is None:
             return
+        self._allowed = _once(check)
         for write in staged.writes:
             await self._carry_out(write)
         await self._vanish(write.place for write in staged.writes if write.manifest is None)
@@ -289,21 +294,26 @@ class CloudSession:
     async def _newest(self, place: Place, write: Callable[[], Awaitable[_T]]) -> _T:
         """Write to the version that was read; or to a newer one in which nothing but its status is another.
 
-        Operators report what becomes of an object all the time.
+        Operators report what becomes of an object all the time. A server that is overloaded is asked again.
         """
         for _ in range(_TRIES):
+            await self._allowed()
             try:
                 return await write()
+            except BusyError as busy:
+                await self._clock.sleep(busy.seconds)
             except StaleError:
                 newer = await self._apis[place.pool].get(place)
                 if newer is None or _asked(newer) != _asked(self._found.get(place, {})):
                     raise
                 self._found[place] = newer
+        await self._allowed()
         return await write()
 
     async def _step_back(self, api: PoolApi, place: Place, live: Object) -> None:
         """Give up the fields of an object that somebody else made just before us."""
         self._strangers.add(str(live["metadata"].get("uid")))
+        await self._allowed()
         kind = place.kind
         await api.apply(
             place, {"apiVersion": kind.api, "kind": kind.name, "metadata": {"name": place.name}}, dry_run=False
@@ -382,6 +392,19 @@ class CloudSession:
     async def abandon(self) -> None:
         """Nothing is open between requests."""
         self._staged = None
+
+
+def _once(check: Check | None) -> Check:
+    """A check that is made each time but the first: then it was just made."""
+    first = True
+
+    async def checked() -> None:
+        nonlocal first
+        if check is not None and not first:
+            await check()
+        first = False
+
+    return checked
 
 
 def objects_of(target: DeviceTarget) -> Objects:

@@ -28,7 +28,7 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.cli import command_lines, read_config
 from controller.nrm.profiles import root_spec, router_profile
 from controller.nrm.tree import Tree, child, is_below, step
-from controller.ports.devices import Capabilities, DeviceTarget, Observed
+from controller.ports.devices import Capabilities, Check, DeviceTarget, Observed
 from controller.ports.secrets import Secrets
 
 if TYPE_CHECKING:
@@ -124,8 +124,8 @@ class CliSession:
             command_lines(self._profile, before, after)
         self._staged = wanted
 
-    async def commit(self) -> None:
-        """Type what was collected.
+    async def commit(self, check: Check | None = None) -> None:
+        """Type what was collected, in one go.
 
         Raises:
             DeviceRefusedError: A line was refused, or the way to the router could be cut.

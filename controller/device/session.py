@@ -28,7 +28,7 @@ from controller.nrm.namespaces import MANAGED_ELEMENT, NOTIFICATIONS, ORAN_FM
 from controller.nrm.profiles import root_spec
 from controller.nrm.profiles.alarm_list import FM_FEATURE, encode_acknowledgement
 from controller.nrm.tree import Tree, shared
-from controller.ports.devices import Capabilities, DeviceTarget, Notification, Observed
+from controller.ports.devices import Capabilities, Check, DeviceTarget, Notification, Observed
 
 log = structlog.get_logger()
 
@@ -213,7 +213,7 @@ class NetconfSession:
             requests.edit_config(self._target, config, test=self._capabilities.validate, rollback=rollback)
         )
 
-    async def commit(self) -> None:
+    async def commit(self, check: Check | None = None) -> None:
         """See ``DeviceSession.commit``."""
         if self._capabilities.candidate:
             await self._done(requests.commit())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -27,6 +27,7 @@ from controller.nrm.tree import Observed, Tree
 __all__ = [
     "CHANGED",
     "Capabilities",
+    "Check",
     "DeviceFiles",
     "DeviceSession",
     "DeviceTarget",
@@ -39,6 +40,8 @@ __all__ = [
     "target_of",
 ]
 
+#: Raises where nothing more may be sent.
+Check = Callable[[], Awaitable[None]]
 #: Name of a notification that says no more than that something changed, or may have.
 CHANGED = "{urn:minka:devices}changed"
 #: Letters of a file's name at most.
@@ -303,8 +306,12 @@ class DeviceSession(Protocol):
         """
         ...
 
-    async def commit(self) -> None:
-        """Plain commit; nothing on devices without a candidate."""
+    async def commit(self, check: Check | None = None) -> None:
+        """Plain commit; nothing on devices without a candidate.
+
+        Args:
+            check: Called before each request after the first that it takes; where it raises, the commit ends there.
+        """
         ...
 
     async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer

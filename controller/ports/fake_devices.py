@@ -43,7 +43,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, child, class_of, is_below, parent, step
 from controller.ports.clock import Clock
-from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification, RemoteFile
+from controller.ports.devices import Capabilities, Check, DeviceSession, DeviceTarget, Notification, RemoteFile
 
 #: What a well-behaved station offers.
 SAFE = Capabilities(candidate=True, confirmed_commit=True, writable_running=False, startup=False, validate=True)
@@ -576,7 +576,7 @@ class FakeSession:
         """See ``DeviceSession.edit``."""
         await self._do("edit", lambda: self._device.edit(self._id, edits))
 
-    async def commit(self) -> None:
+    async def commit(self, check: Check | None = None) -> None:
         """See ``DeviceSession.commit``."""
         await self._do("commit", lambda: self._device.commit(self._id))
 

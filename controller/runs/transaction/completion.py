@@ -148,7 +148,7 @@ class Completion:
             try:
                 await session.edit(inverse)
                 await self._record.check()
-                await session.commit()
+                await session.commit(self._record.check)
             except DeviceRefusedError as error:
                 return JobResult(Outcome.DIVERGED, f"{reason}; taking it back was refused: {error.message}")
             done = Outcome.ROLLED_BACK

@@ -259,7 +259,7 @@ class Transaction:
         await session.edit([*edits, *self._generation] if index == 0 else edits)
         if deadline is None:
             await self._record.check()
-            await session.commit()
+            await session.commit(self._record.check)
             return
         await self._record.write(JournalStep.COMMITTING, phase=index, persist=persist, deadline=deadline)
         await self._record.check()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 import orjson
@@ -17,7 +17,7 @@ import pytest
 from sqlalchemy import select
 
 from controller.cloud.api import PoolApi
-from controller.models.errors import SessionLostError
+from controller.models.errors import LeaseLostError, SessionLostError
 from controller.models.facts import FunctionFact
 from controller.models.plan import Change, Changes, Plan
 from controller.models.run import JournalStep, LedgerEntry, Outcome, Run, RunState, Strategy
@@ -111,6 +111,8 @@ class Bench:
     """One run of a change on a function."""
 
     run: Run
+    #: Whether the worker may still write.
+    alive: Callable[[], bool] = staticmethod(lambda: True)
 
     def __init__(self, pools: Pools, change: Change) -> None:
         self.pools, self.transactions = pools, set[str]()
@@ -137,7 +139,12 @@ class Bench:
         return await transaction.run()
 
     async def _alive(self) -> bool:
-        return True
+        return self.alive()
+
+    def declare_dead(self, claim: Claim) -> None:
+        """Declare the worker of a claim dead."""
+        counter = next(one.counter for one in self.store.processes.alive() if one.id == claim.incarnation)
+        assert self.store.processes.declare_dead(claim.incarnation, counter)
 
     async def finish(self) -> JobResult:
         """To the end, with as many workers as it takes."""
@@ -147,8 +154,7 @@ class Bench:
             try:
                 result = await self.work(claim)
             except Killed:
-                counter = next(one.counter for one in self.store.processes.alive() if one.id == claim.incarnation)
-                assert self.store.processes.declare_dead(claim.incarnation, counter)
+                self.declare_dead(claim)
                 continue
             self.store.claims.finish(claim, result)
             return result
@@ -274,6 +280,35 @@ async def each(pools: Pools, wire: Wire, scenario: Scenario, strike: Any, *, wri
         wire.at = 0
         assert result.outcome is not Outcome.DIVERGED, (at, result)
         await bench.assert_settled(result, scenario.before, scenario.after)
+
+
+@EACH
+async def test_a_worker_that_lost_its_lease_writes_no_more(pools: Pools, wire: Wire, name: str) -> None:
+    def may(writes: int) -> bool:
+        return wire.asked < writes
+
+    scenario = SCENARIOS[name]
+    wire.writes = True
+    for at in range(1, await requests(pools, wire, scenario) + 1):
+        bench = scenario.bench(pools)
+        wire.at, wire.asked = 0, 0
+        bench.alive = partial(may, at)
+        claim = bench.claim()
+        with pytest.raises(LeaseLostError):
+            await bench.work(claim)
+        assert wire.asked == at
+        bench.alive = lambda: True
+        bench.declare_dead(claim)
+        result = await bench.finish()
+        await bench.assert_settled(result, scenario.before, scenario.after)
+
+
+@pytest.mark.parametrize("name", ["upgrade"])
+async def test_an_overloaded_server_is_asked_again(pools: Pools, wire: Wire, name: str) -> None:
+    async def busy(_: Callable[..., Any], __: tuple[Any, ...]) -> Any:
+        return 429, {"kind": "Status", "message": "too many requests", "details": {"retryAfterSeconds": 1}}, 1.0
+
+    await each(pools, wire, SCENARIOS[name], busy, writes=True)
 
 
 async def test_a_quota_that_fills_up_in_the_middle_leaves_the_function_where_it_was(pools: Pools, wire: Wire) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from controller.cloud import api as under_test
-from controller.cloud.api import ExpiredError, ForeignWriterError
+from controller.cloud.api import BusyError, ExpiredError, ForeignWriterError
 from controller.models.errors import (
     AuthenticationError,
     DeviceError,
@@ -186,6 +186,15 @@ async def test_an_overloaded_server_is_asked_again_when_it_says() -> None:
     async with serving(answer) as server:
         assert await server.api(clock).get(PLACE) == DU
     assert clock.slept == [3.0, 1.0]
+
+
+async def test_what_changes_something_is_not_sent_again_by_itself() -> None:
+    busy = {**status(429, "TooManyRequests", "too many requests"), "details": {"retryAfterSeconds": 3}}
+    async with serving(reply(429, busy)) as server:
+        with pytest.raises(BusyError) as caught:
+            await server.api(Impatient()).apply(PLACE, DU, dry_run=False)
+    assert len(server.asked) == 1
+    assert caught.value.seconds == 3
 
 
 async def test_a_server_that_is_always_overloaded_refuses() -> None:
