@@ -46,7 +46,7 @@ _ASLEEP = 12
 _STALE = "INSERT INTO stale_measurements (level, begin, station, due) VALUES (:level, :begin, :station, :due)"
 _COPY = (
     "INSERT INTO measurements SELECT :station, level, begin, rolled, seconds, covered, suspect, differed, layout,"
-    " content FROM measurements WHERE station = :like"
+    " content FROM measurements WHERE station = :like AND level <= :level"
 )
 
 
@@ -99,6 +99,11 @@ def template(busy: dict[str, Values], cells: int) -> Iterator[Measured]:
         )
 
 
+def judged_of(number: int) -> int:
+    """How many stations of so many are judged: the first ones by id."""
+    return number if number <= _WHOLE else _ROUNDS * _TOGETHER * (1 + number // (_TOGETHER * _SPREAD))
+
+
 def _adopted(store: Store, stations: list[str], digest: str) -> None:
     for station in stations:
         store.devices.adopt(station, (), digest, "bench")
@@ -122,7 +127,15 @@ def filled(store: SqlStore, number: int) -> None:
         store.measurements.put(template(busy, cells))
     due = {"level": HOUR, "begin": "2026-10-09 14:00:00.000000", "due": "2026-10-09 15:00:00.000000"}
     with store.database.engine.begin() as connection:
-        connection.execute(text(_COPY), [{"station": name, "like": f"like-{cells}"} for name, cells in named])
+        # What is not judged here needs no history, unless it sleeps.
+        levels = [
+            HOUR if at < judged_of(number) or cells == _ASLEEP else QUARTER for at, (_, cells) in enumerate(named)
+        ]
+        rows = [
+            {"station": name, "like": f"like-{cells}", "level": level}
+            for (name, cells), level in zip(named, levels, strict=True)
+        ]
+        connection.execute(text(_COPY), rows)
         connection.execute(text("DELETE FROM stale_measurements"))
         connection.execute(text("DELETE FROM measurements WHERE station LIKE 'like-%'"))
         connection.execute(text(_STALE), [due | {"station": name} for name, _ in named])
@@ -139,7 +152,7 @@ async def run(number: int) -> None:
         print(f"{number} stations, {sum(cells for _, cells in sites(number))} cells, {len(kpis)} indicators")
         filled(store, number)
         worked_out, asleep = Watch("hour worked out", number), Watch("look for sleeping cells", number)
-        some = number if number <= _WHOLE else _ROUNDS * _TOGETHER * (1 + number // (_TOGETHER * _SPREAD))
+        some = judged_of(number)
         judged = Watch("hour judged" if some == number else "hour judged, of some of them", some)
         clock.pause(1300)
         with worked_out.on():
@@ -154,7 +167,7 @@ async def run(number: int) -> None:
             await faults.round()
         asleep.tell()
         clock.pause(1200)
-        faults._looked[QUARTER] = END + timedelta(minutes=15)
+        faults._looked[QUARTER] = END + timedelta(minutes=30)
         with judged.on():
             while len(store.judgements.stations(None, END - timedelta(hours=1))) < some:
                 await faults.round()
