@@ -154,8 +154,12 @@ class Api:
             return self._unserved(wanted)
         if not kind.namespaced:
             wanted = replace(wanted, namespace="")
-        if wanted.subresource:
-            return self._subresource(request, wanted, kind, caller)
+        answer = (self._subresource if wanted.subresource else self._whole)(request, wanted, kind, caller)
+        if kind.deprecation and isinstance(answer, Response):
+            return replace(answer, headers=[*answers.warned([kind.deprecation]), *answer.headers])
+        return answer
+
+    def _whole(self, request: Request, wanted: Target, kind: Kind, caller: Caller) -> Response | Watch:
         if wanted.verb not in kind.verbs or (not kind.custom and (wanted.verb in _OF_ONE) != bool(wanted.name)):
             raise _not_allowed(kind, wanted.verb)
         if wanted.verb in _OF_ONE and not wanted.name:
@@ -266,7 +270,7 @@ class Api:
             return subresources.bind(self.cluster, pods, pod, sent, form, options)
         with _warning(warnings):
             obj = self.cluster.verbs.create(kind, wanted.namespace, sent, options)
-        response = self._one(request, kind, obj, form, 201, warnings + _told(kind, obj))
+        response = self._one(request, kind, obj, form, 201, warnings + metadata.warnings(obj["metadata"]))
         self.cluster.settle()
         return response
 
@@ -431,11 +435,6 @@ def _warning(warnings: list[str]) -> Iterator[None]:
     except StatusError as error:
         error.warnings = [*warnings, *error.warnings]
         raise
-
-
-def _told(kind: Kind, obj: Object) -> list[str]:
-    """What the client is warned of."""
-    return [*metadata.warnings(obj["metadata"]), *([kind.deprecation] if kind.deprecation else [])]
 
 
 def _same_name(obj: Object, wanted: Target) -> None:

@@ -360,6 +360,28 @@ def test_a_finalizer_of_an_instance_keeps_its_definition(cluster: Cluster, admin
     assert thing["metadata"]["uid"]
 
 
+def test_every_answer_of_a_deprecated_version_warns(cluster: Cluster) -> None:
+    schema = {"openAPIV3Schema": {"type": "object", "x-kubernetes-preserve-unknown-fields": True}}
+    versions = [
+        {"name": "v1", "served": True, "storage": True, "schema": schema},
+        {"name": "v1beta1", "served": True, "storage": False, "deprecated": True, "schema": schema},
+    ]
+    names = {"plural": "things", "kind": "Thing"}
+    spec = {"group": "example.org", "scope": "Cluster", "names": names, "versions": versions}
+    crd = {"metadata": {"name": "things.example.org"}, "spec": spec}
+    cluster.create("customresourcedefinitions.apiextensions.k8s.io", crd)
+    cluster.create("things.example.org", {"metadata": {"name": "t"}})
+    headers = {"authorization": "Bearer admin"}
+    for version, warned in (("v1", []), ("v1beta1", [("Warning", '299 - "example.org/v1beta1 Thing is deprecated"')])):
+        for path in ("things", "things/t"):
+            answer = Api(cluster).handle(
+                Request.of_target("GET", f"/apis/example.org/{version}/{path}", headers=headers)
+            )
+            assert isinstance(answer, Response)
+            assert list(answer.headers) == warned
+            assert json.loads(answer.body)["apiVersion"] == f"example.org/{version}"
+
+
 def test_who_writes_when_told_does_not_change_the_order_for_others(cluster: Cluster, admin: Client) -> None:
     def answer(change: str, kind: str, obj: Json) -> None:
         if change == "ADDED" and obj["metadata"]["name"] == "a":
