@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 #: Seconds that a token of a service account has to last.
 _SHORTEST_TOKEN = 600
+_BUDGETS = "poddisruptionbudgets.policy"
 _TOO_MANY = "Cannot evict pod as it would violate the pod's disruption budget."
 
 
@@ -157,15 +158,46 @@ def _eviction(
     cluster: Cluster, request: Request, wanted: Target, kind: Kind, obj: Object, form: Form, options: Options
 ) -> Response:
     sent = _sent(_EVICTION, request)
+    if sent["metadata"].get("name", "") != wanted.name:
+        raise bad_request("name in URL does not match name in Eviction object")
     body = sent.get("deleteOptions") or {}
     dry_run = options.dry_run or bool(body.get("dryRun"))
-    budgets = [one for one in cluster.list("poddisruptionbudgets.policy", wanted.namespace) if _guards(one, obj)]
-    for budget in budgets if _counts(obj) else ():
-        _disrupt(cluster, budget, wanted.name, dry_run=dry_run)
-    how = DeleteOptions(grace=body.get("gracePeriodSeconds"))
+    if _counts(obj):
+        _keep_to_budget(cluster, obj, dry_run=dry_run)
+    conditions = body.get("preconditions") or {}
+    how = DeleteOptions(
+        body.get("gracePeriodSeconds"), uid=conditions.get("uid", ""), version=conditions.get("resourceVersion", "")
+    )
     acting = Options(options.caller, options.manager, dry_run)
     cluster.verbs.delete(kind, wanted.namespace, wanted.name, how, acting)
     return answers.document(_DONE, 201, form)
+
+
+def _counts(pod: Object) -> bool:
+    """A pod that has ended, ends or does not run yet may go whatever a budget says."""
+    phase = pod.get("status", {}).get("phase")
+    return phase not in {"Succeeded", "Failed", "Pending"} and "deletionTimestamp" not in pod["metadata"]
+
+
+def _keep_to_budget(cluster: Cluster, pod: Object, *, dry_run: bool) -> None:
+    """Take the eviction of a pod out of what its budget allows; one that is not ready takes nothing.
+
+    Raises:
+        StatusError: 429, the budget allows none; 500, the pod has more than one budget.
+    """
+    budgets = [one for one in cluster.list(_BUDGETS, pod["metadata"]["namespace"]) if _guards(one, pod)]
+    if len(budgets) > 1:
+        text = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
+        raise StatusError(500, "", text)
+    if not budgets:
+        return
+    budget = budgets[0]
+    status = budget.get("status", {})
+    if not _is_ready(pod):
+        healthy, needed = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
+        if budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow" or healthy >= needed > 0:
+            return
+    _disrupt(cluster, budget, pod["metadata"]["name"], dry_run=dry_run)
 
 
 def _guards(budget: Object, pod: Object) -> bool:
@@ -173,24 +205,31 @@ def _guards(budget: Object, pod: Object) -> bool:
     return selector is not None and matching(pod["metadata"].get("labels") or {}, of_label_selector(selector))
 
 
-def _counts(pod: Object) -> bool:
-    """A pod that has ended or does not run yet may go whatever a budget says."""
-    return pod.get("status", {}).get("phase") not in {"Succeeded", "Failed", "Pending"}
+def _is_ready(pod: Object) -> bool:
+    conditions = pod.get("status", {}).get("conditions") or ()
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
 
 
 def _disrupt(cluster: Cluster, budget: Object, pod: str, *, dry_run: bool) -> None:
-    status = budget.get("status", {})
-    left = status.get("disruptionsAllowed", 0)
-    name = budget["metadata"]["name"]
+    status, metadata = budget.get("status", {}), budget["metadata"]
+    left, name = status.get("disruptionsAllowed", 0), metadata["name"]
+    if status.get("observedGeneration", 0) < metadata.get("generation", 0):
+        raise _too_many(f"The disruption budget {name} is still being processed by the server.", 10)
     if left < 1:
         healthy, needed = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
-        text = f"The disruption budget {name} needs {needed} healthy pods and has {healthy} currently"
-        cause = {"reason": "DisruptionBudget", "message": text}
-        raise StatusError(429, "TooManyRequests", _TOO_MANY, {"causes": [cause]})
+        raise _too_many(f"The disruption budget {name} needs {needed} healthy pods and has {healthy} currently")
     if not dry_run:
         disrupted = {**status.get("disruptedPods", {}), pod: cluster.verbs.now()}
         new = {**budget, "status": {**status, "disruptionsAllowed": left - 1, "disruptedPods": disrupted}}
-        cluster.store.put("poddisruptionbudgets.policy", (budget["metadata"]["namespace"], name), new)
+        kind = cluster.registry.known(_BUDGETS)
+        cluster.verbs.put_status(kind, (metadata["namespace"], name), new)
+
+
+def _too_many(text: str, seconds: int | None = None) -> StatusError:
+    details: Object = {"causes": [{"reason": "DisruptionBudget", "message": text}]}
+    if seconds:
+        details["retryAfterSeconds"] = seconds
+    return StatusError(429, "TooManyRequests", _TOO_MANY, details, seconds)
 
 
 def _log(

@@ -237,27 +237,38 @@ class TestAccess:
 
 class TestPods:
     def test_eviction_keeps_to_the_budget(self, cluster: Cluster, admin: Client) -> None:
-        for name in ("a", "b"):
+        for name in ("a", "b", "c"):
             made = cluster.edited(cluster.create("pods", pod(name, nf="du")))
-            made["status"]["phase"] = "Running"
+            ready = "False" if name == "c" else "True"
+            made["status"] |= {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}
             cluster.update_status("pods", made)
         budget = {
             "metadata": {"name": "du", "namespace": "default"},
             "spec": {"minAvailable": 1, "selector": {"matchLabels": {"nf": "du"}}},
         }
         made = cluster.edited(cluster.create("poddisruptionbudgets.policy", budget))
-        made["status"] = {"disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1, "expectedPods": 2}
-        cluster.update_status("poddisruptionbudgets.policy", made)
-        eviction = {"apiVersion": "policy/v1", "kind": "Eviction"}
 
         def evict(name: str) -> tuple[int, Any]:
+            eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
             return admin.ask("POST", f"/api/v1/namespaces/default/pods/{name}/eviction", eviction)
 
+        code, refusal = evict("a")
+        assert (code, refusal["details"]["retryAfterSeconds"]) == (429, 10)
+        assert refusal["details"]["causes"][0]["message"].endswith("is still being processed by the server.")
+        made["status"] = {
+            "observedGeneration": 1, "disruptionsAllowed": 1, "currentHealthy": 2, "desiredHealthy": 1,
+        }  # fmt: skip
+        cluster.update_status("poddisruptionbudgets.policy", made)
+        assert evict("c")[0] == 201  # not ready: it takes nothing from what is healthy
         assert evict("a")[0] == 201
         code, refusal = evict("b")
         assert (code, refusal["reason"]) == (429, "TooManyRequests")
+        assert refusal["details"]["causes"][0]["reason"] == "DisruptionBudget"
         left = cluster.list("pods", "default")
-        assert [("deletionTimestamp" in one["metadata"]) for one in left] == [True, False]
+        assert [("deletionTimestamp" in one["metadata"]) for one in left] == [True, False, True]
+        cluster.create("poddisruptionbudgets.policy", {**budget, "metadata": {"name": "other", "namespace": "default"}})
+        code, refusal = evict("b")
+        assert (code, refusal["message"].partition(",")[0]) == (500, "This pod has more than one PodDisruptionBudget")
 
     def test_a_limit_range_fills_in_and_refuses(self, cluster: Cluster) -> None:
         limits = {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "100m"}, "default": {"memory": "1Gi"}}
