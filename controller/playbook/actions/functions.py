@@ -32,7 +32,7 @@ class PoolChoice(Noun):
     """Where to."""
 
     pool: StationId | None = Field(
-        default=None, description="The pool; none for the one that has room and is nearest, other than its present one."
+        default=None, description="The pool, with room; none for the nearest with room other than its present one."
     )
 
 
@@ -111,16 +111,17 @@ async def move_function(context: Context, given: PoolChoice) -> Proposal[Moved]:
     If it does not become ready, it goes from the new pool and stays on the first.
     """
     ledger, observed, pools = await context.ledger(), await context.read(), await context.on_pools()
-    pool, reason = given.pool or "", "asked for"
-    if not pool:
-        choice = await context.another_pool(pools)
-        pool, reason = choice.pool, choice.reason
-        if not pool:
-            raise ConflictError(f"there is no other pool for {context.station}: {reason}")
-    elif pool not in (may := context.network.pools_for[context.station]):
-        raise ConflictError(f"{pool} may not carry {context.station} by its place; {', '.join(may) or 'no pool'} may")
-    change = moved_change(context.station, observed, ledger, pool, await context.served())
-    return Proposal(change, Moved(changed=change is not None, pool=pool, reason=reason))
+    may = context.network.pools_for[context.station]
+    if given.pool is not None and given.pool not in may:
+        named = ", ".join(may) or "no pool"
+        raise ConflictError(f"{given.pool} may not carry {context.station} by its place; {named} may")
+    choice = await context.another_pool(pools if given.pool is None else [one for one in may if one != given.pool])
+    if not choice.pool:
+        raise ConflictError(
+            f"there is no place for {context.station} on {given.pool or 'another pool'}: {choice.reason}"
+        )
+    change = moved_change(context.station, observed, ledger, choice.pool, await context.served())
+    return Proposal(change, Moved(changed=change is not None, pool=choice.pool, reason=choice.reason))
 
 
 @action("scale-function", Touches.CHANGES, consent=None, devices=DeviceKind.FUNCTION)

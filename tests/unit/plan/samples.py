@@ -64,12 +64,12 @@ def network(tenants: Iterable[str] = ("alfa", "beta"), **changes: Any) -> Networ
 
 
 def virtual(tenants: Iterable[str] = ("alfa", "beta"), **changes: Any) -> Network:
-    """The same, of functions: each station has a DU, both share a CU-CP, and alfa has a CU-UP of its own at S1.
+    """The same, of functions: each station has a DU, both share a CU-CP and a CU-UP, and alfa has one of its own at S1.
 
     Two edge pools; the functions may run on either.
     """
     plain = network(tenants)
-    served = {"S1": ("DU-1", "CU-1", "UP-ALFA"), "S2": ("DU-2", "CU-1")}
+    served = {"S1": ("DU-1", "CU-1", "UP-1", "UP-ALFA"), "S2": ("DU-2", "CU-1", "UP-1")}
     stations = [one.model_copy(update={"functions": served[one.id]}) for one in plain.stations]
     kinds = {"du": ("vdu", PROFILES), "cu": ("vcu-cp", ()), "up": ("vcu-up", ())}
     content: dict[str, Any] = {
@@ -111,6 +111,7 @@ def virtual(tenants: Iterable[str] = ("alfa", "beta"), **changes: Any) -> Networ
             {"id": "DU-1", "package": "du", "max_latency_us": 100, "address": "10.8.0.1"},
             {"id": "DU-2", "package": "du", "max_latency_us": 100, "address": "10.8.0.2"},
             {"id": "CU-1", "package": "cu", "max_latency_us": 1000},
+            {"id": "UP-1", "package": "up", "max_latency_us": 1000},
             {"id": "UP-ALFA", "package": "up", "max_latency_us": 1000, "owner": "alfa"},
         ],
         "stations": [one.model_dump() for one in stations],

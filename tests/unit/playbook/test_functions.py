@@ -23,10 +23,9 @@ from tests.unit.plan import samples
 from tests.unit.playbook.functions_bench import FunctionBench, factory
 from tests.unit.runs.group_bench import Mortal, moments
 
-FUNCTION = samples.virtual().function_by_id["DU-1"].model_dump()
 GOOD = {Outcome.SUCCEEDED}
 #: All devices that stand still while alfa's own function moves.
-PLAIN = {"DU-1", "DU-2", "CU-1", "S1", "S2"}
+PLAIN = {"DU-1", "DU-2", "CU-1", "UP-1", "S1", "S2"}
 
 
 async def test_a_function_comes_up_with_its_station_configured_for_all_tenants() -> None:
@@ -81,8 +80,8 @@ async def test_a_function_whose_pool_is_lost_comes_back_elsewhere_with_all_tenan
 
 
 async def test_twenty_functions_of_a_lost_pool_are_on_air_elsewhere_within_two_minutes() -> None:
-    bench = FunctionBench(shared(20, du="DU-{}"))
-    functions = sorted(bench.network.function_by_id)
+    bench = FunctionBench(shared(20, du="DU-{}", cu="CU-1", up="UP-1"))
+    functions = [f"DU-{number}" for number in range(1, 21)]
     await bench.instantiate(*functions)
     (lost,) = {pool for name in functions for pool in bench.pools(name)}
     before = {one.id: bench.devices[one.id].running for one in bench.network.stations}
@@ -122,7 +121,11 @@ async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cel
 
 
 async def test_without_room_elsewhere_a_function_stays_and_people_are_told_why() -> None:
-    bench = FunctionBench(samples.virtual(functions=[{**FUNCTION, "pool": "edge-1"}]))
+    plain = samples.virtual()
+    pinned = {one.id: {"pool": "edge-1"} if one.id == "DU-1" else {} for one in plain.functions}
+    bench = FunctionBench(
+        samples.virtual(functions=[{**one.model_dump(), **pinned[one.id]} for one in plain.functions])
+    )
     await bench.instantiate("DU-1")
     bench.lose_pool("DU-1", "edge-1")
     outcomes = await bench.play("heal-function", where="function=DU-1", seconds=0)
@@ -179,7 +182,7 @@ async def test_a_pool_under_a_hold_gets_nothing() -> None:
     bench.store.holds.add(there, "rosa", "new servers", None)
     await bench.play("move-function", function="CU-1")
     assert bench.pools("CU-1") == (here,)
-    assert "there is no other pool for CU-1" in bench.jobs[0].detail
+    assert "there is no place for CU-1 on another pool" in bench.jobs[0].detail
 
 
 async def test_a_pool_on_which_all_is_down_is_no_place_to_heal_to() -> None:
@@ -289,14 +292,14 @@ def shared(number: int, **functions: str) -> Network:
 
     Args:
         number: Of stations.
-        functions: For each kind of function (``du``, ``cu``) how the function of a station is called, by its number.
+        functions: For each kind (``du``, ``cu``, ``up``) how the function of a station is called, by its number.
     """
     few = samples.virtual(("alfa", "beta", "gamma"))
     delta = few.tenants[2].model_dump() | {"id": "delta", "name": "delta", "plmns": ["716-04"]}
     delta["core"]["vlan"] = 104
     delta["slices"] = [{"sst": 1, "sd": "000004"}]
     content: dict[str, list[Any]] = {kind: [] for kind in ("sites", "stations", "cells", "latencies")}
-    known = {one.package: one for one in few.functions}
+    known = {one.package: one for one in few.functions if one.owner is None}
     named: dict[str, dict[str, Any]] = {}
     for n in range(1, number + 1):
         own = {kind: name.format(n) for kind, name in functions.items()}
@@ -359,7 +362,7 @@ async def test_a_pool_is_drained_of_its_functions_and_of_no_others() -> None:
     before = {name: bench.devices[name].running for name in ("S1", "S2")}
     outcomes = await bench.play("drain-pool", pool=here)
     assert set(outcomes.values()) == GOOD, bench.jobs
-    assert outcomes.keys() == {"CU-1", "DU-1", "DU-2", "S1", "S2"}
+    assert outcomes.keys() == {"CU-1", "DU-1", "DU-2", "UP-1", "S1", "S2"}
     assert {bench.pools(name) for name in bench.network.function_by_id} == {(there,)}
     assert {name: bench.devices[name].running for name in before} == before
 

@@ -53,9 +53,9 @@ def test_a_function_stands_where_its_stations_do() -> None:
 @pytest.mark.parametrize(
     ("selector", "found"),
     [
-        ("function=*", ("CU-1", "DU-1", "DU-2", "UP-ALFA")),
+        ("function=*", ("CU-1", "DU-1", "DU-2", "UP-1", "UP-ALFA")),
         ("function=DU-*,site=site-2", ("DU-2",)),
-        ("function=*,site=site-2", ("CU-1", "DU-2")),
+        ("function=*,site=site-2", ("CU-1", "DU-2", "UP-1")),
         ("function=*,owner=alfa", ("UP-ALFA",)),
         ("function=DU-1,tenant=beta", ("DU-1",)),
         ("pool=*", ("edge-1", "edge-2")),
@@ -79,7 +79,11 @@ def test_the_router_of_a_station_comes_along_with_the_function_that_it_lives_in(
 
 @pytest.mark.parametrize(
     ("target", "held"),
-    [("S1", {"S1", "DU-1", "CU-1", "UP-ALFA"}), ("site:site-2", {"S2", "DU-2", "CU-1"}), ("edge-1", {"edge-1"})],
+    [
+        ("S1", {"S1", "DU-1", "CU-1", "UP-1", "UP-ALFA"}),
+        ("site:site-2", {"S2", "DU-2", "CU-1", "UP-1"}),
+        ("edge-1", {"edge-1"}),
+    ],
 )
 def test_a_hold_stops_the_functions_that_serve_there(target: str, held: set[str]) -> None:
     hold = Hold(id="h-1", target=target, by="rosa", reason="mast", created=samples.NOW)
