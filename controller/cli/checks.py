@@ -20,12 +20,15 @@ def check_files(
 ) -> tuple[Network, tuple[Finding, ...], dict[str, str]]:
     """The network, its contract findings as of today, and file and line of what these are about, by id.
 
+    Functions are placed as if none ran yet, so that what has no room is found.
+
     Raises:
         NetworkFilesError: Every problem of every file.
     """
     network = load_network(directory, endpoints=endpoints, routers=routers)
-    findings = compile_intent(network, network.day(SystemClock().now())).findings
-    return network, findings, sources(directory) if findings else {}
+    findings = compile_intent(network, network.day(SystemClock().now()), running={}).findings
+    kinds = ("agreements", "stations", "functions")
+    return network, findings, sources(directory, kinds) if findings else {}
 
 
 def check_playbooks(path: Path) -> tuple[list[str], list[str]]:

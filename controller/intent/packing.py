@@ -132,7 +132,7 @@ class Case:
 
     def hold(self, load: Load) -> None:
         """Take a function in that runs, whether or not a packing was found; where none was, nothing else fits."""
-        if not self.add(load):
+        if not self.add(load) and not (self.may_take(load) and self._search((*self._loads.values(), load))):
             self._loads[load.function], self._at[load.function] = load, []
             self._loose.add(load.function)
             for part, want in enumerate(load.size):
@@ -147,6 +147,11 @@ class Case:
             self._loose.remove(load.function)
             for part, want in enumerate(load.size):
                 self._left[part] += want * load.replicas
+
+    @property
+    def proven(self) -> bool:
+        """Whether all its functions have a node."""
+        return not self._loose
 
     def mark(self) -> Packing:
         """How it is packed now, for ``restore``."""
@@ -169,6 +174,42 @@ class Case:
         self._loads[load.function], self._at[load.function] = load, numbers
         return True
 
+    def _search(self, loads: Iterable[Load]) -> bool:
+        """Look for a packing of some functions, the largest first, by going back where the next has no node."""
+        pods = [load for load in sorted(loads, key=_largest_first) for _ in range(load.replicas)]
+        free, chosen = [list(Size.of(node)) for node in self.nodes], list[int]()
+        ways = [iter(self._choices(pods[0].size, pods[0].ptp, free))]
+        for _ in range(_STEPS):
+            if not ways or len(chosen) == len(pods):
+                break
+            number = next(ways[-1], None)
+            if number is None:
+                ways.pop()
+                if chosen:
+                    _shift(free[chosen.pop()], pods[len(chosen)].size, 1)
+                continue
+            _shift(free[number], pods[len(chosen)].size, -1)
+            chosen.append(number)
+            if len(chosen) < len(pods):
+                ways.append(iter(self._choices(pods[len(chosen)].size, pods[len(chosen)].ptp, free)))
+        if len(chosen) < len(pods):
+            return False
+        self._free, self._left = free, [sum(one[part] for one in free) for part in range(len(PARTS))]
+        self._loads, self._at = {}, {}
+        for load, number in zip(pods, chosen, strict=True):
+            self._loads[load.function] = load
+            self._at.setdefault(load.function, []).append(number)
+        self._loose.clear()
+        return True
+
+    def _choices(self, size: Size, ptp: bool, free: Sequence[Sequence[int]]) -> list[int]:
+        """Nodes for a replica, the fullest first; of those that are alike, one."""
+        unlike: dict[tuple[bool, bool, tuple[int, ...]], int] = {}
+        for number, (node, left) in enumerate(zip(self.nodes, free, strict=True)):
+            if (node.ptp or not ptp) and all(have >= want for have, want in zip(left, size, strict=True)):
+                unlike.setdefault((node.ptp and not ptp, left[3] > 0 and not size.accelerators, tuple(left)), number)
+        return [number for _, number in sorted(unlike.items())]
+
     def _best(self, load: Load, beside: Collection[str]) -> int | None:
         """The node for a replica: apart from its others, sparing what others need, with the least left over."""
         found: tuple[bool, bool, bool, int, int] | None = None
@@ -186,6 +227,15 @@ class Case:
         for part, want in enumerate(size):
             free[part] -= sign * want
             self._left[part] -= sign * want
+
+
+#: Steps of a search for a packing.
+_STEPS = 5_000
+
+
+def _shift(free: list[int], size: Size, sign: int) -> None:
+    for part, want in enumerate(size):
+        free[part] += sign * want
 
 
 def _largest_first(load: Load) -> tuple[bool, int, int, int, int, str]:
@@ -335,6 +385,11 @@ class Room:
         for case, packed in zip((*self.cases, self.whole), mark.packings, strict=True):
             case.restore(packed)
         self.loads, self._cores, self._gbps = mark.loads, mark.cores, mark.gbps
+
+    def bears(self, lost: Iterable[Node]) -> bool:
+        """Whether it is known that all functions fit on the nodes that are left."""
+        within = len({node.domain for node in lost}) <= self.pool.spare_nodes
+        return within and all(case.proven for case in self.cases)
 
     def takes(self, load: Load) -> bool:
         """Whether there is room for a function."""

@@ -269,16 +269,15 @@ class _Placing:
         room = self.rooms[pool]
         left = Case([node for node in room.nodes if node not in lost])
         gone = {name for name in room.loads if set(room.whole.nodes_of(name)) <= set(lost)}
-        homeless = [
-            job for job in sorted((self.jobs[name] for name in room.loads), key=_important) if not left.add(job.load)
-        ]
+        there = () if room.bears(lost) else sorted((self.jobs[name] for name in room.loads), key=_important)
+        homeless = [job for job in there if not left.add(job.load)]
         moving: dict[str, str] = {}
 
         def find_room() -> bool:
             for job in homeless:
                 elsewhere = (one for one in job.near if one != pool)
-                if (there := next((one for one in elsewhere if self._fits(job, one)), None)) is not None:
-                    moving[job.function.id] = there
+                if (found := next((one for one in elsewhere if self._fits(job, one)), None)) is not None:
+                    moving[job.function.id] = found
             return False  # whatever it found, all stays as it is
 
         here = {job.function.id: pool for job in homeless}

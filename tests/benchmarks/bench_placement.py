@@ -16,7 +16,7 @@ from math import asin, ceil, cos, radians, sin, sqrt
 from pathlib import Path
 from typing import Any
 
-from controller.intent.placement import lower_bound, place
+from controller.intent.placement import lower_bound, place, worst_losses
 from controller.inventory.load import load_network
 from controller.models.network import Network, Site
 
@@ -124,11 +124,15 @@ def main() -> None:
         again = place(network, DAY, running)
         kept = time.process_time() - begin
         begin = time.process_time()
+        lost = worst_losses(network, DAY, 1, running)
+        losing = time.process_time() - begin
+        begin = time.process_time()
         bound = lower_bound(network, DAY)
         bounding = time.process_time() - begin
         print(
             f"placement: {len(network.pools)} pools, {dus} DUs, {len(network.functions) - dus} CUs: "
             f"{seconds:.2f} s CPU, {kept:.2f} s with all running ({len(again.moves)} move); "
+            f"{losing:.2f} s for the loss of each node ({sum(len(one.down) for one in lost)} functions down at worst); "
             f"{len(first.unplaced)} without a place; {first.cost_us / 1e6:.3f} s of ways, at least {bound / 1e6:.3f} s "
             f"({100 * (first.cost_us - bound) / max(bound, 1):.2f} % gap; bound in {bounding:.1f} s CPU)"
         )

@@ -363,6 +363,29 @@ def test_a_lost_node_without_a_reserve_costs_a_move_or_a_function() -> None:
     assert place(network, DAY).choices == place(network, DAY).choices
 
 
+@pytest.mark.parametrize(
+    ("sizes", "servers"), [((4, 4, 3, 3, 3, 3), (10, 10)), ((6, 5, 5, 4, 4, 3, 3), (15, 15)), ((8, 8, 7, 7), (15, 15))]
+)
+def test_what_runs_on_a_full_pool_is_packed_anew(sizes: tuple[int, ...], servers: tuple[int, ...]) -> None:
+    """However the first of them would best lie, a packing is found, so that the reserve is known to hold."""
+    names = [f"DU-{n}" for n in range(len(sizes))]
+    stations = {f"S{n}": (name,) for n, name in enumerate(names)}
+    packages = [package("vdu", f"du-{n}", cpus=n, memory_gb=1) for n in sorted(set(sizes))]
+    machines = [
+        {"pool": "near", "id": f"n{n}", "cpus": cpus, "memory_gb": 99} for n, cpus in enumerate([*servers, servers[0]])
+    ]
+    network = cloud(
+        {"near": dict.fromkeys(stations, 50)},
+        [function(name, f"du-{size}") for name, size in zip(names, sizes, strict=True)],
+        stations,
+        servers=machines,
+        packages=packages,
+        spare=1,
+    )
+    (loss,) = worst_losses(network, DAY, 1, dict.fromkeys(names, ("near",)))
+    assert not loss.down
+
+
 def test_replicas_on_other_nodes_go_on() -> None:
     stations = {"S1": ("CP",)}
     network = cloud({"near": {"S1": 50}}, [function("CP", "vcu-cp", replicas=2)], stations, servers=nodes("near", 2))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from controller.cli.checks import check_files
+from controller.cli.groups import finding_lines as lines
 from controller.inventory.load import load_network
 from controller.inventory.write import render_network
 from controller.models.cloud import FunctionKind, PoolPlace
@@ -89,3 +91,14 @@ def test_pools_name_credentials_that_the_server_has_and_that_are_for_their_addre
         f"pools.csv:3: pools[site-1].address = '10.9.0.2': {outside}",
         f"pools.csv:3: pools[site-1].credential: {missing}",
     ]
+
+
+def test_the_check_of_files_says_what_has_no_place_and_where_it_stands(tmp_path: Path) -> None:
+    nodes = CLOUD["nodes.csv"].replace(",32,128,", ",7,128,").replace(",16,64,", ",7,64,")
+    _, findings, where = check_files(write(tmp_path, {**CLOUD, "nodes.csv": nodes}), None, None)
+    (unplaced,) = (one for one in findings if one.station == "DU-1")
+    assert unplaced.message == (
+        "function DU-1 has no place: no room: site-1: 7 cores are free and it takes 8, "
+        "edge-1: 7 cores are free beside its reserve and it takes 8"
+    )
+    assert any(line.startswith("error: functions.csv:3: function CP-1 has no place") for line in lines(findings, where))
