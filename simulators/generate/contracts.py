@@ -6,6 +6,7 @@ cores, slices and terms are invented.
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +55,23 @@ class Contract:
         return {"id": self.id, "tenant": self.tenant, "sharing": self.sharing, "scope": scope, **self.terms}
 
 
+def _price(line: str, per: str, amount: str, **more: Any) -> dict[str, Any]:
+    return {"id": line, "per": per, "amount": amount} | more
+
+
+#: What tenants pay in soles, invented: on the coast for what is kept for them and what they carry, elsewhere for cells.
+_COAST = [
+    _price("kept", "percent-cell-month", "6.40"),
+    _price("data", "gigabyte", "0.38", included=20_000),
+    _price("voice", "gigabyte", "2.10", qos=[1]),
+]
+_MOUNTAINS = [
+    _price("cells", "cell-month", "185.00"),
+    _price("data", "gigabyte", "0.52", direction="down", included=5_000),
+]
+_JUNGLE = [_price("network", "month", "9500.00"), _price("cells", "cell-month", "240.50")]
+
+
 def _terms(
     share: tuple[int, int, int] | None,
     validity: tuple[str, str | None],
@@ -62,8 +80,12 @@ def _terms(
     *,
     window: tuple[str, str, str] | None = None,
     resource: str = "PRB",
+    prices: list[dict[str, Any]] = _MOUNTAINS,
 ) -> dict[str, Any]:
-    """Terms of an agreement: share (dedicated, min, max), validity, consents (restore configure interrupt reduce)."""
+    """Terms of an agreement: share (dedicated, min, max), validity, consents (restore configure interrupt reduce).
+
+    Below the availability that is promised, 5 % of the month's charges are given back, and 16 % a point below it.
+    """
     terms: dict[str, Any] = {}
     if share:
         dedicated, least, most = share
@@ -74,7 +96,11 @@ def _terms(
         days, opens, closes = window
         terms["windows"] = [{"days": days.split(), "start": opens, "end": closes}]
     terms["consents"] = dict(zip(("restore", "configure", "interrupt", "reduce"), consents.split(), strict=True))
-    terms["sla"] = {"availability_percent": sla[0], "restore_hours": sla[1]}
+    penalties = [
+        {"below_percent": below, "credit_percent": credit} for below, credit in ((sla[0], 5), (sla[0] - 1, 16))
+    ]
+    terms["sla"] = {"availability_percent": sla[0], "restore_hours": sla[1], "penalties": penalties}
+    terms["prices"] = {"currency": "PEN", "lines": deepcopy(prices)}  # a file has no references
     return terms
 
 
@@ -82,12 +108,13 @@ def _terms(
 CONTRACTS = (
     Contract(
         "movistar-peru", "movistar", (),
-        _terms((10, 25, 100), ("2024-01-01", "2033-12-31"), "standing standing notice approval", (99.5, 12.0)),
+        _terms((10, 25, 100), ("2024-01-01", "2033-12-31"), "standing standing notice approval", (99.5, 12.0),
+               prices=_COAST),
     ),
     Contract(
         "claro-costa", "claro", _zone(Zone.COSTA),
         _terms((10, 30, 100), ("2024-03-01", "2034-02-28"), "standing standing approval approval", (99.7, 8.0),
-               window=("mon tue wed thu", "00:30", "04:30")),
+               window=("mon tue wed thu", "00:30", "04:30"), prices=_COAST),
     ),
     Contract(
         "claro-sierra", "claro", _zone(Zone.SIERRA),
@@ -96,7 +123,7 @@ CONTRACTS = (
     Contract(
         "claro-selva", "claro", ("loreto", "san-martin", "ucayali"),
         _terms((0, 15, 60), ("2025-01-01", None), "standing standing notice notice", (98.0, 72.0),
-               window=("sat sun", "23:00", "05:00")),
+               window=("sat sun", "23:00", "05:00"), prices=_JUNGLE),
     ),
     Contract(
         "claro-1900", "claro", ("arequipa", "cusco", "lima", "piura"),
@@ -106,7 +133,7 @@ CONTRACTS = (
     Contract(
         "bitel-norte", "bitel", ("lambayeque", "piura", "tumbes"),
         _terms((5, 20, 100), ("2024-07-01", "2030-06-30"), "standing standing notice approval", (99.0, 24.0),
-               window=("tue thu", "01:00", "05:00")),
+               window=("tue thu", "01:00", "05:00"), prices=_COAST),
         rats=("LTE",),
     ),
     Contract(
@@ -116,17 +143,18 @@ CONTRACTS = (
     ),
     Contract(
         "bitel-selva", "bitel", ("amazonas", "madre-de-dios", "san-martin", "ucayali"),
-        _terms((10, 25, 90), ("2025-01-01", None), "standing standing standing notice", (97.5, 72.0)),
+        _terms((10, 25, 90), ("2025-01-01", None), "standing standing standing notice", (97.5, 72.0), prices=_JUNGLE),
         rats=("LTE",),
     ),
     Contract(
         "entel-costa-lte", "entel", _zone(Zone.COSTA),
-        _terms((10, 25, 100), ("2024-01-01", "2031-12-31"), "standing standing notice approval", (99.5, 12.0)),
+        _terms((10, 25, 100), ("2024-01-01", "2031-12-31"), "standing standing notice approval", (99.5, 12.0),
+               prices=_COAST),
         rats=("LTE",),
     ),
     Contract(
         "entel-costa-nr", "entel", _zone(Zone.COSTA),
-        _terms((0, 20, 80), ("2025-04-01", None), "standing standing approval approval", (99.7, 8.0)),
+        _terms((0, 20, 80), ("2025-04-01", None), "standing standing approval approval", (99.7, 8.0), prices=_COAST),
         rats=("NR",),
     ),
     Contract(
