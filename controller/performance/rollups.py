@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from controller.models.measurement import DAY, HOUR, MONTH, Measured, Subject, Values
+from controller.models.measurement import DAY, HOUR, MONTH, Measured, Subject, Values, parts
 from controller.performance.vocabulary import Adds, counter_named
 
 
@@ -31,34 +31,70 @@ def span_of(moment: datetime, level: int, zone: ZoneInfo) -> tuple[datetime, dat
 
 
 class _Sum:
-    """Values of one counter, subject by subject: their sum, weighted where it is a mean, and the weight."""
+    """Values of one counter in several spans, subject by subject: their sum, or their mean weighted with time."""
 
-    __slots__ = ("adds", "values", "weights")
+    __slots__ = ("_adds", "_apart", "_spans")
 
     def __init__(self, name: str) -> None:
         known = counter_named(name)
-        self.adds = Adds.SUM if known is None else known.over_time
-        self.values: Values = {}
-        self.weights: Values = {}
+        self._adds = Adds.SUM if known is None else known.over_time
+        #: Whether values of its subjects can be added up to that of a coarser one.
+        self._apart = self._adds is not Adds.MAX and (known is None or known.over_cells is Adds.SUM)
+        self._spans: list[tuple[Values, float]] = []
 
     def add(self, values: Values, covered: float) -> None:
-        mine = self.values
-        if self.adds is Adds.SUM:
-            for subject, value in values.items():
-                mine[subject] = mine.get(subject, 0.0) + value
-        elif self.adds is Adds.MAX:
-            for subject, value in values.items():
-                mine[subject] = max(mine.get(subject, value), value)
-        else:
-            for subject, value in values.items():
-                mine[subject] = mine.get(subject, 0.0) + value * covered
-                self.weights[subject] = self.weights.get(subject, 0.0) + covered
+        """Take a span in."""
+        self._spans.append((values, covered))
 
     def result(self) -> dict[Subject, float]:
         """Rounded, since what floating point adds behind the sixth digit would be half of a row."""
-        if self.adds is not Adds.MEAN:
-            return {subject: round(value, 6) for subject, value in self.values.items()}
-        return {subject: round(value / self.weights[subject], 6) for subject, value in self.values.items()}
+        found: Values = {}
+        weights: Values = {}
+        for values, covered in _alike(self._spans) if self._apart else self._spans:
+            for subject, value in values.items():
+                if self._adds is Adds.MAX:
+                    found[subject] = max(found.get(subject, value), value)
+                else:
+                    found[subject] = found.get(subject, 0.0) + (value if self._adds is Adds.SUM else value * covered)
+                    weights[subject] = weights.get(subject, 0.0) + covered
+        if self._adds is not Adds.MEAN:
+            return {subject: round(value, 6) for subject, value in found.items()}
+        return {subject: round(value / weights[subject], 6) for subject, value in found.items()}
+
+
+def _alike(spans: Sequence[tuple[Values, float]]) -> list[tuple[Values, float]]:
+    """Spans with values as coarse as any of them has: else a sum over all would lack what some count finer only.
+
+    A station may begin to count by QCI what it counted by PLMN alone, as when its software changes.
+    """
+    shapes = [{_shape(subject) for subject in values} for values, _ in spans]
+    every = set[tuple[bool, ...]]().union(*shapes)
+    return [
+        (values | _coarser(values, every - own) if own and own != every else values, covered)
+        for (values, covered), own in zip(spans, shapes, strict=True)
+    ]
+
+
+def _coarser(values: Values, shapes: Iterable[tuple[bool, ...]]) -> Values:
+    """What a span counted for coarser subjects than it told."""
+    found: Values = {}
+    for shape in shapes:
+        by_plmn, by_qos, by_slice = shape
+        finer = {
+            one: value
+            for one, value in values.items()
+            if all(own >= asked for own, asked in zip(_shape(one), shape, strict=True))
+        }
+        for one in finer:
+            subject = Subject(one.plmn if by_plmn else "", one.qos if by_qos else 0, one.slice if by_slice else "")
+            if subject not in found:
+                found[subject] = sum(parts(finer, *subject))
+    return found
+
+
+def _shape(subject: Subject) -> tuple[bool, ...]:
+    """What it is told apart by."""
+    return tuple(map(bool, subject))
 
 
 def rolled_up(station: str, begin: datetime, end: datetime, finer: Iterable[Measured]) -> Measured | None:

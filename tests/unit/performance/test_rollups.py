@@ -105,3 +105,23 @@ def test_a_day_is_the_sum_of_its_periods_in_whatever_order(values: list[float], 
     assert counters[PRBS][Subject()] == pytest.approx(sum(values) / len(values), abs=1e-3)
     assert counters[MOST][Subject()] == max(values)
     assert day.covered == len(values) * QUARTER
+
+
+def test_what_is_told_finer_from_some_time_on_is_in_the_sum_of_all() -> None:
+    """Counted by PLMN alone, then by QCI, then with a total: what is the tenant's stays whole."""
+    mine, other = Subject("716-15"), Subject("716-10")
+    volumes: list[dict[Subject, float]] = [
+        {mine: 10.0, other: 1.0},
+        {mine._replace(qos=9): 20.0, mine._replace(qos=1): 2.0, other._replace(qos=9): 3.0},
+        {Subject(): 50.0, mine: 40.0, other: 4.0},
+    ]
+    periods = [
+        period(number).model_copy(update={"cells": {"1": {VOLUME: values, MOST: {mine: 7.0}}}})
+        for number, values in enumerate(volumes)
+    ]
+    counted = hour(*periods).cells["1"][VOLUME]
+    assert (counted[mine], counted[other], counted[Subject()]) == (72, 8, 86)
+    assert (counted[mine._replace(qos=9)], counted[mine._replace(qos=1)]) == (20, 2)
+    used = {Subject(slice="1-000001"): 10.0, Subject(slice="1-000002"): 30.0}
+    prbs = [period(0).model_copy(update={"cells": {"1": {"RRU.PrbUsedDl": one}}}) for one in (used, {Subject(): 60.0})]
+    assert hour(*prbs).cells["1"]["RRU.PrbUsedDl"][Subject()] == 50, "means of all that there is at a time"
