@@ -156,7 +156,7 @@ class Outages:
         self._eras = eras
         self._links = links
         self._excused = excused
-        self._known: dict[tuple[datetime, frozenset[str]], dict[tuple[str, str], Parts]] = {}
+        self._known: dict[tuple[datetime, datetime, frozenset[str]], dict[tuple[str, str], Parts]] = {}
 
     def minutes(self, begin: datetime | None = None) -> tuple[TenantMinutes, ...]:
         """Minutes of each tenant that lost some, or of which nobody knows, by tenant; of all, or from a time on."""
@@ -241,8 +241,9 @@ class Outages:
 
     def _parts(self, era: Era, left_out: frozenset[str]) -> dict[tuple[str, str], Parts]:
         """Times without service by cell and tenant, where roots of some causes are outside of the contract."""
-        if (era.begin, left_out) in self._known:
-            return self._known[era.begin, left_out]
+        key = era.begin, era.until, left_out  # networks that came at once make eras of no length
+        if key in self._known:
+            return self._known[key]
         gone: dict[tuple[str, str], _Gone] = defaultdict(_Gone.none)
         down: dict[_Group, dict[Path, list[Spell]]] = defaultdict(lambda: defaultdict(list))
         for spell in _within(self._spells, era.begin, era.until):
@@ -257,7 +258,7 @@ class Outages:
             for cell in _cells_over(era, group, by_link) if lost.owed else ():
                 for times, more in zip(gone[cell, group.tenant], lost, strict=True):
                     times.extend(more)
-        found = self._known[era.begin, left_out] = {key: self._parted(key, one) for key, one in gone.items()}
+        found = self._known[key] = {at: self._parted(at, one) for at, one in gone.items()}
         return found
 
     def _parted(self, key: tuple[str, str], gone: _Gone) -> Parts:

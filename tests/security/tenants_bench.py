@@ -175,7 +175,9 @@ def network(own: Private, *, alfas_max: int, applied: bool) -> Network:
     hers = _agreement("beta-all", "beta", {"everywhere": True}, {"dedicated": dedicated, "min": least, "max": most})
     hers["consents"] = {"configure": own.consent}
     hers["sla"] = {"availability_percent": own.availability}
+    hers["prices"] = _prices(own.octet)
     his = _agreement("alfa-one", "alfa", {"cells": ["S1/L1"]}, {"min": 20, "max": alfas_max})
+    his["prices"] = _prices(1)
     first = _agreement("gamma-all", "gamma", {"everywhere": True}, {"min": 5, "max": 60})
     content["agreements"] = [his, hers, first]
     content["cells"] = [
@@ -194,6 +196,11 @@ def network(own: Private, *, alfas_max: int, applied: bool) -> Network:
 
 def _agreement(name: str, tenant: str, scope: dict[str, Any], share: dict[str, int]) -> dict[str, Any]:
     return {"id": name, "tenant": tenant, "scope": scope, "shares": [share], "validity": {"start": "2024-01-01"}}
+
+
+def _prices(amount: int) -> dict[str, Any]:
+    lines = [{"id": "cells", "per": "cell-month", "amount": amount}, {"id": "volume", "per": "gigabyte", "amount": 999}]
+    return {"currency": "PEN", "lines": lines}
 
 
 @contextmanager

@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -16,11 +17,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from sqlalchemy import and_, event, update
 
+from controller.access.disclosure import STATEMENTS
 from controller.api.app import api_routes
+from controller.api.statements import Record, draft
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.network import Network
 from controller.models.people import Person, Role
 from controller.models.run import JobState, Outcome, RunState
+from controller.models.settings import Settings
+from controller.performance.statements import files_of
 from controller.plan import network_digest
 from controller.ports.store import Page
 from controller.store import measurements, networks, open_store
@@ -152,7 +157,20 @@ async def costs(made: TenantsBench, token: str, asked: list[tuple[str, str]]) ->
         event.remove(made.store.database.engine, "before_cursor_execute", counted)
 
 
-Differences = list[tuple[tuple[str, str], tuple[Answer, int], tuple[Answer, int]]]
+#: What was asked for, and what came of it in one world and in the other.
+Differences = list[tuple[tuple[str, str], Any, Any]]
+
+
+def statements(made: TenantsBench, side: str) -> dict[tuple[str, str], bytes]:
+    """All that a tenant is told of the month, by kind of statement and form, once the month is over."""
+    later = made.clock.now() + timedelta(days=2)
+    while made.store.measurements.roll_up(later):
+        pass
+    found: dict[tuple[str, str], bytes] = {}
+    for kind in STATEMENTS if side in ("alfa", "beta") else ():
+        statement = draft(Record(made.store, Settings().kpis), later, kind, side, "2025-12")
+        found |= {(f"statement {kind}", form.value): content for form, content in files_of(statement).items()}
+    return found
 
 
 def compare(empty: Path, folder: Path, other: Private, *sides: str) -> list[Differences]:
@@ -165,10 +183,12 @@ def compare(empty: Path, folder: Path, other: Private, *sides: str) -> list[Diff
         shutil.copy(empty, path)
     with tenants_bench(paths[0], Private()) as usual, tenants_bench(paths[1], other) as unusual:
         asked = requests(usual, unusual)
-        found = []
+        found: list[Differences] = []
         for side in sides:
             first, second = (asyncio.run(costs(made, TOKENS[side], asked)) for made in (usual, unusual))
             found.append([one for one in zip(asked, first, second, strict=True) if one[1] != one[2]])
+            said, told = (statements(made, side) for made in (usual, unusual))
+            found[-1] += [(name, said[name], told[name]) for name in said if said[name] != told[name]]
     return found
 
 
@@ -198,6 +218,21 @@ def test_what_varies_is_seen_by_others(empty: Path, tmp_path: Path) -> None:
     assert alfas == []
     assert len({path for (path, _), _, _ in hosts}) >= 15
     assert len({path for (path, _), _, _ in betas}) >= 12
+    assert {f"statement {kind}" for kind in STATEMENTS} <= {path for (path, _), _, _ in betas}
+
+
+def test_statements_of_a_tenant_say_something(usual: TenantsBench) -> None:
+    """The first test would prove nothing of empty ones."""
+    made = {name: json.loads(content) for name, content in statements(usual, "alfa").items() if name[1] == "json"}
+    sheets = {kind: one["sheets"] for (kind, _), one in made.items()}
+    assert sheets["statement sla"]["agreements"]["rows"]
+    assert sheets["statement volume"]["total"]["rows"][0]["down"] == pytest.approx(7 / 8, abs=0.001)
+    assert [row["plmn"] for row in sheets["statement volume"]["breakdown"]["rows"]] == ["716-01"]
+    assert {row["kpi"] for row in sheets["statement quality"]["kpis"]["rows"]} >= {
+        "volume-down",
+        "bearer-setup-success",
+    }
+    assert {row["line"] for row in sheets["statement settlement"]["lines"]["rows"]} == {"cells", "volume"}
 
 
 @pytest.fixture

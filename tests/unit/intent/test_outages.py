@@ -74,6 +74,12 @@ def minutes(spells: Sequence[Spell], links: Sequence[str] = (), **excused: Any) 
     return {one.tenant: one for one in outages.minutes()}
 
 
+def test_networks_that_came_at_once_hide_no_outage() -> None:
+    """Each makes an era of no length, which begins when the last one does."""
+    eras = [era(network(), until=AT), era(network(), AT, AT), era(network(), AT)]
+    assert [one.lost for one in Outages([off_air(0, 30)], eras, {}, Excused()).minutes()] == [30, 30]
+
+
 def test_a_cell_off_air_costs_each_tenant_that_shares_it_its_minutes_and_a_part_of_the_people() -> None:
     found = minutes([off_air(0, 30)])
     assert found == {
