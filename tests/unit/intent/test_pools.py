@@ -16,8 +16,8 @@ def test_each_owner_gets_what_its_functions_may_take_there() -> None:
             shares=(
                 # One CU-UP of 4 cores, and one more replica.
                 PoolShareFact("alfa", 8, 16, 0, 0, 1, ("alfa", "host"), ("alfa",)),
-                # Two DUs and a CU-CP of 4 cores each, and one more replica.
-                PoolShareFact("host", 16, 32, 0, 0, 3, ("alfa", "host"), ("host",)),
+                # Two DUs, a CU-CP and a CU-UP of 4 cores each, and one more replica.
+                PoolShareFact("host", 20, 40, 0, 0, 4, ("alfa", "host"), ("host",)),
             ),
             priorities=(("vcu-cp", 900), ("vcu-up", 800), ("vdu", 1000)),
         )
