@@ -46,8 +46,12 @@ SETTLE, BOOT = 1.0, 60.0
 
 
 def make_fleet(network: SimulatedNetwork, clock: VirtualClock, *configs: Mapping[str, Config]) -> Fleet:
-    """All stations, after these configurations one after the other; they come from the factory."""
-    fleet = Fleet(network, FleetSettings(stations=StationSettings(settle_seconds=SETTLE, boot_seconds=BOOT)), clock)
+    """All stations, after these configurations one after the other; they come from the factory.
+
+    Pools do not run: stations that are made of functions are there like physical ones.
+    """
+    stations = StationSettings(settle_seconds=SETTLE, boot_seconds=BOOT)
+    fleet = Fleet(network, FleetSettings(stations=stations, pools=False), clock)
     for name, config in chain.from_iterable(each.items() for each in configs):
         fleet.stations[name].datastores.load_saved(config)
     return fleet
