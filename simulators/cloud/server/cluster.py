@@ -16,7 +16,7 @@ from simulators.cloud.server.definitions import Definitions, terminating
 from simulators.cloud.server.registry import Registry
 from simulators.cloud.server.selectors import label_selector, matching
 from simulators.cloud.server.store import Object, Store
-from simulators.cloud.server.verbs import DeleteOptions, Hook, Options, Verbs
+from simulators.cloud.server.verbs import DeleteOptions, Options, Verbs
 
 _NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 
@@ -95,10 +95,6 @@ class Cluster:
         gone, _ = self.verbs.delete(self._kind(kind), namespace, name, wanted, Options())
         self.settle()
         return gone
-
-    def admit(self, hook: Hook) -> None:
-        """Ask also this hook before an object is written; it raises StatusError to refuse."""
-        self.verbs.validating.append(hook)
 
     @staticmethod
     def edited(obj: Object) -> Object:

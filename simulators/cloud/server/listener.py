@@ -16,7 +16,7 @@ import h11
 
 from simulators.clock import Timer
 from simulators.cloud.server.access import Caller
-from simulators.cloud.server.answers import JSON, Response
+from simulators.cloud.server.answers import JSON, TEXT, Response
 from simulators.cloud.server.api import Api
 from simulators.cloud.server.cluster import Cluster
 from simulators.cloud.server.faults import ApiFaultKind, ApiFaults, spoiled
@@ -136,9 +136,21 @@ class _Connection(asyncio.Protocol):
             self._hang_up()
         except ssl.SSLWantReadError:
             self._flush()
-        except (ssl.SSLError, h11.ProtocolError):
+        except h11.RemoteProtocolError as error:
+            self._refuse(error)
+        except ssl.SSLError:
             # What OpenSSL has to say about it is an alert among the outgoing bytes.
             self._hang_up()
+
+    def _refuse(self, error: h11.RemoteProtocolError) -> None:
+        """Say of what is no HTTP what is wrong with it, where an answer may be given, and hang up."""
+        if self._http.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+            body = f"{error}\n".encode()
+            headers = [("Content-Type", TEXT), ("Content-Length", str(len(body))), ("Connection", "close")]
+            head = h11.Response(status_code=error.error_status_hint, headers=headers)
+            parts = (head, h11.Data(data=body), h11.EndOfMessage())
+            self._write(b"".join(self._http.send(part) or b"" for part in parts))
+        self._hang_up()
 
     def eof_received(self) -> bool:
         return False

@@ -177,6 +177,18 @@ async def test_a_watch_tells_what_happens_and_ends_with_the_pool(pool: Pool) -> 
         assert len((await client.get(MAPS)).json()["items"]) == 2
 
 
+@pytest.mark.parametrize(
+    ("sent", "status"), [(b"hello\r\n\r\n", 400), (b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000, 431)], ids=["400", "431"]
+)
+async def test_what_is_no_http_is_refused_by_its_name(pool: Pool, sent: bytes, status: int) -> None:
+    context = ssl.create_default_context(cadata=AUTHORITY.certificate)
+    port = int(pool.url.rpartition(":")[2])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+    writer.write(sent)
+    assert (await reader.readline()).startswith(f"HTTP/1.1 {status} ".encode())
+    writer.close()
+
+
 async def test_faults_spoil_answers(pool: Pool) -> None:
     def inject(kind: ApiFaultKind, **how: Any) -> None:
         pool.faults.inject(ApiFault(kind=kind, **how))
