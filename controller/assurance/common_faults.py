@@ -104,7 +104,8 @@ class _Dark:
         self.cut: set[str] = set()
 
     def _above(self, device: str) -> tuple[str, ...]:
-        return self.network.backhaul_above(device) if self.network.manages(device) else ()
+        known = self.network.manages(device) and device not in self.network.endpoint_function
+        return self.network.backhaul_above(device) if known else ()
 
     def take(self, device: str, *, dark: bool) -> None:
         """Note whether a device is dark."""
@@ -192,15 +193,20 @@ class CommonFaults:
             nearest = node
             while len(below[nearest]) == 1 and dark.below[below[nearest][0]] == dark.below[nearest]:
                 nearest = below[nearest][0]
-            there = network.devices_below[nearest] & self._followed
+            there = self._reached_over(network, nearest)
             if _at_several_sites(network, there):
                 text = f"none of the {len(there)} devices below {nearest} can be reached"
                 yield _Fault(BACKHAUL_DOWN, "", nearest), text
 
+    def _reached_over(self, network: Network, node: str) -> frozenset[str]:
+        """Devices below a node; stations that live in a function are reached at its pool, wherever their cells are."""
+        below = network.devices_below.get(node, frozenset()) & self._followed
+        return below - network.endpoint_function.keys()
+
     def _works(self, network: Network, fault: _Fault) -> bool:
         """Whether what does not seem to fail is known to work; not so before enough was looked at."""
         if fault.cause == BACKHAUL_DOWN:
-            below = network.devices_below.get(fault.object, frozenset()) & self._followed
+            below = self._reached_over(network, fault.object)
             return not below or any(self._misses.get(device) == 0 for device in below)
         return self._followed <= self._misses.keys()
 

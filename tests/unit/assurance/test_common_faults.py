@@ -17,6 +17,7 @@ from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass,
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import Network
 from tests.unit.intent.backhaul_tree import HANGS, network
+from tests.unit.plan import samples
 
 PERU = Path(__file__).parents[3] / "deploy" / "networks" / "peru"
 AT = datetime(2026, 6, 15, tzinfo=UTC)
@@ -262,3 +263,12 @@ def test_the_whole_network_dark_is_one_fault() -> None:
     looks = Looks()
     looks.twice(HANGS, dark=True)
     assert (BACKHAUL, "core") in looks.standing
+
+
+def test_stations_that_live_in_functions_say_nothing_of_the_backhaul() -> None:
+    """They are reached at the pool of their function, wherever their cells are."""
+    plain, du = network(), samples.virtual()
+    living = tuple(one.model_copy(update={"functions": ("DU-1",)}) for one in plain.stations)
+    of = plain.model_copy(update={"stations": living, "functions": du.functions, "packages": du.packages})
+    assert [said for said in Looks().twice(HANGS, dark=True) if said[0] == BACKHAUL]
+    assert not [said for said in Looks(of=of).twice(HANGS, dark=True) if said[0] == BACKHAUL]
