@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import inspect
+import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
@@ -14,6 +16,8 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from simulators.clock import RealClock, VirtualClock
+from simulators.cloud.server.cluster import Cluster
+from simulators.cloud.server.listener import Tls, listen
 from simulators.commands import DEFAULT_CONTROL, add_commands
 from simulators.fleet.fleet import (
     Fleet,
@@ -25,7 +29,7 @@ from simulators.fleet.fleet import (
     on_port,
     ports_from,
 )
-from simulators.fleet.inventory import Exports, as_in_files
+from simulators.fleet.inventory import Exports, PoolEndpoint, as_in_files
 from simulators.fleet.push import alertmanager_call, ves_event
 from simulators.fleet.scenario import ScenarioError, read_scenario
 from simulators.history import json_lines
@@ -33,7 +37,7 @@ from simulators.netconf.callhome import AGAIN_SECONDS, Home
 from simulators.netconf.certificates import Authority
 from simulators.netconf.profiles import PROFILES, profile_named
 from simulators.network import NetworkFileError, SimulatedNetwork, counted, read_network
-from simulators.processes import FleetProcessError, run
+from simulators.processes import FleetProcessError, run, until_stopped
 from simulators.routers.factory import Provisioning
 from simulators.ssh import Credentials
 from simulators.station import StationSettings
@@ -282,6 +286,42 @@ def authority(
         typer.echo(str(error), err=True)
         raise typer.Exit(1) from error
     typer.echo(Authority(seed or found.id).certificate, nl=False)
+
+
+@app.command(
+    "api-server",
+    epilog="Example: `python -m simulators api-server --user admin=system:masters --kubeconfig kube.yaml`",
+)
+def api_server(
+    user: Annotated[list[str], typer.Option(help="NAME or NAME=GROUP,…; the bearer token is NAME; may be repeated.")],
+    address: Annotated[str, typer.Option(help="Listen on this address.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, help="Port; 0 is a free one.")] = 0,
+    kubeconfig: Annotated[Path | None, typer.Option(help="Write a configuration for the first user here.")] = None,
+) -> None:
+    """Run the API server of a pool alone, empty and with nothing behind it, to try a client against it.
+
+    Prints one line of JSON when it listens: its URL. Runs until SIGTERM or Ctrl-C.
+    """
+    try:
+        asyncio.run(_serve_api([text.partition("=")[::2] for text in user], address, port, kubeconfig))
+    except OSError as error:
+        typer.echo(f"the API server can't run: {error}", err=True)
+        raise typer.Exit(1) from error
+
+
+async def _serve_api(users: Sequence[tuple[str, str]], address: str, port: int, kubeconfig: Path | None) -> None:
+    cluster, authority = Cluster("api-server", RealClock()), Authority("api-server")
+    for name, groups in users:
+        cluster.access.add_token(name, name, *filter(None, groups.split(",")), uid=f"{name}-uid")
+    async with (
+        listen(cluster, address, port, Tls.of_authority(authority, cluster.name, address)) as (host, bound),
+        until_stopped() as stop,
+    ):
+        if kubeconfig is not None:
+            endpoint = PoolEndpoint(cluster.name, host, bound, authority.certificate, users[0][0])
+            kubeconfig.write_text(endpoint.kubeconfig(), encoding="utf-8")  # noqa: ASYNC240 (before anybody waits)
+        typer.echo(json.dumps({"url": f"https://{host}:{bound}"}))
+        await stop.wait()
 
 
 @app.command(epilog="Example: `python -m simulators play --network NET --scenario night.yaml --hours 24`")

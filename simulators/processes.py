@@ -226,7 +226,7 @@ def _allow_open_files() -> int:
 
 async def _run_here(whole: Whole, stations: Sequence[str], control: tuple[str, int], exports: Exports) -> None:
     async with AsyncExitStack() as stack:
-        stop = await stack.enter_async_context(_until_stopped())
+        stop = await stack.enter_async_context(until_stopped())
         fleet = await stack.enter_async_context(whole.part(stations))
         url = await stack.enter_async_context(serve_control(fleet, *control))
         routers = [fleet.router_endpoint(router) for router in fleet.routers]
@@ -238,7 +238,7 @@ async def _run_here(whole: Whole, stations: Sequence[str], control: tuple[str, i
 
 async def _run_parts(parts: Sequence[Part], control: tuple[str, int], exports: Exports, seed: str) -> None:
     async with AsyncExitStack() as stack:
-        stop = await stack.enter_async_context(_until_stopped())
+        stop = await stack.enter_async_context(until_stopped())
         url, ended = await stack.enter_async_context(controlled(parts, *control))
         ssh = sorted((endpoint for part in parts for endpoint in part.endpoints), key=lambda one: one.station)
         tls = sorted((endpoint for part in parts for endpoint in part.tls_endpoints), key=lambda one: one.station)
@@ -258,7 +258,7 @@ def _say_ready(endpoints: int, control: str, **more: object) -> None:
 
 
 @asynccontextmanager
-async def _until_stopped() -> AsyncIterator[asyncio.Event]:
+async def until_stopped() -> AsyncIterator[asyncio.Event]:
     """An event that SIGTERM and SIGINT set."""
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import csv
 import json
 import os
 import signal
+import ssl
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -43,6 +45,35 @@ async def fleet(*options: object) -> AsyncIterator[tuple[dict[str, Any], asyncio
         if process.returncode is None:
             process.terminate()
         await asyncio.wait_for(process.wait(), 30)
+
+
+async def test_an_api_server_runs_alone(tmp_path: Path) -> None:
+    words = ("api-server", "--user", "admin=system:masters", "--user", "viewer", "--kubeconfig", tmp_path / "kube.yaml")
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "simulators", *map(str, words)), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    try:
+        url = json.loads(await asyncio.wait_for(process.stdout.readline(), 30))["url"]
+        (cluster,) = yaml.safe_load((tmp_path / "kube.yaml").read_text())["clusters"]
+        assert cluster["cluster"]["server"] == url
+        context = ssl.create_default_context(
+            cadata=base64.b64decode(cluster["cluster"]["certificate-authority-data"]).decode()
+        )
+        async with httpx.AsyncClient(verify=context, base_url=url) as client:
+            nodes = {
+                name: await client.get("/api/v1/nodes", headers={"authorization": f"Bearer {name}"})
+                for name in ("admin", "viewer", "other")
+            }
+        assert {name: answer.status_code for name, answer in nodes.items()} == {
+            "admin": 200,
+            "viewer": 403,
+            "other": 401,
+        }
+        assert nodes["admin"].json()["items"] == []
+    finally:
+        process.terminate()
+        assert await asyncio.wait_for(process.wait(), 30) == 0
 
 
 def rows(path: Path) -> list[dict[str, str]]:
