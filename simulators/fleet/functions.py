@@ -65,7 +65,7 @@ class Functions:
         serving = self._serving.setdefault(function.id, [])
         serving.append((pool, served))
         if len(serving) == 1:
-            self._begin(function, served)
+            self._begin(function, pool, served)
 
     def gone(self, pool: str, served: Served, *, silent: bool) -> None:
         """See ``pool.Functions``."""
@@ -78,7 +78,7 @@ class Functions:
         if had_it:
             self._end(function, Outage.SILENCE if silent else Outage.REFUSAL)
             if serving:
-                self._begin(function, serving[0][1])
+                self._begin(function, *serving[0])
 
     def clock_lost(self, pool: str, served: Served, *, lost: bool) -> None:
         """See ``pool.Functions``."""
@@ -93,11 +93,11 @@ class Functions:
 
     # ------------------------------------------------------------- for stations
 
-    def _begin(self, function: FunctionRecord, served: Served) -> None:
+    def _begin(self, function: FunctionRecord, pool: str, served: Served) -> None:
         image = self._registry.image(served.image)
         for station in self._of(function):
             station.instantiate("" if image is None else image.package.version)
-            self._transport.put_back(station.id)
+            self._transport.put_on(pool, station.id)
         self._follow_others(function)
 
     def _end(self, function: FunctionRecord, outage: Outage) -> None:

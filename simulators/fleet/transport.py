@@ -115,6 +115,9 @@ class Transport:
         self._attached: dict[str, Station] = {}
         self._lost_cores: set[str] = set()
         self._absent: dict[str, Outage] = {}
+        #: Sites where stations are that are made of functions: those of the pools that these run on.
+        self._hosts: dict[str, str] = {}
+        self._site_of_pool = {pool.id: pool.site for pool in network.pools}
         self._served: Served = lambda _station, _tenant, _plane: True
         self.connections: dict[str, Connections] = {}
         records = network.routers if routers is not None else ()
@@ -191,11 +194,13 @@ class Transport:
     def take_away(self, station: str, outage: Outage) -> None:
         """There is no such station any more, and clients see that of it."""
         self._absent[station] = outage
+        self._hosts.pop(station, None)
         self.follow_stations([station])
 
-    def put_back(self, station: str) -> None:
-        """There is such a station again."""
+    def put_on(self, pool: str, station: str) -> None:
+        """There is such a station again, on a pool."""
         self._absent.pop(station, None)
+        self._hosts[station] = self._site_of_pool[pool]
         self.follow_stations([station])
 
     def follow_stations(self, stations: Iterable[str]) -> None:
@@ -209,7 +214,8 @@ class Transport:
 
         Routers know IPv4 only: what has other addresses is not held up by them.
         """
-        if tenant in self._lost_cores or not self.on_net(station.site):
+        sites = (station.site, self._hosts.get(station.id, ""))
+        if tenant in self._lost_cores or not all(map(self.on_net, sites)):
             return False
         router = self._router_of_site.get(station.site)
         core = self._core_by_tenant.get(tenant)
@@ -228,7 +234,7 @@ class Transport:
 
     def on_net(self, site: str) -> bool:
         """Whether the backhaul of a site leads anywhere."""
-        return self.backhaul.outage(self._node_of_site.get(site, "")) is None
+        return self._outage_at(site) is None
 
     def answers(self, site: str, address: int) -> bool:
         """Whether a station of the site or a core node has this address, and can be reached from there."""
@@ -245,15 +251,26 @@ class Transport:
     def _follow(self, sites: Iterable[str]) -> None:
         """Bring connections and core links of sites in line with what leads to them."""
         for site in sites:
-            outage = self.backhaul.outage(self._node_of_site.get(site, ""))
+            outage = self._outage_at(site)
             router = self._router_of_site.get(site)
             if router is not None:
                 self._reach(router.id, outage or (None if router.reachable else Outage.SILENCE))
                 outage = outage or (Outage.SILENCE if router.reloading else None)
             for station in self._stations_of_site.get(site, ()):
-                self._reach(station.id, outage or self._absent.get(station.id))
+                self._reach(station.id, self._outage_of(station.id, outage))
                 if station.id in self._attached:
                     self._attached[station.id].equipment.radio.path_changed()
+
+        for pool, site in self._site_of_pool.items():
+            self._reach(pool, self._outage_at(site))
+
+    def _outage_of(self, station: str, at_its_site: Outage | None) -> Outage | None:
+        """What keeps a station off the net: at its site, or where its functions run."""
+        outage = self._outage_at(self._hosts[station]) if station in self._hosts else at_its_site
+        return outage or self._absent.get(station)
+
+    def _outage_at(self, site: str) -> Outage | None:
+        return self.backhaul.outage(self._node_of_site.get(site, ""))
 
     def _reach(self, device: str, outage: Outage | None) -> None:
         connections = self.connections[device]

@@ -83,17 +83,6 @@ async def test_what_is_applied_becomes_a_station_and_a_lost_node_takes_it_away(b
         assert "<data" in await client.rpc("<get/>")
 
 
-async def test_a_backhaul_cut_leaves_pools_and_takes_the_site_away(bench: Bench) -> None:
-    await bench.deploy()
-    for node in sorted(network().parents):
-        bench.fleet.transport.cut(node)
-    assert STATION in bench.fleet.transport.off_net()
-    assert "edge-1" not in bench.fleet.transport.off_net()
-    for node in sorted(network().parents):
-        bench.fleet.transport.mend(node)
-    assert bench.fleet.transport.off_net() == []
-
-
 async def test_the_control_interface_shows_pools_and_takes_faults(bench: Bench) -> None:
     await bench.deploy()
     async with serve_control(bench.fleet) as url, httpx.AsyncClient(base_url=url) as control:

@@ -47,9 +47,9 @@ def network() -> SimulatedNetwork:
 class Bench:
     """A fleet without clients, whose functions come and go."""
 
-    def __init__(self) -> None:
+    def __init__(self, files: SimulatedNetwork | None = None) -> None:
         self.clock = VirtualClock()
-        self.fleet = Fleet(network(), FleetSettings(), self.clock)
+        self.fleet = Fleet(files or network(), FleetSettings(), self.clock)
 
     @property
     def station(self) -> Station:
@@ -163,6 +163,34 @@ def test_what_is_no_gnbs_needs_no_cu() -> None:
     core = network().cores[0]
     ways = {one: bench.fleet.transport.carries(record, core.tenant, one) for one in (*core.mme, *core.amf, *core.upf)}
     assert ways == {**dict.fromkeys(core.mme, True), **dict.fromkeys((*core.amf, *core.upf), False)}
+
+
+def test_a_pool_hangs_on_the_backhaul_of_its_site_and_stations_on_their_pool() -> None:
+    tiny = network()
+    stations = tuple(
+        replace(one, site="pisac", backhaul="hill")
+        if one.id == STATION
+        else replace(one, site="ollanta", backhaul="hub")
+        for one in tiny.stations
+    )
+    pools = tuple(replace(pool, site="ollanta") for pool in tiny.pools)
+    bench = Bench(replace(tiny, stations=stations, pools=pools))
+    reach = bench.fleet.transport.connections
+    bench.deploy("DU-1", "CP-1", "UP-1", "UP-CONDOR")
+    bench.configure()
+    bench.fleet.transport.cut("hub")
+    assert (reach["edge-1"].outage, bench.outage) == (Outage.SILENCE, Outage.SILENCE)
+    bench.clock.advance(5)
+    assert bench.station.summary()["links_up"] == 0
+    bench.fleet.transport.mend("hub")
+    assert (reach["edge-1"].outage, bench.outage) == (None, None)
+    bench.fleet.transport.cut("hill")
+    assert (reach["edge-1"].outage, bench.outage) == (None, None)
+    bench.clock.advance(5)
+    assert bench.station.summary()["links_up"] == 0
+    bench.delete("DU-1")
+    bench.fleet.transport.mend("hill")
+    assert bench.outage is Outage.REFUSAL
 
 
 def test_a_lost_clock_is_a_fault_of_the_station_until_it_runs_elsewhere() -> None:
