@@ -25,6 +25,7 @@ class Readiness(Noun):
 
     ready: bool = Field(description="Whether it is ready on one pool.")
     pools: tuple[str, ...] = Field(description="Pools that it is on by the ledger, the latest first.")
+    answers: bool = Field(description="Whether its pool answers.")
     reason: str = Field(description="Why it is not ready, as its operator or the pool says; empty where it is.")
 
 
@@ -52,12 +53,15 @@ class Replicas(Noun):
 
 @action("await-function", Touches.READS, devices=DeviceKind.FUNCTION)
 async def await_function(context: Context, given: Patience) -> Readiness:
-    """Wait until the function is ready on its pool, as it may become by itself; say whether it is. It never fails."""
+    """Wait until the function is ready on its pool, as it may become by itself; say whether it is. It never fails.
+
+    Where its pool does not answer, it does not wait.
+    """
     end = context.clock.monotonic() + given.seconds
     pause = 1.0
     while True:
         found = await _readiness(context)
-        if found.ready or context.dry_run or context.clock.monotonic() + pause > end:
+        if found.ready or not found.answers or context.dry_run or context.clock.monotonic() + pause > end:
             return found
         await context.clock.sleep(pause)
         pause = min(5.0, pause * 1.6)
@@ -75,13 +79,14 @@ async def _readiness(context: Context) -> Readiness:
     try:
         observed = await context.read()
     except DeviceError as error:
-        return Readiness(ready=False, pools=pools, reason=error.message)
+        return Readiness(ready=False, pools=pools, answers=False, reason=error.message)
     if not pools:
-        return Readiness(ready=False, pools=(), reason=f"{context.station} is on no pool")
+        return Readiness(ready=False, pools=(), answers=True, reason=f"{context.station} is on no pool")
     if ready_on(context.station, observed, pools[:1]):
-        return Readiness(ready=True, pools=pools, reason="")
-    why = why_not_ready(observed, deployment_path(context.station, pools[0]))
-    return Readiness(ready=False, pools=pools, reason=f"{context.station} is not ready on {pools[0]}: {why}")
+        return Readiness(ready=True, pools=pools, answers=True, reason="")
+    path = deployment_path(context.station, pools[0])
+    reason = f"{context.station} is not ready on {pools[0]}: {why_not_ready(observed, path)}"
+    return Readiness(ready=False, pools=pools, answers=not observed.unseen(path), reason=reason)
 
 
 @action("heal-function", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.FUNCTION)
