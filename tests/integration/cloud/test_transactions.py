@@ -279,6 +279,8 @@ async def each(pools: Pools, wire: Wire, scenario: Scenario, strike: Any, *, wri
         result = await bench.finish()
         assert wire.asked >= at
         wire.at = 0
+        for way in pools.ways.values():
+            way.restore()
         assert result.outcome is not Outcome.DIVERGED, (at, result)
         await bench.assert_settled(result, scenario.before, scenario.after)
 
