@@ -7,9 +7,10 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from controller.intent.outages import Outages, Owed, Parts, seconds
+from controller.intent.outages import Outages, Owed, Parts, Times, both, seconds
 from controller.models.network import Agreement
 from controller.models.statement import Column, Sheet, Value
+from controller.performance.kpis import Amounts
 from controller.performance.statements import local
 
 RULES = (
@@ -19,8 +20,11 @@ RULES = (
     "a cause that the agreement leaves out of the contract), this before planned (in which a run interrupted the "
     "tenant, which it was told of), this before lost.\n"
     "Unseen are seconds in which nobody could reach the station: they are neither lost nor proved to be served.\n"
-    "Availability is 100 % less what was lost of all seconds in which cells were shared under the agreement. At worst "
-    "it would be that if all that was unseen had been lost.\n"
+    "Availability is 100 % less what was lost or locked of all seconds in which cells were shared under the agreement. "
+    "At worst it would be that if all that was unseen had been lost.\n"
+    "Locked is the time for which a station counted a cell as off air by hand (RRU.CellUnavailableTime.manual), less "
+    "what lies in windows of the agreement or in another column. Where the agreement has windows it is lost as well; "
+    "without windows the host may lock at any time.\n"
     "Who shared which cell is what the network said at that time.\n"
     "An incident counts by itself, whatever else took service away at the same time: incidents may add up to more than "
     "was lost."
@@ -61,10 +65,15 @@ class Month(NamedTuple):
 
 
 class Attained(NamedTuple):
-    """What an agreement promised, and what its tenant got."""
+    """What an agreement promised, and what its tenant got.
+
+    Attributes:
+        locked: Seconds for which cells were locked outside of its windows, by cell.
+    """
 
     agreement: Agreement
     owed: Owed
+    locked: Mapping[str, float] = {}
 
     @property
     def seconds(self) -> float:
@@ -79,7 +88,12 @@ class Attained(NamedTuple):
     @property
     def availability(self) -> float:
         """In percent; 100 of nothing."""
-        return available(self.seconds, self.owed.lost)
+        return available(self.seconds, self.lost)
+
+    @property
+    def lost(self) -> float:
+        """Seconds of cells that the host owes, with those for which it locked them."""
+        return self.owed.lost + sum(self.locked.values())
 
 
 def available(shared: float, lost: float) -> float:
@@ -93,8 +107,19 @@ def attained(outages: Outages, tenant: str, month: Month) -> list[Attained]:
     return [Attained(one, outages.under(one.id, month.begin, min(month.now, month.end), month.end)) for one in agreed]
 
 
+def locked_outside(one: Amounts, cell: str, length: float, excused: Times) -> float:
+    """Seconds of a span of so many for which a station counted a cell as locked, beyond what is excused in it.
+
+    When in the span it was locked is not counted: as much as can be is taken to lie in what is excused.
+    """
+    until = one.begin + timedelta(seconds=length)
+    (locked,) = one.cells.get(cell, (None,))
+    return max(0.0, (locked or 0.0) - seconds(both(excused, ((one.begin, until),))))
+
+
 def sla_sheets(
     outages: Outages,
+    found: Sequence[Attained],
     tenant: str,
     month: Month,
     incidents: Mapping[str, ToldIncident],
@@ -104,12 +129,12 @@ def sla_sheets(
 
     Args:
         outages: What alarms took away in the month, and before it for as long as agreements give to restore.
+        found: What was attained in the month.
         tenant: Whose.
         month: Which.
         incidents: By id, those that the tenant is told of.
         works: What was changed on the tenant's cells.
     """
-    found = attained(outages, tenant, month)
     told = list(_incidents(outages, tenant, month, incidents, found))
     return (
         _agreements(found, month, told),
@@ -131,6 +156,7 @@ _AGREEMENTS = (
     Column(name="cells"),
     Column(name="shared", unit="cell-hours"),
     *_MINUTES,
+    Column(name="locked", unit="min", meaning="off air by hand, outside of the agreement's windows"),
     Column(name="allowed", unit="min", meaning="of cells, to be lost in the whole month"),
     Column(name="left", unit="min", meaning="of what is allowed: the error budget"),
     Column(name="burn_rate", meaning="how many times as fast it is used as would use up all of it in the month"),
@@ -144,7 +170,7 @@ def _agreements(found: Sequence[Attained], month: Month, told: Sequence[tuple[tu
     rows = []
     elapsed = min(1.0, max(0.0, (month.now - month.begin) / (month.end - month.begin)))
     for one in found:
-        sla, lengths, lost, allowed = one.agreement.sla, one.lengths, one.owed.lost, one.owed.allowed
+        sla, lengths, lost, allowed = one.agreement.sla, one.lengths, one.lost, one.owed.allowed
         late = sum(one.agreement.id in agreements for _, agreements in told)
         share = lost / allowed if allowed else float(lost > 0)
         penalty = sla.penalty(one.availability)
@@ -158,6 +184,7 @@ def _agreements(found: Sequence[Attained], month: Month, told: Sequence[tuple[tu
                 len(one.owed.seconds),
                 round(one.seconds / 3600, 2),
                 *(round(length / 60, 2) for length in lengths),
+                round(sum(one.locked.values()) / 60, 2),
                 round(allowed / 60, 2),
                 round((allowed - lost) / 60, 2),
                 round(share / elapsed, 3) if elapsed else 0.0,
@@ -181,6 +208,7 @@ _CELLS = (
     Column(name="cell"),
     Column(name="shared", unit="s"),
     *_LENGTHS,
+    Column(name="locked", unit="s"),
     Column(name="availability", unit="%"),
 )
 
@@ -192,8 +220,9 @@ def _cells(found: Iterable[Attained]) -> Sheet:
         for cell, shared in one.owed.seconds.items():
             parts = one.owed.parts.get(cell)
             lengths = tuple(map(seconds, parts)) if parts else (0.0,) * 5
-            percent = _percent(available(shared, lengths[0]))
-            rows.append((one.agreement.id, cell, round(shared), *map(round, lengths), percent))
+            locked = one.locked.get(cell, 0.0)
+            percent = _percent(available(shared, lengths[0] + locked))
+            rows.append((one.agreement.id, cell, round(shared), *map(round, lengths), round(locked), percent))
     rows.sort(key=lambda row: (-float(row[3] or 0), -float(row[7] or 0), str(row[0]), str(row[1])))
     return Sheet(name="cells", title="Cells", columns=_CELLS, rows=tuple(rows))
 

@@ -44,7 +44,7 @@ def common_opening(
     common: Sequence[Interval] = ((now - timedelta(days=1), until),)
     for calendar, zone in calendars:
         if calendar:
-            common = _overlap(common, _openings(calendar, zone, now, until))
+            common = _overlap(common, openings(calendar, zone, now, until))
     for begin, end in common:
         if (end - max(begin, now)).total_seconds() > seconds:
             return begin, end
@@ -56,7 +56,7 @@ def never_closes(interval: Interval, now: datetime) -> bool:
     return interval[1] >= now + _HORIZON
 
 
-def _openings(calendar: Calendar, zone: ZoneInfo, since: datetime, until: datetime) -> list[Interval]:
+def openings(calendar: Calendar, zone: ZoneInfo, since: datetime, until: datetime) -> list[Interval]:
     """When any window of a calendar is open, in order and without overlap."""
     first = since.astimezone(zone).date() - timedelta(days=2)
     days = [first + timedelta(days=n) for n in range((until.astimezone(zone).date() - first).days + 1)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +12,10 @@ import httpx
 import pytest
 
 from controller.models.alarm import AlarmReport, ObjectClass
+from controller.models.measurement import HOUR, Measured, Subject
+from controller.models.network import PerformanceData
 from controller.models.people import Role
+from controller.models.sharing import MaintenanceWindow
 from controller.plan import network_digest
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
 from tests.support.callers import admit
@@ -28,10 +31,16 @@ HOSTILE = '<script>alert("x")</script>'
 
 @pytest.fixture
 def bench(bench: ApiBench) -> ApiBench:
-    """Alfa and beta share two stations; the mains leave the contract out."""
+    """Alfa and beta share two stations; the mains leave the contract out, and alfa's has windows from seven to ten."""
     made = network(outside_causes=["o-ran-fault-26"], penalties=[{"below_percent": 99, "credit_percent": 5}])
     alfa = made.tenants[0].model_copy(update={"name": HOSTILE})
-    made = made.model_copy(update={"tenants": (alfa, *made.tenants[1:])})
+    windows = (MaintenanceWindow(start=time(7), end=time(10)),)
+    agreements = tuple(
+        one.model_copy(update={"windows": windows}) if one.tenant == "alfa" else one for one in made.agreements
+    )
+    header = made.header.model_copy(update={"performance": PerformanceData()})
+    update = {"tenants": (alfa, *made.tenants[1:]), "agreements": agreements, "header": header}
+    made = made.model_copy(update=update)
     bench.store.networks.save(made, network_digest(made), "ana")
     for side in ("alfa", "beta"):
         admit(bench.store, f"token-of-{side}", f"{side}-viewer", Role.TENANT_VIEWER, side)
@@ -87,6 +96,31 @@ async def test_a_month_below_its_promise_names_the_penalty_and_what_was_restored
     (agreement,) = sheet(await issue(bench.client), "agreements")
     assert (agreement["kept"], agreement["restored_late"], agreement["credit"]) == ("no", 1, 5)
     assert agreement["left"] < 0 < agreement["burn_rate"]
+
+
+async def test_a_cell_that_was_locked_outside_of_a_window_counts_as_lost(bench: ApiBench) -> None:
+    """Alfa's contract has a window from seven to ten, in which the first of five hours is; beta's has none."""
+
+    def counted(number: int) -> Measured:
+        locked = 1800.0 if number in (0, 4) else 3600.0
+        values = {"RRU.CellUnavailableTime.manual": {Subject(): locked}}
+        return Measured(
+            station="S1", begin=AT + timedelta(hours=number), seconds=HOUR, covered=HOUR, cells={"L1": values}
+        )
+
+    bench.store.measurements.put(counted(number) for number in range(5))
+    while bench.store.measurements.roll_up(AT + timedelta(days=3)):
+        pass
+    # Of seven to noon the last two hours count, less ten minutes in which it is off air for another reason.
+    report(bench, off_air(200), off_air(210, over=True))
+    (agreement,) = sheet(await issue(bench.client), "agreements")
+    assert (agreement["locked"], agreement["lost"]) == (60 + 30 - 10, 10)
+    assert agreement["left"] == pytest.approx(agreement["allowed"] - 90, abs=0.01)
+    assert agreement["availability"] == pytest.approx(100 * (1 - 90 / (60 * agreement["shared"])), abs=0.0001)
+    cells = {row["cell"]: row["locked"] for row in sheet(await issue(bench.client), "cells")}
+    assert cells == {"S1/L1": 4800, "S1/N1": 0, "S2/L1": 0, "S2/N1": 0}
+    (other,) = sheet(await issue(bench.client, "beta"), "agreements")
+    assert (other["locked"], other["lost"]) == (0, 10), "without windows the host may lock at any time"
 
 
 async def test_a_correction_is_a_version_of_its_own_and_the_first_stays(bench: ApiBench) -> None:
