@@ -66,7 +66,8 @@ def _names(known: Iterable[_Known]) -> str:
 def _of_station(
     network: Network, station: Station, known: Sequence[_Known], tenants: _Tenants
 ) -> Iterator[tuple[Check, str]]:
-    ways = list(_path(known, nr=Rat.NR in station.rats))
+    radio = [one for one in known if one[1].kind.is_radio]
+    ways = list(_path(radio, nr=Rat.NR in station.rats)) if radio else []
     yield from ((Check.FUNCTION_PATH, text) for text in ways)
     if not ways:
         yield from ((Check.FUNCTION_TENANT, text) for text in _sides(known, tenants))

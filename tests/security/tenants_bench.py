@@ -30,10 +30,11 @@ from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import HOUR, Measured, Subject, Values
 from controller.models.network import Network
 from controller.models.people import Role
-from controller.models.plan import Plan
+from controller.models.plan import LedgerNode, Plan
 from controller.models.run import Outcome, Run, RunState, Strategy
 from controller.models.settings import Settings
 from controller.nrm.profiles import links, root_spec
+from controller.nrm.profiles.function import deployment_path
 from controller.observe.exposition import exposition
 from controller.performance.judgement import Hour, Judgement
 from controller.performance.kpis import load_kpis
@@ -51,6 +52,7 @@ from controller.store import LoopStore, SqlStore, open_store
 from tests.support.apps import app_with
 from tests.support.callers import admit
 from tests.support.launch import prepared
+from tests.unit.intent import clouds
 from tests.unit.plan import samples
 
 TOKENS = {"alfa": "token-of-alfa", "beta": "token-of-beta", "host": "token-of-host"}
@@ -88,6 +90,8 @@ class Private:
     waiting: int = 0
     #: Where beta's station stands in the run that waits: with alfa's, before it, begun, done, or behind it.
     order: str = "together"
+    #: Functions of beta's own.
+    functions: int = 0
 
 
 privates = st.builds(
@@ -112,6 +116,7 @@ privates = st.builds(
     replans=st.integers(0, 2),
     waiting=st.integers(0, 2),
     order=st.sampled_from(["together", "before", "begun", "done", "behind"]),
+    functions=st.integers(0, 2),
 )
 
 
@@ -191,7 +196,31 @@ def network(own: Private, *, alfas_max: int, applied: bool) -> Network:
         {"station": name, "address": f"192.0.2.{n}", "host_key": HOST_KEY} for n, name in enumerate(STATIONS, 1)
     ]
     assert alfa["plmns"] == ["716-01"]
+    content |= _functions(own, content["stations"], hers, his)
     return Network.model_validate(content)
+
+
+def _functions(
+    own: Private, stations: list[dict[str, Any]], hers: dict[str, Any], his: dict[str, Any]
+) -> dict[str, Any]:
+    """Gateways of alfa and of beta, which both stations name, on a pool that both bought a part of."""
+    names = ["GW-A", *(f"GW-B{n}" for n in range(own.functions))]
+    for station in stations:
+        station["functions"] = names
+    for agreement, cores in ((his, 8), (hers, 2 + own.functions)):
+        agreement["capacity"] = [{"pool": "edge", "cores": cores}]
+    pool = {"id": "edge", "where": "edge", "region": "r", "address": "192.0.2.99", "authority": "ca"}
+    sites = sorted({station["site"] for station in stations})
+    return {
+        "pools": [pool | {"credential": "token", "spare_nodes": 0}],
+        "nodes": clouds.nodes("edge", 1),
+        "latencies": [{"pool": "edge", "site": site, "microseconds": 50} for site in sites],
+        "packages": [clouds.package("gateway")],
+        "functions": [
+            clouds.function(name, "gateway", owner="alfa" if name == "GW-A" else "beta", max_latency_us=100)
+            for name in names
+        ],
+    }
 
 
 def _agreement(name: str, tenant: str, scope: dict[str, Any], share: dict[str, int]) -> dict[str, Any]:
@@ -250,6 +279,9 @@ def _fill(made: TenantsBench, sides: _Sides, devices: FakeDevices, own: Private)
         store.devices.adopt(station, nodes, network_digest(before), "ana")
         devices.add(station, samples.PROFILES, observed.tree)
         store.healths.save([_health(before, station, own, made.clock)])
+    for name in after.function_by_id:
+        node = LedgerNode(path=deployment_path(name, "edge"), owners=("alfa" if name == "GW-A" else "beta",))
+        store.devices.adopt(name, [node], network_digest(before), "ana")
     store.networks.save(after, network_digest(after), "ana")
     store.measurements.put(_measured(station, own, made.clock) for station in STATIONS)
     store.judgements.put(_judged(own, after, made.clock))

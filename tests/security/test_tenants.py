@@ -66,7 +66,7 @@ PARAMETERS: dict[str, set[str]] = {
     "station": {"S1", "S2", "S9"},
     "kind": {*Network.model_fields, "nothing", "sla"},
     "name": {"lock-cell"},
-    "function": {"UP-9"},
+    "function": {"GW-A", "GW-B0", "GW-9"},
     "pool": {"edge-9"},
     "kpi": {"volume-down", "bearer-setup-success", "availability", "accessibility", "nothing"},
     "run_id": {"r-0"},
@@ -98,6 +98,7 @@ EVERYTHING = Private(
     replans=2,
     waiting=1,
     order="begun",
+    functions=2,
 )
 
 
@@ -259,7 +260,7 @@ def test_a_tenant_sees_its_stations_cells_and_agreements(usual: TenantsBench) ->
         "pools": 0,
         "nodes": 0,
         "packages": 0,
-        "functions": 0,
+        "functions": 1,
         "tenants": 1,
         "agreements": 1,
         "own_cells": 0,

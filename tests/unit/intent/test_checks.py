@@ -110,6 +110,12 @@ def _out_of_reach(draft: Draft) -> None:
     draft["latencies"].clear()
 
 
+def _gateway_alone(draft: Draft) -> None:
+    _virtual(draft, "GW")
+    draft["stations"][0]["functions"] = ["GW"]
+    draft["functions"] = [one for one in draft["functions"] if one["id"] == "GW"]
+
+
 def _unused(draft: Draft) -> None:
     _virtual(draft)
     draft["functions"].append(function("UP2", "vcu-up"))
@@ -535,6 +541,7 @@ def test_every_check_has_an_example_and_a_description() -> None:
         pytest.param(_virtual, id="a virtual station of DU, CU-CP and CU-UP"),
         pytest.param(lambda d: _bought(d, "UP2", "a"), id="a CU-UP of a tenant's own beside that of the host"),
         pytest.param(lambda d: _virtual(d, "GW"), id="a gateway"),
+        pytest.param(_gateway_alone, id="a gateway of a physical station"),
         pytest.param(lambda d: _sold(d, 21), id="a pool sold to the last core"),
     ],
 )
