@@ -1,0 +1,128 @@
+"""A base station of a function, on simulated pools with nodes, pods and a vendor's operator: brought up and moved."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from controller.cloud import CloudDevices
+from controller.device import SshDevices
+from controller.inventory.load import load_network
+from controller.models.alarm import AlarmSource
+from controller.models.run import Run, RunState, Strategy
+from controller.nrm.tree import Tree
+from controller.plan import network_digest, pools_of
+from controller.ports.devices import target_of
+from controller.ports.secrets import FakeSecrets
+from controller.ports.store import RunRequest
+from controller.runs.planning.planner import Planner, PlanRequest
+from simulators.clock import RealClock
+from simulators.fleet.fleet import Fleet, FleetSettings
+from simulators.network import read_network
+from simulators.station import StationSettings
+from tests.integration.alarms.system import TINY, LocalSystem, until
+from tests.support.launch import submit
+from tests.support.secrets import LocalSecrets
+
+STATION, FUNCTION = "T-LTE-1", "BBU-1"
+_POOL = "{0},edge,cusco,,{0}.example,6443,pool-authority,pool-token,0\n"
+_FILES = {
+    "pools.csv": "id,where,region,site,address,port,authority,credential,spare_nodes\n"
+    + "".join(_POOL.format(name) for name in ("edge-1", "edge-2")),
+    "nodes.csv": "pool,id,cpus,memory_gb,hugepages_gb,accelerators,ptp\n"
+    + "".join(f"{name},node-1,32,128,32,4,true\n" for name in ("edge-1", "edge-2")),
+    "latencies.csv": "pool,site,microseconds\nedge-1,ollanta,40\nedge-2,ollanta,60\n",
+    "functions.csv": f"id,package,max_latency_us\n{FUNCTION},bbu,100\n",
+    "packages.yaml": f"""packages:
+- {{id: bbu, kind: vbbu, vendor: Acme, version: "1.0", image: "registry.example/bbu@sha256:{7:064x}", cpus: 8,
+   memory_gb: 16, hugepages_gb: 4, accelerators: 1, ptp: true, start_seconds: 10, profiles: lte-28658}}
+""",
+}
+
+
+def files(folder: Path) -> Path:
+    """The tiny network, one station of which is made of a function."""
+    made = Path(shutil.copytree(TINY, folder / "network"))
+    for name, text in _FILES.items():
+        (made / name).write_text(text, encoding="utf-8")
+    header, *rows = (made / "stations.csv").read_text(encoding="utf-8").splitlines()
+    lines = [f"{header},functions", *(f"{row},{FUNCTION if row.startswith(STATION) else ''}" for row in rows)]
+    (made / "stations.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return made
+
+
+class Cloud(LocalSystem):
+    """A controller, and a fleet whose time runs twenty times as fast."""
+
+    def __init__(self, folder: Path, stack: AsyncExitStack, fleet: Fleet) -> None:
+        super().__init__(folder, stack, fleet, frozenset(AlarmSource), 2.0)
+        at = fleet.pool_endpoint("edge-1")
+        secrets = FakeSecrets({"pool-authority": at.authority, "pool-token": at.token})
+        self.devices = SshDevices(
+            LocalSecrets(), rpc_timeout=10, connect_timeout=5, cloud=partial(CloudDevices, secrets, self.clock)
+        )
+        stack.push_async_callback(self.devices.close)
+        self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
+        self.world = self.world.__class__(self.loop_store, self.planner, self.webhook, self.clock)
+
+    def load(self, folder: Path) -> None:
+        """Load network files, with stations and pools where they listen."""
+        self.fleet.write_endpoints(folder / "endpoints.csv")
+        network = load_network(folder)
+        pools = [
+            one.model_copy(update={"address": at.address, "port": at.port})
+            for one in network.pools
+            for at in [self.fleet.pool_endpoint(one.id)]
+        ]
+        self.network = network.model_copy(update={"pools": tuple(pools)})
+        self.store.networks.save(self.network, network_digest(self.network), "ana")
+
+    async def prepare_pools(self) -> None:
+        """Make namespaces and quotas."""
+        await self.planner.adopt("pool=*", "ana")
+        plan = await self.planner.plan(PlanRequest("pool=*", expect_stations=2), "ana")
+        await self.ends(submit(self.store, self.wakeups, RunRequest(plan=plan, actor="ana", strategy=Strategy())))
+
+    async def play(self, playbook: str, **given: object) -> None:
+        await self.ends(await self.playbooks().start(playbook, given))
+
+    async def ends(self, run: Run) -> None:
+        async def done() -> bool:
+            return self.store.runs.get(run.id).state.terminal
+
+        await until(f"{run.procedure} ends", done, 120)
+        assert self.store.runs.get(run.id).state is RunState.SUCCEEDED, self.store.runs.jobs(run.id)
+
+    async def carries(self, device: str) -> Tree:
+        return (await self.planner.read(self.network, device)).tree
+
+
+@pytest.fixture
+async def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Cloud]:
+    monkeypatch.setenv("MINKA_DEVICE_PASSWORD", "minka-sim")
+    folder = files(tmp_path)
+    settings = FleetSettings(stations=StationSettings(settle_seconds=0.1))
+    async with AsyncExitStack() as stack:
+        fleet = await stack.enter_async_context(Fleet(read_network(folder), settings, RealClock(speed=20)))
+        made = Cloud(tmp_path, stack, fleet)
+        made.load(folder)
+        await made.work()
+        yield made
+
+
+async def test_a_station_comes_up_in_its_function_and_moves_with_it(system: Cloud) -> None:
+    await system.prepare_pools()
+    await system.play("instantiate-function", where=f"function={FUNCTION}")
+    before = await system.carries(STATION)
+    ledger = system.store.ledger.find([STATION])[STATION]
+    assert {owner for entry in ledger.values() for owner in entry.owners} == {"host", "andes", "condor"}
+    assert pools_of(await system.carries(FUNCTION)) == ("edge-1",)
+    await system.play("move-function", function=FUNCTION)
+    assert pools_of(await system.carries(FUNCTION)) == ("edge-2",)
+    assert pools_of(system.store.ledger.find([FUNCTION])[FUNCTION]) == ("edge-2",)
+    assert await system.carries(STATION) == before
