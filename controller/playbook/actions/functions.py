@@ -37,6 +37,15 @@ class PoolChoice(Noun):
     )
 
 
+class Destination(PoolChoice):
+    """Where to, or who says it."""
+
+    rebalance: bool = Field(
+        default=False,
+        description="Whether it goes where a new placement of all functions puts it.",
+    )
+
+
 class Moved(Noun):
     """Where it went."""
 
@@ -110,7 +119,7 @@ async def heal_function(context: Context, _: Nothing) -> Proposal[Moved]:
 
 
 @action("move-function", Touches.CHANGES, devices=DeviceKind.FUNCTION)
-async def move_function(context: Context, given: PoolChoice) -> Proposal[Moved]:
+async def move_function(context: Context, given: Destination) -> Proposal[Moved]:
     """Move a function to another pool: it is made there as it was applied, must be ready, then goes from the first.
 
     If it does not become ready, it goes from the new pool and stays on the first.
@@ -120,7 +129,10 @@ async def move_function(context: Context, given: PoolChoice) -> Proposal[Moved]:
     if given.pool is not None and given.pool not in may:
         named = ", ".join(may) or "no pool"
         raise ConflictError(f"{given.pool} may not carry {context.station} by its place; {named} may")
-    choice = await context.another_pool(pools if given.pool is None else [one for one in may if one != given.pool])
+    if given.rebalance:
+        choice = await context.rebalanced()
+    else:
+        choice = await context.another_pool(pools if given.pool is None else [one for one in may if one != given.pool])
     if not choice.pool:
         raise ConflictError(
             f"there is no place for {context.station} on {given.pool or 'another pool'}: {choice.reason}"

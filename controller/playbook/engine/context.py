@@ -312,6 +312,10 @@ class StationContext:
         leaving = {name: running.get(name, ()) for name in down} | {self.station: (*avoid, *sorted(held | failed))}
         return (await self.services.planner.place(self.network, leaving)).choices[self.station]
 
+    async def rebalanced(self) -> Choice:
+        """Where the function would go if all could."""
+        return (await self.services.planner.place(self.network, rebalance=True)).choices[self.station]
+
     async def in_service(self, station: str = "") -> bool:
         """Whether the station is in service on record."""
         name = station or self.station

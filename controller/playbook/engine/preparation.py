@@ -145,12 +145,10 @@ class PlaybookPreparation:
         check_values(playbook, self._library.registry, values)
         selector = str(evaluate(playbook.targets, values))
         targets = await asyncio.to_thread(select, network, selector)
-        if playbook.on_pool is not None:
-            pool, running = str(evaluate(playbook.on_pool, values)), await self._services.planner.running(network)
-            targets = tuple(one for one in targets if pool in running.get(one, ()))
-            selector = f"{selector} on {pool}"
+        targets = await self._concerned(playbook, values, network, targets)
         if not targets:
-            raise InputError(f"the targets {selector!r} match no station")
+            only = " that this playbook is about" if playbook.on_pool is not None or playbook.rebalances else ""
+            raise InputError(f"the targets {selector!r} match no station{only}")
         skips = (request.on_hold or playbook.guards.on_hold) is OnHold.SKIP and self._changes(playbook)
         plan, refused = await self._plan(playbook, values, selector, actor, skip_under_hold=skips)
         bound = plan is not None
@@ -235,6 +233,19 @@ class PlaybookPreparation:
         stations = [job.station for job in jobs]
         known = await self._services.store.devices.find(stations)
         return tuple(station for station in stations if station not in known or known[station].adopted is None)
+
+    async def _concerned(
+        self, playbook: Playbook, values: Mapping[str, Plain], network: Network, targets: Sequence[str]
+    ) -> tuple[str, ...]:
+        """Those of the targets that are on the playbook's pool or that a new placement would move, if it says so."""
+        planner, found = self._services.planner, tuple(targets)
+        if playbook.on_pool is not None:
+            pool, running = str(evaluate(playbook.on_pool, values)), await planner.running(network)
+            found = tuple(one for one in found if pool in running.get(one, ()))
+        if playbook.rebalances:
+            moves = {choice.function for choice in (await planner.place(network, rebalance=True)).moves}
+            found = tuple(one for one in found if one in moves)
+        return found
 
     async def _inside(self, playbook: Playbook, network: Network, devices: Sequence[str]) -> list[str]:
         """Stations that live in the functions among the devices: adopted ones, or all where the run adopts them."""

@@ -254,8 +254,9 @@ class _Check(_Inputs):
             return
         if self._playbook.routers:
             self._say(("routers",), "a plan takes routers along by itself")
-        if self._playbook.on_pool is not None:
-            self._say(("on_pool",), "a plan is for all that the targets select")
+        for field in ("on_pool", "rebalances"):
+            if getattr(self._playbook, field):
+                self._say((field,), "a plan is for all that the targets select")
         if not uses:
             self._say(("plan",), f"a plan is of no use without a step {APPLY_INTENT}")
         for index in uses[1:]:

@@ -287,6 +287,7 @@ class Playbook(Noun):
         stations: Whether the stations that live in a function are included, each after it. Of a function that is the
             endpoint of none, nothing is.
         on_pool: Of functions, only those that are on this pool by the ledger; an expression.
+        rebalances: Whether it is about functions that a new placement of all puts on another pool, and no others.
         strategy: Waves, soak and timers.
         guards: Limits of its reach.
         plan: The plan that is bound to a run; needed by ``apply-intent``.
@@ -303,6 +304,7 @@ class Playbook(Noun):
     routers: bool = False
     stations: bool = False
     on_pool: str | None = None
+    rebalances: bool = False
     strategy: Waves = Waves()
     guards: Guards = Guards()
     plan: PlanSection | None = None

@@ -244,6 +244,10 @@ class Context(Protocol):
         """
         ...
 
+    async def rebalanced(self) -> Choice:
+        """Where the function would go if all could move."""
+        ...
+
     async def in_service(self, station: str = "") -> bool:
         """Whether the station, or another one, was not put out of service, or was adopted again since."""
         ...

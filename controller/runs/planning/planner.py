@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 from typing import TypeVar
 
 from controller.intent import compile_intent
@@ -197,10 +198,12 @@ class Planner:
         """Pools that functions are on by the ledger, by function."""
         return running_on(await self._store.ledger.find(network.function_by_id))
 
-    async def place(self, network: Network, avoid: Mapping[str, Collection[str]]) -> Placement:
-        """Where all functions would go if some had to leave pools; see ``controller.intent.placement``."""
+    async def place(
+        self, network: Network, avoid: Mapping[str, Collection[str]] = MappingProxyType({}), *, rebalance: bool = False
+    ) -> Placement:
+        """Where all functions would go, if some had to leave pools or all might; see ``placement.place``."""
         running, day = await self.running(network), network.day(self._clock.now())
-        return await asyncio.to_thread(lambda: place(network, day, running, avoid=avoid))
+        return await asyncio.to_thread(lambda: place(network, day, running, avoid=avoid, rebalance=rebalance))
 
     async def restoration(self, network: Network, station: str, view: StationView) -> StationPlan:
         """What brings a station back that lost its configuration: to what was applied, else to the network files.

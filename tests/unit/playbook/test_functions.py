@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from controller.models.approval import VoteChoice
+from controller.models.cloud import Latency
+from controller.models.errors import InputError
 from controller.models.network import Network
 from controller.models.people import Person, Role
 from controller.models.plan import LedgerNode
@@ -393,3 +395,19 @@ async def test_killed_at_every_call_a_function_is_healed_once() -> None:
         assert bench.carries("S1")
         assert not bench.store.claims.busy(["DU-1", "S1"])
         assert bench.store.audit.verify() is None
+
+
+async def test_functions_go_back_to_nearer_pools_when_somebody_asks_for_it() -> None:
+    plain = samples.virtual()
+    ways = [{**way.model_dump(), "microseconds": 40 if way.pool == "edge-2" else 50} for way in plain.latencies]
+    bench = FunctionBench(plain)
+    await bench.instantiate("DU-1", "DU-2")
+    await bench.play("move-function", function="DU-2", pool="edge-2")
+    bench.load(plain.model_copy(update={"latencies": tuple(Latency.model_validate(way) for way in ways)}))
+    before = bench.devices["S1"].running
+    outcomes = await bench.play("rebalance")
+    assert outcomes == {"DU-1": Outcome.SUCCEEDED, "S1": Outcome.SUCCEEDED}, "DU-2 is there already"
+    assert bench.pools("DU-1") == bench.placed("DU-1") == ("edge-2",)
+    assert bench.devices["S1"].running == before
+    with pytest.raises(InputError, match="match no station that this playbook is about"):
+        await bench.start("rebalance")
