@@ -207,7 +207,11 @@ class _Reader:
     def __init__(self, path: Path, network: SimulatedNetwork) -> None:
         self._path = path
         self._network = network
-        self._known = {station.id: station for station in network.stations}
+        self._known: Mapping[str, Mapping[str, StationRecord | PoolRecord]] = {
+            "stations": {station.id: station for station in network.stations},
+            "pools": {pool.id: pool for pool in network.pools},
+        }
+        self._node_of_site = {station.site: station.backhaul for station in network.stations}
         self._problems: list[str] = []
 
     def read(self, document: Any, seed: str | None) -> Scenario:
@@ -233,30 +237,27 @@ class _Reader:
         at = self._time(entry)
         action, name = self._action(entry)
         on_pools = "pools" in entry or name in POOL_FAULTS or action in _ON_POOLS
-        pools = self._pools(entry, action, name) if on_pools else ()
-        stations = () if action in _ON_NODES or on_pools else self._stations(entry, seed)
+        pools = self._pools(entry, action, name, seed) if on_pools else ()
+        stations = () if action in _ON_NODES or on_pools else self._chosen(entry, seed, "stations")
         extent, target = self._extent(entry, name), str(entry.get("target", ""))
         if len(self._problems) == before:
             yield ScenarioEvent(at, action, name, stations, target, *extent, pools)
 
-    def _pools(self, entry: _Lines, action: str, name: str) -> tuple[str, ...]:
+    def _pools(self, entry: _Lines, action: str, name: str, seed: str) -> tuple[str, ...]:
         faulty = action in ("fault", "clear") and name in {*POOL_FAULTS, "all"}
         if not faulty and action not in _ON_POOLS:
             known = ", ".join(POOL_FAULTS)
             self._wrong(entry, "pools", f"pools are upgraded, and have faults that begin and are cleared: {known}")
-        if "stations" in entry or "where" in entry or "share" in entry or "pools" not in entry:
+        if "stations" in entry:
             what = f"{name} strikes" if action in ("fault", "clear") else f"{action} is for"
-            self._wrong(entry, action, f"{what} pools: name them with pools, and no stations")
+            self._wrong(entry, "stations", f"{what} pools: name them with pools, and no stations")
             return ()
-        names = entry["pools"]
-        names = [str(one) for one in (names if isinstance(names, list) else [names])]
-        known_pools = {pool.id: pool for pool in self._network.pools}
-        for one in names:
-            if one not in known_pools:
-                self._wrong(entry, "pools", f"network {self._network.id} has no pool {one}")
-            elif name in POOL_FAULTS and POOL_FAULTS[name].place is Struck.NODE and entry.get("target"):
-                self._check_target(entry, known_pools[one])
-        return tuple(names)
+        names = self._chosen(entry, seed, "pools")
+        if name in POOL_FAULTS and POOL_FAULTS[name].place is Struck.NODE and entry.get("target"):
+            for pool in (self._known["pools"].get(one) for one in names):
+                if isinstance(pool, PoolRecord):
+                    self._check_target(entry, pool)
+        return names
 
     def _check_target(self, entry: _Lines, pool: PoolRecord) -> None:
         target = str(entry["target"])
@@ -327,11 +328,12 @@ class _Reader:
             return ""
         return text
 
-    def _stations(self, entry: _Lines, seed: str) -> tuple[str, ...]:
-        if ("stations" in entry) == ("where" in entry):
-            self._wrong(entry, "where" if "where" in entry else "", "an event has either stations or where")
+    def _chosen(self, entry: _Lines, seed: str, kind: str) -> tuple[str, ...]:
+        """The stations or pools of an event: named, or selected, and of these a share."""
+        if (kind in entry) == ("where" in entry):
+            self._wrong(entry, "where" if "where" in entry else "", f"an event has either {kind} or where")
             return ()
-        names = self._named(entry) if "stations" in entry else self._selected(entry)
+        names = self._named(entry, kind) if kind in entry else self._selected(entry, kind)
         share = entry.get("share", 1)
         if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
             self._wrong(entry, "share", "share is above 0 and at most 1")
@@ -340,29 +342,30 @@ class _Reader:
         chosen = random.Random(seed).sample(names, min(count, len(names)))  # noqa: S311 (replayed on purpose)
         return tuple(sorted(chosen))
 
-    def _named(self, entry: _Lines) -> list[str]:
-        names = entry["stations"]
+    def _named(self, entry: _Lines, kind: str) -> list[str]:
+        names = entry[kind]
         names = [str(name) for name in (names if isinstance(names, list) else [names])]
         for name in names:
-            if name not in self._known:
-                self._wrong(entry, "stations", f"network {self._network.id} has no station {name}")
+            if name not in self._known[kind]:
+                self._wrong(entry, kind, f"network {self._network.id} has no {kind[:-1]} {name}")
         return names
 
-    def _selected(self, entry: _Lines) -> list[str]:
+    def _selected(self, entry: _Lines, kind: str) -> list[str]:
         where = entry["where"]
         if not isinstance(where, _Lines) or len(where) != 1 or not _SELECTORS.issuperset(where):
             self._wrong(entry, "where", f"where has exactly one of {', '.join(sorted(_SELECTORS))}")
             return []
-        ((kind, value),) = where.items()
-        found = [station.id for station in self._known.values() if self._is_there(station, kind, str(value))]
+        ((by, value),) = where.items()
+        found = [one.id for one in self._known[kind].values() if self._is_there(one, by, str(value))]
         if not found:
-            self._wrong(where, kind, f"no station has {kind} {value}")
+            self._wrong(where, by, f"no {kind[:-1]} has {by} {value}")
         return found
 
-    def _is_there(self, station: StationRecord, kind: str, value: str) -> bool:
-        if kind == "backhaul":
-            return value in self._network.parents and station.backhaul in self._network.below(value)
-        return kind == "everywhere" or getattr(station, kind) == value
+    def _is_there(self, record: StationRecord | PoolRecord, by: str, value: str) -> bool:
+        if by == "backhaul":
+            node = self._node_of_site.get(record.site, "")
+            return value in self._network.parents and node in self._network.below(value)
+        return by == "everywhere" or getattr(record, by) == value
 
     def _only(self, mapping: _Lines, allowed: Iterable[str]) -> None:
         for key in mapping:

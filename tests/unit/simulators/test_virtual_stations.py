@@ -266,17 +266,26 @@ def test_faults_of_pools_are_played_the_same_each_time(tmp_path: Path) -> None:
     assert ("edge-2", "software", None) in told
 
 
+def test_a_share_of_the_pools_of_a_place_is_drawn_from_the_seed(tmp_path: Path) -> None:
+    file = tmp_path / "story.yaml"
+    file.write_text("events: [{at: 1, fault: node-lost, where: {region: cusco}, share: 0.5}]\n")
+    drawn = {read_scenario(file, network(), str(seed)).events[0].pools for seed in range(10)}
+    assert drawn == {("edge-1",), ("edge-2",)}
+
+
 @pytest.mark.parametrize(
     ("event", "message"),
     [
-        ("{at: 1, fault: node-lost}", "node-lost strikes pools: name them with pools, and no stations"),
+        ("{at: 1, fault: node-lost}", "an event has either pools or where"),
+        ("{at: 1, fault: node-lost, where: {region: puno}}", "no pool has region puno"),
         ("{at: 1, fault: node-lost, stations: [T-NR-1]}", "node-lost strikes pools: name them with pools"),
         (
             "{at: 1, fault: vswr, pools: [edge-1]}",
             "pools are upgraded, and have faults that begin and are cleared: node-lost",
         ),
         ("{at: 1, restart: now, pools: [edge-1]}", "pools are upgraded, and have faults that begin"),
-        ("{at: 1, upgrade: v1.37.0}", "upgrade is for pools: name them with pools, and no stations"),
+        ("{at: 1, upgrade: v1.37.0}", "an event has either pools or where"),
+        ("{at: 1, upgrade: v1.37.0, stations: T-NR-1}", "upgrade is for pools: name them with pools, and no stations"),
         ("{at: 1, fault: node-lost, pools: [edge-7]}", "network tiny has no pool edge-7"),
         ("{at: 1, fault: node-lost, pools: [edge-1], target: node-7}", "edge-1 has no node or failure domain node-7"),
     ],
