@@ -10,7 +10,7 @@ from simulators.cloud.language.decoding import settle
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.language.rules import SYSTEM_PRIORITIES
 from simulators.cloud.language.schema import copied
-from simulators.cloud.server import access
+from simulators.cloud.server import access, aggregation
 from simulators.cloud.server.admission import Admission
 from simulators.cloud.server.definitions import Definitions, terminating
 from simulators.cloud.server.registry import Registry
@@ -48,6 +48,7 @@ class Cluster:
         self.verbs.ends = {"namespaces": _namespace_ends, Definitions.KIND: terminating}
         self.log_of: Callable[[str, str, str], str] = lambda *_: ""
         self._definitions = Definitions(self.store, self.registry, self.verbs)
+        aggregation.aggregate(self.store)
         self._bootstrap()
 
     # ------------------------------------------------------------------ reading
@@ -147,6 +148,8 @@ class Cluster:
             self.create("namespaces", {"metadata": {"name": namespace}})
         for kind, obj in access.bootstrap():
             self.create(kind, obj)
+        for role in aggregation.bootstrap():
+            self.create(access.CLUSTER_ROLES, role)
         for name, value in SYSTEM_PRIORITIES.items():
             head = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": name}}
             self.create("priorityclasses.scheduling.k8s.io", {**head, "value": value})

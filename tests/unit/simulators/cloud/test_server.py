@@ -14,6 +14,7 @@ from simulators.cloud.server.api import Api
 from simulators.cloud.server.cluster import Cluster
 from simulators.cloud.server.requests import Request
 from simulators.cloud.server.watches import Watch
+from tests.integration.simulators.test_cloud_api import CRD
 from tests.unit.simulators.cloud.language.kinds import CRD as FUNCTIONS
 
 Json = dict[str, Any]
@@ -207,6 +208,30 @@ class TestAccess:
         assert tenant.ask("GET", "/api/v1/namespaces/minka-b/configmaps")[0] == 403
         assert tenant.ask("GET", "/api/v1/configmaps")[0] == 403
         assert tenant.ask("DELETE", "/api/v1/namespaces/minka-a/configmaps/x")[0] == 403
+
+    def test_roles_for_people_grow_with_their_parts(self, cluster: Cluster) -> None:
+        functions = "/apis/workload.nephio.org/v1alpha1/namespaces/default/nfdeployments"
+        cluster.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
+        binding = {
+            "metadata": {"name": "viewer", "namespace": "default"},
+            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "view"},
+            "subjects": [{"kind": "User", "name": "tenant"}],
+        }
+        cluster.create("rolebindings.rbac.authorization.k8s.io", binding)
+        tenant = Client(cluster, "tenant")
+        assert tenant.ask("GET", "/api/v1/namespaces/default/pods")[0] == 200
+        assert tenant.ask("GET", "/api/v1/namespaces/default/secrets")[0] == 403
+        assert tenant.ask("POST", MAPS, config_map("a"))[0] == 403
+        assert tenant.ask("GET", functions)[0] == 403
+        labels = {"rbac.authorization.k8s.io/aggregate-to-view": "true"}
+        rule = {"apiGroups": ["workload.nephio.org"], "resources": ["nfdeployments"], "verbs": ["list"]}
+        roles = "clusterroles.rbac.authorization.k8s.io"
+        cluster.create(roles, {"metadata": {"name": "see-functions", "labels": labels}, "rules": [rule]})
+        assert tenant.ask("GET", functions)[0] == 200
+        found = [cluster.get(roles, "", name) for name in ("view", "edit", "admin")]
+        assert all(role is not None and rule in role["rules"] for role in found)
+        cluster.delete(roles, "", "see-functions")
+        assert tenant.ask("GET", functions)[0] == 403
 
     def test_one_object_may_be_watched_alone(self, cluster: Cluster) -> None:
         rule = {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["own"], "verbs": ["list", "watch"]}
