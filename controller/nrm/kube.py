@@ -194,11 +194,9 @@ class FunctionObjects(Objects):
         if owner is not None:
             leaves["owner"] = str(owner)
         data = (settings or {}).get("data", {})
-        # Parameters that the deployment does not refer to are not in force.
-        if standing is None or self._reference() in spec.get("parametersRefs", ()):
-            leaves |= {leaf: str(data[key]) for leaf, key in _NEEDS.items() if key in data}
-        else:
-            data = {}
+        leaves |= {leaf: str(data[key]) for leaf, key in _NEEDS.items() if key in data}
+        if standing is not None:
+            leaves["inForce"] = _scalar(self._reference() in spec.get("parametersRefs", ()))
         seen.tree[path] = _without_defaults(functions.DEPLOYMENT, leaves)
         for entry in spec.get("interfaces", ()):
             self._interface(path, entry, seen)
@@ -257,7 +255,7 @@ class FunctionObjects(Objects):
         return {
             **spec,
             **({"interfaces": interfaces} if interfaces else {}),
-            "parametersRefs": [self._reference()],
+            "parametersRefs": [self._reference()] if leaves.get("inForce", "true") == "true" else [],
         }
 
     def leaf_at(self, place: Place, field: tuple[str, ...]) -> tuple[Path, LeafName] | None:
@@ -270,6 +268,8 @@ class FunctionObjects(Objects):
             case _ if place.kind is NF_DEPLOYMENT and field[:2] == ("spec", "interfaces") and len(field) > 3:
                 leaf = next((leaf for leaf, names in _INTERFACE.items() if names == field[3:]), None)
                 return (child(path, "Interface", field[2]), leaf) if leaf else None
+            case _ if place.kind is NF_DEPLOYMENT and field[:2] == ("spec", "parametersRefs"):
+                return path, "inForce"
             case _ if place.kind is NF_DEPLOYMENT and field[:1] == ("spec",) and len(field) == 2:
                 leaf = next((leaf for leaf, name in _SPEC.items() if name == field[1]), None)
                 return (path, leaf) if leaf else None

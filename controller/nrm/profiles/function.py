@@ -57,6 +57,8 @@ DEPLOYMENT = NodeSpec(
         number("accelerators", "accelerators", default="0", mutability=Mutability.RESTART),
         LeafSpec("ptp", default="false", mutability=Mutability.RESTART, label="PTP"),
         LeafSpec("priority", mutability=Mutability.RESTART, label="priority class"),
+        # Whether the NFDeployment refers to the ConfigMap with all these.
+        LeafSpec("inForce", default="true", mutability=Mutability.RESTART, label="refers to its parameters"),
         state("ready", LeafRole.READY),
         state("reason", LeafRole.REASON),
         state("runningReplicas"),

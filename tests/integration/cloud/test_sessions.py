@@ -152,6 +152,18 @@ async def test_what_a_person_set_by_hand_is_set_back(pools: Pools) -> None:
         assert (await session.read()).writers == {}
 
 
+async def test_parameters_that_a_person_took_out_of_force_are_in_force_again(pools: Pools) -> None:
+    await change(pools, making(CARRIED))
+    reference = pools.found()["spec"]["parametersRefs"]
+    pools.edit("edge-1", NFDS, NAME.lower(), parametersRefs=[])
+    async with pools.devices.session(pools.function()) as session:
+        seen = await session.read()
+        assert seen.tree[HERE]["inForce"] == "false"
+        assert seen.writers[HERE] == {"inForce": "kubectl-edit"}
+    assert await change(pools, [setting(HERE, {"inForce": "false"})]) == CARRIED
+    assert pools.found()["spec"]["parametersRefs"] == reference
+
+
 async def test_an_address_that_a_person_set_is_set_back_and_others_interfaces_stay(pools: Pools) -> None:
     await change(pools, making(CARRIED))
     others = {"name": "n3", "vlanID": 7}

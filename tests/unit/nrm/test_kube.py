@@ -201,9 +201,11 @@ def test_what_the_tree_can_not_say_is_unknown() -> None:
 
 def test_parameters_that_are_not_referred_to_are_not_in_force() -> None:
     spec = {**deployment()[PLACES[NF_DEPLOYMENT]]["spec"], "parametersRefs": []}
-    tree = OBJECTS.observed(deployment(spec=spec), {}).tree
-    assert "cpus" not in tree[f"{TOP}/Deployment[edge-1]"]
-    assert f"{TOP}/Deployment[edge-1]/Parameter[f1-port]" not in tree
+    tree, path = OBJECTS.observed(deployment(spec=spec), {}).tree, f"{TOP}/Deployment[edge-1]"
+    assert tree[path]["inForce"] == "false"
+    assert {**tree[path], "inForce": "true"} == {**render_cloud(DU).tree[path], "inForce": "true"}
+    assert OBJECTS.wanted(tree)[PLACES[NF_DEPLOYMENT]]["spec"]["parametersRefs"] == []
+    assert OBJECTS.leaf_at(PLACES[NF_DEPLOYMENT], ("spec", "parametersRefs")) == (path, "inForce")
 
 
 def test_half_a_function_is_there_and_is_not_what_is_wanted() -> None:
