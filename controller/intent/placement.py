@@ -55,6 +55,7 @@ class PoolUse:
 
     Attributes:
         sold_cores: What tenants bought there, and of it ``kept_cores`` that nobody else may use.
+        committed_cores: Taken by functions, or kept for who bought them.
         used_by: Cores that functions take, by whose they are; what was bought as a function counts as the host's.
     """
 
@@ -63,6 +64,7 @@ class PoolUse:
     used: Size
     sold_cores: Mapping[str, int]
     kept_cores: float
+    committed_cores: float
     used_by: Mapping[str, int]
     functions: tuple[str, ...]
 
@@ -641,6 +643,7 @@ def _use(room: Room) -> PoolUse:
         used=room.used,
         sold_cores={tenant: one.cores for tenant, one in sorted(room.sold.items())},
         kept_cores=sum(one.kept_cores for one in room.sold.values()),
+        committed_cores=room.kept,
         used_by={side: room.cores_of(side) for side in sorted(sides)},
         functions=tuple(sorted(room.loads)),
     )

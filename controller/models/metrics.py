@@ -76,6 +76,7 @@ _PER_PROCESS, _ONE = "one per process", "1"
 _PER_STATION, _PER_CELL = "one per station", "one per cell"
 _PER_LINK = "one per core link"
 _PER_AGREEMENT = "one per agreement in force"
+_SOLD = ("pool", "tenant")
 #: Of what indicators came to, in their own units, and of how much worse they are than is usual.
 _JUDGED = "Where it could not be judged there is no series."
 _LOSS = (
@@ -687,6 +688,26 @@ METRICS: tuple[Metric, ...] = (
         told=True,
     ),
     # --------------------------------------------------------------------- tenants
+    Metric(
+        "minka_functions",
+        _G,
+        _NET,
+        "Functions by kind and state: up; down, with a fault; starting, with a place and not there yet; unplaced.",
+        "twenty",
+        ("kind", "state"),
+    ),
+    Metric(
+        "minka_pool_cores",
+        _G,
+        _NET,
+        "Cores of a pool: there in all, there beside its reserve (usable), taken by functions that run or are to start"
+        " (used), and taken or kept for tenants who bought them (committed).",
+        "four per pool",
+        ("pool", "part"),
+    ),
+    Metric(
+        "minka_pool_sold_cores", _G, _NET, "Cores of a pool that a tenant bought.", "one per pool and tenant", _SOLD
+    ),
     Metric(
         "minka_kpi_info",
         _I,

@@ -6,6 +6,7 @@ their own work is there too: their heartbeats put it on record.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
@@ -23,6 +24,7 @@ from controller import __version__
 from controller.access.disclosure import told_kpis
 from controller.access.sight import sight
 from controller.assurance.health import NOT_LOOKED_AT, unread
+from controller.intent.placement import Placement, place
 from controller.models.errors import NotFoundError
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import QUARTER, Measured, Subject
@@ -33,6 +35,7 @@ from controller.models.settings import Settings
 from controller.nrm.profiles import cell_of
 from controller.performance.judgement import FRESH, Judgement, Said
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Whose, amount, whose
+from controller.plan import running_on
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 
@@ -120,6 +123,8 @@ def exposition(
         healths = _standing_health(store, None if seen is None else seen.stations)
         add_network(lines, healths if seen is None else map(seen.told, healths))
         if seen is not None:
+            if "minka_functions" in lines:
+                _add_samples(lines, _functions(store, seen))
             _add_measured(lines, store, clock, seen)
             _add_judged_stations(lines, store, clock, seen)
     if seen is not None:
@@ -254,6 +259,42 @@ def _places(seen: Seen) -> _Samples:
         yield "minka_cell_info", 1, (cell.station, cell.id, cell.rat, cell.band)
     for tenant in net.tenants:
         yield "minka_tenant_info", 1, (tenant.id, tenant.name)
+
+
+def _functions(store: Store, seen: Seen) -> _Samples:
+    """Functions by state, and what of pools they take, by placement."""
+    net = seen.network
+    if not net.pools:
+        return
+    running = running_on(store.ledger.find(net.function_by_id))
+    healths = store.healths.find(net.function_by_id)
+    placed = _placed(seen, tuple(sorted(running.items())))
+    states: Counter[tuple[str, str]] = Counter()
+    for name, choice in placed.choices.items():
+        if not seen.region or net.region_of(name) == seen.region:
+            health = healths.get(name)
+            fault = health is not None and bool(health.function)
+            state = ("down" if fault else "up") if name in running else ("starting" if choice.pool else "unplaced")
+            states[net.package_by_id[net.function_by_id[name].package].kind, state] += 1
+    yield from (("minka_functions", number, labels) for labels, number in sorted(states.items()))
+    for pool in net.pools:
+        use = placed.pools[pool.id]
+        if seen.region in ("", pool.region):
+            whole = sum(node.cpus for node in net.nodes_of[pool.id])
+            parts = (
+                ("all", whole),
+                ("usable", use.capacity.cpus),
+                ("used", use.used.cpus),
+                ("committed", use.committed_cores),
+            )
+            yield from (("minka_pool_cores", cores, (pool.id, part)) for part, cores in parts)
+            yield from (("minka_pool_sold_cores", cores, (pool.id, who)) for who, cores in use.sold_cores.items())
+
+
+@lru_cache(maxsize=2)
+def _placed(seen: Seen, running: tuple[tuple[str, tuple[str, ...]], ...]) -> Placement:
+    """Where functions are and would go: it changes with the network files, with what runs, and at midnight."""
+    return place(seen.network, seen.day, dict(running))
 
 
 def _agreements(seen: Seen) -> _Samples:

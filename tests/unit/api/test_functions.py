@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from controller.cli import functions as commands
 from controller.models.health import Health
-from controller.models.people import Role
+from controller.models.people import Permission, Role
 from controller.models.plan import LedgerNode
 from controller.nrm.profiles.function import deployment_path
 from controller.plan import network_digest
@@ -140,6 +141,26 @@ async def test_placement_tells_moves_starts_and_losses(virtual: ApiBench) -> Non
     assert [(one["function"], one["was"], one["pool"]) for one in balanced["moves"]] == [("CP", ["far"], "edge")]
     assert balanced["bound_us"] is None
     assert (await virtual.client.get("/v1/placement?fail=4")).status_code == 422
+
+
+async def test_metrics_count_functions_and_what_they_take(virtual: ApiBench) -> None:
+    page = (await virtual.client.get("/metrics")).text
+    samples = {line.rpartition(" ")[0]: line.rpartition(" ")[2] for line in page.splitlines() if "{" in line}
+    for sample, value in {
+        'minka_functions{kind="vdu",state="starting"}': 2,
+        'minka_functions{kind="vcu-up",state="up"}': 1,
+        'minka_pool_cores{pool="edge",part="all"}': 64,
+        'minka_pool_cores{pool="far",part="used"}': 14,
+        'minka_pool_cores{pool="far",part="committed"}': 18,
+        'minka_pool_sold_cores{pool="far",tenant="beta"}': 10,
+    }.items():
+        assert float(samples[sample]) == value, sample
+    health = {"station": "UP-B", "at": "2026-06-15T12:00:00Z", "reachable": True, "device": "function", "cells": {}}
+    virtual.store.healths.save([Health.model_validate(health | {"links": (), "function": {"function-down": "no"}})])
+    assert 'minka_functions{kind="vcu-up",state="down"} 1' in (await virtual.client.get("/metrics?region=r")).text
+    admit(virtual.store, "token-of-eva", "eva", Role.TENANT_VIEWER, "beta", scopes=(Permission.METRICS,))
+    async with virtual.with_token("token-of-eva") as beta:
+        assert not re.search("^minka_(pool|functions)", (await beta.get("/metrics")).text, re.MULTILINE)
 
 
 async def test_the_terminal_shows_the_same(
