@@ -332,10 +332,13 @@ def _freeze(ask: Ask) -> _No | None:
 
 
 def _busy(ask: Ask) -> _No | None:
-    """What is wrong under a run, or in a planned window, is that run's to put right."""
-    if run := ask.store.runs.under_way(ask.device, ask.now):
-        return _No(f"run {run} works on the station")
-    return _No("a job works on the station") if ask.store.claims.busy([ask.device]) else None
+    """What is wrong under a run, there or at a function of the station, or in a planned window, is that run's."""
+    station = ask.network.station_by_id.get(ask.device)
+    functions = station.functions if station is not None else ()
+    for one, name in ((ask.device, "the station"), *((function, function) for function in functions)):
+        if run := ask.store.runs.under_way(one, ask.now):
+            return _No(f"run {run} works on {name}")
+    return _No("a job works on the station") if ask.store.claims.busy([ask.device, *functions]) else None
 
 
 def _battery(ask: Ask) -> _No | None:

@@ -246,12 +246,14 @@ def _agreements(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
 
 
 def _planned(tx: Tx, network: Network, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:
-    """When runs interrupted tenants at stations, there or at the router of their site; repairs are not planned."""
+    """When runs interrupted tenants at stations, there or at their router or functions; repairs are not planned."""
     at: dict[str, set[str]] = defaultdict(set)
     for station in stations:
         at[station].add(station)
-        for router in network.routers_at.get(network.site_of(station), ()) if network.manages(station) else ():
-            at[router].add(station)
+        known = network.station_by_id.get(station)
+        ways = (*network.routers_at.get(known.site, ()), *known.functions) if known is not None else ()
+        for way in ways:
+            at[way].add(station)
     found: dict[tuple[str, str], list[tuple[datetime, datetime]]] = defaultdict(list)
     over = or_(jobs.c.finished.is_(None), jobs.c.finished > since)
     for row in tx.rows(_WORK.where(over), jobs.c.station, at):

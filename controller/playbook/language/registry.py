@@ -90,15 +90,22 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Proposal(Generic[Output]):
-    """What an action would change on the station, None for nothing, or ask of it, and what it has to say."""
+    """What an action would change on the station, None for nothing, or ask of it, and what it has to say.
+
+    Attributes:
+        foreseen: In a dry run, what it would do where that can't be worked out before it is due.
+    """
 
     change: Change | None
     output: Output
     operations: tuple[Operation, ...] = ()
+    foreseen: str = ""
 
     @property
     def says(self) -> str:
         """What it would do to the station, in words."""
+        if self.foreseen:
+            return self.foreseen
         if self.change is not None:
             return f"outage about {self.change.outage_seconds} s"
         if self.operations:

@@ -11,6 +11,7 @@ from sqlalchemy import event
 from controller.intent.incidents import QUIET, SETTLES
 from controller.models.alarm import AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.approval import RunConstraints, StationConstraints
+from controller.models.cloud import Function
 from controller.models.errors import NotFoundError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.incident import Incident, IncidentFilter, IncidentState
@@ -301,17 +302,23 @@ async def test_what_has_a_root_outside_of_the_contract_is_not_owed(store: SqlSto
     assert store.incidents.agreements("alfa")[0].used == 0
 
 
+@pytest.mark.parametrize("device", ["S1", "CU-1"])
 async def test_a_run_that_interrupts_its_tenants_is_planned_and_a_repair_is_not(
-    store: SqlStore, clock: VirtualClock
+    store: SqlStore, clock: VirtualClock, device: str
 ) -> None:
-    _load_shared(store)
+    shared = outage_network(availability_percent=99.9)
+    made = [(one, {"functions": ("CU-1",)} if one.id == "S1" else {}) for one in shared.stations]
+    stations = tuple(one.model_copy(update=more) for one, more in made)
+    cu = Function(id="CU-1", package="cu")
+    shared = shared.model_copy(update={"stations": stations, "functions": (cu,)})
+    store.networks.save(shared, network_digest(shared), "ana")
     incident = store.alarms.report(_off_air(MAJOR, 0)).incident
     for number, cause in enumerate(("person", "alarm:a-1")):
-        plan = make_plan(["S1"], str(number))
+        plan = make_plan([device], str(number))
         store.plans.save(plan, "ana")
         bound = StationConstraints(region="r", timezone="UTC", tenants=("alfa",), interrupts=True)
-        constraints = RunConstraints(subject="0" * 64, groups=(bound,), stations={"S1": ("site-1", 0)})
-        asked = prepared(plan, "apply", Strategy(), [NewJob(0, "S1")], cause=cause, constraints=constraints)
+        constraints = RunConstraints(subject="0" * 64, groups=(bound,), stations={device: ("site-1", 0)})
+        asked = prepared(plan, "apply", Strategy(), [NewJob(0, device)], cause=cause, constraints=constraints)
         run = store.runs.create(asked)
         store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
         (claim,) = store.claims.take(store.processes.register(f"w{number}"), 1)

@@ -14,11 +14,13 @@ from sqlalchemy import select
 
 from controller.models.alarm import CORE_LINK_DOWN, REMEDIATION_STOPPED, Alarm, AlarmState
 from controller.models.approval import Requirement
+from controller.models.cloud import Function
 from controller.models.health import Health, ServiceState
 from controller.models.rule import ProposalState, RuleMode
 from controller.models.run import RunState, Strategy
 from controller.models.settings import Settings
 from controller.models.sharing import ActionClass, MaintenanceWindow
+from controller.plan import network_digest
 from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Transition
 from controller.remediation import guards
 from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, forbids, refusal
@@ -97,10 +99,10 @@ def _battery(scene: Scene) -> None:
     scene.bench.report("station", "o-ran-fault-26")
 
 
-def _busy(scene: Scene) -> None:
-    plan = make_plan([STATION_ID], "work of a person")
+def _busy(scene: Scene, device: str = STATION_ID) -> None:
+    plan = make_plan([device], "work of a person")
     scene.bench.store.plans.save(plan, "ana")
-    run = scene.bench.store.runs.create(prepared(plan, "apply", Strategy(), (NewJob(0, STATION_ID),)))
+    run = scene.bench.store.runs.create(prepared(plan, "apply", Strategy(), (NewJob(0, device),)))
     scene.bench.store.runs.advance(run.id, lambda *_: Transition(RunState.RUNNING, wave=0))
 
 
@@ -521,6 +523,19 @@ async def test_a_rate_counts_what_concerns_the_same_tenant(bench: Bench) -> None
         bench.store.repairs.record("other", before.object, before.id, "r-1")
         no = said(bench, link, limits=limits)
         assert (no is not None and no.reason == "1 repairs of tenant condor began within an hour") is refused
+
+
+async def test_a_fault_under_work_on_a_function_is_that_works(bench: Bench) -> None:
+    network = tiny()
+    stations = tuple(
+        one.model_copy(update={"functions": ("CU-1",)}) if one.id == STATION_ID else one for one in network.stations
+    )
+    made = network.model_copy(update={"stations": stations, "functions": (Function(id="CU-1", package="cu"),)})
+    bench.store.networks.save(made, network_digest(made), "ana")
+    link = bench.breaks()
+    _busy(Scene(bench, link), "CU-1")
+    (run,) = bench.runs()
+    assert said(bench, link) == Refusal("busy", f"run {run.id} works on CU-1")
 
 
 async def test_a_fault_under_a_planned_window_is_its_runs(bench: Bench) -> None:
