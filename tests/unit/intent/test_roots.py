@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from controller.intent.roots import Reach, may_be_root, reach, root_of
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from tests.unit.intent.backhaul_tree import HANGS, network
+from tests.unit.plan import samples
 
 AT = datetime(2026, 6, 15, tzinfo=UTC)
 UNREACHABLE = {"object": "station", "probable_cause": "station-unreachable"}
@@ -187,3 +188,15 @@ def test_cells_follow_from_what_a_station_says_of_itself_if_it_is_critical() -> 
     assert root_of(network(), cell("PE-2"), [critical]) is None
     assert not may_be_root(alarm("PE-1", **told))
     assert not may_be_root(critical.model_copy(update={"source": AlarmSource.CHECK}))
+
+
+@pytest.mark.parametrize("cause", ["function-down", "station-unreachable"])
+def test_what_stations_lose_with_a_function_follows_from_it(cause: str) -> None:
+    net = samples.virtual()
+    down = alarm("DU-1", object="function", probable_cause=cause, object_class=ObjectClass.FUNCTION)
+    assert may_be_root(down)
+    assert reach(net, down).devices == {"S1"}
+    symptoms = [alarm("S1", **UNREACHABLE), DRIFT, cell("S1"), link("S1"), alarm("S1", **ALL_LINKS)]
+    assert {root_of(net, one, [down]) for one in symptoms} == {down}
+    assert root_of(net, alarm("S2", **UNREACHABLE), [down]) is None
+    assert root_of(net, alarm("S1", object="station", probable_cause="o-ran-fault-2"), [down]) is None
