@@ -76,20 +76,18 @@ class FunctionRow:
 
 
 def packages() -> list[dict[str, Any]]:
-    """The packages as they stand in a network file: each kind in the version that runs, the DU also in the next."""
+    """The packages as they stand in a network file: what runs, and the next DU and CU-CP."""
     radio = {"cpus": 8, "memory_gb": 16, "hugepages_gb": 4, "accelerators": 1, "ptp": True, "start_seconds": 30}
-    du = {"profiles": "lte-28658 nr-28541"}
+    du = radio | {"profiles": "lte-28658 nr-28541"}
+    control = {"cpus": 8, "memory_gb": 32, "start_seconds": 20}
+    user = {"cpus": 8, "memory_gb": 32, "hugepages_gb": 8, "gbps": 40, "start_seconds": 20}
     return [
-        _package("acme-bbu-24", "vbbu", "24.2.1", {**radio, "profiles": "lte-28658"}),
-        _package("acme-du-24", "vdu", "24.2.1", radio | du | {"f1": ["17.1"]}),
-        _package("acme-du-25", "vdu", "25.1.0", radio | du | {"f1": ["17.1", "18.1"]}),
-        _package("acme-cp-24", "vcu-cp", "24.2.1", {"cpus": 8, "memory_gb": 32, "f1": ["17.1"], "e1": ["17.1"]}),
-        _package(
-            "acme-up-24",
-            "vcu-up",
-            "24.2.1",
-            {"cpus": 8, "memory_gb": 32, "hugepages_gb": 8, "gbps": 40, "e1": ["17.1"]},
-        ),
+        _package("acme-bbu-24", "vbbu", "24.2.1", radio | {"profiles": "lte-28658"}),
+        _package("acme-du-24", "vdu", "24.2.1", du | {"f1": ["17.1"]}),
+        _package("acme-du-25", "vdu", "25.1.0", du | {"f1": ["17.1", "18.1"]}),
+        _package("acme-cp-24", "vcu-cp", "24.2.1", control | {"f1": ["17.1"], "e1": ["17.1"]}),
+        _package("acme-cp-25", "vcu-cp", "25.1.0", control | {"f1": ["17.1", "18.1"], "e1": ["17.1"]}),
+        _package("acme-up-24", "vcu-up", "24.2.1", user | {"e1": ["17.1"]}),
     ]
 
 
