@@ -71,9 +71,11 @@ def add_pools(app: FastAPI, fleet: Fleet) -> None:
     async def inject(pool_id: str, body: ApiFaultBody) -> dict[str, Any]:
         return pool(pool_id).api_faults.inject(ApiFault(**body.model_dump())).to_json()
 
-    @app.post("/pools/{pool_id}/upgrade", status_code=204)
-    async def upgrade(pool_id: str, body: UpgradeBody) -> None:
-        pool(pool_id).upgrade(body.version)
+    @app.post("/pools/{pool_id}/upgrade")
+    async def upgrade(pool_id: str, body: UpgradeBody) -> dict[str, Any]:
+        found = pool(pool_id)
+        found.upgrade(body.version)
+        return found.summary()
 
     @app.get("/pool-faults")
     async def kinds() -> list[dict[str, Any]]:

@@ -8,11 +8,14 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import asyncssh
 import httpx
 import pytest
+from typer.testing import CliRunner
 
+from simulators.cli import app
 from simulators.clock import VirtualClock
 from simulators.control.app import serve_control
 from simulators.fleet.fleet import Fleet
@@ -101,6 +104,24 @@ async def test_the_control_interface_shows_pools_and_takes_faults(bench: Bench) 
         assert (refused.status_code, refused.json()["detail"]) == (404, "edge-1 has no node node-9")
         assert (await control.get("/pools/edge-9")).status_code == 404
         assert "node-lost" in {kind["fault"] for kind in (await control.get("/pool-faults")).json()}
+
+
+async def test_commands_let_faults_begin_and_clear_them(bench: Bench) -> None:
+    async with serve_control(bench.fleet) as url:
+
+        async def command(*words: str) -> Any:
+            said = await asyncio.to_thread(CliRunner().invoke, app, ["pool", *words, "--control", url])
+            return json.loads(said.stdout) if said.exit_code == 0 else said.stderr
+
+        assert [pool["pool"] for pool in await command("list")] == ["edge-1", "edge-2"]
+        (begun,) = await command("fault", "edge-1", "node-lost", "--target", "node-0", "--seed", "7")
+        assert await command("faults", "edge-1") == [begun]
+        assert "edge-2 has no function" in await command("fault", "edge-2", "never-ready")
+        assert await command("clear", "edge-1", "--id", str(begun["id"])) == {"cleared": 1}
+        assert (await command("upgrade", "edge-2", "v1.37.0"))["upgrading_to"] == "v1.37.0"
+        bench.clock.advance(120)
+        nodes = bench.fleet.pools["edge-2"].cluster.list("nodes")
+        assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in nodes} == {"v1.37.0"}
 
 
 @pytest.mark.needs("kubectl")
