@@ -66,7 +66,7 @@ class BusyError(DeviceRefusedError):
 
     code = "busy"
 
-    def __init__(self, message: str, seconds: float) -> None:
+    def __init__(self, message: str, seconds: float = 1.0) -> None:
         super().__init__(message)
         self.seconds = seconds
 
