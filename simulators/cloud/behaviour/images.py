@@ -30,7 +30,7 @@ class Image:
 
 
 class Registry:
-    """The images of all packages of a network; ``reachable`` is whether pools can pull them."""
+    """The images of all packages of a network."""
 
     def __init__(self, packages: Iterable[PackageRecord]) -> None:
         self._images = {package.image: Image(package, _size(package.image)) for package in packages}

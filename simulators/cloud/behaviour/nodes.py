@@ -118,10 +118,8 @@ class NodeLifecycle(Controller):
         """See ``Controller.changed``."""
         if kind == "nodes":
             self.look(key_of(obj))
-        elif (kind == "pods" and event == "ADDED") or (kind == "pods" and "nodeName" in obj["spec"]):
-            node = obj["spec"].get("nodeName", "")
-            if node and self._taint(("", node)):
-                self.look(("", node))
+        elif kind == "pods" and (node := obj["spec"].get("nodeName")) and self._taint(("", node)):
+            self.look(("", node))
 
     def fell_silent(self, node: str) -> None:
         """The kubelet of a node says nothing from now on."""
