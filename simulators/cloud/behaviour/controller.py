@@ -56,8 +56,8 @@ class Controller:
     # ----------------------------------------------------------------- objects
 
     def find(self, kind: str, key: Key) -> Object | None:
-        """An object to read, none if it is gone."""
-        return self.cluster.get(kind, *key)
+        """An object to read, none if it is gone, or its kind."""
+        return self.cluster.get(kind, *key) if has_kind(self.cluster, kind) else None
 
     def change(self, kind: str, key: Key, edit: Callable[[Object], object], *, status: bool = False) -> Object | None:
         """Edit an object, if it is there and the edit changes anything; return it as it is then."""
@@ -74,6 +74,20 @@ class Controller:
         """Delete an object; harmless if it is gone."""
         if self.find(kind, key) is not None:
             self.cluster.delete(kind, *key, grace=grace)
+
+
+def has_kind(cluster: Cluster, kind: str) -> bool:
+    """Whether a cluster has a kind: somebody may delete its definition."""
+    try:
+        cluster.registry.known(kind)
+    except KeyError:
+        return False
+    return True
+
+
+def deployments(cluster: Cluster, namespace: str = "") -> list[Object]:
+    """The NFDeployments of a cluster, or of a namespace."""
+    return cluster.list(NF_DEPLOYMENTS, namespace) if has_kind(cluster, NF_DEPLOYMENTS) else []
 
 
 def key_of(obj: Object) -> Key:

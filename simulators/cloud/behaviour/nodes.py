@@ -141,6 +141,9 @@ class NodeLifecycle(Controller):
         elif silent is not None:
             self._call_it_lost(key)
         if (node := self.find("nodes", key)) is None:
+            # Nobody is left who could end its pods.
+            for pod in self._pods_on(key[1]):
+                self.delete("pods", key_of(pod), grace=0)
             return
         wanted = _taints(node)
         self.change("nodes", key, lambda found: _set_taints(found, wanted, self.clock.now()))

@@ -19,6 +19,7 @@ from simulators.cloud.behaviour.controller import (
     Object,
     condition_of,
     deleting,
+    deployments,
     holds,
     key_of,
     owner_of,
@@ -71,7 +72,7 @@ class Operator(Controller):
         elif kind == "pods" and (owner := owner_of(obj)) is not None and owner["kind"] == "NFDeployment":
             self.look((obj["metadata"]["namespace"], owner["name"]))
         elif kind == "configmaps":
-            for deployment in self.cluster.list(NF_DEPLOYMENTS, obj["metadata"]["namespace"]):
+            for deployment in deployments(self.cluster, obj["metadata"]["namespace"]):
                 if obj["metadata"]["name"] in _references(deployment):
                     self.look(key_of(deployment))
 

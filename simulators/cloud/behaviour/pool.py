@@ -12,7 +12,16 @@ import yaml
 
 from simulators.clock import Clock
 from simulators.cloud.behaviour.cleanup import Disruptions, GarbageCollector, Namespaces, QuotaStatus
-from simulators.cloud.behaviour.controller import NF_DEPLOYMENTS, Controller, Object, holds, key_of, set_condition
+from simulators.cloud.behaviour.controller import (
+    NF_DEPLOYMENTS,
+    Controller,
+    Object,
+    deployments,
+    has_kind,
+    holds,
+    key_of,
+    set_condition,
+)
 from simulators.cloud.behaviour.events import Events
 from simulators.cloud.behaviour.faults import (
     CRASH_LOOPING,
@@ -160,7 +169,7 @@ class Pool:
 
     def saved_text(self) -> str:
         """What managers wrote, as JSON. Pods are not among it: they start anew."""
-        return json.dumps({kind: self.cluster.list(kind) for kind in _KEPT})
+        return json.dumps({kind: self.cluster.list(kind) for kind in _KEPT if has_kind(self.cluster, kind)})
 
     def load_saved(self, text: str) -> None:
         """Start with what an earlier run left. Raises ValueError: it does not fit this pool."""
@@ -224,7 +233,7 @@ class Pool:
             known = [node.id for node in self.record.nodes]
             together = [node.id for node in self.record.nodes if target and node.failure_domain == target]
         else:
-            known = [found["metadata"]["name"] for found in self.cluster.list(NF_DEPLOYMENTS)]
+            known = [found["metadata"]["name"] for found in deployments(self.cluster)]
             together = [target.lower()] if target.lower() in known else []
         if together:
             return together
@@ -235,7 +244,7 @@ class Pool:
         return [random.Random(f"{seed}/{name}").choice(known)]  # noqa: S311 (replayed on purpose)
 
     def _image_of(self, function: str) -> str:
-        found = (one for one in self.cluster.list(NF_DEPLOYMENTS) if one["metadata"]["name"] == function)
+        found = (one for one in deployments(self.cluster) if one["metadata"]["name"] == function)
         return str(next(found, {}).get("spec", {}).get("image", ""))
 
     def _fault_changed(self, fault: PoolFault, begins: bool) -> None:
@@ -291,15 +300,15 @@ class Pool:
     def summary(self) -> dict[str, Any]:
         """The pool at a glance."""
         nodes, pods = self.cluster.list("nodes"), self.cluster.list("pods")
-        deployments = self.cluster.list(NF_DEPLOYMENTS)
+        functions = deployments(self.cluster)
         return {
             "pool": self.id,
             "nodes": len(nodes),
             "nodes_ready": sum(holds(node, "Ready") for node in nodes),
             "pods": len(pods),
             "pods_ready": sum(holds(pod, "Ready") for pod in pods),
-            "functions": len(deployments),
-            "functions_ready": sum(holds(found, "Ready") for found in deployments),
+            "functions": len(functions),
+            "functions_ready": sum(holds(found, "Ready") for found in functions),
             "faults": len(self.faults),
             "upgrading_to": self._upgrade.version,
         }

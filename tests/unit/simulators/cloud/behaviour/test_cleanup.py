@@ -96,6 +96,22 @@ def test_a_namespace_has_what_all_have_and_ends_with_its_content() -> None:
     assert NAMESPACE not in {one["metadata"]["name"] for one in bench.cluster.list("namespaces")}
 
 
+def test_a_pool_lives_on_without_the_definition_of_functions() -> None:
+    bench = PoolBench()
+    bench.deploy("du-1")
+    definition = bench.cluster.list("customresourcedefinitions.apiextensions.k8s.io")[0]
+    bench.cluster.delete("customresourcedefinitions.apiextensions.k8s.io", "", definition["metadata"]["name"])
+    bench.clock.advance(30)
+    config_map(bench, "another")
+    assert not bench.pods()
+    assert bench.pool.summary()["functions"] == 0
+    again = {key: definition[key] for key in ("apiVersion", "kind", "spec")}
+    metadata = {"name": definition["metadata"]["name"]}
+    bench.cluster.create("customresourcedefinitions.apiextensions.k8s.io", {**again, "metadata": metadata})
+    bench.deploy("du-1")
+    assert bench.told[-1] == ("ready", "du-1")
+
+
 def test_a_quota_counts_and_holds_up_pods() -> None:
     bench = PoolBench()
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"namespace": NAMESPACE, "name": "minka"}}

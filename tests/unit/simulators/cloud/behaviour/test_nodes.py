@@ -151,6 +151,16 @@ def test_an_upgrade_waits_for_what_a_budget_protects() -> None:
     assert bench.told[-1] == ("ready", "du-1")
 
 
+def test_pods_of_a_node_that_somebody_deletes_run_elsewhere() -> None:
+    bench = PoolBench()
+    bench.deploy("du-1")
+    node = bench.node_of("du-1")
+    bench.cluster.delete("nodes", "", node)
+    bench.clock.advance(START + 10)
+    assert bench.told == [("ready", "du-1"), ("gone", "du-1"), ("ready", "du-1")]
+    assert bench.node_of("du-1") != node
+
+
 def test_the_same_seed_gives_the_same_history() -> None:
     def history() -> list[dict[str, object]]:
         bench = PoolBench()
