@@ -23,6 +23,7 @@ LOCAL = {
     "minka scheduler",
     "minka sim up",
     "minka sim fault",
+    "minka sim pool",
     "minka network check",
     "minka playbook check",
     "minka playbook schema",
