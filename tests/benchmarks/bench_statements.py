@@ -19,6 +19,7 @@ from resource import RUSAGE_SELF, getrusage
 from sqlalchemy import text
 
 from controller.api.statements import Record, draft
+from controller.bootstrap import collect_rarely
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.measurement import DAY, HOUR, MONTH, Measured, Period, Subject, Values
@@ -128,6 +129,7 @@ def main(number: int) -> None:
         with store.database.engine.connect() as connection:
             rows = connection.execute(text("SELECT count(*) FROM measurements")).scalar_one()
         print(f"{len(network.stations)} stations, {len(network.cells)} cells, {rows:,} days, {number:,} outages")
+        collect_rarely()  # as processes do
         for kind in StatementKind:
             began = time.process_time()
             made = draft(Record(store, KPIS), clock.now(), kind, TENANT, ASKED)
