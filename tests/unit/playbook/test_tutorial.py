@@ -16,6 +16,8 @@ from controller.playbook.language.parameters import parse_parameters
 
 ROOT = Path(__file__).parents[3]
 NETWORK = load_network(ROOT / "deploy" / "networks" / "peru-mini")
+#: With functions and pools.
+VIRTUAL = load_network(ROOT / "deploy" / "networks" / "peru-virtual")
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
 COMMANDS = [
     (page.name, line)
@@ -45,5 +47,6 @@ def test_commands_fit_the_sample_network(page: str, line: str) -> None:
         assert given["cell"] in {cell.id for cell in NETWORK.cells_by_station[given["station"]]}
     else:
         loaded = Library(ROOT / "playbooks", registry()).load(name)
+    network = VIRTUAL if "function" in line or "pool" in line else NETWORK
     # A router is managed once its host key is known.
-    parse_parameters(loaded.playbook.parameters, given, None if "router" in given else NETWORK)
+    parse_parameters(loaded.playbook.parameters, given, None if "router" in given else network)
