@@ -1,4 +1,4 @@
-"""``make demo``: the main job on the embedded controller and simulated base stations, in two minutes.
+"""``make demo``: the main job on the embedded controller and simulated base stations, in under three minutes.
 
 Everything that is shown comes from the ``minka`` command and from the stations themselves. State lives in a
 temporary folder; nothing keeps running afterwards unless KEEP=1 is set.
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import cycle
@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import yaml
 from ncclient import manager
 from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
@@ -39,9 +40,13 @@ from controller.ports.clock import SystemClock
 HERE = Path(__file__).parent
 MINI = HERE / "networks" / "peru-mini"
 NEW_AGREEMENT = HERE / "networks" / "peru-mini-add-entel.yaml"
+EDGE = HERE / "networks" / "peru-mini-add-edge.yaml"
 REGION = "cusco"
 STATION = "PE-CUS-0145"
 CELL = "B28-1"
+#: The edge that loses a node, the only node there that can carry a vBBU, and a station whose function runs on it.
+LOST_POOL, LOST_NODE = "edge-pucallpa-1", "node-1"
+VIRTUAL, VIRTUAL_CELL = "PE-UCA-0012", "B4-1"
 #: Routers that take part; the other sites' ones are left to somebody else. The first is that of STATION.
 ROUTERS = ("RT-CUS-0145", "RT-CUS-0146", "RT-CUS-0147")
 NETCONF = "urn:ietf:params:xml:ns:netconf:base:1.0"
@@ -125,7 +130,13 @@ class Demo:
 
     def load(self) -> None:
         """Load the network files, with the addresses and host keys of what is simulated."""
-        beside = ("--endpoints", str(self.home / "endpoints.csv"), "--routers", str(self.home / "routers.csv"))
+        endpoints = self.home / "endpoints.csv"
+        if not (self.network / EDGE.name).exists():
+            endpoints = self.home / "endpoints-now.csv"
+            with (self.network / "stations.csv").open(encoding="utf-8", newline="") as file:
+                known = {row["id"] for row in csv.DictReader(file)}
+            _cut(self.home / "endpoints.csv", endpoints, "station", known)
+        beside = ("--endpoints", str(endpoints), "--routers", str(self.home / "routers.csv"))
         self.minka("network", "load", str(self.network), *beside)
 
     def plan(self, selector: str, expect: int) -> str:
@@ -133,17 +144,17 @@ class Demo:
         self.minka("plan", selector, "--expect", str(expect))
         return str(self.ask("plans", "list")[0]["id"])
 
-    def read(self, words: str) -> Shares:
+    def read(self, words: str, station: str = STATION, cell: str = CELL) -> Shares:
         """Show what a cell broadcasts and how it is shared, read from the station just now; its shares, unused."""
-        config = self.ask("device", "get", STATION, "--filter", f"EUtranCellFDD[{CELL}]")
+        config = self.ask("device", "get", station, "--filter", f"EUtranCellFDD[{cell}]")
         plmns = [path.rpartition("[")[2].rstrip("]") for path in config["tree"] if "/plmnIdList[" in path]
         shares = {
             path.rpartition("[")[2].rstrip("]").replace(",", "-"): leaves
             for path, leaves in config["tree"].items()
             if "/plmnRadioShareList[" in path
         }
-        on_air = next(state["cellState"] for path, state in config["state"].items() if path.endswith(f"[{CELL}]"))
-        console.print(f"[bold]{words}[/] {STATION}/{CELL} ({on_air}) broadcasts", end=" ")
+        on_air = next(state["cellState"] for path, state in config["state"].items() if path.endswith(f"[{cell}]"))
+        console.print(f"[bold]{words}[/] {station}/{cell} ({on_air}) broadcasts", end=" ")
         console.print(", ".join(plmn.replace(",", "-") for plmn in plmns))
         for plmn, share in shares.items():
             console.print(f"    {plmn}: min {share.get('minRatio', 0)} %, max {share.get('maxRatio', 100)} %")
@@ -192,21 +203,33 @@ def _free_range(count: int) -> int:
     raise DemoError(f"there are no {count} free ports in a row")
 
 
-def _files(network: Path) -> None:
-    """The files of the small network, with a few of its routers."""
+def _files(home: Path, pool_ports: int) -> None:
+    """The files of the small network with a few of its routers, and beside them what is simulated: an edge as well."""
+    network, simulated = home / "network", home / "simulated"
     shutil.copytree(MINI, network)
-    with (network / "routers.csv").open(encoding="utf-8", newline="") as file:
+    _cut(MINI / "routers.csv", network / "routers.csv", "id", ROUTERS)
+    shutil.copytree(network, simulated)
+    edge = yaml.safe_load(EDGE.read_text(encoding="utf-8"))
+    for number, pool in enumerate(edge["pools"]):
+        pool |= {"address": "127.0.0.1", "port": pool_ports + number}
+    (simulated / EDGE.name).write_text(yaml.safe_dump(edge), encoding="utf-8")
+
+
+def _cut(source: Path, to: Path, column: str, wanted: Collection[str]) -> None:
+    """Write the rows of a CSV file that have a wanted value in a column."""
+    with source.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    with (network / "routers.csv").open("w", encoding="utf-8", newline="") as file:
+    with to.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
-        writer.writerows(row for row in rows if row["id"] in ROUTERS)
+        writer.writerows(row for row in rows if row[column] in wanted)
 
 
 @contextlib.contextmanager
 def _controller(home: Path) -> Iterator[Demo]:
     """``minka up`` with simulated stations, taken down at the end unless KEEP=1."""
-    api = _free_range(2 + 24 + len(ROUTERS))
+    devices = 24 + 3 + len(ROUTERS)
+    api = _free_range(2 + devices + 2)
     control, ports = f"127.0.0.1:{api + 1}", api + 2
     os.environ.update(
         MINKA_HOME=str(home),
@@ -215,8 +238,17 @@ def _controller(home: Path) -> Iterator[Demo]:
         MINKA_HEALTH_INTERVAL="5",
         MINKA_RULES=str(HERE.parent / "playbooks" / "rules"),
     )
-    _files(home / "network")
-    words = ["up", "--sim", str(home / "network"), "--sim-routers", "--sim-ports", str(ports), "--sim-control", control]
+    _files(home, ports + devices)
+    words = [
+        "up",
+        "--sim",
+        str(home / "simulated"),
+        "--sim-routers",
+        "--sim-ports",
+        str(ports),
+        "--sim-control",
+        control,
+    ]
     log = (home / "up.log").open("wb")
     up = subprocess.Popen([sys.executable, "-m", "controller.cli", *words], stdout=log, stderr=log)
     try:
@@ -306,7 +338,7 @@ def _drift(demo: Demo) -> None:
     demo.minka("remediation", "resume")
 
 
-def _alarm(demo: Demo) -> None:
+def _break_links(demo: Demo) -> None:
     demo.say(
         "Let a rule repair by itself",
         "Rules as they come only observe. A person, here the administrator of this demo, lets this one act.",
@@ -318,10 +350,52 @@ def _alarm(demo: Demo) -> None:
     )
     httpx.post(f"http://{demo.control}/stations/{STATION}/links/break", json={"link": "bitel"}).raise_for_status()
 
+
+def _edge(demo: Demo) -> None:
+    demo.say(
+        "Meanwhile, virtual base stations join",
+        "Three stations of Pucallpa are functions (vBBU): pods on the Kubernetes pools of two edges.",
+    )
+    shutil.copy(demo.home / "simulated" / EDGE.name, demo.network)
+    demo.load()
+    demo.minka("device", "adopt", "pool=*")
+    pools = demo.ask("plan", "pool=*", "--expect", "2")
+    demo.minka("apply", pools["id"], "--reason", "two edges")
+    demo.minka("playbook", "run", "instantiate-function", "where=function=*", "--reason", "virtual")
+    demo.minka("function", "list")
+    demo.read("before:", VIRTUAL, VIRTUAL_CELL)
+
+
+def _node_lost(demo: Demo) -> None:
+    demo.say(
+        "A node of an edge dies",
+        f"No other node of {LOST_POOL} has accelerators, so its functions can run at the other edge only.",
+    )
+    where = f"http://{demo.control}/pools/{LOST_POOL}/faults"
+    httpx.post(where, json={"fault": "node-lost", "target": LOST_NODE}).raise_for_status()
+    lost = {one["function"] for one in demo.ask("function", "list") if LOST_POOL in one["running"]}
+
+    def down(alarms: list[dict[str, Any]]) -> bool:
+        return {alarm["station"] for alarm in alarms if alarm["probable_cause"] == "function-down"} == lost
+
+    def none_down(alarms: list[dict[str, Any]]) -> bool:
+        return not any(alarm["probable_cause"] == "function-down" for alarm in alarms)
+
+    demo.until("the alarms of the functions", 120, "alarms", "list", "--state", "raised", holds=down)
+    console.print(f"alarm function-down: {', '.join(sorted(lost))}")
+    demo.minka("playbook", "run", "heal-function", "where=function=*", "seconds=0")
+    demo.until("the end of their alarms", 120, "alarms", "list", "--state", "raised", holds=none_down)
+    demo.minka("function", "list")
+    demo.read("after: ", VIRTUAL, VIRTUAL_CELL)
+    demo.minka("device", "drift", "region=ucayali", "--exit-code")
+
+
+def _repaired(demo: Demo) -> None:
     def ended(alarms: list[dict[str, Any]]) -> bool:
         mine = [alarm for alarm in alarms if alarm["probable_cause"] in ("core-link-down", "user-plane-down")]
         return bool(mine) and all(alarm["state"] not in ("raised", "repairing") for alarm in mine)
 
+    demo.say("The rule has repaired the core links")
     demo.until("the repair", 180, "alarms", "list", holds=ended)
     demo.minka("alarms", "list")
     demo.minka("device", "show", STATION)
@@ -407,10 +481,13 @@ def main() -> int:
             _provision(demo)
             _fourth_tenant(demo)
             _drift(demo)
-            _alarm(demo)
+            _break_links(demo)
+            _edge(demo)
+            _repaired(demo)
             api = f"http://127.0.0.1:{os.environ['MINKA_API_PORT']}"
-            _summary(demo, api)
             _pictures(demo, api)
+            _node_lost(demo)
+            _summary(demo, api)
             console.print("\n[bold]Next[/]: KEEP=1 make demo keeps it running; then try")
             for words in NEXT:
                 console.print(f"  minka {words}")

@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(400)
 def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MINKA_")}
     environment |= {"TMPDIR": str(tmp_path), "COLUMNS": "160"}
@@ -41,4 +41,16 @@ def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
     acts = said[said.index("The repair on the time line") :]
     places = [acts.index(act) for act in ("incident.opened", "repair.started", "incident.closed", "repair.succeeded")]
     assert places == sorted(places)
+    # A node of an edge died: what ran there runs at the other edge, with all tenants.
+    join, died = said.index("virtual base stations join"), said.index("A node of an edge dies")
+    runs_on = re.compile(r"^(BBU-UCA-\d+) .* host +1 +(edge-pucallpa-\d)\s*$", re.MULTILINE)
+    first, then = (dict(runs_on.findall(part)) for part in (said[join:died], said[died:]))
+    assert sorted(first.values()) == ["edge-pucallpa-1", "edge-pucallpa-1", "edge-pucallpa-2"]
+    assert first["BBU-UCA-0012"] == "edge-pucallpa-1"
+    assert then == dict.fromkeys(first, "edge-pucallpa-2")
+    for when, part in (("before: ", said[join:died]), ("after:  ", said[died:])):
+        told = re.search(rf"^{when}PE-UCA-0012/B4-1 \(ACTIVE\) broadcasts (.*)$", part, re.MULTILINE)
+        assert told is not None
+        assert set(told[1].split(", ")) == {"716-06", "716-10", "716-15"}
+    assert "no drift on 14 stations" in said[died:]
     assert list(tmp_path.iterdir()) == []

@@ -62,6 +62,16 @@ def _is_entels(fact: Fact) -> bool:
     return fact.owners == ("entel",)
 
 
+def test_functions_of_the_demo_run_at_both_edges(tmp_path: Path) -> None:
+    shutil.copytree(NETWORKS / "peru-mini", tmp_path / "network")
+    shutil.copy(NETWORKS / "peru-mini-add-edge.yaml", tmp_path / "network" / "add-edge.yaml")
+    network = load_network(tmp_path / "network")
+    assert [one.code for one in compile_intent(network, TODAY).findings] == ["backhaul-capacity"]
+    placed = place(network, TODAY)
+    assert {choice.pool for choice in placed.choices.values()} == {"edge-pucallpa-1", "edge-pucallpa-2"}
+    assert len(placed.choices) == len(network.functions) == 3
+
+
 def test_all_functions_of_the_virtual_network_have_a_pool() -> None:
     network = load_network(NETWORKS / "peru-virtual")
     placed = place(network, TODAY)
