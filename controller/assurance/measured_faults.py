@@ -262,13 +262,15 @@ class MeasuredFaults:
             Indicators that became worse, and those that are well again.
         """
         some, self._left = self._left[:_TOGETHER], self._left[_TOGETHER:]
-        if self._hour is None or not some:
+        hour = self._hour
+        if hour is None or not some:
             return []
-        hour, hours = self._hour, await self._history(some, self._hour.end)
+        hours = await self._history(some, hour.end)
         judgements, reports = await asyncio.to_thread(self._judged, watched, hour, {one: hours[one] for one in some})
         await self._store.judgements.put(judgements)
         if not self._left:
-            await self._store.judgements.put(await asyncio.to_thread(hour.whole))
+            whole = await asyncio.to_thread(hour.whole)
+            await self._store.judgements.put(whole)
             await self._store.judgements.forget(hour.end - _FORGOTTEN)
             self._hour = None
         return reports

@@ -614,8 +614,15 @@ class Network(Noun):
 
     @cached_property
     def pools_asked(self) -> dict[str, tuple[str, ...]]:
-        """Ids of the pools where a function may be found, sorted, by function: it may be pinned to another one now."""
-        return {one: tuple(sorted({*near, *self.pools_for[one]})) for one, near in self._pools_near.items()}
+        """Ids of the pools where a function may be found, sorted, by function: it may be pinned to another one now.
+
+        One that no station names any more may be on any of them.
+        """
+        anywhere = tuple(sorted(self.pool_by_id))
+        return {
+            one: tuple(sorted({*near, *self.pools_for[one]})) if self.stations_served[one] else anywhere
+            for one, near in self._pools_near.items()
+        }
 
     @cached_property
     def _pools_near(self) -> dict[str, tuple[str, ...]]:
@@ -881,12 +888,14 @@ class Network(Noun):
         )
 
     def region_of(self, device: str) -> str:
-        """Region id of a device; empty of a function without stations that no pool may carry.
+        """Region id of a device: of one without a site, that of a pool for it, or where it may be found.
 
         Raises:
             KeyError: There is no such device.
         """
         if site := self.site_of(device):
             return self.site_by_id[site].region
-        pool = device if self.device_kinds[device] is DeviceKind.POOL else next(iter(self.pools_for[device]), "")
-        return self.pool_by_id[pool].region if pool in self.pool_by_id else ""
+        if self.device_kinds[device] is DeviceKind.POOL:
+            return self.pool_by_id[device].region
+        pools = self.pools_for[device] or self.pools_asked[device]
+        return self.pool_by_id[pools[0]].region if pools else ""

@@ -15,6 +15,7 @@ from controller.device import SshDevices
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
 from controller.models.run import Run, RunState, Strategy
+from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Tree
 from controller.plan import network_digest, pools_of
 from controller.ports.devices import target_of
@@ -29,18 +30,22 @@ from tests.integration.alarms.system import TINY, LocalSystem, until
 from tests.support.launch import submit
 from tests.support.secrets import LocalSecrets
 
-STATION, FUNCTION = "T-LTE-1", "BBU-1"
+STATION, FUNCTION, GATEWAY = "T-LTE-1", "BBU-1", "GW-1"
 _POOL = "{0},edge,cusco,,{0}.example,6443,pool-authority,pool-token,0\n"
 _FILES = {
     "pools.csv": "id,where,region,site,address,port,authority,credential,spare_nodes\n"
     + "".join(_POOL.format(name) for name in ("edge-1", "edge-2")),
     "nodes.csv": "pool,id,cpus,memory_gb,hugepages_gb,accelerators,ptp\n"
     + "".join(f"{name},node-1,32,128,32,4,true\n" for name in ("edge-1", "edge-2")),
-    "latencies.csv": "pool,site,microseconds\nedge-1,ollanta,40\nedge-2,ollanta,60\n",
-    "functions.csv": f"id,package,max_latency_us\n{FUNCTION},bbu,100\n",
+    "latencies.csv": "pool,site,microseconds\nedge-1,ollanta,40\nedge-2,ollanta,60\nedge-1,pisac,40\nedge-2,pisac,60\n",
+    "functions.csv": f"id,package,max_latency_us\n{FUNCTION},bbu,100\n{GATEWAY},gate-1,\n",
     "packages.yaml": f"""packages:
 - {{id: bbu, kind: vbbu, vendor: Acme, version: "1.0", image: "registry.example/bbu@sha256:{7:064x}", cpus: 8,
    memory_gb: 16, hugepages_gb: 4, accelerators: 1, ptp: true, start_seconds: 10, profiles: lte-28658}}
+- {{id: gate-1, kind: gateway, vendor: Acme, version: "1.0", image: "registry.example/gate@sha256:{8:064x}", cpus: 2,
+   memory_gb: 4, start_seconds: 5}}
+- {{id: gate-2, kind: gateway, vendor: Acme, version: "2.0", image: "registry.example/gate@sha256:{9:064x}", cpus: 2,
+   memory_gb: 4, start_seconds: 5}}
 """,
 }
 
@@ -51,7 +56,8 @@ def files(folder: Path) -> Path:
     for name, text in _FILES.items():
         (made / name).write_text(text, encoding="utf-8")
     header, *rows = (made / "stations.csv").read_text(encoding="utf-8").splitlines()
-    lines = [f"{header},functions", *(f"{row},{FUNCTION if row.startswith(STATION) else ''}" for row in rows)]
+    of = {STATION: FUNCTION, "T-LTE-2": GATEWAY}
+    lines = [f"{header},functions", *(f"{row},{of.get(row.partition(',')[0], '')}" for row in rows)]
     (made / "stations.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
     return made
 
@@ -126,3 +132,35 @@ async def test_a_station_comes_up_in_its_function_and_moves_with_it(system: Clou
     assert pools_of(await system.carries(FUNCTION)) == ("edge-2",)
     assert pools_of(system.store.ledger.find([FUNCTION])[FUNCTION]) == ("edge-2",)
     assert await system.carries(STATION) == before
+
+
+async def test_functions_are_scaled_moved_upgraded_and_terminated(system: Cloud, tmp_path: Path) -> None:
+    async def at(function: str) -> tuple[str, ...]:
+        return pools_of(await system.carries(function))
+
+    await system.prepare_pools()
+    await system.play("instantiate-function", where="function=*")
+    here = deployment_path(GATEWAY, (await at(GATEWAY))[0])
+    await system.play("scale-function", function=GATEWAY, replicas=2)
+    assert (await system.carries(GATEWAY))[here]["replicas"] == "2"
+    await system.play("heal-function", where=f"function={GATEWAY}")
+    assert (await system.carries(GATEWAY))[here]["replicas"] == "2", "what is well is left alone"
+    await system.play("drain-pool", pool="edge-1")
+    assert (await at(FUNCTION), await at(GATEWAY)) == (("edge-2",), ("edge-2",))
+    await system.play("rebalance")
+    assert await at(FUNCTION) == ("edge-1",), "nearest to its station"
+    functions = tmp_path / "network" / "functions.csv"
+    functions.write_text(functions.read_text(encoding="utf-8").replace("gate-1", "gate-2"), encoding="utf-8")
+    system.load(tmp_path / "network")
+    await system.play("upgrade-function", where=f"function={GATEWAY}")
+    (pool,) = await at(GATEWAY)
+    assert f"{9:064x}" in (await system.carries(GATEWAY))[deployment_path(GATEWAY, pool)]["image"]
+    stations = tmp_path / "network" / "stations.csv"
+    stations.write_text(stations.read_text(encoding="utf-8").replace(GATEWAY, ""), encoding="utf-8")
+    system.load(tmp_path / "network")
+    nodes = len(system.store.ledger.find([GATEWAY])[GATEWAY])
+    await system.play("terminate-function", function=GATEWAY, nodes=nodes)
+    assert not system.store.ledger.find([GATEWAY]).get(GATEWAY)
+    left = [pool.cluster.list("nfdeployments.workload.nephio.org") for pool in system.fleet.pools.values()]
+    assert [one["metadata"]["name"] for found in left for one in found] == [FUNCTION.lower()]
+    assert await at(FUNCTION) == ("edge-1",)

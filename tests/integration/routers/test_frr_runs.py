@@ -110,13 +110,13 @@ async def test_a_refused_line_leaves_nothing_half_done(
     # An address that no network file forbids and FRRouting takes for none of an interface. Now and then its mgmtd dies
     # of it, and comes back with what is saved.
     refused, deaths = "ip address 127.0.0.2/30", [router.without_mgmtd] if dies else []
-    asked = CliLine.ask
+    asked = CliLine._asked
 
-    def ask(line: CliLine, text: str, ends: str = PROMPT) -> str:
+    def ask(line: CliLine, command: str, text: str, ends: str = PROMPT) -> str:
         with deaths.pop()() if text == refused and deaths else nullcontext():
-            return asked(line, text, ends)
+            return asked(line, command, text, ends)
 
-    monkeypatch.setattr(CliLine, "ask", ask)
+    monkeypatch.setattr(CliLine, "_asked", ask)
     async with open_frr_system(tmp_path, router, {"station_side": "127.0.0.2/30"}) as system:
         before, text = blocks(router.running()), system.running(STATION)
         run, jobs = await system.apply(await system.plan(), policy="unit")

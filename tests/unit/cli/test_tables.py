@@ -130,6 +130,17 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         {"id": "t-5a1c77e0", "owner": "ana", "label": "prometheus of the second site", "scopes": ["metrics", "look"]}
         | {"created": AT, "expires": LATER, "used": AT, "revoked": None}
     ],
+    "pool list": [
+        {"pool": "edge-cusco-2", "where": "edge", "region": "cusco", "nodes": [{}, {}, {}], "spare_nodes": 1}
+        | {"used": [72, 144, 36, 9], "capacity": [64, 256, 64, 8], "sold_cores": {"entel": 16}, "functions": ["DU-1"]},
+    ],
+    "function list": [
+        {"function": "DU-CUS-0145", "kind": "vdu", "package": "acme-du-24", "version": "24.2.1", "owner": "host"}
+        | {"stations": 1, "running": ["edge-cusco-1"], "pool": "edge-cusco-2", "wrong": []},
+        {"function": "UP-ENTEL-1", "kind": "vcu-up", "package": "acme-up-24", "version": "24.2.1", "owner": "entel"}
+        | {"stations": 50, "running": [], "pool": "", "faults": ["ready nowhere; edge-cusco-1: 0 of 1 pods are ready"]}
+        | {"wrong": []},
+    ],
     "user list": [{"name": "rosa", "role": "tenant-approver", "tenant": "bitel", "created": AT, "disabled": LATER}],
     "playbook list": [
         {"name": "move-tenant-to-dedicated-carrier", "parameters": ["tenant", "agreement", "region", "window"]}
