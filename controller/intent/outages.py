@@ -25,7 +25,7 @@ from typing import NamedTuple
 import orjson
 
 from controller.intent.impact import Sharing, core_node_in, link_in
-from controller.models.alarm import CELL_OFF_AIR, COUNTED, LINK_CAUSES, UNREACHABLE, Alarm
+from controller.models.alarm import CELL_OFF_AIR, COUNTED, FUNCTION_DOWN, LINK_CAUSES, UNREACHABLE, Alarm
 from controller.models.announced_work import AnnouncedWork, intervals
 from controller.models.incident import AgreementMinutes, TenantMinutes
 from controller.models.network import Agreement, Cell, Network
@@ -318,7 +318,7 @@ def terms_of(network: Network) -> str:
     content = [
         network.header.timezone,
         [(one.id, one.region, one.population) for one in network.sites],
-        [(one.id, one.site, one.owner) for one in network.stations],
+        [(one.id, one.site, one.owner, network.endpoint_function.get(one.id)) for one in network.stations],
         [(one.name, one.rat, one.band) for one in network.cells],
         [(one.id, one.link_by_node) for one in network.tenants],
         [one.model_dump(mode="json") for one in network.agreements],
@@ -395,10 +395,16 @@ def _people(era: Era, cell: str, tenant: str) -> float:
 
 
 def _cells(network: Network, alarm: Alarm) -> Iterator[str]:
+    """Cells that an alarm takes service from; of a function those of the stations that live in it.
+
+    What a CU takes away, the core links of its stations tell.
+    """
     if alarm.probable_cause == CELL_OFF_AIR:
         yield from alarm.cells
     elif alarm.probable_cause in COUNTED:
-        yield from (cell.name for cell in network.cells_by_station.get(alarm.station, ()))
+        of_function = alarm.probable_cause == FUNCTION_DOWN
+        stations = network.stations_in.get(alarm.station, ()) if of_function else (alarm.station,)
+        yield from (cell.name for station in stations for cell in network.cells_by_station.get(station, ()))
 
 
 def _cells_over(era: Era, group: _Group, down: Iterable[Path]) -> tuple[str, ...]:

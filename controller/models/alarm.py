@@ -49,15 +49,15 @@ SLEEPING_CELL = "sleeping-cell"
 KPI_DEGRADED = "kpi-degraded"
 #: Probable cause of a device that can't be reached.
 UNREACHABLE = "station-unreachable"
+#: Probable causes of a function that is ready on no pool, and of one that runs on two.
+FUNCTION_DOWN, FUNCTION_TWICE = "function-down", "function-twice"
 #: Causes of alarms that take service away, and with those that keep anybody from seeing whether there is any.
-LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR}
+LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, FUNCTION_DOWN}
 COUNTED = LOSES | {UNREACHABLE}
 #: Probable cause of a device that told by VES that it lives, and does so no more.
 HEARTBEAT_LOST = "heartbeat-lost"
 #: Probable cause of managed nodes that differ from what was applied.
 CONFIGURATION_DRIFT = "configuration-drift"
-#: Probable causes of a function that is ready on no pool, and of one that runs on two.
-FUNCTION_DOWN, FUNCTION_TWICE = "function-down", "function-twice"
 #: Probable cause of a list of alarms full of what is over and was never acknowledged.
 ALARM_LIST_CROWDED = "alarm-list-crowded"
 #: Probable cause of alerts whose own is not known; it is their specific problem.

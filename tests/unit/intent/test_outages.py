@@ -106,6 +106,16 @@ def test_lost_management_is_no_lost_service_and_is_counted_by_itself() -> None:
     assert found["beta"] == TenantMinutes(tenant="beta", lost=10, unseen=2 * 30 - 10, people=500)
 
 
+def test_a_function_takes_the_cells_of_the_stations_that_live_in_it_and_a_cu_none_by_itself() -> None:
+    made = samples.virtual()
+    down = [spell("function-down", 0, 30, "function", station=name) for name in ("DU-1", "CU-1", "gone")]
+    found = Outages([*down, spell("station-unreachable", 0, 40)], [era(made)], {}, Excused()).minutes()
+    cells = len(made.cells_by_station["S1"])
+    assert {one.tenant: (one.lost, one.unseen) for one in found} == dict.fromkeys(
+        ("alfa", "beta"), (cells * 30, cells * 10)
+    )
+
+
 @pytest.mark.parametrize("cause", ["configuration-drift", "backhaul-down", "core-node-down", "o-ran-fault-26"])
 def test_what_takes_no_service_away_by_itself_costs_nothing(cause: str) -> None:
     assert minutes([spell(cause, 0, 30)]) == {}
