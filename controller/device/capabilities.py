@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import parse_qs
@@ -54,7 +54,7 @@ class Announced:
         refused: Namespaces that it did not let us read, whatever it announced.
     """
 
-    modules: dict[str, str]
+    modules: Mapping[str, str]
     whole: bool
     features: frozenset[tuple[str, str]] = frozenset()
     refused: set[str] = field(default_factory=set)
@@ -99,14 +99,15 @@ class KnownModules:
             found = await _library(hello, ask) if has_library(hello) else None
             known = Announced(listed, bool(listed) and not has_library(hello), features_in(hello))
             if found is not None:
-                known = Announced(listed | found.modules, whole=True, features=known.features | found.features)
+                known = Announced({**listed, **found.modules}, whole=True, features=known.features | found.features)
             self._known[key] = known
             if len(self._known) > _MOST:
                 self._known.popitem(last=False)
         return self._known[key]
 
 
-def listed_in(hello: Iterable[str]) -> dict[str, str]:
+@lru_cache(maxsize=256)
+def listed_in(hello: tuple[str, ...]) -> Mapping[str, str]:
     """Revision by namespace of the modules that a hello lists."""
     return {namespace: said.get("revision", [""])[0] for namespace, said in _modules_in(hello)}
 
