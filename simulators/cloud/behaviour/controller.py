@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,7 @@ Key = tuple[str, str]
 NF_DEPLOYMENTS = "nfdeployments.workload.nephio.org"
 
 
-class Controller:
+class Controller(ABC):
     """Looks at objects one after the other, on the clock and never while a write goes on.
 
     Args:
@@ -31,13 +32,13 @@ class Controller:
         self.clock = clock
         self._waiting: dict[Key, tuple[float, Timer]] = {}
 
+    @abstractmethod
     def changed(self, event: str, kind: str, obj: Object) -> None:
-        """An object was ADDED, MODIFIED or DELETED; by default it is looked at if the controller is for its kind."""
-        raise NotImplementedError
+        """An object was ADDED, MODIFIED or DELETED."""
 
+    @abstractmethod
     def reconcile(self, key: Key) -> None:
         """Bring about what an object asks for, which may be gone by now."""
-        raise NotImplementedError
 
     def look(self, key: Key, after: float = 0.0) -> None:
         """Look at an object after so many seconds, or when it is to be looked at anyway if that is sooner."""
