@@ -130,7 +130,10 @@ def watch(run_id: RunId, as_json: Json = False) -> None:
 
 
 def cancel(run_id: RunId, as_json: Json = False) -> None:
-    """Cancel a run: start nothing more. Stations under way finish; undecided groups are taken back."""
+    """Cancel a run: start nothing more. Stations under way finish; undecided groups are taken back.
+
+    So are functions that are not ready yet.
+    """
     _ask(run_id, "cancel", as_json=as_json)
 
 

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
@@ -24,6 +25,8 @@ Object = Mapping[str, Any]
 #: Name under which Minka applies (Server-Side Apply).
 MANAGER = "minka"
 FUNCTION_LABEL, OWNER_LABEL = "minka.dev/function", "minka.dev/owner"
+#: Before all that a cluster tells.
+_EVER = datetime.min.replace(tzinfo=UTC)
 _QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
 _SUFFIXES = {suffix: Decimal(1000) ** power for power, suffix in enumerate("kMGTPE", start=1)}
 _SUFFIXES |= {f"{suffix}i": Decimal(1024) ** power for power, suffix in enumerate("KMGTPE", start=1)}
@@ -208,7 +211,7 @@ class FunctionObjects(Objects):
         ]
         seen.unknown += [f"{path}/{name}" for name in unknown]
         if standing is not None:
-            seen.state[path] = _readiness(standing)
+            seen.state[path] = _readiness(standing, settings or {})
 
     def _interface(self, above: Path, entry: Object, seen: _Seen) -> None:
         path = child(above, "Interface", str(entry.get("name", "")))
@@ -460,22 +463,49 @@ def _let_in(spec: Object) -> tuple[str, ...] | None:
     return tuple(sorted(owners)) if {key: spec.get(key, []) for key in ours} == ours else None
 
 
-def _readiness(one: Object) -> dict[LeafName, Value]:
+def _readiness(one: Object, settings: Object) -> dict[LeafName, Value]:
     """What the operator says of a function, if it says it of what is asked now."""
     status, generation = one.get("status", {}), one.get("metadata", {}).get("generation", 0)
     conditions = {str(said.get("type")): said for said in status.get("conditions", ())}
-    ready = conditions.get("Ready", {})
-    known = ready.get("observedGeneration", status.get("observedGeneration", generation))
-    holds = ready.get("status") == "True" and known >= generation
-    stalled = conditions.get("Stalled", {})
-    said = stalled if stalled.get("status") == "True" else {} if holds else ready
+    ready, stalled = conditions.get("Ready", {}), conditions.get("Stalled", {})
+
+    def holds(condition: Object) -> bool:
+        known = condition.get("observedGeneration", status.get("observedGeneration", generation))
+        return condition.get("status") == "True" and int(known) >= generation
+
+    written = _written(settings)
+    said = stalled if stalled.get("status") == "True" else {} if holds(ready) else ready
     words = ": ".join(str(said[part]) for part in ("reason", "message") if said.get(part))
-    state: dict[LeafName, Value] = {"ready": str(holds).lower()}
+    state: dict[LeafName, Value] = {"ready": str(holds(ready)).lower()}
+    if holds(stalled) and _since(stalled) >= written:
+        state["stalled"] = "true"
+    if holds(ready) and _since(ready) < written:
+        state["noticed"] = "false"
     if words:
         state["reason"] = words[:500]
     if "replicas" in status:
         state["runningReplicas"] = str(status["replicas"])
     return state
+
+
+def _written(settings: Object) -> datetime:
+    """When the parameters of a function were last written; a ConfigMap has no generation that a status could name."""
+    entries = settings.get("metadata", {}).get("managedFields", ())
+    return max((_time(entry.get("time")) for entry in entries if "f:data" in entry.get("fieldsV1", {})), default=_EVER)
+
+
+def _since(condition: Object) -> datetime:
+    """Since when a condition is as it is; one that does not say it is not doubted."""
+    found = _time(condition.get("lastTransitionTime"))
+    return datetime.max.replace(tzinfo=UTC) if found == _EVER else found
+
+
+def _time(text: object) -> datetime:
+    try:
+        found = datetime.fromisoformat(str(text))
+    except ValueError:
+        return _EVER
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 def _below(tree: Tree, path: Path, kind: str) -> list[tuple[str, Leaves]]:

@@ -115,6 +115,10 @@ class LeafRole(StrEnum):
     READY = "ready"
     #: Why it is not, in its operator's words.
     REASON = "reason"
+    #: Whether its operator gave up: ``true`` or ``false``. It goes on only if something else is asked for.
+    STALLED = "stalled"
+    #: Whether what its operator says is about its parameters as they are: ``true`` or ``false``.
+    NOTICED = "noticed"
 
 
 #: What states of a cell that serves say, and those of a core link.

@@ -70,7 +70,9 @@ class Tools:
         target = self.target_of(network, claim.job.station)
         patience = claim.run.strategy.check_timeout
         devices = watching(self.devices, claim.change, network, self.target_of, self.clock, patience)
-        return await Transaction(claim, target, devices, record, self.clock, self.patience, gate, self.findings).run()
+        return await Transaction(
+            claim, target, devices, record, self.clock, self.patience, gate, self.findings, self.cancelled
+        ).run()
 
 
 def _cancelled(store: Store, runs: Collection[str]) -> dict[str, bool]:

@@ -61,6 +61,8 @@ DEPLOYMENT = NodeSpec(
         LeafSpec("inForce", default="true", mutability=Mutability.RESTART, label="refers to its parameters"),
         state("ready", LeafRole.READY),
         state("reason", LeafRole.REASON),
+        state("stalled", LeafRole.STALLED),
+        state("noticed", LeafRole.NOTICED),
         state("runningReplicas"),
     ),
     children=(_INTERFACE, _PARAMETER),
@@ -146,5 +148,21 @@ def not_ready_because(observed: Observed, path: Path) -> str:
 
 def ready_state(observed: Observed, path: Path) -> ServiceState:
     """Whether the function at ``path`` is ready there. One of which the pool's operator says nothing is not."""
-    said = observed.state.get(path, {}).get(DEPLOYMENT.leaf(LeafRole.READY))
-    return ServiceState.UP if path in observed.tree and said == "true" else ServiceState.DOWN
+    ready = path in observed.tree and _says(observed, path, LeafRole.READY, "true")
+    return ServiceState.UP if ready else ServiceState.DOWN
+
+
+def ready_as_asked(observed: Observed, path: Path) -> ServiceState:
+    """The same; unknown while what its operator says may be about parameters that have changed since."""
+    unknown = _says(observed, path, LeafRole.NOTICED, "false")
+    found = ready_state(observed, path)
+    return ServiceState.UNKNOWN if unknown and found is ServiceState.UP else found
+
+
+def is_stalled(observed: Observed, path: Path) -> bool:
+    """Whether the operator of the function at ``path`` gave up what is asked for there now."""
+    return _says(observed, path, LeafRole.STALLED, "true")
+
+
+def _says(observed: Observed, path: Path, role: LeafRole, value: str) -> bool:
+    return observed.state.get(path, {}).get(DEPLOYMENT.leaf(role)) == value

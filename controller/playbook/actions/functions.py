@@ -8,7 +8,7 @@ from controller.models.cloud import Count
 from controller.models.errors import ConflictError, DeviceError, PlanRefusedError
 from controller.models.network import DeviceKind, Noun, StationId
 from controller.models.sharing import ActionClass
-from controller.nrm.profiles.function import deployment_path, why_not_ready
+from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
 from controller.plan import moved_change, ready_on, scaled_change
 from controller.playbook.actions.configuration import Changed, Nothing
 from controller.playbook.language.registry import Context, Proposal, Remarked, Touches, Unmet, action
@@ -26,6 +26,7 @@ class Readiness(Noun):
     ready: bool = Field(description="Whether it is ready on one pool.")
     pools: tuple[str, ...] = Field(description="Pools that it is on by the ledger, the latest first.")
     answers: bool = Field(description="Whether its pool answers.")
+    stalled: bool = Field(default=False, description="Whether its operator gave up.")
     reason: str = Field(description="Why it is not ready, as its operator or the pool says; empty where it is.")
 
 
@@ -64,13 +65,14 @@ class Replicas(Noun):
 async def await_function(context: Context, given: Patience) -> Readiness:
     """Wait until the function is ready on its pool, as it may become by itself; say whether it is. It never fails.
 
-    Where its pool does not answer, it does not wait.
+    Where its pool does not answer, or its operator gave up, it does not wait.
     """
     end = context.clock.monotonic() + given.seconds
     pause = 1.0
     while True:
         found = await _readiness(context)
-        if found.ready or not found.answers or context.dry_run or context.clock.monotonic() + pause > end:
+        hopeless = not found.answers or found.stalled or context.dry_run
+        if found.ready or hopeless or context.clock.monotonic() + pause > end:
             return found
         await context.clock.sleep(pause)
         pause = min(5.0, pause * 1.6)
@@ -95,7 +97,8 @@ async def _readiness(context: Context) -> Readiness:
         return Readiness(ready=True, pools=pools, answers=True, reason="")
     path = deployment_path(context.station, pools[0])
     reason = f"{context.station} is not ready on {pools[0]}: {why_not_ready(observed, path)}"
-    return Readiness(ready=False, pools=pools, answers=not observed.unseen(path), reason=reason)
+    stalled = is_stalled(observed, path)
+    return Readiness(ready=False, pools=pools, answers=not observed.unseen(path), stalled=stalled, reason=reason)
 
 
 @action("heal-function", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.FUNCTION)

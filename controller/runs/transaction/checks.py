@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
 from controller.models.alarm import ActiveAlarm, AlarmRecord
 from controller.models.health import ServiceState
 from controller.models.plan import Change, WaitFor
 from controller.nrm.profiles import cell_state, link_state, unreported
-from controller.nrm.profiles.function import not_ready_because, ready_state
+from controller.nrm.profiles.function import is_stalled, not_ready_because, ready_as_asked
 from controller.nrm.tree import Observed, is_below, step
 from controller.plan.rows import some
 from controller.ports.clock import Clock
@@ -19,6 +19,10 @@ from controller.runs.transaction.remote_links import state_behind
 _SOON, _GENTLY = 0.1, 2.0
 #: Longest that a function may take to become ready: its image comes over a thin link, then it starts.
 READY_SECONDS = 600.0
+#: Seconds in which an operator that gave up may take it back, as where it saw a part of what was written.
+STALLED_SECONDS = 5.0
+#: Why a wait was cut short.
+CANCELLED = "cancelled by a person"
 #: What is proved by a state that the device tells.
 _SERVES = ("link-up", "cell-on-air")
 
@@ -75,11 +79,12 @@ async def unmet(
     seconds: float,
     *,
     quiet: bool = False,
+    cut: Callable[[], bool] = lambda: False,
 ) -> tuple[str, Observed]:
     """Wait until all conditions hold at once.
 
     What the station does not tell in all that time is not counted as missing (see ``remark``). Its alarms are waited
-    for too: many clear by themselves while the change settles.
+    for too: many clear by themselves while the change settles. A function whose operator gave up is not waited for.
 
     Args:
         session: Where to look again, and again.
@@ -87,26 +92,31 @@ async def unmet(
         forgiven: Links that need not, and alarms that stood before (see ``excused``).
         seen: What was read just now: the first look.
         clock: For the pauses.
-        seconds: How long to wait; for functions longer (``READY_SECONDS``).
+        seconds: How long to wait; for a function that is not ready yet longer (``READY_SECONDS``).
         quiet: Whether new critical and major alarms must be gone too.
+        cut: Whether a function is not to be waited for any more.
 
     Returns:
         Those that don't hold after ``seconds`` in words, or an empty string; and what was read last.
     """
     excuse = frozenset(forgiven)
     wanted = [wait for wait in conditions if wait.path not in excuse]
-    if any(wait.kind == "ready" for wait in wanted):
-        seconds = max(seconds, READY_SECONDS)
-    end = clock.monotonic() + seconds
-    pause = _SOON
+    begin, pause = clock.monotonic(), _SOON
+    stalled: float | None = None
     while True:
         states = {wait: _state(wait, seen) for wait in wanted}
         alarms = [f"{alarm.name}: {alarm.text}" for alarm in _new(seen, excuse)] if quiet else []
         if not alarms and all(state is ServiceState.UP for state in states.values()):
             return "", seen
-        if clock.monotonic() >= end:
-            missing = [_name(wait, seen) for wait, state in states.items() if state is ServiceState.DOWN]
-            return _in_words(missing, alarms, seconds), seen
+        missing = [wait for wait, state in states.items() if state is ServiceState.DOWN]
+        coming = [wait for wait in missing if wait.kind == "ready"]
+        most = max(seconds, READY_SECONDS) if coming else seconds
+        now = clock.monotonic()
+        stalled = (stalled or now) if any(is_stalled(seen, wait.path) for wait in coming) else None
+        hopeless = stalled is not None and now >= stalled + STALLED_SECONDS
+        if hopeless or now >= begin + most or (coming and cut()):
+            words = _in_words([_name(wait, seen) for wait in missing], alarms, min(most, round(now - begin)))
+            return (f"{CANCELLED}; {words}" if coming and cut() else words), seen
         await clock.sleep(pause)
         pause = min(_GENTLY, pause * 1.6)
         seen = await session.read()
@@ -133,6 +143,10 @@ def _not_checked(change: Change, observed: Observed) -> str:
     """What the station did not tell."""
     waits = [wait for wait in _waits(change) if wait.kind in _SERVES and wait.path]
     unknown = [wait.path for wait in waits if _state(wait, observed) is ServiceState.UNKNOWN]
+    unnoticed = [one for one in _waits(change) if one.kind == "ready" and _state(one, observed) is ServiceState.UNKNOWN]
+    if unnoticed:
+        paths = some([wait.path for wait in unnoticed])
+        return f"not checked, since its operator does not say that it noticed the new parameters: {paths}"
     if unknown and not observed.state:
         return "the station reports no states: cells and core links were not checked"
     return f"not checked, since their state is not reported: {some(unknown)}" if unknown else ""
@@ -159,7 +173,7 @@ def _state(wait: WaitFor, observed: Observed) -> ServiceState:
         case "link-up":
             return link_state(observed, wait.path)
         case "ready":
-            return ready_state(observed, wait.path)
+            return ready_as_asked(observed, wait.path)
         case "cell-on-air":
             return cell_state(observed, wait.path)
         case "cell-off-air":

@@ -7,6 +7,7 @@ starts by reading what the device and the journal say, so there is one way to re
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,6 +36,7 @@ from controller.plan.rows import some
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
 from controller.ports.store import Claim, JobResult
+from controller.runs.poller import Poller
 from controller.runs.transaction import checks
 from controller.runs.transaction.completion import BY_ITSELF, Completion
 from controller.runs.transaction.effects import cuts_the_way, effects, vanished
@@ -54,6 +56,8 @@ class Transaction:
         gate: Where the device waits, prepared and verified, until its group is decided; None where the
             device is confirmed on its own.
         findings: Shared by the transactions of one process; None shares with nobody.
+        cancelled: Waits until a person cancels a run; None where nobody can. It cuts the wait for a function, which may
+            be long.
     """
 
     def __init__(
@@ -66,6 +70,7 @@ class Transaction:
         patience: Patience,
         gate: Gate | None = None,
         findings: Findings | None = None,
+        cancelled: Poller[str, bool] | None = None,
     ) -> None:
         if claim.change is None:
             raise ValueError(f"job {claim.job.id} has no change")
@@ -80,6 +85,8 @@ class Transaction:
         self._patience = patience
         self._gate = gate
         self._findings = findings or Findings(clock)
+        self._cancelled = cancelled
+        self._cut = False
         self._decided: Decision | None = None
         self._behaviour = Behaviour()
         self._kept_out = ""
@@ -130,7 +137,9 @@ class Transaction:
         return self._decided is not None and self._decided.choice is GateChoice.CONFIRM
 
     def _final(self, result: JobResult) -> JobResult:
-        """The result in the light of what was decided for the group, and of who kept us out."""
+        """The result in the light of what was decided for the group, of who cut it, and of who kept us out."""
+        if self._cut and result.outcome in (Outcome.ROLLED_BACK, Outcome.FAILED_SAFE):
+            result = replace(result, outcome=Outcome.WITHDRAWN)
         if self._kept_out and not result.outcome.good:
             result = replace(result, detail=f"{result.detail}; nobody could take it over: {self._kept_out}")
         if self._decided is None or result.outcome.good or result.outcome is Outcome.DIVERGED:
@@ -304,7 +313,21 @@ class Transaction:
     ) -> tuple[str, Observed]:
         """See ``checks.unmet``."""
         excused, patience = self._record.excused, self._strategy.check_timeout
-        return await checks.unmet(session, conditions, excused, seen, self._clock, patience, quiet=quiet)
+        if self._cancelled is None or not any(wait.kind == "ready" for wait in conditions):
+            return await checks.unmet(session, conditions, excused, seen, self._clock, patience, quiet=quiet)
+        asked = asyncio.ensure_future(self._cancelled.wait(self._claim.run.id))
+
+        def cut() -> bool:
+            # A record that is away is for whoever writes next.
+            return asked.done() and asked.exception() is None
+
+        try:
+            found = await checks.unmet(session, conditions, excused, seen, self._clock, patience, quiet=quiet, cut=cut)
+            self._cut = found[0].startswith(checks.CANCELLED)
+            return found
+        finally:
+            asked.cancel()
+            await asyncio.gather(asked, return_exceptions=True)
 
     async def _is_bound(self) -> bool:
         """Step back from the gate, if the device stands at one; whether the decision of its group came first."""

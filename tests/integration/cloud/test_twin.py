@@ -102,6 +102,27 @@ async def test_a_function_comes_moves_and_is_upgraded(pools: Pools, clock: PoolC
     assert clock.pools[1].pod("du-1")["spec"]["containers"][0]["image"] == twin.DU_NEW
 
 
+async def test_an_operator_that_gives_up_ends_the_wait(pools: Pools, clock: PoolClock) -> None:
+    _, here = await change(pools, clock, NOTHING, WANTED)
+    begin = clock.monotonic()
+    result, after = await change(pools, clock, here, replace(WANTED, package="nobodys-du"))
+    assert (result.outcome, after) == (Outcome.ROLLED_BACK, here)
+    assert "provider 'nobodys-du' is no package that this operator knows" in result.detail
+    assert clock.monotonic() - begin < 30
+    assert told(clock) == [[("ready", "du-1")], []]
+
+
+async def test_new_parameters_alone_are_waited_for(pools: Pools, clock: PoolClock) -> None:
+    _, here = await change(pools, clock, NOTHING, WANTED)
+    await clock.sleep(60)
+    smaller = replace(WANTED, cpus=4)
+    result, after = await change(pools, clock, here, smaller)
+    assert (result.outcome, result.detail, after) == (Outcome.SUCCEEDED, "", render_cloud(smaller).tree)
+    assert told(clock)[0][:2] == [("ready", "du-1"), ("ready", "du-1")], "it ended before the new pod was ready"
+    await clock.sleep(60)  # the old pod ends
+    assert clock.pools[0].pod("du-1")["spec"]["containers"][0]["resources"]["requests"]["cpu"] == "4"
+
+
 async def test_a_function_whose_image_does_not_come_stays_where_it_is(
     pools: Pools, clock: PoolClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,7 +29,7 @@ from controller.nrm.kube import (
     PoolObjects,
 )
 from controller.nrm.profiles import render_cloud
-from controller.nrm.profiles.function import not_ready_because, ready_state
+from controller.nrm.profiles.function import is_stalled, not_ready_because, ready_as_asked, ready_state
 from controller.nrm.tree import Tree
 
 IMAGE = f"registry.example/acme/du@sha256:{'a' * 64}"
@@ -260,6 +260,44 @@ def test_a_function_is_ready_when_its_operator_says_so_of_what_is_asked_now(
     path = f"{TOP}/Deployment[edge-1]"
     assert ready_state(seen, path) is state
     assert not_ready_because(seen, path) == reason
+
+
+def at(second: int) -> str:
+    return f"2026-01-01T00:00:{second:02}Z"
+
+
+@pytest.mark.parametrize(
+    ("said", "stalled", "state"),
+    [
+        # Parameters were written at second 10.
+        ({"Ready": ("True", 5)}, False, ServiceState.UNKNOWN),
+        ({"Ready": ("True", 10)}, False, ServiceState.UP),
+        ({"Ready": ("False", 5)}, False, ServiceState.DOWN),
+        ({"Ready": ("False", 5), "Stalled": ("True", 5)}, False, ServiceState.DOWN),
+        ({"Ready": ("False", 5), "Stalled": ("True", 10)}, True, ServiceState.DOWN),
+    ],
+)
+def test_what_an_operator_said_before_its_parameters_were_written_is_not_about_them(
+    said: dict[str, tuple[str, int]], state: ServiceState, *, stalled: bool
+) -> None:
+    status = conditions(1, **{kind: value for kind, (value, _) in said.items()})
+    for condition in status["conditions"]:
+        condition["lastTransitionTime"] = at(said[condition["type"]][1])
+    found = deployment(status=status)
+    settings = found[PLACES[CONFIG_MAP]]
+    managed = [
+        {"manager": MANAGER, "operation": "Apply", "time": at(10), "fieldsV1": {"f:data": {"f:cpus": {}}}},
+        {"manager": "label-sync", "operation": "Update", "time": at(50), "fieldsV1": {"f:metadata": {}}},
+    ]
+    found[PLACES[CONFIG_MAP]] = {**settings, "metadata": {**settings["metadata"], "managedFields": managed}}
+    seen, path = OBJECTS.observed(found, {}), f"{TOP}/Deployment[edge-1]"
+    assert (ready_as_asked(seen, path), is_stalled(seen, path)) == (state, stalled)
+
+
+@pytest.mark.parametrize(("generation", "stalled"), [(1, True), (0, False)])
+def test_an_operator_gave_up_what_is_asked_now_only_if_it_says_so_of_it(generation: int, *, stalled: bool) -> None:
+    seen = OBJECTS.observed(deployment(status=conditions(generation, Ready="False", Stalled="True")), {})
+    assert is_stalled(seen, f"{TOP}/Deployment[edge-1]") is stalled
 
 
 @pytest.mark.parametrize(

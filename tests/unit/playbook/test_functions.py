@@ -13,7 +13,7 @@ from controller.models.errors import InputError
 from controller.models.network import Network
 from controller.models.people import Person, Role
 from controller.models.plan import LedgerNode
-from controller.models.run import Outcome
+from controller.models.run import Outcome, RunState
 from controller.nrm.profiles import administrative_state, cells
 from controller.plan import network_digest
 from controller.ports.queue import FakeWakeups
@@ -247,6 +247,30 @@ async def test_an_upgrade_that_fails_at_its_canary_changes_nothing(monkeypatch: 
     assert outcomes["DU-1"] is Outcome.ROLLED_BACK
     assert {outcomes[name] for name in ("S1", "DU-2", "S2")} == {Outcome.CANCELLED}
     assert {name: bench.devices[name].running for name in before} == before
+
+
+async def test_an_operator_that_gives_up_ends_an_upgrade_at_once_and_a_person_may() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("CU-1")
+    before = bench.devices["CU-1"].running
+    bench.load(upgraded(bench.network, "cu"))
+    bench.devices["CU-1"].stuck |= {"edge-1", "edge-2"}
+    for given_up in (set[str](), {"edge-1", "edge-2"}):
+        bench.devices["CU-1"].stalled = given_up
+        begin = bench.clock.monotonic()
+        run = await bench.start("upgrade-function", where="function=CU-1")
+        if not given_up:
+            await bench.live(20)
+            bench.store.runs.cancel(run.id, "ana")
+        await bench.work()
+        assert bench.clock.monotonic() - begin <= 60
+        assert bench.devices["CU-1"].running == before
+        job, state = bench.jobs[0], bench.store.runs.get(run.id).state
+        if given_up:
+            assert (job.outcome, state) == (Outcome.ROLLED_BACK, RunState.FAILED), job
+        else:
+            assert (job.outcome, state) == (Outcome.WITHDRAWN, RunState.CANCELLED), job
+            assert "cancelled by a person" in job.detail
 
 
 async def test_an_upgrade_brings_the_new_image_and_the_stations_back() -> None:

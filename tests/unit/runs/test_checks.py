@@ -72,6 +72,62 @@ async def test_what_holds_at_the_first_look_is_not_read_again() -> None:
         assert await unmet(cast("DeviceSession", Script()), conditions, (), good, VirtualClock(), 5) == ("", good)
 
 
+FUNCTION = "/Function[F]/Deployment[edge-1]"
+READY = (WaitFor(kind="ready", path=FUNCTION),)
+
+
+def said(ready: str, **more: str) -> Observed:
+    return Observed({FUNCTION: {}}, {FUNCTION: {"ready": ready, **more}})
+
+
+async def ready(*found: Observed, cut: float = 1e9) -> tuple[str, float]:
+    """What a wait for a function ends with, and after how long, where it is cut then."""
+    clock, script = VirtualClock(), Script(*found)
+    first, begin = await script.read(), clock.monotonic()
+
+    async def wait() -> tuple[str, float]:
+        session = cast("DeviceSession", script)
+        words, _ = await unmet(
+            session, READY, (), first, clock, 30, quiet=True, cut=lambda: clock.monotonic() >= begin + cut
+        )
+        return words, clock.monotonic() - begin
+
+    waiting = asyncio.create_task(wait())
+    await clock.advance(700)
+    return await waiting
+
+
+async def test_a_function_is_waited_for_longer_than_cells_unless_its_operator_gives_up_or_a_person_does() -> None:
+    words, seconds = await ready(said("false", reason="Pulling"))
+    assert words == f"not reached within 600 s: ready {FUNCTION} (Pulling)"
+    assert seconds == pytest.approx(600, abs=3)
+    words, seconds = await ready(said("false"), said("false", stalled="true", reason="Stalled: no such image"))
+    assert words == f"not reached within {seconds:.0f} s: ready {FUNCTION} (Stalled: no such image)"
+    assert 5 <= seconds <= 10
+    words, seconds = await ready(said("false", reason="Pulling"), cut=100)
+    assert words == f"cancelled by a person; not reached within {seconds:.0f} s: ready {FUNCTION} (Pulling)"
+    assert 100 <= seconds <= 103
+
+
+async def test_an_operator_that_takes_its_word_back_had_seen_a_part_only() -> None:
+    gave_up = said("false", stalled="true")
+    words, _ = await ready(*[gave_up] * 4, *[said("false")] * 9, *[gave_up] * 3, said("true"))
+    assert not words
+
+
+async def test_an_operator_that_notices_new_parameters_is_waited_for_and_one_that_says_nothing_for_a_while() -> None:
+    before = said("true", noticed="false")
+    words, seconds = await ready(before, before, *[said("false")] * 100, said("true"))
+    assert not words
+    assert seconds > 100
+    words, seconds = await ready(before)
+    assert not words
+    assert seconds == pytest.approx(30, abs=3)
+    change = make_change("F").model_copy(update={"checks": READY})
+    told = f"not checked, since its operator does not say that it noticed the new parameters: {FUNCTION}"
+    assert remark(change, before) == told
+
+
 async def test_a_new_grave_alarm_is_waited_out_and_named_where_it_stays() -> None:
     good, alarmed = seen(on_air=True, link=True), seen(FAN, UNIT, on_air=True, link=True)
     assert await waited(Script(alarmed, alarmed, good)) == ("", good)
