@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MOST = 40
 _SEVERITIES = ("error", "warning", "info")
 #: What is found is another for each cell, such as who else has its PCI: the first stands for all.
-_PAIRED = ("pci-collision", "pci-confusion")
+_PAIRED = ("pci-collision", "pci-confusion", "prach-clash")
 
 
 def finding_lines(findings: Iterable[Finding], sources: Mapping[str, str]) -> list[str]:

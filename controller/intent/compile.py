@@ -15,7 +15,7 @@ from controller.intent.identities import identity_findings, node_plmn_findings, 
 from controller.intent.links import CoreLinks
 from controller.intent.neighbours import X2Ends, neighbour_facts, neighbour_findings
 from controller.intent.own_cells import own_cell_findings
-from controller.intent.pci import pci_findings
+from controller.intent.pci import code_findings
 from controller.intent.pools import pool_facts
 from controller.intent.routers import router_facts, stations_of
 from controller.intent.sharing import CellSharing, Placed, Portion, share_cell, share_user_plane
@@ -77,7 +77,7 @@ def compile_intent(
     findings += backhaul_findings(network, placed)
     findings += cloud_findings(network, placed, as_of)
     findings += identity_findings(network, cells)
-    findings += pci_findings(network, cells)
+    findings += code_findings(network, cells)
     findings += neighbour_findings(network, placed)
     findings += own_cell_findings(network, placed)
     findings += tracking_area_findings(network, placed, grants)

@@ -68,6 +68,7 @@ class Check(StrEnum):
     CARRIER_BAND = "carrier-band"
     PCI_COLLISION = "pci-collision"
     PCI_CONFUSION = "pci-confusion"
+    PRACH_CLASH = "prach-clash"
     # Neighbours
     NEIGHBOUR_DANGLING = "neighbour-dangling"
     NEIGHBOUR_PLMNS = "neighbour-plmns"
@@ -106,6 +107,7 @@ _MILDER = {
     Check.FUNCTION_NOT_BOUGHT: Severity.WARNING,
     Check.PCI_COLLISION: Severity.WARNING,
     Check.PCI_CONFUSION: Severity.WARNING,
+    Check.PRACH_CLASH: Severity.WARNING,
     Check.NEIGHBOUR_DANGLING: Severity.WARNING,
     Check.NEIGHBOUR_PLMNS: Severity.WARNING,
     Check.NEIGHBOUR_ONE_WAY: Severity.WARNING,

@@ -1,14 +1,16 @@
-"""Physical cell identities: cells of one carrier that theirs does not tell apart.
+"""Codes that cells of one carrier reuse: physical cell identities, and PRACH root sequences.
 
 *Collision*: a cell and its neighbour have the same PCI, so that users who hear both decode neither. *Confusion*: two
-neighbours of a site have the same PCI, so that its cells don't know which one users report. Who is a neighbour stands
-in ``neighbours``. Only cells of equal carrier and PCI are compared, so a network that is planned well costs little.
+neighbours of a site have the same PCI, so that its cells don't know which one users report. *Clash*: a cell and its
+neighbour have the same first PRACH root, so that each takes preambles sent to the other for its own. Who is a neighbour
+stands in ``neighbours``. Only cells of equal carrier and code are compared, so a network that is planned well costs
+little.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,6 +25,7 @@ _REACH_KM = 2 * RADIUS_KM
 _WRONG = {
     Check.PCI_COLLISION: "who hears both can decode neither",
     Check.PCI_CONFUSION: "it can't know which of them its users report",
+    Check.PRACH_CLASH: "each takes preambles sent to the other for its own",
 }
 #: Whether it is LTE, and its downlink channel: cells of one PCI are told apart by it.
 _Carrier = tuple[bool, int]
@@ -30,26 +33,28 @@ _Carrier = tuple[bool, int]
 
 @dataclass(frozen=True, slots=True)
 class _Twin:
-    """A cell with the same carrier and PCI, and how far away it is."""
+    """A cell with the same carrier and code, and how far away it is."""
 
     km: float
     cell: Cell
     site: str
 
 
-def pci_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
-    """One finding for each cell whose PCI collides or confuses, about the nearest cell that has the same."""
+def code_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
+    """For each cell whose PCI collides or confuses, and whose PRACH root clashes, one finding each.
+
+    It is about the nearest cell that has the same.
+    """
     site_of = {station.id: station.site for station in network.stations if station.site in network.site_by_id}
-    alike: dict[tuple[_Carrier, int], list[Cell]] = defaultdict(list)
-    for cell in cells:
-        if cell.station in site_of:
-            alike[_carrier(cell), cell.pci].append(cell)
+    placed = [cell for cell in cells if cell.station in site_of]
     places = Places(network)
-    groups = [(carrier, pair) for (carrier, _), group in alike.items() for pair in _twins(group, site_of, places)]
-    judge = _Judge(places, cells, site_of, {(carrier, site_of[cell.station]) for carrier, (cell, _) in groups})
+    pcis = _groups(((cell, cell.pci) for cell in placed), site_of, places)
+    roots = _groups(((cell, cell.prach_root) for cell in placed if cell.prach_root is not None), site_of, places)
+    heard = {(_carrier(cell), site_of[cell.station]) for cell, _ in (*pcis, *roots)}
+    judge = _Judge(places, placed, site_of, heard)
     found: set[str] = set()
-    for carrier, (cell, twins) in groups:
-        fault = judge.fault(carrier, cell, sorted(twins, key=lambda twin: (twin.km, twin.cell.name)))
+    for cell, twins in pcis:
+        fault = judge.of_pci(cell, twins)
         if fault is not None:
             found.add(cell.name)
             yield fault.at(cell)
@@ -57,6 +62,21 @@ def pci_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
         if cell.name not in found:
             found.add(cell.name)
             yield fault.at(cell)
+    for cell, twins in roots:
+        fault = judge.of_root(cell, twins)
+        if fault is not None:
+            yield fault.at(cell)
+
+
+def _groups(
+    codes: Iterable[tuple[Cell, int]], site_of: Mapping[str, str], places: Places
+) -> list[tuple[Cell, list[_Twin]]]:
+    """Cells, with others in reach that have the same code on the same carrier, the nearest first."""
+    alike: dict[tuple[_Carrier, int], list[Cell]] = defaultdict(list)
+    for cell, code in codes:
+        alike[_carrier(cell), code].append(cell)
+    found = (pair for group in alike.values() for pair in _twins(group, site_of, places))
+    return [(cell, sorted(twins, key=lambda twin: (twin.km, twin.cell.name))) for cell, twins in found]
 
 
 def _listed(network: Network) -> Iterator[tuple[Cell, Fault]]:
@@ -83,7 +103,7 @@ def _listed(network: Network) -> Iterator[tuple[Cell, Fault]]:
 
 
 def _twins(group: Sequence[Cell], site_of: Mapping[str, str], places: Places) -> Iterator[tuple[Cell, list[_Twin]]]:
-    """Cells of equal carrier and PCI that others of them are in reach of; of very many, some."""
+    """Cells of equal carrier and code that others of them are in reach of; of very many, some."""
     if len(group) < 2:
         return
     from_south = sorted((places.points[site_of[cell.station]][2], cell.name, cell) for cell in group)
@@ -115,7 +135,7 @@ def _far(km: float) -> str:
 
 
 class _Judge:
-    """Says whether cells of equal carrier and PCI are neighbours, or neighbours of one site."""
+    """Says whether cells of equal carrier and code are neighbours, or neighbours of one site."""
 
     def __init__(
         self, places: Places, cells: Sequence[Cell], site_of: Mapping[str, str], heard: Set[tuple[_Carrier, str]]
@@ -132,8 +152,7 @@ class _Judge:
             return found
         carriers: dict[str, set[_Carrier]] = defaultdict(set)
         for cell in self._cells:
-            if cell.station in self._site_of:
-                carriers[self._site_of[cell.station]].add(_carrier(cell))
+            carriers[self._site_of[cell.station]].add(_carrier(cell))
         for site in carriers:
             near: dict[_Carrier, int] = defaultdict(int)
             for _, other in self._places.around(site):
@@ -143,9 +162,9 @@ class _Judge:
                         found[carrier, other].add(site)
         return found
 
-    def fault(self, carrier: _Carrier, cell: Cell, twins: Sequence[_Twin]) -> Fault | None:
-        """What is wrong with a cell, given its twins, the nearest first."""
-        site = self._site_of[cell.station]
+    def of_pci(self, cell: Cell, twins: Sequence[_Twin]) -> Fault | None:
+        """What is wrong with the PCI of a cell, given its twins, the nearest first."""
+        carrier, site = _carrier(cell), self._site_of[cell.station]
         for twin in twins:
             text = f"PCI {cell.pci} on {_channel(cell)} is also that of {twin.cell.name}, {_far(twin.km)}"
             here, there = self._hearing[carrier, site], self._hearing[carrier, twin.site]
@@ -157,6 +176,18 @@ class _Judge:
                 common = min(here & there, key=lambda one: (self._places.km(site, one), one))
                 text += f", and site {common} has both as neighbours: {_WRONG[Check.PCI_CONFUSION]}"
                 return Fault(Check.PCI_CONFUSION, f"{text}; {self._free(carrier, cell, site)}")
+        return None
+
+    def of_root(self, cell: Cell, twins: Sequence[_Twin]) -> Fault | None:
+        """What is wrong with the first PRACH root of a cell, given its twins, the nearest first."""
+        carrier, site = _carrier(cell), self._site_of[cell.station]
+        for twin in twins:
+            if twin.site in self._hearing[carrier, site] or site in self._hearing[carrier, twin.site]:
+                text = f"PRACH root {cell.prach_root} on {_channel(cell)} is also that of {twin.cell.name}"
+                return Fault(
+                    Check.PRACH_CLASH,
+                    f"{text}, {_far(twin.km)}: {_WRONG[Check.PRACH_CLASH]}; give one of them another root",
+                )
         return None
 
     def _free(self, carrier: _Carrier, cell: Cell, site: str) -> str:
@@ -173,6 +204,5 @@ class _Judge:
         """PCIs by carrier and part of the country."""
         found: dict[tuple[_Carrier, Tile], set[int]] = defaultdict(set)
         for cell in self._cells:
-            if cell.station in self._site_of:
-                found[_carrier(cell), self._places.tile(self._site_of[cell.station])].add(cell.pci)
+            found[_carrier(cell), self._places.tile(self._site_of[cell.station])].add(cell.pci)
         return found

@@ -107,9 +107,9 @@ def generate(
     plan = virtual.Plan(kept, edges, {row.station: row.address for row in endpoints}) if edges else None
     files = _yaml_files(kept, network, name, schema, plan)
     files |= _inventory(kept)
-    pcis = radio.plan_pcis(planned)
-    files["cells.csv"] = _csv([cell for area in kept for cell in radio.cells(area, seed, pcis)])
-    if own := [cell for area in kept for cell in radio.own_cells(area, seed, pcis)]:
+    codes = radio.plan_codes(planned)
+    files["cells.csv"] = _csv([cell for area in kept for cell in radio.cells(area, seed, codes)])
+    if own := [cell for area in kept for cell in radio.own_cells(area, seed, codes)]:
         files["own_cells.csv"] = _csv(own)
     files["endpoints.csv"] = _csv(endpoints)
     if plan is not None:

@@ -88,21 +88,23 @@ _NODES_PER_REGION = 20_000
 _OWN_TAC = 60_000
 _OWN_NODES = 600_000
 
-#: Groups of three PCIs, one for each sector of a station (TS 36.211 §6.11, TS 38.211 §7.4.2).
-_PCI_GROUPS = {"LTE": 168, "NR": 336}
+#: PRACH root sequences of a cell, of the 838 of the long preambles: with eight, 64 preambles bear the delay of 12 km;
+#: with two of some 3 km, enough in towns (TS 36.211 §5.7.2). Cells in towns have the upper half.
+_ROOTS, _TOWN_ROOTS, _TOWN_ROOTS_FROM = 8, 2, 408
+#: Groups of three, one for each sector of a station: PCIs (TS 36.211 §6.11, TS 38.211 §7.4.2), and PRACH roots.
+_GROUPS = {"LTE": 168, "NR": 336, "roots": 17, "roots in towns": 71}
 #: Stations nearer than this differ in PCIs: neighbours are up to 10 km apart, two neighbours of one up to twice that.
-_PCI_REUSE_KM = 20.5
+_REUSE_KM = 20.5
 #: Side of the tiles of the map in degrees, which is more than that anywhere in Peru.
 _TILE = 0.2
 
 #: People of a place from which on cells are small and send with 3 dB less.
 _DENSE = 50_000
-#: PRACH root sequences of a cell, and how many cells have roots of their own among the 838 of the long preambles: with
-#: ten, 64 preambles bear the delay of some 14 km (TS 36.211 §5.7.2).
-_ROOTS, _ROOT_GROUPS = 10, 83
+#: People of a place from which on its masts are so near to each other that cells reach no farther than 3 km.
+_TOWN = 10_000
 
-#: PCI groups of stations, by station and technology.
-Pcis = Mapping[tuple[str, str], int]
+#: Groups of codes of stations, by station and kind (``_GROUPS``).
+Codes = Mapping[tuple[str, str], int]
 
 
 def node_id(base: Base) -> int:
@@ -116,8 +118,8 @@ def node_id(base: Base) -> int:
     return base.mast.place.region.index * _NODES_PER_REGION + base.number
 
 
-def plan_pcis(areas: Iterable[Area]) -> Pcis:
-    """A group of PCIs for each station and technology: one that none in reach has, else that reused farthest away.
+def plan_codes(areas: Iterable[Area]) -> Codes:
+    """Groups of PCIs and of PRACH roots for each station: one that none in reach has, else that reused farthest away.
 
     Stations take turns by number, so neighbours in number, which are so in place, differ to begin with.
     """
@@ -125,26 +127,40 @@ def plan_pcis(areas: Iterable[Area]) -> Pcis:
     users: dict[tuple[str, int, int], list[tuple[Mast, int]]] = defaultdict(list)
     for base in (base for area in areas for base in area.bases):
         row, column = math.floor(base.mast.latitude / _TILE), math.floor(base.mast.longitude / _TILE)
-        for rat in [rat for rat, there in (("LTE", base.kind.lte), ("NR", base.kind.nr)) if there]:
+        for kind in _kinds_of_codes(base):
             nearest: dict[int, float] = {}
-            for tile in ((rat, row + north, column + east) for north in (-1, 0, 1) for east in (-1, 0, 1)):
+            for tile in ((kind, row + north, column + east) for north in (-1, 0, 1) for east in (-1, 0, 1)):
                 for mast, group in users.get(tile, ()):
                     nearest[group] = min(nearest.get(group, math.inf), base.mast.km_to(mast))
-            turn = base.number + 37 * base.mast.place.region.index
-            ordered = [(turn + step) % _PCI_GROUPS[rat] for step in range(_PCI_GROUPS[rat])]
-            chosen = max(ordered, key=lambda group: min(nearest.get(group, math.inf), _PCI_REUSE_KM))
-            planned[base.id, rat] = chosen
-            users[rat, row, column].append((base.mast, chosen))
+            turn, groups = base.number + 37 * base.mast.place.region.index, _GROUPS[kind]
+            ordered = [(turn + step) % groups for step in range(groups)]
+            chosen = max(ordered, key=lambda group: min(nearest.get(group, math.inf), _REUSE_KM))
+            planned[base.id, kind] = chosen
+            users[kind, row, column].append((base.mast, chosen))
     return planned
 
 
-def cells(area: Area, seed: int, pcis: Pcis) -> Iterator[CellRow]:
+def _kinds_of_codes(base: Base) -> Iterator[str]:
+    if base.kind.lte:
+        yield "LTE"
+        yield "roots in towns" if base.mast.place.population >= _TOWN else "roots"
+    if base.kind.nr:
+        yield "NR"
+
+
+def _prach_root(base: Base, sector: int, codes: Codes) -> int:
+    if base.mast.place.population >= _TOWN:
+        return _TOWN_ROOTS_FROM + _TOWN_ROOTS * (3 * codes[base.id, "roots in towns"] + sector - 1)
+    return _ROOTS * (3 * codes[base.id, "roots"] + sector - 1)
+
+
+def cells(area: Area, seed: int, codes: Codes) -> Iterator[CellRow]:
     """The cells of a tracking area, station by station."""
     for base in area.bases:
         sectors = 3 if base.mast.place.population >= 1000 else 2
         for carrier in _carriers(base, seed):
             for sector in range(1, sectors + 1):
-                pci = 3 * pcis[base.id, carrier.rat] + sector - 1
+                pci = 3 * codes[base.id, carrier.rat] + sector - 1
                 yield CellRow(
                     station=base.id,
                     id=f"{carrier.band}-{sector}",
@@ -158,18 +174,18 @@ def cells(area: Area, seed: int, pcis: Pcis) -> Iterator[CellRow]:
                     tac=_tac(area, carrier),
                     primary_plmn=PLMN[carrier.tenant],
                     max_tx_power_dbm=carrier.power_dbm - (3 if base.mast.place.population >= _DENSE else 0),
-                    prach_root=_ROOTS * (pci % _ROOT_GROUPS) if carrier.rat == "LTE" else "",
+                    prach_root=_prach_root(base, sector, codes) if carrier.rat == "LTE" else "",
                     ssb_arfcn=carrier.ssb,
                 )
 
 
-def own_cells(area: Area, seed: int, pcis: Pcis) -> Iterator[OwnCellRow]:
+def own_cells(area: Area, seed: int, codes: Codes) -> Iterator[OwnCellRow]:
     """What a tenant plans for itself in a tracking area: LTE cells that it shares on another one's carrier."""
     tenant = OWN_PLANS.get(area.region.id, "")
     if not on_air(tenant, area.region, "LTE"):
         return
     numbers = {base.id: base.number for base in area.bases}
-    for cell in cells(area, seed, pcis):
+    for cell in cells(area, seed, codes):
         if cell.rat == "LTE" and cell.band in MOCN_BANDS and cell.primary_plmn != PLMN[tenant]:
             node = _OWN_NODES + numbers[cell.station]
             yield OwnCellRow(tenant, cell.station, cell.id, _OWN_TAC + area.number, node, 20, cell.local_id)

@@ -10,8 +10,8 @@ Decisions:
     - The MME names the S-GW of each session, so that EP_S1U has a near end only, one for each tenant; its state is that
       of the GTP-U paths (TS 29.281 §7.2, echo).
     - A neighbour relation names the other cell and copies nothing of it; ANR may not remove one of ours.
-    - Power is written as maximumTransmissionPower, in tenths of a dBm; referenceSignalPower is left as it is. TS 28.658
-      has no PRACH root sequence: rootSequenceIndex is TS 36.331's, as vendors have it.
+    - Power is written as maximumTransmissionPower, in tenths of a dBm; referenceSignalPower is left as it is. The PRACH
+      root sequence is rootSequenceIndex (TS 28.658 §4.3.21, EUtranCellNMCentralizedSON).
     - TDD cells are those in bands 33 to 53 (TS 36.101 §5.5); their frame configuration starts as
       2/7 and is then left as it is.
 """

@@ -18,7 +18,8 @@ Decisions:
       that the power alone limits it: the official YANG wants both, of which TS 28.541 lets a station support one.
     - nRFrequencyRef is left alone: of NRCellCU it is the station's to set, of NRCellDU it is optional, and NRFrequency
       stands above the managed element, in SubNetwork or NRNetwork.
-    - TS 28.541 has no PRACH root sequence: one that network files give is a finding ``unenforceable``.
+    - TS 28.541 has no PRACH root sequence, in NRCellDU or elsewhere: one that network files give is a finding
+      ``unenforceable``. DRACHOptimizationFunction only says whether the gNB chooses one itself.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from controller.cli.groups import finding_lines
 from controller.intent import compile_intent
 from controller.intent.neighbours import NEAREST, RADIUS_KM, Places
-from controller.intent.pci import pci_findings
+from controller.intent.pci import code_findings
 from controller.models.network import Network
 from tests.unit.intent.test_checks import TODAY, sound
 
@@ -53,6 +53,20 @@ def test_carriers_and_technologies_have_pcis_of_their_own() -> None:
     other = {"arfcn_dl": 9385, "arfcn_ul": 27385}
     cells = [cell.model_copy(update=other) if cell.name == "S0/lte" else cell for cell in net.cells]
     assert found(net.model_copy(update={"cells": tuple(cells)})) == [("collision", "S0/nr"), ("collision", "S1/nr")]
+
+
+def test_neighbours_with_one_prach_root_clash_and_two_neighbours_of_one_site_do_not() -> None:
+    def clashing(km: float, *roots: int | None) -> set[str]:
+        net = network([(n * km * _KM, 0, n) for n in range(len(roots))])
+        of = {f"S{n}": root for n, root in enumerate(roots)}
+        cells = [cell.model_copy(update={"prach_root": of[cell.station]}) for cell in net.cells]
+        findings = compile_intent(net.model_copy(update={"cells": tuple(cells)}), TODAY).findings
+        return {one.station for one in findings if one.code == "prach-clash"}
+
+    assert clashing(9.9, 120, 120) == {"S0", "S1"}
+    assert clashing(9.9, 120, 130) == set()
+    assert clashing(9.9, None, None) == set()  # left to the field: nobody knows
+    assert clashing(5.1, 120, 20, 120) == set()  # preambles sent to one don't reach the other
 
 
 def test_a_city_reuses_pcis_beyond_the_nearest_sites() -> None:
@@ -113,7 +127,7 @@ def test_very_many_equal_pcis_are_found_without_comparing_each_with_each() -> No
         return measure(one, other)
 
     with patch("math.dist", counted):
-        assert len({one.station for one in pci_findings(net, net.cells)}) == 1000
+        assert len({one.station for one in code_findings(net, net.cells)}) == 1000
     assert len(compared) < 400_000  # each with each would be 500,000 for each technology
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncssh
 import pytest
 
+from controller.intent.pci import code_findings
 from controller.inventory.load import load_network
 from controller.models.network import BackhaulKind, Network, Rat, SharingKind
 from simulators.generate import shipped
@@ -168,7 +169,8 @@ def test_each_cell_has_a_power_and_what_its_technology_has_of_prach_root_and_ssb
     assert all((cell.prach_root is None) is (cell.rat is Rat.NR) for cell in peru.cells)
     assert all((cell.ssb_arfcn is None) is (cell.rat is Rat.LTE) for cell in peru.cells)
     roots = {cell.prach_root for cell in peru.cells if cell.prach_root is not None}
-    assert roots == set(range(0, 830, 10))
+    assert roots == {*range(0, 408, 8), *range(408, 834, 2)}
+    assert not list(code_findings(peru, peru.cells))
 
 
 def test_slices_are_distinct_so_that_counters_can_be_told_apart(peru: Network) -> None:
