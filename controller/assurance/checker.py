@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from itertools import chain
+from types import MappingProxyType
 
 import structlog
 
@@ -14,7 +16,15 @@ from controller.assurance.common_faults import CommonFaults
 from controller.assurance.health import Wrong, health_of, reports_of, unread, wrongs
 from controller.assurance.station_alarms import Listed, Problem, listed, missed_alarms, problem_of, records_by_problem
 from controller.assurance.traffic import carried, untold_user_plane
-from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.alarm import (
+    CELL_OFF_AIR,
+    LINK_CAUSES,
+    Alarm,
+    AlarmRecord,
+    AlarmReport,
+    AlarmSource,
+    PerceivedSeverity,
+)
 from controller.models.errors import DeviceError, NotFoundError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
@@ -84,6 +94,7 @@ class _Judged:
         listed: Alarms that the station lists, by the lists that it keeps; none where it could not be read.
         generation: See ``controller.nrm.generation``.
         acknowledged: Who acknowledged what at the station, by what alarms of it may be known by.
+        records: Ids of the records of its list that tell of what our own check finds too, and stand.
         altered: Whether it carries nodes of ours otherwise than they were applied; one that lost them did not.
         basis: What it was judged by; None where it could not be read.
     """
@@ -91,6 +102,7 @@ class _Judged:
     health: Health
     listed: Mapping[AlarmSource, Listed] = field(default_factory=dict)
     acknowledged: Mapping[Problem, str] = field(default_factory=dict)
+    records: Mapping[Wrong, Sequence[str]] = field(default_factory=dict)
     generation: int = 0
     altered: bool = False
     basis: _Basis | None = None
@@ -98,6 +110,13 @@ class _Judged:
     def again(self, at: datetime) -> _Judged:
         """The same, as it was seen once more."""
         return replace(self, health=self.health.model_copy(update={"at": at, "read": at}))
+
+    def cleared_since(self, before: _Judged | None) -> dict[Wrong, datetime]:
+        """When the station cleared its own alarms that stood at the look before, by its clock."""
+        listed = (self.basis.observed.records if self.basis else None) or ()
+        at = {record.id: record.cleared for record in listed}
+        times = {wrong: [at.get(one) for one in ids] for wrong, ids in (before.records if before else {}).items()}
+        return {wrong: max(told) for wrong, found in times.items() if len(told := [*filter(None, found)]) == len(found)}
 
     @property
     def wrong(self) -> frozenset[tuple[str, ...]]:
@@ -232,7 +251,8 @@ class Checker:
         before = self._last.get(now.health.station)
         uncleared = [one for one in standing if one.station == now.health.station and one.cleared is None]
         if AlarmSource.CHECK in self._sources:
-            yield from _own_reports(before.health if before else None, now.health, uncleared, self._settle)
+            cleared = now.cleared_since(before)
+            yield from _own_reports(before.health if before else None, now.health, uncleared, self._settle, cleared)
         if before is None:
             return
         heard = {source: found for source, found in now.listed.items() if source in self._sources}
@@ -317,12 +337,25 @@ def _judged(
         tenant = network.tenant_by_id.get(name)
         return ServiceState.UNKNOWN if tenant is None else carried(tenant, kind, look.measured)
 
-    health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device, traffic, before)
+    records = list(records_by_problem(look.station, look.observed, look.at, ledger))
+    checked = _checked(records)
+    told = {wrong: [one.raised for one in found if one.raised] for wrong, found in checked.items()}
+    raised = {wrong: min(times) for wrong, times in told.items() if times}
+    health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device, traffic, before, raised)
     altered = any(path in look.observed.tree for path in drifted)
     alarms = listed(look.station, look.observed, look.at, ledger, health.told_cells, sources)
-    records = records_by_problem(look.station, look.observed, look.at, ledger)
     said = {problem: record.acknowledged_by for problem, record in records if record.acknowledged_by}
-    return _Judged(_with_tunnels(network, health), alarms, said, generation, altered, basis)
+    ids = {wrong: [one.id for one in found] for wrong, found in checked.items()}
+    return _Judged(_with_tunnels(network, health), alarms, said, ids, generation, altered, basis)
+
+
+def _checked(records: Iterable[tuple[Problem, AlarmRecord]]) -> dict[Wrong, list[AlarmRecord]]:
+    """Records of what our own check finds too."""
+    found: dict[Wrong, list[AlarmRecord]] = defaultdict(list)
+    for (what, cause, _), record in records:
+        if cause in LINK_CAUSES or cause == CELL_OFF_AIR:
+            found[what, cause].append(record)
+    return found
 
 
 def _with_tunnels(network: Network, health: Health) -> Health:
@@ -359,7 +392,11 @@ def _keep(
 
 
 def _own_reports(
-    before: Health | None, now: Health, uncleared: Sequence[Alarm], settle: float = 0
+    before: Health | None,
+    now: Health,
+    uncleared: Sequence[Alarm],
+    settle: float = 0,
+    cleared: Mapping[Wrong, datetime] = MappingProxyType({}),
 ) -> Iterator[AlarmReport]:
     """What our own check has to say: of each tenant's alarm, where somebody raised one for several of an object."""
     found, tenants = wrongs(now), dict[Wrong, set[str]]()
@@ -367,7 +404,7 @@ def _own_reports(
         wrong = alarm.object, alarm.probable_cause
         if not alarm.specific_problem and (wrong not in found or found[wrong].tenant == alarm.tenant):
             tenants.setdefault(wrong, set()).add(alarm.tenant)
-    for report in reports_of(before, now, tenants, settle):
+    for report in reports_of(before, now, tenants, settle, cleared):
         if report.severity is not PerceivedSeverity.CLEARED:
             yield report
             continue

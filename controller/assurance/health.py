@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from controller.models.alarm import (
     ALARM_LIST_CROWDED,
@@ -80,10 +81,12 @@ def health_of(
     device: DeviceKind = DeviceKind.STATION,
     traffic: Traffic | None = None,
     before: Health | None = None,
+    raised: Mapping[Wrong, datetime] = MappingProxyType({}),
 ) -> Health:
     """Cells on air, core links up and drift, as the station says it itself.
 
-    ``before`` is its health as it was read last, which knows since when cells are off air.
+    ``before`` is its health as it was read last, which knows since when cells are off air and links down. ``raised``
+    are times at which the station raised alarms of these, by its own clock.
 
     Core links are those of the ledger, whether the station still has them or not; others belong to nobody known.
     Where a station does not tell the state of its user plane, ``traffic`` says whether it carries something.
@@ -91,8 +94,12 @@ def health_of(
     carries = traffic or _nothing_known
     entries = cells(observed.tree)
     states = {entry.path: cell_state(observed, entry.path) for entry in entries}
+
+    def since(wrong: Wrong) -> datetime:
+        return told_between(before, raised.get(wrong), at) or at
+
     off_air = {
-        entry.path: (before.off_air if before else {}).get(entry.path, at)
+        entry.path: (before.off_air if before else {}).get(entry.path) or since((entry.path, CELL_OFF_AIR))
         for entry in entries
         if states[entry.path] is ServiceState.DOWN and entry.path in ledger and _should_serve(observed, entry)
     }
@@ -100,6 +107,15 @@ def health_of(
     # What a station lost, as a virtual one does with its pod, is as people left it once it is back.
     gone = {e.cell for e in cells({path: {} for path in ledger}) if e.path not in observed.tree}
     locked |= gone.intersection(before.locked if before else ())
+    down_before = {link.path: link.since for link in before.links} if before else {}
+
+    def as_seen(link: LinkHealth) -> LinkHealth:
+        state = state_or_traffic(observed, link.path, LinkKind(link.kind), link.tenant, carries)
+        wrong = link.path, link_cause(LinkKind(link.kind))
+        down = (down_before.get(link.path) or since(wrong)) if state is ServiceState.DOWN else None
+        locked = link_locked(observed.tree, link.path)
+        return link.model_copy(update={"state": state, "locked": locked, "since": down})
+
     return Health(
         station=station,
         at=at,
@@ -108,15 +124,7 @@ def health_of(
         cells={entry.cell: states[entry.path] for entry in entries},
         off_air=off_air,
         locked=tuple(sorted(locked)),
-        links=tuple(
-            link.model_copy(
-                update={
-                    "state": state_or_traffic(observed, link.path, LinkKind(link.kind), link.tenant, carries),
-                    "locked": link_locked(observed.tree, link.path),
-                }
-            )
-            for link in _links(ledger)
-        ),
+        links=tuple(map(as_seen, _links(ledger))),
         over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
         drift=drift,
         device=device,
@@ -133,6 +141,16 @@ def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry])
         reasons = (f"{pool}: {why_not_ready(observed, deployment_path(name, pool))}" for pool in pools)
         return {FUNCTION_DOWN: f"{name} is ready nowhere; {'; '.join(reasons)}"}
     return {FUNCTION_TWICE: f"{name} runs on {', '.join(there)}"} if len(there) > 1 else {}
+
+
+def told_between(before: Health | None, told: datetime | None, at: datetime) -> datetime | None:
+    """A time that a station gave for a change, if it lies between the reads before and after; None where it does not.
+
+    So a wrong clock of a station moves the begin or end of an outage by no more than the time between two looks.
+    """
+    if told is None or before is None or before.read is None:
+        return None
+    return told if before.read < told <= at else None
 
 
 def state_or_traffic(observed: Observed, path: Path, kind: LinkKind, tenant: str, traffic: Traffic) -> ServiceState:
@@ -243,7 +261,11 @@ def _down(link: LinkHealth) -> str:
 
 
 def reports_of(
-    before: Health | None, now: Health, standing: Collection[Wrong], settle: float = 0
+    before: Health | None,
+    now: Health,
+    standing: Collection[Wrong],
+    settle: float = 0,
+    cleared: Mapping[Wrong, datetime] = MappingProxyType({}),
 ) -> tuple[AlarmReport, ...]:
     """What two reads in a row have to say to the alarm list.
 
@@ -251,7 +273,8 @@ def reports_of(
     that one read may catch; what is well again is reported as cleared at once. A station that can't
     be read says nothing of its links and its configuration, and one that does not tell the state of
     a link or cell neither raises nor clears its alarm. ``standing`` are alarms of the station that were
-    raised and not cleared yet, ``settle`` the seconds that a cell has to come on air.
+    raised and not cleared yet, ``settle`` the seconds that a cell has to come on air, ``cleared`` the times at which
+    the station cleared its own alarms of what was wrong, by its clock.
     """
     found = wrongs(now)
     lasting = {wrong for wrong in found if before and wrong in wrongs(before) and _settled(now, wrong, settle)}
@@ -260,16 +283,32 @@ def reports_of(
         for wrong in found
         if wrong in lasting and wrong not in standing
     ]
-    cleared = [
-        _report(now, wrong, _Fault(PerceivedSeverity.CLEARED, "")) for wrong in standing if _is_well(now, wrong, found)
+    over = [
+        _report(now, wrong, _Fault(PerceivedSeverity.CLEARED, "")).model_copy(
+            update={"seen": told_between(before, _ended(now, wrong, cleared), now.at)}
+        )
+        for wrong in standing
+        if _is_well(now, wrong, found)
     ]
-    return (*raised, *cleared)
+    return (*raised, *over)
 
 
 def _seen(before: Health | None, now: Health, wrong: Wrong) -> datetime | None:
-    """When the first look saw it."""
+    """Since when it was so: as the station told, else as the first look saw it."""
     what, cause = wrong
-    return now.off_air[what] if cause == CELL_OFF_AIR else before.at if before else None
+    if cause == CELL_OFF_AIR:
+        return now.off_air[what]
+    links = [link.since for link in now.links if link.since and (link.path == what or cause == ALL_LINKS_DOWN)]
+    return max(links) if links else before.at if before else None
+
+
+def _ended(now: Health, wrong: Wrong, cleared: Mapping[Wrong, datetime]) -> datetime | None:
+    """When what was wrong was over, as far as the station told."""
+    if wrong[1] != ALL_LINKS_DOWN:
+        return cleared.get(wrong)
+    up = [cleared.get((link.path, link_cause(LinkKind(link.kind)))) for link in now.links if link.up]
+    known = [at for at in up if at is not None]
+    return min(known) if known and len(known) == len(up) else None
 
 
 def _settled(now: Health, wrong: Wrong, settle: float) -> bool:

@@ -134,7 +134,7 @@ def _contradicted(known: Folded, report: AlarmReport) -> tuple[Folded, str]:
     action = ""
     if not _clears(report):
         at = max(report.at, known.last_word)
-        change |= {"state": AlarmState.RAISED, "cleared": None, "changed": at}
+        change |= {"state": AlarmState.RAISED, "cleared": None, "changed": at, "seen": None, "ended": None}
         change |= {"severity": report.severity, "text": report.text}
         action = "alarm.returned"
     return Folded(known.alarm.model_copy(update=change), max(known.reported, report.at), known.new), action
@@ -144,11 +144,13 @@ def _said(alarm: Alarm, report: AlarmReport) -> tuple[dict[str, Any], str]:
     """What a report that is not late changes of an alarm that stands, and what is to be noted of that."""
     change: dict[str, Any] = {"changed": report.at}
     if _clears(report):
-        change["cleared"] = report.at
+        change |= {"cleared": report.at, "ended": report.seen}
         if alarm.state is not AlarmState.RAISED:
             return change, "alarm.clear-reported"
         return change | {"state": AlarmState.CLEARED}, "alarm.cleared"
-    change |= {"severity": report.severity, "text": report.text, "cleared": None}
+    if alarm.cleared is not None:
+        change |= {"cleared": None, "seen": report.seen, "ended": None}
+    change |= {"severity": report.severity, "text": report.text}
     if alarm.is_shelved(report.at) and not _stays_shelved(alarm, report):
         return change | {"shelved_until": None}, "alarm.unshelved"
     return change, "alarm.changed" if report.severity is not alarm.severity or alarm.cleared else ""
@@ -168,7 +170,9 @@ def _opened(report: AlarmReport, alarm_id: str, before: Alarm | None) -> tuple[F
     shelved = before is not None and before.is_shelved(report.at) and _stays_shelved(before, report)
     state = AlarmState.CLEARED if over else AlarmState.RAISED
     alarm = Alarm(
-        **report.model_dump(exclude={"at"}),
+        **report.model_dump(exclude={"at", "seen"}),
+        seen=None if over else report.seen,
+        ended=report.seen if over else None,
         tenants=(report.tenant,) if report.tenant else (),
         id=alarm_id,
         state=state,

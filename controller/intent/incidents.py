@@ -94,7 +94,7 @@ def sort_out(alarms: Iterable[Alarm], known: Known, at: datetime) -> Outcome:
     ordered = sorted(alarms, key=lambda one: (one.root != "", one.raised, one.id))
     for alarm in ordered:
         if alarm.cleared is not None:
-            work.leave(alarm, alarm.cleared)
+            work.leave(alarm, alarm.ended or alarm.cleared)
     for alarm in ordered:
         if alarm.cleared is None:
             work.place(alarm)
@@ -141,7 +141,7 @@ class _Work:
         if alarm.root:
             self._follow(alarm)
         elif alarm.id not in self._belongs:
-            self._join(alarm, self._own(alarm), alarm.changed)
+            self._join(alarm, self._own(alarm), _began(alarm))
         # One whose root is over stays where it is until it has settled.
 
     def leave(self, alarm: Alarm, at: datetime) -> None:
@@ -192,7 +192,7 @@ class _Work:
             self._merge(before, target, top)
             return
         self.leave(alarm, self._at)
-        self._join(alarm, target, self._at if before else alarm.changed)
+        self._join(alarm, target, self._at if before else _began(alarm))
 
     def _goes_along(self, incident: str, alarm: Alarm) -> bool:
         """Whether an incident follows where an alarm of it does: its root, or the last of a tenant's core links."""
@@ -203,7 +203,7 @@ class _Work:
 
     def _incident_of(self, top: Alarm) -> str:
         incident = self._own(top)
-        self._join(top, incident, top.changed)
+        self._join(top, incident, _began(top))
         return incident
 
     def _merge(self, incident: str, target: str, root: Alarm) -> None:
@@ -283,6 +283,11 @@ def fault_of(one: Incident | Alarm) -> tuple[str, ...]:
     if one.probable_cause in LINK_CAUSES and one.tenant:
         return (one.station, "", one.tenant, CORE_LINK_DOWN, "")
     return tuple(getattr(one, name) for name in FAULT)
+
+
+def _began(alarm: Alarm) -> datetime:
+    """Since when what an alarm tells has lasted that just came or came again."""
+    return alarm.seen or alarm.changed
 
 
 def _causes(alarms: Iterable[Alarm]) -> str:

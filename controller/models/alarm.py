@@ -178,6 +178,8 @@ class AlarmRecord:
         problem: Specific problem, in whatever words.
         severity: CLEARED where the fault is over and nobody has acknowledged that.
         acknowledged_by: Who acknowledged it at the station, as far as that tells; empty where nobody did.
+        raised: When it was raised, by the station's clock (``alarmRaisedTime``); None where it does not tell.
+        cleared: When it was cleared (``alarmClearedTime``), likewise.
     """
 
     id: str
@@ -188,6 +190,8 @@ class AlarmRecord:
     severity: PerceivedSeverity
     text: str
     acknowledged_by: str = ""
+    raised: datetime | None = None
+    cleared: datetime | None = None
 
     @property
     def name(self) -> str:
@@ -242,6 +246,7 @@ class Alarm(Noun):
         run: Id of the latest repair run, empty if none.
         escalated: When people were last asked to see to it, None if never.
         seen: Since when its source saw it, where that was before it was raised; service counts from then.
+        ended: When its source saw it end, where that was before it was cleared; service counts until then.
         cells: Cells that suffer, as ``station/cell``, sorted.
         tenants: Tenants that are told of it, sorted: those whose own object it is, or who share the cells.
         acknowledged: When somebody first said that people know of it, None if nobody did.
@@ -281,6 +286,7 @@ class Alarm(Noun):
     root: str = ""
     released: AwareDatetime | None = None
     seen: AwareDatetime | None = None
+    ended: AwareDatetime | None = None
     incident: str = ""
     cleared_by: str = ""
     shelved_until: AwareDatetime | None = None
@@ -389,7 +395,8 @@ class AlarmReport(Noun):
     Attributes:
         at: The time by which it takes its place among others: never one of the future.
         cells: Cells that suffer, as ``station/cell``, where the source names them; else they follow from the object.
-        seen: Since when its source saw it, where it took a while to be sure; None where that is ``at``.
+        seen: Since when its source saw what is said, the fault or its end, where it took a while to be sure or the
+            station told the time; None where that is ``at``.
         told: The event's time as the source told it, where ``at`` is another one.
         body: What the source sent, where that is kept.
     """

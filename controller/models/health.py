@@ -58,6 +58,7 @@ class LinkHealth(Noun):
         state: Whether it works; one that vanished from the station does not.
         locked: Whether somebody locked it: it is not up then, and that is no fault.
         tunnel: Address of the security gateway that its packets go through, an empty string where there is none.
+        since: Since when it has been down, as ``Health.off_air`` says it; None where it is not known to be down.
     """
 
     path: str
@@ -66,6 +67,7 @@ class LinkHealth(Noun):
     state: ServiceState
     locked: bool = False
     tunnel: str = ""
+    since: AwareDatetime | None = None
 
     @property
     def up(self) -> bool:
@@ -86,7 +88,7 @@ class Health(Noun):
         cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         off_air: Cells of ours by path, unlocked and with a PLMN to broadcast, that are known to be off air, and since
-            when they were seen so.
+            when: as the station says, where that lies between two looks, else as they were first seen so.
         over: Number of alarms that are over and that its list keeps, since nobody acknowledged them.
         drift: Number of managed nodes that differ from what was last applied.
         device: What it is, as alarms of the device as a whole name it.

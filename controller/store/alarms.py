@@ -90,6 +90,7 @@ alarms = Table(
     Column("state", String, nullable=False, index=True),
     Column("raised", Instant, nullable=False),
     Column("seen", Instant),
+    Column("ended", Instant),
     Column("changed", Instant, nullable=False),
     Column("cleared", Instant),
     # Time of the newest event that had its say; older ones only count.
@@ -197,7 +198,7 @@ _NO_CHANGES = (_NOTED, _NOT_TOLD)
 #: What is kept as a JSON list.
 _LISTS = ("cells", "tenants")
 #: What a report may change of an alarm.
-_CHANGED = ("severity", "text", "state", "changed", "cleared", "count", "shelved_until", "cleared_by")
+_CHANGED = ("severity", "text", "state", "seen", "changed", "cleared", "ended", "count", "shelved_until", "cleared_by")
 #: Reports folded at once: SQLite takes 32,766 parameters in a statement.
 _AT_ONCE = 10_000
 #: Alarms whose roots are worked out in one transaction with the news of a root, while reports that come wait.

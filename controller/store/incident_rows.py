@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     and_,
     bindparam,
+    case,
     exists,
     func,
     select,
@@ -97,10 +98,11 @@ _TOUCH = (
     .values(tell=func.coalesce(incidents.c.tell, bindparam("soon", type_=Instant())))
 )
 _BELONGS = select(incident_alarms.c.alarm, incident_alarms.c.incident).where(incident_alarms.c.until.is_(None))
+_AT = bindparam("at", type_=Instant())
 _LEAVE = (
     update(incident_alarms)
     .where(incident_alarms.c.alarm == bindparam("of"), incident_alarms.c.until.is_(None))
-    .values(until=bindparam("at"))
+    .values(until=case((incident_alarms.c.since > _AT, incident_alarms.c.since), else_=_AT))
 )
 _MERGE = (
     update(incident_alarms)

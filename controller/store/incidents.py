@@ -192,13 +192,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 def spells_of(tx: Tx, where: ColumnElement[bool]) -> list[Spell]:
     """Times in which alarms stood that count, as part of an incident."""
     rows = tx.execute(_SPELLS.where(where, alarms.c.probable_cause.in_(sorted(COUNTED))))
-    return [Spell(as_alarm(row), _since(row), row.until or tx.now, row.part_of, row.cause) for row in rows]
-
-
-def _since(row: Row[Any]) -> datetime:
-    """Since when service was gone: an alarm that was just raised is of what was seen before."""
-    since: datetime = row.since
-    return since if row.seen is None or since != row.raised else min(row.seen, since)
+    return [Spell(as_alarm(row), row.since, row.until or tx.now, row.part_of, row.cause) for row in rows]
 
 
 def outages_of(

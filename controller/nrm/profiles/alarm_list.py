@@ -9,6 +9,7 @@ from lxml import etree
 
 from controller.models.alarm import AlarmRecord, PerceivedSeverity
 from controller.nrm import namespaces as ns
+from controller.nrm.equipment import time_of
 from controller.nrm.schema import LeafSpec, NodeSpec
 from controller.nrm.tree import Path, Tree, class_of, steps
 
@@ -67,6 +68,8 @@ def _record(element: etree._Element) -> AlarmRecord:
         severity=PerceivedSeverity.of(_word(element, "perceivedSeverity")),
         text=_word(element, "additionalText"),
         acknowledged_by=(_word(element, "ackUserId") or "somebody") if acknowledged else "",
+        raised=time_of(_word(element, "alarmRaisedTime")),
+        cleared=time_of(_word(element, "alarmClearedTime")),
     )
 
 

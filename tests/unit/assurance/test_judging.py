@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from controller.assurance.checker import Checker, Look
-from controller.models.alarm import ActiveAlarm, AlarmRecord, AlarmSource, AlarmState, PerceivedSeverity
+from controller.intent.outages import seconds
+from controller.models.alarm import ActiveAlarm, Alarm, AlarmRecord, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health
 from controller.models.network import Network
 from controller.models.plan import LedgerNode
 from controller.nrm.profiles import links
-from controller.nrm.tree import Observed
+from controller.nrm.tree import Observed, steps
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
@@ -150,3 +152,54 @@ async def test_a_list_that_keeps_what_is_over_costs_no_more_and_one_that_tells_o
     assert [(await bench.look(over))[1] for _ in range(3)] == [1, 0, 0]
     (alarm,) = bench.store.alarms.page(Page())[1]
     assert (alarm.probable_cause, alarm.state) == ("3gpp-power-problem", AlarmState.CLEARED)
+
+
+async def _outage(bench: Bench, off: float = 0, kept: bool = True) -> Alarm:
+    """The alarm of a link that went down 3.25 s before two looks saw it so, and came up 7.5 s before the next one.
+
+    Args:
+        off: Seconds that the station's clock is ahead.
+        kept: Whether its list keeps what is over.
+    """
+    link = f"{samples.LTE}/EP_S1C[beta-mme]"
+    name = ",".join(f"{kind}={key}" for kind, (key,) in steps(link))
+    await bench.look(replace(bench.observed, records=()))
+    raised = bench.clock.now() + timedelta(seconds=10 + off - 3.25)
+    stands = AlarmRecord("a-1", name, "", "lossOfSignal", "", PerceivedSeverity.MAJOR, "", raised=raised)
+    state = samples.states(samples.PROFILES, bench.observed.tree, [link])
+    for _ in range(2):
+        await bench.look(replace(bench.observed, state=state, records=(stands,)))
+    cleared = bench.clock.now() + timedelta(seconds=10 + off - 7.5)
+    over = replace(stands, severity=PerceivedSeverity.CLEARED, cleared=cleared)
+    await bench.look(replace(bench.observed, records=(over,) if kept else ()))
+    (alarm,) = bench.store.alarms.page(Page())[1]
+    assert (alarm.object, alarm.source, alarm.cleared) == (link, AlarmSource.CHECK, bench.clock.now())
+    return alarm
+
+
+def _lost(bench: Bench) -> set[float]:
+    """Seconds without service of beta in each of its cells."""
+    day = bench.clock.now() - timedelta(days=1), bench.clock.now()
+    outages = bench.store.incidents.outages(*day)
+    assert outages is not None
+    found = (outages.without_service(one.id, *day) for one in bench.net.agreements)
+    return {seconds(parts.lost) for one in found for parts in one.values()}
+
+
+async def test_an_outage_begins_and_ends_when_the_station_says_so(bench: Bench) -> None:
+    alarm = await _outage(bench)
+    first, last = bench.clock.now() - timedelta(seconds=20), bench.clock.now()
+    assert (alarm.seen, alarm.ended) == (first - timedelta(seconds=3.25), last - timedelta(seconds=7.5))
+    assert _lost(bench) == {20 + 3.25 - 7.5}
+
+
+async def test_where_the_list_forgets_what_is_over_the_next_look_ends_an_outage(bench: Bench) -> None:
+    assert (await _outage(bench, kept=False)).ended is None
+    assert _lost(bench) == {20 + 3.25}
+
+
+@pytest.mark.parametrize("off", [-60.0, 60.0, 3e7])
+async def test_a_wrong_clock_of_a_station_tells_nothing(bench: Bench, off: float) -> None:
+    """What lies outside of the looks before and after can't be: these count."""
+    assert (await _outage(bench, off)).ended is None
+    assert _lost(bench) == {20}

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from lxml import etree
@@ -203,7 +204,7 @@ S1C, CELL_1 = f"{ELEMENT},ENBFunction=1,EP_S1C=claro-1", f"{ELEMENT},ENBFunction
 
 
 def record(**values: str) -> AlarmRecord:
-    known = {
+    known: dict[str, Any] = {
         "id": "a-1",
         "object": ELEMENT,
         "type": "EQUIPMENT_ALARM",
@@ -369,8 +370,15 @@ def test_records_are_read_in_the_words_of_the_module() -> None:
     (read,) = decode_records(xml(records=text)) or ()
     assert read == AlarmRecord(
         *("a-7", "ManagedElement=A", "PHYSICAL_VIOLATIONu", "enclosureDoorOpen", "door"),
-        *(PerceivedSeverity.INDETERMINATE, "the door is open", "ana"),
+        *(PerceivedSeverity.INDETERMINATE, "the door is open", "ana", datetime(2031, 1, 1, tzinfo=UTC)),
     )
+
+
+def test_a_time_of_a_record_that_is_none_is_not_known() -> None:
+    times = "<alarmRaisedTime>{}</alarmRaisedTime><alarmClearedTime>{}</alarmClearedTime>"
+    text = f"<alarmRecords><alarmId>a-7</alarmId>{times}</alarmRecords>"
+    (read,) = decode_records(xml(records=text.format("soon", "2031-01-01T02:00:00.25+02:00"))) or ()
+    assert (read.raised, read.cleared) == (None, datetime(2031, 1, 1, microsecond=250_000, tzinfo=UTC))
 
 
 @pytest.mark.parametrize(

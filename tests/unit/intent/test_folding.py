@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.intent.folding import Fold, Folded, digest, fold, identity, in_order, placed, replayed
-from controller.models.alarm import AlarmReport, PerceivedSeverity, RecordedReport
+from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity, RecordedReport
 from tests.support.records import START
 
 MAJOR, MINOR, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.MINOR, PerceivedSeverity.CLEARED
@@ -176,3 +177,23 @@ def test_a_clock_that_is_far_off_orders_nothing(told: float, at: float, skewed: 
     taken = placed(said, START, timedelta(days=1))
     assert taken == START + timedelta(seconds=at)
     assert report(MAJOR, 0).model_copy(update={"at": taken, "told": said}).skewed is skewed
+
+
+def test_each_time_that_a_fault_stands_has_its_own_begin_and_end() -> None:
+    record = Record()
+
+    def take(severity: PerceivedSeverity, at: int, seen: int | None) -> tuple[int | None, int | None]:
+        when = None if seen is None else START + timedelta(seconds=seen)
+        record.take([report(severity, at).model_copy(update={"seen": when})])
+        (only,) = (one.alarm for one in record.alarms.values())
+        times = (None if one is None else int((one - START).total_seconds()) for one in (only.seen, only.ended))
+        return next(times), next(times)
+
+    assert take(MAJOR, 10, 3) == (3, None)
+    (name,) = record.alarms
+    folded = record.alarms[name]
+    record.alarms[name] = replace(folded, alarm=folded.alarm.model_copy(update={"state": AlarmState.REPAIRING}))
+    assert take(CLEARED, 20, 17) == (3, 17)
+    assert take(MAJOR, 30, 28) == (28, None)
+    assert take(MINOR, 35, 33) == (28, None), "it is worse or better, and stands since then"
+    assert take(CLEARED, 40, None) == (28, None)

@@ -30,6 +30,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(), nullable=False),
         sa.Column("raised", sa.DateTime(timezone=True), nullable=False),
         sa.Column("seen", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("ended", sa.DateTime(timezone=True), nullable=True),
         sa.Column("changed", sa.DateTime(timezone=True), nullable=False),
         sa.Column("cleared", sa.DateTime(timezone=True), nullable=True),
         sa.Column("reported", sa.DateTime(timezone=True), nullable=False),
