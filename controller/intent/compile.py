@@ -87,7 +87,7 @@ def compile_intent(
         intent[station.id] = tuple(facts.of(station))
     of_routers, about_routers = router_facts(network, routers, intent)
     of_functions, about_functions = function_facts(network, as_of, functions if running is not None else (), running)
-    of_pools = pool_facts(network, pools)
+    of_pools = pool_facts(network, as_of, pools, running or {})
     found = canonical((*findings, *facts.findings, *about_routers, *about_functions))
     if stations is None:
         return Intent(intent, found, of_routers, of_functions, of_pools)

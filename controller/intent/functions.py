@@ -7,6 +7,7 @@ from datetime import date
 
 from controller.intent.findings import Check, finding
 from controller.intent.placement import place
+from controller.models.cloud import FunctionKind
 from controller.models.facts import Finding, FunctionFact
 from controller.models.network import Network
 from controller.nrm.profiles.pool import priority_of
@@ -44,6 +45,7 @@ def function_fact(network: Network, function: str, pool: str) -> FunctionFact:
     """
     known = network.function_by_id[function]
     package = network.package_by_id[known.package]
+    user_plane = package.kind is FunctionKind.VCU_UP
     return FunctionFact(
         function=function,
         owner=known.side,
@@ -59,4 +61,7 @@ def function_fact(network: Network, function: str, pool: str) -> FunctionFact:
         priority=priority_of(package.kind),
         address=known.address or "",
         owners=(known.side,),
+        mbps=round((package.gbps or 0) * 1000),
+        network=known.side if user_plane else "",
+        vlan=network.tenant_by_id[known.owner].core.vlan if user_plane and known.owner in network.tenant_by_id else 0,
     )

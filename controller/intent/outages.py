@@ -121,13 +121,26 @@ class Owed:
 
     Attributes:
         seconds: How long each cell (``station/cell``) was shared under it until now.
+        cores: Core-seconds that its tenant had bought of pools until now, by pool.
+        gbps: Gbit/s of pools times seconds, likewise.
+        functions: Seconds of functions that it had bought as such.
         allowed: Seconds of cells that it allows to be lost in the whole span.
         parts: Times without service of the tenant, of cells that had some.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
+    cores: dict[str, float] = field(default_factory=dict)
+    gbps: dict[str, float] = field(default_factory=dict)
+    functions: float = 0.0
     allowed: float = 0.0
     parts: dict[str, Parts] = field(default_factory=dict)
+
+    def buy(self, agreement: Agreement, seconds: float) -> None:
+        """Count what an agreement buys of pools for some time."""
+        for one in agreement.capacity:
+            self.cores[one.pool] = self.cores.get(one.pool, 0.0) + one.cores * seconds
+            self.gbps[one.pool] = self.gbps.get(one.pool, 0.0) + one.gbps * seconds
+        self.functions += len(agreement.functions) * seconds
 
     @property
     def lost(self) -> float:
@@ -195,6 +208,7 @@ class Outages:
             if so_far > 0:
                 for cell in cells:
                     owed.seconds[cell] = owed.seconds.get(cell, 0.0) + so_far
+                owed.buy(one, so_far)
         return owed
 
     def without_service(self, agreement: str, begin: datetime, end: datetime) -> dict[str, Parts]:

@@ -1,14 +1,21 @@
 """Pools: what each owner of functions may take of one, so that none starves another.
 
-A share is as large as all functions of its owner that may run there, and one more replica of the largest, which an
-upgrade starts before it stops another. It follows from the network files alone: where functions run changes no quota.
+A share of cores is what the owner bought there by agreements in force: cores, and functions as such that may run there.
+The host's is as large as all of its functions that may run there. Agreements sell no memory, hugepages or accelerators:
+of these a share has what all functions of the owner take that may run there. To each comes one more replica of the
+largest, which an upgrade starts before it stops another.
+
+Where functions run changes no share, with one exception: what runs there keeps its room when an agreement ends. Else a
+pod that is started again would be refused.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
 
+from controller.intent.placement import bought, sold
 from controller.models.cloud import Function, FunctionKind, Package
 from controller.models.facts import PoolFact, PoolShareFact
 from controller.models.network import HOST, Network
@@ -24,10 +31,24 @@ _PRIORITIES = {
 _Use = tuple[Function, Package]
 
 
-def pool_facts(network: Network, pools: Iterable[str]) -> dict[str, PoolFact]:
-    """Facts of pools, by id."""
-    uses = _uses(network)
-    return {pool: _fact(pool, uses.get(pool, {})) for pool in sorted(pools)}
+def pool_facts(
+    network: Network, as_of: date, pools: Iterable[str], running: Mapping[str, Collection[str]]
+) -> dict[str, PoolFact]:
+    """Facts of pools, by id.
+
+    Args:
+        network: The network as loaded.
+        as_of: The day whose agreements count.
+        pools: Those that are asked for.
+        running: Pools that functions run on, by function.
+    """
+    uses, cores, own = _uses(network), sold(network, as_of), bought(network, as_of)
+    facts = {}
+    for pool in sorted(pools):
+        here = {name for name, where in running.items() if pool in where}
+        bought_there = {tenant: one.cores for tenant, one in cores.get(pool, {}).items()}
+        facts[pool] = _fact(pool, uses.get(pool, {}), bought_there, own, here)
+    return facts
 
 
 def _uses(network: Network) -> dict[str, dict[str, list[_Use]]]:
@@ -39,21 +60,34 @@ def _uses(network: Network) -> dict[str, dict[str, list[_Use]]]:
     return found
 
 
-def _fact(pool: str, uses: dict[str, list[_Use]]) -> PoolFact:
-    owners = sorted(uses)
-    shares = tuple(_share(owner, uses[owner], owners) for owner in owners)
+def _fact(
+    pool: str, uses: Mapping[str, Sequence[_Use]], cores: Mapping[str, int], own: Collection[str], here: Collection[str]
+) -> PoolFact:
+    shares = []
+    for owner, used in sorted(uses.items()):
+        as_such = [one for one in used if owner == HOST or one[0].id in own]
+        running = [one for one in used if one[0].id in here]
+        taken = max(cores.get(owner, 0) + _all_of("cpus", as_such), _all_of("cpus", running))
+        shares.append(_share(owner, used, taken, sorted(uses)))
     kinds = sorted({package.kind for used in uses.values() for _, package in used})
-    return PoolFact(pool, shares, tuple((kind.value, _PRIORITIES[kind]) for kind in kinds))
+    return PoolFact(pool, tuple(shares), tuple((kind.value, _PRIORITIES[kind]) for kind in kinds))
 
 
-def _share(owner: str, used: Sequence[_Use], owners: Sequence[str]) -> PoolShareFact:
+def _all_of(part: str, used: Iterable[_Use]) -> int:
+    """What all replicas of some functions take."""
+    return sum(function.replicas * int(getattr(package, part)) for function, package in used)
+
+
+def _share(owner: str, used: Sequence[_Use], cores: int, owners: Sequence[str]) -> PoolShareFact:
+    def one_more(part: str) -> int:
+        return max(int(getattr(package, part)) for _, package in used)
+
     def most(part: str) -> int:
-        sizes = [(function.replicas, int(getattr(package, part))) for function, package in used]
-        return sum(replicas * size for replicas, size in sizes) + max(size for _, size in sizes)
+        return _all_of(part, used) + one_more(part)
 
     return PoolShareFact(
         owner=owner,
-        cpus=most("cpus"),
+        cpus=cores + one_more("cpus"),
         memory_gb=most("memory_gb"),
         hugepages_gb=most("hugepages_gb"),
         accelerators=most("accelerators"),

@@ -460,6 +460,9 @@ def _check_capacity(objects: Objects, entry: Entry, agreement: Agreement) -> Non
         if name in owners and owners[name] != agreement.tenant:
             said, expected = "is not a function of the tenant's own", f"its owner is {owners[name] or HOST}"
             objects.report.entry(entry, ("functions", index), said, value=name, expected=expected)
+    for number, line in enumerate(agreement.prices.lines if agreement.prices else ()):
+        for index, pool in enumerate(line.pools):
+            objects.refer(entry, ("prices", "lines", number, "pools", index), pool, "pools", "pool")
 
 
 def _check_scope(objects: Objects, entry: Entry, agreement: Agreement) -> None:

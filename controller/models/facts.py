@@ -243,6 +243,9 @@ class FunctionFact:
         image: Repository and digest.
         priority: Priority class of its pods.
         address: Of its OAM interface, empty where it has none.
+        mbps: Users' packets that one replica carries, in Mbit/s; 0 where it carries none.
+        network: Network instance that its users' packets go through, empty where it carries none.
+        vlan: VLAN of that one, 0 where the packets of several tenants come by their own.
         parameters: Names and values for the vendor's operator, in order of name.
     """
 
@@ -260,6 +263,9 @@ class FunctionFact:
     priority: str
     address: str
     owners: Owners
+    mbps: int = 0
+    network: str = ""
+    vlan: int = 0
     parameters: tuple[tuple[str, str], ...] = ()
 
 

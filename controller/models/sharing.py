@@ -404,11 +404,16 @@ class Charge(StrEnum):
     """What a price is for: ``cell-month`` and ``percent-cell-month`` by the part of the month that cells were shared.
 
     ``percent-cell-month`` is that for each percent of PRBs that the agreement guarantees (``min`` of its share).
+    ``core-month`` and ``gbps-month`` are for what it buys of pools (``capacity``), ``function-month`` for each function
+    that it buys as such, by the part of the month that it held; whether they were used does not matter.
     """
 
     MONTH = "month"
     CELL_MONTH = "cell-month"
     PERCENT_CELL_MONTH = "percent-cell-month"
+    CORE_MONTH = "core-month"
+    GBPS_MONTH = "gbps-month"
+    FUNCTION_MONTH = "function-month"
     GIGABYTE = "gigabyte"
 
 
@@ -436,6 +441,7 @@ class PriceLine(Noun):
     Attributes:
         included: Gigabytes (of 10^9 bytes) of a month that cost nothing.
         qos: QCIs or 5QIs whose volume counts; none given means all.
+        pools: Pools whose cores or Gbit/s it is for; none given means all.
     """
 
     id: Identifier
@@ -444,12 +450,17 @@ class PriceLine(Noun):
     direction: Direction = Direction.BOTH
     included: Amount = Decimal(0)
     qos: tuple[Annotated[int, Field(ge=1, le=255)], ...] = ()
+    pools: tuple[StationId, ...] = ()
 
     @model_validator(mode="after")
-    def _of_volume(self) -> PriceLine:
+    def _of_its_charge(self) -> PriceLine:
         if self.per is not Charge.GIGABYTE and (self.direction is not Direction.BOTH or self.included or self.qos):
             raise ValueError(
                 f"direction, included and qos are about volume: leave them out, or say per: {Charge.GIGABYTE}"
+            )
+        if self.pools and self.per not in (Charge.CORE_MONTH, Charge.GBPS_MONTH):
+            raise ValueError(
+                f"pools are about capacity: leave them out, or say per: {Charge.CORE_MONTH} or {Charge.GBPS_MONTH}"
             )
         return self
 

@@ -101,8 +101,12 @@ _QUOTAS = {
     "functions": f"count/{NF_DEPLOYMENT.plural}.workload.nephio.org",
 }
 _GIBIBYTES = ("memoryGb", "hugepagesGb")
+#: Lists of an NFDeployment.
+_LISTS = ("interfaces", "networkInstances", "parametersRefs")
 _INTERFACE = {"address": ("ipv4", "address"), "gateway": ("ipv4", "gateway"), "vlan": ("vlanID",)}
 _SPEC = {"provider": "provider", "image": "image", "replicas": "replicas"}
+#: Bit/s in each direction, as quantities.
+_CAPACITY = {"downlinkMbps": "maxDownlinkThroughput", "uplinkMbps": "maxUplinkThroughput"}
 
 
 class Objects(ABC):
@@ -196,6 +200,8 @@ class FunctionObjects(Objects):
         owner = (standing or settings or {}).get("metadata", {}).get("labels", {}).get(OWNER_LABEL)
         if owner is not None:
             leaves["owner"] = str(owner)
+        capacity = spec.get("capacity", {})
+        leaves |= {leaf: _amount(leaf, capacity[name]) for leaf, name in _CAPACITY.items() if name in capacity}
         data = (settings or {}).get("data", {})
         leaves |= {leaf: str(data[key]) for leaf, key in _NEEDS.items() if key in data}
         if standing is not None:
@@ -203,9 +209,12 @@ class FunctionObjects(Objects):
         seen.tree[path] = _without_defaults(functions.DEPLOYMENT, leaves)
         for entry in spec.get("interfaces", ()):
             self._interface(path, entry, seen)
+        for entry in spec.get("networkInstances", ()):
+            self._instance(path, entry, seen)
         for key in sorted(data.keys() - set(_NEEDS.values())):
             seen.tree[child(path, "Parameter", key)] = {"value": str(data[key])}
-        unknown = [name for name in spec if name not in (*_SPEC.values(), "interfaces", "parametersRefs")]
+        unknown = [name for name in spec if name not in (*_SPEC.values(), *_LISTS, "capacity")]
+        unknown += [f"capacity/{name}" for name in capacity if name not in _CAPACITY.values()]
         unknown += [
             f"parametersRefs[{ref.get('name')}]" for ref in spec.get("parametersRefs", ()) if ref != self._reference()
         ]
@@ -218,6 +227,12 @@ class FunctionObjects(Objects):
         read = {leaf: _at(entry, names) for leaf, names in _INTERFACE.items()}
         seen.tree[path] = {leaf: _scalar(value) for leaf, value in read.items() if value is not None}
         seen.unknown += [f"{path}/{name}" for name in entry if name not in ("name", "ipv4", "vlanID")]
+
+    def _instance(self, above: Path, entry: Object, seen: _Seen) -> None:
+        path = child(above, "NetworkInstance", str(entry.get("name", "")))
+        interfaces = tuple(sorted(map(str, entry.get("interfaces", ()))))
+        seen.tree[path] = {"interfaces": interfaces} if interfaces else {}
+        seen.unknown += [f"{path}/{name}" for name in entry if name not in ("name", "interfaces")]
 
     def _reference(self) -> dict[str, str]:
         return {"name": self._name, "apiVersion": "v1", "kind": CONFIG_MAP.name}
@@ -254,10 +269,14 @@ class FunctionObjects(Objects):
         leaves = tree[path]
         spec: dict[str, Any] = {name: leaves[leaf] for leaf, name in _SPEC.items() if leaf in leaves}
         spec["replicas"] = int(str(spec.get("replicas", functions.DEPLOYMENT.leaf_by_name["replicas"].default)))
+        capacity = {name: _quantity(leaf, str(leaves[leaf])) for leaf, name in _CAPACITY.items() if leaf in leaves}
         interfaces = [_interface(name, one) for name, one in _below(tree, path, "Interface")]
+        instances = [_instance(name, one) for name, one in _below(tree, path, "NetworkInstance")]
         return {
             **spec,
+            **({"capacity": capacity} if capacity else {}),
             **({"interfaces": interfaces} if interfaces else {}),
+            **({"networkInstances": instances} if instances else {}),
             "parametersRefs": [self._reference()] if leaves.get("inForce", "true") == "true" else [],
         }
 
@@ -271,6 +290,11 @@ class FunctionObjects(Objects):
             case _ if place.kind is NF_DEPLOYMENT and field[:2] == ("spec", "interfaces") and len(field) > 3:
                 leaf = next((leaf for leaf, names in _INTERFACE.items() if names == field[3:]), None)
                 return (child(path, "Interface", field[2]), leaf) if leaf else None
+            case _ if place.kind is NF_DEPLOYMENT and field[:2] == ("spec", "networkInstances") and len(field) > 3:
+                return (child(path, "NetworkInstance", field[2]), "interfaces") if field[3] == "interfaces" else None
+            case _ if place.kind is NF_DEPLOYMENT and field[:2] == ("spec", "capacity") and len(field) > 2:
+                leaf = next((leaf for leaf, name in _CAPACITY.items() if name == field[2]), None)
+                return (path, leaf) if leaf else None
             case _ if place.kind is NF_DEPLOYMENT and field[:2] == ("spec", "parametersRefs"):
                 return path, "inForce"
             case _ if place.kind is NF_DEPLOYMENT and field[:1] == ("spec",) and len(field) == 2:
@@ -419,6 +443,12 @@ def _interface(name: str, leaves: Leaves) -> dict[str, Any]:
     return entry
 
 
+def _instance(name: str, leaves: Leaves) -> dict[str, Any]:
+    interfaces = leaves.get("interfaces", ())
+    names = sorted((interfaces,) if isinstance(interfaces, str) else interfaces)
+    return {"name": name, **({"interfaces": names} if names else {})}
+
+
 def _hard(leaves: Leaves) -> dict[str, Any]:
     return {"hard": {key: _quantity(leaf, str(leaves[leaf])) for leaf, key in _QUOTAS.items() if leaf in leaves}}
 
@@ -426,6 +456,7 @@ def _hard(leaves: Leaves) -> dict[str, Any]:
 def _quantity(leaf: LeafName, number: str) -> str:
     """A whole number as servers write it (``1024`` GiB are ``1Ti``): in another form it would differ for ever."""
     step_, suffixes = (1024, ("Gi", "Ti", "Pi")) if leaf in _GIBIBYTES else (1000, ("", "k", "M"))
+    suffixes = ("M", "G", "T") if leaf in _CAPACITY else suffixes
     amount, power = int(number), 0
     while amount and amount % step_ == 0 and power < len(suffixes) - 1:
         amount, power = amount // step_, power + 1
@@ -433,7 +464,7 @@ def _quantity(leaf: LeafName, number: str) -> str:
 
 
 def _amount(leaf: LeafName, quantity: object) -> str:
-    """A quantity in whole units, GiB for memory; as written where it is none."""
+    """A quantity in whole units, GiB for memory and Mbit/s for capacity; as written where it is none."""
     found = _QUANTITY.fullmatch(str(quantity))
     try:
         amount = Decimal(found[1]) * _SUFFIXES[found[2] or ""] if found else None
@@ -441,8 +472,8 @@ def _amount(leaf: LeafName, quantity: object) -> str:
         amount = None
     if amount is None:
         return str(quantity)
-    amount = amount / _SUFFIXES["Gi"] if leaf in _GIBIBYTES else amount
-    return f"{amount.normalize():f}"
+    unit = _SUFFIXES["Gi"] if leaf in _GIBIBYTES else _SUFFIXES["M"] if leaf in _CAPACITY else Decimal(1)
+    return f"{(amount / unit).normalize():f}"
 
 
 def _policy(leaves: Leaves) -> dict[str, Any]:

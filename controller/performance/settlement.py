@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
+from controller.intent.outages import Owed
 from controller.models.network import Agreement
 from controller.models.sharing import Charge, Direction, PriceLine, Prices, ResourceType, RoundingRule
 from controller.models.statement import Column, Sheet, Value
@@ -17,6 +18,8 @@ RULES = (
     "to the even digit; half-up: away from zero). What is due is the sum of the rounded lines.\n"
     "Months and cell-months are the part of the month in which the agreement held, and cells were shared under it, to "
     "the second, rounded to 6 digits; they count whether or not there was service.\n"
+    "Core-months and Gbit/s-months are what the agreement buys of pools, function-months the functions that it buys "
+    "as such, each for the part of the month that it held with these terms, used or not.\n"
     "Gigabytes are 10^9 bytes, to the megabyte, of the cells and PLMNs of the agreement, as stations counted them. "
     "What was not measured is not charged.\n"
     "A credit is the percentage that the agreement names for the month's availability, of the sum of its lines."
@@ -124,9 +127,19 @@ def _quantity(line: PriceLine, one: Attained, volumes: Volumes | None, month: Mo
     cells = _part(one.seconds, length)
     if line.per is Charge.CELL_MONTH:
         return cells
+    if line.per in (Charge.CORE_MONTH, Charge.GBPS_MONTH, Charge.FUNCTION_MONTH):
+        return _part(_bought(line, one.owed), length)
     shares = one.agreement.shares
     percent = max((share.min for share in shares if share.resource is ResourceType.PRB), default=0)
     return cells * percent
+
+
+def _bought(line: PriceLine, owed: Owed) -> float:
+    """What was bought of pools, times seconds."""
+    if line.per is Charge.FUNCTION_MONTH:
+        return owed.functions
+    by_pool = owed.cores if line.per is Charge.CORE_MONTH else owed.gbps
+    return sum(amount for pool, amount in by_pool.items() if not line.pools or pool in line.pools)
 
 
 def _part(seconds: float, length: float) -> Decimal:

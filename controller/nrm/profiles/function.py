@@ -4,6 +4,12 @@ A function's tree has one ``Deployment`` for each pool that it is on, two while 
 which objects they are.
 
 Decisions:
+    - ``capacity`` is what one replica carries, in each direction, as its package says. So another number of replicas is
+      no other capacity, and restarts nobody. ``maxNFConnections`` (how many functions are connected to it) is left out:
+      it would change with each new station, and restart the function.
+    - Network instances: one for management, and one for users' packets, which has the owner's name. A tenant's own user
+      plane is in the VLAN of that tenant's core. One of the host gets its tenants' with its other configuration:
+      a tenant that comes or goes must not restart what serves others.
     - What a replica needs, and further parameters, stand in one ConfigMap that the NFDeployment refers to: Nephio's
       NFDeployment has no fields for them, and a structural schema drops what it does not know.
     - A PodDisruptionBudget lets at most one replica go, and none of a single one: who drains a node by hand finds out.
@@ -18,8 +24,8 @@ from controller.nrm.profiles.values import address
 from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Value, child, class_of
 
-#: Interface that a function is managed by.
-OAM = "oam"
+#: Interfaces that a function is managed by, and that its users' packets come by.
+OAM, USER = "oam", "n3"
 
 _INTERFACE = NodeSpec(
     "Interface",
@@ -32,6 +38,18 @@ _INTERFACE = NodeSpec(
     ),
     mutability=Mutability.RESTART,
     label="interface",
+)
+_INSTANCE = NodeSpec(
+    "NetworkInstance",
+    "",
+    keys=("name",),
+    leaves=(
+        LeafSpec(
+            "interfaces", leaf_list=True, unordered=True, default=(), mutability=Mutability.RESTART, label="interfaces"
+        ),
+    ),
+    mutability=Mutability.RESTART,
+    label="network instance",
 )
 _PARAMETER = NodeSpec(
     "Parameter",
@@ -57,6 +75,8 @@ DEPLOYMENT = NodeSpec(
         number("accelerators", "accelerators", default="0", mutability=Mutability.RESTART),
         LeafSpec("ptp", default="false", mutability=Mutability.RESTART, label="PTP"),
         LeafSpec("priority", mutability=Mutability.RESTART, label="priority class"),
+        number("downlinkMbps", "downlink (Mbit/s)", mutability=Mutability.RESTART),
+        number("uplinkMbps", "uplink (Mbit/s)", mutability=Mutability.RESTART),
         # Whether the NFDeployment refers to the ConfigMap with all these.
         LeafSpec("inForce", default="true", mutability=Mutability.RESTART, label="refers to its parameters"),
         state("ready", LeafRole.READY),
@@ -65,7 +85,7 @@ DEPLOYMENT = NodeSpec(
         state("noticed", LeafRole.NOTICED),
         state("runningReplicas"),
     ),
-    children=(_INTERFACE, _PARAMETER),
+    children=(_INTERFACE, _INSTANCE, _PARAMETER),
     mutability=Mutability.RESTART,
     role=NodeRole.WORKLOAD,
     label="deployment on pool",
@@ -107,9 +127,15 @@ def render_function(fact: FunctionFact) -> Output:
         "ptp": str(fact.ptp).lower(),
         "priority": fact.priority,
     }
+    if fact.mbps:
+        leaves |= {"downlinkMbps": str(fact.mbps), "uplinkMbps": str(fact.mbps)}
     deployment = out.add(DEPLOYMENT, function, (fact.pool,), leaves, fact.owners)
     if fact.address:
         out.add(_INTERFACE, deployment, (OAM,), {"address": address(fact.address)}, fact.owners)
+        out.add(_INSTANCE, deployment, (OAM,), {"interfaces": (OAM,)}, fact.owners)
+    if fact.network:
+        out.add(_INTERFACE, deployment, (USER,), {"vlan": str(fact.vlan)} if fact.vlan else {}, fact.owners)
+        out.add(_INSTANCE, deployment, (fact.network,), {"interfaces": (USER,)}, fact.owners)
     for name, value in fact.parameters:
         out.add(_PARAMETER, deployment, (name,), {"value": value}, fact.owners)
     out.add(DISRUPTION, function, (fact.pool,), _staying(fact.replicas), fact.owners)

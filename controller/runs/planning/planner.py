@@ -190,8 +190,8 @@ class Planner:
 
     async def _intent(self, network: Network, devices: Collection[str]) -> Intent:
         """What devices should carry today: functions stay on the pools that they are on, as long as they may."""
-        functions = not network.function_by_id.keys().isdisjoint(devices)
-        running = await self.running(network) if functions else None
+        virtual = any(not known.keys().isdisjoint(devices) for known in (network.function_by_id, network.pool_by_id))
+        running = await self.running(network) if virtual else None
         return await asyncio.to_thread(compile_intent, network, network.day(self._clock.now()), devices, running)
 
     async def running(self, network: Network) -> dict[str, tuple[str, ...]]:

@@ -18,6 +18,17 @@ def test_a_function_is_what_its_package_says_on_the_pool_that_it_is_on() -> None
     assert (fact.image, fact.cpus, fact.memory_gb, fact.priority) == (package.image, 4, 8, "minka-vcu-up")
 
 
+def test_a_user_plane_carries_what_its_package_says_in_the_network_of_its_owner() -> None:
+    packages = [{**one.model_dump(), **({"gbps": 2.5} if one.id == "up" else {})} for one in NETWORK.packages]
+    network = samples.virtual(packages=packages)
+    facts = [function_fact(network, name, "edge-1") for name in ("UP-ALFA", "UP-1", "DU-1")]
+    assert [(fact.mbps, fact.network, fact.vlan) for fact in facts] == [
+        (2500, "alfa", 101),
+        (2500, "host", 0),
+        (0, "", 0),
+    ]
+
+
 @pytest.mark.parametrize("pool", ["edge-1", "edge-2"])
 def test_what_runs_stays_where_it_is(pool: str) -> None:
     intent = compile_intent(NETWORK, samples.DAY, ["DU-1"], {"DU-1": (pool,)})

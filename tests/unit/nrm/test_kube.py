@@ -89,6 +89,7 @@ def test_a_function_is_written_as_nephio_has_it() -> None:
             "image": IMAGE,
             "replicas": 1,
             "interfaces": [{"name": "oam", "ipv4": {"address": "10.1.2.3"}}],
+            "networkInstances": [{"name": "oam", "interfaces": ["oam"]}],
             "parametersRefs": [{"name": "du-cus-0001", "apiVersion": "v1", "kind": "ConfigMap"}],
         },
     }
@@ -103,6 +104,28 @@ def test_a_function_is_written_as_nephio_has_it() -> None:
     }
 
 
+def test_a_user_plane_has_its_capacity_and_its_network() -> None:
+    spec = OBJECTS.wanted(render_cloud(replace(DU, mbps=2500, network="bitel", vlan=102)).tree)[PLACES[NF_DEPLOYMENT]][
+        "spec"
+    ]
+    assert spec["capacity"] == {"maxDownlinkThroughput": "2500M", "maxUplinkThroughput": "2500M"}
+    assert spec["interfaces"] == [{"name": "oam", "ipv4": {"address": "10.1.2.3"}}, {"name": "n3", "vlanID": 102}]
+    assert spec["networkInstances"] == [
+        {"name": "oam", "interfaces": ["oam"]},
+        {"name": "bitel", "interfaces": ["n3"]},
+    ]
+
+
+@pytest.mark.parametrize("spelled", ["40G", 40_000_000_000, "40000M", "40e9"])
+def test_a_capacity_is_the_same_however_it_is_spelled(spelled: str | int) -> None:
+    tree = render_cloud(replace(DU, mbps=40_000)).tree
+    found = applied(OBJECTS, tree)
+    place = PLACES[NF_DEPLOYMENT]
+    spec = {**found[place]["spec"], "capacity": {"maxDownlinkThroughput": spelled, "maxUplinkThroughput": "40G"}}
+    found[place] = {**found[place], "spec": spec}
+    assert OBJECTS.observed(found, {}).tree == tree
+
+
 RESERVED = {"cpus", "memory_gb", "hugepages_gb", "accelerators", "ptp", "priority"}
 functions = st.builds(
     replace,
@@ -112,6 +135,9 @@ functions = st.builds(
     accelerators=st.integers(0, 2),
     ptp=st.booleans(),
     address=st.sampled_from(["", "10.0.0.1", "2001:db8::1"]),
+    mbps=st.sampled_from([0, 500, 1000, 2500, 40_000]),
+    network=st.sampled_from(["", "host", "bitel"]),
+    vlan=st.sampled_from([0, 102]),
     owner=st.sampled_from(["host", "bitel"]),
     parameters=st.dictionaries(st.from_regex(r"[a-z][a-z.-]{0,8}", fullmatch=True), st.text(max_size=5)).map(
         lambda found: tuple(sorted((name, value) for name, value in found.items() if name not in RESERVED))
@@ -195,7 +221,11 @@ def test_what_the_tree_can_not_say_is_unknown() -> None:
     more["interfaces"] = [{**spec["interfaces"][0], "ipv6": {}}]
     seen = OBJECTS.observed(deployment(spec=more), {})
     path = f"{TOP}/Deployment[edge-1]"
-    assert set(seen.unknown) == {f"{path}/capacity", f"{path}/parametersRefs[x]", f"{path}/Interface[oam]/ipv6"}
+    assert set(seen.unknown) == {
+        f"{path}/capacity/maxSessions",
+        f"{path}/parametersRefs[x]",
+        f"{path}/Interface[oam]/ipv6",
+    }
     assert seen.tree == render_cloud(DU).tree
 
 

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from controller.api.statements import Record, draft
 from controller.models.measurement import DAY, Measured, Subject
 from controller.models.network import Network
-from controller.models.sharing import Prices
+from controller.models.sharing import PoolCapacity, Prices
 from controller.models.statement import Statement, StatementKind
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
@@ -94,6 +94,29 @@ def test_a_part_of_the_month_costs_a_part(store: SqlStore) -> None:
     assert (said["base"], said["cells"]) == (("0.500000", "750.00"), ("2.000000", "25.00"))
 
 
+CAPACITY = [
+    {"id": "cores", "per": "core-month", "amount": "18"},
+    {"id": "edge", "per": "core-month", "amount": "2", "pools": ["edge-1"]},
+    {"id": "uplink", "per": "gbps-month", "amount": "90"},
+    {"id": "own", "per": "function-month", "amount": "400"},
+]
+
+
+def test_what_was_bought_of_pools_is_paid_used_or_not(store: SqlStore) -> None:
+    made = priced(lines=CAPACITY)
+    edge, far = PoolCapacity(pool="edge-1", cores=16, gbps=2.5), PoolCapacity(pool="far", cores=8)
+    first = made.agreements[0].model_copy(update={"capacity": (edge, far), "functions": ("UP-1", "UP-2")})
+    settle(store, made.model_copy(update={"agreements": (first,)}))
+    store.database.clock = VirtualClock(start=BEGIN + (END - BEGIN) / 2)
+    half = first.model_copy(update={"capacity": (edge,), "functions": ()})
+    assert lines(settle(store, made.model_copy(update={"agreements": (half,)}))) == {
+        "cores": ("20.000000", "360.00"),  # 24 for half of the month, 16 for the other half
+        "edge": ("16.000000", "32.00"),
+        "uplink": ("2.500000", "225.00"),
+        "own": ("1.000000", "400.00"),
+    }
+
+
 def test_a_month_below_the_promise_is_credited(store: SqlStore) -> None:
     from tests.unit.api.test_statements import off_air
 
@@ -116,6 +139,7 @@ def test_a_month_below_the_promise_is_credited(store: SqlStore) -> None:
         ({"lines": [{"id": "a", "per": "month", "amount": "-1"}]}, "amount"),
         ({"lines": [{"id": "a", "per": "month", "amount": "1.1234567"}]}, "amount"),
         ({"lines": [{"id": "a", "per": "month", "amount": "1", "qos": [1]}]}, "qos are about volume"),
+        ({"lines": [{"id": "a", "per": "month", "amount": "1", "pools": ["edge"]}]}, "pools are about capacity"),
     ],
 )
 def test_prices_that_make_no_sense_are_refused(wrong: dict[str, Any], says: str) -> None:

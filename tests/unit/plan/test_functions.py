@@ -56,12 +56,12 @@ def test_a_function_that_comes_has_to_be_ready() -> None:
 
 
 def test_one_that_moves_is_ready_there_before_it_goes_here() -> None:
-    made = change(FACT, replace(FACT, pool="edge-2"), remove={"host": 3})
+    made = change(FACT, replace(FACT, pool="edge-2"), remove={"host": 4})
     first, second = made.phases
     assert {edit.op for edit in first.edits} == {Op.CREATE}
     assert [(wait.kind, wait.path) for wait in first.wait] == [("ready", THERE)]
     assert {edit.op for edit in second.edits} == {Op.DELETE}
-    assert made.removes == {"host": 3}
+    assert made.removes == {"host": 4}
     assert [wait.path for wait in made.checks] == [THERE]
 
 
@@ -75,7 +75,7 @@ def test_one_that_moves_is_ready_there_before_it_goes_here() -> None:
     ],
 )
 def test_what_restarts_it_interrupts_whom_it_serves(after: FunctionFact, interrupted: tuple[str, ...]) -> None:
-    made = change(FACT, after, remove={"host": 3})
+    made = change(FACT, after, remove={"host": 4})
     assert made.interrupted == interrupted
     asked = {tenant for tenant, action in effect_of(made).asks if action == "interrupt"}
     assert asked == set(interrupted)
