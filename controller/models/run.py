@@ -34,6 +34,28 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 60, 3600
 _PREPARATION, _MARGIN = 30, 60
 
 
+#: Rank of stations that live in a function of their unit: they come after it.
+INSIDE = 10
+#: What a job comes to that restarted nothing, or left behind nobody knows what.
+_UNTOUCHED = (Outcome.FAILED_SAFE, Outcome.REFUSED, Outcome.DEFERRED, Outcome.CANCELLED, Outcome.DIVERGED)
+
+
+def restarted(jobs: Iterable[Any]) -> frozenset[tuple[int, str]]:
+    """Waves and units whose functions were begun, and may have restarted.
+
+    The stations that live in them have lost their configuration then, and are brought back whatever becomes of the
+    function or of the run.
+
+    Args:
+        jobs: Jobs of one run where each device is decided on its own, or their rows.
+    """
+    return frozenset(
+        (job.wave, job.unit)
+        for job in jobs
+        if job.rank < INSIDE and job.started is not None and job.outcome not in _UNTOUCHED
+    )
+
+
 class OnHold(StrEnum):
     """What becomes of a run that would change stations under a hold: it leaves them out, or is refused whole."""
 

@@ -15,7 +15,7 @@ from controller.nrm.inverse import invert
 from controller.nrm.profiles import administrative_leaf, administrative_state, root_spec
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree
-from controller.plan.phases import link_waits
+from controller.plan.phases import link_waits, ready_waits
 
 _OPPOSITE = {PhaseKind.LOCK: PhaseKind.UNLOCK, PhaseKind.UNLOCK: PhaseKind.LOCK, PhaseKind.EDIT: PhaseKind.EDIT}
 
@@ -39,7 +39,7 @@ def undo_change(profiles: tuple[str, ...], change: Change, observed: Observed) -
             links = (
                 link_waits(root, done.inverse) if any(wait.kind == "link-up" for wait in _before(change, done)) else ()
             )
-            wait = (*_waits(root, done.inverse), *links)
+            wait = (*_waits(root, done.inverse), *links, *ready_waits(root, done.inverse))
             phases.append(Phase(kind=_OPPOSITE[done.kind], edits=done.inverse, inverse=back, wait=wait))
     except DeviceRefusedError as error:
         raise ConflictError(f"{change.station} was changed since: {error.message}") from error
@@ -124,6 +124,6 @@ def _holds_again(tree: Tree, check: WaitFor) -> bool:
         return True  # links that are reached by way of the device may be lost on the way back, too
     if check.path not in tree:
         return False
-    return check.kind == "link-up" or (
+    return check.kind in ("link-up", "ready") or (
         check.kind == "cell-on-air" and administrative_state(tree, check.path) == "UNLOCKED"
     )

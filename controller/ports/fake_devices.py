@@ -475,16 +475,19 @@ class FakeDevice:
         """Make ``tree`` running, and note which cells and links it moves."""
         old = self.history[-1]
         changed = [path for path in {*tree, *old} if tree.get(path) != old.get(path)]
+        pods: list[str] = []
         for path, spec in self._specs(tree):
             if spec.role is NodeRole.WORKLOAD and _restarts(spec, old.get(path), tree[path]):
                 self._since[path] = self._clock.monotonic()
-                self.started(step(path)[1][0])
+                pods.append(step(path)[1][0])
             if (spec.is_cell and _unlocked(spec, tree[path]) and not _unlocked(spec, old.get(path, {}))) or (
                 spec.link and any(is_below(other, path) for other in changed)
             ):
                 self._since[path] = self._clock.monotonic()
         if tree != old or list(tree) != list(old):
             self.history.append(dict(tree))
+        for pool in pods:
+            self.started(pool)
 
     def _specs(self, tree: Tree) -> list[tuple[Path, NodeSpec]]:
         return [(path, spec) for path in tree if (spec := spec_of(self.root, path))]

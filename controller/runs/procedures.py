@@ -64,14 +64,27 @@ class Tools:
         object.__setattr__(self, "findings", Findings(self.clock))
         object.__setattr__(self, "cancelled", Poller(self.store, self.clock, _LOOK, _cancelled))
 
-    async def transact(self, claim: Claim, network: Network, record: Record, gate: Gate | None) -> JobResult:
-        """The claim's change as a device transaction, in sight of the links behind the device that it checks."""
+    async def transact(
+        self, claim: Claim, network: Network, record: Record, gate: Gate | None, *, cuts: bool = True
+    ) -> JobResult:
+        """The claim's change as a device transaction, in sight of the links behind the device that it checks.
+
+        Where it ``cuts``, a person's cancel ends the wait for a function.
+        """
         assert claim.change is not None
         target = self.target_of(network, claim.job.station)
         patience = claim.run.strategy.check_timeout
         devices = watching(self.devices, claim.change, network, self.target_of, self.clock, patience)
         return await Transaction(
-            claim, target, devices, record, self.clock, self.patience, gate, self.findings, self.cancelled
+            claim,
+            target,
+            devices,
+            record,
+            self.clock,
+            self.patience,
+            gate,
+            self.findings,
+            self.cancelled if cuts else None,
         ).run()
 
 

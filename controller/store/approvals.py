@@ -28,7 +28,7 @@ from sqlalchemy import (
 from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, Override, Vote, VoteChoice
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
-from controller.models.run import Hold, JobState, Policy, Run, Strategy
+from controller.models.run import INSIDE, Hold, JobState, Policy, Run, Strategy, restarted
 from controller.ports.store import Approvals, Assess, Clearances, Freezes, Standing, Sync
 from controller.store.columns import Instant, metadata
 from controller.store.holds import holds_in_force
@@ -88,6 +88,15 @@ _AWAY = select(jobs.c.station, jobs.c.rests).where(
     jobs.c.deferred.is_not(None),
     jobs.c.started.is_(None),
     jobs.c.rests.is_not(None),
+)
+_INSIDE = select(jobs.c.station, jobs.c.wave, jobs.c.unit).where(
+    jobs.c.run == bindparam("run"),
+    jobs.c.rank == INSIDE,
+    jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value]),
+    jobs.c.wave <= select(runs.c.wave).where(runs.c.id == bindparam("run")).scalar_subquery(),
+)
+_FUNCTIONS = select(jobs.c.wave, jobs.c.unit, jobs.c.rank, jobs.c.started, jobs.c.outcome).where(
+    jobs.c.run == bindparam("run"), jobs.c.rank < INSIDE, jobs.c.wave.in_(bindparam("waves", expanding=True))
 )
 _OPENED = select(jobs.c.station, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.started).where(
     jobs.c.run == bindparam("run"), jobs.c.wave.between(bindparam("first"), bindparam("last"))
@@ -277,12 +286,23 @@ def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:
         freezes=bounds[1],
         begun=_begun(tx, row, strategy) if any(group.calendars for group in constraints.groups) else frozenset(),
         away=_away(tx, row.id) if strategy.patience else {},
+        owed=_owed(tx, row.id) if strategy.policy is Policy.STATION else frozenset(),
     )
 
 
 def _away(tx: Tx, run_id: str) -> dict[str, datetime]:
     """When stations that were away are tried again, where they were not begun since."""
     return {row.station: row.rests for row in tx.execute(_AWAY, {"run": run_id})}
+
+
+def _owed(tx: Tx, run_id: str) -> frozenset[str]:
+    """Stations not begun that live in functions which were."""
+    inside = tx.execute(_INSIDE, {"run": run_id}).all()
+    if not inside:
+        return frozenset()
+    waves = sorted({row.wave for row in inside})
+    units = restarted(tx.execute(_FUNCTIONS, {"run": run_id, "waves": waves}))
+    return frozenset(row.station for row in inside if (row.wave, row.unit) in units)
 
 
 def _begun(tx: Tx, run: Row[Any], strategy: Strategy) -> frozenset[str]:

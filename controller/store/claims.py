@@ -18,7 +18,7 @@ from controller.models.network import DeviceKind
 from controller.models.packing import unpacked
 from controller.models.plan import Change
 from controller.models.process import ProcessRole
-from controller.models.run import JobState, JournalStep, Outcome, Run, RunState
+from controller.models.run import INSIDE, JobState, JournalStep, Outcome, Run, RunState
 from controller.ports.store import Claim, Claims, JobResult, Sync
 from controller.store.alarms import alarms, take_reports
 from controller.store.columns import Instant
@@ -40,14 +40,16 @@ log = structlog.get_logger()
 _CLEARED = and_(jobs.c.blocked == "", or_(jobs.c.closes.is_(None), jobs.c.closes > bindparam("now", type_=Instant())))
 #: Whether a job has nothing to wait for (see ``Claims.release``).
 _RESTED = or_(jobs.c.rests.is_(None), jobs.c.rests <= bindparam("now", type_=Instant()))
-#: States of runs whose claimable jobs may be begun; of a paused one they are what completes units under way.
+#: States of runs whose claimable jobs may be begun; of a paused one they are what completes units under way. Of a
+#: cancelled one, stations come back whose function restarted.
 _BEGINNING = (RunState.RUNNING.value, RunState.PAUSED.value)
+_BEGINS = or_(runs.c.state.in_(_BEGINNING), and_(runs.c.state == RunState.CANCELLING.value, jobs.c.rank == INSIDE))
 _RECOVERS = leases.c.job.is_not_distinct_from(jobs.c.id)
 #: Whether a job is a worker's for the taking at ``now``, from its row and those of its run and lease.
 CLAIMABLE = and_(
     jobs.c.state == JobState.READY.value,
     _RESTED,
-    or_(_RECOVERS, and_(leases.c.transaction.is_(None), runs.c.state.in_(_BEGINNING), _CLEARED)),
+    or_(_RECOVERS, and_(leases.c.transaction.is_(None), _BEGINS, _CLEARED)),
 )
 _TAKE_LEASE = (
     update(leases)

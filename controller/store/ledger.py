@@ -29,7 +29,6 @@ from sqlalchemy import (
 from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import UNDO, LedgerBefore, LedgerEntry, Outcome
-from controller.models.step import StepState
 from controller.nrm.tree import Path
 from controller.ports.store import EndedJob, Ledger, Recorded, Sync
 from controller.store.columns import Instant, long_text, metadata, string
@@ -275,7 +274,7 @@ def _left(tx: Tx, found: Sequence[Row[Any]]) -> dict[str, tuple[Change, ...]]:
     left = {job: [change] for job, change in _of_plans(tx, planned)}
     query = select(steps).order_by(steps.c.job, steps.c.position)
     rows = list(tx.rows(query, steps.c.job, [row.id for row in found if row.playbook]))
-    undone = {(row.job, row.position) for row in rows if row.undo and row.state == StepState.DONE.value}
+    undone = {(row.job, row.position) for row in rows if row.undo and row.outcome == _SUCCEEDED}
     for row in rows:
         carried = row.outcome == _SUCCEEDED and not row.undo and (row.job, row.position) not in undone
         if carried and row.change is not None:

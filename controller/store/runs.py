@@ -90,6 +90,7 @@ _LEFT = (
     .limit(1)
 )
 _JOBS = select(jobs).where(jobs.c.run == bindparam("run")).order_by(jobs.c.wave, jobs.c.station)
+_MATES = _JOBS.where(jobs.c.wave == bindparam("wave"), jobs.c.unit == bindparam("unit"))
 
 
 class SqlRuns(SqlRepository, Runs[Sync]):
@@ -163,6 +164,10 @@ class SqlRuns(SqlRepository, Runs[Sync]):
     @reads
     def jobs(self, tx: Tx, run_id: str) -> list[Job]:
         return _jobs(tx, load_run(tx, run_id))
+
+    @reads
+    def mates(self, tx: Tx, job: Job) -> list[Job]:
+        return [as_job(row) for row in tx.execute(_MATES, {"run": job.run, "wave": job.wave, "unit": job.unit})]
 
     @writes
     def advance(self, tx: Tx, run_id: str, decide: Decide, by: str = "engine") -> Transition | None:
@@ -339,7 +344,8 @@ def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
     ready = {"state": JobState.READY.value, "ready": tx.now}
     moved = 0
     if transition.cancel_rest:
-        moved += tx.execute(update(jobs).where(unbegun).values(_ended(tx, Outcome.CANCELLED))).rowcount
+        rest = and_(unbegun, jobs.c.id.not_in(transition.spared)) if transition.spared else unbegun
+        moved += tx.execute(update(jobs).where(rest).values(_ended(tx, Outcome.CANCELLED))).rowcount
     if transition.wave is not None:
         moved += 1
         if run.strategy.policy is Policy.STATION:

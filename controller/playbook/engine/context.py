@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from controller.intent.placement import Choice
 from controller.models.alarm import FUNCTION_DOWN, UNREACHABLE, Alarm
 from controller.models.equipment import Equipment, Operation
-from controller.models.errors import ConflictError
+from controller.models.errors import ConflictError, DeviceError
 from controller.models.health import ServiceState
 from controller.models.measurement import QUARTER, Measured, Period
 from controller.models.network import HOST, Network
@@ -23,9 +23,10 @@ from controller.models.run import Hold, Holds, LedgerEntry
 from controller.models.shipped import shipped
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import administrative_leaf, link_state, links, root_spec
+from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
 from controller.nrm.tree import Observed, Path
 from controller.performance.kpis import Kpi, load_kpis
-from controller.plan import StationPlan, StationView, applied, drift, nodes_behind, pools_of
+from controller.plan import StationPlan, StationView, applied, drift, nodes_behind, pools_of, ready_on
 from controller.playbook.language.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
@@ -298,6 +299,26 @@ class StationContext:
         changes = (*(change for job in jobs for change in job.changes), *self.applied)
         came = {pool: n for n, change in enumerate(changes) for pool in pools_of(_made(change))}
         return tuple(sorted(pools, key=lambda pool: came.get(pool, -1), reverse=True))
+
+    async def not_ready(self, function: str, seconds: float, pause: float) -> str:
+        """Why another device, a function, is ready on none of its pools, nor gets so in time; empty where it is."""
+        services, end = self.services, self.clock.monotonic() + seconds
+        while True:
+            pools = pools_of((await services.store.ledger.find([function])).get(function, {}))
+            try:
+                observed = await services.planner.read(self.network, function)
+            except DeviceError as error:
+                return error.message
+            if ready_on(function, observed, pools):
+                return ""
+            at = [deployment_path(function, pool) for pool in pools]
+            coming = [path for path in at if path in observed.tree and not is_stalled(observed, path)]
+            if not coming or self.clock.monotonic() + pause > end:
+                reasons = (
+                    f"not ready on {pool}: {why_not_ready(observed, deployment_path(function, pool))}" for pool in pools
+                )
+                return "; ".join(reasons) or "it is on no pool"
+            await self.clock.sleep(pause)
 
     async def another_pool(self, avoid: Collection[str]) -> Choice:
         """Where the function would go."""

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 from controller.inventory.source import Report
 from controller.models.errors import InputError, NotFoundError
-from controller.models.run import GateChoice, Outcome, Run, RunState
+from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Run, RunState
 from controller.models.step import StepRecord, StepState
 from controller.playbook.engine.context import ActionServices, StationContext
 from controller.playbook.engine.steps import JobSteps
@@ -25,6 +25,8 @@ from controller.runs.transaction.record import Alive
 
 #: Seconds after which a device that waits for the others of its wave looks by itself.
 _LOOK = 60.0
+#: Seconds in which a function that was taken back should be ready again, and between two looks.
+_READY, _PAUSE = 120.0, 3.0
 
 
 class StationJob:
@@ -41,6 +43,7 @@ class StationJob:
     ) -> None:
         self._claim = claim
         self._playbook = playbook
+        self._context = context
         self._tools = tools
         self._changing = [registry.action(step.action).touches is Touches.CHANGES for step in playbook.steps]
         self._steps = JobSteps(claim, registry, context, tools, alive)
@@ -54,6 +57,8 @@ class StationJob:
         """
         steps = self._steps
         await steps.load()
+        if not steps.rows and (reason := await self._homeless()):
+            return self._result(Outcome.WITHDRAWN, reason)
         for position, step in enumerate(self._playbook.steps):
             row = steps.rows.get((position, False))
             if (row is None or not row.acts) and (reason := await self._cancelled()):
@@ -70,6 +75,27 @@ class StationJob:
         if any(self._changing) and (reason := await self._pass_gate(len(self._changing))):
             return await self._withdrawn(len(self._changing) - 1, reason)
         return await self._soak() if self._playbook.soak_checks else self._succeeded()
+
+    # --------------------------------------------------------------- functions
+
+    # A station that lives in a function loses its configuration with the function's pod. So it is worked on whatever
+    # its function came to, and where that is taken back after its soak, only when that is done.
+
+    async def _homes(self) -> list[Job]:
+        """Jobs of this run on the functions that the station lives in."""
+        if self._claim.job.rank != INSIDE:
+            return []
+        inside, here = self._context.network.stations_in, self._claim.job.station
+        mates = await self._tools.store.runs.mates(self._claim.job)
+        return [job for job in mates if here in inside.get(job.station, ())]
+
+    async def _homeless(self) -> str:
+        """Why there is nothing to bring back: a function that did not come to what was wanted, and runs nowhere."""
+        failed = [job for job in await self._homes() if job.outcome is not None and not job.outcome.good]
+        for job in failed:
+            if reason := await self._context.not_ready(job.station, _READY, _PAUSE):
+                return f"{job.station} ended {job.outcome}: {reason}"
+        return ""
 
     # ------------------------------------------------------------------- gates
 
@@ -109,6 +135,8 @@ class StationJob:
             await self._look_again(first + 1, found, wave.failed)
         wave = await self._wave(found)
         if wave.failed:
+            if any(job.state is not JobState.DONE for job in await self._homes()):
+                return self._rest(_PAUSE, "comes back after its function")
             failed = self._steps.new(first - 1, "soak", "soak")
             return await self._failed(
                 first - 1, failed.model_copy(update={"detail": wave.failed, "outcome": Outcome.FAILED_SAFE})

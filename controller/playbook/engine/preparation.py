@@ -16,7 +16,7 @@ from controller.models.errors import InputError, MinkaError, PlanRefusedError
 from controller.models.facts import Finding
 from controller.models.network import DeviceKind, Network, Noun
 from controller.models.plan import Plan
-from controller.models.run import OnHold, Run, Strategy
+from controller.models.run import INSIDE, OnHold, Run, Strategy
 from controller.models.sharing import ActionClass
 from controller.models.step import RunPlaybook
 from controller.plan import seal
@@ -358,7 +358,7 @@ def before_their_stations(
     Their configuration goes with a function's pod, so it comes back after whatever became of the function.
     """
     stations = [one for one in devices if network.device_kinds[one] is DeviceKind.STATION]
-    return dict.fromkeys(stations, 1), tuple(units_of((), network, devices))
+    return dict.fromkeys(stations, INSIDE), tuple(units_of((), network, devices))
 
 
 def behind_their_stations(

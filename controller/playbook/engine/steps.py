@@ -29,7 +29,7 @@ from controller.models.errors import (
 )
 from controller.models.network import DeviceKind
 from controller.models.plan import Change, PhaseKind
-from controller.models.run import JournalStep, Outcome, RunState
+from controller.models.run import INSIDE, JournalStep, Outcome, RunState
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
@@ -132,10 +132,10 @@ class JobSteps:
 
     @property
     def carried(self) -> Iterator[Change]:
-        """Changes that the device carries, and that were not undone."""
+        """Changes that the device carries, and that were not undone; an undo that had nothing to do left them."""
         for row in self.rows.values():
             back = self.rows.get((row.position, True))
-            undone = row.undo or (back is not None and back.state is StepState.DONE)
+            undone = row.undo or (back is not None and back.changed)
             if row.change is not None and row.outcome is not None and row.outcome.good and not undone:
                 yield row.change
 
@@ -262,7 +262,7 @@ class JobSteps:
     async def _bounded(self, acting: Awaitable[Any], timeout: float | None = None) -> Any:  # noqa: ASYNC109
         """What an act results in, unless its time is over or its run is cancelled before."""
         act = asyncio.ensure_future(acting)
-        cut = asyncio.ensure_future(self._tools.cancelled.wait(self._claim.run.id))
+        cut = asyncio.ensure_future(self._cancelled())
         others: set[asyncio.Future[Any]] = {cut}
         if timeout is not None:
             others.add(asyncio.ensure_future(self._tools.clock.sleep(timeout)))
@@ -276,6 +276,12 @@ class JobSteps:
             for future in (act, *others):
                 future.cancel()
             await asyncio.gather(act, *others, return_exceptions=True)
+
+    async def _cancelled(self) -> bool:
+        """Wait until the run is cancelled; a station that lost its configuration with its function never sees it."""
+        if self._claim.job.rank == INSIDE:
+            await asyncio.Event().wait()
+        return await self._tools.cancelled.wait(self._claim.run.id)
 
     async def _looked(self, row: StepRecord, said: Any) -> StepRecord:
         """The end of a step that only looked; it is as it was where there is nothing to do but wait."""
@@ -297,7 +303,7 @@ class JobSteps:
             result = await operate(row.operations, target, tools.devices, record, tools.clock, tools.patience)
         else:
             gate = None if row.undo else tools.gates.of(self._claim, row.position)
-            result = await tools.transact(claim, network, record, gate)
+            result = await tools.transact(claim, network, record, gate, cuts=not row.undo)
         await record.write(JournalStep.FINISHED, detail=result.outcome)
         state = StepState.DONE if result.outcome.good else StepState.FAILED
         return await self.end(row, state, result.detail, outcome=result.outcome)

@@ -38,6 +38,7 @@ class Standing:
         freezes: In force or to come.
         begun: Stations whose unit or wave was begun, and is decided as a whole: they may go on until the window closes.
         away: When stations that were away or busy are tried again.
+        owed: Stations whose function was begun: they are brought back, whatever else forbids to begin, but for holds.
     """
 
     requester: str
@@ -50,6 +51,7 @@ class Standing:
     freezes: tuple[Freeze, ...] = ()
     begun: frozenset[str] = frozenset()
     away: Mapping[str, datetime] = field(default_factory=dict)
+    owed: frozenset[str] = frozenset()
 
 
 #: Clearances by station.

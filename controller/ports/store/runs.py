@@ -37,6 +37,7 @@ class Transition:
     Attributes:
         wave: Wave that opens, or None. Where each station is decided on its own, its jobs of rank 0 become claimable.
         cancel_rest: Whether jobs that were not claimed end ``cancelled``.
+        spared: Ids of jobs that do not: they are begun still.
         reason: Why, for the record.
         decisions: What is decided at gates.
         ready: Ids of waiting jobs that become claimable.
@@ -47,6 +48,7 @@ class Transition:
     state: RunState
     wave: int | None = None
     cancel_rest: bool = False
+    spared: tuple[str, ...] = ()
     reason: str = ""
     decisions: tuple[NewDecision, ...] = ()
     ready: tuple[str, ...] = ()
@@ -86,6 +88,11 @@ class Runs(Repository[M_co], Protocol[M_co]):
     @method
     def jobs(self, run_id: str) -> list[Job]:
         """All jobs of a run, by wave and station."""
+        ...
+
+    @method
+    def mates(self, job: Job) -> list[Job]:
+        """All jobs of a job's wave and unit."""
         ...
 
     @method

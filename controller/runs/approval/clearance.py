@@ -25,7 +25,8 @@ def clearances(standing: Standing, now: datetime) -> Clearances:
     """Whether each station's job may begin at ``now``.
 
     Approvals and lead times bind the run as a whole, windows, freezes and holds each station. An override outdoes
-    windows and freezes; nothing outdoes a hold.
+    windows and freezes; nothing outdoes a hold. A station that lost its configuration with its function waits for
+    nothing else: what takes it back on air was begun with the function.
     """
     general = (*_unapproved(standing), *_without_notice(standing, now))
     said = {
@@ -42,8 +43,9 @@ def clearances(standing: Standing, now: datetime) -> Clearances:
         beside = constraints.beside.get(station, ())
         hold = holds.on(station, site, beside)
         again = standing.away.get(station, now)
-        found[station] = plain = said[station in standing.begun][group]
-        frozen = [*_frozen(standing, group, now, f"site:{site}", *beside)] if at_sites or beside else []
+        owed = station in standing.owed
+        found[station] = plain = Clearance() if owed else said[station in standing.begun][group]
+        frozen = [*_frozen(standing, group, now, f"site:{site}", *beside)] if (at_sites or beside) and not owed else []
         if hold is not None or again > now or frozen:
             own = [*([Clearance(hold.words, until=hold.until)] if hold is not None else []), *frozen]
             own += [_away(again, ZoneInfo(constraints.groups[group].timezone))] if again > now else []

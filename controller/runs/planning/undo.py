@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from controller.models.errors import ConflictError, PlanRefusedError
@@ -51,9 +51,10 @@ async def undo_plan(
     draft = Draft()
     progress = progress or Progress()
     progress.total = len(jobs)
+    devices = {job.station for job in jobs}
     for start in range(0, len(jobs), _AT_ONCE):
         stations = [job.station for job in jobs[start : start + _AT_ONCE]]
-        await _undo(planner, network, run, stations, draft)
+        await _undo(planner, network, run, stations, devices, draft)
         progress.done += len(stations)
     if not draft.changes:
         reasons = "; ".join(f"{station}: {reason}" for station, reason in sorted(draft.unplanned.items())[:5])
@@ -66,7 +67,9 @@ async def undo_plan(
     return plan
 
 
-async def _undo(planner: Planner, network: Network, run: Run, stations: Sequence[str], draft: Draft) -> None:
+async def _undo(
+    planner: Planner, network: Network, run: Run, stations: Sequence[str], devices: Collection[str], draft: Draft
+) -> None:
     """Undo what a run left on some of its stations."""
     ended_jobs: dict[str, list[EndedJob]] = {station: [] for station in stations}
     for ended in await planner.store.ledger.ended_jobs(stations, run.created):
@@ -76,13 +79,28 @@ async def _undo(planner: Planner, network: Network, run: Run, stations: Sequence
     views = await planner.views(network, [station for station in left if network.manages(station)])
     for station in stations:
         made = StationPlan()
-        if station in left:
+        if station in left and (reason := _brought_back(network, devices, left[station])):
+            made = StationPlan(reason=reason)
+        elif station in left:
             later = [other for other in ended_jobs[station] if other.finished > left[station].finished]
             profiles = network.profiles_of(station) if station in views else ()
             made = undo_station(profiles, left[station], later, views.get(station))
         if made.change is not None:
             made = replace(made, change=await planner.with_links(network, made.change))
         draft.add(station, made)
+
+
+def _brought_back(network: Network, devices: Collection[str], ended: EndedJob) -> str:
+    """Why what a job did on a station stays: it brought back what its function's pod had taken, and nothing new."""
+    function = network.endpoint_function.get(ended.station)
+    was = {entry.path: entry.node for entry in ended.before.entries}
+    same = all(was.get(node.path) == node for change in ended.changes for node in change.gained)
+    if function not in devices or ended.outcome is Outcome.DIVERGED or not same:
+        return ""
+    again = f"heal-function where=function={function}"
+    return (
+        f"it came back with {function} as it was before, and stays so; run {again} afterwards: {function} may restart"
+    )
 
 
 def undo_station(

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
-from controller.models.run import GateChoice, Job, JobState, Outcome, Policy, Run, RunState
+from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Policy, Run, RunState, restarted
 from controller.plan.rows import some
 from controller.ports.store import Transition
 from controller.runs.rollout.group_decisions import LAST, decisions, group_of, groups_of, round_of, why_not
@@ -35,10 +35,21 @@ def decide(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
         return Transition(RunState.RUNNING, wave=0, reason="started") if jobs else _end(run, jobs)
     if decided := decisions(run, jobs, now):
         return Transition(run.state, decisions=decided, reason=decided[0].reason)
-    reason = _stop_reason(run, jobs)
-    if reason and any(job.state in _UNBEGUN for job in jobs):
-        return Transition(run.state, cancel_rest=True, reason=reason)
+    if reason := _stop_reason(run, jobs):
+        return _stopped(run, jobs, reason, now)
     return _within_wave(run, jobs, now) or _next_wave(run, jobs, now)
+
+
+def _stopped(run: Run, jobs: Sequence[Job], reason: str, now: datetime) -> Transition | None:
+    """What is left to do of a run that begins nothing more: stations whose function may have restarted come back."""
+    units = restarted(jobs) if run.strategy.policy is Policy.STATION else frozenset()
+    owed = {job.id for job in jobs if job.rank == INSIDE and (job.wave, job.unit) in units}
+    left = [job for job in jobs if job.state not in _UNBEGUN or job.started is not None or job.id in owed]
+    if owed and (turn := _within_wave(run, left, now)):
+        return turn
+    if any(job.state in _UNBEGUN and job.id not in owed for job in jobs):
+        return Transition(run.state, cancel_rest=True, spared=tuple(sorted(owed)), reason=reason)
+    return _within_wave(run, left, now) or _next_wave(run, left, now)
 
 
 def _within_wave(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
@@ -92,7 +103,7 @@ def _units_under_way(run: Run, one: Job, members: Iterable[Job]) -> set[str]:
 
 def _why_withdrawn(run: Run, rank: int, members: Iterable[Job]) -> str:
     """Why jobs of a rank never begin where no decision says so, or an empty string."""
-    if run.strategy.policy is not Policy.STATION:
+    if run.strategy.policy is not Policy.STATION or (rank == INSIDE and restarted(members)):
         return ""
     failed = (mate for mate in members if mate.rank < rank and mate.outcome and not mate.outcome.good)
     return next((f"{mate.station} ended {mate.outcome}" for mate in failed), "")
@@ -129,8 +140,8 @@ def _canaries(run: Run, jobs: Iterable[Job]) -> list[Job]:
 
 
 def _is_proven(run: Run, jobs: Iterable[Job]) -> bool:
-    """Whether a canary carries the change, if there is one."""
-    canaries = _canaries(run, jobs)
+    """Whether a canary carries the change, if there is one; stations that live in a function prove nothing."""
+    canaries = [job for job in _canaries(run, jobs) if job.rank != INSIDE]
     return not canaries or any(job.outcome is not None and job.outcome.good for job in canaries)
 
 
@@ -170,14 +181,15 @@ def _failures(run: Run, jobs: Sequence[Job]) -> int:
 def _end(run: Run, jobs: Sequence[Job]) -> Transition:
     """The terminal state of a run whose jobs are all done."""
     outcomes = Counter(job.outcome for job in jobs)
-    good = {outcome is not None and outcome.good for outcome in outcomes}
+    good = {(job.outcome is not None and job.outcome.good, job.rank == INSIDE) for job in jobs}
     summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items(), key=str)) or "no stations"
     if diverged := [job.station for job in jobs if job.outcome is Outcome.DIVERGED]:
         return Transition(RunState.DIVERGED, reason=f"{summary}; diverged: {', '.join(diverged)}")
     if run.state is RunState.CANCELLING and (outcomes[Outcome.CANCELLED] or outcomes[Outcome.WITHDRAWN]):
         return Transition(RunState.CANCELLED, reason=summary)
-    if all(good):
+    if all(well for well, _ in good):
         return Transition(RunState.SUCCEEDED, reason=summary)
     if outcomes[Outcome.CANCELLED]:
         return Transition(RunState.STOPPED, reason=summary)
-    return Transition(RunState.PARTIAL if any(good) else RunState.FAILED, reason=summary)
+    # A station that came back carries nothing new.
+    return Transition(RunState.PARTIAL if (True, False) in good else RunState.FAILED, reason=summary)

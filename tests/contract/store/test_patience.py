@@ -8,7 +8,7 @@ import pytest
 
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import LeaseLostError
-from controller.models.run import GateChoice, JobState, Outcome, Policy, Run, RunState, Strategy
+from controller.models.run import INSIDE, GateChoice, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
 from controller.models.step import StepRecord, StepState
 from controller.ports.clock import VirtualClock
@@ -168,3 +168,37 @@ def test_a_window_that_binds_what_was_begun_binds_who_follows(store: SqlStore, c
     assert standing is not None
     assert not standing.away
     assert standing.begun == {"A", "B"}
+
+
+def test_a_station_is_owed_what_its_function_took(store: SqlStore) -> None:
+    """It is claimable in a cancelled run, and nothing but a hold keeps it, once its function was begun."""
+    plan = make_plan(["A", "B", "C"])
+    store.plans.save(plan, "ana")
+    jobs = [NewJob(0, "A", "U"), NewJob(0, "B", "U", INSIDE), NewJob(0, "C", "V", INSIDE)]
+    bound = constraints("A", "B", "C")
+    run = store.runs.create(prepared(plan, "apply", Strategy(canary=0), jobs, actor="ana", constraints=bound))
+    say(store, FREE)
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.RUNNING, wave=0))
+
+    def look() -> frozenset[str]:
+        store.approvals.reassess(lambda standing: clearances(standing, START), {})
+        standing = store.approvals.standing(run.id)
+        assert standing is not None
+        return standing.owed
+
+    assert look() == frozenset()
+    worker = store.processes.register("w")
+    (claim,) = store.claims.take(worker, 10)
+    assert look() == {"B"}
+    store.runs.cancel(run.id, "ana")
+    function, mine, _ = store.runs.jobs(run.id)
+    assert store.runs.mates(mine) == [function, mine]
+    spared = Transition(RunState.CANCELLING, cancel_rest=True, spared=(mine.id,), ready=())
+    store.runs.advance(run.id, lambda _run, _jobs: spared)
+    assert [job.outcome for job in store.runs.jobs(run.id)] == [None, None, Outcome.CANCELLED]
+    store.claims.finish(claim, JobResult(Outcome.ROLLED_BACK))
+    assert look() == {"B"}
+    store.runs.advance(run.id, lambda _run, _jobs: Transition(RunState.CANCELLING, ready=(mine.id,)))
+    (again,) = store.claims.take(worker, 10)
+    assert again.job.id == mine.id
+    assert look() == frozenset()

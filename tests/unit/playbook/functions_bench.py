@@ -42,7 +42,7 @@ from tests.unit.runs.group_bench import Mortal, _unless_killed
 from tests.unit.runs.transaction_bench import TARGET, InstantStore, Killed, MortalDevices, empty
 
 ROOT = Path(__file__).parents[3]
-_LIBRARY = Library(ROOT / "playbooks", registry())
+LIBRARY = Library(ROOT / "playbooks", registry())
 
 
 class FunctionBench:
@@ -51,6 +51,7 @@ class FunctionBench:
     Attributes:
         network: Its functions may run on either pool.
         run_id: The latest run.
+        library: Where its playbooks are.
     """
 
     def __init__(self, network: Network | None = None) -> None:
@@ -58,6 +59,7 @@ class FunctionBench:
         self.store, self.clock = _fresh()
         self.devices = FakeDevices(self.clock)
         self.run_id = ""
+        self.library = LIBRARY
         self.load(self.network)
         for function in self.network.function_by_id:
             device = self.devices.add(function, ("function",), {f"/Function[{function}]": {}}, ON_POOLS)
@@ -90,13 +92,14 @@ class FunctionBench:
     async def start(self, playbook: str, **given: object) -> Run:
         """Ask for a run."""
         services = self.services()
-        launcher = Launcher(services.store, services.planner, FakeWakeups(), PlaybookPreparation(services, _LIBRARY))
+        preparation = PlaybookPreparation(services, self.library)
+        launcher = Launcher(services.store, services.planner, FakeWakeups(), preparation)
         run = await launcher.start(RunRequest(playbook=playbook, parameters=given, actor="ana", reason="test"))
         self.run_id = run.id
         return run
 
     async def dry_run(self, playbook: str, **given: object) -> DryRun:
-        preparation = PlaybookPreparation(self.services(), _LIBRARY)
+        preparation = PlaybookPreparation(self.services(), self.library)
         return await preparation.dry_run(RunRequest(playbook=playbook, parameters=given, actor="ana"))
 
     async def play(self, playbook: str, **given: object) -> dict[str, Outcome | None]:
@@ -180,7 +183,7 @@ class FunctionBench:
             self._checker(frozenset(AlarmSource)),
             sorted(self.network.device_kinds.keys() - self.network.pool_by_id.keys()),
         )
-        launcher = Launcher(services.store, services.planner, FakeWakeups(), PlaybookPreparation(services, _LIBRARY))
+        launcher = Launcher(services.store, services.planner, FakeWakeups(), PlaybookPreparation(services, LIBRARY))
         remediator = Remediator(
             services.store,
             self._checker(frozenset()),

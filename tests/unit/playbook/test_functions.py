@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,14 +16,21 @@ from controller.models.people import Person, Role
 from controller.models.plan import LedgerNode
 from controller.models.run import Outcome, RunState
 from controller.nrm.profiles import administrative_state, cells
+from controller.nrm.profiles.function import deployment_path
 from controller.plan import network_digest
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.preparation import PlaybookPreparation
+from controller.playbook.language.library import Library
 from controller.ports.queue import FakeWakeups
+from controller.ports.store import RunRequest
 from controller.runs.approval.clearance import reassess
+from controller.runs.launch import Launcher
+from controller.runs.planning.undo import undo_plan
 from controller.runs.transaction import checks
 from tests.support.callers import admit
 from tests.support.soak import SOAK
 from tests.unit.plan import samples
-from tests.unit.playbook.functions_bench import FunctionBench, factory
+from tests.unit.playbook.functions_bench import ROOT, FunctionBench, factory
 from tests.unit.runs.group_bench import Mortal, moments
 
 GOOD = {Outcome.SUCCEEDED}
@@ -240,13 +248,96 @@ async def test_an_upgrade_that_fails_at_its_canary_changes_nothing(monkeypatch: 
     monkeypatch.setattr(checks, "READY_SECONDS", 20.0)
     bench = FunctionBench()
     await bench.instantiate("DU-1", "DU-2")
-    before = {name: bench.devices[name].running for name in ("DU-1", "DU-2", "S2")}
+    before = {name: bench.devices[name].running for name in ("DU-1", "DU-2", "S1", "S2")}
     bench.load(upgraded(bench.network, "du"))
-    bench.devices["DU-1"].stuck |= {"edge-1", "edge-2"}
+    never_ready_with(bench, "DU-1", bench.network.package_by_id["du"].image)
     outcomes = await bench.play("upgrade-function", where="function=DU-*")
     assert outcomes["DU-1"] is Outcome.ROLLED_BACK
-    assert {outcomes[name] for name in ("S1", "DU-2", "S2")} == {Outcome.CANCELLED}
+    assert outcomes["S1"] is Outcome.SUCCEEDED, "it lost its configuration with the pod"
+    assert {outcomes[name] for name in ("DU-2", "S2")} == {Outcome.CANCELLED}
+    assert bench.store.runs.get(bench.run_id).state is RunState.STOPPED
     assert {name: bench.devices[name].running for name in before} == before
+    assert bench.carries("S1")
+
+
+def never_ready_with(bench: FunctionBench, function: str, image: str) -> None:
+    """A function that does not become ready with an image, and does with others."""
+    device = bench.devices[function]
+    begin = device.started
+
+    def started(pool: str) -> None:
+        begin(pool)
+        has = device.running.get(deployment_path(function, pool), {}).get("image")
+        device.stuck = {pool} if has == image else set()
+
+    device.started = started
+
+
+async def test_a_wave_that_its_soak_takes_back_leaves_stations_as_they_were(tmp_path: Path) -> None:
+    text = (ROOT / "playbooks" / "upgrade-function.yaml").read_text(encoding="utf-8")
+    head, steps = (
+        text[: text.index("  - name: KPIs")],
+        text[text.index("  - name: upgrade") : text.index("soak_checks:")],
+    )
+    no = "soak_checks:\n  - {name: no, action: check-alarms, checks: ['{{ false }}'], when: '{{ target.function }}'}\n"
+    text = head.replace("upgrade-function", "upgrade-badly") + steps + no
+    (tmp_path / "upgrade-badly.yaml").write_text(text, encoding="utf-8")
+    bench = FunctionBench()
+    await bench.instantiate("DU-1", "DU-2")
+    before = {name: bench.devices[name].running for name in ("DU-1", "DU-2", "S1", "S2")}
+    bench.load(upgraded(bench.network, "du"))
+    bench.library = Library(tmp_path, registry())
+    bench.devices["DU-1"].ready_after = 20.0
+    outcomes = await bench.play("upgrade-badly", where="function=DU-*", soak=30)
+    assert outcomes == {
+        "DU-1": Outcome.ROLLED_BACK,
+        "S1": Outcome.ROLLED_BACK,
+        "DU-2": Outcome.CANCELLED,
+        "S2": Outcome.CANCELLED,
+    }, bench.jobs
+    assert {name: bench.devices[name].running for name in before} == before
+    assert bench.carries("S1")
+    assert [job.station for job in sorted(bench.jobs, key=lambda job: str(job.finished)) if job.wave == 0] == [
+        "DU-1",
+        "S1",
+    ]
+
+
+@pytest.mark.parametrize("seconds", [3, 13, 30])
+async def test_a_cancelled_upgrade_leaves_no_station_without_its_configuration(seconds: int) -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1", "DU-2")
+    before = {name: bench.devices[name].running for name in ("S1", "S2")}
+    bench.load(upgraded(bench.network, "du"))
+    for name in ("DU-1", "DU-2"):
+        bench.devices[name].ready_after = 10.0
+    for station in ("S1", "S2"):
+        bench.devices[station].on_air_after = 10.0
+    run = await bench.start("upgrade-function", where="function=DU-*")
+    await bench.live(seconds)
+    bench.store.runs.cancel(run.id, "ana")
+    await bench.work()
+    assert bench.store.runs.get(run.id).state is RunState.CANCELLED, bench.jobs
+    assert {name: bench.devices[name].running for name in before} == before
+    assert all(bench.carries(station) for station in before)
+
+
+async def test_a_function_that_a_hold_stops_half_way_is_waited_for() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    before = bench.devices["S1"].running
+    bench.load(upgraded(bench.network, "du"))
+    bench.devices["DU-1"].ready_after = 10.0
+    run = await bench.start("upgrade-function", where="function=DU-1")
+    await bench.live(5)
+    hold = bench.store.holds.add("S1", "rosa", "on the mast", None)
+    bench.store.runs.cancel(run.id, "ana")
+    await bench.live(60)
+    (waits,) = [job for job in bench.jobs if job.station == "S1"]
+    assert waits.blocked == "hold on S1 by rosa: on the mast"
+    bench.store.holds.end(hold.id, "rosa")
+    await bench.work()
+    assert bench.devices["S1"].running == before
 
 
 async def test_an_operator_that_gives_up_ends_an_upgrade_at_once_and_a_person_may() -> None:
@@ -285,6 +376,27 @@ async def test_an_upgrade_brings_the_new_image_and_the_stations_back() -> None:
         (pool,) = bench.pools(function)
         image = bench.devices[function].running[f"/Function[{function}]/Deployment[{pool}]"]["image"]
         assert image == bench.network.package_by_id["du"].image
+
+
+async def test_an_upgrade_that_a_person_undoes_leaves_nothing_of_its_stations_out() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    before = {name: bench.devices[name].running for name in ("DU-1", "S1")}
+    bench.load(upgraded(bench.network, "du"))
+    bench.devices["DU-1"].ready_after = 20.0
+    await bench.play("upgrade-function", where="function=DU-1")
+    services = bench.services()
+    plan = await undo_plan(services.planner, bench.run_id, {}, "ana")
+    assert [change.station for change in plan.changes] == ["DU-1"]
+    assert plan.unplanned["S1"].startswith("it came back with DU-1 as it was before, and stays so; run heal-function")
+    launcher = Launcher(services.store, services.planner, FakeWakeups(), PlaybookPreparation(services, bench.library))
+    bench.run_id = (await launcher.start(RunRequest(plan=plan, actor="ana"))).id
+    begin = bench.clock.monotonic()
+    await bench.work()
+    assert bench.outcomes == {"DU-1": Outcome.SUCCEEDED}
+    assert bench.clock.monotonic() - begin >= 20, "it is ready again"
+    assert set((await bench.play("heal-function", where="function=DU-1")).values()) <= {*GOOD, Outcome.UNCHANGED}
+    assert {name: bench.devices[name].running for name in before} == before
 
 
 async def test_the_upgrade_of_a_cu_waits_for_all_tenants_of_its_fifty_stations() -> None:

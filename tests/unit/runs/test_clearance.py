@@ -67,6 +67,15 @@ def test_a_window_is_reported_in_local_time_and_closes() -> None:
     assert inside["A"].closes is None
 
 
+def test_a_station_that_lost_its_configuration_with_its_function_waits_for_holds_alone() -> None:
+    owed = replace(
+        asking(Requirement(side="host", needed=1)), owed=frozenset({"B"}), freezes=(freeze("site:b"), freeze("network"))
+    )
+    assert blocked(owed)["B"] == ""
+    assert blocked(owed)["A"]
+    assert blocked(replace(owed, holds=(hold("B"),)))["B"] == "hold on B by rigger: on the mast"
+
+
 def test_what_was_begun_goes_on_until_the_window_closes() -> None:
     begun = replace(FREE, begun=frozenset({"B"}))
     late = NOW + timedelta(hours=7, seconds=-1)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.models.run import Job, JobState, Outcome, Policy, Run, RunState, Strategy
+from controller.models.run import INSIDE, Job, JobState, Outcome, Policy, Run, RunState, Strategy
 from controller.ports.store import Transition
 from controller.runs.rollout.transitions import decide
 
@@ -40,15 +40,18 @@ class Simulation:
         if moved.cancel_rest:
             self.jobs = [
                 job.model_copy(update={"state": JobState.DONE, "outcome": Outcome.CANCELLED})
-                if job.state in (JobState.WAITING, JobState.READY)
+                if job.state in (JobState.WAITING, JobState.READY) and job.id not in moved.spared
                 else job
                 for job in self.jobs
             ]
         if moved.wave is not None:
             assert all(job.state is JobState.DONE for job in self.jobs if job.wave < moved.wave)
-            self.jobs = [
-                job.model_copy(update={"state": JobState.READY}) if job.wave == moved.wave else job for job in self.jobs
-            ]
+        self.jobs = [
+            job.model_copy(update={"state": JobState.READY})
+            if (job.wave == moved.wave and not job.rank) or job.id in moved.ready
+            else job
+            for job in self.jobs
+        ]
         wave = self.run.wave if moved.wave is None else moved.wave
         self.run = self.run.model_copy(update={"state": moved.state, "wave": wave})
         if moved.state.terminal:
@@ -221,6 +224,47 @@ def test_a_run_that_was_cancelled_ends_so_where_that_kept_something_from_it(
         world.move(index, JobState.DONE, outcome)
     world.settle()
     assert world.run.state is state
+
+
+@pytest.mark.parametrize("stop", ["cancel", "failure"])
+@pytest.mark.parametrize(
+    ("outcome", "brought_back"),
+    [
+        (Outcome.SUCCEEDED, True),
+        (Outcome.ROLLED_BACK, True),
+        (Outcome.WITHDRAWN, True),
+        (Outcome.FAILED_SAFE, False),
+        (Outcome.DIVERGED, False),
+    ],
+)
+def test_a_station_comes_back_after_its_function_whatever_stops_the_run(
+    stop: str, outcome: Outcome, *, brought_back: bool
+) -> None:
+    """Of two functions with a station each, one is under way when the run is stopped; a third begins nothing."""
+    world = Simulation([0, 0, 0, 0, 1], Strategy(canary=0, stop_after=1))
+    places = [("D1", 0), ("D1", INSIDE), ("D2", 0), ("D2", INSIDE), ("D3", 0)]
+    world.jobs = [
+        job.model_copy(update={"unit": unit, "rank": rank})
+        for job, (unit, rank) in zip(world.jobs, places, strict=True)
+    ]
+    world.settle()
+    assert world.of(JobState.READY) == [0, 2]
+    world.jobs[0] = world.jobs[0].model_copy(update={"started": NOW})
+    world.move(0, JobState.CLAIMED)
+    if stop == "cancel":
+        world.cancel()
+    else:
+        world.move(2, JobState.DONE, Outcome.FAILED_SAFE)
+    world.settle()
+    assert [world.jobs[n].outcome for n in (3, 4)] == [Outcome.CANCELLED] * 2
+    assert world.jobs[1].state is JobState.WAITING
+    world.move(0, JobState.DONE, outcome)
+    world.settle()
+    assert (1 in world.of(JobState.READY)) is brought_back
+    if brought_back:
+        world.move(1, JobState.DONE, Outcome.SUCCEEDED)
+        world.settle()
+    assert world.run.state.terminal
 
 
 def test_why_nothing_more_is_begun() -> None:
