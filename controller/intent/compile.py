@@ -13,7 +13,7 @@ from controller.intent.functions import function_facts
 from controller.intent.grants import Grant, cover, grants_in_force
 from controller.intent.identities import identity_findings, node_plmn_findings, radio_faults, tenant_findings
 from controller.intent.links import CoreLinks
-from controller.intent.neighbours import X2Ends, neighbour_facts, neighbour_findings
+from controller.intent.neighbours import PeerEnds, neighbour_facts, neighbour_findings
 from controller.intent.own_cells import own_cell_findings
 from controller.intent.pci import code_findings
 from controller.intent.pools import pool_facts
@@ -73,7 +73,7 @@ def compile_intent(
     covering = cover(network, cells, grants)
     placed = _place(network, cells, grants, covering)
     findings += _matching_nothing(grants, covering)
-    findings += tenant_findings(network.tenants)
+    findings += tenant_findings(network)
     findings += backhaul_findings(network, placed)
     findings += cloud_findings(network, placed, as_of)
     findings += identity_findings(network, cells)
@@ -136,7 +136,7 @@ class _StationFacts:
         self.findings: list[Finding] = []
         self._network = network
         self._links = CoreLinks(network.tenants)
-        self._x2 = X2Ends(network)
+        self._peers = PeerEnds(network)
         self._cells: dict[str, list[tuple[Cell, CellSharing]]] = defaultdict(list)
         for cell, shared, _ in placed:
             self._cells[cell.station].append((cell, shared))
@@ -159,7 +159,7 @@ class _StationFacts:
         links, findings = self._links.of(station, self._with_cores(station, cells))
         self.findings += findings
         yield from links
-        yield from self._x2.of(station)
+        yield from self._peers.of(station)
         if cells:
             yield from _measurements(self._network, station)
 

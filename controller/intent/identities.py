@@ -13,7 +13,7 @@ from controller.intent.findings import Check, Fault, finding
 from controller.intent.sharing import CellSharing
 from controller.inventory.radio import BANDS, LIMITS, carrier_problems, code_problems, planned_problems
 from controller.models.facts import Finding
-from controller.models.network import Cell, Network, Rat, Snssai, Station, Tenant
+from controller.models.network import Cell, Network, Rat, Snssai, Station
 
 
 def identity_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
@@ -52,11 +52,11 @@ def node_plmn_findings(
             yield finding(Check.NODE_PLMN_FOREIGN, text, station=station.id)
 
 
-def tenant_findings(tenants: Iterable[Tenant]) -> Iterator[Finding]:
+def tenant_findings(network: Network) -> Iterator[Finding]:
     """What tenants use in common although it should tell them apart: slices and VLANs."""
     slices: dict[Snssai, list[str]] = defaultdict(list)
     vlans: dict[int, list[str]] = defaultdict(list)
-    for tenant in sorted(tenants, key=lambda t: t.id):
+    for tenant in sorted(network.tenants, key=lambda t: t.id):
         vlans[tenant.core.vlan].append(tenant.id)
         for slice_ in set(tenant.slices):
             slices[slice_].append(tenant.id)
@@ -64,9 +64,13 @@ def tenant_findings(tenants: Iterable[Tenant]) -> Iterator[Finding]:
         if len(users) > 1:
             text = f"{' and '.join(users)} use the same slice {slice_}: their NR counters cannot be told apart"
             yield finding(Check.SLICE_USED_TWICE, text, tenant=users[0])
+    between_stations = {network.header.x2_vlan: "X2", network.header.xn_vlan: "Xn"}
     for vlan, users in vlans.items():
         if len(users) > 1:
             text = f"{' and '.join(users)} use the same VLAN {vlan}: their core traffic is not kept apart"
+            yield finding(Check.VLAN_USED_TWICE, text, tenant=users[0])
+        if vlan in between_stations:
+            text = f"{users[0]} uses VLAN {vlan}, which is that of {between_stations[vlan]} between stations"
             yield finding(Check.VLAN_USED_TWICE, text, tenant=users[0])
 
 

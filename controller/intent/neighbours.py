@@ -14,7 +14,7 @@ from itertools import islice
 
 from controller.intent.findings import Check, Fault, finding
 from controller.intent.sharing import Placed
-from controller.models.facts import Finding, NeighbourFact, X2Fact
+from controller.models.facts import Finding, Interface, NeighbourFact, PeerFact
 from controller.models.network import Cell, Network, Plmn, Rat, Station
 
 #: How far neighbours are from each other at most.
@@ -90,30 +90,45 @@ def neighbour_facts(network: Network, cell: Cell) -> Iterator[NeighbourFact]:
             yield NeighbourFact(cell.station, cell.id, cell.rat, *target, one.handover)
 
 
-class X2Ends:
-    """Ends of X2 of stations, where the files name a VLAN for it: to each station that an anchor leads to, and back."""
+class PeerEnds:
+    """Ends of X2 and Xn of stations, where the files name a VLAN for them: to each station that a relation leads to.
+
+    Both stations have one, whichever of them lists the other.
+    """
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self._peers: dict[tuple[str, Rat], set[str]] = defaultdict(set)
-        for one in network.neighbours if network.header.x2_vlan is not None else ():
+        self._vlans = {Interface.X2: network.header.x2_vlan, Interface.XN: network.header.xn_vlan}
+        self._peers: dict[str, set[tuple[Rat, Interface, str, Rat]]] = defaultdict(set)
+        for one in network.neighbours if any(self._vlans.values()) else ():
             here = network.cell_by_name.get((one.station, one.cell))
             there = network.cell_by_name.get((one.neighbour_station, one.neighbour_cell))
-            if here is None or there is None or (here.rat, there.rat) != (Rat.LTE, Rat.NR):
+            if here is None or there is None or here.station == there.station:
                 continue
-            if here.station != there.station and network.station_by_id.keys() >= {here.station, there.station}:
-                self._peers[here.station, Rat.LTE].add(there.station)
-                self._peers[there.station, Rat.NR].add(here.station)
+            if network.station_by_id.keys() >= {here.station, there.station}:
+                interface = self._interface(here, there, one.handover)
+                if interface is not None:
+                    self._peers[here.station].add((here.rat, interface, there.station, there.rat))
+                    self._peers[there.station].add((there.rat, interface, here.station, here.rat))
 
-    def of(self, station: Station) -> Iterator[X2Fact]:
-        """Ends of a station, by technology and peer."""
-        vlan = self._network.header.x2_vlan
-        if vlan is None:
-            return
-        for rat in (Rat.LTE, Rat.NR):
-            for peer in sorted(self._peers.get((station.id, rat), ())):
-                far = self._network.station_by_id[peer].transport_address
-                yield X2Fact(station.id, rat, peer, str(station.transport_address), vlan, str(far))
+    def _interface(self, here: Cell, there: Cell, handover: bool) -> Interface | None:
+        """What a relation needs: X2 for EN-DC and for handover of LTE, Xn for handover between standalone NR cells."""
+        match here.rat, there.rat:
+            case Rat.LTE, Rat.NR:
+                return Interface.X2
+            case Rat.LTE, Rat.LTE:
+                return Interface.X2 if handover else None
+            case Rat.NR, Rat.NR:
+                stations = (self._network.station_by_id[cell.station] for cell in (here, there))
+                return Interface.XN if handover and all(map(self._network.is_standalone, stations)) else None
+        return None
+
+    def of(self, station: Station) -> Iterator[PeerFact]:
+        """Ends of a station, in order."""
+        for rat, interface, peer, peer_rat in sorted(self._peers.get(station.id, ())):
+            if (vlan := self._vlans[interface]) is not None:
+                near, far = station.transport_address, self._network.station_by_id[peer].transport_address
+                yield PeerFact(station.id, rat, interface, peer, peer_rat, str(near), vlan, str(far))
 
 
 def neighbour_findings(network: Network, placed: Sequence[Placed]) -> Iterator[Finding]:

@@ -1,8 +1,8 @@
-"""Routers: which tenants' ways to their cores the router of a site has to carry.
+"""Routers: which ways the router of a site has to carry, of tenants to their cores and of the host to other stations.
 
 A tenant needs its way where a station of the site has a core link of it, whatever the other tenants
 do: a tenant's facts depend on the site's stations, that tenant and its agreements only. The way leads where these
-links go and nowhere else.
+links go and nowhere else. So does the host's, for each VLAN of X2 and Xn, to the stations of other sites.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network, ip_network
 
 from controller.intent.findings import Check, finding
-from controller.models.facts import CoreLinkFact, Fact, Finding, RouterFact, RouterFacts, TransportFact
-from controller.models.network import Network, Router, Tenant
+from controller.models.facts import CoreLinkFact, Fact, Finding, PeerFact, RouterFact, RouterFacts, TransportFact
+from controller.models.network import HOST, Network, Router
 
 #: Platforms whose configuration we can read and write.
 PLATFORMS = ("cisco_ios", "frr")
@@ -70,36 +70,47 @@ class _Site:
         names = sorted(stations_of(network, [router.id]))
         self._addresses = [network.station_by_id[name].transport_address for name in names]
         self._networks: dict[str, set[str]] = defaultdict(set)
+        self._peers: dict[int, set[str]] = defaultdict(set)
         for fact in (fact for name in names for fact in facts.get(name, ())):
             if isinstance(fact, CoreLinkFact):
                 self._networks[fact.owners[0]].update(fact.networks)
+            elif isinstance(fact, PeerFact) and fact.peer not in names:
+                self._peers[fact.vlan].add(str(ip_network(fact.remote_address)))
         self.findings: list[Finding] = []
 
     def transports(self) -> Iterator[TransportFact]:
-        """The tenants' ways, in order of tenant."""
+        """The tenants' ways, in order of tenant, then the host's."""
         side = self._router.station_side or station_side(self._addresses)
-        if side is None and self._networks:
+        if side is None and (self._networks or self._peers):
             self._find(
                 Check.ROUTER_NO_ADDRESS,
                 f"router {self._router.id}: no address towards its stations can be worked out; give its station_side",
             )
-        for name in sorted(self._networks):
-            tenant = self._network.tenant_by_id[name]
-            carried, left_out = _in_order(self._networks[name])
-            if left_out:
-                text = f"{name}'s {', '.join(left_out)} is IPv6, and routers carry IPv4 only"
-                self._find(Check.ROUTER_UNENFORCEABLE, f"router {self._router.id}: {text}", name)
-            if reason := _unenforceable(self._router, tenant):
-                self._find(Check.ROUTER_UNENFORCEABLE, f"router {self._router.id}: {reason}", name)
-            elif side is not None and carried:
-                yield TransportFact(
-                    router=self._router.id,
-                    tenant=name,
-                    vlan=tenant.core.vlan,
-                    station_side=str(side),
-                    networks=carried,
-                    owners=(name,),
-                )
+        for name, networks in sorted(self._networks.items()):
+            vlan = self._network.tenant_by_id[name].core.vlan
+            yield from self._transport(name, name, vlan, networks, side)
+        for vlan, networks in sorted(self._peers.items()):
+            yield from self._transport(HOST, f"{HOST}-{vlan}", vlan, networks, side)
+
+    def _transport(
+        self, owner: str, vrf: str, vlan: int, networks: Iterable[str], side: IPv4Interface | None
+    ) -> Iterator[TransportFact]:
+        carried, left_out = _in_order(networks)
+        tenant = "" if owner == HOST else owner
+        if left_out:
+            text = f"{owner}'s {', '.join(left_out)} is IPv6, and routers carry IPv4 only"
+            self._find(Check.ROUTER_UNENFORCEABLE, f"router {self._router.id}: {text}", tenant)
+        if reason := _unenforceable(self._router, vrf, vlan):
+            self._find(Check.ROUTER_UNENFORCEABLE, f"router {self._router.id}: {reason}", tenant)
+        elif side is not None and carried:
+            yield TransportFact(
+                router=self._router.id,
+                vrf=vrf,
+                vlan=vlan,
+                station_side=str(side),
+                networks=carried,
+                owners=(owner,),
+            )
 
     def _find(self, check: Check, text: str, tenant: str = "") -> None:
         self.findings.append(finding(check, text, station=self._router.id, tenant=tenant))
@@ -116,15 +127,15 @@ def _in_order(networks: Iterable[str]) -> tuple[tuple[str, ...], tuple[str, ...]
 _network = lru_cache(maxsize=4096)(ip_network)
 
 
-def _unenforceable(router: Router, tenant: Tenant) -> str:
+def _unenforceable(router: Router, vrf: str, vlan: int) -> str:
     longest, longest_interface = _LONGEST.get(router.platform, _LONGEST["cisco_ios"])
-    if len(tenant.id) > longest:
-        return f"{tenant.id} is too long a name for a VRF, which has at most {longest} characters"
+    if len(vrf) > longest:
+        return f"{vrf} is too long a name for a VRF, which has at most {longest} characters"
     ports = [port for port in (router.uplink, router.downlink, router.standby) if port is not None]
-    if tenant.id in _RESERVED.union(ports):
-        return f"a VRF can't be named {tenant.id}: that means something else to a router"
+    if vrf in _RESERVED.union(ports):
+        return f"a VRF can't be named {vrf}: that means something else to a router"
     for port in ports:
-        if len(name := f"{port}.{tenant.core.vlan}") > longest_interface:
+        if len(name := f"{port}.{vlan}") > longest_interface:
             return f"{name} is too long a name for an interface, which has at most {longest_interface} characters"
     return ""
 

@@ -325,6 +325,12 @@ def check_tenants(objects: Objects) -> None:
     tenants = objects.all("tenants", Tenant)
     objects.unique(tenants, lambda tenant: tenant.id, ("id",), "id")
     objects.unique(tenants, lambda tenant: tenant.core.vlan, ("core", "vlan"), "VLAN")
+    for field in ("x2_vlan", "xn_vlan"):
+        for head, header in objects.all("network", NetworkHeader):
+            for entry, tenant in tenants:
+                if tenant.core.vlan == getattr(header, field):
+                    message = f"the same VLAN as {field} of the network, {at(head)}"
+                    objects.report.entry(entry, ("core", "vlan"), message, value=tenant.core.vlan)
     owners: dict[str, Entry] = {}
     for entry, tenant in tenants:
         for index, plmn in enumerate(tenant.plmns):

@@ -122,13 +122,28 @@ class NeighbourFact:
     owners: Owners = HOST_OWNED
 
 
+class Interface(StrEnum):
+    """Interface between base stations: X2 with an eNB at one end at least (TS 36.420), Xn between gNBs (TS 38.420)."""
+
+    X2 = "X2"
+    XN = "Xn"
+
+
 @dataclass(frozen=True, slots=True)
-class X2Fact:
-    """One end of X2, control and user plane, between an LTE station and an NR station that it anchors (EN-DC)."""
+class PeerFact:
+    """One end of an interface between two base stations, for control and user plane, owned by the host.
+
+    Attributes:
+        rat: Technology of the node at this end: eNB or gNB.
+        peer: Station at the other end.
+        peer_rat: Technology of the node there.
+    """
 
     station: str
     rat: Rat
+    interface: Interface
     peer: str
+    peer_rat: Rat
     local_address: str
     vlan: int
     remote_address: str
@@ -190,7 +205,7 @@ class MeasurementFact:
     owners: Owners = HOST_OWNED
 
 
-Fact = StationFact | CellFact | BroadcastFact | ShareFact | NeighbourFact | X2Fact | CoreLinkFact | MeasurementFact
+Fact = StationFact | CellFact | BroadcastFact | ShareFact | NeighbourFact | PeerFact | CoreLinkFact | MeasurementFact
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,15 +229,18 @@ class RouterFact:
 
 @dataclass(frozen=True, slots=True)
 class TransportFact:
-    """A tenant's way from the stations of a site to its core: a VRF and VLANs on the site's router.
+    """A way from the stations of a site: a VRF and VLANs on the site's router.
+
+    It is a tenant's to its core, or the host's to other stations (X2, Xn).
 
     Attributes:
+        vrf: Its name: the tenant's id, or ``host-`` and the VLAN.
         station_side: The router's address towards the stations with its length, as in ``10.64.0.2/30``.
-        networks: Where packets of the stations' core links go, in order of address; nothing else is reached.
+        networks: Where packets of the stations' links go, in order of address; nothing else is reached.
     """
 
     router: str
-    tenant: str
+    vrf: str
     vlan: int
     station_side: str
     networks: tuple[str, ...]

@@ -177,7 +177,10 @@ class NetworkHeader(Noun):
         True, description="Whether stations find neighbours themselves (ANR), beside those that are listed."
     )
     x2_vlan: Annotated[int, Field(ge=1, le=4094)] | None = Field(
-        None, description="VLAN of X2 between LTE stations and the NR stations that they anchor; none: not configured."
+        None, description="VLAN of X2 between stations with relations from LTE cells; none: Minka configures no X2."
+    )
+    xn_vlan: Annotated[int, Field(ge=1, le=4094)] | None = Field(
+        None, description="VLAN of Xn between stations with relations between NR cells, X2's or another; none: no Xn."
     )
     standalone: bool = Field(
         True, description="Whether NR cells have cores of their own (NG), or serve beside LTE cells only (EN-DC)."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from datetime import date
 from decimal import Decimal
@@ -228,8 +229,8 @@ class Tenant(Noun):
 
     @model_validator(mode="after")
     def _not_host(self) -> Tenant:
-        if self.id == HOST:
-            raise ValueError("the id 'host' is taken by the neutral host itself")
+        if re.fullmatch(rf"{HOST}(-\d+)?", self.id):
+            raise ValueError(f"the id '{self.id}' is taken by the neutral host itself")
         if len({one.id for one in self.contacts}) != len(self.contacts):
             raise ValueError("two contacts have the same id")
         return self

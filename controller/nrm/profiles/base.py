@@ -13,14 +13,15 @@ from controller.models.facts import (
     CoreLinkFact,
     Fact,
     Finding,
+    Interface,
     LinkKind,
     MeasurementFact,
     NeighbourFact,
     Owners,
+    PeerFact,
     Severity,
     ShareFact,
     StationFact,
-    X2Fact,
 )
 from controller.models.network import Plmn, Rat
 from controller.nrm import namespaces as ns
@@ -138,17 +139,32 @@ def local_address(namespace: str) -> NodeSpec:
     )
 
 
-def x2_end_points(namespace: str) -> tuple[NodeSpec, NodeSpec]:
-    """Specs of the ends of X2, control and user plane, which stations make, too (TS 28.541 EP_X2C, EP_X2U)."""
+#: Planes of an interface between stations, as the end of a class name.
+CONTROL_PLANE, USER_PLANE = "C", "U"
+
+
+def peer_end_points(namespace: str, plane: str, *interfaces: Interface) -> tuple[NodeSpec, ...]:
+    """Specs of the ends of X2 and Xn in one plane, which stations make, too (TS 28.541 EP_X2C, EP_X2U, EP_XnC …)."""
     local = replace(local_address(namespace), self_made=True)
     leaves = (USER_LABEL, LeafSpec("remoteAddress", normalise=address, label="far end"))
-    control = NodeSpec("EP_X2C", namespace, leaves=leaves, children=(local,), self_made=True, label="X2-C end point")
-    return control, replace(control, name="EP_X2U", label="X2-U end point")
+    return tuple(
+        NodeSpec(
+            f"EP_{interface}{plane}",
+            namespace,
+            leaves=leaves,
+            children=(local,),
+            self_made=True,
+            label=f"{interface}-{plane} end point",
+        )
+        for interface in interfaces
+    )
 
 
-def render_x2(spec: NodeSpec, fact: X2Fact, function: Path, out: Output) -> None:
-    """An end of X2, which is called like the station at the other end."""
-    path = out.add(spec, function, (fact.peer,), {"remoteAddress": address(fact.remote_address)}, fact.owners)
+def render_peer(fact: PeerFact, function: NodeSpec, plane: str, at: Path, out: Output) -> None:
+    """An end of X2 or Xn, which is called like the node at the other end: its station and technology."""
+    spec = function.child_by_name[f"EP_{fact.interface}{plane}"]
+    leaves = {"remoteAddress": address(fact.remote_address)}
+    path = out.add(spec, at, (f"{fact.peer}.{fact.peer_rat}",), leaves, fact.owners)
     out.add(spec.children[0], path, (address(fact.local_address), str(fact.vlan)), owners=fact.owners)
 
 
@@ -184,7 +200,7 @@ class StationFacts:
     shares: Mapping[str, tuple[ShareFact, ...]]
     neighbours: Mapping[str, tuple[NeighbourFact, ...]]
     links: tuple[CoreLinkFact, ...]
-    x2: tuple[X2Fact, ...]
+    peers: tuple[PeerFact, ...]
     measurements: MeasurementFact | None
 
     @classmethod
@@ -223,7 +239,7 @@ class StationFacts:
             links=tuple(
                 sorted((f for f in facts if isinstance(f, CoreLinkFact)), key=lambda f: (f.kind, f.owners, f.id))
             ),
-            x2=tuple(sorted((f for f in facts if isinstance(f, X2Fact)), key=lambda f: (f.rat, f.peer))),
+            peers=tuple(sorted((f for f in facts if isinstance(f, PeerFact)), key=_peer_order)),
             measurements=next((fact for fact in facts if isinstance(fact, MeasurementFact)), None),
         )
 
@@ -234,6 +250,10 @@ class StationFacts:
 
 def _broadcast_order(fact: BroadcastFact) -> tuple[bool, Owners, Plmn]:
     return not fact.primary, fact.owners, fact.plmn
+
+
+def _peer_order(fact: PeerFact) -> tuple[object, ...]:
+    return fact.rat, fact.interface, fact.peer, fact.peer_rat
 
 
 def _share_order(fact: ShareFact) -> tuple[object, ...]:

@@ -19,14 +19,16 @@ Decisions:
 from __future__ import annotations
 
 from controller.inventory.radio import BANDS, joined_identity
-from controller.models.facts import BroadcastFact, CellFact, CoreLinkFact, LinkKind, NeighbourFact, ShareFact
+from controller.models.facts import BroadcastFact, CellFact, CoreLinkFact, Interface, LinkKind, NeighbourFact, ShareFact
 from controller.models.network import Plmn, Rat, ResourceType, mcc_mnc
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles.base import (
+    CONTROL_PLANE,
     FUNCTION_ID,
     PLMN_KEYS,
     PRIORITY_LABEL,
     USER_LABEL,
+    USER_PLANE,
     Output,
     Profile,
     StationFacts,
@@ -36,13 +38,13 @@ from controller.nrm.profiles.base import (
     local_address,
     number,
     operational_state,
+    peer_end_points,
     relation,
     relation_id,
     relation_leaves,
-    render_x2,
+    render_peer,
     state,
     tenant_of,
-    x2_end_points,
 )
 from controller.nrm.profiles.values import address, decimal1
 from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec
@@ -205,7 +207,7 @@ _S1U = NodeSpec(
     link=LinkKind.S1U,
     label="S1-U end point",
 )
-_X2C, _X2U = x2_end_points(ns.EUTRAN)
+_X2 = tuple(peer_end_points(ns.EUTRAN, plane, Interface.X2)[0] for plane in (CONTROL_PLANE, USER_PLANE))
 _ENB = NodeSpec(
     "ENBFunction",
     ns.EUTRAN,
@@ -216,7 +218,7 @@ _ENB = NodeSpec(
         number("eNBIdLength", default="20", mutability=Mutability.CREATE_ONLY, roles=(LeafRole.NODE_ID_LENGTH,)),
         LeafSpec("eNBName", label="name"),
     ),
-    children=(_GLOBAL_PLMN, _FDD, _TDD, _S1C, _S1U, _X2C, _X2U),
+    children=(_GLOBAL_PLMN, _FDD, _TDD, _S1C, _S1U, *_X2),
     label="eNB",
 )
 
@@ -244,9 +246,9 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
         elif link.kind is LinkKind.S1U:
             end = out.add(_S1U, enb, (link.id,), owners=link.owners)
             out.add(_LOCAL, end, (address(link.local_address), str(link.vlan)), owners=link.owners)
-    for x2 in (one for one in facts.x2 if one.rat is Rat.LTE):
-        for spec in (_X2C, _X2U):
-            render_x2(spec, x2, enb, out)
+    for peer in (one for one in facts.peers if one.rat is Rat.LTE):
+        for plane in (CONTROL_PLANE, USER_PLANE):
+            render_peer(peer, _ENB, plane, enb, out)
 
 
 def _render_cell(facts: StationFacts, cell: CellFact, enb: Path, out: Output) -> None:

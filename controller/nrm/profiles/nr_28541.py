@@ -32,6 +32,7 @@ from controller.inventory.radio import dbm_of, milliwatts, ssb_khz, ssb_next_to,
 from controller.models.facts import (
     CellFact,
     CoreLinkFact,
+    Interface,
     LinkKind,
     NeighbourFact,
     Owners,
@@ -43,11 +44,13 @@ from controller.models.network import Plmn, Rat, ResourceType, Snssai, mcc_mnc
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles import npn
 from controller.nrm.profiles.base import (
+    CONTROL_PLANE,
     FUNCTION_ID,
     PLMN_AND_SLICE_KEYS,
     PLMN_KEYS,
     PRIORITY_LABEL,
     USER_LABEL,
+    USER_PLANE,
     Output,
     Profile,
     StationFacts,
@@ -57,13 +60,13 @@ from controller.nrm.profiles.base import (
     local_address,
     number,
     operational_state,
+    peer_end_points,
     relation,
     relation_id,
     relation_leaves,
-    render_x2,
+    render_peer,
     state,
     tenant_of,
-    x2_end_points,
 )
 from controller.nrm.profiles.values import address, instant, integer, slice_differentiator
 from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec, Start
@@ -205,7 +208,6 @@ def _endpoint(name: str, kind: LinkKind, far_end: str, label: str) -> NodeSpec:
 
 _NGC = _endpoint("EP_NgC", LinkKind.NGC, "AMF address", "NG-C link")
 _NGU = _endpoint("EP_NgU", LinkKind.NGU, "UPF address", "NG-U link")
-_X2C, _X2U = x2_end_points(ns.NR_EP)
 _POLICY = NodeSpec(
     "RRMPolicyRatio",
     ns.RRM_POLICY,
@@ -304,14 +306,14 @@ _CUCP = NodeSpec(
     "GNBCUCPFunction",
     ns.GNBCUCP_FUNCTION,
     leaves=(*_GNB_IDENTITY, LeafSpec("gNBCUName", label="name")),
-    children=(_GLOBAL_PLMN, _CELL_CU, _NGC, _X2C),
+    children=(_GLOBAL_PLMN, _CELL_CU, _NGC, *peer_end_points(ns.NR_EP, CONTROL_PLANE, *Interface)),
     label="gNB-CU-CP",
 )
 _CUUP = NodeSpec(
     "GNBCUUPFunction",
     ns.GNBCUUP_FUNCTION,
     leaves=(*_GNB_IDENTITY, state("gNBCUUPId")),
-    children=(_UP_INFO, _POLICY, _NGU, _X2U),
+    children=(_UP_INFO, _POLICY, _NGU, *peer_end_points(ns.NR_EP, USER_PLANE, *Interface)),
     label="gNB-CU-UP",
 )
 #: What the official YANG has twice in a tenant's own DU and cells: among the attributes, and beside them.
@@ -364,9 +366,9 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
             _render_link(_NGC, link, cucp, out)
         elif link.kind is LinkKind.NGU:
             _render_link(_NGU, link, cuup, out)
-    for x2 in (one for one in facts.x2 if one.rat is Rat.NR):
-        render_x2(_X2C, x2, cucp, out)
-        render_x2(_X2U, x2, cuup, out)
+    for peer in (one for one in facts.peers if one.rat is Rat.NR):
+        render_peer(peer, _CUCP, CONTROL_PLANE, cucp, out)
+        render_peer(peer, _CUUP, USER_PLANE, cuup, out)
 
 
 def _identity(station: StationFact) -> dict[LeafName, Value]:

@@ -1,7 +1,8 @@
 """Profiles of routers: how a platform writes the tenants' ways of a site, and the router's own default routes.
 
 Decisions:
-    - A tenant's VRF bears its id; its route distinguisher is ``65000:VLAN`` (a private AS, RFC 6996).
+    - A tenant's VRF bears its id, the host's ``host-`` and its VLAN; the route distinguisher is ``65000:VLAN`` (a
+      private AS, RFC 6996).
     - On the uplink, as on the standby, the VRF's link to the next router is link-local (RFC 3927) and the same
       everywhere, since nothing else needs its addresses.
     - The standby's route is a floating one. Which of the two counts is people's own switch, like a cell's
@@ -114,9 +115,9 @@ def render_router(profile: RouterProfile, facts: RouterFacts) -> Output:
 def _render_transport(
     profile: RouterProfile, own: RouterFact, transport: TransportFact, router: Path, out: Output
 ) -> None:
-    tenant, owners = transport.tenant, transport.owners
+    name, owners = transport.vrf, transport.owners
     leaves: dict[LeafName, Value] = {"rd": f"{_AS}:{transport.vlan}", "ipv4": "enabled"} if profile.virtual else {}
-    vrf = out.add(_VRF, router, (tenant,), leaves, owners)
+    vrf = out.add(_VRF, router, (name,), leaves, owners)
     sides = [(own.uplink, *UPLINK_SIDE, PREFERRED)]
     if own.standby:
         sides.append((own.standby, *STANDBY_SIDE, WAITING))
@@ -125,7 +126,7 @@ def _render_transport(
             out.add(_ROUTE, vrf, (network, way), {"distance": distance}, owners)
     ends = [(port, address) for port, address, _, _ in sides]
     for port, address in (*ends, (own.downlink, transport.station_side)):
-        leaves = {"description": tenant, "address": address}
+        leaves = {"description": name, "address": address}
         if profile.virtual:
-            leaves |= {"vlan": str(transport.vlan), "vrf": tenant}
+            leaves |= {"vlan": str(transport.vlan), "vrf": name}
         out.add(_SUB_INTERFACE, router, (f"{port}.{transport.vlan}",), leaves, owners)

@@ -111,6 +111,20 @@ async def test_a_tenant_is_typed_read_back_and_saved(devices: SshDevices, target
         assert (await session.read()).tree == {**before.tree, **wanted(ANDES)}
 
 
+async def test_the_hosts_way_to_other_stations_is_carried_as_a_tenants(
+    devices: SshDevices, target: DeviceTarget, router: Router
+) -> None:
+    """X2 and Xn in a VRF of their own; without it the router has no way there."""
+    ends = addresses("10.99.0.1", "10.99.4.1")
+    await bring(devices, target, ANDES)
+    assert not router.carries(900, *ends)
+    await bring(
+        devices, target, ANDES, TransportFact(NAME, "host-900", 900, "10.99.0.2/30", ("10.99.4.1/32",), ("host",))
+    )
+    assert router.carries(900, *ends)
+    assert not router.carries(900, *addresses("10.99.0.1", "10.99.4.2"))
+
+
 def addresses(*texts: str) -> tuple[int, int]:
     from ipaddress import IPv4Address
 

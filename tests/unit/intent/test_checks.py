@@ -14,8 +14,17 @@ from controller.intent import compile_intent
 from controller.intent.findings import Check, severity_of
 from controller.models.cloud import FunctionKind
 from controller.models.errors import NotFoundError
-from controller.models.facts import BroadcastFact, CoreLinkFact, Finding, NeighbourFact, ShareFact, StationFact, X2Fact
-from controller.models.network import Network, Rat
+from controller.models.facts import (
+    BroadcastFact,
+    CoreLinkFact,
+    Finding,
+    Interface,
+    NeighbourFact,
+    PeerFact,
+    ShareFact,
+    StationFact,
+)
+from controller.models.network import Network
 from tests.unit.intent.clouds import function, nodes, package
 
 TODAY = date(2026, 6, 15)
@@ -409,6 +418,7 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.PLMN_CLAIMED_TWICE, ALL, lambda d: d["tenants"][2].update(plmns=["999-02", "999-03"])),
     (Check.SLICE_USED_TWICE, NETWORK, lambda d: d["tenants"][2].update(slices=[{"sst": 1, "sd": "000002"}])),
     (Check.VLAN_USED_TWICE, NETWORK, lambda d: d["tenants"][2]["core"].update(vlan=101)),
+    (Check.VLAN_USED_TWICE, NETWORK, lambda d: d["header"].update(xn_vlan=101)),
     (Check.CORE_LINK_CLASH, STATIONS, _core_link_clash),
     (Check.ROUTER_PLATFORM, ["R1/"], lambda d: _router(d, platform="juniper_junos")),
     (Check.ROUTER_TWICE, ["R1/", "R2/"], _two_routers),
@@ -771,17 +781,37 @@ def test_an_nr_cell_names_the_plmns_that_no_anchor_has() -> None:
     assert told.message.startswith("cell S1/nr: it is not standalone, and no LTE cell with 999-02 lists it: ")
 
 
-def test_x2_goes_both_ways_between_stations_of_which_one_anchors_the_other() -> None:
+def _ends(draft: Draft) -> dict[str, list[str]]:
+    """Ends of X2 and Xn by station, as in ``LTE X2 S2.NR``."""
+    intent = compile_intent(Network.model_validate(draft), TODAY)
+    ends = [fact for found in intent.facts.values() for fact in found if isinstance(fact, PeerFact)]
+    vlans = {Interface.X2: draft["header"].get("x2_vlan"), Interface.XN: draft["header"].get("xn_vlan")}
+    for end in ends:
+        near, far = (f"10.9.0.{station[1]}" for station in (end.station, end.peer))
+        assert (end.local_address, end.vlan, end.remote_address) == (near, vlans[end.interface], far)
+    found: dict[str, list[str]] = {}
+    for end in ends:
+        found.setdefault(end.station, []).append(f"{end.rat} {end.interface} {end.peer}.{end.peer_rat}")
+    return found
+
+
+def test_x2_and_xn_go_both_ways_between_stations_of_which_one_lists_the_other() -> None:
     draft = sound()
-    _neighbours(draft, ("S1/lte", "S2/nr"), ("S1/lte", "S1/nr"), ("S1/lte", "S2/lte"), anr=True)
-
-    def ends() -> list[X2Fact]:
-        facts = compile_intent(Network.model_validate(draft), TODAY).facts.values()
-        return [fact for found in facts for fact in found if isinstance(fact, X2Fact)]
-
-    assert ends() == []  # nobody says in which VLAN
+    _neighbours(draft, ("S1/lte", "S2/nr"), ("S1/lte", "S1/nr"), ("S2/lte", "S1/lte"), ("S1/nr", "S2/nr"), anr=True)
+    assert _ends(draft) == {}  # nobody says in which VLAN
     draft["header"]["x2_vlan"] = 900
-    assert ends() == [
-        X2Fact("S1", Rat.LTE, "S2", "10.9.0.1", 900, "10.9.0.2"),
-        X2Fact("S2", Rat.NR, "S1", "10.9.0.2", 900, "10.9.0.1"),
-    ]
+    assert _ends(draft) == {"S1": ["LTE X2 S2.LTE", "LTE X2 S2.NR"], "S2": ["LTE X2 S1.LTE", "NR X2 S1.LTE"]}
+    draft["header"] |= {"x2_vlan": None, "xn_vlan": 901}
+    assert _ends(draft) == {"S1": ["NR Xn S2.NR"], "S2": ["NR Xn S1.NR"]}
+
+
+def test_a_relation_without_handover_needs_no_link_but_for_en_dc_and_xn_needs_a_core_at_both_ends() -> None:
+    draft = sound()
+    _neighbours(draft, ("S1/lte", "S2/nr"), ("S1/lte", "S2/lte"), ("S1/nr", "S2/nr"), anr=True)
+    draft["header"] |= {"x2_vlan": 900, "xn_vlan": 900}
+    draft["stations"][1]["standalone"] = False
+    assert "NR Xn S2.NR" not in _ends(draft)["S1"]
+    draft["stations"][1]["standalone"] = True
+    for row in draft["neighbours"]:
+        row["handover"] = False
+    assert _ends(draft) == {"S1": ["LTE X2 S2.NR"], "S2": ["NR X2 S1.LTE"]}

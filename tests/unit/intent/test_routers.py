@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from controller.intent import compile_intent
 from controller.intent.routers import station_side
 from controller.inventory.load import load_network
-from controller.models.facts import CoreLinkFact, RouterFact, TransportFact
-from controller.models.network import Network, Router, Tenant
+from controller.models.facts import HOST_OWNED, CoreLinkFact, RouterFact, TransportFact
+from controller.models.network import Neighbour, Network, Router, Tenant
 from controller.models.sharing import SecurityGateway
 
 NETWORKS = Path(__file__).parents[2] / "fixtures" / "networks"
@@ -47,6 +47,30 @@ def test_a_router_carries_the_tenants_that_its_stations_link_to() -> None:
     )
 
 
+def test_a_router_carries_x2_and_xn_to_stations_of_other_sites_in_a_vrf_for_each_vlan() -> None:
+    network = tiny()
+    by_name = {cell.name: cell for cell in network.cells}
+    here, lte, nr = "T-LTE-1/1", "T-BOTH-1/1", "T-BOTH-1/n78-1"
+    assert by_name.keys() >= {here, lte, nr}
+
+    def ways(*pairs: tuple[str, str], **vlans: int) -> dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]]:
+        rows = [
+            Neighbour(station=one[0], cell=one[1], neighbour_station=other[0], neighbour_cell=other[1])
+            for one, other in (tuple(name.split("/") for name in pair) for pair in pairs)
+        ]
+        listed = network.model_copy(
+            update={"neighbours": tuple(rows), "header": network.header.model_copy(update=vlans)}
+        )
+        transports = compile_intent(listed, TODAY).routers[ROUTER][1]
+        return {one.vrf: (one.vlan, one.networks, one.owners) for one in transports if one.owners == HOST_OWNED}
+
+    far = str(IPv4Network(int(network.station_by_id["T-BOTH-1"].transport_address)))
+    assert ways((here, nr)) == {}
+    assert ways((nr, here), x2_vlan=900) == {}, "no relation needs X2 that leads from NR to LTE"
+    assert ways((here, nr), (lte, here), x2_vlan=900, xn_vlan=901) == {"host-900": (900, (far,), HOST_OWNED)}
+    assert ways((here, "T-LTE-1/2"), x2_vlan=900) == {}, "within a station there is no X2"
+
+
 def test_facts_of_some_devices_are_the_same_as_of_all() -> None:
     network = tiny()
     whole = compile_intent(network, TODAY)
@@ -58,14 +82,14 @@ def test_facts_of_some_devices_are_the_same_as_of_all() -> None:
 @given(st.sets(st.sampled_from(["andes-all", "condor-all"])), st.integers(1, 4094))
 def test_an_agreement_changes_its_own_tenants_way_only(gone: set[str], vlan: int) -> None:
     network = tiny()
-    before = {fact.tenant: fact for fact in compile_intent(network, TODAY).routers[ROUTER][1]}
+    before = {fact.vrf: fact for fact in compile_intent(network, TODAY).routers[ROUTER][1]}
     kept = tuple(one for one in network.agreements if one.id not in gone)
     tenants = tuple(
         one.model_copy(update={"core": one.core.model_copy(update={"vlan": vlan})}) if one.id == "andes" else one
         for one in network.tenants
     )
     changed = network.model_copy(update={"agreements": kept, "tenants": tenants})
-    after = {fact.tenant: fact for fact in compile_intent(changed, TODAY).routers[ROUTER][1]}
+    after = {fact.vrf: fact for fact in compile_intent(changed, TODAY).routers[ROUTER][1]}
     assert set(after) == set(before) - {name.removesuffix("-all") for name in gone}
     if "condor" in after:
         assert after["condor"] == before["condor"]
@@ -201,11 +225,11 @@ FRR = {"platform": "frr", "uplink": "up0", "downlink": "down0"}
 )
 def test_a_name_that_a_router_can_not_bear_is_told(tenant: str, router: dict[str, str], reason: str) -> None:
     intent = compile_intent(renamed(tiny(**router), tenant), TODAY)
-    assert tenant not in {way.tenant for way in intent.routers[ROUTER][1]}
+    assert tenant not in {way.vrf for way in intent.routers[ROUTER][1]}
     (found,) = [one for one in intent.findings if one.station == ROUTER and one.tenant == tenant]
     assert found.code == "router-unenforceable"
     assert reason in found.message
-    assert {way.tenant for way in compile_intent(tiny(**FRR), TODAY).routers[ROUTER][1]} == {"andes", "condor"}
+    assert {way.vrf for way in compile_intent(tiny(**FRR), TODAY).routers[ROUTER][1]} == {"andes", "condor"}
 
 
 @pytest.mark.parametrize(

@@ -13,12 +13,13 @@ from controller.models.facts import (
     CellFact,
     CoreLinkFact,
     Fact,
+    Interface,
     LinkKind,
     NeighbourFact,
     OwnIdentity,
+    PeerFact,
     ShareFact,
     StationFact,
-    X2Fact,
 )
 from controller.models.network import Rat, ResourceType, Snssai
 from controller.models.plan import Edit, Op
@@ -75,9 +76,9 @@ def anchor(cell: CellFact, nr: CellFact) -> NeighbourFact:
     return NeighbourFact(STATION, cell.cell, cell.rat, "PE-CUS-0003", nr.cell, nr.rat, nr.band, nr.arfcn_dl, False)
 
 
-def x2(rat: Rat) -> X2Fact:
-    """An end of X2 to another station."""
-    return X2Fact(STATION, rat, "PE-CUS-0003", "10.64.4.76", 999, "10.64.4.77")
+def peer(rat: Rat, interface: Interface = Interface.X2, peer_rat: Rat = Rat.LTE) -> PeerFact:
+    """An end of X2 or Xn to a node of another station."""
+    return PeerFact(STATION, rat, interface, "PE-CUS-0003", peer_rat, "10.64.4.76", 999, "10.64.4.77")
 
 
 def link(kind: LinkKind, tenant: str, name: str = "") -> CoreLinkFact:
@@ -109,7 +110,9 @@ def station_facts(cells: Sequence[CellFact], tenants: Sequence[str] = TENANTS, o
             facts += [link(LinkKind.S1C, tenant), link(LinkKind.S1U, tenant)]
         if any(each.rat is Rat.NR for each in cells):
             facts += [link(LinkKind.NGC, tenant), link(LinkKind.NGU, tenant)]
-    facts += [x2(rat) for rat in sorted({each.rat for each in cells})]
+    rats = sorted({each.rat for each in cells})
+    facts += [peer(rat) for rat in rats]
+    facts += [peer(Rat.NR, Interface.XN, Rat.NR) for rat in rats if rat is Rat.NR]
     return facts
 
 
@@ -122,6 +125,13 @@ def creates(profiles: tuple[str, ...], rendered: Rendered, but: Collection[str] 
         if path not in but and (spec := specs(path)) is not None
     ]
 
+
+#: Ends of every kind: of an eNB to an eNB and to a gNB, of a gNB to an eNB and to a gNB.
+PEERS = (
+    *(peer(Rat.LTE, Interface.X2, rat) for rat in Rat),
+    peer(Rat.NR),
+    peer(Rat.NR, Interface.XN, Rat.NR),
+)
 
 LTE_CELLS = (cell("B28-1", Rat.LTE, "B28", 1), cell("B40-1", Rat.LTE, "B40", 2))
 NR_CELLS = (cell("n78-1", Rat.NR, "n78", 1), cell("n28-1", Rat.NR, "n28", 2))
@@ -142,6 +152,6 @@ def facts(draw: st.DrawFn) -> list[Fact]:
         found += [neighbour(each, number) for number in range(draw(st.integers(0, 2)))]
         found += [anchor(each, NR_CELLS[0])] if each.rat is Rat.LTE and draw(st.booleans()) else []
     pairs = st.tuples(st.sampled_from(LinkKind), st.sampled_from(TENANTS))
-    found += [x2(rat) for rat in draw(st.lists(st.sampled_from(Rat), unique=True))]
+    found += draw(st.lists(st.sampled_from(PEERS), unique=True))
     found += [link(kind, tenant) for kind, tenant in draw(st.lists(pairs, unique=True))]
     return draw(st.permutations(found))

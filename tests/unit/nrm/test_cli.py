@@ -242,7 +242,7 @@ TENANTS = st.lists(
     st.sampled_from(["andes", "bitel", "claro", "d-4"]).flatmap(
         lambda name: st.builds(way, st.just(name), st.just(1000 + sum(map(ord, name))))
     ),
-    unique_by=lambda fact: fact.tenant,
+    unique_by=lambda fact: fact.vrf,
     max_size=4,
 )
 
@@ -276,7 +276,7 @@ def test_lines_concern_tenants_that_differ_only(
     lines = command_lines(profile, wanted(platform, *before), wanted(platform, *after))
     same = {fact for fact in before if fact in after}
     for fact in same:
-        assert not any(fact.tenant in line or f".{fact.vlan}" in line for line in lines)
+        assert not any(fact.vrf in line or f".{fact.vlan}" in line for line in lines)
     assert bool(lines) == (set(before) != set(after))
 
 

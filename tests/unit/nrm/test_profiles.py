@@ -375,15 +375,15 @@ def test_only_leaves_that_we_answer_for_are_compared() -> None:
     assert not {"nRPCI", "cellLocalId", "arfcnDL"} & ignored
 
 
-def test_x2_has_an_end_in_each_plane_of_each_technology() -> None:
-    tree = render(BOTH, samples.station_facts((*LTE_CELLS, *NR_CELLS))).tree
+def test_x2_and_xn_have_an_end_in_each_plane_for_each_node_at_the_other_end() -> None:
+    tree = render(BOTH, [samples.station(), *LTE_CELLS, *NR_CELLS, *samples.PEERS]).tree
     element = f"/ManagedElement[{STATION}]"
-    ends = ["ENBFunction[1]/EP_X2C", "ENBFunction[1]/EP_X2U", "GNBCUCPFunction[1]/EP_X2C", "GNBCUUPFunction[1]/EP_X2U"]
+    ends = (
+        *(f"ENBFunction[1]/EP_X2{plane}[PE-CUS-0003.{rat}]" for plane in "CU" for rat in Rat),
+        *("GNBCUCPFunction[1]/EP_X2C[PE-CUS-0003.LTE]", "GNBCUUPFunction[1]/EP_X2U[PE-CUS-0003.LTE]"),
+        *("GNBCUCPFunction[1]/EP_XnC[PE-CUS-0003.NR]", "GNBCUUPFunction[1]/EP_XnU[PE-CUS-0003.NR]"),
+    )
     for end in ends:
-        assert tree[f"{element}/{end}[PE-CUS-0003]"] == {"remoteAddress": "10.64.4.77"}
-        assert f"{element}/{end}[PE-CUS-0003]/localAddress[10.64.4.76,999]" in tree
-
-    for rat, function in ((Rat.LTE, "ENB"), (Rat.NR, "GNB")):
-        tree = render(BOTH, [samples.station(), *LTE_CELLS, *NR_CELLS, samples.x2(rat)]).tree
-        made = {step(parent(path))[0][:3] for path in tree if step(path)[0].startswith("EP_X2")}
-        assert made == {function}, "each technology has its own ends only"
+        assert tree[f"{element}/{end}"] == {"remoteAddress": "10.64.4.77"}
+        assert f"{element}/{end}/localAddress[10.64.4.76,999]" in tree
+    assert len([path for path in tree if step(path)[0].startswith(("EP_X2", "EP_Xn"))]) == len(ends)
