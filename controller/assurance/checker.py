@@ -68,7 +68,7 @@ class _Basis:
     """What a station is judged by, so that it need not be judged again while all of that is the same.
 
     Attributes:
-        observed: What it said; a session gives the same trees again while its station answers the same.
+        observed: What it said; a session gives the very same again while its station answers the same.
         ledger: Version of its ledger.
         network: Digest of the network.
     """
@@ -77,13 +77,6 @@ class _Basis:
     ledger: int
     network: str
     measured: tuple[Period, ...]
-
-    def is_as(self, other: _Basis) -> bool:
-        """Whether nothing changed. Alarms are judged each time."""
-        mine, others = self.observed, other.observed
-        same = mine.tree is others.tree and mine.state is others.state
-        same = same and mine.records is others.records and not any(one.has_alarms for one in (mine, others))
-        return same and (self.ledger, self.network, self.measured) == (other.ledger, other.network, other.measured)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +102,8 @@ class _Judged:
 
     def again(self, at: datetime) -> _Judged:
         """The same, as it was seen once more."""
-        return replace(self, health=self.health.model_copy(update={"at": at, "read": at}))
+        health = self.health.model_copy(update={"at": at, "read": at})
+        return replace(self, health=health, listed={source: _again(one, at) for source, one in self.listed.items()})
 
     def cleared_since(self, before: _Judged | None) -> dict[Wrong, datetime]:
         """When the station cleared its own alarms that stood at the look before, by its clock."""
@@ -307,9 +301,11 @@ class Checker:
     def _still(self, station: str, bases: Mapping[str, _Basis]) -> _Judged | None:
         """How a station was judged last, if that holds still: reading its ledger takes longer than all else."""
         last, basis = self._last.get(station), bases.get(station)
-        if last is None or last.basis is None or basis is None or not last.basis.is_as(basis):
-            return None
-        return last
+        return last if last is not None and basis is not None and last.basis == basis else None
+
+
+def _again(found: Listed, at: datetime) -> Listed:
+    return {problem: report.model_copy(update={"at": at}) for problem, report in found.items()}
 
 
 def _lost_cells(look: Look, ledger: Mapping[str, _Ledger]) -> bool:

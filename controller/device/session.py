@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from weakref import ReferenceType, ref
 
 import structlog
 from lxml import etree
@@ -66,6 +67,8 @@ class NetconfSession:
         self._target = "candidate" if self._capabilities.candidate else "running"
         self._digest = b""
         self._seen = Observed({})
+        #: What the digest is of, for as long as anybody keeps that.
+        self._kept: ReferenceType[Observed] = ref(self._seen)
         self._reading: Request | None = None
         self._known = known or KnownModules()
         self._modules: Announced | None = None
@@ -92,8 +95,11 @@ class NetconfSession:
         return self._transport.lost
 
     def forget(self) -> None:
-        """Forget what was read last: an idle session is kept for long and should cost little."""
-        self._digest, self._seen = b"", Observed({})
+        """Keep what was read last no longer than others do: an idle session is kept for long and should cost little.
+
+        Whoever keeps the latest answer of a device gets the very same again while the device says the same.
+        """
+        self._seen = Observed({})
 
     async def lock(self) -> None:
         """See ``DeviceSession.lock``.
@@ -291,12 +297,17 @@ class NetconfSession:
 
     async def _read(self, reading: Request) -> Observed:
         """Decode a reply, unless it says the very same as the one before: a transaction reads many times."""
-        reply, digest = await self._transport.answer(reading, self._digest)
-        if reply is not None:
-            before, seen = self._seen, decode(self._root, data_of(reply, self._station, reading.name), self._station)
-            tree, state = shared(seen.tree, before.tree), shared(seen.state, before.state)
-            self._seen = replace(seen, tree=tree, state=state, lacks=self._lacks)
-            self._digest = digest
+        before = self._kept()
+        reply, digest = await self._transport.answer(reading, b"" if before is None else self._digest)
+        if reply is None:
+            assert before is not None, "what has no digest is no other's answer"
+            self._seen = before
+            return before
+        seen = decode(self._root, data_of(reply, self._station, reading.name), self._station)
+        known = before or Observed({})
+        tree, state = shared(seen.tree, known.tree), shared(seen.state, known.state)
+        self._seen = replace(seen, tree=tree, state=state, lacks=self._lacks)
+        self._kept, self._digest = ref(self._seen), digest
         return self._seen
 
 

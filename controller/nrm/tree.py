@@ -99,7 +99,7 @@ def shared(tree: Tree, before: Tree) -> Tree:
     return {path: old if old == new else new for (path, old), new in zip(before.items(), tree.values(), strict=True)}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True)
 class Observed:
     """What a device says of itself.
 

@@ -134,7 +134,8 @@ class Planner:
         if software := software_of(can, seen):
             known = await self._store.behaviours.get(software)
             reverts = known is None or known.cancels
-        return replace(seen, reverts=reverts)
+        # The very same where it may be: a session knows by it that a device says the same again.
+        return seen if seen.reverts is reverts else replace(seen, reverts=reverts)
 
     async def equipment(self, network: Network, station: str) -> Equipment:
         """One station's units and software, live; raises as ``read``."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable
+from weakref import ref
 
 import pytest
 from lxml import etree
@@ -169,3 +171,24 @@ async def test_an_acknowledgement_that_is_refused_leaves_nothing_in_the_candidat
     with pytest.raises(DeviceRefusedError):
         await (await session_with(server)).operate(ACKNOWLEDGE)
     assert etree.QName(server.sent[-1]).localname == "discard-changes"
+
+
+async def test_who_keeps_an_answer_gets_the_very_same_again_while_the_device_says_the_same() -> None:
+    """Also on an idle session, which keeps nothing by itself: health checks read thousands of devices all the time."""
+    said = [ELEMENT]
+    server = Server(HELLO, answers={"get": lambda _: f"<data>{said[0]}</data>"})
+    session = await session_with(server)
+    first = await session.read()
+    session.forget()
+    again = await session.read()
+    assert again is first
+    said[0] = ELEMENT.replace("<priorityLabel>1<", "<priorityLabel>2<")
+    other = await session.read()
+    assert other != first
+    assert await session.read() is other, "and not what it said once"
+    session.forget()
+    kept = ref(other)
+    del other
+    gc.collect()
+    assert kept() is None
+    assert (await session.read()).tree
