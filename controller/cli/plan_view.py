@@ -124,7 +124,7 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
                 out.print(f"{change['station']}: interrupted for about {change['outage_seconds']} s")
         return
     _show_weak(made["changes"])
-    _show_left_out(made["unplanned"])
+    show_left_out(made["unplanned"])
     show_findings(made["findings"])
     for line in conclusion(made):
         out.print(line)
@@ -168,7 +168,8 @@ def _show_weak(changes: Iterable[Mapping[str, Any]]) -> None:
         out.print(f"without confirmed commit they can trust, last and by their inverse only: {named}")
 
 
-def _show_left_out(unplanned: Mapping[str, str]) -> None:
+def show_left_out(unplanned: Mapping[str, str]) -> None:
+    """Name devices that nothing is done on, by the reason."""
     reasons: dict[str, list[str]] = {}
     for station, reason in unplanned.items():
         reasons.setdefault(reason, []).append(station)

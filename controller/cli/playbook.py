@@ -13,6 +13,7 @@ from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import accepted
 from controller.cli.output import Json, bold, client, coloured, counted, err, new_key, out, print_json, styled
 from controller.cli.pager import paged
+from controller.cli.plan_view import show_left_out
 from controller.cli.rehearsal_view import show_rehearsal
 from controller.cli.tables import Column, table
 
@@ -167,6 +168,8 @@ def run(
         },
         {"Idempotency-Key": key or new_key()},
     )
+    if not as_json:
+        show_left_out(client().get(f"/v1/plans/{run['plan']}", changes=False).get("unplanned", {}))
     accepted(run, f"of playbook {name}", detach=detach, as_json=as_json)
 
 

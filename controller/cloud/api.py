@@ -464,6 +464,8 @@ class PoolApi:
             return ForeignWriterError(f"{self._where}: {reason}")
         if status == _CONFLICT and body.get("reason") == "Conflict":
             return StaleError(f"{self._where}: {said}")
+        if status == httpx.codes.NOT_FOUND and _part(body, "details").get("kind") == "namespaces":
+            said = f"{said}: plan and apply pool={self.target.station} first, which makes it"
         return DeviceRefusedError(f"{self._where}: {said}")
 
 

@@ -104,9 +104,10 @@ def plans(
 
 
 @router.get("/{plan_id}", response_model=Plan | TenantPlan)
-def show(plan_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> Response:
-    """One plan with all its changes."""
-    return whole(seen.plan(plan_id))
+def show(plan_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)], changes: bool = True) -> Response:
+    """One plan with all its changes, or without them."""
+    plan = seen.plan(plan_id)
+    return whole(plan if changes else plan.model_copy(update={"changes": ()}))
 
 
 @router.get("/{plan_id}/compare/{other_id}")

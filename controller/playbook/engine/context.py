@@ -320,6 +320,17 @@ class StationContext:
                 return "; ".join(reasons) or "it is on no pool"
             await self.clock.sleep(pause)
 
+    async def adopt(self, actor: str, *, fresh: bool) -> None:
+        """Adopt the station, if it is observe-only; of a fresh one, which its pod made just now, nothing is ours."""
+        known = (await self.services.store.devices.find([self.station])).get(self.station)
+        if known is not None and known.adopted is not None:
+            return
+        if fresh:
+            digest, _ = await self.services.store.networks.get()
+            await self.services.store.devices.adopt(self.station, (), digest, actor)
+        else:
+            await self.services.planner.adopt_devices([self.station], actor)
+
     async def another_pool(self, avoid: Collection[str]) -> Choice:
         """Where the function would go."""
         functions = self.network.function_by_id

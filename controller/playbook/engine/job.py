@@ -59,6 +59,9 @@ class StationJob:
         await steps.load()
         if not steps.rows and (reason := await self._homeless()):
             return self._result(Outcome.WITHDRAWN, reason)
+        if not steps.rows and self._claim.job.rank == INSIDE and (plan := self._playbook.plan) and plan.adopt:
+            there = any(job.outcome is Outcome.UNCHANGED for job in await self._homes())
+            await self._context.adopt(self._claim.run.requested_by, fresh=not there)
         for position, step in enumerate(self._playbook.steps):
             row = steps.rows.get((position, False))
             if (row is None or not row.acts) and (reason := await self._cancelled()):

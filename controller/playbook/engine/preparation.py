@@ -156,13 +156,15 @@ class PlaybookPreparation:
             now = self._services.clock.now()
             holds = await store.holds.find(now) if skips else []
             places = [*targets, *(await self._routers(network, targets) if playbook.routers else ())]
+            left_out = {place: words for place in places if (words := hold_at(network, place, holds))}
+            left_out |= await self._not_adopted(targets) if playbook.stations else {}
             plan = seal(
                 created=now,
                 network=network.header.id,
                 network_digest=digest,
                 selector=selector,
                 changes=(),
-                unplanned={place: words for place in places if (words := hold_at(network, place, holds))},
+                unplanned=left_out,
             )
             await store.plans.save(plan, actor)
         routers = [station for station in plan.changes.packed if station in network.router_by_id]
@@ -227,12 +229,19 @@ class PlaybookPreparation:
         return {station: known for station, known in outages if known is not None}
 
     async def _observed_only(self, playbook: Playbook, jobs: Sequence[NewJob]) -> tuple[str, ...]:
-        """Stations that are observe-only still, where the plan was made as if they were adopted already."""
+        """Devices that are observe-only still, where the plan was made as if they were adopted already.
+
+        Stations that live in a function are adopted when it is ready.
+        """
         if playbook.plan is None or not playbook.plan.adopt:
             return ()
-        stations = [job.station for job in jobs]
-        known = await self._services.store.devices.find(stations)
-        return tuple(station for station in stations if station not in known or known[station].adopted is None)
+        return tuple(await self._not_adopted([job.station for job in jobs if job.rank != INSIDE]))
+
+    async def _not_adopted(self, devices: Sequence[str]) -> dict[str, str]:
+        """Those of the devices that are observe-only, in words."""
+        known = await self._services.store.devices.find(devices)
+        found = [device for device in devices if device not in known or known[device].adopted is None]
+        return dict.fromkeys(found, "not adopted: observe-only")
 
     async def _concerned(
         self, playbook: Playbook, values: Mapping[str, Plain], network: Network, targets: Sequence[str]

@@ -173,6 +173,8 @@ async def test_an_equal_plan_is_the_same_plan(bench: ApiBench) -> None:
     assert one["id"] == other["id"]
     assert (await bench.client.get(f"/v1/plans/{one['id']}")).json()["digest"] == one["digest"]
     assert (await bench.client.get(f"/v1/plans/{one['id']}")).content == plan_to_json(bench.store.plans.get(one["id"]))
+    head = (await bench.client.get(f"/v1/plans/{one['id']}", params={"changes": False})).json()
+    assert (head["changes"], head["unplanned"]) == ([], one["unplanned"])
     assert (await bench.client.get(f"/v1/plans/{one['id']}/compare/{other['id']}")).json()["results"] == []
 
 

@@ -164,6 +164,13 @@ async def test_a_quota_that_is_used_up_refuses() -> None:
             await server.api().apply(PLACE, DU, dry_run=False)
 
 
+async def test_a_namespace_that_is_not_there_comes_with_its_pool() -> None:
+    said = status(404, "NotFound", 'namespaces "minka-host" not found') | {"details": {"kind": "namespaces"}}
+    async with serving(reply(404, said)) as server:
+        with pytest.raises(DeviceRefusedError, match='"minka-host" not found: plan and apply pool=edge-1 first'):
+            await server.api().apply(PLACE, DU, dry_run=True)
+
+
 async def test_a_delete_names_the_very_object() -> None:
     async with serving(reply(200, status(200, "", ""))) as server:
         await server.api().delete(PLACE, {"uid": "u1", "resourceVersion": "7"}, dry_run=False)

@@ -10,7 +10,7 @@ import pytest
 
 from controller.models.approval import VoteChoice
 from controller.models.cloud import Latency
-from controller.models.errors import InputError
+from controller.models.errors import InputError, PlanRefusedError
 from controller.models.network import Network
 from controller.models.people import Person, Role
 from controller.models.plan import LedgerNode
@@ -130,6 +130,41 @@ async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cel
     assert station.running == before, bench.jobs
     states = {one.cell: administrative_state(station.running, one.path) for one in cells(station.running)}
     assert states == {"L1": "LOCKED", "N1": "UNLOCKED"}
+
+
+async def test_a_wide_heal_leaves_out_what_is_not_adopted_and_says_so() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    bench.lose_pool("DU-1", *bench.pools("DU-1"))
+    outcomes = await bench.play("heal-function", where="function=*", seconds=0)
+    assert outcomes.keys() == {"DU-1", "S1"}
+    left_out = bench.store.plans.get(bench.store.runs.get(bench.run_id).plan).unplanned
+    assert left_out == dict.fromkeys(["CU-1", "DU-2", "UP-1", "UP-ALFA"], "not adopted: observe-only")
+    with pytest.raises(PlanRefusedError, match="leaves all stations out: DU-2: not adopted"):
+        await bench.start("heal-function", where="function=DU-2")
+
+
+async def test_what_has_no_place_or_no_pool_that_answers_is_left_out_of_what_comes_up_and_named() -> None:
+    plain = samples.virtual()
+    large = [one.model_dump() | ({"cpus": 999} if one.id == "cu" else {}) for one in plain.packages]
+    bench = FunctionBench(samples.virtual(packages=large))
+    bench.devices["DU-2"].unreachable = "edge-1 does not answer"
+    outcomes = await bench.play("instantiate-function", where="function=*")
+    assert outcomes.keys() == {"DU-1", "S1", "UP-1", "UP-ALFA"}
+    left_out = bench.store.plans.get(bench.store.runs.get(bench.run_id).plan).unplanned
+    assert left_out.keys() == {"CU-1", "DU-2"}
+    assert "function CU-1 has no place" in left_out["CU-1"]
+    adopted = {name for name, record in bench.store.devices.find().items() if record.adopted is not None}
+    assert adopted == outcomes.keys()
+
+
+async def test_a_station_whose_function_does_not_come_is_not_adopted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "READY_SECONDS", 20.0)
+    bench = FunctionBench()
+    bench.devices["DU-1"].stuck |= {"edge-1", "edge-2"}
+    outcomes = await bench.play("instantiate-function", where="function=DU-1")
+    assert outcomes == {"DU-1": Outcome.ROLLED_BACK, "S1": Outcome.WITHDRAWN}
+    assert "S1" not in bench.store.devices.find()
 
 
 async def test_without_room_elsewhere_a_function_stays_and_people_are_told_why() -> None:
