@@ -10,7 +10,7 @@ import structlog
 
 from controller.assurance.checker import Checker, Look
 from controller.assurance.places import Places
-from controller.models.errors import MinkaError
+from controller.models.errors import MinkaError, UnreachableError
 from controller.models.network import Network
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore
@@ -24,12 +24,16 @@ _AT_ONCE, _HOLD = 200, 2.0
 _APART = 0.05
 #: Seconds until a station is looked at again whose state is passing, that a job works on, or that was just repaired.
 _SOON = 2.0
+#: Looks in a second at stations that can't be reached, at most: as soon as one answers, its outage is over.
+_UNREACHABLE_PER_SECOND = 25
 #: How long a station is looked at so often after the repair of an alarm began.
 _REPAIRED_IN = timedelta(minutes=10)
 
 
 class Checks:
     """Looks at each followed station every ``interval`` seconds, not at all of them at once.
+
+    One that can't be reached is tried more often, the more so the fewer these are.
 
     Args:
         worth: Whether a look at a station whose turn has come can show anything new; a rehearsal knows, and a station
@@ -52,6 +56,7 @@ class Checks:
         self._due: dict[str, float] = {}
         self._looking: dict[str, asyncio.Task[None]] = {}
         self._looks: list[Look] = []
+        self._unreachable: set[str] = set()
         self._places = Places(clock, _AT_ONCE, _HOLD)
 
     def follow(self, stations: Collection[str]) -> None:
@@ -63,6 +68,7 @@ class Checks:
             self._due[station] = now + index * min(_APART, self._interval / len(new))
         for station in self._due.keys() - set(stations):
             del self._due[station]
+        self._unreachable &= self._due.keys()
 
     def poke(self, station: str) -> None:
         """Look at a station as soon as possible."""
@@ -89,12 +95,13 @@ class Checks:
         turns = [station for station, at in self._due.items() if at <= now and station not in self._looking]
         due = [station for station in turns if self._worth(station)]
         for station in set(turns).difference(due):
-            self._due[station] += self._interval * (1 + (now - self._due[station]) // self._interval)
+            apart = self._apart(station)
+            self._due[station] += apart * (1 + (now - self._due[station]) // apart)
         if not due:
             return
         busy, (_, network) = await self._store.claims.busy(due), await self._store.networks.get()
         for station in due:
-            self._due[station] = now + (_SOON if station in busy | repaired else self._interval)
+            self._due[station] = now + (_SOON if station in busy | repaired else self._apart(station))
             if station not in busy:
                 self._looking[station] = asyncio.create_task(self._look(network, station))
 
@@ -109,9 +116,20 @@ class Checks:
             for look in looks:
                 self.poke(look.station)
             raise
-        soon = self._clock.monotonic() + _SOON
+        self._unreachable -= {look.station for look in looks}
+        self._unreachable |= {look.station for look in looks if look.reason == UnreachableError.code} & self._due.keys()
+        now = self._clock.monotonic()
         for station in again & self._due.keys():
-            self._due[station] = min(self._due[station], soon)
+            self._due[station] = min(self._due[station], now + _SOON)
+        for look in looks:
+            if look.station in self._unreachable:
+                self._due[look.station] = min(self._due[look.station], now + self._apart(look.station))
+
+    def _apart(self, station: str) -> float:
+        """Seconds between two looks at a station without another reason."""
+        if station not in self._unreachable:
+            return self._interval
+        return min(self._interval, max(_SOON, len(self._unreachable) / _UNREACHABLE_PER_SECOND))
 
     async def close(self) -> None:
         """Look no more."""

@@ -21,7 +21,10 @@ INTERVAL = 30.0
 
 
 class FakeChecker:
-    """Counts looks; ``hang`` never answer, ``slow`` take so many seconds, ``again`` are to be looked at soon."""
+    """Counts looks.
+
+    ``hang`` never answer, ``slow`` take so many seconds, ``dark`` can't be reached, ``again`` are to be looked at soon.
+    """
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
@@ -29,6 +32,7 @@ class FakeChecker:
         self.at_once = self.most_at_once = 0
         self.hang: set[str] = set()
         self.slow: dict[str, float] = {}
+        self.dark: dict[str, str] = {}
         self.again: frozenset[str] = frozenset()
         self.recorded: Counter[str] = Counter()
         self.away = False
@@ -44,7 +48,7 @@ class FakeChecker:
             await self.clock.sleep(10_000 if station in self.hang else self.slow.get(station, 0.2))
         finally:
             self.at_once -= 1
-        return Look(station, self.clock.now(), None, "unreachable")
+        return Look(station, self.clock.now(), None, self.dark.get(station, ""))
 
     async def record(self, looks: list[Look]) -> frozenset[str]:
         if self.away:
@@ -146,6 +150,33 @@ async def test_stations_that_are_dark_delay_the_looks_at_no_others() -> None:
         assert max(second - first for times in dark for first, second in pairwise(times)) <= 60 + 1
         await made.checks.close()
         assert made.checker.at_once == 0
+
+
+async def test_a_station_that_cannot_be_reached_is_tried_until_it_answers() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checker.dark = {"S0": "unreachable", "S1": "authentication-failed"}
+        made.checks.follow(["S0", "S1", "S2"])
+        await made.run(INTERVAL)
+        assert all(second - first <= 2.5 for first, second in pairwise(made.times("S0")))
+        assert (len(made.times("S1")), len(made.times("S2"))) == (1, 1), "who refuses a log-in may lock the account"
+        made.checker.dark.clear()
+        await made.run(INTERVAL)
+        made.checker.looks.clear()
+        await made.run(INTERVAL)
+        assert len(made.times("S0")) == 1
+
+
+async def test_many_stations_that_cannot_be_reached_are_tried_less_often() -> None:
+    store, made = bench()
+    with closing(store):
+        names = [f"S{number}" for number in range(200)]
+        made.checker.dark = dict.fromkeys(names, "unreachable")
+        made.checks.follow(names)
+        await made.run(2 * INTERVAL)
+        made.checker.looks.clear()
+        await made.run(INTERVAL)
+        assert {len(made.times(name)) for name in names} <= {3, 4}, "25 a second, so every 8 s"
 
 
 async def test_a_poked_station_is_read_at_once_and_a_passing_state_again_soon() -> None:
