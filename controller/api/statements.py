@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
 from controller.access.disclosure import TenantIncident, told_kpis
 from controller.access.sight import sight
-from controller.intent.outages import Outages, month_of, union
+from controller.intent.outages import month_of
 from controller.models.errors import InputError, NotFoundError
 from controller.models.measurement import DAY, HOUR, MONTH, Measured
 from controller.models.network import Network
 from controller.models.statement import Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
-from controller.performance.availability import Attained, Month, ToldIncident, Work, attained, locked_outside
+from controller.performance.availability import Month, ToldIncident, Work, attained
 from controller.performance.capacity import Load
-from controller.performance.kpis import Amounts, Level, Wanted, counters_of, load_kpis
+from controller.performance.kpis import Level, Wanted, counters_of, load_kpis
 from controller.performance.quality import quality_sheets
 from controller.performance.rollups import span_of as span_of_day
 from controller.performance.settlement import settlement_sheets
 from controller.performance.volume import Part, everything_of, parts_of, parts_under, volume_sheets, volumes_of
 from controller.ports.store import Store
-from controller.runs.approval.windows import openings
 
 #: Stations whose months are read at once.
 _AT_ONCE = 100
@@ -100,40 +98,8 @@ def _sla(record: Record, tenant: str, month: Month) -> _Made:
         for procedure, job in store.tenants.work(tenant, month.begin, month.end)
         if job.started is not None
     ]
-    found = _attained(store, outages, network, tenant, month)
-    return tuple(availability.RULES), availability.sla_sheets(outages, found, tenant, month, told, done)
-
-
-def _attained(store: Store, outages: Outages, network: Network, tenant: str, month: Month) -> list[Attained]:
-    """What a tenant got, with the time for which cells were locked outside of windows, as stations counted it."""
     found = attained(outages, tenant, month)
-    if network.header.performance is None:
-        return found
-    return [one._replace(locked=_locked(store, one, month)) if one.agreement.windows else one for one in found]
-
-
-def _locked(store: Store, one: Attained, month: Month) -> dict[str, float]:
-    """Seconds for which cells of an agreement were locked, by cell: days say where to look, their hours say when."""
-    windows = openings(one.agreement.windows, month.zone, month.begin, month.end)
-    stations = sorted({cell.partition("/")[0] for cell in one.owed.seconds})
-    found: dict[str, float] = {}
-    for day in store.measurements.amounts(month.begin, month.end, DAY, stations, _MANUAL):
-        names = {f"{day.station}/{cell}": cell for cell, (seconds,) in day.cells.items() if seconds}
-        hours = list(_hours(store, day, month)) if names.keys() & one.owed.seconds.keys() else []
-        for name in sorted(names.keys() & one.owed.seconds.keys()):
-            excused = union([*windows, *chain.from_iterable(one.owed.parts.get(name, ()))])
-            lengths = [locked_outside(each, names[name], length, excused) for each, length in hours]
-            found[name] = found.get(name, 0.0) + sum(lengths)
-    return {name: seconds for name, seconds in found.items() if seconds}
-
-
-def _hours(store: Store, day: Amounts, month: Month) -> Iterator[tuple[Amounts, float]]:
-    """The hours of a station's day, with how long they are; the day itself where there are none any more."""
-    begin, end = span_of_day(day.begin, DAY, month.zone)
-    hours = list(store.measurements.amounts(begin, end, HOUR, [day.station], _MANUAL))
-    yield from ((hour, HOUR) for hour in hours)
-    if not hours:
-        yield day, (end - begin).total_seconds()
+    return tuple(availability.RULES), availability.sla_sheets(outages, found, tenant, month, told, done)
 
 
 def _told(one: TenantIncident) -> ToldIncident:
@@ -188,8 +154,7 @@ def _capacity(record: Record, tenant: str, month: Month) -> _Made:
 def _settlement(record: Record, tenant: str, month: Month) -> _Made:
     store = record.store
     outages = store.incidents.outages(month.begin, month.end)
-    _, network = store.networks.get()
-    found = _attained(store, outages, network, tenant, month) if outages else []
+    found = attained(outages, tenant, month) if outages else []
     eras = store.incidents.eras(month.begin, month.end)
     parts = {
         one.agreement.id: parts_under(eras, one.agreement.id) for one in found if settlement.by_volume(one.agreement)

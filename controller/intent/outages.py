@@ -8,6 +8,9 @@ Times in which a run interrupts the tenant, which it was told of, and in which t
 that are down, count by themselves too: nobody owes them. So do times that belong to an incident whose root has a
 probable cause that the agreement leaves out of the contract, such as the mains.
 
+A cell that somebody locked is off air as well. The agreement decides on that: its windows are for it, and outside of
+them it is lost like the rest; one without windows lets the host work at any time.
+
 Who shares a cell, where and on which terms is what the network said at that time, not what it says now.
 """
 
@@ -19,12 +22,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, time, timedelta
 from functools import reduce
 from hashlib import sha256
-from itertools import pairwise
+from itertools import chain, pairwise
+from types import MappingProxyType
 from typing import NamedTuple
 
 import orjson
 
 from controller.intent.impact import Sharing, core_node_in, link_in
+from controller.intent.windows import openings
 from controller.models.alarm import CELL_OFF_AIR, COUNTED, FUNCTION_DOWN, LINK_CAUSES, UNREACHABLE, Alarm
 from controller.models.announced_work import AnnouncedWork, intervals
 from controller.models.incident import AgreementMinutes, TenantMinutes
@@ -126,6 +131,8 @@ class Owed:
         functions: Seconds of functions that it had bought as such.
         allowed: Seconds of cells that it allows to be lost in the whole span.
         parts: Times without service of the tenant, of cells that had some.
+        locked: Times in which cells were locked outside of the agreement's windows, of cells that had some; none of
+            them in ``parts``.
     """
 
     seconds: dict[str, float] = field(default_factory=dict)
@@ -134,6 +141,7 @@ class Owed:
     functions: float = 0.0
     allowed: float = 0.0
     parts: dict[str, Parts] = field(default_factory=dict)
+    locked: dict[str, Times] = field(default_factory=dict)
 
     def buy(self, agreement: Agreement, seconds: float) -> None:
         """Count what an agreement buys of pools for some time."""
@@ -144,8 +152,8 @@ class Owed:
 
     @property
     def lost(self) -> float:
-        """Seconds of cells that the host owes."""
-        return sum(seconds(parts.lost) for parts in self.parts.values())
+        """Seconds of cells that the host owes, with those for which it locked them."""
+        return sum(seconds(parts.lost) for parts in self.parts.values()) + sum(map(seconds, self.locked.values()))
 
 
 class Outages:
@@ -156,6 +164,7 @@ class Outages:
         eras: Where cells were and who shared them, in order and without gaps; the last is the one that holds now.
         links: Core links that are ours at stations, by station: those on the other paths.
         excused: What does not count.
+        locks: When cells (``station/cell``) were locked.
     """
 
     def __init__(
@@ -164,11 +173,13 @@ class Outages:
         eras: Sequence[Era],
         links: Mapping[str, Collection[tuple[str, Path]]],
         excused: Excused,
+        locks: Mapping[str, Times] = MappingProxyType({}),
     ) -> None:
         self._spells = spells
         self._eras = eras
         self._links = links
         self._excused = excused
+        self._locks = locks
         self._known: dict[tuple[datetime, datetime, frozenset[str]], dict[tuple[str, str], Parts]] = {}
 
     def minutes(self, begin: datetime | None = None) -> tuple[TenantMinutes, ...]:
@@ -201,6 +212,7 @@ class Outages:
     def under(self, agreement: str, begin: datetime, now: datetime, end: datetime) -> Owed:
         """What an agreement is about from a point in time to another one, and what of it was lost until now."""
         owed = Owed(parts=self.without_service(agreement, begin, end))
+        owed.locked.update(self._locked(agreement, begin, end, owed.parts))
         for era, one, since, until in self._held(agreement, begin, end):
             cells = era.sharing.reached_by(one)
             owed.allowed += len(cells) * (until - since).total_seconds() * (100 - one.sla.availability_percent) / 100
@@ -222,6 +234,20 @@ class Outages:
                     joined = zip(found.get(cell, _NOTHING), parts, strict=True)
                     found[cell] = Parts(*(union((*old, *both(new, span))) for old, new in joined))
         return found
+
+    def _locked(self, agreement: str, begin: datetime, end: datetime, parts: Mapping[str, Parts]) -> dict[str, Times]:
+        """When cells of an agreement were locked and that is owed, and counts as nothing else; of cells that were."""
+        found: dict[str, Times] = {}
+        for era, one, since, until in self._held(agreement, begin, end):
+            if not one.windows:
+                continue
+            open_then = openings(one.windows, era.network.zone, since, until)
+            for cell in self._locks.keys() & set(era.sharing.reached_by(one)):
+                planned = self._excused.planned.get((cell.partition("/")[0], one.tenant), ())
+                excused = union([*open_then, *planned, *chain.from_iterable(parts.get(cell, ()))])
+                times = without(both(self._locks[cell], ((since, until),)), excused)
+                found[cell] = union([*found.get(cell, ()), *times])
+        return {cell: times for cell, times in found.items() if times}
 
     def _held(
         self, agreement: str, begin: datetime, end: datetime

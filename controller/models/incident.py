@@ -130,6 +130,7 @@ class AgreementMinutes(Noun):
     """Cell-minutes that an agreement lost in the month so far, and those that it allows in the whole month.
 
     Attributes:
+        used: Those that the host owes, with those for which cells were locked outside of the agreement's windows.
         restore_hours: Within which a fault is to be over.
         left: Of the allowed minutes, negative where more is used.
         share: What of the allowed minutes is used, 1 for all.

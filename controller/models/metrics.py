@@ -779,7 +779,8 @@ METRICS: tuple[Metric, ...] = (
         _G,
         _OF_TENANT,
         "Cell-seconds without service that the host owes since the month began: each second of each cell of the"
-        " agreement. Planned and announced work is left out, so a later excuse makes it smaller.",
+        " agreement, with those that were locked outside of its windows. Planned and announced work is left out, so a"
+        " later excuse makes it smaller.",
         _PER_AGREEMENT,
         ("tenant", "agreement"),
         told=True,

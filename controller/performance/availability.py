@@ -7,10 +7,9 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from controller.intent.outages import Outages, Owed, Parts, Times, both, seconds
+from controller.intent.outages import Outages, Owed, Parts, seconds
 from controller.models.network import Agreement
 from controller.models.statement import Column, Sheet, Value
-from controller.performance.kpis import Amounts
 from controller.performance.statements import local
 
 RULES = (
@@ -22,9 +21,9 @@ RULES = (
     "Unseen are seconds in which nobody could reach the station: they are neither lost nor proved to be served.\n"
     "Availability is 100 % less what was lost or locked of all seconds in which cells were shared under the agreement. "
     "At worst it would be that if all that was unseen had been lost.\n"
-    "Locked is the time for which a station counted a cell as off air by hand (RRU.CellUnavailableTime.manual), less "
-    "what lies in windows of the agreement or in another column. Where the agreement has windows it is lost as well; "
-    "without windows the host may lock at any time.\n"
+    "Locked is the time in which somebody had locked a cell, less what lies in windows of the agreement, in a run that "
+    "interrupts the tenant, which it was told of, or in another column. Where the agreement has windows it is lost as "
+    "well; without windows the host may lock at any time.\n"
     "Who shared which cell is what the network said at that time.\n"
     "An incident counts by itself, whatever else took service away at the same time: incidents may add up to more than "
     "was lost."
@@ -65,15 +64,10 @@ class Month(NamedTuple):
 
 
 class Attained(NamedTuple):
-    """What an agreement promised, and what its tenant got.
-
-    Attributes:
-        locked: Seconds for which cells were locked outside of its windows, by cell.
-    """
+    """What an agreement promised, and what its tenant got."""
 
     agreement: Agreement
     owed: Owed
-    locked: Mapping[str, float] = {}
 
     @property
     def seconds(self) -> float:
@@ -88,12 +82,7 @@ class Attained(NamedTuple):
     @property
     def availability(self) -> float:
         """In percent; 100 of nothing."""
-        return available(self.seconds, self.lost)
-
-    @property
-    def lost(self) -> float:
-        """Seconds of cells that the host owes, with those for which it locked them."""
-        return self.owed.lost + sum(self.locked.values())
+        return available(self.seconds, self.owed.lost)
 
 
 def available(shared: float, lost: float) -> float:
@@ -105,16 +94,6 @@ def attained(outages: Outages, tenant: str, month: Month) -> list[Attained]:
     """What each agreement of a tenant promised that held in a month, and what the tenant got; by agreement."""
     agreed = outages.agreed(tenant, month.begin, month.end)
     return [Attained(one, outages.under(one.id, month.begin, min(month.now, month.end), month.end)) for one in agreed]
-
-
-def locked_outside(one: Amounts, cell: str, length: float, excused: Times) -> float:
-    """Seconds of a span of so many for which a station counted a cell as locked, beyond what is excused in it.
-
-    When in the span it was locked is not counted: as much as can be is taken to lie in what is excused.
-    """
-    until = one.begin + timedelta(seconds=length)
-    (locked,) = one.cells.get(cell, (None,))
-    return max(0.0, (locked or 0.0) - seconds(both(excused, ((one.begin, until),))))
 
 
 def sla_sheets(
@@ -170,7 +149,7 @@ def _agreements(found: Sequence[Attained], month: Month, told: Sequence[tuple[tu
     rows = []
     elapsed = min(1.0, max(0.0, (month.now - month.begin) / (month.end - month.begin)))
     for one in found:
-        sla, lengths, lost, allowed = one.agreement.sla, one.lengths, one.lost, one.owed.allowed
+        sla, lengths, lost, allowed = one.agreement.sla, one.lengths, one.owed.lost, one.owed.allowed
         late = sum(one.agreement.id in agreements for _, agreements in told)
         share = lost / allowed if allowed else float(lost > 0)
         penalty = sla.penalty(one.availability)
@@ -184,7 +163,7 @@ def _agreements(found: Sequence[Attained], month: Month, told: Sequence[tuple[tu
                 len(one.owed.seconds),
                 round(one.seconds / 3600, 2),
                 *(round(length / 60, 2) for length in lengths),
-                round(sum(one.locked.values()) / 60, 2),
+                round(sum(map(seconds, one.owed.locked.values())) / 60, 2),
                 round(allowed / 60, 2),
                 round((allowed - lost) / 60, 2),
                 round(share / elapsed, 3) if elapsed else 0.0,
@@ -220,7 +199,7 @@ def _cells(found: Iterable[Attained]) -> Sheet:
         for cell, shared in one.owed.seconds.items():
             parts = one.owed.parts.get(cell)
             lengths = tuple(map(seconds, parts)) if parts else (0.0,) * 5
-            locked = one.locked.get(cell, 0.0)
+            locked = seconds(one.owed.locked.get(cell, ()))
             percent = _percent(available(shared, lengths[0] + locked))
             rows.append((one.agreement.id, cell, round(shared), *map(round, lengths), round(locked), percent))
     rows.sort(key=lambda row: (-float(row[3] or 0), -float(row[7] or 0), str(row[0]), str(row[1])))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 
 from pydantic import ValidationError
-from sqlalchemy import Column, String, Table, Text, and_, select, update
+from sqlalchemy import Column, Index, Integer, String, Table, Text, and_, bindparam, or_, select, text, update
 
+from controller.intent.outages import Times, union
 from controller.models.health import Health
 from controller.models.plan import LedgerNode
 from controller.ports.store import Device, Devices, Healths, Sync
@@ -15,6 +18,8 @@ from controller.store.leases import leases
 from controller.store.ledger import LedgerChange, change_ledger
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
+
+_CURRENT = text("until IS NULL")
 
 devices = Table(
     "devices",
@@ -34,8 +39,23 @@ healths = Table(
     Column("content", Text, nullable=False),
 )
 
+#: Since when, and until when, a cell was locked or shutting down, as looks at its station saw that.
+locks = Table(
+    "locks",
+    metadata,
+    Column("number", Integer, primary_key=True),
+    string("station"),
+    string("cell"),
+    Column("since", Instant, nullable=False),
+    Column("until", Instant),
+    Index("ix_locks_until", "until"),
+    Index("ix_locks_current", "station", "cell", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
+)
+
 _DEVICES = select(devices)
 _HEALTHS = select(healths)
+_LOCKED = select(locks).where(locks.c.until.is_(None))
+_UNLOCK = update(locks).where(locks.c.number == bindparam("of")).values(until=bindparam("at"))
 
 
 class SqlDevices(SqlRepository, Devices[Sync]):
@@ -99,10 +119,32 @@ class SqlHealths(SqlRepository, Healths[Sync]):
             update_newer,
             [{"station": health.station, "at": health.at, "content": health.model_dump_json()} for health in ordered],
         )
+        _note_locks(tx, {health.station: health for health in ordered if health.reachable})
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Health]:
         return healths_of(tx, stations)
+
+
+def _note_locks(tx: Tx, seen: Mapping[str, Health]) -> None:
+    """Put on record which cells came to be locked, and which no longer are."""
+    known = {(row.station, row.cell): row.number for row in tx.rows(_LOCKED, locks.c.station, seen)}
+    now = {(name, cell) for name, health in seen.items() for cell in health.locked}
+    over = [{"of": known[key], "at": seen[key[0]].at} for key in sorted(known.keys() - now)]
+    begun = [{"station": name, "cell": cell, "since": seen[name].at} for name, cell in sorted(now - known.keys())]
+    if over:
+        tx.execute(_UNLOCK, over)
+    if begun:
+        tx.execute(locks.insert(), begun)
+
+
+def locks_during(tx: Tx, begin: datetime, end: datetime) -> dict[str, Times]:
+    """When cells (``station/cell``) were locked between two times; those that are still end now."""
+    found: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
+    lasted = or_(locks.c.until.is_(None), locks.c.until > begin)
+    for row in tx.execute(select(locks).where(lasted, locks.c.since < end)):
+        found[f"{row.station}/{row.cell}"].append((row.since, row.until or tx.now))
+    return {cell: union(times) for cell, times in found.items()}
 
 
 def healths_of(tx: Tx, stations: Iterable[str] | None) -> dict[str, Health]:

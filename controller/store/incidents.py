@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from itertools import pairwise, product
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -24,7 +25,7 @@ from controller.ports.store import Incidents, Page, Sync
 from controller.store import audit_chain
 from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, sharing_on
 from controller.store.audit_chain import audit
-from controller.store.devices import healths_of
+from controller.store.devices import healths_of, locks_during
 from controller.store.incident_rows import (
     OPEN_INCIDENT,
     identity_of,
@@ -139,7 +140,8 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
     @reads
     def outages(self, tx: Tx, begin: datetime, end: datetime) -> Outages | None:
         lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
-        return outages_of(tx, spells_of(tx, and_(lasted, incident_alarms.c.since < end)), begin, end)
+        spells = spells_of(tx, and_(lasted, incident_alarms.c.since < end))
+        return outages_of(tx, spells, begin, end, locks=locks_during(tx, begin, end))
 
     @reads
     def ranks(self, tx: Tx) -> dict[str, Rank]:
@@ -196,9 +198,14 @@ def spells_of(tx: Tx, where: ColumnElement[bool]) -> list[Spell]:
 
 
 def outages_of(
-    tx: Tx, spells: Sequence[Spell], begin: datetime, until: datetime, tenant: str | None = None
+    tx: Tx,
+    spells: Sequence[Spell],
+    begin: datetime,
+    until: datetime,
+    tenant: str | None = None,
+    locks: Mapping[str, Times] = MappingProxyType({}),
 ) -> Outages | None:
-    """What tells how much service alarms took away from one time to another; None before a network was loaded.
+    """What tells how much service was taken away from one time to another; None before a network was loaded.
 
     Of one tenant how many statements that takes depends on nothing of others.
     """
@@ -207,12 +214,14 @@ def outages_of(
         return None
     if tenant is not None:
         spells = of_tenant(spells, eras, tenant)
+        own = {cell for cell in locks if any(tenant in era.sharing.tenants_at([cell]) for era in eras)}
+        locks = {cell: times for cell, times in locks.items() if cell in own}
     clipped = [spell._replace(until=min(spell.until, until)) for spell in spells]
-    stations = {spell.alarm.station for spell in spells}
+    stations = {spell.alarm.station for spell in spells} | {cell.partition("/")[0] for cell in locks}
     linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
     links = {name: [(one.tenant, one.path) for one in seen.links] for name, seen in healths_of(tx, linked).items()}
     planned = _planned(tx, eras[-1].network, stations, begin) if stations else {}
-    return Outages(clipped, eras, links, Excused(planned, works_during(tx, begin, until)))
+    return Outages(clipped, eras, links, Excused(planned, works_during(tx, begin, until)), locks)
 
 
 def _eras(tx: Tx, begin: datetime, until: datetime) -> list[Era]:
@@ -234,7 +243,7 @@ def _agreements(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
     begin, end = month_of(current[1], tx.now)
     lasted = or_(incident_alarms.c.until.is_(None), incident_alarms.c.until > begin)
     spells = spells_of(tx, and_(lasted, alarms.c.probable_cause.in_(sorted(LOSES))))
-    outages = outages_of(tx, spells, begin, end, tenant)
+    outages = outages_of(tx, spells, begin, end, tenant, locks_during(tx, begin, end))
     found = outages.agreements(tx.now) if outages else ()
     return tuple(one for one in found if tenant in (None, one.tenant))
 

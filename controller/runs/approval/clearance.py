@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+from controller.intent.windows import never_closes, opening
 from controller.models.approval import Clearance, Freeze, Requirement
 from controller.models.network import Network
 from controller.models.run import Holds
@@ -15,7 +16,6 @@ from controller.ports.clock import Clock
 from controller.ports.queue import Wakeups
 from controller.ports.store import Clearances, Standing, Store
 from controller.runs.approval.consent import is_approved, rejection
-from controller.runs.approval.windows import never_closes, opening
 
 #: Many groups of stations have the same windows.
 _opening = lru_cache(maxsize=256)(opening)

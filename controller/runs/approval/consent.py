@@ -10,6 +10,7 @@ from datetime import date, datetime
 
 import orjson
 
+from controller.intent.windows import Calendar
 from controller.models.approval import Contract, Requirement, RunConstraints, StationConstraints, Vote, VoteChoice
 from controller.models.errors import InputError, NotFoundError
 from controller.models.facts import Owners
@@ -21,7 +22,6 @@ from controller.models.sharing import DEFAULT_CONSENTS, ActionClass, Agreement, 
 from controller.nrm.profiles import administrative_leaf, cell_of, leaf_of, share_parts
 from controller.nrm.schema import LeafRole, LeafSpec
 from controller.nrm.tree import Leaves
-from controller.runs.approval.windows import Calendar
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from datetime import datetime
 from functools import cache
 from zoneinfo import ZoneInfo
 
+from controller.intent.windows import common_opening
 from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.errors import InputError
 from controller.models.run import LONGEST_TIMER, Policy, Strategy
 from controller.ports.store import NewJob
-from controller.runs.approval.windows import common_opening
 
 
 def fitted(strategy: Strategy, jobs: Sequence[NewJob], constraints: RunConstraints, now: datetime) -> Strategy:

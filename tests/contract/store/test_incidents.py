@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from itertools import permutations
 
 import pytest
@@ -16,6 +17,7 @@ from controller.models.errors import NotFoundError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.incident import Incident, IncidentFilter, IncidentState
 from controller.models.run import Outcome, RunState, Strategy
+from controller.models.sharing import MaintenanceWindow
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, NewJob, Page, Transition
@@ -273,6 +275,27 @@ async def test_what_a_tenant_lost_takes_as_many_statements_whatever_others_lose(
     await clock.advance(60)
     _, used = lost()
     assert used == 1
+
+
+async def test_a_cell_that_is_locked_outside_of_windows_uses_up_what_its_agreement_allows(
+    store: SqlStore, clock: VirtualClock
+) -> None:
+    shared = outage_network(availability_percent=99.9)
+    start, end = ((clock.now() + timedelta(hours=hours)).astimezone(shared.zone).time() for hours in (3, 4))
+    windows = (MaintenanceWindow(start=start, end=end),)
+    alfa, beta = shared.agreements
+    shared = shared.model_copy(update={"agreements": (alfa.model_copy(update={"windows": windows}), beta)})
+    store.networks.save(shared, network_digest(shared), "ana")
+
+    async def look(*locked: str) -> list[float]:
+        store.healths.save([Health(station="S1", at=clock.now(), reachable=True, locked=locked)])
+        await clock.advance(600)
+        return [store.incidents.agreements(tenant)[0].used for tenant in ("alfa", "beta")]
+
+    assert await look() == [0, 0]
+    assert await look("L1") == [10, 0]
+    assert await look("L1", "N1") == [30, 0]
+    assert await look() == [30, 0]
 
 
 async def test_minutes_of_past_days_count_by_the_network_of_that_time(store: SqlStore, clock: VirtualClock) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from controller.models.alarm import AlarmReport, ObjectClass
-from controller.models.measurement import HOUR, Measured, Subject
+from controller.models.health import Health
 from controller.models.network import PerformanceData
 from controller.models.people import Role
 from controller.models.sharing import MaintenanceWindow
@@ -99,26 +99,24 @@ async def test_a_month_below_its_promise_names_the_penalty_and_what_was_restored
 
 
 async def test_a_cell_that_was_locked_outside_of_a_window_counts_as_lost(bench: ApiBench) -> None:
-    """Alfa's contract has a window from seven to ten, in which the first of five hours is; beta's has none."""
+    """Alfa's contract has a window from seven to ten, in which most of it is; beta's has none."""
 
-    def counted(number: int) -> Measured:
-        locked = 1800.0 if number in (0, 4) else 3600.0
-        values = {"RRU.CellUnavailableTime.manual": {Subject(): locked}}
-        return Measured(
-            station="S1", begin=AT + timedelta(hours=number), seconds=HOUR, covered=HOUR, cells={"L1": values}
-        )
+    def look(minute: float, *locked: str, reachable: bool = True) -> None:
+        at = AT + timedelta(minutes=minute)
+        bench.store.healths.save([Health(station="S1", at=at, reachable=reachable, locked=locked)])
 
-    bench.store.measurements.put(counted(number) for number in range(5))
-    while bench.store.measurements.roll_up(AT + timedelta(days=3)):
-        pass
-    # Of seven to noon the last two hours count, less ten minutes in which it is off air for another reason.
+    for minute, *locked in ((-1,), (30, "L1"), (200, "L1"), (270,), (280, "L1"), (290, "L1")):
+        look(minute, *locked)
+    look(295, reachable=False)  # what nobody can see stays as it was
+    look(300)
+    # From ten (minute 180) on 110 minutes count, less ten in which it is off air for another reason.
     report(bench, off_air(200), off_air(210, over=True))
     (agreement,) = sheet(await issue(bench.client), "agreements")
-    assert (agreement["locked"], agreement["lost"]) == (60 + 30 - 10, 10)
-    assert agreement["left"] == pytest.approx(agreement["allowed"] - 90, abs=0.01)
-    assert agreement["availability"] == pytest.approx(100 * (1 - 90 / (60 * agreement["shared"])), abs=0.0001)
+    assert (agreement["locked"], agreement["lost"]) == (100, 10)
+    assert agreement["left"] == pytest.approx(agreement["allowed"] - 110, abs=0.01)
+    assert agreement["availability"] == pytest.approx(100 * (1 - 110 / (60 * agreement["shared"])), abs=0.0001)
     cells = {row["cell"]: row["locked"] for row in sheet(await issue(bench.client), "cells")}
-    assert cells == {"S1/L1": 4800, "S1/N1": 0, "S2/L1": 0, "S2/N1": 0}
+    assert cells == {"S1/L1": 6000, "S1/N1": 0, "S2/L1": 0, "S2/N1": 0}
     (other,) = sheet(await issue(bench.client, "beta"), "agreements")
     assert (other["locked"], other["lost"]) == (0, 10), "without windows the host may lock at any time"
 

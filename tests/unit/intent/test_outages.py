@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 from typing import Any
 
@@ -18,7 +18,7 @@ from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSev
 from controller.models.announced_work import AnnouncedWork
 from controller.models.incident import AgreementMinutes, Incident, TenantMinutes
 from controller.models.network import Network
-from controller.models.sharing import CoreNode, Penalty, Sla, Validity
+from controller.models.sharing import CoreNode, MaintenanceWindow, Penalty, Sla, Validity
 from tests.unit.plan import samples
 
 AT = datetime(2026, 6, 15, 12, tzinfo=UTC)
@@ -290,3 +290,21 @@ def test_a_contract_of_whom_nothing_is_taken_away_puts_nothing_first() -> None:
     silent = incident("silent", 5, ("andes",)).model_copy(update={"losing": ()})
     ranks = ranked([silent, incident("loud", 6, ("bitel",))], [agreement("andes", 2.0)], AT)
     assert ranks["silent"] == (2, "rank 2: 5 people, 1 tenant")
+
+
+def test_locks_count_against_the_budget_outside_of_windows_and_of_all_that_counts_otherwise() -> None:
+    """Noon in UTC is seven in the morning in Lima."""
+    made = network(availability_percent=99.9)
+    windows = (MaintenanceWindow(start=time(7), end=time(8)),)
+    alfa, *others = made.agreements
+    made = made.model_copy(update={"agreements": (alfa.model_copy(update={"windows": windows}), *others)})
+    planned = {("S1", "alfa"): times((70, 80))}
+    locks = {"S1/L1": times((30, 100)), "S2/N1": times((50, 61)), "S1/other": times((0, 100))}
+    outages = Outages([off_air(95, 110)], [era(made)], {}, Excused(planned), locks)
+    owed = outages.under(alfa.id, BEGIN, END, END)
+    assert owed.locked == {"S1/L1": times((60, 70), (80, 95)), "S2/N1": times((60, 61))}
+    lost = (15 + 25 + 1) * 60.0
+    assert owed.lost == lost
+    first, second = outages.agreements(AT + timedelta(days=1))
+    assert (first.used, first.left) == (lost / 60, round(first.allowed - lost / 60, 1))
+    assert second.used == 15, "without windows the host may lock at any time"

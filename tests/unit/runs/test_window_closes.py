@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from controller.intent.windows import Calendar
 from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.run import AuditRow, GateChoice, Job, JobState, Outcome, Policy, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
@@ -16,7 +17,6 @@ from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewJob, Page, RunRequest
-from controller.runs.approval.windows import Calendar
 from controller.runs.loop import WorkerLoop
 from controller.runs.procedures import Tools
 from controller.runs.rollout.group_decisions import ROUNDS

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from controller.intent.windows import Calendar, never_closes, opening
 from controller.models.approval import RunConstraints, StationConstraints
 from controller.models.errors import InputError
 from controller.models.run import Policy, Strategy
 from controller.models.sharing import MaintenanceWindow, Weekday
 from controller.ports.store import NewJob
-from controller.runs.approval.windows import Calendar, never_closes, opening
 from controller.runs.rollout.timers import check_windows
 
 #: Peru, central Mexico and Quintana Roo have no summer time; the border to the United States has, Chile in the south.

@@ -289,6 +289,24 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("station", name=op.f("pk_healths")),
     )
     op.create_table(
+        "locks",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("cell", sa.String(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_locks")),
+    )
+    op.create_index("ix_locks_until", "locks", ["until"], unique=False)
+    op.create_index(
+        "ix_locks_current",
+        "locks",
+        ["station", "cell"],
+        unique=True,
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.create_table(
         "holds",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -1056,6 +1074,14 @@ def downgrade() -> None:
     op.drop_table("leases")
     op.drop_table("journal")
     op.drop_table("holds")
+    op.drop_index(
+        "ix_locks_current",
+        table_name="locks",
+        sqlite_where=sa.text("until IS NULL"),
+        postgresql_where=sa.text("until IS NULL"),
+    )
+    op.drop_index("ix_locks_until", table_name="locks")
+    op.drop_table("locks")
     op.drop_table("healths")
     op.drop_table("freezes")
     op.drop_table("doubts")
