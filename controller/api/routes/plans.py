@@ -18,7 +18,7 @@ from controller.api.sse import EventStream, event
 from controller.api.views import Seen
 from controller.models.errors import MinkaError
 from controller.models.people import Permission, Person
-from controller.models.plan import Plan
+from controller.models.plan import Changes, Plan
 from controller.plan import PlanDifference, compare, json_parts
 from controller.ports.store import PlanHead
 from controller.runs.planning.planner import PlanRequest, Progress
@@ -107,7 +107,8 @@ def plans(
 def show(plan_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)], changes: bool = True) -> Response:
     """One plan with all its changes, or without them."""
     plan = seen.plan(plan_id)
-    return whole(plan if changes else plan.model_copy(update={"changes": ()}))
+    none = Changes({}) if isinstance(plan, Plan) else ()
+    return whole(plan if changes else plan.model_copy(update={"changes": none}))
 
 
 @router.get("/{plan_id}/compare/{other_id}")
