@@ -75,20 +75,20 @@ def bearers(flow: Flow, service: Service, seconds: float) -> Iterator[tuple[int,
     """The bearers of a flow in a while, by QCI; without a way to the core nobody asks for any."""
     quality = _QUALITIES.get(service, _QUALITIES[Service.FULL])
     lacking = 1 - flow.given / flow.wanted if flow.wanted > 0 else 0.0
-    succeeds = quality.setups * (1 - _REFUSED * lacking)
+    succeeds = flow.borne * quality.setups * (1 - _REFUSED * lacking)
     users = flow.users if flow.connected else 0.0
     for qci, kind in _KINDS.items():
         tried = users * kind.setups * seconds / 3600
         initial, added = tried * kind.initial, tried * (1 - kind.initial)
         lost = tried * succeeds * kind.lost * quality.lost * (1 + _LOST_MORE * lacking)
-        active = users * kind.active * seconds if flow.wanted > 0 else 0.0
+        active = flow.borne * users * kind.active * seconds if flow.wanted > 0 else 0.0
         yield qci, Bearers((initial, initial * succeeds), (added, added * succeeds), lost, active)
 
 
 def active(flow: Flow) -> Iterator[tuple[int, float]]:
     """How many bearers of a flow have data in them at a moment, by QCI: what an outage that begins then takes down."""
     for qci, kind in _KINDS.items():
-        yield qci, flow.users * kind.active if flow.connected and flow.wanted > 0 else 0.0
+        yield qci, flow.borne * flow.users * kind.active if flow.connected and flow.wanted > 0 else 0.0
 
 
 @dataclass(frozen=True, slots=True)

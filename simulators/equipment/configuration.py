@@ -78,6 +78,11 @@ class ConfiguredCell:
         return f"{self.cell_class}={self.id}"
 
     @property
+    def central(self) -> Path:
+        """Where the CU-CP of an NR cell's station has its other half (NRCellCU)."""
+        return (*self.path[:1], ("GNBCUCPFunction", "1"), ("NRCellCU", self.id))
+
+    @property
     def unit(self) -> str:
         """Radio unit that transmits it: cells with the same number at the end share a unit."""
         return unit_of(self.id)

@@ -17,7 +17,8 @@ from simulators.clock import Clock
 from simulators.datastore import Config
 from simulators.equipment.file_faults import FileFault, FileFaultKind, FileFaults
 from simulators.equipment.measurements import MEAS_DATA, FileForm, Job, file_name, jobs, measurement_file
-from simulators.equipment.performance import Epoch, Performance, Period
+from simulators.equipment.performance import Performance, Period
+from simulators.equipment.traffic import Epoch
 
 #: How long a station keeps its files.
 KEPT = timedelta(hours=24)

@@ -16,10 +16,10 @@ from itertools import chain
 from simulators.clock import Clock
 from simulators.datastore import Config
 from simulators.equipment import bearers, traffic
-from simulators.equipment.configuration import ConfiguredCell
+from simulators.equipment.configuration import ConfiguredCell, distinguished_name
 from simulators.equipment.fault_kinds import Service
-from simulators.equipment.radio import CellStatus, CorePaths, Radio
-from simulators.equipment.traffic import Flow, Load, Place, demand_of, load_of
+from simulators.equipment.radio import CellStatus, Radio
+from simulators.equipment.traffic import Epoch, Flow, Load, Place, demand_of, load_of
 from simulators.network import StationRecord, Surroundings
 
 #: Seconds of a granularity period unless a job wants another.
@@ -51,18 +51,6 @@ _UNAVAILABLE, _NR_UNAVAILABLE = "RRU.CellUnavailableTime", "minka-CellUnavailabl
 Values = dict[str, dict[str, float]]
 #: PLMN, slice and QCI → bearers.
 Lost = Mapping[tuple[str, str, int], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Epoch:
-    """What held from a moment on, in seconds of the clock, until the next epoch; ``version`` is the software's."""
-
-    since: float
-    config: Config
-    cells: tuple[CellStatus, ...]
-    paths: CorePaths
-    powered: bool
-    version: str = ""
 
 
 class Timeline:
@@ -112,7 +100,7 @@ class Timeline:
         epoch = self._epochs[-1] if self._epochs else None
         for status in () if epoch is None else epoch.cells:
             if epoch is not None and status.configured.id == cell:
-                return demand_of(epoch.config, status, place, tenants, epoch.paths, local)
+                return demand_of(epoch, status, place, tenants, local)
         return None
 
 
@@ -207,7 +195,7 @@ class Performance:
             return found
         place = self._place(len(last.cells))
         for status in last.cells:
-            load = demand_of(last.config, status, place, self._around.tenants, last.paths, local)
+            load = demand_of(last, status, place, self._around.tenants, local)
             for flow in load.flows:
                 key = status.configured.id, self._around.tenants.get(flow.plmn, "")
                 found[key] = found.get(key, 0.0) + flow.wanted
@@ -254,7 +242,7 @@ class Performance:
     def load(self, epoch: Epoch, status: CellStatus, begin: datetime) -> Load:
         """The load of a cell in a quarter of an hour, for what held then."""
         local, place = begin.astimezone(self._around.timezone), self._place(len(epoch.cells))
-        return load_of(epoch.config, status, place, self._around.tenants, epoch.paths, local)
+        return load_of(epoch, status, place, self._around.tenants, local)
 
     def _taken_down(self, before: Epoch, epoch: Epoch, status: CellStatus, begin: datetime) -> Lost:
         """The bearers that were lost because a cell failed, or the way to a core, as an epoch began."""
@@ -263,11 +251,12 @@ class Performance:
         failed = not status.on_air and off_air_by(status, powered=epoch.powered) == "fault"
         if old is None or not epoch.powered or not (failed or status.on_air):
             return {}
-        technology = "NR" if status.configured.cell_class == "NRCellDU" else "LTE"
+        left = [] if failed else [flow for flow in self.load(epoch, status, begin).flows if flow.connected]
+        attached = {(flow.plmn, flow.slice) for flow in left}
         return {
             (flow.plmn, flow.slice, qci): count
             for flow in self.load(before, old, begin).flows
-            if failed or not epoch.paths.attaches(technology, self._around.tenants.get(flow.plmn, ""))
+            if (flow.plmn, flow.slice) not in attached
             for qci, count in bearers.active(flow)
         }
 
@@ -292,10 +281,11 @@ class Performance:
             return {name: {**_lte(load, part, seconds), **_e_rabs(calls), **felt, **lost}}
         felt = _nr_felt(load, status.service, part) if status.on_air else {}
         values = {name: {**_nr_radio(load, part, seconds, on_air=status.on_air), **felt, **lost}}
-        central = (*status.configured.path[:-3], ("GNBCUCPFunction", "1"), ("NRCellCU", status.configured.id))
-        if epoch.config.get(central) is not None:
-            element = ",".join(f"{step[0]}={step[1]}" for step in central)
-            values[element] = {**_nr_central(load, part, seconds), **_radio_bearers(calls)}
+        if epoch.config.get(status.configured.central) is not None:
+            values[distinguished_name(status.configured.central)] = {
+                **_nr_central(load, part, seconds),
+                **_radio_bearers(calls),
+            }
         return values
 
 
@@ -328,10 +318,11 @@ def _unavailable(name: str, status: CellStatus, part: float, *, powered: bool) -
 def _connections(load: Load, part: float, seconds: int) -> dict[str, float]:
     """Connections between phones and the station, which work without a core too."""
     attempts = load.users * traffic.ATTEMPTS * part / 3600
+    refused = sum(flow.refused for flow in load.flows) * traffic.ATTEMPTS * part / 3600
     counters = {"RRC.ConnMean": sum(flow.users for flow in load.flows if flow.connected) * part / seconds}
     counters["RRC.ConnMax"] = float(round(1.4 * sum(flow.users for flow in load.flows if flow.connected)))
     for cause, share in CAUSES.items():
-        counters[f"RRC.ConnEstabAtt.{cause}"] = attempts * share
+        counters[f"RRC.ConnEstabAtt.{cause}"] = (attempts + refused) * share
         counters[f"RRC.ConnEstabSucc.{cause}"] = attempts * share * SUCCESS
     return counters
 

@@ -14,8 +14,8 @@ from functools import lru_cache
 from hashlib import blake2b
 from statistics import NormalDist
 
-from simulators.datastore import Config, Instance
-from simulators.equipment.configuration import ConfiguredCell
+from simulators.datastore import Config, Instance, Path
+from simulators.equipment.configuration import ConfiguredCell, distinguished_name
 from simulators.equipment.fault_kinds import Service
 from simulators.equipment.radio import CellStatus, CorePaths
 
@@ -27,6 +27,8 @@ TEST_USERS = 0.5
 RATE, UPLINK = 0.15, 0.12
 #: Connections that an active user sets up per hour.
 ATTEMPTS = 12.0
+#: Users that an NR cell keeps connected per MHz of its carrier.
+CONNECTED = 12.0
 #: What a carrier carries per MHz, in Mbit/s, by technology.
 EFFICIENCY: Mapping[str, float] = {"LTE": 1.7, "NR": 4.0}
 #: Activity in each hour of a day in the country, where the evening is busiest.
@@ -37,6 +39,8 @@ _DAY = (
 _WEEKEND = 0.9
 #: Parts of the volume by QCI: voice, signalling, video, everything else (TS 23.203).
 QCI_PARTS: Mapping[int, float] = {1: 0.03, 5: 0.01, 8: 0.26, 9: 0.70}
+#: PLMN and, on NR, slice as in 1-0000A1.
+Member = tuple[str, str]
 #: By what the users of a period differ from what the hour lets expect.
 _NOISE = NormalDist(1.0, 0.08)
 
@@ -135,11 +139,24 @@ _LTE_PLMNS = ("plmnIdList", "cellAccessInfoList")
 
 
 @dataclass(frozen=True, slots=True)
+class Epoch:
+    """What held from a moment on, in seconds of the clock, until the next epoch; ``version`` is the software's."""
+
+    since: float
+    config: Config
+    cells: tuple[CellStatus, ...]
+    paths: CorePaths
+    powered: bool
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Flow:
     """The users of one PLMN, on NR of one slice of it; ``slice`` is as in 1-0000A1.
 
     ``wanted`` and ``given`` are in percent of the carrier. Who is not ``connected`` to its core wants nothing of it;
-    whose user plane carries a part only wants no more than that.
+    whose user plane carries a part only wants no more than that. ``refused`` are users to whom a share of RRC leaves no
+    connection, ``borne`` is the part of the bearers for which a share of DRB leaves room.
     """
 
     plmn: str
@@ -148,6 +165,8 @@ class Flow:
     connected: bool
     wanted: float
     given: float
+    refused: float = 0.0
+    borne: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,44 +198,148 @@ class Load:
         return 100.0 * (1 - self.used / self.wanted) if self.wanted > 1e-9 else 0.0
 
 
-def load_of(
-    config: Config, status: CellStatus, place: Place, tenants: Mapping[str, str], paths: CorePaths, begin: datetime
-) -> Load:
-    """The load of a cell in the period that begins then, local time.
-
-    ``tenants`` says whose each PLMN is, ``paths`` what of them reaches their cores.
-    """
-    demand = demand_of(config, status, place, tenants, paths, begin)
-    return replace(demand, flows=tuple(_served(demand.flows, dict(_shares(config, status)))))
+def load_of(epoch: Epoch, status: CellStatus, place: Place, tenants: Mapping[str, str], begin: datetime) -> Load:
+    """The load of a cell in the period that begins then, local time; ``tenants`` says whose each PLMN is."""
+    demand = demand_of(epoch, status, place, tenants, begin)
+    given = _granted({(flow.plmn, flow.slice): flow.wanted for flow in demand.flows}, dict(_shares(epoch, status)))
+    flows = (replace(flow, given=flow.wanted * given[flow.plmn, flow.slice]) for flow in demand.flows)
+    return replace(demand, flows=tuple(flows))
 
 
-def demand_of(
-    config: Config, status: CellStatus, place: Place, tenants: Mapping[str, str], paths: CorePaths, begin: datetime
-) -> Load:
-    """As ``load_of``, before anything is given to anybody: quicker, where only what is wanted matters."""
-    attributes = config.get(status.configured.path)
+def demand_of(epoch: Epoch, status: CellStatus, place: Place, tenants: Mapping[str, str], begin: datetime) -> Load:
+    """As ``load_of``, before PRBs are given to anybody: quicker, where only what is wanted matters."""
+    attributes = epoch.config.get(status.configured.path)
     assert attributes is not None
-    technology = _technology(status)
-    megahertz = _megahertz(attributes)
+    technology, megahertz = _technology(status), _megahertz(attributes)
     carries = capacity(technology, megahertz) * (DEGRADED if status.service is Service.DEGRADED else 1.0)
+    asking = _asking(epoch, status, place, begin)
+    nr = technology == "NR"
+    admitted = _admitted(epoch, status, asking) if nr else {}
+    borne = _borne(epoch, place, begin) if nr else {}
+    unserved = _not_in_user_plane(epoch.config, status.configured, list(asking)) if nr else frozenset()
+    anchored = _anchored(epoch, status) if nr else {}
+    flows = []
+    for member, people in asking.items():
+        plmn, slice_ = member
+        tenant = tenants.get(plmn, "")
+        over = technology if epoch.paths.attaches(technology, tenant) else anchored.get(plmn, "")
+        connected = over == _X2 or epoch.paths.attaches(over, tenant)
+        carried = _carried(epoch, over, tenant, slice_) if connected and member not in unserved else 0.0
+        users_there, part = people * admitted.get(member, 1.0), borne.get(member, 1.0)
+        wanted = carried * part * _percent(users_there, carries)
+        flows.append(Flow(plmn, slice_, users_there, connected, wanted, 0.0, people - users_there, part))
+    return Load(tuple(flows), carries, megahertz)
+
+
+def _asking(epoch: Epoch, status: CellStatus, place: Place, begin: datetime) -> dict[Member, float]:
+    """How many users want to use a cell, by PLMN and slice."""
+    attributes, technology = epoch.config.get(status.configured.path), _technology(status)
+    assert attributes is not None
     names = list(_flows(attributes, technology))
     if technology == "NR":
-        names += _own_flows(config, status.configured)
-    refused = _not_in_user_plane(config, status.configured, names) if technology == "NR" else frozenset()
+        names += _own_flows(epoch.config, status.configured)
     asleep = status.service is Service.SLEEPING or not status.on_air
     reserved = frozenset(_reserved(attributes, technology))
-    flows = []
+    found = {}
     for plmn, slice_ in names:
         siblings = tuple(other for owner, other in names if owner == plmn)
         part = parts(f"{place.seed}/{plmn}", siblings)[slice_]
-        admitted = TEST_USERS if plmn in reserved else users(place, status.configured.id, plmn, begin)
-        people = 0.0 if asleep else part * admitted
-        tenant = tenants.get(plmn, "")
-        connected = paths.attaches(technology, tenant)
-        carried = connected and (plmn, slice_) not in refused
-        part = paths.carried(technology, tenant, slice_) if carried else 0.0
-        flows.append(Flow(plmn, slice_, people, connected, part * _percent(people, carries), 0.0))
-    return Load(tuple(flows), carries, megahertz)
+        let_in = TEST_USERS if plmn in reserved else users(place, status.configured.id, plmn, begin)
+        found[plmn, slice_] = 0.0 if asleep else part * let_in
+    return found
+
+
+# ------------------------------------------------ NR beside LTE (EN-DC), shares of RRC and DRB
+
+#: What users attach over who came from an anchor of another station, whose core links are that station's.
+_X2 = "X2"
+
+
+def _anchored(epoch: Epoch, status: CellStatus) -> dict[str, str]:
+    """What users of an NR cell attach over whom an anchor gives it beside its own carrier (EN-DC), by PLMN.
+
+    Anchors of the station itself are LTE cells on air with a relation to the cell that allows it. Those of other
+    stations are known here by both ends of X2 only, so they count as anchors of all PLMNs.
+    """
+    found: dict[str, str] = {}
+    name = distinguished_name(status.configured.central)
+    for anchor in epoch.cells:
+        cell = epoch.config.get(anchor.configured.path[:-1]) if anchor.on_air and _technology(anchor) == "LTE" else None
+        attributes = None if cell is None else cell.child("attributes")
+        if cell is None or attributes is None or "NRCellRelation" not in cell.node.by_name:
+            continue
+        relations = [relation.child("attributes") for relation in cell.entries("NRCellRelation")]
+        if any(_allows_en_dc(relation, name) for relation in relations if relation is not None):
+            found |= {plmn: "LTE" for plmn, _ in _flows(attributes, "LTE")}
+    element = status.configured.path[:1]
+    ends = ((("GNBCUCPFunction", "1"), "EP_X2C"), (("GNBCUUPFunction", "1"), "EP_X2U"))
+    if all(_has(epoch.config.get((*element, function)), end) for function, end in ends):
+        attributes = epoch.config.get(status.configured.path)
+        beside = () if attributes is None else _flows(attributes, "NR")
+        found = {plmn: _X2 for plmn, _ in beside} | found
+    return found
+
+
+def _allows_en_dc(relation: Instance, name: str) -> bool:
+    return relation.leaf("adjacentNRCellRef") == name and relation.leaf("isENDCAllowed") == "true"
+
+
+def _has(holder: Instance | None, name: str) -> bool:
+    return holder is not None and name in holder.node.by_name and any(True for _ in holder.entries(name))
+
+
+def _carried(epoch: Epoch, over: str, tenant: str, slice_: str) -> float:
+    """The part of users' packets that gets through over a technology; in LTE there are no slices."""
+    return 1.0 if over == _X2 else epoch.paths.carried(over, tenant, slice_ if over == "NR" else "")
+
+
+def _admitted(epoch: Epoch, status: CellStatus, asking: Mapping[Member, float]) -> Mapping[Member, float]:
+    """The part of the users of an NR cell that shares of RRC let in; none given: all of them."""
+    terms = dict(_policies(epoch.config, [status.configured.central], ("RRC",)))
+    room = CONNECTED * _megahertz_of(epoch, status)
+    return _granted({one: 100 * people / room for one, people in asking.items()}, terms) if terms else {}
+
+
+def _borne(epoch: Epoch, place: Place, begin: datetime) -> Mapping[Member, float]:
+    """The part of the bearers that shares of DRB leave room for, of all NR cells of the station together.
+
+    Each connected user has as many bearers as another, and there is room for those of as many as the cells connect.
+    """
+    cells = [one for one in epoch.cells if _technology(one) == "NR"]
+    element = epoch.config.get(cells[0].configured.path[:1]) if cells else None
+    if element is None or "GNBCUUPFunction" not in element.node.by_name:
+        return {}
+    planes = [
+        (*cells[0].configured.path[:1], ("GNBCUUPFunction", *unit.keys)) for unit in element.entries("GNBCUUPFunction")
+    ]
+    terms = dict(_policies(epoch.config, planes, ("DRB",)))
+    if not terms:
+        return {}
+    connected: dict[Member, float] = {}
+    for one in cells:
+        asking = _asking(epoch, one, place, begin)
+        admitted = _admitted(epoch, one, asking)
+        for member, people in asking.items():
+            connected[member] = connected.get(member, 0.0) + people * admitted.get(member, 1.0)
+    room = CONNECTED * sum(_megahertz_of(epoch, one) for one in cells)
+    return _granted({one: 100 * people / room for one, people in connected.items()}, terms)
+
+
+def _granted(wanted: Mapping[Member, float], terms: Mapping[Member, tuple[str, Share]]) -> dict[Member, float]:
+    """The part that each member gets of what it wants, in percent: members of one policy share what that grants."""
+    groups: dict[str, float] = {}
+    shares: dict[str, Share] = {}
+    of = {member: terms.get(member, ("", Share())) for member in wanted}
+    for member, (name, share) in of.items():
+        groups[name] = groups.get(name, 0.0) + wanted[member]
+        shares[name] = share
+    given = dict(zip(groups, allot(list(groups.values()), list(shares.values())), strict=True))
+    return {member: given[name] / groups[name] if groups[name] > 0 else 0.0 for member, (name, _) in of.items()}
+
+
+def _megahertz_of(epoch: Epoch, status: CellStatus) -> float:
+    attributes = epoch.config.get(status.configured.path)
+    return 0.0 if attributes is None else _megahertz(attributes)
 
 
 def _technology(status: CellStatus) -> str:
@@ -225,23 +348,6 @@ def _technology(status: CellStatus) -> str:
 
 def _percent(people: float, carries: float) -> float:
     return 100.0 * people * RATE / carries
-
-
-def _served(flows: Sequence[Flow], shares: Mapping[tuple[str, str], tuple[str, Share]]) -> Iterator[Flow]:
-    """The flows with what they get: members of one policy share what it grants."""
-    groups: dict[str, list[Flow]] = {}
-    terms: dict[str, Share] = {}
-    for flow in flows:
-        name, share = shares.get((flow.plmn, flow.slice), ("", Share()))
-        groups.setdefault(name, []).append(flow)
-        terms[name] = share
-    wanted = [sum(flow.wanted for flow in members) for members in groups.values()]
-    for members, want, got in zip(
-        groups.values(), wanted, allot(wanted, [terms[name] for name in groups]), strict=True
-    ):
-        part = got / want if want > 0 else 0.0
-        for flow in members:
-            yield Flow(flow.plmn, flow.slice, flow.users, flow.connected, flow.wanted, flow.wanted * part)
 
 
 def _megahertz(attributes: Instance) -> float:
@@ -296,23 +402,31 @@ def _plmn(entry: Instance) -> str:
     return f"{entry.leaf('mcc')}-{entry.leaf('mnc')}"
 
 
-def _shares(config: Config, status: CellStatus) -> Iterator[tuple[tuple[str, str], tuple[str, Share]]]:
-    """For each member the policy that it is under; those of the cell come last, so that they win."""
+def _shares(epoch: Epoch, status: CellStatus) -> Iterator[tuple[Member, tuple[str, Share]]]:
+    """For each member the policy of PRBs that it is under; those of the cell come last, so that they win."""
     path = status.configured.path
     if _technology(status) == "LTE":
-        attributes = config.get(path)
+        attributes = epoch.config.get(path)
         for entry in () if attributes is None else attributes.entries("plmnRadioShareList"):
             yield (_plmn(entry), ""), (_plmn(entry), _share(entry, _LTE_SHARE))
         return
-    for where in (path[:-2], path[:-1]):
+    yield from _policies(epoch.config, (path[:-2], path[:-1]), _PRB)
+
+
+def _policies(
+    config: Config, holders: Sequence[Path], resources: Sequence[str]
+) -> Iterator[tuple[Member, tuple[str, Share]]]:
+    """The policies (RRMPolicyRatio) of some resources below objects, by member."""
+    for number, where in enumerate(holders):
         holder = config.get(where)
-        for policy in () if holder is None else holder.entries("RRMPolicyRatio"):
+        known = holder is not None and "RRMPolicyRatio" in holder.node.by_name
+        for policy in holder.entries("RRMPolicyRatio") if holder is not None and known else ():
             attributes = policy.child("attributes")
-            if attributes is None or attributes.leaf("resourceType") not in _PRB:
+            if attributes is None or attributes.leaf("resourceType") not in resources:
                 continue
             for member in attributes.entries("rRMPolicyMemberList"):
                 key = _plmn(member), f"{member.leaf('sst')}-{member.leaf('sd')}"
-                yield key, (f"{len(where)}/{policy.keys[0]}", _share(attributes, _NR_SHARE))
+                yield key, (f"{number}/{policy.keys[0]}", _share(attributes, _NR_SHARE))
 
 
 def _share(entry: Instance, names: tuple[str, str, str]) -> Share:

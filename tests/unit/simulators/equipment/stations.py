@@ -79,8 +79,37 @@ def nr_station(clock: VirtualClock, policies: str = "", served: str = "") -> Sta
     return station
 
 
-def configure_nr(station: Station, policies: str = "", served: str = "") -> None:
-    """Configure T-NR-1 so."""
+def beside_lte(clock: VirtualClock) -> Station:
+    """T-BOTH-1: an LTE cell of one tenant with its core links, and an NR cell of two without any (EN-DC)."""
+    station = bare(clock, "T-BOTH-1")
+    configure(station, enb(cell() + link(local="10.99.0.4") + s1u(local="10.99.0.4"), station.id))
+    configure_nr(station, linked=False)
+    clock.advance(SETTLED)
+    return station
+
+
+def anchor(station: Station, allowed: str = "true") -> None:
+    """List the NR cell among the neighbours of the LTE cell of T-BOTH-1."""
+    there = f"ManagedElement={station.id},GNBCUCPFunction=1,NRCellCU=n78-1"
+    relation = (
+        f"<NRCellRelation><id>n78-1</id><attributes><adjacentNRCellRef>{there}</adjacentNRCellRef>"
+        f"<isENDCAllowed>{allowed}</isENDCAllowed></attributes></NRCellRelation>"
+    )
+    configure(station, within_enb(f"<EUtranCellFDD><id>1</id>{relation}</EUtranCellFDD>", station.id))
+
+
+def x2(station: Station) -> None:
+    """Give the NR functions of a station an end each of X2 to an anchor of another one."""
+    ends = (("GNBCUCPFunction", GNBCUCP, "EP_X2C"), ("GNBCUUPFunction", GNBCUUP, "EP_X2U"))
+    for function, namespace, end in ends:
+        near = "<localAddress><ipAddress>10.99.0.4</ipAddress><vlanId>900</vlanId></localAddress>"
+        inside = f"<id>T-LTE-1</id><attributes>{near}<remoteAddress>10.99.0.1</remoteAddress></attributes>"
+        text = f'<{function} xmlns="{namespace}"><id>1</id><{end} xmlns="{EP}">{inside}</{end}></{function}>'
+        configure(station, f'<ManagedElement xmlns="{ME}"><id>{station.id}</id>{text}</ManagedElement>')
+
+
+def configure_nr(station: Station, policies: str = "", served: str = "", *, linked: bool = True) -> None:
+    """Configure the NR functions of a station so, with core links as T-NR-1 has them or without."""
     slices = "".join(
         f"<pLMNInfoList><mcc>999</mcc><mnc>{mnc}</mnc><sd>{sd}</sd><sst>1</sst></pLMNInfoList>"
         for mnc, sd in (("01", "0000A1"), ("02", "0000B1"))
@@ -97,13 +126,13 @@ def configure_nr(station: Station, policies: str = "", served: str = "") -> None
         "ssbSubCarrierSpacing": "30",
         "ssbOffset": "0",
         "ssbDuration": "1",
-        "nRSectorCarrierRef": "ManagedElement=T-NR-1,GNBDUFunction=1,NRSectorCarrier=1",
+        "nRSectorCarrierRef": f"ManagedElement={station.id},GNBDUFunction=1,NRSectorCarrier=1",
     }
     attributes = "".join(f"<{name}>{value}</{name}>" for name, value in leaves.items())
-    links, user_plane = _ng("EP_NgC", "amf", 1), _ng("EP_NgU", "upf", 2)
+    links, user_plane = (_ng("EP_NgC", "amf", 1), _ng("EP_NgU", "upf", 2)) if linked else ("", "")
     configure(
         station,
-        f'<ManagedElement xmlns="{ME}"><id>T-NR-1</id>'
+        f'<ManagedElement xmlns="{ME}"><id>{station.id}</id>'
         f'<GNBCUCPFunction xmlns="{GNBCUCP}"><id>1</id><attributes><priorityLabel>1</priorityLabel>'
         "<gNBCUName>cu</gNBCUName><gNBId>5003</gNBId><gNBIdLength>24</gNBIdLength><pLMNId><mcc>999</mcc><mnc>01</mnc></pLMNId></attributes>"
         f'<NRCellCU xmlns="{NR_CU_CELL}"><id>n78-1</id><attributes><priorityLabel>1</priorityLabel>'
@@ -143,9 +172,19 @@ def own_cell(station: Station, mnc: str, sd: str, state: str = "UNLOCKED") -> No
     )
 
 
-def policy(name: str, mnc: str, sd: str, minimum: int, maximum: int) -> str:
+def divide(station: Station, resource: str, *policies: str) -> None:
+    """Divide connected users (RRC) of the NR cell, or bearers (DRB) of the station's user plane."""
+    inside = "".join(policies)
+    function = f'<GNBCUUPFunction xmlns="{GNBCUUP}"><id>1</id>{inside}</GNBCUUPFunction>'
+    if resource == "RRC":
+        cell_ = f'<NRCellCU xmlns="{NR_CU_CELL}"><id>n78-1</id>{inside}</NRCellCU>'
+        function = f'<GNBCUCPFunction xmlns="{GNBCUCP}"><id>1</id>{cell_}</GNBCUCPFunction>'
+    configure(station, f'<ManagedElement xmlns="{ME}"><id>{station.id}</id>{function}</ManagedElement>')
+
+
+def policy(name: str, mnc: str, sd: str, minimum: int, maximum: int, resource: str = "PRB") -> str:
     return (
-        f'<RRMPolicyRatio xmlns="{RRM}"><id>{name}</id><attributes><resourceType>PRB</resourceType>'
+        f'<RRMPolicyRatio xmlns="{RRM}"><id>{name}</id><attributes><resourceType>{resource}</resourceType>'
         f"<rRMPolicyMemberList><mcc>999</mcc><mnc>{mnc}</mnc><sd>{sd}</sd><sst>1</sst></rRMPolicyMemberList>"
         f"<rRMPolicyMaxRatio>{maximum}</rRMPolicyMaxRatio><rRMPolicyMinRatio>{minimum}</rRMPolicyMinRatio>"
         "</attributes></RRMPolicyRatio>"

@@ -20,12 +20,16 @@ from tests.unit.simulators.equipment.stations import (
     ANDES,
     CONDOR,
     ME,
+    anchor,
     bare,
+    beside_lte,
+    divide,
     lively,
     nr_station,
     own_cell,
     policy,
     set_cell,
+    x2,
 )
 from tests.unit.simulators.netconf.bench import Client, edit
 
@@ -194,6 +198,59 @@ def test_small_share_congests_its_tenant_alone(clock: VirtualClock) -> None:
     assert squeezed[name] < 0.9 * free[name]
     assert squeezed[other] == free[other]
     assert squeezed["DRB.UEThpDl.1-0000A1"] < free["DRB.UEThpDl.1-0000A1"]
+
+
+@pytest.mark.parametrize(
+    ("resource", "tried", "succeeded"),
+    [
+        ("RRC", "RRC.ConnEstabAtt.mo-Data", "RRC.ConnEstabSucc.mo-Data"),
+        ("DRB", "DRB.EstabAtt.1-0000A1", "DRB.EstabSucc.1-0000A1"),
+    ],
+)
+def test_small_share_of_connections_or_bearers_refuses_its_tenant_alone(
+    clock: VirtualClock, resource: str, tried: str, succeeded: str
+) -> None:
+    def served(*policies: str) -> dict[str, float]:
+        own = VirtualClock()
+        station = nr_station(own)
+        if policies:
+            divide(station, resource, *policies)
+        own.advance(to_boundary(own))
+        values = station.equipment.performance.measure().values
+        return values[DU] | values[CU]
+
+    free = served()
+    limit = policy("p1", "01", "0000A1", 0, 1, resource), policy("p2", "02", "0000B1", 50, 100, resource)
+    now = served(*limit)
+    mine, others = "DRB.PdcpSduVolumeDL.999-01.9.1-0000A1", "DRB.PdcpSduVolumeDL.999-02.9.1-0000B1"
+    assert 0 < now[mine] < 0.5 * free[mine]
+    assert now[others] == free[others] > 0
+    assert now[tried] == free[tried]
+    assert now[succeeded] < 0.8 * free[succeeded]
+
+
+def test_nr_without_core_links_serves_whom_an_anchor_brings(clock: VirtualClock) -> None:
+    """EN-DC: without a relation that allows it, NR carries nothing; one of the station's own serves its PLMNs."""
+    station = beside_lte(clock)
+    cell = f"ManagedElement={station.id},GNBCUCPFunction=1,NRCellCU=n78-1"
+
+    def carried() -> tuple[float, ...]:
+        clock.advance(to_boundary(clock, 2))
+        values = station.equipment.performance.measure().values[cell]
+        return tuple(values[f"DRB.PdcpSduVolumeDL.{plmn}.9.{slice_}"] for plmn, slice_ in who)
+
+    who = ((ANDES, "1-0000A1"), (CONDOR, "1-0000B1"))
+    assert carried() == (0, 0)
+    anchor(station, allowed="false")
+    assert carried() == (0, 0)
+    anchor(station)
+    andes, condor = carried()
+    assert andes > 0 == condor
+    station.equipment.begin_fault("core-link-down", "andes")
+    assert carried() == (0, 0)
+    x2(station)  # anchors of another station have core links of their own
+    andes, condor = carried()
+    assert andes == 0 < condor
 
 
 def test_lte_share_is_kept_and_counted(clock: VirtualClock) -> None:
