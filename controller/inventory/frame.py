@@ -36,7 +36,8 @@ def load_frame(
     """Read the frame of an import.
 
     Args:
-        directory: Network files without stations, cells, own cells, endpoints and agreements: those will be found.
+        directory: Network files without stations, cells, own cells, neighbours, endpoints and agreements: those will
+            be found.
         endpoints: A CSV file of endpoints.
         places: A CSV file with the columns ``station`` and ``site``.
         credentials: Those of the server, which endpoints must name; None where nobody knows them.
@@ -46,7 +47,7 @@ def load_frame(
         InputError: The files hold what the stations shall tell.
     """
     network = load_network(directory)
-    kinds = ("stations", "cells", "own_cells", "endpoints", "agreements")
+    kinds = ("stations", "cells", "own_cells", "neighbours", "endpoints", "agreements")
     given = [kind for kind in kinds if getattr(network, kind)]
     if given:
         raise InputError(f"the files hold {', '.join(given)} already: an import finds these on the stations")

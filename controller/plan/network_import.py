@@ -110,7 +110,7 @@ class _Import:
             self._notes.add("left out: it has no eNB and no gNB function yet", name)
             return
         if not reading.addresses:
-            self._notes.add("left out: it has no core link, which would tell its transport address", name)
+            self._notes.add("left out: it has neither core links nor X2, which would tell its transport address", name)
             return
         for other in reading.addresses[1:]:
             self._notes.add(f"has a core link from {other} beside {reading.addresses[0]}", name)
@@ -122,7 +122,19 @@ class _Import:
 
     def _station_fields(self, name: str, reading: StationReading) -> dict[str, Any]:
         fields = {"id": name, "profiles": reading.profiles, "transport_address": reading.addresses[0]}
-        return {**fields, "site": self._site(name), **reading.fields, **self._node_plmns(name, reading)}
+        return {
+            **fields,
+            "site": self._site(name),
+            **reading.fields,
+            **self._node_plmns(name, reading),
+            "standalone": self._standalone(reading),
+        }
+
+    def _standalone(self, reading: StationReading) -> bool | None:
+        """Whether its NR cells have cores of their own; None where the header says so of all, or it has no NR cells."""
+        standalone = Rat.NR in reading.linked
+        serves = any(cell.rat is Rat.NR and cell.broadcasts for cell in reading.cells)
+        return standalone if serves and standalone != self._frame.network.header.standalone else None
 
     def _node_plmns(self, name: str, reading: StationReading) -> dict[str, Plmn | None]:
         """PLMNs of the global ids; none where it is the host's, which needs no word."""

@@ -189,6 +189,15 @@ def has_own_carrier(tenant: str, region: Region) -> bool:
     )
 
 
+#: What security gateways protect of a tenant's packets; the others trust the way that the routers lead.
+_PROTECTED = {"bitel": ["control", "user"], "entel": ["user"]}
+
+
+def noc(side: str, name: str) -> dict[str, Any]:
+    """The contact of a side: its NOC, by e-mail."""
+    return {"id": "noc", "name": f"NOC of {name}", "email": f"noc@{side}.example"}
+
+
 def tenants() -> list[dict[str, Any]]:
     """The tenants as they stand in a network file: each with its own VLAN, core pools and slice differentiators."""
     described = [
@@ -212,10 +221,14 @@ def _tenant(tenant: str, name: str, vlan: int, net: int, slices: list[tuple[int,
     pools["sgw_pool"] = [
         {"id": f"sgw-{city}", "prefix": f"10.{net}.{128 + part}.0/29"} for part, city in enumerate(("lima", "arequipa"))
     ]
+    core: dict[str, Any] = {"vlan": vlan, **pools}
+    if tenant in _PROTECTED:
+        core["security_gateway"] = {"address": f"10.{net}.7.1", "protects": _PROTECTED[tenant]}
     return {
         "id": tenant,
         "name": name,
         "plmns": [PLMN[tenant]],
         "slices": [{"sst": sst, "sd": sd} for sst, sd in slices],
-        "core": {"vlan": vlan, **pools},
+        "core": core,
+        "contacts": [noc(tenant, name)],
     }

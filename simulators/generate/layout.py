@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
 
-from simulators.generate.places import Place, Region, draw, slug
+from simulators.generate.places import Place, Region, Zone, draw, slug
 
 #: Most sites in a tracking area; small ones keep paging and PLMN changes local.
 _AREA_SITES = 12
@@ -64,6 +64,11 @@ class Base:
     order: int
     mast: Mast
     kind: Kind
+
+    @property
+    def standalone(self) -> bool:
+        """Whether its NR has cores of its own; in the jungle it serves beside LTE of the same mast only (EN-DC)."""
+        return self.mast.place.region.zone is not Zone.SELVA or not any(kind.lte for kind in self.mast.kinds)
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, astuple, dataclass, fields
 from pathlib import Path
@@ -11,13 +12,31 @@ from typing import Any
 
 import yaml
 
-from simulators.generate import backhaul, contracts, layout, radio, virtual
-from simulators.generate.layout import Area, Base
+from simulators.generate import backhaul, contracts, layout, radio, relations, virtual
+from simulators.generate.layout import Area, Base, Mast
 from simulators.generate.places import read_places
 from simulators.host_keys import public_host_key
 
 #: Families of counters that simulated stations have beside those of 3GPP.
 VENDOR_FAMILIES = ["minka-CellUnavailableTime", "minka-ERAB", "minka-S1SIG"]
+#: VLAN of X2 between LTE stations and the NR stations that they anchor.
+X2_VLAN = 1900
+
+#: From so many people of a place on, how a person gets to a mast there, what feeds it, and hours of its batteries.
+_UPKEEP = (
+    (50_000, "roof of a building; key with the caretaker, call the day before", "mains, batteries for 3 h", 3),
+    (5_000, "mast beside a road; gate and cabinet open with the code of the NOC", "mains, batteries for 4 h", 4),
+    (0, "unpaved road, 4x4 in the rains; key with the president of the community", "mains, batteries for 6 h", 6),
+)
+#: The same of masts with a satellite link.
+_REMOTE = (
+    "by river, with the provider's boat; key with the school",
+    "mains at night, solar panels, batteries for 12 h",
+    12,
+)
+#: Hours for which a TDD cell holds its time without a source: with the rubidium clocks of cities, and without.
+_HOLDOVER = 24, 8
+_CITY = 50_000
 
 
 @dataclass(frozen=True)
@@ -31,6 +50,9 @@ class SiteRow:
     longitude: float
     population: int
     backhaul: str
+    access: str
+    power: str
+    battery_hours: int
 
 
 @dataclass(frozen=True)
@@ -45,6 +67,8 @@ class StationRow:
     enb_id_length: int | str
     gnb_id: int | str
     gnb_id_length: int | str
+    standalone: str
+    holdover_hours: int | str
 
 
 @dataclass(frozen=True)
@@ -106,19 +130,25 @@ def generate(
     endpoints = _endpoints(kept, network)
     plan = virtual.Plan(kept, edges, {row.station: row.address for row in endpoints}) if edges else None
     files = _yaml_files(kept, network, name, schema, plan)
-    files |= _inventory(kept)
     codes = radio.plan_codes(planned)
-    files["cells.csv"] = _csv([cell for area in kept for cell in radio.cells(area, seed, codes)])
+    cells: dict[str, list[radio.CellRow]] = defaultdict(list)
+    for cell in (cell for area in planned for cell in radio.cells(area, seed, codes)):
+        cells[cell.station].append(cell)
+    built = {base.id: _station(base, cells[base.id]) for area in kept for base in area.bases}
+    files |= _inventory(kept, list(built.values()))
+    files["cells.csv"] = _csv([cell for station in built for cell in cells[station]])
     if own := [cell for area in kept for cell in radio.own_cells(area, seed, codes)]:
         files["own_cells.csv"] = _csv(own)
+    listed = relations.relations(planned, cells)
+    if inside := [one for one in listed if {one.station, one.neighbour_station} <= built.keys()]:
+        files["neighbours.csv"] = _csv(inside)
     files["endpoints.csv"] = _csv(endpoints)
     if plan is not None:
-        files |= _virtual(plan, kept, schema)
+        files |= _virtual(plan, list(built.values()), schema)
     return files
 
 
-def _virtual(plan: virtual.Plan, kept: list[Area], schema: str | None) -> dict[str, str]:
-    stations = [_station(base) for area in kept for base in area.bases]
+def _virtual(plan: virtual.Plan, stations: list[StationRow], schema: str | None) -> dict[str, str]:
     return {
         "stations.csv": _csv(
             [VirtualStationRow(**asdict(row), functions=plan.functions_of(row.id)) for row in stations]
@@ -163,6 +193,8 @@ def _yaml_files(
             "country": "PE",
             "timezone": "America/Lima",
             "host_plmn": contracts.HOST_PLMN,
+            "x2_vlan": X2_VLAN,
+            "contacts": [contracts.noc("host", "the host")],
             "performance": {"granularity_minutes": 15, "metrics": VENDOR_FAMILIES},
         },
         "regions": [{"id": r.id, "name": r.name} for r in sorted(regions, key=lambda region: region.id)],
@@ -177,10 +209,9 @@ def _yaml_files(
     }
 
 
-def _inventory(kept: list[Area]) -> dict[str, str]:
+def _inventory(kept: list[Area], stations: list[StationRow]) -> dict[str, str]:
     nodes = {backhaul.ROOT: backhaul.root()}
     sites: list[SiteRow] = []
-    stations: list[StationRow] = []
     routers: list[RouterRow] = []
     for area in kept:
         found, hangs_on = backhaul.plan(area)
@@ -192,11 +223,10 @@ def _inventory(kept: list[Area]) -> dict[str, str]:
             sites.append(
                 SiteRow(
                     mast.id, mast.name, area.region.id, mast.latitude, mast.longitude, mast.population,
-                    hangs_on[mast.id],
+                    hangs_on[mast.id], *_upkeep(mast, remote=nodes[hangs_on[mast.id]].kind == "satellite"),
                 )
             )  # fmt: skip
             routers.append(_router(mast.id, first[mast.id]))
-        stations.extend(_station(base) for base in area.bases)
     return {
         "backhaul.csv": _csv(list(nodes.values())),
         "sites.csv": _csv(sites),
@@ -205,10 +235,20 @@ def _inventory(kept: list[Area]) -> dict[str, str]:
     }
 
 
-def _station(base: Base) -> StationRow:
+def _upkeep(mast: Mast, *, remote: bool) -> tuple[str, str, int]:
+    if remote:
+        return _REMOTE
+    return next((access, power, hours) for people, access, power, hours in _UPKEEP if mast.place.population >= people)
+
+
+def _station(base: Base, cells: Sequence[radio.CellRow]) -> StationRow:
     enb: tuple[int | str, int | str] = (radio.node_id(base), 20) if base.kind.lte else ("", "")
     gnb: tuple[int | str, int | str] = (radio.node_id(base), 24) if base.kind.nr else ("", "")
-    return StationRow(base.id, base.mast.id, " ".join(base.kind.value), _address(64, base.order), *enb, *gnb)
+    standalone = "false" if base.kind.nr and not base.standalone else ""
+    tdd = any(cell.arfcn_dl == cell.arfcn_ul for cell in cells)
+    holdover: int | str = _HOLDOVER[base.mast.place.population < _CITY] if tdd else ""
+    profiles = " ".join(base.kind.value)
+    return StationRow(base.id, base.mast.id, profiles, _address(64, base.order), *enb, *gnb, standalone, holdover)
 
 
 def _router(site: str, base: Base) -> RouterRow:

@@ -45,7 +45,7 @@ from controller.plan import (
 )
 from controller.plan.views import at_carriers, with_given
 from simulators.clock import VirtualClock
-from simulators.equipment.fault_kinds import NETWORK_FAULTS
+from simulators.equipment.fault_kinds import NETWORK_FAULTS, Place
 from simulators.netconf.profiles import PROFILES
 from simulators.network import SimulatedNetwork, StationRecord, Surroundings, read_network
 from simulators.station import Station, StationSettings
@@ -183,8 +183,10 @@ class Bench:
 
     async def fail(self) -> None:
         """Let every fault begin that a station can have, and end."""
-        for kind in NETWORK_FAULTS.keys() - {"configuration-reverted"}:
-            self.station.equipment.begin_fault(kind, seed="1")
+        for name, kind in NETWORK_FAULTS.items():
+            of_nobody = kind.place is Place.TENANT and not self.station.equipment.radio.tenants_linked
+            if name != "configuration-reverted" and not of_nobody:
+                self.station.equipment.begin_fault(name, seed="1")
         self.clock.advance(60)
         await self.show("broken")
         self.station.equipment.faults.clear()

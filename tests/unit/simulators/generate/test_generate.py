@@ -78,6 +78,7 @@ def test_mini_is_a_part_of_peru_with_whole_tracking_areas(peru: Network, mini: N
     ids = {station.id for station in mini.stations}
     assert mini.stations == tuple(station for station in peru.stations if station.id in ids)
     assert mini.cells == tuple(cell for cell in peru.cells if cell.station in ids)
+    assert mini.neighbours == tuple(one for one in peru.neighbours if {one.station, one.neighbour_station} <= ids)
     tacs = {(cell.rat, cell.tac) for cell in mini.cells}
     assert {cell.station for cell in peru.cells if (cell.rat, cell.tac) in tacs} == ids
     assert len(mini.regions) == 2
@@ -171,6 +172,48 @@ def test_each_cell_has_a_power_and_what_its_technology_has_of_prach_root_and_ssb
     roots = {cell.prach_root for cell in peru.cells if cell.prach_root is not None}
     assert roots == {*range(0, 408, 8), *range(408, 834, 2)}
     assert not list(code_findings(peru, peru.cells))
+
+
+def test_nearest_masts_are_neighbours_both_ways(peru: Network) -> None:
+    handed = {
+        ((one.station, one.cell), (one.neighbour_station, one.neighbour_cell))
+        for one in peru.neighbours
+        if one.handover
+    }
+    assert len(handed) > 3000
+    assert {(there, here) for here, there in handed} == handed
+    for here, there in handed:
+        assert peru.cell_by_name[here].rat is peru.cell_by_name[there].rat
+        one, other = (peru.site_by_id[peru.site_of(station)] for station, _ in (here, there))
+        assert 0 < _km((one.latitude, one.longitude), (other.latitude, other.longitude)) <= 10.1
+
+
+def test_nr_of_the_jungle_has_anchors_on_its_mast_and_no_cores(peru: Network) -> None:
+    dependent = {station.id for station in peru.stations if not peru.is_standalone(station)}
+    assert {peru.region_of(station) for station in dependent} == {
+        "amazonas", "loreto", "madre-de-dios", "san-martin", "ucayali",
+    }  # fmt: skip
+    anchors = [one for one in peru.neighbours if not one.handover]
+    assert {(one.neighbour_station, one.neighbour_cell) for one in anchors} == {
+        (cell.station, cell.id) for cell in peru.cells if cell.rat is Rat.NR and cell.station in dependent
+    }
+    assert {peru.cell_by_name[one.station, one.cell].rat for one in anchors} == {Rat.LTE}
+    assert all(peru.site_of(one.station) == peru.site_of(one.neighbour_station) for one in anchors)
+    assert {one.station for one in anchors} - dependent, "X2 is configured where an anchor is another station"
+
+
+def test_people_find_to_a_site_and_know_how_long_it_lasts(peru: Network) -> None:
+    kinds = {node.id: node.kind for node in peru.backhaul}
+    for site in peru.sites:
+        assert site.access
+        assert site.power
+        assert site.backhaul
+        assert site.battery_hours in ((12,) if kinds[site.backhaul] is BackhaulKind.SATELLITE else (3, 4, 6))
+    tdd = {cell.station for cell in peru.cells if cell.arfcn_dl == cell.arfcn_ul}
+    assert {station.id for station in peru.stations if station.holdover_hours} == tdd
+    assert [one.id for one in peru.header.contacts] == ["noc"]
+    assert all(tenant.contacts for tenant in peru.tenants)
+    assert {tenant.id for tenant in peru.tenants if tenant.core.security_gateway} == {"bitel", "entel"}
 
 
 def test_slices_are_distinct_so_that_counters_can_be_told_apart(peru: Network) -> None:
