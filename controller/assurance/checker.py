@@ -12,6 +12,7 @@ from types import MappingProxyType
 
 import structlog
 
+from controller.assurance.clusters import with_cluster
 from controller.assurance.common_faults import CommonFaults
 from controller.assurance.health import Wrong, health_of, reports_of, unread, wrongs
 from controller.assurance.station_alarms import Listed, Problem, listed, missed_alarms, problem_of, records_by_problem
@@ -338,6 +339,7 @@ def _judged(
     told = {wrong: [one.raised for one in found if one.raised] for wrong, found in checked.items()}
     raised = {wrong: min(times) for wrong, times in told.items() if times}
     health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device, traffic, before, raised)
+    health = with_cluster(network, health, before)
     altered = any(path in look.observed.tree for path in drifted)
     alarms = listed(look.station, look.observed, look.at, ledger, health.told_cells, sources)
     said = {problem: record.acknowledged_by for problem, record in records if record.acknowledged_by}

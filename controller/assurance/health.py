@@ -13,9 +13,16 @@ from controller.models.alarm import (
     CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
     CORE_LINK_DOWN,
+    FUNCTION_CRASH_LOOPING,
     FUNCTION_DOWN,
     FUNCTION_TWICE,
     LINK_CAUSES,
+    NODE_LOST,
+    NODE_PRESSURE,
+    POOL_CAUSES,
+    POOL_FULL,
+    POOL_NEARLY_FULL,
+    PTP_LOST,
     UNREACHABLE,
     USER_PLANE_DOWN,
     AlarmReport,
@@ -23,6 +30,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
+from controller.models.cloud import ClusterState, NodeReady
 from controller.models.errors import AuthenticationError, HostKeyError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
@@ -51,7 +59,7 @@ _REASONS = (HostKeyError.code, AuthenticationError.code)
 #: Causes that are known without reading the station, then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
 OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT, ALARM_LIST_CROWDED}
-OWN_CAUSES |= {FUNCTION_DOWN, FUNCTION_TWICE}
+OWN_CAUSES |= {FUNCTION_DOWN, FUNCTION_TWICE} | POOL_CAUSES
 #: Alarms that are over and that a station's list may keep: lists are of limited length, and read each time.
 _MOST_OVER = 200
 #: Why nothing is known of a station that was adopted and not looked at yet.
@@ -70,6 +78,7 @@ class _Fault:
     severity: PerceivedSeverity
     text: str
     tenant: str = ""
+    functions: tuple[str, ...] = ()
 
 
 def health_of(
@@ -129,6 +138,7 @@ def health_of(
         drift=drift,
         device=device,
         function=_function(station, observed, ledger) if device is DeviceKind.FUNCTION else {},
+        cluster=observed.cluster,
     )
 
 
@@ -225,7 +235,8 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
                 else "it refuses the log-in"
             )
             return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, text)}
-        return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, f"the {health.device} can't be reached")}
+        text, there = f"the {health.device} can't be reached", health.cluster.functions if health.cluster else ()
+        return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, text, functions=there)}
     found = {
         (link.path, link_cause(LinkKind(link.kind))): _Fault(PerceivedSeverity.MAJOR, _down(link), link.tenant)
         for link in health.links
@@ -243,10 +254,52 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
     for cause, text in health.function.items():
         severity = PerceivedSeverity.CRITICAL if cause == FUNCTION_DOWN else PerceivedSeverity.MAJOR
         found[health.device, cause] = _Fault(severity, text)
+    if health.cluster is not None:
+        found |= _in_cluster(health.cluster, health.device, health.reserve)
     if health.over > _MOST_OVER:
         text = f"its list keeps {health.over} alarms that are over and that nobody acknowledged"
         found[health.device, ALARM_LIST_CROWDED] = _Fault(PerceivedSeverity.WARNING, text)
     return found
+
+
+def _in_cluster(cluster: ClusterState, pool: str, reserve: str) -> dict[Wrong, _Fault]:
+    """What is wrong in a pool."""
+    found = {}
+    for node in cluster.nodes:
+        # Of a node that people took out of use, and that is empty, they know.
+        if node.ready is not NodeReady.READY and (node.functions or not node.cordoned):
+            severity = PerceivedSeverity.CRITICAL if node.functions else PerceivedSeverity.MAJOR
+            text = f"node {node.id} is {node.ready}{_because(node.reason)}; it had {_listed(node.functions)}"
+            found[node.id, NODE_LOST] = _Fault(severity, text, functions=node.functions)
+        elif node.pressures:
+            text = f"node {node.id} has {', '.join(node.pressures)}: its cluster evicts pods from it"
+            found[node.id, NODE_PRESSURE] = _Fault(PerceivedSeverity.WARNING, text)
+        if node.clock is False and node.timed:
+            text = f"the clock of node {node.id} does not follow PTP, which {_listed(node.timed)} need"
+            found[node.id, PTP_LOST] = _Fault(PerceivedSeverity.MAJOR, text, functions=node.timed)
+    for function, said in cluster.crashing.items():
+        text = f"a container of {function} crashes again and again: {said}"
+        severity = PerceivedSeverity.CRITICAL if function in cluster.down else PerceivedSeverity.MAJOR
+        hit = tuple({function} & set(cluster.down))
+        found[function, FUNCTION_CRASH_LOOPING] = _Fault(severity, text, functions=hit)
+    if cluster.waiting:
+        hit = tuple(sorted(set(cluster.waiting) & set(cluster.down)))
+        severity = PerceivedSeverity.CRITICAL if hit else PerceivedSeverity.MAJOR
+        text = f"no node takes pods of {_listed(cluster.waiting)}: {next(iter(cluster.waiting.values()))}"
+        found[pool, POOL_FULL] = _Fault(severity, text, functions=hit)
+    if reserve:
+        found[pool, POOL_NEARLY_FULL] = _Fault(PerceivedSeverity.WARNING, reserve)
+    return found
+
+
+def _because(reason: str) -> str:
+    return f" ({reason})" if reason else ""
+
+
+def _listed(functions: Collection[str]) -> str:
+    names = sorted(functions)
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return ", ".join(names[:5]) + more or "no function"
 
 
 def _cut_off(links: Collection[LinkHealth]) -> bool:
@@ -338,11 +391,22 @@ def _report(health: Health, wrong: Wrong, fault: _Fault) -> AlarmReport:
     return AlarmReport(
         station=health.station,
         object=wrong[0],
-        object_class=ObjectClass(health.device) if wrong[0] == health.device else object_class(wrong[0]),
+        object_class=_class_of(health, wrong),
         tenant=fault.tenant,
+        functions=fault.functions,
         probable_cause=wrong[1],
         severity=fault.severity,
         text=fault.text,
         source=AlarmSource.CHECK,
         at=health.at,
     )
+
+
+def _class_of(health: Health, wrong: Wrong) -> ObjectClass:
+    """Class of what a fault is about; of one that is over too, which is known by its name alone."""
+    what, cause = wrong
+    if what == health.device:
+        return ObjectClass(health.device)
+    if cause in POOL_CAUSES:
+        return ObjectClass.FUNCTION if cause == FUNCTION_CRASH_LOOPING else ObjectClass.NODE
+    return object_class(what)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import completion
-from controller.cli.output import Json, bold, client, counted, out, print_json, styled
+from controller.cli.output import Json, bold, client, counted, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 
@@ -84,14 +84,52 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
     rows = ((side, pool["used_by"].get(side, 0), pool["sold_cores"].get(side, "")) for side in sides)
     table(("whose", "cores taken", "cores bought"), rows)
     out.print(f"kept for who bought them: {pool['kept_cores']:g} cores")
-    columns = ("node", "cores", "GiB", "hugepages", "accelerators", "PTP", "fails with")
-    table(columns, (_node_row(node) for node in pool["nodes"]))
+    told = {node["id"]: node for node in (pool["cluster"] or {"nodes": []})["nodes"]}
+    names = {node["id"]: node for node in pool["nodes"]} | dict.fromkeys(told.keys() - _ids(pool["nodes"]))
+    columns = (
+        Column("node"),
+        Column("cores"),
+        Column("GiB", 3),
+        Column("hugepages", 5),
+        Column("accelerators", 6),
+        Column("PTP", 4),
+        Column("fails with", 7),
+        Column("state"),
+        Column("functions", 1, prose=True),
+    )
+    table(columns, (_node_row(name, node, told.get(name)) for name, node in sorted(names.items())))
+    if pool["cluster"] is None:
+        out.print("its nodes were not read yet: is the pool adopted?")
+    else:
+        out.print(f"nodes as read {when(pool['seen'])}")
+        for name, said in (pool["cluster"]["waiting"] | pool["cluster"]["crashing"]).items():
+            out.print(styled(f"{name}: {said}", "red"))
     out.print("functions:", ", ".join(pool["functions"]) or "none")
 
 
-def _node_row(node: Mapping[str, Any]) -> list[Any]:
-    sizes = (node[name] for name in ("id", "cpus", "memory_gb", "hugepages_gb", "accelerators"))
-    return [*sizes, "yes" if node["ptp"] else "no", node["failure_domain"] or ""]
+def _ids(nodes: Iterable[Mapping[str, Any]]) -> set[str]:
+    return {node["id"] for node in nodes}
+
+
+def _node_row(name: str, node: Mapping[str, Any] | None, told: Mapping[str, Any] | None) -> list[Any]:
+    """A node as the network files have it, and as its cluster tells it."""
+    sizes = [node[size] if node else "" for size in ("cpus", "memory_gb", "hugepages_gb", "accelerators")]
+    if node and told:
+        sizes[0] = f"{told['requested']['cpus']:g}/{sizes[0]}"
+    clock = "" if node is None else "yes" if node["ptp"] else "no"
+    state, functions = _node_state(told), ", ".join(told["functions"]) if told else ""
+    return [name, *sizes, clock, (node or {}).get("failure_domain") or "", state, functions]
+
+
+def _node_state(told: Mapping[str, Any] | None) -> Any:
+    """All that is to be said of the state of a node."""
+    if told is None:
+        return "not read"
+    bad = [told["ready"]] if told["ready"] != "ready" else []
+    bad += ["clock lost"] if told["clock"] is False else []
+    bad += told["pressures"]
+    words = ", ".join([*bad, *(["cordoned"] if told["cordoned"] else [])]) or "ready"
+    return styled(words, "red") if bad else words
 
 
 # ------------------------------------------------------------------------- functions

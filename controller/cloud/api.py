@@ -161,6 +161,8 @@ class PoolApi:
         query = {"limit": str(PAGE)}
         if place.name:
             query["fieldSelector"] = f"metadata.name={place.name}"
+        if place.kind.label:
+            query["labelSelector"] = place.kind.label
         while True:
             answer = await self._answer("GET", place.collection, query)
             items = answer.body.get("items")

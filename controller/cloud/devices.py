@@ -15,6 +15,7 @@ from controller.cloud.session import CloudSession, objects_of
 from controller.cloud.watch import PoolWatch
 from controller.models.errors import AuthenticationError, DeviceRefusedError
 from controller.models.metrics import Observations
+from controller.nrm.kube import Kind
 from controller.ports.clock import Clock
 from controller.ports.devices import CHANGED, DeviceFiles, DeviceTarget, Notification, PoolTarget
 from controller.ports.secrets import Secrets
@@ -50,7 +51,7 @@ class CloudDevices:
         self._gone = gone
         self._apis: dict[str, PoolApi] = {}
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
-        self._watches: dict[str, PoolWatch] = {}
+        self._watches: dict[tuple[str, Kind], PoolWatch] = {}
         self._in_use = 0
 
     @asynccontextmanager
@@ -104,9 +105,10 @@ class CloudDevices:
         """
         if since is not None:
             raise DeviceRefusedError(f"{target.station} does not remember what it notified.")
-        place = objects_of(target).state
+        kind, namespace, name = objects_of(target).state
+        place = namespace, name
         changed = asyncio.Event()
-        watches = [await self._watch(pool) for pool in target.pools]
+        watches = [await self._watch(pool, kind) for pool in target.pools]
         for watch in watches:
             watch.join(place, changed)
         try:
@@ -119,10 +121,10 @@ class CloudDevices:
             for watch in watches:
                 watch.leave(place, changed)
 
-    async def _watch(self, pool: PoolTarget) -> PoolWatch:
-        api, watch = await self._api(pool), self._watches.get(pool.station)
+    async def _watch(self, pool: PoolTarget, kind: Kind) -> PoolWatch:
+        api, watch = await self._api(pool), self._watches.get((pool.station, kind))
         if watch is None or watch.ended or watch.api is not api:
-            watch = self._watches[pool.station] = PoolWatch(api, self._clock)
+            watch = self._watches[pool.station, kind] = PoolWatch(api, kind, self._clock)
         return watch
 
     @property

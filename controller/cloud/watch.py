@@ -1,4 +1,4 @@
-"""Watches of pools: one for all functions on a pool, told to whoever follows one of them."""
+"""Watches of pools: one for all functions on a pool, one for its nodes, told to whoever follows one of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import structlog
 
 from controller.cloud.api import ExpiredError, PoolApi
 from controller.models.errors import DeviceError
-from controller.nrm.kube import NF_DEPLOYMENT, Place
+from controller.nrm.kube import Kind, Place
 from controller.ports.clock import Clock
 
 log = structlog.get_logger()
@@ -21,7 +21,7 @@ _RETRY = (1.0, 60.0)
 
 
 class PoolWatch:
-    """All NFDeployments of a pool, watched as long as anybody follows one of them.
+    """All objects of a kind on a pool, watched as long as anybody follows one of them.
 
     Bookmarks keep the version young, so that a watch goes on where the last one ended. Where the version is forgotten
     all the same (410 Gone), or a connection was lost, everybody is told: something may have been missed.
@@ -31,17 +31,17 @@ class PoolWatch:
         ended: Whether it is over: whoever wants to follow makes a new one.
     """
 
-    def __init__(self, api: PoolApi, clock: Clock) -> None:
+    def __init__(self, api: PoolApi, kind: Kind, clock: Clock) -> None:
         self.api = api
         self._clock = clock
-        self._place = Place(api.target.station, NF_DEPLOYMENT, "", "")
+        self._place = Place(api.target.station, kind, "", "")
         self._followers: dict[tuple[str, str], set[asyncio.Event]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
         self._version = ""
         self.ended = False
 
     def join(self, one: tuple[str, str], changed: asyncio.Event) -> None:
-        """Set an event whenever an object, by namespace and name, has changed."""
+        """Set an event whenever an object, by namespace and name, has changed; an empty name stands for all."""
         self._followers[one].add(changed)
         if self._task is None:
             self._task = asyncio.create_task(self._run())
@@ -83,5 +83,5 @@ class PoolWatch:
             self._version = str(metadata.get("resourceVersion") or self._version)
             if event.get("type") != "BOOKMARK":
                 one = str(metadata.get("namespace")), str(metadata.get("name"))
-                for changed in self._followers.get(one, ()):
+                for changed in (*self._followers.get(one, ()), *self._followers.get(("", ""), ())):
                     changed.set()

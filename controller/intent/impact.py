@@ -2,8 +2,8 @@
 
 Where a source names the cells that suffer (those of a radio unit), it is believed. Else they follow from the object
 that failed: of a cell it is that cell, of a core link the cells of the tenants whose link it is, of a router or a
-function all cells of the stations behind it, of a node of the backhaul all cells below it. Whatever else fails in a
-station may take all of its cells with it.
+function all cells of the stations behind it, of a pool or a node of it those of the functions that suffer, of a node of
+the backhaul all cells below it. Whatever else fails in a station may take all of its cells with it.
 """
 
 from __future__ import annotations
@@ -150,7 +150,8 @@ class Sharing:
             below = network.devices_below.get(about.object, frozenset()) & network.station_by_id.keys()
             return {cell.name for one in below for cell in network.cells_by_station[one]}
         if network.device_kinds.get(station, DeviceKind.STATION) is not DeviceKind.STATION:
-            behind = network.stations_behind(station)
+            suffer = {one for name in about.functions for one in network.stations_served.get(name, ())}
+            behind = suffer or network.stations_behind(station)
             return {cell.name for one in behind for cell in network.cells_by_station[one]}
         there = network.cells_by_station.get(station, ())
         if named := set(about.cells) & {cell.name for cell in there}:

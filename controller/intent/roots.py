@@ -18,9 +18,15 @@ from controller.models.alarm import (
     CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
     CORE_NODE_DOWN,
+    FUNCTION_CRASH_LOOPING,
     FUNCTION_DOWN,
+    HOLDOVER_CAUSES,
     LINK_CAUSES,
+    NODE_LOST,
+    POOL_FULL,
+    POOL_NEARLY_FULL,
     POWER_CAUSES,
+    PTP_LOST,
     REMOTE_END_DOWN,
     UNREACHABLE,
     Alarm,
@@ -38,11 +44,14 @@ class _Width(IntEnum):
     REMOTE_END = 1
     CORE_NODE = 2
     POWER = 3
-    ROUTER = 4
-    TRANSPORT = 5
-    STATION = 6
-    RADIO_UNIT = 7
-    NOTHING = 8
+    POOL = 4
+    NODE = 5
+    PODS = 6
+    ROUTER = 7
+    TRANSPORT = 8
+    STATION = 9
+    RADIO_UNIT = 10
+    NOTHING = 11
 
 
 _CAUSES = {
@@ -50,15 +59,25 @@ _CAUSES = {
     REMOTE_END_DOWN: _Width.REMOTE_END,
     CORE_NODE_DOWN: _Width.CORE_NODE,
     **dict.fromkeys(POWER_CAUSES, _Width.POWER),
+    **dict.fromkeys((NODE_LOST, PTP_LOST), _Width.NODE),
+    **dict.fromkeys((POOL_FULL, FUNCTION_CRASH_LOOPING), _Width.PODS),
     ALL_LINKS_DOWN: _Width.TRANSPORT,
 }
+#: Roots in a pool: it is away, a node of it failed, or pods on it did.
+_OF_POOLS = (_Width.POOL, _Width.NODE, _Width.PODS)
 #: What shows at a station where its function is down.
 _WITH_THE_POD = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT}
 #: What shows at a station where the way from there is gone.
 _OF_TRANSPORT = LINK_CAUSES | {UNREACHABLE, ALL_LINKS_DOWN}
 
 
+#: What shows where the clock of a node is lost: holdover, and what comes once that is over (fault 18 of o-ran-fm).
+_OF_CLOCK = HOLDOVER_CAUSES | {"o-ran-fault-18", CELL_OFF_AIR}
+
+
 def _width(alarm: Alarm) -> _Width:
+    if alarm.object_class is ObjectClass.POOL and alarm.probable_cause == UNREACHABLE:
+        return _Width.POOL
     if alarm.probable_cause == FUNCTION_DOWN:
         return _Width.ROUTER
     if alarm.probable_cause == UNREACHABLE and alarm.object_class in (ObjectClass.ROUTER, ObjectClass.FUNCTION):
@@ -98,7 +117,7 @@ class Reach(NamedTuple):
     """Where alarms may stand that follow from a root.
 
     Attributes:
-        devices: Stations and routers.
+        devices: Stations, routers, functions and pools.
         tenants: Those whose alarms may follow, wherever they stand.
         causes: Probable causes that may follow, wherever they stand.
     """
@@ -117,6 +136,8 @@ def reach(network: Network, root: Alarm) -> Reach:
         return Reach(tenants=frozenset((root.tenant,)))
     if root.probable_cause == BACKHAUL_DOWN:
         return Reach(network.devices_below.get(root.object, frozenset()))
+    if _width(root) in _OF_POOLS:
+        return Reach(frozenset({root.station, *root.functions, *_stations(network, root)}))
     if _width(root) is _Width.ROUTER and network.manages(root.station):
         return Reach(frozenset(network.stations_behind(root.station)))
     return Reach(frozenset((root.station,)))
@@ -144,6 +165,22 @@ def _without_power(_: Network, root: Alarm, alarm: Alarm) -> bool:
     return root.station == alarm.station and (radio or alarm.probable_cause in _OF_TRANSPORT)
 
 
+def _stations(network: Network, root: Alarm) -> set[str]:
+    """Stations of the functions that suffer from what failed in a pool."""
+    return {station for name in root.functions for station in network.stations_served.get(name, ())}
+
+
+def _in_pool(network: Network, root: Alarm, alarm: Alarm) -> bool:
+    """Whether it is about functions that suffer, the stations behind them, or what else the pool has no room for."""
+    if root.probable_cause == PTP_LOST:
+        return alarm.probable_cause in _OF_CLOCK and alarm.station in _stations(network, root)
+    if alarm.station == root.station:
+        return root.probable_cause == NODE_LOST and alarm.probable_cause in (POOL_FULL, POOL_NEARLY_FULL)
+    if alarm.station in root.functions:
+        return alarm.probable_cause in (FUNCTION_DOWN, UNREACHABLE)
+    return alarm.probable_cause in {UNREACHABLE, *_WITH_THE_POD} and alarm.station in _stations(network, root)
+
+
 def _behind(network: Network, root: Alarm, alarm: Alarm) -> bool:
     there = network.stations_behind(root.station) if network.manages(root.station) else ()
     # With the pod of a function, its stations lose what they carried.
@@ -169,6 +206,7 @@ _COVERS: Mapping[_Width, Callable[[Network, Alarm, Alarm], bool]] = {
     _Width.REMOTE_END: _lost_remote_end,
     _Width.CORE_NODE: _lost_end,
     _Width.POWER: _without_power,
+    **dict.fromkeys(_OF_POOLS, _in_pool),
     _Width.ROUTER: _behind,
     _Width.TRANSPORT: _cut_off,
     _Width.STATION: _out_of_service,

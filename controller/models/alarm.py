@@ -51,6 +51,15 @@ KPI_DEGRADED = "kpi-degraded"
 UNREACHABLE = "station-unreachable"
 #: Probable causes of a function that is ready on no pool, and of one that runs on two.
 FUNCTION_DOWN, FUNCTION_TWICE = "function-down", "function-twice"
+#: Probable causes of a node of a pool that is lost, that is short of memory, disk or processes, and whose clock follows
+#: PTP no more although functions on it need that.
+NODE_LOST, NODE_PRESSURE, PTP_LOST = "node-lost", "node-pressure", "ptp-lost"
+#: Probable causes of a pool where pods of functions find no node, and of one that has lost its reserve.
+POOL_FULL, POOL_NEARLY_FULL = "pool-full", "pool-nearly-full"
+#: Probable cause of a function whose container crashes again and again.
+FUNCTION_CRASH_LOOPING = "function-crash-looping"
+#: What Minka finds wrong in a pool, by reading its nodes and pods.
+POOL_CAUSES = frozenset({NODE_LOST, NODE_PRESSURE, PTP_LOST, POOL_FULL, POOL_NEARLY_FULL, FUNCTION_CRASH_LOOPING})
 #: Causes of alarms that take service away, and with those that keep anybody from seeing whether there is any.
 LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, FUNCTION_DOWN}
 COUNTED = LOSES | {UNREACHABLE}
@@ -131,6 +140,8 @@ class ObjectClass(StrEnum):
     ROUTER = "router"
     FUNCTION = "function"
     POOL = "pool"
+    NODE = "node"
+    """A server of a pool."""
     CORE_NODE = "core-node"
     BACKHAUL = "backhaul"
     CONTROLLER = "controller"
@@ -249,6 +260,7 @@ class Alarm(Noun):
         ended: When its source saw it end, where that was before it was cleared; service counts until then.
         cells: Cells that suffer, as ``station/cell``, sorted.
         tenants: Tenants that are told of it, sorted: those whose own object it is, or who share the cells.
+        functions: Functions that suffer where a pool or a part of it failed, sorted.
         acknowledged: When somebody first said that people know of it, None if nobody did.
         acknowledged_by: Who that was, here or at the station.
         root: Id of the alarm that it follows from, empty where it is a root itself.
@@ -281,6 +293,7 @@ class Alarm(Noun):
     escalated: AwareDatetime | None = None
     cells: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
     acknowledged: AwareDatetime | None = None
     acknowledged_by: str = ""
     root: str = ""
@@ -395,6 +408,7 @@ class AlarmReport(Noun):
     Attributes:
         at: The time by which it takes its place among others: never one of the future.
         cells: Cells that suffer, as ``station/cell``, where the source names them; else they follow from the object.
+        functions: See ``Alarm``.
         seen: Since when its source saw what is said, the fault or its end, where it took a while to be sure or the
             station told the time; None where that is ``at``.
         told: The event's time as the source told it, where ``at`` is another one.
@@ -412,6 +426,7 @@ class AlarmReport(Noun):
     source: AlarmSource
     at: AwareDatetime
     cells: tuple[str, ...] = ()
+    functions: tuple[str, ...] = ()
     seen: AwareDatetime | None = None
     # How it came is no word about the fault: neither is part of what is made of it.
     told: AwareDatetime | None = Field(default=None, exclude=True)

@@ -146,6 +146,106 @@ class Node(Noun):
         return self.failure_domain or f"/{self.id}"
 
 
+class NodeReady(StrEnum):
+    """Whether a node takes part in its cluster: the status of its condition ``Ready``, or there is no such node."""
+
+    READY = "ready"
+    NOT_READY = "not-ready"
+    UNKNOWN = "unknown"
+    ABSENT = "absent"
+
+
+class Room(Noun):
+    """What a node has for pods, or pods ask for; fractions of cores and GiB are possible."""
+
+    cpus: float = 0
+    memory_gb: float = 0
+    hugepages_gb: float = 0
+    accelerators: float = 0
+
+    def __add__(self, other: Room) -> Room:
+        """Both together."""
+        return Room(**{name: getattr(self, name) + getattr(other, name) for name in Room.model_fields})
+
+    def __sub__(self, other: Room) -> Room:
+        """What is left; less than nothing where there is not enough."""
+        return Room(**{name: getattr(self, name) - getattr(other, name) for name in Room.model_fields})
+
+    @property
+    def lacking(self) -> tuple[str, ...]:
+        """Names of what there is less than nothing of."""
+        return tuple(name for name in Room.model_fields if getattr(self, name) < 0)
+
+
+class NodeState(Noun):
+    """A node of a pool as its cluster tells it.
+
+    Attributes:
+        id: Its name.
+        reason: What its kubelet, or the cluster, says of its readiness; empty where it is ready.
+        cordoned: Whether it takes no further pods because somebody said so (``spec.unschedulable``).
+        pressures: Its conditions of type ``…Pressure`` and ``NetworkUnavailable`` that hold, sorted.
+        clock: Whether its clock follows PTP (condition ``ClockSynchronized``); None where nothing tells.
+        allocatable: What it has for pods.
+        requested: What pods of functions on it ask for.
+        functions: Functions with a pod on it, sorted; of one that is not ready, those that had one before too.
+        timed: Those of them that need its clock to follow PTP.
+    """
+
+    id: str
+    ready: NodeReady
+    reason: str = ""
+    cordoned: bool = False
+    pressures: tuple[str, ...] = ()
+    clock: bool | None = None
+    allocatable: Room = Room()
+    requested: Room = Room()
+    functions: tuple[str, ...] = ()
+    timed: tuple[str, ...] = ()
+
+    @property
+    def takes_pods(self) -> bool:
+        """Whether pods can come to it."""
+        return self.ready is NodeReady.READY and not self.cordoned
+
+    @property
+    def state(self) -> str:
+        """The worst of it in a word: ``lost``, ``cordoned``, ``clock-lost``, ``pressure`` or ``ready``."""
+        signs = {
+            "lost": self.ready is not NodeReady.READY,
+            "cordoned": self.cordoned,
+            "clock-lost": self.clock is False,
+            "pressure": bool(self.pressures),
+        }
+        return next((word for word, holds in signs.items() if holds), "ready")
+
+    @property
+    def free(self) -> Room:
+        """What pods of functions leave."""
+        return self.allocatable - self.requested
+
+
+class ClusterState(Noun):
+    """Nodes of a pool and what becomes of the pods of functions there.
+
+    Attributes:
+        nodes: By name.
+        waiting: Functions with a pod that no node takes, and what the scheduler says of it.
+        crashing: Functions with a container that crashes again and again, and what the kubelet says of it.
+        down: Functions that have pods there and none that is ready, sorted.
+    """
+
+    nodes: tuple[NodeState, ...] = ()
+    waiting: dict[str, str] = {}
+    crashing: dict[str, str] = {}
+    down: tuple[str, ...] = ()
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """Functions that are there, or wait to be, sorted."""
+        return tuple(sorted({*self.waiting, *(one for node in self.nodes for one in node.functions)}))
+
+
 class Latency(Noun):
     """How long packets take from a pool to a site, one way; a site that is not listed is out of the pool's reach."""
 

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pydantic import AwareDatetime
 
 from controller.models.alarm import SLEEPING_CELL, Alarm
+from controller.models.cloud import ClusterState
 from controller.models.network import DeviceKind, Noun
 
 
@@ -93,6 +94,8 @@ class Health(Noun):
         drift: Number of managed nodes that differ from what was last applied.
         device: What it is, as alarms of the device as a whole name it.
         function: What is wrong with a function, in words by probable cause.
+        cluster: Nodes and pods of a pool; None of all else.
+        reserve: Why a pool can't lose the nodes any more that it is to bear the loss of; empty where it can.
     """
 
     station: str
@@ -108,6 +111,8 @@ class Health(Noun):
     drift: int = 0
     device: DeviceKind = DeviceKind.STATION
     function: dict[str, str] = {}
+    cluster: ClusterState | None = None
+    reserve: str = ""
 
     def serves(self, cell: str, tenant: str) -> bool:
         """Whether a tenant gets service from a cell, or may: what is not told counts as service.

@@ -706,6 +706,15 @@ METRICS: tuple[Metric, ...] = (
         ("pool", "part"),
     ),
     Metric(
+        "minka_pool_nodes",
+        _G,
+        _NET,
+        "Nodes of a pool by the worst of their state when they were read last: lost, cordoned, clock-lost, pressure or"
+        " ready; unknown while the pool does not answer, or was not read yet.",
+        "six per pool",
+        ("pool", "state"),
+    ),
+    Metric(
         "minka_pool_sold_cores", _G, _NET, "Cores of a pool that a tenant bought.", "one per pool and tenant", _SOLD
     ),
     Metric(

@@ -10,11 +10,12 @@ import re
 from abc import ABC, abstractmethod
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
+from controller.models.cloud import ClusterState, NodeReady, NodeState, Room
 from controller.nrm.profiles import function as functions
 from controller.nrm.profiles import pool as pools
 from controller.nrm.schema import NodeSpec
@@ -35,12 +36,17 @@ _SUFFIXES |= {"m": Decimal("0.001"), "": Decimal(1)}
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of object, by its group and version."""
+    """A kind of object, by its group and version.
+
+    Attributes:
+        label: Only objects with this label are listed; empty for all.
+    """
 
     api: str
     name: str
     plural: str
     namespaced: bool = True
+    label: str = ""
 
 
 class Place(NamedTuple):
@@ -83,6 +89,8 @@ NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 PRIORITY_CLASS = Kind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", namespaced=False)
+NODE = Kind("v1", "Node", "nodes", namespaced=False)
+POD = Kind("v1", "Pod", "pods", label=FUNCTION_LABEL)
 
 #: Keys of a function's ConfigMap that are leaves of its deployment; all others are parameters.
 _NEEDS = {
@@ -118,8 +126,8 @@ class Objects(ABC):
 
     root: Path
 
-    #: Namespace and name of the object whose changes tell of the device; both empty where none does.
-    state: tuple[str, str] = ("", "")
+    #: Kind, namespace and name of the objects whose changes tell of the device; an empty name for all.
+    state: tuple[Kind, str, str]
 
     @abstractmethod
     def asked(self, pool: str) -> tuple[Place, ...]:
@@ -155,7 +163,7 @@ class FunctionObjects(Objects):
         self._namespace = namespace
         self._name = function.lower()
         self.root = child("", functions.FUNCTION.name, function)
-        self.state = namespace, self._name
+        self.state = NF_DEPLOYMENT, namespace, self._name
 
     def asked(self, pool: str) -> tuple[Place, ...]:
         """Its three objects."""
@@ -313,14 +321,17 @@ class PoolObjects(Objects):
     def __init__(self, pool: str) -> None:
         self._pool = pool
         self.root = child("", pools.POOL.name, pool)
+        self.state = NODE, "", ""
 
     def asked(self, pool: str) -> tuple[Place, ...]:
-        """All namespaces and priority classes, and what bears our name in any namespace."""
+        """All namespaces, priority classes, nodes and pods of functions; what bears our name in any namespace."""
         return (
             Place(pool, NAMESPACE, "", ""),
             Place(pool, QUOTA, "", pools.NAME),
             Place(pool, NETWORK_POLICY, "", pools.NAME),
             Place(pool, PRIORITY_CLASS, "", ""),
+            Place(pool, NODE, "", ""),
+            Place(pool, POD, "", ""),
         )
 
     def pool_of(self, path: Path) -> str:
@@ -339,7 +350,9 @@ class PoolObjects(Objects):
             path = child(self.root, "Priority", place.name)
             if one := seen.standing(ours[place], path):
                 seen.tree[path] = {"value": str(one.get("value", 0))}
-        return seen.as_observed(self, ours, dict.fromkeys([self.root], next(iter(dark.values()))) if dark else {})
+        away = dict.fromkeys([self.root], next(iter(dark.values()))) if dark else {}
+        kinds = {kind: [one for place, one in found.items() if place.kind is kind] for kind in (NODE, POD)}
+        return replace(seen.as_observed(self, ours, away), cluster=_cluster(kinds[NODE], kinds[POD]))
 
     def _namespace(self, place: Place, ours: Mapping[Place, Object], seen: _Seen) -> None:
         path = child(self.root, "Namespace", place.name)
@@ -465,15 +478,20 @@ def _quantity(leaf: LeafName, number: str) -> str:
 
 def _amount(leaf: LeafName, quantity: object) -> str:
     """A quantity in whole units, GiB for memory and Mbit/s for capacity; as written where it is none."""
-    found = _QUANTITY.fullmatch(str(quantity))
-    try:
-        amount = Decimal(found[1]) * _SUFFIXES[found[2] or ""] if found else None
-    except InvalidOperation:
-        amount = None
+    amount = _number(quantity)
     if amount is None:
         return str(quantity)
     unit = _SUFFIXES["Gi"] if leaf in _GIBIBYTES else _SUFFIXES["M"] if leaf in _CAPACITY else Decimal(1)
     return f"{(amount / unit).normalize():f}"
+
+
+def _number(quantity: object) -> Decimal | None:
+    """A quantity as a number; None where it is none."""
+    found = _QUANTITY.fullmatch(str(quantity))
+    try:
+        return Decimal(found[1]) * _SUFFIXES[found[2] or ""] if found else None
+    except InvalidOperation:
+        return None
 
 
 def _policy(leaves: Leaves) -> dict[str, Any]:
@@ -497,7 +515,7 @@ def _let_in(spec: Object) -> tuple[str, ...] | None:
 def _readiness(one: Object, settings: Object) -> dict[LeafName, Value]:
     """What the operator says of a function, if it says it of what is asked now."""
     status, generation = one.get("status", {}), one.get("metadata", {}).get("generation", 0)
-    conditions = {str(said.get("type")): said for said in status.get("conditions", ())}
+    conditions = _conditions(one)
     ready, stalled = conditions.get("Ready", {}), conditions.get("Stalled", {})
 
     def holds(condition: Object) -> bool:
@@ -558,6 +576,105 @@ def _scalar(value: object) -> str:
 def _without_defaults(spec: NodeSpec, leaves: Mapping[LeafName, str]) -> dict[LeafName, Value]:
     read = {leaf: spec.leaf_by_name[leaf].normalise(value) for leaf, value in leaves.items()}
     return {leaf: value for leaf, value in read.items() if spec.leaf_by_name[leaf].default != value}
+
+
+# --------------------------------------------------------------------------- nodes and pods
+
+#: Condition of a node that says whether its clock follows PTP. Kubernetes itself knows none: whatever watches the clock
+#: of a node sets it, as node-problem-detector does from a plug-in.
+CLOCK_CONDITION = "ClockSynchronized"
+_READY = {"True": NodeReady.READY, "False": NodeReady.NOT_READY}
+#: Resources of nodes and pods, and how many of each are one.
+_ROOM = {
+    "cpus": ("cpu", Decimal(1)),
+    "memory_gb": ("memory", _SUFFIXES["Gi"]),
+    "hugepages_gb": ("hugepages-1Gi", _SUFFIXES["Gi"]),
+    "accelerators": ("minka.dev/accelerators", Decimal(1)),
+}
+#: Restarts from which on a container that is not ready counts as one that crashes again and again.
+_CRASHES = 2
+#: Letters of what a scheduler or kubelet says.
+_LONGEST = 300
+
+
+def _cluster(nodes: Iterable[Object], pods: Iterable[Object]) -> ClusterState:
+    """What nodes and pods say of themselves. Pods that have ended count no more."""
+    here: dict[str, list[Object]] = defaultdict(list)
+    ready: dict[str, bool] = {}
+    waiting: dict[str, str] = {}
+    crashing: dict[str, str] = {}
+    for pod in sorted(pods, key=lambda one: str(one["metadata"]["name"])):
+        if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
+            continue
+        function = str(pod["metadata"]["labels"][FUNCTION_LABEL])
+        here[str(pod.get("spec", {}).get("nodeName", ""))].append(pod)
+        if "deletionTimestamp" in pod["metadata"]:
+            continue
+        said = _conditions(pod)
+        ready[function] = ready.get(function, False) or _status(said, "Ready") == "True"
+        if said.get("PodScheduled", {}).get("reason") == "Unschedulable":
+            waiting[function] = _words(said["PodScheduled"])
+        if crash := _crash(pod):
+            crashing[function] = crash
+    return ClusterState(
+        nodes=tuple(
+            _node(one, here[str(one["metadata"]["name"])]) for one in sorted(nodes, key=lambda n: n["metadata"]["name"])
+        ),
+        waiting=waiting,
+        crashing=crashing,
+        down=tuple(sorted(name for name, well in ready.items() if not well)),
+    )
+
+
+def _node(one: Object, pods: Iterable[Object]) -> NodeState:
+    said, spec = _conditions(one), one.get("spec", {})
+    ready = _READY.get(_status(said, "Ready"), NodeReady.UNKNOWN)
+    bad = [kind for kind in said if kind.endswith("Pressure") or kind == "NetworkUnavailable"]
+    clock = _status(said, CLOCK_CONDITION)
+    requested = Room()
+    for pod in pods:
+        for container in pod.get("spec", {}).get("containers", ()):
+            requested += _room(container.get("resources", {}).get("requests", {}))
+    return NodeState(
+        id=str(one["metadata"]["name"]),
+        ready=ready,
+        reason="" if ready is NodeReady.READY else _words(said.get("Ready", {})),
+        cordoned=spec.get("unschedulable") is True,
+        pressures=tuple(sorted(kind for kind in bad if _status(said, kind) == "True")),
+        clock=None if clock == "" else clock == "True",
+        allocatable=_room(one.get("status", {}).get("allocatable", {})),
+        requested=requested,
+        functions=tuple(sorted({str(pod["metadata"]["labels"][FUNCTION_LABEL]) for pod in pods})),
+    )
+
+
+def _room(quantities: Object) -> Room:
+    amounts = {name: _number(quantities.get(key, "0")) or Decimal(0) for name, (key, _) in _ROOM.items()}
+    return Room(**{name: float(amounts[name] / unit) for name, (_, unit) in _ROOM.items()})
+
+
+def _crash(pod: Object) -> str:
+    """What the kubelet says of a container that crashes again and again; empty where none does."""
+    for container in pod.get("status", {}).get("containerStatuses", ()):
+        waiting, last = container.get("state", {}).get("waiting", {}), container.get("lastState", {})
+        again = int(container.get("restartCount", 0))
+        if waiting.get("reason") == "CrashLoopBackOff":
+            return f"{_words(waiting)} ({again} restarts)"
+        if again >= _CRASHES and not container.get("ready") and "terminated" in last:
+            return f"{_words(last['terminated'])} ({again} restarts)"
+    return ""
+
+
+def _conditions(one: Object) -> dict[str, Object]:
+    return {str(said.get("type")): said for said in one.get("status", {}).get("conditions", ())}
+
+
+def _status(conditions: Mapping[str, Object], kind: str) -> str:
+    return str(conditions.get(kind, {}).get("status", ""))
+
+
+def _words(said: Object) -> str:
+    return ": ".join(str(said[part]) for part in ("reason", "message") if said.get(part))[:_LONGEST]
 
 
 # --------------------------------------------------------------------------- who wrote what

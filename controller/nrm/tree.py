@@ -18,6 +18,7 @@ from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from controller.models.alarm import ActiveAlarm, AlarmRecord, PerceivedSeverity
+from controller.models.cloud import ClusterState
 
 #: Path of a list entry, canonical text form.
 Path = str
@@ -116,6 +117,7 @@ class Observed:
         dark: Paths of what could not be read, with all below it, and why: nobody knows whether it is there.
         writers: Leaves that somebody else wrote, by the path of their entry, and who did; where the device tells.
         tries: Whether it says beforehand which edits it would refuse (``DeviceSession.edit``).
+        cluster: Nodes and pods of a pool; None of all else.
         reverts: Whether its confirmed commit can be trusted, so that it reverts by itself where nobody confirms.
     """
 
@@ -130,6 +132,7 @@ class Observed:
     lacks: frozenset[str] = frozenset()
     dark: Mapping[Path, str] = field(default_factory=dict)
     writers: Mapping[Path, Mapping[LeafName, str]] = field(default_factory=dict)
+    cluster: ClusterState | None = None
 
     def unseen(self, path: Path) -> str:
         """Why nobody knows whether an entry is there; empty where that is known."""

@@ -125,6 +125,7 @@ def exposition(
         if seen is not None:
             if "minka_functions" in lines:
                 _add_samples(lines, _functions(store, seen))
+                _add_samples(lines, _nodes(store, seen))
             _add_measured(lines, store, clock, seen)
             _add_judged_stations(lines, store, clock, seen)
     if seen is not None:
@@ -289,6 +290,19 @@ def _functions(store: Store, seen: Seen) -> _Samples:
             )
             yield from (("minka_pool_cores", cores, (pool.id, part)) for part, cores in parts)
             yield from (("minka_pool_sold_cores", cores, (pool.id, who)) for who, cores in use.sold_cores.items())
+
+
+def _nodes(store: Store, seen: Seen) -> _Samples:
+    """Nodes of pools by state."""
+    pools = [pool.id for pool in seen.network.pools if seen.region in ("", pool.region)]
+    healths = store.healths.find(pools)
+    for pool in pools:
+        health = healths.get(pool)
+        if health is None or not health.reachable or health.cluster is None:
+            yield "minka_pool_nodes", len(seen.network.nodes_of[pool]), (pool, "unknown")
+        else:
+            states = Counter(node.state for node in health.cluster.nodes)
+            yield from (("minka_pool_nodes", number, (pool, state)) for state, number in sorted(states.items()))
 
 
 @lru_cache(maxsize=2)

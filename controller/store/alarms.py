@@ -101,9 +101,10 @@ alarms = Table(
     Column("escalated", Instant),
     Column("acknowledged", Instant),
     long_text("acknowledged_by"),
-    # JSON lists: cells that suffer, tenants that are told.
+    # JSON lists: cells that suffer, tenants that are told, functions that suffer.
     Column("cells", Text, nullable=False, server_default="[]"),
     Column("tenants", Text, nullable=False, server_default="[]"),
+    Column("functions", Text, nullable=False, server_default="[]"),
     # The alarm that it follows from, and whether others may follow from it (``controller.intent.roots``).
     string("root"),
     Column("released", Instant),
@@ -196,7 +197,7 @@ GUARD = "alarms"
 _NOTED, _NOT_TOLD = "alarm.noted", "alarm.people-not-notified"
 _NO_CHANGES = (_NOTED, _NOT_TOLD)
 #: What is kept as a JSON list.
-_LISTS = ("cells", "tenants")
+_LISTS = ("cells", "tenants", "functions")
 #: What a report may change of an alarm.
 _CHANGED = ("severity", "text", "state", "seen", "changed", "cleared", "ended", "count", "shelved_until", "cleared_by")
 #: Reports folded at once: SQLite takes 32,766 parameters in a statement.

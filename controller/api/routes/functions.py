@@ -6,17 +6,20 @@ from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Query
+from pydantic import AwareDatetime
 
 from controller.access.disclosure import TenantFunction
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, cut, listing
 from controller.api.views import FunctionView, Seen
+from controller.assurance.health import wrongs
 from controller.intent.packing import Size
 from controller.intent.placement import Choice, Loss, PoolUse, lower_bound, place, worst_losses
 from controller.inventory.selectors import select
 from controller.inventory.source import unknown
-from controller.models.cloud import Node, Pool, PoolPlace
+from controller.models.cloud import ClusterState, Node, Pool, PoolPlace
 from controller.models.errors import NotFoundError
+from controller.models.health import Health
 from controller.models.people import Permission, Person
 from controller.plan import running_on
 from controller.ports.store import Store
@@ -32,6 +35,10 @@ class PoolView(Body):
         used: What functions take of it.
         sold_cores: What tenants bought, and ``kept_cores`` what of it nobody else may use.
         used_by: Cores by whose functions take them; what was bought as a function counts as the host's.
+        nodes: As the network files say.
+        seen: When the pool was read last; None if it never was.
+        cluster: What its nodes and pods said then; None if it was never read.
+        wrong: Probable causes of what is wrong with it, in it and on its nodes.
     """
 
     pool: str
@@ -46,10 +53,13 @@ class PoolView(Body):
     used_by: dict[str, int]
     functions: tuple[str, ...]
     nodes: tuple[Node, ...]
+    seen: AwareDatetime | None
+    cluster: ClusterState | None
+    wrong: tuple[str, ...]
 
     @classmethod
-    def of(cls, pool: Pool, use: PoolUse, nodes: tuple[Node, ...]) -> PoolView:
-        """A pool as it is used."""
+    def of(cls, pool: Pool, use: PoolUse, nodes: tuple[Node, ...], health: Health | None) -> PoolView:
+        """A pool as it is used, and as it was seen."""
         return cls(
             pool=pool.id,
             where=pool.where,
@@ -63,6 +73,9 @@ class PoolView(Body):
             used_by=dict(use.used_by),
             functions=use.functions,
             nodes=nodes,
+            seen=health and health.read,
+            cluster=health and health.cluster,
+            wrong=tuple(sorted({cause for _, cause in wrongs(health)})) if health else (),
         )
 
 
@@ -124,7 +137,8 @@ def pool(pool: str, backend: Backend, _: Annotated[Person, needs(Permission.OVER
 def _pools(backend: Backend) -> list[PoolView]:
     _, network = backend.store.networks.get()
     placed = place(network, network.day(backend.clock.now()), _running(backend.store, network.function_by_id))
-    return [PoolView.of(one, placed.pools[one.id], network.nodes_of[one.id]) for one in network.pools]
+    seen = backend.store.healths.find(network.pool_by_id)
+    return [PoolView.of(one, placed.pools[one.id], network.nodes_of[one.id], seen.get(one.id)) for one in network.pools]
 
 
 @router.get("/placement")

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from controller.cli import functions as commands
+from controller.models.cloud import ClusterState, NodeReady, NodeState, Room
 from controller.models.health import Health
 from controller.models.people import Permission, Role
 from controller.models.plan import LedgerNode
@@ -127,6 +128,43 @@ async def test_pools_are_listed_with_what_is_taken_sold_and_free(virtual: ApiBen
     assert (await virtual.client.get("/v1/pools/near")).status_code == 404
 
 
+def _read(virtual: ApiBench) -> None:
+    """The far pool was read: its node is lost, and one that the files don't name is cordoned."""
+    cluster = ClusterState(
+        nodes=(
+            NodeState(id="n1", ready=NodeReady.UNKNOWN, reason="silent", functions=("CP",), requested=Room(cpus=8)),
+            NodeState(id="other", ready=NodeReady.READY, cordoned=True, functions=("UP-B",)),
+        ),
+        waiting={"UP-B": "Insufficient cpu"},
+    )
+    health = {"station": "far", "at": "2026-06-15T12:00:00Z", "read": "2026-06-15T12:00:00Z", "reachable": True}
+    virtual.store.healths.save([Health.model_validate(health | {"device": "pool", "cluster": cluster})])
+
+
+async def test_a_pool_shows_its_nodes_as_they_were_seen(
+    virtual: ApiBench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (await _get(virtual.client, "/v1/pools/far"))["cluster"] is None
+    _read(virtual)
+    far = await _get(virtual.client, "/v1/pools/far")
+    assert far["wrong"] == ["node-lost", "pool-full"]
+    assert [node["ready"] for node in far["cluster"]["nodes"]] == ["unknown", "ready"]
+    page = (await virtual.client.get("/metrics")).text
+    for sample in ('pool="far",state="lost"} 1', 'pool="far",state="cordoned"} 1', 'pool="edge",state="unknown"} 2'):
+        assert f"minka_pool_nodes{{{sample}" in page
+
+    class Api:
+        def get(self, path: str) -> Any:
+            return far
+
+    monkeypatch.setattr(commands, "client", Api)
+    commands.show_pool("far")
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert any(re.match(r"n1 8/32 .*unknown CP$", line) for line in lines), lines
+    assert any(re.match(r"other .*cordoned UP-B$", line) for line in lines), lines
+    assert "UP-B: Insufficient cpu" in lines
+
+
 async def test_placement_tells_moves_starts_and_losses(virtual: ApiBench) -> None:
     found = await _get(virtual.client, "/v1/placement?fail=1&bound=true")
     assert (found["functions"], found["moves"], found["unplaced"]) == (5, [], [])
@@ -200,7 +238,7 @@ async def test_the_terminal_shows_the_same(
     assert "far edge r 1 0 14/32 28/128 0/0 10 2" in said(commands.list_pools)
     pool = said(lambda: commands.show_pool("far"))
     assert pool[0] == "far (edge, region r), reserve: 0 nodes"
-    assert {"cores 14 32", "beta 6 10", "host 8", "n1 32 128 0 0 no", "functions: CP, UP-B"} <= set(pool)
+    assert {"cores 14 32", "beta 6 10", "host 8", "n1 32 128 0 0 no not read", "functions: CP, UP-B"} <= set(pool)
     lost = said(lambda: commands.place(fail=1, bound=True))
     assert lost[0].startswith("5 of 5 functions have a place; ways of 2900 µs in all, ")
     assert "far n1 0 CP to edge UP-B 2 60 alfa, beta" in lost

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from controller.cloud.watch import PoolWatch
+from controller.nrm.kube import NF_DEPLOYMENT
 from controller.ports.clock import SystemClock
 from tests.unit.cloud.server import Answering, Asked, serving, status, wire
 
@@ -46,7 +47,7 @@ async def follow(*watches: list[dict[str, Any]]) -> tuple[list[Asked], dict[tupl
     over = asyncio.Event()
     told = {one: asyncio.Event() for one in (DU_1, DU_2)}
     async with serving(script(*watches, done=over.set)) as server:
-        watch = PoolWatch(server.api(), Quick())
+        watch = PoolWatch(server.api(), NF_DEPLOYMENT, Quick())
         for one, changed in told.items():
             watch.join(one, changed)
         async with asyncio.timeout(10):

@@ -32,6 +32,7 @@ LADDERS = {
     "configuration-drift": ["repair-drift"],
     "core-link-down": ["recreate-core-endpoint"],
     "fronthaul-failed": ["reset-radio-unit", "ticket"],
+    "function-below-a-fault": ["heal-function"],
     "function-down": ["heal-function", "ticket"],
     "function-twice": ["heal-function", "ticket"],
     "licence-gone": ["reload-licence", "ticket"],
@@ -43,7 +44,10 @@ LADDERS = {
     "synchronisation-lost": ["restart-station", "ticket"],
     "wrong-software": ["return-to-software", "ticket"],
 }
-TICKETS = {"antenna-fault", "backhaul-down", "fan-broken", "kpi-degraded", "mains-lost"}
+TICKETS = {
+    *("antenna-fault", "backhaul-down", "fan-broken", "function-crash-looping", "kpi-degraded", "mains-lost"),
+    *("node-lost", "pool-full"),
+}
 
 
 def _kind(rung: Rung) -> str:
@@ -59,7 +63,7 @@ def test_the_shipped_rules_observe_and_have_these_ladders() -> None:
     assert {rule.mode for rule in rules.values()} == {"observe"}
     # A node that drifts again is refused by the playbook: several nodes of a station may be brought back one by one.
     attempts = {name: rule.guards.attempts for name, rule in rules.items() if rule.guards.attempts > 1}
-    twice = ("alarm-list-crowded", "licence-gone", "function-down", "function-twice")
+    twice = ("alarm-list-crowded", "licence-gone", "function-down", "function-twice", "function-below-a-fault")
     assert attempts == {"configuration-drift": 5, **dict.fromkeys(twice, 2)}
     assert all(rule.guards.cool_down_seconds >= 600 for rule in rules.values())
     assert rules["configuration-drift"].guards.cool_down_seconds == AGAIN.total_seconds()

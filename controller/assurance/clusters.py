@@ -1,0 +1,73 @@
+"""What a pool's nodes and pods mean by the network files: which count, and whether the reserve is there. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import reduce
+from operator import add
+
+from controller.models.cloud import ClusterState, NodeReady, NodeState, Room
+from controller.models.health import Health
+from controller.models.network import Network
+
+#: What is short, in words.
+_WORDS = {"cpus": "cores", "memory_gb": "memory", "hugepages_gb": "hugepages", "accelerators": "accelerators"}
+
+
+def with_cluster(network: Network, health: Health, before: Health | None) -> Health:
+    """The same, where nodes and functions are those that the network files know.
+
+    Nodes that the files don't name count only while functions are on them: a cluster has others, such as those of its
+    control plane. One that the files name and the cluster lacks is absent. A node that is not ready keeps the functions
+    that it had: their pods are gone from it by and by.
+
+    Args:
+        network: What there should be.
+        health: Of a pool, as it was read just now.
+        before: As it was seen last.
+    """
+    if health.cluster is None or health.station not in network.pool_by_id:
+        return health
+    told, known = health.cluster, network.function_by_id
+    named = {node.id for node in network.nodes_of[health.station]}
+    last = {node.id: node for node in before.cluster.nodes} if before and before.cluster else {}
+    missing = (NodeState(id=node, ready=NodeReady.ABSENT) for node in named - {one.id for one in told.nodes})
+    nodes = [_judged(network, node, last.get(node.id)) for node in (*told.nodes, *missing)]
+    ours = sorted((node for node in nodes if node.id in named or node.functions), key=lambda one: one.id)
+    cluster = ClusterState(
+        nodes=tuple(ours),
+        waiting={name: said for name, said in told.waiting.items() if name in known},
+        crashing={name: said for name, said in told.crashing.items() if name in known},
+        down=tuple(name for name in told.down if name in known),
+    )
+    return health.model_copy(update={"cluster": cluster, "reserve": _reserve(network, health.station, ours)})
+
+
+def _judged(network: Network, node: NodeState, before: NodeState | None) -> NodeState:
+    kept = before.functions if before is not None and node.ready is not NodeReady.READY else ()
+    functions = tuple(sorted({*node.functions, *kept} & network.function_by_id.keys()))
+    packages = {name: network.package_by_id[network.function_by_id[name].package] for name in functions}
+    timed = tuple(name for name in functions if packages[name].ptp)
+    return node.model_copy(update={"functions": functions, "timed": timed})
+
+
+def _reserve(network: Network, pool: str, nodes: Collection[NodeState]) -> str:
+    """Why nodes that take pods would not do without those that may fail; empty where they would."""
+    spare = network.pool_by_id[pool].spare_nodes
+    asked = reduce(add, (node.requested for node in nodes), Room())
+    domains: dict[str, Room] = {}
+    of = {node.id: node.domain for node in network.nodes_of[pool]}
+    for node in nodes:
+        if node.takes_pods and node.id in of:
+            domains[of[node.id]] = domains.get(of[node.id], Room()) + node.allocatable
+    if not spare or not any(asked.model_dump().values()):
+        return ""
+    short = [name for name in Room.model_fields if _short(name, asked, domains.values(), spare)]
+    words = ", ".join(_WORDS[name] for name in short)
+    return f"its reserve of {spare} nodes is used up ({words}): if one fails, functions stay down" if short else ""
+
+
+def _short(name: str, asked: Room, there: Collection[Room], spare: int) -> bool:
+    """Whether there is too little of something once the largest nodes have failed."""
+    amounts: list[float] = sorted(getattr(room, name) for room in there)
+    return bool(getattr(asked, name) > sum(amounts[: max(0, len(amounts) - spare)]))

@@ -1,0 +1,244 @@
+"""What happens to nodes and pods of a pool, and which alarms that makes."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+from controller.assurance.clusters import with_cluster
+from controller.assurance.health import Wrong, health_of, reports_of, unread
+from controller.intent.impact import Sharing
+from controller.intent.roots import root_of
+from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.cloud import NodeReady, NodeState
+from controller.models.health import Health
+from controller.models.network import DeviceKind, Network
+from controller.nrm.kube import NODE, POD, Object, Place, PoolObjects
+from tests.unit.plan import samples
+from tests.unit.simulators.cloud.behaviour.bench import CU, NAMESPACE, PoolBench
+
+POOL = "edge-1"
+LOST, PTP, FULL, CRASH = "node-lost", "ptp-lost", "pool-full", "function-crash-looping"
+
+
+def network(nodes: int = 3, spare: int = 0) -> Network:
+    """DU-1 is S1 and needs PTP, as DU-2 at S2; CU-1 serves both and does not."""
+    plain = samples.virtual()
+    return plain.model_copy(
+        update={
+            "pools": tuple(one.model_copy(update={"spare_nodes": spare}) for one in plain.pools),
+            "nodes": tuple(plain.nodes[0].model_copy(update={"id": f"node-{n}"}) for n in range(nodes)),
+            "packages": tuple(one.model_copy(update={"ptp": one.id == "du"}) for one in plain.packages),
+        }
+    )
+
+
+class Watched:
+    """A pool of the twin, and how Minka sees it."""
+
+    def __init__(self, net: Network | None = None, **bench: Any) -> None:
+        self.network = net or network()
+        self.bench = PoolBench(**bench)
+        self.health: Health | None = None
+
+    def look(self) -> Health:
+        """Read it once."""
+        found: dict[Place, Object] = {}
+        for kind in (NODE, POD):
+            for one in self.bench.cluster.list(kind.plural):
+                metadata = one["metadata"]
+                found[Place(POOL, kind, metadata.get("namespace", ""), metadata["name"])] = one
+        observed = PoolObjects(POOL).observed(found, {})
+        at = self.bench.clock.now()
+        health = health_of(POOL, observed, {}, 0, at, DeviceKind.POOL, before=self.health)
+        return with_cluster(self.network, health, self.health)
+
+    def reports(self, *standing: Wrong) -> dict[Wrong, AlarmReport]:
+        """What two looks in a row report, by object and probable cause."""
+        self.health = self.look()
+        said = reports_of(self.health, self.look(), standing)
+        return {(one.object, one.probable_cause): one for one in said}
+
+    def node(self, name: str) -> NodeState:
+        """A node as it is seen."""
+        cluster = self.look().cluster
+        assert cluster is not None
+        return next(one for one in cluster.nodes if one.id == name)
+
+    def node_of(self, function: str) -> str:
+        """The node that a function is on."""
+        cluster = self.look().cluster
+        assert cluster is not None
+        return next(one.id for one in cluster.nodes if function in one.functions)
+
+
+def alarm(report: AlarmReport) -> Alarm:
+    """The alarm that a report raises."""
+    name = f"{report.station}/{report.object}/{report.probable_cause}"
+    return Alarm(
+        **report.model_dump(exclude={"at"}), id=name, state=AlarmState.RAISED, raised=report.at, changed=report.at
+    )
+
+
+def of(station: str, cause: str, kind: ObjectClass, like: Alarm) -> Alarm:
+    """Another alarm at the same time."""
+    change = {"station": station, "object": kind.value, "object_class": kind, "probable_cause": cause, "id": station}
+    return like.model_copy(update={**change, "functions": ()})
+
+
+def test_all_is_well_in_a_pool_that_is_well() -> None:
+    pool = Watched()
+    pool.bench.deploy("du-1")
+    assert not pool.reports()
+    node = pool.node(pool.node_of("DU-1"))
+    assert (node.ready, node.cordoned, node.clock, node.timed) == (NodeReady.READY, False, True, ("DU-1",))
+    assert (node.allocatable.cpus, node.requested.cpus, node.requested.accelerators) == (16, 8, 1)
+    assert node.free.memory_gb == 16
+
+
+def test_a_lost_node_is_one_fault_with_all_that_ran_there() -> None:
+    pool = Watched()
+    for name in ("du-1", "du-2"):
+        pool.bench.deploy(name)
+    there = pool.node_of("DU-1")
+    pool.health = pool.look()
+    pool.bench.pool.begin_fault("node-lost", there)
+    pool.bench.clock.advance(25)
+    said = pool.reports()
+    lost = said[there, LOST]
+    assert (lost.severity, lost.object_class, lost.functions) == (
+        PerceivedSeverity.CRITICAL,
+        ObjectClass.NODE,
+        ("DU-1",),
+    )
+    assert "Kubelet stopped posting node status" in lost.text
+    impact = Sharing(pool.network, date(2026, 6, 15)).impact_of(lost)
+    assert set(impact.cells) == {cell.name for cell in pool.network.cells_by_station["S1"]}
+    assert set(impact.tenants) == {"alfa", "beta"}
+    # The function, its station and what the pool has no room for follow from it; those on other nodes do not.
+    root = alarm(lost)
+    down = of("DU-1", "function-down", ObjectClass.FUNCTION, root)
+    for symptom in (
+        down,
+        of("DU-1", "station-unreachable", ObjectClass.FUNCTION, root),
+        of("S1", "station-unreachable", ObjectClass.STATION, root),
+        of("S1", "configuration-drift", ObjectClass.STATION, root),
+        of(POOL, FULL, ObjectClass.POOL, root),
+    ):
+        assert root_of(pool.network, symptom, [root, down]) == root, symptom
+    assert root_of(pool.network, of("DU-2", "function-down", ObjectClass.FUNCTION, root), [root]) is None
+    assert root_of(pool.network, of("S2", "station-unreachable", ObjectClass.STATION, root), [root]) is None
+    # Its pods went elsewhere by and by; it is remembered what ran there. Then it is back.
+    pool.bench.clock.advance(60)
+    assert pool.node(there).functions == ("DU-1",)
+    pool.bench.pool.faults.clear()
+    pool.bench.clock.advance(5)
+    assert pool.reports((there, LOST))[there, LOST].severity is PerceivedSeverity.CLEARED
+
+
+def test_a_node_that_people_took_out_of_use_is_no_fault_once_it_is_empty() -> None:
+    pool = Watched()
+    node = pool.bench.cluster.get("nodes", "", "node-2")
+    assert node is not None
+    pool.bench.cluster.update("nodes", {**node, "spec": {**node["spec"], "unschedulable": True}})
+    pool.bench.pool.begin_fault("node-lost", "node-2")
+    pool.bench.clock.advance(25)
+    assert not pool.reports()
+    state = pool.node("node-2")
+    assert (state.cordoned, state.ready) == (True, NodeReady.UNKNOWN)
+
+
+def test_the_lost_clock_of_a_node_concerns_those_that_need_it() -> None:
+    pool = Watched(nodes=1)
+    pool.bench.pool.begin_fault("ptp-lost", "node-0")
+    pool.bench.clock.advance(1)
+    assert ("node-0", PTP) not in pool.reports()
+    assert pool.node("node-0").clock is False
+    pool.bench.pool.faults.clear()
+    pool.bench.clock.advance(1)
+    pool.bench.deploy("du-1")
+    pool.bench.deploy("cu-1", CU)
+    pool.bench.pool.begin_fault("ptp-lost", "node-0")
+    pool.bench.clock.advance(1)
+    lost = pool.reports()["node-0", PTP]
+    assert (lost.functions, lost.severity) == (("DU-1",), PerceivedSeverity.MAJOR)
+    root = alarm(lost)
+    holdover = of("S1", "o-ran-fault-17", ObjectClass.STATION, root)
+    assert root_of(pool.network, holdover, [root]) == root
+    assert root_of(pool.network, of("S2", "o-ran-fault-17", ObjectClass.STATION, root), [root]) is None
+    assert root_of(pool.network, of("DU-1", "function-down", ObjectClass.FUNCTION, root), [root]) is None
+
+
+def test_pressure_concerns_nobody_but_the_host() -> None:
+    pool = Watched()
+    pool.bench.deploy("du-1")
+    there = pool.node_of("DU-1")
+    pool.bench.pool.begin_fault("disk-pressure", there)
+    said = pool.reports()[there, "node-pressure"]
+    assert "DiskPressure" in said.text
+    assert not Sharing(pool.network, date(2026, 6, 15)).impact_of(said).cells
+
+
+def test_a_full_pool_names_what_finds_no_node() -> None:
+    pool = Watched(network(1), nodes=1, room=1)
+    pool.bench.deploy("du-1")
+    pool.bench.deploy("du-2")
+    full = pool.reports()["pool", FULL]
+    assert (full.object_class, full.functions) == (ObjectClass.POOL, ("DU-2",))
+    assert "Insufficient" in full.text
+    root = alarm(full)
+    assert root_of(pool.network, of("DU-2", "function-down", ObjectClass.FUNCTION, root), [root]) == root
+    # A further replica that finds no node takes nothing from anybody.
+    pool.bench.cluster.delete("nfdeployments.workload.nephio.org", NAMESPACE, "du-2")
+    pool.bench.clock.advance(30)
+    pool.bench.respecify("du-1", replicas=2)
+    pool.bench.clock.advance(30)
+    full = pool.reports()["pool", FULL]
+    assert (full.functions, full.severity) == ((), PerceivedSeverity.MAJOR)
+
+
+def test_a_function_that_crashes_again_and_again_is_the_root_of_what_it_takes_down() -> None:
+    pool = Watched()
+    pool.bench.deploy("du-1")
+    pool.bench.pool.begin_fault("crash-looping", "du-1")
+    pool.bench.clock.advance(200)
+    looks = []
+    for _ in range(20):
+        pool.bench.clock.advance(20)
+        looks.append(pool.look().cluster)
+    assert all(cluster is not None and cluster.crashing for cluster in looks), "it flaps"
+    crash = pool.reports()["DU-1", CRASH]
+    assert (crash.object_class, crash.functions) == (ObjectClass.FUNCTION, ("DU-1",))
+    root = alarm(crash)
+    assert root_of(pool.network, of("DU-1", "function-down", ObjectClass.FUNCTION, root), [root]) == root
+
+
+def test_a_pool_that_can_not_lose_a_node_any_more_says_so() -> None:
+    pool = Watched(network(2, spare=1), nodes=2, room=1)
+    pool.bench.deploy("du-1")
+    assert not pool.reports()
+    pool.bench.deploy("du-2")
+    nearly = pool.reports()["pool", "pool-nearly-full"]
+    assert nearly.severity is PerceivedSeverity.WARNING
+    assert "cores, memory, hugepages, accelerators" in nearly.text
+
+
+def test_nodes_are_those_of_the_network_files() -> None:
+    pool = Watched(network(2), nodes=3)
+    assert not pool.reports()
+    cluster = pool.look().cluster
+    assert cluster is not None
+    assert [node.id for node in cluster.nodes] == ["node-0", "node-1"]
+    pool = Watched(network(3), nodes=2)
+    assert pool.reports()["node-2", LOST].text == "node node-2 is absent; it had no function"
+
+
+def test_what_ran_on_a_pool_that_does_not_answer_follows_from_it() -> None:
+    pool = Watched()
+    pool.bench.deploy("du-1")
+    before = pool.look()
+    now = unread(POOL, {}, before, before.at, "unreachable", DeviceKind.POOL)
+    (said,) = reports_of(now, now, ())
+    assert said.functions == ("DU-1",)
+    root = alarm(said)
+    assert root_of(pool.network, of("DU-1", "function-down", ObjectClass.FUNCTION, root), [root]) == root
