@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from weakref import ReferenceType, ref
@@ -192,10 +192,19 @@ class NetconfSession:
         if self._modules is None:
             self._modules = await self._known.of(self._station, self._transport.hello, self._data)
             self._capabilities = capabilities_with(self._transport.hello, self._modules)
-            optional = [node for node in self._root.children if node.feature and not node.given]
-            lacks = (node.name for node in optional if not self._modules.offers(node.namespace, node.feature))
-            self._lacks = frozenset(lacks)
+            self._lacks = frozenset(self._lacking(self._modules))
         return self._modules
+
+    def _lacking(self, modules: Announced) -> Iterator[str]:
+        """Names of nodes that need a feature that the server has not; of a leaf, behind that of its entry."""
+        for node in self._root.children:
+            if node.feature and not node.given and not modules.offers(node.namespace, node.feature):
+                yield node.name
+            for leaf in node.leaves:
+                if leaf.feature and not (
+                    modules.offers(node.namespace, leaf.feature) and modules.offers(leaf.namespace or node.namespace)
+                ):
+                    yield f"{node.name}/{leaf.name}"
 
     async def _offered(self, wanted: Iterable[etree._Element]) -> list[etree._Element]:
         """What of a filter is in modules of the server."""

@@ -187,6 +187,7 @@ def _station_fact(network: Network, station: Station) -> StationFact:
         gnb_plmn=network.node_plmn(station, Rat.NR) if Rat.NR in station.rats else None,
         gnb_id=station.gnb_id,
         gnb_id_length=station.gnb_id_length,
+        anr=network.header.anr,
     )
 
 

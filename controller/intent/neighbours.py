@@ -149,7 +149,7 @@ def neighbour_findings(network: Network, placed: Sequence[Placed]) -> Iterator[F
                     f"its neighbour {name} has none of its PLMNs on air: nobody can be handed over; leave the row out"
                 )
                 yield Fault(Check.NEIGHBOUR_PLMNS, text).at(network.cell_by_name[here])
-    if not network.header.anr:
+    if network.header.anr is False:
         yield from _unlisted([cell for cell, _, _ in placed], network)
     yield from _without_anchor(placed, network)
 

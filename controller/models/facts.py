@@ -20,7 +20,10 @@ HOST_OWNED: Owners = (HOST,)
 
 @dataclass(frozen=True, slots=True)
 class StationFact:
-    """The station's own identity: node ids and the PLMNs of its global ids, None where there is no such node."""
+    """The station's own identity: node ids and the PLMNs of its global ids, None where there is no such node.
+
+    ``anr`` says whether it finds neighbours itself, None where that is left to the field.
+    """
 
     station: str
     name: str
@@ -30,6 +33,7 @@ class StationFact:
     gnb_plmn: Plmn | None
     gnb_id: int | None
     gnb_id_length: int
+    anr: bool | None = None
     owners: Owners = HOST_OWNED
 
 

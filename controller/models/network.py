@@ -173,8 +173,10 @@ class NetworkHeader(Noun):
     host_plmn: Plmn | None = Field(
         None, description="PLMN of the host: that of the global eNB and gNB ids, where a station names no other."
     )
-    anr: bool = Field(
-        True, description="Whether stations find neighbours themselves (ANR), beside those that are listed."
+    anr: bool | None = Field(
+        None,
+        description="Whether stations find neighbours themselves (ANR), beside those that are listed; "
+        "none leaves that to the field.",
     )
     x2_vlan: Annotated[int, Field(ge=1, le=4094)] | None = Field(
         None, description="VLAN of X2 between stations with relations from LTE cells; none: Minka configures no X2."

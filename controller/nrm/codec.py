@@ -138,7 +138,9 @@ class _Reader:
                 self._nodes(spec, node, path)
             elif below is not None and not below.in_attributes:
                 self.entry(below, node, path)
-            elif not spec.self_made and ((leaf := spec.leaf_by_tag.get(tag)) is None or not leaf.doubled):
+            elif (leaf := spec.leaf_by_tag.get(tag)) is not None and leaf.beside:
+                self._leaf(leaf, node.text or "", path)
+            elif not spec.self_made and (leaf is None or not leaf.doubled):
                 self.mark_unknown(path, node)
 
     def _nodes(self, spec: NodeSpec, nodes: Iterable[etree._Element], path: Path) -> None:
@@ -303,7 +305,7 @@ class _Writer:
 
     def _leaf(self, spec: NodeSpec, element: etree._Element, name: str, value: Value, op: Op | None) -> None:
         leaf = spec.leaf_by_name[name]
-        container = _attributes(spec, element) if spec.attributes else element
+        container = _attributes(spec, element) if spec.attributes and not leaf.beside else element
         for place in (container, element) if leaf.doubled else (container,):
             for text in (value,) if isinstance(value, str) else value:
                 node = _sub_leaf(place, spec, leaf)

@@ -163,6 +163,8 @@ class LeafSpec:
             only in its lock and unlock phases.
         entry: How values stand on the wire where they are entries of a list.
         doubled: It stands beside ``attributes``, too, as the official YANG of OperatorDU has it (TS 28.541, Rel-17).
+        beside: It stands beside ``attributes`` only, as the official YANG of DANRManagementFunction has it.
+        feature: Feature of its entry's module without which a device has none; empty where all have it.
         initial: Written on entries that we create only; on existing entries any value is right.
         start: Value that a new entry gets where nothing asks for one, or how it follows from the entry's path, its
             leaves so far and the wanted tree. On existing entries any value is right, unless something asks for one.
@@ -187,6 +189,8 @@ class LeafSpec:
     start: Value | Start | None = None
     follows: tuple[LeafName, ...] = ()
     doubled: bool = False
+    beside: bool = False
+    feature: str = ""
     entry: EntryText | None = None
     extension: bool = False
     carrier: bool = False

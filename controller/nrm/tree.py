@@ -113,7 +113,8 @@ class Observed:
         alarms: Its active alarms, where it lists them.
         records: Its AlarmList; None where it has none, or does not keep it (locked or disabled): what it then lists,
             and what it does not, means nothing.
-        lacks: Names of nodes below the managed element that it can't have, since it lacks a feature of its module.
+        lacks: Names of nodes below the managed element that it can't have, since it lacks a feature of its module; of
+            leaves of such nodes as ``GNBCUCPFunction/intrasystemANRManagementSwitch``.
         dark: Paths of what could not be read, with all below it, and why: nobody knows whether it is there.
         writers: Leaves that somebody else wrote, by the path of their entry, and who did; where the device tells.
         tries: Whether it says beforehand which edits it would refuse (``DeviceSession.edit``).

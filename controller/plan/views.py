@@ -149,7 +149,7 @@ def _place(path: Path) -> tuple[str, str]:
 def with_given(root: NodeSpec, rendered: Rendered, observed: Observed | None) -> Rendered:
     """What is wanted, with what comes with the device, of which network files say nothing (its list of alarms).
 
-    What the device can't have (a measurement job, where it takes none) is not wanted of it, and a finding says so.
+    What the device can't have (a measurement job, a switch of ANR) is not wanted of it, and a finding says so.
     """
     if observed is not None and observed.lacks:
         rendered = _without(rendered, observed.lacks)
@@ -165,14 +165,23 @@ def with_given(root: NodeSpec, rendered: Rendered, observed: Observed | None) ->
 
 
 def _without(rendered: Rendered, lacks: Collection[str]) -> Rendered:
-    beyond = [path for path in rendered.tree if class_of(path) in lacks]
+    entries = {name.partition("/")[0] for name in lacks}
+    tree: dict[Path, dict[LeafName, Value]] = {}
+    beyond = []
+    for path, leaves in rendered.tree.items():
+        name = class_of(path)
+        if name in lacks:
+            beyond.append(name)
+            continue
+        without = {leaf for leaf in leaves if f"{name}/{leaf}" in lacks} if name in entries else ()
+        beyond += [f"{name}/{leaf}" for leaf in sorted(without)]
+        tree[path] = {leaf: value for leaf, value in leaves.items() if leaf not in without} if without else leaves
     if not beyond:
         return rendered
-    (station,) = {step(parent(path))[1][0] for path in beyond}
-    message = f"{station} does not offer {', '.join(map(class_of, beyond))}, which was left out"
+    station = step(next(iter(rendered.tree)))[1][0]
+    message = f"{station} does not offer {', '.join(beyond)}, which was left out"
     findings = (Finding("not-offered", Severity.INFO, message, station),)
-    tree = {path: leaves for path, leaves in rendered.tree.items() if path not in beyond}
-    owners = {path: owned for path, owned in rendered.owners.items() if path not in beyond}
+    owners = {path: owned for path, owned in rendered.owners.items() if path in tree}
     return Rendered(tree, owners, (*rendered.findings, *findings))
 
 

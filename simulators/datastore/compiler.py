@@ -178,6 +178,7 @@ PROFILE_MODULES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "nr-28541": (
             "_3gpp-common-managed-element",
             "_3gpp-nr-nrm-gnbcucpfunction",
+            "_3gpp-nr-nrm-danrmanagementfunction",
             "_3gpp-nr-nrm-gnbcuupfunction",
             "_3gpp-nr-nrm-gnbdufunction",
             "_3gpp-nr-nrm-nrcellcu",

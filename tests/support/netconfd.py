@@ -41,6 +41,7 @@ YANG = Path(__file__).parents[2] / "simulators" / "yang"
 _MODULES = (
     "_3gpp-common-managed-element",
     "_3gpp-nr-nrm-gnbcucpfunction",
+    "_3gpp-nr-nrm-danrmanagementfunction",
     "_3gpp-nr-nrm-gnbcuupfunction",
     "_3gpp-nr-nrm-gnbdufunction",
     "_3gpp-nr-nrm-nrcellcu",

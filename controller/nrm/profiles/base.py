@@ -94,6 +94,16 @@ def availability_status(namespace: str = "") -> LeafSpec:
     return state("availabilityStatus", LeafRole.AVAILABILITY_STATUS, leaf_list=True, namespace=namespace)
 
 
+def anr_switches(feature: str, *names: str, namespace: str = "", beside: bool = False) -> tuple[LeafSpec, ...]:
+    """Specs of the switches of automatic neighbour relations (ANR), of one's own system and of others."""
+    return tuple(LeafSpec(name, label="ANR", namespace=namespace, beside=beside, feature=feature) for name in names)
+
+
+def switched(switches: tuple[LeafSpec, ...], anr: bool | None) -> dict[LeafName, Value]:
+    """Switches of ANR as network files say, none where that is left to the field."""
+    return {} if anr is None else dict.fromkeys((leaf.name for leaf in switches), str(anr).lower())
+
+
 def relation(name: str, namespace: str, adjacent: str, *leaves: LeafSpec) -> NodeSpec:
     """Spec of a neighbour relation, which the device makes itself, too: NRCellRelation (TS 28.541), EUtranRelation.
 

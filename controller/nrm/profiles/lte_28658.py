@@ -33,6 +33,7 @@ from controller.nrm.profiles.base import (
     Profile,
     StationFacts,
     administrative_state,
+    anr_switches,
     availability_status,
     cell_state,
     local_address,
@@ -44,6 +45,7 @@ from controller.nrm.profiles.base import (
     relation_leaves,
     render_peer,
     state,
+    switched,
     tenant_of,
 )
 from controller.nrm.profiles.values import address, decimal1
@@ -208,6 +210,8 @@ _S1U = NodeSpec(
     label="S1-U end point",
 )
 _X2 = tuple(peer_end_points(ns.EUTRAN, plane, Interface.X2)[0] for plane in (CONTROL_PLANE, USER_PLANE))
+#: TS 28.658 §4.3.1.2, where the eNB supports ANR.
+_ANR = anr_switches("ANRFunction", "intraANRSwitch", "iRATANRSwitch")
 _ENB = NodeSpec(
     "ENBFunction",
     ns.EUTRAN,
@@ -217,6 +221,7 @@ _ENB = NodeSpec(
         number("eNBId", "eNB id", mutability=Mutability.CREATE_ONLY, roles=(LeafRole.NODE_ID,)),
         number("eNBIdLength", default="20", mutability=Mutability.CREATE_ONLY, roles=(LeafRole.NODE_ID_LENGTH,)),
         LeafSpec("eNBName", label="name"),
+        *_ANR,
     ),
     children=(_GLOBAL_PLMN, _FDD, _TDD, _S1C, _S1U, *_X2),
     label="eNB",
@@ -233,6 +238,7 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
             "eNBId": str(station.enb_id),
             "eNBIdLength": str(station.enb_id_length),
             "eNBName": station.name,
+            **switched(_ANR, station.anr),
         },
         station.owners,
     )

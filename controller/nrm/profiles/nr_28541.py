@@ -55,6 +55,7 @@ from controller.nrm.profiles.base import (
     Profile,
     StationFacts,
     administrative_state,
+    anr_switches,
     availability_status,
     cell_state,
     local_address,
@@ -66,6 +67,7 @@ from controller.nrm.profiles.base import (
     relation_leaves,
     render_peer,
     state,
+    switched,
     tenant_of,
 )
 from controller.nrm.profiles.values import address, instant, integer, slice_differentiator
@@ -302,10 +304,18 @@ _SECTOR_CARRIER = NodeSpec(
     role=NodeRole.CARRIER,
     label="sector carrier",
 )
+#: Of DANRManagementFunction (TS 28.541), whose attributes the official YANG has in the function itself.
+_ANR = anr_switches(
+    "DANRManagementFunction",
+    "intrasystemANRManagementSwitch",
+    "intersystemANRManagementSwitch",
+    namespace=ns.DANR_MANAGEMENT_FUNCTION,
+    beside=True,
+)
 _CUCP = NodeSpec(
     "GNBCUCPFunction",
     ns.GNBCUCP_FUNCTION,
-    leaves=(*_GNB_IDENTITY, LeafSpec("gNBCUName", label="name")),
+    leaves=(*_GNB_IDENTITY, LeafSpec("gNBCUName", label="name"), *_ANR),
     children=(_GLOBAL_PLMN, _CELL_CU, _NGC, *peer_end_points(ns.NR_EP, CONTROL_PLANE, *Interface)),
     label="gNB-CU-CP",
 )
@@ -352,7 +362,8 @@ _DU = NodeSpec(
 def _render(facts: StationFacts, element: Path, out: Output) -> None:
     station = facts.station
     identity = _identity(station)
-    cucp = out.add(_CUCP, element, (FUNCTION_ID,), {**identity, "gNBCUName": station.name}, station.owners)
+    cu_leaves = {**identity, "gNBCUName": station.name, **switched(_ANR, station.anr)}
+    cucp = out.add(_CUCP, element, (FUNCTION_ID,), cu_leaves, station.owners)
     if station.gnb_plmn:
         out.add(_GLOBAL_PLMN, cucp, mcc_mnc(station.gnb_plmn), owners=station.owners)
     cuup = out.add(_CUUP, element, (FUNCTION_ID,), identity, station.owners)

@@ -72,6 +72,8 @@ IETF = (
     "nc-notifications@2008-07-14",
 )
 ORAN = ("o-ran-fm", "o-ran-hardware", "o-ran-operations", "o-ran-software-management", "o-ran-supervision")
+#: Modules of 3GPP beside those that ``load-3gpp.txt`` lists.
+MORE = ("danrmanagementfunction", "nrcellrelation")
 RFC_6470 = "ietf-netconf-notifications@2012-02-06.yang"
 LIBRARY = OFFICIAL_MODULES / "ietf/ietf-yang-library@2019-01-04.yang"
 OLD_LIBRARY = lint.SIMULATED_MODULES / "older/ietf-yang-library@2016-06-21.yang"
@@ -225,6 +227,7 @@ async def all_said(folder: Path) -> Said:
     (folder / "own_cells.csv").write_text(OWN_CELLS)
     around, network = read_network(folder), load_network(folder)
     network = with_tdd(network, "T-LTE-1/2")
+    network = network.model_copy(update={"header": network.header.model_copy(update={"anr": True})})
     for record in around.stations:
         bench = Bench(record, around, said)
         await bench.client.greeted()
@@ -336,7 +339,15 @@ def whole(root: NodeSpec, tree: Tree) -> etree._Element:
 def test_data_are_valid(said: Said, tmp_path: Path) -> None:
     old = {name: text for name, text in said.data.items() if "-library-1.0-" in name}
     new = {name: text for name, text in said.data.items() if name not in old}
-    nodes = ("EUtranCellTDD", "NRSectorCarrier", "NROperatorCellDU", "cellAccessInfoList", "EP_S1U", "RRMPolicyRatio")
+    nodes = (
+        "EUtranCellTDD",
+        "NRSectorCarrier",
+        "intersystemANRManagementSwitch",
+        "NROperatorCellDU",
+        "cellAccessInfoList",
+        "EP_S1U",
+        "RRMPolicyRatio",
+    )
     said_of = ("alarmRecords", "active-alarms", "PerfMetricJob", "global-lock", "availabilityStatus", "counter")
     for node in (*nodes, *said_of):
         assert any(f"<{node}".encode() in text for text in new.values()), node
@@ -418,6 +429,7 @@ def lint_all(kind: str, documents: dict[str, bytes], folder: Path, library: Path
     text = (OFFICIAL_MODULES / "ietf" / RFC_6470).read_text().replace("../confirm-event != ", "confirm-event != ")
     (ours / RFC_6470).write_text(text)
     modules = [OFFICIAL_MODULES / line for line in (OFFICIAL_MODULES / "load-3gpp.txt").read_text().split()]
+    modules += [OFFICIAL_MODULES / "3gpp" / f"_3gpp-nr-nrm-{name}.yang" for name in MORE]
     modules += [OFFICIAL_MODULES / "ietf" / f"{name}.yang" for name in IETF]
     modules += [OFFICIAL_MODULES / "o-ran" / f"{name}.yang" for name in ORAN]
     search = [*(OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana", "o-ran")), ours]

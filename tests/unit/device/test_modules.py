@@ -127,6 +127,24 @@ async def test_functions_of_modules_that_the_server_lacks_are_not_asked_for() ->
         }
 
 
+@pytest.mark.parametrize(
+    ("modules", "features", "lacking"),
+    [
+        ((*NR, ns.DANR_MANAGEMENT_FUNCTION), ("DANRManagementFunction",), False),
+        ((*NR, ns.DANR_MANAGEMENT_FUNCTION), (), True),
+        (NR, ("DANRManagementFunction",), True),
+    ],
+    ids=["module and feature", "no feature", "no module"],
+)
+async def test_leaves_of_a_feature_are_lacking_where_it_or_their_module_is_not_announced(
+    modules: tuple[str, ...], features: tuple[str, ...], lacking: bool
+) -> None:
+    library = yang_library(*modules, features=features)
+    session = await session_with(Server(hello_of("clixon-7.8"), {TOP: ELEMENT, NEWER: library}))
+    switch = "GNBCUCPFunction/intrasystemANRManagementSwitch"
+    assert (switch in (await session.read()).lacks) is lacking
+
+
 async def test_a_library_that_denies_even_the_managed_element_is_not_believed() -> None:
     server = Server(hello_of("netopeer2-2.4.5"), {TOP: ELEMENT, NEWER: yang_library("urn:x")})
     session = await session_with(server)

@@ -38,15 +38,16 @@ def yanglint(
 def document(profiles: tuple[str, ...], tenants: tuple[str, ...], own: tuple[str, ...] = ()) -> etree._Element:
     """A rendered tree as a whole configuration; tenants in ``own`` have identities of their own.
 
-    Of each second cell, files say power, PRACH root and SSB.
+    Of each second cell, files say power, PRACH root and SSB; they switch ANR.
     """
     cells = (LTE_CELLS if "lte-28658" in profiles else ()) + (NR_CELLS if "nr-28541" in profiles else ())
     cells = tuple(samples.planned(each) if number % 2 else each for number, each in enumerate(cells))
-    facts = samples.station_facts(cells, tenants, own)
-    facts += (
-        samples.share(each, tenants[0], kind) for each in NR_CELLS for kind in (ResourceType.RRC, ResourceType.DRB)
-    )
-    rendered = render(profiles, facts if "nr-28541" in profiles else samples.station_facts(cells, tenants, own))
+    facts = [samples.station(anr=False), *samples.station_facts(cells, tenants, own)[1:]]
+    if "nr-28541" in profiles:
+        facts += (
+            samples.share(each, tenants[0], kind) for each in NR_CELLS for kind in (ResourceType.RRC, ResourceType.DRB)
+        )
+    rendered = render(profiles, facts)
     element = encode_edit(root_spec(profiles), samples.creates(profiles, rendered))[0]
     del element.attrib[f"{{{ns.NETCONF}}}operation"]
     return element

@@ -32,8 +32,8 @@ TENANTS = tuple(PLMNS)
 SLICES = (Snssai(sst=1, sd="0000D1"), Snssai(sst=2))
 
 
-def station() -> StationFact:
-    return StationFact(STATION, "Cusco 42", "716-06", 160042, 20, "716-06", 160042, 24)
+def station(*, anr: bool | None = None) -> StationFact:
+    return StationFact(STATION, "Cusco 42", "716-06", 160042, 20, "716-06", 160042, 24, anr)
 
 
 def cell(name: str, rat: Rat, band: str, number: int = 1) -> CellFact:

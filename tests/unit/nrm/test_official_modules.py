@@ -25,6 +25,7 @@ def yanglint(kind: str, documents: Mapping[str, etree._Element], folder: Path) -
     search = [OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana")]
     modules = [OFFICIAL_MODULES / line for line in (OFFICIAL_MODULES / "load-3gpp.txt").read_text().split()]
     modules += [
+        OFFICIAL_MODULES / "3gpp/_3gpp-nr-nrm-danrmanagementfunction.yang",
         OFFICIAL_MODULES / "3gpp/_3gpp-nr-nrm-nrcellrelation.yang",
         OFFICIAL_MODULES / "ietf/ietf-netconf@2011-06-01.yang",
         lint.SIMULATED_MODULES / "minka-eutran-nrm.yang",

@@ -375,6 +375,18 @@ def test_only_leaves_that_we_answer_for_are_compared() -> None:
     assert not {"nRPCI", "cellLocalId", "arfcnDL"} & ignored
 
 
+@pytest.mark.parametrize(("anr", "said"), [(True, "true"), (False, "false"), (None, None)])
+def test_anr_is_switched_as_files_say_and_left_alone_where_they_say_nothing(anr: bool | None, said: str | None) -> None:
+    tree = render(BOTH, [samples.station(anr=anr), *LTE_CELLS, *NR_CELLS]).tree
+    element = f"/ManagedElement[{STATION}]"
+    switches = {
+        "ENBFunction": ("intraANRSwitch", "iRATANRSwitch"),
+        "GNBCUCPFunction": ("intrasystemANRManagementSwitch", "intersystemANRManagementSwitch"),
+    }
+    for function, names in switches.items():
+        assert [tree[f"{element}/{function}[1]"].get(name) for name in names] == [said, said]
+
+
 def test_x2_and_xn_have_an_end_in_each_plane_for_each_node_at_the_other_end() -> None:
     tree = render(BOTH, [samples.station(), *LTE_CELLS, *NR_CELLS, *samples.PEERS]).tree
     element = f"/ManagedElement[{STATION}]"

@@ -12,6 +12,7 @@ from tests.unit.nrm.lint import SIMULATED_MODULES, document
 from tests.unit.nrm.samples import BOTH
 
 MODULES = (
+    "_3gpp-nr-nrm-danrmanagementfunction",
     "_3gpp-nr-nrm-ep",
     "_3gpp-nr-nrm-nrcellrelation",
     "_3gpp-nr-nrm-nroperatorcelldu",

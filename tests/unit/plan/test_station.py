@@ -726,6 +726,29 @@ def test_a_neighbour_that_is_no_longer_listed_goes_by_name_only() -> None:
     assert {edit.path for edit in change.phases[0].edits} == {LTE_RELATION, NR_RELATION}
 
 
+def test_anr_is_switched_live_where_files_say_so_and_stays_where_they_say_nothing() -> None:
+    def said(anr: bool | None) -> Network:
+        header = network().header.model_copy(update={"anr": anr})
+        return network().model_copy(update={"header": header})
+
+    cu = "/ManagedElement[S1]/GNBCUCPFunction[1]"
+    on = {"intrasystemANRManagementSwitch": "true", "intersystemANRManagementSwitch": "true"}
+    before = carrying(said(None), edit={cu: {**rendered(said(None)).tree[cu], **on}})
+    there = replace(view(said(None)), observed=before)
+    assert plan(said(None), {"S1": there}).is_empty
+    change = only_change(plan(said(False), {"S1": there}))
+    assert (kinds(change), change.touched) == ([PhaseKind.EDIT], ())
+    edits = {edit.path: edit.after for edit in change.phases[0].edits}
+    assert edits == {LTE: {"intraANRSwitch": "false", "iRATANRSwitch": "false"}, cu: dict.fromkeys(on, "false")}
+    lacking = frozenset({"GNBCUCPFunction/intrasystemANRManagementSwitch", "ENBFunction/iRATANRSwitch"})
+    made = plan(said(False), {"S1": replace(there, observed=replace(before, lacks=lacking))})
+    edits = {edit.path: edit.after for edit in only_change(made).phases[0].edits}
+    assert edits == {LTE: {"intraANRSwitch": "false"}, cu: {"intersystemANRManagementSwitch": "false"}}
+    (told,) = [one.message for one in made.findings if one.code == "not-offered"]
+    left_out = "ENBFunction/iRATANRSwitch, GNBCUCPFunction/intrasystemANRManagementSwitch"
+    assert told == f"S1 does not offer {left_out}, which was left out"
+
+
 def test_what_anr_finds_or_drops_makes_no_plan_stale_and_is_no_drift() -> None:
     """Neither the fingerprint of a cell that is locked covers it, nor is it a finding or a row of drift."""
     net = network(neighbours=LISTED)
