@@ -32,7 +32,7 @@ from tests.unit.simulators.datastore.test_yang_modules import DEVIATIONS, WRONG,
 ALONE = tempfile.TemporaryDirectory(prefix="minka-deviations-")
 shutil.copy(YANG_PATH / f"{DEVIATIONS}.yang", ALONE.name)
 FOLDERS = [*(OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana", "local")), Path(ALONE.name)]
-#: Gives its function a second leaf ``id`` there, which our compiler knows no way to tell from the first. What plans write
+#: Gives its function a second leaf ``id`` there, which our compiler can not tell from the first. What plans write
 #: of it is validated by yanglint in tests/conformance/yang.
 SECOND_ID = "_3gpp-nr-nrm-danrmanagementfunction"
 #: Modules of the official set that our stations have.
