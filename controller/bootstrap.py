@@ -203,12 +203,12 @@ class Parts:
         collector = Syslog(asked.syslog, self.clock, asked.notify_authority) if asked.syslog else None
         anchors = Anchors(asked.anchor_file, self.clock, collector)
 
-        async def tell() -> None:
+        async def publish() -> None:
             state, head = await self.loop_store.transaction(_checked_head)
             if not state.doubt:  # what an older record goes on with must never pass for the newest
-                await anchors.tell(head)
+                await anchors.publish(head)
 
-        return tell
+        return publish
 
     async def judge_record(self) -> None:
         """Compare the record with what is known outside of the database."""

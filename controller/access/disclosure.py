@@ -427,13 +427,13 @@ class TenantIncident(Noun):
         own = {alarm.id for alarm in alarms}
         root = min(alarms, key=lambda one: (one.root in own, one.cleared is not None, one.raised, one.id))
         standing = [one for one in alarms if one.cleared is None]
-        told = [TenantAlarm.of(sight, one) for one in standing or alarms]
-        cells = tuple(sorted({cell for one in told for cell in one.cells}))
+        disclosed = [TenantAlarm.of(sight, one) for one in standing or alarms]
+        cells = tuple(sorted({cell for one in disclosed for cell in one.cells}))
         return cls(
             id=incident,
             state=IncidentState.OPEN if standing else IncidentState.CLOSED,
             root=TenantAlarm.of(sight, root),
-            severity=worst(one.severity for one in told),
+            severity=worst(one.severity for one in disclosed),
             opened=min(one.raised for one in alarms),
             changed=max(one.changed for one in alarms),
             closed=None if standing else max(_times(one.cleared for one in alarms)),
@@ -491,7 +491,7 @@ def visible_act(row: AuditRow, number: int, own: bool) -> AuditRow:
 SHARED_COUNTERS = frozenset({"RRU.CellUnavailableTime.fault", "RRU.PrbAvailDl", "RRU.PrbAvailUl"})
 
 
-def told_kpis(kpis: Iterable[Kpi]) -> tuple[Kpi, ...]:
+def tenant_kpis(kpis: Iterable[Kpi]) -> tuple[Kpi, ...]:
     """Indicators that a tenant is told: those of a tenant's own counts, and of what each tenant on a cell may know."""
     return tuple(
         kpi

@@ -23,7 +23,7 @@ def markdown(report: Json) -> str:
         _section("Decisions", _decisions(report)),
         _section("Repairs", _runs(report)),
         _section("Alarms", _alarms(report)),
-        _section("Told", _told(report)),
+        _section("Notices", _notices(report)),
         _section("Comments", _comments(report)),
         _section("Timeline", _timeline(report)),
     ]
@@ -115,7 +115,7 @@ def _alarms(report: Json) -> list[str]:
     return _table(("Alarm", "Station", "Object", "Cause", "Severity", "State", "Raised", "Cleared"), rows)
 
 
-def _told(report: Json) -> list[str]:
+def _notices(report: Json) -> list[str]:
     rows = ((_time(one["at"]), one["kind"], one["text"]) for one in report.get("notices", ()))
     return _table(("When", "What", "Text"), rows)
 

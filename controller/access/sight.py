@@ -20,7 +20,7 @@ N = TypeVar("N", bound=BaseModel)
 #: Fields of shared objects that each tenant on them sees. What is not named here is not told, new fields neither.
 #: Of tenants, agreements and own cells a tenant sees its own, whole, and of functions its own; of endpoints, routers,
 #: backhaul, pools and packages nothing.
-_TOLD: Mapping[type[BaseModel], tuple[str, ...]] = {
+_LISTED: Mapping[type[BaseModel], tuple[str, ...]] = {
     NetworkHeader: ("id", "name", "country", "timezone"),
     Region: ("id", "name", "timezone"),
     Site: ("id", "name", "region", "latitude", "longitude", "population"),
@@ -94,13 +94,13 @@ def _sight(version: _Version, tenant: str) -> Sight:
     sites = {network.station_by_id[station].site for station in stations}
     regions = {network.site_by_id[site].region for site in sites}
     own = Network(
-        header=_told(network.header),
-        regions=tuple(_told(region) for region in network.regions if region.id in regions),
-        sites=tuple(_told(site) for site in network.sites if site.id in sites),
-        stations=tuple(_told(station) for station in network.stations if station.id in stations),
-        cells=tuple(_told(cell) for cell in cells),
+        header=_listed(network.header),
+        regions=tuple(_listed(region) for region in network.regions if region.id in regions),
+        sites=tuple(_listed(site) for site in network.sites if site.id in sites),
+        stations=tuple(_listed(station) for station in network.stations if station.id in stations),
+        cells=tuple(_listed(cell) for cell in cells),
         own_cells=tuple(one for one in network.own_cells if one.tenant == tenant),
-        functions=tuple(_told(one) for one in network.functions if one.owner == tenant),
+        functions=tuple(_listed(one) for one in network.functions if one.owner == tenant),
         tenants=tuple(one for one in network.tenants if one.id == tenant),
         agreements=agreements,
     )
@@ -108,6 +108,6 @@ def _sight(version: _Version, tenant: str) -> Sight:
     return Sight(tenant, own, network_digest(own), ids)
 
 
-def _told(noun: N) -> N:
+def _listed(noun: N) -> N:
     """A noun that has nothing but what is told of its kind."""
-    return type(noun)(**{name: getattr(noun, name) for name in _TOLD[type(noun)]})
+    return type(noun)(**{name: getattr(noun, name) for name in _LISTED[type(noun)]})

@@ -101,7 +101,7 @@ def evidence_of(store: Store, alarms: Iterable[Alarm]) -> tuple[tuple[RepairDeci
     )
 
 
-def told_of(store: Store, incident: str, tenant: str) -> tuple[Notice, ...]:
+def notices_to(store: Store, incident: str, tenant: str) -> tuple[Notice, ...]:
     """What a tenant was told of an incident, oldest first."""
     return tuple(one for one in reversed(store.notices.page(_NOTICES, tenant)[1]) if one.incident == incident)
 

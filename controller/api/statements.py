@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from controller.access.disclosure import TenantIncident, told_kpis
+from controller.access.disclosure import TenantIncident, tenant_kpis
 from controller.access.sight import sight
 from controller.intent.outages import month_of
 from controller.models.errors import InputError, NotFoundError
@@ -15,7 +15,7 @@ from controller.models.measurement import DAY, HOUR, MONTH, Measured
 from controller.models.network import Network
 from controller.models.statement import Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
-from controller.performance.availability import Month, ToldIncident, Work, attained
+from controller.performance.availability import DisclosedIncident, Month, Work, attained
 from controller.performance.capacity import Load
 from controller.performance.kpis import Level, Wanted, counters_of, load_kpis
 from controller.performance.quality import quality_sheets
@@ -92,18 +92,18 @@ def _sla(record: Record, tenant: str, month: Month) -> _Made:
         raise NotFoundError("no network is loaded yet: minka network load")
     parts = store.tenants.incident_alarms(tenant, outages.by_incident())
     seen = sight(digest, network, tenant)
-    told = {name: _told(TenantIncident.of(seen, name, alarms)) for name, alarms in parts.items()}
+    disclosed = {name: _disclosed(TenantIncident.of(seen, name, alarms)) for name, alarms in parts.items()}
     done = [
         Work(job.run, procedure, job.station, job.started, job.finished, job.outcome.value if job.outcome else "")
         for procedure, job in store.tenants.work(tenant, month.begin, month.end)
         if job.started is not None
     ]
     found = attained(outages, tenant, month)
-    return tuple(availability.RULES), availability.sla_sheets(outages, found, tenant, month, told, done)
+    return tuple(availability.RULES), availability.sla_sheets(outages, found, tenant, month, disclosed, done)
 
 
-def _told(one: TenantIncident) -> ToldIncident:
-    return ToldIncident(one.id, one.root.probable_cause, one.opened, one.closed, len(one.cells))
+def _disclosed(one: TenantIncident) -> DisclosedIncident:
+    return DisclosedIncident(one.id, one.root.probable_cause, one.opened, one.closed, len(one.cells))
 
 
 def _volume(record: Record, tenant: str, month: Month) -> _Made:
@@ -118,7 +118,7 @@ def _quality(record: Record, tenant: str, month: Month) -> _Made:
     _, network = record.store.networks.get()
     parts = parts_of(record.store.incidents.eras(month.begin, month.end), tenant)
     folders = [folder for folder in (record.kpis, record.kpis / "regulators") if folder.is_dir()]
-    kpis = [kpi for one in folders for kpi in told_kpis(load_kpis(one)) if Level.TENANT in kpi.levels]
+    kpis = [kpi for one in folders for kpi in tenant_kpis(load_kpis(one)) if Level.TENANT in kpi.levels]
     if not parts:
         return tuple(quality.RULES), ()
     months = _months(record.store, month, parts[-1], counters_of(kpis))

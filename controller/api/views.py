@@ -28,7 +28,7 @@ from controller.access.disclosure import (
     TenantStation,
 )
 from controller.access.sight import KINDS, Sight, sight
-from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of, told_of
+from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of, notices_to
 from controller.api.services import Backend, Body, Services
 from controller.intent.cloud_contracts import carried
 from controller.intent.impact import core_node_in
@@ -441,15 +441,15 @@ class HostView:
         records, healths = self._store.devices.find(names), self._store.healths.find(names)
         return [
             FunctionView(
-                **dict(told),
-                owner=network.function_by_id[told.function].side,
-                pool=choices[told.function].pool,
-                latency_us=choices[told.function].latency_us,
-                reason=choices[told.function].reason,
-                adopted=(record := records.get(told.function)) is not None and record.adopted is not None,
-                faults=tuple(health.function.values()) if (health := healths.get(told.function)) else (),
+                **dict(placed),
+                owner=network.function_by_id[placed.function].side,
+                pool=choices[placed.function].pool,
+                latency_us=choices[placed.function].latency_us,
+                reason=choices[placed.function].reason,
+                adopted=(record := records.get(placed.function)) is not None and record.adopted is not None,
+                faults=tuple(health.function.values()) if (health := healths.get(placed.function)) else (),
             )
-            for told in _functions(self._store, network, day, names)
+            for placed in _functions(self._store, network, day, names)
         ]
 
     def ledgers(self, names: Sequence[str]) -> Ledgers:
@@ -693,7 +693,7 @@ class TenantView:
     def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[TenantRun]]:
         """See ``View``. States are those that the tenant is told, which the database does not know."""
         total, found = self._store.tenants.runs(self._tenant, page if states is None else None)
-        runs = self._told(found)
+        runs = self._disclosed_runs(found)
         if states is None:
             return total, runs
         wanted = set(states)
@@ -702,9 +702,9 @@ class TenantView:
 
     def run(self, run_id: str) -> TenantRun:
         """See ``View``."""
-        return self._told([self._store.tenants.run(self._tenant, run_id)])[0]
+        return self._disclosed_runs([self._store.tenants.run(self._tenant, run_id)])[0]
 
-    def _told(self, found: Sequence[tuple[Run, list[Job]]]) -> list[TenantRun]:
+    def _disclosed_runs(self, found: Sequence[tuple[Run, list[Job]]]) -> list[TenantRun]:
         handles = self._store.tenants.handles(self._tenant, [run.plan for run, _ in found])
         return [TenantRun.of(run, handles.get(run.plan, ""), jobs) for run, jobs in found]
 
@@ -719,13 +719,13 @@ class TenantView:
         if asked is None:
             return 0, []
         total, found = self._store.tenants.alarms(self._tenant, page, asked)
-        return total, self._alarms_told(seen, found)
+        return total, self._disclosed_alarms(seen, found)
 
     def alarm(self, alarm_id: str) -> TenantAlarm:
         """See ``View``."""
-        return self._alarms_told(self._sight(), [self._store.tenants.alarm(self._tenant, alarm_id)])[0]
+        return self._disclosed_alarms(self._sight(), [self._store.tenants.alarm(self._tenant, alarm_id)])[0]
 
-    def _alarms_told(self, seen: Sight, found: Sequence[Alarm]) -> list[TenantAlarm]:
+    def _disclosed_alarms(self, seen: Sight, found: Sequence[Alarm]) -> list[TenantAlarm]:
         works = _works_now(self._store, self.clock, self._tenant)
         return [TenantAlarm.of(seen, alarm, announced=_announced(alarm, works)) for alarm in found]
 
@@ -752,7 +752,7 @@ class TenantView:
         minutes = self._store.incidents.minutes(incident_id, self._tenant)
         return TenantIncidentStory(
             **dict(TenantIncident.of(seen, incident_id, parts)),
-            alarms=tuple(self._alarms_told(seen, parts)),
+            alarms=tuple(self._disclosed_alarms(seen, parts)),
             minutes=minutes[0] if minutes else None,
             agreements=self._store.incidents.agreements(self._tenant),
             comments=tuple(
@@ -772,13 +772,13 @@ class TenantView:
             except NotFoundError:  # a run that touches none of its nodes and interrupts none of its cells
                 continue
         said = _in_time((*story.comments, *(one for alarm in parts for one in self.comments(alarm.id))))
-        notices = told_of(self._store, incident_id, self._tenant)
-        more = {"runs": tuple(self._told(mine)), "notices": notices, "comments": said}
+        notices = notices_to(self._store, incident_id, self._tenant)
+        more = {"runs": tuple(self._disclosed_runs(mine)), "notices": notices, "comments": said}
         return TenantIncidentReport(**_fields(story) | more)
 
     def kpis(self) -> tuple[Kpi, ...]:
         """See ``View``."""
-        return disclosure.told_kpis(load_kpis(self._folder))
+        return disclosure.tenant_kpis(load_kpis(self._folder))
 
     def measured(self, begin: datetime, end: datetime, seconds: int, stations: Collection[str]) -> Iterator[Measured]:
         """See ``View``."""

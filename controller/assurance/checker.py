@@ -111,7 +111,11 @@ class _Judged:
         listed = (self.basis.observed.records if self.basis else None) or ()
         at = {record.id: record.cleared for record in listed}
         times = {wrong: [at.get(one) for one in ids] for wrong, ids in (before.records if before else {}).items()}
-        return {wrong: max(told) for wrong, found in times.items() if len(told := [*filter(None, found)]) == len(found)}
+        return {
+            wrong: max(times_cleared)
+            for wrong, found in times.items()
+            if len(times_cleared := [*filter(None, found)]) == len(found)
+        }
 
     @property
     def wrong(self) -> frozenset[tuple[str, ...]]:
@@ -250,9 +254,9 @@ class Checker:
             yield from _own_reports(before.health if before else None, now.health, uncleared, self._settle, cleared)
         if before is None:
             return
-        heard = {source: found for source, found in now.listed.items() if source in self._sources}
-        told = now.health.told_cells
-        yield from missed_alarms(before.listed, heard, before.health.at, now.health.at, uncleared, told)
+        enabled = {source: found for source, found in now.listed.items() if source in self._sources}
+        reporting = now.health.reporting_cells
+        yield from missed_alarms(before.listed, enabled, before.health.at, now.health.at, uncleared, reporting)
 
     def _changed(self, station: str, now: _Judged) -> bool:
         before = self._last.get(station)
@@ -336,12 +340,12 @@ def _judged(
 
     records = list(records_by_problem(look.station, look.observed, look.at, ledger))
     checked = _checked(records)
-    told = {wrong: [one.raised for one in found if one.raised] for wrong, found in checked.items()}
-    raised = {wrong: min(times) for wrong, times in told.items() if times}
+    times_of = {wrong: [one.raised for one in found if one.raised] for wrong, found in checked.items()}
+    raised = {wrong: min(times) for wrong, times in times_of.items() if times}
     health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device, traffic, before, raised)
     health = with_cluster(network, health, before)
     altered = any(path in look.observed.tree for path in drifted)
-    alarms = listed(look.station, look.observed, look.at, ledger, health.told_cells, sources)
+    alarms = listed(look.station, look.observed, look.at, ledger, health.reporting_cells, sources)
     said = {problem: record.acknowledged_by for problem, record in records if record.acknowledged_by}
     ids = {wrong: [one.id for one in found] for wrong, found in checked.items()}
     return _Judged(_with_tunnels(network, health), alarms, said, ids, generation, altered, basis)

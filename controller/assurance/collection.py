@@ -352,7 +352,7 @@ def _end(one: _Found, missing: int, now: datetime, seconds: int) -> Collection:
         update={
             "due": due,
             "tried": now,
-            "heard": now if one.periods else before.heard,
+            "received": now if one.periods else before.received,
             "newest": newest,
             "missing": missing,
             "failures": failures,

@@ -139,10 +139,10 @@ class CommonFaults:
         """Take in a look at a device after the one before it: what fails has to fail twice in a row."""
         misses = self._misses[now.station] = 0 if now.reachable else self._misses.get(now.station, 0) + 1
         self._dark(network).take(now.station, dark=misses >= _MISSES)
-        told = _told(network, before, now)
-        self._forget(now.station, self._ends_of.get(now.station, frozenset()) - told.keys())
-        self._ends_of[now.station] = frozenset(told)
-        for end, works in told.items():
+        reached = _reached(network, before, now)
+        self._forget(now.station, self._ends_of.get(now.station, frozenset()) - reached.keys())
+        self._ends_of[now.station] = frozenset(reached)
+        for end, works in reached.items():
             self._ends[end].take(now.station, now.at, works=works)
 
     def reports(self, network: Network, standing: Iterable[Alarm], at: datetime) -> Iterator[AlarmReport]:
@@ -211,7 +211,7 @@ class CommonFaults:
         return self._followed <= self._misses.keys()
 
 
-def _told(network: Network, before: Health | None, now: Health) -> dict[_End, bool]:
+def _reached(network: Network, before: Health | None, now: Health) -> dict[_End, bool]:
     """Which far ends a station's core links reach.
 
     One that is cut off from all tenants' says nothing of any, unless all its links lead to one remote end.
@@ -221,14 +221,14 @@ def _told(network: Network, before: Health | None, now: Health) -> dict[_End, bo
     remote = {path: network.remote_ends_of.get(end, frozenset()) for path, end in ends.items()}
     down_before = {link.path for link in before.links if link.state is ServiceState.DOWN} if before else ()
     cut_off = all(link.state is ServiceState.DOWN for link in links) and len({link.tenant for link in links}) > 1
-    told: dict[_End, bool] = {}
+    reached: dict[_End, bool] = {}
     for link in () if cut_off and not frozenset.intersection(*remote.values()) else links:
         for end in (ends[link.path], *(_End("", one) for one in remote[link.path])):
             if link.up:
-                told[end] = True
+                reached[end] = True
             elif link.state is ServiceState.DOWN and link.path in down_before:
-                told.setdefault(end, False)
-    return told
+                reached.setdefault(end, False)
+    return reached
 
 
 def _at_several_sites(network: Network, devices: Iterable[str]) -> bool:

@@ -105,7 +105,7 @@ def health_of(
     states = {entry.path: cell_state(observed, entry.path) for entry in entries}
 
     def since(wrong: Wrong) -> datetime:
-        return told_between(before, raised.get(wrong), at) or at
+        return reported_between(before, raised.get(wrong), at) or at
 
     off_air = {
         entry.path: (before.off_air if before else {}).get(entry.path) or since((entry.path, CELL_OFF_AIR))
@@ -153,14 +153,14 @@ def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry])
     return {FUNCTION_TWICE: f"{name} runs on {', '.join(there)}"} if len(there) > 1 else {}
 
 
-def told_between(before: Health | None, told: datetime | None, at: datetime) -> datetime | None:
+def reported_between(before: Health | None, reported: datetime | None, at: datetime) -> datetime | None:
     """A time that a station gave for a change, if it lies between the reads before and after; None where it does not.
 
     So a wrong clock of a station moves the begin or end of an outage by no more than the time between two looks.
     """
-    if told is None or before is None or before.read is None:
+    if reported is None or before is None or before.read is None:
         return None
-    return told if before.read < told <= at else None
+    return reported if before.read < reported <= at else None
 
 
 def state_or_traffic(observed: Observed, path: Path, kind: LinkKind, tenant: str, traffic: Traffic) -> ServiceState:
@@ -338,7 +338,7 @@ def reports_of(
     ]
     over = [
         _report(now, wrong, _Fault(PerceivedSeverity.CLEARED, "")).model_copy(
-            update={"seen": told_between(before, _ended(now, wrong, cleared), now.at)}
+            update={"seen": reported_between(before, _ended(now, wrong, cleared), now.at)}
         )
         for wrong in standing
         if _is_well(now, wrong, found)

@@ -59,6 +59,6 @@ class HeartbeatWatch:
 def _report(store: Store, late: list[Heartbeat], network: Network, now: datetime) -> None:
     lost = [one for one in late if store.heartbeats.lose(one.device, one.at)]
     for one in lost:
-        log.info("heartbeat.lost", device=one.device, heard=one.at.isoformat(), interval=one.interval)
+        log.info("heartbeat.lost", device=one.device, last=one.at.isoformat(), interval=one.interval)
     kinds = network.device_kinds
     store.alarms.report_all([heartbeat_report(one.device, now, kinds[one.device], lost=True) for one in lost])

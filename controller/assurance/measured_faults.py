@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 
 import structlog
 
-from controller.access.disclosure import told_kpis
+from controller.access.disclosure import tenant_kpis
 from controller.intent.neighbours import Places, nearest_stations
 from controller.models.alarm import (
     KPI_DEGRADED,
@@ -173,8 +173,8 @@ class MeasuredFaults:
         reports = [] if quarter is None or not self._alarms else await self._sleeping(watched, quarter)
         if hour is not None:
             self._left, self._looked[HOUR] = list(watched.stations), hour
-            told = [kpi.name for kpi in told_kpis(self._kpis)]
-            self._hour = Hour(self._kpis, told, watched.network, hour)
+            names = [kpi.name for kpi in tenant_kpis(self._kpis)]
+            self._hour = Hour(self._kpis, names, watched.network, hour)
         for _ in range(1 + len(watched.stations) // (_TOGETHER * _SPREAD)):
             reports += await self._judge(watched)
         if reports and self._alarms:

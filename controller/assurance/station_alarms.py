@@ -133,8 +133,10 @@ def report_of_fault(
         return made.model_copy(
             update={"object_class": _CLASSES.get(fault.event_source_type, ObjectClass(kind))} | whole
         )
-    told = (one for one in standing if one.station == device and one.source is AlarmSource.ORAN_FM and one.text == text)
-    same = next((one for one in told if _may_be_one(one.object, made.object)), None)
+    notified = (
+        one for one in standing if one.station == device and one.source is AlarmSource.ORAN_FM and one.text == text
+    )
+    same = next((one for one in notified if _may_be_one(one.object, made.object)), None)
     if same is not None:
         names = ("object", "object_class", "tenant", "probable_cause", "specific_problem")
         return made.model_copy(update={name: getattr(same, name) for name in names})
@@ -193,7 +195,7 @@ def listed(
     observed: Observed,
     at: datetime,
     ledger: _Ledger,
-    told: Container[str] = (),
+    reporting: Container[str] = (),
     sources: Container[AlarmSource] = frozenset(AlarmSource),
 ) -> dict[AlarmSource, Listed]:
     """What a station lists, by the lists that it keeps.
@@ -207,21 +209,21 @@ def listed(
         observed: What it says.
         at: When that was, by our own clock.
         ledger: Its nodes on record.
-        told: Ids of cells whose state it tells.
+        reporting: Ids of cells whose state it tells.
         sources: Whose words become alarms.
     """
     notified = [report_of(station, alarm, at, ledger) for alarm in observed.alarms]
-    found = {AlarmSource.ORAN_FM: _by_problem(notified, told)}
+    found = {AlarmSource.ORAN_FM: _by_problem(notified, reporting)}
     if observed.records is not None:
         known = notified if AlarmSource.ORAN_FM in sources else []
-        told_here = told_by_records(station, observed.records, at, ledger, known)
-        own = [made for _, made, same in told_here if same is None and made.severity is not _CLEARED]
+        from_records = reports_of_records(station, observed.records, at, ledger, known)
+        own = [made for _, made, same in from_records if same is None and made.severity is not _CLEARED]
         # The worst come last, so that they count.
-        found[AlarmSource.ALARM_LIST] = _by_problem(reversed(own), told)
+        found[AlarmSource.ALARM_LIST] = _by_problem(reversed(own), reporting)
     return found
 
 
-def told_by_records(
+def reports_of_records(
     station: str, records: Iterable[AlarmRecord], at: datetime, ledger: _Ledger, notified: Iterable[AlarmReport]
 ) -> Iterator[tuple[AlarmRecord, AlarmReport, AlarmReport | None]]:
     """Records, each with the report that it makes, and with the ``notified`` one that is the same fault, if any.
@@ -251,18 +253,18 @@ def records_by_problem(
 ) -> Iterator[tuple[Problem, AlarmRecord]]:
     """Records of a station's list that stand, by what alarms of them may be known by."""
     notified = [report_of(station, alarm, at, ledger) for alarm in observed.alarms]
-    for record, made, same in told_by_records(station, observed.records or (), at, ledger, notified):
+    for record, made, same in reports_of_records(station, observed.records or (), at, ledger, notified):
         if made.severity is not _CLEARED:
             yield from ((problem_of(one), record) for one in (made, same) if one is not None)
 
 
-def _by_problem(reports: Iterable[AlarmReport], told: Container[str]) -> Listed:
-    return {problem_of(report): report for report in reports if not _is_checked(report, told)}
+def _by_problem(reports: Iterable[AlarmReport], reporting: Container[str]) -> Listed:
+    return {problem_of(report): report for report in reports if not _is_checked(report, reporting)}
 
 
-def _is_checked(report: AlarmReport | Alarm, told: Container[str]) -> bool:
+def _is_checked(report: AlarmReport | Alarm, reporting: Container[str]) -> bool:
     cause = report.probable_cause
-    return cause in LINK_CAUSES or (cause == CELL_OFF_AIR and cell_of(report.object) in told)
+    return cause in LINK_CAUSES or (cause == CELL_OFF_AIR and cell_of(report.object) in reporting)
 
 
 def missed_alarms(
@@ -271,7 +273,7 @@ def missed_alarms(
     since: datetime,
     at: datetime,
     standing: Collection[Alarm],
-    told: Container[str] = (),
+    reporting: Container[str] = (),
 ) -> list[AlarmReport]:
     """Reports from a station's lists that no notification brought: lost with a subscription, or never sent.
 
@@ -285,11 +287,11 @@ def missed_alarms(
         since: When the first was begun.
         at: When the second was.
         standing: Alarms of the station that were not cleared.
-        told: Ids of cells whose state the station tells.
+        reporting: Ids of cells whose state the station tells.
     """
-    heard = [source for source in now if source in before]
-    was, is_now = (dict(_all(one, heard)) for one in (before, now))
-    known = {problem_of(alarm): alarm for alarm in standing if not _is_checked(alarm, told)}
+    kept = [source for source in now if source in before]
+    was, is_now = (dict(_all(one, kept)) for one in (before, now))
+    known = {problem_of(alarm): alarm for alarm in standing if not _is_checked(alarm, reporting)}
     raised = [
         report
         for problem, report in is_now.items()
@@ -299,15 +301,15 @@ def missed_alarms(
         _over(alarm, at)
         for problem, alarm in known.items()
         if not (problem in was or problem in is_now)
-        and alarm.source in heard
+        and alarm.source in kept
         and not (alarm.source is AlarmSource.ORAN_FM and alarm.severity is PerceivedSeverity.WARNING)
         and alarm.changed < since
     ]
     return [*raised, *cleared]
 
 
-def _all(lists: Mapping[AlarmSource, Listed], heard: Iterable[AlarmSource]) -> Iterator[tuple[Problem, AlarmReport]]:
-    for source in heard:
+def _all(lists: Mapping[AlarmSource, Listed], kept: Iterable[AlarmSource]) -> Iterator[tuple[Problem, AlarmReport]]:
+    for source in kept:
         yield from lists[source].items()
 
 

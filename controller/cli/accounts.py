@@ -192,10 +192,10 @@ def _signed_in(settings: Settings, *, must: bool) -> str:
         if must or error.problem.get("status") != 404:
             raise
         return ""
-    return device_token(provider["issuer"], provider["client_id"], SystemClock(), _tell)
+    return device_token(provider["issuer"], provider["client_id"], SystemClock(), _show_code)
 
 
-def _tell(address: str, code: str) -> None:
+def _show_code(address: str, code: str) -> None:
     err.print(f"Open {address} and sign in; the code is", bold(code))
 
 

@@ -74,7 +74,7 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
         about = f" ({one['agreement']})" if one["agreement"] else ""
         what = f"{one['action'] or 'four eyes'} on {counted(one['stations'], 'station')}"
         if one["consent"] == "notice":
-            wants = f"told {one['lead_hours']} h before" if one["lead_hours"] else "told"
+            wants = f"notified {one['lead_hours']} h before" if one["lead_hours"] else "notified"
         else:
             wants = f"approval by {one['needed']}" + (f" of {', '.join(one['approvers'])}" if one["approvers"] else "")
             wants += ", signed in at the identity provider" if one["sign_in"] else ""

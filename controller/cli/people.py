@@ -321,11 +321,11 @@ def reports(
         Column("source"),
         Column("severity"),
         Column("times"),
-        Column("told", 2),
+        Column("source time", 2),
         Column("text", 1, prose=True),
     )
-    told = (when(one["told"] or one["at"]) + (" (wrong clock)" if one["skewed"] else "") for one in found)
-    rows = zip(found, told, strict=True)
+    times = (when(one["source_time"] or one["at"]) + (" (wrong clock)" if one["skewed"] else "") for one in found)
+    rows = zip(found, times, strict=True)
     names = ("source", "severity", "count")
     table(columns, ((when(one["received"]), *(one[name] for name in names), at, one["text"]) for one, at in rows))
 

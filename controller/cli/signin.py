@@ -26,14 +26,14 @@ _INTERVAL, _LEAST, _SLOWER = 5.0, 1.0, 5.0
 _ODD = (AttributeError, KeyError, TypeError, ValueError)
 
 
-def device_token(issuer: str, client_id: str, clock: Clock, tell: Callable[[str, str], None]) -> str:
+def device_token(issuer: str, client_id: str, clock: Clock, show: Callable[[str, str], None]) -> str:
     """The token of somebody who signs in at the provider, on whatever device.
 
     Args:
         issuer: The provider.
         client_id: Our name there.
         clock: For the pauses in between.
-        tell: Is given the address to open and the code to enter there.
+        show: Is given the address to open and the code to enter there.
 
     Raises:
         CliError: The person said no or nothing, or the provider can't be asked, or has no such flow.
@@ -51,7 +51,7 @@ def device_token(issuer: str, client_id: str, clock: Clock, tell: Callable[[str,
                 )
             form = {"client_id": client_id, "scope": _SCOPE}
             begun = _json(http.post(private(said["device_authorization_endpoint"]), data=form))
-            tell(str(begun.get("verification_uri_complete") or begun["verification_uri"]), str(begun["user_code"]))
+            show(str(begun.get("verification_uri_complete") or begun["verification_uri"]), str(begun["user_code"]))
             return _waited(http, private(said["token_endpoint"]), client_id, begun, clock)
         except (httpx.HTTPError, httpx.InvalidURL, *_ODD) as error:
             raise CliError(

@@ -91,7 +91,7 @@ class CloudSession:
         self._dark: dict[str, str] | None = None
         self._staged: _Staged | None = None
         #: Objects of others that came to be while we were about to make them.
-        self._strangers: set[str] = set()
+        self._foreign: set[str] = set()
         self._allowed = _once(None)
 
     @property
@@ -248,7 +248,7 @@ class CloudSession:
     async def _deletable(self, api: PoolApi, place: Place) -> None:
         """See that what goes is what was read, and that no function goes with a namespace."""
         live = self._found[place]
-        if str(live["metadata"].get("uid")) in self._strangers:
+        if str(live["metadata"].get("uid")) in self._foreign:
             raise DeviceRefusedError(f"{place} is somebody else's")
         if place.kind is NAMESPACE:
             inside = await api.list(Place(place.pool, NF_DEPLOYMENT, place.name, ""))
@@ -312,7 +312,7 @@ class CloudSession:
 
     async def _step_back(self, api: PoolApi, place: Place, live: Object) -> None:
         """Give up the fields of an object that somebody else made just before us."""
-        self._strangers.add(str(live["metadata"].get("uid")))
+        self._foreign.add(str(live["metadata"].get("uid")))
         await self._allowed()
         kind = place.kind
         await api.apply(

@@ -186,14 +186,14 @@ class CliLine:
     def _read(self, text: str, ends: str, *, echo: bool) -> str:
         try:
             self._channel.sendall(text.encode())
-            return _LOG.sub("", _tidy(self._heard(text.strip().encode() if echo else b"", ends)))
+            return _LOG.sub("", _tidy(self._received(text.strip().encode() if echo else b"", ends)))
         except (paramiko.SSHException, OSError, EOFError) as error:
             # What comes of a time-out or an end has no words of its own.
             reason = str(error) or type(error).__name__
         self.close()
         raise SessionLostError(f"{self._station}: the session ended or did not answer ({reason})")
 
-    def _heard(self, echo: bytes, ends: str) -> bytearray:
+    def _received(self, echo: bytes, ends: str) -> bytearray:
         """What comes after the echo, until the last line is an end."""
         until = _CLOCK.monotonic() + self._timeout
         received = bytearray()

@@ -77,7 +77,7 @@ def _of_station(
         if missing:
             text = f"{function.id} speaks {', '.join(package.profiles)} ({package.id}) and not {', '.join(missing)}"
             yield Check.FUNCTION_PROFILE, text
-    yield from ((Check.FUNCTION_VERSIONS, text) for text in _strangers(known))
+    yield from ((Check.FUNCTION_VERSIONS, text) for text in _incompatible(known))
 
 
 def _path(known: Sequence[_Known], *, nr: bool) -> Iterator[str]:
@@ -136,7 +136,7 @@ def _far(network: Network, station: Station, known: Sequence[_Known]) -> Iterato
             yield f"{function.id} is pinned to {function.pool}, {ways[function.pool]} µs away; it bears {limit}"
 
 
-def _strangers(known: Sequence[_Known]) -> Iterator[str]:
+def _incompatible(known: Sequence[_Known]) -> Iterator[str]:
     """Functions that have no release of F1 or E1 in common."""
     ends = (("f1", FunctionKind.VDU, FunctionKind.VCU_CP), ("e1", FunctionKind.VCU_CP, FunctionKind.VCU_UP))
     for interface, one_kind, other_kind in ends:

@@ -41,13 +41,13 @@ def digest(report: AlarmReport) -> str:
     return hashlib.sha256("\0".join(parts).encode(errors="surrogatepass")).hexdigest()[:_DIGITS]
 
 
-def placed(told: datetime, received: datetime, oldest: timedelta) -> datetime:
+def placed(source_time: datetime, received: datetime, oldest: timedelta) -> datetime:
     """The time by which a report takes its place among others.
 
     None may come from the future, and one from before ``oldest`` can't be ordered: both have a wrong clock, and come
     when they were received.
     """
-    return told if received - oldest <= told <= received else received
+    return source_time if received - oldest <= source_time <= received else received
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ def in_order(digests: Iterable[str], reports: Iterable[AlarmReport]) -> list[Rec
 
 def _order(one: Received) -> tuple[datetime, datetime, bool, str]:
     report = one.report
-    return report.at, report.told or report.at, not _clears(report), one.digest
+    return report.at, report.source_time or report.at, not _clears(report), one.digest
 
 
 def folded(known: Folded | None, report: AlarmReport, new_id: Callable[[], str]) -> tuple[Folded, str]:
@@ -206,7 +206,7 @@ class Fold:
 def fold(
     batch: Iterable[Received],
     newest: dict[str, Folded],
-    heard: dict[str, Folded],
+    repeated: dict[str, Folded],
     new_id: Callable[[], str],
 ) -> Fold:
     """Take a batch in.
@@ -214,12 +214,12 @@ def fold(
     Args:
         batch: From ``in_order``.
         newest: The newest alarm of each identity; brought up to date.
-        heard: Alarms of reports that were heard before, by digest: these count there, and change nothing.
+        repeated: Alarms of reports that were heard before, by digest: these count there, and change nothing.
         new_id: See ``folded``.
     """
     made = Fold({}, {}, [])
     for one in batch:
-        known, action = heard.get(one.digest), ""
+        known, action = repeated.get(one.digest), ""
         if known is not None:
             known = made.touched.get(known.alarm.id, known)
         if known is not None and known.alarm.cleared_by and not _clears(one.report):

@@ -91,8 +91,8 @@ def _width(alarm: Alarm) -> _Width:
 
 def _is_out_of_service(alarm: Alarm) -> bool:
     """Whether a station says of itself as a whole that it can't serve: critical (X.733 §8.1.2.3), as in no licence."""
-    told = alarm.source in (AlarmSource.ORAN_FM, AlarmSource.ALARM_LIST)
-    return told and alarm.object_class is ObjectClass.STATION and alarm.severity is PerceivedSeverity.CRITICAL
+    listed = alarm.source in (AlarmSource.ORAN_FM, AlarmSource.ALARM_LIST)
+    return listed and alarm.object_class is ObjectClass.STATION and alarm.severity is PerceivedSeverity.CRITICAL
 
 
 def may_be_root(alarm: Alarm) -> bool:

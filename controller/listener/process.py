@@ -77,7 +77,7 @@ class Listener:
         self._measured = measured
         self._rounds = Rounds(clock, observations)
         self.checks = Checks(store, checker, clock, health_interval, worth)
-        self._subscriptions = Subscriptions(store, devices, clock, target_of, self._hear, self.checks.poke)
+        self._subscriptions = Subscriptions(store, devices, clock, target_of, self._take, self.checks.poke)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Listen until ``stop``."""
@@ -104,7 +104,7 @@ class Listener:
         known = ((one, kinds.get(one, DeviceKind.STATION)) for one in adopted)
         self._subscriptions.follow([one for one, kind in known if kind in _NOTIFY])
 
-    async def _hear(self, notification: Notification) -> None:
+    async def _take(self, notification: Notification) -> None:
         station = notification.station
         if notification.name == ALARM_NOTIF:
             self.checks.poke(station)
@@ -119,7 +119,9 @@ class Listener:
             ledger = await self._store.ledger.find([station])
             report = report_of(station, decode_alarm(notification.content), at, ledger.get(station, {}))
             words = f"{(notification.at or at).isoformat()} {etree.tostring(notification.content, encoding='unicode')}"
-            alarm = await self._store.alarms.report(report.model_copy(update={"told": notification.at, "body": words}))
+            alarm = await self._store.alarms.report(
+                report.model_copy(update={"source_time": notification.at, "body": words})
+            )
         except StoreError as error:
             # Not lost: the check that it caused finds it in the station's list.
             log.warning("alarm.not_recorded", station=station, reason=error.message)

@@ -25,7 +25,7 @@ class Subscriptions:
     """Follows stations; passes on what they notify.
 
     Args:
-        heard: Called with each notification.
+        take: Called with each notification.
         lost: Called with the station whenever notifications may have been missed.
     """
 
@@ -35,14 +35,14 @@ class Subscriptions:
         devices: Devices,
         clock: Clock,
         target_of: Callable[[Network, str], DeviceTarget],
-        heard: Callable[[Notification], Awaitable[None]],
+        take: Callable[[Notification], Awaitable[None]],
         lost: Callable[[str], None],
     ) -> None:
         self._store = store
         self._devices = devices
         self._clock = clock
         self._target_of = target_of
-        self._heard = heard
+        self._take = take
         self._lost = lost
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turnstile = asyncio.Lock()
@@ -82,4 +82,4 @@ class Subscriptions:
     async def _subscribe(self, station: str) -> None:
         _, network = await self._store.networks.get()
         async for notification in self._devices.notifications(self._target_of(network, station)):
-            await self._heard(notification)
+            await self._take(notification)

@@ -307,11 +307,11 @@ class Alarm(Noun):
     shelved_reason: str = ""
     shelved_severity: PerceivedSeverity | None = None
 
-    def kept_by(self, *, heard: bool, read: bool) -> str:
+    def kept_by(self, *, enabled: bool, read: bool) -> str:
         """Why no person may say that it is over; an empty string where its source never will.
 
         Args:
-            heard: Whether its source may raise and clear alarms.
+            enabled: Whether its source may raise and clear alarms.
             read: Whether its device is read.
         """
         if self.cleared is not None or self.state in (AlarmState.CLEARED, AlarmState.REPAIRED):
@@ -320,7 +320,7 @@ class Alarm(Noun):
             return f"run {self.run} works on it"
         pushed = self.source in (AlarmSource.ALERTMANAGER, AlarmSource.VES)
         notified = self.source is AlarmSource.ORAN_FM and self.severity is PerceivedSeverity.WARNING
-        if not heard or pushed or notified or (self.station and not read):
+        if not enabled or pushed or notified or (self.station and not read):
             return ""
         return f"{self.source} clears it once it is over; shelve it until then: minka alarms shelve {self.id}"
 
@@ -411,7 +411,7 @@ class AlarmReport(Noun):
         functions: See ``Alarm``.
         seen: Since when its source saw what is said, the fault or its end, where it took a while to be sure or the
             station told the time; None where that is ``at``.
-        told: The event's time as the source told it, where ``at`` is another one.
+        source_time: The event's time as the source told it, where ``at`` is another one.
         body: What the source sent, where that is kept.
     """
 
@@ -429,13 +429,13 @@ class AlarmReport(Noun):
     functions: tuple[str, ...] = ()
     seen: AwareDatetime | None = None
     # How it came is no word about the fault: neither is part of what is made of it.
-    told: AwareDatetime | None = Field(default=None, exclude=True)
+    source_time: AwareDatetime | None = Field(default=None, exclude=True)
     body: str = Field(default="", exclude=True)
 
     @property
     def skewed(self) -> bool:
         """Whether the source's clock is too far from ours to order its reports by."""
-        return self.told is not None and abs(self.told - self.at) > SKEW
+        return self.source_time is not None and abs(self.source_time - self.at) > SKEW
 
 
 class RecordedReport(Noun):

@@ -14,7 +14,7 @@ class Collection(Noun):
         due: When it is collected next.
         since: Since when it is collected: what it measured before nobody misses.
         tried: When it was last collected, or that failed; None before the first time.
-        heard: When data of it last came.
+        received: When data of it last came.
         newest: End of the newest period on record, by the station's clock.
         missing: Periods that are not on record, of the last day.
         failures: Times in a row that it could not be asked.
@@ -27,7 +27,7 @@ class Collection(Noun):
     due: AwareDatetime
     since: AwareDatetime
     tried: AwareDatetime | None = None
-    heard: AwareDatetime | None = None
+    received: AwareDatetime | None = None
     newest: AwareDatetime | None = None
     missing: int = 0
     failures: int = 0

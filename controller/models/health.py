@@ -131,6 +131,6 @@ class Health(Noun):
         return self.model_copy(update={"cells": self.cells | dict.fromkeys(names, ServiceState.DOWN)})
 
     @property
-    def told_cells(self) -> frozenset[str]:
+    def reporting_cells(self) -> frozenset[str]:
         """Ids of cells whose state the station tells."""
         return frozenset(cell for cell, state in self.cells.items() if state is not ServiceState.UNKNOWN)

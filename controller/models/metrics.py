@@ -45,7 +45,7 @@ class Metric:
         text: HELP: what it tells, for people of a NOC.
         most: Series at most, in words; of a histogram without its buckets.
         bounds: Upper bounds of the buckets of a histogram, in order.
-        told: Whether a tenant's page has it: what it tells is the tenant's own, or a listed fact of a shared cell.
+        for_tenants: Whether a tenant's page has it: it is the tenant's own, or a listed fact of a shared cell.
     """
 
     name: str
@@ -55,7 +55,7 @@ class Metric:
     most: str
     labels: tuple[str, ...] = ()
     bounds: tuple[float, ...] = ()
-    told: bool = False
+    for_tenants: bool = False
 
     @property
     def family(self) -> str:
@@ -448,7 +448,7 @@ METRICS: tuple[Metric, ...] = (
         "One for each station of the network files: where it stands (degrees, WGS 84) and its profiles.",
         _PER_STATION,
         ("station", "site", "region", "latitude", "longitude", "profiles"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_cell_info",
@@ -457,7 +457,7 @@ METRICS: tuple[Metric, ...] = (
         "One for each cell of the network files.",
         _PER_CELL,
         ("station", "cell", "rat", "band"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_station_reachable",
@@ -466,7 +466,7 @@ METRICS: tuple[Metric, ...] = (
         "1 if the station could be read at the last try.",
         _PER_STATION,
         ("station",),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_station_seen_timestamp_seconds",
@@ -475,7 +475,7 @@ METRICS: tuple[Metric, ...] = (
         "When the last read of the station was tried.",
         _PER_STATION,
         ("station",),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_station_read_timestamp_seconds",
@@ -500,7 +500,7 @@ METRICS: tuple[Metric, ...] = (
         "1 if the cell is known to be unlocked, enabled and active.",
         _PER_CELL,
         ("station", "cell"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_cell_off_air",
@@ -517,7 +517,7 @@ METRICS: tuple[Metric, ...] = (
         "1 for each cell whose state is unknown: not-read (no answer), not-told (it does not report it).",
         _PER_CELL,
         ("station", "cell", "reason"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_cell_locked",
@@ -526,7 +526,7 @@ METRICS: tuple[Metric, ...] = (
         "1 for each cell that somebody locked.",
         _PER_CELL,
         ("station", "cell"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_core_link_up",
@@ -535,7 +535,7 @@ METRICS: tuple[Metric, ...] = (
         "1 if the core link is known to work; kind is S1C, S1U, NGC or NGU, object its path in the device tree.",
         _PER_LINK,
         ("station", "tenant", "kind", "object"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_core_link_unknown",
@@ -544,7 +544,7 @@ METRICS: tuple[Metric, ...] = (
         "1 for each core link whose state is unknown: not-read or not-told, as for cells.",
         _PER_LINK,
         ("station", "tenant", "kind", "object", "reason"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_core_link_locked",
@@ -553,7 +553,7 @@ METRICS: tuple[Metric, ...] = (
         "1 for each core link that somebody locked.",
         _PER_LINK,
         ("station", "tenant", "kind", "object"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_cell_shared",
@@ -562,7 +562,7 @@ METRICS: tuple[Metric, ...] = (
         "1 for each cell that an agreement in force opens to a tenant.",
         "one per cell and tenant",
         ("station", "cell", "tenant", "agreement"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_measured_end_timestamp_seconds",
@@ -572,7 +572,7 @@ METRICS: tuple[Metric, ...] = (
         " its cells are of that period.",
         _PER_STATION,
         ("station",),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_cell_prb_used_ratio",
@@ -598,7 +598,7 @@ METRICS: tuple[Metric, ...] = (
         " slice.",
         "two per cell and tenant",
         ("station", "cell", "tenant", "direction"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_cell_tenant_volume_bytes",
@@ -607,7 +607,7 @@ METRICS: tuple[Metric, ...] = (
         "Data that the cell carried for users of the tenant in the period. For bills see reports, not this.",
         "two per cell and tenant",
         ("station", "cell", "tenant", "direction"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_station_kpi_end_timestamp_seconds",
@@ -618,7 +618,7 @@ METRICS: tuple[Metric, ...] = (
         " small.",
         _PER_STATION,
         ("station",),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_station_kpi",
@@ -643,7 +643,7 @@ METRICS: tuple[Metric, ...] = (
         f"The indicator, of the tenant's part of its cells at the station, in its own unit. {_JUDGED}",
         f"one per station, tenant and {_WATCHED} that tenants are told",
         ("station", "tenant", "kpi"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_cell_kpi",
@@ -676,7 +676,7 @@ METRICS: tuple[Metric, ...] = (
         f"The indicator, of the tenant's part of its cells in the region, in the last hour, in its own unit. {_JUDGED}",
         "one per region, tenant and indicator that tenants are told",
         ("region", "tenant", "kpi"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_region_tenant_kpi_loss_ratio",
@@ -685,7 +685,7 @@ METRICS: tuple[Metric, ...] = (
         f"Of the tenant's part of its cells in the region.{_LOSS}",
         f"one per region, tenant and {_WATCHED} that tenants are told",
         ("region", "tenant", "kpi"),
-        told=True,
+        for_tenants=True,
     ),
     # --------------------------------------------------------------------- tenants
     Metric(
@@ -724,7 +724,7 @@ METRICS: tuple[Metric, ...] = (
         "One for each indicator (KPI): its name for people, its unit, and whether a higher or lower value is better.",
         "one per indicator",
         ("kpi", "title", "unit", "better"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_tenant_kpi",
@@ -733,7 +733,7 @@ METRICS: tuple[Metric, ...] = (
         f"The indicator, of the tenant's part of all of its cells, in the last hour, in its own unit. {_JUDGED}",
         "one per tenant and indicator that tenants are told",
         ("tenant", "kpi"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_tenant_kpi_loss_ratio",
@@ -742,10 +742,16 @@ METRICS: tuple[Metric, ...] = (
         f"Of the tenant's part of all of its cells.{_LOSS}",
         f"one per tenant and {_WATCHED} that tenants are told",
         ("tenant", "kpi"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
-        "minka_tenant_info", _I, _OF_TENANT, "One for each tenant.", "one per tenant", ("tenant", "name"), told=True
+        "minka_tenant_info",
+        _I,
+        _OF_TENANT,
+        "One for each tenant.",
+        "one per tenant",
+        ("tenant", "name"),
+        for_tenants=True,
     ),
     Metric(
         "minka_agreement_cells",
@@ -754,7 +760,7 @@ METRICS: tuple[Metric, ...] = (
         "Cells that the agreement reaches.",
         _PER_AGREEMENT,
         ("tenant", "agreement"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_agreement_share_ratio",
@@ -763,7 +769,7 @@ METRICS: tuple[Metric, ...] = (
         "Share of a radio resource that the agreement gives in each of its cells; limit is dedicated, min or max.",
         "three per agreement in force and resource",
         ("tenant", "agreement", "resource", "limit"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_agreement_availability_target_ratio",
@@ -772,7 +778,7 @@ METRICS: tuple[Metric, ...] = (
         "Availability that the host owes by the agreement, as a share of the month.",
         _PER_AGREEMENT,
         ("tenant", "agreement"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_agreement_restore_target_seconds",
@@ -781,7 +787,7 @@ METRICS: tuple[Metric, ...] = (
         "Time within which a fault is to be over by the agreement.",
         _PER_AGREEMENT,
         ("tenant", "agreement"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_agreement_outage_seconds",
@@ -792,7 +798,7 @@ METRICS: tuple[Metric, ...] = (
         " later excuse makes it smaller.",
         _PER_AGREEMENT,
         ("tenant", "agreement"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_agreement_outage_allowed_seconds",
@@ -801,7 +807,7 @@ METRICS: tuple[Metric, ...] = (
         "Cell-seconds without service that the agreement allows in the whole month (the error budget).",
         _PER_AGREEMENT,
         ("tenant", "agreement"),
-        told=True,
+        for_tenants=True,
     ),
     Metric(
         "minka_tenant_incidents",
@@ -810,7 +816,7 @@ METRICS: tuple[Metric, ...] = (
         "Open incidents that concern the tenant, by their worst severity.",
         "five per tenant",
         ("tenant", "severity"),
-        told=True,
+        for_tenants=True,
     ),
 )
 
@@ -869,15 +875,15 @@ class Observations:
         with self._counting:
             self._sums.clear()
 
-    def told(self) -> bytes:
+    def encoded(self) -> bytes:
         """All of it, as it goes on record."""
         with self._counting:
             return orjson.dumps({"sums": _flat(self._sums), "states": _flat(self._states)})
 
 
-def sums_and_states(told: bytes) -> tuple[dict[str, Spreads], dict[str, Figures]]:
-    """What a process told."""
-    content = orjson.loads(told)
+def sums_and_states(encoded: bytes) -> tuple[dict[str, Spreads], dict[str, Figures]]:
+    """What a process measured (``Observations.encoded``)."""
+    content = orjson.loads(encoded)
     return _deep(content["sums"]), _deep(content["states"])
 
 
@@ -892,13 +898,13 @@ def joined(*parts: Mapping[str, Spreads]) -> dict[str, Spreads]:
     return found
 
 
-def added_up(told: Iterable[bytes]) -> dict[str, Spreads]:
+def added_up(encoded: Iterable[bytes]) -> dict[str, Spreads]:
     """Counts and histograms of several processes together."""
-    return joined(*(sums_and_states(one)[0] for one in told))
+    return joined(*(sums_and_states(one)[0] for one in encoded))
 
 
-def all_told(sums: Mapping[str, Spreads]) -> bytes:
-    """Sums as a process without a state would tell them."""
+def encoded_sums(sums: Mapping[str, Spreads]) -> bytes:
+    """Sums in the form of ``Observations.encoded``, without states."""
     return orjson.dumps({"sums": _flat(sums), "states": {}})
 
 

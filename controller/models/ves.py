@@ -66,7 +66,7 @@ class CommonEventHeader(_Block):
     ves_event_listener_version: Literal["7.0", "7.0.1", "7.1", "7.1.1", "7.2", "7.2.1"]
 
     @property
-    def told(self) -> datetime:
+    def source_time(self) -> datetime:
         """The latest time of the event, by the clock of its source."""
         return datetime.fromtimestamp(self.last_epoch_microsec / 1_000_000, UTC)
 

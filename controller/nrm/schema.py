@@ -284,7 +284,7 @@ class NodeSpec:
         return {self.leaf(role): says for role, says in _SERVING.items() if role in self.leaf_by_role}
 
     @cached_property
-    def always_told(self) -> frozenset[LeafName]:
+    def always_reported(self) -> frozenset[LeafName]:
         """Those of the leaves that tell whether it serves which every device should have: no vendor's extensions."""
         return frozenset(name for name in self.serving if not self.leaf_by_name[name].extension)
 

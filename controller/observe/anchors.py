@@ -28,7 +28,7 @@ class Anchors:
         self._filed: AuditAnchor | None = None
         self._sent: AuditAnchor | None = None
 
-    async def tell(self, anchor: AuditAnchor) -> None:
+    async def publish(self, anchor: AuditAnchor) -> None:
         """Keep an anchor, and send it on.
 
         Raises:

@@ -21,7 +21,7 @@ from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
 from controller import __version__
-from controller.access.disclosure import told_kpis
+from controller.access.disclosure import tenant_kpis
 from controller.access.sight import sight
 from controller.assurance.health import NOT_LOOKED_AT, unread
 from controller.intent.placement import Placement, place
@@ -78,7 +78,7 @@ class Asked:
 
     def serves(self, metric: Metric) -> bool:
         """Whether a metric is on the page."""
-        if self.tenant and not metric.told:
+        if self.tenant and not metric.for_tenants:
             return False
         return metric.part in (self.parts or ({Part.NETWORK} if self.region else frozenset(Part)))
 
@@ -121,7 +121,7 @@ def exposition(
     spreads = store.status.spreads() if Part.CONTROLLER in {metric.part for metric in wanted} else {}
     if Part.NETWORK in {metric.part for metric in wanted}:
         healths = _standing_health(store, None if seen is None else seen.stations)
-        add_network(lines, healths if seen is None else map(seen.told, healths))
+        add_network(lines, healths if seen is None else map(seen.health, healths))
         if seen is not None:
             if "minka_functions" in lines:
                 _add_samples(lines, _functions(store, seen))
@@ -132,8 +132,8 @@ def exposition(
         _add_judged_places(lines, store, clock, seen)
     if "minka_kpi_info" in lines:
         info = [("minka_kpi_info", 1.0, (kpi.name, kpi.title, kpi.unit, kpi.better)) for kpi in kpis]
-        told = {kpi.name for kpi in told_kpis(kpis)}
-        _add_samples(lines, (one for one in info if not asked.tenant or one[2][0] in told))
+        shown = {kpi.name for kpi in tenant_kpis(kpis)}
+        _add_samples(lines, (one for one in info if not asked.tenant or one[2][0] in shown))
     families = {
         metric.name: _family(metric, figures.get(metric.name, {}), spreads.get(metric.name, {}))
         for metric in wanted
@@ -199,7 +199,7 @@ class Seen:
         """Whether it is about a station."""
         return self.stations is None or station in self.stations
 
-    def told(self, health: Health) -> Health:
+    def health(self, health: Health) -> Health:
         """A station's health, as far as it is told."""
         if self.cells is None:
             return health
@@ -227,8 +227,8 @@ def _seen(store: Store, clock: Clock, asked: Asked) -> Seen | None:
     if asked.tenant:
         if asked.tenant not in network.tenant_by_id:
             raise NotFoundError(f"there is no tenant {asked.tenant!r}")
-        told = sight(digest, network, asked.tenant)
-        digest, network, cells = told.digest, told.network, told.cells
+        seen = sight(digest, network, asked.tenant)
+        digest, network, cells = seen.digest, seen.network, seen.cells
     stations = None if cells is None else frozenset(cells)
     if asked.region:
         if asked.region not in network.region_by_id:

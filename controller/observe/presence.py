@@ -59,7 +59,7 @@ class Presence:
         if not self._incarnation:
             self._incarnation = await self._store.processes.register(self._instance, self._role)
         try:
-            late, observed = ", ".join(self._late()), self._observations.told()
+            late, observed = ", ".join(self._late()), self._observations.encoded()
             await self._store.processes.heartbeat(self._incarnation, self._sessions(), late, observed)
         except LeaseLostError:
             self._incarnation = ""

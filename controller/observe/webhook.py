@@ -77,7 +77,7 @@ class ContactPost:
         self._secrets = secrets
         self._clock = clock
 
-    async def tell(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
+    async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
         """Tell once. Raises MinkaError if it was not taken."""
         if contact.email is not None:
             await self._mail.post({"to": [contact.email], "text": _in_words(content["notice"])}, key)
@@ -89,7 +89,7 @@ class ContactPost:
         signature = hmac.digest(secret.get_secret_value().encode(), f"{at}.".encode() + body, "sha256").hex()
         headers = {"Idempotency-Key": key, "Minka-Timestamp": at, "Minka-Signature": f"sha256={signature}"}
         await _post(url, body, headers)
-        log.info("contact.told", key=key, contact=contact.id)
+        log.info("contact.notified", key=key, contact=contact.id)
 
 
 def _in_words(notice: Mapping[str, Any]) -> str:

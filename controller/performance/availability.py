@@ -33,7 +33,7 @@ _LENGTHS = tuple(Column(name=name, unit="s") for name in Parts._fields)
 _MINUTES = tuple(Column(name=name, unit="min") for name in Parts._fields)
 
 
-class ToldIncident(NamedTuple):
+class DisclosedIncident(NamedTuple):
     """An incident as its tenant is told of it."""
 
     id: str
@@ -101,7 +101,7 @@ def sla_sheets(
     found: Sequence[Attained],
     tenant: str,
     month: Month,
-    incidents: Mapping[str, ToldIncident],
+    incidents: Mapping[str, DisclosedIncident],
     works: Sequence[Work],
 ) -> tuple[Sheet, ...]:
     """The tables of a statement of service levels.
@@ -111,15 +111,15 @@ def sla_sheets(
         found: What was attained in the month.
         tenant: Whose.
         month: Which.
-        incidents: By id, those that the tenant is told of.
+        incidents: By id, those that the tenant sees.
         works: What was changed on the tenant's cells.
     """
-    told = list(_incidents(outages, tenant, month, incidents, found))
+    concerned = list(_incidents(outages, tenant, month, incidents, found))
     return (
-        _agreements(found, month, told),
+        _agreements(found, month, concerned),
         _cells(found),
         _outages(found, month.zone),
-        Sheet(name="incidents", title="Incidents", columns=_INCIDENTS, rows=tuple(row for row, _ in told)),
+        Sheet(name="incidents", title="Incidents", columns=_INCIDENTS, rows=tuple(row for row, _ in concerned)),
         _changes(works, month.zone),
     )
 
@@ -145,12 +145,14 @@ _AGREEMENTS = (
 )
 
 
-def _agreements(found: Sequence[Attained], month: Month, told: Sequence[tuple[tuple[Value, ...], set[str]]]) -> Sheet:
+def _agreements(
+    found: Sequence[Attained], month: Month, concerned: Sequence[tuple[tuple[Value, ...], set[str]]]
+) -> Sheet:
     rows = []
     elapsed = min(1.0, max(0.0, (month.now - month.begin) / (month.end - month.begin)))
     for one in found:
         sla, lengths, lost, allowed = one.agreement.sla, one.lengths, one.owed.lost, one.owed.allowed
-        late = sum(one.agreement.id in agreements for _, agreements in told)
+        late = sum(one.agreement.id in agreements for _, agreements in concerned)
         share = lost / allowed if allowed else float(lost > 0)
         penalty = sla.penalty(one.availability)
         rows.append(
@@ -244,22 +246,22 @@ _INCIDENTS = (
 
 
 def _incidents(
-    outages: Outages, tenant: str, month: Month, incidents: Mapping[str, ToldIncident], found: Sequence[Attained]
+    outages: Outages, tenant: str, month: Month, incidents: Mapping[str, DisclosedIncident], found: Sequence[Attained]
 ) -> Iterator[tuple[tuple[Value, ...], set[str]]]:
     """Rows of incidents, oldest first, each with the agreements for which it was over too late."""
     own = []
     for name, one in outages.by_incident().items():
         minutes = next((each for each in one.minutes(month.begin) if each.tenant == tenant), None)
         if minutes is not None:
-            told = incidents.get(name)
+            shown = incidents.get(name)
             late = {each.agreement.id for each in found if _is_late(one, each.agreement, month)}
-            opened = told.opened if told else month.begin
+            opened = shown.opened if shown else month.begin
             row: tuple[Value, ...] = (
                 name,
-                told.cause if told else "",
-                local(told.opened, month.zone) if told else "",
-                local(told.closed, month.zone) if told else "",
-                told.cells if told else 0,
+                shown.cause if shown else "",
+                local(shown.opened, month.zone) if shown else "",
+                local(shown.closed, month.zone) if shown else "",
+                shown.cells if shown else 0,
                 *(getattr(minutes, part) for part in Parts._fields),
                 ", ".join(sorted(late)),
             )

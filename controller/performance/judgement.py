@@ -116,14 +116,14 @@ class Hour:
 
     Args:
         kpis: All indicators.
-        told: Names of those that tenants are told of their own part.
+        tenant_kpis: Names of those that tenants are told of their own part.
         network: Whose stations and agreements count.
         end: Of the hour.
     """
 
-    def __init__(self, kpis: Iterable[Kpi], told: Collection[str], network: Network, end: datetime) -> None:
+    def __init__(self, kpis: Iterable[Kpi], tenant_kpis: Collection[str], network: Network, end: datetime) -> None:
         self.end = end
-        self._kpis, self._told, self._network = tuple(kpis), frozenset(told), network
+        self._kpis, self._tenant_kpis, self._network = tuple(kpis), frozenset(tenant_kpis), network
         self._tenants = {name: whose_where_shared(network, name) for name in network.tenant_by_id}
         #: Of regions and the network: the last hour, and the same hours of the days before.
         self._now: dict[tuple[_Part, str], Tally] = {}
@@ -159,7 +159,7 @@ class Hour:
         watched = [kpi for kpi in self._kpis if kpi.watched]
         of_tenants: dict[str, Said] = {tenant: Said({}, {}) for tenant, _ in last if tenant}
         for tenant, said in of_tenants.items():
-            for kpi in (one for one in watched if one.name in self._told):
+            for kpi in (one for one in watched if one.name in self._tenant_kpis):
                 own = last[tenant, kpi.name]
                 _say(said, kpi, _latest(kpi, recent, self.end, own, self._tenants[tenant], cells))
         of_cells: dict[str, Said] = {cell: Said({}, {}) for cell in names}
@@ -190,7 +190,7 @@ class Hour:
         shared = {name: who for name, who in self._tenants.items() if who.cells is None or who.cells & cells}
         found: dict[tuple[str, str], Tally] = {}
         for kpi in self._kpis:
-            parts = {"": EVERYBODY} | (shared if kpi.name in self._told else {})
+            parts = {"": EVERYBODY} | (shared if kpi.name in self._tenant_kpis else {})
             for tenant, who in parts.items():
                 now = found[tenant, kpi.name] = tally(kpi, last, who, cells).fold()
                 before = tally(kpi, same if kpi.watched else (), who, cells).fold()

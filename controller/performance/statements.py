@@ -178,8 +178,8 @@ def _table(sheet: Sheet) -> Iterator[str]:
 
 
 def _meanings(sheet: Sheet) -> Iterable[str]:
-    told = [f"{_text(one.name.replace('_', ' '))}: {_text(one.meaning)}" for one in sheet.columns if one.meaning]
-    return [f"<p><small>{'. '.join(told)}.</small></p>"] if told else []
+    meanings = [f"{_text(one.name.replace('_', ' '))}: {_text(one.meaning)}" for one in sheet.columns if one.meaning]
+    return [f"<p><small>{'. '.join(meanings)}.</small></p>"] if meanings else []
 
 
 def _class(is_number: bool) -> str:

@@ -16,7 +16,7 @@ from controller.nrm.tree import LeafName, Leaves, Path, Value, parent, step
 #: Stands for something that is not there.
 NOTHING = "–"
 #: Names that a message tells before it only counts.
-_TOLD = 3
+_NAMED = 3
 
 
 #: Who else wrote leaves, by path of the entry and leaf (``Observed.writers``).
@@ -48,7 +48,7 @@ def describe(
             continue
         if edit.op is Op.MERGE:
             texts = leaf_texts(root, edit.path, edit.before, edit.after, writers)
-            rows.extend(row(edit.path, edit.owners, *told) for told in texts)
+            rows.extend(row(edit.path, edit.owners, *labels) for labels in texts)
         elif edit.path in replaced:
             rows.append(_replaced_row(root, edit, replaced[edit.path]))
         else:
@@ -70,8 +70,8 @@ def entry_name(root: NodeSpec, path: Path) -> str:
 
 def some(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
-    more = len(names) - _TOLD
-    return ", ".join(names[:_TOLD]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def contents(root: NodeSpec, path: Path, leaves: Leaves) -> str:

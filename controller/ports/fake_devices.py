@@ -168,7 +168,7 @@ class FakeEquipment:
         elif kind is OperationKind.ACTIVATE and works:
             self.slots = tuple(s.model_copy(update={"active": s.name == operation.subject}) for s in self.slots)
         if kind in _EVENTS:
-            self._tell(operation, "COMPLETED" if works else "APPLICATION_ERROR")
+            self._report(operation, "COMPLETED" if works else "APPLICATION_ERROR")
         return ""
 
     def _has_valid(self, name: str) -> bool:
@@ -183,7 +183,7 @@ class FakeEquipment:
         update = {"status": status, "version": version}
         self.slots = tuple(slot.model_copy(update=update) if slot.name == name else slot for slot in self.slots)
 
-    def _tell(self, operation: Operation, status: str) -> None:
+    def _report(self, operation: Operation, status: str) -> None:
         name, leaf = _EVENTS[operation.kind]
         content = etree.Element(f"{{{ns.ORAN_SOFTWARE}}}{name}")
         subject = operation.subject.rpartition("/")[2]

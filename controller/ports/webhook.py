@@ -20,7 +20,7 @@ class Webhook(Protocol):
 class Contacts(Protocol):
     """Tells contacts of the network files, by e-mail or by their own webhook."""
 
-    async def tell(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
+    async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
         """Tell ``{"notice": …}`` once; the same ``key`` marks repetitions. Raises MinkaError if it was not taken."""
         ...
 
@@ -29,14 +29,14 @@ class FakeContacts:
     """The shipped fake: remembers who was told what, in order; those in ``away`` take nothing."""
 
     def __init__(self) -> None:
-        self.told: list[tuple[str, dict[str, Any], str]] = []
+        self.sent: list[tuple[str, dict[str, Any], str]] = []
         self.away: set[str] = set()
 
-    async def tell(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
+    async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
         """Remember it."""
         if contact.id in self.away:
             raise MinkaError(f"{contact.id} is away")
-        self.told.append((contact.id, dict(content), key))
+        self.sent.append((contact.id, dict(content), key))
 
 
 class FakeWebhook:

@@ -50,10 +50,10 @@ class Script:
         self._devices = MemoryDevices(self._stage.fleet)
         await self._loop.sleep(DAY_BEGINS - self._loop.time())
         begin(self._stage, day)
-        self._stage.fleet.listen(alarms=self._hear)
+        self._stage.fleet.listen(alarms=self._take)
         await self._loop.sleep(day.hours * 3600)
 
-    def _hear(self, station: str, alarm: Alarm, raised: bool, _at: datetime) -> None:
+    def _take(self, station: str, alarm: Alarm, raised: bool, _at: datetime) -> None:
         cure, key, now = _CURES.get(alarm.fault_id), (station, *alarm.key), self._loop.time()
         if raised and cure is not None and now - self._answered.get(key, -_AGAIN) >= _AGAIN:
             self._answered[key] = now

@@ -67,7 +67,7 @@ OF_RUNG = frozenset(("reach", "consent", "unknown"))
 #: root.
 SETTLE, CORRELATION = "settle", "correlation"
 #: Guards whose end is told as a change of the alarm, so that nobody has to look for it.
-TOLD = frozenset(("over", "symptom"))
+ENDS_WITH_ALARM = frozenset(("over", "symptom"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,14 +293,14 @@ def _flapping(ask: Ask) -> _No | None:
     incident = ask.store.incidents.get(alarm.incident)
     if fault_of(incident) != fault_of(alarm) or not incident.flaps:
         return None
-    tells = repair.rule.ladder[0].people
+    notifies = repair.rule.ladder[0].people
     if incident.flapping:
         again = f"incident {incident.id} flaps: the same fault came again {incident.flaps} times"
         if any(one.escalated for one in ask.store.incidents.alarms(incident.id)):
             return _No(f"{again}, and people were told of it")
-        return None if tells else _No(again, final=True)
+        return None if notifies else _No(again, final=True)
     settled = alarm.raised + timedelta(seconds=repair.rule.guards.settle_seconds * (1 + incident.flaps))
-    if tells or ask.now >= settled:
+    if notifies or ask.now >= settled:
         return None
     return _No(f"it came again soon after it was over, so it has to stand until {settled:%H:%M:%S} UTC", settled)
 
@@ -351,11 +351,11 @@ def _battery(ask: Ask) -> _No | None:
     if first is None and not ask.repair.on_battery:
         return None
     site = ask.network.site_by_id.get(ask.site)
-    told = f" since {first.raised:%Y-%m-%d %H:%M} UTC" if first else ", and has no alarm of it"
+    since = f" since {first.raised:%Y-%m-%d %H:%M} UTC" if first else ", and has no alarm of it"
     until = deadline_of(ask.network, first) if first else None
     lasts = f", which lasts until about {until:%H:%M}" if until else ""
     fed = f" (its site: {site.power})" if site is not None and site.power else ""
-    return _No(f"the station runs on its battery{told}{lasts}{fed}")
+    return _No(f"the station runs on its battery{since}{lasts}{fed}")
 
 
 # ------------------------------------------------------------------- how often

@@ -36,9 +36,9 @@ from controller.remediation.breaker import Breaker
 from controller.remediation.dispatch import dispatch_pack
 from controller.remediation.guards import (
     CORRELATION,
+    ENDS_WITH_ALARM,
     OF_RUNG,
     SETTLE,
-    TOLD,
     Limits,
     Refusal,
     Repair,
@@ -139,7 +139,7 @@ class Remediator:
         self._checker = checker
         self._launcher = launcher
         self._notifier = notifier
-        self._escalations: Deliveries[Escalation] = Deliveries(store.escalations, self._tell_people, clock)
+        self._escalations: Deliveries[Escalation] = Deliveries(store.escalations, self._notify_people, clock)
         self._clock = clock
         self._rules = tuple(rules)
         self._breaker = breaker or Breaker()
@@ -204,7 +204,7 @@ class Remediator:
             self._uncorrelated = True
             log.warning("remediation.uncorrelated", code=error.code, reason=error.message)
 
-    async def _tell_people(self, one: Escalation) -> None:
+    async def _notify_people(self, one: Escalation) -> None:
         alarm = await self._store.alarms.get(one.alarm)
         pack = await self._store.transaction(dispatch_pack, one.alarm, self._clock.now())
         await self._notifier.escalate(alarm, one.reason, one.key, pack, one.kind)
@@ -563,7 +563,7 @@ class Remediator:
 
     def _left(self, alarm: Alarm, no: Refusal) -> float | None:
         """Seconds until a guard that said no is asked again, None where the end of its reason changes the alarm."""
-        if no.guard in TOLD:
+        if no.guard in ENDS_WITH_ALARM:
             return None
         left = self._later(alarm) if no.until is None else max(0.0, (no.until - self._clock.now()).total_seconds())
         return left if no.guard == SETTLE else min(left, self._later(alarm))

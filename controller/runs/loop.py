@@ -271,18 +271,18 @@ class WorkerLoop:
                 await self._beat_once()
             except StoreError as error:
                 log.warning("worker.store_unavailable", reason=error.message)
-                self._tell_beat(False)
+                self._report_beat(False)
             else:
-                self._tell_beat(True)
+                self._report_beat(True)
 
-    def _tell_beat(self, beaten: bool) -> None:
+    def _report_beat(self, beaten: bool) -> None:
         awaited, self._next_beat = self._next_beat, asyncio.get_running_loop().create_future()
         awaited.set_result(beaten)
 
     async def _beat_once(self) -> None:
         begun = self._tools.clock.monotonic()
         try:
-            observed = self._observations.told()
+            observed = self._observations.encoded()
             await self._tools.store.processes.heartbeat(self._incarnation, self._sessions(), observed=observed)
             self._last_beat = begun
         except LeaseLostError:

@@ -77,7 +77,7 @@ class Sweeper:
         """Move one run on as far as it goes; one that can't be moved never keeps the others from it."""
         try:
             while (moved := await self._store.runs.advance(run_id, self._decide, self._by())) is not None:
-                self._tell(run_id, moved)
+                self._announce(run_id, moved)
         except MinkaError as error:
             log.warning("run.not_moved", run=run_id, reason=error.message)
         except Exception:
@@ -94,7 +94,7 @@ class Sweeper:
     def _decide(self, run: Run, jobs: Sequence[Job]) -> Transition | None:
         return decide(run, jobs, self._clock.now())
 
-    def _tell(self, run_id: str, moved: Transition) -> None:
+    def _announce(self, run_id: str, moved: Transition) -> None:
         log.info("run.moved", run=run_id, state=moved.state, wave=moved.wave, reason=moved.reason)
         if moved.wave is not None or moved.ready:
             self._wakeups.wake_workers(run_id)

@@ -194,8 +194,8 @@ _BEGINNING = "repairs"
 #: could miss each other, or wait for each other.
 GUARD = "alarms"
 #: Actions that change nothing of an alarm.
-_NOTED, _NOT_TOLD = "alarm.noted", "alarm.people-not-notified"
-_NO_CHANGES = (_NOTED, _NOT_TOLD)
+_NOTED, _NOT_NOTIFIED = "alarm.noted", "alarm.people-not-notified"
+_NO_CHANGES = (_NOTED, _NOT_NOTIFIED)
 #: What is kept as a JSON list.
 _LISTS = ("cells", "tenants", "functions")
 #: What a report may change of an alarm.
@@ -441,7 +441,7 @@ class SqlEscalations(SqlRepository, Escalations[Sync]):
     @writes
     def release(self, tx: Tx, claimed: Escalation, why: str = "") -> None:
         if tx.execute(_pending(claimed).values(claimed=False)).rowcount and why:
-            tx.note("remediation", _NOT_TOLD, claimed.alarm, key=claimed.key, reason=why)
+            tx.note("remediation", _NOT_NOTIFIED, claimed.alarm, key=claimed.key, reason=why)
 
     @writes
     def delivered(self, tx: Tx, claimed: Escalation) -> None:
@@ -520,7 +520,7 @@ def _take(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
     tx.guard(GUARD)
     digests = [digest(report) for report in reports]
     batch = in_order(digests, reports)
-    known = report_rows.heard(tx, digests)
+    known = report_rows.repeated(tx, digests)
     newest = _newest(tx, {one.fault for one in batch if one.digest not in known})
     by_id = {one.alarm.id: one for one in newest.values()}
     by_id |= _with_ids(tx, set(known.values()) - by_id.keys())
@@ -792,8 +792,8 @@ def _known_to_people(tx: Tx, alarm: Alarm) -> bool:
     """Whether they were called for another alarm of the same fault, which stands."""
     if alarm.probable_cause not in LINK_CAUSES:
         return False
-    told = _UNCLEARED.where(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.id != alarm.id)
-    others = tx.rows(told, alarms.c.station, [alarm.station])
+    escalated = _UNCLEARED.where(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.id != alarm.id)
+    others = tx.rows(escalated, alarms.c.station, [alarm.station])
     return any(fault_of(as_alarm(row)) == fault_of(alarm) for row in others)
 
 

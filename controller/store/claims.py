@@ -326,7 +326,7 @@ def _finish(tx: Tx, ends: Sequence[End]) -> list[MinkaError | None]:
     if ended:
         _end_jobs(tx, ended)
         _keep_applied(tx, [end.claim for end in ended if end.result.applied])
-    _tell_diverged(tx, ended)
+    _notify_diverged(tx, ended)
     for end in ours:
         if end.claim.job.id in anew:
             put_back(tx, end.claim.job.id, anew[end.claim.job.id])
@@ -352,7 +352,7 @@ def _left_nothing(result: JobResult) -> bool:
     return back and not (result.gained or result.lost or result.applied)
 
 
-def _tell_diverged(tx: Tx, ends: Sequence[End]) -> None:
+def _notify_diverged(tx: Tx, ends: Sequence[End]) -> None:
     """Raise an alarm for each station that is not as it should be; clear it where a later job ended well."""
     good = [end.claim.job.station for end in ends if end.result.outcome.good]
     well = {row.station for row in tx.rows(_DIVERGED, alarms.c.station, good)}

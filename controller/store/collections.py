@@ -36,7 +36,7 @@ collections = Table(
     Column("due", Instant, nullable=False, index=True),
     Column("since", Instant, nullable=False),
     Column("tried", Instant),
-    Column("heard", Instant),
+    Column("received", Instant),
     Column("newest", Instant),
     Column("missing", Integer, nullable=False),
     Column("failures", Integer, nullable=False),
@@ -71,7 +71,7 @@ _TAKE = (
     .values(holder=bindparam("by"), until=bindparam("end", type_=Instant()), taken=collections.c.due)
 )
 _HELD = select(collections.c.station, collections.c.holder).with_for_update()
-_RESULTS = ("tried", "heard", "newest", "missing", "failures", "reason", "again")
+_RESULTS = ("tried", "received", "newest", "missing", "failures", "reason", "again")
 #: Whoever made it due meanwhile knows of data that was not there yet.
 _FINISH = (
     update(collections)
@@ -153,7 +153,7 @@ def _as_collection(row: Row[Any]) -> Collection:
 
 
 def _values(one: Collection) -> dict[str, Any]:
-    names = ("tried", "heard", "newest", "missing", "failures", "reason")
+    names = ("tried", "received", "newest", "missing", "failures", "reason")
     again = orjson.dumps(one.again).decode() if one.again else ""
     return {"of": one.station, "next": one.due, "new_again": again} | {
         f"new_{name}": getattr(one, name) for name in names

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import bindparam, select, update
 
-from controller.intent.telling import PAUSE, News, news
+from controller.intent.incident_news import PAUSE, News, news
 from controller.models.alarm import Alarm
 from controller.models.approval import Notice, NoticeKind
 from controller.models.incident import Incident
@@ -29,13 +29,13 @@ from controller.store.works import work_on
 _AT_ONCE = 200
 _DUE = (
     select(incidents)
-    .where(incidents.c.tell <= bindparam("now", type_=Instant()))
-    .order_by(incidents.c.tell, incidents.c.number)
+    .where(incidents.c.notify_at <= bindparam("now", type_=Instant()))
+    .order_by(incidents.c.notify_at, incidents.c.number)
     .limit(_AT_ONCE)
 )
 _STANDING = select(alarms).where(STANDING).order_by(alarms.c.number)
-_TOLD = select(notices).order_by(notices.c.number)
-_TELL = update(incidents).where(incidents.c.id == bindparam("of")).values(tell=bindparam("again"))
+_NOTICES = select(notices).order_by(notices.c.number)
+_SCHEDULE = update(incidents).where(incidents.c.id == bindparam("of")).values(notify_at=bindparam("again"))
 
 
 def due(tx: Tx) -> bool:
@@ -51,7 +51,7 @@ def write(tx: Tx) -> None:
     current = current_network(tx) if rows else None
     if current is None:
         if rows:
-            tx.execute(_TELL, [{"of": row.id, "again": None} for row in rows])
+            tx.execute(_SCHEDULE, [{"of": row.id, "again": None} for row in rows])
         return
     digest, network = current
     sharing = sharing_on(digest, network, network.day(tx.now))
@@ -60,23 +60,23 @@ def write(tx: Tx) -> None:
     for row in tx.rows(_STANDING, alarms.c.incident, ids):
         standing[row.incident].append(as_alarm(row))
     last: dict[str, dict[str, Notice]] = defaultdict(dict)
-    for row in tx.rows(_TOLD, notices.c.incident, ids):
+    for row in tx.rows(_NOTICES, notices.c.incident, ids):
         last[row.incident][row.tenant] = as_notice(row)
     again = []
     for row in rows:
-        incident, told = as_noun(Incident, row), last[row.id]
-        sides = {tenant for alarm in standing[row.id] for tenant in alarm.tenants} | told.keys()
+        incident, latest = as_noun(Incident, row), last[row.id]
+        sides = {tenant for alarm in standing[row.id] for tenant in alarm.tenants} | latest.keys()
         sides |= {HOST} if network.header.contacts else set()
         times = []
         for side in sorted(sides):
-            found = news(incident, standing[row.id], sharing.tenants_at, side, told.get(side))
+            found = news(incident, standing[row.id], sharing.tenants_at, side, latest.get(side))
             if found is not None:
-                times.append(_tell(tx, incident, standing[row.id], side, found, told.get(side)))
+                times.append(_notify(tx, incident, standing[row.id], side, found, latest.get(side)))
         again.append({"of": row.id, "again": min(filter(None, times), default=None)})
-    tx.execute(_TELL, again)
+    tx.execute(_SCHEDULE, again)
 
 
-def _tell(
+def _notify(
     tx: Tx, incident: Incident, standing: Sequence[Alarm], side: str, found: News, last: Notice | None
 ) -> datetime | None:
     """Tell it, or when to look again: an incident that grows all the time, and work that its tenant announced."""

@@ -23,8 +23,8 @@ from sqlalchemy import (
     update,
 )
 
+from controller.intent.incident_news import HOLD_OFF
 from controller.intent.incidents import OF_ROOT, Known, Outcome, fault_of, sort_out
-from controller.intent.telling import HOLD_OFF
 from controller.models.alarm import Alarm
 from controller.models.incident import Incident
 from controller.store.columns import Instant, long_text, metadata, string
@@ -34,7 +34,7 @@ from controller.store.transaction import Tx
 _OPEN = text("closed IS NULL AND merged_into = ''")
 _MERGED = text("merged_into <> ''")
 _CURRENT = text("until IS NULL")
-_TELLS = text("tell IS NOT NULL")
+_NOTIFIES = text("notify_at IS NOT NULL")
 
 incidents = Table(
     "incidents",
@@ -61,8 +61,8 @@ incidents = Table(
     Column("flaps", Integer, nullable=False),
     Column("standing", Integer, nullable=False),
     # When its sides are to be told what became of it, None where they know.
-    Column("tell", Instant),
-    Index("ix_incidents_tell", "tell", sqlite_where=_TELLS, postgresql_where=_TELLS),
+    Column("notify_at", Instant),
+    Index("ix_incidents_notify_at", "notify_at", sqlite_where=_NOTIFIES, postgresql_where=_NOTIFIES),
     Index("ix_incidents_identity", "identity", "number"),
     Index("ix_incidents_open", "number", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_incidents_merged_into", "merged_into", sqlite_where=_MERGED, postgresql_where=_MERGED),
@@ -90,12 +90,12 @@ _UPDATE = (
     update(incidents)
     .where(incidents.c.id == bindparam("of"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGED})
-    .values(tell=func.coalesce(incidents.c.tell, bindparam("soon", type_=Instant())))
+    .values(notify_at=func.coalesce(incidents.c.notify_at, bindparam("soon", type_=Instant())))
 )
 _TOUCH = (
     update(incidents)
     .where(incidents.c.id == bindparam("of"))
-    .values(tell=func.coalesce(incidents.c.tell, bindparam("soon", type_=Instant())))
+    .values(notify_at=func.coalesce(incidents.c.notify_at, bindparam("soon", type_=Instant())))
 )
 _BELONGS = select(incident_alarms.c.alarm, incident_alarms.c.incident).where(incident_alarms.c.until.is_(None))
 _AT = bindparam("at", type_=Instant())
@@ -146,7 +146,7 @@ def write(tx: Tx, outcome: Outcome, known: Known) -> Outcome:
     old = [one for name, one in outcome.incidents.items() if name in known.incidents]
     if new:
         names = incidents.c.keys() & Incident.model_fields.keys()
-        more = {"tell": tx.now + HOLD_OFF}
+        more = {"notify_at": tx.now + HOLD_OFF}
         rows = [{name: getattr(one, name) for name in names} | {"identity": identity_of(one)} | more for one in new]
         tx.execute(incidents.insert(), rows)
     if old:

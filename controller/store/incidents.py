@@ -44,17 +44,17 @@ from controller.store.transaction import Database, Tx
 from controller.store.works import works_during
 
 #: Alarms of which a timeline has all that was done.
-_TOLD = 50
+_MOST_ALARMS = 50
 _BY_ID = select(incidents)
 _STATES = {
     IncidentState.OPEN: OPEN_INCIDENT,
     IncidentState.CLOSED: and_(incidents.c.closed.is_not(None), incidents.c.merged_into == ""),
     IncidentState.MERGED: incidents.c.merged_into != "",
 }
-_TOLD_OF = (alarms.c.severity, alarms.c.probable_cause, alarms.c.cells, alarms.c.tenants)
+_PARTS_OF = (alarms.c.severity, alarms.c.probable_cause, alarms.c.cells, alarms.c.tenants)
 #: What alarms tell of incidents: those that stand, of one that is open; all that were part of it, where it is over.
-_NOW = select(alarms.c.incident, *_TOLD_OF).where(STANDING)
-_EVER = select(incident_alarms.c.incident, *_TOLD_OF).join(alarms, alarms.c.id == incident_alarms.c.alarm)
+_NOW = select(alarms.c.incident, *_PARTS_OF).where(STANDING)
+_EVER = select(incident_alarms.c.incident, *_PARTS_OF).join(alarms, alarms.c.id == incident_alarms.c.alarm)
 _PARTS = select(alarms).join(incident_alarms, incident_alarms.c.alarm == alarms.c.id).order_by(incident_alarms.c.number)
 _SYMPTOMS = select(alarms).where(STANDING)
 _UNSETTLED = (
@@ -117,7 +117,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
         merged = select(incidents.c.id).where(incidents.c.merged_into == incident_id)
         parts = _parts(tx, incident_id)
         runs = {alarm.run for alarm in parts} - {""}
-        about = {incident_id, *tx.execute(merged).scalars(), *(alarm.id for alarm in parts[:_TOLD]), *runs}
+        about = {incident_id, *tx.execute(merged).scalars(), *(alarm.id for alarm in parts[:_MOST_ALARMS]), *runs}
         rows = tx.rows(select(audit), audit.c.object, about)
         return sorted((audit_chain.as_noun(row) for row in rows), key=lambda row: row.id)
 
@@ -310,19 +310,19 @@ def _filled(tx: Tx, rows: Sequence[Row[Any]]) -> list[Incident]:
     found = [as_noun(Incident, row) for row in rows]
     live = [one.id for one in found if one.state is IncidentState.OPEN]
     over = [one.id for one in found if one.state is IncidentState.CLOSED]
-    told: dict[str, list[Row[Any]]] = defaultdict(list)
+    rows_of: dict[str, list[Row[Any]]] = defaultdict(list)
     for row in tx.rows(_NOW, alarms.c.incident, live) if live else ():
-        told[row.incident].append(row)
+        rows_of[row.incident].append(row)
     for row in tx.rows(_EVER, incident_alarms.c.incident, over) if over else ():
-        told[row.incident].append(row)
-    current = current_network(tx) if told else None
+        rows_of[row.incident].append(row)
+    current = current_network(tx) if rows_of else None
     network = current[1] if current else None
-    return [_with(one, told.get(one.id, ()), network) for one in found]
+    return [_with(one, rows_of.get(one.id, ()), network) for one in found]
 
 
-def _with(one: Incident, told: Iterable[Row[Any]], network: Network | None) -> Incident:
+def _with(one: Incident, rows: Iterable[Row[Any]], network: Network | None) -> Incident:
     severities, cells, tenants, losing = set[str](), set[str](), set[str](), set[str]()
-    for row in told:
+    for row in rows:
         severities.add(row.severity)
         cells.update(orjson.loads(row.cells))
         concerned = orjson.loads(row.tenants)
@@ -330,5 +330,7 @@ def _with(one: Incident, told: Iterable[Row[Any]], network: Network | None) -> I
         losing.update(concerned if row.probable_cause in LOSES else ())
     people = 0 if network is None else network.people_at(cells)
     lists = {"cells": cells, "tenants": tenants, "losing": losing}
-    told_of = {name: tuple(sorted(values)) for name, values in lists.items()}
-    return one.model_copy(update={"severity": worst(map(PerceivedSeverity, severities)), "people": people, **told_of})
+    sorted_lists = {name: tuple(sorted(values)) for name, values in lists.items()}
+    return one.model_copy(
+        update={"severity": worst(map(PerceivedSeverity, severities)), "people": people, **sorted_lists}
+    )

@@ -33,9 +33,9 @@ class _Connection(psycopg.Connection[Any]):
     silence: float | None = None
 
     def wait(self, gen: Generator[Any, Any, T], interval: float = _TICK, *more: Any, **others: Any) -> T:
-        return super().wait(self._heard(gen, interval), interval, *more, **others)
+        return super().wait(self._watched(gen, interval), interval, *more, **others)
 
-    def _heard(self, gen: Generator[Any, Any, T], interval: float) -> Generator[Any, Any, T]:
+    def _watched(self, gen: Generator[Any, Any, T], interval: float) -> Generator[Any, Any, T]:
         silent = 0.0
         try:
             wanted = next(gen)

@@ -22,7 +22,7 @@ from sqlalchemy import (
 )
 
 from controller.models.errors import LeaseLostError
-from controller.models.metrics import added_up, all_told
+from controller.models.metrics import added_up, encoded_sums
 from controller.models.process import Process, ProcessRole
 from controller.models.run import JobState
 from controller.ports.store import Incarnation, Processes, Sync
@@ -51,7 +51,8 @@ workers = Table(
     Column("listed", Boolean, nullable=False, server_default=false()),
 )
 
-#: What processes measured (``Observations.told``), by incarnation; under ``ENDED`` that of all that ended, added up.
+#: What processes measured (``Observations.encoded``), by incarnation; under ``ENDED`` that of all that
+#: ended, added up.
 observations = Table(
     "observations",
     metadata,
@@ -166,10 +167,10 @@ def _add_up(tx: Tx, incarnation: str) -> None:
     """Put what a process measured among that of all that ended."""
     tx.guard("observations")
     both = [ENDED, incarnation]
-    told = tx.execute(select(observations.c.content).where(observations.c.incarnation.in_(both))).scalars().all()
-    if told:
+    contents = tx.execute(select(observations.c.content).where(observations.c.incarnation.in_(both))).scalars().all()
+    if contents:
         tx.execute(delete(observations).where(observations.c.incarnation == incarnation))
-        _keep(tx, ENDED, all_told(added_up(told)))
+        _keep(tx, ENDED, encoded_sums(added_up(contents)))
 
 
 def declared_dead(incarnation: str) -> LeaseLostError:

@@ -27,7 +27,7 @@ reports = Table(
     string("alarm"),
     string("source"),
     string("station"),
-    Column("told", Instant),
+    Column("source_time", Instant),
     Column("received", Instant, nullable=False),
     Column("last", Instant, nullable=False),
     Column("count", Integer, nullable=False),
@@ -88,7 +88,7 @@ class SqlReports(SqlRepository, Reports[Sync]):
         return tx.execute(delete(reports).where(reports.c.number.in_(due))).rowcount
 
 
-def heard(tx: Tx, digests: Collection[str]) -> dict[str, str]:
+def repeated(tx: Tx, digests: Collection[str]) -> dict[str, str]:
     """Alarms of reports that are on record already, by digest."""
     if not digests:
         return {}
@@ -110,7 +110,7 @@ def keep(tx: Tx, batch: Sequence[Received], known: Mapping[str, str], after: Map
                 "alarm": after[one.digest].id,
                 "source": report.source.value,
                 "station": report.station,
-                "told": report.told,
+                "source_time": report.source_time,
                 "received": now,
                 "last": now,
                 "count": one.count,
@@ -126,6 +126,8 @@ def keep(tx: Tx, batch: Sequence[Received], known: Mapping[str, str], after: Map
 
 
 def _as_report(row: Row[tuple[object, ...]]) -> RecordedReport:
-    report = AlarmReport.model_validate_json(row.report).model_copy(update={"told": row.told, "body": row.body})
+    report = AlarmReport.model_validate_json(row.report).model_copy(
+        update={"source_time": row.source_time, "body": row.body}
+    )
     values = {name: value for name, value in row._mapping.items() if name in RecordedReport.model_fields}
     return RecordedReport(**values | {"report": report})

@@ -91,7 +91,7 @@ def keep_constraints(
         asked = [one for one in constraints.requirements if one.side == tenant and one.consent is Consent.NOTICE]
         lead = max((one.lead_hours for one in asked), default=0)
         words = f"work is planned on {len(mine)} of your stations"
-        tell(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, begins=tx.now + timedelta(hours=lead))
+        notify(tx, run_id, tenant, NoticeKind.PLANNED, mine, words, begins=tx.now + timedelta(hours=lead))
         note_notified(tx, run_id, tenant, mine)
     if request.approver is not None:
         cast_vote(tx, subject, request.approver, VoteChoice.APPROVE, request.reason, run_id, request.contracts)
@@ -103,7 +103,7 @@ def constraints_from(content: bytes) -> RunConstraints:
     return unpacked(RunConstraints, content)
 
 
-def tell(
+def notify(
     tx: Tx, run_id: str, tenant: str, kind: NoticeKind, stations: list[str], words: str, begins: datetime | None = None
 ) -> None:
     """Put one notice on record."""

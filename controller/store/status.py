@@ -112,8 +112,8 @@ class SqlStatus(SqlRepository, Status[Sync]):
 
     @reads
     def spreads(self, tx: Tx) -> dict[str, Spreads]:
-        told = tx.execute(select(observations.c.content)).scalars().all()
-        return joined(self._durations.read(tx), added_up(told))
+        contents = tx.execute(select(observations.c.content)).scalars().all()
+        return joined(self._durations.read(tx), added_up(contents))
 
     @writes
     def check_writable(self, tx: Tx) -> None:
@@ -245,10 +245,10 @@ def _reports(tx: Tx) -> Figures:
 
 def _states(tx: Tx) -> dict[str, Figures]:
     """What processes that live say of themselves."""
-    told = select(workers.c.role, workers.c.name, observations.c.content)
-    told = told.join(observations, observations.c.incarnation == workers.c.id).where(workers.c.alive)
+    measured = select(workers.c.role, workers.c.name, observations.c.content)
+    measured = measured.join(observations, observations.c.incarnation == workers.c.id).where(workers.c.alive)
     found: dict[str, Figures] = {}
-    for row in tx.execute(told.order_by(workers.c.number)):
+    for row in tx.execute(measured.order_by(workers.c.number)):
         for metric, figures in sums_and_states(row.content)[1].items():
             own = found.setdefault(metric, {})
             own.update({(row.role, row.name, *labels): float(value) for labels, value in figures.items()})

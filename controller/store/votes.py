@@ -110,12 +110,12 @@ def cast_vote(
     key = (votes.c.subject, votes.c.side, votes.c.person)
     other = or_(*(votes.c[name] != said[name] for name in _SAID))
     # A no after a yes is always heard, and then no yes any more.
-    heard = or_(
+    counts = or_(
         votes.c.times < MOST, and_(votes.c.choice == VoteChoice.APPROVE.value, literal(choice is VoteChoice.REJECT))
     )
     kept = tx.insert(votes).values(row)
     kept = kept.on_conflict_do_update(
-        index_elements=key, set_=said | {"times": votes.c.times + 1}, where=and_(other, heard)
+        index_elements=key, set_=said | {"times": votes.c.times + 1}, where=and_(other, counts)
     )
     if tx.execute(kept.returning(votes.c.at)).scalar() is None:
         return _as_before(tx, vote, and_(*(column == row[column.name] for column in key), ~other))

@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from controller.access.disclosure import told_kpis
+from controller.access.disclosure import tenant_kpis
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Measured, Subject
 from controller.models.metrics import METRICS
@@ -122,8 +122,8 @@ def judged(end: datetime) -> Iterator[Judgement]:
     kpis = load_kpis(shipped("playbooks/kpis"))
     watched = {kpi.name: 99.1234 for kpi in kpis if kpi.watched}
     whole = Said(dict.fromkeys((kpi.name for kpi in kpis), 99.1234), dict.fromkeys(watched, 0.25))
-    told = Said({kpi.name: 99.1234 for kpi in told_kpis(kpis) if kpi.watched})
-    own = {f"tenant-{one}": told for one in range(TENANTS)}
+    judged = Said({kpi.name: 99.1234 for kpi in tenant_kpis(kpis) if kpi.watched})
+    own = {f"tenant-{one}": judged for one in range(TENANTS)}
     for number in range(STATIONS):
         cells = {str(cell): Said(watched) for cell in range(CELLS)}
         station = f"PE-CUS-{number:05}"

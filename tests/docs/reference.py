@@ -109,8 +109,8 @@ def metrics_reference() -> str:
         ]
         for one in METRICS:
             if one.part is part:
-                told = " Tenants see their own." if one.told else ""
-                row = (f"`{one.name}`", one.kind, ", ".join(one.labels), one.text + told, one.most)
+                tenants = " Tenants see their own." if one.for_tenants else ""
+                row = (f"`{one.name}`", one.kind, ", ".join(one.labels), one.text + tenants, one.most)
                 lines.append(f"| {' | '.join(row)} |")
         lines.append("")
     return "\n".join(lines)

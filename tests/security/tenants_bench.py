@@ -22,7 +22,7 @@ from unittest.mock import patch
 from fastapi import FastAPI
 from hypothesis import strategies as st
 
-from controller.access.disclosure import told_kpis
+from controller.access.disclosure import tenant_kpis
 from controller.api.services import Services
 from controller.intent.impact import object_class_of
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
@@ -441,7 +441,7 @@ def _judged(own: Private, net: Network, clock: VirtualClock) -> list[Judgement]:
     """The last hour as indicators judge it: four times what ``_measured`` has."""
     quarters = [_measured(station, own, clock) for station in STATIONS]
     end = quarters[0].begin + timedelta(minutes=15)
-    hour, begin = Hour(KPIS, [kpi.name for kpi in told_kpis(KPIS)], net, end), end - timedelta(hours=1)
+    hour, begin = Hour(KPIS, [kpi.name for kpi in tenant_kpis(KPIS)], net, end), end - timedelta(hours=1)
     whole = [one.model_copy(update={"begin": begin, "seconds": HOUR, "covered": HOUR}) for one in quarters]
     return [*(hour.take(one.station, [one])[0] for one in whole), *hour.whole()]
 

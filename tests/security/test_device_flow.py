@@ -42,11 +42,11 @@ class Flow:
     def __init__(self, idp: IdentityProvider) -> None:
         self.idp = idp
         self.clock = VirtualClock()
-        self.told: list[tuple[str, str]] = []
+        self.shown: list[tuple[str, str]] = []
 
     def token(self, **answers: Any) -> str:
         self.idp.device |= answers
-        return device_token(self.idp.url, DEVICE_CLIENT, self.clock, lambda *told: self.told.append(told))
+        return device_token(self.idp.url, DEVICE_CLIENT, self.clock, lambda *code: self.shown.append(code))
 
     def asked(self) -> int:
         return self.idp.asked.count("/token")
@@ -60,13 +60,13 @@ def flow(idp: IdentityProvider) -> Flow:
 def test_who_signs_in_elsewhere_is_waited_for(flow: Flow, idp: IdentityProvider) -> None:
     idp.pending = ["authorization_pending"] * 3
     assert flow.token(interval=7).count(".") == 2
-    assert flow.told == [(f"{idp.url}/activate", USER_CODE)]
+    assert flow.shown == [(f"{idp.url}/activate", USER_CODE)]
     assert (flow.asked(), flow.clock.monotonic()) == (4, 28)
 
 
 def test_the_address_with_the_code_in_it_is_shown_where_there_is_one(flow: Flow, idp: IdentityProvider) -> None:
     flow.token(verification_uri_complete=f"{idp.url}/activate?{USER_CODE}")
-    assert flow.told == [(f"{idp.url}/activate?{USER_CODE}", USER_CODE)]
+    assert flow.shown == [(f"{idp.url}/activate?{USER_CODE}", USER_CODE)]
 
 
 def test_a_provider_that_is_asked_too_often_is_asked_less(flow: Flow, idp: IdentityProvider) -> None:

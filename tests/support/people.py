@@ -15,7 +15,7 @@ class People:
 
     def __init__(self, refusals: int = 0) -> None:
         self.refusals = refusals
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.received: list[tuple[str, dict[str, Any]]] = []
         self.calls = 0
         self.url = ""
 
@@ -30,7 +30,7 @@ def webhook(refusals: int = 0) -> Iterator[People]:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             people.calls += 1
             if people.calls > people.refusals:
-                people.told.append((self.headers["Idempotency-Key"], body))
+                people.received.append((self.headers["Idempotency-Key"], body))
             self.send_response(503 if people.calls <= people.refusals else 204)
             self.end_headers()
 

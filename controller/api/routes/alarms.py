@@ -115,7 +115,7 @@ def dispatch(alarm_id: str, backend: Backend, _: Annotated[Person, needs(Permiss
 
 
 class ReportView(Body):
-    """A report as it came: what its source told, when by its own clock (`told`) and by ours, and how often.
+    """A report as it came: what its source said, when by its own clock (`source_time`) and by ours, and how often.
 
     `skewed` says that its clock was wrong, so that the time of receipt was taken.
     """
@@ -125,7 +125,7 @@ class ReportView(Body):
     severity: PerceivedSeverity
     text: str
     at: AwareDatetime
-    told: AwareDatetime | None
+    source_time: AwareDatetime | None
     received: AwareDatetime
     last: AwareDatetime
     count: int
@@ -144,9 +144,9 @@ def reports(
 
 
 def _report(one: RecordedReport) -> ReportView:
-    told, report = one.model_dump(exclude={"report", "alarm"}), one.report
-    names = ("source", "severity", "text", "at", "told", "body")
-    return ReportView.model_validate(told | {name: getattr(report, name) for name in names})
+    noted, report = one.model_dump(exclude={"report", "alarm"}), one.report
+    names = ("source", "severity", "text", "at", "source_time", "body")
+    return ReportView.model_validate(noted | {name: getattr(report, name) for name in names})
 
 
 class Acknowledgement(Body):
@@ -166,12 +166,12 @@ async def acknowledge(
     """
     store = backend.store
     alarm = await run_in_threadpool(lambda: store.alarms.acknowledge(alarm_id, who.name, actor=who.name))
-    run = await _tell_station(backend, launch, alarm, who)
+    run = await _acknowledge_there(backend, launch, alarm, who)
     view = await run_in_threadpool(seen.alarm, alarm_id)
     return Acknowledgement(alarm=AlarmView.model_validate(view.model_dump()), run=run)
 
 
-async def _tell_station(backend: Services, launch: Launcher, alarm: Alarm, who: Person) -> str:
+async def _acknowledge_there(backend: Services, launch: Launcher, alarm: Alarm, who: Person) -> str:
     """Id of the run that acknowledges an alarm at its station, empty where there is nothing to acknowledge."""
     try:
         _, network = await run_in_threadpool(backend.store.networks.get)
@@ -246,7 +246,7 @@ def clear(
         alarm = store.alarms.get(alarm_id)
         device = store.devices.find([alarm.station]).get(alarm.station)
         read = device is not None and device.adopted is not None
-        if kept := alarm.kept_by(heard=alarm.source in backend.settings.sources, read=read):
+        if kept := alarm.kept_by(enabled=alarm.source in backend.settings.sources, read=read):
             raise ConflictError(f"{alarm_id} can't be cleared by a person: {kept}")
         store.alarms.clear(alarm_id, who.name, asked.reason)
 

@@ -222,7 +222,7 @@ def _vote(
     vote = backend.store.approvals.vote(subject, who, choice, reason, about, contracts)
     if vote.at >= asked:  # else it was said before, and nobody needs to look again
         reassess(backend.store, backend.clock, backend.wakeups)
-    return _told(who, vote)
+    return _disclosed(who, vote)
 
 
 def _is_over(backend: Services, who: Person, run_id: str, constraints: RunConstraints) -> bool:
@@ -282,7 +282,7 @@ def _awaited(
     backend: Services, who: Person, run: Run, constraints: RunConstraints, votes: Iterable[Vote], *, whole: bool
 ) -> Awaited:
     mine = [one for one in constraints.requirements if who.side in (HOST, one.side)]
-    said = [_told(who, vote) for vote in votes if who.side in (HOST, vote.side)]
+    said = [_disclosed(who, vote) for vote in votes if who.side in (HOST, vote.side)]
     made = Awaited(
         run=run.id,
         created=run.created,
@@ -312,7 +312,7 @@ def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
     return found
 
 
-def _told(who: Person, vote: Vote) -> Vote:
+def _disclosed(who: Person, vote: Vote) -> Vote:
     """A vote as a person may see it: the subject is a hash over everybody's part, so a tenant is not told it."""
     return vote.model_copy(update={"subject": ""}) if who.tenant else vote
 

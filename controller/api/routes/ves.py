@@ -108,10 +108,10 @@ async def _taken_in(backend: Services, found: _Read) -> None:
 def _read(form: type[_One | _Batch], body: bytes, backend: Services) -> _Read | str:
     """What a call tells, or the part of the message that refuses it as a whole."""
     try:
-        told = orjson.loads(body)
-        if is_deeper(told, DEEPEST):
+        content = orjson.loads(body)
+        if is_deeper(content, DEEPEST):
             return f"event: nested deeper than {DEEPEST} levels"
-        message = form.model_validate(told)
+        message = form.model_validate(content)
     except orjson.JSONDecodeError:
         return "the body: no JSON"
     except ValidationError as error:
@@ -124,7 +124,7 @@ def _read(form: type[_One | _Batch], body: bytes, backend: Services) -> _Read | 
         return f"event.{lacking.common_event_header.domain}Fields: missing"
     if AlarmSource.VES not in backend.settings.sources:
         return _Read()
-    sent = [told["event"]] if isinstance(message, _One) else told["eventList"]
+    sent = [content["event"]] if isinstance(message, _One) else content["eventList"]
     return _read_events(backend, [*zip(events, sent, strict=True)])
 
 
@@ -199,17 +199,17 @@ def _report(
 ) -> AlarmReport:
     header, fault = event.common_event_header, event.fault_fields
     assert fault is not None
-    at = placed(header.told, now, _OLDEST)
+    at = placed(header.source_time, now, _OLDEST)
     report = report_of_fault(header.source_name, header.event_id, fault, at, ledger, standing, kind)
     words = orjson.dumps(sent, option=orjson.OPT_SORT_KEYS).decode()
-    return report.model_copy(update={"told": header.told, "body": words})
+    return report.model_copy(update={"source_time": header.source_time, "body": words})
 
 
 def _registration(event: VesEvent) -> dict[str, str]:
     fields = event.pnf_registration_fields
     assert fields is not None
-    told = fields.model_dump(exclude={"additional_fields"}, exclude_defaults=True)
-    return {name: str(value)[:_LETTERS] for name, value in told.items()}
+    content = fields.model_dump(exclude={"additional_fields"}, exclude_defaults=True)
+    return {name: str(value)[:_LETTERS] for name, value in content.items()}
 
 
 def _keep(backend: Services, found: _Read) -> None:
@@ -226,8 +226,8 @@ def _kept(store: Store, found: _Read, now: datetime) -> tuple[list[Alarm], list[
     for device, fields in sorted(found.registered.items()):
         store.heartbeats.register(device, fields)
     kinds = network.device_kinds
-    heard = [heartbeat_report(one, now, kinds.get(one, DeviceKind.STATION), lost=False) for one in back]
-    alarms = store.alarms.report_all([*found.reports, *heard], found.refused)
+    returned = [heartbeat_report(one, now, kinds.get(one, DeviceKind.STATION), lost=False) for one in back]
+    alarms = store.alarms.report_all([*found.reports, *returned], found.refused)
     return alarms, store.collections.hurry(found.ready)
 
 

@@ -54,7 +54,7 @@ class AlertmanagerAlert(BaseModel):
         return self
 
     @property
-    def told(self) -> datetime:
+    def source_time(self) -> datetime:
         """When it was, by the clock of Prometheus."""
         return (self.ends_at if self.status == "resolved" else None) or self.starts_at
 
@@ -112,8 +112,8 @@ class _ListedAlert(BaseModel):
 
     def as_alert(self) -> AlertmanagerAlert:
         """As the webhook would have told it."""
-        told = {"labels": self.labels, "annotations": self.annotations, "startsAt": self.starts_at}
-        return AlertmanagerAlert.model_validate({"status": "firing"} | told)
+        fields = {"labels": self.labels, "annotations": self.annotations, "startsAt": self.starts_at}
+        return AlertmanagerAlert.model_validate({"status": "firing"} | fields)
 
 
 class Accepted(Body):
@@ -181,8 +181,8 @@ def _report(
         severity=PerceivedSeverity.CLEARED if resolved else _severity(labels.get("severity", "")),
         text=alert.annotations.get("summary", ""),
         source=AlarmSource.ALERTMANAGER,
-        at=placed(alert.told, now, oldest),
-        told=alert.told,
+        at=placed(alert.source_time, now, oldest),
+        source_time=alert.source_time,
         body=alert.words,
     )
 

@@ -228,7 +228,7 @@ def cell_state(observed: Observed, path: Path) -> ServiceState:
         return ServiceState.DOWN
     node, state = _node(path), observed.state.get(path, {})
     serving = {} if node is None else node.serving
-    asked = [leaf for leaf in serving if leaf in state or (node is not None and leaf in node.always_told)]
+    asked = [leaf for leaf in serving if leaf in state or (node is not None and leaf in node.always_reported)]
     return ServiceState.all_of(ServiceState.of(state.get(leaf), serving[leaf]) for leaf in asked)
 
 
@@ -255,7 +255,7 @@ def unreported(observed: Observed) -> frozenset[str]:
     for path in observed.tree:
         node = _node(path)
         if node is not None and (node.link or node.is_cell) and not found.get(node.name):
-            found[node.name] = node.always_told <= observed.state.get(path, {}).keys()
+            found[node.name] = node.always_reported <= observed.state.get(path, {}).keys()
     return frozenset(name for name, reported in found.items() if not reported)
 
 

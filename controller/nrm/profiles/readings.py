@@ -151,7 +151,7 @@ def read_station(tree: Tree) -> StationReading:
         elif LeafRole.HOST_CELLS in node.leaf_by_role:
             for host in _host_cells(leaves[node.leaf(LeafRole.HOST_CELLS)]):
                 own[host] |= _own_cell(node, leaves, below.get(path, ()))
-    told = tuple(
+    whole = tuple(
         replace(
             cell,
             shares=(*shares[cell.cell], *_of_user_plane(cell, shares[""])),
@@ -161,7 +161,7 @@ def read_station(tree: Tree) -> StationReading:
         for cell in cells
     )
     linked = frozenset(rat for path in tree if is_link(path) and (rat := rat_of(path)) is not None)
-    return StationReading(tuple(sorted(profiles)), fields, tuple(addresses), linked, told)
+    return StationReading(tuple(sorted(profiles)), fields, tuple(addresses), linked, whole)
 
 
 def _of_user_plane(cell: CellReading, shares: Iterable[ShareReading]) -> Iterator[ShareReading]:

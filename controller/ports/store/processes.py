@@ -32,7 +32,7 @@ class Processes(Repository[M_co], Protocol[M_co]):
     def heartbeat(self, incarnation: str, sessions: int = 0, late: str = "", observed: bytes = b"") -> None:
         """Count up; note the open sessions to devices, and the rounds that are late (``Process.late``).
 
-        ``observed`` is what the process measured since it was registered (``Observations.told``); empty: as before.
+        ``observed`` is what the process measured since it was registered (``Observations.encoded``); empty: as before.
 
         Raises LeaseLostError if the incarnation was declared dead.
         """

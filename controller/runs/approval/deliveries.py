@@ -121,7 +121,7 @@ class Deliveries(Generic[I]):
 
     async def _attend(self, one: I) -> None:
         try:
-            await self._tell(one)
+            await self._deliver(one)
             self._failures.pop(one.key, None)
         except MinkaError as error:
             self._wait(one)
@@ -144,7 +144,7 @@ class Deliveries(Generic[I]):
         failures = self._failures[one.key] = self._failures.get(one.key, 0) + 1
         self._due[one.key] = self._clock.monotonic() + min(_RETRY[1], _RETRY[0] * 2.0 ** (failures - 1))
 
-    async def _tell(self, one: I) -> None:
+    async def _deliver(self, one: I) -> None:
         claimed = self._posted.get(one.key) or await self._post(one)
         if claimed is not None:
             await self._outbox.delivered(claimed)

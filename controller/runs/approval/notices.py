@@ -52,4 +52,4 @@ class Notices:
         if contact is None:
             log.info("notice.contact_gone", notice=one.notice.id, side=one.notice.tenant, contact=one.to)
             return
-        await self._contacts.tell(contact, body, one.key)
+        await self._contacts.notify(contact, body, one.key)

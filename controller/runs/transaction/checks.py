@@ -46,10 +46,10 @@ def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
     silent = unreported(before)
     unknown = {wait.path for wait in waits if wait.kind in _SERVES and not wait.behind and _class(wait) in silent}
     kept = () if before.records is None else (_RECORDS,)
-    return (*sorted(down | unknown), *sorted({alarm.name for alarm in _told(before) if alarm.grave}), *kept)
+    return (*sorted(down | unknown), *sorted({alarm.name for alarm in _alarms_of(before) if alarm.grave}), *kept)
 
 
-def _told(observed: Observed) -> tuple[ActiveAlarm | AlarmRecord, ...]:
+def _alarms_of(observed: Observed) -> tuple[ActiveAlarm | AlarmRecord, ...]:
     """Alarms that a station tells, in either way."""
     return (*observed.alarms, *(observed.records or ()))
 
@@ -123,8 +123,8 @@ async def unmet(
 
 
 def _new(seen: Observed, before: Container[Excuse]) -> Iterator[ActiveAlarm | AlarmRecord]:
-    told = _told(seen) if _RECORDS in before else seen.alarms
-    return (alarm for alarm in told if alarm.grave and alarm.name not in before)
+    listed = _alarms_of(seen) if _RECORDS in before else seen.alarms
+    return (alarm for alarm in listed if alarm.grave and alarm.name not in before)
 
 
 def _in_words(missing: Sequence[str], alarms: Sequence[str], seconds: float) -> str:

@@ -24,7 +24,7 @@ class Events:
         self._due: deque[tuple[float, tuple[str, str, str]]] = deque()
         self._number = 0
 
-    def tell(self, obj: Object, reason: str, message: str, source: str) -> None:
+    def record(self, obj: Object, reason: str, message: str, source: str) -> None:
         """Something happened."""
         self._record(obj, "Normal", reason, message, source)
 

@@ -231,7 +231,7 @@ class Kubelets(Controller):
         pod.stage = Stage.PULLING
         there, now = self._images.setdefault(pod.node, {}), self.clock.monotonic()
         if there.get(pod.image, math.inf) <= now:
-            self._tell(pod, "Pulled", f'Container image "{pod.image}" already present on machine')
+            self._record(pod, "Pulled", f'Container image "{pod.image}" already present on machine')
             self._create(pod)
             return
         try:
@@ -242,11 +242,11 @@ class Kubelets(Controller):
             self._try_again(pod, "ErrImagePull" if not pod.failures else "ImagePullBackOff", str(error))
             return
         there[pod.image] = now + seconds
-        self._tell(pod, "Pulling", f'Pulling image "{pod.image}"')
+        self._record(pod, "Pulling", f'Pulling image "{pod.image}"')
         self._after(pod, seconds, lambda: self._pulled(pod, seconds))
 
     def _pulled(self, pod: _Pod, seconds: float) -> None:
-        self._tell(pod, "Pulled", f'Successfully pulled image "{pod.image}" in {seconds:.1f}s')
+        self._record(pod, "Pulled", f'Successfully pulled image "{pod.image}" in {seconds:.1f}s')
         self._create(pod)
 
     def _create(self, pod: _Pod) -> None:
@@ -255,7 +255,7 @@ class Kubelets(Controller):
 
     def _run(self, pod: _Pod) -> None:
         pod.stage, pod.started = Stage.RUNNING, self.clock.monotonic()
-        self._tell(pod, "Started", "Started container")
+        self._record(pod, "Started", "Started container")
         self._write_log(pod, f"{pod.name} starts from {pod.image}")
         self._say(pod, running=True)
         self._run_on(pod)
@@ -313,7 +313,7 @@ class Kubelets(Controller):
             return
         self._not_ready(pod)
         pod.stage = Stage.STOPPING
-        self._tell(pod, "Killing", "Stopping container")
+        self._record(pod, "Killing", "Stopping container")
         self._write_log(pod, "asked to stop")
         grace = float(found["metadata"].get("deletionGracePeriodSeconds") or 0)
         self._after(pod, min(grace, STOP_SECONDS), lambda: self.delete("pods", pod.key, grace=0))
@@ -334,9 +334,9 @@ class Kubelets(Controller):
 
     # ------------------------------------------------------------------ status
 
-    def _tell(self, pod: _Pod, reason: str, message: str) -> None:
+    def _record(self, pod: _Pod, reason: str, message: str) -> None:
         if (found := self.find("pods", pod.key)) is not None:
-            self._events.tell(found, reason, message, "kubelet")
+            self._events.record(found, reason, message, "kubelet")
 
     def _warn(self, pod: _Pod, reason: str, message: str) -> None:
         if (found := self.find("pods", pod.key)) is not None:

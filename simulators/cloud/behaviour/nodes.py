@@ -163,7 +163,7 @@ class NodeLifecycle(Controller):
         node = self.find("nodes", key)
         if node is None or condition_of(node, "Ready").get("status") == "Unknown":
             return
-        self._events.tell(node, "NodeNotReady", f"Node {key[1]} status is now: NodeNotReady", "node-controller")
+        self._events.record(node, "NodeNotReady", f"Node {key[1]} status is now: NodeNotReady", "node-controller")
         self.change("nodes", key, unknown, status=True)
         for pod in self._pods_on(key[1]):
             if holds(pod, "Ready"):
@@ -181,7 +181,7 @@ class NodeLifecycle(Controller):
                 continue
             left = stays - (self.clock.now() - since).total_seconds()
             if left <= 0:
-                self._events.tell(
+                self._events.record(
                     pod, "TaintManagerEviction", f"Marking for deletion Pod {'/'.join(key_of(pod))}", _TAINTS
                 )
                 self.delete("pods", key_of(pod))

@@ -83,11 +83,13 @@ class Scheduler(Controller):
             _, _, name = min(fitting, key=lambda one: (one[1], one[0], one[2]))
             pods_kind, ours = self.cluster.registry.known("pods"), Options(manager="kube-scheduler")
             self.cluster.verbs.bind(pods_kind, pod, name, ours)
-            self._events.tell(pod, "Scheduled", f"Successfully assigned {'/'.join(key)} to {name}", _SOURCE)
+            self._events.record(pod, "Scheduled", f"Successfully assigned {'/'.join(key)} to {name}", _SOURCE)
             return
         if not self._make_room(pod, nodes, pods):
-            told = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
-            message = f"0/{len(nodes)} nodes are available: {told}." if nodes else "no nodes available to schedule pods"
+            counted = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+            message = (
+                f"0/{len(nodes)} nodes are available: {counted}." if nodes else "no nodes available to schedule pods"
+            )
             self._events.warn(pod, "FailedScheduling", message, _SOURCE)
             now = self.clock.now()
             self.change(
@@ -114,7 +116,9 @@ class Scheduler(Controller):
         self.change("pods", key_of(pod), lambda one: one["status"].update(nominatedNodeName=name), status=True)
         for victim in victims:
             if not deleting(victim):
-                self._events.tell(victim, "Preempted", f"Preempted by {'/'.join(key_of(pod))} on node {name}", _SOURCE)
+                self._events.record(
+                    victim, "Preempted", f"Preempted by {'/'.join(key_of(pod))} on node {name}", _SOURCE
+                )
                 self.delete("pods", key_of(victim))
         return True
 

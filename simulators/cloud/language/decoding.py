@@ -264,18 +264,18 @@ def reread(kind: Kind, patched: Object, validation: str = "") -> tuple[Object, l
     Raises:
         StatusError: It can't be read (422), or has unknown fields, and that is `Strict`.
     """
-    told = compact(patched)
+    text = compact(patched)
     value = copied(patched)
     try:
         unknown = settle(kind, value)
     except _UnreadableError as error:
-        raise status.invalid_patch(told, str(error)) from None
+        raise status.invalid_patch(text, str(error)) from None
     called, version = value.get("kind"), value.get("apiVersion")
     if not kind.custom and (called, version) != (kind.kind, kind.api_version):
-        raise status.invalid_patch(told, _unregistered(called, version))
+        raise status.invalid_patch(text, _unregistered(called, version))
     problems = [f'unknown field "{path}"' for path in unknown]
     if problems and validation == "Strict":
-        raise status.invalid_patch(told, f"strict decoding error: {', '.join(problems)}")
+        raise status.invalid_patch(text, f"strict decoding error: {', '.join(problems)}")
     warnings = [] if validation == "Ignore" else problems
     _check_version(kind, value, warnings)
     kind.default(value)

@@ -383,9 +383,9 @@ def _last_applied(obj: Object) -> str:
 
 
 def _as_last_applied(sent: Object) -> str:
-    told = copied(sent)
-    (told.get("metadata", {}).get("annotations") or {}).pop(LAST_APPLIED, None)
-    return json.dumps(told, separators=(",", ":"), sort_keys=True) + "\n"
+    applied_before = copied(sent)
+    (applied_before.get("metadata", {}).get("annotations") or {}).pop(LAST_APPLIED, None)
+    return json.dumps(applied_before, separators=(",", ":"), sort_keys=True) + "\n"
 
 
 def _may_take(kind: Kind, live: Object, sent: Object, shares: _Shares, applier: _Manager) -> bool:

@@ -21,7 +21,7 @@ _MOST_ANNOTATIONS: Final = 256 * 1024
 NameRule = Callable[[str], Iterable[str]]
 
 
-def _told(text: str, pattern: str, *examples: str) -> str:
+def _explained(text: str, pattern: str, *examples: str) -> str:
     shown = ",  or ".join(f"'{example}'" for example in examples)
     return f"{text} (e.g. {shown}, regex used for validation is '{pattern}')"
 
@@ -39,7 +39,7 @@ def subdomain(name: str) -> Iterator[str]:
             "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
             "and must start and end with an alphanumeric character"
         )
-        yield _told(text, _SUBDOMAIN, "example.com")
+        yield _explained(text, _SUBDOMAIN, "example.com")
 
 
 def dns_label(name: str) -> Iterator[str]:
@@ -54,7 +54,7 @@ def dns_label(name: str) -> Iterator[str]:
             "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', "
             "and must start and end with an alphanumeric character"
         )
-        yield _told(text, _LABEL, "my-name", "123-abc")
+        yield _explained(text, _LABEL, "my-name", "123-abc")
 
 
 def service_name(name: str) -> Iterator[str]:
@@ -66,7 +66,7 @@ def service_name(name: str) -> Iterator[str]:
             "a DNS-1035 label must consist of lower case alphanumeric characters or '-', start with an alphabetic "
             "character, and end with an alphanumeric character"
         )
-        yield _told(text, _SERVICE, "my-name", "abc-123")
+        yield _explained(text, _SERVICE, "my-name", "abc-123")
 
 
 def path_segment(name: str) -> Iterator[str]:
@@ -87,7 +87,7 @@ def qualified_name(name: str) -> Iterator[str]:
             "a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
             "alphanumeric character"
         )
-        yield _told(text, _NAME_PART, "MyName", "my.name", "123-abc") + (
+        yield _explained(text, _NAME_PART, "MyName", "my.name", "123-abc") + (
             " with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
         )
         return
@@ -105,7 +105,7 @@ def qualified_name(name: str) -> Iterator[str]:
             "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
             "alphanumeric character"
         )
-        yield _told(text, _NAME_PART, "MyName", "my.name", "123-abc")
+        yield _explained(text, _NAME_PART, "MyName", "my.name", "123-abc")
 
 
 def label_value(value: str) -> Iterator[str]:
@@ -117,7 +117,7 @@ def label_value(value: str) -> Iterator[str]:
             "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must "
             "start and end with an alphanumeric character"
         )
-        yield _told(text, _VALUE, "MyValue", "my_value", "12345")
+        yield _explained(text, _VALUE, "MyValue", "my_value", "12345")
 
 
 def config_key(key: str) -> Iterator[str]:
@@ -126,7 +126,7 @@ def config_key(key: str) -> Iterator[str]:
         yield _too_long(253)
     if not re.fullmatch(_CONFIG_KEY, key):
         text = "a valid config key must consist of alphanumeric characters, '-', '_' or '.'"
-        yield _told(text, _CONFIG_KEY, "key.name", "KEY_NAME", "key-name")
+        yield _explained(text, _CONFIG_KEY, "key.name", "KEY_NAME", "key-name")
     if key in {".", ".."}:
         yield f"must not be '{key}'"
     elif key.startswith(".."):

@@ -71,13 +71,13 @@ class Admission:
         if attempt.kind.storage != "pods" or attempt.operation != "CREATE":
             return
         assert attempt.obj is not None
-        told = []
+        filled = []
         for item in self._limits_of_containers(attempt):
             for container in attempt.obj["spec"].get("containers", ()):
-                told += _fill(container, item)
-        if told:
+                filled += _fill(container, item)
+        if filled:
             annotations = attempt.obj["metadata"].setdefault("annotations", {})
-            annotations["kubernetes.io/limit-ranger"] = f"LimitRanger plugin set: {'; '.join(told)}"
+            annotations["kubernetes.io/limit-ranger"] = f"LimitRanger plugin set: {'; '.join(filled)}"
 
     def within_limits(self, attempt: Attempt) -> None:
         """Containers keep to the least and the most that a LimitRange allows."""
@@ -249,14 +249,14 @@ def _listed(values: Mapping[str, str]) -> str:
 
 def _fill(container: dict[str, Any], item: Mapping[str, Any]) -> list[str]:
     """Put defaults into a container; tell which, in the words of the annotation."""
-    told = []
+    filled = []
     for side, defaults, word in (("requests", "defaultRequest", "request"), ("limits", "default", "limit")):
         resources = container.setdefault("resources", {})
         missing = {name: value for name, value in item.get(defaults, {}).items() if name not in resources.get(side, {})}
         if missing:
             resources[side] = {**resources.get(side, {}), **missing}
-            told.append(f"{', '.join(sorted(missing))} {word} for container {container['name']}")
-    return told
+            filled.append(f"{', '.join(sorted(missing))} {word} for container {container['name']}")
+    return filled
 
 
 def _outside(resources: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[str]:

@@ -310,8 +310,8 @@ class Api:
 
         def change(old: Object | None) -> Object:
             assert old is not None
-            sent, told = reread(kind, patch(old), request.asks("fieldValidation"))
-            warnings.extend(told)
+            sent, problems = reread(kind, patch(old), request.asks("fieldValidation"))
+            warnings.extend(problems)
             _same_name(sent, wanted)
             return sent
 

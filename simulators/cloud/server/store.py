@@ -75,7 +75,7 @@ class Store:
         self._rooms: dict[str, _Room] = {}
         self._subscribers: list[Subscriber] = []
         self._untold: deque[Event] = deque()
-        self._telling = False
+        self._notifying = False
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call for each write from now on, in order; the answer ends it."""
@@ -188,19 +188,19 @@ class Store:
         if len(room.events) > _REMEMBERED:
             room.oldest = room.events.popleft().revision
         self._untold.append(event)
-        if not self._telling:
-            self._tell()
+        if not self._notifying:
+            self._notify()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         """Tell everybody of one write after the other, also of those that somebody made who was just told."""
-        self._telling = True
+        self._notifying = True
         try:
             while self._untold:
                 event = self._untold.popleft()
                 for subscriber in list(self._subscribers):
                     subscriber(event)
         finally:
-            self._telling = False
+            self._notifying = False
 
     def _forget(self, room: _Room) -> None:
         """Drop the writes that are too old, and come again for those that are left: a writer may be long away."""

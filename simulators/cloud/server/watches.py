@@ -64,7 +64,7 @@ class Watch:
         self._sink = sink
         version = self._options.version
         self._begun = self._store.revision
-        self._cancel = self._store.subscribe(self._hear)
+        self._cancel = self._store.subscribe(self._take)
         if self._options.initial_events or not version:
             self._send_present()
         else:
@@ -111,7 +111,7 @@ class Watch:
         if sink is not None:
             sink.end()
 
-    def _hear(self, event: Event) -> None:
+    def _take(self, event: Event) -> None:
         # What was written before it began is sent already, also where others are still to be told of it.
         if event.revision > self._begun:
             self._on_event(event)

@@ -208,16 +208,16 @@ async def test_a_contact_is_told_by_e_mail_or_by_a_signed_message() -> None:
     notice = {"id": "n-1", "kind": "incident-raised", "incident": "i-1", "run": "", "text": "power", "cells": ["A/1"]}
     mail, clock = FakeWebhook(), VirtualClock()
     post = ContactPost(mail, FakeSecrets({"entel": "s3cret"}), clock)
-    await post.tell(Contact(id="noc", name="NOC", email="noc@entel.example"), {"notice": notice}, "n-1-noc")
+    await post.notify(Contact(id="noc", name="NOC", email="noc@entel.example"), {"notice": notice}, "n-1-noc")
     assert mail.sent == {
         "n-1-noc": {"to": ["noc@entel.example"], "text": "incident-raised: power\n\nMinka, i-1, notice n-1\nA/1"}
     }
     with _hook(204, _Signed) as (url, sent):
         hook = Contact(id="hook", name="Hook", webhook=url, credential="entel")
-        await post.tell(hook, {"notice": notice}, "n-1-hook")
+        await post.notify(hook, {"notice": notice}, "n-1-hook")
         elsewhere = ContactPost(mail, FakeSecrets({"entel": "s3cret"}, ["10.0.0.0/8"]), clock)
         with pytest.raises(InputError, match="outside of the networks of credential 'entel'"):
-            await elsewhere.tell(hook, {"notice": notice}, "n-1-hook")
+            await elsewhere.notify(hook, {"notice": notice}, "n-1-hook")
     ((headers, body),) = sent
     assert json.loads(body) == {"notice": notice}
     signed = hmac.digest(b"s3cret", f"{int(clock.now().timestamp())}.".encode() + body, "sha256").hex()

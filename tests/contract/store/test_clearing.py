@@ -96,7 +96,7 @@ def alarm_of(source: AlarmSource, severity: PerceivedSeverity = MAJOR, **more: o
 
 
 @pytest.mark.parametrize(
-    ("alarm", "heard", "read", "kept"),
+    ("alarm", "enabled", "read", "kept"),
     [
         (alarm_of(AlarmSource.CHECK), True, True, "check clears it once it is over; shelve it until then"),
         (alarm_of(AlarmSource.ALARM_LIST), True, True, "alarm-list clears it"),
@@ -111,7 +111,7 @@ def alarm_of(source: AlarmSource, severity: PerceivedSeverity = MAJOR, **more: o
         (alarm_of(AlarmSource.ALERTMANAGER, cleared=VirtualClock().now()), True, True, "it is over"),
     ],
 )
-def test_a_person_clears_what_its_source_never_will(alarm: Alarm, heard: bool, read: bool, kept: str) -> None:
-    said = alarm.kept_by(heard=heard, read=read)
+def test_a_person_clears_what_its_source_never_will(alarm: Alarm, enabled: bool, read: bool, kept: str) -> None:
+    said = alarm.kept_by(enabled=enabled, read=read)
     assert said.startswith(kept)
     assert bool(said) is bool(kept)

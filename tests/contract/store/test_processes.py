@@ -88,7 +88,7 @@ def test_what_processes_measured_is_added_up_and_outlives_them(store: SqlStore) 
         for one in seconds:
             measured[name].took(rpc, one, *labels)
         measured[name].state("minka_round_success_timestamp_seconds", 5.0, "sweep")
-        store.processes.heartbeat(ids[name], observed=measured[name].told())
+        store.processes.heartbeat(ids[name], observed=measured[name].encoded())
 
     def found() -> tuple[float, float]:
         figures = store.status.spreads()[rpc][labels]
@@ -124,7 +124,7 @@ def test_an_upgrade_that_changes_buckets_begins_anew(store: SqlStore) -> None:
     store.processes.end(incarnation)
     measured = Observations()
     measured.took("minka_intake_duration_seconds", 0.5)
-    store.processes.heartbeat(store.processes.register("new"), observed=measured.told())
+    store.processes.heartbeat(store.processes.register("new"), observed=measured.encoded())
     found = store.status.spreads()
     assert found["minka_intake_duration_seconds"][()][-1] == 0.5
     assert "minka_gone_total" not in found

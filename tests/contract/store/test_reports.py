@@ -14,7 +14,7 @@ from tests.contract.store.test_alarms import CLEARED, CRITICAL, MAJOR, report
 from tests.support.records import START
 
 
-def told(at: int, body: str, station: str = "A") -> AlarmReport:
+def said(at: int, body: str, station: str = "A") -> AlarmReport:
     return report(MAJOR, at, station).model_copy(update={"source": AlarmSource.ALERTMANAGER, "body": body})
 
 
@@ -35,11 +35,11 @@ def test_alarms_folded_from_the_record_are_those_that_were_folded_live(store: Sq
 
 
 def test_the_same_body_counts_and_changes_nothing(store: SqlStore, clock: VirtualClock) -> None:
-    first = store.alarms.report(told(1, "fires"))
+    first = store.alarms.report(said(1, "fires"))
     store.alarms.report(report(CLEARED, 5))
     row = len(store.audit.page(Page())[1])
     clock.pause(3600)
-    later = [told(1, "fires"), told(1, "fires")]
+    later = [said(1, "fires"), said(1, "fires")]
     # A replay of what is over: were it new, an alarm would be raised.
     again = store.alarms.report_all([one.model_copy(update={"at": clock.now()}) for one in later])
     assert [(one.id, one.state, one.count) for one in again] == [(first.id, AlarmState.CLEARED, 4)] * 2
@@ -47,21 +47,21 @@ def test_the_same_body_counts_and_changes_nothing(store: SqlStore, clock: Virtua
     assert len(store.audit.page(Page())[1]) == row
     kept, _ = store.reports.of_alarm(first.id, 10)
     assert (kept.count, kept.received, kept.last) == (3, START, clock.now())
-    assert (kept.report, kept.alarm) == (told(1, "fires"), first.id)
+    assert (kept.report, kept.alarm) == (said(1, "fires"), first.id)
 
 
 def test_a_wrong_clock_is_marked_and_what_it_said_is_kept(store: SqlStore) -> None:
-    wrong = told(0, "1970").model_copy(update={"told": START - timedelta(days=20_000)})
+    wrong = said(0, "1970").model_copy(update={"source_time": START - timedelta(days=20_000)})
     alarm = store.alarms.report(wrong)
-    store.alarms.report(told(1, "right"))
+    store.alarms.report(said(1, "right"))
     marked, right = store.reports.of_alarm(alarm.id, 10)
-    assert (marked.skewed, marked.report.told, right.skewed) == (True, wrong.told, False)
+    assert (marked.skewed, marked.report.source_time, right.skewed) == (True, wrong.source_time, False)
     assert [one.digest for one in store.reports.of_alarm(alarm.id, 1)] == [right.digest]
 
 
 def test_reports_are_asked_for_by_number_and_by_when_they_came(store: SqlStore, clock: VirtualClock) -> None:
     for second in range(4):
-        store.alarms.report(told(second, str(second)))
+        store.alarms.report(said(second, str(second)))
         clock.pause(10)
     numbers = [one.number for one in store.reports.after(-1, 10)]
     assert numbers == sorted(numbers)
@@ -72,12 +72,12 @@ def test_reports_are_asked_for_by_number_and_by_when_they_came(store: SqlStore, 
 
 def test_old_reports_and_those_over_the_most_are_deleted(store: SqlStore, clock: VirtualClock) -> None:
     assert store.reports.prune(timedelta(days=30), 10) == 0
-    store.alarms.report_all([told(1, "repeated"), told(1, "once", "B")])
+    store.alarms.report_all([said(1, "repeated"), said(1, "once", "B")])
     clock.pause(20 * 86_400)
-    store.alarms.report(told(1, "repeated"))
+    store.alarms.report(said(1, "repeated"))
     clock.pause(11 * 86_400)
     assert store.reports.prune(timedelta(days=30), 10) == 1, "the other was received again since"
-    store.alarms.report_all([told(second, str(second)) for second in range(5)])
+    store.alarms.report_all([said(second, str(second)) for second in range(5)])
     assert store.reports.prune(timedelta(days=30), 3) == 3
     assert len(store.reports.after(-1, 10)) == 3
     assert store.reports.prune(timedelta(days=30), 3) == 0

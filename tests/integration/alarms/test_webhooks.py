@@ -143,7 +143,7 @@ async def test_an_escalation_reaches_people_once_their_webhook_is_back(system: L
         await system.told()
         assert people.calls == 3
         await asyncio.sleep(2)
-    ((key, body),) = people.told
+    ((key, body),) = people.received
     assert (key, body["alarm"]["id"]) == (f"escalate-{alarm.id}", alarm.id)
     assert body["reason"] == alarm.note
     assert "not adopted" in alarm.note

@@ -78,7 +78,7 @@ async def pools(clock: PoolClock) -> AsyncIterator[Pools]:
 
 
 def told(clock: PoolClock) -> list[list[tuple[str, str]]]:
-    return [pool.told for pool in clock.pools]
+    return [pool.happened for pool in clock.pools]
 
 
 async def test_a_function_comes_moves_and_is_upgraded(pools: Pools, clock: PoolClock) -> None:

@@ -269,7 +269,7 @@ def test_a_run_waits_for_people_and_times(applied: tuple[Embedded, str]) -> None
     freeze = noe("freeze", "put", "region:cusco", "--ends", "2099-01-01", "--reason", "elections", "--json").json
     assert "elections" in up("freeze", "list").out
     words = ("playbook", "run", "lock-cell", f"station={STATION}", "cell=B4-1")
-    assert "told" in noe("playbook", "dry-run", *words[2:]).out
+    assert "notified" in noe("playbook", "dry-run", *words[2:]).out
     run = noe(*words, "--detach", "--json").json["id"]
     _until_waits(up, run, "freeze of region:cusco")
     assert "freeze of region:cusco" in up("show", run).out

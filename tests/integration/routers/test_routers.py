@@ -57,7 +57,7 @@ async def test_router_and_station_change_together_and_drift_is_found_and_repaire
 
 def _took_its_time_to_answer(system: RouterSystem) -> None:
     """How long it took is measured by command, of which there are few kinds whatever is typed."""
-    sums, _ = sums_and_states(system.measured.told())
+    sums, _ = sums_and_states(system.measured.encoded())
     took = sums["minka_command_duration_seconds"]
     assert {command for command, _ in took} >= {"show running-config", "configuration line", "terminal length"}
     assert {result for _, result in took} == {"answered"}

@@ -152,7 +152,7 @@ async def test_it_is_noted_how_long_answers_took() -> None:
     async with serving(hangs_up()) as server:
         with pytest.raises(SessionLostError):
             await server.api(observations=seen).get(PLACE)
-    sums, _ = sums_and_states(seen.told())
+    sums, _ = sums_and_states(seen.encoded())
     answered = {("get", "answered"), ("dry-run", "answered"), ("apply", "answered"), ("get", "lost")}
     assert set(sums["minka_kubernetes_request_duration_seconds"]) == answered
 

@@ -169,14 +169,14 @@ def test_a_body_is_another_report_where_it_means_another_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "at", "skewed"),
+    ("seconds", "at", "skewed"),
     [(0, 0, False), (-86_000, -86_000, False), (30, 0, False), (90, 0, True), (-87_000, 0, True), (-9e8, 0, True)],
 )
-def test_a_clock_that_is_far_off_orders_nothing(told: float, at: float, skewed: bool) -> None:
-    said = START + timedelta(seconds=told)
+def test_a_clock_that_is_far_off_orders_nothing(seconds: float, at: float, skewed: bool) -> None:
+    said = START + timedelta(seconds=seconds)
     taken = placed(said, START, timedelta(days=1))
     assert taken == START + timedelta(seconds=at)
-    assert report(MAJOR, 0).model_copy(update={"at": taken, "told": said}).skewed is skewed
+    assert report(MAJOR, 0).model_copy(update={"at": taken, "source_time": said}).skewed is skewed
 
 
 def test_each_time_that_a_fault_stands_has_its_own_begin_and_end() -> None:

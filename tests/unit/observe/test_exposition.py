@@ -282,7 +282,7 @@ def test_names_and_labels_are_as_prometheus_wants_them() -> None:
         assert metric.text.endswith(".")
         assert not {"|", "\\", "\n"} & {*metric.text, *metric.most}
         # A tenant's page tells of others by no label.
-        assert not metric.told or not {"instance", "role", "incident"} & {*metric.labels}
+        assert not metric.for_tenants or not {"instance", "role", "incident"} & {*metric.labels}
 
 
 def test_rules_use_only_metrics_that_exist() -> None:
@@ -299,7 +299,7 @@ def test_openmetrics_tells_the_same() -> None:
         measured = Observations()
         measured.took("minka_rpc_duration_seconds", 0.3, "lock", "answered")
         measured.count("minka_session_openings_total", "opened")
-        store.processes.heartbeat(first, observed=measured.told())
+        store.processes.heartbeat(first, observed=measured.encoded())
         text = exposition(store, CLOCK, Asked(openmetrics=True)).decode()
         assert text.endswith("# EOF\n")
         families = list(openmetrics(text))  # type: ignore[no-untyped-call]
@@ -371,7 +371,7 @@ def test_a_tenant_is_told_of_its_links_and_of_cells_shared_with_it_alone() -> No
         assert {one.labels["tenant"] for one in found if "tenant" in one.labels} == {first.tenant}
         assert {(one.labels["station"], one.labels["cell"]) for one in found if "cell" in one.labels} == cells
         assert {one.labels["station"] for one in found if "station" in one.labels} == {name for name, _ in cells}
-        assert {METRIC[one.name].told for one in found} == {True}
+        assert {METRIC[one.name].for_tenants for one in found} == {True}
         assert {"minka_core_link_up", "minka_cell_on_air", "minka_agreement_outage_allowed_seconds"} <= {
             one.name for one in found
         }

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.access.disclosure import told_kpis
+from controller.access.disclosure import tenant_kpis
 from controller.models.measurement import HOUR, Measured, Subject
 from controller.performance.judgement import Hour, Judgement, Said
 from controller.performance.kpis import EVERYBODY, Level, load_kpis, whose_where_shared
@@ -15,7 +15,7 @@ from controller.performance.series import parts_at, series_of
 from tests.unit.plan import samples
 
 KPIS = load_kpis(Path(__file__).parents[3] / "playbooks" / "kpis")
-TOLD = [kpi.name for kpi in told_kpis(KPIS)]
+TENANT_KPIS = [kpi.name for kpi in tenant_kpis(KPIS)]
 END = datetime(2026, 10, 8, 12, tzinfo=UTC)
 NETWORK = samples.network()
 
@@ -37,7 +37,7 @@ def measured(station: str, back: timedelta, alfa: float, beta: float, attempts: 
 
 
 def judged(hours: dict[str, list[Measured]]) -> dict[tuple[Level, str], Judgement]:
-    hour = Hour(KPIS, TOLD, NETWORK, END)
+    hour = Hour(KPIS, TENANT_KPIS, NETWORK, END)
     stations = [hour.take(station, of)[0] for station, of in hours.items()]
     return {(one.level, one.of): one for one in (*stations, *hour.whole())}
 
@@ -60,7 +60,7 @@ def test_every_level_says_what_the_same_sums_come_to_elsewhere() -> None:
                 value = None if one.figure.why else one.figure.value
                 said = found[level, one.of].whole.values.get(kpi.name)
                 assert said == (value and pytest.approx(value)), (kpi.name, level)
-        if kpi.name in TOLD:
+        if kpi.name in TENANT_KPIS:
             names = list(NETWORK.tenant_by_id)
             for own in series_of(kpi, last, parts_at(Level.TENANT, NETWORK, tenants), names, END, END):
                 value = None if own.figure.why else own.figure.value
@@ -133,5 +133,5 @@ def test_nothing_of_another_tenant_changes_what_is_said_of_one() -> None:
 
 
 def test_before_any_station_was_judged_the_network_has_nothing() -> None:
-    (whole,) = Hour(KPIS, TOLD, NETWORK, END).whole()
+    (whole,) = Hour(KPIS, TENANT_KPIS, NETWORK, END).whole()
     assert (whole.level, whole.whole, whole.tenants) == (Level.NETWORK, Said(), {})

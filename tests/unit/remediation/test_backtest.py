@@ -38,7 +38,7 @@ class Bench:
         self.store: SqlStore = open_store("sqlite://", self.clock)
         self.store.networks.save(NETWORK, network_digest(NETWORK), "ana")
 
-    def told(
+    def report(
         self,
         severity: PerceivedSeverity,
         after: float,
@@ -73,10 +73,10 @@ def seconds(one: Backtested) -> float | None:
 
 
 def test_what_stands_is_acted_on_once_it_settled_and_what_heals_is_not(bench: Bench) -> None:
-    (lasting,) = bench.told(MAJOR, 10, "S1")
-    (passing,) = bench.told(MAJOR, 10, "S2")
-    bench.told(CLEARED, 15, "S2")
-    bench.told(CLEARED, 400, "S1")
+    (lasting,) = bench.report(MAJOR, 10, "S1")
+    (passing,) = bench.report(MAJOR, 10, "S2")
+    bench.report(CLEARED, 15, "S2")
+    bench.report(CLEARED, 400, "S1")
     first, second = bench.play(rule())
     assert (first.alarm, first.verdict, seconds(first), first.playbook) == (
         lasting,
@@ -94,11 +94,11 @@ def test_what_stands_is_acted_on_once_it_settled_and_what_heals_is_not(bench: Be
 
 def test_guards_that_the_record_decides_say_no(bench: Bench) -> None:
     for _ in range(2):
-        bench.told(MAJOR, 10, "S1")
-        bench.told(CLEARED, 100, "S1")
-    bench.told(MAJOR, 10, "S2")
-    bench.told(MAJOR, 10, "S2", object="other")
-    bench.told(MAJOR, 120, "S1", cause="answered-by-nobody")
+        bench.report(MAJOR, 10, "S1")
+        bench.report(CLEARED, 100, "S1")
+    bench.report(MAJOR, 10, "S2")
+    bench.report(MAJOR, 10, "S2", object="other")
+    bench.report(MAJOR, 120, "S1", cause="answered-by-nobody")
     once, again, first, rated = bench.play(rule(), limits=Limits(per_device=1))
     assert (once.verdict, again.verdict, list(again.refusals)) == (
         Verdict.ACTED,
@@ -106,23 +106,23 @@ def test_guards_that_the_record_decides_say_no(bench: Bench) -> None:
         ["attempts", "flapping"],
     )
     assert (first.verdict, rated.verdict, list(rated.refusals)) == (Verdict.ACTED, Verdict.KEPT, ["rate"])
-    (told,) = summed_up([rule()], [once, again, first, rated])
-    assert told.verdicts == {Verdict.ACTED: 2, Verdict.PEOPLE: 1, Verdict.KEPT: 1}
-    assert (told.refusals, told.both, told.only_here) == ({"attempts": 1, "flapping": 1, "rate": 1}, 0, 2)
+    (summary,) = summed_up([rule()], [once, again, first, rated])
+    assert summary.verdicts == {Verdict.ACTED: 2, Verdict.PEOPLE: 1, Verdict.KEPT: 1}
+    assert (summary.refusals, summary.both, summary.only_here) == ({"attempts": 1, "flapping": 1, "rate": 1}, 0, 2)
 
 
 def test_a_symptom_waits_for_its_root_and_settles_anew(bench: Bench) -> None:
-    bench.told(MAJOR, 10, "S1", cause="all-core-links-down", tenant="", object="station")
-    bench.told(MAJOR, 1, "S1")
-    bench.told(CLEARED, 100, "S1", cause="all-core-links-down", tenant="", object="station")
-    bench.told(CLEARED, 100, "S1")
+    bench.report(MAJOR, 10, "S1", cause="all-core-links-down", tenant="", object="station")
+    bench.report(MAJOR, 1, "S1")
+    bench.report(CLEARED, 100, "S1", cause="all-core-links-down", tenant="", object="station")
+    bench.report(CLEARED, 100, "S1")
     (one,) = bench.play(rule())
     assert (one.verdict, seconds(one), list(one.refusals)) == (Verdict.ACTED, 141, ["symptom"])
 
 
 def test_the_breaker_stops_what_is_too_much_at_once(bench: Bench) -> None:
     for number in range(4):
-        bench.told(MAJOR, 1, "S1", object=f"link-{number}")
+        bench.report(MAJOR, 1, "S1", object=f"link-{number}")
     bench.clock.pause(300)
     generous = Limits(per_device=9, per_site=9, per_region=9, per_tenant=9, share=100)
     found = bench.play(rule(), limits=generous, breaker=Breaker(2, 10))
@@ -131,7 +131,7 @@ def test_the_breaker_stops_what_is_too_much_at_once(bench: Bench) -> None:
 
 
 def test_rules_that_ask_or_send_a_ticket_say_so_and_the_first_rung_counts(bench: Bench) -> None:
-    bench.told(MAJOR, 10, "S1")
+    bench.report(MAJOR, 10, "S1")
     bench.clock.pause(60)
     playbook = Rung(playbook="recreate-core-endpoint")
     for ladder, verdict in (((Rung(ask="may I?"), playbook), "asked"), ((Rung(ticket="go there"),), "people")):
@@ -141,23 +141,23 @@ def test_rules_that_ask_or_send_a_ticket_say_so_and_the_first_rung_counts(bench:
 
 def test_what_was_really_done_stands_beside_it(bench: Bench) -> None:
     for station, settled in (("S1", True), ("S2", False)):
-        (alarm_id,) = bench.told(MAJOR, 10, station)
+        (alarm_id,) = bench.report(MAJOR, 10, station)
         alarm = bench.store.alarms.get(alarm_id)
         bench.store.repairs.record("old-rule", f"{station}:link", alarm_id, f"w-{station}")
         assert bench.store.alarms.move(alarm, AlarmState.REPAIRING, actor="x", run=f"w-{station}") is not None
-        bench.told(CLEARED, 40 if settled else 20, station)
+        bench.report(CLEARED, 40 if settled else 20, station)
     found = bench.play(rule())
     assert [(one.verdict, one.really, one.run) for one in found] == [
         (Verdict.ACTED, "old-rule", "w-S1"),
         (Verdict.HEALED, "old-rule", "w-S2"),
     ]
-    (told,) = summed_up([rule()], found)
-    assert (told.both, told.only_here, told.only_really) == (1, 0, 1)
+    (summary,) = summed_up([rule()], found)
+    assert (summary.both, summary.only_here, summary.only_really) == (1, 0, 1)
 
 
 def test_reports_of_before_are_no_cases_and_a_change_of_rules_changes_the_answer(bench: Bench) -> None:
-    bench.told(CLEARED, 10, "S1")
-    bench.told(MAJOR, 10, "S2", cause="x")
+    bench.report(CLEARED, 10, "S1")
+    bench.report(MAJOR, 10, "S2", cause="x")
     bench.clock.pause(60)
     assert bench.play(rule()) == []
     (one,) = bench.play(rule(causes=("x",)))
@@ -166,9 +166,9 @@ def test_reports_of_before_are_no_cases_and_a_change_of_rules_changes_the_answer
 
 def test_all_links_of_one_fault_would_have_been_repaired_together(bench: Bench) -> None:
     for name in ("one", "two", "three"):
-        bench.told(MAJOR, 10, "S1", object=name)
-    bench.told(MAJOR, 0, "S1", object="four", tenant="beta")
-    bench.told(CLEARED, 120, "S1", object="one")
+        bench.report(MAJOR, 10, "S1", object=name)
+    bench.report(MAJOR, 0, "S1", object="four", tenant="beta")
+    bench.report(CLEARED, 120, "S1", object="one")
     given = {"endpoint": "{{ alarm.objects }}"}
     together = rule(ladder=(Rung(playbook="recreate-core-endpoint", parameters=given),))
     found = bench.play(together)

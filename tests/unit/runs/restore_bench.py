@@ -86,7 +86,7 @@ class RestoreBench:
         self.settings = Settings(home=folder / "home", rules=ROOT / "playbooks" / "rules")
         self.settings.home.mkdir()
         self.devices = FakeDevices(self.clock)
-        self.told = FakeNotifier()
+        self.notified = FakeNotifier()
         self.start()
 
     @property
@@ -174,7 +174,7 @@ class RestoreBench:
             self.loop,
             Checker(self.loop, self.planner, self.clock, ()),
             Launcher(self.loop, self.planner, FakeWakeups(), playbooks),
-            self.told,
+            self.notified,
             self.clock,
             rules,
             breaker=Breaker(limit=len(NAMES)),

@@ -10,7 +10,7 @@ from typing import Any, cast
 import pytest
 from sqlalchemy import event
 
-from controller.intent.telling import HOLD_OFF, PAUSE
+from controller.intent.incident_news import HOLD_OFF, PAUSE
 from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, Alarm, AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.network import Contact, Network, Validity
 from controller.plan import network_digest
@@ -76,9 +76,9 @@ class NoticesBench:
         given = {"object": "station", "probable_cause": "3gpp-power-problem", "source": "check"} | more
         return self.store.alarms.report(AlarmReport(station=station, severity=severity, at=self.clock.now(), **given))
 
-    def told(self, contact: str) -> list[tuple[str, str, int]]:
+    def sent_to(self, contact: str) -> list[tuple[str, str, int]]:
         """Kind, what is being done, and number of cells, of what a contact was told."""
-        said = [content["notice"] for to, content, _ in self.contacts.told if to == contact]
+        said = [content["notice"] for to, content, _ in self.contacts.sent if to == contact]
         return [(one["kind"].removeprefix("incident-"), one["doing"], len(one["cells"])) for one in said]
 
 
@@ -111,14 +111,14 @@ async def test_a_tenant_whose_mme_is_lost_everywhere_is_told_once_within_a_minut
         tenant="andes",
     )
     await bench.seconds(sender, seconds=60)
-    (raised,) = [content["notice"] for to, content, _ in bench.contacts.told if to == "noc"]
+    (raised,) = [content["notice"] for to, content, _ in bench.contacts.sent if to == "noc"]
     assert (raised["kind"], raised["what"], raised["severity"]) == ("incident-raised", CORE_NODE_DOWN, "CRITICAL")
     assert len(raised["cells"]) >= len(stations) > 1
     assert raised["doing"] == "nobody has begun yet"
     (notice, *_) = bench.store.notices.page(Page(), "andes")[1]
     assert notice.sent is not None
     assert (notice.sent - began).total_seconds() <= 60
-    assert {to for to, _, _ in bench.contacts.told} == {"noc", "tickets", "desk"}
+    assert {to for to, _, _ in bench.contacts.sent} == {"noc", "tickets", "desk"}
     for one in stations:
         link(bench, one, CLEARED)
     bench.report(
@@ -130,7 +130,7 @@ async def test_a_tenant_whose_mme_is_lost_everywhere_is_told_once_within_a_minut
         tenant="andes",
     )
     await bench.seconds(sender, seconds=30)
-    assert [kind for kind, _, _ in bench.told("tickets")] == ["raised", "cleared"]
+    assert [kind for kind, _, _ in bench.sent_to("tickets")] == ["raised", "cleared"]
     assert bench.store.notices.page(Page(), "condor") == (0, [])
 
 
@@ -143,27 +143,27 @@ async def test_why_a_contact_takes_nothing_is_on_record_once(bench: NoticesBench
     assert [row.detail for row in rows] == [{"to": "desk", "reason": "desk is away"}]
     bench.contacts.away = set()
     await bench.seconds(sender, seconds=70)
-    assert bench.told("desk")
+    assert bench.sent_to("desk")
 
 
 async def test_what_grows_or_becomes_worse_is_told_again_but_not_all_the_time(bench: NoticesBench) -> None:
     sender = bench.sender()
     bench.report(MAJOR)
     await bench.seconds(sender, seconds=24)
-    assert bench.told("condor-noc")[0][:2] == ("raised", "nobody has begun yet")
+    assert bench.sent_to("condor-noc")[0][:2] == ("raised", "nobody has begun yet")
     for severity in (CRITICAL, MAJOR, CRITICAL):
         bench.report(severity)
         await bench.seconds(sender, seconds=24)
-    kinds = [kind for kind, _, _ in bench.told("condor-noc")]
+    kinds = [kind for kind, _, _ in bench.sent_to("condor-noc")]
     assert kinds == ["raised", "updated"]
     alarm = bench.store.alarms.page(Page())[1][0]
     bench.store.incidents.take(alarm.incident, "ana")
     await bench.seconds(sender, seconds=PAUSE.total_seconds() + 30)
-    assert bench.told("condor-noc")[-1][:2] == ("updated", "people know of it")
-    assert len(bench.told("condor-noc")) == 3
+    assert bench.sent_to("condor-noc")[-1][:2] == ("updated", "people know of it")
+    assert len(bench.sent_to("condor-noc")) == 3
     bench.report(CLEARED)
     await bench.seconds(sender, seconds=24)
-    assert [kind for kind, _, _ in bench.told("condor-noc")] == ["raised", "updated", "updated", "cleared"]
+    assert [kind for kind, _, _ in bench.sent_to("condor-noc")] == ["raised", "updated", "updated", "cleared"]
 
 
 async def test_what_is_over_before_anybody_was_told_is_no_message(bench: NoticesBench) -> None:
@@ -172,7 +172,7 @@ async def test_what_is_over_before_anybody_was_told_is_no_message(bench: Notices
     await bench.seconds(sender, seconds=HOLD_OFF.total_seconds() - 4)
     bench.report(CLEARED)
     await bench.seconds(sender, seconds=60)
-    assert (bench.contacts.told, bench.store.notices.page(Page())[0]) == ([], 0)
+    assert (bench.contacts.sent, bench.store.notices.page(Page())[0]) == ([], 0)
 
 
 async def test_of_announced_work_a_tenant_is_told_once_that_is_over_and_its_fault_is_not(bench: NoticesBench) -> None:
@@ -180,9 +180,9 @@ async def test_of_announced_work_a_tenant_is_told_once_that_is_over_and_its_faul
     bench.store.works.announce("andes", {}, now, now + 10 * HOLD_OFF, "eva", "upgrade")
     link(bench, "T-LTE-1")
     await bench.seconds(sender, seconds=100)
-    assert bench.contacts.told == []
+    assert bench.contacts.sent == []
     await bench.seconds(sender, seconds=130)
-    assert [kind for kind, _, _ in bench.told("noc")] == ["raised"]
+    assert [kind for kind, _, _ in bench.sent_to("noc")] == ["raised"]
 
 
 async def test_a_contact_that_is_away_keeps_no_other_waiting_and_is_told_later(bench: NoticesBench) -> None:
@@ -190,11 +190,11 @@ async def test_a_contact_that_is_away_keeps_no_other_waiting_and_is_told_later(b
     bench.contacts.away = {"noc"}
     link(bench, "T-LTE-1")
     await bench.seconds(*senders, seconds=40)
-    assert {to for to, _, _ in bench.contacts.told} == {"tickets", "desk"}
+    assert {to for to, _, _ in bench.contacts.sent} == {"tickets", "desk"}
     assert len(bench.webhook.sent) == 2  # of the tenant and of the host
     bench.contacts.away = set()
     await bench.seconds(*senders, seconds=64)
-    keys = [key for _, _, key in bench.contacts.told]
+    keys = [key for _, _, key in bench.contacts.sent]
     assert len(keys) == len(set(keys)) == 3
     assert bench.store.notices.pending() == []
 
@@ -206,7 +206,7 @@ async def test_where_nobody_passes_them_on_they_are_on_record_only(bench: Notice
     await bench.seconds(bench.sender(), seconds=30)
     assert bench.store.notices.page(Page())[0] > 0
     await bench.seconds(bench.sender(webhook=True), seconds=10)
-    assert (bench.webhook.sent, bench.contacts.told) == ({}, [])
+    assert (bench.webhook.sent, bench.contacts.sent) == ({}, [])
 
 
 async def test_a_contact_that_left_the_files_is_told_nothing(bench: NoticesBench) -> None:
@@ -218,7 +218,7 @@ async def test_a_contact_that_left_the_files_is_told_nothing(bench: NoticesBench
     bench.store.networks.save(network, network_digest(network), "ana")
     bench.contacts.away = set()
     await bench.seconds(sender, seconds=64)
-    assert (bench.contacts.told, bench.store.notices.pending()) == ([], [])
+    assert (bench.contacts.sent, bench.store.notices.pending()) == ([], [])
 
 
 async def test_a_round_in_which_nobody_is_to_be_told_reads_the_same_however_many_notices_there_are(

@@ -42,7 +42,7 @@ async def _stands_still(bench: RestoreBench, after: dict[str, Tree], seconds: in
     assert bench.carried() == after
     state = bench.store.integrity.check()
     assert state.doubt
-    assert [alarm.probable_cause for alarm, _ in bench.told.sent] == [RECORD_DOUBTED]
+    assert [alarm.probable_cause for alarm, _ in bench.notified.sent] == [RECORD_DOUBTED]
     assert bench.actions().count("record.doubted") == 1
     assert bench.store.status.figures()["minka_record_in_doubt"] == {(): 1.0}
     assert bench.store.audit.verify() is None

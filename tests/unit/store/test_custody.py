@@ -117,7 +117,7 @@ async def test_anchors_are_added_and_sent_once_each_and_tried_again(tmp_path: Pa
     anchors = Anchors(file, VirtualClock(), Collector())  # type: ignore[arg-type]
     first, second = AuditAnchor(number=1, hash="a" * 64), AuditAnchor(number=2, hash="b" * 64)
     for anchor in (first, first, second):
-        await anchors.tell(anchor)
+        await anchors.publish(anchor)
     assert list(AuditAnchor.found_in(file.read_text())) == [first, second]
     assert told == [first.text, second.text]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600

@@ -114,17 +114,17 @@ def upgrade() -> None:
         sa.Column("merged_into", sa.String(), nullable=False),
         sa.Column("flaps", sa.Integer(), nullable=False),
         sa.Column("standing", sa.Integer(), nullable=False),
-        sa.Column("tell", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("notify_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("number", name=op.f("pk_incidents")),
         sa.UniqueConstraint("id", name=op.f("uq_incidents_id")),
     )
     op.create_index(
-        "ix_incidents_tell",
+        "ix_incidents_notify_at",
         "incidents",
-        ["tell"],
+        ["notify_at"],
         unique=False,
-        sqlite_where=sa.text("tell IS NOT NULL"),
-        postgresql_where=sa.text("tell IS NOT NULL"),
+        sqlite_where=sa.text("notify_at IS NOT NULL"),
+        postgresql_where=sa.text("notify_at IS NOT NULL"),
     )
     op.create_index("ix_incidents_identity", "incidents", ["identity", "number"], unique=False)
     op.create_index(
@@ -450,7 +450,7 @@ def upgrade() -> None:
         sa.Column("alarm", sa.String(), nullable=False),
         sa.Column("source", sa.String(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
-        sa.Column("told", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("source_time", sa.DateTime(timezone=True), nullable=True),
         sa.Column("received", sa.DateTime(timezone=True), nullable=False),
         sa.Column("last", sa.DateTime(timezone=True), nullable=False),
         sa.Column("count", sa.Integer(), nullable=False),
@@ -526,7 +526,7 @@ def upgrade() -> None:
         sa.Column("due", sa.DateTime(timezone=True), nullable=False),
         sa.Column("since", sa.DateTime(timezone=True), nullable=False),
         sa.Column("tried", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("heard", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("received", sa.DateTime(timezone=True), nullable=True),
         sa.Column("newest", sa.DateTime(timezone=True), nullable=True),
         sa.Column("missing", sa.Integer(), nullable=False),
         sa.Column("failures", sa.Integer(), nullable=False),
@@ -1120,10 +1120,10 @@ def downgrade() -> None:
     )
     op.drop_index("ix_incidents_identity", table_name="incidents")
     op.drop_index(
-        "ix_incidents_tell",
+        "ix_incidents_notify_at",
         table_name="incidents",
-        sqlite_where=sa.text("tell IS NOT NULL"),
-        postgresql_where=sa.text("tell IS NOT NULL"),
+        sqlite_where=sa.text("notify_at IS NOT NULL"),
+        postgresql_where=sa.text("notify_at IS NOT NULL"),
     )
     op.drop_table("incidents")
     op.drop_index(

@@ -35,7 +35,7 @@ class PoolBench:
 
     def __init__(self, nodes: int = 3, *, room: int = 2, ptp: bool = True) -> None:
         self.clock = VirtualClock()
-        self.told: list[tuple[str, str]] = []
+        self.happened: list[tuple[str, str]] = []
         records = tuple(
             NodeRecord(f"node-{number}", 8 * room, 16 * room, 4 * room, room, ptp, "rack-1" if number < 2 else "")
             for number in range(nodes)
@@ -49,13 +49,13 @@ class PoolBench:
     # what the pool tells
 
     def ready(self, pool: str, served: Served) -> None:
-        self.told.append(("ready", served.name))
+        self.happened.append(("ready", served.name))
 
     def gone(self, pool: str, served: Served, *, silent: bool) -> None:
-        self.told.append(("silent" if silent else "gone", served.name))
+        self.happened.append(("silent" if silent else "gone", served.name))
 
     def clock_lost(self, pool: str, served: Served, *, lost: bool) -> None:
-        self.told.append(("clock-lost" if lost else "clock-back", served.name))
+        self.happened.append(("clock-lost" if lost else "clock-back", served.name))
 
     # what a manager does
 

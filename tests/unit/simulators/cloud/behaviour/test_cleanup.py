@@ -109,7 +109,7 @@ def test_a_pool_lives_on_without_the_definition_of_functions() -> None:
     metadata = {"name": definition["metadata"]["name"]}
     bench.cluster.create("customresourcedefinitions.apiextensions.k8s.io", {**again, "metadata": metadata})
     bench.deploy("du-1")
-    assert bench.told[-1] == ("ready", "du-1")
+    assert bench.happened[-1] == ("ready", "du-1")
 
 
 def test_a_quota_counts_and_holds_up_pods() -> None:
@@ -130,7 +130,7 @@ def test_a_quota_counts_and_holds_up_pods() -> None:
     assert "exceeded quota: minka" in failed[0]["message"]
     bench.cluster.delete(NF_DEPLOYMENTS, NAMESPACE, "du-1")
     bench.clock.advance(60)
-    assert bench.told[-1] == ("ready", "du-2")
+    assert bench.happened[-1] == ("ready", "du-2")
 
 
 def test_a_disruption_budget_counts_healthy_pods() -> None:

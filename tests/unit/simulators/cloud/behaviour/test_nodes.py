@@ -16,7 +16,7 @@ def test_a_lost_node_is_silent_then_unknown_then_its_pods_run_elsewhere() -> Non
     bench.deploy("du-1")
     node = bench.node_of("du-1")
     bench.pool.begin_fault("node-lost", node)
-    assert bench.told[-1] == ("silent", "du-1")
+    assert bench.happened[-1] == ("silent", "du-1")
     bench.clock.advance(GRACE_SECONDS - 1)
     assert condition(bench.node(node), "Ready")["status"] == "True", "nobody knows yet"
     bench.clock.advance(2)
@@ -28,7 +28,7 @@ def test_a_lost_node_is_silent_then_unknown_then_its_pods_run_elsewhere() -> Non
     assert old["spec"]["nodeName"] == node
     assert new["spec"]["nodeName"] != node
     bench.clock.advance(START + 10)
-    assert bench.told[-1] == ("ready", "du-1")
+    assert bench.happened[-1] == ("ready", "du-1")
     assert len(bench.pods()) == 2, "nobody can say that the old one has ended"
     assert bench.state("du-1")["Ready"] == "True"
 
@@ -39,11 +39,11 @@ def test_twenty_functions_are_back_within_two_minutes() -> None:
         bench.deploy(f"du-{number}", seconds=0)
     bench.clock.advance(60)
     bench.pool.begin_fault("node-lost", "node-1")
-    lost = [name for what, name in bench.told if what == "silent"]
+    lost = [name for what, name in bench.happened if what == "silent"]
     assert len(lost) == 20
-    bench.told.clear()
+    bench.happened.clear()
     bench.clock.advance(90)
-    assert sorted(bench.told) == sorted(("ready", name) for name in lost)
+    assert sorted(bench.happened) == sorted(("ready", name) for name in lost)
 
 
 def test_a_node_that_is_back_ends_what_was_deleted_and_starts_the_rest() -> None:
@@ -54,7 +54,7 @@ def test_a_node_that_is_back_ends_what_was_deleted_and_starts_the_rest() -> None
     assert len(bench.pods()) == 2, "the new one waits for a node"
     bench.pool.faults.clear()
     bench.clock.advance(START + 10)
-    assert bench.told == [("ready", "du-1"), ("silent", "du-1"), ("ready", "du-1")]
+    assert bench.happened == [("ready", "du-1"), ("silent", "du-1"), ("ready", "du-1")]
     assert len(bench.pods()) == 1
     assert taints(bench.node("node-0")) == set()
 
@@ -70,7 +70,7 @@ def test_a_short_loss_of_power_starts_the_same_pod_again() -> None:
     again = bench.pod("du-1")
     assert again["metadata"]["uid"] == pod["metadata"]["uid"]
     assert again["status"]["containerStatuses"][0]["restartCount"] == 1
-    assert bench.told[-1] == ("ready", "du-1")
+    assert bench.happened[-1] == ("ready", "du-1")
 
 
 def test_a_failure_domain_fails_as_one_and_a_node_ends_its_fault_by_itself() -> None:
@@ -87,9 +87,9 @@ def test_a_full_disk_drives_the_least_important_pod_away() -> None:
     bench.deploy("du-1")
     node = bench.node_of("du-1")
     bench.pool.begin_fault("disk-pressure", node)
-    assert bench.told[-1] == ("gone", "du-1")
+    assert bench.happened[-1] == ("gone", "du-1")
     bench.clock.advance(START + 10)
-    assert bench.told[-1] == ("ready", "du-1")
+    assert bench.happened[-1] == ("ready", "du-1")
     assert bench.node_of("du-1") != node
     assert "node.kubernetes.io/disk-pressure" in taints(bench.node(node))
     assert [event["reason"] for event in bench.cluster.list("events") if event["reason"] == "Evicted"] == ["Evicted"]
@@ -100,11 +100,11 @@ def test_a_lost_clock_is_told_to_those_who_run_there_and_keeps_others_away() -> 
     bench.deploy("du-1")
     bench.pool.begin_fault("ptp-lost", "node-0")
     bench.deploy("du-2")
-    assert bench.told == [("ready", "du-1"), ("clock-lost", "du-1")]
+    assert bench.happened == [("ready", "du-1"), ("clock-lost", "du-1")]
     assert condition(bench.node("node-0"), "ClockSynchronized")["reason"] == "PTPHoldover"
     bench.pool.faults.clear()
     bench.clock.advance(START + 5)
-    assert bench.told[2:] == [("clock-back", "du-1"), ("ready", "du-2")]
+    assert bench.happened[2:] == [("clock-back", "du-1"), ("ready", "du-2")]
 
 
 def test_a_cordoned_node_gets_no_pods() -> None:
@@ -119,7 +119,7 @@ def test_a_cordoned_node_gets_no_pods() -> None:
     node = bench.node("node-0")
     bench.cluster.update("nodes", {**node, "spec": {**node["spec"], "unschedulable": False}})
     bench.clock.advance(60)
-    assert bench.told == [("ready", "du-1")]
+    assert bench.happened == [("ready", "du-1")]
 
 
 def test_an_upgrade_takes_one_node_after_the_other_and_moves_pods_on() -> None:
@@ -144,11 +144,11 @@ def test_an_upgrade_waits_for_what_a_budget_protects() -> None:
     bench.protect("du-1")
     bench.pool.upgrade("v1.37.0")
     bench.clock.advance(300)
-    assert bench.told == [("ready", "du-1")]
+    assert bench.happened == [("ready", "du-1")]
     bench.cluster.delete("poddisruptionbudgets.policy", NAMESPACE, "du-1")
     bench.clock.advance(180)
     assert {node["status"]["nodeInfo"]["kubeletVersion"] for node in bench.cluster.list("nodes")} == {"v1.37.0"}
-    assert bench.told[-1] == ("ready", "du-1")
+    assert bench.happened[-1] == ("ready", "du-1")
 
 
 def test_pods_of_a_node_that_somebody_deletes_run_elsewhere() -> None:
@@ -157,7 +157,7 @@ def test_pods_of_a_node_that_somebody_deletes_run_elsewhere() -> None:
     node = bench.node_of("du-1")
     bench.cluster.delete("nodes", "", node)
     bench.clock.advance(START + 10)
-    assert bench.told == [("ready", "du-1"), ("gone", "du-1"), ("ready", "du-1")]
+    assert bench.happened == [("ready", "du-1"), ("gone", "du-1"), ("ready", "du-1")]
     assert bench.node_of("du-1") != node
 
 
