@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
+from controller.intent.central_units import carries
 from controller.intent.findings import Check, finding
 from controller.intent.packing import Room
 from controller.intent.placement import bought, sold
@@ -29,7 +30,7 @@ def cloud_findings(network: Network, placed: Iterable[Placed], as_of: date) -> I
         on_air[cell.station].on[cell.rat].update(one.tenant for one in shared.broadcasts)
     for station in network.stations:
         known = _functions(network, station)
-        if known:
+        if known and station.id not in network.central_units:
             for check, text in _of_station(network, station, known, on_air[station.id]):
                 yield finding(check, f"station {station.id}: {text}", station=station.id)
     yield from _unused(network)
@@ -203,19 +204,10 @@ def carried(network: Network, as_of: date, name: str) -> Mapping[Plmn, tuple[Sns
     found: dict[Plmn, set[Snssai]] = defaultdict(set)
     for agreement in network.agreements:
         tenant = network.tenant_by_id.get(agreement.tenant)
-        if tenant is None or not agreement.validity.holds_on(as_of) or function.owner not in (None, tenant.id):
+        if tenant is None or not agreement.validity.holds_on(as_of):
             continue
-        stations = [one for one in network.stations_served[name] if _carries(network, one, function, tenant.id)]
+        stations = [one for one in network.stations_served[name] if carries(network, one, function, tenant.id)]
         for cell in network.cells_of(agreement, stations):
             for plmn in agreement.plmns_of(tenant):
                 found[plmn].update(agreement.slices_of(tenant) if cell.rat is Rat.NR else ())
     return {plmn: in_slice_order(slices) for plmn, slices in sorted(found.items())}
-
-
-def _carries(network: Network, station: str, function: Function, tenant: str) -> bool:
-    """Whether a tenant's packets go by a function, and not by a CU-UP of the tenant's own."""
-    own = (one for one, _ in _of(_functions(network, network.station_by_id[station]), FunctionKind.VCU_UP))
-    package = network.package_by_id.get(function.package)
-    if package is None or package.kind is not FunctionKind.VCU_UP or function.owner is not None:
-        return True
-    return all(one.owner != tenant for one in own)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from controller.intent.backhaul import backhaul_findings
+from controller.intent.central_units import cells_through, midhaul_facts, name_at_unit, parts_at, unit_findings
 from controller.intent.cloud_contracts import cloud_findings
 from controller.intent.findings import Check, canonical, finding
 from controller.intent.functions import function_facts
@@ -22,17 +23,21 @@ from controller.intent.sharing import CellSharing, Placed, Portion, share_cell, 
 from controller.intent.tracking_areas import tracking_area_findings
 from controller.models.errors import NotFoundError
 from controller.models.facts import (
+    HOST_OWNED,
     BroadcastFact,
     CellFact,
     Fact,
     Finding,
+    GnbPart,
     Intent,
     MeasurementFact,
+    NeighbourFact,
     OwnIdentity,
     ShareFact,
     StationFact,
 )
-from controller.models.network import Cell, DeviceKind, Network, OwnCell, Plmn, Rat, Station
+from controller.models.network import HOST, Cell, DeviceKind, Network, OwnCell, Plmn, Rat, ResourceType, Station
+from controller.models.sharing import Plane
 
 #: Devices that have facts of their own, beside those of stations.
 _BESIDE = frozenset(DeviceKind) - {DeviceKind.STATION}
@@ -76,6 +81,7 @@ def compile_intent(
     findings += tenant_findings(network)
     findings += backhaul_findings(network, placed)
     findings += cloud_findings(network, placed, as_of)
+    findings += unit_findings(network)
     findings += identity_findings(network, cells)
     findings += code_findings(network, cells)
     findings += neighbour_findings(network, placed)
@@ -143,32 +149,65 @@ class _StationFacts:
 
     def of(self, station: Station) -> Iterator[Fact]:
         """The station, its cells in order with PLMNs and shares, and its core links."""
-        cells = self._cells.get(station.id, [])
-        if cells:
-            yield _station_fact(self._network, station)
+        own = self._cells.get(station.id, [])
+        unit = station.id in self._network.central_units
+        cells = cells_through(self._network, station.id, self._cells) if unit else own
+        if not cells:
+            return
+        here = parts_at(self._network, station.id)
+        yield _station_fact(self._network, station, here)
         for cell, shared in cells:
-            yield _cell_fact(cell)
-            yield from _broadcasts(cell, shared, self._network.own_by_cell.get((cell.station, cell.id), {}))
-            yield from (_share(cell.station, cell.id, cell.rat, portion) for portion in shared.portions)
-            yield from neighbour_facts(self._network, cell)
+            yield from self._of_cell(station, here, cell, shared)
+        for cell, shared in own:
             self.findings += (fault.at(cell) for fault in (*radio_faults(cell, station), *shared.faults))
-        self.findings += node_plmn_findings(self._network, station, cells)
-        divided, findings = share_user_plane(station, cells)
-        self.findings += findings
-        yield from (_share(station.id, "", Rat.NR, portion) for portion in divided)
-        links, findings = self._links.of(station, self._with_cores(station, cells))
+        if own or GnbPart.CU_CP in here:
+            self.findings += node_plmn_findings(self._network, station, cells)
+        if GnbPart.CU_UP in here:
+            divided, findings = share_user_plane(station, cells)
+            self.findings += findings
+            alone = unit and station.owner is not None  # nobody is there to divide anything with
+            yield from (_share(station.id, "", Rat.NR, portion) for portion in divided if not alone)
+        links, findings = self._links.of(station, self._with_cores(here, cells), _planes(here))
         self.findings += findings
         yield from links
+        yield from midhaul_facts(self._network, station)
         yield from self._peers.of(station)
-        if cells:
+        if own:
             yield from _measurements(self._network, station)
 
+    def _of_cell(
+        self, station: Station, here: frozenset[GnbPart], cell: Cell, shared: CellSharing
+    ) -> Iterator[CellFact | BroadcastFact | ShareFact | NeighbourFact]:
+        """What a station has of a cell, by the name that the cell has there."""
+        name = cell.id if cell.station == station.id else name_at_unit(cell)
+        yield _cell_fact(cell, station.id, name)
+        own = self._network.own_by_cell.get((cell.station, cell.id), {})
+        yield from _broadcasts(cell, station.id, name, shared, own)
+        for portion in shared.portions:
+            divides = GnbPart.CU_CP if portion.share.resource is ResourceType.RRC else GnbPart.DU
+            if cell.rat is Rat.LTE or divides in here:
+                yield _share(station.id, name, cell.rat, portion)
+        if cell.rat is Rat.LTE or GnbPart.CU_CP in here:
+            yield from neighbour_facts(self._network, cell)
+
     def _with_cores(
-        self, station: Station, cells: Iterable[tuple[Cell, CellSharing]]
+        self, here: frozenset[GnbPart], cells: Iterable[tuple[Cell, CellSharing]]
     ) -> Iterator[tuple[Rat, CellSharing]]:
-        """Cells that have core links: of NR standalone ones, since in EN-DC users' packets come over X2."""
-        standalone = self._network.is_standalone(station)
-        return ((cell.rat, shared) for cell, shared in cells if standalone or cell.rat is Rat.LTE)
+        """Cells that have core links here: of NR standalone ones, since in EN-DC users' packets come over X2.
+
+        Links of NR cells are at the central unit.
+        """
+        for cell, shared in cells:
+            standalone = self._network.is_standalone(self._network.station_by_id[cell.station])
+            if cell.rat is Rat.LTE or (standalone and here != {GnbPart.DU}):
+                yield cell.rat, shared
+
+
+def _planes(here: frozenset[GnbPart]) -> frozenset[Plane]:
+    """Which planes lead from an endpoint to the cores."""
+    if here == {GnbPart.CU_CP}:
+        return frozenset({Plane.CONTROL})
+    return frozenset({Plane.USER}) if here == {GnbPart.CU_UP} else frozenset(Plane)
 
 
 def _measurements(network: Network, station: Station) -> Iterator[MeasurementFact]:
@@ -177,7 +216,7 @@ def _measurements(network: Network, station: Station) -> Iterator[MeasurementFac
         yield MeasurementFact(station.id, wanted.granularity_minutes * 60, tuple(sorted(set(wanted.metrics))))
 
 
-def _station_fact(network: Network, station: Station) -> StationFact:
+def _station_fact(network: Network, station: Station, parts: frozenset[GnbPart]) -> StationFact:
     return StationFact(
         station=station.id,
         name=station.id,
@@ -188,13 +227,16 @@ def _station_fact(network: Network, station: Station) -> StationFact:
         gnb_id=station.gnb_id,
         gnb_id_length=station.gnb_id_length,
         anr=network.header.anr,
+        owners=(station.owner or HOST,) if station.id in network.central_units else HOST_OWNED,
+        parts=parts,
+        gnb_du_id=station.gnb_du_id if parts == {GnbPart.DU} else None,
     )
 
 
-def _cell_fact(cell: Cell) -> CellFact:
+def _cell_fact(cell: Cell, station: str, name: str) -> CellFact:
     return CellFact(
-        station=cell.station,
-        cell=cell.id,
+        station=station,
+        cell=name,
         rat=cell.rat,
         local_id=cell.local_id,
         band=cell.band,
@@ -210,12 +252,14 @@ def _cell_fact(cell: Cell) -> CellFact:
     )
 
 
-def _broadcasts(cell: Cell, shared: CellSharing, planned: Mapping[str, OwnCell]) -> Iterator[BroadcastFact]:
+def _broadcasts(
+    cell: Cell, station: str, name: str, shared: CellSharing, planned: Mapping[str, OwnCell]
+) -> Iterator[BroadcastFact]:
     for on_air in shared.broadcasts:
         own = planned.get(on_air.tenant)
         yield BroadcastFact(
-            station=cell.station,
-            cell=cell.id,
+            station=station,
+            cell=name,
             rat=cell.rat,
             plmn=on_air.plmn,
             slices=on_air.slices,

@@ -58,6 +58,7 @@ class Check(StrEnum):
     FUNCTION_LATENCY = "function-latency"
     FUNCTION_PROFILE = "function-profile"
     FUNCTION_VERSIONS = "function-versions"
+    FUNCTION_GNB = "function-gnb"
     FUNCTION_UNUSED = "function-unused"
     FUNCTION_NOT_BOUGHT = "function-not-bought"
     POOL_OVERSOLD = "pool-oversold"

@@ -19,8 +19,9 @@ from controller.models.network import Cell, Network, Rat, Snssai, Station
 def identity_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
     """Clashing node and cell identities, cells without a node, stations without a site."""
     yield from _node_id_clashes(network.stations, Rat.LTE)
-    yield from _node_id_clashes(network.stations, Rat.NR)
-    yield from _cell_clashes(cells)
+    # A gNB of several endpoints counts as the first of them.
+    yield from _node_id_clashes((one for one in network.stations if network.gnb_of(one.id) == one.id), Rat.NR)
+    yield from _cell_clashes(network, cells)
     for station in network.stations:
         if station.site not in network.site_by_id:
             text = f"station {station.id}: there is no site {station.site}"
@@ -101,20 +102,25 @@ def overlapping_nodes(rat: Rat, nodes: Iterable[tuple[int, int, str]]) -> Iterat
         widest = max(widest, current, key=lambda bounds: bounds[1])
 
 
-def _cell_clashes(cells: Iterable[Cell]) -> Iterator[Finding]:
+def _cell_clashes(network: Network, cells: Iterable[Cell]) -> Iterator[Finding]:
     by_local_id: dict[tuple[str, Rat, int], list[Cell]] = defaultdict(list)
     by_name: dict[tuple[str, str], list[Cell]] = defaultdict(list)
     for cell in cells:
-        by_local_id[cell.station, cell.rat, cell.local_id].append(cell)
+        node = network.gnb_of(cell.station) if cell.rat is Rat.NR else cell.station
+        by_local_id[node, cell.rat, cell.local_id].append(cell)
         by_name[cell.station, cell.id].append(cell)
     for same_name in by_name.values():
         if len(same_name) > 1:
             yield Fault(Check.CELL_ID_CLASH, f"{len(same_name)} cells have this id").at(same_name[0])
     for same in by_local_id.values():
         for cell in same:
-            others = ", ".join(sorted({other.id for other in same} - {cell.id}))
+            others = ", ".join(sorted({_told(other, cell) for other in same if other is not cell} - {cell.id}))
             if others:
                 yield Fault(Check.CELL_ID_CLASH, f"local id {cell.local_id} is also that of {others}").at(cell)
+
+
+def _told(cell: Cell, beside: Cell) -> str:
+    return cell.id if cell.station == beside.station else cell.name
 
 
 # ----------------------------------------------------------------------- radio

@@ -13,6 +13,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+from controller.intent.central_units import carried_by, name_at_unit
 from controller.models.alarm import (
     ALARM_LIST_CROWDED,
     CONFIGURATION_DRIFT,
@@ -97,7 +98,7 @@ class Sharing:
         link = link_in(about.object)
         behind = set[str]() if about.station else self._behind(about.object)
         if not link and not about.tenant and not behind:
-            return Impact(tuple(sorted(cells)), self.tenants_at(cells))
+            return Impact(tuple(sorted(cells)), carried_by(self._network, about.station, self.tenants_at(cells)))
         sides = {about.tenant} if about.tenant else behind or set(owners) - {HOST}
         shared = self.tenants_at(cells)
         tenants = {tenant: shared.get(tenant, ()) for tenant in sorted(sides)}
@@ -109,7 +110,7 @@ class Sharing:
         if of_core or alarm.tenant or link_in(alarm.object) or alarm.probable_cause in OF_MANAGEMENT:
             shared = self.tenants_at(alarm.cells)
             return Impact(alarm.cells, {tenant: shared.get(tenant, ()) for tenant in alarm.tenants})
-        return Impact(alarm.cells, self.tenants_at(alarm.cells))
+        return Impact(alarm.cells, carried_by(self._network, alarm.station, self.tenants_at(alarm.cells)))
 
     def tenants_at(self, cells: Iterable[str]) -> dict[str, tuple[str, ...]]:
         """Tenants that share any of these cells (``station/cell``), each with its own of them, sorted."""
@@ -153,20 +154,20 @@ class Sharing:
             suffer = {one for name in about.functions for one in network.stations_served.get(name, ())}
             behind = suffer or network.stations_behind(station)
             return {cell.name for one in behind for cell in network.cells_by_station[one]}
-        there = network.cells_by_station.get(station, ())
+        there = network.cells_through(station)
         if named := set(about.cells) & {cell.name for cell in there}:
             return named
-        return {cell.name for cell in there if _suffers(cell, about.object)}
+        return {cell.name for cell in there if _suffers(cell, station, about.object)}
 
 
-def _suffers(cell: Cell, managed_object: str) -> bool:
-    """Whether a cell suffers from what failed at its station."""
+def _suffers(cell: Cell, station: str, managed_object: str) -> bool:
+    """Whether a cell suffers from what failed at its station, or at its central unit."""
     path = _path_of(managed_object)
     if inside := cell_of(path):
-        return inside == cell.id
+        return inside == (cell.id if station == cell.station else name_at_unit(cell))
     if link := link_of(path):
         return rat_of(link) is cell.rat
-    return managed_object == cell.name or not managed_object.startswith(f"{cell.station}/")
+    return managed_object == cell.name or not managed_object.startswith(f"{station}/")
 
 
 def deadline_of(network: Network, alarm: Alarm) -> datetime | None:

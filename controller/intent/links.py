@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from ipaddress import ip_network
 
@@ -11,7 +11,7 @@ from controller.intent.findings import Check, finding
 from controller.intent.sharing import CellSharing
 from controller.models.facts import CoreLinkFact, Finding, LinkKind
 from controller.models.network import CoreNode, Plmn, Rat, Snssai, Station, Tenant
-from controller.models.sharing import in_slice_order
+from controller.models.sharing import Plane, in_slice_order
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +72,14 @@ class CoreLinks:
         self._pools = {tenant.id: _pools(tenant) for tenant in tenants}
 
     def of(
-        self, station: Station, cells: Iterable[tuple[Rat, CellSharing]]
+        self, station: Station, cells: Iterable[tuple[Rat, CellSharing]], planes: Collection[Plane] = frozenset(Plane)
     ) -> tuple[list[CoreLinkFact], list[Finding]]:
         """Links of a station with these cells, by tenant, kind and id, and what is wrong with them."""
         facts: list[CoreLinkFact] = []
         findings: list[Finding] = []
         address = str(station.transport_address)
         for tenant, by_rat in sorted(_served(cells).items()):
-            for pool in self._pools[tenant]:
+            for pool in (one for one in self._pools[tenant] if one.kind.plane in planes):
                 served = by_rat.get(pool.rat)
                 if served is None:
                     continue

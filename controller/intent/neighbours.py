@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 
+from controller.intent.central_units import cu_half
 from controller.intent.findings import Check, Fault, finding
 from controller.intent.sharing import Placed
 from controller.models.facts import Finding, Interface, NeighbourFact, PeerFact
@@ -86,14 +87,15 @@ def neighbour_facts(network: Network, cell: Cell) -> Iterator[NeighbourFact]:
     for one in network.neighbours_of.get((cell.station, cell.id), ()):
         there = network.cell_by_name.get((one.neighbour_station, one.neighbour_cell))
         if there is not None and there is not cell and (cell.rat, there.rat) != (Rat.NR, Rat.LTE):
-            target = (there.station, there.id, there.rat, there.band, there.arfcn_dl)
-            yield NeighbourFact(cell.station, cell.id, cell.rat, *target, one.handover)
+            here, far = cu_half(network, cell), cu_half(network, there)
+            yield NeighbourFact(*here, cell.rat, *far, there.rat, there.band, there.arfcn_dl, one.handover)
 
 
 class PeerEnds:
     """Ends of X2 and Xn of stations, where the files name a VLAN for them: to each station that a relation leads to.
 
     Both stations have one, whichever of them lists the other.
+    None of NR cells whose central unit has an endpoint of its own: those are left to the field.
     """
 
     def __init__(self, network: Network) -> None:
@@ -104,6 +106,8 @@ class PeerEnds:
             here = network.cell_by_name.get((one.station, one.cell))
             there = network.cell_by_name.get((one.neighbour_station, one.neighbour_cell))
             if here is None or there is None or here.station == there.station:
+                continue
+            if any(one.rat is Rat.NR and one.station in network.units_above for one in (here, there)):
                 continue
             if network.station_by_id.keys() >= {here.station, there.station}:
                 interface = self._interface(here, there, one.handover)

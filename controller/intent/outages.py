@@ -28,6 +28,7 @@ from typing import NamedTuple
 
 import orjson
 
+from controller.intent.central_units import carried_by
 from controller.intent.impact import Sharing, core_node_in, link_in
 from controller.intent.windows import openings
 from controller.models.alarm import CELL_OFF_AIR, COUNTED, FUNCTION_DOWN, LINK_CAUSES, UNREACHABLE, Alarm
@@ -290,7 +291,7 @@ class Outages:
             if spell.alarm.probable_cause in LINK_CAUSES:
                 _add_link(down, spell)
                 continue
-            for tenant, cells in era.sharing.tenants_at(_cells(era.network, spell.alarm)).items():
+            for tenant, cells in _taken(era, spell.alarm).items():
                 for cell in cells:
                     _add(gone[cell, tenant], spell, left_out)
         for group, by_link in down.items():
@@ -358,7 +359,10 @@ def terms_of(network: Network) -> str:
     content = [
         network.header.timezone,
         [(one.id, one.region, one.population) for one in network.sites],
-        [(one.id, one.site, one.owner, network.endpoint_function.get(one.id)) for one in network.stations],
+        [
+            (one.id, one.site, one.owner, network.endpoint_function.get(one.id), one.functions)
+            for one in network.stations
+        ],
         [(one.name, one.rat, one.band) for one in network.cells],
         [(one.id, one.link_by_node) for one in network.tenants],
         [one.model_dump(mode="json") for one in network.agreements],
@@ -411,7 +415,7 @@ def of_tenant(spells: Iterable[Spell], eras: Sequence[Era], tenant: str) -> list
     def concerns(alarm: Alarm) -> bool:
         if alarm.probable_cause in LINK_CAUSES:
             return tenant in alarm.tenants
-        return any(tenant in era.sharing.tenants_at(_cells(era.network, alarm)) for era in eras)
+        return any(tenant in _taken(era, alarm) for era in eras)
 
     return [one for one in spells if concerns(one.alarm)]
 
@@ -434,23 +438,28 @@ def _people(era: Era, cell: str, tenant: str) -> float:
     return network.site_by_id[site].population / own if own else 0.0
 
 
+def _taken(era: Era, alarm: Alarm) -> Mapping[str, tuple[str, ...]]:
+    """Cells that an alarm takes service from, by tenant: a part of a central unit takes it from whom it carries."""
+    return carried_by(era.network, alarm.station, era.sharing.tenants_at(_cells(era.network, alarm)))
+
+
 def _cells(network: Network, alarm: Alarm) -> Iterator[str]:
     """Cells that an alarm takes service from; of a function those of the stations that live in it.
 
-    What a CU takes away, the core links of its stations tell.
+    What a central unit without an endpoint of its own takes away, the core links of its stations tell.
     """
     if alarm.probable_cause == CELL_OFF_AIR:
         yield from alarm.cells
     elif alarm.probable_cause in COUNTED:
         of_function = alarm.probable_cause == FUNCTION_DOWN
         stations = network.stations_in.get(alarm.station, ()) if of_function else (alarm.station,)
-        yield from (cell.name for station in stations for cell in network.cells_by_station.get(station, ()))
+        yield from (cell.name for station in stations for cell in network.cells_through(station))
 
 
 def _cells_over(era: Era, group: _Group, down: Iterable[Path]) -> tuple[str, ...]:
     """Cells of the links' technology that their tenant shares."""
     rats = {rat_of(path) for path in down}
-    there: tuple[Cell, ...] = era.network.cells_by_station.get(group.station, ())
+    there: tuple[Cell, ...] = era.network.cells_through(group.station)
     return era.sharing.tenants_at(cell.name for cell in there if cell.rat in rats).get(group.tenant, ())
 
 

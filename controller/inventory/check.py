@@ -123,10 +123,14 @@ def _check_name(objects: Objects, entry: Entry, name: str, kinds: Iterable[str])
 def check_stations(objects: Objects) -> None:
     """Stations and their endpoints."""
     stations = objects.all("stations", Station)
+    packages = {package.id for _, package in objects.all("packages", Package) if package.kind.is_central}
+    central = {one.id for _, one in objects.all("functions", Function) if one.package in packages}
     objects.unique(stations, lambda s: s.id, ("id",), "id")
     objects.unique(stations, lambda s: s.transport_address, ("transport_address",), "transport address")
     objects.unique(stations, _node_id(Rat.LTE), ("enb_id",), "eNB id")
-    objects.unique(stations, _node_id(Rat.NR), ("gnb_id",), "gNB id")
+    # Stations under one central unit are one gNB; whether they are is a contract check.
+    whole = [(entry, station) for entry, station in stations if not _is_part(station, central)]
+    objects.unique(whole, _node_id(Rat.NR), ("gnb_id",), "gNB id")
     hosts = [header.host_plmn for _, header in objects.all("network", NetworkHeader) if header.host_plmn]
     _check_plmns(objects, stations, ("enb_plmn", "gnb_plmn"), hosts)
     for entry, station in stations:
@@ -159,6 +163,10 @@ def _check_plmns(objects: Objects, entries: Found[Model], fields: Iterable[str],
             if plmn is not None and plmn not in known:
                 expected = objects.report.did_you_mean(plmn, known)
                 objects.report.entry(entry, (field,), "the PLMN of no tenant", value=plmn, expected=expected)
+
+
+def _is_part(station: Station, central: set[str]) -> bool:
+    return not central.isdisjoint(station.functions)
 
 
 def _node_id(rat: Rat) -> Callable[[Station], Hashable]:

@@ -138,10 +138,11 @@ def hint_at(network: Network, key: str, value: str, known: Iterable[str]) -> str
     return suggest(value, names) or (f"it is one of {', '.join(names)}" if 0 < len(names) <= _FEW else "")
 
 
-def select_with_routers(network: Network, selector: str) -> tuple[str, ...]:
-    """Ids of the devices that a selector matches and of the managed routers of stations' sites, sorted.
+def select_with_ways(network: Network, selector: str) -> tuple[str, ...]:
+    """Ids of the devices that a selector matches, and of what leads to its stations, sorted.
 
-    Stations that live in a function count with it.
+    That is the managed routers of their sites, and the endpoints of their central units. Stations that live in a
+    function count with it.
 
     Raises:
         InputError: As ``select``.
@@ -150,9 +151,11 @@ def select_with_routers(network: Network, selector: str) -> tuple[str, ...]:
     if any(condition.key == "device" for condition in parse_selector(selector)):
         return chosen
     stations = {station for device in chosen for station in network.stations_in.get(device, (device,))}
-    sites = {network.site_of(one) for one in stations if network.device_kinds[one] is DeviceKind.STATION}
-    sites &= network.routers_at.keys()
-    return tuple(sorted({*chosen, *(router for site in sites for router in network.routers_at[site])}))
+    stations = {one for one in stations if network.device_kinds[one] is DeviceKind.STATION}
+    sites = {network.site_of(one) for one in stations - network.central_units.keys()} & network.routers_at.keys()
+    routers = {router for site in sites for router in network.routers_at[site]}
+    units = {unit for station in stations for unit in network.units_above.get(station, ())}
+    return tuple(sorted({*chosen, *routers, *units}))
 
 
 def _by_region(network: Network) -> tuple[set[str], _Facets]:
@@ -201,8 +204,11 @@ def _by_tenant(network: Network) -> tuple[set[str], _Facets]:
     for agreement in network.agreements:
         for cell in network.cells_of(agreement):
             found.setdefault(cell.station, set()).add(agreement.tenant)
-    for function in network.function_by_id:
-        found[function] = {one for station in network.stations_behind(function) for one in found.get(station, ())}
+    cells = dict(found)
+    for function, known in network.function_by_id.items():
+        tenants = {one for station in network.stations_served[function] for one in cells.get(station, ())}
+        for device in filter(None, (function, network.unit_of.get(function))):
+            found[device] = tenants if known.owner is None else tenants & {known.owner}
     return set(network.tenant_by_id), found
 
 

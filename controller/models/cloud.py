@@ -73,6 +73,11 @@ class FunctionKind(StrEnum):
         return self in (FunctionKind.VBBU, FunctionKind.VDU)
 
     @property
+    def is_central(self) -> bool:
+        """Whether it is a part of a gNB's central unit, which may have a management endpoint of its own."""
+        return self in (FunctionKind.VCU_CP, FunctionKind.VCU_UP)
+
+    @property
     def is_radio(self) -> bool:
         """Whether it serves cells, so that its way to them must be short enough."""
         return self is not FunctionKind.GATEWAY
@@ -283,12 +288,10 @@ class Package(Noun):
 
     @model_validator(mode="after")
     def _speaks(self) -> Package:
-        if self.kind.is_endpoint != bool(self.profiles):
-            raise ValueError(
-                f"profiles is missing: a {self.kind} is the endpoint of stations"
-                if self.kind.is_endpoint
-                else f"a {self.kind} is no endpoint of stations: leave profiles out"
-            )
+        if self.kind.is_endpoint and not self.profiles:
+            raise ValueError(f"profiles is missing: a {self.kind} is the endpoint of stations")
+        if self.profiles and not (self.kind.is_endpoint or self.kind.is_central):
+            raise ValueError(f"a {self.kind} is no endpoint of stations: leave profiles out")
         spoken = {
             FunctionKind.VDU: ("f1",),
             FunctionKind.VCU_CP: ("f1", "e1"),

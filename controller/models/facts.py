@@ -18,11 +18,22 @@ Owners = tuple[str, ...]
 HOST_OWNED: Owners = (HOST,)
 
 
+class GnbPart(StrEnum):
+    """A part of a gNB that has a managed function of its own (TS 28.541)."""
+
+    CU_CP = "gNB-CU-CP"
+    CU_UP = "gNB-CU-UP"
+    DU = "gNB-DU"
+
+
 @dataclass(frozen=True, slots=True)
 class StationFact:
     """The station's own identity: node ids and the PLMNs of its global ids, None where there is no such node.
 
-    ``anr`` says whether it finds neighbours itself, None where that is left to the field.
+    Attributes:
+        anr: Whether it finds neighbours itself, None where that is left to the field.
+        parts: Which parts of a gNB are at this endpoint.
+        gnb_du_id: Its gNB-DU id; None where it is all of a gNB.
     """
 
     station: str
@@ -35,6 +46,8 @@ class StationFact:
     gnb_id_length: int
     anr: bool | None = None
     owners: Owners = HOST_OWNED
+    parts: frozenset[GnbPart] = frozenset(GnbPart)
+    gnb_du_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +167,31 @@ class PeerFact:
     owners: Owners = HOST_OWNED
 
 
+class Midhaul(StrEnum):
+    """An interface within a gNB: F1 between DU and CU, for signalling and for users' packets; E1 within the CU."""
+
+    F1C = "F1C"
+    F1U = "F1U"
+    E1 = "E1"
+
+
+@dataclass(frozen=True, slots=True)
+class MidhaulFact:
+    """One end of an interface within a gNB whose parts have endpoints of their own; both ends have the same owner.
+
+    Attributes:
+        peer: The station that is the other end's endpoint.
+    """
+
+    station: str
+    interface: Midhaul
+    peer: str
+    local_address: str
+    vlan: int
+    remote_address: str
+    owners: Owners
+
+
 class LinkKind(StrEnum):
     """Kind of core link: control plane to an MME or AMF, user plane to the S-GWs or a UPF."""
 
@@ -209,7 +247,17 @@ class MeasurementFact:
     owners: Owners = HOST_OWNED
 
 
-Fact = StationFact | CellFact | BroadcastFact | ShareFact | NeighbourFact | PeerFact | CoreLinkFact | MeasurementFact
+Fact = (
+    StationFact
+    | CellFact
+    | BroadcastFact
+    | ShareFact
+    | NeighbourFact
+    | PeerFact
+    | MidhaulFact
+    | CoreLinkFact
+    | MeasurementFact
+)
 
 
 @dataclass(frozen=True, slots=True)

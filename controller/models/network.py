@@ -184,6 +184,9 @@ class NetworkHeader(Noun):
     xn_vlan: Annotated[int, Field(ge=1, le=4094)] | None = Field(
         None, description="VLAN of Xn between stations with relations between NR cells, X2's or another; none: no Xn."
     )
+    midhaul_vlan: Annotated[int, Field(ge=1, le=4094)] | None = Field(
+        None, description="VLAN of F1 and E1, where central units have management endpoints of their own."
+    )
     standalone: bool = Field(
         True, description="Whether NR cells have cores of their own (NG), or serve beside LTE cells only (EN-DC)."
     )
@@ -253,6 +256,8 @@ class Station(Noun):
     """A base station: one management endpoint, one or more profiles, cells of its own.
 
     One with an ``owner`` is that tenant's own, managed for it and not shared: agreements of others never reach it.
+    One without cells that names a vcu-cp or vcu-up alone is the management endpoint of that part of a central unit; it
+    and the stations that name the function are one gNB, with one ``gnb_id``.
     """
 
     id: StationId
@@ -263,6 +268,9 @@ class Station(Noun):
     enb_id_length: Annotated[Literal[18, 20, 21, 28], BeforeValidator(whole_number)] = 20
     gnb_id: Annotated[int, Field(ge=0, lt=2**32)] | None = None
     gnb_id_length: Annotated[int, Field(ge=22, le=32)] = 24
+    gnb_du_id: Annotated[int, Field(ge=0, lt=2**36)] | None = Field(
+        None, description="Its gNB-DU id within the gNB, where its central unit is another endpoint."
+    )
     enb_plmn: Plmn | None = Field(None, description="PLMN of its global eNB id; none means the host's.")
     gnb_plmn: Plmn | None = Field(None, description="PLMN of its global gNB id; none means the host's.")
     standalone: bool | None = Field(None, description="Whether its NR cells are standalone; none means the network's.")
@@ -538,10 +546,11 @@ class Network(Noun):
 
     @cached_property
     def stations_at(self) -> dict[str, tuple[str, ...]]:
-        """Ids of stations by site."""
+        """Ids of stations by site; central units run on pools, wherever these are."""
         found: dict[str, list[str]] = {}
         for station in self.stations:
-            found.setdefault(station.site, []).append(station.id)
+            if station.id not in self.central_units:
+                found.setdefault(station.site, []).append(station.id)
         return {site: tuple(sorted(stations)) for site, stations in found.items()}
 
     @cached_property
@@ -589,12 +598,56 @@ class Network(Noun):
 
     @cached_property
     def stations_served(self) -> dict[str, tuple[str, ...]]:
-        """Ids of the stations that name a function, sorted, by function."""
+        """Ids of the stations with cells that name a function, sorted, by function; its own endpoint is none."""
         found: dict[str, list[str]] = {function.id: [] for function in self.functions}
         for station in self.stations:
-            for function in station.functions:
+            for function in station.functions if station.id not in self.central_units else ():
                 found.setdefault(function, []).append(station.id)
         return {function: tuple(sorted(stations)) for function, stations in found.items()}
+
+    def _kind_of(self, function: str) -> FunctionKind | None:
+        known = self.function_by_id.get(function)
+        package = None if known is None else self.package_by_id.get(known.package)
+        return None if package is None else package.kind
+
+    @cached_property
+    def central_units(self) -> dict[str, str]:
+        """The vcu-cp or vcu-up whose management endpoint a station is, by station; other stations have none."""
+        found: dict[str, str] = {}
+        for station in self.stations:
+            kind = self._kind_of(station.functions[0]) if len(station.functions) == 1 else None
+            if kind is not None and kind.is_central and not self.cells_by_station[station.id]:
+                found[station.id] = station.functions[0]
+        return found
+
+    @cached_property
+    def unit_of(self) -> dict[str, str]:
+        """The station that is the management endpoint of a vcu-cp or vcu-up, by function; most have none."""
+        return {function: station for station, function in sorted(self.central_units.items(), reverse=True)}
+
+    @cached_property
+    def units_above(self) -> dict[str, tuple[str, ...]]:
+        """The endpoints of the central unit of a station, the control plane's first, by station; none for most."""
+        found: dict[str, tuple[str, ...]] = {}
+        for function, unit in sorted(self.unit_of.items(), key=lambda one: (self._kind_of(one[0]) or "", one[1])):
+            for station in self.stations_served[function]:
+                found[station] = (*found.get(station, ()), unit)
+        return found
+
+    def cells_through(self, station: str) -> tuple[Cell, ...]:
+        """Cells of a station; of a central unit the NR cells of the stations that its function serves, by station."""
+        if station not in self.central_units:
+            return self.cells_by_station.get(station, ())
+        served = self.stations_served[self.central_units[station]]
+        return tuple(cell for one in served for cell in self.cells_by_station[one] if cell.rat is Rat.NR)
+
+    def gnb_of(self, station: str) -> str:
+        """What stands for the gNB that a station is a part of: the control plane of its central unit, or itself.
+
+        A central unit's user plane is part of the gNB of the stations that it serves.
+        """
+        served = self.stations_served[self.central_units[station]] if station in self.central_units else ()
+        return next((above[0] for one in (station, *served) if (above := self.units_above.get(one))), station)
 
     @cached_property
     def latency_us(self) -> dict[str, dict[str, int]]:
@@ -757,7 +810,7 @@ class Network(Noun):
         None where its cells differ and nobody says which.
         """
         stated = (station.enb_plmn if rat is Rat.LTE else station.gnb_plmn) or self.header.host_plmn
-        primaries = {cell.primary_plmn for cell in self.cells_by_station.get(station.id, ())}
+        primaries = {cell.primary_plmn for cell in self.cells_through(station.id)}
         return stated or (primaries.pop() if len(primaries) == 1 else None)
 
     def contacts_of(self, side: str) -> tuple[Contact, ...]:
@@ -814,12 +867,11 @@ class Network(Noun):
     @cached_property
     def endpoint_function(self) -> dict[str, str]:
         """The function that is the management endpoint of a station, by station; physical stations have none."""
-        found: dict[str, str] = {}
+        found = dict(self.central_units)
         for station in self.stations:
             for name in station.functions:
-                function = self.function_by_id.get(name)
-                package = None if function is None else self.package_by_id.get(function.package)
-                if package is not None and package.kind.is_endpoint:
+                kind = self._kind_of(name)
+                if kind is not None and kind.is_endpoint:
                     found[station.id] = name
         return found
 
@@ -834,18 +886,21 @@ class Network(Noun):
     def stations_behind(self, device: str) -> tuple[str, ...]:
         """Ids of the stations that depend on a device: itself, all at a router's site, those that a function serves.
 
-        None of a pool: which functions it carries changes from day to day.
+        The endpoint of a central unit has those behind it that its function serves, and is behind that function. None
+        of a pool: which functions it carries changes from day to day.
 
         Raises:
             KeyError: There is no such device.
         """
         match self.device_kinds[device]:
             case DeviceKind.STATION:
-                return (device,)
+                served = self.stations_served[self.central_units[device]] if device in self.central_units else ()
+                return (device, *served)
             case DeviceKind.ROUTER:
                 return self.stations_at.get(self.router_by_id[device].site, ())
             case DeviceKind.FUNCTION:
-                return self.stations_served[device]
+                unit = self.unit_of.get(device)
+                return (*(() if unit is None else (unit,)), *self.stations_served[device])
             case DeviceKind.POOL:
                 return ()
 

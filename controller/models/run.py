@@ -34,8 +34,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 60, 3600
 _PREPARATION, _MARGIN = 30, 60
 
 
-#: Rank of stations that live in a function of their unit: they come after it.
-INSIDE = 10
+#: Ranks of stations that live in a function of their unit and come after it: central units, then all others.
+INSIDE = (10, 11)
 #: What a job comes to that restarted nothing, or left behind nobody knows what.
 _UNTOUCHED = (Outcome.FAILED_SAFE, Outcome.REFUSED, Outcome.DEFERRED, Outcome.CANCELLED, Outcome.DIVERGED)
 
@@ -52,7 +52,7 @@ def restarted(jobs: Iterable[Any]) -> frozenset[tuple[int, str]]:
     return frozenset(
         (job.wave, job.unit)
         for job in jobs
-        if job.rank < INSIDE and job.started is not None and job.outcome not in _UNTOUCHED
+        if job.rank < min(INSIDE) and job.started is not None and job.outcome not in _UNTOUCHED
     )
 
 

@@ -1,4 +1,4 @@
-"""Routers and functions in plans: which change before their stations, which after; and the path of a router's switch.
+"""Routers, functions and central units in plans: which change before their stations, which after; a router's switch.
 
 Where a tenant comes, its path exists before a station's links need it; where a tenant goes, its links go first.
 """
@@ -20,8 +20,7 @@ from controller.nrm.tree import Observed, Path, Tree, parent, step
 from controller.plan.document import Outline
 from controller.plan.rows import entry_name, row
 
-#: Devices whose stations depend on them.
-WAYS = (DeviceKind.ROUTER, DeviceKind.FUNCTION)
+_WAYS = (DeviceKind.ROUTER, DeviceKind.FUNCTION)
 _DISTANCE = next(leaf for node in ROUTER.walk() if (leaf := node.leaf(LeafRole.DISTANCE)))
 #: Seconds until core links have found the other way.
 _SWITCH_SECONDS = 10
@@ -30,18 +29,30 @@ _SWITCH_SECONDS = 10
 def ranks_of(changes: Iterable[Change], network: Network) -> dict[str, int]:
     """Order of devices within their units, 0 where absent.
 
-    A router or function that gets something goes before the stations behind it; one that only loses something goes
-    behind them.
+    A router, function or central unit that gets something goes before the stations behind it; one that only loses
+    something goes behind them.
     """
+    outlines = [Outline.of(change) for change in changes if is_way(network, change.station)]
+    goes = [one.station for one in outlines if one.deletes and not one.creates]
+    ranks = ranks_behind(network, (one.station for one in outlines if one.station not in goes))
+    for device in sorted(goes, key=lambda one: one not in network.central_units):
+        ranks[device] = 1 + max(ranks.get(one, 0) for one in (*network.stations_behind(device), device))
+    return ranks
+
+
+def is_way(network: Network, device: str) -> bool:
+    """Whether stations depend on a device: a router, a function, or the endpoint of a central unit."""
+    return network.device_kinds.get(device) in _WAYS or device in network.central_units
+
+
+def ranks_behind(network: Network, devices: Iterable[str]) -> dict[str, int]:
+    """Order of stations behind devices that go first: a function before a central unit, that before its stations."""
     ranks: dict[str, int] = {}
-    for change in changes:
-        if network.device_kinds.get(change.station) not in WAYS:
-            continue
-        outline = Outline.of(change)
-        if outline.deletes and not outline.creates:
-            ranks[change.station] = 1
-        else:
-            ranks |= dict.fromkeys(network.stations_behind(change.station), 1)
+    for device in devices:
+        unit = device in network.central_units
+        for station in network.stations_behind(device):
+            if station != device:
+                ranks[station] = max(ranks.get(station, 0), 2 if unit else 1)
     return ranks
 
 

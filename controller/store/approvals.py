@@ -91,12 +91,12 @@ _AWAY = select(jobs.c.station, jobs.c.rests).where(
 )
 _INSIDE = select(jobs.c.station, jobs.c.wave, jobs.c.unit).where(
     jobs.c.run == bindparam("run"),
-    jobs.c.rank == INSIDE,
+    jobs.c.rank.in_(INSIDE),
     jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value]),
     jobs.c.wave <= select(runs.c.wave).where(runs.c.id == bindparam("run")).scalar_subquery(),
 )
 _FUNCTIONS = select(jobs.c.wave, jobs.c.unit, jobs.c.rank, jobs.c.started, jobs.c.outcome).where(
-    jobs.c.run == bindparam("run"), jobs.c.rank < INSIDE, jobs.c.wave.in_(bindparam("waves", expanding=True))
+    jobs.c.run == bindparam("run"), jobs.c.rank < min(INSIDE), jobs.c.wave.in_(bindparam("waves", expanding=True))
 )
 _OPENED = select(jobs.c.station, jobs.c.wave, jobs.c.unit, jobs.c.round, jobs.c.started).where(
     jobs.c.run == bindparam("run"), jobs.c.wave.between(bindparam("first"), bindparam("last"))

@@ -43,7 +43,7 @@ _RESTED = or_(jobs.c.rests.is_(None), jobs.c.rests <= bindparam("now", type_=Ins
 #: States of runs whose claimable jobs may be begun; of a paused one they are what completes units under way. Of a
 #: cancelled one, stations come back whose function restarted.
 _BEGINNING = (RunState.RUNNING.value, RunState.PAUSED.value)
-_BEGINS = or_(runs.c.state.in_(_BEGINNING), and_(runs.c.state == RunState.CANCELLING.value, jobs.c.rank == INSIDE))
+_BEGINS = or_(runs.c.state.in_(_BEGINNING), and_(runs.c.state == RunState.CANCELLING.value, jobs.c.rank.in_(INSIDE)))
 _RECOVERS = leases.c.job.is_not_distinct_from(jobs.c.id)
 #: Whether a job is a worker's for the taking at ``now``, from its row and those of its run and lease.
 CLAIMABLE = and_(

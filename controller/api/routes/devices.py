@@ -10,7 +10,7 @@ from controller.access.disclosure import TenantStation
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.views import DeviceView, LiveConfig, Seen
-from controller.inventory.selectors import select, select_with_routers
+from controller.inventory.selectors import select, select_with_ways
 from controller.inventory.source import unknown
 from controller.models.errors import NotFoundError
 from controller.models.network import Network
@@ -72,7 +72,7 @@ async def drift(asked: Selection, backend: Backend, _: Annotated[Person, needs(P
 
 def _adopted(store: Store, selector: str) -> tuple[tuple[str, ...], list[str]]:
     """The selected stations, and those of them that are adopted."""
-    chosen = select_with_routers(store.networks.get()[1], selector)
+    chosen = select_with_ways(store.networks.get()[1], selector)
     records = store.devices.find(chosen)
     return chosen, [name for name in chosen if (record := records.get(name)) is not None and record.adopted is not None]
 

@@ -16,6 +16,7 @@ from controller.models.facts import (
     Interface,
     LinkKind,
     MeasurementFact,
+    MidhaulFact,
     NeighbourFact,
     Owners,
     PeerFact,
@@ -211,6 +212,7 @@ class StationFacts:
     neighbours: Mapping[str, tuple[NeighbourFact, ...]]
     links: tuple[CoreLinkFact, ...]
     peers: tuple[PeerFact, ...]
+    midhaul: tuple[MidhaulFact, ...]
     measurements: MeasurementFact | None
 
     @classmethod
@@ -250,6 +252,9 @@ class StationFacts:
                 sorted((f for f in facts if isinstance(f, CoreLinkFact)), key=lambda f: (f.kind, f.owners, f.id))
             ),
             peers=tuple(sorted((f for f in facts if isinstance(f, PeerFact)), key=_peer_order)),
+            midhaul=tuple(
+                sorted((f for f in facts if isinstance(f, MidhaulFact)), key=lambda f: (f.interface, f.peer))
+            ),
             measurements=next((fact for fact in facts if isinstance(fact, MeasurementFact)), None),
         )
 

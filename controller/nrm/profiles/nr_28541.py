@@ -6,6 +6,9 @@ Decisions:
     - The user plane serves the PLMNs and slices of all cells, those of tenants with own cells too.
     - One RRMPolicyRatio per share, below what divides the resource, of the places that TS 28.541 §4.3.36 names: PRBs
       below NRCellDU, RRC connected users below NRCellCU, data radio bearers below GNBCUUPFunction.
+    - The parts of a gNB may be at several endpoints: then each has the functions of its parts only. A central unit has
+      the cells of many stations, each by the names of station and cell with a dot between, which no id has. F1 and E1
+      have an end point at both ends, called like the station at the other end.
     - A neighbour relation names the other cell and copies nothing of it; ANR may not remove one of ours. Which relation
       of frequencies it goes with is a start value, since its thresholds are planned apart.
     - The official YANG wants a non-public network and remote interference management (RIM) of every cell, though
@@ -30,10 +33,14 @@ from typing import NamedTuple
 
 from controller.inventory.radio import dbm_of, milliwatts, ssb_khz, ssb_next_to, ssb_problem
 from controller.models.facts import (
+    BroadcastFact,
     CellFact,
     CoreLinkFact,
+    GnbPart,
     Interface,
     LinkKind,
+    Midhaul,
+    MidhaulFact,
     NeighbourFact,
     Owners,
     OwnIdentity,
@@ -72,7 +79,7 @@ from controller.nrm.profiles.base import (
 )
 from controller.nrm.profiles.values import address, instant, integer, slice_differentiator
 from controller.nrm.schema import LeafRole, LeafSpec, Mutability, NodeRole, NodeSpec, Start
-from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, child, step, steps
+from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, child, parent, step, steps
 
 _LOCKED = Mutability.LOCKED
 _CREATE_ONLY = Mutability.CREATE_ONLY
@@ -210,6 +217,16 @@ def _endpoint(name: str, kind: LinkKind, far_end: str, label: str) -> NodeSpec:
 
 _NGC = _endpoint("EP_NgC", LinkKind.NGC, "AMF address", "NG-C link")
 _NGU = _endpoint("EP_NgU", LinkKind.NGU, "UPF address", "NG-U link")
+
+
+def _midhaul(interface: Midhaul) -> NodeSpec:
+    leaves = (USER_LABEL, LeafSpec("remoteAddress", normalise=address, label="far end"))
+    name, label = f"EP_{interface}", f"end point of {interface[:2]}{'-' * (len(interface) > 2)}{interface[2:]}"
+    return NodeSpec(name, ns.NR_EP, leaves=leaves, children=(_LOCAL,), label=label)
+
+
+_F1C, _F1U, _E1 = (_midhaul(interface) for interface in (Midhaul.F1C, Midhaul.F1U, Midhaul.E1))
+_MIDHAUL = {Midhaul.F1C: _F1C, Midhaul.F1U: _F1U, Midhaul.E1: _E1}
 _POLICY = NodeSpec(
     "RRMPolicyRatio",
     ns.RRM_POLICY,
@@ -316,14 +333,14 @@ _CUCP = NodeSpec(
     "GNBCUCPFunction",
     ns.GNBCUCP_FUNCTION,
     leaves=(*_GNB_IDENTITY, LeafSpec("gNBCUName", label="name"), *_ANR),
-    children=(_GLOBAL_PLMN, _CELL_CU, _NGC, *peer_end_points(ns.NR_EP, CONTROL_PLANE, *Interface)),
+    children=(_GLOBAL_PLMN, _CELL_CU, _E1, _F1C, _NGC, *peer_end_points(ns.NR_EP, CONTROL_PLANE, *Interface)),
     label="gNB-CU-CP",
 )
 _CUUP = NodeSpec(
     "GNBCUUPFunction",
     ns.GNBCUUP_FUNCTION,
     leaves=(*_GNB_IDENTITY, state("gNBCUUPId")),
-    children=(_UP_INFO, _POLICY, _NGU, *peer_end_points(ns.NR_EP, USER_PLANE, *Interface)),
+    children=(_UP_INFO, _POLICY, _MIDHAUL[Midhaul.E1], _MIDHAUL[Midhaul.F1U], _NGU, *peer_end_points(ns.NR_EP, USER_PLANE, *Interface)),
     label="gNB-CU-UP",
 )
 #: What the official YANG has twice in a tenant's own DU and cells: among the attributes, and beside them.
@@ -354,68 +371,90 @@ _DU = NodeSpec(
     "GNBDUFunction",
     ns.GNBDU_FUNCTION,
     leaves=(*_GNB_IDENTITY, number("gNBDUId", "gNB-DU id", start=FUNCTION_ID), LeafSpec("gNBDUName", label="name")),
-    children=(_SECTOR_CARRIER, _CELL_DU, _OWN_DU),
+    children=(_SECTOR_CARRIER, _CELL_DU, _OWN_DU, _F1C, _F1U),
     label="gNB-DU",
 )
 
 
 def _render(facts: StationFacts, element: Path, out: Output) -> None:
-    station = facts.station
-    identity = _identity(station)
-    cu_leaves = {**identity, "gNBCUName": station.name, **switched(_ANR, station.anr)}
-    cucp = out.add(_CUCP, element, (FUNCTION_ID,), cu_leaves, station.owners)
-    if station.gnb_plmn:
-        out.add(_GLOBAL_PLMN, cucp, mcc_mnc(station.gnb_plmn), owners=station.owners)
-    cuup = out.add(_CUUP, element, (FUNCTION_ID,), identity, station.owners)
-    du = out.add(_DU, element, (FUNCTION_ID,), {**identity, "gNBDUName": station.name}, station.owners)
+    functions = _render_functions(facts.station, element, out)
     for cell in facts.on_air(Rat.NR):
-        _render_cell(facts, cell, _Functions(cucp, cuup, du), out)
+        _render_cell(facts, cell, functions, out)
     for share in facts.shares.get("", ()):
-        _render_share(share, cuup, out)
+        _render_share(share, functions.cuup, out)
     for link in facts.links:
         if link.kind is LinkKind.NGC:
-            _render_link(_NGC, link, cucp, out)
+            _render_link(_NGC, link, functions.cucp, out)
         elif link.kind is LinkKind.NGU:
-            _render_link(_NGU, link, cuup, out)
+            _render_link(_NGU, link, functions.cuup, out)
     for peer in (one for one in facts.peers if one.rat is Rat.NR):
-        render_peer(peer, _CUCP, CONTROL_PLANE, cucp, out)
-        render_peer(peer, _CUUP, USER_PLANE, cuup, out)
-
-
-def _identity(station: StationFact) -> dict[LeafName, Value]:
-    return {"gNBId": str(station.gnb_id), "gNBIdLength": str(station.gnb_id_length)}
+        render_peer(peer, _CUCP, CONTROL_PLANE, functions.cucp, out)
+        render_peer(peer, _CUUP, USER_PLANE, functions.cuup, out)
+    for end in facts.midhaul:
+        _render_midhaul(end, next(filter(None, (functions.du, functions.cucp, functions.cuup))), out)
 
 
 class _Functions(NamedTuple):
-    """Paths of a station's functions."""
+    """Paths of the functions at an endpoint; empty for those that are elsewhere."""
 
     cucp: Path
     cuup: Path
     du: Path
 
 
+def _render_functions(station: StationFact, element: Path, out: Output) -> _Functions:
+    identity: dict[LeafName, Value] = {"gNBId": str(station.gnb_id), "gNBIdLength": str(station.gnb_id_length)}
+    unit: dict[LeafName, Value] = {} if station.gnb_du_id is None else {"gNBDUId": str(station.gnb_du_id)}
+    known: dict[GnbPart, tuple[NodeSpec, dict[LeafName, Value]]] = {
+        GnbPart.CU_CP: (_CUCP, {**identity, "gNBCUName": station.name, **switched(_ANR, station.anr)}),
+        GnbPart.CU_UP: (_CUUP, identity),
+        GnbPart.DU: (_DU, {**identity, **unit, "gNBDUName": station.name}),
+    }
+    paths = {
+        part: out.add(spec, element, (FUNCTION_ID,), leaves, station.owners)
+        for part, (spec, leaves) in known.items()
+        if part in station.parts
+    }
+    functions = _Functions(*(paths.get(part, "") for part in known))
+    if station.gnb_plmn and functions.cucp:
+        out.add(_GLOBAL_PLMN, functions.cucp, mcc_mnc(station.gnb_plmn), owners=station.owners)
+    return functions
+
+
 def _render_cell(facts: StationFacts, cell: CellFact, functions: _Functions, out: Output) -> None:
     identity: dict[LeafName, Value] = {"cellLocalId": str(cell.local_id)}
-    cu_path = out.add(_CELL_CU, functions.cucp, (cell.cell,), identity, cell.owners)
-    carrier = _carrier(cell)
-    out.add(_SECTOR_CARRIER, functions.du, (cell.cell,), {**carrier, **_power(cell)}, cell.owners)
-    du_leaves = {**identity, **carrier, **_codes(cell)}
-    du_path = out.add(_CELL_DU, functions.du, (cell.cell,), du_leaves, cell.owners)
-    if cell.prach_root is not None:
-        where = f"cell {cell.station}/{cell.cell}"
-        message = f"the PRACH root {cell.prach_root} of {where} can't be written: TS 28.541 has no attribute for it"
-        out.find("unenforceable", message, cell=cell.cell)
+    cu_path = out.add(_CELL_CU, functions.cucp, (cell.cell,), identity, cell.owners) if functions.cucp else ""
+    du_path = _render_du_cell(cell, identity, functions.du, out) if functions.du else ""
     for broadcast in facts.broadcasts[cell.cell]:
-        own = broadcast.own
-        place = du_path if own is None else _render_own(cell, broadcast.owners, own, functions.du, out)
         for keys in _infos((broadcast.plmn,), broadcast.slices):
-            out.add(_UP_INFO, functions.cuup, keys, owners=broadcast.owners)
-            out.add(_CU_INFO, cu_path, keys, owners=broadcast.owners)
-            out.add(_DU_INFO if own is None else _OWN_INFO, place, keys, owners=broadcast.owners)
+            if functions.cuup:
+                out.add(_UP_INFO, functions.cuup, keys, owners=broadcast.owners)
+            if cu_path:
+                out.add(_CU_INFO, cu_path, keys, owners=broadcast.owners)
+        if du_path:
+            _render_on_air(cell, broadcast, du_path, out)
     for share in facts.shares.get(cell.cell, ()):
         _render_share(share, cu_path if share.resource is ResourceType.RRC else du_path, out)
     for neighbour in facts.neighbours.get(cell.cell, ()):
         _render_neighbour(neighbour, cu_path, out)
+
+
+def _render_du_cell(cell: CellFact, identity: dict[LeafName, Value], du: Path, out: Output) -> Path:
+    """The DU's half of a cell, with its sector carrier."""
+    carrier = _carrier(cell)
+    out.add(_SECTOR_CARRIER, du, (cell.cell,), {**carrier, **_power(cell)}, cell.owners)
+    if cell.prach_root is not None:
+        where = f"cell {cell.station}/{cell.cell}"
+        message = f"the PRACH root {cell.prach_root} of {where} can't be written: TS 28.541 has no attribute for it"
+        out.find("unenforceable", message, cell=cell.cell)
+    return out.add(_CELL_DU, du, (cell.cell,), {**identity, **carrier, **_codes(cell)}, cell.owners)
+
+
+def _render_on_air(cell: CellFact, broadcast: BroadcastFact, path: Path, out: Output) -> None:
+    own = broadcast.own
+    place = path if own is None else _render_own(cell, broadcast.owners, own, parent(path), out)
+    for keys in _infos((broadcast.plmn,), broadcast.slices):
+        out.add(_DU_INFO if own is None else _OWN_INFO, place, keys, owners=broadcast.owners)
 
 
 def _render_neighbour(neighbour: NeighbourFact, cell: Path, out: Output) -> None:
@@ -483,6 +522,12 @@ def _render_link(spec: NodeSpec, link: CoreLinkFact, function: Path, out: Output
     owners: Owners = link.owners
     path = out.add(spec, function, (link.id,), {"remoteAddress": address(link.remote_address)}, owners)
     out.add(_LOCAL, path, (address(link.local_address), str(link.vlan)), owners=owners)
+
+
+def _render_midhaul(end: MidhaulFact, function: Path, out: Output) -> None:
+    spec, leaves = _MIDHAUL[end.interface], {"remoteAddress": address(end.remote_address)}
+    path = out.add(spec, function, (end.peer,), leaves, end.owners)
+    out.add(_LOCAL, path, (address(end.local_address), str(end.vlan)), owners=end.owners)
 
 
 def _cell_path(element: Path, cell: str, _band: str) -> Path:

@@ -59,7 +59,7 @@ class StationJob:
         await steps.load()
         if not steps.rows and (reason := await self._homeless()):
             return self._result(Outcome.WITHDRAWN, reason)
-        if not steps.rows and self._claim.job.rank == INSIDE and (plan := self._playbook.plan) and plan.adopt:
+        if not steps.rows and self._claim.job.rank in INSIDE and (plan := self._playbook.plan) and plan.adopt:
             there = any(job.outcome is Outcome.UNCHANGED for job in await self._homes())
             await self._context.adopt(self._claim.run.requested_by, fresh=not there)
         for position, step in enumerate(self._playbook.steps):
@@ -86,7 +86,7 @@ class StationJob:
 
     async def _homes(self) -> list[Job]:
         """Jobs of this run on the functions that the station lives in."""
-        if self._claim.job.rank != INSIDE:
+        if self._claim.job.rank not in INSIDE:
             return []
         inside, here = self._context.network.stations_in, self._claim.job.station
         mates = await self._tools.store.runs.mates(self._claim.job)

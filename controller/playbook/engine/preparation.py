@@ -167,10 +167,10 @@ class PlaybookPreparation:
                 unplanned=left_out,
             )
             await store.plans.save(plan, actor)
-        routers = [station for station in plan.changes.packed if station in network.router_by_id]
+        beside = [one for one in plan.changes.packed if one in network.router_by_id or one in network.central_units]
         if playbook.routers:
-            routers = await self._routers(network, targets)
-        planned = [device for device in {*targets, *routers} if device not in plan.unplanned]
+            beside = await self._routers(network, targets)
+        planned = [device for device in {*targets, *beside} if device not in plan.unplanned]
         stations = sorted({*planned, *(await self._inside(playbook, network, planned))})
         check_devices(playbook, self._library.registry, values, network, stations)
         strategy = playbook.strategy.strategy(len(stations), playbook.soak_seconds(values))
@@ -235,7 +235,7 @@ class PlaybookPreparation:
         """
         if playbook.plan is None or not playbook.plan.adopt:
             return ()
-        return tuple(await self._not_adopted([job.station for job in jobs if job.rank != INSIDE]))
+        return tuple(await self._not_adopted([job.station for job in jobs if job.rank not in INSIDE]))
 
     async def _not_adopted(self, devices: Sequence[str]) -> dict[str, str]:
         """Those of the devices that are observe-only, in words."""
@@ -364,10 +364,13 @@ def before_their_stations(
 ) -> tuple[dict[str, int], tuple[tuple[str, ...], ...]]:
     """Ranks of stations, and units of each function with the stations that live in it and the routers of their sites.
 
-    Their configuration goes with a function's pod, so it comes back after whatever became of the function.
+    Their configuration goes with a function's pod, so it comes back after whatever became of the function; that of a
+    central unit before that of its stations.
     """
     stations = [one for one in devices if network.device_kinds[one] is DeviceKind.STATION]
-    return dict.fromkeys(stations, INSIDE), tuple(units_of((), network, devices))
+    units, others = INSIDE
+    ranks = {one: units if one in network.central_units else others for one in stations}
+    return ranks, tuple(units_of((), network, devices))
 
 
 def behind_their_stations(

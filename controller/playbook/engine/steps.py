@@ -279,7 +279,7 @@ class JobSteps:
 
     async def _cancelled(self) -> bool:
         """Wait until the run is cancelled; a station that lost its configuration with its function never sees it."""
-        if self._claim.job.rank == INSIDE:
+        if self._claim.job.rank in INSIDE:
             await asyncio.Event().wait()
         return await self._tools.cancelled.wait(self._claim.run.id)
 

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from controller.intent import compile_intent
 from controller.intent.placement import Placement, place
-from controller.inventory.selectors import select_with_routers
+from controller.inventory.selectors import select_with_ways
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError, NotFoundError
 from controller.models.facts import Intent
@@ -369,7 +369,7 @@ def selected(network: Network, selector: str) -> tuple[str, ...]:
     Raises:
         InputError: It is wrong, or matches nothing.
     """
-    stations = select_with_routers(network, selector)
+    stations = select_with_ways(network, selector)
     if not stations:
         raise InputError(f"the selector {selector!r} matches no station")
     return stations

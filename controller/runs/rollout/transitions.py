@@ -43,7 +43,7 @@ def decide(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | None:
 def _stopped(run: Run, jobs: Sequence[Job], reason: str, now: datetime) -> Transition | None:
     """What is left to do of a run that begins nothing more: stations whose function may have restarted come back."""
     units = restarted(jobs) if run.strategy.policy is Policy.STATION else frozenset()
-    owed = {job.id for job in jobs if job.rank == INSIDE and (job.wave, job.unit) in units}
+    owed = {job.id for job in jobs if job.rank in INSIDE and (job.wave, job.unit) in units}
     left = [job for job in jobs if job.state not in _UNBEGUN or job.started is not None or job.id in owed]
     if owed and (turn := _within_wave(run, left, now)):
         return turn
@@ -103,7 +103,7 @@ def _units_under_way(run: Run, one: Job, members: Iterable[Job]) -> set[str]:
 
 def _why_withdrawn(run: Run, rank: int, members: Iterable[Job]) -> str:
     """Why jobs of a rank never begin where no decision says so, or an empty string."""
-    if run.strategy.policy is not Policy.STATION or (rank == INSIDE and restarted(members)):
+    if run.strategy.policy is not Policy.STATION or (rank in INSIDE and restarted(members)):
         return ""
     failed = (mate for mate in members if mate.rank < rank and mate.outcome and not mate.outcome.good)
     return next((f"{mate.station} ended {mate.outcome}" for mate in failed), "")
@@ -141,7 +141,7 @@ def _canaries(run: Run, jobs: Iterable[Job]) -> list[Job]:
 
 def _is_proven(run: Run, jobs: Iterable[Job]) -> bool:
     """Whether a canary carries the change, if there is one; stations that live in a function prove nothing."""
-    canaries = [job for job in _canaries(run, jobs) if job.rank != INSIDE]
+    canaries = [job for job in _canaries(run, jobs) if job.rank not in INSIDE]
     return not canaries or any(job.outcome is not None and job.outcome.good for job in canaries)
 
 
@@ -181,7 +181,7 @@ def _failures(run: Run, jobs: Sequence[Job]) -> int:
 def _end(run: Run, jobs: Sequence[Job]) -> Transition:
     """The terminal state of a run whose jobs are all done."""
     outcomes = Counter(job.outcome for job in jobs)
-    good = {(job.outcome is not None and job.outcome.good, job.rank == INSIDE) for job in jobs}
+    good = {(job.outcome is not None and job.outcome.good, job.rank in INSIDE) for job in jobs}
     summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items(), key=str)) or "no stations"
     if diverged := [job.station for job in jobs if job.outcome is Outcome.DIVERGED]:
         return Transition(RunState.DIVERGED, reason=f"{summary}; diverged: {', '.join(diverged)}")

@@ -10,7 +10,7 @@ from controller.models.network import Cell, Network, Plmn, Rat
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
 from controller.nrm.profiles import broadcast_plmn, broadcast_rat
-from controller.plan.routers import WAYS, ranks_of
+from controller.plan.routers import is_way, ranks_of
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
 
@@ -157,8 +157,8 @@ def units_of(changes: Iterable[Change], network: Network, others: Collection[str
 
 
 def _join_behind(group: dict[str, set[str]], network: Network, device: str) -> None:
-    """A router is decided together with the stations of its site, a function with those that it serves."""
-    if network.device_kinds.get(device) not in WAYS:
+    """A router is decided together with the stations of its site, a function or central unit with those it serves."""
+    if not is_way(network, device):
         return
     for station in network.stations_behind(device):
         if station in group and group[station] is not group[device]:

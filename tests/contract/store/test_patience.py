@@ -174,7 +174,7 @@ def test_a_station_is_owed_what_its_function_took(store: SqlStore) -> None:
     """It is claimable in a cancelled run, and nothing but a hold keeps it, once its function was begun."""
     plan = make_plan(["A", "B", "C"])
     store.plans.save(plan, "ana")
-    jobs = [NewJob(0, "A", "U"), NewJob(0, "B", "U", INSIDE), NewJob(0, "C", "V", INSIDE)]
+    jobs = [NewJob(0, "A", "U"), NewJob(0, "B", "U", max(INSIDE)), NewJob(0, "C", "V", max(INSIDE))]
     bound = constraints("A", "B", "C")
     run = store.runs.create(prepared(plan, "apply", Strategy(canary=0), jobs, actor="ana", constraints=bound))
     say(store, FREE)

@@ -149,3 +149,32 @@ def random_cloud(seed: int, pools: int = 4, dus: int = 9) -> Network:
     functions += [function("CP", "vcu-cp"), function("UP", "vcu-up")]
     packages = [*sizes, package("vcu-cp"), package("vcu-up")]
     return cloud(ways, functions, of, servers=servers, packages=packages)
+
+
+def split_gnb(pools: Sequence[str] = ("edge",), **more: Any) -> Network:
+    """One gNB of two DUs (S1, S2), a control plane (CP), a user plane of the host (UP) and one of beta (UP-B).
+
+    Each function has an endpoint: DUs are that of their stations, those of the central unit are CP-E, UP-E and UP-B-E.
+    """
+    functions = [
+        function("DU-1"),
+        function("DU-2"),
+        function("CP", "vcu-cp"),
+        function("UP", "vcu-up"),
+        function("UP-B", "vcu-up", owner="beta"),
+    ]
+    units = {"CP-E": "CP", "UP-E": "UP", "UP-B-E": "UP-B"}
+    served = {"S1": ["DU-1", "CP", "UP", "UP-B"], "S2": ["DU-2", "CP", "UP", "UP-B"]}
+    whole = {**served, **{unit: [name] for unit, name in units.items()}}
+    servers = [node for pool in pools for node in nodes(pool, 3)]
+    network = cloud({pool: dict.fromkeys(whole, 50) for pool in pools}, functions, whole, servers=servers)
+    draft = network.model_dump(mode="json")
+    draft["header"]["midhaul_vlan"] = 900
+    draft["cells"] = [cell | {"local_id": n} for n, cell in enumerate(draft["cells"][:2], 1)]
+    for station in draft["stations"]:
+        number = {"S1": 1, "S2": 2}.get(station["id"])
+        station |= {"gnb_id": 77, "gnb_du_id": number, "owner": "beta" if station["id"] == "UP-B-E" else None}
+    for one in draft["packages"]:
+        one["profiles"] = one["profiles"] or (["nr-28541"] if one["kind"].startswith("vcu") else [])
+    draft["agreements"][1] |= {"capacity": [{"pool": pool, "cores": 16, "gbps": 0} for pool in pools]}
+    return Network.model_validate(draft | more)

@@ -515,7 +515,8 @@ def test_a_function_without_a_place_is_found_where_it_is_known_what_runs() -> No
 
 
 def test_every_check_has_an_example_and_a_description() -> None:
-    assert {*(case[0] for case in CASES), Check.FUNCTION_UNPLACED} == set(Check)
+    elsewhere = {Check.FUNCTION_UNPLACED, Check.FUNCTION_GNB}  # the latter in test_central_units
+    assert {*(case[0] for case in CASES)} | elsewhere == set(Check)
     text = (Path(__file__).parents[3] / "docs" / "explanation" / "intent.md").read_text(encoding="utf-8")
     rows = {line.split("|")[1].strip(): line.split("|")[2].strip() for line in text.splitlines() if "| `" in line}
     assert rows == {f"`{check.value}`": severity_of(check).value for check in Check}

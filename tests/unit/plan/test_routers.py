@@ -10,7 +10,7 @@ import pytest
 
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
-from controller.inventory.selectors import select, select_with_routers
+from controller.inventory.selectors import select, select_with_ways
 from controller.models.errors import InputError, NotFoundError, PlanRefusedError
 from controller.models.network import Network
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
@@ -293,9 +293,9 @@ def test_selectors_know_routers() -> None:
     network = tiny()
     assert select(network, "*") == ("T-BOTH-1", STATION, "T-LTE-2", "T-NR-1")
     assert select(network, "region=cusco,router=*") == (NAME,)
-    assert select_with_routers(network, STATION) == (NAME, STATION)
-    assert select_with_routers(network, "router=R-*") == (NAME,)
-    assert select_with_routers(network, "T-NR-1") == ("T-NR-1",)
+    assert select_with_ways(network, STATION) == (NAME, STATION)
+    assert select_with_ways(network, "router=R-*") == (NAME,)
+    assert select_with_ways(network, "T-NR-1") == ("T-NR-1",)
     with pytest.raises(InputError, match="did you mean 'R-OLLANTA'"):
         select(network, "router=R-OLANTA")
 

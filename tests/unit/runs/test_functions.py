@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from controller.intent.impact import Sharing, object_class_of
-from controller.inventory.selectors import select, select_with_routers
+from controller.inventory.selectors import select, select_with_ways
 from controller.models.alarm import UNREACHABLE, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.approval import Freeze, RunConstraints
 from controller.models.errors import InputError
@@ -70,9 +70,9 @@ def test_functions_are_selected_by_their_key(selector: str, found: tuple[str, ..
 def test_the_router_of_a_station_comes_along_with_the_function_that_it_lives_in() -> None:
     router = Router(id="RT-1", site="site-1", address="10.0.0.9", host_key="ssh-ed25519 AAAA")
     network = NETWORK.model_copy(update={"routers": (router,)})
-    assert select_with_routers(network, "function=DU-1") == ("DU-1", "RT-1")
-    assert select_with_routers(network, "function=CU-1") == ("CU-1",)
-    assert select_with_routers(network, "device=DU-1") == ("DU-1",)
+    assert select_with_ways(network, "function=DU-1") == ("DU-1", "RT-1")
+    assert select_with_ways(network, "function=CU-1") == ("CU-1",)
+    assert select_with_ways(network, "device=DU-1") == ("DU-1",)
     with pytest.raises(InputError, match="no such function: 'DU-9'"):
         select(network, "function=DU-9")
 

@@ -242,7 +242,7 @@ def test_a_station_comes_back_after_its_function_whatever_stops_the_run(
 ) -> None:
     """Of two functions with a station each, one is under way when the run is stopped; a third begins nothing."""
     world = Simulation([0, 0, 0, 0, 1], Strategy(canary=0, stop_after=1))
-    places = [("D1", 0), ("D1", INSIDE), ("D2", 0), ("D2", INSIDE), ("D3", 0)]
+    places = [("D1", 0), ("D1", max(INSIDE)), ("D2", 0), ("D2", max(INSIDE)), ("D3", 0)]
     world.jobs = [
         job.model_copy(update={"unit": unit, "rank": rank})
         for job, (unit, rank) in zip(world.jobs, places, strict=True)

@@ -1,0 +1,104 @@
+"""Central units with endpoints of their own come up before their DUs, and come back with what all tenants had."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from controller.models.network import Network
+from controller.models.run import Outcome
+from controller.nrm.tree import Tree
+from tests.support.soak import SOAK
+from tests.unit.intent.clouds import split_gnb
+from tests.unit.playbook.functions_bench import FunctionBench
+from tests.unit.runs.group_bench import Mortal
+
+UNITS = {"CP": "CP-E", "UP": "UP-E", "UP-B": "UP-B-E"}
+STATIONS = ("CP-E", "S1", "S2", "UP-B-E", "UP-E")
+
+
+def network() -> Network:
+    return split_gnb(("edge-1", "edge-2"))
+
+
+def running(bench: FunctionBench) -> dict[str, Tree]:
+    """What each device carries."""
+    return {one: bench.devices[one].running for one in (*STATIONS, *bench.network.function_by_id)}
+
+
+async def up() -> FunctionBench:
+    """All of the gNB, from empty pools in one run."""
+    bench = FunctionBench(network())
+    outcomes = await bench.play("instantiate-function", where="function=*", stations=5)
+    assert set(outcomes.values()) == {Outcome.SUCCEEDED}, bench.jobs
+    return bench
+
+
+async def test_a_gnb_comes_up_from_empty_pools_in_the_order_in_which_its_parts_need_each_other() -> None:
+    bench = await up()
+    assert all(bench.carries(station) for station in STATIONS)
+    ranks = {job.station: job.rank for job in bench.jobs}
+    assert {ranks[name] for name in bench.network.function_by_id} == {0}
+    assert ({ranks[name] for name in UNITS.values()}, {ranks["S1"], ranks["S2"]}) == ({10}, {11})
+
+
+async def test_a_du_that_comes_later_gets_its_ends_at_the_central_unit_first() -> None:
+    whole = network()
+    without = {
+        "stations": tuple(one for one in whole.stations if one.id != "S2"),
+        "cells": whole.cells[:1],
+        "functions": tuple(one for one in whole.functions if one.id != "DU-2"),
+    }
+    bench = FunctionBench(whole)
+    bench.load(whole.model_copy(update=without))
+    await bench.play("instantiate-function", where="function=*", stations=4)
+    before = bench.devices["S1"].running
+    assert not any("S2" in path for path in bench.devices["CP-E"].running)
+    bench.load(whole)
+    outcomes = await bench.play("instantiate-function", where="function=DU-2")
+    assert outcomes == dict.fromkeys(("DU-2", "S2", "CP-E", "UP-E", "UP-B-E"), Outcome.SUCCEEDED), bench.jobs
+    for unit, end in (("CP-E", "EP_F1C[S2]"), ("CP-E", "NRCellCU[S2.n78-1]"), ("UP-E", "EP_F1U[S2]")):
+        assert any(path.endswith(end) for path in bench.devices[unit].running), (unit, end)
+    assert {job.station: job.rank for job in bench.jobs}["S2"] == 11
+    assert bench.devices["S1"].running == before
+
+
+@pytest.mark.parametrize("function", UNITS)
+async def test_one_whose_pool_is_lost_comes_back_with_all_that_it_carried_and_nothing_else_changes(
+    function: str,
+) -> None:
+    bench = await up()
+    before = running(bench)
+    (lost,) = bench.pools(function)
+    bench.lose_pool(function, lost)
+    outcomes = await bench.play("heal-function", where=f"function={function}", seconds=0)
+    assert outcomes == {function: Outcome.SUCCEEDED, UNITS[function]: Outcome.SUCCEEDED}, bench.jobs
+    after = running(bench)
+    del before[function], after[function]
+    assert after == before
+
+
+async def test_a_tenants_own_user_plane_moves_while_the_bytes_of_all_others_stay() -> None:
+    bench = await up()
+    before = running(bench)
+    (here,) = bench.pools("UP-B")
+    there = "edge-2" if here == "edge-1" else "edge-1"
+    outcomes = await bench.play("move-function", function="UP-B", pool=there)
+    assert outcomes == {"UP-B": Outcome.SUCCEEDED, "UP-B-E": Outcome.SUCCEEDED}, bench.jobs
+    after = running(bench)
+    assert bench.pools("UP-B") == (there,)
+    del before["UP-B"], after["UP-B"]
+    assert after == before
+
+
+@pytest.mark.parametrize("seed", range(40 if SOAK else 2))
+async def test_whoever_dies_while_a_central_unit_is_healed_it_carries_what_it_did(seed: int) -> None:
+    bench = await up()
+    before = running(bench)
+    (lost,) = bench.pools("CP")
+    bench.lose_pool("CP", lost)
+    await bench.start("heal-function", where="function=CP", seconds=0)
+    await bench.work(Mortal(random.Random(seed).randrange(1, 60)))
+    assert set(bench.outcomes.values()) <= {Outcome.SUCCEEDED, Outcome.UNCHANGED}, bench.jobs
+    assert bench.devices["CP-E"].running == before["CP-E"]
