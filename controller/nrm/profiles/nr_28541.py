@@ -340,7 +340,14 @@ _CUUP = NodeSpec(
     "GNBCUUPFunction",
     ns.GNBCUUP_FUNCTION,
     leaves=(*_GNB_IDENTITY, state("gNBCUUPId")),
-    children=(_UP_INFO, _POLICY, _MIDHAUL[Midhaul.E1], _MIDHAUL[Midhaul.F1U], _NGU, *peer_end_points(ns.NR_EP, USER_PLANE, *Interface)),
+    children=(
+        _UP_INFO,
+        _POLICY,
+        _E1,
+        _F1U,
+        _NGU,
+        *peer_end_points(ns.NR_EP, USER_PLANE, *Interface),
+    ),
     label="gNB-CU-UP",
 )
 #: What the official YANG has twice in a tenant's own DU and cells: among the attributes, and beside them.
