@@ -786,6 +786,34 @@ CAPACITY = Dashboard(
                 width=12,
             ),
         ),
+        "Pools": (
+            Panel(
+                "bargauge",
+                "Fullest pools",
+                "Cores that are taken or kept for tenants, of those beside the reserve.",
+                {
+                    "{{pool}}": 'topk(10, minka_pool_cores{part="committed"}'
+                    ' / on (pool) (minka_pool_cores{part="usable"} > 0))'
+                },
+                "percentunit",
+                8,
+                steps=_SPENT,
+            ),
+            Panel(
+                "timeseries",
+                "Cores that were bought, and those taken",
+                "By host and tenant, of all pools. What was bought as a function counts as the host's.",
+                {"{{side}}: {{part}}": 'sum by (side, part) (minka_pool_side_cores{part=~"bought|used"})'},
+                width=8,
+            ),
+            Panel(
+                "timeseries",
+                "Functions by state",
+                "Unplaced: no pool that is near enough has room for it, or its tenant did not buy it.",
+                {"{{state}}": "sum by (state) (minka_functions)"},
+                width=8,
+            ),
+        ),
         "What is measured": (
             _stat("Stations collected", "Whose performance data is collected.", "minka_collection_stations"),
             _stat(

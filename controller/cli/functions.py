@@ -53,7 +53,7 @@ def _pool_row(pool: Mapping[str, Any]) -> list[Any]:
         styled(cores, "red") if used[0] > capacity[0] else cores,
         f"{used[1]}/{capacity[1]}",
         f"{used[3]}/{capacity[3]}",
-        sum(pool["sold_cores"].values()) or "",
+        sum(side["bought_cores"] for side in pool["sides"].values()) or "",
         len(pool["functions"]),
     ]
 
@@ -80,10 +80,11 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
         ("", "taken", "beside the reserve"),
         ((name, pool["used"][number], pool["capacity"][number]) for number, name in enumerate(parts)),
     )
-    sides = sorted({*pool["used_by"], *pool["sold_cores"]})
-    rows = ((side, pool["used_by"].get(side, 0), pool["sold_cores"].get(side, "")) for side in sides)
-    table(("whose", "cores taken", "cores bought"), rows)
-    out.print(f"kept for who bought them: {pool['kept_cores']:g} cores")
+    of_sides = (Column("whose"), Column("cores taken"), Column("bought"), Column("kept", 2))
+    of_sides += (Column("Gbit/s taken", 1), Column("bought", 1), Column("kept", 3))
+    table(of_sides, (_side_row(name, side) for name, side in sorted(pool["sides"].items())))
+    if pool["uplink_gbps"]:
+        out.print(f"links to the transport network: {pool['uplink_gbps']} Gbit/s")
     told = {node["id"]: node for node in (pool["cluster"] or {"nodes": []})["nodes"]}
     names = {node["id"]: node for node in pool["nodes"]} | dict.fromkeys(told.keys() - _ids(pool["nodes"]))
     columns = (
@@ -105,6 +106,12 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
         for name, said in (pool["cluster"]["waiting"] | pool["cluster"]["crashing"]).items():
             out.print(styled(f"{name}: {said}", "red"))
     out.print("functions:", ", ".join(pool["functions"]) or "none")
+
+
+def _side_row(name: str, side: Mapping[str, Any]) -> list[Any]:
+    """What the host or a tenant has of a pool; what it did not buy is left empty."""
+    parts = [(side[f"{part}_{unit}"], part) for unit in ("cores", "gbps") for part in ("used", "bought", "kept")]
+    return [name, *(f"{figure:g}" if figure or part == "used" else "" for figure, part in parts)]
 
 
 def _ids(nodes: Iterable[Mapping[str, Any]]) -> set[str]:

@@ -2,8 +2,8 @@
 
 A pool bears the loss of its ``spare_nodes`` if, whichever of its failure domains go, all functions fit on the nodes
 that are left. Each way to lose them is a *case* with a packing of its own; cases that lose nodes of the same sizes are
-one. Packing is by best fit, and anew by decreasing size where that fails: what it accepts fits; of what it refuses,
-little would (bin packing is NP-hard). The pool's own scheduler may pack otherwise.
+one. Packing is by best fit, and anew where that fails, by a search of bounded steps: what it accepts fits, and of what
+it refuses, little would (bin packing is NP-hard). The pool's own scheduler may pack otherwise.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import combinations
+from operator import le
 from typing import NamedTuple
 
 from controller.models.cloud import Function, Node, Package, Pool
@@ -85,7 +87,8 @@ class Case:
     def __init__(self, nodes: Sequence[Node]) -> None:
         self.nodes = nodes
         self.total = _sum(Size.of(node) for node in nodes)
-        self._free = [list(Size.of(node)) for node in nodes]
+        self._shapes = [(node.ptp, Size.of(node)) for node in nodes]
+        self._free = [list(size) for _, size in self._shapes]
         self._left = list(self.total)
         self._loads: dict[str, Load] = {}
         self._at: dict[str, list[int]] = {}
@@ -119,20 +122,11 @@ class Case:
         """Pack a function; False, and nothing changed, where it doesn't fit."""
         if not self.may_take(load):
             return False
-        if not self._loose and self._put(load):
-            return True
-        before = self._free, self._at, self._left
-        self._free, self._at, self._left = [list(Size.of(node)) for node in self.nodes], {}, list(self.total)
-        if all(self._put(one) for one in sorted((*self._loads.values(), load), key=_largest_first)):
-            self._loose.clear()
-            return True
-        self._loads.pop(load.function, None)
-        self._free, self._at, self._left = before
-        return False
+        return (not self._loose and self._put(load)) or self._pack((*self._loads.values(), load))
 
     def hold(self, load: Load) -> None:
         """Take a function in that runs, whether or not a packing was found; where none was, nothing else fits."""
-        if not self.add(load) and not (self.may_take(load) and self._search((*self._loads.values(), load))):
+        if not self.add(load):
             self._loads[load.function], self._at[load.function] = load, []
             self._loose.add(load.function)
             for part, want in enumerate(load.size):
@@ -174,41 +168,37 @@ class Case:
         self._loads[load.function], self._at[load.function] = load, numbers
         return True
 
-    def _search(self, loads: Iterable[Load]) -> bool:
-        """Look for a packing of some functions, the largest first, by going back where the next has no node."""
-        pods = [load for load in sorted(loads, key=_largest_first) for _ in range(load.replicas)]
-        free, chosen = [list(Size.of(node)) for node in self.nodes], list[int]()
-        ways = [iter(self._choices(pods[0].size, pods[0].ptp, free))]
-        for _ in range(_STEPS):
-            if not ways or len(chosen) == len(pods):
-                break
-            number = next(ways[-1], None)
-            if number is None:
-                ways.pop()
-                if chosen:
-                    _shift(free[chosen.pop()], pods[len(chosen)].size, 1)
-                continue
-            _shift(free[number], pods[len(chosen)].size, -1)
-            chosen.append(number)
-            if len(chosen) < len(pods):
-                ways.append(iter(self._choices(pods[len(chosen)].size, pods[len(chosen)].ptp, free)))
-        if len(chosen) < len(pods):
+    def _pack(self, loads: Sequence[Load]) -> bool:
+        """Pack some functions anew, in place of all that are there; False, and nothing changed, where none is found."""
+        replicas = Counter[_Kind]()
+        for load in loads:
+            replicas[load.ptp, load.size] += load.replicas
+        order = sorted(range(len(self.nodes)), key=lambda number: (*self._shapes[number], number))
+        found = _packed(tuple(self._shapes[number] for number in order), tuple(sorted(replicas.items(), key=_hardest)))
+        if found is None:
             return False
-        self._free, self._left = free, [sum(one[part] for one in free) for part in range(len(PARTS))]
+        slots: dict[_Kind, dict[int, int]] = defaultdict(dict)
+        for number, there in zip(order, found, strict=True):
+            for kind, count in there:
+                slots[kind][number] = count
+        self._free, self._left = [list(size) for _, size in self._shapes], list(self.total)
         self._loads, self._at = {}, {}
-        for load, number in zip(pods, chosen, strict=True):
-            self._loads[load.function] = load
-            self._at.setdefault(load.function, []).append(number)
+        for load in sorted(loads, key=lambda one: (-one.replicas, one.function)):
+            self._loads[load.function], self._at[load.function] = load, self._spread(load, slots[load.ptp, load.size])
         self._loose.clear()
         return True
 
-    def _choices(self, size: Size, ptp: bool, free: Sequence[Sequence[int]]) -> list[int]:
-        """Nodes for a replica, the fullest first; of those that are alike, one."""
-        unlike: dict[tuple[bool, bool, tuple[int, ...]], int] = {}
-        for number, (node, left) in enumerate(zip(self.nodes, free, strict=True)):
-            if (node.ptp or not ptp) and all(have >= want for have, want in zip(left, size, strict=True)):
-                unlike.setdefault((node.ptp and not ptp, left[3] > 0 and not size.accelerators, tuple(left)), number)
-        return [number for _, number in sorted(unlike.items())]
+    def _spread(self, load: Load, slots: dict[int, int]) -> list[int]:
+        """Nodes for the replicas of a function, of those where there is a slot, as far apart as can be."""
+        numbers: list[int] = []
+        for _ in range(load.replicas):
+            beside = {self.nodes[one].domain for one in numbers}
+            free = (one for one, count in slots.items() if count)
+            number = min(free, key=lambda one: (self.nodes[one].domain in beside, -slots[one], one))
+            slots[number] -= 1
+            self._move(number, load.size, 1)
+            numbers.append(number)
+        return numbers
 
     def _best(self, load: Load, beside: Collection[str]) -> int | None:
         """The node for a replica: apart from its others, sparing what others need, with the least left over."""
@@ -229,18 +219,114 @@ class Case:
             self._left[part] -= sign * want
 
 
+#: What replicas that are alike need: PTP, and what one takes.
+_Kind = tuple[bool, Size]
 #: Steps of a search for a packing.
-_STEPS = 5_000
+_STEPS = 20_000
 
 
-def _shift(free: list[int], size: Size, sign: int) -> None:
-    for part, want in enumerate(size):
-        free[part] += sign * want
+def _hardest(replicas: tuple[_Kind, int]) -> tuple[bool, int, int, int, int]:
+    """Replicas with the fewest nodes to go to, and then the largest, come first."""
+    (ptp, size), _ = replicas
+    return (not ptp, -size.accelerators, -size.cpus, -size.memory_gb, -size.hugepages_gb)
 
 
-def _largest_first(load: Load) -> tuple[bool, int, int, int, int, str]:
-    size = load.size
-    return (not load.ptp, -size.accelerators, -size.cpus, -size.memory_gb, -size.hugepages_gb, load.function)
+@lru_cache(maxsize=20_000)
+def _packed(
+    nodes: tuple[_Kind, ...], replicas: tuple[tuple[_Kind, int], ...]
+) -> tuple[tuple[tuple[_Kind, int], ...], ...] | None:
+    """What each node takes, so that all replicas have one; None where no such packing is found.
+
+    Node by node, each with as much as fits on it (bin completion). Pools with the same nodes often ask the same.
+    """
+    search = _Search(nodes, replicas)
+    found = search.find()
+    kinds = [kind for kind, _ in replicas]
+    if found is None:
+        return None
+    return tuple(tuple((kind, count) for kind, count in zip(kinds, there, strict=True) if count) for there in found)
+
+
+class _Search:
+    """The search for one packing."""
+
+    def __init__(self, nodes: Sequence[_Kind], replicas: Sequence[tuple[_Kind, int]]) -> None:
+        self._nodes = nodes
+        self._kinds = [kind for kind, _ in replicas]
+        self._counts = tuple(count for _, count in replicas)
+        self._futile: set[tuple[int, tuple[int, ...]]] = set()
+        self._steps = _STEPS
+        #: What the nodes have from each on, all of them, and those with PTP.
+        self._have = [
+            (_sum(size for _, size in nodes[at:]), _sum(size for ptp, size in nodes[at:] if ptp))
+            for at in range(len(nodes) + 1)
+        ]
+
+    def find(self) -> list[tuple[int, ...]] | None:
+        """How many replicas of each kind each node takes."""
+        left = [self._counts]
+        if not self._may_hold(0, self._counts):
+            return None
+        taken: list[tuple[int, ...]] = []
+        ways = [self._fillings(0, self._counts)]
+        while ways:
+            if not any(left[-1]):
+                return taken + [(0,) * len(self._kinds)] * (len(self._nodes) - len(taken))
+            there = next(ways[-1], None)
+            if there is None:
+                self._futile.add((len(taken), left[-1]))
+                ways.pop()
+                left.pop()
+                if taken:
+                    taken.pop()
+                continue
+            rest, at = tuple(have - took for have, took in zip(left[-1], there, strict=True)), len(taken) + 1
+            if (at, rest) not in self._futile and self._may_hold(at, rest):
+                taken.append(there)
+                left.append(rest)
+                ways.append(self._fillings(at, rest))
+        return None
+
+    def _may_hold(self, at: int, counts: Sequence[int]) -> bool:
+        """Whether the nodes from one on have enough in all."""
+        asked, of_ptp = [0] * len(PARTS), [0] * len(PARTS)
+        for (ptp, size), count in zip(self._kinds, counts, strict=True):
+            for part, want in enumerate(size if count else ()):
+                asked[part] += want * count
+                of_ptp[part] += want * count if ptp else 0
+        whole, with_ptp = self._have[at]
+        return all(map(le, asked, whole)) and all(map(le, of_ptp, with_ptp))
+
+    def _fillings(self, at: int, counts: Sequence[int]) -> Iterator[tuple[int, ...]]:
+        """What one node may take, so that nothing more of what there is fits on it: first as much of the hardest."""
+        if at < len(self._nodes):
+            ptp, size = self._nodes[at]
+            yield from self._filled(ptp, size, counts, ())
+
+    def _filled(
+        self, ptp: bool, free: Sequence[int], counts: Sequence[int], taken: tuple[int, ...]
+    ) -> Iterator[tuple[int, ...]]:
+        if len(taken) == len(counts):
+            some_left = (kind for kind, have, took in zip(self._kinds, counts, taken, strict=True) if have > took)
+            if not any(_room(ptp, free, kind) for kind in some_left):
+                yield taken
+            return
+        kind, count = self._kinds[len(taken)], counts[len(taken)]
+        most = min(count, _room(ptp, free, kind))
+        for number in range(most, -1, -1):
+            self._steps -= 1
+            if self._steps < 0:
+                return
+            left = tuple(have - want * number for have, want in zip(free, kind[1], strict=True)) if number else free
+            yield from self._filled(ptp, left, counts, (*taken, number))
+
+
+def _room(ptp: bool, free: Sequence[int], kind: _Kind) -> int:
+    """How many replicas of a kind fit."""
+    needs_ptp, size = kind
+    if needs_ptp and not ptp:
+        return 0
+    return min(have // want for have, want in zip(free, size, strict=True) if want)
 
 
 def _sum(sizes: Iterable[Size]) -> Size:
@@ -324,9 +410,14 @@ class Room:
         """What its functions take."""
         return Size(*(have - free for have, free in zip(self.whole.total, self.whole.free, strict=True)))
 
-    def cores_of(self, side: str) -> int:
-        """Cores that functions of a side take."""
-        return self._cores[side]
+    @property
+    def sides(self) -> tuple[str, ...]:
+        """Those that bought some of it, or have functions there, in order."""
+        return tuple(sorted({*self.sold, *(load.side for load in self.loads.values())}))
+
+    def taken_by(self, side: str) -> tuple[int, float]:
+        """Cores and Gbit/s that functions of a side take."""
+        return self._cores[side], self._gbps.get(side, 0.0)
 
     def add(self, load: Load) -> bool:
         """Take a function in; False, and nothing changed, where there is no room, or it was not bought."""

@@ -50,22 +50,34 @@ class Choice:
 
 
 @dataclass(frozen=True, slots=True)
+class SideUse:
+    """What the host or a tenant has of a pool: bought, what of that nobody else may use, and taken by functions.
+
+    What was bought as a function counts as the host's.
+    """
+
+    bought_cores: int
+    kept_cores: float
+    used_cores: int
+    bought_gbps: float
+    kept_gbps: float
+    used_gbps: float
+
+
+@dataclass(frozen=True, slots=True)
 class PoolUse:
     """What a pool has, without the nodes of its reserve, and what of it is taken, kept and free.
 
     Attributes:
-        sold_cores: What tenants bought there, and of it ``kept_cores`` that nobody else may use.
         committed_cores: Taken by functions, or kept for who bought them.
-        used_by: Cores that functions take, by whose they are; what was bought as a function counts as the host's.
+        sides: Those that bought some of it, or have functions there.
     """
 
     pool: str
     capacity: Size
     used: Size
-    sold_cores: Mapping[str, int]
-    kept_cores: float
     committed_cores: float
-    used_by: Mapping[str, int]
+    sides: Mapping[str, SideUse]
     functions: tuple[str, ...]
 
 
@@ -636,14 +648,16 @@ def _relaxed(
 
 
 def _use(room: Room) -> PoolUse:
-    sides = {load.side for load in room.loads.values()}
     return PoolUse(
         pool=room.pool.id,
         capacity=room.capacity,
         used=room.used,
-        sold_cores={tenant: one.cores for tenant, one in sorted(room.sold.items())},
-        kept_cores=sum(one.kept_cores for one in room.sold.values()),
         committed_cores=room.kept,
-        used_by={side: room.cores_of(side) for side in sorted(sides)},
+        sides={side: _side(room, side) for side in room.sides},
         functions=tuple(sorted(room.loads)),
     )
+
+
+def _side(room: Room, side: str) -> SideUse:
+    sold, (cores, gbps) = room.sold.get(side, Sold()), room.taken_by(side)
+    return SideUse(sold.cores, sold.kept_cores, cores, sold.gbps, sold.kept_gbps, gbps)

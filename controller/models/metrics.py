@@ -76,7 +76,7 @@ _PER_PROCESS, _ONE = "one per process", "1"
 _PER_STATION, _PER_CELL = "one per station", "one per cell"
 _PER_LINK = "one per core link"
 _PER_AGREEMENT = "one per agreement in force"
-_SOLD = ("pool", "tenant")
+_OF_SIDE = ("pool", "side", "part")
 #: Of what indicators came to, in their own units, and of how much worse they are than is usual.
 _JUDGED = "Where it could not be judged there is no series."
 _LOSS = (
@@ -715,7 +715,22 @@ METRICS: tuple[Metric, ...] = (
         ("pool", "state"),
     ),
     Metric(
-        "minka_pool_sold_cores", _G, _NET, "Cores of a pool that a tenant bought.", "one per pool and tenant", _SOLD
+        "minka_pool_side_cores",
+        _G,
+        _NET,
+        "Cores of a pool by the host or tenant: bought by agreements in force; kept for it, used or not;"
+        " taken by its functions (used). What was bought as a function counts as the host's.",
+        "three per pool and side",
+        _OF_SIDE,
+    ),
+    Metric(
+        "minka_pool_side_bits_per_second",
+        _G,
+        _NET,
+        "Bit/s of users' packets of a pool by the host or tenant: bought; kept for it; what its functions carry at most"
+        " (used).",
+        "three per pool and side",
+        _OF_SIDE,
     ),
     Metric(
         "minka_kpi_info",

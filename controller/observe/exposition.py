@@ -289,7 +289,11 @@ def _functions(store: Store, seen: Seen) -> _Samples:
                 ("committed", use.committed_cores),
             )
             yield from (("minka_pool_cores", cores, (pool.id, part)) for part, cores in parts)
-            yield from (("minka_pool_sold_cores", cores, (pool.id, who)) for who, cores in use.sold_cores.items())
+            for side, has in use.sides.items():
+                for part in ("bought", "kept", "used"):
+                    labels = pool.id, side, part
+                    yield "minka_pool_side_cores", getattr(has, f"{part}_cores"), labels
+                    yield "minka_pool_side_bits_per_second", getattr(has, f"{part}_gbps") * 1e9, labels
 
 
 def _nodes(store: Store, seen: Seen) -> _Samples:

@@ -14,7 +14,7 @@ from controller.api.services import Backend, Body, Listing, Paging, cut, listing
 from controller.api.views import FunctionView, Seen
 from controller.assurance.health import wrongs
 from controller.intent.packing import Size
-from controller.intent.placement import Choice, Loss, PoolUse, lower_bound, place, worst_losses
+from controller.intent.placement import Choice, Loss, PoolUse, SideUse, lower_bound, place, worst_losses
 from controller.inventory.selectors import select
 from controller.inventory.source import unknown
 from controller.models.cloud import ClusterState, Node, Pool, PoolPlace
@@ -33,8 +33,8 @@ class PoolView(Body):
     Attributes:
         capacity: What there is beside the reserve: cores, GiB of memory, GiB of hugepages, accelerators.
         used: What functions take of it.
-        sold_cores: What tenants bought, and ``kept_cores`` what of it nobody else may use.
-        used_by: Cores by whose functions take them; what was bought as a function counts as the host's.
+        sides: What the host and tenants have of it: those that bought some of it, or have functions there.
+        uplink_gbps: Gbit/s of its links to the transport network, where that is known.
         nodes: As the network files say.
         seen: When the pool was read last; None if it never was.
         cluster: What its nodes and pods said then; None if it was never read.
@@ -48,9 +48,8 @@ class PoolView(Body):
     spare_nodes: int
     capacity: Size
     used: Size
-    sold_cores: dict[str, int]
-    kept_cores: float
-    used_by: dict[str, int]
+    sides: dict[str, SideUse]
+    uplink_gbps: int | None
     functions: tuple[str, ...]
     nodes: tuple[Node, ...]
     seen: AwareDatetime | None
@@ -68,9 +67,8 @@ class PoolView(Body):
             spare_nodes=pool.spare_nodes,
             capacity=use.capacity,
             used=use.used,
-            sold_cores=dict(use.sold_cores),
-            kept_cores=use.kept_cores,
-            used_by=dict(use.used_by),
+            sides=dict(use.sides),
+            uplink_gbps=pool.uplink_gbps,
             functions=use.functions,
             nodes=nodes,
             seen=health and health.read,

@@ -119,10 +119,15 @@ async def test_what_is_wrong_with_a_function_is_told(virtual: ApiBench) -> None:
     assert (told["wrong"], "no node" in str(told)) == (["function-down"], False)
 
 
+def _cores(pool: dict[str, Any]) -> dict[str, tuple[float, ...]]:
+    parts = ("bought_cores", "kept_cores", "used_cores")
+    return {side: tuple(has[part] for part in parts) for side, has in pool["sides"].items()}
+
+
 async def test_pools_are_listed_with_what_is_taken_sold_and_free(virtual: ApiBench) -> None:
     edge, far = (await _get(virtual.client, "/v1/pools"))["results"]
-    assert (edge["pool"], edge["used"][0], edge["capacity"][0], edge["used_by"]) == ("edge", 22, 64, {"host": 22})
-    assert (far["used_by"], far["sold_cores"], far["kept_cores"]) == ({"beta": 6, "host": 8}, {"beta": 10}, 10)
+    assert (edge["pool"], edge["used"][0], edge["capacity"][0], _cores(edge)) == ("edge", 22, 64, {"host": (0, 0, 22)})
+    assert _cores(far) == {"beta": (10, 10, 6), "host": (0, 0, 8)}
     assert far["functions"] == ["CP", "UP-B"]
     assert await _get(virtual.client, "/v1/pools/far") == far
     assert (await virtual.client.get("/v1/pools/near")).status_code == 404
@@ -190,7 +195,10 @@ async def test_metrics_count_functions_and_what_they_take(virtual: ApiBench) -> 
         'minka_pool_cores{pool="edge",part="all"}': 64,
         'minka_pool_cores{pool="far",part="used"}': 14,
         'minka_pool_cores{pool="far",part="committed"}': 18,
-        'minka_pool_sold_cores{pool="far",tenant="beta"}': 10,
+        'minka_pool_side_cores{pool="far",side="beta",part="bought"}': 10,
+        'minka_pool_side_cores{pool="far",side="beta",part="used"}': 6,
+        'minka_pool_side_cores{pool="far",side="host",part="used"}': 8,
+        'minka_pool_side_bits_per_second{pool="far",side="beta",part="kept"}': 0,
     }.items():
         assert float(samples[sample]) == value, sample
     health = {"station": "UP-B", "at": "2026-06-15T12:00:00Z", "reachable": True, "device": "function", "cells": {}}
@@ -238,7 +246,9 @@ async def test_the_terminal_shows_the_same(
     assert "far edge r 1 0 14/32 28/128 0/0 10 2" in said(commands.list_pools)
     pool = said(lambda: commands.show_pool("far"))
     assert pool[0] == "far (edge, region r), reserve: 0 nodes"
-    assert {"cores 14 32", "beta 6 10", "host 8", "n1 32 128 0 0 no not read", "functions: CP, UP-B"} <= set(pool)
+    assert {"cores 14 32", "beta 6 10 10 0", "host 8 0", "n1 32 128 0 0 no not read", "functions: CP, UP-B"} <= set(
+        pool
+    )
     lost = said(lambda: commands.place(fail=1, bound=True))
     assert lost[0].startswith("5 of 5 functions have a place; ways of 2900 µs in all, ")
     assert "far n1 0 CP to edge UP-B 2 60 alfa, beta" in lost

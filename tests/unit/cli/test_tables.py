@@ -132,7 +132,12 @@ LISTS: dict[str, list[dict[str, Any]]] = {
     ],
     "pool list": [
         {"pool": "edge-cusco-2", "where": "edge", "region": "cusco", "nodes": [{}, {}, {}], "spare_nodes": 1}
-        | {"used": [72, 144, 36, 9], "capacity": [64, 256, 64, 8], "sold_cores": {"entel": 16}, "functions": ["DU-1"]},
+        | {
+            "used": [72, 144, 36, 9],
+            "capacity": [64, 256, 64, 8],
+            "sides": {"entel": {"bought_cores": 16}},
+            "functions": ["DU-1"],
+        },
     ],
     "function list": [
         {"function": "DU-CUS-0145", "kind": "vdu", "package": "acme-du-24", "version": "24.2.1", "owner": "host"}

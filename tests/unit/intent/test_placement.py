@@ -5,10 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 from datetime import date
+from operator import le
 
 import pytest
 
+from controller.intent.packing import Case, Load, Size
 from controller.intent.placement import UNPLACED_US, Loss, Placement, jobs, lower_bound, place, worst_losses
+from controller.models.cloud import Node
 from controller.models.network import Network
 from tests.unit.intent.clouds import VALID, cloud, function, nodes, package, random_cloud
 
@@ -21,6 +24,10 @@ _FAR = dict.fromkeys(_DUS, 90)
 
 def where(placement: Placement) -> dict[str, str]:
     return {name: choice.pool for name, choice in placement.choices.items()}
+
+
+def used_cores(placement: Placement, pool: str) -> dict[str, int]:
+    return {side: has.used_cores for side, has in placement.pools[pool].sides.items() if has.used_cores}
 
 
 def running(placement: Placement) -> dict[str, tuple[str, ...]]:
@@ -181,14 +188,14 @@ def test_a_tenants_own_function_runs_where_it_bought_cores_or_as_itself() -> Non
     )
     cores = place(_own([_buys(capacity=[{"pool": "far", "cores": 6}])]), DAY)
     assert where(cores)["UP-B"] == "far"
-    assert cores.pools["far"].used_by == {"beta": 6}
+    assert used_cores(cores, "far") == {"beta": 6}
     few = place(_own([_buys(capacity=[{"pool": "far", "cores": 5}])]), DAY)
     assert "far: beta bought 5 cores there and would take 6" in few.choices["UP-B"].reason
     ended = _buys(capacity=[{"pool": "far", "cores": 6}], validity={"start": "2020-01-01", "end": "2026-06-14"})
     assert not where(place(_own([ended]), DAY))["UP-B"]
     whole = place(_own([_buys(functions=["UP-B"])]), DAY)
     assert not whole.unplaced
-    assert {side for pool in whole.pools.values() for side in pool.used_by} == {"host"}
+    assert {side for pool in whole.pools for side in used_cores(whole, pool)} == {"host"}
     lapsed = place(_own([_buys()]), DAY, {"UP-B": ("near",)})
     assert where(lapsed)["UP-B"] == "near"  # nothing disappears by itself
 
@@ -196,11 +203,11 @@ def test_a_tenants_own_function_runs_where_it_bought_cores_or_as_itself() -> Non
 def test_cores_that_were_sold_are_kept_unless_overbooking_was_agreed() -> None:
     firm = place(_own([_buys(capacity=[{"pool": "near", "cores": 16}])]), DAY)
     assert sorted(where(firm).values()) == ["far", "far", "near", "near", "near"]
-    assert firm.pools["near"].used_by == {"beta": 6, "host": 16}
+    assert used_cores(firm, "near") == {"beta": 6, "host": 16}
     moved = next(one for one in firm.choices.values() if one.pool == "far")
     assert moved.reason.endswith("near not: 40 of 32 cores would be taken or kept for whoever bought them")
     half = place(_own([_buys(capacity=[{"pool": "near", "cores": 16, "overbooking_percent": 50}])]), DAY)
-    assert half.pools["near"].used_by == {"beta": 6, "host": 24}
+    assert used_cores(half, "near") == {"beta": 6, "host": 24}
 
 
 def test_links_are_sold_too() -> None:
@@ -315,6 +322,56 @@ def _best(network: Network) -> int:
 
     look(0, 0, {})
     return best
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_packing_is_found_where_there_is_one(seed: int) -> None:
+    """By cores, accelerators and PTP, on nodes of two sorts; however functions come, and none where there is none."""
+    draw = random.Random(seed)
+    shapes = [(Size(draw.choice((12, 16)), 64, 0, draw.choice((0, 2, 3))), draw.random() < 0.6) for _ in range(3)]
+    machines = [
+        Node(pool="p", id=f"n{n}", cpus=size.cpus, memory_gb=64, accelerators=size.accelerators, ptp=ptp)
+        for n, (size, ptp) in enumerate(shapes)
+    ]
+    case, there = Case(machines), list[Load]()
+    for n in range(9):
+        size = Size(draw.choice((3, 4, 5, 7)), 1, 0, draw.choice((0, 1)))
+        load = Load(f"F{n}", size, 1, draw.random() < 0.4, "host", 0, 1)
+        possible = _packs_all([*there, load], [(ptp, list(size)) for size, ptp in shapes])
+        assert case.add(load) is possible, (load, there)
+        there += [load] if possible else []
+    for load in there:
+        (node,) = case.nodes_of(load.function)
+        assert node.ptp or not load.ptp
+    for node in machines:
+        here = [load.size for load in there if case.nodes_of(load.function) == (node,)]
+        assert sum(size.cpus for size in here) <= node.cpus
+        assert sum(size.accelerators for size in here) <= node.accelerators
+
+
+def _packs_all(loads: list[Load], free: list[tuple[bool, list[int]]]) -> bool:
+    """Whether there is any packing at all, by trying all."""
+    if not loads:
+        return True
+    size = loads[0].size
+    for ptp, have in free:
+        if (ptp or not loads[0].ptp) and all(map(le, size, have)):
+            for part, want in enumerate(size):
+                have[part] -= want
+            found = _packs_all(loads[1:], free)
+            for part, want in enumerate(size):
+                have[part] += want
+            if found:
+                return True
+    return False
+
+
+def test_replicas_are_packed_apart_also_where_all_is_packed_anew() -> None:
+    case = Case([Node(pool="p", id=f"n{n}", cpus=10, memory_gb=64) for n in range(3)])
+    for name, cpus in (("A", 4), ("B", 4), ("C", 3), ("D", 3)):
+        assert case.add(Load(name, Size(cpus, 1, 0, 0), 1, False, "host", 0, 1))
+    assert case.add(Load("CP", Size(6, 1, 0, 0), 2, False, "host", 0, 1))
+    assert len(set(case.nodes_of("CP"))) == 2
 
 
 def test_networks_without_functions_have_nothing_to_place() -> None:
