@@ -80,8 +80,15 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
         ("", "taken", "beside the reserve"),
         ((name, pool["used"][number], pool["capacity"][number]) for number, name in enumerate(parts)),
     )
-    of_sides = (Column("whose"), Column("cores taken"), Column("bought"), Column("kept", 2))
-    of_sides += (Column("Gbit/s taken", 1), Column("bought", 1), Column("kept", 3))
+    of_sides = (
+        Column("whose"),
+        Column("cores taken"),
+        Column("bought"),
+        Column("kept", 2),
+        Column("Gbit/s taken", 1),
+        Column("bought", 1),
+        Column("kept", 3),
+    )
     table(of_sides, (_side_row(name, side) for name, side in sorted(pool["sides"].items())))
     if pool["uplink_gbps"]:
         out.print(f"links to the transport network: {pool['uplink_gbps']} Gbit/s")
