@@ -813,6 +813,21 @@ CAPACITY = Dashboard(
                 {"{{state}}": "sum by (state) (minka_functions)"},
                 width=8,
             ),
+            Panel(
+                "bargauge",
+                "Functions that restart",
+                "Containers that were started again by their nodes in the last day.",
+                {"{{function}}": "topk(10, increase(minka_function_restarts_total[1d]) > 0)"},
+                width=12,
+            ),
+            Panel(
+                "bargauge",
+                "Functions that moved last",
+                "How long they have been on their pool.",
+                {"{{function}} on {{pool}}": "bottomk(10, time() - minka_function_placed_timestamp_seconds)"},
+                "s",
+                12,
+            ),
         ),
         "What is measured": (
             _stat("Stations collected", "Whose performance data is collected.", "minka_collection_stations"),

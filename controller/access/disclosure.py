@@ -121,6 +121,7 @@ class TenantFunction(Noun):
     Attributes:
         carries: PLMNs with their slices.
         running: Pools that it is on.
+        placed: Since when it is on them, by pool, where these say so.
         wrong: Probable causes of what is wrong with it.
     """
 
@@ -132,6 +133,7 @@ class TenantFunction(Noun):
     stations: int
     carries: dict[str, tuple[str, ...]]
     running: tuple[str, ...]
+    placed: dict[str, AwareDatetime]
     wrong: tuple[str, ...]
 
     @classmethod
@@ -155,6 +157,7 @@ class TenantFunction(Noun):
             stations=len(network.stations_served[name]),
             carries={plmn: tuple(map(str, slices)) for plmn, slices in carried.items()},
             running=running,
+            placed=health.placed if health else {},
             wrong=tuple(sorted(health.function)) if health else (),
         )
 

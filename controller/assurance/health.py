@@ -49,7 +49,7 @@ from controller.nrm.profiles import (
     links,
     object_class,
 )
-from controller.nrm.profiles.function import deployment_path, why_not_ready
+from controller.nrm.profiles.function import deployment_path, placed_at, why_not_ready
 from controller.nrm.tree import Path, is_below
 from controller.plan import pools_of, ready_on
 from controller.ports.devices import Observed
@@ -138,8 +138,15 @@ def health_of(
         drift=drift,
         device=device,
         function=_function(station, observed, ledger) if device is DeviceKind.FUNCTION else {},
+        placed=_placed(station, observed, ledger) if device is DeviceKind.FUNCTION else {},
         cluster=observed.cluster,
     )
+
+
+def _placed(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, datetime]:
+    """When a function came to the pools that it is on, by pool; of one that does not say so, nothing."""
+    told = {pool: placed_at(observed, deployment_path(name, pool)) for pool in pools_of(ledger)}
+    return {pool: at for pool, at in told.items() if at is not None}
 
 
 def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, str]:

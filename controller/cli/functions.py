@@ -214,7 +214,10 @@ def show_function(
     carries = (f"{plmn} ({', '.join(slices)})" if slices else plmn for plmn, slices in found["carries"].items())
     out.print("carries", ", ".join(carries) or "nothing by an agreement in force")
     managed = "" if found.get("adopted", True) else " (not adopted)"
-    out.print(f"runs on {', '.join(found['running']) or 'no pool'}{managed}")
+    since = (
+        f"{pool} since {when(found['placed'][pool])}" if pool in found["placed"] else pool for pool in found["running"]
+    )
+    out.print(f"runs on {', '.join(since) or 'no pool'}{managed}")
     if "pool" in found:
         out.print(f"is to run on {found['pool'] or 'no pool'}: {found['reason']}")
     for text in found.get("faults", found["wrong"]):

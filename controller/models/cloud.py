@@ -238,11 +238,13 @@ class ClusterState(Noun):
         waiting: Functions with a pod that no node takes, and what the scheduler says of it.
         crashing: Functions with a container that crashes again and again, and what the kubelet says of it.
         down: Functions that have pods there and none that is ready, sorted.
+        restarts: How often containers were started again by their kubelet, by function, of all pods that there are.
     """
 
     nodes: tuple[NodeState, ...] = ()
     waiting: dict[str, str] = {}
     crashing: dict[str, str] = {}
+    restarts: dict[str, int] = {}
     down: tuple[str, ...] = ()
 
     @property

@@ -94,6 +94,7 @@ class Health(Noun):
         drift: Number of managed nodes that differ from what was last applied.
         device: What it is, as alarms of the device as a whole name it.
         function: What is wrong with a function, in words by probable cause.
+        placed: When a function came to each pool that it is on, by pool, as these say.
         cluster: Nodes and pods of a pool; None of all else.
         reserve: Why a pool can't lose the nodes any more that it is to bear the loss of; empty where it can.
     """
@@ -111,6 +112,7 @@ class Health(Noun):
     drift: int = 0
     device: DeviceKind = DeviceKind.STATION
     function: dict[str, str] = {}
+    placed: dict[str, AwareDatetime] = {}
     cluster: ClusterState | None = None
     reserve: str = ""
 

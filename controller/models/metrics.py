@@ -697,6 +697,23 @@ METRICS: tuple[Metric, ...] = (
         ("kind", "state"),
     ),
     Metric(
+        "minka_function_placed_timestamp_seconds",
+        _G,
+        _NET,
+        "When a function came to the pool that it is on, as the pool says.",
+        "one per function and pool",
+        ("function", "pool"),
+    ),
+    Metric(
+        "minka_function_restarts_total",
+        _C,
+        _NET,
+        "How often containers of a function were started again by their nodes, of the pods that there are: it begins"
+        " again with new pods.",
+        "one per function and pool",
+        ("function", "pool"),
+    ),
+    Metric(
         "minka_pool_cores",
         _G,
         _NET,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -603,11 +603,13 @@ def _cluster(nodes: Iterable[Object], pods: Iterable[Object]) -> ClusterState:
     ready: dict[str, bool] = {}
     waiting: dict[str, str] = {}
     crashing: dict[str, str] = {}
+    restarts: Counter[str] = Counter()
     for pod in sorted(pods, key=lambda one: str(one["metadata"]["name"])):
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
             continue
         function = str(pod["metadata"]["labels"][FUNCTION_LABEL])
         here[str(pod.get("spec", {}).get("nodeName", ""))].append(pod)
+        restarts[function] += sum(int(one.get("restartCount", 0)) for one in _containers(pod))
         if "deletionTimestamp" in pod["metadata"]:
             continue
         said = _conditions(pod)
@@ -622,6 +624,7 @@ def _cluster(nodes: Iterable[Object], pods: Iterable[Object]) -> ClusterState:
         ),
         waiting=waiting,
         crashing=crashing,
+        restarts=dict(restarts),
         down=tuple(sorted(name for name, well in ready.items() if not well)),
     )
 
@@ -655,7 +658,7 @@ def _room(quantities: Object) -> Room:
 
 def _crash(pod: Object) -> str:
     """What the kubelet says of a container that crashes again and again; empty where none does."""
-    for container in pod.get("status", {}).get("containerStatuses", ()):
+    for container in _containers(pod):
         waiting, last = container.get("state", {}).get("waiting", {}), container.get("lastState", {})
         again = int(container.get("restartCount", 0))
         if waiting.get("reason") == "CrashLoopBackOff":
@@ -663,6 +666,11 @@ def _crash(pod: Object) -> str:
         if again >= _CRASHES and not container.get("ready") and "terminated" in last:
             return f"{_words(last['terminated'])} ({again} restarts)"
     return ""
+
+
+def _containers(pod: Object) -> Iterable[Object]:
+    found: Iterable[Object] = pod.get("status", {}).get("containerStatuses", ())
+    return found
 
 
 def _conditions(one: Object) -> dict[str, Object]:

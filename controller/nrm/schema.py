@@ -115,6 +115,8 @@ class LeafRole(StrEnum):
     READY = "ready"
     #: Why it is not, in its operator's words.
     REASON = "reason"
+    #: Since when it is there.
+    SINCE = "since"
     #: Whether its operator gave up: ``true`` or ``false``. It goes on only if something else is asked for.
     STALLED = "stalled"
     #: Whether what its operator says is about its parameters as they are: ``true`` or ``false``.

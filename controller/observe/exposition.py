@@ -24,7 +24,7 @@ from controller import __version__
 from controller.access.disclosure import tenant_kpis
 from controller.access.sight import sight
 from controller.assurance.health import NOT_LOOKED_AT, unread
-from controller.intent.placement import Placement, place
+from controller.intent.placement import Placement, PoolUse, place
 from controller.models.errors import NotFoundError
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import QUARTER, Measured, Subject
@@ -263,9 +263,9 @@ def _places(seen: Seen) -> _Samples:
 
 
 def _functions(store: Store, seen: Seen) -> _Samples:
-    """Functions by state, and what of pools they take, by placement."""
+    """Functions by state, since when they are where they are, and what of pools they take, by placement."""
     net = seen.network
-    if not net.pools:
+    if not net.functions:
         return
     running = running_on(store.ledger.find(net.function_by_id))
     healths = store.healths.find(net.function_by_id)
@@ -277,27 +277,27 @@ def _functions(store: Store, seen: Seen) -> _Samples:
             fault = health is not None and bool(health.function)
             state = ("down" if fault else "up") if name in running else ("starting" if choice.pool else "unplaced")
             states[net.package_by_id[net.function_by_id[name].package].kind, state] += 1
+            for pool, at in sorted(health.placed.items()) if health else ():
+                yield "minka_function_placed_timestamp_seconds", at.timestamp(), (name, pool)
     yield from (("minka_functions", number, labels) for labels, number in sorted(states.items()))
-    for pool in net.pools:
-        use = placed.pools[pool.id]
-        if seen.region in ("", pool.region):
-            whole = sum(node.cpus for node in net.nodes_of[pool.id])
-            parts = (
-                ("all", whole),
-                ("usable", use.capacity.cpus),
-                ("used", use.used.cpus),
-                ("committed", use.committed_cores),
-            )
-            yield from (("minka_pool_cores", cores, (pool.id, part)) for part, cores in parts)
-            for side, has in use.sides.items():
-                for part in ("bought", "kept", "used"):
-                    labels = pool.id, side, part
-                    yield "minka_pool_side_cores", getattr(has, f"{part}_cores"), labels
-                    yield "minka_pool_side_bits_per_second", getattr(has, f"{part}_gbps") * 1e9, labels
+    for one in net.pools:
+        if seen.region in ("", one.region):
+            yield from _room(net, one.id, placed.pools[one.id])
+
+
+def _room(net: Network, pool: str, use: PoolUse) -> _Samples:
+    """What a pool has, and who has what of it."""
+    whole = sum(node.cpus for node in net.nodes_of[pool])
+    parts = {"all": whole, "usable": use.capacity.cpus, "used": use.used.cpus, "committed": use.committed_cores}
+    yield from (("minka_pool_cores", cores, (pool, part)) for part, cores in parts.items())
+    for side, has in use.sides.items():
+        for part in ("bought", "kept", "used"):
+            yield "minka_pool_side_cores", getattr(has, f"{part}_cores"), (pool, side, part)
+            yield "minka_pool_side_bits_per_second", getattr(has, f"{part}_gbps") * 1e9, (pool, side, part)
 
 
 def _nodes(store: Store, seen: Seen) -> _Samples:
-    """Nodes of pools by state."""
+    """Nodes of pools by state, and how often functions were started again on them."""
     pools = [pool.id for pool in seen.network.pools if seen.region in ("", pool.region)]
     healths = store.healths.find(pools)
     for pool in pools:
@@ -307,6 +307,8 @@ def _nodes(store: Store, seen: Seen) -> _Samples:
         else:
             states = Counter(node.state for node in health.cluster.nodes)
             yield from (("minka_pool_nodes", number, (pool, state)) for state, number in sorted(states.items()))
+        for name, count in sorted(health.cluster.restarts.items()) if health and health.cluster else ():
+            yield "minka_function_restarts_total", count, (name, pool)
 
 
 @lru_cache(maxsize=2)

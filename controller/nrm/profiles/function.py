@@ -17,6 +17,8 @@ Decisions:
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from controller.models.facts import FunctionFact
 from controller.models.health import ServiceState
 from controller.nrm.profiles.base import Output, number, state
@@ -84,6 +86,7 @@ DEPLOYMENT = NodeSpec(
         state("stalled", LeafRole.STALLED),
         state("noticed", LeafRole.NOTICED),
         state("runningReplicas"),
+        state("placed", LeafRole.SINCE),
     ),
     children=(_INTERFACE, _INSTANCE, _PARAMETER),
     mutability=Mutability.RESTART,
@@ -170,6 +173,16 @@ def why_not_ready(observed: Observed, path: Path) -> str:
 def not_ready_because(observed: Observed, path: Path) -> str:
     """Why the function at ``path`` is not ready there, as its operator says; empty where it says nothing."""
     return str(observed.state.get(path, {}).get(DEPLOYMENT.leaf(LeafRole.REASON), ""))
+
+
+def placed_at(observed: Observed, path: Path) -> datetime | None:
+    """Since when the function at ``path`` is there; None where its pool gives no time of RFC 3339."""
+    said = str(observed.state.get(path, {}).get(DEPLOYMENT.leaf(LeafRole.SINCE), ""))
+    try:
+        at = datetime.fromisoformat(said)
+    except ValueError:
+        return None
+    return at if at.tzinfo else None
 
 
 def ready_state(observed: Observed, path: Path) -> ServiceState:

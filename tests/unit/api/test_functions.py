@@ -94,6 +94,7 @@ async def test_a_tenant_sees_its_own_functions_and_nothing_of_others_or_of_pools
             "stations": 1,
             "carries": {"716-02": ["1-000002"]},
             "running": ["far"],
+            "placed": {},
             "wrong": [],
         }
         assert (await _get(alfa, "/v1/functions"))["count"] == 0
@@ -202,8 +203,22 @@ async def test_metrics_count_functions_and_what_they_take(virtual: ApiBench) -> 
     }.items():
         assert float(samples[sample]) == value, sample
     health = {"station": "UP-B", "at": "2026-06-15T12:00:00Z", "reachable": True, "device": "function", "cells": {}}
-    virtual.store.healths.save([Health.model_validate(health | {"links": (), "function": {"function-down": "no"}})])
-    assert 'minka_functions{kind="vcu-up",state="down"} 1' in (await virtual.client.get("/metrics?region=r")).text
+    health |= {"links": (), "function": {"function-down": "no"}, "placed": {"far": "2026-06-15T10:00:00Z"}}
+    pool = {
+        "station": "far",
+        "at": "2026-06-15T12:00:00Z",
+        "reachable": True,
+        "device": "pool",
+        "cells": {},
+        "links": (),
+    }
+    pool |= {"cluster": {"restarts": {"UP-B": 3}}}
+    virtual.store.healths.save([Health.model_validate(one) for one in (health, pool)])
+    page = (await virtual.client.get("/metrics?region=r")).text
+    assert 'minka_functions{kind="vcu-up",state="down"} 1' in page
+    assert 'minka_function_placed_timestamp_seconds{function="UP-B",pool="far"} 1781517600' in page
+    assert 'minka_function_restarts_total{function="UP-B",pool="far"} 3' in page
+    assert (await _get(virtual.client, "/v1/functions/UP-B"))["placed"] == {"far": "2026-06-15T10:00:00Z"}
     admit(virtual.store, "token-of-eva", "eva", Role.TENANT_VIEWER, "beta", scopes=(Permission.METRICS,))
     async with virtual.with_token("token-of-eva") as beta:
         assert not re.search("^minka_(pool|functions)", (await beta.get("/metrics")).text, re.MULTILINE)

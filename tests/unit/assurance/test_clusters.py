@@ -207,6 +207,9 @@ def test_a_function_that_crashes_again_and_again_is_the_root_of_what_it_takes_do
         pool.bench.clock.advance(20)
         looks.append(pool.look().cluster)
     assert all(cluster is not None and cluster.crashing for cluster in looks), "it flaps"
+    counts = [sum(cluster.restarts.values()) for cluster in looks if cluster is not None]
+    assert counts == sorted(counts)
+    assert counts[-1] > 2
     crash = pool.reports()["DU-1", CRASH]
     assert (crash.object_class, crash.functions) == (ObjectClass.FUNCTION, ("DU-1",))
     root = alarm(crash)

@@ -29,7 +29,7 @@ from controller.nrm.kube import (
     PoolObjects,
 )
 from controller.nrm.profiles import render_cloud
-from controller.nrm.profiles.function import is_stalled, not_ready_because, ready_as_asked, ready_state
+from controller.nrm.profiles.function import is_stalled, not_ready_because, placed_at, ready_as_asked, ready_state
 from controller.nrm.tree import Tree
 
 IMAGE = f"registry.example/acme/du@sha256:{'a' * 64}"
@@ -124,6 +124,15 @@ def test_a_capacity_is_the_same_however_it_is_spelled(spelled: str | int) -> Non
     spec = {**found[place]["spec"], "capacity": {"maxDownlinkThroughput": spelled, "maxUplinkThroughput": "40G"}}
     found[place] = {**found[place], "spec": spec}
     assert OBJECTS.observed(found, {}).tree == tree
+
+
+@pytest.mark.parametrize(("told", "hour"), [("2026-06-15T12:00:00Z", 12), ("yesterday", None)])
+def test_a_function_is_placed_since_its_deployment_is_there(told: str, hour: int | None) -> None:
+    found = applied(OBJECTS, render_cloud(DU).tree)
+    place = PLACES[NF_DEPLOYMENT]
+    found[place] = {**found[place], "metadata": {**found[place]["metadata"], "creationTimestamp": told}}
+    at = placed_at(OBJECTS.observed(found, {}), f"{TOP}/Deployment[edge-1]")
+    assert (at and at.hour) == hour
 
 
 RESERVED = {"cpus", "memory_gb", "hugepages_gb", "accelerators", "ptp", "priority"}
