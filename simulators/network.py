@@ -6,7 +6,7 @@ import csv
 import sys
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
 from ipaddress import ip_network
 from pathlib import Path
@@ -95,7 +95,8 @@ class StationRecord:
 
     ``population`` is its part of the people of its site; ``backhaul`` the node that its site hangs on. ``reserves`` are
     the seconds for which it serves without mains (``mains-failure``) or time source (``sync-lost``), where known.
-    ``functions`` are those that it is made of, none where it is physical.
+    ``functions`` are those that it is made of, none where it is physical. ``unit`` is the kind of its function where it
+    has no cells and is the endpoint of a part of a central unit (``vcu-cp``, ``vcu-up``).
     """
 
     id: str
@@ -108,6 +109,7 @@ class StationRecord:
     backhaul: str = ""
     reserves: Mapping[str, float] = field(default_factory=dict)
     functions: tuple[str, ...] = ()
+    unit: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +242,13 @@ def read_network(directory: Path, endpoints_file: Path | None = None) -> Simulat
     neighbours = Counter(str(row.get("site")) for _, row in rows["stations"])
     stations = [_station(path, row, cells, sites, neighbours) for path, row in rows["stations"]]
     endpoints = [_endpoint(path, row) for path, row in rows["endpoints"]]
-    stations.sort(key=lambda station: station.id)
+    packages = {_text(path, row, "id"): _package(path, row) for path, row in rows["packages"]}
+    kinds = {
+        _text(path, row, "id"): packages[_text(path, row, "package")].kind
+        for path, row in rows["functions"]
+        if str(row.get("package")) in packages
+    }
+    stations = sorted((_with_unit(station, kinds) for station in stations), key=lambda station: station.id)
     header_path, header = rows["network"][0]
     return SimulatedNetwork(
         id=_text(header_path, header, "id"),
@@ -251,7 +259,7 @@ def read_network(directory: Path, endpoints_file: Path | None = None) -> Simulat
         timezone=str(header.get("timezone") or "UTC"),
         routers=tuple(sorted((_router(p, row, sites) for p, row in rows["routers"]), key=lambda router: router.id)),
         pools=_pools(rows["pools"], rows["nodes"]),
-        packages=MappingProxyType({_text(path, row, "id"): _package(path, row) for path, row in rows["packages"]}),
+        packages=MappingProxyType(packages),
         functions=_functions(rows["functions"], stations),
     )
 
@@ -350,6 +358,11 @@ def _station(
         reserves={fault: float(hours) * 3600 for fault, hours in reserves if hours},
         functions=_words(row, "functions"),
     )
+
+
+def _with_unit(station: StationRecord, kinds: Mapping[str, str]) -> StationRecord:
+    kind = kinds.get(station.functions[0], "") if len(station.functions) == 1 and not station.cells else ""
+    return replace(station, unit=kind) if kind in ("vcu-cp", "vcu-up") else station
 
 
 def _endpoint(path: Path, row: Mapping[str, Any]) -> EndpointRecord:

@@ -42,7 +42,7 @@ class ConfiguredCell:
     """A configured cell; ``path`` leads to its ``attributes``.
 
     ``plmns`` is the list of its PLMNs, as in pLMNInfoList, ``carrier`` what can't change while it is on air, ``tac``
-    what strict stations refuse to change then.
+    what strict stations refuse to change then. ``local_id`` is that of an NR cell within its gNB.
     """
 
     path: Path
@@ -51,6 +51,7 @@ class ConfiguredCell:
     broadcasts: bool
     carrier: tuple[str | None, ...]
     tac: str | None
+    local_id: str | None = None
 
     @property
     def unlocked(self) -> bool:
@@ -175,6 +176,7 @@ def _cell(path: Path, cell_class: str, cell: Instance, plmns: str) -> Configured
         broadcasts=any(True for _ in attributes.entries(plmns)),
         carrier=tuple(attributes.leaf(name) for name in _CARRIER[cell_class]),
         tac=attributes.leaf("nRTAC" if cell_class == "NRCellDU" else "tac"),
+        local_id=attributes.leaf("cellLocalId") if cell_class == "NRCellDU" else None,
     )
 
 
@@ -216,6 +218,40 @@ def _link(path: Path, link: Instance, pool: str, record: StationRecord, cores: t
 
 def _far(core: Core, plane: str, *networks: str) -> tuple[str, ...]:
     return tuple(address for network in core.way(plane, *networks) for address in ends(network))
+
+
+# ----------------------------------------------------------- parts of a gNB
+
+
+def ends_of(config: Config, interface: str) -> Iterator[tuple[str, str, str]]:
+    """Ends of an interface within a gNB (``EP_F1C``, ``EP_F1U``, ``EP_E1``): near address, VLAN and far address."""
+    for function in ("GNBDUFunction", "GNBCUCPFunction", "GNBCUUPFunction"):
+        for _, parent in _functions(config, function):
+            for end in parent.entries(interface) if interface in parent.node.by_name else ():
+                attributes = _attributes(end)
+                far = attributes.leaf("remoteAddress") or ""
+                for near in attributes.entries("localAddress"):
+                    yield near.leaf("ipAddress") or "", near.leaf("vlanId") or "", far
+
+
+def plmns_of_cells(config: Config) -> Mapping[str, frozenset[str]]:
+    """PLMNs of the cells of a control plane, by their local ids."""
+    return {
+        attributes.leaf("cellLocalId") or "": _plmns(attributes)
+        for _, parent in _functions(config, "GNBCUCPFunction")
+        for cell in parent.entries("NRCellCU")
+        for attributes in (_attributes(cell),)
+    }
+
+
+def plmns_of_user_plane(config: Config) -> frozenset[str]:
+    """PLMNs of a user plane."""
+    found = (_plmns(_attributes(parent)) for _, parent in _functions(config, "GNBCUUPFunction"))
+    return frozenset().union(*found)
+
+
+def _plmns(attributes: Instance) -> frozenset[str]:
+    return frozenset(f"{one.leaf('mcc')}-{one.leaf('mnc')}" for one in attributes.entries("pLMNInfoList"))
 
 
 def _functions(config: Config, function: str) -> Iterator[tuple[Path, Instance]]:

@@ -23,7 +23,7 @@ from simulators.equipment.managed_element import (
     without_records,
 )
 from simulators.equipment.performance import KEPT, Performance
-from simulators.equipment.radio import Radio
+from simulators.equipment.radio import Central, Radio
 from simulators.equipment.software import Software
 from simulators.equipment.supervision import Supervised, Supervision
 from simulators.history import EventKind, History
@@ -77,12 +77,14 @@ class Equipment:
         unit_restarts: When radio units started that did so after their station.
         listeners: Are given each alarm as it is raised or cleared.
         followers: Are told whenever what cells and links do may have changed.
+        central: Its central unit, where it is a DU and that is another endpoint.
     """
 
     __slots__ = (
         *("_carries", "_clock", "_history", "_management", "_record", "_state", "_state_key", "alarms", "down"),
         *("_file_faults", "_seed"),
         *(
+            "central",
             "faults",
             "followers",
             "listeners",
@@ -117,6 +119,7 @@ class Equipment:
         self._state_key: tuple[object, ...] = ()
         self.listeners: tuple[AlarmListener, ...] = ()
         self.followers: tuple[Follower, ...] = ()
+        self.central: Central | None = None
         self.down = False
         self.restart_cause = POWER_ON
         self.restarted: datetime = clock.now()
@@ -133,6 +136,8 @@ class Equipment:
     def service_of(self, cell: ConfiguredCell) -> Service:
         """What faults and supervision leave of a cell's service."""
         if self.supervision.state is Supervised.LOST:
+            return Service.OFF
+        if self.central is not None and cell.cell_class == "NRCellDU" and not self.central.serves(cell):
             return Service.OFF
         return self.faults.service_of(cell.cell_class, cell.id, cell.unit)
 

@@ -1,8 +1,9 @@
 """What configuration, power and faults do to the radio of a station: cells on air, core links up, and their alarms.
 
-A cell is on air when it is unlocked, able to work and broadcasts a PLMN; one that is shutting down stays
-until its users have left. A core link is up when its endpoints are those of a tenant's core and nothing
-broke it; one of the user plane when all gateways at its far end answer GTP-U echoes. Both take a moment to settle.
+A cell is on air when it is unlocked, able to work and broadcasts a PLMN; one that is shutting down stays until its
+users have left. One of a DU whose central unit is another endpoint is able to work while that has the cell. A core link
+is up when its endpoints are those of a tenant's core and nothing broke it; one of the user plane when all gateways at
+its far end answer GTP-U echoes. Both take a moment to settle.
 """
 
 from __future__ import annotations
@@ -97,8 +98,20 @@ class Followed:
     closing: tuple[ConfiguredCell, ...]
 
 
+class Central(Protocol):
+    """The central unit of a DU, where it has an endpoint of its own."""
+
+    def serves(self, cell: ConfiguredCell) -> bool:
+        """Whether it has a cell of the DU."""
+
+    def paths(self) -> CorePaths:
+        """What leads over it to the cores."""
+
+
 class Owner(Protocol):
     """What a radio needs of its station."""
+
+    central: Central | None
 
     def alarm_changed(self, alarm: Alarm, raised: bool) -> None:
         """An alarm was raised or cleared."""
@@ -344,10 +357,10 @@ class Radio:
     def paths(self) -> CorePaths:
         """What leads to the cores now."""
         up = [(link.configured, self._link_carries(path, link)) for path, link in self._links.items()]
-        return CorePaths(
-            frozenset((link.technology, link.tenant) for link, part in up if part == 1 and not link.user_plane),
-            tuple(UserPath(link, part) for link, part in up if link.user_plane),
-        )
+        above = CorePaths() if self._owner.central is None else self._owner.central.paths()
+        signalling = {(link.technology, link.tenant) for link, part in up if part == 1 and not link.user_plane}
+        users = (UserPath(link, part) for link, part in up if link.user_plane)
+        return CorePaths(above.signalling | signalling, (*users, *above.users))
 
     @property
     def tenants_linked(self) -> frozenset[str]:

@@ -15,6 +15,7 @@ from simulators.cloud.behaviour.images import Registry
 from simulators.cloud.behaviour.pool import Pool
 from simulators.cloud.server.listener import Tls, listen
 from simulators.equipment.equipment import AlarmListener
+from simulators.fleet.central_units import connect
 from simulators.fleet.functions import Functions
 from simulators.fleet.inventory import Endpoint, PoolEndpoint, RouterEndpoint, TlsEndpoint, minka, routers_csv
 from simulators.fleet.persistence import SavedConfigs
@@ -169,6 +170,7 @@ class Fleet:
             for _, record in self._records
         }
         self.transport.attach(self.stations)
+        connect(network, self.stations, self.transport)
         self.pools = self._make_pools(network) if settings.pools else {}
         self._saved = (
             None

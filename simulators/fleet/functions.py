@@ -1,9 +1,10 @@
 """Which functions serve now, and what that means for the stations that are made of them.
 
 A vDU or vBBU is the management endpoint of its stations: they are there while a pod of it is ready, and come from the
-factory each time. Address and host key stay. If several pods are ready, as in a move from one pool to another, the one
-that came first has the address until it is gone. What a station sends to the cores takes a vCU-CP and a vCU-UP where it
-names some.
+factory each time. Address and host key stay. So is a vCU-CP or vCU-UP of the station that stands for it alone; while a
+replica of it is left on its pool, that keeps the configuration. If several pods are ready, as in a move from one pool
+to another, the one that came first has the address until it is gone. What a station sends to the cores takes a vCU-CP
+and a vCU-UP where it names some.
 """
 
 from __future__ import annotations
@@ -43,6 +44,11 @@ class Functions:
         self._stations = stations
         self._kinds = {one.id: network.packages[one.package].kind for one in network.functions}
         self._known = {function.id: function for function in network.functions}
+        units = {record.functions[0]: (record.id,) for record in network.stations if record.unit}
+        self._inside = {
+            one.id: one.stations if self._kinds[one.id] in _ENDPOINTS else units.get(one.id, ())
+            for one in network.functions
+        }
         self._by_name = {function.id.lower(): function for function in network.functions}
         self._serving: dict[str, list[tuple[str, Served]]] = {}
         transport.depend_on(self._served)
@@ -75,17 +81,27 @@ class Functions:
             return
         had_it = serving[0] == (pool, served)
         serving.remove((pool, served))
-        if had_it:
+        if had_it and not self._kept(function, pool):
             self._end(function, Outage.SILENCE if silent else Outage.REFUSAL)
             if serving:
                 self._begin(function, *serving[0])
+
+    def _kept(self, function: FunctionRecord, pool: str) -> bool:
+        """Whether another replica of a CU on the same pool goes on with what it carries."""
+        serving = self._serving[function.id]
+        heir = next((one for one in serving if one[0] == pool), None)
+        if heir is None or self._kinds[function.id] in _ENDPOINTS:
+            return False
+        serving.remove(heir)
+        serving.insert(0, heir)
+        return True
 
     def clock_lost(self, pool: str, served: Served, *, lost: bool) -> None:
         """See ``pool.Functions``."""
         function = self._by_name.get(served.name)
         if function is None or self.pod_of(function.id) != (pool, served):
             return
-        for station in self._of(function):
+        for station in self._of(function) if self._kinds[function.id] in _ENDPOINTS else ():
             if lost:
                 station.equipment.begin_fault(_CLOCK_FAULT)
             else:
@@ -113,8 +129,7 @@ class Functions:
 
     def _of(self, function: FunctionRecord) -> Iterable[Station]:
         """The stations that run and whose endpoint a function is."""
-        names = function.stations if self._kinds[function.id] in _ENDPOINTS else ()
-        return [self._stations[name] for name in names if name in self._stations]
+        return [self._stations[name] for name in self._inside[function.id] if name in self._stations]
 
     def _served(self, station: StationRecord, tenant: str, plane: str) -> bool:
         """Whether what a station needs for a plane serves a tenant: a tenant's own function goes before the host's."""

@@ -146,7 +146,7 @@ class Transport:
         management = factory.management_address(record.address)
         if provisioning is not Provisioning.PROVISIONED:
             return factory.bare(record.id, management)
-        stations = self._stations_of_site.get(record.site, [])
+        stations = [one for one in self._stations_of_site.get(record.site, ()) if not one.unit]
         technologies = frozenset(TECHNOLOGIES[profile] for station in stations for profile in station.profiles)
         addresses = [station.transport_address for station in stations]
         return factory.provisioned(record.id, management, addresses, self._cores, technologies)
@@ -217,7 +217,7 @@ class Transport:
         sites = (station.site, self._hosts.get(station.id, ""))
         if tenant in self._lost_cores or not all(map(self.on_net, sites)):
             return False
-        router = self._router_of_site.get(station.site)
+        router = None if station.unit else self._router_of_site.get(station.site)
         core = self._core_by_tenant.get(tenant)
         plane = "" if core is None or not station.functions else core.plane(remote)
         if plane and not self._served(station, tenant, plane):
@@ -230,6 +230,10 @@ class Transport:
             return not router.reloading
         return router.carries(core.vlan, local, there)
 
+    def connects(self, one: StationRecord, other: StationRecord) -> bool:
+        """Whether packets get from a part of a gNB to another one: from where they run, wherever their radios are."""
+        return all(self.on_net(self._hosts.get(part.id, part.site)) for part in (one, other))
+
     # -------------------------------------------------------------- for routers
 
     def on_net(self, site: str) -> bool:
@@ -240,7 +244,8 @@ class Transport:
         """Whether a station of the site or a core node has this address, and can be reached from there."""
         if address in self._nodes:
             return self.on_net(site)
-        return address in _readable(station.transport_address for station in self._stations_of_site.get(site, ()))
+        there = (station for station in self._stations_of_site.get(site, ()) if not station.unit)
+        return address in _readable(station.transport_address for station in there)
 
     def router_changed(self, router: Router) -> None:
         """What a router forwards, or whether it can be reached, may have changed."""
