@@ -532,6 +532,8 @@ def _readiness(one: Object, settings: Object) -> dict[LeafName, Value]:
         state["noticed"] = "false"
     if words:
         state["reason"] = words[:500]
+    if "creationTimestamp" in one.get("metadata", {}):
+        state["placed"] = str(one["metadata"]["creationTimestamp"])
     if "replicas" in status:
         state["runningReplicas"] = str(status["replicas"])
     return state
