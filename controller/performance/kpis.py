@@ -289,13 +289,19 @@ def amount(values: Mapping[Subject, float], who: Whose, qos: int) -> list[float]
     """
     if who.all and not qos and _TOTAL in values:  # which is what parts would say, and most are
         return [values[_TOTAL]]
-    chosen = _chosen(tuple(values), who, qos)
+    chosen = _chosen(tuple(values), who.plmns, who.slices, qos)
     return None if chosen is None else [values[one] for one in chosen]
 
 
 @lru_cache(maxsize=1 << 14)
-def _chosen(subjects: tuple[Subject, ...], who: Whose, qos: int) -> tuple[Subject, ...] | None:
-    """Which values an amount consists of: that depends on what they are about alone, which is alike in most cells."""
+def _chosen(
+    subjects: tuple[Subject, ...], plmns: frozenset[str], slices: frozenset[str], qos: int
+) -> tuple[Subject, ...] | None:
+    """Which values an amount consists of: that depends on what they are about alone, which is alike in most cells.
+
+    Not on a tenant's cells: they are many, and to compare them with those of another hour takes long.
+    """
+    who = Whose(plmns, slices)
     own = [one for one in subjects if who.all or who.has(one)]
     found = parts({one: float(place) for place, one in enumerate(own)}, qos=qos)
     # Where counts are split by QoS, a level without a value counted nothing.

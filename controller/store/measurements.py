@@ -217,7 +217,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         who: Whose = EVERYBODY,
     ) -> Iterator[Measured]:
         names = self._counting(begin, end, seconds) if stations is None else stations
-        choice = _Choice(None if counters is None else frozenset(counters), who)
+        choice = _Choice.of(counters, who)
         return self._all((begin, end), seconds, names, choice.together)
 
     @method
@@ -263,7 +263,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         who: Whose = EVERYBODY,
     ) -> list[Measured]:
         names = _counting(tx, begin, end, seconds) if stations is None else sorted(set(stations))
-        choice = _Choice(None if counters is None else frozenset(counters), who)
+        choice = _Choice.of(counters, who)
         return _page(tx, (begin, end), seconds, names, after, limit, choice.together)
 
     @reads
@@ -277,7 +277,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         counters: Collection[str] | None = None,
         who: Whose = EVERYBODY,
     ) -> list[Measured]:
-        choice = _Choice(None if counters is None else frozenset(counters), who)
+        choice = _Choice.of(counters, who)
         asked = {"of": seconds, "since": begin, "until": end}
         rows = sorted(tx.rows(_BETWEEN, measurements.c.station, stations, **asked), key=_place)
         known = _described(tx, rows)
@@ -558,6 +558,11 @@ class _Choice(NamedTuple):
 
     counters: frozenset[str] | None = None
     who: Whose = EVERYBODY
+
+    @classmethod
+    def of(cls, counters: Collection[str] | None, who: Whose) -> _Choice:
+        """Without the tenant's cells, which say nothing of where values stand, and are many to compare."""
+        return cls(None if counters is None else frozenset(counters), who._replace(cells=None))
 
     def has(self, subject: Subject) -> bool:
         """Whether values about a subject are wanted."""

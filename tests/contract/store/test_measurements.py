@@ -90,6 +90,17 @@ def test_pages_hold_all_rows_once(store: SqlStore, start: datetime) -> None:
     assert store.measurements.page(start, end, QUARTER, ["C", "A"], ("A", begin), 100) == wanted[3:5] + wanted[10:]
 
 
+def test_where_values_stand_is_looked_up_whatever_cells_a_tenant_has(store: SqlStore, start: datetime) -> None:
+    store.measurements.put([period(start)])
+    read = [
+        list(store.measurements.read(start, start + timedelta(days=1), QUARTER, ["A"], who=who))
+        for cell in ("A/1", "A/2")
+        for who in [Whose(frozenset({"716-06"}), cells=frozenset({cell}))]
+    ]
+    assert read[0] == read[1] != []
+    assert all(choice.who.cells is None for _, choice in measurements._chosen)
+
+
 def test_amounts_are_what_is_wanted_of_each_row(store: SqlStore, start: datetime, clock: VirtualClock) -> None:
     store.measurements.put(period(start + n * QUARTERS, n / 3, station) for station in "ABC" for n in range(8))
     more: dict[str, Any] = {"seconds": HOUR, "prbs": 90.0, "RRU.PrbUsedDl": 1.0}

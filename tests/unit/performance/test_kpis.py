@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from controller.models.errors import InputError
 from controller.models.measurement import Measured, Subject
+from controller.performance import kpis
 from controller.performance.judge import Figure, Word, compare, figure, poisson, pooled, surely_lost, wilson
 from controller.performance.kpis import EVERYBODY, About, Kpi, Level, Statistic, Tally, Whose, amount, load_kpis, tally
 
@@ -353,3 +354,13 @@ def test_the_shipped_ones_cover_what_they_should() -> None:
     assert {kpi.about for kpi in shipped} == set(About)
     assert all((SHIPPED / f"{kpi.name}.yaml").is_file() for kpi in shipped)
     assert all(kpi.source.count("§") or "no standard" in kpi.source for kpi in shipped)
+
+
+def test_which_values_are_a_tenants_is_looked_up_whatever_cells_it_has() -> None:
+    """Else the sets of cells of two hours would be compared for each value: the larger the network the longer."""
+    counted = {Subject("999-01", 9): 1.0, Subject("999-02", 9): 2.0}
+    one, other = (Whose(frozenset({"999-01"}), cells=frozenset({cell})) for cell in ("A/1", "A/2"))
+    assert amount(counted, one, 9) == [1.0]
+    known = kpis._chosen.cache_info()
+    assert amount(counted, other, 9) == [1.0]
+    assert kpis._chosen.cache_info() == known._replace(hits=known.hits + 1)
