@@ -8,10 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 
 from controller.models.errors import PlanRefusedError
-from controller.models.facts import Finding, Intent, Severity
-from controller.models.network import HOST, DeviceKind, Network
+from controller.models.facts import BroadcastFact, Finding, Intent, Severity
+from controller.models.network import HOST, PROFILE_RATS, DeviceKind, Network
 from controller.models.plan import Change, Plan
-from controller.nrm.profiles import Rendered, render, render_cloud, render_routing, root_spec
+from controller.nrm.profiles import Rendered, broadcast_plmn, render, render_cloud, render_routing, root_spec
 from controller.plan.document import Draft, Outline
 from controller.plan.routers import check_routers, link_owners
 from controller.plan.station import StationPlan, plan_station
@@ -70,6 +70,14 @@ class Planning:
         wanted = at_carriers(wanted, view.observed.tree if view.observed else {}, view.ledger)
         result = plan_station(station, profiles, wanted, view, self._options)
         return StationPlan(result.change, result.reason, (*wanted.findings, *result.findings))
+
+    def comes_anew(self, station: str, view: StationView) -> bool:
+        """Whether a PLMN that can be reserved for operator use comes where nothing of it is ours yet."""
+        profiles = self._network.profiles_of(station) if view.adopted and station in self._network.station_by_id else ()
+        steps = {PROFILE_RATS[profile]: root_spec((profile,)).reservable for profile in profiles}
+        ours = {broadcast_plmn(path) for path in view.ledger if any(one in path for of in steps.values() for one in of)}
+        facts = self._intent.facts.get(station, ())
+        return any(isinstance(one, BroadcastFact) and steps.get(one.rat) and one.plmn not in ours for one in facts)
 
     def change_of(self, station: str) -> Change | None:
         """What comes out for a station so far, None if nothing does."""

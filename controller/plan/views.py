@@ -8,10 +8,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from controller.models.facts import HOST_OWNED, Finding, Owners, Severity
-from controller.models.network import Network, Snssai
+from controller.models.network import Network, Plmn, Snssai
 from controller.models.plan import LedgerNode
 from controller.models.run import Hold, LedgerEntry
-from controller.nrm.profiles import Rendered, broadcast_plmn, carriers_of, cell_of, cells, is_carrier, leaf_of
+from controller.nrm.profiles import (
+    Rendered,
+    broadcast_plmn,
+    carriers_of,
+    cell_of,
+    cells,
+    is_carrier,
+    is_reserved,
+    leaf_of,
+)
 from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, parent, step
 
@@ -26,6 +35,7 @@ class StationView:
         ledger: Nodes that we adopted or applied there.
         unreachable: Why it could not be read, empty if it was.
         retired: Since when it is out of service, None while it is not.
+        tested: PLMNs that are reserved for operator use on stations around, where nothing of them is ours on this one.
         served: Of a function, tenants with nodes of ours on the stations that it serves: they fail where it restarts.
     """
 
@@ -35,6 +45,7 @@ class StationView:
     unreachable: str = ""
     retired: datetime | None = None
     served: frozenset[str] = frozenset()
+    tested: frozenset[Plmn] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +122,8 @@ def with_reservations(root: NodeSpec, rendered: Rendered, view: StationView, *, 
     """What is wanted, with the PLMNs that are reserved for operator use, of which network files say nothing.
 
     One of ours stays as we last applied it, so that another value on air is drift. One that is on air and not ours
-    yet stays as it is.
+    yet stays as it is. One that comes on air anew is reserved while its tenant is being tested: where all that is
+    ours of it on the station is reserved or, where nothing of it is, where it is reserved on stations around.
 
     Args:
         root: Schema of the station.
@@ -122,10 +134,11 @@ def with_reservations(root: NodeSpec, rendered: Rendered, view: StationView, *, 
     paths, there = _reservable(root, rendered.tree), view.observed.tree if view.observed else {}
     new = any(path not in view.ledger for path in paths)
     on_air = {_place(path): there[path] for path in _reservable(root, there)} if new else {}
+    tested = _tested(root, view) if new and not reserve else frozenset()
     found: dict[Path, dict[LeafName, Value]] = {}
     for path in paths:
         known = view.ledger[path].leaves if path in view.ledger else on_air.get(_place(path))
-        if known == {} or (known is None and not reserve):
+        if known == {} or (known is None and not (reserve or broadcast_plmn(path) in tested)):
             continue  # open to all, as almost all are: this has to be quick
         leaf = leaf_of(path, LeafRole.RESERVED)
         if value := "true" if known is None else known.get(leaf):
@@ -133,7 +146,16 @@ def with_reservations(root: NodeSpec, rendered: Rendered, view: StationView, *, 
     return replace(rendered, tree={**rendered.tree, **found}) if found else rendered
 
 
-def _reservable(root: NodeSpec, tree: Tree) -> list[Path]:
+def _tested(root: NodeSpec, view: StationView) -> frozenset[Plmn]:
+    """PLMNs of tenants that are not open to all users yet."""
+    closed: dict[Plmn, bool] = {}
+    for path in _reservable(root, view.ledger):
+        plmn = broadcast_plmn(path)
+        closed[plmn] = closed.get(plmn, True) and is_reserved({path: view.ledger[path].leaves}, path)
+    return frozenset(plmn for plmn, all_of_it in closed.items() if all_of_it) | (view.tested - closed.keys())
+
+
+def _reservable(root: NodeSpec, tree: Iterable[Path]) -> list[Path]:
     """PLMNs on air that can be reserved for operator use."""
     return [path for step in root.reservable for path in tree if step in path]
 

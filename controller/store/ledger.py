@@ -98,6 +98,15 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
         return ledger_nodes(tx, nodes)
 
     @reads
+    def saying(self, tx: Tx, value: str) -> dict[str, dict[str, LedgerEntry]]:
+        entries: dict[str, dict[str, LedgerEntry]] = {}
+        for row in tx.execute(_LEDGER.where(ledger.c.leaves.contains(orjson.dumps(value).decode(), autoescape=True))):
+            entry = as_entry(row)
+            if value in entry.leaves.values():
+                entries.setdefault(row.station, {})[row.path] = entry
+        return entries
+
+    @reads
     def versions(self, tx: Tx, stations: Iterable[str]) -> dict[str, int]:
         rows = tx.rows(_VERSIONS, ledger_history.c.station, stations)
         return {row.station: row.number for row in rows}

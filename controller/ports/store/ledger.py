@@ -58,6 +58,11 @@ class Ledger(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def saying(self, value: str) -> dict[str, dict[str, LedgerEntry]]:
+        """Ledger entries of all stations with a leaf of this value, by station and path."""
+        ...
+
+    @method
     def versions(self, stations: Iterable[str]) -> dict[str, int]:
         """A number by station that grows with each change of its ledger; stations without any are absent."""
         ...

@@ -18,12 +18,12 @@ from controller.models.equipment import Equipment
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError, NotFoundError
 from controller.models.facts import Intent
 from controller.models.measurement import Period
-from controller.models.network import HOST, Network
+from controller.models.network import HOST, Network, Plmn
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.record import Carried
 from controller.models.run import LedgerEntry
 from controller.nrm.generation import generation_of
-from controller.nrm.profiles import Rendered, root_spec
+from controller.nrm.profiles import Rendered, broadcast_plmn, is_reserved, root_spec
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
     Limit,
@@ -254,8 +254,13 @@ class Planner:
 
         progress = progress or Progress()
         progress.total = len(stations)
+        tested: list[asyncio.Task[Mapping[str, frozenset[Plmn]]]] = []
 
         async def one(station: str, view: StationView) -> None:
+            if not request.reserved and planning.comes_anew(station, view):
+                if not tested:
+                    tested.append(asyncio.create_task(self._tested(network)))
+                view = replace(view, tested=(await tested[0]).get(network.region_of(station), frozenset()))
             await asyncio.to_thread(add, station, view)
             change = planning.change_of(station) if view.observed and view.observed.tries else None
             if change is not None and (refusal := await self._refusal(network, change)):
@@ -267,6 +272,16 @@ class Planner:
         plan = await asyncio.to_thread(planning.plan, digest, now)
         await self._store.plans.save(plan, actor)
         return plan
+
+    async def _tested(self, network: Network) -> Mapping[str, frozenset[Plmn]]:
+        """PLMNs of ours that are reserved for operator use, by region: their tenants are not open to all users yet."""
+        found: dict[str, frozenset[Plmn]] = {}
+        for station, entries in (await self._store.ledger.saying("true")).items():
+            plmns = {broadcast_plmn(path) for path, one in entries.items() if is_reserved({path: one.leaves}, path)}
+            if plmns and network.manages(station):
+                region = network.region_of(station)
+                found[region] = found.get(region, frozenset()) | plmns
+        return found
 
     async def _refusal(self, network: Network, change: Change) -> str:
         """Why a device that tries edits would not take its change; empty if it would, or is away by now."""

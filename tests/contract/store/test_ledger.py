@@ -54,6 +54,18 @@ def test_the_ledger_is_known_as_it_was(store: SqlStore, clock: VirtualClock) -> 
     assert "changed nothing of ours here" in store.ledger.as_of(["A"], run="r-other")["A"].missing
 
 
+def test_nodes_are_found_by_what_a_leaf_of_theirs_says(store: SqlStore) -> None:
+    digest, network = make_network()
+    store.networks.save(network, digest, "ana")
+    said = {"/a": {"use": "true"}, "/b": {"use": "false", "true": "x"}, "/c": {}, "/d": {"label": 'no "true" one'}}
+    for station in ("A", "B"):
+        nodes = [LedgerNode(path=f"{path}{station}", owners=("host",), leaves=leaves) for path, leaves in said.items()]
+        store.devices.adopt(station, nodes, digest, "ana")
+    found = store.ledger.saying("true")
+    assert {station: list(entries) for station, entries in found.items()} == {"A": ["/aA"], "B": ["/aB"]}
+    assert found["A"]["/aA"].leaves == {"use": "true"}
+
+
 def test_only_the_newest_changes_are_kept(store: SqlStore, clock: VirtualClock) -> None:
     start = clock.now()
     for number in range(KEPT + 3):

@@ -9,6 +9,7 @@ import pytest
 from controller.models.errors import PlanRefusedError
 from controller.models.network import Rat
 from controller.models.run import OnHold, Outcome, Run, RunState
+from controller.runs.planning.planner import PlanRequest
 from tests.integration.alarms.system import PLAYBOOKS, until
 from tests.integration.playbooks.system import PlaybookSystem, open_system
 from tests.support.callers import ADMINISTRATOR
@@ -64,6 +65,24 @@ def reserved(system: PlaybookSystem) -> int:
     """How many PLMNs are reserved for operator use on all stations together."""
     text = "".join(map(system.running, system.fleet.stations))
     return text.count("<cellReservedForOperatorUse>true</cellReservedForOperatorUse>")
+
+
+async def test_an_ordinary_plan_opens_nobody_who_is_still_tested(tmp_path: Path) -> None:
+    """What comes on air later is reserved as the rest of its region is; in the other region nobody is tested."""
+    async with open_system(tmp_path, without="condor-all") as system:
+        system.load()
+        await system.succeeds("onboard-tenant", tenant="condor", where=STATION, open="later")
+        closed = await _reserving(system)
+        assert closed == {"T-LTE-2"}
+        await system.succeeds("onboard-tenant", tenant="condor", where=STATION)
+        assert await _reserving(system) == set()
+
+
+async def _reserving(system: PlaybookSystem) -> set[str]:
+    """Stations on which an ordinary plan brings PLMNs that are reserved for operator use."""
+    plan = await system.planner.plan(PlanRequest("*", expect_stations=3), "ana")
+    assert {change.station for change in plan.changes} == {"T-LTE-2", "T-NR-1", "T-BOTH-1"}
+    return {change.station for change in plan.changes if "cellReservedForOperatorUse" in change.model_dump_json()}
 
 
 async def test_onboarding_touches_no_other_tenant(tmp_path: Path) -> None:
