@@ -177,6 +177,8 @@ _SHARINGS = st.sampled_from(["MOCN", "MOCN", "MOCN", "MORAN"])
 _SOME_SHARES = st.lists(_shares, max_size=2)
 _PERIODS = st.sampled_from([_VALIDITIES[0], *_VALIDITIES])
 _FULL = st.sampled_from((False, False, False, True))
+_X2_VLAN = st.sampled_from((None, 900))
+_STANDALONE = st.sampled_from((None, None, True, False))
 _SOUND_SHARES = st.lists(
     st.tuples(st.integers(0, 25), st.integers(0, 25), st.integers(25, 100)).map(
         lambda n: {"dedicated": min(n[0], n[1]), "min": max(n[0], n[1]), "max": n[2]}
@@ -205,6 +207,49 @@ def _scope(draw: st.DrawFn, network: dict[str, Any]) -> dict[str, Any]:
 
 def _ends(cells: Sequence[dict[str, Any]]) -> st.SearchStrategy[tuple[dict[str, Any], dict[str, Any], bool]]:
     return st.tuples(st.sampled_from(cells), st.sampled_from(cells), st.booleans())
+
+
+def _relation(one: dict[str, Any], other: dict[str, Any], *, handover: bool) -> dict[str, Any]:
+    return {
+        "station": one["station"],
+        "cell": one["id"],
+        "neighbour_station": other["station"],
+        "neighbour_cell": other["id"],
+        "handover": handover,
+    }
+
+
+def _listed(draw: st.DrawFn, network: dict[str, Any], common: Sequence[tuple[int, dict[str, Any]]]) -> None:
+    """List neighbours among the common cells of a network, by region: for handover, and as anchors of NR (EN-DC).
+
+    NR without an anchor stays standalone, and so does that which would have neither core links nor X2.
+    """
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+
+    def add(one: dict[str, Any], other: dict[str, Any], *, handover: bool) -> None:
+        found["/".join((one["station"], one["id"])), "/".join((other["station"], other["id"]))] = _relation(
+            one, other, handover=handover
+        )
+
+    pairs = [
+        (one, other) for _, one in common for _, other in common if one is not other and one["rat"] == other["rat"]
+    ]
+    for one, other in draw(st.lists(st.sampled_from(pairs), max_size=3)) if pairs else ():
+        add(one, other, handover=True)
+    for station in network["stations"]:
+        own = [cell for cell in network["cells"] if cell["station"] == station["id"]]
+        regions = {region for region, cell in common if cell["station"] == station["id"]}
+        anchors = [cell for region, cell in common if cell["rat"] == "LTE" and region in regions]
+        nr = [cell for cell in own if cell["rat"] == "NR"]
+        if not nr or not anchors or not draw(st.booleans()):
+            continue
+        anchor = draw(st.sampled_from(anchors))
+        over_x2 = network["header"]["x2_vlan"] is not None and anchor["station"] != station["id"]
+        if over_x2 or any(cell["rat"] == "LTE" for cell in own):
+            station["standalone"] = False
+            for cell in nr:
+                add(anchor, cell, handover=False)
+    network["neighbours"] = list(found.values())
 
 
 def _own_cell(cell: dict[str, Any], tenant: str, number: int, tac: int) -> dict[str, Any]:
@@ -243,16 +288,12 @@ def networks(draw: st.DrawFn) -> Network:
     cells = network["cells"]
     # Of any technologies, to themselves, or twice: the loader refuses such, and intent is to bear them.
     network["neighbours"] = [
-        {
-            "station": one["station"],
-            "cell": one["id"],
-            "neighbour_station": other["station"],
-            "neighbour_cell": other["id"],
-            "handover": handover,
-        }
+        _relation(one, other, handover=handover)
         for one, other, handover in (draw(st.lists(_ends(cells), max_size=4)) if cells else ())
     ]
-    network["header"] |= {"anr": draw(st.booleans()), "standalone": draw(st.booleans())}
+    network["header"] |= {"anr": draw(st.booleans()), "standalone": draw(st.booleans()), "x2_vlan": draw(_X2_VLAN)}
+    for station in network["stations"]:
+        station["standalone"] = draw(_STANDALONE)
     network["agreements"] = [
         {
             "id": f"agreement-{number}",
@@ -276,7 +317,8 @@ def sound_networks(draw: st.DrawFn) -> Network:
     Tenant 1 shares the common carriers (B28, n78) everywhere and owns their primary PLMN; others
     share them in whole regions. Carriers of band 2 are one tenant's alone each (MORAN), of the last two tenants; all
     have one TAC, so that tracking areas differ by PLMN alone. Some tenants have tracking areas and identities of their
-    own in all common cells. In some networks the common cells are full: six PLMNs on LTE, twelve on NR.
+    own in all common cells. In some networks the common cells are full: six PLMNs on LTE, twelve on NR. In the
+    others, some NR serves beside LTE only (EN-DC), in some with X2 between stations; some neighbours are listed.
     """
     layout, names, full = draw(_layouts), draw(_NAMES), draw(_FULL)
     tenants = [
@@ -302,6 +344,11 @@ def sound_networks(draw: st.DrawFn) -> Network:
         for cell in network["cells"]
         if cell["band"] != "B2"
     ]
+    if not full:  # tenants have further PLMNs on NR then, that no anchor has
+        network["header"]["x2_vlan"] = draw(_X2_VLAN)
+        places = [region for region, bands in layout for _ in bands]
+        shared = [one for one in zip(places, network["cells"], strict=True) if one[1]["band"] != "B2"]
+        _listed(draw, network, shared)
     regions = [region["id"] for region in network["regions"]]
     some_regions = st.lists(st.sampled_from(regions), min_size=1, unique=True)
     common = {"bands": ["B28", "n78"]}
