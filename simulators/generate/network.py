@@ -19,8 +19,8 @@ from simulators.host_keys import public_host_key
 
 #: Families of counters that simulated stations have beside those of 3GPP.
 VENDOR_FAMILIES = ["minka-CellUnavailableTime", "minka-ERAB", "minka-S1SIG"]
-#: VLAN of X2 between LTE stations and the NR stations that they anchor.
-X2_VLAN = 1900
+#: VLAN of X2 and Xn between stations with listed relations.
+PEER_VLAN = 1900
 
 #: From so many people of a place on, how a person gets to a mast there, what feeds it, and hours of its batteries.
 _UPKEEP = (
@@ -193,7 +193,8 @@ def _yaml_files(
             "country": "PE",
             "timezone": "America/Lima",
             "host_plmn": contracts.HOST_PLMN,
-            "x2_vlan": X2_VLAN,
+            "x2_vlan": PEER_VLAN,
+            "xn_vlan": PEER_VLAN,
             "contacts": [contracts.noc("host", "the host")],
             "performance": {"granularity_minutes": 15, "metrics": VENDOR_FAMILIES},
         },

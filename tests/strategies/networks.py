@@ -177,7 +177,7 @@ _SHARINGS = st.sampled_from(["MOCN", "MOCN", "MOCN", "MORAN"])
 _SOME_SHARES = st.lists(_shares, max_size=2)
 _PERIODS = st.sampled_from([_VALIDITIES[0], *_VALIDITIES])
 _FULL = st.sampled_from((False, False, False, True))
-_X2_VLAN = st.sampled_from((None, 900))
+_PEER_VLAN = st.sampled_from((None, 900))
 _STANDALONE = st.sampled_from((None, None, True, False))
 _SOUND_SHARES = st.lists(
     st.tuples(st.integers(0, 25), st.integers(0, 25), st.integers(25, 100)).map(
@@ -291,7 +291,12 @@ def networks(draw: st.DrawFn) -> Network:
         _relation(one, other, handover=handover)
         for one, other, handover in (draw(st.lists(_ends(cells), max_size=4)) if cells else ())
     ]
-    network["header"] |= {"anr": draw(st.booleans()), "standalone": draw(st.booleans()), "x2_vlan": draw(_X2_VLAN)}
+    network["header"] |= {
+        "anr": draw(st.booleans()),
+        "standalone": draw(st.booleans()),
+        "x2_vlan": draw(_PEER_VLAN),
+        "xn_vlan": draw(_PEER_VLAN),
+    }
     for station in network["stations"]:
         station["standalone"] = draw(_STANDALONE)
     network["agreements"] = [
@@ -345,7 +350,7 @@ def sound_networks(draw: st.DrawFn) -> Network:
         if cell["band"] != "B2"
     ]
     if not full:  # tenants have further PLMNs on NR then, that no anchor has
-        network["header"]["x2_vlan"] = draw(_X2_VLAN)
+        network["header"] |= {"x2_vlan": draw(_PEER_VLAN), "xn_vlan": draw(_PEER_VLAN)}
         places = [region for region, bands in layout for _ in bands]
         shared = [one for one in zip(places, network["cells"], strict=True) if one[1]["band"] != "B2"]
         _listed(draw, network, shared)

@@ -19,11 +19,13 @@ from controller.models.facts import (
     Fact,
     Finding,
     Intent,
+    LinkKind,
     NeighbourFact,
+    PeerFact,
     Severity,
     ShareFact,
 )
-from controller.models.network import HOST, Agreement, Cell, Network
+from controller.models.network import HOST, Agreement, Cell, Network, Rat
 from tests.strategies.networks import TODAY, networks, sound_networks
 
 generated = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -227,6 +229,30 @@ def test_some_stations_get_what_they_get_among_all(data: st.DataObject, network:
 def test_sound_networks_have_no_errors(network: Network) -> None:
     errors = [f.message for f in compile_intent(network, TODAY).findings if f.severity is Severity.ERROR]
     assert errors == []
+
+
+@generated
+@given(sound_networks())
+def test_nr_beside_lte_has_an_anchor_and_no_cores_and_x2_has_two_ends(network: Network) -> None:
+    intent = compile_intent(network, TODAY)
+    assert not _of(intent.findings, Check.NR_WITHOUT_ANCHOR) | _of(intent.findings, Check.NEIGHBOUR_PLMNS)
+    dependent = {station.id for station in network.stations if station.standalone is False}
+    anchored = {one.neighbour_station for one in network.neighbours if not one.handover}
+    assert dependent == anchored
+    facts = [fact for found in intent.facts.values() for fact in found]
+    cores = {
+        fact.station for fact in facts if isinstance(fact, CoreLinkFact) and fact.kind in (LinkKind.NGC, LinkKind.NGU)
+    }
+    on_nr = {fact.station for fact in facts if isinstance(fact, BroadcastFact) and fact.rat is Rat.NR}
+    assert cores == on_nr - dependent
+    ends = {(fact.station, fact.rat, fact.peer, fact.peer_rat) for fact in facts if isinstance(fact, PeerFact)}
+    assert ends == {(peer, peer_rat, station, rat) for station, rat, peer, peer_rat in ends}
+    across = {
+        (one.station, Rat.LTE, one.neighbour_station, Rat.NR)
+        for one in network.neighbours
+        if not one.handover and one.station != one.neighbour_station and network.header.x2_vlan is not None
+    }
+    assert {end for end in ends if end[1] is Rat.LTE and end[3] is Rat.NR} == across
 
 
 @generated
