@@ -19,7 +19,7 @@ _WIDTH = 24
 _EXPECTED = """(
   minka_cell_on_air
     unless on (station, cell) minka_cell_locked == 1
-    unless on (station, cell) minka_cell_unknown{reason="not-told"}
+    unless on (station, cell) minka_cell_unknown{reason="not-reported"}
 )"""
 _AT_SITE = "* on (station) group_left (site, region, latitude, longitude) minka_station_info"
 
@@ -535,7 +535,7 @@ QUALITY = Dashboard(
             Panel(
                 "timeseries",
                 "By tenant",
-                "Of each tenant's part of its cells. What tenants are not told apart by is not there.",
+                "Of each tenant's part of its cells. What is not counted by tenant is not there.",
                 {"{{tenant}} {{kpi}}": f"minka_tenant_kpi{_KPI}"},
                 width=8,
             ),

@@ -27,14 +27,14 @@ from controller.nrm.schema import LeafRole
 from controller.performance.judgement import Judgement, Said
 from controller.performance.kpis import Kpi, Level
 
-#: What is told of the state of a shared cell.
+#: What is disclosed of the state of a shared cell.
 _CELL_STATES = (
     LeafRole.ADMINISTRATIVE_STATE,
     LeafRole.OPERATIONAL_STATE,
     LeafRole.CELL_STATE,
     LeafRole.AVAILABILITY_STATUS,
 )
-#: Details of a tenant's own acts that are told back to it.
+#: Details of a tenant's own acts that it gets back.
 _OWN_DETAILS = (
     "permission",
     "count",
@@ -341,7 +341,7 @@ def _state(jobs: Sequence[Job]) -> RunState:
 # ------------------------------------------------------------------------ alarms
 
 
-#: Classes of objects that a tenant is told by name: others are the host's.
+#: Classes of objects that a tenant sees by name: others are the host's.
 OBJECTS = (ObjectClass.CELL.value, ObjectClass.CORE_LINK.value)
 
 
@@ -374,7 +374,7 @@ class TenantAlarm(Noun):
 
     @classmethod
     def of(cls, sight: Sight, alarm: Alarm, announced: str = "") -> TenantAlarm:
-        """An alarm that concerns the tenant; the words of a shared one are not told, since they are anybody's."""
+        """An alarm that concerns the tenant; the words of a shared one are not disclosed, since they are anybody's."""
         own = alarm.tenant == sight.tenant or alarm.object_class is ObjectClass.CORE_LINK
         named = own or sight.is_cell(alarm.station, alarm.object)
         return cls(
@@ -405,7 +405,7 @@ class TenantIncident(Noun):
     """An incident as a tenant sees it: as if there were only the alarms that concern it.
 
     Attributes:
-        root: What failed, as far as the tenant is told.
+        root: What failed, as far as the tenant may know.
         opened: When the first alarm was raised that concerns it.
         closed: When none that concerns it stood any more; None while one does.
         cells: Cells that suffer and are shared with it; of an incident that is over all that suffered.
@@ -465,7 +465,7 @@ STATEMENTS = (StatementKind.SLA, StatementKind.VOLUME, StatementKind.QUALITY, St
 
 
 def visible_statement(issued: IssuedStatement) -> IssuedStatement:
-    """A tenant's own statement; who of the host issued it is not told."""
+    """A tenant's own statement; who of the host issued it is not disclosed."""
     return issued.model_copy(update={"by": HOST})
 
 
@@ -473,7 +473,7 @@ def visible_statement(issued: IssuedStatement) -> IssuedStatement:
 
 #: The act of a job's end: its object is the job.
 JOB_FINISHED = "job.finished"
-#: Acts of the host upon a tenant's runs and jobs that are told, without who did them.
+#: Acts of the host upon a tenant's runs and jobs that are disclosed, without who did them.
 VISIBLE_ACTS = ("run.created", "run.cancel-requested", JOB_FINISHED)
 
 
@@ -490,12 +490,12 @@ def visible_act(row: AuditRow, number: int, own: bool) -> AuditRow:
 
 # --------------------------------------------------------------------- indicators
 
-#: Counters of a shared cell that each tenant on it is told as they are: none of them depends on what others do.
+#: Counters of a shared cell that each tenant on it sees as they are: none of them depends on what others do.
 SHARED_COUNTERS = frozenset({"RRU.CellUnavailableTime.fault", "RRU.PrbAvailDl", "RRU.PrbAvailUl"})
 
 
 def tenant_kpis(kpis: Iterable[Kpi]) -> tuple[Kpi, ...]:
-    """Indicators that a tenant is told: those of a tenant's own counts, and of what each tenant on a cell may know."""
+    """Indicators that a tenant sees: those of a tenant's own counts, and of what each tenant on a cell may know."""
     return tuple(
         kpi
         for kpi in kpis

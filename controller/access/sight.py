@@ -17,7 +17,7 @@ from controller.plan import network_digest
 
 N = TypeVar("N", bound=BaseModel)
 
-#: Fields of shared objects that each tenant on them sees. What is not named here is not told, new fields neither.
+#: Fields of shared objects that each tenant on them sees. What is not named here is not disclosed, new fields neither.
 #: Of tenants, agreements and own cells a tenant sees its own, whole, and of functions its own; of endpoints, routers,
 #: backhaul, pools and packages nothing.
 _LISTED: Mapping[type[BaseModel], tuple[str, ...]] = {
@@ -40,7 +40,7 @@ class Sight:
     """What a tenant sees.
 
     Attributes:
-        network: The network as if there were nothing but what is told of it.
+        network: The network as if there were nothing but what is disclosed of it.
         digest: Its digest.
         cells: Ids of the cells shared with the tenant, by station; other stations are none of its business.
     """
@@ -59,7 +59,7 @@ class Sight:
         stations = tuple(station for station in like.stations if station in self.cells)
         if (like.stations and not stations) or (like.tenants and self.tenant not in like.tenants):
             return None
-        if like.root or like.shelved or like.acknowledged:  # how the host goes about it is not told
+        if like.root or like.shelved or like.acknowledged:  # how the host goes about it is not disclosed
             return None
         return like.model_copy(update={"stations": stations, "tenants": (), "shelved": None, "acknowledged": None})
 
@@ -78,7 +78,7 @@ def sight(digest: str, network: Network, tenant: str) -> Sight:
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """A network that is told from others by its digest, not by comparing all it holds."""
+    """A network that is distinguished from others by its digest, not by comparing all it holds."""
 
     digest: str
     network: Network = field(compare=False)
@@ -109,5 +109,5 @@ def _sight(version: _Version, tenant: str) -> Sight:
 
 
 def _listed(noun: N) -> N:
-    """A noun that has nothing but what is told of its kind."""
+    """A noun that has nothing but what is disclosed of its kind."""
     return type(noun)(**{name: getattr(noun, name) for name in _LISTED[type(noun)]})

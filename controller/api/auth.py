@@ -231,9 +231,8 @@ OPEN: Dependency = Depends(_anyone)
 class Route(APIRoute):
     """A route that refuses who lacks its permission, before the body is read.
 
-    A tenant's person is told that there is nothing (404), as of all that is not that tenant's, and each such answer
-    goes on record. The JSON of an answer is made in the thread that found it: a page of 1000 would keep all other
-    callers waiting.
+    A tenant's person gets 404, as for all that is not that tenant's, and each such answer goes on record. The
+    JSON of an answer is made in the thread that found it: a page of 1000 would keep all other callers waiting.
     """
 
     permission: Permission | None

@@ -1,6 +1,6 @@
 """What alarm sources send: how much is taken in at once, and how calls that come together share a transaction.
 
-More than there is room for is told to come again, and never fills the memory.
+What there is no room for is asked to come again, and never fills the memory.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Take = Callable[[Sequence[AlarmReport], Mapping[str, int]], list[Alarm]]
 
 @dataclass(slots=True)
 class _Call:
-    """What one call told; ``begun`` when its transaction begins, ``taken`` are the alarms that it became."""
+    """What one call reported; ``begun`` when its transaction begins, ``taken`` are the alarms that it became."""
 
     reports: Sequence[AlarmReport]
     refused: Mapping[str, int]

@@ -87,7 +87,7 @@ def problem(
     return JSONResponse(body | extra, status, said, media_type=MEDIA_TYPE)
 
 
-#: The version of the VES event listener that we are, as its specification has it told with each answer.
+#: The version of the VES event listener that we are, as its specification wants it in each answer.
 VES_HEADERS = {"X-MinorVersion": "2", "X-PatchVersion": "1", "X-LatestVersion": "7.2.1"}
 #: What VES calls what refuses a request: the status to answer, id and text of the message.
 _VES_REFUSALS = {
@@ -128,7 +128,7 @@ def problem_of(error: MinkaError) -> JSONResponse:
     status = next(status for kind, status in _STATUS if isinstance(error, kind))
     extra: dict[str, Any] = {}
     if isinstance(error, StoreError):
-        # Its words name the database's address; probes are told of it without a token.
+        # Its words name the database's address; probes see it without a token.
         log.warning("api.store_unavailable", reason=error.message)
         return problem(status, error.code, "the database can't be reached, or refuses; see the log of the API process")
     if isinstance(error, NetworkFilesError):

@@ -83,7 +83,7 @@ class RunEvidence(Body):
 
 
 class TenantIncidentReport(TenantIncidentStory):
-    """The same for a tenant: its own part of it, and what it was told."""
+    """The same for a tenant: its own part of it, and its notices."""
 
     runs: tuple[TenantRun, ...]
     notices: tuple[Notice, ...]
@@ -102,7 +102,7 @@ def evidence_of(store: Store, alarms: Iterable[Alarm]) -> tuple[tuple[RepairDeci
 
 
 def notices_to(store: Store, incident: str, tenant: str) -> tuple[Notice, ...]:
-    """What a tenant was told of an incident, oldest first."""
+    """Notices to a tenant of an incident, oldest first."""
     return tuple(one for one in reversed(store.notices.page(_NOTICES, tenant)[1]) if one.incident == incident)
 
 

@@ -56,7 +56,7 @@ class Services:
     #: Stations read for tenants, each by itself: none learns what another one reads.
     stations: Readings[Observed] = field(default_factory=lambda: Readings(STATION_SECONDS))
     intake: Intake = field(default_factory=Intake)
-    #: What followers are told of, by who they are and what they follow.
+    #: What followers are sent, by who they are and what they follow.
     followed: Readings[Any] = field(default_factory=lambda: Readings(LOOK_SECONDS, rest=10))
 
     def take_reports(self, reports: Sequence[AlarmReport], refused: Mapping[str, int]) -> list[Alarm]:

@@ -182,7 +182,7 @@ class IncidentStory(IncidentView):
 
 
 class IncidentReport(IncidentStory):
-    """An incident as it is told afterwards, to people of the host.
+    """An incident as its report shows it, to people of the host.
 
     Attributes:
         decisions: What rules decided and people said about repairs, each no with its reason, oldest first.
@@ -333,7 +333,7 @@ class View(Protocol):
         ...
 
     def report(self, incident_id: str) -> IncidentReport | TenantIncidentReport:
-        """An incident as it is told afterwards."""
+        """An incident as its report shows it."""
         ...
 
     def kpis(self) -> tuple[Kpi, ...]:
@@ -349,11 +349,11 @@ class View(Protocol):
         ...
 
     def whose(self) -> Mapping[str, Whose]:
-        """What of the counts of cells is a tenant's, of each tenant that may be told apart."""
+        """What of the counts of cells is a tenant's, of each tenant that may be distinguished."""
         ...
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
-        """Total and one page of what tenants were told of planned work, newest first."""
+        """Total and one page of notices of planned work to tenants, newest first."""
         ...
 
     def metrics(self, asked: Asked) -> bytes:
@@ -619,7 +619,7 @@ class HostView:
 
 
 class TenantView:
-    """What is told of one tenant (``controller.access.disclosure``)."""
+    """What is disclosed of one tenant (``controller.access.disclosure``)."""
 
     def __init__(self, services: Services, tenant: str) -> None:
         self._store = services.store
@@ -691,7 +691,7 @@ class TenantView:
         return TenantPlan.of(self._sight(), plan_id, self._store.tenants.plan(self._tenant, plan_id))
 
     def runs(self, page: Page, states: Iterable[RunState] | None) -> tuple[int, list[TenantRun]]:
-        """See ``View``. States are those that the tenant is told, which the database does not know."""
+        """See ``View``. States are those that the tenant sees, which the database does not know."""
         total, found = self._store.tenants.runs(self._tenant, page if states is None else None)
         runs = self._disclosed_runs(found)
         if states is None:
@@ -848,7 +848,7 @@ Seen = Annotated[View, Depends(view)]
 
 
 def _functions(store: Store, network: Network, day: date, names: Sequence[str]) -> list[TenantFunction]:
-    """What is told of functions to whoever's they are."""
+    """What is disclosed of functions to whoever's they are."""
     running, healths = running_on(store.ledger.find(names)), store.healths.find(names)
     return [
         TenantFunction.of(network, name, carried(network, day, name), running.get(name, ()), healths.get(name))

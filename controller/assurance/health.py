@@ -215,7 +215,7 @@ def unread(
 
 
 def _links(ledger: Mapping[Path, LedgerEntry]) -> Iterator[LinkHealth]:
-    """Core links of ours, of which nothing was told yet."""
+    """Core links of ours, of which nothing was reported yet."""
     for link in links({path: {} for path in ledger}):
         tenant = tenant_of(ledger[link.path])
         yield LinkHealth(path=link.path, tenant=tenant, kind=link.kind, state=ServiceState.UNKNOWN)
@@ -354,7 +354,7 @@ def reports_of(
 
 
 def _seen(before: Health | None, now: Health, wrong: Wrong) -> datetime | None:
-    """Since when it was so: as the station told, else as the first look saw it."""
+    """Since when it was so: as the station reported, else as the first look saw it."""
     what, cause = wrong
     if cause == CELL_OFF_AIR:
         return now.off_air[what]
@@ -363,7 +363,7 @@ def _seen(before: Health | None, now: Health, wrong: Wrong) -> datetime | None:
 
 
 def _ended(now: Health, wrong: Wrong, cleared: Mapping[Wrong, datetime]) -> datetime | None:
-    """When what was wrong was over, as far as the station told."""
+    """When what was wrong was over, as far as the station reported."""
     if wrong[1] != ALL_LINKS_DOWN:
         return cleared.get(wrong)
     up = [cleared.get((link.path, link_cause(LinkKind(link.kind)))) for link in now.links if link.up]

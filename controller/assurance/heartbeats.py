@@ -1,4 +1,4 @@
-"""Devices that told by VES that they live, and do so no more."""
+"""Devices that reported by VES that they live, and do so no more."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class HeartbeatWatch:
     """Reports devices whose heartbeats stay away.
 
     Their silence is counted on this process's own clock, from when it first looked, and only while an API lives that
-    could have heard them: neither our own restart nor a database that was away makes a device silent.
+    could have received them: neither our own restart nor a database that was away makes a device silent.
 
     Args:
         misses: Heartbeats that a device misses in a row before that is reported.
@@ -34,7 +34,7 @@ class HeartbeatWatch:
         self._clock = clock
         self._misses = misses
         self._looked = clock.monotonic()
-        #: By device when it was heard last, and for how many seconds it was silent while we looked.
+        #: By device when it was last heard from, and for how many seconds it was silent while we looked.
         self._silent: dict[str, tuple[Heartbeat, float]] = {}
 
     async def step(self) -> None:

@@ -110,10 +110,10 @@ def report_of_fault(
     standing: Iterable[Alarm],
     kind: DeviceKind,
 ) -> AlarmReport:
-    """A fault that a device told by VES as a report: the same as that of a record of an AlarmList with these words.
+    """A fault that a device reported by VES as a report: the same as that of a record of an AlarmList with these words.
 
     Its object is ``objectInstance`` of the additional information, a distinguished name, where there is one, else the
-    interface. A fault of the ``standing`` alarms that the device told by o-ran-fm in the same words is that one.
+    interface. A fault of the ``standing`` alarms that the device reported by o-ran-fm in the same words is that one.
     """
     more = fault.alarm_additional_information
     named = more.get("objectInstance") or fault.alarm_interface_a
@@ -200,7 +200,7 @@ def listed(
 ) -> dict[AlarmSource, Listed]:
     """What a station lists, by the lists that it keeps.
 
-    Without core links, and cells off air whose state it tells: those are checked themselves. A locked AlarmList is
+    Without core links, and cells off air whose state it reports: those are checked themselves. A locked AlarmList is
     none: that it does not name a fault means nothing. Of records that mean the same fault the worst counts, and what
     is cleared there, and kept until somebody acknowledges it, is over.
 
@@ -209,7 +209,7 @@ def listed(
         observed: What it says.
         at: When that was, by our own clock.
         ledger: Its nodes on record.
-        reporting: Ids of cells whose state it tells.
+        reporting: Ids of cells whose state it reports.
         sources: Whose words become alarms.
     """
     notified = [report_of(station, alarm, at, ledger) for alarm in observed.alarms]
@@ -287,7 +287,7 @@ def missed_alarms(
         since: When the first was begun.
         at: When the second was.
         standing: Alarms of the station that were not cleared.
-        reporting: Ids of cells whose state the station tells.
+        reporting: Ids of cells whose state the station reports.
     """
     kept = [source for source in now if source in before]
     was, is_now = (dict(_all(one, kept)) for one in (before, now))

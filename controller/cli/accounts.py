@@ -219,7 +219,7 @@ def _sign_out(settings: Settings) -> None:
     try:
         client(settings, "minka login").delete("/v1/login")
     except CliError as error:
-        err.print(f"the API was not told, so a token of the provider goes on until it ends: {error}")
+        err.print(f"the API was not informed, so a token of the provider goes on until it ends: {error}")
 
 
 def _change(name: str, *, as_json: bool, **values: Any) -> None:

@@ -104,7 +104,7 @@ def show_outlook(outlook: dict[str, Any], *, before: bool = False) -> None:
         out.print("who has to agree:")
         show_requirements(outlook["requirements"], outlook["votes"])
     if outlook["tenants"]:
-        out.print(f"tenants told: {', '.join(outlook['tenants'])}")
+        out.print(f"tenants notified: {', '.join(outlook['tenants'])}")
     for reason, count in outlook["waits"].items():
         out.print(styled("waits", "yellow"), f"on {counted(count, 'station')}: {reason}")
     if before and not outlook["waits"]:

@@ -65,7 +65,7 @@ def _share(states: Iterable[str]) -> Any:
 
 
 def _adopted(device: dict[str, Any]) -> Any:
-    """Yes or no, or out of service; nothing where a tenant's people ask, who are not told."""
+    """Yes or no, or out of service; nothing where a tenant's people ask, who don't see it."""
     if "adopted" not in device:
         return ""
     if device["retired"]:
@@ -125,7 +125,7 @@ def _collected(collection: dict[str, Any]) -> Any:
 
 
 def _indicators(judged: dict[str, Any], kpis: Mapping[str, Any]) -> Iterator[Any]:
-    """The watched ones, the worst against what is usual first; of a tenant's people's own part all that is told."""
+    """The watched ones, the worst against what is usual first; for a tenant's people all of their part."""
     values, losses = judged["values"], judged.get("losses", {})
     yield f"indicators until {when(judged['until'])}:"
     watched = sorted(losses or values, key=lambda name: (-losses.get(name, 0.0), name))

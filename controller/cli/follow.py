@@ -68,7 +68,7 @@ class _Bars:
             self._waits = show_waits(run, self._waits)
 
     def job(self, job: dict[str, Any]) -> None:
-        """A job ended; what did not go well is told at once."""
+        """A job ended; what did not go well is printed at once."""
         wave = _wave(job)
         self._done[wave] += 1
         self.progress.advance(self._tasks[wave])
@@ -90,7 +90,7 @@ class _Bars:
 
 @contextmanager
 def reading() -> Iterator[Callable[[int, int], None]]:
-    """A bar at the terminal for stations that are read; hears how many are done, of how many."""
+    """A bar at the terminal for stations that are read; learns how many are done, of how many."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     name = TextColumn("{task.description}", markup=False)
@@ -101,7 +101,7 @@ def reading() -> Iterator[Callable[[int, int], None]]:
 
 
 def _wave(seen: dict[str, Any]) -> int:
-    """The wave of a run or job; a tenant's people are not told of waves, so theirs is one."""
+    """The wave of a run or job; a tenant's people see no waves, so theirs is one."""
     return int(seen.get("wave", 0))
 
 

@@ -192,7 +192,7 @@ def _function_row(one: Mapping[str, Any]) -> list[Any]:
 
 
 def _goes(one: Mapping[str, Any]) -> str:
-    """Where it would go, where that is not where it runs; nothing where a tenant's people ask, who are not told."""
+    """Where it would go, where that is not where it runs; nothing where a tenant's people ask, who don't see it."""
     if "pool" not in one or one["pool"] in one["running"]:
         return ""
     return str(one["pool"]) or "nowhere"

@@ -97,7 +97,7 @@ def report(
     form: Annotated[str, typer.Option("--format", help="md: Markdown; json.")] = "md",
     as_json: Json = False,
 ) -> None:
-    """An incident as it is told afterwards: root and why, decisions, repairs with evidence, minutes, what was said."""
+    """An incident as its report shows it: root and why, decisions, repairs with evidence, minutes, what was said."""
     from controller.access.report import markdown  # noqa: PLC0415 - only for this
 
     if form not in ("md", "json"):

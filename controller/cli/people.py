@@ -311,7 +311,7 @@ def reports(
     alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
     as_json: Json = False,
 ) -> None:
-    """What sources really told of an alarm, and how often; with --json also the bodies as they came."""
+    """What sources really reported of an alarm, and how often; with --json also the bodies as they came."""
     found = client().all(f"/v1/alarms/{alarm}/reports")
     if as_json:
         print_json(found)
@@ -432,7 +432,7 @@ def acknowledge(
     known = found["alarm"]
     out.print(f"{alarm} was acknowledged by {known['acknowledged_by']} {when(known['acknowledged'])}")
     if found["run"]:
-        out.print(f"its station is told by run {found['run']}")
+        out.print(f"its station gets it by run {found['run']}")
 
 
 @alarms.command("follow", epilog="Example: minka alarms follow --json | jq .station")

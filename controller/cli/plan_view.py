@@ -118,7 +118,7 @@ def show_plan(made: Mapping[str, Any], *, every: bool = False) -> None:
         show_lines(lines, f"Plan {made['id']}")
     elif lines:
         _show_groups(made["id"], lines, _kinds(made["changes"]))
-    if "unplanned" not in made:  # a tenant's people are told of their part
+    if "unplanned" not in made:  # a tenant's people see their part
         for change in made["changes"]:
             if change["interrupts"]:
                 out.print(f"{change['station']}: interrupted for about {change['outage_seconds']} s")
@@ -138,7 +138,7 @@ def show_lines(lines: Iterable[tuple[str, Row]], title: str = "") -> None:
 
 
 def _kinds(changes: Iterable[Mapping[str, Any]]) -> dict[str, str]:
-    """What the devices are that are no stations, as far as is told what is edited there."""
+    """What the devices are that are no stations, as far as the answer says what is edited there."""
     paths = (
         (change["station"], edit["path"])
         for change in changes

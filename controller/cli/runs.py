@@ -59,7 +59,7 @@ def runs(
                 run.get("cause"),
                 run.get("requested_by"),
                 when(run["created"]),
-                f"{run['wave'] + 1}/{run['waves']}" if "waves" in run else "",  # a tenant is not told
+                f"{run['wave'] + 1}/{run['waves']}" if "waves" in run else "",  # a tenant does not see them
                 ", ".join(f"{count} {outcome}" for outcome, count in sorted(run["counts"].items())),
                 *wait_cells(run),
             )

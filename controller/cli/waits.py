@@ -42,7 +42,7 @@ def wait_cells(run: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 def show_waits(run: Mapping[str, Any], shown: Collection[str] = ()) -> set[str]:
-    """Print what a run waits for and was not told before; what it waits for."""
+    """Print what a run waits for and was not printed before; what it waits for."""
     found = {wait["what"]: wait for wait in run.get("waits_for", ())}
     for what, wait in found.items():
         if what not in shown:

@@ -384,7 +384,7 @@ class CloudSession:
         return f"{self._target.station} has no operation {operation}"
 
     async def copy_to_startup(self) -> None:
-        """Nothing: an API server keeps what it was told."""
+        """Nothing: an API server keeps what was written to it."""
 
     async def kill(self, session_id: str) -> None:
         """Nothing: see ``session_id``."""

@@ -1,4 +1,4 @@
-"""Watches of pools: one for all functions on a pool, one for its nodes, told to whoever follows one of them."""
+"""Watches of pools: one for all functions on a pool, one for its nodes, passed on to whoever follows one of them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class PoolWatch:
     """All objects of a kind on a pool, watched as long as anybody follows one of them.
 
     Bookmarks keep the version young, so that a watch goes on where the last one ended. Where the version is forgotten
-    all the same (410 Gone), or a connection was lost, everybody is told: something may have been missed.
+    all the same (410 Gone), or a connection was lost, all of them are informed: something may have been missed.
 
     Attributes:
         api: The pool's.

@@ -1,8 +1,8 @@
 """How reports become alarms: one alarm for each fault, however many reports name it, in whatever order they come. Pure.
 
 Within a batch, reports are taken in the order of their own times, at equal times those first that clear, so that a
-fault that stands is not lost; equal ones are taken once, with their number. Over batches, one that is older than what
-its alarm heard last only counts.
+fault that stands is not lost; equal ones are taken once, with their number. Over batches, one that is older than the
+latest of its alarm only counts.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ def folded(known: Folded | None, report: AlarmReport, new_id: Callable[[], str])
 
     Args:
         known: That alarm; None if there is none.
-        report: The report, not heard before.
+        report: The report, not received before.
         new_id: Makes the id of a new alarm.
     """
     if known is not None and known.alarm.cleared_by:
@@ -214,7 +214,7 @@ def fold(
     Args:
         batch: From ``in_order``.
         newest: The newest alarm of each identity; brought up to date.
-        repeated: Alarms of reports that were heard before, by digest: these count there, and change nothing.
+        repeated: Alarms of reports that were received before, by digest: these count there, and change nothing.
         new_id: See ``folded``.
     """
     made = Fold({}, {}, [])

@@ -63,7 +63,7 @@ def tenant_findings(network: Network) -> Iterator[Finding]:
             slices[slice_].append(tenant.id)
     for slice_, users in slices.items():
         if len(users) > 1:
-            text = f"{' and '.join(users)} use the same slice {slice_}: their NR counters cannot be told apart"
+            text = f"{' and '.join(users)} use the same slice {slice_}: their NR counters cannot be distinguished"
             yield finding(Check.SLICE_USED_TWICE, text, tenant=users[0])
     between_stations = {network.header.x2_vlan: "X2", network.header.xn_vlan: "Xn"}
     for vlan, users in vlans.items():

@@ -1,6 +1,6 @@
-"""What a side is told of an incident: once that it began, once more where it grew, and once that it is over. Pure.
+"""Notices to a side of an incident: once that it began, once more where it grew, and once that it is over. Pure.
 
-A side is told of the incident and not of each of its alarms, of its own cells, and only of alarms that concern it.
+A side is notified of the incident and not of each of its alarms, of its own cells, and only of alarms that concern it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from controller.models.incident import Incident
 from controller.models.scalars import HOST
 from controller.models.words import IncidentState
 
-#: How long nobody is told of what changes, so that a root and what follows from it are one message.
+#: How long nobody is notified of what changes, so that a root and what follows from it are one message.
 HOLD_OFF = timedelta(seconds=20)
 #: Between two messages to one side that an incident grew.
 PAUSE = timedelta(seconds=60)
@@ -25,7 +25,7 @@ _SEVERITIES = list(PerceivedSeverity)
 
 
 class News(NamedTuple):
-    """What one side is to be told of an incident.
+    """What one side is to be notified of.
 
     Attributes:
         cells: The side's own cells that suffer, sorted.
@@ -51,14 +51,14 @@ CellsOf = Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]]
 def news(
     incident: Incident, standing: Sequence[Alarm], cells_of: CellsOf, side: str, last: Notice | None
 ) -> News | None:
-    """What a side is to be told now, None where there is nothing new for it.
+    """What a side is to be notified of now, None where there is nothing new for it.
 
     Args:
         incident: As it is now.
         standing: Its alarms that stand.
         cells_of: Who shares which cell.
         side: The host, or a tenant.
-        last: What the side was told last of this incident, None if nothing.
+        last: What the side was last notified of, None if nothing.
     """
     known = last if last is not None and last.kind is not NoticeKind.INCIDENT_CLEARED else None
     mine = [alarm for alarm in standing if side in (HOST, *alarm.tenants)]

@@ -4,8 +4,8 @@ A tenant's service in a cell is gone while the cell is off air, while the statio
 core links of one kind that the tenant has at the station are down: as long as one works, there is another path. Lost
 management is not lost service: of a station that can't be reached nobody knows, and that is counted by itself.
 
-Times in which a run interrupts the tenant, which it was told of, and in which the tenant works on the ends of all links
-that are down, count by themselves too: nobody owes them. So do times that belong to an incident whose root has a
+Times in which a run that the tenant was notified of interrupts it, and in which the tenant works on the ends of all
+links that are down, count by themselves too: nobody owes them. So do times that belong to an incident whose root has a
 probable cause that the agreement leaves out of the contract, such as the mains.
 
 A cell that somebody locked is off air as well. The agreement decides on that: its windows are for it, and outside of

@@ -27,7 +27,7 @@ _WRONG = {
     Check.PCI_CONFUSION: "it can't know which of them its users report",
     Check.PRACH_CLASH: "each takes preambles sent to the other for its own",
 }
-#: Whether it is LTE, and its downlink channel: cells of one PCI are told apart by it.
+#: Whether it is LTE, and its downlink channel: cells of one PCI are distinguished by it.
 _Carrier = tuple[bool, int]
 
 

@@ -1,7 +1,7 @@
 """Tracking areas: PLMN and TAC together (TAI, TS 23.003 §19.4.2.3), so that equal codes of other PLMNs are other areas.
 
 On LTE all cells of a tracking area broadcast the same PLMNs (TS 23.251 §4.2.2); on NR they serve the same slices of its
-PLMN (TS 38.300 §16.3). Cells are told apart by what they carry, of which there are few kinds in an area.
+PLMN (TS 38.300 §16.3). Cells are distinguished by what they carry, of which there are few kinds in an area.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ KINDS: dict[str, type[Noun]] = {
 }
 BULK_KINDS = tuple(kind for kind in KINDS if kind not in ("network", "tenants", "agreements"))
 
-#: Fields that entries without a network-wide id are told apart by.
+#: Fields that entries without a network-wide id are distinguished by.
 _NAMED_BY = {
     "cells": ("station", "id"),
     "own_cells": ("station", "cell", "tenant"),
@@ -113,7 +113,7 @@ def _read_key(key: str, node: Node, file: str, report: Report) -> Iterator[Entry
 
 
 def _name(kind: str, data: Any) -> str:
-    """What an entry calls itself: its id, or what it is told from others by."""
+    """What an entry calls itself: its id, or what it is distinguished from others by."""
     if not isinstance(data, dict):
         return ""
     keys = _NAMED_BY.get(kind, ("id",))

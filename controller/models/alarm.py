@@ -63,7 +63,7 @@ POOL_CAUSES = frozenset({NODE_LOST, NODE_PRESSURE, PTP_LOST, POOL_FULL, POOL_NEA
 #: Causes of alarms that take service away, and with those that keep anybody from seeing whether there is any.
 LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, FUNCTION_DOWN}
 COUNTED = LOSES | {UNREACHABLE}
-#: Probable cause of a device that told by VES that it lives, and does so no more.
+#: Probable cause of a device that reported by VES that it lives, and does so no more.
 HEARTBEAT_LOST = "heartbeat-lost"
 #: Probable cause of managed nodes that differ from what was applied.
 CONFIGURATION_DRIFT = "configuration-drift"
@@ -259,7 +259,7 @@ class Alarm(Noun):
         seen: Since when its source saw it, where that was before it was raised; service counts from then.
         ended: When its source saw it end, where that was before it was cleared; service counts until then.
         cells: Cells that suffer, as ``station/cell``, sorted.
-        tenants: Tenants that are told of it, sorted: those whose own object it is, or who share the cells.
+        tenants: Tenants that are notified of it, sorted: those whose own object it is, or who share the cells.
         functions: Functions that suffer where a pool or a part of it failed, sorted.
         acknowledged: When somebody first said that people know of it, None if nobody did.
         acknowledged_by: Who that was, here or at the station.
@@ -334,7 +334,7 @@ PAGE, TICKET = "page", "ticket"
 
 
 class Escalation(Noun):
-    """What people are to be told of an alarm: on record with the alarm's state, before anybody is told.
+    """The notification of an alarm for people: on record with the alarm's state, before anybody is notified.
 
     Attributes:
         number: Of the alarm's escalations, from 1.
@@ -353,7 +353,7 @@ class Escalation(Noun):
 
     @property
     def key(self) -> str:
-        """The same for each attempt, so that who is told knows a repetition."""
+        """The same for each attempt, so that its receiver knows a repetition."""
         return f"escalate-{self.alarm}" if self.number == 1 else f"escalate-{self.alarm}-{self.number}"
 
 
@@ -410,8 +410,8 @@ class AlarmReport(Noun):
         cells: Cells that suffer, as ``station/cell``, where the source names them; else they follow from the object.
         functions: See ``Alarm``.
         seen: Since when its source saw what is said, the fault or its end, where it took a while to be sure or the
-            station told the time; None where that is ``at``.
-        source_time: The event's time as the source told it, where ``at`` is another one.
+            station reported the time; None where that is ``at``.
+        source_time: The event's time as the source reported it, where ``at`` is another one.
         body: What the source sent, where that is kept.
     """
 

@@ -21,7 +21,7 @@ class Requirement(Noun):
     Attributes:
         side: Who agrees: a tenant's id, or ``host``.
         action: Class of the action; None for the eyes that a playbook asks for (``guards.approvals``).
-        consent: ``approval``: ``needed`` people of the side have to say yes. ``notice``: the side is told
+        consent: ``approval``: ``needed`` people of the side have to say yes. ``notice``: the side is notified
             ``lead_hours`` before. What an agreement gives as standing is no requirement.
         needed: How many people, where consent is by approval.
         approvers: Who may be among them; empty for all approvers of the side.
@@ -120,7 +120,7 @@ class RunConstraints(Noun):
         subject: What people approve, SHA-256, hex.
         side: For whom it runs: the one tenant it is about, else ``host``.
         requirements: Who has to agree.
-        tenants: Tenants that are told of it, sorted.
+        tenants: Tenants that are notified of it, sorted.
         groups: What binds stations.
         stations: Site and index into ``groups`` of each station.
         beside: Of functions, the stations that they serve, with their sites and regions: holds and freezes there bind
@@ -164,7 +164,7 @@ class Outlook(Noun):
         requirements: Who has to agree, by approval or by notice.
         missing: Of these, what is not approved yet, in words.
         votes: What people said.
-        tenants: Tenants that are told.
+        tenants: Tenants that are notified.
         waits: How many stations may not begin now, by the reason, with windows in local time.
         overridden: By whom and why windows and freezes are outdone; empty if they are not.
     """
@@ -211,7 +211,7 @@ class Override(Noun):
 
 
 class NoticeKind(StrEnum):
-    """What a side is told: that a run will be, began, ended at its stations; that an incident began, grew, is over."""
+    """A notice to a side: that a run will be, began, ended at its stations; that an incident began, grew, is over."""
 
     PLANNED = "planned"
     STARTED = "started"
@@ -222,14 +222,14 @@ class NoticeKind(StrEnum):
 
 
 class Notice(Noun):
-    """What a tenant is told of planned work, and a side of incidents that concern it.
+    """A notice to a tenant of planned work, and to a side of incidents that concern it.
 
     Attributes:
         run: Id of the run that it is about, empty where that is an incident.
         incident: Id of the incident, empty where it is about a run.
         tenant: Whom it tells: a tenant's id, or ``host``.
         stations: Stations where the tenant is touched or interrupted, or has cells that suffer, sorted.
-        begins: When work may begin at the earliest, where the tenant was told ahead.
+        begins: When work may begin at the earliest, where the tenant was notified ahead.
         text: For people.
         sent: When somebody took it first; None while nobody has.
         cells: Cells of the side that suffer from the incident, as ``station/cell``, sorted.
@@ -256,7 +256,7 @@ class Notice(Noun):
 
 
 class Delivery(Noun):
-    """A notice on its way to one of those who are told.
+    """A notice on its way to one of its receivers.
 
     Attributes:
         to: Id of the contact of the network files; empty for ``MINKA_NOTIFY_URL``.
@@ -271,7 +271,7 @@ class Delivery(Noun):
 
     @property
     def key(self) -> str:
-        """The same for each attempt, so that who is told knows a repetition."""
+        """The same for each attempt, so that its receiver knows a repetition."""
         return f"{self.notice.id}-{self.to}" if self.to else self.notice.id
 
 

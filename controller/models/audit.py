@@ -14,7 +14,7 @@ _LINE = re.compile(r"minka-audit epoch=([0-9]{1,18}) number=([0-9]{1,18}) hash=(
 
 
 class AuditAnchor(Noun):
-    """An audit row as it was told to somebody outside of the database while it was the newest.
+    """An audit row as it was published outside of the database while it was the newest.
 
     Attributes:
         epoch: Number of the last decision which of two records is right, 0 before any.

@@ -117,7 +117,7 @@ class Health(Noun):
     reserve: str = ""
 
     def serves(self, cell: str, tenant: str) -> bool:
-        """Whether a tenant gets service from a cell, or may: what is not told counts as service.
+        """Whether a tenant gets service from a cell, or may: what is not reported counts as service.
 
         It gets none from a cell that is off air, nor where its core links are all down, and those that nobody has
         alone.
@@ -134,5 +134,5 @@ class Health(Noun):
 
     @property
     def reporting_cells(self) -> frozenset[str]:
-        """Ids of cells whose state the station tells."""
+        """Ids of cells whose state the station reports."""
         return frozenset(cell for cell, state in self.cells.items() if state is not ServiceState.UNKNOWN)

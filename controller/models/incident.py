@@ -110,7 +110,7 @@ class TenantMinutes(Noun):
 
     Attributes:
         lost: Those that the host owes.
-        planned: Those in which a run interrupted the tenant that it was told of.
+        planned: Those in which a run that the tenant was notified of interrupted it.
         own_work: Those in which the tenant worked on its own core, and had announced that.
         outside: Those of incidents whose root has a cause that the tenant's agreement leaves out of the contract.
         unseen: Those in which the station could not be reached, so that nobody knows.

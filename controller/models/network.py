@@ -195,7 +195,7 @@ class NetworkHeader(Noun):
         None, description="How performance data comes in; none means that Minka asks for none."
     )
     contacts: tuple[Contact, ...] = Field(
-        default=(), max_length=20, description="Where the host's own NOC is told of incidents."
+        default=(), max_length=20, description="Where the host's own NOC is notified of incidents."
     )
 
     @model_validator(mode="after")

@@ -65,7 +65,7 @@ class User(_Sided):
 
 
 class Token(Noun):
-    """An API token as it is listed; its secret is told once, when it is made.
+    """An API token as it is listed; its secret is shown once, when it is made.
 
     Attributes:
         scopes: What it is cut down to; None for all that its owner's role gives, now and later.

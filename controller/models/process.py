@@ -23,7 +23,7 @@ class Process:
         instance: Its name among those of its role.
         up: Whether it showed lately that it lives.
         late: Names of its rounds that have not come through for too long, apart by commas.
-        sessions: Open sessions to devices, when it last told.
+        sessions: Open sessions to devices, when it last reported.
     """
 
     role: ProcessRole

@@ -166,7 +166,7 @@ class Core(Noun):
 
 
 class Contact(Noun):
-    """Where a side's NOC is told of what touches it: by e-mail or by a webhook, whose messages are signed.
+    """Where a side's NOC is notified of what touches it: by e-mail or by a webhook, whose messages are signed.
 
     Only the host and that side see it.
     """
@@ -196,7 +196,9 @@ class Tenant(Noun):
     plmns: tuple[Plmn, ...] = Field(min_length=1)
     slices: tuple[Snssai, ...] = ()
     core: Core
-    contacts: tuple[Contact, ...] = Field(default=(), max_length=20, description="Where its NOC is told of incidents.")
+    contacts: tuple[Contact, ...] = Field(
+        default=(), max_length=20, description="Where its NOC is notified of incidents."
+    )
 
     def link_id(self, node: str) -> str:
         """Id of the core link to a node of its core."""

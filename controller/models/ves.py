@@ -149,7 +149,7 @@ class VesEvent(BaseModel):
 
 
 class Heartbeat(Noun):
-    """When a device was heard last.
+    """When a device was last heard from.
 
     Attributes:
         interval: Seconds after which it says that the next heartbeat comes.

@@ -18,7 +18,7 @@ class Anchors:
     Args:
         file: Only ever added to; readable by its owner.
         clock: All time.
-        collector: Who is told beside the file.
+        collector: Who is informed beside the file.
     """
 
     def __init__(self, file: Path, clock: Clock, collector: Webhook | None = None) -> None:

@@ -67,7 +67,7 @@ class Asked:
     Attributes:
         parts: None given means all; with a region only the network.
         region: Only stations of it, and their cells and links.
-        tenant: Only what is told of this tenant: what is its own, and the listed facts of the cells shared with it.
+        tenant: Only what this tenant sees: what is its own, and the listed facts of the cells shared with it.
         openmetrics: In OpenMetrics 1.0 instead of Prometheus' text format.
     """
 
@@ -176,8 +176,8 @@ class Seen:
     Attributes:
         digest: Of the whole network as it is seen.
         tenant: Empty for the host.
-        tenants: Whose counts are told apart.
-        cells: Of a tenant: ids of its cells by station; None where all are told.
+        tenants: Whose counts are distinguished.
+        cells: Of a tenant: ids of its cells by station; None where all are disclosed.
         stations: None for all.
     """
 
@@ -200,7 +200,7 @@ class Seen:
         return self.stations is None or station in self.stations
 
     def health(self, health: Health) -> Health:
-        """A station's health, as far as it is told."""
+        """A station's health, as far as it is disclosed."""
         if self.cells is None:
             return health
         shared = self.cells[health.station]
@@ -214,7 +214,7 @@ class Seen:
 
 
 def _seen(store: Store, clock: Clock, asked: Asked) -> Seen | None:
-    """None for the host before a network was loaded: what stations were adopted is told all the same."""
+    """None for the host before a network was loaded: what stations were adopted is given all the same."""
     try:
         digest, network = store.networks.get()
     except NotFoundError:
@@ -430,7 +430,7 @@ def _add(lines: _Lines, health: Health) -> None:
     def serving(name: str, state: ServiceState, labels: str) -> None:
         sample(f"{name}_{_SERVING[name]}", int(state is ServiceState.UP), labels)
         if state is ServiceState.UNKNOWN:
-            sample(f"{name}_unknown", 1, f'{labels},reason="{"not-told" if health.reachable else "not-read"}"')
+            sample(f"{name}_unknown", 1, f'{labels},reason="{"not-reported" if health.reachable else "not-read"}"')
 
     if health.reason != NOT_LOOKED_AT:
         sample("minka_station_reachable", int(health.reachable))

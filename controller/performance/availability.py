@@ -17,13 +17,13 @@ RULES = (
     "all core links of one kind that the tenant has at the station are down.\n"
     "Each second is in one column only. Own work (which the tenant had announced for its core) goes before outside (of "
     "a cause that the agreement leaves out of the contract), this before planned (in which a run interrupted the "
-    "tenant, which it was told of), this before lost.\n"
+    "tenant, which it was notified of), this before lost.\n"
     "Unseen are seconds in which nobody could reach the station: they are neither lost nor proved to be served.\n"
     "Availability is 100 % less what was lost or locked of all seconds in which cells were shared under the agreement. "
     "At worst it would be that if all that was unseen had been lost.\n"
     "Locked is the time in which somebody had locked a cell, less what lies in windows of the agreement, in a run that "
-    "interrupts the tenant, which it was told of, or in another column. Where the agreement has windows it is lost as "
-    "well; without windows the host may lock at any time.\n"
+    "interrupts the tenant and of which it was notified, or in another column. Where the agreement has windows it is "
+    "lost as well; without windows the host may lock at any time.\n"
     "Who shared which cell is what the network said at that time.\n"
     "An incident counts by itself, whatever else took service away at the same time: incidents may add up to more than "
     "was lost."
@@ -34,7 +34,7 @@ _MINUTES = tuple(Column(name=name, unit="min") for name in Parts._fields)
 
 
 class DisclosedIncident(NamedTuple):
-    """An incident as its tenant is told of it."""
+    """An incident as its tenant sees it."""
 
     id: str
     cause: str

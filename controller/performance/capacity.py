@@ -34,7 +34,7 @@ _RULES = (
     "The busy hour is the busiest one of the cell or node, of the {} hours in a row in which the network carried most "
     "on its busiest day of the month.\n"
     "A trend is the line of least squares through the months on record up to this one, where there are {} or more, "
-    "else through the days of this month. It is told where it explains half of their variance or more (R² of 0.5). It "
+    "else through the days of this month. It is given where it explains half of their variance or more (R² of 0.5). It "
     "is straight and knows no seasons; what a station did not deliver is missing in it.\n"
     "Full is the month in which that line reaches the capacity, where the busy hour is as many times the mean as it "
     "was on that day: all PRBs of a carrier, the highest share of the tenant, the capacity of a node."
@@ -44,7 +44,7 @@ _RULES = (
 _MOST, HOURLY = 100, 50
 #: Hours of the busiest day that are looked at; one of so many stations tells which these are.
 BUSY, SAMPLE = 8, 20
-#: What a trend has to explain of the variance to be told, and days or months that it needs.
+#: What a trend has to explain of the variance to be given, and days or months that it needs.
 _EXPLAINS, _DAYS, _MONTHS = 0.5, 7, 6
 RULES = tuple(_RULES.format(BUSY, _MONTHS).splitlines())
 

@@ -21,7 +21,7 @@ from controller.performance.kpis import EVERYBODY, Kpi, Level, Tally, Whose, tal
 _HOUR = timedelta(seconds=HOUR)
 #: Hours before the end that are taken together until the sample of a station or cell suffices.
 POOLS = (1, 2, 4)
-#: How long after its end an hour is told of: after that there should be a newer one.
+#: How long after its end an hour is shown: after that there should be a newer one.
 FRESH = timedelta(hours=3)
 #: Days before whose same hours are what is usual.
 DAYS = 7
@@ -47,7 +47,7 @@ class Judgement(Noun):
         of: Its id; ``*`` for the network.
         end: End of the hour.
         whole: Of all that its cells counted.
-        tenants: Of each tenant's part of it: indicators that tenants are told.
+        tenants: Of each tenant's part of it: indicators that tenants see.
         cells: Of a station, by id of the cell: watched indicators.
         verdicts: Of the network, by indicator: number of stations whose indicator was ``judged``, had ``too-few``
             samples, or was ``unmeasured``.
@@ -116,7 +116,7 @@ class Hour:
 
     Args:
         kpis: All indicators.
-        tenant_kpis: Names of those that tenants are told of their own part.
+        tenant_kpis: Names of those that tenants see, each of its own part.
         network: Whose stations and agreements count.
         end: Of the hour.
     """

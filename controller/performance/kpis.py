@@ -263,7 +263,7 @@ EVERYBODY = Whose()
 
 
 def whose(network: Network, tenant: str) -> Whose:
-    """What of a cell's counts is a tenant's. Slices that another tenant has too can't be told apart (TS 28.552)."""
+    """What of a cell's counts is a tenant's. Slices that another tenant has too can't be distinguished (TS 28.552)."""
     known = network.tenant_by_id[tenant]
     others = {_slice(one) for other in network.tenants if other.id != tenant for one in other.slices}
     return Whose(frozenset(known.plmns), frozenset(map(_slice, known.slices)) - others)
@@ -285,7 +285,7 @@ _TOTAL = Subject()
 def amount(values: Mapping[Subject, float], who: Whose, qos: int) -> list[float] | None:
     """What a cell counted of some subjects, in parts; None where it does not tell them apart.
 
-    Of a tenant only its own counts are looked at: none of another one's changes what it is told.
+    Of a tenant only its own counts are looked at: none of another one's changes what it sees.
     """
     if who.all and not qos and _TOTAL in values:  # which is what parts would say, and most are
         return [values[_TOTAL]]

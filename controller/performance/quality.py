@@ -22,7 +22,7 @@ RULES = (
     "Cells are those that the tenant shared at the end of the month."
 ).splitlines()
 
-#: Cells of an indicator that are told, the worst first.
+#: Cells of an indicator that are listed, the worst first.
 _WORST = 20
 
 
@@ -32,7 +32,7 @@ def quality_sheets(
     """The tables of a statement of quality.
 
     Args:
-        kpis: The indicators that the tenant is told.
+        kpis: The indicators that the tenant sees.
         months: What each station counted in the month.
         part: Which cells are the tenant's, and which counts.
         network: Where they are.

@@ -76,7 +76,7 @@ def _alike(spans: Sequence[tuple[Values, float]]) -> list[tuple[Values, float]]:
 
 
 def _coarser(values: Values, shapes: Iterable[tuple[bool, ...]]) -> Values:
-    """What a span counted for coarser subjects than it told."""
+    """What a span counted for coarser subjects than it reported."""
     found: Values = {}
     for shape in shapes:
         by_plmn, by_qos, by_slice = shape
@@ -93,7 +93,7 @@ def _coarser(values: Values, shapes: Iterable[tuple[bool, ...]]) -> Values:
 
 
 def _shape(subject: Subject) -> tuple[bool, ...]:
-    """What it is told apart by."""
+    """What it is distinguished by."""
     return tuple(map(bool, subject))
 
 

@@ -52,7 +52,7 @@ def parts_at(level: Level, network: Network, tenants: Mapping[str, Whose], who: 
     Args:
         level: What is asked for.
         network: Where the cells are; others count for nothing.
-        tenants: Whose parts of what they count are told apart, where that is asked for.
+        tenants: Whose parts of what they count are distinguished, where that is asked for.
         who: Else whose part is meant.
     """
 

@@ -54,7 +54,7 @@ UNPLACED = "imported"
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """A network as its stations tell it, and what could not be told in network files."""
+    """A network as its stations report it, and what network files can't say."""
 
     network: Network
     notes: tuple[str, ...]
@@ -294,7 +294,7 @@ class _Import:
 
 @dataclass
 class _Notes:
-    """Notes with what they are about; equal ones are told once for all."""
+    """Notes with what they are about; equal ones stand once for all."""
 
     _about: dict[str, list[str]] = field(default_factory=dict)
 

@@ -105,7 +105,7 @@ def leaf_texts(
 
 
 def _is_detail(root: NodeSpec, path: Path, made: set[Path]) -> bool:
-    """Whether a new entry is told with the one above it: addresses and PLMNs of a link, members of a share."""
+    """Whether a new entry is shown with the one above it: addresses and PLMNs of a link, members of a share."""
     spec = spec_of(root, path)
     above = spec_of(root, parent(path)) if parent(path) in made else None
     return spec is not None and above is not None and not (spec.broadcast or spec.children or above.is_cell)

@@ -46,7 +46,7 @@ def shared_cells(network: Network, as_of: date, stations: Collection[str], ledge
         network: The network, or what a tenant sees of it.
         stations: Ids of the stations whose cells are wanted.
         as_of: The day, in the network's time zone, whose agreements count.
-        ledgers: What is ours on these stations; tenants that it has on a cell without an agreement are told as well.
+        ledgers: What is ours on these stations; tenants that it has on a cell without an agreement are named as well.
     """
     agreed: dict[str, dict[str, dict[str, tuple[Plmn, ...]]]] = defaultdict(lambda: defaultdict(dict))
     for tenant in network.tenants:

@@ -311,7 +311,7 @@ def _unheard(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
         if spec is not None and spec.given:
             message = (
                 f"{station} keeps no {entry_name(root, edit.path)} that could be read: it is observed only, and the "
-                "list is locked; its alarms are not heard until it is adopted and applied"
+                "list is locked; its alarms are not received until it is adopted and applied"
             )
             yield Finding("alarm-list-locked", Severity.INFO, message, station)
 

@@ -27,7 +27,7 @@ class Wakeups(Protocol):
 
 
 class FakeWakeups:
-    """The shipped fake: remembers what it was asked to wake, and passes it on if told to."""
+    """The shipped fake: remembers what it was asked to wake, and passes it on if asked to."""
 
     def __init__(self, on_wakeup: Callable[[str], None] | None = None) -> None:
         self.runs: list[str] = []

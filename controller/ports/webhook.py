@@ -26,7 +26,7 @@ class Contacts(Protocol):
 
 
 class FakeContacts:
-    """The shipped fake: remembers who was told what, in order; those in ``away`` take nothing."""
+    """The shipped fake: remembers who was sent what, in order; those in ``away`` take nothing."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, dict[str, Any], str]] = []

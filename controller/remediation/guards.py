@@ -66,7 +66,7 @@ OF_RUNG = frozenset(("reach", "consent", "unknown"))
 #: Guards that say no only for a while, before anything is thought of an alarm: it has to stand, and to be known for a
 #: root.
 SETTLE, CORRELATION = "settle", "correlation"
-#: Guards whose end is told as a change of the alarm, so that nobody has to look for it.
+#: Guards whose end is announced as a change of the alarm, so that nobody has to look for it.
 ENDS_WITH_ALARM = frozenset(("over", "symptom"))
 
 
@@ -297,7 +297,7 @@ def _flapping(ask: Ask) -> _No | None:
     if incident.flapping:
         again = f"incident {incident.id} flaps: the same fault came again {incident.flaps} times"
         if any(one.escalated for one in ask.store.incidents.alarms(incident.id)):
-            return _No(f"{again}, and people were told of it")
+            return _No(f"{again}, and people were notified of it")
         return None if notifies else _No(again, final=True)
     settled = alarm.raised + timedelta(seconds=repair.rule.guards.settle_seconds * (1 + incident.flaps))
     if notifies or ask.now >= settled:

@@ -75,7 +75,7 @@ _WARNINGS_EXPIRE = timedelta(hours=24)
 _GO = -1.0
 #: Rungs that ended without success.
 _ENDED = (ProposalState.FAILED, ProposalState.REFUSED)
-#: Begins what people are told where a rule's playbook can't be run.
+#: Begins what people read where a rule's playbook can't be run.
 _NO_PLAN = "no repair could be planned"
 
 
@@ -85,7 +85,7 @@ class _Stand:
 
     Attributes:
         rung: The rung that is next; after the last one that number is the ladder's length.
-        latest: What was proposed last for this rung, since people were last told of the alarm.
+        latest: What was proposed last for this rung, since people were last notified of the alarm.
         tried: How the rungs before ended since then, in words.
         beside: Other alarms of the same fault.
     """
@@ -195,7 +195,7 @@ class Remediator:
         await self._escalations.settle()
 
     async def _correlate(self) -> None:
-        """Work out what is left of what alarms follow from; what comes of it is told as changes of alarms."""
+        """Work out what is left of what alarms follow from; what comes of it is announced as changes of alarms."""
         self._uncorrelated = False
         try:
             while await self._store.alarms.correlate_more():
@@ -299,7 +299,7 @@ class Remediator:
         return await self._climb(alarm, rule, network)
 
     async def _reconsider(self, alarm: Alarm, rule: Rule, network: Network) -> float | None:
-        """An escalated alarm that stands is repaired again once its cool-down is over; people were told already."""
+        """An escalated alarm that stands is repaired again once its cool-down is over; people were notified already."""
         cool_down = timedelta(seconds=rule.guards.cool_down_seconds)
         left = cool_down - (self._clock.now() - (alarm.escalated or alarm.changed))
         if left > timedelta():
@@ -543,7 +543,7 @@ class Remediator:
             await self._observe(repair, no)
             return None if no.final else left
         if alarm.state is AlarmState.ESCALATED and self._refused_by.get(alarm.id) != no.guard:
-            # Its note says what people were told.
+            # Its note says what people were notified of.
             self._refused_by[alarm.id] = no.guard
             said = {"guard": no.guard, "reason": no.reason}
             await self._store.audit.append("remediation", "repair.refused", alarm.id, said)
@@ -569,7 +569,7 @@ class Remediator:
         return left if no.guard == SETTLE else min(left, self._later(alarm))
 
     async def _say(self, alarm: Alarm, note: str) -> None:
-        """Note it in an alarm of which people were not told."""
+        """Note it in an alarm of which people were not notified."""
         if alarm.note != note and alarm.state is AlarmState.RAISED:
             await self._store.alarms.note([(alarm, note)], actor="remediation")
 
@@ -613,7 +613,7 @@ class Remediator:
         late = self._clock.now() - (run.finished or alarm.changed) - timedelta(seconds=verify.within_seconds)
         if late > timedelta():
             return await self._fail(alarm, rule, f"repair run {run.id} succeeded, yet {wrong}")
-        # That the alarm is cleared is told as a change of it.
+        # That the alarm is cleared is announced as a change of it.
         return _SOON if alarm.cleared else max(_SOON, min(-late.total_seconds(), _LATER))
 
     async def _what_is_wrong(self, alarm: Alarm) -> tuple[str, Health | None]:
@@ -668,10 +668,10 @@ class Remediator:
         return moved is not None
 
     async def _escalate(self, alarm: Alarm, reason: str, kind: str = PAGE) -> float:
-        """Decide that people are to see to it, unless the alarm moved on since it was looked at; they are told next.
+        """Decide that people are to see to it, unless the alarm moved on meanwhile; they are notified next.
 
-        The decision is on record before anybody is told, so that two schedulers tell people once, and so that
-        what one of them is repairing is not escalated by the other. What they were told of already is not told again.
+        The decision is on record before anybody is notified, so that two schedulers notify people once, and so that
+        what one of them is repairing is not escalated by the other. What they were notified of already is not repeated.
         """
         if alarm.state is AlarmState.ESCALATED:
             return _RETRY[1]
@@ -722,7 +722,7 @@ def _is_wrong(alarm: Alarm, health: Health) -> bool:
 
 
 def _of_round(store: Store, alarm: Alarm, rule: str) -> list[Proposal]:
-    """What a rule proposed for an alarm since people were last told of it."""
+    """What a rule proposed for an alarm since people were last notified of it."""
     since = alarm.escalated or alarm.raised
     return [one for one in store.rules.of_alarm(alarm.id) if one.rule == rule and one.at >= since]
 

@@ -64,7 +64,7 @@ from controller.store.repository import SqlRepository, reads, writes, writes_asi
 from controller.store.transaction import Tx
 from controller.store.works import work_on
 
-#: An alarm that may not stand twice: work goes on, or people were told and it was not cleared yet.
+#: An alarm that may not stand twice: work goes on, or people were notified and it was not cleared yet.
 _STANDING = text("state IN ('raised', 'repairing') OR (state = 'escalated' AND cleared IS NULL)")
 #: An alarm from which others may follow.
 _SPREADING = text("spreads AND cleared IS NULL")
@@ -101,7 +101,7 @@ alarms = Table(
     Column("escalated", Instant),
     Column("acknowledged", Instant),
     long_text("acknowledged_by"),
-    # JSON lists: cells that suffer, tenants that are told, functions that suffer.
+    # JSON lists: cells that suffer, tenants that are notified, functions that suffer.
     Column("cells", Text, nullable=False, server_default="[]"),
     Column("tenants", Text, nullable=False, server_default="[]"),
     Column("functions", Text, nullable=False, server_default="[]"),
@@ -156,7 +156,7 @@ refused_alerts = Table(
     Column("number", BigInteger, nullable=False),
 )
 
-#: What people are to be told. It is claimed before it is sent: ``attempts`` tells one claim from the next.
+#: Notifications of people. Each is claimed before it is sent: ``attempts`` tells one claim from the next.
 escalations = Table(
     "escalations",
     metadata,
@@ -694,7 +694,7 @@ def _concern(tx: Tx, found: Iterable[Alarm]) -> None:
 
 
 def _concern_others(tx: Tx, alarm: Alarm, tenants: tuple[str, ...]) -> None:
-    """Put on record that an alarm concerns other tenants than before, and see to it that they are told."""
+    """Put on record that an alarm concerns other tenants than before, and see to it that they are notified."""
     tx.execute(update(alarms).where(alarms.c.id == alarm.id).values(tenants=_as_json(tenants)))
     tx.execute(delete(alarm_tenants).where(alarm_tenants.c.alarm == alarm.id))
     _concern(tx, [alarm.model_copy(update={"tenants": tenants})])

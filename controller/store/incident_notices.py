@@ -1,4 +1,4 @@
-"""Notices of incidents: what each side is told, on record in the order of time, once for each that changed."""
+"""Notices of incidents to each side, on record in the order of time, once for each incident that changed."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ _SCHEDULE = update(incidents).where(incidents.c.id == bindparam("of")).values(no
 
 
 def due(tx: Tx) -> bool:
-    """Whether somebody is to be told of an incident now."""
+    """Whether somebody is to be notified of an incident now."""
     return tx.execute(_DUE, {"now": tx.now}).first() is not None
 
 
 def write(tx: Tx) -> None:
-    """Put on record what the sides of incidents that changed are told."""
-    # Alarms come and go before or after, so that no change is taken for told.
+    """Put notices to the sides of incidents that changed on record."""
+    # Alarms come and go before or after, so that no change is taken for announced.
     tx.guard(GUARD)
     rows = tx.execute(_DUE.with_for_update(), {"now": tx.now}).all()
     current = current_network(tx) if rows else None

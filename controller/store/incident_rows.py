@@ -60,7 +60,7 @@ incidents = Table(
     string("merged_into"),
     Column("flaps", Integer, nullable=False),
     Column("standing", Integer, nullable=False),
-    # When its sides are to be told what became of it, None where they know.
+    # When its sides are to be notified of what became of it, None where they know.
     Column("notify_at", Instant),
     Index("ix_incidents_notify_at", "notify_at", sqlite_where=_NOTIFIES, postgresql_where=_NOTIFIES),
     Index("ix_incidents_identity", "identity", "number"),
@@ -165,7 +165,7 @@ def write(tx: Tx, outcome: Outcome, known: Known) -> Outcome:
 
 
 def touch(tx: Tx, names: Iterable[str]) -> None:
-    """See to it that the sides of incidents are told what is new of them."""
+    """See to it that the sides of incidents are notified of what is new."""
     if rows := [{"of": name, "soon": tx.now + HOLD_OFF} for name in sorted(set(names) - {""})]:
         tx.execute(_TOUCH, rows)
 

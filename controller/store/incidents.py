@@ -306,7 +306,7 @@ def _unsettled(tx: Tx) -> list[Alarm]:
 
 
 def _filled(tx: Tx, rows: Sequence[Row[Any]]) -> list[Incident]:
-    """Incidents with what their alarms tell."""
+    """Incidents with what their alarms say."""
     found = [as_noun(Incident, row) for row in rows]
     live = [one.id for one in found if one.state is IncidentState.OPEN]
     over = [one.id for one in found if one.state is IncidentState.CLOSED]

@@ -107,7 +107,7 @@ def _doubt(tx: Tx, reason: str) -> None:
 
 
 def _open(tx: Tx, number: int, reason: str) -> None:
-    """Put a doubt on record, and let people be told of it once."""
+    """Put a doubt on record, and notify people of it once."""
     row = tx.insert(doubts).values(number=number, reason=reason, since=tx.now)
     if not tx.execute(row.on_conflict_do_nothing(index_elements=["number"])).rowcount:
         return

@@ -31,14 +31,14 @@ plan_tenants = Table(
     Column("handle", String, nullable=False, index=True),
     Column("created", Instant, nullable=False),
     Column("stations", Integer, nullable=False),
-    # SHA-256 of what the tenant is told of the plan; empty where that was not recorded yet.
+    # SHA-256 of what the tenant sees of the plan; empty where that was not recorded yet.
     Column("part", String, nullable=False, server_default=""),
     Index("ix_plan_tenants_plan_tenant", "plan", "tenant", unique=True),
     Index("ix_plan_tenants_tenant_number", "tenant", "number"),
     Index("ix_plan_tenants_tenant_part", "tenant", "part"),
 )
 
-#: Stations on which a run touches or interrupts a tenant, or may do so and the tenant was told.
+#: Stations on which a run touches or interrupts a tenant, or may do so and the tenant was notified.
 run_tenants = Table(
     "run_tenants",
     metadata,
@@ -51,7 +51,7 @@ run_tenants = Table(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a plan is to one tenant: on how many stations, and the SHA-256 of what it is told (hex)."""
+    """What a plan is to one tenant: on how many stations, and the SHA-256 of what it sees (hex)."""
 
     stations: int
     digest: str
@@ -96,7 +96,7 @@ def note_run(tx: Tx, run_id: str, changes: Iterable[Change]) -> None:
 
 
 def note_notified(tx: Tx, run_id: str, tenant: str, stations: Iterable[str]) -> None:
-    """Note that a tenant is told of a run before it is known what it changes: who gets notice may look."""
+    """Note that a tenant is notified of a run before it is known what it changes: who gets notice may look."""
     working = set(tx.execute(select(jobs.c.station).where(jobs.c.run == run_id)).scalars())
     _note(tx, run_id, ((tenant, station) for station in stations if station in working))
 

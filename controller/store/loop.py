@@ -159,7 +159,7 @@ class _Lane:
             results = self._store.database.together(
                 [partial(_carried_out, self._store, piece) for piece in pieces], self._mode
             )
-        except Exception as error:  # noqa: BLE001  # the thread must go on, and every caller must hear
+        except Exception as error:  # noqa: BLE001  # the thread must go on, and every caller must learn of it
             results = [error] * len(pieces)
         for piece, result in zip(pieces, results, strict=True):
             if not isinstance(result, Exception):

@@ -77,7 +77,7 @@ _PENDING = (
 
 
 class SqlNotices(SqlRepository, Notices[Sync]):
-    """What tenants are told."""
+    """Notices to tenants."""
 
     @reads
     def page(self, tx: Tx, page: Page, tenant: str | None = None) -> tuple[int, list[Notice]]:
@@ -173,7 +173,7 @@ def _write(tx: Tx) -> None:
 
 
 def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
-    """Tell a tenant what it was not told yet: a run may begin and end between two looks."""
+    """Notify a tenant of what it does not know yet: a run may begin and end between two looks."""
     mine = constraints_from(row.content).concerning(tenant)
     about = and_(notices.c.run == row.run, notices.c.tenant == tenant)
     known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
@@ -191,7 +191,7 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
 
 
 def _news() -> Select[Any]:
-    """Runs and tenants on whose own stations work began or ended, and who were not told."""
+    """Runs and tenants on whose own stations work began or ended, and who were not notified."""
     begun = func.max(case((jobs.c.started.is_not(None), 1), else_=0))
     done = func.min(case((jobs.c.state == JobState.DONE.value, 1), else_=0))
     there = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
@@ -206,13 +206,13 @@ def _news() -> Select[Any]:
 
 
 def _sent(kind: NoticeKind) -> ColumnElement[bool]:
-    """Whether a tenant was told this of a run."""
+    """Whether a tenant got this notice of a run."""
     same = and_(notices.c.run == run_constraints.c.run, notices.c.tenant == run_tenants.c.tenant)
     return exists().where(same, notices.c.kind == kind.value)
 
 
 def _over() -> Select[Any]:
-    """Runs that ended, of which not everybody may have been told so."""
+    """Runs that ended, of which not everybody may have been notified."""
     query = select(run_constraints.c.run, run_constraints.c.content).join(runs, runs.c.id == run_constraints.c.run)
     unfinished = run_constraints.c.notified.in_([NoticeKind.PLANNED.value, NoticeKind.STARTED.value])
     return query.where(runs.c.state.in_(_TERMINAL), unfinished).order_by(runs.c.number)

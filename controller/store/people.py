@@ -48,7 +48,7 @@ users = Table(
     # Where and as whom people sign in elsewhere; empty for users of our own.
     Column("issuer", String, nullable=False, server_default=""),
     Column("subject", String, nullable=False, server_default=""),
-    # When the newest token that the provider gave them was issued, and the one that told another role, or none.
+    # When the newest token that the provider gave them was issued, and the one that gave another role, or none.
     Column("vouched", Instant),
     Column("turned", Instant),
     # Nobody of a provider is two people here.
@@ -397,7 +397,7 @@ def _sign_in(tx: Tx, person: Person, sign_in: SignIn) -> Row[Any]:
     """Note who signs in for the first time, or with a newer token, or with another role.
 
     Raises:
-        SignInError: The name is taken, or another role was told after the token was given.
+        SignInError: The name is taken, or another role was given after the token was given.
     """
     tx.guard(f"sign in {sign_in.subject}")
     known = _of(tx, sign_in)

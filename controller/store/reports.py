@@ -1,7 +1,7 @@
 """Reports of alarms as they came: append-only, and the same body once, with how often it came.
 
-Alarms are folded from them (``controller.intent.folding``), so what a report did can be told, and done again with other
-rules. They are kept for a time, and no more than a number of them.
+Alarms are folded from them (``controller.intent.folding``), so what a report did can be shown, and done again with
+other rules. They are kept for a time, and no more than a number of them.
 """
 
 from __future__ import annotations

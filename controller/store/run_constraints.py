@@ -29,7 +29,7 @@ run_constraints = Table(
     Column("run", String, ForeignKey("runs.id"), primary_key=True),
     Column("subject", String, nullable=False, index=True),
     Column("content", LargeBinary, nullable=False),
-    # ``ended`` once all tenants were told that it did, ``planned`` before; empty where none is concerned.
+    # ``ended`` once all tenants were notified that it did, ``planned`` before; empty where none is concerned.
     Column("notified", String, nullable=False),
 )
 

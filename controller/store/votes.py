@@ -109,7 +109,7 @@ def cast_vote(
     said = {name: row[name] for name in (*_SAID, "at")}
     key = (votes.c.subject, votes.c.side, votes.c.person)
     other = or_(*(votes.c[name] != said[name] for name in _SAID))
-    # A no after a yes is always heard, and then no yes any more.
+    # A no after a yes always counts, and then no yes any more.
     counts = or_(
         votes.c.times < MOST, and_(votes.c.choice == VoteChoice.APPROVE.value, literal(choice is VoteChoice.REJECT))
     )
@@ -132,7 +132,7 @@ def _as_before(tx: Tx, vote: Vote, same: ColumnElement[bool]) -> Vote:
     if at is None:
         raise ConflictError(
             f"{vote.person} changed their vote on this {MOST} times, which is the most: only a no after a yes is "
-            "heard now; others of that side may say more"
+            "counted now; others of that side may say more"
         )
     return vote.model_copy(update={"at": at})
 

@@ -24,7 +24,7 @@ _COLLECT = 2.0
 
 
 class LoopThread(threading.Thread):
-    """Runs the device loop until told to stop; ``failed`` says whether it ended by an error."""
+    """Runs the device loop until asked to stop; ``failed`` says whether it ended by an error."""
 
     def __init__(self, settings: Settings, name: str, on_end: Callable[[], None]) -> None:
         super().__init__(name="device-loop")

@@ -68,5 +68,5 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             await rounds.stop()
             await remediator.settle()
             await notices.settle()
-            with suppress(MinkaError):  # what it would have told is told after the next start
+            with suppress(MinkaError):  # what it would have announced is announced after the next start
                 await anchor()

@@ -39,7 +39,7 @@ from controller.runs.launch import Launcher
 log = structlog.get_logger()
 router = Router(prefix="/v1", tags=["alarms"])
 
-#: Alarms that a follower is told of: the newest ones.
+#: Alarms that a follower is sent: the newest ones.
 _FOLLOWED = Page(limit=1000)
 #: What nobody thinks of any more must not stay hidden for good.
 LONGEST_SHELVING = timedelta(days=7)

@@ -66,7 +66,7 @@ class Part(Body):
 
 
 class AskedStep(Body):
-    """A step of a playbook that an approval is about; a tenant is told those that need its consent, without a name."""
+    """A step of a playbook that an approval is about; a tenant sees those that need its consent, without a name."""
 
     name: str = ""
     action: str
@@ -76,7 +76,7 @@ class AskedStep(Body):
 class Awaited(Body):
     """A run that waits for somebody's yes, as one side sees it.
 
-    A tenant is told what is asked of it, what its own people said, and its own part: its stations, the steps that need
+    A tenant sees what is asked of it, what its own people said, and its own part: its stations, the steps that need
     its consent, its lines of each change. ``procedure`` is ``apply`` or the playbook's name.
     """
 
@@ -98,7 +98,7 @@ def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[Awaited]
     """Runs that wait for the approval of the caller's side (for the host's people: of any side), oldest first."""
     found = []
     for run, standing in backend.store.approvals.standings(who.tenant):
-        # Whether another side still has to agree is not told to a tenant.
+        # Whether another side still has to agree is not disclosed to a tenant.
         own = [one for one in standing.constraints.requirements if who.side in (HOST, one.side)]
         if not all(is_approved(one, standing.votes, standing.requester) for one in own):
             found.append(_awaited(backend, who, run, standing.constraints, standing.votes, whole=False))
@@ -313,7 +313,7 @@ def _steps(backend: Services, run: Run, who: Person) -> list[AskedStep]:
 
 
 def _disclosed(who: Person, vote: Vote) -> Vote:
-    """A vote as a person may see it: the subject is a hash over everybody's part, so a tenant is not told it."""
+    """A vote as a person may see it: the subject is a hash over everybody's part, so a tenant does not see it."""
     return vote.model_copy(update={"subject": ""}) if who.tenant else vote
 
 

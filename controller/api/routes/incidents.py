@@ -25,7 +25,7 @@ from controller.remediation.dispatch import dispatch_pack
 
 router = Router(prefix="/v1/incidents", tags=["incidents"])
 
-#: Incidents that a follower is told of: the first ones.
+#: Incidents that a follower is sent: the first ones.
 _FOLLOWED = Page(limit=1000)
 _Words = Annotated[list[str] | None, Query(max_length=100)]
 
@@ -88,7 +88,7 @@ def report(
     _: Annotated[Person, needs(Permission.LOOK)],
     format: Annotated[Literal["json", "md"], Query(description="JSON, or Markdown for people.")] = "json",  # its name
 ) -> IncidentReport | TenantIncidentReport:
-    """An incident as it is told afterwards: root and why, decisions, repairs with evidence, minutes, what was said."""
+    """An incident as its report shows it: root and why, decisions, repairs with evidence, minutes, what was said."""
     found = seen.report(incident_id)
     if format == "md":
         text = markdown(found.model_dump(mode="json"))

@@ -132,7 +132,9 @@ def _known(kpis: Iterable[Kpi], name: str, level: Level, tenant: str) -> Kpi:
     for wanted in (level, Level.TENANT) if tenant else (level,):
         if wanted not in kpi.levels:
             at = ", ".join(kpi.levels)
-            raise InputError(f"{name} is not told apart by {wanted}: stations do not count it so; it is there by {at}")
+            raise InputError(
+                f"{name} is not distinguished by {wanted}: stations do not count it so; it is there by {at}"
+            )
     return kpi
 
 

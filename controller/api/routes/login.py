@@ -74,7 +74,7 @@ def device(backend: Backend) -> DeviceSignIn:
 
 @router.delete("", status_code=204, dependencies=[OPEN])
 async def end(request: Request, backend: Backend) -> Response:
-    """Sign out of Minka: the provider's token opens nothing here any more. The provider is not told."""
+    """Sign out of Minka: the provider's token opens nothing here any more. The provider is not informed."""
     answer = Response(status_code=204)
     if SESSION in request.cookies:
         answer.delete_cookie(SESSION)

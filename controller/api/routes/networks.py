@@ -53,7 +53,7 @@ class ImportUpload(Body):
 
 
 class ImportedFiles(Body):
-    """Network files by name, and what could not be told in them."""
+    """Network files by name, and what they can't say."""
 
     files: dict[str, str]
     notes: tuple[str, ...]

@@ -70,7 +70,7 @@ class Rotation(Body):
 
 
 class IssuedToken(Body):
-    """A token just made; this is the only time that its secret is told."""
+    """A token just made; this is the only time that its secret is shown."""
 
     token: Token
     secret: str
@@ -122,7 +122,7 @@ def issue(
 ) -> IssuedToken:
     """Make a token that opens at most what the one in use opens, and ends when that ends at the latest.
 
-    Its secret is told in this answer and kept nowhere.
+    Its secret is shown in this answer and kept nowhere.
     """
     owner = backend.store.users.get(_owner(who, asked.owner or who.name))
     scopes = grant(who, Person(name=owner.name, role=owner.role, tenant=owner.tenant), asked.scopes)

@@ -35,7 +35,7 @@ router = Router(prefix="/eventListener/v7", tags=["webhooks"])
 
 #: Events of one call at most.
 _MOST = 10_000
-#: Events are sent as they happen: one that is told to be older than this has a wrong clock.
+#: Events are sent as they happen: one that says that it is older than this has a wrong clock.
 _OLDEST = timedelta(days=1)
 #: Seconds between heartbeats where a device tells none, and bounds of what it may tell.
 _INTERVAL, _SHORTEST, _LONGEST = 60.0, 1.0, 86_400.0
@@ -98,7 +98,7 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
 
 
 async def _taken_in(backend: Services, found: _Read) -> None:
-    """Put what a call told on record, all in one transaction; faults alone share theirs with other calls."""
+    """Put what a call reported on record, all in one transaction; faults alone share theirs with other calls."""
     if found.beats or found.registered or found.ready:
         await run_in_threadpool(_keep, backend, found)
     elif found.reports or found.refused:

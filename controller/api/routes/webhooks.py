@@ -111,7 +111,7 @@ class _ListedAlert(BaseModel):
         return frozenset(one.name for one in self.receivers)
 
     def as_alert(self) -> AlertmanagerAlert:
-        """As the webhook would have told it."""
+        """As the webhook would have sent it."""
         fields = {"labels": self.labels, "annotations": self.annotations, "startsAt": self.starts_at}
         return AlertmanagerAlert.model_validate({"status": "firing"} | fields)
 
@@ -163,7 +163,7 @@ def _report(
 
     Labels: ``station`` (needed), ``object`` (path; the device itself by default), ``tenant`` (of a node of ours the
     ledger says whose it is), ``probable_cause`` (the alert's name by default; one that is not known is the specific
-    problem of ``other-alert``), ``severity`` (X.733 words; MAJOR by default). One that is told to be older than
+    problem of ``other-alert``), ``severity`` (X.733 words; MAJOR by default). One that says that it is older than
     ``oldest`` has a wrong clock.
     """
     labels = alert.labels

@@ -1,6 +1,6 @@
 """Device trees read back: what a station carries, in the words of network files; the reverse of ``render``.
 
-Only what tenants can't be told from is here; who a PLMN belongs to, the caller knows.
+Only what tenants can't be distinguished from is here; who a PLMN belongs to, the caller knows.
 """
 
 from __future__ import annotations

@@ -51,12 +51,12 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         """Deduplicate a report into an alarm: new, counted up, or cleared, and work out what follows from what.
 
         Events count in the order of their own times (``at``): one that is older than what an alarm
-        already heard, or than its clearing, only counts up; at equal times the later arrival wins.
+        already received, or than its clearing, only counts up; at equal times the later arrival wins.
         A clearing report without an open alarm is kept as a cleared alarm, so that a late raising one
         with an older time does not open it again. It clears a ``raised`` alarm; a ``repairing`` one
         stays so and only gets its ``cleared`` time, for the verifier to end it as repaired. An
         ``escalated`` one stays escalated, but until it was cleared it goes on taking in reports,
-        so that what people were told of is not raised anew by each repeated notification.
+        so that what people were notified of is not raised anew by each repeated notification.
         """
         ...
 
@@ -89,7 +89,7 @@ class Alarms(Repository[M_co], Protocol[M_co]):
     def reassess(self, stations: Iterable[str]) -> None:
         """Work out anew whom alarms of these stations concern that stand.
 
-        Agreements begin and end, and network files change: tenants that an alarm did not concern before are told.
+        Agreements begin and end, and network files change: tenants that an alarm did not concern before are notified.
         """
         ...
 
@@ -202,7 +202,7 @@ class Alarms(Repository[M_co], Protocol[M_co]):
 
     @method
     def escalate(self, seen: Alarm, reason: str, *, actor: str, kind: str = PAGE) -> Alarm | None:
-        """Move an alarm to ``escalated``, as ``move`` does, and put on record that people are to be told.
+        """Move an alarm to ``escalated``, as ``move`` does, and put on record that people are to be notified.
 
         None also while it is shelved, or work that its tenant announced explains it.
         """
@@ -233,7 +233,7 @@ class Escalations(Repository[M_co], Protocol[M_co]):
 
     @method
     def claim(self, seen: Escalation) -> Escalation | None:
-        """Claim one before people are told; None if somebody else claimed or told it since it was ``seen``.
+        """Claim one before people are notified; None if somebody else claimed or sent it since it was ``seen``.
 
         Whoever claims one that is claimed already holds its claimant for dead.
         """
@@ -241,12 +241,12 @@ class Escalations(Repository[M_co], Protocol[M_co]):
 
     @method
     def release(self, claimed: Escalation, why: str = "") -> None:
-        """Give a claim back: people were not told; why goes on record. One that somebody else took over stays."""
+        """Give a claim back: people were not notified; why goes on record. One that somebody else took over stays."""
         ...
 
     @method
     def delivered(self, claimed: Escalation) -> None:
-        """Put on record that people were told."""
+        """Put on record that people were notified."""
         ...
 
 
@@ -329,10 +329,10 @@ class Heartbeats(Repository[M_co], Protocol[M_co]):
 
     @method
     def beat(self, intervals: Mapping[str, float | None], default: float) -> list[str]:
-        """Devices were heard, each with the interval that it told.
+        """Devices reported, each with the interval that it reported.
 
         Args:
-            intervals: Seconds by device; None where it told none, which keeps the one before.
+            intervals: Seconds by device; None where it reported none, which keeps the one before.
             default: Seconds where there is none before.
 
         Returns:
@@ -342,12 +342,12 @@ class Heartbeats(Repository[M_co], Protocol[M_co]):
 
     @method
     def find(self) -> list[Heartbeat]:
-        """All devices that were ever heard."""
+        """All devices that ever reported."""
         ...
 
     @method
     def lose(self, device: str, at: datetime) -> bool:
-        """Put on record that the silence of a device is reported; False if it is, or it was heard since ``at``."""
+        """Put on record that the silence of a device is reported; False if it is, or it reported since ``at``."""
         ...
 
     @method

@@ -65,7 +65,7 @@ class Audit(Repository[M_co], Protocol[M_co]):
 
     @method
     def head(self) -> AuditAnchor:
-        """The newest audit row, to be told to somebody outside of the database."""
+        """The newest audit row, to be published outside of the database."""
         ...
 
     @method

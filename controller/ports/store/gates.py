@@ -72,7 +72,7 @@ class Gates(Repository[M_co], Protocol[M_co]):
 
 
 def decision_for(unit: str, round: int, gate: int | None, decisions: Iterable[Decision]) -> Decision | None:
-    """What a job hears at a gate, from the decisions of its wave; a unit's own go before its wave's.
+    """What a job learns at a gate, from the decisions of its wave; a unit's own go before its wave's.
 
     A group that was cancelled at one gate is cancelled at all that follow, and before it came to any. A group that was
     postponed is decided anew; but what was cancelled meanwhile is so in all rounds.

@@ -154,7 +154,7 @@ class SignIns(Repository[M_co], Protocol[M_co]):
         """Somebody whom an identity provider vouches for, put on record as a user, with the role of the newest token.
 
         Raises:
-            SignInError: The token was signed out with, or is older than the one that told another role, or none. Or the
+            SignInError: The token was signed out with, or is older than the one that gave another role, or none. Or the
                 name is that of a user of our own or of somebody else at the provider, or disabled.
         """
         ...

@@ -47,7 +47,7 @@ class Tenants(Repository[M_co], Protocol[M_co]):
     def alarms(self, tenant: str, page: Page, like: AlarmFilter | None = None) -> tuple[int, list[Alarm]]:
         """Total and one page of alarms that concern a tenant, newest first.
 
-        Objects are asked for only where tenants are told them: cells and core links.
+        Objects are asked for only where tenants see them: cells and core links.
         """
         ...
 

@@ -155,7 +155,7 @@ def _closed(group: int, standing: Standing, now: datetime, *, begun: bool) -> It
     """Freeze and window of stations; a window that is open says when it closes.
 
     To begin, there has to be time for a whole confirm time-out; what was begun (``Standing.begun``) goes on until the
-    window closes, which it is then told.
+    window closes, of which it is then informed.
     """
     if standing.override is not None:
         return

@@ -66,7 +66,7 @@ class Deliveries(Generic[I]):
     """Sends what is in an outbox, each by one of all schedulers.
 
     Who dies between claim and end leaves the claim; another takes it over later and posts again under the same
-    key, since people who hear twice are better than people who never hear.
+    key, since a message that comes twice is better than one that never comes.
 
     Args:
         outbox: What is to be sent.

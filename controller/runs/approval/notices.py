@@ -20,7 +20,7 @@ class Notices:
     Args:
         store: The record.
         webhook: Who passes all of them on; None where there is nobody.
-        contacts: How contacts of the network files are told.
+        contacts: How contacts of the network files are notified.
         clock: Source of time.
     """
 

@@ -226,7 +226,7 @@ class Planner:
         Args:
             request: What to plan.
             actor: Who asks, for the record.
-            progress: Is told how far the reading of stations is.
+            progress: Is called with how far the reading of stations is.
 
         Raises:
             InputError: The selector is wrong or matches nothing.

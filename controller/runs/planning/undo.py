@@ -37,7 +37,7 @@ async def undo_plan(
         run_id: The run.
         remove: Nodes that go by that, by owner, as named by the person: those that the run had made.
         actor: Who asks.
-        progress: Is told how far the reading of stations is.
+        progress: Is called with how far the reading of stations is.
 
     Raises:
         NotFoundError: There is no such run.

@@ -73,7 +73,7 @@ def check_windows(strategy: Strategy, jobs: Iterable[NewJob], constraints: RunCo
 
 
 def confirm_budget(members: int) -> float:
-    """Seconds that every timer of a group must leave when it is confirmed: all must hear of it and confirm."""
+    """Seconds that every timer of a group must leave when it is confirmed: all must learn of it and confirm."""
     return 10.0 + 0.02 * members
 
 

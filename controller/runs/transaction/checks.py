@@ -37,7 +37,7 @@ def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
     """What is not this change's fault.
 
     Core links that were down before and that the change does not edit; alarms that stood; cells and links of which
-    the station has others of their class (``EP_NgC``) and tells the state of none: no time is spent in waiting for it.
+    the station has others of their class (``EP_NgC``) and reports no state of them: nobody waits for it.
     """
     edited = [edit.path for phase in change.phases for edit in phase.edits]
     waits = _waits(change)
@@ -50,7 +50,7 @@ def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
 
 
 def _alarms_of(observed: Observed) -> tuple[ActiveAlarm | AlarmRecord, ...]:
-    """Alarms that a station tells, in either way."""
+    """Alarms that a station reports, in either way."""
     return (*observed.alarms, *(observed.records or ()))
 
 

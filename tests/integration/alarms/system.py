@@ -297,7 +297,7 @@ class LocalSystem:
         return self.alarms(station)[-1]
 
     async def told(self) -> None:
-        """Wait until people were told of all escalations."""
+        """Wait until people were notified of all escalations."""
 
         async def holds() -> bool:
             return not self.store.escalations.pending()

@@ -138,7 +138,7 @@ async def test_figures_do_not_improve_in_a_blackout() -> None:
 
         devices["S1"].unreported = {"EP_NgC", "EP_NgU"}
         await look()
-        assert unknown("minka_core_link_unknown") == {("S1", "not-told"): 4, ("S2", "not-read"): 6}
+        assert unknown("minka_core_link_unknown") == {("S1", "not-reported"): 4, ("S2", "not-read"): 6}
         await loop_store.close()
 
 

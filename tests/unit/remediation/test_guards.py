@@ -475,7 +475,7 @@ async def test_what_comes_again_has_to_stand_the_longer_and_then_is_peoples_once
     for _ in range(12):
         await bench.round(scheduler)
     assert (bench.runs(), len(bench.people.sent)) == ([], 1)
-    assert bench.alarm(scene.alarm).note.endswith("the same fault came again 11 times, and people were told of it")
+    assert bench.alarm(scene.alarm).note.endswith("the same fault came again 11 times, and people were notified of it")
 
 
 async def test_what_came_again_once_is_repaired_when_it_stood_twice_as_long(bench: Bench) -> None:

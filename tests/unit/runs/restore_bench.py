@@ -74,7 +74,7 @@ class RestoreBench:
     """Record, stations and all that works on them.
 
     Attributes:
-        told: What people were told.
+        notified: What people were notified of.
         carries: Whether stations carry their generation.
     """
 

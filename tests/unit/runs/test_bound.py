@@ -94,7 +94,7 @@ async def standing(scenario: Scenario | None = None) -> TransactionBench:
 
 
 async def test_a_device_that_is_not_well_any_more_does_not_step_back_from_a_decision_that_came_first() -> None:
-    """All others of the unit were told to confirm; this one's link failed before it heard."""
+    """All others of the unit were to confirm; this one's link failed before it learned of that."""
     bench = await standing()
     bench.break_link()
     gate = ScriptedGate(bench, first=decided(bench, GateChoice.CONFIRM))
