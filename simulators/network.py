@@ -239,7 +239,7 @@ def read_network(directory: Path, endpoints_file: Path | None = None) -> Simulat
     for path, row in rows["cells"]:
         cells.setdefault(_text(path, row, "station"), []).append(_text(path, row, "id"))
     sites = {_text(path, row, "id"): row for path, row in rows["sites"]}
-    neighbours = Counter(str(row.get("site")) for _, row in rows["stations"])
+    neighbours = Counter(str(row.get("site")) for _, row in rows["stations"] if str(row.get("id")) in cells)
     stations = [_station(path, row, cells, sites, neighbours) for path, row in rows["stations"]]
     endpoints = [_endpoint(path, row) for path, row in rows["endpoints"]]
     packages = {_text(path, row, "id"): _package(path, row) for path, row in rows["packages"]}
@@ -353,7 +353,7 @@ def _station(
         transport_address=_text(path, row, "transport_address"),
         cells=tuple(sorted(cells.get(station, ()))),
         region=sys.intern(str(site.get("region") or "")),
-        population=int(site.get("population") or 0) // neighbours[place],
+        population=int(site.get("population") or 0) // neighbours[place] if station in cells else 0,
         backhaul=sys.intern(str(site.get("backhaul") or "")),
         reserves={fault: float(hours) * 3600 for fault, hours in reserves if hours},
         functions=_words(row, "functions"),

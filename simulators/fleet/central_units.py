@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from simulators.datastore import Config
 from simulators.equipment.configuration import ConfiguredCell, cells_of, ends_of, plmns_of_cells, plmns_of_user_plane
 from simulators.equipment.radio import CorePaths
 from simulators.fleet.transport import Transport
@@ -18,12 +18,29 @@ from simulators.network import SimulatedNetwork, StationRecord
 from simulators.station import Station
 
 
-@dataclass(frozen=True, slots=True)
 class _Part:
-    """A part of a gNB: a DU, or a part of its central unit."""
+    """A part of a gNB: a DU, or a part of its central unit; what its configuration says is worked out once."""
 
-    record: StationRecord
-    station: Station
+    def __init__(self, record: StationRecord, station: Station) -> None:
+        self.record = record
+        self.station = station
+        self._of: Config | None = None
+        self._ends: dict[str, dict[tuple[str, str], set[str]]] = {}
+        self.cells: Mapping[str, frozenset[str]] = {}
+        self.plmns: frozenset[str] = frozenset()
+
+    def read(self) -> _Part:
+        """Take on what its configuration says now."""
+        config = self.station.running
+        if config is not self._of:
+            self._of, self._ends = config, {}
+            for interface in ("EP_F1C", "EP_F1U", "EP_E1"):
+                vlans = self._ends[interface] = {}
+                for near, vlan, far in ends_of(config, interface):
+                    vlans.setdefault((near, far), set()).add(vlan)
+            self.cells = plmns_of_cells(config) if self.record.unit else {}
+            self.plmns = plmns_of_user_plane(config) if self.record.unit else frozenset()
+        return self
 
     def reaches(self, interface: str, other: _Part, transport: Transport) -> bool:
         """Whether an interface to another part is up."""
@@ -34,7 +51,7 @@ class _Part:
 
     def _vlans_to(self, other: _Part, interface: str) -> set[str]:
         way = (self.record.transport_address, other.record.transport_address)
-        return {vlan for near, vlan, far in ends_of(self.station.running, interface) if (near, far) == way}
+        return self.read()._ends[interface].get(way, set())
 
 
 class CentralUnit:
@@ -56,20 +73,20 @@ class CentralUnit:
 
     def serves(self, cell: ConfiguredCell) -> bool:
         """Whether the control plane has a cell, and F1-C leads there."""
-        return any(cell.local_id in plmns_of_cells(one.station.running) for one in self._reached("EP_F1C"))
+        return any(cell.local_id in one.read().cells for one in self._reached("EP_F1C"))
 
     def paths(self) -> CorePaths:
         """What leads over the central unit to the cores."""
         signalling = set()
         users = []
         for control in self._reached("EP_F1C"):
-            plmns = plmns_of_cells(control.station.running)
+            plmns = control.read().cells
             cells = (cell for cell in cells_of(self._du.station.running) if cell.local_id in plmns)
             known = self._known({plmn for cell in cells for plmn in plmns[cell.local_id or ""]})
             signalling |= {one for one in control.station.equipment.radio.paths.signalling if one[1] in known}
             for user in self._reached("EP_F1U"):
                 if user.reaches("EP_E1", control, self._transport):
-                    carried = self._known(plmns_of_user_plane(user.station.running))
+                    carried = self._known(user.read().plmns)
                     links = user.station.equipment.radio.paths.users
                     users += [one for one in links if one.link.tenant in carried & known]
         return CorePaths(frozenset(signalling), tuple(users))

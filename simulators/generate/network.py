@@ -6,7 +6,7 @@ import csv
 import io
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import asdict, astuple, dataclass, fields
+from dataclasses import asdict, astuple, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,8 @@ class StationRow:
 class VirtualStationRow(StationRow):
     """A row of stations.csv in a network with functions."""
 
+    gnb_du_id: int | str
+    owner: str
     functions: str
 
 
@@ -127,16 +129,21 @@ def generate(
     """
     planned = layout.areas(layout.apportion(read_places(localities), stations), seed)
     kept = _keep(planned, areas)
-    endpoints = _endpoints(kept, network)
+    units = virtual.unit_stations(kept) if edges else []
+    endpoints = _endpoints([base.id for area in kept for base in area.bases], units, network)
     plan = virtual.Plan(kept, edges, {row.station: row.address for row in endpoints}) if edges else None
     files = _yaml_files(kept, network, name, schema, plan)
     codes = radio.plan_codes(planned)
     cells: dict[str, list[radio.CellRow]] = defaultdict(list)
     for cell in (cell for area in planned for cell in radio.cells(area, seed, codes)):
         cells[cell.station].append(cell)
-    built = {base.id: _station(base, cells[base.id]) for area in kept for base in area.bases}
+    bases = {base.id: base for area in kept for base in area.bases}
+    built = {base.id: _station(base, cells[base.id]) for base in bases.values()}
     files |= _inventory(kept, list(built.values()))
-    files["cells.csv"] = _csv([cell for station in built for cell in cells[station]])
+    there = [cell for station in built for cell in cells[station]]
+    if plan is not None:
+        there = [_numbered(cell, plan.local_id(bases[cell.station], cell.local_id)) for cell in there]
+    files["cells.csv"] = _csv(there)
     if own := [cell for area in kept for cell in radio.own_cells(area, seed, codes)]:
         files["own_cells.csv"] = _csv(own)
     listed = relations.relations(planned, cells)
@@ -144,15 +151,38 @@ def generate(
         files["neighbours.csv"] = _csv(inside)
     files["endpoints.csv"] = _csv(endpoints)
     if plan is not None:
-        files |= _virtual(plan, list(built.values()), schema)
+        rows = [_virtual_station(plan, bases[id_], row) for id_, row in built.items()]
+        files["stations.csv"] = _csv([*rows, *_central_units(plan)])
+        files |= _virtual(plan, schema)
     return files
 
 
-def _virtual(plan: virtual.Plan, stations: list[StationRow], schema: str | None) -> dict[str, str]:
+def _numbered(cell: radio.CellRow, local_id: int) -> radio.CellRow:
+    return replace(cell, local_id=local_id) if cell.rat == "NR" else cell
+
+
+def _virtual_station(plan: virtual.Plan, base: Base, row: StationRow) -> VirtualStationRow:
+    gnb = plan.gnb_of(base)
+    fields_ = asdict(row) | ({} if gnb is None else {"gnb_id": gnb[0], "gnb_id_length": virtual.GNB_ID_LENGTH})
+    return VirtualStationRow(
+        **fields_, gnb_du_id="" if gnb is None else gnb[1], owner="", functions=plan.functions_of(base.id)
+    )
+
+
+def _central_units(plan: virtual.Plan) -> list[VirtualStationRow]:
+    return [
+        VirtualStationRow(
+            *(unit.id, unit.site, "nr-28541", _address(96, order), "", "", unit.gnb_id, virtual.GNB_ID_LENGTH, "", ""),
+            gnb_du_id="",
+            owner=unit.owner,
+            functions=unit.function,
+        )
+        for order, unit in enumerate(plan.units())
+    ]
+
+
+def _virtual(plan: virtual.Plan, schema: str | None) -> dict[str, str]:
     return {
-        "stations.csv": _csv(
-            [VirtualStationRow(**asdict(row), functions=plan.functions_of(row.id)) for row in stations]
-        ),
         "packages.yaml": to_yaml({"packages": virtual.packages()}, schema),
         "pools.csv": _csv(plan.pools()),
         "nodes.csv": _csv(plan.nodes()),
@@ -196,6 +226,7 @@ def _yaml_files(
             "x2_vlan": PEER_VLAN,
             "xn_vlan": PEER_VLAN,
             "contacts": [contracts.noc("host", "the host")],
+            **({} if plan is None else {"midhaul_vlan": virtual.MIDHAUL_VLAN}),
             "performance": {"granularity_minutes": 15, "metrics": VENDOR_FAMILIES},
         },
         "regions": [{"id": r.id, "name": r.name} for r in sorted(regions, key=lambda region: region.id)],
@@ -261,9 +292,8 @@ def _address(second: int, order: int) -> str:
     return f"10.{second + order // 62500}.{order // 250 % 250}.{order % 250 + 1}"
 
 
-def _endpoints(kept: list[Area], fleet_seed: str) -> list[EndpointRow]:
-    """Endpoints of the simulators: one loopback address per station, counted within this network."""
-    ids = [base.id for area in kept for base in area.bases]
+def _endpoints(stations: list[str], units: list[str], fleet_seed: str) -> list[EndpointRow]:
+    """Endpoints of the simulators: one loopback address per station, counted within this network; CUs come last."""
     return [
         EndpointRow(
             station,
@@ -271,7 +301,7 @@ def _endpoints(kept: list[Area], fleet_seed: str) -> list[EndpointRow]:
             8300,
             public_host_key(fleet_seed, station),
         )
-        for index, station in enumerate(sorted(ids))
+        for index, station in enumerate([*sorted(stations), *units])
     ]
 
 

@@ -1,7 +1,8 @@
 """Functions on pools: what the stations of a virtual network are made of, and the servers that there are for them.
 
 Edges stand at masts, a short way of fibre from those around them. A station without an edge in reach is physical, and
-so is one of each tracking area, as in a network that is rebuilt. CUs run in the regions. All is invented.
+so is one of each tracking area, as in a network that is rebuilt. CUs run in the regions, each with an endpoint of its
+own: those of a region and its DUs are one gNB. All is invented.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from simulators.generate.contracts import CONTRACTS
 from simulators.generate.layout import Area, Base, Kind, Mast
 from simulators.generate.places import Region
+from simulators.generate.radio import node_id
 
 #: Longest way in µs from a pool to a site, one way: of the fronthaul of a DU, and of midhaul.
 _FRONTHAUL, _MIDHAUL = 100, 5000
@@ -22,6 +24,12 @@ _PER_KM, _BETWEEN = 7, 5
 #: Nodes of a pool, by where it stands; those of a region stand in three racks.
 _NODES = {"edge": 6, "regional": 6}
 _RACKS = 3
+#: gNB ids of regions are beyond those of stations, which have 20 bits; of their length, 14 bits are left for local ids.
+_GNB_IDS, GNB_ID_LENGTH = 2**20, 22
+#: NR cells of a station have less local ids than that.
+_LOCAL_IDS = 4
+#: VLAN of F1 and E1.
+MIDHAUL_VLAN = 1950
 
 
 @dataclass(frozen=True)
@@ -75,12 +83,23 @@ class FunctionRow:
     address: str
 
 
+@dataclass(frozen=True)
+class UnitRow:
+    """What is to stand in stations.csv for a CU, and where its endpoint is."""
+
+    id: str
+    site: str
+    gnb_id: int
+    owner: str
+    function: str
+
+
 def packages() -> list[dict[str, Any]]:
     """The packages as they stand in a network file: what runs, and the next DU and CU-CP."""
     radio = {"cpus": 8, "memory_gb": 16, "hugepages_gb": 4, "accelerators": 1, "ptp": True, "start_seconds": 30}
     du = radio | {"profiles": "lte-28658 nr-28541"}
-    control = {"cpus": 8, "memory_gb": 32, "start_seconds": 20}
-    user = {"cpus": 8, "memory_gb": 32, "hugepages_gb": 8, "gbps": 40, "start_seconds": 20}
+    unit = {"cpus": 8, "memory_gb": 32, "start_seconds": 20, "profiles": "nr-28541"}
+    control, user = unit, unit | {"hugepages_gb": 8, "gbps": 40}
     return [
         _package("acme-bbu-24", "vbbu", "24.2.1", radio | {"profiles": "lte-28658"}),
         _package("acme-du-24", "vdu", "24.2.1", du | {"f1": ["17.1"]}),
@@ -128,6 +147,24 @@ class Plan:
         self._regions = [region for region, _ in regions.values()]
         self._pools = [_pool(number, *place) for number, place in enumerate(places)]
         self._made_of = dict(self._stations())
+
+    def units(self) -> list[UnitRow]:
+        """The CUs, which stand beside the regional pools."""
+        sites = {pool.row.region: pool.row.site for pool in self._pools if pool.row.where == "regional"}
+        return [
+            UnitRow(_unit(name), sites[region.id], _gnb_id(region), owner, name)
+            for region in sorted(self._regions, key=lambda one: one.id)
+            for name, owner in zip(_units(region), ("", "", *_with_their_own(region)), strict=True)
+        ]
+
+    def gnb_of(self, base: Base) -> tuple[int, int] | None:
+        """The gNB id and gNB-DU id of a station with a CU; none of others."""
+        has = len(self._made_of.get(base.id, ())) > 1
+        return (_gnb_id(base.mast.place.region), node_id(base)) if has else None
+
+    def local_id(self, base: Base, local_id: int) -> int:
+        """The local id of an NR cell: unique in its gNB."""
+        return local_id if self.gnb_of(base) is None else _LOCAL_IDS * base.number + local_id
 
     def functions_of(self, station: str) -> str:
         """The functions of a station, with blanks between them; empty for a physical one."""
@@ -184,10 +221,10 @@ class Plan:
             found.append(FunctionRow(functions[0], package, "", 1, _FRONTHAUL, self._endpoints[station]))
         for region in sorted({area.region for area in self._areas}, key=lambda one: one.id):
             control, *user = _units(region)
-            found.append(FunctionRow(control, "acme-cp-24", "", 2, _MIDHAUL, ""))
+            found.append(FunctionRow(control, "acme-cp-24", "", 2, _MIDHAUL, self._endpoints[_unit(control)]))
             owners = ["", *_with_their_own(region)]
             found += [
-                FunctionRow(name, "acme-up-24", owner, 1, _MIDHAUL, "")
+                FunctionRow(name, "acme-up-24", owner, 1, _MIDHAUL, self._endpoints[_unit(name)])
                 for name, owner in zip(user, owners, strict=True)
             ]
         return sorted(found, key=lambda row: row.id)
@@ -202,6 +239,21 @@ def _units(region: Region) -> tuple[str, ...]:
     """The CUs of a region: the control plane, the host's user plane, and those that tenants have of their own."""
     own = (f"UP-{region.code}-{tenant.upper()}" for tenant in _with_their_own(region))
     return f"CP-{region.code}-1", f"UP-{region.code}-1", *own
+
+
+def unit_stations(areas: Sequence[Area]) -> list[str]:
+    """The stations that stand for the CUs of tracking areas."""
+    return sorted(_unit(name) for region in {area.region for area in areas} for name in _units(region))
+
+
+def _unit(function: str) -> str:
+    """The station that stands for a CU."""
+    kind, region, name = function.split("-")
+    return f"PE-{region}-{kind}-{name}"
+
+
+def _gnb_id(region: Region) -> int:
+    return _GNB_IDS + region.index
 
 
 def _with_their_own(region: Region) -> list[str]:
