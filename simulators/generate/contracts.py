@@ -190,7 +190,7 @@ def has_own_carrier(tenant: str, region: Region) -> bool:
 
 
 #: What security gateways protect of a tenant's packets; the others trust the way that the routers lead.
-_PROTECTED = {"bitel": ["control", "user"], "entel": ["user"]}
+_PROTECTED = {"bitel": ["control", "user"], "claro": ["user"]}
 
 
 def noc(side: str, name: str) -> dict[str, Any]:

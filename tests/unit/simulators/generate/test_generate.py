@@ -213,7 +213,7 @@ def test_people_find_to_a_site_and_know_how_long_it_lasts(peru: Network) -> None
     assert {station.id for station in peru.stations if station.holdover_hours} == tdd
     assert [one.id for one in peru.header.contacts] == ["noc"]
     assert all(tenant.contacts for tenant in peru.tenants)
-    assert {tenant.id for tenant in peru.tenants if tenant.core.security_gateway} == {"bitel", "entel"}
+    assert {tenant.id for tenant in peru.tenants if tenant.core.security_gateway} == {"bitel", "claro"}
 
 
 def test_slices_are_distinct_so_that_counters_can_be_told_apart(peru: Network) -> None:
