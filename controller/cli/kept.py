@@ -75,7 +75,7 @@ def _write(tokens: dict[str, Kept]) -> Path:
 
 
 def _end(token: str) -> str:
-    """When a JWT says that it ends. Only told to people: whether it is valid is for the API to say."""
+    """When a JWT says that it ends. Only shown to people: whether it is valid is for the API to say."""
     try:
         claims = token.split(".")[1]
         ends = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"]

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from controller.cli.output import manner, out
 
-#: What ``less`` is told unless LESS says otherwise: end where all fits one screen, pass colours on, leave the text
+#: Options of ``less`` unless LESS says otherwise: end where all fits one screen, pass colours on, leave the text
 #: there; with wide output, cut lines at the edge and move sideways.
 _LESS, _LESS_WIDE = "FRX", "FRXS"
 

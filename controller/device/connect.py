@@ -184,7 +184,7 @@ class Connector:
 
 
 class LightClient(asyncssh.SSHClient):
-    """Our side of a connection, which does less work per packet than asyncssh can be told to do.
+    """Our side of a connection, which does less work per packet than asyncssh can be configured to do.
 
     asyncssh lets nobody choose the class of a connection (``connect`` names it itself, and a client is handed the one
     made), nor switch these packets off. So that class is replaced here, and the release of asyncssh is pinned.

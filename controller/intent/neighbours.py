@@ -1,4 +1,4 @@
-"""Neighbours: sites so near that users move from one to the other, or hear both at once, and relations that are listed.
+"""Neighbours: sites so near that users move from one to the other, or receive both, and relations that are listed.
 
 Relations that stations make themselves (ANR) are in no file. Where stations make none, a relation that nobody listed
 is a user who is lost, so that missing ones are findings there.

@@ -1,6 +1,6 @@
 """Codes that cells of one carrier reuse: physical cell identities, and PRACH root sequences.
 
-*Collision*: a cell and its neighbour have the same PCI, so that users who hear both decode neither. *Confusion*: two
+*Collision*: a cell and its neighbour have the same PCI, so that users who receive both decode neither. *Confusion*: two
 neighbours of a site have the same PCI, so that its cells don't know which one users report. *Clash*: a cell and its
 neighbour have the same first PRACH root, so that each takes preambles sent to the other for its own. Who is a neighbour
 stands in ``neighbours``. Only cells of equal carrier and code are compared, so a network that is planned well costs

@@ -231,7 +231,7 @@ class FakeDevice:
         stuck: Pools that it does not become ready on.
         stalled: Those of them on which its operator gives up as soon as it is asked for something.
         dark: Pools of it that do not answer, and why.
-        started: Told the pool whenever a pod of it starts, which knows nothing of the one before.
+        started: Called with the pool whenever a pod of it starts, which knows nothing of the one before.
     """
 
     def __init__(self, station: str, root: NodeSpec, tree: Tree, capabilities: Capabilities, clock: Clock) -> None:

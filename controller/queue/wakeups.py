@@ -81,7 +81,7 @@ class SchedulerWakeups:
     Args:
         app: From ``make_app``.
         on_wakeup: Called for each wake-up.
-        on_broker: Told again and again whether the broker can be reached.
+        on_broker: Called repeatedly with whether the broker can be reached.
     """
 
     def __init__(

@@ -55,7 +55,7 @@ class AlarmSources:
         return self.alarm_list is not AlarmList.MISSING and (all_in_one or alarm.teller is Teller.BASE_STATION)
 
     def notifies(self, alarm: Alarm) -> bool:
-        """Whether o-ran-fm tells an alarm: the radio units' are told there, without an AlarmList all."""
+        """Whether o-ran-fm reports an alarm: those of radio units, and without an AlarmList all."""
         all_in_one = self.twice or self.alarm_list is AlarmList.MISSING
         return self.oran_fm and (all_in_one or alarm.teller is Teller.RADIO_UNIT)
 

@@ -76,7 +76,7 @@ class Equipment:
         down: Whether it has no power, or starts just now.
         unit_restarts: When radio units started that did so after their station.
         listeners: Are given each alarm as it is raised or cleared.
-        followers: Are told whenever what cells and links do may have changed.
+        followers: Are called whenever what cells and links do may have changed.
         central: Its central unit, where it is a DU and that is another endpoint.
     """
 

@@ -472,7 +472,7 @@ def _nr_radio(load: Load, part: float, seconds: int, *, on_air: bool) -> dict[st
 
 
 def _add_slice(counters: dict[str, float], slice_: str, blocks: float) -> None:
-    """Slices of the same S-NSSAI can't be told apart (TS 28.552)."""
+    """Slices of the same S-NSSAI can't be separated (TS 28.552)."""
     for way, scale in (("Dl", 1.0), ("Ul", 0.6)):
         name = f"RRU.PrbUsed{way}.{slice_}"
         counters[name] = counters.get(name, 0.0) + blocks * scale

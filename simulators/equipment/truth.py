@@ -1,4 +1,4 @@
-"""What really happened at a station, whatever it measured and told: volume, and time without service.
+"""What really happened at a station, whatever it measured and reported: volume, and time without service.
 
 For tests that compare reports with it; no manager of a real station can know this.
 """

@@ -169,7 +169,7 @@ class Notices(Repository[M_co], Protocol[M_co]):
 
     @method
     def write(self) -> None:
-        """Put on record what sides are to be told: runs that began or ended, incidents that began, grew or are over."""
+        """Put notices to sides on record: runs that began or ended, incidents that began, grew or are over."""
         ...
 
     @method

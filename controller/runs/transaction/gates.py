@@ -20,7 +20,7 @@ class Gates:
 
     Attributes:
         waiting: Jobs that wait for a decision.
-        on_complete: Told the run whose group stands at a gate whole, so that it is decided at once.
+        on_complete: Called with the run whose whole group stands at a gate, so that it is decided at once.
     """
 
     def __init__(self, store: AsyncStore, clock: Clock) -> None:

@@ -84,7 +84,7 @@ Changed = Callable[[PoolFault, bool], None]
 
 
 class PoolFaults:
-    """The faults that a pool has now; ``changed`` is told of each as it begins and has ended."""
+    """The faults that a pool has now; ``changed`` is called with each as it begins and has ended."""
 
     def __init__(self, seed: str, clock: Clock, changed: Changed) -> None:
         self._seed = seed

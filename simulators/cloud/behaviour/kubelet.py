@@ -1,6 +1,6 @@
 """The kubelets of a pool: they pull images, start and probe containers, start them again, and stop them.
 
-What a pod serves is told to ``Services``: that it is ready, and that it is gone.
+What a pod serves goes to ``Services``: that it is ready, and that it is gone.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class Served:
 
 
 class Services(Protocol):
-    """Who is told what pods serve."""
+    """Who gets called with what pods serve."""
 
     def ready(self, served: Served) -> None:
         """A pod answers its readiness probe from now on."""
@@ -110,9 +110,9 @@ class Kubelets(Controller):
         cluster: Where pods are.
         clock: When things happen.
         link: Where images come from.
-        services: Who is told.
+        services: Who gets called.
         ills: What fails.
-        events: What is told to people.
+        events: Events (v1) for people.
     """
 
     def __init__(

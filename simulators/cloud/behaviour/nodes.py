@@ -104,7 +104,7 @@ class NodeLifecycle(Controller):
     Args:
         cluster: Where they are.
         clock: When they are looked at.
-        events: What is told to people.
+        events: Events (v1) for people.
         grace_seconds: Silence after which a node is taken for lost.
     """
 

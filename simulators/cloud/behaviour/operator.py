@@ -55,7 +55,7 @@ class Operator(Controller):
         clock: When things happen.
         registry: The packages that it knows.
         seed: Draws the names of pods.
-        events: What is told to people.
+        events: Events (v1) for people.
     """
 
     def __init__(self, cluster: Cluster, clock: Clock, registry: Registry, seed: str, events: Events) -> None:

@@ -71,7 +71,7 @@ _KEPT = (
 
 
 class Functions(Protocol):
-    """Who is told what the pods of a pool serve."""
+    """Who gets called with what the pods of a pool serve."""
 
     def ready(self, pool: str, served: Served) -> None:
         """A pod serves its function from now on."""
@@ -91,7 +91,7 @@ class Pool:
         registry: The images of the network.
         clock: Its time.
         seed: Decides by chance.
-        functions: Are told what its pods serve.
+        functions: Are called with what its pods serve.
         authority: Certificates of the authority that signed that of its API, PEM.
 
     Attributes:

@@ -40,7 +40,7 @@ class Scheduler(Controller):
     Args:
         cluster: Where pods and nodes are.
         clock: When they are looked at.
-        events: What is told to people.
+        events: Events (v1) for people.
     """
 
     def __init__(self, cluster: Cluster, clock: Clock, events: Events) -> None:

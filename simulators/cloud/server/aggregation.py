@@ -80,6 +80,6 @@ def aggregate(store: Store) -> None:
                     rules += [one for one in part.get("rules") or () if one not in rules]
             if rules != (role.get("rules") or []):
                 store.put(CLUSTER_ROLES, ("", role["metadata"]["name"]), {**role, "rules": rules})
-                return  # told of this write, it goes on with the next
+                return  # woken by this write, it goes on with the next
 
     store.subscribe(changed)

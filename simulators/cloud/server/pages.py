@@ -24,7 +24,7 @@ _TOO_OLD = (
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some objects of a list; ``remaining`` is None where it is not told."""
+    """Some objects of a list; ``remaining`` is None where it is not given."""
 
     objects: list[Object]
     revision: int

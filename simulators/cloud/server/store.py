@@ -59,7 +59,7 @@ class Compacted(Exception):  # noqa: N818 (the word of the protocol)
 
 @dataclass(slots=True)
 class _Room:
-    """The objects of one kind; ``oldest`` is the first revision whose state can still be told."""
+    """The objects of one kind; ``oldest`` is the first revision whose state is still known."""
 
     objects: dict[Key, Object]
     events: deque[Event]
@@ -153,7 +153,7 @@ class Store:
         return gone
 
     def reread(self, kind: str, read: Callable[[Object], Object]) -> None:
-        """Show the objects of a kind as they are read now; this is no write, and nobody hears of it."""
+        """Show the objects of a kind as they are read now; this is no write, and no watch sends it."""
         room = self._room(kind)
         for key, obj in room.objects.items():
             room.objects[key] = read(obj)
@@ -192,7 +192,7 @@ class Store:
             self._notify()
 
     def _notify(self) -> None:
-        """Tell everybody of one write after the other, also of those that somebody made who was just told."""
+        """Pass one write after the other on to all watchers, also those that a watcher made meanwhile."""
         self._notifying = True
         try:
             while self._untold:

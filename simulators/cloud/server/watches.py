@@ -112,7 +112,7 @@ class Watch:
             sink.end()
 
     def _take(self, event: Event) -> None:
-        # What was written before it began is sent already, also where others are still to be told of it.
+        # What was written before it began is sent already, also where others are still to get it.
         if event.revision > self._begun:
             self._on_event(event)
 
