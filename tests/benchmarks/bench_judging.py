@@ -167,7 +167,10 @@ async def run(number: int) -> None:
             await faults.round()
         asleep.tell()
         clock.pause(1200)
-        faults._looked[QUARTER] = END + timedelta(minutes=30)
+        # Some stations are judged before: what a process keeps of one hour must not make the next one slower.
+        earlier = MeasuredFaults(loop_store, clock, kpis, alarms=False)
+        earlier._looked[QUARTER] = faults._looked[QUARTER] = END + timedelta(minutes=30)
+        await earlier.round()
         with judged.on():
             while len(store.judgements.stations(None, END - timedelta(hours=1))) < some:
                 await faults.round()
