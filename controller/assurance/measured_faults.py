@@ -9,7 +9,7 @@ here. What the indicators of each hour came to goes on record, for metrics.
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -33,7 +33,7 @@ from controller.models.health import Health, ServiceState
 from controller.models.measurement import HOUR, QUARTER, Measured, parts
 from controller.models.network import Network
 from controller.performance.judge import Figure, Word, compare
-from controller.performance.judgement import DAYS, POOLS, Hour, Judgement
+from controller.performance.judgement import DAYS, POOLS, Hour, Judgement, Sums
 from controller.performance.kpis import Kpi, counters_of
 from controller.performance.rollups import span_of
 from controller.ports.clock import Clock
@@ -158,6 +158,8 @@ class MeasuredFaults:
         self._looked: dict[int, datetime] = {}
         #: The last hour, and stations that are still to be judged in it.
         self._hour: Hour | None = None
+        #: Of hours that were judged whole, the latest first.
+        self._sums: deque[Sums] = deque(maxlen=max(POOLS) - 1)
         self._left: list[str] = []
         #: Indicators of stations that were worse once, and until when.
         self._suspected: dict[tuple[str, str], datetime] = {}
@@ -174,7 +176,7 @@ class MeasuredFaults:
         if hour is not None:
             self._left, self._looked[HOUR] = list(watched.stations), hour
             names = [kpi.name for kpi in tenant_kpis(self._kpis)]
-            self._hour = Hour(self._kpis, names, watched.network, hour)
+            self._hour = Hour(self._kpis, names, watched.network, hour, self._sums)
         for _ in range(1 + len(watched.stations) // (_TOGETHER * _SPREAD)):
             reports += await self._judge(watched)
         if reports and self._alarms:
@@ -272,6 +274,7 @@ class MeasuredFaults:
             whole = await asyncio.to_thread(hour.whole)
             await self._store.judgements.put(whole)
             await self._store.judgements.forget(hour.end - _FORGOTTEN)
+            self._sums.appendleft(hour.sums)
             self._hour = None
         return reports
 

@@ -79,6 +79,7 @@ _PER_AGREEMENT = "one per agreement in force"
 _OF_SIDE = ("pool", "side", "part")
 #: Of what indicators came to, in their own units, and of how much worse they are than is usual.
 _JUDGED = "Where it could not be judged there is no series."
+_POOLED = f"Of the last hour, or of 2 or 4 where the sample is small. {_JUDGED}"
 _LOSS = (
     " By how many times its tolerance the indicator is worse than in the same hour of the 7 days before, at the lower"
     " end of the 95 % interval: 0 where that may be chance, above 1 it is degraded."
@@ -656,7 +657,7 @@ METRICS: tuple[Metric, ...] = (
         "minka_region_kpi",
         _G,
         _NET,
-        f"The indicator, of all cells of the region together, in the last hour, in its own unit. {_JUDGED}",
+        f"The indicator, of all cells of the region together, in its own unit. {_POOLED}",
         "one per region and indicator",
         ("region", "kpi"),
     ),
@@ -672,7 +673,7 @@ METRICS: tuple[Metric, ...] = (
         "minka_region_tenant_kpi",
         _G,
         _NET,
-        f"The indicator, of the tenant's part of its cells in the region, in the last hour, in its own unit. {_JUDGED}",
+        f"The indicator, of the tenant's part of its cells in the region, in its own unit. {_POOLED}",
         "one per region, tenant and indicator that tenants see",
         ("region", "tenant", "kpi"),
         for_tenants=True,
@@ -761,7 +762,7 @@ METRICS: tuple[Metric, ...] = (
         "minka_tenant_kpi",
         _G,
         _OF_TENANT,
-        f"The indicator, of the tenant's part of all of its cells, in the last hour, in its own unit. {_JUDGED}",
+        f"The indicator, of the tenant's part of all of its cells, in its own unit. {_POOLED}",
         "one per tenant and indicator that tenants see",
         ("tenant", "kpi"),
         for_tenants=True,

@@ -6,7 +6,7 @@ Pure. Stations come one after the other, and of those that are through only sums
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from itertools import product
 from typing import NamedTuple
@@ -40,7 +40,9 @@ class Said(NamedTuple):
 
 
 class Judgement(Noun):
-    """What indicators came to in the last hour at one place. What could not be judged is not there.
+    """What indicators came to in the last hour at one place, or in some hours where the sample of one is too small.
+
+    What could not be judged is not there.
 
     Attributes:
         level: A station, a region or the network.
@@ -111,6 +113,20 @@ def _starts(begin: datetime, end: datetime) -> Iterator[datetime]:
 _Part = tuple[Level, str, str]
 
 
+class Sums(NamedTuple):
+    """What regions and the network counted in an hour, and in the same hours of the days before.
+
+    Attributes:
+        end: Of the hour.
+        network: As its files were.
+    """
+
+    end: datetime
+    network: Network
+    now: dict[tuple[_Part, str], Tally]
+    before: dict[tuple[_Part, str], Tally]
+
+
 class Hour:
     """An hour while it is judged, station by station.
 
@@ -119,15 +135,27 @@ class Hour:
         tenant_kpis: Names of those that tenants see, each of its own part.
         network: Whose stations and agreements count.
         end: Of the hour.
+        earlier: Hours before it, the latest first, for what needs more of a sample.
     """
 
-    def __init__(self, kpis: Iterable[Kpi], tenant_kpis: Collection[str], network: Network, end: datetime) -> None:
+    def __init__(
+        self,
+        kpis: Iterable[Kpi],
+        tenant_kpis: Collection[str],
+        network: Network,
+        end: datetime,
+        earlier: Iterable[Sums] = (),
+    ) -> None:
         self.end = end
         self._kpis, self._tenant_kpis, self._network = tuple(kpis), frozenset(tenant_kpis), network
         self._tenants = {name: whose_where_shared(network, name) for name in network.tenant_by_id}
-        #: Of regions and the network: the last hour, and the same hours of the days before.
-        self._now: dict[tuple[_Part, str], Tally] = {}
-        self._before: dict[tuple[_Part, str], Tally] = {}
+        #: Of regions and the network.
+        self.sums = Sums(end, network, {}, {})
+        #: This hour and those right before it, of the same network.
+        self._row = [self.sums]
+        for one in earlier:
+            if one.network is network and one.end == end - len(self._row) * _HOUR:
+                self._row.append(one)
         self._verdicts: defaultdict[str, dict[str, int]] = defaultdict(
             lambda: {"judged": 0, "too-few": 0, "unmeasured": 0}
         )
@@ -195,20 +223,20 @@ class Hour:
                 now = found[tenant, kpi.name] = tally(kpi, last, who, cells).fold()
                 before = tally(kpi, same if kpi.watched else (), who, cells).fold()
                 for part in ((Level.REGION, region, tenant), (Level.NETWORK, "*", tenant)):
-                    self._now.setdefault((part, kpi.name), Tally(kpi)).merge(now)
-                    self._before.setdefault((part, kpi.name), Tally(kpi)).merge(before)
+                    self.sums.now.setdefault((part, kpi.name), Tally(kpi)).merge(now)
+                    self.sums.before.setdefault((part, kpi.name), Tally(kpi)).merge(before)
         return found
 
     def whole(self) -> list[Judgement]:
         """Judgements of regions and of the network, of the stations so far."""
         found: dict[tuple[Level, str], dict[str, Said]] = {(Level.NETWORK, "*"): {}}
-        for ((level, name, tenant), _), counted in self._now.items():
-            kpi = counted.kpi
+        for part, counted in self.sums.now.items():
+            ((level, name, tenant), _), kpi = part, counted.kpi
             if not tenant and level not in kpi.levels:
                 continue
-            after = figure(kpi, counted, self.end - _HOUR, self.end)
-            before = self._before[(level, name, tenant), kpi.name]
-            usual = _usual(kpi, before, self.end - _HOUR) if kpi.watched else None
+            after = pooled(kpi, self._attempts(part, kpi))
+            hours = [one.before for one in self._row if one.end > after.begin]
+            usual = _usual(kpi, _together(kpi, part, hours), after.begin) if kpi.watched else None
             _say(found.setdefault((level, name), {}).setdefault(tenant, Said({}, {})), kpi, after, usual)
         return [
             Judgement(
@@ -221,6 +249,22 @@ class Hour:
             )
             for (level, name), said in found.items()
         ]
+
+    def _attempts(self, part: tuple[_Part, str], kpi: Kpi) -> Iterator[tuple[str, datetime, datetime, Tally]]:
+        """What a region, or the network, counted in the last hour, and in more of them as far as they are known."""
+        for count in POOLS[: None if kpi.joins else 1]:
+            if count <= len(self._row):
+                hours = [one.now for one in self._row[:count]]
+                yield f"{count} h", self.end - count * _HOUR, self.end, _together(kpi, part, hours)
+
+
+def _together(kpi: Kpi, part: tuple[_Part, str], hours: Iterable[Mapping[tuple[_Part, str], Tally]]) -> Tally:
+    """What was counted of a part in some hours."""
+    found = Tally(kpi)
+    for hour in hours:
+        if part in hour:
+            found.merge(hour[part])
+    return found
 
 
 def _same_hour(one: Measured, other: Measured) -> bool:

@@ -121,6 +121,11 @@ class Kpi(Noun):
         """Where each of its counters stands among them, and how it is put together."""
         return {one: (place, over) for place, (one, over) in enumerate(zip(self.counters, self.overs, strict=True))}
 
+    @cached_property
+    def joins(self) -> bool:
+        """Whether sums over cells of several hours can be added up: means over time that add up over cells can't."""
+        return _Over.TOTAL not in self.overs
+
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import pytest
 
 from controller.access.disclosure import tenant_kpis
 from controller.models.measurement import HOUR, Measured, Subject
-from controller.performance.judgement import Hour, Judgement, Said
+from controller.models.network import Network
+from controller.performance.judgement import Hour, Judgement, Said, Sums
 from controller.performance.kpis import EVERYBODY, Level, load_kpis, whose_where_shared
 from controller.performance.series import parts_at, series_of
 from tests.unit.plan import samples
@@ -115,11 +117,31 @@ def test_a_small_sample_takes_more_hours_and_verdicts_are_counted() -> None:
     # 60 attempts of an hour are too few of 100, those of two hours are not.
     assert found[Level.STATION, "S1"].whole.values["bearer-setup-success"] == pytest.approx(99)
     whole = found[Level.NETWORK, "*"]
-    assert "bearer-setup-success" not in whole.whole.values, "of regions and the network the last hour alone is meant"
+    assert "bearer-setup-success" not in whole.whole.values, "of regions and the network no hour before is known here"
     assert whole.verdicts["bearer-setup-success"] == {"judged": 1, "too-few": 0, "unmeasured": 1}
     assert whole.verdicts["retainability"] == {"judged": 0, "too-few": 1, "unmeasured": 1}
     assert whole.verdicts["latency-nr"] == {"judged": 0, "too-few": 0, "unmeasured": 2}
     assert not found[Level.STATION, "S2"].whole.values
+
+
+def test_regions_and_tenants_take_more_hours_that_were_judged_before() -> None:
+    def of(end: datetime, earlier: Sequence[Sums], network: Network = NETWORK) -> tuple[Sums, Judgement]:
+        hour = Hour(KPIS, TENANT_KPIS, network, end, earlier)
+        week = [measured("S1", END - end + timedelta(days=day, hours=1), 99, 99, attempts=30) for day in range(8)]
+        hour.take("S1", week)
+        return hour.sums, next(one for one in hour.whole() if one.level is Level.REGION)
+
+    first, _ = of(END - timedelta(hours=1), [])
+    _, alone = of(END, [])
+    _, together = of(END, [first])
+    assert "bearer-setup-success" not in alone.whole.values
+    assert together.whole.values["bearer-setup-success"] == pytest.approx(99)
+    assert together.whole.values["users"] == alone.whole.values["users"] == 12.5, (
+        "what adds up over cells is not pooled"
+    )
+    assert "retainability" not in together.whole.losses, "its sample is too small all the same"
+    for hours in ([first._replace(end=END - timedelta(hours=2))], [first._replace(network=NETWORK.model_copy())]):
+        assert of(END, hours)[1] == alone, "one between is missing, or the network was another one"
 
 
 def test_nothing_of_another_tenant_changes_what_is_said_of_one() -> None:
