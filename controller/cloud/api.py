@@ -223,6 +223,21 @@ class PoolApi:
         if not _absent(status, body):
             self._succeeded(status, body)
 
+    async def evict(self, place: Place, uid: str) -> None:
+        """Let a pod be evicted (policy/v1), if it is still that one; one that is gone is no error.
+
+        Raises:
+            BusyError: Its disruption budget does not allow that now.
+            DeviceRefusedError: The server refused.
+            SessionLostError: It may or may not be evicted.
+        """
+        metadata = {"name": place.name, "namespace": place.namespace}
+        options = {"preconditions": {"uid": uid}}
+        eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": metadata, "deleteOptions": options}
+        status, body = await self._ask("POST", f"{place.url}/eviction", self._deadline, body=eviction)
+        if not _absent(status, body):
+            self._succeeded(status, body)
+
     async def watch(self, place: Place, version: str, seconds: int) -> AsyncIterator[dict[str, Any]]:
         """Events of a place from a version of its list on, with bookmarks, until the server ends it.
 

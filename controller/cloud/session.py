@@ -15,14 +15,16 @@ import structlog
 
 from controller.cloud.api import Answer, BusyError, ForeignWriterError, PoolApi, StaleError
 from controller.models.behaviour import FollowUp
-from controller.models.equipment import Equipment, Operation
+from controller.models.equipment import POD_UNIT, Equipment, Operation, OperationKind, UnitState
 from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.measurement import Period
 from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
 from controller.nrm.kube import (
+    FUNCTION_LABEL,
     NAMESPACE,
     NF_DEPLOYMENT,
+    POD,
     FunctionObjects,
     Manager,
     Object,
@@ -211,7 +213,7 @@ class CloudSession:
                 yield _Write(place, manifest)
         for place in reversed(before):
             if place not in after and place in self._found:
-                yield _Write(place, None)
+                yield _Write(place, bare(place) if place.kind.lent else None)
 
     async def _try(self, write: _Write, edited: Mapping[Path, set[LeafName]]) -> None:
         api, place, live = self._apis[write.place.pool], write.place, self._found.get(write.place)
@@ -314,10 +316,7 @@ class CloudSession:
         """Give up the fields of an object that somebody else made just before us."""
         self._foreign.add(str(live["metadata"].get("uid")))
         await self._allowed()
-        kind = place.kind
-        await api.apply(
-            place, {"apiVersion": kind.api, "kind": kind.name, "metadata": {"name": place.name}}, dry_run=False
-        )
+        await api.apply(place, bare(place), dry_run=False)
         raise DeviceRefusedError(f"{place} is there all at once: somebody else made it")
 
     async def _vanish(self, gone: Iterable[Place]) -> None:
@@ -372,16 +371,57 @@ class CloudSession:
         raise DeviceRefusedError(f"{self._target.station} has no confirmed commit")
 
     async def equipment(self) -> Equipment:
-        """Functions and pools don't say."""
-        return Equipment()
+        """Pods of a function, each as pool, node and name; nothing of pools.
+
+        Raises:
+            DeviceError: A pool does not answer.
+        """
+        units = [
+            UnitState(name=f"{place.pool}/{pod['spec'].get('nodeName', '')}/{place.name}", kind=POD_UNIT)
+            for place, pod in await self._pods()
+        ]
+        return Equipment(units=tuple(units))
+
+    async def _pods(self, pools: Iterable[str] = ()) -> list[tuple[Place, Object]]:
+        """Pods of a function that are not over."""
+        if not self._target.namespace:
+            return []
+        asked = [Place(pool, POD, self._target.namespace, "") for pool in pools or self._apis]
+        found = [one for part in await asyncio.gather(*map(self._at, asked)) for one in part.items()]
+        return [
+            (place, pod)
+            for place, pod in found
+            if pod["metadata"]["labels"].get(FUNCTION_LABEL) == self._target.station
+            and pod.get("status", {}).get("phase") not in ("Succeeded", "Failed")
+        ]
 
     async def measurements(self) -> tuple[Period, ...]:
         """They measure nothing for us; the stations that they are do."""
         return ()
 
     async def operate(self, operation: Operation) -> str:
-        """They have no operations of stations."""
-        return f"{self._target.station} has no operation {operation}"
+        """Evict the pods of a function from a node, as its disruption budget allows; there are no other operations."""
+        if operation.kind is not OperationKind.EVICT:
+            return f"{self._target.station} has no operation {operation}"
+        pool, _, node = operation.subject.partition("/")
+        end = self._clock.monotonic() + operation.seconds
+        there = [(place, pod) for place, pod in await self._pods([pool]) if pod["spec"].get("nodeName") == node]
+        for place, pod in there:
+            if "deletionTimestamp" not in pod["metadata"] and (refusal := await self._evict(place, pod, end)):
+                return refusal
+        return ""
+
+    async def _evict(self, place: Place, pod: Object, end: float) -> str:
+        """Evict a pod; why that is refused. Where its budget allows it later, it is asked again until then."""
+        while True:
+            try:
+                await self._apis[place.pool].evict(place, str(pod["metadata"]["uid"]))
+            except BusyError as busy:
+                if self._clock.monotonic() + busy.seconds > end:
+                    return busy.message
+                await self._clock.sleep(busy.seconds)
+            else:
+                return ""
 
     async def copy_to_startup(self) -> None:
         """Nothing: an API server keeps what was written to it."""
@@ -405,6 +445,11 @@ def _once(check: Check | None) -> Check:
         first = False
 
     return checked
+
+
+def bare(place: Place) -> dict[str, Any]:
+    """What to apply to give up all fields of an object."""
+    return {"apiVersion": place.kind.api, "kind": place.kind.name, "metadata": {"name": place.name}}
 
 
 def objects_of(target: DeviceTarget) -> Objects:

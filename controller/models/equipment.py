@@ -10,12 +10,15 @@ from pydantic import AwareDatetime, Field
 
 from controller.models.network import Noun
 
+#: Kind of unit of a function.
+POD_UNIT = "pod"
+
 
 class UnitState(Noun):
     """A unit that can be replaced or reset.
 
     Attributes:
-        kind: ``baseband``, ``radio-unit`` or ``fan``.
+        kind: ``baseband``, ``radio-unit`` or ``fan``; of a function ``pod``, named by pool, node and pod.
         state: ``enabled``, ``degraded`` or ``disabled``.
         cells: Names of the cells that it transmits.
         restarted: When it started last, by the station's clock; None where the station does not say so.
@@ -67,6 +70,10 @@ class Equipment(Noun):
         """A unit by name."""
         return next((unit for unit in self.units if unit.name == name), None)
 
+    def pods_on(self, node: str) -> tuple[str, ...]:
+        """Pods of a function on a node, given as pool and node."""
+        return tuple(unit.name for unit in self.units if unit.kind == POD_UNIT and unit.name.startswith(f"{node}/"))
+
     def slot(self, name: str) -> SlotState | None:
         """A software slot by name."""
         return next((slot for slot in self.slots if slot.name == name), None)
@@ -78,7 +85,7 @@ class Equipment(Noun):
 
 
 class OperationKind(StrEnum):
-    """Operations of stations: o-ran-operations, o-ran-software-management, and repairs."""
+    """Operations of stations: o-ran-operations, o-ran-software-management, and repairs; eviction of functions."""
 
     RESET = "reset"
     RESET_UNIT = "reset-unit"
@@ -87,11 +94,12 @@ class OperationKind(StrEnum):
     INSTALL = "software-install"
     ACTIVATE = "software-activate"
     ACKNOWLEDGE = "acknowledge-records"
+    EVICT = "evict"
 
     @property
     def interrupts(self) -> bool:
         """Whether service is interrupted by it."""
-        return self in (OperationKind.RESET, OperationKind.RESET_UNIT)
+        return self in (OperationKind.RESET, OperationKind.RESET_UNIT, OperationKind.EVICT)
 
     @property
     def exclusive(self) -> bool:
@@ -103,7 +111,8 @@ class Operation(Noun):
     """One operation, on record before it is sent and proven by reading back, never by its answer.
 
     Attributes:
-        subject: What it is about: the unit, the slot, the file's address, or the path of the list of alarms. For a
+        subject: What it is about: the unit, the slot, the file's address, the path of the list of alarms, or pool and
+            node (``edge-1/node-2``). For a
             reset the slot that must run afterwards, empty for any.
         files: Names of downloaded files to install.
         version: For an installation the version that the slot must hold afterwards, empty for any.

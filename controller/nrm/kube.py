@@ -26,6 +26,8 @@ Object = Mapping[str, Any]
 #: Name under which Minka applies (Server-Side Apply).
 MANAGER = "minka"
 FUNCTION_LABEL, OWNER_LABEL = "minka.dev/function", "minka.dev/owner"
+#: Label of a node that Minka has taken out of use: it stays when somebody lets pods come again.
+CORDONED_LABEL = "minka.dev/cordoned"
 #: Before all that a cluster tells.
 _EVER = datetime.min.replace(tzinfo=UTC)
 _QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
@@ -40,6 +42,7 @@ class Kind:
 
     Attributes:
         label: Only objects with this label are listed; empty for all.
+        lent: Whether its objects are the cluster's: fields of them are set and given up, and none is made or deleted.
     """
 
     api: str
@@ -47,6 +50,7 @@ class Kind:
     plural: str
     namespaced: bool = True
     label: str = ""
+    lent: bool = False
 
 
 class Place(NamedTuple):
@@ -89,7 +93,7 @@ NAMESPACE = Kind("v1", "Namespace", "namespaces", namespaced=False)
 QUOTA = Kind("v1", "ResourceQuota", "resourcequotas")
 NETWORK_POLICY = Kind("networking.k8s.io/v1", "NetworkPolicy", "networkpolicies")
 PRIORITY_CLASS = Kind("scheduling.k8s.io/v1", "PriorityClass", "priorityclasses", namespaced=False)
-NODE = Kind("v1", "Node", "nodes", namespaced=False)
+NODE = Kind("v1", "Node", "nodes", namespaced=False, lent=True)
 POD = Kind("v1", "Pod", "pods", label=FUNCTION_LABEL)
 
 #: Keys of a function's ConfigMap that are leaves of its deployment; all others are parameters.
@@ -343,7 +347,18 @@ class PoolObjects(Objects):
     def observed(self, found: Mapping[Place, Object], dark: Mapping[str, str]) -> Observed:
         """See ``Objects.observed``."""
         seen = _Seen({self.root: {}})
-        ours = {place: one for place, one in found.items() if pools.is_ours(place.namespace or place.name)}
+        kinds = {kind: [one for place, one in found.items() if place.kind is kind] for kind in (NODE, POD)}
+        ours = {
+            place: one
+            for place, one in found.items()
+            if place.kind not in kinds and pools.is_ours(place.namespace or place.name)
+        }
+        for place in sorted((place for place in found if place.kind is NODE), key=lambda one: one.name):
+            if CORDONED_LABEL in found[place]["metadata"].get("labels", {}):
+                ours[place] = found[place]
+                cordoned = found[place].get("spec", {}).get("unschedulable") is True
+                path = pools.node_path(self._pool, place.name)
+                seen.tree[path] = {"unschedulable": "true"} if cordoned else {}
         for place in sorted((place for place in ours if place.kind is NAMESPACE), key=lambda one: one.name):
             self._namespace(place, ours, seen)
         for place in sorted((place for place in ours if place.kind is PRIORITY_CLASS), key=lambda one: one.name):
@@ -351,7 +366,6 @@ class PoolObjects(Objects):
             if one := seen.standing(ours[place], path):
                 seen.tree[path] = {"value": str(one.get("value", 0))}
         away = dict.fromkeys([self.root], next(iter(dark.values()))) if dark else {}
-        kinds = {kind: [one for place, one in found.items() if place.kind is kind] for kind in (NODE, POD)}
         return replace(seen.as_observed(self, ours, away), cluster=_cluster(kinds[NODE], kinds[POD]))
 
     def _namespace(self, place: Place, ours: Mapping[Place, Object], seen: _Seen) -> None:
@@ -386,6 +400,9 @@ class PoolObjects(Objects):
             elif kind == "Priority":
                 value = {"value": int(str(leaves["value"])), "description": "made by Minka"}
                 found[Place(self._pool, PRIORITY_CLASS, "", name)] = _object(PRIORITY_CLASS, name, {}, value)
+            elif kind == "Node":
+                spec = {"unschedulable": True} if leaves.get("unschedulable") == "true" else {}
+                found[Place(self._pool, NODE, "", name)] = _object(NODE, name, {CORDONED_LABEL: "true"}, {"spec": spec})
             elif kind in ("Quota", "Isolation"):
                 (namespace,) = step(parent(path))[1]
                 sort = QUOTA if kind == "Quota" else NETWORK_POLICY
@@ -404,6 +421,8 @@ class PoolObjects(Objects):
                 return (child(above, "Quota", place.name), leaf) if leaf else None
             case _ if place.kind is NETWORK_POLICY and field[:1] == ("spec",):
                 return child(above, "Isolation", place.name), "owners"
+            case _ if place.kind is NODE and field == ("spec", "unschedulable"):
+                return pools.node_path(self._pool, place.name), "unschedulable"
             case _ if place.kind is PRIORITY_CLASS and field == ("value",):
                 return child(self.root, "Priority", place.name), "value"
         return None

@@ -14,7 +14,7 @@ from controller.plan.document import (
 )
 from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, drifted_nodes, ledger_nodes
 from controller.plan.fleet import Planning, check_changes, check_removals, make_plan, wanted_by
-from controller.plan.functions import moved_change, pools_of, ready_on, running_on, scaled_change
+from controller.plan.functions import cordoned_change, moved_change, pools_of, ready_on, running_on, scaled_change
 from controller.plan.maintenance import (
     AdministrativeState,
     administrative_state_change,
@@ -50,6 +50,7 @@ __all__ = [
     "check_changes",
     "check_removals",
     "compare",
+    "cordoned_change",
     "cycle_change",
     "drift",
     "drifted_nodes",

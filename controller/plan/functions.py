@@ -1,4 +1,4 @@
-"""Changes of functions that follow from no network file: to another pool, to another number of replicas. Pure.
+"""Changes that follow from no network file: functions to another pool or number of replicas, nodes out of use. Pure.
 
 What was applied moves as it was applied; what network files ask for meanwhile waits for a plan.
 """
@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.health import ServiceState
+from controller.models.network import HOST
 from controller.models.plan import Change
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import Rendered
@@ -21,7 +22,9 @@ from controller.nrm.profiles.function import (
     ready_state,
     with_replicas,
 )
-from controller.nrm.tree import Observed, Path, class_of, parent, step
+from controller.nrm.profiles.pool import POOL, node_path
+from controller.nrm.profiles.pool import PROFILE as POOL_PROFILE
+from controller.nrm.tree import Observed, Path, child, class_of, parent, step
 from controller.plan.drift import applied
 from controller.plan.station import plan_station
 from controller.plan.views import PlanOptions, StationView
@@ -87,17 +90,38 @@ def scaled_change(
     return _change(function, observed, ledger, replace(was, tree=tree), served)
 
 
+def cordoned_change(
+    pool: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], node: str, *, cordoned: bool
+) -> Change | None:
+    """A node of a pool out of use, or in use again as far as Minka took it out; None where it is so.
+
+    Raises:
+        PlanRefusedError: It can't be changed so.
+    """
+    was, path = applied(ledger), node_path(pool, node)
+    root = child("", POOL.name, pool)
+    tree = {root: {}, **was.tree}
+    owners = {root: (HOST,), **was.owners}
+    if cordoned:
+        tree[path], owners[path] = {"unschedulable": "true"}, (HOST,)
+    else:
+        tree.pop(path, None)
+        owners.pop(path, None)
+    return _change(pool, observed, ledger, Rendered(tree, owners, ()), (), POOL_PROFILE)
+
+
 def _change(
     function: str,
     observed: Observed,
     ledger: Mapping[Path, LedgerEntry],
     wanted: Rendered,
     served: Collection[str],
+    profile: str = PROFILE,
 ) -> Change | None:
     """The change to what is wanted; what of ours is elsewhere may go."""
     owners = {owner for entry in ledger.values() for owner in entry.owners}
     view = StationView(observed, adopted=True, ledger=ledger, served=frozenset(served))
-    made = plan_station(function, (PROFILE,), wanted, view, PlanOptions(remove=dict.fromkeys(owners, 1)))
+    made = plan_station(function, (profile,), wanted, view, PlanOptions(remove=dict.fromkeys(owners, 1)))
     if made.reason:
         raise PlanRefusedError(f"{function}: {made.reason}")
     return made.change if made.change is None or observed.reverts else made.change.model_copy(update={"reverts": False})

@@ -9,6 +9,7 @@ from __future__ import annotations
 from controller.models.facts import PoolFact
 from controller.nrm.profiles.base import Output, number
 from controller.nrm.schema import LeafSpec, Mutability, NodeSpec
+from controller.nrm.tree import Path, child
 
 _QUOTA = NodeSpec(
     "Quota",
@@ -46,11 +47,19 @@ PRIORITY = NodeSpec(
     leaves=(number("value", "value", mutability=Mutability.CREATE_ONLY),),
     label="priority class",
 )
+#: A node that Minka has taken out of use, and no other. Whether pods may come to it is for people to say, as of cells.
+NODE = NodeSpec(
+    "Node",
+    "",
+    keys=("name",),
+    leaves=(LeafSpec("unschedulable", default="false", operational_intent=True, label="cordoned"),),
+    label="node out of use",
+)
 POOL = NodeSpec(
     "Pool",
     "",
     keys=("name",),
-    children=(NAMESPACE, PRIORITY),
+    children=(NAMESPACE, PRIORITY, NODE),
     mutability=Mutability.CREATE_ONLY,
     label="pool",
 )
@@ -67,6 +76,11 @@ def namespace_of(owner: str) -> str:
 def priority_of(kind: str) -> str:
     """Priority class of a kind of function."""
     return f"{_PREFIX}{kind}"
+
+
+def node_path(pool: str, node: str) -> Path:
+    """Path of a node that is out of use."""
+    return child(child("", POOL.name, pool), NODE.name, node)
 
 
 def is_ours(name: str) -> bool:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from controller.models.cloud import Count
+from controller.models.cloud import Count, NodeName, Room
+from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, DeviceError, PlanRefusedError
 from controller.models.network import DeviceKind, Noun, StationId
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
-from controller.plan import moved_change, ready_on, scaled_change
+from controller.plan import cordoned_change, moved_change, ready_on, scaled_change
 from controller.playbook.actions.configuration import Changed, Nothing
 from controller.playbook.language.registry import Context, Proposal, Remarked, Touches, Unmet, action
 
@@ -174,6 +175,98 @@ async def configure_station(context: Context, _: Nothing) -> Proposal[Changed]:
     return Proposal(made.change, Changed(changed=made.change is not None))
 
 
+class NodeChoice(Noun):
+    """A node of a pool."""
+
+    pool: StationId = Field(description="The pool.")
+    node: NodeName = Field(description="The node.")
+
+
+class Cordon(Noun):
+    """A node, and what it becomes."""
+
+    node: NodeName = Field(description="The node.")
+    cordoned: bool = Field(default=True, description="Whether it is to take no further pods.")
+
+
+class Eviction(NodeChoice):
+    """What is evicted from where."""
+
+    seconds: float = Field(default=300, gt=0, le=3600, description="Most seconds to wait for the budget, and the end.")
+
+
+class Beside(Noun):
+    """What takes the place of pods on a node."""
+
+    changed: bool = Field(description="Whether anything had to be changed.")
+    evict: bool = Field(description="Whether pods of it are to be evicted from the node now.")
+    replicas: int = Field(description="Number of replicas before.")
+    reason: str = Field(description="Where it goes, and why.")
+
+
+@action("cordon-node", Touches.CHANGES, consent=None, devices=DeviceKind.POOL)
+async def cordon_node(context: Context, given: Cordon) -> Proposal[Changed]:
+    """Take a node of the pool out of use, or let pods come to it again: then only as far as Minka took it out.
+
+    Pods that are on it stay. What others cordoned stays so. `minka undo` of the run takes it back.
+    """
+    ledger, observed = await context.ledger(), await context.read()
+    nodes = [node.id for node in observed.cluster.nodes] if observed.cluster else []
+    if given.node not in nodes:
+        raise ConflictError(f"{context.station} has no node {given.node}; it has {', '.join(nodes) or 'none'}")
+    change = cordoned_change(context.station, observed, ledger, given.node, cordoned=given.cordoned)
+    return Proposal(change, Changed(changed=change is not None))
+
+
+@action("make-beside", Touches.CHANGES, devices=DeviceKind.FUNCTION)
+async def make_beside(context: Context, given: NodeChoice) -> Proposal[Beside]:
+    """Make what takes the place of the function's pods on a node, before they go.
+
+    Where another node of the pool has room, that is one replica more; it must be ready. Where none has, the function
+    goes to another pool that may carry it and has room, as with `move-function`.
+    """
+    ledger, observed, pools = await context.ledger(), await context.read(), await context.on_pools()
+    package = context.network.package_by_id[context.network.function_by_id[context.station].package]
+    cluster, path = await context.cluster(given.pool), deployment_path(context.station, given.pool)
+    replicas = int(str(ledger[path].leaves.get("replicas", "1"))) if path in ledger else 0
+    here = next((node for node in cluster.nodes if node.id == given.node), None)
+    if not replicas or here is None or context.station not in here.functions:
+        stays = Beside(changed=False, evict=False, replicas=replicas, reason=f"it has no pod on {given.node}")
+        return Proposal(None, stays)
+    asked = Room(**{name: getattr(package, name) for name in Room.model_fields})
+    fits = [
+        node.id
+        for node in cluster.nodes
+        if node.id != given.node
+        and node.takes_pods
+        and not (package.ptp and node.clock is False)
+        and not (node.free - asked).lacking
+    ]
+    if fits:
+        change = scaled_change(context.station, observed, ledger, replicas + 1, await context.served())
+        reason = f"{', '.join(fits)} of {given.pool} has room for one more"
+        return Proposal(change, Beside(changed=True, evict=True, replicas=replicas, reason=reason))
+    choice = await context.another_pool(pools)
+    if not choice.pool:
+        raise ConflictError(
+            f"no other node of {given.pool} has room for {context.station}, nor any other pool: {choice.reason}"
+        )
+    change = moved_change(context.station, observed, ledger, choice.pool, await context.served())
+    reason = f"no other node of {given.pool} has room; it goes to {choice.pool}: {choice.reason}"
+    return Proposal(change, Beside(changed=change is not None, evict=False, replicas=replicas, reason=reason))
+
+
+@action("evict-pods", Touches.CHANGES, devices=DeviceKind.FUNCTION)
+async def evict_pods(context: Context, given: Eviction) -> Proposal[Changed]:
+    """Evict the function's pods from a node, as its PodDisruptionBudget allows. That they are gone is read back."""
+    await context.ledger()
+    node = f"{given.pool}/{given.node}"
+    if context.dry_run or (await context.equipment()).pods_on(node):
+        operation = Operation(kind=OperationKind.EVICT, subject=node, seconds=given.seconds)
+        return Proposal(None, Changed(changed=True), (operation,))
+    return Proposal(None, Changed(changed=False))
+
+
 class Idle(Remarked):
     """No station is left."""
 
@@ -197,6 +290,9 @@ FUNCTIONS = (
     heal_function,
     move_function,
     scale_function,
+    cordon_node,
+    make_beside,
+    evict_pods,
     configure_station,
     check_function_idle,
 )

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from controller.intent.placement import Choice
 from controller.models.alarm import FUNCTION_DOWN, UNREACHABLE, Alarm
+from controller.models.cloud import ClusterState
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError, DeviceError
 from controller.models.health import ServiceState
@@ -330,6 +331,10 @@ class StationContext:
             await self.services.store.devices.adopt(self.station, (), digest, actor)
         else:
             await self.services.planner.adopt_devices([self.station], actor)
+
+    async def cluster(self, pool: str) -> ClusterState:
+        """Nodes and pods of a pool."""
+        return (await self._read_of(pool, self.services.planner.read)).cluster or ClusterState()
 
     async def another_pool(self, avoid: Collection[str]) -> Choice:
         """Where the function would go."""

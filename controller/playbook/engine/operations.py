@@ -78,6 +78,8 @@ def happened(operation: Operation, seen: Equipment) -> bool:
         return since is not None and unit is not None and unit.restarted is not None and unit.restarted > since
     if operation.kind is OperationKind.RELOAD_LICENCE:
         return seen.licence == "VALID"
+    if operation.kind is OperationKind.EVICT:
+        return not seen.pods_on(operation.subject)
     slot = seen.slot(operation.subject)
     if operation.kind is OperationKind.INSTALL:
         return slot is not None and slot.status == "VALID" and slot.version == operation.version

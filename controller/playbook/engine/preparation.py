@@ -11,8 +11,9 @@ from operator import or_
 import structlog
 
 from controller.inventory.selectors import select
+from controller.inventory.source import unknown
 from controller.models.approval import Outlook
-from controller.models.errors import InputError, MinkaError, PlanRefusedError
+from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
 from controller.models.facts import Finding
 from controller.models.network import DeviceKind, Network, Noun
 from controller.models.plan import Plan
@@ -251,10 +252,28 @@ class PlaybookPreparation:
         if playbook.on_pool is not None:
             pool, running = str(evaluate(playbook.on_pool, values)), await planner.running(network)
             found = tuple(one for one in found if pool in running.get(one, ()))
+            if playbook.on_node is not None:
+                found = await self._on_node(network, pool, str(evaluate(playbook.on_node, values)), found)
         if playbook.rebalances:
             moves = {choice.function for choice in (await planner.place(network, rebalance=True)).moves}
             found = tuple(one for one in found if one in moves)
         return found
+
+    async def _on_node(self, network: Network, pool: str, node: str, functions: Sequence[str]) -> tuple[str, ...]:
+        """A pool, with those of the functions on it that have a pod on one of its nodes.
+
+        Raises:
+            InputError: It has no such node.
+            ConflictError: The pool is not adopted: nothing could keep pods from coming back.
+            DeviceError: It can't be read.
+        """
+        if await self._not_adopted([pool]):
+            raise ConflictError(f"pool {pool} is not adopted: adopt it first, with minka plan pool={pool}")
+        cluster = (await self._services.planner.read(network, pool)).cluster
+        nodes = {one.id: one for one in cluster.nodes} if cluster else {}
+        if node not in nodes:
+            raise InputError(unknown("node", node, nodes))
+        return (pool, *(one for one in functions if one in nodes[node].functions))
 
     async def _inside(self, playbook: Playbook, network: Network, devices: Sequence[str]) -> list[str]:
         """Stations that live in the functions among the devices: adopted ones, or all where the run adopts them."""
@@ -302,7 +321,10 @@ class PlaybookPreparation:
         last = select(network, str(evaluate(waves.last, values))) if waves.last is not None else ()
         return cut_stages(
             units,
-            lambda station: 2 * order.get(places.get(station, ""), 0) + (station in last),
+            # The pool goes first, so that nothing comes back to its node.
+            lambda station: (
+                -1 if station in network.pool_by_id else 2 * order.get(places.get(station, ""), 0) + (station in last)
+            ),
             strategy,
             ranks,
             region_of=network.region_of,

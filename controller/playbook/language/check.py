@@ -198,6 +198,9 @@ class _Check(_Inputs):
                 self._say(("parameters", name), f"{name} is a name of the language")
         self._selector(("targets",), self._playbook.targets)
         self._expressions(("on_pool",), self._playbook.on_pool)
+        self._expressions(("on_node",), self._playbook.on_node)
+        if self._playbook.on_node is not None and self._playbook.on_pool is None:
+            self._say(("on_node",), "on_pool is missing: a node is one of a pool")
         self._selector(("strategy", "last"), self._playbook.strategy.last)
         if isinstance(self._playbook.strategy.soak, str):
             self._one(("strategy", "soak"), self._playbook.strategy.soak)
@@ -254,7 +257,7 @@ class _Check(_Inputs):
             return
         if self._playbook.routers:
             self._say(("routers",), "a plan takes routers along by itself")
-        for field in ("on_pool", "rebalances"):
+        for field in ("on_pool", "on_node", "rebalances"):
             if getattr(self._playbook, field):
                 self._say((field,), "a plan is for all that the targets select")
         if not uses:

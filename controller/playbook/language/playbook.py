@@ -21,7 +21,7 @@ from controller.runs.procedures import PROCEDURES
 TARGET, RUN, OUTPUT = "target", "run", "output"
 RESERVED = frozenset({TARGET, RUN, OUTPUT, "true", "false", "none", "and", "or", "not", "if", "else", "in", "is"})
 #: Members of the first two.
-TARGET_MEMBERS = ("station", "owner", "router", "function", "site", "region", "cells")
+TARGET_MEMBERS = ("station", "owner", "router", "function", "pool", "site", "region", "cells")
 RUN_MEMBERS = ("id", "requested_by", "reason")
 
 
@@ -34,6 +34,7 @@ def target_names(network: Network, station: str) -> dict[str, Any]:
         (owned.owner if owned is not None else None) or "",
         kind is DeviceKind.ROUTER,
         kind is DeviceKind.FUNCTION,
+        kind is DeviceKind.POOL,
         network.site_of(station),
         network.region_of(station),
         [cell.id for cell in network.cells_by_station.get(station, ())],
@@ -287,6 +288,8 @@ class Playbook(Noun):
         stations: Whether the stations that live in a function are included, each after it. Of a function that is the
             endpoint of none, nothing is.
         on_pool: Of functions, only those that are on this pool by the ledger; an expression.
+        on_node: Of these, only those with a pod on this node of that pool; and the pool, in a wave before all others;
+            an expression.
         rebalances: Whether it is about functions that a new placement of all puts on another pool, and no others.
         strategy: Waves, soak and timers.
         guards: Limits of its reach.
@@ -304,6 +307,7 @@ class Playbook(Noun):
     routers: bool = False
     stations: bool = False
     on_pool: str | None = None
+    on_node: str | None = None
     rebalances: bool = False
     strategy: Waves = Waves()
     guards: Guards = Guards()

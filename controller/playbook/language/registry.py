@@ -22,6 +22,7 @@ from pydantic_core import ErrorDetails
 from controller.intent.placement import Choice
 from controller.inventory.source import show
 from controller.models.alarm import Alarm
+from controller.models.cloud import ClusterState
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import InputError
 from controller.models.facts import Owners
@@ -242,6 +243,10 @@ class Context(Protocol):
 
     async def on_pools(self) -> tuple[str, ...]:
         """Pools that the function is on by the ledger, the one that it came to last first."""
+        ...
+
+    async def cluster(self, pool: str) -> ClusterState:
+        """Nodes and pods of a pool as they are now. Raises DeviceError."""
         ...
 
     async def another_pool(self, avoid: Collection[str]) -> Choice:

@@ -22,6 +22,7 @@ from controller.ports.devices import target_of
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import RunRequest
 from controller.runs.planning.planner import Planner, PlanRequest
+from controller.runs.planning.undo import undo_plan
 from simulators.clock import RealClock
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
@@ -36,7 +37,11 @@ _FILES = {
     "pools.csv": "id,where,region,site,address,port,authority,credential,spare_nodes\n"
     + "".join(_POOL.format(name) for name in ("edge-1", "edge-2")),
     "nodes.csv": "pool,id,cpus,memory_gb,hugepages_gb,accelerators,ptp\n"
-    + "".join(f"{name},node-1,32,128,32,4,true\n" for name in ("edge-1", "edge-2")),
+    + "".join(
+        f"{name},node-{n},32,128,32,4,true\n"
+        for name, nodes in (("edge-1", 2), ("edge-2", 1))
+        for n in range(1, nodes + 1)
+    ),
     "latencies.csv": "pool,site,microseconds\nedge-1,ollanta,40\nedge-2,ollanta,60\nedge-1,pisac,40\nedge-2,pisac,60\n",
     "functions.csv": f"id,package,max_latency_us\n{FUNCTION},bbu,100\n{GATEWAY},gate-1,\n",
     "packages.yaml": f"""packages:
@@ -164,3 +169,46 @@ async def test_functions_are_scaled_moved_upgraded_and_terminated(system: Cloud,
     left = [pool.cluster.list("nfdeployments.workload.nephio.org") for pool in system.fleet.pools.values()]
     assert [one["metadata"]["name"] for found in left for one in found] == [FUNCTION.lower()]
     assert await at(FUNCTION) == ("edge-1",)
+
+
+async def test_nodes_are_drained_one_after_the_other_and_come_back_into_use(system: Cloud) -> None:
+    cluster = system.fleet.pools["edge-1"].cluster
+
+    def pods(node: str) -> list[str]:
+        found = [one for one in cluster.list("pods") if one["spec"].get("nodeName") == node]
+        return [str(one["metadata"]["labels"]["minka.dev/function"]) for one in found]
+
+    def cordoned() -> dict[str, bool]:
+        return {one["metadata"]["name"]: bool(one["spec"].get("unschedulable")) for one in cluster.list("nodes")}
+
+    await system.prepare_pools()
+    await system.play("instantiate-function", where=f"function={FUNCTION}")
+    before = await system.carries(STATION)
+    first, second = ("node-1", "node-2") if pods("node-1") else ("node-2", "node-1")
+    run = await system.playbooks().start("drain-node", {"pool": "edge-1", "node": first})
+    await system.ends(run)
+    # Another node had room: a pod there was ready before the old one went, which its disruption budget saw to.
+    assert (pods(first), pods(second), cordoned()) == ([], [FUNCTION], {first: True, second: False})
+    deployment = (await system.carries(FUNCTION))[deployment_path(FUNCTION, "edge-1")]
+    assert "replicas" not in deployment
+    assert await system.carries(STATION) == before
+    plan = await undo_plan(system.planner, run.id, {"host": 1}, "ana")
+    await system.ends(submit(system.store, system.wakeups, RunRequest(plan=plan, actor="ana", strategy=Strategy())))
+    assert (pods(second), cordoned()) == ([FUNCTION], {first: False, second: False})
+    # Where no other node takes it, since people took that out of use, it goes to the other pool.
+    node = cluster.edited(cluster.get("nodes", "", first) or {})
+    node["spec"]["unschedulable"] = True
+    cluster.update("nodes", node, manager="kubectl")
+    await system.play("drain-node", pool="edge-1", node=second)
+    assert (pods(first), pods(second), cordoned()) == ([], [], {first: True, second: True})
+    assert pools_of(await system.carries(FUNCTION)) == ("edge-2",)
+    assert await system.carries(STATION) == before
+    # What people decide of a node is no drift, and stays when Minka gives its node up.
+    node = cluster.edited(cluster.get("nodes", "", second) or {})
+    del node["spec"]["unschedulable"]
+    cluster.update("nodes", node, manager="kubectl")
+    await system.play("repair-drift", where="pool=edge-1")
+    assert cordoned() == {first: True, second: False}
+    await system.play("uncordon-node", pool="edge-1", node=second)
+    assert cordoned() == {first: True, second: False}
+    assert not [path for path in system.store.ledger.find(["edge-1"])["edge-1"] if "Node[" in path]

@@ -48,7 +48,15 @@ async def test_a_dry_run_touches_nothing(system: PlaybookSystem) -> None:
     }
     # The others have tests of their own: switch-backhaul needs a router, offboard-tenant an agreement that ended,
     # change-primary-plmn another PLMN in the files; those of functions need pools (unit tests).
-    rest = {"switch-backhaul", "offboard-tenant", "change-primary-plmn", "drain-pool", "rebalance"}
+    rest = {
+        "switch-backhaul",
+        "offboard-tenant",
+        "change-primary-plmn",
+        "drain-pool",
+        "drain-node",
+        "uncordon-node",
+        "rebalance",
+    }
     rest |= {f"{verb}-function" for verb in ("instantiate", "heal", "move", "upgrade", "scale", "terminate")}
     assert cases.keys() | rest == {path.stem for path in PLAYBOOKS.glob("*.yaml")}
     record = (system.store.ledger.find(), system.store.devices.find())

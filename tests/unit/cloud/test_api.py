@@ -9,6 +9,8 @@ import pytest
 
 from controller.cloud import api as under_test
 from controller.cloud.api import BusyError, ExpiredError, ForeignWriterError
+from controller.cloud.session import CloudSession
+from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import (
     AuthenticationError,
     DeviceError,
@@ -19,6 +21,7 @@ from controller.models.errors import (
 )
 from controller.models.metrics import Observations, sums_and_states
 from controller.ports.clock import SystemClock
+from controller.ports.devices import DeviceTarget
 from tests.unit.cloud.server import (
     AUTHORITY,
     OTHERS,
@@ -329,3 +332,40 @@ async def test_another_authority_is_another_server() -> None:
         with pytest.raises(HostKeyError):
             await server.api().get(PLACE)
     assert server.asked == []
+
+
+async def test_a_pod_is_evicted_once_its_budget_allows_that() -> None:
+    labels = {"minka.dev/function": "DU-1"}
+    pods = [
+        {
+            "metadata": {"name": name, "namespace": "minka-host", "uid": name, "labels": labels},
+            "spec": {"nodeName": node},
+        }
+        for name, node in (("du-1-a", "n1"), ("du-1-b", "n2"))
+    ]
+    refusals = [status(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.")] * 2
+
+    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        if asked.method == "GET":
+            writer.write(wire(200, {"metadata": {}, "items": pods}))
+        elif refusals:
+            writer.write(wire(429, refusals.pop()))
+        else:
+            writer.write(wire(201, {"kind": "Status", "status": "Success"}))
+
+    async with serving(answer) as server:
+        clock = Impatient()
+        target = DeviceTarget(
+            "DU-1", "", 0, "", "", "", ("function",), "kubernetes", pools=(server.target,), namespace="minka-host"
+        )
+        session = CloudSession(target, {POOL: server.api(clock)}, clock, 1.0)
+        assert (await session.equipment()).pods_on(f"{POOL}/n1") == (f"{POOL}/n1/du-1-a",)
+        evict = Operation(kind=OperationKind.EVICT, subject=f"{POOL}/n1", seconds=60)
+        assert await session.operate(evict) == ""
+        said = [(one.path, one.body["deleteOptions"]) for one in server.asked if one.method == "POST"]
+        assert (
+            said == [("/api/v1/namespaces/minka-host/pods/du-1-a/eviction", {"preconditions": {"uid": "du-1-a"}})] * 3
+        )
+        assert len(clock.slept) == 2
+        refusals += [status(429, "TooManyRequests", "no")]
+        assert "no" in await session.operate(evict.model_copy(update={"seconds": 0.1}))

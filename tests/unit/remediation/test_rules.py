@@ -18,6 +18,7 @@ from controller.playbook.language.parameters import parse_parameters
 from controller.remediation.rules import Match, Rule, Rung, check_playbooks, load_rules, rule_for
 from controller.remediation.schema import COMMITTED, render_schema
 from tests.support.records import START
+from tests.unit.plan import samples
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
 SHIPPED = Path(__file__).parents[3] / "playbooks" / "rules"
@@ -37,6 +38,7 @@ LADDERS = {
     "function-twice": ["heal-function", "ticket"],
     "licence-gone": ["reload-licence", "ticket"],
     "overheated": ["cycle-cell", "ticket"],
+    "ptp-lost": ["drain-node", "ticket"],
     "radio-unit-lost": ["reset-radio-unit", "restart-station", "ticket"],
     "site-below-a-cut": ["switch-backhaul"],
     "site-cut-off": ["switch-backhaul", "ticket"],
@@ -98,7 +100,8 @@ def test_what_shipped_rules_give_their_playbooks_is_what_these_take(name: str) -
     plain = load_network(TINY)
     router = plain.routers[0].model_copy(update={"host_key": HOST_KEY})
     functions = (Function(id="T-LTE-1", package="du"),) if name.startswith("function-") else ()
-    network = plain.model_copy(update={"routers": (router,), "functions": functions})
+    pools = tuple(one.model_copy(update={"id": "T-LTE-1"}) for one in samples.virtual().pools[:1] if name == "ptp-lost")
+    network = plain.model_copy(update={"routers": (router,), "functions": functions, "pools": pools})
     alarm = _alarm(rule)
     assert rule_for(rules, alarm, network) == rule
     library = Library(SHIPPED.parent, registry())
@@ -107,6 +110,9 @@ def test_what_shipped_rules_give_their_playbooks_is_what_these_take(name: str) -
         if rung.playbook:
             playbook = library.load(rung.playbook).playbook
             values = parse_parameters(playbook.parameters, rung.given(alarm, network), network)
+            if playbook.on_node is not None:
+                assert (values["pool"], values["node"]) == (alarm.station, alarm.object)
+                continue
             of_router = rung.playbook == "switch-backhaul"
             assert select(network, str(evaluate(playbook.targets, values))) == (router.id if of_router else "T-LTE-1",)
 
