@@ -42,7 +42,7 @@ class Sight:
     Attributes:
         network: The network as if there were nothing but what is disclosed of it.
         digest: Its digest.
-        cells: Ids of the cells shared with the tenant, by station; other stations are none of its business.
+        cells: Ids of the cells shared with the tenant, by station; it sees no other station.
     """
 
     tenant: str
@@ -59,7 +59,7 @@ class Sight:
         stations = tuple(station for station in like.stations if station in self.cells)
         if (like.stations and not stations) or (like.tenants and self.tenant not in like.tenants):
             return None
-        if like.root or like.shelved or like.acknowledged:  # how the host goes about it is not disclosed
+        if like.root or like.shelved or like.acknowledged:  # how the host handles it is not disclosed
             return None
         return like.model_copy(update={"stations": stations, "tenants": (), "shelved": None, "acknowledged": None})
 

@@ -848,7 +848,7 @@ Seen = Annotated[View, Depends(view)]
 
 
 def _functions(store: Store, network: Network, day: date, names: Sequence[str]) -> list[TenantFunction]:
-    """What is disclosed of functions to whoever's they are."""
+    """What is disclosed of functions to their owner."""
     running, healths = running_on(store.ledger.find(names)), store.healths.find(names)
     return [
         TenantFunction.of(network, name, carried(network, day, name), running.get(name, ()), healths.get(name))

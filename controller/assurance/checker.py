@@ -119,7 +119,7 @@ class _Judged:
 
     @property
     def wrong(self) -> frozenset[tuple[str, ...]]:
-        """What is wrong, in whoever's words."""
+        """What is wrong, in words."""
         return frozenset((*wrongs(self.health), *chain.from_iterable(self.listed.values())))
 
 

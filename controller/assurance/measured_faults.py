@@ -145,7 +145,7 @@ class MeasuredFaults:
 
     Args:
         kpis: Indicators, of which those that are watched may raise alarms.
-        alarms: Whether alarms are raised and cleared; judged is all the same.
+        alarms: Whether alarms are raised and cleared; judging goes on without them.
     """
 
     def __init__(self, store: AsyncStore, clock: Clock, kpis: Sequence[Kpi], *, alarms: bool = True) -> None:

@@ -154,7 +154,7 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _need_port(host: str, port: int, what: str, instead: str) -> None:
-    """See that a port is free before processes would try in vain, again and again.
+    """See that a port is free before processes would fail on it, again and again.
 
     Raises:
         CliError: It is not, or the address is none of this machine's.

@@ -53,7 +53,7 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title:
     with paged():
         if title:
             out.print(styled(title, "italic"))
-        # A single word may be wider than the terminal: it is whole all the same, for whoever copies it.
+        # A single word may be wider than the terminal: it stays whole, so that it can be copied.
         out.print(Text("\n").join(line for row in (header, *cells) for line in _lines(row, known, laid)))
         if missing:
             out.print(styled(f"no room for: {', '.join(missing)} (minka --wide …, or --json)", "dim"), soft_wrap=False)

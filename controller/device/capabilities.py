@@ -45,7 +45,7 @@ Ask = Callable[[etree._Element], Awaitable[etree._Element]]
 
 @dataclass(slots=True)
 class Announced:
-    """The modules of one kind of server, and what it refused all the same.
+    """The modules of one kind of server, and what it refused in spite of them.
 
     Attributes:
         modules: Revision by namespace.

@@ -106,7 +106,7 @@ class NetconfSession:
 
         Beside the candidate running is locked only where it can be written to directly. Elsewhere the
         candidate's lock alone keeps others out, and running's does harm: netconfd, whose running is
-        locked by anybody, can't take a confirmed commit back and answers ok all the same.
+        locked by anybody, can't take a confirmed commit back, and still answers ok.
 
         A denial of running that names no session is no competitor (some servers refuse while a
         confirmed commit is pending), and the candidate's lock then has to do.

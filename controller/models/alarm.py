@@ -264,7 +264,7 @@ class Alarm(Noun):
         acknowledged: When somebody first said that people know of it, None if nobody did.
         acknowledged_by: Who that was, here or at the station.
         root: Id of the alarm that it follows from, empty where it is a root itself.
-        released: When its root was over and it stood all the same, None if never.
+        released: When its root was over and it still stood, None if never.
         incident: Id of the incident that it is part of; empty where it was over when it came on record.
         cleared_by: The person who said that it is over, an empty string where its source did.
         shelved_until: Until when nobody is called for it and nothing repairs it, None where it was not shelved.

@@ -58,7 +58,7 @@ class DispatchPack(Noun):
         part: What is likely broken; an empty string where nobody knows.
         tried: What automation did before, oldest first.
         standing: Alarms that stand at the site.
-        until: Until when the station serves all the same, on battery or in holdover, as far as the network files say.
+        until: Until when the station still serves, on battery or in holdover, as far as the network files say.
         without_service: Tenants that have no service there, each with its cells.
         in_force: Holds in force at the site, in words.
         holds: Commands to enter before anybody climbs or switches off.

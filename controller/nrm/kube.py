@@ -709,7 +709,7 @@ def _words(said: Object) -> str:
 # --------------------------------------------------------------------------- who wrote what
 
 
-#: Appliers that work out themselves what differs, and then edit: whoever uses them goes on applying all the same.
+#: Appliers that work out themselves what differs, and then edit: their users keep applying after an edit.
 _CLIENT_SIDE = frozenset({"kubectl-client-side-apply", "argocd-controller", "helm"})
 
 

@@ -72,7 +72,7 @@ class PlanOptions:
         max_share: Share of the network's stations that a plan may touch without naming their number.
         expect_stations: The number of stations that the requester expects to touch.
         under_hold: Stations (``PE-CUS-0042``) and cells (``PE-CUS-0042/1``) under a hold.
-        skip_under_hold: Whether stations under a hold are left out, and not planned all the same to wait for its end.
+        skip_under_hold: Whether stations under a hold are left out; else they are planned, and wait for its end.
         automatic: Whether no person asked: holds and locks that are not ours keep stations out.
         limit: The part of what is wanted that the plan is about; None for all of it.
         reserved: Whether PLMNs that come on air are reserved for operator use, where a profile can say so.

@@ -138,7 +138,7 @@ class Attempt:
         at: When it began, in seconds since the day began.
         remedies: What of it may cure something.
         serving: Tenants that got service where it interrupts, just before.
-        wrong: Why it should not have been, in whoever's words.
+        wrong: Why it should not have been, in words.
     """
 
     at: float

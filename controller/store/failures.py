@@ -31,5 +31,5 @@ def is_away(error: DBAPIError) -> bool:
 
 
 def is_silent(error: DBAPIError) -> bool:
-    """Whether the database was waited for in vain: asking again would take as long again."""
+    """Whether the database did not answer in time: asking again would take as long again."""
     return isinstance(error.orig, SilenceError)

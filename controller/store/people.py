@@ -216,7 +216,7 @@ class SqlTokens(SqlRepository, Tokens[Sync]):
             return None
         person, stale = found
         if stale:
-            # It was looked up all the same, and its use is only worth knowing.
+            # It was looked up already, and its use is for information only.
             with suppress(StoreError):
                 self._database.run(lambda tx: _note_use(tx, person.token))
         return person

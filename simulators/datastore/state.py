@@ -79,7 +79,7 @@ def _overlaid(node: Node, config: Value, state: Value) -> Value:
 
 
 def _made_by_station(node: Node, entry: Branch) -> bool:
-    """Whether an entry that nobody configured exists all the same: it says more than could be its state alone."""
+    """Whether an entry exists though nobody configured it: it says more than could be its state alone."""
     return any(
         child.config and not child.is_branch and not child.is_key and value is not None
         for child, value in zip(node.children, entry, strict=True)

@@ -24,7 +24,7 @@ class NetworkFault:
 
     Attributes:
         target: Id of the cell, name of the unit, or tenant that it strikes; empty for the station.
-        helps: The remedies that cure it and the seconds until they have; the others are in vain.
+        helps: The remedies that cure it and the seconds until they have; the others change nothing.
         begins: Seconds after which each stage begins.
         lasts: Seconds after which it ends by itself, if it does.
     """
@@ -123,7 +123,7 @@ class NetworkFaults:
         return len(found)
 
     def attempt(self, remedy: Remedy, targets: Iterable[str] | None = None) -> None:
-        """Try a remedy on the faults of some targets, or on all; it may be in vain."""
+        """Try a remedy on the faults of some targets, or on all; it may change nothing."""
         wanted = None if targets is None else frozenset(targets)
         for fault in list(self):
             if remedy in fault.helps and (wanted is None or fault.target in wanted):

@@ -31,7 +31,7 @@ class Functions:
 
     Args:
         network: Which there are, and which stations are made of them.
-        registry: Their images.
+        registry: Tsuccessor images.
         transport: What leads to these stations and from them to the cores.
         stations: The stations that run, by id.
     """
@@ -89,11 +89,11 @@ class Functions:
     def _kept(self, function: FunctionRecord, pool: str) -> bool:
         """Whether another replica of a CU on the same pool goes on with what it carries."""
         serving = self._serving[function.id]
-        heir = next((one for one in serving if one[0] == pool), None)
-        if heir is None or self._kinds[function.id] in _ENDPOINTS:
+        successor = next((one for one in serving if one[0] == pool), None)
+        if successor is None or self._kinds[function.id] in _ENDPOINTS:
             return False
-        serving.remove(heir)
-        serving.insert(0, heir)
+        serving.remove(successor)
+        serving.insert(0, successor)
         return True
 
     def clock_lost(self, pool: str, served: Served, *, lost: bool) -> None:

@@ -399,7 +399,7 @@ class Datastores:
         self._roll_back(Cause.CANCEL, origin)
 
     def _trespasses(self, origin: Origin, request: CommitRequest) -> bool:
-        """Whether a commit by a session that has no say is taken all the same, and the backup is lost by it."""
+        """Whether a commit by a session without the right to it is taken, and the backup is lost by it."""
         pending = self._pending
         if pending is None or request.persist_id is not None or pending.session == origin.session:
             return False

@@ -278,7 +278,7 @@ async def _read_back(backend: Services, message: AlertmanagerWebhook) -> list[Al
     asked = {"filter": sorted(matchers)}
     url = f"{backend.settings.alertmanager_url.rstrip('/')}/api/v2/alerts"
     listed = _LISTED.validate_json(await _got(url, asked))
-    # What is silenced or inhibited is not for us, and fires all the same.
+    # Alerts that are silenced or inhibited still fire, but are not for us.
     ours = [one for one in listed if one.state.state == "active" and message.receiver in one.receiver_names]
     firing = [one.as_alert() for one in ours]
     over = await run_in_threadpool(_over, backend, message.group_labels, [one.labels for one in listed])

@@ -118,7 +118,7 @@ class Completion:
         return await self._restored(session, mark, reason, Outcome.FAILED_SAFE if untouched else Outcome.ROLLED_BACK)
 
     async def _cancel(self, session: DeviceSession, mark: JournalEntry, sent: Effects) -> None:
-        """Cancel; a device that carries ours all the same is left to its own timer."""
+        """Cancel; a device that still carries ours is left to its own timer."""
         for _ in range(_ASKS):
             await self._record.check()
             try:

@@ -53,7 +53,7 @@ class Lock:
     async def begin(self, session: DeviceSession) -> None:
         """Lock; or go on without, where the device denies it while a confirmed commit of ours may be pending.
 
-        Some deny all locks then, in no session's name. By its token the commit can be ended all the same.
+        Some deny all locks then, in no session's name. Its token still ends the commit.
         """
         self.taken = False
         await self._kill_ours(session, self.rival)

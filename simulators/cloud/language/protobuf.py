@@ -1,6 +1,6 @@
 """Protocol buffers as stock clients send them, read as the JSON that they stand for.
 
-A server that answers in JSON only has to read them all the same: kubectl sends what it makes of built-in types this
+A server that answers in JSON only still has to read them: kubectl sends what it makes of built-in types this
 way, whatever the server says it accepts. `builtin.numbers` has the fields.
 """
 
