@@ -155,7 +155,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _text(value: object) -> str:
-    """A value in one line that is no markup: whoever wrote it decides nothing of how the report looks."""
+    """A value in one line that is no markup: its writer decides nothing of the report's format."""
     text = visible(" ".join(str(value).split()))
     for letter, instead in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("[", "\\["), ("*", "\\*")):
         text = text.replace(letter, instead)

@@ -32,7 +32,7 @@ from controller.ports.store import SignIn
 
 #: Signatures with a public key; none, and none with a shared secret.
 ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519")
-#: Seconds for which the provider's keys are believed, and between two looks for one that is not among them.
+#: Seconds for which the provider's keys are kept, and between two fetches for one that is not among them.
 _FRESH, _AGAIN = 300.0, 10.0
 #: Seconds after it could not be asked in which nobody else waits for it.
 _AWAY = 2.0

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 Item = TypeVar("Item")
 
-#: Seconds for which a tenant gets the same reading of a station again, and between two looks for followers.
+#: Seconds for which a tenant gets the same reading of a station again, and between two reads for followers.
 STATION_SECONDS, LOOK_SECONDS = 10.0, 0.5
 #: Offset that no list reaches, and every database takes.
 _FARTHEST = 2**31 - 1

@@ -20,7 +20,7 @@ _SILENCE = 15.0
 
 
 class Looks(Protocol):
-    """What followers share a look at the record by (``controller.api.views.View``)."""
+    """What lets followers share a read of the record (``controller.api.views.View``)."""
 
     @property
     def clock(self) -> Clock:
@@ -28,7 +28,7 @@ class Looks(Protocol):
         ...
 
     async def shared(self, what: str, look: Callable[[], Any]) -> Any:
-        """A look in a thread, shared by all who follow the same."""
+        """A read in a thread, shared by all who follow the same."""
         ...
 
 
@@ -56,7 +56,7 @@ async def follow(seen: Looks, what: str, look: Callable[[], dict[str, str]]) -> 
 
     Args:
         seen: What the follower sees.
-        what: Under which name looks are shared.
+        what: Under which name reads are shared.
         look: The event of each, by id.
     """
     sent: dict[str, str] = {}

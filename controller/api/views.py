@@ -90,7 +90,7 @@ class DeviceView(Body):
     """A station on record with its latest health.
 
     Attributes:
-        health_age: Seconds since it was looked at; None where it was not yet.
+        health_age: Seconds since it was checked; None where it was not yet.
         collection: How its performance data is collected; None where it is not.
         indicators: None where none was judged in the last three hours.
     """
@@ -187,7 +187,7 @@ class IncidentReport(IncidentStory):
     Attributes:
         decisions: What rules decided and people said about repairs, each no with its reason, oldest first.
         runs: Those that were to repair, with what devices showed.
-        health: Its root's device as it was looked at last; None where it is none.
+        health: Its root's device as of its last check; None where it is none.
     """
 
     decisions: tuple[RepairDecision, ...]
@@ -265,7 +265,7 @@ class View(Protocol):
         ...
 
     async def shared(self, what: str, look: Callable[[], Looked]) -> Looked:
-        """A look at the record in a thread, shared by all who follow the same for the host, or for one tenant."""
+        """A read of the record in a thread, shared by all who follow the same for the host, or for one tenant."""
         ...
 
     def network(self) -> tuple[str, Network]:

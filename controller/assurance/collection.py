@@ -182,7 +182,7 @@ class Collector:
         self._large = asyncio.Lock()
         #: Whether as many were due as could be taken, so that there may be more.
         self._more = False
-        #: When to look for work before the next round.
+        #: When to ask for work before the next round.
         self.work = asyncio.Event()
 
     @property

@@ -33,7 +33,7 @@ _CLASSES = {
     CORE_NODE_DOWN: ObjectClass.CORE_NODE,
     REMOTE_END_DOWN: ObjectClass.CORE_NODE,
 }
-#: Looks in a row that a device can't be reached before it counts as dark.
+#: Checks in a row in which a device can't be reached before it counts as dark.
 _MISSES = 2
 
 
@@ -79,7 +79,7 @@ class _Seen:
         self.down.pop(station, None)
 
     def lost(self, network: Network) -> bool:
-        """Whether most stations that were looked at since it began to fail have lost it."""
+        """Whether most stations that were checked since it began to fail have lost it."""
         if not _at_several_sites(network, self.down):
             return False
         since = next(iter(self.down.values()))
@@ -91,13 +91,13 @@ class _Dark:
     """Devices that can't be reached, counted for each node of the backhaul above them.
 
     Args:
-        followed: Devices that are looked at.
+        followed: Devices that are checked.
     """
 
     def __init__(self, network: Network, followed: Iterable[str]) -> None:
         self.network = network
         self.devices: set[str] = set()
-        #: How many devices hang below a node: those that are looked at, and the dark ones among them.
+        #: How many devices hang below a node: those that are checked, and the dark ones among them.
         self._all = Counter(node for device in followed for node in self._above(device))
         self.below: Counter[str] = Counter()
         #: Nodes below which all devices are dark.
@@ -118,7 +118,7 @@ class _Dark:
 
 
 class CommonFaults:
-    """Finds what devices have in common and has failed, look by look."""
+    """Finds what devices have in common and has failed, check by check."""
 
     def __init__(self) -> None:
         self._followed: frozenset[str] = frozenset()
@@ -136,7 +136,7 @@ class CommonFaults:
             self._forget(device, self._ends_of.pop(device, frozenset()))
 
     def take(self, network: Network, before: Health | None, now: Health) -> None:
-        """Take in a look at a device after the one before it: what fails has to fail twice in a row."""
+        """Take in a check of a device and the one before it: what fails has to fail twice in a row."""
         misses = self._misses[now.station] = 0 if now.reachable else self._misses.get(now.station, 0) + 1
         self._dark(network).take(now.station, dark=misses >= _MISSES)
         reached = _reached(network, before, now)
@@ -159,7 +159,7 @@ class CommonFaults:
                 yield _report(fault, PerceivedSeverity.CLEARED, "", at)
 
     def _dark(self, network: Network) -> _Dark:
-        """What is dark; counted anew where the network, or what is looked at, is another one."""
+        """What is dark; counted anew where the network, or what is checked, is another one."""
         if self._counted is None or self._counted.network is not network:
             self._counted = _Dark(network, self._followed)
             for device, misses in self._misses.items():
@@ -204,7 +204,7 @@ class CommonFaults:
         return below - network.endpoint_function.keys()
 
     def _works(self, network: Network, fault: _Fault) -> bool:
-        """Whether what does not seem to fail is known to work; not so before enough was looked at."""
+        """Whether what does not seem to fail is known to work; not so before enough was checked."""
         if fault.cause == BACKHAUL_DOWN:
             below = self._reached_over(network, fault.object)
             return not below or any(self._misses.get(device) == 0 for device in below)

@@ -15,14 +15,14 @@ from controller.ports.store import AsyncStore, Store
 
 log = structlog.get_logger()
 
-#: Seconds that count at most between two looks: what held us up may have held up the heartbeats too.
+#: Seconds that count at most between two rounds: what held us up may have held up the heartbeats too.
 _GAP = 15.0
 
 
 class HeartbeatWatch:
     """Reports devices whose heartbeats stay away.
 
-    Their silence is counted on this process's own clock, from when it first looked, and only while an API lives that
+    Their silence is counted on this process's own clock, from its first round, and only while an API lives that
     could have received them: neither our own restart nor a database that was away makes a device silent.
 
     Args:
@@ -34,7 +34,7 @@ class HeartbeatWatch:
         self._clock = clock
         self._misses = misses
         self._looked = clock.monotonic()
-        #: By device when it was last heard from, and for how many seconds it was silent while we looked.
+        #: By device when it was last heard from, and for how many seconds it was silent while rounds went on.
         self._silent: dict[str, tuple[Heartbeat, float]] = {}
 
     async def step(self) -> None:

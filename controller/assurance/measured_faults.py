@@ -54,7 +54,7 @@ _AROUND = 6
 _TOGETHER, _SPREAD = 100, 30
 #: How long a judgement is kept that no newer one replaces, as of a station that is gone.
 _FORGOTTEN = timedelta(days=1)
-#: By how many times the 95 % interval an indicator has to be worse: there are many, and each is looked at each hour.
+#: By how many times the 95 % interval an indicator has to be worse: there are many, and each is judged each hour.
 _BEYOND = 1.7
 _GRAVE = (PerceivedSeverity.CRITICAL, PerceivedSeverity.MAJOR)
 _USES = _SETUPS, _VOLUME = "RRC.ConnEstabSucc", "DRB.PdcpSduVolumeDL"
@@ -132,7 +132,7 @@ def cells_around(network: Network, places: Places, station: str, used: Mapping[s
 
 @dataclass(frozen=True, slots=True)
 class _Watched:
-    """What is looked at in one round."""
+    """What one round judges."""
 
     network: Network
     stations: Sequence[str]
@@ -141,7 +141,7 @@ class _Watched:
 
 
 class MeasuredFaults:
-    """Looks at what stations counted when a quarter of an hour, or an hour, is on record.
+    """Judges what stations counted when a quarter of an hour, or an hour, is on record.
 
     Args:
         kpis: Indicators, of which those that are watched may raise alarms.
@@ -154,7 +154,7 @@ class MeasuredFaults:
         self._kpis = kpis
         self._alarms = alarms
         self._zone = ZoneInfo("UTC")
-        #: End of the last quarter and hour that was looked at, or is being.
+        #: End of the last quarter and hour that was judged, or is being judged.
         self._looked: dict[int, datetime] = {}
         #: The last hour, and stations that are still to be judged in it.
         self._hour: Hour | None = None
@@ -165,7 +165,7 @@ class MeasuredFaults:
         self._suspected: dict[tuple[str, str], datetime] = {}
 
     async def round(self) -> None:
-        """Look at the latest quarter, if that was not done yet, and at some stations of the latest hour."""
+        """Judge the latest quarter, if that was not done yet, and some stations of the latest hour."""
         quarter, hour = self._due(QUARTER, _COLLECTED), self._due(HOUR, _ROLLED_UP)
         if quarter is None and hour is None and not self._left:
             return
@@ -186,7 +186,7 @@ class MeasuredFaults:
             self._looked[QUARTER] = quarter
 
     def _due(self, length: int, wait: timedelta) -> datetime | None:
-        """End of the latest span of a length that is on record, None where it was looked at already."""
+        """End of the latest span of a length that is on record, None where it was judged already."""
         end, _ = span_of(self._clock.now() - wait, length, self._zone)
         return None if self._looked.get(length) == end else end
 

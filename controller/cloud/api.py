@@ -412,7 +412,7 @@ class PoolApi:
 
     @property
     def _deadline(self) -> dict[str, str]:
-        """Tells the server when to give up: before we do, so that nothing is carried out once we look again."""
+        """Tells the server when to give up: before we do, so that nothing is carried out once we read again."""
         return {"timeout": f"{max(1, int(self._timeout * 0.8))}s"}
 
     def _options(self, dry_run: bool) -> dict[str, str]:

@@ -45,7 +45,7 @@ _T = TypeVar("_T")
 
 #: How often a write is tried on an object whose status changes all the time.
 _TRIES = 5
-#: Seconds between two looks at whether a deleted object is gone.
+#: Seconds between two checks whether a deleted object is gone.
 _PAUSE = 1.0
 
 

@@ -232,7 +232,7 @@ class _Pinned(ssl.SSLObject):
     pinned = ""
 
     def do_handshake(self) -> None:
-        """Shake hands, and look at the certificate before a byte is sent or taken."""
+        """Shake hands, and check the certificate before a byte is sent or taken."""
         super().do_handshake()
         certificate = self.getpeercert(binary_form=True) or b""
         if self.pinned != f"sha256:{hashlib.sha256(certificate).hexdigest()}":

@@ -26,7 +26,7 @@ from controller.nrm.namespaces import NOTIFICATIONS
 NOTIFICATION = f"{{{NOTIFICATIONS}}}notification"
 #: Notifications kept for a listener that is busy; a device that sends more is too fast for us.
 BACKLOG = 10_000
-#: Bytes at the beginning of a reply among which its message id is looked for.
+#: Bytes at the beginning of a reply among which its message id is searched.
 _HEAD = 1000
 
 #: A reply and the digest of all of it but the message id; no reply where the digest was known.

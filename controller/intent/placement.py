@@ -533,7 +533,7 @@ _LONGEST = 8
 #: Functions that leave a pool at most for one; how many times over.
 _LEAVING = 3
 _DEEPEST = 2
-#: Pools that are looked at for one function; functions for which several others make way, at most.
+#: Pools that are tried for one function; functions for which several others make way, at most.
 _EFFORT = 1_000
 _SQUEEZES = 40
 
@@ -550,7 +550,7 @@ class _Paths:
             self._reach(pool, job.cost(pool), job.function.id, None)
 
     def next(self) -> str | None:
-        """The pool at the end of the cheapest chain that was not looked at yet."""
+        """The pool at the end of the cheapest chain that was not tried yet."""
         while self._next:
             cost, pool = heappop(self._next)
             if cost == self._cost[pool]:

@@ -16,7 +16,7 @@ Interval = tuple[datetime, datetime]
 #: Windows of one owner; what is bound by several may be done when all of them are open.
 Calendar = tuple[MaintenanceWindow, ...]
 
-#: How far is looked ahead. Windows come back each week; the rest is for clocks that are set.
+#: How far ahead openings are searched. Windows come back each week; the rest is for clocks that are set.
 _HORIZON = timedelta(days=15)
 _DAYS = tuple(Weekday)
 
@@ -52,7 +52,7 @@ def common_opening(
 
 
 def never_closes(interval: Interval, now: datetime) -> bool:
-    """Whether an opening lasts as long as anybody looked."""
+    """Whether an opening lasts to the end of the search."""
     return interval[1] >= now + _HORIZON
 
 

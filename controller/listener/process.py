@@ -34,7 +34,7 @@ log = structlog.get_logger()
 _CONFIG_CHANGE = "netconf-config-change"
 #: Devices that notify.
 _NOTIFY = (DeviceKind.STATION, DeviceKind.FUNCTION)
-#: Seconds between two looks at which stations are adopted, and two rounds of checks.
+#: Seconds between two reads of which stations are adopted, and two rounds of checks.
 _FOLLOW, _CHECK = 2.0, 0.5
 #: Seconds between two looks at whether new measurements are there.
 _MEASURED = 60.0

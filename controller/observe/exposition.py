@@ -50,7 +50,7 @@ _SERVING = {"minka_cell": "on_air", "minka_core_link": "up"}
 #: Lines by metric, of places and of what is there. They are written by hand, since there are hundreds of thousands of
 #: them: prometheus-client, which writes all others, takes many times as long (tests/benchmarks/bench_exposition.py).
 _Lines = Mapping[str, list[str]]
-#: Quarters of an hour among which the newest period is looked for, and what is read of it: by direction PRB use in
+#: Quarters of an hour among which the newest period is searched, and what is read of it: by direction PRB use in
 #: percent, and volume in Mbit.
 _QUARTERS = 3
 _PRB = {"down": "RRU.PrbTotDl", "up": "RRU.PrbTotUl"}
@@ -101,7 +101,7 @@ def exposition(
         store: The record.
         clock: Says which agreements are in force.
         asked: What the page is about.
-        health_interval: Seconds between two looks at a station, as they are meant to be.
+        health_interval: Seconds between two checks of a station, as they are meant to be.
         kpis: Definitions of indicators.
         rules: By name of the rule, the mode in which it begins, and its digest.
 
@@ -581,7 +581,7 @@ def _add_samples(lines: _Lines, samples: Iterable[tuple[str, float, tuple[str, .
 def _standing_health(store: Store, stations: frozenset[str] | None) -> list[Health]:
     """Latest health of every adopted station, or of those among some, by id.
 
-    Of one that was not looked at yet, its cells and core links on the ledger are known, and nothing of their state.
+    Of one that was not checked yet, its cells and core links on the ledger are known, and nothing of their state.
 
     Raises:
         StoreError: The database is away.

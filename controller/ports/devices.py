@@ -408,7 +408,7 @@ class Devices(Protocol):
         ...
 
     def aside(self, target: DeviceTarget) -> AbstractAsyncContextManager[DeviceSession]:
-        """A session to look at a station with, although somebody else may have its session for long.
+        """A session to read a station with, although somebody else may have its session for long.
 
         Raises as ``session`` does.
         """

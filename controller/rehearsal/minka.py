@@ -128,7 +128,7 @@ class Minka:
 
     Args:
         record: What it knows when the day begins.
-        every_look: Whether it also looks at stations at which nothing happened, and never skips a round: for the
+        every_look: Whether it also checks stations at which nothing happened, and never skips a round: for the
             proof that this changes nothing.
         measures: Whether it also collects what stations counted, and works out hours and days.
     """
@@ -145,7 +145,7 @@ class Minka:
         self._every_look = every_look
         self._measures = measures
         self._stirred = 0.0
-        #: By station, until when looks at it may show something new.
+        #: By station, until when checks of it may show something new.
         self._touched: dict[str, float] = {}
         self._seen: set[str] = set()
         self._began = False
@@ -203,7 +203,7 @@ class Minka:
             self.store.rules.set_mode(rule.name, EVERYWHERE, RuleMode.AUTO, **words)
 
     async def _begin(self, parts: Parts, day: Day) -> None:
-        """Begin the day when all stations were looked at and are subscribed to."""
+        """Begin the day when all stations were checked and are subscribed to."""
         many = len(self.stage.fleet.stations)
         while len(self._seen) < many or parts.devices.counts["subscribed"] < many:
             await self.clock.sleep(2.0)

@@ -66,7 +66,7 @@ class Script:
             async with self._devices.session(target_of(self._network, station)) as session:
                 await cure(session, alarm)
         except MinkaError:
-            return  # it does not look whether it worked either
+            return  # it does not check whether it worked either
 
 
 # ------------------------------------------------------------------------------ cures

@@ -23,7 +23,7 @@ Ts = TypeVarTuple("Ts")
 #: Seconds of the longest sleep of whoever looks again and again whether there is something to do. A longer one waits
 #: for a moment of its own.
 POLL = 5.0
-#: Seconds that are passed over at most: all look again after them, whatever happens.
+#: Seconds that are passed over at most: all pollers run again after them, whatever happens.
 STRIDE = 120.0
 
 
@@ -31,7 +31,7 @@ class Idleness(Protocol):
     """Says when nobody of the controller has anything to do."""
 
     def until(self) -> float | None:
-        """The moment on the clock until which looking again finds nothing; None while something is done."""
+        """The moment on the clock until which polling finds nothing; None while something is done."""
 
 
 class _Selector(selectors.DefaultSelector):
@@ -55,7 +55,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         clock: The stations' clock, which it moves.
 
     Attributes:
-        idleness: Who says that looks of pollers can be passed over; none of them are without.
+        idleness: Who says that polls can be passed over; without it none are.
     """
 
     def __init__(self, clock: VirtualClock) -> None:

@@ -31,10 +31,10 @@ log = structlog.get_logger()
 BELIEF = 6.0
 _HEARTBEAT = 1.5
 _POLL = 1.0
-#: Between two looks at everything, times as long as the last one took: it reads all jobs of the runs under way.
+#: Between two rounds over everything, times as long as the last one took: it reads all jobs of the runs under way.
 _REST = 10.0
 _LONGEST_REST = 5.0
-#: Between two looks at runs that may go on.
+#: Between two rounds over runs that may go on.
 _BREATH = 0.05
 #: Claims of one job after which it is given up instead of tried once more (a job that kills its workers).
 _MAX_ATTEMPTS = 5
@@ -69,7 +69,7 @@ class WorkerLoop:
         self._last_beat = float("-inf")
         #: By job and fence: after it was declared dead, the same job may come back under a newer lease.
         self._running: dict[tuple[str, int], asyncio.Task[None]] = {}
-        # A claim whose answer was lost may have been committed: then look at what we hold first.
+        # A claim whose answer was lost may have been committed: then read what we hold first.
         self._uncertain = False
         self._work = asyncio.Event()
         #: Runs that may go on: jobs of theirs ended, or a group stands at its gate whole.
@@ -87,7 +87,7 @@ class WorkerLoop:
         return not self._running and not self._moved
 
     def wake(self, run_id: str) -> None:
-        """Look for work of a run now. May be called from any thread."""
+        """Ask for work of a run now. May be called from any thread."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._rung, run_id)
 
@@ -176,7 +176,7 @@ class WorkerLoop:
 
     def _ended(self, key: tuple[str, int], _task: asyncio.Task[None]) -> None:
         self._running.pop(key, None)
-        # Many at a time: to look for work costs as much for one job as for a hundred.
+        # Many at a time: to ask for work costs as much for one job as for a hundred.
         if self._capacity - len(self._running) >= self._capacity // 10:
             self._work.set()
 
@@ -294,7 +294,7 @@ class WorkerLoop:
             await self._register()
 
     async def _sweep(self) -> None:
-        """Move runs on as their jobs end, and look at everything once in a while."""
+        """Move runs on as their jobs end, and go over everything once in a while."""
         while True:
             moved = tuple(self._moved)
             self._moved.clear()
@@ -308,7 +308,7 @@ class WorkerLoop:
                 self._next_round = ended + min(max(_POLL, _REST * (ended - begun)), _LONGEST_REST)
             if moved or looks:
                 self._work.set()
-            # Many that end at about the same time are looked at together.
+            # Many that end at about the same time are handled together.
             await self._tools.clock.sleep(_BREATH)
             await self._first_of(self._sweeps, self._next_round - self._tools.clock.monotonic())
 

@@ -25,7 +25,7 @@ from controller.runs.transaction.record import Alive, Record, always
 from controller.runs.transaction.remote_links import watching
 from controller.runs.transaction.transaction import Transaction
 
-#: Seconds between two looks whether a run is cancelled.
+#: Seconds between two checks whether a run is cancelled.
 _LOOK = 1.0
 
 

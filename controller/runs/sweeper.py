@@ -21,19 +21,19 @@ log = structlog.get_logger()
 DEAD_AFTER = 15.0
 #: Seconds without one after which we see whether anybody could have written it.
 _DOUBT = 5.0
-#: Seconds that count at most between two looks at the counters: what held us up may have held up all others too.
+#: Seconds that count at most between two reads of the counters: what held us up may have held up all others too.
 _GAP = 6.0
 #: Seconds after which all that jobs may do is compared with the record, whoever wrote there last.
 _COMPARE = 15.0
 
 
 class Sweeper:
-    """Looks at everything that should make progress.
+    """Checks everything that should make progress.
 
     Args:
         by: Who decides, for the record.
         reminds: Whether each round wakes workers again for every active run: the scheduler's does; a worker
-            looks into the database by itself.
+            reads the database by itself.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Sweeper:
         self._clock = clock
         self._by = by
         self._reminds = reminds
-        #: By incarnation its counter, and for how many seconds it has stood still while we looked.
+        #: By incarnation its counter, and for how many seconds it has stood still while sweeps went on.
         self._still: dict[str, tuple[int, float]] = {}
         self._looked = clock.monotonic()
         self._cleared: dict[str, Clearances] = {}
@@ -61,7 +61,7 @@ class Sweeper:
         try:
             await self._declare_dead()
             active = await self._store.runs.active()
-            # Before any of them is moved on: no job becomes claimable that was not looked at.
+            # Before any of them is moved on: no job becomes claimable that was not checked.
             if active:
                 self._cleared = await self._clear()
         except StoreError as error:

@@ -19,7 +19,7 @@ from controller.runs.loop import WorkerLoop
 
 log = structlog.get_logger()
 
-#: Seconds between two looks for performance data to collect, unless woken.
+#: Seconds between two queries for performance data to collect, unless woken.
 _COLLECT = 2.0
 
 

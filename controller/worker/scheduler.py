@@ -17,13 +17,13 @@ from controller.observe.presence import Presence
 from controller.observe.rounds import Rounds
 from controller.observe.watchdog import watched
 
-#: Seconds between two sweeps; between two looks at open alarms; between two rounds of notices to tenants; between two
-#: looks for alarms that outlived their roots, for denials to sum up, for silent devices, for reports to delete, and
-#: whether the record is the newest; between two looks for hours and days to work out, and for measurements to delete.
+#: Seconds between two sweeps; between two rounds of open alarms; between two rounds of notices to tenants; between two
+#: rounds for alarms that outlived their roots, for denials to sum up, for silent devices, for reports to delete, and
+#: whether the record is the newest; between two rounds for hours and days to work out, and for measurements to delete.
 _SWEEP, _REMEDIATE, _NOTICES, _INCIDENTS, _DENIALS = 5.0, 1.0, 2.0, 5.0, 60.0
 _HEARTBEATS, _REPORTS, _RECORD = 5.0, 10.0, 2.0
 _MEASUREMENTS, _OLD_MEASUREMENTS = 5.0, 60.0
-#: Seconds between two looks at whose performance data is due.
+#: Seconds between two queries whose performance data is due.
 _COLLECTION = 5.0
 
 

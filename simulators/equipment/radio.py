@@ -255,7 +255,7 @@ class Radio:
         self._settle_later()
 
     def refresh(self) -> None:
-        """Look at the faults, the supervision and the way to the core again."""
+        """Take in the faults, the supervision and the way to the core again."""
         now = self._clock.monotonic()
         for cell in self._cells.values():
             before, cell.service = cell.service, self._owner.service_of(cell.configured)
@@ -264,7 +264,7 @@ class Radio:
         self._settle_later()
 
     def path_changed(self) -> None:
-        """Look at the way to the cores again; links to which it leads anew settle first."""
+        """Take in the way to the cores again; links to which it leads anew settle first."""
         changed = False
         for link in self._links.values():
             carried = self._owner.carries(link.configured)

@@ -58,7 +58,7 @@ def _first(cells: Sequence[CellRow], rat: str) -> list[CellRow]:
 
 
 def _handovers(masts: Sequence[Mast], sectors: Mapping[str, Sequence[CellRow]]) -> Iterator[NeighbourRow]:
-    """Relations, both ways, between sectors of nearest masts that look at each other."""
+    """Relations, both ways, between sectors of nearest masts that point at each other."""
     tiles: dict[tuple[int, int], list[Mast]] = defaultdict(list)
     for mast in masts:
         if sectors[mast.id]:
@@ -84,7 +84,7 @@ def _tile(mast: Mast) -> tuple[int, int]:
 
 
 def _towards(mast: Mast, other: Mast, sectors: Sequence[CellRow]) -> CellRow:
-    """The sector that looks at another mast: the first looks north, the others follow clockwise."""
+    """The sector that points at another mast: the first points north, the others follow clockwise."""
     east = (other.longitude - mast.longitude) * math.cos(math.radians(mast.latitude))
     turn = math.atan2(east, other.latitude - mast.latitude) / (2 * math.pi)
     return sectors[round(turn * len(sectors)) % len(sectors)]

@@ -190,7 +190,7 @@ def _error_option(session: Caller, operation: etree._Element) -> ErrorOption:
     profile = session.server.profile
     named = parameters.choice(operation, "error-option", _ERRORS)
     if named is None:
-        # Who leaves the test of the whole to commit still looks at an edit before any of it is applied.
+        # Who leaves the test of the whole to commit still checks an edit before any of it is applied.
         return ErrorOption.STOP if profile.tests_edits else ErrorOption.ROLLBACK
     if named == ErrorOption.ROLLBACK.value and not profile.rollback_on_error:
         raise refused("invalid-value", "error-option", "rollback-on-error is not supported")

@@ -220,7 +220,7 @@ def _vote(
     check_contracts(constraints, contracts, who)
     asked = backend.clock.now()
     vote = backend.store.approvals.vote(subject, who, choice, reason, about, contracts)
-    if vote.at >= asked:  # else it was said before, and nobody needs to look again
+    if vote.at >= asked:  # else it was said before, and nothing changes
         reassess(backend.store, backend.clock, backend.wakeups)
     return _disclosed(who, vote)
 

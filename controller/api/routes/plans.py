@@ -25,7 +25,7 @@ from controller.runs.planning.planner import PlanRequest, Progress
 
 router = Router(prefix="/v1/plans", tags=["plans"])
 
-#: Seconds between two looks at how far planning is.
+#: Seconds between two reports of how far planning is.
 _LOOK = 0.5
 
 

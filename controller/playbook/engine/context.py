@@ -364,7 +364,7 @@ class StationContext:
         await self.services.store.devices.retire(self.station, self.key)
 
     async def ask(self, question: Ask) -> Question:
-        """Ask, or look whether somebody answered."""
+        """Ask, or see whether somebody answered."""
         if self.asking is None:
             raise ConflictError("questions are asked by the steps of a run")
         now, claim = self.clock.now(), self.asking.claim

@@ -23,9 +23,9 @@ from controller.ports.store import Claim, JobResult, Soak
 from controller.runs.procedures import Procedure, Resting, Tools, procedure
 from controller.runs.transaction.record import Alive
 
-#: Seconds after which a device that waits for the others of its wave looks by itself.
+#: Seconds after which a device that waits for the others of its wave checks by itself.
 _LOOK = 60.0
-#: Seconds in which a function that was taken back should be ready again, and between two looks.
+#: Seconds in which a function that was taken back should be ready again, and between two checks.
 _READY, _PAUSE = 120.0, 3.0
 
 
@@ -123,7 +123,7 @@ class StationJob:
 
     # -------------------------------------------------------------------- soak
 
-    # The wave stands for a while, is looked at again, and stays or is undone as a whole. Each device soaks in its own
+    # The wave stands for a while, is checked again, and stays or is undone as a whole. Each device soaks in its own
     # job, without a worker, and puts what it found on record as a step behind the others. Whoever writes the last of
     # the wave, or a failure, wakes the others.
 
@@ -165,7 +165,7 @@ class StationJob:
         return None
 
     async def _look_again(self, position: int, found: int, elsewhere: str) -> None:
-        """Look at the device, and put what was found on record; where another one failed there is nothing to see."""
+        """Check the device, and put what was found on record; where another one failed there is nothing to see."""
         wrong = ""
         for index, check in enumerate(() if elsewhere else self._playbook.soak_checks, position):
             row = await self._steps.run(index, check)

@@ -135,7 +135,7 @@ def _limit(limit: PlanLimit, values: Mapping[str, Plain]) -> Limit:
 
 
 def _known_slice(network: Network, limit: Limit) -> None:
-    """Refuse a slice that the files don't give the tenant: nothing would be changed, and all would look well."""
+    """Refuse a slice that the files don't give the tenant: nothing would be changed, and all would seem well."""
     tenant = network.tenant_by_id.get(limit.tenant)
     if tenant is not None and limit.snssai is not None and limit.snssai not in tenant.slices:
         known = ", ".join(map(str, tenant.slices)) or "none"

@@ -48,7 +48,7 @@ log = structlog.get_logger()
 
 #: What a step comes to that a person cut.
 _CUT = Unmet("cancelled by a person", Outcome.CANCELLED)
-#: Until it is looked again whether a public warning still runs: somebody may end it.
+#: Until the next check whether a public warning still runs: somebody may end it.
 _LOOK = timedelta(seconds=60)
 #: Outcomes after which a change may be tried again: the device carries nothing of it.
 _RETRIED = (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.DEFERRED)
@@ -250,7 +250,7 @@ class JobSteps:
         return await self._perform(row, action, timeout)
 
     async def _perform(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
-        """Let the action act; where it only looks, no longer than ``timeout`` seconds or until the run is cancelled."""
+        """Let the action act; where it only reads, no longer than ``timeout`` seconds or until the run is cancelled."""
         given = action.check_inputs(row.inputs)
         key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
         asking = AskingStep(self._claim, row.name, row.position)
@@ -284,7 +284,7 @@ class JobSteps:
         return await self._tools.cancelled.wait(self._claim.run.id)
 
     async def _looked(self, row: StepRecord, said: Any) -> StepRecord:
-        """The end of a step that only looked; it is as it was where there is nothing to do but wait."""
+        """The end of a step that only read; it is as it was where there is nothing to do but wait."""
         if isinstance(said, Later):
             self.later = said
             return row
@@ -372,7 +372,7 @@ class JobSteps:
         return bool(await self._tools.store.journal.find(f"{self._claim.transaction}.{row.transaction}"))
 
     async def _warned(self, row: StepRecord) -> Later | None:
-        """The end of a public warning that a step waits for, or the next look at it: it would interrupt service.
+        """The end of a public warning that a step waits for, or the next check of it: it would interrupt service.
 
         A step that was sent something is brought to its end, and what failed is taken back, whatever runs meanwhile.
         """

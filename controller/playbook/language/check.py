@@ -93,7 +93,7 @@ def _refused(act: Action, given: Mapping[str, Any], values: Mapping[str, Any]) -
 def check_actions(entry: Entry, wrong: Sequence[FieldPath], registry: Registry, report: Report) -> None:
     """Report what is wrong with actions and their inputs in a playbook that has not the right form.
 
-    Names in expressions are looked at once the form is right.
+    Names in expressions are checked once the form is right.
 
     Args:
         entry: The playbook.
@@ -123,7 +123,7 @@ class _Inputs:
         self._registry = registry
         self._entry = entry
         self._report = report
-        #: Names that expressions know so far, with their members where these are known; None: names are not looked at.
+        #: Names that expressions know so far, with their members where these are known; None: names are not checked.
         self._known: dict[str, tuple[str, ...] | None] | None = None
 
     def action(self, at: FieldPath, name: str, given: Mapping[str, Any]) -> Action | None:

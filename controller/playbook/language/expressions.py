@@ -171,7 +171,7 @@ class Expression:
 
 
 def evaluate(given: Any, names: Mapping[str, Any]) -> Any:
-    """Values with all expressions in them replaced; what comes out of one is not looked at again.
+    """Values with all expressions in them replaced; what comes out of one is not evaluated again.
 
     Raises:
         InputError: An expression is wrong or can't be evaluated.

@@ -66,14 +66,14 @@ class Approvals(Repository[M_co], Protocol[M_co]):
 
     @method
     def reassess(self, assess: Assess, seen: Mapping[str, Clearances]) -> dict[str, Clearances]:
-        """Let ``assess`` look at each active run that has constraints, and keep on its jobs what it says.
+        """Let ``assess`` judge each active run that has constraints, and keep on its jobs what it says.
 
         One at a time, whatever the number of processes, so that what a job says is never older than what it follows
         from. ``assess`` must be pure; where it fails, the run's jobs are blocked.
 
         Args:
             assess: What follows from a run's standing.
-            seen: What this method returned last; runs of which the same is to be said are not looked at more closely.
+            seen: What this method returned last; runs of which the same is to be said are not assessed again.
 
         Returns:
             What was said of each run.

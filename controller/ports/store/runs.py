@@ -97,7 +97,7 @@ class Runs(Repository[M_co], Protocol[M_co]):
 
     @method
     def advance(self, run_id: str, decide: Decide, by: str = "engine") -> Transition | None:
-        """Let ``decide`` look at a run and its jobs and carry out what it says, in one transaction.
+        """Let ``decide`` judge a run and its jobs and carry out what it says, in one transaction.
 
         The run stays locked meanwhile, so ``decide`` must be quick and pure; it may be called again
         when the transaction is repeated. It is not called for a terminal run. ``cancel_rest`` spares

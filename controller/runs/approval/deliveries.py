@@ -92,7 +92,7 @@ class Deliveries(Generic[I]):
         """Begin to post what is due.
 
         Raises:
-            StoreError: The database is away; the next round looks again.
+            StoreError: The database is away; the next round tries again.
         """
         waiting = await self._outbox.pending()
         self._forget_all_but({one.key for one in waiting})

@@ -18,7 +18,7 @@ from controller.ports.store import EndedJob
 from controller.runs.planning.planner import Planner, Progress
 from controller.runs.transaction.effects import Effects, effects
 
-#: Stations looked at together: what was done on all of a network takes gigabytes.
+#: Stations handled together: what was done on all of a network takes gigabytes.
 _AT_ONCE = 500
 #: A leaf of an entry; the entry with all below it; what the ledger says of it.
 _Thing = tuple[Path, LeafName]

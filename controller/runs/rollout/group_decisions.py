@@ -19,7 +19,7 @@ from controller.runs.rollout.timers import confirm_budget
 
 #: Rank of devices that go after all others of their group: once edited, they don't revert by themselves.
 LAST = 100
-#: How often a group is begun: one that is postponed again and again is for people to look at.
+#: How often a group is begun: one that is postponed again and again is for people to decide.
 ROUNDS = 5
 
 

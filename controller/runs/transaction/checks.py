@@ -87,10 +87,10 @@ async def unmet(
     for too: many clear by themselves while the change settles. A function whose operator gave up is not waited for.
 
     Args:
-        session: Where to look again, and again.
+        session: Where to read again, and again.
         conditions: What must hold.
         forgiven: Links that need not, and alarms that stood before (see ``excused``).
-        seen: What was read just now: the first look.
+        seen: What was read just now: the first reading.
         clock: For the pauses.
         seconds: How long to wait; for a function that is not ready yet longer (``READY_SECONDS``).
         quiet: Whether new critical and major alarms must be gone too.

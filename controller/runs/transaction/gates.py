@@ -9,7 +9,7 @@ from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim, Store, decision_for
 from controller.runs.poller import Poller
 
-#: Seconds between two looks at what was decided.
+#: Seconds between two reads of what was decided.
 _POLL = 0.25
 
 _ByUnit = Mapping[tuple[str, int, str], Sequence[Decision]]

@@ -49,7 +49,7 @@ class GarbageCollector(Controller):
             self.look(("", uid))
 
     def reconcile(self, key: Key) -> None:
-        """Look at the object with this uid: as a dependent, and as an owner."""
+        """Reconcile the object with this uid: as a dependent, and as an owner."""
         uid = key[1]
         if uid not in self._known:
             self._dependents = {owner: those for owner, those in self._dependents.items() if those or owner != uid}

@@ -1,4 +1,4 @@
-"""What controllers have in common: they look at an object after it changed, and bring about what it asks for."""
+"""What controllers have in common: they reconcile an object after it changed."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ NF_DEPLOYMENTS = "nfdeployments.workload.nephio.org"
 
 
 class Controller(ABC):
-    """Looks at objects one after the other, on the clock and never while a write goes on.
+    """Reconciles objects one after the other, on the clock and never while a write goes on.
 
     Args:
         cluster: Where the objects are.
-        clock: When to look at them.
+        clock: When to reconcile them.
     """
 
     def __init__(self, cluster: Cluster, clock: Clock) -> None:
@@ -41,7 +41,7 @@ class Controller(ABC):
         """Bring about what an object asks for, which may be gone by now."""
 
     def look(self, key: Key, after: float = 0.0) -> None:
-        """Look at an object after so many seconds, or when it is to be looked at anyway if that is sooner."""
+        """Reconcile an object after so many seconds, or when it is due anyway if that is sooner."""
         due = self.clock.monotonic() + after
         waiting = self._waiting.get(key)
         if waiting is not None:

@@ -103,7 +103,7 @@ class NodeLifecycle(Controller):
 
     Args:
         cluster: Where they are.
-        clock: When they are looked at.
+        clock: When they are reconciled.
         events: Events (v1) for people.
         grace_seconds: Silence after which a node is taken for lost.
     """
@@ -170,7 +170,7 @@ class NodeLifecycle(Controller):
                 self.change("pods", key_of(pod), not_ready, status=True)
 
     def _evict(self, key: Key) -> None:
-        """Delete pods that tolerate a taint of their node no longer; look again when others do so."""
+        """Delete pods that tolerate a taint of their node no longer; come back when others do so."""
         taint = self._taint(key)
         if taint is None:
             return

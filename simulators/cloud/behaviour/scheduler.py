@@ -39,7 +39,7 @@ class Scheduler(Controller):
 
     Args:
         cluster: Where pods and nodes are.
-        clock: When they are looked at.
+        clock: When they are reconciled.
         events: Events (v1) for people.
     """
 
