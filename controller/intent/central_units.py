@@ -17,6 +17,7 @@ from controller.intent.sharing import CellSharing
 from controller.models.cloud import Function, FunctionKind
 from controller.models.facts import Finding, GnbPart, Midhaul, MidhaulFact
 from controller.models.network import Cell, Network, Rat, Station
+from controller.models.sharing import Plane
 
 _PARTS = {FunctionKind.VCU_CP: GnbPart.CU_CP, FunctionKind.VCU_UP: GnbPart.CU_UP}
 
@@ -37,6 +38,17 @@ def cu_half(network: Network, cell: Cell) -> tuple[str, str]:
     """Where the CU's half of a cell stands, and what it is called there; of an LTE cell, the cell itself."""
     units = network.units_above.get(cell.station, ()) if cell.rat is Rat.NR else ()
     return (units[0], name_at_unit(cell)) if units else (cell.station, cell.id)
+
+
+def plane_ends(network: Network, cell: Cell) -> Iterator[tuple[str, Plane, str | None]]:
+    """Where the planes of a cell end towards other base stations, and whose own that is, if a tenant's."""
+    units = network.units_above.get(cell.station, ()) if cell.rat is Rat.NR else ()
+    if not units:
+        yield from ((cell.station, plane, None) for plane in Plane)
+    for unit in units:
+        function = network.function_by_id[network.central_units[unit]]
+        control = _kind(network, function.id) is FunctionKind.VCU_CP
+        yield unit, Plane.CONTROL if control else Plane.USER, function.owner
 
 
 def carries(network: Network, station: str, function: Function, tenant: str) -> bool:

@@ -12,11 +12,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 
-from controller.intent.central_units import cu_half
+from controller.intent.central_units import cu_half, plane_ends
 from controller.intent.findings import Check, Fault, finding
 from controller.intent.sharing import Placed
 from controller.models.facts import Finding, Interface, NeighbourFact, PeerFact
-from controller.models.network import Cell, Network, Plmn, Rat, Station
+from controller.models.network import HOST, Cell, Network, Plmn, Rat, Station
+from controller.models.sharing import Plane
 
 #: How far neighbours are from each other at most.
 RADIUS_KM = 10.0
@@ -91,29 +92,43 @@ def neighbour_facts(network: Network, cell: Cell) -> Iterator[NeighbourFact]:
             yield NeighbourFact(*here, cell.rat, *far, there.rat, there.band, there.arfcn_dl, one.handover)
 
 
+#: Technology and interface, the other end with its technology, and whose it is.
+_Peer = tuple[Rat, Interface, str, Rat, str]
+
+
 class PeerEnds:
     """Ends of X2 and Xn of stations, where the files name a VLAN for them: to each station that a relation leads to.
 
-    Both stations have one, whichever of them lists the other.
-    None of NR cells whose central unit has an endpoint of its own: those are left to the field.
+    Both stations have one, whichever of them lists the other. Where a central unit has endpoints of its own, these have
+    it for the NR cells of all its stations, each part for its plane; there is none within a gNB.
     """
 
     def __init__(self, network: Network) -> None:
         self._network = network
         self._vlans = {Interface.X2: network.header.x2_vlan, Interface.XN: network.header.xn_vlan}
-        self._peers: dict[str, set[tuple[Rat, Interface, str, Rat]]] = defaultdict(set)
+        self._peers: dict[str, dict[_Peer, set[Plane]]] = defaultdict(lambda: defaultdict(set))
         for one in network.neighbours if any(self._vlans.values()) else ():
             here = network.cell_by_name.get((one.station, one.cell))
             there = network.cell_by_name.get((one.neighbour_station, one.neighbour_cell))
-            if here is None or there is None or here.station == there.station:
+            if here is None or there is None or not network.station_by_id.keys() >= {here.station, there.station}:
                 continue
-            if any(one.rat is Rat.NR and one.station in network.units_above for one in (here, there)):
-                continue
-            if network.station_by_id.keys() >= {here.station, there.station}:
-                interface = self._interface(here, there, one.handover)
-                if interface is not None:
-                    self._peers[here.station].add((here.rat, interface, there.station, there.rat))
-                    self._peers[there.station].add((there.rat, interface, here.station, here.rat))
+            interface = self._interface(here, there, one.handover)
+            if interface is not None and self._node(here) != self._node(there):
+                self._connect(interface, here, there)
+
+    def _node(self, cell: Cell) -> tuple[str, bool]:
+        """The base station that a cell is a part of; LTE cells beside a DU are another one."""
+        node = self._network.gnb_of(cell.station) if cell.rat is Rat.NR else cell.station
+        return node, cell.rat is Rat.NR and node != cell.station
+
+    def _connect(self, interface: Interface, here: Cell, there: Cell) -> None:
+        """An end at each side for each plane, but between user planes of two tenants."""
+        for near, plane, owner in plane_ends(self._network, here):
+            for far, other, its in plane_ends(self._network, there):
+                if plane is other and (owner == its or not (owner and its)):
+                    whose = owner or its or HOST
+                    self._peers[near][here.rat, interface, far, there.rat, whose].add(plane)
+                    self._peers[far][there.rat, interface, near, here.rat, whose].add(plane)
 
     def _interface(self, here: Cell, there: Cell, handover: bool) -> Interface | None:
         """What a relation needs: X2 for EN-DC and for handover of LTE, Xn for handover between standalone NR cells."""
@@ -129,10 +144,12 @@ class PeerEnds:
 
     def of(self, station: Station) -> Iterator[PeerFact]:
         """Ends of a station, in order."""
-        for rat, interface, peer, peer_rat in sorted(self._peers.get(station.id, ())):
+        for key, planes in sorted(self._peers.get(station.id, {}).items()):
+            rat, interface, peer, peer_rat, owner = key
             if (vlan := self._vlans[interface]) is not None:
                 near, far = station.transport_address, self._network.station_by_id[peer].transport_address
-                yield PeerFact(station.id, rat, interface, peer, peer_rat, str(near), vlan, str(far))
+                ends = (str(near), vlan, str(far))
+                yield PeerFact(station.id, rat, interface, peer, peer_rat, *ends, (owner,), frozenset(planes))
 
 
 def neighbour_findings(network: Network, placed: Sequence[Placed]) -> Iterator[Finding]:

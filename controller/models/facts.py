@@ -148,12 +148,13 @@ class Interface(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PeerFact:
-    """One end of an interface between two base stations, for control and user plane, owned by the host.
+    """One end of an interface between two base stations, owned by the host, or by the tenant whose own CU-UP is there.
 
     Attributes:
         rat: Technology of the node at this end: eNB or gNB.
         peer: Station at the other end.
         peer_rat: Technology of the node there.
+        planes: What it carries between these two: the parts of a central unit have one each.
     """
 
     station: str
@@ -165,6 +166,7 @@ class PeerFact:
     vlan: int
     remote_address: str
     owners: Owners = HOST_OWNED
+    planes: frozenset[Plane] = frozenset(Plane)
 
 
 class Midhaul(StrEnum):

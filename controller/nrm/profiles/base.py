@@ -25,6 +25,7 @@ from controller.models.facts import (
     StationFact,
 )
 from controller.models.network import Plmn, Rat
+from controller.models.sharing import Plane
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles.alarm_list import ALARM_LIST
 from controller.nrm.profiles.measurement_job import MEASUREMENT_JOB
@@ -154,6 +155,9 @@ def local_address(namespace: str) -> NodeSpec:
 CONTROL_PLANE, USER_PLANE = "C", "U"
 
 
+_PLANES = {CONTROL_PLANE: Plane.CONTROL, USER_PLANE: Plane.USER}
+
+
 def peer_end_points(namespace: str, plane: str, *interfaces: Interface) -> tuple[NodeSpec, ...]:
     """Specs of the ends of X2 and Xn in one plane, which stations make, too (TS 28.541 EP_X2C, EP_X2U, EP_XnC …)."""
     local = replace(local_address(namespace), self_made=True)
@@ -172,7 +176,12 @@ def peer_end_points(namespace: str, plane: str, *interfaces: Interface) -> tuple
 
 
 def render_peer(fact: PeerFact, function: NodeSpec, plane: str, at: Path, out: Output) -> None:
-    """An end of X2 or Xn, which is called like the node at the other end: its station and technology."""
+    """An end of X2 or Xn, which is called like the node at the other end: its station and technology.
+
+    Nothing where there is none in this plane.
+    """
+    if _PLANES[plane] not in fact.planes:
+        return
     spec = function.child_by_name[f"EP_{fact.interface}{plane}"]
     leaves = {"remoteAddress": address(fact.remote_address)}
     path = out.add(spec, at, (f"{fact.peer}.{fact.peer_rat}",), leaves, fact.owners)

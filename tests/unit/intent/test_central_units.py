@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from controller.intent.compile import compile_intent
 from controller.intent.impact import Sharing
@@ -34,6 +36,7 @@ TODAY = date(2026, 6, 15)
 AT, HOUR = datetime(2026, 6, 15, 12, tzinfo=UTC), timedelta(hours=1)
 PARTS = ("CP-E", "S1", "S2", "UP-B-E", "UP-E")
 _NEAR = "localAddress"
+_BETA = split_gnb()
 
 
 def trees(network: Network) -> Mapping[str, Rendered]:
@@ -139,12 +142,73 @@ def test_a_neighbour_is_named_where_its_cu_is() -> None:
     assert not [path for path in found["S1"].tree if "NRCellRelation[" in path]
 
 
-def test_another_tenant_changes_nothing_of_a_user_plane_that_is_not_its_own() -> None:
-    """Whoever comes, goes or buys: the bytes of beta's own user plane follow from beta alone."""
-    network = split_gnb()
-    without = network.model_copy(update={"agreements": tuple(a for a in network.agreements if a.tenant != "alfa")})
-    facts = [compile_intent(one, TODAY).facts["UP-B-E"] for one in (network, without)]
-    assert facts[0] == facts[1]
+def beside() -> Network:
+    """The gNB with two other stations beside it: S3, a gNB in one, and S4, an eNB; X2 and Xn are configured."""
+    draft = split_gnb().model_dump(mode="json")
+    draft["header"] |= {"x2_vlan": 901, "xn_vlan": 902}
+    known, cell = draft["stations"][1], draft["cells"][0]
+    whole = known | {"functions": [], "gnb_du_id": None}
+    draft["stations"] += [
+        whole | {"id": "S3", "gnb_id": 3, "transport_address": "10.0.1.3"},
+        whole | {"id": "S4", "gnb_id": None, "enb_id": 4, "profiles": ["lte-28658"], "transport_address": "10.0.1.4"},
+    ]
+    carrier = {"rat": "LTE", "band": "B4", "arfcn_dl": 2100, "arfcn_ul": 20100, "bandwidth_mhz": 20, "ssb_arfcn": None}
+    draft["cells"] += [cell | {"station": "S3", "pci": 3}, cell | carrier | {"station": "S4", "id": "B4-1", "pci": 4}]
+    for tenant in draft["tenants"]:
+        tenant["core"] |= {
+            "mme_pool": [{"id": "mme", "address": f"10.202.{tenant['core']['vlan']}.1"}],
+            "sgw_pool": [{"id": "sgw", "prefix": f"10.203.{tenant['core']['vlan']}.0/29"}],
+        }
+    ways = (("S1", "n78-1", "S2", "n78-1"), ("S2", "n78-1", "S3", "n78-1"), ("S4", "B4-1", "S1", "n78-1"))
+    names = ("station", "cell", "neighbour_station", "neighbour_cell")
+    return Network.model_validate(draft | {"neighbours": [dict(zip(names, way, strict=True)) for way in ways]})
+
+
+def test_x2_and_xn_end_at_the_part_of_the_central_unit_that_has_their_plane() -> None:
+    found = trees(beside())
+    ends = {
+        name: {path.rpartition("/")[2]: rendered.owners[path] for path in rendered.tree if is_peer(path)}
+        for name, rendered in found.items()
+    }
+    host, beta = ("host",), ("beta",)
+    assert ends == {
+        "S1": {},
+        "S2": {},
+        "CP-E": {"EP_XnC[S3.NR]": host, "EP_X2C[S4.LTE]": host},
+        "UP-E": {"EP_XnU[S3.NR]": host, "EP_X2U[S4.LTE]": host},
+        "UP-B-E": {"EP_XnU[S3.NR]": beta, "EP_X2U[S4.LTE]": beta},
+        "S3": {"EP_XnC[CP-E.NR]": host, "EP_XnU[UP-E.NR]": host, "EP_XnU[UP-B-E.NR]": beta},
+        "S4": {"EP_X2C[CP-E.NR]": host, "EP_X2U[UP-E.NR]": host, "EP_X2U[UP-B-E.NR]": beta},
+    }
+    address = {station.id: str(station.transport_address) for station in beside().stations}
+    (control,) = (leaves for path, leaves in found["S3"].tree.items() if path.endswith("EP_XnC[CP-E.NR]"))
+    assert control["remoteAddress"] == address["CP-E"]
+
+
+def is_peer(path: Path) -> bool:
+    return path.rpartition("/")[2].startswith(("EP_X2", "EP_Xn"))
+
+
+@given(
+    scopes=st.lists(
+        st.sampled_from([{"everywhere": True}, {"stations": ["S2"]}, {"everywhere": True, "rats": ["LTE"]}]), max_size=3
+    ),
+    shares=st.lists(st.sampled_from(["PRB", "RRC", "DRB"]), unique=True),
+    upfs=st.integers(1, 4),
+    ended=st.booleans(),
+)
+def test_another_tenant_changes_nothing_of_a_user_plane_that_is_not_its_own(
+    scopes: list[dict[str, Any]], shares: list[str], upfs: int, ended: bool
+) -> None:
+    """Whatever alfa agrees, buys, builds or ends: what beta's own user plane carries follows from beta alone."""
+    draft = _BETA.model_dump(mode="json")
+    (alfa, beta), core = draft["agreements"], draft["tenants"][0]["core"]
+    alfa |= {"shares": [{"resource": one, "min": 30} for one in shares]}
+    alfa["validity"] |= {"end": "2021-01-01"} if ended else {}
+    draft["agreements"] = [beta, *({**alfa, "id": f"alfa-{n}", "scope": scope} for n, scope in enumerate(scopes))]
+    core["upf_pool"] = [{"id": f"upf-{n}", "address": f"10.201.0.{n}"} for n in range(1, upfs + 1)]
+    other = Network.model_validate(draft)
+    assert compile_intent(other, TODAY).facts["UP-B-E"] == compile_intent(_BETA, TODAY).facts["UP-B-E"]
 
 
 def test_without_endpoints_of_their_own_the_station_has_all_parts() -> None:

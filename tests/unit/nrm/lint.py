@@ -11,7 +11,7 @@ from lxml import etree
 from controller.models.network import ResourceType
 from controller.nrm import namespaces as ns
 from controller.nrm.codec import encode_edit
-from controller.nrm.profiles import render, root_spec
+from controller.nrm.profiles import Rendered, render, root_spec
 from tests.unit.nrm import samples
 from tests.unit.nrm.samples import LTE_CELLS, NR_CELLS
 
@@ -47,7 +47,11 @@ def document(profiles: tuple[str, ...], tenants: tuple[str, ...], own: tuple[str
         facts += (
             samples.share(each, tenants[0], kind) for each in NR_CELLS for kind in (ResourceType.RRC, ResourceType.DRB)
         )
-    rendered = render(profiles, facts)
+    return configuration(profiles, render(profiles, facts))
+
+
+def configuration(profiles: tuple[str, ...], rendered: Rendered) -> etree._Element:
+    """A tree as a whole configuration, with the start values of what is new."""
     element = encode_edit(root_spec(profiles), samples.creates(profiles, rendered))[0]
     del element.attrib[f"{{{ns.NETCONF}}}operation"]
     return element

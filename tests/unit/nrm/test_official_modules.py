@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 
 import pytest
 from lxml import etree
 
+from controller.intent.compile import compile_intent
+from controller.models.network import Network
 from controller.nrm import namespaces as ns
+from controller.nrm.profiles import render
 from tests.conftest import OFFICIAL_MODULES
+from tests.unit.intent.clouds import split_gnb
 from tests.unit.nrm import lint, samples
 from tests.unit.nrm.lint import document
 from tests.unit.nrm.samples import BOTH
 
 pytestmark = pytest.mark.needs("yanglint")
 
+NR = ("nr-28541",)
 EDITS = sorted((lint.REPOSITORY / "tests/conformance/edit_config").glob("*/output.xml"))
 
 
@@ -40,6 +46,21 @@ def test_rendered_trees_are_valid_configurations(tmp_path: Path) -> None:
         for profiles in (("lte-28658",), ("nr-28541",), BOTH)
         for tenants in (("movistar",), samples.TENANTS)
     }
+    result = yanglint("config", trees, tmp_path)
+    assert result.returncode == 0, result.stderr
+
+
+def test_parts_of_a_gnb_are_valid_configurations(tmp_path: Path) -> None:
+    draft = split_gnb().model_dump(mode="json")
+    for agreement in draft["agreements"]:
+        agreement["shares"] = [{"resource": kind, "min": 20} for kind in ("PRB", "RRC", "DRB")]
+    way = {"station": "S1", "cell": "n78-1", "neighbour_station": "S2", "neighbour_cell": "n78-1"}
+    network = Network.model_validate(draft | {"neighbours": [way]})
+    facts = compile_intent(network, date(2026, 6, 15)).facts
+    trees = {name: lint.configuration(NR, render(NR, its)) for name, its in facts.items()}
+    assert set(trees) == {"CP-E", "UP-E", "UP-B-E", "S1", "S2"}
+    assert {len(list(trees[name].iter("{*}EP_E1"))) for name in ("CP-E", "UP-E")} == {2, 1}
+    assert len(list(trees["S1"].iter("{*}EP_F1U"))) == 2
     result = yanglint("config", trees, tmp_path)
     assert result.returncode == 0, result.stderr
 
