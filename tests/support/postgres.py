@@ -38,6 +38,11 @@ class PostgresServer:
         """Process id of the postmaster."""
         return int((self.folder / "data" / "postmaster.pid").read_text(encoding="ascii").splitlines()[0])
 
+    @property
+    def runs(self) -> bool:
+        """Whether it runs; not so after ``kill``."""
+        return (self.folder / "data" / "postmaster.pid").exists() and Path(f"/proc/{self.pid}").exists()
+
     def url(self, database: str) -> str:
         """URL of a database, as the store takes it."""
         return f"postgresql://minka@127.0.0.1:{self.port}/{database}"
@@ -55,7 +60,30 @@ class PostgresServer:
         try:
             yield self.url(name)
         finally:
-            self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+            if self.runs:
+                self.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+    @contextmanager
+    def standby(self) -> Iterator[PostgresServer]:
+        """A standby on which everything is that this server says is committed."""
+        folder = _folder(self.folder.parent)
+        source = ("-h", "127.0.0.1", "-p", str(self.port), "-U", "minka", "--checkpoint=fast", "--no-sync")
+        _run("pg_basebackup", "-D", str(folder / "data"), "--write-recovery-conf", *source)
+        made = PostgresServer(folder, free_port(), self.durable)
+        try:
+            made.start()
+            self.execute("ALTER SYSTEM SET synchronous_standby_names = '*'")
+            self.execute("SELECT pg_reload_conf()")
+            yield made
+        finally:
+            if self.runs:  # else it would wait for the standby for ever
+                self.execute("ALTER SYSTEM RESET synchronous_standby_names")
+                self.execute("SELECT pg_reload_conf()")
+            _remove(made)
+
+    def promote(self) -> None:
+        """Let a standby be a server of its own, and wait until it is."""
+        _run("pg_ctl", "-D", str(self.folder / "data"), "-w", "promote")
 
     def start(self) -> None:
         """Start the server and wait until it answers."""
@@ -146,10 +174,7 @@ def _count(users: Path) -> int:
 
 
 def _create(*, durable: bool = False, disk: Path = Path("/tmp")) -> PostgresServer:
-    # Not below pytest's folders, which only their owner may enter: the server runs as somebody else.
-    folder = Path(tempfile.mkdtemp(prefix="minka-pg-", dir=disk))
-    if os.geteuid() == 0:
-        shutil.chown(folder, "postgres", "postgres")
+    folder = _folder(disk)
     _run("initdb", "-D", str(folder / "data"), "-U", "minka", "--auth=trust", "--no-sync", "-E", "UTF8", "--locale=C")
     server = PostgresServer(folder, free_port(), durable)
     server.start()
@@ -158,8 +183,16 @@ def _create(*, durable: bool = False, disk: Path = Path("/tmp")) -> PostgresServ
     return server
 
 
+def _folder(disk: Path) -> Path:
+    # Not below pytest's folders, which only their owner may enter: the server runs as somebody else.
+    folder = Path(tempfile.mkdtemp(prefix="minka-pg-", dir=disk))
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+    return folder
+
+
 def _remove(server: PostgresServer) -> None:
-    if (server.folder / "data" / "postmaster.pid").exists():
+    if server.runs:
         server.stop()
     shutil.rmtree(server.folder, ignore_errors=True)
 

@@ -1,8 +1,13 @@
-"""The kill switch where two schedulers and a worker share a PostgreSQL that hangs: no station is sent anything more."""
+"""The kill switch where the PostgreSQL that two schedulers and a worker share hangs, or dies and a standby takes over.
+
+No station is sent anything more.
+"""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -13,27 +18,54 @@ from controller.ports.store import Page
 from simulators.history import EventKind
 from simulators.netconf.faults import Fault, FaultKind
 from tests.integration.alarms.system import LTE, LocalSystem, open_system, until
-from tests.support.postgres import PostgresServer, postgres_server
+from tests.support.postgres import postgres_server
 
 pytestmark = [pytest.mark.needs("initdb"), pytest.mark.timeout(180)]
 
 
-@pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[tuple[LocalSystem, PostgresServer]]:
-    """A system on a server of its own, with two schedulers."""
+@asynccontextmanager
+async def _system(folder: Path, database: str) -> AsyncIterator[LocalSystem]:
+    """A system with two schedulers."""
+    async with open_system(folder, database=database) as system:
+        system.listen()
+        await system.observed()
+        system.remediate()
+        system.remediate()
+        yield system
+
+
+async def test_what_waits_for_a_lock_and_a_database_sends_nothing_once_repair_is_stopped(tmp_path: Path) -> None:
     with postgres_server() as server, server.database() as url:
-        async with open_system(tmp_path, database=url) as system:
-            system.listen()
-            await system.observed()
-            system.remediate()
-            system.remediate()
-            yield system, server
+        async with _system(tmp_path, url) as system:
+
+            async def hangs() -> None:
+                with server.hung():
+                    _break_another(system)  # while nobody can read the switch
+                    await system.clock.sleep(3.0)
+
+            await _stop_in_the_midst(system, hangs)
 
 
-async def test_what_waits_for_a_lock_and_a_database_sends_nothing_once_repair_is_stopped(
-    served: tuple[LocalSystem, PostgresServer],
-) -> None:
-    system, server = served
+async def test_a_standby_that_takes_over_holds_what_was_stopped(tmp_path: Path) -> None:
+    with postgres_server() as server, server.database() as url, server.standby() as standby:
+        name, servers = url.rpartition("/")[2], f"host=127.0.0.1:{server.port}&host=127.0.0.1:{standby.port}"
+        either = f"postgresql://minka@/{name}?{servers}&target_session_attrs=read-write"
+        async with _system(tmp_path, either) as system:
+
+            async def fails_over() -> None:
+                server.kill()
+                _break_another(system)
+                await asyncio.to_thread(standby.promote)
+
+            await _stop_in_the_midst(system, fails_over)
+            assert not system.store.integrity.check().doubt, "a standby that has all is no older record"
+
+
+def _break_another(system: LocalSystem) -> None:
+    system.fleet.stations["T-LTE-2"].equipment.break_link("andes-andes-mme-2")
+
+
+async def _stop_in_the_midst(system: LocalSystem, happens: Callable[[], Awaitable[None]]) -> None:
     station = system.fleet.stations[LTE]
     edits = station.history.counts[EventKind.EDITED]
     station.faults.inject(Fault(FaultKind.DELAY, "lock", seconds=6.0))
@@ -45,10 +77,7 @@ async def test_what_waits_for_a_lock_and_a_database_sends_nothing_once_repair_is
 
     await until("a worker has claimed the repair", claimed)
     system.store.switches.set(REMEDIATION_STOPPED, True, "ana", "storm")
-    with server.hung():
-        # A second fault, while nobody can read the switch.
-        system.fleet.stations["T-LTE-2"].equipment.break_link("andes-andes-mme-2")
-        await system.clock.sleep(3.0)
+    await happens()
 
     async def ended() -> bool:
         return not system.store.runs.active()
