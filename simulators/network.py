@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, tzinfo
+from functools import lru_cache
 from ipaddress import ip_network
 from pathlib import Path
 from types import MappingProxyType
@@ -83,6 +84,7 @@ class Core:
         return (self.gateway,) if behind and plane in self.protected else behind
 
 
+@lru_cache(maxsize=4096)
 def ends(network: str) -> tuple[str, ...]:
     """The first and the last address of a network: who reaches both reaches, for all we know, what lies between."""
     known = ip_network(network)

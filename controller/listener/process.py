@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 import structlog
 from lxml import etree
@@ -76,6 +76,8 @@ class Listener:
         self._checker = checker
         self._measured = measured
         self._rounds = Rounds(clock, observations)
+        #: Devices that are followed, and the kinds of all devices.
+        self._followed: tuple[list[str], Mapping[str, DeviceKind]] | None = None
         self.checks = Checks(store, checker, clock, health_interval, worth)
         self._subscriptions = Subscriptions(store, devices, clock, target_of, self._take, self.checks.poke)
 
@@ -98,8 +100,11 @@ class Listener:
     async def _follow(self) -> None:
         records = await self._store.devices.find()
         adopted = [station for station, record in records.items() if record.adopted is not None]
-        self.checks.follow(adopted)
         kinds = (await self._store.networks.get())[1].device_kinds if adopted else {}
+        if self._followed == (adopted, kinds):
+            return
+        self._followed = adopted, kinds
+        self.checks.follow(adopted)
         # Other devices notify nothing; one that left the network files was a station once.
         known = ((one, kinds.get(one, DeviceKind.STATION)) for one in adopted)
         self._subscriptions.follow([one for one, kind in known if kind in _NOTIFY])

@@ -75,7 +75,7 @@ class InlineStore(AsyncSqlStore):
                 self._kept[name] = work(self._store)
             kept: T = self._kept[name]
             return kept
-        if name.startswith("SqlDevices."):
+        if name.startswith("SqlDevices.") and work.method.name != "find":
             self._kept.clear()
         done: T = work(self._store) if name == "SqlProcesses.heartbeat" else self._noticed(work)
         return done

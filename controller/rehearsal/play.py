@@ -57,7 +57,7 @@ def set_up(
     clock.advance(WARM_UP)
     local = BEGINS.replace(hour=19)  # any moment will do, if it is always the same
     outages = Outages(fleet, local, whole or demand_of(fleet, local))
-    return Stage(network, clock, fleet, outages, Watch(fleet, network, outages), local)
+    return Stage(network, clock, fleet, outages, Watch(fleet, outages), local)
 
 
 def begin(stage: Stage, day: Day) -> None:

@@ -6,18 +6,16 @@ All of it comes from changes at the stations as they happen; nobody's record is 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from controller.rehearsal.twin import MANAGER
 from simulators.datastore import Config
-from simulators.equipment.configuration import ConfiguredLink, cells_of, links_of
 from simulators.equipment.fault_kinds import Remedy
 from simulators.equipment.faults import NetworkFault
 from simulators.fleet.fleet import Fleet
 from simulators.history import Event, EventKind
-from simulators.network import SimulatedNetwork
 from simulators.station import Station
 
 #: By cell and tenant, what is wanted of a cell.
@@ -152,13 +150,34 @@ class Attempt:
     wrong: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Configured:
+    """What a station's configuration has that it may cure to take away for a while.
+
+    Attributes:
+        ends: Tenants of its core links, by end point.
+        unlocked: Radio units of its unlocked cells, by cell.
+    """
+
+    ends: Mapping[str, str]
+    unlocked: Mapping[str, str]
+
+    @classmethod
+    def of(cls, station: Station) -> _Configured:
+        """As it is now."""
+        radio = station.equipment.radio
+        cells = (status.configured for status in radio.cells)
+        return cls(
+            {link.name: link.tenant for link in radio.links}, {cell.id: cell.unit for cell in cells if cell.unlocked}
+        )
+
+
 class Watch:
     """Follows faults and acts of managers."""
 
-    def __init__(self, fleet: Fleet, network: SimulatedNetwork, outages: Outages) -> None:
+    def __init__(self, fleet: Fleet, outages: Outages) -> None:
         self._fleet = fleet
-        self._cores, self._records = network.cores, {record.id: record for record in network.stations}
-        self._configs: dict[str, Config] = {name: station.running for name, station in fleet.stations.items()}
+        self._configured = {name: _Configured.of(station) for name, station in fleet.stations.items()}
         self._outages = outages
         self.struck: list[Struck] = []
         self._by_fault: dict[tuple[str, int], Struck] = {}
@@ -208,23 +227,18 @@ class Watch:
 
     def _compare(self, station: str, event: Event) -> None:
         """What a manager's change of the configuration may cure: end points that it took away, cells that it locked."""
-        known, running = self._fleet.stations[station], self._fleet.stations[station].running
-        before, self._configs[station] = self._configs.get(station, running), running
+        now = _Configured.of(self._fleet.stations[station])
+        before, self._configured[station] = self._configured[station], now
         attempt = self._latest.get(station)
         if event.user != MANAGER or attempt is None:
             return
-        ends = [{link.name: link.tenant for link in self._links(known, config)} for config in (before, running)]
-        for name in ends[0].keys() - ends[1].keys():
+        for name in before.ends.keys() - now.ends.keys():
             attempt.remedies.add(Remedy.RECREATE_LINK)
-            attempt.targets.add(ends[0][name])
-        unlocked = [{cell.id: cell for cell in cells_of(config) if cell.unlocked} for config in (before, running)]
-        for name in unlocked[0].keys() - unlocked[1].keys():
+            attempt.targets.add(before.ends[name])
+        for name in before.unlocked.keys() - now.unlocked.keys():
             attempt.remedies.add(Remedy.LOCK_UNLOCK)
-            attempt.targets |= {name, unlocked[0][name].unit}
+            attempt.targets |= {name, before.unlocked[name]}
             attempt.serving |= self._outages.served_before(station, {name})
-
-    def _links(self, station: Station, config: Config) -> Iterator[ConfiguredLink]:
-        return links_of(config, self._records[station.id], self._cores)
 
     def _acted(self, station: str, event: Event) -> None:
         asked = event.kind is EventKind.RESTARTED and event.detail.get("cause") == _ASKED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, String, Table, select
+from sqlalchemy import Boolean, Column, String, Table, bindparam, select
 
 from controller.models.behaviour import Behaviour
 from controller.ports.store import Behaviours, Claim, Sync, method
@@ -22,6 +22,10 @@ behaviours = Table(
     # Where and when it was learned.
     string("station"),
     Column("learned", Instant, nullable=False),
+)
+#: Asked for at each look at a station whose software was not probed yet.
+_FIND = select(behaviours.c.follow_up, behaviours.c.cancels, behaviours.c.reason).where(
+    behaviours.c.software == bindparam("software")
 )
 
 
@@ -51,6 +55,5 @@ class SqlBehaviours(SqlRepository, Behaviours[Sync]):
 
 
 def _load(tx: Tx, software: str) -> Behaviour | None:
-    query = select(behaviours.c.follow_up, behaviours.c.cancels, behaviours.c.reason)
-    row = tx.execute(query.where(behaviours.c.software == software)).one_or_none()
+    row = tx.execute(_FIND, {"software": software}).one_or_none()
     return None if row is None else Behaviour(**row._mapping)

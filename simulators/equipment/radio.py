@@ -354,6 +354,11 @@ class Radio:
         return (CellStatus(cell.configured, self._on_air(cell), cell.service) for cell in self._cells.values())
 
     @property
+    def links(self) -> Iterator[ConfiguredLink]:
+        """Its core links, as they are configured."""
+        return (link.configured for link in self._links.values())
+
+    @property
     def paths(self) -> CorePaths:
         """What leads to the cores now."""
         up = [(link.configured, self._link_carries(path, link)) for path, link in self._links.items()]
