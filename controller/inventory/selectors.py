@@ -49,7 +49,7 @@ class Condition:
 
 
 def parse_selector(selector: str) -> tuple[Condition, ...]:
-    """Read a selector without looking at a network.
+    """Read a selector without a network.
 
     Raises:
         InputError: if it can't be read; the message says where and what would be right.

@@ -110,7 +110,7 @@ def suggest(value: str, candidates: Iterable[str]) -> str:
     word = value[:_LONGEST_VALUE].lower()
     spelling = {candidate.lower(): candidate for candidate in sorted(candidates)}
     if len(spelling) > _MANY:
-        # Comparing is slow; of thousands, those are looked at that begin or end alike.
+        # Comparing is slow; of thousands, only those are compared that begin or end alike.
         half = len(word) // 2
         spelling = {
             key: one for key, one in spelling.items() if key.startswith(word[:half]) or key.endswith(word[half:])

@@ -17,26 +17,26 @@ from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
 
-#: Looks that hold a place at once, and seconds after which one that hangs gives its place to the next: stations that
-#: are dark, however many, delay the looks at no others.
+#: Checks that hold a place at once, and seconds after which one that hangs gives its place to the next: stations that
+#: are dark, however many, delay the checks of no others.
 _AT_ONCE, _HOLD = 200, 2.0
-#: Seconds between the first looks at two new stations, at most.
+#: Seconds between the first checks of two new stations, at most.
 _APART = 0.05
-#: Seconds until a station is looked at again whose state is passing, that a job works on, or that was just repaired.
+#: Seconds until a station is checked again whose state is passing, that a job works on, or that was just repaired.
 _SOON = 2.0
-#: Looks in a second at stations that can't be reached, at most: as soon as one answers, its outage is over.
+#: Checks in a second of stations that can't be reached, at most: as soon as one answers, its outage is over.
 _UNREACHABLE_PER_SECOND = 25
-#: How long a station is looked at so often after the repair of an alarm began.
+#: How long a station is checked so often after the repair of an alarm began.
 _REPAIRED_IN = timedelta(minutes=10)
 
 
 class Checks:
-    """Looks at each followed station every ``interval`` seconds, not at all of them at once.
+    """Checks each followed station every ``interval`` seconds, not all of them at once.
 
     One that can't be reached is tried more often, the more so the fewer these are.
 
     Args:
-        worth: Whether a look at a station whose turn has come can show anything new; a rehearsal knows, and a station
+        worth: Whether a check of a station whose turn has come can show anything new; a rehearsal knows, and a station
             without anything new keeps its turns.
     """
 
@@ -60,7 +60,7 @@ class Checks:
         self._places = Places(clock, _AT_ONCE, _HOLD)
 
     def follow(self, stations: Collection[str]) -> None:
-        """Look at these stations and no others; the first looks at many new ones are spread over one interval."""
+        """Check these stations and no others; the first checks of many new ones are spread over one interval."""
         self._checker.follow(stations)
         now = self._clock.monotonic()
         new = sorted(set(stations) - self._due.keys())
@@ -71,13 +71,13 @@ class Checks:
         self._unreachable &= self._due.keys()
 
     def poke(self, station: str) -> None:
-        """Look at a station as soon as possible."""
+        """Check a station as soon as possible."""
         if station in self._due:
             self._due[station] = self._clock.monotonic()
 
     @property
     def idle(self) -> bool:
-        """Whether no look is under way, or is still to be put on record."""
+        """Whether no check is under way, or is still to be put on record."""
         return not self._looking and not self._looks
 
     def turn_of(self, station: str) -> float:
@@ -85,7 +85,7 @@ class Checks:
         return self._due[station]
 
     async def begin(self) -> None:
-        """Begin to look at the stations that are due; those under a job wait, those just repaired come first."""
+        """Begin to check the stations that are due; those under a job wait, those just repaired come first."""
         # A run that waits for people may wait for hours.
         repaired = await self._store.alarms.under_repair(self._clock.now() - _REPAIRED_IN)
         now = self._clock.monotonic()
@@ -106,7 +106,7 @@ class Checks:
                 self._looking[station] = asyncio.create_task(self._look(network, station))
 
     async def record(self) -> None:
-        """Put on record what was seen since the last time; a record that is away is tried with fresh looks."""
+        """Put on record what was seen since the last time; a record that is away is tried with fresh checks."""
         looks, self._looks = self._looks, []
         if not looks:
             return
@@ -126,13 +126,13 @@ class Checks:
                 self._due[look.station] = min(self._due[look.station], now + self._apart(look.station))
 
     def _apart(self, station: str) -> float:
-        """Seconds between two looks at a station without another reason."""
+        """Seconds between two checks of a station without another reason."""
         if station not in self._unreachable:
             return self._interval
         return min(self._interval, max(_SOON, len(self._unreachable) / _UNREACHABLE_PER_SECOND))
 
     async def close(self) -> None:
-        """Look no more."""
+        """Check no more."""
         for task in self._looking.values():
             task.cancel()
         await asyncio.gather(*self._looking.values(), return_exceptions=True)
@@ -140,7 +140,7 @@ class Checks:
     async def _look(self, network: Network, station: str) -> None:
         try:
             look = await self._places.paced(self._checker.look(network, station))
-            # Not in one expression: the list is another one when the look comes back.
+            # Not in one expression: the list is another one when the check comes back.
             self._looks.append(look)
         except MinkaError as error:
             log.warning("check.failed", station=station, code=error.code, reason=error.message)

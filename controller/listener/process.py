@@ -36,7 +36,7 @@ _CONFIG_CHANGE = "netconf-config-change"
 _NOTIFY = (DeviceKind.STATION, DeviceKind.FUNCTION)
 #: Seconds between two reads of which stations are adopted, and two rounds of checks.
 _FOLLOW, _CHECK = 2.0, 0.5
-#: Seconds between two looks at whether new measurements are there.
+#: Seconds between two checks whether new measurements are there.
 _MEASURED = 60.0
 
 
@@ -47,7 +47,7 @@ class Listener:
         health_interval: Seconds between two checks of a station without another reason.
         notified_alarms: Whether o-ran-fm notifications become alarms; if not, they are a reason to check.
         worth: See ``Checks``.
-        measured: Looks at what stations counted; none where nothing is collected.
+        measured: Judges what stations counted; none where nothing is collected.
         observations: What the process measures of its own work.
 
     Attributes:

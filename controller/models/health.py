@@ -82,14 +82,14 @@ class Health(Noun):
     Where it can't be read, all its cells and core links are unknown, and what else there is is what was seen last.
 
     Attributes:
-        at: When it was looked at.
+        at: When it was checked.
         read: When it was last read; None if it never was.
         reason: Code of the error that kept us from reading it (``controller.models.errors``), empty where
             it was read.
         cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         off_air: Cells of ours by path, unlocked and with a PLMN to broadcast, that are known to be off air, and since
-            when: as the station says, where that lies between two looks, else as they were first seen so.
+            when: as the station says, where that lies between two checks, else as they were first seen so.
         over: Number of alarms that are over and that its list keeps, since nobody acknowledged them.
         drift: Number of managed nodes that differ from what was last applied.
         device: What it is, as alarms of the device as a whole name it.

@@ -157,7 +157,7 @@ class Change(Noun):
 
 
 class Changes(Sequence[Change]):
-    """Changes of a plan, one a station, kept as they lie on record: each is unpacked whenever it is looked at.
+    """Changes of a plan, one a station, kept as they lie on record: each is unpacked whenever it is read.
 
     Unpacked, those of a whole network would take seventy times the room, which is gigabytes.
 

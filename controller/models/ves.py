@@ -119,7 +119,7 @@ class PnfRegistrationFields(_Block):
 class StndDefinedFields(_Block):
     """What another organisation defined: of 3GPP we read that measurement files are ready (TS 28.532 NotifyFileReady).
 
-    Where such a file is said to lie is not looked at: whoever sends an event could name any place there is.
+    The place that an event names for such a file is ignored: a sender could name any place there is.
     """
 
     data: dict[str, Any]

@@ -40,9 +40,9 @@ _RULES = (
     "was on that day: all PRBs of a carrier, the highest share of the tenant, the capacity of a node."
 )
 
-#: Rows of rankings, and stations whose hours are looked at, at most.
+#: Rows of rankings, and stations whose hours are read, at most.
 _MOST, HOURLY = 100, 50
-#: Hours of the busiest day that are looked at; one of so many stations tells which these are.
+#: Hours of the busiest day that are read; one of so many stations shows which these are.
 BUSY, SAMPLE = 8, 20
 #: What a trend has to explain of the variance to be given, and days or months that it needs.
 _EXPLAINS, _DAYS, _MONTHS = 0.5, 7, 6

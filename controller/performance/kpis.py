@@ -290,7 +290,7 @@ _TOTAL = Subject()
 def amount(values: Mapping[Subject, float], who: Whose, qos: int) -> list[float] | None:
     """What a cell counted of some subjects, in parts; None where it does not tell them apart.
 
-    Of a tenant only its own counts are looked at: none of another one's changes what it sees.
+    Of a tenant only its own counts are read: none of another one's changes what it sees.
     """
     if who.all and not qos and _TOTAL in values:  # which is what parts would say, and most are
         return [values[_TOTAL]]

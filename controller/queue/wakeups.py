@@ -15,7 +15,7 @@ from controller.queue.app import QUEUE, SCHEDULERS, WAKE
 
 log = structlog.get_logger()
 
-#: Seconds between two looks whether it is to end, and until a broker that is away is tried again.
+#: Seconds between two checks whether it is to end, and until a broker that is away is tried again.
 _LOOK, _RETRY = 1.0, 5.0
 
 

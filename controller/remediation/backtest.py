@@ -121,7 +121,7 @@ class Backtest:
         self._seen, _ = store.alarms.changes(None)
         #: Whether too many repairs began at once: nobody is there to let them begin again.
         self._broken = False
-        #: Looks that are due, and by alarm the one that counts.
+        #: Times at which alarms are due, and by alarm the one that counts.
         self._looks: list[tuple[datetime, str]] = []
         self._next: dict[str, datetime] = {}
         #: Ids on the true record, and what was found, by ids on ours.
@@ -166,7 +166,7 @@ class Backtest:
         heapq.heappush(self._looks, (at, alarm_id))
 
     def _look_until(self, end: datetime) -> None:
-        """Look at what is due until then, and let it be then."""
+        """Take up what is due until then, and let it be then."""
         while self._looks and self._looks[0][0] <= end:
             at, alarm_id = heapq.heappop(self._looks)
             if self._next.get(alarm_id) == at:

@@ -66,7 +66,7 @@ OF_RUNG = frozenset(("reach", "consent", "unknown"))
 #: Guards that say no only for a while, before anything is thought of an alarm: it has to stand, and to be known for a
 #: root.
 SETTLE, CORRELATION = "settle", "correlation"
-#: Guards whose end is announced as a change of the alarm, so that nobody has to look for it.
+#: Guards whose end is announced as a change of the alarm, so that nobody has to poll for it.
 ENDS_WITH_ALARM = frozenset(("over", "symptom"))
 
 
@@ -428,7 +428,7 @@ def _reach(ask: Ask) -> _No | None:
 
 
 def _consent(ask: Ask) -> _No | None:
-    """Who is interrupted has agreed beforehand; who was not asked, for want of service, has none by our look before."""
+    """Who is interrupted has agreed beforehand; who was not asked, for want of service, has none by our last check."""
     terms, health = None if ask.repair.run is None else ask.repair.run.constraints, ask.repair.health
     health = health and health.with_sleepers(ask.store.alarms.standing([ask.device]))
     if terms is not None and not ask.repair.rule.guards.interrupts and any(one.interrupts for one in terms.groups):

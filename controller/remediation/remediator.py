@@ -56,10 +56,10 @@ from controller.runs.launch import Launcher
 
 log = structlog.get_logger()
 
-#: Alarms that are looked through at once, and in which something is said in one transaction.
+#: Alarms that are gone through at once, and noted in one transaction.
 _AT_ONCE = 100
 _NO_RULE = "no rule answers it: it stands until its source clears it"
-#: Seconds until an alarm is looked at again: while its run works, while something stands in the way.
+#: Seconds until an alarm is considered again: while its run works, while something stands in the way.
 _SOON, _LATER = 1.0, 5.0
 #: Parts of the time for which a repair has to hold still, after each of which its station is read.
 _LOOKS = 10
@@ -106,7 +106,7 @@ class _RefusedError(ConflictError):
 
 
 class Remediator:
-    """Looks at alarms that change or are due; every decision is on record before the next one.
+    """Takes up alarms that change or are due; every decision is on record before the next one.
 
     A rule that observes only notes what it would do, one that asks waits for a person's yes. Success is the alarm
     cleared and its object healthy; anything else leads to the next rung of the rule's ladder, and in the end to people.
@@ -166,7 +166,7 @@ class Remediator:
         Only what changed since the last round is asked for: there may be 100,000 alarms that stand.
 
         Raises:
-            StoreError: The database is away; the next round looks again.
+            StoreError: The database is away; the next round tries again.
         """
         seen = self._seen
         self._seen, changed = await self._store.alarms.changes(seen)
@@ -262,7 +262,7 @@ class Remediator:
                 self._due.setdefault(alarm_id, self._clock.monotonic() + _RETRY[0])
 
     async def _attend(self, alarm_id: str) -> None:
-        """Take one alarm as far as it goes now, and note when to look at it again."""
+        """Take one alarm as far as it goes now, and note when to take it up again."""
         try:
             (alarm,), network, _ = await self._store.look(_find, [alarm_id])
             wait = await self._advance(alarm, network)
@@ -284,7 +284,7 @@ class Remediator:
         return min(_RETRY[1], _RETRY[0] * 2.0 ** (failures - 1))
 
     async def _advance(self, alarm: Alarm, network: Network | None) -> float | None:
-        """Returns seconds until the next look; None for none before the alarm changes."""
+        """Returns seconds until it is taken up again; None for not before the alarm changes."""
         if alarm.state.terminal and (alarm.state is not AlarmState.ESCALATED or alarm.cleared is not None):
             return None
         if network is None:
@@ -536,7 +536,7 @@ class Remediator:
         return await self._store.transaction(refusal, repair, self._clock.now())
 
     async def _refuse(self, repair: Repair, no: Refusal) -> float | None:
-        """Ask people, or say in the alarm why nothing happens and look again later."""
+        """Ask people, or note in the alarm why nothing happens and take it up again later."""
         alarm = repair.alarm
         left = self._left(alarm, no)
         if repair.mode is RuleMode.OBSERVE and no.guard not in (SETTLE, CORRELATION):
@@ -554,7 +554,7 @@ class Remediator:
         return left
 
     def _later(self, alarm: Alarm, least: float = _LATER) -> float:
-        """Seconds until what is waited for is looked at again: the longer, the longer the alarm waits already.
+        """Seconds until what is waited for is checked again: the longer, the longer the alarm waits already.
 
         People know of what was escalated.
         """

@@ -120,7 +120,7 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
             try:
                 standing = _standing(tx, row, bounds)
             except ValueError as error:
-                # A newer version wrote it, and looks after it.
+                # A newer version wrote it, and maintains it.
                 log.info("run.of_a_newer_version", run=row.id, reason=str(error))
             else:
                 found[row.id] = _assessed(assess, standing)
@@ -264,7 +264,7 @@ def _override(tx: Tx, run_id: str) -> Override | None:
 
 
 def _of_side(query: Select[Any], tenant: str) -> Select[Any]:
-    """Of runs those that concern a tenant, if one is named; no more of the others is looked at."""
+    """Of runs those that concern a tenant, if one is named; the others are not assessed."""
     concerned = exists().where(run_tenants.c.tenant == tenant, run_tenants.c.run == runs.c.id)
     return query.where(concerned) if tenant else query
 
@@ -319,7 +319,7 @@ def _begun(tx: Tx, run: Row[Any], strategy: Strategy) -> frozenset[str]:
 
 
 def _assessed(assess: Assess, standing: Standing) -> Clearances:
-    """What follows; an error of ours lets nothing begin, and keeps no other run from being looked at."""
+    """What follows; an error of ours lets nothing begin, and keeps no other run from being assessed."""
     try:
         return assess(standing)
     except Exception as error:

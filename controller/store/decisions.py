@@ -51,7 +51,7 @@ decisions = Table(
 
 #: Operations that only bring software onto a device.
 _BRINGING = (OperationKind.DOWNLOAD, OperationKind.INSTALL)
-#: Why a job may not begin that is tried again; when it may is said by whoever looks next (``Standing.away``).
+#: Why a job may not begin that is tried again; when it may, the next assessment says (``Standing.away``).
 _AWAY = "could not be reached or was busy"
 _OF_WAVES = (
     select(decisions)

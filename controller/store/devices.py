@@ -39,7 +39,7 @@ healths = Table(
     Column("content", Text, nullable=False),
 )
 
-#: Since when, and until when, a cell was locked or shutting down, as looks at its station saw that.
+#: Since when, and until when, a cell was locked or shutting down, as checks of its station saw that.
 locks = Table(
     "locks",
     metadata,
@@ -102,7 +102,7 @@ class SqlDevices(SqlRepository, Devices[Sync]):
 
 
 class SqlHealths(SqlRepository, Healths[Sync]):
-    """The latest look at each station."""
+    """The latest check of each station."""
 
     @writes
     def save(self, tx: Tx, seen: Sequence[Health]) -> None:
@@ -154,7 +154,7 @@ def healths_of(tx: Tx, stations: Iterable[str] | None) -> dict[str, Health]:
 
 
 def _as_health(content: str) -> Health | None:
-    """What is on record; None where another version wrote it: the next look replaces it."""
+    """What is on record; None where another version wrote it: the next check replaces it."""
     try:
         return Health.model_validate_json(content)
     except ValidationError:

@@ -26,7 +26,7 @@ log = structlog.get_logger()
 HEAD_FILE = "record-head"
 #: Bytes of that file, always as many: so it needs no more room where the disk is full.
 _LONGEST = 1024
-#: Bytes at the end of a file of anchors that are looked at.
+#: Bytes at the end of a file of anchors that are read.
 _TAIL = 1 << 16
 _KEY = re.compile(r"(?P<id>[0-9a-f]{8}) (?P<since>[0-9]{1,18}) (?P<secret>[0-9a-f]{64})")
 

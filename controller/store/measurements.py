@@ -592,7 +592,7 @@ def _unpacked(row: Row[Any], known: _Layouts, choice: _Choice = _ALL) -> Measure
 
 
 _Places = list[tuple[str, str, list[tuple[Subject, int]]]]
-#: Where wanted values stand in rows of a layout, by its digest: to look again takes as long as to read a row.
+#: Where wanted values stand in rows of a layout, by its digest: to search again takes as long as to read a row.
 _chosen: dict[tuple[bytes, _Choice], _Places] = {}
 
 

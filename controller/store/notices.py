@@ -173,7 +173,7 @@ def _write(tx: Tx) -> None:
 
 
 def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
-    """Notify a tenant of what it does not know yet: a run may begin and end between two looks."""
+    """Notify a tenant of what it does not know yet: a run may begin and end between two rounds."""
     mine = constraints_from(row.content).concerning(tenant)
     about = and_(notices.c.run == row.run, notices.c.tenant == tenant)
     known = set(tx.execute(select(notices.c.kind).where(about)).scalars())

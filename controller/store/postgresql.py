@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 #: Seconds to wait for one of the connections of this process, and for a new one.
 _POOL_TIMEOUT, _CONNECT_TIMEOUT = 10, 5
-#: Seconds between two looks at how long a server has said nothing.
+#: Seconds between two checks how long a server has said nothing.
 _TICK = 0.1
 
 

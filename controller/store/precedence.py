@@ -48,7 +48,7 @@ def waiting_for_others(tx: Tx, rows: Sequence[Row[Any]], said: Mapping[str, Clea
     found: dict[str, Clearances] = {}
     for run in grouped:
         left, begun = waves[run]
-        # The next wave as well: it may be opened before anybody looks again. And all that begins anew.
+        # The next wave as well: it may be opened before the next round. And all that begins anew.
         soon = [*sorted(wave for wave in left if wave[1]), *sorted(wave for wave in left if not wave[1])[:2]]
         for wave in [wave for wave in soon if wave not in begun]:
             clash = next((name for name in left[wave] if holders.get(name, run) != run), None)

@@ -99,7 +99,7 @@ def keep_constraints(
 
 @lru_cache(maxsize=256)
 def constraints_from(content: bytes) -> RunConstraints:
-    """Terms as they were kept; they never change, and are looked at again and again."""
+    """Terms as they were kept; they never change, and are read again and again."""
     return unpacked(RunConstraints, content)
 
 

@@ -150,7 +150,7 @@ def load_runs(tx: Tx, run_ids: Iterable[str]) -> list[Run]:
 
 
 def as_job(row: Row[Any], choice: GateChoice | None = None) -> Job:
-    """A row as the noun; a run has thousands of them, which are looked at again and again."""
+    """A row as the noun; a run has thousands of them, which are read again and again."""
     return _job(
         row.id,
         row.run,
@@ -217,7 +217,7 @@ def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
     ]
 
 
-#: Runs are looked at again and again.
+#: Runs are read again and again.
 _strategy = lru_cache(maxsize=1 << 8)(Strategy.model_validate_json)
 
 

@@ -144,7 +144,7 @@ def _refused(tx: Tx) -> Figures:
 
 
 def _health_ages(tx: Tx) -> Figures:
-    """Seconds since adopted stations were looked at, or adopted where nobody looked yet: by quantile."""
+    """Seconds since adopted stations were checked, or adopted where they were not yet: by quantile."""
     seen = select(func.coalesce(healths.c.at, devices.c.adopted)).select_from(
         devices.outerjoin(healths, healths.c.station == devices.c.station)
     )

@@ -56,7 +56,7 @@ class StationMeasurements(Body):
 
     Attributes:
         collection: How it is collected; null where it is not.
-        begin: Of the time that was looked at, as is ``end``.
+        begin: Of the time that was asked for, as is ``end``.
         files: The newest that were taken or refused; ``error`` says why one was of no use.
     """
 

@@ -34,7 +34,7 @@ _BACK = {"an hour": timedelta(hours=1), "4 hours": timedelta(hours=4), "a day": 
 _DAY = _BACK["a day"]
 #: Stations that are taken together with a small one, the nearest first.
 _AROUND = (4, 12, 36)
-#: What a gate looks at unless it names indicators: not how fast it is, which follows from how many people there are,
+#: What a gate judges unless it names indicators: not how fast it is, which follows from how many people there are,
 #: nor voice, of which most stations have too few calls to say anything.
 _GATED = frozenset({About.ACCESSIBILITY, About.RETAINABILITY, About.MOBILITY, About.AVAILABILITY})
 

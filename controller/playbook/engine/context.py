@@ -43,7 +43,7 @@ Reader = Callable[[Network, str], Awaitable[T]]
 
 
 class Readings:
-    """What is being read, by how and of which station; the jobs of a wave look at their neighbours in one order."""
+    """What is being read, by how and of which station; the jobs of a wave read their neighbours in one order."""
 
     def __init__(self) -> None:
         self._under_way: dict[tuple[Reader[Any], str], tuple[Network, asyncio.Future[Any]]] = {}

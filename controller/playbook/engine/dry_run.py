@@ -88,7 +88,7 @@ class Previewer:
         context.words.clear()
         said = await action.perform(context, action.check_inputs(evaluate(step.with_, names)))
         if isinstance(said, Unmet):
-            # What was changed before it in this dry run has no state yet that could be looked at.
+            # What was changed before it in this dry run has no state yet that could be read.
             later = context.applied or context.asked
             says = f"would check again; now: {said.reason}" if later else f"would fail now: {said.reason}"
             return StepPreview(step=step.name, action=action.name, says=says), None

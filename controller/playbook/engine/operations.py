@@ -32,7 +32,7 @@ from controller.runs.transaction.record import Record
 
 log = structlog.get_logger()
 
-#: Seconds between two looks, at first and at most.
+#: Seconds between two checks, at first and at most.
 _SOON, _GENTLY = 0.2, 2.0
 #: How often an operation is sent at most, each time after it was seen that the one before did nothing.
 _SENDS = 3
@@ -146,7 +146,7 @@ class _Operating:
                 await self._clock.sleep(self._patience.retry)
 
     async def _work(self, session: DeviceSession) -> JobResult:
-        """Look, send if need be, look again, within one session."""
+        """Check, send if need be, check again, within one session."""
         pause = _SOON
         while True:
             worked, seen = await self._look(session)

@@ -176,7 +176,7 @@ class PlaybookPreparation:
         check_devices(playbook, self._library.registry, values, network, stations)
         strategy = playbook.strategy.strategy(len(stations), playbook.soak_seconds(values))
         if playbook.soak_checks:
-            # Each job soaks by itself, since it looks again afterwards.
+            # Each job soaks by itself, since it checks again afterwards.
             strategy = strategy.model_copy(update={"soak": 0})
         behind = {one for station in stations for one in network.stations_served.get(station, ())}
         ledger = await store.ledger.find({*stations, *behind})

@@ -64,7 +64,7 @@ class Repeat(StrEnum):
 
 
 class Remarked(Noun):
-    """What an action that only looks has to say.
+    """What an action that only reads returns.
 
     Attributes:
         remark: What people should know of it although all is well; reported with the step and the job's outcome.
