@@ -8,8 +8,9 @@ who holds it himself.
 from __future__ import annotations
 
 import fnmatch
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from simulators.cloud.language.status import StatusError, forbidden_text
@@ -49,6 +50,7 @@ class Caller:
         return shown
 
 
+_SERVICE_ACCOUNT = re.compile(r"system:serviceaccount:([a-z0-9-]+):([a-z0-9.-]+)")
 ANONYMOUS = Caller("system:anonymous", ("system:unauthenticated",))
 #: The pool itself: its controllers call in process.
 SYSTEM = Caller("system:kube-controller-manager", (_MASTERS,)).authenticated()
@@ -116,9 +118,11 @@ class Access:
             StatusError: 403, he may not.
         """
         asked = [Attributes("impersonate", resource="users", name=wanted.name)]
-        if wanted.name.startswith("system:serviceaccount:"):
-            namespace, _, name = wanted.name.removeprefix("system:serviceaccount:").partition(":")
+        groups = wanted.groups
+        if account := _SERVICE_ACCOUNT.fullmatch(wanted.name):
+            namespace, name = account.groups()
             asked = [Attributes("impersonate", resource="serviceaccounts", namespace=namespace, name=name)]
+            groups = groups or ("system:serviceaccounts", f"system:serviceaccounts:{namespace}")
         asked += [Attributes("impersonate", resource="groups", name=group) for group in wanted.groups]
         group = "authentication.k8s.io"
         if wanted.uid:
@@ -127,7 +131,9 @@ class Access:
             asked += [Attributes("impersonate", group, "userextras", key, name=value) for value in values]
         for attributes in asked:
             self.authorize(caller, attributes)
-        return wanted if "system:authenticated" in wanted.groups else wanted.authenticated()
+        everybody = ANONYMOUS.groups if wanted.name == ANONYMOUS.name else ("system:authenticated",)
+        named = {*everybody, *ANONYMOUS.groups} & {*groups}
+        return replace(wanted, groups=groups if named else (*groups, *everybody))
 
     # -------------------------------------------------------- what he may do
 

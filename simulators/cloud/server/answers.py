@@ -89,13 +89,20 @@ def accepts_exactly(request: Request, form: str) -> bool:
 # ---------------------------------------------------------------------- answers
 
 
+class _Plain(yaml.SafeDumper):
+    """Writes what stands twice twice, and not as an alias."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def document(
     body: Any, status: int = 200, form: Form | None = None, headers: Sequence[tuple[str, str]] = ()
 ) -> Response:
     """A document as JSON or YAML."""
     if form is not None and form.media == YAML:
-        text = yaml.safe_dump(body, default_flow_style=False, sort_keys=True, allow_unicode=True)
-        return Response(status, text.encode(), YAML, headers)
+        said = yaml.dump(body, Dumper=_Plain, default_flow_style=False, sort_keys=True, allow_unicode=True)
+        return Response(status, said.encode(), YAML, headers)
     return Response(status, orjson.dumps(body), JSON, headers)
 
 

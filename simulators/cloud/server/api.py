@@ -52,6 +52,10 @@ _OF_ONE = {"get", "update", "patch", "delete"}
 _HEALTH = {"/healthz", "/livez", "/readyz"}
 
 
+class _NobodyImpersonatedError(Exception):
+    """A request names groups of somebody whom it does not name."""
+
+
 class Api:
     """The API of one pool; ``address`` is where clients reach it, as discovery says."""
 
@@ -69,6 +73,9 @@ class Api:
             return self._resource(request, wanted, caller) if wanted.resource else self._path(request, wanted)
         except StatusError as error:
             return answers.failure(error)
+        except _NobodyImpersonatedError:
+            said = f'Internal Server Error: "{request.path}": requested groups without impersonating a user'
+            return answers.text(f"{said}\n", 500)
 
     def _caller(self, request: Request) -> Caller:
         access = self.cluster.access
@@ -84,13 +91,15 @@ class Api:
         if user:
             return access.impersonated(caller, Caller(user, tuple(groups), uid, extra))
         if groups or uid or extra:
-            raise StatusError(500, "InternalError", "requested to impersonate without impersonating a user")
+            raise _NobodyImpersonatedError
         return caller
 
     # ------------------------------------------------------- paths without objects
 
     def _path(self, request: Request, wanted: Target) -> Response:
         path = request.path.rstrip("/") or "/"
+        if path in _HEALTH and request.wants("verbose"):
+            return answers.text(f"[+]ping ok\n[+]etcd ok\n{path[1:]} check passed\n")
         if path in _HEALTH or path.startswith(tuple(f"{one}/" for one in _HEALTH)):
             return answers.text("ok")
         if path.startswith("/openapi"):
@@ -119,18 +128,7 @@ class Api:
             case ["apis", group, version]:
                 found = discovery.resources(registry, group, version)
             case [""]:
-                found = {
-                    "paths": [
-                        "/api",
-                        "/apis",
-                        "/healthz",
-                        "/livez",
-                        "/openapi/v2",
-                        "/openapi/v3",
-                        "/readyz",
-                        "/version",
-                    ]
-                }
+                found = {"paths": discovery.paths(registry)}
         return PAGE_NOT_FOUND if found is None else answers.document(found, form=form)
 
     def _openapi(self, request: Request, path: str) -> Response:
@@ -160,7 +158,8 @@ class Api:
         return answer
 
     def _whole(self, request: Request, wanted: Target, kind: Kind, caller: Caller) -> Response | Watch:
-        if wanted.verb not in kind.verbs or (not kind.custom and (wanted.verb in _OF_ONE) != bool(wanted.name)):
+        misplaced = wanted.verb != "watch" and (wanted.verb in _OF_ONE) != bool(wanted.name)
+        if wanted.verb not in kind.verbs or (misplaced and not kind.custom):
             raise _not_allowed(kind, wanted.verb)
         if wanted.verb in _OF_ONE and not wanted.name:
             error = "name must be provided"
@@ -392,6 +391,8 @@ class Api:
 
     def _subresource(self, request: Request, wanted: Target, kind: Kind, caller: Caller) -> Response | Watch:
         part = kind.subresources.get(wanted.subresource)
+        if part is None and not kind.custom:
+            return self._unserved(wanted)
         if part is None:
             raise not_found(kind, wanted.name)
         if wanted.verb not in part.verbs:
@@ -404,12 +405,21 @@ class Api:
 
 
 def _fits(kind: Kind, wanted: Target) -> bool:
-    """Whether a path names objects of this kind as they are: in a namespace or not, and nothing after a subresource."""
+    """Whether a path names objects of this kind as they are: in a namespace or not, and nothing after a subresource.
+
+    Raises:
+        StatusError: 405, it does, and nothing of the sort can be done there.
+    """
     if wanted.rest:
         return False
     if not kind.namespaced:
         return not wanted.namespace or wanted.resource == "namespaces"
-    return bool(wanted.namespace) or not (wanted.name or wanted.verb == "create")
+    if wanted.namespace or wanted.name:
+        return bool(wanted.namespace)
+    # All namespaces together are there to be listed and watched only.
+    if wanted.verb not in ("list", "watch") and "list" in kind.verbs and not kind.custom:
+        raise _not_allowed(kind, wanted.verb)
+    return wanted.verb in ("list", "watch")
 
 
 def _chosen(kind: Kind, obj: Object, labels: Selector, fields: Selector) -> bool:

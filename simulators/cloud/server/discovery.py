@@ -41,6 +41,14 @@ def version(text: str) -> dict[str, Any]:
     }
 
 
+def paths(registry: Registry) -> list[str]:
+    """Paths that the root of the API lists."""
+    found = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version", "/api/v1"]
+    for group in registry.groups():
+        found += [f"/apis/{group}", *(f"/apis/{group}/{version}" for version in registry.versions(group))]
+    return sorted(found)
+
+
 def versions(address: str) -> dict[str, Any]:
     """``/api``."""
     servers = [{"clientCIDR": "0.0.0.0/0", "serverAddress": address}]

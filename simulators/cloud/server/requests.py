@@ -105,6 +105,8 @@ def target(request: Request) -> Target:
         group, version, rest = parts[1], parts[2], parts[3:]
     else:
         return plain
+    watched = verb == "get" and rest[0] == "watch" and len(rest) > 1
+    rest = rest[1:] if watched else rest
     namespace = ""
     if rest[0] == "namespaces" and len(rest) > 1:
         namespace = rest[1]
@@ -117,7 +119,7 @@ def target(request: Request) -> Target:
         only = re.fullmatch(r"(?:.*,)?metadata\.name==?([^,!=]+)(?:,.*)?", request.asks("fieldSelector"))
         chosen = only[1] if only and verb in {"get", "delete"} else ""
         verb = {"get": "list", "delete": "deletecollection"}.get(verb, verb)
-    if verb in {"get", "list"} and request.wants("watch"):
+    if watched or (verb == "list" and request.wants("watch")):
         verb = "watch"
     return Target(verb, request.path, group, version, resource, namespace, name, subresource, tuple(rest[3:]), chosen)
 

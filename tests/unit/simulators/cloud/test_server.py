@@ -439,3 +439,74 @@ def test_subscribers_hear_of_each_write_in_order(cluster: Cluster) -> None:
     cancel()
     cluster.create("configmaps", config_map("b"))
     assert heard == [(change, "configmaps", "a") for change in ("ADDED", "MODIFIED", "DELETED")]
+
+
+def test_all_namespaces_together_can_be_listed_and_nothing_else(admin: Client, cluster: Cluster) -> None:
+    cluster.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
+    made = {"metadata": {"name": "kept"}}
+    assert admin.ask("POST", "/api/v1/namespaces/default/configmaps", made, content_type="application/json")[0] == 201
+    for method in ("DELETE", "POST", "PUT"):
+        status, said = admin.ask(method, "/api/v1/configmaps", made, content_type="application/json")
+        assert (status, said["reason"]) == (405, "MethodNotAllowed")
+    custom = "/apis/workload.nephio.org/v1alpha1/nfdeployments"
+    assert admin.ask("GET", custom)[0] == 200
+    assert admin.ask("DELETE", custom) == (404, b"404 page not found\n")
+    assert admin.ask("GET", "/api/v1/namespaces/default/configmaps/kept")[0] == 200
+
+
+def test_the_old_paths_of_watches(admin: Client) -> None:
+    admin.ask(
+        "POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "x"}}, content_type="application/json"
+    )
+    admin.ask(
+        "POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "y"}}, content_type="application/json"
+    )
+    assert admin.watch("/api/v1/watch/namespaces/default/configmaps").seen == [("ADDED", "x"), ("ADDED", "y")]
+    assert admin.watch("/api/v1/watch/namespaces/default/configmaps/y").seen == [("ADDED", "y")]
+
+
+def test_a_subresource_that_a_kind_has_not_is_no_path(admin: Client) -> None:
+    admin.ask(
+        "POST", "/api/v1/namespaces/default/configmaps", {"metadata": {"name": "x"}}, content_type="application/json"
+    )
+    status, said = admin.ask("GET", "/api/v1/namespaces/default/configmaps/x/status")
+    assert (status, said["message"]) == (404, "the server could not find the requested resource")
+
+
+@pytest.mark.parametrize(
+    ("user", "given", "groups"),
+    [
+        ("ana", {}, ["system:authenticated"]),
+        ("ana", {"impersonate_group": "noc"}, ["noc", "system:authenticated"]),
+        (
+            "system:serviceaccount:a:robot",
+            {},
+            ["system:serviceaccounts", "system:serviceaccounts:a", "system:authenticated"],
+        ),
+        ("system:serviceaccount:a:robot", {"impersonate_group": "noc"}, ["noc", "system:authenticated"]),
+    ],
+)
+def test_groups_of_who_is_impersonated(admin: Client, user: str, given: dict[str, str], groups: list[str]) -> None:
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+    path, asked = "/apis/authentication.k8s.io/v1/selfsubjectreviews", {"content_type": "application/json", **given}
+    status, said = admin.ask("POST", path, review, impersonate_user=user, **asked)
+    assert (status, said["status"]["userInfo"]["groups"]) == (201, groups)
+
+
+def test_who_impersonates_nobody_and_anonymous_people(admin: Client) -> None:
+    status, said = admin.ask("GET", "/api/v1/nodes", impersonate_group="noc")
+    assert (status, said.startswith(b'Internal Server Error: "/api/v1/nodes": ')) == (500, True)
+    assert admin.ask("GET", "/version", impersonate_user="system:anonymous")[0] == 200
+    assert admin.ask("GET", "/api/v1/nodes", impersonate_user="system:anonymous")[0] == 403
+
+
+def test_the_root_lists_its_paths_and_health_its_checks(admin: Client) -> None:
+    paths = admin.ask("GET", "/")[1]["paths"]
+    assert {"/api/v1", "/apis/apps/v1", "/apis/apps", "/readyz"} <= set(paths)
+    assert admin.ask("GET", "/readyz?verbose")[1].endswith(b"readyz check passed\n")
+
+
+def test_yaml_has_no_aliases(admin: Client) -> None:
+    said = admin.ask("GET", "/apis/apps", accept="application/yaml")[1]
+    assert b"&" not in said
+    assert said.count(b"groupVersion: apps/v1") == 2
