@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TypeVar
 
 from pydantic import BaseModel
 
+from controller.intent.central_units import carries
 from controller.models.alarm import AlarmFilter
 from controller.models.network import Cell, Function, Network, NetworkHeader, Region, Site, Station
 from controller.nrm.profiles import cell_of
@@ -91,6 +92,7 @@ def _sight(version: _Version, tenant: str) -> Sight:
     names = {cell.name for agreement in agreements for cell in network.cells_of(agreement)}
     cells = tuple(cell for cell in network.cells if cell.name in names)
     stations = {cell.station for cell in cells}
+    stations |= set(_units(network, tenant, stations))
     sites = {network.station_by_id[station].site for station in stations}
     regions = {network.site_by_id[site].region for site in sites}
     own = Network(
@@ -106,6 +108,14 @@ def _sight(version: _Version, tenant: str) -> Sight:
     )
     ids = {station: frozenset(cell.id for cell in found) for station, found in own.cells_by_station.items()}
     return Sight(tenant, own, network_digest(own), ids)
+
+
+def _units(network: Network, tenant: str, stations: Iterable[str]) -> Iterator[str]:
+    """Central units with endpoints of their own that carry a tenant: its core links are there."""
+    for station in stations:
+        for unit in network.units_above.get(station, ()):
+            if carries(network, station, network.function_by_id[network.central_units[unit]], tenant):
+                yield unit
 
 
 def _listed(noun: N) -> N:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from controller.access.sight import sight
 from controller.intent.compile import compile_intent
 from controller.intent.impact import Sharing
 from controller.intent.outages import Era, Excused, Outages, Spell
@@ -239,6 +240,16 @@ def test_devices_know_who_stands_behind_them() -> None:
     assert select(network, "tenant=beta") == PARTS
     assert select_with_ways(network, "S1") == ("CP-E", "S1", "UP-B-E", "UP-E")
     assert select_with_ways(network, "function=DU-1") == ("CP-E", "DU-1", "UP-B-E", "UP-E")
+
+
+def test_a_tenant_sees_the_central_units_that_carry_it_and_no_others() -> None:
+    network = split_gnb()
+    assert {one: set(sight("digest", network, one).cells) for one in ("alfa", "beta")} == {
+        "alfa": {"S1", "S2", "CP-E", "UP-E"},
+        "beta": {"S1", "S2", "CP-E", "UP-B-E"},
+    }
+    seen = sight("digest", network, "alfa")
+    assert (seen.cells["CP-E"], seen.network.station_by_id["CP-E"].functions) == (frozenset(), ())
 
 
 def test_devices_change_in_the_order_in_which_they_need_each_other() -> None:
