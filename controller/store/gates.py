@@ -89,12 +89,19 @@ class SqlGates(SqlRepository, Gates[Sync]):
         return Soak(pending, detail)
 
 
+_MATE = jobs.alias()
+_BEHIND = exists().where(
+    _MATE.c.run == jobs.c.run,
+    _MATE.c.wave == jobs.c.wave,
+    _MATE.c.unit == jobs.c.unit,
+    _MATE.c.rank > jobs.c.rank,
+    _MATE.c.state == JobState.WAITING.value,
+)
+
+
 def _let_others_follow(tx: Tx, claim: Claim, position: int) -> None:
     """Stand as at a gate where devices of the unit come behind this one: the wave ends only with them."""
-    mate = jobs.alias()
-    behind = and_(mate.c.run == jobs.c.run, mate.c.wave == jobs.c.wave, mate.c.unit == jobs.c.unit)
-    behind = and_(behind, mate.c.rank > jobs.c.rank, mate.c.state == JobState.WAITING.value)
-    mine = and_(jobs.c.id == claim.job.id, jobs.c.gate.is_(None), exists().where(behind))
+    mine = and_(jobs.c.id == claim.job.id, jobs.c.gate.is_(None), _BEHIND)
     tx.execute(update(jobs).where(mine).values(gate=position))
 
 

@@ -5,9 +5,10 @@ If any of these fails, what was done is undone, the last step first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import lru_cache
+from typing import Any
 
 from controller.inventory.source import Report
 from controller.models.errors import InputError, NotFoundError
@@ -15,7 +16,7 @@ from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Ru
 from controller.models.step import StepRecord, StepState
 from controller.playbook.engine.context import ActionServices, StationContext
 from controller.playbook.engine.steps import JobSteps
-from controller.playbook.language.expressions import may_hold
+from controller.playbook.language.expressions import Expression, may_hold
 from controller.playbook.language.library import parse
 from controller.playbook.language.playbook import PlanSource, Playbook
 from controller.playbook.language.registry import Registry, Touches
@@ -27,6 +28,16 @@ from controller.runs.transaction.record import Alive
 _LOOK = 60.0
 #: Seconds in which a function that was taken back should be ready again, and between two checks.
 _READY, _PAUSE = 120.0, 3.0
+
+
+def soaks(playbook: Playbook, parameters: Mapping[str, Any]) -> bool:
+    """Whether a device of a run may have to be looked at after a soak, by what is known of all of them."""
+    steps = [step for step in playbook.steps if step.register_ is not None and may_hold(step.when, parameters)]
+    known = {step.register_ for step in steps}
+    return any(
+        may_hold(check.when, parameters) or not known.isdisjoint(Expression(check.when or "").names)
+        for check in playbook.soak_checks
+    )
 
 
 class StationJob:
@@ -77,7 +88,7 @@ class StationJob:
                 steps.names[step.register_] = row.output
         if any(self._changing) and (reason := await self._pass_gate(len(self._changing))):
             return await self._withdrawn(len(self._changing) - 1, reason)
-        return await self._soak() if self._playbook.soak_checks else self._succeeded()
+        return await self._soak() if soaks(self._playbook, self._claim.run.parameters) else self._succeeded()
 
     # --------------------------------------------------------------- functions
 

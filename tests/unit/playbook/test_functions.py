@@ -479,7 +479,13 @@ def shared(number: int, **functions: str) -> Network:
     for n in range(1, number + 1):
         own = {kind: name.format(n) for kind, name in functions.items()}
         named |= {name: {**known[kind].model_dump(), "id": name, "address": None} for kind, name in own.items()}
-        place = {"id": f"S{n}", "site": f"site-{n}", "transport_address": f"10.0.0.{n}", "enb_id": n, "gnb_id": n}
+        place = {
+            "id": f"S{n}",
+            "site": f"site-{n}",
+            "transport_address": f"10.0.{n // 256}.{n % 256}",
+            "enb_id": n,
+            "gnb_id": n,
+        }
         content["sites"].append({**few.sites[0].model_dump(), "id": f"site-{n}"})
         content["stations"].append({**few.stations[0].model_dump(), **place, "functions": tuple(own.values())})
         cells_ = [one.model_dump() for one in few.cells if one.station == "S1"]
