@@ -61,7 +61,7 @@ class Deaths(Cloud):
         (folder / "pools.json").write_text(json.dumps(known), encoding="utf-8")
 
     @asynccontextmanager
-    async def worker(self, at: int = 0, *when: str) -> AsyncIterator[ForkedProcess]:
+    async def process(self, at: int = 0, *when: str) -> AsyncIterator[ForkedProcess]:
         """A worker that dies at a request, and in any case in the end; it is declared dead then."""
         words = ["tests.integration.cloud.mortal_worker", str(self.home), str(at), *when]
         with (self.home / "worker.log").open("ab") as log:
@@ -119,7 +119,7 @@ async def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         fleet = await stack.enter_async_context(Fleet(read_network(folder), settings, RealClock(speed=60)))
         made = Deaths(tmp_path, stack, fleet)
         made.load(folder)
-        async with made.worker():
+        async with made.process():
             await made.prepare_pools()
             await made.play("instantiate-function", where=f"function={FUNCTION}")
         yield made
@@ -141,7 +141,7 @@ async def start(system: Deaths, playbook: str) -> Run:
 async def test_killed_at_any_request(system: Deaths) -> None:
     chance, station = random.Random(SEED), await system.carries(STATION)
     for playbook in ("move-function", "upgrade-function"):
-        async with system.worker():
+        async with system.process():
             run = await start(system, playbook)
             await system.over(run)
         await system.assert_whole(run, station)
@@ -150,10 +150,10 @@ async def test_killed_at_any_request(system: Deaths) -> None:
         for at in range(1, calls + 1) if SOAK else chance.sample(range(1, calls + 1), 1):
             when = chance.choice(((), ("after",)))
             run = await start(system, playbook)
-            async with system.worker(at, *when) as mortal:
+            async with system.process(at, *when) as mortal:
                 died = not await system.over(run, mortal)
             if died:
-                async with system.worker():
+                async with system.process():
                     await system.over(run)
             good = {Outcome.SUCCEEDED, Outcome.UNCHANGED}
             assert {job.outcome for job in system.store.runs.jobs(run.id)} <= good, (SEED, playbook, at, when)
@@ -168,7 +168,7 @@ async def test_an_api_server_that_fails_in_every_way(system: Deaths) -> None:
         for name in POOLS:
             count = chance.randint(1, 3)
             system.fleet.pools[name].api_faults.inject(ApiFault(kind=kind, verb=verb, count=count, seconds=2))
-        async with system.worker():
+        async with system.process():
             await system.over(run)
         for name in POOLS:
             system.fleet.pools[name].api_faults.clear()
