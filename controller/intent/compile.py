@@ -228,7 +228,7 @@ def _station_fact(network: Network, station: Station, parts: frozenset[GnbPart])
         gnb_id_length=station.gnb_id_length,
         anr=network.header.anr,
         owners=(station.owner or HOST,) if station.id in network.central_units else HOST_OWNED,
-        parts=parts,
+        parts=tuple(part for part in GnbPart if part in parts),
         gnb_du_id=station.gnb_du_id if parts == {GnbPart.DU} else None,
     )
 

@@ -149,7 +149,7 @@ class PeerEnds:
             if (vlan := self._vlans[interface]) is not None:
                 near, far = station.transport_address, self._network.station_by_id[peer].transport_address
                 ends = (str(near), vlan, str(far))
-                yield PeerFact(station.id, rat, interface, peer, peer_rat, *ends, (owner,), frozenset(planes))
+                yield PeerFact(station.id, rat, interface, peer, peer_rat, *ends, (owner,), tuple(sorted(planes)))
 
 
 def neighbour_findings(network: Network, placed: Sequence[Placed]) -> Iterator[Finding]:

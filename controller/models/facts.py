@@ -46,7 +46,7 @@ class StationFact:
     gnb_id_length: int
     anr: bool | None = None
     owners: Owners = HOST_OWNED
-    parts: frozenset[GnbPart] = frozenset(GnbPart)
+    parts: tuple[GnbPart, ...] = tuple(GnbPart)
     gnb_du_id: int | None = None
 
 
@@ -166,7 +166,7 @@ class PeerFact:
     vlan: int
     remote_address: str
     owners: Owners = HOST_OWNED
-    planes: frozenset[Plane] = frozenset(Plane)
+    planes: tuple[Plane, ...] = tuple(Plane)
 
 
 class Midhaul(StrEnum):

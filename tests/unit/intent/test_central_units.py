@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.access.sight import sight
-from controller.intent.compile import compile_intent
+from controller.intent import compile_intent
 from controller.intent.impact import Sharing
 from controller.intent.outages import Era, Excused, Outages, Spell
 from controller.inventory.selectors import select, select_with_ways

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from lxml import etree
 
-from controller.intent.compile import compile_intent
+from controller.intent import compile_intent
 from controller.models.network import Network
 from controller.nrm import namespaces as ns
 from controller.nrm.profiles import render

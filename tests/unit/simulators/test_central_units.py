@@ -8,7 +8,7 @@ from datetime import date
 
 import pytest
 
-from controller.intent.compile import compile_intent
+from controller.intent import compile_intent
 from controller.models.network import Network
 from controller.nrm.codec import encode_edit
 from controller.nrm.profiles import render, root_spec
