@@ -63,9 +63,9 @@ def label_selector(text: str) -> Selector:
 
 
 def of_label_selector(selector: Mapping[str, Any]) -> Selector:
-    """Requirements of a LabelSelector object: matchLabels and matchExpressions."""
+    """Requirements of a LabelSelector object, or of a term that selects nodes: matchLabels and matchExpressions."""
     found = [Requirement(key, "=", (value,)) for key, value in (selector.get("matchLabels") or {}).items()]
-    words = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!"}
+    words = {"In": "in", "NotIn": "notin", "Exists": "exists", "DoesNotExist": "!", "Gt": "gt", "Lt": "lt"}
     expressions = selector.get("matchExpressions") or ()
     found += [Requirement(one["key"], words[one["operator"]], tuple(one.get("values") or ())) for one in expressions]
     return tuple(found)
