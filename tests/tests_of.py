@@ -1,8 +1,8 @@
 """Which tests a module has: ``python -m tests.tests_of controller/plan/rows.py``, or of all modules without a name.
 
 By this rule: tests of the module's name (``test_rows.py``) in a folder of its package, then those that import it. A
-module with neither is tested through the modules that import it, and their tests are named; ``THROUGH`` names those of
-the few that are farther away.
+module with neither is tested through others: ``THROUGH`` names the tests of a few, else they are those of the modules
+that import it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGES = ("controller", "simulators")
 _STORE, _INTENT = "tests/contract/store", ("tests/unit/intent/test_checks.py", "tests/unit/intent/test_properties.py")
 _CLOUD = "tests/integration/cloud"
-#: Tests of the modules that the rule leads to none of.
+#: Tests of modules that have none of their own, where those of the modules that import them say little of them.
 THROUGH: Mapping[str, tuple[str, ...]] = {
     "controller/cloud/devices.py": (f"{_CLOUD}/test_sessions.py", f"{_CLOUD}/test_planning.py"),
-    "controller/cloud/session.py": (f"{_CLOUD}/test_sessions.py", f"{_CLOUD}/test_transactions.py"),
-    "controller/intent/compile.py": _INTENT,
     "controller/intent/identities.py": _INTENT,
     "controller/intent/links.py": _INTENT,
     "controller/intent/own_cells.py": _INTENT,
@@ -48,8 +46,7 @@ def tests_of(module: str) -> list[str]:
     """Paths of the tests of a module, those first that bear its name."""
     if own := _own(module):
         return own
-    through = sorted({test for user in _users()[_dotted(module)] for test in _own(user)})
-    return through or list(THROUGH.get(module, ()))
+    return list(THROUGH.get(module, ())) or sorted({test for user in _users()[_dotted(module)] for test in _own(user)})
 
 
 def _own(module: str) -> list[str]:

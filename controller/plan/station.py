@@ -262,7 +262,7 @@ def station_findings(
             for code, path, text in edits.refused
         ),
         *_identities_that_stay(station, root, edits),
-        *_reserved_plmns(station, observed, edits),
+        *_reserved_plmns(station, observed, edits, options),
         *_unknown_plmns(station, observed, edits),
         *_unknown_nodes(station, root, observed, edits),
         *_orphans(station, root, edits),
@@ -291,9 +291,17 @@ def _identities_that_stay(station: str, root: NodeSpec, edits: Edits) -> Iterato
         yield Finding("identity-stays", Severity.WARNING, message, station)
 
 
-def _reserved_plmns(station: str, observed: Observed, edits: Edits) -> Iterator[Finding]:
+def _reserved_plmns(station: str, observed: Observed, edits: Edits, options: PlanOptions) -> Iterator[Finding]:
     """PLMNs that stay closed to ordinary users: of a tenant that is tested, of a run that broke, or of the field."""
     edited = {edit.path for edit in edits.edits}
+    for edit in edits.edits if not options.reserved else ():
+        if edit.path not in observed.tree and is_reserved({edit.path: edit.after}, edit.path):
+            cell = cell_of(edit.path)
+            message = (
+                f"cell {station}/{cell}: PLMN {broadcast_plmn(edit.path)} comes on air reserved for operator use, as "
+                "its tenant is still being tested: minka playbook run onboard-tenant opens it"
+            )
+            yield Finding("plmn-reserved", Severity.WARNING, message, station, cell)
     for path in observed.tree:
         if path not in edited and is_reserved(observed.tree, path):
             cell = cell_of(path)

@@ -82,7 +82,10 @@ async def _reserving(system: PlaybookSystem) -> set[str]:
     """Stations on which an ordinary plan brings PLMNs that are reserved for operator use."""
     plan = await system.planner.plan(PlanRequest("*", expect_stations=3), "ana")
     assert {change.station for change in plan.changes} == {"T-LTE-2", "T-NR-1", "T-BOTH-1"}
-    return {change.station for change in plan.changes if "cellReservedForOperatorUse" in change.model_dump_json()}
+    reserving = {change.station for change in plan.changes if "cellReservedForOperatorUse" in change.model_dump_json()}
+    coming = [finding for finding in plan.findings if "comes on air reserved" in finding.message]
+    assert {finding.station for finding in coming} == reserving
+    return reserving
 
 
 async def test_onboarding_touches_no_other_tenant(tmp_path: Path) -> None:
