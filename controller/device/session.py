@@ -185,7 +185,7 @@ class NetconfSession:
 
     def _get(self, offers: Offers, *beside: etree._Element) -> Request:
         """A get of all that the profiles manage, as far as the server has it, and something beside."""
-        return requests.get(read_filter(self._root, self._station, offers), *beside)
+        return requests.get(*read_filter(self._root, self._station, offers), *beside)
 
     async def _announced(self) -> Announced:
         """The server's modules; its library is read for that once."""
@@ -199,7 +199,7 @@ class NetconfSession:
         """Names of nodes that need a feature that the server has not; of a leaf, behind that of its entry."""
         for node in self._root.children:
             if node.feature and not node.given and not modules.offers(node.namespace, node.feature):
-                yield node.name
+                yield from (below.name for below in node.walk())
             for leaf in node.leaves:
                 if leaf.feature and not (
                     modules.offers(node.namespace, leaf.feature) and modules.offers(leaf.namespace or node.namespace)
@@ -218,7 +218,7 @@ class NetconfSession:
     async def read_candidate(self) -> Tree:
         """See ``DeviceSession.read_candidate``."""
         wanted = read_filter(self._root, self._station, (await self._announced()).offers)
-        return (await self._read(requests.get_config(self._target, wanted))).tree
+        return (await self._read(requests.get_config(self._target, *wanted))).tree
 
     async def edit(self, edits: Sequence[Edit]) -> None:
         """See ``DeviceSession.edit``."""

@@ -15,6 +15,7 @@ from itertools import islice
 from controller.intent.central_units import cu_half, plane_ends
 from controller.intent.findings import Check, Fault, finding
 from controller.intent.sharing import Placed
+from controller.inventory.radio import cell_identity, ssb_next_to
 from controller.models.facts import Finding, Interface, NeighbourFact, PeerFact
 from controller.models.network import HOST, Cell, Network, Plmn, Rat, Station
 from controller.models.sharing import Plane
@@ -84,12 +85,38 @@ def nearest_stations(network: Network, station: str, most: int, places: Places |
 
 
 def neighbour_facts(network: Network, cell: Cell) -> Iterator[NeighbourFact]:
-    """Listed relations of a cell, to others of its technology and from LTE to NR."""
+    """Listed relations of a cell, to others of its technology and of the other one."""
     for one in network.neighbours_of.get((cell.station, cell.id), ()):
         there = network.cell_by_name.get((one.neighbour_station, one.neighbour_cell))
-        if there is not None and there is not cell and (cell.rat, there.rat) != (Rat.NR, Rat.LTE):
-            here, far = cu_half(network, cell), cu_half(network, there)
-            yield NeighbourFact(*here, cell.rat, *far, there.rat, there.band, there.arfcn_dl, one.handover)
+        if there is None or there is cell:
+            continue
+        back = network.neighbours_of.get((there.station, there.id), ()) if there.rat is Rat.LTE else ()
+        (here, here_cell), (far, far_cell) = cu_half(network, cell), cu_half(network, there)
+        yield NeighbourFact(
+            station=here,
+            cell=here_cell,
+            rat=cell.rat,
+            neighbour_station=far,
+            neighbour_cell=far_cell,
+            neighbour_rat=there.rat,
+            neighbour_band=there.band,
+            neighbour_ssb=_ssb(there) if there.rat is Rat.NR else None,
+            neighbour_tci=_tci(there, network.station_by_id.get(there.station)) if there.rat is Rat.LTE else None,
+            handover=one.handover,
+            anchored=cell.rat is Rat.NR
+            and any((other.neighbour_station, other.neighbour_cell) == (cell.station, cell.id) for other in back),
+        )
+
+
+def _ssb(cell: Cell) -> int:
+    """Where the SSB of an NR cell is, or where that of a new cell starts."""
+    return ssb_next_to(cell.arfcn_dl) if cell.ssb_arfcn is None else cell.ssb_arfcn
+
+
+def _tci(cell: Cell, station: Station | None) -> int | None:
+    """ECI and PCI of an LTE cell, which has 9 bits, in one number (TS 28.541 tCI)."""
+    identity = None if station is None else cell_identity(cell, station)
+    return None if identity is None else (identity << 9) + cell.pci
 
 
 #: Technology and interface, the other end with its technology, and whose it is.

@@ -254,9 +254,8 @@ def check_own_cells(objects: Objects) -> None:
 
 
 def check_neighbours(objects: Objects) -> None:
-    """Relations lead from a cell to another one, of its technology or, as an anchor, from LTE to NR, once each."""
+    """Relations lead from a cell to another one, once each."""
     found = objects.all("neighbours", Neighbour)
-    cells = {cell.name: cell for _, cell in objects.all("cells", Cell)}
     objects.unique(found, lambda one: (one.station, one.id), ("neighbour_cell",), "relation")
     for entry, one in found:
         here, there = f"{one.station}/{one.cell}", f"{one.neighbour_station}/{one.neighbour_cell}"
@@ -264,9 +263,6 @@ def check_neighbours(objects: Objects) -> None:
         objects.refer(entry, ("neighbour_cell",), there, "cells", "cell")
         if here == there:
             objects.report.entry(entry, ("neighbour_cell",), "is the cell itself", value=there, expected="another cell")
-        elif here in cells and there in cells and (cells[here].rat, cells[there].rat) == (Rat.NR, Rat.LTE):
-            message, right = f"is an LTE cell, and {here} is of NR", "relations within a technology, or from LTE to NR"
-            objects.report.entry(entry, ("neighbour_cell",), message, value=there, expected=right)
 
 
 # -------------------------------------------------------- pools and functions

@@ -123,8 +123,13 @@ class ShareFact:
 class NeighbourFact:
     """A neighbour relation of a cell to another one, owned by the host (TS 28.541 NRCellRelation).
 
-    From LTE to NR it makes the cell an anchor of the other one (EN-DC).
-    The other cell is named and not described: its identity and PCI are what its own station says of it.
+    From LTE to NR it makes the cell an anchor of the other one (EN-DC); ``anchored`` says of one from NR to LTE that
+    the other cell is an anchor of this one. The other cell is named and not described: its identity and PCI are what
+    its own station says of it.
+
+    Attributes:
+        neighbour_ssb: NR-ARFCN of the other cell's SSB, where it is NR: by that users find it.
+        neighbour_tci: ECI and PCI of the other cell in one number, where it is LTE: where a relation starts.
     """
 
     station: str
@@ -134,8 +139,10 @@ class NeighbourFact:
     neighbour_cell: str
     neighbour_rat: Rat
     neighbour_band: str
-    neighbour_arfcn: int
+    neighbour_ssb: int | None
+    neighbour_tci: int | None
     handover: bool
+    anchored: bool = False
     owners: Owners = HOST_OWNED
 
 

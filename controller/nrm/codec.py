@@ -20,7 +20,7 @@ from controller.nrm import namespaces as ns
 from controller.nrm.active_alarms import decode_alarms
 from controller.nrm.profiles.alarm_list import decode_records
 from controller.nrm.schema import LeafSpec, NodeSpec
-from controller.nrm.tree import LeafName, Observed, Path, Value, parent, step
+from controller.nrm.tree import LeafName, Observed, Path, Value, child, parent, step
 
 
 class Offers(Protocol):
@@ -36,8 +36,8 @@ def _everything(namespace: str, feature: str = "") -> bool:
     return bool(namespace) and not feature
 
 
-def read_filter(root: NodeSpec, station: str, offers: Offers = _everything) -> etree._Element:
-    """Content of a subtree filter (RFC 6241 §6) for all that the profiles manage on a station.
+def read_filter(root: NodeSpec, station: str, offers: Offers = _everything) -> list[etree._Element]:
+    """Contents of a subtree filter (RFC 6241 §6) for all that the profiles manage on a station.
 
     Args:
         root: Schema of the station.
@@ -48,11 +48,15 @@ def read_filter(root: NodeSpec, station: str, offers: Offers = _everything) -> e
     element = etree.Element(root.tag, nsmap=ns.as_default(root.namespace))
     etree.SubElement(element, f"{{{root.namespace}}}id").text = station
     etree.SubElement(element, f"{{{root.namespace}}}attributes")
+    beside = []
     for function in root.children:
         if not believed(function.namespace, function.feature):
             continue
-        etree.SubElement(element, function.tag, nsmap=ns.as_default(function.namespace))
-    return element
+        if function.top:
+            beside.append(etree.Element(function.tag, nsmap=ns.as_default(function.namespace)))
+        else:
+            etree.SubElement(element, function.tag, nsmap=ns.as_default(function.namespace))
+    return [element, *beside]
 
 
 def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observed:
@@ -67,10 +71,13 @@ def decode(root: NodeSpec, data: etree._Element | bytes, station: str) -> Observ
     reader = _Reader()
     parsed = _parsed(data)
     records = None
-    for element in _managed_elements(parsed, root.tag):
+    for element in _top(parsed, root.tag):
         if (element.findtext(f"{{{root.namespace}}}id") or "").strip() == station:
             reader.entry(root, element, "")
             records = decode_records(element)
+            for beside in (node for node in root.children if node.top):
+                for entry in _top(parsed, beside.tag):
+                    reader.entry(beside, entry, child("", root.name, station))
         else:
             reader.mark_unknown("", element)
     unknown = tuple(dict.fromkeys(reader.unknown))
@@ -88,7 +95,7 @@ def _parsed(data: etree._Element | bytes) -> etree._Element:
         raise DeviceRefusedError(f"the device answered with malformed XML: {error}") from error
 
 
-def _managed_elements(element: etree._Element, tag: str) -> list[etree._Element]:
+def _top(element: etree._Element, tag: str) -> list[etree._Element]:
     if element.tag == tag:
         return [element]
     if element.tag == f"{{{ns.NETCONF}}}rpc-reply":
@@ -136,7 +143,7 @@ class _Reader:
             below = spec.child_by_tag.get(tag)
             if tag == spec.attributes_tag:
                 self._nodes(spec, node, path)
-            elif below is not None and not below.in_attributes:
+            elif below is not None and not below.in_attributes and not below.top:
                 self.entry(below, node, path)
             elif (leaf := spec.leaf_by_tag.get(tag)) is not None and leaf.beside:
                 self._leaf(leaf, node.text or "", path)
@@ -241,7 +248,7 @@ class _Writer:
 
     def _op_above(self, path: Path) -> Op | None:
         """Operation of the nearest ancestor that is created or deleted."""
-        while path := parent(path):
+        while (path := "" if self._is_top(path) else parent(path)) != "":
             op = self._ops.get(path)
             if op in {Op.CREATE, Op.DELETE}:
                 return op
@@ -252,14 +259,16 @@ class _Writer:
         if path in self._open:
             return self._open[path]
         name, keys = step(path)
-        above = parent(path)
+        top = self._is_top(path)
+        above = "" if top else parent(path)
         if above:
             above_spec, container = self._entry(above)
             spec = above_spec.child_by_name.get(name)
             if spec is not None and spec.in_attributes:
                 container = _attributes(above_spec, container)
         else:
-            container, spec = self.config, self._root if name == self._root.name else None
+            container = self.config
+            spec = self._root.child_by_name[name] if top else self._root if name == self._root.name else None
         if spec is None or len(keys) != len(spec.keys):
             raise ValueError(f"the profile knows no {path}")
         nsmap = None if above and above_spec.namespace == spec.namespace else ns.as_default(spec.namespace)
@@ -268,6 +277,13 @@ class _Writer:
             etree.SubElement(element, f"{{{spec.namespace}}}{key}").text = value
         self._open[path] = spec, element
         return spec, element
+
+    def _is_top(self, path: Path) -> bool:
+        """Whether an entry stands beside the managed element."""
+        if path.count("/") != 2:
+            return False
+        spec = self._root.child_by_name.get(step(path)[0])
+        return spec is not None and spec.top
 
     def _place(self, edit: Edit, spec: NodeSpec, element: etree._Element) -> None:
         """Say where in its user-ordered list an entry goes (RFC 7950 §7.8.6)."""

@@ -106,6 +106,9 @@ class LeafRole(StrEnum):
     NEIGHBOUR = "neighbour"
     REMOVABLE = "removable"
     HANDOVER = "handover"
+    #: Distinguished names of the relation to a frequency that a cell relation goes with, and of that frequency.
+    FREQUENCY_RELATION = "frequency-relation"
+    FREQUENCY = "frequency"
     #: Administrative distance of a route.
     DISTANCE = "distance"
     #: Whether a PLMN on air admits its operator's test users only: ``true`` or ``false``
@@ -238,6 +241,7 @@ class NodeSpec:
         given: What entries are to have that come with the device, which managers neither create nor delete; a device
             without them lacks nothing. Empty of all others.
         feature: Feature of its module without which a device has none; empty where all have it.
+        top: Whether entries stand at the top of the data tree, beside the managed element; in paths they stand in it.
         apart: Lists among its attributes that are read apart, and no part of the tree (records of alarms).
         label: Words for the human diff; empty means the name.
     """
@@ -262,6 +266,7 @@ class NodeSpec:
     member: str = ""
     given: dict[LeafName, Value] = field(default_factory=dict)
     feature: str = ""
+    top: bool = False
     apart: tuple[str, ...] = ()
     label: str = ""
 
@@ -393,6 +398,11 @@ class NodeSpec:
     def ordered_broadcasts(self) -> tuple[str, ...]:
         """How the steps of PLMNs on air begin in a path, in lists below this node that are ordered by user."""
         return _steps(node for node in self.walk() if node.broadcast and node.user_ordered)
+
+    @cached_property
+    def frequency_relations(self) -> tuple[str, ...]:
+        """How the steps of relations to a frequency begin in a path below this node."""
+        return _steps(node for node in self.walk() if LeafRole.FREQUENCY in node.leaf_by_role)
 
     @cached_property
     def reservable(self) -> tuple[str, ...]:

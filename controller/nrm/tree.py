@@ -44,6 +44,11 @@ def _encoded(keys: tuple[str, ...]) -> str:
     return ",".join(quote(key, safe=_SAFE) for key in keys)
 
 
+def name_of(path: Path) -> str:
+    """Distinguished name of the object at a path (TS 32.300)."""
+    return ",".join(f"{name}={keys[0]}" for name, keys in steps(path))
+
+
 def path_of(distinguished_name: str) -> Path:
     """Path of the object of a distinguished name (TS 32.300), below its managed element; empty where it names none.
 

@@ -11,7 +11,7 @@ from controller.nrm.schema import LeafSpec, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, parent
 from controller.plan.edits import find_edits, first_entries
 from controller.plan.rows import NOTHING, contents, entry_name, leaf_texts, row
-from controller.plan.views import StationView, at_carriers, in_sight, with_given, with_reservations
+from controller.plan.views import StationView, at_what_cells_name, in_sight, with_given, with_reservations
 
 NO_LEDGER: Mapping[Path, LedgerNode] = {}
 
@@ -83,7 +83,7 @@ def carried_nodes(
 
     Nodes are those of the ledger, and those that are wanted; what neither knows stays nobody's.
     """
-    wanted = at_carriers(with_given(root, wanted, observed), observed.tree, ledger)
+    wanted = at_what_cells_name(root, with_given(root, wanted, observed), observed.tree, ledger)
     first = frozenset(first_entries(root, observed.tree).values())
     ours = {path: node.owners for path, node in ledger.items()}
     owners = {path: wanted.owners.get(path, ours.get(path, ())) for path in observed.tree}
@@ -118,7 +118,7 @@ def adopted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tup
     that it is no drift and no repair touches it.
     """
     wanted = with_reservations(root, with_given(root, rendered, observed), StationView(observed, adopted=True))
-    wanted = at_carriers(wanted, observed.tree, NO_LEDGER)
+    wanted = at_what_cells_name(root, wanted, observed.tree, NO_LEDGER)
     differing = set(drifted_nodes(root, wanted, observed))
     return tuple(
         node for node in ledger_nodes(root, wanted) if node.path in observed.tree and node.path not in differing

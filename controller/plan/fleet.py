@@ -15,7 +15,7 @@ from controller.nrm.profiles import Rendered, broadcast_plmn, render, render_clo
 from controller.plan.document import Draft, Outline
 from controller.plan.routers import check_routers, link_owners
 from controller.plan.station import StationPlan, plan_station
-from controller.plan.views import PlanOptions, StationView, at_carriers, with_given, with_reservations
+from controller.plan.views import PlanOptions, StationView, at_what_cells_name, with_given, with_reservations
 
 #: Routers left out that a refusal names.
 _NAMED = 3
@@ -67,7 +67,7 @@ class Planning:
         root = root_spec(profiles)
         wanted = with_given(root, rendered, view.observed)
         wanted = with_reservations(root, wanted, view, reserve=self._options.reserved)
-        wanted = at_carriers(wanted, view.observed.tree if view.observed else {}, view.ledger)
+        wanted = at_what_cells_name(root, wanted, view.observed.tree if view.observed else {}, view.ledger)
         result = plan_station(station, profiles, wanted, view, self._options)
         return StationPlan(result.change, result.reason, (*wanted.findings, *result.findings))
 

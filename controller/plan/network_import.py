@@ -44,7 +44,7 @@ from controller.nrm.profiles.readings import CellReading, ShareReading, StationR
 from controller.nrm.tree import Observed
 from controller.plan.drift import drift
 from controller.plan.rows import some
-from controller.plan.views import StationView, at_carriers, with_reservations
+from controller.plan.views import StationView, at_what_cells_name, with_reservations
 
 #: Fields of a cell that network files may lack: what is on air stays then.
 _LEFT_TO_THE_FIELD = tuple(name for name, info in Cell.model_fields.items() if not info.is_required())
@@ -281,7 +281,7 @@ class _Import:
         """Note what the new files don't say of a station, or say otherwise."""
         rendered = render(station.profiles, facts) if facts else Rendered({}, {}, ())
         root, view = root_spec(station.profiles), StationView(observed, adopted=True)
-        wanted = at_carriers(with_reservations(root, rendered, view), observed.tree, view.ledger)
+        wanted = at_what_cells_name(root, with_reservations(root, rendered, view), observed.tree, view.ledger)
         for path in wanted.tree:
             if is_reserved(wanted.tree, path):
                 text = f"PLMN {broadcast_plmn(path)} is reserved for operator use, which no file says; it stays so"

@@ -22,7 +22,7 @@ from controller.nrm.profiles import (
     leaf_of,
 )
 from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, spec_of
-from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, parent, step
+from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, name_of, parent, step, steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +216,13 @@ def given_in(root: NodeSpec, tree: Tree) -> tuple[Path, ...]:
 # -------------------------------------------------------------------- carriers
 
 
+def at_what_cells_name(
+    root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]
+) -> Rendered:
+    """What is wanted, at the carriers and the relations to frequencies that cells on air have."""
+    return at_frequencies(root, at_carriers(rendered, observed, ledger), observed, ledger)
+
+
 def at_carriers(rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> Rendered:
     """Want of the carriers that cells on air name what is wanted of those that profiles render beside the cells.
 
@@ -252,6 +259,98 @@ def _carrier_on_air(path: Path, cell: Path, observed: Tree) -> Path | None:
     if not named or named == (path,):
         return path
     return named[0] if len(named) == 1 and named[0] in observed else None
+
+
+# ----------------------------------------------------------------- frequencies
+
+
+def at_frequencies(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> Rendered:
+    """Want of new relations between cells that they go with the relation to a frequency that the cell has on air.
+
+    Profiles render one of ours for each frequency; it is wanted only where none on air leads to that frequency. Where
+    the frequency itself can't be made, neither its relations are wanted nor those between cells, and a finding says so.
+    """
+    relations = _frequency_relations(root, rendered.tree)
+    new = [path for path in relations if path not in observed and path not in ledger]
+    if not new:
+        return rendered
+    known = _frequencies(root, {**observed, **rendered.tree})
+    there: dict[tuple[Path, Value], Path] = {}
+    for path in _frequency_relations(root, observed):
+        there.setdefault((parent(path), known.get(_frequency_of(root, observed, path), "")), path)
+    moved: dict[str, Path] = {}
+    for path in new:
+        ssb = known.get(_frequency_of(root, rendered.tree, path), "")
+        if not ssb or (parent(path), ssb) in there:
+            moved[name_of(path)] = there.get((parent(path), ssb), "") if ssb else ""
+    return _moved(root, rendered, observed, ledger, moved) if moved else rendered
+
+
+def _frequency_relations(root: NodeSpec, tree: Tree) -> list[Path]:
+    return [path for step in root.frequency_relations for path in tree if step in path]
+
+
+def _frequency_of(root: NodeSpec, tree: Tree, path: Path) -> str:
+    """Distinguished name of the frequency that a relation leads to, from what holds frequencies on."""
+    spec = spec_of(root, path)
+    named = "" if spec is None else str(tree[path].get(spec.leaf(LeafRole.FREQUENCY), ""))
+    return ",".join(named.split(",")[-2:])
+
+
+def _frequencies(root: NodeSpec, tree: Tree) -> dict[str, Value]:
+    """Channel numbers of the SSBs of frequencies, by distinguished name."""
+    holders = tuple(f"/{node.name}[" for node in root.children if node.top)
+    found: dict[str, Value] = {}
+    for path in tree:
+        spec = spec_of(root, path) if any(holder in path for holder in holders) else None
+        if spec is not None and LeafRole.SSB in spec.leaf_by_role:
+            found[",".join(name_of(path).split(",")[-2:])] = tree[path].get(spec.leaf(LeafRole.SSB), "")
+    return found
+
+
+def _moved(
+    root: NodeSpec,
+    rendered: Rendered,
+    observed: Tree,
+    ledger: Mapping[Path, LedgerNode],
+    moved: Mapping[str, Path],
+) -> Rendered:
+    """What is wanted, with other relations to frequencies or none in place of some of ours, and nothing unused."""
+    tree: dict[Path, dict[LeafName, Value]] = {}
+    left_out: list[Path] = []
+    for path, leaves in rendered.tree.items():
+        spec = spec_of(root, path)
+        leaf = "" if spec is None else spec.leaf(LeafRole.FREQUENCY_RELATION)
+        named = str(leaves[leaf]) if leaf and leaf in leaves else ""
+        if name_of(path) in moved:
+            continue
+        if named not in moved or path in observed:
+            tree[path] = leaves
+        elif moved[named]:
+            tree[path] = {**leaves, leaf: name_of(moved[named])}
+        else:
+            left_out.append(path)
+    kept = {_frequency_of(root, tree, path) for path in _frequency_relations(root, tree)}
+    unused = {name for name in _frequencies(root, tree) if name not in kept}
+    held = {*observed, *ledger}
+    tree = {
+        path: one for path, one in tree.items() if path in held or ",".join(name_of(path).split(",")[-2:]) not in unused
+    }
+    holders = {parent(path) for path in tree}
+    tops = {node.name for node in root.children if node.top}
+    tree = {path: one for path, one in tree.items() if path in held or path in holders or class_of(path) not in tops}
+    owners = {path: rendered.owners[path] for path in tree}
+    findings = tuple(_no_frequency(path) for path in left_out)
+    return Rendered(tree, owners, (*rendered.findings, *findings))
+
+
+def _no_frequency(path: Path) -> Finding:
+    station = next(steps(path))[1][0]
+    message = (
+        f"cell {station}/{cell_of(path)}: its relation {step(path)[1][0]} was left out: the cell has none to that "
+        "frequency, and the station takes no frequencies"
+    )
+    return Finding("not-offered", Severity.INFO, message, station, cell_of(path))
 
 
 # ---------------------------------------------------------------------- limits

@@ -239,7 +239,7 @@ async def bare(scene: Scene, *, warm: bool, back: bool = False) -> Figures:
 
     async def work(session: DeviceSession, station: str) -> None:
         assert isinstance(session, NetconfSession)
-        await session._data(read_filter(session._root, station))
+        await session._data(*read_filter(session._root, station))
         for phase in changes[station].phases:
             await session.edit(phase.inverse if back else phase.edits)
             await session.commit()
@@ -314,7 +314,7 @@ def others(scene: Scene) -> Figures:
 def _encoded(network: Network, change: Change) -> tuple[etree._Element, list[str]]:
     root = root_spec(network.station_by_id[change.station].profiles)
     configs = [etree.tostring(encode_edit(root, phase.edits), encoding="unicode") for phase in change.phases]
-    return read_filter(root, change.station), configs
+    return read_filter(root, change.station)[0], configs
 
 
 _SAFE = "ours, the whole safe run, warm"

@@ -286,13 +286,13 @@ def networks(draw: st.DrawFn) -> Network:
         for cell, number in (draw(st.lists(st.sampled_from(pairs), max_size=4, unique_by=_pair)) if pairs else ())
     ]
     cells = network["cells"]
-    # Of any technologies, to themselves, or twice: the loader refuses such, and intent is to bear them.
+    # To themselves, or twice: the loader refuses such, and intent is to bear them.
     network["neighbours"] = [
         _relation(one, other, handover=handover)
         for one, other, handover in (draw(st.lists(_ends(cells), max_size=4)) if cells else ())
     ]
     network["header"] |= {
-        "anr": draw(st.booleans()),
+        "anr": draw(st.sampled_from([None, True, False])),
         "standalone": draw(st.booleans()),
         "x2_vlan": draw(_PEER_VLAN),
         "xn_vlan": draw(_PEER_VLAN),

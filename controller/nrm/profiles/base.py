@@ -106,18 +106,18 @@ def switched(switches: tuple[LeafSpec, ...], anr: bool | None) -> dict[LeafName,
     return {} if anr is None else dict.fromkeys((leaf.name for leaf in switches), str(anr).lower())
 
 
-def relation(name: str, namespace: str, adjacent: str, *leaves: LeafSpec) -> NodeSpec:
+def relation(name: str, namespace: str, adjacent: str, *leaves: LeafSpec, allowed: str | None = "true") -> NodeSpec:
     """Spec of a neighbour relation, which the device makes itself, too: NRCellRelation (TS 28.541), EUtranRelation.
 
-    ``adjacent`` is the leaf that names the other cell.
+    ``adjacent`` is the leaf that names the other cell, ``allowed`` what it means where nothing says what is allowed.
     """
     return NodeSpec(
         name,
         namespace,
         leaves=(
             LeafSpec(adjacent, roles=(LeafRole.NEIGHBOUR,), label="neighbour"),
-            LeafSpec("isRemoveAllowed", default="true", roles=(LeafRole.REMOVABLE,), label="ANR may remove it"),
-            LeafSpec("isHOAllowed", default="true", roles=(LeafRole.HANDOVER,), label="handover"),
+            LeafSpec("isRemoveAllowed", default=allowed, roles=(LeafRole.REMOVABLE,), label="ANR may remove it"),
+            LeafSpec("isHOAllowed", default=allowed, roles=(LeafRole.HANDOVER,), label="handover"),
             *leaves,
         ),
         self_made=True,

@@ -9,8 +9,11 @@ Decisions:
     - The parts of a gNB may be at several endpoints: then each has the functions of its parts only. A central unit has
       the cells of many stations, each by the names of station and cell with a dot between, which no id has. F1 and E1
       have an end point at both ends, called like the station at the other end.
-    - A neighbour relation names the other cell and copies nothing of it; ANR may not remove one of ours. Which relation
-      of frequencies it goes with is a start value, since its thresholds are planned apart.
+    - A neighbour relation names the other cell and keeps up nothing of it; ANR may not remove one of ours. It starts
+      with a relation to the frequency of the other cell's SSB: that which the cell has, else one of ours, whose
+      thresholds are start values, since they are planned apart. That names a frequency in an NRNetwork of ours.
+    - A relation to an LTE cell names no relation to its frequency (EUtranFreqRelation): TS 28.541 has none there. tCI,
+      which the official YANG wants, starts as ECI and PCI in one number, and is the station's to keep up.
     - The official YANG wants a non-public network and remote interference management (RIM) of every cell, though
       TS 28.541 makes both conditional: a new cell gets an entry without identities, and a monitoring that ends when it
       begins, with sets that nobody made. Cells that exist keep what they have.
@@ -31,7 +34,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from controller.inventory.radio import dbm_of, milliwatts, ssb_khz, ssb_next_to, ssb_problem
+from controller.inventory.radio import BANDS, dbm_of, milliwatts, ssb_khz, ssb_next_to, ssb_problem
 from controller.models.facts import (
     BroadcastFact,
     CellFact,
@@ -179,8 +182,72 @@ _UP_INFO = _info_list("pLMNInfoList", ns.GNBCUUP_FUNCTION, "PLMN and slice (user
 _LOCAL = local_address(ns.NR_EP)
 _ADJACENT = "adjacentNRCellRef"
 _RELATION = relation(
-    "NRCellRelation", ns.NR_CELL_RELATION, _ADJACENT, LeafSpec("nRTCI"), LeafSpec("nRFreqRelationRef", initial=True)
+    "NRCellRelation",
+    ns.NR_CELL_RELATION,
+    _ADJACENT,
+    LeafSpec("nRTCI"),
+    LeafSpec("nRFreqRelationRef", initial=True, roles=(LeafRole.FREQUENCY_RELATION,)),
 )
+_ADJACENT_LTE = "adjacentCell"
+#: YES and NO, where other relations have true and false.
+_LTE_RELATION = relation(
+    "EUtranCellRelation",
+    ns.EUTRAN_CELL_RELATION,
+    _ADJACENT_LTE,
+    USER_LABEL,
+    PRIORITY_LABEL,
+    number("tCI", initial=True),
+    LeafSpec("isENDCAllowed", label="EN-DC"),
+    *(LeafSpec(name, start="NO") for name in ("isICICInformationSendAllowed", "isLBAllowed", "isESCoveredBy")),
+    number("qOffset", start="0"),
+    allowed=None,
+)
+#: Thresholds of a new relation to a frequency: idle users stay where they are, and no cell is too weak for them.
+_THRESHOLDS = {
+    "qRxLevMin": "-140",
+    "threshXHighP": "62",
+    "threshXHighQ": "31",
+    "threshXLowP": "62",
+    "threshXLowQ": "31",
+    "tReselectionNR": "1",
+    "tReselectionNRSfHigh": "100",
+    "tReselectionNRSfMedium": "100",
+}
+_FREQ_RELATION = NodeSpec(
+    "NRFreqRelation",
+    ns.NR_FREQ_RELATION,
+    leaves=(
+        *(number(name, initial=True, start=value) for name, value in _THRESHOLDS.items()),
+        LeafSpec("nRFrequencyRef", initial=True, roles=(LeafRole.FREQUENCY,)),
+    ),
+    self_made=True,
+    label="relation to a frequency",
+)
+_FREQUENCY = NodeSpec(
+    "NRFrequency",
+    ns.NR_FREQUENCY,
+    leaves=(
+        USER_LABEL,
+        PRIORITY_LABEL,
+        number("absoluteFrequencySSB", "SSB ARFCN", roles=(LeafRole.SSB,)),
+        number("sSBSubCarrierSpacing", "subcarrier spacing of the SSB"),
+        state("multiFrequencyBandListNR", leaf_list=True),
+    ),
+    self_made=True,
+    label="frequency",
+)
+_NETWORK = NodeSpec(
+    "NRNetwork",
+    ns.NR_NETWORK,
+    leaves=(USER_LABEL, PRIORITY_LABEL),
+    children=(_FREQUENCY,),
+    self_made=True,
+    top=True,
+    feature="ExternalsUnderNRNetwork",
+    label="frequencies of neighbours",
+)
+#: Id of the NRNetwork that holds frequencies of ours.
+_OURS = "minka"
 
 _GNB_IDENTITY = (
     USER_LABEL,
@@ -249,7 +316,7 @@ _CELL_CU = NodeSpec(
         number("cellLocalId", "local id", mutability=_CREATE_ONLY),
         state("nRFrequencyRef"),
     ),
-    children=(_CU_INFO, _POLICY, _RELATION),
+    children=(_CU_INFO, _POLICY, _RELATION, _FREQ_RELATION, _LTE_RELATION),
     role=NodeRole.CELL_PART,
     label="cell (CU)",
 )
@@ -402,8 +469,9 @@ def _render(facts: StationFacts, element: Path, out: Output) -> None:
 
 
 class _Functions(NamedTuple):
-    """Paths of the functions at an endpoint; empty for those that are elsewhere."""
+    """Paths of the functions at an endpoint, empty for those that are elsewhere, and of what they stand in."""
 
+    element: Path
     cucp: Path
     cuup: Path
     du: Path
@@ -422,7 +490,7 @@ def _render_functions(station: StationFact, element: Path, out: Output) -> _Func
         for part, (spec, leaves) in known.items()
         if part in station.parts
     }
-    functions = _Functions(*(paths.get(part, "") for part in known))
+    functions = _Functions(element, *(paths.get(part, "") for part in known))
     if station.gnb_plmn and functions.cucp:
         out.add(_GLOBAL_PLMN, functions.cucp, mcc_mnc(station.gnb_plmn), owners=station.owners)
     return functions
@@ -443,7 +511,7 @@ def _render_cell(facts: StationFacts, cell: CellFact, functions: _Functions, out
     for share in facts.shares.get(cell.cell, ()):
         _render_share(share, cu_path if share.resource is ResourceType.RRC else du_path, out)
     for neighbour in facts.neighbours.get(cell.cell, ()):
-        _render_neighbour(neighbour, cu_path, out)
+        _render_neighbour(neighbour, cu_path, functions.element, out)
 
 
 def _render_du_cell(cell: CellFact, identity: dict[LeafName, Value], du: Path, out: Output) -> Path:
@@ -464,14 +532,39 @@ def _render_on_air(cell: CellFact, broadcast: BroadcastFact, path: Path, out: Ou
         out.add(_DU_INFO if own is None else _OWN_INFO, place, keys, owners=broadcast.owners)
 
 
-def _render_neighbour(neighbour: NeighbourFact, cell: Path, out: Output) -> None:
+def _render_neighbour(neighbour: NeighbourFact, cell: Path, element: Path, out: Output) -> None:
+    if neighbour.neighbour_ssb is None:
+        _render_lte_neighbour(neighbour, cell, out)
+        return
+
     def named(station: str, name: str) -> str:
         return f"ManagedElement={station},GNBCUCPFunction={FUNCTION_ID},NRCellCU={name}"
 
+    ssb = str(neighbour.neighbour_ssb)
     other = named(neighbour.neighbour_station, neighbour.neighbour_cell)
-    frequency = f"{named(neighbour.station, neighbour.cell)},NRFreqRelation={neighbour.neighbour_arfcn}"
+    frequency = f"{named(neighbour.station, neighbour.cell)},NRFreqRelation={ssb}"
     leaves = {**relation_leaves(neighbour, _ADJACENT, other), "nRFreqRelationRef": frequency}
     out.add(_RELATION, cell, (relation_id(neighbour),), leaves, neighbour.owners)
+    network = out.add(_NETWORK, element, (_OURS,), owners=neighbour.owners)
+    spacing = str(ssb_khz(neighbour.neighbour_ssb))
+    described: dict[LeafName, Value] = {"absoluteFrequencySSB": ssb, "sSBSubCarrierSpacing": spacing}
+    out.add(_FREQUENCY, network, (ssb,), described, neighbour.owners)
+    its = {"nRFrequencyRef": f"NRNetwork={_OURS},NRFrequency={ssb}"}
+    out.add(_FREQ_RELATION, cell, (ssb,), its, neighbour.owners)
+
+
+def _render_lte_neighbour(neighbour: NeighbourFact, cell: Path, out: Output) -> None:
+    """A neighbour that is LTE; where it is an anchor of this cell, users have both (EN-DC)."""
+    kind = "EUtranCellTDD" if BANDS[neighbour.neighbour_band].tdd else "EUtranCellFDD"
+    named = f"ManagedElement={neighbour.neighbour_station},ENBFunction={FUNCTION_ID},{kind}={neighbour.neighbour_cell}"
+    leaves: dict[LeafName, Value] = {
+        _ADJACENT_LTE: named,
+        "isRemoveAllowed": "NO",
+        "isHOAllowed": "YES" if neighbour.handover else "NO",
+        "isENDCAllowed": "YES" if neighbour.anchored else "NO",
+        "tCI": str(neighbour.neighbour_tci or 0),
+    }
+    out.add(_LTE_RELATION, cell, (relation_id(neighbour),), leaves, neighbour.owners)
 
 
 def _render_own(cell: CellFact, owners: Owners, own: OwnIdentity, du: Path, out: Output) -> Path:
@@ -544,7 +637,7 @@ def _cell_path(element: Path, cell: str, _band: str) -> Path:
 PROFILE = Profile(
     name="nr-28541",
     rat=Rat.NR,
-    functions=(_CUCP, _CUUP, _DU),
+    functions=(_CUCP, _CUUP, _DU, _NETWORK),
     links=(LinkKind.NGC, LinkKind.NGU),
     families=("CARR", "DRB", "MM", "QF", "RRC", "RRU", "SM", "UECNTX"),
     render=_render,

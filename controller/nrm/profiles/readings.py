@@ -189,8 +189,8 @@ def _relation(node: NodeSpec, leaves: Leaves) -> Iterator[RelationReading]:
     }
     element, _, below = of[LeafRole.NEIGHBOUR].partition(",")
     kind, _, station = element.partition("=")
-    if of[LeafRole.REMOVABLE] == "false" and kind == "ManagedElement" and below:
-        yield RelationReading(station, below.rpartition("=")[2], of[LeafRole.HANDOVER] == "true")
+    if of[LeafRole.REMOVABLE] in ("false", "NO") and kind == "ManagedElement" and below:
+        yield RelationReading(station, below.rpartition("=")[2], of[LeafRole.HANDOVER] in ("true", "YES"))
 
 
 def _host_cells(references: Value) -> Iterator[str]:

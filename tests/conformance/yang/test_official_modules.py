@@ -43,7 +43,7 @@ from controller.plan import (
     undo_change,
     wanted_by,
 )
-from controller.plan.views import at_carriers, with_given
+from controller.plan.views import at_what_cells_name, with_given
 from simulators.clock import VirtualClock
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, Place
 from simulators.netconf.profiles import PROFILES
@@ -73,7 +73,18 @@ IETF = (
 )
 ORAN = ("o-ran-fm", "o-ran-hardware", "o-ran-operations", "o-ran-software-management", "o-ran-supervision")
 #: Modules of 3GPP beside those that ``load-3gpp.txt`` lists.
-MORE = ("danrmanagementfunction", "nrcellrelation")
+MORE = (
+    *("danrmanagementfunction", "eutrancellrelation", "nrcellrelation"),
+    *("nrfreqrelation", "nrfrequency", "nrnetwork"),
+)
+#: Relations of all kinds.
+NEIGHBOURS = """station,cell,neighbour_station,neighbour_cell
+T-NR-1,n78-1,T-BOTH-1,n78-1
+T-BOTH-1,n78-1,T-NR-1,n78-1
+T-BOTH-1,n78-1,T-LTE-1,1
+T-LTE-1,1,T-BOTH-1,n78-1
+T-LTE-1,1,T-LTE-2,1
+"""
 RFC_6470 = "ietf-netconf-notifications@2012-02-06.yang"
 LIBRARY = OFFICIAL_MODULES / "ietf/ietf-yang-library@2019-01-04.yang"
 OLD_LIBRARY = lint.SIMULATED_MODULES / "older/ietf-yang-library@2016-06-21.yang"
@@ -125,8 +136,8 @@ class Bench:
         self.said.data[f"{self.name}-{when}"] = b"".join(etree.tostring(child) for child in data)
         return decode(root_spec(self.profiles), data, self.station.id)
 
-    async def write(self, element: etree._Element, name: str, default: str = "none") -> None:
-        text = etree.tostring(element)
+    async def write(self, elements: Iterable[etree._Element], name: str, default: str = "none") -> None:
+        text = b"".join(map(etree.tostring, elements))
         self.said.edit[f"{self.name}-{name}"] = text
         chosen = f"<target><candidate/></target><default-operation>{default}</default-operation>"
         await self.ask(f"<edit-config>{chosen}<config>{text.decode()}</config></edit-config>")
@@ -146,15 +157,14 @@ class Bench:
         """Apply a change phase by phase, each of which is taken back once."""
         for number, phase in enumerate(change.phases):
             for step, edits in (("do", phase.edits), ("back", phase.inverse), ("again", phase.edits)):
-                (element,) = encode_edit(root_spec(self.profiles), edits)
-                await self.write(element, f"{when}-{number}-{step}")
+                await self.write([*encode_edit(root_spec(self.profiles), edits)], f"{when}-{number}-{step}")
             self.clock.advance(5)
             await self.show(f"after-{when}-{number}")
 
     async def manage(self, content: str, when: str) -> None:
         """Write below the managed element."""
         xml = f'<ManagedElement xmlns="{ME}"><id>{self.station.id}</id>{content}</ManagedElement>'
-        await self.write(etree.fromstring(xml), when, "merge")
+        await self.write([etree.fromstring(xml)], when, "merge")
         self.clock.advance(0)
         await self.show(f"after-{when}")
 
@@ -171,8 +181,7 @@ class Bench:
         change = recreate_endpoints_change(self.station.id, self.profiles, observed, {link: owners[link]})
         await self.apply(change, "new-link")
         records = [record.id for record in self.station.equipment.alarms.records]
-        (element,) = encode_acknowledgement(list_in(observed.tree), records, "ana")
-        await self.write(element, "acknowledged", "merge")
+        await self.write([*encode_acknowledgement(list_in(observed.tree), records, "ana")], "acknowledged", "merge")
         await self.show("acknowledged")
 
     async def renew_software(self) -> None:
@@ -216,7 +225,7 @@ def planned(network: Network, station: str, view: StationView) -> Change | None:
     assert view.observed is not None
     profiles = network.profiles_of(station)
     wanted = with_given(root_spec(profiles), wanted_by(compile_intent(network, TODAY), network, station), view.observed)
-    wanted = at_carriers(wanted, view.observed.tree, view.ledger)
+    wanted = at_what_cells_name(root_spec(profiles), wanted, view.observed.tree, view.ledger)
     return plan_station(station, profiles, wanted, view, FREELY).change
 
 
@@ -225,9 +234,11 @@ async def all_said(folder: Path) -> Said:
     said = Said()
     shutil.copytree(TINY, folder)
     (folder / "own_cells.csv").write_text(OWN_CELLS)
+    (folder / "neighbours.csv").write_text(NEIGHBOURS)
     around, network = read_network(folder), load_network(folder)
     network = with_tdd(network, "T-LTE-1/2")
-    network = network.model_copy(update={"header": network.header.model_copy(update={"anr": True})})
+    said_of_all = {"anr": True, "x2_vlan": 900, "xn_vlan": 901}
+    network = network.model_copy(update={"header": network.header.model_copy(update=said_of_all)})
     for record in around.stations:
         bench = Bench(record, around, said)
         await bench.client.greeted()
@@ -316,10 +327,10 @@ def test_trees_and_edits_of_generated_networks_are_valid(tmp_path: Path) -> None
                 if change is None:
                     continue
                 for phase in change.phases:
-                    edits[f"{len(edits)}"] = etree.tostring(encode_edit(root, phase.edits)[0])
-                    edits[f"{len(edits)}"] = etree.tostring(encode_edit(root, phase.inverse)[0])
+                    for made in (phase.edits, phase.inverse):
+                        edits[f"{len(edits)}"] = b"".join(map(etree.tostring, encode_edit(root, made)))
                     tree = apply_edits(root, tree, phase.edits)
-                    trees[f"{len(trees)}"] = etree.tostring(whole(root, tree))
+                    trees[f"{len(trees)}"] = whole(root, tree)
                 ledger = {node.path: LedgerEntry(station=station.id, **dict(node)) for node in change.gained}
 
     plans()
@@ -328,12 +339,13 @@ def test_trees_and_edits_of_generated_networks_are_valid(tmp_path: Path) -> None
     lint_all("edit", edits, tmp_path / "edits")
 
 
-def whole(root: NodeSpec, tree: Tree) -> etree._Element:
-    """A tree as a document."""
+def whole(root: NodeSpec, tree: Tree) -> bytes:
+    """A tree as documents of all that stands at the top."""
     created = [Edit(op=Op.CREATE, path=path, after=dict(leaves), owners=("host",)) for path, leaves in tree.items()]
-    element = encode_edit(root, created)[0]
-    element.attrib.pop(f"{{{BASE}}}operation", "")
-    return element
+    config = encode_edit(root, created)
+    for element in config:
+        element.attrib.pop(f"{{{BASE}}}operation", "")
+    return b"".join(map(etree.tostring, config))
 
 
 def test_data_are_valid(said: Said, tmp_path: Path) -> None:
@@ -343,6 +355,7 @@ def test_data_are_valid(said: Said, tmp_path: Path) -> None:
         "EUtranCellTDD",
         "NRSectorCarrier",
         "intersystemANRManagementSwitch",
+        *("NRFreqRelation", "NRFrequency", "EUtranCellRelation", "EP_XnC", "EP_XnU", "EP_X2U"),
         "NROperatorCellDU",
         "cellAccessInfoList",
         "EP_S1U",
@@ -386,7 +399,7 @@ def test_requests_are_valid(tmp_path: Path) -> None:
         *(requests.commit_confirmed("token", 60, follow_up) for follow_up in (None, *FollowUp)),
         *(requests.confirm("token"), requests.cancel_commit("token"), requests.kill_session("7")),
         *(requests.copy_config("running", "startup"), requests.get(*equipment_filter())),
-        *(requests.get(read_filter(root, "S1")), requests.get_config("running", read_filter(root, "S1"))),
+        *(requests.get(*read_filter(root, "S1")), requests.get_config("running", *read_filter(root, "S1"))),
         *(requests.request(encode_operation(operation)) for operation in operations),
     ]
     texts = {f"{number}-{one.name}": one.before + b"1" + one.after for number, one in enumerate(sent)}

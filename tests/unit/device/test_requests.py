@@ -67,7 +67,7 @@ def canonical(message: str) -> str:
 
 
 def wanted() -> etree._Element:
-    return read_filter(ROOT, "PE-1")
+    return read_filter(ROOT, "PE-1")[0]
 
 
 def config() -> etree._Element:

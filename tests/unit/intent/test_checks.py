@@ -816,3 +816,24 @@ def test_a_relation_without_handover_needs_no_link_but_for_en_dc_and_xn_needs_a_
     for row in draft["neighbours"]:
         row["handover"] = False
     assert _ends(draft) == {"S1": ["LTE X2 S2.NR"], "S2": ["NR X2 S1.LTE"]}
+
+
+def test_relations_lead_both_ways_between_technologies_and_say_who_anchors_whom() -> None:
+    draft = sound()
+    _neighbours(draft, ("S1/lte", "S2/nr"), ("S2/nr", "S1/lte"), ("S1/nr", "S2/lte"), anr=True)
+    facts = compile_intent(Network.model_validate(draft), TODAY).facts.values()
+    found = {
+        (f"{fact.station}/{fact.cell}", f"{fact.neighbour_station}/{fact.neighbour_cell}"): fact
+        for station in facts
+        for fact in station
+        if isinstance(fact, NeighbourFact)
+    }
+    assert {pair: fact.anchored for pair, fact in found.items()} == {
+        ("S1/lte", "S2/nr"): False,
+        ("S2/nr", "S1/lte"): True,
+        ("S1/nr", "S2/lte"): False,
+    }
+    lte = next(cell for cell in draft["cells"] if (cell["station"], cell["id"]) == ("S1", "lte"))
+    identity = (draft["stations"][0]["enb_id"] << 8) + lte["local_id"]
+    assert found["S2/nr", "S1/lte"].neighbour_tci == identity * 512 + lte["pci"]
+    assert found["S1/lte", "S2/nr"].neighbour_ssb is not None

@@ -68,12 +68,22 @@ def share(cell: CellFact, tenant: str, resource: ResourceType = ResourceType.PRB
 def neighbour(cell: CellFact, number: int = 1, *, handover: bool = True) -> NeighbourFact:
     """A relation to the like cell of another station."""
     other = f"PE-CUS-{number:04d}"
-    return NeighbourFact(STATION, cell.cell, cell.rat, other, cell.cell, cell.rat, cell.band, cell.arfcn_dl, handover)
+    ssb, tci = (ssb_next_to(cell.arfcn_dl), None) if cell.rat is Rat.NR else (None, (160042 << 17) + number)
+    return NeighbourFact(STATION, cell.cell, cell.rat, other, cell.cell, cell.rat, cell.band, ssb, tci, handover)
 
 
 def anchor(cell: CellFact, nr: CellFact) -> NeighbourFact:
     """An LTE cell as the anchor of an NR cell of another station."""
-    return NeighbourFact(STATION, cell.cell, cell.rat, "PE-CUS-0003", nr.cell, nr.rat, nr.band, nr.arfcn_dl, False)
+    ssb = ssb_next_to(nr.arfcn_dl)
+    return NeighbourFact(STATION, cell.cell, cell.rat, "PE-CUS-0003", nr.cell, nr.rat, nr.band, ssb, None, False)
+
+
+def anchored(cell: CellFact, lte: CellFact) -> NeighbourFact:
+    """An NR cell that an LTE cell of another station anchors."""
+    tci = (160003 << 17) + lte.pci
+    return NeighbourFact(
+        STATION, cell.cell, cell.rat, "PE-CUS-0003", lte.cell, lte.rat, lte.band, None, tci, True, True
+    )
 
 
 def peer(rat: Rat, interface: Interface = Interface.X2, peer_rat: Rat = Rat.LTE) -> PeerFact:
@@ -104,7 +114,7 @@ def station_facts(cells: Sequence[CellFact], tenants: Sequence[str] = TENANTS, o
             fact for tenant in tenants for fact in (broadcast(each, tenant, own=tenant in own), share(each, tenant))
         ]
         facts += [neighbour(each), neighbour(each, 2, handover=False)]
-        facts += [anchor(each, NR_CELLS[0])] if each.rat is Rat.LTE else []
+        facts.append(anchor(each, NR_CELLS[0]) if each.rat is Rat.LTE else anchored(each, LTE_CELLS[0]))
     for tenant in tenants:
         if any(each.rat is Rat.LTE for each in cells):
             facts += [link(LinkKind.S1C, tenant), link(LinkKind.S1U, tenant)]

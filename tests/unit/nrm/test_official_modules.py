@@ -23,6 +23,10 @@ from tests.unit.nrm.samples import BOTH
 pytestmark = pytest.mark.needs("yanglint")
 
 NR = ("nr-28541",)
+MORE = (
+    *("danrmanagementfunction", "eutrancellrelation", "nrcellrelation"),
+    *("nrfreqrelation", "nrfrequency", "nrnetwork"),
+)
 EDITS = sorted((lint.REPOSITORY / "tests/conformance/edit_config").glob("*/output.xml"))
 
 
@@ -31,8 +35,7 @@ def yanglint(kind: str, documents: Mapping[str, etree._Element], folder: Path) -
     search = [OFFICIAL_MODULES / name for name in ("3gpp", "ietf", "iana")]
     modules = [OFFICIAL_MODULES / line for line in (OFFICIAL_MODULES / "load-3gpp.txt").read_text().split()]
     modules += [
-        OFFICIAL_MODULES / "3gpp/_3gpp-nr-nrm-danrmanagementfunction.yang",
-        OFFICIAL_MODULES / "3gpp/_3gpp-nr-nrm-nrcellrelation.yang",
+        *(OFFICIAL_MODULES / f"3gpp/_3gpp-nr-nrm-{name}.yang" for name in MORE),
         OFFICIAL_MODULES / "ietf/ietf-netconf@2011-06-01.yang",
         lint.SIMULATED_MODULES / "minka-eutran-nrm.yang",
     ]

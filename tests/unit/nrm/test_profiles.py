@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,7 @@ from controller.models.facts import BroadcastFact, CellFact, Fact, LinkKind
 from controller.models.network import Rat, ResourceType
 from controller.nrm.profiles import Rendered, cell_of, cell_path, is_carrier, render, root_spec
 from controller.nrm.schema import Mutability, NodeSpec, spec_of
-from controller.nrm.tree import parent, path_of, step
+from controller.nrm.tree import name_of, parent, path_of, step
 from tests.unit.nrm import samples
 from tests.unit.nrm.samples import BOTH, LTE_CELLS, NR_CELLS, STATION
 
@@ -332,6 +333,10 @@ def test_every_entry_is_known_has_its_parent_and_owners(facts: list[Fact]) -> No
             assert isinstance(value, tuple) == leaf.leaf_list
 
 
+def _is_named(path: str, names: Collection[str]) -> bool:
+    return any(name_of(path).endswith(name) for name in names)
+
+
 @given(samples.facts())
 def test_a_tenants_facts_make_only_entries_of_that_tenant(facts: list[Fact]) -> None:
     without = [fact for fact in facts if fact.owners != ("bitel",)]
@@ -341,6 +346,10 @@ def test_a_tenants_facts_make_only_entries_of_that_tenant(facts: list[Fact]) -> 
     before, after = render(BOTH, without), render(BOTH, facts)
     kept = {path for path in after.tree if "bitel" not in after.owners[path] and cell_of(path) not in lost}
     kept -= {path for path in kept if is_carrier(path) and step(path)[1][0] in lost}
+    # Frequencies that only relations of such cells lead to go with them.
+    used = {str(after.tree[path]["nRFrequencyRef"]) for path in kept if step(path)[0] == "NRFreqRelation"}
+    kept -= {path for path in kept if step(path)[0] == "NRFrequency" and not _is_named(path, used)}
+    kept -= {path for path in kept if step(path)[0] == "NRNetwork" and not used}
     assert before.tree == {path: after.tree[path] for path in kept}
 
 
@@ -373,6 +382,33 @@ def test_only_leaves_that_we_answer_for_are_compared() -> None:
     ignored = {leaf.name for leaf in spec.leaves if not leaf.compared}
     assert {"administrativeState", "operationalState", "cellState"} <= ignored
     assert not {"nRPCI", "cellLocalId", "arfcnDL"} & ignored
+
+
+def test_an_nr_cell_may_hand_over_to_lte_and_says_which_lte_cell_anchors_it() -> None:
+    both = samples.anchored(NR_CELLS[0], LTE_CELLS[0])
+    plain = replace(both, neighbour_cell="B40-1", neighbour_band="B40", handover=False, anchored=False)
+    tree = render(BOTH, samples.station_facts(NR_CELLS, tenants=("claro",))[:1] + _on_air() + [both, plain]).tree
+    relations = {step(path)[1][0]: leaves for path, leaves in tree.items() if step(path)[0] == "EUtranCellRelation"}
+    assert relations == {
+        "PE-CUS-0003.B28-1": {
+            "adjacentCell": "ManagedElement=PE-CUS-0003,ENBFunction=1,EUtranCellFDD=B28-1",
+            "isRemoveAllowed": "NO",
+            "isHOAllowed": "YES",
+            "isENDCAllowed": "YES",
+            "tCI": str((160003 << 17) + 101),
+        },
+        "PE-CUS-0003.B40-1": {
+            "adjacentCell": "ManagedElement=PE-CUS-0003,ENBFunction=1,EUtranCellTDD=B40-1",
+            "isRemoveAllowed": "NO",
+            "isHOAllowed": "NO",
+            "isENDCAllowed": "NO",
+            "tCI": str((160003 << 17) + 101),
+        },
+    }
+
+
+def _on_air() -> list[Fact]:
+    return [NR_CELLS[0], samples.broadcast(NR_CELLS[0], "claro")]
 
 
 @pytest.mark.parametrize(("anr", "said"), [(True, "true"), (False, "false"), (None, None)])

@@ -14,7 +14,11 @@ from tests.unit.nrm.samples import BOTH
 MODULES = (
     "_3gpp-nr-nrm-danrmanagementfunction",
     "_3gpp-nr-nrm-ep",
+    "_3gpp-nr-nrm-eutrancellrelation",
     "_3gpp-nr-nrm-nrcellrelation",
+    "_3gpp-nr-nrm-nrfreqrelation",
+    "_3gpp-nr-nrm-nrfrequency",
+    "_3gpp-nr-nrm-nrnetwork",
     "_3gpp-nr-nrm-nroperatorcelldu",
     "_3gpp-nr-nrm-nrsectorcarrier",
     "_3gpp-nr-nrm-rrmpolicy",

@@ -687,6 +687,20 @@ LISTED = [
 ]
 CU_CELL = NR_CELL.replace("GNBDUFunction[1]/NRCellDU", "GNBCUCPFunction[1]/NRCellCU")
 LTE_RELATION, NR_RELATION = f"{LTE_CELL}/EUtranRelation[S2.L1]", f"{CU_CELL}/NRCellRelation[S2.N1]"
+FREQUENCY_RELATION = f"{CU_CELL}/NRFreqRelation[629952]"
+NR_NETWORK = "/ManagedElement[S1]/NRNetwork[minka]"
+FREQUENCY = f"{NR_NETWORK}/NRFrequency[629952]"
+#: Where a relation to a frequency starts: idle users stay where they are.
+THRESHOLDS = {
+    "qRxLevMin": "-140",
+    "threshXHighP": "62",
+    "threshXHighQ": "31",
+    "threshXLowP": "62",
+    "threshXLowQ": "31",
+    "tReselectionNR": "1",
+    "tReselectionNRSfHigh": "100",
+    "tReselectionNRSfMedium": "100",
+}
 #: What ANR made itself.
 FOUND: dict[Path, Leaves | None] = {
     f"{LTE_CELL}/EUtranRelation[17]": {"adjacentCell": "ManagedElement=X,ENBFunction=1,EUtranCellFDD=9"},
@@ -706,10 +720,13 @@ def test_listed_neighbours_are_one_live_edit_of_the_host_and_found_ones_stay() -
         LTE_RELATION: {"adjacentCell": "ManagedElement=S2,ENBFunction=1,EUtranCellFDD=L1", "isRemoveAllowed": "false"},
         NR_RELATION: {
             "adjacentNRCellRef": "ManagedElement=S2,GNBCUCPFunction=1,NRCellCU=N1",
-            "nRFreqRelationRef": "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1,NRFreqRelation=630000",
+            "nRFreqRelationRef": "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1,NRFreqRelation=629952",
             "isRemoveAllowed": "false",
             "isHOAllowed": "false",
         },
+        FREQUENCY_RELATION: {"nRFrequencyRef": "NRNetwork=minka,NRFrequency=629952", **THRESHOLDS},
+        NR_NETWORK: {"priorityLabel": "1"},
+        FREQUENCY: {"absoluteFrequencySSB": "629952", "sSBSubCarrierSpacing": "30", "priorityLabel": "1"},
     }
     after = apply(network(neighbours=LISTED), change, before)
     assert after.observed
@@ -722,8 +739,39 @@ def test_a_neighbour_that_is_no_longer_listed_goes_by_name_only() -> None:
     kept = plan(TWO, {"S1": before})
     assert kept.is_empty
     assert "orphan" in codes(kept)
-    change = only_change(plan(TWO, {"S1": before}, replace(FREELY, remove={"host": 2})))
-    assert {edit.path for edit in change.phases[0].edits} == {LTE_RELATION, NR_RELATION}
+    change = only_change(plan(TWO, {"S1": before}, replace(FREELY, remove={"host": 5})))
+    gone = {edit.path for edit in change.phases[0].edits if edit.op is Op.DELETE}
+    assert gone | {FREQUENCY} == {LTE_RELATION, NR_RELATION, FREQUENCY_RELATION, NR_NETWORK, FREQUENCY}
+
+
+def test_a_relation_goes_with_the_frequency_that_the_cell_knows_already() -> None:
+    theirs = f"{CU_CELL}/NRFreqRelation[auto-7]"
+    other: dict[Path, Leaves | None] = {"/ManagedElement[S1]/NRNetwork[1]": {}}
+
+    def made(ssb: str) -> dict[Path, Leaves]:
+        frequency = {"/ManagedElement[S1]/NRNetwork[1]/NRFrequency[a]": {"absoluteFrequencySSB": ssb}}
+        named = {theirs: {"nRFrequencyRef": "SubNetwork=peru,NRNetwork=1,NRFrequency=a", "qRxLevMin": "-120"}}
+        there = view(TWO, edit={**FOUND, **other, **frequency, **named})
+        found = plan(network(neighbours=LISTED), {"S1": there})
+        assert not {"unknown-node", "orphan"} & set(codes(found))
+        return {edit.path: edit.after for edit in only_change(found).phases[0].edits}
+
+    same = made("629952")
+    assert same.keys() == {LTE_RELATION, NR_RELATION}
+    reference = "ManagedElement=S1,GNBCUCPFunction=1,NRCellCU=N1,NRFreqRelation=auto-7"
+    assert same[NR_RELATION]["nRFreqRelationRef"] == reference
+    assert made("630048").keys() == {LTE_RELATION, NR_RELATION, FREQUENCY_RELATION, NR_NETWORK, FREQUENCY}
+
+
+def test_a_station_that_takes_no_frequencies_gets_no_relation_that_would_name_one() -> None:
+    there = view(TWO, edit=FOUND)
+    assert there.observed
+    lacking = replace(there, observed=replace(there.observed, lacks=frozenset({"NRNetwork", "NRFrequency"})))
+    found = plan(network(neighbours=LISTED), {"S1": lacking})
+    assert {edit.path for edit in only_change(found).phases[0].edits} == {LTE_RELATION}
+    (told,) = [one.message for one in found.findings if one.code == "not-offered" and one.cell == "N1"]
+    why = "the cell has none to that frequency, and the station takes no frequencies"
+    assert told == f"cell S1/N1: its relation S2.N1 was left out: {why}"
 
 
 def test_anr_is_switched_live_where_files_say_so_and_stays_where_they_say_nothing() -> None:
