@@ -139,7 +139,8 @@ def backtest(
         print_json(found)
         return
     out.print(f"{counted(found['reports'], 'report')} from {when(found['since'])} to {when(found['until'])}")
-    columns = (Column("rule"), *map(Column, _VERDICTS), Column("refused by", 1, prose=True), Column("really", 2))
+    more = (Column("refused by", 1, prose=True), Column("really", 2), Column("runs", 3, prose=True))
+    columns = (Column("rule"), *map(Column, _VERDICTS), *more)
     table(columns, map(_tried, found["rules"]))
     shown = [one for one in found["alarms"] if one["verdict"] in ("acted", "asked", "people")]
     if shown:
@@ -150,6 +151,7 @@ def backtest(
                 Column("station", 3),
                 Column("object", 4, prose=True),
                 Column("would have"),
+                Column("then", 6, prose=True),
                 Column("at", 1),
                 Column("over", 2),
                 Column("really", 5),
@@ -165,14 +167,19 @@ _VERDICTS = ("acted", "asked", "people", "healed", "kept")
 def _tried(rule: dict[str, Any]) -> tuple[Any, ...]:
     refused = ", ".join(f"{guard} {number}" for guard, number in sorted(rule["refusals"].items()))
     really = f"{rule['both']} too, {rule['only_really']} more"
-    return (rule["rule"], *(rule["verdicts"].get(name, 0) for name in _VERDICTS), refused, really)
+    runs = ", ".join(f"{playbook} {number}" for playbook, number in sorted(rule["runs"].items()))
+    return (rule["rule"], *(rule["verdicts"].get(name, 0) for name in _VERDICTS), refused, really, runs)
 
 
 def _case(one: dict[str, Any]) -> tuple[Any, ...]:
-    what = one["verdict"] + (f" ({one['playbook']})" if one["playbook"] else "")
+    what, *then = (_taken(rung) for rung in (one, *one["later"]))
     really = f"{one['really']} {one['run']}".strip()
     where = one["station"], one["object"]
-    return (one["alarm"], one["rule"], *where, what, when(one["at"]), when(one["cleared"]), really)
+    return (one["alarm"], one["rule"], *where, what, ", ".join(then), when(one["at"]), when(one["cleared"]), really)
+
+
+def _taken(rung: dict[str, Any]) -> str:
+    return rung["verdict"] + (f" ({rung['playbook']})" if rung["playbook"] else "")
 
 
 @rules.command("rehearse", epilog="Example: minka rules rehearse --network peru-mini --seed 1 --hours 1")

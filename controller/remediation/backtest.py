@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
@@ -36,15 +36,29 @@ class Verdict(StrEnum):
     """What would have become of an alarm."""
 
     ACTED = "acted"
-    """The rule would have run its playbook, if nothing that is not on record had said no."""
+    """The rule would have run a playbook, if nothing that is not on record had said no."""
     ASKED = "asked"
     """It would have asked a person."""
     PEOPLE = "people"
-    """It would have gone to people: by the rule's first rung, or by a guard whose no waiting does not end."""
+    """It would have gone to people: by a rung, after the last one, or by a guard whose no waiting does not end."""
     HEALED = "healed"
     """It was over before that."""
     KEPT = "kept"
     """A guard's no kept it to the end."""
+
+
+class LaterRung(Noun):
+    """A rung of the ladder after the first one, which would have been taken since the alarm stood on.
+
+    Attributes:
+        rung: Its place on the ladder, from 2; one more than the ladder has where people come after its last rung.
+        verdict: ``acted``, ``asked`` or ``people``.
+    """
+
+    rung: int
+    verdict: Verdict
+    playbook: str = ""
+    at: AwareDatetime
 
 
 class Backtested(Noun):
@@ -55,8 +69,8 @@ class Backtested(Noun):
         at: When the verdict fell; None where it is still kept.
         refusals: Guards that said no on the way, each with what it said first.
         cleared: When the alarm was over; None where it stood at the end.
-        ladder_on: Whether the alarm stood on when the playbook had had its time, so that the next rung would have
-            followed (what the playbook would have changed of that, nobody knows).
+        later: Rungs that would have followed, each since the alarm stood on when the one before had had its time (what
+            a playbook would have changed of that, nobody knows).
         really: The rule that really began a repair for it, and the run; empty where none did.
     """
 
@@ -71,7 +85,7 @@ class Backtested(Noun):
     at: AwareDatetime | None = None
     refusals: dict[str, str] = {}
     cleared: AwareDatetime | None = None
-    ladder_on: bool = False
+    later: tuple[LaterRung, ...] = ()
     really: str = ""
     run: str = ""
 
@@ -82,6 +96,7 @@ class RuleTested(Noun):
     Attributes:
         verdicts: Alarms by verdict.
         refusals: Alarms by guards that said no on the way.
+        runs: Runs of playbooks by their names, on all rungs: what it would have cost the stations.
         both: Alarms for which it would have acted, and a repair was really begun.
         only_here: Those for which none was begun.
         only_really: Those for which one was begun, and it would not have acted.
@@ -90,6 +105,7 @@ class RuleTested(Noun):
     rule: str
     verdicts: dict[Verdict, int]
     refusals: dict[str, int]
+    runs: dict[str, int]
     both: int
     only_here: int
     only_really: int
@@ -103,6 +119,9 @@ class Backtest:
         clock: Virtual time, from before the first report.
         network: Network files of today, also for reports from when they were others.
         rules: The rules to be tried; each as if it were promoted to act everywhere.
+
+    Attributes:
+        runs: Runs that would have begun, by rule and playbook; one repairs all alarms of a fault.
     """
 
     def __init__(
@@ -118,12 +137,15 @@ class Backtest:
         store.networks.save(self._network, digest, "backtest")
         self._store, self._clock = store, clock
         self._rules, self._limits, self._breaker = rules, limits, breaker
+        self.runs: Counter[tuple[str, str]] = Counter()
         self._seen, _ = store.alarms.changes(None)
         #: Whether too many repairs began at once: nobody is there to let them begin again.
         self._broken = False
         #: Times at which alarms are due, and by alarm the one that counts.
         self._looks: list[tuple[datetime, str]] = []
         self._next: dict[str, datetime] = {}
+        #: By alarm, the rung that is next, where that is not the first.
+        self._rung: dict[str, int] = {}
         #: Ids on the true record, and what was found, by ids on ours.
         self._true: dict[str, str] = {}
         self._found: dict[str, Backtested] = {}
@@ -190,7 +212,7 @@ class Backtest:
             self._end(alarm, found)
         elif alarm.state is AlarmState.REPAIRING:
             self._wait_for_end(alarm, rule, found)
-        elif alarm.state is AlarmState.RAISED and found.verdict is Verdict.KEPT:
+        elif alarm.state is AlarmState.RAISED and (found.verdict is Verdict.KEPT or alarm.id in self._rung):
             self._consider(alarm, rule)
 
     def _begun(self, alarm: Alarm, rule: Rule) -> Backtested:
@@ -214,13 +236,18 @@ class Backtest:
             self._store.alarms.move(alarm, AlarmState.REPAIRED, actor="backtest")
 
     def _wait_for_end(self, alarm: Alarm, rule: Rule, found: Backtested) -> None:
-        assert found.at is not None
-        over = found.at + timedelta(seconds=rule.verify.within_seconds)
+        """Take the next rung once the playbook has had its time; after the last one it is people's."""
+        began = found.later[-1].at if found.later else found.at
+        assert began is not None
+        over = began + timedelta(seconds=rule.verify.within_seconds)
         if self._clock.now() < over:
             self._look_at(alarm.id, over)
             return
-        self._note(alarm, ladder_on=True)
-        self._store.alarms.escalate(alarm, "it stood on", actor="backtest")
+        rung = self._rung[alarm.id] = self._rung.get(alarm.id, 0) + 1
+        if rung == len(rule.ladder):
+            self._hand_over(alarm, Verdict.PEOPLE, self._clock.now())
+        else:
+            self._store.alarms.move(alarm, AlarmState.RAISED, actor="backtest")
 
     def _consider(self, alarm: Alarm, rule: Rule) -> None:
         now = self._clock.now()
@@ -229,7 +256,7 @@ class Backtest:
         if now < settled:  # the guard would say so, at the price of asking all before it
             self._look_at(alarm.id, settled)
             return
-        repair = Repair(alarm, rule, 0, RuleMode.AUTO, limits=self._limits)
+        repair = Repair(alarm, rule, self._rung.get(alarm.id, 0), RuleMode.AUTO, limits=self._limits)
         no = refusal(self._store, repair, now)
         if no is None:
             self._act(repair, now)
@@ -244,25 +271,40 @@ class Backtest:
         self._note(alarm, refusals={guard: reason} | self._found[alarm.id].refusals)
 
     def _act(self, repair: Repair, now: datetime) -> None:
-        alarm, rung = repair.alarm, repair.rule.ladder[0]
+        alarm, rung = repair.alarm, repair.rule.ladder[repair.rung]
         if not rung.playbook:
             self._hand_over(alarm, Verdict.ASKED if rung.ask else Verdict.PEOPLE, now)
         elif self._breaker.began(self._store, now) >= self._breaker.limit:
             self._broken = True
             self._refuse(alarm, "breaker", _BROKEN)
         else:
-            self._store.repairs.record(repair.rule.name, repair.key, alarm.id, alarm.id)
+            run = f"{alarm.id}:{repair.rung}"
+            self.runs[repair.rule.name, rung.playbook] += 1
+            self._store.repairs.record(repair.rule.name, repair.key, alarm.id, run)
             for one in (alarm, *of_fault(self._store, repair.rule, alarm, self._network, now)):
                 self._found.setdefault(one.id, self._begun(one, repair.rule))
-                self._note(one, verdict=Verdict.ACTED, at=now, playbook=rung.playbook)
-                self._store.alarms.move(one, AlarmState.REPAIRING, actor="backtest", run=alarm.id)
+                if repair.rung:
+                    self._rung[one.id] = repair.rung
+                self._took(one, Verdict.ACTED, now, rung.playbook)
+                self._store.alarms.move(one, AlarmState.REPAIRING, actor="backtest", run=run)
 
     def _hand_over(self, alarm: Alarm, verdict: Verdict, now: datetime) -> None:
-        self._note(alarm, verdict=verdict, at=now)
+        self._took(alarm, verdict, now)
         self._store.alarms.escalate(alarm, verdict.value, actor="backtest")
 
+    def _took(self, alarm: Alarm, verdict: Verdict, at: datetime, playbook: str = "") -> None:
+        """Note which rung would have been taken."""
+        found = self._found[alarm.id]
+        if found.verdict is Verdict.KEPT:
+            self._note(alarm, verdict=verdict, at=at, playbook=playbook)
+            return
+        later = LaterRung(rung=self._rung.get(alarm.id, 0) + 1, verdict=verdict, playbook=playbook, at=at)
+        self._note(alarm, later=(*found.later, later))
 
-def summed_up(rules: Sequence[Rule], found: Sequence[Backtested]) -> list[RuleTested]:
+
+def summed_up(
+    rules: Sequence[Rule], found: Sequence[Backtested], runs: Mapping[tuple[str, str], int]
+) -> list[RuleTested]:
     """What each rule would have done in all, also those that answered nothing."""
     made = []
     for rule in rules:
@@ -273,6 +315,7 @@ def summed_up(rules: Sequence[Rule], found: Sequence[Backtested]) -> list[RuleTe
                 rule=rule.name,
                 verdicts=Counter(one.verdict for one in own),
                 refusals=Counter(guard for one in own for guard in one.refusals),
+                runs={playbook: number for (name, playbook), number in runs.items() if name == rule.name},
                 both=sum(bool(one.run) for one in acted),
                 only_here=sum(not one.run for one in acted),
                 only_really=sum(bool(one.run) for one in own if one.verdict is not Verdict.ACTED),

@@ -145,7 +145,11 @@ def _backtest(asked: RulesToTry, backend: Services) -> BacktestedRules:
         test = Backtest(shadow, clock, store.networks.get(), tried, Limits.of(settings), breaker)
         alarms = test.play(played, store.repairs.since(since), until)
     return BacktestedRules(
-        since=since, until=until, reports=len(played), rules=tuple(summed_up(tried, alarms)), alarms=tuple(alarms)
+        since=since,
+        until=until,
+        reports=len(played),
+        rules=tuple(summed_up(tried, alarms, test.runs)),
+        alarms=tuple(alarms),
     )
 
 

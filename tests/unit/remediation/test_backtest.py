@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from datetime import timedelta
 
@@ -37,6 +37,7 @@ class Bench:
         self.clock = VirtualClock(START)
         self.store: SqlStore = open_store("sqlite://", self.clock)
         self.store.networks.save(NETWORK, network_digest(NETWORK), "ana")
+        self.runs: Mapping[tuple[str, str], int] = {}
 
     def report(
         self,
@@ -58,7 +59,9 @@ class Bench:
         with closing(open_store("sqlite://", clock)) as shadow:
             test = Backtest(shadow, clock, self.store.networks.get(), rules, limits, breaker)
             reports, really = self.store.reports.after(-1, 1000), self.store.repairs.since(START)
-            return test.play(reports, really, self.clock.now())
+            found = test.play(reports, really, self.clock.now())
+            self.runs = test.runs
+            return found
 
 
 @pytest.fixture
@@ -85,7 +88,8 @@ def test_what_stands_is_acted_on_once_it_settled_and_what_heals_is_not(bench: Be
         "recreate-core-endpoint",
     )
     assert first.cleared == START + timedelta(seconds=435)
-    assert first.ladder_on, "it stood for longer than its repair had time"
+    (then,) = first.later
+    assert (then.rung, then.verdict, then.at) == (2, Verdict.PEOPLE, first.at + timedelta(seconds=300))
     assert (second.alarm, second.verdict, seconds(second)) == (passing, Verdict.HEALED, 35)
     # With more patience another rule would have waited for both.
     patient = rule(guards=RuleGuards(settle_seconds=600))
@@ -106,7 +110,7 @@ def test_guards_that_the_record_decides_say_no(bench: Bench) -> None:
         ["attempts", "flapping"],
     )
     assert (first.verdict, rated.verdict, list(rated.refusals)) == (Verdict.ACTED, Verdict.KEPT, ["rate"])
-    (summary,) = summed_up([rule()], [once, again, first, rated])
+    (summary,) = summed_up([rule()], [once, again, first, rated], bench.runs)
     assert summary.verdicts == {Verdict.ACTED: 2, Verdict.PEOPLE: 1, Verdict.KEPT: 1}
     assert (summary.refusals, summary.both, summary.only_here) == ({"attempts": 1, "flapping": 1, "rate": 1}, 0, 2)
 
@@ -151,7 +155,7 @@ def test_what_was_really_done_stands_beside_it(bench: Bench) -> None:
         (Verdict.ACTED, "old-rule", "w-S1"),
         (Verdict.HEALED, "old-rule", "w-S2"),
     ]
-    (summary,) = summed_up([rule()], found)
+    (summary,) = summed_up([rule()], found, bench.runs)
     assert (summary.both, summary.only_here, summary.only_really) == (1, 0, 1)
 
 
@@ -174,3 +178,36 @@ def test_all_links_of_one_fault_would_have_been_repaired_together(bench: Bench) 
     found = bench.play(together)
     assert {one.verdict for one in found} == {Verdict.ACTED}
     assert {seconds(one) for one in found} == {60}, "once the last of them had settled"
+    (summary,) = summed_up([together], found, bench.runs)
+    assert summary.runs == {"recreate-core-endpoint": 2}, "one for each tenant"
+
+
+def test_rungs_follow_one_another_while_the_alarm_stands_on(bench: Bench) -> None:
+    playbooks = ("cycle-cell", "reset-radio-unit", "restart-station")
+    ladder = (*(Rung(playbook=name) for name in playbooks), Rung(ticket="go there"))
+    for station in ("S1", "S2"):
+        bench.report(MAJOR, 10, station)
+    bench.report(CLEARED, 500, "S2")
+    bench.clock.pause(600)
+    tried = rule(ladder=ladder)
+    through, cured = found = bench.play(tried, limits=Limits(share=100))
+    assert [(one.rung, one.verdict, one.playbook) for one in through.later] == [
+        (2, Verdict.ACTED, "reset-radio-unit"),
+        (3, Verdict.ACTED, "restart-station"),
+        (4, Verdict.PEOPLE, ""),
+    ]
+    assert through.at is not None
+    assert [one.at - through.at for one in through.later] == [timedelta(seconds=300 * n) for n in (1, 2, 3)]
+    assert [one.playbook for one in cured.later] == ["reset-radio-unit"], "its alarm was over before the third"
+    (summary,) = summed_up([tried], found, bench.runs)
+    assert summary.runs == {"cycle-cell": 2, "reset-radio-unit": 2, "restart-station": 1}
+    asks = rule(ladder=(ladder[0], Rung(ask="may I?"), *ladder[1:]))
+    assert [(one.rung, one.verdict) for one in bench.play(asks)[0].later] == [(2, Verdict.ASKED)], "nobody answers"
+
+
+def test_guards_are_asked_of_later_rungs_too(bench: Bench) -> None:
+    bench.report(MAJOR, 10, "S1")
+    bench.clock.pause(900)
+    two = rule(ladder=(Rung(playbook="cycle-cell"), Rung(playbook="restart-station"), Rung(page="see to it")))
+    (one,) = bench.play(two, limits=Limits(per_device=1))
+    assert (one.verdict, one.later, list(one.refusals)) == (Verdict.ACTED, (), ["rate"])
