@@ -646,24 +646,24 @@ class Remediator:
     async def _fail(self, alarm: Alarm, rule: Rule | None, reason: str) -> float:
         """The repair did not help: on to the next rung, which is people's after the last or if the alarm is cleared."""
         try:
-            after = _after(await self._checker.health(alarm.station))
+            health = await self._checker.health(alarm.station)
         except NotFoundError:  # it went out of service meanwhile
-            after = None
-        if await self._store.transaction(self._end_failed, alarm, rule, reason, after):
+            health = None
+        if await self._store.transaction(self._end_failed, alarm, rule, reason, health):
             log.warning("remediation.failed_repair", alarm=alarm.id, station=alarm.station, reason=reason)
         return _SOON
 
-    def _end_failed(
-        self, store: Store, alarm: Alarm, rule: Rule | None, reason: str, after: tuple[str, ...] | None
-    ) -> bool:
+    def _end_failed(self, store: Store, alarm: Alarm, rule: Rule | None, reason: str, health: Health | None) -> bool:
         proposal = _running(store, alarm)
         more = rule is not None and proposal is not None and proposal.rung + 1 < len(rule.ladder)
         if more and alarm.cleared is None:
             moved = store.alarms.move(alarm, AlarmState.RAISED, actor="remediation", note=reason)
+        elif health is not None and health.reachable and not _is_wrong(alarm, health) and _others_stand(store, alarm):
+            moved = store.alarms.move(alarm, AlarmState.CLEARED, actor="remediation", note=f"over; {reason}")
         else:
             moved = self._hand_over(store, alarm, rule, reason)
         if moved is not None and proposal is not None:
-            store.rules.move(proposal, ProposalState.FAILED, reason=reason, after=after)
+            store.rules.move(proposal, ProposalState.FAILED, reason=reason, after=_after(health))
             self._judge(store, rule)
         return moved is not None
 
@@ -692,6 +692,12 @@ def _put_back(store: Store, alarm: Alarm, run: Run) -> bool:
     if proposal := _running(store, alarm):
         store.rules.move(proposal, ProposalState.VOID, reason=job.detail)
     return True
+
+
+def _others_stand(store: Store, alarm: Alarm) -> bool:
+    """Whether an alarm is over, and others that the same run was to repair are not: those are who goes on."""
+    others = [one for one in store.alarms.standing([alarm.station]) if one.run == alarm.run and one.id != alarm.id]
+    return alarm.cleared is not None and any(one.cleared is None for one in others)
 
 
 def _region(alarm: Alarm, network: Network) -> str:

@@ -442,6 +442,20 @@ async def test_people_are_called_once_for_a_fault_of_several_alarms(bench: Bench
     assert bench.store.rules.figures(TOGETHER.name).failures == 1
 
 
+async def test_a_link_that_a_failed_run_cured_all_the_same_is_over_and_the_others_go_on(bench: Bench) -> None:
+    cured, broken = (bench.breaks(f"/EP_S1C[{name}]", tenant="andes") for name in ("one", "two"))
+    scheduler = bench.scheduler(rules=(TOGETHER,))
+    await bench.round(scheduler)
+    bench.heals(cured)
+    for run in bench.store.runs.active():
+        bench.store.runs.advance(run, lambda *_: Transition(RunState.FAILED, cancel_rest=True))
+    for _ in range(3):
+        await bench.round(scheduler)
+    assert [bench.alarm(one).state for one in (cured, broken)] == [AlarmState.CLEARED, AlarmState.ESCALATED]
+    assert [alarm.id for alarm, *_ in bench.people.sent] == [broken.id]
+    assert bench.store.rules.figures(TOGETHER.name).failures == 1
+
+
 async def test_a_yes_holds_for_the_links_that_were_asked_about(bench: Bench) -> None:
     first = bench.breaks("/EP_S1C[one]", tenant="andes")
     scheduler = bench.scheduler(rules=(TOGETHER,), mode=RuleMode.ASK)
