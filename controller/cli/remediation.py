@@ -179,7 +179,7 @@ def _case(one: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def _taken(rung: dict[str, Any]) -> str:
-    return rung["verdict"] + (f" ({rung['playbook']})" if rung["playbook"] else "")
+    return f"{rung['verdict']} ({rung['playbook']})" if rung["playbook"] else str(rung["verdict"])
 
 
 @rules.command("rehearse", epilog="Example: minka rules rehearse --network peru-mini --seed 1 --hours 1")

@@ -89,6 +89,7 @@ def test_what_stands_is_acted_on_once_it_settled_and_what_heals_is_not(bench: Be
     )
     assert first.cleared == START + timedelta(seconds=435)
     (then,) = first.later
+    assert first.at is not None
     assert (then.rung, then.verdict, then.at) == (2, Verdict.PEOPLE, first.at + timedelta(seconds=300))
     assert (second.alarm, second.verdict, seconds(second)) == (passing, Verdict.HEALED, 35)
     # With more patience another rule would have waited for both.
