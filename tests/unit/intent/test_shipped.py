@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -12,6 +14,11 @@ from controller.intent import compile_intent
 from controller.intent.placement import place
 from controller.inventory.load import load_network
 from controller.models.facts import BroadcastFact, Fact
+from controller.models.network import Network, Rat
+from controller.rehearsal.twin import provisioned
+from simulators.clock import VirtualClock
+from simulators.network import Surroundings, read_network
+from simulators.station import Station, StationSettings
 
 NETWORKS = Path(__file__).parents[3] / "deploy" / "networks"
 TODAY = date(2026, 6, 15)
@@ -79,3 +86,35 @@ def test_all_functions_of_the_virtual_network_have_a_pool() -> None:
     assert [choice.reason for choice in placed.unplaced] == []
     assert len(placed.choices) == len(network.functions)
     assert placed.choices["UP-LIM-ENTEL"].pool == "regional-lima"
+
+
+def test_each_tenant_carries_traffic_in_each_cell_and_nr_beside_lte_only_by_its_anchors() -> None:
+    network = load_network(NETWORKS / "peru-mini")
+    facts = compile_intent(network, TODAY).facts
+    on_air = {(f.station, f.cell, f.plmn) for of in facts.values() for f in of if isinstance(f, BroadcastFact)}
+    assert _carried(network) == on_air
+
+    dependent = tuple(station for station in network.stations if not network.is_standalone(station))
+    without = _carried(network.model_copy(update={"stations": dependent, "neighbours": ()}))
+    nr = {(cell.station, cell.id) for cell in network.cells if cell.rat is Rat.NR}
+    here = {one for one in on_air if one[0] in {station.id for station in dependent}}
+    assert {one[:2] for one in here - without} == {one[:2] for one in here} & nr
+    assert here - without == {one for one in here if one[:2] in nr}
+
+
+def _carried(network: Network) -> set[tuple[str, str, str]]:
+    """PLMNs that carry traffic, by station and cell, on simulated stations that were configured as the files say."""
+    twin, found = read_network(NETWORKS / "peru-mini"), set()
+    clock = VirtualClock()
+    configs = provisioned(network, twin, TODAY)
+    around = Surroundings.of(twin)
+    for record in (replace(one, population=5000) for one in twin.stations if one.id in configs):
+        station = Station(record, twin.cores, clock, StationSettings(settle_seconds=1), around)
+        station.datastores.load_saved(configs[record.id])
+        clock.advance(1800)
+        for name, counters in station.equipment.performance.measure().values.items():
+            for counter, value in counters.items():
+                told = re.match(r"DRB\.PdcpSduVolumeD[lL]\.(\d+-\d+)\.", counter)
+                if told and value > 0:
+                    found.add((record.id, name.rpartition("=")[2], told[1]))
+    return found
