@@ -39,6 +39,8 @@ def with_cluster(network: Network, health: Health, before: Health | None) -> Hea
         waiting={name: said for name, said in told.waiting.items() if name in known},
         crashing={name: said for name, said in told.crashing.items() if name in known},
         down=tuple(name for name in told.down if name in known),
+        hardware=told.hardware and tuple(one for one in told.hardware if one.node in {node.id for node in ours}),
+        ims=told.ims,
         restarts={name: count for name, count in told.restarts.items() if name in known},
     )
     return health.model_copy(update={"cluster": cluster, "reserve": _reserve(network, health.station, ours)})

@@ -16,6 +16,8 @@ from controller.models.alarm import (
     FUNCTION_CRASH_LOOPING,
     FUNCTION_DOWN,
     FUNCTION_TWICE,
+    HARDWARE_ALARM,
+    IMS_UNREACHABLE,
     LINK_CAUSES,
     NODE_LOST,
     NODE_PRESSURE,
@@ -30,7 +32,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
-from controller.models.cloud import ClusterState, NodeReady
+from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady
 from controller.models.errors import AuthenticationError, HostKeyError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
@@ -294,9 +296,26 @@ def _in_cluster(cluster: ClusterState, pool: str, reserve: str) -> dict[Wrong, _
         severity = PerceivedSeverity.CRITICAL if hit else PerceivedSeverity.MAJOR
         text = f"no node takes pods of {_listed(cluster.waiting)}: {next(iter(cluster.waiting.values()))}"
         found[pool, POOL_FULL] = _Fault(severity, text, functions=hit)
+    found |= _of_hardware(cluster, pool)
     if reserve:
         found[pool, POOL_NEARLY_FULL] = _Fault(PerceivedSeverity.WARNING, reserve)
     return found
+
+
+def _of_hardware(cluster: ClusterState, pool: str) -> dict[Wrong, _Fault]:
+    """What the O2 IMS of a pool lists: one fault of a node, however many alarms of it there are."""
+    if cluster.hardware is None:
+        text = f"its O2 IMS does not answer: {cluster.ims}"
+        return {(pool, IMS_UNREACHABLE): _Fault(PerceivedSeverity.WARNING, text)}
+    said: dict[str, list[HardwareAlarm]] = {}
+    for one in cluster.hardware:
+        said.setdefault(one.node, []).append(one)
+    return {
+        (node, HARDWARE_ALARM): _Fault(
+            PerceivedSeverity.of(alarms[0].severity), "; ".join(dict.fromkeys(one.text for one in alarms))[:500]
+        )
+        for node, alarms in said.items()
+    }
 
 
 def _because(reason: str) -> str:
@@ -385,10 +404,12 @@ def _is_well(now: Health, wrong: Wrong, found: Mapping[Wrong, _Fault]) -> bool:
 
 
 def _is_unknown(now: Health, wrong: Wrong) -> bool:
-    """Whether a station does not tell the state of the core link or cell that was wrong."""
+    """Whether a device does not tell the state of the core link, cell or server that was wrong."""
     what, cause = wrong
     if cause == ALL_LINKS_DOWN:
         return ServiceState.any_of(link.state for link in now.links) is ServiceState.UNKNOWN
+    if cause == HARDWARE_ALARM:
+        return now.cluster is None or now.cluster.hardware is None
     if cause in LINK_CAUSES:
         return any(link.path == what and link.state is ServiceState.UNKNOWN for link in now.links)
     return cause == CELL_OFF_AIR and now.cells.get(cell_of(what)) is ServiceState.UNKNOWN

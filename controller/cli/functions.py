@@ -112,6 +112,10 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
         out.print(f"nodes as read {when(pool['seen'])}")
         for name, said in (pool["cluster"]["waiting"] | pool["cluster"]["crashing"]).items():
             out.print(styled(f"{name}: {said}", "red"))
+        for one in pool["cluster"]["hardware"] or ():
+            out.print(styled(f"{one['node']}: {one['text']} ({one['severity'].lower()}, by its O2 IMS)", "red"))
+        if pool["cluster"]["ims"]:
+            out.print(styled(f"its O2 IMS does not answer: {pool['cluster']['ims']}", "red"))
     out.print("functions:", ", ".join(pool["functions"]) or "none")
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -177,6 +177,13 @@ class PoolApi:
             if not again:
                 return
             query["continue"] = str(again)
+
+    async def items(self, path: str) -> Sequence[Object]:
+        """The JSON objects of an array, as services beside Kubernetes answer; raises as ``get``."""
+        items = (await self._answer("GET", path, {})).body.get("items")
+        if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
+            raise self._not_whole(f"{path} is no list of objects")
+        return items
 
     async def version(self, place: Place) -> str:
         """Version of a list, from which on it can be watched; raises as ``get``."""
@@ -370,6 +377,8 @@ class PoolApi:
             found = orjson.loads(text)
         except orjson.JSONDecodeError:
             found = None
+        if isinstance(found, list):
+            found = {"items": found}
         if not isinstance(found, dict) or is_deeper(found, DEEPEST):
             raise self._not_whole("it is no JSON object, or is nested too deep")
         return found

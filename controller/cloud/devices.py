@@ -65,9 +65,10 @@ class CloudDevices:
     async def aside(self, target: DeviceTarget) -> AsyncIterator[CloudSession]:
         """See ``Devices.aside``."""
         apis = {pool.station: await self._api(pool) for pool in target.pools}
+        ims = None if target.ims is None else await self._api(target.ims)
         self._in_use += 1
         try:
-            yield CloudSession(target, apis, self._clock, self._gone)
+            yield CloudSession(target, apis, self._clock, self._gone, ims)
         except AuthenticationError:
             for api in apis.values():
                 await api.close()  # the next session signs in with what the secrets are then

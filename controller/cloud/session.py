@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import structlog
 
 from controller.cloud.api import Answer, BusyError, ForeignWriterError, PoolApi, StaleError
+from controller.cloud.ims import hardware_alarms
 from controller.models.behaviour import FollowUp
+from controller.models.cloud import HardwareAlarm
 from controller.models.equipment import POD_UNIT, Equipment, Operation, OperationKind, UnitState
 from controller.models.errors import DeviceError, DeviceRefusedError, SessionLostError, UnreachableError
 from controller.models.measurement import Period
@@ -79,10 +81,19 @@ class CloudSession:
         apis: Its pools' APIs.
         clock: For pauses.
         patience: Seconds in which deleted objects should be gone.
+        ims: The O2 IMS of a pool.
     """
 
-    def __init__(self, target: DeviceTarget, apis: Mapping[str, PoolApi], clock: Clock, patience: float) -> None:
+    def __init__(
+        self,
+        target: DeviceTarget,
+        apis: Mapping[str, PoolApi],
+        clock: Clock,
+        patience: float,
+        ims: PoolApi | None = None,
+    ) -> None:
         self._target = target
+        self._ims = ims
         self._root = root_spec(target.profiles)
         self._objects: Objects = objects_of(target)
         self._apis = apis
@@ -154,8 +165,22 @@ class CloudSession:
             )
         else:
             self._found, self._dark, self._seen = found, dark, observed.tree
-            return observed
+            return await self._with_hardware(observed)
         raise unfit
+
+    async def _with_hardware(self, observed: Observed) -> Observed:
+        """The same, with what the O2 IMS of a pool says; that it is away says nothing of the pool."""
+        if self._ims is None or observed.cluster is None:
+            return observed
+        hardware: tuple[HardwareAlarm, ...] | None = None
+        reason = ""
+        try:
+            hardware = await hardware_alarms(self._ims, {node.id for node in observed.cluster.nodes})
+        except DeviceError as error:
+            reason = error.message
+            await self._ims.close()  # the next session signs in with what the secrets are then
+        cluster = observed.cluster.model_copy(update={"hardware": hardware, "ims": reason})
+        return replace(observed, cluster=cluster)
 
     async def _read(self, pool: str) -> dict[Place, Object]:
         found = await asyncio.gather(*(self._at(place) for place in self._objects.asked(pool)))

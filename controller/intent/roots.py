@@ -20,6 +20,7 @@ from controller.models.alarm import (
     CORE_NODE_DOWN,
     FUNCTION_CRASH_LOOPING,
     FUNCTION_DOWN,
+    HARDWARE_ALARM,
     HOLDOVER_CAUSES,
     LINK_CAUSES,
     NODE_LOST,
@@ -175,7 +176,8 @@ def _in_pool(network: Network, root: Alarm, alarm: Alarm) -> bool:
     if root.probable_cause == PTP_LOST:
         return alarm.probable_cause in _OF_CLOCK and alarm.station in _stations(network, root)
     if alarm.station == root.station:
-        return root.probable_cause == NODE_LOST and alarm.probable_cause in (POOL_FULL, POOL_NEARLY_FULL)
+        here = alarm.probable_cause == HARDWARE_ALARM and alarm.object == root.object
+        return root.probable_cause == NODE_LOST and (here or alarm.probable_cause in (POOL_FULL, POOL_NEARLY_FULL))
     if alarm.station in root.functions:
         return alarm.probable_cause in (FUNCTION_DOWN, UNREACHABLE)
     return alarm.probable_cause in {UNREACHABLE, *_WITH_THE_POD} and alarm.station in _stations(network, root)

@@ -28,6 +28,8 @@ def check_access(
     """
     missing: set[str] = set()
     for entry, device in devices:
+        if isinstance(device, Pool):
+            _check_ims(entry, device, credentials, report)
         for field, name in device.credentials(defaults).items():
             if name in credentials.credentials:
                 _check_address(entry, device, name, credentials, report)
@@ -37,6 +39,16 @@ def check_access(
                 missing.add(name)
                 said = f"the server has no such credential as network.management.{field}"
                 report.entry(entry, (field,), said, expected=credentials.choices)
+
+
+def _check_ims(entry: Entry, pool: Pool, credentials: Credentials, report: Report) -> None:
+    at = literal(pool.ims_address or "")
+    for field, name in pool.ims_credentials.items():
+        if name not in credentials.credentials:
+            report.entry(entry, (field,), "the server has no such credential", expected=credentials.choices)
+        elif at is not None and not (credential := credentials.named(name)).serves(at):
+            said = f"outside of the networks of credential {name}"
+            report.entry(entry, ("ims_address",), said, value=at, expected=f"networks are {words(credential.networks)}")
 
 
 def check_contacts(
@@ -112,4 +124,6 @@ def _of(network: Network) -> dict[str, str]:
 
 def _words(device: Endpoint | Router | Pool, defaults: ManagementDefaults) -> str:
     names = " ".join(device.credentials(defaults).values())
+    if isinstance(device, Pool) and device.ims_address is not None:
+        names += f" and {device.ims_address}:{device.ims_port} {' '.join(device.ims_credentials.values())}"
     return f"{device.address}:{device.port} {names}" if device.address else f"calls home {names}"

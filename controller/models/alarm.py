@@ -58,8 +58,11 @@ NODE_LOST, NODE_PRESSURE, PTP_LOST = "node-lost", "node-pressure", "ptp-lost"
 POOL_FULL, POOL_NEARLY_FULL = "pool-full", "pool-nearly-full"
 #: Probable cause of a function whose container crashes again and again.
 FUNCTION_CRASH_LOOPING = "function-crash-looping"
+#: Probable causes of servers of which the O2 IMS of their pool lists alarms, and of an O2 IMS that does not answer.
+HARDWARE_ALARM, IMS_UNREACHABLE = "hardware-alarm", "ims-unreachable"
 #: What Minka finds wrong in a pool, by reading its nodes and pods.
-POOL_CAUSES = frozenset({NODE_LOST, NODE_PRESSURE, PTP_LOST, POOL_FULL, POOL_NEARLY_FULL, FUNCTION_CRASH_LOOPING})
+POOL_CAUSES = frozenset((NODE_LOST, NODE_PRESSURE, PTP_LOST, POOL_FULL, POOL_NEARLY_FULL, FUNCTION_CRASH_LOOPING))
+POOL_CAUSES |= {HARDWARE_ALARM, IMS_UNREACHABLE}
 #: Causes of alarms that take service away, and with those that keep anybody from seeing whether there is any.
 LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, FUNCTION_DOWN}
 COUNTED = LOSES | {UNREACHABLE}

@@ -109,6 +109,14 @@ class Pool(Noun):
     client_certificate: Credential | None = Field(
         None, description="Name of our certificate and its private key, PEM, one after the other."
     )
+    ims_address: HostAddress | None = Field(
+        None, description="Address of the O2 IMS that knows its servers (O-RAN.WG6.O2IMS-INTERFACE), if there is one."
+    )
+    ims_port: Annotated[int, Field(ge=1, le=65535)] = 443
+    ims_credential: Credential | None = Field(None, description="Name of the bearer token for its O2 IMS.")
+    ims_authority: Credential | None = Field(
+        None, description="Name of the certificates of the authority of its O2 IMS; none: those of authority."
+    )
     spare_nodes: Annotated[int, Field(ge=0, le=100)] = Field(
         1, description="Nodes that may fail without a function staying down; those of a failure domain count as one."
     )
@@ -121,12 +129,22 @@ class Pool(Noun):
         ours = {"credential": self.credential, "client_certificate": self.client_certificate}
         return {"authority": self.authority, **{field: name for field, name in ours.items() if name is not None}}
 
+    @property
+    def ims_credentials(self) -> dict[str, str]:
+        """Names of the credentials that a session to its O2 IMS takes, by field; none where it has none."""
+        if self.ims_address is None or self.ims_credential is None:
+            return {}
+        authority = "authority" if self.ims_authority is None else "ims_authority"
+        return {authority: self.ims_authority or self.authority, "ims_credential": self.ims_credential}
+
     @model_validator(mode="after")
     def _one_way_in(self) -> Pool:
         if (self.credential is None) == (self.client_certificate is None):
             raise ValueError("a pool has a credential (bearer token) or a client_certificate")
         if self.where is PoolPlace.SITE and self.site is None:
             raise ValueError("site is missing: a pool with where: site stands at one")
+        if (self.ims_address is None) != (self.ims_credential is None):
+            raise ValueError("ims_address and ims_credential go together")
         return self
 
 
@@ -230,6 +248,20 @@ class NodeState(Noun):
         return self.allocatable - self.requested
 
 
+class HardwareAlarm(Noun):
+    """An alarm that stands, as the O2 IMS of a pool lists it.
+
+    Attributes:
+        node: The node that it is about; empty where none of the pool's is named.
+        severity: X.733 perceived severity.
+        text: What it says.
+    """
+
+    node: str
+    severity: str
+    text: str
+
+
 class ClusterState(Noun):
     """Nodes of a pool and what becomes of the pods of functions there.
 
@@ -239,6 +271,8 @@ class ClusterState(Noun):
         crashing: Functions with a container that crashes again and again, and what the kubelet says of it.
         down: Functions that have pods there and none that is ready, sorted.
         restarts: How often containers were started again by their kubelet, by function, of all pods that there are.
+        hardware: What its O2 IMS lists; None where that did not answer.
+        ims: Why it did not.
     """
 
     nodes: tuple[NodeState, ...] = ()
@@ -246,6 +280,8 @@ class ClusterState(Noun):
     crashing: dict[str, str] = {}
     restarts: dict[str, int] = {}
     down: tuple[str, ...] = ()
+    hardware: tuple[HardwareAlarm, ...] | None = ()
+    ims: str = ""
 
     @property
     def functions(self) -> tuple[str, ...]:

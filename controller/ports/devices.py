@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NamedTuple, Protocol
 
@@ -86,6 +86,19 @@ class PoolTarget:
             client_certificate=pool.client_certificate or "",
         )
 
+    @classmethod
+    def of_ims(cls, pool: Pool) -> PoolTarget | None:
+        """The O2 IMS of a pool, if it has one."""
+        if pool.ims_address is None or pool.ims_credential is None:
+            return None
+        return cls(
+            station=f"{pool.id} (O2 IMS)",
+            address=pool.ims_address,
+            port=pool.ims_port,
+            authority=pool.ims_authority or pool.authority,
+            credential=pool.ims_credential,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class DeviceTarget:
@@ -108,6 +121,7 @@ class DeviceTarget:
         folder: Folder there of its measurement files; empty where it serves none.
         pools: Pools that a function may be on, or the pool itself.
         namespace: Namespace of a function on its pools.
+        ims: The O2 IMS of a pool, if it has one.
     """
 
     station: str
@@ -128,6 +142,7 @@ class DeviceTarget:
     folder: str = ""
     pools: tuple[PoolTarget, ...] = ()
     namespace: str = ""
+    ims: PoolTarget | None = None
 
     @property
     def credentials(self) -> tuple[str, ...]:
@@ -202,7 +217,7 @@ def target_of(network: Network, station: str) -> DeviceTarget:
         NotFoundError: The network has no such station, or no endpoint for it.
     """
     if (pool := network.pool_by_id.get(station)) is not None:
-        return DeviceTarget.on_pools(station, POOL_PROFILE, [pool])
+        return replace(DeviceTarget.on_pools(station, POOL_PROFILE, [pool]), ims=PoolTarget.of_ims(pool))
     if (function := network.function_by_id.get(station)) is not None:
         pools = [network.pool_by_id[pool] for pool in network.pools_asked[station]]
         return DeviceTarget.on_pools(station, FUNCTION_PROFILE, pools, namespace_of(function.side))

@@ -13,6 +13,7 @@ from types import MappingProxyType, TracebackType
 from simulators.clock import Clock, RealClock
 from simulators.cloud.behaviour.images import Registry
 from simulators.cloud.behaviour.pool import Pool
+from simulators.cloud.ims.service import PREFIX, Ims
 from simulators.cloud.server.listener import Tls, listen
 from simulators.equipment.equipment import AlarmListener
 from simulators.fleet.central_units import connect
@@ -195,6 +196,7 @@ class Fleet:
         ]
         for pool in pools:
             pool.admit_user(self._settings.credentials.username, self._settings.pool_token)
+            pool.cluster.services[PREFIX] = Ims(pool).answer
         return {pool.id: pool for pool in pools}
 
     async def __aenter__(self) -> Fleet:

@@ -42,11 +42,14 @@ class PoolFaultKind:
 
 
 NODE_LOST, DISK_PRESSURE, PTP_LOST = "node-lost", "disk-pressure", "ptp-lost"
+#: Of which only the O2 IMS tells: the server runs on.
+POWER_SUPPLY_FAILED = "power-supply-failed"
 REGISTRY_UNREACHABLE, CRASH_LOOPING, NEVER_READY = "registry-unreachable", "crash-looping", "never-ready"
 _ROWS = (
     PoolFaultKind(NODE_LOST, Struck.NODE, (5 * _MINUTE, 4 * _HOUR)),
     PoolFaultKind(DISK_PRESSURE, Struck.NODE, (10 * _MINUTE, 2 * _HOUR)),
     PoolFaultKind(PTP_LOST, Struck.NODE, (10 * _MINUTE, 6 * _HOUR)),
+    PoolFaultKind(POWER_SUPPLY_FAILED, Struck.NODE),
     PoolFaultKind(REGISTRY_UNREACHABLE, Struck.POOL, (5 * _MINUTE, 3 * _HOUR)),
     PoolFaultKind(CRASH_LOOPING, Struck.FUNCTION),
     PoolFaultKind(NEVER_READY, Struck.FUNCTION),

@@ -259,7 +259,7 @@ class Pool:
             self._ptp(target, lost=begins)
         elif name == REGISTRY_UNREACHABLE:
             self._link.reachable = not begins
-        else:
+        elif fault.kind.place is Struck.FUNCTION:
             self._kubelets.check(target)
 
     def _lose(self, node: str) -> None:

@@ -104,6 +104,9 @@ class Api:
             return answers.text("ok")
         if path.startswith("/openapi"):
             return self._openapi(request, path)
+        service = next((one for begin, one in self.cluster.services.items() if path.startswith(begin)), None)
+        if service is not None:
+            return service(request)
         if path == "/version":
             return answers.document(discovery.version(self.cluster.version), form=answers.accepted(request))
         return self._discovery(request, path)

@@ -12,8 +12,10 @@ from simulators.cloud.language.rules import SYSTEM_PRIORITIES
 from simulators.cloud.language.schema import copied
 from simulators.cloud.server import access, aggregation
 from simulators.cloud.server.admission import Admission
+from simulators.cloud.server.answers import Response
 from simulators.cloud.server.definitions import Definitions, terminating
 from simulators.cloud.server.registry import Registry
+from simulators.cloud.server.requests import Request
 from simulators.cloud.server.selectors import label_selector, matching
 from simulators.cloud.server.store import Object, Store
 from simulators.cloud.server.verbs import DeleteOptions, Options, Verbs
@@ -46,6 +48,8 @@ class Cluster:
         self.verbs.mutating += [ask.namespace, ask.limits, ask.pod, ask.node]
         self.verbs.validating += [ask.immortal, ask.escalation, ask.within_limits, ask.quota]
         self.verbs.ends = {"namespaces": _namespace_ends, Definitions.KIND: terminating}
+        #: What is served beside the Kubernetes API on the same address, by the beginning of its paths.
+        self.services: dict[str, Callable[[Request], Response]] = {}
         self.log_of: Callable[[str, str, str], str] = lambda *_: ""
         self._definitions = Definitions(self.store, self.registry, self.verbs)
         aggregation.aggregate(self.store)

@@ -93,6 +93,27 @@ def test_pools_name_credentials_that_the_server_has_and_that_are_for_their_addre
     ]
 
 
+def test_an_o2_ims_has_a_credential_of_its_own(tmp_path: Path) -> None:
+    pools = CLOUD["pools.csv"].splitlines()
+    pools = [f"{pools[0]},ims_address,ims_credential", f"{pools[1]},10.9.9.1,ims-token", f"{pools[2]},,"]
+    files = {**CLOUD, "pools.csv": "\n".join(pools) + "\n"}
+    edge, site = load_network(write(tmp_path / "good", files)).pools
+    assert (edge.ims_address, edge.ims_port, edge.ims_credential) == ("10.9.9.1", 443, "ims-token")
+    assert (edge.ims_credentials["ims_credential"], site.ims_credentials) == ("ims-token", {})
+    assert read_network(tmp_path / "good").pools
+    alone = {**files, "pools.csv": files["pools.csv"].replace("ims-token", "")}
+    assert problems(tmp_path / "alone", alone) == [
+        "pools.csv:2: pools[edge-1]: ims_address and ims_credential go together"
+    ]
+    networks = {"pool-authority": "10.0.0.0/8", "pool-token": "10.0.0.0/8", "ims-token": "10.8.0.0/16"}
+    named = {name: {"reference": "env:X", "networks": [where]} for name, where in networks.items()}
+    said = problems(tmp_path / "away", files, Credentials.model_validate({"credentials": named}))
+    assert (
+        "pools.csv:2: pools[edge-1].ims_address = '10.9.9.1': outside of the networks of credential ims-token"
+        in str(said)
+    )
+
+
 def test_the_check_of_files_says_what_has_no_place_and_where_it_stands(tmp_path: Path) -> None:
     nodes = CLOUD["nodes.csv"].replace(",32,128,", ",7,128,").replace(",16,64,", ",7,64,")
     _, findings, where = check_files(write(tmp_path, {**CLOUD, "nodes.csv": nodes}), None, None)

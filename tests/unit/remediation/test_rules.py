@@ -47,8 +47,8 @@ LADDERS = {
     "wrong-software": ["return-to-software", "ticket"],
 }
 TICKETS = {
-    *("antenna-fault", "backhaul-down", "fan-broken", "function-crash-looping", "kpi-degraded", "mains-lost"),
-    *("node-lost", "pool-full"),
+    *("antenna-fault", "backhaul-down", "fan-broken", "function-crash-looping", "hardware-alarm", "kpi-degraded"),
+    *("mains-lost", "node-lost", "pool-full"),
 }
 
 

@@ -1,0 +1,86 @@
+"""What the O2 IMS of a pool says of its servers: alarms that stand, each at its node (O-RAN.WG6.O2IMS-INTERFACE).
+
+The interface leaves open how a server is named. A resource is taken for the node of which its ``description``, its
+``globalAssetId`` or a value of its ``extensions`` is the name; an alarm is about the node of its resource, or about
+that of which a value of its own ``extensions`` is the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from controller.cloud.api import PoolApi
+from controller.models.cloud import HardwareAlarm
+from controller.models.untrusted import visible
+from controller.nrm.kube import Object
+
+_INVENTORY = "/o2ims-infrastructureInventory/v1/resourcePools"
+_ALARMS = "/o2ims-infrastructureMonitoring/v1/alarms"
+#: Values of ``perceivedSeverity``.
+_SEVERITIES = ("CRITICAL", "MAJOR", "MINOR", "WARNING", "INDETERMINATE", "CLEARED")
+#: Extensions that say what an alarm is about, where a vendor fills them.
+_WORDS = ("alertname", "summary", "description")
+#: Alarms of a pool, and letters of each, at most.
+_MOST, _LONGEST = 200, 300
+
+
+async def hardware_alarms(api: PoolApi, nodes: Collection[str]) -> tuple[HardwareAlarm, ...]:
+    """Alarms that stand, the worst first.
+
+    Args:
+        api: The O2 IMS.
+        nodes: Names of the nodes of its pool. An O-Cloud may have servers of other pools, too: alarms of resources
+            that are none of these nodes are not of this pool.
+
+    Raises:
+        DeviceError: It does not answer, or refuses.
+    """
+    records = [_lower(one) for one in await api.items(_ALARMS)]
+    standing = [one for one in records if _severity(one) != "CLEARED" and not one.get("alarmclearedtime")]
+    if not standing:
+        return ()
+    of_resource: dict[str, str] = {}
+    for pool in await api.items(_INVENTORY):
+        for resource in await api.items(f"{_INVENTORY}/{quote(str(pool.get('resourcePoolId')), safe='')}/resources"):
+            of_resource |= dict(_nodes(_lower(resource), nodes))
+    found = []
+    for one in standing:
+        extensions = one.get("extensions")
+        named = next((name for name in _values(extensions) if name in nodes), "")
+        node = named or of_resource.get(str(one.get("resourceid", "")), "")
+        if node:
+            found.append(HardwareAlarm(node=node, severity=_severity(one), text=_text(one, extensions)))
+    return tuple(sorted(found, key=lambda one: (_SEVERITIES.index(one.severity), one.node, one.text))[:_MOST])
+
+
+def _lower(one: Object) -> dict[str, Any]:
+    """Releases of the interface spell names differently (``resourceID``, ``resourceId``)."""
+    return {name.lower(): value for name, value in one.items()}
+
+
+def _severity(one: Mapping[str, Any]) -> str:
+    value = one.get("perceivedseverity")
+    return _SEVERITIES[value] if isinstance(value, int) and 0 <= value < len(_SEVERITIES) else "INDETERMINATE"
+
+
+def _nodes(resource: Mapping[str, Any], nodes: Collection[str]) -> Iterator[tuple[str, str]]:
+    """The node that a resource is, by its id and those of its parts, which are of the same server."""
+    names = (resource.get("description"), resource.get("globalassetid"), *_values(resource.get("extensions")))
+    node = next((str(name) for name in names if isinstance(name, str) and name in nodes), "")
+    if node:
+        yield str(resource.get("resourceid", "")), node
+        for part in resource.get("elements") or ():
+            if isinstance(part, dict):
+                yield str(_lower(part).get("resourceid", "")), node
+
+
+def _values(extensions: object) -> list[str]:
+    return [one for one in extensions.values() if isinstance(one, str)] if isinstance(extensions, dict) else []
+
+
+def _text(one: Mapping[str, Any], extensions: object) -> str:
+    known = extensions if isinstance(extensions, dict) else {}
+    words = [str(known[name]) for name in _WORDS if known.get(name)]
+    return visible(": ".join(words) or f"alarm definition {one.get('alarmdefinitionid')}")[:_LONGEST]
