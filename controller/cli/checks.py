@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from controller.intent import compile_intent
@@ -16,7 +17,7 @@ from controller.ports.clock import SystemClock
 
 
 def check_files(
-    directory: Path, endpoints: Path | None, routers: Path | None
+    directory: Path, endpoints: Path | None, routers: Path | None, added: Sequence[Path] = ()
 ) -> tuple[Network, tuple[Finding, ...], dict[str, str]]:
     """The network, its contract findings as of today, and file and line of what these are about, by id.
 
@@ -25,10 +26,10 @@ def check_files(
     Raises:
         NetworkFilesError: Every problem of every file.
     """
-    network = load_network(directory, endpoints=endpoints, routers=routers)
+    network = load_network(directory, endpoints=endpoints, routers=routers, added=added)
     findings = compile_intent(network, network.day(SystemClock().now()), running={}).findings
     kinds = ("agreements", "stations", "functions")
-    return network, findings, sources(directory, kinds) if findings else {}
+    return network, findings, sources(directory, kinds, added) if findings else {}
 
 
 def check_playbooks(path: Path) -> tuple[list[str], list[str]]:

@@ -49,15 +49,30 @@ Endpoints = Annotated[
 Routers = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="routers.csv that replaces the directory's.")
 ]
+Added = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--add",
+        exists=True,
+        dir_okay=False,
+        help="Network file that is read beside the directory's, as with pools and functions for them; may be repeated.",
+    ),
+]
 
 
 @app.command(epilog="Example: minka network check deploy/networks/peru-mini")
-def check(directory: Directory, endpoints: Endpoints = None, routers: Routers = None, as_json: Json = False) -> None:
+def check(
+    directory: Directory,
+    endpoints: Endpoints = None,
+    routers: Routers = None,
+    added: Added = None,
+    as_json: Json = False,
+) -> None:
     """Check network files and contracts. Needs no controller, touches nothing."""
     from controller.cli.checks import check_files  # noqa: PLC0415 - loads the pure core only when asked
 
     try:
-        network, findings, where = check_files(directory, endpoints, routers)
+        network, findings, where = check_files(directory, endpoints, routers, added or ())
     except NetworkFilesError as error:
         if as_json:
             print_json({"valid": False, "problems": [str(problem) for problem in error.problems]})
@@ -78,11 +93,22 @@ def check(directory: Directory, endpoints: Endpoints = None, routers: Routers = 
 
 
 @app.command(epilog="Example: minka network load deploy/networks/peru-mini")
-def load(directory: Directory, endpoints: Endpoints = None, routers: Routers = None, as_json: Json = False) -> None:
+def load(
+    directory: Directory,
+    endpoints: Endpoints = None,
+    routers: Routers = None,
+    added: Added = None,
+    as_json: Json = False,
+) -> None:
     """Load network files as the controller's current version. Changes nothing on stations."""
     beside = {"endpoints": endpoints, "routers": routers}
     replaced = {kind: _text(path) if path else None for kind, path in beside.items()}
-    said = client().put("/v1/network", {"files": _files(directory), **replaced})
+    files = _files(directory)
+    for path in added or ():
+        if path.name in files:
+            raise CliError(f"{path} has the name of a file of {directory}: rename one of them", WRONG_INPUT)
+        files[path.name] = _text(path)
+    said = client().put("/v1/network", {"files": files, **replaced})
     if as_json:
         print_json(said)
         return

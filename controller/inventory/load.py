@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +45,7 @@ def load_network(
     *,
     endpoints: Path | None = None,
     routers: Path | None = None,
+    added: Sequence[Path] = (),
     credentials: Credentials | None = None,
 ) -> Network:
     """Read, validate and check all network files under a directory.
@@ -53,6 +54,7 @@ def load_network(
         directory: holds ``*.yaml`` and ``*.csv`` at any depth; hidden files and folders are left out.
         endpoints: a CSV or YAML file of endpoints that replaces those of the directory.
         routers: likewise of routers.
+        added: files that are read beside those of the directory.
         credentials: those of the server, which devices must name; None where nobody knows them.
 
     Returns:
@@ -63,7 +65,7 @@ def load_network(
     """
     report = Report()
     replaced = {kind: path for kind, path in (("endpoints", endpoints), ("routers", routers)) if path is not None}
-    entries = list(_entries(directory, replaced, report))
+    entries = list(_entries(directory, replaced, report, added))
     found: dict[str, list[tuple[Entry, Noun]]] = {}
     for entry in entries:
         if (item := validate(entry, report)) is not None:
@@ -80,10 +82,12 @@ def load_network(
     return _network(header, found)
 
 
-def sources(directory: Path, kinds: Collection[str] = ("agreements", "stations")) -> dict[str, str]:
+def sources(
+    directory: Path, kinds: Collection[str] = ("agreements", "stations"), added: Sequence[Path] = ()
+) -> dict[str, str]:
     """File and line of each object of some kinds, by its id, for messages about what became of it."""
     found = {}
-    for entry in _entries(directory, {}, Report()):
+    for entry in _entries(directory, {}, Report(), added):
         if entry.kind in kinds and isinstance(entry.data, dict):
             found[str(entry.data.get("id", ""))] = f"{entry.file}:{entry.line}"
     return found
@@ -98,12 +102,14 @@ def _check_access(objects: Objects, header: NetworkHeader | None, credentials: C
     check_contacts(objects.all("tenants", Tenant), credentials, objects.report)
 
 
-def _entries(directory: Path, replaced: Mapping[str, Path], report: Report) -> Iterator[Entry]:
+def _entries(
+    directory: Path, replaced: Mapping[str, Path], report: Report, added: Sequence[Path] = ()
+) -> Iterator[Entry]:
     if not directory.is_dir():
         report.file(str(directory), 0, "no such directory")
         return
-    for path in _files(directory):
-        file = path.relative_to(directory).as_posix()
+    for path in (*_files(directory), *added):
+        file = path.relative_to(directory).as_posix() if path.is_relative_to(directory) else path.name
         if path.suffix not in {".yaml", ".csv"}:
             report.file(file, 0, "would not be read", "network files end in .yaml or .csv")
         else:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from controller.cli import approvals, incidents, network, people, playbook, remediation, runs
+from controller.cli.errors import CliError
 
 
 class Api:
@@ -386,3 +387,23 @@ def test_a_tenant_is_shown_its_part_of_an_incident(
     assert "backhaul-down of radio" in text
     assert "bitel-sierra" in text
     assert "people-minutes" not in text
+
+
+def test_files_are_loaded_beside_those_of_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "network").mkdir()
+    (tmp_path / "network" / "network.yaml").write_text("network: {}\n")
+    more, same = tmp_path / "edge.yaml", tmp_path / "network.yaml"
+    more.write_text("pools: []\n")
+    same.write_text("pools: []\n")
+    sent: list[dict[str, Any]] = []
+
+    class Put:
+        def put(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
+            sent.append(body)
+            return {"name": "N", "digest": "0" * 64, "changed": True, "counts": {}, "warnings": [], "abandoned": []}
+
+    monkeypatch.setattr(network, "client", Put)
+    network.load(tmp_path / "network", added=[more])
+    assert sent[0]["files"] == {"network.yaml": "network: {}\n", "edge.yaml": "pools: []\n"}
+    with pytest.raises(CliError, match=r"network\.yaml has the name of a file of .*: rename one of them"):
+        network.load(tmp_path / "network", added=[same])

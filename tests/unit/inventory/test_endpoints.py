@@ -9,6 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from controller.inventory.load import load_network
+from controller.models.errors import NetworkFilesError
 from controller.models.network import Endpoint, ManagementDefaults
 from controller.ports.devices import DeviceTarget
 from tests.unit.inventory.files import problems, write
@@ -69,3 +70,14 @@ def test_routers_of_another_file_replace_those_of_the_directory(tmp_path: Path) 
     network = load_network(directory, routers=other)
     assert [router.id for router in network.routers] == ["RT-9"]
     assert list(network.router_by_id) == ["RT-9"]
+
+
+def test_a_file_is_read_beside_those_of_the_directory_and_its_mistakes_are_named(tmp_path: Path) -> None:
+    directory = write(tmp_path / "network")
+    more = tmp_path / "more.yaml"
+    more.write_text("sites:\n- {id: extra, name: Extra, region: cusco, latitude: -13.5, longitude: -71.9}\n")
+    known = load_network(directory).site_by_id
+    assert load_network(directory, added=[more]).site_by_id.keys() - known.keys() == {"extra"}
+    more.write_text("sites:\n- {id: extra, name: Extra, region: nowhere, latitude: -13.5, longitude: -71.9}\n")
+    with pytest.raises(NetworkFilesError, match=r"more\.yaml:2: sites\[extra\]\.region"):
+        load_network(directory, added=[more])
