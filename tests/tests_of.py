@@ -21,6 +21,7 @@ _CLOUD = "tests/integration/cloud"
 #: Tests of modules that have none of their own, where those of the modules that import them say little of them.
 THROUGH: Mapping[str, tuple[str, ...]] = {
     "controller/cloud/devices.py": (f"{_CLOUD}/test_sessions.py", f"{_CLOUD}/test_planning.py"),
+    "controller/intent/compile.py": _INTENT,
     "controller/intent/identities.py": _INTENT,
     "controller/intent/links.py": _INTENT,
     "controller/intent/own_cells.py": _INTENT,
