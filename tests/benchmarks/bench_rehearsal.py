@@ -2,12 +2,13 @@
 
 python -m tests.benchmarks.bench_rehearsal               # one hour of seed 1
 python -m tests.benchmarks.bench_rehearsal --full        # 24 hours of seeds 1 to 20, for which aims are told
+python -m tests.benchmarks.bench_rehearsal --seeds 34 51 # 24 hours of seeds 34 to 51
 """
 
 from __future__ import annotations
 
+import argparse
 import logging
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -53,7 +54,10 @@ def _aims(days: list[Rehearsal]) -> list[str]:
 
 
 if __name__ == "__main__":
-    if "--full" in sys.argv:
-        main([str(seed) for seed in range(1, 21)], 24.0)
+    arguments = argparse.ArgumentParser(prog="bench_rehearsal")
+    arguments.add_argument("--full", dest="seeds", action="store_const", const=(1, 20))
+    arguments.add_argument("--seeds", type=int, nargs=2, metavar=("FIRST", "LAST"))
+    if chosen := arguments.parse_args().seeds:
+        main([str(seed) for seed in range(chosen[0], chosen[1] + 1)], 24.0)
     else:
         main(["1"], 1.0)

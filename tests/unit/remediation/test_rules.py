@@ -7,7 +7,17 @@ import pytest
 
 from controller.inventory.load import load_network
 from controller.inventory.selectors import select
-from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
+from controller.models.alarm import (
+    ALL_LINKS_DOWN,
+    CELL_OFF_AIR,
+    CORE_LINK_DOWN,
+    SLEEPING_CELL,
+    Alarm,
+    AlarmSource,
+    AlarmState,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.cloud import Function
 from controller.models.errors import InputError
 from controller.playbook.actions.shipped import registry
@@ -17,6 +27,7 @@ from controller.playbook.language.library import Library
 from controller.playbook.language.parameters import parse_parameters
 from controller.remediation.rules import Match, Rule, Rung, check_playbooks, load_rules, rule_for
 from controller.remediation.schema import COMMITTED, render_schema
+from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFaultKind, Remedy
 from tests.support.records import START
 from tests.unit.plan import samples
 
@@ -241,3 +252,45 @@ def test_two_rules_for_one_cause_are_refused(tmp_path: Path) -> None:
 def test_a_missing_folder_says_how_to_name_another(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="MINKA_RULES"):
         load_rules(tmp_path / "none")
+
+
+#: Playbooks that carry a remedy of the twin out.
+_PLAYBOOKS = {
+    Remedy.LOCK_UNLOCK: "cycle-cell",
+    Remedy.RESET_UNIT: "reset-radio-unit",
+    Remedy.RESTART: "restart-station",
+    Remedy.RECREATE_LINK: "recreate-core-endpoint",
+    Remedy.RELOAD_LICENCE: "reload-licence",
+    Remedy.ACTIVATE_SOFTWARE: "return-to-software",
+}
+#: Probable causes of faults that a station has no alarm of its own for.
+_UNTOLD = {
+    "cell-down": CELL_OFF_AIR,
+    "sleeping-cell": SLEEPING_CELL,
+    "core-link-down": CORE_LINK_DOWN,
+    "core-links-down": ALL_LINKS_DOWN,
+}
+
+
+def _rule_of(kind: NetworkFaultKind) -> Rule:
+    told = [stage.alarm for stage in kind.stages if stage.alarm is not None]
+    cause = f"o-ran-fault-{told[-1].fault_id}" if told else _UNTOLD[kind.name]
+    (rule,) = (one for one in load_rules(SHIPPED) if cause in one.match.causes and not one.match.follows)
+    return rule
+
+
+@pytest.mark.parametrize(
+    "kind", [one for one in NETWORK_FAULTS.values() if {cure.by for cure in one.cures} - {Remedy.VISIT}]
+)
+def test_each_fault_with_a_cure_from_afar_has_a_rule_that_tries_one(kind: NetworkFaultKind) -> None:
+    rule = _rule_of(kind)
+    tried = {rung.playbook for rung in rule.ladder}
+    assert tried & {_PLAYBOOKS[cure.by] for cure in kind.cures if cure.by is not Remedy.VISIT}, rule.name
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [one for one in NETWORK_FAULTS.values() if one.cures and {cure.by for cure in one.cures} == {Remedy.VISIT}],
+)
+def test_each_fault_that_needs_a_visit_has_a_rule_that_sends_somebody(kind: NetworkFaultKind) -> None:
+    assert _rule_of(kind).ladder[-1].ticket
