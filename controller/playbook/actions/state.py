@@ -195,15 +195,19 @@ async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCell
 async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks | Unmet:
     """Fail unless core links are up; locked ones and those excused do not count.
 
-    A tenant without a core link here fails. Where the station does not report them, nothing is checked, and the job
-    says so.
+    A tenant without a core link here fails. Where the station does not report them, or they are at its central unit,
+    nothing is checked, and the job says so.
 
     Routers have none, and pass.
     """
     observed, chosen = await context.read(), await _links(context, given.tenant)
     counted = [path for path in chosen if unlocked(observed, path)]
     if given.tenant and not counted and router_profile(context.profiles) is None:
-        return Unmet(f"{given.tenant} has no core link here")
+        elsewhere = _links_elsewhere(context)
+        remark = f"not checked: {elsewhere}"
+        return (
+            CheckedLinks(endpoints=(), remark=remark) if elsewhere else Unmet(f"{given.tenant} has no core link here")
+        )
     counted = [path for path in counted if endpoint_name(path) not in given.excused]
     states = {path: link_state(observed, path) for path in counted}
     if down := _those(states, ServiceState.DOWN):
@@ -243,10 +247,17 @@ async def check_user_plane(context: Context, given: LinkChoice) -> CheckedLinks 
         return Unmet(f"nothing is carried: {', '.join(map(endpoint_name, down))}")
     remark = _not_reported(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
     if not chosen and router_profile(context.profiles) is None:
-        remark = (
-            f"not checked: {given.tenant or 'nobody'} has no user plane here; network files give no sgw_pool, upf_pool"
-        )
+        nothing = f"{given.tenant or 'nobody'} has no user plane here; network files give no sgw_pool, upf_pool"
+        remark = f"not checked: {_links_elsewhere(context) or nothing}"
     return CheckedLinks(endpoints=tuple(endpoint_name(link.path) for link in counted), remark=remark)
+
+
+def _links_elsewhere(context: Context) -> str:
+    """Where core links are that a part of a gNB does not have itself; empty where it has all."""
+    network, station = context.network, context.station
+    if units := network.units_above.get(station, ()):
+        return f"core links of its NR cells are at {', '.join(units)}"
+    return "another part of the gNB has links of this kind" if station in network.central_units else ""
 
 
 async def _periods_since(context: Context) -> tuple[Period, ...]:

@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from controller.models.network import Network
+from controller.models.network import Network, Station
 from controller.models.run import Outcome
 from controller.nrm.tree import Tree
 from tests.support.soak import SOAK
@@ -62,6 +62,32 @@ async def test_a_du_that_comes_later_gets_its_ends_at_the_central_unit_first() -
         assert any(path.endswith(end) for path in bench.devices[unit].running), (unit, end)
     assert {job.station: job.rank for job in bench.jobs}["S2"] == 11
     assert bench.devices["S1"].running == before
+
+
+async def test_a_tenant_comes_with_a_user_plane_of_its_own_and_nobody_elses_nodes_change() -> None:
+    whole = network()
+
+    def without_beta(one: Station) -> Station:
+        return one.model_copy(update={"functions": tuple(name for name in one.functions if name != "UP-B")})
+
+    alone = {
+        "stations": tuple(without_beta(one) for one in whole.stations if one.id != "UP-B-E"),
+        "functions": tuple(one for one in whole.functions if one.id != "UP-B"),
+        "agreements": whole.agreements[:1],
+    }
+    bench = FunctionBench(whole)
+    bench.load(whole.model_copy(update=alone))
+    await bench.play("instantiate-function", where="function=*", stations=4)
+    before = running(bench)
+    bench.load(whole)
+    await bench.play("instantiate-function", where="function=UP-B")
+    outcomes = await bench.play("onboard-tenant", tenant="beta", where="station=S1|S2")
+    assert outcomes == dict.fromkeys(("CP-E", "S1", "S2"), Outcome.SUCCEEDED), bench.jobs
+    after = running(bench)
+    assert after["UP-E"] == before["UP-E"]
+    for device in ("CP-E", "S1", "S2"):
+        assert {path: after[device].get(path) for path in before[device]} == before[device]
+    assert all(bench.carries(station) for station in STATIONS)
 
 
 @pytest.mark.parametrize("function", UNITS)
