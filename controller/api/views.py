@@ -437,7 +437,7 @@ class HostView:
         """See ``View``."""
         _, network = self._store.networks.get()
         day = network.day(self.clock.now())
-        choices = place(network, day, running_on(self._store.ledger.find(network.function_by_id))).choices
+        choices = place(network, day, running_on(self._store.ledger.paths(network.function_by_id))).choices
         records, healths = self._store.devices.find(names), self._store.healths.find(names)
         return [
             FunctionView(
@@ -849,7 +849,7 @@ Seen = Annotated[View, Depends(view)]
 
 def _functions(store: Store, network: Network, day: date, names: Sequence[str]) -> list[TenantFunction]:
     """What is disclosed of functions to their owner."""
-    running, healths = running_on(store.ledger.find(names)), store.healths.find(names)
+    running, healths = running_on(store.ledger.paths(names)), store.healths.find(names)
     return [
         TenantFunction.of(network, name, carried(network, day, name), running.get(name, ()), healths.get(name))
         for name in names

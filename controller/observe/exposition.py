@@ -267,7 +267,7 @@ def _functions(store: Store, seen: Seen) -> _Samples:
     net = seen.network
     if not net.functions:
         return
-    running = running_on(store.ledger.find(net.function_by_id))
+    running = running_on(store.ledger.paths(net.function_by_id))
     healths = store.healths.find(net.function_by_id)
     placed = _placed(seen, tuple(sorted(running.items())))
     states: Counter[tuple[str, str]] = Counter()

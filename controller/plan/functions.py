@@ -35,9 +35,9 @@ def pools_of(paths: Iterable[Path]) -> tuple[str, ...]:
     return tuple(sorted(step(path)[1][0] for path in paths if class_of(path) == DEPLOYMENT.name))
 
 
-def running_on(ledgers: Mapping[str, Mapping[Path, LedgerEntry]]) -> dict[str, tuple[str, ...]]:
-    """Pools that functions are on by their ledgers, by function; those on none are left out."""
-    return {function: pools for function, nodes in ledgers.items() if (pools := pools_of(nodes))}
+def running_on(ledgers: Mapping[str, Iterable[Path]]) -> dict[str, tuple[str, ...]]:
+    """Pools that functions are on by paths of their ledgers, by function; those on none are left out."""
+    return {function: pools for function, paths in ledgers.items() if (pools := pools_of(paths))}
 
 
 def ready_on(function: str, observed: Observed, pools: Iterable[str]) -> tuple[str, ...]:

@@ -72,6 +72,7 @@ _SUCCEEDED = Outcome.SUCCEEDED.value
 _LEDGER = select(ledger)
 _NODES = _LEDGER.where(tuple_(ledger.c.station, ledger.c.path).in_(bindparam("nodes", expanding=True)))
 _LEAVE = ledger.delete().where(ledger.c.station == bindparam("device"), ledger.c.path == bindparam("node"))
+_PATHS = select(ledger.c.station, ledger.c.path)
 _HISTORY = select(ledger_history).order_by(ledger_history.c.station, ledger_history.c.number.desc())
 _VERSIONS = select(ledger_history.c.station, func.max(ledger_history.c.number).label("number")).group_by(
     ledger_history.c.station
@@ -92,6 +93,13 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
         for row in tx.rows(_LEDGER, ledger.c.station, stations):
             entries.setdefault(row.station, {})[row.path] = as_entry(row)
         return entries
+
+    @reads
+    def paths(self, tx: Tx, stations: Iterable[str]) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for row in tx.rows(_PATHS, ledger.c.station, stations):
+            found.setdefault(row.station, []).append(row.path)
+        return found
 
     @reads
     def nodes(self, tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:

@@ -163,4 +163,4 @@ def placement(
 
 
 def _running(store: Store, functions: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    return running_on(store.ledger.find(functions))
+    return running_on(store.ledger.paths(functions))

@@ -53,6 +53,11 @@ class Ledger(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
+    def paths(self, stations: Iterable[str]) -> dict[str, list[str]]:
+        """Paths of ledger entries by station, without what they hold: of many devices that is much less."""
+        ...
+
+    @method
     def nodes(self, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
         """Ledger entries of nodes, by station and path, with one statement; others are absent."""
         ...

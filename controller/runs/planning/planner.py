@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from types import MappingProxyType
 from typing import TypeVar
 
@@ -78,6 +79,10 @@ class PlanRequest:
     reserved: bool = False
 
 
+#: Stations that come up in functions whose intent is worked out together, and how many such parts are kept.
+_TOGETHER, _KEPT = 100, 4
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What one station should carry, and the schema that it is written in."""
@@ -108,6 +113,8 @@ class Planner:
         self._devices = devices
         self._clock = clock
         self._target_of = target_of
+        #: By network, day and part: intents of stations that come up in functions, the newest last.
+        self._intents: list[tuple[Network, date, int, asyncio.Future[Intent]]] = []
 
     @property
     def store(self) -> AsyncStore:
@@ -197,7 +204,7 @@ class Planner:
 
     async def running(self, network: Network) -> dict[str, tuple[str, ...]]:
         """Pools that functions are on by the ledger, by function."""
-        return running_on(await self._store.ledger.find(network.function_by_id))
+        return running_on(await self._store.ledger.paths(network.function_by_id))
 
     async def place(
         self, network: Network, avoid: Mapping[str, Collection[str]] = MappingProxyType({}), *, rebalance: bool = False
@@ -217,8 +224,25 @@ class Planner:
         if view.ledger:
             profiles = network.profiles_of(station)
             return await asyncio.to_thread(plan_station, station, profiles, applied(view.ledger), view, options)
-        intent = await self._intent(network, [station])
+        intent = await self._intent_around(network, station)
         return await asyncio.to_thread(lambda: Planning(network, intent, options).made(station, view))
+
+    async def _intent_around(self, network: Network, station: str) -> Intent:
+        """What a station should carry, worked out once for those that come up with it.
+
+        To look at the whole network is what costs, for one station as for many.
+        """
+        if station not in network.endpoint_function:
+            return await self._intent(network, [station])
+        names, day = sorted(network.endpoint_function), network.day(self._clock.now())
+        part = names.index(station) // _TOGETHER
+        for of, on, number, made in self._intents:
+            if of is network and (on, number) == (day, part):
+                return await asyncio.shield(made)
+        chosen = names[part * _TOGETHER : (part + 1) * _TOGETHER]
+        made = asyncio.ensure_future(asyncio.to_thread(compile_intent, network, day, chosen))
+        self._intents = [*self._intents[1 - _KEPT :], (network, day, part, made)]
+        return await asyncio.shield(made)
 
     async def plan(self, request: PlanRequest, actor: str, progress: Progress | None = None) -> Plan:
         """A plan that brings the selected stations to what the current network files say.

@@ -66,6 +66,15 @@ def test_nodes_are_found_by_what_a_leaf_of_theirs_says(store: SqlStore) -> None:
     assert found["A"]["/aA"].leaves == {"use": "true"}
 
 
+def test_paths_are_told_without_what_nodes_hold(store: SqlStore) -> None:
+    digest, network = make_network()
+    store.networks.save(network, digest, "ana")
+    for station in ("A", "B", "C"):
+        store.devices.adopt(station, [node("/a", tac="1"), node("/b")], digest, "ana")
+    found = store.ledger.paths(["A", "C", "D"])
+    assert {station: sorted(paths) for station, paths in found.items()} == {"A": ["/a", "/b"], "C": ["/a", "/b"]}
+
+
 def test_only_the_newest_changes_are_kept(store: SqlStore, clock: VirtualClock) -> None:
     start = clock.now()
     for number in range(KEPT + 3):
