@@ -11,7 +11,7 @@ import asyncio
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -85,6 +85,8 @@ T-BOTH-1,n78-1,T-LTE-1,1
 T-LTE-1,1,T-BOTH-1,n78-1
 T-LTE-1,1,T-LTE-2,1
 """
+#: Has create-subscription, and a node that all data would have to have.
+RFC_5277 = OFFICIAL_MODULES / "ietf/notifications@2008-07-14.yang"
 RFC_6470 = "ietf-netconf-notifications@2012-02-06.yang"
 LIBRARY = OFFICIAL_MODULES / "ietf/ietf-yang-library@2019-01-04.yang"
 OLD_LIBRARY = lint.SIMULATED_MODULES / "older/ietf-yang-library@2016-06-21.yang"
@@ -104,6 +106,8 @@ class Said:
     data: dict[str, bytes] = field(default_factory=dict)
     edit: dict[str, bytes] = field(default_factory=dict)
     notification: dict[str, bytes] = field(default_factory=dict)
+    #: The first operation of each name, and its reply.
+    reply: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
 
 
 class Bench:
@@ -128,6 +132,9 @@ class Bench:
                 self.said.notification[f"{self.name}-{len(self.said.notification)}"] = etree.tostring(message)
         self.client.inbox.clear()
         assert replies[0].find(f"{{{BASE}}}rpc-error") is None, (self.name, etree.tostring(replies[0]), operation)
+        sent = f'<rpc xmlns="{BASE}" message-id="{replies[0].get("message-id")}">{operation}</rpc>'.encode()
+        name = etree.QName(etree.fromstring(sent)[0]).localname
+        self.said.reply.setdefault(name, (sent, etree.tostring(replies[0])))
         return replies[0]
 
     async def show(self, when: str, more: str = "") -> Observed:
@@ -401,9 +408,43 @@ def test_requests_are_valid(tmp_path: Path) -> None:
         *(requests.copy_config("running", "startup"), requests.get(*equipment_filter())),
         *(requests.get(*read_filter(root, "S1")), requests.get_config("running", *read_filter(root, "S1"))),
         *(requests.request(encode_operation(operation)) for operation in operations),
+        *(requests.create_subscription(since) for since in (None, datetime(2026, 6, 15, tzinfo=UTC))),
     ]
     texts = {f"{number}-{one.name}": one.before + b"1" + one.after for number, one in enumerate(sent)}
     lint_all("nc-rpc", texts, tmp_path)
+
+
+#: Operations whose replies have nothing that another module describes: configuration and state are validated as data.
+ANSWERED = {
+    *("commit", "create-subscription", "edit-config", "lock"),
+    *("software-activate", "software-download", "software-install", "supervision-watchdog-reset"),
+}
+
+
+def test_replies_are_valid(said: Said, tmp_path: Path) -> None:
+    assert said.reply.keys() == {"get", *ANSWERED}
+    for name in sorted(ANSWERED):
+        assert lint_reply(*said.reply[name], tmp_path / name) == "", name
+    sent, reply = said.reply["software-download"]
+    assert b">STARTED<" in reply
+    assert "Invalid enumeration value" in lint_reply(sent, reply.replace(b">STARTED<", b">BEGUN<"), tmp_path / "wrong")
+    assert "not found" in lint_reply(sent, reply.replace(b"status", b"state"), tmp_path / "unknown")
+
+
+def lint_reply(sent: bytes, reply: bytes, folder: Path) -> str:
+    """What yanglint says is wrong with the reply to an operation."""
+    folder.mkdir()
+    (folder / "sent.xml").write_bytes(sent)
+    search = [OFFICIAL_MODULES / name for name in ("ietf", "iana", "o-ran")]
+    modules = [RFC_5277, *(OFFICIAL_MODULES / "ietf" / f"{name}.yang" for name in IETF)]
+    modules += [OFFICIAL_MODULES / "o-ran" / f"{name}.yang" for name in ORAN]
+    more = (
+        "-R",
+        str(folder / "sent.xml"),
+        "-O",
+        str(OFFICIAL_MODULES / "examples/05-software-inventory-before-data.xml"),
+    )
+    return lint.yanglint("nc-reply", {"reply": reply}, folder, search, modules, more).stderr
 
 
 def without_targets(text: bytes) -> bytes:
@@ -451,5 +492,6 @@ def lint_all(kind: str, documents: dict[str, bytes], folder: Path, library: Path
         documents = {name: text + USERS.read_bytes() for name, text in documents.items()}
     elif kind in ("nc-notif", "nc-rpc"):
         more = ("-O", str(OFFICIAL_MODULES / "examples/05-software-inventory-before-data.xml"))
+    modules += [RFC_5277] if kind == "nc-rpc" else []
     result = lint.yanglint(kind, documents, folder, search, [*modules, library, *sorted(ours.iterdir())], more)
     assert result.returncode == 0, result.stderr
