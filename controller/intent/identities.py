@@ -20,7 +20,7 @@ def identity_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Findi
     """Clashing node and cell identities, cells without a node, stations without a site."""
     yield from _node_id_clashes(network.stations, Rat.LTE)
     # A gNB of several endpoints counts as the first of them.
-    yield from _node_id_clashes((one for one in network.stations if network.gnb_of(one.id) == one.id), Rat.NR)
+    yield from _node_id_clashes((one for one in network.stations if network.is_gnb(one.id)), Rat.NR)
     yield from _cell_clashes(network, cells)
     for station in network.stations:
         if station.site not in network.site_by_id:

@@ -71,7 +71,7 @@ def _among_stations(network: Network, nodes: dict[_Node, list[OwnCell]]) -> Iter
         hosts = (
             (number, length, station.id)
             for station in network.stations
-            if network.node_plmn(station, rat) in plmns and (rat is Rat.LTE or network.gnb_of(station.id) == station.id)
+            if network.node_plmn(station, rat) in plmns and (rat is Rat.LTE or network.is_gnb(station.id))
             for number, length in (station.node_id(rat),)
             if number is not None
         )

@@ -649,6 +649,11 @@ class Network(Noun):
         served = self.stations_served[self.central_units[station]] if station in self.central_units else ()
         return next((above[0] for one in (station, *served) if (above := self.units_above.get(one))), station)
 
+    def is_gnb(self, station: str) -> bool:
+        """Whether a station stands for a gNB; a central unit that serves nobody is a part of none."""
+        idle = station in self.central_units and not self.stations_served[self.central_units[station]]
+        return not idle and self.gnb_of(station) == station
+
     @cached_property
     def latency_us(self) -> dict[str, dict[str, int]]:
         """Microseconds from pools to a site, one way, by site and pool; a pool at a site is 0 away unless listed."""

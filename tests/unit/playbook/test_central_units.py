@@ -88,6 +88,11 @@ async def test_a_tenant_comes_with_a_user_plane_of_its_own_and_nobody_elses_node
     for device in ("CP-E", "S1", "S2"):
         assert {path: after[device].get(path) for path in before[device]} == before[device]
     assert all(bench.carries(station) for station in STATIONS)
+    # It goes again: DUs first, then the control plane; its own user plane serves nobody any more.
+    left = tuple(one if one.id == "UP-B-E" else without_beta(one) for one in whole.stations)
+    bench.load(whole.model_copy(update={"stations": left, "agreements": whole.agreements[:1]}))
+    await bench.start("offboard-tenant", tenant="beta", nodes=22)
+    assert {job.station: job.rank for job in bench.jobs if job.unit == "CP-E"} == {"S1": 0, "S2": 0, "CP-E": 1}
 
 
 @pytest.mark.parametrize("function", UNITS)
