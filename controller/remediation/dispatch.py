@@ -10,8 +10,11 @@ from controller.models.alarm import (
     ALL_LINKS_DOWN,
     BACKHAUL_DOWN,
     CELL_OFF_AIR,
+    HARDWARE_ALARM,
     LOSES,
+    NODE_LOST,
     POWER_CAUSES,
+    PTP_LOST,
     UNREACHABLE,
     Alarm,
     AlarmState,
@@ -43,6 +46,9 @@ _PARTS: Mapping[str, str] = {
     UNREACHABLE: "power, router of the site, baseband unit",
     CELL_OFF_AIR: "radio unit, its fronthaul",
     BACKHAUL_DOWN: "link and node of the backhaul",
+    NODE_LOST: "server, its power and its switch",
+    PTP_LOST: "grandmaster clock and its antenna, switches on the way to the server",
+    HARDWARE_ALARM: "part of the server that the alarm names",
 }
 
 

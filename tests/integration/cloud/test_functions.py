@@ -13,7 +13,7 @@ import pytest
 from controller.cloud import CloudDevices
 from controller.device import SshDevices
 from controller.inventory.load import load_network
-from controller.models.alarm import AlarmSource
+from controller.models.alarm import AlarmSource, AlarmState, ObjectClass
 from controller.models.run import Run, RunState, Strategy
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Tree
@@ -27,7 +27,7 @@ from simulators.clock import RealClock
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.station import StationSettings
-from tests.integration.alarms.system import TINY, LocalSystem, until
+from tests.integration.alarms.system import TINY, LocalSystem, rules, until
 from tests.support.launch import submit
 from tests.support.secrets import LocalSecrets
 
@@ -212,3 +212,30 @@ async def test_nodes_are_drained_one_after_the_other_and_come_back_into_use(syst
     await system.play("uncordon-node", pool="edge-1", node=second)
     assert cordoned() == {first: True, second: False}
     assert not [path for path in system.store.ledger.find(["edge-1"])["edge-1"] if "Node[" in path]
+
+
+async def test_a_node_that_lost_its_clock_is_drained_once_somebody_agrees(system: Cloud) -> None:
+    pool = system.fleet.pools["edge-1"]
+
+    def node() -> str:
+        return next(str(one["spec"]["nodeName"]) for one in pool.cluster.list("pods"))
+
+    await system.prepare_pools()
+    await system.play("instantiate-function", where=f"function={FUNCTION}")
+    there = node()
+    system.listen()
+    system.remediate(chosen=[rule for rule in rules() if rule.name == "ptp-lost"])
+    pool.begin_fault("ptp-lost", there)
+    alarm = await system.ended("edge-1", AlarmState.ESCALATED)
+    assert (alarm.object, alarm.object_class, alarm.functions) == (there, ObjectClass.NODE, (FUNCTION,))
+    assert set(alarm.tenants) == {"andes", "condor"}
+    # Its station serves still, and would not for as long as its function moves.
+    assert "it needs people's consent" in alarm.note
+    assert {one.root for one in system.alarms(STATION) if one.probable_cause == "3gpp-timing-problem"} == {alarm.id}
+    await system.play("drain-node", pool="edge-1", node=there)
+    assert node() != there
+
+    async def over() -> bool:
+        return system.alarms("edge-1")[-1].cleared is not None
+
+    await until("nothing that needs a clock is on the node", over)
