@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.cli import completion
+from controller.cli import completion, playbook
+from controller.cli import plan as plans
 from controller.cli.output import Json, bold, client, counted, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
@@ -150,6 +151,17 @@ def _node_state(told: Mapping[str, Any] | None) -> Any:
     return styled(words, "red") if bad else words
 
 
+@pools.command("plan", epilog="Example: minka pool plan edge-cusco-2")
+def plan_pool(
+    pool: Annotated[
+        str, typer.Argument(help="Pool id, with * for any letters.", autocompletion=completion.pools)
+    ] = "*",
+    as_json: Json = False,
+) -> None:
+    """Plan namespaces, quotas and priorities of pools, as minka plan does. Changes nothing."""
+    plans.plan(f"pool={pool}", as_json=as_json)
+
+
 # ------------------------------------------------------------------------- functions
 
 
@@ -226,6 +238,37 @@ def show_function(
         out.print(f"is to run on {found['pool'] or 'no pool'}: {found['reason']}")
     for text in found.get("faults", found["wrong"]):
         out.print(styled(text, "red"))
+
+
+@functions.command("plan", epilog="Example: minka function plan DU-CUS-0042")
+def plan_function(
+    function: Annotated[
+        str, typer.Argument(help="Function id, with * for any letters.", autocompletion=completion.functions)
+    ] = "*",
+    as_json: Json = False,
+) -> None:
+    """Plan what functions should be on which pools, as minka plan does. Changes nothing."""
+    plans.plan(f"function={function}", as_json=as_json)
+
+
+@functions.command("move", epilog="Example: minka function move UP-CUS-ENTEL --to edge-cusco-2 --reason CHG-1042")
+def move_function(
+    function: Annotated[str, typer.Argument(help="Function id.", autocompletion=completion.functions)],
+    to: Annotated[
+        str | None,
+        typer.Option(help="Pool to move it to; none: the nearest with room.", autocompletion=completion.pools),
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would do.")] = False,
+    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Move a function to another pool, by the playbook move-function."""
+    values = [f"function={function}", *([f"pool={to}"] if to else [])]
+    if dry_run:
+        playbook.dry_run("move-function", values, as_json=as_json)
+    else:
+        playbook.run("move-function", values, reason=reason, detach=detach, as_json=as_json)
 
 
 @functions.command("place", epilog="Example: minka function place --fail 1")

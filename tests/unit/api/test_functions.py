@@ -268,3 +268,20 @@ async def test_the_terminal_shows_the_same(
     assert lost[0].startswith("5 of 5 functions have a place; ways of 2900 µs in all, ")
     assert "far n1 0 CP to edge UP-B 2 60 alfa, beta" in lost
     assert said(commands.place)[0] == "5 of 5 functions have a place; ways of 2900 µs in all"
+
+
+async def test_a_move_is_the_playbook_and_a_plan_is_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[tuple[object, ...]] = []
+    monkeypatch.setattr(commands.playbook, "run", lambda *words, **more: called.append((*words, more["reason"])))
+    monkeypatch.setattr(commands.playbook, "dry_run", lambda *words, **_: called.append(words))
+    monkeypatch.setattr(commands.plans, "plan", lambda *words, **_: called.append(words))
+    commands.move_function("UP-B", to="far", reason="CHG-1")
+    commands.move_function("UP-B", dry_run=True)
+    commands.plan_function("UP-*")
+    commands.plan_pool()
+    assert called == [
+        ("move-function", ["function=UP-B", "pool=far"], "CHG-1"),
+        ("move-function", ["function=UP-B"]),
+        ("function=UP-*",),
+        ("pool=*",),
+    ]
