@@ -10,6 +10,8 @@ import httpx
 import pytest
 
 from controller.cli import functions as commands
+from controller.cli import plan as plans
+from controller.cli import playbook
 from controller.models.cloud import ClusterState, NodeReady, NodeState, Room
 from controller.models.health import Health
 from controller.models.people import Permission, Role
@@ -272,9 +274,9 @@ async def test_the_terminal_shows_the_same(
 
 async def test_a_move_is_the_playbook_and_a_plan_is_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     called: list[tuple[object, ...]] = []
-    monkeypatch.setattr(commands.playbook, "run", lambda *words, **more: called.append((*words, more["reason"])))
-    monkeypatch.setattr(commands.playbook, "dry_run", lambda *words, **_: called.append(words))
-    monkeypatch.setattr(commands.plans, "plan", lambda *words, **_: called.append(words))
+    monkeypatch.setattr(playbook, "run", lambda *words, **more: called.append((*words, more["reason"])))
+    monkeypatch.setattr(playbook, "dry_run", lambda *words, **_: called.append(words))
+    monkeypatch.setattr(plans, "plan", lambda *words, **_: called.append(words))
     commands.move_function("UP-B", to="far", reason="CHG-1")
     commands.move_function("UP-B", dry_run=True)
     commands.plan_function("UP-*")
