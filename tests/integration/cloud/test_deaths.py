@@ -163,7 +163,7 @@ async def test_killed_at_any_request(system: Deaths) -> None:
 @pytest.mark.timeout(3000)
 async def test_an_api_server_that_fails_in_every_way(system: Deaths) -> None:
     chance, station = random.Random(SEED), await system.carries(STATION)
-    for kind, verb in FAULTS * (5 if SOAK else 1) if SOAK else chance.sample(FAULTS, 3):
+    for kind, verb in FAULTS * (5 if SOAK else 1) if SOAK else chance.sample(FAULTS, 2):
         run = await start(system, "move-function")
         for name in POOLS:
             count = chance.randint(1, 3)
