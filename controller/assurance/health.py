@@ -169,7 +169,8 @@ def reported_between(before: Health | None, reported: datetime | None, at: datet
     """
     if reported is None or before is None or before.read is None:
         return None
-    return reported if before.read < reported <= at else None
+    # It may be cut to a whole second.
+    return max(reported, before.read) if before.read - timedelta(seconds=1) < reported <= at else None
 
 
 def state_or_traffic(observed: Observed, path: Path, kind: LinkKind, tenant: str, traffic: Traffic) -> ServiceState:

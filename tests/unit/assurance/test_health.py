@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from controller.assurance.health import STATION, health_of, reports_of, tenant_of, unread, wrongs
+from controller.assurance.health import STATION, health_of, reported_between, reports_of, tenant_of, unread, wrongs
 from controller.intent.impact import OF_MANAGEMENT
 from controller.models.alarm import (
     CELL_OFF_AIR,
@@ -271,3 +271,17 @@ def test_a_list_full_of_what_is_over_is_a_matter_of_the_management() -> None:
         assert said(reports_of(full, other, [("station", "alarm-list-crowded")])) == [
             ("station", "alarm-list-crowded", "CLEARED")
         ]
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [(-1.0, None), (-0.75, 0.0), (0.0, 0.0), (0.5, 0.5), (30.0, 30.0), (30.25, None), (None, None)],
+)
+def test_a_time_of_a_station_counts_between_two_reads_and_may_be_cut_to_a_second(
+    given: float | None, taken: float | None
+) -> None:
+    before = Health(station="A", at=AT, reachable=True, read=AT)
+    times = [None if one is None else AT + timedelta(seconds=one) for one in (given, taken, 30.0)]
+    assert times[2] is not None
+    assert reported_between(before, times[0], times[2]) == times[1]
+    assert reported_between(None, times[0], times[2]) is None
