@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from controller.models.alarm import SLEEPING_CELL, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.settings import Settings
+from controller.ports.store import Page
 from controller.rehearsal.day import Cause, Day, Stop, draw_day
 from controller.rehearsal.judge import judged
 from controller.rehearsal.minka import Minka
 from controller.rehearsal.play import BEGINS, DAY_BEGINS, begin
 from controller.rehearsal.report import Ground, lines_of, play_three_ways, prepare
+from controller.store.incident_rows import incidents
 from simulators.equipment.fault_kinds import Remedy
 
 TINY = Path(__file__).parents[2] / "fixtures" / "networks" / "tiny"
@@ -177,3 +181,22 @@ def test_minutes_without_service_are_those_of_the_twin(ground: Ground, monkeypat
         many = sum(len(times) for parts in owed.parts.values() for times in (parts.lost, parts.unseen))
         assert told[tenant].lost + told[tenant].unseen == pytest.approx(minutes, abs=max(many, 1)), tenant
     minka.store.database.engine.dispose()
+
+
+def test_a_tenant_whose_core_is_lost_is_to_be_notified_within_a_minute(
+    ground: Ground, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody takes notices in a rehearsal, so the time at which they became due is still on record at the end."""
+    minka = Minka(ground.stage(), ground.record, ground.settings)
+    monkeypatch.setattr(minka.store, "close", lambda: None)
+    minka.play(_day(Cause("0", 60.0, "lost-core", target="condor", lasts=400.0), hours=0.1))
+    open_ones = select(incidents.c.notify_at).where(incidents.c.merged_into == "")
+    with minka.store.database.engine.connect() as connection:
+        due = connection.execute(open_ones.where(incidents.c.probable_cause == "core-node-down")).all()
+    minka.store.notices.write()
+    notices = minka.store.notices.page(Page(), "condor")[1]
+    minka.store.database.engine.dispose()
+    began = BEGINS + timedelta(seconds=DAY_BEGINS + 60)
+    assert due
+    assert max(row.notify_at for row in due) - began <= timedelta(seconds=60)
+    assert {one.what for one in notices} == {"core-node-down"}
