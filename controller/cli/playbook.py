@@ -169,8 +169,16 @@ def run(
         {"Idempotency-Key": key or new_key()},
     )
     if not as_json:
-        show_left_out(client().get(f"/v1/plans/{run['plan']}", changes=False).get("unplanned", {}))
+        _show_left_out(run["plan"])
     accepted(run, f"of playbook {name}", detach=detach, as_json=as_json)
+
+
+def _show_left_out(plan: str) -> None:
+    """Name what the plan of a run leaves out. The run is accepted: it is followed even where this can't be read."""
+    try:
+        show_left_out(client().get(f"/v1/plans/{plan}", changes=False).get("unplanned", {}))
+    except CliError as error:
+        err.print(f"what its plan leaves out could not be read: {error}")
 
 
 @app.command(epilog="Example: minka playbook steps r-21748f9c95 PE-CUS-0145")

@@ -16,11 +16,7 @@ from controller.models.people import Permission
 _VERBS = {"get": "GET", "all": "GET", "events": "GET", "post": "POST", "put": "PUT", "delete": "DELETE"}
 _VERBS |= {"get_file": "GET", "post_file": "POST"}
 _ANYTHING = "[^/]+"
-_OPERATIONS = [
-    (verb, re.sub(r"{\w+}", "x", route.path), route.permission)
-    for route in api_routes()
-    for verb in route.methods or ()
-]
+_OPERATIONS = [(verb, route.path, route.permission) for route in api_routes() for verb in route.methods or ()]
 
 #: Text of a name, as a pattern, where it is known.
 Texts = Mapping[str, str]
@@ -30,10 +26,18 @@ def needs(command: Any) -> list[Permission]:
     """Permissions of the routes that a command may call, in the order of their table."""
     found = set()
     for verb, path in _calls(inspect.unwrap(command.callback), {}, ()):
-        known = [permission for sent, sample, permission in _OPERATIONS if sent == verb and re.fullmatch(path, sample)]
+        known = [permission for sent, route, permission in _OPERATIONS if sent == verb and _may_be(path, route)]
         assert known, f"{command.name} calls {verb} {path}, which no route answers"
         found |= set(known)
     return [permission for permission in Permission if permission in found]
+
+
+def _may_be(path: str, route: str) -> bool:
+    """Whether a pattern of paths has one of a route, with anything in place of its parameters or with what it names."""
+    named = re.sub(r"\\(.)", r"\1", path)
+    return bool(
+        re.fullmatch(path, re.sub(r"{\w+}", "x", route)) or re.fullmatch(re.sub(r"{\w+}", _ANYTHING, route), named)
+    )
 
 
 def _calls(function: Callable[..., Any], texts: Texts, above: tuple[object, ...]) -> Iterator[tuple[str, str]]:
@@ -60,10 +64,18 @@ def _of_call(
         path = _text(node.args[0], known)
         if path is not None and path.startswith("/v1"):
             yield _VERBS[node.func.attr], path
-    elif isinstance(node.func, ast.Name):
-        called = function.__globals__.get(node.func.id)
+    else:
+        called = _called(node.func, function.__globals__)
         if inspect.isfunction(called) and called.__module__.startswith("controller.cli."):
             yield from _calls(called, _bound(called, node, known), (*above, function))
+
+
+def _called(name: ast.expr, known: Mapping[str, Any]) -> Any:
+    """What a name means, or an attribute of a module."""
+    if isinstance(name, ast.Attribute) and isinstance(name.value, ast.Name):
+        module = known.get(name.value.id)
+        return getattr(module, name.attr, None) if inspect.ismodule(module) else None
+    return known.get(name.id) if isinstance(name, ast.Name) else None
 
 
 def _bound(called: Callable[..., Any], call: ast.Call, known: Texts) -> dict[str, str]:

@@ -400,8 +400,8 @@ def test_a_tenant_sees_its_alarms_and_those_of_shared_cells(usual: TenantsBench)
 
 def _tell(usual: TenantsBench) -> None:
     """Tell all sides of incidents now."""
-    soon = update(incidents).where(incidents.c.tell.is_not(None))
-    usual.store.database.run(lambda tx: tx.execute(soon.values(tell=tx.now)))
+    soon = update(incidents).where(incidents.c.notify_at.is_not(None))
+    usual.store.database.run(lambda tx: tx.execute(soon.values(notify_at=tx.now)))
     usual.store.notices.write()
 
 
