@@ -28,20 +28,20 @@ def with_cluster(network: Network, health: Health, before: Health | None) -> Hea
     """
     if health.cluster is None or health.station not in network.pool_by_id:
         return health
-    told, known = health.cluster, network.function_by_id
+    seen, known = health.cluster, network.function_by_id
     named = {node.id for node in network.nodes_of[health.station]}
     last = {node.id: node for node in before.cluster.nodes} if before and before.cluster else {}
-    missing = (NodeState(id=node, ready=NodeReady.ABSENT) for node in named - {one.id for one in told.nodes})
-    nodes = [_judged(network, node, last.get(node.id)) for node in (*told.nodes, *missing)]
+    missing = (NodeState(id=node, ready=NodeReady.ABSENT) for node in named - {one.id for one in seen.nodes})
+    nodes = [_judged(network, node, last.get(node.id)) for node in (*seen.nodes, *missing)]
     ours = sorted((node for node in nodes if node.id in named or node.functions), key=lambda one: one.id)
     cluster = ClusterState(
         nodes=tuple(ours),
-        waiting={name: said for name, said in told.waiting.items() if name in known},
-        crashing={name: said for name, said in told.crashing.items() if name in known},
-        down=tuple(name for name in told.down if name in known),
-        hardware=told.hardware and tuple(one for one in told.hardware if one.node in {node.id for node in ours}),
-        ims=told.ims,
-        restarts={name: count for name, count in told.restarts.items() if name in known},
+        waiting={name: said for name, said in seen.waiting.items() if name in known},
+        crashing={name: said for name, said in seen.crashing.items() if name in known},
+        down=tuple(name for name in seen.down if name in known),
+        hardware=seen.hardware and tuple(one for one in seen.hardware if one.node in {node.id for node in ours}),
+        ims=seen.ims,
+        restarts={name: count for name, count in seen.restarts.items() if name in known},
     )
     return health.model_copy(update={"cluster": cluster, "reserve": _reserve(network, health.station, ours)})
 

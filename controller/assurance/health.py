@@ -147,8 +147,8 @@ def health_of(
 
 def _placed(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, datetime]:
     """When a function came to the pools that it is on, by pool; of one that does not say so, nothing."""
-    told = {pool: placed_at(observed, deployment_path(name, pool)) for pool in pools_of(ledger)}
-    return {pool: at for pool, at in told.items() if at is not None}
+    times = {pool: placed_at(observed, deployment_path(name, pool)) for pool in pools_of(ledger)}
+    return {pool: at for pool, at in times.items() if at is not None}
 
 
 def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, str]:

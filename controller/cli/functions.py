@@ -93,8 +93,8 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
     table(of_sides, (_side_row(name, side) for name, side in sorted(pool["sides"].items())))
     if pool["uplink_gbps"]:
         out.print(f"links to the transport network: {pool['uplink_gbps']} Gbit/s")
-    told = {node["id"]: node for node in (pool["cluster"] or {"nodes": []})["nodes"]}
-    names = {node["id"]: node for node in pool["nodes"]} | dict.fromkeys(told.keys() - _ids(pool["nodes"]))
+    seen = {node["id"]: node for node in (pool["cluster"] or {"nodes": []})["nodes"]}
+    names = {node["id"]: node for node in pool["nodes"]} | dict.fromkeys(seen.keys() - _ids(pool["nodes"]))
     columns = (
         Column("node"),
         Column("cores"),
@@ -106,7 +106,7 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
         Column("state"),
         Column("functions", 1, prose=True),
     )
-    table(columns, (_node_row(name, node, told.get(name)) for name, node in sorted(names.items())))
+    table(columns, (_node_row(name, node, seen.get(name)) for name, node in sorted(names.items())))
     if pool["cluster"] is None:
         out.print("its nodes were not read yet: is the pool adopted?")
     else:
@@ -130,24 +130,24 @@ def _ids(nodes: Iterable[Mapping[str, Any]]) -> set[str]:
     return {node["id"] for node in nodes}
 
 
-def _node_row(name: str, node: Mapping[str, Any] | None, told: Mapping[str, Any] | None) -> list[Any]:
+def _node_row(name: str, node: Mapping[str, Any] | None, seen: Mapping[str, Any] | None) -> list[Any]:
     """A node as the network files have it, and as its cluster tells it."""
     sizes = [node[size] if node else "" for size in ("cpus", "memory_gb", "hugepages_gb", "accelerators")]
-    if node and told:
-        sizes[0] = f"{told['requested']['cpus']:g}/{sizes[0]}"
+    if node and seen:
+        sizes[0] = f"{seen['requested']['cpus']:g}/{sizes[0]}"
     clock = "" if node is None else "yes" if node["ptp"] else "no"
-    state, functions = _node_state(told), ", ".join(told["functions"]) if told else ""
+    state, functions = _node_state(seen), ", ".join(seen["functions"]) if seen else ""
     return [name, *sizes, clock, (node or {}).get("failure_domain") or "", state, functions]
 
 
-def _node_state(told: Mapping[str, Any] | None) -> Any:
+def _node_state(seen: Mapping[str, Any] | None) -> Any:
     """All that is to be said of the state of a node."""
-    if told is None:
+    if seen is None:
         return "not read"
-    bad = [told["ready"]] if told["ready"] != "ready" else []
-    bad += ["clock lost"] if told["clock"] is False else []
-    bad += told["pressures"]
-    words = ", ".join([*bad, *(["cordoned"] if told["cordoned"] else [])]) or "ready"
+    bad = [seen["ready"]] if seen["ready"] != "ready" else []
+    bad += ["clock lost"] if seen["clock"] is False else []
+    bad += seen["pressures"]
+    words = ", ".join([*bad, *(["cordoned"] if seen["cordoned"] else [])]) or "ready"
     return styled(words, "red") if bad else words
 
 

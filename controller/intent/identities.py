@@ -114,12 +114,12 @@ def _cell_clashes(network: Network, cells: Iterable[Cell]) -> Iterator[Finding]:
             yield Fault(Check.CELL_ID_CLASH, f"{len(same_name)} cells have this id").at(same_name[0])
     for same in by_local_id.values():
         for cell in same:
-            others = ", ".join(sorted({_told(other, cell) for other in same if other is not cell} - {cell.id}))
+            others = ", ".join(sorted({_named(other, cell) for other in same if other is not cell} - {cell.id}))
             if others:
                 yield Fault(Check.CELL_ID_CLASH, f"local id {cell.local_id} is also that of {others}").at(cell)
 
 
-def _told(cell: Cell, beside: Cell) -> str:
+def _named(cell: Cell, beside: Cell) -> str:
     return cell.id if cell.station == beside.station else cell.name
 
 

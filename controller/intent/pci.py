@@ -50,8 +50,8 @@ def code_findings(network: Network, cells: Sequence[Cell]) -> Iterator[Finding]:
     places = Places(network)
     pcis = _groups(((cell, cell.pci) for cell in placed), site_of, places)
     roots = _groups(((cell, cell.prach_root) for cell in placed if cell.prach_root is not None), site_of, places)
-    heard = {(_carrier(cell), site_of[cell.station]) for cell, _ in (*pcis, *roots)}
-    judge = _Judge(places, placed, site_of, heard)
+    received = {(_carrier(cell), site_of[cell.station]) for cell, _ in (*pcis, *roots)}
+    judge = _Judge(places, placed, site_of, received)
     found: set[str] = set()
     for cell, twins in pcis:
         fault = judge.of_pci(cell, twins)
@@ -86,12 +86,12 @@ def _listed(network: Network) -> Iterator[tuple[Cell, Fault]]:
         named = dict.fromkeys((one.neighbour_station, one.neighbour_cell) for one in relations)
         cells = (network.cell_by_name.get(other) for other in named if other != name)
         others = [there for there in cells if there is not None]
-        heard = others if here is None else [here, *others]
+        received = others if here is None else [here, *others]
         # Cells with one PCI are few, so most lists are done with at once.
-        if len({cell.pci for cell in heard}) == len(heard):
+        if len({cell.pci for cell in received}) == len(received):
             continue
         alike: dict[tuple[_Carrier, int], list[Cell]] = defaultdict(list)
-        for cell in heard:
+        for cell in received:
             alike[_carrier(cell), cell.pci].append(cell)
         for twins in (found for found in alike.values() if len(found) > 1):
             collides = here is not None and twins[0] is here
@@ -138,17 +138,17 @@ class _Judge:
     """Says whether cells of equal carrier and code are neighbours, or neighbours of one site."""
 
     def __init__(
-        self, places: Places, cells: Sequence[Cell], site_of: Mapping[str, str], heard: Set[tuple[_Carrier, str]]
+        self, places: Places, cells: Sequence[Cell], site_of: Mapping[str, str], received: Set[tuple[_Carrier, str]]
     ) -> None:
         self._places = places
         self._site_of = site_of
         self._cells = cells
-        self._hearing = self._who_hears(heard)
+        self._received = self._who_receive(received)
 
-    def _who_hears(self, heard: Set[tuple[_Carrier, str]]) -> Mapping[tuple[_Carrier, str], set[str]]:
+    def _who_receive(self, received: Set[tuple[_Carrier, str]]) -> Mapping[tuple[_Carrier, str], set[str]]:
         """Sites with cells that have a site as a neighbour on a carrier, and that site itself."""
-        found: dict[tuple[_Carrier, str], set[str]] = {pair: {pair[1]} for pair in heard}
-        if not heard:
+        found: dict[tuple[_Carrier, str], set[str]] = {pair: {pair[1]} for pair in received}
+        if not received:
             return found
         carriers: dict[str, set[_Carrier]] = defaultdict(set)
         for cell in self._cells:
@@ -167,7 +167,7 @@ class _Judge:
         carrier, site = _carrier(cell), self._site_of[cell.station]
         for twin in twins:
             text = f"PCI {cell.pci} on {_channel(cell)} is also that of {twin.cell.name}, {_far(twin.km)}"
-            here, there = self._hearing[carrier, site], self._hearing[carrier, twin.site]
+            here, there = self._received[carrier, site], self._received[carrier, twin.site]
             if twin.site in here or site in there:
                 return Fault(
                     Check.PCI_COLLISION, f"{text}: {_WRONG[Check.PCI_COLLISION]}; {self._free(carrier, cell, site)}"
@@ -182,7 +182,7 @@ class _Judge:
         """What is wrong with the first PRACH root of a cell, given its twins, the nearest first."""
         carrier, site = _carrier(cell), self._site_of[cell.station]
         for twin in twins:
-            if twin.site in self._hearing[carrier, site] or site in self._hearing[carrier, twin.site]:
+            if twin.site in self._received[carrier, site] or site in self._received[carrier, twin.site]:
                 text = f"PRACH root {cell.prach_root} on {_channel(cell)} is also that of {twin.cell.name}"
                 return Fault(
                     Check.PRACH_CLASH,
