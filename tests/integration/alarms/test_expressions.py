@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from controller.assurance.measured_faults import MeasuredFaults
+from controller.models.health import Health
 from controller.models.measurement import HOUR, QUARTER, Measured, Subject
 from controller.models.metrics import METRIC
 from controller.models.settings import Settings
@@ -39,10 +40,27 @@ EMPTY: Mapping[str, str] = {
     "minka_incident_symptom": "nothing follows from the one fault",
     "minka_repairs_started_total": "all rules observe",
     "minka_command_duration_seconds": "no router is managed",
-    "minka_kubernetes_request_duration_seconds": "there are no pools",
+    "minka_kubernetes_request_duration_seconds": "no pool is adopted",
+    "minka_function_restarts_total": "no container is started again",
     "minka_session_openings_total": "no session is refused",
     "minka_collection_age_seconds": "nothing is collected: what was measured is put on record",
     "ALERTS": "it asks for an alert that does not fire",
+}
+_BOUGHT = "tenant: andes\n    capacity: [{pool: edge-1, cores: 8, gbps: 2}]"
+#: A pool that nobody adopted, of which a tenant bought a part: one function has a place there, another one finds none.
+_CLOUD = {
+    "agreements_yaml": (TINY / "agreements.yaml").read_text(encoding="utf-8").replace("tenant: andes", _BOUGHT, 1),
+    "pools_csv": "id,where,region,site,address,port,authority,credential,spare_nodes\n"
+    "edge-1,edge,cusco,,127.0.0.1,9,pool-authority,pool-token,0\n",
+    "nodes_csv": "pool,id,cpus,memory_gb\nedge-1,node-1,32,128\n",
+    "latencies_csv": "pool,site,microseconds\nedge-1,ollanta,40\n",
+    "functions_csv": "id,package,max_latency_us\nGW-1,gate,\nGW-2,large,\n",
+    "packages_yaml": "packages:\n"
+    + "".join(
+        f"- {{id: {name}, kind: gateway, vendor: Acme, version: '1.0', cpus: {cpus}, memory_gb: 4, start_seconds: 5,\n"
+        f"   image: 'registry.example/{name}@sha256:{cpus:064x}'}}\n"
+        for name, cpus in (("gate", 2), ("large", 64))
+    ),
 }
 
 
@@ -68,13 +86,15 @@ def watched() -> Iterator[Watched]:
         temporary_folder() as folder,
         process_system(folder, "embedded", TINY, listener=True, settings=settings) as system,
     ):
-        system.load(TINY)
+        system.load(TINY, **_CLOUD)
         system.call("POST", "/devices/adopt", {"selector": "*"})
         run = system.apply(system.plan())
         assert system.ended(run).counts == {"succeeded": 4}, system.store.runs.jobs(run)
         _measure(system)
         _judge(system)
-        system.until("its stations are looked at", lambda: len(system.store.healths.find()) == 4)
+        now = SystemClock().now()
+        system.store.healths.save([Health(station="GW-1", at=now, reachable=True, placed={"edge-1": now})])
+        system.until("its stations are looked at", lambda: len(system.store.healths.find()) == 5)
         broken = {"link": "condor-condor-mme-1"}
         system.control.post("/stations/T-LTE-1/links/break", json=broken).raise_for_status()
         system.until("an incident is open", system.store.incidents.open)
