@@ -319,7 +319,7 @@ def test_trees_and_edits_of_generated_networks_are_valid(tmp_path: Path) -> None
     trees: dict[str, bytes] = {}
     edits: dict[str, bytes] = {}
 
-    @settings(max_examples=30, database=None, phases=[Phase.generate])
+    @settings(max_examples=80, database=None, phases=[Phase.generate])
     @given(sound_networks(), st.data())
     def plans(network: Network, data: st.DataObject) -> None:
         """From nothing to a network, and from there to one without a tenant."""

@@ -61,7 +61,8 @@ def test_modules_say_what_hello_and_the_library_need() -> None:
     modules = {module.name: module for module in load_schema().modules}
     ep = modules["_3gpp-nr-nrm-ep"]
     assert (ep.namespace, ep.implemented) == ("urn:3gpp:sa5:_3gpp-nr-nrm-ep", True)
-    assert ep.features == ("EPClassesUnderGNBCUCPFunction", "EPClassesUnderGNBCUUPFunction")
+    classes = ("GNBCUCPFunction", "GNBCUUPFunction", "GNBDUFunction")
+    assert ep.features == tuple(f"EPClassesUnder{name}" for name in classes)
     assert ep.source_path.read_text().startswith("module _3gpp-nr-nrm-ep {")
     assert not modules["_3gpp-common-yang-types"].implemented
     assert {"ietf-netconf-monitoring", "ietf-yang-library", "o-ran-fm"} <= set(modules)
