@@ -72,6 +72,7 @@ async def run(functions: int, *, profile: bool = False) -> None:
         pstats.Stats(profiler).sort_stats("tottime").print_stats(40)
         return
     lost = [name for name in bench.network.function_by_id if bench.pools(name) == ("edge-1",)]
+    assert len(lost) == functions, "figures are for each function that is healed"
     for name in lost:
         bench.lose_pool(name, "edge-1")
     await _measured("heal", bench, bench.start("heal-function", where="function=DU-*", seconds=0), functions)
