@@ -322,9 +322,12 @@ class PoolApi:
         return status, answer
 
     def _succeeded(self, status: int, body: dict[str, Any]) -> Answer:
-        if status in (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED):
-            return Answer(status, body)
-        raise self._refused(status, body)
+        if status not in (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED):
+            raise self._refused(status, body)
+        if body.get("kind") == "Status" and body.get("status") == "Failure":
+            # So is refused to evict a pod that has two disruption budgets: 201, and 500 in the body.
+            raise DeviceRefusedError(f"{self._where}: {_said(status, body)}")
+        return Answer(status, body)
 
     async def _observed(
         self, method: str, url: str, query: Mapping[str, str] | None, content: bytes | None, headers: Mapping[str, str]
@@ -470,7 +473,7 @@ class PoolApi:
 
     def _refused(self, status: int, body: Object) -> DeviceError:
         """What an answer other than success means."""
-        said = visible(str(body.get("message") or f"HTTP {status}"))[:_WORDS]
+        said = _said(status, body)
         if status == httpx.codes.UNAUTHORIZED:
             names = " and ".join(filter(None, (self.target.credential, self.target.client_certificate)))
             return AuthenticationError(f"{self._where} refused {names}.")
@@ -516,6 +519,11 @@ def _part(body: Object, name: str) -> dict[str, Any]:
     """An object within one, empty where there is none."""
     found = body.get(name)
     return found if isinstance(found, dict) else {}
+
+
+def _said(status: int, body: Object) -> str:
+    """The words of an answer that is no success."""
+    return visible(str(body.get("message") or f"HTTP {status}"))[:_WORDS]
 
 
 def _absent(status: int, body: Object) -> bool:

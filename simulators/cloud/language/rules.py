@@ -372,6 +372,9 @@ def _disruption_problems(obj: Object) -> Iterator[Cause]:
         elif isinstance(value, str) and int(value[:-1]) > 100:
             yield Cause.invalid(f"spec.{name}", value, "must not be greater than 100%")
     yield from _label_selector_problems(spec.get("selector"), "spec.selector")
+    policy = spec.get("unhealthyPodEvictionPolicy")
+    if policy not in {None, "AlwaysAllow", "IfHealthyBudget"}:
+        yield Cause.unsupported("spec.unhealthyPodEvictionPolicy", policy, ["AlwaysAllow", "IfHealthyBudget"])
 
 
 # ------------------------------------------------------------------------------------------- configuration and secrets

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import yaml
 
+from simulators.cloud.language import protobuf
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.language.status import StatusError, bad_request
 from simulators.cloud.server import tables
@@ -20,6 +21,8 @@ JSON = "application/json"
 YAML = "application/yaml"
 TEXT = "text/plain; charset=utf-8"
 _FORMS = {"Table", "PartialObjectMetadata", "PartialObjectMetadataList"}
+#: Media types that an API server names in refusals; this one answers in the first two.
+MEDIA = (JSON, YAML, protobuf.MEDIA_TYPE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +43,8 @@ class Form:
     form: str = ""
 
 
-def accepted(request: Request) -> Form:
-    """The first form that the client names and that can be had.
+def accepted(request: Request, *, objects: bool = True) -> Form:
+    """The first form that the client names and that can be had; other forms than the plain one only of ``objects``.
 
     Raises:
         StatusError: 406, there is none.
@@ -50,16 +53,56 @@ def accepted(request: Request) -> Form:
         media, _, parameters = wanted.partition(";")
         media = media.strip().lower()
         given = dict(part.strip().partition("=")[::2] for part in parameters.split(";") if part.strip())
-        given.pop("q", None)
-        if media in {"*/*", "application/*"}:
-            return Form()
-        if media not in {JSON, YAML}:
-            continue
-        if not set(given) - {"charset", "stream"}:
-            return Form(media)
-        if given.get("g") == "meta.k8s.io" and given.get("v") in {"v1", "v1beta1"} and given.get("as") in _FORMS:
-            return Form(media, given["as"])
-    raise StatusError(406, "NotAcceptable", f"only the following media types are accepted: {JSON}, {YAML}")
+        for one in (JSON, YAML) if media in {"*/*", "application/*"} else (media,):
+            form = _form(one, given, objects)
+            if form is not None:
+                return form
+    raise _not_acceptable(MEDIA)
+
+
+def _form(media: str, given: Mapping[str, str], objects: bool) -> Form | None:
+    """A media type with its parameters as a form; None where that can't be had. Unknown parameters say nothing."""
+    streamed = not given.get("stream") or (given["stream"] == "watch" and media == JSON)
+    if media not in (JSON, YAML) or not streamed or given.get("sv"):
+        return None
+    if not given.keys() & {"as", "g", "v"}:
+        return Form(media)
+    known = given.get("g") == "meta.k8s.io" and given.get("v") in {"v1", "v1beta1"} and given.get("as") in _FORMS
+    return Form(media, given["as"]) if known and objects else None
+
+
+def check_stream(form: Form) -> None:
+    """Watches are streams of JSON.
+
+    Raises:
+        StatusError: 406, the client wants another one.
+    """
+    if form.media != JSON:
+        raise _not_acceptable([f"{media};stream=watch" for media in MEDIA if media != YAML])
+
+
+def check_route(request: Request) -> None:
+    """What the router of built-in kinds looks at before their handlers do: there is no HEAD, and types without ranges.
+
+    Raises:
+        StatusError: 405 or 406.
+    """
+    if request.method == "HEAD":
+        raise not_routed()
+    wanted = {part.partition(";")[0].strip() for part in request.header("accept").split(",")}
+    if request.header("accept") and not wanted & {"*/*", *MEDIA}:
+        text = f"406: Not Acceptable\n\nAvailable representations: {', '.join(MEDIA)}"
+        raise StatusError(406, "NotAcceptable", text, {})
+
+
+def not_routed() -> StatusError:
+    """The router of built-in kinds knows the path, and not with this method."""
+    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+
+
+def _not_acceptable(media: Iterable[str]) -> StatusError:
+    text = f"only the following media types are accepted: {', '.join(media)}"
+    return StatusError(406, "NotAcceptable", text)
 
 
 def _accepts(header: str) -> list[str]:

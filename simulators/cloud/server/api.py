@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from simulators.cloud.language import metadata, patches, protobuf
+from simulators.cloud.language import metadata, patches
 from simulators.cloud.language.decoding import decode, read_applied, reread
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.language.managed_fields import applied
@@ -27,6 +27,7 @@ from simulators.cloud.server.pages import page, too_large
 from simulators.cloud.server.requests import (
     Request,
     Target,
+    check_media,
     check_options,
     delete_options,
     list_options,
@@ -46,8 +47,6 @@ APPLY = "application/apply-patch+yaml"
 _JSON_PATCH = "application/json-patch+json"
 _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
-#: Media types of bodies, as refusals list them; protocol buffers are read as JSON before.
-_READ = (answers.JSON, answers.YAML, protobuf.MEDIA_TYPE, "", "*/*")
 _OF_ONE = {"get", "update", "patch", "delete"}
 _HEALTH = {"/healthz", "/livez", "/readyz"}
 
@@ -108,7 +107,8 @@ class Api:
         if service is not None:
             return service(request)
         if path == "/version":
-            return answers.document(discovery.version(self.cluster.version), form=answers.accepted(request))
+            found = discovery.version(self.cluster.version)
+            return self._documented(request, found)
         return self._discovery(request, path)
 
     def _discovery(self, request: Request, path: str) -> Response:
@@ -116,7 +116,6 @@ class Api:
         if path in {"/api", "/apis"} and answers.accepts_exactly(request, discovery.AGGREGATED):
             body = discovery.aggregated(registry, core=path == "/api")
             return Response(200, answers.document(body).body, discovery.AGGREGATED)
-        form = answers.accepted(request)
         parts = path.split("/")[1:]
         found: dict[str, Any] | None = None
         match parts:
@@ -132,11 +131,17 @@ class Api:
                 found = discovery.resources(registry, group, version)
             case [""]:
                 found = {"paths": discovery.paths(registry)}
-        return PAGE_NOT_FOUND if found is None else answers.document(found, form=form)
+        return PAGE_NOT_FOUND if found is None else self._documented(request, found)
+
+    @staticmethod
+    def _documented(request: Request, found: dict[str, Any]) -> Response:
+        if request.method != "GET":
+            raise answers.not_routed()
+        return answers.document(found, form=answers.accepted(request, objects=False))
 
     def _openapi(self, request: Request, path: str) -> Response:
         registry = self.cluster.registry
-        answers.accepted(request)
+        answers.accepted(request, objects=False)
         if path == "/openapi/v2":
             return Response(200, discovery.openapi_v2(tuple(registry.all())))
         if path == "/openapi/v3":
@@ -153,6 +158,8 @@ class Api:
             return self._unserved(wanted)
         if not _fits(kind, wanted):
             return self._unserved(wanted)
+        if not kind.custom and wanted.subresource != "log":
+            answers.check_route(request)
         if not kind.namespaced:
             wanted = replace(wanted, namespace="")
         answer = (self._subresource if wanted.subresource else self._whole)(request, wanted, kind, caller)
@@ -217,6 +224,7 @@ class Api:
 
     def _watch(self, request: Request, wanted: Target, kind: Kind, form: Form, _: Caller) -> Watch:
         options = list_options(request, watch=True)
+        answers.check_stream(form)
         selects = self._selection(request, kind)
         if wanted.name:
             chosen = selects
@@ -290,9 +298,7 @@ class Api:
         return response
 
     def _read(self, request: Request, kind: Kind) -> tuple[Object, list[str]]:
-        media = request.header("content-type").partition(";")[0].strip()
-        if media not in _READ:
-            raise unsupported_media_type(_READ[:3])
+        check_media(request)
         return decode(kind, request.body, request.header("content-type"), request.asks("fieldValidation"))
 
     def _options(self, request: Request, caller: Caller) -> Options:
@@ -372,9 +378,11 @@ class Api:
         how, dry_run = delete_options(request)
         options = Options(caller, request.manager, dry_run)
         obj, gone = self.cluster.verbs.delete(kind, wanted.namespace, wanted.name, how, options)
-        response = (
-            answers.document(answers.success(kind, obj), form=form) if gone else self._one(request, kind, obj, form)
-        )
+        if gone:
+            response = answers.document(answers.success(kind, obj), form=form)
+        else:
+            waits = how.accepted and bool(obj["metadata"].get("deletionTimestamp"))
+            response = self._one(request, kind, obj, form, 202 if waits else 200)
         self.cluster.settle()
         return response
 
@@ -465,6 +473,4 @@ def _same_name(obj: Object, wanted: Target) -> None:
 
 
 def _not_allowed(kind: Kind, verb: str) -> StatusError:
-    if kind.custom:
-        return method_not_allowed(kind, verb)
-    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+    return method_not_allowed(kind, verb) if kind.custom else answers.not_routed()

@@ -11,7 +11,14 @@ from urllib.parse import parse_qsl, unquote
 import orjson
 
 from simulators.cloud.language import protobuf
-from simulators.cloud.language.status import Cause, StatusError, bad_request, invalid_options
+from simulators.cloud.language.decoding import parse
+from simulators.cloud.language.status import (
+    Cause,
+    StatusError,
+    bad_request,
+    invalid_options,
+    unsupported_media_type,
+)
 from simulators.cloud.server.access import Attributes, Caller
 from simulators.cloud.server.verbs import DeleteOptions
 
@@ -19,6 +26,8 @@ from simulators.cloud.server.verbs import DeleteOptions
 LARGEST_BODY = 3 * 1024 * 1024
 _LONGEST_MANAGER = 128
 _VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete", "GET": "get", "HEAD": "get"}
+#: Media types of bodies, as refusals list them; protocol buffers are read as JSON before.
+_READ = ("application/json", "application/yaml", protobuf.MEDIA_TYPE, "", "*/*")
 _OPTIONS = {"create": "CreateOptions", "update": "UpdateOptions", "patch": "PatchOptions"}
 _DELETE_TYPES: Mapping[str, type] = {
     "gracePeriodSeconds": int,
@@ -141,6 +150,16 @@ def readable(request: Request) -> Request:
     return replace(request, body=body, headers={**request.headers, "content-type": "application/json"})
 
 
+def check_media(request: Request) -> None:
+    """The body has to be in a format that is read.
+
+    Raises:
+        StatusError: 415, it is not.
+    """
+    if request.header("content-type").partition(";")[0].strip() not in _READ:
+        raise unsupported_media_type(_READ[:3])
+
+
 def check_options(request: Request, verb: str, *, apply: bool = False) -> None:
     """What may be asked of a write.
 
@@ -193,7 +212,11 @@ def delete_options(request: Request) -> tuple[DeleteOptions, bool]:
     policy = body.get("propagationPolicy") or ("Orphan" if body.get("orphanDependents") else "")
     conditions = body.get("preconditions") or {}
     wanted = DeleteOptions(
-        body.get("gracePeriodSeconds"), policy, conditions.get("uid") or "", conditions.get("resourceVersion") or ""
+        body.get("gracePeriodSeconds"),
+        policy,
+        conditions.get("uid") or "",
+        conditions.get("resourceVersion") or "",
+        body.get("orphanDependents") is False,
     )
     return wanted, bool(body.get("dryRun"))
 
@@ -201,8 +224,9 @@ def delete_options(request: Request) -> tuple[DeleteOptions, bool]:
 def _delete_body(request: Request) -> dict[str, Any]:
     if not request.body.strip():
         return {}
+    check_media(request)
     try:
-        body = orjson.loads(request.body)
+        body, _ = parse(request.body, request.header("content-type"))
     except ValueError as error:
         raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
     if not isinstance(body, dict):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.language.managed_fields import updated
-from simulators.cloud.language.status import Cause, StatusError
+from simulators.cloud.language.status import Cause, StatusError, bad_request
 from simulators.cloud.server.access import Attributes, Caller
 from simulators.cloud.server.store import Object
 
@@ -19,7 +19,7 @@ def answer(cluster: Cluster, kind: Kind, obj: Object, caller: Caller, manager: s
     """The review with its status.
 
     Raises:
-        StatusError: 422, it does not say what to review.
+        StatusError: 400 or 422, it does not say what to review.
     """
     review = REVIEWS[kind.storage]
     managed = kind.plural.endswith("accessreviews")
@@ -68,7 +68,9 @@ def _who(cluster: Cluster, _: Kind, __: Object, caller: Caller) -> Object:
 
 def _token(cluster: Cluster, _: Kind, obj: Object, __: Caller) -> Object:
     spec = obj.get("spec") or {}
-    caller = cluster.access.known_token(spec.get("token", ""))
+    if not spec.get("token"):
+        raise bad_request("token is required for TokenReview in authentication")
+    caller = cluster.access.known_token(spec["token"])
     status: dict[str, Any] = {"user": {}, "error": "[invalid bearer token]"}
     if caller is not None:
         status = {"authenticated": True, "user": caller.info}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from simulators.cloud.language import fieldsets, managed_fields, patches, structs
 from simulators.cloud.language.decoding import decode, read_applied, reread
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.language.schema import copied
-from simulators.cloud.language.status import Cause, StatusError, bad_request, invalid
+from simulators.cloud.language.status import Cause, StatusError, bad_request, forbidden_text, internal, invalid
 from simulators.cloud.server import answers
 from simulators.cloud.server.answers import Form, Response
 from simulators.cloud.server.requests import Request, Target, check_options
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
 _SHORTEST_TOKEN = 600
 _BUDGETS = "poddisruptionbudgets.policy"
 _TOO_MANY = "Cannot evict pod as it would violate the pod's disruption budget."
+_TWO_BUDGETS = {
+    "kind": "Status",
+    "apiVersion": "v1",
+    "metadata": {},
+    "status": "Failure",
+    "message": "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+    "code": 500,
+}
 
 
 def answer(cluster: Cluster, request: Request, wanted: Target, kind: Kind, form: Form, options: Options) -> Response:
@@ -35,6 +44,8 @@ def answer(cluster: Cluster, request: Request, wanted: Target, kind: Kind, form:
     """
     obj = cluster.verbs.found(kind, wanted.namespace, wanted.name)
     part = _PARTS.get(wanted.subresource)
+    if wanted.verb == "create":
+        check_options(request, "create")
     if part is None:
         raise StatusError(501, "NotImplemented", f"{kind.plural}/{wanted.subresource} is not part of this twin")
     return part(cluster, request, wanted, kind, obj, form, options)
@@ -161,16 +172,44 @@ def _eviction(
     if sent["metadata"].get("name", "") != wanted.name:
         raise bad_request("name in URL does not match name in Eviction object")
     body = sent.get("deleteOptions") or {}
-    dry_run = options.dry_run or bool(body.get("dryRun"))
-    if _counts(obj):
-        _keep_to_budget(cluster, obj, dry_run=dry_run)
+    asked, tried = list(request.query.get("dryRun", ())), body.get("dryRun") or []
+    if asked and tried and asked != tried:
+        raise internal(f"Non-matching dry-run options in request and content: {asked} and {tried}")
+    acting = Options(options.caller, "kube-apiserver", bool(asked or tried))
+    budgets = _budgets(cluster, obj) if _counts(obj) else []
+    if len(budgets) > 1:
+        # A success of HTTP that says failure.
+        return answers.document(_TWO_BUDGETS, 201, form)
+    if budgets:
+        _keep_to_budget(cluster, budgets[0], obj, dry_run=acting.dry_run)
     conditions = body.get("preconditions") or {}
     how = DeleteOptions(
         body.get("gracePeriodSeconds"), uid=conditions.get("uid", ""), version=conditions.get("resourceVersion", "")
     )
-    acting = Options(options.caller, options.manager, dry_run)
+    if not acting.dry_run:
+        cluster.verbs.check_preconditions(kind, obj, how)
+        _say_why(cluster, kind, obj)
+        how = replace(how, version="")
     cluster.verbs.delete(kind, wanted.namespace, wanted.name, how, acting)
     return answers.document(_DONE, 201, form)
+
+
+def _say_why(cluster: Cluster, kind: Kind, pod: Object) -> None:
+    """Write into a pod that it goes because of an eviction; no field manager is on record for that."""
+    told = copied(pod)
+    said = {"reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting", "lastProbeTime": None}
+    _set_condition(told.setdefault("status", {}), "DisruptionTarget", "True", said, cluster.verbs.now())
+    cluster.store.put(kind.storage, (pod["metadata"]["namespace"], pod["metadata"]["name"]), told)
+
+
+def _set_condition(status: Object, type_: str, value: str, said: Object, now: str) -> None:
+    """Put a condition in the place of that of its type; its time is that of the last change of its status."""
+    conditions = list(status.get("conditions") or ())
+    at = next((index for index, one in enumerate(conditions) if one["type"] == type_), len(conditions))
+    same = [one["lastTransitionTime"] for one in conditions[at : at + 1] if one["status"] == value]
+    since = same[0] if same else now
+    conditions[at : at + 1] = [{"type": type_, "status": value, **said, "lastTransitionTime": since}]
+    status["conditions"] = conditions
 
 
 def _counts(pod: Object) -> bool:
@@ -179,19 +218,17 @@ def _counts(pod: Object) -> bool:
     return phase not in {"Succeeded", "Failed", "Pending"} and "deletionTimestamp" not in pod["metadata"]
 
 
-def _keep_to_budget(cluster: Cluster, pod: Object, *, dry_run: bool) -> None:
+def _budgets(cluster: Cluster, pod: Object) -> list[Object]:
+    """The disruption budgets that a pod is under."""
+    return [one for one in cluster.list(_BUDGETS, pod["metadata"]["namespace"]) if _guards(one, pod)]
+
+
+def _keep_to_budget(cluster: Cluster, budget: Object, pod: Object, *, dry_run: bool) -> None:
     """Take the eviction of a pod out of what its budget allows; one that is not ready takes nothing.
 
     Raises:
-        StatusError: 429, the budget allows none; 500, the pod has more than one budget.
+        StatusError: 429, the budget allows none.
     """
-    budgets = [one for one in cluster.list(_BUDGETS, pod["metadata"]["namespace"]) if _guards(one, pod)]
-    if len(budgets) > 1:
-        text = "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support."
-        raise StatusError(500, "", text)
-    if not budgets:
-        return
-    budget = budgets[0]
     status = budget.get("status", {})
     if not _is_ready(pod):
         healthy, needed = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
@@ -215,12 +252,17 @@ def _disrupt(cluster: Cluster, budget: Object, pod: str, *, dry_run: bool) -> No
     left, name = status.get("disruptionsAllowed", 0), metadata["name"]
     if status.get("observedGeneration", 0) < metadata.get("generation", 0):
         raise _too_many(f"The disruption budget {name} is still being processed by the server.", 10)
-    if left < 1:
+    if left < 0:
+        raise forbidden_text("policy", "poddisruptionbudget", name, "pdb disruptions allowed is negative")
+    if not left:
         healthy, needed = status.get("currentHealthy", 0), status.get("desiredHealthy", 0)
         raise _too_many(f"The disruption budget {name} needs {needed} healthy pods and has {healthy} currently")
     if not dry_run:
         disrupted = {**status.get("disruptedPods", {}), pod: cluster.verbs.now()}
         new = {**budget, "status": {**status, "disruptionsAllowed": left - 1, "disruptedPods": disrupted}}
+        if left == 1:
+            said = {"observedGeneration": status["observedGeneration"], "reason": "InsufficientPods", "message": ""}
+            _set_condition(new["status"], "DisruptionAllowed", "False", said, cluster.verbs.now())
         kind = cluster.registry.known(_BUDGETS)
         cluster.verbs.put_status(kind, (metadata["namespace"], name), new)
 

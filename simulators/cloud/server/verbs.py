@@ -95,12 +95,18 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class DeleteOptions:
-    """How an object goes: after a grace period, under preconditions, and what of its dependents."""
+    """How an object goes: after a grace period, under preconditions, and what of its dependents.
+
+    Attributes:
+        accepted: Whether the old option is given by which dependents go too: then 202 says that the object is not
+            gone yet.
+    """
 
     grace: int | None = None
     propagation: str = ""
     uid: str = ""
     version: str = ""
+    accepted: bool = False
 
 
 @dataclass(slots=True)
@@ -295,7 +301,7 @@ class Verbs:
         """
         key = (namespace, name)
         old = self.found(kind, namespace, name)
-        self._preconditions(kind, old, wanted)
+        self.check_preconditions(kind, old, wanted)
         self._run(self.validating, Attempt("DELETE", kind, key, None, old, "", options))
         obj, gone = self._terminating(kind, old, wanted)
         shown = kind.storage in _SHOWN_LAST
@@ -311,7 +317,12 @@ class Verbs:
             self.delete(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"], wanted, options)
 
     @staticmethod
-    def _preconditions(kind: Kind, old: Object, wanted: DeleteOptions) -> None:
+    def check_preconditions(kind: Kind, old: Object, wanted: DeleteOptions) -> None:
+        """Whether an object is the one that is meant.
+
+        Raises:
+            StatusError: 409, it is not.
+        """
         metadata = old["metadata"]
         for what, asked, real, after in (
             ("UID", wanted.uid, metadata["uid"], "deleted and then recreated"),

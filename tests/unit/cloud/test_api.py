@@ -327,6 +327,13 @@ async def test_a_watch_that_breaks_is_lost() -> None:
     told(caught.value)
 
 
+async def test_a_success_of_http_that_says_failure_is_a_refusal() -> None:
+    said = status(500, "", "This pod has more than one PodDisruptionBudget")
+    async with serving(reply(201, said)) as server:
+        with pytest.raises(DeviceRefusedError, match="more than one PodDisruptionBudget"):
+            await server.api().evict(PLACE, "u1")
+
+
 async def test_another_authority_is_another_server() -> None:
     async with serving(reply(200, DU), certificate=OTHERS.station(POOL, "127.0.0.1")) as server:
         with pytest.raises(HostKeyError):

@@ -291,9 +291,20 @@ class TestPods:
         assert refusal["details"]["causes"][0]["reason"] == "DisruptionBudget"
         left = cluster.list("pods", "default")
         assert [("deletionTimestamp" in one["metadata"]) for one in left] == [True, False, True]
+        reasons = [one["status"]["conditions"][-1].get("reason") for one in left]
+        assert reasons == ["EvictionByEvictionAPI", None, "EvictionByEvictionAPI"]
+        found = cluster.get("poddisruptionbudgets.policy", "default", "du")
+        assert found is not None
+        (condition,) = found["status"]["conditions"]
+        assert (condition["type"], condition["status"], condition["reason"]) == (
+            "DisruptionAllowed",
+            "False",
+            "InsufficientPods",
+        )
         cluster.create("poddisruptionbudgets.policy", {**budget, "metadata": {"name": "other", "namespace": "default"}})
         code, refusal = evict("b")
-        assert (code, refusal["message"].partition(",")[0]) == (500, "This pod has more than one PodDisruptionBudget")
+        assert (code, refusal["status"], refusal["code"]) == (201, "Failure", 500)
+        assert refusal["message"].startswith("This pod has more than one PodDisruptionBudget,")
 
     def test_a_limit_range_fills_in_and_refuses(self, cluster: Cluster) -> None:
         limits = {"type": "Container", "max": {"cpu": "2"}, "min": {"cpu": "100m"}, "default": {"memory": "1Gi"}}
@@ -510,3 +521,69 @@ def test_yaml_has_no_aliases(admin: Client) -> None:
     said = admin.ask("GET", "/apis/apps", accept="application/yaml")[1]
     assert b"&" not in said
     assert said.count(b"groupVersion: apps/v1") == 2
+
+
+@pytest.mark.parametrize(
+    ("accept", "status", "media"),
+    [
+        ("application/json;unknown=1", 200, "application/json"),
+        ("application/json;stream=other,application/yaml", 200, "application/yaml"),
+        ("application/yaml;stream=watch", 406, "application/json"),
+        ("application/json;as=Table", 406, "application/json"),
+        ("application/*;as=Nonsense,*/*", 200, "application/json"),
+    ],
+)
+def test_parameters_of_what_a_client_accepts(cluster: Cluster, accept: str, status: int, media: str) -> None:
+    cluster.create("configmaps", config_map("a"))
+    headers = {"authorization": "Bearer admin", "accept": accept}
+    answer = Api(cluster).handle(Request.of_target("GET", f"{MAPS}/a", headers=headers))
+    assert isinstance(answer, Response)
+    assert (answer.status, answer.content_type) == (status, media)
+
+
+def test_watches_are_streams_of_json(admin: Client) -> None:
+    code, refusal = admin.ask("GET", f"{MAPS}?watch=1", accept="application/yaml")
+    assert (code, refusal["reason"]) == (406, "NotAcceptable")
+    assert "application/json;stream=watch" in refusal["message"]
+
+
+def test_the_router_of_built_in_kinds_knows_neither_head_nor_ranges_of_types(cluster: Cluster, admin: Client) -> None:
+    cluster.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
+    custom = "/apis/workload.nephio.org/v1alpha1/namespaces/default/nfdeployments"
+    assert (admin.ask("HEAD", MAPS)[0], admin.ask("HEAD", custom)[0]) == (405, 200)
+    code, refusal = admin.ask("GET", MAPS, accept="application/*")
+    assert (code, refusal["reason"], refusal["details"]) == (406, "NotAcceptable", {})
+    assert admin.ask("GET", custom, accept="application/*")[0] == 200
+    for path in ("/version", "/api", "/apis", "/apis/apps/v1"):
+        code, refusal = admin.ask("POST", path, {})
+        assert (code, refusal["reason"]) == (405, "MethodNotAllowed")
+
+
+def test_how_to_delete_is_read_like_any_body(cluster: Cluster, admin: Client) -> None:
+    cluster.create("configmaps", {**config_map("a"), "metadata": {"name": "a", "namespace": "default"}})
+    cluster.create("configmaps", {"metadata": {"name": "kept", "namespace": "default", "finalizers": ["a.b/c"]}})
+    assert admin.ask("DELETE", f"{MAPS}/a", {}, content_type="text/plain")[0] == 415
+    code, _ = admin.ask("DELETE", f"{MAPS}/a", {"dryRun": ["All"]}, content_type="application/yaml")
+    assert (code, cluster.get("configmaps", "default", "a") is not None) == (200, True)
+    assert admin.ask("DELETE", f"{MAPS}/a", {"orphanDependents": False})[0] == 200
+    code, waiting = admin.ask("DELETE", f"{MAPS}/kept", {"orphanDependents": False})
+    assert (code, "deletionTimestamp" in waiting["metadata"]) == (202, True)
+
+
+def test_an_eviction_is_tried_out_in_one_way(cluster: Cluster, admin: Client) -> None:
+    cluster.create("pods", pod("a"))
+    path = "/api/v1/namespaces/default/pods/a/eviction"
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "a"}}
+    assert admin.ask("POST", f"{path}?dryRun=Some", eviction)[0] == 422
+    other = {**eviction, "deleteOptions": {"dryRun": ["All", "All"]}}
+    assert admin.ask("POST", f"{path}?dryRun=All", other)[0] == 500
+    assert admin.ask("POST", path, {**eviction, "deleteOptions": {"preconditions": {"uid": "x"}}})[0] == 409
+    assert admin.ask("POST", f"{path}?dryRun=All", eviction)[0] == 201
+    found = cluster.get("pods", "default", "a")
+    assert found is not None
+    assert ("deletionTimestamp" in found["metadata"], found["status"].get("conditions")) == (False, None)
+
+
+def test_a_review_of_no_token_is_refused(admin: Client) -> None:
+    review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {}}
+    assert admin.ask("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review)[0] == 400
