@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Collection
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -13,7 +13,7 @@ from controller.assurance.places import Places
 from controller.models.errors import MinkaError, UnreachableError
 from controller.models.network import Network
 from controller.ports.clock import Clock
-from controller.ports.store import AsyncStore
+from controller.ports.store import AsyncStore, Store
 
 log = structlog.get_logger()
 
@@ -26,6 +26,8 @@ _APART = 0.05
 _SOON = 2.0
 #: Checks in a second of stations that can't be reached, at most: as soon as one answers, its outage is over.
 _UNREACHABLE_PER_SECOND = 25
+#: Seconds between two checks of a station that others say is to be read: whoever speaks for it may not stop.
+_ASKED_APART = timedelta(seconds=5)
 #: How long a station is checked so often after the repair of an alarm began.
 _REPAIRED_IN = timedelta(minutes=10)
 
@@ -87,7 +89,10 @@ class Checks:
     async def begin(self) -> None:
         """Begin to check the stations that are due; those under a job wait, those just repaired come first."""
         # A run that waits for people may wait for hours.
-        repaired = await self._store.alarms.under_repair(self._clock.now() - _REPAIRED_IN)
+        at = self._clock.now()
+        repaired, asked = await self._store.look(_with_a_reason, at - _REPAIRED_IN)
+        for station in (station for station, read in asked.items() if read <= at - _ASKED_APART):
+            self.poke(station)
         now = self._clock.monotonic()
         for station in repaired & self._due.keys():
             if self._due[station] > now + _SOON:
@@ -148,3 +153,8 @@ class Checks:
             log.exception("check.bug", station=station)
         finally:
             del self._looking[station]
+
+
+def _with_a_reason(store: Store, since: datetime) -> tuple[frozenset[str], dict[str, datetime]]:
+    """Stations whose repair began since then and is not over, and those that somebody asked to have read."""
+    return store.alarms.under_repair(since), store.healths.asked()

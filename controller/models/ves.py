@@ -17,6 +17,18 @@ from controller.models.network import Noun
 #: The last microsecond that a time of day can have.
 _LAST = 253_402_300_799_999_999
 _Micros = Annotated[float, Field(ge=0, le=_LAST)]
+#: Types of notifications of alarms (TS 28.532, ``AlarmNotificationTypes`` of its Fault Supervision MnS).
+_OF_ALARMS = (
+    "notifyNewAlarm",
+    "notifyChangedAlarm",
+    "notifyChangedAlarmGeneral",
+    "notifyAckStateChanged",
+    "notifyCorrelatedNotificationChanged",
+    "notifyComments",
+    "notifyClearedAlarm",
+    "notifyAlarmListRebuilt",
+    "notifyPotentialFaultyAlarmList",
+)
 #: Versions of blocks are strings; the samples of the specification have numbers.
 _Version = BeforeValidator(lambda value: str(value) if isinstance(value, float) else value)
 _HashMap = dict[str, str]
@@ -117,14 +129,19 @@ class PnfRegistrationFields(_Block):
 
 
 class StndDefinedFields(_Block):
-    """What another organisation defined: of 3GPP we read that measurement files are ready (TS 28.532 NotifyFileReady).
+    """What another organisation defined: of 3GPP we read that files are ready, or alarms changed (TS 28.532).
 
-    The place that an event names for such a file is ignored: a sender could name any place there is.
+    The place that an event names for a file is ignored: a sender could name any place there is.
     """
 
     data: dict[str, Any]
     schema_reference: str = ""
     stnd_defined_fields_version: Annotated[Literal["1.0"], _Version]
+
+    @property
+    def alarms_changed(self) -> bool:
+        """Whether it says that alarms came, changed or went, or that the list of them was built anew."""
+        return self.data.get("notificationType") in _OF_ALARMS
 
     @property
     def files_ready(self) -> bool:

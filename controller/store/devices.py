@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from pydantic import ValidationError
-from sqlalchemy import Column, Index, Integer, String, Table, Text, and_, bindparam, or_, select, text, update
+from sqlalchemy import Column, Index, Integer, String, Table, Text, and_, bindparam, case, or_, select, text, update
 
 from controller.intent.outages import Times, union
 from controller.models.health import Health
@@ -37,7 +37,11 @@ healths = Table(
     Column("station", String, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("content", Text, nullable=False),
+    # Since when it is to be read anew; none once it was.
+    Column("asked", Instant),
 )
+
+_ASK = update(healths).where(healths.c.station == bindparam("of")).values(asked=bindparam("now", type_=Instant()))
 
 #: Since when, and until when, a cell was locked or shutting down, as checks of its station saw that.
 locks = Table(
@@ -111,7 +115,11 @@ class SqlHealths(SqlRepository, Healths[Sync]):
         row = tx.insert(healths)
         update_newer = row.on_conflict_do_update(
             index_elements=["station"],
-            set_={"at": row.excluded.at, "content": row.excluded.content},
+            set_={
+                "at": row.excluded.at,
+                "content": row.excluded.content,
+                "asked": case((healths.c.asked > row.excluded.at, healths.c.asked)),
+            },
             where=healths.c.at <= row.excluded.at,
         )
         ordered = sorted(seen, key=lambda health: health.station)  # the same order of locks in every process
@@ -124,6 +132,16 @@ class SqlHealths(SqlRepository, Healths[Sync]):
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Health]:
         return healths_of(tx, stations)
+
+    @writes
+    def ask(self, tx: Tx, stations: Iterable[str]) -> None:
+        if wanted := [{"of": station, "now": tx.now} for station in sorted(set(stations))]:
+            tx.execute(_ASK, wanted)
+
+    @reads
+    def asked(self, tx: Tx) -> dict[str, datetime]:
+        found = tx.execute(select(healths.c.station, healths.c.at).where(healths.c.asked.is_not(None)))
+        return {row.station: row.at for row in found}
 
 
 def _note_locks(tx: Tx, seen: Mapping[str, Health]) -> None:

@@ -99,7 +99,7 @@ async def _published(form: type[_One | _Batch], request: Request, backend: Servi
 
 async def _taken_in(backend: Services, found: _Read) -> None:
     """Put what a call reported on record, all in one transaction; faults alone share theirs with other calls."""
-    if found.beats or found.registered or found.ready:
+    if found.beats or found.registered or found.ready or found.changed:
         await run_in_threadpool(_keep, backend, found)
     elif found.reports or found.refused:
         await backend.intake.report(backend.take_reports, found.reports, found.refused)
@@ -150,6 +150,7 @@ class _Read:
 
     Attributes:
         ready: Stations that have new measurement files.
+        changed: Those whose list of alarms changed, or was built anew.
     """
 
     events: int = 0
@@ -157,6 +158,7 @@ class _Read:
     beats: dict[str, float | None] = field(default_factory=dict)
     registered: dict[str, dict[str, str]] = field(default_factory=dict)
     ready: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
     refused: Counter[str] = field(default_factory=Counter)
 
 
@@ -184,6 +186,8 @@ def _read_events(backend: Services, events: Sequence[tuple[VesEvent, object]]) -
             found.registered[device] = _registration(event)
         elif event.stnd_defined_fields is not None and event.stnd_defined_fields.files_ready:
             found.ready.add(device)
+        elif event.stnd_defined_fields is not None and event.stnd_defined_fields.alarms_changed:
+            found.changed.add(device)
         else:
             found.refused[AlertRefusal.UNREAD_DOMAIN.value] += 1
     return found
@@ -225,6 +229,7 @@ def _kept(store: Store, found: _Read, now: datetime) -> tuple[list[Alarm], list[
     back = store.heartbeats.beat(found.beats, _INTERVAL)
     for device, fields in sorted(found.registered.items()):
         store.heartbeats.register(device, fields)
+    store.healths.ask(found.changed)
     kinds = network.device_kinds
     returned = [heartbeat_report(one, now, kinds.get(one, DeviceKind.STATION), lost=False) for one in back]
     alarms = store.alarms.report_all([*found.reports, *returned], found.refused)

@@ -84,6 +84,16 @@ class Healths(Repository[M_co], Protocol[M_co]):
         """Latest health by station, without what another version wrote and this one can't read."""
         ...
 
+    @method
+    def ask(self, stations: Iterable[str]) -> None:
+        """Have stations read as soon as possible, since they say that something changed; one never read will be."""
+        ...
+
+    @method
+    def asked(self) -> dict[str, datetime]:
+        """Stations that are to be read as soon as possible, with the time of their latest health, which is older."""
+        ...
+
 
 class Behaviours(Repository[M_co], Protocol[M_co]):
     """What was learned of servers, by software version."""

@@ -76,6 +76,22 @@ def test_an_older_health_never_replaces_a_newer_one(store: SqlStore) -> None:
     assert set(store.healths.find()) == {"A", "B"}
 
 
+def test_a_station_is_asked_for_until_a_look_begun_since_is_on_record(store: SqlStore, clock: VirtualClock) -> None:
+    before, since = (Health(station="A", at=START + timedelta(seconds=after), reachable=True) for after in (5, 20))
+    store.healths.save([before, Health(station="B", at=START, reachable=True)])
+    clock.pause(10)
+    store.healths.ask(["A", "none", "A"])
+    store.healths.ask([])
+    assert store.healths.asked() == {"A": before.at}
+    began = before.model_copy(update={"at": START + timedelta(seconds=9)})
+    store.healths.save([began, Health(station="B", at=since.at, reachable=True)])
+    assert store.healths.asked() == {"A": began.at}, "that look may have missed it"
+    store.healths.save([since])
+    assert store.healths.asked() == {}
+    store.healths.ask(["A"])
+    assert store.healths.asked() == {"A": since.at}
+
+
 def test_a_station_goes_out_of_service_until_it_is_adopted_again(store: SqlStore, clock: VirtualClock) -> None:
     store.devices.adopt("A", [LedgerNode(path="/one", owners=("host",))], "d", "ana")
     clock.pause(60)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from controller.api.routes.incidents import _events
-from controller.api.views import HostView
+from controller.api.views import HostView, TenantView
 from controller.models.alarm import AlarmReport, PerceivedSeverity
 from controller.models.people import Role
 from controller.plan import network_digest
 from tests.contract.store.test_roots import CLEARED, cut, dark, link, lost
 from tests.support.callers import admit
+from tests.support.minka import environment, minka
+from tests.support.ports import free_ports
 from tests.unit.api.bench import TINY, ApiBench, files_of
 from tests.unit.intent.backhaul_tree import network as backhaul
 from tests.unit.intent.test_outages import network as shared
@@ -164,6 +169,36 @@ async def test_followers_are_told_of_incidents_that_are_open_or_over(bench: ApiB
     (told,) = _events(seen).values()
     assert told.startswith("event: incident\ndata: {")
     assert '"state":"closed"' in told
+
+
+@pytest.mark.parametrize("tenant", ["", "alfa"])
+async def test_incidents_are_followed_at_the_command_line_line_by_line(
+    bench: ApiBench, tenant: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    load(bench, shared())
+    incident = bench.store.alarms.report(off_air()).incident
+    seen = TenantView(bench.app.state.services, tenant) if tenant else HostView(bench.app.state.services)
+    told = [*_events(seen).values()]
+    bench.store.alarms.report(off_air(minute=1, severity=CLEARED))
+    stream = "".join((*told, ": still there\n\n", *_events(seen).values()))
+    asked = list[str]()
+
+    def answer(_: object, request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.path)
+        return httpx.Response(200, text=stream)
+
+    monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    env = environment(tmp_path, free_ports(1)) | {"MINKA_TOKEN": "minka_x", "COLUMNS": "200"}
+    lines = minka("incidents", "follow", env=env).out.splitlines()
+    shown = [line.partition(incident)[2].strip() for line in lines]
+    assert [one.partition(" rank ")[0] for one in shown] == [
+        "open S1 L1 cell-off-air 1 alarm",
+        "closed S1 L1 cell-off-air 0 alarms",
+    ]
+    assert ["rank 1: " in one for one in shown] == [not tenant, False]
+    as_json = minka("incidents", "follow", "--json", env=env).out.splitlines()
+    assert [json.loads(line)["state"] for line in as_json] == ["open", "closed"]
+    assert asked == ["/v1/incidents/events"] * 2
 
 
 async def test_what_stands_is_parted_anew_as_soon_as_network_files_are_loaded(bench: ApiBench) -> None:

@@ -17,6 +17,7 @@ from controller.api.auth import VES_SOURCES, ensure_webhook_token
 from controller.assurance.station_alarms import report_of_fault
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState, ObjectClass
 from controller.models.errors import StoreError
+from controller.models.health import Health
 from controller.models.network import DeviceKind
 from controller.models.plan import LedgerNode
 from controller.models.ves import FaultFields
@@ -349,6 +350,25 @@ async def test_other_files_and_stations_that_are_not_collected_change_nothing(be
     assert (await send(bench, file_ready(kind="Trace"))).status_code == 202
     assert refusal(await send(bench, file_ready(source="nobody")))[:2] == (400, "SVC0002")
     assert (bench.store.collections.find()[STATION].due, bench.wakeups.collectors) == (due, 0)
+    assert bench.store.status.figures()["minka_alerts_refused_total"]["unread-domain",] == 1
+
+
+@pytest.mark.parametrize("kind", ["notifyAlarmListRebuilt", "notifyNewAlarm", "notifyClearedAlarm"])
+async def test_a_station_that_says_that_its_alarms_changed_is_to_be_read_at_once(bench: ApiBench, kind: str) -> None:
+    read = Health(station=STATION, at=SystemClock().now(), reachable=True)
+    bench.store.healths.save([read, read.model_copy(update={"station": "T-NR-1"})])
+    data = {"href": "x", "notificationId": 2, "notificationType": kind, "eventTime": "2026-10-01T12:00:10Z"}
+    data |= {"systemDN": "x", "reason": "a restart"}
+    fields: Any = {"data": data, "stndDefinedFieldsVersion": "1.0"}
+    head = header("stndDefined") | {"stndDefinedNamespace": "3GPP-FaultSupervision"}
+    event = {"commonEventHeader": head, "stndDefinedFields": fields}
+    assert (await send(bench, event)).status_code == 202
+    assert bench.store.healths.asked() == {STATION: read.at}
+    assert alarms(bench) == [], "what stands is said by its list, and not by this event"
+    bench.store.healths.save([read.model_copy(update={"at": SystemClock().now()})])
+    fields["data"]["notificationType"] = [kind]
+    assert (await send(bench, event)).status_code == 202
+    assert bench.store.healths.asked() == {}
     assert bench.store.status.figures()["minka_alerts_refused_total"]["unread-domain",] == 1
 
 

@@ -11,6 +11,7 @@ from controller.assurance.checker import Checker, Look
 from controller.listener.checks import Checks
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import StoreError
+from controller.models.health import Health
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Store
 from controller.store import SqlStore, open_store
@@ -193,6 +194,27 @@ async def test_a_poked_station_is_read_at_once_and_a_passing_state_again_soon() 
         await made.run(5)
         assert len(made.times("S1")) == 3
         assert len(made.times("S0")) == 2
+
+
+async def test_a_station_that_says_that_its_alarms_changed_is_read_at_once_but_not_again_and_again() -> None:
+    store, made = bench()
+    with closing(store):
+        made.checks.follow(["S0", "S1"])
+        await made.run(8)
+        store.healths.save([Health(station=name, at=made.clock.now(), reachable=True) for name in ("S0", "S1")])
+        await made.run(10)
+        before = made.times("S1")
+        for _ in range(20):  # as its source would have it, without an end
+            store.healths.ask(["S0", "nobody"])
+            at, known = made.clock.now(), made.times("S0")
+            await made.run(0.5)
+            if made.times("S0") != known:
+                store.healths.save([Health(station="S0", at=at, reachable=True)])
+        looks = [at for at in made.times("S0") if at >= 18]
+        assert looks[0] < 19
+        assert all(second - first >= 5 for first, second in pairwise(looks))
+        assert len(looks) == 2
+        assert made.times("S1") == before
 
 
 async def test_a_record_that_is_away_is_made_up_for() -> None:

@@ -287,6 +287,7 @@ def upgrade() -> None:
         sa.Column("station", sa.String(), nullable=False),
         sa.Column("at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("asked", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("station", name=op.f("pk_healths")),
     )
     op.create_table(
