@@ -14,7 +14,16 @@ from controller.plan.document import (
 )
 from controller.plan.drift import adopted_nodes, applied, carried_nodes, drift, drifted_nodes, ledger_nodes
 from controller.plan.fleet import Planning, check_changes, check_removals, make_plan, wanted_by
-from controller.plan.functions import cordoned_change, moved_change, pools_of, ready_on, running_on, scaled_change
+from controller.plan.functions import (
+    brought_to,
+    cordoned_change,
+    latest_first,
+    moved_change,
+    pools_of,
+    ready_on,
+    running_on,
+    scaled_change,
+)
 from controller.plan.maintenance import (
     AdministrativeState,
     administrative_state_change,
@@ -46,6 +55,7 @@ __all__ = [
     "administrative_state_change",
     "adopted_nodes",
     "applied",
+    "brought_to",
     "carried_nodes",
     "check_changes",
     "check_removals",
@@ -56,6 +66,7 @@ __all__ = [
     "drifted_nodes",
     "headline",
     "json_parts",
+    "latest_first",
     "ledger_nodes",
     "make_plan",
     "moved_change",

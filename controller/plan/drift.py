@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 
 from controller.models.plan import DiffRow, LedgerNode
-from controller.nrm.diff import diff
+from controller.nrm.diff import diff, plmn_part
 from controller.nrm.profiles import Rendered
 from controller.nrm.schema import LeafSpec, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, parent
-from controller.plan.edits import find_edits, first_entries
+from controller.plan.edits import find_edits, first_entries, list_of
 from controller.plan.rows import NOTHING, contents, entry_name, leaf_texts, row
 from controller.plan.views import StationView, at_what_cells_name, in_sight, with_given, with_reservations
 
@@ -58,9 +58,17 @@ def applied(ledger: Mapping[Path, LedgerNode]) -> Rendered:
     """What should be there of what we adopted or applied, as we last did.
 
     Drift is judged and repaired against this and not against the network files, so that what they ask for and
-    nobody applied yet neither counts as drift nor reaches a station by a repair.
+    nobody applied yet neither counts as drift nor reaches a station by a repair. PLMNs on air come in the order that
+    intent gives them: the primary with its slices, then the others by their owners.
     """
-    ordered = sorted(ledger.values(), key=lambda node: (parent(node.path), not node.first, node.path))
+    primaries = {list_of(node.path): plmn_part(node.path) for node in ledger.values() if node.first}
+
+    def order(node: LedgerNode) -> tuple[object, ...]:
+        primary = primaries.get(list_of(node.path))
+        behind = primary is not None and plmn_part(node.path) != primary
+        return parent(node.path), behind, not node.first, node.owners, node.path
+
+    ordered = sorted(ledger.values(), key=order)
     tree = {node.path: dict(node.leaves) for node in ordered}
     return Rendered(tree, {node.path: node.owners for node in ordered}, ())
 

@@ -134,7 +134,7 @@ class _Surplus:
             if parent(path) in gone:
                 gone.add(path)
                 continue
-            place = vacant.pop(_list_of(path), None)
+            place = vacant.pop(list_of(path), None)
             if place is not None and self._stays(place):
                 self.found.kept[place] = path
             elif place is not None:
@@ -159,7 +159,7 @@ class _Surplus:
     def _vacant(self, difference: Difference) -> dict[str, Path]:
         """Lists that hold one entry at most and get a new one: list → the new entry."""
         return {
-            _list_of(path): path
+            list_of(path): path
             for path in difference.missing
             if (spec := spec_of(self.root, path)) is not None and spec.single
         }
@@ -263,7 +263,8 @@ def _on_air(path: Path) -> tuple[str, tuple[str, ...]]:
     return cell_of(path), step(path)[1]
 
 
-def _list_of(path: Path) -> str:
+def list_of(path: Path) -> str:
+    """The path without the keys of its last entry: what entries of one list share."""
     return path[: path.index("[", path.rindex("/"))]
 
 
@@ -288,7 +289,7 @@ def _primaries(
     wanted = first_entries(root, rendered.tree)
     there: dict[str, list[Path]] = {name: [] for name in wanted}
     for path in _ordered_plmns(root, observed):
-        if path not in deleted and (name := _list_of(path)) in there and parent(path) not in deleted:
+        if path not in deleted and (name := list_of(path)) in there and parent(path) not in deleted:
             there[name].append(path)
     first: set[Path] = set()
     for name, entry in wanted.items():
@@ -311,7 +312,7 @@ def first_entries(root: NodeSpec, tree: Tree) -> dict[str, Path]:
     """First wanted entry of each list of PLMNs that is ordered by user."""
     first: dict[str, Path] = {}
     for path in _ordered_plmns(root, tree):
-        first.setdefault(_list_of(path), path)
+        first.setdefault(list_of(path), path)
     return first
 
 

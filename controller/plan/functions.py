@@ -11,7 +11,7 @@ from dataclasses import replace
 from controller.models.errors import ConflictError, PlanRefusedError
 from controller.models.health import ServiceState
 from controller.models.network import HOST
-from controller.models.plan import Change
+from controller.models.plan import Change, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import Rendered
 from controller.nrm.profiles.function import (
@@ -38,6 +38,18 @@ def pools_of(paths: Iterable[Path]) -> tuple[str, ...]:
 def running_on(ledgers: Mapping[str, Iterable[Path]]) -> dict[str, tuple[str, ...]]:
     """Pools that functions are on by paths of their ledgers, by function; those on none are left out."""
     return {function: pools for function, paths in ledgers.items() if (pools := pools_of(paths))}
+
+
+def brought_to(changes: Iterable[Change]) -> list[str]:
+    """Pools that changes made a function on, in order."""
+    made = (edit.path for change in changes for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE)
+    return [pool for path in made for pool in pools_of([path])]
+
+
+def latest_first(pools: Iterable[str], changes: Iterable[Change]) -> tuple[str, ...]:
+    """Pools that a function is on, the one that it came to last first, by its changes in order."""
+    came = {pool: number for number, pool in enumerate(brought_to(changes))}
+    return tuple(sorted(pools, key=lambda pool: came.get(pool, -1), reverse=True))
 
 
 def ready_on(function: str, observed: Observed, pools: Iterable[str]) -> tuple[str, ...]:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path as FilePath
 from typing import Any, TypeVar
 
 from controller.intent.placement import Choice
-from controller.models.alarm import FUNCTION_DOWN, UNREACHABLE, Alarm
+from controller.models.alarm import Alarm
 from controller.models.cloud import ClusterState
 from controller.models.equipment import Equipment, Operation
 from controller.models.errors import ConflictError, DeviceError
 from controller.models.health import ServiceState
 from controller.models.measurement import QUARTER, Measured, Period
 from controller.models.network import HOST, Network
-from controller.models.plan import Change, Edit, Op
+from controller.models.plan import Change, Edit
 from controller.models.question import Question
 from controller.models.run import Hold, Holds, LedgerEntry
 from controller.models.shipped import shipped
@@ -27,16 +27,14 @@ from controller.nrm.profiles import administrative_leaf, link_state, links, root
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
 from controller.nrm.tree import Observed, Path
 from controller.performance.kpis import Kpi, load_kpis
-from controller.plan import StationPlan, StationView, applied, drift, nodes_behind, pools_of, ready_on
+from controller.plan import StationPlan, StationView, applied, drift, latest_first, nodes_behind, pools_of, ready_on
 from controller.playbook.language.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
 from controller.ports.webhook import Webhook
-from controller.runs.planning.planner import Planner
+from controller.runs.planning.planner import EVER, Planner
 
 T = TypeVar("T")
-#: Before all records.
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 #: Reads something of a station of a network.
 Reader = Callable[[Network, str], Awaitable[T]]
@@ -296,10 +294,8 @@ class StationContext:
         pools = pools_of(await self.ledger())
         if len(pools) < 2:
             return pools
-        jobs = await self.services.store.ledger.ended_jobs([self.station], _EVER)
-        changes = (*(change for job in jobs for change in job.changes), *self.applied)
-        came = {pool: n for n, change in enumerate(changes) for pool in pools_of(_made(change))}
-        return tuple(sorted(pools, key=lambda pool: came.get(pool, -1), reverse=True))
+        jobs = await self.services.store.ledger.ended_jobs([self.station], EVER)
+        return latest_first(pools, (*(change for job in jobs for change in job.changes), *self.applied))
 
     async def not_ready(self, function: str, seconds: float, pause: float) -> str:
         """Why another device, a function, is ready on none of its pools, nor gets so in time; empty where it is."""
@@ -338,20 +334,11 @@ class StationContext:
 
     async def another_pool(self, avoid: Collection[str]) -> Choice:
         """Where the function would go."""
-        functions = self.network.function_by_id
-        standing = await self.services.store.alarms.standing(functions)
-        down = {one.station for one in standing if one.probable_cause in (FUNCTION_DOWN, UNREACHABLE)}
-        running = await self.services.planner.running(self.network)
-        holds = await self.services.store.holds.find(self.clock.now())
-        held = {hold.device for hold in holds} & self.network.pool_by_id.keys()
-        well = {pool for name, pools in running.items() if name not in {*down, self.station} for pool in pools}
-        failed = {pool for name in down for pool in running.get(name, ())} - well
-        leaving = {name: running.get(name, ()) for name in down} | {self.station: (*avoid, *sorted(held | failed))}
-        return (await self.services.planner.place(self.network, leaving)).choices[self.station]
+        return await self.services.planner.elsewhere(self.network, self.station, avoid)
 
     async def rebalanced(self) -> Choice:
         """Where the function would go if all could."""
-        return (await self.services.planner.place(self.network, rebalance=True)).choices[self.station]
+        return await self.services.planner.elsewhere(self.network, self.station)
 
     async def in_service(self, station: str = "") -> bool:
         """Whether the station is in service on record."""
@@ -440,11 +427,6 @@ class DryRunContext(StationContext):
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
         """Tell nobody."""
         self.words.append(f"would tell the {via}" if via == WEBHOOK else f"would tell people by {via}")
-
-
-def _made(change: Change) -> Iterator[Path]:
-    """Nodes that a change made."""
-    return (edit.path for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE)
 
 
 def _settled(edit: Edit) -> Edit:

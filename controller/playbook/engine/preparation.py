@@ -255,7 +255,7 @@ class PlaybookPreparation:
             if playbook.on_node is not None:
                 found = await self._on_node(network, pool, str(evaluate(playbook.on_node, values)), found)
         if playbook.rebalances:
-            moves = {choice.function for choice in (await planner.place(network, rebalance=True)).moves}
+            moves = {choice.function for choice in (await planner.rebalanced(network)).moves}
             found = tuple(one for one in found if one in moves)
         return found
 

@@ -252,7 +252,7 @@ class Context(Protocol):
     async def another_pool(self, avoid: Collection[str]) -> Choice:
         """Where the function would go if it had to leave these pools, with all others that are down now.
 
-        No pool under a hold is one, nor one on which all functions are down.
+        No pool under a hold is one, nor one that is away or full, nor one on which all functions are down.
         """
         ...
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
-from types import MappingProxyType
+from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from controller.intent import compile_intent
-from controller.intent.placement import Placement, place
+from controller.intent.placement import Choice, Placement, place
 from controller.inventory.selectors import select_with_ways
+from controller.models.alarm import FUNCTION_DOWN, POOL_FULL, UNREACHABLE
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError, NotFoundError
 from controller.models.facts import Intent
@@ -34,8 +34,10 @@ from controller.plan import (
     StationView,
     adopted_nodes,
     applied,
+    brought_to,
     carried_nodes,
     drift,
+    latest_first,
     nodes_behind,
     plan_station,
     running_on,
@@ -79,6 +81,9 @@ class PlanRequest:
     reserved: bool = False
 
 
+#: Before all records.
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
+
 #: Stations that come up in functions whose intent is worked out together, and how many such parts are kept.
 _TOGETHER, _KEPT = 100, 4
 
@@ -115,6 +120,9 @@ class Planner:
         self._target_of = target_of
         #: By network, day and part: intents of stations that come up in functions, the newest last.
         self._intents: list[tuple[Network, date, int, asyncio.Future[Intent]]] = []
+        #: By whether all may move: functions that wait to be placed, with the pools that they leave.
+        self._waiting: dict[bool, tuple[Network, dict[str, set[str]], asyncio.Future[Placement]]] = {}
+        self._placing = asyncio.Lock()
 
     @property
     def store(self) -> AsyncStore:
@@ -206,12 +214,62 @@ class Planner:
         """Pools that functions are on by the ledger, by function."""
         return running_on(await self._store.ledger.paths(network.function_by_id))
 
-    async def place(
-        self, network: Network, avoid: Mapping[str, Collection[str]] = MappingProxyType({}), *, rebalance: bool = False
-    ) -> Placement:
-        """Where all functions would go, if some had to leave pools or all might; see ``placement.place``."""
+    async def rebalanced(self, network: Network) -> Placement:
+        """Where all functions would go if all might move."""
         running, day = await self.running(network), network.day(self._clock.now())
-        return await asyncio.to_thread(lambda: place(network, day, running, avoid=avoid, rebalance=rebalance))
+        return await asyncio.to_thread(lambda: place(network, day, running, rebalance=True))
+
+    async def elsewhere(self, network: Network, function: str, avoid: Collection[str] | None = None) -> Choice:
+        """Where a function would go if it had to leave pools, with all others that are down now; or if all might move.
+
+        No pool under a hold is a place, nor one that is away or full, nor one on which all functions are down. One
+        placement looks at the whole network, for one function as for many. So one is made at a time, and is for all
+        that have asked before it begins.
+
+        Args:
+            network: The network as loaded.
+            function: Its id.
+            avoid: Pools that it has to leave; None if all functions may move.
+        """
+        known, leaving, placed = self._waiting.get(avoid is None, (None, {}, None))
+        if placed is None or known is not network:
+            leaving = {}
+            placed = asyncio.ensure_future(self._placed_together(network, leaving, rebalance=avoid is None))
+            self._waiting[avoid is None] = network, leaving, placed
+        leaving.setdefault(function, set()).update(avoid or ())
+        return (await asyncio.shield(placed)).choices[function]
+
+    async def _placed_together(self, network: Network, leaving: dict[str, set[str]], *, rebalance: bool) -> Placement:
+        async with self._placing:
+            if self._waiting[rebalance][1] is leaving:
+                del self._waiting[rebalance]
+            return await (self.rebalanced(network) if rebalance else self._relocated(network, leaving))
+
+    async def _relocated(self, network: Network, leaving: Mapping[str, Collection[str]]) -> Placement:
+        """Where functions go that leave pools, with those that are down and did not go elsewhere since."""
+        now, on = self._clock.now(), await self.running(network)
+        several = await self._moves({name: EVER for name, pools in on.items() if len(pools) > 1})
+        running = {name: latest_first(pools, several.get(name, ()))[:1] for name, pools in on.items()}
+        standing = await self._store.alarms.standing([*network.function_by_id, *network.pool_by_id])
+        down = {one.station: one.raised for one in standing if one.probable_cause in (FUNCTION_DOWN, UNREACHABLE)}
+        gone = await self._moves({name: raised for name, raised in down.items() if name in on})
+        still = {name for name in down.keys() & on.keys() if not brought_to(gone.get(name, ()))}
+        well = {pool for name, pools in running.items() if name not in {*still, *leaving} for pool in pools}
+        failed = {pool for name in still for pool in running[name]} - well
+        failed |= down.keys() & network.pool_by_id.keys()
+        failed |= {one.station for one in standing if one.probable_cause == POOL_FULL}
+        failed |= {hold.device for hold in await self._store.holds.find(now)} & network.pool_by_id.keys()
+        away = {name: {*on.get(name, ()), *failed} for name in still}
+        away |= {name: {*away.get(name, ()), *pools, *failed} for name, pools in leaving.items()}
+        return await asyncio.to_thread(lambda: place(network, network.day(now), running, avoid=away))
+
+    async def _moves(self, since: Mapping[str, datetime]) -> dict[str, list[Change]]:
+        """What jobs changed at functions that ended since a time, by function, in order."""
+        found: dict[str, list[Change]] = {}
+        for job in await self._store.ledger.ended_jobs(since, min(since.values())) if since else ():
+            if job.finished >= since[job.station]:
+                found.setdefault(job.station, []).extend(job.changes)
+        return found
 
     async def restoration(self, network: Network, station: str, view: StationView) -> StationPlan:
         """What brings a station back that lost its configuration: to what was applied, else to the network files.

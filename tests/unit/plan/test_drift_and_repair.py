@@ -7,7 +7,9 @@ from dataclasses import replace
 import pytest
 
 from controller.models.errors import NotFoundError, PlanRefusedError
+from controller.models.network import Network
 from controller.nrm.apply import apply_edits
+from controller.nrm.diff import plmn_part
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Observed, parent
@@ -32,6 +34,21 @@ LINK = f"{LTE}/EP_S1C[alfa-mme]"
 def test_a_station_as_it_should_be_has_no_drift() -> None:
     assert drift(ROOT, rendered(TWO), view(TWO)) == ()
     assert drift(ROOT, rendered(TWO), replace(view(TWO), observed=None)) == ()
+
+
+def test_what_was_applied_names_plmns_on_air_in_the_order_of_intent_and_not_of_their_numbers() -> None:
+    three = network(("alfa", "beta", "gamma")).model_dump()
+    for tenant, plmns in zip(three["tenants"], (["716-01"], ["716-09", "716-08"], ["716-00"]), strict=True):
+        slices = [{"sst": sst, "sd": sd} for sst, sd in ((1, "000002"), (2, "000001"))]
+        tenant |= {"plmns": plmns, "slices": slices}
+    for agreement in three["agreements"]:
+        agreement["shares"] = [{"dedicated": 0, "min": 0, "max": 80}]
+    net = Network.model_validate(three)
+    wanted, known = rendered(net).tree, applied(dict(sorted(ledger(net).items()))).tree
+    lists = ("/plmnIdList[", "/pLMNInfoList[")
+    on_air = [[plmn_part(path) for path in tree if any(one in path for one in lists)] for tree in (wanted, known)]
+    first, then = (list(dict.fromkeys(order)) for order in on_air)
+    assert first == then == ["716,01", "716,08", "716,09", "716,00"]
 
 
 def test_drift_lists_missing_changed_unknown_and_orphaned_nodes() -> None:

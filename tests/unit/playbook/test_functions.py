@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from controller.intent.placement import Placement, place
 from controller.models.approval import VoteChoice
 from controller.models.cloud import Latency
 from controller.models.errors import InputError, PlanRefusedError
@@ -25,6 +26,7 @@ from controller.ports.queue import FakeWakeups
 from controller.ports.store import RunRequest
 from controller.runs.approval.clearance import reassess
 from controller.runs.launch import Launcher
+from controller.runs.planning import planner
 from controller.runs.planning.undo import undo_plan
 from controller.runs.transaction import checks
 from tests.support.callers import admit
@@ -106,6 +108,43 @@ async def test_twenty_functions_of_a_lost_pool_are_on_air_elsewhere_within_two_m
     assert await bench.watch(120, back) <= 120
     assert all(set(bench.pools(name)) - {lost} for name in functions)
     assert back()
+
+
+async def test_functions_that_are_healed_together_do_not_take_each_others_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[object] = []
+
+    def counted(*given: Any, **named: Any) -> Placement:
+        made.append(given)
+        return place(*given, **named)
+
+    content = samples.virtual().model_dump()
+    content["pools"] += ({**content["pools"][0], "id": "edge-3", "address": "10.9.0.3"},)
+    content["nodes"] = [{**one, "cpus": 4} if one["pool"] == "edge-2" else one for one in content["nodes"]]
+    content["nodes"] += [{**one, "pool": "edge-3"} for one in content["nodes"] if one["pool"] == "edge-1"]
+    content["latencies"] += tuple({"pool": "edge-3", "site": f"site-{n}", "microseconds": 60} for n in (1, 2))
+    bench = FunctionBench(Network.model_validate(content))
+    await bench.instantiate("DU-1", "DU-2")
+    for name in ("DU-1", "DU-2"):
+        bench.lose_pool(name, "edge-1")
+    monkeypatch.setattr(planner, "place", counted)
+    outcomes = await bench.play("heal-function", where="function=DU-*", seconds=0)
+    assert set(outcomes.values()) == GOOD, bench.jobs
+    assert bench.pools("DU-1") == ("edge-1", "edge-2"), "the nearest, which has room for one"
+    assert bench.pools("DU-2") == ("edge-1", "edge-3")
+    assert len(made) == 1, "one placement for all"
+
+
+async def test_one_that_was_healed_already_is_where_it_went_though_its_alarm_still_stands() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1", "DU-2")
+    for name in ("DU-1", "DU-2"):
+        bench.lose_pool(name, "edge-1")
+    await bench.look_twice("DU-1", "DU-2")
+    assert {one.probable_cause for one in bench.store.alarms.standing(["DU-1", "DU-2"])} == {"function-down"}
+    for name, station in (("DU-1", "S1"), ("DU-2", "S2")):
+        outcomes = await bench.play("heal-function", where=f"function={name}", seconds=0)
+        assert outcomes == dict.fromkeys((name, station), Outcome.SUCCEEDED), bench.jobs
+        assert set(bench.placed(name)) == {"edge-1", "edge-2"}
 
 
 async def test_one_that_is_well_is_left_alone() -> None:
