@@ -17,7 +17,7 @@ from controller.playbook.language.registry import Context
 from controller.ports.fake_devices import Wrong
 from tests.support.soak import TURNS
 from tests.unit.playbook.test_takeover import PlaybookBench
-from tests.unit.runs.group_bench import Mortal, kills
+from tests.unit.runs.group_bench import kills
 from tests.unit.runs.transaction_bench import Killed
 
 RESTART = "  - {name: restart, action: restart-station, with: {seconds: 100}}\n"
@@ -61,16 +61,13 @@ def bench_of(steps: str) -> PlaybookBench:
 
 
 @pytest.mark.parametrize("turn", TURNS)
-@pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(("steps", "outcome", "sent"), CASES)
-async def test_killed_at_every_call(
-    steps: str, outcome: Outcome, sent: list[OperationKind], after: bool, turn: int
-) -> None:
-    played = await kills(lambda life: bench_of(steps).work(life))
-    for at in played:
+async def test_killed_at_every_call(steps: str, outcome: Outcome, sent: list[OperationKind], turn: int) -> None:
+    played = await kills(lambda life: bench_of(steps).work(life), turn)
+    for death in played:
         bench = bench_of(steps)
         try:
-            result = await bench.work(Mortal(at, after, hung=(at + after + turn) % 2 == 0))
+            result = await bench.work(death)
         except Killed:
             done = [job.outcome for job in bench.store.runs.jobs(bench.run) if job.outcome is not None]
             if done:  # the last call took effect, only its answer was lost
@@ -78,7 +75,7 @@ async def test_killed_at_every_call(
                 continue
             result = await bench.work()
         bench.settled(result, outcome, "UNLOCKED")
-        assert bench.device.equipment.sent == sent, at
+        assert bench.device.equipment.sent == sent, death
     assert len(played) > 15
 
 

@@ -158,14 +158,13 @@ CASES = [
 
 
 @pytest.mark.parametrize("turn", TURNS)
-@pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize(("steps", "outcome", "lock"), CASES)
-async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, after: bool, turn: int) -> None:
-    played = await kills(lambda life: PlaybookBench(steps).work(life))
-    for at in played:
+async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str, turn: int) -> None:
+    played = await kills(lambda life: PlaybookBench(steps).work(life), turn)
+    for death in played:
         bench = PlaybookBench(steps)
         try:
-            result = await bench.work(Mortal(at, after, hung=(at + after + turn) % 2 == 0))
+            result = await bench.work(death)
         except Killed:
             done = [job for job in bench.store.runs.jobs(bench.run) if job.outcome is not None]
             if done:  # the last call took effect, only its answer was lost
@@ -200,10 +199,10 @@ async def test_a_further_try_is_not_lost_with_its_worker() -> None:
         return bench
 
     played = await kills(lambda life: retried().work(life))
-    for at in played:
+    for death in played:
         bench = retried()
         with suppress(Killed):
-            await bench.work(Mortal(at))
+            await bench.work(death)
         if bench.job.outcome is None:
             await bench.work()
         bench.settled(bench.job, Outcome.SUCCEEDED, "LOCKED")
@@ -227,11 +226,11 @@ async def test_a_tenant_that_is_tested_before_it_is_opened_comes_whole_or_not(
         return PlaybookBench(steps, scenario=add_tenant(reserved=True))
 
     played = await kills(lambda life: coming().work(life))
-    for at in played[::stride]:
+    for death in played[::stride]:
         bench = coming()
         before = dict(bench.device.running)
         with suppress(Killed):
-            await bench.work(Mortal(at, after=at % 2 == 0))
+            await bench.work(death)
         if bench.job.outcome is None:
             await bench.work()
         bench.settled(bench.job, outcome, "UNLOCKED")

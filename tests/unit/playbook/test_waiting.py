@@ -121,10 +121,10 @@ async def test_killed_at_every_call(steps: str, outcome: Outcome, lock: str) -> 
             return await bench.work(life)
 
     played = await kills(lambda life: play(PlaybookBench(steps), life))
-    for at in played:
+    for death in played:
         bench = PlaybookBench(steps)
         try:
-            result = await play(bench, Mortal(at, after=at % 2 == 0))
+            result = await play(bench, death)
         except Killed:
             ended = [job.outcome for job in bench.store.runs.jobs(bench.run) if job.outcome is not None]
             if ended:  # the last call took effect, only its answer was lost

@@ -46,11 +46,21 @@ _STATE = select(runs.c.state).where(runs.c.id == bindparam("run"))
 
 @dataclass
 class Mortal(Interrupter):
-    """A process that does nothing any more once it was killed, in whatever task."""
+    """A process that does nothing any more once it was killed, in whatever task.
+
+    Attributes:
+        clock: That of its bench.
+        times: When it came to each call.
+    """
+
+    clock: VirtualClock | None = field(default=None, repr=False)
+    times: list[float] = field(default_factory=list, repr=False)
 
     def due(self, name: str) -> bool:
         if self.dead:
             raise Killed
+        if self.clock:
+            self.times.append(self.clock.monotonic())
         return super().due(name)
 
     @property
@@ -163,6 +173,7 @@ class GroupBench:
     @asynccontextmanager
     async def process(self, life: Mortal) -> AsyncIterator[asyncio.Task[None]]:
         """A process, which has ended afterwards and was declared dead."""
+        life.clock = self.clock
         tools = Tools(InstantStore(self.store, life), MortalDevices(self.devices, life), self.clock, _target)  # type: ignore[arg-type]
         procedure = self.procedure(tools)
         tools = replace(tools, procedure_of=lambda _run: procedure, forbids=self.forbids)
@@ -266,11 +277,31 @@ def moments(calls: Sequence[str], chance: random.Random) -> list[int]:
     return [at for at in range(1, len(calls) + 1) if SOAK or at in near or chance.random() < 0.3]
 
 
-async def kills(play: Callable[[Mortal], Awaitable[object]]) -> list[int]:
-    """Calls at which to kill a process that plays something (``moments``); it is played once to find them."""
+def deaths(whole: Mortal, chance: random.Random, turn: int = 0) -> list[Mortal]:
+    """Deaths of a process that would do what another one did on one device; each leaves something else behind.
+
+    One that dies behind a call leaves what one leaves that dies before its next call, unless time passes in between, or
+    the device does not notice it: so only these die behind a call.
+
+    Args:
+        turn: Of connections that are closed and left hanging in turns, which begins.
+    """
+    calls, found = whole.calls, []
+    for at in moments(calls, chance):
+        found.append(Mortal(at, hung=(at + turn) % 2 == 0))
+        last = at == len(calls)
+        waits = last or whole.times[at] != whole.times[at - 1]
+        hung = (at + turn) % 2 == 1
+        if waits or (hung and calls[at - 1] != "record" and calls[at] == "record"):
+            found.append(Mortal(at, after=True, hung=hung))
+    return found
+
+
+async def kills(play: Callable[[Mortal], Awaitable[object]], turn: int = 0) -> list[Mortal]:
+    """``deaths`` of a process that plays something; it is played once to find them."""
     whole = Mortal()
     await play(whole)
-    return moments(whole.calls, random.Random(len(whole.calls)))
+    return deaths(whole, random.Random(len(whole.calls)), turn)
 
 
 def unit(*stations: str, ranks: Sequence[int] = ()) -> list[NewJob]:

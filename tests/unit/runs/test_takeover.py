@@ -1,8 +1,7 @@
 """A worker that dies at any moment: whoever takes over brings device, ledger and record to one end.
 
-Each scenario is first played through to count the calls to device and record; then the worker is killed at
-every one of them, before and after it took effect, with its connection closed and left hanging in turns. Workers are
-the real loop, in virtual time.
+Each scenario is first played through to count the calls to device and record; then the worker is killed between all of
+them, with its connection closed and left hanging in turns. Workers are the real loop, in virtual time.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from controller.ports.store import NewJob
 from controller.runs.loop import BELIEF
 from tests.support.soak import SOAK, TURNS
 from tests.unit.plan.samples import LTE_CELL
-from tests.unit.runs.group_bench import GroupBench, Mortal, moments
+from tests.unit.runs.group_bench import GroupBench, Mortal, deaths
 from tests.unit.runs.transaction_bench import STATION, UNSAFE, Scenario, add_tenant, change_primary, retune
 
 Prepare = Callable[[GroupBench], None]
@@ -81,13 +80,18 @@ def bench_of(name: str) -> GroupBench:
     return bench
 
 
-async def calls_of(name: str) -> list[str]:
-    """What is called when nothing goes wrong."""
+async def whole_life(name: str) -> Mortal:
+    """A process that lives until the run has ended."""
     bench, life = bench_of(name), Mortal()
     assert await bench.shift(life)
     settled(bench)
     assert len(life.calls) > 20
-    return life.calls
+    return life
+
+
+async def calls_of(name: str) -> list[str]:
+    """What is called when nothing goes wrong."""
+    return (await whole_life(name)).calls
 
 
 def settled(bench: GroupBench) -> Job:
@@ -119,12 +123,11 @@ async def all_killed(name: str, *deaths: Mortal) -> None:
         raise AssertionError(f"{deaths}: {error}; {bench.steps(STATION)}") from error
 
 
-@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("turn", TURNS)
 @pytest.mark.parametrize("name", SCENARIOS)
-async def test_killed_at_every_call(name: str, after: bool) -> None:
-    for at in moments(await calls_of(name), random.Random(name)):
-        for turn in TURNS:
-            await all_killed(name, Mortal(at, after, hung=(at + after + turn) % 2 == 0))
+async def test_killed_at_every_call(name: str, turn: int) -> None:
+    for death in deaths(await whole_life(name), random.Random(name), turn):
+        await all_killed(name, death)
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -134,7 +137,7 @@ async def test_killed_twice(name: str) -> None:
     chance = random.Random(name)
     # The first calls register a worker and look for work.
     begun = calls.index("lock") - 2
-    for _ in range(60 if SOAK else 30):
+    for _ in range(60 if SOAK else 12):
         deaths = [
             Mortal(chance.randint(begun, len(calls)), chance.random() < 0.5, chance.random() < 0.5) for _ in range(2)
         ]
@@ -284,13 +287,13 @@ class Stalled(Mortal):
         return False
 
 
-@pytest.mark.parametrize("returns", [False, True], ids=["declared dead", "without heartbeat"])
+@pytest.mark.parametrize("turn", TURNS)
 @pytest.mark.parametrize("name", ["three-phases", "failing-checks", "inverse-three-phases", "inverse-failing-checks"])
-async def test_a_worker_that_lost_its_lease_changes_nothing_more(name: str, returns: bool) -> None:
+async def test_a_worker_that_lost_its_lease_changes_nothing_more(name: str, turn: int) -> None:
     """It was stopped, and wakes up when its device belongs to others, or when it can't know whether it does."""
     calls = await calls_of(name)
     for at in range(calls.index("lock"), len(calls) + 1):
-        bench = bench_of(name)
+        bench, returns = bench_of(name), (at + turn) % 2 == 0
         life = Stalled(at, bench, returns=returns)
         async with bench.process(life):
             while not life.stands:
@@ -301,7 +304,7 @@ async def test_a_worker_that_lost_its_lease_changes_nothing_more(name: str, retu
             assert await bench.shift(Mortal())
             life.goes_on.set()
             await bench.clock.advance(3)
-        assert not life.sent, (at, life.sent)
+        assert not life.sent, (at, returns, life.sent)
         settled(bench)
 
 
