@@ -140,7 +140,7 @@ async def test_apply_never_forces_and_names_the_other_writer() -> None:
 
 
 async def test_a_delete_that_is_only_tried_says_so_where_servers_look() -> None:
-    async with serving(reply(200, status(200, "", ""))) as server:
+    async with serving(reply(200, {"kind": "Status", "apiVersion": "v1", "status": "Success"})) as server:
         await server.api().delete(PLACE, {"uid": "u1"}, dry_run=True)
     assert server.asked[0].body["dryRun"] == ["All"]
 
@@ -175,7 +175,7 @@ async def test_a_namespace_that_is_not_there_comes_with_its_pool() -> None:
 
 
 async def test_a_delete_names_the_very_object() -> None:
-    async with serving(reply(200, status(200, "", ""))) as server:
+    async with serving(reply(200, {"kind": "Status", "apiVersion": "v1", "status": "Success"})) as server:
         await server.api().delete(PLACE, {"uid": "u1", "resourceVersion": "7"}, dry_run=False)
     assert server.asked[0].body["preconditions"] == {"uid": "u1", "resourceVersion": "7"}
 
