@@ -61,7 +61,7 @@ def _facts(report: Json, root: Json) -> Iterator[tuple[str, str]]:
         on_air = sum(state == "up" for state in health["cells"].values())
         up = sum(link["state"] == "up" for link in health["links"])
         said = f"{on_air} of {len(health['cells'])} cells on air, {up} of {len(health['links'])} core links up"
-        yield "Device now", f"{said}, looked at {_time(health['at'])}"
+        yield "Device now", f"{said}, checked {_time(health['at'])}"
 
 
 def _minutes(report: Json) -> list[str]:

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from controller.models.people import Permission, Person, Role
 
 _P = Permission
-_TENANT = frozenset({_P.LOOK, _P.METRICS, _P.TOKENS})
-_HOST = frozenset({_P.LOOK, _P.OVERSEE, _P.METRICS, _P.TOKENS})
+_TENANT = frozenset({_P.READ, _P.METRICS, _P.TOKENS})
+_HOST = frozenset({_P.READ, _P.OVERSEE, _P.METRICS, _P.TOKENS})
 
 #: Role → what it may do. A tenant's people see what is disclosed of their tenant only (``controller.access``).
 #: Loading network files is the administrator's, since agreements, and with them consents, stand in them.

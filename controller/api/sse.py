@@ -19,7 +19,7 @@ log = structlog.get_logger()
 _SILENCE = 15.0
 
 
-class Looks(Protocol):
+class SharesReadings(Protocol):
     """What lets followers share a read of the record (``controller.api.views.View``)."""
 
     @property
@@ -27,7 +27,7 @@ class Looks(Protocol):
         """Source of time."""
         ...
 
-    async def shared(self, what: str, look: Callable[[], Any]) -> Any:
+    async def shared(self, what: str, read: Callable[[], Any]) -> Any:
         """A read in a thread, shared by all who follow the same."""
         ...
 
@@ -51,20 +51,20 @@ def keep_alive() -> str:
     return ": still here\n\n"
 
 
-async def follow(seen: Looks, what: str, look: Callable[[], dict[str, str]]) -> AsyncIterator[str]:
+async def follow(seen: SharesReadings, what: str, read: Callable[[], dict[str, str]]) -> AsyncIterator[str]:
     """Events of all that there is now, then of each that changes.
 
     Args:
         seen: What the follower sees.
         what: Under which name reads are shared.
-        look: The event of each, by id.
+        read: The event of each, by id.
     """
     sent: dict[str, str] = {}
     silent = 0.0
     while True:
         found = sent
         try:
-            found = await seen.shared(what, look)
+            found = await seen.shared(what, read)
         except StoreError as error:
             log.warning("api.follow_waits", what=what, reason=error.message)
         # Each by itself or 1000 at once, one piece: every piece is a turn of the loop, which all callers share.

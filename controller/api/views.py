@@ -63,7 +63,7 @@ from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.runs.approval.clearance import who_can_end
 
-Looked = TypeVar("Looked")
+Read = TypeVar("Read")
 
 #: Open incidents that are put in the order of their ranks, at most; alarms of one that are shown.
 _OPEN, _PARTS = 100_000, 100
@@ -264,7 +264,7 @@ class View(Protocol):
         """Source of time."""
         ...
 
-    async def shared(self, what: str, look: Callable[[], Looked]) -> Looked:
+    async def shared(self, what: str, read: Callable[[], Read]) -> Read:
         """A read of the record in a thread, shared by all who follow the same for the host, or for one tenant."""
         ...
 
@@ -394,9 +394,9 @@ class HostView:
         self._exposition = services.exposition
         self.clock = services.clock
 
-    async def shared(self, what: str, look: Callable[[], Looked]) -> Looked:
+    async def shared(self, what: str, read: Callable[[], Read]) -> Read:
         """See ``View``."""
-        found: Looked = await self._followed.get(("", what), self.clock, partial(run_in_threadpool, look))
+        found: Read = await self._followed.get(("", what), self.clock, partial(run_in_threadpool, read))
         return found
 
     def network(self) -> tuple[str, Network]:
@@ -631,9 +631,9 @@ class TenantView:
         self._exposition = services.exposition
         self.clock = services.clock
 
-    async def shared(self, what: str, look: Callable[[], Looked]) -> Looked:
+    async def shared(self, what: str, read: Callable[[], Read]) -> Read:
         """See ``View``."""
-        found: Looked = await self._followed.get((self._tenant, what), self.clock, partial(run_in_threadpool, look))
+        found: Read = await self._followed.get((self._tenant, what), self.clock, partial(run_in_threadpool, read))
         return found
 
     def _sight(self) -> Sight:

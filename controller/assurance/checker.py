@@ -48,8 +48,8 @@ _Ledger = Mapping[Path, LedgerEntry]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
-    """What one look at a station brought.
+class Check:
+    """What one check of a station brought.
 
     Attributes:
         at: When it was begun: what happened later it may not have seen.
@@ -82,7 +82,7 @@ class _Basis:
 
 @dataclass(frozen=True, slots=True)
 class _Judged:
-    """A look, judged.
+    """A check, judged.
 
     Attributes:
         listed: Alarms that the station lists, by the lists that it keeps; none where it could not be read.
@@ -107,7 +107,7 @@ class _Judged:
         return replace(self, health=health, listed={source: _again(one, at) for source, one in self.listed.items()})
 
     def cleared_since(self, before: _Judged | None) -> dict[Wrong, datetime]:
-        """When the station cleared its own alarms that stood at the look before, by its clock."""
+        """When the station cleared its own alarms that stood at the check before, by its clock."""
         listed = (self.basis.observed.records if self.basis else None) or ()
         at = {record.id: record.cleared for record in listed}
         times = {wrong: [at.get(one) for one in ids] for wrong, ids in (before.records if before else {}).items()}
@@ -125,16 +125,16 @@ class _Judged:
 
 @dataclass(frozen=True, slots=True)
 class _Recorded:
-    """A look with what is on record of its station."""
+    """A check with what is on record of its station."""
 
-    look: Look
+    check: Check
     ledger: _Ledger
     before: Health | None
     basis: _Basis | None
 
 
 class Checker:
-    """Looks at stations; keeps the last look at each to tell a passing state from a lasting one.
+    """Checks stations; keeps the last check of each to tell a passing state from a lasting one.
 
     Args:
         sources: Whose words become alarms here: what is found wrong (``check``), alarms that stations list and
@@ -164,7 +164,7 @@ class Checker:
         """Work out what devices have in common and has failed, from these devices and no others."""
         self._common.follow(devices)
 
-    async def look(self, network: Network, station: str) -> Look:
+    async def check(self, network: Network, station: str) -> Check:
         """Read one station; that it can't be read is an answer too."""
         at = self._clock.now()
         try:
@@ -172,8 +172,8 @@ class Checker:
             measured = await self._planner.measurements(network, station) if untold_user_plane(observed) else ()
         except (DeviceError, NotFoundError) as error:
             log.info("station.unreadable", station=station, code=error.code, reason=error.message)
-            return Look(station, at, None, error.code)
-        return Look(station, at, observed, measured=measured)
+            return Check(station, at, None, error.code)
+        return Check(station, at, observed, measured=measured)
 
     async def health(self, station: str) -> Health:
         """What one station says of itself just now; nothing is kept.
@@ -182,7 +182,7 @@ class Checker:
             NotFoundError: It was not adopted.
         """
         _, network = await self._store.networks.get()
-        found = await self._judge([await self.look(network, station)])
+        found = await self._judge([await self.check(network, station)])
         if station not in found:
             raise NotFoundError(f"station {station} is not adopted")
         return found[station].health
@@ -196,19 +196,19 @@ class Checker:
             return False
         return seen is not None and seen.power == "BATTERY"
 
-    async def record(self, looks: Sequence[Look]) -> frozenset[str]:
-        """Save the health that looks showed and report alarms; stations under a job are left alone.
+    async def record(self, checks: Sequence[Check]) -> frozenset[str]:
+        """Save the health that checks showed and report alarms; stations under a job are left alone.
 
         Returns:
-            Stations to look at again soon: what is wrong there changed, or a job works on them: between two
+            Stations to check again soon: what is wrong there changed, or a job works on them: between two
             phases a station is neither old nor new.
 
         Raises:
             StoreError: Nothing is kept.
         """
-        stations = [look.station for look in looks]
+        stations = [check.station for check in checks]
         busy = await self._store.claims.busy(stations)
-        found = await self._judge([look for look in looks if look.station not in busy])
+        found = await self._judge([check for check in checks if check.station not in busy])
         if carried := {station: judged.generation for station, judged in found.items() if judged.generation}:
             await self._store.integrity.check_fences(carried)
         await self._doubt(found)
@@ -237,7 +237,7 @@ class Checker:
                 log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)
 
     async def _doubt(self, found: Mapping[str, _Judged]) -> None:
-        """Notice stations that are not as they were when the record last looked, at the first look since the start."""
+        """Notice stations that are not as they were in the record, at the first check since the start."""
         first = [name for name, now in found.items() if name not in self._last and now.health.reachable]
         altered = [name for name in first if found[name].altered]
         if altered:
@@ -264,42 +264,42 @@ class Checker:
 
     # ------------------------------------------------------------------ judge
 
-    async def _judge(self, looks: Sequence[Look]) -> dict[str, _Judged]:
-        """Looks by station, at adopted ones; judged against what was applied there."""
-        network, same, new = await self._store.look(self._recorded, looks)
+    async def _judge(self, checks: Sequence[Check]) -> dict[str, _Judged]:
+        """Checks by station, of adopted ones; judged against what was applied there."""
+        network, same, new = await self._store.read(self._recorded, checks)
         judged = await asyncio.to_thread(
             lambda: {
-                one.look.station: _judged(network, one.look, one.ledger, one.before, one.basis, self._sources)
+                one.check.station: _judged(network, one.check, one.ledger, one.before, one.basis, self._sources)
                 for one in new
             }
         )
         return same | judged
 
-    def _recorded(self, store: Store, looks: Sequence[Look]) -> tuple[Network, dict[str, _Judged], list[_Recorded]]:
-        """Looks at adopted stations: those that show what the last ones did, judged; the others with what is known."""
-        stations = [look.station for look in looks]
+    def _recorded(self, store: Store, checks: Sequence[Check]) -> tuple[Network, dict[str, _Judged], list[_Recorded]]:
+        """Checks of adopted stations: those that show what the last ones did, judged; the others with what is known."""
+        stations = [check.station for check in checks]
         digest, network = store.networks.get()
         devices, versions = store.devices.find(stations), store.ledger.versions(stations)
-        ours = [look for look in looks if look.station in devices and devices[look.station].adopted is not None]
+        ours = [check for check in checks if check.station in devices and devices[check.station].adopted is not None]
         bases = {
-            look.station: _Basis(look.observed, versions.get(look.station, 0), digest, look.measured)
-            for look in ours
-            if look.observed is not None
+            check.station: _Basis(check.observed, versions.get(check.station, 0), digest, check.measured)
+            for check in ours
+            if check.observed is not None
         }
-        same = {look.station: last.again(look.at) for look in ours if (last := self._still(look.station, bases))}
-        new = [look for look in ours if look.station not in same]
-        ledger = store.ledger.find([look.station for look in new]) if new else {}
-        before = {look.station: last.health for look in new if (last := self._last.get(look.station))}
+        same = {check.station: last.again(check.at) for check in ours if (last := self._still(check.station, bases))}
+        new = [check for check in ours if check.station not in same]
+        ledger = store.ledger.find([check.station for check in new]) if new else {}
+        before = {check.station: last.health for check in new if (last := self._last.get(check.station))}
         # What it can't tell, or tell any more, is as it was on record.
-        bare = [look.station for look in new if look.observed is None or _lost_cells(look, ledger)]
+        bare = [check.station for check in new if check.observed is None or _lost_cells(check, ledger)]
         before |= store.healths.find(bare) if bare else {}
         return (
             network,
             same,
             [
-                _Recorded(look, ledger.get(name, {}), before.get(name), bases.get(name))
-                for look in new
-                for name in [look.station]
+                _Recorded(check, ledger.get(name, {}), before.get(name), bases.get(name))
+                for check in new
+                for name in [check.station]
             ],
         )
 
@@ -313,39 +313,39 @@ def _again(found: Listed, at: datetime) -> Listed:
     return {problem: report.model_copy(update={"at": at}) for problem, report in found.items()}
 
 
-def _lost_cells(look: Look, ledger: Mapping[str, _Ledger]) -> bool:
+def _lost_cells(check: Check, ledger: Mapping[str, _Ledger]) -> bool:
     """Whether a station does not carry a cell of ours any more."""
-    ours = cells({path: {} for path in ledger.get(look.station, {})})
-    return look.observed is not None and any(cell.path not in look.observed.tree for cell in ours)
+    ours = cells({path: {} for path in ledger.get(check.station, {})})
+    return check.observed is not None and any(cell.path not in check.observed.tree for cell in ours)
 
 
 def _judged(
     network: Network,
-    look: Look,
+    check: Check,
     ledger: _Ledger,
     before: Health | None,
     basis: _Basis | None,
     sources: Collection[AlarmSource],
 ) -> _Judged:
-    device = network.device_kinds.get(look.station, DeviceKind.STATION)
-    if look.observed is None:
-        return _Judged(_with_tunnels(network, unread(look.station, ledger, before, look.at, look.reason, device)))
-    known = network.profiles_of(look.station) if network.manages(look.station) else ()
-    drifted = drifted_nodes(root_spec(known), applied(ledger), look.observed) if known else ()
-    generation = generation_of(root_spec(known), look.observed, look.station) if known else 0
+    device = network.device_kinds.get(check.station, DeviceKind.STATION)
+    if check.observed is None:
+        return _Judged(_with_tunnels(network, unread(check.station, ledger, before, check.at, check.reason, device)))
+    known = network.profiles_of(check.station) if network.manages(check.station) else ()
+    drifted = drifted_nodes(root_spec(known), applied(ledger), check.observed) if known else ()
+    generation = generation_of(root_spec(known), check.observed, check.station) if known else 0
 
     def traffic(name: str, kind: LinkKind) -> ServiceState:
         tenant = network.tenant_by_id.get(name)
-        return ServiceState.UNKNOWN if tenant is None else carried(tenant, kind, look.measured)
+        return ServiceState.UNKNOWN if tenant is None else carried(tenant, kind, check.measured)
 
-    records = list(records_by_problem(look.station, look.observed, look.at, ledger))
+    records = list(records_by_problem(check.station, check.observed, check.at, ledger))
     checked = _checked(records)
     times_of = {wrong: [one.raised for one in found if one.raised] for wrong, found in checked.items()}
     raised = {wrong: min(times) for wrong, times in times_of.items() if times}
-    health = health_of(look.station, look.observed, ledger, len(drifted), look.at, device, traffic, before, raised)
+    health = health_of(check.station, check.observed, ledger, len(drifted), check.at, device, traffic, before, raised)
     health = with_cluster(network, health, before)
-    altered = any(path in look.observed.tree for path in drifted)
-    alarms = listed(look.station, look.observed, look.at, ledger, health.reporting_cells, sources)
+    altered = any(path in check.observed.tree for path in drifted)
+    alarms = listed(check.station, check.observed, check.at, ledger, health.reporting_cells, sources)
     said = {problem: record.acknowledged_by for problem, record in records if record.acknowledged_by}
     ids = {wrong: [one.id for one in found] for wrong, found in checked.items()}
     return _Judged(_with_tunnels(network, health), alarms, said, ids, generation, altered, basis)

@@ -1,7 +1,7 @@
 """What several devices have in common and has failed: a core node, another remote end, a node of the backhaul. Pure.
 
 No device tells of these: they show in what many devices tell, or no longer tell. What each one showed last is kept, so
-that a look costs the same in a small network and in a large one.
+that a check costs the same in a small network and in a large one.
 """
 
 from __future__ import annotations
@@ -175,7 +175,7 @@ class CommonFaults:
             if not seen.lost(network) or not (end.tenant or self._several(network, end.link)):
                 continue
             whose = f"{end.link} of {end.tenant}" if end.tenant else f"what lies at or behind {end.link}"
-            text = f"{len(seen.down)} stations have lost {whose}, most that were looked at since"
+            text = f"{len(seen.down)} stations have lost {whose}, most that were checked since"
             yield _Fault(CORE_NODE_DOWN if end.tenant else REMOTE_END_DOWN, end.tenant, end.link), text
 
     def _several(self, network: Network, remote: str) -> bool:

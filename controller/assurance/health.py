@@ -64,8 +64,8 @@ OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CON
 OWN_CAUSES |= {FUNCTION_DOWN, FUNCTION_TWICE} | POOL_CAUSES
 #: Alarms that are over and that a station's list may keep: lists are of limited length, and read each time.
 _MOST_OVER = 200
-#: Why nothing is known of a station that was adopted and not looked at yet.
-NOT_LOOKED_AT = "not-looked-at"
+#: Why nothing is known of a station that was adopted and not checked yet.
+NOT_CHECKED = "not-checked"
 #: What drift and unreachability are about: the device as a whole (``Health.device``).
 STATION = ObjectClass.STATION.value
 
@@ -165,7 +165,7 @@ def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry])
 def reported_between(before: Health | None, reported: datetime | None, at: datetime) -> datetime | None:
     """A time that a station gave for a change, if it lies between the reads before and after; None where it does not.
 
-    So a wrong clock of a station moves the begin or end of an outage by no more than the time between two looks.
+    So a wrong clock of a station moves the begin or end of an outage by no more than the time between two checks.
     """
     if reported is None or before is None or before.read is None:
         return None
@@ -374,7 +374,7 @@ def reports_of(
 
 
 def _seen(before: Health | None, now: Health, wrong: Wrong) -> datetime | None:
-    """Since when it was so: as the station reported, else as the first look saw it."""
+    """Since when it was so: as the station reported, else as the first check saw it."""
     what, cause = wrong
     if cause == CELL_OFF_AIR:
         return now.off_air[what]

@@ -33,7 +33,7 @@ class HeartbeatWatch:
         self._store = store
         self._clock = clock
         self._misses = misses
-        self._looked = clock.monotonic()
+        self._latest = clock.monotonic()
         #: By device when it was last heard from, and for how many seconds it was silent while rounds went on.
         self._silent: dict[str, tuple[Heartbeat, float]] = {}
 
@@ -41,7 +41,7 @@ class HeartbeatWatch:
         """One round."""
         found = await self._store.heartbeats.find()
         now = self._clock.monotonic()
-        passed, self._looked = min(now - self._looked, _GAP), now
+        passed, self._latest = min(now - self._latest, _GAP), now
         if found and not any(one.role is ProcessRole.API and one.up for one in await self._store.processes.find()):
             passed = 0.0
         before, self._silent = self._silent, {}

@@ -155,7 +155,7 @@ class MeasuredFaults:
         self._alarms = alarms
         self._zone = ZoneInfo("UTC")
         #: End of the last quarter and hour that was judged, or is being judged.
-        self._looked: dict[int, datetime] = {}
+        self._latest: dict[int, datetime] = {}
         #: The last hour, and stations that are still to be judged in it.
         self._hour: Hour | None = None
         #: Of hours that were judged whole, the latest first.
@@ -174,7 +174,7 @@ class MeasuredFaults:
         watched = await self._watched(records)
         reports = [] if quarter is None or not self._alarms else await self._sleeping(watched, quarter)
         if hour is not None:
-            self._left, self._looked[HOUR] = list(watched.stations), hour
+            self._left, self._latest[HOUR] = list(watched.stations), hour
             names = [kpi.name for kpi in tenant_kpis(self._kpis)]
             self._hour = Hour(self._kpis, names, watched.network, hour, self._sums)
         for _ in range(1 + len(watched.stations) // (_TOGETHER * _SPREAD)):
@@ -183,12 +183,12 @@ class MeasuredFaults:
             for alarm in await self._store.alarms.report_all(reports):
                 log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)
         if quarter is not None:
-            self._looked[QUARTER] = quarter
+            self._latest[QUARTER] = quarter
 
     def _due(self, length: int, wait: timedelta) -> datetime | None:
         """End of the latest span of a length that is on record, None where it was judged already."""
         end, _ = span_of(self._clock.now() - wait, length, self._zone)
-        return None if self._looked.get(length) == end else end
+        return None if self._latest.get(length) == end else end
 
     async def _watched(self, records: Mapping[str, Device]) -> _Watched:
         _, network = await self._store.networks.get()

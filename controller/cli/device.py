@@ -40,7 +40,7 @@ def list_(selector: Selector = "*", as_json: Json = False) -> None:
     table(columns, (_row(device) for device in found))
     ages = sorted(age for device in found if (age := device.get("health_age")) is not None)
     if ages:
-        out.print(f"looked at {ages[len(ages) // 2]:.0f} s ago at the median, {ages[-1]:.0f} s at most")
+        out.print(f"checked {ages[len(ages) // 2]:.0f} s ago at the median, {ages[-1]:.0f} s at most")
 
 
 def _row(device: dict[str, Any]) -> list[Any]:
@@ -96,7 +96,7 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
         out.print(*_indicators(device["indicators"], kpis))
     health = device["health"]
     if health is None:
-        out.print("not looked at yet")
+        out.print("not checked yet")
         return
     read = f", last read {when(health['read'])}" if health.get("read") else ""
     reach = "reachable" if health["reachable"] else styled(f"unreachable{read}", "red")

@@ -76,7 +76,7 @@ class Supervisor:
                 sys.stdout.write("".join(line + "\n" for line in started))
                 sys.stdout.flush()
             while not self._stopping:
-                self._look_after_all(_LATER_TRIES)
+                self._restart_ended(_LATER_TRIES)
                 self._clock.pause(0.2)
         finally:
             self._take_down()
@@ -84,7 +84,7 @@ class Supervisor:
     def _until_ready(self, ready: Callable[[str], bool]) -> None:
         end = self._clock.monotonic() + _PATIENCE
         while not self._stopping:
-            self._look_after_all(_TRIES)
+            self._restart_ended(_TRIES)
             waited_for = next((child for child in self._children if not self._is_ready(child, ready)), None)
             if waited_for is None:
                 return
@@ -96,16 +96,16 @@ class Supervisor:
         child.ready = child.process is not None and (child.ready or ready(child.name))
         return child.ready
 
-    def _look_after_all(self, tries: int) -> None:
+    def _restart_ended(self, tries: int) -> None:
         for child in self._children:
-            self._look_after(child)
+            self._restart(child)
             if child.ended >= tries:
                 raise self._broken(child, "does not start" if tries == _TRIES else "ends again and again")
 
     def _stop(self, _number: int, _frame: FrameType | None) -> None:
         self._stopping = True
 
-    def _look_after(self, child: _Child) -> None:
+    def _restart(self, child: _Child) -> None:
         now = self._clock.monotonic()
         if child.process is not None and child.process.poll() is not None:
             log.warning("process.ended", name=child.name, status=child.process.returncode)

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from controller.assurance.checker import Checker, Look
+from controller.assurance.checker import Check, Checker
 from controller.assurance.places import Places
 from controller.models.errors import MinkaError, UnreachableError
 from controller.models.network import Network
@@ -56,8 +56,8 @@ class Checks:
         self._interval = interval
         self._worth = worth
         self._due: dict[str, float] = {}
-        self._looking: dict[str, asyncio.Task[None]] = {}
-        self._looks: list[Look] = []
+        self._under_way: dict[str, asyncio.Task[None]] = {}
+        self._checks: list[Check] = []
         self._unreachable: set[str] = set()
         self._places = Places(clock, _AT_ONCE, _HOLD)
 
@@ -80,7 +80,7 @@ class Checks:
     @property
     def idle(self) -> bool:
         """Whether no check is under way, or is still to be put on record."""
-        return not self._looking and not self._looks
+        return not self._under_way and not self._checks
 
     def turn_of(self, station: str) -> float:
         """When it is a station's turn, on the clock."""
@@ -90,14 +90,14 @@ class Checks:
         """Begin to check the stations that are due; those under a job wait, those just repaired come first."""
         # A run that waits for people may wait for hours.
         at = self._clock.now()
-        repaired, asked = await self._store.look(_with_a_reason, at - _REPAIRED_IN)
+        repaired, asked = await self._store.read(_with_a_reason, at - _REPAIRED_IN)
         for station in (station for station, read in asked.items() if read <= at - _ASKED_APART):
             self.poke(station)
         now = self._clock.monotonic()
         for station in repaired & self._due.keys():
             if self._due[station] > now + _SOON:
                 self.poke(station)
-        turns = [station for station, at in self._due.items() if at <= now and station not in self._looking]
+        turns = [station for station, at in self._due.items() if at <= now and station not in self._under_way]
         due = [station for station in turns if self._worth(station)]
         for station in set(turns).difference(due):
             apart = self._apart(station)
@@ -108,27 +108,29 @@ class Checks:
         for station in due:
             self._due[station] = now + (_SOON if station in busy | repaired else self._apart(station))
             if station not in busy:
-                self._looking[station] = asyncio.create_task(self._look(network, station))
+                self._under_way[station] = asyncio.create_task(self._check(network, station))
 
     async def record(self) -> None:
         """Put on record what was seen since the last time; a record that is away is tried with fresh checks."""
-        looks, self._looks = self._looks, []
-        if not looks:
+        checks, self._checks = self._checks, []
+        if not checks:
             return
         try:
-            again = await self._checker.record(looks)
+            again = await self._checker.record(checks)
         except MinkaError:
-            for look in looks:
-                self.poke(look.station)
+            for check in checks:
+                self.poke(check.station)
             raise
-        self._unreachable -= {look.station for look in looks}
-        self._unreachable |= {look.station for look in looks if look.reason == UnreachableError.code} & self._due.keys()
+        self._unreachable -= {check.station for check in checks}
+        self._unreachable |= {
+            check.station for check in checks if check.reason == UnreachableError.code
+        } & self._due.keys()
         now = self._clock.monotonic()
         for station in again & self._due.keys():
             self._due[station] = min(self._due[station], now + _SOON)
-        for look in looks:
-            if look.station in self._unreachable:
-                self._due[look.station] = min(self._due[look.station], now + self._apart(look.station))
+        for check in checks:
+            if check.station in self._unreachable:
+                self._due[check.station] = min(self._due[check.station], now + self._apart(check.station))
 
     def _apart(self, station: str) -> float:
         """Seconds between two checks of a station without another reason."""
@@ -138,21 +140,21 @@ class Checks:
 
     async def close(self) -> None:
         """Check no more."""
-        for task in self._looking.values():
+        for task in self._under_way.values():
             task.cancel()
-        await asyncio.gather(*self._looking.values(), return_exceptions=True)
+        await asyncio.gather(*self._under_way.values(), return_exceptions=True)
 
-    async def _look(self, network: Network, station: str) -> None:
+    async def _check(self, network: Network, station: str) -> None:
         try:
-            look = await self._places.paced(self._checker.look(network, station))
+            check = await self._places.paced(self._checker.check(network, station))
             # Not in one expression: the list is another one when the check comes back.
-            self._looks.append(look)
+            self._checks.append(check)
         except MinkaError as error:
             log.warning("check.failed", station=station, code=error.code, reason=error.message)
         except Exception:
             log.exception("check.bug", station=station)
         finally:
-            del self._looking[station]
+            del self._under_way[station]
 
 
 def _with_a_reason(store: Store, since: datetime) -> tuple[frozenset[str], dict[str, datetime]]:

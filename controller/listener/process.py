@@ -87,7 +87,7 @@ class Listener:
         self._rounds.start("begin checks", self.checks.begin, _CHECK)
         self._rounds.start("record checks", self.checks.record, _CHECK)
         if self._measured is not None:
-            self._rounds.start("look at measurements", self._measured.round, _MEASURED)
+            self._rounds.start("judge measurements", self._measured.round, _MEASURED)
         await stop.wait()
         await self._rounds.stop()
         await self._subscriptions.close()

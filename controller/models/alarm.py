@@ -341,7 +341,7 @@ class Escalation(Noun):
 
     Attributes:
         number: Of the alarm's escalations, from 1.
-        kind: ``page``, to be looked at now, or ``ticket``, where somebody has to go there.
+        kind: ``page``, for somebody to act on now, or ``ticket``, where somebody has to go there.
         attempts: How often somebody began to tell it.
         claimed: Whether somebody began and did not say yet how it ended.
     """

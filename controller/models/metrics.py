@@ -92,7 +92,7 @@ METRICS: tuple[Metric, ...] = (
         "minka_database_up",
         _G,
         _OURS,
-        "1: this page was read from the database. While that is away there is no page (503), so look at up too.",
+        "1: this page was read from the database. While that is away there is no page (503), so watch up too.",
         _ONE,
         ("kind",),
     ),

@@ -83,7 +83,7 @@ class Role(StrEnum):
 class Permission(StrEnum):
     """What a route needs, a role gives, and a token's scope may be cut down to."""
 
-    LOOK = "look"
+    READ = "read"
     OVERSEE = "oversee"
     PLAN = "plan"
     RUN = "run"

@@ -23,7 +23,7 @@ from prometheus_client.registry import Collector
 from controller import __version__
 from controller.access.disclosure import tenant_kpis
 from controller.access.sight import sight
-from controller.assurance.health import NOT_LOOKED_AT, unread
+from controller.assurance.health import NOT_CHECKED, unread
 from controller.intent.placement import Placement, PoolUse, place
 from controller.models.errors import NotFoundError
 from controller.models.health import Health, ServiceState
@@ -432,7 +432,7 @@ def _add(lines: _Lines, health: Health) -> None:
         if state is ServiceState.UNKNOWN:
             sample(f"{name}_unknown", 1, f'{labels},reason="{"not-reported" if health.reachable else "not-read"}"')
 
-    if health.reason != NOT_LOOKED_AT:
+    if health.reason != NOT_CHECKED:
         sample("minka_station_reachable", int(health.reachable))
         sample("minka_station_seen_timestamp_seconds", health.at.timestamp())
     if health.read is not None:
@@ -591,6 +591,6 @@ def _standing_health(store: Store, stations: frozenset[str] | None) -> list[Heal
     healths = store.healths.find(stations)
     ledger = store.ledger.find(adopted.keys() - healths.keys())
     return [
-        healths.get(name) or unread(name, ledger.get(name, {}), None, adopted[name], NOT_LOOKED_AT)
+        healths.get(name) or unread(name, ledger.get(name, {}), None, adopted[name], NOT_CHECKED)
         for name in sorted(adopted)
     ]

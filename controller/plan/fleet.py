@@ -224,7 +224,7 @@ def check_share(network: Network, changes: Sequence[Outline], options: PlanOptio
     if expected is not None:
         if count != expected:
             raise PlanRefusedError(
-                f"the plan touches {count} stations{_others(network, changes)}, but {expected} were expected: look at "
+                f"the plan touches {count} stations{_others(network, changes)}, but {expected} were expected: find out "
                 f"why, or expect {count} stations"
             )
     elif count > 1 and count > options.max_share * total:

@@ -16,7 +16,7 @@ from controller.queue.app import QUEUE, SCHEDULERS, WAKE
 log = structlog.get_logger()
 
 #: Seconds between two checks whether it is to end, and until a broker that is away is tried again.
-_LOOK, _RETRY = 1.0, 5.0
+_POLL, _RETRY = 1.0, 5.0
 
 
 class CeleryWakeups:
@@ -115,7 +115,7 @@ class SchedulerWakeups:
     def _take_from(self, waiting: Any) -> None:
         while not self._closing.is_set():
             try:
-                waiting.get(timeout=_LOOK).ack()
+                waiting.get(timeout=_POLL).ack()
             except queue.Empty:
                 pass
             else:

@@ -128,13 +128,13 @@ class Minka:
 
     Args:
         record: What it knows when the day begins.
-        every_look: Whether it also checks stations at which nothing happened, and never skips a round: for the
+        every_check: Whether it also checks stations at which nothing happened, and never skips a round: for the
             proof that this changes nothing.
         measures: Whether it also collects what stations counted, and works out hours and days.
     """
 
     def __init__(
-        self, stage: Stage, record: SqlStore, settings: Settings, *, every_look: bool = False, measures: bool = False
+        self, stage: Stage, record: SqlStore, settings: Settings, *, every_check: bool = False, measures: bool = False
     ) -> None:
         self.stage = stage
         self.loop = VirtualLoop(stage.clock)
@@ -142,7 +142,7 @@ class Minka:
         self.store = copy_of(record, self.clock)
         self.settings = settings
         self.notifier = FakeNotifier()
-        self._every_look = every_look
+        self._every_check = every_check
         self._measures = measures
         self._stirred = 0.0
         #: By station, until when checks of it may show something new.
@@ -188,7 +188,7 @@ class Minka:
             rounds.start("measurements", parts.work_out_measurements, 60.0)
         await self._begin(parts, day)
         self._people(day)
-        if self._every_look:
+        if self._every_check:
             self.loop.idleness = None
         await self.loop.sleep(day.hours * 3600)
         self.loop.idleness = None
@@ -249,7 +249,7 @@ class Minka:
     def _worth(self, station: str) -> bool:
         if not self._began:
             return station not in self._seen
-        return self._every_look or self._touched.get(station, -1.0) >= self.loop.time()
+        return self._every_check or self._touched.get(station, -1.0) >= self.loop.time()
 
     def until(self) -> float | None:
         """See ``Idleness``."""
@@ -260,7 +260,7 @@ class Minka:
             return None
         self._touched = {name: until for name, until in self._touched.items() if until >= now}
         turns = (self._listener.checks.turn_of(name) for name in self._touched)
-        due = min((self._remediator.next_look, *turns), default=math.inf)
+        due = min((self._remediator.next_round, *turns), default=math.inf)
         due -= (due - DAY_BEGINS) % _GRID if due < math.inf else 0.0
         return due if due > now else None
 

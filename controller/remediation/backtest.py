@@ -142,7 +142,7 @@ class Backtest:
         #: Whether too many repairs began at once: nobody is there to let them begin again.
         self._broken = False
         #: Times at which alarms are due, and by alarm the one that counts.
-        self._looks: list[tuple[datetime, str]] = []
+        self._due: list[tuple[datetime, str]] = []
         self._next: dict[str, datetime] = {}
         #: By alarm, the rung that is next, where that is not the first.
         self._rung: dict[str, int] = {}
@@ -159,9 +159,9 @@ class Backtest:
             All alarms that rules answer, in the order of their raising.
         """
         for at, batch in groupby(reports, key=lambda one: one.received):
-            self._look_until(at)
+            self._replay_until(at)
             self._take(list(batch))
-        self._look_until(end)
+        self._replay_until(end)
         began = {one.alarm: one for one in really}
         for name, one in self._found.items():
             if repair := began.get(one.alarm):
@@ -176,32 +176,32 @@ class Backtest:
         while self._store.alarms.correlate_more():
             pass
         self._note_changes()
-        self._look_until(self._clock.now())
+        self._replay_until(self._clock.now())
 
     def _note_changes(self) -> None:
         self._seen, changed = self._store.alarms.changes(self._seen)
         for alarm_id in changed:
-            self._look_at(alarm_id, self._clock.now())
+            self._due_at(alarm_id, self._clock.now())
 
-    def _look_at(self, alarm_id: str, at: datetime) -> None:
+    def _due_at(self, alarm_id: str, at: datetime) -> None:
         self._next[alarm_id] = at
-        heapq.heappush(self._looks, (at, alarm_id))
+        heapq.heappush(self._due, (at, alarm_id))
 
-    def _look_until(self, end: datetime) -> None:
+    def _replay_until(self, end: datetime) -> None:
         """Take up what is due until then, and let it be then."""
-        while self._looks and self._looks[0][0] <= end:
-            at, alarm_id = heapq.heappop(self._looks)
+        while self._due and self._due[0][0] <= end:
+            at, alarm_id = heapq.heappop(self._due)
             if self._next.get(alarm_id) == at:
                 self._pass_to(at)
                 del self._next[alarm_id]
-                self._look(self._store.alarms.get(alarm_id))
+                self._decide(self._store.alarms.get(alarm_id))
                 self._note_changes()
         self._pass_to(end)
 
     def _pass_to(self, at: datetime) -> None:
         self._clock.pause((at - self._clock.now()).total_seconds())
 
-    def _look(self, alarm: Alarm) -> None:
+    def _decide(self, alarm: Alarm) -> None:
         rule = rule_for(self._rules, alarm, self._network)
         if rule is None or alarm.id not in self._true:
             return
@@ -241,7 +241,7 @@ class Backtest:
         assert began is not None
         over = began + timedelta(seconds=rule.verify.within_seconds)
         if self._clock.now() < over:
-            self._look_at(alarm.id, over)
+            self._due_at(alarm.id, over)
             return
         rung = self._rung[alarm.id] = self._rung.get(alarm.id, 0) + 1
         if rung == len(rule.ladder):
@@ -254,7 +254,7 @@ class Backtest:
         seconds = settle_seconds(rule, alarm, self._network)
         settled = max(filter(None, (alarm.raised, alarm.released))) + timedelta(seconds=seconds)
         if now < settled:  # the guard would say so, at the price of asking all before it
-            self._look_at(alarm.id, settled)
+            self._due_at(alarm.id, settled)
             return
         repair = Repair(alarm, rule, self._rung.get(alarm.id, 0), RuleMode.AUTO, limits=self._limits)
         no = refusal(self._store, repair, now)
@@ -265,7 +265,7 @@ class Backtest:
         if no.final:
             self._hand_over(alarm, Verdict.PEOPLE, now)
         elif no.guard != "symptom":  # of which a change tells that it is none any more
-            self._look_at(alarm.id, max(now + timedelta(seconds=1), no.until) if no.until else now + _AGAIN)
+            self._due_at(alarm.id, max(now + timedelta(seconds=1), no.until) if no.until else now + _AGAIN)
 
     def _refuse(self, alarm: Alarm, guard: str, reason: str) -> None:
         self._note(alarm, refusals={guard: reason} | self._found[alarm.id].refusals)

@@ -181,7 +181,7 @@ class Remediator:
         await self._escalations.step()
 
     @property
-    def next_look(self) -> float:
+    def next_round(self) -> float:
         """When the next alarm is due, on the clock: now while work is under way, never where none is."""
         works = self._turns.busy or self._notes or self._uncorrelated
         return self._clock.monotonic() if works else min(self._due.values(), default=math.inf)
@@ -211,7 +211,7 @@ class Remediator:
 
     async def _sort(self, due: Sequence[str]) -> None:
         """Let alarms take turns. Of those where plainly nothing begins now, it is only said: there may be thousands."""
-        found, network, grants = await self._store.look(_find, due)
+        found, network, grants = await self._store.read(_find, due)
         digests = {rule.name: self._digest(rule) for rule in self._rules}
         for alarm_id in due:
             del self._due[alarm_id]
@@ -264,7 +264,7 @@ class Remediator:
     async def _attend(self, alarm_id: str) -> None:
         """Take one alarm as far as it goes now, and note when to take it up again."""
         try:
-            (alarm,), network, _ = await self._store.look(_find, [alarm_id])
+            (alarm,), network, _ = await self._store.read(_find, [alarm_id])
             wait = await self._advance(alarm, network)
             self._failures.pop(alarm_id, None)
         except MinkaError as error:

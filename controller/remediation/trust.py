@@ -49,7 +49,7 @@ def demote(store: Store, rule: Rule, reason: str, now: datetime) -> None:
     name = f"rule:{rule.name}"
     for one in promoted:
         store.rules.set_mode(rule.name, one.scope, RuleMode.OBSERVE, by=name, reason=reason, digest=one.digest)
-    text = f"rule {rule.name} only observes from now on; look at its repairs, then: minka rules promote {rule.name}"
+    text = f"rule {rule.name} only observes from now on; read its repairs, then: minka rules promote {rule.name}"
     alarm = store.alarms.report(_report(rule, PerceivedSeverity.MAJOR, now, text))
     store.alarms.escalate(alarm, reason, actor=name)
     log.error("rule.demoted", rule=rule.name, reason=reason)

@@ -6,7 +6,7 @@ one place for all doors: guards, a plan that was rejected or made on older netwo
 overtaken, invalid contractual reasons. A prepared run is accepted in one transaction, to which
 a door may add its own record (as remediation does); one message after its commit wakes a worker, which begins the run.
 
-``apply`` and ``undo`` (``controller.runs.procedures``) are prepared from a plan that people have looked at; a playbook
+``apply`` and ``undo`` (``controller.runs.procedures``) are prepared from a plan that people have read; a playbook
 (``controller.playbook.engine.preparation``) from its parameters, and from stations as they are.
 """
 
@@ -97,7 +97,7 @@ class Launcher:
             ConflictError: A paused run would be overtaken, or the plan was made on older network files.
         """
         new = await self._kind(request).prepare(request)
-        await self._store.look(check, new)
+        await self._store.read(check, new)
         return new
 
     async def accept(self, new: PreparedRun, record: Callable[[Store, PreparedRun], R]) -> R:

@@ -26,7 +26,7 @@ from controller.runs.transaction.remote_links import watching
 from controller.runs.transaction.transaction import Transaction
 
 #: Seconds between two checks whether a run is cancelled.
-_LOOK = 1.0
+_POLL = 1.0
 
 
 #: Why a rule's run may not begin to act now, from the record, the run, whether it interrupts something, and the time;
@@ -62,7 +62,7 @@ class Tools:
         """Make what this process's jobs share."""
         object.__setattr__(self, "gates", Gates(self.store, self.clock))
         object.__setattr__(self, "findings", Findings(self.clock))
-        object.__setattr__(self, "cancelled", Poller(self.store, self.clock, _LOOK, _cancelled))
+        object.__setattr__(self, "cancelled", Poller(self.store, self.clock, _POLL, _cancelled))
 
     async def transact(
         self, claim: Claim, network: Network, record: Record, gate: Gate | None, *, cuts: bool = True

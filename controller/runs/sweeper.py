@@ -52,7 +52,7 @@ class Sweeper:
         self._reminds = reminds
         #: By incarnation its counter, and for how many seconds it has stood still while sweeps went on.
         self._still: dict[str, tuple[int, float]] = {}
-        self._looked = clock.monotonic()
+        self._latest = clock.monotonic()
         self._cleared: dict[str, Clearances] = {}
         self._compared = float("-inf")
 
@@ -105,11 +105,11 @@ class Sweeper:
         Only time counts in which they could beat: not that in which the database kept us waiting, and none before it
         last refused to be read or written.
         """
-        passed = min(self._clock.monotonic() - self._looked, _GAP)
+        passed = min(self._clock.monotonic() - self._latest, _GAP)
         if any(still + passed > _DOUBT for _, still in self._still.values()):
             await self._store.status.check_writable()
         living = await self._store.processes.alive()
-        self._looked = self._clock.monotonic()
+        self._latest = self._clock.monotonic()
         known, self._still = self._still, {}
         for one in living:
             counter, still = known.get(one.id, (None, 0.0))

@@ -23,7 +23,7 @@ behaviours = Table(
     string("station"),
     Column("learned", Instant, nullable=False),
 )
-#: Asked for at each look at a station whose software was not probed yet.
+#: Asked for at each check of a station whose software was not probed yet.
 _FIND = select(behaviours.c.follow_up, behaviours.c.cancels, behaviours.c.reason).where(
     behaviours.c.software == bindparam("software")
 )

@@ -41,7 +41,7 @@ _STATE = select(
 
 def doubt_of(connection: Connection, evidence: Evidence) -> tuple[str, int | None]:
     """Why the record is in doubt, empty if it is not; and the number of that doubt if it is not on record yet."""
-    known, state = _looked(connection, evidence)
+    known, state = _compared(connection, evidence)
     if state.open is not None:
         return state.open, None
     reason = _older(known, state)
@@ -53,7 +53,7 @@ def doubt_of(connection: Connection, evidence: Evidence) -> tuple[str, int | Non
 
 def epoch_of(connection: Connection, evidence: Evidence) -> int:
     """Epoch of the record; a doubt that arises is kept outside of the database."""
-    known, state = _looked(connection, evidence)
+    known, state = _compared(connection, evidence)
     if reason := _older(known, state):
         evidence.doubt(reason)
     return int(state.epoch)
@@ -61,7 +61,7 @@ def epoch_of(connection: Connection, evidence: Evidence) -> int:
 
 def new_doubt(connection: Connection, evidence: Evidence) -> int | None:
     """The number of a doubt that arose elsewhere; None where one is open already."""
-    known, state = _looked(connection, evidence)
+    known, state = _compared(connection, evidence)
     return next_number(known, state) if state.open is None else None
 
 
@@ -70,7 +70,7 @@ def next_number(known: Head, state: _State) -> int:
     return int(max(state.newest, known.epoch)) + 1
 
 
-def _looked(connection: Connection, evidence: Evidence) -> tuple[Head, _State]:
+def _compared(connection: Connection, evidence: Evidence) -> tuple[Head, _State]:
     # In this order: whatever is known by now was committed, and so is there for the query to see.
     known = evidence.known()
     return known, connection.execute(_STATE, {"known": known.number}).one()

@@ -79,7 +79,7 @@ def write(tx: Tx) -> None:
 def _notify(
     tx: Tx, incident: Incident, standing: Sequence[Alarm], side: str, found: News, last: Notice | None
 ) -> datetime | None:
-    """Tell it, or when to look again: an incident that grows all the time, and work that its tenant announced."""
+    """Tell it, or when to try again: an incident that grows all the time, and work that its tenant announced."""
     if found.kind is NoticeKind.INCIDENT_UPDATED and last is not None and tx.now < last.at + PAUSE:
         return last.at + PAUSE
     if found.kind is NoticeKind.INCIDENT_RAISED:

@@ -96,7 +96,7 @@ def note_run(tx: Tx, run_id: str, changes: Iterable[Change]) -> None:
 
 
 def note_notified(tx: Tx, run_id: str, tenant: str, stations: Iterable[str]) -> None:
-    """Note that a tenant is notified of a run before it is known what it changes: who gets notice may look."""
+    """Note that a tenant is notified of a run before it is known what it changes: who gets notice may read it."""
     working = set(tx.execute(select(jobs.c.station).where(jobs.c.run == run_id)).scalars())
     _note(tx, run_id, ((tenant, station) for station in stations if station in working))
 

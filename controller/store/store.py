@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Read:
     """Work that changes nothing."""
 
     work: Callable[[SqlStore], Any]
@@ -128,9 +128,9 @@ class AsyncSqlStore(AsyncStore):
         """Run ``work`` on the store in one transaction."""
         return await self.call(lambda store: store.transaction(work, *args, **kwargs))
 
-    async def look(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work``, which changes nothing, on the store in one transaction."""
-        found: T = await self.call(Look(lambda store: work(store, *args, **kwargs)))  # type: ignore[arg-type]
+        found: T = await self.call(Read(lambda store: work(store, *args, **kwargs)))  # type: ignore[arg-type]
         return found
 
     @abstractmethod

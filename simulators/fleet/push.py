@@ -210,7 +210,7 @@ class FilesReady:
         self._stations = stations
         self._folder = folder
         self._turn = 0
-        self._looked = [clock.now()] * _ROUND
+        self._latest = [clock.now()] * _ROUND
         self._timer: Timer | None = None
 
     def look(self) -> None:
@@ -218,7 +218,7 @@ class FilesReady:
         self._timer = self._clock.call_later(1.0, self.look)
         turn, now = self._turn, self._clock.now()
         self._turn = (turn + 1) % _ROUND
-        since, self._looked[turn] = self._looked[turn], now
+        since, self._latest[turn] = self._latest[turn], now
         for station in self._stations[turn::_ROUND]:
             habits = station.server.profile.files
             folder = self._folder(station.id) if habits.served and not station.equipment.down else None

@@ -77,8 +77,8 @@ APART = 3.0
 #: The tenant whose MMEs fail, and another one with the MME that its links lead to.
 STRUCK, OTHER, OTHERS_NODE = "movistar", "claro", "mme-lima"
 _NODES = ("mme-lima", "mme-arequipa")
-#: Seconds by which a link is broken before it is told, and between two looks of the listener.
-_BEFORE, _LOOK = 0.2, 5
+#: Seconds by which a link is broken before it is told, and between two checks of the listener.
+_BEFORE, _CHECK = 0.2, 5
 _SEED = 7
 
 
@@ -93,7 +93,7 @@ def main() -> None:
         server = stack.enter_context(postgres_server(durable=True))
         folder = stack.enter_context(temporary_folder())
         write_rules(folder / "rules", {"core-link-down": 0}, OTHER)
-        settings = {"MINKA_RULES": str(folder / "rules"), "MINKA_HEALTH_INTERVAL": str(_LOOK), **NO_LIMITS}
+        settings = {"MINKA_RULES": str(folder / "rules"), "MINKA_HEALTH_INTERVAL": str(_CHECK), **NO_LIMITS}
         network = load_network(PERU)
         names = [one.id for one in network.stations if one.id.startswith("PE-CUS") and one.enb_id is not None][
             :STATIONS
@@ -143,7 +143,7 @@ def _bring_up(system: ProcessSystem, names: list[str]) -> None:
         system.call("POST", "/devices/adopt", {"selector": chosen})
         ended = system.ended(system.apply(system.plan(chosen)), 300)
         assert ended.counts == {"succeeded": len(part)}, ended
-    system.until("the listener has looked at all", lambda: len(system.store.healths.find()) >= len(names))
+    system.until("the listener has checked all", lambda: len(system.store.healths.find()) >= len(names))
     print(f"{len(names)} of 3100 stations carry the network, {time.perf_counter() - began:.0f} s", flush=True)
 
 
@@ -244,13 +244,13 @@ def _stages(lines: Sequence[Mapping[str, Any]], alarm: str, accepted: float) -> 
     end = min(one["end"] for one in own if one["what"] == "accept")
     begin = min(one["begin"] for one in own if one["what"] == "attend")
     calls = [one for one in own if one["what"] == "call" and one["end"] <= end]
-    looks = [one for one in own if one["what"] == "look" and one["end"] <= end]
+    checks = [one for one in own if one["what"] == "check" and one["end"] <= end]
     return {
-        "until it is looked at": begin - accepted,
+        "until it is checked": begin - accepted,
         "calls of the store (number)": len(calls),
         "their waiting for their turn": sum(one["begun"] - one["begin"] for one in calls),
         "their being carried out": sum(one["end"] - one["begun"] for one in calls),
-        "looking at the station": sum(one["end"] - one["begin"] for one in looks),
+        "looking at the station": sum(one["end"] - one["begin"] for one in checks),
         "in all": end - accepted,
     }
 
@@ -370,10 +370,10 @@ def _look(network: Network) -> float:
     """Milliseconds to take in a look at a device and say what is wrong, while a core node is lost everywhere."""
     common, at, standing = CommonFaults(), SystemClock().now(), list[Alarm]()
     common.follow(list(network.station_by_id))
-    looks = {station: _lost(station, at) for station in network.station_by_id}
-    for health in looks.values():
+    checks = {station: _lost(station, at) for station in network.station_by_id}
+    for health in checks.values():
         common.take(network, health, health)
-    chosen = random.Random(_SEED).sample(list(looks.values()), 100)
+    chosen = random.Random(_SEED).sample(list(checks.values()), 100)
 
     def work() -> None:
         for health in chosen:

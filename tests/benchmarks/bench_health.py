@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from controller.assurance.checker import Checker, Look
+from controller.assurance.checker import Check, Checker
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
@@ -46,14 +46,14 @@ async def measure(folder: Path) -> None:
     names = [station.id for station in network.stations]
     for name in names:
         store.devices.adopt(name, (), digest, "bench")
-    looks = await _healthy(planner, network, names, store.devices.adopt, digest, clock)
+    checks = await _healthy(planner, network, names, store.devices.adopt, digest, clock)
     checker = Checker(loop_store, planner, clock, frozenset(AlarmSource))
     for title in ("first time", "again"):
         began, wall = time.process_time(), time.perf_counter()
-        for start in range(0, len(looks), BATCH):
-            await checker.record(looks[start : start + BATCH])
+        for start in range(0, len(checks), BATCH):
+            await checker.record(checks[start : start + BATCH])
         spent, passed = time.process_time() - began, time.perf_counter() - wall
-        print(f"judge and record {len(looks)} stations, {title:<11} {spent:6.2f} CPU s {passed:6.2f} s")
+        print(f"judge and record {len(checks)} stations, {title:<11} {spent:6.2f} CPU s {passed:6.2f} s")
     drifting = sum(health.drift > 0 for health in store.healths.find().values())
     print(f"{drifting} of them drift, which is none if the bench is right")
     await loop_store.close()
@@ -67,19 +67,19 @@ async def _healthy(
     adopt: Callable[..., None],
     digest: str,
     clock: SystemClock,
-) -> list[Look]:
-    """Looks at stations that carry just what they should; their nodes enter the ledger."""
+) -> list[Check]:
+    """Checks of stations that carry just what they should; their nodes enter the ledger."""
 
     intent = await asyncio.to_thread(compile_intent, network, clock.now().date(), names)
-    looks = []
+    checks = []
     for name in names:
         profiles = network.station_by_id[name].profiles
         rendered = render(profiles, intent.facts[name])
         state = {link.path: {"operationalState": "ENABLED"} for link in links(rendered.tree)}
         observed = Observed(dict(rendered.tree), state, ())
         adopt(name, adopted_nodes(root_spec(profiles), rendered, observed), digest, "bench")
-        looks.append(Look(name, clock.now(), observed))
-    return looks
+        checks.append(Check(name, clock.now(), observed))
+    return checks
 
 
 def main() -> None:

@@ -162,14 +162,14 @@ async def run(number: int) -> None:
         loop_store = LoopStore(store)
         faults = MeasuredFaults(loop_store, clock, kpis)
         # Ten minutes after the hour's end it is not judged yet, but for the one before, of which nothing is there.
-        faults._looked[HOUR] = END - timedelta(hours=1)
+        faults._latest[HOUR] = END - timedelta(hours=1)
         with asleep.on():
             await faults.round()
         asleep.tell()
         clock.pause(1200)
         # Some stations are judged before: what a process keeps of one hour must not make the next one slower.
         earlier = MeasuredFaults(loop_store, clock, kpis, alarms=False)
-        earlier._looked[QUARTER] = faults._looked[QUARTER] = END + timedelta(minutes=30)
+        earlier._latest[QUARTER] = faults._latest[QUARTER] = END + timedelta(minutes=30)
         await earlier.round()
         with judged.on():
             while len(store.judgements.stations(None, END - timedelta(hours=1))) < some:

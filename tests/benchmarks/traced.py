@@ -85,7 +85,7 @@ def _trace_work() -> None:
         _note("attend", begin)
 
     Remediator._attend = traced_attend  # type: ignore[method-assign]
-    _timed(Checker, "look")
+    _timed(Checker, "check")
     _timed(Launcher, "accept")
 
 

@@ -39,14 +39,14 @@ def test_every_command_but_local_ones_needs_a_permission() -> None:
 @pytest.mark.parametrize(
     ("words", "wanted"),
     [
-        ("minka apply", {Permission.RUN, Permission.LOOK}),
+        ("minka apply", {Permission.RUN, Permission.READ}),
         ("minka cancel", {Permission.RUN}),
-        ("minka plans list", {Permission.LOOK}),
+        ("minka plans list", {Permission.READ}),
         ("minka approve", {Permission.APPROVE}),
         ("minka user disable", {Permission.PEOPLE}),
         ("minka token rotate", {Permission.TOKENS}),
         ("minka network load", {Permission.NETWORK}),
-        ("minka login", {Permission.LOOK}),
+        ("minka login", {Permission.READ}),
     ],
 )
 def test_needs_are_those_of_the_routes(words: str, wanted: set[Permission]) -> None:

@@ -46,7 +46,7 @@ def number(rows: list[AuditRow]) -> int:
 @pytest.mark.parametrize(
     ("who", "method", "path", "status", "needed"),
     [
-        ("rosa", "GET", "/v1/alarms/a-{}", 404, "look"),
+        ("rosa", "GET", "/v1/alarms/a-{}", 404, "read"),
         ("rosa", "POST", "/v1/runs/r-{}/cancel", 404, "run"),
         ("eva", "POST", "/v1/runs/r-{}/cancel", 403, "run"),
     ],
@@ -136,7 +136,7 @@ async def test_the_scheduler_sums_up_what_is_over(tmp_path: Path) -> None:
     settings, stop = Settings(home=tmp_path), asyncio.Event()
     with closing(open_store(settings.database, VirtualClock())) as store:
         for index in range(EACH + 7):
-            store.audit.deny("rosa", "bitel", "look", f"GET /v1/alarms/a-{index}")
+            store.audit.deny("rosa", "bitel", "read", f"GET /v1/alarms/a-{index}")
         working = asyncio.create_task(schedule(settings, "scheduler", stop))
         try:
             async with asyncio.timeout(60):

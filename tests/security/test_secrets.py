@@ -31,7 +31,7 @@ FRAME = {name: text for name, text in files_of(TINY).items() if name in ("networ
 async def bench(tmp_path: Path) -> AsyncIterator[ApiBench]:
     async with open_bench(tmp_path) as made:
         admit(made.store, "token-of-nora", "nora", Role.NOC_ENGINEER)
-        admit(made.store, "token-of-a-planner", "pat", Role.ADMINISTRATOR, "", (Permission.LOOK, Permission.PLAN))
+        admit(made.store, "token-of-a-planner", "pat", Role.ADMINISTRATOR, "", (Permission.READ, Permission.PLAN))
         yield made
 
 

@@ -102,10 +102,10 @@ async def made(client: httpx.AsyncClient, **body: Any) -> tuple[dict[str, Any], 
 
 
 async def test_a_life_of_a_token(bench: ApiBench) -> None:
-    token, secret = await made(bench.client, label="laptop", scopes=["look", "tokens"], days=30)
+    token, secret = await made(bench.client, label="laptop", scopes=["read", "tokens"], days=30)
     async with bench.with_token(secret) as client:
         me = (await client.get("/v1/me")).json()
-        assert me == {"name": "ana", "role": "administrator", "side": "host", "permissions": ["look", "tokens"]}
+        assert me == {"name": "ana", "role": "administrator", "side": "host", "permissions": ["read", "tokens"]}
         assert (await client.post("/v1/plans", json={})).status_code == 403
         listed = (await client.get("/v1/tokens")).json()["results"]
         assert [one["id"] for one in listed] == [one.id for one in bench.store.tokens.find("ana")]
@@ -183,7 +183,7 @@ async def test_a_token_cut_down_to_people_makes_none_that_acts(bench: ApiBench) 
         token, _ = await made(client, owner="eva")
         assert token["scopes"] == ["tokens"]
         answer = await client.post(f"/v1/tokens/{evas.id}/rotate", json={})
-        assert (answer.status_code, "opens look, oversee, plan, run" in answer.json()["detail"]) == (409, True)
+        assert (answer.status_code, "opens read, oversee, plan, run" in answer.json()["detail"]) == (409, True)
         assert (await client.delete(f"/v1/tokens/{evas.id}")).status_code == 409
 
 
@@ -213,7 +213,7 @@ async def test_tokens_of_others_are_the_administrators(bench: ApiBench) -> None:
             assert answer.status_code == 404
     answer = await bench.client.post("/v1/tokens", json={"owner": "eva", "scopes": ["people"]})
     assert answer.status_code == 409
-    token, _ = await made(bench.client, owner="eva", scopes=["look"])
+    token, _ = await made(bench.client, owner="eva", scopes=["read"])
     assert token["owner"] == "eva"
     assert (await bench.client.delete(f"/v1/tokens/{evas.id}")).status_code == 204
 
@@ -222,8 +222,8 @@ async def test_a_lost_token_takes_along_what_was_made_with_it(bench: ApiBench) -
     admit(bench.store, "token-of-eva", "eva", Role.NOC_ENGINEER)
     lost, secret = await made(bench.client)
     async with bench.with_token(secret) as thief:
-        _, second = await made(thief, scopes=["tokens", "look"])
-        _, evas = await made(thief, owner="eva", scopes=["look"])
+        _, second = await made(thief, scopes=["tokens", "read"])
+        _, evas = await made(thief, owner="eva", scopes=["read"])
     async with bench.with_token(second) as thief:
         renewed = (await thief.post(f"/v1/tokens/{(await made(thief))[0]['id']}/rotate", json={})).json()["secret"]
 
@@ -281,8 +281,8 @@ async def test_a_narrow_token_ends_no_wider_one_by_way_of_what_made_it(bench: Ap
     bench.store.users.add(Person(name="tom", role=Role.NOC_ENGINEER), "ana")
     engineer, secret = await made(bench.client, owner="tom")
     async with bench.with_token(secret) as tom:
-        mine, _ = await made(tom, scopes=["tokens", "look"])
-        _, narrow = await made(tom, scopes=["tokens", "look"])
+        mine, _ = await made(tom, scopes=["tokens", "read"])
+        _, narrow = await made(tom, scopes=["tokens", "read"])
     async with bench.with_token(narrow) as thief:
         assert (await thief.delete(f"/v1/tokens/{engineer['id']}?with_made=true")).status_code == 409
     assert bench.store.tokens.get(mine["id"]).revoked is None

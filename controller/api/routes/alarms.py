@@ -83,7 +83,7 @@ async def asked_for(  # one for each query parameter
 def alarms(
     seen: Seen,
     paging: Paging,
-    _: Annotated[Person, needs(Permission.LOOK)],
+    _: Annotated[Person, needs(Permission.READ)],
     like: Annotated[AlarmFilter, Depends(asked_for)],
 ) -> Listing[AlarmView | TenantAlarm]:
     """Alarms, newest first."""
@@ -92,7 +92,7 @@ def alarms(
 
 
 @router.get("/alarms/events", status_code=200, response_class=EventStream)
-async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
+async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> EventStream:
     """Server-sent events: each alarm as it is now, then each change of one."""
     return EventStream(while_admitted(request, follow(seen, "alarms", partial(_events, seen))))
 
@@ -103,7 +103,7 @@ def _events(seen: View) -> dict[str, str]:
 
 
 @router.get("/alarms/{alarm_id}")
-def show(alarm_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> AlarmView | TenantAlarm:
+def show(alarm_id: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> AlarmView | TenantAlarm:
     """One alarm, with what its repair waits for."""
     return seen.alarm(alarm_id)
 
@@ -263,7 +263,7 @@ class NewComment(Body):
 
 @router.get("/alarms/{alarm_id}/comments")
 def comments(
-    alarm_id: str, seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]
+    alarm_id: str, seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
 ) -> Listing[Comment]:
     """What people said of an alarm, oldest first; a tenant's people see their own, and what the host says to them."""
     return cut(seen.comments(alarm_id), paging)

@@ -168,7 +168,7 @@ def override(
 
 
 @router.get("/notices")
-def notices(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[Notice]:
+def notices(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[Notice]:
     """Notices of planned work to tenants, newest first; a tenant's people see their own."""
     total, found = seen.notices(paging)
     return listing(total, found, paging)

@@ -100,7 +100,7 @@ class PlacementView(Body):
 
 @router.get("/functions")
 def functions(
-    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)], selector: str = "function=*"
+    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "function=*"
 ) -> Listing[FunctionView | TenantFunction]:
     """Functions by selector, by id: where each runs, where it would go and why; a tenant's people see their own."""
     chosen = select(seen.network()[1], selector)
@@ -109,7 +109,7 @@ def functions(
 
 
 @router.get("/functions/{function}")
-def function(function: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> FunctionView | TenantFunction:
+def function(function: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> FunctionView | TenantFunction:
     """One function."""
     known = seen.network()[1].function_by_id
     if function not in known:

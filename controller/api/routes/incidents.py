@@ -53,7 +53,7 @@ async def asked_for(  # one for each query parameter
 def incidents(
     seen: Seen,
     paging: Paging,
-    _: Annotated[Person, needs(Permission.LOOK)],
+    _: Annotated[Person, needs(Permission.READ)],
     like: Annotated[IncidentFilter, Depends(asked_for)],
 ) -> Listing[IncidentView | TenantIncident]:
     """Incidents: open ones by rank, others newest first. To a tenant all are newest first."""
@@ -62,7 +62,7 @@ def incidents(
 
 
 @router.get("/events", status_code=200, response_class=EventStream)
-async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> EventStream:
+async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> EventStream:
     """Server-sent events: each open incident as it is now, then each change of one, its end included."""
     return EventStream(while_admitted(request, follow(seen, "incidents", partial(_events, seen))))
 
@@ -75,7 +75,7 @@ def _events(seen: View) -> dict[str, str]:
 
 @router.get("/{incident_id}")
 def show(
-    incident_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]
+    incident_id: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)]
 ) -> IncidentStory | TenantIncidentStory:
     """One incident: its alarms, the way from its root to what suffers, minutes of each tenant, and what was done."""
     return seen.incident(incident_id)
@@ -85,7 +85,7 @@ def show(
 def report(
     incident_id: str,
     seen: Seen,
-    _: Annotated[Person, needs(Permission.LOOK)],
+    _: Annotated[Person, needs(Permission.READ)],
     format: Annotated[Literal["json", "md"], Query(description="JSON, or Markdown for people.")] = "json",  # its name
 ) -> IncidentReport | TenantIncidentReport:
     """An incident as its report shows it: root and why, decisions, repairs with evidence, minutes, what was said."""

@@ -51,7 +51,7 @@ class KpiSeries(Body):
 
 
 @router.get("")
-def kpis(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[Kpi]:
+def kpis(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[Kpi]:
     """Definitions: formula, source, unit, what a verdict needs; to a tenant those of its own part of shared cells."""
     return cut(seen.kpis(), paging)
 
@@ -86,7 +86,7 @@ def show(
     kpi: str,
     seen: Seen,
     paging: Paging,
-    who: Annotated[Person, needs(Permission.LOOK)],
+    who: Annotated[Person, needs(Permission.READ)],
     asked: Annotated[SeriesQuery, Depends(asked_for)],
     format: Annotated[Literal["json", "csv"], Query(description="JSON, or the periods as a table.")] = "json",
 ) -> KpiSeries:

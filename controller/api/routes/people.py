@@ -77,7 +77,7 @@ class IssuedToken(Body):
 
 
 @router.get("/me")
-def me(who: Annotated[Person, needs(Permission.LOOK)]) -> Me:
+def me(who: Annotated[Person, needs(Permission.READ)]) -> Me:
     """Who calls, and their permissions."""
     opened = permissions(who)
     return Me(name=who.name, role=who.role, side=who.side, permissions=[one for one in Permission if one in opened])

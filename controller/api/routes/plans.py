@@ -26,7 +26,7 @@ from controller.runs.planning.planner import PlanRequest, Progress
 router = Router(prefix="/v1/plans", tags=["plans"])
 
 #: Seconds between two reports of how far planning is.
-_LOOK = 0.5
+_POLL = 0.5
 
 
 class NewPlan(Body):
@@ -81,7 +81,7 @@ async def progress_of(planning: Callable[[Progress], Coroutine[Any, Any, Plan]])
     try:
         while not making.done():
             yield event("progress", Reading(done=seen.done, total=seen.total))
-            await asyncio.wait([making], timeout=_LOOK)
+            await asyncio.wait([making], timeout=_POLL)
         plan = making.result()
     except MinkaError as error:
         yield event("problem", Problem.model_validate_json(bytes(problem_of(error).body)))
@@ -96,7 +96,7 @@ async def progress_of(planning: Callable[[Progress], Coroutine[Any, Any, Plan]])
 
 @router.get("")
 def plans(
-    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]
+    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
 ) -> Listing[PlanHead | TenantPlanHead]:
     """Plans, newest first."""
     total, found = seen.plans(paging)
@@ -104,7 +104,7 @@ def plans(
 
 
 @router.get("/{plan_id}", response_model=Plan | TenantPlan)
-def show(plan_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)], changes: bool = True) -> Response:
+def show(plan_id: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)], changes: bool = True) -> Response:
     """One plan with all its changes, or without them."""
     plan = seen.plan(plan_id)
     none = Changes({}) if isinstance(plan, Plan) else ()

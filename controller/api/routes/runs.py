@@ -64,7 +64,7 @@ async def start(
 def runs(
     seen: Seen,
     paging: Paging,
-    _: Annotated[Person, needs(Permission.LOOK)],
+    _: Annotated[Person, needs(Permission.READ)],
     state: Annotated[list[RunState] | None, Query()] = None,
 ) -> Listing[RunView | TenantRun]:
     """Runs, newest first; ``state`` may be given several times."""
@@ -73,14 +73,14 @@ def runs(
 
 
 @router.get("/{run_id}")
-def show(run_id: str, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]) -> RunView | TenantRun:
+def show(run_id: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> RunView | TenantRun:
     """One run with its counts."""
     return seen.run(run_id)
 
 
 @router.get("/{run_id}/jobs")
 def jobs(
-    run_id: str, seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]
+    run_id: str, seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
 ) -> Listing[Job | TenantJob]:
     """Jobs of a run, by wave and station."""
     return cut(seen.jobs(run_id), paging)
@@ -161,7 +161,7 @@ async def undo(
 
 @router.get("/{run_id}/events", status_code=200, response_class=EventStream)
 async def events(
-    run_id: str, request: Request, seen: Seen, _: Annotated[Person, needs(Permission.LOOK)]
+    run_id: str, request: Request, seen: Seen, _: Annotated[Person, needs(Permission.READ)]
 ) -> EventStream:
     """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends; ends with the run."""
     await run_in_threadpool(seen.run, run_id)

@@ -39,7 +39,7 @@ class Issuing(Body):
 def statements(
     seen: Seen,
     paging: Paging,
-    _: Annotated[Person, needs(Permission.LOOK)],
+    _: Annotated[Person, needs(Permission.READ)],
     kind: StatementKind | None = None,
     tenant: Annotated[str | None, Query(max_length=64)] = None,
     month: Month | None = None,
@@ -53,7 +53,7 @@ def statements(
 def proof(
     digest: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of a file.")],
     seen: Seen,
-    _: Annotated[Person, needs(Permission.LOOK)],
+    _: Annotated[Person, needs(Permission.READ)],
 ) -> StatementProof:
     """Which statement a file is of that was issued, and whether its row of the audit trail is as it was written."""
     return seen.proof(digest)
@@ -65,7 +65,7 @@ def show(
     tenant: _Tenant,
     month: Month,
     seen: Seen,
-    _: Annotated[Person, needs(Permission.LOOK)],
+    _: Annotated[Person, needs(Permission.READ)],
     version: Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")] = None,
     form: _Form = StatementForm.JSON,
 ) -> Response:

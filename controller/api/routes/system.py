@@ -118,7 +118,7 @@ _Name = Annotated[str | None, Query(max_length=200, description="Whole, or its b
 def audit(
     seen: Seen,
     paging: Paging,
-    _: Annotated[Person, needs(Permission.LOOK)],
+    _: Annotated[Person, needs(Permission.READ)],
     actor: Annotated[str | None, Query(max_length=200)] = None,
     action: _Name = None,
     object: _Name = None,

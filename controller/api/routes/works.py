@@ -33,7 +33,7 @@ class NewWork(Body):
 
 
 @router.get("")
-def works(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.LOOK)]) -> Listing[AnnouncedWork]:
+def works(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[AnnouncedWork]:
     """All work that was ever announced, newest first; a tenant's people see their own."""
     total, found = seen.works(paging)
     return listing(total, found, paging)

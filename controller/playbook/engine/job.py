@@ -25,13 +25,13 @@ from controller.runs.procedures import Procedure, Resting, Tools, procedure
 from controller.runs.transaction.record import Alive
 
 #: Seconds after which a device that waits for the others of its wave checks by itself.
-_LOOK = 60.0
+_POLL = 60.0
 #: Seconds in which a function that was taken back should be ready again, and between two checks.
 _READY, _PAUSE = 120.0, 3.0
 
 
 def soaks(playbook: Playbook, parameters: Mapping[str, Any]) -> bool:
-    """Whether a device of a run may have to be looked at after a soak, by what is known of all of them."""
+    """Whether a device of a run may have to be checked after a soak, by what is known of all of them."""
     steps = [step for step in playbook.steps if step.register_ is not None and may_hold(step.when, parameters)]
     known = {step.register_ for step in steps}
     return any(
@@ -146,7 +146,7 @@ class StationJob:
             rest = None if wave.failed else await self._stand(first)
             if rest is not None:
                 return rest
-            await self._look_again(first + 1, found, wave.failed)
+            await self._check_again(first + 1, found, wave.failed)
         wave = await self._wave(found)
         if wave.failed:
             if any(job.state is not JobState.DONE for job in await self._homes()):
@@ -155,7 +155,7 @@ class StationJob:
             return await self._failed(
                 first - 1, failed.model_copy(update={"detail": wave.failed, "outcome": Outcome.FAILED_SAFE})
             )
-        return self._rest(_LOOK, f"waits for {wave.pending} of its wave") if wave.pending else self._succeeded()
+        return self._rest(_POLL, f"waits for {wave.pending} of its wave") if wave.pending else self._succeeded()
 
     async def _wave(self, position: int) -> Soak:
         return await self._tools.store.gates.soak(self._claim, position)
@@ -166,8 +166,8 @@ class StationJob:
         if row is None:
             row = self._steps.new(position, "soak", "soak")
             await self._steps.write(row)
-        looks = any(may_hold(check.when, self._steps.names) for check in self._playbook.soak_checks)
-        seconds = self._playbook.soak_seconds(self._claim.run.parameters) if looks else 0
+        checked = any(may_hold(check.when, self._steps.names) for check in self._playbook.soak_checks)
+        seconds = self._playbook.soak_seconds(self._claim.run.parameters) if checked else 0
         left = row.started + timedelta(seconds=seconds) - self._tools.clock.now()
         if row.state is StepState.STARTED:
             if left > timedelta() and self._claim.run.state is not RunState.CANCELLING:
@@ -175,7 +175,7 @@ class StationJob:
             await self._steps.end(row, StepState.DONE)
         return None
 
-    async def _look_again(self, position: int, found: int, elsewhere: str) -> None:
+    async def _check_again(self, position: int, found: int, elsewhere: str) -> None:
         """Check the device, and put what was found on record; where another one failed there is nothing to see."""
         wrong = ""
         for index, check in enumerate(() if elsewhere else self._playbook.soak_checks, position):

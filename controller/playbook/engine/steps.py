@@ -49,7 +49,7 @@ log = structlog.get_logger()
 #: What a step comes to that a person cut.
 _CUT = Unmet("cancelled by a person", Outcome.CANCELLED)
 #: Until the next check whether a public warning still runs: somebody may end it.
-_LOOK = timedelta(seconds=60)
+_POLL = timedelta(seconds=60)
 #: Outcomes after which a change may be tried again: the device carries nothing of it.
 _RETRIED = (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK, Outcome.DEFERRED)
 #: What a further attempt forgets of the one before.
@@ -214,7 +214,7 @@ class JobSteps:
             if not row.acts:
                 said = await self._ask(row, action, timeout)
                 if not isinstance(said, Proposal):
-                    return await self._looked(row, said)
+                    return await self._checked(row, said)
                 wanted = {"change": said.change, "operations": said.operations}
                 row = row.model_copy(update={**wanted, "output": said.output.model_dump(mode="json")})
                 if not row.acts:
@@ -283,7 +283,7 @@ class JobSteps:
             await asyncio.Event().wait()
         return await self._tools.cancelled.wait(self._claim.run.id)
 
-    async def _looked(self, row: StepRecord, said: Any) -> StepRecord:
+    async def _checked(self, row: StepRecord, said: Any) -> StepRecord:
         """The end of a step that only read; it is as it was where there is nothing to do but wait."""
         if isinstance(said, Later):
             self.later = said
@@ -385,7 +385,7 @@ class JobSteps:
             return None
         standing = await store.approvals.standing(self._claim.run.id)
         overridden = standing is not None and standing.override is not None
-        return None if overridden else Later(min(warning.ends, now + _LOOK), f"{warning.name}: {warning.reason}")
+        return None if overridden else Later(min(warning.ends, now + _POLL), f"{warning.name}: {warning.reason}")
 
     # -------------------------------------------------------------------- undo
 

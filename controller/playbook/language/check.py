@@ -274,7 +274,7 @@ class _Check(_Inputs):
         self._step(at, step)
         act = self._registry.actions.get(step.action)
         if act is not None and (act.touches is Touches.CHANGES or act.waits):
-            self._say((*at, "action"), f"{step.action} does more than look")
+            self._say((*at, "action"), f"{step.action} does more than read")
         for field in ("undo", "register_"):
             if getattr(step, field) is not None:
                 self._say((*at, field.rstrip("_")), "a check after the soak leaves nothing behind")

@@ -296,7 +296,7 @@ class Playbook(Noun):
         plan: The plan that is bound to a run; needed by ``apply-intent``.
         steps: What is done on each station, in order.
         soak_checks: What must hold on each station of a wave once it has stood for ``strategy.soak`` seconds; they
-            only look. Where one fails, the whole wave is undone and the run stops. A station that none of them
+            only read. Where one fails, the whole wave is undone and the run stops. A station that none of them
             concerns (``when``) doesn't stand.
     """
 

@@ -269,7 +269,7 @@ class Context(Protocol):
         ...
 
     async def ask(self, question: Ask) -> Question:
-        """Ask people a question, or look whether it was answered; past its time its default is the answer."""
+        """Ask people a question, or read whether it was answered; past its time its default is the answer."""
         ...
 
     async def post(self, content: Mapping[str, Any], via: str = WEBHOOK) -> None:
@@ -375,13 +375,13 @@ def action(
     """Make an action of an async function ``(context, inputs) -> outputs``.
 
     Its annotations say what goes in and what comes out, its docstring describes it. One that changes the
-    station returns a ``Proposal``; one that looks may return ``Unmet``, or ``Later`` to be asked again.
+    station returns a ``Proposal``; one that only reads may return ``Unmet``, or ``Later`` to be asked again.
 
     Args:
         name: What steps call it.
         touches: What it has to do with the station.
         repeat: What happens to a step that a dead worker had begun.
-        consent: Class of action that the station's tenants consent to, unless it only looks; None where the run's plan
+        consent: Class of action that the station's tenants consent to, unless it only reads; None where the run's plan
             says what it does to whom.
         devices: What it is for, none for any device; a run that would do it on others is refused.
         takes: What it takes service from: only who gets some there is asked then.

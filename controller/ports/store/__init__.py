@@ -202,5 +202,5 @@ class AsyncStore(Records[Async], ABC):
         """Run ``work`` in the store's thread, in one transaction; it is committed when this returns."""
 
     @abstractmethod
-    async def look(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    async def read(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Run ``work``, which changes nothing, in one transaction that waits for none that writes."""

@@ -51,8 +51,8 @@ def test_users_are_there_once(store: SqlStore) -> None:
 
 
 def test_a_token_is_known_by_its_digest(store: SqlStore) -> None:
-    made = store.tokens.add(NewToken(ONE, "rosa", "laptop", (Permission.LOOK,), START + DAY), "ana")
-    assert person(store, ONE) == ROSA.model_copy(update={"scopes": (Permission.LOOK,), "ends": START + DAY})
+    made = store.tokens.add(NewToken(ONE, "rosa", "laptop", (Permission.READ,), START + DAY), "ana")
+    assert person(store, ONE) == ROSA.model_copy(update={"scopes": (Permission.READ,), "ends": START + DAY})
     assert store.tokens.bearer(TWO) is None
     assert store.tokens.find("rosa") == store.tokens.find() == [made.model_copy(update={"used": START})]
     assert store.tokens.find("ana") == []

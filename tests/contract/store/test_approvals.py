@@ -273,9 +273,9 @@ def test_a_word_counts_while_its_person_has_a_token_in_force_that_approves(
     assert counts()
     clock.pause(86_401)
     assert not counts(), "expired"
-    token("2", scopes=(Permission.LOOK,))
+    token("2", scopes=(Permission.READ,))
     assert not counts(), "the new one does not open approvals"
-    second = token("3", scopes=(Permission.LOOK, Permission.APPROVE))
+    second = token("3", scopes=(Permission.READ, Permission.APPROVE))
     assert counts()
     store.approvals.vote("s", second, VoteChoice.APPROVE, "", "p")
     token("4")

@@ -27,19 +27,19 @@ def number(rows: list[AuditRow]) -> int:
     return sum(int(row.detail.get("count", "1")) for row in rows)
 
 
-def flood(store: SqlStore, times: int, actor: str = "rosa", side: str = "bitel", permission: str = "look") -> None:
+def flood(store: SqlStore, times: int, actor: str = "rosa", side: str = "bitel", permission: str = "read") -> None:
     for index in range(times):
         store.audit.deny(actor, side, permission, f"GET /v1/devices/S{index}")
 
 
 def test_a_flood_is_a_number(store: SqlStore, clock: VirtualClock) -> None:
     for _ in range(EACH + 30):
-        store.audit.deny("rosa", "bitel", "look", "GET /v1/devices/S1")
+        store.audit.deny("rosa", "bitel", "read", "GET /v1/devices/S1")
         clock.pause(1)
-    store.audit.deny("rosa", "bitel", "look", "GET /v1/devices/S2")
+    store.audit.deny("rosa", "bitel", "read", "GET /v1/devices/S2")
     each = denied(store)
     assert [(row.actor, row.object, row.detail) for row in each] == [
-        ("rosa", "GET /v1/devices/S1", {"permission": "look"})
+        ("rosa", "GET /v1/devices/S1", {"permission": "read"})
     ] * EACH
     clock.pause(HOUR - EACH - 31)
     store.audit.sum_up_denials()
@@ -47,7 +47,7 @@ def test_a_flood_is_a_number(store: SqlStore, clock: VirtualClock) -> None:
     clock.pause(1)
     store.audit.sum_up_denials()
     (summed,) = denied(store)[EACH:]
-    assert summed.detail == {"permission": "look", "count": "31", "since": START.isoformat()}
+    assert summed.detail == {"permission": "read", "count": "31", "since": START.isoformat()}
     assert (summed.actor, summed.object, summed.at) == (
         "rosa",
         "GET /v1/devices/S2",
@@ -82,7 +82,7 @@ def test_callers_and_what_they_lack_are_counted_apart(store: SqlStore, clock: Vi
     clock.pause(HOUR)
     store.audit.sum_up_denials()
     counts = {(row.actor, row.detail["permission"], row.detail["count"]) for row in denied(store)[3 * EACH :]}
-    assert counts == {("rosa", "look", "2"), ("rosa", "run", "3"), ("tom", "look", "4")}
+    assert counts == {("rosa", "read", "2"), ("rosa", "run", "3"), ("tom", "read", "4")}
 
 
 def test_several_at_once_are_one_row(store: SqlStore, clock: VirtualClock) -> None:
@@ -114,7 +114,7 @@ def test_none_is_lost_or_counted_twice_among_processes(shared_url: str, clock: V
 
         def work(index: int) -> None:
             store = one if index % 2 else other
-            store.audit.deny("rosa", "bitel", "look", f"GET /v1/devices/S{index}")
+            store.audit.deny("rosa", "bitel", "read", f"GET /v1/devices/S{index}")
             if index % 10 == 0:
                 clock.pause(HOUR / 2)
                 store.audit.sum_up_denials()

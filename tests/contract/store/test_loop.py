@@ -171,7 +171,7 @@ async def test_a_read_waits_for_none_that_writes(shared_url: str) -> None:
             await _note(loop, 1)
             async with _busy(loop):
                 assert (await loop.audit.page(Page()))[0] == 1
-                assert await loop.look(lambda store: store.audit.page(Page())[0]) == 1
+                assert await loop.read(lambda store: store.audit.page(Page())[0]) == 1
 
 
 async def test_calls_that_are_alike_are_carried_out_as_one_and_each_has_its_own_answer(store: SqlStore) -> None:

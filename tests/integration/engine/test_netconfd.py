@@ -115,7 +115,7 @@ class LocalSystem:
         launcher = Launcher(self.loop_store, self.planner, FakeWakeups(), playbooks)
         remediator = Remediator(self.loop_store, checker, launcher, FakeNotifier(), self.clock, rules)
         for _ in range(3):
-            await checker.record([await checker.look(network, STATION)])
+            await checker.record([await checker.check(network, STATION)])
             await remediator.step()
             await remediator.settle()
         return self.store.healths.find()[STATION]

@@ -92,9 +92,9 @@ def test_looks_at_stations_where_nothing_happened_change_nothing(ground: Ground)
         Cause("1", 60.0, "configuration-reverted", ("T-BOTH-1",), visit=200.0),
     )
     played = []
-    for every_look in (False, True):
+    for every_check in (False, True):
         stage, day = ground.stage(), _day(*causes, hours=0.08)
-        Minka(stage, ground.record, ground.settings, every_look=every_look).play(day)
+        Minka(stage, ground.record, ground.settings, every_check=every_check).play(day)
         played.append(judged("minka", stage, day, ground.network).to_json())
     assert played[0] == played[1]
     assert played[0]["attempts"] > 1

@@ -8,15 +8,15 @@ from controller.access.roles import ROLES, may, permissions, words
 from controller.models.people import Permission, Person, Role
 
 MAY = {
-    Role.HOST_VIEWER: "look, oversee, tokens, metrics",
-    Role.NOC_ENGINEER: "look, oversee, plan, run, stop, tokens, metrics, webhook, warn, comment",
-    Role.APPROVER: "look, oversee, stop, approve, override, tokens, metrics, comment, promote",
+    Role.HOST_VIEWER: "read, oversee, tokens, metrics",
+    Role.NOC_ENGINEER: "read, oversee, plan, run, stop, tokens, metrics, webhook, warn, comment",
+    Role.APPROVER: "read, oversee, stop, approve, override, tokens, metrics, comment, promote",
     Role.ADMINISTRATOR: (
-        "look, oversee, plan, run, stop, approve, override, network, people, tokens, metrics, webhook, warn, "
+        "read, oversee, plan, run, stop, approve, override, network, people, tokens, metrics, webhook, warn, "
         "announce, comment, promote"
     ),
-    Role.TENANT_VIEWER: "look, tokens, metrics",
-    Role.TENANT_APPROVER: "look, approve, tokens, metrics, announce, comment",
+    Role.TENANT_VIEWER: "read, tokens, metrics",
+    Role.TENANT_APPROVER: "read, approve, tokens, metrics, announce, comment",
 }
 
 
@@ -28,7 +28,7 @@ def test_each_role_may_do_this_and_nothing_else(role: Role) -> None:
 def test_a_token_cuts_a_role_down_and_adds_nothing() -> None:
     viewer = Person(name="ana", role=Role.HOST_VIEWER)
     assert permissions(viewer) == ROLES[Role.HOST_VIEWER]
-    narrow = viewer.model_copy(update={"scopes": (Permission.LOOK, Permission.RUN)})
-    assert permissions(narrow) == {Permission.LOOK}
-    assert (may(narrow, Permission.LOOK), may(narrow, Permission.RUN)) == (True, False)
+    narrow = viewer.model_copy(update={"scopes": (Permission.READ, Permission.RUN)})
+    assert permissions(narrow) == {Permission.READ}
+    assert (may(narrow, Permission.READ), may(narrow, Permission.RUN)) == (True, False)
     assert not permissions(viewer.model_copy(update={"scopes": ()}))

@@ -13,7 +13,7 @@ from controller.models.people import Permission, Person, Role, Token
 
 SOON = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
 LATER = SOON + timedelta(seconds=1)
-LOOK, RUN, TOKENS, PEOPLE = Permission.LOOK, Permission.RUN, Permission.TOKENS, Permission.PEOPLE
+READ, RUN, TOKENS, PEOPLE = Permission.READ, Permission.RUN, Permission.TOKENS, Permission.PEOPLE
 
 
 def person(role: Role = Role.ADMINISTRATOR, name: str = "ana", **more: Any) -> Person:
@@ -32,21 +32,21 @@ def test_a_whole_token_gives_the_whole_role_now_and_later() -> None:
 
 
 def test_less_than_the_whole_is_named_in_the_order_of_the_table() -> None:
-    narrow = person(scopes=(TOKENS, LOOK))
-    assert grant(narrow, person(), None) == (LOOK, TOKENS)
-    assert grant(person(), person(), (TOKENS, LOOK)) == (LOOK, TOKENS)
+    narrow = person(scopes=(TOKENS, READ))
+    assert grant(narrow, person(), None) == (READ, TOKENS)
+    assert grant(person(), person(), (TOKENS, READ)) == (READ, TOKENS)
     # A scope that happens to hold all that the role gives today gives no more than that later.
     everything = person(scopes=tuple(Permission))
     assert grant(everything, person(), None) == tuple(Permission)
     # The caller's role gives less than the owner's.
-    assert grant(person(Role.HOST_VIEWER), person(), None) == (LOOK, Permission.OVERSEE, TOKENS, Permission.METRICS)
+    assert grant(person(Role.HOST_VIEWER), person(), None) == (READ, Permission.OVERSEE, TOKENS, Permission.METRICS)
 
 
 def test_more_than_there_is_to_give_is_refused_and_named() -> None:
     with pytest.raises(
-        ConflictError, match=r"a token of eva can't have run, people; what it can have is look, tokens$"
+        ConflictError, match=r"a token of eva can't have run, people; what it can have is read, tokens$"
     ):
-        grant(person(scopes=(TOKENS, LOOK, RUN)), person(Role.TENANT_VIEWER, "eva", tenant="b"), (PEOPLE, RUN, LOOK))
+        grant(person(scopes=(TOKENS, READ, RUN)), person(Role.TENANT_VIEWER, "eva", tenant="b"), (PEOPLE, RUN, READ))
 
 
 def test_a_token_ends_with_the_one_that_makes_it_at_the_latest() -> None:
@@ -90,11 +90,11 @@ def test_tokens_of_others_are_for_those_who_manage_people() -> None:
             "lives until 2026-03-01 12:30 UTC and the one in use ends 2026-03-01",
         ),
         (person(ends=SOON), token(), "t-1 has no end and the one in use ends"),
-        (person(scopes=(LOOK, TOKENS)), token((TOKENS, LOOK)), ""),
-        (person(scopes=(LOOK, TOKENS)), token((LOOK, RUN)), "t-1 opens run, and the one in use does not"),
+        (person(scopes=(READ, TOKENS)), token((TOKENS, READ)), ""),
+        (person(scopes=(READ, TOKENS)), token((READ, RUN)), "t-1 opens run, and the one in use does not"),
         (person(Role.NOC_ENGINEER), token(), "t-1 opens approve, override, network, people, announce, promote, and"),
         # What its owner's role does not give it does not open, whatever its scope says.
-        (person(scopes=tuple(set(Permission) - {PEOPLE})), token((LOOK,)), ""),
+        (person(scopes=tuple(set(Permission) - {PEOPLE})), token((READ,)), ""),
     ],
 )
 def test_a_token_renews_what_opens_no_more_and_lives_no_longer(caller: Person, old: Token, reason: str) -> None:
@@ -106,9 +106,9 @@ def test_a_token_renews_what_opens_no_more_and_lives_no_longer(caller: Person, o
 
 
 def test_a_token_ends_what_opens_no_more() -> None:
-    narrow = person(scopes=(LOOK, TOKENS))
+    narrow = person(scopes=(READ, TOKENS))
     check_end(narrow, Role.ADMINISTRATOR, token((TOKENS,)))
-    check_end(person(scopes=(LOOK, TOKENS, Permission.METRICS)), Role.TENANT_VIEWER, token())
-    check_end(narrow, Role.TENANT_VIEWER, token((LOOK, RUN)))
+    check_end(person(scopes=(READ, TOKENS, Permission.METRICS)), Role.TENANT_VIEWER, token())
+    check_end(narrow, Role.TENANT_VIEWER, token((READ, RUN)))
     with pytest.raises(ConflictError, match="t-1 opens run, and the one in use does not, so it can't end it"):
-        check_end(narrow, Role.ADMINISTRATOR, token((LOOK, RUN)))
+        check_end(narrow, Role.ADMINISTRATOR, token((READ, RUN)))

@@ -1,4 +1,4 @@
-"""What several devices have in common and has failed, as it shows in looks at them."""
+"""What several devices have in common and has failed, as it shows in checks at them."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ UP, DOWN, UNKNOWN = ServiceState.UP, ServiceState.DOWN, ServiceState.UNKNOWN
 CORE, REMOTE, BACKHAUL = "core-node-down", "remote-end-down", "backhaul-down"
 
 
-class Looks:
-    """Looks at the stations of a small network, one second apart, and the alarms that come of them."""
+class Checks:
+    """Checks of the stations of a small network, one second apart, and the alarms that come of them."""
 
     def __init__(self, followed: Iterable[str] = HANGS, of: Network | None = None) -> None:
         self._network = of or network()
@@ -45,8 +45,8 @@ class Looks:
     def follow(self, *stations: str) -> None:
         self._faults.follow(stations)
 
-    def look(self, station: str, *, dark: bool = False, **states: ServiceState) -> list[tuple[str, str, str]]:
-        """Look at a station: whether its link to each tenant's ``mme`` works, or to another node (``entel_s1u``)."""
+    def check(self, station: str, *, dark: bool = False, **states: ServiceState) -> list[tuple[str, str, str]]:
+        """Check a station: whether its link to each tenant's ``mme`` works, or to another node (``entel_s1u``)."""
         self._at += timedelta(seconds=1)
         ends = {end: (*end.split("_"), "mme")[:2] for end in states}
         links = tuple(
@@ -66,11 +66,11 @@ class Looks:
     def twice(
         self, stations: Iterable[str], *, dark: bool = False, **states: ServiceState
     ) -> list[tuple[str, str, str]]:
-        """Look at each of them two times in a row."""
+        """Check each of them two times in a row."""
         found = []
         for station in stations:
-            found += self.look(station, dark=dark, **states)
-            found += self.look(station, dark=dark, **states)
+            found += self.check(station, dark=dark, **states)
+            found += self.check(station, dark=dark, **states)
         return found
 
     def said(self) -> list[tuple[str, str, str]]:
@@ -89,153 +89,153 @@ class Looks:
         return found
 
 
-def well(looks: Looks) -> None:
-    assert looks.twice(HANGS, claro=UP, entel=UP) == []
+def well(checks: Checks) -> None:
+    assert checks.twice(HANGS, claro=UP, entel=UP) == []
 
 
 def test_most_stations_without_a_core_node_are_one_fault_of_the_core() -> None:
-    looks = Looks()
-    well(looks)
-    assert looks.twice(("S4", "S5"), claro=DOWN, entel=UP) == []  # one site is not enough
-    assert looks.look("S3", claro=DOWN, entel=UP) == []  # nor is one look
-    assert looks.look("S3", claro=DOWN, entel=UP) == [(CORE, "claro-mme", "CRITICAL")]
-    (alarm,) = looks.standing.values()
+    checks = Checks()
+    well(checks)
+    assert checks.twice(("S4", "S5"), claro=DOWN, entel=UP) == []  # one site is not enough
+    assert checks.check("S3", claro=DOWN, entel=UP) == []  # nor is one check
+    assert checks.check("S3", claro=DOWN, entel=UP) == [(CORE, "claro-mme", "CRITICAL")]
+    (alarm,) = checks.standing.values()
     assert (alarm.station, alarm.tenant, alarm.object_class) == ("", "claro", ObjectClass.CORE_NODE)
     assert "3 stations have lost claro-mme of claro" in alarm.text
-    assert looks.twice(("S1", "S2", "S6"), claro=DOWN, entel=UP) == []  # it is said once
+    assert checks.twice(("S1", "S2", "S6"), claro=DOWN, entel=UP) == []  # it is said once
 
 
 def test_a_core_node_that_most_stations_still_reach_is_not_lost() -> None:
-    looks = Looks()
-    well(looks)
-    assert looks.twice(("S1",), claro=DOWN, entel=UP) == []
-    assert looks.twice(("S4", "S5", "S6"), claro=UP, entel=UP) == []  # looked at since
-    assert looks.twice(("S2", "S3"), claro=DOWN, entel=UP) == []  # as many have it as have lost it
+    checks = Checks()
+    well(checks)
+    assert checks.twice(("S1",), claro=DOWN, entel=UP) == []
+    assert checks.twice(("S4", "S5", "S6"), claro=UP, entel=UP) == []  # checked since
+    assert checks.twice(("S2", "S3"), claro=DOWN, entel=UP) == []  # as many have it as have lost it
 
 
 def test_stations_of_one_site_prove_nothing_about_the_core() -> None:
-    looks = Looks(("S4", "S5"))
-    assert looks.twice(("S4", "S5"), claro=DOWN, entel=UP) == []
+    checks = Checks(("S4", "S5"))
+    assert checks.twice(("S4", "S5"), claro=DOWN, entel=UP) == []
 
 
 @pytest.mark.parametrize("state", [UNKNOWN, None])
 def test_what_is_unknown_or_not_there_is_not_down(state: ServiceState | None) -> None:
-    looks = Looks()
+    checks = Checks()
     for _ in range(2):
         for station in HANGS:
-            assert (looks.look(station, entel=UP, claro=state) if state else looks.look(station, entel=UP)) == []
+            assert (checks.check(station, entel=UP, claro=state) if state else checks.check(station, entel=UP)) == []
 
 
 def test_stations_that_are_cut_off_from_every_tenant_say_nothing_of_a_core() -> None:
-    looks = Looks()
-    well(looks)
-    assert looks.twice(HANGS, claro=DOWN, entel=DOWN) == []
+    checks = Checks()
+    well(checks)
+    assert checks.twice(HANGS, claro=DOWN, entel=DOWN) == []
     # Where there is one tenant only, its core may be what failed.
-    looks = Looks()
-    assert (CORE, "claro-mme", "CRITICAL") in looks.twice(HANGS, claro=DOWN)
+    checks = Checks()
+    assert (CORE, "claro-mme", "CRITICAL") in checks.twice(HANGS, claro=DOWN)
 
 
 def test_what_several_tenants_lead_to_and_lose_is_one_remote_end() -> None:
-    looks = Looks(of=network(tenants=True))
+    checks = Checks(of=network(tenants=True))
     works: dict[str, Any] = {"claro": UP, "entel": UP, "claro_s1u": UP, "entel_s1u": UP}
-    assert looks.twice(HANGS, **works) == []
+    assert checks.twice(HANGS, **works) == []
     lost: dict[str, Any] = works | {"claro_s1u": DOWN, "entel_s1u": DOWN}
-    said = looks.twice(("S1", "S3"), **lost)
+    said = checks.twice(("S1", "S3"), **lost)
     ends = [(CORE, "claro-s1u", "CRITICAL"), (CORE, "entel-s1u", "CRITICAL"), (REMOTE, "10.9.0.0/29", "CRITICAL")]
     assert sorted(said) == ends
-    assert "2 stations have lost what lies at or behind 10.9.0.0/29, most" in looks.standing[ends[2][:2]].text
+    assert "2 stations have lost what lies at or behind 10.9.0.0/29, most" in checks.standing[ends[2][:2]].text
     # One tenant's users get through: it is the other one's S-GWs.
-    said = looks.twice(HANGS, **lost | {"entel_s1u": UP})
+    said = checks.twice(HANGS, **lost | {"entel_s1u": UP})
     assert sorted(said) == [(CORE, "entel-s1u", "CLEARED"), (REMOTE, "10.9.0.0/29", "CLEARED")]
 
 
 def test_stations_whose_links_all_lead_to_one_gateway_tell_of_it() -> None:
-    through = Looks(of=network(gateway=True))
+    through = Checks(of=network(gateway=True))
     down: dict[str, Any] = {"claro": DOWN, "entel": DOWN, "entel_s1u": DOWN}
     assert (REMOTE, "10.8.0.1", "CRITICAL") in through.twice(("S1", "S3"), **down)
     # The same, where some links lead elsewhere: their transport failed.
-    assert Looks(of=network(tenants=True)).twice(("S1", "S3"), **down) == []
+    assert Checks(of=network(tenants=True)).twice(("S1", "S3"), **down) == []
     # One node behind the gateway is that node, and no more.
-    assert Looks(of=network(gateway=True)).twice(("S1", "S3"), claro=DOWN) == [(CORE, "claro-mme", "CRITICAL")]
+    assert Checks(of=network(gateway=True)).twice(("S1", "S3"), claro=DOWN) == [(CORE, "claro-mme", "CRITICAL")]
 
 
 def test_a_core_node_works_again_once_most_stations_reach_it() -> None:
-    looks = Looks()
-    looks.twice(HANGS, claro=DOWN, entel=UP)
-    assert list(looks.standing) == [(CORE, "claro-mme")]
-    assert looks.look("S1", claro=UP, entel=UP) == []
-    assert looks.look("S2", claro=UP, entel=UP) == []
-    assert looks.look("S3", claro=UP, entel=UP) == [(CORE, "claro-mme", "CLEARED")]
+    checks = Checks()
+    checks.twice(HANGS, claro=DOWN, entel=UP)
+    assert list(checks.standing) == [(CORE, "claro-mme")]
+    assert checks.check("S1", claro=UP, entel=UP) == []
+    assert checks.check("S2", claro=UP, entel=UP) == []
+    assert checks.check("S3", claro=UP, entel=UP) == [(CORE, "claro-mme", "CLEARED")]
 
 
-def test_after_a_restart_nothing_is_held_for_well_before_all_were_looked_at() -> None:
-    looks = Looks()
-    looks.twice(HANGS, claro=DOWN, entel=UP)
-    looks.restart()
+def test_after_a_restart_nothing_is_held_for_well_before_all_were_checked() -> None:
+    checks = Checks()
+    checks.twice(HANGS, claro=DOWN, entel=UP)
+    checks.restart()
     for station in ("S1", "S2", "S3", "S4", "S5"):
-        assert looks.look(station, claro=DOWN, entel=UP) == []
+        assert checks.check(station, claro=DOWN, entel=UP) == []
     for station in ("S1", "S2", "S3"):
-        assert looks.look(station, claro=DOWN, entel=UP) == []
-    assert looks.look("S6", claro=UP, entel=UP) == []  # lost all the same
-    looks.restart()
+        assert checks.check(station, claro=DOWN, entel=UP) == []
+    assert checks.check("S6", claro=UP, entel=UP) == []  # lost all the same
+    checks.restart()
     for station in ("S1", "S2", "S3", "S4", "S5"):
-        assert looks.look(station, claro=UP, entel=UP) == []
-    assert looks.look("S6", claro=UP, entel=UP) == [(CORE, "claro-mme", "CLEARED")]
+        assert checks.check(station, claro=UP, entel=UP) == []
+    assert checks.check("S6", claro=UP, entel=UP) == [(CORE, "claro-mme", "CLEARED")]
 
 
 def test_stations_that_nobody_follows_any_more_do_not_count() -> None:
-    looks = Looks()
-    looks.twice(("S1", "S2"), claro=DOWN, entel=UP)
-    looks.follow("S3", "S4")
-    assert looks.twice(("S3",), claro=DOWN, entel=UP) == []
+    checks = Checks()
+    checks.twice(("S1", "S2"), claro=DOWN, entel=UP)
+    checks.follow("S3", "S4")
+    assert checks.twice(("S3",), claro=DOWN, entel=UP) == []
 
 
 def test_a_cut_is_the_node_below_which_nothing_can_be_reached() -> None:
-    looks = Looks()
-    well(looks)
-    assert looks.twice(("S3", "S4"), dark=True) == []
-    assert looks.look("S5", dark=True) == []  # one look is not enough
+    checks = Checks()
+    well(checks)
+    assert checks.twice(("S3", "S4"), dark=True) == []
+    assert checks.check("S5", dark=True) == []  # one check is not enough
     # Not `hop` and not `core`: nothing tells that more is cut.
-    assert looks.look("S5", dark=True) == [(BACKHAUL, "radio", "CRITICAL")]
-    (alarm,) = looks.standing.values()
+    assert checks.check("S5", dark=True) == [(BACKHAUL, "radio", "CRITICAL")]
+    (alarm,) = checks.standing.values()
     assert alarm.object_class is ObjectClass.BACKHAUL
     assert alarm.text == "none of the 3 devices below radio can be reached"
     # More is dark: it is the trunk that failed.
-    assert looks.twice(("S1",), dark=True) == []
-    assert looks.look("S2", dark=True) == []
-    assert looks.look("S2", dark=True) == [(BACKHAUL, "trunk", "CRITICAL"), (BACKHAUL, "radio", "CLEARED")]
+    assert checks.twice(("S1",), dark=True) == []
+    assert checks.check("S2", dark=True) == []
+    assert checks.check("S2", dark=True) == [(BACKHAUL, "trunk", "CRITICAL"), (BACKHAUL, "radio", "CLEARED")]
     # A device answers: what is above it works.
-    assert looks.look("S3", claro=UP) == [(BACKHAUL, "fibre", "CRITICAL"), (BACKHAUL, "trunk", "CLEARED")]
-    assert looks.look("S1", claro=UP) == [(BACKHAUL, "fibre", "CLEARED")]
+    assert checks.check("S3", claro=UP) == [(BACKHAUL, "fibre", "CRITICAL"), (BACKHAUL, "trunk", "CLEARED")]
+    assert checks.check("S1", claro=UP) == [(BACKHAUL, "fibre", "CLEARED")]
 
 
 def test_one_dark_site_is_no_cut() -> None:
-    looks = Looks(("S4", "S5", "S6"))
-    well(looks)
-    assert looks.twice(("S4", "S5"), dark=True) == []
+    checks = Checks(("S4", "S5", "S6"))
+    well(checks)
+    assert checks.twice(("S4", "S5"), dark=True) == []
 
 
 def test_a_cut_stands_over_a_restart_until_something_below_it_answers() -> None:
-    looks = Looks()
-    looks.twice(("S1", "S2"), dark=True)
-    assert list(looks.standing) == [(BACKHAUL, "fibre")]
-    looks.restart()
-    assert looks.look("S1", dark=True) == []
-    assert looks.look("S3", claro=UP) == []
-    assert looks.look("S2", claro=UP) == [(BACKHAUL, "fibre", "CLEARED")]
+    checks = Checks()
+    checks.twice(("S1", "S2"), dark=True)
+    assert list(checks.standing) == [(BACKHAUL, "fibre")]
+    checks.restart()
+    assert checks.check("S1", dark=True) == []
+    assert checks.check("S3", claro=UP) == []
+    assert checks.check("S2", claro=UP) == [(BACKHAUL, "fibre", "CLEARED")]
 
 
-def test_a_cut_fibre_is_one_root_in_whatever_order_devices_are_looked_at() -> None:
+def test_a_cut_fibre_is_one_root_in_whatever_order_devices_are_checked() -> None:
     of, chance = load_network(PERU), random.Random(7)
     below = of.devices_below["fibre-ancash"]
     order = [station for station in of.station_by_id if station in below or chance.random() < 0.03]
     for _ in range(2):
-        looks = Looks(of.station_by_id, of)
+        checks = Checks(of.station_by_id, of)
         for _ in range(2):
             chance.shuffle(order)
             for station in order:
-                looks.look(station, dark=station in below, claro=UP)
-        (root,) = looks.standing.values()
+                checks.check(station, dark=station in below, claro=UP)
+        (root,) = checks.standing.values()
         assert (root.probable_cause, root.object) == (BACKHAUL, "fibre-ancash")
     alarms = [_unreachable(station) for station in order if station in below]
     assert len(alarms) == 216
@@ -260,9 +260,9 @@ def _unreachable(station: str) -> Alarm:
 
 
 def test_the_whole_network_dark_is_one_fault() -> None:
-    looks = Looks()
-    looks.twice(HANGS, dark=True)
-    assert (BACKHAUL, "core") in looks.standing
+    checks = Checks()
+    checks.twice(HANGS, dark=True)
+    assert (BACKHAUL, "core") in checks.standing
 
 
 def test_stations_that_live_in_functions_say_nothing_of_the_backhaul() -> None:
@@ -270,5 +270,5 @@ def test_stations_that_live_in_functions_say_nothing_of_the_backhaul() -> None:
     plain, du = network(), samples.virtual()
     living = tuple(one.model_copy(update={"functions": ("DU-1",)}) for one in plain.stations)
     of = plain.model_copy(update={"stations": living, "functions": du.functions, "packages": du.packages})
-    assert [said for said in Looks().twice(HANGS, dark=True) if said[0] == BACKHAUL]
-    assert not [said for said in Looks(of=of).twice(HANGS, dark=True) if said[0] == BACKHAUL]
+    assert [said for said in Checks().twice(HANGS, dark=True) if said[0] == BACKHAUL]
+    assert not [said for said in Checks(of=of).twice(HANGS, dark=True) if said[0] == BACKHAUL]

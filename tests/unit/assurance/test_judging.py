@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from controller.assurance.checker import Checker, Look
+from controller.assurance.checker import Check, Checker
 from controller.intent.outages import seconds
 from controller.models.alarm import ActiveAlarm, Alarm, AlarmRecord, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health
@@ -35,7 +35,7 @@ def _nowhere(_network: Network, _station: str) -> DeviceTarget:
 
 
 class Bench:
-    """One station, and a checker that looks at it."""
+    """One station, and a checker that checks at it."""
 
     def __init__(self, store: SqlStore, clock: VirtualClock) -> None:
         self.store, self.clock, self.net = store, clock, samples.network()
@@ -62,12 +62,12 @@ class Bench:
     def own(self, *nodes: LedgerNode) -> None:
         self.store.devices.adopt("S1", nodes, network_digest(self.net), "ana")
 
-    async def look(self, observed: Observed | None = None, reason: str = "") -> tuple[Health, int]:
-        """A look, ten seconds later: the health on record, and of how many stations the ledger was read."""
+    async def check(self, observed: Observed | None = None, reason: str = "") -> tuple[Health, int]:
+        """A check, ten seconds later: the health on record, and of how many stations the ledger was read."""
         self.clock.pause(10)
         before = self.ledgers
         seen = None if reason else observed or self.observed
-        await self.checker.record([Look("S1", self.clock.now(), seen, reason)])
+        await self.checker.record([Check("S1", self.clock.now(), seen, reason)])
         return self.store.healths.find()["S1"], self.ledgers - before
 
 
@@ -80,54 +80,54 @@ def bench() -> Iterator[Bench]:
 
 
 async def test_a_station_that_answers_the_same_is_not_judged_again(bench: Bench) -> None:
-    first, read = await bench.look()
+    first, read = await bench.check()
     assert (read, first.drift, all(link.up for link in first.links)) == (1, 0, True)
-    again, read = await bench.look()
+    again, read = await bench.check()
     assert (read, again) == (0, first.model_copy(update={"at": bench.clock.now(), "read": bench.clock.now()}))
 
 
 async def test_other_words_are_judged_anew(bench: Bench) -> None:
-    await bench.look()
+    await bench.check()
     down = [link.path for link in links(bench.observed.tree)][:1]
     state = samples.states(samples.PROFILES, bench.observed.tree, down)
-    health, read = await bench.look(replace(bench.observed, state=state))
+    health, read = await bench.check(replace(bench.observed, state=state))
     assert (read, [link.path for link in health.links if not link.up]) == (1, down)
 
 
 async def test_another_ledger_is_judged_anew(bench: Bench) -> None:
-    await bench.look()
+    await bench.check()
     missing = f"{samples.LTE}/EP_S1C[missing]"
     bench.own(LedgerNode(path=missing, owners=("alfa",)))
-    health, read = await bench.look()
+    health, read = await bench.check()
     assert (read, health.drift) == (1, 1)
     assert [link.path for link in health.links if not link.up] == [missing]
-    assert (await bench.look())[1] == 0
+    assert (await bench.check())[1] == 0
 
 
 async def test_other_network_files_are_judged_anew(bench: Bench) -> None:
-    await bench.look()
+    await bench.check()
     net = samples.network(("alfa",))
     bench.store.networks.save(net, network_digest(net), "ana")
-    assert (await bench.look())[1] == 1
+    assert (await bench.check())[1] == 1
 
 
 async def test_what_was_dark_is_judged_anew(bench: Bench) -> None:
-    await bench.look()
-    health, read = await bench.look(reason="unreachable")
+    await bench.check()
+    health, read = await bench.check(reason="unreachable")
     assert (read, health.reachable, any(link.up for link in health.links)) == (1, False, False)
-    health, read = await bench.look()
+    health, read = await bench.check()
     assert (read, health.reachable, all(link.up for link in health.links)) == (1, True, True)
 
 
 async def test_alarms_that_a_station_lists_are_judged_where_they_changed_and_reported_all_the_same(
     bench: Bench,
 ) -> None:
-    await bench.look()
+    await bench.check()
     alarmed = replace(bench.observed, alarms=(FAN,))
-    assert [(await bench.look(alarmed))[1] for _ in range(3)] == [1, 0, 0]
+    assert [(await bench.check(alarmed))[1] for _ in range(3)] == [1, 0, 0]
     (alarm,) = bench.store.alarms.page(Page(10))[1]
-    assert alarm.raised == bench.clock.now() - timedelta(seconds=10), "by the look that confirmed it"
-    assert [(await bench.look())[1] for _ in range(3)] == [1, 0, 0]
+    assert alarm.raised == bench.clock.now() - timedelta(seconds=10), "by the check that confirmed it"
+    assert [(await bench.check())[1] for _ in range(3)] == [1, 0, 0]
     assert [alarm.cleared is not None for alarm in bench.store.alarms.page(Page(10))[1]] == [True]
 
 
@@ -138,7 +138,7 @@ async def test_links_name_the_security_gateway_of_their_plane(bench: Bench) -> N
     net = Network.model_validate(bench.net.model_dump(mode="json") | {"tenants": tenants})
     bench.store.networks.save(net, network_digest(net), "ana")
     for reason in ("", "unreachable"):
-        health, _ = await bench.look(reason=reason)
+        health, _ = await bench.check(reason=reason)
         tunnels = {(link.tenant, link.kind): link.tunnel for link in health.links}
         assert tunnels["alfa", "S1C"] == tunnels["alfa", "NGC"] == "10.1.9.9"
         assert {tunnel for (tenant, kind), tunnel in tunnels.items() if tenant != "alfa" or kind == "NGU"} == {""}
@@ -151,14 +151,14 @@ async def test_a_list_that_keeps_what_is_over_costs_no_more_and_one_that_tells_o
     stands, over = (
         replace(bench.observed, records=(one,)) for one in (power, replace(power, severity=PerceivedSeverity.CLEARED))
     )
-    assert [(await bench.look(stands))[1] for _ in range(3)] == [1, 0, 0]
-    assert [(await bench.look(over))[1] for _ in range(3)] == [1, 0, 0]
+    assert [(await bench.check(stands))[1] for _ in range(3)] == [1, 0, 0]
+    assert [(await bench.check(over))[1] for _ in range(3)] == [1, 0, 0]
     (alarm,) = bench.store.alarms.page(Page())[1]
     assert (alarm.probable_cause, alarm.state) == ("3gpp-power-problem", AlarmState.CLEARED)
 
 
 async def _outage(bench: Bench, off: float = 0, kept: bool = True) -> Alarm:
-    """The alarm of a link that went down 3.25 s before two looks saw it so, and came up 7.5 s before the next one.
+    """The alarm of a link that went down 3.25 s before two checks saw it so, and came up 7.5 s before the next one.
 
     Args:
         off: Seconds that the station's clock is ahead.
@@ -166,15 +166,15 @@ async def _outage(bench: Bench, off: float = 0, kept: bool = True) -> Alarm:
     """
     link = f"{samples.LTE}/EP_S1C[beta-mme]"
     name = ",".join(f"{kind}={key}" for kind, (key,) in steps(link))
-    await bench.look(replace(bench.observed, records=()))
+    await bench.check(replace(bench.observed, records=()))
     raised = bench.clock.now() + timedelta(seconds=10 + off - 3.25)
     stands = AlarmRecord("a-1", name, "", "lossOfSignal", "", PerceivedSeverity.MAJOR, "", raised=raised)
     state = samples.states(samples.PROFILES, bench.observed.tree, [link])
     for _ in range(2):
-        await bench.look(replace(bench.observed, state=state, records=(stands,)))
+        await bench.check(replace(bench.observed, state=state, records=(stands,)))
     cleared = bench.clock.now() + timedelta(seconds=10 + off - 7.5)
     over = replace(stands, severity=PerceivedSeverity.CLEARED, cleared=cleared)
-    await bench.look(replace(bench.observed, records=(over,) if kept else ()))
+    await bench.check(replace(bench.observed, records=(over,) if kept else ()))
     (alarm,) = bench.store.alarms.page(Page())[1]
     assert (alarm.object, alarm.source, alarm.cleared) == (link, AlarmSource.CHECK, bench.clock.now())
     return alarm
@@ -196,13 +196,13 @@ async def test_an_outage_begins_and_ends_when_the_station_says_so(bench: Bench) 
     assert _lost(bench) == {20 + 3.25 - 7.5}
 
 
-async def test_where_the_list_forgets_what_is_over_the_next_look_ends_an_outage(bench: Bench) -> None:
+async def test_where_the_list_forgets_what_is_over_the_next_check_ends_an_outage(bench: Bench) -> None:
     assert (await _outage(bench, kept=False)).ended is None
     assert _lost(bench) == {20 + 3.25}
 
 
 @pytest.mark.parametrize("off", [-60.0, 60.0, 3e7])
 async def test_a_wrong_clock_of_a_station_tells_nothing(bench: Bench, off: float) -> None:
-    """What lies outside of the looks before and after can't be: these count."""
+    """What lies outside of the checks before and after can't be: these count."""
     assert (await _outage(bench, off)).ended is None
     assert _lost(bench) == {20}

@@ -66,5 +66,5 @@ def test_a_station_is_shown_with_what_it_measures(
     assert capsys.readouterr().out.splitlines() == [
         "S1: site s, region r, lte-28658",
         *lines,
-        "not looked at yet",
+        "not checked yet",
     ]

@@ -127,7 +127,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "token list": [
-        {"id": "t-5a1c77e0", "owner": "ana", "label": "prometheus of the second site", "scopes": ["metrics", "look"]}
+        {"id": "t-5a1c77e0", "owner": "ana", "label": "prometheus of the second site", "scopes": ["metrics", "read"]}
         | {"created": AT, "expires": LATER, "used": AT, "revoked": None}
     ],
     "pool list": [

@@ -7,7 +7,7 @@ from contextlib import closing
 from itertools import pairwise
 from typing import cast
 
-from controller.assurance.checker import Checker, Look
+from controller.assurance.checker import Check, Checker
 from controller.listener.checks import Checks
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import StoreError
@@ -22,14 +22,14 @@ INTERVAL = 30.0
 
 
 class FakeChecker:
-    """Counts looks.
+    """Counts checks.
 
-    ``hang`` never answer, ``slow`` take so many seconds, ``dark`` can't be reached, ``again`` are to be looked at soon.
+    ``hang`` never answer, ``slow`` take so many seconds, ``dark`` can't be reached, ``again`` are to be checked soon.
     """
 
     def __init__(self, clock: VirtualClock) -> None:
         self.clock = clock
-        self.looks: list[tuple[float, str]] = []
+        self.checks: list[tuple[float, str]] = []
         self.at_once = self.most_at_once = 0
         self.hang: set[str] = set()
         self.slow: dict[str, float] = {}
@@ -41,21 +41,21 @@ class FakeChecker:
     def follow(self, devices: Collection[str]) -> None:
         """Goes by any."""
 
-    async def look(self, _network: object, station: str) -> Look:
-        self.looks.append((self.clock.monotonic(), station))
+    async def check(self, _network: object, station: str) -> Check:
+        self.checks.append((self.clock.monotonic(), station))
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
         try:
             await self.clock.sleep(10_000 if station in self.hang else self.slow.get(station, 0.2))
         finally:
             self.at_once -= 1
-        return Look(station, self.clock.now(), None, self.dark.get(station, ""))
+        return Check(station, self.clock.now(), None, self.dark.get(station, ""))
 
-    async def record(self, looks: list[Look]) -> frozenset[str]:
+    async def record(self, checks: list[Check]) -> frozenset[str]:
         if self.away:
             raise StoreError
-        self.recorded.update(look.station for look in looks)
-        return self.again & {look.station for look in looks}
+        self.recorded.update(check.station for check in checks)
+        return self.again & {check.station for check in checks}
 
 
 class Bench:
@@ -79,8 +79,8 @@ class Bench:
                 continue
 
     def times(self, station: str) -> list[float]:
-        """When a station was looked at."""
-        return [at for at, name in self.checker.looks if name == station]
+        """When a station was checked."""
+        return [at for at, name in self.checker.checks if name == station]
 
 
 def bench() -> tuple[Store, Bench]:
@@ -94,13 +94,13 @@ async def test_a_big_network_is_read_evenly_each_once_an_interval() -> None:
     with closing(store):
         made.checks.follow([f"S{number}" for number in range(1200)])
         await made.run(2 * INTERVAL)
-        counts = Counter(name for _, name in made.checker.looks)
+        counts = Counter(name for _, name in made.checker.checks)
         assert len(counts) == 1200
         assert set(counts.values()) <= {1, 2}
         twice = [made.times(station) for station, count in list(counts.items())[:50] if count == 2]
         assert all(INTERVAL <= second - first <= INTERVAL + 1 for first, second in twice)
         assert twice
-        per_second = Counter(int(at) for at, _ in made.checker.looks)
+        per_second = Counter(int(at) for at, _ in made.checker.checks)
         assert max(per_second.values()) <= 2 * 1200 / INTERVAL
         assert made.checker.most_at_once <= 100
 
@@ -125,7 +125,7 @@ async def test_a_dead_station_delays_no_other_and_is_not_read_twice_at_once() ->
         await made.checks.close()
 
 
-async def test_a_look_that_takes_longer_than_the_record_interval_is_recorded() -> None:
+async def test_a_check_that_takes_longer_than_the_record_interval_is_recorded() -> None:
     store, made = bench()
     with closing(store):
         made.checker.slow = {"S0": 10.0}
@@ -135,8 +135,8 @@ async def test_a_look_that_takes_longer_than_the_record_interval_is_recorded() -
         await made.checks.close()
 
 
-async def test_stations_that_are_dark_delay_the_looks_at_no_others() -> None:
-    """A third of the network hangs in each look for longer than the interval."""
+async def test_stations_that_are_dark_delay_the_checks_of_no_others() -> None:
+    """A third of the network hangs in each check for longer than the interval."""
     store, made = bench()
     with closing(store):
         names = [f"S{number}" for number in range(900)]
@@ -163,7 +163,7 @@ async def test_a_station_that_cannot_be_reached_is_tried_until_it_answers() -> N
         assert (len(made.times("S1")), len(made.times("S2"))) == (1, 1), "who refuses a log-in may lock the account"
         made.checker.dark.clear()
         await made.run(INTERVAL)
-        made.checker.looks.clear()
+        made.checker.checks.clear()
         await made.run(INTERVAL)
         assert len(made.times("S0")) == 1
 
@@ -175,7 +175,7 @@ async def test_many_stations_that_cannot_be_reached_are_tried_less_often() -> No
         made.checker.dark = dict.fromkeys(names, "unreachable")
         made.checks.follow(names)
         await made.run(2 * INTERVAL)
-        made.checker.looks.clear()
+        made.checker.checks.clear()
         await made.run(INTERVAL)
         assert {len(made.times(name)) for name in names} <= {3, 4}, "25 a second, so every 8 s"
 
@@ -210,10 +210,10 @@ async def test_a_station_that_says_that_its_alarms_changed_is_read_at_once_but_n
             await made.run(0.5)
             if made.times("S0") != known:
                 store.healths.save([Health(station="S0", at=at, reachable=True)])
-        looks = [at for at in made.times("S0") if at >= 18]
-        assert looks[0] < 19
-        assert all(second - first >= 5 for first, second in pairwise(looks))
-        assert len(looks) == 2
+        checks = [at for at in made.times("S0") if at >= 18]
+        assert checks[0] < 19
+        assert all(second - first >= 5 for first, second in pairwise(checks))
+        assert len(checks) == 2
         assert made.times("S1") == before
 
 

@@ -113,7 +113,7 @@ async def test_figures_do_not_improve_in_a_blackout() -> None:
         checker = Checker(loop_store, Planner(loop_store, devices, clock, _target), clock, ())
 
         async def look() -> None:
-            await checker.record([await checker.look(net, name) for name in ("S1", "S2")])
+            await checker.record([await checker.check(net, name) for name in ("S1", "S2")])
 
         def unknown(name: str) -> dict[tuple[str, str], int]:
             found = (sample.labels for sample in samples(store) if sample.name == name)

@@ -161,13 +161,13 @@ class FunctionBench:
     async def look(self, *devices: str) -> None:
         """A listener begins, and looks at devices once."""
         checker = self._checker(frozenset(AlarmSource))
-        await checker.record([await checker.look(self.network, device) for device in devices])
+        await checker.record([await checker.check(self.network, device) for device in devices])
 
     async def look_twice(self, *devices: str) -> None:
         """What is wrong twice is an alarm."""
         checker = self._checker(frozenset(AlarmSource))
         for _ in range(2):
-            await checker.record([await checker.look(self.network, device) for device in devices])
+            await checker.record([await checker.check(self.network, device) for device in devices])
             self.clock.pause(10)
 
     def _checker(self, sources: frozenset[AlarmSource]) -> Checker:
@@ -198,7 +198,7 @@ class FunctionBench:
         async with self.at_work(Mortal()):
             for second in range(seconds):
                 if second % 10 == 0:
-                    await checker.record([await checker.look(self.network, device) for device in devices])
+                    await checker.record([await checker.check(self.network, device) for device in devices])
                     if until():
                         break
                 await remediator.step()

@@ -145,8 +145,8 @@ def test_what_soak_checks_may_be() -> None:
     )
     parse(HEAD + LOCK + wrong, "own.yaml", registry(), report)
     said = "\n".join(map(str, report.problems))
-    assert "lock-cell does more than look" in said
-    assert "ask-a-human does more than look" in said
+    assert "lock-cell does more than read" in said
+    assert "ask-a-human does more than read" in said
     assert "a check after the soak leaves nothing behind" in said
 
 

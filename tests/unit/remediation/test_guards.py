@@ -649,16 +649,16 @@ async def test_guards_are_asked_once_more_before_a_run_acts(bench: Bench) -> Non
     assert no(interrupts=False) == "its source says that it is over"
 
 
-async def test_a_symptom_is_not_looked_at_again_before_its_root_is_gone(bench: Bench) -> None:
+async def test_a_symptom_is_not_considered_again_before_its_root_is_gone(bench: Bench) -> None:
     scene = Scene(bench, bench.breaks())
     root = bench.report("station", "o-ran-fault-26")
     scheduler = bench.scheduler(rules=(scene.rule,))
     await bench.round(scheduler)
     assert bench.alarm(scene.alarm).note.startswith("waits: it follows from alarm a-")
-    assert scheduler.next_look == math.inf
+    assert scheduler.next_round == math.inf
     bench.heals(root)
     await bench.round(scheduler)
-    assert scheduler.next_look < math.inf
+    assert scheduler.next_round < math.inf
 
 
 async def test_a_region_on_its_batteries_is_reset_nowhere_until_the_mains_are_back(bench: Bench) -> None:
@@ -686,14 +686,14 @@ async def test_a_region_on_its_batteries_is_reset_nowhere_until_the_mains_are_ba
     assert {run.cause for run in bench.runs()} == {f"alarm:{alarm.id}" for alarm in alarms}
 
 
-async def test_what_has_waited_for_long_is_looked_at_less_often(bench: Bench) -> None:
+async def test_what_has_waited_for_long_is_considered_less_often(bench: Bench) -> None:
     scene = Scene(bench, bench.breaks())
     bench.store.holds.add(STATION_ID, "ana", "rigger", None)
     scheduler = bench.scheduler(rules=(scene.rule,))
     gaps = []
     while bench.clock.monotonic() < 1500:
         await bench.round(scheduler)
-        gaps.append(scheduler.next_look - bench.clock.monotonic())
+        gaps.append(scheduler.next_round - bench.clock.monotonic())
         await bench.clock.advance(max(gaps[-1], 1))
     assert 50 < max(gaps) <= 60
     assert min(gaps) < 6

@@ -162,7 +162,7 @@ class RestoreBench:
         """A listener begins, looks at all stations once, and ends."""
         checker = Checker(self.loop, self.planner, self.clock, frozenset(AlarmSource))
         network = self.store.networks.get()[1]
-        await checker.record([await checker.look(network, name) for name in NAMES])
+        await checker.record([await checker.check(network, name) for name in NAMES])
 
     async def live(self, seconds: int) -> None:
         """Worker, listener and scheduler do what they do."""
@@ -184,7 +184,7 @@ class RestoreBench:
             network = self.store.networks.get()[1]
             for second in range(seconds):
                 if second % 10 == 0:
-                    await checker.record([await checker.look(network, name) for name in NAMES])
+                    await checker.record([await checker.check(network, name) for name in NAMES])
                 self.store.integrity.check()
                 await remediator.step()
                 for _ in range(4):
