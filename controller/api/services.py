@@ -1,26 +1,28 @@
-"""What the routes work with, and how they get at it."""
+"""What the routes work with, and how they get at it: services, pages of lists, and readings that requests share."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
+import structlog
 from fastapi import Depends, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.concurrency import run_in_threadpool
 
 from controller.api.intake import Intake
-from controller.api.readings import Readings
-from controller.api.unauthenticated import UnauthenticatedRequests
 from controller.models.alarm import Alarm, AlarmReport
 from controller.models.credentials import LOOPBACK_ONLY, Credentials
+from controller.models.errors import StoreError
 from controller.models.settings import Settings
 from controller.nrm.tree import Observed
 from controller.observe.exposition import Asked
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices
 from controller.ports.queue import Wakeups
-from controller.ports.store import Page
+from controller.ports.store import Page, Store
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
 from controller.store import SqlStore
@@ -28,12 +30,62 @@ from controller.store import SqlStore
 if TYPE_CHECKING:
     from controller.api.oidc import Provider
 
+log = structlog.get_logger()
+
 Item = TypeVar("Item")
 
 #: Seconds for which a tenant gets the same reading of a station again, and between two reads for followers.
-STATION_SECONDS, LOOK_SECONDS = 10.0, 0.5
+STATION_SECONDS, FOLLOW_SECONDS = 10.0, 0.5
 #: Offset that no list reaches, and every database takes.
 _FARTHEST = 2**31 - 1
+#: All of them together, on the audit trail; no user can have a name with a blank.
+UNAUTHENTICATED = "an unauthenticated caller"
+#: Seconds between two writes at least.
+_PAUSE = 10.0
+
+
+class UnauthenticatedRequests:
+    """Requests without a valid token. They are counted, and the counts go on record now and then.
+
+    Anybody can send as many as they like, so none of them waits for the database or makes it write. A process that is
+    killed takes the counts of the last ten seconds with it.
+    """
+
+    def __init__(self) -> None:
+        self._count = 0
+        self._asked = ""
+        self._writing: asyncio.Task[None] | None = None
+        self._one = asyncio.Lock()
+
+    def refused(self, asked: str, store: Store, clock: Clock) -> None:
+        """Count a request; the first is written at once, others with their number a little later."""
+        self._count += 1
+        self._asked = asked
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.create_task(self._write_on(store, clock))
+
+    async def settle(self, store: Store) -> None:
+        """Write what was counted, and nothing more."""
+        async with self._one:
+            if self._writing is not None:
+                self._writing.cancel()
+        await self._write(store)
+
+    async def _write_on(self, store: Store, clock: Clock) -> None:
+        while self._count:
+            await self._write(store)
+            await clock.sleep(_PAUSE)
+
+    async def _write(self, store: Store) -> None:
+        async with self._one:
+            count, self._count = self._count, 0
+            if not count:
+                return
+            try:
+                await run_in_threadpool(store.audit.deny, UNAUTHENTICATED, "", "", self._asked, count)
+            except StoreError as error:
+                self._count += count
+                log.warning("api.denials_unwritten", count=self._count, reason=error.message)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +109,7 @@ class Services:
     stations: Readings[Observed] = field(default_factory=lambda: Readings(STATION_SECONDS))
     intake: Intake = field(default_factory=Intake)
     #: What followers are sent, by who they are and what they follow.
-    followed: Readings[Any] = field(default_factory=lambda: Readings(LOOK_SECONDS, rest=10))
+    followed: Readings[Any] = field(default_factory=lambda: Readings(FOLLOW_SECONDS, rest=10))
 
     def take_reports(self, reports: Sequence[AlarmReport], refused: Mapping[str, int]) -> list[Alarm]:
         """Put reports on record, all or none, with how many alerts were refused, by why; then wake the scheduler."""
@@ -117,3 +169,68 @@ def listing(total: int, items: Sequence[Item], asked: Page) -> Listing[Item]:
 def cut(items: Sequence[Item], asked: Page) -> Listing[Item]:
     """One page of a list that is there as a whole."""
     return listing(len(items), items[asked.offset : asked.offset + asked.limit], asked)
+
+
+Reading = TypeVar("Reading")
+
+
+class Readings(Generic[Reading]):
+    """The latest reading by key; one key is read once in so many seconds, however often it is asked for.
+
+    It is so whether the reading succeeds or not. A reading that equals the one before is the one before, so that who
+    asks again and again sees at once that nothing changed. Belongs to one loop.
+
+    Args:
+        seconds: For so long a reading serves.
+        rest: It also serves for so many times as long as it took, so that a costly one does not keep the process busy.
+    """
+
+    def __init__(self, seconds: float, rest: float = 0.0) -> None:
+        self._seconds = seconds
+        self._rest = rest
+        self._kept: dict[Hashable, _Kept[Reading]] = {}
+
+    async def get(self, key: Hashable, clock: Clock, read: Callable[[], Coroutine[Any, Any, Reading]]) -> Reading:
+        """A reading that is young enough, or a new one. Raises what reading it raised."""
+        now = clock.monotonic()
+        self._kept = {key: kept for key, kept in self._kept.items() if kept.is_young(now, 2)}
+        kept = self._kept.get(key)
+        if kept is None or not kept.is_young(now):
+            kept = self._kept[key] = _Kept(clock, read, self._seconds, self._rest, kept)
+        return await asyncio.shield(kept.task)
+
+
+class _Kept(Generic[Reading]):
+    """One reading: when it began, and how long it took."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        read: Callable[[], Coroutine[Any, Any, Reading]],
+        seconds: float,
+        rest: float,
+        before: _Kept[Reading] | None,
+    ) -> None:
+        self._begun = clock.monotonic()
+        self._serves = seconds
+        self._rest = rest
+        self._reading: Reading | None = None
+        self.task = asyncio.get_running_loop().create_task(self._read(read, before._reading if before else None))
+        self.task.add_done_callback(lambda done: self._ended(done, clock.monotonic()))
+
+    async def _read(self, read: Callable[[], Coroutine[Any, Any, Reading]], before: Reading | None) -> Reading:
+        reading = await read()
+        self._reading = before if before is not None and before == reading else reading
+        return self._reading
+
+    def is_young(self, now: float, times: int = 1) -> bool:
+        """Whether it is under way, or was begun no longer ago than so many times what it serves for."""
+        return not self.task.done() or now - self._begun < self._serves * times
+
+    def _ended(self, done: asyncio.Task[Reading], now: float) -> None:
+        self._serves = max(self._serves, (now - self._begun) * self._rest)
+        if not done.cancelled():
+            done.exception()  # nobody may wait for it any more
+
+
+log = structlog.get_logger()

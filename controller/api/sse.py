@@ -9,7 +9,7 @@ import structlog
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 
-from controller.api.services import LOOK_SECONDS
+from controller.api.services import FOLLOW_SECONDS
 from controller.models.errors import StoreError
 from controller.ports.clock import Clock
 
@@ -72,8 +72,8 @@ async def follow(seen: SharesReadings, what: str, read: Callable[[], dict[str, s
         sent = found
         if news:
             yield news
-        silent = 0.0 if news else silent + LOOK_SECONDS
+        silent = 0.0 if news else silent + FOLLOW_SECONDS
         if silent >= _SILENCE:
             yield keep_alive()
             silent = 0.0
-        await seen.clock.sleep(LOOK_SECONDS)
+        await seen.clock.sleep(FOLLOW_SECONDS)

@@ -32,8 +32,8 @@ from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentRe
 from controller.api.services import Backend, Body, Services
 from controller.intent.cloud_contracts import carried
 from controller.intent.impact import core_node_in
+from controller.intent.incidents import path_of
 from controller.intent.placement import place
-from controller.intent.topology import path_of
 from controller.inventory.source import unknown
 from controller.models.alarm import WAITS, Alarm, AlarmFilter, AlarmState, Comment
 from controller.models.announced_work import AnnouncedWork

@@ -1,4 +1,4 @@
-"""Which alarm is part of which incident: opened, grown, merged, split, opened again and closed. Pure.
+"""Which alarm is part of which incident, as these open, grow, merge, split, open again and close; their order. Pure.
 
 An incident is a root with all that follows from it. An alarm that follows from a root is part of the root's incident;
 where it had one of its own, that one merges into the root's. When a root is over, what it took with it has to settle:
@@ -14,13 +14,14 @@ The same alarms and network give the same incidents, in whatever order they came
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, FAULT, LINK_CAUSES, Alarm
-from controller.models.incident import Incident
+from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, FAULT, LINK_CAUSES, Alarm, ObjectClass
+from controller.models.incident import AgreementMinutes, Incident, Rank
+from controller.models.network import Network
 
 #: A fault that comes again so soon after its incident was over is the same incident.
 QUIET = timedelta(minutes=10)
@@ -295,3 +296,84 @@ def _causes(alarms: Iterable[Alarm]) -> str:
     roots = sorted({alarm.root for alarm in alarms} - {""})
     causes = ", ".join(sorted({alarm.probable_cause for alarm in alarms}))
     return f"{causes} follows from {', '.join(roots[:_NAMED])}" if roots else f"{causes} has failed as well"
+
+
+def path_of(network: Network, incident: Incident) -> tuple[str, ...]:
+    """From the core to what failed, and on to the sites, stations, cells and tenants that suffer."""
+    return (*_above(network, incident), *_below(network, incident))
+
+
+def _above(network: Network, incident: Incident) -> Iterator[str]:
+    what = f"{incident.probable_cause}: {incident.object.rpartition('/')[2]}"
+    if incident.object_class is ObjectClass.BACKHAUL:
+        yield from reversed(network.backhaul_from(incident.object)[1:])
+        yield f"{what} (root)"
+    elif network.manages(incident.station):
+        yield from reversed(network.backhaul_above(incident.station))
+        yield network.site_of(incident.station)
+        yield f"{incident.station} {what} (root)"
+    else:
+        yield f"{what} (root)"
+
+
+def _below(network: Network, incident: Incident) -> Iterator[str]:
+    stations = {cell.partition("/")[0] for cell in incident.cells}
+    sites = {network.site_of(station) for station in stations if network.manages(station)}
+    for names, noun in ((sites, "site"), (stations - {incident.station}, "station"), (incident.cells, "cell")):
+        if names:
+            yield f"{len(names)} {noun}{'' if len(names) == 1 else 's'}"
+    if incident.tenants:
+        yield ", ".join(incident.tenants)
+
+
+#: Share of what an agreement allows from which on it is at risk.
+AT_RISK = 0.8
+
+
+class _Risk(NamedTuple):
+    """How near an agreement is to be broken, and the words for it."""
+
+    share: float
+    words: str
+
+
+def ranked(incidents: Sequence[Incident], agreements: Iterable[AgreementMinutes], at: datetime) -> dict[str, Rank]:
+    """The rank of each open incident by id: contracts at risk first, then people, then tenants, then age.
+
+    An agreement is at risk where an incident takes service away from its tenant, and the month's minutes are nearly
+    used up, or the time within which a fault is to be over is nearly gone.
+
+    Args:
+        incidents: Open ones.
+        agreements: What they lost this month.
+        at: Now.
+    """
+    by_tenant: dict[str, list[AgreementMinutes]] = {}
+    for agreement in agreements:
+        by_tenant.setdefault(agreement.tenant, []).append(agreement)
+    risks = {
+        one.id: _worst(one, [a for tenant in one.losing for a in by_tenant.get(tenant, ())], at) for one in incidents
+    }
+    ordered = sorted(incidents, key=lambda one: _order(one, risks[one.id]))
+    return {one.id: Rank(number, _why(number, one, risks[one.id])) for number, one in enumerate(ordered, 1)}
+
+
+def _order(one: Incident, risk: _Risk) -> tuple[object, ...]:
+    percent = round(risk.share * 100) if risk.share >= AT_RISK else 0
+    return (-percent, -one.people, -len(one.tenants), one.opened, one.id)
+
+
+def _worst(one: Incident, agreements: Iterable[AgreementMinutes], at: datetime) -> _Risk:
+    hours = (at - one.opened).total_seconds() / 3600
+    risks = [_Risk(0.0, "")]
+    for a in agreements:
+        risks.append(_Risk(a.share, f"SLA of {a.tenant} at {a.share:.0%}".replace("%", " %")))
+        if (share := hours / a.restore_hours) >= AT_RISK:
+            risks.append(_Risk(share, f"{hours:.0f} of {a.restore_hours:g} h in which to restore {a.tenant}"))
+    return max(risks, key=lambda risk: (risk.share, risk.words))
+
+
+def _why(rank: int, one: Incident, risk: _Risk) -> str:
+    people = f"{one.people:,} people" if one.people != 1 else "1 person"
+    tenants = f"{len(one.tenants)} tenant{'' if len(one.tenants) == 1 else 's'}"
+    return f"rank {rank}: {', '.join(filter(None, (people, tenants, risk.words)))}"

@@ -12,9 +12,8 @@ from typing import Any
 import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
-from controller.intent.incidents import SETTLES, split_off
+from controller.intent.incidents import SETTLES, ranked, split_off
 from controller.intent.outages import Era, Excused, Outages, Spell, Times, month_of, of_tenant, spans_of, union
-from controller.intent.ranking import ranked
 from controller.models.alarm import COUNTED, LINK_CAUSES, LOSES, Alarm, PerceivedSeverity
 from controller.models.errors import NotFoundError
 from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes, worst

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import uvicorn
 
-from controller.api import connections
+from controller.api import process
 from controller.api import process as api
 from controller.models.settings import Settings
 
@@ -30,10 +30,10 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 
 @pytest.fixture
 async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
-    monkeypatch.setattr(connections, "HEAD", 0.4)
-    monkeypatch.setattr(connections, "BODY", 0.6)
-    monkeypatch.setattr(connections, "MOST", 5)
-    config = uvicorn.Config(app, port=0, http=connections.Connection, lifespan="off", log_level="warning")
+    monkeypatch.setattr(process, "HEAD", 0.4)
+    monkeypatch.setattr(process, "BODY", 0.6)
+    monkeypatch.setattr(process, "MOST", 5)
+    config = uvicorn.Config(app, port=0, http=process.Connection, lifespan="off", log_level="warning")
     server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve())
     while not server.started:
@@ -41,7 +41,7 @@ async def port(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[int]:
     yield server.servers[0].sockets[0].getsockname()[1]
     server.should_exit = True
     await task
-    assert not connections.Connection._owing
+    assert not process.Connection._owing
 
 
 @asynccontextmanager
@@ -90,7 +90,7 @@ async def test_whole_requests_are_answered_however_long_the_answer_takes(port: i
 
 
 async def test_many_that_say_nothing_make_room_for_one_that_does(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "HEAD", 60)
+    monkeypatch.setattr(process, "HEAD", 60)
     silent = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
     async with connected(port) as (reader, writer):
         writer.write(REQUEST)
@@ -105,4 +105,4 @@ def test_the_api_is_served_so(monkeypatch: pytest.MonkeyPatch) -> None:
     served: dict[str, Any] = {}
     monkeypatch.setattr(uvicorn, "run", lambda _app, **options: served.update(options))
     api.serve(Settings(), "api")
-    assert served["http"] is connections.Connection
+    assert served["http"] is process.Connection

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from controller.api.unauthenticated import UNAUTHENTICATED, UnauthenticatedRequests
+from controller.api.services import UNAUTHENTICATED, UnauthenticatedRequests
 from controller.models.errors import StoreAwayError
 from controller.models.people import Role
 from controller.models.run import AuditRow

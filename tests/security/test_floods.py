@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from controller.api.readings import Readings
-from controller.api.services import STATION_SECONDS
+from controller.api.services import STATION_SECONDS, Readings
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.approval import VoteChoice
 from controller.models.errors import ConflictError, UnreachableError

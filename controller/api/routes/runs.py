@@ -12,7 +12,7 @@ from controller.access.disclosure import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.routes.plans import progress_of, whole
 from controller.api.routes.playbooks import Launch
-from controller.api.services import LOOK_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing
+from controller.api.services import FOLLOW_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import RunView, Seen, View
 from controller.models.approval import Contract
@@ -180,11 +180,11 @@ async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
             last, silent = run, 0.0
         if run.state.terminal:
             return
-        silent += LOOK_SECONDS
+        silent += FOLLOW_SECONDS
         if silent >= 15:
             yield keep_alive()
             silent = 0.0
-        await seen.clock.sleep(LOOK_SECONDS)
+        await seen.clock.sleep(FOLLOW_SECONDS)
 
 
 def _news(seen: View, run: RunView | TenantRun, sent: set[str]) -> str:

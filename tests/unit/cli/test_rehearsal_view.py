@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from controller.cli.rehearsal_view import show_rehearsal
+from controller.cli.playbook import show_rehearsal
 
 
 def rehearsal(stations: int, says: str = "nothing to change on {}", **more: Any) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.intent.impact import Sharing
+from controller.intent.incidents import ranked
 from controller.intent.outages import Era, Excused, Outages, Spell, Times, both, month_of, spans_of, union, without
-from controller.intent.ranking import ranked
 from controller.models.alarm import Alarm, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.announced_work import AnnouncedWork
 from controller.models.incident import AgreementMinutes, Incident, TenantMinutes
