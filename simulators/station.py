@@ -165,7 +165,7 @@ class Station:
     # ------------------------------------------------------------ start and stop
 
     def restart(self, cause: str = POWER_ON) -> None:
-        """Start anew: sessions, locks and unconfirmed commits are gone, cells come on air again after the boot."""
+        """Start again: sessions, locks and unconfirmed commits are gone, cells come on air again after the boot."""
         self.lose_power()
         self.datastores.restart()
         self.history.record(EventKind.RESTARTED, cause=cause)

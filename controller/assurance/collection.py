@@ -296,7 +296,7 @@ class Collector:
     # ----------------------------------------------------------------------- record
 
     async def _record(self) -> None:
-        """Put on record what came, some stations at a time; what can't be is collected anew once the lease ends."""
+        """Put on record what came, some stations at a time; what can't be is collected again once the lease ends."""
         while self._found:
             together, self._found = self._found[:_TOGETHER], self._found[_TOGETHER:]
             _, network = await self._store.networks.get()

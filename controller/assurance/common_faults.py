@@ -159,7 +159,7 @@ class CommonFaults:
                 yield _report(fault, PerceivedSeverity.CLEARED, "", at)
 
     def _dark(self, network: Network) -> _Dark:
-        """What is dark; counted anew where the network, or what is checked, is another one."""
+        """What is dark; counted again where the network, or what is checked, is another one."""
         if self._counted is None or self._counted.network is not network:
             self._counted = _Dark(network, self._followed)
             for device, misses in self._misses.items():

@@ -30,7 +30,7 @@ Month = Annotated[str, typer.Option(help="Month in the network's time zone, as i
 Form = Annotated[str, typer.Option("--format", help=f"{', '.join(_FORMS)}: text is for the terminal.")]
 Version = Annotated[int | None, typer.Option(help="One that was issued. Default: the latest.")]
 Correct = Annotated[
-    str, typer.Option(help="Why the figures are to be worked out anew; what differs becomes the next version.")
+    str, typer.Option(help="Why the figures are to be worked out again; what differs becomes the next version.")
 ]
 To = Annotated[Path | None, typer.Option("--to", help="File to write to. Default: the terminal.")]
 

@@ -249,7 +249,7 @@ class PoolApi:
         """Events of a place from a version of its list on, with bookmarks, until the server ends it.
 
         Raises:
-            ExpiredError: The version is not known any more: list anew.
+            ExpiredError: The version is not known any more: list again.
             SessionLostError: The connection is lost, or what came is no event.
         """
         query = {
@@ -308,7 +308,7 @@ class PoolApi:
     ) -> tuple[int, dict[str, Any]]:
         """One request. A server that is overloaded has done nothing yet (429), and is asked again.
 
-        What changes something is sent once: whoever sends it has to see anew whether he still may.
+        What changes something is sent once: whoever sends it has to see again whether he still may.
         """
         once = method != "GET" and "dryRun" not in (query or {})
         content = None if body is None else orjson.dumps(body)
@@ -434,7 +434,7 @@ class PoolApi:
         return httpx.Timeout(self._timeout + seconds, connect=self._connect_timeout)
 
     async def close(self) -> None:
-        """Close all connections; the next request opens anew, with what the secrets are then."""
+        """Close all connections; the next request opens again, with what the secrets are then."""
         client, self._client = self._client, None
         if client is not None:
             await client.aclose()

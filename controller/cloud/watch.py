@@ -14,7 +14,7 @@ from controller.ports.clock import Clock
 
 log = structlog.get_logger()
 
-#: Seconds after which the server ends a watch, which is then begun anew: one that says nothing is noticed.
+#: Seconds after which the server ends a watch, which is then begun again: one that says nothing is noticed.
 _SECONDS = 240
 #: Seconds before a watch that was lost is tried again, at first and at most.
 _RETRY = (1.0, 60.0)

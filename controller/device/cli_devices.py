@@ -52,7 +52,7 @@ class CliSession:
     Args:
         target: The router.
         line: Its connection.
-        again: Opens another one, to see that the router can be reached anew.
+        again: Opens another one, to see that the router can be reached again.
         threads: Where blocking work is done.
     """
 
@@ -147,7 +147,7 @@ class CliSession:
         await self._type()
 
     async def confirm(self, persist: str) -> None:
-        """Reach the router anew, and only then cancel the reload.
+        """Reach the router again, and only then cancel the reload.
 
         Raises:
             DeviceRefusedError: No reload of ours is pending.
@@ -271,13 +271,13 @@ class CliSession:
         return persist in line.ask("show reload")
 
     def _confirm(self, persist: str) -> None:
-        anew = self._again()
+        again = self._again()
         try:
-            if not self._pending(anew, persist):
+            if not self._pending(again, persist):
                 raise DeviceRefusedError("no reload of ours is pending", tag="invalid-value")
-            anew.ask("reload cancel")
+            again.ask("reload cancel")
         finally:
-            anew.close()
+            again.close()
 
     def _cancel(self, persist: str) -> None:
         if not self._pending(self._line, persist):

@@ -2,7 +2,7 @@
 
 A pool bears the loss of its ``spare_nodes`` if, whichever of its failure domains go, all functions fit on the nodes
 that are left. Each way to lose them is a *case* with a packing of its own; cases that lose nodes of the same sizes are
-one. Packing is by best fit, and anew where that fails, by a search of bounded steps: what it accepts fits, and of what
+one. Packing is by best fit, and again where that fails, by a search of bounded steps: what it accepts fits, and of what
 it refuses, little would (bin packing is NP-hard). The pool's own scheduler may pack otherwise.
 """
 
@@ -169,7 +169,7 @@ class Case:
         return True
 
     def _pack(self, loads: Sequence[Load]) -> bool:
-        """Pack some functions anew, in place of all that are there; False, and nothing changed, where none is found."""
+        """Pack some functions in place of all that are there; False, and nothing changed, where none is found."""
         replicas = Counter[_Kind]()
         for load in loads:
             replicas[load.ptp, load.size] += load.replicas

@@ -185,7 +185,7 @@ class AlarmRecord:
     """A record of a station's AlarmList (TS 28.622, module _3gpp-common-fm).
 
     Attributes:
-        id: By which the station knows it; a list that it builds anew has others.
+        id: By which the station knows it; a list that it builds again has others.
         object: Distinguished name of what failed (``objectInstance``).
         type: Kind of alarm, as in EQUIPMENT_ALARM.
         cause: Probable cause, in whatever words.

@@ -75,7 +75,7 @@ class JobState(StrEnum):
 class GateChoice(StrEnum):
     """What becomes of devices that stand at a gate together.
 
-    ``postpone``: they are taken back as with ``cancel``, and begin anew when they may (windows, freezes, holds).
+    ``postpone``: they are taken back as with ``cancel``, and begin again when they may (windows, freezes, holds).
     """
 
     CONFIRM = "confirm"

@@ -140,7 +140,7 @@ class StndDefinedFields(_Block):
 
     @property
     def alarms_changed(self) -> bool:
-        """Whether it says that alarms came, changed or went, or that the list of them was built anew."""
+        """Whether it says that alarms came, changed or went, or that the list of them was built again."""
         return self.data.get("notificationType") in _OF_ALARMS
 
     @property

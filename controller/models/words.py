@@ -32,7 +32,7 @@ class Outcome(StrEnum):
     """How a job ended on its device. ``unknown`` is resolved by read-back before a job is done.
 
     A job that comes to ``deferred`` while its run is patient, or to ``withdrawn`` with a group that was postponed,
-    begins anew instead.
+    begins again instead.
     """
 
     SUCCEEDED = "succeeded"

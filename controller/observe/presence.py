@@ -53,7 +53,7 @@ class Presence:
         """Show once that the process lives.
 
         Raises:
-            LeaseLostError: It was taken for dead while it could not reach the database; the next time it begins anew.
+            LeaseLostError: It was taken for dead while it could not reach the database; the next time it begins again.
             StoreError: The database is away.
         """
         if not self._incarnation:

@@ -27,7 +27,7 @@ _RULES = (
     "the tenant's part of the volume stands for its part of the PRBs.\n"
     "A cell is congested for the part of the time for which its station says so (TS 32.425 §4.5.9.1).\n"
     "Short are congested hours in which the tenant used less than its guaranteed minimum while another one used more "
-    "than its own. Stations do not count what was asked for: a tenant that asked for less was not squeezed.\n"
+    "than its own. Stations do not count demand: whether the tenant got less or asked for less can't be told apart.\n"
     "Fairness is Jain's index of use by guaranteed minimum in congested hours: 1 where all tenants are alike.\n"
     "Cells to expand first are ranked by congestion times people times the guaranteed minima of all tenants.\n"
     "Backhaul carries the volume of all stations that hang below it now, both ways.\n"

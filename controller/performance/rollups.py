@@ -1,4 +1,4 @@
-"""Roll-ups: a span of time worked out from finer ones, always anew and never added to. Pure."""
+"""Roll-ups: a span of time worked out from all finer ones, and never added to. Pure."""
 
 from __future__ import annotations
 

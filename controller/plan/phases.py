@@ -26,7 +26,7 @@ from controller.nrm.tree import Observed, Path, Tree, is_below, parent
 LOCK_SECONDS = 2
 EDIT_SECONDS = 1
 ON_AIR_SECONDS = 5
-#: A core link that is configured anew sets up its association again.
+#: A core link that is configured again sets up its association again.
 LINK_SECONDS = 5
 RESTART_SECONDS = 180
 
@@ -172,7 +172,7 @@ def was_failed(observed: Observed, cell: Path) -> bool:
 
 
 def outage_seconds(root: NodeSpec, observed: Tree, edits: Sequence[Edit], locks: Locks) -> int:
-    """Expected seconds of outage of the worst cell (or, for a link that is configured anew, of its tenant)."""
+    """Expected seconds of outage of the worst cell (or, for a link that is configured again, of its tenant)."""
     if locks.restarts:
         return RESTART_SECONDS
     if locks.to_lock:

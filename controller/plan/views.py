@@ -122,14 +122,14 @@ def with_reservations(root: NodeSpec, rendered: Rendered, view: StationView, *, 
     """What is wanted, with the PLMNs that are reserved for operator use, of which network files say nothing.
 
     One of ours stays as we last applied it, so that another value on air is drift. One that is on air and not ours
-    yet stays as it is. One that comes on air anew is reserved while its tenant is being tested: where all that is
+    yet stays as it is. One that newly comes on air is reserved while its tenant is being tested: where all that is
     ours of it on the station is reserved or, where nothing of it is, where it is reserved on stations around.
 
     Args:
         root: Schema of the station.
         rendered: What the network files want.
         view: What is known of the station.
-        reserve: Whether PLMNs that come on air anew are reserved.
+        reserve: Whether PLMNs that newly come on air are reserved.
     """
     paths, there = _reservable(root, rendered.tree), view.observed.tree if view.observed else {}
     new = any(path not in view.ledger for path in paths)

@@ -333,7 +333,7 @@ class FakeDevice:
             self.end(session)
 
     def renew(self, tree: Tree) -> None:
-        """It comes anew from the factory: sessions end, and all that it carried is gone."""
+        """It is as from the factory: sessions end, and all that it carried is gone."""
         self._pending = None
         for session in tuple(self.sessions):
             self.end(session)
@@ -522,7 +522,7 @@ class FakeDevice:
 
 
 def _restarts(spec: NodeSpec, before: Leaves | None, after: Leaves) -> bool:
-    """Whether a function's pod starts anew."""
+    """Whether a function's pod starts again."""
     if before is None:
         return True
     changed = {name for name in {*before, *after} if before.get(name) != after.get(name)}

@@ -26,7 +26,7 @@ from simulators.equipment.fault_kinds import (
     WRONG_SOFTWARE,
 )
 
-#: Seconds in which the same alarm is answered once: locking and unlocking a broken cell raises its alarm anew.
+#: Seconds in which the same alarm is answered once: locking and unlocking a broken cell raises its alarm again.
 _AGAIN = 900.0
 _Cure = Callable[[DeviceSession, Alarm], Awaitable[None]]
 

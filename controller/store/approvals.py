@@ -344,7 +344,7 @@ def _keep(tx: Tx, run_id: str, said: Clearances) -> None:
         tx.execute(update(jobs).where(jobs.c.id.in_(ids), jobs.c.ready.is_not(None)).values(ready=tx.now))
 
 
-#: A wave, a round of it, and the unit that begins anew by itself, empty otherwise.
+#: A wave, a round of it, and the unit that begins again by itself, empty otherwise.
 _Key = tuple[int, int, str]
 #: Stations that are not done by what they are decided with, and what of that has begun.
 _Waves = tuple[dict[_Key, list[str]], set[_Key]]
@@ -377,7 +377,7 @@ def waiting_for_others(tx: Tx, rows: Sequence[Row[Any]], said: Mapping[str, Clea
     found: dict[str, Clearances] = {}
     for run in grouped:
         left, begun = waves[run]
-        # The next wave as well: it may be opened before the next round. And all that begins anew.
+        # The next wave as well: it may be opened before the next round. And all that begins again.
         soon = [*sorted(wave for wave in left if wave[1]), *sorted(wave for wave in left if not wave[1])[:2]]
         for wave in [wave for wave in soon if wave not in begun]:
             clash = next((name for name in left[wave] if holders.get(name, run) != run), None)

@@ -321,22 +321,22 @@ def _finish(tx: Tx, ends: Sequence[End]) -> list[MinkaError | None]:
     errors: list[MinkaError | None] = [
         None if holds(end.claim, held) or _is_finished(tx, end) else lost(end.claim) for end in ends
     ]
-    anew = begun_anew(tx, (end for end in ours if _left_nothing(end.result)))
-    ended = [end for end in ours if end.claim.job.id not in anew]
+    again = begun_anew(tx, (end for end in ours if _left_nothing(end.result)))
+    ended = [end for end in ours if end.claim.job.id not in again]
     if ended:
         _end_jobs(tx, ended)
         _keep_applied(tx, [end.claim for end in ended if end.result.applied])
     _notify_diverged(tx, ended)
     for end in ours:
-        if end.claim.job.id in anew:
-            put_back(tx, end.claim.job.id, anew[end.claim.job.id])
+        if end.claim.job.id in again:
+            put_back(tx, end.claim.job.id, again[end.claim.job.id])
     if ours:
-        came_to = ("postponed" if end.claim.job.id in anew else end.result.outcome.value for end in ours)
+        came_to = ("postponed" if end.claim.job.id in again else end.result.outcome.value for end in ours)
         _close(tx, [(end, detail) for end, detail in zip(ours, came_to, strict=True)])
     for claim, result in ((end.claim, end.result) for end in ours):
         tx.note(
             claim.incarnation,
-            "job.postponed" if claim.job.id in anew else "job.finished",
+            "job.postponed" if claim.job.id in again else "job.finished",
             claim.job.id,
             outcome=result.outcome.value,
             transaction=claim.transaction,

@@ -102,7 +102,7 @@ def decide_on(tx: Tx, run: Run, new: NewDecision, by: str) -> int:
 
 
 def _lawful(tx: Tx, run: Run, new: NewDecision) -> GateChoice:
-    """The choice of a new decision; but what was confirmed at an earlier gate is never begun anew."""
+    """The choice of a new decision; but what was confirmed at an earlier gate is never begun again."""
     if new.choice is not GateChoice.POSTPONE:
         return new.choice
     group = and_(decisions.c.run == run.id, decisions.c.wave == new.wave, decisions.c.unit.in_({"", new.unit}))
@@ -110,14 +110,14 @@ def _lawful(tx: Tx, run: Run, new: NewDecision) -> GateChoice:
     return GateChoice.CANCEL if tx.execute(select(decisions.c.gate).where(confirmed)).first() else new.choice
 
 
-def anew(detail: str) -> dict[str, Any]:
+def again(detail: str) -> dict[str, Any]:
     """What a job is that waits as if it had never begun, in the next round of its unit or wave."""
     nothing = dict.fromkeys(("started", "gate", "gate_until", "incarnation", "rests", "outcome", "finished"))
     return nothing | {"state": JobState.WAITING.value, "round": jobs.c.round + 1, "attempts": 0, "detail": detail}
 
 
 def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
-    """Jobs that wait to begin anew instead of ending, by id, each with what it is from now on.
+    """Jobs that wait to begin again instead of ending, by id, each with what it is from now on.
 
     They are those whose group was postponed, and those whose device was unreachable or busy while their run is patient.
     One that carried out operations on its device is none of them: nobody asked for a restart twice. Software that was
@@ -137,9 +137,9 @@ def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
         mine = [one for unit in (job.unit, "") for one in decided.get((job.run, job.wave, unit), ())]
         decision = decision_for(job.unit, job.round, None, mine)
         if away := _away(tx, end):
-            found[job.id] = anew(end.result.detail) | away
+            found[job.id] = again(end.result.detail) | away
         elif decision is not None and decision.choice is GateChoice.POSTPONE:
-            found[job.id] = anew(end.result.detail)
+            found[job.id] = again(end.result.detail)
     for row in tx.rows(_OPERATED, steps.c.job, found):
         if any(one["kind"] not in _BRINGING for one in orjson.loads(row.operations)):
             found.pop(row.job, None)

@@ -37,7 +37,7 @@ healths = Table(
     Column("station", String, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("content", Text, nullable=False),
-    # Since when it is to be read anew; none once it was.
+    # Since when it is to be read again; none once it was.
     Column("asked", Instant),
 )
 

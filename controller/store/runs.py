@@ -30,7 +30,7 @@ from controller.ports.store import Decide, NewJob, Page, PreparedRun, Runs, Sync
 from controller.runs.approval.clearance import who_can_end
 from controller.store.audit_chain import audit
 from controller.store.columns import Instant
-from controller.store.decisions import anew, choice_of, decide_on, load_decisions
+from controller.store.decisions import again, choice_of, decide_on, load_decisions
 from controller.store.integrity import doubted
 from controller.store.involvement import note_run
 from controller.store.leases import leases
@@ -356,10 +356,10 @@ def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
     withdrawn = _ended(tx, Outcome.WITHDRAWN) | {"detail": transition.reason}
     for ids in chunks(transition.withdrawn):
         moved += tx.execute(update(jobs).where(unbegun, jobs.c.id.in_(ids)).values(withdrawn)).rowcount
-    # Who was away while its wave was postponed takes part when that begins anew.
+    # Who was away while its wave was postponed takes part when that begins again.
     postponed = or_(unbegun, and_(of_run, jobs.c.outcome == Outcome.DEFERRED.value))
     for ids in chunks(transition.postponed):
-        moved += tx.execute(update(jobs).where(postponed, jobs.c.id.in_(ids)).values(anew(transition.reason))).rowcount
+        moved += tx.execute(update(jobs).where(postponed, jobs.c.id.in_(ids)).values(again(transition.reason))).rowcount
     return moved
 
 

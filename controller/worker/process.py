@@ -85,7 +85,7 @@ class LoopThread(threading.Thread):
 
 
 def run(settings: Settings, name: str) -> int:
-    """Serve until SIGTERM; returns the exit status, non-zero where a supervisor should start anew.
+    """Serve until SIGTERM; returns the exit status, non-zero where a supervisor should start again.
 
     A poison message can end Celery's consumer; the loop then still ends its transactions first.
     """

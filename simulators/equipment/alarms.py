@@ -29,7 +29,7 @@ class AlarmList(StrEnum):
     KEPT = "kept"
     """Records outlive a restart."""
     REBUILT = "rebuilt"
-    """A restart begins the list anew: ids and numbers of notifications start over, and nothing is acknowledged."""
+    """A restart begins the list again: ids and numbers of notifications start over, and nothing is acknowledged."""
     LOCKED = "locked"
     """It locks itself again whenever somebody has unlocked it."""
     MISSING = "missing"
@@ -262,7 +262,7 @@ class Alarms:
         self.listed = listed
 
     def rebuild_records(self, when: datetime) -> None:
-        """Begin the AlarmList anew, with numbers that start over."""
+        """Begin the AlarmList again, with numbers that start over."""
         self._records.clear()
         self._records_made = self._notifications = 0
         for alarm in self._active.values() if self.listed else ():

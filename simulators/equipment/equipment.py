@@ -59,7 +59,7 @@ class Management(Protocol):
         """End all sessions, and stop the equipment."""
 
     def restart(self, cause: str) -> None:
-        """End all sessions, and start anew."""
+        """End all sessions, and start again."""
 
     def revert(self, revision: int) -> None:
         """Put an earlier running configuration back."""
@@ -228,7 +228,7 @@ class Equipment:
             self._management.overwrite(tidied)
 
     def _rebuild_alarm_list(self) -> None:
-        """Begin the alarm list anew: nothing that managers wrote into records holds for the new ones."""
+        """Begin the alarm list again: nothing that managers wrote into records holds for the new ones."""
         running, station = self._management.running, self._record.id
         _, written = alarm_list_of(running, station)
         if written:

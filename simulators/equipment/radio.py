@@ -243,14 +243,14 @@ class Radio:
         return paths
 
     def power(self, on: bool) -> None:
-        """Lose power, or get it back; everything settles anew then."""
+        """Lose power, or get it back; everything settles again then."""
         self._powered = on
         self._begin_anew(self._cells.values())
         self._begin_anew(self._links.values())
         self._settle_later()
 
     def reset(self, cells: Iterable[ConfiguredCell]) -> None:
-        """Let some cells come on air anew, as after a restart of their radio unit."""
+        """Let some cells come on air again, as after a restart of their radio unit."""
         self._begin_anew(self._cells[cell.path] for cell in cells if cell.path in self._cells)
         self._settle_later()
 
@@ -264,7 +264,7 @@ class Radio:
         self._settle_later()
 
     def path_changed(self) -> None:
-        """Take in the way to the cores again; links to which it leads anew settle first."""
+        """Take in the way to the cores again; links to which it leads again settle first."""
         changed = False
         for link in self._links.values():
             carried = self._owner.carries(link.configured)
@@ -400,7 +400,7 @@ class Radio:
         return self._state
 
     def forget_state(self) -> None:
-        """Compute the state anew when it is asked for."""
+        """Compute the state again when it is asked for."""
         self._state = None
 
     def _cell_state(self, cell: _Cell) -> str:

@@ -38,7 +38,7 @@ class Supervision:
         self.state = Supervised.OFF
 
     def reset(self, interval: float, guard: float) -> datetime:
-        """Start the watchdog anew; return when the next supervision-notification is due."""
+        """Start the watchdog again; return when the next supervision-notification is due."""
         self._cancel()
         self._timers = self._clock.call_later(interval, self._ask), self._clock.call_later(interval + guard, self._lose)
         before, self.state = self.state, Supervised.KEPT

@@ -173,7 +173,7 @@ class _Line:
             self._become(self.typed + key + self.text[self.at :], self.at + len(key))
 
     def complete(self, word_end: str) -> None:
-        """Put the rest of a word where the cursor stands, and show the line anew."""
+        """Put the rest of a word where the cursor stands, and show the line again."""
         self.text, self.at = self.typed + word_end + self.text[self.at :], self.at + len(word_end)
         self.show_below("")
 

@@ -211,7 +211,7 @@ async def _sent(system: ProcessSystem, messages: Sequence[Message], breaks: Sequ
 
 
 class Waits:
-    """What processes wait for, which begin anew for that."""
+    """What processes wait for, which begin again for that."""
 
     def __init__(self, system: ProcessSystem) -> None:
         self._files = {name: system.folder / f"{name}.jsonl" for name in ("api", "scheduler", "listener")}

@@ -44,7 +44,7 @@ class Controller:
     def run(self, *words: str) -> str:
         """Run a command, print what it took, return what it said."""
         for pid in self._processes.values():
-            Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # the peak begins anew
+            Path(f"/proc/{pid}/clear_refs").write_text("5", encoding="ascii")  # the peak begins again
         before, began = self._cpu(), time.perf_counter()
         with (self._folder / "said").open("w+", encoding="utf-8") as said:
             process = subprocess.Popen([*_MINKA, *words], stdout=said, stderr=subprocess.STDOUT)

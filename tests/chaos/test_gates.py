@@ -110,7 +110,7 @@ def test_a_station_that_can_t_be_rolled_forward_diverges_and_people_are_notified
     (alarm,) = system.store.alarms.standing([STATION])
     assert (alarm.probable_cause, alarm.object) == ("station-diverged", "station")
     assert attempt.run in alarm.text
-    # It carries the old state, whole, and is planned anew; then nobody needs to look any more.
+    # It carries the old state, whole, and is planned again; then nobody needs to look any more.
     assert_one_effect(system.changes(STATION, attempt.before[STATION]), 1, effects=False)
     assert_right(system, begin(system, system.plan(STATION)))
     assert system.store.alarms.standing([STATION]) == []
@@ -127,7 +127,7 @@ def test_a_cancel_before_the_decision_takes_all_back(system: ProcessSystem) -> N
 
 
 def test_a_hold_postpones_a_wave_which_goes_on_by_itself(system: ProcessSystem) -> None:
-    """It is taken back whole, waits over the death of all workers, and is begun anew when the hold is lifted."""
+    """It is taken back whole, waits over the death of all workers, and is begun again when the hold is lifted."""
     plan = change(system, "*")
     first, *_, last = sorted(each.station for each in plan.changes)
     system.fault(first, "delay", "get", seconds=2, count=3)

@@ -1,4 +1,4 @@
-"""The API's app for a test, without the time that FastAPI takes to make its routes anew."""
+"""The API's app for a test, without the time that FastAPI takes to make its routes again."""
 
 from __future__ import annotations
 

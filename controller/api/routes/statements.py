@@ -86,7 +86,7 @@ def issue(
 ) -> Response:
     """Issue a statement, and get it. Where one is on record, that is what comes, unless there is a reason for another.
 
-    With a reason all is worked out anew, and what differs becomes the next version. A month that is not over gives a
+    With a reason all is worked out again, and what differs becomes the next version. A month that is not over gives a
     draft, which is on no record; so does one that was over less than a day ago where measurements count.
     """
     store, now = backend.store, backend.clock.now()

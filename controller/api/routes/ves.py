@@ -150,7 +150,7 @@ class _Read:
 
     Attributes:
         ready: Stations that have new measurement files.
-        changed: Those whose list of alarms changed, or was built anew.
+        changed: Those whose list of alarms changed, or was built again.
     """
 
     events: int = 0

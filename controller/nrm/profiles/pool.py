@@ -39,7 +39,7 @@ NAMESPACE = NodeSpec(
     children=(_QUOTA, _ISOLATION),
     label="namespace",
 )
-#: A class of its own value can't be changed, only made anew (Kubernetes refuses it).
+#: A class of its own value can't be changed, only made again (Kubernetes refuses it).
 PRIORITY = NodeSpec(
     "Priority",
     "",

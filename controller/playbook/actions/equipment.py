@@ -109,7 +109,7 @@ async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Inte
 async def restart_station(context: Context, given: Restart) -> Proposal[Interrupted]:
     """Restart the station: all its cells are off the air for a while, and sessions to it end.
 
-    That it started anew is read back from its own record of its start. Nobody may hold its configuration lock, and it
+    That it started again is read back from its own record of its start. Nobody may hold its configuration lock, and it
     must not run on battery.
     """
     seen = await context.equipment()

@@ -44,7 +44,7 @@ async def switch_router_path(context: Context, given: RouterPath) -> Proposal[Sw
 
     All tenants' routes of ours go the other way, and the router's own default routes where the network files give
     both gateways. The latter could cut the way to the router, so a reload is timed there first, and cancelled only
-    when the router was reached anew; a platform that can't time one refuses. What changed by this is nobody's drift.
+    when the router was reached again; a platform that can't time one refuses. What changed by this is nobody's drift.
 
     Core links of the site's stations that were up must be so on the new way, for a while and within
     `strategy.check_timeout`; where none was, one has to come up. Only then the reload is cancelled and the change

@@ -365,7 +365,7 @@ class JobSteps:
         back = [f"{what} serves {tenant}" for what, tenant in sorted(served)]
         if back:
             words = f"{', '.join(back)} again, whose consent was not asked"
-            raise RepairStoppedError(words) if self._claim.run.automatic else ConflictError(f"{words}: ask anew")
+            raise RepairStoppedError(words) if self._claim.run.automatic else ConflictError(f"{words}: ask again")
 
     async def _sent(self, row: StepRecord) -> bool:
         """Whether the station may have been sent something of a step: then that is brought to its end."""

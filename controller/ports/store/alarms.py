@@ -56,7 +56,7 @@ class Alarms(Repository[M_co], Protocol[M_co]):
         with an older time does not open it again. It clears a ``raised`` alarm; a ``repairing`` one
         stays so and only gets its ``cleared`` time, for the verifier to end it as repaired. An
         ``escalated`` one stays escalated, but until it was cleared it goes on taking in reports,
-        so that what people were notified of is not raised anew by each repeated notification.
+        so that what people were notified of is not raised again by each repeated notification.
         """
         ...
 
@@ -87,7 +87,7 @@ class Alarms(Repository[M_co], Protocol[M_co]):
 
     @method
     def reassess(self, stations: Iterable[str]) -> None:
-        """Work out anew whom alarms of these stations concern that stand.
+        """Work out again whom alarms of these stations concern that stand.
 
         Agreements begin and end, and network files change: tenants that an alarm did not concern before are notified.
         """
@@ -95,7 +95,7 @@ class Alarms(Repository[M_co], Protocol[M_co]):
 
     @method
     def correlate(self) -> None:
-        """Work out anew what alarms that stand follow from and are part of: devices hang elsewhere in other files."""
+        """Work out again what alarms that stand follow from and are part of: devices hang elsewhere in other files."""
         ...
 
     @method

@@ -75,7 +75,7 @@ def decision_for(unit: str, round: int, gate: int | None, decisions: Iterable[De
     """What a job learns at a gate, from the decisions of its wave; a unit's own go before its wave's.
 
     A group that was cancelled at one gate is cancelled at all that follow, and before it came to any. A group that was
-    postponed is decided anew; but what was cancelled meanwhile is so in all rounds.
+    postponed is decided again; but what was cancelled meanwhile is so in all rounds.
     """
     known = [decision for decision in decisions if decision.unit in ("", unit)]
     for decision in known:

@@ -153,7 +153,7 @@ class Measurements(Repository[M_co], Protocol[M_co]):
 
     @method
     def roll_up(self, now: datetime) -> int:
-        """Work out some hours, days and months anew of which finer rows came; how many. Call it until that is 0.
+        """Work out some hours, days and months again of which finer rows came; how many. Call it until that is 0.
 
         An hour is worked out some minutes after its end, a day after its last hour, a month after its last day, in the
         time zone of the current network. Late periods make them due again. Always from the finer rows, so to repeat it

@@ -127,7 +127,7 @@ def _present(change: Change, edits: Sequence[Edit]) -> set[str]:
 
 
 def _lowered(edits: Sequence[Edit]) -> Iterator[str]:
-    """Tenants whose radio share gets smaller; one may be made anew elsewhere, and its removal is then none."""
+    """Tenants whose radio share gets smaller; one may be made again elsewhere, and its removal is then none."""
     shares = [edit for edit in edits if share_parts(edit.path)]
     made: dict[tuple[Owners, object], list[Leaves]] = defaultdict(list)
     for edit in (edit for edit in shares if edit.op is Op.CREATE):

@@ -20,7 +20,7 @@ from simulators.cloud.server.cluster import Cluster
 
 #: Seconds until a failed pull, or a crashed container, is tried again; twice as long each time, as in Kubernetes.
 BACKOFF, MAX_BACKOFF = 10.0, 300.0
-#: Seconds that a container runs well after which its backoff begins anew.
+#: Seconds that a container runs well after which its backoff begins again.
 FORGIVEN = 600.0
 #: Seconds until a container has ended after it was asked to.
 STOP_SECONDS = 2.0

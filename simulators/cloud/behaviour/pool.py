@@ -168,7 +168,7 @@ class Pool:
         return self._saved
 
     def saved_text(self) -> str:
-        """What managers wrote, as JSON. Pods are not among it: they start anew."""
+        """What managers wrote, as JSON. Pods are not among it: they start again."""
         return json.dumps({kind: self.cluster.list(kind) for kind in _KEPT if has_kind(self.cluster, kind)})
 
     def load_saved(self, text: str) -> None:

@@ -180,7 +180,7 @@ def assert_whole(store: SqlStore) -> None:
             assert job.outcome is not None, job
             begun = job.started is not None and job.outcome is not Outcome.CANCELLED
             last = [job.outcome.value] if begun else []
-            # Who was away when its wave was postponed began anew with it.
+            # Who was away when its wave was postponed began again with it.
             away = [Outcome.DEFERRED.value] * (len(finished[job.id]) - len(last))
             assert len(away) <= (job.round if run.strategy.policy is Policy.WAVE else 0), (job, finished[job.id])
             assert finished[job.id] == journal[job.id] == [*away, *last], (job, finished[job.id], journal[job.id])
@@ -190,7 +190,7 @@ def assert_whole(store: SqlStore) -> None:
 def _journal_ends(store: SqlStore) -> dict[str, list[str]]:
     found: dict[str, list[str]] = defaultdict(list)
     with store.database.engine.connect() as connection:
-        # One that was postponed began anew, with another transaction.
+        # One that was postponed began again, with another transaction.
         text = "SELECT job, detail FROM journal WHERE step = 'finished' AND detail != 'postponed' ORDER BY at"
         rows: Any = connection.exec_driver_sql(text)
         for job, detail in rows:

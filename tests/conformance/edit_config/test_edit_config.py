@@ -1,6 +1,6 @@
 """Numbered cases: profiles and edits in, the config of an edit-config out.
 
-To write the expected files anew after a wanted change: MINKA_REGENERATE=1 pytest tests/conformance/edit_config
+To write the expected files again after a wanted change: MINKA_REGENERATE=1 pytest tests/conformance/edit_config
 """
 
 from __future__ import annotations

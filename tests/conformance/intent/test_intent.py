@@ -1,6 +1,6 @@
 """Numbered cases: network files and a day in, facts and findings out.
 
-To write the expected files anew after a wanted change: MINKA_REGENERATE=1 pytest tests/conformance/intent
+To write the expected files again after a wanted change: MINKA_REGENERATE=1 pytest tests/conformance/intent
 """
 
 from __future__ import annotations

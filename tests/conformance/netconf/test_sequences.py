@@ -1,6 +1,6 @@
 """Numbered sequences of messages in, what a station answers out.
 
-To write the expected files anew after a wanted change: MINKA_REGENERATE=1 pytest tests/conformance/netconf
+To write the expected files again after a wanted change: MINKA_REGENERATE=1 pytest tests/conformance/netconf
 """
 
 from __future__ import annotations

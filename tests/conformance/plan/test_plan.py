@@ -1,6 +1,6 @@
 """Numbered cases: what a station has, what it should have and our ledger in; change, reason and findings out.
 
-To write the expected files anew after a wanted change: MINKA_REGENERATE=1 pytest tests/conformance/plan
+To write the expected files again after a wanted change: MINKA_REGENERATE=1 pytest tests/conformance/plan
 """
 
 from __future__ import annotations

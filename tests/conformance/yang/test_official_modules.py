@@ -176,7 +176,7 @@ class Bench:
         await self.show(f"after-{when}")
 
     async def maintain(self) -> None:
-        """What playbooks do beside plans: lock and unlock cells, create a core link anew, acknowledge an alarm."""
+        """What playbooks do beside plans: lock and unlock cells, create a core link again, acknowledge an alarm."""
         owners = {path: entry.owners for path, entry in self.ledger.items()}
         for state in ("LOCKED", "UNLOCKED"):
             observed = await self.show(f"before-{state}")

@@ -1,4 +1,4 @@
-"""Groups that were postponed, on record: nothing of them is left, and they wait to begin anew."""
+"""Groups that were postponed, on record: nothing of them is left, and they wait to begin again."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def test_a_pause_finds_a_group_that_was_postponed_not_begun(store: SqlStore) -> 
 
 
 def test_ends_and_decisions_never_cross(shared_url: str) -> None:
-    """Each job ends by what was decided before: it waits anew, or it is done."""
+    """Each job ends by what was decided before: it waits again, or it is done."""
     names = [f"S{number}" for number in range(8)]
     with closing(open_store(shared_url)) as store:
         run = begin(store, UNIT.model_copy(update={"policy": Policy.UNIT}), tuple(NewJob(0, n, n) for n in names))

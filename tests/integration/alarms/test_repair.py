@@ -62,7 +62,7 @@ async def test_a_node_that_drifts_again_after_its_repair_is_left_alone_and_peopl
     assert system.runs_for_alarms() == 1
     await asyncio.sleep(3)
     assert [alarm.id for alarm, _ in people.sent] == [second.id], "people are told once"
-    assert len(system.alarms()) == 2, "what people know of is not raised anew"
+    assert len(system.alarms()) == 2, "what people know of is not raised again"
     # A person repairs it; only then a next fault is a new one.
     system.change(LTE, tac="101")
 

@@ -250,7 +250,7 @@ async def test_a_changed_host_key_is_refused_before_authentication(devices: SshD
         await _read(devices, fleet, "S-0")
     assert station.history.counts[EventKind.AUTHENTICATION_FAILED] == 0
     assert station.history.counts[EventKind.SESSION_OPENED] == 0
-    # The pin is not learnt anew either way: the old key is still the one.
+    # The pin is not learnt again either way: the old key is still the one.
     await _read(devices, fleet, "S-0")
 
 

@@ -143,7 +143,7 @@ async def test_files_bring_what_a_read_says_each_period_once_whatever_goes_wrong
 
     assert system.store.collections.find([late])[late].missing > 0
     assert system.store.collections.find([cut])[cut].missing > 0
-    await system.devices.close()  # and so all sessions: dark stations are connected to anew
+    await system.devices.close()  # and so all sessions: dark stations are connected to again
     system.fleet.stations[dark].equipment.file_faults.inject(FileFault(FileFaultKind.GONE))
     for _ in range(3):
         await system.quarter()

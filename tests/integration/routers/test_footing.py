@@ -1,4 +1,4 @@
-"""Changes that could cut the way to the router itself: under a timed reload, saved only when it was reached anew."""
+"""Changes that could cut the way to the router itself: under a timed reload, saved only when it was reached again."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Checks:
         self.standing: dict[tuple[str, str], Alarm] = {}
 
     def restart(self) -> None:
-        """The process begins anew; alarms stand."""
+        """The process begins again; alarms stand."""
         self._faults = CommonFaults()
         self._faults.follow(list(HANGS))
         self._last = {}

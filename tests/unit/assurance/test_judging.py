@@ -1,4 +1,4 @@
-"""A checker judges a station anew only where something changed, since reading its ledger costs most of it."""
+"""A checker judges a station again only where something changed, since reading its ledger costs most of it."""
 
 from __future__ import annotations
 

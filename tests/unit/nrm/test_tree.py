@@ -8,7 +8,7 @@ from controller.nrm.tree import Observed, Tree, child, class_of, is_below, paren
 
 
 def _tree(share: str) -> Tree:
-    """Made anew each time, as by reading."""
+    """Made again each time, as by reading."""
     return {"".join(["/A[", key, "]"]): {"share": share if key == "2" else "5"} for key in "123"}
 
 

@@ -92,7 +92,7 @@ def test_cells_that_get_another_identity_are_locked_with_the_others_in_their_ord
         (Locks((), (), restarts=False), edit(Op.MERGE, LINK, "remoteAddress"), 5),
         (Locks((), (), restarts=False), edit(Op.CREATE, f"{LINK}/localAddress[10.9.9.9,9]"), 5),
         (Locks((), (), restarts=False), edit(Op.DELETE, f"{LINK}/localAddress[10.9.9.9,9]"), 5),
-        # A link that is made anew had nobody, nor has a PLMN that joins one.
+        # A link that is made again had nobody, nor has a PLMN that joins one.
         (Locks((), (), restarts=False), edit(Op.CREATE, f"{LTE}/EP_S1C[x]/localAddress[10.9.9.9,9]"), 0),
         (Locks((), (), restarts=False), edit(Op.CREATE, f"{LINK}/servedPlmnList[716,09]"), 0),
         (Locks((), (), restarts=False), edit(Op.CREATE, f"{LTE}/EP_S1C[x]"), 0),

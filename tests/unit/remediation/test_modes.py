@@ -98,7 +98,7 @@ async def test_what_holds_for_a_region_outdoes_what_holds_everywhere(bench: Benc
 
 async def test_a_rule_that_is_not_as_it_was_promoted_only_observes(bench: Bench) -> None:
     promote(bench.store, RULES)
-    other = LINK_RULE.model_copy(update={"description": "written anew"})
+    other = LINK_RULE.model_copy(update={"description": "written again"})
     bench.breaks()
     await bench.round(bench.scheduler(rules=(other,), mode=None))
     assert bench.runs() == []

@@ -183,7 +183,7 @@ async def test_a_person_who_promotes_it_again_clears_the_alarm_and_begins_its_re
 
 async def test_a_rule_that_is_not_as_it_was_promoted_demotes_itself(bench: Bench) -> None:
     bench.scheduler()
-    other = LINK_RULE.model_copy(update={"description": "written anew"})
+    other = LINK_RULE.model_copy(update={"description": "written again"})
     bench.breaks()
     scheduler = bench.scheduler(rules=(other,), mode=None)
     await bench.round(scheduler)

@@ -232,7 +232,7 @@ def test_links_behind_a_device_that_are_down_as_before_are_counted_and_named() -
     [
         (False, False, "DISABLED", True),
         (False, False, "ENABLED", False),
-        # What the change makes anew has to come up whatever it was.
+        # What the change makes again has to come up whatever it was.
         (True, False, "DISABLED", False),
         (False, True, "DISABLED", True),
         (False, True, "ENABLED", False),

@@ -226,7 +226,7 @@ def test_what_a_job_hears_at_its_gate() -> None:
     cut = _decision(GateChoice.CANCEL, unit="U")
     assert decision_for("U", 0, 0, [confirmed, cut]) is cut
     assert decision_for("V", 0, 0, [confirmed, cut]) is confirmed
-    # Each round is decided for itself; a unit that was cut from its wave is not begun anew with it.
+    # Each round is decided for itself; a unit that was cut from its wave is not begun again with it.
     postponed, again = _decision(GateChoice.POSTPONE), _decision(GateChoice.CONFIRM, round=1)
     assert decision_for("V", 0, None, [postponed, again, cut]) is postponed
     assert decision_for("V", 1, 0, [postponed, again, cut]) is again

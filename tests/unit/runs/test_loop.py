@@ -258,7 +258,7 @@ async def test_an_error_of_ours_ends_the_job_and_not_the_worker(bench: WorkerBen
 
 
 async def test_a_broken_heart_ends_the_worker(bench: WorkerBench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A supervisor starts it anew; a worker that only seems to live is worse."""
+    """A supervisor starts it again; a worker that only seems to live is worse."""
     worker = bench.worker()
     stop = asyncio.Event()
     task = asyncio.create_task(worker.run(stop))

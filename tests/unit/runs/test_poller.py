@@ -54,7 +54,7 @@ async def test_who_waits_hears_of_its_own_as_soon_as_that_is_known(record: Recor
     record.known["b"] = 9
     await clock.advance(2)
     assert await other == 9
-    # Nobody waits, so nobody is asked; the next one begins anew.
+    # Nobody waits, so nobody is asked; the next one begins again.
     times = len(record.asked)
     await clock.advance(20)
     assert (len(poller), len(record.asked)) == (0, times)

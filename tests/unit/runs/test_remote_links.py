@@ -89,7 +89,7 @@ async def test_a_link_is_up_once_it_was_up_for_long_enough(bench: Bench) -> None
         assert word(await session.read()) == "RISING"
         bench.clock.pause(1)
         assert word(await session.read()) == "ENABLED"
-        # Whoever goes down for a moment begins anew, and so do all after an edit.
+        # Whoever goes down for a moment begins again, and so do all after an edit.
         bench.station.broken_links = {LINK}
         down = await session.read()
         assert (word(down), state_behind(BEHIND, down)) == ("DISABLED", ServiceState.DOWN)

@@ -109,7 +109,7 @@ async def test_while_nobody_could_beat_nobody_dies(
     monkeypatch: pytest.MonkeyPatch,
     outage: Callable[[WorkerBench, pytest.MonkeyPatch, FlakyStore], None],
 ) -> None:
-    """Who observes begins to count anew after the outage, and then buries the dead only."""
+    """Who observes begins to count again after the outage, and then buries the dead only."""
     store = FlakyStore(bench.store)
     sweeper = Sweeper(store, bench.wakeups, bench.clock)
     living, dead = bench.store.processes.register("living"), bench.store.processes.register("dead")

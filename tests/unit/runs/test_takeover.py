@@ -153,7 +153,7 @@ async def test_what_was_committed_is_confirmed_by_the_next_worker(late: bool) ->
     if late:
         bench.clock.pause(61)
     assert (await ended(bench)).outcome is Outcome.SUCCEEDED
-    # In time, the pending commit is confirmed: one change of running. Too late, it is made anew.
+    # In time, the pending commit is confirmed: one change of running. Too late, it is made again.
     assert len(bench[STATION].history) == (4 if late else 2)
     assert bench.steps(STATION).count(JournalStep.READ) == (2 if late else 1)
 

@@ -237,7 +237,7 @@ def _work(world: Simulation, name: str, data: st.DataObject) -> None:
 def _check_whole(world: Simulation) -> None:
     """A group has all of its changes or none; only of a wave may be missing what was away, by whole units.
 
-    What was away is decided anew in a later round, by itself.
+    What was away is decided again in a later round, by itself.
     """
     groups: dict[tuple[int, str], list[Job]] = {}
     for job in world.jobs.values():
