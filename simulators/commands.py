@@ -54,6 +54,7 @@ router_app = typer.Typer(help="Change running routers, and inject faults into th
 StationId = Annotated[str, typer.Argument(help="Station id.")]
 PoolId = Annotated[str, typer.Argument(help="Pool id.")]
 RouterId = Annotated[str, typer.Argument(help="Router id.")]
+Port = Annotated[str, typer.Argument(help="Port of the router, as in GigabitEthernet0/0/0.")]
 Node = Annotated[str, typer.Argument(help="Id of a backhaul node.")]
 
 
@@ -130,6 +131,22 @@ def edit_router(
     """Type configuration lines past all sessions."""
     lines = file.read_text(encoding="utf-8").splitlines()
     show(call("POST", control, f"/routers/{router}/edit", {"lines": lines}))
+
+
+@router_app.command(
+    "lose-path", epilog="Example: `python -m simulators router lose-path RT-CUS-0145 GigabitEthernet0/0/0`"
+)
+def lose_path(router: RouterId, port: Port, control: ControlUrl = DEFAULT_CONTROL) -> None:
+    """Let all that leaves by a port's VLANs get nowhere, though the port stays up."""
+    show(call("POST", control, f"/routers/{router}/paths/lose", {"port": port}))
+
+
+@router_app.command(
+    "restore-path", epilog="Example: `python -m simulators router restore-path RT-CUS-0145 GigabitEthernet0/0/0`"
+)
+def restore_path(router: RouterId, port: Port, control: ControlUrl = DEFAULT_CONTROL) -> None:
+    """Let what leaves by a port arrive again."""
+    show(call("POST", control, f"/routers/{router}/paths/restore", {"port": port}))
 
 
 # ------------------------------------------------------------------------ pools

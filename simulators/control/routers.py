@@ -14,7 +14,7 @@ from simulators.fleet.fleet import Fleet
 from simulators.history import EventKind
 from simulators.routers.config import text_of
 from simulators.routers.faults import RouterFault, RouterFaultKind
-from simulators.routers.router import Router
+from simulators.routers.router import Router, UnknownPortError
 
 Lookup = Callable[[str], Router]
 
@@ -30,6 +30,12 @@ class LinesBody(Body):
 
     lines: Annotated[list[str], Field(min_length=1)]
     user: str = "technician"
+
+
+class PortBody(Body):
+    """A port of a router."""
+
+    port: str
 
 
 class RouterFaultBody(InjectedFaultBody):
@@ -51,6 +57,7 @@ def add_routers(app: FastAPI, fleet: Fleet) -> None:
 
     _add_backhaul(app, fleet)
     _add_routers(app, fleet, router)
+    _add_paths(app, router)
     add_faults(app, "/routers/{device}/faults", lambda router_id: router(router_id).faults)
 
     @app.post("/routers/{router_id}/faults", status_code=201)
@@ -108,3 +115,19 @@ def _add_routers(app: FastAPI, fleet: Fleet, router: Lookup) -> None:
     @app.post("/routers/{router_id}/restart", status_code=204)
     async def restart(router_id: str) -> None:
         router(router_id).restart()
+
+
+def _add_paths(app: FastAPI, router: Lookup) -> None:
+    def of_port(act: Callable[[str], None], port: str) -> None:
+        try:
+            act(port)
+        except UnknownPortError as error:
+            raise HTTPException(404, str(error)) from None
+
+    @app.post("/routers/{router_id}/paths/lose", status_code=204)
+    async def lose(router_id: str, body: PortBody) -> None:
+        of_port(router(router_id).lose_path, body.port)
+
+    @app.post("/routers/{router_id}/paths/restore", status_code=204)
+    async def restore(router_id: str, body: PortBody) -> None:
+        of_port(router(router_id).restore_path, body.port)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 from simulators.routers.addresses import NULL, Prefix, is_subinterface
@@ -70,18 +70,23 @@ def lookup(entries: tuple[Entry, ...] | list[Entry], address: int) -> Entry | No
     return max(fitting, key=lambda entry: (entry.target.length, -_distance(entry)), default=None)
 
 
-def carries(config: RouterConfig, vlan: int, local: int, remote: int) -> bool:
-    """Whether packets that come in on a VLAN from a station find to a core node, and their answers back."""
+def carries(config: RouterConfig, vlan: int, local: int, remote: int, lost: Collection[str] = ()) -> bool:
+    """Whether packets that come in on a VLAN from a station find to a core node, and their answers back.
+
+    What leaves by a VLAN of a ``lost`` port gets nowhere.
+    """
     return any(
-        interface.vlan == vlan and interface.vrf and is_up(config, name) and _joins(config, name, local, remote)
+        interface.vlan == vlan and interface.vrf and is_up(config, name) and _joins(config, name, local, remote, lost)
         for name, interface in config.interfaces.items()
     )
 
 
-def _joins(config: RouterConfig, name: str, local: int, remote: int) -> bool:
+def _joins(config: RouterConfig, name: str, local: int, remote: int, lost: Collection[str]) -> bool:
     entries = table(config, config.interfaces[name].vrf)
     there, back = lookup(entries, remote), lookup(entries, local)
-    return there is not None and there.interface not in (NULL, name) and back is not None and back.interface == name
+    if there is None or there.interface in (NULL, name) or there.interface.partition(".")[0] in lost:
+        return False
+    return back is not None and back.interface == name
 
 
 def manageable(config: RouterConfig, management: int) -> bool:

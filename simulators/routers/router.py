@@ -26,6 +26,10 @@ _REFUSED = "% Command rejected: the platform has no resources for it"
 _REFUSED_PLAINLY = "Command rejected: hardware resources exhausted"
 
 
+class UnknownPortError(Exception):
+    """A router has no such port."""
+
+
 @dataclass(frozen=True, slots=True)
 class RouterSettings:
     """How a router is set up, and how slow it is.
@@ -105,6 +109,8 @@ class Router:
         self._running: RouterConfig | None = None
         self._startup: RouterConfig | None = None
         self._sessions_so_far = 0
+        #: Ports behind which the tenants' paths are lost.
+        self._lost: frozenset[str] = frozenset()
 
     # What most routers of a fleet never need is made at first use.
 
@@ -275,7 +281,32 @@ class Router:
 
     def carries(self, vlan: int, local: int, remote: int) -> bool:
         """Whether it joins a station to a core node by this VLAN."""
-        return not self.reloading and forwarding.carries(self.running, vlan, local, remote)
+        return not self.reloading and forwarding.carries(self.running, vlan, local, remote, self._lost)
+
+    def lose_path(self, port: str) -> None:
+        """Let all that leaves by a port's VLANs get nowhere, though the port stays up, and the management works on.
+
+        Raises:
+            UnknownPortError: there is no such port.
+        """
+        self._known(port)
+        self._lost |= {port}
+        self._surroundings.router_changed(self)
+
+    def restore_path(self, port: str) -> None:
+        """Let it arrive again.
+
+        Raises:
+            UnknownPortError: there is no such port.
+        """
+        self._known(port)
+        self._lost -= {port}
+        self._surroundings.router_changed(self)
+
+    def _known(self, port: str) -> None:
+        ports = sorted(name for name in self.running.interfaces if "." not in name)
+        if port not in ports:
+            raise UnknownPortError(f"{self.id} has no port {port}; its ports are {', '.join(ports)}")
 
     def pings(self, vrf: str, address: int) -> bool:
         """Whether an echo request from this table is answered."""
@@ -310,6 +341,7 @@ class Router:
             "sessions": len(self.sessions),
             "reachable": self.reachable,
             "reload_due": None if self.reload is None else self.reload.due.isoformat(),
+            "lost_paths": sorted(self._lost),
             "faults": len(self.faults),
             "counts": {kind.value: count for kind, count in sorted(self.history.counts.items())},
         }

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from controller.models.alarm import AlarmState
 from controller.models.run import Outcome, RunState
+from controller.ports.store import Page
 from controller.runs.planning.undo import undo_plan
 from simulators.history import EventKind
 from simulators.routers.addresses import read_address
 from simulators.routers.faults import RouterFault, RouterFaultKind
-from tests.integration.alarms.system import PLAYBOOKS, Playbooks, until
+from tests.integration.alarms.system import PLAYBOOKS, Playbooks, rules, until
 from tests.integration.playbooks.test_stations import gets_worse, measured, with_short_periods
 from tests.integration.routers.system import ROUTER, STATION, RouterSystem, open_router_system, same
 
@@ -287,6 +290,35 @@ async def test_a_router_that_is_not_reached_anew_comes_back_by_its_reload(spare:
     await stranding
     assert spare.job(run, ROUTER).outcome is Outcome.ROLLED_BACK, spare.steps(run, ROUTER)
     assert same(router.running, before)
+
+
+async def test_a_rule_sends_a_site_over_its_standby_when_its_path_is_lost(spare: RouterSystem) -> None:
+    """From the loss to the proven repair, through listener, rule, guards and run."""
+    chosen = [one for one in rules() if one.name in ("site-cut-off", "core-link-down")]
+    spare.listen()
+    spare.remediate(chosen=chosen)
+
+    async def seen() -> bool:
+        health = spare.store.healths.find([STATION]).get(STATION)
+        return health is not None and bool(health.links) and all(link.up for link in health.links)
+
+    await until("its links are seen up", seen)
+    others = {name: station.running for name, station in spare.fleet.stations.items()}
+    spare.router.lose_path("GigabitEthernet0/0/0")
+    assert spare.fleet.stations[STATION].summary()["links_up"] == 0
+
+    async def repaired() -> bool:
+        found = spare.store.alarms.page(Page(limit=100), [AlarmState.REPAIRED])[1]
+        return any(alarm.probable_cause == "all-core-links-down" for alarm in found)
+
+    await until("the site is repaired", repaired)
+    assert distances(spare) == {0: {250}, 2: {1}}
+    assert same(spare.router.running, spare.router.startup)
+    await links_up(spare, 5)
+    (repair,) = spare.store.repairs.since(datetime.min.replace(tzinfo=UTC))
+    assert repair.rule == "site-cut-off", "what follows from it is not repaired"
+    assert [job.station for job in spare.store.runs.jobs(repair.run)] == [ROUTER]
+    assert {name: station.running for name, station in spare.fleet.stations.items()} == others
 
 
 async def test_a_router_without_a_standby_is_refused(tmp_path: Path) -> None:

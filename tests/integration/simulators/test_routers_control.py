@@ -48,6 +48,11 @@ async def test_a_router_is_seen_and_changed(control: httpx.AsyncClient) -> None:
     refused = await control.post(f"{ROUTER}/edit", json={"lines": ["hostname -"]})
     assert refused.status_code == 422
     assert "illegal" in refused.json()["detail"]
+    uplink = {"port": "GigabitEthernet0/0/0"}
+    for act, lost in (("lose", [*uplink.values()]), ("restore", [])):
+        assert (await control.post(f"{ROUTER}/paths/{act}", json=uplink)).status_code == 204
+        assert (await control.get(ROUTER)).json()["lost_paths"] == lost
+    assert (await control.post(f"{ROUTER}/paths/lose", json={"port": "x"})).status_code == 404
     assert (await control.post(f"{ROUTER}/restart")).status_code == 204
     assert (await control.get("/backhaul")).json()["off_net"] == ["R-OLLANTA", "T-LTE-1"]
     assert (await control.get("/routers/nobody")).status_code == 404

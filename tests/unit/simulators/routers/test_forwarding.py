@@ -8,6 +8,7 @@ from simulators.network import Core, ends
 from simulators.routers import forwarding
 from simulators.routers.addresses import read_address
 from simulators.routers.factory import Provisioning, provisioned
+from simulators.routers.router import UnknownPortError
 from tests.unit.simulators.routers.bench import make_router, tiny, type_lines
 
 VLAN, STATION, NODE = 101, read_address("10.99.0.1"), read_address("10.41.0.1")
@@ -70,6 +71,32 @@ def test_a_longer_prefix_and_a_shorter_distance_win() -> None:
     assert router.carries(VLAN, STATION, NODE)
     table = forwarding.table(router.running, "andes")
     assert [entry.interface for entry in table].count("Null0") == 1
+
+
+def test_a_lost_path_is_left_by_whoever_prefers_another_port_and_by_nobody_else() -> None:
+    router = make_router()
+    router.lose_path("GigabitEthernet0/0/0")
+    assert not router.carries(VLAN, STATION, NODE)
+    assert router.reachable
+    type_lines(
+        router,
+        *("interface GigabitEthernet0/0/2", "no shutdown", "interface GigabitEthernet0/0/2.101"),
+        *("encapsulation dot1Q 101", "vrf forwarding andes", "ip address 169.254.0.6 255.255.255.252"),
+        "ip route vrf andes 10.41.0.1 255.255.255.255 169.254.0.5 250",
+    )
+    assert not router.carries(VLAN, STATION, NODE), "the floating route waits"
+    type_lines(
+        router,
+        "no ip route vrf andes 10.41.0.1 255.255.255.255 169.254.0.1",
+        "ip route vrf andes 10.41.0.1 255.255.255.255 169.254.0.1 251",
+    )
+    assert router.carries(VLAN, STATION, NODE)
+    router.lose_path("GigabitEthernet0/0/2")
+    assert not router.carries(VLAN, STATION, NODE)
+    router.restore_path("GigabitEthernet0/0/2")
+    assert router.carries(VLAN, STATION, NODE)
+    with pytest.raises(UnknownPortError, match="its ports are GigabitEthernet0/0/0, "):
+        router.lose_path("GigabitEthernet0/0/0.101")
 
 
 def test_routes_are_resolved_over_routes() -> None:
