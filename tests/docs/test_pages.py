@@ -142,3 +142,13 @@ def test_paths_that_are_named_exist(page: Path) -> None:
     named = re.findall(r"`((?:controller|simulators|tests|docs)/[\w./-]+)`", page.read_text(encoding="utf-8"))
     missing = [name for name in named if not name.startswith("controller/shipped") and not (ROOT / name).exists()]
     assert not missing
+
+
+def test_no_walk_of_the_architecture_enters_a_module_twice() -> None:
+    sections = re.split(r"^#+ ", (ROOT / "ARCHITECTURE.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    walks = [section for section in sections if section.partition("\n")[0].endswith("file by file")]
+    assert len(walks) == 4
+    for walk in walks:
+        entered = re.findall(r"`([\w/]+(?:\.py|/))`", walk)
+        assert len(entered) >= 8
+        assert len(set(entered)) == len(entered)
