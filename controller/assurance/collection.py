@@ -11,13 +11,14 @@ import asyncio
 import hashlib
 import zlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import structlog
 
 from controller.assurance.places import Places
+from controller.intent.central_units import counted_for, counts
 from controller.models.collection import Collection
 from controller.models.errors import (
     DeviceRefusedError,
@@ -109,7 +110,7 @@ class CollectionSchedule:
             return frozenset()
         records = await self._store.devices.find()
         adopted = (station for station, record in records.items() if record.adopted is not None)
-        return frozenset(station for station in adopted if station in network.station_by_id)
+        return frozenset(one for one in adopted if one in network.station_by_id and counts(network, one))
 
 
 @dataclass
@@ -118,12 +119,16 @@ class _Found:
 
     Attributes:
         before: The collection as it was taken.
+        halves: Its cells that are halves of cells of other stations (``counted_for``).
+        others: What it counted of them.
         reason: Code of the error that ended it, empty where it came to its end.
         more: Whether files are left for the next time.
     """
 
     before: Collection
+    halves: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     periods: list[Measured] = field(default_factory=list)
+    others: list[Measured] = field(default_factory=list)
     files: list[CollectedFile] = field(default_factory=list)
     unknown: Counter[str] = field(default_factory=Counter)
     again: list[str] = field(default_factory=list)
@@ -137,8 +142,9 @@ class _Found:
 
     def add(self, periods: Iterable[Period]) -> int:
         """Add what a station counted; how many periods that was."""
-        mapped = measured(self.station, periods)
+        mapped = measured(self.station, periods, self.halves)
         self.periods += mapped.periods
+        self.others += mapped.others
         self.unknown += mapped.unknown
         return len(mapped.periods)
 
@@ -227,7 +233,7 @@ class Collector:
     # ------------------------------------------------------------------ one station
 
     async def _collected(self, network: Network, before: Collection) -> None:
-        found = _Found(before)
+        found = _Found(before, counted_for(network, before.station))
         try:
             target = self._target_of(network, before.station)
             await self._places.paced(self._collect(target, found))
@@ -308,7 +314,7 @@ class Collector:
 
 def _keep(store: Store, found: Sequence[_Found], now: datetime, seconds: int) -> list[str]:
     """Put on record what came of stations, in one transaction."""
-    taken = store.measurements.put(period for one in found for period in one.periods)
+    taken = store.measurements.put(period for one in found for period in (*one.periods, *one.others))
     store.measurements.collect(file for one in found for file in one.files)
     for one in found:
         if one.unknown:

@@ -34,6 +34,18 @@ def name_at_unit(cell: Cell) -> str:
     return f"{cell.station}.{cell.id}"
 
 
+def counts(network: Network, station: str) -> bool:
+    """Whether a station counts anything by cell: user planes do not, nor a control plane without cells."""
+    return station not in network.central_units or network.is_gnb(station)
+
+
+def counted_for(network: Network, station: str) -> dict[str, tuple[str, str]]:
+    """Station and id of the cells of which a control plane counts the central halves, by their names there."""
+    if station not in network.central_units:
+        return {}
+    return {name_at_unit(cell): (cell.station, cell.id) for cell in network.cells_through(station)}
+
+
 def cu_half(network: Network, cell: Cell) -> tuple[str, str]:
     """Where the CU's half of a cell stands, and what it is called there; of an LTE cell, the cell itself."""
     units = network.units_above.get(cell.station, ()) if cell.rat is Rat.NR else ()

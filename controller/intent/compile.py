@@ -7,7 +7,14 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import date
 
 from controller.intent.backhaul import backhaul_findings
-from controller.intent.central_units import cells_through, midhaul_facts, name_at_unit, parts_at, unit_findings
+from controller.intent.central_units import (
+    cells_through,
+    counts,
+    midhaul_facts,
+    name_at_unit,
+    parts_at,
+    unit_findings,
+)
 from controller.intent.cloud_contracts import cloud_findings
 from controller.intent.findings import Check, canonical, finding
 from controller.intent.functions import function_facts
@@ -172,7 +179,7 @@ class _StationFacts:
         yield from links
         yield from midhaul_facts(self._network, station)
         yield from self._peers.of(station)
-        if own:
+        if counts(self._network, station.id):
             yield from _measurements(self._network, station)
 
     def _of_cell(

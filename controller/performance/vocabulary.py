@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from controller.models.measurement import Measured, Period, Subject, Values
 from controller.nrm.profiles import cell_of
@@ -196,17 +196,22 @@ class Mapped(NamedTuple):
 
     Attributes:
         periods: One for each granularity period, of all jobs together.
+        others: What it counted of cells of other stations, one for each of these and period.
         unknown: Values of counters that the vocabulary does not know, by name without subcounters.
         foreign: Measured objects that belong to another managed element, and are left out.
     """
 
     periods: tuple[Measured, ...]
+    others: tuple[Measured, ...]
     unknown: Counts[str]
     foreign: int
 
 
-def measured(station: str, periods: Iterable[Period]) -> Mapped:
+def measured(station: str, periods: Iterable[Period], others: Mapping[str, tuple[str, str]] | None = None) -> Mapped:
     """What a station counted, by cell, counter and subject.
+
+    ``others`` are its cells that are halves of cells of other stations, with station and id of these: what a control
+    plane counts is theirs. That covers no time: a station was measured when it was itself.
 
     Both halves of an NR cell (NRCellDU, NRCellCU) are one cell, as in ``Health.cells``. Counters of objects inside of
     a cell, such as neighbour relations, are added up where the cell itself does not have them. A value that can't be,
@@ -218,7 +223,9 @@ def measured(station: str, periods: Iterable[Period]) -> Mapped:
         if seconds > 0:
             grouped.setdefault((period.begin.astimezone(UTC), seconds), []).append(period)
     unknown: Counts[str] = Counts()
-    found, foreign = [], 0
+    found: list[Measured] = []
+    of_others: list[Measured] = []
+    foreign = 0
     for (begin, seconds), together in sorted(grouped.items()):
         objects: dict[str, dict[str, float]] = {}
         for period in together:
@@ -231,17 +238,19 @@ def measured(station: str, periods: Iterable[Period]) -> Mapped:
                 foreign += 1
             else:
                 cells.add(*place, values)
-        found.append(
-            Measured.model_construct(
-                station=station,
-                begin=begin,
-                seconds=seconds,
-                covered=float(seconds),
-                suspect=cells.wrong or any(period.suspect for period in together),
-                cells=cells.finished(),
-            )
-        )
-    return Mapped(tuple(found), unknown, foreign)
+        own: dict[str, dict[str, Values]] = {}
+        by_station: dict[str, dict[str, dict[str, Values]]] = {}
+        for name, counters in cells.finished().items():
+            of, cell = (others or {}).get(name, (station, name))
+            (own if of == station else by_station.setdefault(of, {}))[cell] = counters
+        suspect = cells.wrong or any(period.suspect for period in together)
+        length: dict[str, Any] = {"begin": begin, "seconds": seconds, "suspect": suspect}
+        found.append(Measured.model_construct(station=station, covered=float(seconds), cells=own, **length))
+        of_others += [
+            Measured.model_construct(station=of, covered=0.0, cells=theirs, **length)
+            for of, theirs in by_station.items()
+        ]
+    return Mapped(tuple(found), tuple(of_others), unknown, foreign)
 
 
 @lru_cache(maxsize=1 << 17)

@@ -234,14 +234,25 @@ def ends_of(config: Config, interface: str) -> Iterator[tuple[str, str, str]]:
                     yield near.leaf("ipAddress") or "", near.leaf("vlanId") or "", far
 
 
-def plmns_of_cells(config: Config) -> Mapping[str, frozenset[str]]:
-    """PLMNs of the cells of a control plane, by their local ids."""
+def halves_of_cells(config: Config) -> Mapping[str, tuple[Path, frozenset[str]]]:
+    """Cells of a control plane (NRCellCU) with their PLMNs, by their local ids."""
     return {
-        attributes.leaf("cellLocalId") or "": _plmns(attributes)
-        for _, parent in _functions(config, "GNBCUCPFunction")
+        attributes.leaf("cellLocalId") or "": ((*path, ("NRCellCU", *cell.keys)), _plmns(attributes))
+        for path, parent in _functions(config, "GNBCUCPFunction")
         for cell in parent.entries("NRCellCU")
         for attributes in (_attributes(cell),)
     }
+
+
+def has_end(config: Config, function: str, end: str) -> bool:
+    """Whether a function has an end point of a class, as EP_X2C."""
+    there = (parent for _, parent in _functions(config, function) if end in parent.node.by_name)
+    return any(True for parent in there for _ in parent.entries(end))
+
+
+def user_planes(config: Config) -> Iterator[Path]:
+    """Where its user planes stand (GNBCUUPFunction)."""
+    return (path for path, _ in _functions(config, "GNBCUUPFunction"))
 
 
 def plmns_of_user_plane(config: Config) -> frozenset[str]:

@@ -18,7 +18,7 @@ from simulators.datastore import Config
 from simulators.equipment import bearers, traffic
 from simulators.equipment.configuration import ConfiguredCell, distinguished_name
 from simulators.equipment.fault_kinds import Service
-from simulators.equipment.radio import CellStatus, Radio
+from simulators.equipment.radio import Above, CellStatus, Radio
 from simulators.equipment.traffic import Epoch, Flow, Load, Place, demand_of, load_of
 from simulators.network import StationRecord, Surroundings
 
@@ -121,9 +121,13 @@ _EMPTY = Timeline()
 
 
 class Performance:
-    """What a station measures of its own traffic; costs nothing until there is a cell."""
+    """What a station measures of its own traffic; costs nothing until there is a cell.
 
-    __slots__ = ("_around", "_clock", "_kept", "_radio", "_record", "_timeline")
+    Attributes:
+        below: The DUs of a control plane, which counts the central halves of their cells.
+    """
+
+    __slots__ = ("_around", "_clock", "_kept", "_radio", "_record", "_timeline", "below")
 
     def __init__(
         self, record: StationRecord, around: Surroundings, clock: Clock, radio: Radio, kept: int = KEPT
@@ -134,16 +138,17 @@ class Performance:
         self._clock = clock
         self._radio = radio
         self._timeline: Timeline | None = None
+        self.below: tuple[Performance, ...] = ()
 
-    def note(self, config: Config, version: str = "") -> None:
+    def note(self, config: Config, version: str = "", above: Above | None = None) -> None:
         """Note what holds from now on."""
         cells = tuple(self._radio.cells)
         if self._timeline is None:
-            if not cells:
+            if not cells and not self.below:
                 return
             self._timeline = Timeline(self._kept)
         now = self._clock.monotonic()
-        self._timeline.note(Epoch(now, config, cells, self._radio.paths, self._radio.powered, version))
+        self._timeline.note(Epoch(now, config, cells, self._radio.paths, self._radio.powered, version, above))
 
     def epochs(self) -> list[tuple[datetime, Epoch]]:
         """What held, as far back as the station remembers, each with the moment from which on."""
@@ -221,12 +226,25 @@ class Performance:
         for quarter, epoch, before, part in chain.from_iterable(self.parts(*span) for span in spans):
             running += part if epoch.powered else 0.0
             for status in epoch.cells:
-                taken_down = {} if before is None else self._taken_down(before, epoch, status, quarter)
-                for name, counters in self._of_cell(epoch, status, part, seconds, quarter, taken_down).items():
+                for name, counters in self._of_cell(epoch, before, status, part, seconds, quarter).items():
                     on_air[name] += part if status.on_air else 0.0
                     _add(totals[name], counters)
+        for name, counters in chain.from_iterable(du.halves(self._record.id, spans, seconds) for du in self.below):
+            _add(totals[name], counters)
         values = {name: _finished(counters, on_air[name]) for name, counters in totals.items()}
         return Period(begin, end, values, abs(running - seconds) > _EPSILON)
+
+    def halves(
+        self, unit: str, spans: Sequence[tuple[datetime, datetime]], seconds: int
+    ) -> Iterator[tuple[str, dict[str, float]]]:
+        """What the control plane of a DU counts of its cells, while the DU reaches that."""
+        for quarter, epoch, before, part in chain.from_iterable(self.parts(*span) for span in spans):
+            for status in epoch.cells:
+                half = epoch.central(status.configured)
+                if half is not None and half[1][0] == ("ManagedElement", unit):
+                    load = self.load(epoch, status, quarter)
+                    counters = self._central(load, epoch, before, status, part, seconds, quarter)
+                    yield distinguished_name(half[1]), counters
 
     def parts(self, begin: datetime, end: datetime) -> Iterator[tuple[datetime, Epoch, Epoch | None, float]]:
         """The parts of a span in which nothing changed: the quarter of an hour, and as of ``Timeline.between``."""
@@ -261,14 +279,43 @@ class Performance:
         }
 
     def _of_cell(
-        self, epoch: Epoch, status: CellStatus, part: float, seconds: int, begin: datetime, taken_down: Lost
+        self, epoch: Epoch, before: Epoch | None, status: CellStatus, part: float, seconds: int, begin: datetime
     ) -> Values:
         load = self.load(epoch, status, begin)
         name = status.configured.distinguished_name
         lte = status.configured.cell_class != "NRCellDU"
         lost = _unavailable(_UNAVAILABLE if lte else _NR_UNAVAILABLE, status, part, powered=epoch.powered)
+        if lte:
+            felt = _lte_felt(load, status.service, part) if status.on_air else {}
+            calls = self._calls(load, epoch, before, status, part, begin)
+            return {name: {**_lte(load, part, seconds), **_e_rabs(calls), **felt, **lost}}
+        felt = _nr_felt(load, status.service, part) if status.on_air else {}
+        values = {name: {**_nr_radio(load, part, seconds, on_air=status.on_air), **felt, **lost}}
+        path = status.configured.central
+        if epoch.above is None and epoch.config.get(path) is not None:
+            values[distinguished_name(path)] = self._central(load, epoch, before, status, part, seconds, begin)
+        return values
+
+    def _central(
+        self,
+        load: Load,
+        epoch: Epoch,
+        before: Epoch | None,
+        status: CellStatus,
+        part: float,
+        seconds: int,
+        begin: datetime,
+    ) -> dict[str, float]:
+        """What is counted of an NR cell where its central half is."""
+        calls = self._calls(load, epoch, before, status, part, begin)
+        return {**_nr_central(load, part, seconds), **_radio_bearers(calls)}
+
+    def _calls(
+        self, load: Load, epoch: Epoch, before: Epoch | None, status: CellStatus, part: float, begin: datetime
+    ) -> _Calls:
+        taken_down = {} if before is None else self._taken_down(before, epoch, status, begin)
         on_air = sum(one.on_air for one in epoch.cells)
-        calls = _Calls(
+        return _Calls(
             [
                 (flow, qci, found, taken_down.get((flow.plmn, flow.slice, qci), 0.0))
                 for flow in load.flows
@@ -276,17 +323,6 @@ class Performance:
             ],
             bearers.handovers(sum(f.users for f in load.flows if f.connected), on_air, status.service, part),
         )
-        if lte:
-            felt = _lte_felt(load, status.service, part) if status.on_air else {}
-            return {name: {**_lte(load, part, seconds), **_e_rabs(calls), **felt, **lost}}
-        felt = _nr_felt(load, status.service, part) if status.on_air else {}
-        values = {name: {**_nr_radio(load, part, seconds, on_air=status.on_air), **felt, **lost}}
-        if epoch.config.get(status.configured.central) is not None:
-            values[distinguished_name(status.configured.central)] = {
-                **_nr_central(load, part, seconds),
-                **_radio_bearers(calls),
-            }
-        return values
 
 
 def _add(total: defaultdict[str, float], counters: Mapping[str, float]) -> None:

@@ -8,8 +8,8 @@ its far end answer GTP-U echoes. Both take a moment to settle.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from simulators.clock import Clock, Timer
@@ -90,6 +90,21 @@ class CorePaths:
 
 
 @dataclass(frozen=True, slots=True)
+class Above:
+    """What the central unit of a DU is configured to do, as far as the DU reaches it.
+
+    Attributes:
+        control: Configuration of its control plane; None where that can't be reached.
+        cells: Where the cells of that have their halves (NRCellCU), by their local ids.
+        users: Configurations of its user planes.
+    """
+
+    control: Config | None = None
+    cells: Mapping[str, Path] = field(default_factory=dict)
+    users: tuple[Config, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Followed:
     """What a new configuration did: names of links cured, cells unlocked again, cells that began to shut down."""
 
@@ -106,6 +121,9 @@ class Central(Protocol):
 
     def paths(self) -> CorePaths:
         """What leads over it to the cores."""
+
+    def above(self) -> Above:
+        """What it is configured to do."""
 
 
 class Owner(Protocol):

@@ -15,9 +15,9 @@ from hashlib import blake2b
 from statistics import NormalDist
 
 from simulators.datastore import Config, Instance, Path
-from simulators.equipment.configuration import ConfiguredCell, distinguished_name
+from simulators.equipment.configuration import ConfiguredCell, distinguished_name, has_end, user_planes
 from simulators.equipment.fault_kinds import Service
-from simulators.equipment.radio import CellStatus, CorePaths
+from simulators.equipment.radio import Above, CellStatus, CorePaths
 
 #: Part of the people with a phone, and of the phones active in the busiest hour.
 PHONES, ACTIVE = 0.6, 0.04
@@ -140,7 +140,10 @@ _LTE_PLMNS = ("plmnIdList", "cellAccessInfoList")
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """What held from a moment on, in seconds of the clock, until the next epoch; ``version`` is the software's."""
+    """What held from a moment on, in seconds of the clock, until the next epoch; ``version`` is the software's.
+
+    ``above`` is the central unit of a DU, where that has endpoints of its own.
+    """
 
     since: float
     config: Config
@@ -148,6 +151,14 @@ class Epoch:
     paths: CorePaths
     powered: bool
     version: str = ""
+    above: Above | None = None
+
+    def central(self, cell: ConfiguredCell) -> tuple[Config, Path] | None:
+        """Configuration that has the central half of an NR cell, and where; None where nothing has it."""
+        if self.above is None:
+            return self.config, cell.central
+        path = self.above.cells.get(cell.local_id or "")
+        return None if path is None or self.above.control is None else (self.above.control, path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +273,8 @@ def _anchored(epoch: Epoch, status: CellStatus) -> dict[str, str]:
     stations are known here by both ends of X2 only, so they count as anchors of all PLMNs.
     """
     found: dict[str, str] = {}
-    name = distinguished_name(status.configured.central)
+    half = epoch.central(status.configured)
+    name = "" if half is None else distinguished_name(half[1])
     for anchor in epoch.cells:
         cell = epoch.config.get(anchor.configured.path[:-1]) if anchor.on_air and _technology(anchor) == "LTE" else None
         attributes = None if cell is None else cell.child("attributes")
@@ -271,9 +283,9 @@ def _anchored(epoch: Epoch, status: CellStatus) -> dict[str, str]:
         relations = [relation.child("attributes") for relation in cell.entries("NRCellRelation")]
         if any(_allows_en_dc(relation, name) for relation in relations if relation is not None):
             found |= {plmn: "LTE" for plmn, _ in _flows(attributes, "LTE")}
-    element = status.configured.path[:1]
-    ends = ((("GNBCUCPFunction", "1"), "EP_X2C"), (("GNBCUUPFunction", "1"), "EP_X2U"))
-    if all(_has(epoch.config.get((*element, function)), end) for function, end in ends):
+    users = (epoch.config,) if epoch.above is None else epoch.above.users
+    signalled = half is not None and has_end(half[0], "GNBCUCPFunction", "EP_X2C")
+    if signalled and any(has_end(one, "GNBCUUPFunction", "EP_X2U") for one in users):
         attributes = epoch.config.get(status.configured.path)
         beside = () if attributes is None else _flows(attributes, "NR")
         found = {plmn: _X2 for plmn, _ in beside} | found
@@ -284,10 +296,6 @@ def _allows_en_dc(relation: Instance, name: str) -> bool:
     return relation.leaf("adjacentNRCellRef") == name and relation.leaf("isENDCAllowed") == "true"
 
 
-def _has(holder: Instance | None, name: str) -> bool:
-    return holder is not None and name in holder.node.by_name and any(True for _ in holder.entries(name))
-
-
 def _carried(epoch: Epoch, over: str, tenant: str, slice_: str) -> float:
     """The part of users' packets that gets through over a technology; in LTE there are no slices."""
     return 1.0 if over == _X2 else epoch.paths.carried(over, tenant, slice_ if over == "NR" else "")
@@ -295,7 +303,8 @@ def _carried(epoch: Epoch, over: str, tenant: str, slice_: str) -> float:
 
 def _admitted(epoch: Epoch, status: CellStatus, asking: Mapping[Member, float]) -> Mapping[Member, float]:
     """The part of the users of an NR cell that shares of RRC let in; none given: all of them."""
-    terms = dict(_policies(epoch.config, [status.configured.central], ("RRC",)))
+    half = epoch.central(status.configured)
+    terms = {} if half is None else dict(_policies(half[0], [half[1]], ("RRC",)))
     room = CONNECTED * _megahertz_of(epoch, status)
     return _granted({one: 100 * people / room for one, people in asking.items()}, terms) if terms else {}
 
@@ -304,25 +313,25 @@ def _borne(epoch: Epoch, place: Place, begin: datetime) -> Mapping[Member, float
     """The part of the bearers that shares of DRB leave room for, of all NR cells of the station together.
 
     Each connected user has as many bearers as another, and there is room for those of as many as the cells connect.
+    A central unit gives each of its DUs such a part of its room as that has of the spectrum.
     """
     cells = [one for one in epoch.cells if _technology(one) == "NR"]
-    element = epoch.config.get(cells[0].configured.path[:1]) if cells else None
-    if element is None or "GNBCUUPFunction" not in element.node.by_name:
-        return {}
-    planes = [
-        (*cells[0].configured.path[:1], ("GNBCUUPFunction", *unit.keys)) for unit in element.entries("GNBCUUPFunction")
-    ]
-    terms = dict(_policies(epoch.config, planes, ("DRB",)))
-    if not terms:
-        return {}
-    connected: dict[Member, float] = {}
-    for one in cells:
-        asking = _asking(epoch, one, place, begin)
-        admitted = _admitted(epoch, one, asking)
-        for member, people in asking.items():
-            connected[member] = connected.get(member, 0.0) + people * admitted.get(member, 1.0)
-    room = CONNECTED * sum(_megahertz_of(epoch, one) for one in cells)
-    return _granted({one: 100 * people / room for one, people in connected.items()}, terms)
+    borne: dict[Member, float] = {}
+    for config in (epoch.config,) if epoch.above is None else epoch.above.users:
+        terms = dict(_policies(config, list(user_planes(config)), ("DRB",)))
+        if not cells or not terms:
+            continue
+        named = frozenset() if epoch.above is None else _named(config)
+        wanted: dict[Member, float] = {}
+        for one in cells:
+            asking = _asking(epoch, one, place, begin)
+            admitted = _admitted(epoch, one, asking)
+            for member, people in asking.items():
+                if not named or member in named:
+                    wanted[member] = wanted.get(member, 0.0) + people * admitted.get(member, 1.0)
+        room = CONNECTED * sum(_megahertz_of(epoch, one) for one in cells)
+        borne |= _granted({one: 100 * people / room for one, people in wanted.items()}, terms)
+    return borne
 
 
 def _granted(wanted: Mapping[Member, float], terms: Mapping[Member, tuple[str, Share]]) -> dict[Member, float]:
@@ -396,6 +405,12 @@ def _not_in_user_plane(
     planes = [unit.child("attributes") for unit in element.entries("GNBCUUPFunction")] if element and known else []
     served = [set(_flows(plane, "NR")) for plane in planes if plane is not None]
     return frozenset(flow for flow in flows if served and not any(not one or flow in one for one in served))
+
+
+def _named(config: Config) -> frozenset[Member]:
+    """PLMNs and slices that user planes name."""
+    planes = [config.get((*path, "attributes")) for path in user_planes(config)]
+    return frozenset(one for plane in planes if plane is not None for one in _flows(plane, "NR"))
 
 
 def _plmn(entry: Instance) -> str:

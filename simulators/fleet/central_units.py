@@ -3,6 +3,8 @@
 A DU has a cell on air while F1-C is up and its control plane has the cell. A tenant's users attach by the links of the
 control plane to the AMFs, and send by the links to the UPFs of a user plane that F1-U and E1 lead to and that has their
 PLMN. An interface is up while both ends are there, name each other's address in the same VLAN, and packets get through.
+Shares of RRC hold as the control plane has them, those of DRB as the user planes do; what a cell's central half counts,
+the control plane counts.
 """
 
 from __future__ import annotations
@@ -10,9 +12,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from simulators.datastore import Config
-from simulators.equipment.configuration import ConfiguredCell, cells_of, ends_of, plmns_of_cells, plmns_of_user_plane
-from simulators.equipment.radio import CorePaths
+from simulators.datastore import Config, Path
+from simulators.equipment.configuration import ConfiguredCell, cells_of, ends_of, halves_of_cells, plmns_of_user_plane
+from simulators.equipment.radio import Above, CorePaths
 from simulators.fleet.transport import Transport
 from simulators.network import SimulatedNetwork, StationRecord
 from simulators.station import Station
@@ -27,6 +29,7 @@ class _Part:
         self._of: Config | None = None
         self._ends: dict[str, dict[tuple[str, str], set[str]]] = {}
         self.cells: Mapping[str, frozenset[str]] = {}
+        self.halves: Mapping[str, Path] = {}
         self.plmns: frozenset[str] = frozenset()
 
     def read(self) -> _Part:
@@ -38,7 +41,9 @@ class _Part:
                 vlans = self._ends[interface] = {}
                 for near, vlan, far in ends_of(config, interface):
                     vlans.setdefault((near, far), set()).add(vlan)
-            self.cells = plmns_of_cells(config) if self.record.unit else {}
+            halves = halves_of_cells(config) if self.record.unit else {}
+            self.cells = {cell: plmns for cell, (_, plmns) in halves.items()}
+            self.halves = {cell: path for cell, (path, _) in halves.items()}
             self.plmns = plmns_of_user_plane(config) if self.record.unit else frozenset()
         return self
 
@@ -91,6 +96,14 @@ class CentralUnit:
                     users += [one for one in links if one.link.tenant in carried & known]
         return CorePaths(frozenset(signalling), tuple(users))
 
+    def above(self) -> Above:
+        """What it is configured to do."""
+        control = next((one.read() for one in self._reached("EP_F1C")), None)
+        users = tuple(one.station.running for one in self._reached("EP_F1U"))
+        if control is None:
+            return Above(users=users)
+        return Above(control.station.running, control.halves, users)
+
     def _reached(self, interface: str) -> list[_Part]:
         parts = self._control if interface == "EP_F1C" else self._user
         return [one for one in parts if self._du.reaches(interface, one, self._transport)]
@@ -114,6 +127,9 @@ def connect(network: SimulatedNetwork, stations: Mapping[str, Station], transpor
         part.station.equipment.central = CentralUnit(part, control, user, transport, tenants)
         for one in above:
             below[one.id].append(stations[name])
+            if one.unit == "vcu-cp":
+                performance = stations[one.id].equipment.performance
+                performance.below = (*performance.below, part.station.equipment.performance)
 
     def changed(unit: str) -> None:
         for station in below[unit]:

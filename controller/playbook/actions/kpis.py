@@ -15,6 +15,7 @@ from typing import Literal
 
 from pydantic import AwareDatetime, Field
 
+from controller.intent.central_units import counted_for
 from controller.intent.neighbours import nearest_stations
 from controller.inventory.source import unknown
 from controller.models.errors import DeviceError, InputError
@@ -134,6 +135,7 @@ async def kpis_of(
         return Kpis(read=now, remark=f"{_UNMEASURED}: no indicator will be judged")
     longest = max(period.end - period.begin for period in periods)
     latest = measured(name, (one for one in periods if one.end - one.begin == longest)).periods[-1]
+    latest = await _with_central_half(context, latest)
     back = latest.begin - _DAY if since is None else since
     earlier = await context.recorded(back, latest.begin, [name]) if back < latest.begin else []
     counted = [*(one for one in earlier if _end(one) <= latest.begin), latest]
@@ -145,6 +147,25 @@ async def kpis_of(
             values[kpi.name] = found
     end = _end(latest)
     return Kpis(read=now, begin=latest.begin, end=end, suspect=latest.suspect, values=values)
+
+
+async def _with_central_half(context: Context, latest: Measured) -> Measured:
+    """With what the control plane of its central unit counted of its cells in the same period.
+
+    Raises:
+        DeviceError: That can't be read.
+    """
+    unit = context.network.gnb_of(latest.station)
+    if unit == latest.station:
+        return latest
+    counted = measured(unit, await context.measurements(unit), counted_for(context.network, unit)).others
+    key = latest.station, latest.begin, latest.seconds
+    cells = {cell: dict(counters) for cell, counters in latest.cells.items()}
+    halves = [one for one in counted if (one.station, one.begin, one.seconds) == key]
+    for cell, counters in (item for one in halves for item in one.cells.items()):
+        cells[cell] = {**counters, **cells.get(cell, {})}
+    suspect = latest.suspect or any(one.suspect for one in halves)
+    return latest.model_copy(update={"cells": cells, "suspect": suspect})
 
 
 #: What a figure says of what no cell counts.

@@ -22,6 +22,7 @@ from controller.store import open_store
 from controller.worker.process import LoopThread
 from tests.support.quick_stores import DirectStore
 from tests.support.waiting import until
+from tests.unit.intent.clouds import split_gnb
 
 PROFILES = ("lte-28658",)
 #: Just when the files of the period that ended at 12:00 are there.
@@ -300,3 +301,46 @@ async def test_a_wake_up_of_no_run_is_for_the_collector_of_a_worker() -> None:
     thread._asyncio = asyncio.get_running_loop()
     thread.wake("")
     await asyncio.wait_for(thread._collection.wait(), 30)
+
+
+def half(unit: str, end: datetime, *cells: str) -> bytes:
+    """A file of a control plane: connections tried at the central halves of cells."""
+    values = "".join(
+        f'<measValue measObjLdn="ManagedElement={unit},GNBCUCPFunction=1,NRCellCU={cell}"><r p="1">7</r></measValue>'
+        for cell in cells
+    )
+    return f"""<measDataFile xmlns="http://www.3gpp.org/ftp/specs/archive/28_series/28.532#measData">
+    <fileHeader fileFormatVersion="28.532 V16.0" dnPrefix=""/><measData><measEntity localDn="ManagedElement={unit}"/>
+    <measInfo measInfoId="c"><job jobId="minka"/><granPeriod duration="PT900S" endTime="{end.isoformat()}"/>
+    <measType p="1">RRC.ConnEstabAtt.mo-Data</measType>{values}</measInfo></measData></measDataFile>""".encode()
+
+
+async def test_what_a_control_plane_counts_is_of_the_stations_whose_cells_it_has(bench: Bench) -> None:
+    names = ("CP-E", "UP-E", "S1", "S2")
+    header = {**split_gnb().header.model_dump(mode="json"), "performance": {}, "timezone": "UTC"}
+    endpoints = [{"station": name, "address": "127.0.0.1", "host_key": KEY} for name in names]
+    bench.network = split_gnb(header=header, endpoints=endpoints)
+    bench.store.networks.save(bench.network, "split", "ana")
+    for name in names:
+        bench.store.devices.adopt(name, [], "d", "ana")
+        bench.devices.add(name, ("nr-28541",), {f"/ManagedElement[{name}]": {}}).files = {}
+    end = at("12:00")
+    bench.devices["S1"].files = {
+        name_of(end): content("S1", end)
+        .replace(b"ENBFunction=1,EUtranCellFDD=1", b"GNBDUFunction=1,NRCellDU=n78-1")
+        .replace(b"RRC.ConnEstabAtt.mo-Data", b"RRU.PrbTotDl")
+    }
+    bench.devices["CP-E"].files = {name_of(end): half("CP-E", end, "S1.n78-1", "S2.n78-1")}
+    for _ in range(2):
+        await bench.later(60)
+    day = timedelta(days=1)
+    found = {one.station: one for one in bench.store.measurements.read(NOON - day, NOON + day, 900)}
+    tried = {"RRC.ConnEstabAtt": {Subject(): 7.0}}
+    assert found["S1"].cells == {"n78-1": {"RRU.PrbTotDl": {Subject(): 5.0}, **tried}}
+    assert found["S2"].cells == {"n78-1": tried}
+    assert {name: one.covered for name, one in found.items()} == {"CP-E": 900, "S1": 900, "S2": 0}
+    gaps = bench.store.measurements.gaps(end - QUARTER, end, ["CP-E", "S1", "S2"])
+    assert [one.station for one in gaps] == ["S2"], "its own part was not collected"
+    followed = bench.store.collections.find()
+    assert {"CP-E", "S1", "S2"} <= followed.keys(), "a user plane counts nothing by cell"
+    assert "UP-E" not in followed

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import cast
 
 import pytest
 
+from controller.models.equipment import Equipment
 from controller.models.measurement import Measured, Period, Subject
 from controller.models.run import Outcome
 from controller.models.step import StepRecord
+from controller.performance.kpis import load_kpis
+from controller.playbook.actions.kpis import kpis_of
+from controller.playbook.language.registry import Context
+from tests.unit.intent.clouds import split_gnb
 from tests.unit.playbook.test_takeover import LOCK, PlaybookBench, Rests
 from tests.unit.runs.transaction_bench import STATION
 
+KPIS = Path(__file__).parents[3] / "playbooks" / "kpis"
 READ = "  - {name: kpis, action: read-kpis, register: kpis}\n"
 CHECK = (
     "soak_checks:\n  - {name: compare, action: check-kpis, with: {before: '{{ kpis }}', settle: 10}}\n"
@@ -147,3 +155,35 @@ async def test_a_quiet_station_whose_surroundings_got_worse_is_taken_back() -> N
     bench, row = await at_night(others=150, after=8)
     assert "rrc-setup-success: 100.00 % before, 75.24 % after, with 1 stations around" in row.detail
     assert bench.lock == "UNLOCKED"
+
+
+async def test_the_control_plane_is_read_too_for_what_it_counts_of_the_station() -> None:
+    begin = datetime(2026, 6, 15, 12, tzinfo=UTC)
+    tried = {"RRC.ConnEstabAtt.mo-Data": 1000.0, "RRC.ConnEstabSucc.mo-Data": 990.0}
+    counted = {
+        "S1": {"GNBDUFunction=1,NRCellDU=n78-1": {"RRU.PrbTotDl": 40.0}},
+        "CP-E": {f"GNBCUCPFunction=1,NRCellCU={name}.n78-1": tried for name in ("S1", "S2")},
+    }
+
+    class Split:
+        """What the action asks for."""
+
+        network, station, kpis = split_gnb(), "S1", load_kpis(KPIS)
+        suspect = False
+
+        async def measurements(self, station: str = "") -> tuple[Period, ...]:
+            values, suspect = counted[station or self.station], self.suspect and bool(station)
+            return (Period(job="minka", begin=begin, end=begin + QUARTER, suspect=suspect, values=values),)
+
+        async def equipment(self, station: str = "") -> Equipment:
+            return Equipment()
+
+        async def recorded(self, *_: object) -> list[Measured]:
+            return []
+
+    context = Split()
+    found = await kpis_of(cast("Context", context))
+    assert found.values["rrc-setup-success"].value == pytest.approx(99.0)
+    assert found.values["rrc-setup-success"].cells == 1
+    context.suspect = True
+    assert (await kpis_of(cast("Context", context))).suspect

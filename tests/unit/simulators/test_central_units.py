@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +19,7 @@ from controller.plan import PlanOptions, StationView, plan_station
 from simulators.clock import VirtualClock
 from simulators.cloud.behaviour.controller import NF_DEPLOYMENTS
 from simulators.datastore import Config
+from simulators.equipment.performance import PERIOD
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import PoolRecord, SimulatedNetwork, read_network
 from simulators.station import Station
@@ -24,6 +27,8 @@ from tests.support.network_files import write_network
 from tests.unit.intent.clouds import split_gnb
 
 PARTS = ("CP-E", "UP-E", "UP-B-E", "S1", "S2")
+HALVES = ("S1.n78-1", "S2.n78-1")
+ALFA, BETA = "716-01", "716-02"
 PROFILES = ("nr-28541",)
 SETTLED = 3.0
 
@@ -31,8 +36,16 @@ SETTLED = 3.0
 @pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Network, SimulatedNetwork]:
     """The network as Minka has it, and as the simulators read it."""
-    network = split_gnb(("edge-1", "edge-2"))
-    folder = tmp_path_factory.mktemp("network")
+    return written(tmp_path_factory.mktemp("network"))
+
+
+def written(folder: Path, **agreed: Any) -> tuple[Network, SimulatedNetwork]:
+    """Some thousand people live at each site; ``agreed`` is what alfa's agreement has besides."""
+    draft = split_gnb(("edge-1", "edge-2")).model_dump(mode="json")
+    draft["agreements"][0] |= agreed
+    for site in draft["sites"]:
+        site["population"] = 20_000
+    network = Network.model_validate(draft)
     write_network(network, folder)
     return network, read_network(folder)
 
@@ -195,3 +208,60 @@ def deploy(bench: Bench, functions: Iterable[str], replicas: int) -> None:
             },
         )
     bench.clock.advance(package.start_seconds + 120)
+
+
+def counted(bench: Bench, name: str) -> dict[str, dict[str, float]]:
+    """Counters of a station in a full period from now on, by object."""
+    bench.clock.advance(2 * PERIOD - bench.clock.now().timestamp() % PERIOD)
+    return bench.fleet.stations[name].equipment.performance.measure().values
+
+
+def total(counters: dict[str, float], family: str) -> float:
+    """Of all causes and members."""
+    return sum(value for name, value in counters.items() if f"{name}.".startswith(f"{family}."))
+
+
+def test_the_control_plane_counts_the_central_halves_of_all_its_cells(
+    files: tuple[Network, SimulatedNetwork],
+) -> None:
+    bench = Bench(files)
+    bench.configure(*PARTS)
+    central, du = counted(bench, "CP-E"), counted(bench, "S1")
+    assert sorted(central) == [f"ManagedElement=CP-E,GNBCUCPFunction=1,NRCellCU={name}" for name in HALVES]
+    for counters in central.values():
+        assert total(counters, "RRC.ConnEstabSucc") > 0.9 * total(counters, "RRC.ConnEstabAtt") > 0
+        assert total(counters, "DRB.PdcpSduVolumeDL") > 0
+        assert total(counters, "DRB.EstabAtt") > 0
+    assert {name.rpartition(",")[2].partition("=")[0] for name in du} == {"NRCellDU"}
+    assert counted(bench, "UP-E") == {}
+    bench.drop("S1", "EP_F1C")
+    left, right = counted(bench, "CP-E"), bench.fleet.stations["CP-E"].equipment.performance.measure()
+    assert [name.rpartition("=")[2] for name in left] == [HALVES[1]]
+    assert not right.suspect
+
+
+@pytest.mark.parametrize("resource", ["RRC", "DRB"])
+def test_shares_at_central_units_divide_what_their_cells_give(
+    files: tuple[Network, SimulatedNetwork], tmp_path: Path, resource: str
+) -> None:
+    divided = Bench(written(tmp_path, shares=[{"resource": resource, "max": 1}]))
+    divided.configure(*PARTS)
+    assert ("CP-E" if resource == "RRC" else "UP-E") in holding(divided, resource)
+    free = Bench(files)
+    free.configure(*PARTS)
+    before, after = counted(free, "CP-E"), counted(divided, "CP-E")
+    tried = "RRC.ConnEstab" if resource == "RRC" else "DRB.Estab"
+    assert sorted(after) == sorted(before)
+    for name, counters in after.items():
+        assert total(before[name], f"{tried}Succ") > 0.9 * total(before[name], f"{tried}Att")
+        assert 0 < total(counters, f"{tried}Succ") < 0.9 * total(counters, f"{tried}Att")
+        volumes = [total(one[name], f"DRB.PdcpSduVolumeDL.{ALFA}") for one in (before, after)]
+        assert 0 < volumes[1] < 0.9 * volumes[0]
+        others = [total(one[name], f"DRB.PdcpSduVolumeDL.{BETA}") for one in (before, after)]
+        assert others[0] == pytest.approx(others[1])
+
+
+def holding(bench: Bench, resource: str) -> set[str]:
+    """Stations that have a share of a resource."""
+    stations = bench.fleet.stations.items()
+    return {name for name, one in stations if f"<resourceType>{resource}<" in one.running.to_text()}
