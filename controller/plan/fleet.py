@@ -88,6 +88,11 @@ class Planning:
         self._losing.pop(station, None)
         self._draft.withhold(station, reason)
 
+    def follow(self, station: str, function: str) -> None:
+        """Leave a station out with the function that it lives in; it is planned when that is there."""
+        if reason := self._draft.unplanned.get(function):
+            self._draft.add(station, StationPlan(reason=f"{function}: {reason}"))
+
     @property
     def behind(self) -> frozenset[str]:
         """Stations behind routers that lose some of a tenant's way; only those whose own part is not in the plan."""

@@ -71,8 +71,9 @@ class StationJob:
         if not steps.rows and (reason := await self._homeless()):
             return self._result(Outcome.WITHDRAWN, reason)
         if not steps.rows and self._claim.job.rank in INSIDE and (plan := self._playbook.plan) and plan.adopt:
-            there = any(job.outcome is Outcome.UNCHANGED for job in await self._homes())
-            await self._context.adopt(self._claim.run.requested_by, fresh=not there)
+            homes = await self._homes()
+            came = bool(homes) and all(job.outcome is not Outcome.UNCHANGED for job in homes)
+            await self._context.adopt(self._claim.run.requested_by, fresh=came)
         for position, step in enumerate(self._playbook.steps):
             row = steps.rows.get((position, False))
             if (row is None or not row.acts) and (reason := await self._cancelled()):

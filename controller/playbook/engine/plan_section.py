@@ -52,6 +52,7 @@ async def section_plan(
         skip_under_hold,
         section.identities,
         section.reserved,
+        section.beneath,
     )
     if section.source is PlanSource.NETWORK:
         if request.limit is not None and not request.remove:

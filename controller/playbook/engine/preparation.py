@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -15,7 +15,7 @@ from controller.inventory.source import unknown
 from controller.models.approval import Outlook
 from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
 from controller.models.facts import Finding
-from controller.models.network import DeviceKind, Network, Noun
+from controller.models.network import Network, Noun
 from controller.models.plan import Plan
 from controller.models.run import INSIDE, OnHold, Run, Strategy
 from controller.models.sharing import ActionClass
@@ -169,10 +169,12 @@ class PlaybookPreparation:
             )
             await store.plans.save(plan, actor)
         beside = [one for one in plan.changes.packed if one in network.router_by_id or one in network.central_units]
+        if playbook.plan is not None and playbook.plan.beneath:
+            beside += [one for one in plan.changes.packed if one in network.function_by_id or one in network.pool_by_id]
         if playbook.routers:
             beside = await self._routers(network, targets)
         planned = [device for device in {*targets, *beside} if device not in plan.unplanned]
-        stations = sorted({*planned, *(await self._inside(playbook, network, planned))})
+        stations = sorted({*planned, *(await self._inside(playbook, network, planned, targets))})
         check_devices(playbook, self._library.registry, values, network, stations)
         strategy = playbook.strategy.strategy(len(stations), playbook.soak_seconds(values))
         if playbook.soak_checks:
@@ -201,7 +203,7 @@ class PlaybookPreparation:
             strategy=fitted(strategy, jobs, constraints, self._services.clock.now()),
             constraints=constraints,
             playbook=RunPlaybook(name=playbook.name, digest=loaded.digest, text=loaded.text, parameters=values),
-            refused=(*refused, *await self._refused(playbook, values, plan, network, stations, reached)),
+            refused=(*refused, *await self._refused(playbook, values, plan, network, targets, stations, reached)),
             adopts=await self._observed_only(playbook, jobs),
             idle=bound and plan.is_empty,
         )
@@ -275,9 +277,19 @@ class PlaybookPreparation:
             raise InputError(unknown("node", node, nodes))
         return (pool, *(one for one in functions if one in nodes[node].functions))
 
-    async def _inside(self, playbook: Playbook, network: Network, devices: Sequence[str]) -> list[str]:
-        """Stations that live in the functions among the devices: adopted ones, or all where the run adopts them."""
-        inside = [one for device in devices for one in network.stations_in.get(device, ())] if playbook.stations else []
+    async def _inside(
+        self, playbook: Playbook, network: Network, devices: Sequence[str], targets: Collection[str]
+    ) -> list[str]:
+        """Stations that live in the functions among the devices: adopted ones, or all where the run adopts them.
+
+        Of a function that is no target and comes beneath one, only a central unit.
+        """
+        inside = [
+            one
+            for device in (devices if playbook.stations else ())
+            for one in network.stations_in.get(device, ())
+            if device in targets or one in network.central_units
+        ]
         if playbook.plan is not None and playbook.plan.adopt:
             return inside
         known = await self._services.store.devices.find(inside)
@@ -308,7 +320,8 @@ class PlaybookPreparation:
             idle = set(stations) - plan.changes.packed.keys()
             ranks, together = ranks_in(plan, network), tuple(units_of(plan.changes, network))
         if playbook.stations:
-            ranks, together = before_their_stations(stations, network)
+            inside, together = before_their_stations(stations, network)
+            ranks = {one: rank for one, rank in ranks.items() if one in network.station_by_id} | inside
         elif plan is None and playbook.routers:
             ranks, together = behind_their_stations(stations, network)
         alone = set(stations).difference(*together)
@@ -350,12 +363,15 @@ class PlaybookPreparation:
         values: Mapping[str, Plain],
         plan: Plan,
         network: Network,
+        targets: Collection[str],
         stations: list[str],
         reached: Reach,
     ) -> list[str]:
         found = refusals(playbook.guards, reached)
-        if not stations:
-            reasons = sorted(f"{station}: {reason}" for station, reason in plan.unplanned.items())
+        beneath = playbook.plan is not None and playbook.plan.beneath
+        if not (stations if not beneath else {*stations}.intersection(targets)):
+            out = {one: why for one, why in plan.unplanned.items() if not beneath or one in targets}
+            reasons = sorted(f"{station}: {reason}" for station, reason in out.items())
             found.append(f"the plan leaves all stations out: {'; '.join(reasons[:5])}")
         if playbook.plan is not None and playbook.plan.only_tenant is not None:
             found += beyond_tenant(plan, str(evaluate(playbook.plan.only_tenant, values)))
@@ -384,14 +400,14 @@ async def taken(registry: Registry, context: StationContext, step: Step, names: 
 def before_their_stations(
     devices: Sequence[str], network: Network
 ) -> tuple[dict[str, int], tuple[tuple[str, ...], ...]]:
-    """Ranks of stations, and units of each function with the stations that live in it and the routers of their sites.
+    """Ranks of virtual stations, and units of each function with the stations in it and the routers of their sites.
 
     Their configuration goes with a function's pod, so it comes back after whatever became of the function; that of a
     central unit before that of its stations.
     """
-    stations = [one for one in devices if network.device_kinds[one] is DeviceKind.STATION]
     units, others = INSIDE
-    ranks = {one: units if one in network.central_units else others for one in stations}
+    inside = (one for one in devices if one in network.endpoint_function)
+    ranks = {one: units if one in network.central_units else others for one in inside}
     return ranks, tuple(units_of((), network, devices))
 
 

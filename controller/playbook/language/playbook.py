@@ -21,7 +21,7 @@ from controller.runs.procedures import PROCEDURES
 TARGET, RUN, OUTPUT = "target", "run", "output"
 RESERVED = frozenset({TARGET, RUN, OUTPUT, "true", "false", "none", "and", "or", "not", "if", "else", "in", "is"})
 #: Members of the first two.
-TARGET_MEMBERS = ("station", "owner", "router", "function", "pool", "site", "region", "cells")
+TARGET_MEMBERS = ("station", "owner", "router", "function", "pool", "virtual", "site", "region", "cells")
 RUN_MEMBERS = ("id", "requested_by", "reason")
 
 
@@ -35,6 +35,7 @@ def target_names(network: Network, station: str) -> dict[str, Any]:
         kind is DeviceKind.ROUTER,
         kind is DeviceKind.FUNCTION,
         kind is DeviceKind.POOL,
+        station in network.endpoint_function,
         network.site_of(station),
         network.region_of(station),
         [cell.id for cell in network.cells_by_station.get(station, ())],
@@ -193,6 +194,8 @@ class PlanSection(Noun):
         expect_stations: Number of stations that the plan touches, where that is a large share; an expression.
         only_tenant: The one tenant whose nodes the plan may touch, or the run is refused; an expression.
         adopt: With source ``network``: stations that are observe-only are adopted when the run is accepted.
+        beneath: With source ``network``: what has to be there before is planned too: functions that the stations are
+            made of and that run nowhere yet, and pools that lack the namespace or the priority class of a function.
         identities: With source ``network``: PLMNs of global node ids and primary PLMNs of cells may change. Else they
             stay as they are on air, or keep the station out.
         reserved: With source ``network``: PLMNs that come on air on LTE cells admit their operator's test users only,
@@ -209,6 +212,7 @@ class PlanSection(Noun):
     expect_stations: str | None = None
     only_tenant: str | None = None
     adopt: bool = False
+    beneath: bool = False
     identities: bool = False
     reserved: bool = False
     again: str | None = None
@@ -220,6 +224,7 @@ class PlanSection(Noun):
             "endpoint": (PlanSource.ENDPOINT, self.endpoint is not None),
             "limit": (PlanSource.NETWORK, self.limit is not None),
             "adopt": (PlanSource.NETWORK, self.adopt),
+            "beneath": (PlanSource.NETWORK, self.beneath),
             "identities": (PlanSource.NETWORK, self.identities),
             "reserved": (PlanSource.NETWORK, self.reserved),
             "again": (PlanSource.APPLIED, self.again is not None),

@@ -13,11 +13,12 @@ from typing import TypeVar
 
 from controller.intent import compile_intent
 from controller.intent.placement import Choice, Placement, place
+from controller.intent.pools import pool_facts
 from controller.inventory.selectors import select_with_ways
 from controller.models.alarm import FUNCTION_DOWN, POOL_FULL, UNREACHABLE
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError, NotFoundError
-from controller.models.facts import Intent
+from controller.models.facts import Intent, PoolFact
 from controller.models.measurement import Period
 from controller.models.network import HOST, Network, Plmn
 from controller.models.plan import Change, DiffRow, Plan
@@ -25,6 +26,7 @@ from controller.models.record import Carried
 from controller.models.run import LedgerEntry
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import Rendered, broadcast_plmn, is_reserved, root_spec
+from controller.nrm.profiles.pool import needed_by
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
     Limit,
@@ -69,6 +71,8 @@ class PlanRequest:
         skip_under_hold: Whether stations under a hold are left out.
         identities: Whether identities on air may change, see ``PlanOptions``.
         reserved: Whether PLMNs that come on air are reserved for operator use.
+        beneath: Whether what has to be there before is planned too: functions that the stations are made of and that
+            run nowhere yet, and pools that lack the namespace or the priority class of a function.
     """
 
     selector: str = "*"
@@ -79,6 +83,7 @@ class PlanRequest:
     skip_under_hold: bool = False
     identities: bool = False
     reserved: bool = False
+    beneath: bool = False
 
 
 #: Before all records.
@@ -316,6 +321,9 @@ class Planner:
         """
         digest, network = await self._store.networks.get()
         stations = selected(network, request.selector)
+        missing = await self._missing(network, stations) if request.beneath else frozenset()
+        coming = {one for function in missing for one in network.stations_in.get(function, ())}.intersection(stations)
+        stations = tuple(sorted({*stations, *missing} - coming))
         now = self._clock.now()
         holds = await self._store.holds.find(now)
         options = PlanOptions(
@@ -329,13 +337,15 @@ class Planner:
             under_hold=under_hold(network, holds),
         )
         intent = await self._intent(network, stations)
+        lacking = await self._lacking(network, intent, stations) if request.beneath else {}
+        intent = replace(intent, pools={**intent.pools, **lacking})
         planning = Planning(network, intent, options)
 
         def add(station: str, view: StationView) -> None:
             planning.add(station, _as_adopted(network, intent, station, view) if request.adopt else view)
 
         progress = progress or Progress()
-        progress.total = len(stations)
+        progress.total = len(lacking) + len(stations)
         tested: list[asyncio.Task[Mapping[str, frozenset[Plmn]]]] = []
 
         async def one(station: str, view: StationView) -> None:
@@ -345,15 +355,35 @@ class Planner:
                 view = replace(view, tested=(await tested[0]).get(network.region_of(station), frozenset()))
             await asyncio.to_thread(add, station, view)
             change = planning.change_of(station) if view.observed and view.observed.tries else None
-            if change is not None and (refusal := await self._refusal(network, change)):
+            # What comes to a pool that is made ready by the same plan can't be tried yet.
+            ready = change is not None and not any(map(planning.change_of, lacking.keys() & brought_to([change])))
+            if change is not None and ready and (refusal := await self._refusal(network, change)):
                 planning.leave_out(station, refusal)
             progress.done += 1
 
+        await self.each(network, lacking, one)
         await self.each(network, stations, one)
+        for station in coming:
+            planning.follow(station, network.endpoint_function[station])
         planning.withhold({station: await self._linked(station) for station in planning.behind})
         plan = await asyncio.to_thread(planning.plan, digest, now)
         await self._store.plans.save(plan, actor)
         return plan
+
+    async def _missing(self, network: Network, devices: Collection[str]) -> frozenset[str]:
+        """Functions that stations are made of and that run nowhere yet."""
+        stations = (network.station_by_id[one] for one in devices if one in network.station_by_id)
+        named = {one for station in stations for one in station.functions}
+        return frozenset(named - (await self.running(network)).keys())
+
+    async def _lacking(self, network: Network, intent: Intent, devices: Collection[str]) -> dict[str, PoolFact]:
+        """What pools should carry that are not asked for, and where nothing is ready for a function that comes."""
+        needed = {fact.pool for fact in intent.functions.values()}.difference(devices)
+        ledgers = await self._store.ledger.paths(needed)
+        needs = ((one.pool, path) for one in intent.functions.values() for path in needed_by(one))
+        lacking = {pool for pool, path in needs if pool in needed and path not in ledgers.get(pool, ())}
+        day = network.day(self._clock.now())
+        return pool_facts(network, day, lacking, await self.running(network)) if lacking else {}
 
     async def _tested(self, network: Network) -> Mapping[str, frozenset[Plmn]]:
         """PLMNs of ours that are reserved for operator use, by region: their tenants are not open to all users yet."""

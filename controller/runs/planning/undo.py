@@ -10,8 +10,9 @@ from controller.models.network import Network
 from controller.models.plan import Plan
 from controller.models.run import Outcome, Run
 from controller.nrm.profiles import root_spec
+from controller.nrm.profiles.pool import NAMESPACE
 from controller.nrm.schema import NodeSpec
-from controller.nrm.tree import LeafName, Path, Tree, is_below
+from controller.nrm.tree import LeafName, Path, Tree, class_of, is_below
 from controller.plan import Draft, StationPlan, StationView, check_removals, undo_job
 from controller.plan.rows import some
 from controller.ports.store import EndedJob
@@ -91,7 +92,13 @@ async def _undo(
 
 
 def _brought_back(network: Network, devices: Collection[str], ended: EndedJob) -> str:
-    """Why what a job did on a station stays: it brought back what its function's pod had taken, and nothing new."""
+    """Why what a job did on a device stays, though the rest of the run is undone.
+
+    It made a pool ready for functions, or it brought back what a function's pod had taken, and nothing new.
+    """
+    made = {class_of(node.path) for change in ended.changes for node in change.gained}
+    if NAMESPACE.name in made and any(device in network.function_by_id for device in devices):
+        return "functions that the run brought there need it: it stays"
     function = network.endpoint_function.get(ended.station)
     was = {entry.path: entry.node for entry in ended.before.entries}
     same = all(was.get(node.path) == node for change in ended.changes for node in change.gained)

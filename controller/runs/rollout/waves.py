@@ -84,15 +84,17 @@ def cut_stages(
 ) -> tuple[NewJob, ...]:
     """Jobs by wave, where no wave holds devices of two stages; a unit belongs to the last stage of its devices.
 
-    The canary stands in the first stage only. See ``cut_units`` for the rest.
+    The canary stands in the first stage only, but for what is made ready for it (stages below 0). See ``cut_units`` for
+    the rest.
     """
     stages: dict[int, list[tuple[str, ...]]] = {}
     for unit in units:
         stages.setdefault(max(stage_of(device) for device in unit), []).append(unit)
     jobs: list[NewJob] = []
-    for _, found in sorted(stages.items()):
+    begins = min((stage for stage in stages if stage >= 0), default=0)
+    for stage, found in sorted(stages.items()):
         first = 1 + jobs[-1].wave if jobs else 0
-        one = strategy.model_copy(update={"canary": 0}) if jobs else strategy
+        one = strategy if stage == begins else strategy.model_copy(update={"canary": 0})
         cut = cut_units(found, one, ranks, region_of=region_of, idle=idle)
         jobs += [replace(job, wave=first + job.wave) for job in cut]
     return tuple(jobs)

@@ -93,10 +93,10 @@ class Cloud(LocalSystem):
         self.network = network.model_copy(update={"pools": tuple(pools)})
         self.store.networks.save(self.network, network_digest(self.network), "ana")
 
-    async def prepare_pools(self) -> None:
-        """Make namespaces and quotas."""
+    async def prepare_pools(self, lacking: int = 2) -> None:
+        """Make namespaces and quotas where they are lacking."""
         await self.planner.adopt("pool=*", "ana")
-        plan = await self.planner.plan(PlanRequest("pool=*", expect_stations=2), "ana")
+        plan = await self.planner.plan(PlanRequest("pool=*", expect_stations=lacking), "ana")
         await self.ends(submit(self.store, self.wakeups, RunRequest(plan=plan, actor="ana", strategy=Strategy())))
 
     async def play(self, playbook: str, **given: object) -> None:
@@ -126,13 +126,17 @@ async def system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
         yield made
 
 
-async def test_a_station_comes_up_in_its_function_and_moves_with_it(system: Cloud) -> None:
-    await system.prepare_pools()
-    await system.play("instantiate-function", where=f"function={FUNCTION}")
+async def test_a_station_comes_up_on_an_empty_pool_and_moves_with_its_function(system: Cloud) -> None:
+    run = await system.playbooks().start("provision-station", {"station": STATION})
+    await system.ends(run)
+    jobs = {job.station: job for job in system.store.runs.jobs(run.id)}
+    assert jobs.keys() == {"edge-1", FUNCTION, STATION}, "and no pool that it does not come to"
+    assert jobs["edge-1"].wave < jobs[FUNCTION].wave == jobs[STATION].wave
     before = await system.carries(STATION)
     ledger = system.store.ledger.find([STATION])[STATION]
     assert {owner for entry in ledger.values() for owner in entry.owners} == {"host", "andes", "condor"}
     assert pools_of(await system.carries(FUNCTION)) == ("edge-1",)
+    await system.prepare_pools(1)
     await system.play("move-function", function=FUNCTION)
     assert pools_of(await system.carries(FUNCTION)) == ("edge-2",)
     assert pools_of(system.store.ledger.find([FUNCTION])[FUNCTION]) == ("edge-2",)

@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from controller.models.errors import PlanRefusedError
 from controller.models.network import Network, Station
 from controller.models.run import Outcome
 from controller.nrm.tree import Tree
@@ -41,6 +42,28 @@ async def test_a_gnb_comes_up_from_empty_pools_in_the_order_in_which_its_parts_n
     ranks = {job.station: job.rank for job in bench.jobs}
     assert {ranks[name] for name in bench.network.function_by_id} == {0}
     assert ({ranks[name] for name in UNITS.values()}, {ranks["S1"], ranks["S2"]}) == ({10}, {11})
+
+
+async def test_a_virtual_station_is_provisioned_with_those_of_its_functions_that_run_nowhere_yet() -> None:
+    bench = FunctionBench(network())
+    dry = await bench.dry_run("provision-station", station="S1")
+    assert (dry.refused, dry.reach.stations) == ((), 8)
+    outcomes = await bench.play("provision-station", station="S1")
+    first = {"DU-1", "S1", *UNITS, *UNITS.values()}
+    assert outcomes == dict.fromkeys(first, Outcome.SUCCEEDED), bench.jobs
+    before = bench.devices["S1"].running
+    outcomes = await bench.play("provision-station", station="S2")
+    assert outcomes == dict.fromkeys(("DU-2", "S2"), Outcome.SUCCEEDED), "its central unit has its cells already"
+    assert all(bench.carries(station) for station in STATIONS)
+    assert bench.devices["S1"].running == before
+    assert set((await bench.play("provision-station", station="S2")).values()) == {Outcome.UNCHANGED}
+    # Without a place for its DU, nothing of it comes up.
+    none = FunctionBench(network().model_copy(update={"latencies": ()}))
+    with pytest.raises(
+        PlanRefusedError,
+        match="all stations out: S1: DU-1: contract error function-unplaced: function DU-1 has no place",
+    ):
+        await none.start("provision-station", station="S1")
 
 
 async def test_a_du_that_comes_later_gets_its_ends_at_the_central_unit_first() -> None:

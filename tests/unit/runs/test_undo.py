@@ -117,4 +117,9 @@ def test_stages_are_cut_apart_and_units_are_not() -> None:
     units = [("A", "B"), ("C",), ("D",), ("E",)]
     jobs = cut_stages(units, stages.__getitem__, Strategy(canary=1, wave_size=5), region_of=lambda _: "r")
     assert [(job.station, job.wave) for job in jobs] == [("C", 0), ("E", 1), ("D", 2), ("A", 3), ("B", 3)]
+    stages = {"A": 0, "B": 0, "C": -1, "D": -1}
+    jobs = cut_stages([("A",), ("B",), ("C", "D")], stages.__getitem__, Strategy(), region_of=lambda _: "r")
+    assert [(job.station, job.wave) for job in jobs] == [("C", 0), ("D", 0), ("A", 1), ("B", 2)], (
+        "no canary is made ready"
+    )
     assert cut_stages([], stages.__getitem__, Strategy(), region_of=lambda _: "r") == ()
