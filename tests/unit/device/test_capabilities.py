@@ -24,18 +24,15 @@ def simulator(profile: str) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(
-    ("hello", "safe"),
-    [
-        (hello_of("netconfd-2.14"), True),
-        (simulator("standard"), True),
-        (simulator("confirmed-commit-1.0"), False),
-        (simulator("plain-commit"), False),
-        (simulator("writable-running"), False),
-    ],
-    ids=["netconfd", "simulator", "without persist", "plain commit", "no candidate"],
+    ("profile", "safe"),
+    [("standard", True), ("confirmed-commit-1.0", False), ("plain-commit", False), ("writable-running", False)],
 )
-def test_what_a_hello_offers(hello: tuple[str, ...], safe: bool) -> None:
-    assert capabilities_of(hello).safe_commit is safe
+def test_what_the_hello_of_a_simulated_station_offers(profile: str, safe: bool) -> None:
+    assert capabilities_of(simulator(profile)).safe_commit is safe
+
+
+def test_what_the_hello_of_netconfd_offers() -> None:
+    assert capabilities_of(hello_of("netconfd-2.14")).safe_commit
 
 
 def test_persist_needs_version_1_1() -> None:
