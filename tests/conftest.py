@@ -16,15 +16,21 @@ from hypothesis import HealthCheck, settings
 
 from controller.store import store
 from tests.support.quick_stores import quick_engine, upgrade_from_copy
+from tests.support.soak import SOAK
 
 # Where nothing keeps what is compiled, each process that a test starts compiles all of it again, for a second.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-# A busy machine is no finding. In CI hypothesis has a profile of its own that says so too.
-settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-if os.environ.get("CI") != "true":
-    settings.load_profile("busy")
+# A busy machine is no finding. Each run draws anew, but for those of CI, and the soak draws for long.
+settings.register_profile(
+    "minka",
+    settings.get_profile("ci" if os.environ.get("CI") == "true" else "default"),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=1000 if SOAK else 50,
+)
+settings.load_profile("minka")
 
 # Tracebacks with all local variables, as rich shows them, take seconds where those are networks or stores.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback

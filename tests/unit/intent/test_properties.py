@@ -7,7 +7,7 @@ from datetime import date
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.intent import compile_intent
@@ -27,8 +27,6 @@ from controller.models.facts import (
 )
 from controller.models.network import HOST, Agreement, Cell, Network, Rat
 from tests.strategies.networks import TODAY, networks, sound_networks
-
-generated = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def _in_force(agreement: Agreement, day: date) -> bool:
@@ -59,7 +57,6 @@ def _of(findings: tuple[Finding, ...], check: Check) -> set[tuple[str, str]]:
     return {(finding.station, finding.cell) for finding in findings if finding.code == check}
 
 
-@generated
 @given(st.data(), networks())
 def test_an_agreement_changes_no_facts_of_others(data: st.DataObject, network: Network) -> None:
     if not network.agreements:
@@ -72,7 +69,6 @@ def test_an_agreement_changes_no_facts_of_others(data: st.DataObject, network: N
     )
 
 
-@generated
 @given(st.data(), st.one_of(networks(), sound_networks()), st.booleans())
 def test_removing_a_tenant_leaves_the_rest_and_is_refused_where_it_owns_the_primary(
     data: st.DataObject, network: Network, keeps_agreements: bool
@@ -91,7 +87,6 @@ def test_removing_a_tenant_leaves_the_rest_and_is_refused_where_it_owns_the_prim
     assert owned <= _of(after.findings, Check.PRIMARY_WITHOUT_AGREEMENT)
 
 
-@generated
 @given(networks(), st.one_of(st.none(), st.randoms(use_true_random=False)))
 def test_order_of_input_does_not_matter(network: Network, random: Random | None) -> None:
     def shuffle(value: Any) -> Any:
@@ -108,7 +103,6 @@ def test_order_of_input_does_not_matter(network: Network, random: Random | None)
     assert one.findings == other.findings
 
 
-@generated
 @given(networks())
 def test_every_violated_share_sum_is_found_and_no_other(network: Network) -> None:
     intent = compile_intent(network, TODAY)
@@ -125,7 +119,6 @@ def test_every_violated_share_sum_is_found_and_no_other(network: Network) -> Non
     assert _of(intent.findings, Check.SHARE_SUM) == violated
 
 
-@generated
 @given(networks())
 def test_facts_belong_to_the_host_or_to_tenants_with_an_agreement_in_force_there(network: Network) -> None:
     cells = {(cell.station, cell.id): cell for cell in network.cells}
@@ -142,7 +135,6 @@ def test_facts_belong_to_the_host_or_to_tenants_with_an_agreement_in_force_there
             assert set(fact.owners) <= tenants
 
 
-@generated
 @given(networks())
 def test_tenants_get_exactly_their_agreed_plmns(network: Network) -> None:
     intent = compile_intent(network, TODAY)
@@ -162,7 +154,6 @@ def test_tenants_get_exactly_their_agreed_plmns(network: Network) -> None:
     assert on_air == expected
 
 
-@generated
 @given(networks())
 def test_members_of_shares_are_on_air_in_their_cell_or_station(network: Network) -> None:
     for facts in compile_intent(network, TODAY).facts.values():
@@ -177,7 +168,6 @@ def test_members_of_shares_are_on_air_in_their_cell_or_station(network: Network)
                 assert any(set(share.slices) <= slices for slices in there)
 
 
-@generated
 @given(networks())
 def test_tracking_areas_with_different_plmn_sets_are_found(network: Network) -> None:
     intent = compile_intent(network, TODAY)
@@ -200,7 +190,6 @@ def test_tracking_areas_with_different_plmn_sets_are_found(network: Network) -> 
     assert _of(intent.findings, Check.TRACKING_AREA_PLMNS) == broken
 
 
-@generated
 @given(networks())
 def test_nr_tracking_areas_with_different_slices_are_found(network: Network) -> None:
     intent = compile_intent(network, TODAY)
@@ -215,7 +204,6 @@ def test_nr_tracking_areas_with_different_slices_are_found(network: Network) -> 
     assert _of(intent.findings, Check.TRACKING_AREA_SLICES) == broken
 
 
-@generated
 @given(st.data(), networks())
 def test_some_stations_get_what_they_get_among_all(data: st.DataObject, network: Network) -> None:
     some = data.draw(st.sets(st.sampled_from(sorted(network.station_by_id))))
@@ -224,14 +212,12 @@ def test_some_stations_get_what_they_get_among_all(data: st.DataObject, network:
     assert part.findings == tuple(f for f in whole.findings if f.station in some or not f.station)
 
 
-@generated
 @given(sound_networks())
 def test_sound_networks_have_no_errors(network: Network) -> None:
     errors = [f.message for f in compile_intent(network, TODAY).findings if f.severity is Severity.ERROR]
     assert errors == []
 
 
-@generated
 @given(sound_networks())
 def test_nr_beside_lte_has_an_anchor_and_no_cores_and_x2_has_two_ends(network: Network) -> None:
     intent = compile_intent(network, TODAY)
@@ -255,7 +241,6 @@ def test_nr_beside_lte_has_an_anchor_and_no_cores_and_x2_has_two_ends(network: N
     assert {end for end in ends if end[1] is Rat.LTE and end[3] is Rat.NR} == across
 
 
-@generated
 @given(networks())
 def test_errors_name_a_station_of_the_network(network: Network) -> None:
     for finding in compile_intent(network, TODAY).findings:
@@ -264,7 +249,6 @@ def test_errors_name_a_station_of_the_network(network: Network) -> None:
             assert finding.station in finding.message or finding.code.startswith("tracking-area")
 
 
-@generated
 @given(networks())
 def test_an_agreement_covers_what_its_scope_names(network: Network) -> None:
     grants, _ = grants_in_force(network, TODAY)
@@ -275,7 +259,6 @@ def test_an_agreement_covers_what_its_scope_names(network: Network) -> None:
             assert (number in numbers) is reached
 
 
-@generated
 @given(networks())
 def test_a_tenants_own_stations_carry_nothing_of_others(network: Network) -> None:
     for tenant in network.tenants:
@@ -284,7 +267,6 @@ def test_a_tenants_own_stations_carry_nothing_of_others(network: Network) -> Non
         assert {owner for found in facts for fact in found for owner in fact.owners} <= {HOST, tenant.id}
 
 
-@generated
 @given(networks())
 def test_relations_are_those_that_are_listed_between_different_cells(network: Network) -> None:
     listed = {

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
+from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, select, text
+from sqlalchemy import Row, bindparam, select, text
 
 from controller.inventory.source import Report
 from controller.models.plan import LedgerNode
@@ -45,7 +47,16 @@ _JOB = select(jobs.c.state, jobs.c.ready, jobs.c.outcome).where(jobs.c.run == bi
 
 
 class Rests(Exception):  # noqa: N818 - no error
-    """The job has nothing to do but wait."""
+    """The job has nothing to do but wait.
+
+    Args:
+        why: As its detail says.
+        until: When it may go on, if nothing happens before.
+    """
+
+    def __init__(self, why: str, until: datetime) -> None:
+        super().__init__(why)
+        self.until = until
 
 
 class PlaybookBench:
@@ -97,7 +108,7 @@ class PlaybookBench:
         if not await self.group.shift(life or Mortal(), until=self._ends_or_rests):
             raise Killed
         if self.job.outcome is None:
-            raise Rests(self.job.detail)
+            raise Rests(self.job.detail, self._on_record.ready)
         return self.job
 
     @property
@@ -108,9 +119,13 @@ class PlaybookBench:
     def job(self) -> Job:
         return self.group.job(STATION)
 
-    def _ends_or_rests(self) -> bool:
+    @property
+    def _on_record(self) -> Row[Any]:
         with self.store.database.engine.connect() as connection:
-            job = connection.execute(_JOB, {"of": self.run}).one()
+            return connection.execute(_JOB, {"of": self.run}).one()
+
+    def _ends_or_rests(self) -> bool:
+        job = self._on_record
         rests = job.state == JobState.READY.value and job.ready is not None and job.ready > self.clock.now()
         return job.outcome is not None or rests
 
