@@ -120,7 +120,7 @@ class PlaybookBench:
         return self.group.job(STATION)
 
     @property
-    def _on_record(self) -> Row[Any]:
+    def _on_record(self) -> Row[Any, Any, Any]:
         with self.store.database.engine.connect() as connection:
             return connection.execute(_JOB, {"of": self.run}).one()
 
