@@ -17,7 +17,7 @@ from controller.models.statement import Sheet, Statement, StatementKind
 from controller.performance import availability, capacity, quality, settlement, volume
 from controller.performance.availability import DisclosedIncident, Month, Work, attained
 from controller.performance.capacity import Load
-from controller.performance.kpis import Level, Wanted, counters_of, load_kpis
+from controller.performance.kpis import Level, counters_of, load_kpis
 from controller.performance.quality import quality_sheets
 from controller.performance.rollups import span_of as span_of_day
 from controller.performance.settlement import settlement_sheets
@@ -28,8 +28,6 @@ from controller.ports.store import Store
 _AT_ONCE = 100
 #: How far back a trend goes.
 _TREND = timedelta(days=3653)
-#: What says how long cells were locked.
-_MANUAL = (Wanted("RRU.CellUnavailableTime.manual"),)
 #: What makes the sheets of a kind: its rules, and the sheets themselves.
 _Made = tuple[tuple[str, ...], tuple[Sheet, ...]]
 

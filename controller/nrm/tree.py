@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import quote, unquote
 
-from controller.models.alarm import ActiveAlarm, AlarmRecord, PerceivedSeverity
+from controller.models.alarm import ActiveAlarm, AlarmRecord
 from controller.models.cloud import ClusterState
 
 #: Path of a list entry, canonical text form.
@@ -143,8 +143,3 @@ class Observed:
     def unseen(self, path: Path) -> str:
         """Why nobody knows whether an entry is there; empty where that is known."""
         return next((reason for dark, reason in self.dark.items() if is_below(path, dark)), "")
-
-    @property
-    def has_alarms(self) -> bool:
-        """Whether it tells of alarms that stand."""
-        return bool(self.alarms) or any(one.severity is not PerceivedSeverity.CLEARED for one in self.records or ())

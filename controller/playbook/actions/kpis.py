@@ -234,7 +234,7 @@ async def _verdict(
     if old is None or new is None:
         return Word.UNJUDGED, _NOT_MEASURED
     minimum, chance = given.minimum(kpi), float(given.min_samples != 0)
-    old = _by(kpi, old, minimum)
+    old = _by(old, minimum)
     found = compare(kpi, old, new, given.tolerance(kpi), chance=chance)
     if found.word is Word.UNJUDGED and old.value is not None and new.value is not None and after.end is not None:
         around = await _around(context, station, kpi, (before.read - _DAY, before.read), (since, after.end), minimum)
@@ -246,7 +246,7 @@ async def _verdict(
     return found.word, found.words
 
 
-def _by(kpi: Kpi, one: Figure, minimum: float | None) -> Figure:
+def _by(one: Figure, minimum: float | None) -> Figure:
     """A figure by the sample that is asked for here, and not where it was read."""
     if minimum is None or one.value is None:
         return one

@@ -6,7 +6,7 @@ Clients find in them which fields there are, how lists merge, and which paramete
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any, Final
@@ -16,7 +16,6 @@ from simulators.cloud.language.kinds import Kind, Subresource
 from simulators.cloud.language.schema import ABSENT, Schema
 
 Document = dict[str, Any]
-_Reference = Callable[[str], str]
 
 _PACKAGES: Final = {
     "meta": "io.k8s.apimachinery.pkg.apis.meta.v1",

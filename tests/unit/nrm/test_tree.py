@@ -2,9 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from controller.models.alarm import ActiveAlarm, AlarmRecord, PerceivedSeverity
 from controller.nrm.apply import siblings
-from controller.nrm.tree import Observed, Tree, child, class_of, is_below, parent, path_of, shared, step, steps
+from controller.nrm.tree import Tree, child, class_of, is_below, parent, path_of, shared, step, steps
 
 
 def _tree(share: str) -> Tree:
@@ -70,14 +69,3 @@ def test_siblings_are_the_entries_of_one_list_below_one_parent() -> None:
 )
 def test_a_distinguished_name_leads_to_the_entry_below_its_managed_element(name: str, path: str) -> None:
     assert path_of(name) == path
-
-
-def test_a_station_has_alarms_while_one_stands() -> None:
-    def record(severity: PerceivedSeverity) -> AlarmRecord:
-        return AlarmRecord(id="1", object="", type="", cause="", problem="", severity=severity, text="")
-
-    listed = ActiveAlarm("26", "Fan=1", PerceivedSeverity.MAJOR, "fan stands still")
-    stands, cleared = record(PerceivedSeverity.WARNING), record(PerceivedSeverity.CLEARED)
-    assert Observed({}, alarms=(listed,)).has_alarms
-    assert Observed({}, records=(cleared, stands)).has_alarms
-    assert not any(Observed({}, records=records).has_alarms for records in (None, (), (cleared,)))

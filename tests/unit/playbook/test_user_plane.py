@@ -24,7 +24,7 @@ CONTROL = "/ManagedElement[S1]/GNBCUCPFunction[1]/EP_NgC[alfa-amf]"
 SLICE = "1-000001"
 
 
-class World:
+class Bench:
     """A station with a core link of each plane, seen through a step."""
 
     station, profiles, dry_run = "S1", samples.PROFILES, False
@@ -61,36 +61,36 @@ class World:
         return Equipment(now=self._now)
 
 
-async def check(world: World, **given: Any) -> Any:
-    context: Any = SimpleNamespace(**{name: getattr(world, name) for name in dir(world) if not name.startswith("_")})
+async def check(bench: Bench, **given: Any) -> Any:
+    context: Any = SimpleNamespace(**{name: getattr(bench, name) for name in dir(bench) if not name.startswith("_")})
     return await check_user_plane.perform(context, LinkChoice(**given))
 
 
 async def test_a_state_that_is_reported_is_believed() -> None:
-    assert await check(World("ENABLED", volume=0.0)) == CheckedLinks(endpoints=("EP_NgU[alfa-upf]",))
-    down = await check(World("DISABLED", volume=9.0), tenant="alfa")
+    assert await check(Bench("ENABLED", volume=0.0)) == CheckedLinks(endpoints=("EP_NgU[alfa-upf]",))
+    down = await check(Bench("DISABLED", volume=9.0), tenant="alfa")
     assert down == Unmet("nothing is carried: EP_NgU[alfa-upf]")
-    assert isinstance(await check(World("DISABLED"), excused=("EP_NgU[alfa-upf]",)), CheckedLinks)
+    assert isinstance(await check(Bench("DISABLED"), excused=("EP_NgU[alfa-upf]",)), CheckedLinks)
 
 
 @pytest.mark.parametrize(("volume", "carries"), [(9.0, True), (0.0, False)])
 async def test_volume_says_it_where_the_state_is_not_reported(volume: float, carries: bool) -> None:
-    said = await check(World(volume=volume))
+    said = await check(Bench(volume=volume))
     assert said == (
         CheckedLinks(endpoints=("EP_NgU[alfa-upf]",)) if carries else Unmet("nothing is carried: EP_NgU[alfa-upf]")
     )
 
 
-@pytest.mark.parametrize("world", [World(), World(volume=9.0, age=1100), World(volume=0.0, age=1100)])
-async def test_what_nothing_tells_since_the_run_was_accepted_is_not_checked_and_said(world: World) -> None:
-    said = await check(world)
+@pytest.mark.parametrize("bench", [Bench(), Bench(volume=9.0, age=1100), Bench(volume=0.0, age=1100)])
+async def test_what_nothing_tells_since_the_run_was_accepted_is_not_checked_and_said(bench: Bench) -> None:
+    said = await check(bench)
     assert isinstance(said, CheckedLinks)
     assert said.remark == "not checked, since the station does not report it: EP_NgU[alfa-upf]"
 
 
 async def test_a_tenant_without_a_user_plane_is_reported() -> None:
-    world = World("ENABLED")
-    del world.owned[UP]
-    said = await check(world, tenant="alfa")
+    bench = Bench("ENABLED")
+    del bench.owned[UP]
+    said = await check(bench, tenant="alfa")
     assert isinstance(said, CheckedLinks)
     assert said.remark.startswith("not checked: alfa has no user plane here")
