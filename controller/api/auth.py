@@ -10,6 +10,7 @@ it needs none. A router without such a declaration on each of its routes can't b
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import secrets
 from base64 import b64decode
@@ -272,10 +273,10 @@ Router = partial(APIRouter, route_class=Route)
 
 
 class _Shallow(Request):
-    """A request whose JSON is no deeper than we mean anything to be."""
+    """A request whose JSON is no deeper than we mean anything to be, and whose strings are text."""
 
     async def json(self) -> Any:
-        """See ``Request.json``. Raises HTTPException 422 where it is deeper."""
+        """See ``Request.json``. Raises HTTPException 422 where it is deeper, or a string has half a surrogate pair."""
         try:
             value = await super().json()
         except RecursionError:
@@ -284,7 +285,21 @@ class _Shallow(Request):
             deep = is_deeper(value, DEEPEST)
         if deep:
             raise HTTPException(422, f"the JSON of the body is nested deeper than {DEEPEST} levels")
+        body = await self.body()
+        if (b"\\u" in body or b"\xed" in body) and not _is_text(value):
+            raise HTTPException(
+                422, "the JSON of the body has half of a surrogate pair (\\ud800 to \\udfff): no such text"
+            )
         return value
+
+
+def _is_text(value: Any) -> bool:
+    """Whether all strings of some JSON can be written: half of a surrogate pair is no character (RFC 8259 §8.2)."""
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 async def _shallow(handler: Handler, request: Request) -> Response:

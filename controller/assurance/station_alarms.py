@@ -11,6 +11,7 @@ from controller.intent.impact import object_class_of
 from controller.models.alarm import (
     CELL_OFF_AIR,
     HEARTBEAT_LOST,
+    LETTERS,
     LINK_CAUSES,
     ActiveAlarm,
     Alarm,
@@ -42,8 +43,6 @@ _WORD, _BETWEEN = re.compile(r"(?<=[a-z0-9])(?=[A-Z])"), re.compile(r"[^a-z0-9]+
 _3GPP, _LONGEST = "3gpp-", 64
 #: Classes of what is none of our nodes, by the words of VES for the type of an event's source.
 _CLASSES = {"port": ObjectClass.PORT, "portThreshold": ObjectClass.PORT}
-#: Letters of a text of VES that are read.
-_LETTERS = 1000
 
 
 def report_of(station: str, alarm: ActiveAlarm, at: datetime, ledger: _Ledger) -> AlarmReport:
@@ -117,15 +116,15 @@ def report_of_fault(
     """
     more = fault.alarm_additional_information
     named = more.get("objectInstance") or fault.alarm_interface_a
-    text = more.get("additionalText") or fault.specific_problem
+    text = (more.get("additionalText") or fault.specific_problem)[:LETTERS]
     record = AlarmRecord(
-        id=event[:_LETTERS],
-        object="" if named == device else named[:_LETTERS],
+        id=event,
+        object="" if named == device else named,
         type=fault.event_category,
         cause=fault.alarm_condition,
-        problem=fault.specific_problem[:_LETTERS],
+        problem=fault.specific_problem,
         severity=fault.severity,
-        text=text[:_LETTERS],
+        text=text,
     )
     made = report_of_record(device, record, at, ledger).model_copy(update={"source": AlarmSource.VES})
     if kind is not DeviceKind.STATION:

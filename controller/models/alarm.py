@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Annotated
 
-from pydantic import AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field
 
 from controller.models.network import Noun
 from controller.models.words import AlarmState as AlarmState  # noqa: PLC0414 - offered here, beside what it is about
@@ -405,8 +406,15 @@ class AlarmFilter(Noun):
     acknowledged: bool | None = None
 
 
+#: Letters of each text of a source that are kept.
+LETTERS = 1000
+_Words = Annotated[str, AfterValidator(lambda words: words[:LETTERS])]
+
+
 class AlarmReport(Noun):
     """What a source says, before deduplication. ``severity`` CLEARED clears the open alarm.
+
+    Of its words (object, specific problem, text) the first ``LETTERS`` letters count.
 
     Attributes:
         at: The time by which it takes its place among others: never one of the future.
@@ -419,13 +427,13 @@ class AlarmReport(Noun):
     """
 
     station: str
-    object: str
+    object: _Words
     object_class: ObjectClass = ObjectClass.STATION
     tenant: str = ""
     probable_cause: str
-    specific_problem: str = ""
+    specific_problem: _Words = ""
     severity: PerceivedSeverity
-    text: str = ""
+    text: _Words = ""
     source: AlarmSource
     at: AwareDatetime
     cells: tuple[str, ...] = ()

@@ -14,8 +14,8 @@ from pydantic.alias_generators import to_camel
 from controller.models.alarm import PerceivedSeverity
 from controller.models.network import Noun
 
-#: The last microsecond that a time of day can have.
-_LAST = 253_402_300_799_999_999
+#: The last whole second of the year 9999, in microseconds: such numbers are rounded, and a later one may lie beyond.
+_LAST = 253_402_300_799_000_000
 _Micros = Annotated[float, Field(ge=0, le=_LAST)]
 #: Types of notifications of alarms (TS 28.532, ``AlarmNotificationTypes`` of its Fault Supervision MnS).
 _OF_ALARMS = (

@@ -24,7 +24,7 @@ from controller.store import open_store, votes
 from controller.store.status import MOST_CAUSES, OTHER_CAUSE
 from tests.security.app_requests import ask
 from tests.support.callers import admit
-from tests.unit.api.bench import TINY, ApiBench, files_of, open_bench
+from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of, open_bench
 
 SEEN = Observed(tree={}, state={}, unknown=())
 
@@ -56,6 +56,20 @@ async def test_a_deep_body_is_refused_as_such(bench: ApiBench, method: str, path
         422,
         f"the JSON of the body is nested deeper than {DEEPEST} levels",
     )
+
+
+@pytest.mark.parametrize("half", [rb"\ud800", rb"\udc00", b"\xed\xa0\x80"])
+@pytest.mark.parametrize("path", ["/v1/plans", "/v1/webhooks/alertmanager"])
+async def test_a_string_that_is_no_text_is_refused_as_such(bench: ApiBench, path: str, half: bytes) -> None:
+    """No database, log or answer could have it."""
+    alert = b'{"status":"firing","labels":{"station":"T-LTE-1","object":"%s"},"startsAt":"2026-01-01T00:00:00Z"}' % half
+    body = b'{"selector":"%s","version":"4","alerts":[%s]}' % (half, alert)
+    answer = await ask(bench.app, "POST", path, "token-of-ana" if path == "/v1/plans" else WEBHOOK_TOKEN, body=body)
+    assert (answer.status, "half of a surrogate pair" in answer.problem["detail"]) == (422, True)
+    whole = body.replace(half, rb"\ud83d\ude00")
+    answer = await ask(bench.app, "POST", path, "token-of-ana" if path == "/v1/plans" else WEBHOOK_TOKEN, body=whole)
+    assert answer.status == (200 if "alertmanager" in path else 422)
+    assert "surrogate" not in str(answer.body)
 
 
 async def test_parameters_of_playbooks_are_no_deeper_either(bench: ApiBench) -> None:

@@ -77,7 +77,7 @@ class AlertmanagerWebhook(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     version: Literal["4"]
-    truncated_alerts: int = Field(default=0, alias="truncatedAlerts")
+    truncated_alerts: int = Field(default=0, ge=0, alias="truncatedAlerts")
     receiver: str = ""
     group_labels: dict[str, str] = Field(default={}, alias="groupLabels")
     alerts: list[AlertmanagerAlert]

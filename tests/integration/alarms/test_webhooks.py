@@ -98,6 +98,7 @@ async def test_labels_are_text(system: LocalSystem) -> None:
     [
         {"version": "3", "alerts": []},
         {"version": "4"},
+        {"version": "4", "alerts": [], "truncatedAlerts": -1},
         {"version": "4", "alerts": [{"status": "firing", "labels": {}, "startsAt": "yesterday"}]},
         {
             "version": "4",

@@ -179,6 +179,29 @@ async def test_a_wrong_clock_gives_way_to_the_time_of_receipt(bench: ApiBench, a
 # ---------------------------------------------------- heartbeats, registrations
 
 
+@pytest.mark.parametrize("micros", [0, 253_402_300_799_000_000, 253_402_300_799_999_999])
+async def test_the_first_and_the_last_moment_of_the_calendar(bench: ApiBench, micros: int) -> None:
+    event = fault()
+    event["commonEventHeader"]["lastEpochMicrosec"] = micros
+    answer = await send(bench, event)
+    assert answer.status_code == (202 if micros % 1_000_000 == 0 else 400)
+    if answer.status_code == 202:
+        (alarm,) = alarms(bench)
+        assert abs(alarm.raised - SystemClock().now()) < timedelta(minutes=1)
+
+
+async def test_of_endless_words_the_first_are_kept(bench: ApiBench) -> None:
+    long = "x" * 100_000
+    assert (await send(bench, fault(specificProblem=long, alarmInterfaceA=long))).status_code == 202
+    labels = {"alertname": "A", "station": STATION, "object": long, "probable_cause": long}
+    alert = {"status": "firing", "labels": labels, "annotations": {"summary": long}, "startsAt": "2026-11-01T00:00:00Z"}
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
+        said = await source.post("/v1/webhooks/alertmanager", json={"version": "4", "alerts": [alert]})
+    assert said.status_code == 200
+    for alarm in alarms(bench):
+        assert {len(words) for words in (alarm.object, alarm.specific_problem, alarm.text)} == {1000}
+
+
 async def test_heartbeats_are_kept_with_their_interval_and_end_a_loss(bench: ApiBench) -> None:
     for event, interval in ((heartbeat(), 60), (heartbeat(10), 10), (heartbeat(), 10), (heartbeat(10**9), 86_400)):
         assert (await send(bench, event)).status_code == 202
