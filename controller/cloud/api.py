@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import httpx
 import orjson
@@ -35,14 +36,16 @@ from controller.ports.secrets import Secrets
 
 #: Bytes of an answer at most: an object is at most 1.5 MiB (etcd), and lists come in pages.
 LARGEST = 8 * 1024 * 1024
-#: Objects of a page.
-PAGE = 250
+#: Objects of a page, and pages of a list at most: an answer has to end.
+PAGE, MOST_PAGES = 250, 400
 #: Letters of what a server says of a failure.
 _WORDS = 400
 #: Seconds to wait at most where a server asks us to come later, and how often.
 _LATER, _TIMES = 10.0, 5
 _APPLY, _MERGE, _JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
 _CONFLICT, _GONE, _TOO_MANY = 409, 410, 429
+#: Where the address of the next page stands beside the items of an array.
+_NEXT = "next"
 
 
 class ExpiredError(DeviceRefusedError):
@@ -163,7 +166,7 @@ class PoolApi:
             query["fieldSelector"] = f"metadata.name={place.name}"
         if place.kind.label:
             query["labelSelector"] = place.kind.label
-        while True:
+        for _ in range(MOST_PAGES):
             answer = await self._answer("GET", place.collection, query)
             items = answer.body.get("items")
             if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
@@ -177,13 +180,26 @@ class PoolApi:
             if not again:
                 return
             query["continue"] = str(again)
+        raise self._not_whole(f"the list of {place.kind.plural} does not end")
 
     async def items(self, path: str) -> Sequence[Object]:
-        """The JSON objects of an array, as services beside Kubernetes answer; raises as ``get``."""
-        items = (await self._answer("GET", path, {})).body.get("items")
-        if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
-            raise self._not_whole(f"{path} is no list of objects")
-        return items
+        """The JSON objects of an array, as services beside Kubernetes answer; raises as ``get``.
+
+        Of a long one the answer is a page, whose header ``Link`` names the next (RFC 8288, ETSI GS NFV-SOL 013). Only
+        its query is taken: the next request goes where the first one went, since it has our secret in it.
+        """
+        found: list[Object] = []
+        query: dict[str, str] = {}
+        for _ in range(MOST_PAGES):
+            body = (await self._answer("GET", path, query)).body
+            items = body.get("items")
+            if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
+                raise self._not_whole(f"{path} is no list of objects")
+            found += items
+            if not body.get(_NEXT):
+                return found
+            query = dict(parse_qsl(urlsplit(body[_NEXT]).query))
+        raise self._not_whole(f"{path} does not end")
 
     async def version(self, place: Place) -> str:
         """Version of a list, from which on it can be watched; raises as ``get``."""
@@ -367,21 +383,23 @@ class PoolApi:
             taken += part
             if len(taken) > LARGEST:
                 raise self._not_whole(f"it is larger than {LARGEST // 1024**2} MiB")
+        following = response.links.get("next", {}).get("url", "")
         if response.status_code >= httpx.codes.BAD_REQUEST:
             # A proxy before the server says it in other ways.
             try:
                 return self._parsed(bytes(taken))
             except SessionLostError:
                 return {"message": f"HTTP {response.status_code}"}
-        return self._parsed(bytes(taken))
+        return self._parsed(bytes(taken), following)
 
-    def _parsed(self, text: bytes) -> dict[str, Any]:
+    def _parsed(self, text: bytes, following: str = "") -> dict[str, Any]:
+        """An object; of an array its items, and the address of the next page."""
         try:
             found = orjson.loads(text)
         except orjson.JSONDecodeError:
             found = None
         if isinstance(found, list):
-            found = {"items": found}
+            found = {"items": found, _NEXT: following}
         if not isinstance(found, dict) or is_deeper(found, DEEPEST):
             raise self._not_whole("it is no JSON object, or is nested too deep")
         return found

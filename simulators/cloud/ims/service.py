@@ -1,7 +1,8 @@
 """The O2 IMS of a pool (O-RAN.WG6.O2IMS-INTERFACE): inventory and alarms, on the address of its Kubernetes API.
 
 Inventory: an O-Cloud with one deployment manager (its Kubernetes API), one resource pool, and a resource for each node.
-Monitoring: an alarm for each fault of a node, until that has ended. Nothing can be changed or subscribed to.
+Monitoring: an alarm for each fault of a node, until that has ended. Nothing can be changed or subscribed to. Long lists
+come in pages (ETSI GS NFV-SOL 013).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from simulators.cloud.server.requests import Request
 #: Path that all of it lies below.
 PREFIX = "/o2ims-infrastructure"
 _INVENTORY, _MONITORING = f"{PREFIX}Inventory/v1", f"{PREFIX}Monitoring/v1"
+_MARKER = "nextpage_opaque_marker"
 #: Name, severity (0 critical, 1 major, 2 minor, 3 warning) and words of the alarm of a fault.
 _ALARMS = {
     NODE_LOST: ("ServerUnreachable", 0, "the management controller of the server does not answer"),
@@ -28,17 +30,31 @@ _ALARMS = {
 
 
 class Ims:
-    """The O2 IMS of one pool."""
+    """The O2 IMS of one pool; ``page`` is how many elements of a list come at once."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: Pool, page: int = 100) -> None:
         self._pool = pool
+        self._page = page
 
     def answer(self, request: Request) -> Response:
         """Answer a request of somebody who may read."""
         if request.method not in ("GET", "HEAD"):
             return _problem(405, "only reading is served")
-        found = self._found(request.path.rstrip("/"))
-        return _problem(404, f"there is nothing at {request.path}") if found is None else document(found)
+        path = request.path.rstrip("/")
+        found = self._found(path)
+        if found is None:
+            return _problem(404, f"there is nothing at {request.path}")
+        return self._paged(found, path, request.asks(_MARKER)) if isinstance(found, list) else document(found)
+
+    def _paged(self, found: list[Any], path: str, marker: str) -> Response:
+        """A page of a list, with the address of the next one. The marker is opaque to clients: where it begins."""
+        if not marker.isdigit() and marker:
+            return _problem(400, f"{_MARKER}: {marker} is of no answer")
+        begin = int(marker or 0)
+        end = begin + self._page
+        at = f"https://{self._pool.record.address}:{self._pool.record.port}{path}"
+        more = [("Link", f'<{at}?{_MARKER}={end}>; rel="next"')] if found[end:] else []
+        return document(found[begin:end], headers=more)
 
     def _found(self, path: str) -> Any:
         cloud, pool = self._id("cloud"), self._id("pool")

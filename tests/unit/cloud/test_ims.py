@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import orjson
+import pytest
 
 from controller.assurance.health import Wrong, health_of, reports_of
 from controller.cloud.api import PoolApi
@@ -15,6 +16,7 @@ from controller.cloud.ims import hardware_alarms
 from controller.cloud.session import CloudSession
 from controller.models.alarm import AlarmReport, ObjectClass, PerceivedSeverity
 from controller.models.cloud import HardwareAlarm
+from controller.models.errors import SessionLostError
 from controller.models.health import Health
 from controller.models.network import DeviceKind
 from controller.ports.clock import SystemClock
@@ -28,14 +30,15 @@ INVENTORY, ALARMS = "/o2ims-infrastructureInventory/v1/resourcePools", "/o2ims-i
 NODES = ("node-0", "node-1", "node-2")
 
 
-def twin(bench: PoolBench) -> Answering:
+def twin(bench: PoolBench, page: int = 100) -> Answering:
     """The simulated one; and a Kubernetes API that has nodes and nothing else."""
-    ims = Ims(bench.pool)
+    ims = Ims(bench.pool, page)
 
     async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
         if asked.path.startswith("/o2ims"):
-            said = ims.answer(Request(asked.method, asked.path))
-            writer.write(wire(said.status, orjson.loads(said.body)))
+            query = {name: [value] for name, value in asked.query.items()}
+            said = ims.answer(Request(asked.method, asked.path, query))
+            writer.write(wire(said.status, orjson.loads(said.body), **dict(said.headers)))
         else:
             items = bench.cluster.list("nodes") if asked.path.endswith("/nodes") else []
             writer.write(wire(200, {"metadata": {}, "items": items}))
@@ -98,6 +101,29 @@ async def test_only_what_stands_on_nodes_of_the_pool_counts() -> None:
         ("node-0", "WARNING", "alarm definition d-1"),
         ("node-0", "INDETERMINATE", "alarm definition d-1"),
     ]
+
+
+async def test_lists_are_read_page_by_page_from_where_they_began(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = PoolBench()
+    for node in NODES:
+        bench.pool.begin_fault("power-supply-failed", node)
+    async with serving(twin(bench, 2)) as server:
+        api = server.api()
+        assert [one.node for one in await hardware_alarms(api, NODES)] == list(NODES)
+        paths = [(one.path, one.query.get("nextpage_opaque_marker")) for one in server.asked]
+        assert paths[:2] == [(ALARMS, None), (ALARMS, "2")]
+        assert len({path for path, _ in paths}) == 3
+        assert Ims(bench.pool).answer(Request("GET", ALARMS, {"nextpage_opaque_marker": ["x"]})).status == 400
+
+        async def endless(asked: Asked, writer: asyncio.StreamWriter) -> None:
+            writer.write(wire(200, [], Link='<https://elsewhere.example/steal?nextpage_opaque_marker=1>; rel="next"'))
+
+        server.answer = endless
+        monkeypatch.setattr("controller.cloud.api.MOST_PAGES", 7)
+        with pytest.raises(SessionLostError, match="does not end"):
+            await api.items(ALARMS)
+        assert {one.path for one in server.asked[-7:]} == {ALARMS}
+        await api.close()
 
 
 class Seen:
