@@ -67,16 +67,16 @@ def cut(
     show(call("POST", control, f"/backhaul/{node}/cut", {"outage": outage.value}))
 
 
-def mend(node: Node, control: ControlUrl = DEFAULT_CONTROL) -> None:
+def restore(node: Node, control: ControlUrl = DEFAULT_CONTROL) -> None:
     """Connect a backhaul node again."""
-    show(call("POST", control, f"/backhaul/{node}/mend"))
+    show(call("POST", control, f"/backhaul/{node}/restore"))
 
 
 def add_commands(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.add_typer(fault_app, name="fault")
     app.command("cut", epilog="Example: `python -m simulators cut fibre-cusco`")(cut)
-    app.command("mend", epilog="Example: `python -m simulators mend fibre-cusco`")(mend)
+    app.command("restore", epilog="Example: `python -m simulators restore fibre-cusco`")(restore)
     app.add_typer(router_app, name="router")
     app.add_typer(pool_app, name="pool")
 

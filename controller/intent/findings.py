@@ -1,6 +1,6 @@
 """The contract checks by name, how grave each is, and how a finding is worded.
 
-Each check and how to mend what it finds stands in ``docs/explanation/intent.md``.
+Each check and how to correct what it finds stands in ``docs/explanation/intent.md``.
 """
 
 from __future__ import annotations

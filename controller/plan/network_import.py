@@ -157,7 +157,7 @@ class _Import:
         site = re.sub(r"[^a-z0-9-]", "-", station.lower())
         if site not in self._frame.network.site_by_id:
             self._sites.append(Site(id=site, name=station, region=self._region(), latitude=0, longitude=0))
-        self._notes.add("has no site given; it got one of its own at 0, 0: mend sites.csv", station)
+        self._notes.add("has no site given; it got one of its own at 0, 0: correct sites.csv", station)
         return site
 
     def _region(self) -> str:

@@ -70,7 +70,7 @@ def _begin(stage: Stage, seed: str, cause: Cause) -> None:
     transport = stage.fleet.transport
     if cause.kind == "cut":
         transport.cut(cause.target)
-        stage.clock.call_later(cause.lasts, partial(transport.mend, cause.target))
+        stage.clock.call_later(cause.lasts, partial(transport.restore, cause.target))
     elif cause.kind == "lost-core":
         transport.lose_core(cause.target)
         stage.clock.call_later(cause.lasts, partial(transport.restore_core, cause.target))

@@ -78,9 +78,9 @@ def _add_backhaul(app: FastAPI, fleet: Fleet) -> None:
         fleet.transport.cut(node, body.outage)
         return shown()
 
-    @app.post("/backhaul/{node}/mend")
-    async def mend(node: str) -> dict[str, Any]:
-        fleet.transport.mend(node)
+    @app.post("/backhaul/{node}/restore")
+    async def restore(node: str) -> dict[str, Any]:
+        fleet.transport.restore(node)
         return shown()
 
 

@@ -125,7 +125,7 @@ class NetworkFaultKind:
 _SYNC_CELLS = ("NRCellDU", "EUtranCellTDD")
 _VISIT = Cure(Remedy.VISIT)
 #: Cause, type, repair, source and specific problem of both stages of a mains failure: one alarm that gets worse.
-_POWER = ("powerProblem", "EQUIPMENT_ALARM", "mend the mains", "power", "mains lost")
+_POWER = ("powerProblem", "EQUIPMENT_ALARM", "repair the mains", "power", "mains lost")
 
 _ROWS = (
     NetworkFaultKind(
@@ -290,5 +290,5 @@ USER_PLANE_ALARM = AlarmKind(
     "user plane is down",
     "lossOfSignal",
     "COMMUNICATIONS_ALARM",
-    "mend the way to the core",
+    "repair the way to the core",
 )

@@ -7,7 +7,7 @@
       - {at: 1200, fault: vswr, stations: [PE-CUS-0145], target: ru-1}
       - {at: 3600, clear: vswr, stations: [PE-CUS-0145]}
       - {at: 4000, cut: fibre-cusco-13}
-      - {at: 4600, mend: fibre-cusco-13}
+      - {at: 4600, restore: fibre-cusco-13}
       - {at: 5000, fault: file-late, seconds: 1200, count: 2, where: {region: cusco}}
       - {at: 6000, fault: node-lost, pools: [edge-cusco-1], target: node-2}
 
@@ -41,7 +41,7 @@ _TOP = frozenset({"scenario", "seed", "events"})
 #: What an event may do; each takes a name, or a file.
 _ON_STATIONS = ("fault", "clear", "edit", "restart")
 #: What an event may do to a backhaul node, with all that hangs below.
-_ON_NODES = ("cut", "mend")
+_ON_NODES = ("cut", "restore")
 #: What an event may do to pools, beside faults that begin there and are cleared.
 _ON_POOLS = ("upgrade",)
 _ACTIONS = (*_ON_STATIONS, *_ON_NODES, *_ON_POOLS)
@@ -57,12 +57,12 @@ class ScenarioError(Exception):
 
 
 class Backhaul(Protocol):
-    """The backhaul that a scenario cuts and mends."""
+    """The backhaul that a scenario cuts and restores."""
 
     def cut(self, node: str) -> None:
         """Cut a node off from the one above it."""
 
-    def mend(self, node: str) -> None:
+    def restore(self, node: str) -> None:
         """Connect it again."""
 
 
@@ -88,7 +88,7 @@ class Devices(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ScenarioEvent:
-    """One entry: after ``at`` seconds, ``action`` with ``name`` on stations or pools; cut and mend have none.
+    """One entry: after ``at`` seconds, ``action`` with ``name`` on stations or pools; cut and restore have none.
 
     ``name`` is a fault, the text of an edit, or a backhaul node; ``seconds`` and ``count`` are for faults of files.
     """
@@ -119,8 +119,8 @@ class Scenario:
     def _happen(self, devices: Devices, number: int, event: ScenarioEvent) -> None:
         if event.action == "cut":
             devices.transport.cut(event.name)
-        elif event.action == "mend":
-            devices.transport.mend(event.name)
+        elif event.action == "restore":
+            devices.transport.restore(event.name)
         for station in (devices.stations[name] for name in event.stations if name in devices.stations):
             try:
                 _carry_out(station, event, f"{self.seed}/{number}/{station.id}")

@@ -52,7 +52,7 @@ class Backhaul:
         self._known(node)
         self._cuts[node] = outage
 
-    def mend(self, node: str) -> bool:
+    def restore(self, node: str) -> bool:
         """Connect a node again; return whether it was cut.
 
         Raises:
@@ -162,13 +162,13 @@ class Transport:
         self.backhaul.cut(node, outage)
         self._follow(self._node_of_site)
 
-    def mend(self, node: str) -> None:
+    def restore(self, node: str) -> None:
         """Connect a backhaul node again.
 
         Raises:
             UnknownNodeError: there is no such node.
         """
-        if self.backhaul.mend(node):
+        if self.backhaul.restore(node):
             self._follow(self._node_of_site)
 
     def lose_core(self, tenant: str) -> None:

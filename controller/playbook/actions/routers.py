@@ -59,7 +59,7 @@ async def switch_router_path(context: Context, given: RouterPath) -> Proposal[Sw
         WaitFor(kind="link-up", path=f"{link.station}{link.path}", tenant=", ".join(link.owners)) for link in links
     ]
     if links:
-        # A way on which nothing comes up is no better than the old one, which people will be mending.
+        # A way on which nothing comes up is no better than the old one, which people will be repairing.
         checks.append(WaitFor(kind="any-link-up", path=""))
     said = SwitchedPath(changed=True, routes=len(change.phases[0].edits), links=sum(link.up for link in links))
     return Proposal(change.model_copy(update={"checks": tuple(checks)}), said)

@@ -89,7 +89,7 @@ async def test_a_cut_backhaul_is_one_root(tmp_path: Path) -> None:
             (incident,) = (await client.get("/v1/incidents")).json()["results"]
         assert (incident["id"], incident["standing"], incident["losing"]) == (root.incident, 3, [])
         assert (shown["symptoms"], [one["id"] for one in alone["results"]]) == (2, [root.id])
-        system.fleet.transport.mend("hill")
+        system.fleet.transport.restore("hill")
 
         async def over() -> bool:
             return not _standing(system)

@@ -31,8 +31,8 @@ async def test_a_node_is_cut_and_mended(control: httpx.AsyncClient) -> None:
     answer = (await control.post("/backhaul/hill/cut", json={"outage": "refusal"})).json()
     assert answer == {"cuts": {"hill": "refusal"}, "off_net": ["T-BOTH-1", "T-LTE-2"]}
     assert (await control.get("/backhaul")).json() == answer
-    assert (await control.post("/backhaul/hill/mend")).json() == {"cuts": {}, "off_net": []}
-    assert (await control.post("/backhaul/nowhere/mend")).status_code == 404
+    assert (await control.post("/backhaul/hill/restore")).json() == {"cuts": {}, "off_net": []}
+    assert (await control.post("/backhaul/nowhere/restore")).status_code == 404
 
 
 async def test_a_router_is_seen_and_changed(control: httpx.AsyncClient) -> None:

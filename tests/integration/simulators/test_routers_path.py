@@ -117,7 +117,7 @@ async def test_a_cut_takes_all_below_it_off_the_net(fleet: Fleet, clock: Virtual
             async with asyncio.timeout(0.2), netconf(fleet.endpoint(FAR)):
                 pass
         clock.advance(60)
-        fleet.transport.mend("hill")
+        fleet.transport.restore("hill")
         with pytest.raises((asyncssh.Error, OSError, EOFError, AssertionError)):
             await asyncio.wait_for(far.rpc("<get/>"), 5)
     clock.advance(2)
@@ -132,9 +132,9 @@ async def test_a_cut_above_counts_for_all_and_outlasts_one_below(fleet: Fleet, c
     fleet.transport.cut("hill", Outage.REFUSAL)
     fleet.transport.cut("hub")
     assert len(fleet.transport.off_net()) == len(fleet.stations) + 1
-    fleet.transport.mend("hill")
+    fleet.transport.restore("hill")
     assert links_up(fleet) == {NEAR: 0, FAR: 0}
-    fleet.transport.mend("hub")
+    fleet.transport.restore("hub")
     assert not fleet.transport.off_net()
     clock.advance(2)
     assert links_up(fleet) == {NEAR: 1, FAR: 1}

@@ -640,7 +640,7 @@ def test_a_tenant_that_is_tested_comes_reserved_and_all_others_stay_open() -> No
     assert not drifted_nodes(root_spec(PROFILES), applied(after.ledger), after.observed)
     (said,) = [finding.message for finding in kept.findings if finding.code == "plmn-reserved"]
     assert "716-03 is reserved for operator use" in said
-    # Once it is open, another reservation is drift, which plans mend.
+    # Once it is open, another reservation is drift, which plans correct.
     opening = open_plmns_change("S1", PROFILES, after.observed, "gamma", after.ledger)
     assert opening is not None
     assert [(row.before, row.after) for row in opening.diff] == [("true", "false")]
@@ -652,9 +652,9 @@ def test_a_tenant_that_is_tested_comes_reserved_and_all_others_stay_open() -> No
     assert open_plmns_change("S1", PROFILES, opened.observed, "gamma", opened.ledger) is None
     closed = replace(opened, observed=after.observed)
     assert drifted_nodes(root_spec(PROFILES), applied(opened.ledger), after.observed) == (plmn,)
-    mended = apply(THREE, only_change(plan(THREE, {"S1": closed}, testing)), closed)
-    assert mended.observed
-    assert mended.observed.tree == opened.observed.tree
+    corrected = apply(THREE, only_change(plan(THREE, {"S1": closed}, testing)), closed)
+    assert corrected.observed
+    assert corrected.observed.tree == opened.observed.tree
 
 
 def test_what_the_field_reserved_stays_so_when_it_is_adopted() -> None:

@@ -56,7 +56,7 @@ async def test_a_core_link_waits_for_drift_that_is_repaired_first_but_not_for_ev
 
 
 async def test_a_core_link_waits_for_drift_of_the_router_of_its_site(bench: Bench) -> None:
-    """A route that is missing there breaks the link, and no end point made again would mend that."""
+    """A route that is missing there breaks the link, and no end point made again would repair that."""
     router = tiny().routers[0].model_copy(update={"host_key": HOST_KEY})
     network = tiny().model_copy(update={"routers": (router,)})
     bench.store.networks.save(network, network_digest(network), "ana")

@@ -172,7 +172,7 @@ async def test_a_person_who_promotes_it_again_clears_the_alarm_and_begins_its_re
     for number in range(3):
         await _try(bench, scheduler, number, helps=False)
     assert _mode(bench) is RuleMode.OBSERVE
-    words = {"by": "ana", "reason": "the firmware was mended", "digest": LINK_RULE.digest()}
+    words = {"by": "ana", "reason": "the firmware was repaired", "digest": LINK_RULE.digest()}
     promote(bench.store, LINK_RULE, "", RuleMode.AUTO, bench.clock.now(), **words)
     (alarm,) = (one for one in bench.store.alarms.page(Page(limit=100))[1] if one.probable_cause == RULE_DEMOTED)
     assert alarm.cleared is not None

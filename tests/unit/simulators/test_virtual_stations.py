@@ -182,14 +182,14 @@ def test_a_pool_hangs_on_the_backhaul_of_its_site_and_stations_on_their_pool() -
     assert (reach["edge-1"].outage, bench.outage) == (Outage.SILENCE, Outage.SILENCE)
     bench.clock.advance(5)
     assert bench.station.summary()["links_up"] == 0
-    bench.fleet.transport.mend("hub")
+    bench.fleet.transport.restore("hub")
     assert (reach["edge-1"].outage, bench.outage) == (None, None)
     bench.fleet.transport.cut("hill")
     assert (reach["edge-1"].outage, bench.outage) == (None, None)
     bench.clock.advance(5)
     assert bench.station.summary()["links_up"] == 0
     bench.delete("DU-1")
-    bench.fleet.transport.mend("hill")
+    bench.fleet.transport.restore("hill")
     assert bench.outage is Outage.REFUSAL
 
 

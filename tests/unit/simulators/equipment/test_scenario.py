@@ -165,7 +165,7 @@ def test_a_cut_takes_what_hangs_below_off_the_net_until_it_is_mended(tmp_path: P
 events:
   - {at: 0, edit: cell.xml, stations: T-LTE-1}
   - {at: 600, cut: hub}
-  - {at: 1200, mend: hub}
+  - {at: 1200, restore: hub}
 """
     fleet, clock = unconnected()
     read_scenario(written(tmp_path, story), NETWORK).play(fleet)
@@ -183,7 +183,7 @@ events:
     [
         ("{at: 1, cut: nowhere}", "no backhaul node nowhere"),
         ("{at: 1, cut: hub, stations: [T-LTE-1]}", "cut names a node and nothing else"),
-        ("{at: 1, mend: hub, share: 0.5}", "mend names a node and nothing else"),
+        ("{at: 1, restore: hub, share: 0.5}", "restore names a node and nothing else"),
     ],
 )
 def test_a_cut_names_a_node_and_nothing_else(tmp_path: Path, event: str, said: str) -> None:
