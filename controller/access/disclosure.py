@@ -120,9 +120,11 @@ class TenantFunction(Noun):
 
     Attributes:
         carries: PLMNs with their slices.
-        running: Pools that it is on.
+        endpoints: Stations whose NETCONF endpoint it is.
+        running: Pools that it is on, the one that it came to last first.
         placed: Since when it is on them, by pool, where these say so.
-        wrong: Probable causes of what is wrong with it.
+        wrong: Probable causes of what is wrong with it, as it was seen last.
+        seen: When that was; None if it never was.
     """
 
     function: str
@@ -132,9 +134,11 @@ class TenantFunction(Noun):
     replicas: int
     stations: int
     carries: dict[str, tuple[str, ...]]
+    endpoints: tuple[str, ...]
     running: tuple[str, ...]
     placed: dict[str, AwareDatetime]
     wrong: tuple[str, ...]
+    seen: AwareDatetime | None
 
     @classmethod
     def of(
@@ -156,9 +160,11 @@ class TenantFunction(Noun):
             replicas=function.replicas,
             stations=len(network.stations_served[name]),
             carries={plmn: tuple(map(str, slices)) for plmn, slices in carried.items()},
+            endpoints=network.stations_in.get(name, ()),
             running=running,
             placed=health.placed if health else {},
             wrong=tuple(sorted(health.function)) if health else (),
+            seen=health and health.at,
         )
 
 

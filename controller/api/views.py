@@ -58,10 +58,11 @@ from controller.models.statement import IssuedStatement, StatementForm, Statemen
 from controller.observe.exposition import Asked
 from controller.performance.judgement import FRESH, Judgement
 from controller.performance.kpis import Kpi, Whose, load_kpis, whose_where_shared
-from controller.plan import Ledgers, running_on
+from controller.plan import Ledgers
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.runs.approval.clearance import who_can_end
+from controller.runs.planning.planner import running_on
 
 Read = TypeVar("Read")
 
@@ -117,7 +118,8 @@ class FunctionView(TenantFunction):
         pool: Where it is to run; empty where no pool has room.
         latency_us: From there to the farthest of its stations, one way.
         adopted: Whether Minka manages it.
-        faults: What is wrong with it, in words.
+        faults: What is wrong with it, in words, as it was seen last.
+        outdated: Whether a run has changed it since.
     """
 
     owner: str
@@ -126,6 +128,7 @@ class FunctionView(TenantFunction):
     reason: str
     adopted: bool
     faults: tuple[str, ...]
+    outdated: bool
 
 
 class RunView(Run):
@@ -437,8 +440,11 @@ class HostView:
         """See ``View``."""
         _, network = self._store.networks.get()
         day = network.day(self.clock.now())
-        choices = place(network, day, running_on(self._store.ledger.paths(network.function_by_id))).choices
+        choices = place(network, day, running_on(self._store, network.function_by_id)).choices
         records, healths = self._store.devices.find(names), self._store.healths.find(names)
+        read = {name: health.at for name, health in healths.items() if health.function}
+        jobs = self._store.ledger.ended_jobs(read, min(read.values())) if read else ()
+        outdated = {job.station for job in jobs if job.finished > read[job.station] and job.changes}
         return [
             FunctionView(
                 **dict(placed),
@@ -448,6 +454,7 @@ class HostView:
                 reason=choices[placed.function].reason,
                 adopted=(record := records.get(placed.function)) is not None and record.adopted is not None,
                 faults=tuple(health.function.values()) if (health := healths.get(placed.function)) else (),
+                outdated=placed.function in outdated,
             )
             for placed in _functions(self._store, network, day, names)
         ]
@@ -849,7 +856,7 @@ Seen = Annotated[View, Depends(view)]
 
 def _functions(store: Store, network: Network, day: date, names: Sequence[str]) -> list[TenantFunction]:
     """What is disclosed of functions to their owner."""
-    running, healths = running_on(store.ledger.paths(names)), store.healths.find(names)
+    running, healths = running_on(store, names), store.healths.find(names)
     return [
         TenantFunction.of(network, name, carried(network, day, name), running.get(name, ()), healths.get(name))
         for name in names

@@ -101,6 +101,8 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
     read = f", last read {when(health['read'])}" if health.get("read") else ""
     reach = "reachable" if health["reachable"] else styled(f"unreachable{read}", "red")
     out.print(f"seen {when(health['at'])}:", reach)
+    for text in health.get("function", {}).values():
+        out.print(styled(text, "red"))
     locked = health["locked"]
     table(
         ("cell", "on air", "locked"),

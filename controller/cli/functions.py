@@ -203,8 +203,13 @@ def _function_row(one: Mapping[str, Any]) -> list[Any]:
         one["stations"],
         ", ".join(one["running"]),
         styled(goes, "red") if goes == "nowhere" else goes,
-        styled("; ".join(one.get("faults", one["wrong"])), "red"),
+        styled("; ".join([*one.get("faults", one["wrong"]), *_outdated(one)]), "red"),
     ]
+
+
+def _outdated(one: Mapping[str, Any]) -> list[str]:
+    """That what is wrong with it may be over; a tenant's people are not told of runs on it."""
+    return ["changed by a run since"] if one.get("outdated") else []
 
 
 def _goes(one: Mapping[str, Any]) -> str:
@@ -230,14 +235,17 @@ def show_function(
     carries = (f"{plmn} ({', '.join(slices)})" if slices else plmn for plmn, slices in found["carries"].items())
     out.print("carries", ", ".join(carries) or "nothing by an agreement in force")
     managed = "" if found.get("adopted", True) else " (not adopted)"
+    if found["endpoints"]:
+        out.print(f"NETCONF endpoint of {', '.join(found['endpoints'])}")
     since = (
         f"{pool} since {when(found['placed'][pool])}" if pool in found["placed"] else pool for pool in found["running"]
     )
     out.print(f"runs on {', '.join(since) or 'no pool'}{managed}")
     if "pool" in found:
         out.print(f"is to run on {found['pool'] or 'no pool'}: {found['reason']}")
-    for text in found.get("faults", found["wrong"]):
-        out.print(styled(text, "red"))
+    wrong = found.get("faults", found["wrong"])
+    if wrong:
+        out.print(f"as seen {when(found['seen'])}:", styled("; ".join([*wrong, *_outdated(found)]), "red"))
 
 
 @functions.command("plan", epilog="Example: minka function plan DU-CUS-0042")

@@ -117,7 +117,8 @@ def place(
     Args:
         network: The network as loaded.
         as_of: The day whose agreements count.
-        running: Pools that functions run on, by function; one that moves is on two.
+        running: Pools that functions run on, by function. Of several, the first counts that may keep it: name the one
+            first that it came to last.
         avoid: Pools that functions have to leave, by function.
         rebalance: Let functions move that run where they may.
     """
@@ -260,7 +261,7 @@ class _Placing:
         self.rooms = rooms(network, as_of)
         self.at: dict[str, str] = {}
         self._network = network
-        self._running = {name: frozenset(pools) for name, pools in running.items() if pools}
+        self._running = {name: tuple(pools) for name, pools in running.items() if pools}
         self._rebalance = rebalance
         self._kept: set[str] = set()
         self._strained: set[str] = set()
@@ -358,10 +359,10 @@ class _Placing:
     def _keep(self, *, reserve: bool) -> None:
         """Leave what runs, and has no other place, where it is, as far as it may be there and there is enough."""
         for job in sorted(self.jobs.values(), key=_important):
-            for pool in job.near if job.function.id not in self.at else ():
+            runs = self._running.get(job.function.id, ()) if job.function.id not in self.at else ()
+            for pool in (one for one in runs if one in job.ways):
                 room = self.rooms[pool]
-                runs = pool in self._running.get(job.function.id, ()) and job.apart.isdisjoint(room.loads)
-                if runs and room.hold(job.load, reserve=reserve):
+                if job.apart.isdisjoint(room.loads) and room.hold(job.load, reserve=reserve):
                     self.at[job.function.id] = pool
                     self._kept.add(job.function.id)
                     if not reserve:

@@ -35,9 +35,9 @@ from controller.models.settings import Settings
 from controller.nrm.profiles import cell_of
 from controller.performance.judgement import FRESH, Judgement, Said
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Whose, amount, whose
-from controller.plan import running_on
 from controller.ports.clock import Clock
 from controller.ports.store import Store
+from controller.runs.planning.planner import running_on
 
 #: Media types: Prometheus' own text format, and OpenMetrics.
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -267,7 +267,7 @@ def _functions(store: Store, seen: Seen) -> _Samples:
     net = seen.network
     if not net.functions:
         return
-    running = running_on(store.ledger.paths(net.function_by_id))
+    running = running_on(store, net.function_by_id)
     healths = store.healths.find(net.function_by_id)
     placed = _placed(seen, tuple(sorted(running.items())))
     states: Counter[tuple[str, str]] = Counter()

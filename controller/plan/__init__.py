@@ -21,7 +21,6 @@ from controller.plan.functions import (
     moved_change,
     pools_of,
     ready_on,
-    running_on,
     scaled_change,
 )
 from controller.plan.maintenance import (
@@ -82,7 +81,6 @@ __all__ = [
     "ready_on",
     "recreate_endpoints_change",
     "render_text",
-    "running_on",
     "scaled_change",
     "seal",
     "shared_cells",

@@ -35,11 +35,6 @@ def pools_of(paths: Iterable[Path]) -> tuple[str, ...]:
     return tuple(sorted(step(path)[1][0] for path in paths if class_of(path) == DEPLOYMENT.name))
 
 
-def running_on(ledgers: Mapping[str, Iterable[Path]]) -> dict[str, tuple[str, ...]]:
-    """Pools that functions are on by paths of their ledgers, by function; those on none are left out."""
-    return {function: pools for function, paths in ledgers.items() if (pools := pools_of(paths))}
-
-
 def brought_to(changes: Iterable[Change]) -> list[str]:
     """Pools that changes made a function on, in order."""
     made = (edit.path for change in changes for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Query
@@ -21,8 +20,7 @@ from controller.models.cloud import ClusterState, Node, Pool, PoolPlace
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
 from controller.models.people import Permission, Person
-from controller.plan import running_on
-from controller.ports.store import Store
+from controller.runs.planning.planner import running_on
 
 router = Router(prefix="/v1", tags=["functions"])
 
@@ -134,7 +132,7 @@ def pool(pool: str, backend: Backend, _: Annotated[Person, needs(Permission.OVER
 
 def _pools(backend: Backend) -> list[PoolView]:
     _, network = backend.store.networks.get()
-    placed = place(network, network.day(backend.clock.now()), _running(backend.store, network.function_by_id))
+    placed = place(network, network.day(backend.clock.now()), running_on(backend.store, network.function_by_id))
     seen = backend.store.healths.find(network.pool_by_id)
     return [PoolView.of(one, placed.pools[one.id], network.nodes_of[one.id], seen.get(one.id)) for one in network.pools]
 
@@ -149,7 +147,7 @@ def placement(
 ) -> PlacementView:
     """Where functions would go, and why. Changes nothing."""
     _digest, network = backend.store.networks.get()
-    day, running = network.day(backend.clock.now()), _running(backend.store, network.function_by_id)
+    day, running = network.day(backend.clock.now()), running_on(backend.store, network.function_by_id)
     found = place(network, day, running, rebalance=rebalance)
     return PlacementView(
         cost_us=found.cost_us,
@@ -160,7 +158,3 @@ def placement(
         unplaced=found.unplaced,
         losses=worst_losses(network, day, fail, running) if fail else (),
     )
-
-
-def _running(store: Store, functions: Mapping[str, object]) -> dict[str, tuple[str, ...]]:
-    return running_on(store.ledger.paths(functions))

@@ -42,14 +42,14 @@ from controller.plan import (
     latest_first,
     nodes_behind,
     plan_station,
-    running_on,
+    pools_of,
     under_hold,
     wanted_by,
 )
 from controller.plan.routers import link_owners, watched
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
-from controller.ports.store import AsyncStore, Device
+from controller.ports.store import AsyncStore, Device, Store
 from controller.runs.transaction.probe import software_of
 
 T = TypeVar("T")
@@ -216,8 +216,8 @@ class Planner:
         return await asyncio.to_thread(compile_intent, network, network.day(self._clock.now()), devices, running)
 
     async def running(self, network: Network) -> dict[str, tuple[str, ...]]:
-        """Pools that functions are on by the ledger, by function."""
-        return running_on(await self._store.ledger.paths(network.function_by_id))
+        """Pools that functions are on by the ledger, by function, the one that each came to last first."""
+        return await self._store.read(running_on, network.function_by_id)
 
     async def rebalanced(self, network: Network) -> Placement:
         """Where all functions would go if all might move."""
@@ -253,12 +253,13 @@ class Planner:
     async def _relocated(self, network: Network, leaving: Mapping[str, Collection[str]]) -> Placement:
         """Where functions go that leave pools, with those that are down and did not go elsewhere since."""
         now, on = self._clock.now(), await self.running(network)
-        several = await self._moves({name: EVER for name, pools in on.items() if len(pools) > 1})
-        running = {name: latest_first(pools, several.get(name, ()))[:1] for name, pools in on.items()}
+        running = {name: pools[:1] for name, pools in on.items()}
         standing = await self._store.alarms.standing([*network.function_by_id, *network.pool_by_id])
         down = {one.station: one.raised for one in standing if one.probable_cause in (FUNCTION_DOWN, UNREACHABLE)}
-        gone = await self._moves({name: raised for name, raised in down.items() if name in on})
-        still = {name for name in down.keys() & on.keys() if not brought_to(gone.get(name, ()))}
+        down_there = down.keys() & on.keys()
+        jobs = await self._store.ledger.ended_jobs(down_there, min(down.values(), default=now))
+        moved = {job.station for job in jobs if job.finished >= down[job.station] and brought_to(job.changes)}
+        still = down_there - moved
         well = {pool for name, pools in running.items() if name not in {*still, *leaving} for pool in pools}
         failed = {pool for name in still for pool in running[name]} - well
         failed |= down.keys() & network.pool_by_id.keys()
@@ -267,14 +268,6 @@ class Planner:
         away = {name: {*on.get(name, ()), *failed} for name in still}
         away |= {name: {*away.get(name, ()), *pools, *failed} for name, pools in leaving.items()}
         return await asyncio.to_thread(lambda: place(network, network.day(now), running, avoid=away))
-
-    async def _moves(self, since: Mapping[str, datetime]) -> dict[str, list[Change]]:
-        """What jobs changed at functions that ended since a time, by function, in order."""
-        found: dict[str, list[Change]] = {}
-        for job in await self._store.ledger.ended_jobs(since, min(since.values())) if since else ():
-            if job.finished >= since[job.station]:
-                found.setdefault(job.station, []).extend(job.changes)
-        return found
 
     async def restoration(self, network: Network, station: str, view: StationView) -> StationPlan:
         """What brings a station back that lost its configuration: to what was applied, else to the network files.
@@ -488,6 +481,18 @@ class Planner:
 
         found = await self.each(network, adopted, lambda station, view: asyncio.to_thread(differs, station, view))
         return {station: rows for station, rows in found.items() if rows is not None}
+
+
+def running_on(store: Store, functions: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Pools that functions are on by the ledger, by function, the one that each came to last first.
+
+    A pool that did not answer when its function went elsewhere stays in the ledger until it answers.
+    """
+    found = {name: pools for name, paths in store.ledger.paths(functions).items() if (pools := pools_of(paths))}
+    changes: dict[str, list[Change]] = {name: [] for name, pools in found.items() if len(pools) > 1}
+    for job in store.ledger.ended_jobs(changes, EVER) if changes else ():
+        changes[job.station] += job.changes
+    return found | {name: latest_first(found[name], made) for name, made in changes.items()}
 
 
 def selected(network: Network, selector: str) -> tuple[str, ...]:

@@ -95,9 +95,11 @@ async def test_a_tenant_sees_its_own_functions_and_nothing_of_others_or_of_pools
             "replicas": 1,
             "stations": 1,
             "carries": {"716-02": ["1-000002"]},
+            "endpoints": [],
             "running": ["far"],
             "placed": {},
             "wrong": [],
+            "seen": None,
         }
         assert (await _get(alfa, "/v1/functions"))["count"] == 0
         unknown = await alfa.get("/v1/functions/nobodys")
@@ -257,9 +259,16 @@ async def test_the_terminal_shows_the_same(
         "is to run on far: runs there and may stay: 900 µs away of 1000 that it bears",
     ]
     assert said(lambda: commands.show_function("DU-1"))[3:] == [
+        "NETCONF endpoint of S1",
         "runs on no pool (not adopted)",
         "is to run on edge: the only pool near enough: 50 µs away of 100 that it bears",
     ]
+    answers["/v1/functions/CP"] = answers["/v1/functions"]["results"][0] | {
+        "faults": ["CP is ready nowhere; far: no node is free"],
+        "seen": "2026-06-15T12:00:00Z",
+        "outdated": True,
+    }
+    assert said(lambda: commands.show_function("CP"))[-1].endswith("no node is free; changed by a run since")
     assert "far edge r 1 0 14/32 28/128 0/0 10 2" in said(commands.list_pools)
     pool = said(lambda: commands.show_pool("far"))
     assert pool[0] == "far (edge, region r), reserve: 0 nodes"

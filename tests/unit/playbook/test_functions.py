@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from controller.api.services import Services
+from controller.api.views import HostView
 from controller.intent.placement import Placement, place
 from controller.models.approval import VoteChoice
 from controller.models.cloud import Latency
@@ -27,6 +30,7 @@ from controller.ports.store import RunRequest
 from controller.runs.approval.clearance import reassess
 from controller.runs.launch import Launcher
 from controller.runs.planning import planner
+from controller.runs.planning.planner import running_on
 from controller.runs.planning.undo import undo_plan
 from controller.runs.transaction import checks
 from tests.support.callers import admit
@@ -86,6 +90,9 @@ async def test_a_function_whose_pool_is_lost_comes_back_elsewhere_with_all_tenan
     (there,) = set(bench.pools("DU-1")) - {lost}
     # What may still run on the pool that does not answer is on record until it is known to be gone.
     assert bench.placed("DU-1") == tuple(sorted((lost, there)))
+    assert running_on(bench.store, ["DU-1"]) == {"DU-1": (there, lost)}
+    planned = await bench.services().planner.plan(planner.PlanRequest("function=DU-1"), "ana")
+    assert planned.unchanged == ("DU-1",), planned.changes
     bench.devices["DU-1"].dark.clear()
     outcomes = await bench.play("heal-function", where="function=DU-1")
     assert set(outcomes.values()) <= {Outcome.SUCCEEDED, Outcome.UNCHANGED}, bench.jobs
@@ -145,6 +152,18 @@ async def test_one_that_was_healed_already_is_where_it_went_though_its_alarm_sti
         outcomes = await bench.play("heal-function", where=f"function={name}", seconds=0)
         assert outcomes == dict.fromkeys((name, station), Outcome.SUCCEEDED), bench.jobs
         assert set(bench.placed(name)) == {"edge-1", "edge-2"}
+    # What was seen before says so, and where it is to run is not the pool that is away.
+    record = SimpleNamespace(store=bench.store, clock=bench.clock, settings=SimpleNamespace(kpis=ROOT))
+    seen = HostView(cast("Services", SimpleNamespace(planner=None, followed=None, exposition=None, **vars(record))))
+    (shown,) = seen.functions(["DU-1"])
+    assert (shown.pool, shown.running, shown.wrong, shown.outdated) == (
+        "edge-2",
+        ("edge-2", "edge-1"),
+        ("function-down",),
+        True,
+    )
+    await bench.look("DU-1")
+    assert [(one.wrong, one.outdated) for one in seen.functions(["DU-1"])] == [((), False)]
 
 
 async def test_one_that_is_well_is_left_alone() -> None:
