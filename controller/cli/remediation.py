@@ -139,7 +139,13 @@ def backtest(
         print_json(found)
         return
     out.print(f"{counted(found['reports'], 'report')} from {when(found['since'])} to {when(found['until'])}")
-    more = (Column("refused by", 1, prose=True), Column("really", 2), Column("runs", 3, prose=True))
+    more = (
+        Column("saved ≤", 1),
+        Column("interrupted ≤", 2),
+        Column("really", 5),
+        Column("runs", 3, prose=True),
+        Column("refused by", 4, prose=True),
+    )
     columns = (Column("rule"), *map(Column, _VERDICTS), *more)
     table(columns, map(_tried, found["rules"]))
     shown = [one for one in found["alarms"] if one["verdict"] in ("acted", "asked", "people")]
@@ -166,9 +172,10 @@ _VERDICTS = ("acted", "asked", "people", "healed", "kept")
 
 def _tried(rule: dict[str, Any]) -> tuple[Any, ...]:
     refused = ", ".join(f"{guard} {number}" for guard, number in sorted(rule["refusals"].items()))
-    really = f"{rule['both']} too, {rule['only_really']} more"
+    really = f"{rule['both']} too ({rule['cured']} cured), {rule['only_really']} more"
     runs = ", ".join(f"{playbook} {number}" for playbook, number in sorted(rule["runs"].items()))
-    return (rule["rule"], *(rule["verdicts"].get(name, 0) for name in _VERDICTS), refused, really, runs)
+    most = f"{rule['stood']:,.0f} min", counted(rule["served"], "cell")
+    return (rule["rule"], *(rule["verdicts"].get(name, 0) for name in _VERDICTS), *most, really, runs, refused)
 
 
 def _case(one: dict[str, Any]) -> tuple[Any, ...]:

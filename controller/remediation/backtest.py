@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 
 from pydantic import AwareDatetime
 
-from controller.models.alarm import Alarm, AlarmState, RecordedReport
-from controller.models.network import Network, Noun
+from controller.models.alarm import LOSES, Alarm, AlarmState, RecordedReport
+from controller.models.network import DeviceKind, Network, Noun
 from controller.models.rule import RuleMode
 from controller.ports.clock import VirtualClock
 from controller.ports.store import StartedRepair, Store
@@ -71,7 +71,11 @@ class Backtested(Noun):
         cleared: When the alarm was over; None where it stood at the end.
         later: Rungs that would have followed, each since the alarm stood on when the one before had had its time (what
             a playbook would have changed of that, nobody knows).
+        stood: Minutes that it stood on since its first playbook would have run: no cure would have saved more.
+        served: Cells behind its device that were in service then, by what is on record: its first playbook could have
+            interrupted no more.
         really: The rule that really began a repair for it, and the run; empty where none did.
+        cured: Whether that repair was verified.
     """
 
     alarm: str
@@ -86,8 +90,11 @@ class Backtested(Noun):
     refusals: dict[str, str] = {}
     cleared: AwareDatetime | None = None
     later: tuple[LaterRung, ...] = ()
+    stood: float = 0
+    served: int = 0
     really: str = ""
     run: str = ""
+    cured: bool = False
 
 
 class RuleTested(Noun):
@@ -97,7 +104,11 @@ class RuleTested(Noun):
         verdicts: Alarms by verdict.
         refusals: Alarms by guards that said no on the way.
         runs: Runs of playbooks by their names, on all rungs: what it would have cost the stations.
+        stood: Minutes that alarms stood on since it would have acted, added up: at most so much it would have saved.
+        served: Cells in service on devices when runs would have begun there, added up over all runs: at most so many
+            it would have interrupted.
         both: Alarms for which it would have acted, and a repair was really begun.
+        cured: Those of them whose repair was verified.
         only_here: Those for which none was begun.
         only_really: Those for which one was begun, and it would not have acted.
     """
@@ -106,7 +117,10 @@ class RuleTested(Noun):
     verdicts: dict[Verdict, int]
     refusals: dict[str, int]
     runs: dict[str, int]
+    stood: float
+    served: int
     both: int
+    cured: int
     only_here: int
     only_really: int
 
@@ -122,6 +136,7 @@ class Backtest:
 
     Attributes:
         runs: Runs that would have begun, by rule and playbook; one repairs all alarms of a fault.
+        served: By rule, cells in service on their devices when these began.
     """
 
     def __init__(
@@ -138,6 +153,7 @@ class Backtest:
         self._store, self._clock = store, clock
         self._rules, self._limits, self._breaker = rules, limits, breaker
         self.runs: Counter[tuple[str, str]] = Counter()
+        self.served: Counter[str] = Counter()
         self._seen, _ = store.alarms.changes(None)
         #: Whether too many repairs began at once: nobody is there to let them begin again.
         self._broken = False
@@ -151,9 +167,19 @@ class Backtest:
         self._found: dict[str, Backtested] = {}
 
     def play(
-        self, reports: Iterable[RecordedReport], really: Iterable[StartedRepair], end: datetime
+        self,
+        reports: Iterable[RecordedReport],
+        really: Iterable[StartedRepair],
+        end: datetime,
+        repaired: Collection[str] = (),
     ) -> list[Backtested]:
         """Play reports, in the order of their numbers, and go on to an end.
+
+        Args:
+            reports: What came in, on the true record.
+            end: The end of what is played.
+            really: Repairs that were begun.
+            repaired: Alarms whose repair was verified.
 
         Returns:
             All alarms that rules answer, in the order of their raising.
@@ -164,8 +190,12 @@ class Backtest:
         self._replay_until(end)
         began = {one.alarm: one for one in really}
         for name, one in self._found.items():
+            said: dict[str, object] = {}
+            if one.verdict is Verdict.ACTED and one.at is not None:
+                said["stood"] = ((one.cleared or end) - one.at).total_seconds() / 60
             if repair := began.get(one.alarm):
-                self._found[name] = one.model_copy(update={"really": repair.rule, "run": repair.run})
+                said |= {"really": repair.rule, "run": repair.run, "cured": one.alarm in repaired}
+            self._found[name] = one.model_copy(update=said)
         return sorted(self._found.values(), key=lambda one: (one.raised, one.alarm))
 
     def _take(self, batch: Sequence[RecordedReport]) -> None:
@@ -278,32 +308,47 @@ class Backtest:
             self._broken = True
             self._refuse(alarm, "breaker", _BROKEN)
         else:
-            run = f"{alarm.id}:{repair.rung}"
+            run, served = f"{alarm.id}:{repair.rung}", self._serving(alarm)
             self.runs[repair.rule.name, rung.playbook] += 1
+            self.served[repair.rule.name] += served
             self._store.repairs.record(repair.rule.name, repair.key, alarm.id, run)
             for one in (alarm, *of_fault(self._store, repair.rule, alarm, self._network, now)):
                 self._found.setdefault(one.id, self._begun(one, repair.rule))
                 if repair.rung:
                     self._rung[one.id] = repair.rung
-                self._took(one, Verdict.ACTED, now, rung.playbook)
+                self._took(one, Verdict.ACTED, now, rung.playbook, served)
                 self._store.alarms.move(one, AlarmState.REPAIRING, actor="backtest", run=run)
+
+    def _serving(self, alarm: Alarm) -> int:
+        """Cells behind an alarm's device that no alarm on record has off the air."""
+        network, device = self._network, alarm.station
+        behind = {device, *(cell.partition("/")[0] for cell in alarm.cells)}
+        if network.device_kinds.get(device) is DeviceKind.ROUTER:
+            behind.update(network.stations_at.get(network.site_of(device), ()))
+        stations = behind.intersection(network.station_by_id)
+        standing = self._store.alarms.standing(sorted(stations))
+        off = {cell for one in standing if one.probable_cause in LOSES and not one.tenant for cell in one.cells}
+        return len({cell.name for station in stations for cell in network.cells_by_station[station]} - off)
 
     def _hand_over(self, alarm: Alarm, verdict: Verdict, now: datetime) -> None:
         self._took(alarm, verdict, now)
         self._store.alarms.escalate(alarm, verdict.value, actor="backtest")
 
-    def _took(self, alarm: Alarm, verdict: Verdict, at: datetime, playbook: str = "") -> None:
+    def _took(self, alarm: Alarm, verdict: Verdict, at: datetime, playbook: str = "", served: int = 0) -> None:
         """Note which rung would have been taken."""
         found = self._found[alarm.id]
         if found.verdict is Verdict.KEPT:
-            self._note(alarm, verdict=verdict, at=at, playbook=playbook)
+            self._note(alarm, verdict=verdict, at=at, playbook=playbook, served=served)
             return
         later = LaterRung(rung=self._rung.get(alarm.id, 0) + 1, verdict=verdict, playbook=playbook, at=at)
         self._note(alarm, later=(*found.later, later))
 
 
 def summed_up(
-    rules: Sequence[Rule], found: Sequence[Backtested], runs: Mapping[tuple[str, str], int]
+    rules: Sequence[Rule],
+    found: Sequence[Backtested],
+    runs: Mapping[tuple[str, str], int],
+    served: Mapping[str, int],
 ) -> list[RuleTested]:
     """What each rule would have done in all, also those that answered nothing."""
     made = []
@@ -316,7 +361,10 @@ def summed_up(
                 verdicts=Counter(one.verdict for one in own),
                 refusals=Counter(guard for one in own for guard in one.refusals),
                 runs={playbook: number for (name, playbook), number in runs.items() if name == rule.name},
+                stood=sum(one.stood for one in acted),
+                served=served.get(rule.name, 0),
                 both=sum(bool(one.run) for one in acted),
+                cured=sum(one.cured for one in acted),
                 only_here=sum(not one.run for one in acted),
                 only_really=sum(bool(one.run) for one in own if one.verdict is not Verdict.ACTED),
             )

@@ -17,7 +17,7 @@ from pydantic import AwareDatetime, Field
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, Services, cut, listing
 from controller.inventory.source import unknown
-from controller.models.alarm import REMEDIATION_STOPPED
+from controller.models.alarm import REMEDIATION_STOPPED, AlarmState
 from controller.models.errors import ConflictError, InputError, NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.rule import EVERYWHERE, REGION, TENANT, Figures, Proposal, ProposalState, RuleGrant, RuleMode
@@ -143,12 +143,16 @@ def _backtest(asked: RulesToTry, backend: Services) -> BacktestedRules:
     with closing(open_store("sqlite://", clock := VirtualClock(since))) as shadow:
         breaker = Breaker(settings.repair_limit, settings.repair_limit_minutes)
         test = Backtest(shadow, clock, store.networks.get(), tried, Limits.of(settings), breaker)
-        alarms = test.play(played, store.repairs.since(since), until)
+        really = store.repairs.since(since)
+        repaired = {
+            one.id for one in store.alarms.find({one.alarm for one in really}) if one.state is AlarmState.REPAIRED
+        }
+        alarms = test.play(played, really, until, repaired)
     return BacktestedRules(
         since=since,
         until=until,
         reports=len(played),
-        rules=tuple(summed_up(tried, alarms, test.runs)),
+        rules=tuple(summed_up(tried, alarms, test.runs, test.served)),
         alarms=tuple(alarms),
     )
 

@@ -11,6 +11,7 @@ import pytest
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
+from controller.ports.store import Page
 from controller.remediation.backtest import Backtest, Backtested, Verdict, summed_up
 from controller.remediation.breaker import Breaker
 from controller.remediation.guards import Limits
@@ -38,6 +39,7 @@ class Bench:
         self.store: SqlStore = open_store("sqlite://", self.clock)
         self.store.networks.save(NETWORK, network_digest(NETWORK), "ana")
         self.runs: Mapping[tuple[str, str], int] = {}
+        self.served: Mapping[str, int] = {}
 
     def report(
         self,
@@ -59,8 +61,9 @@ class Bench:
         with closing(open_store("sqlite://", clock)) as shadow:
             test = Backtest(shadow, clock, self.store.networks.get(), rules, limits, breaker)
             reports, really = self.store.reports.after(-1, 1000), self.store.repairs.since(START)
-            found = test.play(reports, really, self.clock.now())
-            self.runs = test.runs
+            repaired = [one.id for one in self.store.alarms.page(Page())[1] if one.state is AlarmState.REPAIRED]
+            found = test.play(reports, really, self.clock.now(), repaired)
+            self.runs, self.served = test.runs, test.served
             return found
 
 
@@ -111,7 +114,7 @@ def test_guards_that_the_record_decides_say_no(bench: Bench) -> None:
         ["attempts", "flapping"],
     )
     assert (first.verdict, rated.verdict, list(rated.refusals)) == (Verdict.ACTED, Verdict.KEPT, ["rate"])
-    (summary,) = summed_up([rule()], [once, again, first, rated], bench.runs)
+    (summary,) = summed_up([rule()], [once, again, first, rated], bench.runs, bench.served)
     assert summary.verdicts == {Verdict.ACTED: 2, Verdict.PEOPLE: 1, Verdict.KEPT: 1}
     assert (summary.refusals, summary.both, summary.only_here) == ({"attempts": 1, "flapping": 1, "rate": 1}, 0, 2)
 
@@ -151,13 +154,31 @@ def test_what_was_really_done_stands_beside_it(bench: Bench) -> None:
         bench.store.repairs.record("old-rule", f"{station}:link", alarm_id, f"w-{station}")
         assert bench.store.alarms.move(alarm, AlarmState.REPAIRING, actor="x", run=f"w-{station}") is not None
         bench.report(CLEARED, 40 if settled else 20, station)
+        if settled:
+            cleared = bench.store.alarms.get(alarm_id)
+            assert bench.store.alarms.move(cleared, AlarmState.REPAIRED, actor="x") is not None
     found = bench.play(rule())
     assert [(one.verdict, one.really, one.run) for one in found] == [
         (Verdict.ACTED, "old-rule", "w-S1"),
         (Verdict.HEALED, "old-rule", "w-S2"),
     ]
-    (summary,) = summed_up([rule()], found, bench.runs)
-    assert (summary.both, summary.only_here, summary.only_really) == (1, 0, 1)
+    (summary,) = summed_up([rule()], found, bench.runs, bench.served)
+    assert (summary.both, summary.cured, summary.only_here, summary.only_really) == (1, 1, 0, 1)
+
+
+def test_it_says_how_much_a_cure_would_have_saved_at_most_and_how_many_cells_were_in_service(bench: Bench) -> None:
+    everything = len(NETWORK.cells_by_station["S1"])
+    bench.report(MAJOR, 10, "S2", cause="all-core-links-down", tenant="", object="station")
+    bench.report(MAJOR, 10, "S1")
+    bench.report(CLEARED, 150, "S1")
+    bench.clock.pause(60)
+    both = rule(causes=("core-link-down", "all-core-links-down"), ladder=(Rung(playbook="restart-station"),))
+    dead, alive = found = bench.play(both, limits=Limits(share=100))
+    assert (dead.served, alive.served) == (0, everything)
+    stood = [round(one.stood * 60) for one in found]
+    assert stood == [190, 120], "to the end of what is played, and to the end of the alarm"
+    (summary,) = summed_up([both], found, bench.runs, bench.served)
+    assert (round(summary.stood * 60), summary.served) == (310, everything)
 
 
 def test_reports_of_before_are_no_cases_and_a_change_of_rules_changes_the_answer(bench: Bench) -> None:
@@ -179,7 +200,7 @@ def test_all_links_of_one_fault_would_have_been_repaired_together(bench: Bench) 
     found = bench.play(together)
     assert {one.verdict for one in found} == {Verdict.ACTED}
     assert {seconds(one) for one in found} == {60}, "once the last of them had settled"
-    (summary,) = summed_up([together], found, bench.runs)
+    (summary,) = summed_up([together], found, bench.runs, bench.served)
     assert summary.runs == {"recreate-core-endpoint": 2}, "one for each tenant"
 
 
@@ -200,7 +221,7 @@ def test_rungs_follow_one_another_while_the_alarm_stands_on(bench: Bench) -> Non
     assert through.at is not None
     assert [one.at - through.at for one in through.later] == [timedelta(seconds=300 * n) for n in (1, 2, 3)]
     assert [one.playbook for one in cured.later] == ["reset-radio-unit"], "its alarm was over before the third"
-    (summary,) = summed_up([tried], found, bench.runs)
+    (summary,) = summed_up([tried], found, bench.runs, bench.served)
     assert summary.runs == {"cycle-cell": 2, "reset-radio-unit": 2, "restart-station": 1}
     asks = rule(ladder=(ladder[0], Rung(ask="may I?"), *ladder[1:]))
     assert [(one.rung, one.verdict) for one in bench.play(asks)[0].later] == [(2, Verdict.ASKED)], "nobody answers"
