@@ -9,7 +9,7 @@ import binascii
 import json
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -62,13 +62,13 @@ class _Marked:
 
 
 def parse(body: bytes, content_type: str) -> tuple[Value, list[str]]:
-    """A body as a value, and the paths of fields that it gives twice.
+    """A body as a value, and what is said of fields that it gives twice.
 
     Raises:
         ValueError: It is neither JSON nor YAML; the text is what Go says.
     """
     if "yaml" in content_type:
-        return _parse_yaml(body), []
+        return _parse_yaml(body)
     text = body.decode("utf-8", "replace")
     marked = _Marked()
     try:
@@ -79,7 +79,7 @@ def parse(body: bytes, content_type: str) -> tuple[Value, list[str]]:
         raise ValueError(_go_syntax(text, error)) from None
     except RecursionError:
         raise ValueError("exceeded max depth") from None
-    return value, list(marked.paths(value))
+    return value, [f'duplicate field "{path}"' for path in marked.paths(value)]
 
 
 _LARGEST: Final = 2**63
@@ -126,9 +126,13 @@ _Loader.yaml_implicit_resolvers = {
 }
 
 
-def _parse_yaml(body: bytes) -> Value:
+def _parse_yaml(body: bytes) -> tuple[Value, list[str]]:
+    loader = _Loader(body)
     try:
-        return _as_json(yaml.load(body, Loader=_Loader))  # noqa: S506 (a safe loader)
+        node = loader.get_single_node()
+        value = None if node is None else _as_json(loader.construct_document(node))
+        twice = "".join(_set_twice(node))
+        return value, [f"error converting YAML to JSON: yaml: unmarshal errors:{twice}"] if twice else []
     except yaml.YAMLError as error:
         mark = getattr(error, "context_mark", None)
         if mark is None or not mark.line:
@@ -137,6 +141,23 @@ def _parse_yaml(body: bytes) -> Value:
         problem = _YAML.sub("did not find expected ", str(getattr(error, "problem", None) or error).splitlines()[0])
         line = f"line {number}: " if number else ""
         raise ValueError(f"error converting YAML to JSON: yaml: {line}{problem}") from None
+    finally:
+        loader.dispose()
+
+
+def _set_twice(node: yaml.Node | None) -> Iterator[str]:
+    """Fields that a document gives twice, each as a line."""
+    if isinstance(node, yaml.MappingNode):
+        seen: set[str] = set()
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if key.value in seen:
+                    yield f'\n  line {key.start_mark.line + 1}: key "{key.value}" already set in map'
+                seen.add(key.value)
+            yield from _set_twice(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _set_twice(item)
 
 
 def _as_json(value: Value) -> Value:
@@ -202,7 +223,7 @@ def decode(kind: Kind, body: bytes, content_type: str, validation: str = "") -> 
         unknown = settle(kind, value)
     except _UnreadableError as error:
         raise _unhandled(kind, called, version, str(error)) from None
-    problems = [f'duplicate field "{path}"' for path in twice] + [f'unknown field "{path}"' for path in unknown]
+    problems = [*twice, *(f'unknown field "{path}"' for path in unknown)]
     if problems and validation == "Strict":
         raise _unhandled(kind, called, version, f"strict decoding error: {', '.join(problems)}")
     warnings = [] if validation == "Ignore" else problems
@@ -258,8 +279,8 @@ def _unhandled(kind: Kind, called: str, version: str, text: str) -> StatusError:
     return status.bad_request(f'{called} in version "{short}" cannot be handled as a {kind.kind}: {text}')
 
 
-def reread(kind: Kind, patched: Object, validation: str = "") -> tuple[Object, list[str]]:
-    """What a patch made of an object, read again as `decode` does.
+def reread(kind: Kind, patched: Object, validation: str = "", problems: Iterable[str] = ()) -> tuple[Object, list[str]]:
+    """What a patch made of an object, read again as `decode` does; ``problems`` are those of the patch.
 
     Raises:
         StatusError: It can't be read (422), or has unknown fields, and that is `Strict`.
@@ -273,7 +294,7 @@ def reread(kind: Kind, patched: Object, validation: str = "") -> tuple[Object, l
     called, version = value.get("kind"), value.get("apiVersion")
     if not kind.custom and (called, version) != (kind.kind, kind.api_version):
         raise status.invalid_patch(text, _unregistered(called, version))
-    problems = [f'unknown field "{path}"' for path in unknown]
+    problems = [*problems, *(f'unknown field "{path}"' for path in unknown)]
     if problems and validation == "Strict":
         raise status.invalid_patch(text, f"strict decoding error: {', '.join(problems)}")
     warnings = [] if validation == "Ignore" else problems
@@ -282,14 +303,14 @@ def reread(kind: Kind, patched: Object, validation: str = "") -> tuple[Object, l
     return value, warnings
 
 
-def read_applied(body: bytes) -> Object:
+def read_applied(body: bytes, validation: str = "") -> Object:
     """What a Server-Side Apply sends: YAML, and so JSON.
 
     Raises:
-        StatusError: It is neither.
+        StatusError: It is neither; or it gives fields twice, and that is `Strict`.
     """
     try:
-        value = _parse_yaml(body)
+        value, twice = _parse_yaml(body)
     except ValueError as error:
         raise status.bad_request(f"error decoding YAML: {error}") from None
     if value is None:
@@ -301,6 +322,8 @@ def read_applied(body: bytes) -> Object:
     if not isinstance(value.setdefault("metadata", {}), dict):
         word = go_text(value["metadata"])
         raise status.internal(f"failed to create typed patch object: .metadata: expected map, got &{{{word}}}")
+    if twice and validation == "Strict":
+        raise status.bad_request(f"error strict decoding YAML: {twice[0]}")
     return value
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from simulators.cloud.language import decoding, status
-from simulators.cloud.language.schema import ABSENT, ANYTHING, Schema, copied
+from simulators.cloud.language.schema import ANYTHING, Schema, copied
 from simulators.cloud.language.typed import same
 
 if TYPE_CHECKING:
@@ -23,26 +24,48 @@ class _ImpossibleError(Exception):
     """An operation that can't be carried out."""
 
 
-def parse(body: bytes, *, operations: bool) -> Value:
-    """The patch that a body is: a list of operations, or an object.
+class _MisshapenError(Exception):
+    """A directive that is not of its form."""
+
+
+def parse(body: bytes, *, operations: bool) -> tuple[Value, list[str]]:
+    """The patch that a body is: a list of operations, or an object; and what of it is given twice or unknown.
 
     Raises:
         StatusError: It is not (400).
     """
     try:
-        value, _ = decoding.parse(body, "application/json")
+        value, problems = decoding.parse(body, "application/json")
     except ValueError as error:
         raise status.bad_request(f"error decoding patch: {error}") from None
-    if isinstance(value, list if operations else dict):
-        return value
+    if not isinstance(value, list if operations else dict):
+        raise _wrong(value, "value of type []handlers.jsonPatchOp" if operations else _OBJECT)
+    for index, operation in enumerate(value if operations else ()):
+        if not isinstance(operation, dict | None):
+            raise _wrong(operation, "value of type handlers.jsonPatchOp")
+        for name, part in (operation or {}).items():
+            if name in _WORDS and not isinstance(part, str | None):
+                raise _wrong(part, f"struct field jsonPatchOp.{name} of type string")
+            if name not in _WORDS and name != "value":
+                problems.append(f'unknown field "[{index}].{name}"')
+    return value, problems
+
+
+_WORDS: Final = ("op", "path", "from")
+_OBJECT: Final = "value of type map[string]interface {}"
+
+
+def _wrong(value: Value, into: str) -> status.StatusError:
     names = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
     word = names.get(type(value), "null")
-    into = "[]handlers.jsonPatchOp" if operations else "map[string]interface {}"
-    raise status.bad_request(f"error decoding patch: json: cannot unmarshal {word} into Go value of type {into}")
+    return status.bad_request(f"error decoding patch: json: cannot unmarshal {word} into Go {into}")
 
 
 def json_patch(obj: Object, operations: list[Value]) -> Object:
     """The object after all operations, or an error and no change.
+
+    As in the library that the real server has, which differs from RFC 6902: to replace or test what an object does not
+    have is to add it, or to test for null; a value that is left out is null; the first part of a path says nothing.
 
     Raises:
         StatusError: An operation can't be carried out (422), or there are too many (413).
@@ -53,8 +76,8 @@ def json_patch(obj: Object, operations: list[Value]) -> Object:
     result: Value = copied(obj)
     try:
         for operation in operations:
-            result = _operate(result, operation)
-    except (_ImpossibleError, KeyError, TypeError, AttributeError):
+            result = _operate(result, operation or {})
+    except _ImpossibleError:
         raise status.unprocessable() from None
     if not isinstance(result, dict):
         raise status.unprocessable()
@@ -62,39 +85,51 @@ def json_patch(obj: Object, operations: list[Value]) -> Object:
 
 
 def _operate(document: Value, operation: Mapping[str, Value]) -> Value:
-    name, path = operation["op"], _pointer(operation["path"])
-    if name in {"add", "replace", "test"} and "value" not in operation:
+    name, path, value = operation.get("op"), operation.get("path"), copied(operation.get("value"))
+    if path is None:
         raise _ImpossibleError
-    if name == "add":
-        return _add(document, path, copied(operation["value"]))
-    if name == "remove":
-        return _remove(document, path)
-    if name == "replace":
-        _at(document, path)
-        return _add(_remove(document, path) if path else ABSENT, path, copied(operation["value"]))
-    if name == "test":
-        if not same(_at(document, path), operation["value"]):
+    if not path:
+        return _operate_on_all(document, name, value)
+    if name in ("copy", "move"):
+        source = _place(document, operation.get("from") or "")
+        value = copied(_get(*source))
+        if name == "move":
+            _remove(*source)
+    where = _place(document, path)
+    if name in ("add", "copy", "move"):
+        _add(*where, value)
+    elif name == "remove":
+        _remove(*where)
+    elif name == "replace":
+        _replace(*where, value)
+    elif name != "test" or not same(_get(*where), value):
+        raise _ImpossibleError
+    return document
+
+
+def _operate_on_all(document: Value, name: Value, value: Value) -> Value:
+    """What may be done to an object as a whole: it is tested, or replaced by another object or a list."""
+    if name == "replace" and isinstance(value, dict | list):
+        return value
+    if name != "test" or not same(document, value):
+        raise _ImpossibleError
+    return document
+
+
+def _place(document: Value, path: str) -> tuple[Value, str]:
+    """The object or list that a path leads into, and the place there."""
+    parts = [part.replace("~1", "/").replace("~0", "~") for part in path.split("/")]
+    if len(parts) < 2:
+        raise _ImpossibleError
+    for part in parts[1:-1]:
+        document = _get(document, part)
+        if not isinstance(document, dict | list):
             raise _ImpossibleError
-        return document
-    source = _pointer(operation["from"])
-    value = copied(_at(document, source))
-    if name == "copy":
-        return _add(document, path, value)
-    if name == "move":
-        return _add(_remove(document, source), path, value)
-    raise _ImpossibleError
-
-
-def _pointer(text: str) -> list[str]:
-    if not text:
-        return []
-    if not text.startswith("/"):
-        raise _ImpossibleError
-    return [part.replace("~1", "/").replace("~0", "~") for part in text[1:].split("/")]
+    return document, parts[-1]
 
 
 def _index(part: str, length: int) -> int:
-    if not part.lstrip("-").isdigit():
+    if not re.fullmatch(r"[+-]?[0-9]+", part):
         raise _ImpossibleError
     index = int(part)
     if not -length <= index < length:
@@ -102,41 +137,26 @@ def _index(part: str, length: int) -> int:
     return index
 
 
-def _at(document: Value, path: list[str]) -> Value:
-    for part in path:
-        if isinstance(document, list):
-            document = document[_index(part, len(document))]
-        elif isinstance(document, dict) and part in document:
-            document = document[part]
-        else:
-            raise _ImpossibleError
-    return document
+def _get(into: Value, place: str) -> Value:
+    return into[_index(place, len(into))] if isinstance(into, list) else into.get(place)
 
 
-def _add(document: Value, path: list[str], value: Value) -> Value:
-    if not path:
-        return value
-    into = _at(document, path[:-1])
-    last = path[-1]
-    if isinstance(into, list):
-        into.insert(len(into) if last == "-" else _index(last, len(into) + 1), value)
-    elif isinstance(into, dict):
-        into[last] = value
+def _add(into: Value, place: str, value: Value) -> None:
+    if isinstance(into, dict):
+        into[place] = value
     else:
-        raise _ImpossibleError
-    return document
+        length = len(into)
+        into.insert(length if place == "-" else _index(place, length + 1) % (length + 1), value)
 
 
-def _remove(document: Value, path: list[str]) -> Value:
-    if not path:
+def _replace(into: Value, place: str, value: Value) -> None:
+    into[place if isinstance(into, dict) else _index(place, len(into))] = value
+
+
+def _remove(into: Value, place: str) -> None:
+    if isinstance(into, dict) and place not in into:
         raise _ImpossibleError
-    _at(document, path)
-    into = _at(document, path[:-1])
-    if isinstance(into, list):
-        del into[_index(path[-1], len(into))]
-    else:
-        del into[path[-1]]
-    return document
+    del into[place if isinstance(into, dict) else _index(place, len(into))]
 
 
 def merge_patch(obj: Value, patch: Value) -> Value:
@@ -156,16 +176,21 @@ _DIRECTIVE: Final = "$patch"
 _ORDER: Final = "$setElementOrder/"
 _DELETE: Final = "$deleteFromPrimitiveList/"
 _RETAIN: Final = "$retainKeys"
+#: Directives that are lists, and what a server says of one that is not.
+_LISTS: Final = {_RETAIN: "retainKeys", _DELETE: "primitive list", _ORDER: "setElementOrder list"}
 
 
 def strategic_patch(kind: Kind, obj: Object, patch: Object) -> Object:
     """The object with a strategic merge patch over it: lists whose items have names merge item by item.
 
     Raises:
-        StatusError: The patch has a directive that is unknown, or an item without its key (400, 500).
+        StatusError: The patch has a directive that is unknown or of the wrong form, or an item without its key (400,
+            500).
     """
     try:
         merged: Object = _strategic(kind.typed_schema, obj, patch)
+    except _MisshapenError as error:
+        raise status.bad_request(f"invalid patch format of {error}") from None
     except _ImpossibleError as error:
         raise status.internal(str(error)) from None
     return merged
@@ -193,10 +218,13 @@ def _strategic(schema: Schema, obj: Value, patch: Object) -> Value:
 def _retained(obj: Value, patch: Object) -> Object:
     """What of an object stays by the patch's directives."""
     found: Object = dict(obj) if isinstance(obj, dict) else {}
-    lists = {name: each for name, each in patch.items() if name == _RETAIN or name.startswith((_DELETE, _ORDER))}
-    for name, each in lists.items():
-        if not isinstance(each, list):
-            raise _ImpossibleError(f"expected a list for {name}, but received: {each}")
+    lists: Object = {}
+    for name, each in patch.items():
+        directive = next((one for one in _LISTS if name.startswith(one)), "")
+        if directive and not isinstance(each, list):
+            raise _MisshapenError(_LISTS[directive])
+        if directive:
+            lists[name] = each
     kept = patch.get(_RETAIN)
     if kept is not None:
         found = {name: value for name, value in found.items() if name in kept}
@@ -224,6 +252,8 @@ def _strategic_field(schema: Schema, found: Object, name: str, value: Value, ord
 def _strategic_list(schema: Schema, old: list[Value], patch: list[Value], order: list[Value] | None) -> list[Value]:
     if not schema.merge_key:
         merged = [*old, *(item for item in patch if item not in old)]
+        if order is not None:
+            _check_order(schema, patch, order)
         return _ordered(schema, merged, old, patch if order is None else order)
     if any(isinstance(item, dict) and item.get(_DIRECTIVE) == "replace" for item in patch):
         return [item for item in patch if _DIRECTIVE not in item]
@@ -238,11 +268,22 @@ def _strategic_list(schema: Schema, old: list[Value], patch: list[Value], order:
         given.append(item)
     if order is None:
         return _ordered(schema, list(items.values()), old, given)
+    _check_order(schema, given, order)
     # Where items are deleted the real server takes as many new ones for items that stood at the end.
     known = {_named(schema, item) for item in old}
     left = [item for item in old if _named(schema, item) in items]
     new = [item for item in given if _named(schema, item) not in known]
     return _ordered(schema, list(items.values()), [*left, *new[: len(old) - len(left)]], order)
+
+
+def _check_order(schema: Schema, given: list[Value], order: list[Value]) -> None:
+    """Items of a patch have to be in the order that it names."""
+    left = [_named(schema, item) for item in given]
+    for name in (_named(schema, item) for item in order):
+        if left and name == left[0]:
+            left.pop(0)
+    if left:
+        raise _ImpossibleError(f"The order in patch list:\n{given}\n doesn't match {_ORDER[:-1]} list:\n{order}\n")
 
 
 def _named(schema: Schema, item: Value) -> str:

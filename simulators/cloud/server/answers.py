@@ -166,8 +166,8 @@ def failure(error: StatusError) -> Response:
 
 
 def warned(warnings: Iterable[str]) -> list[tuple[str, str]]:
-    """Warnings as headers."""
-    quoted = (warning.replace("\\", "\\\\").replace('"', '\\"') for warning in warnings)
+    """Warnings as headers, which have no room for lines."""
+    quoted = (one.replace("\\", "\\\\").replace('"', '\\"') for one in warnings if one.isprintable())
     return [("Warning", f'299 - "{one}"') for one in quoted]
 
 

@@ -314,11 +314,11 @@ class Api:
         if media == APPLY:
             return self._apply(request, wanted, kind, form, options)
         warnings: list[str] = []
-        patch = self._patcher(kind, media, request.body)
+        patch, given = self._patcher(kind, media, request.body)
 
         def change(old: Object | None) -> Object:
             assert old is not None
-            sent, problems = reread(kind, patch(old), request.asks("fieldValidation"))
+            sent, problems = reread(kind, patch(old), request.asks("fieldValidation"), given)
             warnings.extend(problems)
             _same_name(sent, wanted)
             return sent
@@ -332,17 +332,18 @@ class Api:
         return response
 
     @staticmethod
-    def _patcher(kind: Kind, media: str, body: bytes) -> Callable[[Object], Object]:
-        patch = patches.parse(body, operations=media == _JSON_PATCH)
+    def _patcher(kind: Kind, media: str, body: bytes) -> tuple[Callable[[Object], Object], list[str]]:
+        """What a patch makes of an object, and what is said of the patch itself."""
+        patch, problems = patches.parse(body, operations=media == _JSON_PATCH)
         if media == _JSON_PATCH:
-            return lambda obj: patches.json_patch(obj, patch)
+            return lambda obj: patches.json_patch(obj, patch), problems
         if media == _MERGE_PATCH:
-            return lambda obj: patches.merge_patch(obj, patch)
-        return lambda obj: patches.strategic_patch(kind, obj, patch)
+            return lambda obj: patches.merge_patch(obj, patch), problems
+        return lambda obj: patches.strategic_patch(kind, obj, patch), problems
 
     def _apply(self, request: Request, wanted: Target, kind: Kind, form: Form, options: Options) -> Response:
         verbs, key = self.cluster.verbs, (wanted.namespace, wanted.name)
-        sent = read_applied(request.body)
+        sent = read_applied(request.body, request.asks("fieldValidation"))
         live = self.cluster.store.get(kind.storage, key)
 
         def change(old: Object | None) -> Object:

@@ -115,9 +115,9 @@ def _scaled(request: Request, wanted: Target, scale: Object, options: Options, n
     if wanted.verb == "update":
         sent = _sent(_SCALE, request)
     elif media == "application/json-patch+json":
-        sent, _ = reread(_SCALE, patches.json_patch(scale, patches.parse(request.body, operations=True)))
+        sent, _ = reread(_SCALE, patches.json_patch(scale, patches.parse(request.body, operations=True)[0]))
     else:
-        sent, _ = reread(_SCALE, patches.merge_patch(scale, patches.parse(request.body, operations=False)))
+        sent, _ = reread(_SCALE, patches.merge_patch(scale, patches.parse(request.body, operations=False)[0]))
     name = sent["metadata"].get("name", "")
     if name != wanted.name:
         raise bad_request(f"the name of the object ({name}) does not match the name on the URL ({wanted.name})")

@@ -70,17 +70,8 @@ _VERSION_NEEDED = {
     "customresourcedefinitions.apiextensions.k8s.io",
     "poddisruptionbudgets.policy",
 }
-#: Metadata that the server alone writes.
-_KEPT = (
-    "name",
-    "namespace",
-    "creationTimestamp",
-    "deletionTimestamp",
-    "deletionGracePeriodSeconds",
-    "generation",
-    "uid",
-    "selfLink",
-)
+#: Metadata that the server alone writes, whatever a client sends.
+_KEPT = ("name", "namespace", "creationTimestamp", "generation", "uid", "selfLink")
 
 
 @dataclass(frozen=True, slots=True)
@@ -435,6 +426,10 @@ def _keep_metadata(obj: Object, old: Object) -> None:
             metadata[name] = old["metadata"][name]
         else:
             metadata.pop(name, None)
+    if old["metadata"].get("deletionTimestamp"):
+        metadata["deletionTimestamp"] = old["metadata"]["deletionTimestamp"]
+    if old["metadata"].get("deletionGracePeriodSeconds") is not None:
+        metadata.setdefault("deletionGracePeriodSeconds", old["metadata"]["deletionGracePeriodSeconds"])
 
 
 def _without(obj: Object, name: str) -> Object:

@@ -587,3 +587,44 @@ def test_an_eviction_is_tried_out_in_one_way(cluster: Cluster, admin: Client) ->
 def test_a_review_of_no_token_is_refused(admin: Client) -> None:
     review = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {}}
     assert admin.ask("POST", "/apis/authentication.k8s.io/v1/tokenreviews", review)[0] == 400
+
+
+@pytest.mark.parametrize(
+    ("media", "body", "warned", "strict"),
+    [
+        ("merge-patch+json", b'{"data": {"k": "1", "k": "2"}}', 'duplicate field \\"data.k\\"', 422),
+        ("strategic-merge-patch+json", b'{"data": {"k": "1", "k": "2"}}', 'duplicate field \\"data.k\\"', 422),
+        (
+            "json-patch+json",
+            b'[{"op": "add", "path": "/data/k", "value": "2", "from": "/", "was": 1}]',
+            'unknown field \\"[0].was\\"',
+            422,
+        ),
+        ("apply-patch+yaml", b"{apiVersion: v1, kind: ConfigMap, metadata: {name: a}, data: {k: v, k: v}}", "", 400),
+    ],
+)
+def test_what_a_patch_gives_twice_or_nobody_knows_is_warned_of(
+    cluster: Cluster, media: str, body: bytes, warned: str, strict: int
+) -> None:
+    cluster.create("configmaps", config_map("a"))
+    headers = {"authorization": "Bearer admin", "content-type": f"application/{media}"}
+
+    def patched(validation: str) -> Response:
+        target = f"{MAPS}/a?force=true&fieldManager=m&fieldValidation={validation}"
+        if "apply" not in media:
+            target = target.replace("force=true&", "")
+        answer = Api(cluster).handle(Request.of_target("PATCH", target, headers=headers, body=body))
+        assert isinstance(answer, Response)
+        return answer
+
+    assert patched("Strict").status == strict
+    assert [text for _, text in patched("").headers] == ([f'299 - "{warned}"'] if warned else [])
+    assert list(patched("Ignore").headers) == []
+
+
+def test_an_update_begins_no_deletion(cluster: Cluster, admin: Client) -> None:
+    cluster.create("configmaps", config_map("a"))
+    media = "application/merge-patch+json"
+    for field, value in (("deletionTimestamp", "2020-01-01T00:00:00Z"), ("deletionGracePeriodSeconds", 3)):
+        code, refusal = admin.ask("PATCH", f"{MAPS}/a", {"metadata": {field: value}}, content_type=media)
+        assert (code, refusal["details"]["causes"][0]["field"]) == (422, f"metadata.{field}")

@@ -249,9 +249,66 @@ def test_a_json_patch_is_carried_out_whole_or_not_at_all() -> None:
         {"op": "replace", "path": "/spec/x/y", "value": 1},
         {"op": "fly", "path": "/spec"},
         {"op": "add", "path": "/spec/a/9", "value": 1},
+        {"op": "replace", "path": "/spec/a/9", "value": 1},
+        {"op": "replace", "path": "", "value": 1},
+        {"op": "add", "path": "", "value": {}},
+        {"op": "add", "path": "spec", "value": {}},
+        {"op": "move", "from": "/spec/x", "path": "/spec/y"},
+        {"op": "add", "value": 1},
+        None,
     ):
         with pytest.raises(StatusError, match="the server rejected our request"):
             patches.json_patch(obj, [bad])
+
+
+@pytest.mark.parametrize(
+    ("operation", "left"),
+    [
+        ({"op": "replace", "path": "/spec/new", "value": 1}, {"a": [1, 2], "new": 1}),
+        ({"op": "test", "path": "/spec/new", "value": None}, {"a": [1, 2]}),
+        ({"op": "test", "path": "/spec/new"}, {"a": [1, 2]}),
+        ({"op": "copy", "from": "/spec/none", "path": "/spec/new"}, {"a": [1, 2], "new": None}),
+        ({"op": "add", "path": "/spec/new"}, {"a": [1, 2], "new": None}),
+        ({"op": "add", "path": "/spec/a/-1", "value": 3}, {"a": [1, 2, 3]}),
+        ({"op": "replace", "path": "/spec/a/-2", "value": 3}, {"a": [3, 2]}),
+        ({"op": "remove", "path": "/spec/a/+1"}, {"a": [1]}),
+    ],
+)
+def test_a_json_patch_is_carried_out_as_the_library_of_the_real_server_does(operation: Object, left: Object) -> None:
+    assert patches.json_patch({"spec": {"a": [1, 2]}}, [operation]) == {"spec": left}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"[1]", "cannot unmarshal number into Go value of type handlers.jsonPatchOp"),
+        (b'[{"op": 1}]', "cannot unmarshal number into Go struct field jsonPatchOp.op of type string"),
+        (b'[{"op": "add", "path": []}]', "cannot unmarshal array into Go struct field jsonPatchOp.path of type string"),
+    ],
+)
+def test_operations_of_the_wrong_types_are_no_patch(body: bytes, said: str) -> None:
+    with pytest.raises(StatusError, match=said) as caught:
+        patches.parse(body, operations=True)
+    assert caught.value.code == 400
+
+
+@pytest.mark.parametrize(
+    ("patch", "code", "said"),
+    [
+        ({"$retainKeys": "x"}, 400, "invalid patch format of retainKeys"),
+        ({"$deleteFromPrimitiveList/a": {}}, 400, "invalid patch format of primitive list"),
+        ({"$setElementOrder/containers": 1}, 400, "invalid patch format of setElementOrder list"),
+        (
+            {"$setElementOrder/containers": [{"name": "a"}], "containers": [{"name": "z"}]},
+            500,
+            "The order in patch list",
+        ),
+    ],
+)
+def test_directives_of_the_wrong_form_are_refused(patch: Object, code: int, said: str) -> None:
+    with pytest.raises(StatusError, match=said) as caught:
+        _patched(patch)
+    assert caught.value.code == code
 
 
 def test_a_merge_patch_takes_out_by_null() -> None:
