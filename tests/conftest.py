@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Generator, Iterable, Iterator
-from itertools import zip_longest
+from operator import itemgetter
 from pathlib import Path
 
 import pytest
@@ -84,17 +84,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"needs {', '.join(missing)}: see tests/install-programs.sh"))
 
 
+#: Workers killed at every call, and folders of long tests: what begins last is to end soon.
+_LONGEST, _LONG = "test_takeover.py", ("demo", "faults", "playbook", "rehearsal", "runs", "security")
+
+
 def _taking_turns(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """Files of whole controllers, which mostly wait, and files that compute, in turn: so the cores are always busy."""
+    """Files of whole controllers, which mostly wait, spread among files that compute: so the cores are always busy."""
     waits: dict[Path, list[pytest.Item]] = {}
     computes: dict[Path, list[pytest.Item]] = {}
     for item in items:
         kind = item.path.relative_to(Path(__file__).parent).parts[0]
-        (waits if kind in ("chaos", "integration") else computes).setdefault(item.path, []).append(item)
-    # Workers killed at every call, and tenants' answers to everything, take the longest.
-    longest_first = sorted(computes, key=lambda path: path.parent.name not in ("runs", "playbook", "security"))
-    turns = zip_longest(waits.values(), (computes[path] for path in longest_first), fillvalue=())
-    return [item for turn in turns for file in turn for item in file]
+        (waits if kind in ("chaos", "integration", "security") else computes).setdefault(item.path, []).append(item)
+    places: list[tuple[float, list[pytest.Item]]] = []
+    for files in (waits, computes):
+        longest_first = sorted(files, key=lambda path: (path.name != _LONGEST, path.parent.name not in _LONG))
+        places += [((at + 0.5) / len(files), files[path]) for at, path in enumerate(longest_first)]
+    return [item for _, file in sorted(places, key=itemgetter(0)) for item in file]
 
 
 @pytest.fixture(scope="session", autouse=True)
