@@ -1,4 +1,4 @@
-"""Sixty stations under one record, which is backed up and restored, in time that jumps."""
+"""Two dozen stations under one record, which is backed up and restored, in time that jumps."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ from tests.unit.runs.worker_bench import FlakyStore
 
 ROOT = Path(__file__).parents[3]
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
-NAMES = tuple(f"T-LTE-{number}" for number in range(101, 161))
+NAMES = tuple(f"T-LTE-{number}" for number in range(101, 125))
 _KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIE6STW6vldRaE7aNw0HdPuAFe/t8RF5wzbUQq/DV9izA"
 _FACTORY = {"dnPrefix": "DC=minka", "priorityLabel": "1"}
 
 
 def _files(folder: Path) -> Path:
-    """The tiny network with sixty stations of their own."""
+    """The tiny network with two dozen stations of their own."""
     files = Path(shutil.copytree(TINY, folder / "network"))
     rows: dict[str, list[str]] = {"stations": [], "cells": [], "endpoints": []}
     for index, name in enumerate(NAMES, start=1):
