@@ -10,9 +10,9 @@ _WHAT = {"parameters": {"station": "PE-CUS-0145", "cell": "B28-1"}}
 #: Examples by the name of the schema.
 EXAMPLES: dict[str, dict[str, Any]] = {
     "NewUser": {"name": "rosa", "role": "tenant-approver", "tenant": "bitel"},
-    "Standing": {"role": "approver", "disabled": False},
+    "UserChange": {"role": "approver", "disabled": False},
     "TokenRequest": {"label": "prometheus", "scopes": ["metrics"], "days": 365},
-    "Rotation": {"overlap_hours": 48},
+    "TokenRotation": {"overlap_hours": 48},
     "NetworkUpload": {"files": {"network.yaml": "network:\n  id: peru-mini\n  name: Peru, small\n  country: PE\n"}},
     "ImportUpload": {
         "files": {"network.yaml": "network:\n  id: peru-mini\n  name: Peru, small\n  country: PE\n"},
@@ -20,17 +20,17 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "places": "station,site\nPE-CUS-0145,cus-0145\n",
     },
     "NewPlan": {"selector": "region=cusco,!PE-CUS-0150", "remove": {"bitel": 42}, "expect_stations": 13},
-    "Given": _WHAT,
+    "PlaybookParameters": _WHAT,
     "NewPlaybookRun": _WHAT | _WHY,
     "NewRun": {"plan": "42327bc0ca30", "strategy": {"canary": 2, "policy": "unit"}} | _WHY,
-    "Undoing": {"remove": {"bitel": 102}},
+    "UndoRequest": {"remove": {"bitel": 102}},
     "Answer": {"run": "r-21748f9c95", "answer": "yes"} | _WHY,
-    "Said": {"reason": "agreed by phone", "contracts": [{"agreement": "bitel-sierra", "clause": "7.2"}]},
-    "Reasoned": {"reason": "not in the harvest"},
+    "VoteReason": {"reason": "agreed by phone", "contracts": [{"agreement": "bitel-sierra", "clause": "7.2"}]},
+    "Reason": {"reason": "not in the harvest"},
     "Selection": {"selector": "region=cusco,rat=NR"},
     "Promotion": {"mode": "auto", "reason": "30 of 30 in a month", "region": "cusco"},
     "ProposalAnswer": {"reason": "the fitter is on the way"},
-    "RulesToTry": {
+    "BacktestRequest": {
         "files": {
             "core-link-down.yaml": "name: core-link-down\n"
             "description: Re-create the endpoint of a tenant's core link that is down.\n"
@@ -41,7 +41,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         },
         "since": "2026-12-24T00:00:00Z",
     },
-    "Switch": {"stopped": True, "reason": "works on the core"},
+    "RepairSwitch": {"stopped": True, "reason": "works on the core"},
     "AlertmanagerWebhook": {
         "version": "4",
         "alerts": [
@@ -63,9 +63,9 @@ EXAMPLES: dict[str, dict[str, Any]] = {
     "NewWork": {"nodes": ["claro-mme-1"], "ends": "2026-12-26T06:00:00Z", "reason": "release 9"},
     "Shelving": {"until": "2026-12-26T06:00:00Z", "reason": "the part comes on Monday"},
     "Clearing": {"reason": "the unit was taken down in May"},
-    "Return": {"reason": "the part is here"},
+    "Unshelving": {"reason": "the part is here"},
     "NewComment": {"text": "a climber goes there at 9", "to": ["bitel"]},
-    "Issuing": {"reason": "files of 3 October came late"},
-    "Deciding": {"choice": "record", "reason": "INC-77"},
+    "NewStatement": {"reason": "files of 3 October came late"},
+    "RecordDecision": {"choice": "record", "reason": "INC-77"},
     "Anchors": {"anchors": [{"epoch": 0, "number": 104233, "hash": "5a" * 32}]},
 }

@@ -32,14 +32,14 @@ WIDE = 4000
 
 
 @dataclass
-class Manner:
+class OutputOptions:
     """How output is wanted, by options of ``minka`` itself: all columns of tables; a pager where it is long."""
 
     wide: bool = False
     pager: bool = True
 
 
-manner = Manner()
+manner = OutputOptions()
 
 
 class Terminal(Console):

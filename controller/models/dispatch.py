@@ -8,7 +8,7 @@ from controller.models.alarm import ObjectClass, PerceivedSeverity
 from controller.models.network import Noun
 
 
-class Tried(Noun):
+class TriedRepair(Noun):
     """A repair that was tried, and how it ended.
 
     Attributes:
@@ -36,7 +36,7 @@ class StandingAlarm(Noun):
     raised: AwareDatetime
 
 
-class Place(Noun):
+class DispatchSite(Noun):
     """Where to go; what the network files do not say is empty."""
 
     site: str
@@ -67,7 +67,7 @@ class DispatchPack(Noun):
     alarm: str
     incident: str
     station: str
-    place: Place | None
+    place: DispatchSite | None
     unit: str
     object_class: ObjectClass
     slot: str
@@ -77,7 +77,7 @@ class DispatchPack(Noun):
     since: AwareDatetime
     until: AwareDatetime | None = None
     part: str
-    tried: tuple[Tried, ...]
+    tried: tuple[TriedRepair, ...]
     standing: tuple[StandingAlarm, ...]
     without_service: dict[str, tuple[str, ...]]
     in_force: tuple[str, ...]

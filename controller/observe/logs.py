@@ -13,7 +13,7 @@ import structlog
 from controller.models.untrusted import visible
 
 
-class Losable:
+class LossyStream:
     """A stream whose records may be lost (a full disk, a closed pipe), but never stop whoever writes them."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -79,7 +79,7 @@ def set_up_logs(form: str, process: str) -> None:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Losable(sys.stderr))),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", LossyStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(sys.stderr)

@@ -20,7 +20,7 @@ from controller.models.alarm import (
     AlarmState,
     ObjectClass,
 )
-from controller.models.dispatch import DispatchPack, Place, StandingAlarm, Tried
+from controller.models.dispatch import DispatchPack, DispatchSite, StandingAlarm, TriedRepair
 from controller.models.network import Network
 from controller.ports.store import Store
 
@@ -84,11 +84,11 @@ def dispatch_pack(store: Store, alarm_id: str, now: datetime) -> DispatchPack:
     )
 
 
-def _place(network: Network, site_id: str) -> Place | None:
+def _place(network: Network, site_id: str) -> DispatchSite | None:
     site = network.site_by_id.get(site_id)
     if site is None:
         return None
-    return Place(
+    return DispatchSite(
         site=site.id,
         name=site.name,
         region=site.region,
@@ -110,14 +110,14 @@ def _without_service(standing: Iterable[Alarm], sharing: Sharing) -> dict[str, t
     return {tenant: tuple(sorted(cells)) for tenant, cells in sorted(found.items())}
 
 
-def _tried(store: Store, alarm: Alarm) -> Iterable[Tried]:
+def _tried(store: Store, alarm: Alarm) -> Iterable[TriedRepair]:
     proposals = [one for one in store.rules.of_alarm(alarm.id) if one.run or one.reason]
     for one in proposals:
         outcome = store.runs.get(one.run).state.value if one.run else one.state.value
-        yield Tried(playbook=one.playbook, run=one.run, outcome=outcome, reason=one.reason, at=one.at)
+        yield TriedRepair(playbook=one.playbook, run=one.run, outcome=outcome, reason=one.reason, at=one.at)
     if alarm.run and alarm.run not in {one.run for one in proposals}:
         run = store.runs.get(alarm.run)
-        yield Tried(playbook=run.procedure, run=run.id, outcome=run.state.value, reason="", at=run.created)
+        yield TriedRepair(playbook=run.procedure, run=run.id, outcome=run.state.value, reason="", at=run.created)
 
 
 def _standing(alarm: Alarm) -> StandingAlarm:

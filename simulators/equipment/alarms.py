@@ -16,7 +16,7 @@ from simulators.equipment.fault_kinds import AlarmKind
 FM_NS = "urn:o-ran:fm:1.0"
 
 
-class Teller(StrEnum):
+class Detector(StrEnum):
     """Who notices a fault."""
 
     RADIO_UNIT = "radio-unit"
@@ -52,12 +52,12 @@ class AlarmSources:
     def lists(self, alarm: Alarm) -> bool:
         """Whether an alarm belongs into the AlarmList: the base station's do, without o-ran-fm all."""
         all_in_one = self.twice or not self.oran_fm
-        return self.alarm_list is not AlarmList.MISSING and (all_in_one or alarm.teller is Teller.BASE_STATION)
+        return self.alarm_list is not AlarmList.MISSING and (all_in_one or alarm.teller is Detector.BASE_STATION)
 
     def notifies(self, alarm: Alarm) -> bool:
         """Whether o-ran-fm reports an alarm: those of radio units, and without an AlarmList all."""
         all_in_one = self.twice or self.alarm_list is AlarmList.MISSING
-        return self.oran_fm and (all_in_one or alarm.teller is Teller.RADIO_UNIT)
+        return self.oran_fm and (all_in_one or alarm.teller is Detector.RADIO_UNIT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class Alarm:
     type: str = "EQUIPMENT_ALARM"
     repair: str = ""
     problem: str = ""
-    teller: Teller = Teller.BASE_STATION
+    teller: Detector = Detector.BASE_STATION
 
     @classmethod
     def of(
@@ -98,7 +98,7 @@ class Alarm:
         text: str = "",
         *,
         object: str = "",
-        teller: Teller = Teller.BASE_STATION,
+        teller: Detector = Detector.BASE_STATION,
     ) -> Alarm:
         """An alarm of a kind; what is at fault is what suffers, unless it is named."""
         return cls(

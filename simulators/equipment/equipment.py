@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from simulators.clock import Clock
 from simulators.datastore import Config, Path, RpcError, State
 from simulators.elements import Make
-from simulators.equipment.alarms import Alarm, AlarmList, Alarms, Teller
+from simulators.equipment.alarms import Alarm, AlarmList, Alarms, Detector
 from simulators.equipment.configuration import ConfiguredCell, ConfiguredLink, cells_of
 from simulators.equipment.fault_kinds import Place, Remedy, Service, Stage
 from simulators.equipment.faults import NetworkFault, NetworkFaults, UnknownFaultError, fault_kind
@@ -309,7 +309,7 @@ class Equipment:
             alarm = Alarm.of(
                 *(new, new.source or fault.target, names or (element,), self._clock.now()),
                 object=f"{element},RadioUnit={fault.target}" if of_unit else element,
-                teller=Teller.RADIO_UNIT if of_unit else Teller.BASE_STATION,
+                teller=Detector.RADIO_UNIT if of_unit else Detector.BASE_STATION,
             )
             self.alarm_changed(alarm, True)
 

@@ -140,10 +140,10 @@ class Faults(InjectedFaults[Fault]):
         """Whether a fault of this kind strikes now."""
         return bool(self.take((kind,)))
 
-    def strike_operation(self, operation: str) -> Strike:
+    def strike_operation(self, operation: str) -> StrikingFaults:
         """The faults that strike an operation now."""
         faults = self.take(_OPERATION_FAULTS, operation)
-        return Strike(faults) if faults else _NO_STRIKE
+        return StrikingFaults(faults) if faults else _NO_STRIKE
 
 
 _OPERATION_FAULTS = frozenset(FaultKind) - STATION_FAULTS
@@ -156,7 +156,7 @@ GARBAGE = b"\x00\xff\xfe<<<not netconf>>>\r\n\x1b[2J"
 
 
 @dataclass(frozen=True, slots=True)
-class Strike:
+class StrikingFaults:
     """The faults that strike one operation, perhaps none."""
 
     faults: tuple[Fault, ...]
@@ -201,7 +201,7 @@ class Strike:
         return frame
 
 
-_NO_STRIKE = Strike(())
+_NO_STRIKE = StrikingFaults(())
 
 
 def half_an_edit(request: Request) -> Request:

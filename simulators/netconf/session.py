@@ -12,7 +12,7 @@ from simulators.clock import Timer
 from simulators.datastore import Access, RpcError, RpcErrors
 from simulators.history import EventKind, Origin
 from simulators.netconf import capabilities, messages
-from simulators.netconf.faults import FaultKind, Strike, half_an_edit
+from simulators.netconf.faults import FaultKind, StrikingFaults, half_an_edit
 from simulators.netconf.framing import Decoder, FramingError, encode
 from simulators.netconf.messages import MalformedMessageError, Request
 from simulators.netconf.notifications import REPLAY_NS, Notification, Subscription, Termination
@@ -299,7 +299,7 @@ class Session:
         self.server.statistics.counts.out_rpc_errors += 1
         return messages.reply_errors(rpc, errors)
 
-    def _deliver(self, reply: bytes, strike: Strike) -> None:
+    def _deliver(self, reply: bytes, strike: StrikingFaults) -> None:
         if self._ended:
             return
         if FaultKind.LOSE_REPLY not in strike and FaultKind.DROP_AFTER not in strike:

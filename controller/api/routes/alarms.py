@@ -197,7 +197,7 @@ class Shelving(Body):
     reason: str = Field(min_length=1, max_length=2000)
 
 
-class Return(Body):
+class Unshelving(Body):
     """Why a shelved alarm comes back now."""
 
     reason: str = Field(default="", max_length=2000)
@@ -220,7 +220,7 @@ def shelve(
 
 @router.post("/alarms/{alarm_id}/unshelve")
 def unshelve(
-    alarm_id: str, asked: Return, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]
+    alarm_id: str, asked: Unshelving, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]
 ) -> AlarmView:
     """Bring a shelved alarm back now."""
     backend.store.alarms.unshelve(alarm_id, who.name, asked.reason)

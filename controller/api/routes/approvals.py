@@ -41,20 +41,20 @@ Reasons = tuple[Contract, ...]
 Overseer = Annotated[Person, needs(Permission.OVERSEE)]
 
 
-class Said(Body):
+class VoteReason(Body):
     """Why; contractual reasons are an approver's of the host, and name agreement and clause."""
 
     reason: str = Field(default="", max_length=2000)
     contracts: tuple[Contract, ...] = Contracts
 
 
-class Reasoned(Body):
+class Reason(Body):
     """Why; it stays on record."""
 
     reason: str = Field(min_length=1, max_length=2000)
 
 
-class Part(Body):
+class StationPart(Body):
     """What would happen on a station, as far as it is one side's own.
 
     ``outage_seconds`` are those expected of the worst cell, where the side's service is interrupted.
@@ -73,7 +73,7 @@ class AskedStep(Body):
     consent: ActionClass | None = None
 
 
-class Awaited(Body):
+class PendingApproval(Body):
     """A run that waits for somebody's yes, as one side sees it.
 
     A tenant sees what is asked of it, what its own people said, and its own part: its stations, the steps that need
@@ -88,13 +88,13 @@ class Awaited(Body):
     steps: list[AskedStep] = []
     requirements: list[Requirement]
     votes: list[Vote] = []
-    parts: list[Part] = []
+    parts: list[StationPart] = []
     requested_by: str = ""
     reason: str = ""
 
 
 @router.get("/approvals")
-def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[Awaited]:
+def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[PendingApproval]:
     """Runs that wait for the approval of the caller's side (for the host's people: of any side), oldest first."""
     found = []
     for run, standing in backend.store.approvals.standings(who.tenant):
@@ -106,7 +106,7 @@ def awaited(backend: Backend, paging: Paging, who: Approver) -> Listing[Awaited]
 
 
 @router.get("/approvals/{run_id}")
-def asked(run_id: str, backend: Backend, who: Approver) -> Awaited:
+def asked(run_id: str, backend: Backend, who: Approver) -> PendingApproval:
     """What a run asks of the caller's side, with that side's own part of each change."""
     standing = backend.store.approvals.standing(run_id, who.tenant)
     if standing is None or (who.tenant and not _asked_of(who.tenant, standing.constraints)):
@@ -115,25 +115,25 @@ def asked(run_id: str, backend: Backend, who: Approver) -> Awaited:
 
 
 @router.post("/runs/{run_id}/approve")
-def approve_run(run_id: str, said: Said, backend: Backend, who: Approver) -> Vote:
+def approve_run(run_id: str, said: VoteReason, backend: Backend, who: Approver) -> Vote:
     """Approve a run. A person's last vote counts; a vote on a plan counts for the runs that apply it."""
     return _vote_on_run(run_id, backend, who, VoteChoice.APPROVE, said.reason, said.contracts)
 
 
 @router.post("/runs/{run_id}/reject")
-def reject_run(run_id: str, said: Reasoned, backend: Backend, who: Approver) -> Vote:
+def reject_run(run_id: str, said: Reason, backend: Backend, who: Approver) -> Vote:
     """Reject a run: it starts nothing more and ends ``cancelled``."""
     return _vote_on_run(run_id, backend, who, VoteChoice.REJECT, said.reason)
 
 
 @router.post("/plans/{plan_id}/approve")
-def approve_plan(plan_id: str, said: Said, backend: Backend, who: Approver) -> Vote:
+def approve_plan(plan_id: str, said: VoteReason, backend: Backend, who: Approver) -> Vote:
     """Approve a plan, whoever applies it. The yes binds to the plan's digest: a changed plan needs a new one."""
     return _vote_on_plan(plan_id, backend, who, VoteChoice.APPROVE, said.reason, said.contracts)
 
 
 @router.post("/plans/{plan_id}/reject")
-def reject_plan(plan_id: str, said: Reasoned, backend: Backend, who: Approver) -> Vote:
+def reject_plan(plan_id: str, said: Reason, backend: Backend, who: Approver) -> Vote:
     """Reject a plan: it can't be applied, and its runs end ``cancelled``."""
     return _vote_on_plan(plan_id, backend, who, VoteChoice.REJECT, said.reason)
 
@@ -157,7 +157,7 @@ def run_outlook(run_id: str, backend: Backend, _: Overseer) -> Outlook:
 
 @router.post("/runs/{run_id}/override")
 def override(
-    run_id: str, said: Reasoned, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]
+    run_id: str, said: Reason, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]
 ) -> Override:
     """Let a run work outside of windows and in spite of freezes; person and reason stay on record. Holds still bind."""
     if backend.store.runs.get(run_id).state.terminal:
@@ -280,10 +280,10 @@ def _constraints(backend: Services, plan: Plan) -> RunConstraints:
 
 def _awaited(
     backend: Services, who: Person, run: Run, constraints: RunConstraints, votes: Iterable[Vote], *, whole: bool
-) -> Awaited:
+) -> PendingApproval:
     mine = [one for one in constraints.requirements if who.side in (HOST, one.side)]
     said = [_disclosed(who, vote) for vote in votes if who.side in (HOST, vote.side)]
-    made = Awaited(
+    made = PendingApproval(
         run=run.id,
         created=run.created,
         procedure=run.procedure,
@@ -317,10 +317,12 @@ def _disclosed(who: Person, vote: Vote) -> Vote:
     return vote.model_copy(update={"subject": ""}) if who.tenant else vote
 
 
-def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[Part]:
+def _parts(backend: Services, changes: Iterable[Change], who: Person) -> list[StationPart]:
     """What of changes is a side's own; the host sees all of them."""
     if not who.tenant:
-        return [Part(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in changes]
+        return [
+            StationPart(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in changes
+        ]
     seen = sight(*backend.store.networks.get(), who.tenant)
     own = (TenantChange.of(seen, change) for change in changes if who.tenant in involved(change))
-    return [Part(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in own]
+    return [StationPart(station=one.station, diff=list(one.diff), outage_seconds=one.outage_seconds) for one in own]

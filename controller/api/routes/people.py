@@ -34,7 +34,7 @@ class Me(Body):
     permissions: list[Permission]
 
 
-class Standing(Body):
+class UserChange(Body):
     """A user's role, the tenant if it is a tenant's, and whether their tokens open nothing."""
 
     role: Role
@@ -63,7 +63,7 @@ class TokenRequest(Body):
     days: int | None = Field(default=_DAYS, ge=1, le=_MOST_DAYS, description="Null for no end.")
 
 
-class Rotation(Body):
+class TokenRotation(Body):
     """How long the old token goes on working beside the new one."""
 
     overlap_hours: float = Field(default=24, ge=0, le=24 * 31)
@@ -96,7 +96,7 @@ def add(asked: NewUser, backend: Backend, who: Annotated[Person, needs(Permissio
 
 
 @router.put("/users/{name}")
-def change(name: str, asked: Standing, backend: Backend, who: Annotated[Person, needs(Permission.PEOPLE)]) -> User:
+def change(name: str, asked: UserChange, backend: Backend, who: Annotated[Person, needs(Permission.PEOPLE)]) -> User:
     """Change a user's role, disable or enable them. Their tokens and votes follow at once."""
     backend.store.users.get(name)
     person = _person(backend.store, name, asked.role, asked.tenant)
@@ -137,7 +137,7 @@ def issue(
 @router.post("/tokens/{token_id}/rotate", status_code=201)
 def rotate(
     token_id: str,
-    asked: Rotation,
+    asked: TokenRotation,
     backend: Backend,
     answer: Response,
     who: Annotated[Person, needs(Permission.TOKENS)],

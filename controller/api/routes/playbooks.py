@@ -47,7 +47,7 @@ class PlaybookView(Body):
     playbook: Playbook
 
 
-class Given(Body):
+class PlaybookParameters(Body):
     """Parameters by name, as texts or plain values."""
 
     parameters: dict[str, str | int | bool] = {}
@@ -56,7 +56,7 @@ class Given(Body):
     )
 
 
-class NewPlaybookRun(Given):
+class NewPlaybookRun(PlaybookParameters):
     """Parameters, and why; the reasons are kept on record. ``overtake`` lets it go before a paused run."""
 
     reason: str = ""
@@ -122,7 +122,7 @@ def show(name: str, books: Books, _: Annotated[Person, needs(Permission.OVERSEE)
 
 @router.post("/{name}/dry-run")
 async def dry_run(
-    name: str, given: Given, playbooks: Preparation, who: Annotated[Person, needs(Permission.PLAN)]
+    name: str, given: PlaybookParameters, playbooks: Preparation, who: Annotated[Person, needs(Permission.PLAN)]
 ) -> DryRun:
     """What a run would do: plan, waves, reach, each station's steps, and what would refuse it. Changes nothing."""
     return await playbooks.dry_run(

@@ -16,14 +16,14 @@ from controller.models.words import RecordChoice
 router = Router(prefix="/v1/record", tags=["record"])
 
 
-class Deciding(Body):
+class RecordDecision(Body):
     """Which is right where stations carry what the record does not know of, and why."""
 
     choice: RecordChoice
     reason: str = Field(min_length=1)
 
 
-class Decided(Body):
+class RecordOutcome(Body):
     """What became of it: stations whose ledger changed, and those that are on hold since they could not be read."""
 
     state: RecordState
@@ -38,7 +38,9 @@ def show(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> R
 
 
 @router.post("/decision")
-async def decide(asked: Deciding, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]) -> Decided:
+async def decide(
+    asked: RecordDecision, backend: Backend, who: Annotated[Person, needs(Permission.OVERRIDE)]
+) -> RecordOutcome:
     """End the doubt. ``record``: what stations carry beyond it is drift, to be repaired. ``devices``: it was applied.
 
     For ``devices`` all adopted stations are read; those that can't be get a hold.
@@ -46,4 +48,4 @@ async def decide(asked: Deciding, backend: Backend, who: Annotated[Person, needs
     carried, unread = await backend.planner.carried() if asked.choice is RecordChoice.DEVICES else ([], [])
     decide_record = backend.store.integrity.decide
     state = await run_in_threadpool(decide_record, asked.choice, who.name, asked.reason, carried, unread)
-    return Decided(state=state, taken=tuple(one.station for one in carried), on_hold=tuple(unread))
+    return RecordOutcome(state=state, taken=tuple(one.station for one in carried), on_hold=tuple(unread))

@@ -39,14 +39,14 @@ _RULE_FILE = re.compile(r"[a-z0-9][a-z0-9-]{0,99}\.yaml")
 _ONE_BACKTEST = Lock()
 
 
-class Switch(Body):
+class RepairSwitch(Body):
     """Whether automatic repair is to be stopped, and why."""
 
     stopped: bool
     reason: str = Field(default="", max_length=2000)
 
 
-class Remediation(Switch):
+class Remediation(RepairSwitch):
     """Whether automatic repair is stopped: since when, by whom (``breaker``: by itself) and why.
 
     More than ``limit`` repairs within ``minutes`` stop it.
@@ -90,7 +90,7 @@ class ProposalAnswer(Body):
     reason: str = Field(default="", max_length=2000)
 
 
-class RulesToTry(Body):
+class BacktestRequest(Body):
     """Files of rules, by name, and the time whose reports are played: by default the last day."""
 
     files: dict[str, str] = Field(min_length=1, max_length=500)
@@ -116,7 +116,9 @@ def rules(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permissio
 
 
 @router.post("/rules/backtest")
-def backtest(asked: RulesToTry, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> BacktestedRules:
+def backtest(
+    asked: BacktestRequest, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]
+) -> BacktestedRules:
     """What changed rules would have done about recorded reports, beside what really was done. Touches no device."""
     if not _ONE_BACKTEST.acquire(blocking=False):
         raise ConflictError("another backtest is under way: wait for its end")
@@ -126,7 +128,7 @@ def backtest(asked: RulesToTry, backend: Backend, _: Annotated[Person, needs(Per
         _ONE_BACKTEST.release()
 
 
-def _backtest(asked: RulesToTry, backend: Services) -> BacktestedRules:
+def _backtest(asked: BacktestRequest, backend: Services) -> BacktestedRules:
     now, store, settings = backend.clock.now(), backend.store, backend.settings
     try:
         until = min(asked.until or now, now).astimezone(UTC)
@@ -237,7 +239,7 @@ def remediation(backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)
 
 
 @router.put("/remediation")
-def switch(asked: Switch, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Remediation:
+def switch(asked: RepairSwitch, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]) -> Remediation:
     """Stop or resume all automatic repair. Repairs under way finish.
 
     What the breaker stopped is resumed here too.

@@ -134,7 +134,7 @@ def decisions(
     return cut(backend.store.gates.decisions([(run_id, wave) for wave in range(run.waves)]), paging)
 
 
-class Undoing(Body):
+class UndoRequest(Body):
     """Nodes that go when the run is taken back, since it had made them: their number by owner."""
 
     remove: dict[str, int] = {}
@@ -143,7 +143,7 @@ class Undoing(Body):
 @router.post("/{run_id}/undo", status_code=201, response_model=Plan)
 async def undo(
     run_id: str,
-    asked: Undoing,
+    asked: UndoRequest,
     backend: Backend,
     who: Annotated[Person, needs(Permission.PLAN)],
     progress: bool = False,

@@ -29,7 +29,7 @@ _Form = Annotated[StatementForm, Query(alias="format", description="Which of its
 _Tenant = Annotated[str, Path(max_length=64)]
 
 
-class Issuing(Body):
+class NewStatement(Body):
     """Why there is to be another version where one is on record."""
 
     reason: str = Field(default="", max_length=1000)
@@ -79,7 +79,7 @@ def issue(
     kind: StatementKind,
     tenant: _Tenant,
     month: Month,
-    asked: Issuing,
+    asked: NewStatement,
     backend: Backend,
     who: Annotated[Person, needs(Permission.RUN)],
     form: _Form = StatementForm.JSON,
