@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from simulators.cloud.language import metadata
+from simulators.cloud.language import metadata, validation
+from simulators.cloud.language.schema import Schema
 from simulators.cloud.language.status import Cause
 
 Object = dict[str, Any]
@@ -149,6 +150,10 @@ def schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) ->
     """Whether a schema is structural: each value has a type, and constraints add no fields."""
     yield from _type_problems(raw, path, root=root)
     yield from _unsupported(raw, path)
+    if root:
+        yield from _head_problems(raw.get("properties") or {}, f"{path}.properties")
+    if raw.get("default") is not None:
+        yield from validation.problems(Schema.of_openapi(raw), raw["default"], f"{path}.default")
     if isinstance(raw.get("items"), bool):
         yield Cause.forbidden(f"{path}.items", "items must be a schema object and not an array")
     if raw.get("type") == "array" and "items" not in raw and not raw.get("x-kubernetes-preserve-unknown-fields"):
@@ -173,8 +178,20 @@ def _unsupported(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
         yield Cause.forbidden(f"{path}.uniqueItems", text)
     if "$ref" in raw:
         yield Cause.forbidden(f"{path}.$ref", "$ref is not supported")
+    if raw.get("x-kubernetes-preserve-unknown-fields") is False:
+        yield Cause.invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined")
     if raw.get("x-kubernetes-validations"):
         yield Cause.forbidden(f"{path}.x-kubernetes-validations", "this pool evaluates no rules in CEL")
+
+
+def _head_problems(properties: Mapping[str, Any], path: str) -> Iterator[Cause]:
+    """What a schema may not say of the fields that every object has."""
+    for name, wanted in (("apiVersion", "string"), ("kind", "string"), ("metadata", "object")):
+        if name in properties and properties[name].get("type") != wanted:
+            yield Cause.invalid(f"{path}[{name}].type", properties[name].get("type", ""), f"must be {wanted}")
+    if (properties.get("metadata", {}).get("properties") or {}).keys() - {"name", "generateName"}:
+        text = "must not specify anything other than name and generateName, but metadata is implicitly specified"
+        yield Cause.forbidden(f"{path}[metadata]", text)
 
 
 def _type_problems(raw: Mapping[str, Any], path: str, *, root: bool) -> Iterator[Cause]:

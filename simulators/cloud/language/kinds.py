@@ -198,6 +198,10 @@ class Kind:
             return
         body = {name: each for name, each in obj.items() if name not in {"apiVersion", "kind", "metadata"}}
         yield from validation.problems(self.schema, {**_HEAD, **body})
+        named = self.schema.properties.get("metadata")
+        if named is not None and named.properties:
+            yield from validation.problems(named, obj["metadata"], "metadata")
+        yield from validation.embedded(self.schema, body)
         yield from validation.duplicates(self.schema, body)
         scale = self.subresources.get("scale")
         if scale:

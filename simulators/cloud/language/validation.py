@@ -168,6 +168,24 @@ _COMBINED: Final = {
 }
 
 
+def embedded(schema: Schema, value: Value, path: str = "") -> Iterator[Cause]:
+    """What is wrong with the heads of objects within an object."""
+    if isinstance(value, dict):
+        for name in ("apiVersion", "kind") if schema.embedded else ():
+            if name not in value:
+                yield Cause.required(_child(path, name), "must not be empty")
+            elif not isinstance(value[name], str) or not value[name]:
+                text = "must not be empty" if value[name] == "" else "must be a string"
+                yield Cause.invalid(_child(path, name), value[name], text)
+        for name, each in value.items():
+            inner = schema.field(name)
+            if inner is not None:
+                yield from embedded(inner, each, _child(path, name))
+    elif isinstance(value, list) and schema.items is not None:
+        for index, each in enumerate(value):
+            yield from embedded(schema.items, each, f"{path}[{index}]")
+
+
 def duplicates(schema: Schema, value: Value, path: str = "") -> Iterator[Cause]:
     """Items of a set or map list that stand there before."""
     if isinstance(value, dict):

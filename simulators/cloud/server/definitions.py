@@ -68,10 +68,15 @@ class Definitions:
         self._store.reread(name, read)
 
     def _establish(self, name: str, crd: Object) -> None:
-        if (clash := self._registry.clash(crd)) is not None:
-            refused = _condition("NamesAccepted", False, clash.reason, clash.message, self._verbs.now())
-            status = {**crd.get("status", {}), "conditions": [refused]}
-            if [one["type"] for one in crd.get("status", {}).get("conditions") or ()] != ["NamesAccepted"]:
+        if clashes := self._registry.clashes(crd):
+            now, last = self._verbs.now(), clashes[-1]
+            refused = _condition("NamesAccepted", False, last.reason, last.message, now)
+            waiting = _condition("Established", False, "NotAccepted", "not all names are accepted", now)
+            taken = {one.field for one in clashes}
+            free = {field: each for field, each in crd["spec"]["names"].items() if field not in taken}
+            status = {**crd.get("status", {}), "conditions": [refused, waiting]}
+            status["acceptedNames"] = {"plural": "", "kind": "", **free}
+            if not crd.get("status", {}).get("conditions"):
                 self._verbs.put_status(self._registry.known(KIND), ("", name), {**crd, "status": status})
             return
         accepted = definitions.accepted(crd, self._verbs.now())

@@ -73,13 +73,21 @@ class Registry:
         for key in [key for key in self._kinds if key[0] == group and key[2] == plural]:
             del self._kinds[key]
 
-    def clash(self, crd: Object) -> Cause | None:
-        """A definition may not take the kind's name from another one of its group."""
+    def clashes(self, crd: Object) -> list[Cause]:
+        """Names that another definition of the group has: of resources (with short ones), and of kinds and lists."""
         group, names = crd["spec"]["group"], crd["spec"]["names"]
-        for kind in self.of_group(group):
-            if kind.plural != names["plural"] and kind.kind == names["kind"]:
-                return Cause("KindConflict", f'"{names["kind"]}" is already in use', "spec.names.kind")
-        return None
+        others = [kind for kind in self.of_group(group) if kind.plural != names["plural"]]
+        resources = {name for one in others for name in (one.plural, one.singular, *one.short_names)}
+        kinds = {name for one in others for name in (one.kind, one.list_kind)}
+        return [
+            Cause(f"{field[0].upper()}{field[1:]}Conflict", f'"{name}" is already in use', field)
+            for field, taken in (
+                *((field, resources) for field in ("plural", "singular", "shortNames")),
+                *((field, kinds) for field in ("kind", "listKind")),
+            )
+            for name in ([names[field]] if isinstance(names.get(field), str) else names.get(field) or ())
+            if name in taken
+        ]
 
     # ---------------------------------------------------------------- discovery
 

@@ -628,3 +628,65 @@ def test_an_update_begins_no_deletion(cluster: Cluster, admin: Client) -> None:
     for field, value in (("deletionTimestamp", "2020-01-01T00:00:00Z"), ("deletionGracePeriodSeconds", 3)):
         code, refusal = admin.ask("PATCH", f"{MAPS}/a", {"metadata": {field: value}}, content_type=media)
         assert (code, refusal["details"]["causes"][0]["field"]) == (422, f"metadata.{field}")
+
+
+def definition(plural: str, kind: str, properties: Json, **names: Any) -> Json:
+    schema = {"openAPIV3Schema": {"type": "object", "properties": properties}}
+    return {
+        "metadata": {"name": f"{plural}.example.org"},
+        "spec": {
+            "group": "example.org",
+            "scope": "Namespaced",
+            "names": {"plural": plural, "kind": kind, **names},
+            "versions": [{"name": "v1", "served": True, "storage": True, "schema": schema}],
+        },
+    }
+
+
+DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+@pytest.mark.parametrize(
+    ("properties", "field"),
+    [
+        ({"spec": {"type": "object", "properties": {"a": {"type": "integer", "default": "x"}}}}, "[a].default"),
+        (
+            {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": False}},
+            "[spec].x-kubernetes-preserve-unknown-fields",
+        ),
+        ({"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}}, "properties[metadata]"),
+        ({"metadata": {"type": "string"}}, "properties[metadata].type"),
+    ],
+)
+def test_a_definition_whose_schema_is_no_good_is_refused(admin: Client, properties: Json, field: str) -> None:
+    code, refusal = admin.ask("POST", DEFINITIONS, definition("things", "Thing", properties))
+    assert (code, [one["field"].endswith(field) for one in refusal["details"]["causes"]]) == (422, [True])
+
+
+def test_a_name_that_is_taken_is_not_accepted(cluster: Cluster, admin: Client) -> None:
+    assert admin.ask("POST", DEFINITIONS, definition("things", "Thing", {}, shortNames=["th"]))[0] == 201
+    assert admin.ask("POST", DEFINITIONS, definition("others", "Thing", {}, shortNames=["th"]))[0] == 201
+    found = cluster.get("customresourcedefinitions.apiextensions.k8s.io", "", "others.example.org")
+    assert found is not None
+    said = [(one["type"], one["status"], one["reason"]) for one in found["status"]["conditions"]]
+    assert said == [("NamesAccepted", "False", "ListKindConflict"), ("Established", "False", "NotAccepted")]
+    assert found["status"]["acceptedNames"] == {"plural": "others", "kind": ""}
+    assert admin.ask("GET", "/apis/example.org/v1/others")[0] == 404
+
+
+def test_an_object_within_an_object_says_what_it_is(admin: Client) -> None:
+    inner = {"type": "object", "x-kubernetes-embedded-resource": True, "x-kubernetes-preserve-unknown-fields": True}
+    named = {"metadata": {"type": "object", "properties": {"name": {"type": "string", "pattern": "^a"}}}}
+    assert admin.ask("POST", DEFINITIONS, definition("things", "Thing", {"template": inner, **named}))[0] == 201
+    head = {"apiVersion": "example.org/v1", "kind": "Thing"}
+    path = "/apis/example.org/v1/namespaces/default/things"
+    for name, template, fields in (
+        ("a", {"apiVersion": "v1", "kind": "Pod"}, []),
+        ("a2", {"kind": ""}, ["template.apiVersion", "template.kind"]),
+        ("b", {"apiVersion": "v1", "kind": "Pod"}, ["metadata.name"]),
+    ):
+        code, said = admin.ask("POST", path, {**head, "metadata": {"name": name}, "template": template})
+        assert (code, [one["field"] for one in said.get("details", {}).get("causes", ())]) == (
+            422 if fields else 201,
+            fields,
+        )
