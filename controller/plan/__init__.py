@@ -17,10 +17,12 @@ from controller.plan.fleet import Planning, check_changes, check_removals, make_
 from controller.plan.functions import (
     brought_to,
     cordoned_change,
+    image_in,
     latest_first,
     moved_change,
     pools_of,
     ready_on,
+    reverted_change,
     scaled_change,
 )
 from controller.plan.maintenance import (
@@ -64,6 +66,7 @@ __all__ = [
     "drift",
     "drifted_nodes",
     "headline",
+    "image_in",
     "json_parts",
     "latest_first",
     "ledger_nodes",
@@ -81,6 +84,7 @@ __all__ = [
     "ready_on",
     "recreate_endpoints_change",
     "render_text",
+    "reverted_change",
     "scaled_change",
     "seal",
     "shared_cells",

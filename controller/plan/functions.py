@@ -97,6 +97,30 @@ def scaled_change(
     return _change(function, observed, ledger, replace(was, tree=tree), served)
 
 
+def reverted_change(
+    function: str,
+    observed: Observed,
+    ledger: Mapping[Path, LedgerEntry],
+    before: Mapping[Path, LedgerEntry],
+    served: Collection[str],
+) -> Change | None:
+    """A function as an earlier ledger has it, where it is and with as many replicas; raises as ``moved_change``."""
+    here, there = pools_of(ledger), pools_of(before)
+    if not here:
+        raise ConflictError(f"{function} is on no pool: instantiate it first")
+    was, replicas = applied(before), ledger[deployment_path(function, here[0])].leaves.get("replicas", "1")
+    names = {path: _on(path, there[0], here[0]) for path in was.tree if _pool(path) in ("", there[0])}
+    tree = {new: with_replicas(new, was.tree[path], int(str(replicas))) for path, new in names.items()}
+    owners = {new: was.owners[path] for path, new in names.items()}
+    return _change(function, observed, ledger, Rendered(tree, owners, ()), served)
+
+
+def image_in(ledger: Mapping[Path, LedgerEntry]) -> str:
+    """The image that a function was applied with; an empty string where it is on no pool."""
+    deployments = (entry for path, entry in ledger.items() if class_of(path) == DEPLOYMENT.name)
+    return next((str(entry.leaves.get("image", "")) for entry in deployments), "")
+
+
 def cordoned_change(
     pool: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], node: str, *, cordoned: bool
 ) -> Change | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from pydantic import Field
 
 from controller.models.cloud import Count, NodeName, Room
@@ -10,9 +12,9 @@ from controller.models.errors import ConflictError, DeviceError, PlanRefusedErro
 from controller.models.network import DeviceKind, Noun, StationId
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
-from controller.plan import cordoned_change, moved_change, ready_on, scaled_change
+from controller.plan import cordoned_change, moved_change, ready_on, reverted_change, scaled_change
 from controller.playbook.actions.configuration import Changed, Nothing
-from controller.playbook.language.registry import Context, Proposal, Remarked, Touches, Unmet, action
+from controller.playbook.language.registry import Context, Proposal, Remarked, Taken, Touches, Unmet, action
 
 
 class Patience(Noun):
@@ -156,6 +158,35 @@ async def scale_function(context: Context, given: Replicas) -> Proposal[Changed]
     return Proposal(change, Changed(changed=change is not None))
 
 
+class Reach(Noun):
+    """How far back."""
+
+    hours: int = Field(default=24, ge=1, le=720, description="How long ago the release may have changed, in hours.")
+
+
+async def _if_ready(context: Context, _: Reach) -> Taken | None:
+    """A function that is ready nowhere serves nobody whom its restart could interrupt."""
+    found = await _readiness(context)
+    return None if found.ready or not found.answers else Taken()
+
+
+@action("revert-function", Touches.CHANGES, devices=DeviceKind.FUNCTION, takes=_if_ready)
+async def revert_function(context: Context, given: Reach) -> Proposal[Changed]:
+    """Bring a function back to the release before its present one, as that was applied; it must be ready with it.
+
+    Pool and number of replicas stay. Fails where the release has not changed for that long, or went back already.
+    """
+    ledger, observed = await context.ledger(), await context.read()
+    before = await context.former(context.clock.now() - timedelta(hours=given.hours))
+    if not before:
+        raise ConflictError(
+            f"{context.station} has no former release to go back to: the present one did not come within the last "
+            f"{given.hours} hours, or it was gone back to within them"
+        )
+    change = reverted_change(context.station, observed, ledger, before, await context.served())
+    return Proposal(change, Changed(changed=change is not None))
+
+
 @action("configure-station", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.STATION)
 async def configure_station(context: Context, _: Nothing) -> Proposal[Changed]:
     """Bring a station that lost its configuration, as with its function's pod, back to what was applied there.
@@ -290,6 +321,7 @@ FUNCTIONS = (
     heal_function,
     move_function,
     scale_function,
+    revert_function,
     cordon_node,
     make_beside,
     evict_pods,

@@ -27,7 +27,17 @@ from controller.nrm.profiles import administrative_leaf, link_state, links, root
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
 from controller.nrm.tree import Observed, Path
 from controller.performance.kpis import Kpi, load_kpis
-from controller.plan import StationPlan, StationView, applied, drift, latest_first, nodes_behind, pools_of, ready_on
+from controller.plan import (
+    StationPlan,
+    StationView,
+    applied,
+    drift,
+    image_in,
+    latest_first,
+    nodes_behind,
+    pools_of,
+    ready_on,
+)
 from controller.playbook.language.registry import WEBHOOK, Ask, LinkBehind
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
@@ -331,6 +341,19 @@ class StationContext:
     async def cluster(self, pool: str) -> ClusterState:
         """Nodes and pods of a pool."""
         return (await self._read_of(pool, self.services.planner.read)).cluster or ClusterState()
+
+    async def former(self, since: datetime) -> Mapping[Path, LedgerEntry]:
+        """The function's ledger before its present release."""
+        store, present = self.services.store, image_in(await self.ledger())
+        jobs = [job for job in await store.ledger.ended_jobs([self.station], since) if job.changes]
+        found: Mapping[Path, LedgerEntry] = {}
+        for job in reversed(jobs):
+            before = (await store.ledger.as_of([self.station], run=job.run))[self.station].ledger
+            if found and image_in(before) == present:
+                return {}
+            if not found and image_in(before) not in ("", present):
+                found = before
+        return found
 
     async def another_pool(self, avoid: Collection[str]) -> Choice:
         """Where the function would go."""

@@ -249,6 +249,13 @@ class Context(Protocol):
         """Nodes and pods of a pool as they are now. Raises DeviceError."""
         ...
 
+    async def former(self, since: datetime) -> Mapping[Path, LedgerEntry]:
+        """The function's ledger before its present release came, where that was after a time.
+
+        Empty where it was not, or where the function went back to its present release since then.
+        """
+        ...
+
     async def another_pool(self, avoid: Collection[str]) -> Choice:
         """Where the function would go if it had to leave these pools, with all others that are down now.
 

@@ -57,7 +57,7 @@ async def test_a_dry_run_touches_nothing(system: PlaybookSystem) -> None:
         "uncordon-node",
         "rebalance",
     }
-    rest |= {f"{verb}-function" for verb in ("instantiate", "heal", "move", "upgrade", "scale", "terminate")}
+    rest |= {f"{verb}-function" for verb in ("instantiate", "heal", "move", "upgrade", "revert", "scale", "terminate")}
     assert cases.keys() | rest == {path.stem for path in PLAYBOOKS.glob("*.yaml")}
     record = (system.store.ledger.find(), system.store.devices.find())
     for name, given in cases.items():

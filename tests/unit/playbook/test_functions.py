@@ -457,6 +457,38 @@ async def test_an_operator_that_gives_up_ends_an_upgrade_at_once_and_a_person_ma
             assert "cancelled by a person" in job.detail
 
 
+async def test_a_function_goes_back_to_its_former_release_once_and_with_consent_where_it_serves() -> None:
+    asking = shared(1, du="DU-{}", cu="CU-1", up="UP-1")
+    free = {"agreements": tuple(one.model_copy(update={"consents": {}}) for one in asking.agreements)}
+    bench = FunctionBench(asking.model_copy(update=free))
+    await bench.instantiate("DU-1")
+    (pool,) = bench.pools("DU-1")
+    path, station = f"/Function[DU-1]/Deployment[{pool}]", bench.devices["S1"].running
+    old = bench.devices["DU-1"].running[path]
+    assert (await bench.play("revert-function", where="function=DU-1"))["DU-1"] is Outcome.REFUSED
+    assert "has no former release" in bench.jobs[0].detail
+    bench.load(upgraded(bench.network, "du"))
+    assert set((await bench.play("upgrade-function", where="function=DU-1")).values()) == GOOD
+    new = bench.devices["DU-1"].running[path]
+    assert new["image"] != old["image"]
+    bench.load(upgraded(asking, "du"))
+    # It serves: whoever is interrupted is asked. Once it crashes, it serves nobody.
+    run = await bench.start("revert-function", where="function=DU-1")
+    await bench.live(5)
+    assert bench.jobs[0].blocked.startswith("waits for approval by 1 of alfa")
+    bench.store.runs.cancel(run.id, "ana")
+    await bench.work()
+    never_ready_with(bench, "DU-1", str(new["image"]))
+    bench.devices["DU-1"].stuck.add(pool)
+    outcomes = await bench.play("revert-function", where="function=DU-1")
+    assert set(outcomes.values()) == GOOD, bench.jobs
+    assert bench.devices["DU-1"].running[path] == old
+    assert bench.devices["S1"].running == station
+    bench.load(bench.network.model_copy(update=free))
+    assert (await bench.play("revert-function", where="function=DU-1"))["DU-1"] is Outcome.REFUSED
+    assert bench.devices["DU-1"].running[path] == old, "and not to the one that was bad"
+
+
 async def test_an_upgrade_brings_the_new_image_and_the_stations_back() -> None:
     bench = FunctionBench()
     await bench.instantiate("DU-1", "DU-2")

@@ -47,6 +47,7 @@ LADDERS = {
     "function-below-a-fault": ["heal-function"],
     "function-down": ["heal-function", "ticket"],
     "function-twice": ["heal-function", "ticket"],
+    "function-crash-looping": ["revert-function", "ticket"],
     "licence-gone": ["reload-licence", "ticket"],
     "overheated": ["cycle-cell", "ticket"],
     "ptp-lost": ["drain-node", "ticket"],
@@ -58,7 +59,7 @@ LADDERS = {
     "wrong-software": ["return-to-software", "ticket"],
 }
 TICKETS = {
-    *("antenna-fault", "backhaul-down", "fan-broken", "function-crash-looping", "hardware-alarm", "kpi-degraded"),
+    *("antenna-fault", "backhaul-down", "fan-broken", "hardware-alarm", "kpi-degraded"),
     *("mains-lost", "node-lost", "pool-full"),
 }
 
@@ -82,13 +83,17 @@ def test_the_shipped_rules_observe_and_have_these_ladders() -> None:
     assert rules["configuration-drift"].guards.cool_down_seconds == AGAIN.total_seconds()
 
 
+ELEMENT = "/ManagedElement[T-LTE-1]"
+
+
 def _alarm(rule: Rule) -> Alarm:
     """One that a rule answers."""
     match = rule.match
     return Alarm(
         id="a-1",
         station="T-LTE-1",
-        object="/ManagedElement[T-LTE-1]/ENBFunction[1]/EP_S1C[one]",
+        # Such an alarm is of a pool, and about a function there.
+        object="T-LTE-1" if match.causes == ("function-crash-looping",) else f"{ELEMENT}/ENBFunction[1]/EP_S1C[one]",
         object_class=match.objects[0] if match.objects else ObjectClass.STATION,
         tenant="",
         probable_cause=match.causes[0],
