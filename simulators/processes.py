@@ -98,7 +98,7 @@ def started(whole: Whole, portions: Sequence[Sequence[str]]) -> Iterator[list[Pa
         FleetProcessError: one of them could not start.
     """
     running: list[_Process] = []
-    # What is there by now is shared for good if no collection writes to it.
+    # What is there by now is shared permanently if no collection writes to it.
     gc.collect()
     gc.freeze()
     try:

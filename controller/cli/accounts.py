@@ -98,7 +98,7 @@ def revoke(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """End a token now, for good."""
+    """End a token now, permanently."""
     client().delete(f"/v1/tokens/{token_id}", with_made=with_made or None)
     print_result({"revoked": token_id}, f"token {token_id} is revoked", as_json=as_json)
 

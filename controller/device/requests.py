@@ -91,7 +91,7 @@ def copy_config(source: str, target: str) -> Request:
 
 @lru_cache
 def commit() -> Request:
-    """Commit the candidate for good."""
+    """Commit the candidate permanently."""
     return request(_nc("commit"))
 
 

@@ -131,7 +131,7 @@ METRICS: tuple[Metric, ...] = (
         _G,
         _OURS,
         "Runs under way that wait, as a whole or in part, by what for: approval, window, freeze, hold, question, pause,"
-        " shelving, announced work, stop of automatic repair, or other. Who waits for two things counts twice.",
+        " shelving, announced work, stop of automatic repair, or other. What waits for two things counts twice.",
         "10",
         ("for",),
     ),

@@ -94,7 +94,7 @@ signed_out = Table(
 _TOKENS = "tokens"
 #: How often the use of a token is written down at most.
 _USE = timedelta(minutes=1)
-#: Tokens that a user gets within a day at most: each leaves rows for good, and tenants' people make their own.
+#: Tokens that a user gets within a day at most: each leaves rows permanently, and tenants' people make their own.
 MOST, _DAY = 100, timedelta(days=1)
 
 

@@ -88,7 +88,7 @@ def cast_vote(
     """Keep what a person says, and put it on the audit trail; the very same again changes nothing.
 
     Raises:
-        ConflictError: The person said something else too often: each time leaves a row of the trail for good.
+        ConflictError: The person said something else too often: each time leaves a row of the trail permanently.
     """
     maker = tx.execute(select(tokens.c.maker).where(tokens.c.id == person.token)).scalar() or ""
     vote = Vote(

@@ -165,7 +165,7 @@ class Push:
                 pause = min(pause * 2, longest)
 
     async def _delivered(self, client: httpx.AsyncClient, body: Mapping[str, Any]) -> bool:
-        """Post once; a receiver that refuses the message for good is not asked again."""
+        """Post once; a receiver that refuses the message permanently is not asked again."""
         try:
             response = await client.post(self._url, json=body)
         except httpx.HTTPError as error:

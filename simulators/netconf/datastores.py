@@ -365,7 +365,7 @@ class Datastores:
     # ----------------------------------------------------------------- commit
 
     def commit(self, origin: Origin, request: CommitRequest) -> None:
-        """Make the candidate the running configuration, for good or until confirmed.
+        """Make the candidate the running configuration, permanently or until confirmed.
 
         Raises:
             RpcError, RpcErrors: refused; nothing has changed and a pending commit is still pending.

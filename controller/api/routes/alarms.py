@@ -41,7 +41,7 @@ router = Router(prefix="/v1", tags=["alarms"])
 
 #: Alarms that a follower is sent: the newest ones.
 _FOLLOWED = Page(limit=1000)
-#: What nobody thinks of any more must not stay hidden for good.
+#: What nobody thinks of any more must not stay hidden permanently.
 LONGEST_SHELVING = timedelta(days=7)
 
 #: Values of a query parameter that may come several times; more of them than that nobody asks for.

@@ -158,7 +158,7 @@ def rotate(
 def revoke(
     token_id: str, backend: Backend, who: Annotated[Person, needs(Permission.TOKENS)], with_made: bool = False
 ) -> None:
-    """End a token now, for good; ``with_made`` also ends all tokens made with it, and those made with these."""
+    """End a token now, permanently; ``with_made`` also ends all tokens made with it, and those made with these."""
     backend.store.tokens.revoke(_token(backend.store, who, token_id).id, who, with_made=with_made)
     reassess(backend.store, backend.clock, backend.wakeups)
 

@@ -21,7 +21,7 @@ from controller.runs.approval.clearance import reassess
 
 router = Router(prefix="/v1/warnings", tags=["freezes"])
 
-#: A warning that nobody ends must not keep work from a network for good.
+#: A warning that nobody ends must not keep work from a network permanently.
 LONGEST = timedelta(days=7)
 #: Id of a warning, as its source calls it.
 WarningId = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]

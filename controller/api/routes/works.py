@@ -17,7 +17,7 @@ from controller.models.people import Permission, Person
 
 router = Router(prefix="/v1/works", tags=["works"])
 
-#: Work that nobody ends must not hide faults for good.
+#: Work that nobody ends must not hide faults permanently.
 LONGEST = timedelta(days=7)
 
 

@@ -32,7 +32,7 @@ class SignIn:
 
     Attributes:
         issuer: The provider.
-        subject: Who it is about, to the provider and for good.
+        subject: Who it is about, to the provider and permanently.
         issued: When it was issued.
         ends: When it ends.
         digest: SHA-256 of the token in hex.
@@ -113,7 +113,7 @@ class Tokens(Repository[M_co], Protocol[M_co]):
 
     @method
     def revoke(self, token_id: str, by: Person, *, with_made: bool = False) -> None:
-        """End a token for good, now. Revoking it again changes nothing.
+        """End a token permanently, now. Revoking it again changes nothing.
 
         Args:
             token_id: The token.
