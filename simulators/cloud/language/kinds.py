@@ -317,6 +317,13 @@ _SCALE: Final = Subresource(
 )
 
 
+#: Built-in kinds that clients should leave.
+_DEPRECATED: Final = {
+    "componentstatuses": "v1 ComponentStatus is deprecated in v1.19+",
+    "endpoints": "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+}
+
+
 def _built_in() -> Iterator[Kind]:
     for line in _TABLE.strip().splitlines():
         group, version, name, plural, short, scope, flags, parts, type_ = (part.strip() for part in line.split("|"))
@@ -339,6 +346,7 @@ def _built_in() -> Iterator[Kind]:
             list_kind=f"{name}List",
             has_generation="generation" in flags.split(),
             storage_version=version,
+            deprecation=_DEPRECATED.get(plural, ""),
         )
 
 

@@ -482,10 +482,15 @@ _QUOTED: Final = frozenset({
 _COUNTED: Final = frozenset({"pods", "services", "secrets", "configmaps"})
 
 
+def _is_standard(name: str) -> bool:
+    """Whether a quota knows a resource without its domain."""
+    return name in _QUOTED or re.match(r"(requests\.|limits\.)?hugepages-", name) is not None
+
+
 def _quota_problems(obj: Object) -> Iterator[Cause]:
     for name, value in (obj.get("spec", {}).get("hard") or {}).items():
         path = f"spec.hard[{name}]"
-        known = name in _QUOTED or re.match(r"(requests\.|limits\.)?hugepages-", name)
+        known = _is_standard(name)
         if not known and "/" not in name:
             yield Cause.invalid(path, name, "must be a standard resource type or fully qualified")
             yield Cause.invalid(path, name, "must be a standard resource for quota")
@@ -501,6 +506,14 @@ def _quota_problems(obj: Object) -> Iterator[Cause]:
 def _scope_problems(spec: Object) -> Iterator[Cause]:
     if strange := [name for name in spec.get("scopes") or () if name not in _SCOPES]:
         yield Cause.invalid("spec.scopes", strange, "unsupported scope")
+    scopes, text = spec.get("scopes") or [], "unsupported scope applied to resource"
+    for scope in scopes:
+        for name in sorted(spec.get("hard") or ()):
+            if scope in _SCOPES and _is_standard(name) and not _scopes(scope, name):
+                yield Cause.invalid("spec.scopes", scopes, text)
+    for pair in ({"BestEffort", "NotBestEffort"}, {"Terminating", "NotTerminating"}):
+        if pair <= set(scopes):
+            yield Cause.invalid("spec.scopes", scopes, "conflicting scopes")
     for each in (spec.get("scopeSelector") or {}).get("matchExpressions") or ():
         where = "spec.scopeSelector.matchExpressions"
         if each.get("scopeName", "") not in _SCOPES:
@@ -512,6 +525,14 @@ def _scope_problems(spec: Object) -> Iterator[Cause]:
 _SCOPES: Final = frozenset({
     "BestEffort", "CrossNamespacePodAffinity", "NotBestEffort", "NotTerminating", "PriorityClass", "Terminating",
 })  # fmt: skip
+
+
+def _scopes(scope: str, name: str) -> bool:
+    """Whether a scope chooses among what a resource of a quota counts: pods, and what they ask for."""
+    return name == "pods" or (scope != "BestEffort" and name in _OF_PODS)
+
+
+_OF_PODS: Final = frozenset({"cpu", "memory", "requests.cpu", "requests.memory", "limits.cpu", "limits.memory"})
 
 
 # ------------------------------------------------------------------------------------------------ nodes and network
@@ -684,6 +705,10 @@ def _default_binding(obj: Object) -> None:
 
 
 def _role_problems(obj: Object) -> Iterator[Cause]:
+    together = obj.get("aggregationRule")
+    if together is not None and not together.get("clusterRoleSelectors"):
+        text = "at least one clusterRoleSelector required if aggregationRule is non-nil"
+        yield Cause.required("aggregationRule.clusterRoleSelectors", text)
     for index, rule in enumerate(obj.get("rules") or ()):
         path = f"rules[{index}]"
         if not rule.get("verbs"):
@@ -691,6 +716,9 @@ def _role_problems(obj: Object) -> Iterator[Cause]:
         if rule.get("nonResourceURLs"):
             if "namespace" in obj["metadata"]:
                 text = "namespaced rules cannot apply to non-resource URLs"
+                yield Cause.invalid(f"{path}.nonResourceURLs", rule["nonResourceURLs"], text)
+            if rule.get("apiGroups") or rule.get("resources") or rule.get("resourceNames"):
+                text = "rules cannot apply to both regular resources and non-resource URLs"
                 yield Cause.invalid(f"{path}.nonResourceURLs", rule["nonResourceURLs"], text)
             continue
         if not rule.get("apiGroups"):

@@ -87,8 +87,12 @@ def _scale(
         scale = _scale_of(kind, old)
         scale["metadata"]["managedFields"] = managed_fields.to_scale(before, owned)
         scale = _scaled(request, wanted, scale, options, cluster.verbs.now())
+        wished = scale.get("spec", {}).get("replicas", 0)
+        if not kind.custom and wished < 0:
+            cause = Cause.invalid("spec.replicas", wished, "must be greater than or equal to 0")
+            raise invalid(_SCALE, wanted.name, [cause])
         new = copied(old)
-        _set(new, path, scale.get("spec", {}).get("replicas", 0))
+        _set(new, path, wished)
         new["metadata"]["resourceVersion"] = scale["metadata"].get("resourceVersion", "") or _any_version(old)
         after = managed_fields.from_scale(kind, before, scale["metadata"].get("managedFields", []), owned)
         new["metadata"]["managedFields"] = after

@@ -690,3 +690,51 @@ def test_an_object_within_an_object_says_what_it_is(admin: Client) -> None:
             422 if fields else 201,
             fields,
         )
+
+
+_DEPLOYMENTS = "/apis/apps/v1/namespaces/default/deployments"
+_RBAC = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+_QUOTAS = "/api/v1/namespaces/default/resourcequotas"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "fields"),
+    [
+        (_RBAC, {"aggregationRule": {"clusterRoleSelectors": []}}, ["aggregationRule.clusterRoleSelectors"]),
+        (
+            _RBAC,
+            {"rules": [{"verbs": ["get"], "nonResourceURLs": ["/x"], "apiGroups": [""], "resources": ["pods"]}]},
+            ["rules[0].nonResourceURLs"],
+        ),
+        (_QUOTAS, {"spec": {"hard": {"pods": "1"}, "scopes": ["BestEffort"]}}, []),
+        (_QUOTAS, {"spec": {"hard": {"cpu": "1"}, "scopes": ["BestEffort"]}}, ["spec.scopes"]),
+        (_QUOTAS, {"spec": {"hard": {"secrets": "1"}, "scopes": ["Terminating"]}}, ["spec.scopes"]),
+        (_QUOTAS, {"spec": {"hard": {"pods": "1"}, "scopes": ["BestEffort", "NotBestEffort"]}}, ["spec.scopes"]),
+    ],
+)
+def test_roles_and_quotas_that_contradict_themselves_are_refused(
+    admin: Client, path: str, body: Json, fields: list[str]
+) -> None:
+    code, said = admin.ask("POST", path, {"metadata": {"name": "x"}, **body})
+    assert (code, [one["field"] for one in said.get("details", {}).get("causes", ())]) == (
+        422 if fields else 201,
+        fields,
+    )
+
+
+def test_a_scale_is_checked_by_itself(cluster: Cluster, admin: Client) -> None:
+    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}
+    spec = {"selector": {"matchLabels": {"a": "b"}}, "template": template}
+    cluster.create("deployments.apps", {"metadata": {"name": "d", "namespace": "default"}, "spec": spec})
+    media = "application/merge-patch+json"
+    code, refusal = admin.ask("PATCH", f"{_DEPLOYMENTS}/d/scale", {"spec": {"replicas": -1}}, content_type=media)
+    assert (code, refusal["message"].partition(" is invalid")[0]) == (422, 'Scale.autoscaling "d"')
+
+
+def test_old_built_in_kinds_are_warned_of(cluster: Cluster) -> None:
+    asked = Request.of_target("GET", "/api/v1/namespaces/default/endpoints", headers={"authorization": "Bearer admin"})
+    answer = Api(cluster).handle(asked)
+    assert isinstance(answer, Response)
+    assert list(answer.headers) == [
+        ("Warning", '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"')
+    ]
