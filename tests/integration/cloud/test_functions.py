@@ -164,6 +164,8 @@ async def test_functions_are_scaled_moved_upgraded_and_terminated(system: Cloud,
     await system.play("upgrade-function", where=f"function={GATEWAY}")
     (pool,) = await at(GATEWAY)
     assert f"{9:064x}" in (await system.carries(GATEWAY))[deployment_path(GATEWAY, pool)]["image"]
+    await system.play("revert-function", where=f"function={GATEWAY}")
+    assert f"{8:064x}" in (await system.carries(GATEWAY))[deployment_path(GATEWAY, pool)]["image"]
     stations = tmp_path / "network" / "stations.csv"
     stations.write_text(stations.read_text(encoding="utf-8").replace(GATEWAY, ""), encoding="utf-8")
     system.load(tmp_path / "network")
