@@ -242,6 +242,8 @@ class NodeSpec:
             without them lacks nothing. Empty of all others.
         feature: Feature of its module without which a device has none; empty where all have it.
         top: Whether entries stand at the top of the data tree, beside the managed element; in paths they stand in it.
+        lent: Whether an entry is a setting of something that stays when it goes, as a node out of use: to take it back
+            removes nothing, so nobody has to name it.
         apart: Lists among its attributes that are read apart, and no part of the tree (records of alarms).
         label: Words for the human diff; empty means the name.
     """
@@ -267,6 +269,7 @@ class NodeSpec:
     given: dict[LeafName, Value] = field(default_factory=dict)
     feature: str = ""
     top: bool = False
+    lent: bool = False
     apart: tuple[str, ...] = ()
     label: str = ""
 
@@ -437,6 +440,12 @@ def _steps(nodes: Iterable[NodeSpec]) -> tuple[str, ...]:
 def spec_of(root: NodeSpec, path: Path) -> NodeSpec | None:
     """The spec of the entry at ``path``, or None if the schema does not know it."""
     return root.at(path)
+
+
+def lent(root: NodeSpec, path: Path) -> bool:
+    """Whether the entry at ``path`` is a setting of something that stays when it goes."""
+    spec = spec_of(root, path)
+    return spec is not None and spec.lent
 
 
 def self_made(root: NodeSpec, path: Path) -> bool:

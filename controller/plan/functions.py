@@ -126,10 +126,18 @@ def cordoned_change(
 ) -> Change | None:
     """A node of a pool out of use, or in use again as far as Minka took it out; None where it is so.
 
+    That Minka took it out says its label, also where the ledger does not, as after a run whose pool did not answer.
+
     Raises:
         PlanRefusedError: It can't be changed so.
     """
-    was, path = applied(ledger), node_path(pool, node)
+    path = node_path(pool, node)
+    if path in observed.tree and path not in ledger and not cordoned:
+        ours = LedgerEntry(station=pool, path=path, owners=(HOST,), leaves=dict(observed.tree[path]))
+        ledger = {**ledger, path: ours}
+    elif path not in ledger:  # what it carries already enters the ledger with the edit
+        observed = replace(observed, tree={one: leaves for one, leaves in observed.tree.items() if one != path})
+    was = applied(ledger)
     root = child("", POOL.name, pool)
     tree = {root: {}, **was.tree}
     owners = {root: (HOST,), **was.owners}

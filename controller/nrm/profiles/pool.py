@@ -53,6 +53,7 @@ NODE = NodeSpec(
     "",
     keys=("name",),
     leaves=(LeafSpec("unschedulable", default="false", operational_intent=True, label="cordoned"),),
+    lent=True,
     label="node out of use",
 )
 POOL = NodeSpec(

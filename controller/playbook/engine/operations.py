@@ -172,11 +172,15 @@ class _Operating:
         return happened(self._operation, seen), seen
 
     def _may_send(self) -> bool:
-        """Whether nothing was sent yet, or what was sent unanswered has done nothing."""
+        """Whether nothing was sent yet, or what was sent unanswered has done nothing.
+
+        An eviction names its pods, so to send it again is harmless; and what was answered may never have been done.
+        """
         if not self._sends:
             return True
         silent = self._clock.monotonic() - self._sent > self._patience.effect
-        return silent and not self._begun and self._sends < _SENDS
+        repeats = not self._begun or self._operation.kind is OperationKind.EVICT
+        return silent and repeats and self._sends < _SENDS
 
     async def _send(self, session: DeviceSession) -> str:
         """Send it; why the station refuses, empty if it begins.
@@ -224,8 +228,10 @@ class _Operating:
         return JobResult(Outcome.SUCCEEDED, "")
 
     def _unseen(self) -> JobResult:
+        """It may still happen, but for an eviction: pods that are there serve, others are there for those that go."""
         detail = f"{self._operation} was sent, and nothing shows of it after {self._operation.seconds:g} s"
-        return JobResult(Outcome.DIVERGED if self._operation.kind.interrupts else Outcome.FAILED_SAFE, detail)
+        late = self._operation.kind.interrupts and self._operation.kind is not OperationKind.EVICT
+        return JobResult(Outcome.DIVERGED if late else Outcome.FAILED_SAFE, detail)
 
 
 class _SoftwareEvents:

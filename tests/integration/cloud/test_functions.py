@@ -198,7 +198,7 @@ async def test_nodes_are_drained_one_after_the_other_and_come_back_into_use(syst
     deployment = (await system.carries(FUNCTION))[deployment_path(FUNCTION, "edge-1")]
     assert "replicas" not in deployment
     assert await system.carries(STATION) == before
-    plan = await undo_plan(system.planner, run.id, {"host": 1}, "ana")
+    plan = await undo_plan(system.planner, run.id, {}, "ana")
     await system.ends(submit(system.store, system.wakeups, RunRequest(plan=plan, actor="ana", strategy=Strategy())))
     assert (pods(second), cordoned()) == ([FUNCTION], {first: False, second: False})
     # Where no other node takes it, since people took that out of use, it goes to the other pool.

@@ -1,0 +1,332 @@
+"""Whole runs of functions in virtual time, in which workers die and pools go wrong at any call.
+
+In the end each run has one terminal state, each function runs on one pool, with its three objects and no others
+anywhere, the ledger says the same, and its station carries what was applied for all tenants.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+
+import pytest
+
+from controller.models.run import Outcome, Run, RunState
+from controller.nrm.tree import Tree
+from controller.ports.store import Page
+from simulators.cloud.server.faults import ApiFault, ApiFaultKind
+from simulators.connections import Outage
+from tests.integration.cloud.system import NAMESPACE
+from tests.integration.cloud.test_functions import FUNCTION, GATEWAY, STATION, files
+from tests.integration.cloud.virtual import KINDS, Stricken, VirtualCloud, Watched, prepared
+from tests.support.soak import SOAK
+from tests.unit.runs.group_bench import Mortal
+
+GOOD = {Outcome.SUCCEEDED, Outcome.UNCHANGED}
+#: Seconds in which pods that are to go are gone, and lost nodes noticed.
+SETTLE = 90.0
+#: Runs of one record at most.
+MOST_RUNS = 200
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """A run that brings the function, with its station, from one pool, package or node to another.
+
+    Attributes:
+        begin: Brings the pools to where it begins, and asks for it.
+        function: Whose run it is.
+        stays: Whether the function is there afterwards.
+    """
+
+    begin: Callable[[VirtualCloud], Awaitable[Run]]
+    function: str = FUNCTION
+    stays: bool = True
+
+
+async def instantiated(cloud: VirtualCloud) -> Run:
+    if cloud.placed(FUNCTION):
+        cloud.store.devices.retire(STATION, "ana")
+        nodes = len(cloud.store.ledger.find([FUNCTION])[FUNCTION])
+        assert set((await cloud.done("terminate-function", function=FUNCTION, nodes=nodes)).values()) == GOOD - {
+            Outcome.UNCHANGED
+        }, cloud.jobs
+        await cloud.time.sleep(SETTLE)
+    return await cloud.start("instantiate-function", where=f"function={FUNCTION}")
+
+
+async def upgraded(cloud: VirtualCloud) -> Run:
+    cloud.rewrite("functions.csv", f"{FUNCTION},bbu,", f"{FUNCTION},bbu-2,")
+    return await cloud.start("upgrade-function", where=f"function={FUNCTION}")
+
+
+async def moved(cloud: VirtualCloud) -> Run:
+    return await cloud.start("move-function", function=FUNCTION)
+
+
+async def healed(cloud: VirtualCloud) -> Run:
+    await _lose_nodes(cloud)
+    return await cloud.start("heal-function", where=f"function={FUNCTION}", seconds=0)
+
+
+async def healed_without_its_pool(cloud: VirtualCloud) -> Run:
+    (pool,) = await _lose_nodes(cloud)
+    cloud.fleet.transport.connections[pool].cut(Outage.REFUSAL)
+    return await cloud.start("heal-function", where=f"function={FUNCTION}", seconds=0)
+
+
+async def _lose_nodes(cloud: VirtualCloud) -> tuple[str, ...]:
+    (pool,) = cloud.placed(FUNCTION)
+    for node in cloud.fleet.pools[pool].record.nodes:
+        cloud.fleet.pools[pool].begin_fault("node-lost", node.id)
+    await cloud.time.sleep(SETTLE)
+    return (pool,)
+
+
+async def terminated(cloud: VirtualCloud) -> Run:
+    needed = ",1002,20,,,"
+    if not cloud.network.stations_behind(GATEWAY):
+        cloud.rewrite("stations.csv", needed + GATEWAY, needed)
+    assert set((await cloud.done("instantiate-function", where=f"function={GATEWAY}")).values()) <= GOOD, cloud.jobs
+    cloud.rewrite("stations.csv", needed + GATEWAY, needed)
+    nodes = len(cloud.store.ledger.find([GATEWAY])[GATEWAY])
+    return await cloud.start("terminate-function", function=GATEWAY, nodes=nodes)
+
+
+async def drained_beside(cloud: VirtualCloud) -> Run:
+    return await _drained(cloud, "edge-1")
+
+
+async def drained_elsewhere(cloud: VirtualCloud) -> Run:
+    return await _drained(cloud, "edge-2")
+
+
+async def _drained(cloud: VirtualCloud, pool: str) -> Run:
+    if cloud.placed(FUNCTION) != (pool,):
+        assert set((await cloud.done("move-function", function=FUNCTION, pool=pool)).values()) <= GOOD, cloud.jobs
+        await cloud.time.sleep(SETTLE)
+    ((_, node),) = cloud.pods(FUNCTION)
+    return await cloud.start("drain-node", pool=pool, node=node)
+
+
+async def pool_drained(cloud: VirtualCloud) -> Run:
+    return await cloud.start("drain-pool", pool=cloud.placed(FUNCTION)[0])
+
+
+SCENARIOS = {
+    "instantiate": Scenario(instantiated),
+    "upgrade": Scenario(upgraded),
+    "move": Scenario(moved),
+    "heal": Scenario(healed),
+    "heal without its pool": Scenario(healed_without_its_pool),
+    "drain a node beside": Scenario(drained_beside),
+    "drain a node elsewhere": Scenario(drained_elsewhere),
+    "drain a pool": Scenario(pool_drained),
+    "terminate": Scenario(terminated, GATEWAY, stays=False),
+}
+#: Those of which one moment is tried where time is short.
+BRIEFLY = ("upgrade", "heal", "drain a node beside", "terminate")
+
+
+class Cloud(VirtualCloud):
+    """The pools of the tiny network, on which the function is up.
+
+    Attributes:
+        station: What its station carries.
+        intact: Whether the latest test left it whole.
+    """
+
+    station: Tree
+    intact = False
+
+    async def bring_up(self) -> None:
+        """Bring the function up for the first time."""
+        await self.prepare_pools()
+        await self.again_up()
+        self.station = await self.carried(STATION)
+
+    async def again_up(self) -> None:
+        assert set((await self.done("instantiate-function", where=f"function={FUNCTION}")).values()) <= GOOD, self.jobs
+
+    async def tidy(self) -> None:
+        """All that went wrong ends, and what people do afterwards is done."""
+        for name, pool in self.fleet.pools.items():
+            self.fleet.transport.connections[name].restore()
+            pool.api_faults.clear()
+            pool.faults.clear()
+            if pool.cluster.get("resourcequotas", NAMESPACE, "full") is not None:
+                pool.cluster.delete("resourcequotas", NAMESPACE, "full")
+        await self.time.sleep(SETTLE)
+        if len(self.pods(FUNCTION)) > 1 and len(self.placed(FUNCTION)) == 1:
+            assert set((await self.done("scale-function", function=FUNCTION, replicas=1)).values()) <= GOOD, self.jobs
+        if len(self.placed(FUNCTION)) > 1:
+            assert set((await self.done("heal-function", where=f"function={FUNCTION}")).values()) <= GOOD, self.jobs
+        for name, pool in self.fleet.pools.items():
+            for node in pool.cluster.list("nodes"):
+                if node["spec"].get("unschedulable"):
+                    told = await self.done("uncordon-node", pool=name, node=node["metadata"]["name"])
+                    assert set(told.values()) <= GOOD, self.jobs
+        await self.time.sleep(SETTLE)
+
+    async def assert_whole(self, function: str, *, stays: bool, pods: int = 1) -> None:
+        """One function, on one pool, and nothing else of it anywhere; its station is as it was."""
+        placed = self.placed(function)
+        assert len(placed) == stays, (placed, self.jobs)
+        assert self.objects(function) == {(pool, kind): 1 for pool in placed for kind in KINDS}, self.jobs
+        assert [pool for pool, _ in self.pods(function)] in [[*placed] * many for many in (1, pods)], self.jobs
+        if self.placed(FUNCTION):
+            assert await self.carried(STATION) == self.station, self.jobs
+        assert not self.store.claims.busy([*self.network.device_kinds])
+
+    def assert_ended(self, run: Run) -> None:
+        """It ended well, and each of its jobs once."""
+        jobs = [(job.station, job.outcome, job.detail) for job in self.store.runs.jobs(run.id)]
+        assert (self.store.runs.get(run.id).state, {job[1] for job in jobs} - GOOD) == (RunState.SUCCEEDED, set()), jobs
+
+
+_worlds: list[Cloud] = []
+
+
+@pytest.fixture
+def cloud(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cloud]:
+    """Always the same one, unless a test left it otherwise: to make one takes longer than some runs do."""
+    found = _worlds.pop() if _worlds else Cloud(prepared(files(tmp_path_factory.mktemp("pools"))))
+    found.connect(monkeypatch)
+    if not found.intact:
+        found.play(found.bring_up())
+    found.intact = False
+    yield found
+    if found.intact and len(found.store.runs.page(Page(limit=MOST_RUNS))[1]) < MOST_RUNS:
+        _worlds.append(found)
+
+
+# ---------------------------------------------------------------------------- pools that go wrong
+
+
+def gone_for(seconds: float, outage: Outage = Outage.REFUSAL) -> Callable[[Cloud], None]:
+    """No API server can be reached for so long."""
+
+    def strike(cloud: Cloud) -> None:
+        for name in cloud.fleet.pools:
+            way = cloud.fleet.transport.connections[name]
+            way.cut(outage)
+            cloud.clock.call_later(seconds, way.restore)
+
+    return strike
+
+
+def spoils(*verbs: str, kind: ApiFaultKind, count: int = 1, seconds: float = 2) -> Callable[[Cloud], None]:
+    """The next requests of these verbs go wrong."""
+
+    def strike(cloud: Cloud) -> None:
+        for pool in cloud.fleet.pools.values():
+            for verb in verbs:
+                pool.api_faults.inject(ApiFault(kind=kind, verb=verb, count=count, seconds=seconds))
+
+    return strike
+
+
+def full(cloud: Cloud) -> None:
+    """From now on a quota lets nothing more be made than there is."""
+    for pool in cloud.fleet.pools.values():
+        kinds = {"count/nfdeployments.workload.nephio.org": KINDS[0], "count/configmaps": KINDS[1], "pods": "pods"}
+        hard = {name: str(len(pool.cluster.list(kind, NAMESPACE))) for name, kind in kinds.items()}
+        pool.cluster.create(
+            "resourcequotas", {"metadata": {"name": "full", "namespace": NAMESPACE}, "spec": {"hard": hard}}
+        )
+
+
+def edited(cloud: Cloud) -> None:
+    """Somebody edits the function by hand, wherever it is."""
+    for pool in cloud.fleet.pools.values():
+        found = pool.cluster.get(KINDS[0], NAMESPACE, FUNCTION.lower())
+        if found is not None:
+            changed = pool.cluster.edited(found)
+            changed["spec"]["replicas"] = 2
+            pool.cluster.update(KINDS[0], changed, manager="kubectl-edit")
+
+
+WRITES = ("apply", "delete", "patch", "create")
+STRIKES: dict[str, Callable[[Cloud], None]] = {
+    "gone": gone_for(40),
+    "silent": gone_for(100, Outage.SILENCE),
+    "slow": spoils("any", kind=ApiFaultKind.DELAY, count=3, seconds=70),
+    "lying": spoils(*WRITES, kind=ApiFaultKind.OK_WITHOUT_EFFECT),
+    "unanswered": spoils(*WRITES, kind=ApiFaultKind.DROP_AFTER),
+    "failing": spoils(*WRITES, kind=ApiFaultKind.FAIL),
+    "full": full,
+    "unavailable": spoils("any", kind=ApiFaultKind.UNAVAILABLE, count=3),
+    "throttled": spoils("any", kind=ApiFaultKind.THROTTLE, count=3),
+    "edited": edited,
+    "garbage": spoils("any", kind=ApiFaultKind.GARBAGE, count=3),
+}
+
+#: Runs that may come to another end where something goes wrong than where nothing does.
+FREE = ("move", "upgrade", "heal", "instantiate", "drain a node beside", "drain a node elsewhere", "drain a pool")
+
+
+async def whole_again(cloud: Cloud, run: Run, scenario: Scenario) -> None:
+    """See that a run ended well, and bring what went wrong to an end."""
+    cloud.assert_ended(run)
+    await cloud.tidy()
+    await cloud.assert_whole(scenario.function, stays=scenario.stays)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", SCENARIOS if SOAK else BRIEFLY)
+def test_a_worker_may_die_at_any_call_of_a_whole_run(cloud: Cloud, name: str) -> None:
+    chance, scenario = random.Random(name), SCENARIOS[name]
+
+    async def again(*deaths: Mortal) -> None:
+        run = await scenario.begin(cloud)
+        await cloud.work(*deaths)
+        await whole_again(cloud, run, scenario)
+
+    async def each() -> None:
+        if not SOAK:
+            await again(Mortal(chance.randint(20, 300)))
+            return
+        await again(whole := Watched(world=cloud.world))
+        for at in whole.moments:
+            await again(Mortal(at))
+
+    cloud.play(each())
+    cloud.intact = True
+
+
+async def struck(cloud: Cloud, name: str, strike: str, at: int) -> bool:
+    """Let something go wrong at a call of a run; whether it came that far."""
+    run = await SCENARIOS[name].begin(cloud)
+    life = Stricken(at, strike=partial(STRIKES[strike], cloud))
+    await cloud.shift(life)
+    where, jobs = (name, strike, at), {job.station: job for job in cloud.jobs}
+    assert cloud.store.runs.get(run.id).state.terminal, where
+    assert all(job.outcome is not None for job in jobs.values()), where
+    assert Outcome.DIVERGED not in {job.outcome for job in jobs.values()}, (where, jobs)
+    there = name != "instantiate" or jobs[FUNCTION].outcome in GOOD
+    await cloud.time.sleep(SETTLE)
+    await cloud.assert_whole(FUNCTION, stays=there, pods=2 if strike == "edited" else 1)
+    await cloud.tidy()
+    if not cloud.placed(FUNCTION):
+        await cloud.again_up()
+    await cloud.assert_whole(FUNCTION, stays=True)
+    return len(life.calls) >= at
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("strike", STRIKES if SOAK else ["gone", "lying", "full"])
+def test_pools_may_go_wrong_at_any_request_of_a_whole_run(cloud: Cloud, strike: str) -> None:
+    async def each() -> None:
+        chance = random.Random(strike)
+        if not SOAK:
+            assert await struck(cloud, chance.choice(FREE), strike, chance.randint(40, 240))
+            return
+        for name in FREE:
+            at = chance.randint(1, 9)
+            while await struck(cloud, name, strike, at):
+                at += 9
+
+    cloud.play(each())
+    cloud.intact = True

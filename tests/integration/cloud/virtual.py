@@ -1,0 +1,343 @@
+"""Whole runs on simulated pools and stations in one process and in virtual time: worker, pools, pods, stations, people.
+
+Requests to pools and RPCs to stations are those that go over the wire in production; only what carries the bytes is
+replaced. So a run costs a fraction of a second, and can be broken off at each of its calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import closing, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from controller.cloud import CloudDevices
+from controller.cloud.api import PoolApi
+from controller.device import SshDevices
+from controller.device.transport import Transport
+from controller.inventory.load import load_network
+from controller.models.errors import SessionLostError
+from controller.models.network import Network
+from controller.models.run import Job, Outcome, Run, Strategy
+from controller.nrm.tree import Tree
+from controller.plan import network_digest, pools_of
+from controller.playbook.actions.shipped import registry
+from controller.playbook.engine.context import ActionServices
+from controller.playbook.engine.job import PlaybookProcedure, procedures
+from controller.playbook.engine.preparation import PlaybookPreparation
+from controller.playbook.language.library import Library
+from controller.ports.devices import target_of
+from controller.ports.queue import FakeWakeups
+from controller.ports.secrets import FakeSecrets
+from controller.ports.store import RunRequest
+from controller.ports.webhook import FakeWebhook
+from controller.rehearsal.play import BEGINS
+from controller.rehearsal.timeline import LoopClock, VirtualLoop
+from controller.rehearsal.twin import MemoryConnector
+from controller.runs.launch import Launcher
+from controller.runs.loop import WorkerLoop
+from controller.runs.planning.planner import Planner, PlanRequest
+from controller.runs.procedures import Tools
+from controller.store import open_store
+from simulators.clock import VirtualClock
+from simulators.cloud.server.answers import Response
+from simulators.cloud.server.api import Api
+from simulators.cloud.server.faults import ApiFaultKind, spoiled
+from simulators.cloud.server.requests import Request
+from simulators.connections import Outage
+from simulators.fleet.fleet import Fleet, FleetSettings
+from simulators.network import read_network
+from simulators.station import StationSettings
+from tests.integration.alarms.system import PLAYBOOKS
+from tests.support.launch import submit
+from tests.unit.runs.group_bench import Mortal, _unless_killed
+from tests.unit.runs.transaction_bench import InstantStore, Killed
+
+#: Of what a function consists on a pool.
+KINDS = ("nfdeployments.workload.nephio.org", "configmaps", "poddisruptionbudgets.policy")
+#: What pools ask of whoever signs in, and where it is kept.
+_SECRETS: dict[str, str | None] = {"pool-authority": "", "pool-token": "minka-sim"}
+
+
+def prepared(folder: Path) -> Path:
+    """Network files in which there is another release of the function, and tenants agree to all beforehand."""
+    agreements = folder / "agreements.yaml"
+    text = agreements.read_text(encoding="utf-8")
+    agreements.write_text(text.replace("    scope:", "    consents: {reduce: standing}\n    scope:"), encoding="utf-8")
+    packages = folder / "packages.yaml"
+    text = packages.read_text(encoding="utf-8")
+    newer = (
+        text.partition("- ")[2].partition("\n- ")[0].replace("id: bbu,", "id: bbu-2,").replace(f"{7:064x}", f"{6:064x}")
+    )
+    packages.write_text(f"{text}- {newer}\n", encoding="utf-8")
+    return folder
+
+
+@dataclass
+class Stricken(Mortal):
+    """A process that lives, and at one of whose calls something happens."""
+
+    strike: Callable[[], None] = lambda: None
+
+    def due(self, name: str) -> bool:
+        self.calls.append(name)
+        if len(self.calls) == self.at:
+            self.strike()
+        return False
+
+    @property
+    def dead(self) -> bool:
+        return False
+
+
+@dataclass
+class Watched(Mortal):
+    """A process that lives, and notes at which of its calls the world is another one than at the call before.
+
+    A worker that dies leaves the world as it is. So it makes no difference at which of the calls it dies between which
+    nothing changed, and these are all the moments at which it may die.
+
+    Attributes:
+        world: What pools and record are now.
+        moments: The calls.
+    """
+
+    world: Callable[[], object] = lambda: None
+    moments: list[int] = field(default_factory=list)
+    _before: object = None
+
+    def due(self, name: str) -> bool:
+        told = self.calls and self.calls[-1] not in ("record", "get", "get-config") and " " not in self.calls[-1]
+        now, before = self.world(), self._before
+        self.calls.append(name)
+        if told or now != before:
+            self.moments.append(len(self.calls))
+        self._before = now
+        return False
+
+
+class VirtualCloud:
+    """A record, workers one after the other, and the fleet of a network with functions.
+
+    Attributes:
+        clock: Of the fleet.
+        life: The process that is at work: each of its calls to a pool, a station or the record may be its last.
+        run: The latest run.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.clock = VirtualClock(BEGINS)
+        settings = FleetSettings(stations=StationSettings(settle_seconds=1.0))
+        self.fleet = Fleet(read_network(folder), settings, self.clock)
+        self.loop = VirtualLoop(self.clock)
+        self.time = LoopClock(self.loop, self.clock)
+        self.store = open_store("sqlite://", self.time)
+        with closing(self.store.database.engine.raw_connection()) as one:  # of which a record in memory has just one
+            self._connection: Any = one.driver_connection
+        self.life: Mortal = Mortal()
+        self.run: Run
+        self._wires: dict[str, _Wire] = {name: _Wire(self.fleet, name) for name in self.fleet.pools}
+        self.load()
+
+    def connect(self, patch: pytest.MonkeyPatch) -> None:
+        """Let all that is asked of pools and stations take the way through memory, as long as the patch lasts."""
+
+        async def open_(api: PoolApi) -> httpx.AsyncClient:
+            headers = {"Authorization": f"Bearer {_SECRETS['pool-token']}", "User-Agent": "minka"}
+            return httpx.AsyncClient(
+                transport=self._wires[api.target.station], base_url="https://pool", headers=headers, trust_env=False
+            )
+
+        patch.setattr(PoolApi, "_open", open_)
+        for owner, name in ((PoolApi, "_send"), (Transport, "answer")):
+            patch.setattr(owner, name, self._mortal(getattr(owner, name)))
+
+    def _mortal(self, asked: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def call(owner: Any, *given: Any, **named: Any) -> Any:
+            life = self.life
+            name = f"{owner.target.station} {given[0]}" if isinstance(owner, PoolApi) else str(given[0].name)
+            killed = await life.reach(name)
+            if killed and not life.after:
+                raise Killed
+            answer = await asked(owner, *given, **named)
+            if killed or life.dead:
+                raise Killed
+            return answer
+
+        return call
+
+    def load(self) -> None:
+        """Load the network files as they are now."""
+        self.network: Network = load_network(self.folder)
+        self.store.networks.save(self.network, network_digest(self.network), "ana")
+
+    def rewrite(self, file: str, one: str, other: str) -> None:
+        """Put one text in the place of the other in the network files, or the other way round, and load them."""
+        path = self.folder / file
+        text = path.read_text(encoding="utf-8")
+        path.write_text(text.replace(one, other) if one in text else text.replace(other, one), encoding="utf-8")
+        self.load()
+
+    def play(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do something on the loop."""
+        self.loop.set_exception_handler(_unless_killed)
+        self.loop.run_until_complete(work)
+
+    # ---------------------------------------------------------------- processes
+
+    def _devices(self) -> SshDevices:
+        cloud = CloudDevices(FakeSecrets(_SECRETS), self.time)
+        return SshDevices(FakeSecrets({}), connector=MemoryConnector(self.fleet), cloud=lambda: cloud)
+
+    def services(self, devices: SshDevices, life: Mortal | None = None) -> ActionServices:
+        store = InstantStore(self.store, life)
+        return ActionServices(store, Planner(store, devices, self.time, target_of), FakeWebhook(), self.time)
+
+    async def shift(self, life: Mortal, seconds: float = 2000.0) -> bool:
+        """One process's life; whether the run ended before."""
+        self.life, devices = life, self._devices()
+        services = self.services(devices, life)
+        of = procedures(PlaybookProcedure(services, registry()))
+        tools = Tools(services.store, devices, self.time, target_of, procedure_of=of)
+        process = asyncio.create_task(WorkerLoop("w", tools, FakeWakeups()).run(asyncio.Event()))
+        end = self.time.monotonic() + seconds
+        try:
+            while self.time.monotonic() < end:
+                await self.time.sleep(2.0)
+                if life.dead or process.done():
+                    return False
+                if self.store.runs.get(self.run.id).state.terminal:
+                    return True
+            raise AssertionError(f"the run hangs: {self.jobs}")
+        finally:
+            process.cancel()
+            (ended,) = await asyncio.gather(process, return_exceptions=True)
+            for one in self.store.processes.alive():
+                assert self.store.processes.declare_dead(one.id, one.counter)
+            for station in self.fleet.stations.values():
+                station.server.drop_sessions()
+            self.life = Mortal()
+            with suppress(SessionLostError, Killed):
+                await devices.close()
+            assert isinstance(ended, Killed | asyncio.CancelledError), ended
+
+    async def work(self, *deaths: Mortal) -> None:
+        """Processes that die one after the other, and one that lives, until the run has ended."""
+        for life in (*deaths, Mortal()):
+            if await self.shift(life):
+                return
+
+    async def start(self, playbook: str, **given: object) -> Run:
+        """Ask for a run."""
+        devices = self._devices()
+        services = self.services(devices)
+        preparation = PlaybookPreparation(services, Library(PLAYBOOKS, registry()))
+        launcher = Launcher(services.store, services.planner, FakeWakeups(), preparation)
+        self.run = await launcher.start(RunRequest(playbook=playbook, parameters=given, actor="ana", reason="test"))
+        await devices.close()
+        return self.run
+
+    async def done(self, playbook: str, *deaths: Mortal, **given: object) -> dict[str, Outcome | None]:
+        """A run from its request to its end; the outcome of each job."""
+        await self.start(playbook, **given)
+        await self.work(*deaths)
+        return {job.station: job.outcome for job in self.jobs}
+
+    async def prepare_pools(self) -> None:
+        """Make namespaces and quotas."""
+        devices = self._devices()
+        planner = self.services(devices).planner
+        await planner.adopt("pool=*", "ana")
+        plan = await planner.plan(PlanRequest("pool=*", expect_stations=len(self.fleet.pools)), "ana")
+        await devices.close()
+        request = RunRequest(plan=plan, actor="ana", strategy=Strategy())
+        self.run = submit(self.store, FakeWakeups(), request)
+        await self.work()
+        assert all(job.outcome is Outcome.SUCCEEDED for job in self.jobs), self.jobs
+
+    # -------------------------------------------------------------------- looks
+
+    @property
+    def jobs(self) -> list[Job]:
+        return self.store.runs.jobs(self.run.id)
+
+    def world(self) -> object:
+        """What pools and record are now: another value as soon as something was written there."""
+        pools = tuple(pool.cluster.store.revision for pool in self.fleet.pools.values())
+        return pools, self._connection.total_changes
+
+    async def carried(self, device: str) -> Tree:
+        devices = self._devices()
+        try:
+            return (await self.services(devices).planner.read(self.network, device)).tree
+        finally:
+            await devices.close()
+
+    def objects(self, function: str) -> Counter[tuple[str, str]]:
+        """The objects of a function by pool and kind, whoever made them."""
+        return Counter(
+            (name, kind)
+            for name, pool in self.fleet.pools.items()
+            for kind in KINDS
+            for one in pool.cluster.list(kind)
+            if one["metadata"]["name"] == function.lower()
+        )
+
+    def pods(self, function: str) -> list[tuple[str, str]]:
+        """Pods of a function that are not about to end, by pool and node."""
+        return sorted(
+            (name, str(one["spec"].get("nodeName", "")))
+            for name, pool in self.fleet.pools.items()
+            for one in pool.cluster.list("pods")
+            if one["metadata"].get("labels", {}).get("minka.dev/function") == function
+            and "deletionTimestamp" not in one["metadata"]
+        )
+
+    def placed(self, function: str) -> tuple[str, ...]:
+        """Where the ledger says that a function is."""
+        return pools_of(self.store.ledger.find([function]).get(function, {}))
+
+
+class _Wire(httpx.AsyncBaseTransport):
+    """The way to the API of a pool."""
+
+    def __init__(self, fleet: Fleet, pool: str) -> None:
+        self._api = Api(fleet.pools[pool].cluster)
+        self._faults = fleet.pools[pool].api_faults
+        self._way = fleet.transport.connections[pool]
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer as the pool's listener does."""
+        if self._way.outage is Outage.REFUSAL:
+            raise httpx.ConnectError("connection refused")
+        if self._way.outage is Outage.SILENCE:
+            await asyncio.sleep(math.inf)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        target = request.url.raw_path.decode()
+        asked = Request.of_target(request.method, target, headers=headers, body=await request.aread())
+        strikes = self._faults.strikes(asked)
+        if ApiFaultKind.DROP_BEFORE in strikes:
+            raise httpx.ReadError("")
+        found = spoiled(self._api, asked, strikes) if strikes else self._api.handle(asked)
+        assert isinstance(found, Response), "nobody watches here"
+        if ApiFaultKind.DROP_AFTER in strikes:
+            raise httpx.ReadError("")
+        if ApiFaultKind.DELAY in strikes:
+            await asyncio.sleep(strikes[ApiFaultKind.DELAY].seconds)
+        return httpx.Response(found.status, headers=list(found.headers), stream=_Body(found.body))
+
+
+class _Body(httpx.AsyncByteStream):
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._content
