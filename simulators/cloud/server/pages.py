@@ -14,6 +14,8 @@ from simulators.cloud.language.status import StatusError, bad_request, expired
 from simulators.cloud.server.requests import ListOptions
 from simulators.cloud.server.store import Compacted, Object, Store
 
+#: Version of the form of tokens.
+_FORMAT = "meta.k8s.io/v1"
 _TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You can start a new list without "
     "the continue parameter, or use the continue token in this response to retrieve the remainder of the results. "
@@ -108,7 +110,7 @@ def _place(obj: Object) -> str:
 
 
 def _token(revision: int, start: str) -> str:
-    text = orjson.dumps({"v": "meta.k8s.io/v1", "rv": revision, "start": start})
+    text = orjson.dumps({"v": _FORMAT, "rv": revision, "start": start})
     return base64.urlsafe_b64encode(text).decode().rstrip("=")
 
 
@@ -119,10 +121,17 @@ def _read(token: str) -> tuple[int, str]:
         raise _no_token("illegal base64 data at input byte 0") from None
     try:
         read = orjson.loads(text)
-        return int(read["rv"]), str(read["start"])
-    except (ValueError, KeyError, TypeError):
+        version, revision, start = str(read.get("v", "")), int(read.get("rv") or 0), str(read.get("start") or "")
+    except (ValueError, AttributeError, TypeError):
         first = f"\\x{text[0]:02x}" if text[:1] and text[0] > 126 else text[:1].decode(errors="replace")
         raise _no_token(f"invalid character '{first}' looking for beginning of value") from None
+    if version != _FORMAT:
+        raise _no_token(f'server does not recognize this encoded version "{version}"')
+    if not revision:
+        raise _no_token(f"incorrect encoded start resourceVersion (version {version})")
+    if not start:
+        raise _no_token(f"encoded start key empty (version {version})")
+    return revision, start
 
 
 def _no_token(problem: str) -> StatusError:

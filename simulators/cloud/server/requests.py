@@ -231,9 +231,8 @@ def _delete_body(request: Request) -> dict[str, Any]:
         raise bad_request(f"couldn't get version/kind; json parse error: {error}") from None
     if not isinstance(body, dict):
         raise bad_request("couldn't get version/kind; json parse error: not an object")
-    kind = body.get("kind", "DeleteOptions")
-    if kind != "DeleteOptions":
-        version = body.get("apiVersion", "v1")
+    kind, version = body.get("kind") or "DeleteOptions", body.get("apiVersion") or "v1"
+    if kind != "DeleteOptions" or version not in ("v1", "meta.k8s.io/v1"):
         raise bad_request(
             f'no kind "{kind}" is registered for version "{version}" in scheme '
             '"k8s.io/apimachinery/pkg/apis/meta/internalversion/scheme/register.go:27"'

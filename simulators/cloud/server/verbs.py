@@ -437,12 +437,12 @@ def _without(obj: Object, name: str) -> Object:
 
 
 def _finalizers(metadata: Mapping[str, Any], propagation: str) -> list[str]:
-    """The finalizers that a deletion leaves: its propagation policy is one of them."""
-    own = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}
+    """The finalizers that a deletion leaves: a propagation policy is one of them, or takes the others away."""
+    own = {"Foreground": ["foregroundDeletion"], "Orphan": ["orphan"], "Background": []}
     found = list(metadata.get("finalizers", ()))
     if propagation not in own:
         return found
-    return [one for one in found if one not in own.values()] + [own[propagation]]
+    return [one for one in found if one not in ("foregroundDeletion", "orphan")] + own[propagation]
 
 
 def _finished(kind: Kind, obj: Object) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
@@ -122,6 +123,20 @@ class TestLists:
         code, rest = admin.ask("GET", f"{MAPS}?limit=5&continue={gone['metadata']['continue']}")
         assert code == 200
         assert [obj["metadata"]["name"] for obj in rest["items"]] == ["b", "c", "d"]
+
+    @pytest.mark.parametrize(
+        ("token", "said"),
+        [
+            ({"v": "meta.k8s.io/v2", "rv": 1, "start": "a"}, "does not recognize this encoded version"),
+            ({"v": "meta.k8s.io/v1", "rv": 0, "start": "a"}, "incorrect encoded start resourceVersion"),
+            ({"v": "meta.k8s.io/v1", "rv": 1}, "encoded start key empty"),
+            ([1], "looking for beginning of value"),
+        ],
+    )
+    def test_a_token_that_nobody_gave_out_is_refused(self, admin: Client, token: Any, said: str) -> None:
+        encoded = base64.urlsafe_b64encode(json.dumps(token).encode()).decode().rstrip("=")
+        code, refusal = admin.ask("GET", f"{MAPS}?continue={encoded}")
+        assert (code, said in refusal["message"]) == (400, True)
 
     def test_pages_are_of_one_revision(self, cluster: Cluster, admin: Client) -> None:
         for name in "abc":
@@ -566,6 +581,15 @@ def test_how_to_delete_is_read_like_any_body(cluster: Cluster, admin: Client) ->
     code, _ = admin.ask("DELETE", f"{MAPS}/a", {"dryRun": ["All"]}, content_type="application/yaml")
     assert (code, cluster.get("configmaps", "default", "a") is not None) == (200, True)
     assert admin.ask("DELETE", f"{MAPS}/a", {"orphanDependents": False})[0] == 200
+    assert admin.ask("DELETE", f"{MAPS}/kept", {"apiVersion": "v2", "kind": "DeleteOptions"})[0] == 400
+    for policy, finalizers in (
+        ("Foreground", ["a.b/c", "foregroundDeletion"]),
+        ("Orphan", ["a.b/c", "orphan"]),
+        ("", ["a.b/c", "orphan"]),
+        ("Background", ["a.b/c"]),
+    ):
+        asked = {"propagationPolicy": policy} if policy else {}
+        assert admin.ask("DELETE", f"{MAPS}/kept", asked)[1]["metadata"]["finalizers"] == finalizers
     code, waiting = admin.ask("DELETE", f"{MAPS}/kept", {"orphanDependents": False})
     assert (code, "deletionTimestamp" in waiting["metadata"]) == (202, True)
 
