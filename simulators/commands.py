@@ -136,9 +136,14 @@ def edit_router(
 @router_app.command(
     "lose-path", epilog="Example: `python -m simulators router lose-path RT-CUS-0145 GigabitEthernet0/0/0`"
 )
-def lose_path(router: RouterId, port: Port, control: ControlUrl = DEFAULT_CONTROL) -> None:
+def lose_path(
+    router: RouterId,
+    port: Port,
+    signal: Annotated[bool, typer.Option("--signal", help="Its signal, too: the port goes down.")] = False,
+    control: ControlUrl = DEFAULT_CONTROL,
+) -> None:
     """Let all that leaves by a port's VLANs get nowhere, though the port stays up."""
-    show(call("POST", control, f"/routers/{router}/paths/lose", {"port": port}))
+    show(call("POST", control, f"/routers/{router}/paths/lose", {"port": port, "signal": signal}))
 
 
 @router_app.command(

@@ -24,6 +24,7 @@ from controller.models.alarm import (
     POOL_CAUSES,
     POOL_FULL,
     POOL_NEARLY_FULL,
+    PORT_DOWN,
     PTP_LOST,
     UNREACHABLE,
     USER_PLANE_DOWN,
@@ -38,6 +39,7 @@ from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.network import HOST, DeviceKind
 from controller.models.run import LedgerEntry
+from controller.nrm.cli import ports_without_signal
 from controller.nrm.profiles import (
     CellEntry,
     administrative_state,
@@ -52,7 +54,7 @@ from controller.nrm.profiles import (
     object_class,
 )
 from controller.nrm.profiles.function import deployment_path, placed_at, why_not_ready
-from controller.nrm.tree import Path, is_below
+from controller.nrm.tree import Path, is_below, step
 from controller.plan import pools_of, ready_on
 from controller.ports.devices import Observed
 
@@ -61,7 +63,7 @@ _REASONS = (HostKeyError.code, AuthenticationError.code)
 #: Causes that are known without reading the station, then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
 OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT, ALARM_LIST_CROWDED}
-OWN_CAUSES |= {FUNCTION_DOWN, FUNCTION_TWICE} | POOL_CAUSES
+OWN_CAUSES |= {FUNCTION_DOWN, FUNCTION_TWICE, PORT_DOWN} | POOL_CAUSES
 #: Alarms that are over and that a station's list may keep: lists are of limited length, and read each time.
 _MOST_OVER = 200
 #: Why nothing is known of a station that was adopted and not checked yet.
@@ -136,6 +138,7 @@ def health_of(
         off_air=off_air,
         locked=tuple(sorted(locked)),
         links=tuple(map(as_seen, _links(ledger))),
+        ports_down=ports_without_signal(observed, ledger) if device is DeviceKind.ROUTER else (),
         over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
         drift=drift,
         device=device,
@@ -258,6 +261,9 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
     for path in health.off_air:
         text = f"cell {cell_of(path)} is unlocked and off air"
         found[path, CELL_OFF_AIR] = _Fault(PerceivedSeverity.CRITICAL, text)
+    for path in health.ports_down:
+        text = f"port {step(path)[1][0]} gets no signal, and nobody shut it"
+        found[path, PORT_DOWN] = _Fault(PerceivedSeverity.MAJOR, text)
     if health.drift:
         text = f"{health.drift} managed nodes differ from what was applied"
         found[health.device, CONFIGURATION_DRIFT] = _Fault(PerceivedSeverity.WARNING, text)
@@ -436,6 +442,8 @@ def _class_of(health: Health, wrong: Wrong) -> ObjectClass:
     what, cause = wrong
     if what == health.device:
         return ObjectClass(health.device)
+    if cause == PORT_DOWN:
+        return ObjectClass.PORT
     if cause in POOL_CAUSES:
         return ObjectClass.FUNCTION if cause == FUNCTION_CRASH_LOOPING else ObjectClass.NODE
     return object_class(what)

@@ -25,7 +25,7 @@ from controller.models.measurement import Period
 from controller.models.metrics import Observations
 from controller.models.plan import Edit
 from controller.nrm.apply import apply_edits
-from controller.nrm.cli import command_lines, read_config
+from controller.nrm.cli import command_lines, port_states, read_config
 from controller.nrm.profiles import root_spec, router_profile
 from controller.nrm.tree import Tree, child, is_below, step
 from controller.ports.devices import Capabilities, Check, DeviceTarget, Observed
@@ -226,7 +226,9 @@ class CliSession:
             away = [name for name, since in _DAEMONS.items() if int(version[1]) >= since and name not in run]
             if away:
                 raise self._not_whole(_SHOW_RUNNING, f", {' and '.join(away)} does not run there")
-        return read_config(self._profile, text, self._target.station)
+        observed = read_config(self._profile, text, self._target.station)
+        said = self._line.ask("show ip interface brief" if self._profile.virtual else "show interface brief")
+        return replace(observed, state=port_states(self._profile, said, self._target.station))
 
     def _show(self, command: str) -> str:
         """A configuration up to its end: the last one, as a banner may have lines like it."""

@@ -21,6 +21,7 @@ from controller.models.alarm import (
     HEARTBEAT_LOST,
     HOLDOVER_CAUSES,
     KPI_DEGRADED,
+    PORT_DOWN,
     POWER_CAUSES,
     RECORD_DOUBTED,
     RULE_DEMOTED,
@@ -34,7 +35,8 @@ from controller.models.network import HOST, Agreement, Cell, DeviceKind, Network
 from controller.nrm.profiles import cell_of, link_of, object_class, rat_of
 from controller.nrm.tree import Path, child, step
 
-#: Probable causes of what is wrong with the management of a device, and with no service: they concern the host alone.
+#: Probable causes of what is wrong with the management of a device, and with no service, and of a port whose loss takes
+#: service away only where that has an alarm of its own: they concern the host alone.
 OF_MANAGEMENT = frozenset(
     {
         ALARM_LIST_CROWDED,
@@ -42,6 +44,7 @@ OF_MANAGEMENT = frozenset(
         DIVERGED,
         HEARTBEAT_LOST,
         KPI_DEGRADED,
+        PORT_DOWN,
         RECORD_DOUBTED,
         RULE_DEMOTED,
         TOO_MANY_REPAIRS,

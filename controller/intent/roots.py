@@ -26,6 +26,7 @@ from controller.models.alarm import (
     NODE_LOST,
     POOL_FULL,
     POOL_NEARLY_FULL,
+    PORT_DOWN,
     POWER_CAUSES,
     PTP_LOST,
     REMOTE_END_DOWN,
@@ -49,10 +50,11 @@ class _Width(IntEnum):
     NODE = 5
     PODS = 6
     ROUTER = 7
-    TRANSPORT = 8
-    STATION = 9
-    RADIO_UNIT = 10
-    NOTHING = 11
+    PORT = 8
+    TRANSPORT = 9
+    STATION = 10
+    RADIO_UNIT = 11
+    NOTHING = 12
 
 
 _CAUSES = {
@@ -62,6 +64,7 @@ _CAUSES = {
     **dict.fromkeys(POWER_CAUSES, _Width.POWER),
     **dict.fromkeys((NODE_LOST, PTP_LOST), _Width.NODE),
     **dict.fromkeys((POOL_FULL, FUNCTION_CRASH_LOOPING), _Width.PODS),
+    PORT_DOWN: _Width.PORT,
     ALL_LINKS_DOWN: _Width.TRANSPORT,
 }
 #: Roots in a pool: it is away, a node of it failed, or pods on it did.
@@ -139,7 +142,7 @@ def reach(network: Network, root: Alarm) -> Reach:
         return Reach(network.devices_below.get(root.object, frozenset()))
     if _width(root) in _OF_POOLS:
         return Reach(frozenset({root.station, *root.functions, *_stations(network, root)}))
-    if _width(root) is _Width.ROUTER and network.manages(root.station):
+    if _width(root) in (_Width.ROUTER, _Width.PORT) and network.manages(root.station):
         return Reach(frozenset(network.stations_behind(root.station)))
     return Reach(frozenset((root.station,)))
 
@@ -190,6 +193,11 @@ def _behind(network: Network, root: Alarm, alarm: Alarm) -> bool:
     return alarm.probable_cause in {UNREACHABLE, *also} and alarm.station in there
 
 
+def _behind_port(network: Network, root: Alarm, alarm: Alarm) -> bool:
+    there = network.stations_behind(root.station) if network.manages(root.station) else ()
+    return alarm.probable_cause == ALL_LINKS_DOWN and alarm.station in there
+
+
 def _cut_off(_: Network, root: Alarm, alarm: Alarm) -> bool:
     return root.station == alarm.station and alarm.probable_cause in LINK_CAUSES
 
@@ -210,6 +218,7 @@ _COVERS: Mapping[_Width, Callable[[Network, Alarm, Alarm], bool]] = {
     _Width.POWER: _without_power,
     **dict.fromkeys(_OF_POOLS, _in_pool),
     _Width.ROUTER: _behind,
+    _Width.PORT: _behind_port,
     _Width.TRANSPORT: _cut_off,
     _Width.STATION: _out_of_service,
     _Width.RADIO_UNIT: _without_unit,

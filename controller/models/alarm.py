@@ -50,6 +50,8 @@ SLEEPING_CELL = "sleeping-cell"
 KPI_DEGRADED = "kpi-degraded"
 #: Probable cause of a device that can't be reached.
 UNREACHABLE = "station-unreachable"
+#: Probable cause of a port of a router that is not shut and gets no signal.
+PORT_DOWN = "port-down"
 #: Probable causes of a function that is ready on no pool, and of one that runs on two.
 FUNCTION_DOWN, FUNCTION_TWICE = "function-down", "function-twice"
 #: Probable causes of a node of a pool that is lost, that is short of memory, disk or processes, and whose clock follows

@@ -90,6 +90,7 @@ class Health(Noun):
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
         off_air: Cells of ours by path, unlocked and with a PLMN to broadcast, that are known to be off air, and since
             when: as the station says, where that lies between two checks, else as they were first seen so.
+        ports_down: Ports of a router by path, that carry interfaces of ours, are not shut, and get no signal.
         over: Number of alarms that are over and that its list keeps, since nobody acknowledged them.
         drift: Number of managed nodes that differ from what was last applied.
         device: What it is, as alarms of the device as a whole name it.
@@ -108,6 +109,7 @@ class Health(Noun):
     locked: tuple[str, ...] = ()
     links: tuple[LinkHealth, ...] = ()
     off_air: dict[str, AwareDatetime] = {}
+    ports_down: tuple[str, ...] = ()
     over: int = 0
     drift: int = 0
     device: DeviceKind = DeviceKind.STATION

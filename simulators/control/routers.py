@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import FastAPI, HTTPException, Response
@@ -36,6 +37,12 @@ class PortBody(Body):
     """A port of a router."""
 
     port: str
+
+
+class LostPathBody(PortBody):
+    """Whether the port gets no signal any more, either."""
+
+    signal: bool = False
 
 
 class RouterFaultBody(InjectedFaultBody):
@@ -125,8 +132,8 @@ def _add_paths(app: FastAPI, router: Lookup) -> None:
             raise HTTPException(404, str(error)) from None
 
     @app.post("/routers/{router_id}/paths/lose", status_code=204)
-    async def lose(router_id: str, body: PortBody) -> None:
-        of_port(router(router_id).lose_path, body.port)
+    async def lose(router_id: str, body: LostPathBody) -> None:
+        of_port(partial(router(router_id).lose_path, signal=body.signal), body.port)
 
     @app.post("/routers/{router_id}/paths/restore", status_code=204)
     async def restore(router_id: str, body: PortBody) -> None:

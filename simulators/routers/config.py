@@ -17,7 +17,10 @@ _V = TypeVar("_V")
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A port, sub-interface or loopback; ``vlan`` 0 means untagged, an empty ``vrf`` the global table."""
+    """A port, sub-interface or loopback; ``vlan`` 0 means untagged, an empty ``vrf`` the global table.
+
+    ``dark`` is no configuration: a port gets no signal (``Router.in_effect``).
+    """
 
     description: str = ""
     vlan: int = 0
@@ -26,6 +29,7 @@ class Interface:
     shutdown: bool = False
     access_in: str = ""
     access_out: str = ""
+    dark: bool = False
 
 
 @dataclass(frozen=True, slots=True)

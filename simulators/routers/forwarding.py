@@ -18,10 +18,10 @@ class Entry(NamedTuple):
 
 
 def is_up(config: RouterConfig, name: str) -> bool:
-    """Whether an interface carries packets: neither it nor its port is shut down, and a part has its VLAN."""
+    """Whether an interface carries packets: it and its port are not shut down, a signal comes, a part has its VLAN."""
     interface = config.interfaces.get(name)
     port = config.interfaces.get(name.partition(".")[0])
-    if interface is None or port is None or interface.shutdown or port.shutdown:
+    if interface is None or port is None or interface.shutdown or port.shutdown or port.dark:
         return False
     return bool(interface.vlan) or not is_subinterface(name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, Protocol
@@ -111,6 +111,8 @@ class Router:
         self._sessions_so_far = 0
         #: Ports behind which the tenants' paths are lost.
         self._lost: frozenset[str] = frozenset()
+        #: Those of them that get no signal.
+        self._dark: frozenset[str] = frozenset()
 
     # What most routers of a fleet never need is made at first use.
 
@@ -147,6 +149,13 @@ class Router:
     def startup(self) -> RouterConfig:
         """The configuration that a reload brings."""
         return self.running if self._startup is None else self._startup
+
+    @property
+    def in_effect(self) -> RouterConfig:
+        """The configuration as packets meet it: ports without a signal are down."""
+        known = self.running.interfaces
+        dark = {name: replace(known[name], dark=True) for name in self._dark & known.keys()}
+        return replace(self.running, interfaces={**known, **dark}) if dark else self.running
 
     def apply(self, editor: Editor, match: Match[Change], origin: Origin, line: str, number: int = 0) -> str:
         """Carry out one configuration line, the how-manieth of its session; return what it prints.
@@ -276,21 +285,24 @@ class Router:
     def reachable(self) -> bool:
         """Whether its management address can be reached, as far as the router itself is concerned."""
         return not self.reloading and (
-            self._running is None or forwarding.manageable(self._running, management_address(self.record.address))
+            self._running is None or forwarding.manageable(self.in_effect, management_address(self.record.address))
         )
 
     def carries(self, vlan: int, local: int, remote: int) -> bool:
         """Whether it joins a station to a core node by this VLAN."""
-        return not self.reloading and forwarding.carries(self.running, vlan, local, remote, self._lost)
+        return not self.reloading and forwarding.carries(self.in_effect, vlan, local, remote, self._lost)
 
-    def lose_path(self, port: str) -> None:
+    def lose_path(self, port: str, *, signal: bool = False) -> None:
         """Let all that leaves by a port's VLANs get nowhere, though the port stays up, and the management works on.
+
+        With its ``signal`` the port goes down, and all with it.
 
         Raises:
             UnknownPortError: there is no such port.
         """
         self._known(port)
         self._lost |= {port}
+        self._dark |= {port} if signal else set()
         self._surroundings.router_changed(self)
 
     def restore_path(self, port: str) -> None:
@@ -300,7 +312,7 @@ class Router:
             UnknownPortError: there is no such port.
         """
         self._known(port)
-        self._lost -= {port}
+        self._lost, self._dark = self._lost - {port}, self._dark - {port}
         self._surroundings.router_changed(self)
 
     def _known(self, port: str) -> None:
@@ -310,13 +322,14 @@ class Router:
 
     def pings(self, vrf: str, address: int) -> bool:
         """Whether an echo request from this table is answered."""
-        own = ((name, i.address.address) for name, i in self.running.interfaces.items() if i.vrf == vrf and i.address)
-        if any(mine == address and forwarding.is_up(self.running, name) for name, mine in own):
+        config = self.in_effect
+        own = ((name, i.address.address) for name, i in config.interfaces.items() if i.vrf == vrf and i.address)
+        if any(mine == address and forwarding.is_up(config, name) for name, mine in own):
             return True
-        entry = forwarding.lookup(forwarding.table(self.running, vrf), address)
+        entry = forwarding.lookup(forwarding.table(config, vrf), address)
         if entry is None or entry.interface == NULL:
             return False
-        next_hops = {route.next_hop for route in self.running.routes if route.vrf == vrf}
+        next_hops = {route.next_hop for route in config.routes if route.vrf == vrf}
         neighbour = entry.route is None and address in next_hops and self._surroundings.on_net(self.record.site)
         return neighbour or self._surroundings.answers(self.record.site, address)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from controller.models.alarm import AlarmState
+from controller.models.alarm import Alarm, AlarmState
 from controller.models.run import Outcome, RunState
+from controller.nrm.tree import child
 from controller.ports.store import Page
 from controller.runs.planning.undo import undo_plan
 from simulators.history import EventKind
@@ -319,6 +320,37 @@ async def test_a_rule_sends_a_site_over_its_standby_when_its_path_is_lost(spare:
     assert repair.rule == "site-cut-off", "what follows from it is not repaired"
     assert [job.station for job in spare.store.runs.jobs(repair.run)] == [ROUTER]
     assert {name: station.running for name, station in spare.fleet.stations.items()} == others
+
+
+async def test_a_port_without_a_signal_is_known_before_anybody_needs_it(spare: RouterSystem) -> None:
+    def standing() -> dict[str, Alarm]:
+        return {one.object: one for one in spare.store.alarms.page(Page(limit=100))[1] if one.cleared is None}
+
+    async def stands(*objects: str) -> None:
+        async def they_do() -> bool:
+            return {*objects} == {*standing()}
+
+        await until(f"{objects or 'nothing'} stands", they_do)
+
+    spare.listen()
+
+    def port(number: int) -> str:
+        return child(f"/Router[{ROUTER}]", "Port", f"GigabitEthernet0/0/{number}")
+
+    spare.router.lose_path("GigabitEthernet0/0/2", signal=True)
+    await stands(port(2))
+    alarm = standing()[port(2)]
+    assert (alarm.station, alarm.probable_cause, alarm.object_class) == (ROUTER, "port-down", "port")
+    assert (alarm.tenants, alarm.cells) == ((), ()), "the uplink carries everybody"
+    await links_up(spare, 5)
+    spare.router.foreign_edit(["interface gi0/0/2", "shutdown"])
+    await stands()
+    spare.router.lose_path("GigabitEthernet0/0/1", signal=True)
+    links = [link.path for link in spare.store.healths.find([STATION])[STATION].links]
+    await stands(port(1), "station", *links)
+    assert standing()["station"].root == standing()[port(1)].id
+    spare.router.restore_path("GigabitEthernet0/0/1")
+    await stands()
 
 
 async def test_a_router_without_a_standby_is_refused(tmp_path: Path) -> None:

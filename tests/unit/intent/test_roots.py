@@ -62,6 +62,7 @@ def unit(station: str, *cells: str) -> Alarm:
 
 
 ROUTER = alarm("R1", object="router", probable_cause="station-unreachable", object_class=ObjectClass.ROUTER)
+PORT = alarm("R1", object="/Router[R1]/Port[up0]", probable_cause="port-down", object_class=ObjectClass.PORT)
 DRIFT = alarm("S1", object="station", probable_cause="configuration-drift")
 
 
@@ -82,6 +83,7 @@ DRIFT = alarm("S1", object="station", probable_cause="configuration-drift")
         (unit("S3", "S3/1"), alarm("S3", **MAINS)),
         (alarm("S3", **UNREACHABLE), alarm("S3", **MAINS)),
         (alarm("S1", **UNREACHABLE), ROUTER),
+        (alarm("S1", **ALL_LINKS), PORT),
         (cell("S3"), unit("S3", "S3/1", "S3/2")),
     ],
     ids=lambda one: f"{one.object.rpartition('/')[2]}-{one.probable_cause}",
@@ -107,6 +109,9 @@ def test_a_symptom_follows_from_its_root(symptom: Alarm, root: Alarm) -> None:
         (cell("S3"), alarm("S3", **ALL_LINKS)),
         (link("S4"), alarm("S3", **MAINS)),
         (alarm("S2", **UNREACHABLE), ROUTER),  # another site
+        (alarm("S2", **ALL_LINKS), PORT),
+        (link("S1"), PORT),  # one link alone has another cause
+        (alarm("S1", **UNREACHABLE), PORT),
         (cell("S3", "3"), unit("S3", "S3/1", "S3/2")),
         (cell("S4"), unit("S3", "S3/1")),
         (cell("S3"), unit("S3")),  # the unit names no cells

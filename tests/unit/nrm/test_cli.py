@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from controller.models.errors import DeviceRefusedError
 from controller.models.facts import RouterFact, TransportFact
-from controller.nrm.cli import command_lines, read_config
+from controller.nrm.cli import command_lines, port_states, ports_without_signal, read_config
 from controller.nrm.profiles import ROUTER_PROFILES, render_routing
-from controller.nrm.tree import Tree
+from controller.nrm.tree import Observed, Tree, child
 
 IOS, FRR = ROUTER_PROFILES["cisco_ios"], ROUTER_PROFILES["frr"]
 NAME = "R-1"
@@ -26,6 +26,49 @@ def way(tenant: str, vlan: int, side: str = "10.64.0.2/30") -> TransportFact:
 
 def wanted(platform: str, *ways: TransportFact, own: RouterFact = OWN) -> Tree:
     return render_routing((platform,), (own, ways)).tree
+
+
+BRIEF = {
+    "cisco_ios": """
+Interface              IP-Address      OK? Method Status                Protocol
+GigabitEthernet0/0/0   10.128.0.1      YES NVRAM  up                    up
+GigabitEthernet0/0/1   unassigned      YES unset  up                    down
+GigabitEthernet0/0/1.7 10.64.0.2       YES manual up                    down
+GigabitEthernet0/0/2   unassigned      YES unset  administratively down down
+GigabitEthernet0/0/3   unassigned      YES unset  down                  down
+""",
+    "frr": """
+Interface       Status  VRF             Addresses
+---------       ------  ---             ---------
+down0           up      default         10.64.0.2/30
+down0.7         up      claro           10.64.0.2/30
+up0             down    default
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("platform", "up", "down"),
+    [
+        ("cisco_ios", {"GigabitEthernet0/0/0"}, {"GigabitEthernet0/0/1", "GigabitEthernet0/0/3"}),
+        ("frr", {"down0"}, {"up0"}),
+    ],
+)
+def test_which_ports_are_down_though_nobody_shut_them(platform: str, up: set[str], down: set[str]) -> None:
+    states = port_states(ROUTER_PROFILES[platform], BRIEF[platform].replace("\n", " \n"), NAME)
+
+    def of(names: set[str]) -> set[str]:
+        return {child(f"/Router[{NAME}]", "Port", name) for name in names}
+
+    assert {path for path, leaves in states.items() if leaves == {"operationalState": "up"}} == of(up)
+    assert {path for path, leaves in states.items() if leaves == {"operationalState": "down"}} == of(down)
+    # Of these, those count that carry something of ours, and that the configuration does not say to be shut.
+    ledger = [child(f"/Router[{NAME}]", "SubInterface", f"{name}.7") for name in (*up, *down)]
+    assert {*ports_without_signal(Observed({}, states), ledger)} == of(down)
+    shut = {path: {"shutdown": "true"} for path in of(down)}
+    assert ports_without_signal(Observed(shut, states), ledger) == ()
+    assert ports_without_signal(Observed({}, states), ()) == ()
+    assert port_states(ROUTER_PROFILES[platform], "% Invalid input detected at '^' marker.\n", NAME) == {}
 
 
 RUNNING = """Building configuration...

@@ -60,7 +60,7 @@ LADDERS = {
 }
 TICKETS = {
     *("antenna-fault", "backhaul-down", "fan-broken", "hardware-alarm", "kpi-degraded"),
-    *("mains-lost", "node-lost", "pool-full"),
+    *("mains-lost", "node-lost", "pool-full", "port-down"),
 }
 
 
