@@ -135,7 +135,7 @@ class FakeEquipment:
         self.restarted = self.clock.now()
         self.units = {name: unit.model_copy(update={"restarted": self.restarted}) for name, unit in self.units.items()}
 
-    def look(self) -> Equipment:
+    def read(self) -> Equipment:
         """What the station says."""
         now, units = self.clock.now(), tuple(self.units.values())
         return Equipment(
@@ -610,7 +610,7 @@ class FakeSession:
     async def equipment(self) -> Equipment:
         """See ``DeviceSession.equipment``."""
         await self._do("equipment", lambda: None)
-        return self._device.equipment.look()
+        return self._device.equipment.read()
 
     async def measurements(self) -> tuple[Period, ...]:
         """See ``DeviceSession.measurements``."""

@@ -253,7 +253,7 @@ class Fleet:
             await self._stack.enter_async_context(announcements.running())
             ready = FilesReady(announcements, self.clock, list(self.stations.values()), self._folder)
             self._stack.callback(ready.stop)
-            ready.look()
+            ready.poll()
         if self._scenario is not None:
             self._scenario.play(self)
 

@@ -213,9 +213,9 @@ class FilesReady:
         self._latest = [clock.now()] * _ROUND
         self._timer: Timer | None = None
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Let a part of the stations announce what is new, and the others in the seconds that follow."""
-        self._timer = self._clock.call_later(1.0, self.look)
+        self._timer = self._clock.call_later(1.0, self.poll)
         turn, now = self._turn, self._clock.now()
         self._turn = (turn + 1) % _ROUND
         since, self._latest[turn] = self._latest[turn], now

@@ -121,7 +121,7 @@ class StationJob:
     async def _cancelled(self) -> str:
         """Why the group was cancelled at any gate, or an empty string: then no further step is begun."""
         gate = self._tools.gates.of(self._claim, len(self._changing) + 1)
-        decision = await gate.look() if gate is not None else None
+        decision = await gate.decision_so_far() if gate is not None else None
         return decision.reason if decision is not None else ""
 
     async def _pass_gate(self, number: int) -> str:

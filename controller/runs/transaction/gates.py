@@ -66,7 +66,7 @@ class Gate:
         mine = (*decided.get((*self.wave, job.unit), ()), *decided.get((*self.wave, ""), ()))
         return decision_for(job.unit, job.round, self._number, mine)
 
-    async def look(self) -> Decision | None:
+    async def decision_so_far(self) -> Decision | None:
         """What was decided so far."""
         return (await self._store.transaction(_decided, [self])).get(self)
 

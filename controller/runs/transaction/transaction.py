@@ -110,7 +110,7 @@ class Transaction:
         tries = 0
         while True:
             if self._gate is not None and self._decided is None:
-                self._decided = await self._gate.look()
+                self._decided = await self._gate.decision_so_far()
             try:
                 async with self._devices.session(self._target) as session:
                     return self._final(await self._work(session))

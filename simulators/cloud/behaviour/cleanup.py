@@ -38,15 +38,15 @@ class GarbageCollector(Controller):
             self._known.pop(uid, None)
             for owner in owners:
                 self._dependents.get(owner, set()).discard(uid)
-                self.look(("", owner))
+                self.enqueue(("", owner))
             for dependent in sorted(self._dependents.get(uid, ())):
-                self.look(("", dependent))
+                self.enqueue(("", dependent))
             return
         self._known[uid] = kind, key_of(obj)
         for owner in owners:
             self._dependents.setdefault(owner, set()).add(uid)
         if owners or deleting(obj):
-            self.look(("", uid))
+            self.enqueue(("", uid))
 
     def reconcile(self, key: Key) -> None:
         """Reconcile the object with this uid: as a dependent, and as an owner."""
@@ -132,16 +132,16 @@ class Namespaces(Controller):
         super().__init__(cluster, clock)
         self._authority = authority
         for namespace in cluster.list("namespaces"):
-            self.look(key_of(namespace))
+            self.enqueue(key_of(namespace))
 
     def changed(self, event: str, kind: str, obj: Object) -> None:
         """See ``Controller.changed``."""
         if kind == "namespaces" and event != "DELETED":
-            self.look(key_of(obj))
+            self.enqueue(key_of(obj))
         elif event == "DELETED" and (namespace := obj["metadata"].get("namespace")):
             found = self.find("namespaces", ("", namespace))
             if found is not None and deleting(found):
-                self.look(("", namespace))
+                self.enqueue(("", namespace))
 
     def reconcile(self, key: Key) -> None:
         """Fill or empty a namespace."""
@@ -194,7 +194,7 @@ class QuotaStatus(Controller):
         namespace = obj["metadata"].get("namespace", "")
         for quota in self.cluster.list("resourcequotas", namespace) if namespace else ():
             if kind != "resourcequotas" or event != "DELETED":
-                self.look(key_of(quota))
+                self.enqueue(key_of(quota))
 
     def reconcile(self, key: Key) -> None:
         """Count what a quota limits."""
@@ -219,10 +219,10 @@ class Disruptions(Controller):
     def changed(self, event: str, kind: str, obj: Object) -> None:
         """See ``Controller.changed``."""
         if kind == self.KIND and event != "DELETED":
-            self.look(key_of(obj))
+            self.enqueue(key_of(obj))
         elif kind == "pods":
             for budget in self.cluster.list(self.KIND, obj["metadata"]["namespace"]):
-                self.look(key_of(budget))
+                self.enqueue(key_of(budget))
 
     def reconcile(self, key: Key) -> None:
         """Count the pods of a budget."""

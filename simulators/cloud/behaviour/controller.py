@@ -40,7 +40,7 @@ class Controller(ABC):
     def reconcile(self, key: Key) -> None:
         """Bring about what an object asks for, which may be gone by now."""
 
-    def look(self, key: Key, after: float = 0.0) -> None:
+    def enqueue(self, key: Key, after: float = 0.0) -> None:
         """Reconcile an object after so many seconds, or when it is due anyway if that is sooner."""
         due = self.clock.monotonic() + after
         waiting = self._waiting.get(key)
@@ -48,9 +48,9 @@ class Controller(ABC):
             if waiting[0] <= due:
                 return
             waiting[1].cancel()
-        self._waiting[key] = due, self.clock.call_later(after, lambda: self._look_now(key))
+        self._waiting[key] = due, self.clock.call_later(after, lambda: self._reconcile_now(key))
 
-    def _look_now(self, key: Key) -> None:
+    def _reconcile_now(self, key: Key) -> None:
         del self._waiting[key]
         self.reconcile(key)
 

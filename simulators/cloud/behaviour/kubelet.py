@@ -137,7 +137,7 @@ class Kubelets(Controller):
         if event == "DELETED":
             self._forget(obj["metadata"]["uid"])
         elif obj["spec"].get("nodeName"):
-            self.look(key_of(obj))
+            self.enqueue(key_of(obj))
 
     def reconcile(self, key: Key) -> None:
         """Begin with a pod, or end it."""
@@ -165,7 +165,7 @@ class Kubelets(Controller):
         self._lost.discard(node)
         for pod in self.cluster.list("pods"):
             if pod["spec"].get("nodeName") == node:
-                self.look(key_of(pod))
+                self.enqueue(key_of(pod))
 
     def forget_images(self, node: str) -> None:
         """A node makes room on its disk."""

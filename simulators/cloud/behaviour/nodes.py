@@ -117,27 +117,27 @@ class NodeLifecycle(Controller):
     def changed(self, event: str, kind: str, obj: Object) -> None:
         """See ``Controller.changed``."""
         if kind == "nodes":
-            self.look(key_of(obj))
+            self.enqueue(key_of(obj))
         elif kind == "pods" and (node := obj["spec"].get("nodeName")) and self._taint(("", node)):
-            self.look(("", node))
+            self.enqueue(("", node))
 
     def fell_silent(self, node: str) -> None:
         """The kubelet of a node says nothing from now on."""
         self._silent_since[node] = self.clock.monotonic()
-        self.look(("", node))
+        self.enqueue(("", node))
 
     def is_back(self, node: str) -> None:
         """The kubelet speaks again."""
         self._silent_since.pop(node, None)
         self.change("nodes", ("", node), lambda found: _say_ready(found, self.clock.now()), status=True)
-        self.look(("", node))
+        self.enqueue(("", node))
 
     def reconcile(self, key: Key) -> None:
         """Say what is known of a node, taint it accordingly, and evict pods from it."""
         silent = self._silent_since.get(key[1])
         left = 0.0 if silent is None else silent + self._grace - self.clock.monotonic()
         if left > 0:
-            self.look(key, left)
+            self.enqueue(key, left)
         elif silent is not None:
             self._call_it_lost(key)
         if (node := self.find("nodes", key)) is None:
@@ -186,7 +186,7 @@ class NodeLifecycle(Controller):
                 )
                 self.delete("pods", key_of(pod))
             else:
-                self.look(key, left)
+                self.enqueue(key, left)
 
     def _taint(self, key: Key) -> Object | None:
         node = self.find("nodes", key) or {}

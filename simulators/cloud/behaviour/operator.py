@@ -68,13 +68,13 @@ class Operator(Controller):
     def changed(self, event: str, kind: str, obj: Object) -> None:
         """See ``Controller.changed``."""
         if kind == NF_DEPLOYMENTS:
-            self.look(key_of(obj))
+            self.enqueue(key_of(obj))
         elif kind == "pods" and (owner := owner_of(obj)) is not None and owner["kind"] == "NFDeployment":
-            self.look((obj["metadata"]["namespace"], owner["name"]))
+            self.enqueue((obj["metadata"]["namespace"], owner["name"]))
         elif kind == "configmaps":
             for deployment in deployments(self.cluster, obj["metadata"]["namespace"]):
                 if obj["metadata"]["name"] in _references(deployment):
-                    self.look(key_of(deployment))
+                    self.enqueue(key_of(deployment))
 
     def reconcile(self, key: Key) -> None:
         """Bring the pods of a deployment in line with it."""
@@ -158,7 +158,7 @@ class Operator(Controller):
         except StatusError as error:
             # A quota is full, say: try again, and let people see why.
             self._events.warn(deployment, "FailedCreate", str(error), "nf-operator")
-            self.look(key_of(deployment), 10.0)
+            self.enqueue(key_of(deployment), 10.0)
 
     def _template(self, deployment: Object) -> tuple[str, Object | None]:
         """What is wrong with a deployment, and what its pods look like."""
@@ -242,7 +242,7 @@ class Operator(Controller):
             self._since[uid] = progress, since
         left = since + DEADLINE - self.clock.monotonic()
         if left > 0:
-            self.look(key_of(deployment), left)
+            self.enqueue(key_of(deployment), left)
             return ""
         return f"no progress for {DEADLINE:g} s: {'; '.join(filter(None, map(_trouble, pods))) or 'no pod'}"
 

@@ -53,16 +53,16 @@ class Scheduler(Controller):
         if kind == "pods" and not _waits(obj):
             # Something may have become free.
             if event == "DELETED" or over(obj):
-                self._look_at_waiting()
+                self._enqueue_waiting()
         elif kind == "pods" and event != "DELETED":
-            self.look(key_of(obj))
+            self.enqueue(key_of(obj))
         elif kind == "nodes":
-            self._look_at_waiting()
+            self._enqueue_waiting()
 
-    def _look_at_waiting(self) -> None:
+    def _enqueue_waiting(self) -> None:
         waiting = [pod for pod in self.cluster.list("pods") if _waits(pod)]
         for pod in sorted(waiting, key=lambda one: (-_priority(one), key_of(one))):
-            self.look(key_of(pod))
+            self.enqueue(key_of(pod))
 
     def reconcile(self, key: Key) -> None:
         """Give a pod a node, or say why it gets none."""

@@ -35,12 +35,12 @@ class Upgrade(Controller):
         self._silent: set[str] = set()
 
     def changed(self, event: str, kind: str, obj: Object) -> None:
-        """See ``Controller.changed``; it looks by itself."""
+        """See ``Controller.changed``; it works by itself."""
 
     def begin(self, version: str) -> None:
         """Upgrade all nodes, or go on to another version."""
         self.version = version
-        self.look(("", ""))
+        self.enqueue(("", ""))
 
     def reconcile(self, key: Key) -> None:
         """Go on with the first node that is not upgraded yet."""
@@ -57,7 +57,7 @@ class Upgrade(Controller):
             if not deleting(pod) and self._may_go(pod):
                 self.delete("pods", key_of(pod))
         if pods:
-            self.look(key, RETRY)
+            self.enqueue(key, RETRY)
             return
         self._silent.add(node[1])
         self._fall_silent(node[1])
@@ -71,7 +71,7 @@ class Upgrade(Controller):
             "nodes", node, lambda found: found["status"]["nodeInfo"].update(kubeletVersion=version), status=True
         )
         self.change("nodes", node, lambda found: found["spec"].pop("unschedulable", None))
-        self.look(("", ""))
+        self.enqueue(("", ""))
 
     def _may_go(self, pod: Object) -> bool:
         """Whether no budget forbids it; each one that allows it has one less to give."""

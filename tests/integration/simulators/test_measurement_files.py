@@ -249,7 +249,7 @@ async def test_a_late_file_is_announced_when_it_comes(clock: VirtualClock) -> No
         push = Push("http://127.0.0.1:9/", clock)
         push.put = lambda make: told.append(make(1)["event"]["stndDefinedFields"]["data"]["eventTime"][11:16])  # type: ignore[method-assign]
         ready = FilesReady(push, clock, [station], lambda _: "sftp://here/pm")
-        ready.look()
+        ready.poll()
         configure(station, enb(cell() + link() + s1u()), job())
         station.equipment.file_faults.inject(FileFault(FileFaultKind.LATE, seconds=1500))
         clock.advance(2 * 900.0 + 60)

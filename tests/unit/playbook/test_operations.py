@@ -164,7 +164,7 @@ async def test_software_that_fails_is_safe(kind: OperationKind, said: str) -> No
     result = await bench.work()
     assert result.outcome is Outcome.FAILED_SAFE
     assert re.search(said, result.detail), result.detail
-    running = bench.device.equipment.look().running
+    running = bench.device.equipment.read().running
     assert running is not None
     assert running.version == "1.0"
 

@@ -48,7 +48,7 @@ class ScriptedGate:
         self.left = 0
         self.claim: Claim | None = None
 
-    async def look(self) -> Decision | None:
+    async def decision_so_far(self) -> Decision | None:
         return self._known
 
     async def goes_last(self) -> bool:
