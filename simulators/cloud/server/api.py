@@ -29,6 +29,7 @@ from simulators.cloud.server.requests import (
     Target,
     check_media,
     check_options,
+    check_timeout,
     delete_options,
     list_options,
     parsed_version,
@@ -65,8 +66,9 @@ class Api:
     def handle(self, request: Request) -> Response | Watch:
         """Answer a request; errors are answers too."""
         try:
-            caller = self._caller(request)
             wanted = target(request)
+            check_timeout(request, wanted)
+            caller = self._caller(request)
             self.cluster.access.authorize(caller, wanted.attributes)
             request = readable(request)
             return self._resource(request, wanted, caller) if wanted.resource else self._path(request, wanted)
@@ -305,10 +307,7 @@ class Api:
         return Options(caller, request.manager, bool(request.query.get("dryRun")), request.wants("force"))
 
     def _patch(self, request: Request, wanted: Target, kind: Kind, form: Form, caller: Caller) -> Response:
-        media = request.header("content-type").partition(";")[0].strip()
-        known = [_JSON_PATCH, _MERGE_PATCH, *([] if kind.custom else [_STRATEGIC]), APPLY]
-        if media not in known:
-            raise unsupported_media_type(known)
+        media = _patch_media(request, kind)
         check_options(request, "patch", apply=media == APPLY)
         options = self._options(request, caller)
         if media == APPLY:
@@ -410,10 +409,25 @@ class Api:
         if wanted.verb not in part.verbs:
             raise _not_allowed(kind, wanted.verb)
         form = answers.accepted(request)
+        if wanted.verb == "patch":
+            _patch_media(request, kind)
         if wanted.subresource in {"status", "finalize", "resize", "ephemeralcontainers"}:
             acts = {"get": self._get, "update": self._update, "patch": self._patch}
             return acts[wanted.verb](request, wanted, kind, form, caller)
         return subresources.answer(self.cluster, request, wanted, kind, form, self._options(request, caller))
+
+
+def _patch_media(request: Request, kind: Kind) -> str:
+    """The kind of patch that a body is.
+
+    Raises:
+        StatusError: 415, the kind takes no such patches.
+    """
+    media = request.header("content-type").partition(";")[0].strip()
+    known = [_JSON_PATCH, _MERGE_PATCH, *([] if kind.custom else [_STRATEGIC]), APPLY]
+    if media not in known:
+        raise unsupported_media_type(known)
+    return media
 
 
 def _fits(kind: Kind, wanted: Target) -> bool:

@@ -150,6 +150,21 @@ def readable(request: Request) -> Request:
     return replace(request, body=body, headers={**request.headers, "content-type": "application/json"})
 
 
+def check_timeout(request: Request, wanted: Target) -> None:
+    """How long a client waits has to be a duration of Go; watches last as they like.
+
+    Raises:
+        StatusError: 400, it is none.
+    """
+    asked = request.asks("timeout")
+    if asked and wanted.verb != "watch" and not _DURATION.fullmatch(asked):
+        text = f'invalid timeout specified in the request URL - time: invalid duration "{asked}"'
+        raise bad_request(text)
+
+
+_DURATION = re.compile(r"[+-]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+)")
+
+
 def check_media(request: Request) -> None:
     """The body has to be in a format that is read.
 
@@ -186,7 +201,7 @@ def check_options(request: Request, verb: str, *, apply: bool = False) -> None:
 def check_dry_run(request: Request) -> list[Cause]:
     """Only all of a request can be tried out."""
     asked = list(request.query.get("dryRun", ()))
-    return [Cause.unsupported("dryRun", asked, ["All"])] if asked not in ([], ["All"]) else []
+    return [Cause.unsupported("dryRun", asked, ["All"])] if set(asked) - {"All"} else []
 
 
 def delete_options(request: Request) -> tuple[DeleteOptions, bool]:
@@ -255,7 +270,7 @@ def _delete_causes(body: Mapping[str, Any]) -> list[Cause]:
     elif policy not in {None, "Foreground", "Background", "Orphan"}:
         allowed = ["Foreground", "Background", "Orphan", "nil"]
         causes.append(Cause.unsupported("propagationPolicy", policy, allowed))
-    if body.get("dryRun") not in (None, [], ["All"]):
+    if set(map(str, body.get("dryRun") or ())) - {"All"}:
         causes.append(Cause.unsupported("dryRun", body["dryRun"], ["All"]))
     return causes
 
@@ -276,13 +291,16 @@ def number(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class ListOptions:
-    """Which state of a collection is asked for, and how much of it at once."""
+    """Which state of a collection is asked for, and how much of it at once.
+
+    ``initial_events`` says whether a watch begins with what is there; None where that follows from its version.
+    """
 
     version: int | None
     exact: bool
     limit: int
     token: str
-    initial_events: bool
+    initial_events: bool | None
     bookmarks: bool
     timeout: float | None
 
@@ -307,7 +325,7 @@ def list_options(request: Request, *, watch: bool) -> ListOptions:
         match == "Exact",
         max(limit, 0),
         token,
-        bool(initial),
+        initial,
         request.wants("allowWatchBookmarks"),
         float(number(timeout)) if timeout else None,
     )

@@ -65,9 +65,10 @@ class Watch:
         version = self._options.version
         self._begun = self._store.revision
         self._cancel = self._store.subscribe(self._take)
-        if self._options.initial_events or not version:
+        initial = self._options.initial_events
+        if initial or (initial is None and not version):
             self._send_present()
-        else:
+        elif version:
             try:
                 past = self._store.since(self._kind.storage, version)
             except Compacted as compacted:

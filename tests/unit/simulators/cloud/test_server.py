@@ -186,6 +186,13 @@ class TestWatches:
         cluster.create("configmaps", config_map("late"))
         assert len(watch.events) == 3
 
+    def test_it_may_begin_now_with_nothing_of_what_is_there(self, cluster: Cluster, admin: Client) -> None:
+        cluster.create("configmaps", config_map("a"))
+        without = "sendInitialEvents=false&resourceVersionMatch=NotOlderThan"
+        watches = [admin.watch(f"{MAPS}?watch=1&{without}{version}") for version in ("", "&resourceVersion=0")]
+        cluster.create("configmaps", config_map("b"))
+        assert [watch.seen for watch in watches] == [[("ADDED", "b")]] * 2
+
     def test_from_a_forgotten_revision_it_says_410_and_ends(self, cluster: Cluster, admin: Client) -> None:
         since = cluster.create("configmaps", config_map("a"))["metadata"]["resourceVersion"]
         cluster.create("configmaps", config_map("b"))
@@ -762,3 +769,29 @@ def test_old_built_in_kinds_are_warned_of(cluster: Cluster) -> None:
     assert list(answer.headers) == [
         ("Warning", '299 - "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice"')
     ]
+
+
+@pytest.mark.parametrize(
+    ("timeout", "status"),
+    [("5s", 200), ("1m30s", 200), ("0", 200), (".5h", 200), ("5", 400), ("soon", 400), ("1d", 400)],
+)
+def test_a_client_waits_for_a_duration(admin: Client, timeout: str, status: int) -> None:
+    assert admin.ask("GET", f"{MAPS}?timeout={timeout}")[0] == status
+
+
+def test_what_is_only_tried_may_be_said_twice(admin: Client, cluster: Cluster) -> None:
+    assert admin.ask("POST", f"{MAPS}?dryRun=All&dryRun=All", config_map("a"))[0] == 201
+    assert admin.ask("POST", f"{MAPS}?dryRun=All&dryRun=Some", config_map("a"))[0] == 422
+    cluster.create("configmaps", config_map("a"))
+    assert admin.ask("DELETE", f"{MAPS}/a", {"dryRun": ["All", "All"]})[0] == 200
+    assert cluster.get("configmaps", "default", "a") is not None
+
+
+def test_the_scale_of_a_custom_resource_takes_the_patches_that_the_whole_does(admin: Client, cluster: Cluster) -> None:
+    cluster.create("customresourcedefinitions.apiextensions.k8s.io", CRD)
+    path = "/apis/workload.nephio.org/v1alpha1/namespaces/default/nfdeployments"
+    function = {"apiVersion": "workload.nephio.org/v1alpha1", "kind": "NFDeployment", "metadata": {"name": "du"}}
+    assert admin.ask("POST", path, {**function, "spec": {"provider": "acme"}})[0] == 201
+    for kind, status in (("merge", 200), ("strategic-merge", 415)):
+        media = f"application/{kind}-patch+json"
+        assert admin.ask("PATCH", f"{path}/du/scale", {"spec": {"replicas": 2}}, content_type=media)[0] == status
