@@ -74,8 +74,7 @@ class Framer:
     def _header(self) -> re.Match[bytes] | None:
         """The header at the front of the buffer; None while it may still be completed."""
         header = _HEADER.match(self._buffer)
-        front = bytes(self._buffer[:_LONGEST_HEADER])
-        if header is None and not _BEGINNING_OF_HEADER.fullmatch(front):
+        if header is None and not _BEGINNING_OF_HEADER.fullmatch(self._buffer[:_LONGEST_HEADER]):
             raise FramingError("there is no chunk header where one must be")
         return header
 

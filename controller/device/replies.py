@@ -123,11 +123,10 @@ def check_done(reply: etree._Element, station: str, operation: str) -> None:
     Raises:
         SessionLostError: The reply says neither ok nor what is wrong, so nobody knows what happened.
     """
-    done = reply.find(_OK) is not None
-    if done and len(reply) == 1:
+    if len(reply) == 1 and reply[0].tag == _OK:  # as nearly always
         return
     check(reply, station, operation)
-    if not (done or errors_of(reply)):
+    if reply.find(_OK) is None and not errors_of(reply):
         raise SessionLostError(f"{station} answered {operation} with neither ok nor an error.")
 
 
@@ -140,15 +139,18 @@ def data_of(reply: etree._Element, station: str, operation: str) -> etree._Eleme
 
 
 def _error(element: etree._Element) -> RpcError:
-    holder = _text(element, "error-info/{*}session-id")
+    # By local names, the first of each: some devices put them into namespaces of their own.
+    said = {etree.QName(part).localname: part for part in reversed(element) if isinstance(part.tag, str)}
+    texts = {name: _short(part.text) for name, part in said.items()}
+    informs = "error-info" in said
     return RpcError(
-        severity=_text(element, "error-severity") or "error",
-        tag=_text(element, "error-tag") or "unknown",
-        app_tag=_text(element, "error-app-tag"),
-        path=_text(element, "error-path"),
-        message=_text(element, "error-message"),
-        info="; ".join(_infos(element)),
-        holder=holder or "0",
+        severity=texts.get("error-severity") or "error",
+        tag=texts.get("error-tag") or "unknown",
+        app_tag=texts.get("error-app-tag", ""),
+        path=texts.get("error-path", ""),
+        message=texts.get("error-message", ""),
+        info="; ".join(_infos(element)) if informs else "",
+        holder=_short(element.findtext("{*}error-info/{*}session-id")) or "0" if informs else "0",
     )
 
 
@@ -159,11 +161,6 @@ def _infos(element: etree._Element) -> Iterator[str]:
     for leaf in islice(worthy, _MOST_INFOS):
         text = _short(leaf.text)
         yield f"{etree.QName(leaf).localname} {text}" if text else etree.QName(leaf).localname
-
-
-def _text(element: etree._Element, path: str) -> str:
-    """Text of a child in any namespace."""
-    return _short(element.findtext(f"{{*}}{path}"))
 
 
 def _short(said: str | None) -> str:

@@ -103,8 +103,9 @@ def commit_confirmed(persist: str, timeout: int, follow_up: FollowUp | None = No
     )
 
 
+@lru_cache(maxsize=4096)
 def confirm(persist: str) -> Request:
-    """Confirm the pending confirmed commit of a token."""
+    """Confirm the pending confirmed commit of a token; it is sent at least twice, by as many devices as are at it."""
     return request(_nc("commit", _nc("persist-id", persist)))
 
 

@@ -114,9 +114,10 @@ class _Reader:
     def entry(self, spec: NodeSpec, element: etree._Element, above: Path) -> None:
         """Read one list entry with all below it."""
         nodes, tags = list(element), spec.key_order
-        rest = nodes[len(tags) :]
-        written = [node.text or "" for node in nodes[: len(tags)]]
-        if [node.tag for node in nodes[: len(tags)]] != tags:
+        keys, rest = nodes[: len(tags)], nodes[len(tags) :]
+        if [node.tag for node in keys] == tags:
+            written = [node.text or "" for node in keys]
+        else:
             # RFC 7950 §7.8.5 wants keys first and in order; not every server does it.
             written = [element.findtext(tag) or "" for tag in tags]
             rest = [node for node in nodes if node.tag not in spec.key_tags]
@@ -152,9 +153,16 @@ class _Reader:
 
     def _nodes(self, spec: NodeSpec, nodes: Iterable[etree._Element], path: Path) -> None:
         """Attributes: leaves, and lists that stand among them."""
-        leaf_by_tag, child_by_tag = spec.leaf_by_tag, spec.child_by_tag
+        plain, leaf_by_tag, child_by_tag = spec.plain_by_tag, spec.leaf_by_tag, spec.child_by_tag
+        leaves = self.tree[path]
         for node in nodes:
             tag = node.tag
+            if tag in plain:  # as most of them
+                name, normalise, default = plain[tag]
+                value = normalise(node.text or "")
+                if value != default:
+                    leaves[name] = value
+                continue
             leaf = leaf_by_tag.get(tag)
             if leaf is not None:
                 self._leaf(leaf, leaf.entry.read(node) if leaf.entry else node.text or "", path)

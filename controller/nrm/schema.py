@@ -352,6 +352,15 @@ class NodeSpec:
         return {f"{{{leaf.namespace or self.namespace}}}{leaf.name}": leaf for leaf in self.leaves}
 
     @cached_property
+    def plain_by_tag(self) -> dict[str, tuple[LeafName, Callable[[str], str], Value | None]]:
+        """Name, canonical text and default of leaves of configuration with one value each, by qualified name."""
+        return {
+            tag: (leaf.name, leaf.normalise, leaf.default)
+            for tag, leaf in self.leaf_by_tag.items()
+            if not (leaf.state or leaf.carrier or leaf.leaf_list or leaf.entry)
+        }
+
+    @cached_property
     def child_by_tag(self) -> dict[str, NodeSpec]:
         """Children by qualified name."""
         return {node.tag: node for node in self.children}
