@@ -103,6 +103,8 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
     out.print(f"seen {when(health['at'])}:", reach)
     for text in health.get("function", {}).values():
         out.print(styled(text, "red"))
+    if health.get("device", "station") in ("function", "pool"):
+        return
     locked = health["locked"]
     table(
         ("cell", "on air", "locked"),

@@ -394,13 +394,18 @@ class StationContext:
 
 @dataclass(frozen=True, slots=True)
 class DryRunContext(StationContext):
-    """A station as it would be: read once, as is its ledger, changes applied to what was read, nothing sent."""
+    """A station as it would be: read once, as is its ledger, changes applied to what was read, nothing sent.
+
+    Attributes:
+        foreseen: What steps would do once the station is there, whose function does not run yet.
+    """
 
     seen: list[Observed] = field(default_factory=list)
     known: list[Mapping[Path, LedgerEntry]] = field(default_factory=list)
     thought: list[Change] = field(default_factory=list)
     asked: list[Operation] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
+    foreseen: list[str] = field(default_factory=list)
 
     @property
     def dry_run(self) -> bool:

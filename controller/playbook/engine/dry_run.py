@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from controller.models.errors import MinkaError
+from controller.models.errors import DeviceError, MinkaError
 from controller.models.network import Network, Noun
 from controller.models.plan import Change, DiffRow
 from controller.playbook.engine.context import ActionServices, DryRunContext
@@ -64,6 +64,11 @@ class Previewer:
         for step in self.playbook.steps:
             try:
                 preview, output = await self._step(step, context, names)
+            except DeviceError as error:
+                if not context.foreseen:
+                    found.append(StepPreview(step=step.name, action=step.action, says=f"would fail: {error.message}"))
+                    break
+                preview, output = StepPreview(step=step.name, action=step.action, says="once it is there"), None
             except MinkaError as error:
                 found.append(StepPreview(step=step.name, action=step.action, says=f"would fail: {error.message}"))
                 break
@@ -96,6 +101,7 @@ class Previewer:
         says = (said.remark if isinstance(said, Remarked) else "") or "; ".join(context.words) or "ok"
         if isinstance(said, Proposal):
             says = said.says
+            context.foreseen.extend(filter(None, [said.foreseen]))
             context.asked.extend(said.operations)
             if said.change is not None:
                 weak = not said.change.reverts or any(not seen.reverts for seen in context.seen)

@@ -48,6 +48,9 @@ async def test_a_virtual_station_is_provisioned_with_those_of_its_functions_that
     bench = FunctionBench(network())
     dry = await bench.dry_run("provision-station", station="S1")
     assert (dry.refused, dry.reach.stations) == ((), 8)
+    said = {step.step: step.says for one in dry.stations if one.station == "S1" for step in one.steps}
+    assert (said["cells on air"], said["all core links up"]) == ("once it is there", "once it is there")
+    assert said["configure the virtual station"].endswith("once its function is ready")
     outcomes = await bench.play("provision-station", station="S1")
     first = {"DU-1", "S1", *UNITS, *UNITS.values()}
     assert outcomes == dict.fromkeys(first, Outcome.SUCCEEDED), bench.jobs
