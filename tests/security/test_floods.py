@@ -58,18 +58,22 @@ async def test_a_deep_body_is_refused_as_such(bench: ApiBench, method: str, path
     )
 
 
-@pytest.mark.parametrize("half", [rb"\ud800", rb"\udc00", b"\xed\xa0\x80"])
-@pytest.mark.parametrize("path", ["/v1/plans", "/v1/webhooks/alertmanager"])
-async def test_a_string_that_is_no_text_is_refused_as_such(bench: ApiBench, path: str, half: bytes) -> None:
+async def test_a_string_that_is_no_text_is_refused_as_such(bench: ApiBench) -> None:
     """No database, log or answer could have it."""
-    alert = b'{"status":"firing","labels":{"station":"T-LTE-1","object":"%s"},"startsAt":"2026-01-01T00:00:00Z"}' % half
-    body = b'{"selector":"%s","version":"4","alerts":[%s]}' % (half, alert)
-    answer = await ask(bench.app, "POST", path, "token-of-ana" if path == "/v1/plans" else WEBHOOK_TOKEN, body=body)
-    assert (answer.status, "half of a surrogate pair" in answer.problem["detail"]) == (422, True)
-    whole = body.replace(half, rb"\ud83d\ude00")
-    answer = await ask(bench.app, "POST", path, "token-of-ana" if path == "/v1/plans" else WEBHOOK_TOKEN, body=whole)
-    assert answer.status == (200 if "alertmanager" in path else 422)
-    assert "surrogate" not in str(answer.body)
+
+    async def told(name: bytes) -> tuple[int, bool]:
+        labels = b'{"station":"T-LTE-1","object":"%s"}' % name
+        alert = b'{"status":"firing","labels":%s,"startsAt":"2026-01-01T00:00:00Z"}' % labels
+        body = b'{"version":"4","alerts":[%s]}' % alert
+        answer = await ask(bench.app, "POST", "/v1/webhooks/alertmanager", WEBHOOK_TOKEN, body=body)
+        return answer.status, b"half of a surrogate pair" in answer.body
+
+    for half in (rb"\ud800", rb"\udc00", b"\xed\xa0\x80"):
+        assert await told(half) == (422, True)
+    assert await told(rb"\ud83d\ude00") == (200, False)
+    body = rb'{"selector":"\ud800"}'
+    answer = await ask(bench.app, "POST", "/v1/plans", "token-of-ana", body=body)
+    assert (answer.status, b"half of a surrogate pair" in answer.body) == (422, True)
 
 
 async def test_parameters_of_playbooks_are_no_deeper_either(bench: ApiBench) -> None:
