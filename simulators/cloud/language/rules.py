@@ -551,14 +551,18 @@ _EFFECTS: Final = ("NoSchedule", "PreferNoSchedule", "NoExecute")
 
 
 def _node_problems(obj: Object) -> Iterator[Cause]:
+    seen: set[tuple[str, str]] = set()
     for index, taint in enumerate(obj.get("spec", {}).get("taints") or ()):
-        path = f"metadata.taints[{index}]"
+        path, pair = f"metadata.taints[{index}]", (taint.get("key", ""), taint.get("effect", ""))
         yield from (
             Cause.invalid(f"{path}.key", taint.get("key", ""), text)
             for text in metadata.qualified_name(taint.get("key", ""))
         )
         if taint.get("effect") not in _EFFECTS:
             yield Cause.unsupported(f"{path}.effect", taint.get("effect", ""), _EFFECTS)
+        if pair in seen:
+            yield Cause.duplicate(path, taint, "taints must be unique by key and effect pair")
+        seen.add(pair)
 
 
 def _node_changes(obj: Object, old: Object) -> Iterator[Cause]:

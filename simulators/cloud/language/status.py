@@ -64,9 +64,9 @@ class Cause:
         return cls("FieldValueNotSupported", f"Unsupported value: {shown(value)}: supported values: {values}", field)
 
     @classmethod
-    def duplicate(cls, field: str, value: object) -> Cause:
+    def duplicate(cls, field: str, value: object, text: str = "") -> Cause:
         """The value stands in the list before."""
-        return cls("FieldValueDuplicate", f"Duplicate value: {shown(value)}", field)
+        return cls("FieldValueDuplicate", f"Duplicate value: {shown(value)}" + (text and f": {text}"), field)
 
     @classmethod
     def too_long(cls, field: str, limit: int) -> Cause:

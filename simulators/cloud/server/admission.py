@@ -25,6 +25,7 @@ from simulators.cloud.server.verbs import Attempt, Verbs
 _IMMORTAL = {"default", "kube-system", "kube-public"}
 _RBAC = {ROLES, CLUSTER_ROLES, ROLE_BINDINGS, CLUSTER_ROLE_BINDINGS}
 _QUOTAS = "resourcequotas"
+_CLASSES = "priorityclasses.scheduling.k8s.io"
 #: Seconds that a pod stays on a node that is not ready or can't be reached (DefaultTolerationSeconds).
 _STAYS = 300
 
@@ -99,13 +100,12 @@ class Admission:
         return [item for one in ranges for item in one["spec"].get("limits") or () if item["type"] == "Container"]
 
     def _prioritise(self, attempt: Attempt, spec: dict[str, Any]) -> None:
-        classes = "priorityclasses.scheduling.k8s.io"
         name = spec.get("priorityClassName", "")
         if not name:
-            default = [one for one in self._store.list(classes) if one.get("globalDefault")]
+            default = [one for one in self._store.list(_CLASSES) if one.get("globalDefault")]
             if default:
                 name = spec["priorityClassName"] = default[0]["metadata"]["name"]
-        found = self._store.get(classes, ("", name)) if name else {"value": 0}
+        found = self._store.get(_CLASSES, ("", name)) if name else {"value": 0}
         if found is None:
             raise forbidden(attempt.kind, attempt.key[1], f"no PriorityClass with name {name} was found")
         spec["priority"] = found["value"]
@@ -126,6 +126,15 @@ class Admission:
         """The namespaces that a cluster can't be without."""
         if attempt.kind.storage == "namespaces" and attempt.operation == "DELETE" and attempt.key[1] in _IMMORTAL:
             raise forbidden(attempt.kind, attempt.key[1], "this namespace may not be deleted")
+
+    def default_class(self, attempt: Attempt) -> None:
+        """One priority class at most is that of pods which name none."""
+        if attempt.kind.storage != _CLASSES or attempt.obj is None or not attempt.obj.get("globalDefault"):
+            return
+        names = [one["metadata"]["name"] for one in self._store.list(_CLASSES) if one.get("globalDefault")]
+        if taken := [name for name in names if name != attempt.key[1]]:
+            text = f"PriorityClass {taken[0]} is already marked as default. Only one default can exist"
+            raise forbidden(attempt.kind, attempt.key[1], text)
 
     def escalation(self, attempt: Attempt) -> None:
         """Nobody grants what he does not hold himself."""

@@ -795,3 +795,21 @@ def test_the_scale_of_a_custom_resource_takes_the_patches_that_the_whole_does(ad
     for kind, status in (("merge", 200), ("strategic-merge", 415)):
         media = f"application/{kind}-patch+json"
         assert admin.ask("PATCH", f"{path}/du/scale", {"spec": {"replicas": 2}}, content_type=media)[0] == status
+
+
+def test_one_priority_class_is_that_of_pods_which_name_none(admin: Client) -> None:
+    path, body = "/apis/scheduling.k8s.io/v1/priorityclasses", {"value": 5, "globalDefault": True}
+    assert admin.ask("POST", path, {"metadata": {"name": "a"}, **body})[0] == 201
+    code, refusal = admin.ask("POST", path, {"metadata": {"name": "b"}, **body})
+    assert (code, refusal["reason"]) == (403, "Forbidden")
+    assert "PriorityClass a is already marked as default" in refusal["message"]
+    media = "application/merge-patch+json"
+    assert admin.ask("PATCH", f"{path}/a", {"description": "for all"}, content_type=media)[0] == 200
+
+
+def test_taints_are_told_apart_by_key_and_effect(admin: Client) -> None:
+    taint = {"key": "a", "effect": "NoSchedule"}
+    spec = {"taints": [taint, {**taint, "effect": "NoExecute"}, {**taint, "value": "v"}]}
+    code, refusal = admin.ask("POST", "/api/v1/nodes", {"metadata": {"name": "n"}, "spec": spec})
+    (cause,) = refusal["details"]["causes"]
+    assert (code, cause["reason"], cause["field"]) == (422, "FieldValueDuplicate", "metadata.taints[2]")
