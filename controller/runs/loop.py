@@ -197,6 +197,8 @@ class WorkerLoop:
         log.info(
             "job.finished", job=claim.job.id, station=claim.job.station, outcome=result.outcome, detail=result.detail
         )
+        # From here on no longer under way: the last one of several that end at the same moment moves the run on.
+        self._running.pop((claim.job.id, claim.fence), None)
         if not result.outcome.good or not self._works_on(claim):
             self._may_go_on(claim.run.id)
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import TypeVar
 
 import pytest
 
 from controller.models.errors import StoreError
-from controller.models.run import JobState, Outcome, RunState
+from controller.models.run import JobState, Outcome, RunState, Strategy
 from controller.ports.fake_devices import Fault
-from controller.ports.store import Page, Store, Transition
+from controller.ports.store import NewJob, Page, Store, Transition
 from controller.runs import loop as loop_module
 from controller.runs.loop import BELIEF
 from controller.runs.sweeper import DEAD_AFTER
 from controller.store.repository import Invocation, Urgent
+from tests.unit.runs.group_bench import GroupBench
 from tests.unit.runs.worker_bench import FlakyStore, WorkerBench
 
 T = TypeVar("T")
@@ -289,3 +291,15 @@ async def test_a_job_that_ended_well_decides_nothing_while_others_of_its_run_are
     ):
         worker._running = dict.fromkeys(others, done)
         assert worker._works_on(claim) is works, others
+
+
+async def test_the_last_of_jobs_that_end_at_the_same_moment_moves_the_run_on() -> None:
+    """Each of them sees the others end: the run does not wait for the next round over everything."""
+    bench = GroupBench([NewJob(0, name) for name in ("A", "B", "C")], Strategy(canary=0))
+    await bench.work()
+    run, ends = bench.store.runs.get(bench.run), {job.finished for job in bench.store.runs.jobs(bench.run)}
+    (end,) = ends
+    assert run.state is RunState.SUCCEEDED
+    assert run.finished is not None
+    assert end is not None
+    assert run.finished - end < timedelta(seconds=0.2)
