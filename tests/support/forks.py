@@ -1,9 +1,9 @@
 """Processes of Python that begin with everything imported: to start one takes a tenth of the processor's time.
 
-A server imports the packages, compiles the stations' YANG modules, and forks for each process, which runs
-``python -m module words...`` as its whole life, with its own id, environment, signals and exit. What only a new
-interpreter shows (that each command imports what it uses, how long that takes) is left to tests that start one: of the
-wheel, of ``minka up``, of each command's start.
+A server, one for all processes of a test session, imports the packages, compiles the stations' YANG modules, and forks
+for each process, which runs ``python -m module words...`` as its whole life, with its own id, environment, signals and
+exit. What only a new interpreter shows (that each command imports what it uses, how long that takes) is left to tests
+that start one: of the wheel, of ``minka up``, of each command's start.
 """
 
 from __future__ import annotations
@@ -21,16 +21,18 @@ import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import IO
 
-from simulators.datastore import PROFILE_MODULES, load_schema
-
 ROOT = Path(__file__).parents[2]
 #: Bytes of a request, which is mostly the environment.
 _LONGEST = 1 << 17
+#: Where the server of this session of tests is, in Linux's abstract namespace: there is no file to be left behind.
+_ADDRESS = f"minka-forks-{os.environ.get('PYTEST_XDIST_TESTRUNUID', os.getpid())}"
+#: Said by a process that may ask for others, and answered; seconds in which the first one has to.
+_JOINS, _NOBODY = b"join", 60.0
 #: Imported whole before the first fork, and what they import when it is first used.
 _PACKAGES = ("controller", "simulators")
 _LATE = ("celery.concurrency.solo", "kombu.transport.redis", "uvicorn.protocols.http.auto")
@@ -44,8 +46,8 @@ class ForkedProcess:
     """
 
     def __init__(self, words: Sequence[str], env: Mapping[str, str], stdout: IO[bytes], stderr: IO[bytes]) -> None:
-        self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._server.connect(_address(_server().pid))
+        _join()
+        self._server = _connected()
         asked = json.dumps([list(words), dict(env)]).encode()
         socket.send_fds(self._server, [asked], [stdout.fileno(), stderr.fileno()])
         self.pid = int(self._server.recv(16))
@@ -102,41 +104,42 @@ def run_forked(words: Sequence[str], env: Mapping[str, str] = os.environ) -> sub
 
 
 @cache
-def _server() -> subprocess.Popen[bytes]:
-    """The server of this process, with which it ends: its input is closed then."""
-    command = [sys.executable, "-m", "tests.support.forks"]
-    server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    assert server.stdout is not None
-    assert server.stdout.readline() == b"ready\n"
-    return server
+def _join() -> tuple[socket.socket, list[subprocess.Popen[bytes]]]:
+    """What shows the session's server that this process may still need it: it ends with the last of these."""
+    started: list[subprocess.Popen[bytes]] = []
+    while True:
+        with contextlib.suppress(ConnectionError):
+            joined = _connected()
+            joined.send(_JOINS)
+            if joined.recv(16) == _JOINS:
+                return joined, started
+        # There is none, or it is about to end. Of several that are started at once, one stays.
+        command = [sys.executable, "-m", "tests.support.forks", _ADDRESS]
+        server = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        started.append(server)
+        assert server.stdout is not None
+        assert server.stdout.readline() == b"ready\n"
 
 
-def _address(pid: int) -> str:
-    """In Linux's abstract namespace: there is no file to be left behind."""
-    return f"\0minka-forks-{pid}"
+def _connected() -> socket.socket:
+    made = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    made.connect(f"\0{_ADDRESS}")
+    return made
 
 
-def serve() -> list[str]:
-    """Fork for whoever asks. Returns in each fork, with what it is to run, and with nothing when our input ends."""
-    for package in _PACKAGES:
-        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
-            if not module.name.endswith("__main__") and ".migrations" not in module.name:
-                importlib.import_module(module.name)
-    for name in _LATE:
-        importlib.import_module(name)
-    for profiles in (None, *PROFILE_MODULES.values()):
-        load_schema(profiles)
-    gc.collect()
-    gc.freeze()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+def serve(address: str) -> list[str]:
+    """Fork for whoever asks. Returns in each fork, with what it is to run, and with nothing once nobody may ask."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(_address(os.getpid()))
-        listener.listen()
+        with contextlib.suppress(OSError):  # another one serves
+            listener.bind(f"\0{address}")
+            listener.listen(100)
         os.write(1, b"ready\n")
-        while listener in select.select([listener, sys.stdin], [], [])[0]:
-            client, _ = listener.accept()
+        if not listener.getsockname():
+            return []
+        _import_all()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        for client, message, descriptors in _asked(listener):
             with client:
-                message, descriptors, _, _ = socket.recv_fds(client, _LONGEST, 2)
                 if os.fork() == 0:
                     listener.close()
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
@@ -145,6 +148,42 @@ def serve() -> list[str]:
             for descriptor in descriptors:
                 os.close(descriptor)
     return []
+
+
+def _asked(listener: socket.socket) -> Iterator[tuple[socket.socket, bytes, list[int]]]:
+    """Who asks for a process, and what for, until all who joined have left."""
+    joined: list[socket.socket] = []
+    while ready := select.select([listener, *joined], [], [], None if joined else _NOBODY)[0]:
+        if listener in ready:
+            client, _ = listener.accept()
+            message, descriptors, _, _ = socket.recv_fds(client, _LONGEST, 2)
+            if message == _JOINS:
+                client.send(_JOINS)
+                joined.append(client)
+            else:
+                yield client, message, descriptors
+            continue
+        for left in ready:
+            joined.remove(left)
+            left.close()
+        if not joined:
+            return
+
+
+def _import_all() -> None:
+    """Import and compile what any of the processes may use."""
+    for package in _PACKAGES:
+        for module in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}."):
+            if not module.name.endswith("__main__") and ".migrations" not in module.name:
+                importlib.import_module(module.name)
+    for name in _LATE:
+        importlib.import_module(name)
+    from simulators.datastore import PROFILE_MODULES, load_schema
+
+    for profiles in (None, *PROFILE_MODULES.values()):
+        load_schema(profiles)
+    gc.collect()
+    gc.freeze()
 
 
 def _begins(client: socket.socket) -> bool:
@@ -172,6 +211,6 @@ def _become(asked: tuple[list[str], dict[str, str]], descriptors: Sequence[int])
 
 
 if __name__ == "__main__":
-    sys.argv = serve()
+    sys.argv = serve(sys.argv[1])
     if sys.argv:
         runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
