@@ -27,13 +27,21 @@ class Wakeups(Protocol):
 
 
 class FakeWakeups:
-    """The shipped fake: remembers what it was asked to wake, and passes it on if asked to."""
+    """The shipped fake: remembers what it was asked to wake, and passes it on if asked to.
 
-    def __init__(self, on_wakeup: Callable[[str], None] | None = None) -> None:
+    Args:
+        on_wakeup: Called with the run for which workers are woken.
+        on_alarms: Called when a scheduler is woken.
+    """
+
+    def __init__(
+        self, on_wakeup: Callable[[str], None] | None = None, on_alarms: Callable[[], None] | None = None
+    ) -> None:
         self.runs: list[str] = []
         self.schedulers = 0
         self.collectors = 0
         self._on_wakeup = on_wakeup
+        self._on_alarms = on_alarms
 
     def wake_workers(self, run: str) -> None:
         """Remember the run."""
@@ -48,3 +56,5 @@ class FakeWakeups:
     def wake_scheduler(self) -> None:
         """Count it."""
         self.schedulers += 1
+        if self._on_alarms:
+            self._on_alarms()

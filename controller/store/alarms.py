@@ -330,6 +330,8 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
     def changes(self, tx: Tx, since: int | None) -> tuple[int, list[str]]:
         # Rows of the trail commit with what they tell of, and in the order of numbers.
         head = int(tx.execute(select(func.coalesce(func.max(audit.c.id), 0))).scalar_one())
+        if since == head:
+            return head, []
         if since is None or since > head or _modes_changed(tx, since):
             found = select(alarms.c.id).where(_OPEN).order_by(alarms.c.number)
         else:

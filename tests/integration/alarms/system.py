@@ -141,7 +141,9 @@ class LocalSystem:
         self.devices = SshDevices(LocalSecrets(), rpc_timeout=10, connect_timeout=5, observations=self.measured)
         stack.push_async_callback(self.devices.close)
         self.planner = Planner(self.loop_store, self.devices, self.clock, target_of)
-        self.wakeups = FakeWakeups()
+        self._worker: WorkerLoop | None = None
+        self._remediators: list[asyncio.Event] = []
+        self.wakeups = FakeWakeups(self._wake_worker, self._wake_remediators)
         self.webhook = FakeWebhook()
         self.world = ActionServices(
             self.loop_store, self.planner, self.webhook, self.clock, sources=("sftp://10.0.0.1/images/",)
@@ -154,7 +156,8 @@ class LocalSystem:
         of = procedures(PlaybookProcedure(self.world, registry()))
         tools = Tools(self.loop_store, self.devices, self.clock, target_of, procedure_of=of, forbids=forbids)
         stop = asyncio.Event()
-        self.worker = asyncio.create_task(WorkerLoop("worker", tools, self.wakeups).run(stop))
+        self._worker = WorkerLoop("worker", tools, self.wakeups)
+        self.worker = asyncio.create_task(self._worker.run(stop))
         self._stack.push_async_callback(self._end, self.worker, stop)
 
     def playbooks(self, folder: Path = PLAYBOOKS) -> Playbooks:
@@ -195,9 +198,18 @@ class LocalSystem:
 
     def remediate(self, notifier: Notifier | None = None, chosen: Sequence[Rule] | None = None) -> None:
         """Start a remediator."""
-        made = self.remediator(notifier, chosen)
-        task = asyncio.create_task(repeat("remediation", made.step, self.clock, 0.1))
+        made, wake = self.remediator(notifier, chosen), asyncio.Event()
+        self._remediators.append(wake)
+        task = asyncio.create_task(repeat("remediation", made.step, self.clock, 0.4, wake=wake))
         self._stack.push_async_callback(self._end, task)
+
+    def _wake_worker(self, run: str) -> None:
+        if self._worker is not None:
+            self._worker.wake(run)
+
+    def _wake_remediators(self) -> None:
+        for wake in self._remediators:
+            wake.set()
 
     @staticmethod
     async def _end(task: asyncio.Task[None], stop: asyncio.Event | None = None) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -12,10 +14,17 @@ import pytest
 from controller.models.alarm import AlarmSource, AlarmState
 from controller.models.errors import StoreError
 from controller.observe.webhook import HttpWebhook
-from tests.integration.alarms.system import LTE, LocalSystem
+from tests.integration.alarms.system import LTE, LocalSystem, open_system
 from tests.support.people import webhook
 
 LINK = f"/ManagedElement[{LTE}]/ENBFunction[1]/EP_S1C[condor-condor-mme-1]"
+
+
+@pytest.fixture
+async def system(tmp_path: Path) -> AsyncIterator[LocalSystem]:
+    """Stations that are adopted: what they carry counts for no alert."""
+    async with open_system(tmp_path, apply=False) as made:
+        yield made
 
 
 def alert(at: datetime, *, resolved: bool = False, **labels: str) -> dict[str, Any]:
