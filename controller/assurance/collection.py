@@ -1,7 +1,7 @@
 """Collection: performance data of stations comes in, as files that they wrote or as what they say of their last period.
 
 The record says when each station is collected, by whom, and what was taken of it: a worker that dies leaves nothing
-behind but a lease that ends, and what two workers put there counts once. Each collection looks at the whole folder, so
+behind but a lease that ends, and what two workers put there counts once. Each collection reads the whole folder, so
 files that come late, and those of a time in which nobody could ask, are taken as long as the station keeps them.
 """
 

@@ -260,8 +260,8 @@ def _pass_on(command: str, context: typer.Context) -> None:
 def _begin(process: str) -> Settings:
     """Settings and logs of a process whose modules are loaded next.
 
-    Until that is done and ``controller.bootstrap`` says otherwise, nobody looks for garbage: loading makes hardly any,
-    and looking took a fifth of its time.
+    Until that is done and ``controller.bootstrap`` says otherwise, nothing collects garbage: loading makes hardly any,
+    and collecting took a fifth of its time.
     """
     gc.disable()
     from controller.models.settings import make_private  # noqa: PLC0415

@@ -24,7 +24,7 @@ from controller.models.network import PROFILE_RATS, DeviceKind, Network
 
 _Facets = dict[str, set[str]]
 
-#: Longest selector in characters, and most conditions in one: anybody who may look at stations sends them.
+#: Longest selector in characters, and most conditions in one: anybody who may read stations sends them.
 LONGEST, MOST = 500, 20
 #: Most values of a key that are all named where none is nearly right.
 _FEW = 8

@@ -41,7 +41,7 @@ from controller.store.repository import Invocation
 from simulators.fleet.fleet import Fleet
 
 T = TypeVar("T")
-#: Seconds for which all look again and again after anything happened, and that a change of a station may take to show.
+#: Seconds for which all poll after anything happened, and that a change of a station may take to show.
 _STIR, _LINGER = 4.0, 180.0
 #: Seconds that time is passed over by are a multiple of this, so that rounds keep their turns.
 _GRID = 2.0
@@ -53,7 +53,7 @@ class InlineStore(AsyncSqlStore):
     """The store of one process without threads: each call is carried out and committed at once.
 
     Attributes:
-        stirred: Is called when a call may have changed something that others look for.
+        stirred: Is called when a call may have changed something that others poll for.
     """
 
     def __init__(self, store: SqlStore) -> None:

@@ -20,7 +20,7 @@ from simulators.clock import VirtualClock
 T = TypeVar("T")
 Ts = TypeVarTuple("Ts")
 
-#: Seconds of the longest sleep of whoever looks again and again whether there is something to do. A longer one waits
+#: Seconds of the longest sleep of whoever polls whether there is something to do. A longer one waits
 #: for a moment of its own.
 POLL = 5.0
 #: Seconds that are passed over at most: all pollers run again after them, whatever happens.

@@ -302,13 +302,13 @@ class WorkerLoop:
             self._moved.clear()
             for run_id in moved:
                 await self._sweeper.advance(run_id)
-            looks = (begun := self._tools.clock.monotonic()) >= self._next_round
-            if looks:
+            due = (begun := self._tools.clock.monotonic()) >= self._next_round
+            if due:
                 await self._sweeper.sweep()
                 ended = self._tools.clock.monotonic()
                 self._swept(ended - begun)
                 self._next_round = ended + min(max(_POLL, _REST * (ended - begun)), _LONGEST_REST)
-            if moved or looks:
+            if moved or due:
                 self._work.set()
             # Many that end at about the same time are handled together.
             await self._tools.clock.sleep(_BREATH)

@@ -1,7 +1,7 @@
 """Operations of a step on one station: on record before they are sent, proven by reading back, never repeated blindly.
 
 A restart ends the session that asked for it, and an answer may be lost; neither says what happened. Whoever
-continues, this process or another, looks first: a restart shows in when the station started, an installation in
+continues, this process or another, reads first: a restart shows in when the station started, an installation in
 the slot. Downloads leave nothing to read; their end is notified, and they are harmless to repeat.
 """
 

@@ -138,7 +138,7 @@ class ReachLimits(Noun):
 
 
 class Guards(ReachLimits):
-    """How far a run may reach, else it is refused; and who looks at it before.
+    """How far a run may reach, else it is refused; and who approves it before.
 
     Attributes:
         max_stations: Stations in the run.

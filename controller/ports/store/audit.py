@@ -114,7 +114,7 @@ class Integrity(Repository[M_co], Protocol[M_co]):
 
     @method
     def check_drift(self, stations: Collection[str]) -> RecordState:
-        """Doubt the record since stations that were as applied when it last looked are not, at the first look since.
+        """Doubt the record since stations that were as applied at their last check are not, at the first check since.
 
         A few are foreign edits; as many as ``SURPRISING`` are changes of a newer record.
         """

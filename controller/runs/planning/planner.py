@@ -286,7 +286,7 @@ class Planner:
     async def _intent_around(self, network: Network, station: str) -> Intent:
         """What a station should carry, worked out once for those that come up with it.
 
-        To look at the whole network is what costs, for one station as for many.
+        To go through the whole network is what costs, for one station as for many.
         """
         if station not in network.endpoint_function:
             return await self._intent(network, [station])
