@@ -144,7 +144,7 @@ async def test_killed_at_many_calls(steps: str) -> None:
     life = Mortal()
     assert await group_of(steps).shift(life)
     chance = random.Random(steps)
-    for at in range(1, len(life.calls) + 1, 1 if SOAK else 7):
+    for at in range(1, len(life.calls) + 1, 1 if SOAK else 12):
         bench = group_of(steps)
         await bench.work(Mortal(at, chance.random() < 0.5, chance.random() < 0.5))
         failing = "look" in steps
