@@ -46,6 +46,8 @@ class NodeRole(StrEnum):
     SERVED_PLMN = "served-plmn"
     #: The near end of a core link.
     LOCAL_ADDRESS = "local-address"
+    #: The near end of an interface within a gNB (F1, E1), called like the device at its other end.
+    MIDHAUL = "midhaul"
     #: A static route of a router.
     ROUTE = "route"
     #: A function on one pool. On another one it is made before it goes from the first.

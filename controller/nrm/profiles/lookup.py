@@ -154,6 +154,12 @@ def is_link(path: Path) -> bool:
     return link_kind(path) is not None
 
 
+def is_midhaul(path: Path) -> bool:
+    """Whether an entry is the near end of an interface within a gNB, called like the device at its other end."""
+    node = _node(path)
+    return node is not None and node.role is NodeRole.MIDHAUL
+
+
 def link_kind(path: Path) -> LinkKind | None:
     """What kind of core link an entry is, None for all others."""
     node = _node(path)

@@ -289,7 +289,7 @@ _NGU = _endpoint("EP_NgU", LinkKind.NGU, "UPF address", "NG-U link")
 def _midhaul(interface: Midhaul) -> NodeSpec:
     leaves = (USER_LABEL, LeafSpec("remoteAddress", normalise=address, label="far end"))
     name, label = f"EP_{interface}", f"end point of {interface[:2]}{'-' * (len(interface) > 2)}{interface[2:]}"
-    return NodeSpec(name, ns.NR_EP, leaves=leaves, children=(_LOCAL,), label=label)
+    return NodeSpec(name, ns.NR_EP, leaves=leaves, children=(_LOCAL,), role=NodeRole.MIDHAUL, label=label)
 
 
 _F1C, _F1U, _E1 = (_midhaul(interface) for interface in (Midhaul.F1C, Midhaul.F1U, Midhaul.E1))

@@ -9,7 +9,8 @@ from dataclasses import replace
 from controller.models.network import Cell, Network, Plmn, Rat
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
-from controller.nrm.profiles import broadcast_plmn, broadcast_rat
+from controller.nrm.profiles import broadcast_plmn, broadcast_rat, is_midhaul
+from controller.nrm.tree import step
 from controller.plan.routers import is_way, ranks_of
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
@@ -145,7 +146,9 @@ def units_of(changes: Iterable[Change], network: Network, others: Collection[str
     """
     group: dict[str, set[str]] = {device: {device} for device in others}
     by_area: dict[_Area, str] = {}
+    far: list[tuple[str, str]] = []
     for change in changes:
+        far += [(change.station, other) for other in _far_ends(change, network)]
         mine = group.setdefault(change.station, {change.station})
         for area in _areas(change, network):
             other = by_area.setdefault(area, change.station)
@@ -153,9 +156,24 @@ def units_of(changes: Iterable[Change], network: Network, others: Collection[str
                 mine |= group[other]
                 for member in mine:
                     group[member] = mine
+    for device, other in far:
+        _join(group, device, other)
     for device in tuple(group):
         _join_behind(group, network, device)
     return {tuple(sorted(members)) for members in group.values()}
+
+
+def _far_ends(change: Change, network: Network) -> Iterable[str]:
+    """Whoever had the other ends of end points that a central unit loses: the network files may not say so any more."""
+    lost = change.lost if change.station in network.central_units else ()
+    return [step(path)[1][0] for path in lost if is_midhaul(path)]
+
+
+def _join(group: dict[str, set[str]], device: str, other: str) -> None:
+    if other in group and group[other] is not group[device]:
+        mine = group[device] | group[other]
+        for member in mine:
+            group[member] = mine
 
 
 def _join_behind(group: dict[str, set[str]], network: Network, device: str) -> None:
@@ -163,10 +181,7 @@ def _join_behind(group: dict[str, set[str]], network: Network, device: str) -> N
     if not is_way(network, device):
         return
     for station in network.stations_behind(device):
-        if station in group and group[station] is not group[device]:
-            mine = group[device] | group[station]
-            for member in mine:
-                group[member] = mine
+        _join(group, device, station)
 
 
 def _areas(change: Change, network: Network) -> set[_Area]:

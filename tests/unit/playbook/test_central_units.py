@@ -118,7 +118,9 @@ async def test_a_tenant_comes_with_a_user_plane_of_its_own_and_nobody_elses_node
     left = tuple(one if one.id == "UP-B-E" else without_beta(one) for one in whole.stations)
     bench.load(whole.model_copy(update={"stations": left, "agreements": whole.agreements[:1]}))
     await bench.start("offboard-tenant", tenant="beta", nodes=22)
-    assert {job.station: job.rank for job in bench.jobs if job.unit == "CP-E"} == {"S1": 0, "S2": 0, "CP-E": 1}
+    jobs = {job.station: (job.wave, job.rank) for job in bench.jobs}
+    assert {jobs["S1"], jobs["S2"]} == {(0, 0)}
+    assert {jobs["CP-E"], jobs["UP-B-E"]} == {(0, 1)}, "no user plane goes before its DUs, not as a canary either"
 
 
 @pytest.mark.parametrize("function", UNITS)
