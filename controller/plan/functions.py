@@ -13,7 +13,8 @@ from controller.models.health import ServiceState
 from controller.models.network import HOST
 from controller.models.plan import Change, Op
 from controller.models.run import LedgerEntry
-from controller.nrm.profiles import Rendered
+from controller.nrm.fingerprint import fingerprint
+from controller.nrm.profiles import Rendered, root_spec
 from controller.nrm.profiles.function import (
     DEPLOYMENT,
     DISRUPTION,
@@ -126,18 +127,10 @@ def cordoned_change(
 ) -> Change | None:
     """A node of a pool out of use, or in use again as far as Minka took it out; None where it is so.
 
-    That Minka took it out says its label, also where the ledger does not, as after a run whose pool did not answer.
-
     Raises:
         PlanRefusedError: It can't be changed so.
     """
-    path = node_path(pool, node)
-    if path in observed.tree and path not in ledger and not cordoned:
-        ours = LedgerEntry(station=pool, path=path, owners=(HOST,), leaves=dict(observed.tree[path]))
-        ledger = {**ledger, path: ours}
-    elif path not in ledger:  # what it carries already enters the ledger with the edit
-        observed = replace(observed, tree={one: leaves for one, leaves in observed.tree.items() if one != path})
-    was = applied(ledger)
+    was, path = applied(ledger), node_path(pool, node)
     root = child("", POOL.name, pool)
     tree = {root: {}, **was.tree}
     owners = {root: (HOST,), **was.owners}
@@ -163,7 +156,21 @@ def _change(
     made = plan_station(function, (profile,), wanted, view, PlanOptions(remove=dict.fromkeys(owners, 1)))
     if made.reason:
         raise PlanRefusedError(f"{function}: {made.reason}")
-    return made.change if made.change is None or observed.reverts else made.change.model_copy(update={"reverts": False})
+    found = made.change or _forgotten(function, observed, ledger, wanted, profile)
+    return found if found is None or observed.reverts else found.model_copy(update={"reverts": False})
+
+
+def _forgotten(
+    function: str, observed: Observed, ledger: Mapping[Path, LedgerEntry], wanted: Rendered, profile: str
+) -> Change | None:
+    """A change of the ledger alone: what is neither there nor wanted, as where nobody knew whether it had been made."""
+    lost = [
+        path for path in ledger if path not in observed.tree and path not in wanted.tree and not observed.unseen(path)
+    ]
+    if not lost:
+        return None
+    unchanged = fingerprint(root_spec((profile,)), observed.tree, lost)
+    return Change(station=function, phases=(), diff=(), touched=(), fingerprint=unchanged, lost=tuple(sorted(lost)))
 
 
 def _pool(path: Path) -> str:

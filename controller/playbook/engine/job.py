@@ -12,6 +12,7 @@ from typing import Any
 
 from controller.inventory.source import Report
 from controller.models.errors import InputError, NotFoundError
+from controller.models.plan import Change
 from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Run, RunState
 from controller.models.step import StepRecord, StepState
 from controller.playbook.engine.context import ActionServices, StationContext
@@ -22,6 +23,7 @@ from controller.playbook.language.playbook import PlanSource, Playbook
 from controller.playbook.language.registry import Registry, Touches
 from controller.ports.store import Claim, JobResult, Soak
 from controller.runs.procedures import Procedure, Resting, Tools, procedure
+from controller.runs.transaction.effects import astray
 from controller.runs.transaction.record import Alive
 
 #: Seconds after which a device that waits for the others of its wave checks by itself.
@@ -208,7 +210,7 @@ class StationJob:
         """Undo what was done, the last step first, and say how the job ended."""
         detail = f"step {failed.name!r}: {failed.detail}"
         if failed.outcome is Outcome.DIVERGED:
-            return self._result(Outcome.DIVERGED, detail)
+            return self._result(Outcome.DIVERGED, detail, failed.change)
         undone = False
         for index in range(position, -1, -1):
             row = self._steps.rows[index, False]
@@ -217,7 +219,7 @@ class StationJob:
             back = await self._steps.undo(row, self._playbook.steps[index].undo)
             if back.state is StepState.FAILED:
                 stuck = f"step {row.name!r} could not be undone: {back.detail}"
-                return self._result(Outcome.DIVERGED, f"{detail}; {stuck}")
+                return self._result(Outcome.DIVERGED, f"{detail}; {stuck}", row.change)
             undone = undone or back.changed
         if undone:
             own_fault = failed.outcome not in (Outcome.WITHDRAWN, Outcome.CANCELLED)
@@ -240,15 +242,20 @@ class StationJob:
             return self._result(Outcome.UNCHANGED, "; ".join(["the station carries this already", *remarks]))
         return self._result(Outcome.SUCCEEDED, "; ".join(remarks))
 
-    def _result(self, outcome: Outcome, detail: str) -> JobResult:
-        """The result with what stays on the device entering the ledger."""
+    def _result(self, outcome: Outcome, detail: str, stray: Change | None = None) -> JobResult:
+        """The result with what stays on the device entering the ledger.
+
+        Of a change of which nobody knows whether the device carries it, what it made and what it removed both do.
+        """
         changes = list(self._steps.carried)
         plan = self._playbook.plan
+        gained = [node for change in changes for node in change.gained] + [*(astray(stray) if stray else ())]
+        kept = stray.lost if stray and not stray.reverts else ()
         return JobResult(
             outcome,
             detail,
-            gained=tuple({node.path: node for change in changes for node in change.gained}.values()),
-            lost=tuple(path for change in changes for path in change.lost),
+            gained=tuple({node.path: node for node in gained}.values()),
+            lost=tuple(path for change in changes for path in change.lost if path not in kept),
             applied=plan is not None and plan.source is PlanSource.NETWORK and self._claim.change in changes,
         )
 

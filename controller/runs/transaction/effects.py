@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
-from controller.models.plan import Edit, Op, Phase
+from controller.models.plan import Change, Edit, LedgerNode, Op, Phase
 from controller.nrm.apply import siblings
 from controller.nrm.diff import effective, settled
 from controller.nrm.schema import NodeSpec, spec_of
@@ -144,3 +144,13 @@ def _merged(edit: Edit, there: Leaves) -> list[Edit]:
     before = {name: there[name] for name in differing if name in there}
     after = {name: edit.after[name] for name in differing if name in edit.after}
     return [edit.model_copy(update={"op": Op.MERGE, "before": before, "after": after, "after_sibling": None})]
+
+
+def astray(change: Change) -> tuple[LedgerNode, ...]:
+    """Nodes that a change makes on a device that takes nothing back by itself: where nobody knows what became of it.
+
+    They are on record as ours then, so that they can go: what may be there belongs to somebody.
+    """
+    made = [edit.path for phase in change.phases for edit in phase.edits if edit.op is Op.CREATE]
+    found = () if change.reverts else change.gained
+    return tuple(node for node in found if any(is_below(node.path, path) for path in made))

@@ -39,7 +39,7 @@ from controller.ports.store import Claim, JobResult
 from controller.runs.poller import Poller
 from controller.runs.transaction import checks
 from controller.runs.transaction.completion import BY_ITSELF, Completion
-from controller.runs.transaction.effects import cuts_the_way, effects, vanished
+from controller.runs.transaction.effects import astray, cuts_the_way, effects, vanished
 from controller.runs.transaction.gates import Gate
 from controller.runs.transaction.lock import Lock
 from controller.runs.transaction.patience import Patience
@@ -138,6 +138,8 @@ class Transaction:
 
     def _final(self, result: JobResult) -> JobResult:
         """The result in the light of what was decided for the group, of who cut it, and of who kept us out."""
+        if result.outcome is Outcome.DIVERGED and self._may_carry and not result.gained:
+            result = replace(result, gained=astray(self._change))
         if self._cut and result.outcome in (Outcome.ROLLED_BACK, Outcome.FAILED_SAFE):
             result = replace(result, outcome=Outcome.WITHDRAWN)
         if self._kept_out and not result.outcome.good:

@@ -261,6 +261,7 @@ STRIKES: dict[str, Callable[[Cloud], None]] = {
     "throttled": spoils("any", kind=ApiFaultKind.THROTTLE, count=3),
     "edited": edited,
     "garbage": spoils("any", kind=ApiFaultKind.GARBAGE, count=3),
+    "gone for long": gone_for(1200),
 }
 
 #: Runs that may come to another end where something goes wrong than where nothing does.
@@ -304,10 +305,15 @@ async def struck(cloud: Cloud, name: str, strike: str, at: int) -> bool:
     where, jobs = (name, strike, at), {job.station: job for job in cloud.jobs}
     assert cloud.store.runs.get(run.id).state.terminal, where
     assert all(job.outcome is not None for job in jobs.values()), where
-    assert Outcome.DIVERGED not in {job.outcome for job in jobs.values()}, (where, jobs)
+    known = Outcome.DIVERGED not in {job.outcome for job in jobs.values()}
+    assert known or strike == "gone for long", (where, jobs)
     there = name != "instantiate" or jobs[FUNCTION].outcome in GOOD
     await cloud.time.sleep(SETTLE)
-    await cloud.assert_whole(FUNCTION, stays=there, pods=2 if strike == "edited" else 1)
+    if known:
+        await cloud.assert_whole(FUNCTION, stays=there, pods=2 if strike == "edited" else 1)
+    elif cloud.placed(FUNCTION):
+        await cloud.time.sleep(SETTLE * 10)
+        assert set((await cloud.done("heal-function", where=f"function={FUNCTION}", seconds=0)).values()) <= GOOD, where
     await cloud.tidy()
     if not cloud.placed(FUNCTION):
         await cloud.again_up()

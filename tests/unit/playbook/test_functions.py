@@ -25,6 +25,7 @@ from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library
+from controller.ports.fake_devices import Fault, Wrong
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import RunRequest
 from controller.runs.approval.clearance import reassess
@@ -664,6 +665,30 @@ async def test_killed_at_every_call_a_function_is_healed_once() -> None:
         assert bench.carries("S1")
         assert not bench.store.claims.busy(["DU-1", "S1"])
         assert bench.store.audit.verify() is None
+
+
+@pytest.mark.parametrize(("wrong", "edits"), [(Wrong.DROP_BEFORE, 0), (Wrong.DROP_AFTER, 0), (Wrong.DROP_AFTER, 1)])
+async def test_a_move_of_which_nobody_knows_how_it_ended_leaves_nothing_that_healing_does_not_find(
+    wrong: Wrong, edits: int
+) -> None:
+    """Its pools go away for longer than anybody waits: it is on the first, on both, or on the second."""
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    device, before = bench.devices["DU-1"], bench.devices["S1"].running
+
+    def away() -> None:
+        device.unreachable = "no pool answers"
+
+    device.faults.append(Fault("edit", wrong, away, skip=edits))
+    outcomes = await bench.play("move-function", function="DU-1")
+    assert outcomes == {"DU-1": Outcome.DIVERGED, "S1": Outcome.CANCELLED}, bench.jobs
+    assert bench.placed("DU-1") == ("edge-1", "edge-2"), "it may be on either"
+    device.unreachable = ""
+    outcomes = await bench.play("heal-function", where="function=DU-1", seconds=0)
+    assert set(outcomes.values()) <= {Outcome.SUCCEEDED, Outcome.UNCHANGED}, bench.jobs
+    assert len(bench.pools("DU-1")) == 1
+    assert bench.pools("DU-1") == bench.placed("DU-1")
+    assert bench.devices["S1"].running == before
 
 
 async def test_functions_go_back_to_nearer_pools_when_somebody_asks_for_it() -> None:
