@@ -138,7 +138,7 @@ def health_of(
         off_air=off_air,
         locked=tuple(sorted(locked)),
         links=tuple(map(as_seen, _links(ledger))),
-        ports_down=ports_without_signal(observed, ledger) if device is DeviceKind.ROUTER else (),
+        ports_down=_ports_down(observed, ledger, before) if device is DeviceKind.ROUTER else (),
         over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
         drift=drift,
         device=device,
@@ -146,6 +146,10 @@ def health_of(
         placed=_placed(station, observed, ledger) if device is DeviceKind.FUNCTION else {},
         cluster=observed.cluster,
     )
+
+
+def _ports_down(observed: Observed, ledger: Mapping[Path, LedgerEntry], before: Health | None) -> tuple[Path, ...]:
+    return ports_without_signal(observed, ledger, before.ports_down if before else ())
 
 
 def _placed(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, datetime]:

@@ -49,9 +49,11 @@ _ADDRESS = re.compile(r"\d+(?:\.\d+){3}")
 _ROUTE = re.compile(r"ip route (?:vrf (?P<vrf>\S+) )?(?P<rest>\d.*)")
 _DISTANCE = re.compile(r"[1-9]\d{0,2}", re.ASCII)
 _OPERATIONAL = "operationalState"
-#: A line about an interface that nobody shut: on IOS its line protocol counts, which is down where its status is.
-_IOS_STATE = re.compile(r"(?P<name>[A-Z][\w/.-]*) +\S+ +\w+ +\S+ +(?:up|down) +(?P<state>up|down) *$")
-_FRR_STATE = re.compile(r"(?P<name>[a-z][\w.-]*) +(?P<state>up|down)(?: |$)")
+#: A line about an interface: on IOS its line protocol counts, which is down where its status is.
+_IOS_STATE = re.compile(
+    r"(?P<name>[A-Z][\w/.-]*) +\S+ +\w+ +\S+ +(?:up|(?P<shut>administratively )?down) +(?P<state>up|down) *$"
+)
+_FRR_STATE = re.compile(r"(?P<name>[a-z][\w.-]*) +(?P<state>up|down)(?P<shut>)(?: |$)")
 #: The head of a banner, whose text may look like anything, up to the same mark.
 _BANNER = re.compile(r"banner [\w-]+ (?P<mark>\^C)(?P<text>.*)")
 
@@ -65,34 +67,37 @@ def read_config(profile: RouterProfile, text: str, router: str) -> Observed:
 
 
 def port_states(profile: RouterProfile, text: str, router: str) -> dict[Path, Leaves]:
-    """State of ports that are up, or down though nobody shut them, from ``show ip interface brief``.
+    """State of ports, ``up``, ``down`` or ``shut`` by somebody, from ``show ip interface brief``.
 
     Of FRRouting from ``show interface brief``, which does not tell what is shut from what has no signal.
     """
     pattern = _IOS_STATE if profile.virtual else _FRR_STATE
     found = (pattern.match(line) for line in text.split("\n"))
     return {
-        child(child("", "Router", router), "Port", line["name"]): {_OPERATIONAL: line["state"]}
+        child(child("", "Router", router), "Port", line["name"]): {
+            _OPERATIONAL: "shut" if line["shut"] else line["state"]
+        }
         for line in found
         if line is not None and "." not in line["name"]
     }
 
 
-def ports_without_signal(observed: Observed, ledger: Collection[Path]) -> tuple[Path, ...]:
-    """Ports of a router that sub-interfaces of the ledger are on, that nobody shut, and that are down."""
+def ports_without_signal(observed: Observed, ledger: Collection[Path], before: Collection[Path]) -> tuple[Path, ...]:
+    """Ports of a router that sub-interfaces of the ledger are on, that nobody shut, and that are down.
+
+    One of which it does not tell is as it was ``before``.
+    """
+
+    def is_down(port: Path) -> bool:
+        state = observed.state.get(port, {}).get(_OPERATIONAL)
+        return port in before if state is None else state == "down"
+
     used = {
         child(parent(path), "Port", step(path)[1][0].partition(".")[0])
         for path in ledger
         if step(path)[0] == "SubInterface"
     }
-    return tuple(
-        sorted(
-            port
-            for port in used
-            if observed.state.get(port, {}).get(_OPERATIONAL) == "down"
-            and "shutdown" not in observed.tree.get(port, {})
-        )
-    )
+    return tuple(sorted(port for port in used if is_down(port) and "shutdown" not in observed.tree.get(port, {})))
 
 
 def _blocks(text: str) -> Iterator[tuple[str, list[str]]]:

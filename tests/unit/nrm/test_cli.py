@@ -64,10 +64,13 @@ def test_which_ports_are_down_though_nobody_shut_them(platform: str, up: set[str
     assert {path for path, leaves in states.items() if leaves == {"operationalState": "down"}} == of(down)
     # Of these, those count that carry something of ours, and that the configuration does not say to be shut.
     ledger = [child(f"/Router[{NAME}]", "SubInterface", f"{name}.7") for name in (*up, *down)]
-    assert {*ports_without_signal(Observed({}, states), ledger)} == of(down)
+    assert {*ports_without_signal(Observed({}, states), ledger, ())} == of(down)
     shut = {path: {"shutdown": "true"} for path in of(down)}
-    assert ports_without_signal(Observed(shut, states), ledger) == ()
-    assert ports_without_signal(Observed({}, states), ()) == ()
+    assert ports_without_signal(Observed(shut, states), ledger, of(down)) == ()
+    assert ports_without_signal(Observed({}, states), (), of(down)) == ()
+    # Of what it does not tell nothing changes.
+    assert {*ports_without_signal(Observed({}), ledger, of(down))} == of(down)
+    assert ports_without_signal(Observed({}), ledger, ()) == ()
     assert port_states(ROUTER_PROFILES[platform], "% Invalid input detected at '^' marker.\n", NAME) == {}
 
 
