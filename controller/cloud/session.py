@@ -246,15 +246,24 @@ class CloudSession:
             raise DeviceRefusedError(f"{place} is being deleted: wait until it is gone")
         if write.manifest is None:
             await self._deletable(api, place)
-            await api.delete(place, self._version(place), dry_run=True)
+            await self._newest(place, lambda: api.delete(place, self._version(place), dry_run=True), dry_run=True)
             return
+        manifest = write.manifest
+
+        async def apply() -> Answer:
+            return await api.apply(place, self._exact(manifest, self._found.get(place)), dry_run=True)
+
         try:
-            answer = await api.apply(place, self._exact(write.manifest, live), dry_run=True)
+            answer = await self._newest(place, apply, dry_run=True)
         except ForeignWriterError as refused:
             if live is None:
                 raise
-            write.by_hand = self._by_hand(place, live, edited, refused)
-            await api.merge(place, self._put_back(write, live), dry_run=True)
+            write.by_hand = self._by_hand(place, self._found[place], edited, refused)
+
+            async def merge() -> Object:
+                return await api.merge(place, self._put_back(write, self._found[place]), dry_run=True)
+
+            await self._newest(place, merge, dry_run=True)
             return
         if live is None and not answer.made:
             raise DeviceRefusedError(f"{place} is there all at once: somebody else made it")
@@ -318,13 +327,14 @@ class CloudSession:
         if live is None and not answer.made:
             await self._step_back(api, place, answer.body)
 
-    async def _newest(self, place: Place, write: Callable[[], Awaitable[_T]]) -> _T:
+    async def _newest(self, place: Place, write: Callable[[], Awaitable[_T]], *, dry_run: bool = False) -> _T:
         """Write to the version that was read; or to a newer one in which nothing but its status is another.
 
         Operators report what becomes of an object all the time. A server that is overloaded is asked again.
         """
+        allowed = _always if dry_run else self._allowed
         for _ in range(_TRIES):
-            await self._allowed()
+            await allowed()
             try:
                 return await write()
             except BusyError as busy:
@@ -334,7 +344,7 @@ class CloudSession:
                 if newer is None or _asked(newer) != _asked(self._found.get(place, {})):
                     raise
                 self._found[place] = newer
-        await self._allowed()
+        await allowed()
         return await write()
 
     async def _step_back(self, api: PoolApi, place: Place, live: Object) -> None:
@@ -457,6 +467,10 @@ class CloudSession:
     async def abandon(self) -> None:
         """Nothing is open between requests."""
         self._staged = None
+
+
+async def _always() -> None:
+    """What is only tried out may always be."""
 
 
 def _once(check: Check | None) -> Check:

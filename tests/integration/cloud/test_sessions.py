@@ -184,6 +184,23 @@ async def test_what_somebody_else_changes_meanwhile_is_not_overwritten(pools: Po
     assert pools.found()["spec"]["replicas"] == 1
 
 
+async def test_what_an_operator_reports_meanwhile_is_no_change(pools: Pools) -> None:
+    def report(replicas: int) -> None:
+        one = pools.clusters["edge-1"].edited(pools.found())
+        one["status"] = {**one["status"], "replicas": replicas}
+        pools.clusters["edge-1"].update_status(NFDS, one, manager="operator")
+
+    await change(pools, making(CARRIED))
+    for number, edits in enumerate(([setting(HERE, {}, replicas="3")], [removing(HERE)]), start=1):
+        async with pools.devices.session(pools.function()) as session:
+            await session.read()
+            report(10 * number)  # before it is tried
+            await session.edit(edits)
+            report(10 * number + 1)  # before it is carried out
+            await session.commit()
+    assert pools.found() is None
+
+
 async def test_what_somebody_else_made_anew_is_not_deleted(pools: Pools) -> None:
     await change(pools, making(CARRIED))
     async with pools.devices.session(pools.function()) as session:
