@@ -56,7 +56,9 @@ class PostgresServer:
     def database(self, *, tables: bool = True) -> Iterator[str]:
         """URL of a fresh database, with empty ``tables`` or none, that is dropped at the end."""
         name = f"t{secrets.token_hex(6)}"
-        self.execute(f"CREATE DATABASE {name} TEMPLATE {_TABLES if tables else 'template1'}")
+        template = _TABLES if tables else "template1"
+        # Block by block through the log, as by default since PostgreSQL 15, takes the processor twice as long.
+        self.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         try:
             yield self.url(name)
         finally:
