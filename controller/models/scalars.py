@@ -20,7 +20,10 @@ HOST = "host"
 class Noun(BaseModel):
     """Base of every frozen model: unknown fields are errors, change is by copy."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(cached_property,))
+    # A process uses a part of the nouns: what validates one is built at its first use, and not at each start.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, ignored_types=(cached_property,), defer_build=True
+    )
 
     def model_post_init(self, _context: object) -> None:
         """Share the set of fields that were given: nobody asks for it, and it takes as much room as the noun itself."""
