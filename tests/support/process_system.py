@@ -123,15 +123,20 @@ class ProcessSystem:
         """What a process logged."""
         return (self.folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
 
-    def until(self, what: str, holds: Callable[[], Any], seconds: float = PATIENCE) -> Any:
-        """Wait until ``holds`` returns something true, and return it; processes are tended meanwhile."""
+    def until(self, what: str, holds: Callable[[], Any], seconds: float = PATIENCE, apart: float = 0.05) -> Any:
+        """Wait until ``holds`` returns something true, and return it; processes are tended meanwhile.
+
+        Args:
+            what: Is to come about.
+            apart: Seconds between two queries: many where nothing is to happen right then.
+        """
         end = time.monotonic() + seconds
         while not (found := holds()):
             self.tend()
             if time.monotonic() > end:
                 logs = "\n".join(f"--- {name}\n{self.log(name)[-3000:]}" for name in self.processes)
                 raise AssertionError(f"{what}: did not happen within {seconds:g} s\n{logs}")
-            time.sleep(0.05)
+            time.sleep(apart)
         return found
 
     # --------------------------------------------------------------------- API
@@ -188,7 +193,7 @@ class ProcessSystem:
 
     def ended(self, run: str, seconds: float = PATIENCE) -> Run:
         """The run when it is done."""
-        self.until(f"{run} ends", lambda: self.store.runs.get(run).state.terminal, seconds)
+        self.until(f"{run} ends", lambda: self.store.runs.get(run).state.terminal, seconds, 0.2)
         return self.store.runs.get(run)
 
     def tree(self, station: str) -> dict[str, Any]:
