@@ -10,9 +10,11 @@ from controller.models.errors import PlanRefusedError
 from controller.models.network import Network, Station
 from controller.models.run import Outcome
 from controller.nrm.tree import Tree
+from controller.runs.transaction import checks
 from tests.support.soak import SOAK
 from tests.unit.intent.clouds import split_gnb
 from tests.unit.playbook.functions_bench import FunctionBench
+from tests.unit.playbook.test_functions import never_ready_with, upgraded
 from tests.unit.runs.group_bench import Mortal
 
 UNITS = {"CP": "CP-E", "UP": "UP-E", "UP-B": "UP-B-E"}
@@ -138,17 +140,42 @@ async def test_one_whose_pool_is_lost_comes_back_with_all_that_it_carried_and_no
     assert after == before
 
 
-async def test_a_tenants_own_user_plane_moves_while_the_bytes_of_all_others_stay() -> None:
+@pytest.mark.parametrize("seed", range(30 if SOAK else 1))
+async def test_a_tenants_own_user_plane_moves_while_the_bytes_of_all_others_stay(seed: int) -> None:
+    """It is moved, or lost and healed, again and again: nothing of others is another, nor was written meanwhile."""
+    chance, bench = random.Random(seed), await up()
+    others = {*STATIONS, *bench.network.function_by_id} - {"UP-B", "UP-B-E"}
+    before = {one: list(bench.devices[one].history) for one in others}
+    its = bench.devices["UP-B-E"].running
+    for way in chance.choices(("move", "heal"), k=2):
+        (here,) = bench.pools("UP-B")
+        there = "edge-2" if here == "edge-1" else "edge-1"
+        if way == "move":
+            outcomes = await bench.play("move-function", function="UP-B", pool=there)
+            assert outcomes == {"UP-B": Outcome.SUCCEEDED, "UP-B-E": Outcome.SUCCEEDED}, bench.jobs
+        else:
+            bench.lose_pool("UP-B", here)
+            for _ in ("elsewhere", "and away from where it was"):
+                outcomes = await bench.play("heal-function", where="function=UP-B", seconds=0)
+                assert set(outcomes.values()) <= {Outcome.SUCCEEDED, Outcome.UNCHANGED}, bench.jobs
+                bench.devices["UP-B"].dark.clear()
+        assert bench.pools("UP-B") == bench.placed("UP-B") == (there,)
+        assert bench.devices["UP-B-E"].running == its
+        assert {one: bench.devices[one].history for one in others} == before
+
+
+async def test_an_upgrade_of_a_control_plane_that_fails_leaves_no_station_changed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(checks, "READY_SECONDS", 20.0)
     bench = await up()
     before = running(bench)
-    (here,) = bench.pools("UP-B")
-    there = "edge-2" if here == "edge-1" else "edge-1"
-    outcomes = await bench.play("move-function", function="UP-B", pool=there)
-    assert outcomes == {"UP-B": Outcome.SUCCEEDED, "UP-B-E": Outcome.SUCCEEDED}, bench.jobs
-    after = running(bench)
-    assert bench.pools("UP-B") == (there,)
-    del before["UP-B"], after["UP-B"]
-    assert after == before
+    package = bench.network.function_by_id["CP"].package
+    bench.load(upgraded(bench.network, package))
+    never_ready_with(bench, "CP", bench.network.package_by_id[package].image)
+    outcomes = await bench.play("upgrade-function", where="function=CP")
+    assert outcomes == {"CP": Outcome.ROLLED_BACK, "CP-E": Outcome.SUCCEEDED}, bench.jobs
+    assert running(bench) == before
 
 
 @pytest.mark.parametrize("seed", range(40 if SOAK else 2))

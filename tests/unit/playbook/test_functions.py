@@ -334,7 +334,8 @@ async def test_replicas_come_and_go_without_a_restart() -> None:
 def upgraded(network: Network, package: str) -> Network:
     """The same, where a package has a new image."""
     known = network.package_by_id[package]
-    newer = known.model_copy(update={"image": known.image[:-1] + "f", "version": "2.0"})
+    last = "e" if known.image.endswith("f") else "f"
+    newer = known.model_copy(update={"image": known.image[:-1] + last, "version": "2.0"})
     return network.model_copy(update={"packages": tuple(newer if one is known else one for one in network.packages)})
 
 
