@@ -29,7 +29,7 @@ from controller.models.errors import (
 )
 from controller.models.network import DeviceKind
 from controller.models.plan import Change, PhaseKind
-from controller.models.run import INSIDE, JournalStep, Outcome, RunState
+from controller.models.run import INSIDE, JournalStep, Outcome, RunState, restarted
 from controller.models.step import StepRecord, StepState
 from controller.nrm.profiles import root_spec
 from controller.plan import undo_change
@@ -328,13 +328,19 @@ class JobSteps:
             DeviceError: The station could not be read.
         """
         run, tools = self._claim.run, self._tools
-        if not run.automatic or self.begun:
+        if not run.automatic or self.begun or await self._comes_back():
             return
         if no := await tools.store.transaction(tools.forbids, run, _interrupts(row), tools.clock.now()):
             raise RepairStoppedError(no)
         # Its alarm may not have come yet.
         if _interrupts(row) and await self._on_battery():
             raise RepairStoppedError("the station runs on its battery")
+
+    async def _comes_back(self) -> bool:
+        """Whether the station lives in a function that the run has begun: the alarm is over as soon as that is ready."""
+        job = self._claim.job
+        mates = await self._tools.store.runs.mates(job) if job.rank in INSIDE else []
+        return (job.wave, job.unit) in restarted(mates)
 
     async def _on_battery(self) -> bool:
         """Whether the station says so; other devices have none, and many stations do not tell."""

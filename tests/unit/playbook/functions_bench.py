@@ -28,7 +28,7 @@ from controller.ports.queue import FakeWakeups
 from controller.ports.store import RunRequest
 from controller.ports.webhook import FakeWebhook
 from controller.remediation.breaker import Breaker
-from controller.remediation.guards import Limits
+from controller.remediation.guards import Limits, forbids
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import load_rules
 from controller.runs.launch import Launcher
@@ -144,7 +144,8 @@ class FunctionBench:
         services = self.services(life)
         of = procedures(PlaybookProcedure(services, registry()))
         devices = MortalDevices(self.devices, life)
-        tools = Tools(services.store, devices, self.clock, self.target_of, procedure_of=of)  # type: ignore[arg-type]
+        made = services.store, devices, self.clock, self.target_of
+        tools = Tools(*made, procedure_of=of, forbids=forbids)  # type: ignore[arg-type]
         asyncio.get_running_loop().set_exception_handler(_unless_killed)
         process = asyncio.create_task(WorkerLoop("w", tools, FakeWakeups()).run(asyncio.Event()))
         try:
@@ -174,7 +175,7 @@ class FunctionBench:
         services = self.services()
         return Checker(services.store, services.planner, self.clock, sources)
 
-    async def watch(self, seconds: int, until: Callable[[], bool]) -> float:
+    async def watch(self, seconds: int, until: Callable[[], bool], every: int = 10) -> float:
         """Listener, scheduler and worker do what they do until something is so; how many seconds that took."""
         rules = load_rules(ROOT / "playbooks" / "rules")
         promote(self.store, rules)
@@ -197,7 +198,7 @@ class FunctionBench:
         begin = self.clock.monotonic()
         async with self.at_work(Mortal()):
             for second in range(seconds):
-                if second % 10 == 0:
+                if second % every == 0:
                     await checker.record([await checker.check(self.network, device) for device in devices])
                     if until():
                         break

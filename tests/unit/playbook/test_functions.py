@@ -27,7 +27,7 @@ from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.ports.fake_devices import Fault, Wrong
 from controller.ports.queue import FakeWakeups
-from controller.ports.store import RunRequest
+from controller.ports.store import Page, RunRequest
 from controller.runs.approval.clearance import reassess
 from controller.runs.launch import Launcher
 from controller.runs.planning import planner
@@ -165,6 +165,27 @@ async def test_one_that_was_healed_already_is_where_it_went_though_its_alarm_sti
     )
     await bench.look("DU-1")
     assert [(one.wrong, one.outdated) for one in seen.functions(["DU-1"])] == [((), False)]
+
+
+async def test_a_station_is_configured_though_the_alarm_of_its_function_is_over_by_then() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    before = bench.devices["S1"].running
+    bench.lose_pool("DU-1", *bench.pools("DU-1"))
+    bench.devices["DU-1"].started = lambda _pool: bench.devices["S1"].renew(factory("S1"))
+
+    def ended() -> bool:
+        """The station takes longer to answer than the listener to see that its function is ready."""
+        if any(one.cleared is not None for one in bench.store.alarms.page(Page(limit=9))[1] if one.station == "DU-1"):
+            bench.devices["S1"].unreachable = ""
+        _, runs = bench.store.runs.page(Page(limit=9))
+        return any(run.automatic and run.state.terminal for run in runs)
+
+    await bench.watch(200, ended, every=1)
+    _, runs = bench.store.runs.page(Page(limit=9))
+    (healed,) = [run for run in runs if run.automatic]
+    assert healed.state is RunState.SUCCEEDED, bench.store.runs.jobs(healed.id)
+    assert bench.devices["S1"].running == before
 
 
 async def test_one_that_is_well_is_left_alone() -> None:
