@@ -337,7 +337,7 @@ class JobSteps:
             raise RepairStoppedError("the station runs on its battery")
 
     async def _comes_back(self) -> bool:
-        """Whether the station lives in a function that the run has begun: the alarm is over as soon as that is ready."""
+        """Whether the station lives in a function that the run has begun: its alarm is over once that is ready."""
         job = self._claim.job
         mates = await self._tools.store.runs.mates(job) if job.rank in INSIDE else []
         return (job.wave, job.unit) in restarted(mates)
