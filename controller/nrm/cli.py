@@ -48,7 +48,8 @@ _SILENT = re.compile(r"!.*|exit.*|no ip address|no shutdown|")
 _ADDRESS = re.compile(r"\d+(?:\.\d+){3}")
 _ROUTE = re.compile(r"ip route (?:vrf (?P<vrf>\S+) )?(?P<rest>\d.*)")
 _DISTANCE = re.compile(r"[1-9]\d{0,2}", re.ASCII)
-_OPERATIONAL = "operationalState"
+#: Whether a port has a signal, by the name that IOS shows it under.
+_LINE_PROTOCOL = "line-protocol"
 #: A line about an interface: on IOS its line protocol counts, which is down where its status is.
 _IOS_STATE = re.compile(
     r"(?P<name>[A-Z][\w/.-]*) +\S+ +\w+ +\S+ +(?:up|(?P<shut>administratively )?down) +(?P<state>up|down) *$"
@@ -75,7 +76,7 @@ def port_states(profile: RouterProfile, text: str, router: str) -> dict[Path, Le
     found = (pattern.match(line) for line in text.split("\n"))
     return {
         child(child("", "Router", router), "Port", line["name"]): {
-            _OPERATIONAL: "shut" if line["shut"] else line["state"]
+            _LINE_PROTOCOL: "shut" if line["shut"] else line["state"]
         }
         for line in found
         if line is not None and "." not in line["name"]
@@ -89,7 +90,7 @@ def ports_without_signal(observed: Observed, ledger: Collection[Path], before: C
     """
 
     def is_down(port: Path) -> bool:
-        state = observed.state.get(port, {}).get(_OPERATIONAL)
+        state = observed.state.get(port, {}).get(_LINE_PROTOCOL)
         return port in before if state is None else state == "down"
 
     used = {

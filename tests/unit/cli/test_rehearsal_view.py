@@ -26,7 +26,7 @@ def rehearsal(stations: int, says: str = "nothing to change on {}", **more: Any)
         "refused": [],
         "findings": [],
     }
-    return made | {"outlook": outlook, "strategy": {"policy": "unit", "stop_after": 1, "soak": 60}} | more
+    return made | {"outlook": outlook, "strategy": {"policy": "unit", "canary": 1, "stop_after": 1, "soak": 60}} | more
 
 
 @pytest.mark.parametrize("every", [False, True])
@@ -41,7 +41,7 @@ def test_what_is_the_same_on_many_stations_is_one_line(capsys: pytest.CaptureFix
 
 
 def test_a_run_that_failures_do_not_stop_says_so(capsys: pytest.CaptureFixture[str]) -> None:
-    show_rehearsal(rehearsal(3, strategy={"policy": "station", "stop_after": 1_000_000, "soak": 0}))
+    show_rehearsal(rehearsal(3, strategy={"policy": "station", "canary": 1, "stop_after": 1_000_000, "soak": 0}))
     assert "order: each station on its own; no failure stops it\n" in capsys.readouterr().out
 
 

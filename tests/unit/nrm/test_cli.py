@@ -60,8 +60,8 @@ def test_which_ports_are_down_though_nobody_shut_them(platform: str, up: set[str
     def of(names: set[str]) -> set[str]:
         return {child(f"/Router[{NAME}]", "Port", name) for name in names}
 
-    assert {path for path, leaves in states.items() if leaves == {"operationalState": "up"}} == of(up)
-    assert {path for path, leaves in states.items() if leaves == {"operationalState": "down"}} == of(down)
+    assert {path for path, leaves in states.items() if leaves == {"line-protocol": "up"}} == of(up)
+    assert {path for path, leaves in states.items() if leaves == {"line-protocol": "down"}} == of(down)
     # Of these, those count that carry something of ours, and that the configuration does not say to be shut.
     ledger = [child(f"/Router[{NAME}]", "SubInterface", f"{name}.7") for name in (*up, *down)]
     assert {*ports_without_signal(Observed({}, states), ledger, ())} == of(down)
