@@ -34,7 +34,7 @@ PLANS = ("plan_id", "other_id")
 AHEAD = "2031-01-01T00:00:00Z"
 #: Values that fit, where the schema alone does not say so.
 KNOWN: dict[str, dict[str, Any]] = {
-    "/v1/rules/backtest": {"files": EXAMPLES["RulesToTry"]["files"]},
+    "/v1/rules/backtest": {"files": EXAMPLES["BacktestRequest"]["files"]},
     "/v1/freezes": {"target": "network"},
     "/v1/users": {"name": "rosa"},
     "/v1/users/{name}": {"name": "noc"},
