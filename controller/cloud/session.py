@@ -231,14 +231,17 @@ class CloudSession:
             raise UnreachableError(reason)
 
     def _writes(self, wanted: Tree) -> Iterable[_Write]:
-        """What differs of the objects, those that are made first."""
+        """What differs of the objects, those that are made first.
+
+        A function goes last of its objects: while it is being deleted it counts as gone, so no other may be left then.
+        """
         before, after = self._objects.wanted(self._seen), self._objects.wanted(wanted)
         for place, manifest in after.items():
             if before.get(place) != manifest or place not in self._found:
                 yield _Write(place, manifest)
-        for place in reversed(before):
-            if place not in after and place in self._found:
-                yield _Write(place, bare(place) if place.kind.lent else None)
+        gone = [place for place in reversed(before) if place not in after and place in self._found]
+        for place in sorted(gone, key=lambda place: place.kind is NF_DEPLOYMENT):
+            yield _Write(place, bare(place) if place.kind.lent else None)
 
     async def _try(self, write: _Write, edited: Mapping[Path, set[LeafName]]) -> None:
         api, place, live = self._apis[write.place.pool], write.place, self._found.get(write.place)

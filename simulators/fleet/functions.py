@@ -31,7 +31,7 @@ class Functions:
 
     Args:
         network: Which there are, and which stations are made of them.
-        registry: Tsuccessor images.
+        registry: Their images.
         transport: What leads to these stations and from them to the cores.
         stations: The stations that run, by id.
     """

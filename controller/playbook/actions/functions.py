@@ -8,7 +8,7 @@ from pydantic import Field
 
 from controller.models.cloud import Count, NodeName, Room
 from controller.models.equipment import Operation, OperationKind
-from controller.models.errors import ConflictError, DeviceError, PlanRefusedError
+from controller.models.errors import ConflictError, DeviceError, PlanRefusedError, UnreachableError
 from controller.models.network import DeviceKind, Noun, StationId
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
@@ -85,6 +85,8 @@ async def await_function(context: Context, given: Patience) -> Readiness:
 async def check_function(context: Context, _: Nothing) -> Readiness | Unmet:
     """Fail unless the function is ready on its pool."""
     found = await _readiness(context)
+    if not found.answers:
+        raise UnreachableError(found.reason)
     return found if found.ready else Unmet(found.reason)
 
 

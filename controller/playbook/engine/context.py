@@ -308,7 +308,10 @@ class StationContext:
         return latest_first(pools, (*(change for job in jobs for change in job.changes), *self.applied))
 
     async def not_ready(self, function: str, seconds: float, pause: float) -> str:
-        """Why another device, a function, is ready on none of its pools, nor gets so in time; empty where it is."""
+        """Why a function that the station lives in runs on no pool, nor gets ready in time; empty where it does.
+
+        One that lacks a replica is not ready, and may run: then the station answers.
+        """
         services, end = self.services, self.clock.monotonic() + seconds
         while True:
             pools = pools_of((await services.store.ledger.find([function])).get(function, {}))
@@ -321,11 +324,20 @@ class StationContext:
             at = [deployment_path(function, pool) for pool in pools]
             coming = [path for path in at if path in observed.tree and not is_stalled(observed, path)]
             if not coming or self.clock.monotonic() + pause > end:
+                if pools and await self._answers():
+                    return ""
                 reasons = (
                     f"not ready on {pool}: {why_not_ready(observed, deployment_path(function, pool))}" for pool in pools
                 )
                 return "; ".join(reasons) or "it is on no pool"
             await self.clock.sleep(pause)
+
+    async def _answers(self) -> bool:
+        try:
+            await self.read()
+        except DeviceError:
+            return False
+        return True
 
     async def adopt(self, actor: str, *, fresh: bool) -> None:
         """Adopt the station, if it is observe-only; of a fresh one, which its pod made just now, nothing is ours."""

@@ -190,9 +190,18 @@ class JobSteps:
             row = _again(row)
 
     def _tried_again(self, step: Step, row: StepRecord) -> bool:
-        """Whether a step failed and is tried once more."""
-        undoing = any(undo for _, undo in self.rows)
-        return row.state is StepState.FAILED and row.attempt <= step.retries and row.outcome in _RETRIED and not undoing
+        """Whether a step failed and is tried once more.
+
+        A check that finds a device away that the job has changed says nothing of the change: it is made again for as
+        long as a change of a device that is away waits for it.
+        """
+        if row.state is not StepState.FAILED or any(undo for _, undo in self.rows):
+            return False
+        if row.attempt <= step.retries and row.outcome in _RETRIED:
+            return True
+        checks = self._registry.action(step.action).touches is Touches.READS
+        late = row.started + timedelta(seconds=self._tools.patience.unresolved)
+        return checks and self.begun and row.outcome is Outcome.DEFERRED and self._tools.clock.now() < late
 
     def _unmet(self, step: Step, row: StepRecord) -> str:
         """The first check of a finished step that does not hold, in words."""

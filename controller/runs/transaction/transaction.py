@@ -24,7 +24,7 @@ from controller.models.errors import (
     SessionLostError,
     UnreachableError,
 )
-from controller.models.plan import Change, Edit, WaitFor
+from controller.models.plan import Change, Edit, Op, WaitFor
 from controller.models.run import Decision, GateChoice, JournalEntry, JournalStep, Outcome
 from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import differences, matches
@@ -251,14 +251,13 @@ class Transaction:
             except DeviceRefusedError as error:
                 return await self._completion.take_back(session, error.message)
             seen = await session.read()
-            wrong = self._differences(seen.tree, expected) or self._gone(seen)
-            if wrong:
+            if wrong := self._astray(seen, expected):
                 return await self._completion.take_back(
                     session, f"the station answered ok but carries something else: {wrong}"
                 )
             await self._record.write(JournalStep.PREPARED, phase=index, persist=persist, deadline=deadline)
             missing, seen = await self._unmet(session, phase.wait, seen)
-            if missing:
+            if missing or (missing := self._meddled(seen, expected)):
                 return await self._completion.take_back(session, missing)
         return await self._settle(session, expected, seen)
 
@@ -288,8 +287,7 @@ class Transaction:
         """Checks, then confirm or take back; at a gate together with the group."""
         missing, seen = await self._unmet(session, self._change.checks, seen, quiet=True)
         # What the checks read last also tells of foreign edits, at no other moment than they did.
-        foreign = "" if missing else self._differences(seen.tree, expected) or self._gone(seen)
-        wrong = missing or (f"somebody else changed the station in the meantime: {foreign}" if foreign else "")
+        wrong = missing or self._meddled(seen, expected)
         # Once on record as standing at a gate, a device can't step back from a decision that came first.
         if wrong and not await self._is_bound():
             return await self._completion.take_back(session, wrong)
@@ -406,6 +404,19 @@ class Transaction:
             return JobResult(Outcome.ROLLED_BACK, f"not reached in {self._record.beginnings} attempts")
         return None
 
-    def _differences(self, seen: Tree, expected: Tree) -> str:
-        """Where two trees differ within what the change edits and checks, in words."""
-        return some(differences(self._root, seen, expected, self._change.fingerprint.paths))
+    def _meddled(self, seen: Observed, expected: Tree) -> str:
+        """What others changed since a phase was carried out, in words."""
+        foreign = self._astray(seen, expected)
+        return f"somebody else changed the station in the meantime: {foreign}" if foreign else ""
+
+    def _astray(self, seen: Observed, expected: Tree) -> str:
+        """Where the station differs from what is expected, within what the change edits and checks, in words.
+
+        The last phase may remove what the others replaced. A device that reverts nothing by itself is past that then:
+        the way back would interrupt once more, and may end at nothing. So what others changed besides stays, as drift.
+        """
+        last = self._change.phases[1:][-1:]
+        replaces = any(all(edit.op is Op.DELETE for edit in phase.edits) for phase in last) and not self._change.reverts
+        replaced = replaces and self._whole.after_holds(seen.tree)
+        paths = self._change.fingerprint.paths
+        return ("" if replaced else some(differences(self._root, seen.tree, expected, paths))) or self._gone(seen)

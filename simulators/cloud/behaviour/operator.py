@@ -116,7 +116,11 @@ class Operator(Controller):
         alive = [pod for pod in pods if not deleting(pod)]
         new = [pod for pod in alive if pod["metadata"]["labels"].get(TEMPLATE) == _hash(template)]
         old = [pod for pod in alive if pod not in new]
-        surplus = sorted(new, key=lambda pod: (holds(pod, "Ready"), key_of(pod)))[: max(len(new) - wanted, 0)]
+        # As of a ReplicaSet: what is not ready goes first, then the newest.
+        lasting = sorted(
+            new, key=lambda pod: (not holds(pod, "Ready"), pod["metadata"]["creationTimestamp"], key_of(pod))
+        )
+        surplus = lasting[wanted:]
         room = wanted + 1 - len(alive) if old else wanted - len(new)
         for _ in range(min(room, wanted - len(new))):
             self._make(deployment, template)

@@ -73,7 +73,7 @@ async def healed(cloud: VirtualCloud) -> Run:
 
 async def healed_without_its_pool(cloud: VirtualCloud) -> Run:
     (pool,) = await _lose_nodes(cloud)
-    cloud.fleet.transport.connections[pool].cut(Outage.REFUSAL)
+    cloud.ways[pool].cut(Outage.REFUSAL)
     return await cloud.start("heal-function", where=f"function={FUNCTION}", seconds=0)
 
 
@@ -153,7 +153,7 @@ class Cloud(VirtualCloud):
     async def tidy(self) -> None:
         """All that went wrong ends, and what people do afterwards is done."""
         for name, pool in self.fleet.pools.items():
-            self.fleet.transport.connections[name].restore()
+            self.ways[name].restore()
             pool.api_faults.clear()
             pool.faults.clear()
             if pool.cluster.get("resourcequotas", NAMESPACE, "full") is not None:
@@ -209,8 +209,7 @@ def gone_for(seconds: float, outage: Outage = Outage.REFUSAL) -> Callable[[Cloud
     """No API server can be reached for so long."""
 
     def strike(cloud: Cloud) -> None:
-        for name in cloud.fleet.pools:
-            way = cloud.fleet.transport.connections[name]
+        for way in cloud.ways.values():
             way.cut(outage)
             cloud.clock.call_later(seconds, way.restore)
 
@@ -297,14 +296,19 @@ def test_a_worker_may_die_at_any_call_of_a_whole_run(cloud: Cloud, name: str) ->
     cloud.intact = True
 
 
-async def struck(cloud: Cloud, name: str, strike: str, at: int) -> bool:
-    """Let something go wrong at a call of a run; whether it came that far."""
+async def struck(cloud: Cloud, name: str, strike: str, at: int, outcomes: tuple[Outcome, ...] = ()) -> bool:
+    """Let something go wrong at a call of a run; whether it came that far.
+
+    Args:
+        outcomes: What function and station come to, where that is known.
+    """
     run = await SCENARIOS[name].begin(cloud)
     life = Stricken(at, strike=partial(STRIKES[strike], cloud))
     await cloud.shift(life)
     where, jobs = (name, strike, at), {job.station: job for job in cloud.jobs}
     assert cloud.store.runs.get(run.id).state.terminal, where
     assert all(job.outcome is not None for job in jobs.values()), where
+    assert outcomes in ((), (jobs[FUNCTION].outcome, jobs[STATION].outcome)), (where, jobs)
     known = Outcome.DIVERGED not in {job.outcome for job in jobs.values()}
     assert known or strike == "gone for long", (where, jobs)
     there = name != "instantiate" or jobs[FUNCTION].outcome in GOOD
@@ -319,6 +323,36 @@ async def struck(cloud: Cloud, name: str, strike: str, at: int) -> bool:
         await cloud.again_up()
     await cloud.assert_whole(FUNCTION, stays=True)
     return len(life.calls) >= at
+
+
+def last(calls: list[str], verb: str) -> int:
+    """Number of the last request of a method to any pool."""
+    return max(number for number, call in enumerate(calls, start=1) if call.endswith(f" {verb}"))
+
+
+DONE, STAYS = (Outcome.SUCCEEDED, Outcome.SUCCEEDED), (Outcome.ROLLED_BACK, Outcome.UNCHANGED)
+#: What happens when in the drain of a node from which the function goes elsewhere, and what it and its station come to.
+MOMENTS: dict[str, tuple[str, Callable[[list[str]], int], tuple[Outcome, Outcome]]] = {
+    "away when it is there, and checked": ("gone", lambda calls: last(calls, "GET"), DONE),
+    "edited before the first one goes": ("edited", lambda calls: last(calls, "PATCH") + 1, STAYS),
+    "edited when the first one has gone": ("edited", lambda calls: last(calls, "DELETE") + 3, DONE),
+    "fails where its parameters go": ("failing", lambda calls: last(calls, "DELETE") - 1, STAYS),
+    "fails where the first one goes": ("failing", lambda calls: last(calls, "DELETE"), STAYS),
+}
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_drained_function_serves_where_it_was_or_where_it_went(cloud: Cloud, moment: str) -> None:
+    strike, when, outcomes = MOMENTS[moment]
+
+    async def each() -> None:
+        await drained_elsewhere(cloud)
+        await cloud.work(whole := Mortal())
+        await cloud.tidy()
+        assert await struck(cloud, "drain a node elsewhere", strike, when(whole.calls), outcomes)
+
+    cloud.play(each())
+    cloud.intact = True
 
 
 @pytest.mark.timeout(3600)

@@ -51,7 +51,7 @@ from simulators.cloud.server.answers import Response
 from simulators.cloud.server.api import Api
 from simulators.cloud.server.faults import ApiFaultKind, spoiled
 from simulators.cloud.server.requests import Request
-from simulators.connections import Outage
+from simulators.connections import Connections, Outage
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.network import read_network
 from simulators.station import StationSettings
@@ -128,6 +128,7 @@ class VirtualCloud:
 
     Attributes:
         clock: Of the fleet.
+        ways: To the API of each pool; those of the fleet come back whenever it works out its ways anew.
         life: The process that is at work: each of its calls to a pool, a station or the record may be its last.
         run: The latest run.
     """
@@ -144,7 +145,8 @@ class VirtualCloud:
             self._connection: Any = one.driver_connection
         self.life: Mortal = Mortal()
         self.run: Run
-        self._wires: dict[str, _Wire] = {name: _Wire(self.fleet, name) for name in self.fleet.pools}
+        self.ways = {name: Connections() for name in self.fleet.pools}
+        self._wires = {name: _Wire(self.fleet, name, way) for name, way in self.ways.items()}
         self.load()
 
     def connect(self, patch: pytest.MonkeyPatch) -> None:
@@ -309,10 +311,10 @@ class VirtualCloud:
 class _Wire(httpx.AsyncBaseTransport):
     """The way to the API of a pool."""
 
-    def __init__(self, fleet: Fleet, pool: str) -> None:
+    def __init__(self, fleet: Fleet, pool: str, way: Connections) -> None:
         self._api = Api(fleet.pools[pool].cluster)
         self._faults = fleet.pools[pool].api_faults
-        self._way = fleet.transport.connections[pool]
+        self._way = way
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer as the pool's listener does."""
