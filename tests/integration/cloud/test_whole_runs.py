@@ -39,11 +39,13 @@ class Scenario:
         begin: Brings the pools to where it begins, and asks for it.
         function: Whose run it is.
         stays: Whether the function is there afterwards.
+        down: Whether it is down when the run begins: what does not heal it leaves its station without configuration.
     """
 
     begin: Callable[[VirtualCloud], Awaitable[Run]]
     function: str = FUNCTION
     stays: bool = True
+    down: bool = False
 
 
 async def instantiated(cloud: VirtualCloud) -> Run:
@@ -119,8 +121,8 @@ SCENARIOS = {
     "instantiate": Scenario(instantiated),
     "upgrade": Scenario(upgraded),
     "move": Scenario(moved),
-    "heal": Scenario(healed),
-    "heal without its pool": Scenario(healed_without_its_pool),
+    "heal": Scenario(healed, down=True),
+    "heal without its pool": Scenario(healed_without_its_pool, down=True),
     "drain a node beside": Scenario(drained_beside),
     "drain a node elsewhere": Scenario(drained_elsewhere),
     "drain a pool": Scenario(pool_drained),
@@ -170,13 +172,14 @@ class Cloud(VirtualCloud):
                     assert set(told.values()) <= GOOD, self.jobs
         await self.time.sleep(SETTLE)
 
-    async def assert_whole(self, function: str, *, stays: bool, pods: int = 1) -> None:
-        """One function, on one pool, and nothing else of it anywhere; its station is as it was."""
+    async def assert_whole(self, function: str, *, stays: bool, pods: int = 1, serves: bool = True) -> None:
+        """One function, on one pool, and nothing else of it anywhere; its station is as it was, if it serves."""
         placed = self.placed(function)
         assert len(placed) == stays, (placed, self.jobs)
         assert self.objects(function) == {(pool, kind): 1 for pool in placed for kind in KINDS}, self.jobs
-        assert [pool for pool, _ in self.pods(function)] in [[*placed] * many for many in (1, pods)], self.jobs
-        if self.placed(FUNCTION):
+        if serves:
+            assert [pool for pool, _ in self.pods(function)] in [[*placed] * many for many in (1, pods)], self.jobs
+        if serves and self.placed(FUNCTION):
             assert await self.carried(STATION) == self.station, self.jobs
         assert not self.store.claims.busy([*self.network.device_kinds])
 
@@ -311,14 +314,17 @@ async def struck(cloud: Cloud, name: str, strike: str, at: int, outcomes: tuple[
     assert outcomes in ((), (jobs[FUNCTION].outcome, jobs[STATION].outcome)), (where, jobs)
     known = Outcome.DIVERGED not in {job.outcome for job in jobs.values()}
     assert known or strike == "gone for long", (where, jobs)
-    there = name != "instantiate" or jobs[FUNCTION].outcome in GOOD
+    well = jobs[FUNCTION].outcome in GOOD
+    there, serves = well or name != "instantiate", well or not SCENARIOS[name].down
     await cloud.time.sleep(SETTLE)
     if known:
-        await cloud.assert_whole(FUNCTION, stays=there, pods=2 if strike == "edited" else 1)
+        await cloud.assert_whole(FUNCTION, stays=there, pods=2 if strike == "edited" else 1, serves=serves)
     elif cloud.placed(FUNCTION):
         await cloud.time.sleep(SETTLE * 10)
         assert set((await cloud.done("heal-function", where=f"function={FUNCTION}", seconds=0)).values()) <= GOOD, where
     await cloud.tidy()
+    if not serves:
+        assert set((await cloud.done("heal-function", where=f"function={FUNCTION}", seconds=0)).values()) <= GOOD, where
     if not cloud.placed(FUNCTION):
         await cloud.again_up()
     await cloud.assert_whole(FUNCTION, stays=True)
