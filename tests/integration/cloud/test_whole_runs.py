@@ -15,6 +15,7 @@ import pytest
 
 from controller.models.run import Outcome, Run, RunState
 from controller.nrm.tree import Tree
+from controller.plan import image_in
 from controller.ports.store import Page
 from simulators.cloud.server.faults import ApiFault, ApiFaultKind
 from simulators.connections import Outage
@@ -60,7 +61,9 @@ async def instantiated(cloud: VirtualCloud) -> Run:
 
 
 async def upgraded(cloud: VirtualCloud) -> Run:
-    cloud.rewrite("functions.csv", f"{FUNCTION},bbu,", f"{FUNCTION},bbu-2,")
+    asked = cloud.network.package_by_id[cloud.network.function_by_id[FUNCTION].package]
+    if asked.image == image_in(cloud.store.ledger.find([FUNCTION])[FUNCTION]):
+        cloud.rewrite("functions.csv", f"{FUNCTION},bbu,", f"{FUNCTION},bbu-2,")
     return await cloud.start("upgrade-function", where=f"function={FUNCTION}")
 
 
