@@ -449,6 +449,7 @@ class Remediator:
         alarm, rule = repair.alarm, repair.rule
         rung = rule.ladder[repair.rung]
         try:
+            rung.check(alarm, repair.given)
             new = await self._launcher.prepare(
                 RunRequest(
                     playbook=rung.playbook or "",

@@ -16,9 +16,12 @@ from controller.models.alarm import Alarm, ObjectClass, PerceivedSeverity
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Identifier, Network, Noun
 from controller.models.rule import concerns_only
-from controller.playbook.language.expressions import evaluate
+from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.library import Library, reported
 from controller.playbook.language.playbook import ReachLimits
+
+#: How a playbook's parameter asks for the router of the alarm's site.
+_ROUTER = ("alarm", "router")
 
 
 class Match(Noun):
@@ -117,6 +120,15 @@ class Rung(Noun):
         known["objects"] = " ".join(one.object for one in (alarm, *beside))
         found: dict[str, Any] = evaluate(self.parameters, {"alarm": known})
         return found
+
+    def check(self, alarm: Alarm, given: Mapping[str, Any]) -> None:
+        """See that what the playbook is given is there.
+
+        Raises:
+            InputError: It needs the router of the alarm's site, and none is managed there.
+        """
+        if any(given[name] == "" and _ROUTER in Expression(text).members for name, text in self.parameters.items()):
+            raise InputError(f"the network files have no router with a host_key at the site of {alarm.station}")
 
 
 class RuleGuards(ReachLimits):

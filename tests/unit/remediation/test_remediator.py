@@ -9,7 +9,7 @@ from controller.assurance.health import STATION
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmSource, AlarmState, PerceivedSeverity
 from controller.plan import network_digest
 from controller.ports.store import Page
-from controller.remediation.rules import RuleGuards
+from controller.remediation.rules import RuleGuards, Rung
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, Bench, tiny
 
 HOUR = 3600
@@ -218,6 +218,17 @@ async def test_what_refuses_the_playbook_is_reported_and_a_hold_is_waited_for(be
     assert bench.alarm(drift).state is AlarmState.ESCALATED
     assert bench.alarm(drift).note == "no repair could be planned: the node drifted again"
     assert bench.runs() == []
+
+
+async def test_a_site_without_a_router_is_named_in_plain_words(bench: Bench) -> None:
+    link = bench.breaks()
+    rung = Rung(playbook="switch-backhaul", parameters={"router": "{{ alarm.router }}"})
+    rules = [RULES[0].model_copy(update={"ladder": (rung,)})]
+    await bench.round(bench.scheduler(rules=rules))
+    assert bench.alarm(link).note == (
+        f"no repair could be planned: the network files have no router with a host_key at the site of {STATION_ID}"
+    )
+    assert not bench.launcher.asked
 
 
 @pytest.mark.parametrize("meanwhile", [False, True])
