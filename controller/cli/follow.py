@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,12 @@ _ATTEMPTS = 30
 _MOST = 5
 
 
+def name_of(wave: int, waves: int, strategy: Mapping[str, Any]) -> str:
+    """What people read of a wave, of so many; a tenant's people see no strategy."""
+    canary = strategy.get("canary", 0) > 0 and waves > 1 and wave == strategy.get("canary_wave", 0)
+    return "canary" if canary else f"wave {wave}"
+
+
 class _Bars:
     """Progress by wave; without a terminal a line for each wave that ends."""
 
@@ -37,6 +43,7 @@ class _Bars:
             TimeElapsedColumn,
         )
 
+        self._strategy: Mapping[str, Any] = {}
         self._totals: dict[int, int] = {}
         for job in jobs:
             self._totals[_wave(job)] = self._totals.get(_wave(job), 0) + 1
@@ -57,11 +64,13 @@ class _Bars:
         self._done = dict.fromkeys(self._totals, 0)
 
     def _name(self, wave: int) -> str:
-        return "canary" if wave == 0 and len(self._totals) > 1 else f"wave {wave}"
+        return name_of(wave, len(self._totals), self._strategy)
 
     def run(self, run: dict[str, Any]) -> None:
         """The run moved on: its wave is being worked on."""
+        self._strategy = run.get("strategy", {})
         for wave, task in self._tasks.items():
+            self.progress.update(task, description=self._name(wave))
             if wave <= _wave(run) and run["state"] != RunState.QUEUED:
                 self.progress.start_task(task)
         if not self._silent:

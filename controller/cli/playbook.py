@@ -13,7 +13,7 @@ import typer
 from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual, show_outlook
 from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
-from controller.cli.follow import accepted
+from controller.cli.follow import accepted, name_of
 from controller.cli.output import Json, bold, client, coloured, counted, err, new_key, out, print_json, styled
 from controller.cli.pager import paged
 from controller.cli.plan_view import SHORT, VARIES, alike, common, show_findings, show_left_out, some
@@ -246,7 +246,7 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
     out.print(f"{said['playbook']} reaches {places}, {reach['people']} people; {tenants}")
     if said["plan"]:
         out.print(f"plan {said['plan']}; all of it: minka plans show {said['plan']}")
-    waves = _waves(said["stations"], canary=said["strategy"]["canary"] > 0)
+    waves = _waves(said["stations"], said["strategy"])
     _show_order(waves, said["strategy"])
     lines = [line for members in waves.values() for line in _each(members)]
     alike_ones = lines if every or len(lines) <= SHORT else _grouped(list(chain(*waves.values())))
@@ -262,14 +262,14 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
         out.print(styled("would be refused:", "red"), reason)
 
 
-def _waves(stations: Sequence[Mapping[str, Any]], *, canary: bool) -> dict[str, list[Mapping[str, Any]]]:
+def _waves(stations: Sequence[Mapping[str, Any]], strategy: Mapping[str, Any]) -> dict[str, list[Mapping[str, Any]]]:
     """What would be done on each station, by the names of waves, in order; what comes behind in one is apart."""
     found: dict[tuple[int, bool], list[Mapping[str, Any]]] = {}
     for one in sorted(stations, key=lambda one: (one["wave"], one["rank"], one["station"])):
         found.setdefault((one["wave"], one["rank"] > 0), []).append(one)
-    several = canary and len({wave for wave, _ in found}) > 1
+    several = len({wave for wave, _ in found})
     return {
-        ("canary" if wave == 0 and several else f"wave {wave}") + (", then" if behind else ""): members
+        name_of(wave, several, strategy) + (", then" if behind else ""): members
         for (wave, behind), members in found.items()
     }
 

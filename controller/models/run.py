@@ -110,6 +110,7 @@ class Strategy(Noun):
     Attributes:
         policy: What is confirmed or taken back together.
         canary: Stations in the first wave, on their own.
+        canary_wave: Number of that wave; those before it make ready what it needs. It follows from the stations.
         wave_size: Stations in each later wave; tracking areas are never cut.
         per_region: Stations of one region in each later wave at most; None for no such limit.
         parallel: Device transactions at once.
@@ -122,6 +123,7 @@ class Strategy(Noun):
 
     policy: Policy = Policy.STATION
     canary: int = Field(default=1, ge=0)
+    canary_wave: int = Field(default=0, ge=0)
     wave_size: int = Field(default=50, ge=1)
     per_region: int | None = Field(default=None, ge=1)
     parallel: int = Field(default=500, ge=1)

@@ -129,7 +129,7 @@ class Apply:
         if plan.is_empty:
             raise PlanRefusedError(f"plan {plan.id} changes nothing: there is nothing to apply")
         _, network = store.networks.get()
-        strategy, jobs = self._cut(store, plan, network, request.strategy)
+        strategy, jobs = self._cut(store, plan, network, request.strategy.model_copy(update={"canary_wave": 0}))
         constraints = plan_constraints(network, plan, Asked(plan.digest, plan.created))
         strategy = fitted(strategy, jobs, constraints, plan.created)
         return PreparedRun(
@@ -174,7 +174,8 @@ class Undo(Apply):
         strategy = strategy.model_copy(update={"check_timeout": max(strategy.check_timeout, patience)})
         waves = {job.station: job.wave for job in store.runs.jobs(plan.undoes)}
         units, ranks = units_of(plan.changes, network), ranks_in(plan, network)
-        jobs = cut_stages(units, lambda station: -waves[station], strategy, ranks, region_of=network.region_of)
+        last = max(waves.values(), default=0)
+        jobs = cut_stages(units, lambda station: last - waves[station], strategy, ranks, region_of=network.region_of)
         return strategy, jobs
 
 

@@ -184,6 +184,8 @@ class PlaybookPreparation:
         ledger = await store.ledger.find({*stations, *behind})
         reached = reach(network, stations, plan if bound else None, ledger)
         jobs = () if refused else self._jobs(playbook, values, strategy, plan if bound else None, network, stations)
+        begins = min((job.wave for job in jobs if job.station not in network.pool_by_id), default=0)
+        strategy = strategy.model_copy(update={"canary_wave": begins})
         constraints = playbook_constraints(
             loaded,
             self._library.registry,

@@ -126,7 +126,7 @@ def _next_wave(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | Non
     if not left:
         return _end(run, jobs)
     # No wave waits for units of which something was away and is tried again; but for the canary all do.
-    first = 0 if _is_proven(run, jobs) else 1
+    first = 0 if _is_proven(run, jobs) else 1 + run.strategy.canary_wave
     late = {(job.wave, job.unit) for job in left if job.deferred is not None and job.wave >= first}
     timely = [job for job in left if (job.wave, job.unit) not in late] if late else left
     wave = min((job.wave for job in timely), default=run.wave)
@@ -136,7 +136,7 @@ def _next_wave(run: Run, jobs: Sequence[Job], now: datetime) -> Transition | Non
 
 
 def _canaries(run: Run, jobs: Iterable[Job]) -> list[Job]:
-    return [job for job in jobs if job.wave == 0] if run.strategy.canary else []
+    return [job for job in jobs if job.wave == run.strategy.canary_wave] if run.strategy.canary else []
 
 
 def _is_proven(run: Run, jobs: Iterable[Job]) -> bool:

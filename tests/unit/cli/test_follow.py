@@ -113,6 +113,24 @@ def test_what_was_not_proved_of_good_ends_is_said_once_for_all(
     assert "as it is" not in said
 
 
+def test_only_the_wave_of_the_canary_is_called_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    jobs = [{"station": f"PE-{wave}", "wave": wave, "outcome": "succeeded", "detail": ""} for wave in range(3)]
+    run = {"state": "running", "wave": 0, "counts": {}}
+    for strategy, named in (
+        ({"canary": 1, "canary_wave": 1}, "wave 0: 1 done\ncanary: 1 done\nwave 2: 1 done\n"),
+        ({"canary": 0, "canary_wave": 0}, "wave 0: 1 done\nwave 1: 1 done\nwave 2: 1 done\n"),
+        (None, "wave 0: 1 done\nwave 1: 1 done\nwave 2: 1 done\n"),
+    ):
+        now = run if strategy is None else {**run, "strategy": strategy}
+        api = Api(([("run", now), *(("job", job) for job in jobs), ("run", {**now, "state": "succeeded"})], None))
+        api.all = lambda path: jobs  # type: ignore[attr-defined]
+        monkeypatch.setattr(follow_module, "client", lambda api=api: api)
+        follow_module.follow("r-1")
+        assert named in capsys.readouterr().out
+
+
 def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     asked: list[str] = []
 

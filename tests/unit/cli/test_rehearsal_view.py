@@ -50,6 +50,14 @@ def test_stations_of_which_a_step_says_another_thing_stay_apart(capsys: pytest.C
     assert capsys.readouterr().out.count("bring the tenant") == 40
 
 
+def test_only_the_wave_of_the_canary_is_called_so(capsys: pytest.CaptureFixture[str]) -> None:
+    strategy = {"policy": "unit", "stop_after": 1, "soak": 0}
+    show_rehearsal(rehearsal(3, strategy={**strategy, "canary": 1, "canary_wave": 1}))
+    assert "  wave 0: S00\n  canary: S01\n  wave 2: S02\n" in capsys.readouterr().out
+    show_rehearsal(rehearsal(3, strategy={**strategy, "canary": 0}))
+    assert "  wave 0: S00\n  wave 1: S01\n  wave 2: S02\n" in capsys.readouterr().out
+
+
 def test_what_comes_behind_others_of_its_wave_stands_behind_them(capsys: pytest.CaptureFixture[str]) -> None:
     said = rehearsal(1)
     first, router = said["stations"][0], {**said["stations"][0], "station": "R00", "rank": 1}

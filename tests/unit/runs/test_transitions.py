@@ -166,6 +166,18 @@ def test_one_canary_that_carries_the_change_is_enough() -> None:
     assert world.of(JobState.READY) == [2]
 
 
+def test_what_makes_ready_what_a_canary_needs_is_none() -> None:
+    world = Simulation([0, 1, 2], Strategy(canary=1, canary_wave=1, stop_after=9))
+    world.settle()
+    world.move(0, JobState.DONE, Outcome.SUCCEEDED)
+    world.settle()
+    assert world.of(JobState.READY) == [1]
+    world.move(1, JobState.DONE, Outcome.REFUSED)
+    world.settle()
+    assert world.run.state is RunState.STOPPED
+    assert world.jobs[2].outcome is Outcome.CANCELLED
+
+
 @pytest.mark.parametrize("canary", [0, 1])
 def test_a_canary_that_is_tried_again_is_waited_for(canary: int) -> None:
     world = Simulation([0, 1], Strategy(canary=canary, patience=60))
