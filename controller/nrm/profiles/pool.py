@@ -6,7 +6,7 @@ Each owner has a namespace of its own with a quota and a network policy; each ki
 
 from __future__ import annotations
 
-from controller.models.facts import FunctionFact, PoolFact
+from controller.models.facts import PoolFact
 from controller.nrm.profiles.base import Output, number
 from controller.nrm.schema import LeafSpec, Mutability, NodeSpec
 from controller.nrm.tree import Path, child
@@ -84,10 +84,10 @@ def node_path(pool: str, node: str) -> Path:
     return child(child("", POOL.name, pool), NODE.name, node)
 
 
-def needed_by(fact: FunctionFact) -> tuple[Path, Path]:
-    """What a pool has to have for a function: its owner's namespace, and the priority class of its kind."""
-    pool = child("", POOL.name, fact.pool)
-    return child(pool, NAMESPACE.name, namespace_of(fact.owner)), child(pool, PRIORITY.name, fact.priority)
+def needed_on(pool: str, owner: str, priority: str) -> tuple[Path, Path]:
+    """What a pool has to have for a function: its owner's namespace, and its priority class."""
+    root = child("", POOL.name, pool)
+    return child(root, NAMESPACE.name, namespace_of(owner)), child(root, PRIORITY.name, priority)
 
 
 def is_ours(name: str) -> bool:

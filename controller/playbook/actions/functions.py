@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from pydantic import Field
 
+from controller.intent.placement import Choice
 from controller.models.cloud import Count, NodeName, Room
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, DeviceError, PlanRefusedError, UnreachableError
@@ -106,7 +107,24 @@ async def _readiness(context: Context) -> Readiness:
     return Readiness(ready=False, pools=pools, answers=not observed.unseen(path), stalled=stalled, reason=reason)
 
 
-@action("heal-function", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.FUNCTION)
+async def _healed_on(context: Context, _: Nothing) -> str:
+    observed, pools = await context.read(), await context.on_pools()
+    return "" if ready_on(context.station, observed, pools) else (await context.another_pool(pools)).pool
+
+
+async def _choice(context: Context, given: Destination) -> Choice:
+    if given.rebalance:
+        return await context.rebalanced()
+    if given.pool is None:
+        return await context.another_pool(await context.on_pools())
+    return await context.another_pool([one for one in context.network.pools_for[context.station] if one != given.pool])
+
+
+async def _moved_to(context: Context, given: Destination) -> str:
+    return (await _choice(context, given)).pool
+
+
+@action("heal-function", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.FUNCTION, brings=_healed_on)
 async def heal_function(context: Context, _: Nothing) -> Proposal[Moved]:
     """Bring a function that is not ready to another pool that may carry it and has room; one that is ready stays.
 
@@ -126,21 +144,18 @@ async def heal_function(context: Context, _: Nothing) -> Proposal[Moved]:
     return Proposal(change, Moved(changed=change is not None, pool=pool, reason=reason))
 
 
-@action("move-function", Touches.CHANGES, devices=DeviceKind.FUNCTION)
+@action("move-function", Touches.CHANGES, devices=DeviceKind.FUNCTION, brings=_moved_to)
 async def move_function(context: Context, given: Destination) -> Proposal[Moved]:
     """Move a function to another pool: it is made there as it was applied, must be ready, then goes from the first.
 
     If it does not become ready, it goes from the new pool and stays on the first.
     """
-    ledger, observed, pools = await context.ledger(), await context.read(), await context.on_pools()
+    ledger, observed = await context.ledger(), await context.read()
     may = context.network.pools_for[context.station]
     if given.pool is not None and given.pool not in may:
         named = ", ".join(may) or "no pool"
         raise ConflictError(f"{given.pool} may not carry {context.station} by its place; {named} may")
-    if given.rebalance:
-        choice = await context.rebalanced()
-    else:
-        choice = await context.another_pool(pools if given.pool is None else [one for one in may if one != given.pool])
+    choice = await _choice(context, given)
     if not choice.pool:
         raise ConflictError(
             f"there is no place for {context.station} on {given.pool or 'another pool'}: {choice.reason}"

@@ -57,7 +57,7 @@ class Previewer:
             given: Parameters, and ``run``.
         """
         section = self.playbook.plan
-        adopts = section is not None and section.adopt
+        adopts = section.adopt if section is not None else planned is not None
         context = DryRunContext(self.services, network, station, planned, "dry-run", adopts=adopts)
         names: dict[str, Any] = {**given, TARGET: target_names(network, station)}
         found: list[StepPreview] = []

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import reduce
 from operator import or_
@@ -16,7 +17,7 @@ from controller.models.approval import Outlook
 from controller.models.errors import ConflictError, InputError, MinkaError, PlanRefusedError
 from controller.models.facts import Finding
 from controller.models.network import Network, Noun
-from controller.models.plan import Plan
+from controller.models.plan import Change, Plan
 from controller.models.run import INSIDE, OnHold, Run, Strategy
 from controller.models.sharing import ActionClass
 from controller.models.step import RunPlaybook
@@ -26,8 +27,8 @@ from controller.playbook.engine.context import ActionServices, StationContext, h
 from controller.playbook.engine.dry_run import Previewer, StationPreview
 from controller.playbook.engine.plan_section import drifted_again, in_parameters, section_plan
 from controller.playbook.engine.reach import Reach, beyond_tenant, holds_on, reach, refusals
-from controller.playbook.language.check import check_devices, check_values
-from controller.playbook.language.expressions import evaluate
+from controller.playbook.language.check import check_devices, check_values, readies_pools
+from controller.playbook.language.expressions import evaluate, may_hold
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
 from controller.playbook.language.playbook import RUN, TARGET, Playbook, Step, target_names
@@ -123,7 +124,7 @@ class PlaybookPreparation:
             digest=draft.loaded.digest,
             parameters=draft.parameters,
             strategy=new.strategy,
-            plan=new.plan.id if draft.loaded.playbook.plan else "",
+            plan=new.plan.id if draft.loaded.playbook.plan or new.plan.changes.packed else "",
             reach=draft.reached,
             stations=tuple(previews),
             left_out=new.plan.unplanned,
@@ -159,18 +160,21 @@ class PlaybookPreparation:
             places = [*targets, *(await self._routers(network, targets) if playbook.routers else ())]
             left_out = {place: words for place in places if (words := hold_at(network, place, holds))}
             left_out |= await self._not_adopted(targets) if playbook.stations else {}
+            functions = [one for one in targets if one in network.function_by_id and one not in left_out]
+            changes, unready = await self._readied(playbook, values, network, digest, functions)
             plan = seal(
                 created=now,
                 network=network.header.id,
                 network_digest=digest,
                 selector=selector,
-                changes=(),
-                unplanned=left_out,
+                changes=changes,
+                unplanned={**left_out, **unready},
             )
             await store.plans.save(plan, actor)
-        beside = [one for one in plan.changes.packed if one in network.router_by_id or one in network.central_units]
+        come_along = (network.router_by_id, network.central_units, network.pool_by_id)
+        beside = [one for one in plan.changes.packed if any(one in known for known in come_along)]
         if playbook.plan is not None and playbook.plan.beneath:
-            beside += [one for one in plan.changes.packed if one in network.function_by_id or one in network.pool_by_id]
+            beside += [one for one in plan.changes.packed if one in network.function_by_id]
         if playbook.routers:
             beside = await self._routers(network, targets)
         planned = [device for device in {*targets, *beside} if device not in plan.unplanned]
@@ -206,10 +210,42 @@ class PlaybookPreparation:
             constraints=constraints,
             playbook=RunPlaybook(name=playbook.name, digest=loaded.digest, text=loaded.text, parameters=values),
             refused=(*refused, *await self._refused(playbook, values, plan, network, targets, stations, reached)),
-            adopts=await self._observed_only(playbook, jobs),
+            adopts=await self._observed_only(playbook, plan, jobs),
             idle=bound and plan.is_empty,
         )
         return Draft(new, loaded, values, network, reached)
+
+    async def _readied(
+        self, playbook: Playbook, values: Mapping[str, Plain], network: Network, digest: str, functions: Sequence[str]
+    ) -> tuple[Iterable[Change], Mapping[str, str]]:
+        """What pools lack for functions that the playbook brings there, and pools that can't be made ready.
+
+        Of those the reason is said; what comes there all the same is refused by the pool, and stays where it was.
+        """
+        planner, registry = self._services.planner, self._library.registry
+        unready = await planner.unready(network, functions) if readies_pools(playbook, registry) else {}
+        gate = asyncio.Semaphore(_PARALLEL)
+
+        async def comes_to(function: str) -> set[str]:
+            names = {**values, TARGET: target_names(network, function)}
+            context = StationContext(self._services, network, function, None, "")
+            found = set()
+            for step in playbook.steps:
+                act = registry.action(step.action)
+                if act.brings is not None and may_hold(step.when, names):
+                    with suppress(MinkaError):  # the step itself says so
+                        async with gate:
+                            found.add(await act.brings(context, act.check_inputs(evaluate(step.with_, names))))
+            return found & unready[function]
+
+        pools = set[str]().union(*await asyncio.gather(*map(comes_to, unready)))
+        if not pools:
+            return (), {}
+        try:
+            plan = await planner.readied(network, digest, pools)
+        except PlanRefusedError as error:
+            return (), dict.fromkeys(pools, error.message)
+        return plan.changes, plan.unplanned
 
     async def _outages(
         self, loaded: Loaded, values: Mapping[str, Plain], network: Network, stations: Sequence[str]
@@ -233,12 +269,14 @@ class PlaybookPreparation:
         outages = zip(stations, await asyncio.gather(*map(outage, stations)), strict=True)
         return {station: known for station, known in outages if known is not None}
 
-    async def _observed_only(self, playbook: Playbook, jobs: Sequence[NewJob]) -> tuple[str, ...]:
+    async def _observed_only(self, playbook: Playbook, plan: Plan, jobs: Sequence[NewJob]) -> tuple[str, ...]:
         """Devices that are observe-only still, where the plan was made as if they were adopted already.
 
         Stations that live in a function are adopted when it is ready.
         """
-        if playbook.plan is None or not playbook.plan.adopt:
+        if playbook.plan is None:
+            return tuple(await self._not_adopted([*plan.changes.packed]))
+        if not playbook.plan.adopt:
             return ()
         return tuple(await self._not_adopted([job.station for job in jobs if job.rank not in INSIDE]))
 

@@ -90,6 +90,13 @@ def _refused(act: Action, given: Mapping[str, Any], values: Mapping[str, Any]) -
     return []
 
 
+def readies_pools(playbook: Playbook, registry: Registry) -> bool:
+    """Whether a playbook without a plan of its own makes pools ready for the functions that it brings there."""
+    used = [one for step in playbook.steps if (one := registry.actions.get(step.action)) is not None]
+    brings = any(one.brings is not None for one in used)
+    return playbook.plan is None and brings and any(one.name == APPLY_INTENT for one in used)
+
+
 def check_actions(entry: Entry, wrong: Sequence[FieldPath], registry: Registry, report: Report) -> None:
     """Report what is wrong with actions and their inputs in a playbook that has not the right form.
 
@@ -252,7 +259,7 @@ class _Check(_Inputs):
         plan = self._playbook.plan
         uses = [index for index, step in enumerate(self._playbook.steps) if step.action == APPLY_INTENT]
         if plan is None:
-            for index in uses:
+            for index in () if readies_pools(self._playbook, self._registry) else uses:
                 self._say(("steps", index, "action"), f"{APPLY_INTENT} needs the section plan")
             return
         if self._playbook.routers:

@@ -313,6 +313,9 @@ class Taken:
 #: What an action takes, from its inputs and the device as it is; None where that is not known before it acts.
 Takes = Callable[[Context, Any], Awaitable[Taken | None]]
 
+#: The pool that an action brings a function to, from its inputs and where it is now; empty where it stays.
+Brings = Callable[[Context, Any], Awaitable[str]]
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -327,6 +330,7 @@ class Action:
         waits: Whether it may have to wait without a worker.
         devices: What it is for, since on others it can but fail; none for any device.
         takes: What it takes service from; None where that is never known before it acts.
+        brings: The pool that it brings a function to; None where it brings none anywhere.
     """
 
     name: str
@@ -340,6 +344,7 @@ class Action:
     waits: bool = False
     devices: DeviceKind | None = None
     takes: Takes | None = None
+    brings: Brings | None = None
 
     def check_inputs(self, given: Mapping[str, Any]) -> Noun:
         """The inputs as a model.
@@ -378,6 +383,7 @@ def action(
     consent: ActionClass | None = ActionClass.INTERRUPT,
     devices: DeviceKind | None = None,
     takes: Takes | None = None,
+    brings: Brings | None = None,
 ) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
 
@@ -392,6 +398,7 @@ def action(
             says what it does to whom.
         devices: What it is for, none for any device; a run that would do it on others is refused.
         takes: What it takes service from: only who gets some there is asked then.
+        brings: The pool that it brings a function to, which can then be made ready for it.
     """
     asks = None if touches in (Touches.NONE, Touches.READS) else consent
 
@@ -406,7 +413,7 @@ def action(
         usual = Repeat.READ_BACK if proposes else Repeat.SAFE
         described = inspect.getdoc(perform) or ""
         again, waits = repeat or usual, Later in kinds
-        return Action(name, inputs, outputs, touches, again, described, perform, asks, waits, devices, takes)
+        return Action(name, inputs, outputs, touches, again, described, perform, asks, waits, devices, takes, brings)
 
     return made
 

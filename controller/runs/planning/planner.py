@@ -26,7 +26,7 @@ from controller.models.record import Carried
 from controller.models.run import LedgerEntry
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import Rendered, broadcast_plmn, is_reserved, root_spec
-from controller.nrm.profiles.pool import needed_by
+from controller.nrm.profiles.pool import needed_on, priority_of
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
     Limit,
@@ -373,10 +373,46 @@ class Planner:
         """What pools should carry that are not asked for, and where nothing is ready for a function that comes."""
         needed = {fact.pool for fact in intent.functions.values()}.difference(devices)
         ledgers = await self._store.ledger.paths(needed)
-        needs = ((one.pool, path) for one in intent.functions.values() for path in needed_by(one))
-        lacking = {pool for pool, path in needs if pool in needed and path not in ledgers.get(pool, ())}
+        comes = (one for one in intent.functions.values() if one.pool in needed)
+        needs = ((one.pool, path) for one in comes for path in needed_on(one.pool, one.owner, one.priority))
+        return await self._pools(network, {pool for pool, path in needs if path not in ledgers.get(pool, ())})
+
+    async def _pools(self, network: Network, pools: Collection[str]) -> dict[str, PoolFact]:
+        """What pools should carry today."""
         day = network.day(self._clock.now())
-        return pool_facts(network, day, lacking, await self.running(network)) if lacking else {}
+        return pool_facts(network, day, pools, await self.running(network)) if pools else {}
+
+    async def unready(self, network: Network, functions: Iterable[str]) -> dict[str, frozenset[str]]:
+        """Pools that lack what a function needs there, by function, of those that it may run on; others are absent."""
+        may = {name: network.pools_for[name] for name in functions}
+        ledgers = await self._store.ledger.paths({pool for pools in may.values() for pool in pools})
+        carried = {pool: frozenset(paths) for pool, paths in ledgers.items()}
+        found = {}
+        for name, pools in may.items():
+            function = network.function_by_id[name]
+            priority = priority_of(network.package_by_id[function.package].kind)
+            needed = {
+                pool: carried.get(pool, frozenset()).issuperset(needed_on(pool, function.side, priority))
+                for pool in pools
+            }
+            if lacking := frozenset(pool for pool, there in needed.items() if not there):
+                found[name] = lacking
+        return found
+
+    async def readied(self, network: Network, digest: str, pools: Collection[str]) -> Plan:
+        """What brings pools to the network files, as if they were adopted just now; it is not put on record.
+
+        Raises:
+            PlanRefusedError: It would remove something.
+        """
+        intent = Intent({}, (), pools=await self._pools(network, pools))
+        planning = Planning(network, intent, PlanOptions(max_share=1.0))
+
+        async def one(pool: str, view: StationView) -> None:
+            await asyncio.to_thread(planning.add, pool, _as_adopted(network, intent, pool, view))
+
+        await self.each(network, sorted(pools), one)
+        return await asyncio.to_thread(planning.plan, digest, self._clock.now())
 
     async def _tested(self, network: Network) -> Mapping[str, frozenset[Plmn]]:
         """PLMNs of ours that are reserved for operator use, by region: their tenants are not open to all users yet."""

@@ -79,6 +79,15 @@ class FunctionBench:
         self.network = network
         self.store.networks.save(network, network_digest(network), "ana")
 
+    async def add_pools(self, *, ready: bool) -> None:
+        """Pools as devices, which have nothing of ours on them, or are on record as the network files say."""
+        for pool in self.network.pool_by_id:
+            self.devices.add(pool, ("pool",), {f"/Pool[{pool}]": {}}, ON_POOLS)
+        digest, network = self.store.networks.get()
+        made = await self.services().planner.readied(network, digest, network.pool_by_id) if ready else None
+        for change in made.changes if made else ():
+            self.store.devices.adopt(change.station, change.gained, digest, "ana")
+
     def target_of(self, network: Network, device: str) -> DeviceTarget:
         return replace(TARGET, station=device, profiles=network.profiles_of(device))
 

@@ -101,6 +101,45 @@ async def test_a_function_whose_pool_is_lost_comes_back_elsewhere_with_all_tenan
     assert bench.devices["S1"].running == before
 
 
+async def test_a_pool_that_was_never_planned_is_made_ready_for_what_is_healed_or_moved_there() -> None:
+    bench = FunctionBench()
+    await bench.add_pools(ready=False)
+    await bench.instantiate("DU-1", "UP-ALFA")
+    (lost,), (there,) = bench.pools("DU-1"), {"edge-1", "edge-2"} - {*bench.pools("DU-1")}
+    bench.lose_pool("DU-1", lost)
+    bench.devices[there].unreachable = "it does not answer yet"
+    dry = await bench.dry_run("heal-function", where="function=DU-1", seconds=0)
+    assert not dry.refused
+    assert "it does not answer yet" in dry.left_out[there]
+    bench.devices[there].unreachable = ""
+    outcomes = await bench.play("heal-function", where="function=DU-1", seconds=0)
+    assert outcomes == dict.fromkeys((there, "DU-1", "S1"), Outcome.SUCCEEDED), bench.jobs
+    assert {job.station: job.wave for job in bench.jobs} == {there: 0, "DU-1": 1, "S1": 1}
+    names = {f"/Pool[{there}]/Namespace[minka-{owner}]" for owner in ("host", "alfa")}
+    assert names <= bench.store.ledger.find([there])[there].keys()
+    asked = bench.store.approvals.standing(bench.run_id)
+    assert asked is None or not asked.constraints.requirements
+    undone = await undo_plan(bench.services().planner, bench.run_id, {"host": 4}, "ana")
+    assert there not in undone.changes.packed
+    # Now it is ready, and nothing of it is planned any more.
+    assert await bench.play("move-function", function="UP-ALFA") == {"UP-ALFA": Outcome.SUCCEEDED}
+
+
+async def test_a_pool_is_drained_to_one_that_was_never_planned() -> None:
+    bench = FunctionBench()
+    await bench.add_pools(ready=False)
+    await bench.instantiate("DU-1", "UP-ALFA")
+    assert bench.pools("DU-1") == bench.pools("UP-ALFA") == ("edge-1",)
+    dry = await bench.dry_run("drain-pool", pool="edge-1")
+    assert (dry.refused, dry.left_out) == ((), {})
+    assert [step.says for one in dry.stations for step in one.steps if step.says.startswith("would fail")] == []
+    outcomes = await bench.play("drain-pool", pool="edge-1")
+    assert outcomes == dict.fromkeys(("edge-2", "DU-1", "S1", "UP-ALFA"), Outcome.SUCCEEDED), bench.jobs
+    waves = {job.station: job.wave for job in bench.jobs}
+    assert waves == {"edge-2": 0, "UP-ALFA": 1, "DU-1": 1, "S1": 1}, "the canary comes after its pool"
+    assert bench.store.runs.get(bench.run_id).strategy.canary_wave == 1
+
+
 async def test_twenty_functions_of_a_lost_pool_are_on_air_elsewhere_within_two_minutes() -> None:
     bench = FunctionBench(shared(20, du="DU-{}", cu="CU-1", up="UP-1"))
     functions = [f"DU-{number}" for number in range(1, 21)]
@@ -131,6 +170,7 @@ async def test_functions_that_are_healed_together_do_not_take_each_others_room(m
     content["nodes"] += [{**one, "pool": "edge-3"} for one in content["nodes"] if one["pool"] == "edge-1"]
     content["latencies"] += tuple({"pool": "edge-3", "site": f"site-{n}", "microseconds": 60} for n in (1, 2))
     bench = FunctionBench(Network.model_validate(content))
+    await bench.add_pools(ready=True)
     await bench.instantiate("DU-1", "DU-2")
     for name in ("DU-1", "DU-2"):
         bench.lose_pool(name, "edge-1")
@@ -214,6 +254,7 @@ async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cel
 
 async def test_a_wide_heal_leaves_out_what_is_not_adopted_and_says_so() -> None:
     bench = FunctionBench()
+    await bench.add_pools(ready=True)
     await bench.instantiate("DU-1")
     bench.lose_pool("DU-1", *bench.pools("DU-1"))
     outcomes = await bench.play("heal-function", where="function=*", seconds=0)

@@ -14,8 +14,8 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Observed
 from controller.plan import StationView
 from controller.ports.store import EndedJob
-from controller.runs.procedures import Undo
 from controller.runs.planning.undo import undo_station
+from controller.runs.procedures import Undo
 from controller.runs.rollout.waves import cut_stages
 from tests.support.records import make_network, make_plan
 
