@@ -7,14 +7,22 @@ plan's hash) or position (an audit row's number) are replaced, since both would 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from pydantic import AwareDatetime
 
 from controller.access.sight import Sight
-from controller.models.alarm import Alarm, AlarmSource, AlarmState, Comment, ObjectClass, PerceivedSeverity
+from controller.models.alarm import (
+    UNREACHABLE,
+    Alarm,
+    AlarmSource,
+    AlarmState,
+    Comment,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.incident import AgreementMinutes, IncidentState, TenantMinutes, worst
 from controller.models.measurement import Measured
@@ -119,11 +127,12 @@ class TenantFunction(Noun):
     """A function of a tenant's own.
 
     Attributes:
+        stations: Number of stations that it serves; to a tenant's people of those that they see.
         carries: PLMNs with their slices.
-        endpoints: Stations whose NETCONF endpoint it is.
+        endpoints: Stations whose NETCONF endpoint it is; to a tenant's people those that they see.
         running: Pools that it is on, the one that it came to last first.
         placed: Since when it is on them, by pool, where these say so.
-        wrong: Probable causes of what is wrong with it, as it was seen last.
+        wrong: Probable causes of what is wrong with it, as it was seen last; where it can't be read now, only that.
         seen: When that was; None if it never was.
     """
 
@@ -148,8 +157,9 @@ class TenantFunction(Noun):
         carried: Mapping[str, Iterable[Snssai]],
         running: tuple[str, ...],
         health: Health | None,
+        disclosed: Collection[str],
     ) -> TenantFunction:
-        """A function of the network, which is the tenant's own."""
+        """A function of the network, which is the tenant's own, with those of its stations that are disclosed."""
         function = network.function_by_id[name]
         package = network.package_by_id[function.package]
         return cls(
@@ -158,12 +168,12 @@ class TenantFunction(Noun):
             package=package.id,
             version=package.version,
             replicas=function.replicas,
-            stations=len(network.stations_served[name]),
+            stations=len([one for one in network.stations_served[name] if one in disclosed]),
             carries={plmn: tuple(map(str, slices)) for plmn, slices in carried.items()},
-            endpoints=network.stations_in.get(name, ()),
+            endpoints=tuple(one for one in network.stations_in.get(name, ()) if one in disclosed),
             running=running,
             placed=health.placed if health else {},
-            wrong=tuple(sorted(health.function)) if health else (),
+            wrong=() if health is None else tuple(sorted(health.function)) if health.reachable else (UNREACHABLE,),
             seen=health and health.at,
         )
 

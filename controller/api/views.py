@@ -30,6 +30,7 @@ from controller.access.disclosure import (
 from controller.access.sight import KINDS, Sight, sight
 from controller.api.reports import RepairDecision, RunEvidence, TenantIncidentReport, evidence_of, notices_to
 from controller.api.services import Backend, Body, Services
+from controller.assurance.health import wrongs
 from controller.intent.cloud_contracts import carried
 from controller.intent.impact import core_node_in
 from controller.intent.incidents import path_of
@@ -453,10 +454,10 @@ class HostView:
                 latency_us=choices[placed.function].latency_us,
                 reason=choices[placed.function].reason,
                 adopted=(record := records.get(placed.function)) is not None and record.adopted is not None,
-                faults=tuple(health.function.values()) if (health := healths.get(placed.function)) else (),
+                faults=_faults(health) if (health := healths.get(placed.function)) else (),
                 outdated=placed.function in outdated,
             )
-            for placed in _functions(self._store, network, day, names)
+            for placed in _functions(self._store, network, day, names, network.station_by_id)
         ]
 
     def ledgers(self, names: Sequence[str]) -> Ledgers:
@@ -666,7 +667,8 @@ class TenantView:
         """See ``View``."""
         _, network = self._store.networks.get()
         own = [name for name in names if network.function_by_id[name].owner == self._tenant]
-        return _functions(self._store, network, network.day(self.clock.now()), own)
+        disclosed = self._sight().network.station_by_id
+        return _functions(self._store, network, network.day(self.clock.now()), own, disclosed)
 
     def ledgers(self, names: Sequence[str]) -> Ledgers:
         """See ``View``."""
@@ -854,10 +856,19 @@ async def view(request: Request, backend: Backend) -> View:
 Seen = Annotated[View, Depends(view)]
 
 
-def _functions(store: Store, network: Network, day: date, names: Sequence[str]) -> list[TenantFunction]:
+def _faults(health: Health) -> tuple[str, ...]:
+    """What is wrong with a function, in words; of one that can't be read nothing else is known."""
+    return tuple(health.function.values() if health.reachable else (one.text for one in wrongs(health).values()))
+
+
+def _functions(
+    store: Store, network: Network, day: date, names: Sequence[str], disclosed: Collection[str]
+) -> list[TenantFunction]:
     """What is disclosed of functions to their owner."""
     running, healths = running_on(store, names), store.healths.find(names)
     return [
-        TenantFunction.of(network, name, carried(network, day, name), running.get(name, ()), healths.get(name))
+        TenantFunction.of(
+            network, name, carried(network, day, name), running.get(name, ()), healths.get(name), disclosed
+        )
         for name in names
     ]

@@ -38,6 +38,7 @@ def list_pools(as_json: Json = False) -> None:
         Column("accelerators", 7),
         Column("sold", 1),
         Column("functions"),
+        Column("wrong", 0, prose=True),
     )
     table(columns, (_pool_row(one) for one in found))
 
@@ -56,6 +57,7 @@ def _pool_row(pool: Mapping[str, Any]) -> list[Any]:
         f"{used[3]}/{capacity[3]}",
         sum(side["bought_cores"] for side in pool["sides"].values()) or "",
         len(pool["functions"]),
+        styled(", ".join(pool["wrong"]), "red"),
     ]
 
 
@@ -110,13 +112,16 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
     if pool["cluster"] is None:
         out.print("its nodes were not read yet: is the pool adopted?")
     else:
-        out.print(f"nodes as read {when(pool['seen'])}")
+        silent = "" if pool["answers"] else "; it does not answer now"
+        out.print(f"nodes as read {when(pool['seen'])}{silent}")
         for name, said in (pool["cluster"]["waiting"] | pool["cluster"]["crashing"]).items():
             out.print(styled(f"{name}: {said}", "red"))
         for one in pool["cluster"]["hardware"] or ():
             out.print(styled(f"{one['node']}: {one['text']} ({one['severity'].lower()}, by its O2 IMS)", "red"))
         if pool["cluster"]["ims"]:
             out.print(styled(f"its O2 IMS does not answer: {pool['cluster']['ims']}", "red"))
+    if pool["wrong"]:
+        out.print("wrong:", styled(", ".join(pool["wrong"]), "red"))
     out.print("functions:", ", ".join(pool["functions"]) or "none")
 
 

@@ -34,6 +34,7 @@ class PoolView(Body):
         sides: What the host and tenants have of it: those that bought some of it, or have functions there.
         uplink_gbps: Gbit/s of its links to the transport network, where that is known.
         nodes: As the network files say.
+        answers: Whether it answered when it was asked last.
         seen: When the pool was read last; None if it never was.
         cluster: What its nodes and pods said then; None if it was never read.
         wrong: Probable causes of what is wrong with it, in it and on its nodes.
@@ -50,6 +51,7 @@ class PoolView(Body):
     uplink_gbps: int | None
     functions: tuple[str, ...]
     nodes: tuple[Node, ...]
+    answers: bool
     seen: AwareDatetime | None
     cluster: ClusterState | None
     wrong: tuple[str, ...]
@@ -69,6 +71,7 @@ class PoolView(Body):
             uplink_gbps=pool.uplink_gbps,
             functions=use.functions,
             nodes=nodes,
+            answers=health is not None and health.reachable,
             seen=health and health.read,
             cluster=health and health.cluster,
             wrong=tuple(sorted({cause for _, cause in wrongs(health)})) if health else (),

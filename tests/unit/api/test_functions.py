@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -12,10 +13,13 @@ import pytest
 from controller.cli import functions as commands
 from controller.cli import plan as plans
 from controller.cli import playbook
+from controller.models.alarm import UNREACHABLE
 from controller.models.cloud import ClusterState, NodeReady, NodeState, Room
+from controller.models.errors import AuthenticationError
 from controller.models.health import Health
 from controller.models.people import Permission, Role
 from controller.models.plan import LedgerNode
+from controller.models.sharing import Scope
 from controller.nrm.profiles.function import deployment_path
 from controller.plan import network_digest
 from tests.support.callers import admit
@@ -122,6 +126,46 @@ async def test_what_is_wrong_with_a_function_is_told(virtual: ApiBench) -> None:
     async with virtual.with_token("token-of-eva") as beta:
         told = await _get(beta, "/v1/functions/UP-B")
     assert (told["wrong"], "no node" in str(told)) == (["function-down"], False)
+
+
+async def test_of_what_can_not_be_read_now_that_is_told_and_nothing_older(
+    virtual: ApiBench, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _read(virtual)
+    pool = virtual.store.healths.find(["far"])["far"].model_copy(update={"reachable": False, "reason": "unreachable"})
+    health = Health.model_validate(
+        {"station": "UP-B", "at": "2026-06-15T12:00:00Z", "reachable": False, "reason": AuthenticationError.code}
+        | {"device": "function", "function": {"function-twice": "UP-B runs on edge, far"}}
+    )
+    virtual.store.healths.save([health, pool])
+    found = await _get(virtual.client, "/v1/functions/UP-B")
+    assert (found["wrong"], found["faults"]) == ([UNREACHABLE], ["it refuses the log-in"])
+    admit(virtual.store, "token-of-eva", "eva", Role.TENANT_APPROVER, "beta")
+    async with virtual.with_token("token-of-eva") as beta:
+        told = await _get(beta, "/v1/functions/UP-B")
+    assert (told["wrong"], "log-in" in str(told)) == ([UNREACHABLE], False)
+    far = await _get(virtual.client, "/v1/pools/far")
+    assert (far["answers"], far["wrong"]) == (False, [UNREACHABLE])
+    api = SimpleNamespace(get=lambda _: far, all=lambda _: [far])
+    monkeypatch.setattr(commands, "client", lambda: api)
+    commands.show_pool("far")
+    shown = capsys.readouterr().out
+    assert "; it does not answer now\n" in shown
+    assert f"wrong: {UNREACHABLE}\n" in shown
+    commands.list_pools()
+    assert capsys.readouterr().out.splitlines()[1].endswith(UNREACHABLE)
+
+
+async def test_a_tenant_counts_no_stations_that_it_does_not_see(virtual: ApiBench) -> None:
+    (alfa, beta) = NETWORK.agreements
+    less = beta.model_copy(update={"scope": Scope(stations=("S1",))})
+    network = NETWORK.model_copy(update={"agreements": (alfa, less)})
+    virtual.store.networks.save(network, network_digest(network), "ana")
+    admit(virtual.store, "token-of-eva", "eva", Role.TENANT_APPROVER, "beta")
+    async with virtual.with_token("token-of-eva") as client:
+        told = await _get(client, "/v1/functions/UP-B")
+    assert (told["stations"], told["endpoints"]) == (0, [])
+    assert (await _get(virtual.client, "/v1/functions/UP-B"))["stations"] == 1
 
 
 def _cores(pool: dict[str, Any]) -> dict[str, tuple[float, ...]]:

@@ -137,6 +137,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
             "capacity": [64, 256, 64, 8],
             "sides": {"entel": {"bought_cores": 16}},
             "functions": ["DU-1"],
+            "wrong": ["node-lost", "pool-full"],
         },
     ],
     "function list": [
