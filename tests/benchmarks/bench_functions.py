@@ -59,6 +59,7 @@ async def _measured(name: str, bench: FunctionBench, start: Awaitable[object], f
 async def run(functions: int, *, profile: bool = False) -> None:
     """All runs at one size."""
     bench = FunctionBench(network(functions))
+    await bench.add_pools(ready=True)
     given = {"where": "function=DU-*", "stations": str(functions)}
     await _measured("instantiate", bench, bench.start("instantiate-function", **given), functions)
     bench.load(upgraded(bench.network, "du"))
