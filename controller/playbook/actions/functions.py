@@ -266,23 +266,15 @@ async def cordon_node(context: Context, given: Cordon) -> Proposal[Changed]:
     return Proposal(change, Changed(changed=change is not None))
 
 
-@action("make-beside", Touches.CHANGES, devices=DeviceKind.FUNCTION)
-async def make_beside(context: Context, given: NodeChoice) -> Proposal[Beside]:
-    """Make what takes the place of the function's pods on a node, before they go.
-
-    Where another node of the pool has room, that is one replica more; it must be ready. Where none has, the function
-    goes to another pool that may carry it and has room, as with `move-function`.
-    """
-    ledger, observed, pools = await context.ledger(), await context.read(), await context.on_pools()
+async def _other_nodes(context: Context, given: NodeChoice) -> list[str] | None:
+    """Other nodes of the pool with room for one more pod of the function; None where it has none on this node."""
     package = context.network.package_by_id[context.network.function_by_id[context.station].package]
-    cluster, path = await context.cluster(given.pool), deployment_path(context.station, given.pool)
-    replicas = int(str(ledger[path].leaves.get("replicas", "1"))) if path in ledger else 0
+    cluster = await context.cluster(given.pool)
     here = next((node for node in cluster.nodes if node.id == given.node), None)
-    if not replicas or here is None or context.station not in here.functions:
-        stays = Beside(changed=False, evict=False, replicas=replicas, reason=f"it has no pod on {given.node}")
-        return Proposal(None, stays)
+    if here is None or context.station not in here.functions:
+        return None
     asked = Room(**{name: getattr(package, name) for name in Room.model_fields})
-    fits = [
+    return [
         node.id
         for node in cluster.nodes
         if node.id != given.node
@@ -290,6 +282,26 @@ async def make_beside(context: Context, given: NodeChoice) -> Proposal[Beside]:
         and not (package.ptp and node.clock is False)
         and not (node.free - asked).lacking
     ]
+
+
+async def _beside_on(context: Context, given: NodeChoice) -> str:
+    fits = await _other_nodes(context, given)
+    return "" if fits is None or fits else (await context.another_pool(await context.on_pools())).pool
+
+
+@action("make-beside", Touches.CHANGES, devices=DeviceKind.FUNCTION, brings=_beside_on)
+async def make_beside(context: Context, given: NodeChoice) -> Proposal[Beside]:
+    """Make what takes the place of the function's pods on a node, before they go.
+
+    Where another node of the pool has room, that is one replica more; it must be ready. Where none has, the function
+    goes to another pool that may carry it and has room, as with `move-function`.
+    """
+    ledger, observed, pools = await context.ledger(), await context.read(), await context.on_pools()
+    fits, path = await _other_nodes(context, given), deployment_path(context.station, given.pool)
+    replicas = int(str(ledger[path].leaves.get("replicas", "1"))) if path in ledger else 0
+    if not replicas or fits is None:
+        stays = Beside(changed=False, evict=False, replicas=replicas, reason=f"it has no pod on {given.node}")
+        return Proposal(None, stays)
     if fits:
         change = scaled_change(context.station, observed, ledger, replicas + 1, await context.served())
         reason = f"{', '.join(fits)} of {given.pool} has room for one more"
