@@ -187,7 +187,6 @@ async def test_nodes_are_drained_one_after_the_other_and_come_back_into_use(syst
     def cordoned() -> dict[str, bool]:
         return {one["metadata"]["name"]: bool(one["spec"].get("unschedulable")) for one in cluster.list("nodes")}
 
-    await system.prepare_pools()
     await system.play("instantiate-function", where=f"function={FUNCTION}")
     before = await system.carries(STATION)
     first, second = ("node-1", "node-2") if pods("node-1") else ("node-2", "node-1")
@@ -201,7 +200,8 @@ async def test_nodes_are_drained_one_after_the_other_and_come_back_into_use(syst
     plan = await undo_plan(system.planner, run.id, {}, "ana")
     await system.ends(submit(system.store, system.wakeups, RunRequest(plan=plan, actor="ana", strategy=Strategy())))
     assert (pods(second), cordoned()) == ([FUNCTION], {first: False, second: False})
-    # Where no other node takes it, since people took that out of use, it goes to the other pool.
+    # Where no other node takes it, since people took that out of use, it goes to the other pool, which is made ready.
+    assert "edge-2" not in system.store.ledger.find(["edge-2"])
     node = cluster.edited(cluster.get("nodes", "", first) or {})
     node["spec"]["unschedulable"] = True
     cluster.update("nodes", node, manager="kubectl")
