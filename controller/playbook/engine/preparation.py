@@ -161,7 +161,7 @@ class PlaybookPreparation:
             left_out = {place: words for place in places if (words := hold_at(network, place, holds))}
             left_out |= await self._not_adopted(targets) if playbook.stations else {}
             functions = [one for one in targets if one in network.function_by_id and one not in left_out]
-            changes, unready = await self._readied(playbook, values, network, digest, functions)
+            changes, unready = await self._readied(request, playbook, values, network, digest, functions)
             plan = seal(
                 created=now,
                 network=network.header.id,
@@ -216,11 +216,18 @@ class PlaybookPreparation:
         return Draft(new, loaded, values, network, reached)
 
     async def _readied(
-        self, playbook: Playbook, values: Mapping[str, Plain], network: Network, digest: str, functions: Sequence[str]
+        self,
+        request: RunRequest,
+        playbook: Playbook,
+        values: Mapping[str, Plain],
+        network: Network,
+        digest: str,
+        functions: Sequence[str],
     ) -> tuple[Iterable[Change], Mapping[str, str]]:
         """What pools lack for functions that the playbook brings there, and pools that can't be made ready.
 
-        Of those the reason is said; what comes there all the same is refused by the pool, and stays where it was.
+        Of those the reason is said; what comes there all the same is refused by the pool, and stays where it was. Only
+        a person adopts a pool: no rule makes one ready that is observe-only.
         """
         planner, registry = self._services.planner, self._library.registry
         unready = await planner.unready(network, functions) if readies_pools(playbook, registry) else {}
@@ -239,13 +246,14 @@ class PlaybookPreparation:
             return found & unready[function]
 
         pools = set[str]().union(*await asyncio.gather(*map(comes_to, unready)))
-        if not pools:
-            return (), {}
+        observed = await self._not_adopted(sorted(pools)) if request.automatic else {}
+        if not (pools := pools - observed.keys()):
+            return (), observed
         try:
             plan = await planner.readied(network, digest, pools)
         except PlanRefusedError as error:
-            return (), dict.fromkeys(pools, error.message)
-        return plan.changes, plan.unplanned
+            return (), observed | dict.fromkeys(pools, error.message)
+        return plan.changes, observed | dict(plan.unplanned)
 
     async def _outages(
         self, loaded: Loaded, values: Mapping[str, Plain], network: Network, stations: Sequence[str]

@@ -112,6 +112,10 @@ async def test_a_pool_that_was_never_planned_is_made_ready_for_what_is_healed_or
     assert not dry.refused
     assert "it does not answer yet" in dry.left_out[there]
     bench.devices[there].unreachable = ""
+    given = {"where": "function=DU-1", "seconds": 0}
+    by_a_rule = RunRequest(playbook="heal-function", parameters=given, actor="rule:heal", cause="alarm:a-1")
+    preparation = PlaybookPreparation(bench.services(), bench.library)
+    assert (await preparation.dry_run(by_a_rule)).left_out[there] == "not adopted: observe-only"
     outcomes = await bench.play("heal-function", where="function=DU-1", seconds=0)
     assert outcomes == dict.fromkeys((there, "DU-1", "S1"), Outcome.SUCCEEDED), bench.jobs
     assert {job.station: job.wave for job in bench.jobs} == {there: 0, "DU-1": 1, "S1": 1}
