@@ -34,7 +34,7 @@ def name_of(wave: int, waves: int, strategy: Mapping[str, Any]) -> str:
 class _Bars:
     """Progress by wave; without a terminal a line for each wave that ends."""
 
-    def __init__(self, jobs: list[dict[str, Any]], *, silent: bool) -> None:
+    def __init__(self, run: Mapping[str, Any], jobs: list[dict[str, Any]], *, silent: bool) -> None:
         from rich.progress import (  # noqa: PLC0415 - takes a while to load
             BarColumn,
             MofNCompleteColumn,
@@ -43,7 +43,7 @@ class _Bars:
             TimeElapsedColumn,
         )
 
-        self._strategy: Mapping[str, Any] = {}
+        self._strategy: Mapping[str, Any] = run.get("strategy", {})
         self._totals: dict[int, int] = {}
         for job in jobs:
             self._totals[_wave(job)] = self._totals.get(_wave(job), 0) + 1
@@ -68,9 +68,7 @@ class _Bars:
 
     def run(self, run: dict[str, Any]) -> None:
         """The run moved on: its wave is being worked on."""
-        self._strategy = run.get("strategy", {})
         for wave, task in self._tasks.items():
-            self.progress.update(task, description=self._name(wave))
             if wave <= _wave(run) and run["state"] != RunState.QUEUED:
                 self.progress.start_task(task)
         if not self._silent:
@@ -131,7 +129,7 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
     from controller.ports.clock import SystemClock  # noqa: PLC0415
 
     api = client()
-    bars = _Bars(api.all(f"/v1/runs/{run_id}/jobs"), silent=as_json)
+    bars = _Bars(api.get(f"/v1/runs/{run_id}"), api.all(f"/v1/runs/{run_id}/jobs"), silent=as_json)
     last: dict[str, Any] = {}
     shown: set[str] = set()
     try:

@@ -105,6 +105,7 @@ def test_what_was_not_proved_of_good_ends_is_said_once_for_all(
     end = {"state": "succeeded", "wave": 0, "counts": {"succeeded": 8, "unchanged": 1}}
     api = Api(([*(("job", job) for job in jobs), ("run", end)], None))
     api.all = lambda path: jobs  # type: ignore[attr-defined]
+    api.get = lambda path: end  # type: ignore[attr-defined]
     monkeypatch.setattr(follow_module, "client", lambda: api)
     follow_module.follow("r-1")
     said = capsys.readouterr().out
@@ -124,8 +125,10 @@ def test_only_the_wave_of_the_canary_is_called_so(
         (None, "wave 0: 1 done\nwave 1: 1 done\nwave 2: 1 done\n"),
     ):
         now = run if strategy is None else {**run, "strategy": strategy}
-        api = Api(([("run", now), *(("job", job) for job in jobs), ("run", {**now, "state": "succeeded"})], None))
+        # What is watched may be over: then the events of its jobs come first.
+        api = Api(([*(("job", job) for job in jobs), ("run", {**now, "state": "succeeded"})], None))
         api.all = lambda path: jobs  # type: ignore[attr-defined]
+        api.get = lambda path, now=now: now  # type: ignore[attr-defined]
         monkeypatch.setattr(follow_module, "client", lambda api=api: api)
         follow_module.follow("r-1")
         assert named in capsys.readouterr().out
