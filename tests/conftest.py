@@ -6,6 +6,7 @@ import gc
 import os
 import shutil
 import sys
+import traceback
 from collections.abc import Generator, Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
@@ -34,6 +35,11 @@ settings.load_profile("minka")
 
 # Tracebacks with all local variables, as rich shows them, take seconds where those are networks or stores.
 structlog.dev.ConsoleRenderer.get_active().exception_formatter = structlog.dev.plain_traceback
+
+# Python before 3.11.8 counts the depth of ``ast.parse`` for all calls together (gh-106905). A traceback that finalizers
+# format meanwhile parses too, to place its carets, and the first call ends in a SystemError. So leave carets out.
+if sys.version_info < (3, 11, 8):
+    traceback._extract_caret_anchors_from_line_segment = lambda segment: None  # type: ignore[attr-defined]
 
 #: The official 3GPP modules: they have no open licence and stand beside a checkout, if at all.
 OFFICIAL_MODULES = Path(__file__).parents[2] / "shared" / "yang"
