@@ -71,6 +71,10 @@ class Frr:
             (run / "away").unlink()
             _wait(self.name)
 
+    def settle(self) -> None:
+        """Wait until its daemons know each other: until then mgmtd refuses nothing, as nobody checks for it."""
+        _wait(self.name)
+
     def running(self) -> str:
         """What it carries, by its own word."""
         return _vtysh(self.name, "show running-config")
