@@ -47,6 +47,7 @@ class Proposal(Noun):
     Attributes:
         rung: Which rung of the ladder, from 0.
         mode: The mode in which the rule was.
+        scope: The scope of that mode (``RuleGrant``): a rule is judged by what it did in it.
         seen: What the alarm was like (``likeness``): an approval holds for an alarm that is like that still.
         obstacle: What kept it from beginning when it was proposed, an empty string where nothing did.
         by: Who approved or denied it.
@@ -64,6 +65,7 @@ class Proposal(Noun):
     digest: str
     rung: int
     mode: RuleMode
+    scope: str = EVERYWHERE
     playbook: str
     parameters: dict[str, Any]
     state: ProposalState
@@ -80,13 +82,13 @@ class Proposal(Noun):
 
 
 class Figures(Noun):
-    """What is on record of a rule.
+    """What is on record of a rule, wherever it acted or in some scopes of its modes.
 
     Attributes:
         observed: Alarms that it only observed.
         refused: Of these, those where a guard said no.
         healed: Of these, those that were cleared without it.
-        successes: Alarms that its runs cured, verified, since it was last promoted.
+        successes: Alarms that its runs cured, verified, each since the rule was last promoted in the scope of that run.
         failures: Alarms that they did not cure, since then.
         in_a_row: Such failures since the last success.
     """

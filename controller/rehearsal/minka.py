@@ -19,7 +19,7 @@ from controller.listener.process import Listener
 from controller.models.alarm import AlarmSource
 from controller.models.credentials import LOOPBACK_ONLY
 from controller.models.network import Network
-from controller.models.rule import EVERYWHERE, RuleMode
+from controller.models.rule import EVERYWHERE, REGION, RuleMode
 from controller.models.settings import Settings
 from controller.observe.rounds import Rounds
 from controller.plan import network_digest
@@ -197,10 +197,12 @@ class Minka:
         await asyncio.gather(*tasks)
 
     def _promote(self) -> None:
-        """Let all rules act by themselves, as a named person may."""
+        """Let all rules act by themselves, as a named person may: in each region by itself, and where there is none."""
+        regions = [f"{REGION}{region.id}" for region in self.store.networks.get()[1].regions]
         for rule in load_rules(self.settings.rules):
             words = {"by": PERSON, "reason": "a rehearsal", "digest": rule.digest(self.settings.playbooks)}
-            self.store.rules.set_mode(rule.name, EVERYWHERE, RuleMode.AUTO, **words)
+            for scope in (EVERYWHERE, *regions):
+                self.store.rules.set_mode(rule.name, scope, RuleMode.AUTO, **words)
 
     async def _begin(self, parts: Parts, day: Day) -> None:
         """Begin the day when all stations were checked and are subscribed to."""

@@ -24,7 +24,7 @@ from controller.models.alarm import (
 )
 from controller.models.health import Health, ServiceState
 from controller.models.network import Network
-from controller.models.rule import RuleMode
+from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import ALARM, Holds, Run
 from controller.models.settings import Settings
 from controller.models.sharing import Consent
@@ -96,6 +96,7 @@ class Repair:
         rule: Which rule asks for it.
         rung: Which rung of its ladder it is.
         mode: The mode in which the rule is.
+        scope: The scope in which that was set.
         given: Parameters of the rung's playbook.
         beside: Other alarms of the same fault, for which its run works as well.
         health: What the station said of itself just now, None before it was read.
@@ -109,6 +110,7 @@ class Repair:
     rule: Rule
     rung: int = 0
     mode: RuleMode = RuleMode.AUTO
+    scope: str = EVERYWHERE
     given: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = Limits()
     beside: tuple[Alarm, ...] = ()

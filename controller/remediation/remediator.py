@@ -27,7 +27,7 @@ from controller.models.alarm import (
 from controller.models.errors import ConflictError, InputError, MinkaError, NotFoundError, PlanRefusedError
 from controller.models.health import Health
 from controller.models.network import Network
-from controller.models.rule import Proposal, ProposalState, RuleGrant, RuleMode, grant_for, likeness
+from controller.models.rule import EVERYWHERE, Proposal, ProposalState, RuleGrant, RuleMode, grant_for, likeness
 from controller.models.run import Outcome, Run, RunState
 from controller.ports.clock import Clock
 from controller.ports.notifier import Notifier
@@ -84,6 +84,7 @@ class _Stand:
     """Where an alarm stands on the ladder of its rule.
 
     Attributes:
+        scope: The scope of the mode that holds for the alarm.
         rung: The rung that is next; after the last one that number is the ladder's length.
         latest: What was proposed last for this rung, since people were last notified of the alarm.
         tried: How the rungs before ended since then, in words.
@@ -91,6 +92,7 @@ class _Stand:
     """
 
     mode: RuleMode
+    scope: str
     rung: int
     latest: Proposal | None
     tried: tuple[str, ...]
@@ -335,7 +337,7 @@ class Remediator:
         if stand.rung == len(rule.ladder):
             return stand, None, None
         given = rule.ladder[stand.rung].given(alarm, network, stand.beside)
-        repair = Repair(alarm, rule, stand.rung, stand.mode, given, self._limits, stand.beside)
+        repair = Repair(alarm, rule, stand.rung, stand.mode, stand.scope, given, self._limits, stand.beside)
         return stand, repair, refusal(store, repair, self._clock.now())
 
     def _stand(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> _Stand:
@@ -348,15 +350,16 @@ class Remediator:
         rung = max((one.rung + 1 for one in over), default=0)
         latest = next((one for one in reversed(found) if one.rung == rung), None)
         beside = tuple(of_fault(store, rule, alarm, network, self._clock.now()))
-        return _Stand(self._mode(store, alarm, rule, network), rung, latest, tuple(one.reason for one in over), beside)
+        return _Stand(*self._mode(store, alarm, rule, network), rung, latest, tuple(one.reason for one in over), beside)
 
-    def _mode(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> RuleMode:
+    def _mode(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> tuple[RuleMode, str]:
+        """The mode of a rule for an alarm, and the scope in which that was set."""
         grant = grant_for(store.rules.grants(), rule.name, alarm, _region(alarm, network))
         if grant is None:
-            return RuleMode(rule.mode)
+            return RuleMode(rule.mode), EVERYWHERE
         if grant.mode is not (mode := grant.mode_of(self._digest(rule))):
             demote(store, rule, "it, or one of its playbooks, is not as it was promoted", self._clock.now())
-        return mode
+        return mode, grant.scope
 
     async def _answered(self, repair: Repair, latest: Proposal) -> float | None:
         """``_GO`` unless what was proposed already for this rung keeps it from going on."""
@@ -418,6 +421,7 @@ class Remediator:
             digest=self._digest(repair.rule),
             rung=repair.rung,
             mode=repair.mode,
+            scope=repair.scope,
             playbook=rung.playbook or "",
             parameters=dict(repair.given),
             state=state,
@@ -494,7 +498,7 @@ class Remediator:
         alarm, rule = repair.alarm, repair.rule
         if no := refusal(store, repair, self._clock.now()):
             raise _RefusedError(no)
-        mode = self._mode(store, alarm, rule, store.networks.get()[1])
+        mode, _ = self._mode(store, alarm, rule, store.networks.get()[1])
         if mode is not repair.mode:
             raise ConflictError(f"no repair was started: rule {rule.name} is in the mode {mode} now")
         if not self._breaker.lets(store, self._clock.now()):
@@ -637,12 +641,12 @@ class Remediator:
         moved = store.alarms.move(alarm, AlarmState.REPAIRED, actor="remediation", note=f"by {run.id}")
         if moved is not None and (proposal := _running(store, alarm)):
             store.rules.move(proposal, ProposalState.SUCCEEDED, after=after)
-            self._judge(store, rule)
+            self._judge(store, rule, proposal)
         return moved is not None
 
-    def _judge(self, store: Store, rule: Rule | None) -> None:
+    def _judge(self, store: Store, rule: Rule | None, ended: Proposal) -> None:
         if rule is not None:
-            judge(store, rule, self._clock.now())
+            judge(store, rule, ended.scope, self._clock.now())
 
     async def _fail(self, alarm: Alarm, rule: Rule | None, reason: str) -> float:
         """The repair did not help: on to the next rung, which is people's after the last or if the alarm is cleared."""
@@ -665,7 +669,7 @@ class Remediator:
             moved = self._hand_over(store, alarm, rule, reason)
         if moved is not None and proposal is not None:
             store.rules.move(proposal, ProposalState.FAILED, reason=reason, after=_after(health))
-            self._judge(store, rule)
+            self._judge(store, rule, proposal)
         return moved is not None
 
     async def _escalate(self, alarm: Alarm, reason: str, kind: str = PAGE) -> float:

@@ -13,7 +13,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
-from controller.models.rule import RuleGrant, RuleMode
+from controller.models.rule import EVERYWHERE, RuleGrant, RuleMode
 from controller.ports.store import Store
 from controller.remediation.rules import Rule
 
@@ -25,40 +25,62 @@ def promote(
 ) -> RuleGrant:
     """Set a rule's mode as a person says; one that may do more than observe again clears the alarm of its demotion."""
     made = store.rules.set_mode(rule.name, scope, mode, by=by, reason=reason, digest=digest)
-    standing = store.alarms.standing([""]) if mode is not RuleMode.OBSERVE else []
-    if any((one.probable_cause, one.object) == (RULE_DEMOTED, rule.name) for one in standing):
-        store.alarms.report(_report(rule, PerceivedSeverity.CLEARED, now))
+    known = (_object(rule, EVERYWHERE), _object(rule, scope)) if mode is not RuleMode.OBSERVE else ()
+    for one in store.alarms.standing([""]) if known else ():
+        if one.probable_cause == RULE_DEMOTED and one.object in known:
+            store.alarms.report(_report(one.object, PerceivedSeverity.CLEARED, now))
     return made
 
 
-def judge(store: Store, rule: Rule, now: datetime) -> None:
-    """Demote a rule whose repairs helped too rarely since it was promoted; to be asked when one has ended."""
-    trust, record = rule.trust, store.rules.figures(rule.name)
-    if record.in_a_row >= trust.failures:
-        demote(store, rule, f"{record.in_a_row} repairs in a row did not help", now)
-    elif record.sample >= trust.sample and record.lower_bound < trust.threshold:
+def judge(store: Store, rule: Rule, scope: str, now: datetime) -> None:
+    """Demote a rule whose repairs did not help; to be asked when one has ended that its mode in a scope let begin.
+
+    Some in a row say that something is wrong there, and demote it there. A low share wherever it acted says that the
+    rule is wrong, and demotes it everywhere: scopes where it was demoted since count as well, but nothing does that
+    began before all promotions which are in force.
+    """
+    trust, in_a_row = rule.trust, store.rules.figures(rule.name, scope).in_a_row
+    promoted = _promoted(store, rule)
+    if in_a_row >= trust.failures:
+        demote(store, rule, f"{in_a_row} repairs in a row did not help", now, scope)
+    record = store.rules.figures(rule.name, since=min((one.at for one in promoted), default=None))
+    if record.sample >= trust.sample and record.lower_bound < trust.threshold:
         share = f"{record.successes} of {record.sample} repairs helped, so {record.lower_bound:.0%} at least"
         demote(store, rule, f"{share}; {trust.threshold:.0%} were wanted", now)
 
 
-def demote(store: Store, rule: Rule, reason: str, now: datetime) -> None:
-    """Let a rule only observe wherever it was promoted, and ask people with an alarm; nothing if it does so already."""
-    promoted = [one for one in store.rules.grants() if one.rule == rule.name and one.mode is not RuleMode.OBSERVE]
-    if not promoted:
+def demote(store: Store, rule: Rule, reason: str, now: datetime, scope: str = EVERYWHERE) -> None:
+    """Let a rule only observe in a scope where it was promoted, and ask people with an alarm.
+
+    ``EVERYWHERE`` includes each region and tenant for which it was promoted. Nothing if it observes there already.
+    """
+    demoted = [one for one in _promoted(store, rule) if scope in (EVERYWHERE, one.scope)]
+    if not demoted:
         return
     name = f"rule:{rule.name}"
-    for one in promoted:
+    for one in demoted:
         store.rules.set_mode(rule.name, one.scope, RuleMode.OBSERVE, by=name, reason=reason, digest=one.digest)
-    text = f"rule {rule.name} only observes from now on; read its repairs, then: minka rules promote {rule.name}"
-    alarm = store.alarms.report(_report(rule, PerceivedSeverity.MAJOR, now, text))
+    where, option = f" for {scope.replace(':', ' ')}", f" --{scope.replace(':', ' ')}"
+    text = f"rule {rule.name} only observes{scope and where} from now on; read its repairs, then: "
+    text += f"minka rules promote {rule.name}{scope and option}"
+    alarm = store.alarms.report(_report(_object(rule, scope), PerceivedSeverity.MAJOR, now, text))
     store.alarms.escalate(alarm, reason, actor=name)
-    log.error("rule.demoted", rule=rule.name, reason=reason)
+    log.error("rule.demoted", rule=rule.name, scope=scope, reason=reason)
 
 
-def _report(rule: Rule, severity: PerceivedSeverity, at: datetime, text: str = "") -> AlarmReport:
+def _promoted(store: Store, rule: Rule) -> list[RuleGrant]:
+    return [one for one in store.rules.grants() if one.rule == rule.name and one.mode is not RuleMode.OBSERVE]
+
+
+def _object(rule: Rule, scope: str) -> str:
+    """What the alarm of a demotion is about: the rule, or the rule in one scope."""
+    return f"{rule.name}/{scope}" if scope else rule.name
+
+
+def _report(subject: str, severity: PerceivedSeverity, at: datetime, text: str = "") -> AlarmReport:
     return AlarmReport(
         station="",
-        object=rule.name,
+        object=subject,
         object_class=ObjectClass.CONTROLLER,
         probable_cause=RULE_DEMOTED,
         severity=severity,

@@ -62,6 +62,7 @@ proposals = Table(
     string("digest"),
     Column("rung", Integer, nullable=False),
     string("mode"),
+    string("scope"),
     string("playbook"),
     # JSON: a mapping, a list.
     long_text("parameters"),
@@ -186,11 +187,11 @@ class SqlRules(SqlRepository, Rules[Sync]):
         return None if row is None else _as_proposal(row)
 
     @reads
-    def figures(self, tx: Tx, rule: str) -> Figures:
-        return _figures(tx, rule)
+    def figures(self, tx: Tx, rule: str, scope: str | None = None, since: datetime | None = None) -> Figures:
+        return _figures(tx, rule, scope, since)
 
 
-def _figures(tx: Tx, rule: str) -> Figures:
+def _figures(tx: Tx, rule: str, scope: str | None = None, since: datetime | None = None) -> Figures:
     observed = proposals.c.state == ProposalState.OBSERVED.value
     healed = and_(alarms.c.cleared.is_not(None), alarms.c.run == "")
     refused = func.count().filter(proposals.c.obstacle != "")
@@ -199,11 +200,7 @@ def _figures(tx: Tx, rule: str) -> Figures:
         .select_from(proposals.join(alarms, alarms.c.id == proposals.c.alarm))
         .where(proposals.c.rule == rule, observed)
     ).one()
-    granted = select(func.max(rule_modes.c.at)).where(
-        rule_modes.c.rule == rule, rule_modes.c.mode != RuleMode.OBSERVE.value
-    )
-    since = tx.execute(granted).scalar()
-    states, good = _ends(tx, rule, since), ProposalState.SUCCEEDED.value
+    states, good = _ends(tx, rule, scope, since), ProposalState.SUCCEEDED.value
     return Figures(
         observed=all_of_them,
         refused=stopped,
@@ -214,27 +211,35 @@ def _figures(tx: Tx, rule: str) -> Figures:
     )
 
 
-def _ends(tx: Tx, rule: str, since: datetime | None) -> list[str]:
-    """How runs of a rule ended since then, the latest of each alarm, the latest first.
+def _ends(tx: Tx, rule: str, scope: str | None, since: datetime | None) -> list[str]:
+    """How runs of a rule ended that began since it was promoted in their scope: of each alarm the latest, latest first.
 
     Where a later rung may help yet, that is not known.
     """
+    promoted = select(rule_modes.c.scope, func.max(rule_modes.c.at).label("at")).group_by(rule_modes.c.scope)
+    promoted = promoted.where(rule_modes.c.rule == rule, rule_modes.c.mode != RuleMode.OBSERVE.value)
+    known = {row.scope: row.at for row in tx.execute(promoted)}
     wanted = [state.value for state in (*_ENDED, ProposalState.RUNNING)]
-    ran = select(proposals.c.alarm, proposals.c.run, proposals.c.state, alarms.c.state.label("alarm_state"))
+    ran = select(
+        *(proposals.c[name] for name in ("alarm", "run", "state", "scope", "at")), alarms.c.state.label("alarm_state")
+    )
     ran = ran.join(alarms, alarms.c.id == proposals.c.alarm)
     ran = ran.where(proposals.c.rule == rule, proposals.c.state.in_(wanted), proposals.c.run != "")
+    if scope is not None:
+        ran = ran.where(proposals.c.scope == scope)
     if since is not None:
         ran = ran.where(proposals.c.at >= since)
-    latest = {row.alarm: row for row in tx.execute(ran.order_by(proposals.c.number))}
+    rows = tx.execute(ran.order_by(proposals.c.number))
+    latest = {row.alarm: row for row in rows if row.scope not in known or row.at >= known[row.scope]}
     runs: dict[str, list[Row[Any]]] = {}
     for row in latest.values():  # a run may have worked for several alarms of one fault
         runs.setdefault(row.run, []).append(row)
     over = (AlarmState.ESCALATED.value, AlarmState.CLEARED.value, AlarmState.REPAIRED.value)
     good = ProposalState.SUCCEEDED.value
     return [
-        next((row.state for row in rows if row.state != good), good)
-        for rows in reversed(runs.values())
-        if all(row.alarm_state in over for row in rows)
+        next((row.state for row in worked if row.state != good), good)
+        for worked in reversed(runs.values())
+        if all(row.alarm_state in over for row in worked)
     ]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Protocol
 
 from controller.models.alarm import Alarm
@@ -75,6 +76,6 @@ class Rules(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def figures(self, rule: str) -> Figures:
-        """What is on record of a rule."""
+    def figures(self, rule: str, scope: str | None = None, since: datetime | None = None) -> Figures:
+        """What is on record of a rule; of its repairs those that began since then, and by its mode in this scope."""
         ...

@@ -144,3 +144,19 @@ def test_figures_count_alarms_since_the_last_promotion(store: SqlStore, clock: V
     figures = store.rules.figures("one")
     assert (figures.successes, figures.failures, figures.in_a_row) == (1, 3, 2)
     assert store.rules.figures("two").sample == 0
+
+
+def test_figures_are_those_of_a_scope_and_since_a_time(store: SqlStore, clock: VirtualClock) -> None:
+    begun = clock.now()
+    for number, scope in enumerate(("", "region:cusco", "", "region:lima")):
+        later(clock, 60)
+        alarm = store.alarms.report(report(MAJOR, number).model_copy(update={"object": f"/{number}"}))
+        ran = propose(store, alarm, STATES.RUNNING, run=f"r-{number}", scope=scope)
+        store.rules.move(ran, STATES.FAILED)
+        store.alarms.move(alarm, AlarmState.ESCALATED, actor="minka")
+    counts = [store.rules.figures("one", scope).in_a_row for scope in (None, "", "region:cusco", "region:puno")]
+    assert counts == [4, 2, 1, 0]
+    assert store.rules.figures("one", since=begun + timedelta(seconds=150)).failures == 2
+    later(clock, 1)
+    promote(store, RuleMode.AUTO, "region:lima")
+    assert store.rules.figures("one").failures == 3, "a promotion begins the record of its scope again"

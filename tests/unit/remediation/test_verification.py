@@ -10,6 +10,7 @@ from controller.ports.store import Page
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Trust, Verify
 from controller.remediation.trust import promote
+from tests.support import rules as kit
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, Bench
 
 (LINK_RULE, _) = RULES
@@ -132,8 +133,17 @@ async def _try(bench: Bench, scheduler: Remediator, number: int, *, helps: bool)
 
 
 def _mode(bench: Bench) -> RuleMode:
-    (grant,) = (one for one in bench.store.rules.grants() if one.rule == "core-link-down")
-    return grant.mode
+    (mode,) = _modes(bench).values()
+    return mode
+
+
+def _modes(bench: Bench) -> dict[str, RuleMode]:
+    return {one.scope: one.mode for one in bench.store.rules.grants() if one.rule == "core-link-down"}
+
+
+def _demotion(bench: Bench) -> Alarm:
+    (alarm,) = (one for one in bench.store.alarms.page(Page(limit=100))[1] if one.probable_cause == RULE_DEMOTED)
+    return alarm
 
 
 async def test_a_rule_demotes_itself_after_three_failures_in_a_row(bench: Bench) -> None:
@@ -143,7 +153,7 @@ async def test_a_rule_demotes_itself_after_three_failures_in_a_row(bench: Bench)
     assert _mode(bench) is RuleMode.AUTO
     await _try(bench, scheduler, 9, helps=False)
     assert _mode(bench) is RuleMode.OBSERVE
-    (alarm,) = (one for one in bench.store.alarms.page(Page(limit=100))[1] if one.probable_cause == RULE_DEMOTED)
+    alarm = _demotion(bench)
     assert (alarm.state, alarm.object, alarm.note) == (
         AlarmState.ESCALATED,
         "core-link-down",
@@ -163,7 +173,7 @@ async def test_a_rule_demotes_itself_where_it_helps_too_rarely(bench: Bench) -> 
     assert _mode(bench) is RuleMode.AUTO
     await _try(bench, scheduler, 9, helps=True)
     assert _mode(bench) is RuleMode.OBSERVE
-    (alarm,) = (one for one in bench.store.alarms.page(Page(limit=100))[1] if one.probable_cause == RULE_DEMOTED)
+    alarm = _demotion(bench)
     assert alarm.note == "4 of 6 repairs helped, so 30% at least; 50% were wanted"
 
 
@@ -174,11 +184,49 @@ async def test_a_person_who_promotes_it_again_clears_the_alarm_and_begins_its_re
     assert _mode(bench) is RuleMode.OBSERVE
     words = {"by": "ana", "reason": "the firmware was repaired", "digest": LINK_RULE.digest()}
     promote(bench.store, LINK_RULE, "", RuleMode.AUTO, bench.clock.now(), **words)
-    (alarm,) = (one for one in bench.store.alarms.page(Page(limit=100))[1] if one.probable_cause == RULE_DEMOTED)
+    alarm = _demotion(bench)
     assert alarm.cleared is not None
     assert bench.store.rules.figures("core-link-down").sample == 0
     await _try(bench, scheduler, 9, helps=True)
     assert (_mode(bench), bench.store.rules.figures("core-link-down").successes) == (RuleMode.AUTO, 1)
+
+
+async def test_three_failures_in_a_row_in_a_region_demote_a_rule_there(bench: Bench) -> None:
+    scheduler = bench.scheduler()
+    await _try(bench, scheduler, 1, helps=False)
+    kit.promote(bench.store, RULES, RuleMode.AUTO, "region:cusco")
+    for number in (2, 3):
+        await _try(bench, scheduler, number, helps=False)
+    assert _modes(bench) == {"": RuleMode.AUTO, "region:cusco": RuleMode.AUTO}, (
+        "one failure was not of the region's mode"
+    )
+    await _try(bench, scheduler, 4, helps=False)
+    assert _modes(bench) == {"": RuleMode.AUTO, "region:cusco": RuleMode.OBSERVE}
+    alarm = _demotion(bench)
+    assert (alarm.object, alarm.note) == ("core-link-down/region:cusco", "3 repairs in a row did not help")
+    assert alarm.text.endswith("minka rules promote core-link-down --region cusco")
+    words = {"by": "ana", "reason": "the firmware was repaired", "digest": LINK_RULE.digest()}
+    promote(bench.store, LINK_RULE, "region:lima", RuleMode.AUTO, bench.clock.now(), **words)
+    assert _demotion(bench).cleared is None
+    promote(bench.store, LINK_RULE, "region:cusco", RuleMode.AUTO, bench.clock.now(), **words)
+    assert _demotion(bench).cleared is not None
+
+
+async def test_a_rule_that_helps_too_rarely_in_all_regions_together_is_demoted_in_all(bench: Bench) -> None:
+    rule = LINK_RULE.model_copy(update={"trust": Trust(threshold=0.5, sample=6, failures=9)})
+    scheduler = bench.scheduler(rules=(rule,))
+    for number in range(2):
+        await _try(bench, scheduler, number, helps=False)
+    kit.promote(bench.store, (rule,), RuleMode.AUTO, "region:cusco")
+    for number in (2, 3, 4):
+        await _try(bench, scheduler, number, helps=True)
+    assert _modes(bench) == {"": RuleMode.AUTO, "region:cusco": RuleMode.AUTO}
+    await _try(bench, scheduler, 5, helps=True)
+    assert _modes(bench) == {"": RuleMode.OBSERVE, "region:cusco": RuleMode.OBSERVE}
+    assert _demotion(bench).note == "4 of 6 repairs helped, so 30% at least; 50% were wanted"
+    bench.store.rules.set_mode(rule.name, "region:cusco", RuleMode.AUTO, by="ana", reason="-", digest=rule.digest())
+    await _try(bench, scheduler, 6, helps=False)
+    assert _modes(bench)["region:cusco"] is RuleMode.AUTO, "what was before counts no more"
 
 
 async def test_a_rule_that_is_not_as_it_was_promoted_demotes_itself(bench: Bench) -> None:
@@ -188,7 +236,7 @@ async def test_a_rule_that_is_not_as_it_was_promoted_demotes_itself(bench: Bench
     scheduler = bench.scheduler(rules=(other,), mode=None)
     await bench.round(scheduler)
     assert (_mode(bench), bench.runs()) == (RuleMode.OBSERVE, [])
-    (alarm,) = (one for one in bench.store.alarms.page(Page(limit=100))[1] if one.probable_cause == RULE_DEMOTED)
+    alarm = _demotion(bench)
     assert alarm.note == "it, or one of its playbooks, is not as it was promoted"
 
 

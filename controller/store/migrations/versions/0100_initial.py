@@ -595,6 +595,7 @@ def upgrade() -> None:
         sa.Column("digest", sa.String(), nullable=False),
         sa.Column("rung", sa.Integer(), nullable=False),
         sa.Column("mode", sa.String(), nullable=False),
+        sa.Column("scope", sa.String(), nullable=False),
         sa.Column("playbook", sa.String(), nullable=False),
         sa.Column("parameters", sa.Text(), server_default="", nullable=False),
         sa.Column("state", sa.String(), nullable=False),
