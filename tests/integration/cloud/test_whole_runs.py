@@ -340,25 +340,29 @@ def last(calls: list[str], verb: str) -> int:
 
 
 DONE, STAYS = (Outcome.SUCCEEDED, Outcome.SUCCEEDED), (Outcome.ROLLED_BACK, Outcome.UNCHANGED)
-#: What happens when in the drain of a node from which the function goes elsewhere, and what it and its station come to.
-MOMENTS: dict[str, tuple[str, Callable[[list[str]], int], tuple[Outcome, Outcome]]] = {
-    "away when it is there, and checked": ("gone", lambda calls: last(calls, "GET"), DONE),
-    "edited before the first one goes": ("edited", lambda calls: last(calls, "PATCH") + 1, STAYS),
-    "edited when the first one has gone": ("edited", lambda calls: last(calls, "DELETE") + 3, DONE),
-    "fails where its parameters go": ("failing", lambda calls: last(calls, "DELETE") - 1, STAYS),
-    "fails where the first one goes": ("failing", lambda calls: last(calls, "DELETE"), STAYS),
+ELSEWHERE = "drain a node elsewhere"
+#: What happens when in which run, and what the function and its station come to.
+MOMENTS: dict[str, tuple[str, str, Callable[[list[str]], int], tuple[Outcome, Outcome]]] = {
+    "away when it is there, and checked": (ELSEWHERE, "gone", lambda calls: last(calls, "GET"), DONE),
+    "edited before the first one goes": (ELSEWHERE, "edited", lambda calls: last(calls, "PATCH") + 1, STAYS),
+    "edited when the first one has gone": (ELSEWHERE, "edited", lambda calls: last(calls, "DELETE") + 3, DONE),
+    "fails where its parameters go": (ELSEWHERE, "failing", lambda calls: last(calls, "DELETE") - 1, STAYS),
+    "fails where the first one goes": (ELSEWHERE, "failing", lambda calls: last(calls, "DELETE"), STAYS),
+    "edited when it is ready with its new image": ("upgrade", "edited", lambda calls: last(calls, "GET") - 5, DONE),
 }
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_drained_function_serves_where_it_was_or_where_it_went(cloud: Cloud, moment: str) -> None:
-    strike, when, outcomes = MOMENTS[moment]
+def test_a_function_serves_as_it_was_or_as_was_asked(cloud: Cloud, moment: str) -> None:
+    name, strike, when, outcomes = MOMENTS[moment]
 
     async def each() -> None:
-        await drained_elsewhere(cloud)
-        await cloud.work(whole := Mortal())
-        await cloud.tidy()
-        assert await struck(cloud, "drain a node elsewhere", strike, when(whole.calls), outcomes)
+        whole = Mortal()
+        for _ in range(2 if name == "upgrade" else 1):  # each of two images has to be pulled once
+            await SCENARIOS[name].begin(cloud)
+            await cloud.work(whole := Mortal())
+            await cloud.tidy()
+        assert await struck(cloud, name, strike, when(whole.calls), outcomes)
 
     cloud.play(each())
     cloud.intact = True
