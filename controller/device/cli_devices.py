@@ -42,6 +42,8 @@ _SAVE = r"\[yes/no\]: ?"
 _HEADS = re.compile(r"!.*|Building configuration.*|Current configuration.*|Using \d+ out of.*|ntp clock-period.*|")
 #: FRRouting's daemons that hold what we read, by the major version that has them.
 _DAEMONS = {"zebra": 0, "staticd": 0, "mgmtd": 9}
+#: Those that take their lines from mgmtd, by the major version since which they do.
+_CLIENTS = {"staticd": 9, "zebra": 10}
 _FRR_VERSION = re.compile(r"^frr version (\d+)", re.MULTILINE)
 _SHOW_RUNNING, _SHOW_STARTUP = "show running-config", "show startup-config"
 
@@ -221,14 +223,22 @@ class CliSession:
     def _read(self) -> Observed:
         text = self._show(_SHOW_RUNNING)
         if version := _FRR_VERSION.search(text):
-            # FRRouting's shell leaves out what a daemon holds that is away, and says nothing of it.
-            run = self._line.ask("show daemons").split()
-            away = [name for name, since in _DAEMONS.items() if int(version[1]) >= since and name not in run]
-            if away:
-                raise self._not_whole(_SHOW_RUNNING, f", {' and '.join(away)} does not run there")
+            self._see_daemons(int(version[1]))
         observed = read_config(self._profile, text, self._target.station)
         said = self._line.ask("show ip interface brief" if self._profile.virtual else "show interface brief")
         return replace(observed, state=port_states(self._profile, said, self._target.station))
+
+    def _see_daemons(self, version: int) -> None:
+        """FRRouting's shell leaves out what a daemon holds that is away, and its mgmtd takes any line for a daemon that
+        has not connected to it (yet): nobody checks it, and nobody carries it out.
+        """
+        run = self._line.ask("show daemons").split()
+        if away := [name for name, since in _DAEMONS.items() if version >= since and name not in run]:
+            raise self._not_whole(_SHOW_RUNNING, f", {' and '.join(away)} does not run there")
+        if clients := [name for name, since in _CLIENTS.items() if version >= since]:
+            known = self._line.ask("show mgmt backend-adapter all").split()
+            if unknown := [name for name in clients if name not in known]:
+                raise self._not_whole(_SHOW_RUNNING, f", {' and '.join(unknown)} is not connected to mgmtd")
 
     def _show(self, command: str) -> str:
         """A configuration up to its end: the last one, as a banner may have lines like it."""

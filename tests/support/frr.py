@@ -8,7 +8,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -71,9 +71,25 @@ class Frr:
             (run / "away").unlink()
             _wait(self.name)
 
-    def settle(self) -> None:
-        """Wait until its daemons know each other: until then mgmtd refuses nothing, as nobody checks for it."""
-        _wait(self.name)
+    @contextlib.contextmanager
+    def with_lonely_mgmtd(self) -> Iterator[None]:
+        """Start the daemon that holds its configuration anew, which no other one finds."""
+        run = Path("/var/run/frr") / self.name
+        socket, others = run / "mgmtd_be.sock", [int((run / f"{name}.pid").read_text()) for name in _DAEMONS[1:]]
+        for pid in others:
+            os.kill(pid, signal.SIGSTOP)
+        socket.unlink()
+        os.kill(int((run / "mgmtd.pid").read_text()), signal.SIGKILL)
+        _until(socket.exists, "mgmtd does not start")
+        hidden = socket.rename(run / "hidden")
+        for pid in others:
+            os.kill(pid, signal.SIGCONT)
+        _until(lambda: _run(self.name), "its daemons do not answer")
+        try:
+            yield
+        finally:
+            hidden.rename(socket)
+            _wait(self.name)
 
     def running(self) -> str:
         """What it carries, by its own word."""
@@ -115,10 +131,16 @@ def frr() -> Iterator[Frr]:
 
 def _wait(name: str) -> None:
     """Until all daemons answer, and mgmtd knows the others: what is typed before that is lost without a word."""
+    _until(lambda: _run(name), "its daemons do not answer")
+    _until(lambda: "Total: 2" in _vtysh(name, "show mgmt backend-adapter all"), "its daemons don't find each other")
+
+
+def _run(name: str) -> bool:
+    return set(_DAEMONS) <= set(_vtysh(name, "show daemons").split())
+
+
+def _until(condition: Callable[[], bool], complaint: str) -> None:
     end = time.monotonic() + 30
-    while "static" not in (said := _vtysh(name, "show daemons")) or "mgmtd" not in said or "zebra" not in said:
-        assert time.monotonic() < end, f"FRRouting does not answer: {said}"
-        time.sleep(0.1)
-    while "Total: 2" not in (said := _vtysh(name, "show mgmt backend-adapter all")):
-        assert time.monotonic() < end, f"FRRouting's daemons don't find each other: {said}"
+    while not condition():
+        assert time.monotonic() < end, f"FRRouting: {complaint}"
         time.sleep(0.1)

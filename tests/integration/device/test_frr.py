@@ -135,6 +135,16 @@ async def test_what_a_dead_daemon_holds_is_not_taken_for_gone(router: Frr, devic
         assert (await session.read()).tree == before
 
 
+async def test_nothing_is_typed_before_its_daemons_know_each_other(router: Frr, devices: SshDevices) -> None:
+    """Until then its mgmtd takes any line, also one that a daemon would refuse."""
+    with router.with_lonely_mgmtd():
+        async with devices.session(router.target(NAME)) as session:
+            with pytest.raises(SessionLostError, match="is not whole, staticd and zebra is not connected to mgmtd"):
+                await session.read()
+    async with devices.session(router.target(NAME)) as session:
+        await session.read()
+
+
 async def test_nothing_is_timed_here(router: Frr, devices: SshDevices) -> None:
     async with devices.session(router.target(NAME)) as session:
         assert not session.capabilities.safe_commit

@@ -113,8 +113,6 @@ async def test_a_refused_line_leaves_nothing_half_done(
     asked = CliLine._asked
 
     def ask(line: CliLine, command: str, text: str, ends: str = PROMPT) -> str:
-        if text == refused:
-            router.settle()
         with deaths.pop()() if text == refused and deaths else nullcontext():
             return asked(line, command, text, ends)
 
