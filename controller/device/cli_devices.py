@@ -229,8 +229,10 @@ class CliSession:
         return replace(observed, state=port_states(self._profile, said, self._target.station))
 
     def _see_daemons(self, version: int) -> None:
-        """FRRouting's shell leaves out what a daemon holds that is away, and its mgmtd takes any line for a daemon that
-        has not connected to it (yet): nobody checks it, and nobody carries it out.
+        """Whether all daemons of FRRouting are there that hold what we read.
+
+        Its shell leaves out what a daemon holds that is away. Its mgmtd takes any line for a daemon that has not
+        connected to it (yet): nobody checks it, and nobody carries it out.
         """
         run = self._line.ask("show daemons").split()
         if away := [name for name, since in _DAEMONS.items() if version >= since and name not in run]:

@@ -132,12 +132,12 @@ class FakeEquipment:
     sent: list[OperationKind] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.restarted = self.clock.now()
+        self.restarted = self._time()
         self.units = {name: unit.model_copy(update={"restarted": self.restarted}) for name, unit in self.units.items()}
 
     def read(self) -> Equipment:
         """What the station says."""
-        now, units = self.clock.now(), tuple(self.units.values())
+        now, units = self._time(), tuple(self.units.values())
         return Equipment(
             restarted=self.restarted,
             now=now,
@@ -149,7 +149,7 @@ class FakeEquipment:
 
     def operate(self, operation: Operation) -> str:
         """Carry out an operation; why it does not begin, empty if it does."""
-        kind, now = operation.kind, self.clock.now()
+        kind, now = operation.kind, self._time()
         if kind is OperationKind.RESET_UNIT and operation.subject not in self.units:
             raise DeviceRefusedError(f"invalid-value: there is no unit {operation.subject}")
         if kind is OperationKind.ACTIVATE and not self._has_valid(operation.subject):
@@ -171,11 +171,15 @@ class FakeEquipment:
             self._report(operation, "COMPLETED" if works else "APPLICATION_ERROR")
         return ""
 
+    def _time(self) -> datetime:
+        """Stations say the time in whole seconds."""
+        return self.clock.now().replace(microsecond=0)
+
     def _has_valid(self, name: str) -> bool:
         return any(slot.name == name and slot.status == "VALID" for slot in self.slots)
 
     def _boot(self) -> None:
-        self.restarted = self.clock.now()
+        self.restarted = self._time()
         self.slots = tuple(slot.model_copy(update={"running": slot.active}) for slot in self.slots)
         self.restart()
 

@@ -40,6 +40,8 @@ _SENDS = 3
 _NOTIFIED = (OperationKind.DOWNLOAD, OperationKind.INSTALL, OperationKind.ACTIVATE)
 #: Seconds until a lost subscription is tried again.
 _RETRY = 2.0
+#: What stations say when they started may be cut to.
+_SECOND = 1.0
 
 
 async def operate(
@@ -90,6 +92,14 @@ def acknowledged(operation: Operation, seen: Observed) -> bool:
     """Whether a station's list shows that records are acknowledged; those that are over leave it then."""
     waiting = {record.id for record in seen.records or () if not record.acknowledged_by}
     return seen.records is not None and waiting.isdisjoint(operation.records)
+
+
+def _only_just_started(operation: Operation, seen: Equipment) -> bool:
+    """Whether a restart now might be told by the same second as the last one, and so not show."""
+    restarts = operation.kind in (OperationKind.RESET, OperationKind.RESET_UNIT)
+    if not restarts or operation.since is None or seen.now is None:
+        return False
+    return operation.since.replace(microsecond=0) == seen.now.replace(microsecond=0)
 
 
 class _Operating:
@@ -156,6 +166,8 @@ class _Operating:
             if failure := self._events.failure:
                 return JobResult(Outcome.FAILED_SAFE, f"{self._operation} failed: {failure}")
             if self._may_send():
+                if _only_just_started(self._operation, seen):
+                    await self._clock.sleep(_SECOND)
                 refusal = await self._send(session)
                 if refusal:
                     return JobResult(Outcome.FAILED_SAFE, f"the station does not begin {self._operation}: {refusal}")

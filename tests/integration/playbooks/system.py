@@ -136,11 +136,4 @@ async def open_system(
             system.load_files(files)
         await system.work()
         await system.provision()
-
-        async def later() -> bool:
-            now = system.clock.now().replace(microsecond=0)
-            return all(now > one.equipment.restarted for one in fleet.stations.values())
-
-        # Stations say in whole seconds when they started: a restart in that same second would not show.
-        await until("the second in which the stations started is over", later)
         yield system
