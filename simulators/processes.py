@@ -38,7 +38,7 @@ class FleetProcessError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class FleetPart:
     """What one process has."""
 
     pid: int
@@ -78,7 +78,7 @@ def check_open_files(stations: int, processes: int, listeners: int, limit: int) 
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class SharedFleet:
     """The fleet that processes share: its network, settings and clock."""
 
     network: SimulatedNetwork
@@ -91,7 +91,7 @@ class Whole:
 
 
 @contextmanager
-def started(whole: Whole, portions: Sequence[Sequence[str]]) -> Iterator[list[Part]]:
+def started(whole: SharedFleet, portions: Sequence[Sequence[str]]) -> Iterator[list[FleetPart]]:
     """Processes for the portions, all of them listening; they end with the context.
 
     Raises:
@@ -117,7 +117,7 @@ def started(whole: Whole, portions: Sequence[Sequence[str]]) -> Iterator[list[Pa
 
 
 @asynccontextmanager
-async def controlled(parts: Sequence[Part], host: str, port: int) -> AsyncIterator[tuple[str, asyncio.Event]]:
+async def controlled(parts: Sequence[FleetPart], host: str, port: int) -> AsyncIterator[tuple[str, asyncio.Event]]:
     """One control interface over all processes; gives its URL, and an event that is set when one has ended.
 
     Raises:
@@ -136,7 +136,7 @@ async def controlled(parts: Sequence[Part], host: str, port: int) -> AsyncIterat
             loop.remove_reader(sentinel)
 
 
-def _start(whole: Whole, portion: Sequence[str], inherited: Sequence[Connection]) -> _Process:
+def _start(whole: SharedFleet, portion: Sequence[str], inherited: Sequence[Connection]) -> _Process:
     context = multiprocessing.get_context("fork")
     ours, theirs = context.Pipe()
     process = context.Process(target=_work, args=(whole, portion, theirs, [*inherited, ours]), daemon=True)
@@ -145,17 +145,17 @@ def _start(whole: Whole, portion: Sequence[str], inherited: Sequence[Connection]
     return _Process(process, ours)
 
 
-def _part_of(process: _Process) -> Part:
+def _part_of(process: _Process) -> FleetPart:
     try:
         said = process.line.recv()
     except EOFError:
         raise FleetProcessError("a process of the fleet has ended while it started") from None
-    if isinstance(said, Part):
+    if isinstance(said, FleetPart):
         return said
     raise FleetProcessError(str(said))
 
 
-def _work(whole: Whole, portion: Sequence[str], line: Connection, inherited: Sequence[Connection]) -> None:
+def _work(whole: SharedFleet, portion: Sequence[str], line: Connection, inherited: Sequence[Connection]) -> None:
     """Body of a process: its fleet runs until the line to the starting process is closed."""
     for other in inherited:
         other.close()
@@ -166,12 +166,12 @@ def _work(whole: Whole, portion: Sequence[str], line: Connection, inherited: Seq
         line.send(str(error))
 
 
-async def _serve(whole: Whole, portion: Sequence[str], line: Connection) -> None:
+async def _serve(whole: SharedFleet, portion: Sequence[str], line: Connection) -> None:
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     async with whole.part(portion) as fleet, serve_control(fleet) as url:
         pid = multiprocessing.current_process().pid
         assert pid is not None
-        line.send(Part(pid, url, tuple(fleet.endpoints()), tuple(fleet.tls_endpoints())))
+        line.send(FleetPart(pid, url, tuple(fleet.endpoints()), tuple(fleet.tls_endpoints())))
         loop.add_reader(line.fileno(), stop.set)
         await stop.wait()
         loop.remove_reader(line.fileno())
@@ -205,7 +205,7 @@ def run(
     if processes > 1 and any((settings.scenario, settings.history, settings.routers, settings.pools and network.pools)):
         raise ValueError("a scenario, a history, routers and pools need all stations in one process")
     limit = _allow_open_files()
-    whole = Whole(network, settings, clock or RealClock())
+    whole = SharedFleet(network, settings, clock or RealClock())
     stations = list(settings.only or [station.id for station in network.stations])
     if processes == 1:
         check_open_files(len(stations), 1, 1, limit)
@@ -224,7 +224,7 @@ def _allow_open_files() -> int:
     return hard
 
 
-async def _run_here(whole: Whole, stations: Sequence[str], control: tuple[str, int], exports: Exports) -> None:
+async def _run_here(whole: SharedFleet, stations: Sequence[str], control: tuple[str, int], exports: Exports) -> None:
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(until_stopped())
         fleet = await stack.enter_async_context(whole.part(stations))
@@ -236,7 +236,7 @@ async def _run_here(whole: Whole, stations: Sequence[str], control: tuple[str, i
         await stop.wait()
 
 
-async def _run_parts(parts: Sequence[Part], control: tuple[str, int], exports: Exports, seed: str) -> None:
+async def _run_parts(parts: Sequence[FleetPart], control: tuple[str, int], exports: Exports, seed: str) -> None:
     async with AsyncExitStack() as stack:
         stop = await stack.enter_async_context(until_stopped())
         url, ended = await stack.enter_async_context(controlled(parts, *control))

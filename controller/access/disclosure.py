@@ -32,7 +32,7 @@ from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome,
 from controller.models.statement import IssuedStatement, StatementKind
 from controller.nrm.profiles import cell_of, leaf_of
 from controller.nrm.schema import LeafRole
-from controller.performance.judgement import Judgement, Said
+from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Kpi, Level
 
 #: What is disclosed of the state of a shared cell.
@@ -119,7 +119,9 @@ class TenantStation(Noun):
             profiles=known.profiles,
             health=None if health is None else TenantHealth.of(sight, health),
             indicators=judgement
-            and TenantIndicators(until=judgement.end, values=judgement.tenants.get(sight.tenant, Said()).values),
+            and TenantIndicators(
+                until=judgement.end, values=judgement.tenants.get(sight.tenant, IndicatorValues()).values
+            ),
         )
 
 

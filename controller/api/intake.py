@@ -20,7 +20,7 @@ from controller.models.metrics import Observations
 
 _MIB = 2**20
 #: Puts reports on record, all or none, with how many alerts were refused, by why.
-Take = Callable[[Sequence[AlarmReport], Mapping[str, int]], list[Alarm]]
+ReportSink = Callable[[Sequence[AlarmReport], Mapping[str, int]], list[Alarm]]
 
 
 @dataclass(slots=True)
@@ -86,7 +86,7 @@ class Intake:
         finally:
             self._turns.release()
 
-    async def report(self, take: Take, reports: Sequence[AlarmReport], refused: Mapping[str, int]) -> list[Alarm]:
+    async def report(self, take: ReportSink, reports: Sequence[AlarmReport], refused: Mapping[str, int]) -> list[Alarm]:
         """Put a call's reports on record, together with those of other calls; the alarms that they became, in order.
 
         Raises:
@@ -107,7 +107,7 @@ class Intake:
         self._observations.took("minka_intake_duration_seconds", loop.time() - began)
         return taken
 
-    async def _take_in(self, take: Take) -> None:
+    async def _take_in(self, take: ReportSink) -> None:
         while calls := self._next():
             try:
                 await _together(take, calls)
@@ -120,7 +120,7 @@ class Intake:
                 else:  # what is wrong with one call is no other's business
                     await self._one_by_one(take, calls)
 
-    async def _one_by_one(self, take: Take, calls: Sequence[_Call]) -> None:
+    async def _one_by_one(self, take: ReportSink, calls: Sequence[_Call]) -> None:
         for call in calls:
             try:
                 await _together(take, [call])
@@ -139,7 +139,7 @@ class Intake:
         return found
 
 
-async def _together(take: Take, calls: Sequence[_Call]) -> None:
+async def _together(take: ReportSink, calls: Sequence[_Call]) -> None:
     refused: Counter[str] = Counter()
     for call in calls:
         refused.update(call.refused)

@@ -24,7 +24,7 @@ from controller.models.errors import InputError
 from controller.models.process import ProcessRole
 from controller.models.rule import RuleMode
 from controller.models.settings import Settings
-from controller.observe.exposition import Asked, exposition
+from controller.observe.exposition import ScrapeScope, exposition
 from controller.observe.presence import Presence
 from controller.performance.kpis import load_kpis
 from controller.ports.clock import Clock
@@ -74,7 +74,7 @@ def served_app(settings: Settings, name: str) -> FastAPI:
     return make_app(lifespan)
 
 
-def _exposition(settings: Settings, store: Store, clock: Clock) -> Callable[[Asked], bytes]:
+def _exposition(settings: Settings, store: Store, clock: Clock) -> Callable[[ScrapeScope], bytes]:
     """What makes the page of metrics, with indicators and rules as their files say at the start."""
     kpis = _read("KPIs", lambda: load_kpis(settings.kpis))
     rules = _read("rules", lambda: load_rules(settings.rules))

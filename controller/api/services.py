@@ -18,7 +18,7 @@ from controller.models.credentials import LOOPBACK_ONLY, Credentials
 from controller.models.errors import StoreError
 from controller.models.settings import Settings
 from controller.nrm.tree import Observed
-from controller.observe.exposition import Asked
+from controller.observe.exposition import ScrapeScope
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices
 from controller.ports.queue import Wakeups
@@ -99,7 +99,7 @@ class Services:
     importer: Importer
     wakeups: Wakeups
     clock: Clock
-    exposition: Callable[[Asked], bytes]
+    exposition: Callable[[ScrapeScope], bytes]
     credentials: Credentials = LOOPBACK_ONLY
     #: Why the secret of a name is not there; empty if it is.
     missing_secret: Callable[[str], str] = lambda _name: ""

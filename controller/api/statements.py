@@ -21,7 +21,7 @@ from controller.performance.kpis import Level, counters_of, load_kpis
 from controller.performance.quality import quality_sheets
 from controller.performance.rollups import span_of as span_of_day
 from controller.performance.settlement import settlement_sheets
-from controller.performance.volume import Part, everything_of, parts_of, parts_under, volume_sheets, volumes_of
+from controller.performance.volume import SharingSpan, everything_of, parts_of, parts_under, volume_sheets, volumes_of
 from controller.ports.store import Store
 
 #: Stations whose months are read at once.
@@ -123,7 +123,7 @@ def _quality(record: Record, tenant: str, month: Month) -> _Made:
     return tuple(quality.RULES), quality_sheets(kpis, months, parts[-1], network, month.begin, month.end)
 
 
-def _months(store: Store, month: Month, part: Part, counters: Collection[str]) -> Iterator[Measured]:
+def _months(store: Store, month: Month, part: SharingSpan, counters: Collection[str]) -> Iterator[Measured]:
     stations = sorted(part.cells)
     for start in range(0, len(stations), _AT_ONCE):
         some = stations[start : start + _AT_ONCE]
@@ -164,7 +164,9 @@ def _settlement(record: Record, tenant: str, month: Month) -> _Made:
     return tuple(settlement.RULES), settlement_sheets(found, volumes, month)
 
 
-def _measured(store: Store, month: Month, parts: Sequence[Part], counters: Collection[str]) -> Iterator[Measured]:
+def _measured(
+    store: Store, month: Month, parts: Sequence[SharingSpan], counters: Collection[str]
+) -> Iterator[Measured]:
     """Days of a month as stations measured them that a tenant shared at some time, of what was the tenant's."""
     stations, who = sorted({station for part in parts for station in part.cells}), everything_of(parts)
     return store.measurements.read(month.begin, month.end, DAY, stations, counters, who) if stations else iter(())

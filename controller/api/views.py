@@ -1,6 +1,6 @@
 """What a caller sees of the record: people of the host everything, people of a tenant their tenant's part.
 
-A route that a tenant's people may call has no other way to the record than ``Seen``.
+A route that a tenant's people may call has no other way to the record than ``CallerView``.
 """
 
 from __future__ import annotations
@@ -56,9 +56,9 @@ from controller.models.people import Person
 from controller.models.plan import Plan
 from controller.models.run import AuditRow, Job, Run, RunState, Wait
 from controller.models.statement import IssuedStatement, StatementForm, StatementKind, StatementProof
-from controller.observe.exposition import Asked
+from controller.observe.exposition import ScrapeScope
 from controller.performance.judgement import FRESH, Judgement
-from controller.performance.kpis import Kpi, Whose, load_kpis, whose_where_shared
+from controller.performance.kpis import Kpi, Subscribers, load_kpis, subscribers_where_shared
 from controller.plan import Ledgers
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
@@ -352,7 +352,7 @@ class View(Protocol):
         """Seconds of the shortest level at which all stations may be read alike."""
         ...
 
-    def whose(self) -> Mapping[str, Whose]:
+    def whose(self) -> Mapping[str, Subscribers]:
         """What of the counts of cells is a tenant's, of each tenant that may be distinguished."""
         ...
 
@@ -360,7 +360,7 @@ class View(Protocol):
         """Total and one page of notices of planned work to tenants, newest first."""
         ...
 
-    def metrics(self, asked: Asked) -> bytes:
+    def metrics(self, asked: ScrapeScope) -> bytes:
         """The page of metrics. Raises NotFoundError: there is no such tenant or region."""
         ...
 
@@ -590,16 +590,16 @@ class HostView:
         """See ``View``."""
         return _shortest(self._store)
 
-    def whose(self) -> dict[str, Whose]:
+    def whose(self) -> dict[str, Subscribers]:
         """See ``View``."""
         _, network = self._store.networks.get()
-        return {tenant: whose_where_shared(network, tenant) for tenant in network.tenant_by_id}
+        return {tenant: subscribers_where_shared(network, tenant) for tenant in network.tenant_by_id}
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
         return self._store.notices.page(page)
 
-    def metrics(self, asked: Asked) -> bytes:
+    def metrics(self, asked: ScrapeScope) -> bytes:
         """See ``View``."""
         return self._exposition(asked)
 
@@ -799,15 +799,15 @@ class TenantView:
         """See ``View``."""
         return _shortest(self._store)
 
-    def whose(self) -> dict[str, Whose]:
+    def whose(self) -> dict[str, Subscribers]:
         """See ``View``."""
-        return {self._tenant: whose_where_shared(self._store.networks.get()[1], self._tenant)}
+        return {self._tenant: subscribers_where_shared(self._store.networks.get()[1], self._tenant)}
 
     def notices(self, page: Page) -> tuple[int, list[Notice]]:
         """See ``View``."""
         return self._store.notices.page(page, self._tenant)
 
-    def metrics(self, asked: Asked) -> bytes:
+    def metrics(self, asked: ScrapeScope) -> bytes:
         """See ``View``."""
         if asked.tenant not in ("", self._tenant):
             raise NotFoundError(f"there is no tenant {asked.tenant!r}")
@@ -853,7 +853,7 @@ async def view(request: Request, backend: Backend) -> View:
     return TenantView(backend, who.tenant) if who.tenant else HostView(backend)
 
 
-Seen = Annotated[View, Depends(view)]
+CallerView = Annotated[View, Depends(view)]
 
 
 def _faults(health: Health) -> tuple[str, ...]:

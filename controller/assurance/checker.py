@@ -14,7 +14,7 @@ import structlog
 
 from controller.assurance.clusters import with_cluster
 from controller.assurance.common_faults import CommonFaults
-from controller.assurance.health import Wrong, health_of, reports_of, unread, wrongs
+from controller.assurance.health import FaultKey, health_of, reports_of, unread, wrongs
 from controller.assurance.station_alarms import Listed, Problem, listed, missed_alarms, problem_of, records_by_problem
 from controller.assurance.traffic import carried, untold_user_plane
 from controller.models.alarm import (
@@ -96,7 +96,7 @@ class _Judged:
     health: Health
     listed: Mapping[AlarmSource, Listed] = field(default_factory=dict)
     acknowledged: Mapping[Problem, str] = field(default_factory=dict)
-    records: Mapping[Wrong, Sequence[str]] = field(default_factory=dict)
+    records: Mapping[FaultKey, Sequence[str]] = field(default_factory=dict)
     generation: int = 0
     altered: bool = False
     basis: _Basis | None = None
@@ -106,7 +106,7 @@ class _Judged:
         health = self.health.model_copy(update={"at": at, "read": at})
         return replace(self, health=health, listed={source: _again(one, at) for source, one in self.listed.items()})
 
-    def cleared_since(self, before: _Judged | None) -> dict[Wrong, datetime]:
+    def cleared_since(self, before: _Judged | None) -> dict[FaultKey, datetime]:
         """When the station cleared its own alarms that stood at the check before, by its clock."""
         listed = (self.basis.observed.records if self.basis else None) or ()
         at = {record.id: record.cleared for record in listed}
@@ -351,9 +351,9 @@ def _judged(
     return _Judged(_with_tunnels(network, health), alarms, said, ids, generation, altered, basis)
 
 
-def _checked(records: Iterable[tuple[Problem, AlarmRecord]]) -> dict[Wrong, list[AlarmRecord]]:
+def _checked(records: Iterable[tuple[Problem, AlarmRecord]]) -> dict[FaultKey, list[AlarmRecord]]:
     """Records of what our own check finds too."""
-    found: dict[Wrong, list[AlarmRecord]] = defaultdict(list)
+    found: dict[FaultKey, list[AlarmRecord]] = defaultdict(list)
     for (what, cause, _), record in records:
         if cause in LINK_CAUSES or cause == CELL_OFF_AIR:
             found[what, cause].append(record)
@@ -398,10 +398,10 @@ def _own_reports(
     now: Health,
     uncleared: Sequence[Alarm],
     settle: float = 0,
-    cleared: Mapping[Wrong, datetime] = MappingProxyType({}),
+    cleared: Mapping[FaultKey, datetime] = MappingProxyType({}),
 ) -> Iterator[AlarmReport]:
     """What our own check has to say: of each tenant's alarm, where somebody raised one for several of an object."""
-    found, tenants = wrongs(now), dict[Wrong, set[str]]()
+    found, tenants = wrongs(now), dict[FaultKey, set[str]]()
     for alarm in uncleared:
         wrong = alarm.object, alarm.probable_cause
         if not alarm.specific_problem and (wrong not in found or found[wrong].tenant == alarm.tenant):

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from functools import reduce
 from operator import add
 
-from controller.models.cloud import ClusterState, NodeReady, NodeState, Room
+from controller.models.cloud import ClusterState, NodeReady, NodeState, Resources
 from controller.models.health import Health
 from controller.models.network import Network
 
@@ -57,20 +57,20 @@ def _judged(network: Network, node: NodeState, before: NodeState | None) -> Node
 def _reserve(network: Network, pool: str, nodes: Collection[NodeState]) -> str:
     """Why nodes that take pods would not do without those that may fail; empty where they would."""
     spare = network.pool_by_id[pool].spare_nodes
-    asked = reduce(add, (node.requested for node in nodes), Room())
-    domains: dict[str, Room] = {}
+    asked = reduce(add, (node.requested for node in nodes), Resources())
+    domains: dict[str, Resources] = {}
     of = {node.id: node.domain for node in network.nodes_of[pool]}
     for node in nodes:
         if node.takes_pods and node.id in of:
-            domains[of[node.id]] = domains.get(of[node.id], Room()) + node.allocatable
+            domains[of[node.id]] = domains.get(of[node.id], Resources()) + node.allocatable
     if not spare or not any(asked.model_dump().values()):
         return ""
-    short = [name for name in Room.model_fields if _short(name, asked, domains.values(), spare)]
+    short = [name for name in Resources.model_fields if _short(name, asked, domains.values(), spare)]
     words = ", ".join(_WORDS[name] for name in short)
     return f"its reserve of {spare} nodes is used up ({words}): if one fails, functions stay down" if short else ""
 
 
-def _short(name: str, asked: Room, there: Collection[Room], spare: int) -> bool:
+def _short(name: str, asked: Resources, there: Collection[Resources], spare: int) -> bool:
     """Whether there is too little of something once the largest nodes have failed."""
     amounts: list[float] = sorted(getattr(room, name) for room in there)
     return bool(getattr(asked, name) > sum(amounts[: max(0, len(amounts) - spare)]))

@@ -17,7 +17,7 @@ from datetime import UTC, datetime, timedelta
 
 import structlog
 
-from controller.assurance.places import Places
+from controller.assurance.work_slots import WorkSlots
 from controller.intent.central_units import counted_for, counts
 from controller.models.collection import Collection
 from controller.models.errors import (
@@ -181,7 +181,7 @@ class Collector:
         self._devices = devices
         self._clock = clock
         self._target_of = target_of
-        self._places = Places(clock, _AT_ONCE, _HOLD)
+        self._slots = WorkSlots(clock, _AT_ONCE, _HOLD)
         self._tasks: set[asyncio.Task[None]] = set()
         self._found: list[_Found] = []
         self._reading = asyncio.Semaphore(_READ_AT_ONCE)
@@ -203,7 +203,7 @@ class Collector:
             _, network = await self._store.networks.get()
         except NotFoundError:
             return
-        room = self._places.free
+        room = self._slots.free
         if room <= 0 or not seconds_of(network):
             return
         taken = await self._store.collections.take(self._holder, room, _LEASE)
@@ -226,7 +226,7 @@ class Collector:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
-        room = self._more and self._places.free >= _AT_ONCE // 2
+        room = self._more and self._slots.free >= _AT_ONCE // 2
         if room or len(self._found) >= _TOGETHER or (self._found and not self._tasks):
             self.work.set()
 
@@ -236,7 +236,7 @@ class Collector:
         found = _Found(before, counted_for(network, before.station))
         try:
             target = self._target_of(network, before.station)
-            await self._places.paced(self._collect(target, found))
+            await self._slots.paced(self._collect(target, found))
         except MinkaError as error:
             found.reason = error.code
             log.info("collection.failed", station=before.station, code=error.code, reason=error.message)

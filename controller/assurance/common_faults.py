@@ -45,7 +45,7 @@ class _Fault(NamedTuple):
     object: str
 
 
-class _End(NamedTuple):
+class _FarEnd(NamedTuple):
     """The far end of core links, named as these are; without a tenant, a remote end that several of them lead to."""
 
     tenant: str
@@ -53,7 +53,7 @@ class _End(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Seen:
+class _FarEndStates:
     """What stations showed of one far end.
 
     Attributes:
@@ -87,7 +87,7 @@ class _Seen:
         return len(list(islice(working, len(self.down)))) < len(self.down)
 
 
-class _Dark:
+class _UnreachableDevices:
     """Devices that can't be reached, counted for each node of the backhaul above them.
 
     Args:
@@ -124,9 +124,9 @@ class CommonFaults:
         self._followed: frozenset[str] = frozenset()
         #: How often in a row a device could not be reached.
         self._misses: dict[str, int] = {}
-        self._counted: _Dark | None = None
-        self._ends: dict[_End, _Seen] = defaultdict(_Seen)
-        self._ends_of: dict[str, frozenset[_End]] = {}
+        self._counted: _UnreachableDevices | None = None
+        self._ends: dict[_FarEnd, _FarEndStates] = defaultdict(_FarEndStates)
+        self._ends_of: dict[str, frozenset[_FarEnd]] = {}
 
     def follow(self, devices: Collection[str]) -> None:
         """Go by these devices and by no others."""
@@ -158,15 +158,15 @@ class CommonFaults:
             if self._works(network, fault) or wider & set(network.backhaul_from(fault.object)):
                 yield _report(fault, PerceivedSeverity.CLEARED, "", at)
 
-    def _dark(self, network: Network) -> _Dark:
+    def _dark(self, network: Network) -> _UnreachableDevices:
         """What is dark; counted again where the network, or what is checked, is another one."""
         if self._counted is None or self._counted.network is not network:
-            self._counted = _Dark(network, self._followed)
+            self._counted = _UnreachableDevices(network, self._followed)
             for device, misses in self._misses.items():
                 self._counted.take(device, dark=misses >= _MISSES)
         return self._counted
 
-    def _forget(self, station: str, ends: Iterable[_End]) -> None:
+    def _forget(self, station: str, ends: Iterable[_FarEnd]) -> None:
         for end in ends:
             self._ends[end].forget(station)
 
@@ -180,7 +180,7 @@ class CommonFaults:
 
     def _several(self, network: Network, remote: str) -> bool:
         """Whether more than one core node has been lost behind a remote end: else it is that node."""
-        behind = (self._ends.get(_End(*link)) for link in network.remote_ends.get(remote, ()))
+        behind = (self._ends.get(_FarEnd(*link)) for link in network.remote_ends.get(remote, ()))
         return sum(seen is not None and bool(seen.down) for seen in behind) > 1
 
     def _cut_nodes(self, network: Network) -> Iterator[tuple[_Fault, str]]:
@@ -211,19 +211,19 @@ class CommonFaults:
         return self._followed <= self._misses.keys()
 
 
-def _reached(network: Network, before: Health | None, now: Health) -> dict[_End, bool]:
+def _reached(network: Network, before: Health | None, now: Health) -> dict[_FarEnd, bool]:
     """Which far ends a station's core links reach.
 
     One that is cut off from all tenants' says nothing of any, unless all its links lead to one remote end.
     """
     links = [link for link in now.links if link.tenant and not link.locked] if now.reachable else []
-    ends = {link.path: _End(link.tenant, step(link.path)[1][0]) for link in links}
+    ends = {link.path: _FarEnd(link.tenant, step(link.path)[1][0]) for link in links}
     remote = {path: network.remote_ends_of.get(end, frozenset()) for path, end in ends.items()}
     down_before = {link.path for link in before.links if link.state is ServiceState.DOWN} if before else ()
     cut_off = all(link.state is ServiceState.DOWN for link in links) and len({link.tenant for link in links}) > 1
-    reached: dict[_End, bool] = {}
+    reached: dict[_FarEnd, bool] = {}
     for link in () if cut_off and not frozenset.intersection(*remote.values()) else links:
-        for end in (ends[link.path], *(_End("", one) for one in remote[link.path])):
+        for end in (ends[link.path], *(_FarEnd("", one) for one in remote[link.path])):
             if link.up:
                 reached[end] = True
             elif link.state is ServiceState.DOWN and link.path in down_before:

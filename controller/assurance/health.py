@@ -74,7 +74,7 @@ STATION = ObjectClass.STATION.value
 #: Whether links of a kind carry users' packets of a tenant, as far as was counted (``controller.assurance.traffic``).
 Traffic = Callable[[str, LinkKind], ServiceState]
 #: Object and probable cause: what is wrong where, on one station.
-Wrong = tuple[str, str]
+FaultKey = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ def health_of(
     device: DeviceKind = DeviceKind.STATION,
     traffic: Traffic | None = None,
     before: Health | None = None,
-    raised: Mapping[Wrong, datetime] = MappingProxyType({}),
+    raised: Mapping[FaultKey, datetime] = MappingProxyType({}),
 ) -> Health:
     """Cells on air, core links up and drift, as the station says it itself.
 
@@ -108,7 +108,7 @@ def health_of(
     entries = cells(observed.tree)
     states = {entry.path: cell_state(observed, entry.path) for entry in entries}
 
-    def since(wrong: Wrong) -> datetime:
+    def since(wrong: FaultKey) -> datetime:
         return reported_between(before, raised.get(wrong), at) or at
 
     off_air = {
@@ -242,7 +242,7 @@ def link_cause(kind: LinkKind) -> str:
     return USER_PLANE_DOWN if kind.user_plane else CORE_LINK_DOWN
 
 
-def wrongs(health: Health) -> dict[Wrong, _Fault]:
+def wrongs(health: Health) -> dict[FaultKey, _Fault]:
     """What is wrong on a station, by object and probable cause. A locked link is no fault, nor is an unknown one."""
     if not health.reachable:
         if health.reason in _REASONS:
@@ -282,7 +282,7 @@ def wrongs(health: Health) -> dict[Wrong, _Fault]:
     return found
 
 
-def _in_cluster(cluster: ClusterState, pool: str, reserve: str) -> dict[Wrong, _Fault]:
+def _in_cluster(cluster: ClusterState, pool: str, reserve: str) -> dict[FaultKey, _Fault]:
     """What is wrong in a pool."""
     found = {}
     for node in cluster.nodes:
@@ -313,7 +313,7 @@ def _in_cluster(cluster: ClusterState, pool: str, reserve: str) -> dict[Wrong, _
     return found
 
 
-def _of_hardware(cluster: ClusterState, pool: str) -> dict[Wrong, _Fault]:
+def _of_hardware(cluster: ClusterState, pool: str) -> dict[FaultKey, _Fault]:
     """What the O2 IMS of a pool lists: one fault of a node, however many alarms of it there are."""
     if cluster.hardware is None:
         text = f"its O2 IMS does not answer: {cluster.ims}"
@@ -353,9 +353,9 @@ def _down(link: LinkHealth) -> str:
 def reports_of(
     before: Health | None,
     now: Health,
-    standing: Collection[Wrong],
+    standing: Collection[FaultKey],
     settle: float = 0,
-    cleared: Mapping[Wrong, datetime] = MappingProxyType({}),
+    cleared: Mapping[FaultKey, datetime] = MappingProxyType({}),
 ) -> tuple[AlarmReport, ...]:
     """What two reads in a row have to say to the alarm list.
 
@@ -383,7 +383,7 @@ def reports_of(
     return (*raised, *over)
 
 
-def _seen(before: Health | None, now: Health, wrong: Wrong) -> datetime | None:
+def _seen(before: Health | None, now: Health, wrong: FaultKey) -> datetime | None:
     """Since when it was so: as the station reported, else as the first check saw it."""
     what, cause = wrong
     if cause == CELL_OFF_AIR:
@@ -392,7 +392,7 @@ def _seen(before: Health | None, now: Health, wrong: Wrong) -> datetime | None:
     return max(links) if links else before.at if before else None
 
 
-def _ended(now: Health, wrong: Wrong, cleared: Mapping[Wrong, datetime]) -> datetime | None:
+def _ended(now: Health, wrong: FaultKey, cleared: Mapping[FaultKey, datetime]) -> datetime | None:
     """When what was wrong was over, as far as the station reported."""
     if wrong[1] != ALL_LINKS_DOWN:
         return cleared.get(wrong)
@@ -401,20 +401,20 @@ def _ended(now: Health, wrong: Wrong, cleared: Mapping[Wrong, datetime]) -> date
     return min(known) if known and len(known) == len(up) else None
 
 
-def _settled(now: Health, wrong: Wrong, settle: float) -> bool:
+def _settled(now: Health, wrong: FaultKey, settle: float) -> bool:
     """Whether what is wrong had the time to become well by itself that it needs: a cell comes on air only slowly."""
     what, cause = wrong
     return cause != CELL_OFF_AIR or now.at - now.off_air[what] >= timedelta(seconds=settle)
 
 
-def _is_well(now: Health, wrong: Wrong, found: Mapping[Wrong, _Fault]) -> bool:
+def _is_well(now: Health, wrong: FaultKey, found: Mapping[FaultKey, _Fault]) -> bool:
     if wrong in found or (now.reachable and _is_unknown(now, wrong)):
         return False
     _, cause = wrong
     return cause in (OWN_CAUSES if now.reachable else _WITHOUT_READING)
 
 
-def _is_unknown(now: Health, wrong: Wrong) -> bool:
+def _is_unknown(now: Health, wrong: FaultKey) -> bool:
     """Whether a device does not tell the state of the core link, cell or server that was wrong."""
     what, cause = wrong
     if cause == ALL_LINKS_DOWN:
@@ -426,7 +426,7 @@ def _is_unknown(now: Health, wrong: Wrong) -> bool:
     return cause == CELL_OFF_AIR and now.cells.get(cell_of(what)) is ServiceState.UNKNOWN
 
 
-def _report(health: Health, wrong: Wrong, fault: _Fault) -> AlarmReport:
+def _report(health: Health, wrong: FaultKey, fault: _Fault) -> AlarmReport:
     return AlarmReport(
         station=health.station,
         object=wrong[0],
@@ -441,7 +441,7 @@ def _report(health: Health, wrong: Wrong, fault: _Fault) -> AlarmReport:
     )
 
 
-def _class_of(health: Health, wrong: Wrong) -> ObjectClass:
+def _class_of(health: Health, wrong: FaultKey) -> ObjectClass:
     """Class of what a fault is about; of one that is over too, which is known by its name alone."""
     what, cause = wrong
     if what == health.device:

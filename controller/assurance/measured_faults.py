@@ -32,7 +32,7 @@ from controller.models.alarm import (
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import HOUR, QUARTER, Measured, parts
 from controller.models.network import Network
-from controller.performance.judge import Figure, Word, compare
+from controller.performance.comparison import Figure, VerdictKind, compare
 from controller.performance.judgement import DAYS, POOLS, Hour, Judgement, Sums
 from controller.performance.kpis import Kpi, counters_of
 from controller.performance.rollups import span_of
@@ -309,11 +309,11 @@ class MeasuredFaults:
             before, after = compared[kpi.name]
             if key in watched.standing:
                 # Half as much worse is not well yet: else it would come and go.
-                if compare(kpi, before, after, kpi.tolerance / 2, chance=0).word is Word.NO_WORSE:
+                if compare(kpi, before, after, kpi.tolerance / 2, chance=0).kind is VerdictKind.NO_WORSE:
                     yield _worse(station, kpi, PerceivedSeverity.CLEARED, "", end)
                 continue
             verdict = compare(kpi, before, after, chance=_BEYOND)
-            if verdict.word is not Word.WORSE or station in watched.grave:
+            if verdict.kind is not VerdictKind.WORSE or station in watched.grave:
                 self._suspected.pop((station, kpi.name), None)
             elif after.begin >= self._suspected.setdefault((station, kpi.name), end):
                 words = f"{kpi.title}: {verdict.words} (the same hours of the days before, and the last {after.pooled})"

@@ -9,11 +9,11 @@ import typer
 
 from controller.cli import completion
 from controller.cli.errors import WRONG_INPUT, CliError
-from controller.cli.kept import forget, keep
 from controller.cli.output import Json, bold, client, err, out, print_json, print_result, when
+from controller.cli.saved_tokens import forget, keep
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, records, table
-from controller.models.words import Permission, Role
+from controller.models.enums import Permission, Role
 
 if TYPE_CHECKING:
     from controller.models.settings import Settings

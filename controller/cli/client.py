@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from controller.cli.errors import DIFFERENT, FAILED, UNREACHABLE, WRONG_INPUT, CliError
-from controller.cli.kept import kept
+from controller.cli.saved_tokens import kept
 from controller.models.settings import Settings
 
 __all__ = ["DIFFERENT", "FAILED", "UNREACHABLE", "WRONG_INPUT", "CliError", "Client"]

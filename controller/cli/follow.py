@@ -11,7 +11,7 @@ import typer
 from controller.cli.errors import FAILED, UNREACHABLE, CliError
 from controller.cli.output import bold, client, coloured, counted, err, out, print_json
 from controller.cli.waits import show_waits
-from controller.models.words import Outcome, RunState
+from controller.models.enums import Outcome, RunState
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

@@ -12,11 +12,11 @@ from controller.cli.output import Json, bold, client, coloured, counted, out, pr
 from controller.cli.people import CommentText, Limit, Readers, print_comment, print_dispatch
 from controller.cli.tables import Column, table
 from controller.cli.waits import wait_words
-from controller.models.words import IncidentState
+from controller.models.enums import IncidentState
 
 incidents = typer.Typer(no_args_is_help=True, help="Incidents: faults with all that follows from them.")
 
-Which = Annotated[
+IncidentId = Annotated[
     str, typer.Argument(help="Id of an incident, as in i-1f2e3d4c5b.", autocompletion=completion.incidents)
 ]
 
@@ -82,7 +82,7 @@ def list_incidents(
 
 
 @incidents.command("show", epilog="Example: minka incidents show i-1f2e3d4c5b")
-def show(incident: Which, as_json: Json = False) -> None:
+def show(incident: IncidentId, as_json: Json = False) -> None:
     """Show an incident: what failed and what suffers, why, what was done about it, and what it cost each tenant."""
     found = client().get(f"/v1/incidents/{incident}")
     if as_json:
@@ -93,7 +93,7 @@ def show(incident: Which, as_json: Json = False) -> None:
 
 @incidents.command("report", epilog="Example: minka incidents report i-1f2e3d4c5b > incident.md")
 def report(
-    incident: Which,
+    incident: IncidentId,
     form: Annotated[str, typer.Option("--format", help="md: Markdown; json.")] = "md",
     as_json: Json = False,
 ) -> None:
@@ -110,7 +110,7 @@ def report(
 
 
 @incidents.command("dispatch", epilog="Example: minka incidents dispatch i-1f2e3d4c5b > ticket.txt")
-def dispatch(incident: Which, as_json: Json = False) -> None:
+def dispatch(incident: IncidentId, as_json: Json = False) -> None:
     """What a person has to know who goes to where it began: place, unit, likely part, what was tried, holds to put."""
     print_dispatch(client().get(f"/v1/incidents/{incident}/dispatch"), as_json=as_json)
 
@@ -127,7 +127,7 @@ def follow(as_json: Json = False) -> None:
 
 
 @incidents.command("ack", epilog="Example: minka incidents ack i-1f2e3d4c5b")
-def ack(incident: Which, as_json: Json = False) -> None:
+def ack(incident: IncidentId, as_json: Json = False) -> None:
     """Put on record that people know of an incident; who said so first stays."""
     found = client().post(f"/v1/incidents/{incident}/acknowledge")
     print_result(
@@ -139,7 +139,7 @@ def ack(incident: Which, as_json: Json = False) -> None:
 
 @incidents.command("comment", epilog="Example: minka incidents comment i-1f2e3d4c5b 'the digger has gone' --to bitel")
 def comment(
-    incident: Which,
+    incident: IncidentId,
     text: CommentText,
     to: Readers = None,
     as_json: Json = False,
@@ -153,14 +153,14 @@ def comment(
 
 
 @incidents.command("take", epilog="Example: minka incidents take i-1f2e3d4c5b")
-def take(incident: Which, as_json: Json = False) -> None:
+def take(incident: IncidentId, as_json: Json = False) -> None:
     """Take an incident over: you see to it from now on, whoever did before."""
     found = client().post(f"/v1/incidents/{incident}/take")
     print_result(found, f"{incident} is {found['owner']}'s since {when(found['taken'])}", as_json=as_json)
 
 
 @incidents.command("hand-back", epilog="Example: minka incidents hand-back i-1f2e3d4c5b")
-def hand_back(incident: Which, as_json: Json = False) -> None:
+def hand_back(incident: IncidentId, as_json: Json = False) -> None:
     """Hand an incident back: nobody sees to it any more."""
     found = client().post(f"/v1/incidents/{incident}/hand-back")
     print_result(found, f"{incident} is nobody's now", as_json=as_json)

@@ -23,7 +23,7 @@ _WIDTH = 24
 
 @kpis.command("list", epilog="Example: minka kpi list")
 def list_kpis(as_json: Json = False) -> None:
-    """List the indicators, with what they are about and where they are defined."""
+    """List the indicators, with their category and where they are defined."""
     found = client().all("/v1/kpis")
     if as_json:
         print_json(found)
@@ -33,11 +33,11 @@ def list_kpis(as_json: Json = False) -> None:
         Column("title", prose=True),
         Column("unit", 1),
         Column("better", 2),
-        Column("about", 3),
+        Column("category", 3),
         Column("levels", 5),
         Column("source", 4),
     )
-    keys = ("name", "title", "unit", "better", "about")
+    keys = ("name", "title", "unit", "better", "category")
     table(columns, ((*(one[key] for key in keys), ", ".join(one["levels"]), one["source"]) for one in found))
 
 

@@ -49,7 +49,7 @@ Endpoints = Annotated[
 Routers = Annotated[
     Path | None, typer.Option(exists=True, dir_okay=False, help="routers.csv that replaces the directory's.")
 ]
-Added = Annotated[
+AddedFiles = Annotated[
     list[Path] | None,
     typer.Option(
         "--add",
@@ -65,7 +65,7 @@ def check(
     directory: Directory,
     endpoints: Endpoints = None,
     routers: Routers = None,
-    added: Added = None,
+    added: AddedFiles = None,
     as_json: Json = False,
 ) -> None:
     """Check network files and contracts. Needs no controller, touches nothing."""
@@ -97,7 +97,7 @@ def load(
     directory: Directory,
     endpoints: Endpoints = None,
     routers: Routers = None,
-    added: Added = None,
+    added: AddedFiles = None,
     as_json: Json = False,
 ) -> None:
     """Load network files as the controller's current version. Changes nothing on stations."""

@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.text import Text
 
 from controller.cli.settings import settings
+from controller.models.enums import AlarmState, Outcome, RunState
 from controller.models.untrusted import visible
-from controller.models.words import AlarmState, Outcome, RunState
 
 if TYPE_CHECKING:
     from controller.cli.client import Client

@@ -16,8 +16,8 @@ from controller.cli.output import Json, client, coloured, out, print_json, print
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, records, table
 from controller.cli.waits import wait_words
+from controller.models.enums import AlarmState
 from controller.models.errors import InputError
-from controller.models.words import AlarmState
 
 #: Times of an alarm.
 _TIMES = ("raised", "changed", "cleared", "escalated", "released", "acknowledged", "shelved_until")

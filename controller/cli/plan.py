@@ -16,7 +16,7 @@ from controller.cli.follow import accepted, reading
 from controller.cli.output import Json, client, err, indented, new_key, out, print_json, when
 from controller.cli.plan_view import show_plan
 from controller.cli.tables import Column, table
-from controller.models.words import Policy
+from controller.models.enums import Policy
 
 plans = typer.Typer(no_args_is_help=True, help="Plans on record.")
 

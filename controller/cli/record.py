@@ -8,7 +8,7 @@ import typer
 
 from controller.cli.errors import FAILED
 from controller.cli.output import Json, client, out, print_json, styled, when
-from controller.models.words import RecordChoice
+from controller.models.enums import RecordChoice
 
 record = typer.Typer(no_args_is_help=True, help="The record itself, after a restore or a failover.")
 

@@ -13,7 +13,7 @@ from controller.cli.output import Json, client, coloured, counted, out, print_js
 from controller.cli.processes import need_simulators
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
-from controller.models.words import ProposalState, RuleMode
+from controller.models.enums import ProposalState, RuleMode
 
 Name = Annotated[str, typer.Argument(help="Name of a rule, as in core-link-down.")]
 ProposalId = Annotated[str, typer.Argument(help="Id of a proposal, as in p-1f2e3d4c5b.")]

@@ -16,7 +16,7 @@ from controller.cli.errors import DIFFERENT, CliError
 from controller.cli.output import Json, bold, client, out, print_json, when
 from controller.cli.people import Limit
 from controller.cli.tables import Column, table
-from controller.models.words import StatementForm, StatementKind
+from controller.models.enums import StatementForm, StatementKind
 
 report = typer.Typer(no_args_is_help=True, help="Statements: what a tenant got in a month, to be signed and proved.")
 
@@ -32,7 +32,7 @@ Version = Annotated[int | None, typer.Option(help="One that was issued. Default:
 Correct = Annotated[
     str, typer.Option(help="Why the figures are to be worked out again; what differs becomes the next version.")
 ]
-To = Annotated[Path | None, typer.Option("--to", help="File to write to. Default: the terminal.")]
+OutputFile = Annotated[Path | None, typer.Option("--to", help="File to write to. Default: the terminal.")]
 
 
 def _command(kind: StatementKind, text: str) -> Callable[..., None]:
@@ -42,7 +42,7 @@ def _command(kind: StatementKind, text: str) -> Callable[..., None]:
         form: Form = "text",
         version: Version = None,
         correct: Correct = "",
-        to: To = None,
+        to: OutputFile = None,
         as_json: Json = False,
     ) -> None:
         wanted = "json" if as_json else form

@@ -13,7 +13,7 @@ from controller.cli.output import Json, client, coloured, out, print_json, print
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 from controller.cli.waits import show_waits, state_of, wait_cells
-from controller.models.words import RunState
+from controller.models.enums import RunState
 
 if TYPE_CHECKING:
     from controller.cli.client import Client

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from controller.cli.output import counted, out, styled, when
-from controller.models.words import RunState
+from controller.models.enums import RunState
 
 
 def state_of(run: Mapping[str, Any]) -> str:

@@ -40,7 +40,7 @@ UNTRUSTWORTHY = {
 }
 
 #: Asks a server for the nodes that a subtree filter names, and returns its data.
-Ask = Callable[[etree._Element], Awaitable[etree._Element]]
+SendRequest = Callable[[etree._Element], Awaitable[etree._Element]]
 
 
 @dataclass(slots=True)
@@ -85,7 +85,7 @@ class KnownModules:
     def __init__(self) -> None:
         self._known: OrderedDict[tuple[str, tuple[str, ...]], Announced] = OrderedDict()
 
-    async def of(self, station: str, hello: tuple[str, ...], ask: Ask) -> Announced:
+    async def of(self, station: str, hello: tuple[str, ...], ask: SendRequest) -> Announced:
         """The modules of a server.
 
         Args:
@@ -142,7 +142,7 @@ def without_content_ids(hello: Iterable[str]) -> list[str]:
     return found
 
 
-async def _library(hello: tuple[str, ...], ask: Ask) -> Announced | None:
+async def _library(hello: tuple[str, ...], ask: SendRequest) -> Announced | None:
     """What a server's library lists; None where it has none that we can read."""
     newer = any(_CAPABILITY in uri and ("library:1.1" in uri or "revision=2019" in uri) for uri in hello)
     for container in (_NEWER, _OLDER) if newer else (_OLDER, _NEWER):

@@ -9,7 +9,7 @@ from datetime import date
 
 from controller.intent.central_units import carries
 from controller.intent.findings import Check, finding
-from controller.intent.packing import Room
+from controller.intent.packing import PoolPacking
 from controller.intent.placement import bought, sold
 from controller.intent.sharing import Placed
 from controller.models.cloud import Function, FunctionKind, Package
@@ -178,7 +178,7 @@ def _oversold(network: Network, as_of: date) -> Iterator[Finding]:
         pool = network.pool_by_id.get(name)
         if pool is None:
             continue
-        room = Room(pool, network.nodes_of[name], tenants)
+        room = PoolPacking(pool, network.nodes_of[name], tenants)
         parts = [("cores", room.kept, float(room.capacity.cpus), {t: one.kept_cores for t, one in tenants.items()})]
         limit = float(pool.uplink_gbps or 0)
         parts.append(("Gbit/s", room.used_gbps, limit, {t: one.kept_gbps for t, one in tenants.items()}))

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity, is_worse
 from controller.models.approval import Notice, NoticeKind
+from controller.models.enums import IncidentState
 from controller.models.incident import Incident
 from controller.models.scalars import HOST
-from controller.models.words import IncidentState
 
 #: How long nobody is notified of what changes, so that a root and what follows from it are one message.
 HOLD_OFF = timedelta(seconds=20)

@@ -74,7 +74,7 @@ class _Group(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Excused:
+class ExcusedTimes:
     """Times for which nobody owes anything.
 
     Attributes:
@@ -86,7 +86,7 @@ class Excused:
     works: Sequence[AnnouncedWork] = ()
 
 
-class _Gone(NamedTuple):
+class _ServiceLoss(NamedTuple):
     """Times without service of a tenant in a cell, and those of them that nobody owes; times in which nobody knows."""
 
     owed: list[tuple[datetime, datetime]]
@@ -95,7 +95,7 @@ class _Gone(NamedTuple):
     unseen: list[tuple[datetime, datetime]]
 
     @classmethod
-    def none(cls) -> _Gone:
+    def none(cls) -> _ServiceLoss:
         """No time yet."""
         return cls([], [], [], [])
 
@@ -122,7 +122,7 @@ _NOTHING = Parts((), (), (), (), ())
 
 
 @dataclass(slots=True)
-class Owed:
+class AgreedService:
     """What an agreement is about in a span of time, and what of it was taken away.
 
     Attributes:
@@ -173,7 +173,7 @@ class Outages:
         spells: Sequence[Spell],
         eras: Sequence[Era],
         links: Mapping[str, Collection[tuple[str, Path]]],
-        excused: Excused,
+        excused: ExcusedTimes,
         locks: Mapping[str, Times] = MappingProxyType({}),
     ) -> None:
         self._spells = spells
@@ -210,9 +210,9 @@ class Outages:
         elapsed = (at - begin) / (end - begin)
         return tuple(_agreement(one, self.under(one.id, begin, at, end), elapsed) for one in now.sharing.in_force)
 
-    def under(self, agreement: str, begin: datetime, now: datetime, end: datetime) -> Owed:
+    def under(self, agreement: str, begin: datetime, now: datetime, end: datetime) -> AgreedService:
         """What an agreement is about from a point in time to another one, and what of it was lost until now."""
-        owed = Owed(parts=self.without_service(agreement, begin, end))
+        owed = AgreedService(parts=self.without_service(agreement, begin, end))
         owed.locked.update(self._locked(agreement, begin, end, owed.parts))
         for era, one, since, until in self._held(agreement, begin, end):
             cells = era.sharing.reached_by(one)
@@ -285,7 +285,7 @@ class Outages:
         key = era.begin, era.until, left_out  # networks that came at once make eras of no length
         if key in self._known:
             return self._known[key]
-        gone: dict[tuple[str, str], _Gone] = defaultdict(_Gone.none)
+        gone: dict[tuple[str, str], _ServiceLoss] = defaultdict(_ServiceLoss.none)
         down: dict[_Group, dict[Path, list[Spell]]] = defaultdict(lambda: defaultdict(list))
         for spell in _within(self._spells, era.begin, era.until):
             if spell.alarm.probable_cause in LINK_CAUSES:
@@ -302,7 +302,7 @@ class Outages:
         found = self._known[key] = {at: self._parted(at, one) for at, one in gone.items()}
         return found
 
-    def _parted(self, key: tuple[str, str], gone: _Gone) -> Parts:
+    def _parted(self, key: tuple[str, str], gone: _ServiceLoss) -> Parts:
         cell, tenant = key
         all_of_it, own = union(gone.owed), union(gone.own_work)
         outside = without(both(union(gone.outside), all_of_it), own)
@@ -314,9 +314,9 @@ class Outages:
 
     def _without_path(
         self, era: Era, group: _Group, down: Mapping[Path, list[Spell]], left_out: frozenset[str]
-    ) -> _Gone:
+    ) -> _ServiceLoss:
         """Times in which all links of a group were down, and those of them that nobody owes: on all ends alike."""
-        lost = _Gone.none()
+        lost = _ServiceLoss.none()
         if self._links_then(era, group) - down.keys():
             return lost
         ends = [core_node_in(spells[0].alarm) for spells in down.values()]
@@ -463,7 +463,7 @@ def _cells_over(era: Era, group: _Group, down: Iterable[Path]) -> tuple[str, ...
     return era.sharing.tenants_at(cell.name for cell in there if cell.rat in rats).get(group.tenant, ())
 
 
-def _add(gone: _Gone, spell: Spell, left_out: frozenset[str]) -> None:
+def _add(gone: _ServiceLoss, spell: Spell, left_out: frozenset[str]) -> None:
     if spell.alarm.probable_cause == UNREACHABLE:
         gone.unseen.append((spell.since, spell.until))
         return
@@ -500,7 +500,7 @@ def _of(group: _Group, tenant: str, path: Path) -> bool:
     return tenant == group.tenant and kind is not None and kind.value == group.kind
 
 
-def _agreement(one: Agreement, owed: Owed, elapsed: float) -> AgreementMinutes:
+def _agreement(one: Agreement, owed: AgreedService, elapsed: float) -> AgreementMinutes:
     used, allowed = owed.lost / 60, owed.allowed / 60
     share = used / allowed if allowed else float(used > 0)
     return AgreementMinutes(

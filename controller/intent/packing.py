@@ -68,7 +68,7 @@ def load_of(function: Function, package: Package, side: str, stations: int) -> L
 
 
 @dataclass(frozen=True, slots=True)
-class Sold:
+class SoldCapacity:
     """What tenants bought of a pool: in all, and the part of it that is kept for them whether they use it or not."""
 
     cores: int = 0
@@ -81,7 +81,7 @@ class Sold:
 Packing = tuple[list[list[int]], list[int], dict[str, Load], dict[str, list[int]], set[str]]
 
 
-class Case:
+class FailureCase:
     """A packing of functions onto the nodes that are left in one case."""
 
     def __init__(self, nodes: Sequence[Node]) -> None:
@@ -354,7 +354,7 @@ def _unlike(ways: Iterable[tuple[Node, ...]]) -> Iterator[tuple[Node, ...]]:
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
+class PoolSnapshot:
     """How a pool was filled."""
 
     packings: Sequence[Packing]
@@ -364,7 +364,7 @@ class Mark:
 
 
 @dataclass(slots=True)
-class Room:
+class PoolPacking:
     """A pool as it fills.
 
     Attributes:
@@ -375,19 +375,19 @@ class Room:
 
     pool: Pool
     nodes: Sequence[Node]
-    sold: Mapping[str, Sold] = field(default_factory=dict)
-    whole: Case = field(init=False)
-    cases: list[Case] = field(init=False)
+    sold: Mapping[str, SoldCapacity] = field(default_factory=dict)
+    whole: FailureCase = field(init=False)
+    cases: list[FailureCase] = field(init=False)
     loads: dict[str, Load] = field(init=False, default_factory=dict)
     _cores: Counter[str] = field(init=False, default_factory=Counter)
     _gbps: dict[str, float] = field(init=False, default_factory=lambda: defaultdict(float))
 
     def __post_init__(self) -> None:
         """Derive the cases."""
-        self.whole = Case(self.nodes)
+        self.whole = FailureCase(self.nodes)
         spare = self.pool.spare_nodes
         ways = _unlike(losses(self.nodes, spare)) if spare else ()
-        self.cases = [Case([node for node in self.nodes if node not in lost]) for lost in ways]
+        self.cases = [FailureCase([node for node in self.nodes if node not in lost]) for lost in ways]
 
     @property
     def capacity(self) -> Size:
@@ -423,7 +423,7 @@ class Room:
         """Take a function in; False, and nothing changed, where there is no room, or it was not bought."""
         if self._not_bought(load) or self._kept_for_others(load):
             return False
-        done: list[Case] = []
+        done: list[FailureCase] = []
         for case in (*self.cases, self.whole):
             if not case.add(load):
                 for one in done:
@@ -465,13 +465,13 @@ class Room:
             case.remove(load)
         self._count(load, -1)
 
-    def mark(self) -> Mark:
+    def mark(self) -> PoolSnapshot:
         """How it is filled now, for ``restore``."""
-        return Mark(
+        return PoolSnapshot(
             [case.mark() for case in (*self.cases, self.whole)], dict(self.loads), self._cores.copy(), self._gbps.copy()
         )
 
-    def restore(self, mark: Mark) -> None:
+    def restore(self, mark: PoolSnapshot) -> None:
         """Fill it as it was; a mark is good for once."""
         for case, packed in zip((*self.cases, self.whole), mark.packings, strict=True):
             case.restore(packed)
@@ -534,8 +534,8 @@ class Room:
             return f"{gbps:g} of {limit} Gbit/s would be taken or kept for whoever bought them"
         return ""
 
-    def _sold(self, side: str) -> Sold:
+    def _sold(self, side: str) -> SoldCapacity:
         return self.sold.get(side, _NOTHING)
 
 
-_NOTHING = Sold()
+_NOTHING = SoldCapacity()

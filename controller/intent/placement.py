@@ -22,7 +22,7 @@ from functools import partial
 from heapq import heappop, heappush
 from types import MappingProxyType
 
-from controller.intent.packing import Case, Load, Mark, Room, Size, Sold, load_of, losses
+from controller.intent.packing import FailureCase, Load, PoolPacking, PoolSnapshot, Size, SoldCapacity, load_of, losses
 from controller.models.cloud import Function, Node
 from controller.models.network import HOST, Network
 
@@ -126,7 +126,7 @@ def place(
 
 
 @dataclass(frozen=True, slots=True)
-class Loss:
+class NodeLoss:
     """What the loss of nodes of a pool costs, at worst.
 
     Attributes:
@@ -149,7 +149,7 @@ class Loss:
 
 def worst_losses(
     network: Network, as_of: date, count: int, running: Mapping[str, Collection[str]] = _NOBODY
-) -> tuple[Loss, ...]:
+) -> tuple[NodeLoss, ...]:
     """What the loss of so many failure domains would cost, for each pool with functions the worst case.
 
     The worst is that with the most stations of functions without a place, then of those that restart or move. Which
@@ -163,13 +163,13 @@ def worst_losses(
     return tuple(found)
 
 
-def sold(network: Network, as_of: date) -> dict[str, dict[str, Sold]]:
+def sold(network: Network, as_of: date) -> dict[str, dict[str, SoldCapacity]]:
     """What agreements in force give tenants of pools, by pool and tenant."""
-    found: dict[str, dict[str, Sold]] = {}
+    found: dict[str, dict[str, SoldCapacity]] = {}
     for agreement in sorted(network.agreements, key=lambda one: one.id):
         for one in agreement.capacity if agreement.validity.holds_on(as_of) else ():
-            before = found.setdefault(one.pool, {}).get(agreement.tenant, Sold())
-            found[one.pool][agreement.tenant] = Sold(
+            before = found.setdefault(one.pool, {}).get(agreement.tenant, SoldCapacity())
+            found[one.pool][agreement.tenant] = SoldCapacity(
                 before.cores + one.cores,
                 before.gbps + one.gbps,
                 before.kept_cores + one.cores * one.kept_percent / 100,
@@ -234,11 +234,11 @@ def _way(network: Network, pool: str, stations: Iterable[str]) -> tuple[int, int
     return sum(found), max(found, default=0)
 
 
-def rooms(network: Network, as_of: date, without: Collection[Node] = ()) -> dict[str, Room]:
+def rooms(network: Network, as_of: date, without: Collection[Node] = ()) -> dict[str, PoolPacking]:
     """All pools, empty, but for nodes that are lost."""
     bought_there = sold(network, as_of)
     return {
-        pool.id: Room(
+        pool.id: PoolPacking(
             pool, [node for node in network.nodes_of[pool.id] if node not in without], bought_there.get(pool.id, {})
         )
         for pool in network.pools
@@ -265,7 +265,7 @@ class _Placing:
         self._rebalance = rebalance
         self._kept: set[str] = set()
         self._strained: set[str] = set()
-        self._attempts: list[dict[str, Mark]] = []
+        self._attempts: list[dict[str, PoolSnapshot]] = []
         self._effort = self._enough = 0
         if not rebalance:
             self._keep(reserve=True)
@@ -279,10 +279,10 @@ class _Placing:
         """Stations of some functions."""
         return {station for name in functions for station in self._network.stations_served[name]}
 
-    def loss(self, pool: str, lost: Sequence[Node], as_of: date) -> Loss:
+    def loss(self, pool: str, lost: Sequence[Node], as_of: date) -> NodeLoss:
         """What it costs if nodes of a pool go; nothing is changed."""
         room = self.rooms[pool]
-        left = Case([node for node in room.nodes if node not in lost])
+        left = FailureCase([node for node in room.nodes if node not in lost])
         gone = {name for name in room.loads if set(room.whole.nodes_of(name)) <= set(lost)}
         there = () if room.bears(lost) else sorted((self.jobs[name] for name in room.loads), key=_important)
         homeless = [job for job in there if not left.add(job.load)]
@@ -306,7 +306,7 @@ class _Placing:
             if one.validity.holds_on(as_of) and next(self._network.cells_of(one, stations), None) is not None
         }
         packages = (self._network.package_by_id[self.jobs[name].function.package] for name in hit)
-        return Loss(
+        return NodeLoss(
             pool=pool,
             nodes=tuple(node.id for node in lost),
             restarting=tuple(sorted(gone - here.keys())),
@@ -344,7 +344,7 @@ class _Placing:
 
     def _attempt(self, steps: Callable[[], bool]) -> bool:
         """Do something as a whole: where it says no, nothing has changed."""
-        before: dict[str, Mark] = {}
+        before: dict[str, PoolSnapshot] = {}
         self._attempts.append(before)
         done = steps()
         self._attempts.pop()
@@ -648,7 +648,7 @@ def _relaxed(
     }
 
 
-def _use(room: Room) -> PoolUse:
+def _use(room: PoolPacking) -> PoolUse:
     return PoolUse(
         pool=room.pool.id,
         capacity=room.capacity,
@@ -659,6 +659,6 @@ def _use(room: Room) -> PoolUse:
     )
 
 
-def _side(room: Room, side: str) -> SideUse:
-    sold, (cores, gbps) = room.sold.get(side, Sold()), room.taken_by(side)
+def _side(room: PoolPacking, side: str) -> SideUse:
+    sold, (cores, gbps) = room.sold.get(side, SoldCapacity()), room.taken_by(side)
     return SideUse(sold.cores, sold.kept_cores, cores, sold.gbps, sold.kept_gbps, gbps)

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from controller.assurance.checker import Check, Checker
-from controller.assurance.places import Places
+from controller.assurance.work_slots import WorkSlots
 from controller.models.errors import MinkaError, UnreachableError
 from controller.models.network import Network
 from controller.ports.clock import Clock
@@ -59,7 +59,7 @@ class Checks:
         self._under_way: dict[str, asyncio.Task[None]] = {}
         self._checks: list[Check] = []
         self._unreachable: set[str] = set()
-        self._places = Places(clock, _AT_ONCE, _HOLD)
+        self._slots = WorkSlots(clock, _AT_ONCE, _HOLD)
 
     def follow(self, stations: Collection[str]) -> None:
         """Check these stations and no others; the first checks of many new ones are spread over one interval."""
@@ -146,7 +146,7 @@ class Checks:
 
     async def _check(self, network: Network, station: str) -> None:
         try:
-            check = await self._places.paced(self._checker.check(network, station))
+            check = await self._slots.paced(self._checker.check(network, station))
             # Not in one expression: the list is another one when the check comes back.
             self._checks.append(check)
         except MinkaError as error:

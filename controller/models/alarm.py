@@ -9,8 +9,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
+from controller.models.enums import AlarmState as AlarmState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Noun
-from controller.models.words import AlarmState as AlarmState  # noqa: PLC0414 - offered here, beside what it is about
 
 #: Switch in the store that stops all automatic repair while it is on.
 REMEDIATION_STOPPED = "remediation-stopped"

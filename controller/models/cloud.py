@@ -178,7 +178,7 @@ class NodeReady(StrEnum):
     ABSENT = "absent"
 
 
-class Room(Noun):
+class Resources(Noun):
     """What a node has for pods, or pods ask for; fractions of cores and GiB are possible."""
 
     cpus: float = 0
@@ -186,18 +186,18 @@ class Room(Noun):
     hugepages_gb: float = 0
     accelerators: float = 0
 
-    def __add__(self, other: Room) -> Room:
+    def __add__(self, other: Resources) -> Resources:
         """Both together."""
-        return Room(**{name: getattr(self, name) + getattr(other, name) for name in Room.model_fields})
+        return Resources(**{name: getattr(self, name) + getattr(other, name) for name in Resources.model_fields})
 
-    def __sub__(self, other: Room) -> Room:
+    def __sub__(self, other: Resources) -> Resources:
         """What is left; less than nothing where there is not enough."""
-        return Room(**{name: getattr(self, name) - getattr(other, name) for name in Room.model_fields})
+        return Resources(**{name: getattr(self, name) - getattr(other, name) for name in Resources.model_fields})
 
     @property
     def lacking(self) -> tuple[str, ...]:
         """Names of what there is less than nothing of."""
-        return tuple(name for name in Room.model_fields if getattr(self, name) < 0)
+        return tuple(name for name in Resources.model_fields if getattr(self, name) < 0)
 
 
 class NodeState(Noun):
@@ -221,8 +221,8 @@ class NodeState(Noun):
     cordoned: bool = False
     pressures: tuple[str, ...] = ()
     clock: bool | None = None
-    allocatable: Room = Room()
-    requested: Room = Room()
+    allocatable: Resources = Resources()
+    requested: Resources = Resources()
     functions: tuple[str, ...] = ()
     timed: tuple[str, ...] = ()
 
@@ -243,7 +243,7 @@ class NodeState(Noun):
         return next((word for word, holds in signs.items() if holds), "ready")
 
     @property
-    def free(self) -> Room:
+    def free(self) -> Resources:
         """What pods of functions leave."""
         return self.allocatable - self.requested
 

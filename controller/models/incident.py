@@ -8,8 +8,8 @@ from typing import NamedTuple
 from pydantic import AwareDatetime, computed_field
 
 from controller.models.alarm import ObjectClass, PerceivedSeverity
+from controller.models.enums import IncidentState as IncidentState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Noun
-from controller.models.words import IncidentState as IncidentState  # noqa: PLC0414 - offered here, beside what it is about
 
 #: Times that an incident was opened again from which on it counts as flapping.
 _FLAPS = 2

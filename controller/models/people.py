@@ -6,9 +6,9 @@ from typing import Literal, Self
 
 from pydantic import AwareDatetime, model_validator
 
+from controller.models.enums import Permission as Permission  # noqa: PLC0414 - offered here, beside what it is about
+from controller.models.enums import Role as Role  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.scalars import HOST, Identifier, Noun, Username
-from controller.models.words import Permission as Permission  # noqa: PLC0414 - offered here, beside what it is about
-from controller.models.words import Role as Role  # noqa: PLC0414 - offered here, beside what it is about
 
 
 class _Sided(Noun):

@@ -9,9 +9,9 @@ from typing import Any
 from pydantic import AwareDatetime, computed_field
 
 from controller.models.alarm import Alarm
+from controller.models.enums import ProposalState as ProposalState  # noqa: PLC0414 - offered here, beside what it is about
+from controller.models.enums import RuleMode as RuleMode  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Noun
-from controller.models.words import ProposalState as ProposalState  # noqa: PLC0414 - offered here, beside what it is about
-from controller.models.words import RuleMode as RuleMode  # noqa: PLC0414 - offered here, beside what it is about
 
 #: Scopes of modes: everywhere, or the beginnings of a region's and a tenant's.
 EVERYWHERE, REGION, TENANT = "", "region:", "tenant:"

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import AwareDatetime, Field
 
+from controller.models.enums import Outcome as Outcome  # noqa: PLC0414 - offered here, beside what it is about
+from controller.models.enums import Policy as Policy  # noqa: PLC0414 - offered here, beside what it is about
+from controller.models.enums import RunState as RunState  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.network import Network, Noun
 from controller.models.plan import LedgerNode
-from controller.models.words import Outcome as Outcome  # noqa: PLC0414 - offered here, beside what it is about
-from controller.models.words import Policy as Policy  # noqa: PLC0414 - offered here, beside what it is about
-from controller.models.words import RunState as RunState  # noqa: PLC0414 - offered here, beside what it is about
 
 #: Beginning of a hold's target that is a site.
 _SITE = "site:"

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, StringConstraints
 
+from controller.models.enums import StatementForm as StatementForm  # noqa: PLC0414 - offered here, beside what it is about
+from controller.models.enums import StatementKind as StatementKind  # noqa: PLC0414 - offered here, beside what it is about
 from controller.models.scalars import Noun
-from controller.models.words import StatementForm as StatementForm  # noqa: PLC0414 - offered here, beside what it is about
-from controller.models.words import StatementKind as StatementKind  # noqa: PLC0414 - offered here, beside what it is about
 
 #: A month of the network's time zone.
 Month = Annotated[

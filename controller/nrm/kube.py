@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any, NamedTuple
 
-from controller.models.cloud import ClusterState, NodeReady, NodeState, Room
+from controller.models.cloud import ClusterState, NodeReady, NodeState, Resources
 from controller.nrm.profiles import function as functions
 from controller.nrm.profiles import pool as pools
 from controller.nrm.schema import NodeSpec
@@ -189,7 +189,7 @@ class FunctionObjects(Objects):
 
     def observed(self, found: Mapping[Place, Object], dark: Mapping[str, str]) -> Observed:
         """See ``Objects.observed``."""
-        seen = _Seen({self.root: {}})
+        seen = _TreeReader({self.root: {}})
         for pool in sorted({place.pool for place in found}):
             here = {place.kind: found[place] for place in self.asked(pool) if place in found}
             self._deployment(pool, here, seen)
@@ -200,7 +200,7 @@ class FunctionObjects(Objects):
         away = {self._entry(kind, pool): reason for pool, reason in dark.items() for kind in kinds}
         return seen.as_observed(self, found, away)
 
-    def _deployment(self, pool: str, here: Mapping[Kind, Object], seen: _Seen) -> None:
+    def _deployment(self, pool: str, here: Mapping[Kind, Object], seen: _TreeReader) -> None:
         path = self._entry("Deployment", pool)
         standing = seen.standing(here.get(NF_DEPLOYMENT), path)
         settings = None if NF_DEPLOYMENT in here and standing is None else here.get(CONFIG_MAP)
@@ -234,13 +234,13 @@ class FunctionObjects(Objects):
         if standing is not None:
             seen.state[path] = _readiness(standing, settings or {})
 
-    def _interface(self, above: Path, entry: Object, seen: _Seen) -> None:
+    def _interface(self, above: Path, entry: Object, seen: _TreeReader) -> None:
         path = child(above, "Interface", str(entry.get("name", "")))
         read = {leaf: _at(entry, names) for leaf, names in _INTERFACE.items()}
         seen.tree[path] = {leaf: _scalar(value) for leaf, value in read.items() if value is not None}
         seen.unknown += [f"{path}/{name}" for name in entry if name not in ("name", "ipv4", "vlanID")]
 
-    def _instance(self, above: Path, entry: Object, seen: _Seen) -> None:
+    def _instance(self, above: Path, entry: Object, seen: _TreeReader) -> None:
         path = child(above, "NetworkInstance", str(entry.get("name", "")))
         interfaces = tuple(sorted(map(str, entry.get("interfaces", ()))))
         seen.tree[path] = {"interfaces": interfaces} if interfaces else {}
@@ -346,7 +346,7 @@ class PoolObjects(Objects):
 
     def observed(self, found: Mapping[Place, Object], dark: Mapping[str, str]) -> Observed:
         """See ``Objects.observed``."""
-        seen = _Seen({self.root: {}})
+        seen = _TreeReader({self.root: {}})
         kinds = {kind: [one for place, one in found.items() if place.kind is kind] for kind in (NODE, POD)}
         ours = {
             place: one
@@ -368,7 +368,7 @@ class PoolObjects(Objects):
         away = dict.fromkeys([self.root], next(iter(dark.values()))) if dark else {}
         return replace(seen.as_observed(self, ours, away), cluster=_cluster(kinds[NODE], kinds[POD]))
 
-    def _namespace(self, place: Place, ours: Mapping[Place, Object], seen: _Seen) -> None:
+    def _namespace(self, place: Place, ours: Mapping[Place, Object], seen: _TreeReader) -> None:
         path = child(self.root, "Namespace", place.name)
         standing = seen.standing(ours[place], path)
         if standing is None:
@@ -432,7 +432,7 @@ class PoolObjects(Objects):
 
 
 @dataclass
-class _Seen:
+class _TreeReader:
     """A tree in the making."""
 
     tree: dict[Path, dict[LeafName, Value]]
@@ -655,7 +655,7 @@ def _node(one: Object, pods: Iterable[Object]) -> NodeState:
     ready = _READY.get(_status(said, "Ready"), NodeReady.UNKNOWN)
     bad = [kind for kind in said if kind.endswith("Pressure") or kind == "NetworkUnavailable"]
     clock = _status(said, CLOCK_CONDITION)
-    requested = Room()
+    requested = Resources()
     for pod in pods:
         for container in pod.get("spec", {}).get("containers", ()):
             requested += _room(container.get("resources", {}).get("requests", {}))
@@ -672,9 +672,9 @@ def _node(one: Object, pods: Iterable[Object]) -> NodeState:
     )
 
 
-def _room(quantities: Object) -> Room:
+def _room(quantities: Object) -> Resources:
     amounts = {name: _number(quantities.get(key, "0")) or Decimal(0) for name, (key, _) in _ROOM.items()}
-    return Room(**{name: float(amounts[name] / unit) for name, (_, unit) in _ROOM.items()})
+    return Resources(**{name: float(amounts[name] / unit) for name, (_, unit) in _ROOM.items()})
 
 
 def _crash(pod: Object) -> str:

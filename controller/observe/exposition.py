@@ -33,8 +33,8 @@ from controller.models.network import Network
 from controller.models.rule import EVERYWHERE, RuleGrant, RuleMode
 from controller.models.settings import Settings
 from controller.nrm.profiles import cell_of
-from controller.performance.judgement import FRESH, Judgement, Said
-from controller.performance.kpis import EVERYBODY, Kpi, Level, Whose, amount, whose
+from controller.performance.judgement import FRESH, IndicatorValues, Judgement
+from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, amount, subscribers_of
 from controller.ports.clock import Clock
 from controller.ports.store import Store
 from controller.runs.planning.planner import running_on
@@ -61,7 +61,7 @@ _BYTES = 1e6 / 8
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class ScrapeScope:
     """What a scrape is about.
 
     Attributes:
@@ -83,13 +83,13 @@ class Asked:
         return metric.part in (self.parts or ({Part.NETWORK} if self.region else frozenset(Part)))
 
 
-EVERYTHING = Asked()
+EVERYTHING = ScrapeScope()
 
 
 def exposition(
     store: Store,
     clock: Clock,
-    asked: Asked = EVERYTHING,
+    asked: ScrapeScope = EVERYTHING,
     *,
     health_interval: float = Settings.model_fields["health_interval"].default,
     kpis: Sequence[Kpi] = (),
@@ -170,7 +170,7 @@ def text_of(
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class NetworkPart:
     """The part of a network that a scrape is about.
 
     Attributes:
@@ -186,7 +186,7 @@ class Seen:
     region: str
     tenant: str
     network: Network = field(compare=False)
-    tenants: Mapping[str, Whose] = field(compare=False)
+    tenants: Mapping[str, Subscribers] = field(compare=False)
     cells: Mapping[str, frozenset[str]] | None = field(compare=False, default=None)
     stations: frozenset[str] | None = field(compare=False, default=None)
 
@@ -213,7 +213,7 @@ class Seen:
         )
 
 
-def _seen(store: Store, clock: Clock, asked: Asked) -> Seen | None:
+def _seen(store: Store, clock: Clock, asked: ScrapeScope) -> NetworkPart | None:
     """None for the host before a network was loaded: what stations were adopted is given all the same."""
     try:
         digest, network = store.networks.get()
@@ -223,7 +223,7 @@ def _seen(store: Store, clock: Clock, asked: Asked) -> Seen | None:
         return None
     day = network.day(clock.now())
     cells: Mapping[str, frozenset[str]] | None = None
-    tenants = {name: whose(network, name) for name in network.tenant_by_id if asked.tenant in ("", name)}
+    tenants = {name: subscribers_of(network, name) for name in network.tenant_by_id if asked.tenant in ("", name)}
     if asked.tenant:
         if asked.tenant not in network.tenant_by_id:
             raise NotFoundError(f"there is no tenant {asked.tenant!r}")
@@ -235,11 +235,11 @@ def _seen(store: Store, clock: Clock, asked: Asked) -> Seen | None:
             raise NotFoundError(f"there is no region {asked.region!r}")
         of_region = frozenset(one for one in network.device_kinds if network.region_of(one) == asked.region)
         stations = of_region if stations is None else of_region & stations
-    return Seen(digest, day, asked.region, asked.tenant, network, tenants, cells, stations)
+    return NetworkPart(digest, day, asked.region, asked.tenant, network, tenants, cells, stations)
 
 
 @lru_cache(maxsize=8)
-def _inventory(seen: Seen) -> dict[str, str]:
+def _inventory(seen: NetworkPart) -> dict[str, str]:
     """What the network files say, of the part that is seen: it changes with them, and at midnight."""
     lines: dict[str, list[str]] = {}
     for name, value, labels in (*_places(seen), *_agreements(seen)):
@@ -250,7 +250,7 @@ def _inventory(seen: Seen) -> dict[str, str]:
 _Samples = Iterator[tuple[str, float, tuple[str, ...]]]
 
 
-def _places(seen: Seen) -> _Samples:
+def _places(seen: NetworkPart) -> _Samples:
     net = seen.network
     for station in filter(lambda one: seen.at(one.id), net.stations):
         site = net.site_by_id[station.site]
@@ -262,7 +262,7 @@ def _places(seen: Seen) -> _Samples:
         yield "minka_tenant_info", 1, (tenant.id, tenant.name)
 
 
-def _functions(store: Store, seen: Seen) -> _Samples:
+def _functions(store: Store, seen: NetworkPart) -> _Samples:
     """Functions by state, since when they are where they are, and what of pools they take, by placement."""
     net = seen.network
     if not net.functions:
@@ -296,7 +296,7 @@ def _room(net: Network, pool: str, use: PoolUse) -> _Samples:
             yield "minka_pool_side_bits_per_second", getattr(has, f"{part}_gbps") * 1e9, (pool, side, part)
 
 
-def _nodes(store: Store, seen: Seen) -> _Samples:
+def _nodes(store: Store, seen: NetworkPart) -> _Samples:
     """Nodes of pools by state, and how often functions were started again on them."""
     pools = [pool.id for pool in seen.network.pools if seen.region in ("", pool.region)]
     healths = store.healths.find(pools)
@@ -312,12 +312,12 @@ def _nodes(store: Store, seen: Seen) -> _Samples:
 
 
 @lru_cache(maxsize=2)
-def _placed(seen: Seen, running: tuple[tuple[str, tuple[str, ...]], ...]) -> Placement:
+def _placed(seen: NetworkPart, running: tuple[tuple[str, tuple[str, ...]], ...]) -> Placement:
     """Where functions are and would go: it changes with the network files, with what runs, and at midnight."""
     return place(seen.network, seen.day, dict(running))
 
 
-def _agreements(seen: Seen) -> _Samples:
+def _agreements(seen: NetworkPart) -> _Samples:
     net = seen.network
     for agreement in net.agreements:
         if agreement.tenant not in net.tenant_by_id or not agreement.validity.holds_on(seen.day):
@@ -335,7 +335,7 @@ def _agreements(seen: Seen) -> _Samples:
 # -------------------------------------------------------------------------- figures
 
 
-def _figures(store: Store, health_interval: float, asked: Asked) -> dict[str, Figures]:
+def _figures(store: Store, health_interval: float, asked: ScrapeScope) -> dict[str, Figures]:
     """Figures over the record; of a tenant those that have its name."""
     found: dict[str, Figures] = {}
     for one in store.incidents.agreements(asked.tenant or None):
@@ -457,7 +457,7 @@ def _not_serving(health: Health) -> Iterator[tuple[str, str]]:
         yield "minka_cell_off_air", f',cell="{_escaped(cell_of(path))}",object="{_escaped(path)}"'
 
 
-def _add_measured(lines: _Lines, store: Store, clock: Clock, seen: Seen) -> None:
+def _add_measured(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) -> None:
     """What stations counted in their newest whole period."""
     every = {name: lines.get(name, []) for name in METRIC}
     for period in _newest(store, clock, seen):
@@ -472,7 +472,7 @@ def _add_measured(lines: _Lines, store: Store, clock: Clock, seen: Seen) -> None
                     every[name].append(f"{name}{{{where}{_behind_cell(name, labels)}}} {value}\n")
 
 
-def _newest(store: Store, clock: Clock, seen: Seen) -> Iterator[Measured]:
+def _newest(store: Store, clock: Clock, seen: NetworkPart) -> Iterator[Measured]:
     """The newest whole period of each station. Most stations have the one that ended last: those are read first."""
     missing = set(seen.network.station_by_id if seen.stations is None else seen.stations)
     now = clock.now()
@@ -486,7 +486,7 @@ def _newest(store: Store, clock: Clock, seen: Seen) -> Iterator[Measured]:
                 yield period
 
 
-def _measured(counted: Mapping[str, Mapping[Subject, float]], tenants: Mapping[str, Whose]) -> _Samples:
+def _measured(counted: Mapping[str, Mapping[Subject, float]], tenants: Mapping[str, Subscribers]) -> _Samples:
     """Figures of a cell: what all its users did, and those of each tenant where the station tells them apart."""
     if (users := _sum(counted.get(_USERS, {}), EVERYBODY)) is not None:
         yield "minka_cell_users", users, ()
@@ -504,7 +504,7 @@ def _measured(counted: Mapping[str, Mapping[Subject, float]], tenants: Mapping[s
                 yield "minka_cell_tenant_volume_bytes", carried * _BYTES, (tenant, direction)
 
 
-def _sum(values: Mapping[Subject, float], who: Whose) -> float | None:
+def _sum(values: Mapping[Subject, float], who: Subscribers) -> float | None:
     """What a cell counted of somebody; None where it does not tell."""
     found = amount(values, who, 0)
     return None if found is None else sum(found)
@@ -520,7 +520,7 @@ def _behind_cell(name: str, labels: tuple[str, ...]) -> str:
 # ----------------------------------------------------------------------- indicators
 
 
-def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: Seen) -> None:
+def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) -> None:
     """What indicators of stations and their cells came to."""
     every = {name: lines.get(name, []) for name in METRIC}
     for one in store.judgements.stations(seen.stations, clock.now() - FRESH):
@@ -544,7 +544,7 @@ def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: Seen) 
                 every[loss] += [f'{loss}{{{labels},kpi="{kpi}"}} {value}\n' for kpi, value in said.losses.items()]
 
 
-def _add_judged_places(lines: _Lines, store: Store, clock: Clock, seen: Seen) -> None:
+def _add_judged_places(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) -> None:
     """What indicators of regions and the network came to; of the network also when, however long ago that is."""
     since = clock.now() - FRESH
     for one in store.judgements.places():
@@ -561,12 +561,12 @@ def _of_place(one: Judgement, tenants: Iterable[str]) -> _Samples:
     place, part = ("region", "region_tenant") if region else ("network", "tenant")
     yield from _said(place, region, one.whole)
     for tenant in sorted(tenants):
-        yield from _said(part, (*region, tenant), one.tenants.get(tenant, Said()))
+        yield from _said(part, (*region, tenant), one.tenants.get(tenant, IndicatorValues()))
     for kpi, verdicts in one.verdicts.items():
         yield from (("minka_kpi_stations", number, (kpi, verdict)) for verdict, number in verdicts.items())
 
 
-def _said(of: str, labels: tuple[str, ...], said: Said) -> _Samples:
+def _said(of: str, labels: tuple[str, ...], said: IndicatorValues) -> _Samples:
     yield from ((f"minka_{of}_kpi", value, (*labels, kpi)) for kpi, value in said.values.items())
     yield from ((f"minka_{of}_kpi_loss_ratio", value, (*labels, kpi)) for kpi, value in said.losses.items())
 

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-from controller.intent.outages import Outages, Owed, Parts, seconds
+from controller.intent.outages import AgreedService, Outages, Parts, seconds
 from controller.models.network import Agreement
 from controller.models.statement import Column, Sheet, Value
 from controller.performance.statements import local
@@ -63,11 +63,11 @@ class Month(NamedTuple):
     zone: ZoneInfo
 
 
-class Attained(NamedTuple):
+class Attainment(NamedTuple):
     """What an agreement promised, and what its tenant got."""
 
     agreement: Agreement
-    owed: Owed
+    owed: AgreedService
 
     @property
     def seconds(self) -> float:
@@ -90,15 +90,15 @@ def available(shared: float, lost: float) -> float:
     return 100.0 * (1 - lost / shared) if shared else 100.0
 
 
-def attained(outages: Outages, tenant: str, month: Month) -> list[Attained]:
+def attained(outages: Outages, tenant: str, month: Month) -> list[Attainment]:
     """What each agreement of a tenant promised that held in a month, and what the tenant got; by agreement."""
     agreed = outages.agreed(tenant, month.begin, month.end)
-    return [Attained(one, outages.under(one.id, month.begin, min(month.now, month.end), month.end)) for one in agreed]
+    return [Attainment(one, outages.under(one.id, month.begin, min(month.now, month.end), month.end)) for one in agreed]
 
 
 def sla_sheets(
     outages: Outages,
-    found: Sequence[Attained],
+    found: Sequence[Attainment],
     tenant: str,
     month: Month,
     incidents: Mapping[str, DisclosedIncident],
@@ -146,7 +146,7 @@ _AGREEMENTS = (
 
 
 def _agreements(
-    found: Sequence[Attained], month: Month, concerned: Sequence[tuple[tuple[Value, ...], set[str]]]
+    found: Sequence[Attainment], month: Month, concerned: Sequence[tuple[tuple[Value, ...], set[str]]]
 ) -> Sheet:
     rows = []
     elapsed = min(1.0, max(0.0, (month.now - month.begin) / (month.end - month.begin)))
@@ -194,7 +194,7 @@ _CELLS = (
 )
 
 
-def _cells(found: Iterable[Attained]) -> Sheet:
+def _cells(found: Iterable[Attainment]) -> Sheet:
     """Cells, those that lost most first."""
     rows: list[tuple[Value, ...]] = []
     for one in found:
@@ -218,7 +218,7 @@ _OUTAGES = (
 )
 
 
-def _outages(found: Iterable[Attained], zone: ZoneInfo) -> Sheet:
+def _outages(found: Iterable[Attainment], zone: ZoneInfo) -> Sheet:
     rows: list[tuple[datetime, tuple[Value, ...]]] = []
     for one in found:
         for cell, parts in one.owed.parts.items():
@@ -246,7 +246,7 @@ _INCIDENTS = (
 
 
 def _incidents(
-    outages: Outages, tenant: str, month: Month, incidents: Mapping[str, DisclosedIncident], found: Sequence[Attained]
+    outages: Outages, tenant: str, month: Month, incidents: Mapping[str, DisclosedIncident], found: Sequence[Attainment]
 ) -> Iterator[tuple[tuple[Value, ...], set[str]]]:
     """Rows of incidents, oldest first, each with the agreements for which it was over too late."""
     own = []

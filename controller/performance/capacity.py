@@ -18,7 +18,7 @@ from controller.intent.outages import Era
 from controller.models.measurement import DAY, HOUR, MONTH
 from controller.models.network import Network
 from controller.models.statement import Column, Sheet, Value
-from controller.performance.kpis import Amounts, Wanted, whose
+from controller.performance.kpis import CellCounts, CounterQuery, subscribers_of
 from controller.performance.shares import CellUse, Terms, Use, mean, terms_of, use_of, wanted
 from controller.performance.volume import UP
 
@@ -141,10 +141,10 @@ class Load:
         self._network: Network = era.network
         self._era = era
         self._tenant = tenant
-        self._tenants = {one.id: whose(era.network, one.id) for one in era.network.tenants}
+        self._tenants = {one.id: subscribers_of(era.network, one.id) for one in era.network.tenants}
         self._terms: dict[str, dict[str, Terms]] = {}
         self._alone = {tenant: self._tenants[tenant]}
-        self.wanted = (*wanted(self._alone), Wanted(UP, self._tenants[tenant]))
+        self.wanted = (*wanted(self._alone), CounterQuery(UP, self._tenants[tenant]))
         self.wanted_of_all = wanted(self._tenants)
         #: Percent of each day in which a cell was congested, and what all used in hours.
         self._congested: defaultdict[str, list[float]] = defaultdict(list)
@@ -156,14 +156,14 @@ class Load:
         self._own_nodes: defaultdict[str, _Course] = defaultdict(_Course)
         self._carried: defaultdict[datetime, float] = defaultdict(float)
 
-    def add_days(self, days: Iterable[Amounts]) -> None:
+    def add_days(self, days: Iterable[CellCounts]) -> None:
         """Take days of stations in."""
         for one in days:
             for name, use in self._add(DAY, one):
                 self._carried[one.begin] += use.carried
                 self._congested[name].append(use.congested)
 
-    def add_months(self, months: Iterable[Amounts]) -> None:
+    def add_months(self, months: Iterable[CellCounts]) -> None:
         """Take months before in."""
         for one in months:
             self._add(MONTH, one)
@@ -173,7 +173,7 @@ class Load:
         """Begin of the day on which the network carried most; None where nothing was measured."""
         return max(self._carried, key=lambda day: (self._carried[day], day), default=None)
 
-    def busy_hours(self, hours: Iterable[Amounts]) -> tuple[datetime, datetime] | None:
+    def busy_hours(self, hours: Iterable[CellCounts]) -> tuple[datetime, datetime] | None:
         """Begin and end of the hours in a row in which most was carried, by the day's hours of a sample of stations."""
         carried: defaultdict[datetime, float] = defaultdict(float)
         for one in hours:
@@ -183,12 +183,12 @@ class Load:
         sums = {span: sum([carried[hour] for hour in carried if span[0] <= hour < span[1]]) for span in spans}
         return max(sums, key=lambda span: sums[span], default=None)
 
-    def add_busiest(self, hours: Iterable[Amounts]) -> None:
+    def add_busiest(self, hours: Iterable[CellCounts]) -> None:
         """Take hours of the busiest day in."""
         for one in hours:
             self._add(HOUR, one)
 
-    def add_hours(self, hours: Iterable[Amounts]) -> None:
+    def add_hours(self, hours: Iterable[CellCounts]) -> None:
         """Take hours of stations in whose cells are congested."""
         for one in hours:
             for cell, amounts in one.cells.items():
@@ -201,7 +201,7 @@ class Load:
         found.sort(key=lambda one: (-one[0], one[1]))
         return list(dict.fromkeys(cell.partition("/")[0] for _, cell in found))[:HOURLY]
 
-    def _add(self, level: int, one: Amounts) -> list[tuple[str, Use]]:
+    def _add(self, level: int, one: CellCounts) -> list[tuple[str, Use]]:
         """Take a station's span in; what its cells were used for."""
         found: list[tuple[str, Use]] = []
         if not self._network.manages(one.station):

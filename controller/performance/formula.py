@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from controller.models.errors import InputError
-from controller.performance.vocabulary import Adds, counter_named
+from controller.performance.vocabulary import Aggregation, counter_named
 
 #: Longest formula in characters, deepest nesting, most counters.
 LONGEST, DEEPEST, MOST = 1000, 20, 24
@@ -80,11 +80,11 @@ def is_count(tree: Tree) -> bool:
     if isinstance(tree, Operation):
         return tree.symbol in "+-" and is_count(tree.left) and is_count(tree.right)
     if isinstance(tree, Counted):
-        return all(over_time(name) is Adds.SUM for name in tree.names)
+        return all(over_time(name) is Aggregation.SUM for name in tree.names)
     return isinstance(tree, Seconds)
 
 
-def over_time(name: str) -> Adds | None:
+def over_time(name: str) -> Aggregation | None:
     """How values of a counter become that of a longer time; None where there is no such counter."""
     known = counter_named(name)
     return None if known is None else known.over_time

@@ -15,8 +15,8 @@ from pydantic import AwareDatetime
 
 from controller.models.measurement import HOUR, Measured
 from controller.models.network import Network, Noun
-from controller.performance.judge import Figure, figure, pooled, surely_lost
-from controller.performance.kpis import EVERYBODY, Kpi, Level, Tally, Whose, tally, whose_where_shared
+from controller.performance.comparison import Figure, figure, pooled, surely_lost
+from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, Tally, subscribers_where_shared, tally
 
 _HOUR = timedelta(seconds=HOUR)
 #: Hours before the end that are taken together until the sample of a station or cell suffices.
@@ -27,12 +27,12 @@ FRESH = timedelta(hours=3)
 DAYS = 7
 
 
-class Said(NamedTuple):
-    """What is said of the indicators that could be judged, by name.
+class IndicatorValues(NamedTuple):
+    """Values and losses of the indicators that could be judged, by name.
 
     Attributes:
         values: In their units.
-        losses: Of watched ones: how much worse than usual they surely are (``judge.surely_lost``).
+        losses: Of watched ones: how much worse than usual they surely are (``comparison.surely_lost``).
     """
 
     values: dict[str, float] = {}
@@ -58,9 +58,9 @@ class Judgement(Noun):
     level: Level
     of: str
     end: AwareDatetime
-    whole: Said = Said()
-    tenants: dict[str, Said] = {}
-    cells: dict[str, Said] = {}
+    whole: IndicatorValues = IndicatorValues()
+    tenants: dict[str, IndicatorValues] = {}
+    cells: dict[str, IndicatorValues] = {}
     verdicts: dict[str, dict[str, int]] = {}
 
 
@@ -76,7 +76,7 @@ def _degraded(
 
 
 def _latest(
-    kpi: Kpi, hours: Sequence[Measured], end: datetime, last: Tally | None, who: Whose, cells: Collection[str]
+    kpi: Kpi, hours: Sequence[Measured], end: datetime, last: Tally | None, who: Subscribers, cells: Collection[str]
 ) -> Figure:
     """An indicator in the last hour, or in so many before ``end`` that it can be judged.
 
@@ -148,7 +148,7 @@ class Hour:
     ) -> None:
         self.end = end
         self._kpis, self._tenant_kpis, self._network = tuple(kpis), frozenset(tenant_kpis), network
-        self._tenants = {name: whose_where_shared(network, name) for name in network.tenant_by_id}
+        self._tenants = {name: subscribers_where_shared(network, name) for name in network.tenant_by_id}
         #: Of regions and the network.
         self.sums = Sums(end, network, {}, {})
         #: This hour and those right before it, of the same network.
@@ -177,7 +177,7 @@ class Hour:
         compared = {
             kpi.name: _degraded(kpi, hours, self.end, last["", kpi.name], cells) for kpi in self._kpis if kpi.watched
         }
-        whole = Said({}, {})
+        whole = IndicatorValues({}, {})
         for kpi in (one for one in self._kpis if Level.STATION in one.levels):
             before, after = compared.get(kpi.name, (None, None))
             after = after or _latest(kpi, recent, self.end, last["", kpi.name], EVERYBODY, cells)
@@ -185,12 +185,12 @@ class Hour:
             self._verdicts[kpi.name][verdict] += 1
             _say(whole, kpi, after, before)
         watched = [kpi for kpi in self._kpis if kpi.watched]
-        of_tenants: dict[str, Said] = {tenant: Said({}, {}) for tenant, _ in last if tenant}
+        of_tenants: dict[str, IndicatorValues] = {tenant: IndicatorValues({}, {}) for tenant, _ in last if tenant}
         for tenant, said in of_tenants.items():
             for kpi in (one for one in watched if one.name in self._tenant_kpis):
                 own = last[tenant, kpi.name]
                 _say(said, kpi, _latest(kpi, recent, self.end, own, self._tenants[tenant], cells))
-        of_cells: dict[str, Said] = {cell: Said({}, {}) for cell in names}
+        of_cells: dict[str, IndicatorValues] = {cell: IndicatorValues({}, {}) for cell in names}
         for cell, kpi in product(of_cells, (one for one in watched if Level.CELL in one.levels)):
             _say(of_cells[cell], kpi, _latest(kpi, recent, self.end, None, EVERYBODY, {names[cell]}))
         return (
@@ -229,7 +229,7 @@ class Hour:
 
     def whole(self) -> list[Judgement]:
         """Judgements of regions and of the network, of the stations so far."""
-        found: dict[tuple[Level, str], dict[str, Said]] = {(Level.NETWORK, "*"): {}}
+        found: dict[tuple[Level, str], dict[str, IndicatorValues]] = {(Level.NETWORK, "*"): {}}
         for part, counted in self.sums.now.items():
             ((level, name, tenant), _), kpi = part, counted.kpi
             if not tenant and level not in kpi.levels:
@@ -237,13 +237,13 @@ class Hour:
             after = pooled(kpi, self._attempts(part, kpi))
             hours = [one.before for one in self._row if one.end > after.begin]
             usual = _usual(kpi, _together(kpi, part, hours), after.begin) if kpi.watched else None
-            _say(found.setdefault((level, name), {}).setdefault(tenant, Said({}, {})), kpi, after, usual)
+            _say(found.setdefault((level, name), {}).setdefault(tenant, IndicatorValues({}, {})), kpi, after, usual)
         return [
             Judgement(
                 level=level,
                 of=name,
                 end=self.end,
-                whole=said.pop("", Said()),
+                whole=said.pop("", IndicatorValues()),
                 tenants={tenant: own for tenant, own in said.items() if own.values},
                 verdicts=dict(self._verdicts) if level is Level.NETWORK else {},
             )
@@ -271,7 +271,7 @@ def _same_hour(one: Measured, other: Measured) -> bool:
     return (one.begin.hour, one.begin.minute) == (other.begin.hour, other.begin.minute)
 
 
-def _say(said: Said, kpi: Kpi, after: Figure, before: Figure | None = None) -> None:
+def _say(said: IndicatorValues, kpi: Kpi, after: Figure, before: Figure | None = None) -> None:
     """Say what a figure came to that can be judged; nothing of another one."""
     if after.why or after.value is None:
         return

@@ -24,11 +24,11 @@ from controller.models.errors import InputError
 from controller.models.measurement import QUARTER, Measured, Subject, Values, parts
 from controller.models.network import Identifier, Network, Noun, Snssai
 from controller.performance.formula import Counted, Number, Operation, Seconds, Tree, counters, parse, ratios
-from controller.performance.vocabulary import COUNTERS, Adds, counter_named
+from controller.performance.vocabulary import COUNTERS, Aggregation, counter_named
 
 
-class About(StrEnum):
-    """What an indicator is about (TS 28.554 clause 6, TS 32.450 clause 6)."""
+class KpiCategory(StrEnum):
+    """Category of an indicator (TS 28.554 clause 6, TS 32.450 clause 6)."""
 
     ACCESSIBILITY = "accessibility"
     RETAINABILITY = "retainability"
@@ -69,7 +69,7 @@ class Kpi(Noun):
 
     Attributes:
         title: Its name for people.
-        about: What it is about.
+        category: What it says something of.
         formula: See ``controller.performance.formula``.
         source: The clause that defines it, and how it departs from that.
         unit: Of its value, as in ``%``.
@@ -84,7 +84,7 @@ class Kpi(Noun):
 
     name: Identifier
     title: str = Field(min_length=1, max_length=80)
-    about: About
+    category: KpiCategory
     description: str = Field(min_length=1, max_length=1000)
     formula: str
     source: str = Field(min_length=1, max_length=300)
@@ -112,19 +112,19 @@ class Kpi(Noun):
         return tuple(ratios(self.tree)) if self.statistic in (Statistic.SHARE, Statistic.RATE) else ()
 
     @cached_property
-    def overs(self) -> tuple[_Over, ...]:
+    def overs(self) -> tuple[_Folding, ...]:
         """How each of its counters is put together."""
-        return tuple(map(_over, self.counters))
+        return tuple(map(_folding, self.counters))
 
     @cached_property
-    def places(self) -> Mapping[Counted, tuple[int, _Over]]:
+    def places(self) -> Mapping[Counted, tuple[int, _Folding]]:
         """Where each of its counters stands among them, and how it is put together."""
         return {one: (place, over) for place, (one, over) in enumerate(zip(self.counters, self.overs, strict=True))}
 
     @cached_property
     def joins(self) -> bool:
         """Whether sums over cells of several hours can be added up: means over time that add up over cells can't."""
-        return _Over.TOTAL not in self.overs
+        return _Folding.TOTAL not in self.overs
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -145,7 +145,7 @@ def _check_formula(tree: Tree, statistic: Statistic) -> None:
     if not known:
         raise InputError("there is no counter in it")
     for one in known:
-        _over(one)
+        _folding(one)
     if statistic is Statistic.MEAN and (len(known) > 1 or not _is_mean(tree)):
         raise InputError("a mean is one counter that is a mean over time and cells, times a number or not")
     if statistic in (Statistic.SHARE, Statistic.RATE):
@@ -158,10 +158,10 @@ def _is_mean(tree: Tree) -> bool:
     """Whether it is a mean over time and cells, times a number or not."""
     if isinstance(tree, Operation):
         return tree.symbol == "*" and isinstance(tree.left, Number) and _is_mean(tree.right)
-    return isinstance(tree, Counted) and _over(tree) is _Over.MEAN
+    return isinstance(tree, Counted) and _folding(tree) is _Folding.MEAN
 
 
-class _Over(StrEnum):
+class _Folding(StrEnum):
     """How the values of a counter are put together over time and cells."""
 
     SUM = "adds up over time and cells"
@@ -169,26 +169,30 @@ class _Over(StrEnum):
     MEAN = "is a mean over time and cells"
 
 
-_OVER = {(Adds.SUM, Adds.SUM): _Over.SUM, (Adds.MEAN, Adds.SUM): _Over.TOTAL, (Adds.MEAN, Adds.MEAN): _Over.MEAN}
+_FOLDINGS = {
+    (Aggregation.SUM, Aggregation.SUM): _Folding.SUM,
+    (Aggregation.MEAN, Aggregation.SUM): _Folding.TOTAL,
+    (Aggregation.MEAN, Aggregation.MEAN): _Folding.MEAN,
+}
 
 
 @lru_cache(maxsize=512)
-def _over(one: Counted) -> _Over:
+def _folding(one: Counted) -> _Folding:
     """How it is put together. Raises InputError where there is no such counter, or none that formulas take."""
-    found = {_over_of(name) for name in one.names}
+    found = {_folding_of(name) for name in one.names}
     units = {known.unit for name in one.names if (known := counter_named(name)) is not None}
     if len(found) > 1 or len(units) > 1:
         raise InputError(f"{' and '.join(one.names)} differ in unit or in how they add up: none stands for the other")
     return found.pop()
 
 
-def _over_of(name: str) -> _Over:
+def _folding_of(name: str) -> _Folding:
     known = counter_named(name)
     if known is None:
         raise InputError(unknown("counter", name, (one.name for one in COUNTERS)))
-    if (known.over_time, known.over_cells) not in _OVER:
+    if (known.over_time, known.over_cells) not in _FOLDINGS:
         raise InputError(f"{name} is a maximum: formulas have sums and means")
-    return _OVER[known.over_time, known.over_cells]
+    return _FOLDINGS[known.over_time, known.over_cells]
 
 
 # ----------------------------------------------------------------------- files
@@ -240,8 +244,8 @@ def counters_of(kpis: Iterable[Kpi]) -> set[str]:
 # ------------------------------------------------------------------- what counts
 
 
-class Whose(NamedTuple):
-    """Whose part of what a cell counts is meant: of one tenant by its PLMNs and its own slices, or all.
+class Subscribers(NamedTuple):
+    """Whose traffic is meant of what a cell counts: that of one tenant, by its PLMNs and its own slices, or of all.
 
     Attributes:
         plmns: As in ``71610``; none for all.
@@ -264,20 +268,20 @@ class Whose(NamedTuple):
         return subject.plmn in self.plmns if subject.plmn else subject.slice in self.slices
 
 
-EVERYBODY = Whose()
+EVERYBODY = Subscribers()
 
 
-def whose(network: Network, tenant: str) -> Whose:
+def subscribers_of(network: Network, tenant: str) -> Subscribers:
     """What of a cell's counts is a tenant's. Slices that another tenant has too can't be distinguished (TS 28.552)."""
     known = network.tenant_by_id[tenant]
     others = {_slice(one) for other in network.tenants if other.id != tenant for one in other.slices}
-    return Whose(frozenset(known.plmns), frozenset(map(_slice, known.slices)) - others)
+    return Subscribers(frozenset(known.plmns), frozenset(map(_slice, known.slices)) - others)
 
 
-def whose_where_shared(network: Network, tenant: str) -> Whose:
+def subscribers_where_shared(network: Network, tenant: str) -> Subscribers:
     """The same, on the cells that its agreements reach, whenever they hold."""
     reached = {cell.name for agreement in network.agreements_of(tenant) for cell in network.cells_of(agreement)}
-    return whose(network, tenant)._replace(cells=frozenset(reached))
+    return subscribers_of(network, tenant)._replace(cells=frozenset(reached))
 
 
 def _slice(one: Snssai) -> str:
@@ -287,7 +291,7 @@ def _slice(one: Snssai) -> str:
 _TOTAL = Subject()
 
 
-def amount(values: Mapping[Subject, float], who: Whose, qos: int) -> list[float] | None:
+def amount(values: Mapping[Subject, float], who: Subscribers, qos: int) -> list[float] | None:
     """What a cell counted of some subjects, in parts; None where it does not tell them apart.
 
     Of a tenant only its own counts are read: none of another one's changes what it sees.
@@ -306,7 +310,7 @@ def _chosen(
 
     Not on a tenant's cells: they are many, and to compare them with those of another hour takes long.
     """
-    who = Whose(plmns, slices)
+    who = Subscribers(plmns, slices)
     own = [one for one in subjects if who.all or who.has(one)]
     found = parts({one: float(place) for place, one in enumerate(own)}, qos=qos)
     # Where counts are split by QoS, a level without a value counted nothing.
@@ -314,19 +318,19 @@ def _chosen(
     return tuple(own[int(place)] for place in found) if known else None
 
 
-class Wanted(NamedTuple):
-    """What is asked for of each cell: a counter, of all or of a tenant's part, of all or of one QCI or 5QI."""
+class CounterQuery(NamedTuple):
+    """A counter to be read of each cell, of all subscribers or a tenant's, over all QCIs and 5QIs or of one."""
 
     counter: str
-    who: Whose = EVERYBODY
+    who: Subscribers = EVERYBODY
     qos: int = 0
 
 
-class Amounts(NamedTuple):
-    """What was wanted of a station's span of time: many times as fast to read as all that it counted.
+class CellCounts(NamedTuple):
+    """What some queries found in a span of time of one station: many times as fast to read as all that it counted.
 
     Attributes:
-        cells: For each cell what was wanted, in the order in which it was; None where the cell does not tell it apart.
+        cells: For each cell the values, in the order of the queries; None where the cell does not tell them apart.
     """
 
     station: str
@@ -335,13 +339,13 @@ class Amounts(NamedTuple):
     cells: dict[str, tuple[float | None, ...]]
 
 
-def amounts_of(one: Measured, wanted: Sequence[Wanted]) -> Amounts:
-    """What was wanted of what a station counted."""
+def cell_counts(one: Measured, wanted: Sequence[CounterQuery]) -> CellCounts:
+    """What queries find in what a station counted."""
     cells = {cell: tuple(_sum_of(counted, each) for each in wanted) for cell, counted in one.cells.items()}
-    return Amounts(one.station, one.begin, one.covered, cells)
+    return CellCounts(one.station, one.begin, one.covered, cells)
 
 
-def _sum_of(counted: Mapping[str, Values], wanted: Wanted) -> float | None:
+def _sum_of(counted: Mapping[str, Values], wanted: CounterQuery) -> float | None:
     found = amount(counted.get(wanted.counter, {}), wanted.who, wanted.qos)
     return None if found is None else sum(found)
 
@@ -406,13 +410,13 @@ class Tally:
     unmeasured: int = 0
     spread: Spread = field(default_factory=Spread)
 
-    def add(self, period: Measured, who: Whose = EVERYBODY, cells: Collection[str] | None = None) -> None:
+    def add(self, period: Measured, who: Subscribers = EVERYBODY, cells: Collection[str] | None = None) -> None:
         """Take a station's period in: all of its cells, or these, named ``station/cell``."""
         for cell in period.cells:
             if cell and (cells is None or f"{period.station}/{cell}" in cells):
                 self.add_cell(period, cell, who)
 
-    def add_cell(self, period: Measured, cell: str, who: Whose = EVERYBODY) -> None:
+    def add_cell(self, period: Measured, cell: str, who: Subscribers = EVERYBODY) -> None:
         """Take in what one cell counted in a period; of a tenant what is its own."""
         name, counted = f"{period.station}/{cell}", period.cells[cell]
         if who.cells is not None and name not in who.cells:
@@ -435,7 +439,7 @@ class Tally:
         sums.seconds += seconds
         self.periods += 1
         for index, (over, value) in enumerate(zip(self.kpi.overs, amounts, strict=True)):
-            sums.values[index] += value if over is _Over.SUM else value * seconds
+            sums.values[index] += value if over is _Folding.SUM else value * seconds
         if self.kpi.statistic is Statistic.MEAN:
             only = _value(self.kpi.tree, lambda _leaf: amounts[0])
             assert only is not None
@@ -475,7 +479,7 @@ class Tally:
         for sums in self.cells.values():
             seconds += sums.seconds
             for place, over in enumerate(self.kpi.overs):
-                values[place] += sums.values[place] / (sums.seconds if over is _Over.TOTAL else 1)
+                values[place] += sums.values[place] / (sums.seconds if over is _Folding.TOTAL else 1)
         return _Sums(seconds, values)
 
     @property
@@ -496,12 +500,14 @@ class Tally:
             if isinstance(leaf, Seconds):
                 return sums.seconds
             place, over = places[leaf]
-            return sums.values[place] / sums.seconds if over is _Over.MEAN else sums.values[place]
+            return sums.values[place] / sums.seconds if over is _Folding.MEAN else sums.values[place]
 
         return _value(tree, read) if self.number else None
 
 
-def tally(kpi: Kpi, periods: Iterable[Measured], who: Whose = EVERYBODY, cells: Collection[str] | None = None) -> Tally:
+def tally(
+    kpi: Kpi, periods: Iterable[Measured], who: Subscribers = EVERYBODY, cells: Collection[str] | None = None
+) -> Tally:
     """What cells counted of an indicator's counters in some periods."""
     found = Tally(kpi)
     for period in periods:
@@ -509,14 +515,16 @@ def tally(kpi: Kpi, periods: Iterable[Measured], who: Whose = EVERYBODY, cells: 
     return found
 
 
-def _amount(one: Counted, over: _Over, counted: Mapping[str, Mapping[Subject, float]], who: Whose) -> float | None:
+def _amount(
+    one: Counted, over: _Folding, counted: Mapping[str, Mapping[Subject, float]], who: Subscribers
+) -> float | None:
     """What a cell counted, by the first name that tells it."""
     for name in one.names:
         if name not in counted:
             continue
         found = amount(counted[name], EVERYBODY if one.whole else who, one.qos)
         if found is not None:
-            return sum(found) / (len(found) or 1 if over is _Over.MEAN else 1)
+            return sum(found) / (len(found) or 1 if over is _Folding.MEAN else 1)
     return None
 
 

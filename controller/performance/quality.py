@@ -9,9 +9,9 @@ from datetime import datetime
 from controller.models.measurement import Measured
 from controller.models.network import Network
 from controller.models.statement import Column, Sheet, Value
-from controller.performance.judge import Figure, figure, judged
+from controller.performance.comparison import Figure, figure, judged
 from controller.performance.kpis import Kpi, Tally
-from controller.performance.volume import Part
+from controller.performance.volume import SharingSpan
 
 RULES = (
     "Counts of all days and cells are added up first, and the indicator is that of the sums: that of a region is no "
@@ -27,7 +27,7 @@ _WORST = 20
 
 
 def quality_sheets(
-    kpis: Sequence[Kpi], months: Iterable[Measured], part: Part, network: Network, begin: datetime, end: datetime
+    kpis: Sequence[Kpi], months: Iterable[Measured], part: SharingSpan, network: Network, begin: datetime, end: datetime
 ) -> tuple[Sheet, ...]:
     """The tables of a statement of quality.
 

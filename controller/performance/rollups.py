@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from controller.models.measurement import DAY, HOUR, MONTH, Measured, Subject, Values, parts
-from controller.performance.vocabulary import Adds, counter_named
+from controller.performance.vocabulary import Aggregation, counter_named
 
 
 def span_of(moment: datetime, level: int, zone: ZoneInfo) -> tuple[datetime, datetime]:
@@ -37,9 +37,9 @@ class _Sum:
 
     def __init__(self, name: str) -> None:
         known = counter_named(name)
-        self._adds = Adds.SUM if known is None else known.over_time
+        self._adds = Aggregation.SUM if known is None else known.over_time
         #: Whether values of its subjects can be added up to that of a coarser one.
-        self._apart = self._adds is not Adds.MAX and (known is None or known.over_cells is Adds.SUM)
+        self._apart = self._adds is not Aggregation.MAX and (known is None or known.over_cells is Aggregation.SUM)
         self._spans: list[tuple[Values, float]] = []
 
     def add(self, values: Values, covered: float) -> None:
@@ -52,12 +52,14 @@ class _Sum:
         weights: Values = {}
         for values, covered in _alike(self._spans) if self._apart else self._spans:
             for subject, value in values.items():
-                if self._adds is Adds.MAX:
+                if self._adds is Aggregation.MAX:
                     found[subject] = max(found.get(subject, value), value)
                 else:
-                    found[subject] = found.get(subject, 0.0) + (value if self._adds is Adds.SUM else value * covered)
+                    found[subject] = found.get(subject, 0.0) + (
+                        value if self._adds is Aggregation.SUM else value * covered
+                    )
                     weights[subject] = weights.get(subject, 0.0) + covered
-        if self._adds is not Adds.MEAN:
+        if self._adds is not Aggregation.MEAN:
             return {subject: round(value, 6) for subject, value in found.items()}
         return {subject: round(value / weights[subject], 6) for subject, value in found.items()}
 

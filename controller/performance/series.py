@@ -12,11 +12,11 @@ from pydantic import AwareDatetime
 
 from controller.models.measurement import Measured
 from controller.models.network import Network, Noun
-from controller.performance.judge import Figure, figure
-from controller.performance.kpis import EVERYBODY, Kpi, Level, Tally, Whose
+from controller.performance.comparison import Figure, figure
+from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, Tally
 
 #: For a station and a cell, what they count for, and whose part of it.
-Parts = Callable[[str, str], Iterable[tuple[str, Whose]]]
+SubscribersOf = Callable[[str, str], Iterable[tuple[str, Subscribers]]]
 
 
 class Point(Noun):
@@ -46,7 +46,9 @@ class Series(Noun):
     points: tuple[Point, ...]
 
 
-def parts_at(level: Level, network: Network, tenants: Mapping[str, Whose], who: Whose = EVERYBODY) -> Parts:
+def parts_at(
+    level: Level, network: Network, tenants: Mapping[str, Subscribers], who: Subscribers = EVERYBODY
+) -> SubscribersOf:
     """What cells count for at a level.
 
     Args:
@@ -56,7 +58,7 @@ def parts_at(level: Level, network: Network, tenants: Mapping[str, Whose], who: 
         who: Else whose part is meant.
     """
 
-    def parts(station: str, cell: str) -> Iterator[tuple[str, Whose]]:
+    def parts(station: str, cell: str) -> Iterator[tuple[str, Subscribers]]:
         if (station, cell) not in network.cell_by_name:
             return
         if level is Level.TENANT:
@@ -75,7 +77,7 @@ def name_at(level: Level, network: Network, station: str, cell: str) -> str:
 
 
 def series_of(
-    kpi: Kpi, periods: Iterable[Measured], parts: Parts, names: Iterable[str], begin: datetime, end: datetime
+    kpi: Kpi, periods: Iterable[Measured], parts: SubscribersOf, names: Iterable[str], begin: datetime, end: datetime
 ) -> list[Series]:
     """An indicator from stored periods of one length, of each of these names."""
     found: dict[str, dict[datetime, Tally]] = {name: {} for name in names}

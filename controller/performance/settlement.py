@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal
 from typing import NamedTuple
 
-from controller.intent.outages import Owed
+from controller.intent.outages import AgreedService
 from controller.models.network import Agreement
 from controller.models.sharing import Charge, Direction, PriceLine, Prices, ResourceType, RoundingRule
 from controller.models.statement import Column, Sheet, Value
-from controller.performance.availability import Attained, Month
+from controller.performance.availability import Attainment, Month
 from controller.performance.volume import Volumes
 
 RULES = (
@@ -29,7 +29,7 @@ _ROUNDING = {RoundingRule.HALF_EVEN: ROUND_HALF_EVEN, RoundingRule.HALF_UP: ROUN
 _MEGABYTE, _MILLIONTH = Decimal("0.001"), Decimal("0.000001")
 
 
-class _Line(NamedTuple):
+class _ChargeLine(NamedTuple):
     """A line of a statement."""
 
     agreement: str
@@ -53,7 +53,7 @@ def by_volume(agreement: Agreement) -> bool:
     return agreement.prices is not None and any(line.per is Charge.GIGABYTE for line in agreement.prices.lines)
 
 
-def settlement_sheets(found: Iterable[Attained], volumes: Mapping[str, Volumes], month: Month) -> tuple[Sheet, ...]:
+def settlement_sheets(found: Iterable[Attainment], volumes: Mapping[str, Volumes], month: Month) -> tuple[Sheet, ...]:
     """The tables of a statement of what is due.
 
     Args:
@@ -99,7 +99,7 @@ _LINES = (
 )
 
 
-def _lines_of(one: Attained, volumes: Volumes | None, month: Month) -> Iterator[_Line]:
+def _lines_of(one: Attainment, volumes: Volumes | None, month: Month) -> Iterator[_ChargeLine]:
     agreement, prices = one.agreement, one.agreement.prices
     if prices is None:
         return
@@ -109,16 +109,16 @@ def _lines_of(one: Attained, volumes: Volumes | None, month: Month) -> Iterator[
         included = min(line.included, quantity)
         amount = _rounded((quantity - included) * line.amount, prices)
         charged += amount
-        yield _Line(agreement.id, line.id, line.per.value, quantity, included, line.amount, amount, prices)
+        yield _ChargeLine(agreement.id, line.id, line.per.value, quantity, included, line.amount, amount, prices)
     penalty = agreement.sla.penalty(one.availability)
     if penalty is not None:
         percent = Decimal(str(penalty.credit_percent))
         credit = _rounded(-charged * percent / 100, prices)
         nothing = Decimal(0)
-        yield _Line(agreement.id, "credit", "percent of lines", percent, nothing, -charged / 100, credit, prices)
+        yield _ChargeLine(agreement.id, "credit", "percent of lines", percent, nothing, -charged / 100, credit, prices)
 
 
-def _quantity(line: PriceLine, one: Attained, volumes: Volumes | None, month: Month) -> Decimal:
+def _quantity(line: PriceLine, one: Attainment, volumes: Volumes | None, month: Month) -> Decimal:
     if line.per is Charge.GIGABYTE:
         return _gigabytes(line, volumes)
     length = (month.end - month.begin).total_seconds()
@@ -134,7 +134,7 @@ def _quantity(line: PriceLine, one: Attained, volumes: Volumes | None, month: Mo
     return cells * percent
 
 
-def _bought(line: PriceLine, owed: Owed) -> float:
+def _bought(line: PriceLine, owed: AgreedService) -> float:
     """What was bought of pools, times seconds."""
     if line.per is Charge.FUNCTION_MONTH:
         return owed.functions

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from controller.intent.outages import Era
 from controller.models.sharing import RadioShare, ResourceType
-from controller.performance.kpis import Wanted, Whose
+from controller.performance.kpis import CounterQuery, Subscribers
 from controller.performance.volume import DOWN, UP
 
 USED, AVAILABLE, TOTAL, CONGESTED = "RRU.PrbUsedDl", "RRU.PrbAvailDl", "RRU.PrbTotDl", "RRU.PrbCongestionDl"
@@ -41,10 +41,10 @@ def terms_of(era: Era, cell: str) -> dict[str, Terms]:
     return found
 
 
-def wanted(tenants: Mapping[str, Whose]) -> tuple[Wanted, ...]:
+def wanted(tenants: Mapping[str, Subscribers]) -> tuple[CounterQuery, ...]:
     """What has to be known of a cell."""
-    own = (Wanted(counter, who) for who in tenants.values() for counter in (USED, DOWN))
-    return (*(Wanted(counter) for counter in (CONGESTED, TOTAL, AVAILABLE, DOWN, UP)), *own)
+    own = (CounterQuery(counter, who) for who in tenants.values() for counter in (USED, DOWN))
+    return (*(CounterQuery(counter) for counter in (CONGESTED, TOTAL, AVAILABLE, DOWN, UP)), *own)
 
 
 class Use(NamedTuple):

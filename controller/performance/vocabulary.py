@@ -21,8 +21,8 @@ from controller.nrm.profiles import cell_of
 from controller.nrm.tree import path_of, steps
 
 
-class Adds(StrEnum):
-    """How values of a counter become one."""
+class Aggregation(StrEnum):
+    """How several values of a counter become one."""
 
     SUM = "sum"
     MEAN = "mean"
@@ -45,16 +45,20 @@ class Counter:
 
     name: str
     unit: str
-    over_time: Adds
-    over_cells: Adds
+    over_time: Aggregation
+    over_cells: Aggregation
     source: str
     causes: tuple[str, ...] = ()
     negative: bool = False
 
 
-_SUM, _MEAN, _MAX = (Adds.SUM, Adds.SUM), (Adds.MEAN, Adds.MEAN), (Adds.MAX, Adds.MAX)
+_SUM, _MEAN, _MAX = (
+    (Aggregation.SUM, Aggregation.SUM),
+    (Aggregation.MEAN, Aggregation.MEAN),
+    (Aggregation.MAX, Aggregation.MAX),
+)
 #: How many there are at a time: over a longer time a mean, of all cells together a sum.
-_AT_A_TIME = (Adds.MEAN, Adds.SUM)
+_AT_A_TIME = (Aggregation.MEAN, Aggregation.SUM)
 
 COUNTERS: tuple[Counter, ...] = (
     # Connections between phones and the station.
@@ -191,8 +195,8 @@ def counter_named(name: str) -> Counter | None:
 # ---------------------------------------------------------------------------- mapping
 
 
-class Mapped(NamedTuple):
-    """What a station's periods are in the vocabulary.
+class MappedPeriods(NamedTuple):
+    """A station's periods in the counters of the vocabulary.
 
     Attributes:
         periods: One for each granularity period, of all jobs together.
@@ -207,7 +211,9 @@ class Mapped(NamedTuple):
     foreign: int
 
 
-def measured(station: str, periods: Iterable[Period], others: Mapping[str, tuple[str, str]] | None = None) -> Mapped:
+def measured(
+    station: str, periods: Iterable[Period], others: Mapping[str, tuple[str, str]] | None = None
+) -> MappedPeriods:
     """What a station counted, by cell, counter and subject.
 
     ``others`` are its cells that are halves of cells of other stations, with station and id of these: what a control
@@ -250,7 +256,7 @@ def measured(station: str, periods: Iterable[Period], others: Mapping[str, tuple
             Measured.model_construct(station=of, covered=0.0, cells=theirs, **length)
             for of, theirs in by_station.items()
         ]
-    return Mapped(tuple(found), tuple(of_others), unknown, foreign)
+    return MappedPeriods(tuple(found), tuple(of_others), unknown, foreign)
 
 
 @lru_cache(maxsize=1 << 17)
@@ -318,7 +324,7 @@ class _Cells:
 
 def _combine(values: Values, counter: Counter, subject: Subject, value: float) -> None:
     """Add a part to what is known of the whole."""
-    if counter.over_time is Adds.MAX:
+    if counter.over_time is Aggregation.MAX:
         values[subject] = max(values.get(subject, value), value)
     else:
         values[subject] = values.get(subject, 0.0) + value

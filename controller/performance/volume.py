@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from controller.intent.outages import Era
 from controller.models.measurement import Measured, Subject, parts
 from controller.models.statement import Column, Sheet, Value
-from controller.performance.kpis import Whose, whose
+from controller.performance.kpis import Subscribers, subscribers_of
 
 DOWN, UP = "DRB.PdcpSduVolumeDL", "DRB.PdcpSduVolumeUL"
 COUNTERS = (DOWN, UP)
@@ -34,7 +34,7 @@ RULES = (
 ).splitlines()
 
 
-class Part(NamedTuple):
+class SharingSpan(NamedTuple):
     """A part of a month in which a tenant shared the same cells.
 
     Attributes:
@@ -43,37 +43,37 @@ class Part(NamedTuple):
 
     begin: datetime
     until: datetime
-    who: Whose
+    who: Subscribers
     cells: Mapping[str, tuple[str, ...]]
 
 
-def everything_of(parts: Iterable[Part]) -> Whose:
+def everything_of(parts: Iterable[SharingSpan]) -> Subscribers:
     """All that was a tenant's at some time."""
     plmns, slices = frozenset[str](), frozenset[str]()
     for one in parts:
         plmns, slices = plmns | one.who.plmns, slices | one.who.slices
-    return Whose(plmns, slices)
+    return Subscribers(plmns, slices)
 
 
-def parts_of(eras: Iterable[Era], tenant: str) -> list[Part]:
+def parts_of(eras: Iterable[Era], tenant: str) -> list[SharingSpan]:
     """Which cells a tenant shared when, and what of their counts was its own."""
     return [
-        Part(era.begin, era.until, whose(era.network, tenant), _cells_in(era, tenant))
+        SharingSpan(era.begin, era.until, subscribers_of(era.network, tenant), _cells_in(era, tenant))
         for era in eras
         if tenant in era.network.tenant_by_id
     ]
 
 
-def parts_under(eras: Iterable[Era], agreement: str) -> list[Part]:
+def parts_under(eras: Iterable[Era], agreement: str) -> list[SharingSpan]:
     """Which cells an agreement covered when, and which of its tenant's PLMNs it was for."""
     found = []
     for era in eras:
         one = next((one for one in era.sharing.in_force if one.id == agreement), None)
         if one is not None:
             plmns = frozenset(one.plmns_of(era.network.tenant_by_id[one.tenant]))
-            who = whose(era.network, one.tenant)
-            own = who if plmns == who.plmns else Whose(plmns)
-            found.append(Part(era.begin, era.until, own, _by_station(era.sharing.reached_by(one))))
+            who = subscribers_of(era.network, one.tenant)
+            own = who if plmns == who.plmns else Subscribers(plmns)
+            found.append(SharingSpan(era.begin, era.until, own, _by_station(era.sharing.reached_by(one))))
     return found
 
 
@@ -90,7 +90,7 @@ def _by_station(names: Iterable[str]) -> dict[str, tuple[str, ...]]:
     return {station: tuple(cells) for station, cells in found.items()}
 
 
-def part_at(parts: Sequence[Part], at: datetime) -> Part | None:
+def part_at(parts: Sequence[SharingSpan], at: datetime) -> SharingSpan | None:
     """The part of a month that a moment is in."""
     return next((one for one in parts if one.begin <= at < one.until), None)
 
@@ -133,7 +133,7 @@ class Volumes:
         default_factory=lambda: {one: defaultdict(float) for one in COUNTERS}
     )
 
-    def add(self, day: Measured, who: Whose, cells: Iterable[str]) -> None:
+    def add(self, day: Measured, who: Subscribers, cells: Iterable[str]) -> None:
         """Take in what a station counted in a day in the cells that the tenant shares."""
         whole = _Sum()
         for cell in cells:
@@ -153,7 +153,7 @@ class Volumes:
             for one in (self.total, self.by_day[begin], self.by_cell[f"{station}/{cell}"]):
                 one.seconds += seconds
 
-    def _count(self, counter: str, values: Mapping[Subject, float], who: Whose) -> float:
+    def _count(self, counter: str, values: Mapping[Subject, float], who: Subscribers) -> float:
         """All of a counter that is the tenant's; its parts count for what they are about."""
         whole, finest = _shapes(tuple(values), who)
         total, left = sum([values[one] for one in whole]), 0.0
@@ -174,7 +174,7 @@ class Volumes:
 
 
 @lru_cache(maxsize=1 << 12)
-def _shapes(subjects: tuple[Subject, ...], who: Whose) -> tuple[tuple[Subject, ...], tuple[Subject, ...]]:
+def _shapes(subjects: tuple[Subject, ...], who: Subscribers) -> tuple[tuple[Subject, ...], tuple[Subject, ...]]:
     """Of a tenant's subjects of a counter the coarsest, which are all of it, and the finest."""
     own = tuple(one for one in subjects if who.has(one))
     places = parts({one: float(place) for place, one in enumerate(own)})
@@ -184,7 +184,7 @@ def _shapes(subjects: tuple[Subject, ...], who: Whose) -> tuple[tuple[Subject, .
 
 
 def volumes_of(
-    parts: Sequence[Part], days: Sequence[tuple[datetime, datetime]], measured: Iterable[Measured]
+    parts: Sequence[SharingSpan], days: Sequence[tuple[datetime, datetime]], measured: Iterable[Measured]
 ) -> Volumes:
     """What a tenant's users sent and received on some days.
 

@@ -25,6 +25,7 @@ from controller.plan.functions import (
     reverted_change,
     scaled_change,
 )
+from controller.plan.inputs import Limit, PlanOptions, StationView, under_hold
 from controller.plan.maintenance import (
     AdministrativeState,
     administrative_state_change,
@@ -37,7 +38,6 @@ from controller.plan.rows import PlanRow, headline, render_text
 from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.undo import undo_change, undo_job
-from controller.plan.views import Limit, PlanOptions, StationView, under_hold
 
 __all__ = [
     "AdministrativeState",

@@ -10,8 +10,8 @@ from controller.nrm.profiles import Rendered
 from controller.nrm.schema import LeafSpec, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, parent
 from controller.plan.edits import find_edits, first_entries, list_of
+from controller.plan.inputs import StationView, at_what_cells_name, in_sight, with_given, with_reservations
 from controller.plan.rows import NOTHING, contents, entry_name, leaf_texts, row
-from controller.plan.views import StationView, at_what_cells_name, in_sight, with_given, with_reservations
 
 NO_LEDGER: Mapping[Path, LedgerNode] = {}
 

@@ -13,9 +13,9 @@ from controller.models.network import HOST, PROFILE_RATS, DeviceKind, Network
 from controller.models.plan import Change, Plan
 from controller.nrm.profiles import Rendered, broadcast_plmn, render, render_cloud, render_routing, root_spec
 from controller.plan.document import Draft, Outline
+from controller.plan.inputs import PlanOptions, StationView, at_what_cells_name, with_given, with_reservations
 from controller.plan.routers import check_routers, link_owners
 from controller.plan.station import StationPlan, plan_station
-from controller.plan.views import PlanOptions, StationView, at_what_cells_name, with_given, with_reservations
 
 #: Routers left out that a refusal names.
 _NAMED = 3

@@ -27,8 +27,8 @@ from controller.nrm.profiles.pool import POOL, node_path
 from controller.nrm.profiles.pool import PROFILE as POOL_PROFILE
 from controller.nrm.tree import Observed, Path, child, class_of, parent, step
 from controller.plan.drift import applied
+from controller.plan.inputs import PlanOptions, StationView
 from controller.plan.station import plan_station
-from controller.plan.views import PlanOptions, StationView
 
 
 def pools_of(paths: Iterable[Path]) -> tuple[str, ...]:

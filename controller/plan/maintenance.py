@@ -26,10 +26,10 @@ from controller.nrm.profiles import (
 )
 from controller.nrm.schema import LeafRole, NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, parent
+from controller.plan.inputs import PlanOptions, StationView, given_in
 from controller.plan.phases import LINK_SECONDS, LOCK_SECONDS, ON_AIR_SECONDS
 from controller.plan.rows import contents, describe, entry_name, row
 from controller.plan.station import StationPlan, plan_station
-from controller.plan.views import PlanOptions, StationView, given_in
 
 AdministrativeState = Literal["LOCKED", "UNLOCKED", "SHUTTINGDOWN"]
 #: What to wait for before it is confirmed; users of a cell that shuts down may stay for long.

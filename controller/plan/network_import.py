@@ -43,8 +43,8 @@ from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, is_reserv
 from controller.nrm.profiles.readings import CellReading, ShareReading, StationReading, read_station
 from controller.nrm.tree import Observed
 from controller.plan.drift import drift
+from controller.plan.inputs import StationView, at_what_cells_name, with_reservations
 from controller.plan.rows import some
-from controller.plan.views import StationView, at_what_cells_name, with_reservations
 
 #: Fields of a cell that network files may lack: what is on air stays then.
 _LEFT_TO_THE_FIELD = tuple(name for name, info in Cell.model_fields.items() if not info.is_required())

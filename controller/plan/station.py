@@ -28,9 +28,9 @@ from controller.nrm.schema import NodeRole, NodeSpec, spec_of
 from controller.nrm.tree import Observed, Path, Tree, is_below, parent
 from controller.plan.drift import ledger_nodes
 from controller.plan.edits import Edits, find_edits, first_entries
+from controller.plan.inputs import PlanOptions, StationView, in_sight, limited
 from controller.plan.phases import Locks, build_phases, find_locks, outage_seconds, was_failed
 from controller.plan.rows import describe, entry_name, row, some
-from controller.plan.views import PlanOptions, StationView, in_sight, limited
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ RUNNING_ONLY = Capabilities(
 )
 
 
-class Wrong(StrEnum):
+class FaultKind(StrEnum):
     """What goes wrong with one operation."""
 
     DROP_BEFORE = "drop-before"
@@ -85,7 +85,7 @@ class Fault:
     """
 
     operation: str
-    wrong: Wrong | None = None
+    wrong: FaultKind | None = None
     act: Callable[[], None] | None = None
     skip: int = 0
     times: int = 1
@@ -656,16 +656,16 @@ class FakeSession:
         if fault and fault.act:
             fault.act()
         wrong = fault.wrong if fault else None
-        if wrong is Wrong.REFUSE:
+        if wrong is FaultKind.REFUSE:
             raise DeviceRefusedError(f"operation-failed: {self._device.station} refuses {operation}")
-        if wrong is Wrong.DROP_BEFORE or self._id not in self._device.sessions:
+        if wrong is FaultKind.DROP_BEFORE or self._id not in self._device.sessions:
             self._device.end(self._id)
             raise SessionLostError(f"the session to {self._device.station} ended before {operation}")
-        if wrong is not Wrong.LIE:
+        if wrong is not FaultKind.LIE:
             act()
             self._device.log.append(f"{self._id} {operation}")
-        if wrong in (Wrong.DROP_AFTER, Wrong.LOSE_REPLY):
-            self._hung = wrong is Wrong.LOSE_REPLY
+        if wrong in (FaultKind.DROP_AFTER, FaultKind.LOSE_REPLY):
+            self._hung = wrong is FaultKind.LOSE_REPLY
             self.leave()
             raise SessionLostError(f"no answer to {operation} from {self._device.station}")
 

@@ -51,7 +51,7 @@ class Cause:
 
 
 @dataclass(frozen=True, slots=True)
-class Stop:
+class Restriction:
     """What forbids work for a while: a hold on a station, a freeze of a region, a public warning in one."""
 
     kind: str
@@ -76,7 +76,7 @@ class Day:
     seed: str
     hours: float
     causes: tuple[Cause, ...]
-    stops: tuple[Stop, ...]
+    stops: tuple[Restriction, ...]
 
 
 @dataclass
@@ -87,7 +87,7 @@ class _Draw:
     times: float
     chance: random.Random = field(init=False)
     causes: list[Cause] = field(default_factory=list)
-    stops: list[Stop] = field(default_factory=list)
+    stops: list[Restriction] = field(default_factory=list)
     visits: tuple[float, float] = (4, 16)
 
     def __post_init__(self) -> None:
@@ -111,9 +111,9 @@ class _Draw:
         """A moment between two parts of the day."""
         return round(self.chance.uniform(first, last) * self.end, 3)
 
-    def stop(self, kind: str, target: str, seconds: float) -> Stop:
+    def stop(self, kind: str, target: str, seconds: float) -> Restriction:
         begins = self.moment(0.05, 0.6)
-        made = Stop(kind, target, begins, min(begins + seconds, self.end))
+        made = Restriction(kind, target, begins, min(begins + seconds, self.end))
         self.stops.append(made)
         return made
 
@@ -195,7 +195,7 @@ def _stories(draw: _Draw, tenants: Sequence[str]) -> None:
     draw.add("lost-core", draw.moment(0.1, 0.7), target=tenants[-1], lasts=2400, story="a core is lost")
 
 
-def _within(draw: _Draw, stop: Stop) -> float:
+def _within(draw: _Draw, stop: Restriction) -> float:
     return round(draw.chance.uniform(stop.begins, (stop.begins + stop.ends) / 2), 3)
 
 

@@ -11,7 +11,7 @@ from controller.models.network import Network
 from controller.models.sharing import ActionClass, Consent
 from controller.rehearsal.day import Day
 from controller.rehearsal.play import DAY_BEGINS, Stage
-from controller.rehearsal.truth import Attempt, Struck
+from controller.rehearsal.truth import Attempt, StruckFault
 from simulators.equipment.configuration import unit_of
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, Remedy
 
@@ -24,8 +24,8 @@ _SAME = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Wrong:
-    """An attempt that should not have been, and why."""
+class WrongAttempt:
+    """A repair that should not have been tried, and why."""
 
     at: float
     station: str
@@ -34,7 +34,7 @@ class Wrong:
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class PlayedDay:
     """A day as it went.
 
     Attributes:
@@ -56,7 +56,7 @@ class Played:
     minutes: Mapping[str, float]
     acts: int
     attempts: int
-    wrong: tuple[Wrong, ...]
+    wrong: tuple[WrongAttempt, ...]
     by_kind: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)
     rules: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
@@ -85,10 +85,10 @@ class Played:
 
 def judged(
     way: str, stage: Stage, day: Day, network: Network, nothing: Mapping[tuple[str, str], float] | None = None
-) -> Played:
+) -> PlayedDay:
     """How a day went. ``nothing`` are the minutes where nothing was done."""
     minutes = stage.outages.minutes()
-    causes: defaultdict[str, list[Struck]] = defaultdict(list)
+    causes: defaultdict[str, list[StruckFault]] = defaultdict(list)
     for one in stage.watch.struck:
         causes[one.cause].append(one)
     by_kind: defaultdict[str, Counter[str]] = defaultdict(Counter)
@@ -101,7 +101,7 @@ def judged(
     tenants: defaultdict[str, float] = defaultdict(float)
     for (_, tenant), lost in minutes.items():
         tenants[tenant] += lost
-    return Played(
+    return PlayedDay(
         way=way,
         incidents=len(causes),
         curable=sum(counts["curable"] for counts in by_kind.values()),
@@ -116,7 +116,7 @@ def judged(
     )
 
 
-def _needs_visit(one: Struck) -> bool:
+def _needs_visit(one: StruckFault) -> bool:
     ends = one.fault is None or one.fault.lasts is not None
     software = one.fault is not None and not one.fault.kind.cures
     return one.how == "visit" or (one.ended is None and not software and (not ends or one.before is not None))
@@ -128,7 +128,7 @@ def _wrongs(
     network: Network,
     minutes: Mapping[tuple[str, str], float],
     nothing: Mapping[tuple[str, str], float] | None,
-) -> Iterator[Wrong]:
+) -> Iterator[WrongAttempt]:
     earlier: list[Attempt] = []
     latest = {attempt.station: attempt for attempt in stage.watch.attempts}
     records = {record.id: record for record in stage.network.stations}
@@ -150,7 +150,7 @@ def _wrongs(
         earlier.append(attempt)
         if why:
             what = ", ".join(sorted(attempt.remedies)) or "edit"
-            yield Wrong(at, attempt.station, what, tuple(why))
+            yield WrongAttempt(at, attempt.station, what, tuple(why))
 
 
 def _binds(kind: str, attempt: Attempt) -> bool:
@@ -168,7 +168,7 @@ def _elsewhere(attempt: Attempt) -> Iterator[str]:
         yield "root elsewhere (the configuration was right)"
 
 
-def _fits(one: Struck, attempt: Attempt) -> bool:
+def _fits(one: StruckFault, attempt: Attempt) -> bool:
     kind = NETWORK_FAULTS.get(one.kind)
     if kind is None:
         return False

@@ -29,7 +29,7 @@ from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import Store
-from controller.rehearsal.day import Day, Stop
+from controller.rehearsal.day import Day, Restriction
 from controller.rehearsal.play import DAY_BEGINS, Stage, begin
 from controller.rehearsal.timeline import LoopClock, VirtualLoop
 from controller.rehearsal.twin import MemoryDevices
@@ -228,7 +228,7 @@ class Minka:
         for stop in day.stops:
             self.stage.clock.call_later(stop.begins, partial(self._stop, stop))
 
-    def _stop(self, stop: Stop) -> None:
+    def _stop(self, stop: Restriction) -> None:
         now = self.clock.now()
         ends = now + timedelta(seconds=stop.ends - stop.begins)
         if stop.kind == "hold":

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from controller.rehearsal.day import FLAP, FLAPS, Cause, Day
-from controller.rehearsal.truth import Demand, Outages, Struck, Watch, demand_of
+from controller.rehearsal.truth import Demand, Outages, StruckFault, Watch, demand_of
 from controller.rehearsal.twin import make_fleet
 from simulators.clock import VirtualClock
 from simulators.datastore import Config
@@ -78,17 +78,17 @@ def _begin(stage: Stage, seed: str, cause: Cause) -> None:
         for name in cause.stations:
             _strike(stage, seed, cause, stage.fleet.stations[name])
         return
-    one = Struck(cause.id, cause.kind, "", cause.target, stage.clock.monotonic())
+    one = StruckFault(cause.id, cause.kind, "", cause.target, stage.clock.monotonic())
     stage.watch.strikes(one)
     stage.clock.call_later(cause.lasts, partial(_over, one, stage))
 
 
-def _over(one: Struck, stage: Stage) -> None:
+def _over(one: StruckFault, stage: Stage) -> None:
     one.ended, one.how = stage.clock.monotonic(), "itself"
 
 
 def _strike(stage: Stage, seed: str, cause: Cause, station: Station) -> None:
-    one = Struck(cause.id, cause.kind, station.id, cause.target, stage.clock.monotonic())
+    one = StruckFault(cause.id, cause.kind, station.id, cause.target, stage.clock.monotonic())
     if cause.kind == "flapping":
         tenant = min(station.equipment.radio.tenants_linked)
         one.target = tenant
@@ -124,7 +124,7 @@ def _mend_link(station: Station, tenant: str) -> None:
     station.equipment.restore_link(tenant)
 
 
-def _visit(stage: Stage, one: Struck) -> None:
+def _visit(stage: Stage, one: StruckFault) -> None:
     """A technician comes, finds what is wrong still there, and cures it."""
     if one.ended is not None:
         return

@@ -13,7 +13,7 @@ from controller.inventory.load import load_network
 from controller.models.network import Network
 from controller.models.settings import Settings
 from controller.rehearsal.day import Day, draw_day, smallest_last, sweep
-from controller.rehearsal.judge import Played, judged
+from controller.rehearsal.judge import PlayedDay, judged
 from controller.rehearsal.minka import Minka, adopted
 from controller.rehearsal.play import BEGINS, DAY_BEGINS, WARM_UP, Stage, begin, earlier, set_up
 from controller.rehearsal.script import Script
@@ -25,8 +25,8 @@ from simulators.network import SimulatedNetwork, read_network
 
 
 @dataclass(frozen=True)
-class Ground:
-    """What all days on a network begin with: it is made once.
+class Baseline:
+    """What all days on a network start from: it is made once.
 
     Attributes:
         configs: What each station carries, after what it carried before its latest change.
@@ -46,8 +46,8 @@ class Ground:
         return set_up(self.simulated, self.configs, self.whole)
 
 
-def prepare(folder: Path, settings: Settings) -> Ground:
-    """Make the ground of a network.
+def prepare(folder: Path, settings: Settings) -> Baseline:
+    """Make the baseline of a network.
 
     Raises:
         InputError: The network files are wrong.
@@ -57,7 +57,7 @@ def prepare(folder: Path, settings: Settings) -> Ground:
     before = {name: old for name, config in now.items() if (old := earlier(config)) is not config}
     stage = set_up(simulated, (before, now), None)
     whole = demand_of(stage.fleet, stage.local)
-    return Ground(network, simulated, (before, now), whole, adopted(network, stage, settings), settings)
+    return Baseline(network, simulated, (before, now), whole, adopted(network, stage, settings), settings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +71,14 @@ class Rehearsal:
 
     seed: str
     hours: float
-    nothing: Played
-    script: Played
-    minka: Played
+    nothing: PlayedDay
+    script: PlayedDay
+    minka: PlayedDay
     seconds: tuple[float, float, float]
     memory: float
 
     @property
-    def ways(self) -> tuple[Played, Played, Played]:
+    def ways(self) -> tuple[PlayedDay, PlayedDay, PlayedDay]:
         """All three."""
         return self.nothing, self.script, self.minka
 
@@ -87,17 +87,17 @@ class Rehearsal:
         return {"seed": self.seed, "hours": self.hours, "ways": [one.to_json() for one in self.ways]}
 
 
-def rehearse(ground: Ground, seed: str, hours: float, times: float = 1.0) -> Rehearsal:
+def rehearse(ground: Baseline, seed: str, hours: float, times: float = 1.0) -> Rehearsal:
     """Draw the day of a seed, and play it in all three ways."""
     return play_three_ways(ground, draw_day(ground.simulated, smallest_last(ground.network), seed, hours, times))
 
 
-def rehearse_sweep(ground: Ground, seed: str, hours: float) -> Rehearsal:
+def rehearse_sweep(ground: Baseline, seed: str, hours: float) -> Rehearsal:
     """Play each fault of the twin once for each kind of station, in all three ways."""
     return play_three_ways(ground, sweep(ground.simulated, seed, hours))
 
 
-def play_three_ways(ground: Ground, day: Day) -> Rehearsal:
+def play_three_ways(ground: Baseline, day: Day) -> Rehearsal:
     """Play a day in all three ways; the faults are the same."""
     stages, seconds = [], []
     for play in (_nothing, _script(ground), _minka(ground)):
@@ -123,11 +123,11 @@ def _nothing(stage: Stage, day: Day) -> None:
     stage.clock.advance(day.hours * 3600)
 
 
-def _script(ground: Ground) -> _Play:
+def _script(ground: Baseline) -> _Play:
     return lambda stage, day: Script(stage, ground.network).play(day)
 
 
-def _minka(ground: Ground) -> _Play:
+def _minka(ground: Baseline) -> _Play:
     return lambda stage, day: Minka(stage, ground.record, ground.settings).play(day)
 
 
@@ -156,7 +156,7 @@ def lines_of(rehearsal: Rehearsal, *, wrongs: int = 10) -> Iterator[str]:
         yield f"… and {left} more: --json"
 
 
-_COUNTS: Sequence[tuple[str, Callable[[Played], int]]] = (
+_COUNTS: Sequence[tuple[str, Callable[[PlayedDay], int]]] = (
     ("incidents", lambda one: one.incidents),
     ("curable from afar", lambda one: one.curable),
     ("cured unattended", lambda one: one.cured),

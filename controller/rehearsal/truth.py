@@ -97,7 +97,7 @@ class Outages:
 
 
 @dataclass
-class Struck:
+class StruckFault:
     """A fault of a cause at a station, and how it went on.
 
     Attributes:
@@ -146,7 +146,7 @@ class Attempt:
     targets: set[str] = field(default_factory=set)
     edits: int = 0
     serving: set[str] = field(default_factory=set)
-    open: tuple[Struck, ...] = ()
+    open: tuple[StruckFault, ...] = ()
     wrong: list[str] = field(default_factory=list)
 
 
@@ -179,15 +179,15 @@ class Watch:
         self._fleet = fleet
         self._configured = {name: _Configured.of(station) for name, station in fleet.stations.items()}
         self._outages = outages
-        self.struck: list[Struck] = []
-        self._by_fault: dict[tuple[str, int], Struck] = {}
+        self.struck: list[StruckFault] = []
+        self._by_fault: dict[tuple[str, int], StruckFault] = {}
         self.attempts: list[Attempt] = []
         self._latest: dict[str, Attempt] = {}
         self.visiting = False
         self.edits = 0
         fleet.listen(events=self._happened)
 
-    def strikes(self, one: Struck) -> None:
+    def strikes(self, one: StruckFault) -> None:
         """A fault begins."""
         self.struck.append(one)
         if one.fault is not None:
@@ -195,11 +195,11 @@ class Watch:
             if not one.fault.timers and one.fault.lasts == 0:
                 self._end(one)
 
-    def standing(self, station: str) -> list[Struck]:
+    def standing(self, station: str) -> list[StruckFault]:
         """Faults that stand at a station."""
         return [one for one in self.struck if one.station == station and one.ended is None]
 
-    def _end(self, one: Struck) -> None:
+    def _end(self, one: StruckFault) -> None:
         now = self._fleet.clock.monotonic()
         fault = one.fault
         by_itself = fault is not None and fault.lasts is not None and now - one.since >= fault.lasts - 1e-3

@@ -29,7 +29,7 @@ from controller.models.run import ALARM, Holds, Run
 from controller.models.settings import Settings
 from controller.models.sharing import Consent
 from controller.playbook.engine.reach import reach, refusals
-from controller.ports.store import PreparedRun, Standing, StartedRepair, Store
+from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, Store
 from controller.remediation.rules import Match, Rule, Rung
 from controller.runs.approval.clearance import clearances, freeze_on, missing, places_of
 
@@ -136,8 +136,8 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What guards are asked: a repair, its alarm as it is now, the record, the current network, and the time."""
+class GuardInput:
+    """What guards judge by: a repair, its alarm as it is now, the record, the current network, and the time."""
 
     repair: Repair
     alarm: Alarm
@@ -162,7 +162,7 @@ class Ask:
 
 
 @dataclass(frozen=True, slots=True)
-class _No:
+class _Denial:
     reason: str
     until: datetime | None = None
     final: bool = False
@@ -175,7 +175,7 @@ def refusal(store: Store, repair: Repair, now: datetime) -> Refusal | None:
     """
     if repair.run is not None:
         store.repairs.alone()
-    ask = Ask(repair, store.alarms.get(repair.alarm.id), store, store.networks.get()[1], now)
+    ask = GuardInput(repair, store.alarms.get(repair.alarm.id), store, store.networks.get()[1], now)
     said = ((name, guard(ask)) for name, guard in GUARDS.items())
     return next((Refusal(name, no.reason, no.until, no.final) for name, no in said if no is not None), None)
 
@@ -205,31 +205,31 @@ def _age(alarm: Alarm) -> tuple[datetime, str]:
 # ------------------------------------------------------------------ all of Minka
 
 
-def _stopped(ask: Ask) -> _No | None:
+def _stopped(ask: GuardInput) -> _Denial | None:
     state = ask.store.switches.get(REMEDIATION_STOPPED)
-    return _No(state.stops) if state.on else None
+    return _Denial(state.stops) if state.on else None
 
 
-def _record(ask: Ask) -> _No | None:
+def _record(ask: GuardInput) -> _Denial | None:
     doubt = ask.store.integrity.check().doubt
-    return _No(f"the record is in doubt (minka record show): {doubt}") if doubt else None
+    return _Denial(f"the record is in doubt (minka record show): {doubt}") if doubt else None
 
 
 # ------------------------------------------------------------------- the alarm
 
 
-def _over(ask: Ask) -> _No | None:
-    return _No("its source says that it is over") if ask.alarm.cleared is not None else None
+def _over(ask: GuardInput) -> _Denial | None:
+    return _Denial("its source says that it is over") if ask.alarm.cleared is not None else None
 
 
-def _symptom(ask: Ask) -> _No | None:
+def _symptom(ask: GuardInput) -> _Denial | None:
     root = "" if ask.repair.rule.match.follows else ask.alarm.root
-    return _No(follows_from(root)) if root else None
+    return _Denial(follows_from(root)) if root else None
 
 
-def _correlation(ask: Ask) -> _No | None:
+def _correlation(ask: GuardInput) -> _Denial | None:
     known = ask.repair.rule.match.follows or ask.store.alarms.is_correlated(ask.alarm.id)
-    return None if known else _No("it is being worked out what it follows from", ask.now + _SOON)
+    return None if known else _Denial("it is being worked out what it follows from", ask.now + _SOON)
 
 
 def follows_from(root: str) -> str:
@@ -237,31 +237,33 @@ def follows_from(root: str) -> str:
     return f"it follows from alarm {root}, whose fault has to end"
 
 
-def _together(ask: Ask) -> _No | None:
+def _together(ask: GuardInput) -> _Denial | None:
     """One run repairs all that one fault took down: the alarm that was raised first begins it."""
     first = min((one for one in ask.beside if one.state is ask.alarm.state), key=_age, default=ask.alarm)
-    return None if _age(ask.alarm) <= _age(first) else _No(f"it is repaired with alarm {first.id} of the same fault")
+    return (
+        None if _age(ask.alarm) <= _age(first) else _Denial(f"it is repaired with alarm {first.id} of the same fault")
+    )
 
 
-def _announced(ask: Ask) -> _No | None:
+def _announced(ask: GuardInput) -> _Denial | None:
     work = ask.store.works.on(ask.alarm)
     if work is None:
         return None
-    return _No(f"announced work {work.id} of {work.tenant} until {work.over:%Y-%m-%d %H:%M} UTC", work.over)
+    return _Denial(f"announced work {work.id} of {work.tenant} until {work.over:%Y-%m-%d %H:%M} UTC", work.over)
 
 
-def _shelved(ask: Ask) -> _No | None:
+def _shelved(ask: GuardInput) -> _Denial | None:
     shelved = ask.alarm.is_shelved(ask.now)
-    return _No(f"shelved by {ask.alarm.shelved_by}", ask.alarm.shelved_until) if shelved else None
+    return _Denial(f"shelved by {ask.alarm.shelved_by}", ask.alarm.shelved_until) if shelved else None
 
 
-def _settle(ask: Ask) -> _No | None:
+def _settle(ask: GuardInput) -> _Denial | None:
     """The fault has to stand by itself: since all was raised, root or announced work was over, or a run had ended."""
     seconds = settle_seconds(ask.repair.rule, ask.alarm, ask.network)
     times = (time for one in (ask.alarm, *ask.beside) for time in (one.raised, one.released))
     since = max(filter(None, (*times, ask.store.runs.left(ask.device), _work_over(ask))))
     settled = since + timedelta(seconds=seconds)
-    return _No(has_to_stand(seconds), settled) if ask.now < settled else None
+    return _Denial(has_to_stand(seconds), settled) if ask.now < settled else None
 
 
 def settle_seconds(rule: Rule, alarm: Alarm, network: Network) -> float:
@@ -271,7 +273,7 @@ def settle_seconds(rule: Rule, alarm: Alarm, network: Network) -> float:
     return seconds if until is None else min(seconds, (until - alarm.raised).total_seconds() / 2)
 
 
-def _work_over(ask: Ask) -> datetime | None:
+def _work_over(ask: GuardInput) -> datetime | None:
     """When announced work was over last of which the fault was a part: a core needs a moment to be back."""
     alarm = ask.alarm
     link = core_node_in(alarm) if alarm.tenant else ""
@@ -284,7 +286,7 @@ def has_to_stand(seconds: float) -> str:
     return f"it has to stand for {seconds:g} s"
 
 
-def _flapping(ask: Ask) -> _No | None:
+def _flapping(ask: GuardInput) -> _Denial | None:
     """What comes and goes: it has to stand the longer, the more often it came again; in the end it is people's.
 
     There is one escalation for an incident, not one for each return. A rung that only tells people is no repair.
@@ -299,51 +301,53 @@ def _flapping(ask: Ask) -> _No | None:
     if incident.flapping:
         again = f"incident {incident.id} flaps: the same fault came again {incident.flaps} times"
         if any(one.escalated for one in ask.store.incidents.alarms(incident.id)):
-            return _No(f"{again}, and people were notified of it")
-        return None if notifies else _No(again, final=True)
+            return _Denial(f"{again}, and people were notified of it")
+        return None if notifies else _Denial(again, final=True)
     settled = alarm.raised + timedelta(seconds=repair.rule.guards.settle_seconds * (1 + incident.flaps))
     if notifies or ask.now >= settled:
         return None
-    return _No(f"it came again soon after it was over, so it has to stand until {settled:%H:%M:%S} UTC", settled)
+    return _Denial(f"it came again soon after it was over, so it has to stand until {settled:%H:%M:%S} UTC", settled)
 
 
 # --------------------------------------------------------------------- the place
 
 
-def _loop(ask: Ask) -> _No | None:
+def _loop(ask: GuardInput) -> _Denial | None:
     """What a repair may have caused starts no other: else two rules could work against each other for ever."""
     other = ask.store.rules.during(ask.alarm)
     if other is None:
         return None
     reason = f"it was raised while run {other.run} of rule {other.rule} worked there, or was being verified"
-    return _No(reason if other.ended is None else f"{reason}: no repair follows from a repair", final=bool(other.ended))
+    return _Denial(
+        reason if other.ended is None else f"{reason}: no repair follows from a repair", final=bool(other.ended)
+    )
 
 
-def _hold(ask: Ask) -> _No | None:
+def _hold(ask: GuardInput) -> _Denial | None:
     hold = Holds(ask.store.holds.find(ask.now)).on(ask.device, ask.site, ask.network.bound_by(ask.device))
-    return _No(f"hold on {hold.target} by {hold.by}", hold.until) if hold else None
+    return _Denial(f"hold on {hold.target} by {hold.by}", hold.until) if hold else None
 
 
-def _freeze(ask: Ask) -> _No | None:
+def _freeze(ask: GuardInput) -> _Denial | None:
     """A public warning binds only what interrupts, which is known once the run is prepared."""
     alarm, network = ask.alarm, ask.network
     places = places_of(network, alarm.station) if network.manages(alarm.station) else ("network",)
     freezes = ask.store.freezes.find(ask.now)
     freeze = freeze_on({f"tenant:{alarm.tenant}", *places}, freezes, ask.now, interrupts=ask.repair.interrupts)
-    return _No(f"{freeze.name} until {freeze.ends:%Y-%m-%d %H:%M} UTC", freeze.ends) if freeze else None
+    return _Denial(f"{freeze.name} until {freeze.ends:%Y-%m-%d %H:%M} UTC", freeze.ends) if freeze else None
 
 
-def _busy(ask: Ask) -> _No | None:
+def _busy(ask: GuardInput) -> _Denial | None:
     """What is wrong under a run, there or at a function of the station, or in a planned window, is that run's."""
     station = ask.network.station_by_id.get(ask.device)
     functions = station.functions if station is not None else ()
     for one, name in ((ask.device, "the station"), *((function, function) for function in functions)):
         if run := ask.store.runs.under_way(one, ask.now):
-            return _No(f"run {run} works on {name}")
-    return _No("a job works on the station") if ask.store.claims.busy([ask.device, *functions]) else None
+            return _Denial(f"run {run} works on {name}")
+    return _Denial("a job works on the station") if ask.store.claims.busy([ask.device, *functions]) else None
 
 
-def _battery(ask: Ask) -> _No | None:
+def _battery(ask: GuardInput) -> _Denial | None:
     """Who restarts something there may find that it does not come back."""
     if not ask.repair.interrupts:
         return None
@@ -357,26 +361,26 @@ def _battery(ask: Ask) -> _No | None:
     until = deadline_of(ask.network, first) if first else None
     lasts = f", which lasts until about {until:%H:%M}" if until else ""
     fed = f" (its site: {site.power})" if site is not None and site.power else ""
-    return _No(f"the station runs on its battery{since}{lasts}{fed}")
+    return _Denial(f"the station runs on its battery{since}{lasts}{fed}")
 
 
 # ------------------------------------------------------------------- how often
 
 
-def _attempts(ask: Ask) -> _No | None:
+def _attempts(ask: GuardInput) -> _Denial | None:
     guards = ask.repair.rule.guards
     if ask.repair.rung:  # the next rung belongs to the attempt
         return None
     since = ask.now - timedelta(seconds=guards.cool_down_seconds)
     earlier = ask.store.repairs.count(ask.repair.rule.name, ask.repair.key, since)
     if earlier >= guards.attempts:
-        return _No(f"it is back after {earlier} repairs: does something else write there?", final=True)
+        return _Denial(f"it is back after {earlier} repairs: does something else write there?", final=True)
     if of_root := ask.store.repairs.count_for_root(ask.alarm.id, since):
-        return _No(f"it outlived its root, for which there were {of_root} repairs already", final=True)
+        return _Denial(f"it outlived its root, for which there were {of_root} repairs already", final=True)
     return None
 
 
-def _rate(ask: Ask) -> _No | None:
+def _rate(ask: GuardInput) -> _Denial | None:
     """Repairs by all rules within an hour: of the device, at its site, in its region, of what concerns a tenant."""
     guards, limits, network = ask.repair.rule.guards, ask.repair.limits, ask.network
     recent = ask.store.repairs.since(ask.now - _HOUR)
@@ -394,11 +398,11 @@ def _rate(ask: Ask) -> _No | None:
         counted.append((f"tenant {tenant}", guards.per_tenant or limits.per_tenant, theirs))
     for what, most, found in counted:
         if len(found) >= most:
-            return _No(f"{len(found)} repairs of {what} began within an hour", found[-most].at + _HOUR)
+            return _Denial(f"{len(found)} repairs of {what} began within an hour", found[-most].at + _HOUR)
     return None
 
 
-def _share(ask: Ask) -> _No | None:
+def _share(ask: GuardInput) -> _Denial | None:
     """Stations of the region that are under repair now."""
     region = _place(ask.network, ask.device)[1]
     under = {one for one in ask.store.alarms.under_repair() if _place(ask.network, one)[1] == region} - {ask.device}
@@ -406,7 +410,7 @@ def _share(ask: Ask) -> _No | None:
     stations = sum(ask.network.region_of(one.id) == region for one in ask.network.stations) if under else 0
     if not region or len(under) < max(1, int(stations * percent / 100)):
         return None
-    return _No(f"{len(under)} of {stations} stations of region {region} are under repair, and {percent:g} % may be")
+    return _Denial(f"{len(under)} of {stations} stations of region {region} are under repair, and {percent:g} % may be")
 
 
 def _place(network: Network, device: str) -> tuple[str, str]:
@@ -417,7 +421,7 @@ def _place(network: Network, device: str) -> tuple[str, str]:
 # ----------------------------------------------------------- what the run would do
 
 
-def _reach(ask: Ask) -> _No | None:
+def _reach(ask: GuardInput) -> _Denial | None:
     """The blast radius of the run."""
     run = ask.repair.run
     if run is None:
@@ -426,28 +430,28 @@ def _reach(ask: Ask) -> _No | None:
     plan = None if run.plan.is_empty else run.plan
     reached = reach(ask.network, stations, plan, ask.store.ledger.find(stations))
     found = refusals(ask.repair.rule.guards, reached)
-    return _No("; ".join(found), final=True) if found else None
+    return _Denial("; ".join(found), final=True) if found else None
 
 
-def _consent(ask: Ask) -> _No | None:
+def _consent(ask: GuardInput) -> _Denial | None:
     """Who is interrupted has agreed beforehand; who was not asked, for want of service, has none by our last check."""
     terms, health = None if ask.repair.run is None else ask.repair.run.constraints, ask.repair.health
     health = health and health.with_sleepers(ask.store.alarms.standing([ask.device]))
     if terms is not None and not ask.repair.rule.guards.interrupts and any(one.interrupts for one in terms.groups):
-        return _No("it would interrupt somebody, and its rule only works where nobody is served", final=True)
+        return _Denial("it would interrupt somebody, and its rule only works where nobody is served", final=True)
     if terms is not None and (needed := [one for one in terms.requirements if one.consent is not Consent.NOTICE]):
-        return _No(f"it needs people's consent: {', '.join(map(missing, needed))}", final=True)
+        return _Denial(f"it needs people's consent: {', '.join(map(missing, needed))}", final=True)
     spared = terms.spared.get(ask.device, ()) if terms is not None and health is not None else ()
     back = [f"{cell} serves {tenant}" for cell, tenant in spared if health and health.serves(cell, tenant)]
-    return _No(f"{', '.join(back)} again, whose consent was not asked") if back else None
+    return _Denial(f"{', '.join(back)} again, whose consent was not asked") if back else None
 
 
-def _window(ask: Ask) -> _No | None:
+def _window(ask: GuardInput) -> _Denial | None:
     """Windows, freezes and holds of all that the run works on; approvals are asked for by the run itself."""
     run = ask.repair.run
     if run is None or run.constraints is None:
         return None
-    standing = Standing(
+    standing = ClearanceInput(
         requester="",
         seconds=run.strategy.timer(),
         constraints=run.constraints.model_copy(update={"requirements": ()}),
@@ -455,29 +459,29 @@ def _window(ask: Ask) -> _No | None:
         freezes=tuple(ask.store.freezes.find(ask.now)),
     )
     shut = [one for one in clearances(standing, ask.now).values() if one.blocked]
-    return _No(shut[0].blocked, shut[0].until) if shut else None
+    return _Denial(shut[0].blocked, shut[0].until) if shut else None
 
 
 # ------------------------------------------------------- what the station says
 
 
-def _unreachable(ask: Ask) -> _No | None:
+def _unreachable(ask: GuardInput) -> _Denial | None:
     health = ask.repair.health
-    return _No(f"the station can't be read ({health.reason})") if health and not health.reachable else None
+    return _Denial(f"the station can't be read ({health.reason})") if health and not health.reachable else None
 
 
-def _lock(ask: Ask) -> _No | None:
+def _lock(ask: GuardInput) -> _Denial | None:
     """A lock that is not ours: whoever locked it may be working there."""
     health = ask.repair.health
     if health is None:
         return None
     if health.locked:
-        return _No(f"somebody else locked cell {', '.join(health.locked)}")
+        return _Denial(f"somebody else locked cell {', '.join(health.locked)}")
     locked = any(link.path == ask.alarm.object and link.locked for link in health.links)
-    return _No("somebody locked the link") if locked else None
+    return _Denial("somebody locked the link") if locked else None
 
 
-def _drift(ask: Ask) -> _No | None:
+def _drift(ask: GuardInput) -> _Denial | None:
     """For a core link, the drift of its station or router that is repaired first.
 
     None is waited for where people were asked to see to the drift, nor for longer than a repair takes.
@@ -490,16 +494,16 @@ def _drift(ask: Ask) -> _No | None:
     standing = ask.store.alarms.standing([alarm.station, *routers])
     drifts = {one.station: one.state for one in standing if one.probable_cause == CONFIGURATION_DRIFT}
     if health.drift and drifts.get(alarm.station) is not AlarmState.ESCALATED:
-        return _No("the configuration drifted, which is repaired first")
+        return _Denial("the configuration drifted, which is repaired first")
     waited = [router for router in routers if drifts.get(router, AlarmState.ESCALATED) is not AlarmState.ESCALATED]
-    return _No(f"the configuration of {waited[0]} drifted, which is repaired first") if waited else None
+    return _Denial(f"the configuration of {waited[0]} drifted, which is repaired first") if waited else None
 
 
-def _unknown(ask: Ask) -> _No | None:
+def _unknown(ask: GuardInput) -> _Denial | None:
     """No repair could be verified."""
     links = ask.repair.health.links if ask.repair.health else ()
     if any(link.path == ask.alarm.object and link.state is ServiceState.UNKNOWN for link in links):
-        return _No("no repair could be planned: the station does not report whether the link is up", final=True)
+        return _Denial("no repair could be planned: the station does not report whether the link is up", final=True)
     return None
 
 
@@ -507,7 +511,7 @@ def forbids(store: Store, run: Run, interrupts: bool, now: datetime) -> str:
     """What says no to a rule's run that is about to act for the first time (``controller.runs.procedures.Forbids``)."""
     alarm = store.alarms.get(run.cause.removeprefix(ALARM))
     repair = Repair(alarm, _of(run, alarm), interrupting=interrupts)
-    ask = Ask(repair, alarm, store, store.networks.get()[1], now)
+    ask = GuardInput(repair, alarm, store, store.networks.get()[1], now)
     started = store.repairs.of_run(run.id)
     # A rule may answer what follows from a root; another root than then is news to it.
     elsewhere = _symptom(ask) if started is not None and alarm.root != started.root else None
@@ -525,7 +529,7 @@ def _of(run: Run, alarm: Alarm) -> Rule:
 #: Guards that are asked once more before the run of a repair changes a device: it may have waited for people.
 _AT_START = ("stopped", "over", "announced", "freeze", "battery")
 #: All guards, in the order in which they are asked. Which one says no first decides the reason, and nothing else.
-GUARDS: Mapping[str, Callable[[Ask], _No | None]] = {
+GUARDS: Mapping[str, Callable[[GuardInput], _Denial | None]] = {
     "stopped": _stopped,
     "record": _record,
     "over": _over,

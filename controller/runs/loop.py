@@ -21,7 +21,7 @@ from controller.models.metrics import Observations
 from controller.models.run import Outcome
 from controller.ports.queue import Wakeups
 from controller.ports.store import Async, Claim, Claims, JobResult
-from controller.runs.procedures import Resting, Tools
+from controller.runs.procedures import Suspension, Tools
 from controller.runs.rollout.group_decisions import LAST
 from controller.runs.sweeper import Sweeper
 
@@ -191,7 +191,7 @@ class WorkerLoop:
         if isinstance(result, NotClearedError):
             log.info("job.put_back", job=claim.job.id, station=claim.job.station, reason=result.message)
             return
-        if isinstance(result, Resting):
+        if isinstance(result, Suspension):
             log.info("job.rests", job=claim.job.id, station=claim.job.station, until=result.until, reason=result.reason)
             return
         log.info(
@@ -207,13 +207,13 @@ class WorkerLoop:
         jobs, own = f"{claim.run.id}.", (claim.job.id, claim.fence)
         return any(key != own and key[0].startswith(jobs) for key in self._running)
 
-    async def _recorded(self, claim: Claim) -> JobResult | NotClearedError | Resting:
+    async def _recorded(self, claim: Claim) -> JobResult | NotClearedError | Suspension:
         """Work, and put the result on record; a database that is away is waited for.
 
         Working again after a ``StoreError`` is a take-over from ourselves: it starts by reading back. A job that may
         not begin any more is put back.
         """
-        result: JobResult | NotClearedError | Resting | None = None
+        result: JobResult | NotClearedError | Suspension | None = None
         while True:
             try:
                 result = result or await self._result(claim)
@@ -223,7 +223,7 @@ class WorkerLoop:
                 log.warning("job.waits_for_store", job=claim.job.id, reason=error.message)
                 await self._tools.clock.sleep(_POLL)
 
-    async def _result(self, claim: Claim) -> JobResult | NotClearedError | Resting:
+    async def _result(self, claim: Claim) -> JobResult | NotClearedError | Suspension:
         if claim.job.attempts > _MAX_ATTEMPTS:
             return await self._give_up(claim, f"given up after {claim.job.attempts - 1} attempts that ended its worker")
         try:
@@ -320,12 +320,12 @@ class WorkerLoop:
         self._observations.state("minka_round_success_timestamp_seconds", now, "sweep")
 
 
-async def record_end(claims: Claims[Async], claim: Claim, result: JobResult | NotClearedError | Resting) -> None:
+async def record_end(claims: Claims[Async], claim: Claim, result: JobResult | NotClearedError | Suspension) -> None:
     """Put on record how a job ended, or give it back."""
     if isinstance(result, NotClearedError):
         rank = LAST if isinstance(result, OutOfTurnError) else None
         await claims.release(claim, result.message, keep_transaction=False, rank=rank)
-    elif isinstance(result, Resting):
+    elif isinstance(result, Suspension):
         await claims.release(claim, result.reason, keep_transaction=True, until=result.until)
     else:
         await claims.finish(claim, result)

@@ -14,7 +14,7 @@ from controller.models.run import UNDO, Run, Strategy
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget
 from controller.ports.store import AsyncStore, Claim, JobResult, NewJob, PreparedRun, RunRequest, Store
-from controller.runs.approval.consent import Asked, plan_constraints
+from controller.runs.approval.consent import RunOccasion, plan_constraints
 from controller.runs.poller import Poller
 from controller.runs.rollout.timers import fitted
 from controller.runs.rollout.waves import cut_stages, cut_waves, ranks_in, units_of
@@ -93,8 +93,8 @@ def _cancelled(store: Store, runs: Collection[str]) -> dict[str, bool]:
 
 
 @dataclass(frozen=True, slots=True)
-class Resting:
-    """A job that can do nothing until then, or until it is woken: it gives its worker free and keeps its device."""
+class Suspension:
+    """A job that can do nothing until then, or until it is woken: it releases its worker and keeps its device."""
 
     until: datetime
     reason: str
@@ -103,7 +103,7 @@ class Resting:
 class Procedure(Protocol):
     """One kind of run."""
 
-    async def work(self, claim: Claim, tools: Tools, alive: Alive) -> JobResult | Resting:
+    async def work(self, claim: Claim, tools: Tools, alive: Alive) -> JobResult | Suspension:
         """Bring one job to its result, or to where it can only wait."""
         ...
 
@@ -130,7 +130,7 @@ class Apply:
             raise PlanRefusedError(f"plan {plan.id} changes nothing: there is nothing to apply")
         _, network = store.networks.get()
         strategy, jobs = self._cut(store, plan, network, request.strategy.model_copy(update={"canary_wave": 0}))
-        constraints = plan_constraints(network, plan, Asked(plan.digest, plan.created))
+        constraints = plan_constraints(network, plan, RunOccasion(plan.digest, plan.created))
         strategy = fitted(strategy, jobs, constraints, plan.created)
         return PreparedRun(
             request=request,

@@ -30,7 +30,7 @@ from controller.models.approval import Clearance, Contract, Freeze, NoticeKind, 
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
 from controller.models.run import INSIDE, Hold, JobState, Policy, Run, Strategy, restarted
-from controller.ports.store import Approvals, Assess, Clearances, Freezes, Standing, Sync
+from controller.ports.store import Approvals, Assess, ClearanceInput, Clearances, Freezes, Sync
 from controller.store.columns import Instant, metadata
 from controller.store.holds import holds_in_force
 from controller.store.involvement import run_tenants
@@ -131,12 +131,12 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
         return found
 
     @reads
-    def standing(self, tx: Tx, run_id: str, tenant: str = "") -> Standing | None:
+    def standing(self, tx: Tx, run_id: str, tenant: str = "") -> ClearanceInput | None:
         row = tx.execute(_of_side(_WITH_TERMS, tenant).where(runs.c.id == run_id)).one_or_none()
         return None if row is None else _standing(tx, row, _bounds(tx))
 
     @reads
-    def standings(self, tx: Tx, tenant: str = "") -> list[tuple[Run, Standing]]:
+    def standings(self, tx: Tx, tenant: str = "") -> list[tuple[Run, ClearanceInput]]:
         rows, bounds = tx.execute(_of_side(_ACTIVE, tenant)).all(), _bounds(tx)
         found = {run.id: run for run in load_runs(tx, [row.id for row in rows])}
         return [(found[row.id], _standing(tx, row, bounds)) for row in rows]
@@ -269,13 +269,13 @@ def _of_side(query: Select[Any], tenant: str) -> Select[Any]:
     return query.where(concerned) if tenant else query
 
 
-def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> Standing:
+def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> ClearanceInput:
     constraints, strategy = constraints_from(row.content), Strategy.model_validate_json(row.strategy)
     sent = tx.execute(_PLANNED, {"run": row.id}) if constraints.tenants else ()
     said = tuple(votes_on(tx, row.subject))
     if said and (current := current_network(tx)):
         constraints = constraints.with_approvers_of(current[1])
-    return Standing(
+    return ClearanceInput(
         requester=row.requested_by,
         seconds=strategy.timer(),
         constraints=constraints.model_copy(update={"subject": row.subject}),
@@ -318,7 +318,7 @@ def _begun(tx: Tx, run: Row[Any], strategy: Strategy) -> frozenset[str]:
     return frozenset(station for station, key in group.items() if key in begun)
 
 
-def _assessed(assess: Assess, standing: Standing) -> Clearances:
+def _assessed(assess: Assess, standing: ClearanceInput) -> Clearances:
     """What follows; an error of ours lets nothing begin, and keeps no other run from being assessed."""
     try:
         return assess(standing)

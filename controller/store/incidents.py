@@ -13,13 +13,13 @@ import orjson
 from sqlalchemy import ColumnElement, Row, and_, func, or_, select, update
 
 from controller.intent.incidents import SETTLES, ranked, split_off
-from controller.intent.outages import Era, Excused, Outages, Spell, Times, month_of, of_tenant, spans_of, union
+from controller.intent.outages import Era, ExcusedTimes, Outages, Spell, Times, month_of, of_tenant, spans_of, union
 from controller.models.alarm import COUNTED, LINK_CAUSES, LOSES, Alarm, PerceivedSeverity
+from controller.models.enums import IncidentState
 from controller.models.errors import NotFoundError
 from controller.models.incident import AgreementMinutes, Incident, IncidentFilter, Rank, TenantMinutes, worst
 from controller.models.network import Network
 from controller.models.run import AuditRow
-from controller.models.words import IncidentState
 from controller.ports.store import Incidents, Page, Sync
 from controller.store import audit_chain
 from controller.store.alarms import GUARD, STANDING, alarm_tenants, alarms, as_alarm, put_into, sharing_on
@@ -220,7 +220,7 @@ def outages_of(
     linked = {spell.alarm.station for spell in spells if spell.alarm.probable_cause in LINK_CAUSES}
     links = {name: [(one.tenant, one.path) for one in seen.links] for name, seen in healths_of(tx, linked).items()}
     planned = _planned(tx, eras[-1].network, stations, begin) if stations else {}
-    return Outages(clipped, eras, links, Excused(planned, works_during(tx, begin, until)), locks)
+    return Outages(clipped, eras, links, ExcusedTimes(planned, works_during(tx, begin, until)), locks)
 
 
 def _eras(tx: Tx, begin: datetime, until: datetime) -> list[Era]:

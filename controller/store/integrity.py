@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping, Sequence
 from sqlalchemy import literal, select, update
 
 from controller.models.alarm import RECORD_DOUBTED, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
+from controller.models.enums import RecordChoice
 from controller.models.errors import ConflictError
 from controller.models.record import SURPRISING, Carried, RecordState
-from controller.models.words import RecordChoice
 from controller.ports.store import Integrity, Sync
 from controller.store import epochs
 from controller.store.alarms import escalate, take_reports

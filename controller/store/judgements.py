@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 from sqlalchemy import Column, LargeBinary, Row, String, Table, bindparam, delete, select
 
-from controller.performance.judgement import Judgement, Said
+from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Level
 from controller.ports.store import Judgements, Sync, method
 from controller.store.columns import Instant, metadata
@@ -77,8 +77,8 @@ def _as_noun(row: Row[Any]) -> Judgement:
         level=Level(row.level),
         of=row.of,
         end=row.end,
-        whole=Said(*content.get("whole", ())),
-        tenants={name: Said(*of) for name, of in content.get("tenants", {}).items()},
-        cells={name: Said(*of) for name, of in content.get("cells", {}).items()},
+        whole=IndicatorValues(*content.get("whole", ())),
+        tenants={name: IndicatorValues(*of) for name, of in content.get("tenants", {}).items()},
+        cells={name: IndicatorValues(*of) for name, of in content.get("cells", {}).items()},
         verdicts=content.get("verdicts", {}),
     )

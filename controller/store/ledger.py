@@ -30,7 +30,7 @@ from controller.models.packing import packed, unpacked
 from controller.models.plan import Change, LedgerNode
 from controller.models.run import UNDO, LedgerBefore, LedgerEntry, Outcome
 from controller.nrm.tree import Path
-from controller.ports.store import EndedJob, Ledger, Recorded, Sync
+from controller.ports.store import EndedJob, Ledger, LedgerState, Sync
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.plans import changes, plans
 from controller.store.queries import chunks
@@ -122,7 +122,7 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
     @reads
     def as_of(
         self, tx: Tx, stations: Iterable[str], *, run: str = "", at: datetime | None = None
-    ) -> dict[str, Recorded]:
+    ) -> dict[str, LedgerState]:
         wanted = sorted(set(stations))
         now: dict[str, dict[Path, LedgerEntry]] = {station: {} for station in wanted}
         for row in tx.rows(_LEDGER, ledger.c.station, wanted):
@@ -262,23 +262,23 @@ def _remember(tx: Tx, made: Sequence[LedgerChange], there: Mapping[str, Mapping[
     tx.execute(_SPARE, [{"device": change.station} for change in made])
 
 
-def _back(now: Mapping[Path, LedgerEntry], history: Sequence[Row[Any]], run: str, at: datetime | None) -> Recorded:
+def _back(now: Mapping[Path, LedgerEntry], history: Sequence[Row[Any]], run: str, at: datetime | None) -> LedgerState:
     """The ledger as it was, by taking changes back from the newest on."""
     then = dict(now)
     for row in history:
         if at is not None and row.at < at:
-            return Recorded(then)
+            return LedgerState(then)
         before = unpacked(LedgerBefore, row.before)
         for path in before.absent:
             then.pop(path, None)
         then |= {entry.path: entry for entry in before.entries}
         if run and row.job.partition(".")[0] == run:
-            return Recorded(then)
+            return LedgerState(then)
     if run:
-        return Recorded({}, f"run {run} changed nothing of ours here, or that is no longer on record")
+        return LedgerState({}, f"run {run} changed nothing of ours here, or that is no longer on record")
     if len(history) >= KEPT:
-        return Recorded({}, f"the record goes back to {history[-1].at:%Y-%m-%d %H:%M} only")
-    return Recorded(then, "" if then else "nothing was ours here then")
+        return LedgerState({}, f"the record goes back to {history[-1].at:%Y-%m-%d %H:%M} only")
+    return LedgerState(then, "" if then else "nothing was ours here then")
 
 
 def _left(tx: Tx, found: Sequence[Row[Any]]) -> dict[str, tuple[Change, ...]]:

@@ -38,11 +38,11 @@ from sqlalchemy import (
 )
 
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject, Values
-from controller.performance.kpis import EVERYBODY, Amounts, Wanted, Whose, amount, amounts_of
+from controller.performance.kpis import EVERYBODY, CellCounts, CounterQuery, Subscribers, amount, cell_counts
 from controller.performance.rollups import rolled_up, span_of
-from controller.performance.vocabulary import Adds, counter_named
+from controller.performance.vocabulary import Aggregation, counter_named
 from controller.ports.store import Measurements, Sync, method
-from controller.ports.store.measurements import CollectedFile, Gap, Taken, UnknownCounter
+from controller.ports.store.measurements import CollectedFile, Gap, StoredPeriods, UnknownCounter
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.networks import current_network
 from controller.store.queries import as_noun
@@ -140,7 +140,7 @@ _Span = tuple[datetime, datetime]
 _Rows = Sequence[Row[Any]]
 _Sum = Callable[[Sequence[float]], float]
 #: What is made of the rows of a station and span.
-T = TypeVar("T", Measured, Amounts)
+T = TypeVar("T", Measured, CellCounts)
 
 
 #: Layouts by their digest: that of a digest never changes.
@@ -184,11 +184,11 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
     """Performance data of stations."""
 
     @method
-    def put(self, periods: Iterable[Measured]) -> Taken:
+    def put(self, periods: Iterable[Measured]) -> StoredPeriods:
         return self._put(tuple(periods))  # which a second attempt finds again
 
     @writes
-    def _put(self, tx: Tx, periods: Sequence[Measured]) -> Taken:
+    def _put(self, tx: Tx, periods: Sequence[Measured]) -> StoredPeriods:
         latest = tx.now + _AHEAD
         by_level: dict[int, dict[_Key, list[Measured]]] = defaultdict(lambda: defaultdict(list))
         refused = 0
@@ -201,9 +201,9 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         for station in sorted({station for keys in by_level.values() for station, _ in keys}):
             tx.guard(f"measurements:{station}")
         zone = _zone(tx)
-        taken = Taken(refused=refused)
+        taken = StoredPeriods(refused=refused)
         for level, wanted in sorted(by_level.items()):
-            taken = Taken(*map(sum, zip(taken, _put(tx, level, wanted, zone), strict=True)))
+            taken = StoredPeriods(*map(sum, zip(taken, _put(tx, level, wanted, zone), strict=True)))
         return taken
 
     @method
@@ -214,7 +214,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         seconds: int,
         stations: Collection[str] | None = None,
         counters: Collection[str] | None = None,
-        who: Whose = EVERYBODY,
+        who: Subscribers = EVERYBODY,
     ) -> Iterator[Measured]:
         names = self._counting(begin, end, seconds) if stations is None else stations
         choice = _Choice.of(counters, who)
@@ -222,8 +222,8 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 
     @method
     def amounts(
-        self, begin: datetime, end: datetime, seconds: int, stations: Collection[str], wanted: Sequence[Wanted]
-    ) -> Iterator[Amounts]:
+        self, begin: datetime, end: datetime, seconds: int, stations: Collection[str], wanted: Sequence[CounterQuery]
+    ) -> Iterator[CellCounts]:
         return self._all((begin, end), seconds, stations, _Sums(tuple(wanted)).of)
 
     def _all(
@@ -260,7 +260,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         after: tuple[str, datetime] | None = None,
         limit: int = 500,
         counters: Collection[str] | None = None,
-        who: Whose = EVERYBODY,
+        who: Subscribers = EVERYBODY,
     ) -> list[Measured]:
         names = _counting(tx, begin, end, seconds) if stations is None else sorted(set(stations))
         choice = _Choice.of(counters, who)
@@ -275,7 +275,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
         seconds: int,
         stations: Collection[str],
         counters: Collection[str] | None = None,
-        who: Whose = EVERYBODY,
+        who: Subscribers = EVERYBODY,
     ) -> list[Measured]:
         choice = _Choice.of(counters, who)
         asked = {"of": seconds, "since": begin, "until": end}
@@ -376,7 +376,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
 # -------------------------------------------------------------------------------- put
 
 
-def _put(tx: Tx, level: int, wanted: Mapping[_Key, Sequence[Measured]], zone: ZoneInfo) -> Taken:
+def _put(tx: Tx, level: int, wanted: Mapping[_Key, Sequence[Measured]], zone: ZoneInfo) -> StoredPeriods:
     known = _known(tx, level, wanted)
     taken: dict[str, int] = defaultdict(int)
     rows, changed = [], []
@@ -397,7 +397,7 @@ def _put(tx: Tx, level: int, wanted: Mapping[_Key, Sequence[Measured]], zone: Zo
             rows.append((now, level, False, differed))
     _save(tx, rows)
     _mark(tx, level, changed, zone)
-    return Taken(**taken)
+    return StoredPeriods(**taken)
 
 
 def _known(tx: Tx, level: int, wanted: Iterable[_Key]) -> dict[_Key, tuple[Measured, bool]]:
@@ -557,10 +557,10 @@ class _Choice(NamedTuple):
     """What of a row is wanted: these counters or all, of a tenant and of whole cells, or of everybody."""
 
     counters: frozenset[str] | None = None
-    who: Whose = EVERYBODY
+    who: Subscribers = EVERYBODY
 
     @classmethod
-    def of(cls, counters: Collection[str] | None, who: Whose) -> _Choice:
+    def of(cls, counters: Collection[str] | None, who: Subscribers) -> _Choice:
         """Without the tenant's cells, which say nothing of where values stand, and are many to compare."""
         return cls(None if counters is None else frozenset(counters), who._replace(cells=None))
 
@@ -616,20 +616,20 @@ def _places(digest: bytes, layout: _Layout, choice: _Choice) -> _Places:
 class _Sums:
     """Sums of some values of a row. Where they stand is found once for each layout."""
 
-    def __init__(self, wanted: Sequence[Wanted]) -> None:
+    def __init__(self, wanted: Sequence[CounterQuery]) -> None:
         self._wanted = wanted
         self._known: dict[bytes, list[tuple[str, list[_Sum | None]]]] = {}
 
-    def of(self, rows: _Rows, known: _Layouts) -> Amounts:
+    def of(self, rows: _Rows, known: _Layouts) -> CellCounts:
         """What is wanted of rows of the same span."""
         if len(rows) > 1:
-            return amounts_of(_ALL.together(rows, known), self._wanted)
+            return cell_counts(_ALL.together(rows, known), self._wanted)
         (row,) = rows
         if row.layout not in self._known:
             self._known[row.layout] = list(self._sums(known[row.layout]))
         values = orjson.loads(zlib.decompress(row.content))
         cells = {cell: tuple([one and one(values) for one in sums]) for cell, sums in self._known[row.layout]}
-        return Amounts(row.station, row.begin, row.covered, cells)
+        return CellCounts(row.station, row.begin, row.covered, cells)
 
     def _sums(self, layout: _Layout) -> Iterator[tuple[str, list[_Sum | None]]]:
         """For each cell of a layout how what is wanted is added up; None for what it does not tell apart."""
@@ -734,7 +734,7 @@ def _added_up(rows: _Rows, layout: _Layout, choice: _Choice) -> Measured:
     cells: dict[str, dict[str, Values]] = {}
     for cell, name, places in _places(rows[0].layout, layout, choice):
         known = counter_named(name)
-        adds = Adds.SUM if known is None else known.over_time
+        adds = Aggregation.SUM if known is None else known.over_time
         cells.setdefault(cell, {})[name] = {
             subject: _joined(adds, columns[place], weights, covered) for subject, place in places
         }
@@ -748,10 +748,10 @@ def _added_up(rows: _Rows, layout: _Layout, choice: _Choice) -> Measured:
     )
 
 
-def _joined(adds: Adds, values: Sequence[float], weights: Sequence[float], covered: float) -> float:
-    if adds is Adds.SUM:
+def _joined(adds: Aggregation, values: Sequence[float], weights: Sequence[float], covered: float) -> float:
+    if adds is Aggregation.SUM:
         return float(sum(values))
-    if adds is Adds.MAX:
+    if adds is Aggregation.MAX:
         return float(max(values))
     return sum(map(operator.mul, values, weights)) / covered if covered else 0.0
 

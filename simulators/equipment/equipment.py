@@ -23,7 +23,7 @@ from simulators.equipment.managed_element import (
     without_records,
 )
 from simulators.equipment.performance import KEPT, Performance
-from simulators.equipment.radio import Central, Radio
+from simulators.equipment.radio import CentralUnitLink, Radio
 from simulators.equipment.software import Software
 from simulators.equipment.supervision import Supervised, Supervision
 from simulators.history import EventKind, History
@@ -119,7 +119,7 @@ class Equipment:
         self._state_key: tuple[object, ...] = ()
         self.listeners: tuple[AlarmListener, ...] = ()
         self.followers: tuple[Follower, ...] = ()
-        self.central: Central | None = None
+        self.central: CentralUnitLink | None = None
         self.down = False
         self.restart_cause = POWER_ON
         self.restarted: datetime = clock.now()

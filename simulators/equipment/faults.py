@@ -46,7 +46,7 @@ class NetworkFault:
 
 
 #: Is given a fault with its stage before and the one now: none before it began, and none after it ended.
-Changed = Callable[[NetworkFault, Stage | None, Stage | None], None]
+FaultListener = Callable[[NetworkFault, Stage | None, Stage | None], None]
 
 
 class NetworkFaults:
@@ -54,7 +54,7 @@ class NetworkFaults:
 
     __slots__ = ("_changed", "_clock", "_ids", "_open", "_seed")
 
-    def __init__(self, seed: str, clock: Clock, changed: Changed) -> None:
+    def __init__(self, seed: str, clock: Clock, changed: FaultListener) -> None:
         self._seed = seed
         self._clock = clock
         self._changed = changed

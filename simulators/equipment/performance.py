@@ -18,7 +18,7 @@ from simulators.datastore import Config
 from simulators.equipment import bearers, traffic
 from simulators.equipment.configuration import ConfiguredCell, distinguished_name
 from simulators.equipment.fault_kinds import Service
-from simulators.equipment.radio import Above, CellStatus, Radio
+from simulators.equipment.radio import CellStatus, CentralUnitState, Radio
 from simulators.equipment.traffic import Epoch, Flow, Load, Place, demand_of, load_of
 from simulators.network import StationRecord, Surroundings
 
@@ -140,7 +140,7 @@ class Performance:
         self._timeline: Timeline | None = None
         self.below: tuple[Performance, ...] = ()
 
-    def note(self, config: Config, version: str = "", above: Above | None = None) -> None:
+    def note(self, config: Config, version: str = "", above: CentralUnitState | None = None) -> None:
         """Note what holds from now on."""
         cells = tuple(self._radio.cells)
         if self._timeline is None:

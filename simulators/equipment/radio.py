@@ -90,7 +90,7 @@ class CorePaths:
 
 
 @dataclass(frozen=True, slots=True)
-class Above:
+class CentralUnitState:
     """What the central unit of a DU is configured to do, as far as the DU reaches it.
 
     Attributes:
@@ -105,15 +105,15 @@ class Above:
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
-    """What a new configuration did: names of links cured, cells unlocked again, cells that began to shut down."""
+class ConfigurationEffects:
+    """What a new configuration brought about: links cured (by name), cells unlocked, cells that began to shut down."""
 
     cured: tuple[str, ...]
     unlocked: tuple[ConfiguredCell, ...]
     closing: tuple[ConfiguredCell, ...]
 
 
-class Central(Protocol):
+class CentralUnitLink(Protocol):
     """The central unit of a DU, where it has an endpoint of its own."""
 
     def serves(self, cell: ConfiguredCell) -> bool:
@@ -122,14 +122,14 @@ class Central(Protocol):
     def paths(self) -> CorePaths:
         """What leads over it to the cores."""
 
-    def above(self) -> Above:
+    def above(self) -> CentralUnitState:
         """What it is configured to do."""
 
 
-class Owner(Protocol):
+class RadioHost(Protocol):
     """What a radio needs of its station."""
 
-    central: Central | None
+    central: CentralUnitLink | None
 
     def alarm_changed(self, alarm: Alarm, raised: bool) -> None:
         """An alarm was raised or cleared."""
@@ -160,7 +160,7 @@ class Radio:
     )
 
     def __init__(
-        self, record: StationRecord, cores: tuple[Core, ...], clock: Clock, settle_seconds: float, owner: Owner
+        self, record: StationRecord, cores: tuple[Core, ...], clock: Clock, settle_seconds: float, owner: RadioHost
     ) -> None:
         self._record = record
         self._cores = cores
@@ -180,7 +180,7 @@ class Radio:
 
     # -------------------------------------------------------- what happens
 
-    def follow(self, config: Config, stages: Iterable[Config] = ()) -> Followed:
+    def follow(self, config: Config, stages: Iterable[Config] = ()) -> ConfigurationEffects:
         """Take on a new running configuration.
 
         A broken link is cured by deleting its end point and creating it again, in one commit or in two:
@@ -204,7 +204,7 @@ class Radio:
             links[link.path] = _Link(link, old.since if old is not None and same else now, self._owner.carries(link))
         self._cells, self._links = cells, links
         self._settle_later()
-        return Followed(cured, tuple(unlocked), tuple(closing))
+        return ConfigurationEffects(cured, tuple(unlocked), tuple(closing))
 
     def _next(self, configured: ConfiguredCell, known: _Cell | None, now: float) -> _Cell:
         service = self._owner.service_of(configured)

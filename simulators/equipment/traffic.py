@@ -17,7 +17,7 @@ from statistics import NormalDist
 from simulators.datastore import Config, Instance, Path
 from simulators.equipment.configuration import ConfiguredCell, distinguished_name, has_end, user_planes
 from simulators.equipment.fault_kinds import Service
-from simulators.equipment.radio import Above, CellStatus, CorePaths
+from simulators.equipment.radio import CellStatus, CentralUnitState, CorePaths
 
 #: Part of the people with a phone, and of the phones active in the busiest hour.
 PHONES, ACTIVE = 0.6, 0.04
@@ -151,7 +151,7 @@ class Epoch:
     paths: CorePaths
     powered: bool
     version: str = ""
-    above: Above | None = None
+    above: CentralUnitState | None = None
 
     def central(self, cell: ConfiguredCell) -> tuple[Config, Path] | None:
         """Configuration that has the central half of an NR cell, and where; None where nothing has it."""

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 
 from simulators.datastore import Config, Path
 from simulators.equipment.configuration import ConfiguredCell, cells_of, ends_of, halves_of_cells, plmns_of_user_plane
-from simulators.equipment.radio import Above, CorePaths
+from simulators.equipment.radio import CentralUnitState, CorePaths
 from simulators.fleet.transport import Transport
 from simulators.network import SimulatedNetwork, StationRecord
 from simulators.station import Station
@@ -96,13 +96,13 @@ class CentralUnit:
                     users += [one for one in links if one.link.tenant in carried & known]
         return CorePaths(frozenset(signalling), tuple(users))
 
-    def above(self) -> Above:
+    def above(self) -> CentralUnitState:
         """What it is configured to do."""
         control = next((one.read() for one in self._reached("EP_F1C")), None)
         users = tuple(one.station.running for one in self._reached("EP_F1U"))
         if control is None:
-            return Above(users=users)
-        return Above(control.station.running, control.halves, users)
+            return CentralUnitState(users=users)
+        return CentralUnitState(control.station.running, control.halves, users)
 
     def _reached(self, interface: str) -> list[_Part]:
         parts = self._control if interface == "EP_F1C" else self._user

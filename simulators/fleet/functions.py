@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from simulators.cloud.behaviour.images import Registry
-from simulators.cloud.behaviour.kubelet import Served
+from simulators.cloud.behaviour.kubelet import ServedPod
 from simulators.connections import Outage
 from simulators.fleet.transport import Transport
 from simulators.network import FunctionRecord, SimulatedNetwork, StationRecord
@@ -50,20 +50,20 @@ class Functions:
             for one in network.functions
         }
         self._by_name = {function.id.lower(): function for function in network.functions}
-        self._serving: dict[str, list[tuple[str, Served]]] = {}
+        self._serving: dict[str, list[tuple[str, ServedPod]]] = {}
         transport.depend_on(self._served)
         for function in network.functions:
             for station in self._of(function):
                 station.terminate()
                 transport.take_away(station.id, Outage.REFUSAL)
 
-    def pod_of(self, function: str) -> tuple[str, Served] | None:
+    def pod_of(self, function: str) -> tuple[str, ServedPod] | None:
         """The pool and the pod that serve a function now."""
         return next(iter(self._serving.get(function, ())), None)
 
     # ---------------------------------------------------------------- for pools
 
-    def ready(self, pool: str, served: Served) -> None:
+    def ready(self, pool: str, served: ServedPod) -> None:
         """See ``pool.Functions``."""
         function = self._by_name.get(served.name)
         if function is None:
@@ -73,7 +73,7 @@ class Functions:
         if len(serving) == 1:
             self._begin(function, pool, served)
 
-    def gone(self, pool: str, served: Served, *, silent: bool) -> None:
+    def gone(self, pool: str, served: ServedPod, *, silent: bool) -> None:
         """See ``pool.Functions``."""
         function = self._by_name.get(served.name)
         serving = self._serving.get(function.id, []) if function is not None else []
@@ -96,7 +96,7 @@ class Functions:
         serving.insert(0, successor)
         return True
 
-    def clock_lost(self, pool: str, served: Served, *, lost: bool) -> None:
+    def clock_lost(self, pool: str, served: ServedPod, *, lost: bool) -> None:
         """See ``pool.Functions``."""
         function = self._by_name.get(served.name)
         if function is None or self.pod_of(function.id) != (pool, served):
@@ -109,7 +109,7 @@ class Functions:
 
     # ------------------------------------------------------------- for stations
 
-    def _begin(self, function: FunctionRecord, pool: str, served: Served) -> None:
+    def _begin(self, function: FunctionRecord, pool: str, served: ServedPod) -> None:
         image = self._registry.image(served.image)
         for station in self._of(function):
             station.instantiate("" if image is None else image.package.version)

@@ -28,7 +28,7 @@ import yaml
 from lxml import etree
 
 from simulators.clock import Clock
-from simulators.cloud.behaviour.faults import POOL_FAULTS, Struck, UnknownPoolFaultError
+from simulators.cloud.behaviour.faults import POOL_FAULTS, FaultTarget, UnknownPoolFaultError
 from simulators.cloud.behaviour.pool import Pool
 from simulators.datastore import RpcError, RpcErrors
 from simulators.equipment.faults import UnknownFaultError, fault_kind
@@ -253,7 +253,7 @@ class _Reader:
             self._wrong(entry, "stations", f"{what} pools: name them with pools, and no stations")
             return ()
         names = self._chosen(entry, seed, "pools")
-        if name in POOL_FAULTS and POOL_FAULTS[name].place is Struck.NODE and entry.get("target"):
+        if name in POOL_FAULTS and POOL_FAULTS[name].place is FaultTarget.NODE and entry.get("target"):
             for pool in (self._known["pools"].get(one) for one in names):
                 if isinstance(pool, PoolRecord):
                     self._check_target(entry, pool)

@@ -20,7 +20,7 @@ from simulators.routers.router import Router, RouterSettings
 from simulators.station import Station
 
 #: Whether the functions that a station is made of serve a tenant, by ``control`` or ``user`` plane.
-Served = Callable[[StationRecord, str, str], bool]
+IsServed = Callable[[StationRecord, str, str], bool]
 
 
 class UnknownNodeError(Exception):
@@ -118,7 +118,7 @@ class Transport:
         #: Sites where stations are that are made of functions: those of the pools that these run on.
         self._hosts: dict[str, str] = {}
         self._site_of_pool = {pool.id: pool.site for pool in network.pools}
-        self._served: Served = lambda _station, _tenant, _plane: True
+        self._served: IsServed = lambda _station, _tenant, _plane: True
         self.connections: dict[str, Connections] = {}
         records = network.routers if routers is not None else ()
         settings = settings or RouterSettings()
@@ -187,7 +187,7 @@ class Transport:
 
     # ------------------------------------------------------------ for functions
 
-    def depend_on(self, served: Served) -> None:
+    def depend_on(self, served: IsServed) -> None:
         """Let what stations carry depend on whether the functions that they are made of serve."""
         self._served = served
 

@@ -162,7 +162,7 @@ def lock_denied(datastore: str, holder: int, reason: str) -> RpcError:
     return RpcError("lock-denied", f"{datastore} can't be locked: {reason}", type="protocol", info=info)
 
 
-class Owner(Protocol):
+class DatastoreHost(Protocol):
     """The server whose datastores they are."""
 
     def running_changed(self, change: RunningChange) -> None:
@@ -203,7 +203,7 @@ class _Draft:
 class Datastores:
     """The datastores of a station and everything that guards them."""
 
-    def __init__(self, factory: Config, clock: Clock, profile: Profile, faults: Faults, owner: Owner) -> None:
+    def __init__(self, factory: Config, clock: Clock, profile: Profile, faults: Faults, owner: DatastoreHost) -> None:
         self._factory = factory
         self._running = factory
         self._startup: Config | None = factory if profile.startup else None

@@ -32,7 +32,7 @@ from simulators.netconf.state import schema_text, state_beside
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class LastGet:
     """What the last ``<get>`` of a session showed: clients ask the same again and again, mostly of the same state."""
 
     question: tuple[bytes, str]
@@ -58,7 +58,7 @@ class Caller(Protocol):
     origin: Origin
     access: Access | None
     subscription: Subscription | None
-    shown: Shown | None
+    shown: LastGet | None
     closing: bool
 
     def subscribe(self, subscription: Subscription, start: datetime | None) -> None:
@@ -110,7 +110,7 @@ def get(session: Caller, operation: etree._Element) -> str | Iterable[etree._Ele
     question = b"" if wanted is None else etree.tostring(wanted), mode
     if session.shown is None or not session.shown.answers(question, running, state):
         text = running.to_text(filter=wanted, with_defaults=mode, state=state, access=session.access)
-        session.shown = Shown(question, running, state, text)
+        session.shown = LastGet(question, running, state, text)
     found = session.shown.text
     more = state_beside(server, wanted, session.access)
     return found + "".join(etree.tostring(element, encoding="unicode") for element in more)

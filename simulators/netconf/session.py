@@ -16,7 +16,7 @@ from simulators.netconf.faults import FaultKind, StrikingFaults, half_an_edit
 from simulators.netconf.framing import Decoder, FramingError, encode
 from simulators.netconf.messages import MalformedMessageError, Request
 from simulators.netconf.notifications import REPLAY_NS, Notification, Subscription, Termination
-from simulators.netconf.operations import Shown, perform
+from simulators.netconf.operations import LastGet, perform
 from simulators.netconf.server import Counts, Server
 from simulators.ssh import Channel
 
@@ -39,7 +39,7 @@ class Session:
         self.counts = Counts()
         self.closing = False
         self.subscription: Subscription | None = None
-        self.shown: Shown | None = None
+        self.shown: LastGet | None = None
         self._subscribing: tuple[Subscription, datetime | None] | None = None
         self._stop: Timer | None = None
         self._channel = channel

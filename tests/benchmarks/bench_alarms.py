@@ -52,7 +52,7 @@ from tests.chaos.alarm_storm import (
     NO_LIMITS,
     Fault,
     Message,
-    Taken,
+    WebhookAnswers,
     alarms_of,
     centile,
     let_rules_act,
@@ -129,7 +129,7 @@ class _Measured:
         taken: Of all messages.
     """
 
-    def __init__(self, taken: Taken, accepted: dict[str, float], started: list[float]) -> None:
+    def __init__(self, taken: WebhookAnswers, accepted: dict[str, float], started: list[float]) -> None:
         self.taken = taken
         self.accepted = accepted
         self.answered = sorted(taken.waited.values())
@@ -200,7 +200,7 @@ class _Break:
     link: str
 
 
-async def _sent(system: ProcessSystem, messages: Sequence[Message], breaks: Sequence[_Break]) -> Taken:
+async def _sent(system: ProcessSystem, messages: Sequence[Message], breaks: Sequence[_Break]) -> WebhookAnswers:
     """Send all, while links break."""
 
     async def broken(one: _Break) -> None:

@@ -23,8 +23,8 @@ from controller.models.measurement import Measured, Subject
 from controller.models.metrics import METRICS
 from controller.models.network import Network
 from controller.models.shipped import shipped
-from controller.observe.exposition import Asked, add_network, exposition, text_of
-from controller.performance.judgement import Judgement, Said
+from controller.observe.exposition import ScrapeScope, add_network, exposition, text_of
+from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Level, load_kpis
 from controller.plan import network_digest
 from controller.ports.clock import SystemClock
@@ -121,11 +121,11 @@ def judged(end: datetime) -> Iterator[Judgement]:
     """What all indicators of each station came to, the watched ones of cells and tenants, and of the region."""
     kpis = load_kpis(shipped("playbooks/kpis"))
     watched = {kpi.name: 99.1234 for kpi in kpis if kpi.watched}
-    whole = Said(dict.fromkeys((kpi.name for kpi in kpis), 99.1234), dict.fromkeys(watched, 0.25))
-    judged = Said({kpi.name: 99.1234 for kpi in tenant_kpis(kpis) if kpi.watched})
+    whole = IndicatorValues(dict.fromkeys((kpi.name for kpi in kpis), 99.1234), dict.fromkeys(watched, 0.25))
+    judged = IndicatorValues({kpi.name: 99.1234 for kpi in tenant_kpis(kpis) if kpi.watched})
     own = {f"tenant-{one}": judged for one in range(TENANTS)}
     for number in range(STATIONS):
-        cells = {str(cell): Said(watched) for cell in range(CELLS)}
+        cells = {str(cell): IndicatorValues(watched) for cell in range(CELLS)}
         station = f"PE-CUS-{number:05}"
         yield Judgement(level=Level.STATION, of=station, end=end, whole=whole, tenants=own, cells=cells)
     for level, name in ((Level.REGION, "cusco"), (Level.NETWORK, "*")):
@@ -186,11 +186,11 @@ def main() -> None:
         del healths, net
         _seconds("made the network", began)
         for name, asked in (
-            ("/metrics, the first time", Asked()),
-            ("/metrics, from then on", Asked()),
-            ("/metrics, OpenMetrics", Asked(openmetrics=True)),
-            ("/metrics of one tenant, from then on", Asked(tenant="tenant-1")),
-            ("/metrics of one tenant, from then on", Asked(tenant="tenant-1")),
+            ("/metrics, the first time", ScrapeScope()),
+            ("/metrics, from then on", ScrapeScope()),
+            ("/metrics, OpenMetrics", ScrapeScope(openmetrics=True)),
+            ("/metrics of one tenant, from then on", ScrapeScope(tenant="tenant-1")),
+            ("/metrics of one tenant, from then on", ScrapeScope(tenant="tenant-1")),
         ):
             began = time.process_time()
             page = exposition(store, clock, asked)

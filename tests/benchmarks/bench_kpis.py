@@ -15,13 +15,13 @@ from datetime import timedelta
 from controller.assurance.measured_faults import uses
 from controller.models.measurement import Measured, Period
 from controller.models.shipped import shipped
-from controller.performance.judge import figure
-from controller.performance.kpis import EVERYBODY, Tally, Whose, load_kpis
+from controller.performance.comparison import figure
+from controller.performance.kpis import EVERYBODY, Subscribers, Tally, load_kpis
 from controller.performance.vocabulary import measured
 from tests.benchmarks.bench_measurements import BEGIN, STATIONS, Watch, simulated, sites
 
 QUARTER = timedelta(minutes=15)
-TENANTS = [Whose(frozenset({f"999-0{number}"})) for number in range(1, 5)]
+TENANTS = [Subscribers(frozenset({f"999-0{number}"})) for number in range(1, 5)]
 
 
 def periods(number: int) -> Iterator[Measured]:

@@ -98,7 +98,7 @@ class Message:
 
 
 @dataclass
-class Taken:
+class WebhookAnswers:
     """What the webhook took.
 
     Attributes:
@@ -128,9 +128,9 @@ def paced(faults: Iterable[Fault], apart: float) -> list[Message]:
     return [Message(apart * number, [fault]) for number, fault in enumerate(faults)]
 
 
-async def send(system: ProcessSystem, messages: Sequence[Message]) -> Taken:
+async def send(system: ProcessSystem, messages: Sequence[Message]) -> WebhookAnswers:
     """Tell all, each until it is accepted, as Alertmanager does."""
-    taken, start = Taken(), time.monotonic()
+    taken, start = WebhookAnswers(), time.monotonic()
     limits = httpx.Limits(max_connections=50)
     headers = {"Authorization": system.api.headers["Authorization"]}
     async with httpx.AsyncClient(base_url=system.api.base_url, headers=headers, timeout=60, limits=limits) as client:
@@ -138,7 +138,7 @@ async def send(system: ProcessSystem, messages: Sequence[Message]) -> Taken:
     return taken
 
 
-async def _send(client: httpx.AsyncClient, message: Message, start: float, taken: Taken) -> None:
+async def _send(client: httpx.AsyncClient, message: Message, start: float, taken: WebhookAnswers) -> None:
     await asyncio.sleep(max(0.0, start + message.at - time.monotonic()))
     began = time.monotonic()
     alerts = [fault.alert() for fault in message.faults]

@@ -71,7 +71,7 @@ def page() -> str:
         "",
         "## Actions",
         "",
-        "*Touches the device* says whether an action does nothing there, reads it, or changes it.",
+        "*Access to the device* says whether an action does nothing there, reads it, or changes it.",
         "*After a worker's death* says how a step that had begun goes on: `safe`: it runs again;",
         "`read-back`: journal and device are read, then it is resumed; `never`: it fails.",
         "",
@@ -105,7 +105,7 @@ def _attributes(model: type[Noun]) -> dict[str, str]:
 def _action(action: Action) -> Iterator[str]:
     yield from (f"### {action.name}", "", action.description, "")
     only = "" if action.devices is None else f" For {action.devices}s only."
-    yield f"Touches the device: {action.touches}. After a worker's death: {action.repeat}.{only}"
+    yield f"Access to the device: {action.access}. After a worker's death: {action.repeat}.{only}"
     yield ""
     for title, model in (("Input", action.inputs), ("Output", action.outputs)):
         if model.model_fields:

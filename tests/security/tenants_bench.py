@@ -44,7 +44,7 @@ from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import JobResult, NewJob, Page, RunRequest, Transition
-from controller.runs.approval.consent import Asked, plan_constraints
+from controller.runs.approval.consent import RunOccasion, plan_constraints
 from controller.runs.launch import prepare_plan
 from controller.runs.planning.importer import Importer
 from controller.runs.planning.planner import Planner
@@ -336,7 +336,7 @@ def _waiting(made: TenantsBench, plan: Plan, own: Private) -> Run:
     placed = dict(zip(STATIONS, waves, strict=True)) if len(there) > 1 else {}
     jobs = [NewJob(placed.get(station, 0), station) for station in there]
     _, found = store.networks.get(plan.network_digest)
-    constraints = plan_constraints(found, plan, Asked(plan.digest, plan.created))
+    constraints = plan_constraints(found, plan, RunOccasion(plan.digest, plan.created))
     run = store.runs.create(
         prepared(plan, "apply", Strategy(), jobs, actor="ana", reason="for beta", constraints=constraints)
     )
@@ -365,7 +365,7 @@ def _betas(made: TenantsBench, sides: _Sides, own: Private, net: Network) -> Non
                 for _ in range(own.waiting):
                     # As a rule would restore it; a door refuses it, since its network files are older ones by now.
                     again = RunRequest(plan=plan, actor="rule", strategy=Strategy(), cause="alarm:a")
-                    asked = Asked(plan.digest, plan.created, automatic=True, restores=True)
+                    asked = RunOccasion(plan.digest, plan.created, automatic=True, restores=True)
                     constraints = plan_constraints(moved, plan, asked)
                     made.ids["run_id"].add(
                         store.runs.create(replace(prepare_plan(store, again), constraints=constraints)).id

@@ -16,12 +16,12 @@ import uvicorn
 
 from controller.api.oidc import Provider
 from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, CliError
-from controller.cli.kept import Kept, forget, keep, kept, kept_file
+from controller.cli.saved_tokens import SavedToken, forget, keep, kept, kept_file
 from controller.cli.signin import device_token
 from controller.models.errors import InputError
 from controller.models.settings import Settings
 from controller.ports.clock import VirtualClock
-from tests.support.minka import Said, environment, minka
+from tests.support.minka import CommandResult, environment, minka
 from tests.support.ports import free_ports
 from tests.support.provider import CLIENT, DEVICE_CLIENT, SECRET, USER_CODE, IdentityProvider, identity_provider
 from tests.unit.api.bench import ApiBench, open_bench
@@ -147,11 +147,11 @@ def test_tokens_are_the_users_alone_and_one_for_each_api(config: Path, idp: Iden
     path = keep("https://one", "minka_secret", "ana")
     assert keep("https://two", idp.token(exp=4_000_000_000), "eva") == path == kept_file()
     assert (path.stat().st_mode & 0o777, config.stat().st_mode & 0o777) == (0o600, 0o700)
-    assert kept("https://one") == Kept("minka_secret", "ana", "")
+    assert kept("https://one") == SavedToken("minka_secret", "ana", "")
     two = kept("https://two")
     assert two is not None
     assert two.source == "minka login (eva, until 2096-10-02 07:06 UTC)"
-    assert forget("https://one") == Kept("minka_secret", "ana", "")
+    assert forget("https://one") == SavedToken("minka_secret", "ana", "")
     assert (forget("https://one"), kept("https://two")) == (None, two)
     assert [one.name for one in config.iterdir()] == ["tokens.json"]
 
@@ -225,7 +225,7 @@ async def test_login_and_logout(tmp_path: Path, idp: IdentityProvider) -> None:
     port = free_ports(1)
     variables = environment(tmp_path / "home", port, XDG_CONFIG_HOME=str(tmp_path / "config"))
 
-    def run(*words: str, status: int = 0, given: str = "") -> Said:
+    def run(*words: str, status: int = 0, given: str = "") -> CommandResult:
         said = minka(*words, env=variables, given=given)
         assert said.status == status, said
         return said

@@ -14,7 +14,7 @@ from controller.ports.clock import Clock
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import NewToken, Store
 from controller.runs.approval.clearance import reassess
-from controller.runs.approval.consent import Asked, plan_constraints
+from controller.runs.approval.consent import RunOccasion, plan_constraints
 
 ADMINISTRATOR = Person(name="ana", role=Role.ADMINISTRATOR)
 #: By which agreements of the tiny network let the host take service away.
@@ -30,7 +30,7 @@ def contracts(requirements: Iterable[Requirement]) -> tuple[Contract, ...]:
 def contracts_for(store: Store, plan: Plan) -> tuple[Contract, ...]:
     """Contractual reasons for all that a plan takes away."""
     _, network = store.networks.get(plan.network_digest)
-    return contracts(plan_constraints(network, plan, Asked(plan.digest, plan.created)).requirements)
+    return contracts(plan_constraints(network, plan, RunOccasion(plan.digest, plan.created)).requirements)
 
 
 def agree_by_contract(store: Store, clock: Clock, run: Run) -> None:

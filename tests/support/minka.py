@@ -26,7 +26,7 @@ _PATIENCE = 90
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """What a command wrote and how it ended."""
 
     status: int
@@ -38,7 +38,7 @@ class Said:
         return json.loads(self.out)
 
 
-def minka(*words: str, env: Mapping[str, str] | None = None, given: str = "") -> Said:
+def minka(*words: str, env: Mapping[str, str] | None = None, given: str = "") -> CommandResult:
     """Run a command in this process, through its entry point; ``given`` is what is piped into it."""
     out, err = io.StringIO(), io.StringIO()
     with (
@@ -53,7 +53,7 @@ def minka(*words: str, env: Mapping[str, str] | None = None, given: str = "") ->
             status: Any = 0
         except SystemExit as leaving:
             status = leaving.code
-    return Said(int(status or 0), out.getvalue(), err.getvalue())
+    return CommandResult(int(status or 0), out.getvalue(), err.getvalue())
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ class CommandLine:
     env: Mapping[str, str]
     url: str
 
-    def __call__(self, *words: str, status: int = 0) -> Said:
+    def __call__(self, *words: str, status: int = 0) -> CommandResult:
         """Run a command against it, and see how it ends."""
         said = minka(*words, env=self.env)
         assert said.status == status, f"minka {' '.join(words)}: {said}"

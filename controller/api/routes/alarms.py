@@ -17,7 +17,7 @@ from controller.api.auth import Router, needs, while_admitted
 from controller.api.routes.playbooks import Launch
 from controller.api.services import Backend, Body, Listing, Paging, Services, cut, listing
 from controller.api.sse import EventStream, event, follow
-from controller.api.views import AlarmView, Seen, View
+from controller.api.views import AlarmView, CallerView, View
 from controller.assurance.station_alarms import problem_of, records_by_problem
 from controller.inventory.source import unknown
 from controller.models.alarm import (
@@ -81,7 +81,7 @@ async def asked_for(  # one for each query parameter
 
 @router.get("/alarms")
 def alarms(
-    seen: Seen,
+    seen: CallerView,
     paging: Paging,
     _: Annotated[Person, needs(Permission.READ)],
     like: Annotated[AlarmFilter, Depends(asked_for)],
@@ -92,7 +92,7 @@ def alarms(
 
 
 @router.get("/alarms/events", status_code=200, response_class=EventStream)
-async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> EventStream:
+async def events(request: Request, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> EventStream:
     """Server-sent events: each alarm as it is now, then each change of one."""
     return EventStream(while_admitted(request, follow(seen, "alarms", partial(_events, seen))))
 
@@ -103,7 +103,7 @@ def _events(seen: View) -> dict[str, str]:
 
 
 @router.get("/alarms/{alarm_id}")
-def show(alarm_id: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> AlarmView | TenantAlarm:
+def show(alarm_id: str, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> AlarmView | TenantAlarm:
     """One alarm, with what its repair waits for."""
     return seen.alarm(alarm_id)
 
@@ -158,7 +158,7 @@ class Acknowledgement(Body):
 
 @router.post("/alarms/{alarm_id}/acknowledge", status_code=202)
 async def acknowledge(
-    alarm_id: str, seen: Seen, backend: Backend, launch: Launch, who: Annotated[Person, needs(Permission.RUN)]
+    alarm_id: str, seen: CallerView, backend: Backend, launch: Launch, who: Annotated[Person, needs(Permission.RUN)]
 ) -> Acknowledgement:
     """Put on record that people know of an alarm, and say so to its station, if its AlarmList has it.
 
@@ -205,7 +205,7 @@ class Unshelving(Body):
 
 @router.post("/alarms/{alarm_id}/shelve")
 def shelve(
-    alarm_id: str, asked: Shelving, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]
+    alarm_id: str, asked: Shelving, seen: CallerView, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]
 ) -> AlarmView:
     """Let nobody be called for an alarm, and nothing repair it, for a while (ISA-18.2).
 
@@ -220,7 +220,7 @@ def shelve(
 
 @router.post("/alarms/{alarm_id}/unshelve")
 def unshelve(
-    alarm_id: str, asked: Unshelving, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]
+    alarm_id: str, asked: Unshelving, seen: CallerView, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]
 ) -> AlarmView:
     """Bring a shelved alarm back now."""
     backend.store.alarms.unshelve(alarm_id, who.name, asked.reason)
@@ -235,7 +235,7 @@ class Clearing(Body):
 
 @router.post("/alarms/{alarm_id}/clear")
 def clear(
-    alarm_id: str, asked: Clearing, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]
+    alarm_id: str, asked: Clearing, seen: CallerView, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]
 ) -> AlarmView:
     """Say that an alarm is over whose source can't: a notified warning, a source that is lost, a device nobody reads.
 
@@ -263,7 +263,7 @@ class NewComment(Body):
 
 @router.get("/alarms/{alarm_id}/comments")
 def comments(
-    alarm_id: str, seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
+    alarm_id: str, seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
 ) -> Listing[Comment]:
     """What people said of an alarm, oldest first; a tenant's people see their own, and what the host says to them."""
     return cut(seen.comments(alarm_id), paging)
@@ -271,7 +271,11 @@ def comments(
 
 @router.post("/alarms/{alarm_id}/comments", status_code=201)
 def comment(
-    alarm_id: str, asked: NewComment, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.COMMENT)]
+    alarm_id: str,
+    asked: NewComment,
+    seen: CallerView,
+    backend: Backend,
+    who: Annotated[Person, needs(Permission.COMMENT)],
 ) -> Comment:
     """Say something of an alarm. What a tenant's people say, the host reads, and nobody else."""
     seen.alarm(alarm_id)

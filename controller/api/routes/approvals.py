@@ -11,7 +11,7 @@ from controller.access.disclosure import TenantChange, TenantRun, involved
 from controller.access.sight import sight
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Contracts, Listing, Paging, Services, cut, listing
-from controller.api.views import Seen
+from controller.api.views import CallerView
 from controller.inventory.source import Report
 from controller.models.approval import (
     Contract,
@@ -32,7 +32,7 @@ from controller.models.sharing import ActionClass, Consent
 from controller.playbook.actions.shipped import registry
 from controller.playbook.language.library import parse
 from controller.runs.approval.clearance import reassess
-from controller.runs.approval.consent import Asked, check_contracts, is_approved, plan_constraints
+from controller.runs.approval.consent import RunOccasion, check_contracts, is_approved, plan_constraints
 from controller.runs.approval.outlook import outlook, outlook_of
 
 router = Router(prefix="/v1", tags=["approvals"])
@@ -168,7 +168,7 @@ def override(
 
 
 @router.get("/notices")
-def notices(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[Notice]:
+def notices(seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[Notice]:
     """Notices of planned work to tenants, newest first; a tenant's people see their own."""
     total, found = seen.notices(paging)
     return listing(total, found, paging)
@@ -272,7 +272,7 @@ def _check_tenants_word(
 
 def _constraints(backend: Services, plan: Plan) -> RunConstraints:
     _, network = backend.store.networks.get(plan.network_digest)
-    return plan_constraints(network, plan, Asked(plan.digest, plan.created))
+    return plan_constraints(network, plan, RunOccasion(plan.digest, plan.created))
 
 
 # ------------------------------------------------------------------- as one side sees it

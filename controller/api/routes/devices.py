@@ -9,7 +9,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.access.disclosure import TenantStation
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
-from controller.api.views import DeviceView, LiveConfig, Seen
+from controller.api.views import CallerView, DeviceView, LiveConfig
 from controller.inventory.selectors import select, select_with_ways
 from controller.inventory.source import unknown
 from controller.models.errors import NotFoundError
@@ -46,7 +46,7 @@ def _known(network: Network, station: str) -> str:
 
 @router.get("")
 def devices(
-    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "*"
+    seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "*"
 ) -> Listing[DeviceView | TenantStation]:
     """Stations by selector (other devices with the keys ``router``, ``function``, ``pool``), by id, with health."""
     _digest, network = seen.network()
@@ -78,12 +78,12 @@ def _adopted(store: Store, selector: str) -> tuple[tuple[str, ...], list[str]]:
 
 
 @router.get("/{station}")
-def show(station: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> DeviceView | TenantStation:
+def show(station: str, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> DeviceView | TenantStation:
     """One station on record."""
     return seen.stations([_known(seen.network()[1], station)])[0]
 
 
 @router.get("/{station}/config")
-async def config(station: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> LiveConfig:
+async def config(station: str, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> LiveConfig:
     """One station's managed nodes and their state, read now."""
     return await seen.config(_known(seen.network()[1], station))

@@ -10,10 +10,10 @@ from pydantic import AwareDatetime
 from controller.access.disclosure import TenantFunction
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, cut, listing
-from controller.api.views import FunctionView, Seen
+from controller.api.views import CallerView, FunctionView
 from controller.assurance.health import wrongs
 from controller.intent.packing import Size
-from controller.intent.placement import Choice, Loss, PoolUse, SideUse, lower_bound, place, worst_losses
+from controller.intent.placement import Choice, NodeLoss, PoolUse, SideUse, lower_bound, place, worst_losses
 from controller.inventory.selectors import select
 from controller.inventory.source import unknown
 from controller.models.cloud import ClusterState, Node, Pool, PoolPlace
@@ -96,12 +96,12 @@ class PlacementView(Body):
     moves: tuple[Choice, ...]
     starts: tuple[Choice, ...]
     unplaced: tuple[Choice, ...]
-    losses: tuple[Loss, ...]
+    losses: tuple[NodeLoss, ...]
 
 
 @router.get("/functions")
 def functions(
-    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "function=*"
+    seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "function=*"
 ) -> Listing[FunctionView | TenantFunction]:
     """Functions by selector, by id: where each runs, where it would go and why; a tenant's people see their own."""
     chosen = select(seen.network()[1], selector)
@@ -110,7 +110,9 @@ def functions(
 
 
 @router.get("/functions/{function}")
-def function(function: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> FunctionView | TenantFunction:
+def function(
+    function: str, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]
+) -> FunctionView | TenantFunction:
     """One function."""
     known = seen.network()[1].function_by_id
     if function not in known:

@@ -15,7 +15,7 @@ from controller.api.reports import TenantIncidentReport
 from controller.api.routes.alarms import NewComment, say
 from controller.api.services import Backend, Listing, Paging, listing
 from controller.api.sse import EventStream, event, follow
-from controller.api.views import IncidentReport, IncidentStory, IncidentView, Seen, View
+from controller.api.views import CallerView, IncidentReport, IncidentStory, IncidentView, View
 from controller.models.alarm import Comment
 from controller.models.dispatch import DispatchPack
 from controller.models.incident import Incident, IncidentFilter, IncidentState
@@ -51,7 +51,7 @@ async def asked_for(  # one for each query parameter
 
 @router.get("")
 def incidents(
-    seen: Seen,
+    seen: CallerView,
     paging: Paging,
     _: Annotated[Person, needs(Permission.READ)],
     like: Annotated[IncidentFilter, Depends(asked_for)],
@@ -62,7 +62,7 @@ def incidents(
 
 
 @router.get("/events", status_code=200, response_class=EventStream)
-async def events(request: Request, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> EventStream:
+async def events(request: Request, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> EventStream:
     """Server-sent events: each open incident as it is now, then each change of one, its end included."""
     return EventStream(while_admitted(request, follow(seen, "incidents", partial(_events, seen))))
 
@@ -75,7 +75,7 @@ def _events(seen: View) -> dict[str, str]:
 
 @router.get("/{incident_id}")
 def show(
-    incident_id: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)]
+    incident_id: str, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]
 ) -> IncidentStory | TenantIncidentStory:
     """One incident: its alarms, the way from its root to what suffers, minutes of each tenant, and what was done."""
     return seen.incident(incident_id)
@@ -84,7 +84,7 @@ def show(
 @router.get("/{incident_id}/report", responses={200: {"content": {"text/markdown": {"schema": {"type": "string"}}}}})
 def report(
     incident_id: str,
-    seen: Seen,
+    seen: CallerView,
     _: Annotated[Person, needs(Permission.READ)],
     format: Annotated[Literal["json", "md"], Query(description="JSON, or Markdown for people.")] = "json",  # its name
 ) -> IncidentReport | TenantIncidentReport:
@@ -123,7 +123,11 @@ def hand_back(incident_id: str, backend: Backend, who: Annotated[Person, needs(P
 
 @router.post("/{incident_id}/comments", status_code=201)
 def comment(
-    incident_id: str, asked: NewComment, seen: Seen, backend: Backend, who: Annotated[Person, needs(Permission.COMMENT)]
+    incident_id: str,
+    asked: NewComment,
+    seen: CallerView,
+    backend: Backend,
+    who: Annotated[Person, needs(Permission.COMMENT)],
 ) -> Comment:
     """Say something of an incident. What a tenant's people say, the host reads, and nobody else."""
     seen.incident(incident_id)

@@ -11,7 +11,7 @@ from pydantic import AwareDatetime
 
 from controller.api.auth import Router, needs
 from controller.api.services import Body, Listing, Paging, cut
-from controller.api.views import Seen
+from controller.api.views import CallerView
 from controller.inventory.selectors import select
 from controller.inventory.source import unknown
 from controller.models.errors import InputError, NotFoundError
@@ -51,7 +51,7 @@ class KpiSeries(Body):
 
 
 @router.get("")
-def kpis(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[Kpi]:
+def kpis(seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[Kpi]:
     """Definitions: formula, source, unit, what a verdict needs; to a tenant those of its own part of shared cells."""
     return cut(seen.kpis(), paging)
 
@@ -84,7 +84,7 @@ async def asked_for(  # one for each query parameter
 @router.get("/{kpi}", responses={200: {"content": {"text/csv": {"schema": {"type": "string"}}}}})
 def show(
     kpi: str,
-    seen: Seen,
+    seen: CallerView,
     paging: Paging,
     who: Annotated[Person, needs(Permission.READ)],
     asked: Annotated[SeriesQuery, Depends(asked_for)],

@@ -17,7 +17,7 @@ from controller.models.collection import Collection
 from controller.models.errors import NotFoundError
 from controller.models.measurement import QUARTER
 from controller.models.people import Permission, Person
-from controller.performance.vocabulary import ALIASES, COUNTERS, Adds
+from controller.performance.vocabulary import ALIASES, COUNTERS, Aggregation
 from controller.ports.store import CollectedFile, UnknownCounter
 
 router = Router(prefix="/v1/measurements", tags=["measurements"])
@@ -37,8 +37,8 @@ class CounterView(Body):
 
     name: str
     unit: str
-    over_time: Adds
-    over_cells: Adds
+    over_time: Aggregation
+    over_cells: Aggregation
     source: str
     aliases: list[str]
 

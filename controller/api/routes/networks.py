@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, cut
-from controller.api.views import Seen
+from controller.api.views import CallerView
 from controller.inventory.frame import Frame, load_frame
 from controller.inventory.load import load_network
 from controller.inventory.selectors import select
@@ -216,7 +216,7 @@ async def load(
 
 
 @router.get("")
-def show(seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> NetworkSummary:
+def show(seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> NetworkSummary:
     """Numbers of objects in the current network."""
     return _summary(*seen.network())
 
@@ -238,7 +238,7 @@ async def import_(
 
 @router.get("/sharing")
 def sharing(
-    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "*"
+    seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "*"
 ) -> Listing[SharedCellView]:
     """Which tenants share each cell of the selected stations (TS 32.130); a tenant's people see themselves only."""
     _digest, network = seen.network()
@@ -264,7 +264,7 @@ def _shared(known: SharedCell) -> SharedCellView:
 
 @router.get("/{kind}")
 def items(
-    kind: str, seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
+    kind: str, seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
 ) -> Listing[dict[str, Any]]:
     """Objects of one kind of the current network (stations, cells, tenants, agreements …), by id."""
     _digest, network = seen.network()

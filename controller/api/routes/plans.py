@@ -15,7 +15,7 @@ from controller.api.auth import Router, needs
 from controller.api.problems import Problem, problem_of
 from controller.api.services import Backend, Body, Listing, Paging, cut, listing
 from controller.api.sse import EventStream, event
-from controller.api.views import Seen
+from controller.api.views import CallerView
 from controller.models.errors import MinkaError
 from controller.models.people import Permission, Person
 from controller.models.plan import Changes, Plan
@@ -96,7 +96,7 @@ async def progress_of(planning: Callable[[Progress], Coroutine[Any, Any, Plan]])
 
 @router.get("")
 def plans(
-    seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
+    seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
 ) -> Listing[PlanHead | TenantPlanHead]:
     """Plans, newest first."""
     total, found = seen.plans(paging)
@@ -104,7 +104,9 @@ def plans(
 
 
 @router.get("/{plan_id}", response_model=Plan | TenantPlan)
-def show(plan_id: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)], changes: bool = True) -> Response:
+def show(
+    plan_id: str, seen: CallerView, _: Annotated[Person, needs(Permission.READ)], changes: bool = True
+) -> Response:
     """One plan with all its changes, or without them."""
     plan = seen.plan(plan_id)
     none = Changes({}) if isinstance(plan, Plan) else ()

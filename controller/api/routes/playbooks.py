@@ -90,14 +90,14 @@ def launcher(backend: Backend) -> Launcher:
     return Launcher(_Threaded(backend.store), backend.planner, backend.wakeups, preparation(backend))
 
 
-Books = Annotated[Library, Depends(library)]
+Playbooks = Annotated[Library, Depends(library)]
 Preparation = Annotated[PlaybookPreparation, Depends(preparation)]
 Launch = Annotated[Launcher, Depends(launcher)]
 
 
 @router.get("")
 def playbooks(
-    books: Books, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
+    books: Playbooks, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[PlaybookSummary]:
     """Playbooks by name; one that can't be used names its problems."""
     return cut([_summary(books, name) for name in books.names()], paging)
@@ -114,7 +114,7 @@ def _summary(books: Library, name: str) -> PlaybookSummary:
 
 
 @router.get("/{name}")
-def show(name: str, books: Books, _: Annotated[Person, needs(Permission.OVERSEE)]) -> PlaybookView:
+def show(name: str, books: Playbooks, _: Annotated[Person, needs(Permission.OVERSEE)]) -> PlaybookView:
     """One playbook, with its parameters and its text."""
     loaded = books.load(name)
     return PlaybookView(digest=loaded.digest, text=loaded.text, playbook=loaded.playbook)

@@ -9,9 +9,9 @@ from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body
+from controller.models.enums import RecordChoice
 from controller.models.people import Permission, Person
 from controller.models.record import RecordState
-from controller.models.words import RecordChoice
 
 router = Router(prefix="/v1/record", tags=["record"])
 

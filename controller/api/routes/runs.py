@@ -14,7 +14,7 @@ from controller.api.routes.plans import progress_of, whole
 from controller.api.routes.playbooks import Launch
 from controller.api.services import FOLLOW_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing
 from controller.api.sse import EventStream, event, keep_alive
-from controller.api.views import RunView, Seen, View
+from controller.api.views import CallerView, RunView, View
 from controller.models.approval import Contract
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
@@ -62,7 +62,7 @@ async def start(
 
 @router.get("")
 def runs(
-    seen: Seen,
+    seen: CallerView,
     paging: Paging,
     _: Annotated[Person, needs(Permission.READ)],
     state: Annotated[list[RunState] | None, Query()] = None,
@@ -73,14 +73,14 @@ def runs(
 
 
 @router.get("/{run_id}")
-def show(run_id: str, seen: Seen, _: Annotated[Person, needs(Permission.READ)]) -> RunView | TenantRun:
+def show(run_id: str, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> RunView | TenantRun:
     """One run with its counts."""
     return seen.run(run_id)
 
 
 @router.get("/{run_id}/jobs")
 def jobs(
-    run_id: str, seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
+    run_id: str, seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
 ) -> Listing[Job | TenantJob]:
     """Jobs of a run, by wave and station."""
     return cut(seen.jobs(run_id), paging)
@@ -161,7 +161,7 @@ async def undo(
 
 @router.get("/{run_id}/events", status_code=200, response_class=EventStream)
 async def events(
-    run_id: str, request: Request, seen: Seen, _: Annotated[Person, needs(Permission.READ)]
+    run_id: str, request: Request, seen: CallerView, _: Annotated[Person, needs(Permission.READ)]
 ) -> EventStream:
     """Server-sent events: ``run`` when its state, wave or counts change, ``job`` when a job ends; ends with the run."""
     await run_in_threadpool(seen.run, run_id)

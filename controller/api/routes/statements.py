@@ -10,7 +10,7 @@ from pydantic import Field
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
 from controller.api.statements import Record, draft, is_settled
-from controller.api.views import Seen
+from controller.api.views import CallerView
 from controller.models.people import Permission, Person
 from controller.models.statement import IssuedStatement, Month, Statement, StatementForm, StatementKind, StatementProof
 from controller.performance.statements import files_of
@@ -37,7 +37,7 @@ class NewStatement(Body):
 
 @router.get("")
 def statements(
-    seen: Seen,
+    seen: CallerView,
     paging: Paging,
     _: Annotated[Person, needs(Permission.READ)],
     kind: StatementKind | None = None,
@@ -52,7 +52,7 @@ def statements(
 @router.get("/proofs/{digest}")
 def proof(
     digest: Annotated[str, Path(pattern="^[0-9a-f]{64}$", description="SHA-256 of a file.")],
-    seen: Seen,
+    seen: CallerView,
     _: Annotated[Person, needs(Permission.READ)],
 ) -> StatementProof:
     """Which statement a file is of that was issued, and whether its row of the audit trail is as it was written."""
@@ -64,7 +64,7 @@ def show(
     kind: StatementKind,
     tenant: _Tenant,
     month: Month,
-    seen: Seen,
+    seen: CallerView,
     _: Annotated[Person, needs(Permission.READ)],
     version: Annotated[int | None, Query(ge=1, le=1_000_000, description="Default: the latest.")] = None,
     form: _Form = StatementForm.JSON,

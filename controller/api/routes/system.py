@@ -14,14 +14,14 @@ from starlette.exceptions import HTTPException
 from controller import __version__
 from controller.api.auth import OPEN, Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
-from controller.api.views import Seen
+from controller.api.views import CallerView
 from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.metrics import Part
 from controller.models.people import Permission, Person
 from controller.models.process import Process, ProcessRole
 from controller.models.run import AuditRow
 from controller.models.scalars import Identifier
-from controller.observe.exposition import OPENMETRICS, TEXT, Asked
+from controller.observe.exposition import OPENMETRICS, TEXT, ScrapeScope
 from controller.ports.store import AuditQuery
 
 router = Router(tags=["system"])
@@ -95,7 +95,7 @@ def _unready(role: ProcessRole, instance: str, asked: Sequence[Process]) -> str:
 @router.get("/metrics", response_class=Response)
 def metrics(
     request: Request,
-    seen: Seen,
+    seen: CallerView,
     _: Annotated[Person, needs(Permission.METRICS)],
     part: Annotated[tuple[Part, ...], Query(description="None given: all, or with a region the network.")] = (),
     region: Identifier | Literal[""] = "",
@@ -103,7 +103,7 @@ def metrics(
 ) -> Response:
     """All that Prometheus scrapes, in its text format or OpenMetrics: a tenant's part to a tenant; holds no secrets."""
     openmetrics = "application/openmetrics-text" in request.headers.get("accept", "")
-    page = seen.metrics(Asked(frozenset(part), region, tenant, openmetrics))
+    page = seen.metrics(ScrapeScope(frozenset(part), region, tenant, openmetrics))
     headers = {"Vary": "Accept, Accept-Encoding"}
     if "gzip" in request.headers.get("accept-encoding", ""):
         page = gzip.compress(page, _LEAST_EFFORT, mtime=0)
@@ -116,7 +116,7 @@ _Name = Annotated[str | None, Query(max_length=200, description="Whole, or its b
 
 @router.get("/v1/audit")
 def audit(
-    seen: Seen,
+    seen: CallerView,
     paging: Paging,
     _: Annotated[Person, needs(Permission.READ)],
     actor: Annotated[str | None, Query(max_length=200)] = None,

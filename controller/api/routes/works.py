@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, Field
 
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, listing
-from controller.api.views import Seen
+from controller.api.views import CallerView
 from controller.inventory.source import unknown
 from controller.models.announced_work import AnnouncedWork
 from controller.models.errors import ConflictError, InputError
@@ -33,7 +33,7 @@ class NewWork(Body):
 
 
 @router.get("")
-def works(seen: Seen, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[AnnouncedWork]:
+def works(seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]) -> Listing[AnnouncedWork]:
     """All work that was ever announced, newest first; a tenant's people see their own."""
     total, found = seen.works(paging)
     return listing(total, found, paging)

@@ -11,15 +11,15 @@ from controller.models.network import HOST, CellId, Identifier, Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of
 from controller.plan import AdministrativeState, administrative_state_change, cycle_change, open_plmns_change
-from controller.playbook.language.registry import Context, Proposal, Taken, Touches, action
+from controller.playbook.language.registry import Context, DeviceAccess, Proposal, ServiceLoss, action
 
 
-class Nothing(Noun):
+class NoInputs(Noun):
     """No inputs."""
 
 
-class Changed(Noun):
-    """What is changed."""
+class ChangeOutput(Noun):
+    """Whether anything was changed."""
 
     changed: bool = Field(description="Whether the station had to be changed.")
 
@@ -37,14 +37,14 @@ class SwitchedCells(Noun):
     cells: tuple[CellId, ...] = Field(description="Cells whose state was changed.")
 
 
-@action("apply-intent", Touches.CHANGES, consent=None)
-async def apply_intent(context: Context, _: Nothing) -> Proposal[Changed]:
+@action("apply-intent", DeviceAccess.CHANGES, consent=None)
+async def apply_intent(context: Context, _: NoInputs) -> Proposal[ChangeOutput]:
     """Carry out what the run's plan does on the station.
 
     The plan was made when the run was accepted (section `plan`) and is bound to it; a station that changed since
     is refused.
     """
-    return Proposal(context.planned, Changed(changed=context.planned is not None))
+    return Proposal(context.planned, ChangeOutput(changed=context.planned is not None))
 
 
 async def _switch(context: Context, given: CellNames, final: AdministrativeState) -> Proposal[SwitchedCells]:
@@ -55,13 +55,13 @@ async def _switch(context: Context, given: CellNames, final: AdministrativeState
     return Proposal(change, SwitchedCells(changed=bool(edits), cells=tuple(cell_of(edit.path) for edit in edits)))
 
 
-@action("lock-cell", Touches.CHANGES)
+@action("lock-cell", DeviceAccess.CHANGES)
 async def lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Lock cells at once: calls in them are dropped. The cells must be off the air before the change is confirmed."""
     return await _switch(context, given, "LOCKED")
 
 
-@action("soft-lock-cell", Touches.CHANGES)
+@action("soft-lock-cell", DeviceAccess.CHANGES)
 async def soft_lock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Shut cells down: they take no new users, serve those they have, and lock themselves when the last has left.
 
@@ -70,13 +70,13 @@ async def soft_lock_cell(context: Context, given: CellNames) -> Proposal[Switche
     return await _switch(context, given, "SHUTTINGDOWN")
 
 
-@action("unlock-cell", Touches.CHANGES, consent=ActionClass.RESTORE)
+@action("unlock-cell", DeviceAccess.CHANGES, consent=ActionClass.RESTORE)
 async def unlock_cell(context: Context, given: CellNames) -> Proposal[SwitchedCells]:
     """Unlock cells. They must be on air before the change is confirmed, else they are locked again."""
     return await _switch(context, given, "UNLOCKED")
 
 
-async def taken_with(context: Context, names: Collection[str] | None) -> Taken | None:
+async def taken_with(context: Context, names: Collection[str] | None) -> ServiceLoss | None:
     """What is taken where these cells, or all of a station, go off the air; None where none of them is known here."""
     ledger = await context.ledger()
     health = health_of(context.station, await context.read(), ledger, 0, context.clock.now())
@@ -84,7 +84,7 @@ async def taken_with(context: Context, names: Collection[str] | None) -> Taken |
     nodes = ((cell_of(path), entry.owners) for path, entry in ledger.items())
     inside = [(cell, owners) for cell, owners in nodes if cell and (names is None or cell in names)]
     pairs = {(cell, owner) for cell, owners in inside for owner in owners if owner != HOST}
-    return Taken.of(pairs, health) if inside else None
+    return ServiceLoss.of(pairs, health) if inside else None
 
 
 class CycledCell(Noun):
@@ -94,11 +94,11 @@ class CycledCell(Noun):
     on_air: bool = Field(default=True, description="Whether it must be on air before the change is confirmed.")
 
 
-async def _with_cell(context: Context, given: CycledCell) -> Taken | None:
+async def _with_cell(context: Context, given: CycledCell) -> ServiceLoss | None:
     return await taken_with(context, [given.cell])
 
 
-@action("cycle-cell", Touches.CHANGES, takes=_with_cell)
+@action("cycle-cell", DeviceAccess.CHANGES, takes=_with_cell)
 async def cycle_cell(context: Context, given: CycledCell) -> Proposal[SwitchedCells]:
     """Lock a cell and unlock it again, as one change. If it does not come on air then, it is unlocked as before.
 
@@ -116,8 +116,8 @@ class OneTenant(Noun):
     tenant: Identifier = Field(description="The tenant.")
 
 
-@action("open-plmns", Touches.CHANGES, consent=None)
-async def open_plmns(context: Context, given: OneTenant) -> Proposal[Changed]:
+@action("open-plmns", DeviceAccess.CHANGES, consent=None)
+async def open_plmns(context: Context, given: OneTenant) -> Proposal[ChangeOutput]:
     """Let all users of a tenant in: its PLMNs that are reserved for operator use are so no longer.
 
     A plan with `reserved` put them on air so. Only PLMNs of ours are opened. On NR no PLMN can be reserved, since
@@ -125,7 +125,7 @@ async def open_plmns(context: Context, given: OneTenant) -> Proposal[Changed]:
     """
     ledger, observed = await context.ledger(), await context.read()
     change = open_plmns_change(context.station, context.profiles, observed, given.tenant, ledger)
-    return Proposal(change, Changed(changed=change is not None))
+    return Proposal(change, ChangeOutput(changed=change is not None))
 
 
 CONFIGURATION = (apply_intent, lock_cell, soft_lock_cell, unlock_cell, cycle_cell, open_plmns)

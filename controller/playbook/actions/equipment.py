@@ -19,9 +19,9 @@ from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cells, link_state, links
 from controller.nrm.profiles.alarm_list import list_in
 from controller.nrm.tree import Observed
-from controller.playbook.actions.configuration import Changed, Nothing, taken_with
+from controller.playbook.actions.configuration import ChangeOutput, NoInputs, taken_with
 from controller.playbook.actions.state import endpoint_name, unlocked
-from controller.playbook.language.registry import Context, Proposal, Taken, Touches, action
+from controller.playbook.language.registry import Context, DeviceAccess, Proposal, ServiceLoss, action
 
 #: Who acknowledges where no person did.
 _OURSELVES = "minka"
@@ -62,14 +62,14 @@ class RecordChoice(Noun):
     )
 
 
-class Acknowledged(Noun):
+class Acknowledgement(Noun):
     """What was acknowledged."""
 
     changed: bool = Field(description="Whether there was anything to acknowledge.")
     records: tuple[str, ...] = Field(description="Ids of the records, as the station gives them.")
 
 
-class Interrupted(Noun):
+class Interruption(Noun):
     """What the restart interrupts."""
 
     changed: bool = Field(description="Always true.")
@@ -77,24 +77,24 @@ class Interrupted(Noun):
     endpoints: tuple[str, ...] = Field(description="Core links of ours that were up before.")
 
 
-async def _with_unit(context: Context, given: UnitChoice) -> Taken | None:
+async def _with_unit(context: Context, given: UnitChoice) -> ServiceLoss | None:
     return await taken_with(context, _unit(context.station, await context.equipment(), given).cells)
 
 
-async def _with_station(context: Context, _: Restart) -> Taken | None:
+async def _with_station(context: Context, _: Restart) -> ServiceLoss | None:
     return await taken_with(context, None)
 
 
-@action("read-equipment", Touches.READS)
-async def read_equipment(context: Context, _: Nothing) -> EquipmentState:
+@action("read-equipment", DeviceAccess.READS)
+async def read_equipment(context: Context, _: NoInputs) -> EquipmentState:
     """Read units, software, power and licence of the station as they are now."""
     seen = await context.equipment()
     version = seen.running.version if seen.running else ""
     return EquipmentState(units=seen.units, slots=seen.slots, version=version, power=seen.power, licence=seen.licence)
 
 
-@action("reset-radio-unit", Touches.CHANGES, devices=DeviceKind.STATION, takes=_with_unit)
-async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Interrupted]:
+@action("reset-radio-unit", DeviceAccess.CHANGES, devices=DeviceKind.STATION, takes=_with_unit)
+async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Interruption]:
     """Restart one radio unit: its cells are off the air for a while. That it restarted is read back."""
     seen = await context.equipment()
     unit = _unit(context.station, seen, given)
@@ -105,8 +105,8 @@ async def reset_radio_unit(context: Context, given: UnitChoice) -> Proposal[Inte
     return Proposal(None, said, (Operation(kind=kind, subject=unit.name, since=since, seconds=given.seconds),))
 
 
-@action("restart-station", Touches.CHANGES, devices=DeviceKind.STATION, takes=_with_station)
-async def restart_station(context: Context, given: Restart) -> Proposal[Interrupted]:
+@action("restart-station", DeviceAccess.CHANGES, devices=DeviceKind.STATION, takes=_with_station)
+async def restart_station(context: Context, given: Restart) -> Proposal[Interruption]:
     """Restart the station: all its cells are off the air for a while, and sessions to it end.
 
     That it started again is read back from its own record of its start. Nobody may hold its configuration lock, and it
@@ -117,17 +117,17 @@ async def restart_station(context: Context, given: Restart) -> Proposal[Interrup
     return Proposal(None, said, (reset(context.station, seen, given.seconds, on_battery=given.on_battery),))
 
 
-@action("reload-licence", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.STATION)
-async def reload_licence(context: Context, _: Nothing) -> Proposal[Changed]:
+@action("reload-licence", DeviceAccess.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.STATION)
+async def reload_licence(context: Context, _: NoInputs) -> Proposal[ChangeOutput]:
     """Let the station fetch its licence again; it must be valid afterwards."""
     await context.ledger()
     missing = (await context.equipment()).licence != "VALID"
     operations = (Operation(kind=OperationKind.RELOAD_LICENCE, seconds=60),) if missing else ()
-    return Proposal(None, Changed(changed=missing), operations)
+    return Proposal(None, ChangeOutput(changed=missing), operations)
 
 
-@action("acknowledge-alarm", Touches.CHANGES, consent=None, devices=DeviceKind.STATION)
-async def acknowledge_alarm(context: Context, given: RecordChoice) -> Proposal[Acknowledged]:
+@action("acknowledge-alarm", DeviceAccess.CHANGES, consent=None, devices=DeviceKind.STATION)
+async def acknowledge_alarm(context: Context, given: RecordChoice) -> Proposal[Acknowledgement]:
     """Acknowledge records of the station's AlarmList: those of an alarm, or all that are over, which then leave it.
 
     Its records are no configuration: nothing of ours on the station changes, and service does not. That it shows them
@@ -148,7 +148,7 @@ async def acknowledge_alarm(context: Context, given: RecordChoice) -> Proposal[A
         chosen = [record for record in observed.records if record.severity is PerceivedSeverity.CLEARED]
         user = ""
     records = tuple(record.id for record in chosen if record.id and not record.acknowledged_by)
-    said = Acknowledged(changed=bool(records), records=records)
+    said = Acknowledgement(changed=bool(records), records=records)
     kind, user = OperationKind.ACKNOWLEDGE, user or _OURSELVES
     operation = Operation(kind=kind, subject=path, seconds=60, records=records, user=user) if records else None
     return Proposal(None, said, (operation,) if operation else ())
@@ -182,10 +182,10 @@ def _named(given: UnitChoice) -> str:
     return f"{unit} {cell}".strip() or "without a name: name it, or one of its cells"
 
 
-async def _interrupted(context: Context, observed: Observed, names: tuple[str, ...] | None) -> Interrupted:
+async def _interrupted(context: Context, observed: Observed, names: tuple[str, ...] | None) -> Interruption:
     """What a restart of all cells, or of these, interrupts."""
     ledger = await context.ledger()
-    return Interrupted(
+    return Interruption(
         changed=True,
         cells=tuple(
             entry.cell

@@ -7,19 +7,27 @@ from datetime import timedelta
 from pydantic import Field
 
 from controller.intent.placement import Choice
-from controller.models.cloud import Count, NodeName, Room
+from controller.models.cloud import Count, NodeName, Resources
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, DeviceError, PlanRefusedError, UnreachableError
 from controller.models.network import DeviceKind, Noun, StationId
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
 from controller.plan import cordoned_change, moved_change, ready_on, reverted_change, scaled_change
-from controller.playbook.actions.configuration import Changed, Nothing
-from controller.playbook.language.registry import Context, Proposal, Remarked, Taken, Touches, Unmet, action
+from controller.playbook.actions.configuration import ChangeOutput, NoInputs
+from controller.playbook.language.registry import (
+    Context,
+    DeviceAccess,
+    Proposal,
+    Remarks,
+    ServiceLoss,
+    UnmetCondition,
+    action,
+)
 
 
 class Patience(Noun):
-    """How long to wait."""
+    """How long to wait at most."""
 
     seconds: float = Field(default=60, ge=0, le=86400, description="Most seconds to wait.")
 
@@ -43,7 +51,7 @@ class PoolChoice(Noun):
 
 
 class Destination(PoolChoice):
-    """Where to, or who says it."""
+    """The pool to move to, or how it is found."""
 
     rebalance: bool = Field(
         default=False,
@@ -51,8 +59,8 @@ class Destination(PoolChoice):
     )
 
 
-class Moved(Noun):
-    """Where it went."""
+class Move(Noun):
+    """Where the function runs now, and why."""
 
     changed: bool = Field(description="Whether anything had to be changed.")
     pool: str = Field(description="The pool that it is on.")
@@ -65,7 +73,7 @@ class Replicas(Noun):
     replicas: Count = Field(ge=1, description="Number of replicas.")
 
 
-@action("await-function", Touches.READS, devices=DeviceKind.FUNCTION)
+@action("await-function", DeviceAccess.READS, devices=DeviceKind.FUNCTION)
 async def await_function(context: Context, given: Patience) -> Readiness:
     """Wait until the function is ready on its pool, as it may become by itself; say whether it is. It never fails.
 
@@ -82,13 +90,13 @@ async def await_function(context: Context, given: Patience) -> Readiness:
         pause = min(5.0, pause * 1.6)
 
 
-@action("check-function", Touches.READS, devices=DeviceKind.FUNCTION)
-async def check_function(context: Context, _: Nothing) -> Readiness | Unmet:
+@action("check-function", DeviceAccess.READS, devices=DeviceKind.FUNCTION)
+async def check_function(context: Context, _: NoInputs) -> Readiness | UnmetCondition:
     """Fail unless the function is ready on its pool."""
     found = await _readiness(context)
     if not found.answers:
         raise UnreachableError(found.reason)
-    return found if found.ready else Unmet(found.reason)
+    return found if found.ready else UnmetCondition(found.reason)
 
 
 async def _readiness(context: Context) -> Readiness:
@@ -107,7 +115,7 @@ async def _readiness(context: Context) -> Readiness:
     return Readiness(ready=False, pools=pools, answers=not observed.unseen(path), stalled=stalled, reason=reason)
 
 
-async def _healed_on(context: Context, _: Nothing) -> str:
+async def _healed_on(context: Context, _: NoInputs) -> str:
     observed, pools = await context.read(), await context.on_pools()
     return "" if ready_on(context.station, observed, pools) else (await context.another_pool(pools)).pool
 
@@ -124,8 +132,10 @@ async def _moved_to(context: Context, given: Destination) -> str:
     return (await _choice(context, given)).pool
 
 
-@action("heal-function", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.FUNCTION, brings=_healed_on)
-async def heal_function(context: Context, _: Nothing) -> Proposal[Moved]:
+@action(
+    "heal-function", DeviceAccess.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.FUNCTION, brings=_healed_on
+)
+async def heal_function(context: Context, _: NoInputs) -> Proposal[Move]:
     """Bring a function that is not ready to another pool that may carry it and has room; one that is ready stays.
 
     It comes there as it was applied, must become ready, and then goes from the pool where it was not. From a pool that
@@ -141,11 +151,11 @@ async def heal_function(context: Context, _: Nothing) -> Proposal[Moved]:
         if not pool:
             raise ConflictError(f"{context.station} is not ready on {', '.join(pools) or 'any pool'}, and {reason}")
     change = moved_change(context.station, observed, ledger, pool, await context.served())
-    return Proposal(change, Moved(changed=change is not None, pool=pool, reason=reason))
+    return Proposal(change, Move(changed=change is not None, pool=pool, reason=reason))
 
 
-@action("move-function", Touches.CHANGES, devices=DeviceKind.FUNCTION, brings=_moved_to)
-async def move_function(context: Context, given: Destination) -> Proposal[Moved]:
+@action("move-function", DeviceAccess.CHANGES, devices=DeviceKind.FUNCTION, brings=_moved_to)
+async def move_function(context: Context, given: Destination) -> Proposal[Move]:
     """Move a function to another pool: it is made there as it was applied, must be ready, then goes from the first.
 
     If it does not become ready, it goes from the new pool and stays on the first.
@@ -161,34 +171,34 @@ async def move_function(context: Context, given: Destination) -> Proposal[Moved]
             f"there is no place for {context.station} on {given.pool or 'another pool'}: {choice.reason}"
         )
     change = moved_change(context.station, observed, ledger, choice.pool, await context.served())
-    return Proposal(change, Moved(changed=change is not None, pool=choice.pool, reason=choice.reason))
+    return Proposal(change, Move(changed=change is not None, pool=choice.pool, reason=choice.reason))
 
 
-@action("scale-function", Touches.CHANGES, consent=None, devices=DeviceKind.FUNCTION)
-async def scale_function(context: Context, given: Replicas) -> Proposal[Changed]:
+@action("scale-function", DeviceAccess.CHANGES, consent=None, devices=DeviceKind.FUNCTION)
+async def scale_function(context: Context, given: Replicas) -> Proposal[ChangeOutput]:
     """Give a function another number of replicas on its pool; all of them must be ready.
 
     Those that stay are not restarted. The network files keep their number: a later plan brings that back.
     """
     ledger, observed = await context.ledger(), await context.read()
     change = scaled_change(context.station, observed, ledger, given.replicas, await context.served())
-    return Proposal(change, Changed(changed=change is not None))
+    return Proposal(change, ChangeOutput(changed=change is not None))
 
 
-class Reach(Noun):
-    """How far back."""
+class Lookback(Noun):
+    """How far to look back."""
 
     hours: int = Field(default=24, ge=1, le=720, description="How long ago the release may have changed, in hours.")
 
 
-async def _if_ready(context: Context, _: Reach) -> Taken | None:
+async def _if_ready(context: Context, _: Lookback) -> ServiceLoss | None:
     """A function that is ready nowhere serves nobody whom its restart could interrupt."""
     found = await _readiness(context)
-    return None if found.ready or not found.answers else Taken()
+    return None if found.ready or not found.answers else ServiceLoss()
 
 
-@action("revert-function", Touches.CHANGES, devices=DeviceKind.FUNCTION, takes=_if_ready)
-async def revert_function(context: Context, given: Reach) -> Proposal[Changed]:
+@action("revert-function", DeviceAccess.CHANGES, devices=DeviceKind.FUNCTION, takes=_if_ready)
+async def revert_function(context: Context, given: Lookback) -> Proposal[ChangeOutput]:
     """Bring a function back to the release before its present one, as that was applied; it must be ready with it.
 
     Pool and number of replicas stay. Fails where the release has not changed for that long, or went back already.
@@ -201,11 +211,11 @@ async def revert_function(context: Context, given: Reach) -> Proposal[Changed]:
             f"{given.hours} hours, or it was gone back to within them"
         )
     change = reverted_change(context.station, observed, ledger, before, await context.served())
-    return Proposal(change, Changed(changed=change is not None))
+    return Proposal(change, ChangeOutput(changed=change is not None))
 
 
-@action("configure-station", Touches.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.STATION)
-async def configure_station(context: Context, _: Nothing) -> Proposal[Changed]:
+@action("configure-station", DeviceAccess.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.STATION)
+async def configure_station(context: Context, _: NoInputs) -> Proposal[ChangeOutput]:
     """Bring a station that lost its configuration, as with its function's pod, back to what was applied there.
 
     What nothing was applied to yet gets what the network files say. All its cells come on air but those that were
@@ -217,10 +227,10 @@ async def configure_station(context: Context, _: Nothing) -> Proposal[Changed]:
         if not context.dry_run:
             raise
         due = "brings all that was applied, or what the network files say, once its function is ready"
-        return Proposal(None, Changed(changed=True), foreseen=due)
+        return Proposal(None, ChangeOutput(changed=True), foreseen=due)
     if made.reason:
         raise PlanRefusedError(f"{context.station}: {made.reason}")
-    return Proposal(made.change, Changed(changed=made.change is not None))
+    return Proposal(made.change, ChangeOutput(changed=made.change is not None))
 
 
 class NodeChoice(Noun):
@@ -243,7 +253,7 @@ class Eviction(NodeChoice):
     seconds: float = Field(default=300, gt=0, le=3600, description="Most seconds to wait for the budget, and the end.")
 
 
-class Beside(Noun):
+class Replacement(Noun):
     """What takes the place of pods on a node."""
 
     changed: bool = Field(description="Whether anything had to be changed.")
@@ -252,8 +262,8 @@ class Beside(Noun):
     reason: str = Field(description="Where it goes, and why.")
 
 
-@action("cordon-node", Touches.CHANGES, consent=None, devices=DeviceKind.POOL)
-async def cordon_node(context: Context, given: Cordon) -> Proposal[Changed]:
+@action("cordon-node", DeviceAccess.CHANGES, consent=None, devices=DeviceKind.POOL)
+async def cordon_node(context: Context, given: Cordon) -> Proposal[ChangeOutput]:
     """Take a node of the pool out of use, or let pods come to it again: then only as far as Minka took it out.
 
     Pods that are on it stay. What others cordoned stays so. `minka undo` of the run takes it back.
@@ -263,7 +273,7 @@ async def cordon_node(context: Context, given: Cordon) -> Proposal[Changed]:
     if given.node not in nodes:
         raise ConflictError(f"{context.station} has no node {given.node}; it has {', '.join(nodes) or 'none'}")
     change = cordoned_change(context.station, observed, ledger, given.node, cordoned=given.cordoned)
-    return Proposal(change, Changed(changed=change is not None))
+    return Proposal(change, ChangeOutput(changed=change is not None))
 
 
 async def _other_nodes(context: Context, given: NodeChoice) -> list[str] | None:
@@ -273,7 +283,7 @@ async def _other_nodes(context: Context, given: NodeChoice) -> list[str] | None:
     here = next((node for node in cluster.nodes if node.id == given.node), None)
     if here is None or context.station not in here.functions:
         return None
-    asked = Room(**{name: getattr(package, name) for name in Room.model_fields})
+    asked = Resources(**{name: getattr(package, name) for name in Resources.model_fields})
     return [
         node.id
         for node in cluster.nodes
@@ -284,13 +294,13 @@ async def _other_nodes(context: Context, given: NodeChoice) -> list[str] | None:
     ]
 
 
-async def _beside_on(context: Context, given: NodeChoice) -> str:
+async def _replacement_pool(context: Context, given: NodeChoice) -> str:
     fits = await _other_nodes(context, given)
     return "" if fits is None or fits else (await context.another_pool(await context.on_pools())).pool
 
 
-@action("make-beside", Touches.CHANGES, devices=DeviceKind.FUNCTION, brings=_beside_on)
-async def make_beside(context: Context, given: NodeChoice) -> Proposal[Beside]:
+@action("make-beside", DeviceAccess.CHANGES, devices=DeviceKind.FUNCTION, brings=_replacement_pool)
+async def make_beside(context: Context, given: NodeChoice) -> Proposal[Replacement]:
     """Make what takes the place of the function's pods on a node, before they go.
 
     Where another node of the pool has room, that is one replica more; it must be ready. Where none has, the function
@@ -300,12 +310,12 @@ async def make_beside(context: Context, given: NodeChoice) -> Proposal[Beside]:
     fits, path = await _other_nodes(context, given), deployment_path(context.station, given.pool)
     replicas = int(str(ledger[path].leaves.get("replicas", "1"))) if path in ledger else 0
     if not replicas or fits is None:
-        stays = Beside(changed=False, evict=False, replicas=replicas, reason=f"it has no pod on {given.node}")
+        stays = Replacement(changed=False, evict=False, replicas=replicas, reason=f"it has no pod on {given.node}")
         return Proposal(None, stays)
     if fits:
         change = scaled_change(context.station, observed, ledger, replicas + 1, await context.served())
         reason = f"{', '.join(fits)} of {given.pool} has room for one more"
-        return Proposal(change, Beside(changed=True, evict=True, replicas=replicas, reason=reason))
+        return Proposal(change, Replacement(changed=True, evict=True, replicas=replicas, reason=reason))
     choice = await context.another_pool(pools)
     if not choice.pool:
         raise ConflictError(
@@ -313,35 +323,37 @@ async def make_beside(context: Context, given: NodeChoice) -> Proposal[Beside]:
         )
     change = moved_change(context.station, observed, ledger, choice.pool, await context.served())
     reason = f"no other node of {given.pool} has room; it goes to {choice.pool}: {choice.reason}"
-    return Proposal(change, Beside(changed=change is not None, evict=False, replicas=replicas, reason=reason))
+    return Proposal(change, Replacement(changed=change is not None, evict=False, replicas=replicas, reason=reason))
 
 
-@action("evict-pods", Touches.CHANGES, devices=DeviceKind.FUNCTION)
-async def evict_pods(context: Context, given: Eviction) -> Proposal[Changed]:
+@action("evict-pods", DeviceAccess.CHANGES, devices=DeviceKind.FUNCTION)
+async def evict_pods(context: Context, given: Eviction) -> Proposal[ChangeOutput]:
     """Evict the function's pods from a node, as its PodDisruptionBudget allows. That they are gone is read back."""
     await context.ledger()
     node = f"{given.pool}/{given.node}"
     if context.dry_run or (await context.equipment()).pods_on(node):
         operation = Operation(kind=OperationKind.EVICT, subject=node, seconds=given.seconds)
-        return Proposal(None, Changed(changed=True), (operation,))
-    return Proposal(None, Changed(changed=False))
+        return Proposal(None, ChangeOutput(changed=True), (operation,))
+    return Proposal(None, ChangeOutput(changed=False))
 
 
-class Idle(Remarked):
-    """No station is left."""
+class IdleStations(Remarks):
+    """Stations that name the function, none of them in service."""
 
     stations: tuple[str, ...] = Field(description="Stations that name it, all out of service.")
 
 
-@action("check-function-idle", Touches.NONE, devices=DeviceKind.FUNCTION)
-async def check_function_idle(context: Context, _: Nothing) -> Idle | Unmet:
+@action("check-function-idle", DeviceAccess.NONE, devices=DeviceKind.FUNCTION)
+async def check_function_idle(context: Context, _: NoInputs) -> IdleStations | UnmetCondition:
     """Fail while a station that the function serves is in service: decommission it first."""
     stations = context.network.stations_behind(context.station)
     serving = [station for station in stations if await context.in_service(station)]
     if serving:
         more = f" and {len(serving) - 5} more" if len(serving) > 5 else ""
-        return Unmet(f"{context.station} serves {', '.join(serving[:5])}{more}, in service still: decommission them")
-    return Idle(stations=stations)
+        return UnmetCondition(
+            f"{context.station} serves {', '.join(serving[:5])}{more}, in service still: decommission them"
+        )
+    return IdleStations(stations=stations)
 
 
 FUNCTIONS = (

@@ -21,11 +21,11 @@ from controller.inventory.source import unknown
 from controller.models.errors import DeviceError, InputError
 from controller.models.measurement import Measured
 from controller.models.network import Network, Noun
-from controller.performance.judge import Figure, Word, compare, figure, pooled
-from controller.performance.kpis import About, Kpi, Statistic, Tally, tally
+from controller.performance.comparison import Figure, VerdictKind, compare, figure, pooled
+from controller.performance.kpis import Kpi, KpiCategory, Statistic, Tally, tally
 from controller.performance.vocabulary import measured
-from controller.playbook.actions.configuration import Nothing
-from controller.playbook.language.registry import Context, Remarked, Touches, Unmet, action
+from controller.playbook.actions.configuration import NoInputs
+from controller.playbook.language.registry import Context, DeviceAccess, Remarks, UnmetCondition, action
 
 #: Stations that one station's job reads at once.
 _PARALLEL = 10
@@ -37,10 +37,12 @@ _DAY = _BACK["a day"]
 _AROUND = (4, 12, 36)
 #: What a gate judges unless it names indicators: not how fast it is, which follows from how many people there are,
 #: nor voice, of which most stations have too few calls to say anything.
-_GATED = frozenset({About.ACCESSIBILITY, About.RETAINABILITY, About.MOBILITY, About.AVAILABILITY})
+_GATED = frozenset(
+    {KpiCategory.ACCESSIBILITY, KpiCategory.RETAINABILITY, KpiCategory.MOBILITY, KpiCategory.AVAILABILITY}
+)
 
 
-class Kpis(Remarked):
+class Kpis(Remarks):
     """Indicators of the whole station in its latest full period; none where it has no measurement job."""
 
     read: AwareDatetime | None = Field(default=None, description="Time of the read, by the station's clock.")
@@ -89,15 +91,15 @@ class Comparison(Bounds):
     before: Kpis = Field(description="Output of `read-kpis` right before the change.")
 
 
-class Compared(Remarked):
-    """What came of it."""
+class ComparisonResult(Remarks):
+    """Which indicators were judged, and which could not be."""
 
     judged: dict[str, str] = Field(description="Value before and after, by indicator.")
     not_judged: dict[str, str] = Field(description="Why it could not be judged, by indicator.")
 
 
-@action("read-kpis", Touches.READS)
-async def read_kpis(context: Context, _: Nothing) -> Kpis:
+@action("read-kpis", DeviceAccess.READS)
+async def read_kpis(context: Context, _: NoInputs) -> Kpis:
     """Read the indicators of the station's latest full period. Put it right before the change.
 
     Where its sample is too small, periods on record before it are taken together with it, up to a day. The station
@@ -107,8 +109,8 @@ async def read_kpis(context: Context, _: Nothing) -> Kpis:
     return await kpis_of(context)
 
 
-@action("check-kpis", Touches.READS)
-async def check_kpis(context: Context, given: Comparison) -> Compared | Unmet:
+@action("check-kpis", DeviceAccess.READS)
+async def check_kpis(context: Context, given: Comparison) -> ComparisonResult | UnmetCondition:
     """Fail if an indicator is worse after the change than before, by more than it may be and more than by chance.
 
     For `soak_checks`, after a soak of at least two periods. All full periods after the change count. Where their sample
@@ -196,7 +198,9 @@ def _since(before: Kpis, given: Bounds) -> datetime | None:
     return before.read + timedelta(seconds=given.settle) if before.read else None
 
 
-async def _judged(context: Context, station: str, before: Kpis, after: Kpis, given: Bounds) -> Compared | Unmet:
+async def _judged(
+    context: Context, station: str, before: Kpis, after: Kpis, given: Bounds
+) -> ComparisonResult | UnmetCondition:
     """The indicators of a station before and after; what was not measured before is remarked already."""
     known = {kpi.name: kpi for kpi in context.kpis}
     judged: dict[str, str] = {}
@@ -206,44 +210,44 @@ async def _judged(context: Context, station: str, before: Kpis, after: Kpis, giv
         if name not in known:
             raise InputError(unknown("KPI", name, known))
         word, words = await _verdict(context, station, known[name], before, after, given)
-        (not_judged if word is Word.UNJUDGED else judged)[name] = words
-        if word is Word.WORSE:
+        (not_judged if word is VerdictKind.UNJUDGED else judged)[name] = words
+        if word is VerdictKind.WORSE:
             worse.append(f"{name}: {words}")
     missing = f"not judged: {_words(not_judged)}" if not_judged else ""
     if worse or (given.required and missing):
-        return Unmet("; ".join(worse) or missing)
-    return Compared(judged=judged, not_judged=not_judged, remark=missing if before.begin else "")
+        return UnmetCondition("; ".join(worse) or missing)
+    return ComparisonResult(judged=judged, not_judged=not_judged, remark=missing if before.begin else "")
 
 
 def _asked(known: Iterable[Kpi], before: Kpis, after: Kpis) -> list[str]:
     """Indicators that say whether all is well: those that were measured, or all of them."""
-    gated = [kpi.name for kpi in known if kpi.about in _GATED and kpi.better != "neither"]
+    gated = [kpi.name for kpi in known if kpi.category in _GATED and kpi.better != "neither"]
     return [name for name in gated if name in before.values or name in after.values] or gated
 
 
 async def _verdict(
     context: Context, station: str, kpi: Kpi, before: Kpis, after: Kpis, given: Bounds
-) -> tuple[Word, str]:
+) -> tuple[VerdictKind, str]:
     """What is to be said of one indicator."""
     if before.read is None or before.begin is None or after.begin is None:
-        return Word.UNJUDGED, f"{_UNMEASURED}, does not tell the time, or can't be read"
+        return VerdictKind.UNJUDGED, f"{_UNMEASURED}, does not tell the time, or can't be read"
     since = before.read + timedelta(seconds=given.settle)
     if after.begin < since:
-        return Word.UNJUDGED, "no full period has passed since the change"
+        return VerdictKind.UNJUDGED, "no full period has passed since the change"
     old, new = before.values.get(kpi.name), after.values.get(kpi.name)
     if old is None or new is None:
-        return Word.UNJUDGED, _NOT_MEASURED
+        return VerdictKind.UNJUDGED, _NOT_MEASURED
     minimum, chance = given.minimum(kpi), float(given.min_samples != 0)
     old = _by(old, minimum)
     found = compare(kpi, old, new, given.tolerance(kpi), chance=chance)
-    if found.word is Word.UNJUDGED and old.value is not None and new.value is not None and after.end is not None:
+    if found.kind is VerdictKind.UNJUDGED and old.value is not None and new.value is not None and after.end is not None:
         around = await _around(context, station, kpi, (before.read - _DAY, before.read), (since, after.end), minimum)
         if around is not None:
             words, old, new = around
             wider = compare(kpi, old, new, given.tolerance(kpi), chance=chance)
-            if wider.word is not Word.UNJUDGED:
-                return wider.word, f"{wider.words}, with {words}"
-    return found.word, found.words
+            if wider.kind is not VerdictKind.UNJUDGED:
+                return wider.kind, f"{wider.words}, with {words}"
+    return found.kind, found.words
 
 
 def _by(one: Figure, minimum: float | None) -> Figure:
@@ -286,8 +290,8 @@ def _words(not_judged: Mapping[str, str]) -> str:
     )
 
 
-class Around(Noun):
-    """Which stations are read."""
+class NeighbourChoice(Noun):
+    """Which stations around the device are read."""
 
     tenant: str = Field(default="", description="Only shared stations that this tenant's agreements reach.")
     within: Literal["region", "site", "served"] = Field(
@@ -295,7 +299,7 @@ class Around(Noun):
     )
 
 
-class NeighbourKpis(Remarked):
+class NeighbourKpis(Remarks):
     """Indicators of shared stations around."""
 
     stations: dict[str, Kpis] = Field(description="Indicators by station; no period if it could not be read.")
@@ -307,14 +311,14 @@ class NeighbourComparison(Bounds):
     before: NeighbourKpis = Field(description="Output of `read-neighbour-kpis` right before the change.")
 
 
-class ComparedNeighbours(Remarked):
+class NeighbourResult(Remarks):
     """What came of it."""
 
-    stations: dict[str, Compared] = Field(description="By station, `judged` and `not_judged`.")
+    stations: dict[str, ComparisonResult] = Field(description="By station, `judged` and `not_judged`.")
 
 
-@action("read-neighbour-kpis", Touches.READS)
-async def read_neighbour_kpis(context: Context, given: Around) -> NeighbourKpis:
+@action("read-neighbour-kpis", DeviceAccess.READS)
+async def read_neighbour_kpis(context: Context, given: NeighbourChoice) -> NeighbourKpis:
     """Read the indicators of all stations of the region (or site), or of shared ones that a tenant's agreements reach.
 
     Put it right before the tenant's own station is shut down, or the way of a site is changed. `remark` names those
@@ -331,26 +335,26 @@ async def read_neighbour_kpis(context: Context, given: Around) -> NeighbourKpis:
     return NeighbourKpis(stations=found, remark=remark)
 
 
-@action("check-neighbour-kpis", Touches.READS)
-async def check_neighbour_kpis(context: Context, given: NeighbourComparison) -> ComparedNeighbours | Unmet:
+@action("check-neighbour-kpis", DeviceAccess.READS)
+async def check_neighbour_kpis(context: Context, given: NeighbourComparison) -> NeighbourResult | UnmetCondition:
     """Fail if an indicator of one of these stations is worse than before.
 
     For `soak_checks`; judged as in `check-kpis`.
     """
     before = given.before.stations
     after = await _read_all(context, before, {name: _since(kpis, given) for name, kpis in before.items()}, given)
-    well: dict[str, Compared] = {}
+    well: dict[str, ComparisonResult] = {}
     worse: list[str] = []
     for station, kpis in before.items():
         said = await _judged(context, station, kpis, after[station], given)
-        if isinstance(said, Unmet):
+        if isinstance(said, UnmetCondition):
             worse.append(f"{station}: {said.reason}")
         else:
             well[station] = said
     if worse:
-        return Unmet("; ".join(worse[:5]))
+        return UnmetCondition("; ".join(worse[:5]))
     remarks = [f"{station}: {said.remark}" for station, said in well.items() if said.remark]
-    return ComparedNeighbours(stations=well, remark="; ".join(remarks[:5]))
+    return NeighbourResult(stations=well, remark="; ".join(remarks[:5]))
 
 
 def _stations_around(network: Network, device: str, within: str) -> Collection[str]:

@@ -7,8 +7,15 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, StringConstraints, model_validator
 
 from controller.models.network import Noun
-from controller.playbook.actions.configuration import Nothing
-from controller.playbook.language.registry import Ask, Context, Later, Touches, Unmet, action
+from controller.playbook.actions.configuration import NoInputs
+from controller.playbook.language.registry import (
+    Context,
+    DeviceAccess,
+    Postponement,
+    QuestionPlan,
+    UnmetCondition,
+    action,
+)
 
 #: One address, without a name, blanks or control characters.
 EmailAddress = Annotated[str, StringConstraints(pattern=r"^[!-~]+@[!-~]+$", max_length=254)]
@@ -34,7 +41,7 @@ class QuestionInputs(Noun):
         return self
 
 
-class Answered(Noun):
+class QuestionOutput(Noun):
     """What was answered."""
 
     answer: str = Field(description="The answer.")
@@ -42,20 +49,20 @@ class Answered(Noun):
     reason: str = Field(description="Why, in that person's words.")
 
 
-@action("ask-a-human", Touches.NONE)
-async def ask_a_human(context: Context, given: QuestionInputs) -> Answered | Unmet | Later:
+@action("ask-a-human", DeviceAccess.NONE)
+async def ask_a_human(context: Context, given: QuestionInputs) -> QuestionOutput | UnmetCondition | Postponement:
     """Ask people and wait for an answer, given by `minka answer RUN …` or the API.
 
     The run waits without a worker, over restarts and for days; the station stays reserved for it. Look at
     `output.answer` in `checks`: any answer is an answer. A cancel ends the waiting.
     """
-    asked = Ask(given.text, given.choices, given.default, given.per, given.seconds)
+    asked = QuestionPlan(given.text, given.choices, given.default, given.per, given.seconds)
     question = await context.ask(asked)
     if question.answer:
-        return Answered(answer=question.answer, by=question.by, reason=question.reason)
+        return QuestionOutput(answer=question.answer, by=question.by, reason=question.reason)
     if context.clock.now() >= question.until:
-        return Unmet(f"nobody answered {given.text!r} within {given.seconds:g} s")
-    return Later(question.until, f"waits for an answer: {given.text}")
+        return UnmetCondition(f"nobody answered {given.text!r} within {given.seconds:g} s")
+    return Postponement(question.until, f"waits for an answer: {given.text}")
 
 
 class Message(Noun):
@@ -68,8 +75,8 @@ class Message(Noun):
     )
 
 
-@action("notify", Touches.NONE)
-async def notify(context: Context, given: Message) -> Nothing:
+@action("notify", DeviceAccess.NONE)
+async def notify(context: Context, given: Message) -> NoInputs:
     """Notify people: over the webhook of `MINKA_NOTIFY_URL`, the relay of `MINKA_MAIL_RELAY`, or to `MINKA_SYSLOG`.
 
     The webhook gets JSON with `station` and `text`, syslog a message of RFC 5424 with the station in its structured
@@ -78,7 +85,7 @@ async def notify(context: Context, given: Message) -> Nothing:
     """
     content = {"station": context.station, "text": given.text}
     await context.post(content | ({"to": given.to} if given.to else {}), given.via)
-    return Nothing()
+    return NoInputs()
 
 
 PEOPLE = (ask_a_human, notify)

@@ -11,8 +11,8 @@ from controller.models.network import Noun
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import links
 from controller.plan.maintenance import removal_plan
-from controller.playbook.actions.configuration import Changed, Nothing
-from controller.playbook.language.registry import Context, Proposal, Touches, Unmet, action
+from controller.playbook.actions.configuration import ChangeOutput, NoInputs
+from controller.playbook.language.registry import Context, DeviceAccess, Proposal, UnmetCondition, action
 
 
 class NodeCount(Noun):
@@ -50,8 +50,8 @@ class Serving(Noun):
     stations: tuple[str, ...] = Field(description="Shared stations that carry its core links.")
 
 
-@action("check-nodes", Touches.READS)
-async def check_nodes(context: Context, given: NodeCount) -> Nothing | Unmet:
+@action("check-nodes", DeviceAccess.READS)
+async def check_nodes(context: Context, given: NodeCount) -> NoInputs | UnmetCondition:
     """Fail unless exactly this number of our nodes is on the station. Use it before all of them are removed.
 
     A station that is out of service has none.
@@ -60,11 +60,11 @@ async def check_nodes(context: Context, given: NodeCount) -> Nothing | Unmet:
     if await context.in_service():
         ledger, observed = await context.ledger(), await context.read()
         found = sum(path in observed.tree for path in ledger)
-    return Nothing() if found == given.nodes else Unmet(_not_so_many(context.station, found, given.nodes))
+    return NoInputs() if found == given.nodes else UnmetCondition(_not_so_many(context.station, found, given.nodes))
 
 
-@action("remove-nodes", Touches.CHANGES, consent=ActionClass.REDUCE)
-async def remove_nodes(context: Context, given: NodeCount) -> Proposal[Changed]:
+@action("remove-nodes", DeviceAccess.CHANGES, consent=ActionClass.REDUCE)
+async def remove_nodes(context: Context, given: NodeCount) -> Proposal[ChangeOutput]:
     """Remove all our nodes from the station, after locking cells; other nodes stay.
 
     Nothing disappears by itself: you name the number of nodes, and it must be right.
@@ -76,15 +76,15 @@ async def remove_nodes(context: Context, given: NodeCount) -> Proposal[Changed]:
     found = sum(path in observed.tree for path in made.change.lost) if made.change else 0
     if found != given.nodes:
         raise PlanRefusedError(_not_so_many(context.station, found, given.nodes))
-    return Proposal(made.change, Changed(changed=made.change is not None))
+    return Proposal(made.change, ChangeOutput(changed=made.change is not None))
 
 
 def _not_so_many(device: str, found: int, named: int, name: str = "nodes") -> str:
     return f"{found} nodes of ours can go from {device}, but {named} were named: name {name}={found}"
 
 
-@action("check-router-nodes", Touches.NONE)
-async def check_router_nodes(context: Context, given: RouterNodeCount) -> Nothing | Unmet:
+@action("check-router-nodes", DeviceAccess.NONE)
+async def check_router_nodes(context: Context, given: RouterNodeCount) -> NoInputs | UnmetCondition:
     """Fail unless exactly this number of our nodes on the site's router is needed only by this station.
 
     Use it before the station goes; `remove-router-nodes` removes them then. Without an adopted router there are none.
@@ -92,11 +92,11 @@ async def check_router_nodes(context: Context, given: RouterNodeCount) -> Nothin
     behind = await context.left_behind(context.station)
     found = sum(map(len, behind.values()))
     wrong = _not_so_many(" and ".join(behind) or "a router", found, given.router_nodes, "router_nodes")
-    return Nothing() if found == given.router_nodes else Unmet(wrong)
+    return NoInputs() if found == given.router_nodes else UnmetCondition(wrong)
 
 
-@action("remove-router-nodes", Touches.CHANGES, consent=None)
-async def remove_router_nodes(context: Context, given: RouterNodes) -> Proposal[Changed]:
+@action("remove-router-nodes", DeviceAccess.CHANGES, consent=None)
+async def remove_router_nodes(context: Context, given: RouterNodes) -> Proposal[ChangeOutput]:
     """Remove from a router the VRFs, VLANs and routes of tenants that nobody needs without a station that is gone.
 
     Nothing that another station of the site carries, or is to carry, is touched. Who agreed to the removal of a
@@ -108,26 +108,26 @@ async def remove_router_nodes(context: Context, given: RouterNodes) -> Proposal[
     made = removal_plan(context.station, context.profiles, await context.read(), behind)
     if made.reason:
         raise PlanRefusedError(f"{context.station}: {made.reason}")
-    return Proposal(made.change, Changed(changed=made.change is not None))
+    return Proposal(made.change, ChangeOutput(changed=made.change is not None))
 
 
-@action("retire-station", Touches.NONE)
-async def retire_station(context: Context, _: Nothing) -> Nothing | Unmet:
+@action("retire-station", DeviceAccess.NONE)
+async def retire_station(context: Context, _: NoInputs) -> NoInputs | UnmetCondition:
     """Take the station out of service: plans, health reads and repairs leave it alone until it is adopted again.
 
     Fails while nodes of ours are on it. A station that is out of service stays so.
     """
     if not await context.in_service():
-        return Nothing()
+        return NoInputs()
     left = await context.ledger()
     if left:
-        return Unmet(f"{len(left)} nodes of ours are still there, as {min(left)}")
+        return UnmetCondition(f"{len(left)} nodes of ours are still there, as {min(left)}")
     await context.retire()
-    return Nothing()
+    return NoInputs()
 
 
-@action("check-tenant-served", Touches.NONE)
-async def check_tenant_served(context: Context, given: Neighbours) -> Serving | Unmet:
+@action("check-tenant-served", DeviceAccess.NONE)
+async def check_tenant_served(context: Context, given: Neighbours) -> Serving | UnmetCondition:
     """Fail unless all shared stations of the region (or site) that the tenant's agreements reach carry its core links.
 
     So customers can move before the tenant's own station is shut down. A dry run only lists the stations.
@@ -139,9 +139,9 @@ async def check_tenant_served(context: Context, given: Neighbours) -> Serving | 
         if not any(given.tenant in ledger[link.path].owners for link in links({path: {} for path in ledger}))
     ]
     if not ledgers:
-        return Unmet(f"no shared station of this {given.within} is reached by an agreement of {given.tenant}")
+        return UnmetCondition(f"no shared station of this {given.within} is reached by an agreement of {given.tenant}")
     if without and not context.dry_run:
-        return Unmet(f"{given.tenant} is not served yet by {', '.join(without)}")
+        return UnmetCondition(f"{given.tenant} is not served yet by {', '.join(without)}")
     return Serving(stations=tuple(station for station in ledgers if station not in without))
 
 

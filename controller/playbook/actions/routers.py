@@ -8,7 +8,7 @@ from controller.models.health import ServiceState
 from controller.models.network import HOST, DeviceKind, Noun
 from controller.models.plan import WaitFor
 from controller.plan import switch_router_change
-from controller.playbook.language.registry import Context, Proposal, Taken, Touches, action
+from controller.playbook.language.registry import Context, DeviceAccess, Proposal, ServiceLoss, action
 
 
 class RouterPath(Noun):
@@ -25,20 +25,20 @@ class SwitchedPath(Noun):
     links: int = Field(description="Number of core links that have to be up on the new way; where it is 0, any one.")
 
 
-async def _links_behind(context: Context, _: RouterPath) -> Taken:
+async def _links_behind(context: Context, _: RouterPath) -> ServiceLoss:
     """Core links of tenants who have routes there; of one whose links are all down nothing is taken."""
     tenants = {owner for entry in (await context.ledger()).values() for owner in entry.owners} - {HOST}
     links = await context.links_behind()
-    found = Taken()
+    found = ServiceLoss()
     for tenant in tenants:
         theirs = {f"{link.station}{link.path}": link.state for link in links if tenant in link.owners}
         cut = bool(theirs) and set(theirs.values()) == {ServiceState.DOWN}
         pairs = frozenset((name, tenant) for name in theirs or [""])
-        found |= Taken(idle=pairs) if cut else Taken(serving=pairs)
+        found |= ServiceLoss(idle=pairs) if cut else ServiceLoss(serving=pairs)
     return found
 
 
-@action("switch-router-path", Touches.CHANGES, devices=DeviceKind.ROUTER, takes=_links_behind)
+@action("switch-router-path", DeviceAccess.CHANGES, devices=DeviceKind.ROUTER, takes=_links_behind)
 async def switch_router_path(context: Context, given: RouterPath) -> Proposal[SwitchedPath]:
     """Send the router's traffic over its standby, or over its uplink again.
 

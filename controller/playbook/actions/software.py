@@ -7,9 +7,9 @@ from pydantic import Field
 from controller.models.equipment import Equipment, Operation, OperationKind, SlotState, comes_from
 from controller.models.errors import ConflictError
 from controller.models.network import DeviceKind, Noun
-from controller.playbook.actions.configuration import Changed, Nothing
+from controller.playbook.actions.configuration import ChangeOutput, NoInputs
 from controller.playbook.actions.equipment import reset
-from controller.playbook.language.registry import Context, Proposal, Touches, Unmet, action
+from controller.playbook.language.registry import Context, DeviceAccess, Proposal, UnmetCondition, action
 
 
 class Download(Noun):
@@ -26,7 +26,7 @@ class Download(Noun):
     seconds: float = Field(default=1800, gt=0, le=86400, description="Seconds that it may take.")
 
 
-class Downloaded(Noun):
+class DownloadedFile(Noun):
     """What was downloaded."""
 
     changed: bool = Field(description="Whether it had to be downloaded.")
@@ -41,7 +41,7 @@ class Install(Noun):
     seconds: float = Field(default=1800, gt=0, le=86400, description="Seconds that it may take.")
 
 
-class Installed(Noun):
+class Installation(Noun):
     """Where it was installed."""
 
     changed: bool = Field(description="Whether it had to be installed.")
@@ -56,7 +56,7 @@ class SlotChoice(Noun):
     seconds: float = Field(default=600, gt=0, le=3600, description="Seconds that it may take.")
 
 
-class Chosen(Noun):
+class PreviousSoftware(Noun):
     """The software to go back to."""
 
     slot: str = Field(description="The slot that holds it.")
@@ -70,15 +70,15 @@ class Version(Noun):
     version: str = Field(min_length=1, max_length=64, description="The version that must run.")
 
 
-class Running(Noun):
+class RunningSoftware(Noun):
     """What runs."""
 
     slot: str = Field(description="The slot that the station runs from.")
     version: str = Field(description="Its version.")
 
 
-@action("download-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATION)
-async def download_software(context: Context, given: Download) -> Proposal[Downloaded]:
+@action("download-software", DeviceAccess.CHANGES, consent=None, devices=DeviceKind.STATION)
+async def download_software(context: Context, given: Download) -> Proposal[DownloadedFile]:
     """Let the station fetch a software file. Service continues; the station notifies the end."""
     if not comes_from(given.url, context.sources):
         allowed = " or ".join(context.sources) or "nothing"
@@ -88,12 +88,12 @@ async def download_software(context: Context, given: Download) -> Proposal[Downl
     there = bool(given.version) and any(_holds(slot, given.version) for slot in seen.slots)
     kind, since = OperationKind.DOWNLOAD, seen.now
     fetch = Operation(kind=kind, subject=given.url, since=since, seconds=given.seconds)
-    said = Downloaded(changed=not there, file=given.url.rpartition("/")[2])
+    said = DownloadedFile(changed=not there, file=given.url.rpartition("/")[2])
     return Proposal(None, said, () if there else (fetch,))
 
 
-@action("install-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATION)
-async def install_software(context: Context, given: Install) -> Proposal[Installed]:
+@action("install-software", DeviceAccess.CHANGES, consent=None, devices=DeviceKind.STATION)
+async def install_software(context: Context, given: Install) -> Proposal[Installation]:
     """Install downloaded files into a slot that is neither active nor running. Service continues.
 
     The slot must be valid and hold the version afterwards. Nothing is done if a slot already holds it.
@@ -104,7 +104,7 @@ async def install_software(context: Context, given: Install) -> Proposal[Install
     holding = [slot for slot in seen.slots if _holds(slot, given.version)]
     best = max(holding, key=lambda slot: (slot.running, slot.active, slot.writable), default=None)
     if best is not None:
-        return Proposal(None, Installed(changed=False, slot=best.name, previous=running.name))
+        return Proposal(None, Installation(changed=False, slot=best.name, previous=running.name))
     free = next((slot for slot in seen.slots if slot.writable and not slot.active and not slot.running), None)
     if free is None:
         raise ConflictError(f"{context.station} has no slot to install to that is neither active nor running")
@@ -112,35 +112,35 @@ async def install_software(context: Context, given: Install) -> Proposal[Install
     install = Operation(
         kind=kind, subject=free.name, files=given.files, version=given.version, since=seen.now, seconds=given.seconds
     )
-    return Proposal(None, Installed(changed=True, slot=free.name, previous=running.name), (install,))
+    return Proposal(None, Installation(changed=True, slot=free.name, previous=running.name), (install,))
 
 
-@action("activate-software", Touches.CHANGES, consent=None, devices=DeviceKind.STATION)
-async def activate_software(context: Context, given: SlotChoice) -> Proposal[Changed]:
+@action("activate-software", DeviceAccess.CHANGES, consent=None, devices=DeviceKind.STATION)
+async def activate_software(context: Context, given: SlotChoice) -> Proposal[ChangeOutput]:
     """Activate a slot for the next start. The station runs from the old one until it restarts."""
     await context.ledger()
     wanted = _activation(context, await context.equipment(), given)
-    return Proposal(None, Changed(changed=bool(wanted)), wanted)
+    return Proposal(None, ChangeOutput(changed=bool(wanted)), wanted)
 
 
-@action("rollback-software", Touches.CHANGES, devices=DeviceKind.STATION)
-async def rollback_software(context: Context, given: SlotChoice) -> Proposal[Changed]:
+@action("rollback-software", DeviceAccess.CHANGES, devices=DeviceKind.STATION)
+async def rollback_software(context: Context, given: SlotChoice) -> Proposal[ChangeOutput]:
     """Return to a slot that the station ran from before: activate it, restart, and check that it runs."""
     await context.ledger()
     seen = await context.equipment()
     wanted = _activation(context, seen, given)
     if wanted or _running(context.station, seen).name != given.slot:
         wanted += (reset(context.station, seen, given.seconds, slot=given.slot, on_battery=True),)
-    return Proposal(None, Changed(changed=bool(wanted)), wanted)
+    return Proposal(None, ChangeOutput(changed=bool(wanted)), wanted)
 
 
-@action("check-software", Touches.READS, devices=DeviceKind.STATION)
-async def check_software(context: Context, given: Version) -> Running | Unmet:
+@action("check-software", DeviceAccess.READS, devices=DeviceKind.STATION)
+async def check_software(context: Context, given: Version) -> RunningSoftware | UnmetCondition:
     """Fail unless the station runs a version."""
     running = _running(context.station, await context.equipment())
     if running.version != given.version:
-        return Unmet(f"it runs {running.version} from {running.name}, and not {given.version}")
-    return Running(slot=running.name, version=running.version)
+        return UnmetCondition(f"it runs {running.version} from {running.name}, and not {given.version}")
+    return RunningSoftware(slot=running.name, version=running.version)
 
 
 def _activation(context: Context, seen: Equipment, given: SlotChoice) -> tuple[Operation, ...]:
@@ -165,16 +165,16 @@ def _running(station: str, seen: Equipment) -> SlotState:
     return seen.running
 
 
-@action("choose-other-software", Touches.READS, devices=DeviceKind.STATION)
-async def choose_other_software(context: Context, _: Nothing) -> Chosen | Unmet:
+@action("choose-other-software", DeviceAccess.READS, devices=DeviceKind.STATION)
+async def choose_other_software(context: Context, _: NoInputs) -> PreviousSoftware | UnmetCondition:
     """The valid slot that the station does not run from, one that can be written to before the factory's."""
     seen = await context.equipment()
     running = _running(context.station, seen)
     valid = [slot for slot in seen.slots if slot.status == "VALID" and not slot.running and slot.version]
     best = max(valid, key=lambda slot: slot.writable, default=None)
     if best is None:
-        return Unmet(f"it has no valid software but that of {running.name}, from which it runs")
-    return Chosen(slot=best.name, version=best.version, previous=running.name)
+        return UnmetCondition(f"it has no valid software but that of {running.name}, from which it runs")
+    return PreviousSoftware(slot=best.name, version=best.version, previous=running.name)
 
 
 SOFTWARE = (

@@ -18,8 +18,8 @@ from controller.models.measurement import Period
 from controller.models.network import CellId, Noun
 from controller.nrm.profiles import administrative_state, cell_state, cells, link_state, links, router_profile
 from controller.nrm.tree import Observed, Path
-from controller.playbook.actions.configuration import CellNames, Nothing
-from controller.playbook.language.registry import Context, Remarked, Touches, Unmet, action
+from controller.playbook.actions.configuration import CellNames, NoInputs
+from controller.playbook.language.registry import Context, DeviceAccess, Remarks, UnmetCondition, action
 
 #: Seconds that ``wait-until`` waits for a state that the station does not report: after a restart it may take a moment.
 _UNREPORTED = 10.0
@@ -64,7 +64,7 @@ class CellChoice(CellNames):
     )
 
 
-class CheckedCells(Remarked):
+class CheckedCells(Remarks):
     """Cells of which none is off air."""
 
     cells: tuple[CellId, ...] = Field(description="Cells that were checked.")
@@ -79,7 +79,7 @@ class LinkChoice(Noun):
     )
 
 
-class CheckedLinks(Remarked):
+class CheckedLinks(Remarks):
     """Core links of which none is down."""
 
     endpoints: tuple[str, ...] = Field(description="Endpoints that were checked.")
@@ -102,8 +102,8 @@ class NoAlarms(Noun):
     standing: int = Field(description="Alarms that stand and do not matter.")
 
 
-class Awaited(Noun):
-    """What is waited for."""
+class WaitInputs(Noun):
+    """What to wait for, and how long."""
 
     condition: Literal["cells-on-air", "cells-off-air", "cells-locked", "links-up", "reachable"] = Field(
         description="What must become true of cells or core links of ours; locked ones need not be on air or up."
@@ -118,7 +118,7 @@ class Awaited(Noun):
     )
 
 
-class Waited(Remarked):
+class WaitOutput(Remarks):
     """How long it took."""
 
     seconds: float = Field(description="Seconds waited.")
@@ -130,8 +130,8 @@ class Drift(Noun):
     nodes: int = Field(description="Managed nodes that differ from what was last applied.")
 
 
-@action("read-state", Touches.READS)
-async def read_state(context: Context, _: Nothing) -> StationState:
+@action("read-state", DeviceAccess.READS)
+async def read_state(context: Context, _: NoInputs) -> StationState:
     """Read cells and core links of the station as they are now."""
     observed, ledger = await context.read(), await context.ledger()
     found = tuple(_cell(observed, entry.path, entry.cell) for entry in cells(observed.tree))
@@ -175,8 +175,8 @@ def _not_reported(names: Iterable[str]) -> str:
     return f"not checked, since the station does not report it: {named}" if named else ""
 
 
-@action("check-cells-on-air", Touches.READS)
-async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCells | Unmet:
+@action("check-cells-on-air", DeviceAccess.READS)
+async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCells | UnmetCondition:
     """Fail unless cells are on air. Without names: all our unlocked cells except excused ones.
 
     If the station does not report it, nothing is checked, and the job says so.
@@ -186,13 +186,13 @@ async def check_cells_on_air(context: Context, given: CellChoice) -> CheckedCell
         chosen = [path for path in chosen if unlocked(observed, path) and _key(path) not in given.excused]
     states = {path: cell_state(observed, path) for path in chosen}
     if silent := _those(states, ServiceState.DOWN):
-        return Unmet(f"not on air: cell {', '.join(map(_key, silent))}")
+        return UnmetCondition(f"not on air: cell {', '.join(map(_key, silent))}")
     remark = _not_reported(f"cell {_key(path)}" for path in _those(states, ServiceState.UNKNOWN))
     return CheckedCells(cells=tuple(map(_key, chosen)), remark=remark)
 
 
-@action("check-core-links", Touches.READS)
-async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks | Unmet:
+@action("check-core-links", DeviceAccess.READS)
+async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks | UnmetCondition:
     """Fail unless core links are up; locked ones and those excused do not count.
 
     A tenant without a core link here fails. Where the station does not report them, or they are at its central unit,
@@ -206,18 +206,20 @@ async def check_core_links(context: Context, given: LinkChoice) -> CheckedLinks 
         elsewhere = _links_elsewhere(context)
         remark = f"not checked: {elsewhere}"
         return (
-            CheckedLinks(endpoints=(), remark=remark) if elsewhere else Unmet(f"{given.tenant} has no core link here")
+            CheckedLinks(endpoints=(), remark=remark)
+            if elsewhere
+            else UnmetCondition(f"{given.tenant} has no core link here")
         )
     counted = [path for path in counted if endpoint_name(path) not in given.excused]
     states = {path: link_state(observed, path) for path in counted}
     if down := _those(states, ServiceState.DOWN):
-        return Unmet(f"down: {', '.join(map(endpoint_name, down))}")
+        return UnmetCondition(f"down: {', '.join(map(endpoint_name, down))}")
     remark = _not_reported(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
     return CheckedLinks(endpoints=tuple(map(endpoint_name, counted)), remark=remark)
 
 
-@action("check-user-plane", Touches.READS)
-async def check_user_plane(context: Context, given: LinkChoice) -> CheckedLinks | Unmet:
+@action("check-user-plane", DeviceAccess.READS)
+async def check_user_plane(context: Context, given: LinkChoice) -> CheckedLinks | UnmetCondition:
     """Fail if the user plane carries nothing: links to S-GWs and UPFs are down, or sessions have no volume.
 
     A station that tells the state of these links (GTP-U echo) is believed. Of one that does not, volume and sessions of
@@ -244,7 +246,7 @@ async def check_user_plane(context: Context, given: LinkChoice) -> CheckedLinks 
         for link in counted
     }
     if down := _those(states, ServiceState.DOWN):
-        return Unmet(f"nothing is carried: {', '.join(map(endpoint_name, down))}")
+        return UnmetCondition(f"nothing is carried: {', '.join(map(endpoint_name, down))}")
     remark = _not_reported(map(endpoint_name, _those(states, ServiceState.UNKNOWN)))
     if not chosen and router_profile(context.profiles) is None:
         nothing = f"{given.tenant or 'nobody'} has no user plane here; network files give no sgw_pool, upf_pool"
@@ -269,8 +271,8 @@ async def _periods_since(context: Context) -> tuple[Period, ...]:
     return tuple(period for period in periods if there - period.begin <= age)
 
 
-@action("check-alarms", Touches.NONE)
-async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | Unmet:
+@action("check-alarms", DeviceAccess.NONE)
+async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | UnmetCondition:
     """Fail while alarms of the station stand on record, by default critical and major ones.
 
     Notifications and health reads put them there, so allow them the time of a soak or of a waiting step.
@@ -278,19 +280,19 @@ async def check_alarms(context: Context, given: AlarmChoice) -> NoAlarms | Unmet
     standing = await context.alarms()
     grave = [one for one in standing if _matters(given, one, context.since)]
     if grave:
-        return Unmet("; ".join(f"{one.severity} {one.probable_cause} on {one.object}" for one in grave[:5]))
+        return UnmetCondition("; ".join(f"{one.severity} {one.probable_cause} on {one.object}" for one in grave[:5]))
     return NoAlarms(standing=len(standing))
 
 
-@action("check-drift", Touches.READS)
-async def check_drift(context: Context, _: Nothing) -> Drift | Unmet:
+@action("check-drift", DeviceAccess.READS)
+async def check_drift(context: Context, _: NoInputs) -> Drift | UnmetCondition:
     """Fail if managed nodes differ from what was last applied. Administrative state is not drift."""
     nodes = await context.drift()
-    return Unmet(f"{nodes} managed nodes differ from what was applied") if nodes else Drift(nodes=0)
+    return UnmetCondition(f"{nodes} managed nodes differ from what was applied") if nodes else Drift(nodes=0)
 
 
-@action("wait-until", Touches.READS)
-async def wait_until(context: Context, given: Awaited) -> Waited | Unmet:
+@action("wait-until", DeviceAccess.READS)
+async def wait_until(context: Context, given: WaitInputs) -> WaitOutput | UnmetCondition:
     """Wait until cells or core links of ours are as wanted, or the station can be read.
 
     What the station does not report is waited for no longer than 10 s; the job says that it was not checked.
@@ -302,9 +304,9 @@ async def wait_until(context: Context, given: Awaited) -> Waited | Unmet:
         waited = context.clock.monotonic() - begun
         settled = not unknown or waited + pause > min(_UNREPORTED, given.seconds)
         if context.dry_run or (not missing and settled):
-            return Waited(seconds=round(waited, 3), remark=_not_reported(unknown))
+            return WaitOutput(seconds=round(waited, 3), remark=_not_reported(unknown))
         if waited + pause > given.seconds:
-            return Unmet(f"not within {given.seconds:g} s: {given.condition}: {missing}")
+            return UnmetCondition(f"not within {given.seconds:g} s: {given.condition}: {missing}")
         await context.clock.sleep(pause)
         pause = min(2.0, pause * 1.6)
 
@@ -315,7 +317,7 @@ def _matters(given: AlarmChoice, one: Alarm, since: datetime | None) -> bool:
     return wanted and young and one.severity in given.severities and one.probable_cause not in given.ignore
 
 
-async def _missing(context: Context, given: Awaited) -> tuple[str, list[str]]:
+async def _missing(context: Context, given: WaitInputs) -> tuple[str, list[str]]:
     """What keeps the condition from holding, empty if it holds as far as is known; and what is unknown."""
     try:
         observed = await context.read()
@@ -332,7 +334,7 @@ async def _missing(context: Context, given: Awaited) -> tuple[str, list[str]]:
 
 
 async def _condition(
-    context: Context, given: Awaited, observed: Observed
+    context: Context, given: WaitInputs, observed: Observed
 ) -> tuple[list[Path], Callable[[Observed, Path], ServiceState]]:
     """What is waited for, and what says whether it is so (``UP``)."""
     if given.condition == "links-up":

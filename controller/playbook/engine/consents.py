@@ -18,10 +18,10 @@ from controller.plan import nodes_behind
 from controller.playbook.language.expressions import evaluate, may_hold
 from controller.playbook.language.library import Loaded
 from controller.playbook.language.playbook import TARGET, PlanSource, Step, target_names
-from controller.playbook.language.registry import Registry, Taken
+from controller.playbook.language.registry import Registry, ServiceLoss
 from controller.runs.approval.consent import (
-    Asked,
     Effect,
+    RunOccasion,
     effect_of,
     effect_of_outage,
     effect_on,
@@ -34,7 +34,7 @@ from controller.runs.approval.consent import (
 _GRAVITY = (ActionClass.RESTORE, ActionClass.CONFIGURE, ActionClass.INTERRUPT, ActionClass.REDUCE)
 
 
-NONE_KNOWN: Mapping[str, Taken] = MappingProxyType({})
+NONE_KNOWN: Mapping[str, ServiceLoss] = MappingProxyType({})
 
 
 def playbook_constraints(
@@ -47,7 +47,7 @@ def playbook_constraints(
     ledger: Mapping[str, Mapping[Path, LedgerEntry]],
     *,
     automatic: bool = False,
-    outages: Mapping[str, Taken] = NONE_KNOWN,
+    outages: Mapping[str, ServiceLoss] = NONE_KNOWN,
 ) -> RunConstraints:
     """What a run of a playbook is accepted under.
 
@@ -80,7 +80,7 @@ def playbook_constraints(
         cells = [_cells(step, names) for step in asking]
         about = frozenset[str]().union(*cells) if all(cells) else frozenset[str]()
         effects.append(_effect(station, planned.get(station), gravest, nodes_behind(network, station, ledger), about))
-    asked = Asked(
+    asked = RunOccasion(
         subject=subject_of(loaded.digest, parameters, stations, plan.digest),
         now=plan.created,
         automatic=automatic,

@@ -38,7 +38,7 @@ from controller.plan import (
     pools_of,
     ready_on,
 )
-from controller.playbook.language.registry import WEBHOOK, Ask, LinkBehind
+from controller.playbook.language.registry import WEBHOOK, LinkBehind, QuestionPlan
 from controller.ports.clock import Clock
 from controller.ports.store import AsyncStore, Claim
 from controller.ports.webhook import Webhook
@@ -113,7 +113,7 @@ class AskingStep:
     step: str
     position: int
 
-    def question(self, station: str, asked: Ask, now: datetime) -> Question:
+    def question(self, station: str, asked: QuestionPlan, now: datetime) -> Question:
         """A question of it; the same for all whom it is asked for together."""
         job = self.claim.job
         scope = {"run": "", "wave": f".w{job.wave}", "station": f".{station}"}[asked.per]
@@ -385,7 +385,7 @@ class StationContext:
         """Put the station out of service on record."""
         await self.services.store.devices.retire(self.station, self.key)
 
-    async def ask(self, question: Ask) -> Question:
+    async def ask(self, question: QuestionPlan) -> Question:
         """Ask, or see whether somebody answered."""
         if self.asking is None:
             raise ConflictError("questions are asked by the steps of a run")
@@ -455,7 +455,7 @@ class DryRunContext(StationContext):
     async def retire(self) -> None:
         """Leave it in service."""
 
-    async def ask(self, question: Ask) -> Question:
+    async def ask(self, question: QuestionPlan) -> Question:
         """What would be answered: the default, or whatever comes first."""
         now = self.clock.now()
         answer = question.default or next(iter(question.choices), "yes")

@@ -12,7 +12,7 @@ from controller.models.plan import Change, DiffRow
 from controller.playbook.engine.context import ActionServices, DryRunContext
 from controller.playbook.language.expressions import Expression, evaluate, may_hold
 from controller.playbook.language.playbook import OUTPUT, TARGET, Playbook, Step, target_names
-from controller.playbook.language.registry import Proposal, Registry, Remarked, Unmet
+from controller.playbook.language.registry import Proposal, Registry, Remarks, UnmetCondition
 
 
 class StepPreview(Noun):
@@ -92,13 +92,13 @@ class Previewer:
             return StepPreview(step=step.name, action=action.name, says=f"skipped: {step.when}"), None
         context.words.clear()
         said = await action.perform(context, action.check_inputs(evaluate(step.with_, names)))
-        if isinstance(said, Unmet):
+        if isinstance(said, UnmetCondition):
             # What was changed before it in this dry run has no state yet that could be read.
             later = context.applied or context.asked
             says = f"would check again; now: {said.reason}" if later else f"would fail now: {said.reason}"
             return StepPreview(step=step.name, action=action.name, says=says), None
         output = said.output if isinstance(said, Proposal) else said
-        says = (said.remark if isinstance(said, Remarked) else "") or "; ".join(context.words) or "ok"
+        says = (said.remark if isinstance(said, Remarks) else "") or "; ".join(context.words) or "ok"
         if isinstance(said, Proposal):
             says = said.says
             context.foreseen.extend(filter(None, [said.foreseen]))

@@ -20,9 +20,9 @@ from controller.playbook.engine.steps import JobSteps
 from controller.playbook.language.expressions import Expression, may_hold
 from controller.playbook.language.library import parse
 from controller.playbook.language.playbook import PlanSource, Playbook
-from controller.playbook.language.registry import Registry, Touches
+from controller.playbook.language.registry import DeviceAccess, Registry
 from controller.ports.store import Claim, JobResult, Soak
-from controller.runs.procedures import Procedure, Resting, Tools, procedure
+from controller.runs.procedures import Procedure, Suspension, Tools, procedure
 from controller.runs.transaction.effects import astray
 from controller.runs.transaction.record import Alive
 
@@ -58,10 +58,10 @@ class StationJob:
         self._playbook = playbook
         self._context = context
         self._tools = tools
-        self._changing = [registry.action(step.action).touches is Touches.CHANGES for step in playbook.steps]
+        self._changing = [registry.action(step.action).access is DeviceAccess.CHANGES for step in playbook.steps]
         self._steps = JobSteps(claim, registry, context, tools, alive)
 
-    async def work(self) -> JobResult | Resting:
+    async def work(self) -> JobResult | Suspension:
         """Work until the outcome is known, or there is nothing to do but wait.
 
         Raises:
@@ -82,7 +82,7 @@ class StationJob:
                 return await self._withdrawn(position - 1, reason)
             row = await steps.run(position, step)
             if row.state is StepState.STARTED and steps.later is not None:
-                return Resting(steps.later.until, steps.later.reason)
+                return Suspension(steps.later.until, steps.later.reason)
             if row.state is StepState.FAILED:
                 return await self._failed(position, row)
             if self._changing[position] and (reason := await self._pass_gate(position)):
@@ -141,7 +141,7 @@ class StationJob:
     # job, without a worker, and puts what it found on record as a step behind the others. Whoever writes the last of
     # the wave, or a failure, wakes the others.
 
-    async def _soak(self) -> JobResult | Resting:
+    async def _soak(self) -> JobResult | Suspension:
         first = len(self._playbook.steps)
         found = first + 1 + len(self._playbook.soak_checks)
         if (found, False) not in self._steps.rows:
@@ -163,7 +163,7 @@ class StationJob:
     async def _wave(self, position: int) -> Soak:
         return await self._tools.store.gates.soak(self._claim, position)
 
-    async def _stand(self, position: int) -> Resting | None:
+    async def _stand(self, position: int) -> Suspension | None:
         """Stand for as long as the soak lasts; less if somebody cancelled the run, or no check concerns the device."""
         row = self._steps.rows.get((position, False))
         if row is None:
@@ -194,8 +194,8 @@ class StationJob:
         else:
             await self._steps.end(row, StepState.DONE)
 
-    def _rest(self, seconds: float, reason: str) -> Resting:
-        return Resting(self._tools.clock.now() + timedelta(seconds=seconds), reason)
+    def _rest(self, seconds: float, reason: str) -> Suspension:
+        return Suspension(self._tools.clock.now() + timedelta(seconds=seconds), reason)
 
     # ------------------------------------------------------------------ result
 
@@ -268,7 +268,7 @@ class PlaybookProcedure:
         self._registry = registry
         self._parsed = lru_cache(maxsize=64)(self._parse)
 
-    async def work(self, claim: Claim, tools: Tools, alive: Alive) -> JobResult | Resting:
+    async def work(self, claim: Claim, tools: Tools, alive: Alive) -> JobResult | Suspension:
         """See ``StationJob``.
 
         Raises:

@@ -32,7 +32,7 @@ from controller.playbook.language.expressions import evaluate, may_hold
 from controller.playbook.language.library import Library, Loaded
 from controller.playbook.language.parameters import Plain, parse_parameters
 from controller.playbook.language.playbook import RUN, TARGET, Playbook, Step, target_names
-from controller.playbook.language.registry import Registry, Taken, Touches
+from controller.playbook.language.registry import DeviceAccess, Registry, ServiceLoss
 from controller.ports.store import NewJob, PreparedRun, RunRequest, Store
 from controller.runs.approval.outlook import outlook
 from controller.runs.rollout.timers import fitted
@@ -257,11 +257,11 @@ class PlaybookPreparation:
 
     async def _outages(
         self, loaded: Loaded, values: Mapping[str, Plain], network: Network, stations: Sequence[str]
-    ) -> dict[str, Taken]:
+    ) -> dict[str, ServiceLoss]:
         """What steps take service from, by station: where all of them say it, and the station can be read."""
         gate = asyncio.Semaphore(_PARALLEL)
 
-        async def outage(station: str) -> Taken | None:
+        async def outage(station: str) -> ServiceLoss | None:
             names = {**values, TARGET: target_names(network, station)}
             asking = asking_steps(loaded, self._library.registry, names)
             context = StationContext(self._services, network, station, None, "")
@@ -430,14 +430,16 @@ class PlaybookPreparation:
 
     def _changes(self, playbook: Playbook) -> bool:
         actions = (self._library.registry.action(step.action) for step in playbook.steps)
-        return any(action.touches is Touches.CHANGES for action in actions)
+        return any(action.access is DeviceAccess.CHANGES for action in actions)
 
 
 def _order(job: NewJob) -> tuple[int, str, int, str]:
     return job.wave, job.unit, job.rank, job.station
 
 
-async def taken(registry: Registry, context: StationContext, step: Step, names: Mapping[str, object]) -> Taken | None:
+async def taken(
+    registry: Registry, context: StationContext, step: Step, names: Mapping[str, object]
+) -> ServiceLoss | None:
     """What a step takes service from, None where that is not known before it acts."""
     action = registry.action(step.action)
     if action.takes is None or action.consent is not ActionClass.INTERRUPT:

@@ -37,7 +37,16 @@ from controller.playbook.engine.context import AskingStep, StationContext, hold_
 from controller.playbook.engine.operations import operate
 from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Step, Undo, target_names
-from controller.playbook.language.registry import Action, Later, Proposal, Registry, Remarked, Repeat, Touches, Unmet
+from controller.playbook.language.registry import (
+    Action,
+    DeviceAccess,
+    Postponement,
+    Proposal,
+    Registry,
+    Remarks,
+    Repeat,
+    UnmetCondition,
+)
 from controller.ports.store import Claim
 from controller.runs.approval.clearance import freeze_on, places_of
 from controller.runs.procedures import Tools
@@ -47,7 +56,7 @@ from controller.runs.transaction.record import Alive, Record
 log = structlog.get_logger()
 
 #: What a step comes to that a person cut.
-_CUT = Unmet("cancelled by a person", Outcome.CANCELLED)
+_CUT = UnmetCondition("cancelled by a person", Outcome.CANCELLED)
 #: Until the next check whether a public warning still runs: somebody may end it.
 _POLL = timedelta(seconds=60)
 #: Outcomes after which a change may be tried again: the device carries nothing of it.
@@ -72,7 +81,7 @@ class JobSteps:
         self._tools = tools
         self._alive = alive
         self.rows: dict[tuple[int, bool], StepRecord] = {}
-        self.later: Later | None = None
+        self.later: Postponement | None = None
         self.names: dict[str, Any] = {
             **claim.run.parameters,
             TARGET: target_names(context.network, context.station),
@@ -199,7 +208,7 @@ class JobSteps:
             return False
         if row.attempt <= step.retries and row.outcome in _RETRIED:
             return True
-        checks = self._registry.action(step.action).touches is Touches.READS
+        checks = self._registry.action(step.action).access is DeviceAccess.READS
         late = row.started + timedelta(seconds=self._tools.patience.unresolved)
         return checks and self.begun and row.outcome is Outcome.DEFERRED and self._tools.clock.now() < late
 
@@ -250,10 +259,10 @@ class JobSteps:
 
     async def _ask(self, row: StepRecord, action: Action, timeout: float | None) -> Any:  # noqa: ASYNC109
         """What the action has to say to a step that is on record, or would change something and may."""
-        if action.touches is Touches.CHANGES:
+        if action.access is DeviceAccess.CHANGES:
             await self._check_holds()
         elif action.waits and self._claim.run.state is RunState.CANCELLING:
-            return Unmet("the run was cancelled", Outcome.CANCELLED)
+            return UnmetCondition("the run was cancelled", Outcome.CANCELLED)
         else:
             await self.write(row)
         return await self._perform(row, action, timeout)
@@ -264,7 +273,7 @@ class JobSteps:
         key = f"{row.job}.{row.position}{'.undo' if row.undo else ''}"
         asking = AskingStep(self._claim, row.name, row.position)
         acting = action.perform(self._context.at_step(key, tuple(self.carried), asking), given)
-        if row.undo or action.touches is Touches.CHANGES:
+        if row.undo or action.access is DeviceAccess.CHANGES:
             return await acting
         return await self._bounded(acting, timeout)
 
@@ -280,7 +289,7 @@ class JobSteps:
             if act.done():
                 return act.result()
             # A record that is away is for whoever writes next.
-            return _CUT if cut.done() and cut.result() else Unmet(f"not done within {timeout:g} s")
+            return _CUT if cut.done() and cut.result() else UnmetCondition(f"not done within {timeout:g} s")
         finally:
             for future in (act, *others):
                 future.cancel()
@@ -294,12 +303,12 @@ class JobSteps:
 
     async def _checked(self, row: StepRecord, said: Any) -> StepRecord:
         """The end of a step that only read; it is as it was where there is nothing to do but wait."""
-        if isinstance(said, Later):
+        if isinstance(said, Postponement):
             self.later = said
             return row
-        if isinstance(said, Unmet):
+        if isinstance(said, UnmetCondition):
             return await self.end(row, StepState.FAILED, said.reason, outcome=said.outcome)
-        remark = said.remark if isinstance(said, Remarked) else ""
+        remark = said.remark if isinstance(said, Remarks) else ""
         return await self.end(row, StepState.DONE, remark, output=said.model_dump(mode="json"))
 
     async def _act(self, row: StepRecord) -> StepRecord:
@@ -386,7 +395,7 @@ class JobSteps:
         """Whether the station may have been sent something of a step: then that is brought to its end."""
         return bool(await self._tools.store.journal.find(f"{self._claim.transaction}.{row.transaction}"))
 
-    async def _warned(self, row: StepRecord) -> Later | None:
+    async def _warned(self, row: StepRecord) -> Postponement | None:
         """The end of a public warning that a step waits for, or the next check of it: it would interrupt service.
 
         A step that was sent something is brought to its end, and what failed is taken back, whatever runs meanwhile.
@@ -400,7 +409,7 @@ class JobSteps:
             return None
         standing = await store.approvals.standing(self._claim.run.id)
         overridden = standing is not None and standing.override is not None
-        return None if overridden else Later(min(warning.ends, now + _POLL), f"{warning.name}: {warning.reason}")
+        return None if overridden else Postponement(min(warning.ends, now + _POLL), f"{warning.name}: {warning.reason}")
 
     # -------------------------------------------------------------------- undo
 

@@ -25,7 +25,7 @@ from controller.playbook.language.playbook import (
     Undo,
     target_names,
 )
-from controller.playbook.language.registry import Action, Registry, Touches
+from controller.playbook.language.registry import Action, DeviceAccess, Registry
 
 APPLY_INTENT = "apply-intent"
 RETIRE = "retire-station"
@@ -280,7 +280,7 @@ class _Check(_Inputs):
     def _soak_check(self, at: FieldPath, step: Step) -> None:
         self._step(at, step)
         act = self._registry.actions.get(step.action)
-        if act is not None and (act.touches is Touches.CHANGES or act.waits):
+        if act is not None and (act.access is DeviceAccess.CHANGES or act.waits):
             self._say((*at, "action"), f"{step.action} does more than read")
         for field in ("undo", "register_"):
             if getattr(step, field) is not None:
@@ -290,7 +290,7 @@ class _Check(_Inputs):
         if step.when is not None:
             self._one((*at, "when"), step.when)
         act = self.action(at, step.action, step.with_)
-        if act is not None and act.touches is Touches.CHANGES and step.timeout is not None:
+        if act is not None and act.access is DeviceAccess.CHANGES and step.timeout is not None:
             message = (
                 "a step that changes a device has no timeout of its own: strategy.confirm_timeout and check_timeout"
             )

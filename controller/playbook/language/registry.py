@@ -47,8 +47,8 @@ WEBHOOK = "webhook"
 Output = TypeVar("Output", bound=Noun)
 
 
-class Touches(StrEnum):
-    """What an action has to do with the station: nothing, reading it, or changing it."""
+class DeviceAccess(StrEnum):
+    """What an action does with the device: nothing, read it, or change it."""
 
     NONE = "none"
     READS = "reads"
@@ -63,7 +63,7 @@ class Repeat(StrEnum):
     NEVER = "never"
 
 
-class Remarked(Noun):
+class Remarks(Noun):
     """What an action that only reads returns.
 
     Attributes:
@@ -74,16 +74,16 @@ class Remarked(Noun):
 
 
 @dataclass(frozen=True, slots=True)
-class Unmet:
-    """What an action waited or looked for is not so."""
+class UnmetCondition:
+    """A condition that an action checked or waited for does not hold."""
 
     reason: str
     outcome: Outcome = Outcome.FAILED_SAFE
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
-    """There is nothing to do until then, or until somebody answers: the job gives its worker free meanwhile."""
+class Postponement:
+    """Nothing can be done until then, or until somebody answers: the job releases its worker meanwhile."""
 
     until: datetime
     reason: str
@@ -115,8 +115,8 @@ class Proposal(Generic[Output]):
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """What people are asked.
+class QuestionPlan:
+    """A question that a step puts to people.
 
     Attributes:
         per: Whom it is asked for: ``run`` asks once, ``wave`` once a wave, ``station`` each.
@@ -146,7 +146,7 @@ class LinkBehind:
 
 
 class Context(Protocol):
-    """What an action sees of the world.
+    """What an action can see and ask for.
 
     Attributes:
         station: The station.
@@ -275,7 +275,7 @@ class Context(Protocol):
         """Put the station out of service on record."""
         ...
 
-    async def ask(self, question: Ask) -> Question:
+    async def ask(self, question: QuestionPlan) -> Question:
         """Ask people a question, or read whether it was answered; past its time its default is the answer."""
         ...
 
@@ -288,11 +288,11 @@ Perform = Callable[[Context, Any], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What an action takes service from for a while: cells, or core links, each with a tenant that has nodes there.
+class ServiceLoss:
+    """Cells or core links that an action interrupts for a while, each with a tenant that has nodes there.
 
     Attributes:
-        serving: Where the tenant gets service just now, or may: it is interrupted.
+        serving: Where the tenant gets service now, or may: it is interrupted.
         idle: Where it gets none anyhow.
     """
 
@@ -300,21 +300,21 @@ class Taken:
     idle: frozenset[tuple[str, str]] = frozenset()
 
     @classmethod
-    def of(cls, pairs: Collection[tuple[str, str]], health: Health) -> Taken:
+    def of(cls, pairs: Collection[tuple[str, str]], health: Health) -> ServiceLoss:
         """Of cells and tenants of a station, by its health just now."""
         serving = frozenset(pair for pair in pairs if health.serves(*pair))
         return cls(serving, frozenset(pairs) - serving)
 
-    def __or__(self, other: Taken) -> Taken:
+    def __or__(self, other: ServiceLoss) -> ServiceLoss:
         """Both."""
-        return Taken(self.serving | other.serving, self.idle | other.idle)
+        return ServiceLoss(self.serving | other.serving, self.idle | other.idle)
 
 
 #: What an action takes, from its inputs and the device as it is; None where that is not known before it acts.
-Takes = Callable[[Context, Any], Awaitable[Taken | None]]
+ServiceLossOf = Callable[[Context, Any], Awaitable[ServiceLoss | None]]
 
 #: The pool that an action brings a function to, from its inputs and where it is now; empty where it stays.
-Brings = Callable[[Context, Any], Awaitable[str]]
+PoolOf = Callable[[Context, Any], Awaitable[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,15 +336,15 @@ class Action:
     name: str
     inputs: type[Noun]
     outputs: type[Noun]
-    touches: Touches
+    access: DeviceAccess
     repeat: Repeat
     description: str
     perform: Perform
     consent: ActionClass | None = None
     waits: bool = False
     devices: DeviceKind | None = None
-    takes: Takes | None = None
-    brings: Brings | None = None
+    takes: ServiceLossOf | None = None
+    brings: PoolOf | None = None
 
     def check_inputs(self, given: Mapping[str, Any]) -> Noun:
         """The inputs as a model.
@@ -378,21 +378,22 @@ class Action:
 
 def action(
     name: str,
-    touches: Touches,
+    access: DeviceAccess,
     repeat: Repeat | None = None,
     consent: ActionClass | None = ActionClass.INTERRUPT,
     devices: DeviceKind | None = None,
-    takes: Takes | None = None,
-    brings: Brings | None = None,
+    takes: ServiceLossOf | None = None,
+    brings: PoolOf | None = None,
 ) -> Callable[[Perform], Action]:
     """Make an action of an async function ``(context, inputs) -> outputs``.
 
     Its annotations say what goes in and what comes out, its docstring describes it. One that changes the
-    station returns a ``Proposal``; one that only reads may return ``Unmet``, or ``Later`` to be asked again.
+    station returns a ``Proposal``; one that only reads may return ``UnmetCondition``, or ``Postponement`` to be
+    asked again.
 
     Args:
         name: What steps call it.
-        touches: What it has to do with the station.
+        access: What it does with the station.
         repeat: What happens to a step that a dead worker had begun.
         consent: Class of action that the station's tenants consent to, unless it only reads; None where the run's plan
             says what it does to whom.
@@ -400,20 +401,20 @@ def action(
         takes: What it takes service from: only who gets some there is asked then.
         brings: The pool that it brings a function to, which can then be made ready for it.
     """
-    asks = None if touches in (Touches.NONE, Touches.READS) else consent
+    asks = None if access in (DeviceAccess.NONE, DeviceAccess.READS) else consent
 
     def made(perform: Perform) -> Action:
         hints = get_type_hints(perform)
         inputs, returned = list(hints.values())[1], hints["return"]
         proposes = get_origin(returned) is Proposal
-        if proposes is not (touches is Touches.CHANGES):
+        if proposes is not (access is DeviceAccess.CHANGES):
             raise TypeError(f"{name}: an action that changes returns a Proposal, and no other does")
         kinds = get_args(returned) or (returned,)
-        outputs = next(kind for kind in kinds if kind not in (Unmet, Later))
+        outputs = next(kind for kind in kinds if kind not in (UnmetCondition, Postponement))
         usual = Repeat.READ_BACK if proposes else Repeat.SAFE
         described = inspect.getdoc(perform) or ""
-        again, waits = repeat or usual, Later in kinds
-        return Action(name, inputs, outputs, touches, again, described, perform, asks, waits, devices, takes, brings)
+        again, waits = repeat or usual, Postponement in kinds
+        return Action(name, inputs, outputs, access, again, described, perform, asks, waits, devices, takes, brings)
 
     return made
 

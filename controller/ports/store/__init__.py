@@ -33,7 +33,7 @@ from collections.abc import Callable
 from typing import Concatenate, Generic, ParamSpec, TypeVar
 
 from controller.ports.store.alarms import Alarms, Comments, Escalations, Heartbeats, Repairs, Reports, StartedRepair
-from controller.ports.store.approvals import Approvals, Assess, Clearances, Freezes, Notices, Standing
+from controller.ports.store.approvals import Approvals, Assess, ClearanceInput, Clearances, Freezes, Notices
 from controller.ports.store.audit import EVERYTHING, Audit, AuditQuery, Integrity
 from controller.ports.store.claims import Claim, Claims, JobResult, Journal
 from controller.ports.store.collections import Collections
@@ -42,8 +42,8 @@ from controller.ports.store.gates import Gates, Soak, decision_for
 from controller.ports.store.holds import Holds, Switches
 from controller.ports.store.incidents import Incidents
 from controller.ports.store.judgements import Judgements
-from controller.ports.store.ledger import EndedJob, Ledger, Recorded
-from controller.ports.store.measurements import CollectedFile, Gap, Measurements, Taken, UnknownCounter
+from controller.ports.store.ledger import EndedJob, Ledger, LedgerState
+from controller.ports.store.measurements import CollectedFile, Gap, Measurements, StoredPeriods, UnknownCounter
 from controller.ports.store.people import NewToken, SignIn, SignIns, Tokens, Users
 from controller.ports.store.plans import PlanHead, Plans
 from controller.ports.store.processes import Incarnation, Processes, Status
@@ -70,6 +70,7 @@ __all__ = [
     "Behaviours",
     "Claim",
     "Claims",
+    "ClearanceInput",
     "Clearances",
     "CollectedFile",
     "Collections",
@@ -92,6 +93,7 @@ __all__ = [
     "Journal",
     "Judgements",
     "Ledger",
+    "LedgerState",
     "M_co",
     "Measurements",
     "Method",
@@ -106,7 +108,6 @@ __all__ = [
     "PreparedRun",
     "Processes",
     "Questions",
-    "Recorded",
     "Records",
     "Repairs",
     "Reports",
@@ -117,16 +118,15 @@ __all__ = [
     "SignIn",
     "SignIns",
     "Soak",
-    "Standing",
     "StartedRepair",
     "StatementFilter",
     "Statements",
     "Status",
     "Steps",
     "Store",
+    "StoredPeriods",
     "Switches",
     "Sync",
-    "Taken",
     "Tenants",
     "Tokens",
     "Transition",

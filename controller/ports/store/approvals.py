@@ -24,7 +24,7 @@ from controller.ports.store.repository import M_co, Page, Repository, method
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ClearanceInput:
     """All that the clearance of a run follows from, as it is on record.
 
     Attributes:
@@ -58,7 +58,7 @@ class Standing:
 Clearances = Mapping[str, Clearance]
 
 
-Assess = Callable[[Standing], Clearances]
+Assess = Callable[[ClearanceInput], Clearances]
 
 
 class Approvals(Repository[M_co], Protocol[M_co]):
@@ -81,12 +81,12 @@ class Approvals(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def standing(self, run_id: str, tenant: str = "") -> Standing | None:
+    def standing(self, run_id: str, tenant: str = "") -> ClearanceInput | None:
         """What the clearance of a run follows from; None without constraints, or where the tenant has no part."""
         ...
 
     @method
-    def standings(self, tenant: str = "") -> list[tuple[Run, Standing]]:
+    def standings(self, tenant: str = "") -> list[tuple[Run, ClearanceInput]]:
         """Active runs that have constraints, those that concern a tenant if one is named, oldest first."""
         ...
 

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Protocol
 
 from controller.models.audit import AuditAnchor, AuditBreak
+from controller.models.enums import RecordChoice
 from controller.models.record import Carried, RecordState
 from controller.models.run import AuditRow
-from controller.models.words import RecordChoice
 from controller.ports.store.repository import M_co, Page, Repository, method
 
 

@@ -13,7 +13,7 @@ from controller.ports.store.repository import M_co, Repository, method
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded:
+class LedgerState:
     """The ledger of one station as it was; ``missing`` says why there is none."""
 
     ledger: Mapping[str, LedgerEntry]
@@ -73,7 +73,7 @@ class Ledger(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def as_of(self, stations: Iterable[str], *, run: str = "", at: datetime | None = None) -> dict[str, Recorded]:
+    def as_of(self, stations: Iterable[str], *, run: str = "", at: datetime | None = None) -> dict[str, LedgerState]:
         """Each station's ledger as it was before a run's job there, or at a time. Kept are its last 100 changes."""
         ...
 

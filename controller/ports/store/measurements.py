@@ -10,11 +10,11 @@ from pydantic import AwareDatetime
 
 from controller.models.measurement import Measured
 from controller.models.network import Noun
-from controller.performance.kpis import EVERYBODY, Amounts, Wanted, Whose
+from controller.performance.kpis import EVERYBODY, CellCounts, CounterQuery, Subscribers
 from controller.ports.store.repository import M_co, Repository, method
 
 
-class Taken(NamedTuple):
+class StoredPeriods(NamedTuple):
     """What became of periods that were put on record.
 
     Attributes:
@@ -79,7 +79,7 @@ class Measurements(Repository[M_co], Protocol[M_co]):
     """Performance data of stations."""
 
     @method
-    def put(self, periods: Iterable[Measured]) -> Taken:
+    def put(self, periods: Iterable[Measured]) -> StoredPeriods:
         """Put granularity periods on record; each counts once, in whatever order they come.
 
         A period's identity is station, begin and length. What is on record already is ignored. Counters that the
@@ -97,7 +97,7 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         seconds: int,
         stations: Collection[str] | None = None,
         counters: Collection[str] | None = None,
-        who: Whose = EVERYBODY,
+        who: Subscribers = EVERYBODY,
     ) -> Iterator[Measured]:
         """What began from ``begin`` to before ``end`` on one level (QUARTER to MONTH), by station and time; lazily.
 
@@ -118,7 +118,7 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         after: tuple[str, datetime] | None = None,
         limit: int = 500,
         counters: Collection[str] | None = None,
-        who: Whose = EVERYBODY,
+        who: Subscribers = EVERYBODY,
     ) -> list[Measured]:
         """About the first ``limit`` of what ``read`` gives, from behind a station and time; empty at the end."""
         ...
@@ -131,15 +131,15 @@ class Measurements(Repository[M_co], Protocol[M_co]):
         seconds: int,
         stations: Collection[str],
         counters: Collection[str] | None = None,
-        who: Whose = EVERYBODY,
+        who: Subscribers = EVERYBODY,
     ) -> list[Measured]:
         """All of what ``read`` gives as one for each station, as roll-ups are made, and many times as fast."""
         ...
 
     @method
     def amounts(
-        self, begin: datetime, end: datetime, seconds: int, stations: Collection[str], wanted: Sequence[Wanted]
-    ) -> Iterator[Amounts]:
+        self, begin: datetime, end: datetime, seconds: int, stations: Collection[str], wanted: Sequence[CounterQuery]
+    ) -> Iterator[CellCounts]:
         """Of all of what ``read`` gives what is wanted of each cell, by station and time; lazily, for threads."""
         ...
 

@@ -14,14 +14,14 @@ from controller.models.run import Holds
 from controller.models.sharing import Consent
 from controller.ports.clock import Clock
 from controller.ports.queue import Wakeups
-from controller.ports.store import Clearances, Standing, Store
+from controller.ports.store import ClearanceInput, Clearances, Store
 from controller.runs.approval.consent import is_approved, rejection
 
 #: Many groups of stations have the same windows.
 _opening = lru_cache(maxsize=256)(opening)
 
 
-def clearances(standing: Standing, now: datetime) -> Clearances:
+def clearances(standing: ClearanceInput, now: datetime) -> Clearances:
     """Whether each station's job may begin at ``now``.
 
     Approvals and lead times bind the run as a whole, windows, freezes and holds each station. An override outdoes
@@ -88,7 +88,7 @@ def missing(requirement: Requirement) -> str:
     return f"waits for approval by {requirement.needed} of {who}{named}{signed}{what}"
 
 
-def unmet(standing: Standing) -> list[str]:
+def unmet(standing: ClearanceInput) -> list[str]:
     """Approvals that are missing, in words."""
     voted = (standing.votes, standing.requester)
     return [missing(one) for one in standing.constraints.requirements if not is_approved(one, *voted)]
@@ -125,13 +125,13 @@ def waits_for(blocked: str) -> frozenset[str]:
     return frozenset(kinds)
 
 
-def _unapproved(standing: Standing) -> Iterator[Clearance]:
+def _unapproved(standing: ClearanceInput) -> Iterator[Clearance]:
     if no := rejection(standing.votes):
         yield Clearance(f"rejected by {no.person}: {no.reason}")
     yield from map(Clearance, unmet(standing))
 
 
-def _without_notice(standing: Standing, now: datetime) -> Iterator[Clearance]:
+def _without_notice(standing: ClearanceInput, now: datetime) -> Iterator[Clearance]:
     """Tenants whose notice is too young."""
     for requirement in standing.constraints.requirements:
         if requirement.consent is Consent.NOTICE:
@@ -142,7 +142,7 @@ def _without_notice(standing: Standing, now: datetime) -> Iterator[Clearance]:
                 yield Clearance(words, until=begins)
 
 
-def _frozen(standing: Standing, group: int, now: datetime, *targets: str) -> Iterator[Clearance]:
+def _frozen(standing: ClearanceInput, group: int, now: datetime, *targets: str) -> Iterator[Clearance]:
     """The longest freeze on these targets that binds stations of a group."""
     constraints = standing.constraints.groups[group]
     freeze = freeze_on(targets, standing.freezes, now, interrupts=constraints.interrupts)
@@ -151,11 +151,11 @@ def _frozen(standing: Standing, group: int, now: datetime, *targets: str) -> Ite
         yield Clearance(words, until=freeze.ends)
 
 
-def _closed(group: int, standing: Standing, now: datetime, *, begun: bool) -> Iterator[Clearance]:
+def _closed(group: int, standing: ClearanceInput, now: datetime, *, begun: bool) -> Iterator[Clearance]:
     """Freeze and window of stations; a window that is open says when it closes.
 
-    To begin, there has to be time for a whole confirm time-out; what was begun (``Standing.begun``) goes on until the
-    window closes, of which it is then informed.
+    To begin, there has to be time for a whole confirm time-out; what was begun (``ClearanceInput.begun``) goes on until
+    the window closes, of which it is then informed.
     """
     if standing.override is not None:
         return

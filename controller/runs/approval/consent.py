@@ -149,7 +149,7 @@ def _lower(before: Leaves, after: Leaves, part: LeafSpec) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RunOccasion:
     """Under what a run is asked for.
 
     Attributes:
@@ -169,7 +169,7 @@ class Asked:
     windows: Calendar = ()
 
 
-def run_constraints(network: Network, effects: Iterable[Effect], asked: Asked) -> RunConstraints:
+def run_constraints(network: Network, effects: Iterable[Effect], asked: RunOccasion) -> RunConstraints:
     """What a run that has these effects is accepted under."""
     effects = tuple(effects)
     known = _Agreements(network, network.day(asked.now))
@@ -198,7 +198,7 @@ def run_constraints(network: Network, effects: Iterable[Effect], asked: Asked) -
     )
 
 
-def plan_constraints(network: Network, plan: Plan, asked: Asked) -> RunConstraints:
+def plan_constraints(network: Network, plan: Plan, asked: RunOccasion) -> RunConstraints:
     """What a run of a plan's changes is accepted under."""
     return run_constraints(network, (effect_of(change, restores=asked.restores) for change in plan.changes), asked)
 
@@ -280,7 +280,7 @@ def _requirements(known: _Agreements, effect: Effect, site: str, *, automatic: b
 
 
 def _station_constraints(
-    network: Network, known: _Agreements, effect: Effect, site: str, asked: Asked
+    network: Network, known: _Agreements, effect: Effect, site: str, asked: RunOccasion
 ) -> StationConstraints:
     """What binds one station; windows of others only where service is interrupted."""
     region = network.region_by_id[_region_of(network, effect.station, site)]

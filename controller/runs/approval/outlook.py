@@ -7,13 +7,13 @@ from datetime import datetime
 
 from controller.models.approval import Outlook, RunConstraints
 from controller.models.run import Strategy
-from controller.ports.store import Standing, Store
+from controller.ports.store import ClearanceInput, Store
 from controller.runs.approval.clearance import clearances, unmet
 
 
 def outlook(store: Store, constraints: RunConstraints, strategy: Strategy, now: datetime) -> Outlook:
     """What a run under these constraints would wait for, were it accepted now."""
-    standing = Standing(
+    standing = ClearanceInput(
         requester="",
         seconds=strategy.timer(),
         constraints=constraints,
@@ -25,7 +25,7 @@ def outlook(store: Store, constraints: RunConstraints, strategy: Strategy, now: 
     return outlook_of(standing, now)
 
 
-def outlook_of(standing: Standing, now: datetime) -> Outlook:
+def outlook_of(standing: ClearanceInput, now: datetime) -> Outlook:
     """What a run waits for."""
     constraints, override = standing.constraints, standing.override
     found = clearances(standing, now).values()

@@ -94,7 +94,7 @@ _TOGETHER, _KEPT = 100, 4
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredStation:
     """What one station should carry, and the schema that it is written in."""
 
     root: NodeSpec
@@ -543,8 +543,8 @@ def selected(network: Network, selector: str) -> tuple[str, ...]:
     return stations
 
 
-def _wanted(network: Network, intent: Intent, station: str) -> Wanted:
-    return Wanted(root_spec(network.profiles_of(station)), wanted_by(intent, network, station))
+def _wanted(network: Network, intent: Intent, station: str) -> DesiredStation:
+    return DesiredStation(root_spec(network.profiles_of(station)), wanted_by(intent, network, station))
 
 
 def _as_adopted(network: Network, intent: Intent, station: str, view: StationView) -> StationView:

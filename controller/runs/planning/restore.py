@@ -25,7 +25,7 @@ from controller.plan import (
     recreate_endpoints_change,
     under_hold,
 )
-from controller.ports.store import Recorded
+from controller.ports.store import LedgerState
 from controller.runs.planning.planner import Planner, PlanRequest, selected
 
 
@@ -62,7 +62,7 @@ async def restore_plan(planner: Planner, request: PlanRequest, actor: str, state
     draft = Draft()
 
     async def restore(station: str, view: StationView) -> None:
-        record = Recorded(view.ledger, "" if view.adopted else "not adopted: observe-only")
+        record = LedgerState(view.ledger, "" if view.adopted else "not adopted: observe-only")
         if state:
             record = (await planner.store.ledger.as_of([station], run=run, at=at))[station]
         made = await asyncio.to_thread(_planned, network, station, record, view, options)
@@ -135,7 +135,9 @@ async def _state(planner: Planner, network: Network, state: str) -> tuple[str, d
     return state, None
 
 
-def _planned(network: Network, station: str, record: Recorded, view: StationView, options: PlanOptions) -> StationPlan:
+def _planned(
+    network: Network, station: str, record: LedgerState, view: StationView, options: PlanOptions
+) -> StationPlan:
     if record.missing:
         return StationPlan(reason=record.missing)
     return plan_station(station, network.profiles_of(station), applied(record.ledger), view, options)

@@ -18,7 +18,7 @@ class UnknownPoolFaultError(Exception):
     """A pool has no such fault, or nothing of that name for it to strike."""
 
 
-class Struck(StrEnum):
+class FaultTarget(StrEnum):
     """What a fault strikes."""
 
     NODE = "node"
@@ -33,7 +33,7 @@ class PoolFaultKind:
     """A kind of fault; one that ``lasts`` ends by itself after seconds drawn from that span."""
 
     name: str
-    place: Struck
+    place: FaultTarget
     lasts: tuple[float, float] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -46,13 +46,13 @@ NODE_LOST, DISK_PRESSURE, PTP_LOST = "node-lost", "disk-pressure", "ptp-lost"
 POWER_SUPPLY_FAILED = "power-supply-failed"
 REGISTRY_UNREACHABLE, CRASH_LOOPING, NEVER_READY = "registry-unreachable", "crash-looping", "never-ready"
 _ROWS = (
-    PoolFaultKind(NODE_LOST, Struck.NODE, (5 * _MINUTE, 4 * _HOUR)),
-    PoolFaultKind(DISK_PRESSURE, Struck.NODE, (10 * _MINUTE, 2 * _HOUR)),
-    PoolFaultKind(PTP_LOST, Struck.NODE, (10 * _MINUTE, 6 * _HOUR)),
-    PoolFaultKind(POWER_SUPPLY_FAILED, Struck.NODE),
-    PoolFaultKind(REGISTRY_UNREACHABLE, Struck.POOL, (5 * _MINUTE, 3 * _HOUR)),
-    PoolFaultKind(CRASH_LOOPING, Struck.FUNCTION),
-    PoolFaultKind(NEVER_READY, Struck.FUNCTION),
+    PoolFaultKind(NODE_LOST, FaultTarget.NODE, (5 * _MINUTE, 4 * _HOUR)),
+    PoolFaultKind(DISK_PRESSURE, FaultTarget.NODE, (10 * _MINUTE, 2 * _HOUR)),
+    PoolFaultKind(PTP_LOST, FaultTarget.NODE, (10 * _MINUTE, 6 * _HOUR)),
+    PoolFaultKind(POWER_SUPPLY_FAILED, FaultTarget.NODE),
+    PoolFaultKind(REGISTRY_UNREACHABLE, FaultTarget.POOL, (5 * _MINUTE, 3 * _HOUR)),
+    PoolFaultKind(CRASH_LOOPING, FaultTarget.FUNCTION),
+    PoolFaultKind(NEVER_READY, FaultTarget.FUNCTION),
 )
 #: All faults of pools by name.
 POOL_FAULTS: Mapping[str, PoolFaultKind] = MappingProxyType({row.name: row for row in _ROWS})
@@ -83,13 +83,13 @@ class PoolFault:
 
 
 #: Is given a fault as it begins (true), and as it has ended.
-Changed = Callable[[PoolFault, bool], None]
+FaultListener = Callable[[PoolFault, bool], None]
 
 
 class PoolFaults:
     """The faults that a pool has now; ``changed`` is called with each as it begins and has ended."""
 
-    def __init__(self, seed: str, clock: Clock, changed: Changed) -> None:
+    def __init__(self, seed: str, clock: Clock, changed: FaultListener) -> None:
         self._seed = seed
         self._clock = clock
         self._changed = changed

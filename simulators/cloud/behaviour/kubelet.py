@@ -45,7 +45,7 @@ class Stage(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class ServedPod:
     """What a ready pod serves.
 
     Attributes:
@@ -63,15 +63,15 @@ class Served:
 class Services(Protocol):
     """Who gets called with what pods serve."""
 
-    def ready(self, served: Served) -> None:
+    def ready(self, served: ServedPod) -> None:
         """A pod answers its readiness probe from now on."""
 
-    def gone(self, served: Served, *, silent: bool) -> None:
+    def gone(self, served: ServedPod, *, silent: bool) -> None:
         """It answers no more; ``silent`` where its node is lost, and nobody even refuses connections."""
 
 
-class Ills(Protocol):
-    """Which containers fail."""
+class ContainerFaults(Protocol):
+    """Which containers fail, as the faults of a pool say."""
 
     def crashes(self, name: str, image: str) -> float | None:
         """Seconds after which a container of a function crashes, if it does."""
@@ -99,8 +99,8 @@ class _Pod:
     log: deque[str] = field(default_factory=lambda: deque(maxlen=LOG_LINES))
 
     @property
-    def served(self) -> Served:
-        return Served(self.name, self.uid, self.node, self.image)
+    def served(self) -> ServedPod:
+        return ServedPod(self.name, self.uid, self.node, self.image)
 
 
 class Kubelets(Controller):
@@ -116,7 +116,7 @@ class Kubelets(Controller):
     """
 
     def __init__(
-        self, cluster: Cluster, clock: Clock, link: Link, services: Services, ills: Ills, events: Events
+        self, cluster: Cluster, clock: Clock, link: Link, services: Services, ills: ContainerFaults, events: Events
     ) -> None:
         super().__init__(cluster, clock)
         self._link = link
@@ -190,7 +190,7 @@ class Kubelets(Controller):
     def _runs(self, pod: Object, node: str) -> bool:
         return pod["spec"].get("nodeName") == node and pod["metadata"]["uid"] in self._pods and not deleting(pod)
 
-    def on_node(self, node: str) -> list[Served]:
+    def on_node(self, node: str) -> list[ServedPod]:
         """What the ready pods of a node serve."""
         return [pod.served for pod in self._pods.values() if pod.node == node and pod.stage is Stage.READY]
 

@@ -30,14 +30,14 @@ from simulators.cloud.behaviour.faults import (
     NODE_LOST,
     PTP_LOST,
     REGISTRY_UNREACHABLE,
+    FaultTarget,
     PoolFault,
     PoolFaults,
-    Struck,
     UnknownPoolFaultError,
     pool_fault_kind,
 )
 from simulators.cloud.behaviour.images import Link, Registry
-from simulators.cloud.behaviour.kubelet import Kubelets, Served
+from simulators.cloud.behaviour.kubelet import Kubelets, ServedPod
 from simulators.cloud.behaviour.nodes import CLOCK, NodeLifecycle, node_object
 from simulators.cloud.behaviour.operator import Operator
 from simulators.cloud.behaviour.scheduler import Scheduler
@@ -73,13 +73,13 @@ _KEPT = (
 class Functions(Protocol):
     """Who gets called with what the pods of a pool serve."""
 
-    def ready(self, pool: str, served: Served) -> None:
+    def ready(self, pool: str, served: ServedPod) -> None:
         """A pod serves its function from now on."""
 
-    def gone(self, pool: str, served: Served, *, silent: bool) -> None:
+    def gone(self, pool: str, served: ServedPod, *, silent: bool) -> None:
         """It does so no more; ``silent`` where its node is lost."""
 
-    def clock_lost(self, pool: str, served: Served, *, lost: bool) -> None:
+    def clock_lost(self, pool: str, served: ServedPod, *, lost: bool) -> None:
         """The clock of its node follows PTP no more, or does so again."""
 
 
@@ -181,14 +181,14 @@ class Pool:
 
     # -------------------------------------------------------- what pods serve
 
-    def ready(self, served: Served) -> None:
+    def ready(self, served: ServedPod) -> None:
         """See ``kubelet.Services``."""
         self.history.record(EventKind.POD_READY, function=served.name, node=served.node)
         self._functions.ready(self.id, served)
         if self.faults.of(PTP_LOST, served.node):
             self._functions.clock_lost(self.id, served, lost=True)
 
-    def gone(self, served: Served, *, silent: bool) -> None:
+    def gone(self, served: ServedPod, *, silent: bool) -> None:
         """See ``kubelet.Services``."""
         self.history.record(EventKind.POD_GONE, function=served.name, node=served.node)
         self._functions.gone(self.id, served, silent=silent)
@@ -224,12 +224,12 @@ class Pool:
         begun = [one for one in targets if self.faults.of(name, one) is None]
         return tuple(self.faults.begin(kind, one, self._image_of(one), seed) for one in begun)
 
-    def _targets(self, place: Struck, name: str, target: str, seed: str) -> list[str]:
-        if place is Struck.POOL:
+    def _targets(self, place: FaultTarget, name: str, target: str, seed: str) -> list[str]:
+        if place is FaultTarget.POOL:
             if target:
                 raise UnknownPoolFaultError(f"{name} strikes a pool, not {target}")
             return [""]
-        if place is Struck.NODE:
+        if place is FaultTarget.NODE:
             known = [node.id for node in self.record.nodes]
             together = [node.id for node in self.record.nodes if target and node.failure_domain == target]
         else:
@@ -259,7 +259,7 @@ class Pool:
             self._ptp(target, lost=begins)
         elif name == REGISTRY_UNREACHABLE:
             self._link.reachable = not begins
-        elif fault.kind.place is Struck.FUNCTION:
+        elif fault.kind.place is FaultTarget.FUNCTION:
             self._kubelets.check(target)
 
     def _lose(self, node: str) -> None:

@@ -72,7 +72,7 @@ class Scheduler(Controller):
         nodes, pods = self.cluster.list("nodes"), [other for other in self.cluster.list("pods") if not over(other)]
         reasons: Counter[str] = Counter()
         fitting: list[tuple[int, int, Decimal, str]] = []
-        around = _Around(nodes, pods)
+        around = _PodTopology(nodes, pods)
         for node in nodes:
             here = [other for other in pods if _takes(other, node["metadata"]["name"], pod)]
             reason = _unfit(pod, node, here) or around.unfit(pod, node)
@@ -106,7 +106,7 @@ class Scheduler(Controller):
         if pod["spec"].get("preemptionPolicy") == "Never":
             return False
         choices: list[tuple[int, int, str, list[Object]]] = []
-        around = _Around(nodes, pods)
+        around = _PodTopology(nodes, pods)
         for node in (one for one in nodes if not around.unfit(pod, one)):
             name = node["metadata"]["name"]
             here = [other for other in pods if other["spec"].get("nodeName") == name]
@@ -213,7 +213,7 @@ def _meets(node: Object, term: Object) -> bool:
     return bool(fields or expressions) and matching(labels, expressions) and matching(name, fields)
 
 
-class _Around:
+class _PodTopology:
     """Where pods are, by labels of nodes: for affinity between pods, and for spreading them."""
 
     def __init__(self, nodes: Sequence[Object], pods: Sequence[Object]) -> None:

@@ -19,9 +19,9 @@ _BOOKMARKS = 60.0
 _BEFORE_THE_END = 2.0
 _INITIAL_END = "k8s.io/initial-events-end"
 
-Selects = Callable[[Object], bool]
+ObjectFilter = Callable[[Object], bool]
 #: An object as the client wants it (plain, as a row, as metadata); the first of a watch names the columns.
-Shows = Callable[[Object], dict[str, Any]]
+ObjectView = Callable[[Object], dict[str, Any]]
 
 
 class Sink(Protocol):
@@ -43,8 +43,8 @@ class Watch:
         clock: Clock,
         kind: Kind,
         namespace: str,
-        selects: Selects,
-        shows: Shows,
+        selects: ObjectFilter,
+        shows: ObjectView,
         options: ListOptions,
     ) -> None:
         self._store = store

@@ -28,7 +28,7 @@ from controller.models.sharing import ActionClass, Consent
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Path, Tree
 from controller.plan import PlanOptions, StationView, network_digest
-from controller.ports.fake_devices import RUNNING_ONLY, SAFE, FakeDevice, Fault, Wrong
+from controller.ports.fake_devices import RUNNING_ONLY, SAFE, FakeDevice, Fault, FaultKind
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest
 from tests.chaos.faults.bench import FaultBench
@@ -59,7 +59,9 @@ operations = st.sampled_from([
 ])  # fmt: skip
 #: What a run meets at its stations: an act that counts is not done, or not answered, or whoever works freezes there.
 TROUBLES = tuple(
-    itertools.product(("confirm", "commit_confirmed", "commit", "edit", "cancel"), (Wrong.LIE, Wrong.LOSE_REPLY, None))
+    itertools.product(
+        ("confirm", "commit_confirmed", "commit", "edit", "cancel"), (FaultKind.LIE, FaultKind.LOSE_REPLY, None)
+    )
 )
 troubles = st.tuples(st.sampled_from([*[("", None)] * 4, *TROUBLES]), st.sampled_from([0, 0, 1]))
 strategies = st.builds(
@@ -167,7 +169,7 @@ class Chance(RuleBasedStateMachine):
         gamma: bool,
         stations: set[str],
         strategy: Strategy,
-        trouble: tuple[tuple[str, Wrong | None], int],
+        trouble: tuple[tuple[str, FaultKind | None], int],
     ) -> None:
         """Somebody changes the network files, plans and applies."""
         self.network = network(share, 40 - share, pci, gamma)
@@ -226,18 +228,21 @@ class Chance(RuleBasedStateMachine):
     # ------------------------------------------------------------- stations
 
     @rule(
-        stations=some_stations, operation=operations, wrong=st.sampled_from(Wrong), skip=st.sampled_from([0, 0, 1, 2])
+        stations=some_stations,
+        operation=operations,
+        wrong=st.sampled_from(FaultKind),
+        skip=st.sampled_from([0, 0, 1, 2]),
     )
-    def break_operation(self, stations: set[str], operation: str, wrong: Wrong, skip: int) -> None:
+    def break_operation(self, stations: set[str], operation: str, wrong: FaultKind, skip: int) -> None:
         self._break(sorted(stations), operation, wrong, skip)
 
-    def _break(self, stations: list[str], operation: str, wrong: Wrong | None, skip: int, times: int = 1) -> None:
+    def _break(self, stations: list[str], operation: str, wrong: FaultKind | None, skip: int, times: int = 1) -> None:
         """What goes wrong with an operation; nothing but that the workers freeze in it if ``wrong`` is None."""
         for station in stations:
             self.disturbed.add(station)
             act = self._freeze_workers if wrong is None else None
             self.bench.devices[station].faults.append(Fault(operation, wrong, act, skip, times))
-            if wrong in (Wrong.LIE, Wrong.REFUSE) and not CAPABILITIES[station].safe_commit:
+            if wrong in (FaultKind.LIE, FaultKind.REFUSE) and not CAPABILITIES[station].safe_commit:
                 self.excused.add(station)  # taking back may be what it refuses
 
     @rule(station=at_station)

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, Phase, seed, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from controller.models.run import Policy, Strategy
-from controller.ports.fake_devices import Wrong
+from controller.ports.fake_devices import FaultKind
 from tests.chaos.conftest import SEED
 from tests.chaos.faults.machine import TROUBLES, Chance
 from tests.support.soak import SOAK
@@ -35,7 +35,7 @@ def test_each_trouble(policy: Policy) -> None:
     for operation, wrong in TROUBLES:
         machine = Chance()
         machine.begin()
-        times = 9 if (operation, wrong) == ("confirm", Wrong.LIE) else 1
+        times = 9 if (operation, wrong) == ("confirm", FaultKind.LIE) else 1
         machine.change(27, 1, True, {"S1", "S2", "S4"}, strategy, (("", None), 0))
         machine._break(["S2", "S4"], operation, wrong, 0, times)
         machine.bench.advance(4)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.minka import ROOT, Embedded, Said, embedded, minka
+from tests.support.minka import ROOT, CommandResult, Embedded, embedded, minka
 
 TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
 
@@ -22,7 +22,7 @@ vicuna,T-BOTH-1,n78-1,7002,9004,24,1
 """
 
 #: A command of a tenant's person.
-Command = Callable[..., Said]
+Command = Callable[..., CommandResult]
 
 
 @pytest.fixture(scope="module")
@@ -56,7 +56,7 @@ def participant(host: Embedded) -> Callable[[str], Command]:
             words = ("token", "new", "--owner", f"noc-of-{tenant}", "--label", "conformance", "--json")
             tokens[tenant] = host(*words).json["secret"]
 
-        def command(*words: str) -> Said:
+        def command(*words: str) -> CommandResult:
             said = minka(*words, env={**host.env, "MINKA_TOKEN": tokens[tenant]})
             assert said.status == 0, said
             return said

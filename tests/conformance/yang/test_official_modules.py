@@ -43,7 +43,7 @@ from controller.plan import (
     undo_change,
     wanted_by,
 )
-from controller.plan.views import at_what_cells_name, with_given
+from controller.plan.inputs import at_what_cells_name, with_given
 from simulators.clock import VirtualClock
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, Place
 from simulators.netconf.profiles import PROFILES
@@ -100,7 +100,7 @@ PERU = lint.REPOSITORY / "deploy/networks/peru-mini"
 
 
 @dataclass
-class Said:
+class StationDocuments:
     """Documents by name: answers to ``<get>``, edits, notifications."""
 
     data: dict[str, bytes] = field(default_factory=dict)
@@ -113,7 +113,9 @@ class Said:
 class Bench:
     """One simulated station under management, and all that is said."""
 
-    def __init__(self, record: StationRecord, around: SimulatedNetwork, said: Said, profile: str = "standard") -> None:
+    def __init__(
+        self, record: StationRecord, around: SimulatedNetwork, said: StationDocuments, profile: str = "standard"
+    ) -> None:
         self.clock = VirtualClock()
         settings = StationSettings(profile=PROFILES[profile], boot_seconds=30)
         self.station = Station(record, around.cores, self.clock, settings, Surroundings.of(around, None))
@@ -236,9 +238,9 @@ def planned(network: Network, station: str, view: StationView) -> Change | None:
     return plan_station(station, profiles, wanted, view, FREELY).change
 
 
-async def all_said(folder: Path) -> Said:
+async def all_said(folder: Path) -> StationDocuments:
     """What stations of each kind say in their life, and some of other vendors."""
-    said = Said()
+    said = StationDocuments()
     shutil.copytree(TINY, folder)
     (folder / "own_cells.csv").write_text(OWN_CELLS)
     (folder / "neighbours.csv").write_text(NEIGHBOURS)
@@ -311,7 +313,7 @@ def without(network: Network, tenant: str) -> Network:
 
 
 @pytest.fixture(scope="module")
-def said(tmp_path_factory: pytest.TempPathFactory) -> Said:
+def said(tmp_path_factory: pytest.TempPathFactory) -> StationDocuments:
     return asyncio.run(all_said(tmp_path_factory.mktemp("said") / "network"))
 
 
@@ -355,7 +357,7 @@ def whole(root: NodeSpec, tree: Tree) -> bytes:
     return b"".join(map(etree.tostring, config))
 
 
-def test_data_are_valid(said: Said, tmp_path: Path) -> None:
+def test_data_are_valid(said: StationDocuments, tmp_path: Path) -> None:
     old = {name: text for name, text in said.data.items() if "-library-1.0-" in name}
     new = {name: text for name, text in said.data.items() if name not in old}
     nodes = (
@@ -377,12 +379,12 @@ def test_data_are_valid(said: Said, tmp_path: Path) -> None:
     lint_all("data", old, tmp_path / "old", OLD_LIBRARY)
 
 
-def test_edits_are_valid(said: Said, tmp_path: Path) -> None:
+def test_edits_are_valid(said: StationDocuments, tmp_path: Path) -> None:
     assert len(said.edit) > 50
     lint_all("edit", said.edit, tmp_path)
 
 
-def test_notifications_are_valid(said: Said, tmp_path: Path) -> None:
+def test_notifications_are_valid(said: StationDocuments, tmp_path: Path) -> None:
     kinds = {etree.QName(etree.fromstring(text)[1]).localname for text in said.notification.values()}
     assert kinds == {
         *("alarm-notif", "download-event", "install-event", "activation-event", "supervision-notification"),
@@ -421,7 +423,7 @@ ANSWERED = {
 }
 
 
-def test_replies_are_valid(said: Said, tmp_path: Path) -> None:
+def test_replies_are_valid(said: StationDocuments, tmp_path: Path) -> None:
     assert said.reply.keys() == {"get", *ANSWERED}
     for name in sorted(ANSWERED):
         assert lint_reply(*said.reply[name], tmp_path / name) == "", name
@@ -466,7 +468,7 @@ def without_targets(text: bytes) -> bytes:
     ],
     ids=["unknown node", "mandatory node", "3GPP value", "O-RAN value", "O-RAN condition"],
 )
-def test_what_is_wrong_is_found(said: Said, tmp_path: Path, right: bytes, wrong: bytes) -> None:
+def test_what_is_wrong_is_found(said: StationDocuments, tmp_path: Path, right: bytes, wrong: bytes) -> None:
     text = said.data["T-BOTH-1-standard-broken"]
     assert right in text
     with pytest.raises(AssertionError, match="libyang err"):

@@ -25,7 +25,7 @@ from controller.models.sharing import ActionClass, Consent
 from controller.models.step import RunPlaybook
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Clearances, JobResult, NewJob, NewToken, Page, SignIn, Standing, Transition
+from controller.ports.store import ClearanceInput, Clearances, JobResult, NewJob, NewToken, Page, SignIn, Transition
 from controller.ports.webhook import FakeContacts, FakeWebhook
 from controller.runs.approval.notices import Notices
 from controller.store import SqlStore
@@ -120,10 +120,10 @@ def test_a_standing_is_all_that_a_clearance_follows_from(store: SqlStore, clock:
     assert store.approvals.standing("r-none") is None
 
 
-def _seen(store: SqlStore) -> Standing:
-    found: list[Standing] = []
+def _seen(store: SqlStore) -> ClearanceInput:
+    found: list[ClearanceInput] = []
 
-    def assess(standing: Standing) -> Clearances:
+    def assess(standing: ClearanceInput) -> Clearances:
         found.append(standing)
         return {}
 
@@ -206,7 +206,7 @@ def test_what_was_said_is_not_written_again(store: SqlStore) -> None:
 def test_an_error_lets_nothing_begin_and_keeps_no_other_run(store: SqlStore) -> None:
     bad, good = start(store, "A", subject="bad"), start(store, "B", subject="good")
 
-    def assess(standing: Standing) -> Clearances:
+    def assess(standing: ClearanceInput) -> Clearances:
         if standing.constraints.subject == "bad":
             raise ZeroDivisionError
         return {"B": FREE}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from controller.performance.judgement import Judgement, Said
+from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Level
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore
@@ -14,14 +14,14 @@ HOUR = timedelta(hours=1)
 
 def test_the_latest_judgement_of_each_place_is_kept_until_it_is_forgotten(store: SqlStore, clock: VirtualClock) -> None:
     now = clock.now()
-    said = Said({"retainability": 0.5, "users": 12.0}, {"retainability": 1.25})
+    said = IndicatorValues({"retainability": 0.5, "users": 12.0}, {"retainability": 1.25})
     first = Judgement(
         level=Level.STATION,
         of="S1",
         end=now,
         whole=said,
-        tenants={"alfa": Said({"retainability": 0.25})},
-        cells={"L1": Said({"retainability": 1.0})},
+        tenants={"alfa": IndicatorValues({"retainability": 0.25})},
+        cells={"L1": IndicatorValues({"retainability": 1.0})},
     )
     region = Judgement(level=Level.REGION, of="r", end=now - HOUR, whole=said)
     verdicts = {"users": {"judged": 2, "too-few": 0, "unmeasured": 1}}
@@ -34,8 +34,8 @@ def test_the_latest_judgement_of_each_place_is_kept_until_it_is_forgotten(store:
     assert store.judgements.stations(None, now - HOUR) == [first], "after that time, not at it"
     assert store.judgements.places() == [network, region]
     # A newer one takes its place; an older one, as of a listener that was slow, does not.
-    newer = second.model_copy(update={"end": now, "whole": Said()})
-    store.judgements.put([newer, first.model_copy(update={"end": now - HOUR, "whole": Said()})])
+    newer = second.model_copy(update={"end": now, "whole": IndicatorValues()})
+    store.judgements.put([newer, first.model_copy(update={"end": now - HOUR, "whole": IndicatorValues()})])
     assert store.judgements.stations(None, now - 2 * HOUR) == [first, newer]
     store.judgements.forget(now)
     assert store.judgements.stations(None, now - 2 * HOUR) == [first, newer]

@@ -14,10 +14,10 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject
-from controller.performance.kpis import EVERYBODY, Wanted, Whose, amounts_of
+from controller.performance.kpis import EVERYBODY, CounterQuery, Subscribers, cell_counts
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
-from controller.ports.store import CollectedFile, Gap, Page, Taken
+from controller.ports.store import CollectedFile, Gap, Page, StoredPeriods
 from controller.store import SqlStore, measurements, open_store
 from controller.store.transaction import Tx
 from tests.support.records import make_network
@@ -67,12 +67,12 @@ def settle(store: SqlStore, clock: VirtualClock) -> int:
 def test_periods_come_back_as_they_were(store: SqlStore, start: datetime) -> None:
     first, second = period(start), period(start + QUARTERS, 1 / 3)
     other = period(start, 7.0, "B")
-    assert store.measurements.put([other, second, first]) == Taken(new=3)
+    assert store.measurements.put([other, second, first]) == StoredPeriods(new=3)
     assert every(store) == [first, second, other]
     assert every(store, stations=("B",)) == [other]
     assert every(store, HOUR) == []
     assert list(store.measurements.read(start, start + QUARTERS, QUARTER)) == [first, other]
-    assert store.measurements.put([]) == Taken()
+    assert store.measurements.put([]) == StoredPeriods()
 
 
 def test_pages_hold_all_rows_once(store: SqlStore, start: datetime) -> None:
@@ -95,7 +95,7 @@ def test_where_values_stand_is_looked_up_whatever_cells_a_tenant_has(store: SqlS
     read = [
         list(store.measurements.read(start, start + timedelta(days=1), QUARTER, ["A"], who=who))
         for cell in ("A/1", "A/2")
-        for who in [Whose(frozenset({"716-06"}), cells=frozenset({cell}))]
+        for who in [Subscribers(frozenset({"716-06"}), cells=frozenset({cell}))]
     ]
     assert read[0] == read[1] != []
     assert all(choice.who.cells is None for _, choice in measurements._chosen)
@@ -106,22 +106,22 @@ def test_amounts_are_what_is_wanted_of_each_row(store: SqlStore, start: datetime
     more: dict[str, Any] = {"seconds": HOUR, "prbs": 90.0, "RRU.PrbUsedDl": 1.0}
     store.measurements.put([period(start, 9.0, "B", **more)])
     settle(store, clock)  # B measured the first hour itself, and it is worked out too
-    bitel = Whose(frozenset({BITEL.plmn}))
+    bitel = Subscribers(frozenset({BITEL.plmn}))
     asked = (VOLUME, EVERYBODY, 0), (VOLUME, bitel, 0), (VOLUME, bitel, 1), (PRBS, bitel, 0), ("RRU.PrbUsedDl",)
-    wanted = [Wanted(*each) for each in asked]
+    wanted = [CounterQuery(*each) for each in asked]
     for level in (QUARTER, HOUR):
         rows = store.measurements.read(start, start + timedelta(days=1), level, "BC")
         found = list(store.measurements.amounts(start, start + timedelta(days=1), level, "BC", wanted))
-        assert found == [amounts_of(row, wanted) for row in rows]
+        assert found == [cell_counts(row, wanted) for row in rows]
     assert found[0] == ("B", start, HOUR, {"1": (9.5, 9.0, 0, None, 1.0)})
 
 
 def test_each_period_counts_once(store: SqlStore, start: datetime) -> None:
     one = period(start)
-    assert store.measurements.put([one, one]) == Taken(new=1, repeated=1)
-    assert store.measurements.put([one]) == Taken(repeated=1)
+    assert store.measurements.put([one, one]) == StoredPeriods(new=1, repeated=1)
+    assert store.measurements.put([one]) == StoredPeriods(repeated=1)
     for _ in range(2):
-        assert store.measurements.put([period(start, 11.0)]) == Taken(conflicting=1)
+        assert store.measurements.put([period(start, 11.0)]) == StoredPeriods(conflicting=1)
     assert every(store) == [one]
     notes = [row for row in store.audit.page(Page())[1] if row.action == "measurement.differed"]
     assert [row.object for row in notes] == ["A"]  # once for the period
@@ -144,31 +144,31 @@ def test_a_second_attempt_puts_the_same(store: SqlStore, start: datetime, monkey
 
     monkeypatch.setattr(measurements, "_zone", zone)
     wanted = [period(start), period(start + QUARTERS)]
-    assert store.measurements.put(one for one in wanted) == Taken(new=2)
+    assert store.measurements.put(one for one in wanted) == StoredPeriods(new=2)
     assert every(store) == wanted
 
 
 def test_a_whole_period_replaces_a_suspect_one(store: SqlStore, start: datetime) -> None:
     suspect, whole = period(start, 4.0, suspect=True, covered=300.0), period(start, 10.0)
-    assert store.measurements.put([suspect]) == Taken(new=1)
-    assert store.measurements.put([whole]) == Taken(replaced=1)
-    assert store.measurements.put([suspect]) == Taken(repeated=1)
+    assert store.measurements.put([suspect]) == StoredPeriods(new=1)
+    assert store.measurements.put([whole]) == StoredPeriods(replaced=1)
+    assert store.measurements.put([suspect]) == StoredPeriods(repeated=1)
     assert every(store) == [whole]
 
 
 def test_jobs_of_a_station_complete_each_other(store: SqlStore, start: datetime) -> None:
     one = period(start)
     more = Measured(station="A", begin=start, seconds=QUARTER, covered=900, cells={"2": {PRBS: {Subject(): 3.0}}})
-    assert store.measurements.put([one]) == Taken(new=1)
-    assert store.measurements.put([more]) == Taken(replaced=1)
-    assert store.measurements.put([more, one]) == Taken(repeated=2)
+    assert store.measurements.put([one]) == StoredPeriods(new=1)
+    assert store.measurements.put([more]) == StoredPeriods(replaced=1)
+    assert store.measurements.put([more, one]) == StoredPeriods(repeated=2)
     assert every(store) == [one.model_copy(update={"cells": one.cells | more.cells})]
 
 
 def test_clocks_that_are_wrong_leave_no_periods_behind(store: SqlStore, clock: VirtualClock) -> None:
     soon, later = period(clock.now() + timedelta(minutes=10)), period(clock.now() + timedelta(days=400))
-    assert store.measurements.put([soon, later]) == Taken(new=1, refused=1)
-    assert store.measurements.put([period(clock.now(), seconds=DAY + 1)]) == Taken(refused=1)
+    assert store.measurements.put([soon, later]) == StoredPeriods(new=1, refused=1)
+    assert store.measurements.put([period(clock.now(), seconds=DAY + 1)]) == StoredPeriods(refused=1)
 
 
 async def test_hours_and_days_follow_from_periods(store: SqlStore, clock: VirtualClock, start: datetime) -> None:
@@ -378,7 +378,7 @@ def test_workers_that_have_the_same_period_lose_nothing(shared_url: str, clock: 
     with closing(open_store(shared_url, clock)) as store:
         together = Barrier(3)
 
-        def put(counter: str) -> list[Taken]:
+        def put(counter: str) -> list[StoredPeriods]:
             together.wait()
             periods = job(counter)
             return [store.measurements.put(periods[at : at + 8]) for at in range(0, len(periods), 8)]

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 
 from controller.models.alarm import RECORD_DOUBTED
+from controller.models.enums import RecordChoice
 from controller.models.errors import ConflictError, NotClearedError
 from controller.models.run import JournalStep, RunState
-from controller.models.words import RecordChoice
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page, Transition
 from controller.store import SqlStore, open_store

@@ -25,8 +25,8 @@ from controller.nrm.profiles import render_cloud
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Observed, Tree
 from controller.plan import StationView
+from controller.plan.inputs import PlanOptions
 from controller.plan.station import plan_station
-from controller.plan.views import PlanOptions
 from controller.ports.store import Claim, JobResult, NewJob, Transition
 from controller.runs.transaction import checks
 from controller.runs.transaction.patience import Patience
@@ -49,7 +49,7 @@ OTHER_IMAGE = f"registry.example/acme/du@sha256:{'b' * 64}"
 
 
 @dataclass
-class Wire:
+class PoolConnection:
     """What happens to requests on their way: at the n-th of those that count, something goes wrong.
 
     Attributes:
@@ -78,8 +78,8 @@ class Wire:
 
 
 @pytest.fixture
-def wire(monkeypatch: pytest.MonkeyPatch) -> Wire:
-    made = Wire()
+def wire(monkeypatch: pytest.MonkeyPatch) -> PoolConnection:
+    made = PoolConnection()
     made.send = PoolApi._send
 
     async def send(api: PoolApi, *asked: Any) -> Any:
@@ -211,7 +211,7 @@ SCENARIOS = {
 EACH = pytest.mark.parametrize("name", SCENARIOS if SOAK else ("upgrade", "move"))
 
 
-async def requests(pools: Pools, wire: Wire, scenario: Scenario) -> int:
+async def requests(pools: Pools, wire: PoolConnection, scenario: Scenario) -> int:
     """How many requests count where all goes well."""
     wire.at, wire.asked = 0, 0
     result = await scenario.bench(pools).finish()
@@ -230,7 +230,7 @@ async def test_a_function_changes_as_planned(pools: Pools, name: str) -> None:
 
 @EACH
 @pytest.mark.parametrize("turn", TURNS)
-async def test_a_worker_may_die_at_any_request(pools: Pools, wire: Wire, name: str, turn: int) -> None:
+async def test_a_worker_may_die_at_any_request(pools: Pools, wire: PoolConnection, name: str, turn: int) -> None:
     async def die(send: Callable[..., Any], asked: tuple[Any, ...]) -> None:
         if wire.at % 2 == turn:
             await send(*asked)
@@ -240,7 +240,7 @@ async def test_a_worker_may_die_at_any_request(pools: Pools, wire: Wire, name: s
 
 
 @EACH
-async def test_an_answer_may_be_lost_at_any_request(pools: Pools, wire: Wire, name: str) -> None:
+async def test_an_answer_may_be_lost_at_any_request(pools: Pools, wire: PoolConnection, name: str) -> None:
     async def lose(send: Callable[..., Any], asked: tuple[Any, ...]) -> None:
         await send(*asked)
         raise SessionLostError("edge-1 did not answer within 5 s.")
@@ -249,7 +249,7 @@ async def test_an_answer_may_be_lost_at_any_request(pools: Pools, wire: Wire, na
 
 
 @EACH
-async def test_an_answer_may_be_a_lie_at_any_write(pools: Pools, wire: Wire, name: str) -> None:
+async def test_an_answer_may_be_a_lie_at_any_write(pools: Pools, wire: PoolConnection, name: str) -> None:
     async def lie(send: Callable[..., Any], asked: tuple[Any, ...]) -> Any:
         api, method, url, query, content, headers = asked
         if method == "DELETE":
@@ -260,7 +260,7 @@ async def test_an_answer_may_be_a_lie_at_any_write(pools: Pools, wire: Wire, nam
 
 
 @EACH
-async def test_pools_may_go_away_at_any_request(pools: Pools, wire: Wire, name: str) -> None:
+async def test_pools_may_go_away_at_any_request(pools: Pools, wire: PoolConnection, name: str) -> None:
     async def cut(_: Callable[..., Any], __: tuple[Any, ...]) -> None:
         for way in pools.ways.values():
             way.cut(Outage.REFUSAL)
@@ -269,7 +269,7 @@ async def test_pools_may_go_away_at_any_request(pools: Pools, wire: Wire, name: 
     await each(pools, wire, SCENARIOS[name], cut, writes=not SOAK)
 
 
-async def each(pools: Pools, wire: Wire, scenario: Scenario, strike: Any, *, writes: bool) -> None:
+async def each(pools: Pools, wire: PoolConnection, scenario: Scenario, strike: Any, *, writes: bool) -> None:
     """Let something go wrong at each of the requests in turns; or at each write."""
     wire.writes, wire.strike = writes, strike
     count = await requests(pools, wire, scenario)
@@ -286,7 +286,7 @@ async def each(pools: Pools, wire: Wire, scenario: Scenario, strike: Any, *, wri
 
 
 @EACH
-async def test_a_worker_that_lost_its_lease_writes_no_more(pools: Pools, wire: Wire, name: str) -> None:
+async def test_a_worker_that_lost_its_lease_writes_no_more(pools: Pools, wire: PoolConnection, name: str) -> None:
     def may(writes: int) -> bool:
         return wire.asked < writes
 
@@ -307,14 +307,16 @@ async def test_a_worker_that_lost_its_lease_writes_no_more(pools: Pools, wire: W
 
 
 @pytest.mark.parametrize("name", ["upgrade"])
-async def test_an_overloaded_server_is_asked_again(pools: Pools, wire: Wire, name: str) -> None:
+async def test_an_overloaded_server_is_asked_again(pools: Pools, wire: PoolConnection, name: str) -> None:
     async def busy(_: Callable[..., Any], __: tuple[Any, ...]) -> Any:
         return 429, {"kind": "Status", "message": "too many requests", "details": {"retryAfterSeconds": 1}}, 1.0
 
     await each(pools, wire, SCENARIOS[name], busy, writes=True)
 
 
-async def test_a_quota_that_fills_up_in_the_middle_leaves_the_function_where_it_was(pools: Pools, wire: Wire) -> None:
+async def test_a_quota_that_fills_up_in_the_middle_leaves_the_function_where_it_was(
+    pools: Pools, wire: PoolConnection
+) -> None:
     async def fill(_: Callable[..., Any], __: tuple[Any, ...]) -> None:
         pools.fill("edge-2")
 
@@ -341,7 +343,7 @@ async def test_a_function_that_does_not_become_ready_stays_where_it_was(
     await bench.assert_settled(result, scenario.before, scenario.after)
 
 
-async def test_what_somebody_edits_in_the_middle_is_not_lost(pools: Pools, wire: Wire) -> None:
+async def test_what_somebody_edits_in_the_middle_is_not_lost(pools: Pools, wire: PoolConnection) -> None:
     async def edit(_: Callable[..., Any], __: tuple[Any, ...]) -> None:
         pools.edit("edge-1", NFDS, NAME.lower(), capacity={"maxSessions": 7})
 

@@ -74,7 +74,7 @@ class Silent(Folder):
         return b""
 
 
-class Odd(Folder):
+class OddNames(Folder):
     """Names that lead elsewhere, and a size that is wrong."""
 
     async def scandir(self, path: bytes) -> AsyncIterator[asyncssh.SFTPName]:
@@ -155,7 +155,7 @@ async def test_lists_and_files_without_end_are_cut_off(devices: SshDevices, root
 
 
 async def test_odd_names_are_left_out(devices: SshDevices, root: Path) -> None:
-    async with served(Odd, root) as target, devices.files(target) as files:
+    async with served(OddNames, root) as target, devices.files(target) as files:
         assert [tuple(one) for one in await files.list(10)] == [("good.xml", 1 << 60, 5)]
 
 

@@ -13,11 +13,11 @@ from sqlalchemy import select
 from controller.models.alarm import SLEEPING_CELL, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.settings import Settings
 from controller.ports.store import Page
-from controller.rehearsal.day import Cause, Day, Stop, draw_day
+from controller.rehearsal.day import Cause, Day, Restriction, draw_day
 from controller.rehearsal.judge import judged
 from controller.rehearsal.minka import Minka
 from controller.rehearsal.play import BEGINS, DAY_BEGINS, begin
-from controller.rehearsal.report import Ground, lines_of, play_three_ways, prepare
+from controller.rehearsal.report import Baseline, lines_of, play_three_ways, prepare
 from controller.store.incident_rows import incidents
 from simulators.equipment.fault_kinds import Remedy
 
@@ -28,11 +28,11 @@ pytestmark = pytest.mark.timeout(400)
 
 
 @pytest.fixture(scope="module")
-def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
+def ground(tmp_path_factory: pytest.TempPathFactory) -> Baseline:
     return prepare(TINY, Settings(home=tmp_path_factory.mktemp("home")))
 
 
-def _day(*causes: Cause, stops: tuple[Stop, ...] = (), hours: float = 0.5) -> Day:
+def _day(*causes: Cause, stops: tuple[Restriction, ...] = (), hours: float = 0.5) -> Day:
     return Day("7", hours, causes, stops)
 
 
@@ -40,7 +40,7 @@ def _link_down(at: float = 60.0) -> Cause:
     return Cause("0", at, "core-link-down", (LTE,), "condor", visit=1500.0)
 
 
-def test_a_fault_costs_minutes_until_somebody_comes_or_it_is_cured(ground: Ground) -> None:
+def test_a_fault_costs_minutes_until_somebody_comes_or_it_is_cured(ground: Baseline) -> None:
     done = play_three_ways(ground, _day(_link_down()))
     nothing, script, minka = done.ways
     cells = len(ground.simulated.stations[0].cells)
@@ -55,8 +55,8 @@ def test_a_fault_costs_minutes_until_somebody_comes_or_it_is_cured(ground: Groun
     assert max(map(len, lines_of(done))) <= 80
 
 
-def test_the_script_works_under_a_hold_and_minka_does_not(ground: Ground) -> None:
-    done = play_three_ways(ground, _day(_link_down(), stops=(Stop("hold", LTE, 0.0, 1800.0),)))
+def test_the_script_works_under_a_hold_and_minka_does_not(ground: Baseline) -> None:
+    done = play_three_ways(ground, _day(_link_down(), stops=(Restriction("hold", LTE, 0.0, 1800.0),)))
     assert done.minka.attempts == 0
     assert done.minka.minutes == done.nothing.minutes
     assert {one.why for one in done.script.wrong} <= {
@@ -66,26 +66,26 @@ def test_the_script_works_under_a_hold_and_minka_does_not(ground: Ground) -> Non
     assert done.script.wrong
 
 
-def test_who_is_served_in_other_cells_need_not_agree_that_a_dead_cell_is_locked(ground: Ground) -> None:
+def test_who_is_served_in_other_cells_need_not_agree_that_a_dead_cell_is_locked(ground: Baseline) -> None:
     done = play_three_ways(ground, _day(Cause("0", 60.0, "cell-down", (LTE,), visit=1500.0)))
     assert done.minka.attempts > 0
     assert done.minka.wrong == ()
 
 
-def test_stations_tell_what_they_keep_in_their_lists_of_alarms(ground: Ground) -> None:
+def test_stations_tell_what_they_keep_in_their_lists_of_alarms(ground: Baseline) -> None:
     """The mains, the licence, the software: without these a reset on battery would be tried again and again."""
     stations = ground.stage().fleet.stations.values()
     assert all(station.equipment.alarms.listed for station in stations)
 
 
-def test_a_lost_core_touches_no_station(ground: Ground) -> None:
+def test_a_lost_core_touches_no_station(ground: Baseline) -> None:
     done = play_three_ways(ground, _day(Cause("0", 60.0, "lost-core", target="condor", lasts=900.0)))
     assert done.minka.acts == 0
     assert done.script.wrong
     assert {why for one in done.script.wrong for why in one.why if "elsewhere" in why}
 
 
-def test_looks_at_stations_where_nothing_happened_change_nothing(ground: Ground) -> None:
+def test_looks_at_stations_where_nothing_happened_change_nothing(ground: Baseline) -> None:
     # Of two alarms at one station that are due at once, either may be first: these are at two.
     causes = (
         Cause("0", 30.0, "radio-unit-lost", (LTE,), visit=1500.0),
@@ -100,13 +100,13 @@ def test_looks_at_stations_where_nothing_happened_change_nothing(ground: Ground)
     assert played[0]["attempts"] > 1
 
 
-def test_the_same_seed_is_the_same_day(ground: Ground) -> None:
+def test_the_same_seed_is_the_same_day(ground: Baseline) -> None:
     one, other = (draw_day(ground.simulated, ["condor"], "3", 24.0) for _ in range(2))
     assert one == other
     assert draw_day(ground.simulated, ["condor"], "4", 24.0) != one
 
 
-def test_a_visit_ends_what_still_stands(ground: Ground) -> None:
+def test_a_visit_ends_what_still_stands(ground: Baseline) -> None:
     stage = ground.stage()
     stage.clock.advance(540)
     begin(stage, _day(_link_down()))
@@ -122,7 +122,7 @@ def test_a_visit_ends_what_still_stands(ground: Ground) -> None:
     ],
 )
 def test_what_takes_its_time_is_cured_by_its_rule(
-    ground: Ground, seed: str, kind: str, station: str, unit: str, hours: float
+    ground: Baseline, seed: str, kind: str, station: str, unit: str, hours: float
 ) -> None:
     cause = Cause("0", 10.0, kind, (station,), target=unit, visit=hours * 3600)
     stage, day = ground.stage(), Day(seed, hours, (cause,), ())
@@ -133,7 +133,7 @@ def test_what_takes_its_time_is_cured_by_its_rule(
 
 
 def test_a_cell_that_sleeps_is_locked_and_unlocked_by_itself_though_its_station_says_that_it_serves(
-    ground: Ground,
+    ground: Baseline,
 ) -> None:
     """Its alarm comes from measurements, which a rehearsal does not play: here it comes and goes as the check would."""
     cause = Cause("0", 10.0, "sleeping-cell", (LTE,), target="1", visit=3600.0)
@@ -156,7 +156,7 @@ def test_a_cell_that_sleeps_is_locked_and_unlocked_by_itself_though_its_station_
     assert not attempt.serving, "nobody was interrupted"
 
 
-def test_minutes_without_service_are_those_of_the_twin(ground: Ground, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_minutes_without_service_are_those_of_the_twin(ground: Baseline, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each outage to the minute, where it was seen at all; what nobody could see is said to be unseen."""
     stage = ground.stage()
     causes = (
@@ -184,7 +184,7 @@ def test_minutes_without_service_are_those_of_the_twin(ground: Ground, monkeypat
 
 
 def test_a_tenant_whose_core_is_lost_is_to_be_notified_within_a_minute(
-    ground: Ground, monkeypatch: pytest.MonkeyPatch
+    ground: Baseline, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nobody takes notices in a rehearsal, so the time at which they became due is still on record at the end."""
     minka = Minka(ground.stage(), ground.record, ground.settings)

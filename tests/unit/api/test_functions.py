@@ -14,7 +14,7 @@ from controller.cli import functions as commands
 from controller.cli import plan as plans
 from controller.cli import playbook
 from controller.models.alarm import UNREACHABLE
-from controller.models.cloud import ClusterState, NodeReady, NodeState, Room
+from controller.models.cloud import ClusterState, NodeReady, NodeState, Resources
 from controller.models.errors import AuthenticationError
 from controller.models.health import Health
 from controller.models.people import Permission, Role
@@ -186,7 +186,9 @@ def _read(virtual: ApiBench) -> None:
     """The far pool was read: its node is lost, and one that the files don't name is cordoned."""
     cluster = ClusterState(
         nodes=(
-            NodeState(id="n1", ready=NodeReady.UNKNOWN, reason="silent", functions=("CP",), requested=Room(cpus=8)),
+            NodeState(
+                id="n1", ready=NodeReady.UNKNOWN, reason="silent", functions=("CP",), requested=Resources(cpus=8)
+            ),
             NodeState(id="other", ready=NodeReady.READY, cordoned=True, functions=("UP-B",)),
         ),
         waiting={"UP-B": "Insufficient cpu"},

@@ -11,7 +11,7 @@ import pytest
 from controller.api import process
 from controller.models.people import Permission, Role
 from controller.models.settings import Settings
-from controller.observe.exposition import Asked
+from controller.observe.exposition import ScrapeScope
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from tests.support.callers import admit
@@ -51,11 +51,11 @@ async def test_a_tenant_gets_its_own_page_and_no_other(bench: ApiBench) -> None:
 
 def test_mistakes_in_files_of_rules_and_indicators_keep_no_api_from_its_work(bench: ApiBench, tmp_path: Path) -> None:
     clock = VirtualClock()
-    whole = process._exposition(Settings(home=tmp_path), bench.store, clock)(Asked()).decode()
+    whole = process._exposition(Settings(home=tmp_path), bench.store, clock)(ScrapeScope()).decode()
     assert 'minka_rule_mode{mode="observe",rule="sleeping-cell",scope=""} 1.0' in whole
     assert 'minka_kpi_info{kpi="retainability"' in whole
     wrong = Settings(home=tmp_path, rules=tmp_path / "none", kpis=tmp_path / "none")
-    page = process._exposition(wrong, bench.store, clock)(Asked()).decode()
+    page = process._exposition(wrong, bench.store, clock)(ScrapeScope()).decode()
     assert "minka_database_up" in page
     assert not re.search("^minka_(rule_mode|kpi_info){", page, re.MULTILINE)
 

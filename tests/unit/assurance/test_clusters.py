@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 
 from controller.assurance.clusters import with_cluster
-from controller.assurance.health import Wrong, health_of, reports_of, unread
+from controller.assurance.health import FaultKey, health_of, reports_of, unread
 from controller.intent.impact import Sharing
 from controller.intent.roots import root_of
 from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
@@ -53,7 +53,7 @@ class Watched:
         health = health_of(POOL, observed, {}, 0, at, DeviceKind.POOL, before=self.health)
         return with_cluster(self.network, health, self.health)
 
-    def reports(self, *standing: Wrong) -> dict[Wrong, AlarmReport]:
+    def reports(self, *standing: FaultKey) -> dict[FaultKey, AlarmReport]:
         """What two looks in a row report, by object and probable cause."""
         self.health = self.look()
         said = reports_of(self.health, self.look(), standing)

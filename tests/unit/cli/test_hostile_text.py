@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from controller.models.untrusted import visible
-from tests.support.minka import ROOT, Said, environment, minka
+from tests.support.minka import ROOT, CommandResult, environment, minka
 from tests.support.ports import free_ports
 from tests.unit.cli.samples import answer
 from tests.unit.cli.test_commands import ALL, ENDLESS
@@ -28,7 +28,7 @@ TINY = ROOT / "tests" / "fixtures" / "networks" / "tiny"
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Said]:
+def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., CommandResult]:
     """Run the example of a command against an API that answers as a function says."""
     (tmp_path / "endpoints.csv").write_text("station\n")
     (tmp_path / "bitel-2026-10.csv").write_text("sla\n")
@@ -40,7 +40,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Said]:
     monkeypatch.chdir(tmp_path)
     env = environment(tmp_path, free_ports(1)) | {"MINKA_TOKEN": "minka_x"}
 
-    def command(name: str, say: Callable[[httpx.Request], httpx.Response], *more: str) -> Said:
+    def command(name: str, say: Callable[[httpx.Request], httpx.Response], *more: str) -> CommandResult:
         monkeypatch.setattr(httpx.HTTPTransport, "handle_request", lambda _, request: say(request))
         # Of a pipeline only our part, and no file that is written: what is shown is what may act on a terminal.
         example = ALL[name].epilog.removeprefix("Example: ").rpartition("echo $TOKEN | ")[2]
@@ -51,7 +51,7 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Said]:
     return command
 
 
-def check(said: Said, name: str) -> None:
+def check(said: CommandResult, name: str) -> None:
     """Nothing acts on a terminal, nothing stands in a line that others made up, and markup is text."""
     text = said.out + said.err
     assert text.replace("\n", "").isprintable(), f"minka {name}: {text!r}"
@@ -60,7 +60,7 @@ def check(said: Said, name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(SHOWING))
 @pytest.mark.parametrize("tenant", [False, True])
-def test_no_text_acts_on_a_terminal(run: Callable[..., Said], name: str, tenant: bool) -> None:
+def test_no_text_acts_on_a_terminal(run: Callable[..., CommandResult], name: str, tenant: bool) -> None:
     said = run(name, lambda request: answer(request, HOSTILE, int(tenant)))
     assert ("error:" in said.err) is (name in REFUSING), said.err
     check(said, name)
@@ -68,7 +68,7 @@ def test_no_text_acts_on_a_terminal(run: Callable[..., Said], name: str, tenant:
 
 
 @pytest.mark.parametrize("name", sorted(SHOWING - SILENT))
-def test_nor_does_what_is_refused(run: Callable[..., Said], name: str) -> None:
+def test_nor_does_what_is_refused(run: Callable[..., CommandResult], name: str) -> None:
     problem = {"detail": HOSTILE, "type": HOSTILE, "status": 409, "problems": [{"field": HOSTILE, "message": HOSTILE}]}
     said = run(name, lambda _: httpx.Response(409, json=problem))
     assert said.status == 2

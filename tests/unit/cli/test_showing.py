@@ -397,12 +397,12 @@ def test_files_are_loaded_beside_those_of_a_directory(tmp_path: Path, monkeypatc
     same.write_text("pools: []\n")
     sent: list[dict[str, Any]] = []
 
-    class Put:
+    class PutRequests:
         def put(self, _path: str, body: dict[str, Any]) -> dict[str, Any]:
             sent.append(body)
             return {"name": "N", "digest": "0" * 64, "changed": True, "counts": {}, "warnings": [], "abandoned": []}
 
-    monkeypatch.setattr(network, "client", Put)
+    monkeypatch.setattr(network, "client", PutRequests)
     network.load(tmp_path / "network", added=[more])
     assert sent[0]["files"] == {"network.yaml": "network: {}\n", "edge.yaml": "pools: []\n"}
     with pytest.raises(CliError, match=r"network\.yaml has the name of a file of .*: rename one of them"):

@@ -93,10 +93,16 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         | {"reason": "the run succeeded, yet the alarm stands", "obstacle": ""}
     ],
     "kpi list": [
-        {"name": "accessibility", "about": "accessibility", "unit": "%", "better": "higher", "title": "Accessibility"}
+        {
+            "name": "accessibility",
+            "category": "accessibility",
+            "unit": "%",
+            "better": "higher",
+            "title": "Accessibility",
+        }
         | {"levels": ["cell", "station", "region", "network"]}
         | {"source": "TS 32.450 §6.1.1 (E-RAB accessibility), TS 28.554 §6.2.4 (partial DRB accessibility)"},
-        {"name": "retainability", "about": "retainability", "unit": "1/h", "better": "lower"}
+        {"name": "retainability", "category": "retainability", "unit": "1/h", "better": "lower"}
         | {"title": "Abnormal releases per hour of use", "source": "TS 32.450 §6.2.1, TS 28.554 §6.5.2"}
         | {"levels": ["cell", "station", "region", "network", "tenant"]},
     ],

@@ -28,7 +28,7 @@ TOKEN = "a-token-that-nobody-else-may-see"
 
 
 @dataclass(frozen=True)
-class Asked:
+class ReceivedRequest:
     """A request as it came."""
 
     method: str
@@ -38,7 +38,7 @@ class Asked:
     body: Any
 
 
-Answering = Callable[[Asked, asyncio.StreamWriter], Awaitable[None]]
+Answering = Callable[[ReceivedRequest, asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Server:
 
     answer: Answering
     target: PoolTarget
-    asked: list[Asked] = field(default_factory=list)
+    asked: list[ReceivedRequest] = field(default_factory=list)
     connections: set[asyncio.Task[None]] = field(default_factory=set)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -67,7 +67,9 @@ class Server:
                 headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
                 body = await reader.readexactly(int(headers.get("content-length", "0")))
                 parts = urlsplit(url)
-                asked = Asked(method, parts.path, dict(parse_qsl(parts.query)), headers, json.loads(body or b"null"))
+                asked = ReceivedRequest(
+                    method, parts.path, dict(parse_qsl(parts.query)), headers, json.loads(body or b"null")
+                )
                 self.asked.append(asked)
                 await self.answer(asked, writer)
                 await writer.drain()
@@ -110,7 +112,7 @@ SECRETS = FakeSecrets(
 def reply(status: int, body: Any, **headers: str) -> Answering:
     """One whole answer, whatever is asked."""
 
-    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(wire(status, body, **headers))
 
     return answer

@@ -29,7 +29,7 @@ from tests.unit.cloud.server import (
     POOL,
     TOKEN,
     Answering,
-    Asked,
+    ReceivedRequest,
     reply,
     serving,
     status,
@@ -79,7 +79,7 @@ async def test_what_a_proxy_does_not_find_is_no_proof() -> None:
 
 
 def hangs() -> Answering:
-    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n{")
         await writer.drain()
         await asyncio.Event().wait()
@@ -88,7 +88,7 @@ def hangs() -> Answering:
 
 
 def hangs_up() -> Answering:
-    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 X\r\nContent-Length: 100\r\n\r\n{")
         writer.close()
 
@@ -189,7 +189,7 @@ async def test_an_overloaded_server_is_asked_again_when_it_says() -> None:
     busy = status(429, "TooManyRequests", "too many requests")
     answers = [wire(429, busy, Retry_After="3"), wire(429, busy), wire(200, DU)]
 
-    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answers.pop(0))
 
     clock = Impatient()
@@ -223,7 +223,7 @@ async def test_a_list_is_read_page_by_page_and_anew_where_a_page_is_forgotten() 
         wire(200, {"metadata": {}, "items": [bare]}),
     ]
 
-    async def answer(_: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(_: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(answers.pop(0))
 
     async with serving(answer) as server:
@@ -352,7 +352,7 @@ async def test_a_pod_is_evicted_once_its_budget_allows_that() -> None:
     ]
     refusals = [status(429, "TooManyRequests", "Cannot evict pod as it would violate the pod's disruption budget.")] * 2
 
-    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if asked.method == "GET":
             writer.write(wire(200, {"metadata": {}, "items": pods}))
         elif refusals:

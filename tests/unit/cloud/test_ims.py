@@ -10,7 +10,7 @@ from typing import Any
 import orjson
 import pytest
 
-from controller.assurance.health import Wrong, health_of, reports_of
+from controller.assurance.health import FaultKey, health_of, reports_of
 from controller.cloud.api import PoolApi
 from controller.cloud.ims import hardware_alarms
 from controller.cloud.session import CloudSession
@@ -23,7 +23,7 @@ from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget
 from simulators.cloud.ims.service import Ims
 from simulators.cloud.server.requests import Request
-from tests.unit.cloud.server import POOL, Answering, Asked, serving, wire
+from tests.unit.cloud.server import POOL, Answering, ReceivedRequest, serving, wire
 from tests.unit.simulators.cloud.behaviour.bench import PoolBench
 
 INVENTORY, ALARMS = "/o2ims-infrastructureInventory/v1/resourcePools", "/o2ims-infrastructureMonitoring/v1/alarms"
@@ -34,7 +34,7 @@ def twin(bench: PoolBench, page: int = 100) -> Answering:
     """The simulated one; and a Kubernetes API that has nodes and nothing else."""
     ims = Ims(bench.pool, page)
 
-    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if asked.path.startswith("/o2ims"):
             query = {name: [value] for name, value in asked.query.items()}
             said = ims.answer(Request(asked.method, asked.path, query))
@@ -49,7 +49,7 @@ def twin(bench: PoolBench, page: int = 100) -> Answering:
 def told(answers: Mapping[str, Any]) -> Answering:
     """One that answers so."""
 
-    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         writer.write(wire(200 if asked.path in answers else 404, answers.get(asked.path, {"status": 404})))
 
     return answer
@@ -115,7 +115,7 @@ async def test_lists_are_read_page_by_page_from_where_they_began(monkeypatch: py
         assert len({path for path, _ in paths}) == 3
         assert Ims(bench.pool).answer(Request("GET", ALARMS, {"nextpage_opaque_marker": ["x"]})).status == 400
 
-        async def endless(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        async def endless(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
             writer.write(wire(200, [], Link='<https://elsewhere.example/steal?nextpage_opaque_marker=1>; rel="next"'))
 
         server.answer = endless
@@ -126,7 +126,7 @@ async def test_lists_are_read_page_by_page_from_where_they_began(monkeypatch: py
         await api.close()
 
 
-class Seen:
+class TwoLooks:
     """A pool as two looks in a row see it."""
 
     def __init__(self, kubernetes: PoolApi, ims: PoolApi) -> None:
@@ -135,7 +135,7 @@ class Seen:
         self._session = CloudSession(target, {POOL: kubernetes}, SystemClock(), 1.0, ims)
         self._last: Health | None = None
 
-    async def look(self, *standing: Wrong) -> dict[Wrong, AlarmReport]:
+    async def look(self, *standing: FaultKey) -> dict[FaultKey, AlarmReport]:
         """What the latest look says, after the one before."""
         at = SystemClock().now() + timedelta(seconds=1)
         health = health_of(POOL, await self._session.read(), {}, 0, at, DeviceKind.POOL)
@@ -147,7 +147,7 @@ async def test_an_alarm_stands_while_nobody_knows_and_that_nobody_does_is_an_ala
     bench = PoolBench()
     async with serving(twin(bench)) as kubernetes, serving(twin(bench)) as ims:
         apis = kubernetes.api(), ims.api()
-        seen = Seen(*apis)
+        seen = TwoLooks(*apis)
         bench.pool.begin_fault("power-supply-failed", "node-1")
         await seen.look()
         said = await seen.look()

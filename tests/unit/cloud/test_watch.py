@@ -11,7 +11,7 @@ import orjson
 from controller.cloud.watch import PoolWatch
 from controller.nrm.kube import NF_DEPLOYMENT
 from controller.ports.clock import SystemClock
-from tests.unit.cloud.server import Answering, Asked, serving, status, wire
+from tests.unit.cloud.server import Answering, ReceivedRequest, serving, status, wire
 
 DU_1, DU_2 = ("minka-host", "du-1"), ("minka-host", "du-2")
 GONE = {"type": "ERROR", "object": status(410, "Expired", "too old resource version")}
@@ -30,7 +30,7 @@ def script(*watches: list[dict[str, Any]], done: Callable[[], object]) -> Answer
     """Lists are of version 7; watches end after these events, and the last one hangs."""
     left = list(watches)
 
-    async def answer(asked: Asked, writer: asyncio.StreamWriter) -> None:
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
         if "watch" not in asked.query:
             writer.write(wire(200, {"metadata": {"resourceVersion": "7"}, "items": []}))
         elif left:
@@ -42,7 +42,7 @@ def script(*watches: list[dict[str, Any]], done: Callable[[], object]) -> Answer
     return answer
 
 
-async def follow(*watches: list[dict[str, Any]]) -> tuple[list[Asked], dict[tuple[str, str], bool]]:
+async def follow(*watches: list[dict[str, Any]]) -> tuple[list[ReceivedRequest], dict[tuple[str, str], bool]]:
     """What was asked until all watches had ended, and who was told."""
     over = asyncio.Event()
     told = {one: asyncio.Event() for one in (DU_1, DU_2)}
@@ -58,7 +58,7 @@ async def follow(*watches: list[dict[str, Any]]) -> tuple[list[Asked], dict[tupl
     return server.asked, {one: changed.is_set() for one, changed in told.items()}
 
 
-def versions(asked: list[Asked]) -> list[str]:
+def versions(asked: list[ReceivedRequest]) -> list[str]:
     """From which versions was watched; ``list`` for a list."""
     return [one.query["resourceVersion"] if "watch" in one.query else "list" for one in asked]
 

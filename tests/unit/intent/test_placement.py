@@ -9,8 +9,8 @@ from operator import le
 
 import pytest
 
-from controller.intent.packing import Case, Load, Size
-from controller.intent.placement import UNPLACED_US, Loss, Placement, jobs, lower_bound, place, worst_losses
+from controller.intent.packing import FailureCase, Load, Size
+from controller.intent.placement import UNPLACED_US, NodeLoss, Placement, jobs, lower_bound, place, worst_losses
 from controller.models.cloud import Node
 from controller.models.network import Network
 from tests.unit.intent.clouds import VALID, cloud, function, nodes, package, random_cloud
@@ -334,7 +334,7 @@ def test_a_packing_is_found_where_there_is_one(seed: int) -> None:
         Node(pool="p", id=f"n{n}", cpus=size.cpus, memory_gb=64, accelerators=size.accelerators, ptp=ptp)
         for n, (size, ptp) in enumerate(shapes)
     ]
-    case, there = Case(machines), list[Load]()
+    case, there = FailureCase(machines), list[Load]()
     for n in range(9):
         size = Size(draw.choice((3, 4, 5, 7)), 1, 0, draw.choice((0, 1)))
         load = Load(f"F{n}", size, 1, draw.random() < 0.4, "host", 0, 1)
@@ -368,7 +368,7 @@ def _packs_all(loads: list[Load], free: list[tuple[bool, list[int]]]) -> bool:
 
 
 def test_replicas_are_packed_apart_also_where_all_is_packed_anew() -> None:
-    case = Case([Node(pool="p", id=f"n{n}", cpus=10, memory_gb=64) for n in range(3)])
+    case = FailureCase([Node(pool="p", id=f"n{n}", cpus=10, memory_gb=64) for n in range(3)])
     for name, cpus in (("A", 4), ("B", 4), ("C", 3), ("D", 3)):
         assert case.add(Load(name, Size(cpus, 1, 0, 0), 1, False, "host", 0, 1))
     assert case.add(Load("CP", Size(6, 1, 0, 0), 2, False, "host", 0, 1))
@@ -395,7 +395,7 @@ def test_who_has_to_leave_a_pool_goes_to_another_and_nobody_else_does() -> None:
 # ---------------------------------------------------------------------- lost nodes
 
 
-def _lost(network: Network, count: int = 1) -> list[Loss]:
+def _lost(network: Network, count: int = 1) -> list[NodeLoss]:
     return list(worst_losses(network, DAY, count))
 
 

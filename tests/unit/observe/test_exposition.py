@@ -22,8 +22,8 @@ from controller.models.network import Network
 from controller.models.plan import LedgerNode
 from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import Outcome
-from controller.observe.exposition import Asked, exposition
-from controller.performance.judgement import Judgement, Said
+from controller.observe.exposition import ScrapeScope, exposition
+from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Level, load_kpis
 from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
@@ -300,7 +300,7 @@ def test_openmetrics_tells_the_same() -> None:
         measured.took("minka_rpc_duration_seconds", 0.3, "lock", "answered")
         measured.count("minka_session_openings_total", "opened")
         store.processes.heartbeat(first, observed=measured.encoded())
-        text = exposition(store, CLOCK, Asked(openmetrics=True)).decode()
+        text = exposition(store, CLOCK, ScrapeScope(openmetrics=True)).decode()
         assert text.endswith("# EOF\n")
         families = list(openmetrics(text))  # type: ignore[no-untyped-call]
         assert [family.name for family in families] == [metric.family for metric in METRICS]
@@ -342,13 +342,13 @@ def test_a_region_or_a_part_is_scraped_alone() -> None:
         for station in net.stations:
             store.devices.adopt(station.id, (), "d", "ana")
             store.healths.save([Health(station=station.id, at=AT, reachable=True)])
-        of_region = {name: _stations(exposition(store, CLOCK, Asked(region=name))) for name in ("north", "south")}
+        of_region = {name: _stations(exposition(store, CLOCK, ScrapeScope(region=name))) for name in ("north", "south")}
         assert of_region == {"north": {"S1"}, "south": {"S2"}}
         with pytest.raises(NotFoundError, match="no region 'east'"):
-            exposition(store, CLOCK, Asked(region="east"))
+            exposition(store, CLOCK, ScrapeScope(region="east"))
         with pytest.raises(NotFoundError, match="no tenant 'nobody'"):
-            exposition(store, CLOCK, Asked(tenant="nobody"))
-        parts = [exposition(store, CLOCK, Asked(frozenset({part}))) for part in Part]
+            exposition(store, CLOCK, ScrapeScope(tenant="nobody"))
+        parts = [exposition(store, CLOCK, ScrapeScope(frozenset({part}))) for part in Part]
         assert b"".join(parts) == exposition(store, CLOCK)
 
 
@@ -366,7 +366,7 @@ def test_a_tenant_is_told_of_its_links_and_of_cells_shared_with_it_alone() -> No
             store.healths.save(
                 [Health(station=station.id, at=AT, reachable=True, read=AT, cells=on_air, links=links, drift=7)]
             )
-        page = exposition(store, CLOCK, Asked(tenant=first.tenant)).decode()
+        page = exposition(store, CLOCK, ScrapeScope(tenant=first.tenant)).decode()
         found = [one for family in text_string_to_metric_families(page) for one in family.samples]
         assert {one.labels["tenant"] for one in found if "tenant" in one.labels} == {first.tenant}
         assert {(one.labels["station"], one.labels["cell"]) for one in found if "cell" in one.labels} == cells
@@ -405,7 +405,7 @@ def test_what_stations_counted_is_told_of_the_newest_whole_period() -> None:
         alfas = where | {"tenant": "alfa", "direction": "down"}
         assert value(store, "minka_cell_tenant_prb_used_ratio", **alfas) == pytest.approx(0.25)
         assert value(store, "minka_cell_tenant_volume_bytes", **alfas) == pytest.approx(1e6)
-        page = exposition(store, CLOCK, Asked(tenant="beta")).decode()
+        page = exposition(store, CLOCK, ScrapeScope(tenant="beta")).decode()
         assert 'minka_cell_tenant_volume_bytes{station="S1",' in page
         assert "alfa" not in page
         assert "minka_cell_prb_used_ratio" not in page
@@ -414,7 +414,10 @@ def test_what_stations_counted_is_told_of_the_newest_whole_period() -> None:
 def test_indicators_are_told_as_they_were_judged_and_no_longer_than_three_hours() -> None:
     with closing(make_store()) as store:
         _loaded(store)
-        bad, good = Said({"retainability": 0.75}, {"retainability": 1.5}), Said({"retainability": 0.25})
+        bad, good = (
+            IndicatorValues({"retainability": 0.75}, {"retainability": 1.5}),
+            IndicatorValues({"retainability": 0.25}),
+        )
         own, cells = {"alfa": bad, "beta": good}, {"L1": good}
         now = CLOCK.now()
         places: list[dict[str, Any]] = [
@@ -468,7 +471,7 @@ def test_each_rule_has_its_mode_and_one_that_was_changed_observes() -> None:
 
 
 def _told_to_alfa(store: SqlStore) -> None:
-    page = exposition(store, CLOCK, Asked(tenant="alfa"), kpis=KPIS).decode()
+    page = exposition(store, CLOCK, ScrapeScope(tenant="alfa"), kpis=KPIS).decode()
     found = [one for family in text_string_to_metric_families(page) for one in family.samples if "kpi" in one.name]
     assert {one.name for one in found} == {
         "minka_kpi_info",

@@ -13,13 +13,13 @@ from controller.models.measurement import DAY, HOUR, Measured, Subject, Values
 from controller.models.network import Agreement, Network
 from controller.models.statement import Value
 from controller.performance.capacity import Load, full_in, nodes_of, trend
-from controller.performance.kpis import Whose, amounts_of
+from controller.performance.kpis import Subscribers, cell_counts
 from controller.performance.shares import CellUse, Terms, Use, jain, use_of, wanted
 from tests.unit.intent.backhaul_tree import network as backhaul
 from tests.unit.intent.test_outages import BEGIN, END, network
 
 LIMA = ZoneInfo("America/Lima")
-ALFA, BETA = Whose(frozenset({"716-01"})), Whose(frozenset({"716-02"}))
+ALFA, BETA = Subscribers(frozenset({"716-01"})), Subscribers(frozenset({"716-02"}))
 
 
 def lte(alfa: float, beta: float, prbs: float, congested: float = 0) -> dict[str, Values]:
@@ -35,15 +35,15 @@ def day(station: str, cells: dict[str, dict[str, Values]], seconds: int = DAY) -
     return Measured(station=station, begin=BEGIN, seconds=seconds, covered=seconds, cells=cells)
 
 
-def use(counted: dict[str, Values], **tenants: Whose) -> Use:
+def use(counted: dict[str, Values], **tenants: Subscribers) -> Use:
     tenants = tenants or {"alfa": ALFA, "beta": BETA}
-    return use_of(amounts_of(day("S1", {"L1": counted}), wanted(tenants)).cells["L1"], tenants)
+    return use_of(cell_counts(day("S1", {"L1": counted}), wanted(tenants)).cells["L1"], tenants)
 
 
 def test_use_is_counted_by_slice_on_nr_and_follows_volume_on_lte() -> None:
     slices = {Subject(slice="1-000001"): 10.0, Subject(slice="1-000002"): 30.0, Subject(): 40.0}
     counted = {"RRU.PrbUsedDl": slices, "RRU.PrbAvailDl": {Subject(): 50.0}, "RRU.PrbTotDl": {Subject(): 80.0}}
-    assert use(counted, alfa=Whose(slices=frozenset({"1-000001"}))).used == {"alfa": pytest.approx(20)}
+    assert use(counted, alfa=Subscribers(slices=frozenset({"1-000001"}))).used == {"alfa": pytest.approx(20)}
     assert use(lte(300, 100, 80)).used == {"alfa": pytest.approx(60), "beta": pytest.approx(20)}
     assert use(lte(0, 0, 80)).used == {"alfa": 0, "beta": 0}
     assert use({}).used == {}
@@ -88,9 +88,9 @@ def test_cells_to_expand_first_are_congested_where_many_people_have_contracts() 
     made: Network = network()
     load = Load(Era(BEGIN, END, made, Sharing(made, made.day(BEGIN))), "alfa")
     days = [day(f"S{n}", {"L1": lte(864, 864, 90, 10 * n)}) for n in (1, 2)]
-    load.add_days(amounts_of(one, load.wanted) for one in days)
+    load.add_days(cell_counts(one, load.wanted) for one in days)
     assert load.congested() == ["S2", "S1"]
-    load.add_hours([amounts_of(day("S2", {"L1": lte(1, 99, 100, 5)}, HOUR), load.wanted_of_all)])
+    load.add_hours([cell_counts(day("S2", {"L1": lte(1, 99, 100, 5)}, HOUR), load.wanted_of_all)])
     shares, carriers, congested, expand, backhauls = load.sheets(LIMA)
     assert shares.rows[0] == ("S1/L1", 20, 80, 45, 45, None, None, "", 10)
     assert carriers.rows[0] == ("S1/L1", 90, 90, None, None, "")
@@ -119,7 +119,7 @@ def load() -> Load:
     days = (
         on(name, BEGIN + timedelta(days=n), 24, 2.0, 40.0) for name in sorted(made.station_by_id) for n in range(30)
     )
-    load.add_days(amounts_of(one, load.wanted) for one in days)
+    load.add_days(cell_counts(one, load.wanted) for one in days)
     return load
 
 
@@ -146,17 +146,17 @@ def test_the_month_in_which_carrier_share_and_link_fill_follows_from_years_and_t
         part = 1 - back / 10
         begin = (BEGIN - timedelta(days=30 * back)).replace(day=1)
         months = (on(name, begin, 720, 2 * part, 40 * part) for name in stations)
-        load.add_months(amounts_of(one, load.wanted) for one in months)
+        load.add_months(cell_counts(one, load.wanted) for one in months)
     assert named(load, "carriers")["S1/1"]["growth"] == pytest.approx(4, rel=0.05)
     assert named(load, "carriers")["S1/1"]["full"] == "", "without hours nobody knows the busy hour"
     hours: list[Measured] = []
     for n in range(24):
         times = 2 if n == 20 else 22 / 23
         hours += [on(name, load.busiest_day + timedelta(hours=n), 1, 2 * times, 40 * times) for name in stations]
-    busy = load.busy_hours(amounts_of(one, load.wanted) for one in hours)
+    busy = load.busy_hours(cell_counts(one, load.wanted) for one in hours)
     assert busy is not None
     assert busy[0] <= load.busiest_day + timedelta(hours=20) < busy[1] == busy[0] + timedelta(hours=8)
-    load.add_busiest(amounts_of(one, load.wanted) for one in hours if busy[0] <= one.begin < busy[1])
+    load.add_busiest(cell_counts(one, load.wanted) for one in hours if busy[0] <= one.begin < busy[1])
     carrier, share = named(load, "carriers")["S1/1"], named(load, "shares")["S1/1"]
     # 80 % in the busy hour, and 8 points more each month: full in two and a half, of a share of 60 % of 20 % in five.
     assert (carrier["busy_hour"], carrier["full"]) == (80, "2026-08")

@@ -11,8 +11,8 @@ import pytest
 from controller.access.disclosure import tenant_kpis
 from controller.models.measurement import HOUR, Measured, Subject
 from controller.models.network import Network
-from controller.performance.judgement import Hour, Judgement, Said, Sums
-from controller.performance.kpis import EVERYBODY, Level, load_kpis, whose_where_shared
+from controller.performance.judgement import Hour, IndicatorValues, Judgement, Sums
+from controller.performance.kpis import EVERYBODY, Level, load_kpis, subscribers_where_shared
 from controller.performance.series import parts_at, series_of
 from tests.unit.plan import samples
 
@@ -54,7 +54,7 @@ def test_every_level_says_what_the_same_sums_come_to_elsewhere() -> None:
     hours = {"S1": week("S1", 99), "S2": week("S2", 97)}
     found = judged(hours)
     last = [of[-1] for of in hours.values()]
-    tenants = {name: whose_where_shared(NETWORK, name) for name in NETWORK.tenant_by_id}
+    tenants = {name: subscribers_where_shared(NETWORK, name) for name in NETWORK.tenant_by_id}
     for kpi in KPIS:
         for level in (Level.STATION, Level.REGION, Level.NETWORK):
             names = [of for at, of in found if at is level]
@@ -66,7 +66,7 @@ def test_every_level_says_what_the_same_sums_come_to_elsewhere() -> None:
             names = list(NETWORK.tenant_by_id)
             for own in series_of(kpi, last, parts_at(Level.TENANT, NETWORK, tenants), names, END, END):
                 value = None if own.figure.why else own.figure.value
-                said = found[Level.NETWORK, "*"].tenants.get(own.of, Said()).values.get(kpi.name)
+                said = found[Level.NETWORK, "*"].tenants.get(own.of, IndicatorValues()).values.get(kpi.name)
                 assert said == (value and pytest.approx(value)), (kpi.name, own.of)
     whole = found[Level.NETWORK, "*"]
     assert whole.whole.values["users"] == 25, "a cell that the network files do not name counts for nothing"
@@ -145,7 +145,7 @@ def test_regions_and_tenants_take_more_hours_that_were_judged_before() -> None:
 
 
 def test_nothing_of_another_tenant_changes_what_is_said_of_one() -> None:
-    def others(beta: float) -> list[dict[str, Said]]:
+    def others(beta: float) -> list[dict[str, IndicatorValues]]:
         hours = {name: [measured(name, timedelta(hours=1), 99, beta)] for name in ("S1", "S2")}
         return [one.tenants for one in judged(hours).values()]
 
@@ -156,4 +156,4 @@ def test_nothing_of_another_tenant_changes_what_is_said_of_one() -> None:
 
 def test_before_any_station_was_judged_the_network_has_nothing() -> None:
     (whole,) = Hour(KPIS, TENANT_KPIS, NETWORK, END).whole()
-    assert (whole.level, whole.whole, whole.tenants) == (Level.NETWORK, Said(), {})
+    assert (whole.level, whole.whole, whole.tenants) == (Level.NETWORK, IndicatorValues(), {})

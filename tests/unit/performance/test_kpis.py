@@ -14,8 +14,19 @@ from hypothesis import strategies as st
 from controller.models.errors import InputError
 from controller.models.measurement import Measured, Subject
 from controller.performance import kpis
-from controller.performance.judge import Figure, Word, compare, figure, poisson, pooled, surely_lost, wilson
-from controller.performance.kpis import EVERYBODY, About, Kpi, Level, Statistic, Tally, Whose, amount, load_kpis, tally
+from controller.performance.comparison import Figure, VerdictKind, compare, figure, poisson, pooled, surely_lost, wilson
+from controller.performance.kpis import (
+    EVERYBODY,
+    Kpi,
+    KpiCategory,
+    Level,
+    Statistic,
+    Subscribers,
+    Tally,
+    amount,
+    load_kpis,
+    tally,
+)
 
 SHIPPED = Path(__file__).parents[3] / "playbooks" / "kpis"
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
@@ -23,7 +34,7 @@ QUARTER = timedelta(minutes=15)
 GOOD = """\
 name: rrc
 title: RRC setups
-about: accessibility
+category: accessibility
 description: d
 formula: 100 * RRC.ConnEstabSucc / RRC.ConnEstabAtt
 source: s
@@ -36,7 +47,7 @@ levels: [cell, station]
 
 
 def kpi(formula: str, statistic: Statistic = Statistic.SHARE, **other: Any) -> Kpi:
-    fields: dict[str, Any] = {"name": "one", "title": "t", "about": About.ACCESSIBILITY, "description": "d"}
+    fields: dict[str, Any] = {"name": "one", "title": "t", "category": KpiCategory.ACCESSIBILITY, "description": "d"}
     fields |= {"source": "s", "unit": "%", "better": "higher", "minimum": 100, "levels": tuple(Level)}
     return Kpi(**fields | {"formula": formula, "statistic": statistic} | other)
 
@@ -61,7 +72,7 @@ def setups(good: float, total: float) -> dict[str, float]:
     return {"RRC.ConnEstabSucc": good, "RRC.ConnEstabAtt": total}
 
 
-def now(of: Kpi, *periods: Measured, who: Whose = EVERYBODY) -> Figure:
+def now(of: Kpi, *periods: Measured, who: Subscribers = EVERYBODY) -> Figure:
     return figure(of, tally(of, periods, who), BEGIN, BEGIN + QUARTER)
 
 
@@ -114,7 +125,7 @@ def test_suspect_periods_are_no_sample_but_count_as_volume() -> None:
 # -------------------------------------------------------------------- subjects
 
 MINE, OTHER = Subject(plmn="716-10"), Subject(plmn="716-06")
-TENANT = Whose(frozenset({"716-10"}), frozenset({"1-00000A"}))
+TENANT = Subscribers(frozenset({"716-10"}), frozenset({"1-00000A"}))
 
 
 @pytest.mark.parametrize(
@@ -134,7 +145,7 @@ TENANT = Whose(frozenset({"716-10"}), frozenset({"1-00000A"}))
     ],
 )
 def test_a_subject_counts_once_by_whatever_tells_it_apart(
-    values: dict[Subject, float], who: Whose, qos: int, expected: float | None
+    values: dict[Subject, float], who: Subscribers, qos: int, expected: float | None
 ) -> None:
     found = amount(values, who, qos)
     assert (None if found is None else sum(found)) == expected
@@ -162,7 +173,7 @@ def test_nothing_that_others_count_changes_what_a_tenant_is_told(
 def test_what_is_the_same_for_all_counts_for_a_tenant_on_its_cells_only() -> None:
     air = kpi("100 * (seconds - RRU.CellUnavailableTime.fault[cell]) / seconds", Statistic.EXACT)
     period = measured(c1={"RRU.CellUnavailableTime.fault": 90}, c2={"RRU.CellUnavailableTime.fault": 900})
-    mine = Whose(TENANT.plmns, TENANT.slices, frozenset({"A/1"}))
+    mine = Subscribers(TENANT.plmns, TENANT.slices, frozenset({"A/1"}))
     assert now(air, period, who=mine).value == pytest.approx(90)
     assert now(air, period).value == pytest.approx(45)
 
@@ -230,25 +241,25 @@ def test_more_is_taken_until_the_sample_suffices() -> None:
 @pytest.mark.parametrize(
     ("before", "after", "word", "said"),
     [
-        ((990, 1000), (985, 1000), Word.NO_WORSE, "99.00 % before, 98.50 % after"),
-        ((990, 1000), (960, 1000), Word.WORSE, "99.00 % before, 96.00 % after"),
-        ((99, 100), (96, 100), Word.UNJUDGED, "99.00 % before, 96.00 % after, which may be chance"),
-        ((960, 1000), (990, 1000), Word.NO_WORSE, "96.00 % before, 99.00 % after"),
-        ((990, 1000), (9, 10), Word.UNJUDGED, "only 10 attempts, and 100 are needed"),
+        ((990, 1000), (985, 1000), VerdictKind.NO_WORSE, "99.00 % before, 98.50 % after"),
+        ((990, 1000), (960, 1000), VerdictKind.WORSE, "99.00 % before, 96.00 % after"),
+        ((99, 100), (96, 100), VerdictKind.UNJUDGED, "99.00 % before, 96.00 % after, which may be chance"),
+        ((960, 1000), (990, 1000), VerdictKind.NO_WORSE, "96.00 % before, 99.00 % after"),
+        ((990, 1000), (9, 10), VerdictKind.UNJUDGED, "only 10 attempts, and 100 are needed"),
     ],
 )
 def test_worse_is_what_exceeds_tolerance_and_chance(
-    before: tuple[int, int], after: tuple[int, int], word: Word, said: str
+    before: tuple[int, int], after: tuple[int, int], word: VerdictKind, said: str
 ) -> None:
     found = compare(RRC, now(RRC, measured(c1=setups(*before))), now(RRC, measured(c1=setups(*after))))
-    assert (found.word, found.words) == (word, said)
+    assert (found.kind, found.words) == (word, said)
 
 
 def test_where_less_is_better_more_is_worse() -> None:
     low, high = (now(MEAN, *(measured(at=at, c1={"RRU.PrbTotDl": value}) for at in range(3))) for value in (20, 30))
-    assert compare(MEAN, low, high).word is Word.WORSE
-    assert compare(MEAN, high, low).word is Word.NO_WORSE
-    assert compare(MEAN, low, high, tolerance=10).word is Word.NO_WORSE
+    assert compare(MEAN, low, high).kind is VerdictKind.WORSE
+    assert compare(MEAN, high, low).kind is VerdictKind.NO_WORSE
+    assert compare(MEAN, low, high, tolerance=10).kind is VerdictKind.NO_WORSE
 
 
 def test_tallies_of_parts_put_together_are_that_of_all() -> None:
@@ -297,7 +308,7 @@ def test_what_is_surely_lost_is_told_in_tolerances(
     found = surely_lost(RRC, now(RRC, measured(c1=setups(*before))), now(RRC, measured(c1=setups(*after))))
     assert found == (None if lost is None else pytest.approx(lost, abs=0.1))
     verdict = compare(RRC, now(RRC, measured(c1=setups(*before))), now(RRC, measured(c1=setups(*after))))
-    assert (verdict.word is Word.WORSE) == bool(found and found > 1)
+    assert (verdict.kind is VerdictKind.WORSE) == bool(found and found > 1)
 
 
 # ----------------------------------------------------------------------- files
@@ -351,7 +362,7 @@ def test_two_of_one_name_are_refused(tmp_path: Path) -> None:
 
 def test_the_shipped_ones_cover_what_they_should() -> None:
     shipped = load_kpis(SHIPPED)
-    assert {kpi.about for kpi in shipped} == set(About)
+    assert {kpi.category for kpi in shipped} == set(KpiCategory)
     assert all((SHIPPED / f"{kpi.name}.yaml").is_file() for kpi in shipped)
     assert all(kpi.source.count("§") or "no standard" in kpi.source for kpi in shipped)
 
@@ -359,7 +370,7 @@ def test_the_shipped_ones_cover_what_they_should() -> None:
 def test_which_values_are_a_tenants_is_looked_up_whatever_cells_it_has() -> None:
     """Else the sets of cells of two hours would be compared for each value: the larger the network the longer."""
     counted = {Subject("999-01", 9): 1.0, Subject("999-02", 9): 2.0}
-    one, other = (Whose(frozenset({"999-01"}), cells=frozenset({cell})) for cell in ("A/1", "A/2"))
+    one, other = (Subscribers(frozenset({"999-01"}), cells=frozenset({cell})) for cell in ("A/1", "A/2"))
     assert amount(counted, one, 9) == [1.0]
     known = kpis._chosen.cache_info()
     assert amount(counted, other, 9) == [1.0]

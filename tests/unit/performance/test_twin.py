@@ -9,7 +9,7 @@ import pytest
 
 from controller.models.measurement import Measured, Period
 from controller.performance.files import read_file
-from controller.performance.kpis import EVERYBODY, Kpi, Level, Whose, load_kpis, tally
+from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, load_kpis, tally
 from controller.performance.vocabulary import measured
 from simulators.clock import VirtualClock
 from simulators.equipment.measurements import MEAS_COLLEC, MEAS_DATA, FileForm, measurement_file
@@ -20,7 +20,7 @@ from tests.unit.simulators.equipment.stations import lively, nr_station
 KPIS = {kpi.name: kpi for kpi in load_kpis(Path(__file__).parents[3] / "playbooks" / "kpis")}
 LTE_ONLY = {"s1-setup-success", "volte-setup-success", "volte-drops", "latency-lte"}
 NR_ONLY = {"context-setup-success", "session-setup-success", "latency-nr"}
-ANDES = Whose(frozenset({"999-01"}), frozenset({"1-0000A1"}))
+ANDES = Subscribers(frozenset({"999-01"}), frozenset({"1-0000A1"}))
 
 
 def counted(name: str, station: Station, clock: VirtualClock) -> Measured:
@@ -34,7 +34,7 @@ def counted(name: str, station: Station, clock: VirtualClock) -> Measured:
     return one
 
 
-def value(kpi: Kpi, period: Measured, who: Whose = EVERYBODY) -> float | None:
+def value(kpi: Kpi, period: Measured, who: Subscribers = EVERYBODY) -> float | None:
     return tally(kpi, [period], who).read(kpi.tree)
 
 

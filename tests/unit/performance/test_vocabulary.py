@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from controller.models.measurement import Measured, Period, Subject, parts
-from controller.performance.vocabulary import ALIASES, COUNTERS, Adds, Mapped, counter_named, measured
+from controller.performance.vocabulary import ALIASES, COUNTERS, Aggregation, MappedPeriods, counter_named, measured
 
 BEGIN = datetime(2026, 10, 1, tzinfo=UTC)
 LTE = "ManagedElement=A,ENBFunction=1,EUtranCellFDD=1"
@@ -18,7 +18,7 @@ def period(values: dict[str, dict[str, float]], job: str = "1", minutes: int = 1
     return Period(job=job, begin=BEGIN, end=BEGIN + timedelta(minutes=minutes), suspect=suspect, values=values)
 
 
-def mapped(*periods: Period) -> tuple[Measured, Mapped]:
+def mapped(*periods: Period) -> tuple[Measured, MappedPeriods]:
     found = measured("A", periods)
     (one,) = found.periods
     return one, found
@@ -36,7 +36,7 @@ def test_each_counter_has_a_name_of_its_own_and_a_source() -> None:
     assert all(counter_named(name) is not None for name in ALIASES.values())
     cause = counter_named("RRU.CellUnavailableTime.fault")
     assert cause is not None
-    assert (cause.unit, cause.over_time) == ("s", Adds.SUM)
+    assert (cause.unit, cause.over_time) == ("s", Aggregation.SUM)
     assert counter_named("RRC.ConnEstabAtt.mo-Data") is None
 
 

@@ -14,7 +14,7 @@ from controller.api.statements import Record, draft
 from controller.inventory.load import load_network
 from controller.models.measurement import DAY, Measured, Period, Subject
 from controller.models.statement import Statement, StatementKind, Value
-from controller.performance.kpis import Whose
+from controller.performance.kpis import Subscribers
 from controller.performance.rollups import rolled_up
 from controller.performance.vocabulary import measured
 from controller.performance.volume import COUNTERS, Volumes
@@ -123,7 +123,7 @@ def test_nothing_of_others_is_counted_and_values_that_contain_each_other_count_o
     }
     found = Volumes()
     one = Measured(station="S", begin=BEGIN, seconds=DAY, covered=DAY, cells={"1": both})
-    found.add(one, Whose(frozenset({"999-01"})), ["1"])
+    found.add(one, Subscribers(frozenset({"999-01"})), ["1"])
     assert found.total.row == (10, 0, 10)
     by = {(subject.plmn, subject.qos): found.by_subject[subject].row[0] for subject in found.by_subject}
     assert by == {("999-01", 9): 7, ("999-01", 1): 2, ("999-01", 0): 1}, "what has no QCI is shown without"
@@ -159,7 +159,7 @@ def test_what_one_tenant_is_told_of_quality_is_the_same_whatever_others_do(
 
 
 def test_totals_are_what_roll_ups_make_of_all(day: tuple[SqlStore, list[Station]]) -> None:
-    store, who = day[0], Whose(frozenset({PLMN["andes"]}))
+    store, who = day[0], Subscribers(frozenset({PLMN["andes"]}))
     for level in (900, DAY):
         read = list(store.measurements.read(BEGIN, END, level, ["T-LTE-1", "T-NR-1"], None, who))
         for total in store.measurements.totals(BEGIN, END, level, ["T-LTE-1", "T-NR-1"], None, who):

@@ -11,8 +11,8 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.codec import encode_edit
 from controller.nrm.profiles import root_spec
 from controller.plan import Limit, adopted_nodes, applied, carried_nodes, drift, plan_station
+from controller.plan.inputs import StationView
 from controller.plan.maintenance import removal_plan
-from controller.plan.views import StationView
 from tests.unit.plan.samples import (
     FREELY,
     PROFILES,

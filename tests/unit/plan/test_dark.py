@@ -10,8 +10,8 @@ from controller.nrm.profiles import Rendered, render_cloud, root_spec
 from controller.nrm.tree import Observed, Path
 from controller.plan import StationView, drift
 from controller.plan.drift import applied, carried_nodes, drifted_nodes
+from controller.plan.inputs import PlanOptions
 from controller.plan.station import plan_station
-from controller.plan.views import PlanOptions
 from tests.unit.nrm.test_kube import DU
 
 NAME = DU.function

@@ -14,7 +14,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Observed
 from controller.performance.vocabulary import COUNTERS
 from controller.plan import adopted_nodes, applied, drift
-from controller.plan.views import StationView
+from controller.plan.inputs import StationView
 from tests.unit.plan.samples import PROFILES, apply, carrying, network, only_change, plan, rendered, view
 
 PLAIN = network()

@@ -13,7 +13,7 @@ from controller.nrm.profiles import Rendered, root_spec
 from controller.nrm.schema import spec_of
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Value
 from controller.plan import StationView, adopted_nodes, applied, drift, drifted_nodes
-from controller.plan.views import at_carriers
+from controller.plan.inputs import at_carriers
 from tests.unit.plan.samples import (
     LTE_CELL,
     NR_CELL,

@@ -25,7 +25,7 @@ from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library
-from controller.ports.fake_devices import Fault, Wrong
+from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest
 from controller.runs.approval.clearance import reassess
@@ -734,9 +734,11 @@ async def test_killed_at_every_call_a_function_is_healed_once() -> None:
         assert bench.store.audit.verify() is None
 
 
-@pytest.mark.parametrize(("wrong", "edits"), [(Wrong.DROP_BEFORE, 0), (Wrong.DROP_AFTER, 0), (Wrong.DROP_AFTER, 1)])
+@pytest.mark.parametrize(
+    ("wrong", "edits"), [(FaultKind.DROP_BEFORE, 0), (FaultKind.DROP_AFTER, 0), (FaultKind.DROP_AFTER, 1)]
+)
 async def test_a_move_of_which_nobody_knows_how_it_ended_leaves_nothing_that_healing_does_not_find(
-    wrong: Wrong, edits: int
+    wrong: FaultKind, edits: int
 ) -> None:
     """Its pools go away for longer than anybody waits: it is on the first, on both, or on the second."""
     bench = FunctionBench()

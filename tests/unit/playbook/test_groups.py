@@ -18,7 +18,7 @@ from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure
 from controller.playbook.language.library import parse
-from controller.ports.fake_devices import Fault, Wrong
+from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.webhook import FakeWebhook
 from controller.runs.planning.planner import Planner
 from controller.runs.procedures import Tools
@@ -117,7 +117,7 @@ async def test_who_has_nothing_to_change_passes_with_the_others() -> None:
 
 async def test_a_change_that_fails_on_one_is_confirmed_on_none() -> None:
     bench = group_of(LOCK)
-    bench["B"].faults.append(Fault("edit", Wrong.REFUSE))
+    bench["B"].faults.append(Fault("edit", FaultKind.REFUSE))
     await bench.work()
     assert bench.outcomes() == {"A": Outcome.WITHDRAWN, "B": Outcome.FAILED_SAFE}
     assert locks(bench) == {"A": "UNLOCKED", "B": "UNLOCKED"}

@@ -21,7 +21,7 @@ from controller.plan import network_digest, seal
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.consents import playbook_constraints
 from controller.playbook.language.library import Library
-from controller.playbook.language.registry import Context, LinkBehind, Taken
+from controller.playbook.language.registry import Context, LinkBehind, ServiceLoss
 from controller.runs.approval.consent import Effect, effect_of_outage
 
 ROOT = Path(__file__).parents[3]
@@ -40,7 +40,7 @@ def health(states: Mapping[str, ServiceState], *links: tuple[str, ServiceState])
 
 def effect(found: Health) -> Effect:
     """What an outage of all cells does."""
-    taken = Taken.of(PAIRS, found)
+    taken = ServiceLoss.of(PAIRS, found)
     return effect_of_outage("S1", taken.serving, taken.idle, frozenset())
 
 
@@ -135,21 +135,21 @@ def test_a_lost_unit_is_reset_unattended_in_all_of_peru_and_one_that_serves_in_n
     plan = seal(created=NOW, network="peru", network_digest=network_digest(peru), selector="*", changes=())
     loaded = Library(ROOT / "playbooks", registry()).load("reset-radio-unit")
 
-    def constraints(station: str, outage: Taken | None) -> RunConstraints:
+    def constraints(station: str, outage: ServiceLoss | None) -> RunConstraints:
         ledger = {station: ledgers[station]}
         known = {station: outage} if outage is not None else {}
         values = {"station": station, "unit": "ru-1", "cell": ""}
         args = loaded, registry(), values, peru, plan, [station], ledger
         return playbook_constraints(*args, automatic=True, outages=known)
 
-    def outages(off: ServiceState) -> Iterator[tuple[str, Taken]]:
+    def outages(off: ServiceState) -> Iterator[tuple[str, ServiceLoss]]:
         for station in sorted(ledgers):
             ours = [entry.cell for entry in cells({path: {} for path in ledgers[station]})]
             first = frozenset(ours[:1])
             states = dict.fromkeys(ours, UP) | dict.fromkeys(first, off)
             nodes = ((cell_of(path), entry.owners) for path, entry in ledgers[station].items())
             pairs = {(cell, owner) for cell, owners in nodes if cell in first for owner in owners if owner != HOST}
-            yield station, Taken.of(pairs, health(states))
+            yield station, ServiceLoss.of(pairs, health(states))
 
     before = [station for station in ledgers if not constraints(station, None).requirements]
     lost = {station: constraints(station, outage) for station, outage in outages(DOWN)}

@@ -14,7 +14,7 @@ from controller.models.run import JournalStep, LedgerEntry, Outcome
 from controller.nrm.tree import Observed
 from controller.playbook.actions.equipment import RecordChoice, acknowledge_alarm
 from controller.playbook.language.registry import Context
-from controller.ports.fake_devices import Wrong
+from controller.ports.fake_devices import FaultKind
 from tests.support.soak import TURNS
 from tests.unit.playbook.test_takeover import PlaybookBench
 from tests.unit.runs.group_bench import kills
@@ -93,13 +93,13 @@ async def test_each_act_is_on_record_before_it() -> None:
     assert next(one for one in rows if one.step is JournalStep.OPERATING).deadline is not None
 
 
-@pytest.mark.parametrize("wrong", [Wrong.DROP_BEFORE, Wrong.DROP_AFTER, Wrong.LOSE_REPLY, Wrong.LIE])
+@pytest.mark.parametrize("wrong", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER, FaultKind.LOSE_REPLY, FaultKind.LIE])
 @pytest.mark.parametrize(("steps", "kind"), [(RESTART, OperationKind.RESET), (RESET, OperationKind.RESET_UNIT)])
-async def test_lost_and_false_answers(wrong: Wrong, steps: str, kind: OperationKind) -> None:
+async def test_lost_and_false_answers(wrong: FaultKind, steps: str, kind: OperationKind) -> None:
     bench = bench_of(steps)
     bench.fault("operate", wrong)
     result = await bench.work()
-    if wrong is Wrong.LIE:
+    if wrong is FaultKind.LIE:
         # It said that it begins and did nothing: whether it still will is nobody's guess.
         assert result.outcome is Outcome.DIVERGED, result
         assert "nothing shows of it" in result.detail
@@ -111,7 +111,7 @@ async def test_lost_and_false_answers(wrong: Wrong, steps: str, kind: OperationK
 
 async def test_refused() -> None:
     bench = bench_of(RESTART)
-    bench.fault("operate", Wrong.REFUSE)
+    bench.fault("operate", FaultKind.REFUSE)
     result = await bench.work()
     bench.settled(result, Outcome.FAILED_SAFE, "UNLOCKED")
 
@@ -198,7 +198,7 @@ async def test_what_is_over_leaves_the_list_once_it_is_acknowledged() -> None:
     assert steps[:2] == [JournalStep.OPENED, JournalStep.LOCKED]
 
 
-class Told:
+class AlarmContext:
     """A context of a station that tells of an alarm."""
 
     def __init__(self, bench: PlaybookBench, alarm: Alarm) -> None:
@@ -233,15 +233,15 @@ async def test_an_alarm_is_acknowledged_in_the_name_of_who_did() -> None:
         acknowledged=now,
         acknowledged_by="ana",
     )
-    made = await acknowledge_alarm.perform(cast("Context", Told(bench, alarm)), RecordChoice(alarm="a-9"))
+    made = await acknowledge_alarm.perform(cast("Context", AlarmContext(bench, alarm)), RecordChoice(alarm="a-9"))
     ((operation,), said) = made.operations, made.output
     assert (operation.records, operation.user, said.changed) == (("a-2",), "ana", True)
     assert bench.device.operate(operation) == ""
-    again = await acknowledge_alarm.perform(cast("Context", Told(bench, alarm)), RecordChoice(alarm="a-9"))
+    again = await acknowledge_alarm.perform(cast("Context", AlarmContext(bench, alarm)), RecordChoice(alarm="a-9"))
     assert (again.operations, again.output.changed) == ((), False)
     elsewhere = alarm.model_copy(update={"station": "S9"})
     with pytest.raises(NotFoundError, match="is not of"):
-        await acknowledge_alarm.perform(cast("Context", Told(bench, elsewhere)), RecordChoice(alarm="a-9"))
+        await acknowledge_alarm.perform(cast("Context", AlarmContext(bench, elsewhere)), RecordChoice(alarm="a-9"))
 
 
 async def test_a_list_that_is_locked_is_not_written_into() -> None:

@@ -12,7 +12,7 @@ from controller.models.errors import RepairStoppedError
 from controller.models.plan import LedgerNode
 from controller.models.run import PERSON, JournalStep, Outcome, Run, RunState
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import Wrong
+from controller.ports.fake_devices import FaultKind
 from controller.ports.store import AsyncStore, Claim, Store
 from controller.runs.transaction.record import Record, always
 from tests.unit.plan.samples import LTE_CELL
@@ -73,7 +73,7 @@ async def test_what_a_person_asked_for_goes_on(steps: str) -> None:
 async def test_an_operation_that_was_sent_without_an_answer_is_not_repeated_and_is_for_a_person() -> None:
     bench = PlaybookBench(RESET, cause=ALARM)
     bench.clock.pause(5)
-    bench.fault("operate", Wrong.DROP_BEFORE)
+    bench.fault("operate", FaultKind.DROP_BEFORE)
     bench.act("lock", lambda: stop(bench), skip=1)
     job = await bench.work()
     assert job.outcome is Outcome.DIVERGED

@@ -21,7 +21,7 @@ from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure
 from controller.playbook.language.library import parse
 from controller.playbook.language.registry import Registry
-from controller.ports.fake_devices import Fault, Wrong
+from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.store import NewJob, Page
 from controller.ports.webhook import FakeWebhook
 from controller.runs.planning.planner import Planner
@@ -140,7 +140,7 @@ class PlaybookBench:
             names = connection.execute(query).scalars().all()
         return [row for name in names for row in self.store.journal.find(name)]
 
-    def fault(self, operation: str, wrong: Wrong | None = None, *, skip: int = 0) -> None:
+    def fault(self, operation: str, wrong: FaultKind | None = None, *, skip: int = 0) -> None:
         self.device.faults.append(Fault(operation, wrong, skip=skip))
 
     def act(self, operation: str, act: Callable[[], None], *, skip: int = 0) -> None:
@@ -210,7 +210,7 @@ async def test_a_further_try_is_not_lost_with_its_worker() -> None:
 
     def retried() -> PlaybookBench:
         bench = PlaybookBench(RETRIED)
-        bench.fault("edit", Wrong.REFUSE)
+        bench.fault("edit", FaultKind.REFUSE)
         return bench
 
     played = await kills(lambda life: retried().work(life))

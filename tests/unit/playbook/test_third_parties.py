@@ -11,7 +11,7 @@ from controller.models.errors import InputError
 from controller.models.network import Noun
 from controller.playbook.actions.shipped import SHIPPED
 from controller.playbook.language.library import parse
-from controller.playbook.language.registry import GROUP, Context, Touches, action, with_third_parties
+from controller.playbook.language.registry import GROUP, Context, DeviceAccess, action, with_third_parties
 
 HERE = "tests.unit.playbook.test_third_parties"
 TEXT = (
@@ -20,28 +20,28 @@ TEXT = (
 )
 
 
-class Whom(Noun):
+class Recipient(Noun):
     """Who is greeted."""
 
     whom: str
 
 
-class Words(Noun):
+class MessageText(Noun):
     """What is said."""
 
     words: str
 
 
-@action("greet", Touches.NONE)
-async def greet(context: Context, given: Whom) -> Words:
+@action("greet", DeviceAccess.NONE)
+async def greet(context: Context, given: Recipient) -> MessageText:
     """Greet somebody."""
-    return Words(words=f"hello {given.whom} from {context.station}")
+    return MessageText(words=f"hello {given.whom} from {context.station}")
 
 
-@action("read-state", Touches.NONE)
-async def taken(context: Context, given: Whom) -> Words:
+@action("read-state", DeviceAccess.NONE)
+async def taken(context: Context, given: Recipient) -> MessageText:
     """Have a name that is taken."""
-    return Words(words=given.whom)
+    return MessageText(words=given.whom)
 
 
 def offered(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
@@ -63,7 +63,7 @@ def test_an_action_of_a_package_is_known_like_the_shipped_ones(monkeypatch: pyte
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("Whom", "is not an action"),
+        ("Recipient", "is not an action"),
         ("taken", "there is an action read-state already"),
         ("nobody", "can't be loaded"),
         ("no.such.package:greet", "can't be loaded: No module named"),
@@ -78,6 +78,6 @@ def test_what_is_wrong_names_its_package(monkeypatch: pytest.MonkeyPatch, name: 
 def test_who_changes_a_station_proposes() -> None:
     with pytest.raises(TypeError, match="an action that changes returns a Proposal"):
 
-        @action("rogue", Touches.CHANGES)
-        async def rogue(context: Context, given: Whom) -> Words:
-            return Words(words=given.whom)
+        @action("rogue", DeviceAccess.CHANGES)
+        async def rogue(context: Context, given: Recipient) -> MessageText:
+            return MessageText(words=given.whom)

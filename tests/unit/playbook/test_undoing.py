@@ -8,8 +8,8 @@ from controller.models.network import Noun
 from controller.models.run import Outcome
 from controller.models.step import StepRecord, StepState
 from controller.playbook.actions.shipped import registry
-from controller.playbook.language.registry import Context, Registry, Repeat, Touches, action
-from controller.ports.fake_devices import Wrong
+from controller.playbook.language.registry import Context, DeviceAccess, Registry, Repeat, action
+from controller.ports.fake_devices import FaultKind
 from tests.unit.playbook.test_takeover import FAIL, LOCK, LOOK, PlaybookBench
 from tests.unit.runs.group_bench import Mortal
 from tests.unit.runs.transaction_bench import STATION, Killed
@@ -72,7 +72,7 @@ async def test_an_interrupted_step_that_may_not_be_repeated_is_not_repeated() ->
     for at in range(1, 80):
         acts: list[str] = []
 
-        @action("once", Touches.NONE, repeat=Repeat.NEVER)
+        @action("once", DeviceAccess.NONE, repeat=Repeat.NEVER)
         async def once(context: Context, _given: Nothing, acts: Any = acts) -> Nothing:
             """Do what can't be asked for afterwards."""
             acts.append(context.station)
@@ -95,7 +95,7 @@ async def test_an_interrupted_step_that_may_not_be_repeated_is_not_repeated() ->
 
 async def test_what_can_not_be_undone_is_named() -> None:
     bench = PlaybookBench(LOCK + LOOK + FAIL)
-    bench.fault("edit", Wrong.REFUSE, skip=1)
+    bench.fault("edit", FaultKind.REFUSE, skip=1)
     result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert "step 'lock' could not be undone" in result.detail

@@ -15,7 +15,7 @@ from controller.models.network import Network
 from controller.models.run import LedgerEntry
 from controller.nrm.tree import Observed, Path
 from controller.playbook.actions.state import CheckedLinks, LinkChoice, check_user_plane
-from controller.playbook.language.registry import Unmet
+from controller.playbook.language.registry import UnmetCondition
 from controller.ports.clock import VirtualClock
 from tests.unit.plan import samples
 
@@ -69,7 +69,7 @@ async def check(bench: Bench, **given: Any) -> Any:
 async def test_a_state_that_is_reported_is_believed() -> None:
     assert await check(Bench("ENABLED", volume=0.0)) == CheckedLinks(endpoints=("EP_NgU[alfa-upf]",))
     down = await check(Bench("DISABLED", volume=9.0), tenant="alfa")
-    assert down == Unmet("nothing is carried: EP_NgU[alfa-upf]")
+    assert down == UnmetCondition("nothing is carried: EP_NgU[alfa-upf]")
     assert isinstance(await check(Bench("DISABLED"), excused=("EP_NgU[alfa-upf]",)), CheckedLinks)
 
 
@@ -77,7 +77,9 @@ async def test_a_state_that_is_reported_is_believed() -> None:
 async def test_volume_says_it_where_the_state_is_not_reported(volume: float, carries: bool) -> None:
     said = await check(Bench(volume=volume))
     assert said == (
-        CheckedLinks(endpoints=("EP_NgU[alfa-upf]",)) if carries else Unmet("nothing is carried: EP_NgU[alfa-upf]")
+        CheckedLinks(endpoints=("EP_NgU[alfa-upf]",))
+        if carries
+        else UnmetCondition("nothing is carried: EP_NgU[alfa-upf]")
     )
 
 

@@ -21,7 +21,7 @@ from controller.models.plan import Edit, Op
 from controller.nrm.tree import Tree
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceSession, DeviceTarget
-from controller.ports.fake_devices import RUNNING_ONLY, FakeDevice, FakeDevices, Fault, Wrong
+from controller.ports.fake_devices import RUNNING_ONLY, FakeDevice, FakeDevices, Fault, FaultKind
 
 ENB = "/ManagedElement[S1]/ENBFunction[1]"
 CELL = f"{ENB}/EUtranCellFDD[1]"
@@ -188,15 +188,15 @@ async def test_a_station_without_candidate_edits_running(devices: FakeDevices) -
 @pytest.mark.parametrize(
     ("wrong", "error", "done", "held"),
     [
-        (Wrong.DROP_BEFORE, SessionLostError, False, False),
-        (Wrong.DROP_AFTER, SessionLostError, True, False),
-        (Wrong.LOSE_REPLY, SessionLostError, True, True),
-        (Wrong.REFUSE, DeviceRefusedError, False, False),
-        (Wrong.LIE, None, False, False),
+        (FaultKind.DROP_BEFORE, SessionLostError, False, False),
+        (FaultKind.DROP_AFTER, SessionLostError, True, False),
+        (FaultKind.LOSE_REPLY, SessionLostError, True, True),
+        (FaultKind.REFUSE, DeviceRefusedError, False, False),
+        (FaultKind.LIE, None, False, False),
     ],
 )
 async def test_scripted_faults(
-    devices: FakeDevices, device: FakeDevice, wrong: Wrong, error: type[Exception] | None, done: bool, held: bool
+    devices: FakeDevices, device: FakeDevice, wrong: FaultKind, error: type[Exception] | None, done: bool, held: bool
 ) -> None:
     device.faults.append(Fault("commit_confirmed", wrong))
 

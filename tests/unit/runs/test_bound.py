@@ -9,7 +9,7 @@ import pytest
 from controller.models.run import Decision, GateChoice, JournalEntry, JournalStep, Outcome
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
-from controller.ports.fake_devices import Wrong
+from controller.ports.fake_devices import FaultKind
 from controller.ports.store import Claim
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
@@ -137,13 +137,13 @@ async def test_a_station_of_a_confirmed_group_is_tried_until_it_can_be_reached(
     bench = TransactionBench(add_tenant(), QUICK)
     back = bench.clock.now() + timedelta(seconds=20)
 
-    class Away(str):
+    class GivesUp(str):
         __slots__ = ()
 
         def __bool__(self) -> bool:
             return bench.clock.now() < back
 
-    bench.device.unreachable = Away("the line is cut")
+    bench.device.unreachable = GivesUp("the line is cut")
     known = decided(bench, choice) if choice else None
     result = await transaction(bench, ScriptedGate(bench, known=known, told=known)).run()
     assert result.outcome is outcome, result.detail
@@ -168,7 +168,7 @@ async def test_a_device_that_is_half_way_rolls_forward_once_what_it_carries_was_
     half = apply_edits(root_spec(TARGET.profiles), bench.scenario.before.tree, bench.scenario.change.phases[0].edits)
     bench.device.history.append(dict(half))
     if not back:
-        bench.fault("commit", Wrong.REFUSE)
+        bench.fault("commit", FaultKind.REFUSE)
     known = decided(bench, GateChoice.CONFIRM)
     result = await transaction(bench, ScriptedGate(bench, known=known, told=known)).run()
     if back:

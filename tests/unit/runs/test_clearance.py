@@ -22,7 +22,7 @@ from controller.models.approval import (
 from controller.models.people import Role
 from controller.models.run import Hold
 from controller.models.sharing import ActionClass, Consent, MaintenanceWindow
-from controller.ports.store import Standing
+from controller.ports.store import ClearanceInput
 from controller.runs.approval.clearance import clearances, who_can_end
 from controller.runs.approval.outlook import outlook_of
 
@@ -34,7 +34,7 @@ NIGHT = StationConstraints(region="puno", timezone="America/Lima", tenants=("bet
 CONSTRAINTS = RunConstraints(
     subject="s", tenants=("alfa", "beta"), groups=(OPEN, NIGHT), stations={"A": ("a", 0), "B": ("b", 1)}
 )
-FREE = Standing(requester="ana", seconds=120, constraints=CONSTRAINTS, notified={"alfa": NOW, "beta": NOW})
+FREE = ClearanceInput(requester="ana", seconds=120, constraints=CONSTRAINTS, notified={"alfa": NOW, "beta": NOW})
 
 
 def hold(target: str, until: datetime | None = None) -> Hold:
@@ -50,11 +50,11 @@ def vote(person: str, side: str, choice: VoteChoice = VoteChoice.APPROVE) -> Vot
     return Vote(subject="s", person=person, side=side, role=Role.TENANT_APPROVER, choice=choice, reason="no", at=NOW)
 
 
-def asking(*requirements: Requirement) -> Standing:
+def asking(*requirements: Requirement) -> ClearanceInput:
     return replace(FREE, constraints=CONSTRAINTS.model_copy(update={"requirements": requirements}))
 
 
-def blocked(standing: Standing, now: datetime = NOW) -> dict[str, str]:
+def blocked(standing: ClearanceInput, now: datetime = NOW) -> dict[str, str]:
     return {station: one.blocked for station, one in clearances(standing, now).items()}
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from controller.models.errors import DeviceRefusedError
 from controller.models.run import Outcome, Strategy
-from controller.ports.fake_devices import Fault, Wrong
+from controller.ports.fake_devices import Fault, FaultKind
 from tests.unit.runs.transaction_bench import TransactionBench, add_tenant
 
 
@@ -16,7 +16,7 @@ from tests.unit.runs.transaction_bench import TransactionBench, add_tenant
 async def test_a_refused_confirm_proves_nothing(times: int) -> None:
     """It may be refused for any reason, while the commit still waits to revert."""
     bench = TransactionBench(add_tenant(), Strategy(confirm_timeout=60))
-    bench.fault("confirm", Wrong.REFUSE, times=times)
+    bench.fault("confirm", FaultKind.REFUSE, times=times)
     result = await bench.work()
     assert result.outcome is (Outcome.SUCCEEDED if times < 3 else Outcome.ROLLED_BACK)
     bench.assert_settled(result)
@@ -31,7 +31,7 @@ async def test_a_timer_is_waited_for_by_no_time_of_day(ahead: int, monkeypatch: 
     def jump() -> None:
         monkeypatch.setattr(bench.clock, "now", lambda: now() + timedelta(seconds=ahead))
 
-    bench.device.faults.append(Fault("confirm", Wrong.LIE, jump, times=9))
+    bench.device.faults.append(Fault("confirm", FaultKind.LIE, jump, times=9))
     result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     bench.assert_settled(result)

@@ -22,8 +22,8 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import root_spec
 from controller.plan import PlanOptions, administrative_state_change, undo_change
 from controller.runs.approval.consent import (
-    Asked,
     Effect,
+    RunOccasion,
     check_contracts,
     effect_of,
     effect_on,
@@ -54,7 +54,7 @@ def change(before: Network, after: Network, remove: dict[str, int] | None = None
 
 def constraints(network: Network, *changes: Change, **asked: Any) -> RunConstraints:
     effects = [effect_of(one, restores=asked.get("restores", False)) for one in changes]
-    return run_constraints(network, effects, Asked("subject", samples.NOW, **asked))
+    return run_constraints(network, effects, RunOccasion("subject", samples.NOW, **asked))
 
 
 def retuned(network: Network) -> Network:
@@ -222,19 +222,21 @@ def test_an_agreement_holds_on_its_first_and_its_last_day_of_local_time(
     validity = {"start": start.format(**days), "end": end and end.format(**days)}
     asks = agreements(beta={"validity": validity, "consents": {"interrupt": "approval"}})
     effects = [effect_on("S1", ("beta",), ActionClass.INTERRUPT)]
-    found = run_constraints(asks, effects, Asked("s", now))
+    found = run_constraints(asks, effects, RunOccasion("s", now))
     assert who(found) == {("beta", ActionClass.INTERRUPT, Consent.APPROVAL if holds else Consent.NOTICE)}
 
 
 def test_an_agreement_says_nothing_of_stations_that_are_another_tenants_own() -> None:
     asks = agreements(beta={"consents": {"interrupt": "approval"}})
     effects = [effect_on("S1", ("beta",), ActionClass.INTERRUPT)]
-    assert who(run_constraints(asks, effects, Asked("s", samples.NOW))) == {
+    assert who(run_constraints(asks, effects, RunOccasion("s", samples.NOW))) == {
         ("beta", ActionClass.INTERRUPT, Consent.APPROVAL)
     }
     stations = [one.model_dump(mode="json") | {"owner": "alfa"} for one in asks.stations]
     owned = Network.model_validate(asks.model_dump(mode="json") | {"stations": stations})
-    assert {one.agreement for one in run_constraints(owned, effects, Asked("s", samples.NOW)).requirements} == {""}
+    assert {one.agreement for one in run_constraints(owned, effects, RunOccasion("s", samples.NOW)).requirements} == {
+        ""
+    }
 
 
 def test_what_is_approved_of_a_playbook_is_its_text_parameters_stations_and_plan() -> None:
@@ -314,7 +316,7 @@ def test_actions_whose_changes_are_not_known_ask_all_who_are_there() -> None:
         effect_on("S1", ("alfa", "beta"), ActionClass.INTERRUPT),
         effect_on("S2", ("beta",), ActionClass.RESTORE),
     ]
-    made = run_constraints(asks, effects, Asked("s", samples.NOW, approvals=2))
+    made = run_constraints(asks, effects, RunOccasion("s", samples.NOW, approvals=2))
     assert who(made) == {
         ("alfa", ActionClass.INTERRUPT, Consent.NOTICE),
         ("beta", ActionClass.INTERRUPT, Consent.APPROVAL),
@@ -406,7 +408,8 @@ def test_terms_say_by_which_clauses_and_whether_signed_in() -> None:
     more = {"reduce_clauses": ["7.3", "8"], "sign_in_to_approve": True}
     effects = [effect_on("S1", ("beta",), ActionClass.REDUCE), effect_on("S2", ("alfa",), ActionClass.REDUCE)]
     found = {
-        one.side: one for one in run_constraints(agreements(beta=more), effects, Asked("s", samples.NOW)).requirements
+        one.side: one
+        for one in run_constraints(agreements(beta=more), effects, RunOccasion("s", samples.NOW)).requirements
     }
     assert (found["beta"].clauses, found["beta"].sign_in) == (("7.3", "8"), True)
     assert (found["alfa"].clauses, found["alfa"].sign_in) == ((), False)
@@ -473,7 +476,7 @@ def test_notice_needs_nobodys_yes(said: list[Any]) -> None:
 )
 def test_a_run_is_of_the_only_tenant_that_it_concerns(tenants: tuple[str, ...], side: str) -> None:
     effects = [Effect(f"S{number}", frozenset({tenant})) for number, tenant in enumerate(tenants, 1)]
-    made = run_constraints(TWO, [*effects, Effect("S1")], Asked("s", samples.NOW))
+    made = run_constraints(TWO, [*effects, Effect("S1")], RunOccasion("s", samples.NOW))
     assert (made.side, made.tenants) == (side, tuple(sorted(set(tenants))))
 
 

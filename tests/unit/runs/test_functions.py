@@ -21,9 +21,9 @@ from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.reach import reach
 from controller.playbook.language.check import check_devices
 from controller.playbook.language.playbook import Playbook
-from controller.ports.store import Standing
+from controller.ports.store import ClearanceInput
 from controller.runs.approval.clearance import clearances, places_of
-from controller.runs.approval.consent import Asked, effect_on, run_constraints
+from controller.runs.approval.consent import RunOccasion, effect_on, run_constraints
 from controller.runs.rollout.waves import units_of
 from tests.unit.plan import samples
 
@@ -98,7 +98,7 @@ def test_a_hold_stops_the_functions_that_serve_there(target: str, held: set[str]
 def constraints(device: str, **changes: object) -> RunConstraints:
     network = samples.virtual(**changes)  # type: ignore[arg-type]
     tenants = {owner for node in nodes_behind(network, device, LEDGER) for owner in node.owners} - {"host"}
-    asked = Asked("s", samples.NOW)
+    asked = RunOccasion("s", samples.NOW)
     return run_constraints(network, [effect_on(device, tenants, ActionClass.INTERRUPT)], asked)
 
 
@@ -127,7 +127,7 @@ def test_a_freeze_where_a_function_serves_stops_it(target: str) -> None:
         by="ana",
         reason="Christmas",
     )
-    standing = Standing(constraints=constraints("CU-1"), requester="ana", seconds=60.0, freezes=(freeze,))
+    standing = ClearanceInput(constraints=constraints("CU-1"), requester="ana", seconds=60.0, freezes=(freeze,))
     assert "Christmas" in clearances(standing, samples.NOW)["CU-1"].blocked
     assert {"region:r", "site:site-1", "site:site-2"} < places_of(NETWORK, "CU-1")
 

@@ -9,7 +9,7 @@ import pytest
 
 from controller.models.alarm import AlarmState
 from controller.models.run import GateChoice, Outcome, Policy, RunState, Strategy
-from controller.ports.fake_devices import Fault, Wrong
+from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.store import NewJob
 from controller.runs.rollout.group_decisions import LAST
 from tests.support.soak import SOAK
@@ -96,7 +96,7 @@ async def test_a_later_rank_never_begins_where_an_earlier_one_fails() -> None:
 
 async def test_one_that_reverts_after_the_decision_is_rolled_forward() -> None:
     bench = GroupBench([*unit("A"), *unit("B")], WAVE)
-    bench["B"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=bench["B"].reboot))
+    bench["B"].faults.append(Fault("confirm", FaultKind.DROP_BEFORE, act=bench["B"].reboot))
     await bench.work()
     assert bench.state() is RunState.SUCCEEDED
     assert len(bench["B"].history) == 4  # changed, reverted, changed again
@@ -125,7 +125,7 @@ async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_notified
         bench["B"].reboot()
         bench.break_links("B")
 
-    bench["B"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=fall_over))
+    bench["B"].faults.append(Fault("confirm", FaultKind.DROP_BEFORE, act=fall_over))
     await bench.work()
     assert bench.outcomes() == {"A": Outcome.SUCCEEDED, "B": Outcome.DIVERGED, "C": Outcome.CANCELLED}
     assert bench.carried("B") == "old"
@@ -139,8 +139,8 @@ async def test_one_that_can_t_be_rolled_forward_diverges_and_people_are_notified
 
 async def test_people_are_notified_no_more_when_a_later_run_ends_well_there() -> None:
     bench = GroupBench(unit("A"), WAVE)
-    bench["A"].faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=bench["A"].reboot))
-    bench["A"].faults.append(Fault("edit", Wrong.REFUSE, skip=1))
+    bench["A"].faults.append(Fault("confirm", FaultKind.DROP_BEFORE, act=bench["A"].reboot))
+    bench["A"].faults.append(Fault("edit", FaultKind.REFUSE, skip=1))
     await bench.work()
     assert [alarm.station for alarm in bench.store.alarms.standing()] == ["A"]
     bench.again()

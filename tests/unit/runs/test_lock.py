@@ -17,7 +17,7 @@ from controller.models.errors import (
     UnreachableError,
 )
 from controller.models.run import Job, Outcome
-from controller.ports.fake_devices import Fault, Wrong
+from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.store import NewJob
 from controller.runs.transaction.patience import Patience
 from tests.unit.playbook.test_operations import RESET, bench_of
@@ -47,9 +47,9 @@ BOTH = pytest.mark.parametrize("made", [changing, operating])
 
 
 @BOTH
-@pytest.mark.parametrize("wrong", [Wrong.REFUSE, Wrong.LIE])
+@pytest.mark.parametrize("wrong", [FaultKind.REFUSE, FaultKind.LIE])
 async def test_a_session_of_ours_that_is_not_killed_at_once_is_killed_later(
-    made: Callable[[], tuple[GroupBench, Work]], wrong: Wrong, monkeypatch: pytest.MonkeyPatch
+    made: Callable[[], tuple[GroupBench, Work]], wrong: FaultKind, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench, work = made()
     device = bench[STATION]
@@ -115,7 +115,7 @@ async def test_sessions_that_end_before_anything_is_done_end_the_job_as_safe(
 ) -> None:
     bench, work = made()
     device = bench[STATION]
-    device.faults.append(Fault("lock", Wrong.DROP_BEFORE, times=99))
+    device.faults.append(Fault("lock", FaultKind.DROP_BEFORE, times=99))
     result = await work()
     assert (result.outcome, "Nothing was changed" in result.detail) == (Outcome.FAILED_SAFE, True)
 
@@ -126,7 +126,7 @@ async def test_a_lock_that_is_not_given_back_ends_its_session(
 ) -> None:
     bench, work = made()
     device = bench[STATION]
-    device.faults.append(Fault("unlock", Wrong.REFUSE))
+    device.faults.append(Fault("unlock", FaultKind.REFUSE))
     assert (await work()).outcome is Outcome.SUCCEEDED
     assert not device.lock_holder
 

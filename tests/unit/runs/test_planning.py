@@ -17,7 +17,7 @@ from controller.nrm.tree import Path
 from controller.plan import ledger_nodes, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
-from controller.ports.fake_devices import FakeDevices, Fault, Wrong
+from controller.ports.fake_devices import FakeDevices, Fault, FaultKind
 from controller.ports.store import Page, RunRequest
 from controller.runs.launch import prepare_plan
 from controller.runs.planning.importer import Importer
@@ -339,7 +339,7 @@ async def test_what_can_be_read_is_imported_and_the_ways_to_all_are_on_record_be
     frame = Frame(bare, tuple(endpoints), {"S1": "site-1", "S2": "site-2", "S9": "site-1"})
     bench.devices["S2"].unreachable = "no route"
     # One that does not know all profiles is asked for each alone.
-    bench.devices["S1"].faults.append(Fault("read", Wrong.REFUSE))
+    bench.devices["S1"].faults.append(Fault("read", FaultKind.REFUSE))
     made = await Importer(InstantStore(bench.store), bench.devices, bench.clock).import_network(frame, "ana")
     assert [station.id for station in made.network.stations] == ["S1"]
     assert {cell.name for cell in made.network.cells} == {"S1/L1", "S1/N1"}

@@ -11,7 +11,7 @@ from controller.models.behaviour import Behaviour, FollowUp
 from controller.models.errors import NotClearedError, SessionLostError
 from controller.models.run import JournalStep, Outcome, RunState, Strategy
 from controller.ports.clock import VirtualClock
-from controller.ports.fake_devices import SAFE, Fault, Wrong
+from controller.ports.fake_devices import SAFE, Fault, FaultKind
 from controller.ports.store import Page
 from controller.runs.planning.planner import Planner
 from controller.runs.transaction.probe import Findings
@@ -90,7 +90,7 @@ async def test_who_takes_no_follow_up_is_changed_in_phases_by_the_stored_inverse
 @pytest.mark.parametrize("operation", ["commit_confirmed", "cancel"])
 async def test_who_refuses_is_not_trusted(operation: str) -> None:
     bench = TransactionBench(add_tenant(UNKNOWN), QUICK)
-    bench.fault(operation, Wrong.REFUSE)
+    bench.fault(operation, FaultKind.REFUSE)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     assert JournalStep.CONFIRMING not in bench.steps
@@ -140,7 +140,7 @@ async def test_a_worker_that_dies_while_it_probes_leaves_nothing(after: bool, de
 
 async def test_who_loses_the_session_at_each_probe_is_changed_without_one() -> None:
     bench = TransactionBench(retune(UNKNOWN), QUICK)
-    bench.fault("commit_confirmed", Wrong.DROP_AFTER, times=2)
+    bench.fault("commit_confirmed", FaultKind.DROP_AFTER, times=2)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     tokens = [row.persist for row in bench.journal if row.step is JournalStep.PROBING]
@@ -196,7 +196,7 @@ async def test_where_the_one_that_probes_goes_away_another_does() -> None:
     await bench.work()
     (first,) = probed(bench)
     bench = fleet(*"ABCDEF")
-    bench[first].faults.append(Fault("commit_confirmed", Wrong.DROP_BEFORE, times=9))
+    bench[first].faults.append(Fault("commit_confirmed", FaultKind.DROP_BEFORE, times=9))
     await bench.work()
     (second,) = learned_at(bench)
     assert second != first

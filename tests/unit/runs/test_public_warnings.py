@@ -12,11 +12,11 @@ from controller.models.equipment import Operation, OperationKind
 from controller.models.people import Role
 from controller.models.run import JournalStep, Outcome, RunState
 from controller.playbook.actions.shipped import registry
-from controller.playbook.language.registry import Context, Proposal, Registry, Touches, action
+from controller.playbook.language.registry import Context, DeviceAccess, Proposal, Registry, action
 from controller.ports.fake_devices import Fault
 from controller.ports.store import NewJob
 from controller.runs.approval.clearance import clearances, reassess, who_can_end
-from controller.runs.approval.consent import Asked, effect_of, run_constraints
+from controller.runs.approval.consent import RunOccasion, effect_of, run_constraints
 from tests.support.callers import admit
 from tests.support.launch import prepared
 from tests.unit.plan import samples
@@ -75,7 +75,7 @@ def test_a_freeze_of_a_site_binds_whatever_is_done_there() -> None:
 def test_what_locks_cells_interrupts_and_what_only_adds_a_tenant_does_not() -> None:
     def interrupts(*changes: object) -> set[bool]:
         effects = [effect_of(one) for one in changes]  # type: ignore[arg-type]
-        return {group.interrupts for group in run_constraints(THREE, effects, Asked("s", samples.NOW)).groups}
+        return {group.interrupts for group in run_constraints(THREE, effects, RunOccasion("s", samples.NOW)).groups}
 
     assert interrupts(change(TWO, THREE)) == {False}
     assert interrupts(change(THREE, retuned(THREE))) == {True}
@@ -118,7 +118,7 @@ async def test_a_job_under_way_locks_no_cell_while_a_warning_runs(target: str) -
 async def test_an_operation_that_restarts_something_waits_and_no_other(
     operations: tuple[OperationKind, ...], waits: bool
 ) -> None:
-    @action("operations", Touches.CHANGES)
+    @action("operations", DeviceAccess.CHANGES)
     async def ask(_context: Context, _given: Nothing) -> Proposal[Nothing]:
         """Ask for these."""
         return Proposal(None, Nothing(), tuple(Operation(kind=kind, since=NOW, seconds=1) for kind in operations))

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from controller.models.alarm import RECORD_DOUBTED, AlarmState
+from controller.models.enums import RecordChoice
 from controller.models.errors import ConflictError
-from controller.models.words import RecordChoice
 from controller.nrm.tree import Tree
 from controller.ports.store import Page
 from tests.unit.runs.restore_bench import NAMES, RestoreBench

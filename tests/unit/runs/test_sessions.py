@@ -6,7 +6,7 @@ import pytest
 
 from controller.models.errors import AuthenticationError
 from controller.models.run import JournalStep, Outcome
-from controller.ports.fake_devices import Fault, Wrong
+from controller.ports.fake_devices import Fault, FaultKind
 from tests.unit.runs.transaction_bench import (
     QUICK,
     STATION,
@@ -24,9 +24,9 @@ from tests.unit.runs.transaction_bench import (
 OPERATIONS = ("lock", "discard", "read", "edit", "commit_confirmed", "confirm", "unlock", "copy_to_startup")
 
 
-@pytest.mark.parametrize("wrong", [Wrong.DROP_BEFORE, Wrong.DROP_AFTER, Wrong.LOSE_REPLY])
+@pytest.mark.parametrize("wrong", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER, FaultKind.LOSE_REPLY])
 @pytest.mark.parametrize("operation", OPERATIONS)
-async def test_a_session_that_ends_anywhere_changes_nothing_but_time(operation: str, wrong: Wrong) -> None:
+async def test_a_session_that_ends_anywhere_changes_nothing_but_time(operation: str, wrong: FaultKind) -> None:
     bench = TransactionBench(add_tenant(), QUICK)
     bench.fault(operation, wrong)
     result = await bench.work()
@@ -35,8 +35,8 @@ async def test_a_session_that_ends_anywhere_changes_nothing_but_time(operation: 
     bench.assert_settled(result)
 
 
-@pytest.mark.parametrize("wrong", [Wrong.DROP_BEFORE, Wrong.DROP_AFTER, Wrong.LOSE_REPLY])
-async def test_a_session_that_ends_at_the_cancel(wrong: Wrong) -> None:
+@pytest.mark.parametrize("wrong", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER, FaultKind.LOSE_REPLY])
+async def test_a_session_that_ends_at_the_cancel(wrong: FaultKind) -> None:
     bench = TransactionBench(add_tenant(), QUICK)
     bench.break_link()
     bench.fault("cancel", wrong)
@@ -46,9 +46,9 @@ async def test_a_session_that_ends_at_the_cancel(wrong: Wrong) -> None:
     bench.assert_settled(result)
 
 
-@pytest.mark.parametrize("wrong", [Wrong.DROP_BEFORE, Wrong.DROP_AFTER, Wrong.LOSE_REPLY])
+@pytest.mark.parametrize("wrong", [FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER, FaultKind.LOSE_REPLY])
 @pytest.mark.parametrize("skip", [0, 1, 2, 3])
-async def test_a_session_that_ends_with_the_stored_inverse(skip: int, wrong: Wrong) -> None:
+async def test_a_session_that_ends_with_the_stored_inverse(skip: int, wrong: FaultKind) -> None:
     bench = TransactionBench(retune(UNSAFE), QUICK)
     bench.fault("commit", wrong, skip=skip)
     result = await bench.work()
@@ -58,7 +58,7 @@ async def test_a_session_that_ends_with_the_stored_inverse(skip: int, wrong: Wro
 
 async def test_sessions_that_always_end_before_the_commit_end_the_job() -> None:
     bench = TransactionBench(add_tenant(), QUICK)
-    bench.fault("edit", Wrong.DROP_BEFORE, times=100)
+    bench.fault("edit", FaultKind.DROP_BEFORE, times=100)
     result = await bench.work()
     assert result.outcome is Outcome.FAILED_SAFE
     assert "Nothing was changed" in result.detail
@@ -68,7 +68,7 @@ async def test_sessions_that_always_end_before_the_commit_end_the_job() -> None:
 
 async def test_commits_that_are_always_lost_end_the_job() -> None:
     bench = TransactionBench(add_tenant(), QUICK)
-    bench.fault("commit_confirmed", Wrong.DROP_BEFORE, times=100)
+    bench.fault("commit_confirmed", FaultKind.DROP_BEFORE, times=100)
     result = await bench.work()
     assert result.outcome in (Outcome.FAILED_SAFE, Outcome.ROLLED_BACK)
     assert bench.steps.count(JournalStep.READ) == 3
@@ -99,7 +99,7 @@ async def test_a_foreign_lock_that_goes_in_time_is_waited_for() -> None:
 
 async def test_our_own_dead_session_is_killed() -> None:
     bench = TransactionBench(add_tenant(), QUICK)
-    bench.fault("edit", Wrong.LOSE_REPLY)
+    bench.fault("edit", FaultKind.LOSE_REPLY)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     kills = [line for line in bench.device.log if line.endswith(" kill")]
@@ -109,7 +109,7 @@ async def test_our_own_dead_session_is_killed() -> None:
 
 async def test_a_dead_session_that_ends_before_we_kill_it() -> None:
     bench = TransactionBench(add_tenant(), QUICK)
-    bench.fault("edit", Wrong.LOSE_REPLY)
+    bench.fault("edit", FaultKind.LOSE_REPLY)
     bench.act("kill", lambda: bench.device.end(bench.device.lock_holder))
     assert (await bench.work()).outcome is Outcome.SUCCEEDED
 
@@ -179,7 +179,7 @@ async def test_a_station_that_vanishes_with_ours_on_it(back_after: float) -> Non
         if gone_at and bench.clock.monotonic() - gone_at[0] > back_after:
             bench.device.unreachable = ""
 
-    bench.device.faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=vanish))
+    bench.device.faults.append(Fault("confirm", FaultKind.DROP_BEFORE, act=vanish))
     bench.clock.sleep = sleep_and_return  # type: ignore[method-assign]
     try:
         result = await bench.work()
@@ -201,7 +201,7 @@ async def test_a_changed_host_key_while_ours_is_on_it_is_not_called_safe() -> No
     def swap() -> None:
         bench.device.host_key = "ssh-ed25519 BBBB"
 
-    bench.device.faults.append(Fault("confirm", Wrong.DROP_BEFORE, act=swap))
+    bench.device.faults.append(Fault("confirm", FaultKind.DROP_BEFORE, act=swap))
     result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
 
@@ -219,7 +219,7 @@ async def test_a_refused_credential_is_safe() -> None:
 async def test_a_lost_later_commit_is_begun_afresh_on_a_clean_candidate() -> None:
     """After the cancel the candidate still has what was cancelled: to create that once more would fail."""
     bench = TransactionBench(add_tenant_in_two(), QUICK)
-    bench.fault("commit_confirmed", Wrong.DROP_BEFORE, skip=1)
+    bench.fault("commit_confirmed", FaultKind.DROP_BEFORE, skip=1)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     bench.assert_settled(result)

@@ -16,7 +16,7 @@ from controller.models.errors import DeviceBusyError, StoreError
 from controller.models.plan import Edit, Op
 from controller.models.run import Job, JournalStep, Outcome, Strategy
 from controller.nrm.apply import apply_edits
-from controller.ports.fake_devices import RUNNING_ONLY, Fault, Wrong
+from controller.ports.fake_devices import RUNNING_ONLY, Fault, FaultKind
 from controller.ports.store import NewJob
 from controller.runs.loop import BELIEF
 from tests.support.soak import SOAK, TURNS
@@ -36,7 +36,7 @@ def _break_link(bench: GroupBench) -> None:
 
 
 def _refuse_unlock_phase(bench: GroupBench) -> None:
-    bench[STATION].faults.append(Fault("edit", Wrong.REFUSE, skip=2))
+    bench[STATION].faults.append(Fault("edit", FaultKind.REFUSE, skip=2))
 
 
 def _deny_locks(bench: GroupBench) -> None:
@@ -329,6 +329,6 @@ async def test_a_candidate_that_holds_more_than_running_is_never_confirmed() -> 
     def scribble() -> None:
         device.candidate = apply_edits(device.root, device.running, [foreign("1")])
 
-    device.faults.append(Fault("discard", Wrong.LIE, act=scribble))
+    device.faults.append(Fault("discard", FaultKind.LIE, act=scribble))
     assert (await ended(bench)).outcome is Outcome.SUCCEEDED
     assert device.running[LTE_CELL]["pci"] == "1"

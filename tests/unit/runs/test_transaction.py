@@ -10,7 +10,7 @@ import pytest
 from controller.models.alarm import ActiveAlarm, PerceivedSeverity
 from controller.models.plan import Edit, Op
 from controller.models.run import JournalStep, Outcome, Strategy
-from controller.ports.fake_devices import RUNNING_ONLY, SAFE, Fault, Wrong
+from controller.ports.fake_devices import RUNNING_ONLY, SAFE, Fault, FaultKind
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.transaction_bench import QUICK, UNSAFE, Scenario, TransactionBench, add_tenant, retune
 
@@ -119,7 +119,7 @@ async def test_a_change_elsewhere_stales_nothing() -> None:
 @pytest.mark.parametrize("skip", [0, 1, 2])
 async def test_a_refused_edit_leaves_the_station_as_it_was(skip: int) -> None:
     bench = TransactionBench(retune(), QUICK)
-    bench.fault("edit", Wrong.REFUSE, skip=skip)
+    bench.fault("edit", FaultKind.REFUSE, skip=skip)
     result = await bench.work()
     assert result.outcome is (Outcome.ROLLED_BACK if skip else Outcome.FAILED_SAFE)
     assert "refuses edit" in result.detail
@@ -129,7 +129,7 @@ async def test_a_refused_edit_leaves_the_station_as_it_was(skip: int) -> None:
 @pytest.mark.parametrize("skip", [0, 1, 2])
 async def test_a_refused_commit_leaves_the_station_as_it_was(skip: int) -> None:
     bench = TransactionBench(retune(), QUICK)
-    bench.fault("commit_confirmed", Wrong.REFUSE, skip=skip)
+    bench.fault("commit_confirmed", FaultKind.REFUSE, skip=skip)
     result = await bench.work()
     assert result.outcome is (Outcome.ROLLED_BACK if skip else Outcome.FAILED_SAFE)
     bench.assert_settled(result)
@@ -138,7 +138,7 @@ async def test_a_refused_commit_leaves_the_station_as_it_was(skip: int) -> None:
 @pytest.mark.parametrize("operation", ["discard", "read", "lock"])
 async def test_a_station_that_refuses_to_begin(operation: str) -> None:
     bench = TransactionBench(add_tenant(), QUICK)
-    bench.fault(operation, Wrong.REFUSE)
+    bench.fault(operation, FaultKind.REFUSE)
     result = await bench.work()
     assert result.outcome is Outcome.FAILED_SAFE
     bench.assert_settled(result)
@@ -147,7 +147,7 @@ async def test_a_station_that_refuses_to_begin(operation: str) -> None:
 @pytest.mark.parametrize("operation", ["unlock", "copy_to_startup"])
 async def test_what_is_refused_after_the_confirm_changes_no_outcome(operation: str) -> None:
     bench = TransactionBench(add_tenant(), QUICK)
-    bench.fault(operation, Wrong.REFUSE)
+    bench.fault(operation, FaultKind.REFUSE)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     assert ("restart" in result.detail) is (operation == "copy_to_startup")
@@ -159,7 +159,7 @@ async def test_what_is_refused_after_the_confirm_changes_no_outcome(operation: s
 
 async def test_an_ok_to_a_commit_that_did_nothing() -> None:
     bench = TransactionBench(add_tenant(), QUICK)
-    bench.fault("commit_confirmed", Wrong.LIE)
+    bench.fault("commit_confirmed", FaultKind.LIE)
     result = await bench.work()
     assert result.outcome is Outcome.FAILED_SAFE
     assert "answered ok but carries something else" in result.detail
@@ -168,7 +168,7 @@ async def test_an_ok_to_a_commit_that_did_nothing() -> None:
 
 async def test_an_ok_to_an_edit_that_did_nothing() -> None:
     bench = TransactionBench(retune(), QUICK)
-    bench.fault("edit", Wrong.LIE, skip=1)
+    bench.fault("edit", FaultKind.LIE, skip=1)
     result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     bench.assert_settled(result)
@@ -177,7 +177,7 @@ async def test_an_ok_to_an_edit_that_did_nothing() -> None:
 async def test_a_confirm_that_did_nothing_is_repeated() -> None:
     """Running looks the same before and after a confirm: only a second one tells whether the first counted."""
     bench = TransactionBench(add_tenant(), QUICK)
-    bench.fault("confirm", Wrong.LIE)
+    bench.fault("confirm", FaultKind.LIE)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED
     bench.assert_settled(result)
@@ -185,7 +185,7 @@ async def test_a_confirm_that_did_nothing_is_repeated() -> None:
 
 async def test_a_station_that_never_confirms_is_read_after_its_timer() -> None:
     bench = TransactionBench(add_tenant(), QUICK)
-    bench.fault("confirm", Wrong.LIE, times=10)
+    bench.fault("confirm", FaultKind.LIE, times=10)
     result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     bench.assert_settled(result)
@@ -194,14 +194,14 @@ async def test_a_station_that_never_confirms_is_read_after_its_timer() -> None:
 async def test_a_cancel_that_did_nothing_is_repeated() -> None:
     bench = TransactionBench(add_tenant(), QUICK)
     bench.break_link()
-    bench.fault("cancel", Wrong.LIE)
+    bench.fault("cancel", FaultKind.LIE)
     result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     bench.assert_settled(result)
 
 
-@pytest.mark.parametrize("wrong", [Wrong.LIE, Wrong.REFUSE])
-async def test_a_station_that_never_cancels_is_left_to_its_timer(wrong: Wrong) -> None:
+@pytest.mark.parametrize("wrong", [FaultKind.LIE, FaultKind.REFUSE])
+async def test_a_station_that_never_cancels_is_left_to_its_timer(wrong: FaultKind) -> None:
     bench = TransactionBench(add_tenant(), QUICK)
     bench.break_link()
     bench.fault("cancel", wrong, times=10)
@@ -215,7 +215,7 @@ async def test_a_station_that_never_cancels_is_left_to_its_timer(wrong: Wrong) -
 async def test_an_inverse_that_did_nothing_ends_diverged() -> None:
     bench = TransactionBench(add_tenant(UNSAFE), QUICK)
     bench.break_link()
-    bench.fault("commit", Wrong.LIE, skip=1)
+    bench.fault("commit", FaultKind.LIE, skip=1)
     result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert "could not be brought back" in result.detail
@@ -225,7 +225,7 @@ async def test_an_inverse_that_did_nothing_ends_diverged() -> None:
 async def test_an_inverse_that_is_refused_ends_diverged() -> None:
     bench = TransactionBench(add_tenant(UNSAFE), QUICK)
     bench.break_link()
-    bench.fault("edit", Wrong.REFUSE, skip=1)
+    bench.fault("edit", FaultKind.REFUSE, skip=1)
     result = await bench.work()
     assert result.outcome is Outcome.DIVERGED
     assert "refused" in result.detail
@@ -308,7 +308,7 @@ async def test_links_that_were_down_before_are_not_this_change_s_fault(taken_ove
     bench = TransactionBench(retune(), QUICK)
     bench.device.broken_links = _links_of_alfa(bench)
     if taken_over:
-        bench.fault("read", Wrong.DROP_BEFORE, skip=7)
+        bench.fault("read", FaultKind.DROP_BEFORE, skip=7)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
     assert bench.steps.count(JournalStep.READ) == 1
@@ -335,7 +335,7 @@ async def test_alarms_that_stood_before_are_not_this_change_s_fault(taken_over: 
     bench = TransactionBench(retune(), QUICK)
     bench.device.alarms.append(VSWR)
     if taken_over:
-        bench.fault("read", Wrong.DROP_BEFORE, skip=7)
+        bench.fault("read", FaultKind.DROP_BEFORE, skip=7)
     result = await bench.work()
     assert result.outcome is Outcome.SUCCEEDED, result.detail
     assert bench.steps.count(JournalStep.READ) == 1
@@ -345,7 +345,7 @@ async def test_alarms_that_stood_before_are_not_this_change_s_fault(taken_over: 
 async def test_links_that_an_earlier_attempt_brought_down_are_not_excused() -> None:
     bench = TransactionBench(retune(), QUICK)
     bench.act("commit_confirmed", lambda: bench.device.broken_links.update(_links_of_alfa(bench)))
-    bench.fault("commit_confirmed", Wrong.DROP_AFTER)
+    bench.fault("commit_confirmed", FaultKind.DROP_AFTER)
     result = await bench.work()
     assert bench.steps.count(JournalStep.READ) == 2
     assert result.outcome is Outcome.ROLLED_BACK
@@ -362,7 +362,7 @@ def _links_of_alfa(bench: TransactionBench) -> set[str]:
 async def test_only_what_was_carried_out_is_taken_back() -> None:
     """The inverse of a phase is for a station that carries the phase."""
     bench = TransactionBench(retune(UNSAFE), QUICK)
-    bench.fault("commit", Wrong.LIE, skip=1)
+    bench.fault("commit", FaultKind.LIE, skip=1)
     result = await bench.work()
     assert result.outcome is Outcome.ROLLED_BACK
     assert [row.phase for row in bench.journal if row.step is JournalStep.REVERTING] == [0]

@@ -9,7 +9,7 @@ import pytest
 from controller.models.alarm import DIVERGED
 from controller.models.run import JournalStep, Outcome, RunState
 from controller.nrm.tree import Tree
-from controller.ports.fake_devices import Fault, Wrong
+from controller.ports.fake_devices import Fault, FaultKind
 from controller.runs.rollout.transitions import decide
 from tests.unit.plan import samples
 from tests.unit.runs.test_takeover import bench_of, calls_of, killed
@@ -26,7 +26,7 @@ def _empties(bench: TransactionBench) -> None:
 async def test_a_cancel_that_empties_the_station(scenario: Scenario) -> None:
     bench = TransactionBench(scenario, QUICK)
     # The last phase is refused, or what it made does not come up.
-    bench.fault("edit", Wrong.REFUSE, skip=2)
+    bench.fault("edit", FaultKind.REFUSE, skip=2)
     bench.break_link()
     bench.act("cancel", lambda: _empties(bench))
     result = await bench.work()

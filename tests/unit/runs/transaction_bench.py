@@ -20,7 +20,7 @@ from controller.nrm.tree import Observed, Path, Tree
 from controller.plan import StationView, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification
-from controller.ports.fake_devices import SAFE, FakeDevice, FakeDevices, Fault, Wrong
+from controller.ports.fake_devices import SAFE, FakeDevice, FakeDevices, Fault, FaultKind
 from controller.ports.store import Claim, JobResult, NewJob, Page, Store, Transition
 from controller.runs.transaction.patience import Patience
 from controller.runs.transaction.record import Record
@@ -315,7 +315,7 @@ class TransactionBench:
 
     # ------------------------------------------------------------------ faults
 
-    def fault(self, operation: str, wrong: Wrong | None = None, *, skip: int = 0, times: int = 1) -> None:
+    def fault(self, operation: str, wrong: FaultKind | None = None, *, skip: int = 0, times: int = 1) -> None:
         self.device.faults.append(Fault(operation, wrong, skip=skip, times=times))
 
     def act(self, operation: str, act: Callable[[], None], *, skip: int = 0) -> None:

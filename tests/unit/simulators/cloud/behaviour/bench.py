@@ -7,7 +7,7 @@ from typing import Any
 from simulators.clock import VirtualClock
 from simulators.cloud.behaviour.controller import NF_DEPLOYMENTS
 from simulators.cloud.behaviour.images import Registry
-from simulators.cloud.behaviour.kubelet import Served
+from simulators.cloud.behaviour.kubelet import ServedPod
 from simulators.cloud.behaviour.pool import Pool
 from simulators.network import NodeRecord, PackageRecord, PoolRecord
 
@@ -48,13 +48,13 @@ class PoolBench:
 
     # what the pool tells
 
-    def ready(self, pool: str, served: Served) -> None:
+    def ready(self, pool: str, served: ServedPod) -> None:
         self.happened.append(("ready", served.name))
 
-    def gone(self, pool: str, served: Served, *, silent: bool) -> None:
+    def gone(self, pool: str, served: ServedPod, *, silent: bool) -> None:
         self.happened.append(("silent" if silent else "gone", served.name))
 
-    def clock_lost(self, pool: str, served: Served, *, lost: bool) -> None:
+    def clock_lost(self, pool: str, served: ServedPod, *, lost: bool) -> None:
         self.happened.append(("clock-lost" if lost else "clock-back", served.name))
 
     # what a manager does

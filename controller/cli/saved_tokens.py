@@ -12,7 +12,7 @@ from typing import NamedTuple
 from controller.models.errors import InputError
 
 
-class Kept(NamedTuple):
+class SavedToken(NamedTuple):
     """A token, whose it is, and when it ends as far as it says; empty for no end or an unknown one."""
 
     token: str
@@ -32,17 +32,17 @@ def kept_file() -> Path:
     return (folder if folder.is_absolute() else Path.home() / ".config") / "minka" / "tokens.json"
 
 
-def kept(url: str) -> Kept | None:
+def kept(url: str) -> SavedToken | None:
     """The token for an API. Raises InputError where the file is none of ours."""
     return _all().get(url)
 
 
 def keep(url: str, token: str, name: str) -> Path:
     """Keep the token for an API, in place of the one before; where it is kept."""
-    return _write(_all() | {url: Kept(token, name, _end(token))})
+    return _write(_all() | {url: SavedToken(token, name, _end(token))})
 
 
-def forget(url: str) -> Kept | None:
+def forget(url: str) -> SavedToken | None:
     """Drop the token for an API; None if there was none."""
     tokens = _all()
     gone = tokens.pop(url, None)
@@ -51,18 +51,20 @@ def forget(url: str) -> Kept | None:
     return gone
 
 
-def _all() -> dict[str, Kept]:
+def _all() -> dict[str, SavedToken]:
     path = kept_file()
     try:
         said = json.loads(path.read_text(encoding="utf-8"))
-        return {str(url): Kept(str(one["token"]), str(one["name"]), str(one["ends"])) for url, one in said.items()}
+        return {
+            str(url): SavedToken(str(one["token"]), str(one["name"]), str(one["ends"])) for url, one in said.items()
+        }
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
         raise InputError(f"{path} can't be read ({type(error).__name__}): remove it") from error
 
 
-def _write(tokens: dict[str, Kept]) -> Path:
+def _write(tokens: dict[str, SavedToken]) -> Path:
     """Write a file that only its owner reads, whole or not at all."""
     path = kept_file()
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Words of the record that the command line offers or shows; they load nothing else, so that its help is quick."""
+"""Enumerations that the command line offers or shows too; they import nothing else, so that its help is quick."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Places for work at many stations at once: dark stations, however many, delay the work at no others."""
+"""Slots for work at many stations at once: unreachable stations, however many, delay the work at no others."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from controller.ports.clock import Clock
 T = TypeVar("T")
 
 
-class Places:
-    """Bounds how much is done at once; what takes long gives its place to the next, and goes on.
+class WorkSlots:
+    """Limits how much work is done at once; work that takes long gives up its slot, and goes on without one.
 
     Args:
         clock: Measures how long it takes.
-        number: Places.
-        hold: Seconds after which a place is given on.
+        number: Slots.
+        hold: Seconds after which work gives up its slot.
     """
 
     def __init__(self, clock: Clock, number: int, hold: float) -> None:
         self._clock = clock
         self._hold = hold
         self._free = number
-        self._places = asyncio.Semaphore(number)
+        self._semaphore = asyncio.Semaphore(number)
 
     @property
     def free(self) -> int:
-        """Places that nobody has or waits for."""
+        """Slots that nobody has or waits for."""
         return self._free
 
     async def paced(self, work: Coroutine[Any, Any, T]) -> T:
-        """Do it with a place, and without one where it takes long."""
+        """Do the work in a slot, or without one from the moment that it takes long."""
         self._free -= 1
         try:
-            await self._places.acquire()
+            await self._semaphore.acquire()
         except BaseException:
             self._free += 1
             work.close()
@@ -45,7 +45,7 @@ class Places:
             try:
                 await asyncio.wait((task, wait), return_when=asyncio.FIRST_COMPLETED)
             finally:
-                self._places.release()
+                self._semaphore.release()
                 self._free += 1
             return await task
         finally:

@@ -189,8 +189,8 @@ def _of_mean(counted: Tally, value: float) -> tuple[float | None, float | None]:
 # ----------------------------------------------------------------------- verdict
 
 
-class Word(StrEnum):
-    """What is said of two figures."""
+class VerdictKind(StrEnum):
+    """How a second figure compares with a first one."""
 
     WORSE = "worse"
     NO_WORSE = "no worse"
@@ -205,7 +205,7 @@ class Verdict:
         words: Both values, or why it is not judged.
     """
 
-    word: Word
+    kind: VerdictKind
     words: str
 
 
@@ -221,17 +221,17 @@ def compare(kpi: Kpi, before: Figure, after: Figure, tolerance: float | None = N
     """
     for one in (before, after):
         if one.value is None or one.why:
-            return Verdict(Word.UNJUDGED, one.why or "nothing was tried")
+            return Verdict(VerdictKind.UNJUDGED, one.why or "nothing was tried")
     if kpi.better == "neither":
-        return Verdict(Word.UNJUDGED, "more of it is neither better nor worse")
+        return Verdict(VerdictKind.UNJUDGED, "more of it is neither better nor worse")
     unit = f" {kpi.unit}".rstrip()
     words = f"{before.value:.2f}{unit} before, {after.value:.2f}{unit} after"
     lost, by_chance = _lost(kpi, before, after)
     if lost <= (kpi.tolerance if tolerance is None else tolerance):
-        return Verdict(Word.NO_WORSE, words)
+        return Verdict(VerdictKind.NO_WORSE, words)
     if chance and lost <= chance * by_chance:
-        return Verdict(Word.UNJUDGED, f"{words}, which may be chance")
-    return Verdict(Word.WORSE, words)
+        return Verdict(VerdictKind.UNJUDGED, f"{words}, which may be chance")
+    return Verdict(VerdictKind.WORSE, words)
 
 
 def surely_lost(kpi: Kpi, before: Figure, after: Figure) -> float | None:
