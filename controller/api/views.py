@@ -117,7 +117,8 @@ class FunctionView(TenantFunction):
     Attributes:
         owner: The host, or the tenant whose own it is.
         pool: Where it is to run; empty where no pool has room.
-        latency_us: From there to the farthest of its stations, one way.
+        latency_us: From there to the farthest of its stations, one way: to its site, or from a CU to the farthest pool
+            that its DU may run on.
         adopted: Whether Minka manages it.
         faults: What is wrong with it, in words, as it was seen last.
         outdated: Whether a run has changed it since.

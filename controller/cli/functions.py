@@ -313,9 +313,9 @@ def _show_placement(found: Mapping[str, Any], fail: int) -> None:
 
 def _ways(found: Mapping[str, Any]) -> str:
     if found["bound_us"] is None:
-        return f"ways of {found['cost_us']} µs in all"
+        return f"ways count as {found['cost_us']} µs in all"
     gap = 100 * (found["cost_us"] - found["bound_us"]) / max(found["bound_us"], 1)
-    return f"ways of {found['cost_us']} µs in all, {gap:.2f} % above what none can fall below, if all may move"
+    return f"ways count as {found['cost_us']} µs in all, {gap:.2f} % above what none can fall below, if all may move"
 
 
 def _choice_row(one: Mapping[str, Any]) -> list[Any]:

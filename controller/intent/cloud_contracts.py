@@ -121,20 +121,27 @@ def _sides(known: Sequence[_Known], tenants: _Tenants) -> Iterator[str]:
 
 
 def _far(network: Network, station: Station, known: Sequence[_Known]) -> Iterator[str]:
-    ways = network.latency_us.get(station.site, {})
     for function, package in known:
         limit = function.max_latency_us
         if limit is None or not package.kind.is_radio:
             continue
+        ways = network.ways_us(function.id, station.id)
+        ends = network.du_pools.get(station.id, ()) if package.kind.is_central else ()
         if function.pool is None:
             if not network.pools_for[function.id]:
                 count = len(network.stations_served[function.id])
                 of = f"all {count} stations of" if count > 1 else "it, for"
-                yield f"no pool is within {limit} µs of {of} {function.id}"
+                yield f"no pool is within {limit} µs of {of} {function.id}{_of_du(ends)}"
         elif function.pool not in ways:
-            yield f"{function.id} is pinned to {function.pool}, which is out of reach: no row of latencies names both"
+            rows = f"no rows of latencies lead to {', '.join(ends)}" if ends else "no row of latencies names both"
+            yield f"{function.id} is pinned to {function.pool}, which is out of reach: {rows}"
         elif ways[function.pool] > limit:
-            yield f"{function.id} is pinned to {function.pool}, {ways[function.pool]} µs away; it bears {limit}"
+            far = f"{ways[function.pool]} µs away{_of_du(ends)}; it bears {limit}"
+            yield f"{function.id} is pinned to {function.pool}, {far}"
+
+
+def _of_du(pools: Sequence[str]) -> str:
+    return f", counted to where the DU here may run: {', '.join(pools)}" if pools else ""
 
 
 def _incompatible(known: Sequence[_Known]) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 A function may run on pools that are near enough to all its stations (``Network.pools_for``) and have room
 (``controller.intent.packing``). What runs already stays where it is as long as it may, so that a new function moves
-nobody; ``rebalance`` lets all move. Of the rest, as many as possible get a place, and then the way of packets from
-pools to stations is as short as possible in all.
+nobody; ``rebalance`` lets all move. Of the rest, as many as possible get a place; CUs leave edges to DUs where regional
+pools will do; and then the way of packets from pools to stations is as short as possible in all.
 
 That is the generalised assignment problem with several resources, which is NP-hard. It is solved by the greatest regret
 first (what a function loses if its best pool is taken), and then by chains of moves, in which one function makes way
@@ -23,11 +23,11 @@ from heapq import heappop, heappush
 from types import MappingProxyType
 
 from controller.intent.packing import FailureCase, Load, PoolPacking, PoolSnapshot, Size, SoldCapacity, load_of, losses
-from controller.models.cloud import Function, Node
+from controller.models.cloud import Function, Node, Package
 from controller.models.network import HOST, Network
 
-#: What a function without a place counts as, in microseconds for each of its stations: more than any way of packets.
-UNPLACED_US = 1_000_000
+#: What a function without a place counts as, in microseconds for each of its stations: more than any place.
+UNPLACED_US = 10_000_000
 _NOBODY: Mapping[str, Collection[str]] = MappingProxyType({})
 
 
@@ -37,7 +37,7 @@ class Choice:
 
     Attributes:
         pool: Empty where there is no place for it.
-        latency_us: To the farthest of its stations.
+        latency_us: To the farthest of its stations (``Network.ways_us``).
         was: Where it runs, where that is not ``pool``.
         reason: Why there, in words.
     """
@@ -86,7 +86,9 @@ class Placement:
     """Where all functions go.
 
     Attributes:
-        cost_us: Microseconds from the functions' pools to their stations, all ways together.
+        cost_us: What is as little as possible: microseconds from the functions' pools to the sites of their stations,
+            all ways together. A CU on an edge counts as much more as it bears for each station, on a site's pool
+            twice that.
     """
 
     choices: Mapping[str, Choice]
@@ -185,9 +187,10 @@ def bought(network: Network, as_of: date) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A function to place: what it takes, and its ways by pool: microseconds in all, and to the farthest station."""
+    """A function to place: what it takes, and by pool what it counts as there, and how far its farthest station is."""
 
     function: Function
+    central: bool
     load: Load
     ways: Mapping[str, tuple[int, int]]
     apart: frozenset[str]
@@ -221,17 +224,26 @@ def jobs(network: Network, as_of: date, avoid: Mapping[str, Collection[str]] = _
         stations = network.stations_served[function.id]
         side = HOST if function.id in own else function.side
         pools = [pool for pool in network.pools_for[function.id] if pool not in avoid.get(function.id, ())]
-        ways = {pool: _way(network, pool, stations) for pool in pools}
+        ways = {pool: _way(network, function, package, pool) for pool in pools}
         near = tuple(sorted(ways, key=lambda pool: (ways[pool][0], pool)))
         load = load_of(function, package, side, len(stations))
-        found[function.id] = _Job(function, load, ways, frozenset(apart[function.id]), near)
+        found[function.id] = _Job(function, package.kind.is_central, load, ways, frozenset(apart[function.id]), near)
     return found
 
 
-def _way(network: Network, pool: str, stations: Iterable[str]) -> tuple[int, int]:
-    """Microseconds from a pool to stations, in all and at most; 0 where it is not known how far a pinned one is."""
-    found = [network.latency_us.get(network.station_by_id[one].site, {}).get(pool, 0) for one in stations]
-    return sum(found), max(found, default=0)
+def _way(network: Network, function: Function, package: Package, pool: str) -> tuple[int, int]:
+    """What a function counts as on a pool, and microseconds to its farthest station; 0 where a pinned one is too far.
+
+    Packets count as they go to the sites of its stations. A CU on an edge counts as if they went as far again as it
+    bears, so that a regional pool is always better.
+    """
+    ways = network.ways_to_all[function.id].get(pool, ())
+    served = network.stations_served[function.id] if ways else ()
+    sites = (network.station_by_id[station].site for station in served)
+    whole = sum(network.latency_us.get(site, {}).get(pool, us) for site, us in zip(sites, ways, strict=True))
+    known = network.pool_by_id.get(pool)
+    scarce = known.where.scarcity if known is not None and package.kind.is_central else 0
+    return whole + scarce * (function.max_latency_us or 0) * len(served), max(ways, default=0)
 
 
 def rooms(network: Network, as_of: date, without: Collection[Node] = ()) -> dict[str, PoolPacking]:
@@ -494,15 +506,28 @@ class _Placing:
         if job.function.pool is not None:
             return f"{moved}pinned to {pool} by the network files"
         if pool in runs and not self._rebalance:
-            nearer = [one for one in job.near if job.ways[one][0] < job.ways[pool][0]]
-            beside = f", though {nearer[0]} is nearer" if nearer and not self._refusal(job, nearer[0]) else ""
+            better = [one for one in job.near if job.ways[one][0] < job.ways[pool][0]]
+            would = (
+                "is nearer" if better and self._alike(job, better[0], pool) else "would do, which leaves edges to DUs"
+            )
+            beside = f", though {better[0]} {would}" if better and not self._refusal(job, better[0]) else ""
             return f"runs there and may stay: {self._far(job, pool)}{beside}"
         passed = [one for one in job.near if job.ways[one][0] < job.ways[pool][0]]
         refused = ", ".join(f"{one} not: {self._refusal(job, one) or 'others lose more without it'}" for one in passed)
-        of = f"the nearest of {len(job.near)} pools" if len(job.near) > 1 else "the only pool near enough"
-        return f"{moved}{of if not passed else 'the nearest with room'}: {self._far(job, pool)}" + (
-            f"; {refused}" if refused else ""
-        )
+        of = self._nearest_of(job, pool) if not passed else "the nearest with room"
+        return f"{moved}{of}: {self._far(job, pool)}" + (f"; {refused}" if refused else "")
+
+    def _alike(self, job: _Job, one: str, other: str) -> bool:
+        """Whether how far it is decides between two pools."""
+        known = self._network.pool_by_id
+        return not job.central or known[one].where is known[other].where
+
+    def _nearest_of(self, job: _Job, pool: str) -> str:
+        alike = [one for one in job.near if self._alike(job, one, pool)]
+        what = "pool" if len(alike) == len(job.near) else f"{self._network.pool_by_id[pool].where} pool"
+        spared = any(job.ways[one][1] < job.ways[pool][1] for one in job.near)
+        found = f"the nearest of {len(alike)} {what}s" if len(alike) > 1 else f"the only {what} near enough"
+        return found + (", which leaves edges to DUs" if spared and what != "pool" else "")
 
     def _far(self, job: _Job, pool: str) -> str:
         limit = job.function.max_latency_us

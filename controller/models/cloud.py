@@ -7,6 +7,7 @@ station is made of which functions stands with the station (``Station.functions`
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Annotated
 
@@ -89,6 +90,11 @@ class PoolPlace(StrEnum):
     SITE = "site"
     EDGE = "edge"
     REGIONAL = "regional"
+
+    @property
+    def scarcity(self) -> int:
+        """How much its room is wanted for what has to be near to cells: the higher, the more."""
+        return (PoolPlace.REGIONAL, PoolPlace.EDGE, PoolPlace.SITE).index(self)
 
 
 class Pool(Noun):
@@ -355,8 +361,9 @@ class Function(Noun):
     pool: StationId | None = Field(None, description="Pool that it must run on; none: any that fits.")
     max_latency_us: Annotated[int, Field(ge=1, le=1_000_000)] | None = Field(
         None,
-        description="Longest that packets may take from its pool to the site of each of its stations, one way: "
-        "fronthaul of a vdu or vbbu, midhaul of a vcu-cp or vcu-up. Only a gateway may leave it out.",
+        description="Longest that packets may take from its pool to each of its stations, one way: to its site "
+        "(fronthaul of a vdu or vbbu), or to the pool of its DU (midhaul of a vcu-cp or vcu-up). Only a gateway may "
+        "leave it out.",
     )
     apart_from: Annotated[tuple[FunctionId, ...], BeforeValidator(words)] = Field(
         (), description="Functions that may not run on the same pool."
@@ -367,3 +374,8 @@ class Function(Noun):
     def side(self) -> str:
         """Whose it is: the host or a tenant."""
         return self.owner or HOST
+
+    def near(self, ways_us: Mapping[str, Sequence[int]]) -> tuple[str, ...]:
+        """Pools that are near enough, sorted, of some from which packets take so long to each of its stations."""
+        limit = self.max_latency_us
+        return tuple(sorted(pool for pool, us in ways_us.items() if limit is None or max(us) <= limit))

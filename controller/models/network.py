@@ -666,11 +666,65 @@ class Network(Noun):
         return found
 
     @cached_property
+    def between_us(self) -> dict[str, dict[str, int]]:
+        """Microseconds between pools, one way, by pool and pool: where one reaches the site that the other stands at.
+
+        Where both reach that of the other, the longer one counts.
+        """
+        found: dict[str, dict[str, int]] = {pool.id: {} for pool in self.pools}
+        for pool in self.pools:
+            for other, us in self.latency_us.get(pool.site or "", {}).items():
+                longest = max(us, found[pool.id].get(other, 0))
+                found[pool.id][other] = found.setdefault(other, {})[pool.id] = longest
+        return {pool: ways | {pool: 0} for pool, ways in found.items()}
+
+    @cached_property
+    def du_pools(self) -> dict[str, tuple[str, ...]]:
+        """Ids of the pools that the vdu or vbbu of a station may run on by place, by station; none for most."""
+        found: dict[str, tuple[str, ...]] = {}
+        for function in self.functions:
+            kind = self._kind_of(function.id)
+            if kind is not None and kind.is_endpoint:
+                near = function.near(self._ways_to_all(function.id))
+                pools = near if function.pool is None else (function.pool,)
+                found |= dict.fromkeys(self.stations_served[function.id], pools)
+        return found
+
+    def ways_us(self, function: str, station: str) -> dict[str, int]:
+        """Microseconds from pools to a station that a function serves, one way, by pool; others are out of reach.
+
+        They are counted to its site. Of a vcu-cp or vcu-up they are counted to the pools that the station's DU may run
+        on (F1), and the longest is given, so that it holds wherever the DU goes. Between pools of which neither reaches
+        the site of the other, the way over the station's site counts.
+        """
+        to_site = self.latency_us.get(self.station_by_id[station].site, {})
+        kind = self._kind_of(function)
+        ends = self.du_pools.get(station, ()) if kind is not None and kind.is_central else ()
+        if not ends:
+            return to_site
+        ways = [
+            ({pool: us + to_site[end] for pool, us in to_site.items()} if end in to_site else {})
+            | self.between_us.get(end, {})
+            for end in ends
+        ]
+        return {pool: max(one[pool] for one in ways) for pool in set(ways[0]).intersection(*ways[1:])}
+
+    def _ways_to_all(self, function: str) -> dict[str, tuple[int, ...]]:
+        ways = [self.ways_us(function, station) for station in self.stations_served[function]]
+        reached = set(ways[0]).intersection(*ways[1:]) if ways else ()
+        return {pool: tuple(one[pool] for one in ways) for pool in reached}
+
+    @cached_property
+    def ways_to_all(self) -> dict[str, dict[str, tuple[int, ...]]]:
+        """Of ``ways_us`` those from pools that reach all stations of a function, by function and pool."""
+        return {one.id: self._ways_to_all(one.id) for one in self.functions}
+
+    @cached_property
     def pools_for(self) -> dict[str, tuple[str, ...]]:
         """Ids of the pools that a function may run on by place alone, sorted, by function.
 
-        That is the one that it is pinned to; else all from which packets take no longer than it bears to the site of
-        each of its stations. Whether there is room is the matter of ``controller.intent.placement``.
+        That is the one that it is pinned to; else all from which packets take no longer than it bears to each of its
+        stations (``ways_us``). Whether there is room is the matter of ``controller.intent.placement``.
         """
         pinned = {one.id: one.pool for one in self.functions}
         return {one: (pool,) if pool is not None else self._pools_near[one] for one, pool in pinned.items()}
@@ -689,15 +743,7 @@ class Network(Noun):
 
     @cached_property
     def _pools_near(self) -> dict[str, tuple[str, ...]]:
-        return {one.id: self._near(one) for one in self.functions}
-
-    def _near(self, function: Function) -> tuple[str, ...]:
-        sites = {self.station_by_id[station].site for station in self.stations_served[function.id]}
-        near = [
-            {pool for pool, us in self.latency_us.get(site, {}).items() if us <= (function.max_latency_us or us)}
-            for site in sites
-        ]
-        return tuple(sorted(set.intersection(*near))) if near else ()
+        return {one.id: one.near(self.ways_to_all[one.id]) for one in self.functions}
 
     @cached_property
     def devices_below(self) -> dict[str, frozenset[str]]:

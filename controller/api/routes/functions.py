@@ -82,7 +82,9 @@ class PlacementView(Body):
     """Where functions would go.
 
     Attributes:
-        cost_us: Microseconds of all ways from pools to stations; a function without a place counts a second for each.
+        cost_us: Microseconds of all ways from pools to the sites of stations. A CU counts for each station as much more
+            as it bears where it is on an edge, and twice that on the pool of a site; a function without a place counts
+            ten seconds.
         bound_us: What no placement can fall below, where that was asked for.
         moves: Functions that run on another pool.
         starts: Those that run nowhere yet.

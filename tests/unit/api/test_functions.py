@@ -74,7 +74,7 @@ async def test_functions_are_listed_with_where_they_run_and_why(virtual: ApiBenc
         "UP-B": (["far"], "far", True),
     }
     assert found["CP"]["reason"].startswith(
-        "runs there and may stay: 900 µs away of 1000 that it bears, though edge is"
+        "runs there and may stay: 950 µs away of 1000 that it bears, though edge is"
     )
     assert found["UP"]["carries"] == {"716-01": ["1-000001"], "716-02": ["1-000002"]}
     assert found["UP-B"]["carries"] == {"716-02": ["1-000002"]}
@@ -302,7 +302,7 @@ async def test_the_terminal_shows_the_same(
         "1 replica for 1 station",
         "carries 716-02 (1-000002)",
         "runs on far",
-        "is to run on far: runs there and may stay: 900 µs away of 1000 that it bears",
+        "is to run on far: runs there and may stay: 950 µs away of 1000 that it bears",
     ]
     assert said(lambda: commands.show_function("DU-1"))[3:] == [
         "NETCONF endpoint of S1",
@@ -322,9 +322,9 @@ async def test_the_terminal_shows_the_same(
         pool
     )
     lost = said(lambda: commands.place(fail=1, bound=True))
-    assert lost[0].startswith("5 of 5 functions have a place; ways of 2900 µs in all, ")
+    assert lost[0].startswith("5 of 5 functions have a place; ways count as 7900 µs in all, ")
     assert "far n1 0 CP to edge UP-B 2 60 alfa, beta" in lost
-    assert said(commands.place)[0] == "5 of 5 functions have a place; ways of 2900 µs in all"
+    assert said(commands.place)[0] == "5 of 5 functions have a place; ways count as 7900 µs in all"
 
 
 async def test_a_move_is_the_playbook_and_a_plan_is_a_plan(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 
 from controller.models.network import Network
@@ -47,6 +48,7 @@ def cloud(
     *,
     servers: Sequence[Mapping[str, Any]] = (),
     spare: int = 0,
+    about: Mapping[str, Mapping[str, Any]] = MappingProxyType({}),
     tenants: Sequence[str] = ("alfa", "beta"),
     **more: Any,
 ) -> Network:
@@ -58,6 +60,7 @@ def cloud(
         stations: Functions of each station; each has one NR cell.
         servers: Nodes; one of 32 cores in each pool where none are given.
         spare: Nodes of each pool's reserve.
+        about: Further fields of pools, by pool.
         tenants: The first has the primary PLMN; all share all cells, unless ``agreements`` are given.
         more: Other parts of the network, in place of these.
     """
@@ -99,7 +102,7 @@ def cloud(
         ],
         "pools": [
             {"id": pool, "where": "edge", "region": "r", "address": pool, "authority": "ca", "credential": "token"}
-            | {"spare_nodes": spare}
+            | {"spare_nodes": spare, **about.get(pool, {})}
             for pool in pools
         ],
         "nodes": list(servers) or [node for pool in pools for node in nodes(pool, 1)],

@@ -119,6 +119,15 @@ def _out_of_reach(draft: Draft) -> None:
     draft["latencies"].clear()
 
 
+def _far_from_its_du(draft: Draft, **changes: Any) -> None:
+    """A CU that bears less than it is from another pool to that of the DU, over the site of the station."""
+    _virtual(draft, DU={"pool": "edge"}, UP={"max_latency_us": 99, "pool": "hub"} | changes, CP={"pool": "edge"})
+    for name in ("hub", "away"):
+        draft["pools"].append({**draft["pools"][0], "id": name})
+        draft["nodes"] += nodes(name, 2)
+    draft["latencies"].append({"pool": "hub", "site": "hill", "microseconds": 20})
+
+
 def _gateway_alone(draft: Draft) -> None:
     _virtual(draft, "GW")
     draft["stations"][0]["functions"] = ["GW"]
@@ -435,7 +444,9 @@ CASES: list[tuple[Check, list[str], Callable[[Draft], object]]] = [
     (Check.FUNCTION_TENANT, ["S1/"], lambda d: _bought(d, "DU", "a")),
     (Check.FUNCTION_LATENCY, ["S1/"], lambda d: _virtual(d, DU={"max_latency_us": 79})),
     (Check.FUNCTION_LATENCY, ["S1/"], lambda d: _virtual(d, DU={"max_latency_us": 79, "pool": "edge"})),
-    (Check.FUNCTION_LATENCY, ["S1/"] * 3, _out_of_reach),
+    (Check.FUNCTION_LATENCY, ["S1/"], _out_of_reach),
+    (Check.FUNCTION_LATENCY, ["S1/"], _far_from_its_du),
+    (Check.FUNCTION_LATENCY, ["S1/"], lambda d: _far_from_its_du(d, pool="away")),
     (Check.FUNCTION_PROFILE, ["S1/"], lambda d: _virtual(d, vdu={"profiles": ["nr-28541"]})),
     (Check.FUNCTION_VERSIONS, ["S1/"], lambda d: _virtual(d, vdu={"f1": ["16.1"]})),
     (Check.FUNCTION_VERSIONS, ["S1/"], lambda d: _virtual(d, **{"vcu-up": {"e1": ["16.1"]}})),
@@ -504,14 +515,29 @@ def test_a_broken_contract_is_found_and_nothing_else(
 
 def test_a_function_without_a_place_is_found_where_it_is_known_what_runs() -> None:
     draft = sound()
-    _virtual(draft, UP={"max_latency_us": 79})
+    _virtual(draft, DU={"max_latency_us": 79})
     (found,) = (
         one
         for one in compile_intent(Network.model_validate(draft), TODAY, ["DU", "UP"], running={}).findings
         if one.code == Check.FUNCTION_UNPLACED
     )
-    assert (found.station, found.severity) == ("UP", "error")
-    assert found.message == "function UP has no place: no pool is within 79 µs of all its 1 stations"
+    assert (found.station, found.severity) == ("DU", "error")
+    assert found.message == "function DU has no place: no pool is within 79 µs of all its 1 stations"
+
+
+def test_midhaul_that_is_too_long_is_told_with_the_pools_that_it_is_counted_to() -> None:
+    def told(**changes: Any) -> list[str]:
+        draft = deepcopy(sound())
+        _far_from_its_du(draft, **changes)
+        every = compile_intent(Network.model_validate(draft), TODAY).findings
+        return [one.message for one in every if one.code == Check.FUNCTION_LATENCY]
+
+    counted = "counted to where the DU here may run: edge"
+    assert told() == [f"station S1: UP is pinned to hub, 100 µs away, {counted}; it bears 99"]
+    assert told(pool="away") == [
+        "station S1: UP is pinned to away, which is out of reach: no rows of latencies lead to edge"
+    ]
+    assert told(max_latency_us=100) == []
 
 
 def test_every_check_has_an_example_and_a_description() -> None:

@@ -92,6 +92,56 @@ def test_what_a_function_needs_must_be_on_one_node() -> None:
     assert found.choices["DU-1"].reason == "no room: near: no node has PTP"
 
 
+def _split(about: dict[str, dict[str, object]], *ways: tuple[str, str, int], **of_cu: object) -> Network:
+    """Two stations with a DU each on an edge, and a CU for both that may go to a regional pool, too."""
+    pools = {"edge-1": {"S1": 50, "S2": 90}, "edge-2": {"S1": 90, "S2": 50}, "centre": {"S1": 900, "S2": 950}}
+    for pool, station, us in ways:
+        pools[pool] = {**pools[pool], station: us}
+    functions = [
+        *(function(f"DU-{n}", max_latency_us=100) for n in (1, 2)),
+        function("CP", "vcu-cp", **{"max_latency_us": 2000, **of_cu}),
+    ]
+    places = {pool: {"where": "regional" if pool == "centre" else "edge", **about.get(pool, {})} for pool in pools}
+    return cloud(pools, functions, {f"S{n}": (f"DU-{n}", "CP") for n in (1, 2)}, about=places)
+
+
+def test_midhaul_is_counted_from_pool_to_pool_wherever_the_dus_go() -> None:
+    over_sites = _split({})
+    assert over_sites.ways_us("CP", "S1") == {"edge-1": 140, "edge-2": 140, "centre": 990}
+    assert over_sites.ways_us("DU-1", "S1") == {"edge-1": 50, "edge-2": 90, "centre": 900}
+    at_a_site = _split({"edge-1": {"site": "site-2"}, "edge-2": {"site": "site-2"}}, ("edge-1", "S2", 0))
+    assert at_a_site.between_us["centre"] == {"centre": 0, "edge-1": 950, "edge-2": 950}
+    assert at_a_site.ways_us("CP", "S1")["centre"] == 950
+    assert _split({}, max_latency_us=989).pools_for["CP"] == ("edge-1", "edge-2")
+    assert _split({}, max_latency_us=139).pools_for["CP"] == ()
+    pinned = over_sites.model_dump(mode="json")
+    pinned["functions"][0]["pool"] = pinned["functions"][1]["pool"] = "edge-1"
+    alone = Network.model_validate(pinned)
+    assert alone.ways_us("CP", "S1") == {"edge-1": 0, "edge-2": 140, "centre": 950}
+    assert place(alone, DAY).choices["CP"].latency_us == 1040
+
+
+def test_cus_leave_edges_to_dus_where_a_regional_pool_is_near_enough() -> None:
+    found = place(_split({}), DAY)
+    assert where(found) == {"DU-1": "edge-1", "DU-2": "edge-2", "CP": "centre"}
+    assert found.choices["CP"].reason == (
+        "the only regional pool near enough, which leaves edges to DUs: 1040 µs away of 2000 that it bears"
+    )
+    there = place(_split({}), DAY, {"CP": ("edge-1",)})
+    assert where(there)["CP"] == "edge-1", "what runs stays"
+    assert there.choices["CP"].reason.endswith(", though centre would do, which leaves edges to DUs")
+    assert where(place(_split({}), DAY, {"CP": ("edge-1",)}, rebalance=True))["CP"] == "centre"
+    full = _split({}).model_dump(mode="json")
+    for node in full["nodes"]:
+        node["cpus"] = 2 if node["pool"] == "centre" else node["cpus"]
+    on_edge = place(Network.model_validate(full), DAY)
+    assert where(on_edge)["CP"] == "edge-1"
+    assert on_edge.choices["CP"].reason.endswith("; centre not: 2 cores are free and it takes 4")
+    assert (found.cost_us, on_edge.cost_us) == (2 * 50 + 900 + 950, 2 * 50 + 50 + 90 + 2 * 2000)
+    near = place(_split({}, max_latency_us=200), DAY).choices["CP"]
+    assert (near.pool, near.reason) == ("edge-1", "the nearest of 2 pools: 140 µs away of 200 that it bears")
+
+
 def test_functions_apart_are_on_different_pools() -> None:
     pair = [function("DU-1", apart_from=["DU-2"]), *_FOUR[1:]]
     found = place(cloud({"near": _NEAR, "far": _FAR}, pair, _DUS), DAY)
