@@ -236,7 +236,7 @@ _UNDER_REPAIR = select(alarms.c.station).where(alarms.c.state == AlarmState.REPA
 _SYMPTOMS = select(alarms.c.root).where(STANDING)
 _LEFT = select(alarms).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number).order_by(alarms.c.number)
 _IS_LEFT = select(alarms.c.id).join(uncorrelated, uncorrelated.c.alarm == alarms.c.number)
-_ROOTS = select(alarms).where(_OPEN, _SPREADING)
+_ROOTS = select(alarms).where(_SPREADING)
 _NEW_ROOT = (
     update(alarms)
     .where(alarms.c.id == bindparam("of"))

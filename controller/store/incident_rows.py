@@ -78,7 +78,7 @@ incident_alarms = Table(
     Column("since", Instant, nullable=False),
     Column("until", Instant),
     Index("ix_incident_alarms_incident", "incident", "number"),
-    Index("ix_incident_alarms_until", "until"),
+    Index("ix_incident_alarms_until", "until", "alarm"),
     Index("ix_incident_alarms_current", "alarm", unique=True, sqlite_where=_CURRENT, postgresql_where=_CURRENT),
 )
 

@@ -8,8 +8,10 @@ processes (uvicorn, Celery, scheduler with remediation, listener, two workers) o
 MMEs fail everywhere: alerts come in messages of up to 20 through Alertmanager's webhook, a tenth of them twice. After
 a third of the time the simulated stations lose them too, and the listener finds the roots. Meanwhile core links of
 another tenant fail one by one at simulated stations, each told by a message of its own, and each is repaired by a rule
-that does not wait. The same repairs without a storm come first: the quiet figures. Nothing may be lost, and each repair
-starts once.
+that does not wait, and four alerts a second that no rule answers come of that tenant, each in a message of its own: how
+long their answers take. The same without a storm comes first: the quiet figures. Nothing may be lost, and each repair
+starts once. CPU of all processes is printed, and how long they were ready to run and had no core: the generator of the
+storm and the simulated stations share the machine with Minka.
 
 With ``--waits`` it prints besides where a repair, and those who write, waited (``tests.benchmarks.traced``).
 """
@@ -18,18 +20,21 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from controller.assurance.common_faults import CommonFaults
 from controller.inventory.load import load_network
@@ -63,7 +68,7 @@ from tests.chaos.alarm_storm import (
     storm,
     write_rules,
 )
-from tests.support.postgres import postgres_server
+from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.process_system import ProcessSystem, process_system, temporary_folder
 
 _NETWORKS = Path(__file__).parents[2] / "deploy" / "networks"
@@ -72,8 +77,8 @@ PERU = _NETWORKS / "peru"
 STATIONS = 40
 #: Ids in one selector, which has an end.
 _NAMED = 30
-#: Seconds from one of their failures to the next.
-APART = 3.0
+#: Seconds from one of their failures to the next, and from one alert to the next that no rule answers.
+APART, _ALERTS_APART = 3.0, 0.25
 #: The tenant whose MMEs fail, and another one with the MME that its links lead to.
 STRUCK, OTHER, OTHERS_NODE = "movistar", "claro", "mme-lima"
 _NODES = ("mme-lima", "mme-arequipa")
@@ -104,14 +109,16 @@ def main() -> None:
         system = stack.enter_context(made)
         waits = Waits(system) if "--waits" in sys.argv else None
         _bring_up(system, names)
-        quiet = _measure(system, names[: STATIONS // 2], [], 0)
+        others = sorted(network.station_by_id.keys() - set(names))
+        quiet = _measure(system, server, names[: STATIONS // 2], others[::2], [], 0)
         _print("quiet", quiet, system)
-        loud = _measure(system, names[STATIONS // 2 :], _struck(network, alarms, names), seconds)
+        struck = _struck(network, alarms, names)
+        loud = _measure(system, server, names[STATIONS // 2 :], others[1::2], struck, seconds)
         _print(f"{alarms} in {seconds:g} s", loud, system)
         _judge(quiet, loud)
         if waits is not None:
-            waits.print("quiet", quiet.accepted)
-            waits.print("storm", loud.accepted)
+            waits.print("quiet", quiet)
+            waits.print("storm", loud)
     if not words:
         correlation()
 
@@ -123,17 +130,49 @@ class _Measured:
     """What one phase took.
 
     Attributes:
-        answered: Seconds until the answer, for alarms of the other tenant.
-        accepted: When these were on record, by alarm.
+        answered: Seconds until the answer, for alarms of the other tenant, sorted.
+        cpu: What processes used of it meanwhile.
+        answers: The same by alarm.
+        accepted: When those that are repaired were on record, by alarm.
         started: Seconds from then until the run that repairs is on record, sorted.
         taken: Of all messages.
     """
 
-    def __init__(self, taken: WebhookAnswers, accepted: dict[str, float], started: list[float]) -> None:
+    def __init__(
+        self,
+        taken: WebhookAnswers,
+        found: Mapping[Fault, Alarm],
+        accepted: dict[str, float],
+        started: list[float],
+        cpu: dict[str, _CpuTime],
+    ) -> None:
         self.taken = taken
+        self.answers = {found[fault].id: after for fault, after in taken.waited.items() if fault.tenant == OTHER}
+        self.answered = sorted(self.answers.values())
         self.accepted = accepted
-        self.answered = sorted(taken.waited.values())
         self.started = sorted(started)
+        self.cpu = cpu
+
+
+class _CpuTime(NamedTuple):
+    """Seconds that a process ran on a core, and that it was ready to and had none."""
+
+    ran: float
+    waited: float
+
+
+def _cpu_times(system: ProcessSystem, server: PostgresServer) -> dict[str, _CpuTime]:
+    """What processes used so far."""
+    groups = {name: [process.pid] for name, process in system.processes.items()}
+    groups |= {"PostgreSQL": server.pids, "generator": [os.getpid()]}
+    return {name: _cpu_time_of(pids) for name, pids in groups.items()}
+
+
+def _cpu_time_of(pids: Iterable[int]) -> _CpuTime:
+    """What all threads of processes used (``schedstat`` of Linux, nanoseconds)."""
+    files = (file for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat"))
+    rows = [file.read_text(encoding="ascii").split() for file in files]
+    return _CpuTime(sum(int(row[0]) for row in rows) / 1e9, sum(int(row[1]) for row in rows) / 1e9)
 
 
 def _bring_up(system: ProcessSystem, names: list[str]) -> None:
@@ -162,7 +201,14 @@ def _struck(network: Network, count: int, simulated: Collection[str] = ()) -> li
     return faults[:count]
 
 
-def _measure(system: ProcessSystem, stations: list[str], struck: list[Fault], seconds: float) -> _Measured:
+def _measure(
+    system: ProcessSystem,
+    server: PostgresServer,
+    stations: list[str],
+    unsimulated: list[str],
+    struck: list[Fault],
+    seconds: float,
+) -> _Measured:
     faults = [
         Fault(station, "core-link-down", link_of_tenant(system, station, OTHER, OTHERS_NODE), OTHER)
         for station in stations
@@ -173,9 +219,14 @@ def _measure(system: ProcessSystem, stations: list[str], struck: list[Fault], se
         both = product(system.store.healths.find(), _NODES)
         breaks += [_Break(seconds / 3, station, f"{STRUCK}-{node}") for station, node in both]
     others = [replace(one, at=one.at + _BEFORE) for one in paced(faults, apart)]
-    messages = storm(struck, seconds, random.Random(_SEED)) + others
+    count = int(apart * len(stations) / _ALERTS_APART)
+    alerts = [Fault(station, "Noise", "alert", OTHER) for station in unsimulated[:count]]
+    messages = storm(struck, seconds, random.Random(_SEED)) + others + paced(alerts, _ALERTS_APART)
+    before = _cpu_times(system, server)
     taken = asyncio.run(_sent(system, messages, breaks))
-    found = alarms_of(system, [*struck, *faults])
+    after = _cpu_times(system, server)
+    cpu = {name: _CpuTime(one.ran - before[name].ran, one.waited - before[name].waited) for name, one in after.items()}
+    found = alarms_of(system, [*struck, *faults, *alerts])
     theirs = [found[fault] for fault in faults]
     system.until("all repairs have started", lambda: all(repairs_of(system, theirs).values()), 300)
     repairs = repairs_of(system, found.values())
@@ -183,7 +234,7 @@ def _measure(system: ProcessSystem, stations: list[str], struck: list[Fault], se
         assert len(repairs[alarm.id]) == (fault in faults), (fault, repairs[alarm.id])
     accepted = {found[fault].id: min(taken.accepted[fault], _received(system, found[fault])) for fault in faults}
     started = [max(0.0, repairs[alarm][0].at.timestamp() - at) for alarm, at in accepted.items()]
-    return _Measured(taken, accepted, started)
+    return _Measured(taken, found, accepted, started, cpu)
 
 
 def _received(system: ProcessSystem, alarm: Alarm) -> float:
@@ -224,10 +275,19 @@ class Waits:
             system.start(name)
         system.until("the API answers", system.answers)
 
-    def print(self, title: str, accepted: Mapping[str, float]) -> None:
-        """Where repairs waited, from when their alarms were accepted until they began; and who waited for locks."""
+    def print(self, title: str, found: _Measured) -> None:
+        """Where answers and repairs waited, and who waited for locks."""
         time.sleep(2)  # until it is written
         lines = {name: [json.loads(line) for line in file.open()] for name, file in self._files.items()}
+        accepted = found.accepted
+        answers = _answers(lines["api"], found)
+        print(f"{title}: an answer in ms, half of {len(answers)} and the slowest in twenty on average")
+        for name in answers[0]:
+            slow = [one[name] for one in answers[-len(answers) // 20 :]]
+            print(
+                f"    {name:<34} {centile([one[name] for one in answers], 50) * 1000:8.1f} "
+                f"{statistics.fmean(slow) * 1000:8.1f}"
+            )
         stages = [_stages(lines["scheduler"], alarm, at) for alarm, at in accepted.items()]
         print(f"{title}: a repair, p50 and p99")
         for name in stages[0]:
@@ -239,6 +299,34 @@ class Waits:
             held = (one for one in lines[name] if one.get("name") == lock and begin <= one["begin"] <= end)
             waits = [one["end"] - one["begin"] for one in held]
             print(f"    {name} for {lock:<20} {len(waits):6} {sum(waits):8.3f} {max(waits, default=0):8.3f}")
+
+
+def _answers(lines: Sequence[Mapping[str, Any]], found: _Measured) -> list[dict[str, float]]:
+    """Seconds of each stage of answers to the other tenant's alarms, the slowest answer last."""
+    by_what: dict[str, list[Mapping[str, Any]]] = defaultdict(list)
+    for line in lines:
+        by_what[line["what"]].append(line)
+    reports = {one["alarm"]: one for one in by_what["report"] if one["alarm"]}
+    stages = []
+    for alarm, seconds in found.answers.items():
+        report = reports[alarm]
+        taken = next(one for one in by_what["transaction"] if report["begin"] <= one["end"] <= report["end"] + 0.001)
+
+        def within(what: str, name: str = "", taken: Mapping[str, Any] = taken) -> float:
+            some = (one for one in by_what[what] if taken["begin"] <= one["begin"] and one["end"] <= taken["end"])
+            return float(sum(one["end"] - one["begin"] for one in some if one.get("name", "") == name))
+
+        parts = {
+            "before and after its report": seconds - (report["end"] - report["begin"]),
+            "until its transaction begins": max(0.0, taken["begin"] - report["begin"]),
+            "the lock of alarms": within("lock", "alarms"),
+            "the lock of the audit trail": within("lock", "audit"),
+            "the commit": within("commit"),
+        }
+        rest = taken["end"] - taken["begin"] - sum(list(parts.values())[2:])
+        more = {"the rest of the transaction": rest, "its reports (thousands)": taken["reports"] / 1000}
+        stages.append(parts | more | {"in all": seconds})
+    return sorted(stages, key=lambda one: one["in all"])
 
 
 def _stages(lines: Sequence[Mapping[str, Any]], alarm: str, accepted: float) -> dict[str, float]:
@@ -267,6 +355,8 @@ def _print(title: str, found: _Measured, system: ProcessSystem) -> None:
     others = {status: count for status, count in found.taken.answers.items() if status != 200}
     memory = ", ".join(f"{name} {_peak(process.pid)} MB" for name, process in system.processes.items())
     print(f"{'':<20} peak memory: {memory}; other answers than 200: {others or 'none'}", flush=True)
+    used = ", ".join(f"{name} {one.ran:.1f} + {one.waited:.1f} s" for name, one in found.cpu.items())
+    print(f"{'':<20} on a core + waiting for one: {used}", flush=True)
 
 
 def _judge(quiet: _Measured, loud: _Measured) -> None:

@@ -2,7 +2,8 @@
 
 It is ``minka WORDS...``. ``FILE`` gets a line of JSON for each thing that took time, with its begin and its end in
 seconds since 1970: a call of the loop's store, with when its transaction began; a lock of the database that only one
-has; a look at a station; work on an alarm. Whatever is done for an alarm names it.
+has; a commit; a look at a station; work on an alarm; reports of a source, and the transaction that takes them. Whatever
+is done for an alarm names it.
 """
 
 from __future__ import annotations
@@ -12,13 +13,17 @@ import json
 import sys
 import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import Connection
+
+from controller.api import intake
 from controller.assurance.checker import Checker
 from controller.cli.main import main
+from controller.models.alarm import Alarm, AlarmReport
 from controller.remediation.remediator import Remediator
 from controller.runs.launch import Launcher
 from controller.store import loop
@@ -52,7 +57,7 @@ def _timed(owner: type, name: str) -> None:
 
 
 def _trace_store() -> None:
-    call, commit, guard = loop.LoopStore.call, loop._Lane._commit, Tx.guard
+    call, commit, guard, end = loop.LoopStore.call, loop._Lane._commit, Tx.guard, Connection.commit
 
     async def traced_call(self: loop.LoopStore, work: Any) -> Any:
         begin = time.time()
@@ -70,6 +75,12 @@ def _trace_store() -> None:
         guard(self, name)
         _note("lock", begin, name=name)
 
+    def traced_end(self: Connection) -> None:
+        begin = time.time()
+        end(self)
+        _note("commit", begin)
+
+    Connection.commit = traced_end  # type: ignore[method-assign]
     loop.LoopStore.call = traced_call  # type: ignore[method-assign]
     loop._Lane._commit = traced_commit  # type: ignore[method-assign]
     Tx.guard = traced_guard  # type: ignore[method-assign]
@@ -89,6 +100,27 @@ def _trace_work() -> None:
     _timed(Launcher, "accept")
 
 
+def _trace_intake() -> None:
+    report, together = intake.Intake.report, intake._together
+
+    async def traced_report(
+        self: intake.Intake, take: intake.ReportSink, reports: Sequence[AlarmReport], refused: Mapping[str, int]
+    ) -> list[Alarm]:
+        begin = time.time()
+        taken = await report(self, take, reports, refused)
+        _alarm.set(taken[0].id if len(taken) == 1 else "")
+        _note("report", begin)
+        return taken
+
+    async def traced_together(take: intake.ReportSink, calls: Sequence[Any]) -> None:
+        begin = time.time()
+        await together(take, calls)
+        _note("transaction", begin, reports=sum(len(one.reports) for one in calls))
+
+    intake.Intake.report = traced_report  # type: ignore[method-assign]
+    intake._together = traced_together
+
+
 def _write(file: Path) -> None:
     with file.open("a", encoding="utf-8") as out:
         while True:
@@ -102,6 +134,7 @@ def _write(file: Path) -> None:
 if __name__ == "__main__":
     _trace_store()
     _trace_work()
+    _trace_intake()
     threading.Thread(target=_write, args=(Path(sys.argv[1]),), daemon=True).start()
     sys.argv = ["minka", *sys.argv[2:]]
     main()

@@ -39,6 +39,11 @@ class PostgresServer:
         return int((self.folder / "data" / "postmaster.pid").read_text(encoding="ascii").splitlines()[0])
 
     @property
+    def pids(self) -> list[int]:
+        """Process ids of the postmaster and of its children."""
+        return [self.pid, *_children(self.pid)]
+
+    @property
     def runs(self) -> bool:
         """Whether it runs; not so after ``kill``."""
         return (self.folder / "data" / "postmaster.pid").exists() and Path(f"/proc/{self.pid}").exists()

@@ -154,7 +154,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("number", name=op.f("pk_incident_alarms")),
     )
     op.create_index("ix_incident_alarms_incident", "incident_alarms", ["incident", "number"], unique=False)
-    op.create_index("ix_incident_alarms_until", "incident_alarms", ["until"], unique=False)
+    op.create_index("ix_incident_alarms_until", "incident_alarms", ["until", "alarm"], unique=False)
     op.create_index(
         "ix_incident_alarms_current",
         "incident_alarms",
