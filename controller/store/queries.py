@@ -23,7 +23,7 @@ _AT_ONCE = 10_000
 def as_noun(noun: type[N], row: Row[Any]) -> N:
     """A row as a noun that has some of its columns."""
     fields = noun.model_fields
-    return noun(**{name: value for name, value in row._mapping.items() if name in fields})
+    return noun(**{name: value for name, value in zip(row._fields, row, strict=True) if name in fields})
 
 
 def chunks(keys: Sequence[K]) -> Iterator[Sequence[K]]:

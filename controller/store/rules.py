@@ -34,7 +34,7 @@ from controller.store.alarms import alarms, as_alarm
 from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
-from controller.store.transaction import Tx
+from controller.store.transaction import Database, Tx
 
 #: What was set, for ever; the newest row of a rule and scope is in force.
 rule_modes = Table(
@@ -82,6 +82,7 @@ proposals = Table(
     Index("ix_proposals_station", "station", "number"),
 )
 
+_LAST = select(rule_modes).order_by(rule_modes.c.number.desc()).limit(1)
 _NEWEST = select(func.max(rule_modes.c.number)).group_by(rule_modes.c.rule, rule_modes.c.scope)
 _GRANTS = select(rule_modes).where(rule_modes.c.number.in_(_NEWEST)).order_by(rule_modes.c.rule, rule_modes.c.scope)
 _OF_ALARM = select(proposals).where(proposals.c.alarm == bindparam("alarm")).order_by(proposals.c.number)
@@ -93,9 +94,18 @@ _FINAL = (*_ENDED, ProposalState.DENIED, ProposalState.VOID, ProposalState.REFUS
 class SqlRules(SqlRepository, Rules[Sync]):
     """What rules may do, proposed and did."""
 
+    def __init__(self, database: Database) -> None:
+        super().__init__(database)
+        #: The row that was set last, and what was in force then: hundreds, where rules are promoted region by region.
+        self._in_force: tuple[Row[Any] | None, tuple[RuleGrant, ...]] = (None, ())
+
     @reads
     def grants(self, tx: Tx) -> list[RuleGrant]:
-        return [as_noun(RuleGrant, row) for row in tx.execute(_GRANTS)]
+        last, (known, found) = tx.execute(_LAST).one_or_none(), self._in_force
+        if last != known:  # rows are only added; on a record that was restored the last one is another
+            found = tuple(as_noun(RuleGrant, row) for row in tx.execute(_GRANTS))
+            self._in_force = (last, found)
+        return list(found)
 
     @writes
     def set_mode(

@@ -11,7 +11,7 @@ from controller.models.alarm import Alarm, AlarmState
 from controller.models.errors import ConflictError, NotFoundError
 from controller.models.rule import EVERYWHERE, Proposal, ProposalState, RuleMode, likeness
 from controller.ports.clock import VirtualClock
-from controller.ports.store import Page
+from controller.ports.store import Page, Store
 from controller.store import SqlStore
 from tests.contract.store.test_alarms import CLEARED, CRITICAL, MAJOR, report
 
@@ -49,6 +49,19 @@ def test_the_newest_mode_of_a_scope_is_in_force(store: SqlStore) -> None:
     ]
     row = next(row for row in store.audit.page(Page())[1] if row.object == "two")
     assert (row.actor, row.action, row.detail["mode"], row.detail["successes"]) == ("ana", "rule.mode-set", "ask", "0")
+
+
+def test_a_mode_that_was_taken_back_with_its_transaction_was_never_in_force(store: SqlStore) -> None:
+    def fail(tx: Store) -> None:
+        tx.rules.set_mode("one", EVERYWHERE, RuleMode.AUTO, by="ana", reason="CHG-7", digest="d")
+        assert [one.mode for one in tx.rules.grants()] == [RuleMode.AUTO]
+        raise ConflictError("another was faster")
+
+    with pytest.raises(ConflictError):
+        store.transaction(fail)
+    assert store.rules.grants() == []
+    promote(store, RuleMode.ASK, "region:cusco")
+    assert [(one.scope, one.mode) for one in store.rules.grants()] == [("region:cusco", RuleMode.ASK)]
 
 
 def test_a_mode_that_is_set_lets_all_alarms_be_looked_at_again(store: SqlStore) -> None:
