@@ -202,6 +202,8 @@ def decode(kind: Kind, body: bytes, content_type: str, validation: str = "") -> 
         value, twice = parse(body, content_type)
     except ValueError as error:
         raise _unrecognised(kind, body, f"couldn't get version/kind; json parse error: {error}") from None
+    if value is None:
+        value = {}
     if not isinstance(value, dict):
         word = _json_word(value)
         struct = (

@@ -163,9 +163,12 @@ class _Schemas:
                 self.found[name] = self._struct(structs.struct(schema.struct))
             return self.refer(name)
         if schema.type == "array":
-            return {"type": "array", "items": self.value(schema.items) if schema.items else {}}
+            return {"type": "array", "items": self.value(schema.items or Schema())}
         if schema.type == "object":
             return {"type": "object", **({"additionalProperties": self.value(schema.values)} if schema.values else {})}
+        if not schema.type:
+            # kubectl explain takes a schema that says nothing for none.
+            return {"description": "Any value."}
         return {key: each for key, each in (("type", schema.type), ("format", schema.format)) if each}
 
 

@@ -1,7 +1,8 @@
-"""Protocol buffers as stock clients send them, read as the JSON that they stand for.
+"""Protocol buffers: as stock clients send them, read as the JSON that they stand for; and OpenAPI 2 as they read it.
 
 A server that answers in JSON only still has to read them: kubectl sends what it makes of built-in types this
-way, whatever the server says it accepts. `builtin.numbers` has the fields.
+way, whatever the server says it accepts. `builtin.numbers` has the fields. It checks lists of objects by the OpenAPI 2
+document, which it takes in this form only.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def decode(body: bytes) -> Object:
     """
     if not body.startswith(_MAGIC):
         raise ValueError("the body has no prefix of a Kubernetes protocol buffer")
-    envelope = dict(_fields(body[len(_MAGIC) :]))
-    head = {number: _text(value) for number, value in _fields(_bytes(envelope.get(1, b"")))}
+    envelope = dict(fields(body[len(_MAGIC) :]))
+    head = {number: _text(value) for number, value in fields(_bytes(envelope.get(1, b"")))}
     version, kind = head.get(1, ""), head.get(2, "")
     group = "meta" if kind in _OPTIONS else _GROUPS.get(version, version.partition("/")[0])
     message = f"{group}.{kind}"
@@ -69,7 +70,7 @@ def decode(body: bytes) -> Object:
 def _object(message: str, data: bytes) -> Object:
     found: Object = {}
     known = _messages()[message]
-    for number, value in _fields(data):
+    for number, value in fields(data):
         if number not in known:
             continue
         name, type_ = known[number]
@@ -78,7 +79,7 @@ def _object(message: str, data: bytes) -> Object:
         elif type_.startswith("["):
             found.setdefault(name, []).append(_value(type_[1:], value))
         elif type_.startswith("{"):
-            entry = dict(_fields(_bytes(value)))
+            entry = dict(fields(_bytes(value)))
             default: Any = 0 if type_[1:] in {"i", "b"} else b""
             found.setdefault(name, {})[_text(entry.get(1, b""))] = _value(type_[1:], entry.get(2, default))
         else:
@@ -91,7 +92,7 @@ def _value(type_: str, value: int | bytes) -> Any:
     return read(value) if read is not None else _object(type_, _bytes(value))
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+def fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Numbers and values as they stand on the wire."""
     at = 0
     while at < len(data):
@@ -140,22 +141,22 @@ def _number(value: int | bytes) -> int:
 
 
 def _quantity(value: int | bytes) -> str:
-    return _text(dict(_fields(_bytes(value))).get(1, b"0"))
+    return _text(dict(fields(_bytes(value))).get(1, b"0"))
 
 
 def _int_or_string(value: int | bytes) -> int | str:
-    parts = dict(_fields(_bytes(value)))
+    parts = dict(fields(_bytes(value)))
     return _text(parts.get(3, b"")) if parts.get(1) else _number(parts.get(2, 0))
 
 
 def _raw(value: int | bytes) -> Any:
-    raw = _bytes(dict(_fields(_bytes(value))).get(1, b""))
+    raw = _bytes(dict(fields(_bytes(value))).get(1, b""))
     return json.loads(raw) if raw else None
 
 
 def _moment(form: str) -> Callable[[int | bytes], str | None]:
     def read(value: int | bytes) -> str | None:
-        parts = dict(_fields(_bytes(value)))
+        parts = dict(fields(_bytes(value)))
         if not parts:
             return None
         seconds = _number(parts.get(1, 0))
@@ -168,7 +169,7 @@ def _moment(form: str) -> Callable[[int | bytes], str | None]:
 
 
 def _strings(value: int | bytes) -> list[str]:
-    return [_text(each) for _, each in _fields(_bytes(value))]
+    return [_text(each) for _, each in fields(_bytes(value))]
 
 
 _SCALARS: Final[dict[str, Callable[[int | bytes], Any]]] = {
@@ -184,3 +185,107 @@ _SCALARS: Final[dict[str, Callable[[int | bytes], Any]]] = {
     "microtime": _moment("%Y-%m-%dT%H:%M:%S.%fZ"),
     "strings": _strings,
 }
+
+
+# ------------------------------------------------------------------ OpenAPI 2
+
+OPENAPI_2: Final = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf"
+#: Messages of google/gnostic's OpenAPIv2.proto (Apache-2.0), as far as documents of kinds need them: number, type and,
+#: where that differs, the field's name in JSON. Types are `s`, `b`, `i`, `d`, `any`, or a message; `[` is a list,
+#: `{` a map with its entries as messages, `x` all that begins with `x-`.
+_OPENAPI_2: Final = """
+Document 1=s:swagger 2=Info:info 8=Paths:paths 9=Definitions:definitions
+Info 1=s:title 2=s:version
+Paths 2={PathItem
+Definitions 1={Schema
+PathItem 2=Operation:get 3=Operation:put 4=Operation:post 5=Operation:delete 8=Operation:patch 9=[Parameter:parameters
+Operation 1=[s:tags 3=s:description 5=s:operationId 6=[s:produces 7=[s:consumes 8=[Parameter:parameters 9=Responses:responses 13=x
+Body 1=s:description 2=s:name 3=s:in 4=b:required 5=Schema:schema
+Query 1=b:required 2=s:in 3=s:description 4=s:name 6=s:type 20=b:uniqueItems
+Path 1=b:required 2=s:in 3=s:description 4=s:name 5=s:type 19=b:uniqueItems
+Responses 1={Response
+Response 1=s:description 2=Wrapped:schema
+Schema 1=s:$ref 2=s:format 3=s:title 4=s:description 5=any:default 7=d:maximum 8=b:exclusiveMaximum 9=d:minimum 10=b:exclusiveMinimum 11=i:maxLength 12=i:minLength 13=s:pattern 14=i:maxItems 15=i:minItems 16=b:uniqueItems 17=i:maxProperties 18=i:minProperties 19=[s:required 20=[any:enum 21=Additional:additionalProperties 22=Type:type 23=Wrapped:items 24=[Schema:allOf 25=Definitions:properties 31=x
+"""  # noqa: E501
+
+
+@cache
+def _layout() -> dict[str, list[tuple[int, str, str]]]:
+    """Number, type and name in JSON of each field, by message."""
+    found = {}
+    for line in _OPENAPI_2.strip().splitlines():
+        message, *fields = line.split()
+        split = [field.partition("=")[::2] for field in fields]
+        found[message] = [(int(number), *rest.partition(":")[::2]) for number, rest in split]
+    return found
+
+
+def openapi_2(document: Object) -> bytes:
+    """An OpenAPI 2 document as a protocol buffer."""
+    return _encoded("Document", document)
+
+
+def _encoded(message: str, value: Object) -> bytes:
+    out = bytearray()
+    for number, type_, name in _layout()[message]:
+        if type_ == "x":
+            for key in value:
+                if key.startswith("x-"):
+                    out += _entry(number, key, _written("any", value[key]))
+        elif type_.startswith("{"):
+            for key, each in value.items():
+                out += _entry(number, key, _written(type_[1:], each))
+        elif name in value:
+            given = value[name]
+            for each in given if type_.startswith("[") else [given]:
+                out += _field(number, type_.removeprefix("["), each)
+    return bytes(out)
+
+
+def _entry(number: int, key: str, value: bytes) -> bytes:
+    return _lengthy(number, _field(1, "s", key) + _lengthy(2, value))
+
+
+def _field(number: int, type_: str, value: Any) -> bytes:
+    if type_ in {"b", "i"}:
+        return _digits(number << 3) + _digits(int(value))
+    if type_ == "d":
+        return _digits(number << 3 | 1) + struct.pack("<d", value)
+    return _lengthy(number, _written(type_, value))
+
+
+def _written(type_: str, value: Any) -> bytes:
+    """A string or message, without its length."""
+    match type_:
+        case "s":
+            return str(value).encode()
+        case "any":
+            return _field(2, "s", json.dumps(value))
+        case "Type":
+            return _field(1, "s", value)
+        case "Wrapped":
+            return _field(1, "Schema", value)
+        case "Additional":
+            return _field(2, "b", value) if isinstance(value, bool) else _field(1, "Schema", value)
+        case "Response":
+            return _lengthy(1, _encoded("Response", value))
+        case "Parameter":
+            where = value["in"]
+            if where == "body":
+                return _lengthy(1, _field(1, "Body", value))
+            own = _field(3, "Query", value) if where == "query" else _field(4, "Path", value)
+            return _lengthy(1, _lengthy(2, own))
+    return _encoded(type_, value)
+
+
+def _lengthy(number: int, value: bytes) -> bytes:
+    return _digits(number << 3 | 2) + _digits(len(value)) + value
+
+
+def _digits(value: int) -> bytes:
+    out = bytearray()
+    value &= 2**64 - 1
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    return bytes([*out, value])

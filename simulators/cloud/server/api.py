@@ -12,6 +12,7 @@ from simulators.cloud.language import metadata, patches
 from simulators.cloud.language.decoding import decode, read_applied, reread
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.language.managed_fields import applied
+from simulators.cloud.language.protobuf import OPENAPI_2
 from simulators.cloud.language.status import (
     StatusError,
     bad_request,
@@ -143,6 +144,8 @@ class Api:
 
     def _openapi(self, request: Request, path: str) -> Response:
         registry = self.cluster.registry
+        if path == "/openapi/v2" and request.header("accept").partition(",")[0].replace("@", ".") == OPENAPI_2:
+            return Response(200, discovery.openapi_v2(tuple(registry.all()), binary=True), OPENAPI_2)
         answers.accepted(request, objects=False)
         if path == "/openapi/v2":
             return Response(200, discovery.openapi_v2(tuple(registry.all())))

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from simulators.cloud.language import openapi
+from simulators.cloud.language import openapi, protobuf
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.server.registry import Registry
 
@@ -116,9 +116,10 @@ def openapi_v3(kinds: tuple[Kind, ...]) -> bytes:
 
 
 @lru_cache(maxsize=8)
-def openapi_v2(kinds: tuple[Kind, ...]) -> bytes:
-    """``/openapi/v2``."""
-    return orjson.dumps(openapi.v2(kinds))
+def openapi_v2(kinds: tuple[Kind, ...], *, binary: bool = False) -> bytes:
+    """``/openapi/v2``; ``binary``: as a protocol buffer."""
+    document = openapi.v2(kinds)
+    return protobuf.openapi_2(document) if binary else orjson.dumps(document)
 
 
 def _group(registry: Registry, name: str) -> dict[str, Any]:

@@ -243,7 +243,9 @@ async def test_stock_kubectl(pool: Pool, tmp_path: Path) -> None:
     async def kubectl(*words: str, given: Any = None) -> str:
         return await run(program, *words, config=config, given=given)
 
-    assert await kubectl("apply", "-f", "-", given=namespace) == "namespace/minka-host created\n"
+    # A list is checked by the OpenAPI 2 document, which comes as a protocol buffer.
+    objects = {"apiVersion": "v1", "kind": "List", "items": [namespace]}
+    assert await kubectl("apply", "-f", "-", given=objects) == "namespace/minka-host created\n"
     # These two come as protocol buffers.
     assert (
         await kubectl("create", "quota", "-n", "minka-host", "q", "--hard=cpu=2,pods=3") == "resourcequota/q created\n"

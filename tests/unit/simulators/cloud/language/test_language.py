@@ -90,6 +90,8 @@ def test_unknown_and_double_fields_are_named() -> None:
     [
         ("", "", "couldn't get version/kind; json parse error: unexpected end of JSON input (<empty>)"),
         ("", "[]", "(5b5d)"),
+        # To Go null is an object without fields: one of a built-in kind can be read.
+        ("", "null", "Object 'Kind' is missing in 'null' (6e756c6c)"),
         ("", '{"apiVersion":"example.org/v9","kind":"Function","metadata":{}}', "the API version in the data (example.org/v9) does not match the expected API version (example.org/v1)"),
         ("", '{"apiVersion":"example.org/v1","kind":"Function","metadata":{"labels":{"k":1}}}', "json: cannot unmarshal number into Go struct field ObjectMeta.labels of type string"),
         ("configmaps", '{"data":{"k":5}}', "json: cannot unmarshal number into Go struct field ConfigMap.data of type string"),

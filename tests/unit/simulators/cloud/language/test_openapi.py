@@ -10,6 +10,7 @@ import pytest
 
 from simulators.cloud.language import openapi
 from simulators.cloud.language.kinds import BUILT_IN
+from simulators.cloud.language.protobuf import fields, openapi_2
 from tests.unit.simulators.cloud.language.kinds import FUNCTION
 
 _CORE = [kind for kind in BUILT_IN if not kind.group]
@@ -31,6 +32,11 @@ def test_every_reference_leads_to_a_schema(document: Any, prefix: str, schemas: 
     assert named
     assert {name.removeprefix(prefix) for name in named} <= found.keys()
     assert all(found.values())
+    # kubectl explain takes a schema that says nothing for none.
+    for schema in found.values():
+        for each in schema.get("properties", {}).values():
+            assert each
+            assert each.get("items") != {}
 
 
 def test_kubectl_finds_how_lists_merge_and_what_a_patch_takes() -> None:
@@ -53,3 +59,24 @@ def test_a_custom_kind_has_its_schema_and_the_metadata_of_all() -> None:
     assert schema["properties"]["metadata"]["$ref"].endswith("meta.v1.ObjectMeta")
     scale = document["paths"]["/apis/example.org/v1/namespaces/{namespace}/functions/{name}/scale"]["get"]
     assert scale["x-kubernetes-group-version-kind"] == {"group": "autoscaling", "kind": "Scale", "version": "v1"}
+
+
+def test_kubectl_reads_version_2_as_a_protocol_buffer() -> None:
+    def parts(data: bytes, *numbers: int) -> list[bytes]:
+        found = [data]
+        for number in numbers:
+            found = [value for one in found for at, value in fields(one) if at == number and isinstance(value, bytes)]
+        return found
+
+    document = openapi.v2([next(kind for kind in BUILT_IN if kind.storage == "pods"), FUNCTION])
+    sent = openapi_2(document)
+    assert [name.decode() for name in parts(sent, 9, 1, 1)] == list(document["definitions"])
+    assert [name.decode() for name in parts(sent, 8, 2, 1)] == list(document["paths"])
+    (spec,) = (one for one in parts(sent, 9, 1) if parts(one, 1) == [b"io.k8s.api.core.v1.PodSpec"])
+    properties = {parts(one, 1)[0].decode(): parts(one, 2)[0] for one in parts(spec, 2, 25, 1)}
+    assert properties.keys() == document["definitions"]["io.k8s.api.core.v1.PodSpec"]["properties"].keys()
+    assert parts(properties["containers"], 22, 1) == [b"array"]
+    assert parts(properties["containers"], 23, 1, 1) == [b"#/definitions/io.k8s.api.core.v1.Container"]
+    words = {parts(one, 1)[0].decode(): json.loads(parts(one, 2, 2)[0]) for one in parts(properties["containers"], 31)}
+    assert words["x-kubernetes-patch-merge-key"] == "name"
+    assert words["x-kubernetes-list-map-keys"] == ["name"]
