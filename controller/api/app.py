@@ -21,6 +21,7 @@ from controller.api.guard import Guard
 from controller.api.routes import (
     alarms,
     approvals,
+    comments,
     devices,
     freezes,
     functions,
@@ -86,6 +87,7 @@ PARTS = (
     public_warnings,
     works,
     incidents,
+    comments,
     kpis,
     measurements,
     statements,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import timedelta
 from functools import partial
 from typing import Annotated
@@ -14,23 +13,21 @@ from starlette.concurrency import run_in_threadpool
 
 from controller.access.disclosure import TenantAlarm
 from controller.api.auth import Router, needs, while_admitted
-from controller.api.routes.playbooks import Launch
+from controller.api.launch import Launch
 from controller.api.services import Backend, Body, Listing, Paging, Services, cut, listing
 from controller.api.sse import EventStream, event, follow
 from controller.api.views import AlarmView, CallerView, View
 from controller.assurance.station_alarms import problem_of, records_by_problem
-from controller.inventory.source import unknown
 from controller.models.alarm import (
     Alarm,
     AlarmFilter,
     AlarmSource,
     AlarmState,
-    Comment,
     PerceivedSeverity,
     RecordedReport,
 )
 from controller.models.dispatch import DispatchPack
-from controller.models.errors import ConflictError, DeviceError, InputError, NotFoundError
+from controller.models.errors import ConflictError, DeviceError, NotFoundError
 from controller.models.people import Permission, Person
 from controller.ports.store import Page, RunRequest, Store
 from controller.remediation.dispatch import dispatch_pack
@@ -252,39 +249,3 @@ def clear(
 
     backend.store.transaction(decide)
     return AlarmView.model_validate(seen.alarm(alarm_id).model_dump())
-
-
-class NewComment(Body):
-    """What is said of an alarm or incident; the host may say it to tenants that it concerns."""
-
-    text: str = Field(min_length=1, max_length=4000)
-    to: tuple[str, ...] = Field(default=(), max_length=100, description="Tenants; none: the host's own people alone.")
-
-
-@router.get("/alarms/{alarm_id}/comments")
-def comments(
-    alarm_id: str, seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
-) -> Listing[Comment]:
-    """What people said of an alarm, oldest first; a tenant's people see their own, and what the host says to them."""
-    return cut(seen.comments(alarm_id), paging)
-
-
-@router.post("/alarms/{alarm_id}/comments", status_code=201)
-def comment(
-    alarm_id: str,
-    asked: NewComment,
-    seen: CallerView,
-    backend: Backend,
-    who: Annotated[Person, needs(Permission.COMMENT)],
-) -> Comment:
-    """Say something of an alarm. What a tenant's people say, the host reads, and nobody else."""
-    seen.alarm(alarm_id)
-    return say(backend, alarm_id, () if who.tenant else backend.store.alarms.get(alarm_id).tenants, asked, who)
-
-
-def say(backend: Services, about: str, concerned: Collection[str], asked: NewComment, who: Person) -> Comment:
-    """Put a comment on an alarm or incident on record; the host may say it to tenants that it concerns."""
-    for tenant in asked.to:
-        if tenant not in concerned:
-            raise InputError(f"to: {unknown('tenant that it concerns', tenant, concerned)}")
-    return backend.store.comments.add(about, who.name, who.side, asked.text, asked.to)

@@ -1,4 +1,4 @@
-"""Incidents: list by rank, show the whole story, follow, acknowledge, comment, take over and hand back."""
+"""Incidents: list by rank, show the whole story, follow, acknowledge, take over and hand back."""
 
 from __future__ import annotations
 
@@ -12,11 +12,9 @@ from controller.access.disclosure import TenantIncident, TenantIncidentStory
 from controller.access.report import markdown
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.reports import TenantIncidentReport
-from controller.api.routes.alarms import NewComment, say
 from controller.api.services import Backend, Listing, Paging, listing
 from controller.api.sse import EventStream, event, follow
 from controller.api.views import CallerView, IncidentReport, IncidentStory, IncidentView, View
-from controller.models.alarm import Comment
 from controller.models.dispatch import DispatchPack
 from controller.models.incident import Incident, IncidentFilter, IncidentState
 from controller.models.people import Permission, Person
@@ -119,17 +117,3 @@ def take(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permis
 def hand_back(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
     """Put on record that nobody sees to an incident any more."""
     return backend.store.incidents.hand_back(incident_id, who.name)
-
-
-@router.post("/{incident_id}/comments", status_code=201)
-def comment(
-    incident_id: str,
-    asked: NewComment,
-    seen: CallerView,
-    backend: Backend,
-    who: Annotated[Person, needs(Permission.COMMENT)],
-) -> Comment:
-    """Say something of an incident. What a tenant's people say, the host reads, and nobody else."""
-    seen.incident(incident_id)
-    concerned = () if who.tenant else backend.store.incidents.get(incident_id).tenants
-    return say(backend, incident_id, concerned, asked, who)

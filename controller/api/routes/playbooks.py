@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated, TypeVar
 
-from fastapi import Depends, Header
+from fastapi import Header
 from pydantic import Field
-from starlette.concurrency import run_in_threadpool
 
 from controller.api.auth import Router, needs
-from controller.api.services import Backend, Body, Contracts, Listing, Paging, cut
+from controller.api.launch import Launch, Playbooks, Preparation
+from controller.api.services import Body, Contracts, Listing, Paging, cut
 from controller.inventory.source import Report
 from controller.models.approval import Contract
 from controller.models.people import Permission, Person
 from controller.models.run import OnHold, Run
-from controller.observe.webhook import HttpWebhook
-from controller.playbook.actions.shipped import registry
-from controller.playbook.engine.context import ActionServices
-from controller.playbook.engine.preparation import DryRun, PlaybookPreparation
+from controller.playbook.engine.preparation import DryRun
 from controller.playbook.language.library import Library
 from controller.playbook.language.playbook import Playbook
-from controller.ports.store import RunRequest, Store
-from controller.runs.launch import Launcher
-from controller.store import AsyncSqlStore
+from controller.ports.store import RunRequest
 
 router = Router(prefix="/v1/playbooks", tags=["playbooks"])
 
@@ -62,37 +56,6 @@ class NewPlaybookRun(PlaybookParameters):
     reason: str = ""
     contracts: tuple[Contract, ...] = Contracts
     overtake: bool = False
-
-
-class _Threaded(AsyncSqlStore):
-    """The store as seen from the server's loop."""
-
-    async def call(self, work: Callable[[Store], T]) -> T:
-        return await run_in_threadpool(work, self._store)
-
-
-def library(backend: Backend) -> Library:
-    """The playbooks of the settings' folder."""
-    return Library(backend.settings.playbooks, registry())
-
-
-def preparation(backend: Backend) -> PlaybookPreparation:
-    """What prepares runs of them."""
-    webhook = HttpWebhook(backend.settings.notify_url)
-    sources = tuple(backend.settings.software_sources.split())
-    store, kpis = _Threaded(backend.store), backend.settings.kpis
-    services = ActionServices(store, backend.planner, webhook, backend.clock, sources=sources, kpis=kpis)
-    return PlaybookPreparation(services, library(backend))
-
-
-def launcher(backend: Backend) -> Launcher:
-    """What starts runs."""
-    return Launcher(_Threaded(backend.store), backend.planner, backend.wakeups, preparation(backend))
-
-
-Playbooks = Annotated[Library, Depends(library)]
-Preparation = Annotated[PlaybookPreparation, Depends(preparation)]
-Launch = Annotated[Launcher, Depends(launcher)]
 
 
 @router.get("")

@@ -10,8 +10,8 @@ from starlette.concurrency import run_in_threadpool
 
 from controller.access.disclosure import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
+from controller.api.launch import Launch
 from controller.api.routes.plans import progress_of, whole
-from controller.api.routes.playbooks import Launch
 from controller.api.services import FOLLOW_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import CallerView, RunView, View
