@@ -11,10 +11,9 @@ from pydantic import BaseModel
 
 from controller.intent.central_units import carries
 from controller.models.alarm import AlarmFilter
-from controller.models.network import Cell, Function, Network, NetworkHeader, Region, Site, Station
+from controller.models.network import Cell, Function, Network, NetworkHeader, Region, Site, Station, network_digest
 from controller.nrm.profiles import cell_of
 from controller.nrm.tree import parent
-from controller.plan import network_digest
 
 N = TypeVar("N", bound=BaseModel)
 

@@ -15,7 +15,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from controller import __version__
 from controller.api import pages, problems
-from controller.api.auth import VES, Route
+from controller.api.auth import Route
 from controller.api.examples import EXAMPLES
 from controller.api.guard import Guard
 from controller.api.routes import (
@@ -182,5 +182,5 @@ def openapi() -> dict[str, Any]:
             permission = needed[path, method]
             operation["description"] += f"\n\nNeeds the permission `{permission}`." if permission else ""
             operation["responses"].pop("422", None)
-            operation["responses"]["default"] = ves_refused if path.startswith(VES) else refused
+            operation["responses"]["default"] = ves_refused if path.startswith(problems.VES) else refused
     return document

@@ -34,6 +34,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from controller.access.roles import may
+from controller.api.problems import VES
 from controller.api.services import Services
 from controller.inventory.source import suggest
 from controller.models.errors import InputError, MinkaError, NotFoundError, SignInError
@@ -53,8 +54,6 @@ PREFIX = "minka_"
 FIRST = Person(name="noc", role=Role.ADMINISTRATOR)
 ALARM_SOURCES = Person(name="webhook", role=Role.NOC_ENGINEER)
 VES_SOURCES = Person(name="ves", role=Role.NOC_ENGINEER)
-#: Begin of the paths of the VES event listener, whose sources send a name and a password.
-VES = "/eventListener/"
 
 #: How long a webhook token of the settings is in force, and how long before its end that is said at each start.
 WEBHOOK_LIFE, _SOON = timedelta(days=366), timedelta(days=30)

@@ -14,10 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from controller.api.auth import VES, asked_for, caller
+from controller.api.auth import asked_for, caller
 from controller.api.intake import Intake
 from controller.api.pages import PATHS
-from controller.api.problems import answer, problem_of, to
+from controller.api.problems import VES, answer, problem_of, to
 from controller.api.services import Services
 from controller.models.errors import MinkaError
 

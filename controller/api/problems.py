@@ -14,7 +14,6 @@ from pydantic import BaseModel, ConfigDict
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
-from controller.api.auth import VES
 from controller.inventory.explain import explain
 from controller.inventory.parse import FORMS
 from controller.models.errors import (
@@ -87,6 +86,8 @@ def problem(
     return JSONResponse(body | extra, status, said, media_type=MEDIA_TYPE)
 
 
+#: Begin of the paths of the VES event listener: its sources send a name and a password, and read its own refusals.
+VES = "/eventListener/"
 #: The version of the VES event listener that we are, as its specification wants it in each answer.
 VES_HEADERS = {"X-MinorVersion": "2", "X-PatchVersion": "1", "X-LatestVersion": "7.2.1"}
 #: What VES calls what refuses a request: the status to answer, id and text of the message.

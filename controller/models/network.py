@@ -11,6 +11,7 @@ The inventory and the network as a whole stand here; tenants and agreements in `
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, datetime
 from enum import StrEnum
@@ -19,6 +20,7 @@ from ipaddress import IPv4Address
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo
 
+import orjson
 from pydantic import BeforeValidator, Field, model_validator
 
 from controller.models.cloud import (
@@ -1010,3 +1012,8 @@ class Network(Noun):
             return self.pool_by_id[device].region
         pools = self.pools_for[device] or self.pools_asked[device]
         return self.pool_by_id[pools[0]].region if pools else ""
+
+
+def network_digest(network: Network) -> str:
+    """SHA-256 of a network's canonical JSON, hex; equal networks have equal digests."""
+    return hashlib.sha256(orjson.dumps(network.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)).hexdigest()

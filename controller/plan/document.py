@@ -21,11 +21,6 @@ from controller.models.plan import PLAN_FORMAT, Change, Changes, DiffRow, Op, Pl
 from controller.plan.station import StationPlan
 
 
-def network_digest(network: Network) -> str:
-    """SHA-256 of a network's canonical JSON, hex; equal networks have equal digests."""
-    return hashlib.sha256(_canonical(network.model_dump(mode="json"))).hexdigest()
-
-
 def seal(
     *,
     created: datetime,

@@ -145,7 +145,7 @@ def make_plan(
 
     Args:
         network: The network as it should be.
-        network_digest: Its digest, see ``controller.plan.network_digest``.
+        network_digest: Its digest, see ``controller.models.network.network_digest``.
         intent: Facts and findings that ``compile_intent`` made from it.
         views: What is known of each selected station.
         options: What was asked for and is allowed.

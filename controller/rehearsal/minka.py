@@ -18,11 +18,10 @@ from controller.bootstrap import Parts
 from controller.listener.process import Listener
 from controller.models.alarm import AlarmSource
 from controller.models.credentials import LOOPBACK_ONLY
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.rule import EVERYWHERE, REGION, RuleMode
 from controller.models.settings import Settings
 from controller.observe.rounds import Rounds
-from controller.plan import network_digest
 from controller.ports.clock import Clock, VirtualClock
 from controller.ports.devices import target_of
 from controller.ports.notifier import FakeNotifier

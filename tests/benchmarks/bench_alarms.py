@@ -48,8 +48,7 @@ from controller.models.alarm import (
     PerceivedSeverity,
 )
 from controller.models.health import Health, LinkHealth, ServiceState
-from controller.models.network import Network
-from controller.plan import network_digest
+from controller.models.network import Network, network_digest
 from controller.ports.clock import SystemClock
 from controller.ports.store import Page
 from controller.store import SqlStore, open_store

@@ -24,10 +24,9 @@ import structlog
 
 from controller.device import SshDevices
 from controller.inventory.load import load_network
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
-from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
 from controller.ports.queue import FakeWakeups

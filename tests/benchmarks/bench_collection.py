@@ -29,8 +29,7 @@ from controller.bootstrap import collect_rarely
 from controller.device import SshDevices
 from controller.inventory.load import load_network
 from controller.models.collection import Collection
-from controller.models.network import Endpoint, Network, PerformanceData
-from controller.plan import network_digest
+from controller.models.network import Endpoint, Network, PerformanceData, network_digest
 from controller.ports.clock import SystemClock
 from controller.ports.devices import target_of
 from controller.rehearsal.twin import provisioned

@@ -21,12 +21,11 @@ from controller.access.disclosure import tenant_kpis
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Measured, Subject
 from controller.models.metrics import METRICS
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.shipped import shipped
 from controller.observe.exposition import ScrapeScope, add_network, exposition, text_of
 from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Level, load_kpis
-from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.store import open_store
 

@@ -15,10 +15,10 @@ from controller.assurance.checker import Check, Checker
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.nrm.profiles import links, render, root_spec
 from controller.nrm.tree import Observed
-from controller.plan import adopted_nodes, network_digest
+from controller.plan import adopted_nodes
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices

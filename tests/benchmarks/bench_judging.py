@@ -25,11 +25,10 @@ from sqlalchemy import text
 from controller.assurance.measured_faults import _SPREAD, _TOGETHER, MeasuredFaults
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import HOUR, QUARTER, Measured, Period, Values
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.shipped import shipped
 from controller.performance.kpis import load_kpis
 from controller.performance.vocabulary import measured
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Store
 from controller.store import LoopStore, SqlStore, open_store

@@ -18,13 +18,13 @@ from pathlib import Path
 
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import Plan
 from controller.models.run import LedgerEntry
 from controller.nrm.profiles import cells, render
 from controller.nrm.tree import Leaves, Observed
 from controller.nrm.tree import Path as NodePath
-from controller.plan import PlanOptions, StationView, make_plan, network_digest
+from controller.plan import PlanOptions, StationView, make_plan
 from simulators.generate.network import generate, write
 
 LOCALITIES = Path(__file__).parents[2] / "deploy" / "networks" / "peru-localities.csv"

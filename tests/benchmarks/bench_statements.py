@@ -23,11 +23,10 @@ from controller.bootstrap import collect_rarely
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.measurement import DAY, HOUR, MONTH, Measured, Period, Subject, Values
-from controller.models.network import Network, Rat
+from controller.models.network import Network, Rat, network_digest
 from controller.models.statement import StatementForm, StatementKind
 from controller.performance.rollups import span_of
 from controller.performance.vocabulary import measured
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
 from simulators.clock import VirtualClock as StationClock

@@ -24,8 +24,8 @@ import httpx
 
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.network import network_digest
 from controller.models.people import Role
-from controller.plan import network_digest
 from controller.ports.clock import SystemClock
 from controller.store import open_store
 from tests.support.callers import admit

@@ -39,13 +39,13 @@ from controller.device import SshDevices
 from controller.device.session import NetconfSession
 from controller.intent import compile_intent
 from controller.inventory.load import load_network
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Plan
 from controller.models.run import Strategy
 from controller.models.settings import Settings
 from controller.nrm.codec import encode_edit, read_filter
 from controller.nrm.profiles import root_spec
-from controller.plan import PlanOptions, StationView, make_plan, network_digest, plan_from_json, plan_to_json
+from controller.plan import PlanOptions, StationView, make_plan, plan_from_json, plan_to_json
 from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceSession, target_of
 from controller.ports.queue import FakeWakeups

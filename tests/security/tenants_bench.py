@@ -28,7 +28,7 @@ from controller.intent.impact import object_class_of
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import HOUR, Measured, Subject, Values
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.people import Role
 from controller.models.plan import LedgerNode, Plan
 from controller.models.run import Outcome, Run, RunState, Strategy
@@ -38,7 +38,7 @@ from controller.nrm.profiles.function import deployment_path
 from controller.observe.exposition import exposition
 from controller.performance.judgement import Hour, Judgement
 from controller.performance.kpis import load_kpis
-from controller.plan import ledger_nodes, network_digest
+from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import target_of
 from controller.ports.fake_devices import FakeDevices

@@ -11,8 +11,9 @@ import pytest
 from controller.access.roles import ROLES
 from controller.api import guard
 from controller.api.app import PARTS, api_routes, make_app
-from controller.api.auth import OPEN, VES, Router, needs
+from controller.api.auth import OPEN, Router, needs
 from controller.api.pages import PATHS
+from controller.api.problems import VES
 from controller.api.services import services
 from controller.api.views import view
 from controller.models.people import Permission, Person, Role

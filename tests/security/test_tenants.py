@@ -21,12 +21,11 @@ from controller.access.disclosure import STATEMENTS
 from controller.api.app import api_routes
 from controller.api.statements import Record, draft
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
 from controller.models.run import JobState, Outcome, RunState
 from controller.models.settings import Settings
 from controller.performance.statements import files_of
-from controller.plan import network_digest
 from controller.ports.store import Page
 from controller.store import measurements, networks, open_store
 from controller.store.incident_rows import incidents

@@ -21,9 +21,9 @@ from controller.inventory.source import unknown
 from controller.inventory.write import render_network
 from controller.models.credentials import Credentials
 from controller.models.errors import InputError, NotFoundError
-from controller.models.network import Network, Plmn, Rat
+from controller.models.network import Network, Plmn, Rat, network_digest
 from controller.models.people import Permission, Person
-from controller.plan import CellTenant, SharedCell, network_digest, shared_cells
+from controller.plan import CellTenant, SharedCell, shared_cells
 from controller.ports.devices import target_of
 from controller.ports.store import Store
 

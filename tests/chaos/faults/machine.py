@@ -20,14 +20,14 @@ from hypothesis.stateful import (
 )
 
 from controller.models.errors import ConflictError, PlanRefusedError
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
 from controller.models.plan import Edit, LedgerNode, Op, Plan
 from controller.models.run import Job, Outcome, Policy, Run, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Path, Tree
-from controller.plan import PlanOptions, StationView, network_digest
+from controller.plan import PlanOptions, StationView
 from controller.ports.fake_devices import RUNNING_ONLY, SAFE, FakeDevice, Fault, FaultKind
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest

@@ -11,8 +11,7 @@ from sqlalchemy import event, update
 from controller.models.alarm import Alarm, AlarmFilter, AlarmReport, AlarmState, PerceivedSeverity
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
-from controller.models.network import Network
-from controller.plan import network_digest
+from controller.models.network import Network, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore, open_store

@@ -18,12 +18,11 @@ from controller.models.approval import (
     VoteChoice,
 )
 from controller.models.errors import NotClearedError, NotFoundError
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.people import Permission, Person, Role
 from controller.models.run import JobState, JournalStep, Outcome, Run, RunState, Strategy
 from controller.models.sharing import ActionClass, Consent
 from controller.models.step import RunPlaybook
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import ClearanceInput, Clearances, JobResult, NewJob, NewToken, Page, SignIn, Transition
 from controller.ports.webhook import FakeContacts, FakeWebhook

@@ -16,9 +16,9 @@ from controller.models.cloud import Function
 from controller.models.errors import NotFoundError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.incident import Incident, IncidentFilter, IncidentState
+from controller.models.network import network_digest
 from controller.models.run import Outcome, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import JobResult, NewJob, Page, Transition
 from controller.store import SqlStore

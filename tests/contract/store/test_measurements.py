@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from controller.models.measurement import DAY, HOUR, MONTH, QUARTER, Measured, Subject
+from controller.models.network import network_digest
 from controller.performance.kpis import EVERYBODY, CounterQuery, Subscribers, cell_counts
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import CollectedFile, Gap, Page, StoredPeriods
 from controller.store import SqlStore, measurements, open_store

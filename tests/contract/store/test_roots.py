@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from controller.models.alarm import AlarmFilter, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
-from controller.plan import network_digest
+from controller.models.network import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import EVERYTHING, Page
 from controller.store import SqlStore

@@ -21,12 +21,12 @@ from controller.inventory.load import load_network
 from controller.listener.process import Listener
 from controller.models.alarm import Alarm, AlarmSource, AlarmState
 from controller.models.metrics import Observations
+from controller.models.network import network_digest
 from controller.models.people import Person
 from controller.models.run import OnHold, Run, RunState, Strategy
 from controller.models.settings import Settings
 from controller.observe.exposition import exposition
 from controller.observe.rounds import repeat
-from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure, procedures

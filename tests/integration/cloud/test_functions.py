@@ -14,10 +14,11 @@ from controller.cloud import CloudDevices
 from controller.device import SshDevices
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource, AlarmState, ObjectClass
+from controller.models.network import network_digest
 from controller.models.run import Run, RunState, Strategy
 from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Tree
-from controller.plan import network_digest, pools_of
+from controller.plan import pools_of
 from controller.ports.devices import target_of
 from controller.ports.secrets import FakeSecrets
 from controller.ports.store import RunRequest

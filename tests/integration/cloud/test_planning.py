@@ -10,10 +10,9 @@ import pytest
 
 from controller.assurance.checker import Checker
 from controller.listener.process import Listener
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import Plan
 from controller.models.run import Outcome
-from controller.plan import network_digest
 from controller.ports.devices import target_of
 from controller.ports.queue import FakeWakeups
 from controller.runs.planning.planner import Planner, PlanRequest

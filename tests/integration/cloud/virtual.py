@@ -24,10 +24,10 @@ from controller.device import SshDevices
 from controller.device.transport import Transport
 from controller.inventory.load import load_network
 from controller.models.errors import SessionLostError
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.run import Job, Outcome, Run, Strategy
 from controller.nrm.tree import Tree
-from controller.plan import network_digest, pools_of
+from controller.plan import pools_of
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure, procedures

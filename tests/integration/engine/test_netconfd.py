@@ -17,10 +17,9 @@ from controller.device import SshDevices
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
 from controller.models.health import Health, ServiceState
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import Plan
 from controller.models.run import Job, JournalStep, Outcome, RunState, Strategy
-from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.preparation import PlaybookPreparation

@@ -15,9 +15,8 @@ from controller.assurance.collection import CollectionSchedule, Collector
 from controller.device import SshDevices
 from controller.inventory.load import load_network
 from controller.models.measurement import Measured
-from controller.models.network import Endpoint, Network, PerformanceData
+from controller.models.network import Endpoint, Network, PerformanceData, network_digest
 from controller.performance.vocabulary import measured
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import target_of
 from controller.ports.queue import FakeWakeups

@@ -12,11 +12,10 @@ import yaml
 
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.run import Job, Run, RunState
 from controller.models.step import StepRecord
 from controller.nrm.tree import Leaves
-from controller.plan import network_digest
 from controller.playbook.engine.preparation import DryRun
 from simulators.fleet.fleet import Fleet, FleetSettings
 from simulators.history import EventKind

@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from controller.models.network import Agreement, Cell, Network, Station
+from controller.models.network import Agreement, Cell, Network, Station, network_digest
 from controller.models.run import Outcome, RunState
-from controller.plan import network_digest
 from controller.runs.planning.planner import PlanRequest
 from simulators.history import EventKind
 from simulators.routers.faults import RouterFault, RouterFaultKind

@@ -12,13 +12,13 @@ from typing import Any
 
 from controller.inventory.load import load_network
 from controller.models.facts import HOST_OWNED
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import Job, Run, RunState, Strategy
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles.router import ROUTER as ROOT
-from controller.plan import network_digest, seal
+from controller.plan import seal
 from controller.ports.store import RunRequest
 from controller.runs.planning.planner import PlanRequest
 from simulators.fleet.fleet import Fleet, FleetSettings

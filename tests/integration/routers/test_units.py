@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from controller.models.errors import PlanRefusedError
+from controller.models.network import network_digest
 from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import LedgerEntry, Outcome, RunState
-from controller.plan import network_digest
 from controller.runs.planning.undo import undo_plan
 from simulators.history import EventKind
 from simulators.netconf.faults import Fault, FaultKind

@@ -23,10 +23,10 @@ from controller.access.disclosure import (
 from controller.access.sight import Sight, sight
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from controller.models.health import Health, LinkHealth, ServiceState
-from controller.models.network import HOST, OwnCell
+from controller.models.network import HOST, OwnCell, network_digest
 from controller.models.plan import Change, DiffRow, Edit, Fingerprint, Op, Phase, PhaseKind
 from controller.models.run import AuditRow, Job, JobState, LedgerEntry, Outcome, Run, RunState, Strategy
-from controller.plan import network_digest, seal
+from controller.plan import seal
 from tests.unit.plan import samples
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

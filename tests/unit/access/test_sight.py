@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.access.sight import Sight, sight
 from controller.models.alarm import AlarmFilter
-from controller.plan import network_digest
+from controller.models.network import network_digest
 from tests.unit.plan import samples
 
 #: alfa is on both stations, beta on the LTE cell of the second one only.

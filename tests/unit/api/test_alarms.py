@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from controller.models.alarm import AlarmReport, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.network import network_digest
 from controller.models.people import Role
 from controller.models.run import RunState, Strategy
-from controller.plan import network_digest
 from controller.ports.store import NewJob, Transition
 from tests.support.callers import admit
 from tests.support.launch import prepared

@@ -17,11 +17,11 @@ from controller.models.alarm import UNREACHABLE
 from controller.models.cloud import ClusterState, NodeReady, NodeState, Resources
 from controller.models.errors import AuthenticationError
 from controller.models.health import Health
+from controller.models.network import network_digest
 from controller.models.people import Permission, Role
 from controller.models.plan import LedgerNode
 from controller.models.sharing import Scope
 from controller.nrm.profiles.function import deployment_path
-from controller.plan import network_digest
 from tests.support.callers import admit
 from tests.unit.api.bench import ApiBench
 from tests.unit.intent.clouds import VALID, cloud, function, nodes

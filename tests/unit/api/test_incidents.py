@@ -13,8 +13,8 @@ import pytest
 from controller.api.routes.incidents import _events
 from controller.api.views import HostView, TenantView
 from controller.models.alarm import AlarmReport, PerceivedSeverity
+from controller.models.network import network_digest
 from controller.models.people import Role
-from controller.plan import network_digest
 from tests.contract.store.test_roots import CLEARED, cut, dark, link, lost
 from tests.support.callers import admit
 from tests.support.minka import environment, minka

@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from controller.models.measurement import Measured, Subject, Values
-from controller.models.network import PerformanceData
-from controller.plan import network_digest
+from controller.models.network import PerformanceData, network_digest
 from tests.unit.api.bench import ApiBench
 from tests.unit.intent.test_outages import network as shared
 

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import update
 
 from controller.models.measurement import QUARTER, Measured, Subject
+from controller.models.network import network_digest
 from controller.models.people import Role
 from controller.performance.vocabulary import COUNTERS
-from controller.plan import network_digest
 from controller.ports.store import CollectedFile
 from controller.store.collections import collections
 from tests.support.callers import admit

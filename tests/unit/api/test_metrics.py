@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from controller.api import process
+from controller.models.network import network_digest
 from controller.models.people import Permission, Role
 from controller.models.settings import Settings
 from controller.observe.exposition import ScrapeScope
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from tests.support.callers import admit
 from tests.unit.api.bench import ApiBench

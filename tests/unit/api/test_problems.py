@@ -18,9 +18,9 @@ import pytest
 
 from controller.api import routes
 from controller.api.app import api_routes, make_app
-from controller.api.auth import VES
 from controller.api.examples import EXAMPLES
 from controller.api.guard import LIMIT, OPEN, WEBHOOK_LIMIT
+from controller.api.problems import VES
 from controller.models.errors import InputError, StoreError
 from tests.unit.api.bench import TINY, WEBHOOK_TOKEN, ApiBench, files_of
 

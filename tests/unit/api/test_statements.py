@@ -13,10 +13,9 @@ import pytest
 
 from controller.models.alarm import AlarmReport, ObjectClass
 from controller.models.health import Health
-from controller.models.network import PerformanceData
+from controller.models.network import PerformanceData, network_digest
 from controller.models.people import Role
 from controller.models.sharing import MaintenanceWindow
-from controller.plan import network_digest
 from tests.contract.store.test_roots import CLEARED, MAJOR, mains
 from tests.support.callers import admit
 from tests.unit.api.bench import ApiBench

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from controller.models.alarm import AlarmReport, AlarmSource, PerceivedSeverity
+from controller.models.network import network_digest
 from controller.models.people import Role
-from controller.plan import network_digest
 from tests.support.callers import admit
 from tests.unit.api.bench import ApiBench
 from tests.unit.remediation.bench import tiny

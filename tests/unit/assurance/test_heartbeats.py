@@ -8,8 +8,8 @@ import pytest
 
 from controller.assurance.heartbeats import HeartbeatWatch
 from controller.models.alarm import Alarm, AlarmState
+from controller.models.network import network_digest
 from controller.models.process import ProcessRole
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import LoopStore, SqlStore, open_store

@@ -13,11 +13,10 @@ from controller.assurance.checker import Check, Checker
 from controller.intent.outages import seconds
 from controller.models.alarm import ActiveAlarm, Alarm, AlarmRecord, AlarmSource, AlarmState, PerceivedSeverity
 from controller.models.health import Health
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import LedgerNode
 from controller.nrm.profiles import links
 from controller.nrm.tree import Observed, steps
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices

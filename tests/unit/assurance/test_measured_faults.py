@@ -12,8 +12,8 @@ from controller.assurance.measured_faults import MeasuredFaults
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, PerceivedSeverity
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import Measured, Subject, Values
+from controller.models.network import network_digest
 from controller.performance.kpis import load_kpis
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import LoopStore, SqlStore, open_store

@@ -18,14 +18,13 @@ from controller.models.errors import NotFoundError, StoreError
 from controller.models.health import Health, LinkHealth, ServiceState
 from controller.models.measurement import Measured, Subject
 from controller.models.metrics import METRIC, METRICS, MetricKind, Observations, Part
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import LedgerNode
 from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import Outcome
 from controller.observe.exposition import ScrapeScope, exposition
 from controller.performance.judgement import IndicatorValues, Judgement
 from controller.performance.kpis import Level, load_kpis
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices

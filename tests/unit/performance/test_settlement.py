@@ -12,10 +12,9 @@ from pydantic import ValidationError
 
 from controller.api.statements import Record, draft
 from controller.models.measurement import DAY, Measured, Subject
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.sharing import PoolCapacity, Prices
 from controller.models.statement import Statement, StatementKind
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
 from tests.unit.intent.test_outages import BEGIN, END, network

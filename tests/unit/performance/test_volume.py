@@ -13,12 +13,12 @@ import pytest
 from controller.api.statements import Record, draft
 from controller.inventory.load import load_network
 from controller.models.measurement import DAY, Measured, Period, Subject
+from controller.models.network import network_digest
 from controller.models.statement import Statement, StatementKind, Value
 from controller.performance.kpis import Subscribers
 from controller.performance.rollups import rolled_up
 from controller.performance.vocabulary import measured
 from controller.performance.volume import COUNTERS, Volumes
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.store import SqlStore, open_store
 from simulators import clock as simulated

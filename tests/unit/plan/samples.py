@@ -8,14 +8,14 @@ from typing import Any
 
 from controller.intent import compile_intent
 from controller.models.facts import Intent
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import Change, LedgerNode, Plan
 from controller.models.run import LedgerEntry
 from controller.nrm.apply import apply_edits
 from controller.nrm.profiles import Rendered, render, root_spec
 from controller.nrm.schema import LeafRole, spec_of
 from controller.nrm.tree import Leaves, Observed, Path, Tree
-from controller.plan import PlanOptions, StationView, ledger_nodes, make_plan, network_digest
+from controller.plan import PlanOptions, StationView, ledger_nodes, make_plan
 
 DAY = date(2026, 6, 15)
 NOW = datetime(2026, 6, 15, 12, tzinfo=UTC)

@@ -13,6 +13,7 @@ import pytest
 from controller.cli.plan import allow_words
 from controller.models.errors import InputError, PlanRefusedError
 from controller.models.facts import Finding, Severity
+from controller.models.network import network_digest
 from controller.plan import (
     Outline,
     Planning,
@@ -22,7 +23,6 @@ from controller.plan import (
     compare,
     headline,
     make_plan,
-    network_digest,
     plan_digest,
     plan_from_json,
     plan_to_json,

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.intent import compile_intent
-from controller.models.network import HOST, Network
+from controller.models.network import HOST, Network, network_digest
 from controller.models.plan import Change, Op, Plan
 from controller.nrm.apply import apply_edits, siblings
 from controller.nrm.diff import diff
 from controller.nrm.fingerprint import matches
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Observed, Path, child
-from controller.plan import PlanOptions, StationView, make_plan, network_digest, open_plmns_change, wanted_by
+from controller.plan import PlanOptions, StationView, make_plan, open_plmns_change, wanted_by
 from tests.strategies.networks import TODAY, sound_networks
 from tests.unit.plan.samples import FREELY, NOW, after_change, states
 

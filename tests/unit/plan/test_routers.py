@@ -12,7 +12,7 @@ from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.inventory.selectors import select, select_with_ways
 from controller.models.errors import InputError, NotFoundError, PlanRefusedError
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import LedgerEntry, Strategy
 from controller.nrm.apply import apply_edits
@@ -20,15 +20,7 @@ from controller.nrm.cli import command_lines
 from controller.nrm.profiles import ROUTER_PROFILES, Rendered, links
 from controller.nrm.profiles.router import ROUTER
 from controller.nrm.tree import Observed, Tree
-from controller.plan import (
-    Planning,
-    PlanOptions,
-    StationView,
-    make_plan,
-    network_digest,
-    switch_router_change,
-    wanted_by,
-)
+from controller.plan import Planning, PlanOptions, StationView, make_plan, switch_router_change, wanted_by
 from controller.plan.routers import watched
 from controller.runs.rollout.waves import cut_waves
 from controller.runs.transaction.effects import cuts_the_way

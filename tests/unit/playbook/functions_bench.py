@@ -11,10 +11,10 @@ from pathlib import Path
 
 from controller.assurance.checker import Checker
 from controller.models.alarm import AlarmSource
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.run import Job, Outcome, Run
 from controller.nrm.tree import Tree
-from controller.plan import network_digest, pools_of
+from controller.plan import pools_of
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure, procedures

@@ -10,9 +10,9 @@ import yaml
 
 from controller.inventory.source import Report
 from controller.models.approval import RunConstraints
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.sharing import ActionClass
-from controller.plan import network_digest, seal
+from controller.plan import seal
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.consents import playbook_constraints
 from controller.playbook.language.library import parse

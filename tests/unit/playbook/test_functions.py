@@ -15,13 +15,12 @@ from controller.intent.placement import Placement, place
 from controller.models.approval import VoteChoice
 from controller.models.cloud import Latency
 from controller.models.errors import InputError, PlanRefusedError
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
 from controller.models.plan import LedgerNode
 from controller.models.run import Outcome, RunState
 from controller.nrm.profiles import administrative_state, cells
 from controller.nrm.profiles.function import deployment_path
-from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library

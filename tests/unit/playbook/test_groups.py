@@ -7,13 +7,12 @@ import random
 import pytest
 
 from controller.inventory.source import Report
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import LedgerNode
 from controller.models.run import GateChoice, Outcome, Policy, RunState, Strategy
 from controller.models.step import RunPlaybook
 from controller.nrm.profiles import administrative_state, cells
 from controller.nrm.tree import Observed
-from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure

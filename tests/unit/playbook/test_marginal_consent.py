@@ -13,11 +13,11 @@ from controller.intent import compile_intent
 from controller.inventory.load import load_network
 from controller.models.approval import RunConstraints
 from controller.models.health import Health, LinkHealth, ServiceState
-from controller.models.network import HOST, Network
+from controller.models.network import HOST, Network, network_digest
 from controller.models.run import LedgerEntry
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles import cell_of, cells, render
-from controller.plan import network_digest, seal
+from controller.plan import seal
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.consents import playbook_constraints
 from controller.playbook.language.library import Library

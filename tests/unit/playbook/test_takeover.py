@@ -11,11 +11,11 @@ import pytest
 from sqlalchemy import Row, bindparam, select, text
 
 from controller.inventory.source import Report
+from controller.models.network import network_digest
 from controller.models.plan import LedgerNode
 from controller.models.run import PERSON, Job, JobState, JournalEntry, Outcome, Strategy
 from controller.models.step import RunPlaybook, StepRecord, StepState
 from controller.nrm.profiles import administrative_state, cells
-from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure

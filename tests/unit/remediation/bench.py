@@ -25,11 +25,10 @@ from controller.models.alarm import (
 from controller.models.approval import Requirement, RunConstraints, StationConstraints
 from controller.models.errors import PlanRefusedError
 from controller.models.health import Health, LinkHealth, ServiceState
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.rule import RuleMode
 from controller.models.run import Run, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.notifier import FakeNotifier, Notifier
 from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Store, Transition

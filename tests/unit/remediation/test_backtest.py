@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity
-from controller.plan import network_digest
+from controller.models.network import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.remediation.backtest import Backtest, Backtested, Verdict, summed_up

@@ -8,8 +8,7 @@ import pytest
 
 from controller.models.alarm import CORE_LINK_DOWN, Alarm, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.errors import NotFoundError
-from controller.models.network import Validity
-from controller.plan import network_digest
+from controller.models.network import Validity, network_digest
 from controller.remediation.dispatch import dispatch_pack
 from controller.remediation.guards import settle_seconds
 from controller.remediation.rules import Match, Rule, RuleGuards, Rung

@@ -16,11 +16,11 @@ from controller.models.alarm import CORE_LINK_DOWN, REMEDIATION_STOPPED, Alarm, 
 from controller.models.approval import Requirement
 from controller.models.cloud import Function
 from controller.models.health import Health, ServiceState
+from controller.models.network import network_digest
 from controller.models.rule import ProposalState, RuleMode
 from controller.models.run import RunState, Strategy
 from controller.models.settings import Settings
 from controller.models.sharing import ActionClass, MaintenanceWindow
-from controller.plan import network_digest
 from controller.ports.store import NewJob, Page, PreparedRun, RunRequest, Transition
 from controller.remediation import guards
 from controller.remediation.guards import GUARDS, Limits, Refusal, Repair, forbids, refusal

@@ -7,7 +7,7 @@ import pytest
 
 from controller.assurance.health import STATION
 from controller.models.alarm import CONFIGURATION_DRIFT, Alarm, AlarmSource, AlarmState, PerceivedSeverity
-from controller.plan import network_digest
+from controller.models.network import network_digest
 from controller.ports.store import Page
 from controller.remediation.rules import RuleGuards, Rung
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, Bench, tiny

@@ -18,11 +18,10 @@ from controller.assurance.checker import Checker
 from controller.bootstrap import open_record
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.run import RunState, Strategy
 from controller.models.settings import Settings
 from controller.nrm.tree import Tree
-from controller.plan import network_digest
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
 from controller.playbook.engine.job import PlaybookProcedure, procedures

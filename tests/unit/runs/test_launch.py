@@ -9,11 +9,11 @@ import pytest
 
 from controller.models.approval import Contract, VoteChoice
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
+from controller.models.network import network_digest
 from controller.models.people import Person, Role
 from controller.models.plan import Plan
 from controller.models.run import Outcome, Run, RunState, Strategy
 from controller.models.step import RunPlaybook
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import JobResult, NewJob, Page, PreparedRun, RunRequest, Store, Transition

@@ -12,8 +12,7 @@ from sqlalchemy import event
 
 from controller.intent.incident_news import HOLD_OFF, PAUSE
 from controller.models.alarm import CORE_LINK_DOWN, CORE_NODE_DOWN, Alarm, AlarmReport, ObjectClass, PerceivedSeverity
-from controller.models.network import Contact, Network, Validity
-from controller.plan import network_digest
+from controller.models.network import Contact, Network, Validity, network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.ports.webhook import FakeContacts, FakeWebhook

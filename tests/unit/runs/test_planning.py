@@ -9,12 +9,12 @@ import pytest
 
 from controller.inventory.frame import Frame
 from controller.models.errors import ConflictError, InputError, NotFoundError, PlanRefusedError
-from controller.models.network import Endpoint, Network
+from controller.models.network import Endpoint, Network, network_digest
 from controller.models.plan import Edit, Op, Phase, PhaseKind, Plan
 from controller.models.run import RunState, Strategy
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Path
-from controller.plan import ledger_nodes, network_digest
+from controller.plan import ledger_nodes
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.fake_devices import FakeDevices, Fault, FaultKind

@@ -10,9 +10,9 @@ import pytest
 
 from controller.intent.windows import Calendar
 from controller.models.approval import RunConstraints, StationConstraints
+from controller.models.network import network_digest
 from controller.models.run import AuditRow, GateChoice, Job, JobState, Outcome, Policy, RunState, Strategy
 from controller.models.sharing import MaintenanceWindow
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevices
 from controller.ports.queue import FakeWakeups

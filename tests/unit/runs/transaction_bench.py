@@ -11,13 +11,13 @@ from datetime import datetime
 from functools import cache, cached_property
 from typing import TypeVar
 
-from controller.models.network import Network
+from controller.models.network import Network, network_digest
 from controller.models.plan import Change, Changes, Plan
 from controller.models.run import JournalEntry, JournalStep, Run, RunState, Strategy
 from controller.nrm.profiles import root_spec
 from controller.nrm.schema import spec_of
 from controller.nrm.tree import Observed, Path, Tree
-from controller.plan import StationView, network_digest
+from controller.plan import StationView
 from controller.ports.clock import VirtualClock
 from controller.ports.devices import Capabilities, DeviceSession, DeviceTarget, Notification
 from controller.ports.fake_devices import SAFE, FakeDevice, FakeDevices, Fault, FaultKind

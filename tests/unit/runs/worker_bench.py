@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 from typing import TypeVar
 
 from controller.models.errors import StoreError
+from controller.models.network import network_digest
 from controller.models.run import Job, RunState, Strategy
-from controller.plan import network_digest
 from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import FakeDevice, FakeDevices
 from controller.ports.queue import FakeWakeups

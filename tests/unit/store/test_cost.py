@@ -10,7 +10,7 @@ from contextlib import closing
 from sqlalchemy import event
 
 from controller.models.alarm import AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
-from controller.plan import network_digest
+from controller.models.network import network_digest
 from controller.store import SqlStore, open_store
 from tests.support.records import START
 from tests.unit.intent.backhaul_tree import network
