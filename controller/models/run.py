@@ -36,8 +36,8 @@ _PREPARATION, _MARGIN = 30, 60
 
 #: Ranks of stations that live in a function of their unit and come after it: central units, then all others.
 INSIDE = (10, 11)
-#: What a job comes to that restarted nothing, or left behind nobody knows what.
-_UNTOUCHED = (Outcome.FAILED_SAFE, Outcome.REFUSED, Outcome.DEFERRED, Outcome.CANCELLED, Outcome.DIVERGED)
+#: What a job comes to that restarted nothing.
+_UNTOUCHED = (Outcome.FAILED_SAFE, Outcome.REFUSED, Outcome.DEFERRED, Outcome.CANCELLED)
 
 
 def restarted(jobs: Iterable[Any]) -> frozenset[tuple[int, str]]:

@@ -310,7 +310,7 @@ class StationContext:
     async def not_ready(self, function: str, seconds: float, pause: float) -> str:
         """Why a function that the station lives in runs on no pool, nor gets ready in time; empty where it does.
 
-        One that lacks a replica is not ready, and may run: then the station answers.
+        One that lacks a replica, or whose pools do not answer, is not ready, and may run: then the station answers.
         """
         services, end = self.services, self.clock.monotonic() + seconds
         while True:
@@ -318,7 +318,7 @@ class StationContext:
             try:
                 observed = await services.planner.read(self.network, function)
             except DeviceError as error:
-                return error.message
+                return "" if await self._answers() else error.message
             if ready_on(function, observed, pools):
                 return ""
             at = [deployment_path(function, pool) for pool in pools]

@@ -108,16 +108,8 @@ class Pools:
 
     def force(self, pool: str, manager: str, part: dict[str, Any]) -> None:
         """Let somebody apply a part of the function by force, and so own it."""
-        manifest = {"apiVersion": NF_DEPLOYMENT.api, "kind": NF_DEPLOYMENT.name, "metadata": {"name": NAME.lower()}}
-        self._apply(Place(pool, NF_DEPLOYMENT, NAMESPACE, NAME.lower()), {**manifest, **part}, manager)
-
-    def _apply(self, place: Place, manifest: Mapping[str, Any], manager: str) -> None:
-        query = {"fieldManager": [manager], "force": ["true"]}
-        headers = {"content-type": "application/apply-patch+yaml", "authorization": f"Bearer secret-of-{place.pool}"}
-        request = Request("PATCH", place.url, query, headers, json.dumps(manifest).encode())
-        answer = Api(self.clusters[place.pool]).handle(request)
-        assert isinstance(answer, Response)
-        assert answer.status in (200, 201), answer
+        place = Place(pool, NF_DEPLOYMENT, NAMESPACE, NAME.lower())
+        applied(self.clusters[pool], place, part, manager, f"secret-of-{pool}")
 
     def carry(self, tree: Tree) -> None:
         """Let the function be as a tree says, by Minka's hand, and nothing else of it."""
@@ -129,7 +121,7 @@ class Pools:
             for quota in self.clusters[pool].list("resourcequotas", NAMESPACE):
                 self.clusters[pool].delete("resourcequotas", NAMESPACE, quota["metadata"]["name"])
         for place, manifest in FUNCTION.wanted(tree).items():
-            self._apply(place, manifest, "minka")
+            applied(self.clusters[place.pool], place, manifest, "minka", f"secret-of-{place.pool}")
 
     def let_read(self, pool: str, user: str) -> None:
         """Let somebody read all, and change nothing."""
@@ -154,6 +146,17 @@ class Pools:
     def found(self, pool: str = POOLS[0], kind: str = NFDS, name: str = NAME.lower()) -> Any:
         """An object, None where there is none."""
         return self.clusters[pool].get(kind, NAMESPACE, name)
+
+
+def applied(cluster: Cluster, place: Place, part: Mapping[str, Any], manager: str, token: str) -> None:
+    """Let somebody apply a part of an object by force, and so own it."""
+    manifest = {"apiVersion": place.kind.api, "kind": place.kind.name, "metadata": {"name": place.name}, **part}
+    query = {"fieldManager": [manager], "force": ["true"]}
+    headers = {"content-type": "application/apply-patch+yaml", "authorization": f"Bearer {token}"}
+    request = Request("PATCH", place.url, query, headers, json.dumps(manifest).encode())
+    answer = Api(cluster).handle(request)
+    assert isinstance(answer, Response)
+    assert answer.status in (200, 201), answer
 
 
 def kind_of(place: Place) -> str:

@@ -14,14 +14,15 @@ from functools import partial
 import pytest
 
 from controller.models.run import Outcome, Run, RunState
+from controller.nrm.kube import NF_DEPLOYMENT, Place
 from controller.nrm.tree import Tree
 from controller.plan import image_in
 from controller.ports.store import Page
 from simulators.cloud.server.faults import ApiFault, ApiFaultKind
 from simulators.connections import Outage
-from tests.integration.cloud.system import NAMESPACE
+from tests.integration.cloud.system import NAMESPACE, applied
 from tests.integration.cloud.test_functions import FUNCTION, GATEWAY, STATION, files
-from tests.integration.cloud.virtual import KINDS, Stricken, VirtualCloud, Watched, prepared
+from tests.integration.cloud.virtual import KINDS, REQUESTS, WRITES, Stricken, VirtualCloud, Watched, prepared
 from tests.support.soak import SOAK
 from tests.unit.runs.group_bench import Mortal
 
@@ -163,6 +164,7 @@ class Cloud(VirtualCloud):
             pool.faults.clear()
             if pool.cluster.get("resourcequotas", NAMESPACE, "full") is not None:
                 pool.cluster.delete("resourcequotas", NAMESPACE, "full")
+        self.apply_elsewhere({})
         await self.time.sleep(SETTLE)
         if len(self.pods(FUNCTION)) > 1 and len(self.placed(FUNCTION)) == 1:
             assert set((await self.done("scale-function", function=FUNCTION, replicas=1)).values()) <= GOOD, self.jobs
@@ -174,6 +176,13 @@ class Cloud(VirtualCloud):
                     told = await self.done("uncordon-node", pool=name, node=node["metadata"]["name"])
                     assert set(told.values()) <= GOOD, self.jobs
         await self.time.sleep(SETTLE)
+
+    def apply_elsewhere(self, spec: dict[str, object]) -> None:
+        """Let GitOps apply fields of the function, wherever it is, and so own these and no others."""
+        for name, pool in self.fleet.pools.items():
+            place = Place(name, NF_DEPLOYMENT, NAMESPACE, FUNCTION.lower())
+            if pool.cluster.get(KINDS[0], NAMESPACE, place.name) is not None:
+                applied(pool.cluster, place, {"spec": spec}, "argocd-controller", "minka-sim")
 
     async def assert_whole(self, function: str, *, stays: bool, pods: int = 1, serves: bool = True) -> None:
         """One function, on one pool, and nothing else of it anywhere; its station is as it was, if it serves."""
@@ -253,21 +262,32 @@ def edited(cloud: Cloud) -> None:
             pool.cluster.update(KINDS[0], changed, manager="kubectl-edit")
 
 
-WRITES = ("apply", "delete", "patch", "create")
+def taken_over(cloud: Cloud) -> None:
+    """What goes on applying the function, such as GitOps, takes its replicas over, wherever it is."""
+    cloud.apply_elsewhere({"replicas": 2})
+
+
+VERBS = ("apply", "delete", "patch", "create")
 STRIKES: dict[str, Callable[[Cloud], None]] = {
     "gone": gone_for(40),
     "silent": gone_for(100, Outage.SILENCE),
     "slow": spoils("any", kind=ApiFaultKind.DELAY, count=3, seconds=70),
-    "lying": spoils(*WRITES, kind=ApiFaultKind.OK_WITHOUT_EFFECT),
-    "unanswered": spoils(*WRITES, kind=ApiFaultKind.DROP_AFTER),
-    "failing": spoils(*WRITES, kind=ApiFaultKind.FAIL),
+    "lying": spoils(*VERBS, kind=ApiFaultKind.OK_WITHOUT_EFFECT),
+    "unanswered": spoils(*VERBS, kind=ApiFaultKind.DROP_AFTER),
+    "failing": spoils(*VERBS, kind=ApiFaultKind.FAIL),
     "full": full,
     "unavailable": spoils("any", kind=ApiFaultKind.UNAVAILABLE, count=3),
     "throttled": spoils("any", kind=ApiFaultKind.THROTTLE, count=3),
     "edited": edited,
+    "taken over": taken_over,
     "garbage": spoils("any", kind=ApiFaultKind.GARBAGE, count=3),
     "gone for long": gone_for(1200),
 }
+
+#: Strikes that only writes feel: they are tried at each, others at every so many requests of any kind.
+ON_WRITES, STRIDE = ("lying", "unanswered", "failing"), 7
+#: Who scales the function, and so wants another pod.
+SCALES = ("edited", "taken over")
 
 #: Runs that may come to another end where something goes wrong than where nothing does.
 FREE = ("move", "upgrade", "heal", "instantiate", "drain a node beside", "drain a node elsewhere", "drain a pool")
@@ -309,7 +329,7 @@ async def struck(cloud: Cloud, name: str, strike: str, at: int, outcomes: tuple[
         outcomes: What function and station come to, where that is known.
     """
     run = await SCENARIOS[name].begin(cloud)
-    life = Stricken(at, strike=partial(STRIKES[strike], cloud))
+    life = Stricken(at, strike=partial(STRIKES[strike], cloud), among=WRITES if strike in ON_WRITES else REQUESTS)
     await cloud.shift(life)
     where, jobs = (name, strike, at), {job.station: job for job in cloud.jobs}
     assert cloud.store.runs.get(run.id).state.terminal, where
@@ -317,11 +337,13 @@ async def struck(cloud: Cloud, name: str, strike: str, at: int, outcomes: tuple[
     assert outcomes in ((), (jobs[FUNCTION].outcome, jobs[STATION].outcome)), (where, jobs)
     known = Outcome.DIVERGED not in {job.outcome for job in jobs.values()}
     assert known or strike == "gone for long", (where, jobs)
+    if jobs[STATION].outcome in GOOD:
+        assert await cloud.carried(STATION) == cloud.station, where
     well = jobs[FUNCTION].outcome in GOOD
     there, serves = well or name != "instantiate", well or not SCENARIOS[name].down
     await cloud.time.sleep(SETTLE)
     if known:
-        await cloud.assert_whole(FUNCTION, stays=there, pods=2 if strike == "edited" else 1, serves=serves)
+        await cloud.assert_whole(FUNCTION, stays=there, pods=2 if strike in SCALES else 1, serves=serves)
     elif cloud.placed(FUNCTION):
         await cloud.time.sleep(SETTLE * 10)
         assert set((await cloud.done("heal-function", where=f"function={FUNCTION}", seconds=0)).values()) <= GOOD, where
@@ -345,7 +367,7 @@ ELSEWHERE = "drain a node elsewhere"
 MOMENTS: dict[str, tuple[str, str, Callable[[list[str]], int], tuple[Outcome, Outcome]]] = {
     "away when it is there, and checked": (ELSEWHERE, "gone", lambda calls: last(calls, "GET"), DONE),
     "edited before the first one goes": (ELSEWHERE, "edited", lambda calls: last(calls, "PATCH") + 1, STAYS),
-    "edited when the first one has gone": (ELSEWHERE, "edited", lambda calls: last(calls, "DELETE") + 3, DONE),
+    "edited when the first one has gone": (ELSEWHERE, "edited", lambda calls: last(calls, "DELETE") + 1, DONE),
     "fails where its parameters go": (ELSEWHERE, "failing", lambda calls: last(calls, "DELETE") - 1, STAYS),
     "fails where the first one goes": (ELSEWHERE, "failing", lambda calls: last(calls, "DELETE"), STAYS),
     "edited when it is ready with its new image": ("upgrade", "edited", lambda calls: last(calls, "GET") - 5, DONE),
@@ -360,7 +382,7 @@ def test_a_function_serves_as_it_was_or_as_was_asked(cloud: Cloud, moment: str) 
         whole = Mortal()
         for _ in range(2 if name == "upgrade" else 1):  # each of two images has to be pulled once
             await SCENARIOS[name].begin(cloud)
-            await cloud.work(whole := Mortal())
+            await cloud.shift(whole := Stricken(among=WRITES if strike in ON_WRITES else REQUESTS))
             await cloud.tidy()
         assert await struck(cloud, name, strike, when(whole.calls), outcomes)
 
@@ -373,13 +395,14 @@ def test_a_function_serves_as_it_was_or_as_was_asked(cloud: Cloud, moment: str) 
 def test_pools_may_go_wrong_at_any_request_of_a_whole_run(cloud: Cloud, strike: str) -> None:
     async def each() -> None:
         chance = random.Random(strike)
+        stride, most = (1, 10) if strike in ON_WRITES else (STRIDE, 80)
         if not SOAK:
-            assert await struck(cloud, chance.choice(FREE), strike, chance.randint(40, 240))
+            assert await struck(cloud, chance.choice(FREE), strike, chance.randint(1, most))
             return
         for name in FREE:
-            at = chance.randint(1, 9)
+            at = chance.randint(1, stride)
             while await struck(cloud, name, strike, at):
-                at += 9
+                at += stride
 
     cloud.play(each())
     cloud.intact = True

@@ -80,16 +80,29 @@ def prepared(folder: Path) -> Path:
     return folder
 
 
+#: Requests that write, and all requests to pools, as calls are named.
+WRITES = (" PATCH", " DELETE", " POST")
+REQUESTS = (" GET", *WRITES)
+
+
 @dataclass
 class Stricken(Mortal):
-    """A process that lives, and at one of whose calls something happens."""
+    """A process that lives, and at one of whose requests to pools something happens.
+
+    What happens to pools makes a difference at the next request at the earliest: so these are all the moments.
+
+    Attributes:
+        among: Which requests count.
+    """
 
     strike: Callable[[], None] = lambda: None
+    among: tuple[str, ...] = REQUESTS
 
     def due(self, name: str) -> bool:
-        self.calls.append(name)
-        if len(self.calls) == self.at:
-            self.strike()
+        if name.endswith(self.among):
+            self.calls.append(name)
+            if len(self.calls) == self.at:
+                self.strike()
         return False
 
     @property

@@ -749,8 +749,10 @@ async def test_a_move_of_which_nobody_knows_how_it_ended_leaves_nothing_that_hea
 
     device.faults.append(Fault("edit", wrong, away, skip=edits))
     outcomes = await bench.play("move-function", function="DU-1")
-    assert outcomes == {"DU-1": Outcome.DIVERGED, "S1": Outcome.CANCELLED}, bench.jobs
+    assert outcomes["DU-1"] is Outcome.DIVERGED
+    assert outcomes["S1"] in {Outcome.SUCCEEDED, Outcome.UNCHANGED}, bench.jobs
     assert bench.placed("DU-1") == ("edge-1", "edge-2"), "it may be on either"
+    assert bench.devices["S1"].running == before, "it answers, so it serves"
     device.unreachable = ""
     outcomes = await bench.play("heal-function", where="function=DU-1", seconds=0)
     assert set(outcomes.values()) <= {Outcome.SUCCEEDED, Outcome.UNCHANGED}, bench.jobs

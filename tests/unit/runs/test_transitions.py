@@ -246,7 +246,7 @@ def test_a_run_that_was_cancelled_ends_so_where_that_kept_something_from_it(
         (Outcome.ROLLED_BACK, True),
         (Outcome.WITHDRAWN, True),
         (Outcome.FAILED_SAFE, False),
-        (Outcome.DIVERGED, False),
+        (Outcome.DIVERGED, True),
     ],
 )
 def test_a_station_comes_back_after_its_function_whatever_stops_the_run(
