@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from pydantic import Field
@@ -13,6 +14,7 @@ from controller.models.errors import ConflictError, DeviceError, PlanRefusedErro
 from controller.models.network import DeviceKind, Noun, StationId
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
+from controller.nrm.tree import Observed
 from controller.plan import cordoned_change, moved_change, ready_on, reverted_change, scaled_change
 from controller.playbook.actions.configuration import ChangeOutput, NoInputs
 from controller.playbook.language.registry import (
@@ -117,7 +119,15 @@ async def _readiness(context: Context) -> Readiness:
 
 async def _healed_on(context: Context, _: NoInputs) -> str:
     observed, pools = await context.read(), await context.on_pools()
-    return "" if ready_on(context.station, observed, pools) else (await context.another_pool(pools)).pool
+    if ready_on(context.station, observed, pools):
+        return ""
+    return (await context.another_pool(_found_on(context, observed, pools))).pool
+
+
+def _found_on(context: Context, observed: Observed, pools: Iterable[str]) -> list[str]:
+    """Those of the pools on record on which the function is, or may be; of a run that diverged there are others."""
+    at = {pool: deployment_path(context.station, pool) for pool in pools}
+    return [pool for pool, path in at.items() if path in observed.tree or observed.unseen(path)]
 
 
 async def _choice(context: Context, given: Destination) -> Choice:
@@ -146,7 +156,7 @@ async def heal_function(context: Context, _: NoInputs) -> Proposal[Move]:
     if ready:
         pool, reason = next(one for one in pools if one in ready), "it is ready there"
     else:
-        choice = await context.another_pool(pools)
+        choice = await context.another_pool(_found_on(context, observed, pools))
         pool, reason = choice.pool, choice.reason
         if not pool:
             raise ConflictError(f"{context.station} is not ready on {', '.join(pools) or 'any pool'}, and {reason}")

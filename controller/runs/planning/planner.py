@@ -266,7 +266,7 @@ class Planner:
         failed |= {one.station for one in standing if one.probable_cause == POOL_FULL}
         failed |= {hold.device for hold in await self._store.holds.find(now)} & network.pool_by_id.keys()
         away = {name: {*on.get(name, ()), *failed} for name in still}
-        away |= {name: {*away.get(name, ()), *pools, *failed} for name, pools in leaving.items()}
+        away |= {name: {*pools, *failed} for name, pools in leaving.items()}
         return await asyncio.to_thread(lambda: place(network, network.day(now), running, avoid=away))
 
     async def restoration(self, network: Network, station: str, view: StationView) -> StationPlan:
