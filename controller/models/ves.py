@@ -1,6 +1,7 @@
 """Events of the VES event listener 7.2.1 (ONAP, common event format 30.2.1): the domains that we read.
 
-Names, requirement and enumerations are those of the published format; of its other domains we read the header alone.
+Names, requirement and enumerations are those of the published schema, which is kept beside the test that compares them
+(``tests/conformance/ves``); of its other domains we read the header alone.
 """
 
 from __future__ import annotations
@@ -153,16 +154,24 @@ class StndDefinedFields(_Block):
         return any(kind == "Performance" for kind in kinds)
 
 
-class VesEvent(BaseModel):
-    """One event. Blocks of domains that we do not read are passed over."""
-
-    model_config = ConfigDict(extra="ignore", alias_generator=to_camel)
+class VesEvent(_Block):
+    """One event. The blocks of domains that we do not read may have any content."""
 
     common_event_header: CommonEventHeader
     fault_fields: FaultFields | None = None
     heartbeat_fields: HeartbeatFields | None = None
     pnf_registration_fields: PnfRegistrationFields | None = None
     stnd_defined_fields: StndDefinedFields | None = None
+    measurement_fields: Any = None
+    mobile_flow_fields: Any = None
+    notification_fields: Any = None
+    other_fields: Any = None
+    perf3gpp_fields: Any = Field(default=None, alias="perf3gppFields")
+    sip_signaling_fields: Any = None
+    state_change_fields: Any = None
+    syslog_fields: Any = None
+    threshold_crossing_alert_fields: Any = None
+    voice_quality_fields: Any = None
 
 
 class Heartbeat(Noun):

@@ -255,6 +255,7 @@ async def test_unknown_sources_and_domains_are_counted(bench: ApiBench) -> None:
         (json.dumps({"event": {"commonEventHeader": header("fault") | {"colour": "red"}}}).encode(), "event.common"),
         (json.dumps({"event": {"commonEventHeader": header("fault")}}).encode(), "event.faultFields: missing"),
         (json.dumps({"event": fault("FATAL")}).encode(), "event.faultFields.eventSeverity: "),
+        (json.dumps({"event": fault() | {"heartbeatField": {}}}).encode(), "event.heartbeatField: "),
         (
             json.dumps(
                 {"event": fault() | {"commonEventHeader": header("fault") | {"lastEpochMicrosec": 1e30}}}
