@@ -66,19 +66,26 @@ def _reset_status(obj: Object) -> None:
 # ------------------------------------------------------------------------------------------- pods and their templates
 
 
-def _default_containers(spec: Object) -> None:
+def _default_container(container: Object) -> None:
+    image = str(container.get("image", ""))
+    tag = image.rpartition("/")[2].partition(":")[2]
+    latest = tag in {"", "latest"} and "@" not in image
+    container.setdefault("imagePullPolicy", "Always" if latest else "IfNotPresent")
+    resources = container.get("resources") or {}
+    for name, value in (resources.get("limits") or {}).items():
+        resources.setdefault("requests", {}).setdefault(name, value)
+    for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
+        grpc = (container.get(probe) or {}).get("grpc")
+        if grpc is not None:
+            grpc.setdefault("service", "")
+
+
+def _default_pod_spec(spec: Object) -> None:
     for container in _containers(spec):
-        image = str(container.get("image", ""))
-        tag = image.rpartition("/")[2].partition(":")[2]
-        latest = tag in {"", "latest"} and "@" not in image
-        container.setdefault("imagePullPolicy", "Always" if latest else "IfNotPresent")
-        resources = container.get("resources") or {}
-        for name, value in (resources.get("limits") or {}).items():
-            resources.setdefault("requests", {}).setdefault(name, value)
-        for probe in ("livenessProbe", "readinessProbe", "startupProbe"):
-            grpc = (container.get(probe) or {}).get("grpc")
-            if grpc is not None:
-                grpc.setdefault("service", "")
+        _default_container(container)
+    for volume in spec.get("volumes") or ():
+        if not volume.keys() - {"name"}:
+            volume["emptyDir"] = {}
     if spec.get("hostNetwork"):
         for container in _containers(spec):
             for port in container.get("ports") or ():
@@ -96,14 +103,14 @@ def _containers(spec: Object) -> list[Object]:
 def _default_pod(obj: Object) -> None:
     spec = obj.get("spec")
     if isinstance(spec, dict):
-        _default_containers(spec)
+        _default_pod_spec(spec)
         spec.setdefault("enableServiceLinks", True)
 
 
 def _default_template(obj: Object) -> None:
     template = (obj.get("spec") or {}).get("template") or {}
     if isinstance(template.get("spec"), dict):
-        _default_containers(template["spec"])
+        _default_pod_spec(template["spec"])
 
 
 def quality_of_service(spec: Object) -> str:
@@ -282,6 +289,24 @@ def _default_job(obj: Object) -> None:
     if "completions" not in spec and "parallelism" not in spec:
         spec["completions"] = 1
     spec.setdefault("parallelism", 1)
+
+
+def _create_job(obj: Object) -> None:
+    """A job chooses its pods by its uid, unless its writer says that he chooses."""
+    _reset_status(obj)
+    spec, uid, name = obj["spec"], obj["metadata"]["uid"], obj["metadata"]["name"]
+    if spec.get("manualSelector"):
+        return
+    prefix = "batch.kubernetes.io/"
+    labels = spec["template"].setdefault("metadata", {}).setdefault("labels", {})
+    for label, value in (("controller-uid", uid), ("job-name", name)):
+        labels.setdefault(label, value)
+        labels.setdefault(f"{prefix}{label}", value)
+    spec.setdefault("selector", {"matchLabels": {f"{prefix}controller-uid": uid}})
+
+
+def _default_cron_job(obj: Object) -> None:
+    _default_template((obj.get("spec") or {}).get("jobTemplate") or {})
 
 
 def _workload_problems(obj: Object) -> Iterator[Cause]:
@@ -649,6 +674,24 @@ def _default_service(obj: Object) -> None:
         spec.setdefault("internalTrafficPolicy", "Cluster")
     if spec.get("type") in {"NodePort", "LoadBalancer"}:
         spec.setdefault("externalTrafficPolicy", "Cluster")
+    if spec.get("type") == "LoadBalancer":
+        spec.setdefault("allocateLoadBalancerNodePorts", True)
+
+
+def _number_of(obj: Object, *more: object) -> int:
+    """A number below 65,536 that is always the same for what is asked for."""
+    name = "/".join(map(str, (obj["metadata"].get("namespace"), obj["metadata"].get("name"), *more)))
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:2])
+
+
+def _give_node_ports(obj: Object) -> None:
+    spec = obj["spec"]
+    if spec.get("type") == "NodePort" or (
+        spec.get("type") == "LoadBalancer" and spec.get("allocateLoadBalancerNodePorts")
+    ):
+        for port in spec.get("ports") or ():
+            if not port.get("nodePort"):
+                port["nodePort"] = 30000 + _number_of(obj, port.get("protocol"), port.get("port")) % 2768
 
 
 def _create_service(obj: Object) -> None:
@@ -658,13 +701,12 @@ def _create_service(obj: Object) -> None:
         return
     headless = spec.get("clusterIP") == "None"
     if not spec.get("clusterIP"):
-        name = f"{obj['metadata'].get('namespace')}/{obj['metadata'].get('name')}"
-        number = int.from_bytes(hashlib.sha256(name.encode()).digest()[:2]) + 10
-        spec["clusterIP"] = str(ipaddress.IPv4Address("10.96.0.0") + number)
+        spec["clusterIP"] = str(ipaddress.IPv4Address("10.96.0.0") + _number_of(obj) + 10)
     spec.setdefault("clusterIPs", [spec["clusterIP"]])
     both = headless and not spec.get("selector")
     spec.setdefault("ipFamilies", ["IPv4", "IPv6"] if both else ["IPv4"])
     spec.setdefault("ipFamilyPolicy", "RequireDualStack" if both else "SingleStack")
+    _give_node_ports(obj)
 
 
 def _service_problems(obj: Object) -> Iterator[Cause]:
@@ -694,6 +736,7 @@ def _update_service(obj: Object, old: Object, subresource: str) -> None:
     for name in ("clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"):
         if not obj["spec"].get(name) and old["spec"].get(name):
             obj["spec"][name] = old["spec"][name]
+    _give_node_ports(obj)
 
 
 # ----------------------------------------------------------------------------------------- rights, leases, priorities
@@ -891,8 +934,8 @@ RULES: Final[Mapping[str, Rules]] = {
     "replicasets.apps": _workload(_default_template),
     "statefulsets.apps": _workload(_default_rolling),
     "daemonsets.apps": _workload(_default_rolling),
-    "jobs.batch": Rules(default=_default_job, create=_reset_status),
-    "cronjobs.batch": Rules(create=_reset_status),
+    "jobs.batch": Rules(default=_default_job, create=_create_job),
+    "cronjobs.batch": Rules(default=_default_cron_job, create=_reset_status),
     "poddisruptionbudgets.policy": Rules(create=_reset_status, problems=_disruption_problems),
     "networkpolicies.networking.k8s.io": Rules(default=_default_policy, problems=_policy_problems),
     "ingresses.networking.k8s.io": Rules(create=_reset_status),

@@ -256,6 +256,84 @@ def _replicas(obj: Object, _: datetime) -> str:
     return f"{obj.get('status', {}).get('readyReplicas', 0)}/{obj['spec'].get('replicas', 1)}"
 
 
+def _job_status(obj: Object, _: datetime) -> str:
+    met = {kind for kind, status in _conditions(obj).items() if status == "True"}
+    for kind in ("Complete", "Failed"):
+        if kind in met:
+            return kind
+    if "deletionTimestamp" in obj["metadata"]:
+        return "Terminating"
+    return next((kind for kind in ("Suspended", "FailureTarget", "SuccessCriteriaMet") if kind in met), "Running")
+
+
+def _completions(obj: Object, _: datetime) -> str:
+    spec, done = obj["spec"], obj.get("status", {}).get("succeeded", 0)
+    if "completions" in spec:
+        return f"{done}/{spec['completions']}"
+    parallel = spec.get("parallelism", 0)
+    return f"{done}/1 of {parallel}" if parallel > 1 else f"{done}/1"
+
+
+def _duration(obj: Object, now: datetime) -> str:
+    status = obj.get("status", {})
+    if "startTime" not in status:
+        return ""
+    end = status.get("completionTime")
+    return age(status["startTime"], datetime.fromisoformat(end) if end else now)
+
+
+def _since(obj: Object, path: str, now: datetime) -> str:
+    found = values_at(obj, path)
+    return age(found[0], now) if found else _NONE
+
+
+def _hosts(obj: Object, _: datetime) -> str:
+    hosts = [rule["host"] for rule in obj["spec"].get("rules") or () if rule.get("host")]
+    return ",".join(hosts[:3]) + (f" + {len(hosts) - 3} more..." if len(hosts) > 3 else "") or "*"
+
+
+_SHORT_MODES = {"ReadWriteOnce": "RWO", "ReadOnlyMany": "ROX", "ReadWriteMany": "RWX", "ReadWriteOncePod": "RWOP"}
+
+
+def _modes(path: str) -> Cell:
+    return lambda obj, _: ",".join(_SHORT_MODES.get(one, one) for found in values_at(obj, path) for one in found)
+
+
+def _phase(obj: Object, _: datetime) -> str:
+    return "Terminating" if "deletionTimestamp" in obj["metadata"] else obj.get("status", {}).get("phase", "")
+
+
+def _claim(obj: Object, _: datetime) -> str:
+    claim = obj["spec"].get("claimRef")
+    return f"{claim.get('namespace', '')}/{claim.get('name', '')}" if claim else ""
+
+
+def _class_name(obj: Object, _: datetime) -> str:
+    default = obj["metadata"].get("annotations", {}).get("storageclass.kubernetes.io/is-default-class") == "true"
+    return f"{obj['metadata']['name']}{' (default)' if default else ''}"
+
+
+def _subjects(kind: str) -> Cell:
+    def cell(obj: Object, _: datetime) -> str:
+        found = [one for one in obj.get("subjects") or () if one["kind"] == kind]
+        return ", ".join(
+            f"{one['namespace']}/{one['name']}" if kind == "ServiceAccount" else one["name"] for one in found
+        )
+
+    return cell
+
+
+def _external(obj: Object, _: datetime) -> str:
+    spec = obj["spec"]
+    if spec.get("type") == "ExternalName":
+        return str(spec.get("externalName", ""))
+    if spec.get("type") == "LoadBalancer":
+        given = values_at(obj, ".status.loadBalancer.ingress[*]")
+        found = [one.get("ip") or one.get("hostname", "") for one in given]
+        return ",".join([*found, *spec.get("externalIPs", ())]) or "<pending>"
+    return ",".join(spec.get("externalIPs") or ()) or _NONE
+
+
 def _used(side: str) -> Cell:
     def cell(obj: Object, _: datetime) -> str:
         status = obj.get("status", {})
@@ -282,13 +360,45 @@ def _role(obj: Object, _: datetime) -> str:
 
 
 def _ports(obj: Object, _: datetime) -> str:
-    ports = obj["spec"].get("ports") or ()
-    return ",".join(f"{one['port']}/{one.get('protocol', 'TCP')}" for one in ports) or _NONE
+    def said(port: dict[str, Any]) -> str:
+        node = f":{port['nodePort']}" if port.get("nodePort") else ""
+        return f"{port['port']}{node}/{port.get('protocol', 'TCP')}"
+
+    return ",".join(said(port) for port in obj["spec"].get("ports") or ()) or _NONE
 
 
 def _column(name: str, cell: Cell, priority: int = 0, type_: str = "string", text: str = "") -> Column:
     return Column(name, cell, text or f"{name} of the object.", type_, "", priority)
 
+
+def _containers(obj: Object) -> list[dict[str, Any]]:
+    spec = obj["spec"].get("jobTemplate", obj)["spec"]
+    found: list[dict[str, Any]] = spec["template"]["spec"].get("containers", [])
+    return found
+
+
+_CREATED = _column("Created At", _path(".metadata.creationTimestamp", ""), 0, "date")
+_OF_TEMPLATE = (
+    _column("Containers", lambda obj, _: ",".join(one["name"] for one in _containers(obj)), 1),
+    _column("Images", lambda obj, _: ",".join(one.get("image", "") for one in _containers(obj)), 1),
+)
+_OF_WORKLOAD = (*_OF_TEMPLATE, _column("Selector", _selector("spec", "selector"), 1))
+_OF_REPLICAS = (
+    NAME,
+    _column("Desired", _path(".spec.replicas", 1), type_="integer"),
+    _column("Current", _path(".status.replicas", 0), type_="integer"),
+    _column("Ready", _path(".status.readyReplicas", 0), type_="integer"),
+    AGE,
+    *_OF_WORKLOAD,
+)
+_OF_BINDING = (
+    NAME,
+    _column("Role", _role),
+    AGE,
+    _column("Users", _subjects("User"), 1),
+    _column("Groups", _subjects("Group"), 1),
+    _column("ServiceAccounts", _subjects("ServiceAccount"), 1),
+)
 
 _BUILT_IN: dict[str, Sequence[Column]] = {
     "pods": (
@@ -334,7 +444,7 @@ _BUILT_IN: dict[str, Sequence[Column]] = {
         NAME,
         _column("Type", _path(".spec.type", "")),
         _column("Cluster-IP", _path(".spec.clusterIP")),
-        _column("External-IP", lambda *_: _NONE),
+        _column("External-IP", _external),
         _column("Port(s)", _ports),
         AGE,
         _column("Selector", _selector("spec", "selector"), 1),
@@ -346,9 +456,7 @@ _BUILT_IN: dict[str, Sequence[Column]] = {
         _column("Up-to-date", _path(".status.updatedReplicas", 0)),
         _column("Available", _path(".status.availableReplicas", 0)),
         AGE,
-        _column("Containers", lambda obj, _: ",".join(one["name"] for one in _containers(obj)), 1),
-        _column("Images", lambda obj, _: ",".join(one.get("image", "") for one in _containers(obj)), 1),
-        _column("Selector", _selector("spec", "selector"), 1),
+        *_OF_WORKLOAD,
     ),
     "networkpolicies.networking.k8s.io": (NAME, _column("Pod-Selector", _selector("spec", "podSelector")), AGE),
     "poddisruptionbudgets.policy": (
@@ -366,20 +474,85 @@ _BUILT_IN: dict[str, Sequence[Column]] = {
         _column("PreemptionPolicy", _path(".preemptionPolicy", "")),
     ),
     "leases.coordination.k8s.io": (NAME, _column("Holder", _path(".spec.holderIdentity", "")), AGE),
-    "roles.rbac.authorization.k8s.io": (
+    "limitranges": (NAME, _CREATED),
+    "persistentvolumeclaims": (
         NAME,
-        _created := _column("Created At", _path(".metadata.creationTimestamp", ""), 0, "date"),
+        _column("Status", _phase),
+        _column("Volume", _path(".spec.volumeName", "")),
+        _column("Capacity", _path(".status.capacity.storage", "")),
+        _column("Access Modes", _modes(".status.accessModes")),
+        _column("StorageClass", _path(".spec.storageClassName", "")),
+        _column("VolumeAttributesClass", _path(".spec.volumeAttributesClassName", "<unset>")),
+        AGE,
+        _column("VolumeMode", _path(".spec.volumeMode", "<unset>"), 1),
     ),
-    "clusterroles.rbac.authorization.k8s.io": (NAME, _created),
-    "rolebindings.rbac.authorization.k8s.io": (NAME, _column("Role", _role), AGE),
-    "clusterrolebindings.rbac.authorization.k8s.io": (NAME, _column("Role", _role), AGE),
-    "customresourcedefinitions.apiextensions.k8s.io": (NAME, _created),
+    "persistentvolumes": (
+        NAME,
+        _column("Capacity", _path(".spec.capacity.storage", "")),
+        _column("Access Modes", _modes(".spec.accessModes")),
+        _column("Reclaim Policy", _path(".spec.persistentVolumeReclaimPolicy", "")),
+        _column("Status", _phase),
+        _column("Claim", _claim),
+        _column("StorageClass", _path(".spec.storageClassName", "")),
+        _column("VolumeAttributesClass", _path(".spec.volumeAttributesClassName", "<unset>")),
+        _column("Reason", _path(".status.reason", "")),
+        AGE,
+        _column("VolumeMode", _path(".spec.volumeMode", "<unset>"), 1),
+    ),
+    "replicationcontrollers": _OF_REPLICAS,
+    "replicasets.apps": _OF_REPLICAS,
+    "statefulsets.apps": (NAME, _column("Ready", _replicas), AGE, *_OF_TEMPLATE),
+    "daemonsets.apps": (
+        NAME,
+        _column("Desired", _path(".status.desiredNumberScheduled", 0), type_="integer"),
+        _column("Current", _path(".status.currentNumberScheduled", 0), type_="integer"),
+        _column("Ready", _path(".status.numberReady", 0), type_="integer"),
+        _column("Up-to-date", _path(".status.updatedNumberScheduled", 0), type_="integer"),
+        _column("Available", _path(".status.numberAvailable", 0), type_="integer"),
+        _column("Node Selector", _selector("spec", "template", "spec", "nodeSelector")),
+        AGE,
+        *_OF_WORKLOAD,
+    ),
+    "jobs.batch": (
+        NAME,
+        _column("Status", _job_status),
+        _column("Completions", _completions),
+        _column("Duration", _duration),
+        AGE,
+        *_OF_WORKLOAD,
+    ),
+    "cronjobs.batch": (
+        NAME,
+        _column("Schedule", _path(".spec.schedule", "")),
+        _column("Timezone", _path(".spec.timeZone")),
+        _column("Suspend", lambda obj, _: str(obj["spec"].get("suspend", "<unset>")), type_="boolean"),
+        _column("Active", lambda obj, _: len(obj.get("status", {}).get("active") or ()), type_="integer"),
+        _column("Last Schedule", lambda obj, now: _since(obj, ".status.lastScheduleTime", now)),
+        AGE,
+        *_OF_WORKLOAD,
+    ),
+    "ingresses.networking.k8s.io": (
+        NAME,
+        _column("Class", _path(".spec.ingressClassName")),
+        _column("Hosts", _hosts),
+        _column("Address", lambda obj, _: ",".join(values_at(obj, ".status.loadBalancer.ingress[*].ip"))),
+        _column("Ports", lambda obj, _: "80, 443" if obj["spec"].get("tls") else "80"),
+        AGE,
+    ),
+    "storageclasses.storage.k8s.io": (
+        Column("Name", _class_name, _NAME_TEXT, format="name"),
+        _column("Provisioner", _path(".provisioner", "")),
+        _column("ReclaimPolicy", _path(".reclaimPolicy", "")),
+        _column("VolumeBindingMode", _path(".volumeBindingMode", "")),
+        _column("AllowVolumeExpansion", lambda obj, _: bool(obj.get("allowVolumeExpansion"))),
+        AGE,
+    ),
+    "roles.rbac.authorization.k8s.io": (NAME, _CREATED),
+    "clusterroles.rbac.authorization.k8s.io": (NAME, _CREATED),
+    "rolebindings.rbac.authorization.k8s.io": _OF_BINDING,
+    "clusterrolebindings.rbac.authorization.k8s.io": _OF_BINDING,
+    "customresourcedefinitions.apiextensions.k8s.io": (NAME, _CREATED),
 }
-
-
-def _containers(obj: Object) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = obj["spec"]["template"]["spec"].get("containers", [])
-    return found
 
 
 def columns_of(kind: Kind) -> Sequence[Column]:

@@ -813,3 +813,66 @@ def test_taints_are_told_apart_by_key_and_effect(admin: Client) -> None:
     code, refusal = admin.ask("POST", "/api/v1/nodes", {"metadata": {"name": "n"}, "spec": spec})
     (cause,) = refusal["details"]["causes"]
     assert (code, cause["reason"], cause["field"]) == (422, "FieldValueDuplicate", "metadata.taints[2]")
+
+
+_CONTAINERS: Json = {"containers": [{"name": "c", "image": "i"}]}
+_TEMPLATE: Json = {"metadata": {"labels": {"a": "b"}}, "spec": _CONTAINERS}
+_ONCE: Json = {"spec": {**_CONTAINERS, "restartPolicy": "Never"}}
+_LABELS: Json = {"matchLabels": {"a": "b"}}
+_SET: Json = {"spec": {"selector": _LABELS, "template": _TEMPLATE}}
+_PORTS: Json = {"ports": [{"port": 80}]}
+_MODES: Json = {"accessModes": ["ReadWriteOnce"]}
+_GIB: Json = {"storage": "1Gi"}
+
+
+@pytest.mark.parametrize(
+    ("group", "plural", "obj", "cells"),
+    [
+        ("v1", "replicationcontrollers", {"spec": {"selector": {"a": "b"}, "template": _TEMPLATE}}, "1|0|0|0s|c|i|a=b"),
+        ("apps/v1", "daemonsets", _SET, "0|0|0|0|0|<none>|0s|c|i|a=b"),
+        ("apps/v1", "statefulsets", _SET, "0/1|0s|c|i"),
+        ("batch/v1", "jobs", {"spec": {"template": _ONCE, "selector": _LABELS, "manualSelector": True}},
+         "Running|0/1||0s|c|i|a=b"),
+        ("batch/v1", "cronjobs", {"spec": {"schedule": "@daily", "jobTemplate": {"spec": {"template": _ONCE}}}},
+         "@daily|<none>|False|0|<none>|0s|c|i|<none>"),
+        ("networking.k8s.io/v1", "ingresses", {"spec": {"rules": [{"host": "h"}], "tls": [{}]}},
+         "<none>|h||80, 443|0s"),
+        ("v1", "services", {"spec": {"type": "ExternalName", "externalName": "e"}},
+         "ExternalName|<none>|e|<none>|0s|<none>"),
+        ("v1", "services", {"spec": {**_PORTS, "clusterIP": "10.96.1.1", "externalIPs": ["192.0.2.1"]}},
+         "ClusterIP|10.96.1.1|192.0.2.1|80/TCP|0s|<none>"),
+        ("v1", "persistentvolumeclaims", {"spec": {**_MODES, "resources": {"requests": _GIB}}},
+         "Pending|||||<unset>|0s|Filesystem"),
+        ("v1", "persistentvolumes", {"spec": {**_MODES, "capacity": _GIB, "hostPath": {"path": "/x"}}},
+         "1Gi|RWO|Retain|Pending|||<unset>||0s|Filesystem"),
+        ("storage.k8s.io/v1", "storageclasses", {"provisioner": "p"}, "p|Delete|Immediate|False|0s"),
+    ],
+)  # fmt: skip
+def test_tables_have_the_columns_of_the_real_server(
+    cluster: Cluster, admin: Client, group: str, plural: str, obj: Json, cells: str
+) -> None:
+    name, _, version = group.rpartition("/")
+    kind = cluster.registry.find(name, version, plural)
+    assert kind is not None
+    root = f"/apis/{group}" if name else f"/api/{group}"
+    path = f"{root}/namespaces/default/{plural}" if kind.namespaced else f"{root}/{plural}"
+    assert admin.ask("POST", path, {**obj, "metadata": {"name": "n"}})[0] == 201
+    _, table = admin.ask("GET", f"{path}/n", accept="application/json;as=Table;g=meta.k8s.io;v=v1")
+    assert "|".join(str(cell) for cell in table["rows"][0]["cells"]) == f"n|{cells}"
+    assert len(table["columnDefinitions"]) == len(table["rows"][0]["cells"])
+
+
+def test_ports_selectors_and_volumes_that_nobody_chose_are_given(cluster: Cluster, admin: Client) -> None:
+    services = "/api/v1/namespaces/default/services"
+    _, made = admin.ask("POST", services, {"metadata": {"name": "s"}, "spec": {**_PORTS, "type": "LoadBalancer"}})
+    port = made["spec"]["ports"][0]["nodePort"]
+    assert 30000 <= port < 32768
+    _, table = admin.ask("GET", f"{services}/s", accept="application/json;as=Table;g=meta.k8s.io;v=v1")
+    assert table["rows"][0]["cells"][3:5] == ["<pending>", f"80:{port}/TCP"]
+    job = cluster.create("jobs.batch", {"metadata": {"name": "j", "namespace": "default"}, "spec": {"template": _ONCE}})
+    label = {"batch.kubernetes.io/controller-uid": job["metadata"]["uid"]}
+    assert job["spec"]["selector"] == {"matchLabels": label}
+    assert label.items() <= job["spec"]["template"]["metadata"]["labels"].items()
+    with_volume = pod("p")
+    with_volume["spec"]["volumes"] = [{"name": "v"}]
+    assert cluster.create("pods", with_volume)["spec"]["volumes"] == [{"name": "v", "emptyDir": {}}]
