@@ -63,7 +63,7 @@ from controller.plan import Ledgers
 from controller.ports.clock import Clock
 from controller.ports.store import AuditQuery, Page, PlanHead, StatementFilter, Store
 from controller.runs.approval.clearance import who_can_end
-from controller.runs.planning.planner import running_on
+from controller.runs.planning.planner import closures_now, running_on
 
 Read = TypeVar("Read")
 
@@ -441,8 +441,9 @@ class HostView:
     def functions(self, names: Sequence[str]) -> list[FunctionView]:
         """See ``View``."""
         _, network = self._store.networks.get()
-        day = network.day(self.clock.now())
-        choices = place(network, day, running_on(self._store, network.function_by_id)).choices
+        now = self.clock.now()
+        day, closures = network.day(now), closures_now(self._store, network, now)
+        choices = place(network, day, running_on(self._store, network.function_by_id), closures).choices
         records, healths = self._store.devices.find(names), self._store.healths.find(names)
         read = {name: health.at for name, health in healths.items() if health.function}
         jobs = self._store.ledger.ended_jobs(read, min(read.values())) if read else ()

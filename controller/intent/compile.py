@@ -24,6 +24,7 @@ from controller.intent.links import CoreLinks
 from controller.intent.neighbours import PeerEnds, neighbour_facts, neighbour_findings
 from controller.intent.own_cells import own_cell_findings
 from controller.intent.pci import code_findings
+from controller.intent.placement import OPEN, Closures
 from controller.intent.pools import pool_facts
 from controller.intent.routers import router_facts, stations_of
 from controller.intent.sharing import CellSharing, Placed, Portion, share_cell, share_user_plane
@@ -55,6 +56,7 @@ def compile_intent(
     as_of: date,
     stations: Collection[str] | None = None,
     running: Mapping[str, Collection[str]] | None = None,
+    closures: Closures = OPEN,
 ) -> Intent:
     """Work out what every station and managed router should carry, for whom, and which contracts that breaks.
 
@@ -71,6 +73,7 @@ def compile_intent(
             a whole. The facts and findings are the same as without it.
         running: Pools that functions run on, by function: they stay there as long as they may. None leaves functions
             out: what they should carry depends on it.
+        closures: Pools that take no function but those that run there.
 
     Raises:
         NotFoundError: ``stations`` names one that the network does not have.
@@ -99,7 +102,9 @@ def compile_intent(
     for station in sorted(wanted, key=lambda station: station.id):
         intent[station.id] = tuple(facts.of(station))
     of_routers, about_routers = router_facts(network, routers, intent)
-    of_functions, about_functions = function_facts(network, as_of, functions if running is not None else (), running)
+    of_functions, about_functions = function_facts(
+        network, as_of, functions if running is not None else (), running, closures
+    )
     of_pools = pool_facts(network, as_of, pools, running or {})
     found = canonical((*findings, *facts.findings, *about_routers, *about_functions))
     if stations is None:

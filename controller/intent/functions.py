@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import date
 
 from controller.intent.findings import Check, finding
-from controller.intent.placement import place
+from controller.intent.placement import OPEN, Closures, place
 from controller.models.cloud import FunctionKind
 from controller.models.facts import Finding, FunctionFact
 from controller.models.network import Network
@@ -14,7 +14,11 @@ from controller.nrm.profiles.pool import priority_of
 
 
 def function_facts(
-    network: Network, as_of: date, functions: Collection[str], running: Mapping[str, Collection[str]] | None
+    network: Network,
+    as_of: date,
+    functions: Collection[str],
+    running: Mapping[str, Collection[str]] | None,
+    closures: Closures = OPEN,
 ) -> tuple[dict[str, FunctionFact], list[Finding]]:
     """Facts of functions where they are placed, and those that have no place.
 
@@ -23,10 +27,11 @@ def function_facts(
         as_of: The day whose agreements count.
         functions: Those that are asked for.
         running: Pools that functions run on, by function.
+        closures: Pools that take nothing new.
     """
     if not functions:
         return {}, []
-    choices = place(network, as_of, running or {}).choices
+    choices = place(network, as_of, running or {}, closures).choices
     facts, findings = {}, []
     for function in sorted(functions):
         if choices[function].pool:

@@ -106,10 +106,44 @@ class Placement:
         return tuple(choice for choice in self.choices.values() if choice.pool and choice.was)
 
 
+@dataclass(frozen=True, slots=True)
+class Closures:
+    """Pools that no function comes to now but those that run there already; each with the reason in words.
+
+    Attributes:
+        pools: Those that take nothing.
+        fixed: Those of them that nothing leaves for a better place either.
+        frozen: Sites and regions under a freeze (``site:cusco-1``): pools there take those functions only that the
+            freeze binds as well, which then wait for it, or for a person who overrides it.
+        short: Pools that lack nodes: they take what has a place nowhere else.
+    """
+
+    pools: Mapping[str, str] = field(default_factory=dict)
+    fixed: Collection[str] = frozenset()
+    frozen: Mapping[str, str] = field(default_factory=dict)
+    short: Mapping[str, str] = field(default_factory=dict)
+
+    def reasons(self, network: Network, function: str) -> dict[str, str]:
+        """Why a function comes to none of these pools, of those near enough to it."""
+        near = network.pools_for[function]
+        found = {pool: self.pools[pool] for pool in near if pool in self.pools}
+        bound = network.bound_by(function) if self.frozen else ()
+        for pool in (network.pool_by_id[one] for one in near if self.frozen and one in network.pool_by_id):
+            for target in (f"site:{pool.site}", f"region:{pool.region}"):
+                if target in self.frozen and target not in bound:
+                    found[pool.id] = self.frozen[target]
+        return found
+
+
+#: All pools take what has room there.
+OPEN = Closures()
+
+
 def place(
     network: Network,
     as_of: date,
     running: Mapping[str, Collection[str]] = _NOBODY,
+    closures: Closures = OPEN,
     *,
     avoid: Mapping[str, Collection[str]] = _NOBODY,
     rebalance: bool = False,
@@ -121,10 +155,11 @@ def place(
         as_of: The day whose agreements count.
         running: Pools that functions run on, by function. Of several, the first counts that may keep it: name the one
             first that it came to last.
+        closures: Pools that take nothing new.
         avoid: Pools that functions have to leave, by function.
         rebalance: Let functions move that run where they may.
     """
-    return _Placing(network, as_of, running, rebalance, avoid).answer()
+    return _Placing(network, as_of, running, rebalance, closures, avoid).answer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,14 +222,23 @@ def bought(network: Network, as_of: date) -> frozenset[str]:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A function to place: what it takes, and by pool what it counts as there, and how far its farthest station is."""
+    """A function to place.
+
+    Attributes:
+        ways: What it counts as on a pool, and how far its farthest station is, by pool.
+        near: These pools, the best first.
+        shut: Why it may not come to pools that are near enough.
+        fixed: Why it stays where it runs though all may move; mostly empty.
+    """
 
     function: Function
     central: bool
     load: Load
     ways: Mapping[str, tuple[int, int]]
     apart: frozenset[str]
-    near: tuple[str, ...] = field(default=())
+    near: tuple[str, ...]
+    shut: Mapping[str, str]
+    fixed: str
 
     def cost(self, pool: str) -> int:
         """What it counts as on a pool, or without one (an empty string)."""
@@ -208,7 +252,13 @@ class _Job:
         return self.ways[self.near[1]][0] - self.ways[self.near[0]][0]
 
 
-def jobs(network: Network, as_of: date, avoid: Mapping[str, Collection[str]] = _NOBODY) -> dict[str, _Job]:
+def jobs(
+    network: Network,
+    as_of: date,
+    running: Mapping[str, Collection[str]] = _NOBODY,
+    closures: Closures = OPEN,
+    avoid: Mapping[str, Collection[str]] = _NOBODY,
+) -> dict[str, _Job]:
     """All functions of known packages, by id."""
     apart: dict[str, set[str]] = defaultdict(set)
     for function in network.functions:
@@ -223,19 +273,37 @@ def jobs(network: Network, as_of: date, avoid: Mapping[str, Collection[str]] = _
             continue
         stations = network.stations_served[function.id]
         side = HOST if function.id in own else function.side
-        pools = [pool for pool in network.pools_for[function.id] if pool not in avoid.get(function.id, ())]
-        ways = {pool: _way(network, function, package, pool) for pool in pools}
+        here, closed = running.get(function.id, ()), closures.reasons(network, function.id)
+        stays = {*closures.fixed, *(pool for pool, why in closed.items() if why in closures.frozen.values())}
+        fixed = [why for pool, why in closed.items() if pool in here and pool in stays]
+        shut = {pool: why for pool, why in closed.items() if pool not in here}
+        shut |= {pool: closed.get(pool, "it has to leave it") for pool in avoid.get(function.id, ())}
+        short = closures.short.keys() - set(here)
+        ways = {
+            pool: _way(network, function, package, pool, short=pool in short)
+            for pool in network.pools_for[function.id]
+            if pool not in shut
+        }
         near = tuple(sorted(ways, key=lambda pool: (ways[pool][0], pool)))
-        load = load_of(function, package, side, len(stations))
-        found[function.id] = _Job(function, package.kind.is_central, load, ways, frozenset(apart[function.id]), near)
+        found[function.id] = _Job(
+            function,
+            package.kind.is_central,
+            load_of(function, package, side, len(stations)),
+            ways,
+            frozenset(apart[function.id]),
+            near,
+            shut,
+            next(iter(fixed), ""),
+        )
     return found
 
 
-def _way(network: Network, function: Function, package: Package, pool: str) -> tuple[int, int]:
+def _way(network: Network, function: Function, package: Package, pool: str, *, short: bool) -> tuple[int, int]:
     """What a function counts as on a pool, and microseconds to its farthest station; 0 where a pinned one is too far.
 
     Packets count as they go to the sites of its stations. A CU on an edge counts as if they went as far again as it
-    bears, so that a regional pool is always better.
+    bears, so that a regional pool is always better. What comes to a pool that is short of nodes counts half as much as
+    what has no place.
     """
     ways = network.ways_to_all[function.id].get(pool, ())
     served = network.stations_served[function.id] if ways else ()
@@ -243,7 +311,8 @@ def _way(network: Network, function: Function, package: Package, pool: str) -> t
     whole = sum(network.latency_us.get(site, {}).get(pool, us) for site, us in zip(sites, ways, strict=True))
     known = network.pool_by_id.get(pool)
     scarce = known.where.scarcity if known is not None and package.kind.is_central else 0
-    return whole + scarce * (function.max_latency_us or 0) * len(served), max(ways, default=0)
+    more = scarce * (function.max_latency_us or 0) + (UNPLACED_US // 2 if short else 0)
+    return whole + more * len(served), max(ways, default=0)
 
 
 def rooms(network: Network, as_of: date, without: Collection[Node] = ()) -> dict[str, PoolPacking]:
@@ -266,10 +335,11 @@ class _Placing:
         as_of: date,
         running: Mapping[str, Collection[str]],
         rebalance: bool,
+        closures: Closures = OPEN,
         avoid: Mapping[str, Collection[str]] = _NOBODY,
     ) -> None:
-        self.jobs = jobs(network, as_of, avoid)
-        self._avoid = avoid
+        self.jobs = jobs(network, as_of, running, closures, avoid)
+        self._short = closures.short
         self.rooms = rooms(network, as_of)
         self.at: dict[str, str] = {}
         self._network = network
@@ -279,8 +349,7 @@ class _Placing:
         self._strained: set[str] = set()
         self._attempts: list[dict[str, PoolSnapshot]] = []
         self._effort = self._enough = 0
-        if not rebalance:
-            self._keep(reserve=True)
+        self._keep(reserve=True)
         self._fill()
         self._improve()
         self._keep(reserve=False)
@@ -371,7 +440,8 @@ class _Placing:
     def _keep(self, *, reserve: bool) -> None:
         """Leave what runs, and has no other place, where it is, as far as it may be there and there is enough."""
         for job in sorted(self.jobs.values(), key=_important):
-            runs = self._running.get(job.function.id, ()) if job.function.id not in self.at else ()
+            may_go = reserve and self._rebalance and not job.fixed
+            runs = () if may_go or job.function.id in self.at else self._running.get(job.function.id, ())
             for pool in (one for one in runs if one in job.ways):
                 room = self.rooms[pool]
                 if job.apart.isdisjoint(room.loads) and room.hold(job.load, reserve=reserve):
@@ -503,19 +573,33 @@ class _Placing:
         moved = f"moves since {left}; " if pool not in runs and runs and not self._rebalance else ""
         if job.function.id in self._strained:
             return f"runs there and stays, though that takes from the pool's reserve: {self._no_place(job)}"
+        if self._rebalance and job.fixed and pool in runs:
+            return f"stays there: {job.fixed}"
         if job.function.pool is not None:
             return f"{moved}pinned to {pool} by the network files"
         if pool in runs and not self._rebalance:
-            better = [one for one in job.near if job.ways[one][0] < job.ways[pool][0]]
-            would = (
-                "is nearer" if better and self._alike(job, better[0], pool) else "would do, which leaves edges to DUs"
-            )
-            beside = f", though {better[0]} {would}" if better and not self._refusal(job, better[0]) else ""
-            return f"runs there and may stay: {self._far(job, pool)}{beside}"
-        passed = [one for one in job.near if job.ways[one][0] < job.ways[pool][0]]
-        refused = ", ".join(f"{one} not: {self._refusal(job, one) or 'others lose more without it'}" for one in passed)
+            return f"runs there and may stay: {self._far(job, pool)}{self._beside(job, pool)}"
+        passed = self._passed(job, pool)
+        refused = ", ".join(f"{one} not: {why}" for one, why in passed.items() if one not in runs)
         of = self._nearest_of(job, pool) if not passed else "the nearest with room"
         return f"{moved}{of}: {self._far(job, pool)}" + (f"; {refused}" if refused else "")
+
+    def _beside(self, job: _Job, pool: str) -> str:
+        """Where a function that stays might be better off, if there is room."""
+        better = job.near[0]
+        if job.ways[better][0] == job.ways[pool][0] or self._refusal(job, better):
+            return ""
+        alike = self._alike(job, better, pool)
+        return f", though {better} " + ("is nearer" if alike else "would do, which leaves edges to DUs")
+
+    def _passed(self, job: _Job, pool: str) -> dict[str, str]:
+        """Why a function is not on pools that are better than its own, or would be if they took it."""
+        ways = self._network.ways_to_all[job.function.id]
+        nearer = {one for one in ways if max(ways[one]) < job.ways[pool][1]}
+        better = [one for one in job.near if job.ways[one][0] < job.ways[pool][0]]
+        whys = {one: self._refusal(job, one) or "others lose more without it" for one in better}
+        whys |= {one: why for one, why in self._short.items() if one in nearer and one not in whys}
+        return whys | {one: why for one, why in job.shut.items() if one in nearer}
 
     def _alike(self, job: _Job, one: str, other: str) -> bool:
         """Whether how far it is decides between two pools."""
@@ -534,16 +618,18 @@ class _Placing:
         return f"{job.ways[pool][1]} µs away" + (f" of {limit} that it bears" if limit is not None else "")
 
     def _no_place(self, job: _Job) -> str:
-        stations = self._network.stations_served[job.function.id]
-        if not job.near:
-            if not stations:
-                return "no station names it, so there is nothing that it has to be near"
+        name = job.function.id
+        stations, may = self._network.stations_served[name], self._network.pools_for[name]
+        if not may and not stations:
+            return "no station names it, so there is nothing that it has to be near"
+        if not may:
             return f"no pool is within {job.function.max_latency_us} µs of all its {len(stations)} stations"
-        return "no room: " + ", ".join(f"{pool}: {self._refusal(job, pool)}" for pool in job.near)
+        pools = (*job.near, *sorted(set(may) - set(job.near)))
+        return "no room: " + ", ".join(f"{pool}: {self._refusal(job, pool)}" for pool in pools)
 
     def _refusal(self, job: _Job, pool: str) -> str:
-        if pool in self._avoid.get(job.function.id, ()):
-            return "it has to leave it"
+        if pool in job.shut:
+            return job.shut[pool]
         if pool not in job.ways:
             if pool not in self.rooms:
                 return "there is no such pool"

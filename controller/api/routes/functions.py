@@ -20,7 +20,7 @@ from controller.models.cloud import ClusterState, Node, Pool, PoolPlace
 from controller.models.errors import NotFoundError
 from controller.models.health import Health
 from controller.models.people import Permission, Person
-from controller.runs.planning.planner import running_on
+from controller.runs.planning.planner import closures_now, running_on
 
 router = Router(prefix="/v1", tags=["functions"])
 
@@ -139,7 +139,8 @@ def pool(pool: str, backend: Backend, _: Annotated[Person, needs(Permission.OVER
 
 def _pools(backend: Backend) -> list[PoolView]:
     _, network = backend.store.networks.get()
-    placed = place(network, network.day(backend.clock.now()), running_on(backend.store, network.function_by_id))
+    now, running = backend.clock.now(), running_on(backend.store, network.function_by_id)
+    placed = place(network, network.day(now), running, closures_now(backend.store, network, now))
     seen = backend.store.healths.find(network.pool_by_id)
     return [PoolView.of(one, placed.pools[one.id], network.nodes_of[one.id], seen.get(one.id)) for one in network.pools]
 
@@ -154,8 +155,9 @@ def placement(
 ) -> PlacementView:
     """Where functions would go, and why. Changes nothing."""
     _digest, network = backend.store.networks.get()
-    day, running = network.day(backend.clock.now()), running_on(backend.store, network.function_by_id)
-    found = place(network, day, running, rebalance=rebalance)
+    now, running = backend.clock.now(), running_on(backend.store, network.function_by_id)
+    day = network.day(now)
+    found = place(network, day, running, closures_now(backend.store, network, now), rebalance=rebalance)
     return PlacementView(
         cost_us=found.cost_us,
         bound_us=lower_bound(network, day) if bound else None,

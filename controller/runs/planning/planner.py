@@ -12,10 +12,11 @@ from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from controller.intent import compile_intent
-from controller.intent.placement import Choice, Placement, place
+from controller.intent.placement import OPEN, Choice, Closures, Placement, place
 from controller.intent.pools import pool_facts
 from controller.inventory.selectors import select_with_ways
 from controller.models.alarm import FUNCTION_DOWN, POOL_FULL, UNREACHABLE
+from controller.models.cloud import ClusterState
 from controller.models.equipment import Equipment
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError, NotFoundError
 from controller.models.facts import Intent, PoolFact
@@ -23,7 +24,7 @@ from controller.models.measurement import Period
 from controller.models.network import HOST, Network, Plmn
 from controller.models.plan import Change, DiffRow, Plan
 from controller.models.record import Carried
-from controller.models.run import LedgerEntry
+from controller.models.run import Holds, LedgerEntry
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import Rendered, broadcast_plmn, is_reserved, root_spec
 from controller.nrm.profiles.pool import needed_on, priority_of
@@ -213,7 +214,13 @@ class Planner:
         """What devices should carry today: functions stay on the pools that they are on, as long as they may."""
         virtual = any(not known.keys().isdisjoint(devices) for known in (network.function_by_id, network.pool_by_id))
         running = await self.running(network) if virtual else None
-        return await asyncio.to_thread(compile_intent, network, network.day(self._clock.now()), devices, running)
+        closures = await self._closures(network) if virtual else OPEN
+        day = network.day(self._clock.now())
+        return await asyncio.to_thread(compile_intent, network, day, devices, running, closures)
+
+    async def _closures(self, network: Network) -> Closures:
+        """Pools that nothing new comes to now."""
+        return await self._store.read(closures_now, network, self._clock.now())
 
     async def running(self, network: Network) -> dict[str, tuple[str, ...]]:
         """Pools that functions are on by the ledger, by function, the one that each came to last first."""
@@ -222,12 +229,13 @@ class Planner:
     async def rebalanced(self, network: Network) -> Placement:
         """Where all functions would go if all might move."""
         running, day = await self.running(network), network.day(self._clock.now())
-        return await asyncio.to_thread(lambda: place(network, day, running, rebalance=True))
+        closures = await self._closures(network)
+        return await asyncio.to_thread(lambda: place(network, day, running, closures, rebalance=True))
 
     async def elsewhere(self, network: Network, function: str, avoid: Collection[str] | None = None) -> Choice:
         """Where a function would go if it had to leave pools, with all others that are down now; or if all might move.
 
-        No pool under a hold is a place, nor one that is away or full, nor one on which all functions are down. One
+        No pool that takes nothing new is a place, nor one on which all functions are down. One
         placement looks at the whole network, for one function as for many. So one is made at a time, and is for all
         that have asked before it begins.
 
@@ -254,7 +262,7 @@ class Planner:
         """Where functions go that leave pools, with those that are down and did not go elsewhere since."""
         now, on = self._clock.now(), await self.running(network)
         running = {name: pools[:1] for name, pools in on.items()}
-        standing = await self._store.alarms.standing([*network.function_by_id, *network.pool_by_id])
+        standing = await self._store.alarms.standing(network.function_by_id)
         down = {one.station: one.raised for one in standing if one.probable_cause in (FUNCTION_DOWN, UNREACHABLE)}
         down_there = down.keys() & on.keys()
         jobs = await self._store.ledger.ended_jobs(down_there, min(down.values(), default=now))
@@ -262,12 +270,11 @@ class Planner:
         still = down_there - moved
         well = {pool for name, pools in running.items() if name not in {*still, *leaving} for pool in pools}
         failed = {pool for name in still for pool in running[name]} - well
-        failed |= down.keys() & network.pool_by_id.keys()
-        failed |= {one.station for one in standing if one.probable_cause == POOL_FULL}
-        failed |= {hold.device for hold in await self._store.holds.find(now)} & network.pool_by_id.keys()
-        away = {name: {*on.get(name, ()), *failed} for name in still}
-        away |= {name: {*pools, *failed} for name, pools in leaving.items()}
-        return await asyncio.to_thread(lambda: place(network, network.day(now), running, avoid=away))
+        closures = await self._closures(network)
+        closures = replace(closures, pools={**dict.fromkeys(failed, "all functions there are down"), **closures.pools})
+        away = {name: {*on.get(name, ()), *closures.pools} for name in still}
+        away |= {name: {*pools, *closures.pools} for name, pools in leaving.items()}
+        return await asyncio.to_thread(lambda: place(network, network.day(now), running, closures, avoid=away))
 
     async def restoration(self, network: Network, station: str, view: StationView) -> StationPlan:
         """What brings a station back that lost its configuration: to what was applied, else to the network files.
@@ -529,6 +536,33 @@ def running_on(store: Store, functions: Iterable[str]) -> dict[str, tuple[str, .
     for job in store.ledger.ended_jobs(changes, EVER) if changes else ():
         changes[job.station] += job.changes
     return found | {name: latest_first(found[name], made) for name, made in changes.items()}
+
+
+def closures_now(store: Store, network: Network, now: datetime) -> Closures:
+    """Pools that nothing new comes to: they don't answer, are full or short of nodes, under a hold or in a freeze."""
+    pools = network.pool_by_id
+    if not pools:
+        return OPEN
+    healths, holds, standing = store.healths.find(pools), Holds(store.holds.find(now)), store.alarms.standing(pools)
+    silent = {one.station for one in standing if one.probable_cause == UNREACHABLE}
+    silent |= {pool for pool, health in healths.items() if not health.reachable}
+    held = {pool: hold.words for pool in pools if (hold := holds.on(pool, pools[pool].site or "")) is not None}
+    full = {one.station for one in standing if one.probable_cause == POOL_FULL}
+    clusters = {pool: one.cluster for pool, one in healths.items() if one.cluster is not None and pool not in silent}
+    short = {pool: words for pool, cluster in clusters.items() if (words := _short_of_nodes(network, pool, cluster))}
+    closed = dict.fromkeys(full, "its nodes take no further pods") | dict.fromkeys(silent, "it does not answer") | held
+    freezes = (one for one in store.freezes.find(now) if one.begins <= now < one.ends and not one.warning)
+    frozen = {one.target: f"{one.name} until {one.ends:%Y-%m-%d %H:%M} UTC" for one in freezes}
+    return Closures(closed, fixed={*silent, *held}, frozen=frozen, short=short)
+
+
+def _short_of_nodes(network: Network, pool: str, cluster: ClusterState) -> str:
+    """How many nodes of a pool take no pods, if that are more than its reserve; empty if not."""
+    taking = {node.id for node in cluster.nodes if node.takes_pods}
+    lacking = [node for node in network.nodes_of[pool] if node.id not in taking]
+    if len({node.domain for node in lacking}) <= network.pool_by_id[pool].spare_nodes:
+        return ""
+    return f"{len(lacking)} of its {len(network.nodes_of[pool])} nodes take no pods"
 
 
 def selected(network: Network, selector: str) -> tuple[str, ...]:

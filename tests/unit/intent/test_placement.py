@@ -10,7 +10,16 @@ from operator import le
 import pytest
 
 from controller.intent.packing import FailureCase, Load, Size
-from controller.intent.placement import UNPLACED_US, NodeLoss, Placement, jobs, lower_bound, place, worst_losses
+from controller.intent.placement import (
+    UNPLACED_US,
+    Closures,
+    NodeLoss,
+    Placement,
+    jobs,
+    lower_bound,
+    place,
+    worst_losses,
+)
 from controller.models.cloud import Node
 from controller.models.network import Network
 from tests.unit.intent.clouds import VALID, cloud, function, nodes, package, random_cloud
@@ -440,6 +449,55 @@ def test_who_has_to_leave_a_pool_goes_to_another_and_nobody_else_does() -> None:
     assert found.choices["DU-2"].reason.startswith("moves since near has no place for it (it has to leave it); ")
     nowhere = place(network, DAY, running(before), avoid={"DU-2": ("near", "far")})
     assert [choice.function for choice in nowhere.unplaced] == ["DU-2"]
+
+
+# ------------------------------------------------------------- pools that take nothing new
+
+
+def test_nothing_comes_to_a_pool_that_is_closed_and_what_runs_there_stays() -> None:
+    network = cloud({"near": _NEAR, "far": _FAR}, _FOUR, _DUS)
+    closures = Closures({"near": "it does not answer"}, fixed=["near"])
+    found = place(network, DAY, {"DU-1": ("near",)}, closures)
+    assert where(found) == {"DU-1": "near", "DU-2": "far", "DU-3": "far", "DU-4": "far"}
+    assert found.choices["DU-2"].reason == (
+        "the nearest with room: 90 µs away of 1000 that it bears; near not: it does not answer"
+    )
+    leaving = place(network, DAY, {"DU-1": ("far",)}, closures, avoid={"DU-1": ("far",)})
+    assert leaving.choices["DU-1"].reason == "no room: far: it has to leave it, near: it does not answer"
+    assert where(place(network, DAY, {"DU-1": ("near",)}, closures, avoid={"DU-1": ("near",)}))["DU-1"] == "far"
+
+
+def test_to_balance_moves_nothing_from_a_pool_that_is_fixed_but_from_one_that_is_only_full() -> None:
+    network = cloud({"near": _NEAR, "far": _FAR}, _FOUR, _DUS)
+    here = {"DU-1": ("far",), "DU-2": ("near",)}
+    full = place(network, DAY, here, Closures({"far": "its nodes take no further pods"}), rebalance=True)
+    assert set(where(full).values()) == {"near"}
+    held = place(network, DAY, here, Closures({"far": "hold on far"}, fixed=["far"]), rebalance=True)
+    assert where(held) == {"DU-1": "far", "DU-2": "near", "DU-3": "near", "DU-4": "near"}
+    assert held.choices["DU-1"].reason == "stays there: hold on far"
+    assert not held.moves
+
+
+def test_a_freeze_where_a_pool_stands_keeps_those_away_that_it_does_not_bind() -> None:
+    at = {"near": {"site": "site-1"}}
+    network = cloud({"near": _NEAR, "far": _FAR}, _FOUR, _DUS, about=at)
+    frozen = Closures(frozen={"site:site-1": "freeze of site:site-1", "site:site-4": "freeze of site:site-4"})
+    found = place(network, DAY, {}, frozen)
+    assert where(found) == {"DU-1": "near", "DU-2": "far", "DU-3": "far", "DU-4": "far"}
+    assert found.choices["DU-2"].reason.endswith("; near not: freeze of site:site-1")
+    running = {"DU-2": ("near",), "DU-3": ("far",)}
+    assert where(place(network, DAY, running, frozen, rebalance=True)) == {**where(found), "DU-2": "near"}
+    assert set(where(place(network, DAY, {}, Closures(frozen={"region:r": "freeze of region:r"}))).values()) == {"near"}
+
+
+def test_a_pool_that_is_short_of_nodes_takes_what_has_no_other_place() -> None:
+    network = cloud({"near": _NEAR, "far": _FAR}, _FOUR, _DUS, servers=[*nodes("near", 1), *nodes("far", 1, cpus=16)])
+    short = Closures(short={"near": "2 of its 3 nodes take no pods"})
+    found = place(network, DAY, {}, short)
+    assert sorted(where(found).values()) == ["far", "far", "near", "near"]
+    far = next(one for one in found.choices.values() if one.pool == "far")
+    assert far.reason.endswith("; near not: 2 of its 3 nodes take no pods")
+    assert set(where(place(network, DAY, dict.fromkeys(where(found), ("near",)), short)).values()) == {"near"}
 
 
 # ---------------------------------------------------------------------- lost nodes

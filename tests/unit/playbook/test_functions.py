@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,10 +12,11 @@ import pytest
 
 from controller.api.services import Services
 from controller.api.views import HostView
-from controller.intent.placement import Placement, place
+from controller.intent.placement import OPEN, Placement, place
 from controller.models.approval import VoteChoice
-from controller.models.cloud import Latency
+from controller.models.cloud import ClusterState, Latency, NodeReady, NodeState
 from controller.models.errors import InputError, PlanRefusedError
+from controller.models.health import Health
 from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
 from controller.models.plan import LedgerNode
@@ -30,7 +32,7 @@ from controller.ports.store import Page, RunRequest
 from controller.runs.approval.clearance import reassess
 from controller.runs.launch import Launcher
 from controller.runs.planning import planner
-from controller.runs.planning.planner import running_on
+from controller.runs.planning.planner import closures_now, running_on
 from controller.runs.planning.undo import undo_plan
 from controller.runs.transaction import checks
 from tests.support.callers import admit
@@ -354,6 +356,34 @@ async def test_a_pool_under_a_hold_gets_nothing() -> None:
     await bench.play("move-function", function="CU-1")
     assert bench.pools("CU-1") == (here,)
     assert "there is no place for CU-1 on another pool" in bench.jobs[0].detail
+
+
+async def test_what_comes_up_goes_to_a_pool_that_answers() -> None:
+    bench = FunctionBench()
+    await bench.add_pools(ready=True)
+    await bench.look(*bench.network.pool_by_id)
+    bench.devices["edge-1"].unreachable = "edge-1 does not answer"
+    await bench.look("edge-1")
+    await bench.instantiate("DU-1")
+    assert bench.pools("DU-1") == ("edge-2",)
+
+
+def test_pools_take_nothing_new_while_they_are_full_away_held_or_short_of_nodes() -> None:
+    bench = FunctionBench()
+    network, store, now = bench.network, bench.store, bench.clock.now()
+    assert closures_now(store, network, now) == OPEN
+    store.holds.add("edge-1", "rosa", "new servers", None)
+    store.freezes.add("region:lima", now, now + timedelta(hours=1), "rosa", "election")
+    store.freezes.warn("tsunami", ["site:site-1"], now, now + timedelta(hours=1), "rosa", "wave")
+    nodes = [NodeState(id=node.id, ready=NodeReady.UNKNOWN) for node in network.nodes_of["edge-2"]]
+    cluster = ClusterState(nodes=tuple(nodes))
+    away = Health(station="edge-1", at=now, reachable=False)
+    store.healths.save([away, Health(station="edge-2", at=now, reachable=True, cluster=cluster)])
+    found = closures_now(store, network, now)
+    assert found.pools == {"edge-1": "hold on edge-1 by rosa: new servers"}
+    assert found.fixed == {"edge-1"}
+    assert found.frozen.keys() == {"region:lima"}
+    assert found.short == {"edge-2": f"{len(nodes)} of its {len(nodes)} nodes take no pods"}
 
 
 async def test_a_pool_on_which_all_is_down_is_no_place_to_heal_to() -> None:
