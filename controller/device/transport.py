@@ -100,7 +100,8 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         # Ids that no other session has, and that can't stand in a message by chance.
         self._ids = secrets.token_hex(8)
         self._sent = 0
-        self._asked: dict[str, tuple[asyncio.Future[Answer | None], bytes]] = {}
+        #: By message id, with the digest that is known; None where nobody wants one.
+        self._asked: dict[str, tuple[asyncio.Future[Answer | None], bytes | None]] = {}
         self.id = ""
         self.hello: tuple[str, ...] = ()
         self.subscribed = False
@@ -123,14 +124,15 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         Raises:
             SessionLostError: The session ended, or no proper answer came in time.
         """
-        reply, _ = await self.answer(request)
+        reply, _ = await self.answer(request, None)
         assert reply is not None  # since none was known
         return reply
 
-    async def answer(self, request: Request, known: bytes = b"") -> Answer:
+    async def answer(self, request: Request, known: bytes | None = b"") -> Answer:
         """Send a request and return the rpc-reply, whatever it says, with its digest.
 
-        A reply of the ``known`` digest says what one said before: it is not even parsed.
+        A reply of the ``known`` digest says what one said before: it is not even parsed. Without a digest (None) none
+        is worked out.
 
         Raises:
             SessionLostError: The session ended, or no proper answer came in time.
@@ -209,10 +211,10 @@ class Transport(asyncssh.SSHClientSession[bytes]):
 
     def _take_reply(self, root: etree._Element, raw: bytes) -> None:
         identity = root.get("message-id", "")
-        future, _ = self._asked.get(identity, (None, b""))
+        future, known = self._asked.get(identity, (None, None))
         if future is None or future.done():
             raise MalformedMessageError("it answers a request that was never made")
-        future.set_result((root, _digest(raw, identity)))
+        future.set_result((root, b"" if known is None else _digest(raw, identity)))
 
     def _take_notification(self, root: etree._Element) -> None:
         if len(self._notifications) == BACKLOG:

@@ -889,7 +889,9 @@ class Observations:
         """Count a value of a histogram."""
         bounds = METRIC[metric].bounds
         with self._counting:
-            figures = self._sums.setdefault(metric, {}).setdefault(labels, [0.0] * (len(bounds) + 2))
+            figures = self._sums.setdefault(metric, {}).get(labels)
+            if figures is None:
+                figures = self._sums[metric][labels] = [0.0] * (len(bounds) + 2)
             figures[bisect_left(bounds, value)] += 1
             figures[-1] += value
 

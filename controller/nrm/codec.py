@@ -113,14 +113,14 @@ class _Reader:
 
     def entry(self, spec: NodeSpec, element: etree._Element, above: Path) -> None:
         """Read one list entry with all below it."""
-        nodes, tags = list(element), spec.key_order
-        keys, rest = nodes[: len(tags)], nodes[len(tags) :]
-        if [node.tag for node in keys] == tags:
-            written = [node.text or "" for node in keys]
-        else:
-            # RFC 7950 §7.8.5 wants keys first and in order; not every server does it.
-            written = [element.findtext(tag) or "" for tag in tags]
-            rest = [node for node in nodes if node.tag not in spec.key_tags]
+        rest, written = list(element), []
+        for tag in spec.key_order:
+            if not rest or rest[0].tag != tag:
+                # RFC 7950 §7.8.5 wants keys first and in order; not every server does it.
+                written = [element.findtext(key) or "" for key in spec.key_order]
+                rest = [node for node in element if node.tag not in spec.key_tags]
+                break
+            written.append(rest.pop(0).text or "")
         named = spec.named(tuple(written))
         path = f"{above}/{named[0]}" if named else ""
         if named is None or path in self.tree:
@@ -141,10 +141,9 @@ class _Reader:
         """Nodes of a 3GPP class but its keys: attributes, and contained objects."""
         for node in nodes:
             tag = node.tag
-            below = spec.child_by_tag.get(tag)
             if tag == spec.attributes_tag:
                 self._nodes(spec, node, path)
-            elif below is not None and not below.in_attributes and not below.top:
+            elif (below := spec.child_by_tag.get(tag)) is not None and not below.in_attributes and not below.top:
                 self.entry(below, node, path)
             elif (leaf := spec.leaf_by_tag.get(tag)) is not None and leaf.beside:
                 self._leaf(leaf, node.text or "", path)

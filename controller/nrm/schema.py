@@ -459,6 +459,21 @@ def lent(root: NodeSpec, path: Path) -> bool:
     return spec is not None and spec.lent
 
 
+def lasting(root: NodeSpec, tree: Tree) -> Iterator[Path]:
+    """Paths of a device's tree without those of entries that the device makes and drops itself.
+
+    The schema is walked along with the tree, in which each entry comes after the one that it stands in.
+    """
+    specs: dict[Path, NodeSpec | None] = {}
+    for path in tree:
+        at = path.rindex("/")
+        above = specs.get(path[:at])
+        spec = spec_of(root, path) if above is None else above.child_by_name.get(path[at + 1 : path.index("[", at)])
+        specs[path] = spec
+        if spec is None or not spec.self_made:
+            yield path
+
+
 def self_made(root: NodeSpec, path: Path) -> bool:
     """Whether the entry at ``path`` is of a kind that the device makes and drops itself."""
     spec = spec_of(root, path)

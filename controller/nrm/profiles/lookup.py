@@ -257,12 +257,19 @@ def link_locked(tree: Tree, path: Path) -> bool:
 
 def unreported(observed: Observed) -> frozenset[str]:
     """Classes of cells and core links (as in ``EP_NgC``) of which the device has some, and reports no state of any."""
-    found: dict[str, bool] = {}
-    for path in observed.tree:
-        node = _node(path)
-        if node is not None and (node.link or node.is_cell) and not found.get(node.name):
-            found[node.name] = node.always_reported <= observed.state.get(path, {}).keys()
-    return frozenset(name for name, reported in found.items() if not reported)
+    reported = {class_of(path) for path in observed.state if path in observed.tree and _is_reported(observed, path)}
+    return frozenset(name for name in {class_of(path) for path in observed.tree} - reported if _is_expected(name))
+
+
+def _is_reported(observed: Observed, path: Path) -> bool:
+    node = _node(path)
+    return node is not None and node.always_reported <= observed.state[path].keys()
+
+
+def _is_expected(name: str) -> bool:
+    """Whether every device should report states of a class."""
+    known = _NODES.get(name)
+    return known is not None and bool((known[1].link or known[1].is_cell) and known[1].always_reported)
 
 
 def declared(path: Path) -> tuple[Profile, NodeSpec] | tuple[None, None]:

@@ -35,6 +35,9 @@ class Completion:
     Args:
         timer: Seconds of a confirmed commit.
         lock: Sees to it that the session holds the lock: what was taken over by its token may not hold it yet.
+
+    Attributes:
+        whole: What all phases amount to.
     """
 
     def __init__(
@@ -52,7 +55,7 @@ class Completion:
         self._record = record
         self._clock = clock
         self._timer = timer
-        self._whole = effects(root, change.phases)
+        self.whole = effects(root, change.phases)
 
     async def confirm(self, session: DeviceSession, mark: JournalEntry) -> JobResult:
         """Confirm until the device says that nothing waits for it any more: an ok proves nothing.
@@ -84,16 +87,16 @@ class Completion:
         """The last read."""
         seen = await session.read()
         gone = vanished(self._record.carried, self._change.phases, seen)
-        if gone and self._whole.after_holds(seen.tree):
+        if gone and self.whole.after_holds(seen.tree):
             return replace(self.success(Outcome.DIVERGED, gone), applied=False)
-        if self._whole.after_holds(seen.tree):
+        if self.whole.after_holds(seen.tree):
             await self._record.check()
             try:
                 await session.copy_to_startup()
             except DeviceRefusedError as error:
                 return self.success(Outcome.SUCCEEDED, f"not kept over a restart: {error.message}")
             return self.success(Outcome.SUCCEEDED, checks.remark(self._change, seen))
-        if self._whole.before_holds(seen.tree):
+        if self.whole.before_holds(seen.tree):
             return JobResult(Outcome.ROLLED_BACK, BY_ITSELF)
         return JobResult(Outcome.DIVERGED, "after the confirm the station carries neither the old nor the new state")
 

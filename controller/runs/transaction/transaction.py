@@ -30,8 +30,8 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import differences, matches
 from controller.nrm.generation import generation_edit, generation_of
 from controller.nrm.profiles import root_spec
-from controller.nrm.schema import self_made
-from controller.nrm.tree import Path, Tree
+from controller.nrm.schema import lasting
+from controller.nrm.tree import Tree
 from controller.plan.rows import some
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
@@ -39,7 +39,7 @@ from controller.ports.store import Claim, JobResult
 from controller.runs.poller import Poller
 from controller.runs.transaction import checks
 from controller.runs.transaction.completion import BY_ITSELF, Completion
-from controller.runs.transaction.effects import astray, cuts_the_way, effects, vanished
+from controller.runs.transaction.effects import astray, cuts_the_way, vanished
 from controller.runs.transaction.gates import Gate
 from controller.runs.transaction.lock import Lock
 from controller.runs.transaction.patience import Patience
@@ -93,9 +93,9 @@ class Transaction:
         self._generation: tuple[Edit, ...] = ()
         self._timer = claim.run.strategy.timer()
         self._root = root_spec(target.profiles)
-        self._whole = effects(self._root, self._change.phases)
         self._lock = Lock(target, record, clock, patience.busy, self._change)
         self._completion = Completion(self._root, self._change, record, clock, self._timer, self._lock.ensure)
+        self._whole = self._completion.whole
         self._log = log.bind(station=target.station, run=claim.run.id, transaction=claim.transaction)
 
     async def run(self) -> JobResult:
@@ -211,7 +211,7 @@ class Transaction:
             self._generation = generation_edit(self._root, observed, self._target.station, self._claim.fence)
         excused = "\n".join(checks.excused(self._change, observed))
         await self._record.write(
-            JournalStep.READ, detail=excused, decided=self._confirmed, carried=self._lasting(observed.tree)
+            JournalStep.READ, detail=excused, decided=self._confirmed, carried=tuple(lasting(self._root, observed.tree))
         )
         if not (safe or guarded):
             return await self._carry_out(session, observed.tree)
@@ -230,10 +230,6 @@ class Transaction:
         if not observed.tree:
             return JobResult(Outcome.DIVERGED, "the station carries nothing any more")
         return JobResult(Outcome.REFUSED, "the station changed since the plan was made (fingerprint): make a new plan")
-
-    def _lasting(self, tree: Tree) -> tuple[Path, ...]:
-        """What the station carries, without what it makes and drops itself."""
-        return tuple(path for path in tree if not self_made(self._root, path))
 
     def _gone(self, seen: Observed) -> str:
         """What the station has lost since this transaction began, beyond what it removes, in words."""

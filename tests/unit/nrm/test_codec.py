@@ -12,7 +12,7 @@ from controller.models.plan import Edit, Op
 from controller.nrm import namespaces as ns
 from controller.nrm.codec import decode, encode_edit, read_filter
 from controller.nrm.profiles import render, root_spec
-from controller.nrm.schema import spec_of
+from controller.nrm.schema import lasting, self_made, spec_of
 from controller.nrm.tree import LeafName, Path, Tree, Value, child, parent, step
 from tests.unit.nrm import samples
 from tests.unit.nrm.samples import BOTH, STATION
@@ -237,6 +237,31 @@ def test_what_a_device_says_more_of_relations_that_it_made_itself_is_not_unknown
 def test_nodes_in_the_wrong_place_are_unknown() -> None:
     observed = decode(ROOT, lte("<tac>1</tac>", "<eNBName>outside of attributes</eNBName>"), STATION)
     assert observed.unknown == (f"{ELEMENT}/ENBFunction[1]/{{{ns.EUTRAN}}}eNBName",)
+
+
+def test_what_a_device_makes_itself_does_not_last_with_all_below_it() -> None:
+    end = f"{ELEMENT}/ENBFunction[1]/EP_X2C[7]"
+    tree: Tree = {
+        **render(BOTH, samples.station_facts(samples.NR_CELLS)).tree,
+        end: {},
+        f"{end}/localAddress[192.0.2.1,7]": {},
+        f"{FDD}/EUtranRelation[7]": {},
+        f"{FDD}/unheardOf[1]": {},
+        f"{FDD}/unheardOf[1]/below[1]": {},
+    }
+    found = list(lasting(ROOT, tree))
+    assert found == [path for path in tree if not self_made(ROOT, path)]
+    assert end not in found
+    assert list(lasting(ROOT, {f"{end}/localAddress[192.0.2.1,7]": {}})) == []
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_keys_are_read_in_any_order(place: int) -> None:
+    keys = ["<mcc>716</mcc>", "<mnc>15</mnc>", "<sd>0000D1</sd>", "<sst>1</sst>"]
+    keys.insert(0, keys.pop(place))
+    observed = decode(ROOT, nr(f"<pLMNInfoList>{''.join(keys)}</pLMNInfoList>"), STATION)
+    assert list(observed.tree)[-1] == f"{DU}/pLMNInfoList[716,15,0000D1,1]"
+    assert observed.unknown == ()
 
 
 def test_a_second_spelling_of_a_key_is_unknown() -> None:
