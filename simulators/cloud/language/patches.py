@@ -38,6 +38,8 @@ def parse(body: bytes, *, operations: bool) -> tuple[Value, list[str]]:
         value, problems = decoding.parse(body, "application/json")
     except ValueError as error:
         raise status.bad_request(f"error decoding patch: {error}") from None
+    if operations and value is None:
+        value = []
     if not isinstance(value, list if operations else dict):
         raise _wrong(value, "value of type []handlers.jsonPatchOp" if operations else _OBJECT)
     for index, operation in enumerate(value if operations else ()):

@@ -37,10 +37,11 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """How the client wants an answer: a media type, and perhaps another form of the object."""
+    """How the client wants an answer: a media type, and perhaps another form of the object, in a version."""
 
     media: str = JSON
     form: str = ""
+    version: str = "meta.k8s.io/v1"
 
 
 def accepted(request: Request, *, objects: bool = True) -> Form:
@@ -68,7 +69,7 @@ def _form(media: str, given: Mapping[str, str], objects: bool) -> Form | None:
     if not given.keys() & {"as", "g", "v"}:
         return Form(media)
     known = given.get("g") == "meta.k8s.io" and given.get("v") in {"v1", "v1beta1"} and given.get("as") in _FORMS
-    return Form(media, given["as"]) if known and objects else None
+    return Form(media, given["as"], f"meta.k8s.io/{given['v']}") if known and objects else None
 
 
 def check_stream(form: Form) -> None:
@@ -184,10 +185,10 @@ def one(kind: Kind, obj: Object, form: Form, request: Request, now: datetime) ->
     if form.form == "PartialObjectMetadataList":
         raise StatusError(406, "NotAcceptable", f"you requested {form.form}, but the requested object is not a list")
     if form.form == "PartialObjectMetadata":
-        return tables.metadata_only(obj)
+        return tables.metadata_only(obj, form.version)
     if form.form == "Table":
         metadata = {"resourceVersion": obj["metadata"].get("resourceVersion", "")}
-        return tables.table(kind, [obj], now, included(request), metadata)
+        return tables.table(kind, [obj], now, included(request), metadata, form.version)
     return obj
 
 
@@ -198,11 +199,11 @@ def many(
     if form.form == "PartialObjectMetadata":
         raise StatusError(406, "NotAcceptable", f"you requested {form.form}, but the requested object is a list")
     if form.form == "PartialObjectMetadataList":
-        items = [tables.metadata_only(obj) for obj in objects] or None
-        head = {"kind": form.form, "apiVersion": "meta.k8s.io/v1"}
+        items = [tables.metadata_only(obj, form.version) for obj in objects] or None
+        head = {"kind": form.form, "apiVersion": form.version}
         return {**head, "metadata": dict(metadata), "items": items}
     if form.form == "Table":
-        return tables.table(kind, objects, now, included(request), dict(metadata))
+        return tables.table(kind, objects, now, included(request), dict(metadata), form.version)
     if kind.custom:
         return {
             "apiVersion": kind.api_version,
@@ -214,9 +215,9 @@ def many(
     return {"kind": kind.list_kind, "apiVersion": kind.api_version, "metadata": dict(metadata), "items": items}
 
 
-def empty_table(bookmark: Object) -> dict[str, Any]:
+def empty_table(bookmark: Object, form: Form) -> dict[str, Any]:
     """A bookmark where a client wants rows."""
-    head = {"kind": "Table", "apiVersion": "meta.k8s.io/v1", "metadata": bookmark["metadata"]}
+    head = {"kind": "Table", "apiVersion": form.version, "metadata": bookmark["metadata"]}
     return {**head, "columnDefinitions": None, "rows": []}
 
 

@@ -250,9 +250,9 @@ class Api:
 
         def shows(obj: Object) -> dict[str, Any]:
             nonlocal first
-            plain = Form(form.media, form.form.removesuffix("List"))
+            plain = replace(form, form=form.form.removesuffix("List"))
             if form.form == "Table" and "name" not in obj["metadata"]:
-                return answers.empty_table(obj)
+                return answers.empty_table(obj, form)
             body = answers.one(kind, in_version(kind, obj), plain, request, self.cluster.clock.now())
             if form.form == "Table" and not first:
                 body["columnDefinitions"] = None

@@ -53,30 +53,26 @@ def table(
     now: datetime,
     include: str,
     list_metadata: dict[str, Any],
-    *,
-    head: bool = True,
+    version: str,
 ) -> dict[str, Any]:
-    """A Table of objects; ``include``: what of each object goes with its row, ``head``: whether columns are named."""
+    """A Table of objects, in this version of its group; ``include``: what of each object goes with its row."""
     columns = columns_of(kind)
-    rows = [
-        {"cells": [column.cell(obj, now) for column in columns], "object": _included(obj, include)} for obj in objects
-    ]
+
+    def included(obj: Object) -> Object | None:
+        return None if include == "None" else obj if include == "Object" else metadata_only(obj, version)
+
     return {
         "kind": "Table",
-        "apiVersion": "meta.k8s.io/v1",
+        "apiVersion": version,
         "metadata": list_metadata,
-        "columnDefinitions": [column.definition for column in columns] if head else None,
-        "rows": rows,
+        "columnDefinitions": [column.definition for column in columns],
+        "rows": [{"cells": [column.cell(obj, now) for column in columns], "object": included(obj)} for obj in objects],
     }
 
 
-def metadata_only(obj: Object) -> Object:
-    """A PartialObjectMetadata."""
-    return {"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": obj["metadata"]}
-
-
-def _included(obj: Object, include: str) -> Object | None:
-    return None if include == "None" else obj if include == "Object" else metadata_only(obj)
+def metadata_only(obj: Object, version: str) -> Object:
+    """A PartialObjectMetadata, in this version of its group."""
+    return {"kind": "PartialObjectMetadata", "apiVersion": version, "metadata": obj["metadata"]}
 
 
 def age(text: str | None, now: datetime) -> str:

@@ -862,6 +862,28 @@ def test_tables_have_the_columns_of_the_real_server(
     assert len(table["columnDefinitions"]) == len(table["rows"][0]["cells"])
 
 
+def test_forms_have_the_version_that_is_asked_for(cluster: Cluster, admin: Client) -> None:
+    cluster.create("configmaps", config_map("a"))
+    for version in ("v1", "v1beta1"):
+        _, table = admin.ask("GET", MAPS, accept=f"application/json;as=Table;g=meta.k8s.io;v={version}")
+        assert {table["apiVersion"], table["rows"][0]["object"]["apiVersion"]} == {f"meta.k8s.io/{version}"}
+        form = f"application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v={version}"
+        _, found = admin.ask("GET", MAPS, accept=form)
+        assert {found["apiVersion"], found["items"][0]["apiVersion"]} == {f"meta.k8s.io/{version}"}
+
+
+def test_a_json_patch_of_null_has_no_operations(cluster: Cluster, admin: Client) -> None:
+    made = cluster.create("configmaps", config_map("a"))
+    request = Request.of_target(
+        "PATCH", f"{MAPS}/a", headers={"authorization": "Bearer admin", "content-type": "application/json-patch+json"},
+        body=b"null",
+    )  # fmt: skip
+    answer = admin.api.handle(request)
+    assert isinstance(answer, Response)
+    assert answer.status == 200
+    assert json.loads(answer.body)["metadata"]["resourceVersion"] == made["metadata"]["resourceVersion"]
+
+
 def test_ports_selectors_and_volumes_that_nobody_chose_are_given(cluster: Cluster, admin: Client) -> None:
     services = "/api/v1/namespaces/default/services"
     _, made = admin.ask("POST", services, {"metadata": {"name": "s"}, "spec": {**_PORTS, "type": "LoadBalancer"}})

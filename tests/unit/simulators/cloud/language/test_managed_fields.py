@@ -180,6 +180,91 @@ def test_field_sets_survive_their_notation(fields: FieldSet) -> None:
     assert fieldsets.decode(fieldsets.encode(fields)) == fields
 
 
+_A, _B, _C = ({"name": name} for name in ("n3", "n4", "n6"))
+_OF_A, _OF_B = (f'f:interfaces/k:{{"name":"{name}"}}' for name in ("n3", "n4"))
+
+
+@pytest.mark.parametrize(
+    ("writes", "spec", "owned"),
+    [
+        pytest.param(
+            [("one", {"interfaces": [_A, _B]}), ("two", {"interfaces": [_C]}), ("one", {"interfaces": [_A]})],
+            {"interfaces": [_A, _C]},
+            {"one": {_OF_A, f"{_OF_A}/f:name"}},
+            id="remove_one",
+        ),
+        pytest.param(
+            [("one", {"interfaces": [{**_A, "vlan": 1}]}), ("two", {"interfaces": [{**_A, "vlan": 1}]})],
+            {"interfaces": [{**_A, "vlan": 1}]},
+            {name: {_OF_A, f"{_OF_A}/f:name", f"{_OF_A}/f:vlan"} for name in ("one", "two")},
+            id="same_value_no_conflict",
+        ),
+        pytest.param(
+            [("UPDATE", {"image": "a", "provider": "b"}), ("one", {"image": "a", "provider": "b"}), ("one", {"image": "a"})],
+            {"image": "a", "provider": "b"},
+            {"UPDATE": {"", "f:image", "f:provider", "f:replicas"}, "one": {"f:image"}},
+            id="unset_scalar_shared_with_updater",
+        ),
+        pytest.param(
+            [("one", {"image": "a", "provider": "b"}), ("UPDATE", {"image": "a", "provider": "c"})],
+            {"image": "a", "provider": "c"},
+            {"UPDATE": {"f:provider"}, "one": {"f:image"}},
+            id="updater_claims_field",
+        ),
+        pytest.param(
+            [
+                ("one", {"interfaces": [_A, {**_B, "address": {"ip": "a"}}]}),
+                ("two", {"interfaces": [{**_A, "vlan": 1}]}),
+                ("UPDATE", {"interfaces": [{**_A, "vlan": 1}, {**_B, "address": {"ip": "a", "gateway": "b"}}]}),
+                ("one", {"interfaces": [_A]}),
+            ],
+            {"interfaces": [{**_A, "vlan": 1}]},
+            {"one": {_OF_A, f"{_OF_A}/f:name"}, "two": {_OF_A, f"{_OF_A}/f:name", f"{_OF_A}/f:vlan"}, "UPDATE": set()},
+            id="remove_one_with_dangling_subitem_keep_one",
+        ),
+        pytest.param(
+            [("one", {"slices": ["a", "c"]}), ("UPDATE", {"slices": ["a", "b", "c"]}), ("one", {"slices": ["a", "b", "c"]})],
+            {"slices": ["a", "b", "c"]},
+            {"one": {f'f:slices/v:"{each}"' for each in "abc"}, "UPDATE": {'f:slices/v:"b"'}},
+            id="apply_update_apply_with_overlap",
+        ),
+        pytest.param(
+            [("one", {"slices": ["a", "b", "c"]}), ("UPDATE", {"slices": ["a", "c", "b"]}), ("one", {"slices": ["a", "b", "c"]})],
+            {"slices": ["a", "b", "c"]},
+            {"UPDATE": set()},
+            id="apply_update_apply_reorder",
+        ),
+        pytest.param(
+            [("one", {"limits": {"a": 1}}), ("UPDATE", {"limits": {"a": 1, "b": 2}}), ("one", {"limits": {}})],
+            {"limits": {"b": 2}},
+            {"one": {"f:limits"}, "UPDATE": {"f:limits/f:b"}},
+            id="struct_apply_update_dict_dangling",
+        ),
+    ],
+)  # fmt: skip
+def test_cases_of_the_merge_library_end_here_as_there(
+    writes: list[tuple[str, Object]], spec: Object, owned: dict[str, set[str]]
+) -> None:
+    """Situations of structured-merge-diff's own tests, by their names there."""
+    live: Object | None = None
+    for manager, sent in writes:
+        if manager != "UPDATE":
+            live = _apply(live, sent, manager)
+            continue
+        if live is not None:
+            live["metadata"]["uid"] = "u"
+        new = {**function(sent), **({} if live is None else {"metadata": copy.deepcopy(live["metadata"])})}
+        FUNCTION.default(new)
+        live = managed_fields.updated(FUNCTION, live, new, manager)
+    assert live is not None
+    found = live["spec"]
+    found.pop("replicas", None)
+    assert found == spec
+    for manager, paths in owned.items():
+        mine = {"/".join(path[1:]) for path in _owned(live, manager) if path[0] == "f:spec"}
+        assert mine == paths, manager
+
+
 def test_fields_that_nobody_owned_are_not_taken_unasked() -> None:
     bare = function({"provider": "a"}, uid="u")
     with pytest.raises(
