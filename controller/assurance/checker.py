@@ -35,7 +35,7 @@ from controller.models.run import LedgerEntry
 from controller.models.settings import Settings
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import cells, root_spec
-from controller.nrm.tree import Path
+from controller.nrm.tree import Path, parent
 from controller.plan import applied, drifted_nodes
 from controller.ports.clock import Clock
 from controller.ports.devices import Observed
@@ -319,6 +319,12 @@ def _lost_cells(check: Check, ledger: Mapping[str, _Ledger]) -> bool:
     return check.observed is not None and any(cell.path not in check.observed.tree for cell in ours)
 
 
+def _is_bare(check: Check, ledger: _Ledger) -> bool:
+    """Whether a station has nothing of ours any more below its functions, as it comes from the factory."""
+    inside = [path for path in ledger if parent(path) and parent(parent(path))]
+    return check.observed is not None and bool(inside) and check.observed.tree.keys().isdisjoint(inside)
+
+
 def _judged(
     network: Network,
     check: Check,
@@ -344,6 +350,7 @@ def _judged(
     raised = {wrong: min(times) for wrong, times in times_of.items() if times}
     health = health_of(check.station, check.observed, ledger, len(drifted), check.at, device, traffic, before, raised)
     health = with_cluster(network, health, before)
+    health = health.model_copy(update={"lost": check.station in network.endpoint_function and _is_bare(check, ledger)})
     altered = any(path in check.observed.tree for path in drifted)
     alarms = listed(check.station, check.observed, check.at, ledger, health.reporting_cells, sources)
     said = {problem: record.acknowledged_by for problem, record in records if record.acknowledged_by}

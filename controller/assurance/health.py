@@ -12,6 +12,7 @@ from controller.models.alarm import (
     ALL_LINKS_DOWN,
     CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
+    CONFIGURATION_LOST,
     CORE_LINK_DOWN,
     FUNCTION_CRASH_LOOPING,
     FUNCTION_DOWN,
@@ -63,7 +64,7 @@ _REASONS = (HostKeyError.code, AuthenticationError.code)
 #: Causes that are known without reading the station, then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
 OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT, ALARM_LIST_CROWDED}
-OWN_CAUSES |= {FUNCTION_DOWN, FUNCTION_TWICE, PORT_DOWN} | POOL_CAUSES
+OWN_CAUSES |= {CONFIGURATION_LOST, FUNCTION_DOWN, FUNCTION_TWICE, PORT_DOWN} | POOL_CAUSES
 #: Alarms that are over and that a station's list may keep: lists are of limited length, and read each time.
 _MOST_OVER = 200
 #: Why nothing is known of a station that was adopted and not checked yet.
@@ -269,8 +270,7 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
         text = f"port {step(path)[1][0]} gets no signal, and nobody shut it"
         found[path, PORT_DOWN] = _Fault(PerceivedSeverity.MAJOR, text)
     if health.drift:
-        text = f"{health.drift} managed nodes differ from what was applied"
-        found[health.device, CONFIGURATION_DRIFT] = _Fault(PerceivedSeverity.WARNING, text)
+        found |= _of_configuration(health)
     for cause, text in health.function.items():
         severity = PerceivedSeverity.CRITICAL if cause == FUNCTION_DOWN else PerceivedSeverity.MAJOR
         found[health.device, cause] = _Fault(severity, text)
@@ -280,6 +280,15 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
         text = f"its list keeps {health.over} alarms that are over and that nobody acknowledged"
         found[health.device, ALARM_LIST_CROWDED] = _Fault(PerceivedSeverity.WARNING, text)
     return found
+
+
+def _of_configuration(health: Health) -> dict[FaultKey, _Fault]:
+    """That nodes differ from what was applied, or that all of it is lost."""
+    if health.lost:
+        text = f"it has lost all that was applied to it ({health.drift} managed nodes), as its function has a new pod"
+        return {(health.device, CONFIGURATION_LOST): _Fault(PerceivedSeverity.CRITICAL, text)}
+    text = f"{health.drift} managed nodes differ from what was applied"
+    return {(health.device, CONFIGURATION_DRIFT): _Fault(PerceivedSeverity.WARNING, text)}
 
 
 def _in_cluster(cluster: ClusterState, pool: str, reserve: str) -> dict[FaultKey, _Fault]:

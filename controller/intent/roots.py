@@ -17,6 +17,7 @@ from controller.models.alarm import (
     BACKHAUL_DOWN,
     CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
+    CONFIGURATION_LOST,
     CORE_NODE_DOWN,
     FUNCTION_CRASH_LOOPING,
     FUNCTION_DOWN,
@@ -51,10 +52,11 @@ class _Width(IntEnum):
     PODS = 6
     ROUTER = 7
     PORT = 8
-    TRANSPORT = 9
-    STATION = 10
-    RADIO_UNIT = 11
-    NOTHING = 12
+    CONFIGURATION = 9
+    TRANSPORT = 10
+    STATION = 11
+    RADIO_UNIT = 12
+    NOTHING = 13
 
 
 _CAUSES = {
@@ -65,12 +67,14 @@ _CAUSES = {
     **dict.fromkeys((NODE_LOST, PTP_LOST), _Width.NODE),
     **dict.fromkeys((POOL_FULL, FUNCTION_CRASH_LOOPING), _Width.PODS),
     PORT_DOWN: _Width.PORT,
+    CONFIGURATION_LOST: _Width.CONFIGURATION,
     ALL_LINKS_DOWN: _Width.TRANSPORT,
 }
 #: Roots in a pool: it is away, a node of it failed, or pods on it did.
 _OF_POOLS = (_Width.POOL, _Width.NODE, _Width.PODS)
-#: What shows at a station where its function is down.
-_WITH_THE_POD = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT}
+#: What shows at stations that lost their configuration, or that of their central unit; and where a function is down.
+_WITH_THE_CONFIGURATION = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT}
+_WITH_THE_POD = _WITH_THE_CONFIGURATION | {CONFIGURATION_LOST}
 #: What shows at a station where the way from there is gone.
 _OF_TRANSPORT = LINK_CAUSES | {UNREACHABLE, ALL_LINKS_DOWN}
 
@@ -142,7 +146,7 @@ def reach(network: Network, root: Alarm) -> Reach:
         return Reach(network.devices_below.get(root.object, frozenset()))
     if _width(root) in _OF_POOLS:
         return Reach(frozenset({root.station, *root.functions, *_stations(network, root)}))
-    if _width(root) in (_Width.ROUTER, _Width.PORT) and network.manages(root.station):
+    if _width(root) in (_Width.ROUTER, _Width.PORT, _Width.CONFIGURATION) and network.manages(root.station):
         return Reach(frozenset(network.stations_behind(root.station)))
     return Reach(frozenset((root.station,)))
 
@@ -198,6 +202,11 @@ def _behind_port(network: Network, root: Alarm, alarm: Alarm) -> bool:
     return alarm.probable_cause == ALL_LINKS_DOWN and alarm.station in there
 
 
+def _without_configuration(network: Network, root: Alarm, alarm: Alarm) -> bool:
+    there = network.stations_behind(root.station) if network.manages(root.station) else ()
+    return alarm.probable_cause in _WITH_THE_CONFIGURATION and alarm.station in there
+
+
 def _cut_off(_: Network, root: Alarm, alarm: Alarm) -> bool:
     return root.station == alarm.station and alarm.probable_cause in LINK_CAUSES
 
@@ -219,6 +228,7 @@ _COVERS: Mapping[_Width, Callable[[Network, Alarm, Alarm], bool]] = {
     **dict.fromkeys(_OF_POOLS, _in_pool),
     _Width.ROUTER: _behind,
     _Width.PORT: _behind_port,
+    _Width.CONFIGURATION: _without_configuration,
     _Width.TRANSPORT: _cut_off,
     _Width.STATION: _out_of_service,
     _Width.RADIO_UNIT: _without_unit,

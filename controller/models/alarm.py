@@ -66,13 +66,15 @@ HARDWARE_ALARM, IMS_UNREACHABLE = "hardware-alarm", "ims-unreachable"
 #: What Minka finds wrong in a pool, by reading its nodes and pods.
 POOL_CAUSES = frozenset((NODE_LOST, NODE_PRESSURE, PTP_LOST, POOL_FULL, POOL_NEARLY_FULL, FUNCTION_CRASH_LOOPING))
 POOL_CAUSES |= {HARDWARE_ALARM, IMS_UNREACHABLE}
-#: Causes of alarms that take service away, and with those that keep anybody from seeing whether there is any.
-LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, FUNCTION_DOWN}
-COUNTED = LOSES | {UNREACHABLE}
 #: Probable cause of a device that reported by VES that it lives, and does so no more.
 HEARTBEAT_LOST = "heartbeat-lost"
 #: Probable cause of managed nodes that differ from what was applied.
 CONFIGURATION_DRIFT = "configuration-drift"
+#: Probable cause of a virtual station that has lost all that was applied to it: its function has a new pod.
+CONFIGURATION_LOST = "configuration-lost"
+#: Causes of alarms that take service away, and with those that keep anybody from seeing whether there is any.
+LOSES = LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, FUNCTION_DOWN, CONFIGURATION_LOST}
+COUNTED = LOSES | {UNREACHABLE}
 #: Probable cause of a list of alarms full of what is over and was never acknowledged.
 ALARM_LIST_CROWDED = "alarm-list-crowded"
 #: Probable cause of alerts whose own is not known; it is their specific problem.

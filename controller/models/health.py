@@ -93,6 +93,7 @@ class Health(Noun):
         ports_down: Ports of a router by path, that carry interfaces of ours, are not shut, and get no signal.
         over: Number of alarms that are over and that its list keeps, since nobody acknowledged them.
         drift: Number of managed nodes that differ from what was last applied.
+        lost: Whether it is a virtual station that has nothing of that any more, as its function has a new pod.
         device: What it is, as alarms of the device as a whole name it.
         function: What is wrong with a function, in words by probable cause.
         placed: When a function came to each pool that it is on, by pool, as these say.
@@ -112,6 +113,7 @@ class Health(Noun):
     ports_down: tuple[str, ...] = ()
     over: int = 0
     drift: int = 0
+    lost: bool = False
     device: DeviceKind = DeviceKind.STATION
     function: dict[str, str] = {}
     placed: dict[str, AwareDatetime] = {}
@@ -122,11 +124,11 @@ class Health(Noun):
         """Whether a tenant gets service from a cell, or may: what is not reported counts as service.
 
         It gets none from a cell that is off air, nor where its core links are all down, and those that nobody has
-        alone.
+        alone, nor from a station that has lost its configuration.
         """
         links = [link for link in self.links if link.tenant in ("", tenant)]
         cut = any(link.tenant for link in links) and all(link.state is ServiceState.DOWN for link in links)
-        return self.cells.get(cell) is not ServiceState.DOWN and not cut
+        return self.cells.get(cell) is not ServiceState.DOWN and not (cut or self.lost)
 
     def with_sleepers(self, alarms: Iterable[Alarm]) -> Health:
         """The same, where cells that sleep serve nobody whatever the station says: alarms that stand tell of them."""

@@ -79,9 +79,10 @@ class Rung(Noun):
         playbook: A playbook to run. What Minka's own checks raise must be wrong on the station still; that the station
             itself raised any other alarm is reason enough.
         parameters: Its parameters; expressions over ``alarm``, with its ``station``, ``object``, ``tenant``,
-            ``probable_cause`` and ``specific_problem``, the first ``cell`` that suffers by its name on the station, and
-            the ``router`` of its site; these are empty where there is none. A playbook that is given the ``objects`` of
-            all alarms of the same fault (a tenant's core links at a station), joined by blanks, works for all of them.
+            ``probable_cause`` and ``specific_problem``, the first ``cell`` that suffers by its name on the station, the
+            ``router`` of its site, and the ``function`` that a virtual station lives in; these are empty where there is
+            none. A playbook that is given the ``objects`` of all alarms of the same fault (a tenant's core links at a
+            station), joined by blanks, works for all of them.
         ask: A person is asked this, whatever the mode; only a yes leads to the next rung.
         ticket: People get a ticket with these words: somebody has to go there.
         page: People are called with these words.
@@ -117,6 +118,7 @@ class Rung(Noun):
         site = network.site_of(alarm.station) if network.manages(alarm.station) else ""
         known["cell"] = next((cell.partition("/")[2] for cell in alarm.cells), "")
         known["router"] = next(iter(network.routers_at.get(site, ())), "")
+        known["function"] = network.endpoint_function.get(alarm.station, "")
         known["objects"] = " ".join(one.object for one in (alarm, *beside))
         found: dict[str, Any] = evaluate(self.parameters, {"alarm": known})
         return found

@@ -17,6 +17,7 @@ from controller.intent.outages import Era, ExcusedTimes, Outages, Spell
 from controller.inventory.selectors import select, select_with_ways
 from controller.models.alarm import (
     ALL_LINKS_DOWN,
+    CONFIGURATION_LOST,
     FUNCTION_DOWN,
     Alarm,
     AlarmReport,
@@ -285,6 +286,8 @@ def _edit(device: str, op: Op) -> Change:
         ("CP", FUNCTION_DOWN, {"alfa": ("S1/n78-1", "S2/n78-1"), "beta": ("S1/n78-1", "S2/n78-1")}),
         ("CP-E", ALL_LINKS_DOWN, {"alfa": ("S1/n78-1", "S2/n78-1"), "beta": ("S1/n78-1", "S2/n78-1")}),
         ("DU-1", FUNCTION_DOWN, {"alfa": ("S1/n78-1",), "beta": ("S1/n78-1",)}),
+        ("S1", CONFIGURATION_LOST, {"alfa": ("S1/n78-1",), "beta": ("S1/n78-1",)}),
+        ("CP-E", CONFIGURATION_LOST, {"alfa": ("S1/n78-1", "S2/n78-1"), "beta": ("S1/n78-1", "S2/n78-1")}),
     ],
 )
 def test_a_fault_of_a_central_unit_takes_service_from_whom_it_carries(

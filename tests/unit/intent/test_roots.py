@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from controller.intent.roots import Reach, may_be_root, reach, root_of
 from controller.models.alarm import Alarm, AlarmSource, AlarmState, ObjectClass, PerceivedSeverity
 from tests.unit.intent.backhaul_tree import HANGS, network
+from tests.unit.intent.clouds import split_gnb
 from tests.unit.plan import samples
 
 AT = datetime(2026, 6, 15, tzinfo=UTC)
@@ -193,6 +194,22 @@ def test_cells_follow_from_what_a_station_says_of_itself_if_it_is_critical() -> 
     assert root_of(network(), cell("PE-2"), [critical]) is None
     assert not may_be_root(alarm("PE-1", **told))
     assert not may_be_root(critical.model_copy(update={"source": AlarmSource.CHECK}))
+
+
+def test_what_goes_with_the_configuration_of_a_virtual_station_follows_from_its_loss() -> None:
+    """Its drift, cells and links do; itself it follows from the function, or from what that ran on."""
+    net = samples.virtual()
+    lost = alarm("S1", object="station", probable_cause="configuration-lost")
+    assert may_be_root(lost)
+    assert reach(net, lost).devices == {"S1"}
+    assert {root_of(net, one, [lost]) for one in (DRIFT, cell("S1"), link("S1"), alarm("S1", **ALL_LINKS))} == {lost}
+    assert {root_of(net, one, [lost]) for one in (cell("S2"), alarm("S1", **UNREACHABLE))} == {None}
+    down = alarm("DU-1", object="function", probable_cause="function-down", object_class=ObjectClass.FUNCTION)
+    node: dict[str, Any] = {"object": "node-1", "probable_cause": "node-lost", "object_class": ObjectClass.NODE}
+    on_it = alarm("edge-1", functions=("DU-1",), **node)
+    assert [root_of(net, lost, [one]) for one in (down, on_it)] == [down, on_it]
+    of_unit = alarm("CP-E", object="station", probable_cause="configuration-lost")
+    assert root_of(split_gnb(), cell("S1"), [of_unit]) == of_unit
 
 
 @pytest.mark.parametrize("cause", ["function-down", "station-unreachable"])

@@ -13,6 +13,15 @@ import pytest
 from controller.api.services import Services
 from controller.api.views import HostView
 from controller.intent.placement import OPEN, Placement, place
+from controller.models.alarm import (
+    CONFIGURATION_LOST,
+    NODE_LOST,
+    AlarmReport,
+    AlarmSource,
+    AlarmState,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.approval import VoteChoice
 from controller.models.cloud import ClusterState, Latency, NodeReady, NodeState
 from controller.models.errors import InputError, PlanRefusedError
@@ -255,6 +264,45 @@ async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cel
     assert station.running == before, bench.jobs
     states = {one.cell: administrative_state(station.running, one.path) for one in cells(station.running)}
     assert states == {"L1": "LOCKED", "N1": "UNLOCKED"}
+
+
+@pytest.mark.parametrize("node_lost", [False, True])
+async def test_a_station_whose_function_its_cluster_started_again_is_configured_by_a_rule(*, node_lost: bool) -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    station = bench.devices["S1"]
+    before, (pool,) = station.running, bench.pools("DU-1")
+    await bench.look("S1")
+    root = ""
+    if node_lost:
+        on_it = AlarmReport(
+            station=pool,
+            object="node-1",
+            object_class=ObjectClass.NODE,
+            probable_cause=NODE_LOST,
+            severity=PerceivedSeverity.CRITICAL,
+            source=AlarmSource.CHECK,
+            at=bench.clock.now(),
+            functions=("DU-1",),
+        )
+        root = bench.store.alarms.report(on_it).id
+    station.renew(factory("S1"))
+    await bench.look_twice("S1")
+    standing = {one.probable_cause: one for one in bench.store.alarms.standing(["S1"])}
+    lost = standing.pop(CONFIGURATION_LOST)
+    assert lost.root == root
+    assert {one.root for one in standing.values()} == {root or lost.id}, "core links follow, and there is no drift"
+    assert (lost.cells, lost.tenants) == (("S1/L1", "S1/N1"), ("alfa", "beta"))
+    assert not bench.store.healths.find(["S1"])["S1"].serves("L1", "alfa")
+
+    def well() -> bool:
+        return bench.store.alarms.get(lost.id).state is AlarmState.REPAIRED
+
+    await bench.watch(200, well)
+    assert well(), (bench.store.alarms.get(lost.id).note, bench.jobs)
+    assert station.running == before
+    assert bench.store.runs.get(bench.store.alarms.get(lost.id).run).procedure == "heal-function"
+    assert bench.pools("DU-1") == (pool,)
 
 
 async def test_a_wide_heal_leaves_out_what_is_not_adopted_and_says_so() -> None:

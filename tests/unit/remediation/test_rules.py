@@ -42,6 +42,7 @@ LADDERS = {
     "alarm-list-crowded": ["acknowledge-alarm"],
     "cell-off-air": ["cycle-cell", "reset-radio-unit", "restart-station", "ticket"],
     "configuration-drift": ["repair-drift"],
+    "configuration-lost": ["heal-function", "ticket"],
     "core-link-down": ["recreate-core-endpoint"],
     "fronthaul-failed": ["reset-radio-unit", "ticket"],
     "function-below-a-fault": ["heal-function"],
@@ -49,6 +50,7 @@ LADDERS = {
     "function-twice": ["heal-function", "ticket"],
     "function-crash-looping": ["revert-function", "ticket"],
     "licence-gone": ["reload-licence", "ticket"],
+    "lost-below-a-fault": ["heal-function"],
     "overheated": ["cycle-cell", "ticket"],
     "ptp-lost": ["drain-node", "ticket"],
     "radio-unit-lost": ["reset-radio-unit", "restart-station", "ticket"],
@@ -58,6 +60,7 @@ LADDERS = {
     "synchronisation-lost": ["restart-station", "ticket"],
     "wrong-software": ["return-to-software", "ticket"],
 }
+OF_VIRTUAL_STATIONS = ("configuration-lost", "lost-below-a-fault")
 TICKETS = {
     *("antenna-fault", "backhaul-down", "fan-broken", "hardware-alarm", "kpi-degraded"),
     *("mains-lost", "node-lost", "pool-full", "port-down"),
@@ -77,7 +80,8 @@ def test_the_shipped_rules_observe_and_have_these_ladders() -> None:
     assert {rule.mode for rule in rules.values()} == {"observe"}
     # A node that drifts again is refused by the playbook: several nodes of a station may be brought back one by one.
     attempts = {name: rule.guards.attempts for name, rule in rules.items() if rule.guards.attempts > 1}
-    twice = ("alarm-list-crowded", "licence-gone", "function-down", "function-twice", "function-below-a-fault")
+    of_functions = ("function-down", "function-twice", "function-below-a-fault", *OF_VIRTUAL_STATIONS)
+    twice = ("alarm-list-crowded", "licence-gone", *of_functions)
     assert attempts == {"configuration-drift": 5, **dict.fromkeys(twice, 2)}
     assert all(rule.guards.cool_down_seconds >= 600 for rule in rules.values())
     assert rules["configuration-drift"].guards.cool_down_seconds == AGAIN.total_seconds()
@@ -109,7 +113,7 @@ def _alarm(rule: Rule) -> Alarm:
     )
 
 
-@pytest.mark.parametrize("name", LADDERS)
+@pytest.mark.parametrize("name", sorted(LADDERS.keys() - OF_VIRTUAL_STATIONS))
 def test_what_shipped_rules_give_their_playbooks_is_what_these_take(name: str) -> None:
     rules = load_rules(SHIPPED)
     (rule,) = (one for one in rules if one.name == name)
@@ -131,6 +135,17 @@ def test_what_shipped_rules_give_their_playbooks_is_what_these_take(name: str) -
                 continue
             of_router = rung.playbook == "switch-backhaul"
             assert select(network, str(evaluate(playbook.targets, values))) == (router.id if of_router else "T-LTE-1",)
+
+
+@pytest.mark.parametrize("name", OF_VIRTUAL_STATIONS)
+def test_a_station_that_lost_its_configuration_is_healed_by_its_function(name: str) -> None:
+    network, rules = samples.virtual(), load_rules(SHIPPED)
+    (rule,) = (one for one in rules if one.name == name)
+    alarm = _alarm(rule).model_copy(update={"station": "S1", "object": "station"})
+    assert rule_for(rules, alarm, network) == rule
+    playbook = Library(SHIPPED.parent, registry()).load("heal-function").playbook
+    values = parse_parameters(playbook.parameters, rule.ladder[0].given(alarm, network), network)
+    assert select(network, str(evaluate(playbook.targets, values))) == ("DU-1",)
 
 
 def test_a_rule_for_what_follows_answers_before_others_and_what_follows_from_nothing_is_not_its_own() -> None:
