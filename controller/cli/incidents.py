@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -9,7 +10,15 @@ import typer
 
 from controller.cli import completion
 from controller.cli.output import Json, bold, client, coloured, counted, out, print_json, print_result, styled, when
-from controller.cli.people import CommentText, Limit, Readers, print_comment, print_dispatch
+from controller.cli.people import (
+    CommentText,
+    Limit,
+    Readers,
+    cause_of,
+    object_in_short,
+    print_comment,
+    print_dispatch,
+)
 from controller.cli.tables import Column, table
 from controller.cli.waits import wait_words
 from controller.models.enums import IncidentState
@@ -66,7 +75,7 @@ def list_incidents(
                 one["id"],
                 one["severity"],
                 _where(one),
-                _root(one)["probable_cause"],
+                cause_of(_root(one)),
                 f"{one['people']:,}",
                 ", ".join(one.get("tenants", ())),
                 one["standing"],
@@ -88,7 +97,8 @@ def show(incident: IncidentId, as_json: Json = False) -> None:
     if as_json:
         print_json(found)
     else:
-        _print(found)
+        host = "timeline" in found
+        _print(found, client().get(f"/v1/incidents/{incident}/report")["runs"] if host else ())
 
 
 @incidents.command("report", epilog="Example: minka incidents report i-1f2e3d4c5b > incident.md")
@@ -122,7 +132,7 @@ def follow(as_json: Json = False) -> None:
         if as_json:
             print_json(one, line=True)
         else:
-            what = (_where(one), _root(one)["probable_cause"], counted(one["standing"], "alarm"))
+            what = (_where(one), cause_of(_root(one)), counted(one["standing"], "alarm"))
             out.print(when(one["changed"]), one["id"], coloured(_state(one)), *what, one.get("why", ""))
 
 
@@ -173,7 +183,7 @@ def _root(one: dict[str, Any]) -> dict[str, Any]:
 
 def _where(one: dict[str, Any]) -> str:
     root = _root(one)
-    what = root["object"].rpartition("/")[2]
+    what = object_in_short(root)
     return f"{root['station']} {what}" if root["station"] and what != "station" else root["station"] or what
 
 
@@ -181,15 +191,22 @@ def _state(one: dict[str, Any]) -> str:
     return "flapping" if one.get("flapping") and one["state"] == IncidentState.OPEN else str(one["state"])
 
 
-def _print(one: dict[str, Any]) -> None:
-    """The whole story on one page."""
+def _print(one: dict[str, Any], runs: Iterable[dict[str, Any]]) -> None:
+    """The whole story on one page.
+
+    Args:
+        one: The incident.
+        runs: Its repairs, as the report has them.
+    """
     root = _root(one)
     _line("incident", f"{one['id']} {_state(one)}, {one['severity']}")
-    _line("failed", f"{root['probable_cause']} of {_where(one)}")
+    _line("failed", f"{cause_of(root)} of {_where(one)}")
     _line("opened", when(one["opened"]) + (f", closed {when(one['closed'])}" if one["closed"] else ""))
     _line("suffers", f"{counted(len(one['cells']), 'cell')}, {one['people']:,} people")
     if "timeline" in one:
         _print_for_host(one)
+    for run in runs:
+        _print_repair(run)
     minutes = one["minutes"] if isinstance(one["minutes"], list) else [one["minutes"]] if one["minutes"] else []
     _print_minutes(minutes, one["agreements"])
     _print_alarms(one)
@@ -219,7 +236,28 @@ def _print_for_host(one: dict[str, Any]) -> None:
         _line("root", f"{root['id']}, from which {counted(root['symptoms'], 'alarm')} that stand follow")
         waits = "; ".join(map(wait_words, root["waits_for"]))
         _line("repair", waits or root["note"] or ("run " + root["run"] if root["run"] else "none was tried"))
-        _line("run", root["run"])
+
+
+def _print_repair(run: dict[str, Any]) -> None:
+    """A repair, and what its device had in service before it and after."""
+    ends = f" until {when(run['finished'])}" if run["finished"] else ""
+    began = f", from {when(run['started'])}{ends}" if run["started"] else ""
+    _line("run", f"{run['id']} {run['procedure']} {run['state']}{began}")
+    before, after = run["before"], run["after"]
+    _line("before", _in_service(before))
+    if after is not None:
+        again, gone = (
+            ", ".join(sorted(object_in_short({"object": name}) for name in {*there} - {*elsewhere}))
+            for there, elsewhere in ((after, before), (before, after))
+        )
+        changes = f"{again and '; again: '}{again}{gone and '; not any more: '}{gone}"
+        _line("after", _in_service(after) + changes)
+
+
+def _in_service(names: Sequence[str]) -> str:
+    """How many cells and core links are in service; a core link is a path."""
+    links = sum(name.startswith("/") for name in names)
+    return f"{counted(len(names) - links, 'cell')} and {counted(links, 'core link')} in service"
 
 
 def _print_minutes(minutes: list[dict[str, Any]], agreements: list[dict[str, Any]]) -> None:
@@ -249,6 +287,6 @@ def _print_alarms(one: dict[str, Any]) -> None:
     columns = (Column("object", 1), Column("cause"), Column("raised", 2))
     rows = []
     for alarm in one["alarms"]:
-        what = (alarm["object"].rpartition("/")[2], alarm["probable_cause"], when(alarm["raised"]))
+        what = (object_in_short(alarm), cause_of(alarm), when(alarm["raised"]))
         rows.append((alarm["id"], coloured(alarm["state"]), alarm["station"], *what))
     table((Column("alarm"), Column("state"), Column("station"), *columns), rows)

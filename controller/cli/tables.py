@@ -21,7 +21,7 @@ class Column(NamedTuple):
     """A column of a table.
 
     Attributes:
-        rank: 0 stays; of all others the highest goes first where the terminal is too narrow.
+        rank: 0 stays; of all others the highest goes first where the terminal is too narrow, unless it fits even so.
         prose: Whether its cells may go on in the next line, between words. All others stay on one line, whole.
         time: Whether its cells are ISO times, in ``records``.
     """
@@ -95,9 +95,16 @@ def _layout(columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: in
         min(wanted[index], _least(column, [row[index] for row in cells])) if column.prose else wanted[index]
         for index, column in enumerate(columns)
     ]
-    kept = [index for index in range(len(columns)) if not _is_empty(cells, index)]
-    while _total([least[index] for index in kept]) > room and any(columns[index].rank for index in kept):
-        kept.remove(max(kept, key=lambda index: (columns[index].rank, index)))
+    ranked = sorted(
+        (index for index in range(len(columns)) if not _is_empty(cells, index)), key=lambda index: columns[index].rank
+    )
+    kept = ranked[:]
+    while _total([least[index] for index in kept]) > room and columns[kept[-1]].rank:
+        kept.pop()
+    for index in ranked[len(kept) :]:  # narrower ones, of which no prose has to become narrower
+        if _total([wanted[one] for one in (*kept, index)]) <= room:
+            kept.append(index)
+    kept.sort()
     left = room - _total([least[index] for index in kept])
     short = sum(wanted[index] - least[index] for index in kept)
     # Prose shares what is left by what it lacks, so that rows get no higher than they have to.

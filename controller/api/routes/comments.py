@@ -10,7 +10,7 @@ from pydantic import Field
 from controller.api.auth import Router, needs
 from controller.api.services import Backend, Body, Listing, Paging, Services, cut
 from controller.api.views import CallerView
-from controller.inventory.source import unknown
+from controller.inventory.source import show
 from controller.models.alarm import Comment
 from controller.models.errors import InputError
 from controller.models.people import Permission, Person
@@ -64,5 +64,6 @@ def _add(backend: Services, about: str, concerned: Collection[str], asked: NewCo
     """Put a comment on an alarm or incident on record; the host may say it to tenants that it concerns."""
     for tenant in asked.to:
         if tenant not in concerned:
-            raise InputError(f"to: {unknown('tenant that it concerns', tenant, concerned)}")
+            whom = f"those whom it concerns: {', '.join(sorted(concerned))}" if concerned else "no tenant"
+            raise InputError(f"to: it does not concern {show(tenant)}; say it to {whom}")
     return backend.store.comments.add(about, who.name, who.side, asked.text, asked.to)

@@ -357,7 +357,17 @@ INCIDENT: dict[str, Any] = {
 def test_an_incident_is_a_page_with_its_way_repair_minutes_and_reasons(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(incidents, "client", lambda: Api({"/v1/incidents/i-2": INCIDENT}))
+    link, other = (f"/ManagedElement[S-1]/ENBFunction[1]/EP_S1C[{name}]" for name in ("bitel-mme-1", "entel-mme-1"))
+    repair: dict[str, Any] = {
+        "id": "r-1",
+        "procedure": "recreate-core-endpoint",
+        "state": "succeeded",
+        "requested_by": "rule:x",
+    }
+    repair |= {"started": "2026-01-02T03:06:05Z", "finished": "2026-01-02T03:06:09Z", "alarm": "a-1", "devices": []}
+    repair |= {"before": ["1", "2", other], "after": ["1", link, other]}
+    answers = {"/v1/incidents/i-2": INCIDENT, "/v1/incidents/i-2/report": {"runs": [repair]}}
+    monkeypatch.setattr(incidents, "client", lambda: Api(answers))
     incidents.show("i-2")
     text = capsys.readouterr().out
     lines = text.splitlines()
@@ -369,11 +379,34 @@ def test_an_incident_is_a_page_with_its_way_repair_minutes_and_reasons(
     assert shown["path"] == "core > backhaul-down: radio (root) > 1 station > 2 cells"
     assert shown["root"] == "a-2, from which 2 alarms that stand follow"
     assert shown["repair"].startswith("waits for approval by 1 of entel on 1 station, since")
+    assert shown["run"].startswith("r-1 recreate-core-endpoint succeeded, from ")
+    assert shown["before"] == "2 cells and 1 core link in service"
+    assert shown["after"] == "1 cell and 2 core links in service; again: EP_S1C[bitel-mme-1]; not any more: 2"
     assert shown["owner"].startswith("ben since")
     assert "bitel   1,200.0  3.5      0.0       7.0      40.0    90,000" in text
     assert "bitel-sierra  99.5 %        1,771.2  2,160.0  388.8  82 %   1.64" in text
     assert lines[-2].endswith("ben (host) to bitel: a digger")
     assert lines[-1].endswith("correlation incident.grew i-2 cell-off-air follows from a-2")
+
+
+@pytest.mark.parametrize(
+    ("alarm", "cause", "short"),
+    [
+        ({"probable_cause": "other-alert", "specific_problem": "DiskFull"}, "DiskFull", "station"),
+        ({"probable_cause": "other-alert", "specific_problem": ""}, "other-alert", "station"),
+        ({"probable_cause": "o-ran-fault-26", "specific_problem": "mains"}, "o-ran-fault-26", "station"),
+        (
+            {"probable_cause": "x", "object": "ManagedElement=X,GNBDUFunction=9,NRCellDU=7"},
+            "x",
+            "NRCellDU=7",
+        ),
+        ({"probable_cause": "x", "object": "rack 1, unit=2"}, "x", "rack 1, unit=2"),
+        ({"probable_cause": "x", "object": "/ManagedElement[1]/EP_S1C[a]"}, "x", "EP_S1C[a]"),
+    ],
+)
+def test_an_alarm_in_short_is_named_by_what_tells_it_from_others(alarm: dict[str, str], cause: str, short: str) -> None:
+    one = {"object": "station"} | alarm
+    assert (people.cause_of(one), people.object_in_short(one)) == (cause, short)
 
 
 def test_a_tenant_is_shown_its_part_of_an_incident(
