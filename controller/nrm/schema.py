@@ -414,6 +414,11 @@ class NodeSpec:
         return _steps(node for node in self.walk() if node.broadcast and node.user_ordered)
 
     @cached_property
+    def carriers(self) -> tuple[str, ...]:
+        """How the steps of carriers begin in a path below this node."""
+        return _steps(node for node in self.walk() if node.role is NodeRole.CARRIER)
+
+    @cached_property
     def frequency_relations(self) -> tuple[str, ...]:
         """How the steps of relations to a frequency begin in a path below this node."""
         return _steps(node for node in self.walk() if LeafRole.FREQUENCY in node.leaf_by_role)

@@ -65,7 +65,8 @@ def find_edits(
     """
     found = Edits()
     difference = diff(root, observed.tree, rendered.tree)
-    _Surplus(root, observed, rendered, ledger, frozenset(remove), identities, found).sort(difference)
+    if difference.surplus:
+        _Surplus(root, observed, rendered, ledger, frozenset(remove), identities, found).sort(difference)
     for path, leaves in difference.changed.items():
         fixed = _create_only(root, path, leaves)
         if fixed:

@@ -11,6 +11,7 @@ from controller.models.facts import HOST_OWNED, Finding, Owners, Severity
 from controller.models.network import Network, Plmn, Snssai
 from controller.models.plan import LedgerNode
 from controller.models.run import Hold, LedgerEntry
+from controller.nrm.diff import plmn_part
 from controller.nrm.profiles import (
     Rendered,
     broadcast_plmn,
@@ -162,7 +163,7 @@ def _reservable(root: NodeSpec, tree: Iterable[Path]) -> list[Path]:
 
 def _place(path: Path) -> tuple[str, str]:
     """Cell and PLMN of an entry, whichever list it stands in."""
-    return cell_of(path), broadcast_plmn(path)
+    return cell_of(path), plmn_part(path)
 
 
 # ------------------------------------------------------------- given by devices
@@ -220,20 +221,21 @@ def at_what_cells_name(
     root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]
 ) -> Rendered:
     """What is wanted, at the carriers and the relations to frequencies that cells on air have."""
-    return at_frequencies(root, at_carriers(rendered, observed, ledger), observed, ledger)
+    return at_frequencies(root, at_carriers(root, rendered, observed, ledger), observed, ledger)
 
 
-def at_carriers(rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> Rendered:
+def at_carriers(root: NodeSpec, rendered: Rendered, observed: Tree, ledger: Mapping[Path, LedgerNode]) -> Rendered:
     """Want of the carriers that cells on air name what is wanted of those that profiles render beside the cells.
 
     A cell that names another carrier keeps it. Where it names several, or shares one with another cell, nothing is
     wanted of them: files speak of cells. Where a carrier on air differs from its cell in what both have (channel
     numbers, bandwidths), the field planned it so (TS 28.541, NRCellDU), and it stays unless the ledger says otherwise.
     """
-    beside = {(parent(cell.path), cell.cell): cell.path for cell in cells(rendered.tree)}
-    carried = {path: beside.get((parent(path), step(path)[1][0]), "") for path in rendered.tree if is_carrier(path)}
-    if not carried:
+    carriers = [path for begins in root.carriers for path in rendered.tree if begins in path and is_carrier(path)]
+    if not carriers:
         return rendered
+    beside = {(parent(cell.path), cell.cell): cell.path for cell in cells(rendered.tree)}
+    carried = {path: beside.get((parent(path), step(path)[1][0]), "") for path in carriers}
     places = {path: _carrier_on_air(path, cell, observed) for path, cell in carried.items()}
     used = Counter(places.values())
     tree, owners = {}, {}

@@ -302,8 +302,8 @@ def _reserved_plmns(station: str, observed: Observed, edits: Edits, options: Pla
                 "its tenant is still being tested: minka playbook run onboard-tenant opens it"
             )
             yield Finding("plmn-reserved", Severity.WARNING, message, station, cell)
-    for path in observed.tree:
-        if path not in edited and is_reserved(observed.tree, path):
+    for path, leaves in observed.tree.items():
+        if leaves and path not in edited and is_reserved(observed.tree, path):
             cell = cell_of(path)
             message = (
                 f"cell {station}/{cell}: PLMN {broadcast_plmn(path)} is reserved for operator use and admits test "

@@ -186,8 +186,11 @@ def broadcast_plmn(path: Path) -> Plmn:
 
 def is_reserved(tree: Tree, path: Path) -> bool:
     """Whether the entry is a PLMN on air that admits its operator's test users only."""
+    leaves = tree.get(path)
+    if not leaves:  # as of almost all PLMNs on air
+        return False
     leaf = leaf_of(path, LeafRole.RESERVED)
-    return bool(leaf) and tree.get(path, {}).get(leaf) == "true"
+    return bool(leaf) and leaves.get(leaf) == "true"
 
 
 def broadcast_rat(path: Path) -> Rat | None:

@@ -151,7 +151,7 @@ def test_a_cell_that_names_another_carrier_keeps_it_and_is_powered_there() -> No
     view = on_air(brownfield(OTHER), ours=False)
     assert view.observed is not None
     assert plan(SILENT, {"S1": view}).changes == ()
-    assert drift(ROOT, at_carriers(rendered(SILENT), view.observed.tree, {}), view) == ()
+    assert drift(ROOT, at_carriers(ROOT, rendered(SILENT), view.observed.tree, {}), view) == ()
     paths = {node.path for node in adopted_nodes(ROOT, rendered(SILENT), view.observed)}
     assert OTHER in paths
     assert CARRIER not in paths
@@ -198,7 +198,7 @@ def test_of_a_carrier_that_two_cells_share_nothing_is_wanted() -> None:
             OTHER: {},
             beside: {},
         }
-        found = at_carriers(wanted, observed, {})
+        found = at_carriers(ROOT, wanted, observed, {})
         carriers = {path for path in found.tree if "Carrier[" in path}
         assert carriers == ({place, beside} if place else set())
         assert found.tree.keys() == found.owners.keys()
