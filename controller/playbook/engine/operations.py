@@ -96,10 +96,9 @@ def acknowledged(operation: Operation, seen: Observed) -> bool:
 
 def _only_just_started(operation: Operation, seen: Equipment) -> bool:
     """Whether a restart now might be told by the same second as the last one, and so not show."""
-    restarts = operation.kind in (OperationKind.RESET, OperationKind.RESET_UNIT)
-    if not restarts or operation.since is None or seen.now is None:
+    if operation.kind not in (OperationKind.RESET, OperationKind.RESET_UNIT) or operation.since is None:
         return False
-    return operation.since.replace(microsecond=0) == seen.now.replace(microsecond=0)
+    return seen.now is None or operation.since.replace(microsecond=0) == seen.now.replace(microsecond=0)
 
 
 class _Operating:

@@ -69,6 +69,8 @@ class Watch:
         if initial or (initial is None and not version):
             self._send_present()
         elif version:
+            # One from a revision that is still to come says nothing until then.
+            self._begun = max(self._begun, version)
             try:
                 past = self._store.since(self._kind.storage, version)
             except Compacted as compacted:

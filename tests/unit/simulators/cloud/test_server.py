@@ -193,6 +193,12 @@ class TestWatches:
         cluster.create("configmaps", config_map("b"))
         assert [watch.seen for watch in watches] == [[("ADDED", "b")]] * 2
 
+    def test_from_a_revision_to_come_it_says_nothing_until_then(self, cluster: Cluster, admin: Client) -> None:
+        watch = admin.watch(f"{MAPS}?watch=1&resourceVersion={cluster.store.revision + 1}")
+        for name in "ab":
+            cluster.create("configmaps", config_map(name))
+        assert watch.seen == [("ADDED", "b")]
+
     def test_from_a_forgotten_revision_it_says_410_and_ends(self, cluster: Cluster, admin: Client) -> None:
         since = cluster.create("configmaps", config_map("a"))["metadata"]["resourceVersion"]
         cluster.create("configmaps", config_map("b"))
