@@ -15,6 +15,7 @@ from typing import Any
 from controller.intent.impact import core_node_in, deadline_of
 from controller.intent.incidents import fault_of
 from controller.models.alarm import (
+    CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
     LINK_CAUSES,
     POWER_CAUSES,
@@ -28,6 +29,7 @@ from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import ALARM, Holds, Run
 from controller.models.settings import Settings
 from controller.models.sharing import Consent
+from controller.nrm.profiles import cell_of
 from controller.playbook.engine.reach import reach, refusals
 from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, Store
 from controller.remediation.rules import Match, Rule, Rung
@@ -482,11 +484,14 @@ def _lock(ask: GuardInput) -> _Denial | None:
 
 
 def _drift(ask: GuardInput) -> _Denial | None:
-    """For a core link, the drift of its station or router that is repaired first.
+    """For a core link, the drift of its station or router that is repaired first; for a cell, that it is gone.
 
-    None is waited for where people were asked to see to the drift, nor for longer than a repair takes.
+    A cell that a station lost comes back with its configuration, and by no other cure. Else none is waited for where
+    people were asked to see to the drift, nor for longer than a repair takes.
     """
     alarm, health = ask.alarm, ask.repair.health
+    if alarm.probable_cause == CELL_OFF_AIR and health is not None and cell_of(alarm.object) in health.gone:
+        return _Denial("the station has lost the cell, and its configuration is brought back first")
     patient = ask.now - alarm.raised <= timedelta(seconds=ask.repair.rule.verify.within_seconds)
     if health is None or alarm.probable_cause not in LINK_CAUSES or not patient:
         return None
