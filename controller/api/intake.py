@@ -37,7 +37,9 @@ class Intake:
     """Room for bodies that are under way, turns to read them, and one transaction for all that wait.
 
     A transaction costs much more than a report does, and whoever raises alarms does so alone. So while one transaction
-    is carried out, the reports of further calls gather, and the next one takes them all.
+    is carried out, the reports of further calls gather, and the next one takes them together. Calls that name other
+    tenants take turns: in a storm of one tenant's alarms, a call of another one waits for no more than the transaction
+    that is under way, and for its own.
 
     Args:
         room: Bytes of bodies of all calls under way at once.
@@ -52,7 +54,7 @@ class Intake:
         room: int = 64 * _MIB,
         at_once: int = 4,
         patience: float = 10.0,
-        most: int = 1000,
+        most: int = 100,
         observations: Observations | None = None,
     ) -> None:
         self._room = room
@@ -60,7 +62,8 @@ class Intake:
         self._patience = patience
         self._most = most
         self._observations = observations or Observations()
-        self._waiting: deque[_Call] = deque()
+        #: By the tenants that they name; the group whose turn is next comes first.
+        self._waiting: dict[frozenset[str], deque[_Call]] = {}
         self._task: asyncio.Task[None] | None = None
 
     def take(self, size: int) -> None:
@@ -95,7 +98,7 @@ class Intake:
         """
         loop = asyncio.get_running_loop()
         call, began = _Call(reports, refused), loop.time()
-        self._waiting.append(call)
+        self._waiting.setdefault(frozenset(one.tenant for one in reports), deque()).append(call)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._take_in(take))
         try:
@@ -129,13 +132,19 @@ class Intake:
 
     def _next(self) -> list[_Call]:
         """The calls that the next transaction takes; those that gave up are left out."""
-        found, reports = list[_Call](), 0
-        while self._waiting and (not found or reports + len(self._waiting[0].reports) <= self._most):
-            call = self._waiting.popleft()
+        found, room = list[_Call](), self._most
+        while self._waiting:
+            group, calls = next(iter(self._waiting.items()))
+            if found and len(calls[0].reports) > room:
+                return found
+            call = calls.popleft()
+            del self._waiting[group]
+            if calls:
+                self._waiting[group] = calls
             if not call.begun.done():
                 call.begun.set_result(None)
                 found.append(call)
-                reports += len(call.reports)
+                room -= len(call.reports)
         return found
 
 

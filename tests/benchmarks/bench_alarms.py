@@ -29,7 +29,7 @@ import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import product
@@ -168,10 +168,16 @@ def _cpu_times(system: ProcessSystem, server: PostgresServer) -> dict[str, _CpuT
 
 
 def _cpu_time_of(pids: Iterable[int]) -> _CpuTime:
-    """What all threads of processes used (``schedstat`` of Linux, nanoseconds)."""
-    files = (file for pid in pids for file in Path(f"/proc/{pid}/task").glob("*/schedstat"))
-    rows = [file.read_text(encoding="ascii").split() for file in files]
-    return _CpuTime(sum(int(row[0]) for row in rows) / 1e9, sum(int(row[1]) for row in rows) / 1e9)
+    """What processes used, and how long their threads waited (proc(5): ``stat``, and ``schedstat`` of each thread)."""
+    ticks = waited = 0
+    for folder in (Path(f"/proc/{pid}") for pid in pids):
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            fields = (folder / "stat").read_text(encoding="utf-8", errors="replace").rpartition(") ")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+        for thread in folder.glob("task/*/schedstat"):
+            with suppress(FileNotFoundError, ProcessLookupError):
+                waited += int(thread.read_text(encoding="ascii").split()[1])
+    return _CpuTime(ticks / os.sysconf("SC_CLK_TCK"), waited / 1e9)
 
 
 def _bring_up(system: ProcessSystem, names: list[str]) -> None:

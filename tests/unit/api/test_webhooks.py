@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from threading import Event
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
@@ -18,7 +19,7 @@ from structlog.testing import capture_logs
 
 from controller.api.intake import Intake
 from controller.api.routes import webhooks
-from controller.models.alarm import Alarm, AlarmReport, AlarmState, AlertRefusal
+from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState, AlertRefusal, PerceivedSeverity
 from controller.models.errors import InputError
 from controller.models.plan import LedgerNode
 from controller.ports.store import Page
@@ -312,7 +313,7 @@ async def test_calls_that_come_together_share_a_transaction_and_none_spoils_anot
         intake = bench.app.state.services.intake
         for waiting, alerts in enumerate((("Second", "Third"), ("Bad",), ("Fourth", "Second")), start=1):
             tasks.append(asyncio.create_task(call(*alerts)))
-            while len(intake._waiting) < waiting:
+            while sum(map(len, intake._waiting.values())) < waiting:
                 await asyncio.sleep(0)
         free.set()
         first, two, bad, again = [await task for task in tasks]
@@ -323,3 +324,34 @@ async def test_calls_that_come_together_share_a_transaction_and_none_spoils_anot
     assert ids.keys() == set(names) - {"Bad"}
     assert two.json()["alarms"] == [ids["Second"], ids["Third"]]
     assert again.json()["alarms"] == [ids["Fourth"], ids["Second"]]
+
+
+async def test_a_storm_of_one_tenants_alarms_keeps_no_others_call_waiting() -> None:
+    intake, free, begun, taken = Intake(most=10), Event(), Event(), list[Counter[str]]()
+
+    def take(reports: Sequence[AlarmReport], _: Mapping[str, int]) -> list[Alarm]:
+        taken.append(Counter(report.tenant for report in reports))
+        begun.set()
+        free.wait(10)
+        return [cast("Alarm", report.tenant) for report in reports]
+
+    def call(tenant: str, number: int) -> asyncio.Task[list[Alarm]]:
+        report = AlarmReport(
+            station=STATION,
+            object="station",
+            tenant=tenant,
+            probable_cause="x",
+            severity=PerceivedSeverity.MAJOR,
+            source=AlarmSource.VES,
+            at=AT,
+        )
+        return asyncio.create_task(intake.report(take, [report] * number, {}))
+
+    tasks = [call("movistar", 5)]
+    await asyncio.to_thread(begun.wait, 10)
+    tasks += [call("movistar", 5) for _ in range(20)] + [call("claro", 1)]
+    await asyncio.sleep(0)
+    free.set()
+    assert [{str(one) for one in await task} for task in tasks] == [{"movistar"}] * 21 + [{"claro"}]
+    assert taken[:3] == [Counter(movistar=5), Counter(movistar=5, claro=1), Counter(movistar=10)]
+    assert sum(taken, Counter()) == Counter(movistar=105, claro=1)
