@@ -353,7 +353,7 @@ class View(Protocol):
         """Seconds of the shortest level at which all stations may be read alike."""
         ...
 
-    def whose(self) -> Mapping[str, Subscribers]:
+    def subscribers(self) -> Mapping[str, Subscribers]:
         """What of the counts of cells is a tenant's, of each tenant that may be distinguished."""
         ...
 
@@ -592,7 +592,7 @@ class HostView:
         """See ``View``."""
         return _shortest(self._store)
 
-    def whose(self) -> dict[str, Subscribers]:
+    def subscribers(self) -> dict[str, Subscribers]:
         """See ``View``."""
         _, network = self._store.networks.get()
         return {tenant: subscribers_where_shared(network, tenant) for tenant in network.tenant_by_id}
@@ -801,7 +801,7 @@ class TenantView:
         """See ``View``."""
         return _shortest(self._store)
 
-    def whose(self) -> dict[str, Subscribers]:
+    def subscribers(self) -> dict[str, Subscribers]:
         """See ``View``."""
         return {self._tenant: subscribers_where_shared(self._store.networks.get()[1], self._tenant)}
 

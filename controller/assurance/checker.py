@@ -118,7 +118,7 @@ class _Judged:
         }
 
     @property
-    def wrong(self) -> frozenset[tuple[str, ...]]:
+    def problems(self) -> frozenset[tuple[str, ...]]:
         """What is wrong, in words."""
         return frozenset((*wrongs(self.health), *chain.from_iterable(self.listed.values())))
 
@@ -260,7 +260,7 @@ class Checker:
 
     def _changed(self, station: str, now: _Judged) -> bool:
         before = self._last.get(station)
-        return now.wrong != (before.wrong if before else frozenset())
+        return now.problems != (before.problems if before else frozenset())
 
     # ------------------------------------------------------------------ judge
 

@@ -271,7 +271,7 @@ class MeasuredFaults:
         judgements, reports = await asyncio.to_thread(self._judged, watched, hour, {one: hours[one] for one in some})
         await self._store.judgements.put(judgements)
         if not self._left:
-            whole = await asyncio.to_thread(hour.whole)
+            whole = await asyncio.to_thread(hour.areas)
             await self._store.judgements.put(whole)
             await self._store.judgements.forget(hour.end - _FORGOTTEN)
             self._sums.appendleft(hour.sums)

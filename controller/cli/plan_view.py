@@ -90,7 +90,7 @@ def _shape(row: Row, text: str) -> str:
     return (_NUMBER if row["tenant"] in ("", "host") else _ADDRESS).sub(VARIES, text)
 
 
-def alike(text: str) -> str:
+def without_addresses(text: str) -> str:
     """A text without what differs by station where it says the same: addresses."""
     return _ADDRESS.sub(VARIES, text)
 
@@ -174,12 +174,12 @@ def show_left_out(unplanned: Mapping[str, str]) -> None:
     for station, reason in unplanned.items():
         reasons.setdefault(reason, []).append(station)
     for reason, stations in list(reasons.items())[:_MOST]:
-        out.print(styled("left out", "yellow"), f"{some(stations)}: {reason}")
+        out.print(styled("left out", "yellow"), f"{stations_in_short(stations)}: {reason}")
     if len(reasons) > _MOST:
         out.print(f"… and {len(reasons) - _MOST} more reasons")
 
 
-def some(stations: Sequence[str]) -> str:
+def stations_in_short(stations: Sequence[str]) -> str:
     """Stations by name, or their number where there are many."""
     if len(stations) <= 3:
         return ", ".join(stations)

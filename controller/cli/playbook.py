@@ -16,7 +16,15 @@ from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import accepted, name_of
 from controller.cli.output import Json, bold, client, coloured, counted, err, new_key, out, print_json, styled
 from controller.cli.pager import paged
-from controller.cli.plan_view import SHORT, VARIES, alike, common, show_findings, show_left_out, some
+from controller.cli.plan_view import (
+    SHORT,
+    VARIES,
+    common,
+    show_findings,
+    show_left_out,
+    stations_in_short,
+    without_addresses,
+)
 from controller.cli.tables import Column, table
 
 app = typer.Typer(no_args_is_help=True, help="Playbooks: procedures written in YAML.")
@@ -282,7 +290,7 @@ def _show_order(waves: Mapping[str, Sequence[Mapping[str, Any]]], strategy: Mapp
     stop = "no failure stops it" if ends else f"stops after {counted(strategy['stop_after'], 'failure')}"
     out.print(f"order: {together[strategy['policy']]}; {stop}{soak}")
     for wave, members in islice(waves.items(), _WAVES):
-        named = some([one["station"] for one in members])
+        named = stations_in_short([one["station"] for one in members])
         out.print(f"  {wave}: {named}")
     if len(waves) > _WAVES:
         out.print(f"  … and {counted(len(waves) - _WAVES, 'more wave')}")
@@ -301,7 +309,7 @@ def _grouped(members: Sequence[Mapping[str, Any]]) -> list[_Line]:
             if index < len(one["steps"]):
                 step, station = one["steps"][index], one["station"]
                 says = _what(step).replace(station, VARIES)
-                line = groups.setdefault((step["step"], alike(says)), _Line(step))
+                line = groups.setdefault((step["step"], without_addresses(says)), _Line(step))
                 line.stations.append(station)
                 line.says.append(says)
         found += groups.values()
@@ -310,7 +318,7 @@ def _grouped(members: Sequence[Mapping[str, Any]]) -> list[_Line]:
 
 def _row(line: _Line) -> tuple[str, ...]:
     says = _what(line.step) if len(line.stations) == 1 else common(line.says)
-    return (some(line.stations), line.step["step"], line.step["action"], says)
+    return (stations_in_short(line.stations), line.step["step"], line.step["action"], says)
 
 
 def _what(step: Mapping[str, Any]) -> str:

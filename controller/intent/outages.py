@@ -208,9 +208,11 @@ class Outages:
         now = next(era for era in reversed(self._eras) if era.begin <= at)
         begin, end = month_of(now.network, at)
         elapsed = (at - begin) / (end - begin)
-        return tuple(_agreement(one, self.under(one.id, begin, at, end), elapsed) for one in now.sharing.in_force)
+        return tuple(
+            _agreement(one, self.agreed_service(one.id, begin, at, end), elapsed) for one in now.sharing.in_force
+        )
 
-    def under(self, agreement: str, begin: datetime, now: datetime, end: datetime) -> AgreedService:
+    def agreed_service(self, agreement: str, begin: datetime, now: datetime, end: datetime) -> AgreedService:
         """What an agreement is about from a point in time to another one, and what of it was lost until now."""
         owed = AgreedService(parts=self.without_service(agreement, begin, end))
         owed.locked.update(self._locked(agreement, begin, end, owed.parts))

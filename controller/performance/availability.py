@@ -93,7 +93,10 @@ def available(shared: float, lost: float) -> float:
 def attained(outages: Outages, tenant: str, month: Month) -> list[Attainment]:
     """What each agreement of a tenant promised that held in a month, and what the tenant got; by agreement."""
     agreed = outages.agreed(tenant, month.begin, month.end)
-    return [Attainment(one, outages.under(one.id, month.begin, min(month.now, month.end), month.end)) for one in agreed]
+    return [
+        Attainment(one, outages.agreed_service(one.id, month.begin, min(month.now, month.end), month.end))
+        for one in agreed
+    ]
 
 
 def sla_sheets(

@@ -227,7 +227,7 @@ class Hour:
                     self.sums.before.setdefault((part, kpi.name), Tally(kpi)).merge(before)
         return found
 
-    def whole(self) -> list[Judgement]:
+    def areas(self) -> list[Judgement]:
         """Judgements of regions and of the network, of the stations so far."""
         found: dict[tuple[Level, str], dict[str, IndicatorValues]] = {(Level.NETWORK, "*"): {}}
         for part, counted in self.sums.now.items():

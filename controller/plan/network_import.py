@@ -44,7 +44,7 @@ from controller.nrm.profiles.readings import CellReading, ShareReading, StationR
 from controller.nrm.tree import Observed
 from controller.plan.drift import drift
 from controller.plan.inputs import StationView, at_what_cells_name, with_reservations
-from controller.plan.rows import some
+from controller.plan.rows import first_names
 
 #: Fields of a cell that network files may lack: what is on air stays then.
 _LEFT_TO_THE_FIELD = tuple(name for name, info in Cell.model_fields.items() if not info.is_required())
@@ -302,7 +302,7 @@ class _Notes:
         self._about.setdefault(text, []).append(about)
 
     def texts(self) -> tuple[str, ...]:
-        return tuple(f"{some(names)}: {text}" for text, names in self._about.items())
+        return tuple(f"{first_names(names)}: {text}" for text, names in self._about.items())
 
 
 def _model(model: type[Any], notes: _Notes, name: str, fields: Mapping[str, Any]) -> Any:

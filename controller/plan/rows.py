@@ -68,7 +68,7 @@ def entry_name(root: NodeSpec, path: Path) -> str:
     return f"{label} {_key_words(spec, path)}".rstrip()
 
 
-def some(names: Sequence[str]) -> str:
+def first_names(names: Sequence[str]) -> str:
     """The first few names, and how many more there are."""
     more = len(names) - _NAMED
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -17,7 +17,7 @@ from typing import Protocol, TypeVar
 
 from controller.models.errors import ConflictError, InputError, PlanRefusedError
 from controller.models.run import UNDO, JobState, Run, RunState
-from controller.plan.rows import some
+from controller.plan.rows import first_names
 from controller.ports.queue import Wakeups
 from controller.ports.store import AsyncStore, Page, PreparedRun, RunRequest, Store, other_request
 from controller.runs.approval.consent import check_contracts, rejection
@@ -157,5 +157,6 @@ def check_overtaking(store: Store, stations: Set[str]) -> None:
         left = sorted({job.station for job in store.runs.jobs(run.id) if job.state is not JobState.DONE} & stations)
         if left:
             raise ConflictError(
-                f"run {run.id} is paused and has yet to change {some(left)}: resume or cancel it first, or say overtake"
+                f"run {run.id} is paused and has yet to change {first_names(left)}: resume or cancel it first, or say "
+                "overtake"
             )

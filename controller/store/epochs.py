@@ -72,7 +72,7 @@ def next_number(known: Head, state: _State) -> int:
 
 def _compared(connection: Connection, evidence: Evidence) -> tuple[Head, _State]:
     # In this order: whatever is known by now was committed, and so is there for the query to see.
-    known = evidence.known()
+    known = evidence.newest()
     return known, connection.execute(_STATE, {"known": known.number}).one()
 
 

@@ -169,7 +169,7 @@ class Evidence:
         self._known = max((Head(), *anchors), key=lambda head: head.order)
         self._lock = threading.Lock()
 
-    def known(self) -> Head:
+    def newest(self) -> Head:
         """The newest head."""
         if self._file is None:
             return Head()

@@ -154,7 +154,7 @@ class Equipment:
     def radio_changed(self) -> None:
         """Note what holds from now on."""
         self._state = None
-        above = None if self.central is None else self.central.above()
+        above = None if self.central is None else self.central.configuration()
         self.performance.note(self._management.running, self.software.version, above)
         for follower in self.followers:
             follower(self._record.id)

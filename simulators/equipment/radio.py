@@ -122,7 +122,7 @@ class CentralUnitLink(Protocol):
     def paths(self) -> CorePaths:
         """What leads over it to the cores."""
 
-    def above(self) -> CentralUnitState:
+    def configuration(self) -> CentralUnitState:
         """What it is configured to do."""
 
 

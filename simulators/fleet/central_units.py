@@ -96,7 +96,7 @@ class CentralUnit:
                     users += [one for one in links if one.link.tenant in carried & known]
         return CorePaths(frozenset(signalling), tuple(users))
 
-    def above(self) -> CentralUnitState:
+    def configuration(self) -> CentralUnitState:
         """What it is configured to do."""
         control = next((one.read() for one in self._reached("EP_F1C")), None)
         users = tuple(one.station.running for one in self._reached("EP_F1U"))

@@ -443,7 +443,7 @@ def _judged(own: Private, net: Network, clock: VirtualClock) -> list[Judgement]:
     end = quarters[0].begin + timedelta(minutes=15)
     hour, begin = Hour(KPIS, [kpi.name for kpi in tenant_kpis(KPIS)], net, end), end - timedelta(hours=1)
     whole = [one.model_copy(update={"begin": begin, "seconds": HOUR, "covered": HOUR}) for one in quarters]
-    return [*(hour.take(one.station, [one])[0] for one in whole), *hour.whole()]
+    return [*(hour.take(one.station, [one])[0] for one in whole), *hour.areas()]
 
 
 def _served(up: bool) -> ServiceState:

@@ -92,7 +92,7 @@ def show(
 ) -> KpiSeries:
     """An indicator over time: its value with 95 % confidence, or why it is not judged, and that of each period."""
     tenant = asked.tenant or who.tenant
-    tenants = seen.whose() if tenant or asked.level is Level.TENANT else {}
+    tenants = seen.subscribers() if tenant or asked.level is Level.TENANT else {}
     if tenant and tenant not in tenants:
         raise NotFoundError(unknown("tenant", tenant, tenants))
     known = _known(seen.kpis(), kpi, asked.level, tenant)

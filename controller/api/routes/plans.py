@@ -44,7 +44,7 @@ class NewPlan(Body):
     identities: bool = False
 
 
-def whole(plan: Plan | TenantPlan, status: int = 200) -> Response:
+def plan_response(plan: Plan | TenantPlan, status: int = 200) -> Response:
     """A plan as it is saved, part by part: a network-wide one is too big to be held as a whole."""
     if isinstance(plan, Plan):
         return StreamingResponse(json_parts(plan), status, media_type="application/json")
@@ -71,7 +71,7 @@ async def make(
     if progress:
         return EventStream(progress_of(lambda seen: backend.planner.plan(request, who.name, seen)))
     made = await backend.planner.plan(request, who.name)
-    return whole(made, 201)
+    return plan_response(made, 201)
 
 
 async def progress_of(planning: Callable[[Progress], Coroutine[Any, Any, Plan]]) -> AsyncIterator[str]:
@@ -110,7 +110,7 @@ def show(
     """One plan with all its changes, or without them."""
     plan = seen.plan(plan_id)
     none = Changes({}) if isinstance(plan, Plan) else ()
-    return whole(plan if changes else plan.model_copy(update={"changes": none}))
+    return plan_response(plan if changes else plan.model_copy(update={"changes": none}))
 
 
 @router.get("/{plan_id}/compare/{other_id}")

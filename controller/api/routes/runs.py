@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from controller.access.disclosure import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.launch import Launch
-from controller.api.routes.plans import progress_of, whole
+from controller.api.routes.plans import plan_response, progress_of
 from controller.api.services import FOLLOW_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import CallerView, RunView, View
@@ -156,7 +156,7 @@ async def undo(
     if progress:
         return EventStream(progress_of(lambda seen: undo_plan(backend.planner, run_id, asked.remove, who.name, seen)))
     made = await undo_plan(backend.planner, run_id, asked.remove, who.name)
-    return whole(made, 201)
+    return plan_response(made, 201)
 
 
 @router.get("/{run_id}/events", status_code=200, response_class=EventStream)

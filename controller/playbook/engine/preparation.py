@@ -267,7 +267,7 @@ class PlaybookPreparation:
             context = StationContext(self._services, network, station, None, "")
             try:
                 async with gate:
-                    found = [await taken(self._library.registry, context, step, names) for step in asking]
+                    found = [await service_loss(self._library.registry, context, step, names) for step in asking]
             except MinkaError as error:
                 log.info("run.outage_unknown", station=station, reason=error.message)
                 return None
@@ -437,7 +437,7 @@ def _order(job: NewJob) -> tuple[int, str, int, str]:
     return job.wave, job.unit, job.rank, job.station
 
 
-async def taken(
+async def service_loss(
     registry: Registry, context: StationContext, step: Step, names: Mapping[str, object]
 ) -> ServiceLoss | None:
     """What a step takes service from, None where that is not known before it acts."""

@@ -14,7 +14,7 @@ from controller.nrm.profiles.pool import NAMESPACE
 from controller.nrm.schema import NodeSpec
 from controller.nrm.tree import LeafName, Path, Tree, class_of, is_below
 from controller.plan import Draft, StationPlan, StationView, check_removals, undo_job
-from controller.plan.rows import some
+from controller.plan.rows import first_names
 from controller.ports.store import EndedJob
 from controller.runs.planning.planner import Planner, Progress
 from controller.runs.transaction.effects import Effects, effects
@@ -192,4 +192,4 @@ def _foreign(total: Effects, tree: Tree) -> Iterator[Path]:
 
 
 def _names(paths: Sequence[Path]) -> str:
-    return some(list(dict.fromkeys(path.partition("]/")[2] or path for path in paths)))
+    return first_names(list(dict.fromkeys(path.partition("]/")[2] or path for path in paths)))

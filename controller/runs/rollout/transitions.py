@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Policy, Run, RunState, restarted
-from controller.plan.rows import some
+from controller.plan.rows import first_names
 from controller.ports.store import Transition
 from controller.runs.rollout.group_decisions import LAST, decisions, group_of, groups_of, round_of, why_not
 
@@ -158,7 +158,7 @@ def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
         return "cancelled by a person"
     diverged = [job.station for job in jobs if job.outcome is Outcome.DIVERGED]
     if diverged:
-        return f"{len(diverged)} stations diverged: {some(diverged)}"
+        return f"{len(diverged)} stations diverged: {first_names(diverged)}"
     if run.halted:
         return run.halted
     failures = _failures(run, jobs)
@@ -166,7 +166,9 @@ def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
         return f"{failures} failures reached the threshold of {run.strategy.stop_after}"
     canaries = _canaries(run, jobs)
     if all(job.state is JobState.DONE for job in canaries) and not _is_proven(run, jobs):
-        return f"no canary carries the change: {some([f'{job.station} ended {job.outcome}' for job in canaries])}"
+        return (
+            f"no canary carries the change: {first_names([f'{job.station} ended {job.outcome}' for job in canaries])}"
+        )
     return ""
 
 

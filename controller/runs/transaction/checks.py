@@ -10,7 +10,7 @@ from controller.models.plan import Change, WaitFor
 from controller.nrm.profiles import cell_state, link_state, unreported
 from controller.nrm.profiles.function import is_stalled, not_ready_because, ready_as_asked
 from controller.nrm.tree import Observed, is_below, step
-from controller.plan.rows import some
+from controller.plan.rows import first_names
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
 from controller.runs.transaction.remote_links import state_behind
@@ -130,7 +130,7 @@ def _new(seen: Observed, before: Container[Excuse]) -> Iterator[ActiveAlarm | Al
 def _in_words(missing: Sequence[str], alarms: Sequence[str], seconds: float) -> str:
     """What still does not hold; the first few, since a detail is for people."""
     words = [f"not reached within {seconds:g} s: {', '.join(missing)}"] if missing else []
-    words += [f"new alarms for {seconds:g} s: {some(alarms)}"] if alarms else []
+    words += [f"new alarms for {seconds:g} s: {first_names(alarms)}"] if alarms else []
     return "; ".join(words)
 
 
@@ -145,17 +145,17 @@ def _not_checked(change: Change, observed: Observed) -> str:
     unknown = [wait.path for wait in waits if _state(wait, observed) is ServiceState.UNKNOWN]
     unnoticed = [one for one in _waits(change) if one.kind == "ready" and _state(one, observed) is ServiceState.UNKNOWN]
     if unnoticed:
-        paths = some([wait.path for wait in unnoticed])
+        paths = first_names([wait.path for wait in unnoticed])
         return f"not checked, since its operator does not say that it noticed the new parameters: {paths}"
     if unknown and not observed.state:
         return "the station reports no states: cells and core links were not checked"
-    return f"not checked, since their state is not reported: {some(unknown)}" if unknown else ""
+    return f"not checked, since their state is not reported: {first_names(unknown)}" if unknown else ""
 
 
 def _down_as_before(change: Change, observed: Observed) -> str:
     behind = {check.path: state_behind(check.path, observed) for check in change.checks if check.behind}
     down = [path for path, state in behind.items() if state is ServiceState.DOWN]
-    return f"{len(down)} of {len(behind)} core links behind it are down, as before: {some(down)}" if down else ""
+    return f"{len(down)} of {len(behind)} core links behind it are down, as before: {first_names(down)}" if down else ""
 
 
 def _name(wait: WaitFor, seen: Observed) -> str:

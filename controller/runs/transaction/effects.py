@@ -10,7 +10,7 @@ from controller.nrm.apply import siblings
 from controller.nrm.diff import effective, settled
 from controller.nrm.schema import NodeSpec, spec_of
 from controller.nrm.tree import LeafName, Leaves, Observed, Path, Tree, Value, is_below
-from controller.plan.rows import some
+from controller.plan.rows import first_names
 
 _Pair = tuple[Value | None, Value | None]
 
@@ -118,7 +118,7 @@ def vanished(carried: Collection[Path], phases: Iterable[Phase], seen: Observed)
     if not gone:
         return ""
     count = f"{len(gone)} of {len(carried)}"
-    return f"{count} nodes are gone from the station, and nobody asked for that: {some(sorted(gone))}"
+    return f"{count} nodes are gone from the station, and nobody asked for that: {first_names(sorted(gone))}"
 
 
 def unfinished(inverse: Iterable[Edit], tree: Tree) -> tuple[Edit, ...]:

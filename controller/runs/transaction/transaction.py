@@ -32,7 +32,7 @@ from controller.nrm.generation import generation_edit, generation_of
 from controller.nrm.profiles import root_spec
 from controller.nrm.schema import lasting
 from controller.nrm.tree import Tree
-from controller.plan.rows import some
+from controller.plan.rows import first_names
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceSession, DeviceTarget, Observed
 from controller.ports.store import Claim, JobResult
@@ -415,4 +415,6 @@ class Transaction:
         replaces = any(all(edit.op is Op.DELETE for edit in phase.edits) for phase in last) and not self._change.reverts
         replaced = replaces and self._whole.after_holds(seen.tree)
         paths = self._change.fingerprint.paths
-        return ("" if replaced else some(differences(self._root, seen.tree, expected, paths))) or self._gone(seen)
+        return ("" if replaced else first_names(differences(self._root, seen.tree, expected, paths))) or self._gone(
+            seen
+        )

@@ -41,7 +41,7 @@ def measured(station: str, back: timedelta, alfa: float, beta: float, attempts: 
 def judged(hours: dict[str, list[Measured]]) -> dict[tuple[Level, str], Judgement]:
     hour = Hour(KPIS, TENANT_KPIS, NETWORK, END)
     stations = [hour.take(station, of)[0] for station, of in hours.items()]
-    return {(one.level, one.of): one for one in (*stations, *hour.whole())}
+    return {(one.level, one.of): one for one in (*stations, *hour.areas())}
 
 
 def week(station: str, alfa: float, **last: float) -> list[Measured]:
@@ -98,7 +98,7 @@ def test_an_indicator_is_told_at_its_levels_only() -> None:
     for level in (Level.CELL, Level.STATION, Level.REGION, Level.NETWORK):
         hour = Hour([kpi.model_copy(update={"levels": (level,)})], [], NETWORK, END)
         station, compared = hour.take("S1", week("S1", 99))
-        places = {one.level: one for one in (station, *hour.whole())}
+        places = {one.level: one for one in (station, *hour.areas())}
         told = {at for at, one in places.items() if one.whole.values} | {Level.CELL for _ in station.cells}
         assert told == {level}
         assert compared.keys() == {"retainability"}, "whether it is an alarm is another matter"
@@ -129,7 +129,7 @@ def test_regions_and_tenants_take_more_hours_that_were_judged_before() -> None:
         hour = Hour(KPIS, TENANT_KPIS, network, end, earlier)
         week = [measured("S1", END - end + timedelta(days=day, hours=1), 99, 99, attempts=30) for day in range(8)]
         hour.take("S1", week)
-        return hour.sums, next(one for one in hour.whole() if one.level is Level.REGION)
+        return hour.sums, next(one for one in hour.areas() if one.level is Level.REGION)
 
     first, _ = of(END - timedelta(hours=1), [])
     _, alone = of(END, [])
@@ -155,5 +155,5 @@ def test_nothing_of_another_tenant_changes_what_is_said_of_one() -> None:
 
 
 def test_before_any_station_was_judged_the_network_has_nothing() -> None:
-    (whole,) = Hour(KPIS, TENANT_KPIS, NETWORK, END).whole()
+    (whole,) = Hour(KPIS, TENANT_KPIS, NETWORK, END).areas()
     assert (whole.level, whole.whole, whole.tenants) == (Level.NETWORK, IndicatorValues(), {})

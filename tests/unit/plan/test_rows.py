@@ -12,7 +12,7 @@ from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Path
 from controller.plan import headline
 from controller.plan.document import compare, seal
-from controller.plan.rows import contents, describe, entry_name, leaf_texts, some
+from controller.plan.rows import contents, describe, entry_name, first_names, leaf_texts
 from tests.unit.plan.samples import LTE, LTE_CELL, NOW, NR_CELL, PROFILES, network, only_change, plan, view
 
 ROOT = root_spec(PROFILES)
@@ -119,7 +119,7 @@ def test_what_takes_anothers_place_is_one_row() -> None:
 
 
 def test_of_many_names_three_are_told() -> None:
-    assert [some("abcde"[:count]) for count in (0, 1, 3, 4, 5)] == [
+    assert [first_names("abcde"[:count]) for count in (0, 1, 3, 4, 5)] == [
         "",
         "a",
         "a, b, c",

@@ -74,8 +74,8 @@ def test_the_newest_head_is_kept_for_all_processes_and_only_grows(tmp_path: Path
     one, other = Evidence(folder=tmp_path), Evidence(folder=tmp_path)
     one.saw(TWO)
     other.saw(ONE)
-    assert one.known() == other.known() == TWO
-    assert Evidence(folder=tmp_path).known() == TWO
+    assert one.newest() == other.newest() == TWO
+    assert Evidence(folder=tmp_path).newest() == TWO
 
 
 def test_a_process_knows_what_it_saw_although_the_file_was_restored(tmp_path: Path) -> None:
@@ -84,8 +84,8 @@ def test_a_process_knows_what_it_saw_although_the_file_was_restored(tmp_path: Pa
     kept = (tmp_path / "record-head").read_bytes()
     custody.saw(TWO)
     (tmp_path / "record-head").write_bytes(kept)
-    assert Evidence(folder=tmp_path).known() == ONE
-    assert custody.known() == TWO
+    assert Evidence(folder=tmp_path).newest() == ONE
+    assert custody.newest() == TWO
 
 
 def test_a_doubt_stays_until_a_later_epoch(tmp_path: Path) -> None:
@@ -94,16 +94,16 @@ def test_a_doubt_stays_until_a_later_epoch(tmp_path: Path) -> None:
     custody.doubt("older")
     custody.doubt("older still")
     custody.saw(TWO)
-    assert Evidence(folder=tmp_path).known() == Head(0, 1, "a" * 64, "older")
+    assert Evidence(folder=tmp_path).newest() == Head(0, 1, "a" * 64, "older")
     decided = Head(1, 1, "c" * 64)
     custody.saw(decided)
-    assert Evidence(folder=tmp_path).known() == decided
+    assert Evidence(folder=tmp_path).newest() == decided
 
 
 @pytest.mark.parametrize("torn", [b"", b"{", b"[]", b'{"epoch": 1, "other": 2}'])
 def test_a_torn_file_says_nothing(tmp_path: Path, torn: bytes) -> None:
     (tmp_path / "record-head").write_bytes(torn)
-    assert Evidence(folder=tmp_path).known() == Head()
+    assert Evidence(folder=tmp_path).newest() == Head()
 
 
 async def test_anchors_are_added_and_sent_once_each_and_tried_again(tmp_path: Path) -> None:
@@ -122,4 +122,4 @@ async def test_anchors_are_added_and_sent_once_each_and_tried_again(tmp_path: Pa
     assert told == [first.text, second.text]
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
     assert last_anchors(file) == (Head(0, 1, "a" * 64), Head(0, 2, "b" * 64))
-    assert Evidence(folder=tmp_path, anchors=last_anchors(file)).known().number == 2
+    assert Evidence(folder=tmp_path, anchors=last_anchors(file)).newest().number == 2
