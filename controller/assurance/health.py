@@ -15,6 +15,7 @@ from controller.models.alarm import (
     CONFIGURATION_LOST,
     CORE_LINK_DOWN,
     FUNCTION_CRASH_LOOPING,
+    FUNCTION_DEGRADED,
     FUNCTION_DOWN,
     FUNCTION_TWICE,
     HARDWARE_ALARM,
@@ -56,7 +57,7 @@ from controller.nrm.profiles import (
 )
 from controller.nrm.profiles.function import deployment_path, placed_at, why_not_ready
 from controller.nrm.tree import Path, Tree, is_below, step
-from controller.plan import pools_of, ready_on
+from controller.plan import pools_of, ready_on, serving_on
 from controller.ports.devices import Observed
 
 #: Why a station can't be read, where that is not just a matter of the way to it.
@@ -64,7 +65,7 @@ _REASONS = (HostKeyError.code, AuthenticationError.code)
 #: Causes that are known without reading the station, then all.
 _WITHOUT_READING = frozenset((UNREACHABLE, *_REASONS))
 OWN_CAUSES = _WITHOUT_READING | LINK_CAUSES | {ALL_LINKS_DOWN, CELL_OFF_AIR, CONFIGURATION_DRIFT, ALARM_LIST_CROWDED}
-OWN_CAUSES |= {CONFIGURATION_LOST, FUNCTION_DOWN, FUNCTION_TWICE, PORT_DOWN} | POOL_CAUSES
+OWN_CAUSES |= {CONFIGURATION_LOST, FUNCTION_DEGRADED, FUNCTION_DOWN, FUNCTION_TWICE, PORT_DOWN} | POOL_CAUSES
 #: Alarms that are over and that a station's list may keep: lists are of limited length, and read each time.
 _MOST_OVER = 200
 #: Why nothing is known of a station that was adopted and not checked yet.
@@ -166,13 +167,18 @@ def _placed(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -
 
 
 def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, str]:
-    """What is wrong with a function: it is ready nowhere, or runs twice since a pool came back that it had left."""
+    """What is wrong with a function: it is ready nowhere, or runs twice since a pool came back that it had left.
+
+    One of which some replicas are ready serves.
+    """
     pools = pools_of(ledger)
     ready = ready_on(name, observed, pools)
     there = [pool for pool in pools if deployment_path(name, pool) in observed.tree]
     if pools and not ready:
-        reasons = (f"{pool}: {why_not_ready(observed, deployment_path(name, pool))}" for pool in pools)
-        return {FUNCTION_DOWN: f"{name} is ready nowhere; {'; '.join(reasons)}"}
+        reasons = "; ".join(f"{pool}: {why_not_ready(observed, deployment_path(name, pool))}" for pool in pools)
+        if serving_on(name, observed, pools):
+            return {FUNCTION_DEGRADED: f"{name} serves with fewer replicas than it should; {reasons}"}
+        return {FUNCTION_DOWN: f"{name} is ready nowhere; {reasons}"}
     return {FUNCTION_TWICE: f"{name} runs on {', '.join(there)}"} if len(there) > 1 else {}
 
 

@@ -18,6 +18,7 @@ from controller.models.alarm import (
     ALARM_LIST_CROWDED,
     CONFIGURATION_DRIFT,
     DIVERGED,
+    FUNCTION_DEGRADED,
     HEARTBEAT_LOST,
     HOLDOVER_CAUSES,
     KPI_DEGRADED,
@@ -35,13 +36,14 @@ from controller.models.network import HOST, Agreement, Cell, DeviceKind, Network
 from controller.nrm.profiles import cell_of, link_of, object_class, rat_of
 from controller.nrm.tree import Path, child, step
 
-#: Probable causes of what is wrong with the management of a device, and with no service, and of a port whose loss takes
-#: service away only where that has an alarm of its own: they concern the host alone.
+#: Probable causes of what is wrong with the management of a device, and with no service, and of a port or replica whose
+#: loss takes service away only where that has an alarm of its own: they concern the host alone.
 OF_MANAGEMENT = frozenset(
     {
         ALARM_LIST_CROWDED,
         CONFIGURATION_DRIFT,
         DIVERGED,
+        FUNCTION_DEGRADED,
         HEARTBEAT_LOST,
         KPI_DEGRADED,
         PORT_DOWN,

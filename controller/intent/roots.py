@@ -20,6 +20,7 @@ from controller.models.alarm import (
     CONFIGURATION_LOST,
     CORE_NODE_DOWN,
     FUNCTION_CRASH_LOOPING,
+    FUNCTION_DEGRADED,
     FUNCTION_DOWN,
     HARDWARE_ALARM,
     HOLDOVER_CAUSES,
@@ -186,7 +187,7 @@ def _in_pool(network: Network, root: Alarm, alarm: Alarm) -> bool:
         here = alarm.probable_cause == HARDWARE_ALARM and alarm.object == root.object
         return root.probable_cause == NODE_LOST and (here or alarm.probable_cause in (POOL_FULL, POOL_NEARLY_FULL))
     if alarm.station in root.functions:
-        return alarm.probable_cause in (FUNCTION_DOWN, UNREACHABLE)
+        return alarm.probable_cause in (FUNCTION_DOWN, FUNCTION_DEGRADED, UNREACHABLE)
     return alarm.probable_cause in {UNREACHABLE, *_WITH_THE_POD} and alarm.station in _stations(network, root)
 
 

@@ -54,6 +54,8 @@ UNREACHABLE = "station-unreachable"
 PORT_DOWN = "port-down"
 #: Probable causes of a function that is ready on no pool, and of one that runs on two.
 FUNCTION_DOWN, FUNCTION_TWICE = "function-down", "function-twice"
+#: Probable cause of a function that serves with fewer replicas than it should have.
+FUNCTION_DEGRADED = "function-degraded"
 #: Probable causes of a node of a pool that is lost, that is short of memory, disk or processes, and whose clock follows
 #: PTP no more although functions on it need that.
 NODE_LOST, NODE_PRESSURE, PTP_LOST = "node-lost", "node-pressure", "ptp-lost"

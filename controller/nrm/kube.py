@@ -545,6 +545,8 @@ def _readiness(one: Object, settings: Object) -> dict[LeafName, Value]:
     said = stalled if stalled.get("status") == "True" else {} if holds(ready) else ready
     words = ": ".join(str(said[part]) for part in ("reason", "message") if said.get(part))
     state: dict[LeafName, Value] = {"ready": str(holds(ready)).lower()}
+    if conditions.get("Available", {}).get("status") == "True":
+        state["available"] = "true"
     if holds(stalled) and _since(stalled) >= written:
         state["stalled"] = "true"
     if holds(ready) and _since(ready) < written:

@@ -118,7 +118,9 @@ class LeafRole(StrEnum):
     RESERVED = "reserved"
     #: Whether a function is ready on its pool: ``true`` or ``false``.
     READY = "ready"
-    #: Why it is not, in its operator's words.
+    #: Whether it serves there, if only with some of its replicas: ``true`` or ``false``.
+    AVAILABLE = "available"
+    #: Why it is not ready, in its operator's words.
     REASON = "reason"
     #: Since when it is there.
     SINCE = "since"

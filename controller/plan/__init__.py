@@ -23,6 +23,7 @@ from controller.plan.functions import (
     ready_on,
     reverted_change,
     scaled_change,
+    serving_on,
 )
 from controller.plan.inputs import Limit, PlanOptions, StationView, under_hold
 from controller.plan.maintenance import (
@@ -85,6 +86,7 @@ __all__ = [
     "reverted_change",
     "scaled_change",
     "seal",
+    "serving_on",
     "shared_cells",
     "switch_router_change",
     "under_hold",

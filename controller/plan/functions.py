@@ -21,6 +21,7 @@ from controller.nrm.profiles.function import (
     PROFILE,
     deployment_path,
     ready_state,
+    serves,
     with_replicas,
 )
 from controller.nrm.profiles.pool import POOL, node_path
@@ -52,6 +53,12 @@ def ready_on(function: str, observed: Observed, pools: Iterable[str]) -> tuple[s
     """Those of the pools that a function is ready on."""
     at = ((pool, deployment_path(function, pool)) for pool in pools)
     return tuple(pool for pool, path in at if ready_state(observed, path) is ServiceState.UP)
+
+
+def serving_on(function: str, observed: Observed, pools: Iterable[str]) -> tuple[str, ...]:
+    """Those of the pools that a function serves on: those that it is ready on, else those where some replicas are."""
+    at = ((pool, deployment_path(function, pool)) for pool in pools)
+    return ready_on(function, observed, pools) or tuple(pool for pool, path in at if serves(observed, path))
 
 
 def moved_change(

@@ -233,6 +233,7 @@ class FakeDevice:
         carried: What the leaf holds that carries its generation; it stands beside the tree.
         ready_after: Of a function, seconds from being made or changed in a way that restarts it until it is ready.
         stuck: Pools that it does not become ready on.
+        short: Those of them on which some of its replicas are ready.
         stalled: Those of them on which its operator gives up as soon as it is asked for something.
         dark: Pools of it that do not answer, and why.
         started: Called with the pool whenever a pod of it starts, which knows nothing of the one before.
@@ -275,6 +276,7 @@ class FakeDevice:
         self.fetched: list[str] = []
         self.ready_after = 0.0
         self.stuck: set[str] = set()
+        self.short: set[str] = set()
         self.stalled: set[str] = set()
         self.dark: dict[str, str] = {}
         self.started: Callable[[str], None] = lambda pool: None
@@ -516,7 +518,8 @@ class FakeDevice:
             (pool,) = step(path)[1]
             ready = since >= self.ready_after and pool not in self.stuck
             gave_up = {spec.leaf(LeafRole.STALLED): "true"} if pool in self.stalled & self.stuck else {}
-            return {spec.leaf(LeafRole.READY): "true" if ready else "false", **gave_up}
+            serves = {spec.leaf(LeafRole.AVAILABLE): "true"} if pool in self.short & self.stuck else {}
+            return {spec.leaf(LeafRole.READY): "true" if ready else "false", **gave_up, **serves}
         if spec.link:
             complete = all(node.name in below for node in spec.children if node.single)
             up = complete and settled and path not in self.broken_links

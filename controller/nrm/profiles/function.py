@@ -82,6 +82,7 @@ DEPLOYMENT = NodeSpec(
         # Whether the NFDeployment refers to the ConfigMap with all these.
         LeafSpec("inForce", default="true", mutability=Mutability.RESTART, label="refers to its parameters"),
         state("ready", LeafRole.READY),
+        state("available", LeafRole.AVAILABLE),
         state("reason", LeafRole.REASON),
         state("stalled", LeafRole.STALLED),
         state("noticed", LeafRole.NOTICED),
@@ -189,6 +190,12 @@ def ready_state(observed: Observed, path: Path) -> ServiceState:
     """Whether the function at ``path`` is ready there. One of which the pool's operator says nothing is not."""
     ready = path in observed.tree and _says(observed, path, LeafRole.READY, "true")
     return ServiceState.UP if ready else ServiceState.DOWN
+
+
+def serves(observed: Observed, path: Path) -> bool:
+    """Whether the function at ``path`` serves there, with all its replicas or with some of them."""
+    ready = ready_state(observed, path) is ServiceState.UP
+    return ready or (path in observed.tree and _says(observed, path, LeafRole.AVAILABLE, "true"))
 
 
 def ready_as_asked(observed: Observed, path: Path) -> ServiceState:

@@ -15,7 +15,7 @@ from controller.models.network import DeviceKind, Noun, StationId
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
 from controller.nrm.tree import Observed
-from controller.plan import cordoned_change, moved_change, ready_on, reverted_change, scaled_change
+from controller.plan import cordoned_change, moved_change, ready_on, reverted_change, scaled_change, serving_on
 from controller.playbook.actions.configuration import ChangeOutput, NoInputs
 from controller.playbook.language.registry import (
     Context,
@@ -119,7 +119,7 @@ async def _readiness(context: Context) -> Readiness:
 
 async def _healed_on(context: Context, _: NoInputs) -> str:
     observed, pools = await context.read(), await context.on_pools()
-    if ready_on(context.station, observed, pools):
+    if serving_on(context.station, observed, pools):
         return ""
     return (await context.another_pool(_found_on(context, observed, pools))).pool
 
@@ -146,15 +146,16 @@ async def _moved_to(context: Context, given: Destination) -> str:
     "heal-function", DeviceAccess.CHANGES, consent=ActionClass.RESTORE, devices=DeviceKind.FUNCTION, brings=_healed_on
 )
 async def heal_function(context: Context, _: NoInputs) -> Proposal[Move]:
-    """Bring a function that is not ready to another pool that may carry it and has room; one that is ready stays.
+    """Bring a function that serves nowhere to another pool that may carry it and has room; others stay.
 
-    It comes there as it was applied, must become ready, and then goes from the pool where it was not. From a pool that
-    does not answer it can't go: that is left, and goes when the function is healed again once the pool answers.
+    One that serves with some of its replicas stays too: a move would interrupt it. It comes there as it was applied,
+    must become ready, and then goes from the pool where it was not. From a pool that does not answer it can't go: that
+    is left, and goes when the function is healed again once the pool answers.
     """
     ledger, observed, pools = await context.ledger(), await context.read(), await context.on_pools()
-    ready = ready_on(context.station, observed, pools)
-    if ready:
-        pool, reason = next(one for one in pools if one in ready), "it is ready there"
+    serving = serving_on(context.station, observed, pools)
+    if serving:
+        pool, reason = next(one for one in pools if one in serving), "it serves there"
     else:
         choice = await context.another_pool(_found_on(context, observed, pools))
         pool, reason = choice.pool, choice.reason

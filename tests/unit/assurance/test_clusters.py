@@ -13,7 +13,9 @@ from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass,
 from controller.models.cloud import NodeReady, NodeState
 from controller.models.health import Health
 from controller.models.network import DeviceKind, Network
-from controller.nrm.kube import NODE, POD, Object, Place, PoolObjects
+from controller.models.run import LedgerEntry
+from controller.nrm.kube import NF_DEPLOYMENT, NODE, POD, FunctionObjects, Object, Place, PoolObjects
+from controller.nrm.profiles.function import deployment_path
 from tests.unit.plan import samples
 from tests.unit.simulators.cloud.behaviour.bench import CU, NAMESPACE, PoolBench
 
@@ -96,6 +98,27 @@ def test_all_is_well_in_a_pool_that_is_well() -> None:
     assert node.free.memory_gb == 16
 
 
+def test_a_function_serves_while_a_replica_is_left() -> None:
+    pool = Watched()
+    pool.bench.deploy("cu-1", CU, replicas=2)
+    path = deployment_path("CU-1", POOL)
+    ledger = {path: LedgerEntry(station="CU-1", path=path, owners=("host",), leaves={})}
+
+    def wrong() -> dict[str, str]:
+        place = Place(POOL, NF_DEPLOYMENT, NAMESPACE, "cu-1")
+        observed = FunctionObjects("CU-1", NAMESPACE).observed({place: pool.bench.deployment("cu-1")}, {})
+        at = pool.bench.clock.now()
+        return health_of("CU-1", observed, ledger, 0, at, DeviceKind.FUNCTION).function
+
+    assert wrong() == {}
+    nodes = [pod["spec"]["nodeName"] for pod in pool.bench.pods("cu-1")]
+    for cause, node in zip(("function-degraded", "function-down"), nodes, strict=True):
+        pool.bench.pool.begin_fault("node-lost", node)
+        pool.bench.clock.advance(22)
+        assert list(wrong()) == [cause], wrong()
+        assert "of 2 pods are ready" in wrong()[cause]
+
+
 def test_a_lost_node_is_one_fault_with_all_that_ran_there() -> None:
     pool = Watched()
     for name in ("du-1", "du-2"):
@@ -118,6 +141,9 @@ def test_a_lost_node_is_one_fault_with_all_that_ran_there() -> None:
     # The function, its station and what the pool has no room for follow from it; those on other nodes do not.
     root = alarm(lost)
     down = of("DU-1", "function-down", ObjectClass.FUNCTION, root)
+    fewer = of("DU-1", "function-degraded", ObjectClass.FUNCTION, root)
+    assert root_of(pool.network, fewer, [root]) == root
+    assert not Sharing(pool.network, date(2026, 6, 15)).impact_of(fewer).tenants
     for symptom in (
         down,
         of("DU-1", "station-unreachable", ObjectClass.FUNCTION, root),

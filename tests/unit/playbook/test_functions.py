@@ -251,6 +251,20 @@ async def test_one_that_is_well_is_left_alone() -> None:
     assert changes == (len(bench.devices["DU-1"].history), len(bench.devices["S1"].history))
 
 
+async def test_one_that_serves_with_some_of_its_replicas_is_no_outage_and_stays() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    device, changes = bench.devices["DU-1"], len(bench.devices["DU-1"].history)
+    device.stuck = device.short = {*bench.pools("DU-1")}
+    await bench.look_twice("DU-1")
+    assert [one.probable_cause for one in bench.store.alarms.standing(["DU-1"])] == ["function-degraded"]
+    outcomes = await bench.play("heal-function", where="function=DU-1", seconds=0)
+    assert (set(outcomes.values()), len(device.history)) == ({Outcome.UNCHANGED}, changes), bench.jobs
+    device.short = set()
+    outcomes = await bench.play("heal-function", where="function=DU-1", seconds=0)
+    assert outcomes["DU-1"] is Outcome.SUCCEEDED, bench.jobs
+
+
 async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cell_that_was_locked() -> None:
     bench = FunctionBench()
     await bench.instantiate("DU-1")

@@ -62,7 +62,7 @@ LADDERS = {
 }
 OF_VIRTUAL_STATIONS = ("configuration-lost", "lost-below-a-fault")
 TICKETS = {
-    *("antenna-fault", "backhaul-down", "fan-broken", "hardware-alarm", "kpi-degraded"),
+    *("antenna-fault", "backhaul-down", "fan-broken", "function-degraded", "hardware-alarm", "kpi-degraded"),
     *("mains-lost", "node-lost", "pool-full", "port-down"),
 }
 
