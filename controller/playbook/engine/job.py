@@ -221,10 +221,10 @@ class StationJob:
                 stuck = f"step {row.name!r} could not be undone: {back.detail}"
                 return self._result(Outcome.DIVERGED, f"{detail}; {stuck}", row.change)
             undone = undone or back.changed
-        if undone:
+        if undone or self._steps.evicted:
             own_fault = failed.outcome not in (Outcome.WITHDRAWN, Outcome.CANCELLED)
             outcome = Outcome.ROLLED_BACK if own_fault else Outcome.WITHDRAWN
-            return self._result(outcome, f"{detail}; what was done before was undone")
+            return self._result(outcome, f"{detail}; what was done before was undone" if undone else detail)
         return self._result(failed.outcome or Outcome.REFUSED, detail)
 
     def _needs_undoing(self, row: StepRecord) -> bool:

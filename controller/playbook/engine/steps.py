@@ -14,6 +14,7 @@ from typing import Any
 
 import structlog
 
+from controller.models.equipment import OperationKind
 from controller.models.errors import (
     ConflictError,
     DeviceError,
@@ -138,6 +139,12 @@ class JobSteps:
     def begun(self) -> bool:
         """Whether the job has changed the device."""
         return any(row.changed for row in self.rows.values())
+
+    @property
+    def evicted(self) -> bool:
+        """Whether pods of the function were evicted: the stations in them have lost their configuration."""
+        done = (operation.kind for row in self.rows.values() if row.changed for operation in row.operations)
+        return OperationKind.EVICT in done
 
     @property
     def carried(self) -> Iterator[Change]:
