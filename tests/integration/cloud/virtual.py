@@ -278,6 +278,12 @@ class VirtualCloud:
         await self.work()
         assert all(job.outcome is Outcome.SUCCEEDED for job in self.jobs), self.jobs
 
+    def forget(self, device: str) -> None:
+        """Let the record be as if a device had never been adopted."""
+        for table in ("ledger", "devices"):
+            self._connection.execute(f"DELETE FROM {table} WHERE station = ?", (device,))  # noqa: S608
+        self._connection.commit()
+
     # -------------------------------------------------------------------- looks
 
     @property
