@@ -281,7 +281,7 @@ class VirtualCloud:
     def forget(self, device: str) -> None:
         """Let the record be as if a device had never been adopted."""
         for table in ("ledger", "devices"):
-            self._connection.execute(f"DELETE FROM {table} WHERE station = ?", (device,))  # noqa: S608
+            self._connection.execute(f"DELETE FROM {table} WHERE station = ?", (device,))
         self._connection.commit()
 
     # -------------------------------------------------------------------- looks
