@@ -7,6 +7,7 @@ knows the names of none.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from controller.models.alarm import ObjectClass
@@ -258,10 +259,16 @@ def link_locked(tree: Tree, path: Path) -> bool:
     return path in tree and not is_unlocked(tree, path)
 
 
-def unreported(observed: Observed) -> frozenset[str]:
-    """Classes of cells and core links (as in ``EP_NgC``) of which the device has some, and reports no state of any."""
+def unreported(observed: Observed, classes: Collection[str]) -> frozenset[str]:
+    """Classes of cells and core links (as in ``EP_NgC``) of which the device has some, and reports no state of any.
+
+    Args:
+        observed: What it says of itself.
+        classes: Those that are asked for.
+    """
     reported = {class_of(path) for path in observed.state if path in observed.tree and _is_reported(observed, path)}
-    return frozenset(name for name in {class_of(path) for path in observed.tree} - reported if _is_expected(name))
+    silent = frozenset(name for name in classes if name not in reported and _is_expected(name))
+    return silent.intersection(map(class_of, observed.tree)) if silent else silent
 
 
 def _is_reported(observed: Observed, path: Path) -> bool:

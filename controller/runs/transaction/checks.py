@@ -43,8 +43,9 @@ def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
     waits = _waits(change)
     links = {wait.path for wait in waits if wait.kind == "link-up" and _was_not_up(wait, before)}
     down = {link for link in links if not any(is_below(path, link) for path in edited)}
-    silent = unreported(before)
-    unknown = {wait.path for wait in waits if wait.kind in _SERVES and not wait.behind and _class(wait) in silent}
+    own = {wait.path: _class(wait) for wait in waits if wait.kind in _SERVES and not wait.behind}
+    silent = unreported(before, own.values())
+    unknown = {path for path, name in own.items() if name in silent}
     kept = () if before.records is None else (_RECORDS,)
     return (*sorted(down | unknown), *sorted({alarm.name for alarm in _alarms_of(before) if alarm.grave}), *kept)
 

@@ -155,7 +155,7 @@ def test_a_cell_of_lte_serves_without_the_cell_state_that_only_some_vendors_have
 ) -> None:
     observed = Observed({FDD: UNLOCKED}, {FDD: state})
     assert cell_state(observed, FDD) is expected
-    assert (unreported(observed) == frozenset()) is ("operationalState" in state)
+    assert (unreported(observed, ["EUtranCellFDD"]) == frozenset()) is ("operationalState" in state)
 
 
 def test_a_cell_without_administrative_state_is_locked() -> None:
@@ -187,12 +187,13 @@ def test_a_link_of_another_device_stands_in_no_tree() -> None:
 
 def test_classes_of_which_nothing_is_reported() -> None:
     tree: dict[str, dict[str, str]] = {DU: {}, S1C: {}, f"{S1C[:-1]}2]": {}}
-    assert unreported(Observed(tree)) == {"NRCellDU", "EP_S1C"}
-    assert unreported(Observed(tree, {DU: {"operationalState": "ENABLED"}, S1C: {"operationalState": "DISABLED"}})) == {
-        "NRCellDU"
-    }
-    assert unreported(Observed(tree, {DU: SERVING, S1C: {"farEndEntity": "MME=1"}})) == {"EP_S1C"}
-    assert unreported(Observed({})) == frozenset()
+    classes = ["NRCellDU", "EP_S1C", "EP_NgC", "plmnIdList"]
+    assert unreported(Observed(tree), classes) == {"NRCellDU", "EP_S1C"}
+    assert unreported(Observed(tree), ["EP_S1C"]) == {"EP_S1C"}
+    states = {DU: {"operationalState": "ENABLED"}, S1C: {"operationalState": "DISABLED"}}
+    assert unreported(Observed(tree, states), classes) == {"NRCellDU"}
+    assert unreported(Observed(tree, {DU: SERVING, S1C: {"farEndEntity": "MME=1"}}), classes) == {"EP_S1C"}
+    assert unreported(Observed({}), classes) == frozenset()
 
 
 def test_only_what_is_known_to_serve_is_true() -> None:
