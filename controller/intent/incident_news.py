@@ -24,7 +24,7 @@ _NAMED = 8
 _SEVERITIES = list(PerceivedSeverity)
 
 
-class News(NamedTuple):
+class SideNews(NamedTuple):
     """What one side is to be notified of.
 
     Attributes:
@@ -50,7 +50,7 @@ CellsOf = Callable[[Iterable[str]], Mapping[str, tuple[str, ...]]]
 
 def news(
     incident: Incident, standing: Sequence[Alarm], cells_of: CellsOf, side: str, last: Notice | None
-) -> News | None:
+) -> SideNews | None:
     """What a side is to be notified of now, None where there is nothing new for it.
 
     Args:
@@ -74,7 +74,7 @@ def news(
     return now._replace(kind=NoticeKind.INCIDENT_UPDATED)
 
 
-def _state(incident: Incident, mine: Sequence[Alarm], cells_of: CellsOf, side: str) -> News:
+def _state(incident: Incident, mine: Sequence[Alarm], cells_of: CellsOf, side: str) -> SideNews:
     """How an incident is for a side that some of its alarms concern."""
     first = min(mine, key=lambda one: (one.id != incident.root, _SEVERITIES.index(one.severity), one.raised, one.id))
     suffering = {cell for alarm in mine for cell in alarm.cells}
@@ -88,7 +88,7 @@ def _state(incident: Incident, mine: Sequence[Alarm], cells_of: CellsOf, side: s
         else ""
     )
     text = f"{first.probable_cause} ({severity.value}) since {since:%Y-%m-%d %H:%M} UTC{where}; {doing}"
-    return News(NoticeKind.INCIDENT_RAISED, cells, since, first.probable_cause, severity, doing, text)
+    return SideNews(NoticeKind.INCIDENT_RAISED, cells, since, first.probable_cause, severity, doing, text)
 
 
 def _doing(incident: Incident, first: Alarm) -> str:
@@ -101,11 +101,11 @@ def _doing(incident: Incident, first: Alarm) -> str:
     return "nobody has begun yet"
 
 
-def _over(incident: Incident, known: Notice) -> News:
+def _over(incident: Incident, known: Notice) -> SideNews:
     since = known.since or known.at
     words = f"it began {since:%Y-%m-%d %H:%M} UTC"
     text = f"{known.what} is over; {words}"
     if incident.merged_into:
         text = f"{known.what} is part of incident {incident.merged_into} now; {words}"
     severity = known.severity or PerceivedSeverity.INDETERMINATE
-    return News(NoticeKind.INCIDENT_CLEARED, known.cells, since, known.what, severity, "", text)
+    return SideNews(NoticeKind.INCIDENT_CLEARED, known.cells, since, known.what, severity, "", text)

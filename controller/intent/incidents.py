@@ -69,7 +69,7 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class RecordedIncidents:
     """What is on record before.
 
     Attributes:
@@ -83,7 +83,7 @@ class Known:
     roots: Mapping[str, Alarm]
 
 
-def sort_out(alarms: Iterable[Alarm], known: Known, at: datetime) -> Outcome:
+def sort_out(alarms: Iterable[Alarm], known: RecordedIncidents, at: datetime) -> Outcome:
     """Work out what alarms are part of that were raised or cleared, or that follow from another alarm than before.
 
     Args:
@@ -102,7 +102,7 @@ def sort_out(alarms: Iterable[Alarm], known: Known, at: datetime) -> Outcome:
     return work.done()
 
 
-def split_off(due: Iterable[Alarm], symptoms: Iterable[Alarm], known: Known, at: datetime) -> Outcome:
+def split_off(due: Iterable[Alarm], symptoms: Iterable[Alarm], known: RecordedIncidents, at: datetime) -> Outcome:
     """Give alarms that outlived their roots incidents of their own.
 
     Args:
@@ -123,7 +123,7 @@ def split_off(due: Iterable[Alarm], symptoms: Iterable[Alarm], known: Known, at:
 class _Work:
     """An outcome under construction."""
 
-    def __init__(self, known: Known, at: datetime) -> None:
+    def __init__(self, known: RecordedIncidents, at: datetime) -> None:
         self._at = at
         self._roots = known.roots
         self._belongs = dict(known.belongs)

@@ -26,7 +26,7 @@ class RecordState(Noun):
 SURPRISING = 3
 
 
-class Carried(Noun):
+class CarriedNodes(Noun):
     """What an adopted station carries of what the network files and the ledger know, in the words of the ledger.
 
     Attributes:

@@ -28,8 +28,8 @@ _SECONDS = "seconds"
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
-    """A counter.
+class CounterTerm:
+    """A counter in a formula.
 
     Attributes:
         names: Its name; of several the first that a cell counts.
@@ -63,12 +63,12 @@ class Operation:
     right: Tree
 
 
-Tree = Counted | Seconds | Number | Operation
+Tree = CounterTerm | Seconds | Number | Operation
 
 
-def counters(tree: Tree) -> Iterator[Counted]:
+def counters(tree: Tree) -> Iterator[CounterTerm]:
     """All counters of a formula, each as often as it stands there."""
-    if isinstance(tree, Counted):
+    if isinstance(tree, CounterTerm):
         yield tree
     elif isinstance(tree, Operation):
         yield from counters(tree.left)
@@ -79,7 +79,7 @@ def is_count(tree: Tree) -> bool:
     """Whether it is a count of events or seconds: counters that add up, and sums and differences of them."""
     if isinstance(tree, Operation):
         return tree.symbol in "+-" and is_count(tree.left) and is_count(tree.right)
-    if isinstance(tree, Counted):
+    if isinstance(tree, CounterTerm):
         return all(over_time(name) is Aggregation.SUM for name in tree.names)
     return isinstance(tree, Seconds)
 
@@ -203,18 +203,18 @@ class _Reader:
         if name == _SECONDS:
             return Seconds()
         qos, whole = self._selector() if self._peek() == "[" else (0, False)
-        return Counted((name,), qos, whole)
+        return CounterTerm((name,), qos, whole)
 
     def _or(self, tree: Tree) -> Tree:
         """What follows ``|`` is another name of the same, for cells that count it."""
         while self._peek() == "|":
             self._take()
             other = self._counter()
-            if not (isinstance(tree, Counted) and isinstance(other, Counted)):
+            if not (isinstance(tree, CounterTerm) and isinstance(other, CounterTerm)):
                 raise InputError("'|' stands between two counters, as in ERAB.RelActNbr | DRB.RelActNbr")
             if (tree.qos, tree.whole) != (other.qos, other.whole):
                 raise InputError("counters with '|' between have the same selector")
-            tree = Counted((*tree.names, *other.names), tree.qos, tree.whole)
+            tree = CounterTerm((*tree.names, *other.names), tree.qos, tree.whole)
         return tree
 
     def _selector(self) -> tuple[int, bool]:

@@ -23,7 +23,7 @@ from controller.inventory.yaml_tree import read_yaml
 from controller.models.errors import InputError
 from controller.models.measurement import QUARTER, Measured, Subject, Values, parts
 from controller.models.network import Identifier, Network, Noun, Snssai
-from controller.performance.formula import Counted, Number, Operation, Seconds, Tree, counters, parse, ratios
+from controller.performance.formula import CounterTerm, Number, Operation, Seconds, Tree, counters, parse, ratios
 from controller.performance.vocabulary import COUNTERS, Aggregation, counter_named
 
 
@@ -102,7 +102,7 @@ class Kpi(Noun):
         return parse(self.formula)
 
     @cached_property
-    def counters(self) -> tuple[Counted, ...]:
+    def counters(self) -> tuple[CounterTerm, ...]:
         """The counters that it needs, each once."""
         return tuple(dict.fromkeys(counters(self.tree)))
 
@@ -117,7 +117,7 @@ class Kpi(Noun):
         return tuple(map(_folding, self.counters))
 
     @cached_property
-    def places(self) -> Mapping[Counted, tuple[int, _Folding]]:
+    def places(self) -> Mapping[CounterTerm, tuple[int, _Folding]]:
         """Where each of its counters stands among them, and how it is put together."""
         return {one: (place, over) for place, (one, over) in enumerate(zip(self.counters, self.overs, strict=True))}
 
@@ -158,7 +158,7 @@ def _is_mean(tree: Tree) -> bool:
     """Whether it is a mean over time and cells, times a number or not."""
     if isinstance(tree, Operation):
         return tree.symbol == "*" and isinstance(tree.left, Number) and _is_mean(tree.right)
-    return isinstance(tree, Counted) and _folding(tree) is _Folding.MEAN
+    return isinstance(tree, CounterTerm) and _folding(tree) is _Folding.MEAN
 
 
 class _Folding(StrEnum):
@@ -177,7 +177,7 @@ _FOLDINGS = {
 
 
 @lru_cache(maxsize=512)
-def _folding(one: Counted) -> _Folding:
+def _folding(one: CounterTerm) -> _Folding:
     """How it is put together. Raises InputError where there is no such counter, or none that formulas take."""
     found = {_folding_of(name) for name in one.names}
     units = {known.unit for name in one.names if (known := counter_named(name)) is not None}
@@ -496,7 +496,7 @@ class Tally:
         """The value of a part of the formula; None where it divides by nothing."""
         sums, places = self._sums(), self.kpi.places
 
-        def read(leaf: Counted | Seconds) -> float:
+        def read(leaf: CounterTerm | Seconds) -> float:
             if isinstance(leaf, Seconds):
                 return sums.seconds
             place, over = places[leaf]
@@ -516,7 +516,7 @@ def tally(
 
 
 def _amount(
-    one: Counted, over: _Folding, counted: Mapping[str, Mapping[Subject, float]], who: Subscribers
+    one: CounterTerm, over: _Folding, counted: Mapping[str, Mapping[Subject, float]], who: Subscribers
 ) -> float | None:
     """What a cell counted, by the first name that tells it."""
     for name in one.names:
@@ -528,11 +528,11 @@ def _amount(
     return None
 
 
-def _value(tree: Tree, read: Callable[[Counted | Seconds], float]) -> float | None:
+def _value(tree: Tree, read: Callable[[CounterTerm | Seconds], float]) -> float | None:
     """The value of a formula; None where it divides by nothing."""
     if isinstance(tree, Number):
         return tree.value
-    if isinstance(tree, Counted | Seconds):
+    if isinstance(tree, CounterTerm | Seconds):
         return read(tree)
     left, right = _value(tree.left, read), _value(tree.right, read)
     if left is None or right is None or (tree.symbol == "/" and right == 0):

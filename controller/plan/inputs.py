@@ -359,7 +359,7 @@ def _no_frequency(path: Path) -> Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Limited:
+class LimitedPlan:
     """A station's plan within a limit.
 
     Attributes:
@@ -375,7 +375,7 @@ class Limited:
     lacking: tuple[Path, ...]
 
 
-def limited(root: NodeSpec, rendered: Rendered, view: StationView, limit: Limit) -> Limited:
+def limited(root: NodeSpec, rendered: Rendered, view: StationView, limit: Limit) -> LimitedPlan:
     """Want within the limit what is wanted, and outside of it just what is there."""
     there = view.observed.tree if view.observed else {}
     before = {path: entry.owners for path, entry in view.ledger.items()}
@@ -406,7 +406,7 @@ def limited(root: NodeSpec, rendered: Rendered, view: StationView, limit: Limit)
         path: entry for path, entry in view.ledger.items() if path in within or path in there
     }
     wanted = Rendered(tree, {path: owners.get(path, HOST_OWNED) for path in tree}, rendered.findings)
-    return Limited(wanted, replace(view, ledger=ledger), frozenset(within), tuple(dict.fromkeys(lacking)))
+    return LimitedPlan(wanted, replace(view, ledger=ledger), frozenset(within), tuple(dict.fromkeys(lacking)))
 
 
 def _names(root: NodeSpec, limit: Limit, path: Path) -> bool:

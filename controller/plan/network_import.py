@@ -53,14 +53,14 @@ UNPLACED = "imported"
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportedNetwork:
     """A network as its stations report it, and what network files can't say."""
 
     network: Network
     notes: tuple[str, ...]
 
 
-def import_network(frame: Frame, observed: Mapping[str, Observed | str], today: date) -> Imported:
+def import_network(frame: Frame, observed: Mapping[str, Observed | str], today: date) -> ImportedNetwork:
     """Write down what stations carry.
 
     A station that nobody gave a site gets one of its own at 0° N 0° E, in the only region or in a region
@@ -88,7 +88,7 @@ class _Import:
         self._sites: list[Site] = []
         self._regions: list[Region] = []
 
-    def run(self, observed: Mapping[str, Observed | str], today: date) -> Imported:
+    def run(self, observed: Mapping[str, Observed | str], today: date) -> ImportedNetwork:
         for name in sorted(observed):
             seen = observed[name]
             if isinstance(seen, str):
@@ -101,7 +101,7 @@ class _Import:
         for name, seen in sorted(observed.items()):
             if name in facts and isinstance(seen, Observed):
                 self._compare(network.station_by_id[name], facts[name], seen)
-        return Imported(network, self._notes.texts())
+        return ImportedNetwork(network, self._notes.texts())
 
     # ------------------------------------------------------------------ inventory
 
@@ -165,7 +165,7 @@ class _Import:
         if len(regions) == 1:
             return regions[0].id
         if not self._regions and all(region.id != UNPLACED for region in regions):
-            self._regions.append(Region(id=UNPLACED, name="Imported"))
+            self._regions.append(Region(id=UNPLACED, name="ImportedNetwork"))
         return UNPLACED
 
     def _take_cell(self, station: Station, reading: CellReading) -> None:

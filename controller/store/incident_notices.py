@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 from sqlalchemy import bindparam, select, update
 
-from controller.intent.incident_news import PAUSE, News, news
+from controller.intent.incident_news import PAUSE, SideNews, news
 from controller.models.alarm import Alarm
 from controller.models.approval import Notice, NoticeKind
 from controller.models.incident import Incident
@@ -77,7 +77,7 @@ def write(tx: Tx) -> None:
 
 
 def _notify(
-    tx: Tx, incident: Incident, standing: Sequence[Alarm], side: str, found: News, last: Notice | None
+    tx: Tx, incident: Incident, standing: Sequence[Alarm], side: str, found: SideNews, last: Notice | None
 ) -> datetime | None:
     """Tell it, or when to try again: an incident that grows all the time, and work that its tenant announced."""
     if found.kind is NoticeKind.INCIDENT_UPDATED and last is not None and tx.now < last.at + PAUSE:

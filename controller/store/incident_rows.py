@@ -24,7 +24,7 @@ from sqlalchemy import (
 )
 
 from controller.intent.incident_news import HOLD_OFF
-from controller.intent.incidents import OF_ROOT, Known, Outcome, fault_of, sort_out
+from controller.intent.incidents import OF_ROOT, Outcome, RecordedIncidents, fault_of, sort_out
 from controller.models.alarm import Alarm
 from controller.models.incident import Incident
 from controller.store.columns import Instant, long_text, metadata, string
@@ -128,7 +128,7 @@ def follow(tx: Tx, alarms: Mapping[str, Alarm], roots: Mapping[str, Alarm]) -> O
     return write(tx, sort_out(alarms.values(), known, tx.now), known)
 
 
-def known_of(tx: Tx, alarms: Collection[Alarm], roots: Mapping[str, Alarm]) -> Known:
+def known_of(tx: Tx, alarms: Collection[Alarm], roots: Mapping[str, Alarm]) -> RecordedIncidents:
     """What is on record of incidents, as far as these alarms may be part of them."""
     asked = {alarm.id for alarm in alarms}.union(*(_above(alarm, roots) for alarm in alarms))
     belongs = {row.alarm: row.incident for row in tx.rows(_BELONGS, incident_alarms.c.alarm, asked)}
@@ -137,10 +137,10 @@ def known_of(tx: Tx, alarms: Collection[Alarm], roots: Mapping[str, Alarm]) -> K
         tx.rows(_BY_ID, incidents.c.id, belongs.values()) if belongs else (),
         tx.rows(_NEWEST, incidents.c.identity, alone) if alone else (),
     )
-    return Known(belongs, {row.id: as_noun(Incident, row) for row in rows}, roots)
+    return RecordedIncidents(belongs, {row.id: as_noun(Incident, row) for row in rows}, roots)
 
 
-def write(tx: Tx, outcome: Outcome, known: Known) -> Outcome:
+def write(tx: Tx, outcome: Outcome, known: RecordedIncidents) -> Outcome:
     """Put on record what was worked out of what is known."""
     new = [one for name, one in outcome.incidents.items() if name not in known.incidents]
     old = [one for name, one in outcome.incidents.items() if name in known.incidents]

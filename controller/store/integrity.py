@@ -10,7 +10,7 @@ from sqlalchemy import literal, select, update
 from controller.models.alarm import RECORD_DOUBTED, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
 from controller.models.enums import RecordChoice
 from controller.models.errors import ConflictError
-from controller.models.record import SURPRISING, Carried, RecordState
+from controller.models.record import SURPRISING, CarriedNodes, RecordState
 from controller.ports.store import Integrity, Sync
 from controller.store import epochs
 from controller.store.alarms import escalate, take_reports
@@ -63,7 +63,7 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
         choice: RecordChoice,
         actor: str,
         reason: str,
-        carried: Sequence[Carried] = (),
+        carried: Sequence[CarriedNodes] = (),
         unread: Sequence[str] = (),
     ) -> RecordState:
         doubt = doubted(tx)

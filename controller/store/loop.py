@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from controller.models.errors import StoreAwayError, StoreError
 from controller.ports.store import Method, Store
-from controller.store.repository import Aside, Grouped, Invocation, Urgent
+from controller.store.repository import Deferrable, Grouped, Invocation, Urgent
 from controller.store.store import AsyncSqlStore, Read, SqlStore
 from controller.store.transaction import Mode
 
@@ -63,7 +63,7 @@ class LoopStore(AsyncSqlStore):
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         method = _method(work)
-        lane = self._aside if isinstance(method, Aside) else self._writer
+        lane = self._aside if isinstance(method, Deferrable) else self._writer
         if isinstance(work, Read) or (method is not None and method.reads):
             lane = self._reader
         with self._lock:

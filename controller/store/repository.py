@@ -93,7 +93,7 @@ class Urgent(Method[P, R]):
     """A method whose calls go before all that wait."""
 
 
-class Aside(Method[P, R]):
+class Deferrable(Method[P, R]):
     """A method whose calls may wait for other processes, and hold up nobody's meanwhile."""
 
 
@@ -114,7 +114,7 @@ def writes_first(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]
 
 def writes_aside(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
     """A method that is one transaction, and on a loop has a thread of its own."""
-    return Aside(_in_transaction(function, "IMMEDIATE"))
+    return Deferrable(_in_transaction(function, "IMMEDIATE"))
 
 
 def grouped(

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from controller.models.audit import AuditAnchor, AuditBreak
 from controller.models.enums import RecordChoice
-from controller.models.record import Carried, RecordState
+from controller.models.record import CarriedNodes, RecordState
 from controller.models.run import AuditRow
 from controller.ports.store.repository import M_co, Page, Repository, method
 
@@ -122,7 +122,12 @@ class Integrity(Repository[M_co], Protocol[M_co]):
 
     @method
     def decide(
-        self, choice: RecordChoice, actor: str, reason: str, carried: Sequence[Carried] = (), unread: Sequence[str] = ()
+        self,
+        choice: RecordChoice,
+        actor: str,
+        reason: str,
+        carried: Sequence[CarriedNodes] = (),
+        unread: Sequence[str] = (),
     ) -> RecordState:
         """End all doubts as a person says.
 

@@ -12,7 +12,7 @@ from controller.inventory.frame import Frame
 from controller.models.errors import DeviceError, DeviceRefusedError, InputError
 from controller.models.network import Endpoint, Network
 from controller.nrm.profiles import PROFILES
-from controller.plan.network_import import Imported, import_network
+from controller.plan.network_import import ImportedNetwork, import_network
 from controller.ports.clock import Clock
 from controller.ports.devices import Devices, DeviceTarget, Observed
 from controller.ports.store import AsyncStore
@@ -31,7 +31,7 @@ class Importer:
         self._devices = devices
         self._clock = clock
 
-    async def import_network(self, frame: Frame, actor: str) -> Imported:
+    async def import_network(self, frame: Frame, actor: str) -> ImportedNetwork:
         """Network files from live stations, which are only read; see ``controller.plan.network_import``.
 
         The ways to them are on record before: each gets a secret of ours.

@@ -23,7 +23,7 @@ from controller.models.facts import Intent, PoolFact
 from controller.models.measurement import Period
 from controller.models.network import HOST, Network, Plmn
 from controller.models.plan import Change, DiffRow, Plan
-from controller.models.record import Carried
+from controller.models.record import CarriedNodes
 from controller.models.run import Holds, LedgerEntry
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import Rendered, broadcast_plmn, is_reserved, root_spec
@@ -487,18 +487,18 @@ class Planner:
 
         return await self.each(network, stations, adopt)
 
-    async def carried(self) -> tuple[list[Carried], list[str]]:
+    async def carried(self) -> tuple[list[CarriedNodes], list[str]]:
         """What all adopted stations carry, in the words of the ledger; and those that could not be read."""
         records, (_, network) = await self._store.devices.find(), await self._store.networks.get()
         adopted = [name for name, record in records.items() if record.adopted is not None and network.manages(name)]
         intent = await self._intent(network, adopted)
 
-        def look(station: str, view: StationView) -> Carried | None:
+        def look(station: str, view: StationView) -> CarriedNodes | None:
             if view.observed is None:
                 return None
             wanted = _wanted(network, intent, station)
             nodes, lost = carried_nodes(wanted.root, wanted.rendered, view.ledger, view.observed)
-            return Carried(station=station, nodes=nodes, lost=lost)
+            return CarriedNodes(station=station, nodes=nodes, lost=lost)
 
         found = await self.each(network, adopted, lambda station, view: asyncio.to_thread(look, station, view))
         unread = sorted(station for station, carried in found.items() if carried is None)

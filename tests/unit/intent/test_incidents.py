@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.intent.incidents import QUIET, SETTLES, Known, Outcome, fault_of, sort_out, split_off
+from controller.intent.incidents import QUIET, SETTLES, Outcome, RecordedIncidents, fault_of, sort_out, split_off
 from controller.intent.roots import may_be_root, root_of
 from controller.models.alarm import Alarm
 from controller.models.incident import Incident, IncidentState
@@ -78,11 +78,11 @@ class Record:
         self.alarms |= changed
         self._write(sort_out(changed.values(), self._known(), self.now))
 
-    def _known(self) -> Known:
+    def _known(self) -> RecordedIncidents:
         roots = {one.id: one for one in self.standing() if may_be_root(one)}
         newest = {fault_of(one): one for one in self.incidents.values()}
         live = {name: self.incidents[name] for name in self.belongs.values()}
-        return Known(dict(self.belongs), live | {one.id: one for one in newest.values()}, roots)
+        return RecordedIncidents(dict(self.belongs), live | {one.id: one for one in newest.values()}, roots)
 
     def _write(self, outcome: Outcome) -> None:
         for name in outcome.left:

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.models.errors import InputError
-from controller.performance.formula import DEEPEST, LONGEST, Counted, Number, Operation, Seconds, counters, parse
+from controller.performance.formula import DEEPEST, LONGEST, CounterTerm, Number, Operation, Seconds, counters, parse
 
-ATT, SUCC = Counted(("RRC.ConnEstabAtt",)), Counted(("RRC.ConnEstabSucc",))
+ATT, SUCC = CounterTerm(("RRC.ConnEstabAtt",)), CounterTerm(("RRC.ConnEstabSucc",))
 
 
 @pytest.mark.parametrize(
@@ -26,10 +26,10 @@ ATT, SUCC = Counted(("RRC.ConnEstabAtt",)), Counted(("RRC.ConnEstabSucc",))
         ),
         ("RRC.ConnEstabAtt + 2 * seconds", Operation("+", ATT, Operation("*", Number(2), Seconds()))),
         ("(RRC.ConnEstabAtt + 2) * seconds", Operation("*", Operation("+", ATT, Number(2)), Seconds())),
-        ("A.B[qos=1]", Counted(("A.B",), qos=1)),
-        ("A.B[cell]", Counted(("A.B",), whole=True)),
-        ("A.B[qos=1] | C.D[qos=1]", Counted(("A.B", "C.D"), qos=1)),
-        ("(A.B | C.D) / seconds", Operation("/", Counted(("A.B", "C.D")), Seconds())),
+        ("A.B[qos=1]", CounterTerm(("A.B",), qos=1)),
+        ("A.B[cell]", CounterTerm(("A.B",), whole=True)),
+        ("A.B[qos=1] | C.D[qos=1]", CounterTerm(("A.B", "C.D"), qos=1)),
+        ("(A.B | C.D) / seconds", Operation("/", CounterTerm(("A.B", "C.D")), Seconds())),
     ],
 )
 def test_a_formula_is_read(text: str, tree: object) -> None:

@@ -17,7 +17,7 @@ from controller.nrm.profiles import render, root_spec
 from controller.nrm.schema import spec_of
 from controller.nrm.tree import Leaves, Observed, Tree
 from controller.nrm.tree import Path as NodePath
-from controller.plan.network_import import UNPLACED, Imported, import_network
+from controller.plan.network_import import UNPLACED, ImportedNetwork, import_network
 from tests.strategies.networks import sound_networks
 from tests.support.network_files import write_network
 
@@ -53,7 +53,7 @@ def frame(network: Network, **changes: Any) -> Frame:
     return Frame(bare, network.endpoints, {station.id: station.site for station in network.stations})
 
 
-def imported(network: Network, trees: Trees, **changes: Any) -> Imported:
+def imported(network: Network, trees: Trees, **changes: Any) -> ImportedNetwork:
     return import_network(frame(network, **changes), {name: Observed(tree) for name, tree in trees.items()}, DAY)
 
 
