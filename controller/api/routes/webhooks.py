@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
 import orjson
 import structlog
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    TypeAdapter,
+    ValidationError,
+    model_validator,
+)
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
@@ -36,6 +45,17 @@ _TIMEOUT, _MOST = 10.0, 32 * 2**20
 router = Router(prefix="/v1/webhooks", tags=["webhooks"])
 
 
+def _in_utc(time: datetime) -> datetime:
+    try:
+        return time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError("in UTC, the year of a time is between 1 and 9999") from error
+
+
+#: A time that the database has room for, whatever its offset.
+_Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
+
+
 class AlertmanagerAlert(BaseModel):
     """One alert of Alertmanager's webhook; unknown fields are Alertmanager's own business."""
 
@@ -44,8 +64,8 @@ class AlertmanagerAlert(BaseModel):
     status: Literal["firing", "resolved"]
     labels: dict[str, str]
     annotations: dict[str, str] = {}
-    starts_at: AwareDatetime = Field(alias="startsAt")
-    ends_at: AwareDatetime | None = Field(default=None, alias="endsAt")
+    starts_at: _Instant = Field(alias="startsAt")
+    ends_at: _Instant | None = Field(default=None, alias="endsAt")
 
     @model_validator(mode="after")
     def _ends_when_resolved(self) -> Self:
@@ -102,7 +122,7 @@ class _ListedAlert(BaseModel):
 
     labels: dict[str, str]
     annotations: dict[str, str] = {}
-    starts_at: AwareDatetime = Field(alias="startsAt")
+    starts_at: _Instant = Field(alias="startsAt")
     receivers: list[_Receiver] = []
     state: _State = Field(alias="status")
 

@@ -243,6 +243,17 @@ async def test_without_an_address_what_was_cut_off_is_counted(bench: ApiBench, m
     assert (said.status_code, said.json()["refused"]) == (200, {"truncated": 3})
 
 
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"])
+async def test_a_time_that_no_clock_in_utc_shows_is_named(bench: ApiBench, time: str) -> None:
+    await load(bench)
+    async with bench.with_token(WEBHOOK_TOKEN) as source:
+        body = {"version": "4", "alerts": [alert() | {"startsAt": time}]}
+        answer = await source.post("/v1/webhooks/alertmanager", json=body)
+    assert answer.status_code == 422
+    assert answer.json()["problems"][0]["field"] == "body.alerts.0.startsAt"
+    assert "between 1 and 9999" in answer.json()["problems"][0]["message"]
+
+
 # -------------------------------------------------------------------- pressure
 
 
