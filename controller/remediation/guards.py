@@ -17,6 +17,8 @@ from controller.intent.incidents import fault_of
 from controller.models.alarm import (
     CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
+    CONFIGURATION_LOST,
+    FUNCTION_DOWN,
     LINK_CAUSES,
     POWER_CAUSES,
     REMEDIATION_STOPPED,
@@ -37,6 +39,8 @@ from controller.runs.approval.clearance import clearances, freeze_on, missing, p
 
 #: Over how long repairs are counted.
 _HOUR = timedelta(hours=1)
+#: What takes all cells of a virtual station off the air, and those of all others if it is that of a central unit.
+_WITHOUT_CELLS = frozenset((FUNCTION_DOWN, CONFIGURATION_LOST))
 #: How long it takes to work out what alarms follow from.
 _SOON = timedelta(seconds=1)
 
@@ -156,6 +160,11 @@ class GuardInput:
     def beside(self) -> list[Alarm]:
         """Other alarms of the same fault that the repair works for as well, as they are now."""
         return of_fault(self.store, self.repair.rule, self.alarm, self.network, self.now)
+
+    @property
+    def is_patient(self) -> bool:
+        """Whether it still waits for the repair of something else: no longer than a repair takes."""
+        return self.now - self.alarm.raised <= timedelta(seconds=self.repair.rule.verify.within_seconds)
 
     @property
     def site(self) -> str:
@@ -492,8 +501,7 @@ def _drift(ask: GuardInput) -> _Denial | None:
     alarm, health = ask.alarm, ask.repair.health
     if alarm.probable_cause == CELL_OFF_AIR and health is not None and cell_of(alarm.object) in health.gone:
         return _Denial("the station has lost the cell, and its configuration is brought back first")
-    patient = ask.now - alarm.raised <= timedelta(seconds=ask.repair.rule.verify.within_seconds)
-    if health is None or alarm.probable_cause not in LINK_CAUSES or not patient:
+    if health is None or alarm.probable_cause not in LINK_CAUSES or not ask.is_patient:
         return None
     routers = ask.network.routers_at.get(ask.site, ())
     standing = ask.store.alarms.standing([alarm.station, *routers])
@@ -502,6 +510,22 @@ def _drift(ask: GuardInput) -> _Denial | None:
         return _Denial("the configuration drifted, which is repaired first")
     waited = [router for router in routers if drifts.get(router, AlarmState.ESCALATED) is not AlarmState.ESCALATED]
     return _Denial(f"the configuration of {waited[0]} drifted, which is repaired first") if waited else None
+
+
+def _unit(ask: GuardInput) -> _Denial | None:
+    """For a virtual station, that its central unit is down: its cells come on air with that.
+
+    It is not waited for where people were asked to see to it, nor for longer than a repair takes.
+    """
+    network = ask.network
+    if ask.alarm.probable_cause not in _WITHOUT_CELLS or not ask.is_patient:
+        return None
+    inside = network.stations_in.get(ask.device, (ask.device,))
+    units = {unit for station in inside for unit in network.units_above.get(station, ())}
+    standing = ask.store.alarms.standing(sorted(units | {network.central_units[unit] for unit in units}))
+    down = [one for one in standing if one.probable_cause in _WITHOUT_CELLS and one.state is not AlarmState.ESCALATED]
+    first = min((one for one in down if one.cleared is None), key=_age, default=None)
+    return _Denial(f"its central unit {first.station} is repaired first") if first else None
 
 
 def _unknown(ask: GuardInput) -> _Denial | None:
@@ -559,5 +583,6 @@ GUARDS: Mapping[str, Callable[[GuardInput], _Denial | None]] = {
     "unreachable": _unreachable,
     "lock": _lock,
     "drift": _drift,
+    "unit": _unit,
     "unknown": _unknown,
 }

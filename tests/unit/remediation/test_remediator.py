@@ -6,12 +6,22 @@ from datetime import timedelta
 import pytest
 
 from controller.assurance.health import STATION
-from controller.models.alarm import CELL_OFF_AIR, CONFIGURATION_DRIFT, Alarm, AlarmSource, AlarmState, PerceivedSeverity
+from controller.models.alarm import (
+    CELL_OFF_AIR,
+    CONFIGURATION_DRIFT,
+    CONFIGURATION_LOST,
+    FUNCTION_DOWN,
+    Alarm,
+    AlarmSource,
+    AlarmState,
+    PerceivedSeverity,
+)
 from controller.models.health import Health
 from controller.models.network import network_digest
 from controller.ports.store import Page
 from controller.remediation.guards import GUARDS, GuardInput, Repair
 from controller.remediation.rules import Match, RuleGuards, Rung
+from tests.unit.intent.clouds import split_gnb
 from tests.unit.remediation.bench import LINK, RULES, STATION_ID, Bench, tiny
 
 HOUR = 3600
@@ -70,6 +80,27 @@ def test_a_cell_that_its_station_lost_waits_for_the_configuration(bench: Bench) 
 
     assert said(("1",)) == "the station has lost the cell, and its configuration is brought back first"
     assert said(("2",)) == said(()) == ""
+
+
+def test_a_virtual_station_waits_for_its_central_unit(bench: Bench) -> None:
+    """Before that its cells don't come on air, and what was configured there would be taken back."""
+    network = split_gnb()
+    bench.store.networks.save(network, network_digest(network), "ana")
+    rule = RULES[0].model_copy(update={"match": Match(causes=(CONFIGURATION_LOST,))})
+    of_station = bench.report("station", CONFIGURATION_LOST, station="S1")
+    of_function = bench.report("function", FUNCTION_DOWN, station="DU-1")
+
+    def said(alarm: Alarm, later: float = 1) -> str:
+        now = bench.clock.now() + timedelta(seconds=later)
+        no = GUARDS["unit"](GuardInput(Repair(alarm, rule), alarm, bench.store, network, now))
+        return "" if no is None else no.reason
+
+    assert said(of_station) == said(of_function) == ""
+    unit = bench.report("station", CONFIGURATION_LOST, station="CP-E")
+    assert said(of_station) == said(of_function) == "its central unit CP-E is repaired first"
+    assert said(unit) == said(of_station, rule.verify.within_seconds + 1) == ""
+    assert bench.store.alarms.escalate(unit, "no", actor="remediation")
+    assert said(of_station) == "", "people see to it"
 
 
 async def test_a_core_link_waits_for_drift_of_the_router_of_its_site(bench: Bench) -> None:
