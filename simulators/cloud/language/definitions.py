@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
@@ -159,6 +160,9 @@ def schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) ->
     if raw.get("type") == "array" and "items" not in raw and not raw.get("x-kubernetes-preserve-unknown-fields"):
         yield Cause.required(f"{path}.items", "must be specified")
     yield from _list_problems(raw, path)
+    yield from _constraint_problems(raw, path)
+    if raw.get("x-kubernetes-embedded-resource"):
+        yield from _embedded_problems(raw, path)
     for name, inner in (raw.get("properties") or {}).items():
         if not (root and name in {"apiVersion", "kind", "metadata"}):
             yield from schema_problems(inner, f"{path}.properties[{name}]")
@@ -182,6 +186,59 @@ def _unsupported(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
         yield Cause.invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined")
     if raw.get("x-kubernetes-validations"):
         yield Cause.forbidden(f"{path}.x-kubernetes-validations", "this pool evaluates no rules in CEL")
+
+
+#: What constraints within `allOf`, `anyOf`, `oneOf` and `not` may not say, and what they would have to be.
+_ONLY_OUTSIDE: Final = {
+    "type": "empty", "additionalProperties": "undefined", "default": "undefined", "title": "empty",
+    "description": "empty", "nullable": "false", "x-kubernetes-preserve-unknown-fields": "false",
+    "x-kubernetes-embedded-resource": "false", "x-kubernetes-int-or-string": "false",
+    "x-kubernetes-list-map-keys": "empty", "x-kubernetes-list-type": "undefined", "x-kubernetes-map-type": "undefined",
+    "x-kubernetes-validations": "empty",
+}  # fmt: skip
+_INTEGER_OR_STRING: Final = [{"type": "integer"}, {"type": "string"}]
+
+
+def _constraint_problems(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
+    """Constraints, also those within `allOf`, `anyOf`, `oneOf` and `not`: they add nothing to a value's structure."""
+    if pattern := raw.get("pattern"):
+        try:
+            re.compile(validation.python_pattern(pattern))
+        except re.error as error:
+            text = f"must be a valid regular expression, but isn't: error parsing regexp: {error}"
+            yield Cause.invalid(f"{path}.pattern", pattern, text)
+    either = bool(raw.get("x-kubernetes-int-or-string"))
+    for name in ("allOf", "anyOf", "oneOf"):
+        for index, inner in enumerate(raw.get(name) or ()):
+            if either and name == "anyOf" and raw[name] == _INTEGER_OR_STRING:
+                continue
+            first = either and name == "allOf" and index == 0 and inner.get("anyOf") == _INTEGER_OR_STRING
+            plain = {key: value for key, value in inner.items() if not (first and key == "anyOf")}
+            yield from _nested_problems(plain, f"{path}.{name}[{index}]")
+    if raw.get("not"):
+        yield from _nested_problems(raw["not"], f"{path}.not")
+
+
+def _nested_problems(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
+    for name, empty in _ONLY_OUTSIDE.items():
+        if raw.get(name) not in (None, "", False, []):
+            yield Cause.forbidden(f"{path}.{name}", f"must be {empty} to be structural")
+    yield from _constraint_problems(raw, path)
+    if isinstance(raw.get("items"), Mapping):
+        yield from _nested_problems(raw["items"], f"{path}.items")
+    for name, inner in (raw.get("properties") or {}).items():
+        yield from _nested_problems(inner, f"{path}.properties[{name}]")
+
+
+def _embedded_problems(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
+    kind = raw.get("type", "")
+    if not kind:
+        yield Cause.required(f"{path}.type", "must be object if x-kubernetes-embedded-resource is true")
+    elif kind != "object":
+        yield Cause.invalid(f"{path}.type", kind, "must be object if x-kubernetes-embedded-resource is true")
+    if not raw.get("x-kubernetes-preserve-unknown-fields") and not raw.get("properties"):
+        where = "x-kubernetes-embedded-resource is true without x-kubernetes-preserve-unknown-fields"
+        yield Cause.required(f"{path}.properties", f"must not be empty if {where}")
 
 
 def _head_problems(properties: Mapping[str, Any], path: str) -> Iterator[Cause]:
@@ -226,6 +283,9 @@ def _list_problems(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
         text = "must not be empty if x-kubernetes-list-type is map"
         yield Cause.required(f"{path}.x-kubernetes-list-map-keys", text)
     items = raw.get("items") or {}
+    if kind == "set" and items.get("type") == "object" and items.get("x-kubernetes-map-type") != "atomic":
+        text = "must be atomic as item of a list with x-kubernetes-list-type=set"
+        yield Cause.invalid(f"{path}.items.x-kubernetes-map-type", None, text)
     for key in keys:
         inner = (items.get("properties") or {}).get(key)
         if inner is None:

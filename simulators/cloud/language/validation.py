@@ -102,14 +102,14 @@ def _text_problems(schema: Schema, value: str, path: str, text: str) -> Iterator
         yield Cause.too_long(path, rules["maxLength"])
     if len(value) < rules.get("minLength", 0):
         yield Cause.invalid(path, value, f"{text} in body should be at least {rules['minLength']} chars long")
-    if "pattern" in rules and not re.search(_python(rules["pattern"]), value):
+    if "pattern" in rules and not re.search(python_pattern(rules["pattern"]), value):
         yield Cause.invalid(path, value, f"{text} in body should match '{rules['pattern']}'")
     check = _FORMATS.get(schema.format)
     if check is not None and schema.type == "string" and not check(value):
         yield Cause.wrong_type(path, value, f'{text} in body must be of type {schema.format}: "{value}"')
 
 
-def _python(pattern: str) -> str:
+def python_pattern(pattern: str) -> str:
     """A Go pattern as Python reads it: the end of a text is the end, not the line before it."""
     return re.sub(r"(?<!\\)\$$", r"\\Z", pattern)
 

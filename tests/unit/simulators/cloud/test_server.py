@@ -693,11 +693,27 @@ DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
         ),
         ({"metadata": {"type": "object", "properties": {"labels": {"type": "object"}}}}, "properties[metadata]"),
         ({"metadata": {"type": "string"}}, "properties[metadata].type"),
+        ({"spec": {"type": "string", "pattern": "("}}, "[spec].pattern"),
+        ({"spec": {"type": "string", "allOf": [{"pattern": "("}]}}, "[spec].allOf[0].pattern"),
+        ({"spec": {"type": "string", "oneOf": [{"type": "string"}]}}, "[spec].oneOf[0].type"),
+        ({"spec": {"type": "object", "not": {"properties": {"a": {"nullable": True}}}}}, "not.properties[a].nullable"),
+        ({"spec": {"type": "object", "x-kubernetes-embedded-resource": True}}, "[spec].properties"),
+        (
+            {"spec": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "object"}}},
+            "[spec].items.x-kubernetes-map-type",
+        ),
     ],
 )
 def test_a_definition_whose_schema_is_no_good_is_refused(admin: Client, properties: Json, field: str) -> None:
     code, refusal = admin.ask("POST", DEFINITIONS, definition("things", "Thing", properties))
     assert (code, [one["field"].endswith(field) for one in refusal["details"]["causes"]]) == (422, [True])
+
+
+def test_what_is_a_number_or_a_string_may_say_so_in_the_way_of_generators(admin: Client) -> None:
+    either = {"x-kubernetes-int-or-string": True, "anyOf": [{"type": "integer"}, {"type": "string"}]}
+    both = {"x-kubernetes-int-or-string": True, "allOf": [{"anyOf": either["anyOf"]}, {"pattern": "^[0-9]"}]}
+    properties = {"spec": {"type": "object", "properties": {"a": either, "b": both}}}
+    assert admin.ask("POST", DEFINITIONS, definition("things", "Thing", properties))[0] == 201
 
 
 def test_a_name_that_is_taken_is_not_accepted(cluster: Cluster, admin: Client) -> None:
