@@ -133,8 +133,8 @@ def with_reservations(root: NodeSpec, rendered: Rendered, view: StationView, *, 
         reserve: Whether PLMNs that newly come on air are reserved.
     """
     paths, there = _reservable(root, rendered.tree), view.observed.tree if view.observed else {}
-    new = any(path not in view.ledger for path in paths)
-    on_air = {_place(path): there[path] for path in _reservable(root, there)} if new else {}
+    new = {plmn_part(path) for path in paths if path not in view.ledger}
+    on_air = {_place(path): there[path] for path in _reservable(root, there) if plmn_part(path) in new} if new else {}
     tested = _tested(root, view) if new and not reserve else frozenset()
     found: dict[Path, dict[LeafName, Value]] = {}
     for path in paths:
@@ -149,10 +149,13 @@ def with_reservations(root: NodeSpec, rendered: Rendered, view: StationView, *, 
 
 def _tested(root: NodeSpec, view: StationView) -> frozenset[Plmn]:
     """PLMNs of tenants that are not open to all users yet."""
-    closed: dict[Plmn, bool] = {}
+    ours: dict[str, list[Path]] = {}
     for path in _reservable(root, view.ledger):
-        plmn = broadcast_plmn(path)
-        closed[plmn] = closed.get(plmn, True) and is_reserved({path: view.ledger[path].leaves}, path)
+        ours.setdefault(plmn_part(path), []).append(path)
+    closed = {
+        broadcast_plmn(paths[0]): all(is_reserved({path: view.ledger[path].leaves}, path) for path in paths)
+        for paths in ours.values()
+    }
     return frozenset(plmn for plmn, all_of_it in closed.items() if all_of_it) | (view.tested - closed.keys())
 
 

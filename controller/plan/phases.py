@@ -29,6 +29,8 @@ ON_AIR_SECONDS = 5
 #: A core link that is configured again sets up its association again.
 LINK_SECONDS = 5
 RESTART_SECONDS = 180
+#: What a cell on air does not bear, the gravest first.
+_GRAVE = (Mutability.RESTART, Mutability.LOCKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +50,17 @@ class Locks:
 
 def find_locks(root: NodeSpec, observed: Tree, edits: Iterable[Edit], renamed: Collection[Path] = ()) -> Locks:
     """Cells to lock for the edits, and those that get another global identity."""
+    grave = [(edit, need) for edit in edits if (need := _need(root, observed, edit)) in _GRAVE]
+    if not (grave or renamed):
+        return Locks((), (), False)
     cells = [path for path in observed if (spec := spec_of(root, path)) and spec.is_cell]
     concerned: set[Path] = set(renamed)
     restarts = False
-    for edit in edits:
-        need = _need(root, observed, edit)
+    for edit, need in grave:
         if need is Mutability.RESTART:
             restarts = True
             concerned.update(cells)
-        elif need is Mutability.LOCKED:
+        else:
             own = {cell for cell in cells if is_below(edit.path, cell) or cell_of(cell) == cell_of(edit.path)}
             own |= {cell for cell in cells if edit.path in carriers_of(observed, cell)}
             concerned.update(own if own or is_carrier(edit.path) else cells)
@@ -72,7 +76,7 @@ def _need(root: NodeSpec, observed: Tree, edit: Edit) -> Mutability:
         return Mutability.LIVE
     if edit.op is Op.MERGE:
         kinds = {spec.leaf_by_name[name].mutability for name in {*edit.before, *edit.after}}
-        return next((kind for kind in (Mutability.RESTART, Mutability.LOCKED) if kind in kinds), Mutability.LIVE)
+        return next((kind for kind in _GRAVE if kind in kinds), Mutability.LIVE)
     if edit.op is Op.DELETE:
         # No cell leaves the air without having been locked.
         below = (child for path in observed if is_below(path, edit.path) and (child := spec_of(root, path)))
