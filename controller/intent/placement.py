@@ -162,6 +162,20 @@ def place(
     return _Placing(network, as_of, running, rebalance, closures, avoid).answer()
 
 
+def scaling_refusal(
+    network: Network, as_of: date, running: Mapping[str, Collection[str]], function: str, replicas: int
+) -> str:
+    """Why a function can't have so many replicas on the pool that it runs on; empty where it can, or runs nowhere."""
+    placing = _Placing(network, as_of, running, rebalance=False)
+    if placing.at.get(function, "") not in running.get(function, ()):
+        return ""
+    job = placing.jobs[function]
+    pool = placing.take(job)
+    known = job.function.model_copy(update={"replicas": replicas})
+    wanted = load_of(known, network.package_by_id[known.package], job.load.side, job.load.stations)
+    return placing.rooms[pool].refusal(wanted)
+
+
 @dataclass(frozen=True, slots=True)
 class NodeLoss:
     """What the loss of nodes of a pool costs, at worst.
@@ -409,7 +423,7 @@ class _Placing:
         self.at[job.function.id] = pool
         return True
 
-    def _take(self, job: _Job) -> str:
+    def take(self, job: _Job) -> str:
         """Take a function from its pool."""
         pool = self.at[job.function.id]
         self._note(pool)
@@ -480,7 +494,7 @@ class _Placing:
 
     def _elsewhere(self, job: _Job) -> bool:
         """Move a function to a nearer pool."""
-        return self._chain(job, job.cost(self._take(job)))
+        return self._chain(job, job.cost(self.take(job)))
 
     def _squeeze(self, job: _Job, depth: int) -> bool:
         """Put a function somewhere, whatever that costs others, as long as they all keep a place."""
@@ -496,7 +510,7 @@ class _Placing:
         for other in self._movable(pool):
             if len(leaving) == _LEAVING or self._fits(job, pool):
                 break
-            self._take(other)
+            self.take(other)
             leaving.append(other)
         if self.at.get(job.function.id) != pool and not self._fits(job, pool):
             return False
@@ -547,7 +561,7 @@ class _Placing:
     def _carry_out(self, chain: Sequence[tuple[str, str]]) -> bool:
         """Move functions from the end of a chain on; False where one does not fit after all."""
         for name, _ in chain[1:]:
-            self._take(self.jobs[name])
+            self.take(self.jobs[name])
         return all(not pool or self._fits(self.jobs[name], pool) for name, pool in reversed(chain))
 
     # ------------------------------------------------------------------ words

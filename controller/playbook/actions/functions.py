@@ -189,9 +189,14 @@ async def move_function(context: Context, given: Destination) -> Proposal[Move]:
 async def scale_function(context: Context, given: Replicas) -> Proposal[ChangeOutput]:
     """Give a function another number of replicas on its pool; all of them must be ready.
 
-    Those that stay are not restarted. The network files keep their number: a later plan brings that back.
+    Those that stay are not restarted. More are refused that the pool has no room for beside its reserve, or that go
+    beyond what the tenant bought there. The network files keep their number: a later plan brings that back.
     """
     ledger, observed = await context.ledger(), await context.read()
+    deployment = ledger.get(deployment_path(context.station, next(iter(await context.on_pools()), "")))
+    more = deployment is not None and given.replicas > int(str(deployment.leaves.get("replicas", "1")))
+    if more and (refusal := await context.scaling_refusal(given.replicas)):
+        raise ConflictError(f"{context.station} has no room for {given.replicas} replicas on its pool: {refusal}")
     change = scaled_change(context.station, observed, ledger, given.replicas, await context.served())
     return Proposal(change, ChangeOutput(changed=change is not None))
 

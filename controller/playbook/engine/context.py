@@ -371,6 +371,10 @@ class StationContext:
         """Where the function would go."""
         return await self.services.planner.elsewhere(self.network, self.station, avoid)
 
+    async def scaling_refusal(self, replicas: int) -> str:
+        """Why the function can't have so many replicas."""
+        return await self.services.planner.scaling_refusal(self.network, self.station, replicas)
+
     async def rebalanced(self) -> Choice:
         """Where the function would go if all could."""
         return await self.services.planner.elsewhere(self.network, self.station)

@@ -263,6 +263,10 @@ class Context(Protocol):
         """
         ...
 
+    async def scaling_refusal(self, replicas: int) -> str:
+        """Why the function can't have so many replicas on its pool, beside its reserve; empty where it can."""
+        ...
+
     async def rebalanced(self) -> Choice:
         """Where the function would go if all could move."""
         ...

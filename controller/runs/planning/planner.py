@@ -12,7 +12,7 @@ from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from controller.intent import compile_intent
-from controller.intent.placement import OPEN, Choice, Closures, Placement, place
+from controller.intent.placement import OPEN, Choice, Closures, Placement, place, scaling_refusal
 from controller.intent.pools import pool_facts
 from controller.inventory.selectors import select_with_ways
 from controller.models.alarm import FUNCTION_DOWN, POOL_FULL, UNREACHABLE
@@ -231,6 +231,11 @@ class Planner:
         running, day = await self.running(network), network.day(self._clock.now())
         closures = await self._closures(network)
         return await asyncio.to_thread(lambda: place(network, day, running, closures, rebalance=True))
+
+    async def scaling_refusal(self, network: Network, function: str, replicas: int) -> str:
+        """Why a function can't have so many replicas where it is; empty where it can."""
+        running, day = await self.running(network), network.day(self._clock.now())
+        return await asyncio.to_thread(scaling_refusal, network, day, running, function, replicas)
 
     async def elsewhere(self, network: Network, function: str, avoid: Collection[str] | None = None) -> Choice:
         """Where a function would go if it had to leave pools, with all others that are down now; or if all might move.

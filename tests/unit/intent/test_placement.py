@@ -18,6 +18,7 @@ from controller.intent.placement import (
     jobs,
     lower_bound,
     place,
+    scaling_refusal,
     worst_losses,
 )
 from controller.models.cloud import Node
@@ -268,6 +269,15 @@ def test_cores_that_were_sold_are_kept_unless_overbooking_was_agreed() -> None:
     assert moved.reason.endswith("near not: 40 of 32 cores would be taken or kept for whoever bought them")
     half = place(_own([_buys(capacity=[{"pool": "near", "cores": 16, "overbooking_percent": 50}])]), DAY)
     assert used_cores(half, "near") == {"beta": 6, "host": 24}
+
+
+def test_a_function_scales_as_far_as_its_pool_has_room_and_its_tenant_bought() -> None:
+    network = _own([_buys(capacity=[{"pool": "near", "cores": 12}])])
+    here = {"DU-1": ("near",), "UP-B": ("near",)}
+    assert [scaling_refusal(network, DAY, here, "UP-B", count) for count in (1, 2)] == ["", ""]
+    assert scaling_refusal(network, DAY, here, "UP-B", 3) == "beta bought 12 cores there and would take 18"
+    assert scaling_refusal(network, DAY, here, "DU-1", 9).endswith("cores are free and it takes 72")
+    assert scaling_refusal(network, DAY, {}, "DU-1", 9) == "", "it runs nowhere"
 
 
 def test_links_are_sold_too() -> None:

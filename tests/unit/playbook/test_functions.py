@@ -506,6 +506,17 @@ async def test_replicas_come_and_go_without_a_restart() -> None:
     assert not started
 
 
+async def test_more_replicas_than_there_is_room_for_are_refused_before_anything_is_done() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("CU-1", "UP-ALFA")
+    (pool,) = bench.pools("CU-1")
+    assert await bench.play("scale-function", function="CU-1", replicas=99) == {"CU-1": Outcome.REFUSED}
+    assert "CU-1 has no room for 99 replicas on its pool: " in bench.jobs[0].detail
+    assert bench.jobs[0].detail.endswith("cores are free beside its reserve and it takes 396")
+    assert bench.pools("CU-1") == (pool,)
+    assert bench.devices["CU-1"].running[f"/Function[CU-1]/Deployment[{pool}]"].get("replicas", "1") == "1"
+
+
 def upgraded(network: Network, package: str) -> Network:
     """The same, where a package has a new image."""
     known = network.package_by_id[package]
