@@ -56,7 +56,7 @@ from controller.nrm.profiles import (
     object_class,
 )
 from controller.nrm.profiles.function import deployment_path, placed_at, why_not_ready
-from controller.nrm.tree import Path, Tree, is_below, step
+from controller.nrm.tree import Path, is_below, step
 from controller.plan import pools_of, ready_on, serving_on
 from controller.ports.devices import Observed
 
@@ -107,26 +107,21 @@ def health_of(
     Where a station does not tell the state of its user plane, ``traffic`` says whether it carries something.
     """
     carries = traffic or _nothing_known
-    entries = cells({path: {} for path in (*observed.tree, *ledger)})
+    entries = cells(observed.tree)
     states = {entry.path: cell_state(observed, entry.path) for entry in entries}
 
-    # What a station lost, as a virtual one does with its pod, is as people left it once it is back.
-    gone = {entry.cell for entry in entries if entry.path not in observed.tree}
-    locked = gone.intersection(before.locked if before else ())
-
     def since(wrong: FaultKey) -> datetime:
-        if wrong[0] not in observed.tree and before is not None and not before.reachable:
-            return before.at  # it came back without it
         return reported_between(before, raised.get(wrong), at) or at
 
     off_air = {
         entry.path: (before.off_air if before else {}).get(entry.path) or since((entry.path, CELL_OFF_AIR))
         for entry in entries
-        if states[entry.path] is ServiceState.DOWN and entry.path in ledger and entry.cell not in locked
-        if _should_serve(observed.tree, ledger, entry)
+        if states[entry.path] is ServiceState.DOWN and entry.path in ledger and _should_serve(observed, entry)
     }
-    ours = (entry for entry in entries if entry.path in ledger and entry.cell not in gone)
-    locked |= {one.cell for one in ours if administrative_state(observed.tree, one.path) != "UNLOCKED"}
+    locked = {e.cell for e in entries if e.path in ledger and administrative_state(observed.tree, e.path) != "UNLOCKED"}
+    # What a station lost, as a virtual one does with its pod, is as people left it once it is back.
+    gone = {e.cell for e in cells({path: {} for path in ledger}) if e.path not in observed.tree}
+    locked |= gone.intersection(before.locked if before else ())
     down_before = {link.path: link.since for link in before.links} if before else {}
 
     def as_seen(link: LinkHealth) -> LinkHealth:
@@ -144,7 +139,6 @@ def health_of(
         cells={entry.cell: states[entry.path] for entry in entries},
         off_air=off_air,
         locked=tuple(sorted(locked)),
-        gone=tuple(sorted(gone)),
         links=tuple(map(as_seen, _links(ledger))),
         ports_down=_ports_down(observed, ledger, before) if device is DeviceKind.ROUTER else (),
         over=sum(one.severity is PerceivedSeverity.CLEARED for one in observed.records or ()),
@@ -203,13 +197,10 @@ def _nothing_known(_tenant: str, _kind: LinkKind) -> ServiceState:
     return ServiceState.UNKNOWN
 
 
-def _should_serve(tree: Tree, ledger: Collection[Path], cell: CellEntry) -> bool:
-    """Whether a cell is unlocked and has a PLMN to broadcast: without either it is off air and that is no fault.
-
-    One that is gone should have what the ledger says.
-    """
-    inside = (path for path in (tree if cell.path in tree else ledger) if is_below(path, cell.path))
-    return (cell.path not in tree or is_unlocked(tree, cell.path)) and any(broadcast_plmn(path) for path in inside)
+def _should_serve(observed: Observed, cell: CellEntry) -> bool:
+    """Whether a cell is unlocked and has a PLMN to broadcast: without either it is off air and that is no fault."""
+    inside = (path for path in observed.tree if is_below(path, cell.path))
+    return is_unlocked(observed.tree, cell.path) and any(broadcast_plmn(path) for path in inside)
 
 
 def unread(
@@ -279,8 +270,7 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
         text = "all core links are down, of all tenants: what they have in common failed"
         found[health.device, ALL_LINKS_DOWN] = _Fault(PerceivedSeverity.CRITICAL, text)
     for path in health.off_air:
-        lost = cell_of(path) in health.gone
-        text = f"cell {cell_of(path)} is " + ("gone from the station" if lost else "unlocked and off air")
+        text = f"cell {cell_of(path)} is unlocked and off air"
         found[path, CELL_OFF_AIR] = _Fault(PerceivedSeverity.CRITICAL, text)
     for path in health.ports_down:
         text = f"port {step(path)[1][0]} gets no signal, and nobody shut it"

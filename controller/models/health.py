@@ -88,10 +88,8 @@ class Health(Noun):
             it was read.
         cells: Whether it is on air (UNLOCKED, ENABLED and ACTIVE) by cell id.
         locked: Cells of ours whose administrative state is LOCKED or SHUTTINGDOWN, sorted.
-        gone: Cells of ours that a station does not have any more, sorted: one that came back as the factory made it.
         off_air: Cells of ours by path, unlocked and with a PLMN to broadcast, that are known to be off air, and since
-            when: as the station says, where that lies between two checks, else as they were first seen so. One that is
-            gone is off air, but where people had locked it.
+            when: as the station says, where that lies between two checks, else as they were first seen so.
         ports_down: Ports of a router by path, that carry interfaces of ours, are not shut, and get no signal.
         over: Number of alarms that are over and that its list keeps, since nobody acknowledged them.
         drift: Number of managed nodes that differ from what was last applied.
@@ -110,7 +108,6 @@ class Health(Noun):
     reason: str = ""
     cells: dict[str, ServiceState] = {}
     locked: tuple[str, ...] = ()
-    gone: tuple[str, ...] = ()
     links: tuple[LinkHealth, ...] = ()
     off_air: dict[str, AwareDatetime] = {}
     ports_down: tuple[str, ...] = ()

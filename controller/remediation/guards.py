@@ -15,7 +15,6 @@ from typing import Any
 from controller.intent.impact import core_node_in, deadline_of
 from controller.intent.incidents import fault_of
 from controller.models.alarm import (
-    CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
     CONFIGURATION_LOST,
     FUNCTION_DOWN,
@@ -31,7 +30,6 @@ from controller.models.rule import EVERYWHERE, RuleMode
 from controller.models.run import ALARM, Holds, Run
 from controller.models.settings import Settings
 from controller.models.sharing import Consent
-from controller.nrm.profiles import cell_of
 from controller.playbook.engine.reach import reach, refusals
 from controller.ports.store import ClearanceInput, PreparedRun, StartedRepair, Store
 from controller.remediation.rules import Match, Rule, Rung
@@ -493,14 +491,11 @@ def _lock(ask: GuardInput) -> _Denial | None:
 
 
 def _drift(ask: GuardInput) -> _Denial | None:
-    """For a core link, the drift of its station or router that is repaired first; for a cell, that it is gone.
+    """For a core link, the drift of its station or router that is repaired first.
 
-    A cell that a station lost comes back with its configuration, and by no other cure. Else none is waited for where
-    people were asked to see to the drift, nor for longer than a repair takes.
+    None is waited for where people were asked to see to the drift, nor for longer than a repair takes.
     """
     alarm, health = ask.alarm, ask.repair.health
-    if alarm.probable_cause == CELL_OFF_AIR and health is not None and cell_of(alarm.object) in health.gone:
-        return _Denial("the station has lost the cell, and its configuration is brought back first")
     if health is None or alarm.probable_cause not in LINK_CAUSES or not ask.is_patient:
         return None
     routers = ask.network.routers_at.get(ask.site, ())

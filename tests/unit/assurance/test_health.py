@@ -173,32 +173,6 @@ def test_what_was_never_read_is_known_from_the_ledger() -> None:
     assert (now.read, now.cells, [link.path for link in now.links]) == (None, {"1": "unknown"}, [LINK])
 
 
-def test_a_station_that_came_back_bare_serves_nobody_until_it_is_configured() -> None:
-    """As with a new pod of its function: what it had is gone, but for what people had locked no fault less."""
-    tree: dict[str, dict[str, str]] = {CELL: {"administrativeState": "UNLOCKED"}, OTHER: {}}
-    tree |= {f"{cell}/plmnIdList[999,01]": {} for cell in (CELL, OTHER)}
-    ledger = {path: entry(path, "claro") for path in tree}
-    state = {CELL: {"operationalState": "ENABLED", "cellState": "ACTIVE"}}
-    well = health_of("A", Observed(tree, state, ()), ledger, 0, AT)
-    assert (well.gone, well.serves("1", "claro"), well.locked) == ((), True, ("2",))
-
-    def at(seconds: int) -> datetime:
-        return AT + timedelta(seconds=seconds)
-
-    away = unread("A", ledger, well, at(30), "unreachable")
-    bare = health_of("A", Observed({ME: {}}, {}, ()), ledger, 4, at(40), before=away)
-    assert (bare.gone, bare.cells, bare.locked) == (("1", "2"), {"1": "down", "2": "down"}, ("2",))
-    assert not bare.serves("1", "claro")
-    assert bare.off_air == {CELL: at(30)}, "it served nobody since it was away"
-    still = health_of("A", Observed({ME: {}}, {}, ()), ledger, 4, at(100), before=bare)
-    raised = [one for one in reports_of(bare, still, (), 60) if one.probable_cause == CELL_OFF_AIR]
-    assert [(one.object, one.seen, one.text) for one in raised] == [(CELL, at(30), "cell 1 is gone from the station")]
-    back = health_of("A", Observed(tree, state, ()), ledger, 0, at(110), before=still)
-    assert said(reports_of(still, back, [(CELL, CELL_OFF_AIR)], 60)) == [(CELL, CELL_OFF_AIR, "CLEARED")]
-    nothing_there = {CELL: entry(CELL, "claro")}
-    assert not health_of("A", Observed({ME: {}}, {}, ()), nothing_there, 1, AT).off_air, "it has nothing to broadcast"
-
-
 def test_a_locked_cell_that_is_not_ours_holds_nothing() -> None:
     assert health_of("A", Observed({CELL: {}}, {}, ()), {}, 0, AT).locked == ()
 

@@ -30,7 +30,7 @@ from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
 from controller.models.plan import LedgerNode
 from controller.models.run import Outcome, RunState
-from controller.nrm.profiles import administrative_state, cell_of, cells
+from controller.nrm.profiles import administrative_state, cells
 from controller.nrm.profiles.function import deployment_path
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.preparation import PlaybookPreparation
@@ -418,24 +418,6 @@ async def test_a_pool_under_a_hold_gets_nothing() -> None:
     await bench.play("move-function", function="CU-1")
     assert bench.pools("CU-1") == (here,)
     assert "there is no place for CU-1 on another pool" in bench.jobs[0].detail
-
-
-async def test_a_du_that_came_back_bare_serves_nobody_until_it_is_healed() -> None:
-    """Its cluster started the pod again: the function is ready, the station answers, and has nothing."""
-    bench = FunctionBench()
-    await bench.instantiate("DU-1")
-    names = [cell.cell for cell in cells(bench.devices["S1"].running)]
-    bench.devices["S1"].renew(factory("S1"))
-    await bench.look("DU-1", "S1")
-    bare = bench.store.healths.find(["S1"])["S1"]
-    assert (bare.reachable, bare.gone) == (True, tuple(sorted(names)))
-    assert not any(bare.serves(name, "alfa") for name in names)
-    assert {cell_of(path) for path in bare.off_air} == {*names}
-    await bench.play("heal-function", where="function=DU-1", seconds=0)
-    await bench.look("DU-1", "S1")
-    back = bench.store.healths.find(["S1"])["S1"]
-    assert (back.gone, back.off_air) == ((), {})
-    assert all(back.serves(name, "alfa") for name in names)
 
 
 async def test_what_comes_up_goes_to_a_pool_that_answers() -> None:

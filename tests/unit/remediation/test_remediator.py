@@ -7,7 +7,6 @@ import pytest
 
 from controller.assurance.health import STATION
 from controller.models.alarm import (
-    CELL_OFF_AIR,
     CONFIGURATION_DRIFT,
     CONFIGURATION_LOST,
     FUNCTION_DOWN,
@@ -16,7 +15,6 @@ from controller.models.alarm import (
     AlarmState,
     PerceivedSeverity,
 )
-from controller.models.health import Health
 from controller.models.network import network_digest
 from controller.ports.store import Page
 from controller.remediation.guards import GUARDS, GuardInput, Repair
@@ -65,21 +63,6 @@ async def test_a_core_link_waits_for_drift_that_is_repaired_first_but_not_for_ev
     for _ in range(14):
         await bench.round(scheduler)
     assert bench.alarm(link).state is AlarmState.REPAIRING, "nobody reported the drift, so nobody repairs it"
-
-
-def test_a_cell_that_its_station_lost_waits_for_the_configuration(bench: Bench) -> None:
-    """Neither to lock and unlock it nor a restart brings back what is not there."""
-    alarm = bench.report("/ManagedElement[T]/ENBFunction[1]/EUtranCellFDD[1]", CELL_OFF_AIR)
-    rule = RULES[0].model_copy(update={"match": Match(causes=(CELL_OFF_AIR,))})
-
-    def said(gone: tuple[str, ...]) -> str:
-        health = Health(station=STATION_ID, at=bench.clock.now(), reachable=True, drift=1, gone=gone)
-        network, now = bench.store.networks.get()[1], bench.clock.now() + timedelta(hours=1)
-        no = GUARDS["drift"](GuardInput(Repair(alarm, rule, health=health), alarm, bench.store, network, now))
-        return "" if no is None else no.reason
-
-    assert said(("1",)) == "the station has lost the cell, and its configuration is brought back first"
-    assert said(("2",)) == said(()) == ""
 
 
 def test_a_virtual_station_waits_for_its_central_unit(bench: Bench) -> None:
