@@ -252,7 +252,10 @@ class FunctionObjects(Objects):
     # ------------------------------------------------------------------------ writing
 
     def wanted(self, tree: Tree) -> dict[Place, dict[str, Any]]:
-        """See ``Objects.wanted``; a deployment comes after the parameters that it refers to."""
+        """See ``Objects.wanted``; a deployment comes after the parameters that it refers to.
+
+        Where somebody deleted the NFDeployment alone, the tree has what is left, and no NFDeployment is made of that.
+        """
         found: dict[Place, dict[str, Any]] = {}
         for path, leaves in tree.items():
             if parent(path) != self.root:
@@ -262,8 +265,9 @@ class FunctionObjects(Objects):
                 labels = {FUNCTION_LABEL: self._function, OWNER_LABEL: str(leaves.get("owner", ""))}
                 data = self._data(tree, path)
                 found[self._at(pool, CONFIG_MAP)] = _object(CONFIG_MAP, self._name, labels, {"data": data})
-                asked = {"spec": self._spec(tree, path)}
-                found[self._at(pool, NF_DEPLOYMENT)] = _object(NF_DEPLOYMENT, self._name, labels, asked)
+                if "provider" in leaves:
+                    asked = {"spec": self._spec(tree, path)}
+                    found[self._at(pool, NF_DEPLOYMENT)] = _object(NF_DEPLOYMENT, self._name, labels, asked)
             else:
                 spec: dict[str, Any] = {"selector": {"matchLabels": {FUNCTION_LABEL: self._function}}}
                 spec |= {"minAvailable": int(str(leaves["minAvailable"]))} if "minAvailable" in leaves else {}

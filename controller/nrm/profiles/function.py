@@ -168,7 +168,7 @@ def deployment_path(function: str, pool: str) -> Path:
 def why_not_ready(observed: Observed, path: Path) -> str:
     """Why the function at ``path`` is not ready there, whoever says so: its pool, its operator, or nobody."""
     said = observed.unseen(path) or not_ready_because(observed, path)
-    return said or ("its operator does not say why" if path in observed.tree else "it is not there")
+    return said or ("its operator does not say why" if path in observed.state else "it is not there")
 
 
 def not_ready_because(observed: Observed, path: Path) -> str:

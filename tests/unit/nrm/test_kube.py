@@ -29,7 +29,14 @@ from controller.nrm.kube import (
     PoolObjects,
 )
 from controller.nrm.profiles import render_cloud
-from controller.nrm.profiles.function import is_stalled, not_ready_because, placed_at, ready_as_asked, ready_state
+from controller.nrm.profiles.function import (
+    is_stalled,
+    not_ready_because,
+    placed_at,
+    ready_as_asked,
+    ready_state,
+    why_not_ready,
+)
 from controller.nrm.tree import Tree
 
 IMAGE = f"registry.example/acme/du@sha256:{'a' * 64}"
@@ -250,9 +257,12 @@ def test_parameters_that_are_not_referred_to_are_not_in_force() -> None:
 def test_half_a_function_is_there_and_is_not_what_is_wanted() -> None:
     found = deployment()
     del found[PLACES[NF_DEPLOYMENT]]
-    leaves = OBJECTS.observed(found, {}).tree[f"{TOP}/Deployment[edge-1]"]
-    assert leaves["cpus"] == "8"
-    assert "image" not in leaves
+    observed, path = OBJECTS.observed(found, {}), f"{TOP}/Deployment[edge-1]"
+    assert observed.tree[path]["cpus"] == "8"
+    assert "image" not in observed.tree[path]
+    assert why_not_ready(observed, path) == "it is not there"
+    # It stands as it is while the function is made elsewhere: an NFDeployment without a provider would be refused.
+    assert OBJECTS.wanted(observed.tree).keys() == found.keys()
 
 
 def test_what_is_being_deleted_is_gone_and_named() -> None:
