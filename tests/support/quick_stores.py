@@ -60,11 +60,11 @@ def _wait_for_no_disk(connection: sqlite3.Connection, _: object) -> None:
 
 def upgrade_from_copy(engine: Engine, clock: Clock) -> None:
     """What ``upgrade_engine`` does; an SQLite database without tables gets those of one that it upgraded before."""
-    if engine.dialect.name != "sqlite" or not _fill(engine):
+    if engine.dialect.name != "sqlite" or not copy_tables(engine):
         upgrade_engine(engine, clock)
 
 
-def _fill(engine: Engine) -> bool:
+def copy_tables(engine: Engine) -> bool:
     """Copy the empty tables, unless the database has tables, or can't be written, which the real upgrade will tell."""
     try:
         with _one_at_a_time, closing(engine.raw_connection()) as connection:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import closing
 
 import pytest
 
@@ -16,13 +17,15 @@ from controller.models.errors import DeviceBusyError, StoreError
 from controller.models.plan import Edit, Op
 from controller.models.run import Job, JournalStep, Outcome, Strategy
 from controller.nrm.apply import apply_edits
+from controller.ports.clock import VirtualClock
 from controller.ports.fake_devices import RUNNING_ONLY, Fault, FaultKind
 from controller.ports.store import NewJob
 from controller.runs.loop import BELIEF
+from controller.store import open_store
 from tests.support.soak import SOAK, TURNS
 from tests.unit.plan.samples import LTE_CELL
 from tests.unit.runs.group_bench import GroupBench, Mortal, deaths
-from tests.unit.runs.transaction_bench import STATION, UNSAFE, Scenario, add_tenant, change_primary, retune
+from tests.unit.runs.transaction_bench import STATION, UNSAFE, Scenario, add_tenant, change_primary, empty, retune
 
 Prepare = Callable[[GroupBench], None]
 
@@ -332,3 +335,12 @@ async def test_a_candidate_that_holds_more_than_running_is_never_confirmed() -> 
     device.faults.append(Fault("discard", FaultKind.LIE, act=scribble))
     assert (await ended(bench)).outcome is Outcome.SUCCEEDED
     assert device.running[LTE_CELL]["pci"] == "1"
+
+
+def test_a_test_that_lost_the_record_takes_no_other_along() -> None:
+    clock = VirtualClock()
+    with closing(open_store("sqlite://", clock)) as store:
+        with closing(store.database.engine.raw_connection()) as connection:
+            connection.invalidate()
+        empty(store)
+        assert store.holds.find(clock.now()) == []

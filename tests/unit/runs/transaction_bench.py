@@ -29,6 +29,7 @@ from controller.store import AsyncSqlStore, SqlStore, open_store
 from controller.store.behaviours import SqlBehaviours
 from controller.store.columns import metadata
 from tests.support.launch import prepared
+from tests.support.quick_stores import copy_tables
 from tests.unit.plan import samples
 
 T = TypeVar("T")
@@ -247,6 +248,8 @@ def begin_anew(store: SqlStore, network: Network, plan: Plan) -> None:
 
 def empty(store: SqlStore) -> None:
     """Delete all that is on record."""
+    # A test that ran into its time-out may have lost the connection, and a database in memory with it.
+    copy_tables(store.database.engine)
     store.behaviours = SqlBehaviours(store.database)
     with _driver(store) as driver, driver:
         driver.execute("BEGIN")
