@@ -29,8 +29,7 @@ check: $(READY)
 
 # Branches that unit and conformance tests reach; whole controllers run in processes of their own, and are not counted.
 coverage: $(READY)
-	$(PYTEST) tests/unit tests/conformance tests/contract --cov=controller --cov=simulators --cov-branch \
-	  --cov-report=term:skip-covered --no-cov-on-fail
+	$(PYTEST) tests/unit tests/conformance tests/contract --cov=controller --cov=simulators --cov-branch --cov-report=term:skip-covered
 
 bench: $(READY)
 	$(BIN)/python -m tests.benchmarks
