@@ -196,11 +196,15 @@ class LightClient(asyncssh.SSHClient):
 
 
 class _LightConnection(asyncssh.SSHClientConnection):
-    """A connection without messages to be ignored, and without a log.
+    """A connection without messages to be ignored, without a log, and with a lazy timer.
 
     Before each packet asyncssh sends an SSH_MSG_IGNORE, against an attack on ciphers in CBC mode (RFC 4251 §9.3.1), of
-    which we offer none. And it describes each packet for a log that nobody keeps.
+    which we offer none. It describes each packet for a log that nobody keeps. And with all that it receives it sets the
+    timer of keepalives anew, which takes as long as to decrypt a packet.
     """
+
+    #: When something was received last, in the loop's time.
+    _heard = 0.0
 
     def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
         """Send it, unless it is one to be ignored."""
@@ -209,6 +213,18 @@ class _LightConnection(asyncssh.SSHClientConnection):
 
     def _log_packet(self, *_: object) -> None:
         """Say nothing."""
+
+    def _reset_keepalive_timer(self) -> None:
+        """Note that something was received; the timer asks for that when it is due."""
+        self._heard = self._loop.time()
+
+    def _keepalive_timer_callback(self) -> None:
+        """Probe it if it was silent for the whole interval; else come back when it would be."""
+        due = self._heard + self._keepalive_interval
+        if self._loop.time() < due:
+            self._keepalive_timer = self._loop.call_at(due, self._keepalive_timer_callback)
+        else:
+            super()._keepalive_timer_callback()
 
 
 def _unlogged(*_: object) -> None:

@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import secrets
 from collections import deque
+from dataclasses import dataclass
 from typing import Protocol
 
 import asyncssh
@@ -31,6 +32,23 @@ _HEAD = 1000
 
 #: A reply and the digest of all of it but the message id; no reply where the digest was known.
 Answer = tuple[etree._Element | None, bytes]
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A request that waits for its answer.
+
+    Attributes:
+        operation: Its name.
+        since: When it was sent, in the loop's time.
+        known: The digest of a reply that is known; None where nobody wants one.
+        answer: None where the session was lost.
+    """
+
+    operation: str
+    since: float
+    known: bytes | None
+    answer: asyncio.Future[Answer | None]
 
 
 class Channel(Protocol):
@@ -100,8 +118,11 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         # Ids that no other session has, and that can't stand in a message by chance.
         self._ids = secrets.token_hex(8)
         self._sent = 0
-        #: By message id, with the digest that is known; None where nobody wants one.
-        self._asked: dict[str, tuple[asyncio.Future[Answer | None], bytes | None]] = {}
+        #: By message id, in the order in which they were sent.
+        self._asked: dict[str, _Asked] = {}
+        #: Looks after the patience of all requests; it moves on only when it is due, since nearly all are answered long
+        #: before.
+        self._watch: asyncio.TimerHandle | None = None
         self.id = ""
         self.hello: tuple[str, ...] = ()
         self.subscribed = False
@@ -141,24 +162,24 @@ class Transport(asyncssh.SSHClientSession[bytes]):
             raise SessionLostError(self._failure)
         self._sent += 1
         identity = f"{self._ids}-{self._sent:08}"
-        answered: asyncio.Future[Answer | None] = self._loop.create_future()
-        self._asked[identity] = answered, known
-        late, began = self._loop.call_later(self._patience, self._expire, request.name), self._loop.time()
+        asked = _Asked(request.name, self._loop.time(), known, self._loop.create_future())
+        self._asked[identity] = asked
+        if self._watch is None:
+            self._watch = self._loop.call_at(asked.since + self._patience, self._expire)
         try:
             self._write(request.before + identity.encode() + request.after)
-            answer = await answered
-            self._observe(request.name, began, answer)
+            answer = await asked.answer
+            self._observe(asked, answer)
         finally:
-            late.cancel()
             self._asked.pop(identity, None)
         if answer is None:
             raise SessionLostError(self._failure)
         return answer
 
-    def _observe(self, operation: str, began: float, answer: Answer | None) -> None:
+    def _observe(self, asked: _Asked, answer: Answer | None) -> None:
         if self.observations is not None:
-            result = "lost" if answer is None else "answered"
-            self.observations.took("minka_rpc_duration_seconds", self._loop.time() - began, operation, result)
+            took, result = self._loop.time() - asked.since, "lost" if answer is None else "answered"
+            self.observations.took("minka_rpc_duration_seconds", took, asked.operation, result)
 
     async def notification(self) -> etree._Element:
         """The next notification. Raises SessionLostError when the session has ended."""
@@ -173,14 +194,25 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         """Give the session up: everything that waits for an answer gets SessionLostError."""
         if self._failure is None:
             self._failure = f"The session to {self._station} was lost: {reason}."
+        if self._watch is not None:
+            self._watch.cancel()
         if self._channel is not None:
             self._channel.abort()
-        for waiting in (self._greeted, self._arrival, *(future for future, _ in self._asked.values())):
+        for waiting in (self._greeted, self._arrival, *(asked.answer for asked in self._asked.values())):
             if waiting is not None and not waiting.done():
                 waiting.set_result(None)
 
-    def _expire(self, name: str) -> None:
-        self.fail(f"{name} was not answered within {self._patience:g} s")
+    def _expire(self) -> None:
+        """Give up if the request that has waited longest is late; else come back when it would be."""
+        self._watch = None
+        oldest = next((asked for asked in self._asked.values() if not asked.answer.done()), None)
+        if oldest is None:
+            return
+        due = oldest.since + self._patience
+        if self._loop.time() >= due:
+            self.fail(f"{oldest.operation} was not answered within {self._patience:g} s")
+        else:
+            self._watch = self._loop.call_at(due, self._expire)
 
     @property
     def lost(self) -> bool:
@@ -195,9 +227,9 @@ class Transport(asyncssh.SSHClientSession[bytes]):
 
     def _dispatch_message(self, raw: bytes) -> None:
         """Take one message; one that was taken before is known by its bytes."""
-        for identity, (future, known) in self._asked.items():
-            if known and not future.done() and _digest(raw, identity) == known:
-                future.set_result((None, known))
+        for identity, asked in self._asked.items():
+            if asked.known and not asked.answer.done() and _digest(raw, identity) == asked.known:
+                asked.answer.set_result((None, asked.known))
                 return
         root = parse(raw)
         if not self._greeted.done():
@@ -211,10 +243,10 @@ class Transport(asyncssh.SSHClientSession[bytes]):
 
     def _take_reply(self, root: etree._Element, raw: bytes) -> None:
         identity = root.get("message-id", "")
-        future, known = self._asked.get(identity, (None, None))
-        if future is None or future.done():
+        asked = self._asked.get(identity)
+        if asked is None or asked.answer.done():
             raise MalformedMessageError("it answers a request that was never made")
-        future.set_result((root, b"" if known is None else _digest(raw, identity)))
+        asked.answer.set_result((root, b"" if asked.known is None else _digest(raw, identity)))
 
     def _take_notification(self, root: etree._Element) -> None:
         if len(self._notifications) == BACKLOG:

@@ -16,6 +16,7 @@ from asyncssh.constants import MSG_IGNORE
 from structlog.testing import capture_logs
 
 from controller.device import SshDevices
+from controller.device.connect import LightClient, _LightConnection
 from controller.models.errors import (
     AuthenticationError,
     DeviceError,
@@ -444,3 +445,42 @@ async def test_no_packet_goes_out_only_to_be_ignored(
     plain = await asyncssh.connect(target.address, target.port, username="minka", password=PASSWORD, known_hosts=None)
     plain.abort()
     assert ignored
+
+
+async def test_a_connection_is_probed_when_it_was_silent_for_long_and_not_before() -> None:
+    """The timer of keepalives is ours (see ``LightClient``); what it sets off is asyncssh's."""
+    made: list[asyncssh.SSHServerConnection] = []
+
+    class Server(asyncssh.SSHServer):
+        def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+            made.append(conn)
+
+        def begin_auth(self, _username: str) -> bool:
+            return False
+
+    key = asyncssh.generate_private_key("ssh-ed25519")
+    listener = await asyncssh.listen("127.0.0.1", 0, server_factory=Server, server_host_keys=[key])
+    client = await asyncssh.connect(
+        "127.0.0.1",
+        listener.get_port(),
+        client_factory=LightClient,
+        known_hosts=None,
+        keepalive_interval=3600,
+        keepalive_count_max=1,
+    )
+    assert isinstance(client, _LightConnection)
+    client._keepalive_timer_callback()  # too early, as after something was received
+    assert client._keepalive_timer is not None
+    assert client._keepalive_timer.when() == client._heard + 3600
+    assert client._keepalive_count == 0
+    client._heard -= 3600
+    client._keepalive_timer_callback()
+    assert client._keepalive_count == 1
+    await until(lambda: client._keepalive_count == 0)  # it was answered
+    made[0]._transport.pause_reading()  # type: ignore[union-attr]
+    for _ in range(2):
+        client._heard -= 3600
+        client._keepalive_timer_callback()
+    await client.wait_closed()
+    listener.close()
+    made[0].abort()

@@ -157,6 +157,63 @@ async def test_silence_is_a_lost_session() -> None:
     assert channel.aborted
 
 
+class Hands:
+    """The loop's time, moved by hand."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.get_running_loop().create_future()
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Hands:
+        self.timers.append((when, callback))
+        return self
+
+    def cancel(self) -> None:
+        self.timers.clear()
+
+    def move(self, seconds: float) -> None:
+        self.now += seconds
+        while self.timers and self.timers[0][0] <= self.now:
+            self.timers.pop(0)[1]()
+
+
+async def test_each_request_is_waited_for_equally_long_with_one_timer_for_all() -> None:
+    silent = False
+    transport, channel = await greeted(lambda identity: None if silent else reply(identity), patience=10)
+    transport._loop = hands = Hands()  # type: ignore[assignment]
+    for _ in range(3):
+        await transport.request(get())
+        hands.move(3)
+    silent = True
+    waiting = asyncio.ensure_future(transport.request(discard_changes()))  # at 9 s
+    await asyncio.sleep(0)
+    hands.move(9)
+    assert [when for when, _ in hands.timers] == [19]
+    assert not transport.lost
+    hands.move(1)
+    with pytest.raises(SessionLostError, match="discard-changes was not answered within 10 s"):
+        await waiting
+    assert channel.aborted
+
+
+async def test_nothing_is_waited_for_once_all_is_answered_or_the_session_has_ended() -> None:
+    transport, _ = await greeted(patience=10)
+    transport._loop = hands = Hands()  # type: ignore[assignment]
+    await transport.request(get())
+    hands.move(11)
+    assert not hands.timers
+    await transport.request(get())
+    assert [when for when, _ in hands.timers] == [21]
+    transport.fail("it was closed")
+    assert not hands.timers
+
+
 @pytest.mark.parametrize("error", [None, OSError("reset")])
 async def test_the_end_of_the_connection_reaches_whoever_waits(error: Exception | None) -> None:
     transport, _ = await greeted(lambda _: None, patience=5)
