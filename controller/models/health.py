@@ -39,12 +39,6 @@ class ServiceState(StrEnum):
         return {ServiceState.UP: ServiceState.DOWN, ServiceState.DOWN: ServiceState.UP}.get(self, self)
 
     @classmethod
-    def all_of(cls, states: Iterable[ServiceState]) -> ServiceState:
-        """Up if all are, down if any is."""
-        found = set(states)
-        return next((state for state in (cls.DOWN, cls.UNKNOWN) if state in found), cls.UP)
-
-    @classmethod
     def any_of(cls, states: Iterable[ServiceState]) -> ServiceState:
         """Up if any is, down if all are."""
         found = set(states)

@@ -169,5 +169,5 @@ def _as_entry(row: Row[Any]) -> JournalEntry:
 
 
 def _as_row(entry: JournalEntry) -> dict[str, Any]:
-    carried = zlib.compress(orjson.dumps(entry.carried)) if entry.carried else None
+    carried = zlib.compress(orjson.dumps(entry.carried), 1) if entry.carried else None
     return {**entry.model_dump(), "carried": carried}

@@ -236,10 +236,15 @@ def cell_state(observed: Observed, path: Path) -> ServiceState:
     """Whether the cell at ``path`` serves: UNLOCKED, ENABLED (X.731) and, on NR, ACTIVE (TS 28.541 cellState)."""
     if not is_unlocked(observed.tree, path):
         return ServiceState.DOWN
-    node, state = _node(path), observed.state.get(path, {})
-    serving = {} if node is None else node.serving
-    asked = [leaf for leaf in serving if leaf in state or (node is not None and leaf in node.always_reported)]
-    return ServiceState.all_of(ServiceState.of(state.get(leaf), serving[leaf]) for leaf in asked)
+    node, state, found = _node(path), observed.state.get(path, {}), ServiceState.UP
+    if node is None:
+        return found
+    for leaf, good in node.serving.items():
+        if leaf not in state:
+            found = ServiceState.UNKNOWN if leaf in node.always_reported else found
+        elif state[leaf] != good:
+            return ServiceState.DOWN
+    return found
 
 
 def link_state(observed: Observed, path: Path) -> ServiceState:
@@ -266,14 +271,14 @@ def unreported(observed: Observed, classes: Collection[str]) -> frozenset[str]:
         observed: What it says of itself.
         classes: Those that are asked for.
     """
-    reported = {class_of(path) for path in observed.state if path in observed.tree and _is_reported(observed, path)}
-    silent = frozenset(name for name in classes if name not in reported and _is_expected(name))
-    return silent.intersection(map(class_of, observed.tree)) if silent else silent
-
-
-def _is_reported(observed: Observed, path: Path) -> bool:
-    node = _node(path)
-    return node is not None and node.always_reported <= observed.state[path].keys()
+    silent = set(filter(_is_expected, classes))
+    for path, state in observed.state.items():
+        if not silent:
+            break
+        name = class_of(path) if path in observed.tree else ""
+        if name in silent and _NODES[name][1].always_reported <= state.keys():
+            silent.remove(name)
+    return frozenset(silent.intersection(map(class_of, observed.tree)) if silent else ())
 
 
 def _is_expected(name: str) -> bool:

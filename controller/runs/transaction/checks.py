@@ -142,15 +142,16 @@ def remark(change: Change, observed: Observed) -> str:
 
 def _not_checked(change: Change, observed: Observed) -> str:
     """What the station did not tell."""
-    waits = [wait for wait in _waits(change) if wait.kind in _SERVES and wait.path]
-    unknown = [wait.path for wait in waits if _state(wait, observed) is ServiceState.UNKNOWN]
-    unnoticed = [one for one in _waits(change) if one.kind == "ready" and _state(one, observed) is ServiceState.UNKNOWN]
-    if unnoticed:
-        paths = first_names([wait.path for wait in unnoticed])
-        return f"not checked, since its operator does not say that it noticed the new parameters: {paths}"
-    if unknown and not observed.state:
+    proved = [wait for wait in _waits(change) if wait.kind in (*_SERVES, "ready")]
+    unknown = [wait for wait in proved if _state(wait, observed) is ServiceState.UNKNOWN]
+    if not unknown:
+        return ""
+    if unnoticed := [wait.path for wait in unknown if wait.kind == "ready"]:
+        named = first_names(unnoticed)
+        return f"not checked, since its operator does not say that it noticed the new parameters: {named}"
+    if not observed.state:
         return "the station reports no states: cells and core links were not checked"
-    return f"not checked, since their state is not reported: {first_names(unknown)}" if unknown else ""
+    return f"not checked, since their state is not reported: {first_names([wait.path for wait in unknown])}"
 
 
 def _down_as_before(change: Change, observed: Observed) -> str:
