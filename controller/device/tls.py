@@ -77,7 +77,7 @@ class TlsConnector:
         try:
             ours = self._secrets.resolve(target.client_certificate, address)
             authority = self._secrets.resolve(target.authority, address) if target.authority else None
-            return tls_context(ours, authority, target.certificate)
+            return tls_context(ours, authority)
         except InputError as error:
             failure = AuthenticationError(f"{target.station}: {error.message}")
         except (ssl.SSLError, ValueError):
@@ -99,6 +99,7 @@ class _Wire(asyncio.Protocol):
         self._session = session
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=target.address)
+        self._pinned = target.certificate
         self._tcp: asyncio.Transport | None = None
         self._closed: asyncio.Future[None] = loop.create_future()
         self.secured: asyncio.Future[None] = loop.create_future()
@@ -149,6 +150,8 @@ class _Wire(asyncio.Protocol):
 
     def _shake_hands(self) -> None:
         self._tls.do_handshake()
+        if self._pinned:
+            _compare(self._tls, self._pinned)
         self._session.connection_made(self)
         self.secured.set_result(None)
 
@@ -198,12 +201,13 @@ class _Wire(asyncio.Protocol):
 
 @lru_cache(maxsize=512)
 def tls_context(ours: SecretStr | None, authority: SecretStr | None, pinned: str = "") -> ssl.SSLContext:
-    """Options and keys of all connections with the same certificates.
+    """Options and keys of all connections with the same certificates, which cost most of what opening one does.
 
     Args:
         ours: Our certificate and its private key (PEM); None where we show none.
         authority: Certificates that vouch for the other side (PEM); without them the fingerprint has to be enough.
-        pinned: Fingerprint of the only certificate accepted, which ends the handshake; empty for any.
+        pinned: Fingerprint of the only certificate accepted, which ends the handshake; empty for any, or where the
+            caller compares it himself, so that all that he connects to share one context.
 
     Raises:
         ssl.SSLError, ValueError: One of them holds no certificate, or not its key.
@@ -234,9 +238,13 @@ class _Pinned(ssl.SSLObject):
     def do_handshake(self) -> None:
         """Shake hands, and check the certificate before a byte is sent or taken."""
         super().do_handshake()
-        certificate = self.getpeercert(binary_form=True) or b""
-        if self.pinned != f"sha256:{hashlib.sha256(certificate).hexdigest()}":
-            raise ssl.SSLCertVerificationError("another certificate than the pinned one")
+        _compare(self, self.pinned)
+
+
+def _compare(tls: ssl.SSLObject, pinned: str) -> None:
+    certificate = tls.getpeercert(binary_form=True) or b""
+    if pinned != f"sha256:{hashlib.sha256(certificate).hexdigest()}":
+        raise ssl.SSLCertVerificationError("another certificate than the pinned one")
 
 
 def _explained(target: DeviceTarget, error: Exception) -> DeviceError:
