@@ -25,8 +25,8 @@ from controller.store.run_constraints import as_notice, notices
 from controller.store.transaction import Tx
 from controller.store.works import work_on
 
-#: Incidents of one round.
-_AT_ONCE = 200
+#: Incidents of one transaction: no alarm is taken in meanwhile, and each takes 1 to 2 ms.
+_AT_ONCE = 20
 _DUE = (
     select(incidents)
     .where(incidents.c.notify_at <= bindparam("now", type_=Instant()))
@@ -43,8 +43,8 @@ def due(tx: Tx) -> bool:
     return tx.execute(_DUE, {"now": tx.now}).first() is not None
 
 
-def write(tx: Tx) -> None:
-    """Put notices to the sides of incidents that changed on record."""
+def write(tx: Tx) -> bool:
+    """Put notices to the sides of some incidents that changed on record; True where more may be left."""
     # Alarms come and go before or after, so that no change is taken for announced.
     tx.guard(GUARD)
     rows = tx.execute(_DUE.with_for_update(), {"now": tx.now}).all()
@@ -52,7 +52,7 @@ def write(tx: Tx) -> None:
     if current is None:
         if rows:
             tx.execute(_SCHEDULE, [{"of": row.id, "again": None} for row in rows])
-        return
+        return len(rows) == _AT_ONCE
     digest, network = current
     sharing = sharing_on(digest, network, network.day(tx.now))
     ids = [row.id for row in rows]
@@ -74,6 +74,7 @@ def write(tx: Tx) -> None:
                 times.append(_notify(tx, incident, standing[row.id], side, found, latest.get(side)))
         again.append({"of": row.id, "again": min(filter(None, times), default=None)})
     tx.execute(_SCHEDULE, again)
+    return len(rows) == _AT_ONCE
 
 
 def _notify(

@@ -87,11 +87,10 @@ class SqlNotices(SqlRepository, Notices[Sync]):
         return total, [as_notice(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
 
     @method
-    def write(self) -> None:
+    def write(self) -> bool:
         if self._database.run(_due, "DEFERRED"):
             self._database.run(_write)
-        if self._database.run(incident_notices.due, "DEFERRED"):
-            self._database.run(incident_notices.write)
+        return self._database.run(incident_notices.due, "DEFERRED") and self._database.run(incident_notices.write)
 
     @method
     def address(self, *, webhook: bool) -> None:

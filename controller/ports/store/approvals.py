@@ -168,8 +168,11 @@ class Notices(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def write(self) -> None:
-        """Put notices to sides on record: runs that began or ended, incidents that began, grew or are over."""
+    def write(self) -> bool:
+        """Put notices to sides on record: runs that began or ended, incidents that began, grew or are over.
+
+        Only some incidents at once, as alarms wait meanwhile: True where more may be left.
+        """
         ...
 
     @method

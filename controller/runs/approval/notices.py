@@ -32,7 +32,8 @@ class Notices:
 
     async def step(self) -> None:
         """One round. One that is not taken is sent again in another, and keeps no other from being sent."""
-        await self._store.notices.write()
+        while await self._store.notices.write():
+            pass
         await self._store.notices.address(webhook=self._webhook is not None)
         await self._deliveries.step()
 
