@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 
 from controller.models.alarm import REMEDIATION_STOPPED
@@ -49,6 +49,8 @@ class Record:
         self._store = store
         self._clock = clock
         self._alive = alive
+        #: When the record was last asked whether repair is stopped, while nothing of an automatic repair was sent.
+        self._asked: float | None = None
         self._rows: list[JournalEntry] = []
 
     async def load(self) -> None:
@@ -112,31 +114,34 @@ class Record:
         self._rows.append(entry)
 
     async def _begin_repair(self, entry: JournalEntry) -> None:
-        """Write the row after which an automatic repair acts; what follows relies on a switch read just now.
-
-        A record that answers late may have been asked before somebody stopped all repair.
-        """
-        sent = any(row.step is JournalStep.OPERATING for row in self._rows)
-        asked = self._clock.monotonic()
+        """Write the row after which an automatic repair acts, unless repair is stopped."""
+        self._asked = self._clock.monotonic()
         try:
             await self._store.journal.append(entry, self._claim, begins=True)
         except RepairStoppedError as error:
-            error.sent = sent
+            error.sent = _operated(self._rows)
             raise
-        while self._clock.monotonic() - asked > _FRESH:
-            asked = self._clock.monotonic()
-            state = await self._store.switches.get(REMEDIATION_STOPPED)
-            if state.on:
-                raise RepairStoppedError(state.stops, sent=sent)
 
     async def check(self) -> None:
         """Called before every mutating RPC, right before.
 
+        The first one of an automatic repair relies on a switch that was read just now: a record that answered late may
+        have been asked before somebody stopped all repair.
+
         Raises:
             LeaseLostError: This worker's own deadline has passed: others may hold it for dead.
+            RepairStoppedError: It would be the first one of an automatic repair, and these are stopped.
         """
-        if not await self._alive():
-            raise LeaseLostError
+        while True:
+            if not await self._alive():
+                raise LeaseLostError
+            if self._asked is None or self._clock.monotonic() - self._asked <= _FRESH:
+                break
+            self._asked = self._clock.monotonic()
+            state = await self._store.switches.get(REMEDIATION_STOPPED)
+            if state.on:
+                raise RepairStoppedError(state.stops, sent=_operated(self._rows[:-1]))
+        self._asked = None
 
     async def check_generation(self, generation: int) -> None:
         """Called with the generation that the device carries, before anything is sent to it.
@@ -217,3 +222,8 @@ class Record:
     def _begun(self) -> int:
         """Where the newest beginning stands among the rows, 0 if there is none."""
         return max((index for index, row in enumerate(self._rows) if row.step is JournalStep.READ), default=0)
+
+
+def _operated(rows: Sequence[JournalEntry]) -> bool:
+    """Whether an operation was sent after one of these rows."""
+    return any(row.step is JournalStep.OPERATING for row in rows)

@@ -165,12 +165,39 @@ async def test_a_switch_that_was_read_more_than_a_second_ago_is_read_again(
     claim = Claim(job, run, None, "", "t-1", 1, "w", recovers=False)
     store = SlowRecord(clock, seconds, on=on)
     record = Record(claim, cast("AsyncStore", cast("Any", store)), clock, always)
+    await record.write(JournalStep.READ)
     if begins:
-        await record.write(JournalStep.READ)
+        await record.check()
     else:
         with pytest.raises(RepairStoppedError, match=WORDS):
-            await record.write(JournalStep.READ)
+            await record.check()
     assert (store.asked, store.seconds) == (asked, [])
+    clock.pause(60)
+    if begins:
+        await record.check()
+        assert store.asked == asked, "it has begun, and ends in the ordinary way"
+
+
+@pytest.mark.parametrize(("steps", "last"), [(RESET, JournalStep.OPERATING), (LOCK, JournalStep.EDITING)])
+@pytest.mark.parametrize(("seconds", "holds"), [(0.9, False), (1.1, True)])
+async def test_a_stop_holds_within_a_second_also_between_the_last_row_and_what_is_sent(
+    steps: str, last: JournalStep, seconds: float, holds: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench, write = PlaybookBench(steps, cause=ALARM), Record.write
+    bench.clock.pause(5)
+
+    async def slowly(record: Record, step: JournalStep, **more: Any) -> None:
+        await write(record, step, **more)
+        if step is last:
+            stop(bench)
+            bench.clock.pause(seconds)
+
+    monkeypatch.setattr(Record, "write", slowly)
+    job = await bench.work()
+    if holds:
+        untouched(bench)
+    else:
+        assert job.outcome is Outcome.SUCCEEDED
 
 
 @pytest.mark.parametrize(
