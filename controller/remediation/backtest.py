@@ -47,8 +47,8 @@ class Verdict(StrEnum):
     """A guard's no kept it to the end."""
 
 
-class LaterRung(Noun):
-    """A rung of the ladder after the first one, which would have been taken since the alarm stood on.
+class RungVerdict(Noun):
+    """What would have become of an alarm by a later rung of the ladder, since it stood on.
 
     Attributes:
         rung: Its place on the ladder, from 2; one more than the ladder has where people come after its last rung.
@@ -89,7 +89,7 @@ class Backtested(Noun):
     at: AwareDatetime | None = None
     refusals: dict[str, str] = {}
     cleared: AwareDatetime | None = None
-    later: tuple[LaterRung, ...] = ()
+    later: tuple[RungVerdict, ...] = ()
     stood: float = 0
     served: int = 0
     really: str = ""
@@ -97,7 +97,7 @@ class Backtested(Noun):
     cured: bool = False
 
 
-class RuleTested(Noun):
+class RuleSummary(Noun):
     """What a rule would have done in all.
 
     Attributes:
@@ -340,7 +340,7 @@ class Backtest:
         if found.verdict is Verdict.KEPT:
             self._note(alarm, verdict=verdict, at=at, playbook=playbook, served=served)
             return
-        later = LaterRung(rung=self._rung.get(alarm.id, 0) + 1, verdict=verdict, playbook=playbook, at=at)
+        later = RungVerdict(rung=self._rung.get(alarm.id, 0) + 1, verdict=verdict, playbook=playbook, at=at)
         self._note(alarm, later=(*found.later, later))
 
 
@@ -349,14 +349,14 @@ def summed_up(
     found: Sequence[Backtested],
     runs: Mapping[tuple[str, str], int],
     served: Mapping[str, int],
-) -> list[RuleTested]:
+) -> list[RuleSummary]:
     """What each rule would have done in all, also those that answered nothing."""
     made = []
     for rule in rules:
         own = [one for one in found if one.rule == rule.name]
         acted = [one for one in own if one.verdict is Verdict.ACTED]
         made.append(
-            RuleTested(
+            RuleSummary(
                 rule=rule.name,
                 verdicts=Counter(one.verdict for one in own),
                 refusals=Counter(guard for one in own for guard in one.refusals),

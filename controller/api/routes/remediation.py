@@ -23,7 +23,7 @@ from controller.models.people import Permission, Person
 from controller.models.rule import EVERYWHERE, REGION, TENANT, Figures, Proposal, ProposalState, RuleGrant, RuleMode
 from controller.models.scalars import Identifier
 from controller.ports.clock import VirtualClock
-from controller.remediation.backtest import Backtest, Backtested, RuleTested, summed_up
+from controller.remediation.backtest import Backtest, Backtested, RuleSummary, summed_up
 from controller.remediation.breaker import Breaker, resume
 from controller.remediation.guards import Limits
 from controller.remediation.rules import Rule, load_rules
@@ -104,7 +104,7 @@ class BacktestedRules(Body):
     since: AwareDatetime
     until: AwareDatetime
     reports: int
-    rules: tuple[RuleTested, ...]
+    rules: tuple[RuleSummary, ...]
     alarms: tuple[Backtested, ...]
 
 
