@@ -75,6 +75,8 @@ async def publish_batch(
 
 
 async def _published(form: type[_One | _Batch], request: Request, backend: Services, by: str) -> Response:
+    if (encoding := request.headers.get("content-encoding", "identity")) != "identity":
+        return ves_refusal(400, f"Content-Encoding: {encoding[:_LETTERS]}: events are taken as plain JSON")
     try:
         body = await request.body()
         async with backend.intake.turn():

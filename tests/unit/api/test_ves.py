@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -328,6 +329,17 @@ async def test_too_large_a_body_and_a_database_that_is_away(bench: ApiBench, mon
     monkeypatch.undo()
     assert (await send(bench, fault())).status_code == 202
     assert len(alarms(bench)) == 1
+
+
+async def test_a_compressed_body_is_refused_with_the_reason(bench: ApiBench) -> None:
+    body = json.dumps({"event": fault()}).encode()
+    for encoding, content, status in (("gzip", gzip.compress(body), 400), ("identity", body, 202)):
+        headers = basic() | {"Content-Encoding": encoding}
+        answer = await bench.anonymous.post("/eventListener/v7", content=content, headers=headers)
+        assert answer.status_code == status
+        if status == 400:
+            assert refusal(answer)[1:] == ("SVC0002", ["Content-Encoding: gzip: events are taken as plain JSON"])
+            assert alarms(bench) == []
 
 
 # ------------------------------------------------------------------------- files
