@@ -102,12 +102,12 @@ def load(
 ) -> None:
     """Load network files as the controller's current version. Changes nothing on stations."""
     beside = {"endpoints": endpoints, "routers": routers}
-    replaced = {kind: _text(path) if path else None for kind, path in beside.items()}
+    replaced = {kind: text_of(path) if path else None for kind, path in beside.items()}
     files = _files(directory)
     for path in added or ():
         if path.name in files:
             raise CliError(f"{path} has the name of a file of {directory}: rename one of them", WRONG_INPUT)
-        files[path.name] = _text(path)
+        files[path.name] = text_of(path)
     said = client().put("/v1/network", {"files": files, **replaced})
     if as_json:
         print_json(said)
@@ -201,8 +201,8 @@ def import_(
     """
     if to.exists() and (not to.is_dir() or any(to.iterdir())):
         raise CliError(f"{to} is not empty: name a new directory", WRONG_INPUT)
-    files = _files(header) if header.is_dir() else {header.name: _text(header)}
-    body = {"files": files, "endpoints": _text(endpoints), "places": _text(sites) if sites else None}
+    files = _files(header) if header.is_dir() else {header.name: text_of(header)}
+    body = {"files": files, "endpoints": text_of(endpoints), "places": text_of(sites) if sites else None}
     said = client().post("/v1/network/import", body)
     if strange := [name for name in said["files"] if Path(name).name != name or name.startswith(".")]:
         raise CliError(
@@ -233,7 +233,7 @@ def _words(value: Any) -> str:
 def _files(directory: Path) -> dict[str, str]:
     """Network files of a directory as they are uploaded; hidden ones are left out, as in loading."""
     return {
-        path.relative_to(directory).as_posix(): _text(path)
+        path.relative_to(directory).as_posix(): text_of(path)
         for path in sorted(directory.rglob("*"))
         if path.is_file()
         and path.suffix.lower() in (".yaml", ".yml", ".csv")
@@ -241,7 +241,7 @@ def _files(directory: Path) -> dict[str, str]:
     }
 
 
-def _text(path: Path) -> str:
+def text_of(path: Path) -> str:
     """A file's text.
 
     Raises:

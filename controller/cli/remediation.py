@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from controller.cli.network import network_folder
+from controller.cli.errors import WRONG_INPUT, CliError
+from controller.cli.network import network_folder, text_of
 from controller.cli.output import Json, client, coloured, counted, out, print_json, print_result, styled, when
 from controller.cli.processes import need_simulators
 from controller.cli.settings import settings as environment
@@ -103,19 +104,33 @@ def _print(rule: dict[str, Any]) -> None:
     )
 
 
+def _files_of(folder: Path) -> list[Path]:
+    """The files of rules in a folder.
+
+    Raises:
+        CliError: There are none.
+    """
+    if not (found := sorted(folder.glob("*.yaml"))):
+        raise CliError(f"there is no rule in {folder}: rules are files NAME.yaml directly in the folder", WRONG_INPUT)
+    return found
+
+
 @rules.command("check", epilog="Example: minka rules check my-rules")
 def check(
-    folder: Annotated[Path | None, typer.Argument(help="Folder of rules; by default MINKA_RULES.")] = None,
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of rules; by default MINKA_RULES.", exists=True, file_okay=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check the files of rules, without a server: each problem with file and line."""
     from controller.playbook.actions.shipped import registry  # noqa: PLC0415 - loads all actions
     from controller.playbook.language.library import Library  # noqa: PLC0415
-    from controller.remediation.rules import check_playbooks, load_rules  # noqa: PLC0415
+    from controller.remediation.rules import load_rules  # noqa: PLC0415
 
     settings = environment()
-    found = load_rules(folder or settings.rules)
-    check_playbooks(found, Library(settings.playbooks, registry()))
+    if folder is not None:
+        _files_of(folder)
+    found = load_rules(folder or settings.rules, Library(settings.playbooks, registry()))
     print_result(
         [rule.model_dump(mode="json") for rule in found], f"{counted(len(found), 'rule')}, no problem", as_json=as_json
     )
@@ -132,7 +147,7 @@ def backtest(
     as_json: Json = False,
 ) -> None:
     """What the rules of a folder would have done about recorded reports of alarms. Touches no device."""
-    files = {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.yaml"))}
+    files = {path.name: text_of(path) for path in _files_of(folder)}
     times = {name: at.astimezone().isoformat() for name, at in (("since", since), ("until", until)) if at is not None}
     found = client().post("/v1/rules/backtest", {"files": files, **times})
     if as_json:
@@ -156,7 +171,7 @@ def backtest(
                 Column("rule"),
                 Column("station", 3),
                 Column("object", 4, prose=True),
-                Column("would have"),
+                Column("would have", prose=True),
                 Column("then", 6, prose=True),
                 Column("at", 1),
                 Column("over", 2),
@@ -198,7 +213,10 @@ def rehearse(
     seed: Annotated[list[str] | None, typer.Option(help="Draws the day; may be repeated. Default: 1.")] = None,
     hours: Annotated[float, typer.Option(min=0.1, max=24, help="Length of the day.")] = 24.0,
     times: Annotated[float, typer.Option(min=0, help="How many times as often as usual faults begin.")] = 1.0,
-    folder: Annotated[Path | None, typer.Option("--rules", help="Folder of rules; by default MINKA_RULES.")] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("--rules", help="Folder of rules; by default MINKA_RULES.", exists=True, file_okay=False),
+    ] = None,
     sweep: Annotated[
         bool, typer.Option("--sweep", help="Each fault once for each kind of station, and no day.")
     ] = False,
@@ -209,6 +227,8 @@ def rehearse(
     Everything runs in virtual time in this process; no server is asked, and no device touched.
     """
     need_simulators()
+    if folder is not None:
+        _files_of(folder)
     import logging  # noqa: PLC0415
 
     import structlog  # noqa: PLC0415 - takes long to load

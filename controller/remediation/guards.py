@@ -65,8 +65,10 @@ class Limits:
         )
 
 
-#: Guards whose final no is about one rung of the ladder alone, so that the next one follows.
-OF_RUNG = frozenset(("reach", "consent", "unknown"))
+#: What says no where no guard does: its playbook can't be run, as its parameters or what it finds don't fit.
+PLAN = "plan"
+#: What says a final no about one rung of the ladder alone, so that the next one follows.
+OF_RUNG = frozenset(("reach", "consent", "unknown", PLAN))
 #: Guards that say no only for a while, before anything is thought of an alarm: it has to stand, and to be known for a
 #: root.
 SETTLE, CORRELATION = "settle", "correlation"
@@ -79,7 +81,7 @@ class Refusal:
     """A guard's no.
 
     Attributes:
-        guard: The guard that says it, a key of ``GUARDS``.
+        guard: The guard that says it, a key of ``GUARDS``; or ``PLAN``.
         reason: Why, for people.
         until: When that ends by itself, None where it is not known.
         final: Whether waiting ends nothing, so that people are asked.
@@ -102,7 +104,7 @@ class Repair:
         mode: The mode in which the rule is.
         scope: The scope in which that was set.
         given: Parameters of the rung's playbook.
-        beside: Other alarms of the same fault, for which its run works as well.
+        same_fault: Other alarms of the same fault, for which its run works as well.
         health: What the station said of itself just now, None before it was read.
         run: The run that would be begun, None before it was prepared.
         interrupting: Whether it is known without the run to take something off the air.
@@ -117,7 +119,7 @@ class Repair:
     scope: str = EVERYWHERE
     given: Mapping[str, Any] = field(default_factory=dict)
     limits: Limits = Limits()
-    beside: tuple[Alarm, ...] = ()
+    same_fault: tuple[Alarm, ...] = ()
     health: Health | None = None
     run: PreparedRun | None = None
     interrupting: bool = False
@@ -155,7 +157,7 @@ class GuardInput:
         return self.alarm.station
 
     @property
-    def beside(self) -> list[Alarm]:
+    def same_fault(self) -> list[Alarm]:
         """Other alarms of the same fault that the repair works for as well, as they are now."""
         return of_fault(self.store, self.repair.rule, self.alarm, self.network, self.now)
 
@@ -248,7 +250,7 @@ def follows_from(root: str) -> str:
 
 def _together(ask: GuardInput) -> _Denial | None:
     """One run repairs all that one fault took down: the alarm that was raised first begins it."""
-    first = min((one for one in ask.beside if one.state is ask.alarm.state), key=_age, default=ask.alarm)
+    first = min((one for one in ask.same_fault if one.state is ask.alarm.state), key=_age, default=ask.alarm)
     return (
         None if _age(ask.alarm) <= _age(first) else _Denial(f"it is repaired with alarm {first.id} of the same fault")
     )
@@ -269,7 +271,7 @@ def _shelved(ask: GuardInput) -> _Denial | None:
 def _settle(ask: GuardInput) -> _Denial | None:
     """The fault has to stand by itself: since all was raised, root or announced work was over, or a run had ended."""
     seconds = settle_seconds(ask.repair.rule, ask.alarm, ask.network)
-    times = (time for one in (ask.alarm, *ask.beside) for time in (one.raised, one.released))
+    times = (time for one in (ask.alarm, *ask.same_fault) for time in (one.raised, one.released))
     since = max(filter(None, (*times, ask.store.runs.left(ask.device), _work_over(ask))))
     settled = since + timedelta(seconds=seconds)
     return _Denial(has_to_stand(seconds), settled) if ask.now < settled else None

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -38,6 +39,7 @@ from controller.remediation.guards import (
     CORRELATION,
     ENDS_WITH_ALARM,
     OF_RUNG,
+    PLAN,
     SETTLE,
     Limits,
     Refusal,
@@ -75,8 +77,6 @@ _WARNINGS_EXPIRE = timedelta(hours=24)
 _GO = -1.0
 #: Rungs that ended without success.
 _ENDED = (ProposalState.FAILED, ProposalState.REFUSED)
-#: Begins what people read where a rule's playbook can't be run.
-_NO_PLAN = "no repair could be planned"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ class _Stand:
         rung: The rung that is next; after the last one that number is the ladder's length.
         latest: What was proposed last for this rung, since people were last notified of the alarm.
         tried: How the rungs before ended since then, in words.
-        beside: Other alarms of the same fault.
+        same_fault: Other alarms of the same fault.
     """
 
     mode: RuleMode
@@ -96,7 +96,7 @@ class _Stand:
     rung: int
     latest: Proposal | None
     tried: tuple[str, ...]
-    beside: tuple[Alarm, ...]
+    same_fault: tuple[Alarm, ...]
 
 
 class _RefusedError(ConflictError):
@@ -336,9 +336,14 @@ class Remediator:
         stand = self._stand(store, alarm, rule, network)
         if stand.rung == len(rule.ladder):
             return stand, None, None
-        given = rule.ladder[stand.rung].given(alarm, network, stand.beside)
-        repair = Repair(alarm, rule, stand.rung, stand.mode, stand.scope, given, self._limits, stand.beside)
-        return stand, repair, refusal(store, repair, self._clock.now())
+        given: Mapping[str, Any] = {}
+        wrong: Refusal | None = None
+        try:
+            given = rule.ladder[stand.rung].given(alarm, network, stand.same_fault)
+        except InputError as error:
+            wrong = _no_plan(error.message)
+        repair = Repair(alarm, rule, stand.rung, stand.mode, stand.scope, given, self._limits, stand.same_fault)
+        return stand, repair, refusal(store, repair, self._clock.now()) or wrong
 
     def _stand(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> _Stand:
         found = _of_round(store, alarm, rule.name)
@@ -349,8 +354,9 @@ class Remediator:
         over += [one for one in yes if one.rung < led or self._holds(one, alarm)]
         rung = max((one.rung + 1 for one in over), default=0)
         latest = next((one for one in reversed(found) if one.rung == rung), None)
-        beside = tuple(of_fault(store, rule, alarm, network, self._clock.now()))
-        return _Stand(*self._mode(store, alarm, rule, network), rung, latest, tuple(one.reason for one in over), beside)
+        tried = tuple(one.reason for one in over)
+        same_fault = tuple(of_fault(store, rule, alarm, network, self._clock.now()))
+        return _Stand(*self._mode(store, alarm, rule, network), rung, latest, tried, same_fault)
 
     def _mode(self, store: Store, alarm: Alarm, rule: Rule, network: Network) -> tuple[RuleMode, str]:
         """The mode of a rule for an alarm, and the scope in which that was set."""
@@ -440,7 +446,7 @@ class Remediator:
         try:
             repair = replace(repair, health=await self._checker.health(alarm.station))
         except InputError as error:
-            return await self._no_plan(repair, error.message)
+            return await self._refuse(repair, _no_plan(error.message))
         if no := await self._refusal(repair):
             return await self._refuse(repair, no)
         assert repair.health is not None
@@ -466,9 +472,8 @@ class Remediator:
             )
         except (InputError, PlanRefusedError) as error:
             repair = replace(repair, health=await self._checker.health(alarm.station))
-            if no := await self._refusal(repair):  # it came while the repair was planned
-                return await self._refuse(repair, no)
-            return await self._no_plan(repair, error.message)
+            no = await self._refusal(repair)  # it came while the repair was planned
+            return await self._refuse(repair, no or _no_plan(error.message))
         if new.idle:
             return await self._nothing_to_do(repair)
         repair = replace(repair, run=new)
@@ -505,7 +510,7 @@ class Remediator:
             return None
         run = store.runs.create(new)
         store.repairs.record(rule.name, repair.key, alarm.id, run.id)
-        for one in (alarm, *repair.beside):
+        for one in (alarm, *repair.same_fault):
             if approved is None or one is not alarm:
                 store.rules.propose(self._proposal(replace(repair, alarm=one), ProposalState.RUNNING, run=run.id))
             elif store.rules.move(approved, ProposalState.RUNNING, run=run.id, before=_serving(repair.health)) is None:
@@ -513,12 +518,6 @@ class Remediator:
             if store.alarms.move(one, AlarmState.REPAIRING, actor=_actor(rule), run=run.id, note=rule.name) is None:
                 raise ConflictError(f"alarm {one.id} changed in the meantime")
         return run
-
-    async def _no_plan(self, repair: Repair, message: str) -> float | None:
-        reason = f"{_NO_PLAN}: {message}"
-        if repair.mode is RuleMode.OBSERVE:
-            return await self._observe(repair, Refusal("plan", reason, final=True))
-        return await self._pass_over(repair, reason)
 
     async def _pass_over(self, repair: Repair, reason: str) -> float:
         """This rung can't be taken: on to the next, which is people's after the last."""
@@ -705,6 +704,11 @@ def _others_stand(store: Store, alarm: Alarm) -> bool:
     return alarm.cleared is not None and any(one.cleared is None for one in others)
 
 
+def _no_plan(message: str) -> Refusal:
+    """Why a rung's playbook can't be run: the next rung follows."""
+    return Refusal(PLAN, f"no repair could be planned: {message}", final=True)
+
+
 def _region(alarm: Alarm, network: Network) -> str:
     return network.region_of(alarm.station) if network.manages(alarm.station) else ""
 
@@ -740,15 +744,15 @@ def _of_round(store: Store, alarm: Alarm, rule: str) -> list[Proposal]:
 
 def _narrowed(repair: Repair, latest: Proposal | None, network: Network) -> Repair:
     """A repair of what is wrong still of its fault, and no more than a person was asked about."""
-    if not repair.beside or repair.health is None:
+    if not repair.same_fault or repair.health is None:
         return repair
     asked = latest if latest is not None and latest.state is ProposalState.APPROVED else None
     named = {word for value in asked.parameters.values() for word in str(value).split()} if asked else None
-    beside = tuple(
-        one for one in repair.beside if _is_wrong(one, repair.health) and (named is None or one.object in named)
+    same_fault = tuple(
+        one for one in repair.same_fault if _is_wrong(one, repair.health) and (named is None or one.object in named)
     )
-    given = repair.rule.ladder[repair.rung].given(repair.alarm, network, beside)
-    return replace(repair, beside=beside, given=given)
+    given = repair.rule.ladder[repair.rung].given(repair.alarm, network, same_fault)
+    return replace(repair, same_fault=same_fault, given=given)
 
 
 def _serving(health: Health | None) -> tuple[str, ...]:

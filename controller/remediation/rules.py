@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, ValidationError, model_validator
 
 from controller.inventory.parse import FORMS, report_error
-from controller.inventory.source import YAML_LIMIT, Entry, Report, read_text
+from controller.inventory.source import YAML_LIMIT, Entry, FieldPath, Report, read_text
 from controller.inventory.yaml_tree import read_yaml
 from controller.models.alarm import Alarm, ObjectClass, PerceivedSeverity
 from controller.models.errors import InputError, NotFoundError
@@ -18,10 +18,14 @@ from controller.models.network import Identifier, Network, Noun
 from controller.models.rule import concerns_only
 from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.library import Library, reported
+from controller.playbook.language.parameters import parameter_hint
 from controller.playbook.language.playbook import ReachLimits
 
-#: How a playbook's parameter asks for the router of the alarm's site.
-_ROUTER = ("alarm", "router")
+#: What expressions in a playbook's parameters know, its members, and how they ask for the router of the alarm's site.
+_ALARM = "alarm"
+_FIELDS = ("station", "object", "tenant", "probable_cause", "specific_problem")
+_MEMBERS = (*_FIELDS, "cell", "router", "function", "objects")
+_ROUTER = (_ALARM, "router")
 
 
 class Match(Noun):
@@ -107,20 +111,21 @@ class Rung(Noun):
         """Whether it hands the alarm over to people."""
         return bool(self.ticket or self.page)
 
-    def given(self, alarm: Alarm, network: Network, beside: Sequence[Alarm] = ()) -> dict[str, Any]:
+    def given(self, alarm: Alarm, network: Network, same_fault: Sequence[Alarm] = ()) -> dict[str, Any]:
         """Parameters of the playbook for an alarm, and for others of the same fault.
 
         Raises:
-            InputError: An expression is wrong.
+            InputError: An expression can't be evaluated.
         """
-        names = ("station", "object", "tenant", "probable_cause", "specific_problem")
-        known = {name: getattr(alarm, name) for name in names}
         site = network.site_of(alarm.station) if network.manages(alarm.station) else ""
-        known["cell"] = next((cell.partition("/")[2] for cell in alarm.cells), "")
-        known["router"] = next(iter(network.routers_at.get(site, ())), "")
-        known["function"] = network.endpoint_function.get(alarm.station, "")
-        known["objects"] = " ".join(one.object for one in (alarm, *beside))
-        found: dict[str, Any] = evaluate(self.parameters, {"alarm": known})
+        values = (
+            *(getattr(alarm, name) for name in _FIELDS),
+            next((cell.partition("/")[2] for cell in alarm.cells), ""),
+            next(iter(network.routers_at.get(site, ())), ""),
+            network.endpoint_function.get(alarm.station, ""),
+            " ".join(one.object for one in (alarm, *same_fault)),
+        )
+        found: dict[str, Any] = evaluate(self.parameters, {_ALARM: dict(zip(_MEMBERS, values, strict=True))})
         return found
 
     def check(self, alarm: Alarm, given: Mapping[str, Any]) -> None:
@@ -237,8 +242,12 @@ class Rule(Noun):
         return found.hexdigest()
 
 
-def load_rules(folder: Path) -> tuple[Rule, ...]:
+def load_rules(folder: Path, library: Library | None = None) -> tuple[Rule, ...]:
     """All rules of a folder, by name.
+
+    Args:
+        folder: Where the files are.
+        library: The playbooks that they run; with None it is not asked whether these are there and take what they get.
 
     Raises:
         InputError: Every problem of every file, one a line; or the folder is missing.
@@ -252,6 +261,8 @@ def load_rules(folder: Path) -> tuple[Rule, ...]:
         if found is not None:
             rule, entry = found
             _check_against(rule, entry, rules, report)
+            for number, rung in enumerate(rule.ladder):
+                _check_rung(rung, entry, ("ladder", number), library, report)
             rules[rule.name] = rule
     if report.problems:
         raise InputError("\n".join(str(problem) for problem in report.problems))
@@ -282,29 +293,38 @@ def _load(path: Path, report: Report) -> tuple[Rule, Entry] | None:
         return None
 
 
+def _check_rung(rung: Rung, entry: Entry, path: FieldPath, library: Library | None, report: Report) -> None:
+    """Report what is wrong with what a rung gives its playbook, as far as that follows from files alone."""
+    for name, text in rung.parameters.items():
+        _check_expression(text, entry, (*path, "parameters", name), report)
+    if library is None or rung.playbook is None:
+        return
+    try:
+        takes = library.load(rung.playbook).playbook.parameters
+    except (InputError, NotFoundError) as error:
+        report.entry(entry, (*path, "playbook"), "; ".join(error.message.splitlines()))
+        return
+    for name in (one for one in rung.parameters if one not in takes):
+        message, known = f"{rung.playbook} has no such parameter", parameter_hint(name, takes)
+        report.entry(entry, (*path, "parameters", name), message, expected=known)
+    for name in (one for one, takes_it in takes.items() if takes_it.required and one not in rung.parameters):
+        report.entry(entry, (*path, "playbook"), f"{rung.playbook} needs the parameter {name!r}")
+
+
+def _check_expression(text: str, entry: Entry, path: FieldPath, report: Report) -> None:
+    try:
+        expression = Expression(text)
+    except InputError as error:
+        report.entry(entry, path, error.message, value=text)
+        return
+    for name in sorted(expression.names - {_ALARM}):
+        report.entry(entry, path, f"nothing is called {name!r}", value=text, expected="as in {{ alarm.station }}")
+    for name in sorted(member for of, member in expression.members if of == _ALARM and member not in _MEMBERS):
+        known = report.did_you_mean(name, _MEMBERS) or f"members are {', '.join(_MEMBERS)}"
+        report.entry(entry, path, f"{_ALARM} has no member {name!r}", value=text, expected=known)
+
+
 def rule_for(rules: Sequence[Rule], alarm: Alarm, network: Network) -> Rule | None:
     """The rule that answers an alarm: for one that follows from a root, one that answers such before all others."""
     fitting = [rule for rule in rules if rule.match.fits(alarm, network) and (alarm.root or not rule.match.follows)]
     return max(fitting, key=lambda rule: (rule.match.follows, rule.priority), default=None)
-
-
-def check_playbooks(rules: Sequence[Rule], library: Library) -> None:
-    """See that what rules run is there, and takes the parameters that they give.
-
-    Raises:
-        InputError: Every problem, one a line.
-    """
-    problems = []
-    for rule in rules:
-        for rung in rule.ladder:
-            if rung.playbook is None:
-                continue
-            try:
-                takes = library.load(rung.playbook).playbook.parameters
-            except (InputError, NotFoundError) as error:
-                problems.append(f"rule {rule.name}: {error.message}")
-                continue
-            unknown = sorted(set(rung.parameters) - set(takes))
-            problems += [f"rule {rule.name}: {rung.playbook} has no parameter {name!r}" for name in unknown]
-    if problems:
-        raise InputError("\n".join(problems))

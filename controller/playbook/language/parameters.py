@@ -116,7 +116,8 @@ def parse_parameters(
     Raises:
         InputError: All that is wrong, one a line.
     """
-    wrong = [f"no such parameter: {show(name)!r}; {_hint(name, wanted)}" for name in given if name not in wanted]
+    strange = [name for name in given if name not in wanted]
+    wrong = [f"no such parameter: {show(name)!r}; {parameter_hint(name, wanted)}" for name in strange]
     values: dict[str, Plain] = {}
     for name, parameter in wanted.items():
         found = given.get(name, parameter.default)
@@ -136,7 +137,8 @@ def parse_parameters(
     return values
 
 
-def _hint(name: str, wanted: Mapping[str, Parameter]) -> str:
+def parameter_hint(name: str, wanted: Mapping[str, Parameter]) -> str:
+    """Which parameter may be meant by a name that is none."""
     return suggest(name, wanted) or (f"parameters are {', '.join(wanted)}" if wanted else "there are none")
 
 

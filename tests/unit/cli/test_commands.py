@@ -131,6 +131,23 @@ def test_files_that_are_not_text_are_refused(nowhere: dict[str, str], tmp_path: 
     assert "not UTF-8" in said.err
 
 
+def test_rules_that_are_wrong_are_named_before_a_server_is_asked(nowhere: dict[str, str], tmp_path: Path) -> None:
+    for command in ("check", "backtest"):
+        said = minka("rules", command, str(tmp_path), env=nowhere)
+        assert said.status == 2
+        assert "rules are files NAME.yaml directly in the folder" in said.err
+        assert minka("rules", command, str(tmp_path / "none"), env=nowhere).status == 2
+    rule = tmp_path / "a.yaml"
+    rule.write_text("name: a\ndescription: d\nmatch: {causes: [x]}\nladder:\n  - playbook: reboot\n")
+    said = minka("rules", "check", str(tmp_path), "--json", env=nowhere)
+    assert said.status == 2
+    assert said.json["error"]["detail"] == "a.yaml:5: rule.ladder[0].playbook: there is no playbook 'reboot'"
+    rule.write_bytes(b"name: \xff\n")
+    for command in ("check", "backtest"):
+        said = minka("rules", command, str(tmp_path), env=nowhere)
+        assert (said.status, "not UTF-8" in said.err) == (2, True)
+
+
 def test_another_program_on_the_port_is_distinguished_from_the_api(
     nowhere: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

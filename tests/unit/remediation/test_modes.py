@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
 from controller.models.alarm import Alarm, AlarmState, PerceivedSeverity
 from controller.models.errors import ConflictError
-from controller.models.rule import ProposalState, RuleMode, wilson
+from controller.models.rule import ProposalState, RuleMode, grant_for, wilson
 from controller.ports.store import Page
 from controller.remediation.remediator import Remediator
 from controller.remediation.rules import Rule, Rung
@@ -85,6 +86,34 @@ async def test_a_mode_counts_in_its_region_or_for_its_tenant(bench: Bench, scope
     link = bench.breaks()
     await bench.round(bench.scheduler(mode=None))
     assert (bench.alarm(link).state is AlarmState.REPAIRING) is acts_there
+
+
+@pytest.mark.parametrize(
+    ("tenants", "region", "mode"),
+    [
+        (("andes",), "lima", RuleMode.ASK),
+        (("andes", "condor"), "lima", RuleMode.OBSERVE),
+        ((), "lima", RuleMode.OBSERVE),
+        (("andes", "condor"), "cusco", RuleMode.AUTO),
+        (("andes",), "cusco", RuleMode.ASK),
+        (("condor",), "cusco", RuleMode.AUTO),
+        (("condor",), "lima", RuleMode.AUTO),
+    ],
+)
+def test_what_is_narrower_decides_and_of_region_and_tenant_what_lets_the_rule_do_less(
+    bench: Bench, tenants: tuple[str, ...], region: str, mode: RuleMode
+) -> None:
+    for scope, given in (
+        ("", RuleMode.OBSERVE),
+        ("region:cusco", RuleMode.AUTO),
+        ("tenant:andes", RuleMode.ASK),
+        ("tenant:condor", RuleMode.AUTO),
+    ):
+        promote(bench.store, RULES[:1], given, scope)
+    alarm = bench.breaks().model_copy(update={"tenants": tenants})
+    grant = grant_for(bench.store.rules.grants(), LINK_RULE.name, alarm, region)
+    assert grant is not None
+    assert grant.mode is mode
 
 
 async def test_what_holds_for_a_region_outdoes_what_holds_everywhere(bench: Bench) -> None:
@@ -231,6 +260,22 @@ async def test_a_rung_that_is_refused_leads_to_the_next(bench: Bench) -> None:
     assert bench.store.repairs.count("core-link-down", f"{STATION_ID}:{LINK}", bench.clock.now() - timedelta(1)) == 1
 
 
+async def test_parameters_that_an_alarm_can_not_fill_lead_to_the_next_rung(bench: Bench) -> None:
+    given = {"object": "{{ alarm.tenant | int }}"}
+    ladder = (Rung(playbook="recreate-core-endpoint", parameters=given), Rung(ticket="send somebody"))
+    rule = LINK_RULE.model_copy(update={"ladder": ladder})
+    hold = bench.store.holds.add(STATION_ID, "ana", "rigger on the mast", None)
+    link, scheduler = bench.breaks(), bench.scheduler(rules=(rule,))
+    await bench.round(scheduler)
+    assert bench.alarm(link).note == f"waits: hold on {STATION_ID} by ana"
+    bench.store.holds.end(hold.id, "ana")
+    for _ in range(4):
+        await bench.round(scheduler)
+    assert (bench.launcher.asked, proposed(bench, link)) == ([], [(0, ProposalState.REFUSED)])
+    ((_, reason),) = bench.people.sent
+    assert reason.startswith("send somebody; no repair could be planned: {{ alarm.tenant | int }}: ")
+
+
 async def test_a_ladder_of_a_ticket_alone_hands_the_alarm_over(bench: Bench) -> None:
     rule = LINK_RULE.model_copy(update={"ladder": (Rung(ticket="send somebody"),)})
     observes, link = bench.scheduler(rules=(rule,), mode=None), bench.breaks()
@@ -254,3 +299,13 @@ def test_the_lower_bound_of_a_share() -> None:
 def test_rules_are_told_apart_by_their_content() -> None:
     assert LINK_RULE.digest() != LADDER.digest()
     assert LINK_RULE.digest() == Rule.model_validate(LINK_RULE.model_dump()).digest()
+
+
+def test_a_promotion_is_void_once_a_playbook_of_the_rule_is_another(tmp_path: Path) -> None:
+    digests = {LINK_RULE.digest(tmp_path)}
+    for text in ("name: recreate-core-endpoint", "name: recreate-core-endpoint # changed"):
+        (tmp_path / "recreate-core-endpoint.yaml").write_text(text, encoding="utf-8")
+        digests.add(LINK_RULE.digest(tmp_path))
+    (tmp_path / "repair-drift.yaml").write_text("name: repair-drift", encoding="utf-8")
+    assert LINK_RULE.digest(tmp_path) in digests, "it runs no such playbook"
+    assert len(digests) == 3

@@ -25,7 +25,7 @@ from controller.playbook.engine.plan_section import AGAIN
 from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.library import Library
 from controller.playbook.language.parameters import parse_parameters
-from controller.remediation.rules import Match, Rule, Rung, check_playbooks, load_rules, rule_for
+from controller.remediation.rules import Match, Rule, Rung, load_rules, rule_for
 from controller.remediation.schema import COMMITTED, render_schema
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFaultKind, Remedy
 from tests.support.records import START
@@ -72,7 +72,7 @@ def _kind(rung: Rung) -> str:
 
 
 def test_the_shipped_rules_observe_and_have_these_ladders() -> None:
-    rules = {rule.name: rule for rule in load_rules(SHIPPED)}
+    rules = {rule.name: rule for rule in load_rules(SHIPPED, Library(SHIPPED.parent, registry()))}
     assert {name: list(map(_kind, rule.ladder)) for name, rule in rules.items()} == {
         **LADDERS,
         **{name: ["ticket"] for name in TICKETS},
@@ -125,7 +125,6 @@ def test_what_shipped_rules_give_their_playbooks_is_what_these_take(name: str) -
     alarm = _alarm(rule)
     assert rule_for(rules, alarm, network) == rule
     library = Library(SHIPPED.parent, registry())
-    check_playbooks(rules, library)
     for rung in rule.ladder:
         if rung.playbook:
             playbook = library.load(rung.playbook).playbook
@@ -167,6 +166,7 @@ def test_a_rule_for_what_follows_answers_before_others_and_what_follows_from_not
         ({"tenants": ["andes", "condor"]}, True),
         ({"tenants": ["andes"]}, False),
         ({"profiles": ["none"]}, False),
+        ({"profiles": ["none", "lte-28658"]}, True),
     ],
 )
 def test_all_that_a_match_names_has_to_fit(match: dict[str, Any], fits: bool) -> None:
@@ -209,14 +209,35 @@ def test_a_rule_that_would_act_from_the_file_is_told_how_it_may(tmp_path: Path) 
         load_rules(tmp_path)
 
 
-def test_playbooks_and_parameters_that_do_not_exist_are_named(tmp_path: Path) -> None:
+def test_playbooks_and_parameters_that_do_not_exist_are_named_with_file_and_line(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text(GOOD + "    parameters: {stations: x}\n  - playbook: reboot\n")
     with pytest.raises(InputError) as caught:
-        check_playbooks(load_rules(tmp_path), Library(SHIPPED.parent, registry()))
+        load_rules(tmp_path, Library(SHIPPED.parent, registry()))
+    strange = "a.yaml:6: rule.ladder[0].parameters.stations: recreate-core-endpoint has no such parameter"
     assert caught.value.message.splitlines() == [
-        "rule one: recreate-core-endpoint has no parameter 'stations'",
-        "rule one: there is no playbook 'reboot'",
+        f"{strange}; did you mean 'station'?",
+        "a.yaml:5: rule.ladder[0].playbook: recreate-core-endpoint needs the parameter 'station'",
+        "a.yaml:5: rule.ladder[0].playbook: recreate-core-endpoint needs the parameter 'endpoint'",
+        "a.yaml:7: rule.ladder[1].playbook: there is no playbook 'reboot'",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{{ alarm.staton }}", "alarm has no member 'staton'; did you mean 'station'?"),
+        ("{{ alert.station }}", "nothing is called 'alert'; as in {{ alarm.station }}"),
+        ("{{ alarm.station", "not an expression: "),
+        ("{% if alarm %}x{% endif %}", "statements and comments are not allowed"),
+    ],
+)
+def test_a_parameter_that_no_alarm_can_fill_is_refused_with_file_and_line(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    (tmp_path / "a.yaml").write_text(f"{GOOD}    parameters:\n      station: '{text}'\n")
+    with pytest.raises(InputError) as caught:
+        load_rules(tmp_path)
+    assert caught.value.message.startswith(f"a.yaml:7: rule.ladder[0].parameters.station = {text!r}: {message}")
 
 
 def test_the_committed_schema_is_that_of_rules() -> None:
