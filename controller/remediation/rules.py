@@ -18,7 +18,7 @@ from controller.models.network import Identifier, Network, Noun
 from controller.models.rule import concerns_only
 from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.library import Library, reported
-from controller.playbook.language.parameters import parameter_hint
+from controller.playbook.language.parameters import Parameter, parameter_hint
 from controller.playbook.language.playbook import ReachLimits
 
 #: What expressions in a playbook's parameters know, its members, and how they ask for the router of the alarm's site.
@@ -304,11 +304,24 @@ def _check_rung(rung: Rung, entry: Entry, path: FieldPath, library: Library | No
     except (InputError, NotFoundError) as error:
         report.entry(entry, (*path, "playbook"), "; ".join(error.message.splitlines()))
         return
-    for name in (one for one in rung.parameters if one not in takes):
-        message, known = f"{rung.playbook} has no such parameter", parameter_hint(name, takes)
-        report.entry(entry, (*path, "parameters", name), message, expected=known)
+    for name, text in rung.parameters.items():
+        at = (*path, "parameters", name)
+        if name not in takes:
+            report.entry(entry, at, f"{rung.playbook} has no such parameter", expected=parameter_hint(name, takes))
+        elif wrong := _refused(takes[name], text):
+            report.entry(entry, at, wrong, value=text)
     for name in (one for one, takes_it in takes.items() if takes_it.required and one not in rung.parameters):
         report.entry(entry, (*path, "playbook"), f"{rung.playbook} needs the parameter {name!r}")
+
+
+def _refused(parameter: Parameter, text: str) -> str:
+    """Why a parameter does not take a text; empty where it does, or where the alarm decides."""
+    try:
+        if "{" not in text:
+            parameter.parse(text)
+    except InputError as error:
+        return error.message
+    return ""
 
 
 def _check_expression(text: str, entry: Entry, path: FieldPath, report: Report) -> None:

@@ -210,7 +210,8 @@ def test_a_rule_that_would_act_from_the_file_is_told_how_it_may(tmp_path: Path) 
 
 
 def test_playbooks_and_parameters_that_do_not_exist_are_named_with_file_and_line(tmp_path: Path) -> None:
-    (tmp_path / "a.yaml").write_text(GOOD + "    parameters: {stations: x}\n  - playbook: reboot\n")
+    heals = "  - playbook: heal-function\n    parameters: {where: function=DU-1, seconds: soon}\n"
+    (tmp_path / "a.yaml").write_text(f"{GOOD}    parameters: {{stations: x}}\n  - playbook: reboot\n{heals}")
     with pytest.raises(InputError) as caught:
         load_rules(tmp_path, Library(SHIPPED.parent, registry()))
     strange = "a.yaml:6: rule.ladder[0].parameters.stations: recreate-core-endpoint has no such parameter"
@@ -219,6 +220,7 @@ def test_playbooks_and_parameters_that_do_not_exist_are_named_with_file_and_line
         "a.yaml:5: rule.ladder[0].playbook: recreate-core-endpoint needs the parameter 'station'",
         "a.yaml:5: rule.ladder[0].playbook: recreate-core-endpoint needs the parameter 'endpoint'",
         "a.yaml:7: rule.ladder[1].playbook: there is no playbook 'reboot'",
+        "a.yaml:9: rule.ladder[2].parameters.seconds = 'soon': not a whole number",
     ]
 
 
