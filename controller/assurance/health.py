@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -85,6 +85,7 @@ class _Fault:
     text: str
     tenant: str = ""
     functions: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
 
 
 def health_of(
@@ -303,9 +304,8 @@ def _in_cluster(cluster: ClusterState, pool: str, reserve: str) -> dict[FaultKey
     for node in cluster.nodes:
         # Of a node that people took out of use, and that is empty, they know.
         if node.ready is not NodeReady.READY and (node.functions or not node.cordoned):
-            severity = PerceivedSeverity.CRITICAL if node.functions else PerceivedSeverity.MAJOR
             text = f"node {node.id} is {node.ready}{_because(node.reason)}; it had {_listed(node.functions)}"
-            found[node.id, NODE_LOST] = _Fault(severity, text, functions=node.functions)
+            found[node.id, NODE_LOST] = _of_pods(cluster, node.functions, text)
         elif node.pressures:
             text = f"node {node.id} has {', '.join(node.pressures)}: its cluster evicts pods from it"
             found[node.id, NODE_PRESSURE] = _Fault(PerceivedSeverity.WARNING, text)
@@ -314,18 +314,22 @@ def _in_cluster(cluster: ClusterState, pool: str, reserve: str) -> dict[FaultKey
             found[node.id, PTP_LOST] = _Fault(PerceivedSeverity.MAJOR, text, functions=node.timed)
     for function, said in cluster.crashing.items():
         text = f"a container of {function} crashes again and again: {said}"
-        severity = PerceivedSeverity.CRITICAL if function in cluster.down else PerceivedSeverity.MAJOR
-        hit = tuple({function} & set(cluster.down))
-        found[function, FUNCTION_CRASH_LOOPING] = _Fault(severity, text, functions=hit)
+        found[function, FUNCTION_CRASH_LOOPING] = _of_pods(cluster, [function], text)
     if cluster.waiting:
-        hit = tuple(sorted(set(cluster.waiting) & set(cluster.down)))
-        severity = PerceivedSeverity.CRITICAL if hit else PerceivedSeverity.MAJOR
         text = f"no node takes pods of {_listed(cluster.waiting)}: {next(iter(cluster.waiting.values()))}"
-        found[pool, POOL_FULL] = _Fault(severity, text, functions=hit)
+        found[pool, POOL_FULL] = _of_pods(cluster, cluster.waiting, text)
     found |= _of_hardware(cluster, pool)
     if reserve:
         found[pool, POOL_NEARLY_FULL] = _Fault(PerceivedSeverity.WARNING, reserve)
     return found
+
+
+def _of_pods(cluster: ClusterState, functions: Iterable[str], text: str) -> _Fault:
+    """What befell pods of functions: those suffer that have no other pod that is ready."""
+    names = sorted(functions)
+    hit = tuple(name for name in names if name in cluster.down)
+    severity = PerceivedSeverity.CRITICAL if hit else PerceivedSeverity.MAJOR
+    return _Fault(severity, text, functions=hit, degraded=tuple(name for name in names if name not in hit))
 
 
 def _of_hardware(cluster: ClusterState, pool: str) -> dict[FaultKey, _Fault]:
@@ -448,6 +452,7 @@ def _report(health: Health, wrong: FaultKey, fault: _Fault) -> AlarmReport:
         object_class=_class_of(health, wrong),
         tenant=fault.tenant,
         functions=fault.functions,
+        degraded=fault.degraded,
         probable_cause=wrong[1],
         severity=fault.severity,
         text=fault.text,

@@ -146,7 +146,8 @@ def reach(network: Network, root: Alarm) -> Reach:
     if root.probable_cause == BACKHAUL_DOWN:
         return Reach(network.devices_below.get(root.object, frozenset()))
     if _width(root) in _OF_POOLS:
-        return Reach(frozenset({root.station, *root.functions, *_stations(network, root)}))
+        functions = (*root.functions, *root.degraded)
+        return Reach(frozenset({root.station, *functions, *_behind_all(network, functions)}))
     if _width(root) in (_Width.ROUTER, _Width.PORT, _Width.CONFIGURATION) and network.manages(root.station):
         return Reach(frozenset(network.stations_behind(root.station)))
     return Reach(frozenset((root.station,)))
@@ -174,21 +175,23 @@ def _without_power(_: Network, root: Alarm, alarm: Alarm) -> bool:
     return root.station == alarm.station and (radio or alarm.probable_cause in _OF_TRANSPORT)
 
 
-def _stations(network: Network, root: Alarm) -> set[str]:
-    """Stations of the functions that suffer from what failed in a pool."""
-    return {station for name in root.functions for station in network.stations_served.get(name, ())}
+def _behind_all(network: Network, functions: Iterable[str]) -> set[str]:
+    """Stations behind functions, and the endpoints of those that are central units."""
+    return {station for name in functions if network.manages(name) for station in network.stations_behind(name)}
 
 
 def _in_pool(network: Network, root: Alarm, alarm: Alarm) -> bool:
     """Whether it is about functions that suffer, the stations behind them, or what else the pool has no room for."""
     if root.probable_cause == PTP_LOST:
-        return alarm.probable_cause in _OF_CLOCK and alarm.station in _stations(network, root)
+        return alarm.probable_cause in _OF_CLOCK and alarm.station in _behind_all(network, root.functions)
     if alarm.station == root.station:
         here = alarm.probable_cause == HARDWARE_ALARM and alarm.object == root.object
         return root.probable_cause == NODE_LOST and (here or alarm.probable_cause in (POOL_FULL, POOL_NEARLY_FULL))
-    if alarm.station in root.functions:
+    if alarm.station in (*root.functions, *root.degraded):
         return alarm.probable_cause in (FUNCTION_DOWN, FUNCTION_DEGRADED, UNREACHABLE)
-    return alarm.probable_cause in {UNREACHABLE, *_WITH_THE_POD} and alarm.station in _stations(network, root)
+    # A station may have lived in a pod that is gone though others of its function are ready.
+    lost = (*root.functions, *root.degraded) if alarm.probable_cause == CONFIGURATION_LOST else root.functions
+    return alarm.probable_cause in {UNREACHABLE, *_WITH_THE_POD} and alarm.station in _behind_all(network, lost)
 
 
 def _behind(network: Network, root: Alarm, alarm: Alarm) -> bool:

@@ -271,6 +271,7 @@ class Alarm(Noun):
         cells: Cells that suffer, as ``station/cell``, sorted.
         tenants: Tenants that are notified of it, sorted: those whose own object it is, or who share the cells.
         functions: Functions that suffer where a pool or a part of it failed, sorted.
+        degraded: Functions that lost pods by that, and have others that are ready, sorted.
         acknowledged: When somebody first said that people know of it, None if nobody did.
         acknowledged_by: Who that was, here or at the station.
         root: Id of the alarm that it follows from, empty where it is a root itself.
@@ -304,6 +305,7 @@ class Alarm(Noun):
     cells: tuple[str, ...] = ()
     tenants: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
     acknowledged: AwareDatetime | None = None
     acknowledged_by: str = ""
     root: str = ""
@@ -425,7 +427,7 @@ class AlarmReport(Noun):
     Attributes:
         at: The time by which it takes its place among others: never one of the future.
         cells: Cells that suffer, as ``station/cell``, where the source names them; else they follow from the object.
-        functions: See ``Alarm``.
+        functions: See ``Alarm``, as of ``degraded``.
         seen: Since when its source saw what is said, the fault or its end, where it took a while to be sure or the
             station reported the time; None where that is ``at``.
         source_time: The event's time as the source reported it, where ``at`` is another one.
@@ -444,6 +446,7 @@ class AlarmReport(Noun):
     at: AwareDatetime
     cells: tuple[str, ...] = ()
     functions: tuple[str, ...] = ()
+    degraded: tuple[str, ...] = ()
     seen: AwareDatetime | None = None
     # How it came is no word about the fault: neither is part of what is made of it.
     source_time: AwareDatetime | None = Field(default=None, exclude=True)

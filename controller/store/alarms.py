@@ -101,10 +101,11 @@ alarms = Table(
     Column("escalated", Instant),
     Column("acknowledged", Instant),
     long_text("acknowledged_by"),
-    # JSON lists: cells that suffer, tenants that are notified, functions that suffer.
+    # JSON lists: cells that suffer, tenants that are notified, functions that suffer, those that lost pods only.
     Column("cells", Text, nullable=False, server_default="[]"),
     Column("tenants", Text, nullable=False, server_default="[]"),
     Column("functions", Text, nullable=False, server_default="[]"),
+    Column("degraded", Text, nullable=False, server_default="[]"),
     # The alarm that it follows from, and whether others may follow from it (``controller.intent.roots``).
     string("root"),
     Column("released", Instant),
@@ -197,7 +198,7 @@ GUARD = "alarms"
 _NOTED, _NOT_NOTIFIED = "alarm.noted", "alarm.people-not-notified"
 _NO_CHANGES = (_NOTED, _NOT_NOTIFIED)
 #: What is kept as a JSON list.
-_LISTS = ("cells", "tenants", "functions")
+_LISTS = ("cells", "tenants", "functions", "degraded")
 #: What a report may change of an alarm.
 _CHANGED = ("severity", "text", "state", "seen", "changed", "cleared", "ended", "count", "shelved_until", "cleared_by")
 #: Reports folded at once: SQLite takes 32,766 parameters in a statement.

@@ -8,9 +8,9 @@ from typing import Any
 from controller.assurance.clusters import with_cluster
 from controller.assurance.health import FaultKey, health_of, reports_of, unread
 from controller.intent.impact import Sharing
-from controller.intent.roots import root_of
+from controller.intent.roots import reach, root_of
 from controller.models.alarm import Alarm, AlarmReport, AlarmState, ObjectClass, PerceivedSeverity
-from controller.models.cloud import NodeReady, NodeState
+from controller.models.cloud import ClusterState, NodeReady, NodeState
 from controller.models.health import Health
 from controller.models.network import DeviceKind, Network
 from controller.models.run import LedgerEntry
@@ -85,7 +85,7 @@ def alarm(report: AlarmReport) -> Alarm:
 def of(station: str, cause: str, kind: ObjectClass, like: Alarm) -> Alarm:
     """Another alarm at the same time."""
     change = {"station": station, "object": kind.value, "object_class": kind, "probable_cause": cause, "id": station}
-    return like.model_copy(update={**change, "functions": ()})
+    return like.model_copy(update={**change, "functions": (), "degraded": ()})
 
 
 def test_all_is_well_in_a_pool_that_is_well() -> None:
@@ -162,6 +162,30 @@ def test_a_lost_node_is_one_fault_with_all_that_ran_there() -> None:
     assert pool.reports((there, LOST))[there, LOST].severity is PerceivedSeverity.CLEARED
 
 
+def test_a_function_with_another_pod_that_is_ready_does_not_suffer_from_a_lost_node() -> None:
+    pool = Watched()
+    pool.bench.deploy("cu-1", CU, replicas=2)
+    there = pool.bench.pods("cu-1")[0]["spec"]["nodeName"]
+    pool.health = pool.look()
+    pool.bench.pool.begin_fault("node-lost", there)
+    pool.bench.clock.advance(25)
+    lost = pool.reports()[there, LOST]
+    assert (lost.functions, lost.degraded, lost.severity) == ((), ("CU-1",), PerceivedSeverity.MAJOR)
+    assert lost.text.endswith("it had CU-1")
+    impact = Sharing(pool.network, date(2026, 6, 15)).impact_of(lost)
+    assert (impact.cells, dict(impact.tenants)) == ((), {})
+    # What is wrong with it, and what stations lost that lived in the pod, follows all the same.
+    root = alarm(lost)
+    for symptom in (
+        of("CU-1", "function-degraded", ObjectClass.FUNCTION, root),
+        of("CU-1", "function-down", ObjectClass.FUNCTION, root),
+        of("S1", "configuration-lost", ObjectClass.STATION, root),
+    ):
+        assert root_of(pool.network, symptom, [root]) == root, symptom
+        assert symptom.station in reach(pool.network, root).devices
+    assert root_of(pool.network, of("S1", "station-unreachable", ObjectClass.STATION, root), [root]) is None
+
+
 def test_a_node_that_people_took_out_of_use_is_no_fault_once_it_is_empty() -> None:
     pool = Watched()
     node = pool.bench.cluster.get("nodes", "", "node-2")
@@ -220,7 +244,10 @@ def test_a_full_pool_names_what_finds_no_node() -> None:
     pool.bench.respecify("du-1", replicas=2)
     pool.bench.clock.advance(30)
     full = pool.reports()["pool", FULL]
-    assert (full.functions, full.severity) == ((), PerceivedSeverity.MAJOR)
+    assert (full.functions, full.degraded, full.severity) == ((), ("DU-1",), PerceivedSeverity.MAJOR)
+    root = alarm(full)
+    assert root_of(pool.network, of("DU-1", "function-degraded", ObjectClass.FUNCTION, root), [root]) == root
+    assert root_of(pool.network, of("DU-2", "function-degraded", ObjectClass.FUNCTION, root), [root]) is None
 
 
 def test_a_function_that_crashes_again_and_again_is_the_root_of_what_it_takes_down() -> None:
@@ -240,6 +267,13 @@ def test_a_function_that_crashes_again_and_again_is_the_root_of_what_it_takes_do
     assert (crash.object_class, crash.functions) == (ObjectClass.FUNCTION, ("DU-1",))
     root = alarm(crash)
     assert root_of(pool.network, of("DU-1", "function-down", ObjectClass.FUNCTION, root), [root]) == root
+    # One of several replicas that crashes takes nothing from anybody.
+    now = pool.look()
+    serving = now.model_copy(update={"cluster": ClusterState(crashing={"DU-1": "exit 1"})})
+    (crash,) = reports_of(serving, serving, ())
+    assert (crash.functions, crash.degraded, crash.severity) == ((), ("DU-1",), PerceivedSeverity.MAJOR)
+    root = alarm(crash)
+    assert root_of(pool.network, of("DU-1", "function-degraded", ObjectClass.FUNCTION, root), [root]) == root
 
 
 def test_a_pool_that_can_not_lose_a_node_any_more_says_so() -> None:

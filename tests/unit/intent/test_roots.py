@@ -210,6 +210,8 @@ def test_what_goes_with_the_configuration_of_a_virtual_station_follows_from_its_
     assert [root_of(net, lost, [one]) for one in (down, on_it)] == [down, on_it]
     of_unit = alarm("CP-E", object="station", probable_cause="configuration-lost")
     assert root_of(split_gnb(), cell("S1"), [of_unit]) == of_unit
+    below = alarm("edge-1", functions=(split_gnb().central_units["CP-E"],), **node)
+    assert root_of(split_gnb(), of_unit, [below]) == below
 
 
 @pytest.mark.parametrize("cause", ["function-down", "station-unreachable"])

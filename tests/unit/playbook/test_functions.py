@@ -14,6 +14,7 @@ from controller.api.services import Services
 from controller.api.views import HostView
 from controller.intent.placement import OPEN, Placement, place
 from controller.models.alarm import (
+    CONFIGURATION_DRIFT,
     CONFIGURATION_LOST,
     NODE_LOST,
     AlarmReport,
@@ -280,16 +281,16 @@ async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cel
     assert states == {"L1": "LOCKED", "N1": "UNLOCKED"}
 
 
-@pytest.mark.parametrize("node_lost", [False, True])
-async def test_a_station_whose_function_its_cluster_started_again_is_configured_by_a_rule(*, node_lost: bool) -> None:
+@pytest.mark.parametrize("lost_pods", ["", "functions", "degraded"])
+async def test_a_station_whose_function_its_cluster_started_again_is_configured_by_a_rule(lost_pods: str) -> None:
     bench = FunctionBench()
     await bench.instantiate("DU-1")
     station = bench.devices["S1"]
     before, (pool,) = station.running, bench.pools("DU-1")
     await bench.look("S1")
     root = ""
-    if node_lost:
-        on_it = AlarmReport(
+    if lost_pods:
+        of_node = AlarmReport(
             station=pool,
             object="node-1",
             object_class=ObjectClass.NODE,
@@ -297,15 +298,16 @@ async def test_a_station_whose_function_its_cluster_started_again_is_configured_
             severity=PerceivedSeverity.CRITICAL,
             source=AlarmSource.CHECK,
             at=bench.clock.now(),
-            functions=("DU-1",),
         )
-        root = bench.store.alarms.report(on_it).id
+        root = bench.store.alarms.report(of_node.model_copy(update={lost_pods: ("DU-1",)})).id
     station.renew(factory("S1"))
     await bench.look_twice("S1")
     standing = {one.probable_cause: one for one in bench.store.alarms.standing(["S1"])}
     lost = standing.pop(CONFIGURATION_LOST)
     assert lost.root == root
-    assert {one.root for one in standing.values()} == {root or lost.id}, "core links follow, and there is no drift"
+    assert {one.root for one in standing.values()} == {root if lost_pods == "functions" else lost.id}
+    assert CONFIGURATION_DRIFT not in standing
+    assert len({one.incident for one in (lost, *standing.values())}) == 1
     assert (lost.cells, lost.tenants) == (("S1/L1", "S1/N1"), ("alfa", "beta"))
     assert not bench.store.healths.find(["S1"])["S1"].serves("L1", "alfa")
 

@@ -43,6 +43,7 @@ def upgrade() -> None:
         sa.Column("cells", sa.Text(), server_default="[]", nullable=False),
         sa.Column("tenants", sa.Text(), server_default="[]", nullable=False),
         sa.Column("functions", sa.Text(), server_default="[]", nullable=False),
+        sa.Column("degraded", sa.Text(), server_default="[]", nullable=False),
         sa.Column("root", sa.String(), nullable=False),
         sa.Column("released", sa.DateTime(timezone=True), nullable=True),
         sa.Column("followed", sa.String(), server_default="", nullable=False),
