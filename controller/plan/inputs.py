@@ -38,6 +38,7 @@ class StationView:
         retired: Since when it is out of service, None while it is not.
         tested: PLMNs that are reserved for operator use on stations around, where nothing of them is ours on this one.
         served: Of a function, tenants with nodes of ours on the stations that it serves: they fail where it restarts.
+        locked: Cells of ours that the station has lost and that were locked when it still had them: they stay so.
     """
 
     observed: Observed | None
@@ -47,6 +48,7 @@ class StationView:
     retired: datetime | None = None
     served: frozenset[str] = frozenset()
     tested: frozenset[Plmn] = frozenset()
+    locked: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def build_phases(
         observed: What it says of itself now.
         edits: The edits of the edit phase.
         locks: Which cells they need locked.
-        keep_locked: New cells that stay locked (they are under a hold).
+        keep_locked: New cells that stay locked (they are under a hold, or were locked when the station lost them).
         owners: Owners of all nodes, wanted or in the ledger.
         moved: PLMNs on air that go behind all others of their cells: each is taken out and appended, in phases of
             their own, since an edit names an entry once.

@@ -9,7 +9,6 @@ from controller.models.facts import Finding, Owners, Severity
 from controller.models.health import ServiceState
 from controller.models.network import HOST
 from controller.models.plan import Change, DiffRow, Edit, LedgerNode, Op, WaitFor
-from controller.models.run import LedgerEntry
 from controller.nrm.diff import plmn_part
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.profiles import (
@@ -72,11 +71,11 @@ def plan_station(
     findings = station_findings(station, root, observed, edits, locked, options)
     if not view.adopted:
         findings = (*findings, *_unheard(station, root, edits))
-    findings = (*dark, *findings)
+    findings = (*dark, *findings, *_lost_locks(station, view))
     reason = _reason(station, root, view, options, edits, [cell_of(cell) for cell in locked])
     if reason or not (edits.edits or edits.moved):
         return StationPlan(reason=reason, findings=findings)
-    builder = _Builder(station, root, rendered, observed, view.ledger, view.served, edits, locks, options, within)
+    builder = _Builder(station, root, rendered, observed, view, edits, locks, options, within)
     change = builder.change()
     return StationPlan(change=change, findings=findings)
 
@@ -126,23 +125,20 @@ class _Builder:
     root: NodeSpec
     rendered: Rendered
     observed: Observed
-    ledger: Mapping[Path, LedgerEntry]
-    served: frozenset[str]
+    view: StationView
     edits: Edits
     locks: Locks
     options: PlanOptions
     within: frozenset[Path] | None
 
     def change(self) -> Change:
-        owners = {**{path: entry.owners for path, entry in self.ledger.items()}, **self.rendered.owners}
+        owners = {**{path: entry.owners for path, entry in self.view.ledger.items()}, **self.rendered.owners}
         edits = tuple(self.edits.edits)
         moved = [path for paths in self.edits.moved.values() for path in paths]
-        phases, after = build_phases(
-            self.root, self.observed, edits, self.locks, self._cells_under_hold(), owners, moved
-        )
+        phases, after = build_phases(self.root, self.observed, edits, self.locks, self._staying_locked(), owners, moved)
         edited = (*(edit.owners for edit in edits), *(owners[path] for path in moved))
         touched = sorted({owner for found in edited for owner in found} - {HOST})
-        interrupted = sorted(self._tenants_on(self.locks.to_lock, owners) - (set(touched) - self.served))
+        interrupted = sorted(self._tenants_on(self.locks.to_lock, owners) - (set(touched) - self.view.served))
         checks = (*self._cells(after), *self._links(after, {*touched, *interrupted}), *self._workloads(after))
         seconds = outage_seconds(self.root, self.observed.tree, edits, self.locks)
         return Change(
@@ -163,8 +159,9 @@ class _Builder:
             removes=dict(sorted(self.edits.removes.items())),
         )
 
-    def _cells_under_hold(self) -> frozenset[Path]:
-        stops = self.options.holds_at(self.station)
+    def _staying_locked(self) -> frozenset[Path]:
+        """Cells that stay locked if they are new: those under a hold, and those that people had locked."""
+        stops = {*self.options.holds_at(self.station), *(f"{self.station}/{cell}" for cell in self.view.locked)}
         if not stops:
             return frozenset()
         return frozenset(
@@ -176,7 +173,7 @@ class _Builder:
     def _tenants_on(self, cells: Sequence[Path], owners: Mapping[Path, Owners]) -> set[str]:
         """Tenants on the cells now; where the device restarts all there, and on the stations that a function serves."""
         names = {cell_of(cell) for cell in cells}
-        tenants = set(self.served) if self.locks.restarts else set()
+        tenants = set(self.view.served) if self.locks.restarts else set()
         for path, owner in owners.items():
             if path in self.observed.tree and (self.locks.restarts or cell_of(path) in names):
                 tenants.update(owner)
@@ -226,12 +223,12 @@ class _Builder:
 
     def _gained(self) -> tuple[LedgerNode, ...]:
         # An identity that stays is ours as it is on air, unless we applied another one: then it is drift.
-        stays = {new: old for new, old in self.edits.kept.items() if new not in self.ledger}
+        stays = {new: old for new, old in self.edits.kept.items() if new not in self.view.ledger}
         carried = self.rendered
         if stays:
             tree = {stays.get(path, path): leaves for path, leaves in carried.tree.items()}
             carried = Rendered(tree, {stays.get(path, path): owned for path, owned in carried.owners.items()}, ())
-        nodes = ledger_nodes(self.root, carried, self.ledger)
+        nodes = ledger_nodes(self.root, carried, self.view.ledger)
         return tuple(node for node in nodes if self.within is None or node.path in self.within)
 
     def _lock_row(self, cell: Path, seconds: int) -> DiffRow:
@@ -376,6 +373,12 @@ def _orphans(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
 def _holds(station: str, options: PlanOptions) -> Iterator[Finding]:
     for name in options.holds_at(station):
         yield Finding("hold", Severity.WARNING, f"{name} is under a hold", station, name[len(station) + 1 :])
+
+
+def _lost_locks(station: str, view: StationView) -> Iterator[Finding]:
+    for cell in sorted(view.locked):
+        message = f"cell {station}/{cell} is gone; it was locked, not by us, and comes back so"
+        yield Finding("foreign-lock", Severity.INFO, message, station, cell)
 
 
 def _lock_findings(station: str, locked: Mapping[Path, str]) -> Iterator[Finding]:

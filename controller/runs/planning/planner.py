@@ -26,7 +26,7 @@ from controller.models.plan import Change, DiffRow, Plan
 from controller.models.record import CarriedNodes
 from controller.models.run import Holds, LedgerEntry
 from controller.nrm.generation import generation_of
-from controller.nrm.profiles import Rendered, broadcast_plmn, is_reserved, root_spec
+from controller.nrm.profiles import Rendered, broadcast_plmn, cells, is_reserved, root_spec
 from controller.nrm.profiles.pool import needed_on, priority_of
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
@@ -198,7 +198,15 @@ class Planner:
         except (DeviceError, NotFoundError) as error:
             return StationView(None, adopted, ledger, error.message)
         retired = record.retired if record else None
-        return StationView(observed, adopted, ledger, retired=retired, served=served - {HOST})
+        view = StationView(observed, adopted, ledger, retired=retired, served=served - {HOST})
+        return await self._with_locks(station, view)
+
+    async def _with_locks(self, station: str, view: StationView) -> StationView:
+        """The same, with the cells that the station has lost and that were locked when it still had them."""
+        gone = view.ledger.keys() - (view.observed.tree if view.observed else view.ledger).keys()
+        lost = {entry.cell for entry in cells({path: {} for path in gone})}
+        health = (await self._store.healths.find([station])).get(station) if lost else None
+        return view if health is None else replace(view, locked=frozenset(lost.intersection(health.locked)))
 
     async def views(self, network: Network, stations: Iterable[str]) -> dict[str, StationView]:
         """The views of a few stations; see ``each``."""
@@ -282,13 +290,8 @@ class Planner:
         return await asyncio.to_thread(lambda: place(network, network.day(now), running, closures, avoid=away))
 
     async def restoration(self, network: Network, station: str, view: StationView) -> StationPlan:
-        """What brings a station back that lost its configuration: to what was applied, else to the network files.
-
-        Cells that were locked when it was last read stay so: it comes back with all others unlocked.
-        """
-        health = (await self._store.healths.find([station])).get(station)
-        locked = frozenset(f"{station}/{cell}" for cell in (health.locked if health else ()))
-        options = PlanOptions(under_hold=locked)
+        """What brings a station back that lost its configuration: to what was applied, else to the network files."""
+        view, options = await self._with_locks(station, view), PlanOptions()
         if view.ledger:
             profiles = network.profiles_of(station)
             return await asyncio.to_thread(plan_station, station, profiles, applied(view.ledger), view, options)

@@ -29,9 +29,9 @@ from controller.models.errors import InputError, PlanRefusedError
 from controller.models.health import Health
 from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
-from controller.models.plan import LedgerNode
+from controller.models.plan import LedgerNode, PhaseKind
 from controller.models.run import Outcome, RunState
-from controller.nrm.profiles import administrative_state, cells
+from controller.nrm.profiles import administrative_state, cell_of, cells
 from controller.nrm.profiles.function import deployment_path
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.preparation import PlaybookPreparation
@@ -266,7 +266,10 @@ async def test_one_that_serves_with_some_of_its_replicas_is_no_outage_and_stays(
     assert outcomes["DU-1"] is Outcome.SUCCEEDED, bench.jobs
 
 
-async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cell_that_was_locked() -> None:
+@pytest.mark.parametrize(("playbook", "where"), [("heal-function", "function=DU-1"), ("repair-drift", "device=S1")])
+async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cell_that_was_locked(
+    playbook: str, where: str
+) -> None:
     bench = FunctionBench()
     await bench.instantiate("DU-1")
     station = bench.devices["S1"]
@@ -275,7 +278,11 @@ async def test_a_pod_that_started_anew_gets_its_configuration_back_but_for_a_cel
     await bench.look("S1")
     station.renew(factory("S1"))
     await bench.look("S1")
-    await bench.play("heal-function", where="function=DU-1")
+    plan = await bench.services().planner.plan(planner.PlanRequest("device=S1"), "ana")
+    assert ("foreign-lock", "L1") in {(one.code, one.cell) for one in plan.findings}, plan.findings
+    (unlock,) = [phase for change in plan.changes for phase in change.phases if phase.kind is PhaseKind.UNLOCK]
+    assert [cell_of(edit.path) for edit in unlock.edits] == ["N1"]
+    await bench.play(playbook, where=where)
     assert station.running == before, bench.jobs
     states = {one.cell: administrative_state(station.running, one.path) for one in cells(station.running)}
     assert states == {"L1": "LOCKED", "N1": "UNLOCKED"}
