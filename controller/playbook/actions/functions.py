@@ -34,7 +34,7 @@ class Patience(Noun):
     seconds: float = Field(default=60, ge=0, le=86400, description="Most seconds to wait.")
 
 
-class Readiness(Noun):
+class Readiness(Remarks):
     """Where the function is."""
 
     ready: bool = Field(description="Whether it is ready on one pool.")
@@ -85,7 +85,9 @@ async def await_function(context: Context, given: Patience) -> Readiness:
     pause = 1.0
     while True:
         found = await _readiness(context)
-        hopeless = not found.answers or found.stalled or context.dry_run
+        hopeless = not found.answers or found.stalled
+        if context.dry_run and not found.ready:
+            return found.model_copy(update={"remark": f"would wait; now: {found.reason}"})
         if found.ready or hopeless or context.clock.monotonic() + pause > end:
             return found
         await context.clock.sleep(pause)

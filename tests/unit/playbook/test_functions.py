@@ -85,6 +85,8 @@ async def test_a_dry_run_says_what_would_be_made_where() -> None:
     made = next(one for one in dry.stations if one.station == "DU-1")
     (later,) = [step.says for one in dry.stations for step in one.steps if step.step == "configure the station"][1:]
     assert later == "brings all that was applied, or what the network files say, once its function is ready"
+    said = {step.step: step.says for one in dry.stations if one.station == "S1" for step in one.steps}
+    assert said["the station answers"] == said["cells on air"] == "would wait; now: S1: there is no pod"
     assert any("edge-1" in row.what or "edge-1" in row.after for step in made.steps for row in step.diff), made
 
 
