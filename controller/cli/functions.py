@@ -22,7 +22,7 @@ _NAMED = 3
 
 @pools.command("list", epilog="Example: minka pool list")
 def list_pools(as_json: Json = False) -> None:
-    """List pools: cores that are taken and kept for tenants, of those beside the reserve."""
+    """List pools: cores taken of those beside the reserve, cores sold, and why no function comes to a pool now."""
     found = client().all("/v1/pools")
     if as_json:
         print_json(found)
@@ -39,6 +39,7 @@ def list_pools(as_json: Json = False) -> None:
         Column("sold", 1),
         Column("functions"),
         Column("wrong", 0, prose=True),
+        Column("closed", 0, prose=True),
     )
     table(columns, (_pool_row(one) for one in found))
 
@@ -58,6 +59,7 @@ def _pool_row(pool: Mapping[str, Any]) -> list[Any]:
         sum(side["bought_cores"] for side in pool["sides"].values()) or "",
         len(pool["functions"]),
         styled(", ".join(pool["wrong"]), "red"),
+        pool["closed"],
     ]
 
 
@@ -122,6 +124,8 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
             out.print(styled(f"its O2 IMS does not answer: {pool['cluster']['ims']}", "red"))
     if pool["wrong"]:
         out.print("wrong:", styled(", ".join(pool["wrong"]), "red"))
+    if pool["closed"]:
+        out.print("closed to new functions:", pool["closed"])
     out.print("functions:", ", ".join(pool["functions"]) or "none")
 
 

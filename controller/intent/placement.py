@@ -23,7 +23,7 @@ from heapq import heappop, heappush
 from types import MappingProxyType
 
 from controller.intent.packing import FailureCase, Load, PoolPacking, PoolSnapshot, Size, SoldCapacity, load_of, losses
-from controller.models.cloud import Function, Node, Package
+from controller.models.cloud import Function, Node, Package, Pool
 from controller.models.network import HOST, Network
 
 #: What a function without a place counts as, in microseconds for each of its stations: more than any place.
@@ -123,16 +123,32 @@ class Closures:
     frozen: Mapping[str, str] = field(default_factory=dict)
     short: Mapping[str, str] = field(default_factory=dict)
 
+    def __hash__(self) -> int:
+        """So that what follows from the same is worked out once."""
+        return hash(tuple(tuple(sorted(one.items())) for one in (self.pools, self.frozen, self.short)))
+
     def reasons(self, network: Network, function: str) -> dict[str, str]:
         """Why a function comes to none of these pools, of those near enough to it."""
         near = network.pools_for[function]
         found = {pool: self.pools[pool] for pool in near if pool in self.pools}
         bound = network.bound_by(function) if self.frozen else ()
         for pool in (network.pool_by_id[one] for one in near if self.frozen and one in network.pool_by_id):
-            for target in (f"site:{pool.site}", f"region:{pool.region}"):
-                if target in self.frozen and target not in bound:
+            for target in self._frozen_with(pool):
+                if target not in bound:
                     found[pool.id] = self.frozen[target]
         return found
+
+    def words(self, pool: Pool) -> str:
+        """Why nothing new comes to a pool, or not everything; empty where it is open."""
+        if pool.id in self.pools:
+            return self.pools[pool.id]
+        said = [f"{self.frozen[target]}: takes only what the freeze binds too" for target in self._frozen_with(pool)]
+        if pool.id in self.short:
+            said.append(f"{self.short[pool.id]}: takes only what has no other place")
+        return "; ".join(said)
+
+    def _frozen_with(self, pool: Pool) -> list[str]:
+        return [target for target in (f"site:{pool.site}", f"region:{pool.region}") if target in self.frozen]
 
 
 #: All pools take what has room there.

@@ -24,7 +24,7 @@ from controller import __version__
 from controller.access.disclosure import tenant_kpis
 from controller.access.sight import sight
 from controller.assurance.health import NOT_CHECKED, unread
-from controller.intent.placement import Placement, PoolUse, place
+from controller.intent.placement import Closures, Placement, PoolUse, place
 from controller.models.errors import NotFoundError
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import QUARTER, Measured, Subject
@@ -37,7 +37,7 @@ from controller.performance.judgement import FRESH, IndicatorValues, Judgement
 from controller.performance.kpis import EVERYBODY, Kpi, Level, Subscribers, amount, subscribers_of
 from controller.ports.clock import Clock
 from controller.ports.store import Store
-from controller.runs.planning.planner import running_on
+from controller.runs.planning.planner import closures_now, running_on
 
 #: Media types: Prometheus' own text format, and OpenMetrics.
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
@@ -124,7 +124,7 @@ def exposition(
         add_network(lines, healths if seen is None else map(seen.health, healths))
         if seen is not None:
             if "minka_functions" in lines:
-                _add_samples(lines, _functions(store, seen))
+                _add_samples(lines, _functions(store, clock, seen))
                 _add_samples(lines, _nodes(store, seen))
             _add_measured(lines, store, clock, seen)
             _add_judged_stations(lines, store, clock, seen)
@@ -262,14 +262,14 @@ def _places(seen: NetworkPart) -> _Samples:
         yield "minka_tenant_info", 1, (tenant.id, tenant.name)
 
 
-def _functions(store: Store, seen: NetworkPart) -> _Samples:
+def _functions(store: Store, clock: Clock, seen: NetworkPart) -> _Samples:
     """Functions by state, since when they are where they are, and what of pools they take, by placement."""
     net = seen.network
     if not net.functions:
         return
     running = running_on(store, net.function_by_id)
     healths = store.healths.find(net.function_by_id)
-    placed = _placed(seen, tuple(sorted(running.items())))
+    placed = _placed(seen, tuple(sorted(running.items())), closures_now(store, net, clock.now()))
     states: Counter[tuple[str, str]] = Counter()
     for name, choice in placed.choices.items():
         if not seen.region or net.region_of(name) == seen.region:
@@ -312,9 +312,9 @@ def _nodes(store: Store, seen: NetworkPart) -> _Samples:
 
 
 @lru_cache(maxsize=2)
-def _placed(seen: NetworkPart, running: tuple[tuple[str, tuple[str, ...]], ...]) -> Placement:
-    """Where functions are and would go: it changes with the network files, with what runs, and at midnight."""
-    return place(seen.network, seen.day, dict(running))
+def _placed(seen: NetworkPart, running: tuple[tuple[str, tuple[str, ...]], ...], closures: Closures) -> Placement:
+    """Where functions are and would go: by network files, day, what runs, and the pools that take nothing new."""
+    return place(seen.network, seen.day, dict(running), closures)
 
 
 def _agreements(seen: NetworkPart) -> _Samples:

@@ -38,6 +38,7 @@ class PoolView(Body):
         seen: When the pool was read last; None if it never was.
         cluster: What its nodes and pods said then; None if it was never read.
         wrong: Probable causes of what is wrong with it, in it and on its nodes.
+        closed: Why no function comes to it now, or not every one; empty where it is open.
     """
 
     pool: str
@@ -55,9 +56,10 @@ class PoolView(Body):
     seen: AwareDatetime | None
     cluster: ClusterState | None
     wrong: tuple[str, ...]
+    closed: str
 
     @classmethod
-    def of(cls, pool: Pool, use: PoolUse, nodes: tuple[Node, ...], health: Health | None) -> PoolView:
+    def of(cls, pool: Pool, use: PoolUse, nodes: tuple[Node, ...], health: Health | None, closed: str) -> PoolView:
         """A pool as it is used, and as it was seen."""
         return cls(
             pool=pool.id,
@@ -75,6 +77,7 @@ class PoolView(Body):
             seen=health and health.read,
             cluster=health and health.cluster,
             wrong=tuple(sorted({cause for _, cause in wrongs(health)})) if health else (),
+            closed=closed,
         )
 
 
@@ -140,9 +143,13 @@ def pool(pool: str, backend: Backend, _: Annotated[Person, needs(Permission.OVER
 def _pools(backend: Backend) -> list[PoolView]:
     _, network = backend.store.networks.get()
     now, running = backend.clock.now(), running_on(backend.store, network.function_by_id)
-    placed = place(network, network.day(now), running, closures_now(backend.store, network, now))
+    closures = closures_now(backend.store, network, now)
+    placed = place(network, network.day(now), running, closures)
     seen = backend.store.healths.find(network.pool_by_id)
-    return [PoolView.of(one, placed.pools[one.id], network.nodes_of[one.id], seen.get(one.id)) for one in network.pools]
+    return [
+        PoolView.of(one, placed.pools[one.id], network.nodes_of[one.id], seen.get(one.id), closures.words(one))
+        for one in network.pools
+    ]
 
 
 @router.get("/placement")

@@ -153,7 +153,7 @@ async def test_of_what_can_not_be_read_now_that_is_told_and_nothing_older(
     assert "; it does not answer now\n" in shown
     assert f"wrong: {UNREACHABLE}\n" in shown
     commands.list_pools()
-    assert capsys.readouterr().out.splitlines()[1].endswith(UNREACHABLE)
+    assert capsys.readouterr().out.splitlines()[1].endswith(f"{UNREACHABLE}  it does not answer")
 
 
 async def test_a_tenant_counts_no_stations_that_it_does_not_see(virtual: ApiBench) -> None:
@@ -204,6 +204,7 @@ async def test_a_pool_shows_its_nodes_as_they_were_seen(
     _read(virtual)
     far = await _get(virtual.client, "/v1/pools/far")
     assert far["wrong"] == ["node-lost", "pool-full"]
+    assert far["closed"] == "1 of its 1 nodes take no pods: takes only what has no other place"
     assert [node["ready"] for node in far["cluster"]["nodes"]] == ["unknown", "ready"]
     page = (await virtual.client.get("/metrics")).text
     for sample in ('pool="far",state="lost"} 1', 'pool="far",state="cordoned"} 1', 'pool="edge",state="unknown"} 2'):
@@ -219,6 +220,7 @@ async def test_a_pool_shows_its_nodes_as_they_were_seen(
     assert any(re.match(r"n1 8/32 .*unknown CP$", line) for line in lines), lines
     assert any(re.match(r"other .*cordoned UP-B$", line) for line in lines), lines
     assert "UP-B: Insufficient cpu" in lines
+    assert f"closed to new functions: {far['closed']}" in lines
 
 
 async def test_placement_tells_moves_starts_and_losses(virtual: ApiBench) -> None:
@@ -252,6 +254,8 @@ async def test_metrics_count_functions_and_what_they_take(virtual: ApiBench) -> 
         'minka_pool_side_bits_per_second{pool="far",side="beta",part="kept"}': 0,
     }.items():
         assert float(samples[sample]) == value, sample
+    virtual.store.holds.add("edge", "rosa", "new servers", None)
+    assert 'minka_functions{kind="vdu",state="unplaced"} 2' in (await virtual.client.get("/metrics")).text
     health = {"station": "UP-B", "at": "2026-06-15T12:00:00Z", "reachable": True, "device": "function", "cells": {}}
     health |= {"links": (), "function": {"function-down": "no"}, "placed": {"far": "2026-06-15T10:00:00Z"}}
     pool = {

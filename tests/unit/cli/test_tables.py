@@ -144,6 +144,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
             "sides": {"entel": {"bought_cores": 16}},
             "functions": ["DU-1"],
             "wrong": ["node-lost", "pool-full"],
+            "closed": "hold on edge-cusco-2 by rosa: new servers",
         },
     ],
     "function list": [

@@ -457,6 +457,9 @@ def test_pools_take_nothing_new_while_they_are_full_away_held_or_short_of_nodes(
     assert found.fixed == {"edge-1"}
     assert found.frozen.keys() == {"region:lima"}
     assert found.short == {"edge-2": f"{len(nodes)} of its {len(nodes)} nodes take no pods"}
+    held, lacking = (found.words(pool) for pool in network.pools)
+    assert held == "hold on edge-1 by rosa: new servers"
+    assert lacking == f"{len(nodes)} of its {len(nodes)} nodes take no pods: takes only what has no other place"
 
 
 async def test_a_pool_on_which_all_is_down_is_no_place_to_heal_to() -> None:
