@@ -90,6 +90,11 @@ def needed_on(pool: str, owner: str, priority: str) -> tuple[Path, Path]:
     return child(root, NAMESPACE.name, namespace_of(owner)), child(root, PRIORITY.name, priority)
 
 
+def quota_path(pool: str, owner: str) -> Path:
+    """Path of what the functions of an owner may take."""
+    return child(child(child("", POOL.name, pool), NAMESPACE.name, namespace_of(owner)), _QUOTA.name, NAME)
+
+
 def is_ours(name: str) -> bool:
     """Whether a namespace or priority class is one of Minka's, by its name."""
     return name.startswith(_PREFIX)

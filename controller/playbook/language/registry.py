@@ -264,7 +264,7 @@ class Context(Protocol):
         ...
 
     async def scaling_refusal(self, replicas: int) -> str:
-        """Why the function can't have so many replicas on its pool, beside its reserve; empty where it can."""
+        """Why its pool can't have so many replicas: by room, by what was bought, or by quota; empty where it can."""
         ...
 
     async def rebalanced(self) -> Choice:

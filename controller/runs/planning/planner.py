@@ -6,12 +6,14 @@ The pure work happens in ``intent``, ``nrm`` and ``plan``; this is where it meet
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from typing import TypeVar
 
 from controller.intent import compile_intent
+from controller.intent.packing import PARTS
 from controller.intent.placement import OPEN, Choice, Closures, Placement, place, scaling_refusal
 from controller.intent.pools import pool_facts
 from controller.inventory.selectors import select_with_ways
@@ -27,7 +29,8 @@ from controller.models.record import CarriedNodes
 from controller.models.run import Holds, LedgerEntry
 from controller.nrm.generation import generation_of
 from controller.nrm.profiles import Rendered, broadcast_plmn, cells, is_reserved, root_spec
-from controller.nrm.profiles.pool import needed_on, priority_of
+from controller.nrm.profiles.function import deployment_path
+from controller.nrm.profiles.pool import namespace_of, needed_on, priority_of, quota_path
 from controller.nrm.schema import NodeSpec
 from controller.plan import (
     Limit,
@@ -243,7 +246,8 @@ class Planner:
     async def scaling_refusal(self, network: Network, function: str, replicas: int) -> str:
         """Why a function can't have so many replicas where it is; empty where it can."""
         running, day = await self.running(network), network.day(self._clock.now())
-        return await asyncio.to_thread(scaling_refusal, network, day, running, function, replicas)
+        refusal = await asyncio.to_thread(scaling_refusal, network, day, running, function, replicas)
+        return refusal or await self._store.read(beyond_quota, network, running, function, replicas)
 
     async def elsewhere(self, network: Network, function: str, avoid: Collection[str] | None = None) -> Choice:
         """Where a function would go if it had to leave pools, with all others that are down now; or if all might move.
@@ -571,6 +575,37 @@ def _short_of_nodes(network: Network, pool: str, cluster: ClusterState) -> str:
     if len({node.domain for node in lacking}) <= network.pool_by_id[pool].spare_nodes:
         return ""
     return f"{len(lacking)} of its {len(network.nodes_of[pool])} nodes take no pods"
+
+
+#: What a quota limits, and a replica takes: leaves of both, with their words.
+_LIMITED = dict(zip(("cpus", "memoryGb", "hugepagesGb", "accelerators"), PARTS, strict=True))
+
+
+def beyond_quota(
+    store: Store, network: Network, running: Mapping[str, Sequence[str]], function: str, replicas: int
+) -> str:
+    """What a function's owner has too little of for so many replicas, by the quota on its pool; empty if nothing.
+
+    Quota and functions count as they were applied.
+    """
+    pool, owner = next(iter(running.get(function, ())), ""), network.function_by_id[function].side
+    beside = [name for name, pools in running.items() if pool in pools and network.function_by_id[name].side == owner]
+    ledgers = store.ledger.find([pool, *beside])
+    quota = ledgers.get(pool, {}).get(quota_path(pool, owner))
+    if quota is None:
+        return ""
+    taken = Counter[str]()
+    for name in beside:
+        leaves = ledgers[name][deployment_path(name, pool)].leaves
+        count = replicas if name == function else int(str(leaves.get("replicas", "1")))
+        taken.update({part: count * int(str(leaves.get(part, "0"))) for part in _LIMITED})
+    for part, limit in ((part, int(str(limit))) for part, limit in quota.leaves.items() if part in _LIMITED):
+        if taken[part] > limit:
+            return (
+                f"the quota of {namespace_of(owner)} is {limit} {_LIMITED[part]}, and its pods would ask for "
+                f"{taken[part]}; name the replicas in the network files and apply them first (minka plan pool={pool})"
+            )
+    return ""
 
 
 def selected(network: Network, selector: str) -> tuple[str, ...]:

@@ -513,6 +513,20 @@ async def test_more_replicas_than_there_is_room_for_are_refused_before_anything_
     assert bench.devices["CU-1"].running[f"/Function[CU-1]/Deployment[{pool}]"].get("replicas", "1") == "1"
 
 
+async def test_more_replicas_than_the_quota_on_the_pool_has_are_refused() -> None:
+    bench = FunctionBench()
+    await bench.add_pools(ready=True)
+    await bench.instantiate("CU-1")
+    (pool,) = bench.pools("CU-1")
+    # The host's functions that may run there are four of four cores, and one more for upgrades.
+    assert await bench.play("scale-function", function="CU-1", replicas=5) == {"CU-1": Outcome.SUCCEEDED}
+    assert await bench.play("scale-function", function="CU-1", replicas=6) == {"CU-1": Outcome.REFUSED}
+    assert bench.jobs[0].detail.endswith(
+        "the quota of minka-host is 20 cores, and its pods would ask for 24; name the replicas in the network files "
+        f"and apply them first (minka plan pool={pool})"
+    )
+
+
 def upgraded(network: Network, package: str) -> Network:
     """The same, where a package has a new image."""
     known = network.package_by_id[package]
