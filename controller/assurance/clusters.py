@@ -38,6 +38,7 @@ def with_cluster(network: Network, health: Health, before: Health | None) -> Hea
         nodes=tuple(ours),
         waiting={name: said for name, said in seen.waiting.items() if name in known},
         crashing={name: said for name, said in seen.crashing.items() if name in known},
+        crashed={name: at for name, at in seen.crashed.items() if name in known},
         down=tuple(name for name in seen.down if name in known),
         hardware=seen.hardware and tuple(one for one in seen.hardware if one.node in {node.id for node in ours}),
         ims=seen.ims,

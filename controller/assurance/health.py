@@ -282,7 +282,7 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
         severity = PerceivedSeverity.CRITICAL if cause == FUNCTION_DOWN else PerceivedSeverity.MAJOR
         found[health.device, cause] = _Fault(severity, text)
     if health.cluster is not None:
-        found |= _in_cluster(health.cluster, health.device, health.reserve)
+        found |= _in_cluster(health.cluster, health.device, health.reserve, health.at)
     if health.over > _MOST_OVER:
         text = f"its list keeps {health.over} alarms that are over and that nobody acknowledged"
         found[health.device, ALARM_LIST_CROWDED] = _Fault(PerceivedSeverity.WARNING, text)
@@ -298,7 +298,7 @@ def _of_configuration(health: Health) -> dict[FaultKey, _Fault]:
     return {(health.device, CONFIGURATION_DRIFT): _Fault(PerceivedSeverity.WARNING, text)}
 
 
-def _in_cluster(cluster: ClusterState, pool: str, reserve: str) -> dict[FaultKey, _Fault]:
+def _in_cluster(cluster: ClusterState, pool: str, reserve: str, at: datetime) -> dict[FaultKey, _Fault]:
     """What is wrong in a pool."""
     found = {}
     for node in cluster.nodes:
@@ -312,7 +312,7 @@ def _in_cluster(cluster: ClusterState, pool: str, reserve: str) -> dict[FaultKey
         if node.clock is False and node.timed:
             text = f"the clock of node {node.id} does not follow PTP, which {_listed(node.timed)} need"
             found[node.id, PTP_LOST] = _Fault(PerceivedSeverity.MAJOR, text, functions=node.timed)
-    for function, said in cluster.crashing.items():
+    for function, said in cluster.crashing_at(at).items():
         text = f"a container of {function} crashes again and again: {said}"
         found[function, FUNCTION_CRASH_LOOPING] = _of_pods(cluster, [function], text)
     if cluster.waiting:

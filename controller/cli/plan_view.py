@@ -206,11 +206,11 @@ def conclusion(made: Mapping[str, Any]) -> list[str]:
     observed_only = [station for station, reason in unplanned.items() if reason.startswith("not adopted")]
     hint = _adopt_hint(made["selector"], len(observed_only)) if observed_only else []
     left_out = f"; {len(unplanned)} left out" if unplanned else ""
-    unchanged = len(made["unchanged"])
+    unchanged, noun = len(made["unchanged"]), _noun(made["selector"])
     if not changes and unplanned and not unchanged:
-        return [f"Nothing planned: {_all(len(unplanned))} left out.", *hint]
+        return [f"Nothing planned: {_all(len(unplanned), noun)} left out.", *hint]
     if not changes:
-        return [f"Nothing to do: {_stations(unchanged)} what they should{left_out}.", *hint]
+        return [f"Nothing to do: {_carry(unchanged, noun)} should{left_out}.", *hint]
     said = f"{_change_words(made)}; {unchanged} stay as they are{left_out}."
     return [said, *hint, f"Apply it with: minka apply {made['id']}"]
 
@@ -249,15 +249,20 @@ def _number(changes: Sequence[Mapping[str, Any]]) -> str:
 def _adopt_hint(selector: str, count: int) -> list[str]:
     them = "it is" if count == 1 else "they are"
     return [
-        f"Minka changes only stations that were adopted; {count} of these {'was' if count == 1 else 'were'} not,",
+        f"Minka changes only {_noun(selector)}s that were adopted; {count} of these {'was' if count == 1 else 'were'} not,",
         f"so {them} only observed.",
         f"Adopt them with: minka device adopt {shlex.quote(selector)}",
     ]
 
 
-def _all(count: int) -> str:
-    return "the only station is" if count == 1 else f"all {count} stations are"
+def _noun(selector: str) -> str:
+    """What a selector selects: only with these keys something else than stations, and routers of their sites."""
+    return next((kind for kind in ("function", "pool") if f"{kind}=" in selector), "station")
 
 
-def _stations(count: int) -> str:
-    return "1 station carries" if count == 1 else f"{count} stations carry"
+def _all(count: int, noun: str) -> str:
+    return f"the only {noun} is" if count == 1 else f"all {count} {noun}s are"
+
+
+def _carry(count: int, noun: str) -> str:
+    return f"1 {noun} carries what it" if count == 1 else f"{count} {noun}s carry what they"

@@ -8,6 +8,7 @@ station is made of which functions stands with the station (``Station.functions`
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -268,6 +269,10 @@ class HardwareAlarm(Noun):
     text: str
 
 
+#: How long a container has to run until its kubelet forgets that it crashed, and begins its back-off anew.
+FORGIVEN = timedelta(minutes=10)
+
+
 class ClusterState(Noun):
     """Nodes of a pool and what becomes of the pods of functions there.
 
@@ -275,6 +280,7 @@ class ClusterState(Noun):
         nodes: By name.
         waiting: Functions with a pod that no node takes, and what the scheduler says of it.
         crashing: Functions with a container that crashes again and again, and what the kubelet says of it.
+        crashed: Those of them whose container runs just now, and when it crashed last.
         down: Functions that have pods there and none that is ready, sorted.
         restarts: How often containers were started again by their kubelet, by function, of all pods that there are.
         hardware: What its O2 IMS lists; None where that did not answer.
@@ -284,6 +290,7 @@ class ClusterState(Noun):
     nodes: tuple[NodeState, ...] = ()
     waiting: dict[str, str] = {}
     crashing: dict[str, str] = {}
+    crashed: dict[str, datetime] = {}
     restarts: dict[str, int] = {}
     down: tuple[str, ...] = ()
     hardware: tuple[HardwareAlarm, ...] | None = ()
@@ -293,6 +300,14 @@ class ClusterState(Noun):
     def functions(self) -> tuple[str, ...]:
         """Functions that are there, or wait to be, sorted."""
         return tuple(sorted({*self.waiting, *(one for node in self.nodes for one in node.functions)}))
+
+    def crashing_at(self, now: datetime) -> dict[str, str]:
+        """Those that crash again and again, without those that have run since for as long as a kubelet minds."""
+        return {
+            name: said
+            for name, said in self.crashing.items()
+            if name not in self.crashed or now - self.crashed[name] < FORGIVEN
+        }
 
 
 class Latency(Noun):

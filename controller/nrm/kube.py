@@ -618,7 +618,7 @@ _ROOM = {
     "hugepages_gb": ("hugepages-1Gi", _SUFFIXES["Gi"]),
     "accelerators": ("minka.dev/accelerators", Decimal(1)),
 }
-#: Restarts from which on a container that is not ready counts as one that crashes again and again.
+#: Restarts from which on a container counts as one that crashes again and again, also while it runs.
 _CRASHES = 2
 #: Letters of what a scheduler or kubelet says.
 _LONGEST = 300
@@ -629,7 +629,7 @@ def _cluster(nodes: Iterable[Object], pods: Iterable[Object]) -> ClusterState:
     here: dict[str, list[Object]] = defaultdict(list)
     ready: dict[str, bool] = {}
     waiting: dict[str, str] = {}
-    crashing: dict[str, str] = {}
+    standing: list[Object] = []
     restarts: Counter[str] = Counter()
     for pod in sorted(pods, key=lambda one: str(one["metadata"]["name"])):
         if pod.get("status", {}).get("phase") in ("Succeeded", "Failed"):
@@ -643,14 +643,15 @@ def _cluster(nodes: Iterable[Object], pods: Iterable[Object]) -> ClusterState:
         ready[function] = ready.get(function, False) or _status(said, "Ready") == "True"
         if said.get("PodScheduled", {}).get("reason") == "Unschedulable":
             waiting[function] = _words(said["PodScheduled"])
-        if crash := _crash(pod):
-            crashing[function] = crash
+        standing.append(pod)
+    crashing, crashed = _crashes(standing)
     return ClusterState(
         nodes=tuple(
             _node(one, here[str(one["metadata"]["name"])]) for one in sorted(nodes, key=lambda n: n["metadata"]["name"])
         ),
         waiting=waiting,
         crashing=crashing,
+        crashed=crashed,
         restarts=dict(restarts),
         down=tuple(sorted(name for name, well in ready.items() if not well)),
     )
@@ -683,16 +684,25 @@ def _room(quantities: Object) -> Resources:
     return Resources(**{name: float(amounts[name] / unit) for name, (_, unit) in _ROOM.items()})
 
 
-def _crash(pod: Object) -> str:
-    """What the kubelet says of a container that crashes again and again; empty where none does."""
-    for container in _containers(pod):
-        waiting, last = container.get("state", {}).get("waiting", {}), container.get("lastState", {})
+def _crashes(pods: Iterable[Object]) -> tuple[dict[str, str], dict[str, datetime]]:
+    """Functions with a container that crashes again and again: what its kubelet says, and when that was, if it runs.
+
+    Between two crashes a container may be ready for a while, so that alone says nothing.
+    """
+    said: dict[str, str] = {}
+    last: dict[str, datetime] = {}
+    waits: set[str] = set()
+    for pod, container in ((pod, one) for pod in pods for one in _containers(pod)):
+        function = str(pod["metadata"]["labels"][FUNCTION_LABEL])
+        waiting, ended = _at(container, ("state", "waiting")) or {}, _at(container, ("lastState", "terminated"))
         again = int(container.get("restartCount", 0))
         if waiting.get("reason") == "CrashLoopBackOff":
-            return f"{_words(waiting)} ({again} restarts)"
-        if again >= _CRASHES and not container.get("ready") and "terminated" in last:
-            return f"{_words(last['terminated'])} ({again} restarts)"
-    return ""
+            waits.add(function)
+            said[function] = f"{_words(waiting)} ({again} restarts)"
+        elif again >= _CRASHES and ended:
+            last[function] = max(_time(ended.get("finishedAt")), last.get(function, _EVER))
+            said.setdefault(function, f"{_words(ended)} ({again} restarts)")
+    return said, {function: at for function, at in last.items() if function not in waits}
 
 
 def _containers(pod: Object) -> Iterable[Object]:

@@ -75,10 +75,16 @@ class PoolView(Body):
             nodes=nodes,
             answers=health is not None and health.reachable,
             seen=health and health.read,
-            cluster=health and health.cluster,
+            cluster=_as_seen(health) if health else None,
             wrong=tuple(sorted({cause for _, cause in wrongs(health)})) if health else (),
             closed=closed,
         )
+
+
+def _as_seen(health: Health) -> ClusterState | None:
+    """What nodes and pods of a pool said, without containers that crashed some time ago and run well since."""
+    cluster = health.cluster
+    return cluster and cluster.model_copy(update={"crashing": cluster.crashing_at(health.at)})
 
 
 class PlacementView(Body):

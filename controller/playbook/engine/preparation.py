@@ -149,8 +149,7 @@ class PlaybookPreparation:
         targets = await asyncio.to_thread(select, network, selector)
         targets = await self._concerned(playbook, values, network, targets)
         if not targets:
-            only = " that this playbook is about" if playbook.on_pool is not None or playbook.rebalances else ""
-            raise InputError(f"the targets {selector!r} match no station{only}")
+            raise InputError(_no_targets(playbook, selector, values))
         skips = (request.on_hold or playbook.guards.on_hold) is OnHold.SKIP and self._changes(playbook)
         plan, refused = await self._plan(playbook, values, selector, actor, skip_under_hold=skips)
         bound = plan is not None
@@ -431,6 +430,15 @@ class PlaybookPreparation:
     def _changes(self, playbook: Playbook) -> bool:
         actions = (self._library.registry.action(step.action) for step in playbook.steps)
         return any(action.access is DeviceAccess.CHANGES for action in actions)
+
+
+def _no_targets(playbook: Playbook, selector: str, values: Mapping[str, Plain]) -> str:
+    """That a playbook has nothing to work on, and why."""
+    if playbook.rebalances:
+        return f"there is nothing to move: a new placement leaves all of {selector!r} where they are"
+    if playbook.on_pool is not None:
+        return f"there is nothing to do: none of {selector!r} is on {evaluate(playbook.on_pool, values)}"
+    return f"the targets {selector!r} match no station"
 
 
 def _order(job: NewJob) -> tuple[int, str, int, str]:

@@ -276,6 +276,30 @@ def test_a_function_that_crashes_again_and_again_is_the_root_of_what_it_takes_do
     assert root_of(pool.network, of("DU-1", "function-degraded", ObjectClass.FUNCTION, root), [root]) == root
 
 
+def test_a_container_that_is_ready_between_two_crashes_crashes_still_and_one_that_runs_on_does_not() -> None:
+    pool = Watched()
+    pool.bench.deploy("du-1")
+    crashed = pool.bench.clock.now()
+
+    def runs(restarts: int, *, ready: bool) -> None:
+        (pod,) = pool.bench.pods("du-1")
+        pod = pool.bench.cluster.edited(pod)
+        terminated = {"exitCode": 139, "reason": "Error", "finishedAt": f"{crashed:%Y-%m-%dT%H:%M:%SZ}"}
+        said = {"restartCount": restarts, "ready": ready, "lastState": {"terminated": terminated}}
+        pod["status"]["containerStatuses"][0] |= said
+        pool.bench.cluster.update_status("pods", pod)
+
+    runs(1, ready=True)
+    assert not pool.reports(), "once is not again and again"
+    for ready in (False, True):
+        runs(2, ready=ready)
+        assert pool.reports()["DU-1", CRASH].text.endswith("crashes again and again: Error (2 restarts)")
+    pool.bench.clock.advance(590)
+    assert not pool.reports(("DU-1", CRASH)), "it stands"
+    pool.bench.clock.advance(20)
+    assert pool.reports(("DU-1", CRASH))["DU-1", CRASH].severity is PerceivedSeverity.CLEARED
+
+
 def test_a_pool_that_can_not_lose_a_node_any_more_says_so() -> None:
     pool = Watched(network(2, spare=1), nodes=2, room=1)
     pool.bench.deploy("du-1")

@@ -88,7 +88,9 @@ def test_a_fresh_fleet_is_shown_how_to_begin() -> None:
 
 
 def test_nothing_to_do_is_said() -> None:
-    assert sentence(plan([], unchanged=["S1"])) == "Nothing to do: 1 station carries what they should."
+    assert sentence(plan([], unchanged=["S1"])) == "Nothing to do: 1 station carries what it should."
+    made = plan([], unchanged=["DU-1", "DU-2"], selector="region=cusco,function=DU-*")
+    assert sentence(made) == "Nothing to do: 2 functions carry what they should."
 
 
 def test_routers_are_distinguished_from_stations(capsys: pytest.CaptureFixture[str]) -> None:
