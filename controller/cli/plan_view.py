@@ -247,9 +247,9 @@ def _number(changes: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _adopt_hint(selector: str, count: int) -> list[str]:
-    them = "it is" if count == 1 else "they are"
+    them, were = ("it is", "was") if count == 1 else ("they are", "were")
     return [
-        f"Minka changes only {_noun(selector)}s that were adopted; {count} of these {'was' if count == 1 else 'were'} not,",
+        f"Minka changes only {_noun(selector)}s that were adopted; {count} of these {were} not,",
         f"so {them} only observed.",
         f"Adopt them with: minka device adopt {shlex.quote(selector)}",
     ]

@@ -692,7 +692,7 @@ def _crashes(pods: Iterable[Object]) -> tuple[dict[str, str], dict[str, datetime
     said: dict[str, str] = {}
     last: dict[str, datetime] = {}
     waits: set[str] = set()
-    for pod, container in ((pod, one) for pod in pods for one in _containers(pod)):
+    for pod, container in ((one, container) for one in pods for container in _containers(one)):
         function = str(pod["metadata"]["labels"][FUNCTION_LABEL])
         waiting, ended = _at(container, ("state", "waiting")) or {}, _at(container, ("lastState", "terminated"))
         again = int(container.get("restartCount", 0))

@@ -13,6 +13,7 @@ from functools import partial
 
 import pytest
 
+from controller.models.alarm import Alarm, AlarmState
 from controller.models.run import Outcome, Run, RunState
 from controller.nrm.kube import NF_DEPLOYMENT, Place
 from controller.nrm.tree import Tree
@@ -430,3 +431,84 @@ def test_pools_may_go_wrong_at_any_request_of_a_whole_run(cloud: Cloud, strike: 
 
     cloud.play(each())
     cloud.intact = True
+
+
+# ---------------------------------------------------------------------------- rules
+
+
+def alarm_of(cloud: Cloud, cause: str) -> Alarm | None:
+    """The latest alarm of a cause."""
+    _, found = cloud.store.alarms.page(Page(limit=100))
+    return next((one for one in found if one.probable_cause == cause), None)
+
+
+async def repaired(cloud: Cloud, cause: str) -> tuple[Alarm, Run]:
+    """Wait until the rule of a cause has ended all that was wrong, and is sure of it; the alarm and the run."""
+
+    def ended() -> bool:
+        one = alarm_of(cloud, cause)
+        return one is not None and one.state in (AlarmState.REPAIRED, AlarmState.ESCALATED)
+
+    await cloud.watch([cause], ended)
+    alarm = alarm_of(cloud, cause)
+    assert alarm is not None
+    assert alarm.state is AlarmState.REPAIRED, alarm.note
+    assert not cloud.store.alarms.standing(cloud.network.device_kinds)
+    await cloud.time.sleep(SETTLE)
+    await cloud.assert_whole(FUNCTION, stays=True)
+    return alarm, cloud.store.runs.get(alarm.run)
+
+
+def test_a_release_that_crashes_is_taken_back_by_a_rule(cloud: Cloud) -> None:
+    async def each() -> None:
+        await upgraded(cloud)
+        await cloud.work()
+        newer = image_in(cloud.store.ledger.find([FUNCTION])[FUNCTION])
+        (pool,) = cloud.placed(FUNCTION)
+        cloud.fleet.pools[pool].begin_fault("crash-looping", FUNCTION)
+        alarm, run = await repaired(cloud, "function-crash-looping")
+        assert (alarm.object, alarm.root, run.procedure) == (FUNCTION, "", "revert-function")
+        assert image_in(cloud.store.ledger.find([FUNCTION])[FUNCTION]) != newer
+        await cloud.tidy()
+
+    cloud.play(each())
+    cloud.intact = True
+
+
+def test_a_rule_brings_a_function_away_from_a_node_whose_clock_is_lost(cloud: Cloud) -> None:
+    async def each() -> None:
+        cloud.rewrite("agreements.yaml", "{reduce: standing}", "{reduce: standing, interrupt: standing}")
+        ((pool, node),) = cloud.pods(FUNCTION)
+        cloud.fleet.pools[pool].begin_fault("ptp-lost", node)
+        alarm, run = await repaired(cloud, "ptp-lost")
+        assert (alarm.station, alarm.object, run.procedure) == (pool, node, "drain-node")
+        assert node not in {name for _, name in cloud.pods(FUNCTION)}
+
+    cloud.play(each())
+
+
+def test_what_a_full_pool_has_no_room_for_is_elsewhere_before_people_are_called(cloud: Cloud) -> None:
+    async def each() -> None:
+        ((pool, _),) = cloud.pods(FUNCTION)
+        cluster = cloud.fleet.pools[pool].cluster
+        for found in cluster.list("nodes"):  # somebody takes all nodes out of use, and the pod goes
+            node = cluster.edited(found)
+            node["spec"]["unschedulable"] = True
+            cluster.update("nodes", node, manager="kubectl")
+        (pod,) = cluster.list("pods", NAMESPACE)
+        cluster.delete("pods", NAMESPACE, pod["metadata"]["name"])
+
+        def over() -> bool:
+            return alarm_of(cloud, "pool-full") is not None and not cloud.store.alarms.standing([pool, FUNCTION])
+
+        await cloud.watch(["pool-full", "function-below-a-fault"], over)
+        full, down = alarm_of(cloud, "pool-full"), alarm_of(cloud, "function-down")
+        assert full is not None
+        assert down is not None
+        assert (full.station, full.state) == (pool, AlarmState.CLEARED)
+        assert (down.root, down.state) == (full.id, AlarmState.REPAIRED)
+        assert pool not in cloud.placed(FUNCTION)
+        await cloud.time.sleep(SETTLE)
+        await cloud.assert_whole(FUNCTION, stays=True)
+
+    cloud.play(each())

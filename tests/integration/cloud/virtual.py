@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,15 +18,18 @@ from typing import Any
 import httpx
 import pytest
 
+from controller.assurance.checker import Checker
 from controller.cloud import CloudDevices
 from controller.cloud.api import PoolApi
 from controller.device import SshDevices
 from controller.device.transport import Transport
 from controller.inventory.load import load_network
+from controller.models.alarm import AlarmSource
 from controller.models.errors import SessionLostError
 from controller.models.network import Network, network_digest
 from controller.models.run import Job, Outcome, Run, Strategy
 from controller.nrm.tree import Tree
+from controller.observe.rounds import Rounds
 from controller.plan import pools_of
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.context import ActionServices
@@ -34,13 +37,17 @@ from controller.playbook.engine.job import PlaybookProcedure, procedures
 from controller.playbook.engine.preparation import PlaybookPreparation
 from controller.playbook.language.library import Library
 from controller.ports.devices import target_of
+from controller.ports.notifier import FakeNotifier
 from controller.ports.queue import FakeWakeups
 from controller.ports.secrets import FakeSecrets
-from controller.ports.store import RunRequest
+from controller.ports.store import Page, RunRequest
 from controller.ports.webhook import FakeWebhook
 from controller.rehearsal.play import BEGINS
 from controller.rehearsal.timeline import LoopClock, VirtualLoop
 from controller.rehearsal.twin import MemoryConnector
+from controller.remediation.guards import forbids
+from controller.remediation.remediator import Remediator
+from controller.remediation.rules import load_rules
 from controller.runs.launch import Launcher
 from controller.runs.loop import WorkerLoop
 from controller.runs.planning.planner import Planner, PlanRequest
@@ -57,6 +64,7 @@ from simulators.network import read_network
 from simulators.station import StationSettings
 from tests.integration.alarms.system import PLAYBOOKS
 from tests.support.launch import submit
+from tests.support.rules import promote
 from tests.unit.runs.group_bench import Mortal, _unless_killed
 from tests.unit.runs.transaction_bench import InstantStore, Killed
 
@@ -221,7 +229,7 @@ class VirtualCloud:
         self.life, devices = life, self._devices()
         services = self.services(devices, life)
         of = procedures(PlaybookProcedure(services, registry()))
-        tools = Tools(services.store, devices, self.time, target_of, procedure_of=of)
+        tools = Tools(services.store, devices, self.time, target_of, procedure_of=of, forbids=forbids)
         process = asyncio.create_task(WorkerLoop("w", tools, FakeWakeups()).run(asyncio.Event()))
         end = self.time.monotonic() + seconds
         try:
@@ -265,6 +273,37 @@ class VirtualCloud:
         await self.start(playbook, **given)
         await self.work(*deaths)
         return {job.station: job.outcome for job in self.jobs}
+
+    async def watch(self, rules: Collection[str], ends: Callable[[], object], seconds: float = 3600.0) -> None:
+        """Listener, scheduler and workers do what they do until something is so; these of the shipped rules may act."""
+        devices, known = self._devices(), load_rules(PLAYBOOKS / "rules")
+        services = self.services(devices)
+        promote(self.store, [rule for rule in known if rule.name in rules])
+        checker, looks = (
+            Checker(services.store, services.planner, self.time, sources)
+            for sources in (frozenset(AlarmSource), frozenset[AlarmSource]())
+        )
+        preparation = PlaybookPreparation(services, Library(PLAYBOOKS, registry()))
+        launcher = Launcher(services.store, services.planner, FakeWakeups(), preparation)
+        remediator = Remediator(services.store, looks, launcher, FakeNotifier(), self.time, known)
+
+        async def check() -> None:
+            records = self.store.devices.find()
+            adopted = [one for one, record in records.items() if record.adopted is not None and record.retired is None]
+            await checker.record([await checker.check(self.network, one) for one in adopted])
+
+        rounds, end = Rounds(self.time), self.time.monotonic() + seconds
+        rounds.start("checks", check, 30.0)
+        rounds.start("remediation", remediator.step, 5.0)
+        while not ends():
+            assert self.time.monotonic() < end, self.store.alarms.page(Page(limit=100))
+            await self.time.sleep(5.0)
+            for run in self.store.runs.active():
+                self.run = self.store.runs.get(run)
+                await self.shift(Mortal())
+        await rounds.stop()
+        await remediator.settle()
+        await devices.close()
 
     async def prepare_pools(self) -> None:
         """Make namespaces and quotas."""
