@@ -182,12 +182,14 @@ class _Denial:
 def refusal(store: Store, repair: Repair, now: datetime) -> Refusal | None:
     """The first guard's no to a repair, None where none says no; to be asked in a transaction.
 
+    A rung that only tells people does nothing to a device, so no guard of what is done there keeps it from them.
     Once its run is known, it waits for others that are about to begin a repair: else two would not see each other.
     """
     if repair.run is not None:
         store.repairs.alone()
     ask = GuardInput(repair, store.alarms.get(repair.alarm.id), store, store.networks.get()[1], now)
-    said = ((name, guard(ask)) for name, guard in GUARDS.items())
+    tells = repair.rule.ladder[repair.rung].people
+    said = ((name, guard(ask)) for name, guard in GUARDS.items() if not (tells and name in _OF_ACTS))
     return next((Refusal(name, no.reason, no.until, no.final) for name, no in said if no is not None), None)
 
 
@@ -552,6 +554,8 @@ def _of(run: Run, alarm: Alarm) -> Rule:
     return Rule(name=name, description="", match=match, ladder=ladder)
 
 
+#: Guards of what is done to devices, however it is done.
+_OF_ACTS = frozenset(("stopped", "record", "hold", "freeze", "rate", "share"))
 #: Guards that are asked once more before the run of a repair changes a device: it may have waited for people.
 _AT_START = ("stopped", "over", "announced", "freeze", "battery")
 #: All guards, in the order in which they are asked. Which one says no first decides the reason, and nothing else.

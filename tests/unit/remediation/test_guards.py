@@ -517,6 +517,20 @@ async def test_what_comes_again_is_no_repairs_business_where_a_rule_only_tells_p
     assert [reason for _, reason in bench.people.sent] == ["look at the connector"]
 
 
+@pytest.mark.parametrize(
+    "name", ["stopped", "record", "hold", "freeze", "rate", "share", "settle", "symptom", "shelved"]
+)
+async def test_what_only_tells_people_waits_for_no_guard_of_what_is_done_to_devices(bench: Bench, name: str) -> None:
+    ticket = LINK_RULE.model_copy(update={"ladder": (Rung(ticket="look at the connector"),)})
+    scene = Scene(bench, bench.breaks(), ticket)
+    SCENES[name][0](scene)
+    alarm = await scene.play()
+    told = name in ("stopped", "record", "hold", "freeze", "rate", "share")
+    assert (alarm.state is AlarmState.ESCALATED) is told
+    said = [reason for one, reason in bench.people.sent if one.id == scene.alarm.id]
+    assert said == ["look at the connector"] * told
+
+
 async def test_the_hour_of_a_rate_ends_by_itself_and_other_regions_have_their_own(bench: Bench) -> None:
     limits = replace(UNLIMITED, per_region=2)
     scene = Scene(bench, bench.breaks())
