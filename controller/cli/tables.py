@@ -13,7 +13,7 @@ from controller.models.untrusted import visible
 
 #: Blanks between two columns.
 _GAP = 2
-#: Columns of the terminal that prose has at least: its longest word, within these.
+#: Columns of the terminal that prose has at least: its longest word, within these, if there is room.
 _NARROWEST, _LONGEST_WORD = 16, 40
 
 
@@ -105,6 +105,10 @@ def _layout(columns: Sequence[Column], cells: Sequence[Sequence[Text]], room: in
         if _total([wanted[one] for one in (*kept, index)]) <= room:
             kept.append(index)
     kept.sort()
+    # A long word, such as a digest, is broken where else no line would fit.
+    for index in (one for one in kept if columns[one].prose):
+        over = _total([least[one] for one in kept]) - room
+        least[index] -= max(0, min(over, least[index] - _NARROWEST))
     left = room - _total([least[index] for index in kept])
     short = sum(wanted[index] - least[index] for index in kept)
     # Prose shares what is left by what it lacks, so that rows get no higher than they have to.

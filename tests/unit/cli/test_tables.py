@@ -235,6 +235,17 @@ def test_an_id_wider_than_the_terminal_is_whole(
     assert "PE-CUS-0145" * 12 in capsys.readouterr().out
 
 
+def test_a_digest_in_a_sentence_is_broken_where_the_terminal_ends(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal.setattr(out, "width", 80)
+    columns = ("station", "step", Column("what", prose=True))
+    table(columns, [("edge-1, BBU-1, T-LTE-1", "configure the virtual station", f"image sha256:{'7' * 64}, cores 8")])
+    said = capsys.readouterr().out
+    assert max(map(len, said.splitlines())) <= 80
+    assert said.count("7") == 64
+
+
 def test_without_a_terminal_all_columns_are_there_and_no_line_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
     table((Column("id"), Column("detail", 1, prose=True)), [("r-1", "words " * 900)])
     assert len(capsys.readouterr().out.splitlines()) == 2
