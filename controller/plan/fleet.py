@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from types import MappingProxyType
 
 from controller.models.errors import PlanRefusedError
 from controller.models.facts import BroadcastFact, Finding, Intent, Severity
@@ -17,7 +18,7 @@ from controller.plan.inputs import PlanOptions, StationView, at_what_cells_name,
 from controller.plan.routers import check_routers, link_owners
 from controller.plan.station import StationPlan, plan_station
 
-#: Routers left out that a refusal names.
+#: What was left out that a refusal names.
 _NAMED = 3
 
 
@@ -120,7 +121,7 @@ class Planning:
     def plan(self, network_digest: str, created: datetime) -> Plan:
         """The plan of all stations that were added; raises as ``make_plan``."""
         remove = self._options.remove
-        check_changes(self._network, self._draft.outlines, self._options, self._withheld)
+        check_changes(self._network, self._draft.outlines, self._options, self._withheld, self._draft.unplanned)
         return self._draft.seal(
             self._network,
             network_digest,
@@ -164,7 +165,11 @@ def make_plan(
 
 
 def check_changes(
-    network: Network, changes: Sequence[Outline], options: PlanOptions, withheld: Sequence[str] = ()
+    network: Network,
+    changes: Sequence[Outline],
+    options: PlanOptions,
+    withheld: Sequence[str] = (),
+    left_out: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
     """See that a plan removes and touches what was named, and that its stations and routers go in one order.
 
@@ -174,7 +179,7 @@ def check_changes(
     checks: tuple[Callable[[], None], ...] = (
         lambda: check_removals(changes, options.remove, withheld),
         lambda: check_routers(changes, network),
-        lambda: check_share(network, changes, options),
+        lambda: check_share(network, changes, options, left_out),
     )
     said = []
     for check in checks:
@@ -219,8 +224,15 @@ def check_removals(changes: Iterable[Outline], named: Mapping[str, int], withhel
         raise PlanRefusedError("; ".join((*wrong, *withheld[:_NAMED])))
 
 
-def check_share(network: Network, changes: Sequence[Outline], options: PlanOptions) -> None:
+def check_share(
+    network: Network,
+    changes: Sequence[Outline],
+    options: PlanOptions,
+    left_out: Mapping[str, str] = MappingProxyType({}),
+) -> None:
     """A plan for one station is never too big; a bigger one needs its number named beyond the share.
+
+    What the plan leaves out, with the reason, may be why it touches fewer than were expected.
 
     Raises:
         PlanRefusedError: The number was not named, or another one was.
@@ -228,9 +240,11 @@ def check_share(network: Network, changes: Sequence[Outline], options: PlanOptio
     count, total, expected = len(changes), len(network.device_kinds), options.expect_stations
     if expected is not None:
         if count != expected:
+            reasons = [f"{station}: {reason}" for station, reason in sorted(left_out.items())[:_NAMED]]
+            less = f" (left out: {'; '.join(reasons)})" if reasons and count < expected else ""
             raise PlanRefusedError(
-                f"the plan touches {count} stations{_others(network, changes)}, but {expected} were expected: find out "
-                f"why, or expect {count} stations"
+                f"the plan touches {count} stations{_others(network, changes)}, but {expected} were expected{less}: "
+                f"find out why, or expect {count} stations"
             )
     elif count > 1 and count > options.max_share * total:
         raise PlanRefusedError(

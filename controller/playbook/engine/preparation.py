@@ -158,7 +158,8 @@ class PlaybookPreparation:
             holds = await store.holds.find(now) if skips else []
             places = [*targets, *(await self._routers(network, targets) if playbook.routers else ())]
             left_out = {place: words for place in places if (words := hold_at(network, place, holds))}
-            left_out |= await self._not_adopted(targets) if playbook.stations else {}
+            # A plan that was refused would have adopted what it has to.
+            left_out |= await self._not_adopted(targets) if playbook.stations and not refused else {}
             functions = [one for one in targets if one in network.function_by_id and one not in left_out]
             changes, unready = await self._readied(request, playbook, values, network, digest, functions)
             plan = seal(

@@ -106,6 +106,9 @@ def test_a_plan_for_much_of_the_network_needs_its_number_named() -> None:
     assert len(plan(THREE, BOTH, PlanOptions(expect_stations=2)).changes) == 2
     with pytest.raises(PlanRefusedError, match="touches 2 stations, but 1 were expected"):
         plan(THREE, BOTH, PlanOptions(expect_stations=1))
+    away = replace(view(TWO), observed=None, unreachable="no answer")
+    with pytest.raises(PlanRefusedError, match=r"2 were expected \(left out: S2: unreachable: no answer\): find out"):
+        plan(THREE, {"S1": view(TWO), "S2": away}, PlanOptions(expect_stations=2))
     assert len(plan(THREE, {"S1": view(TWO)}, PlanOptions()).changes) == 1
 
 
