@@ -692,7 +692,7 @@ METRICS: tuple[Metric, ...] = (
         "minka_functions",
         _G,
         _NET,
-        "Functions by kind and state: up; down, with a fault; starting, with a place and not there yet; unplaced.",
+        "Functions by kind and state: up; degraded, serving with a fault; down; starting, with a place; unplaced.",
         "twenty",
         ("kind", "state"),
     ),

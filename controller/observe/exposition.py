@@ -25,6 +25,7 @@ from controller.access.disclosure import tenant_kpis
 from controller.access.sight import sight
 from controller.assurance.health import NOT_CHECKED, unread
 from controller.intent.placement import Closures, Placement, PoolUse, place
+from controller.models.alarm import FUNCTION_DOWN
 from controller.models.errors import NotFoundError
 from controller.models.health import Health, ServiceState
 from controller.models.measurement import QUARTER, Measured, Subject
@@ -274,8 +275,7 @@ def _functions(store: Store, clock: Clock, seen: NetworkPart) -> _Samples:
     for name, choice in placed.choices.items():
         if not seen.region or net.region_of(name) == seen.region:
             health = healths.get(name)
-            fault = health is not None and bool(health.function)
-            state = ("down" if fault else "up") if name in running else ("starting" if choice.pool else "unplaced")
+            state = _running_state(health) if name in running else ("starting" if choice.pool else "unplaced")
             states[net.package_by_id[net.function_by_id[name].package].kind, state] += 1
             for pool, at in sorted(health.placed.items()) if health else ():
                 yield "minka_function_placed_timestamp_seconds", at.timestamp(), (name, pool)
@@ -283,6 +283,12 @@ def _functions(store: Store, clock: Clock, seen: NetworkPart) -> _Samples:
     for one in net.pools:
         if seen.region in ("", one.region):
             yield from _room(net, one.id, placed.pools[one.id])
+
+
+def _running_state(health: Health | None) -> str:
+    if health is None or not health.function:
+        return "up"
+    return "down" if FUNCTION_DOWN in health.function else "degraded"
 
 
 def _room(net: Network, pool: str, use: PoolUse) -> _Samples:

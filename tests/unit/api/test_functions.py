@@ -270,6 +270,10 @@ async def test_metrics_count_functions_and_what_they_take(virtual: ApiBench) -> 
     virtual.store.healths.save([Health.model_validate(one) for one in (health, pool)])
     page = (await virtual.client.get("/metrics?region=r")).text
     assert 'minka_functions{kind="vcu-up",state="down"} 1' in page
+    fewer = {**health, "function": {"function-degraded": "1 of 2"}}
+    virtual.store.healths.save([Health.model_validate(fewer)])
+    degraded = (await virtual.client.get("/metrics?region=r")).text
+    assert 'minka_functions{kind="vcu-up",state="degraded"} 1' in degraded
     assert 'minka_function_placed_timestamp_seconds{function="UP-B",pool="far"} 1781517600' in page
     assert 'minka_function_restarts_total{function="UP-B",pool="far"} 3' in page
     assert (await _get(virtual.client, "/v1/functions/UP-B"))["placed"] == {"far": "2026-06-15T10:00:00Z"}
