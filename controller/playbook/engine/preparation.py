@@ -436,9 +436,9 @@ class PlaybookPreparation:
 def _no_targets(playbook: Playbook, selector: str, values: Mapping[str, Plain]) -> str:
     """That a playbook has nothing to work on, and why."""
     if playbook.rebalances:
-        return f"there is nothing to move: a new placement leaves all of {selector!r} where they are"
+        return "there is nothing to move: a new placement leaves all of these functions where they are"
     if playbook.on_pool is not None:
-        return f"there is nothing to do: none of {selector!r} is on {evaluate(playbook.on_pool, values)}"
+        return f"there is nothing to do: none of these functions is on {evaluate(playbook.on_pool, values)}"
     return f"the targets {selector!r} match no station"
 
 
