@@ -210,7 +210,8 @@ def conclusion(made: Mapping[str, Any]) -> list[str]:
     if not changes and unplanned and not unchanged:
         return [f"Nothing planned: {_all(len(unplanned), noun)} left out.", *hint]
     if not changes:
-        return [f"Nothing to do: {_carry(unchanged, noun)} should{left_out}.", *hint]
+        seen = ", as far as pools that answer tell" if any(map(_is_unread, made["findings"])) else ""
+        return [f"Nothing to do: {_carry(unchanged, noun)} should{seen}{left_out}.", *hint]
     said = f"{_change_words(made)}; {unchanged} stay as they are{left_out}."
     return [said, *hint, f"Apply it with: minka apply {made['id']}"]
 
@@ -262,6 +263,11 @@ def _noun(selector: str) -> str:
 
 def _all(count: int, noun: str) -> str:
     return f"the only {noun} is" if count == 1 else f"all {count} {noun}s are"
+
+
+def _is_unread(finding: Mapping[str, str]) -> bool:
+    """Whether it says that a pool did not answer, so that nobody knows what is there."""
+    return finding["code"] == "not-read"
 
 
 def _carry(count: int, noun: str) -> str:
