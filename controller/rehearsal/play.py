@@ -62,6 +62,7 @@ def set_up(
 
 def begin(stage: Stage, day: Day) -> None:
     """Put all causes of a day on the clock, which stands where it begins."""
+    stage.outages.end = stage.clock.monotonic() + day.hours * 3600
     for cause in day.causes:
         stage.clock.call_later(cause.at, partial(_begin, stage, day.seed, cause))
 

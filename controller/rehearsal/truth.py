@@ -5,6 +5,7 @@ All of it comes from changes at the stations as they happen; nobody's record is 
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -40,12 +41,16 @@ class Outages:
 
     A cell of which a tenant's users get a part counts in part: half of its user plane lost for ten minutes is five.
     That a cell carries less than usual does not count.
+
+    Attributes:
+        end: When the day is over. Runs that are under way then are played to their end, which does not count.
     """
 
     def __init__(self, fleet: Fleet, local: datetime, whole: Mapping[str, Demand]) -> None:
         self._fleet = fleet
         self._local = local
         self._whole = whole
+        self.end = math.inf
         #: By station, since when what part of each cell is lost to each tenant.
         self._now: dict[str, tuple[float, Demand]] = {}
         #: By station, who was served in which cell before the latest moment at which anything changed.
@@ -60,7 +65,7 @@ class Outages:
         reaches = self._fleet.stations[name].equipment.performance.reaches(self._local)
         wanted = {key: demand for key, demand in self._whole[name].items() if demand > 0}
         lost = {key: 1.0 - reaches.get(key, 0.0) / demand for key, demand in wanted.items()}
-        self._now[name] = self._fleet.clock.monotonic(), {key: part for key, part in lost.items() if part > 1e-9}
+        self._now[name] = self._counted(), {key: part for key, part in lost.items() if part > 1e-9}
 
     def _remember(self, name: str) -> None:
         now = self._fleet.clock.monotonic()
@@ -69,15 +74,18 @@ class Outages:
             wanted = (key for key, demand in self._whole[name].items() if demand > 0)
             self._served[name] = now, {key for key in wanted if lost.get(key, 0.0) < 1.0 - 1e-9}
 
+    def _counted(self) -> float:
+        return min(self._fleet.clock.monotonic(), self.end)
+
     def _count(self, name: str) -> None:
-        now = self._fleet.clock.monotonic()
+        now = self._counted()
         since, lost = self._now.get(name, (now, {}))
         for (_, tenant), part in lost.items():
             self._seconds[name, tenant] += part * (now - since)
         self._now[name] = now, lost
 
     def minutes(self) -> dict[tuple[str, str], float]:
-        """Minutes until now, by station and tenant; a cell's minute is a minute."""
+        """Minutes until now or the end of the day, by station and tenant; a cell's minute is a minute."""
         for name in list(self._now):
             self._count(name)
         return {key: seconds / 60 for key, seconds in self._seconds.items()}

@@ -19,11 +19,15 @@ from tests.support.openssh import OpenSsh, openssh
 
 _DAEMONS = ("mgmtd", "zebra", "staticd")
 #: As watchfrr does it: mgmtd is started again when it dies, as it does of some lines that another daemon refuses, and
-#: given what is saved.
+#: given what is saved; here only once the others have connected, since what it is given before that is lost at times.
 _RESTARTED = """
 while :; do
   while [ -e {run}/away ]; do sleep 0.1; done
-  {mgmtd} & until vtysh -N {name} -b -d mgmtd; do sleep 0.1; done; wait $!
+  {mgmtd} & pid=$!
+  while [ -e /proc/$pid/exe ]; do
+    vtysh -N {name} -c "show mgmt backend-adapter all" | grep -q "Total: 2" && break; sleep 0.1
+  done
+  vtysh -N {name} -b -d mgmtd; wait $pid
 done
 """
 
@@ -70,6 +74,8 @@ class Frr:
         finally:
             (run / "away").unlink()
             _wait(self.name)
+            routes = {line for line in self.saved.read_text().splitlines() if line.startswith("ip route")}
+            _until(lambda: routes <= set(self.running().splitlines()), "mgmtd is not given what is saved")
 
     @contextlib.contextmanager
     def with_lonely_mgmtd(self) -> Iterator[None]:

@@ -459,6 +459,13 @@ async def repaired(cloud: Cloud, cause: str) -> tuple[Alarm, Run]:
     return alarm, cloud.store.runs.get(alarm.run)
 
 
+@pytest.fixture
+def new_world() -> None:
+    """One in which nothing was taken back before: within a day of that a rule takes nothing back again."""
+    _worlds.clear()
+
+
+@pytest.mark.usefixtures("new_world")
 def test_a_release_that_crashes_is_taken_back_by_a_rule(cloud: Cloud) -> None:
     async def each() -> None:
         await upgraded(cloud)

@@ -106,6 +106,18 @@ def test_the_same_seed_is_the_same_day(ground: Baseline) -> None:
     assert draw_day(ground.simulated, ["condor"], "4", 24.0) != one
 
 
+def test_minutes_end_with_the_day_however_long_a_run_goes_on(ground: Baseline) -> None:
+    """Else whoever has a run under way then would have more minutes of each fault that stands, wherever it is."""
+    stage, day = ground.stage(), _day(_link_down(), hours=0.1)
+    stage.clock.advance(DAY_BEGINS)
+    begin(stage, day)
+    stage.clock.advance(360.0)
+    at_its_end = stage.outages.minutes()
+    assert sum(at_its_end.values()) > 0
+    stage.clock.advance(300.0)
+    assert stage.outages.minutes() == at_its_end
+
+
 def test_a_visit_ends_what_still_stands(ground: Baseline) -> None:
     stage = ground.stage()
     stage.clock.advance(540)
