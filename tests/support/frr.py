@@ -19,15 +19,18 @@ from tests.support.openssh import OpenSsh, openssh
 
 _DAEMONS = ("mgmtd", "zebra", "staticd")
 #: As watchfrr does it: mgmtd is started again when it dies, as it does of some lines that another daemon refuses, and
-#: given what is saved; here only once the others have connected, since what it is given before that is lost at times.
+#: given what is saved, here until it carries that: what it gets before the others have connected is lost at times.
 _RESTARTED = """
 while :; do
+  rm -f {run}/loaded
   while [ -e {run}/away ]; do sleep 0.1; done
   {mgmtd} & pid=$!
   while [ -e /proc/$pid/exe ]; do
-    vtysh -N {name} -c "show mgmt backend-adapter all" | grep -q "Total: 2" && break; sleep 0.1
+    vtysh -N {name} -b -d mgmtd && vtysh -N {name} -c "show running-config" > {run}/now &&
+      ! grep "^ip route" /etc/frr/{name}/frr.conf | grep -qvxFf {run}/now && touch {run}/loaded && break
+    sleep 0.1
   done
-  vtysh -N {name} -b -d mgmtd; wait $pid
+  wait $pid
 done
 """
 
@@ -74,8 +77,6 @@ class Frr:
         finally:
             (run / "away").unlink()
             _wait(self.name)
-            routes = {line for line in self.saved.read_text().splitlines() if line.startswith("ip route")}
-            _until(lambda: routes <= set(self.running().splitlines()), "mgmtd is not given what is saved")
 
     @contextlib.contextmanager
     def with_lonely_mgmtd(self) -> Iterator[None]:
@@ -139,6 +140,7 @@ def _wait(name: str) -> None:
     """Until all daemons answer, and mgmtd knows the others: what is typed before that is lost without a word."""
     _until(lambda: _run(name), "its daemons do not answer")
     _until(lambda: "Total: 2" in _vtysh(name, "show mgmt backend-adapter all"), "its daemons don't find each other")
+    _until((Path("/var/run/frr") / name / "loaded").exists, "mgmtd is not given what is saved")
 
 
 def _run(name: str) -> bool:
