@@ -25,8 +25,8 @@ from controller.store.run_constraints import as_notice, notices
 from controller.store.transaction import Tx
 from controller.store.works import work_on
 
-#: Incidents of one transaction: no alarm is taken in meanwhile, and each takes 1 to 2 ms.
-_AT_ONCE = 20
+#: Incidents of one round.
+_AT_ONCE = 200
 _DUE = (
     select(incidents)
     .where(incidents.c.notify_at <= bindparam("now", type_=Instant()))
@@ -43,8 +43,8 @@ def due(tx: Tx) -> bool:
     return tx.execute(_DUE, {"now": tx.now}).first() is not None
 
 
-def write(tx: Tx) -> bool:
-    """Put notices to the sides of some incidents that changed on record; True where more may be left."""
+def write(tx: Tx) -> None:
+    """Put notices to the sides of incidents that changed on record."""
     # Alarms come and go before or after, so that no change is taken for announced.
     tx.guard(GUARD)
     rows = tx.execute(_DUE.with_for_update(), {"now": tx.now}).all()
@@ -52,7 +52,7 @@ def write(tx: Tx) -> bool:
     if current is None:
         if rows:
             tx.execute(_SCHEDULE, [{"of": row.id, "again": None} for row in rows])
-        return len(rows) == _AT_ONCE
+        return
     digest, network = current
     sharing = sharing_on(digest, network, network.day(tx.now))
     ids = [row.id for row in rows]
@@ -62,7 +62,7 @@ def write(tx: Tx) -> bool:
     last: dict[str, dict[str, Notice]] = defaultdict(dict)
     for row in tx.rows(_NOTICES, notices.c.incident, ids):
         last[row.incident][row.tenant] = as_notice(row)
-    again = []
+    again, told = [], []
     for row in rows:
         incident, latest = as_noun(Incident, row), last[row.id]
         sides = {tenant for alarm in standing[row.id] for tenant in alarm.tenants} | latest.keys()
@@ -70,26 +70,34 @@ def write(tx: Tx) -> bool:
         times = []
         for side in sorted(sides):
             found = news(incident, standing[row.id], sharing.tenants_at, side, latest.get(side))
-            if found is not None:
-                times.append(_notify(tx, incident, standing[row.id], side, found, latest.get(side)))
-        again.append({"of": row.id, "again": min(filter(None, times), default=None)})
+            if found is None:
+                continue
+            if (later := _not_before(tx, standing[row.id], side, found, latest.get(side))) is not None:
+                times.append(later)
+                continue
+            told.append(_notice(tx, incident.id, side, found))
+            tx.note("engine", f"notice.{found.kind.value}", incident.id, tenant=side, cells=len(found.cells))
+        again.append({"of": row.id, "again": min(times, default=None)})
     tx.execute(_SCHEDULE, again)
-    return len(rows) == _AT_ONCE
+    if told:  # in one statement: no alarm is taken in before this transaction ends
+        tx.execute(notices.insert(), told)
 
 
-def _notify(
-    tx: Tx, incident: Incident, standing: Sequence[Alarm], side: str, found: SideNews, last: Notice | None
-) -> datetime | None:
-    """Tell it, or when to try again: an incident that grows all the time, and work that its tenant announced."""
+def _not_before(tx: Tx, standing: Sequence[Alarm], side: str, found: SideNews, last: Notice | None) -> datetime | None:
+    """When a side may be told, None if now: an incident may grow all the time, and work of the side be announced."""
     if found.kind is NoticeKind.INCIDENT_UPDATED and last is not None and tx.now < last.at + PAUSE:
         return last.at + PAUSE
     if found.kind is NoticeKind.INCIDENT_RAISED:
         works = [work_on(tx, alarm) for alarm in standing if side in (HOST, *alarm.tenants)]
         if all(works):
             return min(work.over for work in works if work is not None)
-    row: dict[str, Any] = {
+    return None
+
+
+def _notice(tx: Tx, incident: str, side: str, found: SideNews) -> dict[str, Any]:
+    return {
         "id": f"n-{secrets.token_hex(5)}",
-        "incident": incident.id,
+        "incident": incident,
         "tenant": side,
         "kind": found.kind.value,
         "at": tx.now,
@@ -101,6 +109,3 @@ def _notify(
         "doing": found.doing,
         "text": found.text,
     }
-    tx.execute(notices.insert().values(row))
-    tx.note("engine", f"notice.{found.kind.value}", incident.id, tenant=side, cells=len(found.cells))
-    return None

@@ -87,10 +87,11 @@ class SqlNotices(SqlRepository, Notices[Sync]):
         return total, [as_notice(row) for row in tx.execute(newest.limit(page.limit).offset(page.offset))]
 
     @method
-    def write(self) -> bool:
+    def write(self) -> None:
         if self._database.run(_due, "DEFERRED"):
             self._database.run(_write)
-        return self._database.run(incident_notices.due, "DEFERRED") and self._database.run(incident_notices.write)
+        if self._database.run(incident_notices.due, "DEFERRED"):
+            self._database.run(incident_notices.write)
 
     @method
     def address(self, *, webhook: bool) -> None:

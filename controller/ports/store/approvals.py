@@ -168,11 +168,8 @@ class Notices(Repository[M_co], Protocol[M_co]):
         ...
 
     @method
-    def write(self) -> bool:
-        """Put notices to sides on record: runs that began or ended, incidents that began, grew or are over.
-
-        Only some incidents at once, as alarms wait meanwhile: True where more may be left.
-        """
+    def write(self) -> None:
+        """Put notices to sides on record: runs that began or ended, incidents that began, grew or are over."""
         ...
 
     @method

@@ -32,8 +32,7 @@ class Notices:
 
     async def step(self) -> None:
         """One round. One that is not taken is sent again in another, and keeps no other from being sent."""
-        while await self._store.notices.write():
-            pass
+        await self._store.notices.write()
         await self._store.notices.address(webhook=self._webhook is not None)
         await self._deliveries.step()
 

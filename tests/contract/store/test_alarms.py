@@ -360,14 +360,6 @@ async def _notices(store: SqlStore, clock: VirtualClock, tenant: str) -> list[tu
     return [(one.kind.value, one.incident) for one in reversed(store.notices.page(Page(), tenant)[1])]
 
 
-async def test_notices_of_many_incidents_are_written_a_few_at_once(store: SqlStore, clock: VirtualClock) -> None:
-    """Alarms are taken in between."""
-    for number in range(25):
-        store.alarms.report(report(MAJOR, 1, f"S{number}"))
-    await clock.advance(60)
-    assert [store.notices.write() for _ in range(3)] == [True, False, False]
-
-
 async def test_tenants_are_notified_of_incidents_that_concern_them_when_they_begin_and_are_over(
     store: SqlStore, clock: VirtualClock
 ) -> None:
