@@ -204,7 +204,7 @@ _CHANGED = ("severity", "text", "state", "seen", "changed", "cleared", "ended", 
 #: Reports folded at once: SQLite takes 32,766 parameters in a statement.
 _AT_ONCE = 10_000
 #: Alarms whose roots are worked out in one transaction with the news of a root, while reports that come wait.
-_PIECE = 100
+_PIECE = 25
 _ALARM = select(alarms).where(alarms.c.id == bindparam("alarm"))
 _ALARM_LOCKED = _ALARM.with_for_update()
 #: What decides whether an alarm is as it was seen; of all, and of those that nobody is changing.
