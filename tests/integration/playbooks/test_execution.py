@@ -44,7 +44,7 @@ async def test_a_dry_run_touches_nothing(system: PlaybookSystem) -> None:
         "migrate-tenant": {"tenant": "condor", "stations": 4},
         "provision-station": {"station": STATION, "url": URL, "version": "24.3.0"},
         "decommission-station": {"station": STATION},
-        "restore-config": {"where": STATION, "state": f"{system.clock.now():%Y-%m-%dT%H:%M:%S+00:00}"},
+        "restore-config": {"where": STATION, "state": system.clock.now().isoformat()},
     }
     # The others have tests of their own: switch-backhaul needs a router, offboard-tenant an agreement that ended,
     # change-primary-plmn another PLMN in the files; those of functions need pools (unit tests).
