@@ -44,6 +44,8 @@ _HEADS = re.compile(r"!.*|Building configuration.*|Current configuration.*|Using
 _DAEMONS = {"zebra": 0, "staticd": 0, "mgmtd": 9}
 #: Those that take their lines from mgmtd, by the major version since which they do.
 _CLIENTS = {"staticd": 9, "zebra": 10}
+#: A daemon that watchfrr looks after, and how it is.
+_WATCHED = re.compile(r"^ {2}(\w+) +(\w+)", re.MULTILINE)
 _FRR_VERSION = re.compile(r"^frr version (\d+)", re.MULTILINE)
 _SHOW_RUNNING, _SHOW_STARTUP = "show running-config", "show startup-config"
 
@@ -221,12 +223,26 @@ class CliSession:
         return ""
 
     def _read(self) -> Observed:
+        if not self._profile.virtual:
+            self._see_restarts()
         text = self._show(_SHOW_RUNNING)
         if version := _FRR_VERSION.search(text):
             self._see_daemons(int(version[1]))
         observed = read_config(self._profile, text, self._target.station)
         said = self._line.ask("show ip interface brief" if self._profile.virtual else "show interface brief")
         return replace(observed, state=port_states(self._profile, said, self._target.station))
+
+    def _see_restarts(self) -> None:
+        """Whether watchfrr, where it runs, is about to give one of FRRouting's daemons what is saved.
+
+        It starts a daemon that died and gives it its saved lines in one job; until that ends, these seem to be gone.
+        """
+        said = self._line.ask("show watchfrr")
+        states = dict(_WATCHED.findall(said))
+        if down := [name for name in _DAEMONS if states.get(name, "Up") != "Up"]:
+            raise self._not_whole(_SHOW_RUNNING, f", watchfrr says that {' and '.join(down)} is not up")
+        if "restart running" in said:
+            raise self._not_whole(_SHOW_RUNNING, ", watchfrr has not yet given a restarted daemon what is saved")
 
     def _see_daemons(self, version: int) -> None:
         """Whether all daemons of FRRouting are there that hold what we read.

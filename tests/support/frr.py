@@ -25,6 +25,7 @@ while :; do
   rm -f {run}/loaded
   while [ -e {run}/away ]; do sleep 0.1; done
   {mgmtd} & pid=$!
+  while [ -e {run}/bare ]; do sleep 0.1; done
   while [ -e /proc/$pid/exe ]; do
     vtysh -N {name} -b -d mgmtd && vtysh -N {name} -c "show running-config" > {run}/now &&
       ! grep "^ip route" /etc/frr/{name}/frr.conf | grep -qvxFf {run}/now && touch {run}/loaded && break
@@ -98,6 +99,29 @@ class Frr:
             hidden.rename(socket)
             _wait(self.name)
 
+    @contextlib.contextmanager
+    def with_bare_mgmtd(self) -> Iterator[None]:
+        """Let watchfrr start the daemon that holds its configuration anew, and not yet give it what is saved."""
+        run = Path("/var/run/frr") / self.name
+        job = f": %s; rm {run}/away; while [ -e {run}/bare ]; do sleep 0.1; done"
+        (run / "bare").touch()
+        watchfrr = subprocess.Popen(
+            ["/usr/lib/frr/watchfrr", "-N", self.name, "-i", "1", "-r", job, "-s", job, "-k", ": %s", *_DAEMONS],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            _until(lambda: _vtysh(self.name, "show watchfrr").count(" Up\n") == len(_DAEMONS), "watchfrr finds none")
+            (run / "away").touch()
+            os.kill(int((run / "mgmtd.pid").read_text()), signal.SIGKILL)
+            _until(lambda: _connected(self.name), "watchfrr does not start mgmtd")
+            yield
+        finally:
+            for name in ("away", "bare"):
+                (run / name).unlink(missing_ok=True)
+            watchfrr.terminate()
+            watchfrr.wait(10)
+            _wait(self.name)
+
     def running(self) -> str:
         """What it carries, by its own word."""
         return _vtysh(self.name, "show running-config")
@@ -139,8 +163,12 @@ def frr() -> Iterator[Frr]:
 def _wait(name: str) -> None:
     """Until all daemons answer, and mgmtd knows the others: what is typed before that is lost without a word."""
     _until(lambda: _run(name), "its daemons do not answer")
-    _until(lambda: "Total: 2" in _vtysh(name, "show mgmt backend-adapter all"), "its daemons don't find each other")
+    _until(lambda: _connected(name), "its daemons don't find each other")
     _until((Path("/var/run/frr") / name / "loaded").exists, "mgmtd is not given what is saved")
+
+
+def _connected(name: str) -> bool:
+    return "Total: 2" in _vtysh(name, "show mgmt backend-adapter all")
 
 
 def _run(name: str) -> bool:

@@ -145,6 +145,20 @@ async def test_nothing_is_typed_before_its_daemons_know_each_other(router: Frr, 
         await session.read()
 
 
+async def test_what_a_restarted_daemon_is_not_yet_given_is_not_taken_for_gone(router: Frr, devices: SshDevices) -> None:
+    """Its mgmtd is up and connected by then, and its running configuration lacks what is saved."""
+    router.type("ip route 192.0.2.0/24 Null0 250")
+    router.save()
+    with router.with_bare_mgmtd():
+        assert "ip route" not in router.running()
+        async with devices.session(router.target(NAME)) as session:
+            with pytest.raises(SessionLostError, match=r"watchfrr (says that mgmtd is not up|has not yet given)"):
+                await session.read()
+    async with devices.session(router.target(NAME)) as session:
+        await session.read()
+    assert "ip route" in router.running()
+
+
 async def test_nothing_is_timed_here(router: Frr, devices: SshDevices) -> None:
     async with devices.session(router.target(NAME)) as session:
         assert not session.capabilities.safe_commit
