@@ -334,7 +334,7 @@ async def parts(settings: Settings) -> AsyncIterator[Parts]:
 
 
 def _cloud(secrets: NamedSecrets, clock: Clock, settings: Settings, observations: Observations) -> Devices:
-    from controller.cloud import CloudDevices
+    from controller.cloud.devices import CloudDevices
 
     return CloudDevices(secrets, clock, timeout=settings.rpc_timeout, observations=observations)
 

@@ -17,10 +17,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 PACKAGES = ("controller", "simulators")
 _STORE, _INTENT = "tests/contract/store", ("tests/unit/intent/test_checks.py", "tests/unit/intent/test_properties.py")
-_CLOUD = "tests/integration/cloud"
 #: Tests of modules that have none of their own, where those of the modules that import them say little of them.
 THROUGH: Mapping[str, tuple[str, ...]] = {
-    "controller/cloud/devices.py": (f"{_CLOUD}/test_sessions.py", f"{_CLOUD}/test_planning.py"),
     "controller/intent/compile.py": _INTENT,
     "controller/intent/identities.py": _INTENT,
     "controller/intent/links.py": _INTENT,

@@ -1,4 +1,4 @@
-"""Plans: make, list, show, compare."""
+"""Plans: make, from network files or from what a run did, list, show, compare."""
 
 from __future__ import annotations
 
@@ -22,8 +22,9 @@ from controller.models.plan import Changes, Plan
 from controller.plan import PlanDifference, compare, json_parts
 from controller.ports.store import PlanHead
 from controller.runs.planning.planner import PlanRequest, Progress
+from controller.runs.planning.undo import undo_plan
 
-router = Router(prefix="/v1/plans", tags=["plans"])
+router = Router(prefix="/v1", tags=["plans"])
 
 #: Seconds between two reports of how far planning is.
 _POLL = 0.5
@@ -44,7 +45,7 @@ class NewPlan(Body):
     identities: bool = False
 
 
-def plan_response(plan: Plan | TenantPlan, status: int = 200) -> Response:
+def _plan_response(plan: Plan | TenantPlan, status: int = 200) -> Response:
     """A plan as it is saved, part by part: a network-wide one is too big to be held as a whole."""
     if isinstance(plan, Plan):
         return StreamingResponse(json_parts(plan), status, media_type="application/json")
@@ -58,7 +59,7 @@ class Reading(Body):
     total: int
 
 
-@router.post("", status_code=201, response_model=Plan)
+@router.post("/plans", status_code=201, response_model=Plan)
 async def make(
     asked: NewPlan, backend: Backend, who: Annotated[Person, needs(Permission.PLAN)], progress: bool = False
 ) -> Response:
@@ -69,12 +70,12 @@ async def make(
     """
     request = PlanRequest(asked.selector, asked.remove, asked.expect_stations, identities=asked.identities)
     if progress:
-        return EventStream(progress_of(lambda seen: backend.planner.plan(request, who.name, seen)))
+        return EventStream(_progress_of(lambda seen: backend.planner.plan(request, who.name, seen)))
     made = await backend.planner.plan(request, who.name)
-    return plan_response(made, 201)
+    return _plan_response(made, 201)
 
 
-async def progress_of(planning: Callable[[Progress], Coroutine[Any, Any, Plan]]) -> AsyncIterator[str]:
+async def _progress_of(planning: Callable[[Progress], Coroutine[Any, Any, Plan]]) -> AsyncIterator[str]:
     """How far planning is, twice a second, and what comes of it; it ends with whom it is for."""
     seen = Progress()
     making = asyncio.create_task(planning(seen))
@@ -94,7 +95,32 @@ async def progress_of(planning: Callable[[Progress], Coroutine[Any, Any, Plan]])
     yield "\n"
 
 
-@router.get("")
+class UndoRequest(Body):
+    """Nodes that go when the run is taken back, since it had made them: their number by owner."""
+
+    remove: dict[str, int] = {}
+
+
+@router.post("/runs/{run_id}/undo", status_code=201, response_model=Plan)
+async def undo(
+    run_id: str,
+    asked: UndoRequest,
+    backend: Backend,
+    who: Annotated[Person, needs(Permission.PLAN)],
+    progress: bool = False,
+) -> Response:
+    """Plan how to take an ended run back, from its recorded inverses. Changes nothing; apply the plan.
+
+    Stations where later changes overlap are left out of the plan, with the runs and nodes. With ``progress`` the
+    answer is a stream of server-sent events, as of `POST /v1/plans`.
+    """
+    if progress:
+        return EventStream(_progress_of(lambda seen: undo_plan(backend.planner, run_id, asked.remove, who.name, seen)))
+    made = await undo_plan(backend.planner, run_id, asked.remove, who.name)
+    return _plan_response(made, 201)
+
+
+@router.get("/plans")
 def plans(
     seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
 ) -> Listing[PlanHead | TenantPlanHead]:
@@ -103,17 +129,17 @@ def plans(
     return listing(total, found, paging)
 
 
-@router.get("/{plan_id}", response_model=Plan | TenantPlan)
+@router.get("/plans/{plan_id}", response_model=Plan | TenantPlan)
 def show(
     plan_id: str, seen: CallerView, _: Annotated[Person, needs(Permission.READ)], changes: bool = True
 ) -> Response:
     """One plan with all its changes, or without them."""
     plan = seen.plan(plan_id)
     none = Changes({}) if isinstance(plan, Plan) else ()
-    return plan_response(plan if changes else plan.model_copy(update={"changes": none}))
+    return _plan_response(plan if changes else plan.model_copy(update={"changes": none}))
 
 
-@router.get("/{plan_id}/compare/{other_id}")
+@router.get("/plans/{plan_id}/compare/{other_id}")
 def difference(
     plan_id: str, other_id: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[PlanDifference]:

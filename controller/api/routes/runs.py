@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Annotated
 
-from fastapi import Header, Query, Request, Response
+from fastapi import Header, Query, Request
 from starlette.concurrency import run_in_threadpool
 
 from controller.access.disclosure import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.launch import Launch
-from controller.api.routes.plans import plan_response, progress_of
 from controller.api.services import FOLLOW_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing
 from controller.api.sse import EventStream, event, keep_alive
 from controller.api.views import CallerView, RunView, View
 from controller.models.approval import Contract
 from controller.models.errors import NotFoundError
 from controller.models.people import Permission, Person
-from controller.models.plan import Plan
 from controller.models.run import Decision, Job, Run, RunState, Strategy
 from controller.models.step import StepRecord
 from controller.ports.store import RunRequest
-from controller.runs.planning.undo import undo_plan
 
 router = Router(prefix="/v1/runs", tags=["runs"])
 
@@ -132,31 +129,6 @@ def decisions(
     """Decisions for units and waves that are confirmed or taken back together."""
     run = backend.store.runs.get(run_id)
     return cut(backend.store.gates.decisions([(run_id, wave) for wave in range(run.waves)]), paging)
-
-
-class UndoRequest(Body):
-    """Nodes that go when the run is taken back, since it had made them: their number by owner."""
-
-    remove: dict[str, int] = {}
-
-
-@router.post("/{run_id}/undo", status_code=201, response_model=Plan)
-async def undo(
-    run_id: str,
-    asked: UndoRequest,
-    backend: Backend,
-    who: Annotated[Person, needs(Permission.PLAN)],
-    progress: bool = False,
-) -> Response:
-    """Plan how to take an ended run back, from its recorded inverses. Changes nothing; apply the plan.
-
-    Stations where later changes overlap are left out of the plan, with the runs and nodes. With ``progress`` the
-    answer is a stream of server-sent events, as of `POST /v1/plans`.
-    """
-    if progress:
-        return EventStream(progress_of(lambda seen: undo_plan(backend.planner, run_id, asked.remove, who.name, seen)))
-    made = await undo_plan(backend.planner, run_id, asked.remove, who.name)
-    return plan_response(made, 201)
 
 
 @router.get("/{run_id}/events", status_code=200, response_class=EventStream)

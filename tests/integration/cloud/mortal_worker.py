@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from controller.cloud import CloudDevices
 from controller.cloud.api import PoolApi
+from controller.cloud.devices import CloudDevices
 from controller.device import SshDevices
 from controller.device.transport import Transport
 from controller.models.settings import Settings

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from controller.cloud import CloudDevices
+from controller.cloud.devices import CloudDevices
 from controller.models.facts import FunctionFact, PoolFact, PoolShareFact
 from controller.nrm.kube import NF_DEPLOYMENT, FunctionObjects, Kind, Objects, Place
 from controller.nrm.profiles import render_cloud

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.cloud import CloudDevices
+from controller.cloud.devices import CloudDevices
 from controller.device import SshDevices
 from controller.inventory.load import load_network
 from controller.models.alarm import AlarmSource, AlarmState, ObjectClass

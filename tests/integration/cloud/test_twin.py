@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from controller.cloud import CloudDevices
+from controller.cloud.devices import CloudDevices
 from controller.models.facts import FunctionFact, PoolFact
 from controller.models.run import Outcome
 from controller.nrm.kube import PoolObjects

@@ -19,8 +19,8 @@ import httpx
 import pytest
 
 from controller.assurance.checker import Checker
-from controller.cloud import CloudDevices
 from controller.cloud.api import PoolApi
+from controller.cloud.devices import CloudDevices
 from controller.device import SshDevices
 from controller.device.transport import Transport
 from controller.inventory.load import load_network

@@ -1,4 +1,4 @@
-"""One watch for all functions of a pool: what is told to whom, and where it goes on."""
+"""The devices of pools: one watch for all functions of a pool: what is passed on to whom, and where it goes on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from controller.cloud.watch import PoolWatch
+from controller.cloud.devices import PoolWatch
 from controller.nrm.kube import NF_DEPLOYMENT
 from controller.ports.clock import SystemClock
 from tests.unit.cloud.server import Answering, ReceivedRequest, serving, status, wire
