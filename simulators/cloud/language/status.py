@@ -193,6 +193,11 @@ def invalid_options(options: str, causes: Sequence[Cause]) -> StatusError:
     return _invalid("meta.k8s.io", options, "", causes)
 
 
+def invalid_review(group: str, causes: Sequence[Cause]) -> StatusError:
+    """A review does not say what to review; the real server names its group only."""
+    return _invalid(group, "", "", causes)
+
+
 def invalid_patch(body: str, text: str) -> StatusError:
     """What a patch makes of an object can't be read."""
     return _invalid("", "", "", [Cause.invalid("patch", body, text)])

@@ -143,30 +143,42 @@ class Access:
         Raises:
             StatusError: 403.
         """
-        if not self.allows(caller, wanted):
-            raise _forbidden(caller, wanted)
+        allowed, reason = self.decision(caller, wanted)
+        if not allowed:
+            raise _forbidden(caller, wanted, reason)
 
     def allows(self, caller: Caller, wanted: Attributes) -> bool:
         """Whether RBAC allows it."""
+        return self.decision(caller, wanted)[0]
+
+    def decision(self, caller: Caller, wanted: Attributes) -> tuple[bool, str]:
+        """Whether RBAC allows it, and why: by which binding, or which roles that are bound are not there."""
         if _MASTERS in caller.groups:
-            return True
-        return any(_covers(rule, wanted) for rule in self.rules(caller, wanted.namespace))
+            return True, ""
+        for binding, subject in self._bindings(caller, wanted.namespace):
+            if any(_covers(rule, wanted) for rule in self._role_rules(binding)):
+                return True, f"RBAC: allowed by {_described(binding, subject)}"
+        missing = {
+            f'{role["kind"].lower()}.{_GROUP} "{role["name"]}" not found'
+            for role, namespace in (
+                (binding["roleRef"], _namespace(binding)) for binding, _ in self._bindings(caller, wanted.namespace)
+            )
+            if self.role_rules(role, namespace) is None
+        }
+        listed = ", ".join(sorted(missing))
+        return False, f"RBAC: {listed if len(missing) == 1 else f'[{listed}]'}" if missing else ""
 
     def rules(self, caller: Caller, namespace: str) -> Iterator[Mapping[str, Any]]:
         """All rules that apply to a user there, those of the cluster first."""
-        for binding in self._store.list(CLUSTER_ROLE_BINDINGS):
-            if _binds(binding, caller, ""):
-                yield from self._role_rules(binding, "")
-        for binding in self._store.list(ROLE_BINDINGS, namespace) if namespace else ():
-            if _binds(binding, caller, namespace):
-                yield from self._role_rules(binding, namespace)
+        for binding, _ in self._bindings(caller, namespace):
+            yield from self._role_rules(binding)
 
-    def holds(self, caller: Caller, namespace: str, rules: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-        """Those rules that a user does not hold himself, and so can't grant."""
+    def lacking(self, caller: Caller, namespace: str, rules: Iterable[Mapping[str, Any]]) -> list[Attributes]:
+        """What of these rules a user does not hold himself, and so can't grant."""
         if _MASTERS in caller.groups:
             return []
         held = list(self.rules(caller, namespace))
-        return [rule for rule in rules if not all(any(_covers(own, part) for own in held) for part in _parts(rule))]
+        return [part for rule in rules for part in _parts(rule) if not any(_covers(own, part) for own in held)]
 
     def role_rules(self, role_ref: Mapping[str, Any], namespace: str) -> list[Mapping[str, Any]] | None:
         """The rules of a role that a binding names; None where there is no such role."""
@@ -175,22 +187,42 @@ class Access:
         role = self._store.get(CLUSTER_ROLES if cluster else ROLES, key)
         return None if role is None else list(role.get("rules") or ())
 
-    def _role_rules(self, binding: Object, namespace: str) -> list[Mapping[str, Any]]:
-        return self.role_rules(binding["roleRef"], namespace) or []
+    def _bindings(self, caller: Caller, namespace: str) -> Iterator[tuple[Object, Mapping[str, Any]]]:
+        """Bindings that bind a user there, each with the subject that is he, those of the cluster first."""
+        there = self._store.list(ROLE_BINDINGS, namespace) if namespace else []
+        for binding in (*self._store.list(CLUSTER_ROLE_BINDINGS), *there):
+            if (subject := _subject(binding, caller)) is not None:
+                yield binding, subject
+
+    def _role_rules(self, binding: Object) -> list[Mapping[str, Any]]:
+        return self.role_rules(binding["roleRef"], _namespace(binding)) or []
 
 
-def _binds(binding: Object, caller: Caller, namespace: str) -> bool:
-    for subject in binding.get("subjects") or ():
+def _namespace(binding: Object) -> str:
+    return str(binding["metadata"].get("namespace", ""))
+
+
+def _subject(binding: Object, caller: Caller) -> Mapping[str, Any] | None:
+    """The subject of a binding that a user is; None where it does not bind him."""
+    subjects: Iterable[Mapping[str, Any]] = binding.get("subjects") or ()
+    for subject in subjects:
         match subject["kind"]:
             case "User" if subject["name"] == caller.name:
-                return True
+                return subject
             case "Group" if subject["name"] in caller.groups:
-                return True
+                return subject
             case "ServiceAccount":
-                where = subject.get("namespace") or namespace
+                where = subject.get("namespace") or _namespace(binding)
                 if caller.name == f"system:serviceaccount:{where}:{subject['name']}":
-                    return True
-    return False
+                    return {**subject, "name": f"{subject['name']}/{where}"}
+    return None
+
+
+def _described(binding: Object, subject: Mapping[str, Any]) -> str:
+    """A binding as reviews name it."""
+    name, namespace, role = binding["metadata"]["name"], _namespace(binding), binding["roleRef"]
+    called = f'RoleBinding "{name}/{namespace}"' if namespace else f'ClusterRoleBinding "{name}"'
+    return f'{called} of {role["kind"]} "{role["name"]}" to {subject["kind"]} "{subject["name"]}"'
 
 
 def _covers(rule: Mapping[str, Any], wanted: Attributes) -> bool:
@@ -226,14 +258,15 @@ def _parts(rule: Mapping[str, Any]) -> Iterator[Attributes]:
                     yield Attributes(verb, group, plural, part, name=name)
 
 
-def _forbidden(caller: Caller, wanted: Attributes) -> StatusError:
+def _forbidden(caller: Caller, wanted: Attributes, reason: str) -> StatusError:
+    why = reason and f": {reason}"
     if wanted.path:
-        text = f'forbidden: User "{caller.name}" cannot {wanted.verb} path "{wanted.path}"'
+        text = f'forbidden: User "{caller.name}" cannot {wanted.verb} path "{wanted.path}"{why}'
         return StatusError(403, "Forbidden", text, details={})
     scope = f'in the namespace "{wanted.namespace}"' if wanted.namespace else "at the cluster scope"
     text = (
         f'User "{caller.name}" cannot {wanted.verb} resource "{wanted.full_resource}" '
-        f'in API group "{wanted.group}" {scope}'
+        f'in API group "{wanted.group}" {scope}{why}'
     )
     return forbidden_text(wanted.group, wanted.resource, wanted.name, text)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -149,11 +149,11 @@ class Admission:
             wanted = self._access.role_rules(obj["roleRef"], namespace) or []
         elif self._access.allows(caller, _escalate(attempt, namespace)):
             return
-        if missing := self._access.holds(caller, namespace, wanted):
-            groups = json.dumps(list(caller.groups)).replace(", ", " ")
+        if missing := self._access.lacking(caller, namespace, wanted):
+            groups = _quoted(caller.groups)
             text = (
                 f'user "{caller.name}" (groups={groups}) is attempting to grant RBAC permissions not currently held:\n'
-                + "\n".join(map(_shown, missing))
+                + "\n".join(_as_rules(missing))
             )
             raise forbidden(attempt.kind, attempt.key[1], text)
 
@@ -299,15 +299,22 @@ def _escalate(attempt: Attempt, namespace: str) -> Attributes:
     return Attributes("escalate", attempt.kind.group, attempt.kind.plural, namespace=namespace, name=attempt.key[1])
 
 
-def _shown(rule: Mapping[str, Any]) -> str:
-    parts = []
-    for title, name in (
-        ("APIGroups", "apiGroups"),
-        ("Resources", "resources"),
-        ("ResourceNames", "resourceNames"),
-        ("NonResourceURLs", "nonResourceURLs"),
-        ("Verbs", "verbs"),
-    ):
-        if rule.get(name):
-            parts.append(f"{title}:{json.dumps(rule[name]).replace(', ', ' ')}")
-    return "{" + ", ".join(parts) + "}"
+def _as_rules(lacking: Iterable[Attributes]) -> list[str]:
+    """What somebody lacks, as rules: the verbs on one resource together."""
+    verbs: dict[tuple[str, str, str], list[str]] = {}
+    lines = set()
+    for one in lacking:
+        if one.path:
+            lines.add(f"{{NonResourceURLs:{_quoted([one.path])}, Verbs:{_quoted([one.verb])}}}")
+        else:
+            verbs.setdefault((one.group, one.full_resource, one.name), []).append(one.verb)
+    for (group, resource, name), allowed in verbs.items():
+        names = f", ResourceNames:{_quoted([name])}" if name else ""
+        what = f"APIGroups:{_quoted([group])}, Resources:{_quoted([resource])}{names}"
+        lines.add(f"{{{what}, Verbs:{_quoted(allowed)}}}")
+    return sorted(lines)
+
+
+def _quoted(words: Iterable[str]) -> str:
+    """A list as Go prints it."""
+    return json.dumps(list(words)).replace(", ", " ")

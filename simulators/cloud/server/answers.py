@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -148,6 +148,13 @@ def document(
         said = yaml.dump(body, Dumper=_Plain, default_flow_style=False, sort_keys=True, allow_unicode=True)
         return Response(status, said.encode(), YAML, headers)
     return Response(status, orjson.dumps(body), JSON, headers)
+
+
+def indented(response: Response) -> Response:
+    """JSON as people read it; other answers as they are."""
+    if response.content_type != JSON:
+        return response
+    return replace(response, body=orjson.dumps(orjson.loads(response.body), option=orjson.OPT_INDENT_2))
 
 
 def text(body: str, status: int = 200) -> Response:

@@ -51,6 +51,8 @@ _MERGE_PATCH = "application/merge-patch+json"
 _STRATEGIC = "application/strategic-merge-patch+json"
 _OF_ONE = {"get", "update", "patch", "delete"}
 _HEALTH = {"/healthz", "/livez", "/readyz"}
+#: Checks that health is made of, as far as one of them can be asked for alone.
+_CHECKS = {"ping", "log", "etcd"}
 
 
 class _NobodyImpersonatedError(Exception):
@@ -66,6 +68,10 @@ class Api:
 
     def handle(self, request: Request) -> Response | Watch:
         """Answer a request; errors are answers too."""
+        answer = self._answer(request)
+        return answers.indented(answer) if isinstance(answer, Response) and request.pretty else answer
+
+    def _answer(self, request: Request) -> Response | Watch:
         try:
             wanted = target(request)
             check_timeout(request, wanted)
@@ -102,7 +108,8 @@ class Api:
         path = request.path.rstrip("/") or "/"
         if path in _HEALTH and request.wants("verbose"):
             return answers.text(f"[+]ping ok\n[+]etcd ok\n{path[1:]} check passed\n")
-        if path in _HEALTH or path.startswith(tuple(f"{one}/" for one in _HEALTH)):
+        whole, _, check = path.rpartition("/")
+        if path in _HEALTH or (whole in _HEALTH and check in _CHECKS):
             return answers.text("ok")
         if path.startswith("/openapi"):
             return self._openapi(request, path)
@@ -276,7 +283,7 @@ class Api:
         check_options(request, "create")
         sent, warnings = self._read(request, kind)
         if kind.storage in reviews.REVIEWS:
-            obj = reviews.answer(self.cluster, kind, sent, caller, request.manager)
+            obj = reviews.answer(self.cluster, kind, wanted.namespace, sent, caller, request.manager)
             return self._one(request, kind, obj, form, 201, warnings)
         options = self._options(request, caller)
         if kind.storage == "bindings":

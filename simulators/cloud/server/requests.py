@@ -36,7 +36,8 @@ _DELETE_TYPES: Mapping[str, type] = {
     "dryRun": list,
     "preconditions": dict,
 }
-_TRUE = {"1", "t", "T", "true", "TRUE", "True"}
+#: What a whole number of a query may be.
+_INT_64 = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +65,19 @@ class Request:
         return next(iter(self.query.get(name, ())), "")
 
     def wants(self, name: str) -> bool:
-        """A parameter that is true or false; given without a value it is true."""
-        return name in self.query and (self.asks(name) in _TRUE or not self.asks(name))
+        """A parameter that is true or false: whatever is given is true, but for ``false`` and ``0``."""
+        return name in self.query and self.asks(name).lower() not in {"false", "0"}
 
     def header(self, name: str) -> str:
         """A header, or nothing."""
         return self.headers.get(name, "")
+
+    @property
+    def pretty(self) -> bool:
+        """Whether a person reads the answer: the query says so, or the program that asks."""
+        if asked := self.asks("pretty"):
+            return asked in {"1", "t", "T", "true", "TRUE", "True"}
+        return any(program in self.header("user-agent") for program in ("curl", "Wget", "Mozilla/5.0"))
 
     @property
     def manager(self) -> str:
@@ -105,9 +113,9 @@ class Target:
 
 def target(request: Request) -> Target:
     """Read the path."""
-    verb = _VERBS.get(request.method, request.method.lower())
+    verb = _VERBS.get(request.method, "")
     parts = [part for part in request.path.split("/") if part]
-    plain = Target(verb, request.path)
+    plain = Target(request.method.lower(), request.path)
     if len(parts) > 2 and parts[:2] == ["api", "v1"]:
         group, version, rest = "", "v1", parts[2:]
     elif len(parts) > 3 and parts[0] == "apis":
@@ -171,7 +179,7 @@ def check_media(request: Request) -> None:
     Raises:
         StatusError: 415, it is not.
     """
-    if request.header("content-type").partition(";")[0].strip() not in _READ:
+    if request.header("content-type").partition(";")[0].strip().lower() not in _READ:
         raise unsupported_media_type(_READ[:3])
 
 
@@ -217,7 +225,7 @@ def delete_options(request: Request) -> tuple[DeleteOptions, bool]:
             if name == "gracePeriodSeconds":
                 value = number(value)
             elif name == "orphanDependents":
-                value = value in _TRUE
+                value = request.wants(name)
             elif name == "dryRun":
                 value = list(request.query[name])
             body[name] = value
@@ -283,6 +291,8 @@ def number(text: str) -> int:
     """
     if not re.fullmatch(r"[+-]?\d+", text):
         raise bad_request(f'strconv.ParseInt: parsing "{text}": invalid syntax')
+    if not -_INT_64 <= int(text) < _INT_64:
+        raise bad_request(f'strconv.ParseInt: parsing "{text}": value out of range')
     return int(text)
 
 

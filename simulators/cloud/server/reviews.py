@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.language.managed_fields import updated
-from simulators.cloud.language.status import Cause, StatusError, bad_request
+from simulators.cloud.language.status import Cause, bad_request, invalid_review
 from simulators.cloud.server.access import Attributes, Caller
 from simulators.cloud.server.store import Object
 
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from simulators.cloud.server.cluster import Cluster
 
 
-def answer(cluster: Cluster, kind: Kind, obj: Object, caller: Caller, manager: str) -> Object:
+def answer(cluster: Cluster, kind: Kind, namespace: str, obj: Object, caller: Caller, manager: str) -> Object:
     """The review with its status.
 
     Raises:
         StatusError: 400 or 422, it does not say what to review.
     """
     review = REVIEWS[kind.storage]
+    if kind.namespaced:
+        obj = {**obj, "metadata": {**(obj.get("metadata") or {}), "namespace": namespace}}
     managed = kind.plural.endswith("accessreviews")
     obj = updated(kind, None, obj, manager, subresource="", now=cluster.verbs.now()) if managed else obj
     shown = {"kind": kind.kind, "apiVersion": kind.api_version, "metadata": obj.get("metadata") or {}}
@@ -30,26 +32,59 @@ def answer(cluster: Cluster, kind: Kind, obj: Object, caller: Caller, manager: s
 
 def _self_access(cluster: Cluster, kind: Kind, obj: Object, caller: Caller) -> Object:
     spec = obj.get("spec") or {}
-    return {"spec": spec, "status": {"allowed": cluster.access.allows(caller, _attributes(kind, spec))}}
+    _check(kind, list(_what_problems(spec)))
+    return _decided(cluster, spec, caller)
 
 
 def _access(cluster: Cluster, kind: Kind, obj: Object, _: Caller) -> Object:
     spec = obj.get("spec") or {}
-    about = Caller(spec.get("user", ""), tuple(spec.get("groups") or ()))
-    return {"spec": spec, "status": {"allowed": cluster.access.allows(about, _attributes(kind, spec))}}
+    _check(kind, [*_what_problems(spec), *_whose_problems(kind, obj, spec)])
+    extra = {name: tuple(values or ()) for name, values in (spec.get("extra") or {}).items()}
+    return _decided(cluster, spec, Caller(spec.get("user", ""), tuple(spec.get("groups") or ()), extra=extra))
 
 
-def _attributes(kind: Kind, spec: Mapping[str, Any]) -> Attributes:
+def _decided(cluster: Cluster, spec: Mapping[str, Any], about: Caller) -> Object:
+    allowed, reason = cluster.access.decision(about, _attributes(spec))
+    return {"spec": spec, "status": {"allowed": allowed, **({"reason": reason} if reason else {})}}
+
+
+def _what_problems(spec: Mapping[str, Any]) -> Iterator[Cause]:
     resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
-    if (resource is None) == (path is None):
+    if resource is None and path is None:
         text = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-        cause = Cause.invalid("spec.resourceAttributes", resource, text)
-        message = f'.{kind.group} "" is invalid: {cause.field}: {cause.message}'
-        raise StatusError(422, "Invalid", message, {"group": kind.group, "causes": [cause.body()]})
-    if path is not None:
+        yield Cause.invalid("spec.resourceAttributes", None, text)
+    if resource is not None and path is not None:
+        text = "cannot be specified in combination with resourceAttributes"
+        yield Cause.invalid("spec.nonResourceAttributes", _internal(path), text)
+
+
+def _whose_problems(kind: Kind, obj: Object, spec: Mapping[str, Any]) -> Iterator[Cause]:
+    if not spec.get("user") and not spec.get("groups"):
+        yield Cause.invalid("spec.user", "", "at least one of user or group must be specified")
+    if not kind.namespaced:
+        return
+    asked = (spec.get("resourceAttributes") or {}).get("namespace", "")
+    if spec.get("resourceAttributes") is not None and asked != obj["metadata"]["namespace"]:
+        yield Cause.invalid("spec.resourceAttributes.namespace", asked, "must match metadata.namespace")
+    if (path := spec.get("nonResourceAttributes")) is not None:
+        yield Cause.invalid("spec.nonResourceAttributes", _internal(path), "disallowed on this kind of request")
+
+
+def _internal(path: Mapping[str, Any]) -> Object:
+    """A path and verb as the real server names them: by the struct that it keeps."""
+    return {"Path": path.get("path", ""), "Verb": path.get("verb", "")}
+
+
+def _check(kind: Kind, causes: Sequence[Cause]) -> None:
+    if causes:
+        raise invalid_review(kind.group, causes)
+
+
+def _attributes(spec: Mapping[str, Any]) -> Attributes:
+    if (path := spec.get("nonResourceAttributes")) is not None:
         return Attributes(path.get("verb", ""), path=path.get("path", ""))
     words = ("verb", "group", "resource", "subresource", "namespace", "name")
-    return Attributes(*((resource or {}).get(word, "") for word in words))
+    return Attributes(*((spec.get("resourceAttributes") or {}).get(word, "") for word in words))
 
 
 def _rules(cluster: Cluster, _: Kind, obj: Object, caller: Caller) -> Object:

@@ -10,7 +10,15 @@ from simulators.cloud.language import fieldsets, managed_fields, patches, struct
 from simulators.cloud.language.decoding import decode, read_applied, reread
 from simulators.cloud.language.kinds import Kind
 from simulators.cloud.language.schema import copied
-from simulators.cloud.language.status import Cause, StatusError, bad_request, forbidden_text, internal, invalid
+from simulators.cloud.language.status import (
+    Cause,
+    StatusError,
+    bad_request,
+    conflict,
+    forbidden_text,
+    internal,
+    invalid,
+)
 from simulators.cloud.server import answers
 from simulators.cloud.server.answers import Form, Response
 from simulators.cloud.server.requests import Request, Target, check_options
@@ -23,7 +31,9 @@ if TYPE_CHECKING:
     from simulators.cloud.server.cluster import Cluster
 
 #: Seconds that a token of a service account has to last.
-_SHORTEST_TOKEN = 600
+_SHORTEST_TOKEN, _LONGEST_TOKEN = 600, 2**32
+#: Kinds of what a token may be bound to.
+_BOUND = {"Pod": "pods", "Secret": "secrets", "Node": "nodes"}
 _BUDGETS = "poddisruptionbudgets.policy"
 _TOO_MANY = "Cannot evict pod as it would violate the pod's disruption budget."
 _TWO_BUDGETS = {
@@ -295,9 +305,12 @@ def _token(
 ) -> Response:
     asked = _sent(_TOKEN_REQUEST, request).get("spec") or {}
     seconds = asked.get("expirationSeconds") or 3600
-    if seconds < _SHORTEST_TOKEN:
-        cause = Cause.invalid("spec.expirationSeconds", seconds, "may not specify a duration less than 10 minutes")
+    if not _SHORTEST_TOKEN <= seconds <= _LONGEST_TOKEN:
+        limit = "less than 10 minutes" if seconds < _SHORTEST_TOKEN else "larger than 2^32 seconds"
+        cause = Cause.invalid("spec.expirationSeconds", seconds, f"may not specify a duration {limit}")
         raise invalid(_TOKEN_REQUEST, "", [cause])
+    if (bound := asked.get("boundObjectRef")) is not None:
+        _check_bound(cluster, wanted, bound)
     audiences = asked.get("audiences") or ["https://kubernetes.default.svc.cluster.local"]
     spec = {**asked, "expirationSeconds": seconds, "audiences": audiences}
     token, expires = cluster.issue_token(
@@ -311,6 +324,24 @@ def _token(
         "status": {"token": token, "expirationTimestamp": expires},
     }
     return answers.document(body, 201, form)
+
+
+def _check_bound(cluster: Cluster, wanted: Target, bound: Mapping[str, Any]) -> None:
+    """What a token is bound to has to be there, and be a pod of that service account, a secret or a node."""
+    group, _, version = (bound.get("apiVersion") or "").rpartition("/")
+    called, name = bound.get("kind") or "", bound.get("name") or ""
+    if group or called not in _BOUND:
+        text = f"{group}/{version}, Kind={called}"
+        raise bad_request(f"cannot bind token to object of type {text}")
+    kind = cluster.registry.known(_BOUND[called])
+    obj = cluster.verbs.found(kind, wanted.namespace if kind.namespaced else "", name)
+    if called == "Pod" and obj["spec"].get("serviceAccountName", "") != wanted.name:
+        other = "to pod running with different serviceaccount name."
+        raise bad_request(f'cannot bind token for serviceaccount "{wanted.name}" {other}')
+    uid = bound.get("uid") or ""
+    if uid not in {"", obj["metadata"]["uid"]}:
+        text = f"the UID in the bound object reference ({uid}) does not match the UID in record. "
+        raise conflict(kind, name, f"{text}The object might have been deleted and then recreated", by_kind=True)
 
 
 Part = Callable[["Cluster", Request, Target, Kind, Object, Form, Options], Response]

@@ -9,6 +9,7 @@ import orjson
 
 from simulators.clock import Clock, Timer
 from simulators.cloud.language.kinds import Kind
+from simulators.cloud.server.pages import too_large
 from simulators.cloud.server.requests import ListOptions
 from simulators.cloud.server.store import Change, Compacted, Event, Object, Store
 
@@ -66,6 +67,9 @@ class Watch:
         self._begun = self._store.revision
         self._cancel = self._store.subscribe(self._take)
         initial = self._options.initial_events
+        if initial and version and version > self._begun:
+            self._refuse(sink, too_large(version, self._begun).body())
+            return
         if initial or (initial is None and not version):
             self._send_present()
         elif version:
@@ -74,9 +78,7 @@ class Watch:
             try:
                 past = self._store.since(self._kind.storage, version)
             except Compacted as compacted:
-                self._send("ERROR", _too_old(version, compacted.oldest))
-                self.stop()
-                sink.end()
+                self._refuse(sink, _too_old(version, compacted.oldest))
                 return
             for event in past:
                 self._on_event(event)
@@ -89,6 +91,12 @@ class Watch:
             timer.cancel()
         self._timers.clear()
         self._sink = None
+
+    def _refuse(self, sink: Sink, status: dict[str, Any]) -> None:
+        """The stream has begun, so that a refusal is an event, and its last one."""
+        self._send("ERROR", status)
+        self.stop()
+        sink.end()
 
     def _send_present(self) -> None:
         for obj in self._store.list(self._kind.storage, self._namespace):

@@ -199,6 +199,12 @@ class TestWatches:
             cluster.create("configmaps", config_map(name))
         assert watch.seen == [("ADDED", "b")]
 
+    def test_what_is_there_is_not_sent_as_of_a_revision_to_come(self, admin: Client) -> None:
+        query = "watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&resourceVersion=9999"
+        watching = admin.watch(f"{MAPS}?{query}")
+        (event,) = watching.events
+        assert (event["type"], event["object"]["code"], watching.ended) == ("ERROR", 504, True)
+
     def test_from_a_forgotten_revision_it_says_410_and_ends(self, cluster: Cluster, admin: Client) -> None:
         since = cluster.create("configmaps", config_map("a"))["metadata"]["resourceVersion"]
         cluster.create("configmaps", config_map("b"))
@@ -543,6 +549,27 @@ def test_the_root_lists_its_paths_and_health_its_checks(admin: Client) -> None:
     paths = admin.ask("GET", "/")[1]["paths"]
     assert {"/api/v1", "/apis/apps/v1", "/apis/apps", "/readyz"} <= set(paths)
     assert admin.ask("GET", "/readyz?verbose")[1].endswith(b"readyz check passed\n")
+    assert [admin.ask("GET", f"/livez/{check}")[0] for check in ("etcd", "pong")] == [200, 404]
+
+
+def test_parameters_are_read_as_a_real_server_reads_them(admin: Client) -> None:
+    assert admin.watch(f"{MAPS}?watch=whatever").seen == []
+    assert admin.ask("GET", f"{MAPS}?watch=False")[0] == 200
+    code, refusal = admin.ask("GET", f"{MAPS}?limit={2**63}")
+    assert (code, refusal["message"]) == (400, f'strconv.ParseInt: parsing "{2**63}": value out of range')
+
+
+def test_answers_are_indented_for_people(cluster: Cluster, admin: Client) -> None:
+    for headers, target in (({}, f"{MAPS}?pretty=true"), ({"user_agent": "curl/8.5"}, MAPS)):
+        request = admin._request("GET", target, None, headers)
+        answer = admin.api.handle(request)
+        assert isinstance(answer, Response)
+        assert answer.body.startswith(b'{\n  "kind": "ConfigMapList"')
+
+
+def test_what_is_no_verb_is_refused_in_its_turn(cluster: Cluster) -> None:
+    code, refusal = Client(cluster, "tenant").ask("POST", "/healthz")
+    assert (code, refusal["message"]) == (403, 'forbidden: User "tenant" cannot post path "/healthz"')
 
 
 def test_yaml_has_no_aliases(admin: Client) -> None:

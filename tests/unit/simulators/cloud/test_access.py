@@ -1,0 +1,124 @@
+"""Who may do what, and why, in the words of a real API server: decisions, escalation, reviews and tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from simulators.cloud.server.cluster import Cluster
+from tests.unit.simulators.cloud.test_server import MAPS, Client, admin, clock, cluster, grant, pod
+
+Json = dict[str, Any]
+_REVIEWS = "/apis/authorization.k8s.io/v1"
+_TOKEN = "/api/v1/namespaces/default/serviceaccounts/robot/token"
+__all__ = ["admin", "clock", "cluster"]
+
+
+def _review(client: Client, path: str, spec: Json) -> tuple[int, Any]:
+    return client.ask("POST", f"{_REVIEWS}/{path}", {"spec": spec})
+
+
+def _pods(verb: str, namespace: str = "default") -> Json:
+    return {"resourceAttributes": {"verb": verb, "resource": "pods", "namespace": namespace}}
+
+
+def test_a_decision_says_by_which_binding(cluster: Cluster, admin: Client) -> None:
+    grant(cluster, "default", {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]})
+    tenant = Client(cluster, "tenant")
+    by = 'RBAC: allowed by RoleBinding "granted/default" of Role "granted" to User "tenant"'
+    code, said = _review(tenant, "selfsubjectaccessreviews", _pods("get"))
+    assert (code, said["status"]) == (201, {"allowed": True, "reason": by})
+    assert _review(tenant, "selfsubjectaccessreviews", _pods("list"))[1]["status"] == {"allowed": False}
+    assert _review(admin, "selfsubjectaccessreviews", _pods("list"))[1]["status"] == {"allowed": True}
+    path = {"nonResourceAttributes": {"verb": "get", "path": "/version"}}
+    said = _review(tenant, "selfsubjectaccessreviews", path)[1]["status"]
+    everybody = (
+        'ClusterRoleBinding "system:discovery" of ClusterRole "system:discovery" to Group "system:authenticated"'
+    )
+    assert said == {"allowed": True, "reason": f"RBAC: allowed by {everybody}"}
+
+
+def test_a_role_that_is_bound_and_not_there_is_named(cluster: Cluster) -> None:
+    grant(cluster, "default", {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]})
+    cluster.delete("roles.rbac.authorization.k8s.io", "default", "granted")
+    tenant = Client(cluster, "tenant")
+    why = 'RBAC: role.rbac.authorization.k8s.io "granted" not found'
+    code, refusal = tenant.ask("GET", MAPS)
+    assert (code, refusal["message"].endswith(f'in the namespace "default": {why}')) == (403, True)
+    assert _review(tenant, "selfsubjectaccessreviews", _pods("get"))[1]["status"] == {"allowed": False, "reason": why}
+
+
+def test_what_somebody_lacks_is_named_verb_by_verb(cluster: Cluster) -> None:
+    rbac = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"], "verbs": ["*"]}
+    held = {"apiGroups": [""], "resources": ["pods"], "verbs": ["get"]}
+    roles = {"apiGroups": ["rbac.authorization.k8s.io"], "resources": ["roles"], "verbs": ["create"]}
+    grant(cluster, "default", roles)
+    role = cluster.edited(cluster.get("roles.rbac.authorization.k8s.io", "default", "granted") or {})
+    cluster.update("roles.rbac.authorization.k8s.io", {**role, "rules": [roles, held]})
+    wanted = {"apiGroups": [""], "resources": ["pods", "secrets"], "verbs": ["get", "list"]}
+    path = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/roles"
+    code, refusal = Client(cluster, "tenant").ask("POST", path, {"metadata": {"name": "more"}, "rules": [wanted, rbac]})
+    assert (code, refusal["message"].split("\n")[1:]) == (
+        403,
+        [
+            '{APIGroups:[""], Resources:["pods"], Verbs:["list"]}',
+            '{APIGroups:[""], Resources:["secrets"], Verbs:["get" "list"]}',
+            '{APIGroups:["rbac.authorization.k8s.io"], Resources:["*"], Verbs:["*"]}',
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "spec", "field", "said"),
+    [
+        ("selfsubjectaccessreviews", {}, "spec.resourceAttributes", "null: exactly one of"),
+        (
+            "selfsubjectaccessreviews",
+            {**_pods("get"), "nonResourceAttributes": {"verb": "get", "path": "/x"}},
+            "spec.nonResourceAttributes",
+            '{"Path":"/x","Verb":"get"}: cannot be specified in combination with resourceAttributes',
+        ),
+        ("subjectaccessreviews", _pods("get"), "spec.user", '"": at least one of user or group must be specified'),
+        (
+            "namespaces/default/localsubjectaccessreviews",
+            {"user": "ana", **_pods("get", "other")},
+            "spec.resourceAttributes.namespace",
+            '"other": must match metadata.namespace',
+        ),
+        (
+            "namespaces/default/localsubjectaccessreviews",
+            {"user": "ana", "nonResourceAttributes": {"verb": "get", "path": "/x"}},
+            "spec.nonResourceAttributes",
+            "disallowed on this kind of request",
+        ),
+    ],
+)
+def test_a_review_says_what_to_review(admin: Client, path: str, spec: Json, field: str, said: str) -> None:
+    code, refusal = _review(admin, path, spec)
+    (cause,) = refusal["details"]["causes"]
+    assert (code, cause["field"], said in cause["message"]) == (422, field, True)
+
+
+@pytest.mark.parametrize(
+    ("spec", "code", "said"),
+    [
+        ({"expirationSeconds": 2**33}, 422, "may not specify a duration larger than 2^32 seconds"),
+        ({"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "gone"}}, 404, 'pods "gone" not found'),
+        (
+            {"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "other"}},
+            400,
+            "different serviceaccount name",
+        ),
+        ({"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "own", "uid": "x"}}, 409, "does not match the"),
+        ({"boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "own"}}, 201, ""),
+        ({"boundObjectRef": {"kind": "Job", "apiVersion": "batch/v1", "name": "x"}}, 400, "batch/v1, Kind=Job"),
+    ],
+)
+def test_a_token_is_bound_to_what_is_there(cluster: Cluster, admin: Client, spec: Json, code: int, said: str) -> None:
+    cluster.create("serviceaccounts", {"metadata": {"name": "robot", "namespace": "default"}})
+    cluster.create("pods", pod("other"))
+    own = pod("own")
+    cluster.create("pods", {**own, "spec": {**own["spec"], "serviceAccountName": "robot"}})
+    found, answer = admin.ask("POST", _TOKEN, {"spec": spec})
+    assert (found, said in answer.get("message", "")) == (code, True)
