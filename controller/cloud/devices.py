@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
 from weakref import WeakValueDictionary
@@ -173,7 +173,7 @@ class CloudDevices:
         yield  # a generator, as the port wants it
 
     async def notifications(
-        self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
+        self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
         """Each change of its objects, from now on, and each time that some may have been missed; there is no replay.
 
@@ -189,7 +189,7 @@ class CloudDevices:
             watch.join(place, changed)
         try:
             if listening is not None:
-                listening.set()
+                listening()
             while await changed.wait():
                 changed.clear()
                 yield Notification(target.station, None, CHANGED, etree.Element(CHANGED))

@@ -159,7 +159,7 @@ class SshDevices:
         return connection
 
     def notifications(
-        self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
+        self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
         """See ``Devices.notifications``."""
         if target.transport == "kubernetes":

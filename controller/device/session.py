@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -325,7 +324,7 @@ async def subscribe(
     target: DeviceTarget,
     subscribed: set[Transport],
     since: datetime | None = None,
-    listening: asyncio.Event | None = None,
+    listening: Callable[[], None] | None = None,
 ) -> AsyncIterator[Notification]:
     """Open a session, subscribe to the default stream and yield what comes; see ``Devices.notifications``.
 
@@ -338,7 +337,7 @@ async def subscribe(
         request = requests.create_subscription(since)
         check_done(await transport.request(request), target.station, request.name)
         if listening is not None:
-            listening.set()
+            listening()
         while True:
             for notification in _parsed(target.station, await transport.notification()):
                 yield notification

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
+from functools import partial
 
 import structlog
 
@@ -26,7 +27,8 @@ class Subscriptions:
 
     Args:
         take: Called with each notification.
-        lost: Called with the station whenever notifications may have been missed.
+        missed: Called with the station whenever notifications may have been missed: when a subscription is lost, and
+            again once another one stands in its place.
     """
 
     def __init__(
@@ -36,14 +38,14 @@ class Subscriptions:
         clock: Clock,
         target_of: Callable[[Network, str], DeviceTarget],
         take: Callable[[Notification], Awaitable[None]],
-        lost: Callable[[str], None],
+        missed: Callable[[str], None],
     ) -> None:
         self._store = store
         self._devices = devices
         self._clock = clock
         self._target_of = target_of
         self._take = take
-        self._lost = lost
+        self._missed = missed
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._turnstile = asyncio.Lock()
 
@@ -62,24 +64,27 @@ class Subscriptions:
         self._tasks.clear()
 
     async def _keep(self, station: str) -> None:
-        wait = _RETRY[0]
+        wait, again = _RETRY[0], False
         while True:
             async with self._turnstile:
                 await self._clock.sleep(1 / _PER_SECOND)
             begun = self._clock.monotonic()
             try:
-                await self._subscribe(station)
+                await self._subscribe(station, again=again)
             except MinkaError as error:
                 log.info("subscription.lost", station=station, code=error.code, reason=error.message)
             except Exception:
                 log.exception("subscription.bug", station=station)
-            self._lost(station)
+            again = True
+            self._missed(station)
             if self._clock.monotonic() - begun > _RETRY[1]:
                 wait = _RETRY[0]
             await self._clock.sleep(wait)
             wait = min(_RETRY[1], wait * 2)
 
-    async def _subscribe(self, station: str) -> None:
+    async def _subscribe(self, station: str, *, again: bool) -> None:
         _, network = await self._store.networks.get()
-        async for notification in self._devices.notifications(self._target_of(network, station)):
+        # What happened until it stands was not notified.
+        standing = partial(self._missed, station) if again else None
+        async for notification in self._devices.notifications(self._target_of(network, station), None, standing):
             await self._take(notification)

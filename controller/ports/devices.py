@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
@@ -437,7 +436,7 @@ class Devices(Protocol):
         ...
 
     def notifications(
-        self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
+        self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
         """Subscribe on a session of its own and yield what comes, until that session ends.
 
@@ -445,7 +444,7 @@ class Devices(Protocol):
             target: The station.
             since: By the station's clock: what it notified from then on comes first (replay); stations that
                 don't remember refuse.
-            listening: Set once the subscription stands.
+            listening: Called once the subscription stands.
 
         Raises what ``session`` raises on entering, DeviceRefusedError if the device refuses the
         subscription, and SessionLostError when the session ends: it never just stops.

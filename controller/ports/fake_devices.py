@@ -784,7 +784,7 @@ class FakeDevices:
             listener.put_nowait(None)
 
     async def notifications(
-        self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
+        self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
         """See ``Devices.notifications``; fake stations remember nothing."""
         if since is not None:
@@ -793,7 +793,7 @@ class FakeDevices:
         async with self._session(target):
             self._listeners[target.station].append(arrived)
             if listening is not None:
-                listening.set()
+                listening()
             try:
                 while (notification := await arrived.get()) is not None:
                     yield notification

@@ -312,7 +312,7 @@ class _SoftwareEvents:
             listening.set()
 
     async def _follow(self, since: datetime | None, listening: asyncio.Event) -> None:
-        async for notification in self._devices.notifications(self._target, since, listening):
+        async for notification in self._devices.notifications(self._target, since, listening.set):
             event = event_of(notification.name, notification.content, notification.at)
             if event is not None and self._concerns(event):
                 self._event = event

@@ -337,7 +337,7 @@ async def next_notice(notices: Any) -> None:
 async def test_changes_are_told_and_what_may_have_been_missed(pools: Pools) -> None:
     await change(pools, making(CARRIED))
     listening = asyncio.Event()
-    notices = pools.devices.notifications(pools.function("edge-1"), listening=listening)
+    notices = pools.devices.notifications(pools.function("edge-1"), listening=listening.set)
     first = asyncio.create_task(next_notice(notices))
     await listening.wait()
     while not first.done():  # the watch stands a little later

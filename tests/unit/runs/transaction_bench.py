@@ -137,7 +137,7 @@ class MortalDevices:
             yield _Session(session, self._interrupter)  # type: ignore[misc]
 
     def notifications(
-        self, target: DeviceTarget, since: datetime | None = None, listening: asyncio.Event | None = None
+        self, target: DeviceTarget, since: datetime | None = None, listening: Callable[[], None] | None = None
     ) -> AsyncIterator[Notification]:
         return self._devices.notifications(target, since, listening)
 
