@@ -12,6 +12,7 @@ from typing import Protocol
 import asyncssh
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
+from simulators.history import NO_SESSION, EventKind, History, Origin
 from simulators.host_keys import private_host_key
 
 
@@ -48,6 +49,49 @@ class Logins:
     def accepts_key(self, username: str, key: asyncssh.SSHKey) -> bool:
         """Whether this user may log in with this key."""
         return username == self._credentials.username and key.public_data in self._keys
+
+
+class Login(asyncssh.SSHServer):
+    """One connection to a device: its user logs in with a password or a key.
+
+    Args:
+        logins: Who may.
+        history: Where a wrong password is noted.
+        others: Users besides that of the fleet who may log in with the password.
+    """
+
+    def __init__(self, logins: Logins, history: History, others: Collection[str] = ()) -> None:
+        self.connection: asyncssh.SSHServerConnection | None = None
+        self._logins = logins
+        self._history = history
+        self._others = others
+
+    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
+        """The connection is there."""
+        self.connection = conn
+
+    def begin_auth(self, username: str) -> bool:
+        """Nobody comes in without proof."""
+        return True
+
+    def password_auth_supported(self) -> bool:
+        """Passwords count."""
+        return True
+
+    def validate_password(self, username: str, password: str) -> bool:
+        """Whether a password is right; a wrong one is noted."""
+        if self._logins.accepts_password(username, password, self._others):
+            return True
+        self._history.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
+        return False
+
+    def public_key_auth_supported(self) -> bool:
+        """Keys count."""
+        return True
+
+    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
+        """Whether a key is known."""
+        return self._logins.accepts_key(username, key)
 
 
 def host_key(seed: str, device: str) -> asyncssh.SSHKey:

@@ -116,7 +116,7 @@ def add(
 
 @users.command("list", epilog="Example: minka user list --json")
 def list_users(as_json: Json = False) -> None:
-    """Users by name."""
+    """List users by name."""
     columns = (
         Column("name"),
         Column("role"),
@@ -140,7 +140,7 @@ def role_of(
 
 @users.command("disable", epilog="Example: minka user disable ana")
 def disable(name: Name, as_json: Json = False) -> None:
-    """Disable a user: their tokens open nothing."""
+    """Disable a user: their tokens stop working."""
     _change(name, as_json=as_json, disabled=True)
 
 

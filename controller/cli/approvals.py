@@ -1,4 +1,4 @@
-"""``minka approvals``, ``approve``, ``reject``, ``override``, ``freeze``, ``notices``: who agrees, and when."""
+"""Who agrees to changes, and when these may begin: ``minka approvals``, ``approve``, ``freeze``, ``hold`` and more."""
 
 from __future__ import annotations
 
@@ -8,8 +8,21 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import completion
+from controller.cli.completion import RunId
 from controller.cli.errors import WRONG_INPUT, CliError
-from controller.cli.output import Json, bold, client, counted, out, print_json, print_result, styled, when
+from controller.cli.output import (
+    Json,
+    Limit,
+    Reason,
+    bold,
+    client,
+    counted,
+    out,
+    print_json,
+    print_result,
+    styled,
+    when,
+)
 from controller.cli.plan_view import show_lines
 from controller.cli.tables import Column, records, table
 
@@ -26,9 +39,9 @@ Contracts = Annotated[
 ]
 #: How many stations are named.
 _NAMED = 8
-Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
 freezes = typer.Typer(no_args_is_help=True, help="Freezes: times in which nothing is changed.")
+holds = typer.Typer(no_args_is_help=True, help="Holds: a person's stop on a station, cell or site.")
 
 
 def approvals(
@@ -132,7 +145,7 @@ def _say(target: str, choice: str, said: dict[str, Any], *, as_json: bool) -> No
 
 def approve(
     target: Target,
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    reason: Reason = "",
     contract: Contracts = None,
     as_json: Json = False,
 ) -> None:
@@ -148,7 +161,7 @@ def approve(
 
 def reject(
     target: Target,
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
+    reason: Reason,
     as_json: Json = False,
 ) -> None:
     """Reject a run or plan for your side: its runs start nothing more and end as cancelled."""
@@ -156,8 +169,8 @@ def reject(
 
 
 def override(
-    run_id: Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.", autocompletion=completion.runs)],
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
+    run_id: RunId,
+    reason: Reason,
     as_json: Json = False,
 ) -> None:
     """Let a run work outside of windows and in spite of freezes. Holds still bind."""
@@ -202,7 +215,7 @@ def notices(limit: Limit = 50, as_json: Json = False) -> None:
 def put(
     target: Annotated[str, typer.Argument(help="network, tenant:<id>, region:<id> or site:<id>.")],
     ends: Annotated[datetime, typer.Option(help="End, local time, as in 2026-12-26T06:00.")],
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
+    reason: Reason,
     begins: Annotated[datetime | None, typer.Option(help="Beginning, local time. Default: now.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -265,3 +278,44 @@ def lift(
     """Lift a freeze."""
     client().delete(f"/v1/freezes/{freeze_id}")
     print_result({"lifted": freeze_id}, f"freeze {freeze_id} lifted", as_json=as_json)
+
+
+@holds.command("put", epilog="Example: minka hold put PE-CUS-0145 --reason 'rigger on the mast'")
+def put_hold(
+    target: Annotated[
+        str, typer.Argument(help="Station id, station/cell, or site:<id>.", autocompletion=completion.stations)
+    ],
+    reason: Reason,
+    until: Annotated[
+        datetime | None, typer.Option(help="End, local time, as in 2026-12-26T06:00. Default: until lifted.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Put a hold: nothing starts there, whoever asks; plans leave the target out."""
+    end = until.astimezone().isoformat() if until else None
+    hold = client().post("/v1/holds", {"target": target, "reason": reason, "until": end})
+    print_result(hold, f"hold {hold['id']} on {target}", as_json=as_json)
+
+
+@holds.command("list", epilog="Example: minka hold list --json")
+def list_holds(as_json: Json = False) -> None:
+    """List holds in force."""
+    columns = (
+        Column("id"),
+        Column("target"),
+        Column("by", 1),
+        Column("reason", 2, prose=True),
+        Column("created", 4, time=True),
+        Column("until", 3, time=True),
+    )
+    records(client().all("/v1/holds"), columns, as_json=as_json)
+
+
+@holds.command("lift", epilog="Example: minka hold lift h-1f2e3d4c")
+def lift_hold(
+    hold_id: Annotated[str, typer.Argument(help="Id of a hold, as in h-1f2e3d4c.", autocompletion=completion.holds)],
+    as_json: Json = False,
+) -> None:
+    """Lift a hold."""
+    client().delete(f"/v1/holds/{hold_id}")
+    print_result({"lifted": hold_id}, f"hold {hold_id} lifted", as_json=as_json)

@@ -86,3 +86,4 @@ def selectors(incomplete: str) -> Offers:
 Selector = Annotated[
     str, typer.Argument(help="Stations, as in region=cusco,rat=NR or PE-CUS-*.", autocompletion=selectors)
 ]
+RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.", autocompletion=runs)]

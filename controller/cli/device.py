@@ -172,7 +172,7 @@ def drift(
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if anything differs.")] = False,
     as_json: Json = False,
 ) -> None:
-    """What differs on adopted stations from what was last applied, read just now."""
+    """Read adopted stations, and show what differs from what was last applied."""
     said = client().post("/v1/devices/drift", {"selector": selector})
     differing = {station: rows for station, rows in said["stations"].items() if rows}
     if as_json:

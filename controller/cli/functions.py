@@ -9,7 +9,7 @@ import typer
 
 from controller.cli import completion, playbook
 from controller.cli import plan as plans
-from controller.cli.output import Json, bold, client, counted, out, print_json, styled, when
+from controller.cli.output import Detach, Json, Reason, bold, client, counted, out, print_json, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 
@@ -22,7 +22,7 @@ _NAMED = 3
 
 @pools.command("list", epilog="Example: minka pool list")
 def list_pools(as_json: Json = False) -> None:
-    """List pools: cores taken of those beside the reserve, cores sold, and why no function comes to a pool now."""
+    """List pools: cores taken and cores there without the reserve, cores sold, and why a pool takes no function now."""
     found = client().all("/v1/pools")
     if as_json:
         print_json(found)
@@ -67,7 +67,7 @@ def _pool_row(pool: Mapping[str, Any]) -> list[Any]:
 def show_pool(
     pool: Annotated[str, typer.Argument(help="Pool id.", autocompletion=completion.pools)], as_json: Json = False
 ) -> None:
-    """Show a pool: its nodes, what of it is taken by whom, sold and free, and its functions."""
+    """Show a pool: its nodes, its functions, and how much of it is taken by whom, sold and free."""
     found = client().get(f"/v1/pools/{pool}")
     if as_json:
         print_json(found)
@@ -276,8 +276,8 @@ def move_function(
         typer.Option(help="Pool to move it to; none: the nearest with room.", autocompletion=completion.pools),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what it would do.")] = False,
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
-    detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
+    reason: Reason = "",
+    detach: Detach = False,
     as_json: Json = False,
 ) -> None:
     """Move a function to another pool, by the playbook move-function."""
@@ -295,7 +295,7 @@ def place(
     bound: Annotated[bool, typer.Option("--bound", help="Say how far from the best it may be; takes seconds.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show where functions would go and why, and what lost nodes would cost whom. Changes nothing."""
+    """Show where functions would go and why, and who would lose service if nodes fail. Changes nothing."""
     found = client().get("/v1/placement", rebalance=rebalance, fail=fail, bound=bound)
     if as_json:
         print_json(found)

@@ -9,15 +9,26 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import completion
-from controller.cli.output import Json, bold, client, coloured, counted, out, print_json, print_result, styled, when
-from controller.cli.people import (
+from controller.cli.alarms import (
     CommentText,
-    Limit,
     Readers,
     cause_of,
     object_in_short,
     print_comment,
     print_dispatch,
+)
+from controller.cli.output import (
+    Json,
+    Limit,
+    bold,
+    client,
+    coloured,
+    counted,
+    out,
+    print_json,
+    print_result,
+    styled,
+    when,
 )
 from controller.cli.tables import Column, table
 from controller.cli.waits import wait_words
@@ -46,7 +57,7 @@ def list_incidents(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Open incidents, those first that matter most; or all in a state, newest first."""
+    """List open incidents, those that matter most first; or all in a state, newest first."""
     asked: dict[str, Any] = {"state": state, "station": station, "tenant": tenant, "cause": cause}
     asked |= {"owner": owner or None, "since": since.astimezone().isoformat() if since else None}
     found = client().all("/v1/incidents", limit, **asked)
@@ -107,7 +118,7 @@ def report(
     form: Annotated[str, typer.Option("--format", help="md: Markdown; json.")] = "md",
     as_json: Json = False,
 ) -> None:
-    """An incident as its report shows it: root and why, decisions, repairs with evidence, minutes, what was said."""
+    """Print the report of an incident: root and why, decisions, repairs with evidence, minutes, comments."""
     from controller.access.report import markdown  # noqa: PLC0415 - only for this
 
     if form not in ("md", "json"):
@@ -121,7 +132,7 @@ def report(
 
 @incidents.command("dispatch", epilog="Example: minka incidents dispatch i-1f2e3d4c5b > ticket.txt")
 def dispatch(incident: IncidentId, as_json: Json = False) -> None:
-    """What a person has to know who goes to where it began: place, unit, likely part, what was tried, holds to put."""
+    """Print what a person who goes to its root has to know: place, unit, likely part, what was tried, holds to put."""
     print_dispatch(client().get(f"/v1/incidents/{incident}/dispatch"), as_json=as_json)
 
 
@@ -138,7 +149,7 @@ def follow(as_json: Json = False) -> None:
 
 @incidents.command("ack", epilog="Example: minka incidents ack i-1f2e3d4c5b")
 def ack(incident: IncidentId, as_json: Json = False) -> None:
-    """Put on record that people know of an incident; who said so first stays."""
+    """Acknowledge an incident. Who did so first stays on record."""
     found = client().post(f"/v1/incidents/{incident}/acknowledge")
     print_result(
         found,
@@ -154,7 +165,7 @@ def comment(
     to: Readers = None,
     as_json: Json = False,
 ) -> None:
-    """Say something of an incident; minka incidents show has it."""
+    """Comment on an incident; minka incidents show prints the comments."""
     said = client().post(f"/v1/incidents/{incident}/comments", {"text": text, "to": to or []})
     if as_json:
         print_json(said)
@@ -164,14 +175,14 @@ def comment(
 
 @incidents.command("take", epilog="Example: minka incidents take i-1f2e3d4c5b")
 def take(incident: IncidentId, as_json: Json = False) -> None:
-    """Take an incident over: you see to it from now on, whoever did before."""
+    """Take an incident: you work on it from now on, whoever did before."""
     found = client().post(f"/v1/incidents/{incident}/take")
     print_result(found, f"{incident} is {found['owner']}'s since {when(found['taken'])}", as_json=as_json)
 
 
 @incidents.command("hand-back", epilog="Example: minka incidents hand-back i-1f2e3d4c5b")
 def hand_back(incident: IncidentId, as_json: Json = False) -> None:
-    """Hand an incident back: nobody sees to it any more."""
+    """Hand an incident back: nobody works on it any more."""
     found = client().post(f"/v1/incidents/{incident}/hand-back")
     print_result(found, f"{incident} is nobody's now", as_json=as_json)
 

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import completion
-from controller.cli.output import Json, bold, client, counted, out, print_json, when
-from controller.cli.people import Limit, duration
+from controller.cli.alarms import duration
+from controller.cli.output import Json, Limit, bold, client, counted, out, print_json, when
 from controller.cli.tables import Column, table
 
 kpis = typer.Typer(no_args_is_help=True, help="Key performance indicators: what they are, and what they came to.")
@@ -63,7 +63,7 @@ def show(
     as_csv: Annotated[bool, typer.Option("--csv", help="Print the periods as CSV.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show what an indicator came to: value with 95 % confidence, or why it is not judged, and its course."""
+    """Show an indicator: its value with 95 % confidence, or why it is not judged, and its values over time."""
     from controller.ports.clock import SystemClock  # noqa: PLC0415 - help needs no clock
 
     end = until.astimezone() if until else SystemClock().now()

@@ -10,6 +10,7 @@ import typer
 from controller import __version__
 from controller.cli import (
     accounts,
+    alarms,
     approvals,
     device,
     functions,
@@ -17,7 +18,6 @@ from controller.cli import (
     kpis,
     measurements,
     network,
-    people,
     plan,
     playbook,
     processes,
@@ -88,8 +88,8 @@ app.add_typer(approvals.freezes, name="freeze")
 app.add_typer(device.app, name="device")
 app.add_typer(functions.functions, name="function")
 app.add_typer(functions.pools, name="pool")
-app.add_typer(people.holds, name="hold")
-app.add_typer(people.alarms, name="alarms")
+app.add_typer(approvals.holds, name="hold")
+app.add_typer(alarms.alarms, name="alarms")
 app.add_typer(incidents.incidents, name="incidents")
 app.add_typer(kpis.kpis, name="kpi")
 app.add_typer(measurements.measurements, name="measurements")
@@ -102,7 +102,7 @@ app.add_typer(accounts.users, name="user")
 app.command(epilog="Example: echo $TOKEN | minka login")(accounts.login)
 app.command(epilog="Example: minka logout")(accounts.logout)
 app.add_typer(record.record, name="record")
-app.command(epilog="Example: minka audit --limit 5 --json")(people.audit)
+app.command(epilog="Example: minka audit --limit 5 --json")(record.audit)
 app.command(epilog="Example: minka up --sim deploy/networks/peru-mini")(processes.up)
 app.command(epilog="Example: MINKA_DATABASE_URL=postgresql://minka@db/minka minka api")(processes.api)
 app.command(epilog="Example: minka worker --name worker-1")(processes.worker)

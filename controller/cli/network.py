@@ -154,7 +154,7 @@ def show(
 
 @app.command(epilog="Example: minka network sharing region=cusco")
 def sharing(selector: Selector = "*", as_json: Json = False) -> None:
-    """Which tenants share each cell: by the agreements in force today, and by what Minka has configured."""
+    """List the tenants that share each cell: by the agreements in force today, and by what Minka has configured."""
     found = client().all("/v1/network/sharing", selector=selector)
     if as_json:
         print_json(found)

@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     from controller.cli.client import Client
     from controller.models.settings import Settings
 
-#: Option of every command.
+#: Options of many commands.
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
+Reason = Annotated[str, typer.Option(help="Why; kept on record.")]
+Detach = Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")]
+Key = Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")]
+Overtake = Annotated[
+    bool, typer.Option("--overtake", help="Start before a paused run that has yet to change the same stations.")
+]
 
 #: Columns of output that no terminal will show: wide enough that nothing is ever broken, for grep and logs.
 WIDE = 4000

@@ -13,7 +13,21 @@ from controller.cli.approvals import Contracts, contractual, show_outlook
 from controller.cli.completion import Selector
 from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import accepted, reading
-from controller.cli.output import Json, client, err, indented, new_key, out, print_json, when
+from controller.cli.output import (
+    Detach,
+    Json,
+    Key,
+    Limit,
+    Overtake,
+    Reason,
+    client,
+    err,
+    indented,
+    new_key,
+    out,
+    print_json,
+    when,
+)
 from controller.cli.plan_view import show_plan
 from controller.cli.tables import Column, table
 from controller.models.enums import Policy
@@ -21,7 +35,6 @@ from controller.models.enums import Policy
 plans = typer.Typer(no_args_is_help=True, help="Plans on record.")
 
 PlanId = Annotated[str, typer.Argument(help="Id of a plan, as in 42327bc0ca30.", autocompletion=completion.plans)]
-Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
 
 
 def _removals(words: list[str]) -> dict[str, int]:
@@ -133,7 +146,7 @@ def show(
     every: Annotated[bool, typer.Option("--all", help="Show every row; do not join rows that are alike.")] = False,
     as_json: Json = False,
 ) -> None:
-    """One plan."""
+    """Show a plan."""
     made = client().get(f"/v1/plans/{plan_id}")
     if as_json:
         print_json(made)
@@ -178,13 +191,11 @@ def apply(
         int | None, typer.Option(help="Seconds of the confirmed commit; by default they follow from checks and groups.")
     ] = None,
     check_timeout: Annotated[int, typer.Option(help="Seconds to wait for cells, core links and alarms.")] = 30,
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    reason: Reason = "",
     contract: Contracts = None,
-    key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
-    overtake: Annotated[
-        bool, typer.Option("--overtake", help="Start before a paused run that has yet to change the same stations.")
-    ] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
+    key: Key = None,
+    overtake: Overtake = False,
+    detach: Detach = False,
     as_json: Json = False,
 ) -> None:
     """Apply a plan in waves and watch it. Interrupting the command does not interrupt the run."""

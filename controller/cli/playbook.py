@@ -12,9 +12,25 @@ import typer
 
 from controller.cli import completion
 from controller.cli.approvals import Contracts, contractual, show_outlook
+from controller.cli.completion import RunId
 from controller.cli.errors import DIFFERENT, WRONG_INPUT, CliError
 from controller.cli.follow import accepted, name_of
-from controller.cli.output import Json, bold, client, coloured, counted, err, new_key, out, print_json, styled
+from controller.cli.output import (
+    Detach,
+    Json,
+    Key,
+    Overtake,
+    Reason,
+    bold,
+    client,
+    coloured,
+    counted,
+    err,
+    new_key,
+    out,
+    print_json,
+    styled,
+)
 from controller.cli.pager import paged
 from controller.cli.plan_view import (
     SHORT,
@@ -157,13 +173,11 @@ def run(
     name: Name,
     values: Values = None,
     on_hold: OnHoldOption = None,
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    reason: Reason = "",
     contract: Contracts = None,
-    key: Annotated[str | None, typer.Option(help="Idempotency key: the same key never starts a second run.")] = None,
-    overtake: Annotated[
-        bool, typer.Option("--overtake", help="Start before a paused run that has yet to change the same stations.")
-    ] = False,
-    detach: Annotated[bool, typer.Option("--detach", help="Don't wait for the end.")] = False,
+    key: Key = None,
+    overtake: Overtake = False,
+    detach: Detach = False,
     as_json: Json = False,
 ) -> None:
     """Run a playbook and watch it. Interrupting the command does not interrupt the run."""
@@ -193,7 +207,7 @@ def _show_left_out(plan: str) -> None:
 
 @app.command(epilog="Example: minka playbook steps r-21748f9c95 PE-CUS-0145")
 def steps(
-    run_id: Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.", autocompletion=completion.runs)],
+    run_id: RunId,
     station: Annotated[str, typer.Argument(help="Station id, as in PE-CUS-0145.", autocompletion=completion.stations)],
     as_json: Json = False,
 ) -> None:

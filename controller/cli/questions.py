@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from controller.cli import completion
-from controller.cli.output import Json, client, print_json, print_result, when
+from controller.cli.completion import RunId
+from controller.cli.output import Json, Limit, Reason, client, print_json, print_result, when
 from controller.cli.tables import Column, table
-
-RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.", autocompletion=completion.runs)]
 
 
 def questions(
@@ -18,7 +17,7 @@ def questions(
         str, typer.Argument(help="Only questions of this run, whatever its state.", autocompletion=completion.runs)
     ] = "",
     every: Annotated[bool, typer.Option("--all", help="Also questions that were answered.")] = False,
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
     """List questions that runs ask and wait for."""
@@ -53,7 +52,7 @@ def answer(
     run_id: RunId,
     text: Annotated[str, typer.Argument(help="The answer, one of the choices if there are any.")],
     question: Annotated[str, typer.Option(help="Id of the question, where the run has several.")] = "",
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    reason: Reason = "",
     as_json: Json = False,
 ) -> None:
     """Answer a question of a run; the first answer counts, and the run goes on."""

@@ -1,14 +1,24 @@
-"""``minka record``: whether the database is the newest record that is known."""
+"""``minka record``, ``minka audit``: whether the database is the newest record that is known, and who did what."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
 from controller.cli.errors import FAILED
-from controller.cli.output import Json, client, out, print_json, styled, when
+from controller.cli.output import Json, Limit, Reason, client, out, print_json, print_result, styled, when
+from controller.cli.settings import settings as environment
+from controller.cli.tables import Column, table
 from controller.models.enums import RecordChoice
+from controller.models.errors import InputError
+
+#: Anchors sent at once.
+_ANCHORS = 5000
 
 record = typer.Typer(no_args_is_help=True, help="The record itself, after a restore or a failover.")
 
@@ -36,10 +46,10 @@ def accept(
             help="What stations carry beyond the record is drift, to be repaired (record), or was applied (devices)."
         ),
     ],
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
+    reason: Reason,
     as_json: Json = False,
 ) -> None:
-    """Decide which is right, and let work continue. Changes nothing on stations by itself."""
+    """Decide whether the record or the stations are right, so that work continues. Changes nothing on stations."""
     made = client().post("/v1/record/decision", {"choice": choice.value, "reason": reason})
     if as_json:
         print_json(made)
@@ -50,3 +60,116 @@ def accept(
         out.print(f"the stations are right: what {len(made['taken'])} of them carry beyond the record was applied")
     if made["on_hold"]:
         out.print(f"on hold, since they could not be read: {', '.join(made['on_hold'])}")
+
+
+def audit(
+    what: Annotated[
+        str,
+        typer.Argument(
+            help="list; verify: prove that no row was changed or removed; new-key: make a key that signs rows from the"
+            " next start of all processes on, in the file of keys on this machine."
+        ),
+    ] = "list",
+    limit: Limit = 50,
+    anchor: Annotated[
+        list[Path] | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help="With verify: a file of anchors, or a log collector's with their lines; repeatable.",
+        ),
+    ] = None,
+    verify: Annotated[bool, typer.Option("--verify", help="The same as the word verify.")] = False,
+    actor: Annotated[str | None, typer.Option(help="Only acts of this person, rule or process.")] = None,
+    action: Annotated[str | None, typer.Option(help="Only this action, as in run.created or 'run.*'.")] = None,
+    about: Annotated[
+        str | None, typer.Option("--object", help="Only acts on this object, as in r-21748f9c95 or 'h-*'.")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(help="From this local time on, as in 2026-12-26T06:00.")] = None,
+    until: Annotated[datetime | None, typer.Option(help="Before this local time, as in 2026-12-26T06:00.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Show the audit trail (who did what), newest first; or verify it."""
+    if what not in ("list", "verify", "new-key"):
+        raise typer.BadParameter("say list, verify or new-key")
+    if what == "new-key":
+        _new_audit_key(as_json=as_json)
+        return
+    if verify or what == "verify":
+        _verify_audit(anchor or [], as_json=as_json)
+        return
+    if anchor:
+        raise typer.BadParameter("--anchor belongs to verify")
+    times = {name: at.astimezone().isoformat() for name, at in (("since", since), ("until", until)) if at}
+    found = client().all("/v1/audit", limit, actor=actor, action=action, object=about, **times)
+    if as_json:
+        print_json(found)
+        return
+    table(
+        (
+            Column("id"),
+            Column("at"),
+            Column("actor"),
+            Column("action"),
+            Column("object", 2),
+            Column("detail", 1, prose=True),
+        ),
+        (
+            (
+                row["id"],
+                when(row["at"]),
+                row["actor"],
+                row["action"],
+                row["object"],
+                " ".join(f"{name}={value}" for name, value in row["detail"].items()),
+            )
+            for row in found
+        ),
+    )
+
+
+def _new_audit_key(*, as_json: bool) -> None:
+    from controller.store import open_store  # noqa: PLC0415
+    from controller.store.evidence import add_key  # noqa: PLC0415
+
+    settings = environment()
+    if settings.audit_keys.startswith("env:"):
+        raise InputError(f"the keys come from {settings.audit_keys}: add a line there, ID SINCE SECRET")
+    with closing(open_store(settings.database)) as store:
+        key = add_key(settings.key_file, store.audit.head().number + 1)
+    print_result(
+        {"key": key.id, "file": str(settings.key_file)},
+        f"key {key.id} was added to {settings.key_file}: start all processes again",
+        as_json=as_json,
+    )
+
+
+def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
+    proof, anchors = _proof(files)
+    if as_json:
+        print_json({**proof, "anchors": anchors})
+    elif proof["whole"]:
+        held = f", and holds all {anchors} anchors" if files else ""
+        out.print(styled("the audit trail is whole", "green") + held)
+    else:
+        what = f", first at row {proof['first_broken']}: {proof['reason']}"
+        out.print(styled("the audit trail was tampered with", "red") + what)
+    if not proof["whole"]:
+        raise typer.Exit(FAILED)
+
+
+def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int]:
+    """Whether the chain is whole and holds the anchors of files; and the number of anchors."""
+    from controller.models.audit import AuditAnchor  # noqa: PLC0415 - only for this
+
+    api, anchors = client(), []
+    for file in files:
+        found = [one.model_dump() for one in AuditAnchor.found_in(file.read_text(encoding="utf-8", errors="replace"))]
+        if not found:
+            raise typer.BadParameter(f"{file} holds no anchor: lines with 'minka-audit epoch=… number=… hash=…'")
+        anchors += found
+    proof = api.get("/v1/audit/verify")
+    for start in range(0, len(anchors), _ANCHORS):
+        if proof["whole"]:
+            proof = api.post("/v1/audit/anchors", {"anchors": anchors[start : start + _ANCHORS]})
+    return proof, len(anchors)

@@ -10,7 +10,19 @@ import typer
 
 from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.network import network_folder, text_of
-from controller.cli.output import Json, client, coloured, counted, out, print_json, print_result, styled, when
+from controller.cli.output import (
+    Json,
+    Limit,
+    Reason,
+    client,
+    coloured,
+    counted,
+    out,
+    print_json,
+    print_result,
+    styled,
+    when,
+)
 from controller.cli.processes import need_simulators
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
@@ -18,7 +30,6 @@ from controller.models.enums import ProposalState, RuleMode
 
 Name = Annotated[str, typer.Argument(help="Name of a rule, as in core-link-down.")]
 ProposalId = Annotated[str, typer.Argument(help="Id of a proposal, as in p-1f2e3d4c5b.")]
-Reason = Annotated[str, typer.Option(help="Why; kept on record.")]
 Region = Annotated[str | None, typer.Option(help="Only for devices of this region.")]
 Tenant = Annotated[str | None, typer.Option(help="Only for alarms that concern this tenant and no other.")]
 
@@ -28,7 +39,7 @@ remediation = typer.Typer(no_args_is_help=True, help="Automatic repair: its swit
 
 @rules.command("list", epilog="Example: minka rules list --json")
 def list_rules(as_json: Json = False) -> None:
-    """Rules with their modes and records."""
+    """List rules with their modes and records."""
     found = client().all("/v1/rules")
     if as_json:
         print_json(found)
@@ -146,7 +157,7 @@ def backtest(
     until: Annotated[datetime | None, typer.Option(help=f"Reports before that, {_LocalTime}; else all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """What the rules of a folder would have done about recorded reports of alarms. Touches no device."""
+    """Show what the rules of a folder would have done about recorded reports of alarms. Touches no device."""
     files = {path.name: text_of(path) for path in _files_of(folder)}
     times = {name: at.astimezone().isoformat() for name, at in (("since", since), ("until", until)) if at is not None}
     found = client().post("/v1/rules/backtest", {"files": files, **times})
@@ -222,7 +233,7 @@ def rehearse(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Play days of faults on simulated stations: doing nothing, a script, and Minka with all rules automatic.
+    """Play days of faults on simulated stations three times: with nobody, a script, and Minka with all rules automatic.
 
     Everything runs in virtual time in this process; no server is asked, and no device touched.
     """
@@ -259,7 +270,7 @@ def promote(
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask for confirmation after the record was shown.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Let a rule ask or act: its record is shown, and kept with the decision."""
+    """Promote a rule, so that it may ask or act. Its record is shown, and kept with the decision."""
     api = client()
     if not as_json:
         _print(api.get(f"/v1/rules/{name}"))
@@ -277,7 +288,7 @@ def demote(
     tenant: Tenant = None,
     as_json: Json = False,
 ) -> None:
-    """Let a rule only observe, or ask. Repairs under way finish."""
+    """Demote a rule, so that it only observes, or only asks. Repairs under way finish."""
     _set(name, mode, reason, region, tenant, as_json=as_json)
 
 
@@ -292,7 +303,7 @@ def _set(name: str, mode: RuleMode, reason: str, region: str | None, tenant: str
 
 @remediation.command("status", epilog="Example: minka remediation status")
 def status(as_json: Json = False) -> None:
-    """Whether automatic repair is on, or since when it is stopped, by whom and why."""
+    """Show whether automatic repair is on, or since when it is stopped, by whom and why."""
     _switch(client().get("/v1/remediation"), as_json=as_json)
 
 
@@ -323,10 +334,10 @@ def proposals(
     state: Annotated[list[ProposalState] | None, typer.Option(help="Only those in this state; repeatable.")] = None,
     rule: Annotated[str, typer.Option(help="Only those of this rule.")] = "",
     alarm: Annotated[str, typer.Option(help="Only those for this alarm.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
+    limit: Limit = 100,
     as_json: Json = False,
 ) -> None:
-    """What rules proposed for alarms, and what became of it, newest first."""
+    """List what rules proposed for alarms, and what became of it, newest first."""
     found = client().all("/v1/remediation/proposals", limit, state=state, rule=rule or None, alarm=alarm or None)
     if as_json:
         print_json(found)
@@ -365,13 +376,13 @@ def proposals(
 
 @remediation.command("approve", epilog="Example: minka remediation approve p-1f2e3d4c5b --reason INC-77")
 def approve(proposal: ProposalId, reason: Reason = "", as_json: Json = False) -> None:
-    """Say yes to what a rule asks; it holds for half an hour, while the alarm stays as it is."""
+    """Approve what a rule asks. The yes counts for half an hour, as long as the alarm does not change."""
     _answer(proposal, "approve", reason, as_json=as_json)
 
 
 @remediation.command("deny", epilog="Example: minka remediation deny p-1f2e3d4c5b --reason 'a crew is there'")
 def deny(proposal: ProposalId, reason: Reason = "", as_json: Json = False) -> None:
-    """Say no to what a rule asks; the alarm goes to people."""
+    """Deny what a rule asks; the alarm goes to people."""
     _answer(proposal, "deny", reason, as_json=as_json)
 
 

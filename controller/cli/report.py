@@ -13,8 +13,7 @@ import typer
 
 from controller.cli import completion
 from controller.cli.errors import DIFFERENT, CliError
-from controller.cli.output import Json, bold, client, out, print_json, when
-from controller.cli.people import Limit
+from controller.cli.output import Json, Limit, bold, client, out, print_json, when
 from controller.cli.tables import Column, table
 from controller.models.enums import StatementForm, StatementKind
 

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controller.cli import completion
 from controller.cli.approvals import show_outlook
+from controller.cli.completion import RunId
 from controller.cli.follow import follow
-from controller.cli.output import Json, client, coloured, out, print_json, print_result, styled, when
+from controller.cli.output import Json, Limit, client, coloured, out, print_json, print_result, styled, when
 from controller.cli.pager import paged
 from controller.cli.tables import Column, table
 from controller.cli.waits import show_waits, state_of, wait_cells
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
 
 #: Procedures that are no playbooks.
 _OF_PLANS = ("apply", "undo")
-RunId = Annotated[str, typer.Argument(help="Id of a run, as in r-21748f9c95.", autocompletion=completion.runs)]
 
 
 def runs(
-    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 20,
+    limit: Limit = 20,
     state: Annotated[
         list[str] | None, typer.Option(help=f"Only runs in this state ({', '.join(RunState)}); repeatable.")
     ] = None,
@@ -132,7 +131,7 @@ def watch(run_id: RunId, as_json: Json = False) -> None:
 def cancel(run_id: RunId, as_json: Json = False) -> None:
     """Cancel a run: start nothing more. Stations under way finish; undecided groups are taken back.
 
-    So are functions that are not ready yet.
+    Functions that are not ready yet are taken back, too.
     """
     _ask(run_id, "cancel", as_json=as_json)
 

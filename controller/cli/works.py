@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from controller.cli import completion
-from controller.cli.output import Json, client, out, print_json, print_result, when
-from controller.cli.people import Limit
+from controller.cli.output import Json, Limit, Reason, client, out, print_json, print_result, when
 from controller.cli.tables import Column, table
 
 works = typer.Typer(no_args_is_help=True, help="Work that tenants announce on their own cores.")
@@ -20,12 +19,12 @@ def announce(
     until: Annotated[
         datetime, typer.Option(help="End, local time, as in 2026-12-26T06:00; at most 7 days after the beginning.")
     ],
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
+    reason: Reason,
     nodes: Annotated[list[str] | None, typer.Argument(help="Nodes of your own core. Default: all of them.")] = None,
     begins: Annotated[datetime | None, typer.Option("--from", help="Beginning, local time. Default: now.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Announce work on your own core: nobody repairs, or is called for, what fails with these nodes meanwhile."""
+    """Announce work on your own core: until it ends, alarms of these nodes are not repaired and call nobody."""
     body = {"nodes": nodes or [], "reason": reason, "ends": until.astimezone().isoformat()}
     work = client().post("/v1/works", body | ({"begins": begins.astimezone().isoformat()} if begins else {}))
     if as_json:
@@ -74,6 +73,6 @@ def cancel(
     work: Annotated[str, typer.Argument(help="Id of work, as in w-1f2e3d4c.", autocompletion=completion.works)],
     as_json: Json = False,
 ) -> None:
-    """End your own work now, or call it off; what was under way until now stays announced."""
+    """End your own work now, or cancel it before it begins; what was under way until now stays announced."""
     client().delete(f"/v1/works/{work}")
     print_result({"cancelled": work}, f"work {work} is over", as_json=as_json)

@@ -452,6 +452,22 @@ class AlarmReport(Noun):
     source_time: AwareDatetime | None = Field(default=None, exclude=True)
     body: str = Field(default="", exclude=True)
 
+    @classmethod
+    def of_controller(
+        cls, managed_object: str, cause: str, severity: PerceivedSeverity, at: datetime, text: str = ""
+    ) -> AlarmReport:
+        """What Minka says of an object of its own, which is on no station."""
+        return cls(
+            station="",
+            object=managed_object,
+            object_class=ObjectClass.CONTROLLER,
+            probable_cause=cause,
+            severity=severity,
+            text=text,
+            source=AlarmSource.CHECK,
+            at=at,
+        )
+
     @property
     def skewed(self) -> bool:
         """Whether the source's clock is too far from ours to order its reports by."""

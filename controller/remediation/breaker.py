@@ -12,8 +12,6 @@ from controller.models.alarm import (
     REMEDIATION_STOPPED,
     TOO_MANY_REPAIRS,
     AlarmReport,
-    AlarmSource,
-    ObjectClass,
     PerceivedSeverity,
 )
 from controller.ports.store import Store
@@ -54,7 +52,9 @@ class Breaker:
         reason = f"{began} automatic repairs began within {self.minutes:g} min: something larger is wrong"
         store.switches.set(REMEDIATION_STOPPED, True, BREAKER, reason)
         text = "the breaker stopped automatic repair; find the cause, then: minka remediation resume"
-        alarm = store.alarms.report(_report(PerceivedSeverity.CRITICAL, now, text))
+        alarm = store.alarms.report(
+            AlarmReport.of_controller(_OBJECT, TOO_MANY_REPAIRS, PerceivedSeverity.CRITICAL, now, text)
+        )
         store.alarms.escalate(alarm, reason, actor=BREAKER)
         log.error("remediation.stopped", by=BREAKER, reason=reason)
         return False
@@ -63,18 +63,5 @@ class Breaker:
 def resume(store: Store, now: datetime, actor: str, reason: str) -> None:
     """Let repairs begin again, and clear the breaker's alarm if it stands."""
     if any(alarm.probable_cause == TOO_MANY_REPAIRS for alarm in store.alarms.standing([""])):
-        store.alarms.report(_report(PerceivedSeverity.CLEARED, now))
+        store.alarms.report(AlarmReport.of_controller(_OBJECT, TOO_MANY_REPAIRS, PerceivedSeverity.CLEARED, now))
     store.switches.set(REMEDIATION_STOPPED, False, actor, reason)
-
-
-def _report(severity: PerceivedSeverity, at: datetime, text: str = "") -> AlarmReport:
-    return AlarmReport(
-        station="",
-        object=_OBJECT,
-        object_class=ObjectClass.CONTROLLER,
-        probable_cause=TOO_MANY_REPAIRS,
-        severity=severity,
-        text=text,
-        source=AlarmSource.CHECK,
-        at=at,
-    )

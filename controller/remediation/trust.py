@@ -9,8 +9,6 @@ import structlog
 from controller.models.alarm import (
     RULE_DEMOTED,
     AlarmReport,
-    AlarmSource,
-    ObjectClass,
     PerceivedSeverity,
 )
 from controller.models.rule import EVERYWHERE, RuleGrant, RuleMode
@@ -28,7 +26,7 @@ def promote(
     known = (_object(rule, EVERYWHERE), _object(rule, scope)) if mode is not RuleMode.OBSERVE else ()
     for one in store.alarms.standing([""]) if known else ():
         if one.probable_cause == RULE_DEMOTED and one.object in known:
-            store.alarms.report(_report(one.object, PerceivedSeverity.CLEARED, now))
+            store.alarms.report(AlarmReport.of_controller(one.object, RULE_DEMOTED, PerceivedSeverity.CLEARED, now))
     return made
 
 
@@ -63,7 +61,9 @@ def demote(store: Store, rule: Rule, reason: str, now: datetime, scope: str = EV
     where, option = f" for {scope.replace(':', ' ')}", f" --{scope.replace(':', ' ')}"
     text = f"rule {rule.name} only observes{scope and where} from now on; read its repairs, then: "
     text += f"minka rules promote {rule.name}{scope and option}"
-    alarm = store.alarms.report(_report(_object(rule, scope), PerceivedSeverity.MAJOR, now, text))
+    alarm = store.alarms.report(
+        AlarmReport.of_controller(_object(rule, scope), RULE_DEMOTED, PerceivedSeverity.MAJOR, now, text)
+    )
     store.alarms.escalate(alarm, reason, actor=name)
     log.error("rule.demoted", rule=rule.name, scope=scope, reason=reason)
 
@@ -75,16 +75,3 @@ def _promoted(store: Store, rule: Rule) -> list[RuleGrant]:
 def _object(rule: Rule, scope: str) -> str:
     """What the alarm of a demotion is about: the rule, or the rule in one scope."""
     return f"{rule.name}/{scope}" if scope else rule.name
-
-
-def _report(subject: str, severity: PerceivedSeverity, at: datetime, text: str = "") -> AlarmReport:
-    return AlarmReport(
-        station="",
-        object=subject,
-        object_class=ObjectClass.CONTROLLER,
-        probable_cause=RULE_DEMOTED,
-        severity=severity,
-        text=text,
-        source=AlarmSource.CHECK,
-        at=at,
-    )

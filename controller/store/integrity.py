@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from sqlalchemy import literal, select, update
 
-from controller.models.alarm import RECORD_DOUBTED, AlarmReport, AlarmSource, ObjectClass, PerceivedSeverity
+from controller.models.alarm import RECORD_DOUBTED, AlarmReport, PerceivedSeverity
 from controller.models.enums import RecordChoice
 from controller.models.errors import ConflictError
 from controller.models.record import SURPRISING, CarriedNodes, RecordState
@@ -74,7 +74,7 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
         for station in unread:
             _hold(tx, station, actor)
         _leap(tx)
-        take_reports(tx, [_report(tx, PerceivedSeverity.CLEARED, "")])
+        take_reports(tx, [AlarmReport.of_controller("record", RECORD_DOUBTED, PerceivedSeverity.CLEARED, tx.now)])
         state = _state(tx)
         tx.note(
             actor,
@@ -112,21 +112,10 @@ def _open(tx: Tx, number: int, reason: str) -> None:
     if not tx.execute(row.on_conflict_do_nothing(index_elements=["number"])).rowcount:
         return
     tx.note("engine", "record.doubted", "record", reason=reason, epoch=number)
-    (alarm,) = take_reports(tx, [_report(tx, PerceivedSeverity.CRITICAL, reason)])
-    escalate(tx, alarm, f"nothing is changed until a person decides (minka record show): {reason}", "engine")
-
-
-def _report(tx: Tx, severity: PerceivedSeverity, text: str) -> AlarmReport:
-    return AlarmReport(
-        station="",  # it is about none
-        object="record",
-        object_class=ObjectClass.CONTROLLER,
-        probable_cause=RECORD_DOUBTED,
-        severity=severity,
-        text=text,
-        source=AlarmSource.CHECK,
-        at=tx.now,
+    (alarm,) = take_reports(
+        tx, [AlarmReport.of_controller("record", RECORD_DOUBTED, PerceivedSeverity.CRITICAL, tx.now, reason)]
     )
+    escalate(tx, alarm, f"nothing is changed until a person decides (minka record show): {reason}", "engine")
 
 
 def _leap(tx: Tx) -> None:

@@ -14,13 +14,12 @@ from asyncssh.constants import MSG_IGNORE
 from asyncssh.packet import SSHPacketLogger
 
 from simulators.connections import Refusal
-from simulators.history import NO_SESSION, EventKind, Origin
 from simulators.netconf.faults import FaultKind
 from simulators.netconf.limits import LOGIN_SECONDS, BufferedInput, PendingLogins
 from simulators.netconf.server import Server
 from simulators.netconf.session import Session
 from simulators.netconf.sftp import SftpSession
-from simulators.ssh import Logins, SshChannel, host_key, host_keys
+from simulators.ssh import Login, Logins, SshChannel, host_key, host_keys
 
 #: Cheapest first; the others are for clients that lack it.
 _KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256")
@@ -89,18 +88,18 @@ class _Connection(asyncssh.SSHServerConnection):
             super().send_packet(pkttype, *args, handler=handler)
 
 
-class _Login(asyncssh.SSHServer):
+class _Login(Login):
     """One connection to a station: the log-in and the sessions after it."""
 
     def __init__(self, server: Server, servers: SshServers, *, called: bool) -> None:
+        super().__init__(servers.logins, server.history, server.profile.access)
         self._server = server
         self._servers = servers
         self._called = called
-        self._connection: asyncssh.SSHServerConnection | None = None
         self._channels = 0
 
     def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
+        super().connection_made(conn)
         if not self._called:
             self._servers.pending_logins.add(conn)
 
@@ -114,26 +113,8 @@ class _Login(asyncssh.SSHServer):
 
     def logged_in_or_gone(self) -> None:
         """A session runs on it now, or it is gone."""
-        if self._connection is not None:
-            self._servers.pending_logins.discard(self._connection)
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def password_auth_supported(self) -> bool:
-        return True
-
-    def validate_password(self, username: str, password: str) -> bool:
-        if self._servers.logins.accepts_password(username, password, self._server.profile.access):
-            return True
-        self._server.history.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
-        return False
-
-    def public_key_auth_supported(self) -> bool:
-        return True
-
-    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return self._servers.logins.accepts_key(username, key)
+        if self.connection is not None:
+            self._servers.pending_logins.discard(self.connection)
 
     def session_requested(self) -> _Channel | bool:
         # Some stations take one session too many, and drop it before its hello.
@@ -145,13 +126,13 @@ class _Login(asyncssh.SSHServer):
     def channel_closed(self) -> None:
         """Leave with the last session, as clients expect of a NETCONF server."""
         self._channels -= 1
-        if not self._channels and self._connection is not None:
-            self._connection.close()
+        if not self._channels and self.connection is not None:
+            self.connection.close()
 
     def abort(self) -> None:
         """Break the connection at once."""
-        if self._connection is not None:
-            self._connection.abort()
+        if self.connection is not None:
+            self.connection.abort()
 
 
 class _Channel(asyncssh.SSHServerSession[bytes]):

@@ -8,11 +8,11 @@ import copy
 import asyncssh
 
 from simulators.connections import Refusal
-from simulators.history import NO_SESSION, EventKind, Origin
+from simulators.history import NO_SESSION, Origin
 from simulators.routers.faults import RouterFaultKind
 from simulators.routers.router import Router
 from simulators.routers.shell import Shell
-from simulators.ssh import Logins, SshChannel, host_key, host_keys
+from simulators.ssh import Login, Logins, SshChannel, host_key, host_keys
 
 #: Seconds until a client that came must have logged in.
 LOGIN_SECONDS = 60.0
@@ -54,41 +54,19 @@ class RouterSshServers:
         return asyncssh.SSHServerConnection(asyncio.get_running_loop(), options)
 
 
-class _Login(asyncssh.SSHServer):
-    """Log-in to one router and the sessions behind it."""
+class _Login(Login):
+    """Log-in to one router and the session behind it."""
 
     def __init__(self, router: Router, logins: Logins) -> None:
+        super().__init__(logins, router.history)
         self._router = router
-        self._logins = logins
-        self._connection: asyncssh.SSHServerConnection | None = None
         self._used = False
 
-    def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
-        self._connection = conn
-
-    def begin_auth(self, username: str) -> bool:
-        return True
-
-    def password_auth_supported(self) -> bool:
-        return True
-
-    def validate_password(self, username: str, password: str) -> bool:
-        if self._logins.accepts_password(username, password):
-            return True
-        self._router.history.record(EventKind.AUTHENTICATION_FAILED, Origin(NO_SESSION, username))
-        return False
-
-    def public_key_auth_supported(self) -> bool:
-        return True
-
-    def validate_public_key(self, username: str, key: asyncssh.SSHKey) -> bool:
-        return self._logins.accepts_key(username, key)
-
     def session_requested(self) -> _ShellChannel | bool:
-        if self._used or self._connection is None or len(self._router.sessions) >= MAX_SESSIONS:
+        if self._used or self.connection is None or len(self._router.sessions) >= MAX_SESSIONS:
             return False
         self._used = True
-        return _ShellChannel(self._router, self._connection)
+        return _ShellChannel(self._router, self.connection)
 
 
 class _ShellChannel(asyncssh.SSHServerSession[bytes]):

@@ -107,7 +107,7 @@ def show(alarm_id: str, seen: CallerView, _: Annotated[Person, needs(Permission.
 
 @router.get("/alarms/{alarm_id}/dispatch")
 def dispatch(alarm_id: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> DispatchPack:
-    """What a person has to know who goes to a site because of an alarm: place, unit, part, what was tried, holds."""
+    """What a person who goes to a site because of an alarm has to know: place, unit, part, what was tried, holds."""
     return backend.store.transaction(dispatch_pack, alarm_id, backend.clock.now())
 
 
@@ -135,7 +135,7 @@ class ReportView(Body):
 def reports(
     alarm_id: str, backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> Listing[ReportView]:
-    """The newest thousand reports that became part of an alarm, oldest first, as far as they are kept still."""
+    """The newest thousand reports that became part of an alarm, oldest first, as far as they are still kept."""
     backend.store.alarms.get(alarm_id)
     return cut([_report(one) for one in backend.store.reports.of_alarm(alarm_id, _FOLLOWED.limit)], paging)
 
@@ -157,7 +157,7 @@ class Acknowledgement(Body):
 async def acknowledge(
     alarm_id: str, seen: CallerView, backend: Backend, launch: Launch, who: Annotated[Person, needs(Permission.RUN)]
 ) -> Acknowledgement:
-    """Put on record that people know of an alarm, and say so to its station, if its AlarmList has it.
+    """Acknowledge an alarm: on record, and at its station if the AlarmList of the station has it.
 
     Who said so first, and when, stays. Where the station can't be read nothing is said to it: acknowledge again.
     """
@@ -204,7 +204,7 @@ class Unshelving(Body):
 def shelve(
     alarm_id: str, asked: Shelving, seen: CallerView, backend: Backend, who: Annotated[Person, needs(Permission.STOP)]
 ) -> AlarmView:
-    """Let nobody be called for an alarm, and nothing repair it, for a while (ISA-18.2).
+    """Shelve an alarm for a while (ISA-18.2): nobody is called for it, and nothing repairs it.
 
     It is counted and listed as ever. It is back at its end, or as soon as it becomes worse.
     """
@@ -234,7 +234,7 @@ class Clearing(Body):
 def clear(
     alarm_id: str, asked: Clearing, seen: CallerView, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]
 ) -> AlarmView:
-    """Say that an alarm is over whose source can't: a notified warning, a source that is lost, a device nobody reads.
+    """Clear an alarm that its source can't clear: a notified warning, a lost source, a device that nobody reads.
 
     It is back once its source says otherwise. What its source clears by itself is refused: shelve that.
     """

@@ -29,7 +29,7 @@ class NewComment(Body):
 def comments(
     alarm_id: str, seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)]
 ) -> Listing[Comment]:
-    """What people said of an alarm, oldest first; a tenant's people see their own, and what the host says to them."""
+    """Comments on an alarm, oldest first; a tenant's people see their own, and what the host writes to them."""
     return cut(seen.comments(alarm_id), paging)
 
 
@@ -41,7 +41,7 @@ def comment_on_alarm(
     backend: Backend,
     who: Annotated[Person, needs(Permission.COMMENT)],
 ) -> Comment:
-    """Say something of an alarm. What a tenant's people say, the host reads, and nobody else."""
+    """Comment on an alarm. Only the host reads what a tenant's people write."""
     seen.alarm(alarm_id)
     return _add(backend, alarm_id, () if who.tenant else backend.store.alarms.get(alarm_id).tenants, asked, who)
 
@@ -54,7 +54,7 @@ def comment_on_incident(
     backend: Backend,
     who: Annotated[Person, needs(Permission.COMMENT)],
 ) -> Comment:
-    """Say something of an incident. What a tenant's people say, the host reads, and nobody else."""
+    """Comment on an incident. Only the host reads what a tenant's people write."""
     seen.incident(incident_id)
     concerned = () if who.tenant else backend.store.incidents.get(incident_id).tenants
     return _add(backend, incident_id, concerned, asked, who)

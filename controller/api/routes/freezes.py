@@ -92,7 +92,7 @@ class PublicWarning(Body):
 def warn(
     warning: WarningId, asked: PublicWarning, backend: Backend, who: Annotated[Person, needs(Permission.WARN)]
 ) -> Listing[Freeze]:
-    """Announce a public warning, or what became of it: while it runs, nothing in its area interrupts service.
+    """Announce a public warning, or change it: while it runs, nothing in its area interrupts service.
 
     The same again changes nothing, so that a source may repeat it.
     """

@@ -133,7 +133,7 @@ def function(
 
 @router.get("/pools")
 def pools(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[PoolView]:
-    """Pools, and what of each is taken, sold and free."""
+    """Pools, and how much of each is taken, sold and free."""
     return cut(_pools(backend), paging)
 
 

@@ -86,7 +86,7 @@ def report(
     _: Annotated[Person, needs(Permission.READ)],
     format: Annotated[Literal["json", "md"], Query(description="JSON, or Markdown for people.")] = "json",  # its name
 ) -> IncidentReport | TenantIncidentReport:
-    """An incident as its report shows it: root and why, decisions, repairs with evidence, minutes, what was said."""
+    """An incident as its report shows it: root and why, decisions, repairs with evidence, minutes, comments."""
     found = seen.report(incident_id)
     if format == "md":
         text = markdown(found.model_dump(mode="json"))
@@ -96,24 +96,24 @@ def report(
 
 @router.get("/{incident_id}/dispatch")
 def dispatch(incident_id: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> DispatchPack:
-    """What a person has to know who goes to the site of an incident's root."""
+    """What a person who goes to the site of an incident's root has to know."""
     root = backend.store.incidents.get(incident_id).root
     return backend.store.transaction(dispatch_pack, root, backend.clock.now())
 
 
 @router.post("/{incident_id}/acknowledge")
 def acknowledge(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
-    """Put on record that people know of an incident; who said so first stays."""
+    """Acknowledge an incident. Who did so first stays on record."""
     return backend.store.incidents.acknowledge(incident_id, who.name)
 
 
 @router.post("/{incident_id}/take")
 def take(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
-    """Put on record that the caller sees to an incident from now on, whoever did before."""
+    """Take an incident: the caller works on it from now on, whoever did before."""
     return backend.store.incidents.take(incident_id, who.name)
 
 
 @router.post("/{incident_id}/hand-back")
 def hand_back(incident_id: str, backend: Backend, who: Annotated[Person, needs(Permission.RUN)]) -> Incident:
-    """Put on record that nobody sees to an incident any more."""
+    """Hand an incident back: nobody works on it any more."""
     return backend.store.incidents.hand_back(incident_id, who.name)

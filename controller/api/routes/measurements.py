@@ -90,7 +90,7 @@ def station(
     _: Annotated[Person, needs(Permission.OVERSEE)],
     days: Annotated[int, Query(ge=1, le=35, description="How long back from now.")] = 1,
 ) -> StationMeasurements:
-    """What came of a station, and which times are missing since it is collected."""
+    """Which files of a station were taken or refused, and which times are missing since it is collected."""
     network = backend.store.networks.get()[1]
     if not network.manages(station):
         raise NotFoundError(unknown("station", station, network.station_by_id))

@@ -217,7 +217,7 @@ async def load(
 
 @router.get("")
 def show(seen: CallerView, _: Annotated[Person, needs(Permission.READ)]) -> NetworkSummary:
-    """Numbers of objects in the current network."""
+    """How many objects of each kind the current network has."""
     return _summary(*seen.network())
 
 

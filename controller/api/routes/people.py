@@ -120,7 +120,7 @@ def tokens(
 def issue(
     asked: TokenRequest, backend: Backend, answer: Response, who: Annotated[Person, needs(Permission.TOKENS)]
 ) -> IssuedToken:
-    """Make a token that opens at most what the one in use opens, and ends when that ends at the latest.
+    """Make a token. It opens no more than the token in use, and ends no later.
 
     Its secret is shown in this answer and kept nowhere.
     """

@@ -119,7 +119,7 @@ def rules(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permissio
 def backtest(
     asked: BacktestRequest, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]
 ) -> BacktestedRules:
-    """What changed rules would have done about recorded reports, beside what really was done. Touches no device."""
+    """What changed rules would have done about recorded reports, beside what was done. Touches no device."""
     if not _ONE_BACKTEST.acquire(blocking=False):
         raise ConflictError("another backtest is under way: wait for its end")
     try:
@@ -179,7 +179,7 @@ def rule(name: str, backend: Backend, _: Annotated[Person, needs(Permission.OVER
 def set_mode(
     name: str, asked: Promotion, backend: Backend, who: Annotated[Person, needs(Permission.PROMOTE)]
 ) -> RuleView:
-    """Promote or demote a rule. What its record was then is put on the audit trail with it."""
+    """Promote or demote a rule. The audit trail keeps the record that the rule had at that time."""
     found = _rule(backend, name)
     digest = found.digest(backend.settings.playbooks)
     scope = _scope(backend, asked)

@@ -55,7 +55,7 @@ def proof(
     seen: CallerView,
     _: Annotated[Person, needs(Permission.READ)],
 ) -> StatementProof:
-    """Which statement a file is of that was issued, and whether its row of the audit trail is as it was written."""
+    """Which issued statement a file is, and whether the row of the audit trail about it is unchanged."""
     return seen.proof(digest)
 
 
@@ -84,7 +84,7 @@ def issue(
     who: Annotated[Person, needs(Permission.RUN)],
     form: _Form = StatementForm.JSON,
 ) -> Response:
-    """Issue a statement, and get it. Where one is on record, that is what comes, unless there is a reason for another.
+    """Issue a statement and return it; one that is on record is returned as it is, unless a reason asks for another.
 
     With a reason all is worked out again, and what differs becomes the next version. A month that is not over gives a
     draft, which is on no record; so does one that was over less than a day ago where measurements count.

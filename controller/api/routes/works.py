@@ -41,7 +41,7 @@ def works(seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permissio
 
 @router.post("", status_code=201)
 def announce(asked: NewWork, backend: Backend, who: Annotated[Person, needs(Permission.ANNOUNCE)]) -> AnnouncedWork:
-    """Announce work on the caller's own core: its alarms are marked, and nobody repairs or is called for them.
+    """Announce work on the caller's own core: until it ends, alarms of these nodes are not repaired and call nobody.
 
     Only a tenant's own people can, since the host owes it no service of these nodes meanwhile.
     """
@@ -65,5 +65,5 @@ def announce(asked: NewWork, backend: Backend, who: Annotated[Person, needs(Perm
 
 @router.delete("/{work_id}", status_code=204)
 def cancel(work_id: str, backend: Backend, who: Annotated[Person, needs(Permission.ANNOUNCE)]) -> None:
-    """End the caller's own work now, or call it off."""
+    """End the caller's own work now, or cancel it before it begins."""
     backend.store.works.cancel(work_id, who.tenant, who.name)

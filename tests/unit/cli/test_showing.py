@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from controller.cli import approvals, incidents, network, people, playbook, remediation, runs
+from controller.cli import alarms, approvals, incidents, network, playbook, remediation, runs
 from controller.cli.errors import CliError
 
 
@@ -227,13 +227,13 @@ def test_alarms_name_their_object_and_what_their_repair_waits_for(
 ) -> None:
     said = {"by": "eva", "side": "entel", "to": [], "at": "2026-11-26T12:00:00Z", "text": "our users complain"}
     answers = {"/v1/alarms": [ALARM], "/v1/alarms/a-1": ALARM, "/v1/alarms/a-1/comments": [said]}
-    monkeypatch.setattr(people, "client", lambda: Api(answers))
-    people.list_alarms()
+    monkeypatch.setattr(alarms, "client", lambda: Api(answers))
+    alarms.list_alarms()
     listed = capsys.readouterr().out
     assert "EUtranCellFDD[2]" in listed
     assert "waits for approval by 1 of entel on 1 station, since" in listed
     assert "(its approvers)" in listed
-    people.show_alarm("a-1")
+    alarms.show_alarm("a-1")
     lines = capsys.readouterr().out.splitlines()
     assert lines[-1].endswith("eva (entel): our users complain")
     shown = {line[:18].strip(): line[18:].strip() for line in lines}
@@ -289,8 +289,8 @@ def test_a_list_tells_what_is_shelved_and_what_is_announced(
 ) -> None:
     shelved = {"shelved": True, "shelved_by": "ana", "shelved_until": "2026-11-26T12:00:00Z", "shelved_reason": "parts"}
     found = [ALARM | {"id": "a-2"} | shelved, ALARM | {"id": "a-3", "announced": "w-1"}]
-    monkeypatch.setattr(people, "client", lambda: Api({"/v1/alarms": found}))
-    people.list_alarms()
+    monkeypatch.setattr(alarms, "client", lambda: Api({"/v1/alarms": found}))
+    alarms.list_alarms()
     _, first, second = capsys.readouterr().out.splitlines()
     assert first.split()[:2] == ["a-2", "shelved"]
     assert "shelved by ana until" in first
@@ -406,7 +406,7 @@ def test_an_incident_is_a_page_with_its_way_repair_minutes_and_reasons(
 )
 def test_an_alarm_in_short_is_named_by_what_tells_it_from_others(alarm: dict[str, str], cause: str, short: str) -> None:
     one = {"object": "station"} | alarm
-    assert (people.cause_of(one), people.object_in_short(one)) == (cause, short)
+    assert (alarms.cause_of(one), alarms.object_in_short(one)) == (cause, short)
 
 
 def test_a_tenant_is_shown_its_part_of_an_incident(

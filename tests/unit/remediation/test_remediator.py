@@ -388,7 +388,7 @@ async def test_symptoms_and_what_has_to_settle_are_looked_at_again_only_when_tha
     patient = RULES[0].model_copy(update={"guards": RuleGuards(settle_seconds=100)})
     scheduler = bench.scheduler(rules=(patient,))
     tenant, node = "andes", "andes-mme-1"
-    links = [bench.breaks(f"/ManagedElement[{n}]/EP_S1C[{node}]", tenant=tenant) for n in range(30)]
+    links = [bench.breaks(f"/ManagedElement[{n}]/EP_S1C[{node}]", tenant=tenant) for n in range(20)]
     await bench.round(scheduler)
     assert {bench.alarm(link).note for link in links} == {"waits: it has to stand for 100 s"}
     root = bench.report(node, "core-node-down", station="", tenant=tenant)

@@ -1,39 +1,29 @@
-"""``minka hold``, ``minka audit``, ``minka alarms``."""
+"""``minka alarms``."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from contextlib import closing
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from controller.cli import completion
-from controller.cli.errors import FAILED
-from controller.cli.output import Json, client, coloured, out, print_json, print_result, styled, when
-from controller.cli.settings import settings as environment
-from controller.cli.tables import Column, records, table
+from controller.cli.output import Json, Limit, Reason, client, coloured, out, print_json, print_result, styled, when
+from controller.cli.tables import Column, table
 from controller.cli.waits import wait_words
 from controller.models.enums import AlarmState
-from controller.models.errors import InputError
 
-#: Times of an alarm.
 #: Probable cause of an alert whose name nothing here knows (``controller.models.alarm``, which takes long to import).
 _OTHER_ALERT = "other-alert"
 _DISTINGUISHED_NAME = re.compile(r"\w+=[^,=]+(,\w+=[^,=]+)+")
+#: Times of an alarm.
 _TIMES = ("raised", "changed", "cleared", "escalated", "released", "acknowledged", "shelved_until")
 
-Limit = Annotated[int, typer.Option(min=1, help="How many at most.")]
-
-#: Anchors sent at once.
-_ANCHORS = 5000
-
-holds = typer.Typer(no_args_is_help=True, help="Holds: a person's stop on a station, cell or site.")
 alarms = typer.Typer(no_args_is_help=True, help="Alarms: list, follow, acknowledge.")
 
+AlarmId = Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)]
 CommentText = Annotated[str, typer.Argument(help="What is to be said.")]
 Readers = Annotated[
     list[str] | None,
@@ -42,160 +32,6 @@ Readers = Annotated[
         autocompletion=completion.tenants,
     ),
 ]
-
-
-@holds.command("put", epilog="Example: minka hold put PE-CUS-0145 --reason 'rigger on the mast'")
-def put(
-    target: Annotated[
-        str, typer.Argument(help="Station id, station/cell, or site:<id>.", autocompletion=completion.stations)
-    ],
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
-    until: Annotated[
-        datetime | None, typer.Option(help="End, local time, as in 2026-12-26T06:00. Default: until lifted.")
-    ] = None,
-    as_json: Json = False,
-) -> None:
-    """Put a hold: nothing starts there, whoever asks; plans leave the target out."""
-    end = until.astimezone().isoformat() if until else None
-    hold = client().post("/v1/holds", {"target": target, "reason": reason, "until": end})
-    print_result(hold, f"hold {hold['id']} on {target}", as_json=as_json)
-
-
-@holds.command("list", epilog="Example: minka hold list --json")
-def list_holds(as_json: Json = False) -> None:
-    """Holds in force."""
-    columns = (
-        Column("id"),
-        Column("target"),
-        Column("by", 1),
-        Column("reason", 2, prose=True),
-        Column("created", 4, time=True),
-        Column("until", 3, time=True),
-    )
-    records(client().all("/v1/holds"), columns, as_json=as_json)
-
-
-@holds.command("lift", epilog="Example: minka hold lift h-1f2e3d4c")
-def lift(
-    hold_id: Annotated[str, typer.Argument(help="Id of a hold, as in h-1f2e3d4c.", autocompletion=completion.holds)],
-    as_json: Json = False,
-) -> None:
-    """Lift a hold."""
-    client().delete(f"/v1/holds/{hold_id}")
-    print_result({"lifted": hold_id}, f"hold {hold_id} lifted", as_json=as_json)
-
-
-def audit(
-    what: Annotated[
-        str,
-        typer.Argument(
-            help="list; verify: prove that no row was changed or removed; new-key: make a key that signs rows from the"
-            " next start of all processes on, in the file of keys on this machine."
-        ),
-    ] = "list",
-    limit: Limit = 50,
-    anchor: Annotated[
-        list[Path] | None,
-        typer.Option(
-            exists=True,
-            dir_okay=False,
-            help="With verify: a file of anchors, or a log collector's with their lines; repeatable.",
-        ),
-    ] = None,
-    verify: Annotated[bool, typer.Option("--verify", help="The same as the word verify.")] = False,
-    actor: Annotated[str | None, typer.Option(help="Only acts of this person, rule or process.")] = None,
-    action: Annotated[str | None, typer.Option(help="Only this action, as in run.created or 'run.*'.")] = None,
-    about: Annotated[
-        str | None, typer.Option("--object", help="Only acts on this object, as in r-21748f9c95 or 'h-*'.")
-    ] = None,
-    since: Annotated[datetime | None, typer.Option(help="From this local time on, as in 2026-12-26T06:00.")] = None,
-    until: Annotated[datetime | None, typer.Option(help="Before this local time, as in 2026-12-26T06:00.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Show the audit trail (who did what), newest first; or verify it."""
-    if what not in ("list", "verify", "new-key"):
-        raise typer.BadParameter("say list, verify or new-key")
-    if what == "new-key":
-        _new_audit_key(as_json=as_json)
-        return
-    if verify or what == "verify":
-        _verify_audit(anchor or [], as_json=as_json)
-        return
-    if anchor:
-        raise typer.BadParameter("--anchor belongs to verify")
-    times = {name: at.astimezone().isoformat() for name, at in (("since", since), ("until", until)) if at}
-    found = client().all("/v1/audit", limit, actor=actor, action=action, object=about, **times)
-    if as_json:
-        print_json(found)
-        return
-    table(
-        (
-            Column("id"),
-            Column("at"),
-            Column("actor"),
-            Column("action"),
-            Column("object", 2),
-            Column("detail", 1, prose=True),
-        ),
-        (
-            (
-                row["id"],
-                when(row["at"]),
-                row["actor"],
-                row["action"],
-                row["object"],
-                " ".join(f"{name}={value}" for name, value in row["detail"].items()),
-            )
-            for row in found
-        ),
-    )
-
-
-def _new_audit_key(*, as_json: bool) -> None:
-    from controller.store import open_store  # noqa: PLC0415
-    from controller.store.evidence import add_key  # noqa: PLC0415
-
-    settings = environment()
-    if settings.audit_keys.startswith("env:"):
-        raise InputError(f"the keys come from {settings.audit_keys}: add a line there, ID SINCE SECRET")
-    with closing(open_store(settings.database)) as store:
-        key = add_key(settings.key_file, store.audit.head().number + 1)
-    print_result(
-        {"key": key.id, "file": str(settings.key_file)},
-        f"key {key.id} was added to {settings.key_file}: start all processes again",
-        as_json=as_json,
-    )
-
-
-def _verify_audit(files: Sequence[Path], *, as_json: bool) -> None:
-    proof, anchors = _proof(files)
-    if as_json:
-        print_json({**proof, "anchors": anchors})
-    elif proof["whole"]:
-        held = f", and holds all {anchors} anchors" if files else ""
-        out.print(styled("the audit trail is whole", "green") + held)
-    else:
-        what = f", first at row {proof['first_broken']}: {proof['reason']}"
-        out.print(styled("the audit trail was tampered with", "red") + what)
-    if not proof["whole"]:
-        raise typer.Exit(FAILED)
-
-
-def _proof(files: Sequence[Path]) -> tuple[dict[str, Any], int]:
-    """Whether the chain is whole and holds the anchors of files; and the number of anchors."""
-    from controller.models.audit import AuditAnchor  # noqa: PLC0415 - only for this
-
-    api, anchors = client(), []
-    for file in files:
-        found = [one.model_dump() for one in AuditAnchor.found_in(file.read_text(encoding="utf-8", errors="replace"))]
-        if not found:
-            raise typer.BadParameter(f"{file} holds no anchor: lines with 'minka-audit epoch=… number=… hash=…'")
-        anchors += found
-    proof = api.get("/v1/audit/verify")
-    for start in range(0, len(anchors), _ANCHORS):
-        if proof["whole"]:
-            proof = api.post("/v1/audit/anchors", {"anchors": anchors[start : start + _ANCHORS]})
-    return proof, len(anchors)
 
 
 @alarms.command("list", epilog="Example: minka alarms list --state raised --state repairing")
@@ -227,7 +63,7 @@ def list_alarms(
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Alarms, newest first."""
+    """List alarms, newest first."""
     asked: dict[str, Any] = {"state": state, "station": station, "tenant": tenant, "object": managed_object}
     asked |= {"cause": cause, "severity": [word.upper() for word in severity or ()]}
     asked |= {"since": since.astimezone().isoformat() if since else None, "roots": roots or None, "root": root or None}
@@ -304,9 +140,7 @@ def _note(alarm: dict[str, Any]) -> str:
 
 
 @alarms.command("show", epilog="Example: minka alarms show a-1f2e3d4c5b")
-def show_alarm(
-    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.")], as_json: Json = False
-) -> None:
+def show_alarm(alarm: AlarmId, as_json: Json = False) -> None:
     """Show an alarm: its object, times, repair, what the repair waits for, and how many alarms follow from it."""
     found = client().get(f"/v1/alarms/{alarm}")
     if as_json:
@@ -326,7 +160,7 @@ def show_alarm(
 
 @alarms.command("reports", epilog="Example: minka alarms reports a-1f2e3d4c5b")
 def reports(
-    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
+    alarm: AlarmId,
     as_json: Json = False,
 ) -> None:
     """What sources really reported of an alarm, and how often; with --json also the bodies as they came."""
@@ -350,10 +184,10 @@ def reports(
 
 @alarms.command("dispatch", epilog="Example: minka alarms dispatch a-1f2e3d4c5b > ticket.txt")
 def dispatch(
-    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
+    alarm: AlarmId,
     as_json: Json = False,
 ) -> None:
-    """What a person has to know who goes there: place, unit, likely part, what was tried, holds to put before."""
+    """Print what a person who goes there has to know: place, unit, likely part, what was tried, holds to put before."""
     print_dispatch(client().get(f"/v1/alarms/{alarm}/dispatch"), as_json=as_json)
 
 
@@ -377,12 +211,12 @@ def print_comment(said: dict[str, Any]) -> None:
 
 @alarms.command("comment", epilog="Example: minka alarms comment a-1f2e3d4c5b 'a climber goes there at 9' --to bitel")
 def comment(
-    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
+    alarm: AlarmId,
     text: CommentText,
     to: Readers = None,
     as_json: Json = False,
 ) -> None:
-    """Say something of an alarm; minka alarms show has it."""
+    """Comment on an alarm; minka alarms show prints the comments."""
     said = client().post(f"/v1/alarms/{alarm}/comments", {"text": text, "to": to or []})
     if as_json:
         print_json(said)
@@ -392,13 +226,13 @@ def comment(
 
 @alarms.command("shelve", epilog="Example: minka alarms shelve a-1f2e3d4c5b --for 8h --reason 'parts ordered'")
 def shelve(
-    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")],
+    alarm: AlarmId,
+    reason: Reason,
     until: Annotated[datetime | None, typer.Option(help="End, local time, as in 2026-12-26T06:00.")] = None,
     lasts: Annotated[str, typer.Option("--for", help="How long instead, as in 45m, 8h or 2d; 7 days at most.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Let nobody be called for an alarm, and nothing repair it, until a time; it is back sooner if it becomes worse."""
+    """Shelve an alarm until a time: nobody is called, nothing repairs it. If it becomes worse, it is back sooner."""
     if (until is None) == (not lasts):
         raise typer.BadParameter("say --until or --for")
     from controller.ports.clock import SystemClock  # noqa: PLC0415
@@ -418,19 +252,19 @@ def duration(words: str, option: str = "--for") -> timedelta:
 
 @alarms.command("clear", epilog="Example: minka alarms clear a-1f2e3d4c5b --reason 'the unit was taken down'")
 def clear(
-    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
+    alarm: AlarmId,
     reason: Annotated[str, typer.Option(help="Why it is over; kept on record.")],
     as_json: Json = False,
 ) -> None:
-    """Say that an alarm is over whose source can't: a notified warning, a lost source, a device that nobody reads."""
+    """Clear an alarm that its source can't clear: a notified warning, a lost source, a device that nobody reads."""
     found = client().post(f"/v1/alarms/{alarm}/clear", {"reason": reason})
     print_result(found, f"{alarm} is over; it is back if {found['source']} reports it again", as_json=as_json)
 
 
 @alarms.command("unshelve", epilog="Example: minka alarms unshelve a-1f2e3d4c5b --reason 'the part is here'")
 def unshelve(
-    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.", autocompletion=completion.alarms)],
-    reason: Annotated[str, typer.Option(help="Why; kept on record.")] = "",
+    alarm: AlarmId,
+    reason: Reason = "",
     as_json: Json = False,
 ) -> None:
     """Bring a shelved alarm back now."""
@@ -439,10 +273,8 @@ def unshelve(
 
 
 @alarms.command("acknowledge", epilog="Example: minka alarms acknowledge a-1f2e3d4c5b")
-def acknowledge(
-    alarm: Annotated[str, typer.Argument(help="Id of an alarm, as in a-1f2e3d4c5b.")], as_json: Json = False
-) -> None:
-    """Put on record that people know of an alarm, and say so to its station, if its AlarmList has it."""
+def acknowledge(alarm: AlarmId, as_json: Json = False) -> None:
+    """Acknowledge an alarm: on record, and at its station if the AlarmList of the station has it."""
     found = client().post(f"/v1/alarms/{alarm}/acknowledge")
     if as_json:
         print_json(found)
