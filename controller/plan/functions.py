@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 
-from controller.models.errors import ConflictError, PlanRefusedError
+from controller.models.errors import ConflictError, PlanRefusedError, UnreachableError
 from controller.models.health import ServiceState
 from controller.models.network import HOST
 from controller.models.plan import Change, Op
@@ -82,6 +82,7 @@ def moved_change(
     Raises:
         ConflictError: It was never applied.
         PlanRefusedError: It can't be changed so.
+        UnreachableError: No pool answers that it is to be on.
     """
     here = pools_of(ledger)
     if not here:
@@ -158,6 +159,9 @@ def _change(
     profile: str = PROFILE,
 ) -> Change | None:
     """The change to what is wanted; what of ours is elsewhere may go."""
+    at = [observed.unseen(path) for path in wanted.tree if class_of(path) == DEPLOYMENT.name]
+    if at and all(at):
+        raise UnreachableError(at[0])
     owners = {owner for entry in ledger.values() for owner in entry.owners}
     view = StationView(observed, adopted=True, ledger=ledger, served=frozenset(served))
     made = plan_station(function, (profile,), wanted, view, PlanOptions(remove=dict.fromkeys(owners, 1)))

@@ -56,6 +56,7 @@ def plan_station(
     observed = view.observed
     root = root_spec(profiles)
     dark = tuple(_dark(station, root, rendered, view))
+    unseen = {path: reason for path in rendered.tree if (reason := observed.unseen(path))}
     rendered, view = in_sight(rendered, view)
     within: frozenset[Path] | None = None
     lacking: tuple[Path, ...] = ()
@@ -65,6 +66,9 @@ def plan_station(
     remove = {owner for owner, count in options.remove.items() if count}
     edits = find_edits(root, observed, rendered, view.ledger, remove, identities=options.identities)
     edits.refused.extend(("not-there", path, "it has to be applied first") for path in lacking)
+    if any(edit.op is Op.DELETE for edit in edits.edits):
+        goes = "nothing goes elsewhere while nobody knows whether it is there"
+        edits.refused.extend(("not-read", path, f"{goes}: {reason}") for path, reason in unseen.items())
     locks = find_locks(root, observed.tree, edits.edits, edits.moved)
     edits.refused.extend(_shutting_down(observed.tree, locks))
     locked = _foreign_locks(root, observed.tree, {*rendered.tree, *view.ledger})

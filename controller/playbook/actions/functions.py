@@ -326,6 +326,8 @@ async def make_beside(context: Context, given: NodeChoice) -> Proposal[Replaceme
     """
     ledger, observed, pools = await context.ledger(), await context.read(), await context.on_pools()
     fits, path = await _other_nodes(context, given), deployment_path(context.station, given.pool)
+    if reason := observed.unseen(path):
+        raise UnreachableError(reason)
     replicas = int(str(ledger[path].leaves.get("replicas", "1"))) if path in ledger else 0
     if not replicas or fits is None:
         stays = Replacement(changed=False, evict=False, replicas=replicas, reason=f"it has no pod on {given.node}")

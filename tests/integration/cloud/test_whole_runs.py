@@ -340,16 +340,20 @@ def test_a_worker_may_die_at_any_call_of_a_whole_run(cloud: Cloud, name: str) ->
     cloud.intact = True
 
 
-async def struck(cloud: Cloud, name: str, strike: str, at: int, outcomes: tuple[Outcome, ...] = ()) -> bool:
+async def struck(
+    cloud: Cloud, name: str, strike: str, at: int, outcomes: tuple[Outcome, ...] = (), dies: int | None = None
+) -> bool:
     """Let something go wrong at a call of a run; whether it came that far.
 
     Args:
         outcomes: What function and station come to, where that is known.
+        dies: How many calls later the worker dies, too; None lets it live.
     """
     run = await SCENARIOS[name].begin(cloud)
-    life = Stricken(at, strike=partial(STRIKES[strike], cloud), among=WRITES if strike in ON_WRITES else REQUESTS)
-    await cloud.shift(life)
-    where, jobs = (SEED, name, strike, at), {job.station: job for job in cloud.jobs}
+    among = WRITES if strike in ON_WRITES else REQUESTS
+    life = Stricken(at, strike=partial(STRIKES[strike], cloud), among=among, left=dies)
+    await cloud.work(life)
+    where, jobs = (SEED, name, strike, at, dies), {job.station: job for job in cloud.jobs}
     assert cloud.store.runs.get(run.id).state.terminal, where
     assert all(job.outcome is not None for job in jobs.values()), where
     assert outcomes in ((), (jobs[FUNCTION].outcome, jobs[STATION].outcome)), (where, jobs)
@@ -384,12 +388,14 @@ def last(calls: list[str], verb: str) -> int:
 
 
 DONE, STAYS = (Outcome.SUCCEEDED, Outcome.SUCCEEDED), (Outcome.ROLLED_BACK, Outcome.UNCHANGED)
+LEFT = (Outcome.DEFERRED, Outcome.WITHDRAWN)
 #: The function is as it was, and its station in another pod.
 BACK = (Outcome.ROLLED_BACK, Outcome.SUCCEEDED)
 ELSEWHERE = "drain a node elsewhere"
 #: What happens when in which run, and what the function and its station come to.
 MOMENTS: dict[str, tuple[str, str, Callable[[list[str]], int], tuple[Outcome, Outcome]]] = {
     "away when it is there, and checked": (ELSEWHERE, "gone", lambda calls: last(calls, "GET"), DONE),
+    "slow where it is to go": (ELSEWHERE, "slow", lambda _calls: 19, LEFT),
     "edited before the first one goes": (ELSEWHERE, "edited", lambda calls: last(calls, "PATCH") + 1, STAYS),
     "edited when the first one has gone": (ELSEWHERE, "edited", lambda calls: last(calls, "DELETE") + 1, DONE),
     "fails where its parameters go": (ELSEWHERE, "failing", lambda calls: last(calls, "DELETE") - 1, STAYS),

@@ -95,27 +95,33 @@ REQUESTS = (" GET", *WRITES)
 
 @dataclass
 class Stricken(Mortal):
-    """A process that lives, and at one of whose requests to pools something happens.
+    """A process at one of whose requests to pools something happens.
 
     What happens to pools makes a difference at the next request at the earliest: so these are all the moments.
 
     Attributes:
         among: Which requests count.
+        left: How many of its calls after that it dies; None lets it live.
     """
 
     strike: Callable[[], None] = lambda: None
     among: tuple[str, ...] = REQUESTS
+    left: int | None = None
 
     def due(self, name: str) -> bool:
+        if self.dead:
+            raise Killed
+        if self.left is not None and len(self.calls) >= self.at:
+            self.left -= 1
         if name.endswith(self.among):
             self.calls.append(name)
             if len(self.calls) == self.at:
                 self.strike()
-        return False
+        return self.dead
 
     @property
     def dead(self) -> bool:
-        return False
+        return self.left == 0
 
 
 @dataclass

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
+from controller.models.errors import UnreachableError
 from controller.models.run import LedgerEntry
 from controller.nrm.kube import FunctionObjects
 from controller.nrm.profiles import Rendered, render_cloud, root_spec
+from controller.nrm.profiles.function import deployment_path
 from controller.nrm.tree import Observed, Path
-from controller.plan import StationView, drift
+from controller.plan import StationView, drift, moved_change, reverted_change, scaled_change
 from controller.plan.drift import applied, carried_nodes, drifted_nodes
 from controller.plan.inputs import PlanOptions
 from controller.plan.station import plan_station
@@ -62,6 +66,24 @@ def test_a_function_leaves_a_dark_pool_and_what_is_there_stays_ours() -> None:
     assert change is not None
     assert not [edit.path for phase in change.phases for edit in phase.edits if "edge-1" in edit.path]
     assert change.lost == ()
+
+
+def test_a_function_does_not_leave_its_pool_for_a_dark_one() -> None:
+    wanted = render_cloud(replace(DU, pool="edge-2"))
+    seen = view(replace(DARK, tree=HERE.tree, dark={deployment_path(NAME, "edge-2"): "edge-2 did not answer."}))
+    made = plan_station(NAME, FUNCTION, wanted, seen, PlanOptions(remove={"host": 9}))
+    assert made.change is None
+    assert made.reason.startswith("not-read: deployment on pool edge-2: nothing goes elsewhere")
+    with pytest.raises(UnreachableError, match="edge-2 did not answer"):
+        moved_change(NAME, seen.observed, seen.ledger, "edge-2", ())  # type: ignore[arg-type]
+
+
+def test_a_function_on_a_dark_pool_gets_no_replicas_and_no_release() -> None:
+    seen = view(DARK)
+    with pytest.raises(UnreachableError, match="edge-1 did not answer"):
+        scaled_change(NAME, DARK, seen.ledger, 2, ())
+    with pytest.raises(UnreachableError, match="edge-1 did not answer"):
+        reverted_change(NAME, DARK, seen.ledger, seen.ledger, ())
 
 
 def test_drift_and_plan_name_who_wrote_it() -> None:
