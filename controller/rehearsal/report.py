@@ -162,7 +162,7 @@ def lines_of(rehearsal: Rehearsal, *, wrongs: int = 10) -> Iterator[str]:
 
 _COUNTS: Sequence[tuple[str, Callable[[PlayedDay], int]]] = (
     ("incidents", lambda one: one.incidents),
-    ("curable from afar", lambda one: one.curable),
+    ("curable remotely", lambda one: one.curable),
     ("cured unattended", lambda one: one.cured),
     ("visits", lambda one: one.visits),
     ("edits and operations", lambda one: one.acts),
