@@ -157,10 +157,10 @@ class _Reader:
         for node in nodes:
             tag = node.tag
             if tag in plain:  # as most of them
-                name, normalise, default = plain[tag]
+                name, normalise, default, as_state = plain[tag]
                 value = normalise(node.text or "")
                 if value != default:
-                    leaves[name] = value
+                    (self.state.setdefault(path, {}) if as_state else leaves)[name] = value
                 continue
             leaf = leaf_by_tag.get(tag)
             if leaf is not None:
@@ -230,9 +230,10 @@ class _Writer:
         self._root = root
         self._spelled = spelled
         self._open: dict[Path, tuple[NodeSpec, etree._Element]] = {}
-        self._ops = {edit.path: edit.op for edit in edits}
-        if len(self._ops) != len(edits):
+        if len({edit.path for edit in edits}) != len(edits):
             raise ValueError("two edits of one entry in one edit-config")
+        #: Entries that are created or deleted with all below them.
+        self._whole = {edit.path: edit.op for edit in edits if edit.op in {Op.CREATE, Op.DELETE}}
 
     def write(self, edit: Edit) -> None:
         """Write one edit."""
@@ -255,10 +256,9 @@ class _Writer:
 
     def _op_above(self, path: Path) -> Op | None:
         """Operation of the nearest ancestor that is created or deleted."""
-        while (path := "" if self._is_top(path) else parent(path)) != "":
-            op = self._ops.get(path)
-            if op in {Op.CREATE, Op.DELETE}:
-                return op
+        while self._whole and (path := "" if self._is_top(path) else parent(path)) != "":
+            if path in self._whole:
+                return self._whole[path]
         return None
 
     def _entry(self, path: Path) -> tuple[NodeSpec, etree._Element]:

@@ -356,12 +356,12 @@ class NodeSpec:
         return {f"{{{leaf.namespace or self.namespace}}}{leaf.name}": leaf for leaf in self.leaves}
 
     @cached_property
-    def plain_by_tag(self) -> dict[str, tuple[LeafName, Callable[[str], str], Value | None]]:
-        """Name, canonical text and default of leaves of configuration with one value each, by qualified name."""
+    def plain_by_tag(self) -> dict[str, tuple[LeafName, Callable[[str], str], Value | None, bool]]:
+        """Name, canonical text and default of leaves with one value each, and whether they are read as states are."""
         return {
-            tag: (leaf.name, leaf.normalise, leaf.default)
+            tag: (leaf.name, leaf.normalise, leaf.default, leaf.state or leaf.carrier)
             for tag, leaf in self.leaf_by_tag.items()
-            if not (leaf.state or leaf.carrier or leaf.leaf_list or leaf.entry)
+            if not (leaf.leaf_list or leaf.entry)
         }
 
     @cached_property
@@ -431,6 +431,11 @@ class NodeSpec:
         return _steps(node for node in self.walk() if node.broadcast and LeafRole.RESERVED in node.leaf_by_role)
 
     @cached_property
+    def self_made_names(self) -> frozenset[str]:
+        """Names of nodes, from this one down, that a device makes itself, too; others may be called like them."""
+        return frozenset(node.name for node in self.walk() if node.self_made)
+
+    @cached_property
     def by_class_path(self) -> dict[str, NodeSpec]:
         """This node and all below by their paths without keys, as in ``/Router/Vrf``."""
         found = {f"/{self.name}": self}
@@ -467,17 +472,11 @@ def lent(root: NodeSpec, path: Path) -> bool:
 
 
 def lasting(root: NodeSpec, tree: Tree) -> Iterator[Path]:
-    """Paths of a device's tree without those of entries that the device makes and drops itself.
-
-    The schema is walked along with the tree, in which each entry comes after the one that it stands in.
-    """
-    specs: dict[Path, NodeSpec | None] = {}
+    """Paths of a device's tree without those of entries that the device makes and drops itself."""
+    names = root.self_made_names
     for path in tree:
-        at = path.rindex("/")
-        above = specs.get(path[:at])
-        spec = spec_of(root, path) if above is None else above.child_by_name.get(path[at + 1 : path.index("[", at)])
-        specs[path] = spec
-        if spec is None or not spec.self_made:
+        at = path.rindex("/") + 1
+        if path[at : path.index("[", at)] not in names or not self_made(root, path):
             yield path
 
 

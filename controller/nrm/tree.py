@@ -142,4 +142,6 @@ class Observed:
 
     def unseen(self, path: Path) -> str:
         """Why nobody knows whether an entry is there; empty where that is known."""
+        if not self.dark:  # as nearly always
+            return ""
         return next((reason for dark, reason in self.dark.items() if is_below(path, dark)), "")
