@@ -41,6 +41,7 @@ from controller.store.repository import SqlRepository, reads, writes
 from controller.store.run_constraints import keep_constraints
 from controller.store.run_rows import (
     ACTIVE,
+    JOB_COLUMNS,
     PAUSE,
     as_job,
     as_runs,
@@ -89,7 +90,7 @@ _LEFT = (
     .order_by(jobs.c.finished.desc())
     .limit(1)
 )
-_JOBS = select(jobs).where(jobs.c.run == bindparam("run")).order_by(jobs.c.wave, jobs.c.station)
+_JOBS = select(*JOB_COLUMNS).where(jobs.c.run == bindparam("run")).order_by(jobs.c.wave, jobs.c.station)
 _MATES = _JOBS.where(jobs.c.wave == bindparam("wave"), jobs.c.unit == bindparam("unit"))
 
 
