@@ -44,6 +44,8 @@ _WORDS = 400
 _LATER, _TIMES = 10.0, 5
 _APPLY, _MERGE, _JSON = "application/apply-patch+yaml", "application/merge-patch+json", "application/json"
 _CONFLICT, _GONE, _TOO_MANY = 409, 410, 429
+#: How servers begin to say that what is applied does not fit its definition, as 500 and without a reason.
+_UNFIT = "failed to create typed patch object"
 #: Where the address of the next page stands beside the items of an array.
 _NEXT = "next"
 
@@ -168,7 +170,8 @@ class PoolApi:
             query["labelSelector"] = place.kind.label
         for _ in range(MOST_PAGES):
             answer = await self._answer("GET", place.collection, query)
-            items = answer.body.get("items")
+            # Servers written in Go may say of an empty list that its items are null.
+            items = [] if answer.body.get("items", "") is None else answer.body.get("items")
             if not isinstance(items, list) or not all(isinstance(one, dict) for one in items):
                 raise self._not_whole(f"the list of {place.kind.plural} has no items")
             for one in items:
@@ -335,6 +338,9 @@ class PoolApi:
             if status != _TOO_MANY or once:
                 break
             await self._clock.sleep(_wait(later))
+        if status == _TOO_MANY:
+            # Few servers repeat in the body what the header says, which whoever writes again has to know too.
+            answer = {**answer, "details": {"retryAfterSeconds": later, **_part(answer, "details")}}
         return status, answer
 
     def _succeeded(self, status: int, body: dict[str, Any]) -> Answer:
@@ -497,9 +503,11 @@ class PoolApi:
             return AuthenticationError(f"{self._where} refused {names}.")
         if status == _TOO_MANY:
             later = _part(body, "details").get("retryAfterSeconds")
-            return BusyError(f"{self._where}: {said}", _wait(later if isinstance(later, int) else 1))
+            return BusyError(f"{self._where}: {said}", _wait(later if isinstance(later, int | float) else 1))
         if status == _GONE:
             return ExpiredError(f"{self._where}: {said}")
+        if status == httpx.codes.INTERNAL_SERVER_ERROR and said.startswith(_UNFIT):
+            return DeviceRefusedError(f"{self._where} has another definition of it: {said}")
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or status < httpx.codes.BAD_REQUEST:
             return SessionLostError(f"{self._where} could not answer: {said}")
         causes = _part(body, "details").get("causes")

@@ -33,7 +33,9 @@ class PoolWatch:
     """All objects of a kind on a pool, watched as long as anybody follows one of them.
 
     Bookmarks keep the version young, so that a watch goes on where the last one ended. Where the version is forgotten
-    all the same (410 Gone), or a connection was lost, all of them are informed: something may have been missed.
+    all the same (410 Gone), or a connection was lost, all of them are informed: something may have been missed. Then
+    it begins anew, since a server that was restored from a backup counts from an earlier version, and would say nothing
+    until it is there; and all are informed once more, of what happened before the new version.
 
     Attributes:
         api: The pool's.
@@ -68,21 +70,29 @@ class PoolWatch:
             self._task.cancel()
 
     async def _run(self) -> None:
-        wait = _RETRY[0]
+        wait, begun = _RETRY[0], False
         while True:
             try:
-                self._version = self._version or await self.api.version(self._place)
+                if not self._version:
+                    self._version = await self.api.version(self._place)
+                    self._tell_all(begun)
+                    begun = True
                 await self._follow()
                 wait = _RETRY[0]
                 continue
             except ExpiredError:
-                self._version = ""
+                pass
             except DeviceError as error:
                 log.info("watch.lost", pool=self._place.pool, code=error.code, reason=error.message)
-            for changed in {event for events in self._followers.values() for event in events}:
-                changed.set()
+            self._version = ""
+            self._tell_all()
             await self._clock.sleep(wait)
             wait = min(_RETRY[1], wait * 2)
+
+    def _tell_all(self, missed: bool = True) -> None:
+        if missed:
+            for changed in {event for events in self._followers.values() for event in events}:
+                changed.set()
 
     async def _follow(self) -> None:
         """Watch until the server ends it."""

@@ -451,15 +451,24 @@ class CloudSession:
 
     async def _evict(self, place: Place, pod: Object, end: float) -> str:
         """Evict a pod; why that is refused. Where its budget allows it later, it is asked again until then."""
+        api, uid = self._apis[place.pool], str(pod["metadata"]["uid"])
         while True:
+            refused: DeviceRefusedError
+            seconds = _PAUSE
             try:
-                await self._apis[place.pool].evict(place, str(pod["metadata"]["uid"]))
+                await api.evict(place, uid)
             except BusyError as busy:
-                if self._clock.monotonic() + busy.seconds > end:
-                    return busy.message
-                await self._clock.sleep(busy.seconds)
+                refused, seconds = busy, busy.seconds
+            except StaleError as stale:
+                # Something wrote it just then; or it is gone, and another one has its name.
+                if all(str(one["metadata"].get("uid")) != uid for one in await api.list(place)):
+                    return ""
+                refused = stale
             else:
                 return ""
+            if self._clock.monotonic() + seconds > end:
+                return refused.message
+            await self._clock.sleep(seconds)
 
     async def copy_to_startup(self) -> None:
         """Nothing: an API server keeps what was written to it."""

@@ -41,6 +41,8 @@ def _answers() -> Iterator[tuple[str, int, dict[str, Any]]]:
 def expected(status: int, body: dict[str, Any]) -> type[DeviceError]:
     reason = body.get("reason")
     causes = {cause.get("reason") for cause in body.get("details", {}).get("causes") or ()}
+    if body["message"].startswith("failed to create typed patch object"):
+        return DeviceRefusedError
     if status >= 500:
         return SessionLostError
     by_reason = {"Unauthorized": AuthenticationError, "Expired": ExpiredError, "Gone": ExpiredError}

@@ -207,6 +207,31 @@ async def test_what_changes_something_is_not_sent_again_by_itself() -> None:
     assert caught.value.seconds == 3
 
 
+async def test_the_header_says_when_a_write_may_come_again() -> None:
+    async with serving(reply(429, b"Too many requests, please try again later.\n", Retry_After="7")) as server:
+        with pytest.raises(BusyError) as caught:
+            await server.api(Impatient()).apply(PLACE, DU, dry_run=False)
+    assert caught.value.seconds == 7
+
+
+async def test_what_does_not_fit_its_definition_is_refused_and_not_lost() -> None:
+    said = (
+        "failed to create typed patch object (minka-host/du-1; workload.nephio.org/v1alpha1, Kind=NFDeployment): "
+        ".spec.image: field not declared in schema"
+    )
+    async with serving(reply(500, status(500, "", said))) as server:
+        with pytest.raises(DeviceRefusedError, match=r"another definition of it: .*spec\.image: field not declared"):
+            await server.api().apply(PLACE, DU, dry_run=True)
+    async with serving(reply(500, status(500, "", "etcdserver: request timed out"))) as server:
+        with pytest.raises(SessionLostError):
+            await server.api().apply(PLACE, DU, dry_run=True)
+
+
+async def test_an_empty_list_may_have_null_for_items() -> None:
+    async with serving(reply(200, {"metadata": {}, "items": None})) as server:
+        assert await server.api().list(PLACE) == []
+
+
 async def test_a_server_that_is_always_overloaded_refuses() -> None:
     async with serving(reply(429, status(429, "TooManyRequests", "too many requests"))) as server:
         with pytest.raises(DeviceRefusedError, match="too many requests"):
@@ -376,3 +401,27 @@ async def test_a_pod_is_evicted_once_its_budget_allows_that() -> None:
         assert len(clock.slept) == 2
         refusals += [status(429, "TooManyRequests", "no")]
         assert "no" in await session.operate(evict.model_copy(update={"seconds": 0.1}))
+
+
+@pytest.mark.parametrize(("there", "evictions"), [("another", 1), ("du-1-a", 2), ("", 1)])
+async def test_a_pod_whose_name_another_one_has_is_evicted(there: str, evictions: int) -> None:
+    """Pods of a StatefulSet come again under their names."""
+    metadata = {"name": "du-1-a", "namespace": "minka-host", "uid": "du-1-a", "labels": {"minka.dev/function": "DU-1"}}
+    refusals = [status(409, "Conflict", "Precondition failed: UID in precondition")]
+
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        if asked.method == "POST":
+            writer.write(wire(409, refusals.pop()) if refusals else wire(201, {"kind": "Status", "status": "Success"}))
+        else:
+            uid = there if "fieldSelector" in asked.query else "du-1-a"
+            pod = {"metadata": {**metadata, "uid": uid}, "spec": {"nodeName": "n1"}}
+            writer.write(wire(200, {"metadata": {}, "items": [pod] if uid else []}))
+
+    async with serving(answer) as server:
+        target = DeviceTarget(
+            "DU-1", "", 0, "", "", "", ("function",), "kubernetes", pools=(server.target,), namespace="minka-host"
+        )
+        clock = Impatient()
+        session = CloudSession(target, {POOL: server.api(clock)}, clock, 1.0)
+        assert await session.operate(Operation(kind=OperationKind.EVICT, subject=f"{POOL}/n1", seconds=60)) == ""
+    assert len([one for one in server.asked if one.method == "POST"]) == evictions
