@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from simulators.cloud.language import metadata, validation
-from simulators.cloud.language.schema import Schema
+from simulators.cloud.language.schema import Schema, copied
 from simulators.cloud.language.status import Cause
 
 Object = dict[str, Any]
@@ -74,9 +74,38 @@ def problems(obj: Object) -> Iterator[Cause]:
             yield Cause.required(f"spec.names.{name}")
             continue
         yield from (Cause.invalid(f"spec.names.{name}", value, text) for text in metadata.service_name(value.lower()))
+    if spec.get("preserveUnknownFields"):
+        text = "set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead"
+        yield Cause.invalid("spec.preserveUnknownFields", True, f"cannot set to true, {text}")
+    yield from _approval_problems(spec.get("group", ""), obj["metadata"].get("annotations") or {})
     if (spec.get("conversion") or {}).get("strategy") not in (None, "None"):
         yield Cause.unsupported("spec.conversion.strategy", spec["conversion"]["strategy"], ("None",))
     yield from _version_problems(obj, spec.get("versions") or [])
+
+
+_APPROVED: Final = "api-approved.kubernetes.io"
+
+
+def _approval_problems(group: str, annotations: Mapping[str, str]) -> Iterator[Cause]:
+    """Groups of Kubernetes itself are approved of by it, or say that they are not."""
+    if not f".{group}".endswith((".k8s.io", ".kubernetes.io")):
+        return
+    field, said = f"metadata.annotations[{_APPROVED}]", annotations.get(_APPROVED, "")
+    start = f'protected groups must have approval annotation "{_APPROVED}"'
+    where = "see https://github.com/kubernetes/enhancements/pull/1111"
+    if not said:
+        yield Cause.required(field, f"{start}, {where}")
+    elif not re.match(r"[a-z]+://[^/]|unapproved", said):
+        yield Cause.invalid(field, said, f'{start} with either a URL or a reason starting with "unapproved", {where}')
+
+
+#: Parts of versions that the real server keeps beside them where they are the same in all, and what it calls them.
+_PARTS: Final = {
+    "schema": "validation",
+    "subresources": "subresources",
+    "additionalPrinterColumns": "additionalPrinterColumns",
+    "selectableFields": "selectableFields",
+}
 
 
 def _version_problems(obj: Object, versions: list[Object]) -> Iterator[Cause]:
@@ -84,6 +113,7 @@ def _version_problems(obj: Object, versions: list[Object]) -> Iterator[Cause]:
         yield Cause.required("spec.versions", "must have at least one version")
         return
     seen: set[str] = set()
+    shared = {part for part in _PARTS if all(each.get(part) == versions[0].get(part) for each in versions)}
     for index, version in enumerate(versions):
         path = f"spec.versions[{index}]"
         name = version.get("name", "")
@@ -91,27 +121,47 @@ def _version_problems(obj: Object, versions: list[Object]) -> Iterator[Cause]:
         if name in seen:
             yield Cause.invalid("spec.versions", _internal(versions), "must contain unique version names")
         seen.add(name)
-        # With one version only, the real server keeps its schema beside the versions.
-        at = "spec.validation" if len(versions) == 1 else f"{path}.schema"
-        raw = (version.get("schema") or {}).get("openAPIV3Schema")
-        if raw is None:
-            yield Cause.required(
-                f"{at}.openAPIV3Schema" if len(versions) > 1 else f"{path}.schema.openAPIV3Schema",
-                "schemas are required",
-            )
-        else:
-            yield from schema_problems(raw, f"{at}.openAPIV3Schema", root=True)
-        yield from _column_problems(version, path)
+        if "deprecationWarning" in version and not version.get("deprecated"):
+            warning, text = version["deprecationWarning"], "can only be set for deprecated versions"
+            yield Cause.invalid(f"{path}.deprecationWarning", warning, text)
+        if (version.get("schema") or {}).get("openAPIV3Schema") is None:
+            yield Cause.required(f"{path}.schema.openAPIV3Schema", "schemas are required")
+        for part, called in _PARTS.items():
+            if part not in shared or index == 0:
+                at = f"spec.{called}" if part in shared else f"{path}.{part}"
+                yield from _part_problems(part, version, at)
     stored = [each["name"] for each in versions if each.get("storage")]
     if len(stored) != 1:
         text = "must have exactly one version marked as storage version"
         yield Cause.invalid("spec.versions", _internal(versions), text)
-    kept = (obj.get("status") or {}).get("storedVersions") or []
+    yield from _stored_problems((obj.get("status") or {}).get("storedVersions") or [], stored, seen)
+
+
+def _part_problems(part: str, version: Object, at: str) -> Iterator[Cause]:
+    raw = (version.get("schema") or {}).get("openAPIV3Schema")
+    match part:
+        case "schema" if raw is not None:
+            yield from schema_problems(raw, f"{at}.openAPIV3Schema", root=True)
+        case "subresources":
+            yield from _scale_problems((version.get(part) or {}).get("scale"), f"{at}.scale")
+        case "additionalPrinterColumns":
+            for index, column in enumerate(version.get(part) or ()):
+                yield from _column_problems(column, f"{at}[{index}]")
+        case "selectableFields" if raw is not None:
+            yield from _selectable_problems([one.get("jsonPath", "") for one in version.get(part) or ()], raw, at)
+
+
+def _stored_problems(kept: list[str], stored: list[str], versions: set[str]) -> Iterator[Cause]:
     if kept and stored and stored[-1] not in kept:
         yield Cause.invalid("status.storedVersions", kept, f"must have the storage version {stored[-1]}")
     for index, name in enumerate(kept):
-        if name not in seen:
-            yield Cause.invalid(f"status.storedVersions[{index}]", name, "must appear in spec.versions")
+        if name not in versions:
+            text = (
+                f"missing from spec.versions; {name} was previously a storage version, and must remain in "
+                f"spec.versions until a storage migration ensures no data remains persisted in {name} and removes "
+                f"{name} from status.storedVersions"
+            )
+            yield Cause.invalid(f"status.storedVersions[{index}]", name, text)
 
 
 def _internal(versions: list[Object]) -> list[Object]:
@@ -132,19 +182,65 @@ def _internal(versions: list[Object]) -> list[Object]:
     ]
 
 
-def _column_problems(version: Object, path: str) -> Iterator[Cause]:
-    kinds = ("integer", "number", "string", "boolean", "date")
-    for index, column in enumerate(version.get("additionalPrinterColumns") or ()):
-        at = f"{path}.additionalPrinterColumns[{index}]"
-        yield from (Cause.required(f"{at}.{name}") for name in ("name", "type", "jsonPath") if not column.get(name))
-        if column.get("type") and column["type"] not in kinds:
-            yield Cause.invalid(f"{at}.type", column["type"], f"must be one of {','.join(kinds)}")
-    scale = (version.get("subresources") or {}).get("scale") or {}
+def _column_problems(column: Object, at: str) -> Iterator[Cause]:
+    kinds = ("boolean", "date", "integer", "number", "string")
+    said = f"must be one of {','.join(kinds)}"
+    if not column.get("name"):
+        yield Cause.required(f"{at}.name")
+    if not column.get("type"):
+        yield Cause.required(f"{at}.type", said)
+    elif column["type"] not in kinds:
+        yield Cause.invalid(f"{at}.type", column["type"], said)
+    if not column.get("jsonPath"):
+        yield Cause.required(f"{at}.JSONPath")
+    else:
+        yield from _path_problems(column["jsonPath"], f"{at}.JSONPath")
+
+
+def _path_problems(text: str, at: str) -> Iterator[Cause]:
+    if not text.startswith("."):
+        yield Cause.invalid(at, text, "must be a simple json path starting with .")
+
+
+def _scale_problems(scale: Object | None, at: str) -> Iterator[Cause]:
+    if scale is None:
+        return
     for name, root in (("specReplicasPath", ".spec."), ("statusReplicasPath", ".status.")):
         value = scale.get(name)
-        if value and not value.startswith(root):
-            text = f"should be a json path under {root}"[:-1]
-            yield Cause.invalid(f"{path}.subresources.scale.{name}", value, text)
+        if not value:
+            yield Cause.required(f"{at}.{name}")
+        elif not value.startswith("."):
+            yield from _path_problems(value, f"{at}.{name}")
+        elif not value.startswith(root):
+            yield Cause.invalid(f"{at}.{name}", value, f"should be a json path under {root[:-1]}")
+    selector = scale.get("labelSelectorPath")
+    if selector and not selector.startswith("."):
+        yield from _path_problems(selector, f"{at}.labelSelectorPath")
+    elif selector and not selector.startswith((".spec.", ".status.")):
+        yield Cause.invalid(f"{at}.labelSelectorPath", selector, "should be a json path under either .spec or .status")
+
+
+def _selectable_problems(paths: list[str], raw: Mapping[str, Any], at: str) -> Iterator[Cause]:
+    """Objects are chosen by fields of one value, which the schema has."""
+    for index, path in enumerate(paths):
+        where = f"{at}[{index}].jsonPath"
+        if not path:
+            yield Cause.required(where)
+            continue
+        found: Any = raw
+        for name in path.removeprefix(".").split("."):
+            found = (found.get("properties") or {}).get(name) if isinstance(found, Mapping) else None
+        if path.startswith(".metadata."):
+            yield Cause.invalid(where, path, "must not point to fields in metadata")
+        elif found is None:
+            yield Cause.invalid(where, path, "is an invalid path: does not refer to a valid field")
+        elif found.get("type") not in {"string", "boolean", "integer"}:
+            text = (
+                "must point to a field of type string, boolean or integer. Enum string fields and strings with formats"
+            )
+            yield Cause.invalid(where, path, f"{text} are allowed.")
+        if path in paths[:index]:
+            yield Cause.duplicate(where, path)
 
 
 def schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) -> Iterator[Cause]:
@@ -154,7 +250,7 @@ def schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) ->
     if root:
         yield from _head_problems(raw.get("properties") or {}, f"{path}.properties")
     if raw.get("default") is not None:
-        yield from validation.problems(Schema.of_openapi(raw), raw["default"], f"{path}.default")
+        yield from _default_problems(raw, f"{path}.default")
     if isinstance(raw.get("items"), bool):
         yield Cause.forbidden(f"{path}.items", "items must be a schema object and not an array")
     if raw.get("type") == "array" and "items" not in raw and not raw.get("x-kubernetes-preserve-unknown-fields"):
@@ -171,6 +267,13 @@ def schema_problems(raw: Mapping[str, Any], path: str, *, root: bool = False) ->
             yield from schema_problems(raw[name], f"{path}.{name}")
 
 
+def _default_problems(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
+    schema = Schema.of_openapi(raw)
+    if schema.prune(copied(raw["default"])):
+        yield Cause.invalid(path, raw["default"], "must not have unknown fields")
+    yield from validation.problems(schema, raw["default"], path)
+
+
 def _unsupported(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
     """What may not stand in a schema, on a real server or here."""
     if raw.get("properties") and raw.get("additionalProperties") not in (None, False):
@@ -180,8 +283,13 @@ def _unsupported(raw: Mapping[str, Any], path: str) -> Iterator[Cause]:
     if raw.get("uniqueItems"):
         text = "uniqueItems cannot be set to true since the runtime complexity becomes quadratic"
         yield Cause.forbidden(f"{path}.uniqueItems", text)
-    if "$ref" in raw:
-        yield Cause.forbidden(f"{path}.$ref", "$ref is not supported")
+    if raw.get("additionalProperties") is False:
+        yield Cause.forbidden(f"{path}.additionalProperties", "additionalProperties cannot be set to false")
+    for name in ("$ref", "id", "additionalItems", "patternProperties", "definitions", "dependencies"):
+        if raw.get(name):
+            yield Cause.forbidden(f"{path}.{name}", f"{name} is not supported")
+    if (whole := raw.get("x-kubernetes-map-type")) not in {None, "atomic", "granular"}:
+        yield Cause.unsupported(f"{path}.x-kubernetes-map-type", whole, ("atomic", "granular"))
     if raw.get("x-kubernetes-preserve-unknown-fields") is False:
         yield Cause.invalid(f"{path}.x-kubernetes-preserve-unknown-fields", False, "must be true or undefined")
     if raw.get("x-kubernetes-validations"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -73,31 +74,37 @@ class Admission:
             return
         assert attempt.obj is not None
         filled = []
-        for item in self._limits_of_containers(attempt):
-            for container in attempt.obj["spec"].get("containers", ()):
+        for item in self._limits(attempt):
+            for container in attempt.obj["spec"].get("containers", ()) if item["type"] == "Container" else ():
                 filled += _fill(container, item)
         if filled:
             annotations = attempt.obj["metadata"].setdefault("annotations", {})
             annotations["kubernetes.io/limit-ranger"] = f"LimitRanger plugin set: {'; '.join(filled)}"
 
     def within_limits(self, attempt: Attempt) -> None:
-        """Containers keep to the least and the most that a LimitRange allows."""
+        """Containers, and pods as a whole, keep to the least and the most that a LimitRange allows."""
         if attempt.kind.storage != "pods" or attempt.operation != "CREATE":
             return
         assert attempt.obj is not None
+        spec = attempt.obj["spec"]
+        containers = [
+            one.get("resources", {}) for one in (*spec.get("containers", ()), *spec.get("initContainers", ()))
+        ]
+        held = {"Container": containers, "Pod": [_of_pod(spec)]}
         problems = [
             problem
-            for item in self._limits_of_containers(attempt)
-            for container in attempt.obj["spec"].get("containers", ())
-            for problem in _outside(container.get("resources", {}), item)
+            for item in self._limits(attempt)
+            for resources in held.get(item["type"], ())
+            for problem in _outside(resources, item)
         ]
         if problems:
             text = problems[0] if len(problems) == 1 else f"[{', '.join(problems)}]"
             raise forbidden(attempt.kind, attempt.key[1], text)
 
-    def _limits_of_containers(self, attempt: Attempt) -> list[Mapping[str, Any]]:
-        ranges = self._store.list("limitranges", attempt.key[0])
-        return [item for one in ranges for item in one["spec"].get("limits") or () if item["type"] == "Container"]
+    def _limits(self, attempt: Attempt) -> list[Mapping[str, Any]]:
+        return [
+            item for one in self._store.list("limitranges", attempt.key[0]) for item in one["spec"].get("limits") or ()
+        ]
 
     def _prioritise(self, attempt: Attempt, spec: dict[str, Any]) -> None:
         name = spec.get("priorityClassName", "")
@@ -269,21 +276,57 @@ def _fill(container: dict[str, Any], item: Mapping[str, Any]) -> list[str]:
 
 
 def _outside(resources: Mapping[str, Any], item: Mapping[str, Any]) -> Iterator[str]:
-    requests, limits = resources.get("requests", {}), resources.get("limits", {})
+    """What is wrong with requests and limits, one thing of each bound."""
+    asked, limits, whole = resources.get("requests", {}), resources.get("limits", {}), item["type"]
     for name, least in sorted(item.get("min", {}).items()):
-        start = f"minimum {name} usage per Container is {least}"
-        if name not in requests:
-            yield f"{start}.  No request is specified"
-        for side, word in ((requests, "request"), (limits, "limit")):
-            if name in side and amount(side[name]) < amount(least):
-                yield f"{start}, but {word} is {side[name]}"
+        start = f"minimum {name} usage per {whole} is {least}"
+        low = [("request", asked), ("limit", limits)]
+        yield from _first(start, name, low, amount(least), operator.lt)
     for name, most in sorted(item.get("max", {}).items()):
-        start = f"maximum {name} usage per Container is {most}"
-        if name not in limits:
-            yield f"{start}.  No limit is specified"
-        for side, word in ((limits, "limit"), (requests, "request")):
-            if name in side and amount(side[name]) > amount(most):
-                yield f"{start}, but {word} is {side[name]}"
+        start = f"maximum {name} usage per {whole} is {most}"
+        high = [("limit", limits), ("request", asked)]
+        yield from _first(start, name, high, amount(most), operator.gt)
+    for name, ratio in sorted(item.get("maxLimitRequestRatio", {}).items()):
+        start = f"{name} max limit to request ratio per {whole} is {ratio}"
+        less, more = amount(asked.get(name, "0")), amount(limits.get(name, "0"))
+        if not less or not more:
+            what = "limit" if less else "request"
+            yield f"{start}, but no {what} is specified or {what} is 0"
+        elif more / less > amount(ratio):
+            yield f"{start}, but provided ratio is {float(more / less):f}"
+
+
+def _first(
+    start: str,
+    name: str,
+    sides: list[tuple[str, Mapping[str, str]]],
+    bound: Decimal,
+    beyond: Callable[[Decimal, Decimal], bool],
+) -> Iterator[str]:
+    """The first thing that is wrong: the first side has to be there, the other one need not."""
+    (needed, first), _ = sides
+    if name not in first:
+        yield f"{start}.  No {needed} is specified"
+        return
+    for word, side in sides:
+        if name in side and beyond(amount(side[name]), bound):
+            yield f"{start}, but {word} is {side[name]}"
+            return
+
+
+def _of_pod(spec: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """What a pod asks for and is limited to: its containers together, or one that comes before them and takes more."""
+    found: dict[str, dict[str, str]] = {}
+    for side in ("requests", "limits"):
+        total: dict[str, Decimal] = {}
+        for container in spec.get("containers", ()):
+            for name, value in container.get("resources", {}).get(side, {}).items():
+                total[name] = total.get(name, Decimal(0)) + amount(value)
+        for container in spec.get("initContainers", ()):
+            for name, value in container.get("resources", {}).get(side, {}).items():
+                total[name] = max(total.get(name, Decimal(0)), amount(value))
+        found[side] = {name: canonical(value) for name, value in total.items()}
+    return found
 
 
 def _tolerates(toleration: Mapping[str, Any], key: str) -> bool:

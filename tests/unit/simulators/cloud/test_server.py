@@ -363,6 +363,81 @@ class TestPods:
         with pytest.raises(StatusError, match=refused):
             cluster.create("pods", asking)
 
+    @pytest.mark.parametrize(
+        ("limits", "resources", "refusal"),
+        [
+            (
+                {"type": "Container", "max": {"cpu": "1"}},
+                {"limits": {"cpu": "2"}, "requests": {"cpu": "2"}},
+                "maximum cpu usage per Container is 1, but limit is 2",
+            ),
+            (
+                {"type": "Container", "maxLimitRequestRatio": {"cpu": "4"}},
+                {"limits": {"cpu": "1"}, "requests": {"cpu": "100m"}},
+                "cpu max limit to request ratio per Container is 4, but provided ratio is 10.000000",
+            ),
+            (
+                {"type": "Container", "maxLimitRequestRatio": {"cpu": "4"}},
+                {"limits": {"memory": "1Gi"}},
+                "cpu max limit to request ratio per Container is 4, but no request is specified or request is 0",
+            ),
+            (
+                {"type": "Pod", "max": {"cpu": "1500m"}},
+                {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}},
+                "maximum cpu usage per Pod is 1500m, but limit is 2",
+            ),
+            (
+                {"type": "Pod", "min": {"memory": "4Gi"}},
+                {"limits": {"cpu": "1"}},
+                "minimum memory usage per Pod is 4Gi.  No request is specified",
+            ),
+        ],
+    )
+    def test_each_bound_of_a_limit_range_is_kept(
+        self, cluster: Cluster, limits: Json, resources: Json, refusal: str
+    ) -> None:
+        spec = {"limits": [limits]}
+        cluster.create("limitranges", {"metadata": {"name": "l", "namespace": "default"}, "spec": spec})
+        asking = pod("a")
+        image = asking["spec"]["containers"][0]["image"]
+        asking["spec"]["containers"] = [{"name": name, "image": image, "resources": resources} for name in "ab"]
+        with pytest.raises(StatusError) as caught:
+            cluster.create("pods", asking)
+        assert refusal in caught.value.message
+
+    def test_a_limit_range_that_contradicts_itself_is_refused(self, admin: Client) -> None:
+        limits = [
+            {"type": "Container", "default": {"cpu": "2"}, "max": {"cpu": "1"}},
+            {"type": "Pod", "default": {"cpu": "1"}, "min": {"cpu": "2"}, "max": {"cpu": "1"}},
+            {"type": "Pod", "maxLimitRequestRatio": {"cpu": "500m"}},
+            {"type": "PersistentVolumeClaim"},
+            {"type": "Node"},
+        ]
+        body = {"metadata": {"name": "l"}, "spec": {"limits": limits}}
+        code, refusal = admin.ask("POST", "/api/v1/namespaces/default/limitranges", body)
+        assert (code, [cause["field"] for cause in refusal["details"]["causes"]]) == (
+            422,
+            [
+                "spec.limits[0].defaultRequest[cpu]",
+                "spec.limits[0].default[cpu]",
+                "spec.limits[1].default",
+                "spec.limits[1].min[cpu]",
+                "spec.limits[1].default[cpu]",
+                "spec.limits[2].type",
+                "spec.limits[2].maxLimitRequestRatio[cpu]",
+                "spec.limits[3].limits",
+                "spec.limits[4].type",
+            ],
+        )
+
+    def test_ports_of_a_service_are_told_apart_and_lead_somewhere(self, admin: Client) -> None:
+        ports = [{"port": 0}, {"port": 70000, "name": "X"}, {"port": 1, "name": "a"}, {"port": 2, "name": "a"}]
+        body = {"metadata": {"name": "s"}, "spec": {"ports": ports}}
+        _, refusal = admin.ask("POST", "/api/v1/namespaces/default/services", body)
+        assert [cause["field"].removeprefix("spec.ports") for cause in refusal["details"]["causes"]] == [
+            "[0].name", "[0].port", "[0].targetPort", "[1].name", "[1].port", "[1].targetPort", "[3].name",
+        ]  # fmt: skip
+
     def test_a_quota_counts_the_pods_of_its_scopes(self, cluster: Cluster) -> None:
         cluster.create("priorityclasses.scheduling.k8s.io", {"metadata": {"name": "gold"}, "value": 1000})
         expression = {"scopeName": "PriorityClass", "operator": "In", "values": ["gold"]}
@@ -741,6 +816,36 @@ def test_what_is_a_number_or_a_string_may_say_so_in_the_way_of_generators(admin:
     both = {"x-kubernetes-int-or-string": True, "allOf": [{"anyOf": either["anyOf"]}, {"pattern": "^[0-9]"}]}
     properties = {"spec": {"type": "object", "properties": {"a": either, "b": both}}}
     assert admin.ask("POST", DEFINITIONS, definition("things", "Thing", properties))[0] == 201
+
+
+def test_what_is_stored_in_a_version_is_not_forgotten(cluster: Cluster, admin: Client) -> None:
+    cluster.create("customresourcedefinitions.apiextensions.k8s.io", FUNCTIONS)
+    name = FUNCTIONS["metadata"]["name"]
+    path = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"
+    (version,) = FUNCTIONS["spec"]["versions"]
+    patch = {"spec": {"versions": [{**version, "name": "v9"}]}}
+    code, refusal = admin.ask("PATCH", path, patch, content_type="application/merge-patch+json")
+    assert (code, refusal["details"]["causes"][0]["field"]) == (422, "status.storedVersions[0]")
+    assert f"{version['name']} was previously a storage version" in refusal["message"]
+
+
+@pytest.mark.parametrize(
+    ("group", "annotations", "spec", "field"),
+    [
+        ("x.k8s.io", {}, {}, "metadata.annotations[api-approved.kubernetes.io]"),
+        ("x.k8s.io", {"api-approved.kubernetes.io": "yes"}, {}, "metadata.annotations[api-approved.kubernetes.io]"),
+        ("x.k8s.io", {"api-approved.kubernetes.io": "unapproved, for a test"}, {}, ""),
+        ("x.example", {}, {"preserveUnknownFields": True}, "spec.preserveUnknownFields"),
+    ],
+)
+def test_a_definition_of_a_group_that_is_protected_is_approved_of(
+    admin: Client, group: str, annotations: Json, spec: Json, field: str
+) -> None:
+    names = FUNCTIONS["spec"]["names"]
+    metadata = {"name": f"{names['plural']}.{group}", "annotations": annotations}
+    body = {**FUNCTIONS, "metadata": metadata, "spec": {**FUNCTIONS["spec"], "group": group, **spec}}
+    _, said = admin.ask("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", body)
+    assert [cause["field"] for cause in (said.get("details") or {}).get("causes", ())] == ([field] if field else [])
 
 
 def test_a_name_that_is_taken_is_not_accepted(cluster: Cluster, admin: Client) -> None:

@@ -182,7 +182,14 @@ def test_only_some_of_a_pod_may_change() -> None:
         ({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"properties": {}}}}}}, "spec.validation.openAPIV3Schema.properties[spec].type: Required value: must not be empty for specified object fields"),
         ({"schema": {"openAPIV3Schema": {"type": "object", "x-kubernetes-validations": [{"rule": "true"}]}}}, "Forbidden: this pool evaluates no rules in CEL"),
         ({"storage": False}, "must have exactly one version marked as storage version"),
-        ({"additionalPrinterColumns": [{"name": "A", "type": "text", "jsonPath": ".a"}]}, "spec.versions[0].additionalPrinterColumns[0].type: Invalid value"),
+        ({"additionalPrinterColumns": [{"name": "A", "type": "text", "jsonPath": ".a"}]}, "spec.additionalPrinterColumns[0].type: Invalid value"),
+        ({"additionalPrinterColumns": [{"name": "A", "type": "date", "jsonPath": "a"}]}, "spec.additionalPrinterColumns[0].JSONPath: Invalid value: \"a\": must be a simple json path starting with ."),
+        ({"subresources": {"scale": {"statusReplicasPath": ".spec.x"}}}, "[spec.subresources.scale.specReplicasPath: Required value, spec.subresources.scale.statusReplicasPath: Invalid value: \".spec.x\": should be a json path under .status]"),
+        ({"deprecationWarning": "old"}, "spec.versions[0].deprecationWarning: Invalid value: \"old\": can only be set for deprecated versions"),
+        ({"selectableFields": [{"jsonPath": ".spec.nothing"}]}, "spec.selectableFields[0].jsonPath: Invalid value: \".spec.nothing\": is an invalid path: does not refer to a valid field"),
+        ({"schema": {"openAPIV3Schema": {"type": "object", "additionalProperties": False}}}, "spec.validation.openAPIV3Schema.additionalProperties: Forbidden: additionalProperties cannot be set to false"),
+        ({"schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": {"type": "object", "default": {"a": 1}}}}}}, "properties[spec].default: Invalid value: {\"a\":1}: must not have unknown fields"),
+        ({"schema": {"openAPIV3Schema": {"type": "object", "patternProperties": {"a": {"type": "string"}}}}}, "openAPIV3Schema.patternProperties: Forbidden: patternProperties is not supported"),
     ],
 )  # fmt: skip
 def test_definitions_need_structural_schemas_and_one_stored_version(version: Object, text: str) -> None:
