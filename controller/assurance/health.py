@@ -164,6 +164,7 @@ def _placed(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -
 def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry]) -> dict[str, str]:
     """What is wrong with a function: it is ready nowhere, or runs twice since a pool came back that it had left.
 
+    Where that pool came back without it, the record still has both.
     One of which some replicas are ready serves.
     """
     pools = pools_of(ledger)
@@ -174,7 +175,11 @@ def _function(name: str, observed: Observed, ledger: Mapping[Path, LedgerEntry])
         if serving_on(name, observed, pools):
             return {FUNCTION_DEGRADED: f"{name} serves with fewer replicas than it should; {reasons}"}
         return {FUNCTION_DOWN: f"{name} is ready nowhere; {reasons}"}
-    return {FUNCTION_TWICE: f"{name} runs on {', '.join(there)}"} if len(there) > 1 else {}
+    if len(there) > 1:
+        return {FUNCTION_TWICE: f"{name} runs on {', '.join(there)}"}
+    gone = [pool for pool in pools if pool not in there and not observed.unseen(deployment_path(name, pool))]
+    text = f"{name} runs on {', '.join(there)}, and is on record on {', '.join(gone)} too, where it is gone"
+    return {FUNCTION_TWICE: text} if gone else {}
 
 
 def reported_between(before: Health | None, reported: datetime | None, at: datetime) -> datetime | None:

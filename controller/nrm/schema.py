@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property, lru_cache
@@ -11,7 +11,7 @@ from functools import cached_property, lru_cache
 from lxml import etree
 
 from controller.models.facts import LinkKind
-from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, child, step
+from controller.nrm.tree import LeafName, Leaves, Path, Tree, Value, child, parent, step
 
 #: The keys of the steps of a path.
 _KEYS = re.compile(r"\[[^]]*]")
@@ -248,6 +248,8 @@ class NodeSpec:
         top: Whether entries stand at the top of the data tree, beside the managed element; in paths they stand in it.
         lent: Whether an entry is a setting of something that stays when it goes, as a node out of use: to take it back
             removes nothing, so nobody has to name it.
+        place: Whether its key says only where it stands (the pool of a function): what goes there and comes under
+            another key moves, and nothing is removed.
         apart: Lists among its attributes that are read apart, and no part of the tree (records of alarms).
         label: Words for the human diff; empty means the name.
     """
@@ -274,6 +276,7 @@ class NodeSpec:
     feature: str = ""
     top: bool = False
     lent: bool = False
+    place: bool = False
     apart: tuple[str, ...] = ()
     label: str = ""
 
@@ -469,6 +472,19 @@ def lent(root: NodeSpec, path: Path) -> bool:
     """Whether the entry at ``path`` is a setting of something that stays when it goes."""
     spec = spec_of(root, path)
     return spec is not None and spec.lent
+
+
+def elsewhere(root: NodeSpec, path: Path, paths: Collection[Path]) -> Iterator[Path]:
+    """Other places, among the paths, of what stands at ``path``, or of what that stands in; none if it is there too."""
+    while path and ((spec := spec_of(root, path)) is None or not spec.place):
+        path = parent(path)
+    if path and path not in paths:
+        yield from (other for other in paths if list_of(other) == list_of(path))
+
+
+def list_of(path: Path) -> str:
+    """The path without the keys of its last entry: what entries of one list share."""
+    return path[: path.index("[", path.rindex("/"))]
 
 
 def lasting(root: NodeSpec, tree: Tree) -> Iterator[Path]:

@@ -25,7 +25,7 @@ from controller.plan.functions import (
     scaled_change,
     serving_on,
 )
-from controller.plan.inputs import Limit, PlanOptions, StationView, under_hold
+from controller.plan.inputs import Limit, PlanOptions, StationView, under_hold, where_it_stands
 from controller.plan.maintenance import (
     AdministrativeState,
     administrative_state_change,
@@ -93,4 +93,5 @@ __all__ = [
     "undo_change",
     "undo_job",
     "wanted_by",
+    "where_it_stands",
 ]

@@ -7,10 +7,17 @@ from collections.abc import Collection, Iterator, Mapping
 from controller.models.plan import DiffRow, LedgerNode
 from controller.nrm.diff import diff, plmn_part
 from controller.nrm.profiles import Rendered
-from controller.nrm.schema import LeafSpec, NodeSpec, spec_of
+from controller.nrm.schema import LeafSpec, NodeSpec, list_of, spec_of
 from controller.nrm.tree import Observed, Path, parent
-from controller.plan.edits import find_edits, first_entries, list_of
-from controller.plan.inputs import StationView, at_what_cells_name, in_sight, with_given, with_reservations
+from controller.plan.edits import find_edits, first_entries
+from controller.plan.inputs import (
+    StationView,
+    at_what_cells_name,
+    in_sight,
+    where_it_stands,
+    with_given,
+    with_reservations,
+)
 from controller.plan.rows import NOTHING, contents, entry_name, leaf_texts, row
 
 NO_LEDGER: Mapping[Path, LedgerNode] = {}
@@ -25,6 +32,7 @@ def drift(root: NodeSpec, rendered: Rendered, view: StationView) -> tuple[DiffRo
     """
     if view.observed is None:
         return ()
+    rendered = where_it_stands(root, rendered, view.observed)
     return tuple(_rows(root, *in_sight(rendered, view), view.observed))
 
 
@@ -50,7 +58,7 @@ def _rows(root: NodeSpec, rendered: Rendered, view: StationView, observed: Obser
 
 def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tuple[Path, ...]:
     """Nodes that should be there and are missing or differ: what ``Health.drift`` counts."""
-    difference = diff(root, observed.tree, rendered.tree)
+    difference = diff(root, observed.tree, where_it_stands(root, rendered, observed).tree)
     return (*(path for path in difference.missing if not observed.unseen(path)), *difference.changed)
 
 

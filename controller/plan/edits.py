@@ -11,7 +11,7 @@ from controller.models.plan import Edit, Op
 from controller.models.run import LedgerEntry
 from controller.nrm.diff import Difference, LeafDifference, diff, plmn_part
 from controller.nrm.profiles import Rendered, broadcast_plmn, cell_of, leaf_of, share_parts
-from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, self_made, spec_of
+from controller.nrm.schema import LeafRole, Mutability, NodeRole, NodeSpec, elsewhere, list_of, self_made, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, is_below, parent, step
 
 
@@ -141,7 +141,7 @@ class _Surplus:
             elif place is not None:
                 self._replace(path, place)
                 gone.add(path)
-            elif self._moves(path, moved) or self._is_misplaced(path):
+            elif self._moves(path, moved) or self._is_misplaced(path) or self._goes_elsewhere(path, difference):
                 self._delete(path, self.ledger[path].owners)
                 self.found.lost.extend((path, *self._below(path)))
                 gone.add(path)
@@ -210,6 +210,20 @@ class _Surplus:
         theirs = {step(one)[1] for one in self.rendered.tree if parent(one) in homes}
         return bool(members) and theirs.issuperset(step(one)[1] for one in members)
 
+    def _goes_elsewhere(self, path: Path, difference: Difference) -> bool:
+        """Whether it is all ours, and comes to another place for the same owners by the same change."""
+        spec, known = spec_of(self.root, path), self.ledger.get(path)
+        return (
+            spec is not None
+            and spec.place
+            and known is not None
+            and all(one in self.ledger or self._is_self_made(one) for one in self._below(path))
+            and not any(is_below(node, path) for node in self.observed.unknown)
+            and any(
+                self.rendered.owners[other] == known.owners for other in elsewhere(self.root, path, difference.missing)
+            )
+        )
+
     def _stays(self, path: Path) -> bool:
         """Whether it is an identity that is not to change."""
         spec = spec_of(self.root, path)
@@ -262,11 +276,6 @@ class _Surplus:
 def _on_air(path: Path) -> tuple[str, tuple[str, ...]]:
     """Cell and keys of a PLMN on air, whichever list it stands in."""
     return cell_of(path), step(path)[1]
-
-
-def list_of(path: Path) -> str:
-    """The path without the keys of its last entry: what entries of one list share."""
-    return path[: path.index("[", path.rindex("/"))]
 
 
 # -------------------------------------------------------------------------- primary

@@ -22,7 +22,7 @@ from controller.nrm.profiles import (
     is_reserved,
     leaf_of,
 )
-from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, spec_of
+from controller.nrm.schema import KeyRole, LeafRole, NodeSpec, elsewhere, spec_of
 from controller.nrm.tree import LeafName, Observed, Path, Tree, Value, class_of, name_of, parent, step, steps
 
 
@@ -116,6 +116,21 @@ def in_sight(rendered: Rendered, view: StationView) -> tuple[Rendered, StationVi
     owners = {path: owned for path, owned in rendered.owners.items() if not unseen(path)}
     ledger = {path: entry for path, entry in view.ledger.items() if not unseen(path)}
     return replace(rendered, tree=tree, owners=owners), replace(view, ledger=ledger)
+
+
+def where_it_stands(root: NodeSpec, rendered: Rendered, observed: Observed) -> Rendered:
+    """What is wanted, without what is gone from one place and stands in another: that had left it anyhow."""
+    gone = {
+        path
+        for path in rendered.tree
+        if path not in observed.tree
+        and not observed.unseen(path)
+        and any(other in rendered.tree for other in elsewhere(root, path, observed.tree))
+    }
+    if not gone:
+        return rendered
+    tree = {path: leaves for path, leaves in rendered.tree.items() if path not in gone}
+    return replace(rendered, tree=tree, owners={path: rendered.owners[path] for path in tree})
 
 
 # ---------------------------------------------------------------- reservations

@@ -13,7 +13,7 @@ from controller.nrm.apply import apply_edits
 from controller.nrm.fingerprint import fingerprint
 from controller.nrm.inverse import invert
 from controller.nrm.profiles import administrative_leaf, administrative_state, root_spec
-from controller.nrm.schema import NodeSpec, lent, spec_of
+from controller.nrm.schema import NodeSpec, elsewhere, lent, spec_of
 from controller.nrm.tree import Observed, Path, Tree
 from controller.plan.phases import link_waits, ready_waits
 
@@ -84,15 +84,18 @@ def undo_job(
         seen = replace(seen, tree=tree)
     paths = {path for part in parts for path in part.fingerprint.paths}
     touched = {tenant for part in parts for tenant in part.touched}
+    interrupted = {tenant for part in parts for tenant in part.interrupted}
+    served = {tenant for part in parts for tenant in part.interrupted if tenant in part.touched}
     gone = (path for path in observed.tree if path in ledger and path not in seen.tree and not lent(root, path))
-    removes = Counter(owner for path in gone for owner in ledger[path].owners)
+    removed = (path for path in gone if not any(elsewhere(root, path, seen.tree)))
+    removes = Counter(owner for path in removed for owner in ledger[path].owners)
     checks = dict.fromkeys(check for part in parts for check in part.checks if _holds_again(seen.tree, check))
     return Change(
         station=parts[0].station,
         phases=tuple(phase for part in parts for phase in part.phases),
         diff=tuple(row for part in parts for row in part.diff),
         touched=tuple(sorted(touched)),
-        interrupted=tuple(sorted({tenant for part in parts for tenant in part.interrupted} - touched)),
+        interrupted=tuple(sorted(interrupted - (touched - served))),
         outage_seconds=sum(part.outage_seconds for part in parts),
         fingerprint=fingerprint(root, observed.tree, paths),
         checks=tuple(checks),

@@ -92,6 +92,7 @@ DEPLOYMENT = NodeSpec(
     children=(_INTERFACE, _INSTANCE, _PARAMETER),
     mutability=Mutability.RESTART,
     role=NodeRole.WORKLOAD,
+    place=True,
     label="deployment on pool",
 )
 DISRUPTION = NodeSpec(
@@ -99,6 +100,7 @@ DISRUPTION = NodeSpec(
     "",
     keys=("pool",),
     leaves=(number("minAvailable", "replicas that stay"),),
+    place=True,
     label="disruption budget on pool",
 )
 FUNCTION = NodeSpec(

@@ -12,6 +12,7 @@ from controller.models.cloud import Count, NodeName, Resources
 from controller.models.equipment import Operation, OperationKind
 from controller.models.errors import ConflictError, DeviceError, PlanRefusedError, UnreachableError
 from controller.models.network import DeviceKind, Noun, StationId
+from controller.models.plan import Change
 from controller.models.sharing import ActionClass
 from controller.nrm.profiles.function import deployment_path, is_stalled, why_not_ready
 from controller.nrm.tree import Observed
@@ -61,7 +62,7 @@ class Destination(PoolChoice):
     )
 
 
-class Move(Noun):
+class Move(Remarks):
     """Where the function runs now, and why."""
 
     changed: bool = Field(description="Whether anything had to be changed.")
@@ -140,6 +141,20 @@ async def _choice(context: Context, given: Destination) -> Choice:
     return await context.another_pool([one for one in context.network.pools_for[context.station] if one != given.pool])
 
 
+def _move(
+    context: Context, observed: Observed, pools: Iterable[str], change: Change | None, pool: str, reason: str
+) -> Move:
+    """What is said of a move; that it can't go from pools that do not answer, and how it goes from there later."""
+    left = {one: observed.unseen(deployment_path(context.station, one)) for one in pools if one != pool}
+    remark = "; ".join(
+        f"it is left on {one}, which does not answer ({why}): once it does, the alarm function-twice says so, and "
+        "heal-function takes it away from there"
+        for one, why in left.items()
+        if why
+    )
+    return Move(changed=change is not None, pool=pool, reason=reason, remark=remark)
+
+
 async def _moved_to(context: Context, given: Destination) -> str:
     return (await _choice(context, given)).pool
 
@@ -164,7 +179,7 @@ async def heal_function(context: Context, _: NoInputs) -> Proposal[Move]:
         if not pool:
             raise ConflictError(f"{context.station} is not ready on {', '.join(pools) or 'any pool'}, and {reason}")
     change = moved_change(context.station, observed, ledger, pool, await context.served())
-    return Proposal(change, Move(changed=change is not None, pool=pool, reason=reason))
+    return Proposal(change, _move(context, observed, pools, change, pool, reason))
 
 
 @action("move-function", DeviceAccess.CHANGES, devices=DeviceKind.FUNCTION, brings=_moved_to)
@@ -184,7 +199,7 @@ async def move_function(context: Context, given: Destination) -> Proposal[Move]:
             f"there is no place for {context.station} on {given.pool or 'another pool'}: {choice.reason}"
         )
     change = moved_change(context.station, observed, ledger, choice.pool, await context.served())
-    return Proposal(change, Move(changed=change is not None, pool=choice.pool, reason=choice.reason))
+    return Proposal(change, _move(context, observed, await context.on_pools(), change, choice.pool, choice.reason))
 
 
 @action("scale-function", DeviceAccess.CHANGES, consent=None, devices=DeviceKind.FUNCTION)

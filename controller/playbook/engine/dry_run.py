@@ -100,7 +100,7 @@ class Previewer:
         output = said.output if isinstance(said, Proposal) else said
         says = (said.remark if isinstance(said, Remarks) else "") or "; ".join(context.words) or "ok"
         if isinstance(said, Proposal):
-            says = said.says
+            says = "; ".join(filter(None, (said.says, said.remark)))
             context.foreseen.extend(filter(None, [said.foreseen]))
             context.asked.extend(said.operations)
             if said.change is not None:

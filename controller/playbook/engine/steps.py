@@ -39,6 +39,7 @@ from controller.playbook.engine.operations import operate
 from controller.playbook.language.expressions import Expression, evaluate
 from controller.playbook.language.playbook import OUTPUT, RUN, TARGET, Step, Undo, target_names
 from controller.playbook.language.registry import (
+    NOTHING,
     Action,
     DeviceAccess,
     Postponement,
@@ -159,7 +160,8 @@ class JobSteps:
     def remarks(self) -> list[str]:
         """What people should know of steps that went well."""
         done = [row for _, row in sorted(self.rows.items()) if row.state is StepState.DONE]
-        return [f"{row.name}: {row.detail}" for row in done if row.detail and row.outcome is not Outcome.UNCHANGED]
+        told = {row.name: row.output.get("remark") if row.outcome is Outcome.UNCHANGED else row.detail for row in done}
+        return [f"{name}: {said}" for name, said in told.items() if said]
 
     # ---------------------------------------------------------------- one step
 
@@ -243,7 +245,8 @@ class JobSteps:
                 wanted = {"change": said.change, "operations": said.operations}
                 row = row.model_copy(update={**wanted, "output": said.output.model_dump(mode="json")})
                 if not row.acts:
-                    return await self.end(row, StepState.DONE, "nothing to change", outcome=Outcome.UNCHANGED)
+                    told = said.remark or NOTHING
+                    return await self.end(row, StepState.DONE, told, outcome=Outcome.UNCHANGED)
                 await self.write(row)
             if not row.undo and not await self._sent(row):
                 await self._check_repair(row)
@@ -330,8 +333,10 @@ class JobSteps:
             gate = None if row.undo else tools.gates.of(self._claim, row.position)
             result = await tools.transact(claim, network, record, gate, cuts=not row.undo)
         await record.write(JournalStep.FINISHED, detail=result.outcome)
-        state = StepState.DONE if result.outcome.good else StepState.FAILED
-        return await self.end(row, state, result.detail, outcome=result.outcome)
+        if not result.outcome.good:
+            return await self.end(row, StepState.FAILED, result.detail, outcome=result.outcome)
+        told = filter(None, (result.detail, row.output.get("remark")))
+        return await self.end(row, StepState.DONE, "; ".join(told), outcome=result.outcome)
 
     async def _check_holds(self) -> None:
         """Holds bind whatever changes a station, undoing too: who is on the mast must not be surprised.

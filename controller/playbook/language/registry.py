@@ -63,8 +63,12 @@ class Repeat(StrEnum):
     NEVER = "never"
 
 
+#: What a step says that has nothing to change.
+NOTHING = "nothing to change"
+
+
 class Remarks(Noun):
-    """What an action that only reads returns.
+    """What an action returns that may have something to say.
 
     Attributes:
         remark: What people should know of it although all is well; reported with the step and the job's outcome.
@@ -111,7 +115,12 @@ class Proposal(Generic[Output]):
             return f"outage about {self.change.outage_seconds} s"
         if self.operations:
             return "asks for " + ", then ".join(str(operation) for operation in self.operations)
-        return "nothing to change"
+        return NOTHING
+
+    @property
+    def remark(self) -> str:
+        """What people should know of it although all is well."""
+        return self.output.remark if isinstance(self.output, Remarks) else ""
 
 
 @dataclass(frozen=True, slots=True)

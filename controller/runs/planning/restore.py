@@ -12,7 +12,7 @@ from controller.inventory.source import suggest
 from controller.models.errors import InputError, PlanRefusedError
 from controller.models.network import Network
 from controller.models.plan import Plan
-from controller.nrm.profiles import links
+from controller.nrm.profiles import links, root_spec
 from controller.nrm.tree import Path
 from controller.plan import (
     Draft,
@@ -24,6 +24,7 @@ from controller.plan import (
     plan_station,
     recreate_endpoints_change,
     under_hold,
+    where_it_stands,
 )
 from controller.ports.store import LedgerState
 from controller.runs.planning.planner import Planner, PlanRequest, selected
@@ -140,7 +141,10 @@ def _planned(
 ) -> StationPlan:
     if record.missing:
         return StationPlan(reason=record.missing)
-    return plan_station(station, network.profiles_of(station), applied(record.ledger), view, options)
+    profiles, wanted = network.profiles_of(station), applied(record.ledger)
+    if view.observed is not None:
+        wanted = where_it_stands(root_spec(profiles), wanted, view.observed)
+    return plan_station(station, profiles, wanted, view, options)
 
 
 def _time(network: Network, text: str, now: datetime) -> datetime:

@@ -7,24 +7,32 @@ anywhere, the ledger says the same, and its station carries what was applied for
 from __future__ import annotations
 
 import random
+import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 import pytest
 
 from controller.models.alarm import Alarm, AlarmState
-from controller.models.run import Outcome, Run, RunState
+from controller.models.errors import PlanRefusedError
+from controller.models.plan import Plan
+from controller.models.run import Outcome, Run, RunState, Strategy
 from controller.nrm.kube import NF_DEPLOYMENT, Place
 from controller.nrm.tree import Tree
 from controller.plan import image_in
-from controller.ports.store import Page
+from controller.ports.queue import FakeWakeups
+from controller.ports.store import Page, RunRequest
+from controller.runs.planning.undo import undo_plan
 from simulators.cloud.server.faults import ApiFault, ApiFaultKind
 from simulators.connections import Outage
 from tests.integration.cloud.system import NAMESPACE, applied
 from tests.integration.cloud.test_deaths import SEED
 from tests.integration.cloud.test_functions import FUNCTION, GATEWAY, STATION, files
 from tests.integration.cloud.virtual import KINDS, REQUESTS, WRITES, Stricken, VirtualCloud, Watched, prepared
+from tests.support.launch import submit
 from tests.support.soak import SOAK
 from tests.unit.runs.group_bench import Mortal
 
@@ -523,5 +531,98 @@ def test_what_a_full_pool_has_no_room_for_is_elsewhere_before_people_are_called(
         assert pool not in cloud.placed(FUNCTION)
         await cloud.time.sleep(SETTLE)
         await cloud.assert_whole(FUNCTION, stays=True)
+
+    cloud.play(each())
+
+
+@pytest.mark.usefixtures("new_world")
+@pytest.mark.parametrize("rebuilt", [False, True])
+def test_what_a_silent_pool_keeps_of_a_function_that_moved_goes_by_a_rule_once_it_answers(
+    cloud: Cloud, *, rebuilt: bool
+) -> None:
+    async def each() -> None:
+        (left,) = cloud.placed(FUNCTION)
+        cloud.ways[left].cut(Outage.SILENCE)
+        assert set((await cloud.done("move-function", function=FUNCTION)).values()) <= GOOD, cloud.jobs
+        (said,) = [job.detail for job in cloud.jobs if job.station == FUNCTION]
+        assert f"it is left on {left}, which does not answer" in said
+        await cloud.time.sleep(SETTLE)
+        both = {*cloud.placed(FUNCTION)}
+        assert left in both
+        assert {pool for pool, _ in cloud.pods(FUNCTION)} == both
+        assert await cloud.carried(STATION) == cloud.station
+        if rebuilt:
+            cluster = cloud.fleet.pools[left].cluster
+            for kind in KINDS:
+                cluster.delete(kind, NAMESPACE, FUNCTION.lower())
+            await cloud.time.sleep(SETTLE)
+        cloud.ways[left].restore()
+        alarm, run = await repaired(cloud, "function-twice")
+        assert (alarm.station, run.procedure) == (FUNCTION, "heal-function")
+        assert ("where it is gone" in alarm.text) is rebuilt
+        assert {*cloud.placed(FUNCTION)} == both - {left}
+
+    cloud.play(each())
+    cloud.intact = True
+
+
+# ---------------------------------------------------------------------------- undone by a person
+
+
+async def undone(cloud: Cloud, run: Run, **remove: int) -> Plan:
+    """Take a run back, as ``minka undo`` and ``minka apply`` do; what is left out of it, and why, is in the plan."""
+    devices = cloud._devices()
+    services = cloud.services(devices)
+    plan = await undo_plan(services.planner, run.id, remove, "ana")
+    await devices.close()
+    cloud.run = submit(cloud.store, FakeWakeups(), RunRequest(plan=plan, actor="ana", strategy=Strategy()))
+    await cloud.work()
+    assert {job.outcome for job in cloud.jobs} == {Outcome.SUCCEEDED}, cloud.jobs
+    return plan
+
+
+@pytest.mark.parametrize("name", ["move", "drain a pool"])
+def test_a_function_that_moved_goes_back_without_a_removal_that_has_to_be_named(cloud: Cloud, name: str) -> None:
+    async def each() -> None:
+        before = cloud.placed(FUNCTION)
+        run = await SCENARIOS[name].begin(cloud)
+        await cloud.work()
+        assert cloud.placed(FUNCTION) != before
+        plan = await undone(cloud, run)
+        assert "run heal-function" in plan.unplanned[STATION]
+        await cloud.time.sleep(SETTLE)
+        assert cloud.placed(FUNCTION) == before
+        await cloud.heal()
+        await cloud.assert_whole(FUNCTION, stays=True)
+
+    cloud.play(each())
+    cloud.intact = True
+
+
+def test_a_station_that_was_provisioned_goes_again_by_the_number_of_its_nodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cloud = Cloud(prepared(files(tmp_path)))
+    cloud.connect(monkeypatch)
+
+    async def each() -> None:
+        assert set((await cloud.done("provision-station", station=STATION)).values()) == {Outcome.SUCCEEDED}, cloud.jobs
+        run, station = cloud.run, await cloud.carried(STATION)
+        ledgers = cloud.store.ledger.find([FUNCTION, STATION]).values()
+        nodes = Counter(owner for ledger in ledgers for entry in ledger.values() for owner in entry.owners)
+        with pytest.raises(PlanRefusedError) as refused:
+            await undone(cloud, run)
+        asked = {name: int(count) for name, count in re.findall(r"name (\w+)=(\d+)", str(refused.value))}
+        assert asked == {**nodes, "host": asked["host"]}
+        plan = await undone(cloud, run, **asked)
+        assert plan.unplanned == {"edge-1": "functions that the run brought there need it: it stays"}
+        await cloud.time.sleep(SETTLE)
+        assert (cloud.placed(FUNCTION), cloud.objects(FUNCTION), cloud.pods(FUNCTION)) == ((), {}, [])
+        left = [
+            entry for entries in cloud.store.ledger.find([FUNCTION, STATION]).values() for entry in entries.values()
+        ]
+        assert {owner for entry in left for owner in entry.owners} <= {"host"}
+        assert set((await cloud.done("provision-station", station=STATION)).values()) <= GOOD, cloud.jobs
+        assert await cloud.carried(STATION) == station
 
     cloud.play(each())

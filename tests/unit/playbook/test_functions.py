@@ -29,8 +29,9 @@ from controller.models.errors import InputError, PlanRefusedError
 from controller.models.health import Health
 from controller.models.network import Network, network_digest
 from controller.models.people import Person, Role
-from controller.models.plan import LedgerNode, PhaseKind
+from controller.models.plan import Edit, LedgerNode, Op, PhaseKind
 from controller.models.run import Outcome, RunState
+from controller.models.sharing import ActionClass
 from controller.nrm.profiles import administrative_state, cell_of, cells
 from controller.nrm.profiles.function import deployment_path
 from controller.playbook.actions.shipped import registry
@@ -40,6 +41,7 @@ from controller.ports.fake_devices import Fault, FaultKind
 from controller.ports.queue import FakeWakeups
 from controller.ports.store import Page, RunRequest
 from controller.runs.approval.clearance import reassess
+from controller.runs.approval.consent import effect_of
 from controller.runs.launch import Launcher
 from controller.runs.planning import planner
 from controller.runs.planning.planner import closures_now, running_on
@@ -720,6 +722,59 @@ async def test_an_upgrade_that_a_person_undoes_leaves_nothing_of_its_stations_ou
     assert bench.clock.monotonic() - begin >= 20, "it is ready again"
     assert set((await bench.play("heal-function", where="function=DU-1")).values()) <= {*GOOD, Outcome.UNCHANGED}
     assert {name: bench.devices[name].running for name in before} == before
+
+
+async def test_a_tenants_own_function_goes_back_with_its_consent_and_no_removal() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("UP-ALFA")
+    (before,) = bench.pools("UP-ALFA")
+    await bench.play("move-function", function="UP-ALFA")
+    plan = await undo_plan(bench.services().planner, bench.run_id, {}, "ana")
+    (change,) = plan.changes
+    assert not change.removes
+    assert effect_of(change).asks == {("alfa", ActionClass.INTERRUPT)}
+    services = bench.services()
+    launcher = Launcher(services.store, services.planner, FakeWakeups(), PlaybookPreparation(services, bench.library))
+    bench.run_id = (await launcher.start(RunRequest(plan=plan, actor="ana"))).id
+    await bench.work()
+    assert bench.pools("UP-ALFA") == bench.placed("UP-ALFA") == (before,)
+
+
+async def test_network_files_that_pin_a_function_elsewhere_move_it_and_leave_nothing() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    (old,) = bench.pools("DU-1")
+    (new,) = {"edge-1", "edge-2"} - {old}
+    functions = [one.model_dump() | ({"pool": new} if one.id == "DU-1" else {}) for one in bench.network.functions]
+    bench.load(Network.model_validate(bench.network.model_dump() | {"functions": functions}))
+    plan = await bench.services().planner.plan(planner.PlanRequest("function=DU-1"), "ana")
+    (change,) = plan.changes
+    assert not change.removes
+    assert not plan.findings
+    first, *_, last = change.phases
+    assert [wait.path for wait in first.wait if wait.kind == "ready"] == [deployment_path("DU-1", new)]
+    assert (Op.DELETE, deployment_path("DU-1", old)) in {(edit.op, edit.path) for edit in last.edits}
+
+
+async def test_what_a_pool_lost_of_a_function_that_left_it_is_no_drift_and_is_forgotten() -> None:
+    bench = FunctionBench()
+    await bench.instantiate("DU-1")
+    (left,) = bench.pools("DU-1")
+    bench.devices["DU-1"].dark[left] = f"{left} does not answer"
+    await bench.play("move-function", function="DU-1")
+    (there,) = {*bench.pools("DU-1")} - {left}
+    assert bench.placed("DU-1") == tuple(sorted((left, there)))
+    device = bench.devices["DU-1"]
+    gone = [path for path in device.running if path.endswith(f"[{left}]")]
+    device.foreign_edit([Edit(op=Op.DELETE, path=path, before=dict(device.running[path]), owners=()) for path in gone])
+    device.dark.clear()
+    await bench.look_twice("DU-1")
+    (alarm,) = bench.store.alarms.standing(["DU-1"])
+    assert alarm.text == f"DU-1 runs on {there}, and is on record on {left} too, where it is gone"
+    await bench.play("repair-drift", where="function=DU-1")
+    assert bench.pools("DU-1") == (there,)
+    await bench.play("heal-function", where="function=DU-1")
+    assert bench.pools("DU-1") == bench.placed("DU-1") == (there,)
 
 
 async def test_the_upgrade_of_a_cu_waits_for_all_tenants_of_its_fifty_stations() -> None:
