@@ -6,11 +6,14 @@ TLS runs through memory BIOs, since asyncio's own keeps 256 kB for every connect
 from __future__ import annotations
 
 import asyncio
+import gzip
 import os
 import ssl
+import uuid
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from email.utils import format_datetime
 
 import h11
 
@@ -28,6 +31,8 @@ from simulators.netconf.certificates import Authority
 _READ = 64 * 1024
 #: Bytes of a watch that wait for a client who does not read; more, and the watch ends, as a server ends it.
 _UNREAD = 4 * 1024 * 1024
+#: Bytes above which an answer is compressed for a client that takes it so.
+_LARGE = 128 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class _Connection(asyncio.Protocol):
         self._greeted = False
         self._watch: Watch | None = None
         self._held: Timer | None = None
+        self._audit = ""
 
     # ------------------------------------------------------------ from the network
 
@@ -205,6 +211,10 @@ class _Connection(asyncio.Protocol):
             self.abort()
             return
         found = spoiled(self._api, request, strikes) if strikes else self._api.handle(request)
+        self._audit = request.header("audit-id") or str(uuid.uuid4())
+        if isinstance(found, Response) and len(found.body) > _LARGE and _takes_gzip(request):
+            packed = (("Content-Encoding", "gzip"), ("Vary", "Accept-Encoding"))
+            found = replace(found, body=gzip.compress(found.body, 1, mtime=0), headers=(*found.headers, *packed))
         if ApiFaultKind.DROP_AFTER in strikes:
             self.abort()
         elif (delay := strikes.get(ApiFaultKind.DELAY)) is not None:
@@ -222,7 +232,7 @@ class _Connection(asyncio.Protocol):
 
     def _give(self, found: Response | Watch) -> None:
         if isinstance(found, Watch):
-            head = [("Content-Type", JSON), ("Cache-Control", "no-cache, private"), ("Transfer-Encoding", "chunked")]
+            head = [*self._head(JSON), ("Transfer-Encoding", "chunked")]
             self._write(self._http.send(h11.Response(status_code=200, headers=head)))
             self._watch = found
             found.start(self)
@@ -231,8 +241,7 @@ class _Connection(asyncio.Protocol):
 
     def _respond(self, response: Response) -> None:
         headers = [
-            ("Content-Type", response.content_type),
-            ("Cache-Control", "no-cache, private"),
+            *self._head(response.content_type),
             ("Content-Length", str(len(response.body))),
             *response.headers,
         ]
@@ -240,6 +249,12 @@ class _Connection(asyncio.Protocol):
         assert self._request is not None
         body = b"" if self._request.method == b"HEAD" else self._http.send(h11.Data(data=response.body)) or b""
         self._write(head + body + (self._http.send(h11.EndOfMessage()) or b""))
+
+    def _head(self, content_type: str) -> list[tuple[str, str]]:
+        """What all answers begin with."""
+        now = format_datetime(self._api.cluster.clock.now(), usegmt=True)
+        head = [("Audit-Id", self._audit), ("Cache-Control", "no-cache, private")]
+        return [*head, ("Content-Type", content_type), ("Date", now)]
 
     # --------------------------------------------------------- the sink of a watch
 
@@ -290,6 +305,11 @@ class _Connection(asyncio.Protocol):
         self._flush()
         if self._tcp is not None:
             self._tcp.close()
+
+
+def _takes_gzip(request: Request) -> bool:
+    accepted = request.header("accept-encoding").split(",")
+    return any(one.partition(";")[0].strip() == "gzip" for one in accepted)
 
 
 def _named(certificate: Mapping[str, object]) -> Caller | None:

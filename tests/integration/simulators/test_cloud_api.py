@@ -12,6 +12,8 @@ import json
 import ssl
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -163,6 +165,21 @@ async def test_a_body_that_is_too_large_is_refused_and_the_connection_lives(pool
         answer = await client.post(MAPS, json=body)
         assert (answer.status_code, answer.json()["reason"]) == (413, "RequestEntityTooLarge")
         assert (await client.get(MAPS)).json()["items"] == []
+
+
+async def test_a_large_answer_is_compressed_for_who_takes_it_so(pool: Pool) -> None:
+    large = {"metadata": {"name": "a", "namespace": "default"}, "data": {"k": "x" * (128 * 1024)}}
+    pool.cluster.create("configmaps", large)
+    async with pool.client("admin") as client:
+        for accepted, encoding in (("gzip, deflate", "gzip"), ("identity", None)):
+            answer = await client.get(f"{MAPS}/a", headers={"accept-encoding": accepted, "audit-id": "ours"})
+            assert answer.headers.get("content-encoding") == encoding
+            assert answer.json()["data"] == large["data"]
+            assert answer.headers["audit-id"] == "ours"
+        answer = await client.get("/version")
+        assert "content-encoding" not in answer.headers
+        assert len(answer.headers["audit-id"]) == 36
+        assert parsedate_to_datetime(answer.headers["date"]).tzinfo is UTC
 
 
 async def test_a_watch_tells_what_happens_and_ends_with_the_pool(pool: Pool) -> None:
