@@ -2,6 +2,9 @@
 
 In the end each run has one terminal state, each function runs on one pool, with its three objects and no others
 anywhere, the ledger says the same, and its station carries what was applied for all tenants.
+
+In a soak a worker dies at each moment, and pools go wrong at each write, or at every eleventh request from a first one
+that the seed chooses, so that each soak tries others. Both together are tried at some requests of each run.
 """
 
 from __future__ import annotations
@@ -9,7 +12,7 @@ from __future__ import annotations
 import random
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -246,13 +249,30 @@ def cloud(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPa
 # ---------------------------------------------------------------------------- pools that go wrong
 
 
-def gone_for(seconds: float, outage: Outage = Outage.REFUSAL) -> Callable[[Cloud], None]:
-    """No API server can be reached for so long."""
+def everywhere(cloud: Cloud) -> Iterable[str]:
+    """All pools."""
+    return cloud.fleet.pools
+
+
+def here(cloud: Cloud) -> Iterable[str]:
+    """Those that the function is on."""
+    return cloud.placed(FUNCTION)
+
+
+def there(cloud: Cloud) -> Iterable[str]:
+    """Those that it is not on."""
+    return cloud.fleet.pools.keys() - {*here(cloud)}
+
+
+def gone_for(
+    seconds: float, outage: Outage = Outage.REFUSAL, where: Callable[[Cloud], Iterable[str]] = everywhere
+) -> Callable[[Cloud], None]:
+    """API servers can't be reached for so long."""
 
     def strike(cloud: Cloud) -> None:
-        for way in cloud.ways.values():
-            way.cut(outage)
-            cloud.clock.call_later(seconds, way.restore)
+        for pool in where(cloud):
+            cloud.ways[pool].cut(outage)
+            cloud.clock.call_later(seconds, cloud.ways[pool].restore)
 
     return strike
 
@@ -308,10 +328,14 @@ STRIKES: dict[str, Callable[[Cloud], None]] = {
     "taken over": taken_over,
     "garbage": spoils("any", kind=ApiFaultKind.GARBAGE, count=3),
     "gone for long": gone_for(1200),
+    "silent here": gone_for(100, Outage.SILENCE, here),
+    "silent there": gone_for(100, Outage.SILENCE, there),
 }
 
 #: Strikes that only writes feel: they are tried at each, others at every so many requests of any kind.
 ON_WRITES, STRIDE = ("lying", "unanswered", "failing"), 11
+#: How often a worker dies, too, in each run that pools go wrong in.
+BOTH = 4
 #: Who scales the function, and so wants another pod.
 SCALES = ("edited", "taken over")
 
@@ -351,7 +375,7 @@ def test_a_worker_may_die_at_any_call_of_a_whole_run(cloud: Cloud, name: str) ->
 async def struck(
     cloud: Cloud, name: str, strike: str, at: int, outcomes: tuple[Outcome, ...] = (), dies: int | None = None
 ) -> bool:
-    """Let something go wrong at a call of a run; whether it came that far.
+    """Let something go wrong at a call of a run; whether it came that far, and the worker died if it was to.
 
     Args:
         outcomes: What function and station come to, where that is known.
@@ -373,8 +397,8 @@ async def struck(
     well = jobs[FUNCTION].outcome in GOOD
     there, serves = well or name != "instantiate", well or not SCENARIOS[name].down
     await cloud.time.sleep(SETTLE)
-    if name == "heal" and well and len(cloud.placed(FUNCTION)) > 1:  # its first pool did not answer, and keeps it
-        await cloud.heal()
+    if (name == "heal" or strike == "silent here") and well and len(cloud.placed(FUNCTION)) > 1:
+        await cloud.heal()  # its first pool did not answer, and keeps it
     if known:
         await cloud.assert_whole(FUNCTION, stays=there, pods=2 if strike in SCALES else 1, serves=serves)
     elif cloud.placed(FUNCTION):
@@ -387,7 +411,7 @@ async def struck(
     if not cloud.placed(FUNCTION):
         await cloud.again_up()
     await cloud.assert_whole(FUNCTION, stays=True)
-    return len(life.calls) >= at
+    return len(life.calls) >= at and (life.dead or dies is None)
 
 
 def last(calls: list[str], verb: str) -> int:
@@ -442,6 +466,20 @@ def test_pools_may_go_wrong_at_any_request_of_a_whole_run(cloud: Cloud, strike: 
             at = chance.randint(1, stride)
             while await struck(cloud, name, strike, at):
                 at += stride
+
+    cloud.play(each())
+    cloud.intact = True
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("strike", STRIKES if SOAK else ["unanswered"])
+def test_a_worker_may_die_where_pools_go_wrong(cloud: Cloud, strike: str) -> None:
+    async def each() -> None:
+        chance = random.Random(f"{SEED}/{strike}/dies")
+        for name in FREE if SOAK else ["move"]:
+            for _ in range(BOTH if SOAK else 1):
+                at = chance.randint(1, 10 if strike in ON_WRITES else 80)
+                assert await struck(cloud, name, strike, at, dies=chance.randint(1, 60)) or SOAK
 
     cloud.play(each())
     cloud.intact = True
