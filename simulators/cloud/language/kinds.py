@@ -229,9 +229,11 @@ class Kind:
             *(column["jsonPath"].lstrip(".") for column in self.selectable_fields),
         ):
             value: Any = obj
-            for name in path.split("."):
+            for name in _ELSEWHERE.get(path, path).split("."):
                 value = value.get(name) if isinstance(value, dict) else None
-            found[path] = str(value).lower() if isinstance(value, bool) else "" if value is None else str(value)
+            if value is None:
+                value = "" if self.custom else _ZEROES.get(path, "")
+            found[path] = str(value).lower() if isinstance(value, bool) else str(value)
         return found
 
     selectable_fields: tuple[Mapping[str, str], ...] = ()
@@ -310,6 +312,12 @@ _SELECTABLE: Final = {
     "services": ("spec.clusterIP", "spec.type"),
     "replicasets.apps": ("status.replicas",),
     "jobs.batch": ("status.successful",),
+}  # fmt: skip
+
+#: Where the value of such a field stands under another name, and what it is where it is absent.
+_ELSEWHERE: Final = {"source": "source.component", "status.successful": "status.succeeded"}
+_ZEROES: Final = {
+    "spec.hostNetwork": "false", "spec.unschedulable": "false", "status.replicas": "0", "status.successful": "0",
 }  # fmt: skip
 
 _SCALE: Final = Subresource(

@@ -292,7 +292,7 @@ def _named(schema: Schema, item: Value) -> str:
     if not schema.merge_key:
         return json.dumps(item)
     if not isinstance(item, dict) or schema.merge_key not in item:
-        raise _ImpossibleError(f"map: {item} does not contain declared merge key: {schema.merge_key}")
+        raise _ImpossibleError(f"map: {_printed(item)} does not contain declared merge key: {schema.merge_key}")
     return json.dumps(item[schema.merge_key])
 
 
@@ -308,3 +308,12 @@ def _ordered(schema: Schema, merged: list[Value], old: list[Value], order: list[
         before = one in places and other in places and places[one] < places[other]
         result.append((others if before else ahead).pop(0))
     return [by_name[name] for name in (*result, *ahead, *others)]
+
+
+def _printed(value: Any) -> str:
+    """A value as Go prints it."""
+    if isinstance(value, dict):
+        return f"map[{' '.join(f'{key}:{_printed(value[key])}' for key in sorted(value))}]"
+    if isinstance(value, list):
+        return f"[{' '.join(map(_printed, value))}]"
+    return "<nil>" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

@@ -7,13 +7,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from simulators.cloud.language import metadata
 from simulators.cloud.language.status import StatusError, bad_request
 
 _OPERATORS = ("in", "notin", "=", "==", "!=", "gt", "lt")
 _EXPECTED = "in, notin, =, ==, !=, gt, lt"
 #: What a lexer finds: the operators' signs, or a word up to one of them or a blank.
 _TOKEN = re.compile(r"\s*(==|!=|[=!,()<>]|[^\s=!,()<>]+|$)")
-_NAME = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
+
+#: A term of a field selector, up to a comma without a backslash; and what in a value needs one, or has one in vain.
+_TERM = re.compile(r"(?:[^\\,]|\\.|\\$)+")
+_WRONG = re.compile(r"(?:[^\\,=]|\\[\\,=])*+(.+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +108,8 @@ class _Labels:
         if operator not in _OPERATORS:
             raise bad_request(f"unable to parse requirement: found '{operator}', expected: {_EXPECTED}")
         values = self._values() if operator in {"in", "notin"} else (self._exact(),)
-        for value in values:
-            self._check_value(key, operator, value)
+        for index, value in enumerate(values):
+            self._check_value(key, operator, index, value)
         return Requirement(key, operator, values)
 
     def _key(self) -> str:
@@ -114,14 +118,8 @@ class _Labels:
             raise bad_request(
                 f"unable to parse requirement: found '{key}', expected: !, identifier, or 'end of string'"
             )
-        prefix, slash, name = key.rpartition("/")
-        if not _NAME.fullmatch(name) or (slash and not prefix):
-            raise bad_request(
-                f'unable to parse requirement: <nil>: Invalid value: "{key}": name part must consist of alphanumeric '
-                "characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  "
-                "or 'my.name',  or '123-abc', regex used for validation is "
-                "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-            )
+        if wrong := list(metadata.qualified_name(key)):
+            raise bad_request(f'unable to parse requirement: <nil>: Invalid value: "{key}": {"; ".join(wrong)}')
         return key
 
     def _exact(self) -> str:
@@ -131,6 +129,8 @@ class _Labels:
         word = self._next()
         if word != "(":
             raise bad_request(f"unable to parse requirement: found '{word}' expected: '('")
+        if not self._peek():
+            raise bad_request("unable to parse requirement: found '', expected: ',', ')' or identifier")
         values: list[str] = []
         while True:
             word = self._next()
@@ -139,23 +139,18 @@ class _Labels:
             if word == ",":
                 continue
             if not word:
-                raise bad_request("unable to parse requirement: found '', expected: ',', ')' or identifier")
+                raise bad_request("unable to parse requirement: found '', expected: ',', or identifier")
             values.append(word)
+            if self._peek() not in {",", ")"}:
+                raise bad_request(f"unable to parse requirement: found '{self._peek()}', expected: ',' or ')'")
 
     @staticmethod
-    def _check_value(key: str, operator: str, value: str) -> None:
+    def _check_value(key: str, operator: str, index: int, value: str) -> None:
+        wrong = "; ".join(metadata.label_value(value))
         if operator in {"gt", "lt"} and not value.lstrip("-").isdigit():
-            raise bad_request(
-                f"unable to parse requirement: values[0][{key}]: Invalid value: \"{value}\": for 'Gt', "
-                "'Lt' operators, the value must be an integer"
-            )
-        if value and not _NAME.fullmatch(value):
-            raise bad_request(
-                f'unable to parse requirement: values[0][{key}]: Invalid value: "{value}": a valid label must be an '
-                "empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-                "alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-                "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-            )
+            wrong = "for 'Gt', 'Lt' operators, the value must be an integer"
+        if wrong:
+            raise bad_request(f'unable to parse requirement: values[{index}][{key}]: Invalid value: "{value}": {wrong}')
 
     def _peek(self) -> str:
         found = _TOKEN.match(self._text, self._at)
@@ -175,14 +170,25 @@ def field_selector(text: str, supported: Callable[[str], bool]) -> Selector:
         StatusError: 400, it can't be understood or names a field that can't be selected by.
     """
     found: list[Requirement] = []
-    for part in filter(None, text.split(",")):
+    for part in _TERM.findall(text):
         split = re.match(r"(.*?)(!=|==|=)(.*)", part)
         if split is None:
             raise _not_understood(text, part)
+        value = _unescaped(split[3])
         if not supported(split[1]):
             raise bad_request(f"field label not supported: {split[1]}")
-        found.append(Requirement(split[1], "!=" if split[2] == "!=" else "=", (split[3],)))
+        found.append(Requirement(split[1], "!=" if split[2] == "!=" else "=", (value,)))
     return tuple(found)
+
+
+def _unescaped(text: str) -> str:
+    """A value without the backslashes that keep commas and equals signs in it."""
+    if wrong := _WRONG.match(text):
+        rest = wrong[1]
+        escape = f"invalid escape sequence: {rest[:2]}"
+        said = escape if rest[0] == "\\" else f"unescaped character in value: {ord(rest[0])}"
+        raise bad_request(f"invalid field selector: {said}")
+    return re.sub(r"\\(.)", r"\1", text)
 
 
 def _not_understood(text: str, part: str) -> StatusError:

@@ -642,6 +642,29 @@ def test_answers_are_indented_for_people(cluster: Cluster, admin: Client) -> Non
         assert answer.body.startswith(b'{\n  "kind": "ConfigMapList"')
 
 
+@pytest.mark.parametrize(
+    ("query", "answer"),
+    [
+        ("labelSelector=a%20in%20(b", "unable to parse requirement: found '', expected: ',' or ')'"),
+        ("labelSelector=a%20in%20(b,", "unable to parse requirement: found '', expected: ',', or identifier"),
+        (f"labelSelector=a={'x' * 64}", "must be no more than 63 characters"),
+        ("labelSelector=a/b/c=d", "a qualified name must consist of"),
+        ("fieldSelector=metadata.name=a=b", "invalid field selector: unescaped character in value: 61"),
+        ("fieldSelector=metadata.name=a%5Cb", "invalid field selector: invalid escape sequence: \\b"),
+        ("fieldSelector=metadata.name!=a%5C,b,metadata.name!=b", ["a"]),
+        ("fieldSelector=spec.hostNetwork=false,spec.nodeName=n1", ["a", "b"]),
+    ],
+)
+def test_selectors_are_read_to_the_letter(cluster: Cluster, admin: Client, query: str, answer: str | list[str]) -> None:
+    for name in "ab":
+        cluster.create("pods", pod(name))
+    _, said = admin.ask("GET", f"/api/v1/namespaces/default/pods?{query}")
+    if isinstance(answer, str):
+        assert answer in said["message"]
+    else:
+        assert [one["metadata"]["name"] for one in said["items"]] == answer
+
+
 def test_what_is_no_verb_is_refused_in_its_turn(cluster: Cluster) -> None:
     code, refusal = Client(cluster, "tenant").ask("POST", "/healthz")
     assert (code, refusal["message"]) == (403, 'forbidden: User "tenant" cannot post path "/healthz"')

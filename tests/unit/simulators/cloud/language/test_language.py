@@ -312,6 +312,11 @@ def test_operations_of_the_wrong_types_are_no_patch(body: bytes, said: str) -> N
             500,
             "The order in patch list",
         ),
+        (
+            {"containers": [{"tty": True, "args": ["a", "b"], "image": None}]},
+            500,
+            r"map: map\[args:\[a b\] image:<nil> tty:true\] does not contain declared merge key: name",
+        ),
     ],
 )
 def test_directives_of_the_wrong_form_are_refused(patch: Object, code: int, said: str) -> None:
