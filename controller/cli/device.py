@@ -121,7 +121,7 @@ def _show(device: dict[str, Any], kpis: Mapping[str, Any]) -> None:
 
 def _collected(collection: dict[str, Any]) -> Any:
     """Until when there is some, and what keeps it away."""
-    until = f"until {when(collection['newest'])}"
+    until = f"until {when(collection['newest'])}" if collection["newest"] else "none yet"
     if collection["reason"]:
         return styled(f"{until}; {counted(collection['failures'], 'failure')} in a row: {collection['reason']}", "red")
     missing = f"{until}, {counted(collection['missing'], 'period')} of the last day missing"
@@ -172,7 +172,7 @@ def drift(
     exit_code: Annotated[bool, typer.Option("--exit-code", help=f"Exit {DIFFERENT} if anything differs.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Read adopted stations, and show what differs from what was last applied."""
+    """Read adopted devices, and show what differs from what was last applied."""
     said = client().post("/v1/devices/drift", {"selector": selector})
     differing = {station: rows for station, rows in said["stations"].items() if rows}
     if as_json:
@@ -187,7 +187,7 @@ def drift(
 
 def _show_drift(said: dict[str, Any], differing: dict[str, Any]) -> None:
     columns = (
-        Column("station"),
+        Column("device"),
         Column("cell"),
         Column("tenant", 1),
         Column("what", prose=True),
@@ -197,11 +197,11 @@ def _show_drift(said: dict[str, Any], differing: dict[str, Any]) -> None:
     keys = ("cell", "tenant", "what", "before", "after")
     if differing:
         rows = ((name, *(row[key] for key in keys)) for name, found in differing.items() for row in found)
-        table(columns, rows, f"{len(differing)} of {len(said['stations'])} stations differ")
+        table(columns, rows, f"{len(differing)} of {counted(len(said['stations']), 'device')} differ")
     elif said["stations"]:
-        out.print(styled("no drift", "green"), f"on {len(said['stations'])} stations")
+        out.print(styled("no drift", "green"), f"on {counted(len(said['stations']), 'device')}")
     if said["not_adopted"]:
-        out.print(f"{said['not_adopted']} stations are not adopted, so nothing says what they should carry")
+        out.print(f"{counted(said['not_adopted'], 'device')} not adopted, so nothing says what to carry there")
     for name in said["unread"]:
         out.print(styled("not read", "red"), name)
 

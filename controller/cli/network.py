@@ -10,7 +10,7 @@ import typer
 from controller.cli.completion import Selector
 from controller.cli.errors import WRONG_INPUT, CliError
 from controller.cli.groups import finding_lines, problem_lines, source_of
-from controller.cli.output import Json, client, err, out, print_json, styled
+from controller.cli.output import Json, client, counted, err, out, print_json, styled
 from controller.cli.tables import Column, table
 from controller.models.errors import NetworkFilesError
 from controller.models.shipped import shipped
@@ -114,7 +114,8 @@ def load(
         return
     state = "loaded" if said["changed"] else "unchanged: this version was current already"
     out.print(f"{said['name']} ({said['digest'][:12]}) {state}")
-    out.print(", ".join(f"{count} {kind}" for kind, count in said["counts"].items()))
+    counts = {kind.removesuffix("s").replace("_", " "): count for kind, count in said["counts"].items() if count}
+    out.print(", ".join(counted(count, kind) for kind, count in counts.items()))
     for warning in said["warnings"]:
         err.print(styled(warning, "yellow"))
     if said["abandoned"]:

@@ -60,8 +60,13 @@ class Terminal(Console):
         return Text(visible(text), style)
 
     def print(self, *objects: Any, **options: Any) -> None:
-        """Print strings and styled texts, blanks between them; the terminal breaks what is too long."""
-        super().print(*objects, **({"soft_wrap": True} | options))
+        """Print strings and styled texts, blanks between them; a terminal goes on in the next line between words.
+
+        What has a word that is wider than the terminal is left to the terminal, so that the word can be copied.
+        """
+        words = (word for one in objects for word in str(one).split())
+        whole = not self.is_terminal or manner.wide or any(len(word) > self.width for word in words)
+        super().print(*objects, **({"soft_wrap": whole} | options))
 
 
 def _terminal(*, stderr: bool) -> Terminal:

@@ -212,7 +212,8 @@ def conclusion(made: Mapping[str, Any]) -> list[str]:
     if not changes:
         seen = ", as far as pools that answer tell" if any(map(_is_unread, made["findings"])) else ""
         return [f"Nothing to do: {_carry(unchanged, noun)} should{seen}{left_out}.", *hint]
-    said = f"{_change_words(made)}; {unchanged} stay as they are{left_out}."
+    stay = "stays as it is" if unchanged == 1 else "stay as they are"
+    said = f"{_change_words(made)}; {unchanged} {stay}{left_out}."
     return [said, *hint, f"Apply it with: minka apply {made['id']}"]
 
 

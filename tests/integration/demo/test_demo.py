@@ -29,8 +29,11 @@ def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
     assert "before: PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-10\n" in said
     assert "after:  PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-10, 716-17\n" in said
     assert "now:    PE-CUS-0145/B28-1 (ACTIVE) broadcasts 716-06, 716-15, 716-17\n" in said
-    assert "1 of 16 stations differ" in said
-    assert "no drift on 16 stations" in said
+    assert "129 cells, 29 neighbours" in said
+    assert "1 package, 3 functions" in said
+    assert "1 of 16 devices differ" in said
+    assert "1 station changes for claro, movistar; 1 stays as it is." in said
+    assert "no drift on 16 devices" in said
     assert 'minka_repairs_started_total{rule="core-link-down"} 1.0' in said
     # The pictures: all four operators use the cell in the end, one agreement lost service, and the link was repaired.
     for when, plmns in (("before", ("06", "10", "15")), ("after", ("06", "10", "15", "17"))):
@@ -52,5 +55,5 @@ def test_the_demo_runs_and_leaves_nothing(tmp_path: Path) -> None:
         told = re.search(rf"^{when}PE-UCA-0012/B4-1 \(ACTIVE\) broadcasts (.*)$", part, re.MULTILINE)
         assert told is not None
         assert set(told[1].split(", ")) == {"716-06", "716-10", "716-15"}
-    assert "no drift on 14 stations" in said[died:]
+    assert "no drift on 14 devices" in said[died:]
     assert list(tmp_path.iterdir()) == []

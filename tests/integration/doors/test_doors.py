@@ -82,7 +82,7 @@ def test_stations_show_what_they_carry(applied: tuple[Embedded, str]) -> None:
     entries = up("device", "get", STATION, "--filter", "plmnIdList", "--json").json["tree"]
     assert any(path.endswith("plmnIdList[716,10]") for path in entries)
     assert f"/ManagedElement[{STATION}]" in up("device", "get", STATION).out
-    assert "no drift on 24 stations" in up("device", "drift", "--exit-code").out
+    assert "no drift on 24 devices" in up("device", "drift", "--exit-code").out
 
 
 def test_live_stations_come_back_as_network_files(applied: tuple[Embedded, str], tmp_path: Path) -> None:

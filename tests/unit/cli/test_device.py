@@ -26,6 +26,7 @@ DEVICE = {"station": "S1", "site": "s", "region": "r", "profiles": ["lte-28658"]
     ("more", "lines"),
     [
         ({"collection": COLLECTION, "indicators": None}, [f"performance data: until {AT}"]),
+        ({"collection": COLLECTION | {"newest": None}, "indicators": None}, ["performance data: none yet"]),
         (
             {"collection": COLLECTION | {"missing": 2}, "indicators": None},
             [f"performance data: until {AT}, 2 periods of the last day missing"],

@@ -15,10 +15,10 @@ from controller.cli import output
 from controller.cli.output import Terminal, bold, indented, styled, when
 
 
-def printed(*parts: Any) -> str:
-    """What a terminal gets."""
+def printed(*parts: Any, width: int = 1000, terminal: bool = True) -> str:
+    """What a terminal gets, or a file."""
     file = io.StringIO()
-    Terminal(file=file, force_terminal=True, color_system=None, width=1000, highlight=False).print(*parts)
+    Terminal(file=file, force_terminal=terminal, color_system=None, width=width, highlight=False).print(*parts)
     return file.getvalue().removesuffix("\n")
 
 
@@ -28,6 +28,15 @@ def printed(*parts: Any) -> str:
 )
 def test_text_is_printed_as_it_is(text: str) -> None:
     assert printed(text) == printed(bold(text)) == text
+
+
+def test_a_terminal_goes_on_between_words_and_breaks_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    said, path = "Plan 1: 13 stations change for bitel; 0 stay as they are.", "/ManagedElement[S1]/GNBDUFunction[1]"
+    assert printed(said, width=30) == "Plan 1: 13 stations change for\nbitel; 0 stay as they are."
+    assert printed("It is", path, "there", width=20) == f"It is {path} there"
+    assert printed(said, width=30, terminal=False) == said
+    monkeypatch.setattr(output.manner, "wide", True)
+    assert printed(said, width=30) == said
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_outage_interruption_and_removals_are_said() -> None:
     made["changes"][0] |= {"outage_seconds": 40, "interrupted": ["claro"]}
     said = sentence(made)
     assert "1 station changes for entel; cells are off air for up to 40 s, interrupting claro too" in said
-    assert "removes 42 nodes of bitel; 1 stay as they are." in said
+    assert "removes 42 nodes of bitel; 1 stays as it is." in said
 
 
 def test_findings_of_a_kind_are_counted(capsys: pytest.CaptureFixture[str]) -> None:
