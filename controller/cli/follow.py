@@ -103,7 +103,7 @@ def reading() -> Iterator[Callable[[int, int], None]]:
     name = TextColumn("{task.description}", markup=False)
     columns = (name, BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=err, transient=True) as progress:
-        task = progress.add_task("reading stations", total=None)
+        task = progress.add_task("reading devices", total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total or None, refresh=True)
 
 

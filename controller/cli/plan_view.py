@@ -259,7 +259,7 @@ def _adopt_hint(selector: str, count: int) -> list[str]:
 
 def _noun(selector: str) -> str:
     """What a selector selects: only with these keys something else than stations, and routers of their sites."""
-    return next((kind for kind in ("function", "pool") if f"{kind}=" in selector), "station")
+    return next((kind for kind in ("router", "function", "pool", "device") if f"{kind}=" in selector), "station")
 
 
 def _all(count: int, noun: str) -> str:

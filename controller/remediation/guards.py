@@ -354,10 +354,11 @@ def _busy(ask: GuardInput) -> _Denial | None:
     """What is wrong under a run, there or at a function of the station, or in a planned window, is that run's."""
     station = ask.network.station_by_id.get(ask.device)
     functions = station.functions if station is not None else ()
-    for one, name in ((ask.device, "the station"), *((function, function) for function in functions)):
+    here = "the station" if station is not None else ask.device
+    for one, name in ((ask.device, here), *((function, function) for function in functions)):
         if run := ask.store.runs.under_way(one, ask.now):
             return _Denial(f"run {run} works on {name}")
-    return _Denial("a job works on the station") if ask.store.claims.busy([ask.device, *functions]) else None
+    return _Denial(f"a job works on {here}") if ask.store.claims.busy([ask.device, *functions]) else None
 
 
 def _battery(ask: GuardInput) -> _Denial | None:

@@ -17,7 +17,7 @@ from controller.intent.placement import Choice, NodeLoss, PoolUse, SideUse, lowe
 from controller.inventory.selectors import select
 from controller.inventory.source import unknown
 from controller.models.cloud import ClusterState, Node, Pool, PoolPlace
-from controller.models.errors import NotFoundError
+from controller.models.errors import InputError, NotFoundError
 from controller.models.health import Health
 from controller.models.people import Permission, Person
 from controller.runs.planning.planner import closures_now, running_on
@@ -115,7 +115,12 @@ def functions(
     seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission.READ)], selector: str = "function=*"
 ) -> Listing[FunctionView | TenantFunction]:
     """Functions by selector, by id: where each runs, where it would go and why; a tenant's people see their own."""
-    chosen = select(seen.network()[1], selector)
+    network = seen.network()[1]
+    chosen = select(network, selector)
+    if other := next((one for one in chosen if one not in network.function_by_id), ""):
+        raise InputError(
+            f"selector {selector!r} chooses {other}, which is no function: say which, as in region=cusco,function=*"
+        )
     asked = chosen[paging.offset : paging.offset + paging.limit]
     return listing(len(chosen), seen.functions(asked), paging)
 

@@ -84,6 +84,16 @@ async def test_functions_are_listed_with_where_they_run_and_why(virtual: ApiBenc
     assert (missing.status_code, missing.json()["detail"]) == (404, "there is no function UP-C; did you mean 'UP-B'?")
 
 
+@pytest.mark.parametrize("selector", ["region=r", "pool=*", "device=*", "device=far", "*"])
+async def test_what_is_no_function_is_not_listed_among_them(virtual: ApiBench, selector: str) -> None:
+    admit(virtual.store, "token-of-eva", "eva", Role.TENANT_APPROVER, "beta")
+    async with virtual.with_token("token-of-eva") as beta:
+        for client in (virtual.client, beta):
+            answer = await client.get("/v1/functions", params={"selector": selector})
+            assert answer.status_code == 422 or answer.json()["count"] == 0, answer.text
+    assert (await virtual.client.get("/v1/functions", params={"selector": "device=UP-B"})).json()["count"] == 1
+
+
 async def test_a_tenant_sees_its_own_functions_and_nothing_of_others_or_of_pools(virtual: ApiBench) -> None:
     admit(virtual.store, "token-of-eva", "eva", Role.TENANT_APPROVER, "beta")
     admit(virtual.store, "token-of-al", "al", Role.TENANT_APPROVER, "alfa")

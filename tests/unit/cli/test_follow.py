@@ -161,7 +161,7 @@ def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("TERM", "xterm")
     said = minka("plan", env=env)
     assert said.out.startswith("Nothing to do: 1 station carries")
-    assert "reading stations" in said.err
+    assert "reading devices" in said.err
     assert "1200/3100" in said.err
     refused = minka("plan", "refused", env=env)
     assert refused.status == 2

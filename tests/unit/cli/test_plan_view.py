@@ -94,6 +94,10 @@ def test_nothing_to_do_is_said() -> None:
     assert sentence(made) == "Nothing to do: 1 function carries what it should, as far as pools that answer tell."
     made = plan([], unchanged=["DU-1", "DU-2"], selector="region=cusco,function=DU-*")
     assert sentence(made) == "Nothing to do: 2 functions carry what they should."
+    made = plan([], unchanged=["RT-1", "RT-2"], selector="router=*")
+    assert sentence(made) == "Nothing to do: 2 routers carry what they should."
+    made = plan([], unchanged=["edge-1"], selector="device=edge-1")
+    assert sentence(made) == "Nothing to do: 1 device carries what it should."
 
 
 def test_routers_are_distinguished_from_stations(capsys: pytest.CaptureFixture[str]) -> None:

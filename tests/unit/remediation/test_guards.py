@@ -564,7 +564,9 @@ async def test_a_fault_under_work_on_a_function_is_that_works(bench: Bench) -> N
     link = bench.breaks()
     _busy(Scene(bench, link), "CU-1")
     (run,) = bench.runs()
-    assert said(bench, link) == Refusal("busy", f"run {run.id} works on CU-1")
+    for device in (STATION_ID, "CU-1"):
+        alarm = link.model_copy(update={"station": device})
+        assert said(bench, alarm) == Refusal("busy", f"run {run.id} works on CU-1")
 
 
 async def test_a_fault_under_a_planned_window_is_its_runs(bench: Bench) -> None:
