@@ -54,7 +54,8 @@ def table(columns: Sequence[Column | str], rows: Iterable[Sequence[Any]], title:
         if title:
             out.print(styled(title, "italic"))
         # A single word may be wider than the terminal: it stays whole, so that it can be copied.
-        out.print(Text("\n").join(line for row in (header, *cells) for line in _lines(row, known, laid)), soft_wrap=True)
+        lines = (line for row in (header, *cells) for line in _lines(row, known, laid))
+        out.print(Text("\n").join(lines), soft_wrap=True)
         if missing:
             out.print(styled(f"no room for: {', '.join(missing)} (minka --wide …, or --json)", "dim"), soft_wrap=False)
 
