@@ -195,7 +195,7 @@ class Parts:
         return Notices(self.loop_store, HttpWebhook(url) if url else None, contacts, self.clock)
 
     def anchors(self) -> Callable[[], Awaitable[None]]:
-        """What tells the newest audit row outside of the database."""
+        """A function that publishes the newest audit row outside of the database."""
         from controller.observe.anchors import Anchors
         from controller.observe.syslog import Syslog
 

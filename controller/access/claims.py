@@ -54,7 +54,7 @@ def parse_grants(text: str) -> tuple[Grant, ...]:
 
 
 def person_of(claims: Mapping[str, Any], grants: Sequence[Grant], name_claim: str, groups_claim: str) -> Person:
-    """The person whom verified claims are about; of several grants the first counts.
+    """The person that verified claims name; of several grants the first counts.
 
     Raises:
         SignInError: A claim is missing or odd, an e-mail address is not verified, or no group gives a role.

@@ -40,7 +40,7 @@ def end(caller: Person, asked: datetime | None, *, said: bool) -> datetime | Non
     if said:
         raise ConflictError(
             f"a token can't outlive the one that makes it, which ends {_words(caller.ends)}: "
-            "ask for fewer days, or say nothing of days and it ends then too"
+            "ask for fewer days, or name no number of days, so that it ends then too"
         )
     return caller.ends
 

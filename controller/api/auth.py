@@ -167,7 +167,7 @@ def _given(request: Request) -> tuple[str, str]:
 
 
 def signed_in(store: Store, identity: Identity) -> Person:
-    """The person whom the provider's newest word is about.
+    """The person that an identity of the provider stands for, if it is the provider's newest statement.
 
     Raises:
         SignInError: It gives no role, or this is not the newest.
@@ -197,7 +197,7 @@ async def while_admitted(request: Request, events: AsyncIterator[str]) -> AsyncI
 
 
 def _from_here(request: Request) -> bool:
-    """Whether a browser says that the request comes from a page of this very host."""
+    """Whether the browser says that a page of this host sent the request."""
     return urlsplit(request.headers.get("origin", "")).netloc == request.headers.get("host", "")
 
 
@@ -221,7 +221,7 @@ def needs(permission: Permission) -> Any:
 
 
 async def _anyone() -> None:
-    """Nobody is asked who they are."""
+    """For routes without authentication."""
 
 
 #: Dependency of a route that needs no token.
@@ -287,7 +287,7 @@ class _Shallow(Request):
         body = await self.body()
         if (b"\\u" in body or b"\xed" in body) and not _is_text(value):
             raise HTTPException(
-                422, "the JSON of the body has half of a surrogate pair (\\ud800 to \\udfff): no such text"
+                422, "the JSON of the body has half of a surrogate pair (\\ud800 to \\udfff), which is no valid text"
             )
         return value
 
@@ -329,7 +329,7 @@ def parameters(route: APIRoute) -> tuple[str, ...]:
 
 
 def _check_parameters(request: Request, known: tuple[str, ...]) -> None:
-    """See that nothing is asked for that would be passed over silently, as a misspelt filter.
+    """Refuse parameters that the route does not know, such as a misspelt filter: they would be ignored silently.
 
     Raises:
         InputError: A query parameter is unknown; all that are known are named.

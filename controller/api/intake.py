@@ -69,7 +69,7 @@ class Intake:
     def take(self, size: int) -> None:
         """Take room for a part of a body. Raises HTTPException 503 where there is none."""
         if size > self._room:
-            raise HTTPException(503, "too much is being sent by alarm sources at once: send it again")
+            raise HTTPException(503, "alarm sources send too much at once: send it again")
         self._room -= size
 
     def give(self, size: int) -> None:

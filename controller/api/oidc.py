@@ -90,7 +90,7 @@ class Provider:
         self._asking = asyncio.Lock()
 
     async def identity(self, token: str, nonce: str | None = None) -> Identity:
-        """Who a token of the provider is about; with a nonce it must be an ID token made for that.
+        """The person that a token of the provider names; with a nonce it must be an ID token made for that nonce.
 
         Raises:
             SignInError: It is not valid.

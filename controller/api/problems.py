@@ -159,7 +159,7 @@ def _wrong(one: ErrorDetails) -> dict[str, str]:
 
 
 def bug(request: Request, error: Exception) -> JSONResponse:
-    """An error that nobody foresaw: the log has it, the answer only says so."""
+    """An unforeseen error: the details go to the log, and the answer only says that there was one."""
     log.error("api.bug", path=request.url.path, error=type(error).__name__, exc_info=error)
     return problem(500, "bug", "an error in Minka itself; see the log of the API process")
 

@@ -167,7 +167,7 @@ def _settlement(record: Record, tenant: str, month: Month) -> _Made:
 def _measured(
     store: Store, month: Month, parts: Sequence[SharingSpan], counters: Collection[str]
 ) -> Iterator[Measured]:
-    """Days of a month as stations measured them that a tenant shared at some time, of what was the tenant's."""
+    """What stations that a tenant shared in a month measured for the tenant, by day."""
     stations, who = sorted({station for part in parts for station in part.cells}), everything_of(parts)
     return store.measurements.read(month.begin, month.end, DAY, stations, counters, who) if stations else iter(())
 

@@ -629,7 +629,7 @@ class HostView:
 
 
 class TenantView:
-    """What is disclosed of one tenant (``controller.access.disclosure``)."""
+    """What one tenant may see (``controller.access.disclosure``)."""
 
     def __init__(self, services: Services, tenant: str) -> None:
         self._store = services.store
@@ -840,7 +840,7 @@ class TenantView:
         """See ``View``."""
         found = self._store.statements.proof(digest, self._tenant)
         if found.statement.kind not in disclosure.STATEMENTS:
-            raise NotFoundError("it is no file of a statement that was issued")
+            raise NotFoundError("no issued statement has this file")
         return found.model_copy(update={"statement": disclosure.visible_statement(found.statement)})
 
     def audit_rows(self, page: Page, wanted: AuditQuery) -> tuple[int, list[AuditRow]]:

@@ -102,7 +102,7 @@ class _Judged:
     basis: _Basis | None = None
 
     def again(self, at: datetime) -> _Judged:
-        """The same, as it was seen once more."""
+        """The same result, for another check that saw the same."""
         health = self.health.model_copy(update={"at": at, "read": at})
         return replace(self, health=health, listed={source: _again(one, at) for source, one in self.listed.items()})
 
@@ -237,7 +237,7 @@ class Checker:
                 log.info("alarm.reported", alarm=alarm.id, object=alarm.object, cause=alarm.probable_cause)
 
     async def _doubt(self, found: Mapping[str, _Judged]) -> None:
-        """Notice stations that are not as they were in the record, at the first check since the start."""
+        """Find stations that differ from the record at the first check after the start."""
         first = [name for name, now in found.items() if name not in self._last and now.health.reachable]
         altered = [name for name in first if found[name].altered]
         if altered:
@@ -359,7 +359,7 @@ def _judged(
 
 
 def _checked(records: Iterable[tuple[Problem, AlarmRecord]]) -> dict[FaultKey, list[AlarmRecord]]:
-    """Records of what our own check finds too."""
+    """Records about faults that our own check finds, too."""
     found: dict[FaultKey, list[AlarmRecord]] = defaultdict(list)
     for (what, cause, _), record in records:
         if cause in LINK_CAUSES or cause == CELL_OFF_AIR:
@@ -379,7 +379,7 @@ def _with_tunnels(network: Network, health: Health) -> Health:
 
 
 def _acknowledged_at(alarm: Alarm, found: Mapping[str, _Judged]) -> str:
-    """Who acknowledged an alarm at its station, empty where nobody did or that is on record."""
+    """Who acknowledged an alarm at its station; empty if nobody did, or if the alarm is acknowledged on record."""
     judged = found.get(alarm.station)
     return "" if judged is None or alarm.acknowledged else judged.acknowledged.get(problem_of(alarm), "")
 

@@ -197,7 +197,7 @@ class Collector:
         return not self._tasks and not self._found
 
     async def step(self) -> None:
-        """Put on record what came since the last time, and begin with what is due."""
+        """Put on record what was collected since the last round, and begin to collect what is due."""
         await self._record()
         try:
             _, network = await self._store.networks.get()
@@ -330,7 +330,7 @@ def _keep(store: Store, found: Sequence[_Found], now: datetime, seconds: int) ->
 
 
 def _missing(store: Store, found: Iterable[_Found], now: datetime, seconds: int) -> dict[str, int]:
-    """Periods of the last day that are not on record, by station; of those alone that may lack some."""
+    """Periods of the last day that are not on record, by station; only stations that may lack some are asked for."""
     end = expected_end(now, seconds)
     first = end - timedelta(seconds=DAY)
     since = {one.station: max(_begin(one.before.since, seconds), first) for one in found if not one.reaches(end)}

@@ -381,7 +381,7 @@ def reports_of(
     settle: float = 0,
     cleared: Mapping[FaultKey, datetime] = MappingProxyType({}),
 ) -> tuple[AlarmReport, ...]:
-    """What two reads in a row have to say to the alarm list.
+    """Reports for the alarm list that follow from two reads in a row.
 
     What is wrong is reported when both reads saw it, since a change under way passes through states
     that one read may catch; what is well again is reported as cleared at once. A station that can't
@@ -467,7 +467,7 @@ def _report(health: Health, wrong: FaultKey, fault: _Fault) -> AlarmReport:
 
 
 def _class_of(health: Health, wrong: FaultKey) -> ObjectClass:
-    """Class of what a fault is about; of one that is over too, which is known by its name alone."""
+    """Class of the object of a fault; also of one that is over, of which only the name is known."""
     what, cause = wrong
     if what == health.device:
         return ObjectClass(health.device)

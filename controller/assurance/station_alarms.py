@@ -173,7 +173,7 @@ def _own_cause(path: Path, *, critical: bool) -> str:
 
 
 def _class_of(alarm: ActiveAlarm) -> ObjectClass:
-    """Class of what is none of our nodes."""
+    """Class of the object of an alarm that is no node of ours."""
     number = int(alarm.fault) if alarm.fault.isdecimal() else _OF_VENDOR
     if not alarm.source or number >= _OF_VENDOR:
         return object_class_of(None, "", alarm.source)

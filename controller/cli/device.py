@@ -65,7 +65,7 @@ def _share(states: Iterable[str]) -> Any:
 
 
 def _adopted(device: dict[str, Any]) -> Any:
-    """Yes or no, or out of service; nothing where a tenant's people ask, who don't see it."""
+    """Yes or no, or out of service; empty for a tenant's people, who don't see it."""
     if "adopted" not in device:
         return ""
     if device["retired"]:

@@ -217,12 +217,12 @@ def _function_row(one: Mapping[str, Any]) -> list[Any]:
 
 
 def _outdated(one: Mapping[str, Any]) -> list[str]:
-    """That what is wrong with it may be over; a tenant's people are not told of runs on it."""
+    """A remark where its faults may be over, since a run changed it; tenants are not told of such runs."""
     return ["changed by a run since"] if one.get("outdated") else []
 
 
 def _goes(one: Mapping[str, Any]) -> str:
-    """Where it would go, where that is not where it runs; nothing where a tenant's people ask, who don't see it."""
+    """The pool where it would go, if it does not run there; empty for a tenant's people, who don't see it."""
     if "pool" not in one or one["pool"] in one["running"]:
         return ""
     return str(one["pool"]) or "nowhere"

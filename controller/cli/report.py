@@ -143,7 +143,7 @@ def verify(
             raise
         named = _ID.search(content)
         says = f": it says that it is {named[0].decode()}, and was changed" if named else ""
-        raise CliError(f"{file} is no file of a statement that was issued{says}", DIFFERENT) from error
+        raise CliError(f"{file} is not the file of an issued statement{says}", DIFFERENT) from error
     if proof["wrong"]:
         row = f"audit row {proof['row']}, which has the digest of {file}"
         raise CliError(f"{row}, can't be trusted: {proof['wrong']}", DIFFERENT)

@@ -149,7 +149,7 @@ class Supervisor:
 
 
 def _end_with(supervisor: int) -> None:
-    """Have a process that is about to begin end in good order, as by SIGTERM, however its supervisor ends.
+    """Let a child process get SIGTERM, and so end in order, when its supervisor ends in any way.
 
     Linux only. The kernel goes by the thread that starts a process: here always the main thread, which alone may handle
     signals, and which ends with its process.

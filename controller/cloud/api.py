@@ -57,7 +57,7 @@ class ExpiredError(DeviceRefusedError):
 
 
 class StaleError(DeviceRefusedError):
-    """The object is not the version any more that a write was worked out from."""
+    """The object has changed since the version that a write was worked out from."""
 
     code = "stale"
 
@@ -305,7 +305,7 @@ class PoolApi:
                     code = status.get("code")
                     raise self._refused(code if isinstance(code, int) else 0, status)
                 if not _part(event, "object"):
-                    raise self._not_whole("an event is about nothing")
+                    raise self._not_whole("an event names no object")
                 yield event
 
     # ------------------------------------------------------------------------ how it is asked
@@ -325,7 +325,7 @@ class PoolApi:
         body: Object | None = None,
         media: str = _JSON,
     ) -> tuple[int, dict[str, Any]]:
-        """One request. A server that is overloaded has done nothing yet (429), and is asked again.
+        """One request. After 429 the server has done nothing, so the request is sent again.
 
         What changes something is sent once: whoever sends it has to see again whether he still may.
         """

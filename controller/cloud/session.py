@@ -231,7 +231,7 @@ class CloudSession:
             raise UnreachableError(reason)
 
     def _writes(self, wanted: Tree) -> Iterable[_Write]:
-        """What differs of the objects, those that are made first.
+        """Writes for the objects that differ, in the order in which objects are made.
 
         A function goes last of its objects: while it is being deleted it counts as gone, so no other may be left then.
         """
@@ -269,7 +269,7 @@ class CloudSession:
             await self._newest(place, merge, dry_run=True)
             return
         if live is None and not answer.made:
-            raise DeviceRefusedError(f"{place} is there all at once: somebody else made it")
+            raise DeviceRefusedError(f"{place} is there now: somebody else made it")
 
     def _by_hand(
         self, place: Place, live: Object, edited: Mapping[Path, set[LeafName]], refused: DeviceRefusedError
@@ -288,7 +288,7 @@ class CloudSession:
         """See that what goes is what was read, and that no function goes with a namespace."""
         live = self._found[place]
         if str(live["metadata"].get("uid")) in self._foreign:
-            raise DeviceRefusedError(f"{place} is somebody else's")
+            raise DeviceRefusedError(f"{place} belongs to somebody else")
         if place.kind is NAMESPACE:
             inside = await api.list(Place(place.pool, NF_DEPLOYMENT, place.name, ""))
             if inside:
@@ -355,7 +355,7 @@ class CloudSession:
         self._foreign.add(str(live["metadata"].get("uid")))
         await self._allowed()
         await api.apply(place, bare(place), dry_run=False)
-        raise DeviceRefusedError(f"{place} is there all at once: somebody else made it")
+        raise DeviceRefusedError(f"{place} is there now: somebody else made it")
 
     async def _vanish(self, gone: Iterable[Place]) -> None:
         """Wait for deleted objects; what holds them up is for people, and the next read says it."""
@@ -499,7 +499,7 @@ def _once(check: Check | None) -> Check:
 
 
 def bare(place: Place) -> dict[str, Any]:
-    """What to apply to give up all fields of an object."""
+    """An apply that gives up all our fields of an object."""
     return {"apiVersion": place.kind.api, "kind": place.kind.name, "metadata": {"name": place.name}}
 
 

@@ -60,7 +60,7 @@ class Announced:
     refused: set[str] = field(default_factory=set)
 
     def offers(self, namespace: str, feature: str = "") -> bool:
-        """Whether it is of use to ask for nodes of a namespace; those of a feature only where it is announced."""
+        """Whether the device may have nodes of a namespace; those of a feature only if it announces the feature."""
         if feature and (namespace, feature) not in self.features:
             return False
         return namespace not in self.refused and (namespace in self.modules or not self.whole)

@@ -106,8 +106,8 @@ async def files_on(
 async def _answered(station: str, what: str, patience: float, asking: Coroutine[Any, Any, T]) -> T:
     """The answer, or why there is none, in our own words.
 
-    The SSH library closes its handles when it is cancelled, and waits for the answer to that: it is left alone with
-    it. It ends with the channel.
+    The request is never cancelled: the SSH library would then close its handles and wait for the answer to that. It
+    ends with the channel.
     """
     task = asyncio.ensure_future(asking)
     try:
@@ -127,7 +127,7 @@ async def _answered(station: str, what: str, patience: float, asking: Coroutine[
 
 
 def _forgotten(task: asyncio.Task[Any]) -> None:
-    """Take note of how it ended, for nobody."""
+    """Fetch the result of a task that nobody waits for, so that asyncio does not complain."""
     if not task.cancelled():
         task.exception()
 

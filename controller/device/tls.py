@@ -181,7 +181,7 @@ class _Wire(asyncio.Protocol):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
     def abort(self) -> None:
-        """Break the connection at once; the station still learns that nothing was cut off."""
+        """Break the connection at once, after a close_notify, so that the station knows that nothing was cut off."""
         if self._tcp is None or self._tcp.is_closing():
             return
         with suppress(ssl.SSLError):  # it wants the station's good-bye, for which nobody waits

@@ -203,7 +203,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
                 waiting.set_result(None)
 
     def _expire(self) -> None:
-        """Give up if the request that has waited longest is late; else come back when it would be."""
+        """Give up if the oldest request is overdue; else check again when it would be."""
         self._watch = None
         oldest = next((asked for asked in self._asked.values() if not asked.answer.done()), None)
         if oldest is None:
@@ -216,7 +216,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
 
     @property
     def lost(self) -> bool:
-        """Whether the session is of no use any more."""
+        """Whether the session can no longer be used."""
         return self._failure is not None
 
     # ------------------------------------------------------------------- messages

@@ -91,7 +91,7 @@ class Received:
 
 
 def in_order(digests: Iterable[str], reports: Iterable[AlarmReport]) -> list[Received]:
-    """Reports of a batch with their digests, in the order in which they are taken; equal ones are one."""
+    """Reports of a batch with their digests, in the order in which they are taken; equal reports count once."""
     found: dict[str, Received] = {}
     for name, report in zip(digests, reports, strict=True):
         known = found.get(name)

@@ -287,7 +287,7 @@ def fault_of(one: Incident | Alarm) -> tuple[str, ...]:
 
 
 def _began(alarm: Alarm) -> datetime:
-    """Since when what an alarm tells has lasted that just came or came again."""
+    """Since when the fault of an alarm has lasted that just came, or came again."""
     return alarm.seen or alarm.changed
 
 

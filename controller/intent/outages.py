@@ -330,7 +330,7 @@ class Outages:
         return lost
 
     def _links_then(self, era: Era, group: _Group) -> set[Path]:
-        """Core links of a group, but those to core nodes that the tenant has by now and had not then."""
+        """Core links of a group, without those to core nodes that the tenant got later."""
         then, now = (_link_ids(one.network, group.tenant) for one in (era, self._eras[-1]))
         new = now - then
         there = self._links.get(group.station, ())

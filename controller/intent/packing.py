@@ -125,7 +125,7 @@ class FailureCase:
         return (not self._loose and self._put(load)) or self._pack((*self._loads.values(), load))
 
     def hold(self, load: Load) -> None:
-        """Take a function in that runs, whether or not a packing was found; where none was, nothing else fits."""
+        """Take in a function that runs there, even if no packing is found; then nothing else fits."""
         if not self.add(load):
             self._loads[load.function], self._at[load.function] = load, []
             self._loose.add(load.function)

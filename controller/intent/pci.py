@@ -135,7 +135,7 @@ def _far(km: float) -> str:
 
 
 class _Judge:
-    """Says whether cells of equal carrier and code are neighbours, or neighbours of one site."""
+    """Decides whether cells of equal carrier and code are neighbours, or neighbours of one site."""
 
     def __init__(
         self, places: Places, cells: Sequence[Cell], site_of: Mapping[str, str], received: Set[tuple[_Carrier, str]]
@@ -191,7 +191,7 @@ class _Judge:
         return None
 
     def _free(self, carrier: _Carrier, cell: Cell, site: str) -> str:
-        """A PCI that would be right: of the same remainder by 3, which tells the sectors of a site apart."""
+        """A PCI that is free, with the same remainder modulo 3, which distinguishes the sectors of a site."""
         tiles = self._places.tiles_around(site, _REACH_KM)
         used = set().union(*(self._pcis.get((carrier, tile), ()) for tile in tiles))
         free = next((pci for pci in range(cell.pci % 3, LIMITS[cell.rat].pci + 1, 3) if pci not in used), None)

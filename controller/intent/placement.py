@@ -543,7 +543,7 @@ class _Placing:
         return [self.jobs[name] for _, name in sorted(found)]
 
     def _chain(self, job: _Job, limit: int) -> bool:
-        """Put a function on a pool, from which others make way, one for the next, if all cost less than a limit."""
+        """Put a function on a pool; others move from pool to pool to make room, if that costs less than a limit."""
         futile: set[tuple[str, str]] = set()
         while len(futile) < _TRIED:
             chain = self._cheapest(job, limit, futile)

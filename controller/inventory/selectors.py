@@ -131,7 +131,7 @@ def _facet(network: Network, key: str) -> _Facet:
 
 
 def hint_at(network: Network, key: str, value: str, known: Iterable[str]) -> str:
-    """What to do about a value that is in no file, or is no managed router; empty if nobody knows."""
+    """A hint about a value that is in no file, or is no managed router; empty if there is none."""
     if key == "router" and any(router.id == value for router in network.routers):
         return "it is in the network files, but not managed, as its host_key is not known"
     names = sorted(known)

@@ -320,7 +320,7 @@ class Alarm(Noun):
     shelved_severity: PerceivedSeverity | None = None
 
     def kept_by(self, *, enabled: bool, read: bool) -> str:
-        """Why no person may say that it is over; an empty string where its source never will.
+        """Why no person may clear it; empty if its source never will.
 
         Args:
             enabled: Whether its source may raise and clear alarms.

@@ -94,7 +94,7 @@ class PoolPlace(StrEnum):
 
     @property
     def scarcity(self) -> int:
-        """How much its room is wanted for what has to be near to cells: the higher, the more."""
+        """How much its room is needed for functions that have to be near to cells: the higher, the more."""
         return (PoolPlace.REGIONAL, PoolPlace.EDGE, PoolPlace.SITE).index(self)
 
 
@@ -302,7 +302,7 @@ class ClusterState(Noun):
         return tuple(sorted({*self.waiting, *(one for node in self.nodes for one in node.functions)}))
 
     def crashing_at(self, now: datetime) -> dict[str, str]:
-        """Those that crash again and again, without those that have run since for as long as a kubelet minds."""
+        """Functions that crash again and again; those that have run for long enough since are left out."""
         return {
             name: said
             for name, said in self.crashing.items()

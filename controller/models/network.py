@@ -522,7 +522,7 @@ class Network(Noun):
     agreements: tuple[Agreement, ...] = ()
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """A copy, which works out again what this one remembers of itself."""
+        """A copy without the values that this one has cached."""
         copied = super().model_copy(update=update, deep=deep)
         for name in copied.__dict__.keys() - type(self).model_fields.keys():
             del copied.__dict__[name]

@@ -122,7 +122,7 @@ def wilson(successes: int, sample: int) -> float:
 
 
 def likeness(alarm: Alarm) -> str:
-    """What an approval was given for: it is void for an alarm that is another by this."""
+    """What an approval of a repair depends on: if this changes, the approval is void."""
     return f"{alarm.severity.value}:{alarm.run}:{alarm.root}"
 
 

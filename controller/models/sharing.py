@@ -142,7 +142,7 @@ class Core(Noun):
     )
 
     def tunnel_of(self, plane: Plane) -> str:
-        """Address of the security gateway that links of a plane go through, an empty string where none does."""
+        """Address of the security gateway that links of a plane go through; empty if there is none."""
         gateway = self.security_gateway
         return str(gateway.address) if gateway is not None and plane in gateway.protects else ""
 
@@ -184,7 +184,7 @@ class Contact(Noun):
         if (self.email is None) == (self.webhook is None):
             raise ValueError("a contact has an email or a webhook")
         if (self.webhook is None) != (self.credential is None):
-            raise ValueError("credential signs what is sent to a webhook: both stand together")
+            raise ValueError("credential signs messages to a webhook: give both, or neither")
         return self
 
 

@@ -256,7 +256,7 @@ def command_lines(profile: RouterProfile, tree: Tree, wanted: Tree) -> tuple[str
     lines = tuple(writer.lines())
     for line in lines:
         if not _TYPED.fullmatch(line):
-            raise DeviceRefusedError(f"{line.strip()!r} can't be typed: a command line takes some of it for keys")
+            raise DeviceRefusedError(f"{line.strip()!r} can't be typed: a command line reads some of it as keys")
     return lines
 
 

@@ -24,7 +24,7 @@ def generation_of(root: NodeSpec, observed: Observed, station: str) -> int:
 
 
 def generation_edit(root: NodeSpec, observed: Observed, station: str, generation: int) -> tuple[Edit, ...]:
-    """The edit that lets a station carry a generation; none where nothing can carry it, or carries what is not ours."""
+    """The edit that writes a generation into a station; none if no node can carry it, or it has a foreign value."""
     leaf, path, text = _carrier(root), _path(root, station), _text(root, observed, station)
     if leaf is None or path not in observed.tree or (text and not _TEXT.fullmatch(text)):
         return ()

@@ -536,7 +536,7 @@ def _let_in(spec: Object) -> tuple[str, ...] | None:
 
 
 def _readiness(one: Object, settings: Object) -> dict[LeafName, Value]:
-    """What the operator says of a function, if it says it of what is asked now."""
+    """The condition that the operator reports of a function, if it is about the latest generation."""
     status, generation = one.get("status", {}), one.get("metadata", {}).get("generation", 0)
     conditions = _conditions(one)
     ready, stalled = conditions.get("Ready", {}), conditions.get("Stalled", {})

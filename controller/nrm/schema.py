@@ -469,7 +469,7 @@ def spec_of(root: NodeSpec, path: Path) -> NodeSpec | None:
 
 
 def lent(root: NodeSpec, path: Path) -> bool:
-    """Whether the entry at ``path`` is a setting of something that stays when it goes."""
+    """Whether the entry at ``path`` is a setting of an object that stays when the entry is removed."""
     spec = spec_of(root, path)
     return spec is not None and spec.lent
 

@@ -99,7 +99,7 @@ def is_below(path: Path, ancestor: Path) -> bool:
 
 
 def shared(tree: Tree, before: Tree) -> Tree:
-    """The same tree, which shares with an earlier one what is as it was: both take little more room than one."""
+    """The same tree, which shares equal parts with an earlier one, so that both take little more room than one."""
     if list(tree) != list(before):
         return tree
     return {path: old if old == new else new for (path, old), new in zip(before.items(), tree.values(), strict=True)}

@@ -23,7 +23,7 @@ _PORTS = {"smtp": 25, "starttls": 587, "smtps": 465}
 
 
 class MailRelay:
-    """Sends messages through one relay; see ``controller.ports.playbooks.Webhook``.
+    """Sends messages through one relay; see ``controller.ports.webhook.Webhook``.
 
     Args:
         relay: ``smtp://host:port`` without encryption, ``starttls://…`` or ``smtps://…`` with a verified certificate,

@@ -28,7 +28,7 @@ _LONGEST = 2048
 
 
 class Syslog:
-    """Sends messages to one collector; see ``controller.ports.playbooks.Webhook``.
+    """Sends messages to one collector; see ``controller.ports.webhook.Webhook``.
 
     Args:
         url: ``udp://host:port``, ``tcp://…`` or ``tls://…`` with a verified certificate.

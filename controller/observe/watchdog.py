@@ -26,7 +26,7 @@ _HUNG = 70
 async def watched(clock: Clock) -> AsyncIterator[None]:
     """End the whole process once the loop that runs this block hangs.
 
-    Nothing is taken down in good order: what hangs can't be, and being killed is what everything is made for.
+    Nothing is shut down in order: a process that hangs can't do that, and all of Minka survives a kill.
     """
     turns, over = 0, threading.Event()
 

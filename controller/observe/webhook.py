@@ -29,7 +29,7 @@ _LONGEST = 30.0
 class HttpWebhook:
     """Posts JSON to one URL, with the ``Idempotency-Key`` header.
 
-    See ``controller.ports.playbooks.Webhook`` and ``controller.ports.notifier.Notifier``.
+    See ``controller.ports.webhook.Webhook`` and ``controller.ports.notifier.Notifier``.
     """
 
     def __init__(self, url: str) -> None:

@@ -86,7 +86,7 @@ class Attainment(NamedTuple):
 
 
 def available(shared: float, lost: float) -> float:
-    """Availability in percent; 100 of nothing."""
+    """Availability in percent; 100 where nothing was shared."""
     return 100.0 * (1 - lost / shared) if shared else 100.0
 
 

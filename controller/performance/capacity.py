@@ -157,7 +157,7 @@ class Load:
         self._carried: defaultdict[datetime, float] = defaultdict(float)
 
     def add_days(self, days: Iterable[CellCounts]) -> None:
-        """Take days of stations in."""
+        """Add days of stations."""
         for one in days:
             for name, use in self._add(DAY, one):
                 self._carried[one.begin] += use.carried
@@ -184,7 +184,7 @@ class Load:
         return max(sums, key=lambda span: sums[span], default=None)
 
     def add_busiest(self, hours: Iterable[CellCounts]) -> None:
-        """Take hours of the busiest day in."""
+        """Add hours of the busiest day."""
         for one in hours:
             self._add(HOUR, one)
 

@@ -157,7 +157,7 @@ def wilson(good: float, total: float) -> tuple[float, float]:
 
 
 def poisson(events: float, time: float) -> tuple[float, float]:
-    """Score interval of a rate: events in a time. Both of no time."""
+    """Score interval of a rate, events in a time; without any time, from 0 to infinity."""
     if time <= 0:
         return 0.0, math.inf
     middle, spread = events + _Z * _Z / 2, _Z * math.sqrt(max(events, 0.0) + _Z * _Z / 4)

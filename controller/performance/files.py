@@ -167,7 +167,7 @@ class _Reader:
             self._open.append("")
             return
         if len(self._open) > _DEEPEST:
-            raise self.error(f"its elements stand in each other more than {_DEEPEST} times")
+            raise self.error(f"its elements are nested more than {_DEEPEST} levels deep")
         known = _INSIDE.get(name) == self._open[-1]
         self._open.append(name if known else f"?{name}")
         if known:

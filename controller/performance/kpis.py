@@ -140,7 +140,7 @@ _OF_FORMULA = "formula: "
 
 
 def _check_formula(tree: Tree, statistic: Statistic) -> None:
-    """That there are such counters, and that the formula is what its statistic needs."""
+    """Check that the counters exist, and that the formula suits its statistic."""
     known = list(counters(tree))
     if not known:
         raise InputError("there is no counter in it")
@@ -378,7 +378,7 @@ class Spread:
         self.merge(Spread(1, seconds, (weight, weight * value, weight * value * value)))
 
     def merge(self, other: Spread) -> None:
-        """Take others in."""
+        """Add other sums."""
         self.number += other.number
         self.seconds += other.seconds
         one, two, three = other.squares
@@ -411,7 +411,7 @@ class Tally:
     spread: Spread = field(default_factory=Spread)
 
     def add(self, period: Measured, who: Subscribers = EVERYBODY, cells: Collection[str] | None = None) -> None:
-        """Take a station's period in: all of its cells, or these, named ``station/cell``."""
+        """Add a period of a station: all of its cells, or these, named ``station/cell``."""
         for cell in period.cells:
             if cell and (cells is None or f"{period.station}/{cell}" in cells):
                 self.add_cell(period, cell, who)
@@ -518,7 +518,7 @@ def tally(
 def _amount(
     one: CounterTerm, over: _Folding, counted: Mapping[str, Mapping[Subject, float]], who: Subscribers
 ) -> float | None:
-    """What a cell counted, by the first name that tells it."""
+    """What a cell counted, under the first of the names that it has."""
     for name in one.names:
         if name not in counted:
             continue

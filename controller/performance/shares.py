@@ -123,5 +123,5 @@ class CellUse:
 
 
 def mean(values: Sequence[float]) -> float:
-    """Their mean, 0 of none."""
+    """Their mean; 0 if there is none."""
     return math.fsum(values) / len(values) if values else 0.0

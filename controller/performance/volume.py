@@ -134,7 +134,7 @@ class Volumes:
     )
 
     def add(self, day: Measured, who: Subscribers, cells: Iterable[str]) -> None:
-        """Take in what a station counted in a day in the cells that the tenant shares."""
+        """Add what a station counted in a day in the cells that the tenant shares."""
         whole = _Sum()
         for cell in cells:
             counted = day.cells.get(cell)

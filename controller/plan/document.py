@@ -107,7 +107,7 @@ def plan_from_json(data: bytes | str) -> Plan:
 
 @dataclass(frozen=True, slots=True)
 class PlanDifference:
-    """One line of a comparison: what only the one or only the other plan does on a station."""
+    """One line of a comparison: what only one of the two plans does on a station."""
 
     station: str
     only_in: str

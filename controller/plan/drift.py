@@ -63,7 +63,7 @@ def drifted_nodes(root: NodeSpec, rendered: Rendered, observed: Observed) -> tup
 
 
 def applied(ledger: Mapping[Path, LedgerNode]) -> Rendered:
-    """What should be there of what we adopted or applied, as we last did.
+    """What the device should carry of what was adopted or applied last.
 
     Drift is judged and repaired against this and not against the network files, so that what they ask for and
     nobody applied yet neither counts as drift nor reaches a station by a repair. PLMNs on air come in the order that

@@ -101,7 +101,7 @@ class Planning:
         return frozenset(found - (self._stations - self._draft.unplanned.keys()))
 
     def withhold(self, linked: Mapping[str, frozenset[str]]) -> None:
-        """Leave out routers that would take a tenant's way from under core links that stay.
+        """Leave out routers whose plan would remove ways that core links still need.
 
         Args:
             linked: Tenants that have core links of ours on the stations ``behind``.

@@ -355,7 +355,7 @@ class CellUse:
 
 
 def _uses(tenants: Iterable[Tenant], cell: CellReading) -> Iterator[CellUse]:
-    """What every tenant on air has on a cell, by tenant."""
+    """What each tenant on air has on a cell."""
     for tenant in sorted(tenants, key=lambda one: one.id):
         if plmns := [plmn for plmn in cell.on_air if plmn in tenant.plmns]:
             yield CellUse(

@@ -151,4 +151,4 @@ class LoopClock:
         await self._loop.sleep(seconds)
 
     def pause(self, seconds: float) -> None:
-        """Nobody else is there to wait for."""
+        """Do nothing: in virtual time there is nobody to wait for."""

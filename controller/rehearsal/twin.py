@@ -174,7 +174,7 @@ class _Wire(asyncio.Transport):
         self._open = True
 
     def connect(self, device: asyncio.Protocol) -> None:
-        """Let both sides begin."""
+        """Start both sides of the connection."""
         self._device = device
         self._client.connection_made(_ToDevice(self))
         device.connection_made(self)

@@ -218,9 +218,9 @@ class Rule(Noun):
     @model_validator(mode="after")
     def _ends_with_people(self) -> Self:
         if any(rung.people for rung in self.ladder[:-1]):
-            raise ValueError("a ticket or page is the last rung: what people were handed is theirs")
+            raise ValueError("a ticket or page is the last rung: automation does nothing after it")
         if self.ladder[-1].ask:
-            raise ValueError("nothing follows a yes to the last rung: let a playbook come after ask")
+            raise ValueError("ask can't be the last rung: put a playbook after it")
         return self
 
     @property

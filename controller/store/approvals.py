@@ -264,7 +264,7 @@ def _override(tx: Tx, run_id: str) -> Override | None:
 
 
 def _of_side(query: Select[Any], tenant: str) -> Select[Any]:
-    """Of runs those that concern a tenant, if one is named; the others are not assessed."""
+    """Limit a query of runs to those that concern a tenant, if one is named."""
     concerned = exists().where(run_tenants.c.tenant == tenant, run_tenants.c.run == runs.c.id)
     return query.where(concerned) if tenant else query
 

@@ -99,7 +99,7 @@ class SqlAudit(SqlRepository, Audit[Sync]):
 
 
 def _sum_up(tx: Tx, row: Row[Any]) -> None:
-    """Put on the trail what had no row of its own, as of the last of it: by then its caller was on that side."""
+    """Put one row on the trail for all refusals that had none, with the time of the last one."""
     if row.more:
         detail = {"permission": row.permission, "count": str(row.more), "since": row.since.isoformat()}
         detail = {name: value for name, value in detail.items() if value}

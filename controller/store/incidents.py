@@ -248,7 +248,7 @@ def _agreements(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
 
 
 def _planned(tx: Tx, network: Network, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:
-    """When runs interrupted tenants at stations, there or at their router or functions; repairs are not planned."""
+    """When runs that are no repairs interrupted tenants at stations: there, or at their router or functions."""
     at: dict[str, set[str]] = defaultdict(set)
     for station in stations:
         at[station].add(station)

@@ -111,7 +111,7 @@ class SqlStatements(SqlRepository, Statements[Sync]):
         known = tx.execute(_FILES.where(statement_files.c.digest == digest)).one_or_none()
         row = known and tx.execute(select(statements).where(statements.c.id == known.statement)).one()
         if known is None or row is None or tenant not in (None, row.tenant):
-            raise NotFoundError("it is no file of a statement that was issued")
+            raise NotFoundError("no issued statement has this file")
         form = StatementForm(known.form)
         noted = tx.execute(select(audit).where(audit.c.action == ISSUED, audit.c.object == row.id)).all()
         number, hash_, wrong = 0, "", "it is missing"

@@ -120,7 +120,7 @@ class Tx:
 
 @lru_cache(maxsize=1 << 8)
 def _among(query: Select[Any], column: ColumnElement[str]) -> Select[Any]:
-    """Made once of each query of a module: to build a statement takes longer than to execute it."""
+    """A query of a module, limited to some values. It is built once, which takes longer than to execute it."""
     return query.where(column.in_(bindparam(_WANTED, expanding=True)))
 
 

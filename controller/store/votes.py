@@ -127,12 +127,12 @@ def cast_vote(
 
 
 def _as_before(tx: Tx, vote: Vote, same: ColumnElement[bool]) -> Vote:
-    """The vote as it is kept already. Raises ConflictError where it is another one, and one too many."""
+    """The same vote as it is on record. Raises ConflictError if there is none, since this would be one too many."""
     at = tx.execute(select(votes.c.at).where(same)).scalar()
     if at is None:
         raise ConflictError(
             f"{vote.person} changed their vote on this {MOST} times, which is the most: only a no after a yes is "
-            "counted now; others of that side may say more"
+            "counted now; other people of that side may still vote"
         )
     return vote.model_copy(update={"at": at})
 

@@ -207,7 +207,7 @@ class Equipment:
             self._management.overwrite(running.with_leaf(path, "administrativeState", "LOCKED"))
 
     def _follow_alarm_list(self, config: Config) -> None:
-        """Obey what managers say about the alarm list; records cleared and acknowledged go (TS 28.623)."""
+        """Do what managers write into the alarm list; remove records that are cleared and acknowledged (TS 28.623)."""
         unlocked, written = alarm_list_of(config, self._record.id)
         locks_itself = unlocked and self.alarms.sources.alarm_list is AlarmList.LOCKED
         now = self._clock.now()

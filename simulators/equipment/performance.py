@@ -456,7 +456,7 @@ _WAYS = (("Dl", 1.0), ("Ul", 0.2))
 
 
 def _lte_felt(load: Load, service: Service, part: float) -> dict[str, float]:
-    """What users feel: IP throughput in kbit/s and latency in ms (TS 32.425 §4.4.5, §4.4.6), a vendor's by PLMN."""
+    """What users get: IP throughput in kbit/s and latency in ms (TS 32.425 §4.4.5, §4.4.6), a vendor's by PLMN."""
     counters: dict[str, float] = {}
     for way, of in _WAYS:
         for plmn, speed in _speeds(load, lambda flow: flow.plmn):

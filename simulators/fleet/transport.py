@@ -192,7 +192,7 @@ class Transport:
         self._served = served
 
     def take_away(self, station: str, outage: Outage) -> None:
-        """There is no such station any more, and clients see that of it."""
+        """Remove a station, as its clients see it."""
         self._absent[station] = outage
         self._hosts.pop(station, None)
         self.follow_stations([station])

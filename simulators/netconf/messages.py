@@ -44,7 +44,7 @@ class Request:
 
 
 def parse(message: bytes) -> etree._Element:
-    """Parse one message without ever following what it points to.
+    """Parse one message; external entities and references are never followed.
 
     Raises:
         MalformedMessageError: not well-formed UTF-8 XML, or with a document type (RFC 6241 §3 forbids one).

@@ -46,7 +46,7 @@ class _OpenFile:
 
 
 def _refuse(*_request: object) -> NoReturn:
-    """Answer whatever would change something, or is no matter of files."""
+    """Refuse requests that would change something, or that are not about files."""
     raise asyncssh.SFTPPermissionDenied("the station's files can only be read")
 
 

@@ -95,7 +95,7 @@ async def events(request: Request, seen: CallerView, _: Annotated[Person, needs(
 
 
 def _events(seen: View) -> dict[str, str]:
-    """What tells of each of the newest alarms as it is now, by id, the oldest first."""
+    """The event of each of the newest alarms as it is now, by id, the oldest first."""
     return {alarm.id: event("alarm", alarm) for alarm in reversed(seen.alarms(_FOLLOWED)[1])}
 
 

@@ -26,12 +26,12 @@ router = Router(prefix="/v1", tags=["functions"])
 
 
 class PoolView(Body):
-    """A pool and what of it is taken, by Minka's placement of what runs and what has yet to start.
+    """A pool, and how much of it functions take: those that run, and those that are placed there and start later.
 
     Attributes:
-        capacity: What there is beside the reserve: cores, GiB of memory, GiB of hugepages, accelerators.
+        capacity: What there is, without the reserve: cores, GiB of memory, GiB of hugepages, accelerators.
         used: What functions take of it.
-        sides: What the host and tenants have of it: those that bought some of it, or have functions there.
+        sides: Parts of the host and of each tenant that bought some of it, or has functions there.
         uplink_gbps: Gbit/s of its links to the transport network, where that is known.
         nodes: As the network files say.
         answers: Whether it answered when it was asked last.

@@ -66,7 +66,7 @@ async def events(request: Request, seen: CallerView, _: Annotated[Person, needs(
 
 
 def _events(seen: View) -> dict[str, str]:
-    """What tells of each of the first incidents as it is now, by id, the oldest first."""
+    """The event of each of the first incidents as it is now, by id, the oldest first."""
     every = IncidentFilter(states=(IncidentState.OPEN, IncidentState.CLOSED))
     return {one.id: event("incident", one) for one in reversed(seen.incidents(_FOLLOWED, every)[1])}
 

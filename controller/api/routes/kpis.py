@@ -57,7 +57,7 @@ def kpis(seen: CallerView, paging: Paging, _: Annotated[Person, needs(Permission
 
 
 class SeriesQuery(NamedTuple):
-    """What of an indicator is asked for."""
+    """Which part of an indicator is asked for."""
 
     level: Level
     selector: str
@@ -124,7 +124,7 @@ def show(
 
 
 def _known(kpis: Iterable[Kpi], name: str, level: Level, tenant: str) -> Kpi:
-    """The indicator of that name, which is there at that level."""
+    """The indicator of that name. Raises an error where there is none, or none at that level."""
     by_name = {one.name: one for one in kpis}
     if name not in by_name:
         raise NotFoundError(unknown("KPI", name, by_name))
@@ -133,7 +133,7 @@ def _known(kpis: Iterable[Kpi], name: str, level: Level, tenant: str) -> Kpi:
         if wanted not in kpi.levels:
             at = ", ".join(kpi.levels)
             raise InputError(
-                f"{name} is not distinguished by {wanted}: stations do not count it so; it is there by {at}"
+                f"{name} is not available by {wanted}, since stations do not count it so; it is available by {at}"
             )
     return kpi
 
@@ -152,7 +152,7 @@ def _range(asked: SeriesQuery, stations: int, now: datetime, shortest: int) -> t
     end = min(asked.end or quarter, now)
     begin = asked.begin or end - timedelta(days=1)
     if begin >= end:
-        raise InputError("the end is not behind the begin")
+        raise InputError("the end has to be after the begin")
     span = (end - begin).total_seconds()
     if asked.step:
         seconds = _SECONDS[asked.step]

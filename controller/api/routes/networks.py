@@ -62,7 +62,7 @@ class ImportedFiles(Body):
 class SharedCellView(Body):
     """A cell with the tenants that share it: by the agreements in force today, and by what Minka has configured.
 
-    A tenant whose ``agreed`` and ``configured`` PLMNs differ is not on air yet, or no longer to be.
+    If ``agreed`` and ``configured`` PLMNs of a tenant differ, it is yet to be brought on air, or to be taken off.
     """
 
     station: str

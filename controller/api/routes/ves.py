@@ -108,7 +108,7 @@ async def _taken_in(backend: Services, found: _Read) -> None:
 
 
 def _read(form: type[_One | _Batch], body: bytes, backend: Services) -> _Read | str:
-    """What a call tells, or the part of the message that refuses it as a whole."""
+    """The events of a call, or the part of the message because of which it is refused as a whole."""
     try:
         content = orjson.loads(body)
         if is_deeper(content, DEEPEST):

@@ -46,7 +46,9 @@ def announce(asked: NewWork, backend: Backend, who: Annotated[Person, needs(Perm
     Only a tenant's own people can, since the host owes it no service of these nodes meanwhile.
     """
     if not who.tenant:
-        raise ConflictError("a tenant's own people announce work on its core: what fails then is no longer owed to it")
+        raise ConflictError(
+            "only a tenant's own people announce work on its core, since the host owes no service there then"
+        )
     now = backend.clock.now()
     begins = asked.begins or now
     if begins < now:

@@ -78,7 +78,7 @@ class Replicas(Noun):
 
 @action("await-function", DeviceAccess.READS, devices=DeviceKind.FUNCTION)
 async def await_function(context: Context, given: Patience) -> Readiness:
-    """Wait until the function is ready on its pool, as it may become by itself; say whether it is. It never fails.
+    """Wait until the function is ready on its pool, as it may become by itself; return whether it is. It never fails.
 
     Where its pool does not answer, or its operator gave up, it does not wait.
     """
@@ -241,7 +241,7 @@ async def revert_function(context: Context, given: Lookback) -> Proposal[ChangeO
     if not before:
         raise ConflictError(
             f"{context.station} has no former release to go back to: the present one did not come within the last "
-            f"{given.hours} hours, or it was gone back to within them"
+            f"{given.hours} hours, or the function went back to it within them"
         )
     change = reverted_change(context.station, observed, ledger, before, await context.served())
     return Proposal(change, ChangeOutput(changed=change is not None))

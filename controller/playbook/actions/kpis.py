@@ -77,7 +77,7 @@ class Bounds(Noun):
     required: bool = Field(default=False, description="Whether it also fails if an indicator is not judged.")
 
     def minimum(self, kpi: Kpi) -> float | None:
-        """What stands for the sample that an indicator needs."""
+        """The sample size that the step sets for an indicator; None leaves it to the indicator."""
         return self.min_samples if self.min_samples == 0 or kpi.statistic is Statistic.SHARE else None
 
     def tolerance(self, kpi: Kpi) -> float:

@@ -37,7 +37,7 @@ class QuestionInputs(Noun):
     @model_validator(mode="after")
     def _default_is_a_choice(self) -> Self:
         if self.default and self.choices and self.default not in self.choices:
-            raise ValueError("the default is none of the choices")
+            raise ValueError("the default is not one of the choices")
         return self
 
 

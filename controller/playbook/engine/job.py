@@ -284,7 +284,7 @@ class PlaybookProcedure:
         return await StationJob(claim, playbook, self._registry, context, tools, alive).work()
 
     async def touched(self, claim: Claim, tools: Tools) -> bool:
-        """Whether a change was begun, stands or went astray."""
+        """Whether a step that changes the device was begun, succeeded or diverged."""
         rows = await tools.store.steps.find(claim.job.id)
         left = (Outcome.SUCCEEDED, Outcome.DIVERGED)
         return any(row.acts and (row.state is StepState.STARTED or row.outcome in left) for row in rows)

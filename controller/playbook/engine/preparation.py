@@ -45,13 +45,13 @@ _PARALLEL = 100
 
 
 class DryRun(Noun):
-    """What a run would be; nothing was touched.
+    """What a run would do; no device was touched.
 
     Attributes:
-        plan: Id of the plan that would be bound to it, empty where it needs none.
+        plan: Id of the plan that the run would carry out, empty where it needs none.
         stations: What happens on its stations and routers, in order.
         left_out: Stations that the plan leaves out, with the reason.
-        findings: What the plan has to say besides.
+        findings: Findings of the plan.
         refused: Why the run would be refused; empty if it would be accepted.
         outlook: Who would have to agree, and what it would wait for.
     """

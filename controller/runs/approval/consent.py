@@ -113,7 +113,7 @@ def effect_of_outage(
 
 
 def _brings_back(change: Change, edits: Sequence[Edit]) -> bool:
-    """Whether all that a change edits is held to that already (its ``gained`` would say so otherwise)."""
+    """Whether a change only restores what the ledger has already (else its ``gained`` would name nodes)."""
     switches = any(administrative_leaf(edit.path) in edit.after for edit in edits)
     return bool(edits) and not (change.gained or change.lost or change.removes or switches)
 

@@ -174,7 +174,7 @@ class Planner:
     async def each(
         self, network: Network, stations: Iterable[str], work: Callable[[str, StationView], Awaitable[T]]
     ) -> dict[str, T]:
-        """What ``work`` makes of each station's view: what it carries, or why it can't be read, and what is on record.
+        """The result of ``work`` for each station's view: what it carries, or why it can't be read, and its records.
 
         Many are read at once, but views are not kept: those of a network take more room than all else.
         """

@@ -40,7 +40,7 @@ def timed(strategy: Strategy, jobs: Iterable[NewJob]) -> Strategy:
     chosen = strategy.timer(rounds)
     if chosen > LONGEST_TIMER:
         raise InputError(
-            f"what is decided together needs {rounds} rounds, and {chosen} s until the last device is prepared; "
+            f"devices that are decided together need {rounds} rounds, and {chosen} s until the last one is prepared; "
             f"a station holds a commit for {LONGEST_TIMER} s at most: more at once, smaller waves, or policy unit"
         )
     return strategy.model_copy(update={"confirm_timeout": chosen})

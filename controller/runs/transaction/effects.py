@@ -56,7 +56,7 @@ class Effects:
 
     @property
     def moved(self) -> list[tuple[Path, tuple[bool, bool]]]:
-        """Entries that came to stand first by all the phases together, or no longer do."""
+        """Entries that the phases together move to the first place of their list, or away from it."""
         return [(path, pair) for path, pair in self.first.items() if pair[0] is not pair[1]]
 
     def _leaves_hold(self, path: Path, wanted: dict[LeafName, Value | None], tree: Tree) -> bool:

@@ -78,7 +78,7 @@ class Lock:
             await session.abandon()
 
     async def _taken(self, session: DeviceSession, *, token_is_enough: bool) -> bool:
-        """Lock, killing only sessions that our own record names; False where it goes on without.
+        """Lock, and kill only sessions that our own record names. False: the job goes on without the lock.
 
         Attempts become rare: some servers run their timers only while nobody talks to them.
         """

@@ -179,7 +179,7 @@ class Transaction:
         return replace(result, outcome=Outcome.DIVERGED, detail=f"{gone}; {result.detail}") if gone else result
 
     async def _clean(self, session: DeviceSession) -> Observed:
-        """What the device carries, without what a change that it reverted left in the candidate."""
+        """What the device carries, after a discard of what a reverted change left in the candidate."""
         await session.discard()
         observed = await session.read()
         if self._gone(observed):
@@ -334,7 +334,7 @@ class Transaction:
         return self._decided is not None
 
     async def _at_gate(self, session: DeviceSession, gate: Gate) -> JobResult:
-        """Stand prepared until the group is decided, and do what was decided."""
+        """Wait, prepared, until the group is decided; then confirm or take back."""
         mark = self._record.mark
         assert mark is not None
         if self._decided is None:

@@ -103,7 +103,7 @@ class PoolFaults:
         return len(self._open)
 
     def begin(self, kind: PoolFaultKind, target: str, image: str = "", seed: str | None = None) -> PoolFault:
-        """Let a fault begin; its course is drawn from the seed, by default that of the pool."""
+        """Begin a fault. Its course is drawn from the seed, by default that of the pool."""
         self._ids += 1
         text = f"{self._seed if seed is None else seed}/{kind.name}/{target}/{self._ids}"
         chance = random.Random(text)  # noqa: S311 (replayed on purpose)
@@ -125,7 +125,7 @@ class PoolFaults:
         self._changed(fault, False)
 
     def clear(self, number: int | None = None) -> int:
-        """Let one fault end, or all, as when somebody repairs it; return how many."""
+        """End one fault, or all, as a repair does; return how many ended."""
         found = [fault for fault in self if number in (None, fault.id)]
         for fault in found:
             self.end(fault)

@@ -111,17 +111,17 @@ class Kubelets(Controller):
         clock: When things happen.
         link: Where images come from.
         services: Who gets called.
-        ills: What fails.
+        faults: Which containers fail.
         events: Events (v1) for people.
     """
 
     def __init__(
-        self, cluster: Cluster, clock: Clock, link: Link, services: Services, ills: ContainerFaults, events: Events
+        self, cluster: Cluster, clock: Clock, link: Link, services: Services, faults: ContainerFaults, events: Events
     ) -> None:
         super().__init__(cluster, clock)
         self._link = link
         self._services = services
-        self._ills = ills
+        self._faults = faults
         self._events = events
         self._pods: dict[str, _Pod] = {}
         #: By node, the moment from which each image is there.
@@ -263,10 +263,10 @@ class Kubelets(Controller):
     def _run_on(self, pod: _Pod) -> None:
         """Let a running container go on: it crashes, or becomes ready, or stays ready."""
         age = self.clock.monotonic() - pod.started
-        crashes = self._ills.crashes(pod.name, pod.image)
+        crashes = self._faults.crashes(pod.name, pod.image)
         if crashes is not None:
             self._after(pod, max(crashes - age, 0.0), lambda: self._crash(pod))
-        elif self._ills.never_ready(pod.name, pod.image):
+        elif self._faults.never_ready(pod.name, pod.image):
             self._not_ready(pod)
             self._warn(pod, "Unhealthy", "Readiness probe failed: connection refused")
             self._write_log(pod, "ERROR no answer from the accelerator; waiting")

@@ -194,12 +194,12 @@ class Pool:
         self._functions.gone(self.id, served, silent=silent)
 
     def crashes(self, name: str, image: str) -> float | None:
-        """See ``kubelet.Ills``."""
+        """See ``kubelet.ContainerFaults``."""
         fault = self.faults.of(CRASH_LOOPING, name)
         return fault.after if fault is not None and fault.image == image else None
 
     def never_ready(self, name: str, image: str) -> bool:
-        """See ``kubelet.Ills``."""
+        """See ``kubelet.ContainerFaults``."""
         fault = self.faults.of(NEVER_READY, name)
         return fault is not None and fault.image == image
 

@@ -235,7 +235,7 @@ def decode(kind: Kind, body: bytes, content_type: str, validation: str = "") -> 
 
 
 def _why_other(kind: Kind, called: str, version: str, value: Object) -> str:
-    """Why an object of another kind is none of this one: it is read as what it says it is first."""
+    """Why an object of another kind is refused here: it is first decoded as the kind that it names."""
     other = next((each for each in BUILT_IN if (each.kind, each.api_version) == (called, version)), None)
     if other is None:
         return _unregistered(called, version)

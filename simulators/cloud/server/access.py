@@ -97,7 +97,7 @@ class Access:
         self._tokens.pop(token, None)
 
     def authenticate(self, authorization: str, certificate: Caller | None) -> Caller:
-        """Who calls: by his certificate, else by his token, else nobody in particular.
+        """The caller: by certificate, else by token, else anonymous.
 
         Raises:
             StatusError: 401, the token is not known.

@@ -97,7 +97,7 @@ def check_route(request: Request) -> None:
 
 
 def not_routed() -> StatusError:
-    """The router of built-in kinds knows the path, and not with this method."""
+    """405: built-in kinds have the path, but not this method."""
     return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
 
 

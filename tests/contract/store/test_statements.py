@@ -52,7 +52,7 @@ def test_what_was_not_issued_is_not_found(store: SqlStore, version: int | None) 
         store.statements.get(StatementKind.SLA, "bitel", "2026-10", version)
     with pytest.raises(NotFoundError, match="there is no statement x"):
         store.statements.file("x", StatementForm.CSV)
-    with pytest.raises(NotFoundError, match="no file of a statement that was issued"):
+    with pytest.raises(NotFoundError, match="no issued statement has this file"):
         store.statements.proof("0" * 64)
 
 

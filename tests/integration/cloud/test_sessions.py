@@ -223,7 +223,7 @@ async def test_what_somebody_else_made_first_is_left_to_him(pools: Pools) -> Non
         managed = pools.found(kind="configmaps")["metadata"]["managedFields"]
         assert [one["manager"] for one in managed] == ["porch"]
         await session.read()
-        with pytest.raises(DeviceRefusedError, match="somebody else's"):
+        with pytest.raises(DeviceRefusedError, match="belongs to somebody else"):
             await session.edit([removing(HERE)])
 
 

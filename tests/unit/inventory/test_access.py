@@ -104,8 +104,8 @@ CONTACT = "  contacts: [{id: noc, name: NOC, %s}]\n  core:"
                 "credential lab; networks are 2001:db8::/32"
             ),
         ),
-        ("webhook: https://noc.example/minka", "credential signs what is sent to a webhook: both stand together"),
-        ("email: noc@bitel.example, credential: lab", "credential signs what is sent to a webhook: both stand"),
+        ("webhook: https://noc.example/minka", "credential signs messages to a webhook: give both, or neither"),
+        ("email: noc@bitel.example, credential: lab", "credential signs messages to a webhook: give both"),
         ("webhook: http://noc.example/, credential: lab", "An https URL, as in https://noc.bitel.example/minka"),
         ("email: noc", "An e-mail address, as in noc@bitel.example"),
         ("phone: 555", "phone"),

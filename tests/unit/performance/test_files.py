@@ -147,7 +147,7 @@ VALUE = PLACE + r"/measValue\['ENBFunction=1,EUtranCellFDD=1'\]"
         (BOMB, r"A1\.xml: it has a document type"),
         (OUTSIDE, r"A1\.xml: it has a document type"),
         ("<mdc/>", r"A1\.xml: its root is 'mdc', not measDataFile or measCollecFile"),
-        ("<measDataFile>" + "<a>" * 1000, "its elements stand in each other more than 32 times"),
+        ("<measDataFile>" + "<a>" * 1000, "its elements are nested more than 32 levels deep"),
         (measured(group(duration="900")), PLACE + r"/granPeriod: its duration is '900', not one such as PT900S"),
         (measured(group(duration="P2D")), PLACE + r"/granPeriod: its duration is 'P2D'"),
         (

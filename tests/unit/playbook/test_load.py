@@ -79,7 +79,7 @@ def test_a_good_one() -> None:
         (
             "action: read-state",
             "action: ask-a-human\n    with: {text: Well?, default: perhaps}",
-            "own.yaml:9: playbook.steps[0].with: : Value error, the default is none of the choices",
+            "own.yaml:9: playbook.steps[0].with: : Value error, the default is not one of the choices",
         ),
         ('targets: "*"', 'targets: "*"\nstrategy: {soak: 604801}', "soak = '604801': from 0 to 604800 seconds, or an"),
         ('targets: "*"', 'targets: "*"\nstrategy: {soak: long}', "soak = 'long': must be one expression"),

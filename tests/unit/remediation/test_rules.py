@@ -191,7 +191,7 @@ def test_the_highest_priority_answers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("  - {ask: Now?}\n", "nothing follows a yes to the last rung"),
+        ("  - {ask: Now?}\n", "ask can't be the last rung"),
         ("  - {ticket: Go there}\n  - {playbook: restart-station}\n", "a ticket or page is the last rung"),
         ("  - {ticket: Go there, page: Wake up}\n", "exactly one of playbook, ask, ticket and page"),
         ("  - {ticket: Go there, parameters: {a: b}}\n", "only a playbook has parameters"),
