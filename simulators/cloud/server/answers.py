@@ -50,15 +50,15 @@ def accepted(request: Request, *, objects: bool = True) -> Form:
     Raises:
         StatusError: 406, there is none.
     """
-    for wanted in _accepts(request.header("accept") or "*/*"):
-        media, _, parameters = wanted.partition(";")
-        media = media.strip().lower()
-        given = dict(part.strip().partition("=")[::2] for part in parameters.split(";") if part.strip())
-        for one in (JSON, YAML) if media in {"*/*", "application/*"} else (media,):
-            form = _form(one, given, objects)
-            if form is not None:
-                return form
+    for media, given in _accepts(request.header("accept") or "*/*"):
+        if (form := _first_form(media, given, objects)) is not None:
+            return form
     raise _not_acceptable(MEDIA)
+
+
+def _first_form(media: str, given: Mapping[str, str], objects: bool) -> Form | None:
+    ranges = (JSON, YAML) if media in {"*/*", "application/*"} else (media,)
+    return next((form for one in ranges if (form := _form(one, given, objects)) is not None), None)
 
 
 def _form(media: str, given: Mapping[str, str], objects: bool) -> Form | None:
@@ -106,28 +106,32 @@ def _not_acceptable(media: Iterable[str]) -> StatusError:
     return StatusError(406, "NotAcceptable", text)
 
 
-def _accepts(header: str) -> list[str]:
-    """What a header accepts, the best first."""
+def _accepts(header: str) -> list[tuple[str, dict[str, str]]]:
+    """What a header accepts, the best first: media types, each with its parameters."""
 
-    def weight(part: str) -> float:
-        for parameter in part.split(";")[1:]:
-            name, _, value = parameter.strip().partition("=")
-            if name == "q":
-                try:
-                    return -float(value)
-                except ValueError:
-                    return 0.0
-        return -1.0
+    def weight(part: tuple[str, dict[str, str]]) -> float:
+        try:
+            return -float(part[1].get("q", 1))
+        except ValueError:
+            return 0.0
 
-    return sorted((part for part in header.split(",") if part.strip()), key=weight)
+    found = []
+    for part in filter(str.strip, header.split(",")):
+        media, _, parameters = part.partition(";")
+        given = dict(one.strip().partition("=")[::2] for one in parameters.split(";") if one.strip())
+        found.append((media.strip().lower(), given))
+    return sorted(found, key=weight)
 
 
-def accepts_exactly(request: Request, form: str) -> bool:
-    """Whether the client names this very form first, parameters in any order."""
-    wanted = sorted(part.strip() for part in form.split(";"))
-    return any(
-        sorted(part.strip() for part in one.split(";")) == wanted for one in request.header("accept").split(",")[:1]
-    )
+def accepts_form(request: Request, form: str) -> bool:
+    """Whether this very form is the first that a client names of those that can be had, parameters in any order."""
+    ((media, wanted),) = _accepts(form)
+    for one, given in _accepts(request.header("accept")):
+        if one == media and wanted.items() <= given.items():
+            return True
+        if _first_form(one, given, objects=False) is not None:
+            return False
+    return False
 
 
 # ---------------------------------------------------------------------- answers

@@ -123,7 +123,8 @@ class Api:
 
     def _discovery(self, request: Request, path: str) -> Response:
         registry = self.cluster.registry
-        if path in {"/api", "/apis"} and answers.accepts_exactly(request, discovery.AGGREGATED):
+        whole = path in {"/api", "/apis"} and request.method == "GET"
+        if whole and answers.accepts_form(request, discovery.AGGREGATED):
             body = discovery.aggregated(registry, core=path == "/api")
             return Response(200, answers.document(body).body, discovery.AGGREGATED)
         parts = path.split("/")[1:]
@@ -368,7 +369,9 @@ class Api:
             if uid := sent["metadata"].get("uid"):
                 text = f"uid mismatch: the provided object specified uid {uid}, and no existing object was found"
                 raise conflict(kind, wanted.name, text)
-            obj = verbs.create(kind, wanted.namespace, change(None), options, managed=True)
+            made = change(None)
+            made["metadata"].pop("resourceVersion", None)
+            obj = verbs.create(kind, wanted.namespace, made, options, managed=True)
         else:
             obj, _ = verbs.update(
                 kind,

@@ -694,6 +694,33 @@ def test_parameters_of_what_a_client_accepts(cluster: Cluster, accept: str, stat
     assert (answer.status, answer.content_type) == (status, media)
 
 
+@pytest.mark.parametrize(
+    ("accepted", "kind"),
+    [
+        ("{};v=v2", "APIGroupDiscoveryList"),
+        ("{};v=v2;profile=nopeer,application/json", "APIGroupDiscoveryList"),
+        ("{};v=v2beta1,{};v=v2,application/json", "APIGroupDiscoveryList"),
+        ("{};v=v2beta1,application/json,{};v=v2", "APIGroupList"),
+        ("application/json,{};v=v2;q=0.5", "APIGroupList"),
+        ("{};v=v2beta1", "Status"),
+    ],
+)
+def test_discovery_is_aggregated_for_who_wants_it_first(admin: Client, accepted: str, kind: str) -> None:
+    whole = "application/json;g=apidiscovery.k8s.io;as=APIGroupDiscoveryList"
+    request = admin._request("GET", "/apis", None, {"accept": accepted.format(whole, whole)})
+    answer = admin.api.handle(request)
+    assert isinstance(answer, Response)
+    assert json.loads(answer.body)["kind"] == kind
+    refused = admin.ask("POST", "/apis", {}, accept=accepted.format(whole, whole))
+    assert refused[0] == 405
+
+
+def test_to_apply_what_is_not_there_asks_for_no_version(admin: Client) -> None:
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "c", "resourceVersion": "7"}}
+    code, made = admin.ask("PATCH", f"{MAPS}/c?fieldManager=m", body, content_type="application/apply-patch+yaml")
+    assert (code, made["metadata"]["resourceVersion"] != "7") == (201, True)
+
+
 def test_watches_are_streams_of_json(admin: Client) -> None:
     code, refusal = admin.ask("GET", f"{MAPS}?watch=1", accept="application/yaml")
     assert (code, refusal["reason"]) == (406, "NotAcceptable")
