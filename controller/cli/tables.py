@@ -15,6 +15,8 @@ from controller.models.untrusted import visible
 _GAP = 2
 #: Columns of the terminal that prose has at least: its longest word, within these, if there is room.
 _NARROWEST, _LONGEST_WORD = 16, 40
+#: Letters of a digest: words that long are broken before a column gives way for them.
+_DIGEST = 64
 
 
 class Column(NamedTuple):
@@ -123,8 +125,8 @@ def _is_empty(cells: Sequence[Sequence[Text]], index: int) -> bool:
 
 
 def _least(column: Column, cells: Sequence[Text]) -> int:
-    words = max((len(word) for cell in cells for word in cell.plain.split()), default=0)
-    return max(len(column.name), _NARROWEST, min(words, _LONGEST_WORD))
+    words = (len(word) for cell in cells for word in cell.plain.split())
+    return max(len(column.name), _NARROWEST, *(min(length, _LONGEST_WORD) for length in words if length < _DIGEST))
 
 
 def _total(widths: Sequence[int]) -> int:

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from controller.cli.output import manner, out
+from controller.cli.plan_view import show_lines
 from controller.cli.tables import Column, table
 from tests.support.minka import minka
 from tests.unit.cli.test_commands import ALL
@@ -244,6 +245,18 @@ def test_a_digest_in_a_sentence_is_broken_where_the_terminal_ends(
     said = capsys.readouterr().out
     assert max(map(len, said.splitlines())) <= 80
     assert said.count("7") == 64
+
+
+def test_a_change_of_an_image_shows_both_digests(
+    terminal: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terminal.setattr(out, "width", 80)
+    images = {"before": f"registry.example/du@sha256:{'7' * 64}", "after": f"registry.example/du@sha256:{'8' * 64}"}
+    show_lines([("DU-LIM-0032", {"cell": "", "tenant": "host", "what": "deployment on pool edge-1: image", **images})])
+    said = capsys.readouterr().out
+    assert "before" in said
+    assert max(map(len, said.splitlines())) <= 80
+    assert (said.count("7"), said.count("8")) == (64, 64)
 
 
 def test_without_a_terminal_all_columns_are_there_and_no_line_is_broken(capsys: pytest.CaptureFixture[str]) -> None:
