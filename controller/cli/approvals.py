@@ -85,7 +85,7 @@ def show_requirements(requirements: list[dict[str, Any]], votes: list[dict[str, 
     """Who has to agree, and who said what."""
     for one in requirements:
         about = f" ({one['agreement']})" if one["agreement"] else ""
-        what = f"{one['action'] or 'four eyes'} on {counted(one['stations'], 'station')}"
+        what = f"{one['action'] or 'four eyes'} on {counted(one['stations'], 'device')}"
         if one["consent"] == "notice":
             wants = f"notified {one['lead_hours']} h before" if one["lead_hours"] else "notified"
         else:
@@ -119,7 +119,7 @@ def show_outlook(outlook: dict[str, Any], *, before: bool = False) -> None:
     if outlook["tenants"]:
         out.print(f"tenants notified: {', '.join(outlook['tenants'])}")
     for reason, count in outlook["waits"].items():
-        out.print(styled("waits", "yellow"), f"on {counted(count, 'station')}: {reason}")
+        out.print(styled("waits", "yellow"), f"on {counted(count, 'device')}: {reason}")
     if before and not outlook["waits"]:
         out.print("no window, freeze or hold is in the way: it could begin now")
     if outlook["overridden"]:

@@ -89,15 +89,15 @@ class _Bars:
             out.print(f"{self._name(wave)}: {self._totals[wave]} done")
 
     def remarks(self) -> None:
-        """What is to be said of stations where all went well, once for all of whom the same is said."""
+        """What is to be said of devices where all went well, once for all of whom the same is said."""
         for remark, stations in self._remarks.items():
             named = ", ".join(stations[:_MOST]) + (", …" if len(stations) > _MOST else "")
-            out.print(f"{counted(len(stations), 'station')} ({named}): {remark}", soft_wrap=True)
+            out.print(f"{counted(len(stations), 'device')} ({named}): {remark}", soft_wrap=True)
 
 
 @contextmanager
 def reading() -> Iterator[Callable[[int, int], None]]:
-    """A bar at the terminal for stations that are read; learns how many are done, of how many."""
+    """A bar at the terminal for devices that are read; learns how many are done, of how many."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
 
     name = TextColumn("{task.description}", markup=False)

@@ -50,14 +50,14 @@ def _removals(words: list[str]) -> dict[str, int]:
 def allow_words(message: str) -> str:
     """How to say what a refusal asks for, in words of this command."""
     options = [f"--remove {one}" for one in re.findall(r"name (\S+=\d+)(?=; |$)", message)]
-    options += [f"--expect {one}" for one in re.findall(r"expect (\d+) stations(?=; |$)", message)]
+    options += [f"--expect {one}" for one in re.findall(r"expect (\d+) devices?(?=; |$)", message)]
     return f" ({' '.join(options)})" if options else ""
 
 
 def plan(
     selector: Selector = "*",
     remove: Annotated[list[str] | None, typer.Option(help="TENANT=NODES that may be removed; repeatable.")] = None,
-    expect: Annotated[int | None, typer.Option(help="Number of stations you expect to be touched.")] = None,
+    expect: Annotated[int | None, typer.Option(help="Number of devices you expect to be touched.")] = None,
     identities: Annotated[
         bool,
         typer.Option(

@@ -180,10 +180,10 @@ def show_left_out(unplanned: Mapping[str, str]) -> None:
 
 
 def stations_in_short(stations: Sequence[str]) -> str:
-    """Stations by name, or their number where there are many."""
+    """Devices by name, or their number where there are many."""
     if len(stations) <= 3:
         return ", ".join(stations)
-    return f"{len(stations)} stations ({stations[0]} … {stations[-1]})"
+    return f"{len(stations)} devices ({stations[0]} … {stations[-1]})"
 
 
 def show_findings(findings: Sequence[Mapping[str, str]]) -> None:

@@ -263,7 +263,7 @@ class _Line:
 def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
     """Show a dry run; what is the same on many stations is one line, unless ``every`` is wanted."""
     reach = said["reach"]
-    places = ", ".join((counted(reach["stations"], "station"), counted(reach["cells"], "cell")))
+    places = ", ".join((counted(reach["stations"], "device"), counted(reach["cells"], "cell")))
     tenants = ", ".join(reach["tenants"]) or "no tenant"
     out.print(f"{said['playbook']} reaches {places}, {reach['people']} people; {tenants}")
     if said["plan"]:
@@ -275,7 +275,7 @@ def show_rehearsal(said: Mapping[str, Any], *, every: bool = False) -> None:
     columns = (Column("station"), Column("step"), Column("action", 1), Column("what", prose=True))
     table(columns, map(_row, alike_ones))
     if len(alike_ones) < len(lines):
-        out.print("what is the same on many stations is one line here; each of them: --all")
+        out.print("what is the same on many devices is one line here; each of them: --all")
     for station, reason in said["left_out"].items():
         out.print(styled("left out", "yellow"), f"{station}: {reason}")
     show_findings(said["findings"])

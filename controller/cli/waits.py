@@ -24,7 +24,7 @@ def _pending(run: Mapping[str, Any]) -> int:
 
 
 def _where(wait: Mapping[str, Any]) -> str:
-    return f" on {counted(wait['stations'], 'station')}" if wait["stations"] else ""
+    return f" on {counted(wait['stations'], 'device')}" if wait["stations"] else ""
 
 
 def wait_words(wait: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from controller.nrm.profiles import Rendered, broadcast_plmn, render, render_clo
 from controller.plan.document import Draft, Outline
 from controller.plan.inputs import PlanOptions, StationView, at_what_cells_name, with_given, with_reservations
 from controller.plan.routers import check_routers, link_owners
+from controller.plan.rows import devices
 from controller.plan.station import StationPlan, plan_station
 
 #: What was left out that a refusal names.
@@ -212,7 +213,7 @@ def check_removals(changes: Iterable[Outline], named: Mapping[str, int], withhel
         said, count = named.get(owner, 0), removed[owner]
         if said != count and count:
             wrong.append(
-                f"the plan would remove {count} nodes of {owner} on {stations[owner]} stations, "
+                f"the plan would remove {count} nodes of {owner} on {devices(stations[owner])}, "
                 f"but {max(said, 0)} were named: to allow it, name {owner}={count}"
             )
         elif said != count:
@@ -243,18 +244,18 @@ def check_share(
             reasons = [f"{station}: {reason}" for station, reason in sorted(left_out.items())[:_NAMED]]
             less = f" (left out: {'; '.join(reasons)})" if reasons and count < expected else ""
             raise PlanRefusedError(
-                f"the plan touches {count} stations{_others(network, changes)}, but {expected} were expected{less}: "
-                f"find out why, or expect {count} stations"
+                f"the plan touches {devices(count)}{_others(network, changes)}, but {expected} were expected{less}: "
+                f"find out why, or expect {devices(count)}"
             )
     elif count > 1 and count > options.max_share * total:
         raise PlanRefusedError(
-            f"the plan touches {count} of {total} stations{_others(network, changes)}, more than "
-            f"{options.max_share:.0%} of the network: to allow it, expect {count} stations"
+            f"the plan touches {count} of {devices(total)}{_others(network, changes)}, more than "
+            f"{options.max_share:.0%} of the network: to allow it, expect {devices(count)}"
         )
 
 
 def _others(network: Network, changes: Iterable[Outline]) -> str:
-    """How many of those that are counted as stations are other devices, in words."""
+    """How many of the devices are no stations, in words."""
     kinds = Counter(network.device_kinds.get(change.station, DeviceKind.STATION) for change in changes)
     found = [f"{kinds[kind]} of them {kind}s" for kind in DeviceKind if kinds[kind] and kind is not DeviceKind.STATION]
     return f" ({', '.join(found)})" if found else ""

@@ -74,6 +74,11 @@ def first_names(names: Sequence[str]) -> str:
     return ", ".join(names[:_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
+def devices(number: int) -> str:
+    """A number of devices, of whatever kind, in words."""
+    return f"{number} device{'' if number == 1 else 's'}"
+
+
 def contents(root: NodeSpec, path: Path, leaves: Leaves) -> str:
     """What an entry holds, in words."""
     spec = spec_of(root, path)

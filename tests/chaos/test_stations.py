@@ -149,7 +149,7 @@ def test_a_foreign_edit_before_the_confirm_is_named_and_all_is_taken_back(system
     assert ended.state is RunState.FAILED
     job = system.job(attempt.run, STATION)
     assert job.outcome is Outcome.ROLLED_BACK
-    assert "somebody else changed the station" in job.detail
+    assert "somebody else changed the device" in job.detail
     assert "minRatio: 1 " in job.detail
     system.clear_faults(STATION)
     assert system.changes(STATION, attempt.before[STATION])[-1] == "cancel"

@@ -90,7 +90,7 @@ def steps(
     """Steps of a playbook's run on one station, in order, each followed by its undo."""
     job = next((job for job in backend.store.runs.jobs(run_id) if job.station == station), None)
     if job is None:
-        raise NotFoundError(f"run {run_id} has no job on station {station}")
+        raise NotFoundError(f"run {run_id} has no job on {station}")
     return cut(backend.store.steps.find(job.id), paging)
 
 

@@ -212,7 +212,7 @@ class StationContext:
         names = [self.station]
         records, ledger = await self.services.store.devices.find(names), await self.services.store.ledger.find(names)
         if not self.adopts and (self.station not in records or records[self.station].adopted is None):
-            raise ConflictError(f"station {self.station} is not adopted: it is observe-only")
+            raise ConflictError(f"{self.station} is not adopted: it is observe-only")
         return ledger.get(self.station, {})
 
     @property

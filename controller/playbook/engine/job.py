@@ -239,7 +239,7 @@ class StationJob:
         proposed = [row for row in rows if row is not None]
         remarks = self._steps.remarks
         if proposed and not any(row.changed for row in proposed):
-            return self._result(Outcome.UNCHANGED, "; ".join(["the station carries this already", *remarks]))
+            return self._result(Outcome.UNCHANGED, "; ".join(["the device carries this already", *remarks]))
         return self._result(Outcome.SUCCEEDED, "; ".join(remarks))
 
     def _result(self, outcome: Outcome, detail: str, stray: Change | None = None) -> JobResult:
@@ -279,7 +279,7 @@ class PlaybookProcedure:
         playbook = self._parsed(text)
         _, network = await tools.store.networks.get()
         if not network.manages(claim.job.station):
-            raise NotFoundError(f"station {claim.job.station} is no longer in the network files")
+            raise NotFoundError(f"{claim.job.station} is no longer in the network files")
         context = StationContext(self._services, network, claim.job.station, claim.change, claim.job.id)
         return await StationJob(claim, playbook, self._registry, context, tools, alive).work()
 

@@ -70,7 +70,7 @@ def in_parameters(section: PlanSection, parameters: Mapping[str, Parameter], ref
     found = []
     for pattern, expression in (
         (r"name \S+=(\d+)(?=; |$)", section.remove),
-        (r"expect (\d+) stations(?=; |$)", section.expect_stations),
+        (r"expect (\d+) devices?(?=; |$)", section.expect_stations),
     ):
         wanted = re.findall(pattern, refusal)
         named = {name for text in expressions_in(expression) for name in Expression(text).names}
@@ -150,4 +150,4 @@ def _count(value: Any) -> int:
         return value
     if isinstance(value, str) and value.isdecimal():
         return int(value)
-    raise InputError(f"{value!r} is not a number of stations")
+    raise InputError(f"{value!r} is not a number of devices")

@@ -420,7 +420,7 @@ class PlaybookPreparation:
         if not (stations if not beneath else {*stations}.intersection(targets)):
             out = {one: why for one, why in plan.unplanned.items() if not beneath or one in targets}
             reasons = sorted(f"{station}: {reason}" for station, reason in out.items())
-            found.append(f"the plan leaves all stations out: {'; '.join(reasons[:5])}")
+            found.append(f"the plan leaves all devices out: {'; '.join(reasons[:5])}")
         if playbook.plan is not None and playbook.plan.only_tenant is not None:
             found += beyond_tenant(plan, str(evaluate(playbook.plan.only_tenant, values)))
         if self._changes(playbook):
@@ -439,7 +439,7 @@ def _no_targets(playbook: Playbook, selector: str, values: Mapping[str, Plain]) 
         return "there is nothing to move: a new placement leaves all of these functions where they are"
     if playbook.on_pool is not None:
         return f"there is nothing to do: none of these functions is on {evaluate(playbook.on_pool, values)}"
-    return f"the targets {selector!r} match no station"
+    return f"the targets {selector!r} match no device"
 
 
 def _order(job: NewJob) -> tuple[int, str, int, str]:

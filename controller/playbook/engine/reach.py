@@ -73,7 +73,7 @@ def beyond_tenant(plan: Plan, tenant: str) -> list[str]:
         f"{station}: the plan touches nodes of {', '.join(others)}, and not only of {tenant}"
         for station, others in touched.items()
     ]
-    more = [f"and {len(found) - 5} more stations"] if len(found) > 5 else []
+    more = [f"and {len(found) - 5} more devices"] if len(found) > 5 else []
     theirs = ", ".join(sorted({other for others in touched.values() for other in others}))
     return [*found[:5], *more, f"first apply what the network files change for {theirs}, or load them without it"]
 
@@ -83,4 +83,4 @@ def holds_on(network: Network, stations: Iterable[str], holds: list[Hold]) -> li
     if not holds:
         return []
     found = [f"{station}: {hold}" for station in stations if (hold := hold_at(network, station, holds))]
-    return found[:5] if len(found) <= 5 else [*found[:5], f"and {len(found) - 5} more stations"]
+    return found[:5] if len(found) <= 5 else [*found[:5], f"and {len(found) - 5} more devices"]

@@ -616,7 +616,7 @@ def selected(network: Network, selector: str) -> tuple[str, ...]:
     """
     stations = select_with_ways(network, selector)
     if not stations:
-        raise InputError(f"the selector {selector!r} matches no station")
+        raise InputError(f"the selector {selector!r} matches no device")
     return stations
 
 

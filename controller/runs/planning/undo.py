@@ -59,9 +59,7 @@ async def undo_plan(
         progress.done += len(stations)
     if not draft.changes:
         reasons = "; ".join(f"{station}: {reason}" for station, reason in sorted(draft.unplanned.items())[:5])
-        raise PlanRefusedError(
-            f"nothing of run {run_id} can be undone: {reasons or 'it left no change on any station'}"
-        )
+        raise PlanRefusedError(f"nothing of run {run_id} can be undone: {reasons or 'it left no change on any device'}")
     check_removals(draft.outlines, remove)
     plan = draft.seal(network, digest, f"run {run_id}", planner.clock.now(), removals=remove, undoes=run_id)
     await planner.store.plans.save(plan, actor)

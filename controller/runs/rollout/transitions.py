@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from controller.models.run import INSIDE, GateChoice, Job, JobState, Outcome, Policy, Run, RunState, restarted
-from controller.plan.rows import first_names
+from controller.plan.rows import devices, first_names
 from controller.ports.store import Transition
 from controller.runs.rollout.group_decisions import LAST, decisions, group_of, groups_of, round_of, why_not
 
@@ -158,7 +158,7 @@ def _stop_reason(run: Run, jobs: Sequence[Job]) -> str:
         return "cancelled by a person"
     diverged = [job.station for job in jobs if job.outcome is Outcome.DIVERGED]
     if diverged:
-        return f"{len(diverged)} stations diverged: {first_names(diverged)}"
+        return f"{devices(len(diverged))} diverged: {first_names(diverged)}"
     if run.halted:
         return run.halted
     failures = _failures(run, jobs)
@@ -184,7 +184,7 @@ def _end(run: Run, jobs: Sequence[Job]) -> Transition:
     """The terminal state of a run whose jobs are all done."""
     outcomes = Counter(job.outcome for job in jobs)
     good = {(job.outcome is not None and job.outcome.good, job.rank in INSIDE) for job in jobs}
-    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items(), key=str)) or "no stations"
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(outcomes.items(), key=str)) or "no devices"
     if diverged := [job.station for job in jobs if job.outcome is Outcome.DIVERGED]:
         return Transition(RunState.DIVERGED, reason=f"{summary}; diverged: {', '.join(diverged)}")
     if run.state is RunState.CANCELLING and (outcomes[Outcome.CANCELLED] or outcomes[Outcome.WITHDRAWN]):

@@ -98,7 +98,7 @@ class Completion:
             return self.success(Outcome.SUCCEEDED, checks.remark(self._change, seen))
         if self.whole.before_holds(seen.tree):
             return JobResult(Outcome.ROLLED_BACK, BY_ITSELF)
-        return JobResult(Outcome.DIVERGED, "after the confirm the station carries neither the old nor the new state")
+        return JobResult(Outcome.DIVERGED, "after the confirm the device carries neither the old nor the new state")
 
     def success(self, outcome: Outcome, detail: str = "") -> JobResult:
         """The result where the station carries the change."""
@@ -158,4 +158,4 @@ class Completion:
             seen = await session.read()
         if effects(self._root, phases).before_holds(seen.tree):
             return JobResult(done, reason)
-        return JobResult(Outcome.DIVERGED, f"{reason}; the station could not be brought back to its old state")
+        return JobResult(Outcome.DIVERGED, f"{reason}; the device could not be brought back to its old state")

@@ -118,7 +118,7 @@ def vanished(carried: Collection[Path], phases: Iterable[Phase], seen: Observed)
     if not gone:
         return ""
     count = f"{len(gone)} of {len(carried)}"
-    return f"{count} nodes are gone from the station, and nobody asked for that: {first_names(sorted(gone))}"
+    return f"{count} nodes are gone from the device, and nobody asked for that: {first_names(sorted(gone))}"
 
 
 def unfinished(inverse: Iterable[Edit], tree: Tree) -> tuple[Edit, ...]:

@@ -147,7 +147,7 @@ class Transaction:
         if self._decided is None or result.outcome.good or result.outcome is Outcome.DIVERGED:
             return result
         if self._confirmed:
-            detail = f"its {self._claim.run.strategy.policy} was confirmed, and the station is not as it was decided"
+            detail = f"its {self._claim.run.strategy.policy} was confirmed, and the device is not as it was decided"
             return replace(result, outcome=Outcome.DIVERGED, detail=f"{detail}: {result.detail}")
         return replace(result, outcome=Outcome.WITHDRAWN, detail=self._decided.reason)
 
@@ -226,7 +226,7 @@ class Transaction:
         if matches(self._root, observed.tree, self._change.fingerprint):
             return None
         if self._whole.after_holds(observed.tree):
-            return self._completion.success(Outcome.UNCHANGED, "the station carries this already")
+            return self._completion.success(Outcome.UNCHANGED, "the device carries this already")
         if not observed.tree:
             return JobResult(Outcome.DIVERGED, "the station carries nothing any more")
         return JobResult(Outcome.REFUSED, "the station changed since the plan was made (fingerprint): make a new plan")
@@ -249,7 +249,7 @@ class Transaction:
             seen = await session.read()
             if wrong := self._astray(seen, expected):
                 return await self._completion.take_back(
-                    session, f"the station answered ok but carries something else: {wrong}"
+                    session, f"the device answered ok but carries something else: {wrong}"
                 )
             await self._record.write(JournalStep.PREPARED, phase=index, persist=persist, deadline=deadline)
             missing, seen = await self._unmet(session, phase.wait, seen)
@@ -403,7 +403,7 @@ class Transaction:
     def _meddled(self, seen: Observed, expected: Tree) -> str:
         """What others changed since a phase was carried out, in words."""
         foreign = self._astray(seen, expected)
-        return f"somebody else changed the station in the meantime: {foreign}" if foreign else ""
+        return f"somebody else changed the device in the meantime: {foreign}" if foreign else ""
 
     def _astray(self, seen: Observed, expected: Tree) -> str:
         """Where the station differs from what is expected, within what the change edits and checks, in words.

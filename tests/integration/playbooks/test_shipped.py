@@ -31,7 +31,7 @@ async def test_a_tenant_comes_changes_its_share_and_goes(tmp_path: Path) -> None
         assert seen.refused == ()
         assert seen.reach.tenants == ("condor",)
         assert {preview.station for preview in seen.stations} == set(system.fleet.stations)
-        with pytest.raises(PlanRefusedError, match="expect 4 stations"):
+        with pytest.raises(PlanRefusedError, match="expect 4 devices"):
             await system.run("onboard-tenant", tenant="condor")
         run = await system.succeeds("onboard-tenant", tenant="condor", stations=4, open="later")
         assert run.waves > 1
@@ -239,4 +239,4 @@ async def test_a_run_may_leave_out_what_is_held(system: PlaybookSystem) -> None:
     planned = system.own(targets=STATION, plan={}, steps=[{"name": "apply", "action": "apply-intent"}])
     alone = await planned.dry_run("own", {}, OnHold.SKIP)
     assert alone.left_out == {STATION: f"hold on {STATION}"}
-    assert alone.refused == (f"the plan leaves all stations out: {STATION}: hold on {STATION}",)
+    assert alone.refused == (f"the plan leaves all devices out: {STATION}: hold on {STATION}",)

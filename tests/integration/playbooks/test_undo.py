@@ -118,7 +118,7 @@ async def test_steps_of_a_playbook_are_undone_too(system: PlaybookSystem) -> Non
 
 async def test_what_cannot_be_undone_says_why(system: PlaybookSystem) -> None:
     run = await system.succeeds("audit-drift", where=STATION)
-    with pytest.raises(PlanRefusedError, match="it left no change on any station"):
+    with pytest.raises(PlanRefusedError, match="it left no change on any device"):
         await undo_plan(system.planner, run.id, {}, "ana")
     # A run whose station failed carried nothing, so there is nothing to take back.
     system.load(condor_all={"shares": [{"resource": "PRB", "min": 20, "max": 65}]})

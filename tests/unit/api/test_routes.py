@@ -415,7 +415,7 @@ async def test_planning_tells_how_far_it_is(bench: ApiBench) -> None:
     refused = await bench.client.post("/v1/plans?progress=true", json={"expect_stations": 1})
     name, problem = events_of(refused.text)[-1]
     assert (name, problem["status"], problem["type"]) == ("problem", 409, "urn:minka:error:plan-refused")
-    assert problem["detail"].endswith("expect 4 stations")
+    assert problem["detail"].endswith("expect 4 devices")
 
 
 async def test_so_does_planning_what_takes_a_run_back(bench: ApiBench) -> None:

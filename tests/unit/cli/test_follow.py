@@ -110,7 +110,7 @@ def test_what_was_not_proved_of_good_ends_is_said_once_for_all(
     follow_module.follow("r-1")
     said = capsys.readouterr().out
     assert said.count(kept) == 1
-    assert f"7 stations (PE-0, PE-1, PE-2, PE-3, PE-4, …): {kept}" in said
+    assert f"7 devices (PE-0, PE-1, PE-2, PE-3, PE-4, …): {kept}" in said
     assert "as it is" not in said
 
 
@@ -149,7 +149,7 @@ def test_planning_shows_at_a_terminal_how_far_it_is(monkeypatch: pytest.MonkeyPa
         }
         said = [("progress", {"done": 1200, "total": 3100}), ("plan", made)]
         if "refused" in request.content.decode():
-            said[1] = ("problem", {"status": 409, "detail": "the plan touches 9 stations, …, or expect 9 stations"})
+            said[1] = ("problem", {"status": 409, "detail": "the plan touches 9 devices, …, or expect 9 devices"})
         text = "".join(f"event: {name}\ndata: {json.dumps(data)}\n\n" for name, data in said)
         return httpx.Response(200, text=text) if "progress" in asked[-1] else httpx.Response(201, json=made)
 

@@ -35,7 +35,7 @@ def test_what_is_the_same_on_many_stations_is_one_line(capsys: pytest.CaptureFix
     said = capsys.readouterr().out
     assert said.count("bring the tenant") == (50 if every else 1)
     assert ("nothing to change on S07" in said) is every
-    assert ("50 stations (S00 … S49)  bring the tenant  apply-intent  nothing to change on …" in said) is not every
+    assert ("50 devices (S00 … S49)  bring the tenant  apply-intent  nothing to change on …" in said) is not every
     assert ("--all" in said) is not every
     assert "  wave 39: S39\n  … and 10 more waves\n" in said
 
@@ -73,7 +73,7 @@ def test_what_comes_behind_others_of_its_wave_stands_behind_them(capsys: pytest.
 def test_reach_order_and_who_has_to_agree_are_always_there(capsys: pytest.CaptureFixture[str]) -> None:
     show_rehearsal(rehearsal(1))
     said = capsys.readouterr().out
-    assert "move reaches 1 station, 3 cells, 70 people; bitel" in said
+    assert "move reaches 1 device, 3 cells, 70 people; bitel" in said
     assert "order: unit by unit; stops after 1 failure; each wave stands for 60 s\n  wave 0: S00\n" in said
     assert "who has to agree: nobody but who asks for it" in said
     assert "no window, freeze or hold is in the way: it could begin now" in said
@@ -91,9 +91,9 @@ def test_reach_order_and_who_has_to_agree_are_always_there(capsys: pytest.Captur
     show_rehearsal(rehearsal(3, outlook=outlook, refused=["a guard"], left_out={"S09": "not adopted"}))
     said = capsys.readouterr().out
     assert "  canary: S00\n  wave 1: S01\n  wave 2: S02\n" in said
-    assert "bitel (b-1): reduce on 3 stations: approval by 2 of rosa, signed in at the identity provider" in said
+    assert "bitel (b-1): reduce on 3 devices: approval by 2 of rosa, signed in at the identity provider" in said
     assert ", or of host by clause 7.2" in said
-    assert "waits on 3 stations: window opens" in said
+    assert "waits on 3 devices: window opens" in said
     assert "it could begin now" not in said
     assert "would be refused: a guard" in said
     assert "left out S09: not adopted" in said

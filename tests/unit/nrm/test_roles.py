@@ -225,7 +225,7 @@ def test_a_tenant_is_asked_before_its_share_shrinks() -> None:
 def test_what_is_removed_is_counted() -> None:
     assert a_tenant_goes(made_up.NAME).removes == {"beta": 5}
     both, one = (made_up.network(made_up.NAME, *tenants) for tenants in (("alfa", "beta"), ("alfa",)))
-    with pytest.raises(PlanRefusedError, match="remove 5 nodes of beta on 1 stations"):
+    with pytest.raises(PlanRefusedError, match="remove 5 nodes of beta on 1 device"):
         samples.plan(one, {"S1": samples.view(both)}, PlanOptions(max_share=1.0, remove={"beta": 4}))
 
 

@@ -88,9 +88,9 @@ def test_removal_needs_the_exact_count_and_says_it() -> None:
     with pytest.raises(PlanRefusedError) as refused:
         plan(TWO, views, replace(FREELY, remove={"gamma": 1}))
     assert f"gamma={count}" in refused.value.message
-    assert f"remove {count} nodes of gamma on 2 stations, but 1 were named" in refused.value.message
+    assert f"remove {count} nodes of gamma on 2 devices, but 1 were named" in refused.value.message
     with pytest.raises(
-        PlanRefusedError, match=f"remove {count} nodes of gamma on 2 stations, but {count + 1} were named"
+        PlanRefusedError, match=f"remove {count} nodes of gamma on 2 devices, but {count + 1} were named"
     ):
         plan(TWO, views, replace(FREELY, remove={"gamma": count + 1}))
     made = plan(TWO, views, replace(FREELY, remove={"gamma": count}))
@@ -101,10 +101,10 @@ def test_removal_needs_the_exact_count_and_says_it() -> None:
 
 
 def test_a_plan_for_much_of_the_network_needs_its_number_named() -> None:
-    with pytest.raises(PlanRefusedError, match=r"2 of 2 stations, more than 50%.*expect 2 stations"):
+    with pytest.raises(PlanRefusedError, match=r"2 of 2 devices, more than 50%.*expect 2 devices"):
         plan(THREE, BOTH, PlanOptions())
     assert len(plan(THREE, BOTH, PlanOptions(expect_stations=2)).changes) == 2
-    with pytest.raises(PlanRefusedError, match="touches 2 stations, but 1 were expected"):
+    with pytest.raises(PlanRefusedError, match="touches 2 devices, but 1 were expected"):
         plan(THREE, BOTH, PlanOptions(expect_stations=1))
     away = replace(view(TWO), observed=None, unreachable="no answer")
     with pytest.raises(PlanRefusedError, match=r"2 were expected \(left out: S2: unreachable: no answer\): find out"):
@@ -256,7 +256,7 @@ def test_a_refusal_names_some_of_the_routers_that_are_left_out() -> None:
     with pytest.raises(PlanRefusedError) as refused:
         check_removals(outlines("S1", "S2", beta=2), {"beta": -1}, ["r1", "r2", "r3", "r4"])
     assert refused.value.message == (
-        "the plan would remove 4 nodes of beta on 2 stations, but 0 were named: to allow it, name beta=4; r1; r2; r3"
+        "the plan would remove 4 nodes of beta on 2 devices, but 0 were named: to allow it, name beta=4; r1; r2; r3"
     )
 
 
@@ -271,4 +271,4 @@ def test_all_that_is_wrong_with_a_plan_is_told_at_once() -> None:
         check_changes(TWO, outlines("S1", "S2", beta=1), PlanOptions(max_share=0.1))
     removals, share = refused.value.message.split("; ")
     assert "name beta=2" in removals
-    assert "expect 2 stations" in share
+    assert "expect 2 devices" in share

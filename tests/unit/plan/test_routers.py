@@ -122,7 +122,7 @@ def test_routers_count_as_stations_and_this_is_reported() -> None:
         STATION: view(Rendered({}, {}, ()), wanted(tiny("condor-all"), STATION).tree),
     }
     options = PlanOptions(expect_stations=1)
-    with pytest.raises(PlanRefusedError, match=r"touches 2 stations \(1 of them routers\), but 1 were expected"):
+    with pytest.raises(PlanRefusedError, match=r"touches 2 devices \(1 of them routers\), but 1 were expected"):
         make_plan(network, "", compile_intent(network, TODAY, list(views)), views, options, NOW)
 
 

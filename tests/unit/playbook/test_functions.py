@@ -341,7 +341,7 @@ async def test_a_wide_heal_leaves_out_what_is_not_adopted_and_says_so() -> None:
     assert outcomes.keys() == {"DU-1", "S1"}
     left_out = bench.store.plans.get(bench.store.runs.get(bench.run_id).plan).unplanned
     assert left_out == dict.fromkeys(["CU-1", "DU-2", "UP-1", "UP-ALFA"], "not adopted: observe-only")
-    with pytest.raises(PlanRefusedError, match="leaves all stations out: DU-2: not adopted"):
+    with pytest.raises(PlanRefusedError, match="leaves all devices out: DU-2: not adopted"):
         await bench.start("heal-function", where="function=DU-2")
 
 

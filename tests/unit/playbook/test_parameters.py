@@ -71,8 +71,8 @@ def test_a_refusal_names_the_parameter_that_allows_it() -> None:
     numbers = {name: Parameter(type=ParameterType.INT, description="d") for name in ("stations", "nodes")}
     known = {**numbers, "tenant": Parameter(type=ParameterType.TENANT, description="d")}
     section = PlanSection(expect_stations="{{ stations }}", remove="{{ tenant }}={{ nodes | default('?') }}")
-    touches = "the plan touches 44 of 46 stations: to allow it, expect 44 stations"
-    removes = "the plan would remove 3 nodes of bitel on 1 stations, but 0 were named: to allow it, name bitel=3"
+    touches = "the plan touches 44 of 46 devices: to allow it, expect 44 devices"
+    removes = "the plan would remove 3 nodes of bitel on 1 device, but 0 were named: to allow it, name bitel=3"
     assert in_parameters(section, known, touches) == " (stations=44)"
     assert in_parameters(section, known, removes) == " (nodes=3)"
     assert in_parameters(section, known, f"{removes}; {removes}") == ""

@@ -126,7 +126,7 @@ def test_what_is_gone_that_nobody_deleted_is_counted_and_named() -> None:
     carried = [f"{CELL}/plmnIdList[716,0{n}]" for n in range(5)]
     assert vanished(carried, [], Observed({path: {} for path in carried})) == ""
     said = vanished(carried, phases(at(carried[0], Op.DELETE)), Observed({}))
-    assert said.startswith("4 of 5 nodes are gone from the station, and nobody asked for that: ")
+    assert said.startswith("4 of 5 nodes are gone from the device, and nobody asked for that: ")
     assert said.endswith(f": {', '.join(carried[1:4])} and 1 more")
     assert vanished(carried, phases(at(CELL, Op.DELETE)), Observed({})) == "", "they went with what holds them"
     assert vanished(carried, phases(at(CELL, Op.MERGE)), Observed({})).startswith("5 of 5")

@@ -297,7 +297,7 @@ def test_why_nothing_more_is_begun() -> None:
     world.move(1, JobState.DONE, Outcome.ROLLED_BACK)
     assert why() == "2 failures reached the threshold of 2"
     world.move(2, JobState.DONE, Outcome.DIVERGED)
-    assert why() == "1 stations diverged: S2"
+    assert why() == "1 device diverged: S2"
     world.cancel()
     assert why() == "cancelled by a person"
 
