@@ -259,11 +259,9 @@ def wrongs(health: Health) -> dict[FaultKey, _Fault]:
     """What is wrong on a station, by object and probable cause. A locked link is no fault, nor is an unknown one."""
     if not health.reachable:
         if health.reason in _REASONS:
-            text = (
-                f"the {health.device} shows another host key"
-                if health.reason == HostKeyError.code
-                else "it refuses the log-in"
-            )
+            shown = "host key" if health.device in (DeviceKind.STATION, DeviceKind.ROUTER) else "certificate"
+            text = f"the {health.device} shows another {shown} than the network files vouch for"
+            text = text if health.reason == HostKeyError.code else "it refuses the log-in"
             return {(health.device, health.reason): _Fault(PerceivedSeverity.CRITICAL, text)}
         text, there = f"the {health.device} can't be reached", health.cluster.functions if health.cluster else ()
         return {(health.device, UNREACHABLE): _Fault(PerceivedSeverity.MAJOR, text, functions=there)}

@@ -112,10 +112,9 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
     )
     table(columns, (_node_row(name, node, seen.get(name)) for name, node in sorted(names.items())))
     if pool["cluster"] is None:
-        out.print("its nodes were not read yet: is the pool adopted?")
+        out.print(f"its nodes were not read yet: {_silent(pool) if pool['wrong'] else 'is the pool adopted?'}")
     else:
-        silent = "" if pool["answers"] else "; it does not answer now"
-        out.print(f"nodes as read {when(pool['seen'])}{silent}")
+        out.print(f"nodes as read {when(pool['seen'])}{'' if pool['answers'] else f'; {_silent(pool)}'}")
         for name, said in (pool["cluster"]["waiting"] | pool["cluster"]["crashing"]).items():
             out.print(styled(f"{name}: {said}", "red"))
         for one in pool["cluster"]["hardware"] or ():
@@ -127,6 +126,15 @@ def _show_pool(pool: Mapping[str, Any]) -> None:
     if pool["closed"]:
         out.print("closed to new functions:", pool["closed"])
     out.print("functions:", ", ".join(pool["functions"]) or "none")
+
+
+def _silent(pool: Mapping[str, Any]) -> str:
+    """Why nothing is read of a pool now."""
+    words = {
+        "authentication-failed": "it refuses the log-in now",
+        "host-key-changed": "it shows a certificate now that is not accepted",
+    }
+    return next((said for cause, said in words.items() if cause in pool["wrong"]), "it does not answer now")
 
 
 def _side_row(name: str, side: Mapping[str, Any]) -> list[Any]:

@@ -7,6 +7,7 @@ carries a cause or a context: requests have the token in them.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from controller.models.errors import (
     HostKeyError,
     InputError,
     SessionLostError,
+    UnreachableError,
 )
 from controller.models.metrics import Observations
 from controller.models.untrusted import DEEPEST, is_deeper, visible
@@ -128,6 +130,9 @@ class PoolApi:
         self._turn = asyncio.Semaphore(at_once)
         self._limits = httpx.Limits(max_connections=None, max_keepalive_connections=at_once, keepalive_expiry=60)
         self._client: httpx.AsyncClient | None = None
+        #: When it answered last, and when a request found it silent for a whole time-out, with what that came to.
+        self._answered = -math.inf
+        self._silent: tuple[float, type[SessionLostError | UnreachableError], str] | None = None
         self._opening = asyncio.Lock()
 
     # ------------------------------------------------------------------------ what is asked
@@ -327,13 +332,17 @@ class PoolApi:
     ) -> tuple[int, dict[str, Any]]:
         """One request. After 429 the server has done nothing, so the request is sent again.
 
-        What changes something is sent once: whoever sends it has to see again whether he still may.
+        What changes something is sent once: whoever sends it has to see again whether he still may. What only reads,
+        and waited for its turn while others found the server silent, does not wait for a time-out of its own: of a
+        pool that is away all that is asked at once takes as long as one request.
         """
-        once = method != "GET" and "dryRun" not in (query or {})
+        once, asked = method != "GET" and "dryRun" not in (query or {}), self._clock.monotonic()
         content = None if body is None else orjson.dumps(body)
         headers = {} if content is None else {"Content-Type": media}
         for _ in range(_TIMES):
             async with self._turn:
+                if not once and self._silent is not None and self._silent[0] >= asked:
+                    raise self._silent[1](self._silent[2])
                 status, answer, later = await self._observed(method, url, query, content, headers)
             if status != _TOO_MANY or once:
                 break
@@ -359,8 +368,13 @@ class PoolApi:
         began, result = self._clock.monotonic(), "lost"
         try:
             answer = await self._send(method, url, query, content, headers)
-            result = "answered"
+            result, self._answered = "answered", self._clock.monotonic()
             return answer
+        except (SessionLostError, UnreachableError) as error:
+            now = self._clock.monotonic()
+            if self._answered < began <= now - min(self._timeout, self._connect_timeout):
+                self._silent = now, type(error), error.message
+            raise
         finally:
             took = self._clock.monotonic() - began
             self._observations.took("minka_kubernetes_request_duration_seconds", took, operation, result)

@@ -122,6 +122,15 @@ async def test_an_answer_of_no_use_leaves_open_what_became_of_the_request(answer
     told(caught.value)
 
 
+async def test_of_a_silent_server_all_that_is_read_at_once_takes_as_long_as_one_request() -> None:
+    async with serving(hangs()) as server:
+        api = server.api(timeout=0.3)
+        found = await asyncio.gather(*(api.get(PLACE) for _ in range(60)), return_exceptions=True)
+        await api.close()
+    assert {type(one) for one in found} == {SessionLostError}
+    assert len(server.asked) <= 6, "others did not wait for a time-out of their own"
+
+
 async def test_an_answer_without_an_end_is_not_read_to_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(under_test, "LARGEST", 1000)
     async with serving(reply(200, {**DU, "spec": {"x": "x" * 2000}})) as server:
