@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -17,6 +18,7 @@ from controller.cli.output import (
     client,
     coloured,
     counted,
+    err,
     out,
     print_json,
     print_result,
@@ -27,6 +29,7 @@ from controller.cli.processes import need_simulators
 from controller.cli.settings import settings as environment
 from controller.cli.tables import Column, table
 from controller.models.enums import ProposalState, RuleMode
+from controller.models.errors import InputError
 
 Name = Annotated[str, typer.Argument(help="Name of a rule, as in core-link-down.")]
 ProposalId = Annotated[str, typer.Argument(help="Id of a proposal, as in p-1f2e3d4c5b.")]
@@ -54,6 +57,13 @@ def list_rules(as_json: Json = False) -> None:
         Column("at least", 5),
     )
     table(columns, (_row(one) for one in found))
+    _warn(warning for one in found for warning in one["warnings"])
+
+
+def _warn(warnings: Iterable[str]) -> None:
+    """What rules name that is not there."""
+    for warning in warnings:
+        err.print(styled(warning, "yellow"))
 
 
 def _row(rule: dict[str, Any]) -> tuple[Any, ...]:
@@ -113,6 +123,7 @@ def _print(rule: dict[str, Any]) -> None:
         f"{record['successes']} of {counted(record['successes'] + record['failures'], 'repair')} verified since it was"
         f" promoted: {record['lower_bound']:.0%} at least, with 95 % confidence",
     )
+    _warn(rule["warnings"])
 
 
 def _files_of(folder: Path) -> list[Path]:
@@ -126,24 +137,39 @@ def _files_of(folder: Path) -> list[Path]:
     return found
 
 
-@rules.command("check", epilog="Example: minka rules check my-rules")
+@rules.command("check", epilog="Example: minka rules check my-rules --network peru")
 def check(
     folder: Annotated[
         Path | None, typer.Argument(help="Folder of rules; by default MINKA_RULES.", exists=True, file_okay=False)
     ] = None,
+    network: Annotated[
+        Path | None,
+        typer.Option(
+            parser=network_folder,
+            metavar="DIRECTORY",
+            help="Network files, or name of a sample network, which are to have all that rules name.",
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Check the files of rules, without a server: each problem with file and line."""
+    from controller.inventory.load import load_network  # noqa: PLC0415
     from controller.playbook.actions.shipped import registry  # noqa: PLC0415 - loads all actions
     from controller.playbook.language.library import Library  # noqa: PLC0415
-    from controller.remediation.rules import load_rules  # noqa: PLC0415
+    from controller.remediation.rules import read_rules, strange_names  # noqa: PLC0415
 
     settings = environment()
     if folder is not None:
         _files_of(folder)
-    found = load_rules(folder or settings.rules, Library(settings.playbooks, registry()))
+    library = Library(settings.playbooks, registry())
+    found = read_rules(folder or settings.rules, library)
+    there = None if network is None else load_network(network)
+    if strange := strange_names(found, library, there, settings.alert_causes.split()):
+        raise InputError("\n".join(problem for problems in strange.values() for problem in problems))
     print_result(
-        [rule.model_dump(mode="json") for rule in found], f"{counted(len(found), 'rule')}, no problem", as_json=as_json
+        [rule.model_dump(mode="json") for rule, _ in found],
+        f"{counted(len(found), 'rule')}, no problem",
+        as_json=as_json,
     )
 
 
@@ -164,6 +190,7 @@ def backtest(
     if as_json:
         print_json(found)
         return
+    _warn(found["warnings"])
     out.print(f"{counted(found['reports'], 'report')} from {when(found['since'])} to {when(found['until'])}")
     more = (
         Column("saved ≤", 1),

@@ -105,8 +105,14 @@ class Report:
         return suggest(value, candidates) if self._asked <= 100 else ""
 
 
-def suggest(value: str, candidates: Iterable[str]) -> str:
-    """``did you mean 'cusco'?`` for the nearest candidate, or an empty string if none is near."""
+def suggest(value: str, candidates: Iterable[str], likeness: float = 0.6) -> str:
+    """``did you mean 'cusco'?`` for the nearest candidate, or an empty string if none is near.
+
+    Args:
+        value: The word.
+        candidates: What it may be.
+        likeness: How near they have to be, from 0 to 1.
+    """
     word = value[:_LONGEST_VALUE].lower()
     spelling = {candidate.lower(): candidate for candidate in sorted(candidates)}
     if len(spelling) > _MANY:
@@ -115,7 +121,7 @@ def suggest(value: str, candidates: Iterable[str]) -> str:
         spelling = {
             key: one for key, one in spelling.items() if key.startswith(word[:half]) or key.endswith(word[half:])
         }
-    near = difflib.get_close_matches(word, spelling, n=1)
+    near = difflib.get_close_matches(word, spelling, n=1, cutoff=likeness)
     return f"did you mean {spelling[near[0]]!r}?" if near else ""
 
 

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from controller.assurance.health import OWN_CAUSES
 from controller.inventory.parse import FORMS, report_error
-from controller.inventory.source import YAML_LIMIT, Entry, FieldPath, Report, read_text
+from controller.inventory.source import YAML_LIMIT, Entry, FieldPath, Report, read_text, suggest
 from controller.inventory.yaml_tree import read_yaml
-from controller.models.alarm import Alarm, ObjectClass, PerceivedSeverity
+from controller.models.alarm import (
+    BACKHAUL_DOWN,
+    CORE_NODE_DOWN,
+    DIVERGED,
+    HEARTBEAT_LOST,
+    KPI_DEGRADED,
+    REMOTE_END_DOWN,
+    SLEEPING_CELL,
+    Alarm,
+    ObjectClass,
+    PerceivedSeverity,
+)
 from controller.models.errors import InputError, NotFoundError
 from controller.models.network import Identifier, Network, Noun
 from controller.models.rule import concerns_only
@@ -26,6 +39,19 @@ _ALARM = "alarm"
 _FIELDS = ("station", "object", "tenant", "probable_cause", "specific_problem")
 _MEMBERS = (*_FIELDS, "cell", "router", "function", "objects")
 _ROUTER = (_ALARM, "router")
+#: Causes that Minka itself finds, and those that stations tell in their lists.
+_CAUSES = OWN_CAUSES | {
+    BACKHAUL_DOWN,
+    CORE_NODE_DOWN,
+    DIVERGED,
+    HEARTBEAT_LOST,
+    KPI_DEGRADED,
+    REMOTE_END_DOWN,
+    SLEEPING_CELL,
+}
+_OF_STATIONS = re.compile(r"o-ran-fault-\d+|3gpp-.+")
+#: How like one of these a cause is that is misspelt, and no alert's.
+_NEARLY = 0.85
 
 
 class Match(Noun):
@@ -243,7 +269,12 @@ class Rule(Noun):
 
 
 def load_rules(folder: Path, library: Library | None = None) -> tuple[Rule, ...]:
-    """All rules of a folder, by name.
+    """All rules of a folder, by name; see ``read_rules``."""
+    return tuple(rule for rule, _ in read_rules(folder, library))
+
+
+def read_rules(folder: Path, library: Library | None = None) -> tuple[tuple[Rule, Entry], ...]:
+    """All rules of a folder, by name, each with where it stands.
 
     Args:
         folder: Where the files are.
@@ -256,6 +287,7 @@ def load_rules(folder: Path, library: Library | None = None) -> tuple[Rule, ...]
         raise InputError(f"the rules folder {folder} does not exist: set MINKA_RULES")
     report = Report()
     rules: dict[str, Rule] = {}
+    entries: dict[str, Entry] = {}
     for path in sorted(folder.glob("*.yaml")):
         found = _load(path, report)
         if found is not None:
@@ -263,10 +295,10 @@ def load_rules(folder: Path, library: Library | None = None) -> tuple[Rule, ...]
             _check_against(rule, entry, rules, report)
             for number, rung in enumerate(rule.ladder):
                 _check_rung(rung, entry, ("ladder", number), library, report)
-            rules[rule.name] = rule
+            rules[rule.name], entries[rule.name] = rule, entry
     if report.problems:
         raise InputError("\n".join(str(problem) for problem in report.problems))
-    return tuple(rules[name] for name in sorted(rules))
+    return tuple((rules[name], entries[name]) for name in sorted(rules))
 
 
 def _check_against(rule: Rule, entry: Entry, others: Mapping[str, Rule], report: Report) -> None:
@@ -335,6 +367,79 @@ def _check_expression(text: str, entry: Entry, path: FieldPath, report: Report) 
     for name in sorted(member for of, member in expression.members if of == _ALARM and member not in _MEMBERS):
         known = report.did_you_mean(name, _MEMBERS) or f"members are {', '.join(_MEMBERS)}"
         report.entry(entry, path, f"{_ALARM} has no member {name!r}", value=text, expected=known)
+
+
+# ------------------------------------------------------------------ what they name
+
+
+def strange_names(
+    rules: Iterable[tuple[Rule, Entry]],
+    library: Library,
+    network: Network | None = None,
+    alert_causes: Collection[str] = (),
+) -> dict[str, list[str]]:
+    """What rules name that is not there, by rule, with file and line: they answer less than they say, or nothing.
+
+    Args:
+        rules: Rules as they were read.
+        library: The playbooks that they run.
+        network: What is there; with None only causes are looked at.
+        alert_causes: Probable causes that alerts have (``MINKA_ALERT_CAUSES``).
+    """
+    found = {}
+    for rule, entry in rules:
+        report = Report()
+        _check_causes(rule.match, entry, alert_causes, report)
+        if network is not None:
+            _check_match(rule.match, entry, network, report)
+            for number, rung in enumerate(rule.ladder):
+                _check_given(rung, entry, ("ladder", number), library, network, report)
+        if report.problems:
+            found[rule.name] = [str(problem) for problem in report.problems]
+    return found
+
+
+def _check_causes(match: Match, entry: Entry, alert_causes: Collection[str], report: Report) -> None:
+    """Report causes that only an alert might have, and that are nearly one that sources do have."""
+    for number, cause in enumerate(match.causes):
+        if cause in _CAUSES or cause in alert_causes or _OF_STATIONS.fullmatch(cause):
+            continue
+        family = f"o-ran-fault-{cause.rpartition('-')[2]}", f"3gpp-{cause.partition('-')[2]}"
+        known = {*_CAUSES, *alert_causes, *filter(_OF_STATIONS.fullmatch, family)}
+        if near := suggest(cause, known, _NEARLY):
+            expected = f"{near} MINKA_ALERT_CAUSES names those of alerts"
+            report.entry(entry, ("match", "causes", number), "no source has this cause", value=cause, expected=expected)
+
+
+def _check_match(match: Match, entry: Entry, network: Network, report: Report) -> None:
+    profiles = {profile for device in network.device_kinds for profile in network.profiles_of(device)}
+    known: tuple[tuple[str, str, Collection[str]], ...] = (
+        ("tenants", "no such tenant", network.tenant_by_id),
+        ("regions", "no such region", network.region_by_id),
+        ("profiles", "no device has this profile", profiles),
+    )
+    for name, message, there in known:
+        for number, value in enumerate(getattr(match, name)):
+            if value not in there:
+                expected = report.did_you_mean(value, there)
+                report.entry(entry, ("match", name, number), message, value=value, expected=expected)
+
+
+def _check_given(rung: Rung, entry: Entry, path: FieldPath, library: Library, network: Network, report: Report) -> None:
+    """Report what a rung gives its playbook, whatever the alarm, and what is not there."""
+    given = {name: text for name, text in rung.parameters.items() if "{" not in text}
+    if not given or rung.playbook is None:
+        return
+    try:
+        takes = library.load(rung.playbook).playbook.parameters
+    except (InputError, NotFoundError):
+        return  # which is said of the playbook
+    for name, text in given.items():
+        try:
+            if name in takes:
+                takes[name].look_up(text, network)
+        except InputError as error:
+            report.entry(entry, (*path, "parameters", name), error.message, value=text)
 
 
 def rule_for(rules: Sequence[Rule], alarm: Alarm, network: Network) -> Rule | None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, timedelta
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
@@ -15,10 +16,12 @@ from fastapi import Query
 from pydantic import AwareDatetime, Field
 
 from controller.api.auth import Router, needs
+from controller.api.launch import library
 from controller.api.services import Backend, Body, Listing, Paging, Services, cut, listing
-from controller.inventory.source import unknown
+from controller.inventory.source import Entry, unknown
 from controller.models.alarm import REMEDIATION_STOPPED, AlarmState
 from controller.models.errors import ConflictError, InputError, NotFoundError
+from controller.models.network import Network
 from controller.models.people import Permission, Person
 from controller.models.rule import EVERYWHERE, REGION, TENANT, Figures, Proposal, ProposalState, RuleGrant, RuleMode
 from controller.models.scalars import Identifier
@@ -26,7 +29,7 @@ from controller.ports.clock import VirtualClock
 from controller.remediation.backtest import Backtest, Backtested, RuleSummary, summed_up
 from controller.remediation.breaker import Breaker, resume
 from controller.remediation.guards import Limits
-from controller.remediation.rules import Rule, load_rules
+from controller.remediation.rules import Rule, read_rules, strange_names
 from controller.remediation.trust import promote
 from controller.store import open_store
 
@@ -63,6 +66,7 @@ class RuleView(Body):
 
     ``mode`` is that for all alarms, ``scopes`` has those of single regions and tenants. ``changed`` says that the rule
     or one of its playbooks is not what was promoted, so that it observes. ``content`` is the rule as its file says.
+    ``warnings`` has what it names, or is promoted for, and the current network does not have: it answers nothing there.
     """
 
     name: str
@@ -73,6 +77,7 @@ class RuleView(Body):
     record: Figures
     grants: tuple[RuleGrant, ...] = ()
     content: Rule
+    warnings: tuple[str, ...] = ()
 
 
 class Promotion(Body):
@@ -99,20 +104,23 @@ class BacktestRequest(Body):
 
 
 class BacktestedRules(Body):
-    """What rules would have done from ``since`` to ``until``, which is earlier than asked where reports are many."""
+    """What rules would have done from ``since`` to ``until``, which is earlier than asked where reports are many.
+
+    ``warnings`` has what they name and the current network does not have: they answer nothing there.
+    """
 
     since: AwareDatetime
     until: AwareDatetime
     reports: int
     rules: tuple[RuleSummary, ...]
     alarms: tuple[Backtested, ...]
+    warnings: tuple[str, ...] = ()
 
 
 @router.get("/rules")
 def rules(backend: Backend, paging: Paging, _: Annotated[Person, needs(Permission.OVERSEE)]) -> Listing[RuleView]:
     """Rules with their modes and records, by name."""
-    grants = backend.store.rules.grants()
-    return cut([_view(backend, rule, grants) for rule in load_rules(backend.settings.rules)], paging)
+    return cut(_views(backend, read_rules(backend.settings.rules)), paging)
 
 
 @router.post("/rules/backtest")
@@ -137,7 +145,8 @@ def _backtest(asked: BacktestRequest, backend: Services) -> BacktestedRules:
         raise InputError("since and until: years are from 1 to 9999 in UTC, with a day before until") from error
     if since >= until:
         raise InputError(f"nothing lies between {since.isoformat()} and {until.isoformat()}: give a since before until")
-    tried = _tried(asked.files)
+    found = _tried(asked.files)
+    tried = tuple(rule for rule, _ in found)
     reports = store.reports.after(-1, MOST_REPORTS + 1, since, until)
     played = reports[:MOST_REPORTS]
     if len(reports) > len(played):
@@ -156,23 +165,24 @@ def _backtest(asked: BacktestRequest, backend: Services) -> BacktestedRules:
         reports=len(played),
         rules=tuple(summed_up(tried, alarms, test.runs, test.served)),
         alarms=tuple(alarms),
+        warnings=tuple(chain.from_iterable(_strange(backend, found).values())),
     )
 
 
-def _tried(files: Mapping[str, str]) -> tuple[Rule, ...]:
+def _tried(files: Mapping[str, str]) -> tuple[tuple[Rule, Entry], ...]:
     """Rules of uploaded files. Raises InputError: a name is none of a file of rules, or a rule is wrong."""
     with TemporaryDirectory(prefix="minka-rules-") as folder:
         for name, text in files.items():
             if not _RULE_FILE.fullmatch(name):
                 raise InputError(f"{name[:60]!r} is no name of a file of rules; names are like core-link-down.yaml")
             (Path(folder) / name).write_text(text, encoding="utf-8")
-        return load_rules(Path(folder))
+        return read_rules(Path(folder))
 
 
 @router.get("/rules/{name}")
 def rule(name: str, backend: Backend, _: Annotated[Person, needs(Permission.OVERSEE)]) -> RuleView:
     """One rule."""
-    return _view(backend, _rule(backend, name), backend.store.rules.grants())
+    return _views(backend, [_rule(backend, name)])[0]
 
 
 @router.put("/rules/{name}/mode")
@@ -180,36 +190,63 @@ def set_mode(
     name: str, asked: Promotion, backend: Backend, who: Annotated[Person, needs(Permission.PROMOTE)]
 ) -> RuleView:
     """Promote or demote a rule. The audit trail keeps the record that the rule had at that time."""
-    found = _rule(backend, name)
+    found, entry = _rule(backend, name)
     digest = found.digest(backend.settings.playbooks)
-    scope = _scope(backend, asked)
+    scope = _scope(backend, name, asked)
     words = {"by": who.name, "reason": asked.reason, "digest": digest}
     backend.store.transaction(promote, found, scope, asked.mode, backend.clock.now(), **words)
-    return _view(backend, found, backend.store.rules.grants())
+    return _views(backend, [(found, entry)])[0]
 
 
-def _rule(backend: Services, name: str) -> Rule:
-    known = {one.name: one for one in load_rules(backend.settings.rules)}
+def _rule(backend: Services, name: str) -> tuple[Rule, Entry]:
+    known = {rule.name: (rule, entry) for rule, entry in read_rules(backend.settings.rules)}
     if name not in known:
         raise NotFoundError(unknown("rule", name, known))
     return known[name]
 
 
-def _scope(backend: Services, asked: Promotion) -> str:
+def _scope(backend: Services, name: str, asked: Promotion) -> str:
     if asked.region and asked.tenant:
         raise InputError("name a region or a tenant, not both: set two modes")
     if not asked.region and not asked.tenant:
         return EVERYWHERE
+    scope = f"{REGION}{asked.region}" if asked.region else f"{TENANT}{asked.tenant}"
+    given = any((grant.rule, grant.scope) == (name, scope) for grant in backend.store.rules.grants())
+    if given and asked.mode is RuleMode.OBSERVE:
+        return scope  # also what the network files do not have any more
     _, network = backend.store.networks.get()
     if asked.region and asked.region not in network.region_by_id:
         raise InputError(unknown("region", asked.region, network.region_by_id))
     if asked.tenant and asked.tenant not in network.tenant_by_id:
         raise InputError(unknown("tenant", asked.tenant, network.tenant_by_id))
-    return f"{REGION}{asked.region}" if asked.region else f"{TENANT}{asked.tenant}"
+    return scope
 
 
-def _view(backend: Services, rule: Rule, grants: list[RuleGrant]) -> RuleView:
+def _strange(backend: Services, found: Sequence[tuple[Rule, Entry]]) -> dict[str, list[str]]:
+    """What rules name that is not there, by rule."""
+    causes = backend.settings.alert_causes.split()
+    return strange_names(found, library(backend), _network(backend), causes)
+
+
+def _network(backend: Services) -> Network | None:
+    """The current network; None before one is loaded."""
+    try:
+        return backend.store.networks.get()[1]
+    except NotFoundError:
+        return None
+
+
+def _views(backend: Services, found: Sequence[tuple[Rule, Entry]]) -> list[RuleView]:
+    grants, strange, network = backend.store.rules.grants(), _strange(backend, found), _network(backend)
+    return [_view(backend, rule, grants, strange.get(rule.name, ()), network) for rule, _ in found]
+
+
+def _view(
+    backend: Services, rule: Rule, grants: list[RuleGrant], strange: Iterable[str], network: Network | None
+) -> RuleView:
     mine = tuple(grant for grant in grants if grant.rule == rule.name)
+    gone = (grant for grant in mine if grant.mode is not RuleMode.OBSERVE and not _is_there(grant.scope, network))
+    lost = (f"{one.mode} for {one.scope.replace(':', ' ')}, which the network files do not have" for one in gone)
     digest = rule.digest(backend.settings.playbooks)
     modes = {grant.scope: grant.mode for grant in mine}
     return RuleView(
@@ -221,7 +258,16 @@ def _view(backend: Services, rule: Rule, grants: list[RuleGrant]) -> RuleView:
         record=backend.store.rules.figures(rule.name),
         grants=mine,
         content=rule,
+        warnings=(*strange, *lost),
     )
+
+
+def _is_there(scope: str, network: Network | None) -> bool:
+    """Whether the network files have the region or tenant that a mode is for, if there are any."""
+    if network is None or scope == EVERYWHERE:
+        return True
+    kind, _, name = scope.partition(":")
+    return name in (network.region_by_id if f"{kind}:" == REGION else network.tenant_by_id)
 
 
 @router.get("/remediation")

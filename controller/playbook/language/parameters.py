@@ -102,6 +102,18 @@ class Parameter(Noun):
             raise InputError(suggest(str(value), self.choices) or f"choices are {', '.join(self.choices)}")
         return value
 
+    def look_up(self, value: str, network: Network) -> None:
+        """See that what a value refers to is in the network files.
+
+        Raises:
+            InputError: It is not.
+        """
+        if self.type is ParameterType.SELECTOR:
+            select(network, value)
+        elif self.type in _KNOWN and value not in (known := _KNOWN[self.type](network)):
+            hint = hint_at(network, self.type, value, known)
+            raise InputError(f"no such {self.type}{hint and '; '}{hint}")
+
 
 def parse_parameters(
     wanted: Mapping[str, Parameter], given: Mapping[str, Any], network: Network | None = None
@@ -129,7 +141,7 @@ def parse_parameters(
         try:
             values[name] = parameter.parse(found)
             if network is not None:
-                _look_up(parameter.type, str(values[name]), network)
+                parameter.look_up(str(values[name]), network)
         except InputError as error:
             wrong.append(f"{name} = {show(found)!r}: {error.message}")
     if wrong:
@@ -193,10 +205,3 @@ _KNOWN: Mapping[ParameterType, Callable[[Network], Collection[str]]] = {
     ParameterType.FUNCTION: lambda network: network.function_by_id,
     ParameterType.POOL: lambda network: network.pool_by_id,
 }
-
-
-def _look_up(kind: ParameterType, value: str, network: Network) -> None:
-    if kind is ParameterType.SELECTOR:
-        select(network, value)
-    elif kind in _KNOWN and value not in (known := _KNOWN[kind](network)):
-        raise InputError(f"no such {kind}{'; ' + hint if (hint := hint_at(network, kind, value, known)) else ''}")

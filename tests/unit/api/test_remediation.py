@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -105,6 +106,30 @@ async def test_a_promotion_that_means_nothing_is_refused(
     answer = await put(bench, "core-link-down", **asked)
     assert (answer.status_code, words in answer.text) == (status, True), answer.text
     assert bench.store.rules.grants() == []
+
+
+async def test_what_a_rule_names_and_the_network_does_not_have_is_a_warning_and_no_more(
+    bench: ApiBench, tmp_path: Path
+) -> None:
+    services = bench.app.state.services
+    settings = services.settings
+    text = (settings.rules / "core-link-down.yaml").read_text()
+    (tmp_path / "rules").mkdir()
+    narrow = text.replace("user-plane-down]", "user-plane-down], tenants: [condro]")
+    (tmp_path / "rules" / "core-link-down.yaml").write_text(narrow)
+    bench.app.state.services = replace(services, settings=settings.model_copy(update={"rules": tmp_path / "rules"}))
+    (listed,) = (await bench.client.get("/v1/rules")).json()["results"]
+    (line,) = (number for number, words in enumerate(narrow.splitlines(), 1) if words.startswith("match"))
+    strange = f"core-link-down.yaml:{line}: rule.match.tenants[0] = 'condro': no such tenant; did you mean 'condor'?"
+    assert listed["warnings"] == [strange]
+    words = {"by": "ana", "reason": "while it was there", "digest": ""}
+    bench.store.rules.set_mode("core-link-down", "region:atlantis", RuleMode.AUTO, **words)
+    shown = (await put(bench, "core-link-down", mode="auto", region="cusco")).json()
+    assert shown["warnings"] == [strange, "auto for region atlantis, which the network files do not have"]
+    assert (await put(bench, "core-link-down", mode="auto", region="atlantis")).status_code == 422
+    assert (await put(bench, "core-link-down", mode="observe", region="atlantis")).json()["warnings"] == [strange]
+    tried = await bench.client.post("/v1/rules/backtest", json={"files": {"core-link-down.yaml": narrow}})
+    assert tried.json()["warnings"] == [strange]
 
 
 async def test_a_noc_engineer_promotes_nothing_and_answers_what_is_asked(bench: ApiBench) -> None:

@@ -142,6 +142,12 @@ def test_rules_that_are_wrong_are_named_before_a_server_is_asked(nowhere: dict[s
     said = minka("rules", "check", str(tmp_path), "--json", env=nowhere)
     assert said.status == 2
     assert said.json["error"]["detail"] == "a.yaml:5: rule.ladder[0].playbook: there is no playbook 'reboot'"
+    rule.write_text("name: a\ndescription: d\nmatch: {causes: [x], regions: [cuzco]}\nladder: [{ticket: Go there}]\n")
+    assert minka("rules", "check", str(tmp_path), env=nowhere).status == 0
+    said = minka("rules", "check", str(tmp_path), "--network", "peru-mini", "--json", env=nowhere)
+    assert said.status == 2
+    strange = "a.yaml:3: rule.match.regions[0] = 'cuzco': no such region; did you mean 'cusco'?"
+    assert said.json["error"]["detail"] == strange
     rule.write_bytes(b"name: \xff\n")
     for command in ("check", "backtest"):
         said = minka("rules", command, str(tmp_path), env=nowhere)

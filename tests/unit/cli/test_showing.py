@@ -244,12 +244,13 @@ def test_alarms_name_their_object_and_what_their_repair_waits_for(
     assert "cleared" not in shown
 
 
-RULE = {
+RULE: dict[str, Any] = {
     "name": "core-link-down",
     "description": "Re-create the endpoint of a link that is down.",
     "mode": "observe",
     "scopes": {"region:cusco": "auto"},
     "changed": False,
+    "warnings": ["core-link-down.yaml:5: rule.match.tenants[0] = 'condro': no such tenant"],
     "record": {"observed": 12, "refused": 2, "healed": 3, "successes": 4, "failures": 1, "lower_bound": 0.376},
     "grants": [{"scope": "region:cusco", "mode": "auto", "at": "2026-01-02T03:04:05Z", "by": "ana", "reason": "CHG-7"}],
     "content": {
@@ -271,7 +272,9 @@ def test_a_rule_is_shown_with_its_ladder_its_mode_and_its_record(
     monkeypatch.setattr(remediation, "client", lambda: Api({"/v1/rules": [RULE], "/v1/rules/core-link-down": RULE}))
     remediation.list_rules()
     remediation.show_rule("core-link-down")
-    text = " ".join(capsys.readouterr().out.split())
+    printed = capsys.readouterr()
+    assert printed.err.split() == RULE["warnings"][0].split() * 2
+    text = " ".join(printed.out.split())
     for words in (
         "observe, auto for region cusco",
         "4 of 5",

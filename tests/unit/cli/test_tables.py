@@ -84,7 +84,7 @@ LISTS: dict[str, list[dict[str, Any]]] = {
         }
     ],
     "rules list": [
-        {"name": "core-link-down", "mode": "ask", "changed": False, "scopes": {"region:cusco": "auto"}}
+        {"name": "core-link-down", "mode": "ask", "changed": False, "scopes": {"region:cusco": "auto"}, "warnings": []}
         | {"content": {"match": {"causes": ["core-link-down", "user-plane-down"]}, "ladder": LADDER}}
         | {"record": {"observed": 41, "successes": 17, "failures": 1, "lower_bound": 0.74}}
     ],

@@ -20,12 +20,13 @@ from controller.models.alarm import (
 )
 from controller.models.cloud import Function
 from controller.models.errors import InputError
+from controller.models.network import Network
 from controller.playbook.actions.shipped import registry
 from controller.playbook.engine.plan_section import AGAIN
 from controller.playbook.language.expressions import evaluate
 from controller.playbook.language.library import Library
 from controller.playbook.language.parameters import parse_parameters
-from controller.remediation.rules import Match, Rule, Rung, load_rules, rule_for
+from controller.remediation.rules import Match, Rule, Rung, load_rules, read_rules, rule_for, strange_names
 from controller.remediation.schema import COMMITTED, render_schema
 from simulators.equipment.fault_kinds import NETWORK_FAULTS, NetworkFaultKind, Remedy
 from tests.support.records import START
@@ -222,6 +223,59 @@ def test_playbooks_and_parameters_that_do_not_exist_are_named_with_file_and_line
         "a.yaml:7: rule.ladder[1].playbook: there is no playbook 'reboot'",
         "a.yaml:9: rule.ladder[2].parameters.seconds = 'soon': not a whole number",
     ]
+
+
+def _strange(folder: Path, network: Network | None, *causes: str) -> list[str]:
+    library = Library(SHIPPED.parent, registry())
+    found = strange_names(read_rules(folder, library), library, network, causes)
+    return [problem for problems in found.values() for problem in problems]
+
+
+def test_what_a_rule_names_and_the_network_files_do_not_have_is_named_with_file_and_line(tmp_path: Path) -> None:
+    match = "match: {causes: [core-link-down]}\n"
+    narrow = (
+        "match:\n  causes: [core-link-down]\n  tenants: [andes, condro]\n"
+        "  regions:\n    - cusco\n    - cuzco\n  profiles: [lte-28658, nr-28542]\n"
+    )
+    drift = "name: two\ndescription: d\nmatch: {causes: [configuration-drift]}\nladder:\n  - playbook: repair-drift\n"
+    other = "  - playbook: restart-station\n    parameters: {station: T-LTE-9}\n"
+    link = "    parameters: {station: '{{ alarm.station }}', endpoint: x}\n"
+    (tmp_path / "a.yaml").write_text(GOOD.replace(match, narrow) + link)
+    (tmp_path / "b.yaml").write_text(f"{drift}    parameters: {{where: region=punoo}}\n{other}")
+    where = "b.yaml:6: rule.ladder[0].parameters.where"
+    assert _strange(tmp_path, load_network(TINY)) == [
+        "a.yaml:5: rule.match.tenants[1] = 'condro': no such tenant; did you mean 'condor'?",
+        "a.yaml:8: rule.match.regions[1] = 'cuzco': no such region; did you mean 'cusco'?",
+        "a.yaml:9: rule.match.profiles[1] = 'nr-28542': no device has this profile; did you mean 'nr-28541'?",
+        f"{where} = 'region=punoo': selector 'region=punoo': no such region: 'punoo'; did you mean 'puno'?",
+        "b.yaml:8: rule.ladder[1].parameters.station = 'T-LTE-9': no such station; did you mean 'T-LTE-2'?",
+    ]
+    assert _strange(tmp_path, None) == []
+
+
+@pytest.mark.parametrize(
+    ("cause", "meant"),
+    [
+        ("core-link-donw", "core-link-down"),
+        ("o-ran-falt-30", "o-ran-fault-30"),
+        ("3gp-power-problem", "3gpp-power-problem"),
+        ("rogue-fire", "rogue-fires"),
+    ],
+)
+def test_a_cause_that_is_nearly_one_is_misspelt(tmp_path: Path, cause: str, meant: str) -> None:
+    (tmp_path / "a.yaml").write_text(GOOD.replace("[core-link-down]", f"[cell-off-air, {cause}]"))
+    text = (tmp_path / "a.yaml").read_text().replace("recreate-core-endpoint", "restart-station")
+    (tmp_path / "a.yaml").write_text(text + "    parameters: {station: '{{ alarm.station }}'}\n")
+    told = f"a.yaml:3: rule.match.causes[1] = {cause!r}: no source has this cause; did you mean {meant!r}?"
+    assert _strange(tmp_path, None, "rogue-fires") == [f"{told} MINKA_ALERT_CAUSES names those of alerts"]
+    assert _strange(tmp_path, None, "rogue-fires", cause) == []
+
+
+def test_an_alert_may_be_called_as_it_likes_and_shipped_rules_name_nothing_strange(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text(
+        GOOD.replace("core-link-down", "diesel-is-low").split("ladder")[0] + "ladder: [{ticket: x}]\n"
+    )
+    assert _strange(tmp_path, load_network(TINY)) == _strange(SHIPPED, load_network(TINY)) == []
 
 
 @pytest.mark.parametrize(
