@@ -275,9 +275,11 @@ class _Shallow(Request):
     """A request whose JSON is no deeper than we mean anything to be, and whose strings are text."""
 
     async def json(self) -> Any:
-        """See ``Request.json``. Raises HTTPException 422 where it is deeper, or a string has half a surrogate pair."""
+        """See ``Request.json``. Raises HTTPException 422 where it is deeper, or it or a string of it is no text."""
         try:
             value = await super().json()
+        except UnicodeDecodeError as error:
+            raise HTTPException(422, "the body is not text in UTF-8; what is compressed is not taken") from error
         except RecursionError:
             deep = True
         else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
@@ -55,6 +56,16 @@ async def test_a_deep_body_is_refused_as_such(bench: ApiBench, method: str, path
     assert (answer.status, answer.problem["detail"]) == (
         422,
         f"the JSON of the body is nested deeper than {DEEPEST} levels",
+    )
+
+
+@pytest.mark.parametrize("body", [gzip.compress(b"[0]" * 100_000), '{"selector":"Ñ"}'.encode("latin-1")])
+async def test_a_body_that_is_no_text_is_refused_as_such(bench: ApiBench, body: bytes) -> None:
+    """Nothing is decompressed, so that nothing grows here."""
+    answer = await ask(bench.app, "POST", "/v1/plans", "token-of-ana", body=body)
+    assert (answer.status, answer.problem["detail"]) == (
+        422,
+        "the body is not text in UTF-8; what is compressed is not taken",
     )
 
 
