@@ -9,7 +9,7 @@ from controller.models.health import ServiceState
 from controller.models.plan import Change, WaitFor
 from controller.nrm.profiles import cell_state, link_state, unreported
 from controller.nrm.profiles.function import is_stalled, not_ready_because, ready_as_asked
-from controller.nrm.tree import Observed, is_below, step
+from controller.nrm.tree import Observed, class_of, is_below
 from controller.plan.rows import first_names
 from controller.ports.clock import Clock
 from controller.ports.devices import DeviceSession
@@ -43,7 +43,7 @@ def excused(change: Change, before: Observed) -> tuple[Excuse, ...]:
     waits = _waits(change)
     links = {wait.path for wait in waits if wait.kind == "link-up" and _was_not_up(wait, before)}
     down = {link for link in links if not any(is_below(path, link) for path in edited)}
-    own = {wait.path: _class(wait) for wait in waits if wait.kind in _SERVES and not wait.behind}
+    own = {wait.path: class_of(wait.path) for wait in waits if wait.kind in _SERVES and not wait.behind}
     silent = unreported(before, own.values())
     unknown = {path for path, name in own.items() if name in silent}
     kept = () if before.records is None else (_RECORDS,)
@@ -65,10 +65,6 @@ def _was_not_up(wait: WaitFor, before: Observed) -> bool:
     if wait.behind:
         return state_behind(wait.path, before) is not ServiceState.UP
     return wait.path in before.tree and link_state(before, wait.path) is not ServiceState.UP
-
-
-def _class(wait: WaitFor) -> str:
-    return step(wait.path)[0]
 
 
 async def unmet(
@@ -105,11 +101,11 @@ async def unmet(
     begin, pause = clock.monotonic(), _SOON
     stalled: float | None = None
     while True:
-        states = {wait: _state(wait, seen) for wait in wanted}
+        states = [(wait, _state(wait, seen)) for wait in wanted]
         alarms = [f"{alarm.name}: {alarm.text}" for alarm in _new(seen, excuse)] if quiet else []
-        if not alarms and all(state is ServiceState.UP for state in states.values()):
+        if not alarms and all(state is ServiceState.UP for _, state in states):
             return "", seen
-        missing = [wait for wait, state in states.items() if state is ServiceState.DOWN]
+        missing = [wait for wait, state in states if state is ServiceState.DOWN]
         coming = [wait for wait in missing if wait.kind == "ready"]
         most = max(seconds, READY_SECONDS) if coming else seconds
         now = clock.monotonic()

@@ -209,9 +209,9 @@ class Record:
         return tuple(sorted(frozenset.intersection(*found))) if found else ()
 
     @property
-    def carried(self) -> frozenset[Path]:
+    def carried(self) -> tuple[Path, ...]:
         """What the device carried when the transaction first began; empty before."""
-        return next((frozenset(row.carried) for row in self._rows if row.step is JournalStep.READ), frozenset())
+        return next((row.carried for row in self._rows if row.step is JournalStep.READ), ())
 
     @property
     def beginnings(self) -> int:
