@@ -289,7 +289,8 @@ class PoolApi:
                 "GET", place.collection, params=query, timeout=self._patience(seconds)
             ) as response:
                 if response.status_code != httpx.codes.OK:
-                    raise self._refused(response.status_code, await self._body(response))
+                    body = await self._body(response)
+                    raise self._refused(response.status_code, _told(response.status_code, body, _later(response)))
                 async for event in self._events(response):
                     yield event
         except (httpx.HTTPError, ssl.SSLError) as error:
@@ -347,10 +348,7 @@ class PoolApi:
             if status != _TOO_MANY or once:
                 break
             await self._clock.sleep(_wait(later))
-        if status == _TOO_MANY:
-            # Few servers repeat in the body what the header says, which whoever writes again has to know too.
-            answer = {**answer, "details": {"retryAfterSeconds": later, **_part(answer, "details")}}
-        return status, answer
+        return status, _told(status, answer, later)
 
     def _succeeded(self, status: int, body: dict[str, Any]) -> Answer:
         if status not in (httpx.codes.OK, httpx.codes.CREATED, httpx.codes.ACCEPTED):
@@ -390,7 +388,7 @@ class PoolApi:
                 client.stream(method, url, params=query, content=content, headers=headers) as response,
             ):
                 body = await self._body(response)
-                return response.status_code, body, _seconds(response.headers.get("Retry-After", ""))
+                return response.status_code, body, _later(response)
         except TimeoutError:
             failure = SessionLostError(f"{self._where} did not answer within {self._timeout:g} s.")
         except (httpx.HTTPError, ssl.SSLError, OSError) as error:
@@ -571,12 +569,20 @@ def _absent(status: int, body: Object) -> bool:
     return status == httpx.codes.NOT_FOUND and body.get("kind") == "Status"
 
 
+def _told(status: int, body: dict[str, Any], later: float) -> dict[str, Any]:
+    """An answer with when to come again: few servers repeat in the body what the header says."""
+    if status != _TOO_MANY:
+        return body
+    return {**body, "details": {"retryAfterSeconds": later, **_part(body, "details")}}
+
+
 def _wait(seconds: float) -> float:
     return min(_LATER, max(0.5, seconds))
 
 
-def _seconds(text: str) -> float:
+def _later(response: httpx.Response) -> float:
+    """Seconds until one may come again, as the header says."""
     try:
-        return float(text)
+        return float(response.headers.get("Retry-After", ""))
     except ValueError:
         return 1.0

@@ -12,7 +12,7 @@ from weakref import WeakValueDictionary
 import structlog
 from lxml import etree
 
-from controller.cloud.api import ExpiredError, PoolApi
+from controller.cloud.api import BusyError, ExpiredError, PoolApi
 from controller.cloud.session import CloudSession, objects_of
 from controller.models.errors import AuthenticationError, DeviceError, DeviceRefusedError
 from controller.models.metrics import Observations
@@ -79,6 +79,10 @@ class PoolWatch:
                     begun = True
                 await self._follow()
                 wait = _RETRY[0]
+                continue
+            except BusyError as busy:
+                # The server has done nothing yet: the version is known, and nothing was missed.
+                await self._clock.sleep(busy.seconds)
                 continue
             except ExpiredError:
                 pass

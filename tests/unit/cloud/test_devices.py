@@ -112,6 +112,34 @@ async def test_what_changed_before_a_watch_was_begun_anew_is_told() -> None:
         watch.leave(DU_1, changed)
 
 
+async def test_a_server_that_is_busy_is_asked_again_when_it_says_and_nobody_is_told() -> None:
+    over, changed, slept = asyncio.Event(), asyncio.Event(), []
+    refusals = [wire(429, b"Too many requests, please try again later.\n", Retry_After="9")] * 2
+
+    class Counting(Quick):
+        async def sleep(self, seconds: float) -> None:
+            slept.append(seconds)
+            await super().sleep(seconds)
+
+    async def answer(asked: ReceivedRequest, writer: asyncio.StreamWriter) -> None:
+        if "watch" not in asked.query:
+            writer.write(wire(200, {"metadata": {"resourceVersion": "7"}, "items": []}))
+        elif refusals:
+            writer.write(refusals.pop())
+        else:
+            over.set()
+            await asyncio.Event().wait()
+
+    async with serving(answer) as server:
+        watch = PoolWatch(server.api(), NF_DEPLOYMENT, Counting())
+        watch.join(DU_1, changed)
+        async with asyncio.timeout(10):
+            await over.wait()
+        watch.leave(DU_1, changed)
+    assert versions(server.asked) == ["list", "7", "7", "7"]
+    assert (changed.is_set(), slept) == (False, [9.0, 9.0])
+
+
 async def test_what_is_no_event_ends_no_watch_for_good() -> None:
     asked, told = await follow([{"type": "ADDED", "object": [1]}], [{"type": "ADDED", "object": {"metadata": 1}}])
     assert all(told.values())

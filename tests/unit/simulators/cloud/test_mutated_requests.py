@@ -15,6 +15,7 @@ from simulators.cloud.server.api import Api
 from simulators.cloud.server.cluster import Cluster
 from simulators.cloud.server.requests import Request
 from tests.integration.simulators.test_cloud_api import CRD
+from tests.unit.simulators.cloud.language.kinds import CRD as FUNCTIONS
 from tests.unit.simulators.cloud.test_server import config_map, pod
 
 Json = Any
@@ -66,6 +67,31 @@ _REQUESTS: tuple[tuple[str, str, str, Json], ...] = (
     ("POST", "/api/v1/namespaces/default/configmaps", "application/json", config_map("c", a="b")),
     ("POST", f"{_RBAC}/roles", "application/json", {"metadata": {"name": "r"}, "rules": [_RULE]}),
     ("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "application/json", CRD),
+    ("POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", "application/json", FUNCTIONS),
+    (
+        "POST",
+        "/api/v1/namespaces/default/limitranges",
+        "application/json",
+        {"metadata": {"name": "l"}, "spec": {"limits": [{"type": "Pod", "min": {"cpu": "1"}, "max": {"cpu": "2"}}]}},
+    ),
+    (
+        "POST",
+        "/api/v1/namespaces/default/services",
+        "application/json",
+        {"metadata": {"name": "s"}, "spec": {"ports": [{"port": 1, "name": "a", "targetPort": "b"}], "selector": {}}},
+    ),
+    (
+        "POST",
+        "/api/v1/namespaces/default/serviceaccounts/there/token",
+        "application/json",
+        {"spec": {"audiences": ["a"], "boundObjectRef": {"kind": "Pod", "apiVersion": "v1", "name": "there"}}},
+    ),
+    (
+        "POST",
+        "/apis/authorization.k8s.io/v1/namespaces/default/localsubjectaccessreviews",
+        "application/json",
+        {"spec": {"user": "ana", "groups": ["noc"], "extra": {"a": ["b"]}, "resourceAttributes": {"verb": "get"}}},
+    ),
     (
         "POST",
         "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews",
@@ -108,6 +134,7 @@ def _pool() -> Cluster:
     unbound = pod("there")
     del unbound["spec"]["nodeName"]
     pool.create("pods", unbound)
+    pool.create("serviceaccounts", {"metadata": {"name": "there", "namespace": "default"}})
     return pool
 
 
