@@ -35,7 +35,7 @@ from controller.models.alarm import (
     ObjectClass,
     PerceivedSeverity,
 )
-from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady
+from controller.models.cloud import ClusterState, HardwareAlarm, NodeReady, NodeState
 from controller.models.errors import AuthenticationError, HostKeyError
 from controller.models.facts import LinkKind
 from controller.models.health import Health, LinkHealth, ServiceState
@@ -314,7 +314,9 @@ def _in_cluster(cluster: ClusterState, pool: str, reserve: str, at: datetime) ->
             found[node.id, NODE_PRESSURE] = _Fault(PerceivedSeverity.WARNING, text)
         if node.clock is False and node.timed:
             text = f"the clock of node {node.id} does not follow PTP, which {_listed(node.timed)} need"
-            found[node.id, PTP_LOST] = _Fault(PerceivedSeverity.MAJOR, text, functions=node.timed)
+            timed = {name for one in cluster.nodes if one is not node and _keeps_time(one) for name in one.functions}
+            hit, kept = (tuple(name for name in node.timed if (name in timed) is there) for there in (False, True))
+            found[node.id, PTP_LOST] = _Fault(PerceivedSeverity.MAJOR, text, functions=hit, degraded=kept)
     for function, said in cluster.crashing_at(at).items():
         text = f"a container of {function} crashes again and again: {said}"
         found[function, FUNCTION_CRASH_LOOPING] = _of_pods(cluster, [function], text)
@@ -333,6 +335,11 @@ def _of_pods(cluster: ClusterState, functions: Iterable[str], text: str) -> _Fau
     hit = tuple(name for name in names if name in cluster.down)
     severity = PerceivedSeverity.CRITICAL if hit else PerceivedSeverity.MAJOR
     return _Fault(severity, text, functions=hit, degraded=tuple(name for name in names if name not in hit))
+
+
+def _keeps_time(node: NodeState) -> bool:
+    """Whether pods on it run, with a clock that is not known to be lost."""
+    return node.ready is NodeReady.READY and node.clock is not False
 
 
 def _of_hardware(cluster: ClusterState, pool: str) -> dict[FaultKey, _Fault]:

@@ -183,7 +183,8 @@ def _behind_all(network: Network, functions: Iterable[str]) -> set[str]:
 def _in_pool(network: Network, root: Alarm, alarm: Alarm) -> bool:
     """Whether it is about functions that suffer, the stations behind them, or what else the pool has no room for."""
     if root.probable_cause == PTP_LOST:
-        return alarm.probable_cause in _OF_CLOCK and alarm.station in _behind_all(network, root.functions)
+        timed = (*root.functions, *root.degraded)
+        return alarm.probable_cause in _OF_CLOCK and alarm.station in _behind_all(network, timed)
     if alarm.station == root.station:
         here = alarm.probable_cause == HARDWARE_ALARM and alarm.object == root.object
         return root.probable_cause == NODE_LOST and (here or alarm.probable_cause in (POOL_FULL, POOL_NEARLY_FULL))

@@ -219,6 +219,23 @@ def test_the_lost_clock_of_a_node_concerns_those_that_need_it() -> None:
     assert root_of(pool.network, of("DU-1", "function-down", ObjectClass.FUNCTION, root), [root]) is None
 
 
+def test_a_lost_clock_leaves_out_whose_other_pod_keeps_time() -> None:
+    pool = Watched()
+    pool.bench.deploy("du-1", replicas=2)
+    first, second = (name for name in ("node-0", "node-1", "node-2") if "DU-1" in pool.node(name).functions)
+    pool.bench.pool.begin_fault("ptp-lost", first)
+    pool.bench.clock.advance(1)
+    lost = pool.reports()[first, PTP]
+    assert (lost.functions, lost.degraded) == ((), ("DU-1",))
+    assert not Sharing(pool.network, date(2026, 6, 15)).impact_of(lost).cells
+    root = alarm(lost)
+    holdover = of("S1", "o-ran-fault-17", ObjectClass.STATION, root)
+    assert root_of(pool.network, holdover, [root]) == root, "its endpoint may be in that pod"
+    pool.bench.pool.begin_fault("ptp-lost", second)
+    pool.bench.clock.advance(1)
+    assert pool.reports()[second, PTP].functions == ("DU-1",)
+
+
 def test_pressure_concerns_nobody_but_the_host() -> None:
     pool = Watched()
     pool.bench.deploy("du-1")
