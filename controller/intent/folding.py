@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
-from controller.models.alarm import FAULT, Alarm, AlarmReport, AlarmState, PerceivedSeverity, RecordedReport, is_worse
+from controller.models.alarm import FAULT, Alarm, AlarmReport, AlarmState, PerceivedSeverity, is_worse
 
 #: States of alarms that somebody works on, or should.
 OPEN = (AlarmState.RAISED, AlarmState.REPAIRING)
@@ -237,16 +236,3 @@ def fold(
         if action:
             made.acts.append((one.report.source, action, now.alarm, one.report))
     return made
-
-
-def replayed(recorded: Iterable[RecordedReport]) -> Iterator[tuple[RecordedReport, Folded]]:
-    """Reports on record, in the order of their numbers, each with its alarm after it.
-
-    The alarms are as they were by what sources said alone: without repairs, escalations and what people did.
-    """
-    newest: dict[str, Folded] = {}
-    for one in recorded:
-        key = identity(one.report)
-        now, _ = folded(newest.get(key), one.report, partial(str, one.alarm))
-        newest[key] = now = now.counted(one.count - 1)
-        yield one, now

@@ -345,14 +345,11 @@ def _way(network: Network, function: Function, package: Package, pool: str, *, s
     return whole + more * len(served), max(ways, default=0)
 
 
-def rooms(network: Network, as_of: date, without: Collection[Node] = ()) -> dict[str, PoolPacking]:
-    """All pools, empty, but for nodes that are lost."""
+def rooms(network: Network, as_of: date) -> dict[str, PoolPacking]:
+    """All pools, empty."""
     bought_there = sold(network, as_of)
     return {
-        pool.id: PoolPacking(
-            pool, [node for node in network.nodes_of[pool.id] if node not in without], bought_there.get(pool.id, {})
-        )
-        for pool in network.pools
+        pool.id: PoolPacking(pool, network.nodes_of[pool.id], bought_there.get(pool.id, {})) for pool in network.pools
     }
 
 

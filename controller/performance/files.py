@@ -226,8 +226,8 @@ class _Reader:
             raise self.error(f"its {name} is longer than {_LONGEST_NAME} letters")
         return value
 
-    def _spend(self, count: int = 1) -> None:
-        self._budget -= count
+    def _spend(self) -> None:
+        self._budget -= 1
         if self._budget < 0:
             raise self.error(f"the file has more than {_MOST_VALUES} values")
 

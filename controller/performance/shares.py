@@ -116,11 +116,6 @@ class CellUse:
         if fair is not None:
             self.fairness.append(fair)
 
-    @property
-    def congestion(self) -> float:
-        """Percent of the time in which the cell was congested."""
-        return mean(self.congested)
-
 
 def mean(values: Sequence[float]) -> float:
     """Their mean; 0 if there is none."""

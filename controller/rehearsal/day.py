@@ -118,9 +118,9 @@ class _Draw:
         return made
 
 
-def read_rates(path: Path = _RATES) -> Mapping[str, Any]:
+def read_rates() -> Mapping[str, Any]:
     """The rates of faults."""
-    found: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    found: Mapping[str, Any] = yaml.safe_load(_RATES.read_text(encoding="utf-8"))
     return found
 
 

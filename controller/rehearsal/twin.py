@@ -43,6 +43,8 @@ from simulators.station import StationSettings
 MANAGER = "minka"
 #: Seconds until a cell is on air after it was unlocked and a link up after its creation, and that a restart takes.
 SETTLE, BOOT = 1.0, 60.0
+#: Seconds to wait for the answer of a request.
+_PATIENCE = 60.0
 
 
 def make_fleet(network: SimulatedNetwork, clock: VirtualClock, *configs: Mapping[str, Config]) -> Fleet:
@@ -97,10 +99,9 @@ def _create(root: NodeSpec, rendered: Rendered, path: str) -> Edit:
 class MemoryConnector(Connector):
     """Opens sessions to the stations of a fleet in this process."""
 
-    def __init__(self, fleet: Fleet, *, timeout: float = 20.0, patience: float = 60.0) -> None:
-        super().__init__(FakeSecrets({}), timeout, 30.0, patience)
+    def __init__(self, fleet: Fleet) -> None:
+        super().__init__(FakeSecrets({}), timeout=20.0, keepalive=30.0, patience=_PATIENCE)
         self._fleet = fleet
-        self._answer_in = patience
 
     async def open(self, target: DeviceTarget) -> tuple[Connection, Transport]:
         """See ``Connector.open``. Raises UnreachableError."""
@@ -111,7 +112,7 @@ class MemoryConnector(Connector):
             raise UnreachableError(f"{target.station} did not answer within {self.timeout:g} s.")
         if reach.outage is Outage.REFUSAL or server.equipment.down:
             raise UnreachableError(f"{target.station} refused the connection.")
-        transport = Transport(target.station, self._answer_in)
+        transport = Transport(target.station, _PATIENCE)
         wire = _Wire(transport)
         wire.connect(reach.accept(lambda: _Login(server)))
         try:
@@ -170,7 +171,6 @@ class _Wire(asyncio.Transport):
         self._client = client
         self._loop = asyncio.get_running_loop()
         self._device: asyncio.Protocol | None = None
-        self._sending: list[bytes] = []
         self._open = True
 
     def connect(self, device: asyncio.Protocol) -> None:

@@ -4,7 +4,7 @@
     factory = Config.from_xml(schema, b"<ManagedElement ...>...</ManagedElement>")
     candidate = factory.edit(config_element, "none")      # RFC 6241 §7.2; raises RpcError
     candidate.validate()                                  # RFC 7950 §8.3.3; raises RpcErrors
-    reply = candidate.to_xml(filter=filter_element, state=state)
+    reply = candidate.to_text(filter=filter_element, state=state)
 
 State data (config false) is a ``State``: a tree of the same shape as a configuration, built from
 XML or from a mapping of paths to values, and laid over the configuration when ``<get>`` is answered.

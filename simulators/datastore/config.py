@@ -143,16 +143,9 @@ class Config:
             branch = select(root, branch, filter)
         return render(root, branch, with_defaults)
 
-    def to_xml(
-        self,
-        *,
-        filter: etree._Element | None = None,
-        with_defaults: WithDefaults = "explicit",
-        state: State | None = None,
-        access: Access | None = None,
-    ) -> list[etree._Element]:
-        """Return the top-level elements; the arguments are those of ``to_text``, which is quicker."""
-        return parse_top_level(self.to_text(filter=filter, with_defaults=with_defaults, state=state, access=access))
+    def to_xml(self) -> list[etree._Element]:
+        """Return the top-level elements."""
+        return parse_top_level(self.to_text())
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Config):

@@ -79,7 +79,6 @@ def _terms(
     sla: tuple[float, float],
     *,
     window: tuple[str, str, str] | None = None,
-    resource: str = "PRB",
     prices: list[dict[str, Any]] = _MOUNTAINS,
 ) -> dict[str, Any]:
     """Terms of an agreement: share (dedicated, min, max), validity, consents (restore configure interrupt reduce).
@@ -89,7 +88,7 @@ def _terms(
     terms: dict[str, Any] = {}
     if share:
         dedicated, least, most = share
-        terms["shares"] = [{"resource": resource, "dedicated": dedicated, "min": least, "max": most}]
+        terms["shares"] = [{"resource": "PRB", "dedicated": dedicated, "min": least, "max": most}]
     start, end = validity
     terms["validity"] = {"start": start} | ({"end": end} if end else {})
     if window:

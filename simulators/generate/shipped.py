@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 from simulators.generate.contracts import ADD_ENTEL
 from simulators.generate.network import generate, to_yaml, write
-
-#: Makes the files of a network from a file of places.
-Maker = Callable[[Path], dict[str, str]]
 
 _SCHEMA = "playbooks/schemas/network.schema.json"
 

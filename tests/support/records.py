@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 
+from controller.intent.folding import Folded, folded, identity
+from controller.models.alarm import RecordedReport
 from controller.models.network import Network, NetworkHeader
 from controller.models.plan import Change, Edit, Fingerprint, LedgerNode, Op, Phase, PhaseKind, Plan
 from controller.models.run import PERSON, JournalEntry, JournalStep, Run, RunState, Strategy
@@ -110,3 +113,16 @@ def make_entry(claim: Claim, seq: int, step: JournalStep = JournalStep.OPENED, p
         persist=persist,
         deadline=START if persist else None,
     )
+
+
+def replayed(recorded: Iterable[RecordedReport]) -> Iterator[tuple[RecordedReport, Folded]]:
+    """Reports on record, in the order of their numbers, each with its alarm after it.
+
+    The alarms are as they were by what sources said alone: without repairs, escalations and what people did.
+    """
+    newest: dict[str, Folded] = {}
+    for one in recorded:
+        key = identity(one.report)
+        now, _ = folded(newest.get(key), one.report, partial(str, one.alarm))
+        newest[key] = now = now.counted(one.count - 1)
+        yield one, now

@@ -5,13 +5,12 @@ from __future__ import annotations
 import random
 from datetime import timedelta
 
-from controller.intent.folding import replayed
 from controller.models.alarm import Alarm, AlarmReport, AlarmSource, AlarmState
 from controller.ports.clock import VirtualClock
 from controller.ports.store import Page
 from controller.store import SqlStore
 from tests.contract.store.test_alarms import CLEARED, CRITICAL, MAJOR, report
-from tests.support.records import START
+from tests.support.records import START, replayed
 
 
 def said(at: int, body: str, station: str = "A") -> AlarmReport:

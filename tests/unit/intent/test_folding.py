@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.intent.folding import Fold, Folded, digest, fold, identity, in_order, placed, replayed
+from controller.intent.folding import Fold, Folded, digest, fold, identity, in_order, placed
 from controller.models.alarm import AlarmReport, AlarmState, PerceivedSeverity, RecordedReport
-from tests.support.records import START
+from tests.support.records import START, replayed
 
 MAJOR, MINOR, CLEARED = PerceivedSeverity.MAJOR, PerceivedSeverity.MINOR, PerceivedSeverity.CLEARED
 

@@ -14,7 +14,7 @@ from controller.models.network import Agreement, Network
 from controller.models.statement import Value
 from controller.performance.capacity import Load, full_in, nodes_of, trend
 from controller.performance.kpis import Subscribers, cell_counts
-from controller.performance.shares import CellUse, Terms, Use, jain, use_of, wanted
+from controller.performance.shares import CellUse, Terms, Use, jain, mean, use_of, wanted
 from tests.unit.intent.backhaul_tree import network as backhaul
 from tests.unit.intent.test_outages import BEGIN, END, network
 
@@ -64,7 +64,7 @@ def test_short_is_who_gets_less_than_its_minimum_while_another_one_gets_more_in_
     assert cell.short == {"alfa": 2}, "without congestion nobody comes too short"
     cell.add(use(lte(1, 1, 4, congested=1)), terms)
     assert cell.short == {"alfa": 2}, "where nobody is above its minimum nobody was squeezed"
-    assert cell.congestion == pytest.approx(52 / 4)
+    assert mean(cell.congested) == pytest.approx(52 / 4)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import hashlib
 import io
 import math
 from collections import defaultdict
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def mini() -> Network:
 @pytest.mark.parametrize(
     ("name", "make"), [("peru", shipped.peru), ("peru-mini", shipped.peru_mini), ("peru-virtual", shipped.peru_virtual)]
 )
-def test_what_is_committed_is_what_the_generator_makes(name: str, make: shipped.Maker) -> None:
+def test_what_is_committed_is_what_the_generator_makes(name: str, make: Callable[[Path], dict[str, str]]) -> None:
     files = make(_PLACES)
     assert {path.name for path in (_NETWORKS / name).iterdir()} == set(files)
     for file, content in files.items():
