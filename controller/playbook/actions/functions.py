@@ -147,8 +147,8 @@ def _move(
     """What is said of a move; that it can't go from pools that do not answer, and how it goes from there later."""
     left = {one: observed.unseen(deployment_path(context.station, one)) for one in pools if one != pool}
     remark = "; ".join(
-        f"it is left on {one}, which does not answer ({why}): once it does, the alarm function-twice says so, and "
-        "heal-function takes it away from there"
+        f"it stays on {one} too, since that can't be asked: {why.rstrip('.')}; once it can, the alarm function-twice "
+        "says so, and heal-function takes it away from there"
         for one, why in left.items()
         if why
     )
