@@ -284,6 +284,25 @@ async def test_a_call_that_gets_no_turn_or_no_room_comes_again(
     bench.app.state.services.intake.take(2000)  # all room was given back
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        "",
+        "Bearer no",
+        f"Bearer {WEBHOOK_TOKEN[:-1]}",
+        f"Bearer {WEBHOOK_TOKEN}x",
+        f"bearer{WEBHOOK_TOKEN}",
+        "Basic Og==",
+    ],
+)
+async def test_a_wrong_token_opens_nothing(bench: ApiBench, header: str) -> None:
+    await load(bench)
+    message = {"version": "4", "truncatedAlerts": 0, "alerts": [alert(alertname="First")]}
+    headers = {"Authorization": header} if header else {}
+    answer = await bench.anonymous.post("/v1/webhooks/alertmanager", json=message, headers=headers)
+    assert (answer.status_code, alarms(bench)) == (401, [])
+
+
 async def test_too_large_a_body_is_refused_and_a_replay_is_harmless(bench: ApiBench) -> None:
     await load(bench)
     firing, over = alert(alertname="First"), alert(alertname="First", resolved=True)
