@@ -110,7 +110,9 @@ def _print(rule: dict[str, Any]) -> None:
         given = ", ".join(f"{name}={value}" for name, value in rung["parameters"].items())
         out.print(f"  rung {number:<5}", _rung(rung), given or rung["ask"] or rung["ticket"] or rung["page"])
     for name in ("guards", "verify", "trust"):
-        words = (f"{field.replace('_', ' ')} {value:g}" for field, value in content[name].items() if value is not None)
+        words = (
+            f"{field.replace('_', ' ')} {_value(value)}" for field, value in content[name].items() if value is not None
+        )
         out.print(f"  {name:<10}", ", ".join(words))
     out.print(f"  {'mode':<10}", _mode(rule))
     for grant in rule["grants"]:
@@ -124,6 +126,11 @@ def _print(rule: dict[str, Any]) -> None:
         f" promoted: {record['lower_bound']:.0%} at least, with 95 % confidence",
     )
     _warn(rule["warnings"])
+
+
+def _value(value: float | bool) -> str:
+    """A number, or yes or no."""
+    return f"{value:g}" if not isinstance(value, bool) else "yes" if value else "no"
 
 
 def _files_of(folder: Path) -> list[Path]:
@@ -315,7 +322,16 @@ def demote(
     tenant: Tenant = None,
     as_json: Json = False,
 ) -> None:
-    """Demote a rule, so that it only observes, or only asks. Repairs under way finish."""
+    """Demote a rule, so that it only observes, or only asks. Repairs under way finish.
+
+    One that is to observe everywhere does so in each region and for each tenant for which it was promoted, too.
+    """
+    rule = client().get(f"/v1/rules/{name}")
+    scope = f"region:{region}" if region else f"tenant:{tenant}" if tenant else ""
+    has = RuleMode(rule["scopes"].get(scope, rule["mode"]))
+    order = tuple(RuleMode)
+    if mode is not RuleMode.OBSERVE and order.index(mode) >= order.index(has):
+        raise CliError(f"{name} is in mode {has} there: `minka rules promote` lets a rule do more", WRONG_INPUT)
     _set(name, mode, reason, region, tenant, as_json=as_json)
 
 

@@ -21,8 +21,13 @@ log = structlog.get_logger()
 def promote(
     store: Store, rule: Rule, scope: str, mode: RuleMode, now: datetime, *, by: str, reason: str, digest: str
 ) -> RuleGrant:
-    """Set a rule's mode as a person says; one that may do more than observe again clears the alarm of its demotion."""
+    """Set a rule's mode as a person says; one that may do more than observe again clears the alarm of its demotion.
+
+    One that is to observe everywhere does so in each region and for each tenant for which it was promoted, too.
+    """
     made = store.rules.set_mode(rule.name, scope, mode, by=by, reason=reason, digest=digest)
+    for grant in _promoted(store, rule) if (scope, mode) == (EVERYWHERE, RuleMode.OBSERVE) else ():
+        store.rules.set_mode(rule.name, grant.scope, mode, by=by, reason=reason, digest=digest)
     known = (_object(rule, EVERYWHERE), _object(rule, scope)) if mode is not RuleMode.OBSERVE else ()
     for one in store.alarms.standing([""]) if known else ():
         if one.probable_cause == RULE_DEMOTED and one.object in known:

@@ -90,6 +90,21 @@ async def test_a_person_promotes_a_rule_for_all_a_region_or_a_tenant(bench: ApiB
     assert (row.actor, row.object, row.detail["lower_bound"]) == ("ana", "core-link-down", "0.0")
 
 
+async def test_a_rule_that_is_to_observe_everywhere_does_so_where_it_was_promoted_too(bench: ApiBench) -> None:
+    for scope in ({"region": "cusco"}, {"tenant": "andes"}):
+        await put(bench, "core-link-down", mode="auto", **scope)
+        await put(bench, "cell-off-air", mode="auto", **scope)
+    shown = (await put(bench, "core-link-down", mode="ask")).json()
+    assert (shown["mode"], set(shown["scopes"].values())) == ("ask", {"auto"}), "what is narrower goes before"
+    shown = (await put(bench, "core-link-down", mode="observe")).json()
+    assert (shown["mode"], shown["scopes"]) == ("observe", {"region:cusco": "observe", "tenant:andes": "observe"})
+    other = (await bench.client.get("/v1/rules/cell-off-air")).json()
+    assert set(other["scopes"].values()) == {"auto"}
+    rows = (row for row in bench.store.audit.page(Page())[1] if row.action == "rule.mode-set")
+    last = [(row.detail.get("scope", ""), row.detail["mode"]) for row in rows][:3]
+    assert sorted(last) == [("", "observe"), ("region:cusco", "observe"), ("tenant:andes", "observe")]
+
+
 @pytest.mark.parametrize(
     ("asked", "status", "words"),
     [

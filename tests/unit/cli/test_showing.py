@@ -9,6 +9,7 @@ import pytest
 
 from controller.cli import alarms, approvals, incidents, network, playbook, remediation, runs
 from controller.cli.errors import CliError
+from controller.models.enums import RuleMode
 
 
 class Api:
@@ -259,7 +260,7 @@ RULE: dict[str, Any] = {
             {"playbook": "recreate-core-endpoint", "parameters": {"station": "x"}, "ask": "", "ticket": "", "page": ""},
             {"playbook": None, "parameters": {}, "ask": "", "ticket": "Go there", "page": ""},
         ],
-        "guards": {"settle_seconds": 30, "max_cells": None},
+        "guards": {"settle_seconds": 30, "max_cells": None, "interrupts": False},
         "verify": {"within_seconds": 300},
         "trust": {"threshold": 0.3},
     },
@@ -283,8 +284,18 @@ def test_a_rule_is_shown_with_its_ladder_its_mode_and_its_record(
         "by ana: CHG-7",
         "observed 12 alarms, of which a guard refused 2 and 3 cleared without it",
         "38% at least, with 95 % confidence",
+        "settle seconds 30, interrupts no",
     ):
         assert words in text
+
+
+def test_to_demote_a_rule_lets_it_do_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = {"/v1/rules/core-link-down": RULE, "/v1/rules/core-link-down/mode": RULE}
+    monkeypatch.setattr(remediation, "client", lambda: Api(answers))
+    remediation.demote("core-link-down", "CHG-8", RuleMode.ASK, "cusco")
+    for mode, region in ((RuleMode.ASK, None), (RuleMode.AUTO, None), (RuleMode.AUTO, "cusco")):
+        with pytest.raises(CliError, match="`minka rules promote` lets a rule do more"):
+            remediation.demote("core-link-down", "CHG-8", mode, region)
 
 
 def test_a_list_tells_what_is_shelved_and_what_is_announced(
