@@ -16,7 +16,7 @@ from controller.ports.clock import Clock
 log = structlog.get_logger()
 
 #: Seconds of silence after which a sign of life is sent.
-_SILENCE = 15.0
+SILENCE = 15.0
 
 
 class SharesReadings(Protocol):
@@ -73,7 +73,7 @@ async def follow(seen: SharesReadings, what: str, read: Callable[[], dict[str, s
         if news:
             yield news
         silent = 0.0 if news else silent + FOLLOW_SECONDS
-        if silent >= _SILENCE:
+        if silent >= SILENCE:
             yield keep_alive()
             silent = 0.0
         await seen.clock.sleep(FOLLOW_SECONDS)

@@ -12,7 +12,7 @@ from controller.access.disclosure import TenantJob, TenantRun
 from controller.api.auth import Router, needs, while_admitted
 from controller.api.launch import Launch
 from controller.api.services import FOLLOW_SECONDS, Backend, Body, Contracts, Listing, Paging, cut, listing
-from controller.api.sse import EventStream, event, keep_alive
+from controller.api.sse import SILENCE, EventStream, event, keep_alive
 from controller.api.views import CallerView, RunView, View
 from controller.models.approval import Contract
 from controller.models.errors import NotFoundError
@@ -153,7 +153,7 @@ async def _follow(seen: View, run_id: str) -> AsyncIterator[str]:
         if run.state.terminal:
             return
         silent += FOLLOW_SECONDS
-        if silent >= 15:
+        if silent >= SILENCE:
             yield keep_alive()
             silent = 0.0
         await seen.clock.sleep(FOLLOW_SECONDS)
