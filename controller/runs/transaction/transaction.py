@@ -253,8 +253,8 @@ class Transaction:
                 )
             await self._record.write(JournalStep.PREPARED, phase=index, persist=persist, deadline=deadline)
             missing, seen = await self._unmet(session, phase.wait, seen)
-            if missing or (missing := self._meddled(seen, expected)):
-                return await self._completion.take_back(session, missing)
+            if wrong := self._wrong(missing, seen, expected):
+                return await self._completion.take_back(session, wrong)
         return await self._settle(session, expected, seen)
 
     async def _send(self, session: DeviceSession, index: int, persist: str, deadline: datetime | None) -> None:
@@ -283,7 +283,7 @@ class Transaction:
         """Checks, then confirm or take back; at a gate together with the group."""
         missing, seen = await self._unmet(session, self._change.checks, seen, quiet=True)
         # What the checks read last also tells of foreign edits, at no other moment than they did.
-        wrong = missing or self._meddled(seen, expected)
+        wrong = self._wrong(missing, seen, expected)
         # Once on record as standing at a gate, a device can't step back from a decision that came first.
         if wrong and not await self._is_bound():
             return await self._completion.take_back(session, wrong)
@@ -400,10 +400,16 @@ class Transaction:
             return JobResult(Outcome.ROLLED_BACK, f"not reached in {self._record.beginnings} attempts")
         return None
 
-    def _meddled(self, seen: Observed, expected: Tree) -> str:
-        """What others changed since a phase was carried out, in words."""
-        foreign = self._astray(seen, expected)
-        return f"somebody else changed the device in the meantime: {foreign}" if foreign else ""
+    def _wrong(self, missing: str, seen: Observed, expected: Tree) -> str:
+        """What was not reached, and what others changed since a phase was carried out, in words.
+
+        A device whose timer runs may have reverted by itself while something was waited for: nobody else did it then.
+        """
+        mark = self._record.mark
+        timed = mark is not None and mark.deadline is not None
+        foreign = "" if missing and timed else self._astray(seen, expected)
+        meddled = f"somebody else changed the device in the meantime: {foreign}" if foreign else ""
+        return "; ".join(filter(None, (missing, meddled)))
 
     def _astray(self, seen: Observed, expected: Tree) -> str:
         """Where the station differs from what is expected, within what the change edits and checks, in words.

@@ -330,17 +330,26 @@ async def test_a_quota_that_fills_up_in_the_middle_leaves_the_function_where_it_
     await bench.assert_settled(result, scenario.before, scenario.after)
 
 
+@pytest.mark.parametrize("edited", [False, True])
 async def test_a_function_that_does_not_become_ready_stays_where_it_was(
-    pools: Pools, monkeypatch: pytest.MonkeyPatch
+    pools: Pools, wire: PoolConnection, monkeypatch: pytest.MonkeyPatch, *, edited: bool
 ) -> None:
+    async def edit(_: Callable[..., Any], __: tuple[Any, ...]) -> None:
+        pools.edit("edge-1", NFDS, NAME.lower(), replicas=2)
+
     monkeypatch.setattr(checks, "READY_SECONDS", 3.0)
+    wire.strike, wire.at = edit, 60 if edited else 0
     wanted = replace(DU, pool="edge-2", image="registry.example/broken:1")
     scenario = Scenario(CARRIED, wanted)
     bench = scenario.bench(pools)
     result = await bench.finish()
     assert result.outcome is Outcome.ROLLED_BACK
     assert "Pods: as asked" in result.detail
-    await bench.assert_settled(result, scenario.before, scenario.after)
+    assert ("somebody else changed the device" in result.detail) is edited
+    if edited:
+        assert pools.found()["spec"]["replicas"] == 2
+    else:
+        await bench.assert_settled(result, scenario.before, scenario.after)
 
 
 async def test_what_somebody_edits_in_the_middle_is_not_lost(pools: Pools, wire: PoolConnection) -> None:

@@ -3,8 +3,8 @@
 In the end each run has one terminal state, each function runs on one pool, with its three objects and no others
 anywhere, the ledger says the same, and its station carries what was applied for all tenants.
 
-In a soak a worker dies at each moment, and pools go wrong at each write, or at every eleventh request from a first one
-that the seed chooses, so that each soak tries others. Both together are tried at some requests of each run.
+In a soak a worker dies at each moment, and pools go wrong at each write, or at every 17th request from a first one that
+the seed chooses, so that each soak tries others. Both together are tried at some requests of each run.
 """
 
 from __future__ import annotations
@@ -333,9 +333,9 @@ STRIKES: dict[str, Callable[[Cloud], None]] = {
 }
 
 #: Strikes that only writes feel: they are tried at each, others at every so many requests of any kind.
-ON_WRITES, STRIDE = ("lying", "unanswered", "failing"), 11
+ON_WRITES, STRIDE = ("lying", "unanswered", "failing"), 17
 #: How often a worker dies, too, in each run that pools go wrong in.
-BOTH = 4
+BOTH = 2
 #: Who scales the function, and so wants another pod.
 SCALES = ("edited", "taken over")
 
