@@ -140,8 +140,8 @@ class Observed:
     writers: Mapping[Path, Mapping[LeafName, str]] = field(default_factory=dict)
     cluster: ClusterState | None = None
 
-    def unseen(self, path: Path) -> str:
-        """Why nobody knows whether an entry is there; empty where that is known."""
+    def unseen(self, *paths: Path) -> str:
+        """Why nobody knows whether an entry is there, of one of them; empty where that is known of all."""
         if not self.dark:  # as nearly always
             return ""
-        return next((reason for dark, reason in self.dark.items() if is_below(path, dark)), "")
+        return next((reason for path in paths for dark, reason in self.dark.items() if is_below(path, dark)), "")

@@ -463,6 +463,8 @@ class JobSteps:
             if row.change is None:
                 await self._check_holds()
                 observed = await self._context.read()
+                if reason := observed.unseen(*done.change.fingerprint.paths):
+                    raise UnreachableError(reason)
                 effect = effects(root_spec(self._context.profiles), done.change.phases)
                 if not effect.after_holds(observed.tree):
                     raise ConflictError("the station was changed since")

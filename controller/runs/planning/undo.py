@@ -133,7 +133,10 @@ def undo_station(
     ]
     if overlaps:
         return StationPlan(reason=f"changed since: {'; '.join(overlaps)}")
-    others = list(_foreign(_effects(root, ended), view.observed.tree))
+    total = _effects(root, ended)
+    if reason := view.observed.unseen(*total.exists, *total.leaves):
+        return StationPlan(reason=f"unreachable: {reason}")
+    others = list(_foreign(total, view.observed.tree))
     if others:
         return StationPlan(reason=f"changed since by somebody else: {_names(others)}")
     try:

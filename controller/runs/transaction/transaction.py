@@ -185,7 +185,7 @@ class Transaction:
         if self._gone(observed):
             await self._clock.sleep(self._patience.load)
             observed = await session.read()
-        if reason := next(filter(None, map(observed.unseen, self._change.fingerprint.paths)), ""):
+        if reason := observed.unseen(*self._change.fingerprint.paths):
             raise UnreachableError(reason)
         return observed
 

@@ -107,6 +107,7 @@ def test_an_entry_that_was_made_holds_all_below_it() -> None:
     [
         (None, "not in the network files"),
         (StationView(None, True, {}, "no route"), "unreachable: no route"),
+        (StationView(Observed({}, dark={ENB: "no answer"}), True), "unreachable: no answer"),
         (StationView(Observed({}), False), "not adopted: observe-only"),
         (view(tac="9"), f"changed since by somebody else: {CELL[19:]}"),
         (view(), ""),
