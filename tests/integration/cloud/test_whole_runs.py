@@ -428,7 +428,6 @@ ELSEWHERE = "drain a node elsewhere"
 MOMENTS: dict[str, tuple[str, str, Callable[[list[str]], int], tuple[Outcome, Outcome]]] = {
     "away when it is there, and checked": (ELSEWHERE, "gone", lambda calls: last(calls, "GET"), DONE),
     "slow where it is to go": (ELSEWHERE, "slow", lambda _calls: 19, LEFT),
-    "silent when its pod is to go": ("drain a node beside", "silent here", lambda calls: last(calls, "POST") - 1, BACK),
     "edited before the first one goes": (ELSEWHERE, "edited", lambda calls: last(calls, "PATCH") + 1, STAYS),
     "edited when the first one has gone": (ELSEWHERE, "edited", lambda calls: last(calls, "DELETE") + 1, DONE),
     "fails where its parameters go": (ELSEWHERE, "failing", lambda calls: last(calls, "DELETE") - 1, STAYS),

@@ -55,6 +55,26 @@ async def test_nothing_is_undone_under_a_hold() -> None:
     assert bench.lock == "LOCKED"
 
 
+async def test_what_nobody_can_see_for_a_while_is_undone_afterwards() -> None:
+    bench = PlaybookBench(LOCK + FAIL)
+
+    class Away(Mortal):
+        """Where the cell is does not answer once a step has failed, until it was asked some times."""
+
+        def due(self, name: str) -> bool:
+            found = rows(bench)
+            failed, undone = found.get(("fail", False)), found.get(("lock", True))
+            if failed is not None and failed.state is StepState.FAILED and undone is None:
+                bench.device.dark["1"] = "it does not answer"
+            elif undone is not None and undone.attempt > 3:
+                bench.device.dark.clear()
+            return super().due(name)
+
+    result = await bench.work(Away())
+    bench.settled(result, Outcome.ROLLED_BACK, "UNLOCKED")
+    assert rows(bench)["lock", True].attempt > 3
+
+
 async def test_a_check_that_cannot_be_evaluated_fails() -> None:
     bench = PlaybookBench("  - {name: look, action: read-state, checks: ['{{ target.station > 1 }}']}\n" + LOCK)
     result = await bench.work()
