@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from controller.cli import completion
+from controller.cli.follow import changes
 from controller.cli.output import Json, Limit, Reason, client, coloured, out, print_json, print_result, styled, when
 from controller.cli.tables import Column, table
 from controller.cli.waits import wait_words
@@ -288,7 +289,7 @@ def acknowledge(alarm: AlarmId, as_json: Json = False) -> None:
 @alarms.command("follow", epilog="Example: minka alarms follow --json | jq .station")
 def follow(as_json: Json = False) -> None:
     """Follow alarms as they change, until interrupted."""
-    for _, alarm in client().events("/v1/alarms/events"):
+    for alarm in changes("/v1/alarms/events"):
         if as_json:
             print_json(alarm, line=True)
         else:

@@ -1,8 +1,8 @@
-"""Following a run to its end: a bar for each wave, failures as they occur."""
+"""Following what happens: a run to its end, with a bar for each wave; alarms and incidents until interrupted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -134,7 +134,7 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
     shown: set[str] = set()
     try:
         with bars.progress:
-            for name, data in _events(api, run_id, SystemClock()):
+            for name, data in _events(api, f"/v1/runs/{run_id}/events", SystemClock()):
                 if name == "run":
                     last = data
                     bars.run(data)
@@ -154,12 +154,28 @@ def follow(run_id: str, *, as_json: bool = False) -> None:
         raise typer.Exit(FAILED)
 
 
-def _events(api: Client, run_id: str, clock: Clock) -> Iterator[tuple[str, Any]]:
-    """Events to the end of the run, taken up again where the stream breaks off; the API then repeats what was."""
+def changes(path: str) -> Iterator[dict[str, Any]]:
+    """Alarms or incidents as they are, then as they change, until interrupted."""
+    from controller.ports.clock import SystemClock  # noqa: PLC0415
+
+    return _news(_events(client(), path, SystemClock()))
+
+
+def _news(events: Iterable[tuple[str, Any]]) -> Iterator[dict[str, Any]]:
+    """What was not said before: a stream that is taken up again says first how all is now."""
+    said: dict[str, int] = {}
+    for _, one in events:
+        if said.get(one["id"]) != (now := hash(str(one))):
+            said[one["id"]] = now
+            yield one
+
+
+def _events(api: Client, path: str, clock: Clock) -> Iterator[tuple[str, Any]]:
+    """Events, to the end of a run if it is one; taken up again where the stream breaks off, and then repeated."""
     left = _ATTEMPTS
     while True:
         try:
-            for name, data in api.events(f"/v1/runs/{run_id}/events"):
+            for name, data in api.events(path):
                 left = _ATTEMPTS
                 yield name, data
                 if name == "run" and RunState(data["state"]).terminal:

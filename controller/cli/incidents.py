@@ -17,6 +17,7 @@ from controller.cli.alarms import (
     print_comment,
     print_dispatch,
 )
+from controller.cli.follow import changes
 from controller.cli.output import (
     Json,
     Limit,
@@ -139,7 +140,7 @@ def dispatch(incident: IncidentId, as_json: Json = False) -> None:
 @incidents.command("follow", epilog="Example: minka incidents follow --json | jq .id")
 def follow(as_json: Json = False) -> None:
     """Follow incidents as they change, until interrupted."""
-    for _, one in client().events("/v1/incidents/events"):
+    for one in changes("/v1/incidents/events"):
         if as_json:
             print_json(one, line=True)
         else:

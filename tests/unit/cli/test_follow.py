@@ -12,7 +12,7 @@ import pytest
 
 from controller.cli import follow as follow_module
 from controller.cli.client import FAILED, UNREACHABLE, WRONG_INPUT, Client, CliError, _refused
-from controller.cli.follow import _events
+from controller.cli.follow import _events, _news
 from controller.cli.output import err
 from controller.ports.clock import VirtualClock
 from tests.support.minka import environment, minka
@@ -45,7 +45,7 @@ class Api:
 
 
 def follow(api: Api, clock: Clock) -> Events:
-    return list(_events(cast("Client", api), "r-1", clock))
+    return list(_events(cast("Client", api), "/v1/runs/r-1/events", clock))
 
 
 GONE = CliError("gone", UNREACHABLE)
@@ -56,6 +56,17 @@ def test_a_stream_that_breaks_off_is_taken_up_again() -> None:
     api = Api(([RUNNING], GONE), ([], GONE), ([RUNNING], None), ([RUNNING, DONE], None))
     assert follow(api, clock) == [RUNNING, RUNNING, RUNNING, DONE]
     assert clock.pauses == 3
+
+
+def test_who_follows_alarms_survives_a_restart_of_the_api_and_is_told_all_once() -> None:
+    raised, cleared = ({"id": "a-1", "state": state} for state in ("raised", "cleared"))
+    other = {"id": "a-2", "state": "raised"}
+    first, again = [("alarm", raised), ("alarm", other)], [("alarm", other), ("alarm", cleared)]
+    api = Api((first, GONE), ([], GONE), (again, None), (again, None), ([], CliError("no", WRONG_INPUT)))
+    news = _news(_events(cast("Client", api), "/v1/alarms/events", Clock()))
+    assert [next(news) for _ in range(3)] == [raised, other, cleared]
+    with pytest.raises(CliError, match="no"):
+        next(news)
 
 
 @pytest.mark.parametrize(("status", "exits"), [(503, UNREACHABLE), (502, FAILED), (404, WRONG_INPUT)])
