@@ -273,14 +273,18 @@ def station_findings(
 
 
 def _dark(station: str, root: NodeSpec, wanted: Rendered, view: StationView) -> Iterator[Finding]:
-    """What could not be read: where something is to be done there, that is not planned."""
+    """What could not be read, by the reason: where something is to be done there, that is not planned."""
+    unread: dict[tuple[str, str], list[str]] = {}
     for path, reason in view.observed.dark.items() if view.observed else ():
         asked = {one: leaves for one, leaves in wanted.tree.items() if is_below(one, path)}
         ours = {one: entry.leaves for one, entry in view.ledger.items() if is_below(one, path)}
         if asked or ours:
             undone = "" if asked == ours else ", and what is to change there is not planned"
-            message = f"{station}: nobody knows whether {entry_name(root, path)} is there{undone}: {reason}"
-            yield Finding("not-read", Severity.WARNING, message, station)
+            unread.setdefault((undone, reason), []).append(entry_name(root, path))
+    for (undone, reason), names in unread.items():
+        are = "is" if len(names) == 1 else "are"
+        message = f"{station}: nobody knows whether {' and '.join(names)} {are} there{undone}: {reason}"
+        yield Finding("not-read", Severity.WARNING, message, station)
 
 
 def _identities_that_stay(station: str, root: NodeSpec, edits: Edits) -> Iterator[Finding]:
