@@ -34,7 +34,7 @@ from controller.plan.maintenance import (
     recreate_endpoints_change,
 )
 from controller.plan.routers import nodes_behind, ranks_of, switch_router_change
-from controller.plan.rows import PlanRow, headline, render_text
+from controller.plan.rows import PlanRow, render_text
 from controller.plan.sharing import CellTenant, Ledgers, SharedCell, shared_cells
 from controller.plan.station import StationPlan, plan_station
 from controller.plan.undo import undo_change, undo_job
@@ -65,7 +65,6 @@ __all__ = [
     "cycle_change",
     "drift",
     "drifted_nodes",
-    "headline",
     "image_in",
     "json_parts",
     "latest_first",

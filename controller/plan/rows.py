@@ -171,23 +171,3 @@ def render_text(plan: Plan) -> tuple[PlanRow, ...]:
         for change in plan.changes
         for row in change.diff
     )
-
-
-def headline(plan: Plan) -> str:
-    """The plan in one sentence."""
-    left_out = f"; {len(plan.unplanned)} left out" if plan.unplanned else ""
-    if plan.is_empty:
-        return f"Nothing to do: {len(plan.unchanged)} stations carry what they should{left_out}."
-    touched: set[str] = set()
-    outages, removed = [], 0
-    for change in plan.changes:
-        touched.update(change.touched)
-        removed += sum(change.removes.values())
-        if change.outage_seconds:
-            outages.append(change.outage_seconds)
-    parts = [f"{len(plan.changes)} stations change for {', '.join(sorted(touched)) or 'the host'}"]
-    if outages:
-        parts.append(f"{len(outages)} with an interruption of up to {max(outages)} s")
-    if removed:
-        parts.append(f"{removed} nodes are removed")
-    return f"{', '.join(parts)}; {len(plan.unchanged)} stay as they are{left_out}."

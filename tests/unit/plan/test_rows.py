@@ -10,7 +10,6 @@ import pytest
 from controller.models.plan import Change, Edit, Op
 from controller.nrm.profiles import root_spec
 from controller.nrm.tree import Leaves, Path
-from controller.plan import headline
 from controller.plan.document import compare, seal
 from controller.plan.rows import contents, describe, entry_name, first_names, leaf_texts
 from tests.unit.plan.samples import LTE, LTE_CELL, NOW, NR_CELL, PROFILES, network, only_change, plan, view
@@ -131,40 +130,16 @@ def test_of_many_names_three_are_told() -> None:
 # ----------------------------------------------------------------- whole plans
 
 
-def sealed(*changes: Change, unchanged: int = 0, left_out: int = 0) -> Any:
-    numbers = {f"X{number}": "not adopted" for number in range(left_out)}
+def sealed(*changes: Change) -> Any:
     return seal(
         created=NOW,
         network="test",
         network_digest="",
         selector="",
         changes=changes,
-        unchanged=[f"U{number}" for number in range(unchanged)],
-        unplanned=numbers,
+        unchanged=[],
+        unplanned={},
     )
-
-
-def changed(station: str, *touched: str, seconds: int = 0, **removes: int) -> Change:
-    update = {"station": station, "touched": touched, "outage_seconds": seconds, "removes": removes}
-    return CHANGE.model_copy(update=update)
-
-
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
-        ([], "Nothing to do: 1 stations carry what they should; 2 left out."),
-        ([changed("S1")], "1 stations change for the host; 1 stay as they are; 2 left out."),
-        (
-            [changed("S1", "beta", seconds=7), changed("S2", "alfa", "beta", seconds=5, alfa=2, beta=3), changed("S3")],
-            (
-                "3 stations change for alfa, beta, 2 with an interruption of up to 7 s, 5 nodes are removed; "
-                "1 stay as they are; 2 left out."
-            ),
-        ),
-    ],
-)
-def test_a_plan_is_told_in_one_sentence(changes: list[Change], said: str) -> None:
-    assert headline(sealed(*changes, unchanged=1, left_out=2)) == said
 
 
 def test_the_same_edits_on_another_state_of_a_station_differ() -> None:
