@@ -56,6 +56,11 @@ def minka(*words: str, env: Mapping[str, str] | None = None, given: str = "") ->
     return CommandResult(int(status or 0), out.getvalue(), err.getvalue())
 
 
+def interrupt(*_: object) -> None:
+    """Be interrupted (Ctrl-C); in the place of a pause."""
+    raise KeyboardInterrupt
+
+
 @dataclass(frozen=True)
 class CommandLine:
     """The command line of a person, set up for one controller."""

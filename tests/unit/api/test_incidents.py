@@ -15,9 +15,10 @@ from controller.api.views import HostView, TenantView
 from controller.models.alarm import AlarmReport, PerceivedSeverity
 from controller.models.network import network_digest
 from controller.models.people import Role
+from controller.ports.clock import SystemClock
 from tests.contract.store.test_roots import CLEARED, cut, dark, link, lost
 from tests.support.callers import admit
-from tests.support.minka import environment, minka
+from tests.support.minka import environment, interrupt, minka
 from tests.support.ports import free_ports
 from tests.unit.api.bench import TINY, ApiBench, files_of
 from tests.unit.intent.backhaul_tree import network as backhaul
@@ -188,6 +189,7 @@ async def test_incidents_are_followed_at_the_command_line_line_by_line(
         return httpx.Response(200, text=stream)
 
     monkeypatch.setattr(httpx.HTTPTransport, "handle_request", answer)
+    monkeypatch.setattr(SystemClock, "pause", interrupt)  # the stream ended, and would be asked for again
     env = environment(tmp_path, free_ports(1)) | {"MINKA_TOKEN": "minka_x", "COLUMNS": "200"}
     lines = minka("incidents", "follow", env=env).out.splitlines()
     shown = [line.partition(incident)[2].strip() for line in lines]

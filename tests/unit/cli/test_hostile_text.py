@@ -11,7 +11,8 @@ import httpx
 import pytest
 
 from controller.models.untrusted import visible
-from tests.support.minka import ROOT, CommandResult, environment, minka
+from controller.ports.clock import SystemClock
+from tests.support.minka import ROOT, CommandResult, environment, interrupt, minka
 from tests.support.ports import free_ports
 from tests.unit.cli.samples import answer
 from tests.unit.cli.test_commands import ALL, ENDLESS
@@ -38,6 +39,8 @@ def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., Comman
     (tmp_path / "playbooks").symlink_to(ROOT / "playbooks")
     (tmp_path / "my-rules").symlink_to(ROOT / "playbooks" / "rules")
     monkeypatch.chdir(tmp_path)
+    # What is followed is asked for again after its stream ended.
+    monkeypatch.setattr(SystemClock, "pause", interrupt)
     env = environment(tmp_path, free_ports(1)) | {"MINKA_TOKEN": "minka_x"}
 
     def command(name: str, say: Callable[[httpx.Request], httpx.Response], *more: str) -> CommandResult:

@@ -66,7 +66,7 @@ async def test_a_virtual_station_is_provisioned_with_those_of_its_functions_that
     none = FunctionBench(network().model_copy(update={"latencies": ()}))
     with pytest.raises(
         PlanRefusedError,
-        match="all stations out: S1: DU-1: contract error function-unplaced: function DU-1 has no place",
+        match="all devices out: S1: DU-1: contract error function-unplaced: function DU-1 has no place",
     ):
         await none.start("provision-station", station="S1")
 

@@ -36,7 +36,7 @@ def times(number: int) -> str:
         ("explanation/runs", f"A worker trusts its leases for {loop.BELIEF:g} s after its last recorded heartbeat"),
         ("explanation/runs", f"a worker's counter stand still for {sweeper.DEAD_AFTER:g} s"),
         ("explanation/runs", f"of a longer pause between two rounds, {sweeper._GAP:g} s count"),
-        ("explanation/runs", f"claimed {times(loop._MAX_ATTEMPTS)} in vain"),
+        ("explanation/runs", f"claimed {times(loop._MAX_ATTEMPTS)}, and ended its worker each time"),
         ("explanation/runs", f"start again ({times(Patience().beginnings)} at most)"),
         ("explanation/runs", f"its lock is tried for {Patience().busy:g} s"),
         ("explanation/runs", f"is tried until {Patience().unresolved:g} s after its deadline"),
