@@ -1,4 +1,4 @@
-"""The record: SQLite or PostgreSQL behind the ``Store`` port; the only place that knows SQLAlchemy."""
+"""The store on SQLite or PostgreSQL. No other package of the controller uses SQLAlchemy."""
 
 from controller.store.loop import LoopStore
 from controller.store.store import AsyncSqlStore, SqlStore, open_store

@@ -1,4 +1,4 @@
-"""Alarms: many reports become one alarm, with as many statements as one report takes."""
+"""Alarms: reports of the same fault become one alarm. Many reports take as many statements as one."""
 
 from __future__ import annotations
 
@@ -64,11 +64,11 @@ from controller.store.repository import SqlRepository, reads, writes, writes_asi
 from controller.store.transaction import Tx
 from controller.store.works import work_on
 
-#: An alarm that may not stand twice: work goes on, or people were notified and it was not cleared yet.
+#: Alarms that may not exist twice: somebody works on them, or people were notified and they are not cleared.
 _STANDING = text("state IN ('raised', 'repairing') OR (state = 'escalated' AND cleared IS NULL)")
-#: An alarm from which others may follow.
+#: Alarms from which others may follow.
 _SPREADING = text("spreads AND cleared IS NULL")
-#: An alarm that outlived its root.
+#: Alarms that outlived their root.
 _RELEASED = text("released IS NOT NULL AND cleared IS NULL")
 
 alarms = Table(
@@ -76,7 +76,7 @@ alarms = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("id", String, nullable=False, unique=True),
-    # Of station, object, tenant, probable cause and specific problem (``controller.intent.folding.identity``).
+    # Hash of station, object, tenant, probable cause and specific problem (``controller.intent.folding.identity``).
     Column("identity", String, nullable=False, server_default=""),
     string("station"),
     string("object"),
@@ -93,7 +93,7 @@ alarms = Table(
     Column("ended", Instant),
     Column("changed", Instant, nullable=False),
     Column("cleared", Instant),
-    # Time of the newest event that had its say; older ones only count.
+    # Time of the newest event that changed the alarm. Older events are only counted.
     Column("reported", Instant, nullable=False),
     Column("count", Integer, nullable=False),
     long_text("run"),
@@ -101,18 +101,18 @@ alarms = Table(
     Column("escalated", Instant),
     Column("acknowledged", Instant),
     long_text("acknowledged_by"),
-    # JSON lists: cells that suffer, tenants that are notified, functions that suffer, those that lost pods only.
+    # JSON lists: cells affected, tenants to notify, functions affected, functions that lost only some of their pods.
     Column("cells", Text, nullable=False, server_default="[]"),
     Column("tenants", Text, nullable=False, server_default="[]"),
     Column("functions", Text, nullable=False, server_default="[]"),
     Column("degraded", Text, nullable=False, server_default="[]"),
-    # The alarm that it follows from, and whether others may follow from it (``controller.intent.roots``).
+    # The alarm that this one follows from, and whether others may follow from this one (``controller.intent.roots``).
     string("root"),
     Column("released", Instant),
-    # The root that it outlived, or followed from before.
+    # The root that this alarm outlived or followed from before.
     Column("followed", String, nullable=False, server_default=""),
     Column("spreads", Boolean, nullable=False),
-    # What it is part of (``controller.intent.incidents``).
+    # The incident that it is part of (``controller.intent.incidents``).
     Column("incident", String, nullable=False, server_default=""),
     Index("ix_alarms_incident", "incident", "number"),
     Index("ix_alarms_released", "released", sqlite_where=_RELEASED, postgresql_where=_RELEASED),
@@ -134,7 +134,7 @@ alarms = Table(
     ),
 )
 
-#: Whom alarms concern: what ``alarms.tenants`` says, to be asked for by tenant.
+#: The tenants of ``alarms.tenants``, one per row, for queries by tenant.
 alarm_tenants = Table(
     "alarm_tenants",
     metadata,
@@ -142,14 +142,14 @@ alarm_tenants = Table(
     Column("alarm", String, ForeignKey("alarms.id"), primary_key=True),
 )
 
-#: Numbers of alarms of which it is yet to be worked out what they follow from, since a wide root came or went.
+#: Alarms whose root is still to be worked out, because a root with many symptoms was raised or cleared.
 uncorrelated = Table(
     "uncorrelated",
     metadata,
     Column("alarm", Integer, ForeignKey("alarms.number"), primary_key=True, autoincrement=False),
 )
 
-#: Alerts that became no alarm, counted by why.
+#: Number of alerts that became no alarm, by reason.
 refused_alerts = Table(
     "refused_alerts",
     metadata,
@@ -157,7 +157,7 @@ refused_alerts = Table(
     Column("number", BigInteger, nullable=False),
 )
 
-#: Notifications of people. Each is claimed before it is sent: ``attempts`` tells one claim from the next.
+#: Notifications of people. Each is claimed before it is sent; ``attempts`` distinguishes one claim from the next.
 escalations = Table(
     "escalations",
     metadata,
@@ -183,31 +183,31 @@ repairs = Table(
     Column("at", Instant, nullable=False),
     string("alarm"),
     string("run"),
-    # What the alarm followed from when the repair was started.
+    # The root that the alarm followed from when the repair started.
     Column("root", String, nullable=False, server_default=""),
     Index("ix_repairs_rule_object_at", "rule", "object", "at"),
     Index("ix_repairs_at", "at"),
 )
 
-#: Whoever begins a repair does so alone.
+#: Guard: only one transaction at a time begins a repair.
 _BEGINNING = "repairs"
-#: Whoever raises or clears alarms does so alone, and takes this before any row: else a root and what follows from it
-#: could miss each other, or wait for each other.
+#: Guard: only one transaction at a time raises or clears alarms. It is taken before any row. Otherwise a root and its
+#: symptoms could miss each other, or wait for each other.
 GUARD = "alarms"
-#: Actions that change nothing of an alarm.
+#: Actions of the audit trail that change nothing in an alarm.
 _NOTED, _NOT_NOTIFIED = "alarm.noted", "alarm.people-not-notified"
 _NO_CHANGES = (_NOTED, _NOT_NOTIFIED)
-#: What is kept as a JSON list.
+#: Columns that hold a JSON list.
 _LISTS = ("cells", "tenants", "functions", "degraded")
-#: What a report may change of an alarm.
+#: Columns that a report may change.
 _CHANGED = ("severity", "text", "state", "seen", "changed", "cleared", "ended", "count", "shelved_until", "cleared_by")
-#: Reports folded at once: SQLite takes 32,766 parameters in a statement.
+#: Reports that are folded at once: SQLite takes 32,766 parameters in a statement.
 _AT_ONCE = 10_000
-#: Alarms whose roots are worked out in one transaction with the news of a root, while reports that come wait.
+#: Alarms whose roots are worked out in the transaction that raises or clears a root, while other reports wait.
 _PIECE = 25
 _ALARM = select(alarms).where(alarms.c.id == bindparam("alarm"))
 _ALARM_LOCKED = _ALARM.with_for_update()
-#: What decides whether an alarm is as it was seen; of all, and of those that nobody is changing.
+#: Columns that decide whether an alarm is still as it was seen; the query for all alarms, and for those not locked.
 _SEEN = ("state", "run", "cleared")
 _ALL = select(alarms.c.id, *(alarms.c[name] for name in _SEEN)).order_by(alarms.c.number).with_for_update()
 _FREE = _ALL.with_for_update(skip_locked=True)
@@ -223,12 +223,12 @@ _UPDATE = (
 )
 
 
-#: Whether an alarm takes in reports.
+#: Alarms that take in reports.
 _OPEN = or_(
     alarms.c.state.in_([state.value for state in OPEN]),
     and_(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.cleared.is_(None)),
 )
-#: Alarms that take in reports, oldest first; those that stand; those of these from which others may follow.
+#: Alarms that take in reports, oldest first; those not cleared; those of them from which others may follow.
 _OLDEST = select(alarms).order_by(alarms.c.number)
 _TAKING = _OLDEST.where(_OPEN)
 STANDING = and_(_OPEN, alarms.c.cleared.is_(None))
@@ -260,13 +260,13 @@ _STARTED = (
     .order_by(repairs.c.number)
 )
 
-#: Who shares which cell, by digest of the network and agreements in force: the latest that were asked for.
+#: Who shares which cell, by digest of the network and agreements in force: the results used most recently.
 _SHARINGS = 8
 _sharings: dict[tuple[str, tuple[str, ...]], Sharing] = {}
 
 
 class SqlAlarms(SqlRepository, Alarms[Sync]):
-    """Faults."""
+    """Repository of alarms."""
 
     @writes
     def report(self, tx: Tx, report: AlarmReport) -> Alarm:
@@ -427,7 +427,7 @@ class SqlAlarms(SqlRepository, Alarms[Sync]):
 
 
 class SqlEscalations(SqlRepository, Escalations[Sync]):
-    """What people are to be notified of."""
+    """Repository of notifications of people."""
 
     @reads
     def pending(self, tx: Tx) -> list[Escalation]:
@@ -455,7 +455,7 @@ class SqlEscalations(SqlRepository, Escalations[Sync]):
 
 
 class SqlRepairs(SqlRepository, Repairs[Sync]):
-    """What rules started."""
+    """Repository of repairs that rules started."""
 
     @reads
     def count(self, tx: Tx, rule: str, object_path: str, since: datetime) -> int:
@@ -502,7 +502,7 @@ class SqlRepairs(SqlRepository, Repairs[Sync]):
 
 
 def _modes_changed(tx: Tx, since: int) -> bool:
-    """Whether a rule got another mode since a row of the audit trail: what it only observed may be repaired now."""
+    """Whether a rule got another mode since a row of the audit trail, so that it may repair what it only observed."""
     changed = select(audit.c.id).where(audit.c.id > since, audit.c.action == "rule.mode-set").limit(1)
     return tx.execute(changed).scalar() is not None
 
@@ -512,7 +512,7 @@ def _as_started(row: Row[Any]) -> StartedRepair:
 
 
 def take_reports(tx: Tx, reports: Sequence[AlarmReport]) -> list[Alarm]:
-    """What ``Alarms.report_all`` does, as part of a transaction."""
+    """Do what ``Alarms.report_all`` does, as part of a transaction."""
     taken: list[Alarm] = []
     for start in range(0, len(reports), _AT_ONCE):
         taken += _take(tx, reports[start : start + _AT_ONCE])
@@ -547,7 +547,7 @@ def _new_id() -> str:
 
 
 def sharing_of(tx: Tx) -> Sharing | None:
-    """Who shares which cell today; None before a network was loaded."""
+    """Who shares which cell today; None while no network is loaded."""
     current = current_network(tx)
     if current is None:
         return None
@@ -556,7 +556,7 @@ def sharing_of(tx: Tx) -> Sharing | None:
 
 
 def sharing_on(digest: str, network: Network, day: date) -> Sharing:
-    """Who shares which cell of a network version on a day, with what was asked for already."""
+    """Who shares which cell in a network version on a day; recent results are cached."""
     global _sharings  # noqa: PLW0603  # replaced as a whole, since other threads may be reading the old one
     version = digest, tuple(one.id for one in in_force(network, day))
     found = _sharings.get(version)
@@ -580,23 +580,23 @@ def _find_impact(tx: Tx, touched: dict[str, Folded]) -> None:
 
 
 def _as_recorded(known: Alarm, said: Alarm) -> Alarm:
-    """An alarm as it was after one of several reports, with whom it concerns and what it follows from."""
+    """The state of an alarm after one of several reports, with the impact, root and incident that are on record."""
     now = {name: getattr(known, name) for name in ("cells", "tenants", "root", "incident")}
     return said if all(getattr(said, name) == value for name, value in now.items()) else said.model_copy(update=now)
 
 
 def _correlate(tx: Tx, news: Collection[Alarm]) -> dict[str, Alarm]:
-    """Work out what alarms follow from, and which incident they are part of, where some were raised or cleared.
+    """Work out roots and incidents after alarms were raised or cleared.
 
-    Where more than a few others may follow from these, or did, only these are placed now, and the others are noted to
+    If more than a few other alarms may follow from these, or did, only these are placed now. The others are noted, to
     be placed soon.
 
     Args:
-        tx: The transaction, which has the guard.
-        news: Those, as they are now.
+        tx: The transaction, which holds the guard.
+        news: Alarms that were raised or cleared, as they are now.
 
     Returns:
-        Alarms that follow from another one, or are part of another incident, than before, and those in the news; by id.
+        Those alarms, and all whose root or incident changed, by id.
     """
     if not news:
         return {}
@@ -606,7 +606,7 @@ def _correlate(tx: Tx, news: Collection[Alarm]) -> dict[str, Alarm]:
 
 
 def _place(tx: Tx, news: Collection[Alarm], others: Collection[Alarm]) -> dict[str, Alarm]:
-    """See ``_correlate``; ``others`` are all that may follow from another alarm than before, those in the news too."""
+    """Place alarms as ``_correlate`` does; ``others`` are all whose root may change, including those in the news."""
     current = current_network(tx)
     roots = {row.id: as_alarm(row) for row in tx.execute(_ROOTS)} if current else {}
     found = _find_roots(tx, current[1], others, list(roots.values())) if current else {}
@@ -623,7 +623,7 @@ def _place(tx: Tx, news: Collection[Alarm], others: Collection[Alarm]) -> dict[s
 
 
 def put_into(tx: Tx, outcome: Outcome) -> None:
-    """Say of alarms which incident they are part of now."""
+    """Put on record which incident each alarm is part of now."""
     if outcome.merged:
         tx.execute(_MERGED, [{"of": one, "new_incident": target} for one, target in outcome.merged.items()])
     if outcome.joined:
@@ -631,10 +631,10 @@ def put_into(tx: Tx, outcome: Outcome) -> None:
 
 
 def _find_roots(tx: Tx, network: Network, others: Iterable[Alarm], roots: Iterable[Alarm]) -> dict[str, Alarm]:
-    """Work out what alarms follow from, and put it on record where that is another one than before.
+    """Work out what alarms follow from, and put changed roots on record.
 
     Returns:
-        Those, as they are now, by id.
+        Alarms whose root changed, as they are now, by id.
     """
     found: dict[str, Alarm] = {}
     for alarm in others:
@@ -651,7 +651,7 @@ def _find_roots(tx: Tx, network: Network, others: Iterable[Alarm], roots: Iterab
 
 
 def _whose_root_may_be_another(tx: Tx, network: Network, news: Iterable[Alarm]) -> list[Alarm]:
-    """Alarms that stand: those in the news, and all within reach of roots in the news, unless these are many."""
+    """Standing alarms whose root may change: those in the news, and all within reach of roots there unless too many."""
     wide = [reach(network, alarm) for alarm in filter(may_be_root, news)]
     within = (
         (alarms.c.station, {device for one in wide for device in one.devices}),
@@ -669,7 +669,7 @@ def _whose_root_may_be_another(tx: Tx, network: Network, news: Iterable[Alarm]) 
 
 
 def _leave(tx: Tx, within: Iterable[tuple[Column[str], Set[str]]]) -> None:
-    """Note alarms that stand within reach of roots, for ``correlate_more``."""
+    """Note alarms within reach of roots, for ``correlate_more``."""
     for column, where in within:
         for part in chunks(sorted(where)):
             left = select(alarms.c.number).where(STANDING, column.in_(part))
@@ -677,14 +677,14 @@ def _leave(tx: Tx, within: Iterable[tuple[Column[str], Set[str]]]) -> None:
 
 
 def _owners(tx: Tx, new: Sequence[Alarm]) -> dict[str, tuple[str, ...]]:
-    """Owners of the core links that alarms of no single tenant are about, by alarm."""
+    """Owners of core links, by alarm, for alarms about links that name no single tenant."""
     links = {one.id: (one.station, link) for one in new if not one.tenant and (link := link_in(one.object))}
     known = ledger_nodes(tx, set(links.values())) if links else {}
     return {alarm: known[link].owners for alarm, link in links.items() if link in known}
 
 
 def _news(before: Mapping[str, Alarm], touched: Mapping[str, Folded]) -> Iterator[Alarm]:
-    """Alarms that stand, or are over, and did not or were not before."""
+    """Alarms that were raised, and alarms that were cleared, by these reports."""
     for name, one in touched.items():
         stood = name in before and before[name].cleared is None
         if (one.alarm.cleared is None) is not stood:
@@ -697,7 +697,7 @@ def _concern(tx: Tx, found: Iterable[Alarm]) -> None:
 
 
 def _concern_others(tx: Tx, alarm: Alarm, tenants: tuple[str, ...]) -> None:
-    """Put on record that an alarm concerns other tenants than before, and see to it that they are notified."""
+    """Put on record that other tenants are concerned by an alarm than before, and have them notified."""
     tx.execute(update(alarms).where(alarms.c.id == alarm.id).values(tenants=_as_json(tenants)))
     tx.execute(delete(alarm_tenants).where(alarm_tenants.c.alarm == alarm.id))
     _concern(tx, [alarm.model_copy(update={"tenants": tenants})])
@@ -716,7 +716,7 @@ def _detail(report: AlarmReport, alarm: Alarm, action: str) -> dict[str, object]
 
 
 def _newest(tx: Tx, keys: set[str]) -> dict[str, Folded]:
-    """The newest alarm of each identity, locked."""
+    """The newest alarm of each identity, with its row locked."""
     if not keys:
         return {}
     newest = select(func.max(alarms.c.number)).where(alarms.c.identity.in_(sorted(keys))).group_by(alarms.c.identity)
@@ -725,7 +725,7 @@ def _newest(tx: Tx, keys: set[str]) -> dict[str, Folded]:
 
 
 def _with_ids(tx: Tx, ids: set[str]) -> dict[str, Folded]:
-    """Alarms by id, locked."""
+    """Alarms by id, with their rows locked."""
     rows = tx.execute(select(alarms).where(alarms.c.id.in_(sorted(ids))).with_for_update()) if ids else ()
     return {row.id: Folded(as_alarm(row), row.reported) for row in rows}
 
@@ -742,7 +742,7 @@ def _write(tx: Tx, touched: Collection[Folded]) -> None:
             values = {name: getattr(one.alarm, name) for name in _CHANGED} | {"reported": one.reported}
             change = {f"new_{name}": getattr(value, "value", value) for name, value in values.items()}
             old.append({"of": one.alarm.id, **change})
-    # Before new ones: at most one alarm of an identity stands.
+    # Old alarms first: at most one alarm of an identity stands.
     if old:
         tx.execute(_UPDATE, old)
     if new:
@@ -751,7 +751,7 @@ def _write(tx: Tx, touched: Collection[Folded]) -> None:
 
 
 def conditions(like: AlarmFilter, now: datetime) -> list[ColumnElement[bool]]:
-    """What alarms of a filter have in common."""
+    """Conditions of a filter of alarms."""
     columns = (
         (alarms.c.state, [state.value for state in like.states]),
         (alarms.c.station, like.stations),
@@ -778,7 +778,7 @@ def conditions(like: AlarmFilter, now: datetime) -> list[ColumnElement[bool]]:
 
 
 def escalate(tx: Tx, seen: Alarm, reason: str, actor: str, kind: str = PAGE) -> Alarm | None:
-    """What ``Alarms.escalate`` does, as part of a transaction."""
+    """Do what ``Alarms.escalate`` does, as part of a transaction."""
     if _load(tx, seen.id).is_shelved(tx.now) or work_on(tx, seen) is not None:
         return None
     moved = _move(tx, seen, {"state": AlarmState.ESCALATED.value, "note": reason, "escalated": tx.now}, actor)
@@ -792,7 +792,7 @@ def escalate(tx: Tx, seen: Alarm, reason: str, actor: str, kind: str = PAGE) -> 
 
 
 def _known_to_people(tx: Tx, alarm: Alarm) -> bool:
-    """Whether they were called for another alarm of the same fault, which stands."""
+    """Whether people were notified of another standing alarm of the same fault."""
     if alarm.probable_cause not in LINK_CAUSES:
         return False
     escalated = _UNCLEARED.where(alarms.c.state == AlarmState.ESCALATED.value, alarms.c.id != alarm.id)
@@ -801,7 +801,7 @@ def _known_to_people(tx: Tx, alarm: Alarm) -> bool:
 
 
 def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | None:
-    """What ``Alarms.move`` does, as part of a transaction; empty values stay as they are."""
+    """Do what ``Alarms.move`` does, as part of a transaction; empty values stay as they are."""
     ends = values["state"] in (AlarmState.CLEARED, AlarmState.REPAIRED)
     if ends and seen.cleared is None:
         tx.guard(GUARD)
@@ -824,7 +824,7 @@ def _move(tx: Tx, seen: Alarm, values: dict[str, Any], actor: str) -> Alarm | No
 
 
 def _pending(seen: Escalation) -> Update:
-    """An update of an escalation that is still as it was seen."""
+    """An update of an escalation, provided that it is still as it was seen."""
     names = ("alarm", "number", "attempts", "claimed")
     same = and_(*(escalations.c[name] == getattr(seen, name) for name in names))
     return update(escalations).where(same, escalations.c.notified.is_(None))
@@ -838,7 +838,7 @@ def _load(tx: Tx, alarm_id: str, *, lock: bool = False) -> Alarm:
 
 
 def as_alarm(row: Row[Any]) -> Alarm:
-    """A row as the noun."""
+    """Make an alarm of a row."""
     fields = Alarm.model_fields
     values = {name: value for name, value in row._mapping.items() if name in fields}
     return Alarm(**values | {name: tuple(orjson.loads(values[name])) for name in _LISTS})

@@ -106,7 +106,7 @@ log = structlog.get_logger()
 
 
 class SqlApprovals(SqlRepository, Approvals[Sync]):
-    """What people say, and what follows."""
+    """Repository of votes, overrides and their consequences."""
 
     @writes
     def reassess(self, tx: Tx, assess: Assess, seen: Mapping[str, Clearances]) -> dict[str, Clearances]:
@@ -120,7 +120,7 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
             try:
                 standing = _standing(tx, row, bounds)
             except ValueError as error:
-                # A newer version wrote it, and maintains it.
+                # A newer version wrote this run, and maintains it.
                 log.info("run.of_a_newer_version", run=row.id, reason=str(error))
             else:
                 found[row.id] = _assessed(assess, standing)
@@ -179,7 +179,7 @@ class SqlApprovals(SqlRepository, Approvals[Sync]):
 
 
 class SqlFreezes(SqlRepository, Freezes[Sync]):
-    """When nothing may be changed."""
+    """Repository of freezes."""
 
     @writes
     def add(self, tx: Tx, target: str, begins: datetime, ends: datetime, by: str, reason: str) -> Freeze:
@@ -257,7 +257,7 @@ def _freezes(tx: Tx, at: datetime) -> list[Freeze]:
 
 
 def _override(tx: Tx, run_id: str) -> Override | None:
-    """Who overrides a run, if that person may do so now."""
+    """The override of a run, provided that its author may still override."""
     row = tx.execute(_OVERRIDE, {"run": run_id}).one_or_none()
     counts = row is not None and allowed(tx, [row.by], Permission.OVERRIDE)
     return Override(**row._mapping) if row is not None and counts else None
@@ -291,12 +291,12 @@ def _standing(tx: Tx, row: Row[Any], bounds: _Bounds) -> ClearanceInput:
 
 
 def _away(tx: Tx, run_id: str) -> dict[str, datetime]:
-    """When stations that were away are tried again, where they were not begun since."""
+    """When stations that were away are tried again, unless they began since."""
     return {row.station: row.rests for row in tx.execute(_AWAY, {"run": run_id})}
 
 
 def _owed(tx: Tx, run_id: str) -> frozenset[str]:
-    """Stations not begun that live in functions which were."""
+    """Stations that have not begun although the function that they live in has."""
     inside = tx.execute(_INSIDE, {"run": run_id}).all()
     if not inside:
         return frozenset()
@@ -306,10 +306,10 @@ def _owed(tx: Tx, run_id: str) -> frozenset[str]:
 
 
 def _begun(tx: Tx, run: Row[Any], strategy: Strategy) -> frozenset[str]:
-    """Stations whose unit or wave was begun, where that is decided as a whole."""
+    """Stations whose unit or wave has begun; empty where each station is decided on its own."""
     if strategy.policy is Policy.STATION:
         return frozenset()
-    # What was away is tried again although a later wave is open.
+    # Stations that were away are tried again although a later wave is open.
     first = 0 if strategy.patience else run.wave
     rows = tx.execute(_OPENED, {"run": run.id, "first": first, "last": run.wave}).all()
     units = strategy.policy is Policy.UNIT
@@ -319,7 +319,7 @@ def _begun(tx: Tx, run: Row[Any], strategy: Strategy) -> frozenset[str]:
 
 
 def _assessed(assess: Assess, standing: ClearanceInput) -> Clearances:
-    """What follows; an error of ours lets nothing begin, and keeps no other run from being assessed."""
+    """The result of ``assess``. If it fails, nothing of this run may begin, and other runs are still assessed."""
     try:
         return assess(standing)
     except Exception as error:
@@ -329,7 +329,7 @@ def _assessed(assess: Assess, standing: ClearanceInput) -> Clearances:
 
 
 def _keep(tx: Tx, run_id: str, said: Clearances) -> None:
-    """Write what jobs may do where it is not on record already."""
+    """Write what each job may do now, where the record says something else."""
     rows = tx.execute(_OPEN_JOBS, {"run": run_id}).all()
     changed = [
         {"changed": row.id, "blocked": now.blocked, "closes": now.closes}
@@ -340,27 +340,27 @@ def _keep(tx: Tx, run_id: str, said: Clearances) -> None:
         tx.execute(update(jobs).where(jobs.c.id == bindparam("changed")), changed)
     freed = [row.id for row in rows if row.blocked and (now := said.get(row.station)) and not now.blocked]
     for ids in chunks(freed):
-        # What may begin only now has waited for no worker yet.
+        # A job that may begin only from now on has not waited for a worker yet.
         tx.execute(update(jobs).where(jobs.c.id.in_(ids), jobs.c.ready.is_not(None)).values(ready=tx.now))
 
 
-#: A wave, a round of it, and the unit that begins again by itself, empty otherwise.
+#: Wave, round, and the unit if it begins again by itself (otherwise empty).
 _Key = tuple[int, int, str]
-#: Stations that are not done by what they are decided with, and what of that has begun.
+#: Stations not done, by wave; and the waves that have begun.
 _Waves = tuple[dict[_Key, list[str]], set[_Key]]
 
 
 def waiting_for_others(tx: Tx, rows: Sequence[Row[Any]], said: Mapping[str, Clearances]) -> dict[str, Clearances]:
-    """What is to be said of runs that have to wait for another's stations, instead of what was said.
+    """New clearances of runs that have to wait for stations of another run.
 
-    A station that is decided with others stays reserved while these are prepared. So two groups that share a station
-    may not be under way at once: each could hold what the other waits for, until their timers run out. The first that
-    may begin goes first.
+    A station that is decided with others stays reserved while the others are prepared. So two groups that share a
+    station may not be under way at once: each could hold stations that the other waits for, until their timers expire.
+    The first group that may begin goes first.
 
     Args:
         tx: The transaction.
         rows: Active runs, oldest first, with ``id`` and ``strategy``.
-        said: What was said of each.
+        said: Clearances of each run so far.
     """
     policies = {row.id: policy for row in rows if (policy := _policy(row)) is not Policy.STATION}
     grouped = list(policies)
@@ -377,7 +377,7 @@ def waiting_for_others(tx: Tx, rows: Sequence[Row[Any]], said: Mapping[str, Clea
     found: dict[str, Clearances] = {}
     for run in grouped:
         left, begun = waves[run]
-        # The next wave as well: it may be opened before the next round. And all that begins again.
+        # The next wave too, since it may open before the next round; and all units and waves that begin again.
         soon = [*sorted(wave for wave in left if wave[1]), *sorted(wave for wave in left if not wave[1])[:2]]
         for wave in [wave for wave in soon if wave not in begun]:
             clash = next((name for name in left[wave] if holders.get(name, run) != run), None)
@@ -409,6 +409,6 @@ def _waves(tx: Tx, policies: Mapping[str, Policy]) -> Mapping[str, _Waves]:
 
 
 def _also(said: Clearances, station: str, why: str) -> Clearance:
-    """What was said of a station, and that it waits for another run."""
+    """The clearance of a station, with the addition that it waits for another run."""
     known = said.get(station, Clearance())
     return Clearance("; ".join(filter(None, (known.blocked, why))), closes=known.closes)

@@ -1,4 +1,4 @@
-"""The audit trail. The first denied requests of a kind get a row each, a flood of them one row with a count."""
+"""The audit trail. The first denied requests of a kind get a row each; a flood of them gets one row with a count."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from controller.store.columns import Instant, metadata
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
 
-#: What was denied to whom lately, until it is summed up: how much of it has a row of the audit trail of its own, how
-#: much more there was, and the last of it. On the host's side ``side`` is empty.
+#: Denied requests by caller and permission, until they are summed up: how many have an audit row of their own, how many
+#: more there were, and the last of them. ``side`` is empty on the host's side.
 denials = Table(
     "denials",
     metadata,
@@ -32,15 +32,15 @@ denials = Table(
     Column("at", Instant, nullable=False),
 )
 
-#: For how long what one caller is denied for want of one permission is counted together, and how much of it gets a
-#: row of its own. What comes beyond gets a single row with its number: the trail grows with callers, not with requests.
+#: For how long denials of one caller for one permission are counted together, and how many of them get a row of their
+#: own. All further ones get a single row with their number, so the trail does not grow with the number of requests.
 PERIOD, EACH = timedelta(hours=1), 20
 _ACTION = "access.denied"
 _KEY = (denials.c.actor, denials.c.side, denials.c.permission)
 
 
 class SqlAudit(SqlRepository, Audit[Sync]):
-    """What was done by whom."""
+    """Repository of the audit trail."""
 
     @writes
     def append(self, tx: Tx, actor: str, action: str, target: str, detail: Mapping[str, str] | None = None) -> None:
@@ -56,7 +56,7 @@ class SqlAudit(SqlRepository, Audit[Sync]):
     @reads
     def verify(self, tx: Tx) -> AuditBreak | None:
         if tx.dialect == "postgresql":
-            # Rows and head as of one moment: what others append meanwhile is no break.
+            # Rows and head as of one moment, so that rows appended meanwhile do not look like a break.
             tx.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"))
         return audit_chain.first_broken(tx.connection, tx.evidence.keys)
 
@@ -99,7 +99,7 @@ class SqlAudit(SqlRepository, Audit[Sync]):
 
 
 def _sum_up(tx: Tx, row: Row[Any]) -> None:
-    """Put one row on the trail for all refusals that had none, with the time of the last one."""
+    """Write one row for all denials that have none, with the time of the last one."""
     if row.more:
         detail = {"permission": row.permission, "count": str(row.more), "since": row.since.isoformat()}
         detail = {name: value for name, value in detail.items() if value}

@@ -1,7 +1,7 @@
 """The audit chain: each row holds the hash of the one before, so that changed or removed rows are found.
 
-Hashes are keyed (HMAC-SHA-256, RFC 2104) with a key outside of the database: whoever can only write to the database
-can't make a valid row or hash. Rows from before there were keys have plain hashes.
+Hashes are keyed (HMAC-SHA-256, RFC 2104) with a key outside of the database: somebody who can only write to the
+database can't make a valid row or hash. Rows that were written before there were keys have plain hashes.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.evidence import AuditKeys
 from controller.store.queries import INSERTS, chunks
 
-#: Rows are chained: each holds the hash of the one before, so that none can be changed or removed unseen.
+#: The audit trail. Each row holds the hash of the row before, so that none can be changed or removed unnoticed.
 audit = Table(
     "audit",
     metadata,
@@ -36,11 +36,11 @@ audit = Table(
     long_text("detail"),
     string("previous"),
     string("hash"),
-    # Id of the key that the hash was made with; empty for a plain hash.
+    # Id of the key of this hash; empty for a plain hash.
     Column("key", String, nullable=False, server_default=""),
 )
 
-#: Where the chain ends (one row), so that a cut tail is seen.
+#: The end of the chain (one row), which reveals a chain that was cut short.
 audit_head = Table(
     "audit_head",
     metadata,
@@ -49,9 +49,9 @@ audit_head = Table(
     string("hash"),
 )
 
-#: What the first row holds for the hash of the row before.
+#: The previous hash of the first row.
 GENESIS = "0" * 64
-#: Action of the row that holds a person's decision which of two records is right.
+#: Action of the row for a person's decision which of two records is right.
 DECIDED = "record.decided"
 _CHAIN = "audit"
 _HEAD = select(audit_head.c.last, audit_head.c.hash)
@@ -66,7 +66,7 @@ _NEW_HEAD = {
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """An act that is about to go on record."""
+    """An audit row to be written."""
 
     at: datetime
     actor: str
@@ -82,10 +82,10 @@ def newest(connection: Connection) -> tuple[int, str]:
 
 
 def append(connection: Connection, notes: Sequence[Note], keys: AuditKeys) -> tuple[int, str]:
-    """Write rows at the end of the chain; the caller sees to it that nobody else does.
+    """Write rows at the end of the chain. The caller makes sure that nobody else does.
 
     Returns:
-        Number and hash of the last one.
+        Number and hash of the last row.
     """
     last, previous = newest(connection)
     key = keys.newest.id if keys.newest else ""
@@ -103,7 +103,7 @@ def append(connection: Connection, notes: Sequence[Note], keys: AuditKeys) -> tu
 
 
 def matching(columns: ColumnCollection[str, Any], wanted: AuditQuery) -> list[ColumnElement[bool]]:
-    """Conditions on rows of the trail, or of a query with its columns."""
+    """Conditions on rows of the trail, or on a query with its columns."""
     found = [] if wanted.actor is None else [columns.actor == wanted.actor]
     for column, text in ((columns.action, wanted.action), (columns.object, wanted.object)):
         if text is not None:
@@ -128,7 +128,7 @@ def first_broken(connection: Connection, keys: AuditKeys) -> AuditBreak | None:
 
 
 def wrong_in(connection: Connection, row: Row[Any], keys: AuditKeys) -> str:
-    """What is wrong with one row and its places between the two beside it, empty if nothing is."""
+    """What is wrong with one row between its two neighbours; empty if nothing is."""
     beside = select(audit.c.id, audit.c.previous, audit.c.hash).where(audit.c.id.in_([row.id - 1, row.id + 1]))
     known = {one.id: one for one in connection.execute(beside)}
     before, after, (last, digest) = known.get(row.id - 1), known.get(row.id + 1), newest(connection)
@@ -140,7 +140,7 @@ def wrong_in(connection: Connection, row: Row[Any], keys: AuditKeys) -> str:
 def first_unanchored(connection: Connection, anchors: Iterable[AuditAnchor]) -> AuditBreak | None:
     """The first anchored row that is not on the trail as it was anchored, or None.
 
-    An anchor from before a person decided that an older record is right need not hold.
+    Anchors from before a person's decision that an older record is right are passed over.
     """
     decided = select(audit.c.detail).where(audit.c.action == DECIDED)
     epoch = max((int(orjson.loads(detail)["epoch"]) for detail in connection.execute(decided).scalars()), default=0)
@@ -155,14 +155,14 @@ def first_unanchored(connection: Connection, anchors: Iterable[AuditAnchor]) -> 
 
 
 def as_noun(row: Row[Any]) -> AuditRow:
-    """A row as the port shows it."""
+    """Make an ``AuditRow`` of a row."""
     return AuditRow(
         id=row.id, at=row.at, actor=row.actor, action=row.action, object=row.object, detail=orjson.loads(row.detail)
     )
 
 
 def _wrong(row: Row[Any], expected: int, previous: str, keys: AuditKeys) -> str:
-    """What is wrong with a row in its place, empty if nothing is."""
+    """What is wrong with a row after the one before; empty if nothing is."""
     if row.id != expected:
         return "it is missing"
     if not row.key and keys.sign(row.id):

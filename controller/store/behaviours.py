@@ -1,4 +1,4 @@
-"""The behaviour of servers as learned, by software version."""
+"""The behaviour of servers as Minka learned it, by software version."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from controller.store.leases import check_lease
 from controller.store.repository import SqlRepository, writes
 from controller.store.transaction import Database, Tx
 
-#: How servers behave, by the name of their software.
+#: Behaviour of servers, by the name of their software.
 behaviours = Table(
     "behaviours",
     metadata,
@@ -19,18 +19,18 @@ behaviours = Table(
     Column("follow_up", String),
     Column("cancels", Boolean, nullable=False),
     long_text("reason"),
-    # Where and when it was learned.
+    # Station and time of the transaction that learned it.
     string("station"),
     Column("learned", Instant, nullable=False),
 )
-#: Asked for at each check of a station whose software was not probed yet.
+#: Read at each check of a station whose software was not probed yet.
 _FIND = select(behaviours.c.follow_up, behaviours.c.cancels, behaviours.c.reason).where(
     behaviours.c.software == bindparam("software")
 )
 
 
 class SqlBehaviours(SqlRepository, Behaviours[Sync]):
-    """Behaviours are never changed, so each process keeps those that it has read."""
+    """Repository of behaviours. They never change, so each process caches those that it has read."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)

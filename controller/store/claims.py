@@ -1,4 +1,4 @@
-"""Claims: which jobs a worker gets, with the leases of their devices, and how they end."""
+"""Claims: which jobs a worker gets, with the leases of their devices, and how jobs end."""
 
 from __future__ import annotations
 
@@ -40,12 +40,12 @@ log = structlog.get_logger()
 _CLEARED = and_(jobs.c.blocked == "", or_(jobs.c.closes.is_(None), jobs.c.closes > bindparam("now", type_=Instant())))
 #: Whether a job has nothing to wait for (see ``Claims.release``).
 _RESTED = or_(jobs.c.rests.is_(None), jobs.c.rests <= bindparam("now", type_=Instant()))
-#: States of runs whose claimable jobs may be begun; of a paused one they are what completes units under way. Of a
-#: cancelled one, stations come back whose function restarted.
+#: States of runs that give out jobs. A paused run only completes units under way; in a cancelled run, stations whose
+#: function restarted are brought back.
 _BEGINNING = (RunState.RUNNING.value, RunState.PAUSED.value)
 _BEGINS = or_(runs.c.state.in_(_BEGINNING), and_(runs.c.state == RunState.CANCELLING.value, jobs.c.rank.in_(INSIDE)))
 _RECOVERS = leases.c.job.is_not_distinct_from(jobs.c.id)
-#: Whether a job is a worker's for the taking at ``now``, from its row and those of its run and lease.
+#: Whether a worker may claim a job at ``now``, by its row and those of its run and lease.
 CLAIMABLE = and_(
     jobs.c.state == JobState.READY.value,
     _RESTED,
@@ -99,13 +99,13 @@ _FREE = (
         }
     )
 )
-#: Whether a worker lives. A shared lock: whoever declares it dead waits until its claim is on record, and then gives
-#: that away too.
+#: Whether a worker is alive. The lock is shared: a process that declares the worker dead waits until the claim is on
+#: record, and then gives back that claim too.
 _ALIVE = select(workers.c.alive).where(workers.c.id == bindparam("worker")).with_for_update(read=True)
 _CREW = select(func.count()).select_from(workers).where(workers.c.alive, workers.c.role == ProcessRole.WORKER.value)
-#: What stands at a gate only waits; were it counted, a wave larger than this could never stand there whole.
+#: Jobs at a gate only wait. If they counted, a wave larger than the limit could never be complete at its gate.
 _UNDER_WAY = and_(jobs.c.state == JobState.CLAIMED.value, jobs.c.gate.is_(None))
-#: How many jobs are worked on, and how many of them by a worker.
+#: Jobs under way: all, and those of one worker.
 _PORTIONS = select(
     func.count().label("all"), func.count().filter(jobs.c.incarnation == bindparam("worker")).label("mine")
 ).where(_UNDER_WAY)
@@ -148,7 +148,7 @@ _CLOSE = insert(journal).values(
 
 
 class SqlClaims(SqlRepository, Claims[Sync]):
-    """Jobs in the hands of workers."""
+    """Repository of jobs that workers hold."""
 
     @writes
     def take(self, tx: Tx, incarnation: str, limit: int) -> list[Claim]:
@@ -187,8 +187,8 @@ class SqlClaims(SqlRepository, Claims[Sync]):
         check_lease(tx, claim)
         state = JobState.READY if rank is None else JobState.WAITING
         ready = {"state": state.value, "ready": until or tx.now, "detail": detail, "incarnation": None}
-        # What is given back did not end its worker, so it is no attempt that counts; nor, with nothing of it left on
-        # the device, a beginning.
+        # A job that is given back did not end its worker, so the attempt does not count. Where it left nothing on the
+        # device, it has not begun either.
         values: dict[str, Any] = ready | {"attempts": jobs.c.attempts - 1, "rests": until}
         if rank is not None:
             values["rank"] = rank
@@ -204,13 +204,13 @@ class SqlClaims(SqlRepository, Claims[Sync]):
 
 
 def _portion(tx: Tx, chosen: int, crew: int, incarnation: str) -> int:
-    """How many of so many jobs are a worker's part, by what it and the others of the crew work on already."""
+    """How many of the chosen jobs this worker may take, given what it and the other workers already work on."""
     row = tx.execute(_PORTIONS, {"worker": incarnation}).one()
     return max(0, math.ceil((chosen + int(row.all)) / crew) - int(row.mine))
 
 
 def _choose(tx: Tx, limit: int) -> list[Row[Any]]:
-    """Claimable jobs in turns of sides and of their runs, one per device, leases locked."""
+    """Claimable jobs, one per device, in turns of sides and of their runs; locks their leases."""
     open_runs = _lock_runs(tx)
     claimed = {row.run: row.number for row in tx.execute(_BY_RUN, {"runs": list(open_runs)})} if open_runs else {}
     room = {run_id: run.strategy.parallel - claimed.get(run_id, 0) for run_id, run in open_runs.items()}
@@ -233,7 +233,7 @@ def _lock_runs(tx: Tx) -> dict[str, Run]:
         try:
             found[run_id] = load_run(tx, run_id)
         except ValueError as error:
-            # A newer version wrote it, and has workers that understand it: they claim its jobs.
+            # A newer version wrote this run; workers of that version claim its jobs.
             log.info("run.of_a_newer_version", run=run_id, reason=str(error))
     return found
 
@@ -246,7 +246,7 @@ def _candidates(tx: Tx, run_ids: Sequence[str], limit: int) -> Sequence[Row[Any]
 
 @cache
 def _candidates_query() -> Select[Any]:
-    # Units one after the other: the sooner one stands at its gate whole, the shorter it waits there.
+    # Units one after the other: the sooner a unit is complete at its gate, the shorter it waits there.
     order = [_RECOVERS.desc(), jobs.c.wave, jobs.c.unit, jobs.c.rank, jobs.c.station]
     turn = func.row_number().over(partition_by=jobs.c.run, order_by=order)
     ready = (
@@ -256,7 +256,7 @@ def _candidates_query() -> Select[Any]:
         .where(jobs.c.run.in_(bindparam("runs", expanding=True)), CLAIMABLE)
         .subquery()
     )
-    # Sides take turns, and within a side its runs: who asks for much makes nobody else wait.
+    # Sides take turns, and within a side its runs, so that a side with many jobs does not delay the others.
     place = func.row_number().over(partition_by=ready.c.side, order_by=[ready.c.turn, ready.c.number])
     limit = bindparam("limit", type_=Integer())
     placed = select(ready, place.label("place")).where(ready.c.turn <= limit).subquery()
@@ -264,7 +264,7 @@ def _candidates_query() -> Select[Any]:
 
 
 def _lock_leases(tx: Tx, candidates: Sequence[Row[Any]]) -> dict[str, tuple[str | None, str | None]]:
-    """Transaction and job that hold each device, as of now; devices that someone is at are absent."""
+    """Transaction and job that hold each device now; without devices whose lease another transaction has locked."""
     rows = tx.rows(_LEASES, leases.c.station, [row.station for row in candidates])
     return {row.station: (row.transaction, row.job) for row in rows}
 
@@ -347,13 +347,13 @@ def _finish(tx: Tx, ends: Sequence[End]) -> list[MinkaError | None]:
 
 
 def _left_nothing(result: JobResult) -> bool:
-    """Whether a job's group was not to be, or its device away or busy, and nothing of the job is left on the device."""
+    """Whether a job was withdrawn or deferred, and left nothing on its device."""
     back = result.outcome in (Outcome.WITHDRAWN, Outcome.DEFERRED)
     return back and not (result.gained or result.lost or result.applied)
 
 
 def _notify_diverged(tx: Tx, ends: Sequence[End]) -> None:
-    """Raise an alarm for each station that is not as it should be; clear it where a later job ended well."""
+    """Raise an alarm for each station that differs from what was applied; clear it where a later job ended well."""
     good = [end.claim.job.station for end in ends if end.result.outcome.good]
     well = {row.station for row in tx.rows(_DIVERGED, alarms.c.station, good)}
     found = [
@@ -381,7 +381,7 @@ def _notify_diverged(tx: Tx, ends: Sequence[End]) -> None:
 
 
 def _end_jobs(tx: Tx, ends: Sequence[End]) -> None:
-    """Jobs and ledger."""
+    """End jobs, and change the ledger."""
     done = {"state": JobState.DONE.value, "finished": tx.now}
     tx.execute(
         _END,
@@ -400,7 +400,7 @@ def _end_jobs(tx: Tx, ends: Sequence[End]) -> None:
 
 
 def _close(tx: Tx, ends: Sequence[tuple[End, str]]) -> None:
-    """Journals and leases of claims that are over, each with what it came to."""
+    """Close journals and leases of claims that ended, each with its outcome."""
     closed = {"at": tx.now, "step": JournalStep.FINISHED.value, "phase": 0}
     tx.execute(
         _CLOSE,
@@ -420,7 +420,7 @@ def _close(tx: Tx, ends: Sequence[tuple[End, str]]) -> None:
 
 
 def _keep_applied(tx: Tx, claims: Sequence[Claim]) -> None:
-    """Which network version devices now carry."""
+    """Put on record which network version devices now carry."""
     if not claims:
         return
     row = tx.insert(devices)

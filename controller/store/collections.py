@@ -1,4 +1,4 @@
-"""Collections of performance data: due, taken, finished; and what they brought so far."""
+"""Collections of performance data: when each is due, which worker has it, and what they brought so far."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ collections = Table(
     Column("failures", Integer, nullable=False),
     string("reason"),
     long_text("again"),
-    # Who has it, until when, and when it was due as it was taken; afterwards it is for the taking.
+    # The worker that has it, until when, and when it was due then; after that time any worker may take it.
     string("holder"),
     Column("until", Instant),
     Column("taken", Instant),
 )
-#: What collections brought, ever.
+#: Totals of what collections brought.
 totals = Table(
     "collection_counts",
     metadata,
@@ -72,7 +72,7 @@ _TAKE = (
 )
 _HELD = select(collections.c.station, collections.c.holder).with_for_update()
 _RESULTS = ("tried", "received", "newest", "missing", "failures", "reason", "again")
-#: Whoever made it due meanwhile knows of data that was not there yet.
+#: If it was made due meanwhile, there is data that this collection did not see yet.
 _FINISH = (
     update(collections)
     .where(collections.c.station == bindparam("of"))
@@ -94,7 +94,7 @@ _HURRY = (
 
 
 class SqlCollections(SqlRepository, Collections[Sync]):
-    """Collections of stations."""
+    """Repository of collections."""
 
     @writes
     def follow(self, tx: Tx, stations: Mapping[str, datetime]) -> None:

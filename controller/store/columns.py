@@ -1,4 +1,4 @@
-"""Columns and metadata of all tables. Constraints that guard a law stand in the database itself, not only in code."""
+"""Columns and metadata of all tables. Constraints that guard a law are in the database itself, not only in code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ metadata = MetaData(
 
 
 class _AsText(DATETIME):
-    """SQLite's, of which ``Instant`` reads and writes the texts itself: that takes a fraction of the time."""
+    """Text as SQLite keeps it. ``Instant`` converts it itself, in a fraction of the time."""
 
     def bind_processor(self, dialect: Dialect) -> None:
         """Leave texts alone."""
@@ -29,24 +29,24 @@ class _AsText(DATETIME):
 
 
 class Instant(TypeDecorator[datetime]):
-    """A point in time, UTC; SQLite keeps a text without a time zone, so that is put back on the way out."""
+    """A point in time, UTC. SQLite keeps a text without a time zone; UTC is added again on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[datetime]:
-        """What a database has for it."""
+        """The column type in a database."""
         return dialect.type_descriptor(_AsText() if dialect.name == "sqlite" else DateTime(timezone=True))  # type: ignore[no-untyped-call]
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | str | None:
-        """Turn into UTC."""
+        """Convert to UTC."""
         if value is None:
             return None
         utc = value.astimezone(UTC)
         return utc.isoformat(" ", "microseconds")[:-6] if dialect.name == "sqlite" else utc
 
     def process_result_value(self, value: datetime | str | None, dialect: Dialect) -> datetime | None:
-        """Say that it is UTC."""
+        """Mark as UTC."""
         if value is None:
             return None
         if isinstance(value, str):
@@ -55,7 +55,7 @@ class Instant(TypeDecorator[datetime]):
 
 
 def string(column: str) -> Column[str]:
-    """A short text that is always there."""
+    """A short text that is never NULL."""
     return Column(column, String, nullable=False)
 
 

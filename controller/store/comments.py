@@ -1,4 +1,4 @@
-"""What people said of alarms, and of whatever else has comments."""
+"""Comments of people on alarms, and on anything else that has comments."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
 
-#: Comments of one side on one thing.
+#: Comments of one side on one object.
 _MOST = 200
 
 comments = Table(
@@ -37,7 +37,7 @@ _ABOUT = select(comments).where(comments.c.about == bindparam("about")).order_by
 
 
 class SqlComments(SqlRepository, Comments[Sync]):
-    """What people said."""
+    """Repository of comments."""
 
     @writes
     def add(self, tx: Tx, about: str, by: str, side: str, text: str, to: Sequence[str] = ()) -> Comment:

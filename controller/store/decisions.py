@@ -1,4 +1,4 @@
-"""Decisions for devices at a gate, and which of them begin again."""
+"""Decisions about devices at a gate, and which devices begin again."""
 
 from __future__ import annotations
 
@@ -32,8 +32,7 @@ from controller.store.run_rows import jobs
 from controller.store.steps import steps
 from controller.store.transaction import Tx
 
-#: What becomes of devices that stand at a gate together: decided once in each round, and never changed. No row means
-#: cancel.
+#: Decisions about devices that are at a gate together: made once in each round, and never changed. No row means cancel.
 decisions = Table(
     "decisions",
     metadata,
@@ -51,7 +50,7 @@ decisions = Table(
 
 #: Operations that only bring software onto a device.
 _BRINGING = (OperationKind.DOWNLOAD, OperationKind.INSTALL)
-#: Why a job may not begin that is tried again; when it may, the next assessment says (``Standing.away``).
+#: Why a job that is tried again may not begin yet; the next assessment says when it may (``ClearanceInput.away``).
 _AWAY = "could not be reached or was busy"
 _OF_WAVES = (
     select(decisions)
@@ -72,27 +71,27 @@ class End:
 
 
 def load_decisions(tx: Tx, waves: Iterable[tuple[str, int]]) -> list[Decision]:
-    """What was decided in waves, each a run and a number; of a unit in the order of time."""
+    """Decisions about waves, each given as run and number; those of a unit in order of time."""
     chosen = sorted(set(waves))
     return [Decision(**row._mapping) for row in tx.execute(_OF_WAVES, {"waves": chosen})] if chosen else []
 
 
 def choice_of(row: Row[Any], decided: Mapping[tuple[int, str], Sequence[Decision]]) -> GateChoice | None:
-    """What was decided for a job, from the decisions of its run by wave and unit."""
+    """The decision that applies to a job, from the decisions of its run by wave and unit."""
     mine = (*decided.get((row.wave, row.unit), ()), *decided.get((row.wave, ""), ()))
     found = decision_for(row.unit, row.round, row.gate, mine) if mine else None
     return None if found is None else found.choice
 
 
 def decide_on(tx: Tx, run: Run, new: NewDecision, by: str) -> int:
-    """Put a decision on record, unless there is one."""
+    """Put a decision on record, unless there is one. Returns 1 if it is new, else 0."""
     choice = _lawful(tx, run, new)
     row = {"run": run.id, "wave": new.wave, "unit": new.unit, "gate": new.gate, "round": new.round}
     insert = tx.insert(decisions).values(row | {"choice": choice.value, "at": tx.now, "by": by, "reason": new.reason})
     if tx.execute(insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)).rowcount != 1:
         return 0
     if choice is not GateChoice.CONFIRM:
-        # Whoever rests in the group has something to do now; but a unit does not hurry those it waits for.
+        # Jobs of the group that rest have to act now. A unit does not wake those that it waits for.
         mine = and_(jobs.c.unit == new.unit, jobs.c.round == new.round) if new.unit else true()
         group = and_(jobs.c.run == run.id, jobs.c.wave == new.wave, mine)
         tx.execute(update(jobs).where(group, jobs.c.rests.is_not(None)).values(rests=None))
@@ -102,7 +101,7 @@ def decide_on(tx: Tx, run: Run, new: NewDecision, by: str) -> int:
 
 
 def _lawful(tx: Tx, run: Run, new: NewDecision) -> GateChoice:
-    """The choice of a new decision; but what was confirmed at an earlier gate is never begun again."""
+    """The choice of a new decision; a group that was confirmed at an earlier gate never begins again."""
     if new.choice is not GateChoice.POSTPONE:
         return new.choice
     group = and_(decisions.c.run == run.id, decisions.c.wave == new.wave, decisions.c.unit.in_({"", new.unit}))
@@ -111,21 +110,21 @@ def _lawful(tx: Tx, run: Run, new: NewDecision) -> GateChoice:
 
 
 def again(detail: str) -> dict[str, Any]:
-    """What a job is that waits as if it had never begun, in the next round of its unit or wave."""
+    """Values of a job that waits as if it had never begun, in the next round of its unit or wave."""
     nothing = dict.fromkeys(("started", "gate", "gate_until", "incarnation", "rests", "outcome", "finished"))
     return nothing | {"state": JobState.WAITING.value, "round": jobs.c.round + 1, "attempts": 0, "detail": detail}
 
 
 def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
-    """Jobs that wait to begin again instead of ending, by id, each with what it is from now on.
+    """Values of jobs that begin again instead of ending, by id.
 
-    They are those whose group was postponed, and those whose device was unreachable or busy while their run is patient.
-    One that carried out operations on its device is none of them: nobody asked for a restart twice. Software that was
-    brought there counts for nothing, since whoever comes again finds it.
+    These are jobs whose group was postponed, and jobs whose device was unreachable or busy while their run is patient.
+    A job that carried out operations on its device is left out: nobody asked for two restarts. Downloads and
+    installations do not count, since the next attempt finds the software there.
 
     Args:
         tx: The transaction.
-        ends: Of jobs that left nothing on their devices.
+        ends: Ends of jobs that left nothing on their devices.
     """
     chosen = list(ends)
     decided: dict[tuple[str, int, str], list[Decision]] = {}
@@ -147,7 +146,7 @@ def begun_anew(tx: Tx, ends: Iterable[End]) -> dict[str, dict[str, Any]]:
 
 
 def _away(tx: Tx, end: End) -> dict[str, Any]:
-    """When a job is tried again whose device was unreachable or busy; empty if it was not, or patience ran out."""
+    """When to try a job again whose device was unreachable or busy; empty if it was not, or if patience ran out."""
     if end.result.outcome is not Outcome.DEFERRED:
         return {}
     since = end.claim.job.deferred or tx.now
@@ -156,6 +155,6 @@ def _away(tx: Tx, end: End) -> dict[str, Any]:
 
 
 def put_back(tx: Tx, job: str, values: Mapping[str, Any]) -> None:
-    """Let a job wait that left nothing; what it did as a playbook stays on the audit trail only."""
+    """Let a job wait that left nothing on its device. Its steps remain on the audit trail only."""
     tx.execute(delete(steps).where(steps.c.job == job))
     tx.execute(update(jobs).where(jobs.c.id == job).values(**values))

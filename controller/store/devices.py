@@ -37,13 +37,13 @@ healths = Table(
     Column("station", String, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("content", Text, nullable=False),
-    # Since when it is to be read again; none once it was.
+    # Since when the station is to be read again; NULL once it was read.
     Column("asked", Instant),
 )
 
 _ASK = update(healths).where(healths.c.station == bindparam("of")).values(asked=bindparam("now", type_=Instant()))
 
-#: Since when, and until when, a cell was locked or shutting down, as checks of its station saw that.
+#: Since when, and until when, a cell was locked or shutting down, as seen by checks of its station.
 locks = Table(
     "locks",
     metadata,
@@ -63,7 +63,7 @@ _UNLOCK = update(locks).where(locks.c.number == bindparam("of")).values(until=bi
 
 
 class SqlDevices(SqlRepository, Devices[Sync]):
-    """What we know of devices."""
+    """Repository of devices."""
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, Device]:
@@ -106,7 +106,7 @@ class SqlDevices(SqlRepository, Devices[Sync]):
 
 
 class SqlHealths(SqlRepository, Healths[Sync]):
-    """The latest check of each station."""
+    """Repository of the latest check of each station."""
 
     @writes
     def save(self, tx: Tx, seen: Sequence[Health]) -> None:
@@ -145,7 +145,7 @@ class SqlHealths(SqlRepository, Healths[Sync]):
 
 
 def _note_locks(tx: Tx, seen: Mapping[str, Health]) -> None:
-    """Put on record which cells came to be locked, and which no longer are."""
+    """Put on record which cells became locked, and which no longer are."""
     known = {(row.station, row.cell): row.number for row in tx.rows(_LOCKED, locks.c.station, seen)}
     now = {(name, cell) for name, health in seen.items() for cell in health.locked}
     over = [{"of": known[key], "at": seen[key[0]].at} for key in sorted(known.keys() - now)]
@@ -157,7 +157,7 @@ def _note_locks(tx: Tx, seen: Mapping[str, Health]) -> None:
 
 
 def locks_during(tx: Tx, begin: datetime, end: datetime) -> dict[str, Times]:
-    """When cells (``station/cell``) were locked between two times; those that are still end now."""
+    """When cells (``station/cell``) were locked between two times; locks that are still in force end now."""
     found: dict[str, list[tuple[datetime, datetime]]] = defaultdict(list)
     lasted = or_(locks.c.until.is_(None), locks.c.until > begin)
     for row in tx.execute(select(locks).where(lasted, locks.c.since < end)):
@@ -166,13 +166,13 @@ def locks_during(tx: Tx, begin: datetime, end: datetime) -> dict[str, Times]:
 
 
 def healths_of(tx: Tx, stations: Iterable[str] | None) -> dict[str, Health]:
-    """What ``Healths.find`` does, as part of a transaction."""
+    """Do what ``Healths.find`` does, as part of a transaction."""
     rows = tx.rows(_HEALTHS, healths.c.station, stations)
     return {row.station: health for row in rows if (health := _as_health(row.content)) is not None}
 
 
 def _as_health(content: str) -> Health | None:
-    """What is on record; None where another version wrote it: the next check replaces it."""
+    """The health of a row; None where another version wrote it, since the next check replaces it."""
     try:
         return Health.model_validate_json(content)
     except ValidationError:

@@ -1,4 +1,4 @@
-"""Engines: SQLite in memory, SQLite in a file, PostgreSQL, all with the same promises."""
+"""Engines of SQLAlchemy: SQLite in memory, SQLite in a file, PostgreSQL, all with the same guarantees."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def make_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engi
     Args:
         url: SQLAlchemy URL; ``postgresql://`` means psycopg 3.
         busy_timeout: Seconds that one attempt waits for a lock of the database.
-        silence: Seconds without an answer after which PostgreSQL is taken to hang. It gives up a statement a
-            little earlier by itself, if it can.
+        silence: Seconds without an answer after which PostgreSQL is taken to hang. If it can, the server itself gives
+            up a statement a little earlier.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "sqlite":
         in_memory = parsed.database in (None, "", ":memory:")
-        # A database in memory is its one connection, which threads take in turns.
+        # A database in memory lives in one connection, which threads use in turn.
         engine = create_engine(
             parsed,
             poolclass=QueuePool,
@@ -36,10 +36,10 @@ def make_engine(url: str, busy_timeout: float, silence: float = SILENCE) -> Engi
             connect_args={"check_same_thread": False, "timeout": busy_timeout},
         )
         event.listen(engine, "connect", _prepare_sqlite)
-        # Not by the event "begin": an engine with events looks for them at each statement.
+        # Not by the event "begin": an engine with event listeners looks them up at each statement.
         engine.dialect.do_begin = _begin_sqlite  # type: ignore[assignment, method-assign]
         return engine
-    # Loaded where it is used only: it takes as long as half of SQLAlchemy.
+    # Imported only where it is needed: the import takes half as long as that of SQLAlchemy.
     from controller.store.postgresql import postgresql_engine  # noqa: PLC0415
 
     return postgresql_engine(parsed, busy_timeout, silence)
@@ -49,10 +49,10 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
     assert isinstance(connection, SqliteConnection)
     connection.isolation_level = None  # transactions begin in _begin_sqlite, not in the driver
     connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")  # a lost persist token is a lost device
+    connection.execute("PRAGMA synchronous = FULL")  # A lost persist token means a lost device.
     connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _begin_sqlite(connection: PoolProxiedConnection) -> None:
-    # Writers take the write lock at once: a reader that turns writer can fail where no waiting helps.
+    # Writers take the write lock at once: a reader that becomes a writer can fail in a way that waiting does not solve.
     connection.cursor().execute(f"BEGIN {connection.info.pop(BEGIN, 'IMMEDIATE')}")

@@ -1,7 +1,7 @@
-"""Whether the database is the newest record that is known: compares it with the newest audit row known elsewhere.
+"""Whether the database is the newest known record: compares it with the newest audit row known elsewhere.
 
-A restored backup, or a standby that lost commits, is older than what stations already carry. What changed since would
-look like drift. So nothing begins until a person decides which is right; each decision begins a new epoch of the
+A restored backup, or a standby that lost commits, is older than what stations already carry, and later changes would
+look like drift. So nothing begins until a person decides which is right. Each decision begins a new epoch of the
 record.
 """
 
@@ -15,8 +15,8 @@ from controller.store.audit_chain import audit, audit_head
 from controller.store.columns import Instant, long_text, metadata
 from controller.store.evidence import Evidence, Head
 
-#: When this record was found to be older than what is known elsewhere, and what a person decided then. The greatest
-#: number of a decided one is the epoch of the record.
+#: When this record was found to be older than what is known elsewhere, and a person's decision about it. The greatest
+#: number of a decided doubt is the epoch of the record.
 doubts = Table(
     "doubts",
     metadata,
@@ -40,7 +40,7 @@ _STATE = select(
 
 
 def doubt_of(connection: Connection, evidence: Evidence) -> tuple[str, int | None]:
-    """Why the record is in doubt, empty if it is not; and the number of that doubt if it is not on record yet."""
+    """Why the record is in doubt, empty if it is not; and the number of the doubt if it is not on record yet."""
     known, state = _compared(connection, evidence)
     if state.open is not None:
         return state.open, None
@@ -52,7 +52,7 @@ def doubt_of(connection: Connection, evidence: Evidence) -> tuple[str, int | Non
 
 
 def epoch_of(connection: Connection, evidence: Evidence) -> int:
-    """Epoch of the record; a doubt that arises is kept outside of the database."""
+    """Epoch of the record; keeps a doubt that arises here outside of the database."""
     known, state = _compared(connection, evidence)
     if reason := _older(known, state):
         evidence.doubt(reason)
@@ -60,24 +60,24 @@ def epoch_of(connection: Connection, evidence: Evidence) -> int:
 
 
 def new_doubt(connection: Connection, evidence: Evidence) -> int | None:
-    """The number of a doubt that arose elsewhere; None where one is open already."""
+    """The number of a doubt that arose outside of the database; None if a doubt is already open."""
     known, state = _compared(connection, evidence)
     return next_number(known, state) if state.open is None else None
 
 
 def next_number(known: Head, state: _State) -> int:
-    """Number of a new doubt: its decision must begin an epoch that is later than any that is known."""
+    """Number of a new doubt, greater than any known epoch, since its decision begins a new one."""
     return int(max(state.newest, known.epoch)) + 1
 
 
 def _compared(connection: Connection, evidence: Evidence) -> tuple[Head, _State]:
-    # In this order: whatever is known by now was committed, and so is there for the query to see.
+    # In this order: what is known now was committed before, so the query sees it.
     known = evidence.newest()
     return known, connection.execute(_STATE, {"known": known.number}).one()
 
 
 def _older(known: Head, state: _State) -> str:
-    """What tells that the database is an older record than is known, empty if nothing does."""
+    """What shows that the database is an older record than the known one; empty if nothing does."""
     if state.epoch > known.epoch:
         return ""  # a person has decided since
     if known.doubt:

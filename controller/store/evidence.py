@@ -1,6 +1,6 @@
-"""Evidence outside of the database that reveals changes and restores of it.
+"""Evidence outside of the database, which reveals changes and restores of it.
 
-Two things: the keys that sign audit rows, and the newest audit row that was ever committed.
+It consists of the keys that sign audit rows, and the newest audit row that was ever committed.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from controller.models.audit import AuditAnchor
 from controller.models.errors import InputError
 
 log = structlog.get_logger()
-#: Name of the file that tells the newest audit row, beside the embedded database or anywhere else.
+#: Name of the file with the newest audit row, beside the embedded database or elsewhere.
 HEAD_FILE = "record-head"
-#: Bytes of that file, always as many: so it needs no more room where the disk is full.
+#: Size of that file in bytes. It is constant, so that the file needs no more room when the disk is full.
 _LONGEST = 1024
 #: Bytes at the end of a file of anchors that are read.
 _TAIL = 1 << 16
@@ -36,8 +36,8 @@ class AuditKey:
     """A key that audit rows are signed with.
 
     Attributes:
-        id: What rows name it by; tells nothing of the secret.
-        since: Number of the first row that it can have signed.
+        id: Name of the key in audit rows; it reveals nothing of the secret.
+        since: Number of the first row that this key can have signed.
     """
 
     id: str
@@ -46,27 +46,27 @@ class AuditKey:
 
     @classmethod
     def new(cls, since: int) -> AuditKey:
-        """A key by chance."""
+        """Make a random key."""
         return cls(secrets.token_hex(4), since, secrets.token_bytes(32))
 
     @property
     def line(self) -> str:
-        """As it stands in a file of keys."""
+        """The line of this key in a key file."""
         return f"{self.id} {self.since} {self.secret.hex()}"
 
 
 @dataclass(frozen=True, slots=True)
 class AuditKeys:
-    """Keys from the oldest to the newest, which signs. Without any, rows have plain hashes."""
+    """Keys from the oldest to the newest; the newest signs. Without keys, rows have plain hashes."""
 
     keys: tuple[AuditKey, ...] = ()
 
     @classmethod
     def parsed(cls, text: str, name: str) -> AuditKeys:
-        """Keys from the lines of a file, ``ID SINCE SECRET`` each.
+        """Read keys from the lines of a file, ``ID SINCE SECRET`` each.
 
         Raises:
-            InputError: A line is none, or there is no line; names the line and never what stands in it.
+            InputError: There is no line, or one is malformed; the message names the line, never its content.
         """
         found = []
         for number, line in enumerate(text.splitlines(), start=1):
@@ -79,7 +79,7 @@ class AuditKeys:
 
     @classmethod
     def kept_in(cls, file: Path, since: int, signed: bool) -> AuditKeys:
-        """Keys of a file that only its owner reads; it is made where nothing was signed yet.
+        """Read the keys of a file that only its owner can read. Makes the file if no audit row is signed yet.
 
         Args:
             file: The file.
@@ -87,7 +87,7 @@ class AuditKeys:
             signed: Whether the newest audit row is signed, so that there must be keys.
 
         Raises:
-            InputError: It is missing although rows are signed, can't be read, or holds something else.
+            InputError: The file is missing although rows are signed, can't be read, or holds something else.
         """
         try:
             if not file.exists():
@@ -107,7 +107,7 @@ class AuditKeys:
         return self.keys[-1] if self.keys else None
 
     def secret(self, key: str) -> bytes | None:
-        """The secret of a key by id; None for one that is not known here."""
+        """The secret of a key by id; None if the key is not known here."""
         return next((one.secret for one in self.keys if one.id == key), None)
 
     def sign(self, number: int) -> bool:
@@ -116,10 +116,10 @@ class AuditKeys:
 
 
 def add_key(file: Path, since: int) -> AuditKey:
-    """Add a new key to a file that only its owner reads; of several processes that make the file one does.
+    """Add a new key to a file that only its owner can read. If several processes make the file, one succeeds.
 
     Raises:
-        OSError: It can't be written.
+        OSError: The file can't be written.
     """
     key = AuditKey.new(since)
     handle = os.open(file, os.O_CREAT | os.O_RDWR | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -134,9 +134,9 @@ class Head:
     """A row of the audit trail that was the newest one.
 
     Attributes:
-        epoch: Number of the last decision which of two records is right (``controller.store.integrity``), 0 before any.
-        number: Of the row; 0 where there was none yet.
-        hash: Of the row.
+        epoch: Number of the last decision which of two records is right (``controller.store.integrity``); 0 if none.
+        number: Number of the row; 0 if the trail is empty.
+        hash: Hash of the row.
         doubt: Why the database is an older record than this, empty while it is not.
     """
 
@@ -147,19 +147,19 @@ class Head:
 
     @property
     def order(self) -> tuple[int, int]:
-        """Newer heads have a greater one."""
+        """Sort key: newer heads have a greater one."""
         return self.epoch, self.number
 
 
 class Evidence:
     """Keys, and the newest audit row that any process with the same folder saw committed.
 
-    The file is read and written under a lock of its own. What it says only grows, but for a person's decision. A
-    process knows what it saw itself even where the file was taken away or restored.
+    The file is read and written under a lock of its own. Its head only becomes newer, except by a person's decision.
+    A process remembers the head that it saw itself, even if the file was removed or restored.
 
     Args:
-        keys: What audit rows are signed with.
-        folder: Where the file is; None to know nothing of what was.
+        keys: Keys that sign audit rows.
+        folder: Folder of the file; None to keep no head.
         anchors: Heads that were anchored elsewhere.
     """
 
@@ -178,11 +178,11 @@ class Evidence:
             return self._known
 
     def saw(self, head: Head) -> None:
-        """A head was committed. While the database is in doubt, only one of a later epoch counts."""
+        """Note that a head was committed. While the database is in doubt, only a head of a later epoch counts."""
         self._keep(lambda known: known if known.doubt and head.epoch <= known.epoch else _newer(known, head))
 
     def doubt(self, reason: str) -> None:
-        """The database is an older record than the newest head; so it stays until a person has decided."""
+        """Note that the database is older than the newest head. The doubt stays until a person has decided."""
         self._keep(lambda known: known if known.doubt else replace(known, doubt=reason))
 
     def _keep(self, change: Callable[[Head], Head]) -> None:
@@ -196,7 +196,7 @@ class Evidence:
 
     @contextmanager
     def _opened(self) -> Iterator[int | None]:
-        """The file, locked; None where it can't be had: then this process's own memory must do."""
+        """The file, locked; None if it can't be opened: then only this process's memory counts."""
         assert self._file is not None
         try:
             handle = os.open(self._file, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
@@ -212,13 +212,13 @@ class Evidence:
 
 
 def _newer(one: Head, other: Head) -> Head:
-    """The newer head, in doubt if either of them is since the same decision."""
+    """The newer head; it is in doubt if either of them is since the same decision."""
     newest = max(one, other, key=lambda head: head.order)
     return replace(newest, doubt=one.doubt or other.doubt) if one.epoch == other.epoch else newest
 
 
 def _read(handle: int | None) -> Head:
-    """What the file says; a file that was torn by a power failure says nothing."""
+    """The head in the file; a file that a power failure left incomplete says nothing."""
     if handle is None:
         return Head()
     try:
@@ -236,10 +236,10 @@ def _write(handle: int, head: Head) -> None:
 
 
 def last_anchors(file: Path) -> tuple[Head, ...]:
-    """The last anchors of a file; none where there is no file.
+    """The last anchors in a file; empty if there is no file.
 
     Raises:
-        InputError: It is there and can't be read.
+        InputError: The file exists and can't be read.
     """
     try:
         with file.open("rb") as lines:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy.exc import DBAPIError
 
-#: SQLSTATEs that promise that the transaction was rolled back and may be tried again
-#: (PostgreSQL, appendix A): serialization failure, deadlock, lock not available, server shutting
-#: down or starting, connections exhausted, idle too long in a transaction.
+#: SQLSTATEs that promise that the transaction was rolled back and may be tried again (PostgreSQL, appendix A):
+#: serialization failure, deadlock, lock not available, server shutting down or starting, connections exhausted, idle
+#: too long in a transaction.
 _PASSING = frozenset({"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300", "25P03"})
 
 
@@ -15,7 +15,7 @@ class SilenceError(Exception):
 
 
 def is_passing(error: DBAPIError) -> bool:
-    """Whether the transaction did not happen and may succeed when tried again at once."""
+    """Whether the transaction was rolled back and may succeed if it is tried again at once."""
     if is_silent(error):
         return False
     if is_away(error) or getattr(error.orig, "sqlstate", None) in _PASSING:
@@ -25,11 +25,11 @@ def is_passing(error: DBAPIError) -> bool:
 
 
 def is_away(error: DBAPIError) -> bool:
-    """Whether there is no database to speak to, so that no other transaction would fare better."""
-    # psycopg gives no SQLSTATE where no connection came about.
+    """Whether the database can't be reached, so that no other transaction would succeed either."""
+    # psycopg gives no SQLSTATE when it could not connect.
     return error.connection_invalidated or is_silent(error) or "connection failed" in str(error.orig)
 
 
 def is_silent(error: DBAPIError) -> bool:
-    """Whether the database did not answer in time: asking again would take as long again."""
+    """Whether the database did not answer in time: another attempt would take as long again."""
     return isinstance(error.orig, SilenceError)

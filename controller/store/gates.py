@@ -1,4 +1,4 @@
-"""Gates: which devices stand prepared, and what was decided for them."""
+"""Gates: which devices are prepared there, and what was decided about them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from controller.store.transaction import Tx
 
 
 class SqlGates(SqlRepository, Gates[Sync]):
-    """Devices at gates."""
+    """Repository of devices at gates."""
 
     @writes
     def arrive(self, tx: Tx, claim: Claim, gate: int, entry: JournalEntry | None = None) -> bool:
@@ -28,7 +28,7 @@ class SqlGates(SqlRepository, Gates[Sync]):
         else:
             append_row(tx, entry, claim)
         until = None if entry is None else entry.deadline
-        # A device that has nothing to prepare stands there too, and one that has prepared keeps its timer.
+        # A device that has nothing to prepare arrives too; one that is prepared keeps its timer.
         here = and_(jobs.c.id == claim.job.id, true() if entry else jobs.c.gate.is_distinct_from(gate))
         tx.execute(update(jobs).where(here).values(gate=gate, gate_until=until))
         group = and_(jobs.c.run == claim.job.run, jobs.c.wave == claim.job.wave)
@@ -40,7 +40,7 @@ class SqlGates(SqlRepository, Gates[Sync]):
 
     @writes
     def leave(self, tx: Tx, claim: Claim, gate: int) -> Decision | None:
-        # Whoever decides holds this lock.
+        # The process that decides holds this lock.
         tx.execute(select(runs.c.id).where(runs.c.id == claim.run.id).with_for_update(key_share=True))
         check_lease(tx, claim)
         known = load_decisions(tx, [(claim.run.id, claim.job.wave)])
@@ -83,7 +83,7 @@ class SqlGates(SqlRepository, Gates[Sync]):
             tx.execute(update(jobs).where(wave, jobs.c.rests.is_not(None)).values(rests=None))
         detail = "" if first is None else f"{first.station}: {first.detail}"
         if first is not None and not claim.run.halted:
-            # On record with the step that is acted upon: the run stops, whatever failures its strategy bears.
+            # On record with the step that is acted upon: the run stops, whatever failures its strategy accepts.
             halted = update(runs).where(runs.c.id == claim.run.id, runs.c.halted == "")
             tx.execute(halted.values(halted=f"the soak failed at {detail}"))
         return Soak(pending, detail)
@@ -100,12 +100,12 @@ _BEHIND = exists().where(
 
 
 def _let_others_follow(tx: Tx, claim: Claim, position: int) -> None:
-    """Stand as at a gate where devices of the unit come behind this one: the wave ends only with them."""
+    """Count a job as at its gate where other devices of its unit come after it: the wave ends only with them."""
     mine = and_(jobs.c.id == claim.job.id, jobs.c.gate.is_(None), _BEHIND)
     tx.execute(update(jobs).where(mine).values(gate=position))
 
 
 def _late(claim: Claim) -> Select[tuple[str]]:
-    """Units of a job's wave of which a device was away and is tried again: the wave does not wait for them."""
+    """Units of a job's wave with a device that was away and is tried again: the wave does not wait for them."""
     wave = and_(jobs.c.run == claim.run.id, jobs.c.wave == claim.job.wave)
     return select(jobs.c.unit).where(wave, jobs.c.deferred.is_not(None), jobs.c.state != JobState.DONE.value)

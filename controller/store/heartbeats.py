@@ -1,4 +1,4 @@
-"""What devices say of themselves by VES: heartbeats, and registrations when they are plugged in."""
+"""VES events of devices about themselves: heartbeats, and registrations when they are plugged in."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ heartbeats = Table(
     Column("device", String, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("interval", Float, nullable=False),
-    # Whether its silence was reported.
+    # Whether people were told of its silence.
     Column("lost", Boolean, nullable=False),
 )
 
-#: What devices said of themselves last; it changes nothing, and adopts nothing.
+#: The last registration of each device. It changes nothing, and adopts nothing.
 registrations = Table(
     "registrations",
     metadata,
@@ -38,7 +38,7 @@ _KNOWN = select(heartbeats)
 
 
 class SqlHeartbeats(SqlRepository, Heartbeats[Sync]):
-    """Devices that tell by VES that they live."""
+    """Repository of devices that send VES heartbeats."""
 
     @writes
     def beat(self, tx: Tx, intervals: Mapping[str, float | None], default: float) -> list[str]:

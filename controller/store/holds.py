@@ -45,7 +45,7 @@ _IS_ON = _SWITCH.with_only_columns(switches.c.on)
 
 
 class SqlHolds(SqlRepository, Holds[Sync]):
-    """Stops that people put."""
+    """Repository of holds."""
 
     @writes
     def add(self, tx: Tx, target: str, by: str, reason: str, until: datetime | None) -> Hold:
@@ -69,7 +69,7 @@ class SqlHolds(SqlRepository, Holds[Sync]):
 
 
 class SqlSwitches(SqlRepository, Switches[Sync]):
-    """Switches."""
+    """Repository of switches."""
 
     @reads
     def is_on(self, tx: Tx, name: str) -> bool:
@@ -89,7 +89,7 @@ class SqlSwitches(SqlRepository, Switches[Sync]):
 
 
 def repair_stopped(tx: Tx) -> str:
-    """Why automatic repair is stopped, an empty string while it is not."""
+    """Why automatic repair is stopped; empty while it is not."""
     row = tx.execute(_SWITCH, {"switch": REMEDIATION_STOPPED}).one_or_none()
     return as_noun(SwitchState, row).stops if row is not None and row.on else ""
 

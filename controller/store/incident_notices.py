@@ -1,4 +1,4 @@
-"""Notices of incidents to each side, on record in the order of time, once for each incident that changed."""
+"""Notices of incidents to each side, on record in order of time, one for each incident that changed."""
 
 from __future__ import annotations
 
@@ -44,8 +44,8 @@ def due(tx: Tx) -> bool:
 
 
 def write(tx: Tx) -> None:
-    """Put notices to the sides of incidents that changed on record."""
-    # Alarms come and go before or after, so that no change is taken for announced.
+    """Put notices about changed incidents on record, for each side."""
+    # Alarms come and go before or after this transaction, so that no change is missed.
     tx.guard(GUARD)
     rows = tx.execute(_DUE.with_for_update(), {"now": tx.now}).all()
     current = current_network(tx) if rows else None
@@ -79,12 +79,12 @@ def write(tx: Tx) -> None:
             tx.note("engine", f"notice.{found.kind.value}", incident.id, tenant=side, cells=len(found.cells))
         again.append({"of": row.id, "again": min(times, default=None)})
     tx.execute(_SCHEDULE, again)
-    if told:  # in one statement: no alarm is taken in before this transaction ends
+    if told:  # In one statement: no alarm is taken in before this transaction ends.
         tx.execute(notices.insert(), told)
 
 
 def _not_before(tx: Tx, standing: Sequence[Alarm], side: str, found: SideNews, last: Notice | None) -> datetime | None:
-    """When a side may be told, None if now: an incident may grow all the time, and work of the side be announced."""
+    """The earliest time of a notice, None for now. It waits while an incident keeps growing, or for announced work."""
     if found.kind is NoticeKind.INCIDENT_UPDATED and last is not None and tx.now < last.at + PAUSE:
         return last.at + PAUSE
     if found.kind is NoticeKind.INCIDENT_RAISED:

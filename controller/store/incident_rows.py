@@ -1,4 +1,4 @@
-"""Incidents as rows, and what becomes of them as alarms come and go."""
+"""Incidents as rows, and how they change as alarms come and go."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ incidents = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("id", String, nullable=False, unique=True),
-    # Of its fault (``controller.intent.incidents.fault_of``).
+    # Identity of its fault (``controller.intent.incidents.fault_of``).
     string("identity"),
     string("root"),
     string("station"),
@@ -60,7 +60,7 @@ incidents = Table(
     string("merged_into"),
     Column("flaps", Integer, nullable=False),
     Column("standing", Integer, nullable=False),
-    # When its sides are to be notified of what became of it, None where they know.
+    # When its sides are to be notified of changes; NULL when they know all of them.
     Column("notify_at", Instant),
     Index("ix_incidents_notify_at", "notify_at", sqlite_where=_NOTIFIES, postgresql_where=_NOTIFIES),
     Index("ix_incidents_identity", "identity", "number"),
@@ -68,7 +68,7 @@ incidents = Table(
     Index("ix_incidents_merged_into", "merged_into", sqlite_where=_MERGED, postgresql_where=_MERGED),
 )
 
-#: Which alarm was part of which incident, from when to when; it is part of one at a time.
+#: Which alarm was part of which incident, from when to when. An alarm is part of one incident at a time.
 incident_alarms = Table(
     "incident_alarms",
     metadata,
@@ -84,7 +84,7 @@ incident_alarms = Table(
 
 #: Whether an incident is open.
 OPEN_INCIDENT = and_(incidents.c.closed.is_(None), incidents.c.merged_into == "")
-#: What changes of an incident as alarms come and go; people change the rest.
+#: Columns that change as alarms come and go; people change the others.
 _CHANGED = (*OF_ROOT, "root", "opened", "changed", "closed", "merged_into", "flaps", "standing")
 _UPDATE = (
     update(incidents)
@@ -117,19 +117,19 @@ _NEWEST = select(incidents).where(
 
 
 def follow(tx: Tx, alarms: Mapping[str, Alarm], roots: Mapping[str, Alarm]) -> Outcome:
-    """Put on record what alarms are part of that were raised or cleared, or follow from another one than before.
+    """Put incidents on record after alarms were raised, cleared, or got another root.
 
     Args:
         tx: The transaction, which has the guard of alarms.
-        alarms: They, as they are now, by id.
-        roots: Alarms that stand and from which others may follow, as they are now, by id.
+        alarms: Those alarms, as they are now, by id.
+        roots: Standing alarms from which others may follow, as they are now, by id.
     """
     known = known_of(tx, alarms.values(), roots)
     return write(tx, sort_out(alarms.values(), known, tx.now), known)
 
 
 def known_of(tx: Tx, alarms: Collection[Alarm], roots: Mapping[str, Alarm]) -> RecordedIncidents:
-    """What is on record of incidents, as far as these alarms may be part of them."""
+    """The incidents on record that these alarms may be part of."""
     asked = {alarm.id for alarm in alarms}.union(*(_above(alarm, roots) for alarm in alarms))
     belongs = {row.alarm: row.incident for row in tx.rows(_BELONGS, incident_alarms.c.alarm, asked)}
     alone = {identity_of(one) for one in alarms if one.cleared is None and not one.root}
@@ -141,7 +141,7 @@ def known_of(tx: Tx, alarms: Collection[Alarm], roots: Mapping[str, Alarm]) -> R
 
 
 def write(tx: Tx, outcome: Outcome, known: RecordedIncidents) -> Outcome:
-    """Put on record what was worked out of what is known."""
+    """Write how incidents changed."""
     new = [one for name, one in outcome.incidents.items() if name not in known.incidents]
     old = [one for name, one in outcome.incidents.items() if name in known.incidents]
     if new:
@@ -165,18 +165,18 @@ def write(tx: Tx, outcome: Outcome, known: RecordedIncidents) -> Outcome:
 
 
 def touch(tx: Tx, names: Iterable[str]) -> None:
-    """See to it that the sides of incidents are notified of what is new."""
+    """Have the sides of incidents notified of what is new."""
     if rows := [{"of": name, "soon": tx.now + HOLD_OFF} for name in sorted(set(names) - {""})]:
         tx.execute(_TOUCH, rows)
 
 
 def identity_of(one: Alarm | Incident) -> str:
-    """The same for all incidents of one fault: a hash, so that one column finds them."""
+    """Hash of a fault, the same for all its incidents, so that one column finds them."""
     return hashlib.sha256("\0".join(fault_of(one)).encode()).hexdigest()
 
 
 def _above(alarm: Alarm, roots: Mapping[str, Alarm]) -> set[str]:
-    """Ids of the alarms that an alarm follows from, directly or not."""
+    """Ids of the alarms that an alarm follows from, directly or indirectly."""
     found = set[str]()
     while (above := roots.get(alarm.root)) is not None:
         found.add(above.id)

@@ -1,4 +1,4 @@
-"""Incidents: what people see of them, and what they do about them."""
+"""Incidents: what people see of them, and what people do about them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from controller.store.run_rows import jobs, runs
 from controller.store.transaction import Database, Tx
 from controller.store.works import works_during
 
-#: Alarms of which a timeline has all that was done.
+#: Alarms of an incident whose audit rows a timeline shows.
 _MOST_ALARMS = 50
 _BY_ID = select(incidents)
 _STATES = {
@@ -51,7 +51,7 @@ _STATES = {
     IncidentState.MERGED: incidents.c.merged_into != "",
 }
 _PARTS_OF = (alarms.c.severity, alarms.c.probable_cause, alarms.c.cells, alarms.c.tenants)
-#: What alarms tell of incidents: those that stand, of one that is open; all that were part of it, where it is over.
+#: Alarms that describe an incident: the standing ones while it is open, all of them once it is closed.
 _NOW = select(alarms.c.incident, *_PARTS_OF).where(STANDING)
 _EVER = select(incident_alarms.c.incident, *_PARTS_OF).join(alarms, alarms.c.id == incident_alarms.c.alarm)
 _PARTS = select(alarms).join(incident_alarms, incident_alarms.c.alarm == alarms.c.id).order_by(incident_alarms.c.number)
@@ -61,7 +61,7 @@ _UNSETTLED = (
     .join(incidents, incidents.c.id == alarms.c.incident)
     .where(alarms.c.released.is_not(None), STANDING, alarms.c.root == "", incidents.c.root != alarms.c.id)
 )
-#: When alarms stood, as part of which incident, and the cause of its root.
+#: Times in which alarms stood, the incident that they were part of, and the cause of its root.
 _SPELLS = (
     select(
         alarms,
@@ -73,7 +73,7 @@ _SPELLS = (
     .join(incident_alarms, incident_alarms.c.alarm == alarms.c.id)
     .join(incidents, incidents.c.id == incident_alarms.c.incident)
 )
-#: Jobs that began, with what they were accepted under, but those of repairs.
+#: Jobs that began, except repairs, with the constraints of their runs.
 _WORK = (
     select(jobs.c.station, jobs.c.started, jobs.c.finished, run_constraints.c.content)
     .join(runs, runs.c.id == jobs.c.run)
@@ -83,11 +83,11 @@ _WORK = (
 
 
 class SqlIncidents(SqlRepository, Incidents[Sync]):
-    """Faults with what follows from them."""
+    """Repository of incidents."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        #: What agreements lost of their month, as of a network and minute: ranks ask for it again and again.
+        #: Minutes lost per agreement and month, cached by network and minute, since ranks ask for them again and again.
         self._lost: tuple[tuple[str, datetime], tuple[AgreementMinutes, ...]] | None = None
 
     @reads
@@ -191,7 +191,7 @@ class SqlIncidents(SqlRepository, Incidents[Sync]):
 
 
 def spells_of(tx: Tx, where: ColumnElement[bool]) -> list[Spell]:
-    """Times in which alarms stood that count, as part of an incident."""
+    """Times in which alarms that count stood, as part of an incident."""
     rows = tx.execute(_SPELLS.where(where, alarms.c.probable_cause.in_(sorted(COUNTED))))
     return [Spell(as_alarm(row), row.since, row.until or tx.now, row.part_of, row.cause) for row in rows]
 
@@ -204,9 +204,9 @@ def outages_of(
     tenant: str | None = None,
     locks: Mapping[str, Times] = MappingProxyType({}),
 ) -> Outages | None:
-    """What tells how much service was taken away from one time to another; None before a network was loaded.
+    """Service lost between two times; None while no network is loaded.
 
-    Of one tenant how many statements that takes depends on nothing of others.
+    For one tenant, the number of statements does not depend on data of other tenants.
     """
     eras = _eras(tx, begin, max(until, tx.now))
     if not eras:
@@ -224,7 +224,7 @@ def outages_of(
 
 
 def _eras(tx: Tx, begin: datetime, until: datetime) -> list[Era]:
-    """Who shared which cells from one time to another, and shares them from now on."""
+    """Who shared which cells between two times; the last era continues from now on."""
     found = []
     held = versions_during(tx, begin, until)
     networks = load_networks(tx, (digest for _, digest in held))
@@ -248,7 +248,7 @@ def _agreements(tx: Tx, tenant: str | None) -> tuple[AgreementMinutes, ...]:
 
 
 def _planned(tx: Tx, network: Network, stations: Iterable[str], since: datetime) -> dict[tuple[str, str], Times]:
-    """When runs that are no repairs interrupted tenants at stations: there, or at their router or functions."""
+    """When runs other than repairs interrupted tenants at stations, at their router or at their functions."""
     at: dict[str, set[str]] = defaultdict(set)
     for station in stations:
         at[station].add(station)
@@ -267,7 +267,7 @@ def _planned(tx: Tx, network: Network, stations: Iterable[str], since: datetime)
 
 
 def conditions(like: IncidentFilter) -> list[ColumnElement[bool]]:
-    """What incidents of a filter have in common."""
+    """Conditions of a filter of incidents."""
     found = [or_(*(_STATES[state] for state in like.states)) if like.states else incidents.c.merged_into == ""]
     if like.causes:
         found.append(incidents.c.probable_cause.in_(like.causes))

@@ -23,14 +23,14 @@ from controller.store.ledger import LedgerChange, change_ledger
 from controller.store.repository import SqlRepository, writes
 from controller.store.transaction import Tx
 
-#: By how much fences grow when a person decides: by more than a lost record can have given away.
+#: By how much fences grow when a person decides: more than a lost record can have issued.
 _LEAP = 1_000_000
 
 _OPEN = select(doubts).where(doubts.c.decided.is_(None)).order_by(doubts.c.number).limit(1)
 
 
 class SqlIntegrity(SqlRepository, Integrity[Sync]):
-    """Doubts about the record."""
+    """Repository of doubts about the record."""
 
     @writes
     def check(self, tx: Tx) -> RecordState:
@@ -91,7 +91,7 @@ class SqlIntegrity(SqlRepository, Integrity[Sync]):
 
 
 def doubted(tx: Tx) -> str:
-    """Why nothing may be begun on stations, empty if nothing is in doubt; what arises just now goes on record."""
+    """Why nothing may begin on stations, empty if nothing is in doubt; puts a doubt that arises just now on record."""
     reason, number = epochs.doubt_of(tx.connection, tx.evidence)
     if number is not None:
         _open(tx, number, reason)
@@ -99,7 +99,7 @@ def doubted(tx: Tx) -> str:
 
 
 def _doubt(tx: Tx, reason: str) -> None:
-    """Doubt the record because of what stations say; a doubt that is there already is enough."""
+    """Doubt the record because of what stations say, unless a doubt is already open."""
     number = epochs.new_doubt(tx.connection, tx.evidence)
     if number is not None:
         tx.evidence.doubt(reason)
@@ -119,7 +119,7 @@ def _open(tx: Tx, number: int, reason: str) -> None:
 
 
 def _leap(tx: Tx) -> None:
-    """Let fences be greater than what any adopted station can carry of what was lost."""
+    """Raise fences above any that an adopted station can carry from a lost record."""
     adopted = select(devices.c.station, literal(0)).where(devices.c.adopted.is_not(None))
     row = tx.insert(leases).from_select(["station", "fence"], adopted)
     tx.execute(row.on_conflict_do_nothing(index_elements=["station"]))

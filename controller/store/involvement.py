@@ -1,4 +1,4 @@
-"""Which tenants plans and runs concern, recorded when they are stored."""
+"""Which tenants plans and runs concern; recorded when plans and runs are stored."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from controller.store.columns import Instant, metadata
 from controller.store.run_rows import jobs
 from controller.store.transaction import Tx
 
-#: Tenants that a plan touches or interrupts, each with a name of its own for its part of the plan: the plan's id is a
-#: hash of all that it does, so it would tell a tenant when something of another one changed. Plans that are the same to
-#: a tenant have the same name there, and the time of the first.
+#: Tenants that a plan touches or interrupts, each with its own name for its part of the plan. The plan's id is a hash
+#: of the whole plan, so it would reveal to a tenant when something of another tenant changed. Plans that are the same
+#: to a tenant have the same name there, and the time of the first.
 plan_tenants = Table(
     "plan_tenants",
     metadata,
@@ -31,14 +31,14 @@ plan_tenants = Table(
     Column("handle", String, nullable=False, index=True),
     Column("created", Instant, nullable=False),
     Column("stations", Integer, nullable=False),
-    # SHA-256 of what the tenant sees of the plan; empty where that was not recorded yet.
+    # SHA-256 of what the tenant sees of the plan; empty where that was not recorded.
     Column("part", String, nullable=False, server_default=""),
     Index("ix_plan_tenants_plan_tenant", "plan", "tenant", unique=True),
     Index("ix_plan_tenants_tenant_number", "tenant", "number"),
     Index("ix_plan_tenants_tenant_part", "tenant", "part"),
 )
 
-#: Stations on which a run touches or interrupts a tenant, or may do so and the tenant was notified.
+#: Stations where a run touches or interrupts a tenant, or may do so and the tenant was notified.
 run_tenants = Table(
     "run_tenants",
     metadata,
@@ -51,19 +51,19 @@ run_tenants = Table(
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What a plan is to one tenant: on how many stations, and the SHA-256 of what it sees (hex)."""
+    """The part of a plan that concerns one tenant: the number of stations, and the SHA-256 of what it sees (hex)."""
 
     stations: int
     digest: str
 
 
 def parts(plan: Plan, network: Network | None) -> dict[str, Part]:
-    """What a plan is to each tenant that it concerns.
+    """The part of a plan for each tenant that it concerns.
 
     Args:
         plan: The plan.
-        network: The network that it was made on, None if that is not on record. A part is another one where the tenant
-            sees another network.
+        network: The network that the plan was made from; None if it is not on record. Parts differ where the tenant
+            sees different networks.
     """
     stations: Counter[str] = Counter()
     hashes: dict[str, Any] = {}
@@ -77,7 +77,7 @@ def parts(plan: Plan, network: Network | None) -> dict[str, Part]:
 
 
 def note_plan(tx: Tx, plan: Plan, found: Mapping[str, Part]) -> None:
-    """Note whom a new plan concerns, each under the name that it has for such a plan already."""
+    """Record whom a new plan concerns, each under the name that it already has for an equal plan."""
     rows = []
     for tenant, part in found.items():
         same = select(plan_tenants.c.handle, plan_tenants.c.created)
@@ -91,12 +91,12 @@ def note_plan(tx: Tx, plan: Plan, found: Mapping[str, Part]) -> None:
 
 
 def note_run(tx: Tx, run_id: str, changes: Iterable[Change]) -> None:
-    """Note whom a run concerns, and where: those whom its changes touch or interrupt. Repeating it adds nothing."""
+    """Record whom a run concerns, and where: tenants that its changes touch or interrupt. Repeating it adds nothing."""
     _note(tx, run_id, ((tenant, change.station) for change in changes for tenant in sorted(involved(change))))
 
 
 def note_notified(tx: Tx, run_id: str, tenant: str, stations: Iterable[str]) -> None:
-    """Note that a tenant is notified of a run before it is known what it changes: who gets notice may read it."""
+    """Record that a tenant is notified of a run before its changes are known: the tenant may then read the run."""
     working = set(tx.execute(select(jobs.c.station).where(jobs.c.run == run_id)).scalars())
     _note(tx, run_id, ((tenant, station) for station in stations if station in working))
 

@@ -1,4 +1,4 @@
-"""The journal of device transactions: rows of many devices, each kind of statement sent once for a whole group."""
+"""The journal of device transactions: writes rows of many devices with one statement of each kind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ journal = Table(
     Column("deadline", Instant),
     long_text("session"),
     long_text("detail"),
-    # Paths that the device carried, compressed; of ``read`` rows only.
+    # Paths that the device carried, compressed; only in ``read`` rows.
     Column("carried", LargeBinary),
 )
 
@@ -50,8 +50,8 @@ _OF_JOURNAL = select(journal).order_by(journal.c.transaction, journal.c.seq)
 _CLEARED = select(jobs.c.id, jobs.c.blocked, jobs.c.closes)
 _OF_DEVICE = update(leases).where(leases.c.station == bindparam("device"))
 _LOCKERS_OF = select(leases.c.lock_sessions).where(leases.c.station == bindparam("device"))
-#: What becomes of ``lock_sessions`` before a session asks for the lock, and once it has it: then no other of ours
-#: has it.
+#: The value of ``lock_sessions`` before a session asks for the lock, and after it has got it: then no other of our
+#: sessions holds it.
 _LOCK_SESSIONS = {
     JournalStep.OPENED: _OF_DEVICE.values({"lock_sessions": leases.c.lock_sessions + " " + bindparam("session_id")}),
     JournalStep.LOCKED: _OF_DEVICE.values({"lock_sessions": bindparam("session_id"), "locked": True}),
@@ -60,7 +60,7 @@ _LOCK_SESSIONS = {
 
 @dataclass(frozen=True, slots=True)
 class NewRow:
-    """A row to be written, the one after which a job first edits if it ``begins``."""
+    """A row to be written. If it ``begins``, its job may edit the device after it."""
 
     entry: JournalEntry
     claim: Claim
@@ -72,7 +72,7 @@ def _of(transaction: str) -> str:
 
 
 class SqlJournal(SqlRepository, Journal[Sync]):
-    """What was done under leases."""
+    """Repository of journals."""
 
     @grouped(NewRow)
     def append(self, tx: Tx, rows: Sequence[NewRow]) -> list[MinkaError | None]:
@@ -129,7 +129,7 @@ def _forbidden(row: NewRow, held: Holders) -> MinkaError | None:
 
 
 def _stopped(row: NewRow, reason: str) -> MinkaError | None:
-    """A repair that has changed nothing yet begins only while repair is not stopped."""
+    """Refuse a repair that has changed nothing yet while repair is stopped."""
     return RepairStoppedError(reason) if reason and row.begins and row.claim.run.automatic else None
 
 

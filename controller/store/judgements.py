@@ -1,4 +1,4 @@
-"""Judgements of indicators: the latest one of each station, region and the network."""
+"""Judgements of KPIs: the latest one of each station, region and the network."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ _KEYS = ("level", "of")
 
 
 class SqlJudgements(SqlRepository, Judgements[Sync]):
-    """The latest judgements."""
+    """Repository of the latest judgements."""
 
     @method
     def put(self, judgements: Iterable[Judgement]) -> None:
-        self._put(tuple(judgements))  # which a second attempt finds again
+        self._put(tuple(judgements))  # A second attempt needs the elements again.
 
     @writes
     def _put(self, tx: Tx, found: Sequence[Judgement]) -> None:
@@ -71,7 +71,7 @@ def _content(one: Judgement) -> bytes:
 
 
 def _as_noun(row: Row[Any]) -> Judgement:
-    """Not checked again: there are thousands at each scrape."""
+    """Not validated again: each scrape reads thousands of them."""
     content = orjson.loads(row.content)
     return Judgement.model_construct(
         level=Level(row.level),

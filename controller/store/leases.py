@@ -11,7 +11,7 @@ from controller.ports.store import Claim
 from controller.store.columns import long_text, metadata
 from controller.store.transaction import Tx
 
-#: One row per device that ever had a job; it stays, so that fences only grow.
+#: One row for each device that ever had a job. Rows are never deleted, so fences only grow.
 leases = Table(
     "leases",
     metadata,
@@ -20,9 +20,9 @@ leases = Table(
     Column("transaction", String, unique=True),
     Column("job", String),
     Column("incarnation", String, index=True),
-    # Whether the transaction had another holder before this one.
+    # Whether another worker held the transaction before this one.
     Column("recovers", Boolean, nullable=False, default=False),
-    # NETCONF sessions of ours that may still hold the device's lock, apart by spaces: of whatever came since a
+    # NETCONF sessions of ours that may still hold the device's lock, separated by spaces: all that came since a
     # transaction that got the lock itself ended well. ``locked`` is whether the newest one got it.
     long_text("lock_sessions"),
     Column("locked", Boolean, nullable=False, default=False, server_default=false()),
@@ -33,22 +33,22 @@ _LEASES = select(leases.c.station, leases.c.fence, leases.c.incarnation).order_b
 
 
 def check_lease(tx: Tx, claim: Claim) -> None:
-    """Lock the lease and see that it is still the claim's."""
+    """Lock the lease, and check that it is still the claim's."""
     if not holds(claim, lock(tx, [claim])):
         raise lost(claim)
 
 
 def lock(tx: Tx, claims: Iterable[Claim]) -> Holders:
-    """Lock leases; fence and holder by station. In the same order in every process."""
+    """Lock leases, in the same order in every process. Returns fence and holder by station."""
     rows = tx.rows(_LEASES, leases.c.station, [claim.job.station for claim in claims])
     return {row.station: (row.fence, row.incarnation) for row in rows}
 
 
 def holds(claim: Claim, held: Holders) -> bool:
-    """Whether a claim is the one that holds its device."""
+    """Whether a claim still holds its device."""
     return held.get(claim.job.station) == (claim.fence, claim.incarnation)
 
 
 def lost(claim: Claim) -> LeaseLostError:
-    """For whoever writes under a claim that holds its device no more."""
+    """The error for a write under a claim that no longer holds its device."""
     return LeaseLostError(f"{claim.job.station} is no longer leased to {claim.incarnation}")

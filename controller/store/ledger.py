@@ -1,4 +1,4 @@
-"""The ledger: its changes, its earlier contents, and what ended jobs left on their stations."""
+"""The ledger: its changes, its earlier content, and what ended jobs left on their stations."""
 
 from __future__ import annotations
 
@@ -45,13 +45,13 @@ ledger = Table(
     Column("station", String, primary_key=True),
     Column("path", String, primary_key=True),
     string("owners"),
-    # What we hold the node to, as JSON; empty where that is nothing but its being there.
+    # Leaves of the node that the ledger guards, as JSON; empty where only the existence of the node matters.
     long_text("leaves"),
     Column("first", Boolean, nullable=False, server_default=false()),
     Column("plan", String, nullable=False, server_default=""),
 )
 
-#: What the ledger said before each job or adoption that changed it, and of the changed nodes only.
+#: What the ledger said before each job or adoption that changed it; changed nodes only.
 ledger_history = Table(
     "ledger_history",
     metadata,
@@ -64,9 +64,9 @@ ledger_history = Table(
     Index("ix_ledger_history_station_number", "station", "number"),
 )
 
-#: What all entries say; by itself each of them would keep a set of its own.
+#: Fields of all entries, shared: otherwise each entry would keep a set of its own.
 _SET = set(LedgerEntry.model_fields)
-#: Changes of the ledger that are kept of each station, the newest.
+#: The newest changes of each station's ledger, which are kept.
 KEPT = 100
 _SUCCEEDED = Outcome.SUCCEEDED.value
 _LEDGER = select(ledger)
@@ -85,7 +85,7 @@ _SPARE = ledger_history.delete().where(
 
 
 class SqlLedger(SqlRepository, Ledger[Sync]):
-    """What is ours, and what was."""
+    """Repository of ledger entries and their history."""
 
     @reads
     def find(self, tx: Tx, stations: Iterable[str] | None = None) -> dict[str, dict[str, LedgerEntry]]:
@@ -165,14 +165,14 @@ class SqlLedger(SqlRepository, Ledger[Sync]):
 
 
 def ledger_nodes(tx: Tx, nodes: Collection[tuple[str, str]]) -> dict[tuple[str, str], LedgerEntry]:
-    """What ``Ledger.nodes`` does, as part of a transaction."""
+    """Do what ``Ledger.nodes`` does, as part of a transaction."""
     stations, paths = {station for station, _ in nodes}, {path for _, path in nodes}
     found = select(ledger).where(ledger.c.station.in_(sorted(stations)), ledger.c.path.in_(sorted(paths)))
     return {(row.station, row.path): as_entry(row) for row in tx.execute(found)}
 
 
 def as_entry(row: Row[Any]) -> LedgerEntry:
-    """A row as the noun; our own rows need no validation, and a network has a hundred thousand of them."""
+    """Make an entry of a row. Our own rows need no validation, and a network has a hundred thousand of them."""
     return LedgerEntry.model_construct(
         _SET,
         station=row.station,
@@ -190,7 +190,7 @@ def _leaves(text: str) -> dict[str, str | tuple[str, ...]]:
 
 @dataclass(frozen=True, slots=True)
 class LedgerChange:
-    """Nodes of a station that leave the ledger, and such that enter it, by a job or an adoption."""
+    """Nodes of a station that leave the ledger, and nodes that enter it, by a job or an adoption."""
 
     station: str
     gained: Sequence[LedgerNode]
@@ -200,9 +200,9 @@ class LedgerChange:
 
 
 def change_ledger(tx: Tx, made: Sequence[LedgerChange]) -> None:
-    """Let nodes leave and enter; of one that is there already the old content is replaced. Keeps what was before.
+    """Remove and add nodes, replacing the content of known ones, and keep the state before.
 
-    What the ledger says already is no change: it is not kept as one, and is in nobody's way.
+    Content that the ledger has already is no change: it leaves no history, and does not conflict with other changes.
     """
     there = _entries(tx, made)
     made = [_news(change, there[change.station]) for change in made]
@@ -236,7 +236,7 @@ def _paths(change: LedgerChange) -> set[Path]:
 
 
 def _entries(tx: Tx, made: Sequence[LedgerChange]) -> dict[str, dict[Path, LedgerEntry]]:
-    """What the ledger says just now of the nodes of changes; of a station's whole ledger they are a small part."""
+    """Current ledger entries of the nodes in these changes, a small part of each station's ledger."""
     there: dict[str, dict[Path, LedgerEntry]] = {change.station: {} for change in made}
     for nodes in chunks(sorted({(change.station, path) for change in made for path in _paths(change)})):
         for row in tx.execute(_NODES, {"nodes": nodes}):
@@ -245,13 +245,13 @@ def _entries(tx: Tx, made: Sequence[LedgerChange]) -> dict[str, dict[Path, Ledge
 
 
 def _news(change: LedgerChange, known: Mapping[Path, LedgerEntry]) -> LedgerChange:
-    """What of a change the ledger does not say yet."""
+    """The part of a change that the ledger does not have yet."""
     gained = [node for node in change.gained if node.path not in known or known[node.path].node != node]
     return replace(change, gained=gained, lost=[path for path in change.lost if path in known])
 
 
 def _remember(tx: Tx, made: Sequence[LedgerChange], there: Mapping[str, Mapping[Path, LedgerEntry]]) -> None:
-    """Keep what the ledger says of nodes before they change; the oldest such row of a station may go."""
+    """Keep the entries of nodes before they change, and delete the oldest row of a station that has too many."""
     rows = []
     for change in made:
         known, paths = there[change.station], _paths(change)
@@ -263,7 +263,7 @@ def _remember(tx: Tx, made: Sequence[LedgerChange], there: Mapping[str, Mapping[
 
 
 def _back(now: Mapping[Path, LedgerEntry], history: Sequence[Row[Any]], run: str, at: datetime | None) -> LedgerState:
-    """The ledger as it was, by taking changes back from the newest on."""
+    """The ledger before a run's job or at a time, made by taking back changes from the newest on."""
     then = dict(now)
     for row in history:
         if at is not None and row.at < at:
@@ -282,8 +282,8 @@ def _back(now: Mapping[Path, LedgerEntry], history: Sequence[Row[Any]], run: str
 
 
 def _left(tx: Tx, found: Sequence[Row[Any]]) -> dict[str, tuple[Change, ...]]:
-    """What jobs changed on their stations and did not take back, in order."""
-    # A plan may be applied again once it was taken back.
+    """Changes that jobs made on their stations and did not take back, in order."""
+    # A plan may be applied again after it was taken back.
     planned: dict[tuple[str, str], list[str]] = {}
     for row in found:
         if not row.playbook and row.outcome == _SUCCEEDED:

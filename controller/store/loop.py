@@ -1,4 +1,4 @@
-"""The store on an asyncio loop: in each process one thread writes, in groups, and another one reads."""
+"""The store for an asyncio loop. In each process one thread writes, in groups of calls, and another one reads."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from controller.store.store import AsyncSqlStore, Read, SqlStore
 from controller.store.transaction import Mode
 
 T = TypeVar("T")
-#: Calls committed together at most, so that the first of them does not wait long.
+#: The most calls in one commit, so that the first of them does not wait long.
 GROUP = 500
-#: Calls in one commit that show a crowd, and seconds for which the next commit then waits for more of them: it costs as
-#: much CPU as ten calls.
+#: Calls in one commit that count as a crowd, and seconds for which the next commit then waits for more calls: a commit
+#: costs as much CPU as ten calls.
 _CROWD, _LINGER = 4, 0.025
-#: Ranks of calls.
+#: Priorities of calls.
 _FIRST, _PLAIN, _END = range(3)
 
 
@@ -37,15 +37,15 @@ class _Call:
 class LoopStore(AsyncSqlStore):
     """``AsyncStore`` over a ``SqlStore``.
 
-    Calls that come while a commit is under way wait for the next one and share it; where many write, that waits a
-    moment for more. A call's answer is given when it is committed. A call whose caller was cancelled may still take
-    place. A heartbeat waits for nobody else's work: a busy process must not pass for a dead one.
+    Calls that come during a commit share the next one, which waits a moment for more calls if many write. A call
+    returns when it is committed. A call may still take effect although its caller was cancelled. Heartbeats go first:
+    a busy process must not look dead.
 
-    Calls that only read wait for none that write, which may wait for locks of other processes: they see all that was
-    answered before they came. Nor does any call wait for one that is known to wait for other processes itself.
+    Calls that only read do not wait for calls that write, which may wait for locks of other processes. They see the
+    effects of all calls that returned before. No call waits for one that is known to wait for other processes.
 
     Args:
-        store: The store; stays open when the loop store is closed.
+        store: The store. It stays open when the loop store is closed.
     """
 
     def __init__(self, store: SqlStore) -> None:
@@ -57,9 +57,9 @@ class LoopStore(AsyncSqlStore):
         self._reader = _Lane(store, "DEFERRED", "store-reader")
 
     async def call(self, work: Callable[[Store], T]) -> T:
-        """Run ``work`` on the thread that writes, or that reads; its effects are committed when this returns.
+        """Run ``work`` on the writing or the reading thread; its effects are committed when this returns.
 
-        Calls of one grouped method that wait at the same time are carried out as one.
+        Waiting calls of the same grouped method are carried out as one.
         """
         answer: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         method = _method(work)
@@ -73,7 +73,7 @@ class LoopStore(AsyncSqlStore):
         return await answer
 
     async def close(self) -> None:
-        """Commit what was called, then stop the threads."""
+        """Commit all calls so far, then stop the threads."""
         with self._lock:
             if not self._closing:
                 self._closing = True
@@ -88,17 +88,17 @@ class LoopStore(AsyncSqlStore):
 
 
 class _Lane:
-    """A thread that carries out calls in the order in which they come, as many in one transaction as wait.
+    """A thread that carries out calls in the order of their arrival, all waiting ones in one transaction.
 
     Args:
-        mode: Of its transactions; what writes waits for more of a crowd.
-        name: Of the thread.
+        mode: Mode of its transactions. A thread that writes may wait for more calls.
+        name: Name of the thread.
     """
 
     def __init__(self, store: SqlStore, mode: Mode, name: str) -> None:
         self._store = store
         self._mode: Mode = mode
-        #: Heartbeats, then all else in order, then the end.
+        #: Heartbeats, then all others in order, then the end.
         self._calls: queue.PriorityQueue[tuple[int, int, _Call | None]] = queue.PriorityQueue()
         self._order = itertools.count()
         self._ending = threading.Event()
@@ -106,16 +106,16 @@ class _Lane:
         self._thread.start()
 
     def put(self, rank: int, call: _Call) -> None:
-        """Let a call wait for its turn."""
+        """Queue a call."""
         self._calls.put((rank, next(self._order), call))
 
     def close(self) -> None:
-        """End once all is carried out that waits."""
+        """End after all queued calls."""
         self._ending.set()
         self._calls.put((_END, next(self._order), None))
 
     def join(self) -> None:
-        """Wait for the end."""
+        """Wait for the thread to end."""
         self._thread.join()
 
     def _work(self) -> None:
@@ -133,7 +133,7 @@ class _Lane:
             self._commit([call for call in group if not call.answer.cancelled()])
 
     def _another(self) -> _Call | None:
-        """One more that shares the commit, if one waits."""
+        """Another call for the same commit, if one waits."""
         try:
             rank, number, call = self._calls.get_nowait()
         except queue.Empty:
@@ -144,12 +144,12 @@ class _Lane:
         return None
 
     def _commit(self, group: list[_Call]) -> None:
-        """Carry out a group and tell each loop all its answers at once."""
+        """Carry out a group of calls, and give each loop all its answers at once."""
         answers: dict[asyncio.AbstractEventLoop, list[tuple[_Call, Any]]] = {}
         for call, result in self._results(group):
             answers.setdefault(call.answer.get_loop(), []).append((call, result))
         for loop, of_loop in answers.items():
-            with suppress(RuntimeError):  # it was closed meanwhile: nobody waits any more
+            with suppress(RuntimeError):  # It was closed meanwhile: nobody waits any more.
                 loop.call_soon_threadsafe(_answer, of_loop)
 
     def _results(self, group: list[_Call]) -> Iterator[tuple[_Call, Any]]:
@@ -167,13 +167,13 @@ class _Lane:
             elif len(piece) == 1 or isinstance(result, StoreAwayError):
                 yield from ((call, result) for call in piece)
             else:
-                # Whatever it was, it will come to light again for the call that caused it.
+                # Whatever the error was, it occurs again for the call that caused it.
                 for call in piece:
                     yield from self._results([call])
 
 
 def _pieces(group: list[_Call]) -> Iterator[list[_Call]]:
-    """Calls that are carried out as one."""
+    """Split calls into groups that are carried out as one."""
     alike: dict[Grouped[..., Any], list[_Call]] = {}
     for call in group:
         method = _method(call.work)
@@ -198,7 +198,7 @@ def _method(work: Callable[[Store], Any]) -> Method[..., Any] | None:
 
 def _answer(answers: list[tuple[_Call, Any]]) -> None:
     for call, result in answers:
-        if call.answer.done():  # its caller was cancelled
+        if call.answer.done():  # The caller was cancelled.
             continue
         if isinstance(result, Exception):
             call.answer.set_exception(result)

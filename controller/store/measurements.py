@@ -1,7 +1,7 @@
-"""What stations counted, on record: a row for each station, span of time and level, small enough to keep for years.
+"""Counters of stations: a row for each station, span of time and level, small enough to keep for years.
 
-A row holds values only. Which cell, counter and subject each is about is its layout, which thousands of rows have in
-common and which is on record once.
+A row holds values only. Its layout says which cell, counter and subject each value is about. Thousands of rows share a
+layout, which is on record once.
 """
 
 from __future__ import annotations
@@ -53,15 +53,16 @@ measurements = Table(
     "measurements",
     metadata,
     Column("station", String, primary_key=True),
-    # Length that names the level: 900, 3600, a day, 31 days, or that of a period. ``seconds`` is how long it was.
+    # The nominal length of the span in seconds: 900, 3600, a day, 31 days, or that of another period. ``seconds`` is
+    # its actual length.
     Column("level", Integer, primary_key=True),
     Column("begin", Instant, primary_key=True),
-    # Whether it was worked out from finer rows. A station may measure some counters by the hour itself.
+    # Whether it was worked out from finer rows. A station may also measure some counters by the hour.
     Column("rolled", Boolean, primary_key=True),
     Column("seconds", Integer, nullable=False),
     Column("covered", Float, nullable=False),
     Column("suspect", Boolean, nullable=False),
-    # Whether another period of the same time differed, which is on the audit trail.
+    # Whether another period of the same time had other values; the audit trail has the difference.
     Column("differed", Boolean, nullable=False),
     Column("layout", LargeBinary, nullable=False),
     Column("content", LargeBinary, nullable=False),
@@ -71,7 +72,7 @@ layouts = Table(
     "measurement_layouts",
     metadata,
     Column("digest", LargeBinary, primary_key=True),
-    # Begin of the youngest row that has it.
+    # Begin of the newest row with this layout.
     Column("last", Instant, nullable=False),
     Column("content", LargeBinary, nullable=False),
 )
@@ -82,7 +83,7 @@ stale = Table(
     Column("level", Integer, primary_key=True),
     Column("begin", Instant, primary_key=True),
     Column("station", String, primary_key=True),
-    # When it may be worked out.
+    # When the span may be worked out.
     Column("due", Instant, nullable=False),
 )
 files = Table(
@@ -105,45 +106,45 @@ unknown_counters = Table(
     Column("last", Instant, nullable=False),
 )
 
-#: What is worked out of what, finest first.
+#: Levels, finest first; each is worked out from finer ones.
 _LEVELS = (QUARTER, HOUR, DAY, MONTH)
-#: All lengths of a period (TS 32.401 has 5, 15, 30 and 60 minutes), and of what is worked out.
+#: Accepted lengths of a period (TS 32.401 has 5, 15, 30 and 60 minutes), including those of roll-ups.
 _GRANULARITIES = (300, QUARTER, 1800, HOUR, DAY)
-#: How long after its end a span is worked out first: by then nearly all files have come.
+#: How long after its end a span is worked out first, when nearly all files have come.
 _SETTLE = {QUARTER: timedelta(), HOUR: timedelta(minutes=20), DAY: timedelta(minutes=30), MONTH: timedelta(hours=2)}
-#: Periods that begin later than this from now are of a clock that is wrong.
+#: Periods that begin later than this from now come from a wrong clock.
 _AHEAD = timedelta(minutes=15)
-#: Spans that are worked out, and rows that are deleted, at once: all else that is to be written waits meanwhile.
+#: Spans worked out, and rows deleted, in one transaction: all other writes wait meanwhile.
 _ROLLED_AT_ONCE, _DELETED_AT_ONCE = 50, 1_000
-#: How long it is known which files were taken, at most: each station has a hundred a day, and few keep them for longer.
-#: One that is there for longer is read once more, and changes nothing.
+#: The longest time for which names of collected files are kept. Each station has a hundred files a day, and few
+#: stations keep them longer. A file that stays longer is read again, and changes nothing.
 _FILES_KEPT = timedelta(days=7)
-#: Names of unknown counters that are kept, and the longest: a station may send anything.
+#: How many names of unknown counters are kept, and how long each may be: a station may send anything.
 _MOST_UNKNOWN, _LONGEST_NAME = 2_000, 120
-#: Under which name all others are counted.
+#: The name under which all other unknown counters are counted.
 _OTHERS = "(others)"
 _DIGEST = 16
-#: Values that the audit trail names of two periods that differ.
+#: Differing values of two periods that the audit trail shows.
 _SHOWN = 3
-#: Whole numbers below this are exact in JSON and here.
+#: Whole numbers below this are exact in JSON and as a float.
 _EXACT = 2**53
-#: Stations of which pages are read together.
+#: Stations whose pages are read together.
 _STATIONS = 500
-#: How far back a station has to have measured something for its gaps to be known.
+#: Gaps are known only of stations that measured something in this time.
 _RECENT = timedelta(days=7)
 
-#: Layout: by cell, counters and their subjects, in the order of the values.
+#: Layout: cells, their counters and these counters' subjects, in the order of the values.
 _Layout = tuple[tuple[str, tuple[tuple[str, tuple[Subject, ...]], ...]], ...]
 _Layouts = Mapping[bytes, _Layout]
 _Key = tuple[str, datetime]
 _Span = tuple[datetime, datetime]
 _Rows = Sequence[Row[Any]]
 _Sum = Callable[[Sequence[float]], float]
-#: What is made of the rows of a station and span.
+#: The result that is made of the rows of a station and span.
 T = TypeVar("T", Measured, CellCounts)
 
 
-#: Layouts by their digest: that of a digest never changes.
+#: Layouts by their digest, which determines a layout for ever.
 _layouts: dict[bytes, _Layout] = {}
 _MOST_LAYOUTS = 10_000
 _MEASURED_AT = select(measurements).where(
@@ -181,11 +182,11 @@ _KEYS = tuple(measurements.primary_key.columns)
 
 
 class SqlMeasurements(SqlRepository, Measurements[Sync]):
-    """Performance data of stations."""
+    """Repository of performance data."""
 
     @method
     def put(self, periods: Iterable[Measured]) -> StoredPeriods:
-        return self._put(tuple(periods))  # which a second attempt finds again
+        return self._put(tuple(periods))  # A second attempt needs the elements again.
 
     @writes
     def _put(self, tx: Tx, periods: Sequence[Measured]) -> StoredPeriods:
@@ -197,7 +198,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
                 refused += 1
             else:
                 by_level[one.seconds][one.station, one.begin.astimezone(UTC)].append(one)
-        # Two workers may have the same period, of which neither is on record yet.
+        # Two workers may bring the same period, while neither is on record yet.
         for station in sorted({station for keys in by_level.values() for station, _ in keys}):
             tx.guard(f"measurements:{station}")
         zone = _zone(tx)
@@ -229,7 +230,7 @@ class SqlMeasurements(SqlRepository, Measurements[Sync]):
     def _all(
         self, span: _Span, seconds: int, stations: Collection[str], make: Callable[[_Rows, _Layouts], T]
     ) -> Iterator[T]:
-        """What is made of the rows of each station and span, page by page."""
+        """The results made of the rows of each station and span, page by page."""
         names = sorted(set(stations))
         for at in range(0, len(names), _STATIONS):
             some, after = names[at : at + _STATIONS], None
@@ -401,7 +402,7 @@ def _put(tx: Tx, level: int, wanted: Mapping[_Key, Sequence[Measured]], zone: Zo
 
 
 def _known(tx: Tx, level: int, wanted: Iterable[_Key]) -> dict[_Key, tuple[Measured, bool]]:
-    """What is on record of these periods, and whether another differed from it."""
+    """Those of these periods that are on record, and whether another one differed."""
     by_begin: dict[datetime, list[str]] = defaultdict(list)
     for station, begin in wanted:
         by_begin[begin].append(station)
@@ -414,9 +415,9 @@ def _known(tx: Tx, level: int, wanted: Iterable[_Key]) -> dict[_Key, tuple[Measu
 
 
 def _merged(first: Measured | None, second: Measured) -> tuple[Measured, str]:
-    """What two periods of the same time are together, and what became of the second.
+    """Merge two periods of the same time; returns the result, and what became of the second.
 
-    Counters of both are those of the first, unless it is suspect and the second is whole.
+    Where both have a counter, the first wins, unless it is suspect and the second is not.
     """
     if first is None:
         return second, "new"
@@ -437,7 +438,7 @@ def _merged(first: Measured | None, second: Measured) -> tuple[Measured, str]:
 
 
 def _difference(first: Measured, second: Measured) -> str:
-    """The first values that differ, as they stay and as they came, and how many more do."""
+    """The first values that differ, as kept and as received, and how many more there are."""
     older, newer = _counters(first), _counters(second)
     found = [
         f"{cell}/{name}{list(subject) if any(subject) else ''} {older[cell, name].get(subject)}, not {value}"
@@ -454,7 +455,7 @@ def _counters(measured: Measured) -> dict[tuple[str, str], Values]:
 
 
 def _mark(tx: Tx, level: int, changed: Iterable[_Key], zone: ZoneInfo) -> None:
-    """Have the spans of the next level worked out in which something is new."""
+    """Make the spans of the next level due that contain these new rows."""
     coarser = next((one for one in _LEVELS if one > level), None)
     if coarser is None:
         return
@@ -464,7 +465,7 @@ def _mark(tx: Tx, level: int, changed: Iterable[_Key], zone: ZoneInfo) -> None:
         due[since, station] = until + _SETTLE[coarser]
     if due:
         new = tx.insert(stale)
-        # It takes the row's lock, for which a round that works it out waits before it reads.
+        # This takes the row's lock. A round that works out the span waits for the lock before it reads.
         again = new.on_conflict_do_update(index_elements=["level", "begin", "station"], set_={"due": new.excluded.due})
         rows = [{"level": coarser, "begin": key[0], "station": key[1], "due": due[key]} for key in sorted(due)]
         tx.execute(again, rows)
@@ -474,13 +475,13 @@ def _mark(tx: Tx, level: int, changed: Iterable[_Key], zone: ZoneInfo) -> None:
 
 
 def _save(tx: Tx, wanted: Iterable[tuple[Measured, int, bool, bool]]) -> None:
-    """Write rows: what was measured, its level, whether it was worked out, and whether another differed."""
+    """Write rows, each given as counts, level, whether it was worked out, and whether another one differed."""
     described: dict[bytes, tuple[bytes, datetime]] = {}
     rows = []
     for one, level, rolled, differed in wanted:
         layout, values = _flat(one)
         digest, packed = _described_as(layout)
-        # A day ahead, so that it is written once a day and not with each period.
+        # Rounded up to the next day, so that it is written once a day and not with each period.
         last = one.begin.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
         described[digest] = packed, max(last, described[digest][1]) if digest in described else last
         row = {"station": one.station, "level": level, "begin": one.begin, "rolled": rolled, "seconds": one.seconds}
@@ -509,7 +510,7 @@ def _save(tx: Tx, wanted: Iterable[tuple[Measured, int, bool, bool]]) -> None:
 
 
 def _flat(measured: Measured) -> tuple[_Layout, list[float]]:
-    """The layout, and the values in its order. Whole numbers are written as such."""
+    """The layout, and the values in its order; whole numbers as integers."""
     layout = tuple(
         (cell, tuple((name, tuple(sorted(values))) for name, values in sorted(counters.items())))
         for cell, counters in sorted(measured.cells.items())
@@ -525,7 +526,7 @@ def _flat(measured: Measured) -> tuple[_Layout, list[float]]:
 
 @lru_cache(maxsize=1024)
 def _described_as(layout: _Layout) -> tuple[bytes, bytes]:
-    """Digest and packed form of a layout."""
+    """Digest and compressed form of a layout."""
     content = orjson.dumps(
         [(cell, [(name, list(map(tuple, subjects))) for name, subjects in counters]) for cell, counters in layout]
     )
@@ -535,7 +536,7 @@ def _described_as(layout: _Layout) -> tuple[bytes, bytes]:
 def _described(tx: Tx, rows: _Rows) -> dict[bytes, _Layout]:
     """Layouts of rows, by digest.
 
-    One statement, also where all are in memory: how many an answer takes tells nothing of what others asked for.
+    Always one statement, also if all layouts are in memory: the number of statements must not reveal what others read.
     """
     digests = {row.layout for row in rows}
     found = {digest: _layouts[digest] for digest in digests if digest in _layouts}
@@ -554,22 +555,22 @@ def _described(tx: Tx, rows: _Rows) -> dict[bytes, _Layout]:
 
 
 class _Choice(NamedTuple):
-    """What of a row is wanted: these counters or all, of a tenant and of whole cells, or of everybody."""
+    """Which values of a row are wanted: these counters or all; those of a tenant and of whole cells, or all."""
 
     counters: frozenset[str] | None = None
     who: Subscribers = EVERYBODY
 
     @classmethod
     def of(cls, counters: Collection[str] | None, who: Subscribers) -> _Choice:
-        """Without the tenant's cells, which say nothing of where values stand, and are many to compare."""
+        """The choice; it leaves out the tenant's cells, which do not change the places of values."""
         return cls(None if counters is None else frozenset(counters), who._replace(cells=None))
 
     def has(self, subject: Subject) -> bool:
-        """Whether values about a subject are wanted."""
+        """Whether values of a subject are wanted."""
         return self.who.all or subject == Subject() or self.who.has(subject)
 
     def together(self, rows: _Rows, known: _Layouts) -> Measured:
-        """Rows of the same span as one."""
+        """Merge rows of the same span."""
         return _together([_unpacked(row, known, self) for row in rows])
 
 
@@ -592,12 +593,12 @@ def _unpacked(row: Row[Any], known: _Layouts, choice: _Choice = _ALL) -> Measure
 
 
 _Places = list[tuple[str, str, list[tuple[Subject, int]]]]
-#: Where wanted values stand in rows of a layout, by its digest: to search again takes as long as to read a row.
+#: Places of wanted values in rows of a layout, by its digest: searching again takes as long as reading a row.
 _chosen: dict[tuple[bytes, _Choice], _Places] = {}
 
 
 def _places(digest: bytes, layout: _Layout, choice: _Choice) -> _Places:
-    """Where wanted values stand in rows of a layout, by cell and counter."""
+    """Places of wanted values in rows of a layout, by cell and counter."""
     found = _chosen.get((digest, choice))
     if found is None:
         found, start = [], 0
@@ -614,14 +615,14 @@ def _places(digest: bytes, layout: _Layout, choice: _Choice) -> _Places:
 
 
 class _Sums:
-    """Sums of some values of a row. Where they stand is found once for each layout."""
+    """Sums of some values of rows. Their places are found once for each layout."""
 
     def __init__(self, wanted: Sequence[CounterQuery]) -> None:
         self._wanted = wanted
         self._known: dict[bytes, list[tuple[str, list[_Sum | None]]]] = {}
 
     def of(self, rows: _Rows, known: _Layouts) -> CellCounts:
-        """What is wanted of rows of the same span."""
+        """The wanted sums of rows of the same span."""
         if len(rows) > 1:
             return cell_counts(_ALL.together(rows, known), self._wanted)
         (row,) = rows
@@ -632,7 +633,7 @@ class _Sums:
         return CellCounts(row.station, row.begin, row.covered, cells)
 
     def _sums(self, layout: _Layout) -> Iterator[tuple[str, list[_Sum | None]]]:
-        """For each cell of a layout how what is wanted is added up; None for what it does not tell apart."""
+        """How to add up the wanted sums of each cell of a layout; None for what the layout does not distinguish."""
         start = 0
         for cell, listed in layout:
             places: dict[str, dict[Subject, float]] = {}
@@ -644,7 +645,7 @@ class _Sums:
 
 
 def _adder(places: Sequence[int]) -> _Sum:
-    """Adds up the values at some places."""
+    """A function that adds up the values at some places."""
     if len(places) == 1:
         return operator.itemgetter(*places)
     chosen = operator.itemgetter(*places) if places else lambda _values: ()
@@ -663,7 +664,7 @@ def _page(
     limit: int,
     make: Callable[[_Rows, _Layouts], T],
 ) -> list[T]:
-    """Rows of as many stations as have about so many, and then of the next ones: no index has all of them in order."""
+    """Rows of a page of stations: estimate how many stations fill it, then continue, since no index has this order."""
     begin, end = span
     at_once = max(1, int(limit * level / max((end - begin).total_seconds(), level)))
     left = names if after is None else names[bisect_left(names, after[0]) :]
@@ -685,7 +686,7 @@ def _place(row: Row[Any]) -> tuple[str, datetime, bool]:
 
 
 def _together(found: Sequence[Measured]) -> Measured:
-    """Of the same span: counters of the first, then what only the next ones have."""
+    """Merge periods of the same span: all counters of the first, then those that only later ones have."""
     one = found[0]
     for other in found[1:]:
         one, _ = _merged(one.model_copy(update={"suspect": False}), other)
@@ -703,21 +704,21 @@ def _gaps(station: str, covered: Iterable[tuple[datetime, datetime]], begin: dat
 
 
 def _counting(tx: Tx, begin: datetime, end: datetime, level: int) -> list[str]:
-    """Stations that have rows of a level in a span, sorted as here and not as the database does."""
+    """Stations with rows of a level in a span, sorted as in Python and not as in the database."""
     asked = {"of": level, "since": begin, "until": end}
     return sorted(tx.execute(_STATIONS_BETWEEN, asked).scalars())
 
 
 def _measuring(tx: Tx, begin: datetime, end: datetime) -> set[str]:
-    """Stations that measured something then, or on one of the days before."""
+    """Stations that measured something in a span, or some days before it."""
     spans = ((QUARTER, begin), (HOUR, begin), (DAY, begin - _RECENT))
     return {station for level, since in spans for station in _counting(tx, since, end, level)}
 
 
 def _total(begin: datetime, end: datetime, rows: _Rows, known: _Layouts, choice: _Choice) -> Measured | None:
-    """What ``rolled_up`` makes of all rows of a station; those of one layout are added up value by value."""
+    """All rows of a station as one, as ``rolled_up`` makes it; rows of the same layout are combined value by value."""
     station = rows[0].station
-    if len({row.begin for row in rows}) < len(rows):  # some were measured and worked out
+    if len({row.begin for row in rows}) < len(rows):  # Some rows were measured and some worked out.
         groups = (list(group) for _, group in groupby(rows, key=lambda row: row.begin))
         return rolled_up(station, begin, end, (_together([_unpacked(row, known, choice) for row in g]) for g in groups))
     by_layout: dict[bytes, list[Row[Any]]] = defaultdict(list)
@@ -727,7 +728,7 @@ def _total(begin: datetime, end: datetime, rows: _Rows, known: _Layouts, choice:
 
 
 def _added_up(rows: _Rows, layout: _Layout, choice: _Choice) -> Measured:
-    """Rows of one layout as one."""
+    """Combine rows of one layout, each counter in its own way: sum, maximum or mean."""
     weights = [row.covered for row in rows]
     covered = sum(weights)
     columns = list(zip(*(orjson.loads(zlib.decompress(row.content)) for row in rows), strict=True))
@@ -765,9 +766,9 @@ def _zone(tx: Tx) -> ZoneInfo:
 
 
 def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone: ZoneInfo) -> None:
-    """Work out one span of some stations from all finer rows in it."""
+    """Work out one span of some stations from all its finer rows."""
     gone = delete(stale).where(stale.c.level == level, stale.c.begin == begin, stale.c.station.in_(stations))
-    tx.execute(gone)  # before the rows are read: what is put from now on makes it due again
+    tx.execute(gone)  # Before the rows are read: rows that come from now on make the span due again.
     _, end = span_of(begin, level, zone)
     below = max((one for one in _LEVELS if one < level), default=1)
     finer = select(measurements).where(
@@ -782,12 +783,12 @@ def _roll_up(tx: Tx, level: int, begin: datetime, stations: Sequence[str], zone:
     before = {row.station: row.covered for row in tx.rows(_ROLLED_AT, measurements.c.station, stations, **asked)}
     done = []
     for station, own in groupby(rows, key=lambda row: row.station):
-        # Each finer level by itself: periods of 15 and of 30 minutes count the same twice.
+        # Each finer level by itself: periods of 15 and of 30 minutes count the same events twice.
         each = [
             _total(begin, end, list(of_level), known, _ALL) for _, of_level in groupby(own, key=lambda row: row.level)
         ]
         now = [one for one in each if one is not None]
-        # Where it covered more before, finer rows of it were deleted since: what is late by so much comes too late.
+        # If it covered more before, some of its finer rows were deleted since: data so late is ignored.
         if now and before.get(station, 0.0) <= (whole := _together(now)).covered:
             done.append((whole, level, True, False))
     _save(tx, done)
@@ -801,7 +802,7 @@ def _unworked(tx: Tx, level: int, now: datetime) -> datetime:
 
 
 def _levels(tx: Tx, above: int, below: int) -> list[int]:
-    """Levels between two of which there are rows, each found by the index on its own."""
+    """Levels between two others that have rows; the index finds each one directly."""
     found = [above]
     while (level := tx.execute(_NEXT_LEVEL, {"above": found[-1], "below": below}).scalar()) is not None:
         found.append(level)

@@ -48,7 +48,7 @@ networks = Table(
     ),
 )
 
-#: Since when which version held, and a hash of what outages count by (``controller.intent.outages.terms_of``).
+#: Since when which version was current, and a hash of what outages depend on (``controller.intent.outages.terms_of``).
 network_history = Table(
     "network_history",
     metadata,
@@ -58,10 +58,10 @@ network_history = Table(
     Column("since", Instant, nullable=False),
 )
 
-#: Network versions kept in memory by each process: the current one and those that running plans were made of.
+#: Network versions that each process keeps in memory: the current one, and those of running plans.
 _CACHED = 4
-#: Content is read only of versions that are not in memory, and in the same statement: how many statements an answer
-#: takes tells nothing of what was in memory, and so of what others did.
+#: The content is read only of versions that are not in memory, and always in the same statement: the number of
+#: statements must not reveal what was in memory, and so what others did.
 _NEW_CONTENT = case((networks.c.digest.in_(bindparam("known", expanding=True)), None), else_=networks.c.content).label(
     "content"
 )
@@ -76,7 +76,7 @@ def _asked(digest: str | None = None) -> str:
 
 
 class SqlNetworks(SqlRepository, Networks[Sync]):
-    """What should be."""
+    """Repository of network versions."""
 
     @writes
     def save(self, tx: Tx, network: Network, digest: str, actor: str) -> bool:
@@ -102,21 +102,21 @@ class SqlNetworks(SqlRepository, Networks[Sync]):
 
 
 def current_network(tx: Tx) -> tuple[str, Network] | None:
-    """The current network with its digest; None where none was loaded yet. One statement."""
+    """Digest and content of the current network, with one statement; None if none was loaded yet."""
     known = _known
     row = tx.execute(_CURRENT, {"known": list(known)}).one_or_none()
     return None if row is None else (row.digest, _loaded(row, known))
 
 
 def load_networks(tx: Tx, digests: Iterable[str]) -> dict[str, Network]:
-    """Those of these network versions that are on record, by digest. One statement."""
+    """Network versions by digest, with one statement; without those that are not on record."""
     known = _known
     rows = tx.execute(_VERSIONS, {"known": list(known), "wanted": sorted(set(digests))})
     return {row.digest: _loaded(row, known) for row in rows}
 
 
 def _loaded(row: Row[Any], known: Mapping[str, Network]) -> Network:
-    """A version that is in memory, or that is kept there from now on."""
+    """A network version, from memory or kept there from now on."""
     global _known  # noqa: PLW0603  # replaced as a whole, since other threads may be reading the old one
     if row.content is None:
         return known[row.digest]
@@ -126,10 +126,10 @@ def _loaded(row: Row[Any], known: Mapping[str, Network]) -> Network:
 
 
 def versions_during(tx: Tx, begin: datetime, until: datetime) -> list[tuple[datetime, str]]:
-    """Digests of the network from one time to another, each with since when it held; none before one was loaded.
+    """Digests of the network between two times, each with its begin; empty if no network was loaded.
 
-    Versions in which outages count alike are one, of which the last is meant. Before the first version there was
-    nothing to count, so that the first holds from the beginning.
+    Versions in which outages count in the same way are merged under the last of them. The first version also stands for
+    the time before it, when there was nothing to count.
     """
     found: list[tuple[datetime, str, str]] = []
     rows = tx.execute(_HELD.where(network_history.c.since < until)).all() or tx.execute(_HELD.limit(1)).all()

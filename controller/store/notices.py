@@ -1,4 +1,4 @@
-"""Notices to tenants about runs, and to all sides about incidents; and who gets them."""
+"""Notices to tenants about runs, and to all sides about incidents; and who receives them."""
 
 from __future__ import annotations
 
@@ -44,15 +44,16 @@ from controller.store.run_rows import jobs, runs
 from controller.store.transaction import Tx
 
 _TERMINAL = tuple(state.value for state in RunState if state.terminal)
-#: Deliveries of one side and one contact at once, and how long they are tried.
+#: Deliveries of one side and one contact per round, and how long each is tried.
 _AT_ONCE, _TRIED = 20, timedelta(days=1)
 
-#: Who gets which notice. It is claimed before it is sent: ``attempts`` tells one claim from the next.
+#: Which contact receives which notice. It is claimed before it is sent; ``attempts`` distinguishes one claim from the
+#: next.
 deliveries = Table(
     "deliveries",
     metadata,
     Column("notice", String, ForeignKey("notices.id"), primary_key=True),
-    # Id of a contact of the notice's side; empty for the one webhook of the settings.
+    # Id of a contact of the notice's side; empty for the webhook of the settings.
     Column("to", String, primary_key=True),
     Column("at", Instant, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -77,7 +78,7 @@ _PENDING = (
 
 
 class SqlNotices(SqlRepository, Notices[Sync]):
-    """Notices to tenants."""
+    """Repository of notices."""
 
     @reads
     def page(self, tx: Tx, page: Page, tenant: str | None = None) -> tuple[int, list[Notice]]:
@@ -141,7 +142,7 @@ def _address(tx: Tx, *, webhook: bool) -> None:
 
 
 def _unsent(seen: Delivery) -> Update:
-    """An update of a delivery that is still as it was seen."""
+    """An update of a delivery, provided that it is still as it was seen."""
     same = and_(
         deliveries.c.notice == seen.notice.id,
         deliveries.c.to == seen.to,
@@ -157,7 +158,7 @@ def _due(tx: Tx) -> bool:
 
 
 def _write(tx: Tx) -> None:
-    """Tell each tenant when work began and ended on stations of its own, whatever goes on elsewhere in the run."""
+    """Tell each tenant when work began and ended on its own stations, whatever happens elsewhere in the run."""
     tx.guard("notices")
     for row in tx.execute(_news()).all():
         _write_about(tx, row, row.tenant, ended=bool(row.done))
@@ -173,7 +174,7 @@ def _write(tx: Tx) -> None:
 
 
 def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
-    """Notify a tenant of what it does not know yet: a run may begin and end between two rounds."""
+    """Write the notices of a run that a tenant has not got yet: a run may begin and end between two rounds."""
     mine = constraints_from(row.content).concerning(tenant)
     about = and_(notices.c.run == row.run, notices.c.tenant == tenant)
     known = set(tx.execute(select(notices.c.kind).where(about)).scalars())
@@ -191,7 +192,7 @@ def _write_about(tx: Tx, row: Row[Any], tenant: str, *, ended: bool) -> None:
 
 
 def _news() -> Select[Any]:
-    """Runs and tenants on whose own stations work began or ended, and who were not notified."""
+    """Runs and tenants without a notice although work began or ended on the tenant's stations."""
     begun = func.max(case((jobs.c.started.is_not(None), 1), else_=0))
     done = func.min(case((jobs.c.state == JobState.DONE.value, 1), else_=0))
     there = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
@@ -206,13 +207,13 @@ def _news() -> Select[Any]:
 
 
 def _sent(kind: NoticeKind) -> ColumnElement[bool]:
-    """Whether a tenant got this notice of a run."""
+    """Whether a tenant got this kind of notice of a run."""
     same = and_(notices.c.run == run_constraints.c.run, notices.c.tenant == run_tenants.c.tenant)
     return exists().where(same, notices.c.kind == kind.value)
 
 
 def _over() -> Select[Any]:
-    """Runs that ended, of which not everybody may have been notified."""
+    """Runs that ended, where some tenant may not have been notified."""
     query = select(run_constraints.c.run, run_constraints.c.content).join(runs, runs.c.id == run_constraints.c.run)
     unfinished = run_constraints.c.notified.in_([NoticeKind.PLANNED.value, NoticeKind.STARTED.value])
     return query.where(runs.c.state.in_(_TERMINAL), unfinished).order_by(runs.c.number)

@@ -43,15 +43,15 @@ users = Table(
     Column("tenant", String, nullable=False),
     Column("created", Instant, nullable=False),
     Column("disabled", Instant),
-    # Since when they are of their side: what they did before is nothing of their tenant's.
+    # Since when they belong to their side: their earlier acts are not shown to its tenant.
     Column("sided", Instant),
-    # Where and as whom people sign in elsewhere; empty for users of our own.
+    # Identity provider and their subject there; empty for users of our own.
     Column("issuer", String, nullable=False, server_default=""),
     Column("subject", String, nullable=False, server_default=""),
-    # When the newest token that the provider gave them was issued, and the one that gave another role, or none.
+    # Issue times of the newest token of the provider, and of the one that changed or removed their role.
     Column("vouched", Instant),
     Column("turned", Instant),
-    # Nobody of a provider is two people here.
+    # One subject of a provider is one user here.
     Index(
         "ix_users_issuer_subject",
         "issuer",
@@ -66,23 +66,23 @@ tokens = Table(
     "tokens",
     metadata,
     Column("id", String, primary_key=True),
-    # SHA-256 of the secret, which itself is nowhere on record.
+    # SHA-256 of the secret, which is not on record.
     Column("digest", String, nullable=False, unique=True),
     Column("owner", String, ForeignKey("users.name"), nullable=False, index=True),
     Column("label", Text, nullable=False),
-    # Permissions, one blank between them; NULL for all that the owner's role gives.
+    # Permissions, separated by blanks; NULL for all that the owner's role gives.
     Column("scopes", Text),
     Column("created", Instant, nullable=False),
     Column("expires", Instant),
     Column("used", Instant),
     Column("revoked", Instant),
-    # The token in use when it was made; NULL where there was none of ours.
+    # The token in use when it was made; NULL if it was none of ours.
     Column("made_with", String),
-    # Who made it; of one that its owner made with a token of somebody else's making, that is the other still.
+    # Who made it. If its owner made it with a token that somebody else made, then that other person.
     Column("maker", String, nullable=False, server_default=""),
 )
 
-#: Tokens of the provider that were signed out with before they end, by their SHA-256.
+#: SHA-256 of provider tokens that signed out before they expired.
 signed_out = Table(
     "signed_out",
     metadata,
@@ -90,16 +90,16 @@ signed_out = Table(
     Column("ends", Instant, nullable=False, index=True),
 )
 
-#: Guards what becomes of tokens: nothing is made with one while it is revoked with all that it made.
+#: Guard of changes to tokens: no token is made with one that is being revoked together with all made with it.
 _TOKENS = "tokens"
-#: How often the use of a token is written down at most.
+#: The shortest time between two records of a token's use.
 _USE = timedelta(minutes=1)
-#: Tokens that a user gets within a day at most: each leaves rows permanently, and tenants' people make their own.
+#: The most new tokens of a user within a day: each leaves permanent rows, and people of tenants make their own.
 MOST, _DAY = 100, timedelta(days=1)
 
 
 class SqlUsers(SqlRepository, Users[Sync]):
-    """Who may call."""
+    """Repository of users."""
 
     @writes
     def add(self, tx: Tx, person: Person, actor: str) -> User:
@@ -132,7 +132,7 @@ class SqlUsers(SqlRepository, Users[Sync]):
 
 
 class SqlTokens(SqlRepository, Tokens[Sync]):
-    """What users prove themselves with."""
+    """Repository of API tokens."""
 
     @writes
     def add(self, tx: Tx, new: NewToken, actor: str) -> Token:
@@ -216,14 +216,14 @@ class SqlTokens(SqlRepository, Tokens[Sync]):
             return None
         person, stale = found
         if stale:
-            # It was looked up already, and its use is for information only.
+            # The token was found already, and its use is recorded for information only.
             with suppress(StoreError):
                 self._database.run(lambda tx: _note_use(tx, person.token))
         return person
 
 
 class SqlSignIns(SqlRepository, SignIns[Sync]):
-    """The newest word of the provider counts, in whatever order its tokens come."""
+    """Repository of sign-ins. The newest token of the provider decides, in whatever order its tokens come."""
 
     @method
     def accept(self, person: Person, sign_in: SignIn) -> Person:
@@ -234,7 +234,7 @@ class SqlSignIns(SqlRepository, SignIns[Sync]):
             raise SignInError("the identity provider gave another role since it issued this token: sign in again")
         if known.disabled is not None:
             raise SignInError(f"{known.name} is disabled")
-        # Whoever changes their name at the provider would be two people here, with a vote each.
+        # People who change their name at the provider would be two people here, with a vote each.
         return person.model_copy(update={"name": known.name, "issuer": sign_in.issuer})
 
     @writes
@@ -243,7 +243,7 @@ class SqlSignIns(SqlRepository, SignIns[Sync]):
         known = _of(tx, sign_in)
         if known is not None and (known.vouched is None or sign_in.issued > known.vouched):
             _note(tx, sign_in, turned=True)
-            # Their votes count no more than they would now: those of viewers don't.
+            # Their votes then count as those of viewers, which means not at all.
             role = Role.TENANT_VIEWER if known.tenant else Role.HOST_VIEWER
             become(tx, Person(name=known.name, role=role, tenant=known.tenant), known.name)
             tx.note(known.name, "user.role_lost", known.name, issuer=sign_in.issuer)
@@ -259,12 +259,12 @@ class SqlSignIns(SqlRepository, SignIns[Sync]):
 
 
 def tokens_in_force(at: datetime | BindParameter[datetime]) -> ColumnElement[bool]:
-    """Whether a token opens anything, as far as that is up to the token."""
+    """Condition of tokens that are neither revoked nor expired."""
     return and_(tokens.c.revoked.is_(None), or_(tokens.c.expires.is_(None), tokens.c.expires > at))
 
 
 def added(tx: Tx, person: Person, actor: str, **at_provider: str) -> bool:
-    """Put a user on record, if nobody has the name."""
+    """Add a user; False if the name is taken."""
     row = {"name": person.name, "role": person.role.value, "tenant": person.tenant} | at_provider
     added = (
         tx.insert(users).values(**row, created=tx.now, sided=tx.now).on_conflict_do_nothing().returning(users.c.name)
@@ -307,7 +307,7 @@ def _keep(tx: Tx, new: NewToken, actor: str, action: str, **detail: str) -> Toke
 
 
 def _maker(tx: Tx, new: NewToken, actor: str) -> str:
-    """Who makes a token; somebody else may hold the one in use as well where they made that for its owner."""
+    """The maker of a new token: the actor, or the maker of the token that the actor uses, who may still hold it."""
     used = _token(tx, new.made_with) if new.made_with else None
     return used.maker if used is not None and used.owner == actor == new.owner and used.maker else actor
 
@@ -318,7 +318,7 @@ def _revoke(tx: Tx, token_id: str, owner: str, actor: str) -> None:
 
 
 def _made_with(tx: Tx, token_id: str) -> list[Token]:
-    """Tokens that were made with one, and with those, and so on."""
+    """Tokens that were made with a token, directly or indirectly."""
     family = select(tokens.c.id).where(tokens.c.made_with == token_id).cte("family", recursive=True)
     family = family.union(select(tokens.c.id).where(tokens.c.made_with == family.c.id))
     return [_as_token(row) for row in tx.execute(select(tokens).where(tokens.c.id.in_(select(family.c.id))))]
@@ -387,17 +387,17 @@ def _note_use(tx: Tx, token_id: str) -> None:
 
 
 def _known(tx: Tx, sign_in: SignIn) -> Row[Any] | None:
-    """The user of a token. Raises SignInError if it was signed out with."""
+    """The user of a provider's token. Raises SignInError if the token was signed out."""
     if tx.execute(select(signed_out.c.digest).where(signed_out.c.digest == sign_in.digest)).scalar() is not None:
         raise SignInError("this token was signed out: sign in again")
     return _of(tx, sign_in)
 
 
 def _sign_in(tx: Tx, person: Person, sign_in: SignIn) -> Row[Any]:
-    """Note who signs in for the first time, or with a newer token, or with another role.
+    """Record a first sign-in, a newer token, or another role.
 
     Raises:
-        SignInError: The name is taken, or another role was given after the token was given.
+        SignInError: The name is taken, or the provider gave another role after it issued this token.
     """
     tx.guard(f"sign in {sign_in.subject}")
     known = _of(tx, sign_in)

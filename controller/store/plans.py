@@ -1,4 +1,4 @@
-"""Plans, immutable; changes lie apart, so that a claim loads only those of its stations."""
+"""Plans, which never change. Their changes are rows of their own, so that a claim loads only those of its stations."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ changes = Table(
 
 
 class SqlPlans(SqlRepository, Plans[Sync]):
-    """What people approve."""
+    """Repository of plans."""
 
     @method
     def save(self, plan: Plan, actor: str) -> None:
-        # Before the transaction, which lets no other begin: a new network takes seconds to be seen by all tenants.
+        # Before the transaction that excludes others: to work out what each tenant sees of a new network takes seconds.
         found = self._database.run(lambda tx: _parts(tx, plan), "DEFERRED")
         self._database.run(lambda tx: _save(tx, plan, actor, found))
 
@@ -61,7 +61,7 @@ class SqlPlans(SqlRepository, Plans[Sync]):
 
 
 def _parts(tx: Tx, plan: Plan) -> dict[str, Part]:
-    # Where it is not on record the plan is like no other.
+    # Without its network on record, the plan equals no other.
     return parts(plan, load_networks(tx, [plan.network_digest]).get(plan.network_digest))
 
 
@@ -98,7 +98,7 @@ def _head(packed_head: bytes, stations: int) -> PlanHead:
 
 
 def load_plan(tx: Tx, plan_id: str) -> Plan:
-    """A plan, whole. Raises NotFoundError."""
+    """A whole plan. Raises NotFoundError."""
     head = tx.execute(select(plans.c.head).where(plans.c.id == plan_id)).scalar()
     if head is None:
         raise NotFoundError(f"there is no plan {plan_id}")

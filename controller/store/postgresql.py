@@ -1,4 +1,4 @@
-"""Engines of PostgreSQL, over psycopg: a server that hangs is noticed."""
+"""Engines of PostgreSQL over psycopg, which notice a server that hangs."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from controller.store.failures import SilenceError
 
 T = TypeVar("T")
 
-#: Seconds to wait for one of the connections of this process, and for a new one.
+#: Seconds to wait for one of the process's connections, and for a new connection.
 _POOL_TIMEOUT, _CONNECT_TIMEOUT = 10, 5
-#: Seconds between two checks how long a server has said nothing.
+#: Seconds between two checks of how long a server has said nothing.
 _TICK = 0.1
 
 
@@ -27,7 +27,7 @@ class _SilenceError(SilenceError, psycopg.OperationalError):
 class _Connection(psycopg.Connection[Any]):
     """A connection that is given up when the server says nothing for ``silence`` seconds; None waits for ever.
 
-    The server's own time-outs do not help where it is the server that hangs, nor do the kernel's, which answers for it.
+    The server's own time-outs do not help if the server hangs. TCP's do not either: the kernel still answers.
     """
 
     silence: float | None = None
@@ -52,12 +52,12 @@ class _Connection(psycopg.Connection[Any]):
 
 
 def postgresql_engine(url: URL, busy_timeout: float, silence: float) -> Engine:
-    """See ``make_engine``."""
+    """Do what ``make_engine`` does, for PostgreSQL."""
     limits = {
         "lock_timeout": int(busy_timeout * 1000),
         "statement_timeout": int(silence * 800),
-        # A process that is stopped in a transaction, as all of ours are short, must not keep the others from writing
-        # for longer than they take to declare it dead.
+        # Transactions of ours are short. A process that is stopped in one must not block other writers for longer than
+        # they take to declare it dead.
         "idle_in_transaction_session_timeout": 10_000,
         "timezone": "UTC",
     }
@@ -84,7 +84,7 @@ def postgresql_engine(url: URL, busy_timeout: float, silence: float) -> Engine:
 
 @contextmanager
 def unhurried(connection: Connection) -> Iterator[None]:
-    """Let the statements of a transaction take as long as they need: changes of tables may take hours."""
+    """Let statements of a transaction take as long as they need: changes of tables may take hours."""
     driver = connection.connection.driver_connection
     if not isinstance(driver, _Connection):
         yield

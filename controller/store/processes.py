@@ -1,4 +1,4 @@
-"""Processes of Minka: their heartbeats, and what happens to the work of one that died."""
+"""Processes of Minka: their heartbeats, and how the work of dead ones is given back."""
 
 from __future__ import annotations
 
@@ -39,20 +39,19 @@ workers = Table(
     Column("id", String, nullable=False, unique=True),
     string("name"),
     Column("counter", BigInteger, nullable=False),
-    # Sessions to devices that the process has open.
+    # Open sessions to devices.
     Column("sessions", Integer, nullable=False, server_default="0"),
     Column("alive", Boolean, nullable=False),
     Column("role", String, nullable=False, server_default="worker"),
-    # When it last beat: for people and alerts only, since times of day of different machines say nothing for sure.
+    # Last heartbeat, for people and alerts only: clocks of different machines can't be compared reliably.
     Column("seen", Instant),
-    # Rounds of it that have not come through for too long, apart by commas.
+    # Rounds of the process that are overdue, separated by commas.
     long_text("late"),
-    # Whether it is listed among the processes: it did not end in good order, and no other has taken its name since.
+    # Whether the process is listed: it did not end in good order, and no other has taken its name since.
     Column("listed", Boolean, nullable=False, server_default=false()),
 )
 
-#: What processes measured (``Observations.encoded``), by incarnation; under ``ENDED`` that of all that
-#: ended, added up.
+#: What processes measured (``Observations.encoded``), by incarnation; under ``ENDED`` the sum of all that ended.
 observations = Table(
     "observations",
     metadata,
@@ -90,12 +89,12 @@ _GIVEN_BACK = (
 
 
 class SqlProcesses(SqlRepository, Processes[Sync]):
-    """Who is at work."""
+    """Repository of processes."""
 
     @writes
     def register(self, tx: Tx, name: str, role: ProcessRole = ProcessRole.WORKER) -> str:
         incarnation = f"{name}.{secrets.token_hex(4)}"
-        # It takes the place of the one that ended under this name; one that lives is listed again with its next beat.
+        # It replaces the ended one of this name; one that lives is listed again with its next heartbeat.
         tx.execute(_REPLACED, {"of": role.value, "called": name})
         row = {"id": incarnation, "name": name, "counter": 0, "alive": True}
         tx.execute(_NEW, row | {"role": role.value, "seen": tx.now, "listed": True})
@@ -136,7 +135,7 @@ class SqlProcesses(SqlRepository, Processes[Sync]):
 
 
 def listed(tx: Tx) -> list[Process]:
-    """What ``Processes.find`` returns."""
+    """Do what ``Processes.find`` does, as part of a transaction."""
     query = select(workers).where(workers.c.listed, workers.c.seen > tx.now - _FORGOTTEN)
     rows = tx.execute(query.order_by(workers.c.role, workers.c.name, workers.c.number))
     return [
@@ -152,8 +151,8 @@ def listed(tx: Tx) -> list[Process]:
 
 
 def _give_back(tx: Tx, incarnation: str) -> int:
-    """Let others take up what an incarnation held; the number of its jobs."""
-    # The transaction stays on the lease: the device waits for the job that recovers it.
+    """Let others take over the jobs of an incarnation; returns their number."""
+    # The transaction stays in the lease: the device is reserved for the job that recovers it.
     tx.execute(_LET_GO, {"of": incarnation})
     return tx.execute(_GIVEN_BACK, {"of": incarnation, "now": tx.now}).rowcount
 
@@ -164,7 +163,7 @@ def _keep(tx: Tx, incarnation: str, content: bytes) -> None:
 
 
 def _add_up(tx: Tx, incarnation: str) -> None:
-    """Put what a process measured among that of all that ended."""
+    """Add what a process measured to the sum of all that ended."""
     tx.guard("observations")
     both = [ENDED, incarnation]
     contents = tx.execute(select(observations.c.content).where(observations.c.incarnation.in_(both))).scalars().all()
@@ -174,5 +173,5 @@ def _add_up(tx: Tx, incarnation: str) -> None:
 
 
 def declared_dead(incarnation: str) -> LeaseLostError:
-    """For a worker that was declared dead."""
+    """The error for a worker that was declared dead."""
     return LeaseLostError(f"the incarnation {incarnation} was declared dead; its devices belong to others now")

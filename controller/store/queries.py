@@ -21,12 +21,12 @@ _AT_ONCE = 10_000
 
 
 def as_noun(noun: type[N], row: Row[Any]) -> N:
-    """A row as a noun that has some of its columns."""
+    """Make a noun of the row's columns that are its fields."""
     fields = noun.model_fields
     return noun(**{name: value for name, value in zip(row._fields, row, strict=True) if name in fields})
 
 
 def chunks(keys: Sequence[K]) -> Iterator[Sequence[K]]:
-    """As many at once as an IN list may hold."""
+    """Split keys into pieces that fit an IN list."""
     for start in range(0, len(keys), _AT_ONCE):
         yield keys[start : start + _AT_ONCE]

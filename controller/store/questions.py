@@ -24,7 +24,7 @@ questions = Table(
     Column("step", String, nullable=False),
     Column("station", String, nullable=False),
     Column("text", Text, nullable=False),
-    # As a JSON array.
+    # A JSON array.
     Column("choices", Text, nullable=False),
     Column("default", String, nullable=False),
     Column("asked", Instant, nullable=False),
@@ -35,12 +35,12 @@ questions = Table(
     Column("answered", Instant),
 )
 
-#: Who answers where nobody did.
+#: Actor of answers by default.
 NOBODY = "nobody"
 
 
 class SqlQuestions(SqlRepository, Questions[Sync]):
-    """What runs ask."""
+    """Repository of questions."""
 
     @writes
     def ask(self, tx: Tx, question: Question, claim: Claim) -> Question:
@@ -86,7 +86,7 @@ class SqlQuestions(SqlRepository, Questions[Sync]):
 
 
 def is_open(tx: Tx) -> tuple[ColumnElement[bool], ...]:
-    """What questions have in common that somebody can still answer."""
+    """Conditions of questions that somebody can still answer."""
     return questions.c.answered.is_(None), questions.c.until > tx.now
 
 
@@ -106,5 +106,5 @@ def _load(tx: Tx, question: str) -> Question:
 
 
 def as_question(row: Row[Any]) -> Question:
-    """A row as the noun."""
+    """Make a question of a row."""
     return Question(**dict(row._mapping) | {"choices": tuple(orjson.loads(row.choices))})

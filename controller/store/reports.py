@@ -1,7 +1,7 @@
 """Reports of alarms as they came: append-only, and the same body once, with how often it came.
 
-Alarms are folded from them (``controller.intent.folding``), so what a report did can be shown, and done again with
-other rules. They are kept for a time, and no more than a number of them.
+Alarms are folded from them (``controller.intent.folding``), so the effect of a report can be shown, and repeated with
+other rules. Their age and number are limited.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from controller.store.transaction import Tx
 reports = Table(
     "reports",
     metadata,
-    # Reports were taken in this order.
+    # The order in which reports were taken in.
     Column("number", Integer, primary_key=True),
     Column("digest", String, nullable=False, unique=True),
     string("alarm"),
@@ -32,14 +32,14 @@ reports = Table(
     Column("last", Instant, nullable=False),
     Column("count", Integer, nullable=False),
     Column("skewed", Boolean, nullable=False),
-    # The normalised report as JSON, and what its source sent, cut.
+    # The normalised report as JSON, and the body that its source sent, shortened.
     long_text("report"),
     long_text("body"),
     Index("ix_reports_alarm", "alarm"),
     Index("ix_reports_last", "last"),
 )
 
-#: Letters of a body that are kept.
+#: Characters of a body that are kept.
 LONGEST_BODY = 4096
 #: Rows that are deleted at once.
 _AT_ONCE = 10_000
@@ -54,7 +54,7 @@ _AGAIN = (
 
 
 class SqlReports(SqlRepository, Reports[Sync]):
-    """Reports on record."""
+    """Repository of reports."""
 
     @reads
     def after(
@@ -89,7 +89,7 @@ class SqlReports(SqlRepository, Reports[Sync]):
 
 
 def repeated(tx: Tx, digests: Collection[str]) -> dict[str, str]:
-    """Alarms of reports that are on record already, by digest."""
+    """Alarms of reports that are on record already, by the reports' digests."""
     if not digests:
         return {}
     rows = tx.execute(select(reports.c.digest, reports.c.alarm).where(reports.c.digest.in_(sorted(set(digests)))))
@@ -97,7 +97,7 @@ def repeated(tx: Tx, digests: Collection[str]) -> dict[str, str]:
 
 
 def keep(tx: Tx, batch: Sequence[Received], known: Mapping[str, str], after: Mapping[str, Alarm]) -> None:
-    """Put a batch on record, in its order; those that are there already count."""
+    """Put a batch on record, in its order; those that are there already are counted."""
     new, again, now = [], [], tx.now
     for one in batch:
         if one.digest in known:

@@ -1,4 +1,4 @@
-"""What the repositories of this store are made of: methods that are transactions, alone or many of a kind as one."""
+"""Base of the repositories: methods that are transactions, alone or many of a kind as one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ C = TypeVar("C")
 
 
 class SqlRepository:
-    """One noun of the record.
+    """A repository over the database.
 
     Args:
-        database: Where it is.
+        database: The database.
     """
 
     def __init__(self, database: Database) -> None:
@@ -33,7 +33,7 @@ class SqlRepository:
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """A method of a repository with its arguments."""
+    """A call of a repository's method, with its arguments."""
 
     method: Method[..., Any]
     repository: SqlRepository
@@ -41,7 +41,7 @@ class Invocation:
     kwargs: dict[str, Any]
 
     def __call__(self, store: Store) -> Any:
-        """Carry it out alone."""
+        """Carry out the call alone."""
         return getattr(self.repository, self.method.name)(*self.args, **self.kwargs)
 
 
@@ -49,8 +49,8 @@ class AsyncRepository:
     """A repository whose methods are coroutine functions.
 
     Args:
-        repository: Whose methods they are.
-        call: What carries them out.
+        repository: The repository.
+        call: Carries out a method.
     """
 
     def __init__(
@@ -64,13 +64,13 @@ class AsyncRepository:
 
 
 class Grouped(Method[P, R]):
-    """A method that is carried out once for all calls that wait at the same time.
+    """A method that is carried out once for all waiting calls.
 
     Args:
         function: The method for one call.
-        many: It for many calls: what each returns or raises, in order.
-        made: Makes one call of ``many`` of the arguments of one.
-        reads: Whether it changes nothing.
+        many: The method for many calls; what each returns or raises, in order.
+        made: Turns the arguments of one call into an element for ``many``.
+        reads: Whether the method changes nothing.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Grouped(Method[P, R]):
         self._many, self._made = many, made
 
     def together(self, invocations: Sequence[Invocation]) -> Sequence[R | MinkaError]:
-        """Carry out calls of this method."""
+        """Carry out calls of this method together."""
         calls = [self._made(*one.args, **one.kwargs) for one in invocations]
         return self._many(invocations[0].repository, calls)
 
@@ -94,7 +94,7 @@ class Urgent(Method[P, R]):
 
 
 class Deferrable(Method[P, R]):
-    """A method whose calls may wait for other processes, and hold up nobody's meanwhile."""
+    """A method whose calls may wait for other processes, without delaying other calls."""
 
 
 def writes(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
@@ -108,19 +108,19 @@ def reads(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
 
 
 def writes_first(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
-    """A method that is one transaction, and on a loop goes before all that waits."""
+    """A method that is one transaction, and goes first on a loop."""
     return Urgent(_in_transaction(function, "IMMEDIATE"))
 
 
 def writes_aside(function: Callable[Concatenate[Any, Tx, P], R]) -> Method[P, R]:
-    """A method that is one transaction, and on a loop has a thread of its own."""
+    """A method that is one transaction, and has a thread of its own on a loop."""
     return Deferrable(_in_transaction(function, "IMMEDIATE"))
 
 
 def grouped(
     made: Callable[P, C], mode: Mode = "IMMEDIATE"
 ) -> Callable[[Callable[[Any, Tx, Sequence[C]], Sequence[R | MinkaError]]], Method[P, R]]:
-    """A method written for many calls at once, each made of its arguments by ``made``."""
+    """Declare a method for many calls at once; ``made`` turns the arguments of each into an element."""
 
     def decorate(function: Callable[[Any, Tx, Sequence[C]], Sequence[R | MinkaError]]) -> Method[P, R]:
         many = _in_transaction(function, mode)

@@ -36,7 +36,7 @@ from controller.store.queries import as_noun
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Database, Tx
 
-#: What was set, for ever; the newest row of a rule and scope is in force.
+#: Modes as they were set, never deleted; the newest row of a rule and scope is in force.
 rule_modes = Table(
     "rule_modes",
     metadata,
@@ -64,7 +64,7 @@ proposals = Table(
     string("mode"),
     string("scope"),
     string("playbook"),
-    # JSON: a mapping, a list.
+    # JSON: a mapping, and a list.
     long_text("parameters"),
     string("state"),
     string("seen"),
@@ -86,23 +86,23 @@ _LAST = select(rule_modes).order_by(rule_modes.c.number.desc()).limit(1)
 _NEWEST = select(func.max(rule_modes.c.number)).group_by(rule_modes.c.rule, rule_modes.c.scope)
 _GRANTS = select(rule_modes).where(rule_modes.c.number.in_(_NEWEST)).order_by(rule_modes.c.rule, rule_modes.c.scope)
 _OF_ALARM = select(proposals).where(proposals.c.alarm == bindparam("alarm")).order_by(proposals.c.number)
-#: What a rule's repairs ended as, the newest first.
+#: States in which a rule's repairs ended.
 _ENDED = (ProposalState.SUCCEEDED, ProposalState.FAILED)
 _FINAL = (*_ENDED, ProposalState.DENIED, ProposalState.VOID, ProposalState.REFUSED)
 
 
 class SqlRules(SqlRepository, Rules[Sync]):
-    """What rules may do, proposed and did."""
+    """Repository of modes and proposals."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
-        #: The row that was set last, and what was in force then: hundreds, where rules are promoted region by region.
+        #: The row that was set last, and the modes in force then: hundreds, if rules are promoted region by region.
         self._in_force: tuple[Row[Any] | None, tuple[RuleGrant, ...]] = (None, ())
 
     @reads
     def grants(self, tx: Tx) -> list[RuleGrant]:
         last, (known, found) = tx.execute(_LAST).one_or_none(), self._in_force
-        if last != known:  # rows are only added; on a record that was restored the last one is another
+        if last != known:  # Rows are only added. On a restored record the last row is another one.
             found = tuple(as_noun(RuleGrant, row) for row in tx.execute(_GRANTS))
             self._in_force = (last, found)
         return list(found)
@@ -158,7 +158,7 @@ class SqlRules(SqlRepository, Rules[Sync]):
         said = {"state": ProposalState.APPROVED if yes else ProposalState.DENIED, "by": by, "reason": reason}
         change = said | {"decided": tx.now} | ({} if yes else {"ended": tx.now})
         tx.execute(_of(asked).values(change | {"state": said["state"]}))
-        # The actions of alarms are what the remediator follows.
+        # These are actions on alarms, because the remediator follows those.
         tx.note(by, f"alarm.repair-{said['state']}", asked.alarm, proposal=asked.id, reason=reason)
         return asked.model_copy(update=change)
 
@@ -222,9 +222,9 @@ def _figures(tx: Tx, rule: str, scope: str | None = None, since: datetime | None
 
 
 def _ends(tx: Tx, rule: str, scope: str | None, since: datetime | None) -> list[str]:
-    """How runs of a rule ended that began since it was promoted in their scope: of each alarm the latest, latest first.
+    """How the rule's repairs ended since its promotion in a scope: one result for each alarm, latest first.
 
-    Where a later rung may help yet, that is not known.
+    An alarm that a later rung may still repair is left out.
     """
     promoted = select(rule_modes.c.scope, func.max(rule_modes.c.at).label("at")).group_by(rule_modes.c.scope)
     promoted = promoted.where(rule_modes.c.rule == rule, rule_modes.c.mode != RuleMode.OBSERVE.value)
@@ -242,7 +242,7 @@ def _ends(tx: Tx, rule: str, scope: str | None, since: datetime | None) -> list[
     rows = tx.execute(ran.order_by(proposals.c.number))
     latest = {row.alarm: row for row in rows if row.scope not in known or row.at >= known[row.scope]}
     runs: dict[str, list[Row[Any]]] = {}
-    for row in latest.values():  # a run may have worked for several alarms of one fault
+    for row in latest.values():  # A run may have worked for several alarms of one fault.
         runs.setdefault(row.run, []).append(row)
     over = (AlarmState.ESCALATED.value, AlarmState.CLEARED.value, AlarmState.REPAIRED.value)
     good = ProposalState.SUCCEEDED.value

@@ -22,14 +22,14 @@ from controller.store.votes import cast_vote
 
 _UNADDRESSED = text("NOT addressed")
 
-#: What each run was accepted under.
+#: The constraints under which each run was accepted.
 run_constraints = Table(
     "run_constraints",
     metadata,
     Column("run", String, ForeignKey("runs.id"), primary_key=True),
     Column("subject", String, nullable=False, index=True),
     Column("content", LargeBinary, nullable=False),
-    # ``ended`` once all tenants were notified that it did, ``planned`` before; empty where none is concerned.
+    # ``ended`` after all tenants were notified of its end, ``planned`` before; empty where no tenant is concerned.
     Column("notified", String, nullable=False),
 )
 
@@ -38,7 +38,7 @@ notices = Table(
     metadata,
     Column("number", Integer, primary_key=True),
     Column("id", String, nullable=False, unique=True),
-    # One of the two: what it is about.
+    # What it is about: either a run or an incident.
     Column("run", String, ForeignKey("runs.id")),
     Column("incident", String),
     Column("tenant", String, nullable=False),
@@ -48,7 +48,7 @@ notices = Table(
     Column("begins", Instant),
     Column("text", Text, nullable=False, server_default=""),
     Column("sent", Instant),
-    # Whether it is settled who gets it, which may be nobody.
+    # Whether its recipients are settled, which may be nobody.
     Column("addressed", Boolean, nullable=False, server_default=false()),
     Column("cells", Text, nullable=False, server_default="[]"),
     Column("since", Instant),
@@ -70,14 +70,14 @@ def keep_constraints(
     *,
     once: bool,
 ) -> None:
-    """Keep what a new run is accepted under, tell the tenants concerned, and let who asks for it say yes.
+    """Record a new run's constraints, notify the tenants concerned, and count the requester's yes.
 
     Args:
         tx: The transaction.
         run_id: The run.
-        constraints: What it is accepted under.
+        constraints: The constraints under which it is accepted.
         request: Who asks, and why.
-        once: Whether what people approve is this one run, and not each run of the same content.
+        once: Whether people approve this one run only, and not each run of the same content.
     """
     subject = hashlib.sha256(f"{constraints.subject} {run_id}".encode()).hexdigest() if once else constraints.subject
     notified = NoticeKind.PLANNED.value if constraints.tenants else ""
@@ -99,7 +99,7 @@ def keep_constraints(
 
 @lru_cache(maxsize=256)
 def constraints_from(content: bytes) -> RunConstraints:
-    """Terms as they were kept; they never change, and are read again and again."""
+    """Parse constraints as they were kept. Cached, since they never change."""
     return unpacked(RunConstraints, content)
 
 
@@ -114,7 +114,7 @@ def notify(
 
 
 def as_notice(row: Row[Any]) -> Notice:
-    """A row as the noun."""
+    """Make a notice of a row."""
     values = {name: value for name, value in row._mapping.items() if name in Notice.model_fields}
     lists = {name: tuple(orjson.loads(values[name])) for name in ("stations", "cells")}
     return Notice(**values | {"run": row.run or "", "incident": row.incident or ""} | lists)

@@ -1,4 +1,4 @@
-"""Rows of runs and their jobs, and the nouns that they are."""
+"""Rows of runs and their jobs, and the nouns made of them."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ runs = Table(
     Column("strategy", Text, nullable=False),
     string("cause"),
     string("requested_by"),
-    # The tenant that it is about, or the host: sides take turns.
+    # The tenant that the run is about, or the host: sides take turns.
     Column("side", String, nullable=False, server_default="host"),
     long_text("reason"),
     Column("created", Instant, nullable=False),
     Column("started", Instant),
     Column("finished", Instant),
-    # Why nothing more may begin, whatever failures the strategy bears; empty while that is not so.
+    # Why nothing more may begin, whatever failures the strategy accepts; empty if work may go on.
     long_text("halted"),
     Column("wave", Integer, nullable=False),
     Column("waves", Integer, nullable=False),
     Column("idempotency_key", String, unique=True),
 )
 
-#: Texts of playbooks that runs were accepted with: a file that changes later changes no run.
+#: Texts of playbooks that runs were accepted with: a later change of the file does not change a run.
 playbooks = Table(
     "playbooks",
     metadata,
@@ -83,7 +83,7 @@ jobs = Table(
     string("station"),
     long_text("unit"),
     Column("rank", Integer, nullable=False, server_default="0"),
-    # How often it, or its unit or wave, was postponed.
+    # How often the job, or its unit or wave, was postponed.
     Column("round", Integer, nullable=False, server_default="0"),
     string("state"),
     Column("attempts", Integer, nullable=False),
@@ -98,15 +98,15 @@ jobs = Table(
     Column("incarnation", String),
     # Until when it waits without a worker, unless woken; it keeps its device if it has begun.
     Column("rests", Instant),
-    # Since when its device could not be reached or was busy, where it is tried again.
+    # Since when its device was unreachable or busy, while it is tried again.
     Column("deferred", Instant),
-    # The gate at which its device stands, prepared and verified, and when the device reverts by itself there.
+    # The gate at which its device is prepared and verified, and when the device reverts by itself there.
     Column("gate", Integer),
     Column("gate_until", Instant),
     Index("ix_jobs_run_wave_station", "run", "wave", "station", unique=True),
     Index("ix_jobs_state_run", "state", "run"),
     Index("ix_jobs_station_finished", "station", "finished"),
-    # One writer per device, whatever the code above believes.
+    # One writer for each device, even if the code above has a bug.
     Index(
         "ix_jobs_claimed_station",
         "station",
@@ -120,9 +120,9 @@ _JOB = (
     *("id", "run", "wave", "station", "unit", "rank", "round", "state", "attempts", "gate", "gate_until", "choice"),
     *("outcome", "detail", "deferred", "blocked", "closes", "started", "finished"),
 )
-#: The same for all: by itself each noun would keep a set of its own, as large as its values together.
+#: Fields of all jobs, shared: a set of its own would be as large as a job's values together.
 _SET = set(_JOB)
-#: Of the table, all that a job is made of: each column less is quicker to read, and a run has thousands of jobs.
+#: Only the columns that a job is made of: reading fewer columns is quicker, and a run has thousands of jobs.
 JOB_COLUMNS = [jobs.c[name] for name in _JOB if name in jobs.c]
 _RUNS = select(runs)
 _RUN = _RUNS.where(runs.c.id == bindparam("run"))
@@ -133,12 +133,12 @@ _GROUPS = (jobs.c.run, jobs.c.outcome, case((_UNBEGUN, jobs.c.blocked), else_=""
 _COUNTS = select(*_GROUPS, func.count().label("number")).group_by(*_GROUPS)
 #: States of runs that are not terminal.
 ACTIVE = tuple(state.value for state in RunState if not state.terminal)
-#: Act on record when a person pauses a run.
+#: Action of the audit trail when a person pauses a run.
 PAUSE = "run.pause-requested"
 
 
 def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
-    """A run with its counts, its row locked if asked (without keeping jobs from referring to it)."""
+    """Load a run with its counts; ``lock`` locks its row (without keeping jobs from referring to it)."""
     row = tx.execute(_RUN_LOCKED if lock else _RUN, {"run": run_id}).one_or_none()
     if row is None:
         raise NotFoundError(f"there is no run {run_id}")
@@ -146,13 +146,13 @@ def load_run(tx: Tx, run_id: str, *, lock: bool = False) -> Run:
 
 
 def load_runs(tx: Tx, run_ids: Iterable[str]) -> list[Run]:
-    """Runs with their counts, in the order of their acceptance."""
+    """Load runs with their counts, in the order of their acceptance."""
     rows = tx.rows(_RUNS, runs.c.id, run_ids)
     return as_runs(tx, sorted(rows, key=lambda row: row.number))
 
 
 def as_job(row: Row[Any], choice: GateChoice | None = None) -> Job:
-    """A row as the noun; a run has thousands of them, which are read again and again."""
+    """Make a job of a row; cached, since thousands of them are read again and again."""
     return _job(
         row.id,
         row.run,
@@ -185,7 +185,7 @@ def _job(*values: Any) -> Job:
 
 
 def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
-    """Rows as nouns, with their counts."""
+    """Make runs of rows, with their counts."""
     counts: dict[str, dict[str, int]] = {row.id: {} for row in rows}
     waits: dict[str, dict[str, int]] = {row.id: {} for row in rows}
     for row in tx.rows(_COUNTS, jobs.c.run, counts):
@@ -219,15 +219,15 @@ def as_runs(tx: Tx, rows: Sequence[Row[Any]]) -> list[Run]:
     ]
 
 
-#: Runs are read again and again.
+#: Cached, since runs are read again and again.
 _strategy = lru_cache(maxsize=1 << 8)(Strategy.model_validate_json)
 
 
 def whose_key(cause: str, actor: str, key: str) -> str:
-    """A key as it is kept: of a person, or of the alarm that a run is for; neither has a blank in its name."""
+    """An idempotency key as it is kept: with its person, or the alarm of the run. Neither name has a blank."""
     return f"{actor if cause == PERSON else cause} {key}"
 
 
 def reserved() -> ColumnElement[bool]:
-    """Whether a job's device waits for just this job to recover its transaction."""
+    """Whether a job's device is reserved for this job, which has to recover its transaction."""
     return exists().where(leases.c.job == jobs.c.id, leases.c.station == jobs.c.station)

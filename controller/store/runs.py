@@ -1,4 +1,4 @@
-"""Runs: acceptance, progress, what people ask of them, and what they wait for."""
+"""Runs: acceptance, progress, requests of people, and what runs wait for."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _PAUSABLE = (RunState.QUEUED, RunState.RUNNING)
 _CANCELLABLE = (*_PAUSABLE, RunState.PAUSED)
 _ACTIVE = select(runs.c.id).where(runs.c.state.in_(ACTIVE)).order_by(runs.c.number)
 _CANCELLING = select(runs.c.id).where(runs.c.state == RunState.CANCELLING.value)
-#: Jobs of a device that are worked on or may begin now, those of a planned window included.
+#: Jobs of a device that workers have, or that may begin now, including those of a planned window.
 _UNDER_WAY = (
     select(runs.c.id)
     .join(jobs, jobs.c.run == runs.c.id)
@@ -79,7 +79,7 @@ _UNDER_WAY = (
     .order_by(runs.c.number)
     .limit(1)
 )
-#: Outcomes of jobs that had changed something, or were stopped before they could.
+#: Outcomes of jobs that changed something, or that were stopped before they could.
 _LEAVING = (Outcome.SUCCEEDED, Outcome.ROLLED_BACK, Outcome.DIVERGED, Outcome.CANCELLED)
 _LEFT = (
     select(jobs.c.finished)
@@ -95,7 +95,7 @@ _MATES = _JOBS.where(jobs.c.wave == bindparam("wave"), jobs.c.unit == bindparam(
 
 
 class SqlRuns(SqlRepository, Runs[Sync]):
-    """Executions of procedures."""
+    """Repository of runs."""
 
     @writes
     def create(self, tx: Tx, new: PreparedRun) -> Run:
@@ -236,7 +236,7 @@ class SqlRuns(SqlRepository, Runs[Sync]):
 
 
 def _begins(transition: Transition) -> bool:
-    """Whether anything may begin that could not before."""
+    """Whether a transition lets anything begin."""
     return transition.wave is not None or bool(transition.ready)
 
 
@@ -251,7 +251,7 @@ def _jobs(tx: Tx, run: Run) -> list[Job]:
 
 
 def _same_request(known: Run, new: PreparedRun) -> bool:
-    """Whether a run is what is asked for; a playbook's plan may differ, since devices move on meanwhile."""
+    """Whether a known run matches a request. A playbook's plan may differ, since devices change meanwhile."""
     if not new.request.automatic and known.reason != new.request.reason:
         return False
     if new.playbook is not None:
@@ -260,7 +260,7 @@ def _same_request(known: Run, new: PreparedRun) -> bool:
 
 
 def _keep_playbook(tx: Tx, run_id: str, used: RunPlaybook) -> None:
-    """What a new run executes."""
+    """Keep the text of the playbook that a new run executes."""
     row = tx.insert(playbooks).values(digest=used.digest, name=used.name, content=zlib.compress(used.text.encode()))
     tx.execute(row.on_conflict_do_nothing(index_elements=["digest"]))
     parameters = orjson.dumps(used.parameters, option=orjson.OPT_SORT_KEYS).decode()
@@ -294,7 +294,7 @@ def _insert_jobs(tx: Tx, run_id: str, new_jobs: Sequence[NewJob]) -> None:
         for job in new_jobs
     ]
     tx.execute(jobs.insert(), rows)
-    stations = sorted({job.station for job in new_jobs})  # the same order of locks in every process
+    stations = sorted({job.station for job in new_jobs})  # The same order of locks in every process.
     tx.execute(
         tx.insert(leases).on_conflict_do_nothing(index_elements=["station"]),
         [{"station": station, "fence": 0} for station in stations],
@@ -302,7 +302,7 @@ def _insert_jobs(tx: Tx, run_id: str, new_jobs: Sequence[NewJob]) -> None:
 
 
 def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
-    """Do what was decided; False where only jobs that must be recovered first are left to end."""
+    """Carry out a transition; False if only jobs that must be recovered first are left to end."""
     values: dict[str, Any] = {"state": transition.state.value}
     if transition.wave is not None:
         values["wave"] = transition.wave
@@ -339,7 +339,7 @@ def _carry_out(tx: Tx, run: Run, transition: Transition, by: str) -> bool:
 
 
 def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
-    """Open and end jobs; how many."""
+    """Open and end jobs; returns how many."""
     of_run, waiting = jobs.c.run == run.id, jobs.c.state == JobState.WAITING.value
     unbegun = and_(of_run, jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value]), ~reserved())
     ready = {"state": JobState.READY.value, "ready": tx.now}
@@ -357,7 +357,7 @@ def _move_jobs(tx: Tx, run: Run, transition: Transition) -> int:
     withdrawn = _ended(tx, Outcome.WITHDRAWN) | {"detail": transition.reason}
     for ids in chunks(transition.withdrawn):
         moved += tx.execute(update(jobs).where(unbegun, jobs.c.id.in_(ids)).values(withdrawn)).rowcount
-    # Who was away while its wave was postponed takes part when that begins again.
+    # Devices that were away while their wave was postponed take part when it begins again.
     postponed = or_(unbegun, and_(of_run, jobs.c.outcome == Outcome.DEFERRED.value))
     for ids in chunks(transition.postponed):
         moved += tx.execute(update(jobs).where(postponed, jobs.c.id.in_(ids)).values(again(transition.reason))).rowcount
@@ -369,7 +369,7 @@ def _ended(tx: Tx, outcome: Outcome) -> dict[str, Any]:
 
 
 def _begun(run: Run) -> ColumnElement[bool]:
-    """Whether work on a job's unit (with policy ``wave``, on its wave) was begun."""
+    """Whether work on a job's unit (with policy ``wave``, on its wave) has begun."""
     mate = jobs.alias()
     same = and_(mate.c.run == jobs.c.run, mate.c.wave == jobs.c.wave, mate.c.round == jobs.c.round)
     same = and_(same, mate.c.id != jobs.c.id)
@@ -379,7 +379,7 @@ def _begun(run: Run) -> ColumnElement[bool]:
 
 
 def cancel_run(tx: Tx, run_id: str, actor: str) -> Run:
-    """Let nothing more of a run begin; jobs that rest are woken, to see it."""
+    """Let nothing more of a run begin; wakes jobs that rest, so that they notice."""
     run = _request(tx, run_id, actor, _CANCELLABLE, RunState.CANCELLING, "run.cancel-requested")
     if run.state is RunState.CANCELLING:
         tx.execute(update(jobs).where(jobs.c.run == run_id, jobs.c.rests.is_not(None)).values(rests=None))
@@ -387,7 +387,7 @@ def cancel_run(tx: Tx, run_id: str, actor: str) -> Run:
 
 
 def _request(tx: Tx, run_id: str, actor: str, allowed: Sequence[RunState], state: RunState, action: str) -> Run:
-    """What a person wants of a run; one in another state stays as it is."""
+    """Set the state that a person asks for, if the run is in one of the ``allowed`` states."""
     run = load_run(tx, run_id, lock=True)
     if run.state not in allowed:
         return run
@@ -397,11 +397,11 @@ def _request(tx: Tx, run_id: str, actor: str, allowed: Sequence[RunState], state
 
 
 def _paused(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
-    """Runs that a person paused: who did, and when, as the audit trail has it."""
+    """Runs that a person paused; by whom and when is on the audit trail."""
     act = and_(audit.c.object == runs.c.id, audit.c.action == PAUSE)
     query = select(runs.c.id, runs.c.created, audit.c.at, audit.c.actor).outerjoin(audit, act)
     rows = tx.execute(query.where(active, runs.c.state == RunState.PAUSED.value).order_by(audit.c.id))
-    for row in {row.id: row for row in rows}.values():  # the last pause of each
+    for row in {row.id: row for row in rows}.values():  # The last pause of each run.
         by = f" by {row.actor}" if row.actor else ""
         yield row.id, Wait(what=f"paused{by}", since=row.at or row.created, who="whoever may run: minka resume")
 
@@ -418,7 +418,7 @@ def _asking(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
 
 
 def _blocked(tx: Tx, active: ColumnElement[bool]) -> Iterator[tuple[str, Wait]]:
-    """Jobs that may not begin, by the reason, since when they would have."""
+    """Runs with jobs that may not begin, by reason, and since when they would have begun."""
     unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
     since = func.min(func.coalesce(jobs.c.ready, runs.c.created), type_=Instant()).label("since")
     query = select(jobs.c.run, jobs.c.blocked, since, func.count().label("stations")).join(

@@ -1,4 +1,4 @@
-"""Statements on record: each version with its files, whose digests stand on the audit trail."""
+"""Statements on record: each version with its files, whose digests are on the audit trail."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ statement_files = Table(
     Index("ix_statement_files_statement", "statement"),
 )
 
-#: Action of the audit row that has the digests of a statement's files.
+#: Action of the audit row with the digests of a statement's files.
 ISSUED = "statement.issued"
 _FILES = select(statement_files.c.statement, statement_files.c.form, statement_files.c.digest)
 
 
 class SqlStatements(SqlRepository, Statements[Sync]):
-    """Statements."""
+    """Repository of statements."""
 
     @writes
     def issue(self, tx: Tx, draft: Statement, by: str, reason: str) -> IssuedStatement:

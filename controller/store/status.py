@@ -1,4 +1,4 @@
-"""Figures for metrics, and whether the database accepts writes."""
+"""Figures for metrics, and a check that the database accepts writes."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ from controller.store.rules import proposals
 from controller.store.run_rows import ACTIVE, jobs, runs
 from controller.store.transaction import Database, Tx
 
-#: Counters begin at 0: one that came with its first event would hide that event from ``increase()``.
+#: Counters begin at 0: a counter that appears with its first event would hide that event from ``increase()``.
 _OUTCOMES: Figures = {(outcome.value,): 0.0 for outcome in Outcome}
 _ENDS = [state.value for state in RunState if state.terminal]
 _RUNS_ENDED: Figures = {(state,): 0.0 for state in _ENDS}
 _REFUSED: Figures = {(reason.value,): 0.0 for reason in AlertRefusal}
 _PROPOSALS: Figures = {(state.value,): 0.0 for state in ProposalState}
 _GRAVE = [one for one in PerceivedSeverity if one is not PerceivedSeverity.CLEARED]
-#: Probable causes with series of their own, and what all others are called.
+#: Probable causes with series of their own, and the name of all others.
 MOST_CAUSES, OTHER_CAUSE = 100, "other"
-#: Incidents, and symptoms, with series of their own.
+#: The most incidents, and the most symptoms, with series of their own.
 MOST_SERIES = 5000
 _STAND = (
     select(
@@ -64,16 +64,16 @@ _STAND = (
     .order_by(alarms.c.number)
 )
 _OPEN_INCIDENTS = select(incidents).where(OPEN_INCIDENT).order_by(incidents.c.number)
-#: Who knows of an incident: nobody yet; somebody; who sees to it.
+#: Who knows of an incident: nobody yet; somebody; somebody who works on it.
 _KNOWN_TO = ("new", "acknowledged", "taken")
-#: What becomes of periods that are collected: see ``ports.store.measurements.Taken``; late ones are counted there too.
+#: What becomes of collected periods: see ``ports.store.measurements.StoredPeriods``; late ones are counted there too.
 _PERIODS = ("new", "repeated", "replaced", "conflicting", "refused", "late")
-#: Quantiles of the age of health, and of performance data.
+#: Quantiles of the age of health checks, and of performance data.
 _QUANTILES = (0.5, 0.95, 1.0)
 
 
 class SqlStatus(SqlRepository, Status[Sync]):
-    """Counts over the record."""
+    """Repository of figures over the record."""
 
     def __init__(self, database: Database) -> None:
         super().__init__(database)
@@ -81,7 +81,7 @@ class SqlStatus(SqlRepository, Status[Sync]):
 
     @reads
     def figures(self, tx: Tx) -> dict[str, Figures]:
-        # What waits for people, windows or the device of another job waits for no worker.
+        # Jobs that wait for people, windows or another job's device do not wait for a worker.
         ready = select(func.min(jobs.c.ready)).join(runs, runs.c.id == jobs.c.run)
         ready = ready.join(leases, leases.c.station == jobs.c.station).where(CLAIMABLE)
         oldest = tx.execute(ready, {"now": tx.now}).scalar()
@@ -124,7 +124,7 @@ class SqlStatus(SqlRepository, Status[Sync]):
 
 
 def _collections(tx: Tx) -> dict[str, Figures]:
-    """What collections of performance data brought, and how old and how full what they brought is."""
+    """Counts of what collections of performance data brought; age and completeness of that data."""
     found: dict[str, Figures] = {
         "minka_collection_periods_total": {(kind,): 0.0 for kind in _PERIODS},
         "minka_collection_files_refused_total": {},
@@ -146,7 +146,7 @@ def _refused(tx: Tx) -> Figures:
 
 
 def _health_ages(tx: Tx) -> Figures:
-    """Seconds since adopted stations were checked, or adopted where they were not yet: by quantile."""
+    """Seconds since the last check of adopted stations, or since their adoption before the first check: by quantile."""
     seen = select(func.coalesce(healths.c.at, devices.c.adopted)).select_from(
         devices.outerjoin(healths, healths.c.station == devices.c.station)
     )
@@ -156,7 +156,7 @@ def _health_ages(tx: Tx) -> Figures:
 
 
 def _quantiles(ages: Sequence[float]) -> Figures:
-    """Quantiles of ages in order."""
+    """Quantiles of sorted ages."""
     return {(f"{share:g}",): ages[math.ceil(share * len(ages)) - 1] for share in _QUANTILES if ages}
 
 
@@ -169,8 +169,8 @@ def _repair_stopped(tx: Tx) -> Figures:
 def _alarms(tx: Tx) -> Figures:
     """Alarms by state, severity and probable cause.
 
-    Whoever reports alarms invents causes: the first ``MOST_CAUSES`` that came keep their names, so that no later one
-    takes the name of one from a series, and all others are one.
+    Sources may invent causes. The first ``MOST_CAUSES`` on record keep their names, so that a later cause never removes
+    a series; all others share one name.
     """
     first = select(alarms.c.probable_cause).group_by(alarms.c.probable_cause)
     named = first.order_by(func.min(alarms.c.number)).limit(MOST_CAUSES).subquery()
@@ -179,9 +179,9 @@ def _alarms(tx: Tx) -> Figures:
 
 
 def _incidents(tx: Tx) -> dict[str, Figures]:
-    """Open incidents by severity and by who knows of them, the oldest of them by name, and the oldest symptoms.
+    """Open incidents by severity and by who knows of them, the oldest ones by name, and the oldest symptoms.
 
-    And those of each tenant, by the worst of the alarms that concern it.
+    Also those of each tenant, by its most severe alarm.
     """
     gravest: dict[str, PerceivedSeverity] = {}
     by_tenant: dict[tuple[str, str], PerceivedSeverity] = {}
@@ -193,7 +193,7 @@ def _incidents(tx: Tx) -> dict[str, Figures]:
             key = row.incident, tenant
             by_tenant[key] = worst((severity, by_tenant.get(key, severity)))
         if row.root and len(symptoms) < MOST_SERIES:
-            # Alerts call a router as a whole a station, too.
+            # Alerts use the class of a station also for a router as a whole.
             named = ObjectClass.STATION.value if row.probable_cause == UNREACHABLE else row.object
             symptoms[row.incident, row.station, named, row.probable_cause] = 1.0
     counts: Figures = {(one.value, state): 0.0 for one in _GRAVE for state in _KNOWN_TO}
@@ -223,7 +223,7 @@ def _leases(tx: Tx) -> Figures:
 
 
 def _waiting(tx: Tx) -> Figures:
-    """Runs under way that wait, by what for."""
+    """Runs under way that wait, by what they wait for."""
     active = runs.c.state.in_(ACTIVE)
     blocked = select(jobs.c.run, jobs.c.blocked).join(runs, runs.c.id == jobs.c.run).distinct()
     unbegun = jobs.c.state.in_([JobState.WAITING.value, JobState.READY.value])
@@ -246,7 +246,7 @@ def _reports(tx: Tx) -> Figures:
 
 
 def _states(tx: Tx) -> dict[str, Figures]:
-    """What processes that live say of themselves."""
+    """Figures that living processes report of themselves."""
     measured = select(workers.c.role, workers.c.name, observations.c.content)
     measured = measured.join(observations, observations.c.incarnation == workers.c.id).where(workers.c.alive)
     found: dict[str, Figures] = {}
@@ -264,7 +264,7 @@ def _grouped(tx: Tx, *columns: ColumnElement[Any], where: ColumnElement[bool] | 
 
 
 def _processes(processes: Iterable[Process]) -> dict[str, Figures]:
-    """Figures of processes. Of several that share a name the worst counts, and all their sessions."""
+    """Figures of processes. If several share a name, the worst counts, and the sum of their sessions."""
     up: Figures = {}
     ready: Figures = {}
     sessions: Figures = {}
@@ -288,7 +288,7 @@ def _counted(tx: Tx, where: ColumnElement[bool]) -> float:
     return float(tx.execute(select(func.count()).where(where)).scalar_one())
 
 
-#: Procedures with series of their own, and what all others are called.
+#: Procedures with series of their own, and the name of all others.
 MOST_PROCEDURES, OTHER_PROCEDURE = 50, "other"
 _ENDED = [state.value for state in RunState if state.terminal]
 _RUNS = select(runs.c.id, runs.c.procedure, runs.c.state, runs.c.started, runs.c.finished)
@@ -300,7 +300,7 @@ _Sums = dict[str, Spreads]
 
 
 class _Counted(NamedTuple):
-    """What was counted already: runs that ended and plans, which do not change any more."""
+    """What was counted already: plans, and runs that ended, which do not change any more."""
 
     runs: frozenset[str] = frozenset()
     plans: frozenset[str] = frozenset()
@@ -308,7 +308,7 @@ class _Counted(NamedTuple):
 
 
 class Durations:
-    """Histograms over the record; each process counts what has ended once, and from then on what is new."""
+    """Histograms over the record. Each process counts ended runs once, and from then on only new ones."""
 
     def __init__(self) -> None:
         self._counted = _Counted()
@@ -320,7 +320,7 @@ class Durations:
             ended = tx.execute(_RUNS.where(runs.c.state.in_(_ENDED))).all()
             planned = frozenset(tx.execute(select(plans.c.id)).scalars())
             before, over = self._counted, frozenset(row.id for row in ended)
-            if not (before.runs <= over and before.plans <= planned):  # the record is another one, as after a restore
+            if not (before.runs <= over and before.plans <= planned):  # The record is another one, as after a restore.
                 before = _Counted()
             named = frozenset(tx.execute(_PROCEDURES.limit(MOST_PROCEDURES)).scalars())
             fresh = [row for row in ended if row.id not in before.runs]
@@ -336,7 +336,7 @@ def _plan_sizes(tx: Tx, fresh: Collection[str]) -> _Sums:
 
 
 def _of_runs(tx: Tx, of: Sequence[Row[Any]], named: Collection[str]) -> _Sums:
-    """Runs that ended, waves of them all of whose jobs did, and jobs that did."""
+    """Durations of runs that ended, of their waves in which all jobs ended, and of those jobs."""
     procedures = {row.id: row.procedure if row.procedure in named else OTHER_PROCEDURE for row in of}
     took: dict[str, dict[tuple[str, ...], list[float]]] = defaultdict(lambda: defaultdict(list))
     for row in of:
@@ -356,7 +356,7 @@ def _of_runs(tx: Tx, of: Sequence[Row[Any]], named: Collection[str]) -> _Sums:
 
 
 def _wave_seconds(members: Iterable[Row[Any]]) -> float | None:
-    """From the beginning of its first job to the end of its last; None where one has not ended, or none ever began."""
+    """From the beginning of its first job to the end of its last; None if one has not ended, or none ever began."""
     began = [job for job in members if job.started is not None]
     if not began or any(job.state != JobState.DONE.value or job.finished is None for job in began):
         return None

@@ -32,7 +32,7 @@ steps = Table(
     Column("attempt", Integer, nullable=False),
     Column("inputs", Text, nullable=False),
     Column("change", LargeBinary),
-    # As JSON; empty where there is none.
+    # JSON; empty if there are none.
     long_text("operations"),
     Column("output", Text, nullable=False),
     Column("outcome", String),
@@ -54,7 +54,7 @@ _OF_JOB = select(steps).where(steps.c.job == bindparam("of")).order_by(steps.c.p
 
 
 class SqlSteps(SqlRepository, Steps[Sync]):
-    """Steps."""
+    """Repository of steps."""
 
     @writes
     def write(self, tx: Tx, step: StepRecord, claim: Claim) -> None:

@@ -53,12 +53,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """Work that changes nothing."""
+    """A piece of work that changes nothing."""
 
     work: Callable[[SqlStore], Any]
 
     def __call__(self, store: SqlStore) -> Any:
-        """Carry it out in one transaction."""
+        """Carry out the work in one transaction."""
         return store.database.run(lambda tx: store.database.join(tx, partial(self.work, store)), "DEFERRED")
 
 
@@ -107,7 +107,7 @@ class SqlStore(Store):
         self.works = SqlWorks(database)
 
     def transaction(self, work: Callable[Concatenate[Store, P], T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run ``work`` on this store in one transaction, repeated while that may help."""
+        """Run ``work`` on this store in one transaction, and repeat it while that may help."""
         return self.database.run(lambda tx: self.database.join(tx, partial(work, self, *args, **kwargs)))
 
     def close(self) -> None:
@@ -135,7 +135,7 @@ class AsyncSqlStore(AsyncStore):
 
     @abstractmethod
     async def call(self, work: Callable[[Store], T]) -> T:
-        """Carry out a piece of work."""
+        """Carry out ``work``."""
 
 
 def open_store(
@@ -152,7 +152,7 @@ def open_store(
         url: ``sqlite:///path``, ``postgresql://…``, or ``sqlite://`` for a database in memory that
             lives as long as the store (the shipped fake of tests).
         clock: Source of time; the machine's own by default.
-        evidence: Makes what is kept outside of the database (``controller.store.evidence``); None to keep nothing.
+        evidence: Makes the evidence outside of the database (``controller.store.evidence``); None for none.
         busy_timeout: Seconds that one attempt waits for a lock of the database.
         silence: Seconds without an answer after which PostgreSQL is taken to hang.
 

@@ -31,7 +31,7 @@ from controller.store.transaction import Tx
 
 
 class SqlTenants(SqlRepository, Tenants[Sync]):
-    """What concerns a tenant."""
+    """Repository of what concerns a tenant."""
 
     @reads
     def plans(self, tx: Tx, tenant: str, page: Page) -> tuple[int, list[TenantPlanHead]]:
@@ -182,7 +182,7 @@ def _count(tx: Tx, query: Select[Any]) -> int:
 
 
 def _jobs_of(tx: Tx, tenant: str, run_ids: Iterable[str]) -> dict[str, list[Job]]:
-    """Jobs of runs on the stations where these concern the tenant, by run, in the order of stations."""
+    """Jobs of runs on the stations where the runs concern the tenant, by run, in the order of stations."""
     here = and_(run_tenants.c.run == jobs.c.run, run_tenants.c.station == jobs.c.station)
     query = select(jobs).join(run_tenants, and_(here, run_tenants.c.tenant == tenant)).order_by(jobs.c.station)
     found: dict[str, list[Job]] = defaultdict(list)

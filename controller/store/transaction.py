@@ -1,4 +1,4 @@
-"""The database in transactions: every method of a repository is one, or joins the one its caller opened."""
+"""Transactions of the database: every method of a repository is one, or joins the one that its caller opened."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ PAUSE = 0.05
 class Tx:
     """A transaction under way.
 
-    Audit rows wait in ``notes`` until just before the commit: the chain's head is the last lock
-    that a transaction takes, so that audited transactions cannot deadlock on it.
+    Audit rows wait in ``notes`` until just before the commit: the chain's head is the last lock that a transaction
+    takes, so audited transactions cannot deadlock on it.
     """
 
     connection: Connection
@@ -69,25 +69,25 @@ class Tx:
         return self.clock.now()
 
     def execute(self, statement: Executable, parameters: Any = None) -> CursorResult[Any]:
-        """Execute one statement, many times if ``parameters`` is a list (an empty one must not come here)."""
+        """Execute one statement, once for each element if ``parameters`` is a list, which must not be empty."""
         return self.connection.execute(statement, parameters)
 
     def rows(
         self, query: Select[Any], column: ColumnElement[str], wanted: Iterable[str] | None, **parameters: object
     ) -> Iterator[Row[Any]]:
-        """Rows of ``query`` whose ``column`` is in ``wanted``, however many that are; all if it is None.
+        """Rows of ``query`` whose ``column`` is in ``wanted``, however many; all rows if it is None.
 
         Args:
-            query: Quicker where it is a constant of its module.
-            column: Of it.
+            query: The query; a constant of a module is quicker.
+            column: A column of the query.
             wanted: Values of the column.
-            parameters: Of the query.
+            parameters: Parameters of the query.
         """
         if wanted is None:
             yield from self.execute(query, parameters)
             return
         values = sorted(set(wanted))
-        if len(values) == 1:  # the most frequent case by far, without a list that is written into the statement
+        if len(values) == 1:  # By far the most frequent case; the statement then needs no list.
             yield from self.execute(_is(query, column), {**parameters, _WANTED: values[0]})
             return
         among = _among(query, column)
@@ -95,7 +95,7 @@ class Tx:
             yield from self.execute(among, {**parameters, _WANTED: keys})
 
     def insert(self, table: Table) -> Insert:
-        """An INSERT of the dialect, which both know ``on_conflict_do_…``."""
+        """An INSERT of the dialect, with ``on_conflict_do_…``, which both databases have."""
         return INSERTS[self.dialect](table)
 
     def guard(self, name: str) -> None:
@@ -112,7 +112,7 @@ class Tx:
         """Write the audit rows."""
         if self.notes:
             self.guard("audit")
-            # What stands behind an older record than is known must never pass for its continuation.
+            # Rows after an older record than the known one must never look like its continuation.
             epoch = epochs.epoch_of(self.connection, self.evidence)
             number, digest = audit_chain.append(self.connection, self.notes, self.evidence.keys)
             self.head = Head(epoch, number, digest)
@@ -120,23 +120,23 @@ class Tx:
 
 @lru_cache(maxsize=1 << 8)
 def _among(query: Select[Any], column: ColumnElement[str]) -> Select[Any]:
-    """A query of a module, limited to some values. It is built once, which takes longer than to execute it."""
+    """A query of a module, limited to some values. Cached, since to build it takes longer than to execute it."""
     return query.where(column.in_(bindparam(_WANTED, expanding=True)))
 
 
 @lru_cache(maxsize=1 << 8)
 def _is(query: Select[Any], column: ColumnElement[str]) -> Select[Any]:
-    """See ``_among``."""
+    """As ``_among``, for one value."""
     return query.where(column == bindparam(_WANTED))
 
 
 class Database:
-    """Opens transactions, repeats and translates their failures.
+    """Opens transactions, repeats them, and translates their failures.
 
     Args:
         engine: From ``make_engine``.
         clock: Source of time for rows, and for pauses between attempts.
-        evidence: What is kept outside of the database; without it rows are not signed, and no older record is noticed.
+        evidence: Evidence outside of the database; without it rows are not signed, and older records are not noticed.
     """
 
     def __init__(self, engine: Engine, clock: Clock, evidence: Evidence | None = None) -> None:
@@ -146,13 +146,13 @@ class Database:
         self._joined = threading.local()
 
     def run(self, work: Callable[[Tx], R], mode: Mode = "IMMEDIATE") -> R:
-        """Run ``work`` in the transaction of this thread, or in one of its own, repeated while that may help.
+        """Run ``work`` in this thread's transaction, or in one of its own, which is repeated while that may help.
 
         Raises:
-            StoreAwayError: The database is down or does not answer. Where the connection went away
-                during the commit, it may or may not have happened.
-            StoreError: It is full, or stays locked.
-            InputError: A value is none that it can keep, as a text with NUL.
+            StoreAwayError: The database is down or does not answer. If the connection was lost during the commit, the
+                transaction may or may not have happened.
+            StoreError: The database is full, or stays locked.
+            InputError: The database can't keep a value, such as a text with NUL.
         """
         joined: Tx | None = getattr(self._joined, "tx", None)
         if joined is not None:
@@ -167,14 +167,14 @@ class Database:
                 self.clock.pause(PAUSE * 2**attempt)
             except SQLAlchemyError as error:
                 raise _translated(error) from error
-        raise AssertionError  # the last attempt returned or raised
+        raise AssertionError  # The last attempt returned or raised.
 
     def together(self, works: Sequence[Callable[[], R]], mode: Mode = "IMMEDIATE") -> list[R | Exception]:
         """Run several pieces of work, committed together; each is all or nothing on its own.
 
-        A piece that raises is rolled back alone. If the group as a whole cannot be committed, each
-        piece gets a transaction of its own, so pieces must be repeatable. Once the database turns out to be
-        away, what is left is not tried any more.
+        A piece that raises is rolled back alone. If the group as a whole can't be committed, each piece gets a
+        transaction of its own, so pieces must be repeatable. If the database turns out to be away, the remaining
+        pieces are not tried.
         """
         if len(works) > 1:
             try:
@@ -183,7 +183,7 @@ class Database:
             except SQLAlchemyError as error:
                 if isinstance(error, DBAPIError) and is_silent(error):
                     return [_translated(error)] * len(works)
-                # Whatever it was, it will come to light again for the piece that caused it.
+                # Whatever the error was, it occurs again for the piece that caused it.
                 return self._one_by_one(works, mode)
             except StoreError as error:
                 return [error] * len(works)
@@ -219,7 +219,7 @@ class Database:
             return error
 
     def join(self, tx: Tx, work: Callable[[], R]) -> R:
-        """Let whatever ``work`` does in this thread be part of the transaction."""
+        """Let all that ``work`` does in this thread be part of the transaction."""
         before = getattr(self._joined, "tx", None)
         self._joined.tx = tx
         try:
@@ -249,7 +249,7 @@ class Database:
 def _translated(error: SQLAlchemyError) -> MinkaError:
     cause = error.orig if isinstance(error, StatementError) else error
     if isinstance(error, DataError) or isinstance(cause, OverflowError | ValueError):
-        # Waiting for the database would be of no use.
+        # Waiting for the database would not help.
         return InputError(f"the database has no room for one of the values: {cause}")
     if not isinstance(error, DBAPIError):
         return StoreError(f"the database could not be used: {cause}")

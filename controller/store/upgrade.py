@@ -35,7 +35,7 @@ def upgrade(url: str, clock: Clock | None = None) -> None:
 
 
 def upgrade_engine(engine: Engine, clock: Clock) -> None:
-    """See ``upgrade``; in one transaction, so that it happens whole or not at all."""
+    """Do what ``upgrade`` does, in one transaction."""
     Database(engine, clock).run(_to_head)
 
 
@@ -54,7 +54,7 @@ def _to_head(tx: Tx) -> None:
     tx.guard("migrations")
     if _is_at_head(tx):
         return
-    # Loaded where there is something to migrate only: it takes as long as all of SQLAlchemy.
+    # Imported only if there is something to migrate: it takes as long as all of SQLAlchemy.
     from alembic import command  # noqa: PLC0415
     from alembic.util import CommandError  # noqa: PLC0415
 

@@ -45,19 +45,19 @@ votes = Table(
     Column("choice", String, nullable=False),
     Column("reason", Text, nullable=False, server_default=""),
     Column("at", Instant, nullable=False),
-    # By what the person proved who they are: a token of ours and who made it, or a provider where they signed in.
+    # How the person proved their identity: with which token of ours, made by whom; or at which provider.
     Column("token", String, nullable=False, server_default=""),
     Column("maker", String, nullable=False, server_default=""),
     Column("issuer", String, nullable=False, server_default=""),
     # Contractual reasons, as a JSON array.
     Column("contracts", Text, nullable=False, server_default="[]"),
-    # How often the person said something else than before.
+    # How often the person changed their vote.
     Column("times", Integer, nullable=False, server_default="1"),
 )
 
-#: What makes a vote another one than that of before.
+#: Columns in which a changed vote differs.
 _SAID = ("role", "choice", "reason", "contracts", "token", "maker", "issuer")
-#: How often a person may say something else than before about one subject.
+#: How often a person may change their vote about one subject.
 MOST = 20
 _COLUMNS = [column.name for column in votes.c if column.name != "times"]
 _ON_PART = exists().where(
@@ -68,7 +68,7 @@ _ON_PART = exists().where(
     plans.c.digest == bindparam("digest"),
 )
 _REVOKED = select(tokens.c.revoked).where(tokens.c.id == votes.c.token).scalar_subquery().label("revoked")
-#: Votes on the digest of a plan, and on its name for a tenant; or on another subject.
+#: Votes on the digest of a plan and on its name for a tenant; or on another subject.
 _VOTES = (
     select(votes, _REVOKED)
     .where(or_(votes.c.subject == bindparam("digest"), _ON_PART))
@@ -85,10 +85,10 @@ def cast_vote(
     about: str,
     contracts: tuple[Contract, ...] = (),
 ) -> Vote:
-    """Keep what a person says, and put it on the audit trail; the very same again changes nothing.
+    """Keep a person's vote, and put it on the audit trail; an equal vote changes nothing.
 
     Raises:
-        ConflictError: The person said something else too often: each time leaves a row of the trail permanently.
+        ConflictError: The person changed the vote too often: each time leaves a permanent row on the trail.
     """
     maker = tx.execute(select(tokens.c.maker).where(tokens.c.id == person.token)).scalar() or ""
     vote = Vote(
@@ -109,7 +109,7 @@ def cast_vote(
     said = {name: row[name] for name in (*_SAID, "at")}
     key = (votes.c.subject, votes.c.side, votes.c.person)
     other = or_(*(votes.c[name] != said[name] for name in _SAID))
-    # A no after a yes always counts, and then no yes any more.
+    # A no after a yes always counts; after that, no further yes does.
     counts = or_(
         votes.c.times < MOST, and_(votes.c.choice == VoteChoice.APPROVE.value, literal(choice is VoteChoice.REJECT))
     )
@@ -127,7 +127,7 @@ def cast_vote(
 
 
 def _as_before(tx: Tx, vote: Vote, same: ColumnElement[bool]) -> Vote:
-    """The same vote as it is on record. Raises ConflictError if there is none, since this would be one too many."""
+    """The equal vote on record. Raises ConflictError if there is none, since this one would be one too many."""
     at = tx.execute(select(votes.c.at).where(same)).scalar()
     if at is None:
         raise ConflictError(
@@ -138,7 +138,7 @@ def _as_before(tx: Tx, vote: Vote, same: ColumnElement[bool]) -> Vote:
 
 
 def plans_of(handle: str) -> Select[tuple[str]]:
-    """Digests of the plans that are this one to a tenant."""
+    """Digests of the plans that a tenant knows by this name."""
     return (
         select(plans.c.digest)
         .join(plan_tenants, plan_tenants.c.plan == plans.c.id)
@@ -147,14 +147,14 @@ def plans_of(handle: str) -> Select[tuple[str]]:
 
 
 def votes_on(tx: Tx, subject: str) -> list[Vote]:
-    """What people said to a subject, the last of each person, in order of time, and whether they may say so now."""
+    """The last vote of each person on a subject, in order of time, with whether they may vote now."""
     rows = _last_of_each(tx.execute(_VOTES, {"digest": subject, "plan_id": subject[:12]}))
     people = allowed(tx, {row.person for row in rows}, Permission.APPROVE)
     return [_as_vote(row, people) for row in rows]
 
 
 def _last_of_each(rows: Iterable[Row[Any]]) -> list[Row[Any]]:
-    """The last of each person, who may have said something to the plan's digest and to its name for a tenant."""
+    """The last vote of each person, who may have voted on the plan's digest and on its name for a tenant."""
     last: dict[tuple[str, str], Row[Any]] = {}
     for row in rows:
         last.pop((row.side, row.person), None)
@@ -171,7 +171,7 @@ def _as_vote(row: Row[Any], people: Mapping[str, Person]) -> Vote:
 
 @cache
 def _admitted(permission: Permission) -> Select[Any]:
-    """Users whom something that is in force ``now`` lets do something."""
+    """Users with an unrevoked token or sign-in that gives a permission ``now``."""
     opens = or_(tokens.c.scopes.is_(None), (" " + tokens.c.scopes + " ").contains(f" {permission.value} "))
     in_force = tokens_in_force(bindparam("now", type_=Instant()))
     admitted = exists().where(tokens.c.owner == users.c.name, in_force, opens)
@@ -179,9 +179,9 @@ def _admitted(permission: Permission) -> Select[Any]:
 
 
 def allowed(tx: Tx, names: Collection[str], permission: Permission) -> dict[str, Person]:
-    """Of these people those whom something in force lets do something now, by name.
+    """Those of these people whom something in force gives a permission now, by name.
 
-    Users of our own need a token for it. People of a tenant that left the network may do nothing any more.
+    Users of our own need a token for it. People of a tenant that left the network have no permissions any more.
     """
     if not names:
         return {}

@@ -19,9 +19,9 @@ from controller.store.columns import Instant, long_text, metadata, string
 from controller.store.repository import SqlRepository, reads, writes
 from controller.store.transaction import Tx
 
-#: Works of a tenant that are not over, at most: more is a program gone wrong.
+#: The most works of a tenant that are not over: more would be a program that fails.
 _MOST = 200
-#: What is kept as a JSON list.
+#: Columns that hold a JSON list.
 _LISTS = ("nodes", "links")
 
 announced_works = Table(
@@ -64,7 +64,7 @@ _BEGUN = select(announced_works).where(
 
 
 class SqlWorks(SqlRepository, Works[Sync]):
-    """Announced work."""
+    """Repository of announced work."""
 
     @writes
     def announce(
@@ -117,13 +117,13 @@ class SqlWorks(SqlRepository, Works[Sync]):
 
 
 def works_during(tx: Tx, since: datetime, until: datetime, tenant: str | None = None) -> list[AnnouncedWork]:
-    """What ``Works.during`` does, as part of a transaction."""
+    """Do what ``Works.during`` does, as part of a transaction."""
     asked = {"since": since, "until": until} | ({} if tenant is None else {"tenant": tenant})
     return [_as_work(row) for row in tx.execute(_DURING if tenant is None else _OF_TENANT, asked)]
 
 
 def work_on(tx: Tx, alarm: Alarm) -> AnnouncedWork | None:
-    """What ``Works.on`` does, as part of a transaction."""
+    """Do what ``Works.on`` does, as part of a transaction."""
     node = core_node_in(alarm) if alarm.tenant else ""
     if not node:
         return None

@@ -1,4 +1,4 @@
-"""Runs migrations on the connection that ``controller.store.upgrade`` hands over."""
+"""Runs migrations on the connection that ``controller.store.upgrade`` provides."""
 
 from __future__ import annotations
 
