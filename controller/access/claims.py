@@ -1,4 +1,4 @@
-"""Makes a person with a role of the claims of an identity provider."""
+"""Turns the claims of an identity provider into a person with a role."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from controller.models.people import Person, Role
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What members of a group of the provider are: a role, and the tenant if it is one of a tenant's."""
+    """The role that members of an identity provider's group get, and the tenant if it is a tenant's role."""
 
     group: str
     role: Role
@@ -23,10 +23,10 @@ class Grant:
 
 
 def private(address: str) -> str:
-    """An address that nobody on the way can answer for: https, or this machine.
+    """Return the address if nobody on the way can answer in its place: https, or this machine.
 
     Raises:
-        InputError: It is another.
+        InputError: It is neither.
     """
     parts = urlsplit(address)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in ("127.0.0.1", "::1", "localhost")):
@@ -35,10 +35,10 @@ def private(address: str) -> str:
 
 
 def parse_grants(text: str) -> tuple[Grant, ...]:
-    """Grants from words like ``noc=noc-engineer`` and ``bitel-ops=tenant-approver:bitel``.
+    """Parse grants such as ``noc=noc-engineer`` and ``bitel-ops=tenant-approver:bitel``.
 
     Raises:
-        InputError: A word is none, or names no role, or role and tenant don't go together.
+        InputError: A word is not a grant, names an unknown role, or its role and tenant don't go together.
     """
     found = []
     for word in text.split():
@@ -47,17 +47,17 @@ def parse_grants(text: str) -> tuple[Grant, ...]:
         try:
             grant = Grant(group, Role(role), tenant)
             Person(name="x", role=grant.role, tenant=tenant)
-        except ValueError as error:  # pydantic's is one too
+        except ValueError as error:  # pydantic's ValidationError is a ValueError
             raise InputError(f"{word!r} is not group=role or group=role:tenant") from error
         found.append(grant)
     return tuple(found)
 
 
 def person_of(claims: Mapping[str, Any], grants: Sequence[Grant], name_claim: str, groups_claim: str) -> Person:
-    """The person that verified claims name; of several grants the first counts.
+    """The person whom verified claims name; the first grant that matches gives the role.
 
     Raises:
-        SignInError: A claim is missing or odd, an e-mail address is not verified, or no group gives a role.
+        SignInError: A claim is missing or malformed, an e-mail address is not verified, or no group gives a role.
     """
     name, groups = claims.get(name_claim), claims.get(groups_claim)
     if name_claim == "email" and claims.get("email_verified") is not True:

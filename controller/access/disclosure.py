@@ -1,7 +1,7 @@
-"""What a tenant sees of the record, object by object: only what is named here.
+"""What a tenant sees of the record, object by object: a field that is not named here is not disclosed.
 
-Numbers count the tenant's own stations, and states follow from its own jobs. Identities that derive from content (a
-plan's hash) or position (an audit row's number) are replaced, since both would reveal something about others.
+Numbers count the tenant's own stations, and states follow from its own jobs. Ids that derive from content (a plan's
+hash) or position (an audit row's number) are replaced, since both would reveal something about others.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _CELL_STATES = (
     LeafRole.CELL_STATE,
     LeafRole.AVAILABILITY_STATUS,
 )
-#: Details of a tenant's own acts that it gets back.
+#: Details of its own acts that a tenant sees.
 _OWN_DETAILS = (
     "permission",
     "count",
@@ -65,7 +65,7 @@ _OWN_DETAILS = (
 
 
 class TenantHealth(Noun):
-    """A station's health as far as it is a tenant's business: shared cells, its own core links."""
+    """The part of a station's health that a tenant sees: shared cells, its own core links."""
 
     at: AwareDatetime
     reachable: bool
@@ -75,7 +75,7 @@ class TenantHealth(Noun):
 
     @classmethod
     def of(cls, sight: Sight, health: Health) -> TenantHealth:
-        """The part of a station's health that is the tenant's business."""
+        """Reduce a station's health to what the tenant sees."""
         cells = sight.cells[health.station]
         return cls(
             at=health.at,
@@ -87,11 +87,11 @@ class TenantHealth(Noun):
 
 
 class TenantIndicators(Noun):
-    """What watched indicators of a tenant's part of a station came to.
+    """Values of the watched indicators for a tenant's part of a station.
 
     Attributes:
-        until: End of the hour that was judged.
-        values: By name, in their units; what could not be judged is missing.
+        until: End of the judged hour.
+        values: By indicator, in its unit; an indicator that could not be judged is missing.
     """
 
     until: AwareDatetime
@@ -126,16 +126,16 @@ class TenantStation(Noun):
 
 
 class TenantFunction(Noun):
-    """A function of a tenant's own.
+    """A function that a tenant owns.
 
     Attributes:
-        stations: Number of stations that it serves; to a tenant's people of those that they see.
+        stations: Number of stations that it serves; for a tenant, only those that it sees.
         carries: PLMNs with their slices.
-        endpoints: Stations whose NETCONF endpoint it is; to a tenant's people those that they see.
-        running: Pools that it is on, the one that it came to last first.
-        placed: Since when it is on them, by pool, where these say so.
-        wrong: Probable causes of what is wrong with it, as it was seen last; where it can't be read now, only that.
-        seen: When that was; None if it never was.
+        endpoints: Stations whose NETCONF endpoint it is; for a tenant, only those that it sees.
+        running: Pools that it runs on, the latest first.
+        placed: Since when it runs on each pool, where the pool tells.
+        wrong: Probable causes of its faults at the last check; only "unreachable" where it can't be read.
+        seen: Time of the last check; None before the first.
     """
 
     function: str
@@ -161,7 +161,7 @@ class TenantFunction(Noun):
         health: Health | None,
         disclosed: Collection[str],
     ) -> TenantFunction:
-        """A function of the network, which is the tenant's own, with those of its stations that are disclosed."""
+        """A function that the tenant owns, with those of its stations that are disclosed."""
         function = network.function_by_id[name]
         package = network.package_by_id[function.package]
         return cls(
@@ -206,12 +206,12 @@ def visible_config(
 
 
 class TenantChange(Noun):
-    """What a plan does on one station, as far as a tenant's nodes and the cells shared with it are concerned.
+    """What a plan does on one station to a tenant's nodes and to the cells shared with it.
 
     Attributes:
-        interrupts: Whether its service is interrupted.
-        outage_seconds: For how long, expected; 0 where it is not.
-        removes: Its nodes that are removed.
+        interrupts: Whether the tenant's service is interrupted.
+        outage_seconds: Expected length of the interruption; 0 where there is none.
+        removes: Number of the tenant's nodes that are removed.
     """
 
     station: str
@@ -222,7 +222,7 @@ class TenantChange(Noun):
 
     @classmethod
     def of(cls, sight: Sight, change: Change) -> TenantChange:
-        """What a change that touches or interrupts the tenant does on its station."""
+        """Reduce a change that touches or interrupts the tenant to what the tenant sees."""
         locked = any(
             sight.at_cell(change.station, cell_of(edit.path))
             for phase in change.phases
@@ -240,7 +240,7 @@ class TenantChange(Noun):
 
 
 class TenantPlanHead(Noun):
-    """A plan in a tenant's list, under the name that this tenant knows it by; ``stations`` are those concerning it."""
+    """A plan in a tenant's list, under the tenant's own id for it; ``stations`` counts those concerning it."""
 
     id: str
     created: AwareDatetime
@@ -256,7 +256,7 @@ class TenantPlan(Noun):
 
     @classmethod
     def of(cls, sight: Sight, handle: str, plan: Plan) -> TenantPlan:
-        """A plan that touches or interrupts the tenant."""
+        """Reduce a plan that touches or interrupts the tenant to what the tenant sees."""
         concerning = (change for change in plan.changes if sight.tenant in involved(change))
         changes = tuple(TenantChange.of(sight, change) for change in concerning)
         return cls(id=handle, created=plan.created, changes=changes)
@@ -282,7 +282,7 @@ def visible_rows(sight: Sight, change: Change) -> tuple[DiffRow, ...]:
 
 
 class TenantJob(Noun):
-    """A run's part on one station that concerns a tenant."""
+    """A run's job on a station that concerns a tenant."""
 
     run: str
     station: str
@@ -309,7 +309,7 @@ class TenantRun(Noun):
     """A run as a tenant sees it: as if it were about the tenant's stations only.
 
     Attributes:
-        plan: The plan under the name that this tenant knows it by; empty where none concerns it.
+        plan: The tenant's own id for the plan; empty where no plan concerns it.
     """
 
     id: str
@@ -323,7 +323,7 @@ class TenantRun(Noun):
 
     @classmethod
     def of(cls, run: Run, handle: str, jobs: Sequence[Job]) -> TenantRun:
-        """A run from the jobs that concern the tenant, of which there is at least one."""
+        """A run from the jobs that concern the tenant (at least one)."""
         state = _state(jobs)
         return cls(
             id=run.id,
@@ -359,19 +359,19 @@ def _state(jobs: Sequence[Job]) -> RunState:
 # ------------------------------------------------------------------------ alarms
 
 
-#: Classes of objects that a tenant sees by name: others are the host's.
+#: Classes of objects that a tenant sees by name; objects of other classes belong to the host.
 OBJECTS = (ObjectClass.CELL.value, ObjectClass.CORE_LINK.value)
 
 
 class TenantAlarm(Noun):
-    """An alarm that concerns a tenant: on its core link or node, or one from which cells shared with it suffer.
+    """An alarm that concerns a tenant: on its core link or node, or with an effect on cells shared with it.
 
     Attributes:
-        station: Empty where what failed is no station of the tenant's, as a router is not.
-        object: The cell or core link that failed; of all else only its class.
+        station: Empty where the failed device is not one of the tenant's stations, such as a router.
+        object: The cell or core link that failed; for anything else only its class.
         tenant: The tenant, where the object is its own.
-        cells: Cells that suffer, as far as they are shared with the tenant.
-        announced: Id of the tenant's own work of which it is a part, empty where there is none.
+        cells: Affected cells that are shared with the tenant.
+        announced: Id of the tenant's own announced work that explains it, or empty.
     """
 
     id: str
@@ -392,7 +392,7 @@ class TenantAlarm(Noun):
 
     @classmethod
     def of(cls, sight: Sight, alarm: Alarm, announced: str = "") -> TenantAlarm:
-        """An alarm that concerns the tenant; the words of a shared one are not disclosed, since they are anybody's."""
+        """An alarm that concerns the tenant; the text of a shared alarm is not disclosed, since it may say anything."""
         own = alarm.tenant == sight.tenant or alarm.object_class is ObjectClass.CORE_LINK
         named = own or sight.is_cell(alarm.station, alarm.object)
         return cls(
@@ -415,7 +415,7 @@ class TenantAlarm(Noun):
 
 
 def visible_comment(said: Comment, tenant: str) -> Comment:
-    """A comment that a tenant reads: of the host's neither who said it, nor to whom else."""
+    """A comment as a tenant reads it: a comment of the host shows neither its author nor its other readers."""
     return said if said.side == tenant else said.model_copy(update={"by": HOST, "to": (tenant,)})
 
 
@@ -425,10 +425,10 @@ class TenantIncident(Noun):
     Attributes:
         root: What failed, as far as the tenant may know.
         opened: When the first alarm was raised that concerns it.
-        closed: When none that concerns it stood any more; None while one does.
-        cells: Cells that suffer and are shared with it; of an incident that is over all that suffered.
+        closed: When the last alarm that concerns it cleared; None while one stands.
+        cells: Affected cells that are shared with it; after the end of the incident, all that were affected.
         people: Population of the sites of these cells.
-        standing: Alarms that concern it and stand.
+        standing: Number of standing alarms that concern it.
     """
 
     id: str
@@ -444,7 +444,7 @@ class TenantIncident(Noun):
 
     @classmethod
     def of(cls, sight: Sight, incident: str, alarms: Sequence[Alarm]) -> TenantIncident:
-        """An incident from its alarms that concern the tenant, of which there is at least one."""
+        """An incident from its alarms that concern the tenant (at least one)."""
         own = {alarm.id for alarm in alarms}
         root = min(alarms, key=lambda one: (one.root in own, one.cleared is not None, one.raised, one.id))
         standing = [one for one in alarms if one.cleared is None]
@@ -468,8 +468,8 @@ class TenantIncidentStory(TenantIncident):
     """The same with its alarms, and what it cost the tenant.
 
     Attributes:
-        minutes: None where it cost nothing.
-        agreements: What the tenant's agreements lost this month, of what they allow.
+        minutes: Minutes without service; None where there were none.
+        agreements: Minutes that the tenant's agreements lost this month, and how many they allow.
     """
 
     alarms: tuple[TenantAlarm, ...]
@@ -478,27 +478,27 @@ class TenantIncidentStory(TenantIncident):
     comments: tuple[Comment, ...]
 
 
-#: Statements that a tenant gets of its own months; what is not named here draws on what others used.
+#: Kinds of statement that a tenant gets for its own months; other kinds reveal the usage of others.
 STATEMENTS = (StatementKind.SLA, StatementKind.VOLUME, StatementKind.QUALITY, StatementKind.SETTLEMENT)
 
 
 def visible_statement(issued: IssuedStatement) -> IssuedStatement:
-    """A tenant's own statement; who of the host issued it is not disclosed."""
+    """A tenant's own statement, without the name of the person at the host who issued it."""
     return issued.model_copy(update={"by": HOST})
 
 
 # ------------------------------------------------------------------- audit trail
 
-#: The act of a job's end: its object is the job.
+#: The act that ends a job; its object is the job.
 JOB_FINISHED = "job.finished"
 #: Acts of the host upon a tenant's runs and jobs that are disclosed, without who did them.
 VISIBLE_ACTS = ("run.created", "run.cancel-requested", JOB_FINISHED)
 
 
 def visible_act(row: AuditRow, number: int, own: bool) -> AuditRow:
-    """A row of a tenant's audit trail, under its number there; of the host's acts only what was done, when, to what."""
+    """A row of a tenant's audit trail, numbered within it; an act of the host shows only act, time and object."""
     detail = {name: row.detail[name] for name in _OWN_DETAILS if name in row.detail} if own else {}
-    # A job's id tells its wave, and so how many others there are.
+    # A job's id reveals its wave, and with it that there are other stations.
     run, _, rest = row.object.partition(".")
     done_to = f"{run} {rest.partition('.')[2]}" if row.action == JOB_FINISHED else row.object
     return AuditRow(
@@ -513,7 +513,7 @@ SHARED_COUNTERS = frozenset({"RRU.CellUnavailableTime.fault", "RRU.PrbAvailDl", 
 
 
 def tenant_kpis(kpis: Iterable[Kpi]) -> tuple[Kpi, ...]:
-    """Indicators that a tenant sees: those of a tenant's own counts, and of what each tenant on a cell may know."""
+    """Indicators that a tenant sees: they use its own counts, and counters that each tenant on a cell may see."""
     return tuple(
         kpi
         for kpi in kpis
@@ -523,6 +523,6 @@ def tenant_kpis(kpis: Iterable[Kpi]) -> tuple[Kpi, ...]:
 
 
 def visible_measured(sight: Sight, period: Measured) -> Measured:
-    """A period of a station, of the cells that are shared with the tenant."""
+    """A station's period, reduced to the cells that are shared with the tenant."""
     cells = {cell: counted for cell, counted in period.cells.items() if sight.at_cell(period.station, cell)}
     return period.model_copy(update={"cells": cells})

@@ -1,4 +1,4 @@
-"""A post-incident report as Markdown, from its JSON: whoever sees the JSON sees the same in words. Pure."""
+"""A post-incident report as Markdown, made from its JSON: it discloses nothing that the JSON does not. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from controller.models.untrusted import visible
 
 Json = Mapping[str, Any]
-#: Rows of a table that a report shows before the rest is only counted.
+#: Rows of a table that a report shows; further rows are only counted.
 _MOST = 200
 
 
@@ -155,7 +155,7 @@ def _row(cells: Iterable[str]) -> str:
 
 
 def _text(value: object) -> str:
-    """A value in one line that is no markup: its writer decides nothing of the report's format."""
+    """A value on one line with its markup escaped, so that it can't change the report's format."""
     text = visible(" ".join(str(value).split()))
     for letter, instead in (("&", "&amp;"), ("<", "&lt;"), ("|", "\\|"), ("`", "\\`"), ("[", "\\["), ("*", "\\*")):
         text = text.replace(letter, instead)

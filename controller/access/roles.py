@@ -10,7 +10,7 @@ _P = Permission
 _TENANT = frozenset({_P.READ, _P.METRICS, _P.TOKENS})
 _HOST = frozenset({_P.READ, _P.OVERSEE, _P.METRICS, _P.TOKENS})
 
-#: Role → what it may do. A tenant's people see what is disclosed of their tenant only (``controller.access``).
+#: Role → what it may do. A tenant's people see only what is disclosed to their tenant (``controller.access``).
 #: Loading network files is the administrator's, since agreements, and with them consents, stand in them.
 ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.HOST_VIEWER: _HOST,

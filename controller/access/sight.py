@@ -17,9 +17,9 @@ from controller.nrm.tree import parent
 
 N = TypeVar("N", bound=BaseModel)
 
-#: Fields of shared objects that each tenant on them sees. What is not named here is not disclosed, new fields neither.
-#: Of tenants, agreements and own cells a tenant sees its own, whole, and of functions its own; of endpoints, routers,
-#: backhaul, pools and packages nothing.
+#: Fields of an object that each tenant who shares it sees. A field that is not named here, such as a new one, is not
+#: disclosed. A tenant sees all fields of its own tenant, agreements and own cells, these fields of its own functions,
+#: and no endpoints, routers, backhaul, pools and packages.
 _LISTED: Mapping[type[BaseModel], tuple[str, ...]] = {
     NetworkHeader: ("id", "name", "country", "timezone"),
     Region: ("id", "name", "timezone"),
@@ -40,7 +40,7 @@ class Sight:
     """What a tenant sees.
 
     Attributes:
-        network: The network as if there were nothing but what is disclosed of it.
+        network: The network, reduced to what is disclosed.
         digest: Its digest.
         cells: Ids of the cells shared with the tenant, by station; it sees no other station.
     """
@@ -55,7 +55,7 @@ class Sight:
         return cell in self.cells.get(station, ())
 
     def asked(self, like: AlarmFilter) -> AlarmFilter | None:
-        """Which alarms are asked for, in what the tenant sees; None where that is none."""
+        """The filter, narrowed to what the tenant sees; None where it then selects nothing."""
         stations = tuple(station for station in like.stations if station in self.cells)
         if (like.stations and not stations) or (like.tenants and self.tenant not in like.tenants):
             return None
@@ -72,13 +72,13 @@ class Sight:
 
 
 def sight(digest: str, network: Network, tenant: str) -> Sight:
-    """What a tenant sees of the network with this digest: where its agreements reach, whenever they hold."""
+    """What a tenant sees of the network with this digest: the scope of its agreements, whether in force or not."""
     return _sight(_Version(digest, network), tenant)
 
 
 @dataclass(frozen=True, slots=True)
 class _Version:
-    """A network that is distinguished from others by its digest, not by comparing all it holds."""
+    """A network that compares by its digest, which is faster than by content."""
 
     digest: str
     network: Network = field(compare=False)
@@ -110,7 +110,7 @@ def _sight(version: _Version, tenant: str) -> Sight:
 
 
 def _units(network: Network, tenant: str, stations: Iterable[str]) -> Iterator[str]:
-    """Central units with endpoints of their own that carry a tenant: its core links are there."""
+    """Central units with their own endpoints that carry a tenant: they hold its core links."""
     for station in stations:
         for unit in network.units_above.get(station, ()):
             if carries(network, station, network.function_by_id[network.central_units[unit]], tenant):
@@ -118,5 +118,5 @@ def _units(network: Network, tenant: str, stations: Iterable[str]) -> Iterator[s
 
 
 def _listed(noun: N) -> N:
-    """A noun that has nothing but what is disclosed of its kind."""
+    """A noun with only the fields that are disclosed for its class."""
     return type(noun)(**{name: getattr(noun, name) for name in _LISTED[type(noun)]})

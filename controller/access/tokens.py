@@ -1,4 +1,4 @@
-"""What a new token may open: at most what the token that makes it opens, until that one ends at the latest."""
+"""What a new token may open, and until when: never more, nor longer, than the token in use."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ Scopes = tuple[Permission, ...] | None
 
 
 def grant(caller: Person, owner: Person, asked: Scopes) -> Scopes:
-    """The scope of a token that the caller makes for the owner: what both the token in use and the owner's role open.
+    """The scope of a token that the caller makes for the owner: what the token in use and the owner's role both open.
 
     Raises:
-        ConflictError: More was asked for than there is to give.
+        ConflictError: More was asked for than the caller can give.
     """
     limit = permissions(caller) & ROLES[owner.role]
     if asked is None:
@@ -30,10 +30,10 @@ def grant(caller: Person, owner: Person, asked: Scopes) -> Scopes:
 
 
 def end(caller: Person, asked: datetime | None, *, said: bool) -> datetime | None:
-    """When a token ends that the caller makes: as asked, or if nobody said, with the token in use where that is sooner.
+    """The end of a token that the caller makes: as asked, or by default no later than that of the token in use.
 
     Raises:
-        ConflictError: It was said, and would outlive the token in use.
+        ConflictError: The end asked for is later than that of the token in use.
     """
     if caller.ends is None or (asked is not None and asked <= caller.ends):
         return asked
@@ -51,10 +51,10 @@ def may_manage(caller: Person, owner: str) -> bool:
 
 
 def check_renewal(caller: Person, owner: Role, old: Token) -> None:
-    """See to it that rotating a token gives nothing that the token in use does not give, and takes nothing away.
+    """Check that the token in use opens all that a token opens which it rotates, and lives as long.
 
     Raises:
-        ConflictError: The old token opens more than the one in use, or lives longer.
+        ConflictError: The old token opens more, or lives longer.
     """
     if more := _more(caller, owner, old):
         raise ConflictError(f"the token {old.id} opens {more}, and the one in use does not, so it can't renew it")
@@ -67,10 +67,10 @@ def check_renewal(caller: Person, owner: Role, old: Token) -> None:
 
 
 def check_end(caller: Person, owner: Role, going: Token) -> None:
-    """See to it that nobody ends a token that opens more than the one in use.
+    """Check that the token in use opens all that a token opens which it ends.
 
     Raises:
-        ConflictError: It does.
+        ConflictError: It opens less.
     """
     if more := _more(caller, owner, going):
         raise ConflictError(f"the token {going.id} opens {more}, and the one in use does not, so it can't end it")

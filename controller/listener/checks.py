@@ -17,29 +17,29 @@ from controller.ports.store import AsyncStore, Store
 
 log = structlog.get_logger()
 
-#: Checks that hold a place at once, and seconds after which one that hangs gives its place to the next: stations that
-#: are dark, however many, delay the checks of no others.
+#: Checks at once, and the seconds after which a check that hangs gives up its place: unreachable stations, however
+#: many, do not delay the checks of others.
 _AT_ONCE, _HOLD = 200, 2.0
 #: Seconds between the first checks of two new stations, at most.
 _APART = 0.05
-#: Seconds until a station is checked again whose state is passing, that a job works on, or that was just repaired.
+#: Seconds until the next check of a station that is in a transient state, under a job, or just repaired.
 _SOON = 2.0
-#: Checks in a second of stations that can't be reached, at most: as soon as one answers, its outage is over.
+#: Unreachable stations that are checked in a second, at most: as soon as one answers, its outage is over.
 _UNREACHABLE_PER_SECOND = 25
-#: Seconds between two checks of a station that others say is to be read: whoever speaks for it may not stop.
+#: Shortest time between two checks of a station on request of others, who may ask without end.
 _ASKED_APART = timedelta(seconds=5)
-#: How long a station is checked so often after the repair of an alarm began.
+#: How long a station counts as just repaired after the repair of an alarm began.
 _REPAIRED_IN = timedelta(minutes=10)
 
 
 class Checks:
     """Checks each followed station every ``interval`` seconds, not all of them at once.
 
-    One that can't be reached is tried more often, the more so the fewer these are.
+    Unreachable stations are checked more often; the fewer there are, the more often.
 
     Args:
-        worth: Whether a check of a station whose turn has come can show anything new; a rehearsal knows, and a station
-            without anything new keeps its turns.
+        worth: Whether a check of a station that is due can show anything new. A rehearsal knows this, and skips the
+            turns of the others.
     """
 
     def __init__(
@@ -79,16 +79,16 @@ class Checks:
 
     @property
     def idle(self) -> bool:
-        """Whether no check is under way, or is still to be put on record."""
+        """Whether no check is under way or waits to be put on record."""
         return not self._under_way and not self._checks
 
     def turn_of(self, station: str) -> float:
-        """When it is a station's turn, on the clock."""
+        """When a station is due, in monotonic seconds."""
         return self._due[station]
 
     async def begin(self) -> None:
         """Begin to check the stations that are due; those under a job wait, those just repaired come first."""
-        # A run that waits for people may wait for hours.
+        # By when the repair began, and not until it ends: a run that waits for people may wait for hours.
         at = self._clock.now()
         repaired, asked = await self._store.read(_with_a_reason, at - _REPAIRED_IN)
         for station in (station for station, read in asked.items() if read <= at - _ASKED_APART):
@@ -111,7 +111,7 @@ class Checks:
                 self._under_way[station] = asyncio.create_task(self._check(network, station))
 
     async def record(self) -> None:
-        """Put on record what was seen since the last time; a record that is away is tried with fresh checks."""
+        """Put the checks since the last time on record; if the database is away, check the same stations again."""
         checks, self._checks = self._checks, []
         if not checks:
             return
@@ -133,13 +133,13 @@ class Checks:
                 self._due[check.station] = min(self._due[check.station], now + self._apart(check.station))
 
     def _apart(self, station: str) -> float:
-        """Seconds between two checks of a station without another reason."""
+        """Seconds between two regular checks of a station."""
         if station not in self._unreachable:
             return self._interval
         return min(self._interval, max(_SOON, len(self._unreachable) / _UNREACHABLE_PER_SECOND))
 
     async def close(self) -> None:
-        """Check no more."""
+        """Cancel the checks under way."""
         for task in self._under_way.values():
             task.cancel()
         await asyncio.gather(*self._under_way.values(), return_exceptions=True)
@@ -147,7 +147,7 @@ class Checks:
     async def _check(self, network: Network, station: str) -> None:
         try:
             check = await self._slots.paced(self._checker.check(network, station))
-            # Not in one expression: the list is another one when the check comes back.
+            # Not in one expression: ``record`` may have replaced the list when the check comes back.
             self._checks.append(check)
         except MinkaError as error:
             log.warning("check.failed", station=station, code=error.code, reason=error.message)

@@ -41,14 +41,14 @@ _MEASURED = 60.0
 
 
 class Listener:
-    """Subscribes to every adopted station, and checks each one regularly and whenever it says something.
+    """Subscribes to every adopted station, and checks each one regularly and after its notifications.
 
     Args:
-        health_interval: Seconds between two checks of a station without another reason.
+        health_interval: Seconds between two regular checks of a station.
         notified_alarms: Whether o-ran-fm notifications become alarms; if not, they are a reason to check.
         worth: See ``Checks``.
-        measured: Judges what stations counted; none where nothing is collected.
-        observations: What the process measures of its own work.
+        measured: Judges the counters of stations; None where nothing is collected.
+        observations: Measurements of the process's own work.
 
     Attributes:
         checks: When each station is read.
@@ -94,7 +94,7 @@ class Listener:
         await self.checks.close()
 
     def late(self) -> Collection[str]:
-        """Names of rounds that have not come through for too long."""
+        """Names of rounds that have not succeeded for too long."""
         return self._rounds.late
 
     async def _follow(self) -> None:
@@ -105,7 +105,7 @@ class Listener:
             return
         self._followed = adopted, kinds
         self.checks.follow(adopted)
-        # Other devices notify nothing; one that left the network files was a station once.
+        # Only stations send notifications; an adopted device that left the network files is taken for one.
         known = ((one, kinds.get(one, DeviceKind.STATION)) for one in adopted)
         self._subscriptions.follow([one for one, kind in known if kind in _NOTIFY])
 
@@ -128,7 +128,7 @@ class Listener:
                 report.model_copy(update={"source_time": notification.at, "body": words})
             )
         except StoreError as error:
-            # Not lost: the check that it caused finds it in the station's list.
+            # Not lost: the notification causes a check, which finds the alarm in the station's list.
             log.warning("alarm.not_recorded", station=station, reason=error.message)
             return
         self._wakeups.wake_scheduler()
@@ -136,7 +136,7 @@ class Listener:
 
 
 async def listen(settings: Settings, name: str, stop: asyncio.Event) -> None:
-    """The listener process, until ``stop``."""
+    """Run the listener process until ``stop``."""
     async with parts(settings) as made, watched(made.clock):
         await made.take_calls(ProcessRole.LISTENER)
         listener = Listener(

@@ -16,19 +16,19 @@ from controller.ports.store import AsyncStore
 
 log = structlog.get_logger()
 
-#: Subscriptions begun in a second: thousands of SSH handshakes at once would starve all else.
+#: Subscriptions begun in a second: thousands of SSH handshakes at once would starve all other work.
 _PER_SECOND = 50
 #: Seconds before a lost subscription is tried again, at first and at most.
 _RETRY = (1.0, 60.0)
 
 
 class Subscriptions:
-    """Follows stations; passes on what they notify.
+    """Subscribes to stations and passes on their notifications.
 
     Args:
         take: Called with each notification.
         missed: Called with the station whenever notifications may have been missed: when a subscription is lost, and
-            again once another one stands in its place.
+            again when a new one replaces it.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Subscriptions:
 
     async def _subscribe(self, station: str, *, again: bool) -> None:
         _, network = await self._store.networks.get()
-        # What happened until it stands was not notified.
+        # Events before the subscription stands are not notified.
         standing = partial(self._missed, station) if again else None
         async for notification in self._devices.notifications(self._target_of(network, station), None, standing):
             await self._take(notification)

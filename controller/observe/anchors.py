@@ -16,9 +16,9 @@ class Anchors:
     """Adds anchors to a file, and sends them to a collector of logs if there is one; each once.
 
     Args:
-        file: Only ever added to; readable by its owner.
-        clock: All time.
-        collector: Who is informed beside the file.
+        file: Lines are only appended; readable by its owner only.
+        clock: Source of time.
+        collector: Gets each anchor too; None for the file alone.
     """
 
     def __init__(self, file: Path, clock: Clock, collector: Webhook | None = None) -> None:
@@ -32,7 +32,7 @@ class Anchors:
         """Keep an anchor, and send it on.
 
         Raises:
-            MinkaError: The file can't be written, or the collector can't be reached; the next one tries again.
+            MinkaError: The file can't be written, or the collector can't be reached; the next call tries again.
         """
         if anchor != self._filed:
             await asyncio.to_thread(self._add, anchor)

@@ -1,7 +1,7 @@
 """The text that Prometheus scrapes.
 
-All of it comes from the database, so it is the same from every process and survives restarts. What processes measure of
-their own work is there too: their heartbeats put it on record.
+All figures come from the database, so they are the same from every process and survive restarts. This includes what
+processes measure of their own work: their heartbeats put it on record.
 """
 
 from __future__ import annotations
@@ -43,16 +43,17 @@ from controller.runs.planning.planner import closures_now, running_on
 #: Media types: Prometheus' own text format, and OpenMetrics.
 TEXT = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS = "application/openmetrics-text; version=1.0.0; charset=utf-8"
-#: Of a page of OpenMetrics.
+#: The last line of a page in OpenMetrics.
 _END = b"# EOF\n"
 
-#: What serves, and the end of the name of the series that says so.
+#: Prefix of the metrics of a serving object, and the suffix of the one that says whether it serves.
 _SERVING = {"minka_cell": "on_air", "minka_core_link": "up"}
-#: Lines by metric, of places and of what is there. They are written by hand, since there are hundreds of thousands of
-#: them: prometheus-client, which writes all others, takes many times as long (tests/benchmarks/bench_exposition.py).
+#: Lines by metric, for the metrics with a series per station, cell or link. These lines are formatted here, since there
+#: are hundreds of thousands: prometheus-client, which formats all others, takes many times as long
+#: (tests/benchmarks/bench_exposition.py).
 _Lines = Mapping[str, list[str]]
-#: Quarters of an hour among which the newest period is searched, and what is read of it: by direction PRB use in
-#: percent, and volume in Mbit.
+#: How many of the last quarters of an hour are searched for the newest period, and the counters that are read of it:
+#: PRB use in percent and volume in Mbit, by direction.
 _QUARTERS = 3
 _PRB = {"down": "RRU.PrbTotDl", "up": "RRU.PrbTotUl"}
 _VOLUME = {"down": "DRB.PdcpSduVolumeDL", "up": "DRB.PdcpSduVolumeUL"}
@@ -63,13 +64,13 @@ _BYTES = 1e6 / 8
 
 @dataclass(frozen=True, slots=True)
 class ScrapeScope:
-    """What a scrape is about.
+    """The part of the network and the metrics that a scrape asks for.
 
     Attributes:
-        parts: None given means all; with a region only the network.
-        region: Only stations of it, and their cells and links.
-        tenant: Only what this tenant sees: what is its own, and the listed facts of the cells shared with it.
-        openmetrics: In OpenMetrics 1.0 instead of Prometheus' text format.
+        parts: Parts of the page; all if empty; with a region only the network's part.
+        region: Only this region's stations, with their cells and links; all if empty.
+        tenant: Only what this tenant sees: its own objects, and the listed facts of the cells shared with it.
+        openmetrics: Whether the format is OpenMetrics 1.0 instead of Prometheus' text format.
     """
 
     parts: frozenset[Part] = frozenset()
@@ -101,10 +102,10 @@ def exposition(
     Args:
         store: The record.
         clock: Says which agreements are in force.
-        asked: What the page is about.
-        health_interval: Seconds between two checks of a station, as they are meant to be.
+        asked: The part of the network and the metrics that the page shows.
+        health_interval: Configured seconds between two checks of a station.
         kpis: Definitions of indicators.
-        rules: By name of the rule, the mode in which it begins, and its digest.
+        rules: For each rule, by name, the mode in which it begins and its digest.
 
     Raises:
         NotFoundError: There is no such tenant or region.
@@ -175,11 +176,11 @@ class NetworkPart:
     """The part of a network that a scrape is about.
 
     Attributes:
-        digest: Of the whole network as it is seen.
+        digest: Digest of the network that the host or tenant sees.
         tenant: Empty for the host.
-        tenants: Whose counts are distinguished.
-        cells: Of a tenant: ids of its cells by station; None where all are disclosed.
-        stations: None for all.
+        tenants: Tenants whose counts are shown separately.
+        cells: Ids of the tenant's cells by station; None for the host, who sees all.
+        stations: Ids of the stations; None for all.
     """
 
     digest: str
@@ -193,11 +194,11 @@ class NetworkPart:
 
     @property
     def regions(self) -> Collection[str]:
-        """Ids of the regions that it is about."""
+        """Ids of the regions that the page covers."""
         return [self.region] if self.region else self.network.region_by_id.keys()
 
     def at(self, station: str) -> bool:
-        """Whether it is about a station."""
+        """Whether the page covers a station."""
         return self.stations is None or station in self.stations
 
     def health(self, health: Health) -> Health:
@@ -215,7 +216,7 @@ class NetworkPart:
 
 
 def _seen(store: Store, clock: Clock, asked: ScrapeScope) -> NetworkPart | None:
-    """None for the host before a network was loaded: what stations were adopted is given all the same."""
+    """The part that the scrape covers; None for the host before a network is loaded."""
     try:
         digest, network = store.networks.get()
     except NotFoundError:
@@ -241,7 +242,7 @@ def _seen(store: Store, clock: Clock, asked: ScrapeScope) -> NetworkPart | None:
 
 @lru_cache(maxsize=8)
 def _inventory(seen: NetworkPart) -> dict[str, str]:
-    """What the network files say, of the part that is seen: it changes with them, and at midnight."""
+    """Lines that follow from the network files and the day, so that they can be cached."""
     lines: dict[str, list[str]] = {}
     for name, value, labels in (*_places(seen), *_agreements(seen)):
         lines.setdefault(name, []).append(_sample(METRIC[name], labels, value))
@@ -264,7 +265,7 @@ def _places(seen: NetworkPart) -> _Samples:
 
 
 def _functions(store: Store, clock: Clock, seen: NetworkPart) -> _Samples:
-    """Functions by state, since when they are where they are, and what of pools they take, by placement."""
+    """Functions by state, since when each runs where it runs, and the pool resources that they take."""
     net = seen.network
     if not net.functions:
         return
@@ -292,7 +293,7 @@ def _running_state(health: Health | None) -> str:
 
 
 def _room(net: Network, pool: str, use: PoolUse) -> _Samples:
-    """What a pool has, and who has what of it."""
+    """Resources of a pool, and who uses how much of them."""
     whole = sum(node.cpus for node in net.nodes_of[pool])
     parts = {"all": whole, "usable": use.capacity.cpus, "used": use.used.cpus, "committed": use.committed_cores}
     yield from (("minka_pool_cores", cores, (pool, part)) for part, cores in parts.items())
@@ -303,7 +304,7 @@ def _room(net: Network, pool: str, use: PoolUse) -> _Samples:
 
 
 def _nodes(store: Store, seen: NetworkPart) -> _Samples:
-    """Nodes of pools by state, and how often functions were started again on them."""
+    """Nodes of pools by state, and how often functions restarted on them."""
     pools = [pool.id for pool in seen.network.pools if seen.region in ("", pool.region)]
     healths = store.healths.find(pools)
     for pool in pools:
@@ -319,7 +320,7 @@ def _nodes(store: Store, seen: NetworkPart) -> _Samples:
 
 @lru_cache(maxsize=2)
 def _placed(seen: NetworkPart, running: tuple[tuple[str, tuple[str, ...]], ...], closures: Closures) -> Placement:
-    """Where functions are and would go: by network files, day, what runs, and the pools that take nothing new."""
+    """Where functions run and would go, by network files, day, running functions, and closed pools."""
     return place(seen.network, seen.day, dict(running), closures)
 
 
@@ -342,7 +343,7 @@ def _agreements(seen: NetworkPart) -> _Samples:
 
 
 def _figures(store: Store, health_interval: float, asked: ScrapeScope) -> dict[str, Figures]:
-    """Figures over the record; of a tenant those that have its name."""
+    """Figures over the record; for a tenant those that carry its name."""
     found: dict[str, Figures] = {}
     for one in store.incidents.agreements(asked.tenant or None):
         labels = one.tenant, one.agreement
@@ -365,7 +366,7 @@ def _figures(store: Store, health_interval: float, asked: ScrapeScope) -> dict[s
 
 
 def _rule_modes(rules: Mapping[str, tuple[RuleMode, str]], grants: Iterable[RuleGrant]) -> Figures:
-    """Modes of rules everywhere, and where they have another one."""
+    """The mode of each rule, and the scopes in which it has another mode."""
     modes = {(name, EVERYWHERE): mode for name, (mode, _) in rules.items()}
     modes |= {(one.rule, one.scope): one.mode_of(rules[one.rule][1]) for one in grants if one.rule in rules}
     return {(*key, mode.value): 1.0 for key, mode in modes.items()}
@@ -382,7 +383,7 @@ class _Alone(Collector):
 
 
 def _family(metric: Metric, figures: Figures, spreads: Spreads) -> Family:
-    """A metric with its series; of a counter that processes keep, the spread is its one figure."""
+    """A metric with its series; for a counter that processes keep, the spread holds its only figure."""
     if metric.kind is MetricKind.HISTOGRAM:
         histogram = HistogramMetricFamily(metric.family, metric.text, labels=metric.labels)
         for labels, (*numbers, total) in sorted(spreads.items()):
@@ -421,7 +422,7 @@ def _escaped(value: str) -> str:
 
 
 def add_network(lines: _Lines, healths: Iterable[Health]) -> None:
-    """The health of the network. Series of a station that can't be read stay: what is unknown counts as down."""
+    """Add the health of the network. Series of an unreadable station stay: an unknown state counts as down."""
     every = {name: lines.get(name, []) for name in METRIC}
     for health in healths:
         _add(every, health)
@@ -456,7 +457,7 @@ def _add(lines: _Lines, health: Health) -> None:
 
 
 def _not_serving(health: Health) -> Iterator[tuple[str, str]]:
-    """Cells that are listed since somebody locked them, or since they are off air and nobody did."""
+    """Cells that don't serve: locked by a person, or off air without a lock."""
     for cell in health.locked:
         yield "minka_cell_locked", f',cell="{_escaped(cell)}"'
     for path in health.off_air:
@@ -464,7 +465,7 @@ def _not_serving(health: Health) -> Iterator[tuple[str, str]]:
 
 
 def _add_measured(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) -> None:
-    """What stations counted in their newest whole period."""
+    """Add what stations counted in their newest whole period."""
     every = {name: lines.get(name, []) for name in METRIC}
     for period in _newest(store, clock, seen):
         ended = period.begin + timedelta(seconds=period.seconds)
@@ -479,7 +480,7 @@ def _add_measured(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) 
 
 
 def _newest(store: Store, clock: Clock, seen: NetworkPart) -> Iterator[Measured]:
-    """The newest whole period of each station. Most stations have the one that ended last: those are read first."""
+    """The newest whole period of each station. Most stations have the latest quarter, so that one is read first."""
     missing = set(seen.network.station_by_id if seen.stations is None else seen.stations)
     now = clock.now()
     begin = now.replace(minute=now.minute // 15 * 15, second=0, microsecond=0)
@@ -493,7 +494,7 @@ def _newest(store: Store, clock: Clock, seen: NetworkPart) -> Iterator[Measured]
 
 
 def _measured(counted: Mapping[str, Mapping[Subject, float]], tenants: Mapping[str, Subscribers]) -> _Samples:
-    """Figures of a cell: what all its users did, and those of each tenant where the station tells them apart."""
+    """Figures of a cell for all its users, and for each tenant where the station tells tenants apart."""
     if (users := _sum(counted.get(_USERS, {}), EVERYBODY)) is not None:
         yield "minka_cell_users", users, ()
     for direction, counter in _PRB.items():
@@ -511,7 +512,7 @@ def _measured(counted: Mapping[str, Mapping[Subject, float]], tenants: Mapping[s
 
 
 def _sum(values: Mapping[Subject, float], who: Subscribers) -> float | None:
-    """What a cell counted of somebody; None where it does not tell."""
+    """A cell's count for a subject; None where the cell does not count it."""
     found = amount(values, who, 0)
     return None if found is None else sum(found)
 
@@ -527,7 +528,7 @@ def _behind_cell(name: str, labels: tuple[str, ...]) -> str:
 
 
 def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) -> None:
-    """What indicators of stations and their cells came to."""
+    """Add the indicators of stations and their cells."""
     every = {name: lines.get(name, []) for name in METRIC}
     for one in store.judgements.stations(seen.stations, clock.now() - FRESH):
         if one.of not in seen.network.station_by_id:
@@ -551,7 +552,7 @@ def _add_judged_stations(lines: _Lines, store: Store, clock: Clock, seen: Networ
 
 
 def _add_judged_places(lines: _Lines, store: Store, clock: Clock, seen: NetworkPart) -> None:
-    """What indicators of regions and the network came to; of the network also when, however long ago that is."""
+    """Add the indicators of regions and the network; for the network with their time, however old they are."""
     since = clock.now() - FRESH
     for one in store.judgements.places():
         if one.level is Level.NETWORK and not seen.region:
@@ -562,7 +563,7 @@ def _add_judged_places(lines: _Lines, store: Store, clock: Clock, seen: NetworkP
 
 
 def _of_place(one: Judgement, tenants: Iterable[str]) -> _Samples:
-    """Series of a region, or of the network: there it is of all that the tenants have."""
+    """Series of a region, or of the whole network, which also has those of its tenants."""
     region = (one.of,) if one.level is Level.REGION else ()
     place, part = ("region", "region_tenant") if region else ("network", "tenant")
     yield from _said(place, region, one.whole)
@@ -578,16 +579,16 @@ def _said(of: str, labels: tuple[str, ...], said: IndicatorValues) -> _Samples:
 
 
 def _add_samples(lines: _Lines, samples: Iterable[tuple[str, float, tuple[str, ...]]]) -> None:
-    """Add those whose metrics are on the page."""
+    """Add the samples whose metrics are on the page."""
     for name, value, labels in samples:
         if name in lines:
             lines[name].append(_sample(METRIC[name], labels, value))
 
 
 def _standing_health(store: Store, stations: frozenset[str] | None) -> list[Health]:
-    """Latest health of every adopted station, or of those among some, by id.
+    """Latest health of every adopted station, or of the adopted ones among ``stations``, by id.
 
-    Of one that was not checked yet, its cells and core links on the ledger are known, and nothing of their state.
+    A station that was not checked yet has the cells and core links of the ledger, in an unknown state.
 
     Raises:
         StoreError: The database is away.

@@ -14,7 +14,7 @@ from controller.models.untrusted import visible
 
 
 class LossyStream:
-    """A stream whose records may be lost (a full disk, a closed pipe), but never stop whoever writes them."""
+    """A stream that drops records when it can't write (a full disk, a closed pipe), and never raises."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -31,12 +31,12 @@ class LossyStream:
 
 
 def _lines(text: str) -> str:
-    """Text of several lines in which nothing acts on the terminal that shows it."""
+    """Text of several lines without control sequences for the terminal that shows it."""
     return "\n".join(map(visible, text.split("\n")))
 
 
 def _inert(_logger: object, _method: str, record: structlog.types.EventDict) -> structlog.types.EventDict:
-    """A record in which no text acts on the terminal that shows it, or begins a line; only a traceback has several."""
+    """A record without control sequences for the terminal or line feeds; only a traceback has several lines."""
     for name, value in record.items():
         if isinstance(value, str):
             record[name] = _lines(value) if name == "exception" else visible(value)
@@ -44,7 +44,7 @@ def _inert(_logger: object, _method: str, record: structlog.types.EventDict) -> 
 
 
 class _Formatter(logging.Formatter):
-    """The same for records of libraries."""
+    """Removes control sequences and line feeds from the records of libraries."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See ``logging.Formatter``."""
@@ -52,7 +52,7 @@ class _Formatter(logging.Formatter):
 
 
 def set_up_logs(form: str, process: str) -> None:
-    """Send everything to standard error in one form.
+    """Send all records to standard error in one form.
 
     Args:
         form: ``json`` or ``console``.
@@ -64,7 +64,7 @@ def set_up_logs(form: str, process: str) -> None:
     )
 
     def named(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-        # Not a context variable: other threads of the process do not have it.
+        # Not a context variable, since other threads of the process would not have it.
         event["process"] = process
         return event
 

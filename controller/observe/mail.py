@@ -17,7 +17,7 @@ from controller.models.errors import InputError, MinkaError
 
 log = structlog.get_logger()
 
-#: Seconds for the whole conversation with the relay's every answer.
+#: Seconds for the whole conversation with the relay.
 _PATIENCE = 15
 _PORTS = {"smtp": 25, "starttls": 587, "smtps": 465}
 
@@ -29,8 +29,8 @@ class MailRelay:
         relay: ``smtp://host:port`` without encryption, ``starttls://…`` or ``smtps://…`` with a verified certificate,
             ``user@`` before the host to log in.
         sender: Address that they come from.
-        recipients: Who gets those that name nobody.
-        password: Tells the user's password, for each message.
+        recipients: Who gets the messages that name nobody.
+        password: Called for the user's password, once for each message.
         authority: File with the certificates to trust; the system's if empty.
     """
 
@@ -49,7 +49,7 @@ class MailRelay:
         self._authority = authority
 
     async def post(self, content: Mapping[str, Any], key: str) -> None:
-        """Send once; the ``Message-ID`` is the same when it comes again. Raises MinkaError if it was not taken."""
+        """Send once; the same key gives the same ``Message-ID``. Raises MinkaError if the relay does not take it."""
         to = tuple(content.get("to") or self._recipients)
         if not self._relay.hostname or not self._sender or not to:
             raise MinkaError("e-mail is not set up: set MINKA_MAIL_RELAY, MINKA_MAIL_FROM and MINKA_MAIL_TO")
@@ -88,7 +88,7 @@ def _message(content: Mapping[str, Any], key: str, sender: str, to: Sequence[str
     message["From"] = sender
     message["To"] = ", ".join(to)
     message["Message-ID"] = f"<{key}@{sender.rpartition('@')[2]}>"
-    # Who is away answers nobody (RFC 3834).
+    # Stops automatic answers, such as out-of-office notes (RFC 3834).
     message["Auto-Submitted"] = "auto-generated"
     message.set_content(text)
     return message

@@ -27,8 +27,8 @@ class Presence:
     Args:
         instance: Name of the process among those of its role.
         sessions: Number of open sessions to devices, for the figures.
-        late: Names of rounds that do not come through.
-        observations: What the process measures of its own work.
+        late: Names of rounds that have not succeeded for too long.
+        observations: Measurements of the process's own work.
     """
 
     def __init__(
@@ -53,7 +53,8 @@ class Presence:
         """Show once that the process lives.
 
         Raises:
-            LeaseLostError: It was taken for dead while it could not reach the database; the next time it begins again.
+            LeaseLostError: The process was declared dead while it could not reach the database; the next beat registers
+            it again.
             StoreError: The database is away.
         """
         if not self._incarnation:

@@ -13,7 +13,7 @@ from controller.ports.clock import Clock
 
 log = structlog.get_logger()
 
-#: Seconds beside its own interval in which a round comes through; after them it is late.
+#: Seconds beyond its own interval after which a round that has not succeeded is late.
 _PATIENCE = 30.0
 
 
@@ -29,8 +29,7 @@ async def repeat(
 
     ``through`` is called after each round without an error. Where ``wake`` is set, the next round begins at once.
 
-    A database or a device that is away is logged and met again in the next round, and so is a bug:
-    it must not stop what is not concerned.
+    An error is logged and the next round tries again, also after a bug: it must not stop the other rounds.
     """
     while True:
         try:
@@ -61,8 +60,8 @@ class Rounds:
     """The loops of one process.
 
     Args:
-        clock: All time.
-        observations: Where it is noted how long rounds took, and when one last came through.
+        clock: Source of time.
+        observations: Gets the duration of each round, and the time of the last success.
     """
 
     def __init__(self, clock: Clock, observations: Observations | None = None) -> None:
@@ -93,12 +92,12 @@ class Rounds:
 
     @property
     def late(self) -> tuple[str, ...]:
-        """Names of loops none of whose rounds has come through for too long."""
+        """Names of loops without a successful round for too long."""
         now = self._clock.monotonic()
         return tuple(name for name, at in self._late_at.items() if now > at)
 
     async def stop(self) -> None:
-        """End them all."""
+        """End all loops."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -23,7 +23,7 @@ _PRIORITY = 16 * 8 + 5
 _ELEMENT = "minka@32473"
 _PORTS = {"udp": 514, "tcp": 601, "tls": 6514}
 _PATIENCE = 15
-#: Bytes of a message that every receiver takes over UDP (RFC 5426 §3.2).
+#: Largest message in bytes that every receiver takes over UDP (RFC 5426 §3.2).
 _LONGEST = 2048
 
 
@@ -32,7 +32,7 @@ class Syslog:
 
     Args:
         url: ``udp://host:port``, ``tcp://…`` or ``tls://…`` with a verified certificate.
-        clock: All time.
+        clock: Source of time.
         authority: File with the certificates to trust; the system's if empty.
     """
 
@@ -42,7 +42,7 @@ class Syslog:
         self._authority = authority
 
     async def post(self, content: Mapping[str, Any], key: str) -> None:
-        """Send once, the key in its structured data. Over UDP nobody knows whether it arrived.
+        """Send once, with the key in its structured data. Over UDP nobody knows whether it arrives.
 
         Raises:
             MinkaError: There is no collector, or it can't be reached.

@@ -15,8 +15,7 @@ from controller.ports.clock import Clock
 
 log = structlog.get_logger()
 
-#: Seconds in which the loop does not turn once, after which it is taken to hang. Others have declared it dead long
-#: before.
+#: Seconds without one turn of the loop after which it counts as hung. Others have declared it dead long before.
 HANGS_AFTER = 30
 #: Exit status of a process that ends because its loop hangs (sysexits.h: EX_SOFTWARE).
 _HUNG = 70
@@ -26,7 +25,7 @@ _HUNG = 70
 async def watched(clock: Clock) -> AsyncIterator[None]:
     """End the whole process once the loop that runs this block hangs.
 
-    Nothing is shut down in order: a process that hangs can't do that, and all of Minka survives a kill.
+    There is no orderly shutdown: a process that hangs can't do one, and all of Minka survives a kill.
     """
     turns, over = 0, threading.Event()
 

@@ -22,7 +22,7 @@ from controller.ports.webhook import Webhook
 
 log = structlog.get_logger()
 
-#: Seconds of one call at most, whoever drips its answer: others take a claim over after twice as long.
+#: Longest call in seconds, also with a server that drips its answer: a claim is taken over after twice as long.
 _LONGEST = 30.0
 
 
@@ -67,8 +67,8 @@ class ContactPost:
     ``sha256=`` and the HMAC-SHA256, hex, of the timestamp, a dot, and the body as it is sent.
 
     Args:
-        mail: Sends e-mail, ``to`` and ``text`` of its content.
-        secrets: What webhooks' messages are signed with, by name.
+        mail: Sends e-mail with the ``to`` and ``text`` of its content.
+        secrets: Keys that sign messages to webhooks, by name.
         clock: Source of time.
     """
 
@@ -78,7 +78,7 @@ class ContactPost:
         self._clock = clock
 
     async def notify(self, contact: Contact, content: Mapping[str, Any], key: str) -> None:
-        """Tell once. Raises MinkaError if it was not taken."""
+        """Send once. Raises MinkaError if the receiver does not take it."""
         if contact.email is not None:
             await self._mail.post({"to": [contact.email], "text": _in_words(content["notice"])}, key)
             return
@@ -93,7 +93,7 @@ class ContactPost:
 
 
 def _in_words(notice: Mapping[str, Any]) -> str:
-    """A notice as a letter: what it is about in the first line, then all cells."""
+    """A notice as plain text: its subject in the first line, then all cells."""
     about = notice["incident"] or notice["run"]
     lines = [f"{notice['kind']}: {notice['text']}", "", f"Minka, {about}, notice {notice['id']}"]
     return "\n".join([*lines, *notice["cells"]])

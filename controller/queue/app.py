@@ -11,15 +11,15 @@ from controller.queue import spool  # noqa: F401 - registers the transport
 
 #: Name of the only task: it wakes the process that receives it.
 WAKE = "minka.wake"
-#: Queues: that of workers, and that of schedulers.
+#: The queues of workers and of schedulers.
 QUEUE, SCHEDULERS = "minka", "minka-schedulers"
 
 
 def make_worker(app: Celery, name: str) -> Any:
-    """A consumer, to be started in the main thread.
+    """Make a consumer, to be started in the main thread.
 
-    Its pool is the thread that reads: with any other, the message that fills the prefetch is acknowledged
-    by another thread, and over the spool the next one is read two seconds later.
+    Its pool is the thread that reads (``solo``). With any other pool, another thread acknowledges the message that
+    fills the prefetch, and over the spool the next message is read two seconds later.
     """
     return app.Worker(
         pool="solo", hostname=f"{name}@%h", loglevel="WARNING", quiet=True, without_gossip=True, without_mingle=True
@@ -27,7 +27,7 @@ def make_worker(app: Celery, name: str) -> Any:
 
 
 def make_app(broker_url: str, spool_folder: Path) -> Celery:
-    """The app for a broker: ``minka-spool://`` (a folder, no server to install) or ``redis://…``."""
+    """Make the app for a broker: ``minka-spool://`` (a folder, no server to install) or ``redis://…``."""
     options: dict[str, Any] = {"socket_timeout": 5, "socket_connect_timeout": 2, "socket_keepalive": True}
     if broker_url.startswith("minka-spool"):
         messages, control = spool_folder / "messages", spool_folder / "control"
@@ -37,7 +37,7 @@ def make_app(broker_url: str, spool_folder: Path) -> Celery:
             "data_folder_in": str(messages),
             "data_folder_out": str(messages),
             "control_folder": str(control),
-            # The default of one second is the whole latency of the embedded shape.
+            # The default of one second would be the whole latency of the embedded deployment.
             "polling_interval": 0.05,
         }
     app = Celery("minka", broker=broker_url)

@@ -1,9 +1,9 @@
 """kombu's filesystem transport, made safe: a message appears whole, goes to one reader, and can't harm it.
 
-kombu writes a message file in place, and a reader that finds it empty stops its worker. It moves what it reads to the
-system's temporary folder; if that is on another file system, two readers can both get it. A file that is no message
-ends the worker. Here a message is written beside the spool and renamed into it, taken by renaming, and set aside if it
-is no message.
+kombu writes a message file in place, and a reader that finds it empty stops its worker. A reader moves the file to the
+system's temporary folder; if that is on another file system, two readers can both get it. A file that is not a message
+ends the worker. Here a message is written beside the spool and renamed into it, and taken by renaming. A file that is
+not a message is set aside.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from controller.models.untrusted import DEEPEST, is_deeper
 
 log = structlog.get_logger()
 
-#: Bytes of the largest message.
+#: Largest message in bytes.
 _LARGEST = 64 * 1024
 
 
@@ -35,7 +35,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
         handle, name = tempfile.mkstemp(dir=spool, prefix=".", suffix=".part")
         with os.fdopen(handle, "w", encoding="utf-8") as file:
             file.write(dumps(payload))
-        # Names sort by age, as the reader takes the first; the random part comes from mkstemp.
+        # Names sort by age, since the reader takes the first; the random part comes from mkstemp.
         part = Path(name)
         part.rename(spool / f"{part.stat().st_mtime_ns:020d}_{part.name.strip('.').removesuffix('.part')}.{queue}.msg")
 
@@ -47,7 +47,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
         raise Empty
 
     def _take(self, found: Path) -> Any:
-        """The message if it is one and nobody else took it, else None."""
+        """The message in a file; None if the file holds none or another reader took it."""
         mine = found.with_name(f".{found.name}.taken")
         try:
             found.rename(mine)
@@ -66,7 +66,7 @@ class Channel(filesystem.Channel):  # type: ignore[misc]
 
 
 def _message(text: bytes) -> Any:
-    """A message as kombu wrote it, or None. Ours carry ids: large or deep ones are somebody else's."""
+    """A message as kombu wrote it, or None. Our messages carry ids only: a large or deep one is not ours."""
     if len(text) > _LARGEST:
         return None
     try:

@@ -1,4 +1,4 @@
-"""Wake-ups over Celery, sent and taken in threads of their own, so that an unreachable broker delays nobody."""
+"""Wake-ups over Celery, sent and received in their own threads, so that an unreachable broker delays nobody."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from controller.queue.app import QUEUE, SCHEDULERS, WAKE
 
 log = structlog.get_logger()
 
-#: Seconds between two checks whether it is to end, and until a broker that is away is tried again.
+#: Seconds between two checks for the end, and before an unreachable broker is tried again.
 _POLL, _RETRY = 1.0, 5.0
 
 
@@ -24,7 +24,7 @@ class CeleryWakeups:
 
     def __init__(self, app: Celery) -> None:
         self._app = app
-        #: Queue and run of each wake-up that is to be sent, of no run where it is about none; None at the end.
+        #: Queue and run of each wake-up to send, the run empty where there is none; None at the end.
         self._waiting: queue.Queue[tuple[str, str] | None] = queue.Queue(maxsize=100)
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._send, name="wakeups", daemon=True)
@@ -49,7 +49,7 @@ class CeleryWakeups:
             log.debug("wakeups.dropped", queue=name, run=run)
 
     def close(self) -> None:
-        """Send what waits, for a moment at most; nothing more once the broker turns out to be away."""
+        """Send the waiting wake-ups, within 3 s and until the broker fails."""
         self._closing.set()
         with suppress(queue.Full):
             self._waiting.put_nowait(None)
@@ -66,7 +66,7 @@ class CeleryWakeups:
                     return
 
     def _next(self) -> tuple[str, str] | None:
-        """The next wake-up, None at the end: a full queue had no room to say so."""
+        """The next wake-up; None at the end, which is also an empty queue while closing."""
         try:
             return self._waiting.get(block=not self._closing.is_set())
         except queue.Empty:
@@ -74,7 +74,7 @@ class CeleryWakeups:
 
 
 class SchedulerWakeups:
-    """Passes each wake-up of the scheduler on, from another thread than the caller's, until it is closed.
+    """Passes on each wake-up of the scheduler, from its own thread, until closed.
 
     A scheduler is no Celery worker: its work is a loop of rounds, and a wake-up only makes the next one come at once.
 
@@ -95,7 +95,7 @@ class SchedulerWakeups:
         self._thread.start()
 
     def close(self) -> None:
-        """Take no more."""
+        """Receive no more wake-ups."""
         self._closing.set()
         self._thread.join(timeout=3)
 

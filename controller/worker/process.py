@@ -67,7 +67,7 @@ class LoopThread(threading.Thread):
                 await collector.close()
 
     def wake(self, run_id: str) -> None:
-        """Pass a wake-up on; one of no run is for the collector of performance data."""
+        """Pass on a wake-up; without a run it is for the collector of performance data."""
         if not run_id:
             self._call(self._collection.set)
         elif self._worker is not None:
@@ -85,7 +85,7 @@ class LoopThread(threading.Thread):
 
 
 def run(settings: Settings, name: str) -> int:
-    """Serve until SIGTERM; returns the exit status, non-zero where a supervisor should start again.
+    """Serve until SIGTERM, and return the exit status: non-zero where a supervisor should restart the process.
 
     A poison message can end Celery's consumer; the loop then still ends its transactions first.
     """

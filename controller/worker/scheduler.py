@@ -23,7 +23,7 @@ from controller.observe.watchdog import watched
 _SWEEP, _REMEDIATE, _NOTICES, _INCIDENTS, _DENIALS = 5.0, 1.0, 2.0, 5.0, 60.0
 _HEARTBEATS, _REPORTS, _RECORD = 5.0, 10.0, 2.0
 _MEASUREMENTS, _OLD_MEASUREMENTS = 5.0, 60.0
-#: Seconds between two queries whose performance data is due.
+#: Seconds between two queries for stations whose performance data is due.
 _COLLECTION = 5.0
 
 
@@ -68,5 +68,5 @@ async def schedule(settings: Settings, name: str, stop: asyncio.Event) -> None:
             await rounds.stop()
             await remediator.settle()
             await notices.settle()
-            with suppress(MinkaError):  # what it would have announced is announced after the next start
+            with suppress(MinkaError):  # the first anchor after the next start covers the same rows
                 await anchor()
