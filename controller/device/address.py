@@ -1,4 +1,4 @@
-"""Where a device is reached, at an address to which its secrets may go, and why it was not."""
+"""The address of a device, to which its credentials may be sent, and why a device was not reached."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from controller.ports.secrets import Secrets
 
 
 async def address_of(target: DeviceTarget | PoolTarget, secrets: Secrets) -> str:
-    """The IP address to connect to: the target's own, or the first of its host name that its credentials serve.
+    """The IP address to connect to: the target's own, or the first address of its host name that its credentials allow.
 
-    Whoever connects takes this very address: a name that is resolved again may lead elsewhere.
+    Callers connect to this very address: a second look-up of the name may give another one.
 
     Raises:
-        AuthenticationError: The credentials serve none of its addresses; nothing was sent to any.
-        OSError: The name is not known.
+        AuthenticationError: The credentials allow none of its addresses; nothing was sent.
+        OSError: The name is unknown.
     """
     if literal(target.address) is not None:
         found = [target.address]
@@ -38,10 +38,10 @@ async def address_of(target: DeviceTarget | PoolTarget, secrets: Secrets) -> str
 
 
 def check(target: DeviceTarget | PoolTarget, address: str, secrets: Secrets) -> None:
-    """See to it that a target's credentials serve an IP address.
+    """Check that a target's credentials may be sent to an IP address.
 
     Raises:
-        AuthenticationError: They do not.
+        AuthenticationError: They may not.
     """
     try:
         for name in target.credentials:
@@ -54,7 +54,7 @@ def check(target: DeviceTarget | PoolTarget, address: str, secrets: Secrets) -> 
 
 
 def not_reached(target: DeviceTarget | PoolTarget, error: Exception) -> UnreachableError:
-    """Why no session was opened, where neither host key nor credentials are the reason."""
+    """The error where no session was opened, for a reason other than host key and credentials."""
     where = f"{target.station} ({target.address} port {target.port})"
     match error:
         case TimeoutError():

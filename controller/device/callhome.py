@@ -1,8 +1,8 @@
-"""Call home (RFC 8071): stations connect to us, and are then NETCONF servers as any other.
+"""Call home (RFC 8071): stations connect to us, and are NETCONF servers like any other from then on.
 
-A caller is identified by its host key alone, never by its address; a caller outside of the networks of its credential
-gets no credential. Thousands may call at once, as after a power cut: all connections are accepted, silent ones cost
-nothing, and few handshakes run at a time, so that working sessions continue.
+A caller is identified by its host key alone, never by its address. A caller outside of its credential's networks gets
+no credential. Thousands may call at once, for example after a power cut: all connections are accepted, silent ones
+cost nothing, and few handshakes run at a time, so that open sessions keep working.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from controller.device.transport import Transport
 from controller.models.errors import AuthenticationError, SessionLostError
 from controller.ports.devices import DeviceTarget
 
-#: Connections that the system keeps for us until we accept them.
+#: Backlog of connections that the system holds until we accept them.
 BACKLOG = 4096
-#: Seconds until the next attempt when the system gives no more connections.
+#: Seconds until the next accept after the system refused one.
 _PAUSE = 1.0
 
 log = structlog.get_logger()
@@ -33,14 +33,14 @@ Arrival = Callable[[DeviceTarget, asyncssh.SSHClientConnection, Transport], None
 
 
 class CallHome:
-    """Takes calls and hands the sessions on; belongs to one loop.
+    """Accepts calls and hands the sessions on; belongs to one loop.
 
     Args:
-        connector: Knows how to log in.
+        connector: Logs in.
         arrived: Gets target, connection and greeted session of each station that called.
-        callers: Callers accepted that said nothing yet; the oldest makes room for the next.
-        at_once: Callers let in at a time.
-        silence: Seconds within which a caller must say something; SSH servers speak first.
+        callers: Most connections that have sent nothing yet; a further one replaces the oldest.
+        at_once: Handshakes at a time.
+        silence: Seconds within which a caller must send its first byte; SSH servers send first.
     """
 
     def __init__(
@@ -65,18 +65,18 @@ class CallHome:
 
     @property
     def listening(self) -> bool:
-        """Whether calls are taken."""
+        """Whether calls are accepted."""
         return self._listener is not None
 
     def expect(self, target: DeviceTarget) -> None:
-        """Know a station by its host key; an earlier key of the same station counts no more."""
+        """Accept a station by its host key, which replaces an earlier key of the same station."""
         key = base64.b64decode(target.host_key.split()[1])
         self._expected.pop(self._keys.get(target.station, b""), None)
         self._keys[target.station] = key
         self._expected[key] = target
 
     def listen(self, address: str, port: int) -> int:
-        """Take calls; return the port, which is of the system's choice for 0.
+        """Accept calls; return the port, which the system chooses for 0.
 
         Raises:
             OSError: The address can't be listened on.
@@ -89,7 +89,7 @@ class CallHome:
         return bound
 
     async def close(self) -> None:
-        """Take no more calls; sessions that were handed on stay."""
+        """Accept no more calls; sessions that were handed on stay open."""
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
@@ -153,7 +153,7 @@ class CallHome:
 
     async def _greet(self, caller: socket.socket, visitor: _Visitor) -> tuple[asyncssh.SSHClientConnection, Transport]:
         connection = await asyncssh.connect(
-            # A copy, which the connection closes: this one is ours.
+            # The connection closes its own copy; this socket is ours.
             sock=caller.dup(),
             config=None,
             options=self._connector.options,
@@ -171,11 +171,11 @@ class CallHome:
 
 
 class _Visitor(LightClient):
-    """Our side of a call: first learns who it is, then logs in as it should there.
+    """Our side of a call: identifies the caller by its host key, then logs in.
 
     Attributes:
-        target: The station that called, once its host key was seen.
-        refusal: Why it is not let in.
+        target: The station that called; None until its host key was seen.
+        refusal: Why the caller is refused.
     """
 
     def __init__(self, expected: Mapping[bytes, DeviceTarget], connector: Connector, peer: str) -> None:
@@ -188,12 +188,12 @@ class _Visitor(LightClient):
         self.refusal = ""
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """The caller speaks SSH."""
+        """Note that the caller speaks SSH."""
         super().connection_made(conn)
         self._connection = conn
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        """Whether somebody with this key is expected."""
+        """Whether a station with this key is expected."""
         target = self._expected.get(key.public_data)
         if target is None:
             self.refusal = f"no known station has the host key {key.get_fingerprint()}"
@@ -205,23 +205,23 @@ class _Visitor(LightClient):
             self.refusal = error.message
             return False
         assert self._connection is not None
-        # asyncssh wants the name before it knows the host; it reads it only now.
+        # asyncssh asks for the user name before the host is known, but reads it only now.
         self._connection._username = target.username
         return True
 
     def public_key_auth_requested(self) -> asyncssh.SSHKey | None:
-        """Our key, once."""
+        """Offer our key, once."""
         key, self._login = self._login.key, Login(self._login.password)
         return key
 
     def password_auth_requested(self) -> str | None:
-        """Our password, once."""
+        """Offer our password, once."""
         password, self._login = self._login.password, Login()
         return password.get_secret_value() if password else None
 
 
 async def _speaks(caller: socket.socket) -> None:
-    """Wait for the first byte, and leave it there."""
+    """Wait for the first byte without reading it."""
     loop = asyncio.get_running_loop()
     spoken = asyncio.Event()
     loop.add_reader(caller, spoken.set)

@@ -1,7 +1,7 @@
-"""What a server announces in its hello and its YANG library (RFC 7895, RFC 8525): capabilities and modules.
+"""Capabilities and modules that a server announces in its hello and its YANG library (RFC 7895, RFC 8525).
 
-A hello alone is not enough for the modules: a server with a library need not list them there, and must leave out those
-of YANG 1.1 (RFC 7950 §5.6.4).
+The hello alone is not enough: a server with a library need not list its modules there, and must leave out those of
+YANG 1.1 (RFC 7950 §5.6.4).
 """
 
 from __future__ import annotations
@@ -22,36 +22,36 @@ from controller.ports.devices import Capabilities
 
 _LIB = f"{{{YANG_LIBRARY}}}"
 _CAPABILITY = ":yang-library:"
-#: What may follow a library's capability and names its content: it stands for what the library then says itself.
+#: Parameters of the library's capability that identify its content.
 _CONTENT = ("content-id=", "module-set-id=")
-#: Containers of the two RFCs.
+#: Top-level containers of RFC 8525 and RFC 7895.
 _NEWER, _OLDER = "yang-library", "modules-state"
-#: Servers that are remembered.
+#: Most servers to remember.
 _MOST = 4096
 
-#: Servers whose confirmed commit is no safety net, by the beginning of the namespace of a module of theirs.
+#: Servers whose confirmed commit is no safety net, by the beginning of the namespace of one of their modules.
 UNTRUSTWORTHY = {
-    # A foreign commit during a pending confirmed commit is answered ok, and the timer then empties running.
+    # Another session's commit during a pending confirmed commit is answered ok, and the timer then empties running.
     "http://clicon.org/": "clixon",
     # A failed confirmed commit leaves its rollback armed (netopeer2 #1826); the timer's rollback undoes what others
-    # wrote into running meanwhile. None of these modules is in its hello, which leaves out those of YANG 1.1.
+    # wrote into running meanwhile. Its hello lists none of these modules, since it leaves out those of YANG 1.1.
     "http://www.sysrepo.org/": "sysrepo",
     "urn:sysrepo:": "sysrepo",
 }
 
-#: Asks a server for the nodes that a subtree filter names, and returns its data.
+#: Asks a server for the nodes that a subtree filter selects, and returns the data.
 SendRequest = Callable[[etree._Element], Awaitable[etree._Element]]
 
 
 @dataclass(slots=True)
 class Announced:
-    """The modules of one kind of server, and what it refused in spite of them.
+    """The modules of one kind of server, and the namespaces that it refused to read all the same.
 
     Attributes:
         modules: Revision by namespace.
-        whole: Whether these are all: a namespace that is missing is none of the server's.
-        features: Pairs of a namespace and a feature of its module that the server has.
-        refused: Namespaces that it did not let us read, whatever it announced.
+        whole: Whether the list is complete.
+        features: Pairs of a namespace and a feature of its module that the server supports.
+        refused: Namespaces that the server announced but refused to read.
     """
 
     modules: Mapping[str, str]
@@ -60,26 +60,25 @@ class Announced:
     refused: set[str] = field(default_factory=set)
 
     def offers(self, namespace: str, feature: str = "") -> bool:
-        """Whether the device may have nodes of a namespace; those of a feature only if it announces the feature."""
+        """Whether the device may have nodes of a namespace, and of a feature if one is named."""
         if feature and (namespace, feature) not in self.features:
             return False
         return namespace not in self.refused and (namespace in self.modules or not self.whole)
 
     def without_features(self, namespace: str, feature: str = "") -> bool:
-        """The same, of nothing that is there by a feature only."""
+        """Like ``offers``, but False for any node that depends on a feature."""
         return not feature and self.offers(namespace)
 
     @property
     def lines(self) -> Iterator[str]:
-        """The modules as text, for an identity of the software."""
+        """The modules as text, to identify the software."""
         return (f"{namespace}@{revision}" for namespace, revision in sorted(self.modules.items()))
 
 
 class KnownModules:
-    """What is known of servers in this process, so that a library is read once.
+    """The known modules of servers, so that a process reads each library once.
 
-    Servers of one hello share what is known where the hello tells enough of them; one that lists no modules is known
-    by its station too.
+    Servers with the same hello share an entry. Where the hello lists no modules, each station has its own.
     """
 
     def __init__(self) -> None:
@@ -91,7 +90,7 @@ class KnownModules:
         Args:
             station: Its name.
             hello: Its capability URIs.
-            ask: For its library, if it is not known yet; may raise SessionLostError, which ends this.
+            ask: Reads its library, if it is not known yet; may raise SessionLostError, which is passed on.
         """
         listed = listed_in(hello)
         key = ("" if listed else station, hello)
@@ -119,7 +118,7 @@ def features_in(hello: Iterable[str]) -> frozenset[tuple[str, str]]:
 
 
 def _modules_in(hello: Iterable[str]) -> Iterator[tuple[str, dict[str, list[str]]]]:
-    """Namespaces of modules that a hello lists, each with what it says of the module."""
+    """Namespaces of modules that a hello lists, each with the parameters of its URI."""
     for uri in hello:
         namespace, _, query = uri.partition("?")
         said = parse_qs(query)
@@ -128,12 +127,12 @@ def _modules_in(hello: Iterable[str]) -> Iterator[tuple[str, dict[str, list[str]
 
 
 def has_library(hello: Iterable[str]) -> bool:
-    """Whether a hello speaks of a YANG library."""
+    """Whether a hello announces a YANG library."""
     return any(_CAPABILITY in uri or uri.partition("?")[0] == YANG_LIBRARY for uri in hello)
 
 
 def without_content_ids(hello: Iterable[str]) -> list[str]:
-    """A hello without the ids that name a library's content: some servers count them up at each start."""
+    """A hello without the ids of a library's content, which some servers count up at each start."""
     found = []
     for uri in hello:
         head, mark, query = uri.partition("?")
@@ -143,7 +142,7 @@ def without_content_ids(hello: Iterable[str]) -> list[str]:
 
 
 async def _library(hello: tuple[str, ...], ask: SendRequest) -> Announced | None:
-    """What a server's library lists; None where it has none that we can read."""
+    """The modules that a server's library lists; None where we can't read one."""
     newer = any(_CAPABILITY in uri and ("library:1.1" in uri or "revision=2019" in uri) for uri in hello)
     for container in (_NEWER, _OLDER) if newer else (_OLDER, _NEWER):
         try:
@@ -156,7 +155,7 @@ async def _library(hello: tuple[str, ...], ask: SendRequest) -> Announced | None
 
 
 def _implemented(data: etree._Element) -> Announced:
-    """Modules that have nodes of their own; those that are only imported have none."""
+    """Modules that the server implements; those that are only imported add no nodes."""
     modules, features = dict[str, str](), set[tuple[str, str]]()
     for module in data.iter(f"{_LIB}module"):
         namespace = (module.findtext(f"{_LIB}namespace") or "").strip()
@@ -174,12 +173,12 @@ def offers(hello: tuple[str, ...], capability: str) -> bool:
 
 @lru_cache(maxsize=256)
 def capabilities_of(hello: tuple[str, ...]) -> Capabilities:
-    """What the capability URIs of a hello mean for transactions, before its server's modules are known."""
+    """Capabilities for transactions by the URIs of a hello, before the server's modules are known."""
     return _judged(hello, Announced(listed_in(hello), whole=False))
 
 
 def capabilities_with(hello: tuple[str, ...], announced: Announced) -> Capabilities:
-    """The same of a server whose modules are known."""
+    """Capabilities for transactions by the hello and the modules."""
     return _judged(hello, announced)
 
 

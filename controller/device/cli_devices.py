@@ -1,9 +1,9 @@
-"""Routers: a session in terms of device trees and edits over a command line, and who opens and bounds such sessions.
+"""Routers: sessions that read device trees and apply edits over a command line, and the pool that opens them.
 
-netmiko blocks: sessions work in a bounded number of threads, one at a time for each router.
+netmiko blocks, so sessions work in a bounded number of threads, one at a time for each router.
 
-Edits are collected and typed at the commit. A line takes effect by itself, so a refused one leaves those before it;
-whoever called takes them back, from what is read then.
+Edits are collected and typed at the commit. Each line takes effect by itself, so after a refused line those before it
+stay in force; the caller reads the router and takes them back.
 """
 
 from __future__ import annotations
@@ -38,13 +38,13 @@ _T = TypeVar("_T")
 
 _CONFIRM = r"\[confirm\]"
 _SAVE = r"\[yes/no\]: ?"
-#: Lines that differ between running and startup although they say the same.
+#: Lines that differ between running and startup without a difference in configuration.
 _HEADS = re.compile(r"!.*|Building configuration.*|Current configuration.*|Using \d+ out of.*|ntp clock-period.*|")
-#: FRRouting's daemons that hold what we read, by the major version that has them.
+#: FRRouting's daemons that hold the configuration we read, by the major version that introduced them.
 _DAEMONS = {"zebra": 0, "staticd": 0, "mgmtd": 9}
-#: Those that take their lines from mgmtd, by the major version since which they do.
+#: Daemons that get their lines from mgmtd, and since which major version.
 _CLIENTS = {"staticd": 9, "zebra": 10}
-#: A daemon that watchfrr looks after, and how it is.
+#: A daemon under watchfrr, and its state.
 _WATCHED = re.compile(r"^ {2}(\w+) +(\w+)", re.MULTILINE)
 _FRR_VERSION = re.compile(r"^frr version (\d+)", re.MULTILINE)
 _SHOW_RUNNING, _SHOW_STARTUP = "show running-config", "show startup-config"
@@ -56,8 +56,8 @@ class CliSession:
     Args:
         target: The router.
         line: Its connection.
-        again: Opens another one, to see that the router can be reached again.
-        threads: Where blocking work is done.
+        again: Opens another connection, to prove that the router is still reachable.
+        threads: Run the blocking calls.
     """
 
     def __init__(self, target: DeviceTarget, line: CliLine, again: Callable[[], CliLine], threads: Executor) -> None:
@@ -79,7 +79,7 @@ class CliSession:
 
     @property
     def session_id(self) -> str:
-        """None: command lines have no sessions that could be killed."""
+        """Empty: command lines have no sessions that could be killed."""
         return ""
 
     @property
@@ -96,15 +96,15 @@ class CliSession:
         )
 
     async def lock(self) -> None:
-        """Nothing: there is no lock that all platforms have; the lease keeps our own sessions apart."""
+        """Do nothing: not all platforms have a lock; the lease keeps our own sessions apart."""
 
     async def unlock(self) -> None:
-        """Forget a reload of ours that has nothing to bring back any more."""
+        """Cancel a timed reload of ours that would no longer change anything."""
         if self._timed:
             await self._in_thread(self._disarm)
 
     async def discard(self) -> None:
-        """Forget what was not committed."""
+        """Forget the edits that were not committed."""
         self._staged = None
 
     async def read(self) -> Observed:
@@ -114,14 +114,14 @@ class CliSession:
         return observed
 
     async def read_candidate(self) -> Tree:
-        """Running: nothing of ours is left in a new session."""
+        """Read running: there is no candidate, and a new session has no edits yet."""
         return (await self.read()).tree
 
     async def edit(self, edits: Sequence[Edit]) -> None:
         """Collect edits; nothing is sent before the commit.
 
         Raises:
-            DeviceRefusedError: They can't be done here, or couldn't be taken back line by line.
+            DeviceRefusedError: The platform can't carry them out, or couldn't take them back line by line.
         """
         wanted = apply_edits(self._root, self._seen if self._staged is None else self._staged, edits)
         for before, after in ((self._seen, wanted), (wanted, self._seen)):
@@ -129,20 +129,20 @@ class CliSession:
         self._staged = wanted
 
     async def commit(self, check: Check | None = None) -> None:
-        """Type what was collected, in one go.
+        """Type the collected edits, all at once.
 
         Raises:
-            DeviceRefusedError: A line was refused, or the way to the router could be cut.
+            DeviceRefusedError: A line was refused, or the edits could cut our way to the router.
         """
         if own := self._own_way():
             raise DeviceRefusedError(f"{own} has the address that Minka connects to: it is not changed")
         await self._type()
 
     async def commit_confirmed(self, persist: str, timeout: int, follow_up: FollowUp | None = None) -> None:  # noqa: ASYNC109 - the device's timer
-        """Let the router reload, and so forget what is not saved, unless ``confirm`` comes first; then type.
+        """Schedule a reload, which drops unsaved lines unless ``confirm`` comes first; then type the edits.
 
         Raises:
-            DeviceRefusedError: The router has unsaved changes, which a reload would lose; it can't be timed;
+            DeviceRefusedError: The router has unsaved changes, which a reload would lose; it can't schedule a reload;
                 or a line was refused.
         """
         if follow_up is None:
@@ -151,7 +151,7 @@ class CliSession:
         await self._type()
 
     async def confirm(self, persist: str) -> None:
-        """Reach the router again, and only then cancel the reload.
+        """Cancel the reload, over a new connection that proves the router reachable.
 
         Raises:
             DeviceRefusedError: No reload of ours is pending.
@@ -160,43 +160,43 @@ class CliSession:
         await self._in_thread(lambda: self._confirm(persist))
 
     async def cancel(self, persist: str) -> None:
-        """Go back to what is saved, and cancel the reload where that succeeded.
+        """Restore the saved configuration, and cancel the reload if that succeeded.
 
         Raises:
-            DeviceRefusedError: No reload of ours is pending, or the router is left to it.
+            DeviceRefusedError: No reload of ours is pending, or it is left to restore the configuration.
         """
         self._timed = True
         await self._in_thread(lambda: self._cancel(persist))
 
     async def equipment(self) -> Equipment:
-        """Routers don't say."""
+        """Return nothing: routers report no equipment."""
         return Equipment()
 
     async def measurements(self) -> tuple[Period, ...]:
-        """Routers measure nothing for us."""
+        """Return nothing: we collect no measurements of routers."""
         return ()
 
     async def operate(self, operation: Operation) -> str:
-        """Routers have no operations of stations."""
+        """Do nothing, and say that routers have no such operation."""
         return f"a router has no operation {operation}"
 
     async def copy_to_startup(self) -> None:
-        """Save, and see that it is saved where that can be seen.
+        """Save running, and check that it is saved where the platform shows it.
 
         Raises:
-            DeviceRefusedError: It is not.
+            DeviceRefusedError: It is not saved.
         """
         await self._in_thread(self._save)
 
     async def kill(self, session_id: str) -> None:
-        """Nothing: see ``session_id``."""
+        """Do nothing: see ``session_id``."""
 
     async def abandon(self) -> None:
         """See ``DeviceSession.abandon``."""
         await self._in_thread(self.drop)
 
     def drop(self) -> None:
-        """Hang up at once; may block for a moment."""
+        """Close the connection at once; may block for a moment."""
         self._line.close()
 
     # ------------------------------------------------------------ in a thread
@@ -210,7 +210,7 @@ class CliSession:
             await self._in_thread(lambda: self._line.configure(lines))
 
     def _own_way(self) -> str:
-        """The interface that has the address we come by, if what was collected changes it or its VRF."""
+        """The interface with the address that we connect to, if the collected edits change it or its VRF."""
         if self._staged is None:
             return ""
         changed = {path for path in {*self._seen, *self._staged} if self._seen.get(path) != self._staged.get(path)}
@@ -233,9 +233,9 @@ class CliSession:
         return replace(observed, state=port_states(self._profile, said, self._target.station))
 
     def _see_restarts(self) -> None:
-        """Whether watchfrr, where it runs, is about to give one of FRRouting's daemons what is saved.
+        """Raise if watchfrr is restarting one of FRRouting's daemons.
 
-        It starts a daemon that died and gives it its saved lines in one job; until that ends, these seem to be gone.
+        watchfrr restarts a dead daemon and loads its saved lines; until it has, these lines seem to be gone.
         """
         said = self._line.ask("show watchfrr")
         states = dict(_WATCHED.findall(said))
@@ -245,10 +245,10 @@ class CliSession:
             raise self._not_whole(_SHOW_RUNNING, ", watchfrr has not yet given a restarted daemon what is saved")
 
     def _see_daemons(self, version: int) -> None:
-        """Whether all daemons of FRRouting are there that hold what we read.
+        """Raise unless all FRRouting daemons run that hold the configuration we read.
 
-        Its shell leaves out what a daemon holds that is away. Its mgmtd takes any line for a daemon that has not
-        connected to it (yet): nobody checks it, and nobody carries it out.
+        The shell leaves out the lines of a daemon that is down. And mgmtd accepts any line for a daemon that is not
+        connected to it: nothing checks or applies that line.
         """
         run = self._line.ask("show daemons").split()
         if away := [name for name, since in _DAEMONS.items() if version >= since and name not in run]:
@@ -259,7 +259,7 @@ class CliSession:
                 raise self._not_whole(_SHOW_RUNNING, f", {' and '.join(unknown)} is not connected to mgmtd")
 
     def _show(self, command: str) -> str:
-        """A configuration up to its end: the last one, as a banner may have lines like it."""
+        """A configuration up to its last ``end`` line, since a banner may contain such a line too."""
         text, end, _ = self._line.ask(command).rpartition("\nend\n")
         if not end:
             raise self._not_whole(command)
@@ -325,20 +325,20 @@ class CliSession:
 
 
 def _essence(text: str) -> list[str]:
-    """The lines of a configuration that say something."""
+    """The lines that count in a comparison of configurations."""
     lines = [line.rstrip() for line in text.split("\n")]
     return [line for line in lines if not _HEADS.fullmatch(line.strip())]
 
 
 class CliDevices:
-    """Opens sessions to routers; none is kept, as the lines of a router are few. Belongs to one loop.
+    """Opens sessions to routers, and keeps none open, since routers have few vty lines. Belongs to one loop.
 
     Args:
         secrets: Resolves credentials, at each connect.
-        limit: Sessions at once.
+        limit: Most sessions at once.
         timeout: Seconds to wait for an answer.
         connect_timeout: Seconds for opening a session.
-        observations: Where it is noted how long routers took to answer, and which sessions could not be opened.
+        observations: Gets the response times of routers, and the failures to open a session.
     """
 
     def __init__(
@@ -349,7 +349,7 @@ class CliDevices:
         self._timeout = timeout
         self._connect_timeout = connect_timeout
         self._free = asyncio.Semaphore(limit)
-        # A session that was given up may hold a thread until its connection notices.
+        # An abandoned session may hold a thread until its connection times out.
         self._threads = ThreadPoolExecutor(limit + 4, thread_name_prefix="router")
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_use: set[CliSession] = set()
@@ -374,11 +374,11 @@ class CliDevices:
                 self._threads.submit(session.drop)
 
     async def _open(self, target: DeviceTarget) -> tuple[CliLine, Callable[[], CliLine]]:
-        """A connection, and what opens another one."""
+        """A connection, and a function that opens another one."""
         address = await self._address_of(target)
 
         def opened() -> CliLine:
-            # netmiko is loaded here, in a thread and by processes that reach a router: it takes long.
+            # netmiko loads slowly: import it in a thread, and only in processes that reach a router.
             from controller.device.cli_line import CliLine, login_of  # noqa: PLC0415
 
             login = login_of(target, address, self._secrets)
@@ -389,7 +389,7 @@ class CliDevices:
         try:
             return await asyncio.shield(opening), opened
         except asyncio.CancelledError:
-            # A thread can't be stopped: what it opens for nobody is closed. Routers have few lines.
+            # A thread can't be stopped: close a connection that nobody waits for, since vty lines are few.
             opening.add_done_callback(self._unwanted)
             raise
 
@@ -411,7 +411,7 @@ class CliDevices:
         return len(self._in_use)
 
     def close(self) -> None:
-        """Cut all sessions off."""
+        """Close all sessions at once."""
         for session in self._in_use:
             self._threads.submit(session.drop)
         self._threads.shutdown(wait=False)

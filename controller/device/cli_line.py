@@ -30,26 +30,26 @@ from controller.ports.clock import SystemClock
 from controller.ports.devices import DeviceTarget
 from controller.ports.secrets import Secrets
 
-#: The prompt, whatever the router is called just now: its name may change under way. Always all of the last line.
+#: The prompt under any host name, since the name may change during a session. It fills the last line.
 PROMPT = r"^[\w.:/-]+(?:\([\w.:/-]+\))?[#>] ?\Z"
 _ASKS_SECRET = r"[Pp]assword: ?\Z"  # noqa: S105 - a question, no answer
 _CONFIGURING = re.compile(r"\(config[^)\n]*\)# ?\Z")
-#: How a line is refused. Notices of what goes without saying, and log messages, look much the same.
+#: The answer to a refused line. Notices and log messages look much the same.
 _NOTICES = r" ?(?:IPv4 and IPv6 addresses|Interface \S+ IPv4 disabled)|[A-Z0-9_]+-\d-"
 _REFUSED = re.compile(rf"^[ \t]*+(?:%(?!{_NOTICES}).*|Bad mask.*|.*rejected.*)", re.MULTILINE)
-#: How the shell of FRRouting says that a daemon behind it is away, beside the answer or in its place.
+#: How FRRouting's shell reports that a daemon is down, beside the answer or in its place.
 _AWAY = re.compile(r"(?m)connecting to \S+?\.\.\.failed|closing connection to \S+ because|^\w+ is not running")
 #: A log message that comes between the lines of an answer.
 _LOG = re.compile(r"^[*.]?[A-Z][a-z]{2} +\d+ [\d:.].*: %[A-Z0-9_]+-\d-.*(?:\n|\Z)", re.MULTILINE)
 _LINE_FEED = re.compile(r"\r+\n|\n\r|\r")
-#: How a line editor (readline) asks for marked pastes around its prompt.
+#: How a line editor (readline) switches bracketed paste around its prompt.
 _PASTES = re.compile(r"\x1b\[\?2004[hl]")
-#: What terminals obey, and no configuration needs.
+#: Control characters, which no configuration needs.
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-#: Bytes of the longest answer, and of a last line that may still be a prompt.
+#: Bytes of the longest answer, and of the longest prompt.
 _MOST, _LAST = 4 * 2**20, 256
 _CLOCK = SystemClock()
-#: What all lines of a configuration are called, in how long they took.
+#: The name of all configuration lines in the metric of response times.
 _OF_CONFIGURATION = "configuration line"
 _PRIVATE_KEYS = (paramiko.Ed25519Key, paramiko.ECDSAKey, paramiko.RSAKey)
 
@@ -64,10 +64,10 @@ class Login:
 
 
 def login_of(target: DeviceTarget, address: str, secrets: Secrets) -> Login:
-    """The secrets of a target at an IP address: a password or a private key, and that of enable.
+    """The secrets of a target at an IP address: a password or a private key, and the enable secret.
 
     Raises:
-        AuthenticationError: One is not for that address, leads nowhere, or to a key that can't be read.
+        AuthenticationError: A credential is not for that address, does not resolve, or holds an unreadable key.
     """
     try:
         secret = secrets.resolve(target.credential, address)
@@ -87,7 +87,7 @@ def login_of(target: DeviceTarget, address: str, secrets: Secrets) -> Login:
 
 
 class _Pinned(CiscoIosSSH):  # type: ignore[misc]
-    """netmiko's driver, which knows one host key and adds none."""
+    """netmiko's driver, limited to one known host key."""
 
     pinned: ClassVar[tuple[str, paramiko.PKey]]
 
@@ -107,7 +107,7 @@ class CliLine:
         login: Its secrets.
         connect_timeout: Seconds for opening.
         timeout: Seconds to wait for an answer.
-        observations: Where it is noted how long answers took.
+        observations: Gets the response times.
 
     Raises:
         HostKeyError: Another host key than the pinned one was shown; no credential was sent.
@@ -115,7 +115,7 @@ class CliLine:
         UnreachableError: Anything else went wrong.
     """
 
-    #: What ``ask`` waits for unless it is given something else.
+    #: What ``ask`` waits for by default.
     prompt = PROMPT
 
     def __init__(
@@ -133,7 +133,7 @@ class CliLine:
         connection = _connected(target, login, connect_timeout)
         self._client: paramiko.SSHClient = connection.remote_conn_pre
         self._channel: paramiko.Channel = connection.remote_conn
-        #: The address that the connection leads to, also where the network files name a host.
+        #: The IP address of the connection, also where the network files give a host name.
         self.peer = str(self._channel.get_transport().getpeername()[0])
         try:
             self._begin(login)
@@ -147,7 +147,7 @@ class CliLine:
         raise failure
 
     def _begin(self, login: Login) -> None:
-        """Read past all banners to the prompt, turn pages off, and become privileged."""
+        """Read past all banners to the prompt, switch paging off, and become privileged."""
         said = self._read("", PROMPT, echo=False)
         for line in ("terminal width 511", "terminal length 0"):
             said = self.ask(line)
@@ -162,15 +162,15 @@ class CliLine:
             raise AuthenticationError(f"{self._where} {given}.")
 
     def ask(self, line: str, ends: str = PROMPT) -> str:
-        """Type a line and return what comes until the last line is an end, without log messages.
+        """Type a line and return the output up to the end pattern, without log messages.
 
         Raises:
-            SessionLostError: The connection ended, the end did not come in time, or more came than can be meant.
+            SessionLostError: The connection ended, the end pattern did not come in time, or the output is too long.
         """
         return self._asked(" ".join(line.split()[:2]), line, ends)
 
     def _asked(self, command: str, line: str, ends: str = PROMPT) -> str:
-        """Type a line, and note how long its answer took under the name of the command."""
+        """Type a line, and record its response time under the name of the command."""
         began, result = _CLOCK.monotonic(), "lost"
         try:
             said = self._read(f"{line}\n", ends, echo=True)
@@ -188,13 +188,13 @@ class CliLine:
             self._channel.sendall(text.encode())
             return _LOG.sub("", _tidy(self._received(text.strip().encode() if echo else b"", ends)))
         except (paramiko.SSHException, OSError, EOFError) as error:
-            # What comes of a time-out or an end has no words of its own.
+            # A time-out or an end of the connection has no message of its own.
             reason = str(error) or type(error).__name__
         self.close()
         raise SessionLostError(f"{self._station}: the session ended or did not answer ({reason})")
 
     def _received(self, echo: bytes, ends: str) -> bytearray:
-        """What comes after the echo, until the last line is an end."""
+        """The output after the echo, up to the end pattern."""
         until = _CLOCK.monotonic() + self._timeout
         received = bytearray()
         while True:
@@ -213,11 +213,11 @@ class CliLine:
                 return received
 
     def configure(self, lines: tuple[str, ...]) -> None:
-        """Type configuration lines until one is refused; configuration mode is left in any case.
+        """Type configuration lines until one is refused, and leave configuration mode in any case.
 
         Raises:
             DeviceRefusedError: A line was refused. Those before it took effect.
-            SessionLostError: See ``ask``; or a part of the router went away, so nobody knows what took effect.
+            SessionLostError: See ``ask``; or a daemon of the router went down, so nobody knows what took effect.
         """
         entered = self.ask("configure terminal")
         if not _CONFIGURING.search(entered):
@@ -239,13 +239,13 @@ class CliLine:
             raise DeviceRefusedError(refused)
 
     def close(self) -> None:
-        """Hang up at once; may be called by any thread, and again."""
+        """Close the connection at once; any thread may call this, also twice."""
         self._channel.close()
         self._client.close()
 
 
 def _tidy(received: bytes | bytearray) -> str:
-    """Text of a terminal: one kind of line feed, and nothing that terminals would obey."""
+    """Output of a terminal with plain line feeds and without control characters."""
     text = _PASTES.sub("", received.decode("utf-8", "replace"))
     return _CONTROL.sub("\ufffd", _LINE_FEED.sub("\n", text))
 
@@ -272,7 +272,7 @@ def _connected(target: DeviceTarget, login: Login, connect_timeout: float) -> An
     else:
         return connection
     finally:
-        # Of each connection netmiko's logger keeps a filter, and with it the password, until it is taken away.
+        # netmiko's logger gets a filter for each connection, which keeps the password until it is removed.
         netmiko_log.removeFilter(connection._secrets_filter)
     connection.paramiko_cleanup()
     raise failure
@@ -293,7 +293,7 @@ def _host_key(target: DeviceTarget) -> paramiko.PKey:
 
 
 def _explained(target: DeviceTarget, error: BaseException) -> DeviceError:
-    """The error in our own words, from what lies at its bottom."""
+    """The error in our own words, from its first cause."""
     where = f"{target.station} ({target.address} port {target.port})"
     chain: list[BaseException] = []
     at: BaseException | None = error

@@ -1,4 +1,4 @@
-"""SSH connections: the pinned host key, the credential by reference, algorithms that cost little.
+"""SSH connections with a pinned host key, a credential by reference, and fast algorithms.
 
 Nothing that this module raises carries a cause or a context: frames of the SSH library hold the
 password in local variables, and some log formats print those.
@@ -35,16 +35,15 @@ from controller.ports.secrets import Secrets
 
 T = TypeVar("T")
 
-#: Preferred first: on small messages curve25519 and AES-GCM cost a third of asyncssh's own first choice.
+#: In order of preference: on small messages curve25519 and AES-GCM cost a third of asyncssh's own first choice.
 _KEX = ("curve25519-sha256", "curve25519-sha256@libssh.org", "ecdh-sha2-nistp256", "diffie-hellman-group14-sha256")
 _CIPHERS = ("aes128-gcm@openssh.com", "aes256-gcm@openssh.com", "aes128-ctr", "aes256-ctr")
 _MACS = ("hmac-sha2-256-etm@openssh.com", "hmac-sha2-256", "hmac-sha2-512")
-#: All are offered, the pinned key's first: a key of another type is then seen as changed, not as no agreement.
+#: All are offered, the pinned key's type first: another type then shows as a changed key, not as a failed negotiation.
 HOST_KEYS = ("ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256")
-#: Sessions that are being opened at once, dark stations included; how many handshakes there are among them is for
-#: ``Pace``.
+#: Most sessions being opened at once, to unreachable stations too; ``Pace`` bounds the handshakes among them.
 _OPENING = 400
-#: What a secret holds if it is a private key and no password.
+#: A secret that contains this is a private key and not a password.
 _KEY_MARK = "PRIVATE KEY-----"
 
 
@@ -57,18 +56,18 @@ class Login:
 
 
 class Connector:
-    """Opens connections; options and keys are made once and shared.
+    """Opens connections, which share their options and keys.
 
     Args:
         secrets: Resolves credentials, at each connect.
-        timeout: Seconds for TCP, and then for the handshake: authentication and the exchange of hellos. To wait for a
+        timeout: Seconds for TCP, and again for the handshake (authentication and exchange of hellos). Waiting for a
             turn does not count.
         keepalive: Seconds of silence after which a connection is probed; three unanswered probes end it.
-        patience: Seconds to wait for the answer of a request on the sessions opened.
+        patience: Seconds to wait for a reply on the sessions opened.
 
     Attributes:
         timeout: As given.
-        options: What all SSH connections share.
+        options: Options of all SSH connections.
     """
 
     def __init__(self, secrets: Secrets, timeout: float, keepalive: float, patience: float) -> None:
@@ -97,7 +96,7 @@ class Connector:
 
         Raises:
             HostKeyError: Another host key than the pinned one was shown; no credential was sent.
-            AuthenticationError: The credential was refused, leads nowhere, or is not for the target's address.
+            AuthenticationError: The credential was refused, does not resolve, or is not for the target's address.
             UnreachableError: Anything else went wrong.
         """
         async with self._places, self._pace.turn():
@@ -109,7 +108,7 @@ class Connector:
         """Connect to the target's file server and authenticate, as ``open`` does; raises as it does."""
 
         async def ready(_connection: asyncssh.SSHClientConnection, _station: str) -> None:
-            """Nothing more is needed."""
+            """Do nothing: a file server has no hellos."""
 
         async with self._places, self._pace.turn():
             connection, _ = await self._open_ssh(replace(target, port=target.file_port), ready)
@@ -136,14 +135,14 @@ class Connector:
         raise failure
 
     def login(self, target: DeviceTarget, address: str) -> Login:
-        """The target's credential: a password, or a private key if that is what it is.
+        """The target's credential, as a password or a private key.
 
         Args:
             target: The device.
-            address: The IP address that the connection leads to or comes from.
+            address: The IP address at the other end of the connection.
 
         Raises:
-            AuthenticationError: It is not for that address, leads nowhere, or to a key that can't be read.
+            AuthenticationError: It is not for that address, does not resolve, or holds an unreadable key.
         """
         try:
             secret = self._secrets.resolve(target.credential, address)
@@ -155,10 +154,10 @@ class Connector:
         raise failure
 
     async def session_on(self, connection: asyncssh.SSHClientConnection, station: str) -> Transport:
-        """A new NETCONF session on a connection, hellos exchanged.
+        """Open a NETCONF session on a connection and exchange hellos.
 
         Raises:
-            asyncssh.Error, SessionLostError: The station opened none; callers bound the time.
+            asyncssh.Error, SessionLostError: The station opened no session; callers bound the time.
         """
         transport = Transport(station, self._patience)
         channel, _ = await connection.create_session(lambda: transport, subsystem="netconf", encoding=None)
@@ -186,40 +185,40 @@ class Connector:
 class LightClient(asyncssh.SSHClient):
     """Our side of a connection, which does less work per packet than asyncssh can be configured to do.
 
-    asyncssh lets nobody choose the class of a connection (``connect`` names it itself, and a client is handed the one
-    made), nor switch these packets off. So that class is replaced here, and the release of asyncssh is pinned.
+    asyncssh has no way to choose the class of a connection (``connect`` names it itself) or to switch these packets
+    off. So that class is replaced here, and the release of asyncssh is pinned.
     """
 
     def connection_made(self, conn: asyncssh.SSHClientConnection) -> None:
-        """Nothing was sent yet."""
+        """Replace the connection's class before anything is sent."""
         conn.__class__ = _LightConnection
 
 
 class _LightConnection(asyncssh.SSHClientConnection):
-    """A connection without messages to be ignored, without a log, and with a lazy timer.
+    """A connection without SSH_MSG_IGNORE, without packet logs, and with a lazy timer.
 
-    Before each packet asyncssh sends an SSH_MSG_IGNORE, against an attack on ciphers in CBC mode (RFC 4251 §9.3.1), of
-    which we offer none. It describes each packet for a log that nobody keeps. And with all that it receives it sets the
-    timer of keepalives anew, which takes as long as to decrypt a packet.
+    asyncssh sends an SSH_MSG_IGNORE before each packet, against an attack on CBC ciphers (RFC 4251 §9.3.1), which we
+    don't offer. It describes each packet for a log that nobody keeps. And it restarts the keepalive timer with each
+    packet received, which takes as long as decrypting it.
     """
 
-    #: When something was received last, in the loop's time.
+    #: Time of the last packet received, on the loop's clock.
     _heard = 0.0
 
     def send_packet(self, pkttype: int, *args: bytes, handler: SSHPacketLogger | None = None) -> None:
-        """Send it, unless it is one to be ignored."""
+        """Send the packet, unless it is an SSH_MSG_IGNORE."""
         if pkttype != MSG_IGNORE:
             super().send_packet(pkttype, *args, handler=handler)
 
     def _log_packet(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
     def _reset_keepalive_timer(self) -> None:
-        """Note that something was received; the timer asks for that when it is due."""
+        """Note when a packet was received; the timer compares when it is due."""
         self._heard = self._loop.time()
 
     def _keepalive_timer_callback(self) -> None:
-        """Probe it if it was silent for the whole interval; else come back when it would be."""
+        """Probe the peer if it was silent for the whole interval; else wait for the rest of it."""
         due = self._heard + self._keepalive_interval
         if self._loop.time() < due:
             self._keepalive_timer = self._loop.call_at(due, self._keepalive_timer_callback)
@@ -228,12 +227,12 @@ class _LightConnection(asyncssh.SSHClientConnection):
 
 
 def _unlogged(*_: object) -> None:
-    """Say nothing."""
+    """Log nothing."""
 
 
 @lru_cache(maxsize=64)
 def _private_key(secret: SecretStr) -> asyncssh.SSHKey:
-    """Loading an RSA key takes 0.1 s of CPU: once per process."""
+    """Load a private key once per process: an RSA key takes 0.1 s of CPU."""
     return asyncssh.import_private_key(secret.get_secret_value())
 
 
@@ -250,7 +249,7 @@ def _algorithms(host_key: str) -> tuple[str, ...]:
 
 
 def _explained(target: DeviceTarget, error: Exception) -> DeviceError:
-    """The error in our own words; what the SSH library says may name users and hosts, never secrets."""
+    """The error in our own words; the SSH library's message may name users and hosts, never secrets."""
     where = f"{target.station} ({target.address} port {target.port})"
     match error:
         case asyncssh.HostKeyNotVerifiable():

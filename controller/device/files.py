@@ -1,7 +1,7 @@
-"""A station's file server: SFTP (draft-ietf-secsh-filexfer-02) on an SSH connection, bounded in all that it may send.
+"""A station's file server: SFTP (draft-ietf-secsh-filexfer-02) over SSH, with bounds on all that it may send.
 
-Stations are not trusted: they may list without end, tell sizes that are wrong, send for ever or not at all. As in
-``controller.device.connect`` nothing that is raised here carries a cause or a context.
+Stations are not trusted: they may list without end, give wrong sizes, send for ever or not at all. As in
+``controller.device.connect``, no error from here carries a cause or a context.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from controller.ports.devices import RemoteFile, plain_name
 
 T = TypeVar("T")
 
-#: Bytes of one answer, where the server sends so much at once.
+#: Bytes to ask for at once; a server may send less.
 _BLOCK = 1 << 18
 _GONE = (asyncssh.SFTPNoSuchFile, asyncssh.SFTPNoSuchPath)
 _LOST = (asyncssh.SFTPNoConnection, asyncssh.SFTPConnectionLost, asyncssh.SFTPBadMessage)
@@ -36,9 +36,9 @@ class SftpFiles:
 
     Args:
         station: Its name in errors.
-        folder: Where its files are.
-        client: Asks the server.
-        patience: Seconds in which a list, or a file, has to be here as a whole.
+        folder: The folder of its files.
+        client: The SFTP client.
+        patience: Seconds within which a whole list or file has to arrive.
     """
 
     def __init__(self, station: str, folder: str, client: asyncssh.SFTPClient, patience: float) -> None:
@@ -63,7 +63,7 @@ class SftpFiles:
         seen = 0
         async for entry in self._client.scandir(self._folder or b"/"):
             seen += 1
-            if seen > most + 2:  # itself and its parent stand among them
+            if seen > most + 2:  # "." and ".." are among them
                 raise OversizedError(f"{self._station}: its folder of files holds more than {most} of them.")
             name = _text(entry.filename)
             if plain_name(name) and entry.attrs.type not in _NO_FILES:
@@ -86,10 +86,10 @@ class SftpFiles:
 async def files_on(
     connection: asyncssh.SSHClientConnection, station: str, folder: str, patience: float
 ) -> AsyncIterator[SftpFiles]:
-    """A station's folder on a connection to it, which stays open.
+    """Open a station's folder on a connection, which stays open afterwards.
 
     Raises on entering:
-        DeviceRefusedError: It serves no files there.
+        DeviceRefusedError: The station serves no files there.
         SessionLostError: The connection has ended, or no answer came in time.
     """
 
@@ -104,10 +104,10 @@ async def files_on(
 
 
 async def _answered(station: str, what: str, patience: float, asking: Coroutine[Any, Any, T]) -> T:
-    """The answer, or why there is none, in our own words.
+    """The answer, or the error in our own words.
 
-    The request is never cancelled: the SSH library would then close its handles and wait for the answer to that. It
-    ends with the channel.
+    After a time-out the cancelled request ends in the background: the SSH library first closes its handles, and waits
+    for the answer to that.
     """
     task = asyncio.ensure_future(asking)
     try:
@@ -149,7 +149,7 @@ def _explained(station: str, what: str, error: Exception) -> DeviceError:
 
 
 def _text(name: bytes | str) -> str:
-    """A name as text; one that is none becomes one that no file has."""
+    """A name as text; one that is not UTF-8 becomes the empty name, which no file has."""
     try:
         return name if isinstance(name, str) else name.decode()
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
 """RFC 6242 framing for a client that trusts no peer: end-of-message (base:1.0) and chunks (base:1.1).
 
-Whatever breaks the rules raises ``FramingError``; the session is then lost, since nobody can say where
-the next message begins (RFC 6242 §4.2).
+Input that breaks the rules raises ``FramingError``. The session is then lost, since nobody knows where the next message
+begins (RFC 6242 §4.2).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 END_OF_MESSAGE = b"]]>]]>"
-#: Largest message that is taken from a device, in bytes; a fully configured station answers with 0.2 MB.
+#: Largest message to accept from a device, in bytes; a fully configured station answers with 0.2 MB.
 MAX_MESSAGE = 16 * 1024 * 1024
 
 _HEADER = re.compile(rb"\n#(?:#|([1-9][0-9]{0,9}))\n")
@@ -23,10 +23,10 @@ class FramingError(Exception):
 
 
 class Framer:
-    """Takes received bytes apart into messages.
+    """Splits received bytes into messages.
 
     Attributes:
-        chunked: Which framing is in force; changed between two messages, after the hellos.
+        chunked: Whether chunked framing is in force; may change between two messages, after the hellos.
     """
 
     def __init__(self, limit: int = MAX_MESSAGE) -> None:
@@ -40,7 +40,7 @@ class Framer:
         """Yield each message that is complete with ``data``.
 
         Raises:
-            FramingError: The bytes are no framing, or the message exceeds the limit.
+            FramingError: The bytes break the framing rules, or the message exceeds the limit.
         """
         self._buffer += data
         while (message := self._next_in_chunks() if self.chunked else self._next_delimited()) is not None:
@@ -50,7 +50,7 @@ class Framer:
         end = self._buffer.find(END_OF_MESSAGE, self._searched)
         self._check(len(self._buffer) if end < 0 else end)
         if end < 0:
-            # The delimiter may be cut in two: only its possible beginning is searched again.
+            # The delimiter may be split over two reads: search again only where it could begin.
             self._searched = max(0, len(self._buffer) - len(END_OF_MESSAGE) + 1)
             return None
         message = bytes(self._buffer[:end])
@@ -92,7 +92,7 @@ class Framer:
 
 
 def frame(message: bytes, *, chunked: bool) -> bytes:
-    """One message as it goes onto the wire."""
+    """Frame one message for the wire."""
     if chunked:
         return b"\n#%d\n%b\n##\n" % (len(message), message)
     return message + END_OF_MESSAGE

@@ -1,4 +1,4 @@
-"""How many sessions are opened at once: as many as this machine and the stations can handle.
+"""Limits how many sessions are opened at once to what this machine and the stations can handle.
 
 A handshake takes CPU time on both sides. If too many run at once, all are slow and time out together.
 """
@@ -13,22 +13,22 @@ from contextlib import asynccontextmanager
 
 from controller.ports.clock import Clock
 
-#: Handshakes at once: at first and at least, and at most. Stations that accept a connection and then say nothing hold
-#: their place until the time-out, so that the least is more than a few of them.
+#: Handshakes at once: the first and lowest limit, and the highest. A station that accepts a connection and then sends
+#: nothing holds its place until the time-out, so the lowest limit leaves room for many of these.
 _LEAST, _MOST = 32, 400
-#: Seconds in which TCP stands. A station that takes longer is far away or dark, and costs no CPU time meanwhile.
+#: Seconds within which TCP usually connects. A station that takes longer is far away or down, and costs no CPU time.
 _SOON = 1.0
 
 
 class Pace:
     """Turns for opening sessions, in the order of arrival.
 
-    One more at once after each handshake that went well and fast; after one that was slow, as many as were made lately
-    in the time that is slow: so many take just that long.
+    After a fast handshake the limit rises by one. After a slow one it falls to the number of handshakes that were made
+    within the last ``slow`` seconds, since so many can be made in that time.
 
     Args:
-        clock: Measures how long they take.
-        slow: Seconds that a handshake takes where too many are under way.
+        clock: Measures the handshakes.
+        slow: Seconds beyond which a handshake counts as slow: too many are under way.
     """
 
     def __init__(self, clock: Clock, slow: float) -> None:
@@ -37,17 +37,17 @@ class Pace:
         self._limit = _LEAST
         self._under_way = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
-        #: When handshakes were made, lately.
+        #: Times of the latest handshakes.
         self._made: deque[float] = deque()
 
     @property
     def limit(self) -> int:
-        """How many may be under way at once."""
+        """How many sessions may be opened at once."""
         return self._limit
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until one more opening is borne; do it in the block."""
+        """Wait for a turn, and hold it during the block."""
         await self._enter()
         try:
             yield
@@ -55,7 +55,7 @@ class Pace:
             self._leave()
 
     async def reach(self, address: str, port: int) -> socket.socket:
-        """Within a turn, a TCP connection to an IP address; one that does not stand soon is waited for without a turn.
+        """Within a turn, connect TCP to an IP address; a slow connection gives the turn back while it waits.
 
         Raises OSError.
         """
@@ -74,7 +74,7 @@ class Pace:
 
     @asynccontextmanager
     async def handshake(self) -> AsyncIterator[None]:
-        """Within a turn, measure what is done in the block, and learn from it."""
+        """Within a turn, measure the handshake in the block, and adjust the limit."""
         began = self._clock.monotonic()
         try:
             yield

@@ -1,6 +1,6 @@
-"""Warm sessions: one per device, handed to one caller at a time, bounded in number.
+"""Open sessions, kept between uses: one per device, handed to one caller at a time, bounded in number.
 
-A device that calls home is treated the same; it opens the session by itself.
+A device that calls home is treated the same, except that it opens the connection.
 """
 
 from __future__ import annotations
@@ -26,26 +26,26 @@ from controller.models.metrics import Observations
 from controller.ports.devices import DeviceFiles, Devices, DeviceSession, DeviceTarget, Notification
 from controller.ports.secrets import Secrets
 
-#: Sessions at once, unless set otherwise. An idle one takes 25 kB; a new one costs half as much as a transaction.
+#: Most sessions at once, by default. An idle one takes 25 kB; a new one costs half as much as a transaction.
 LIMIT = 10_000
 
 
 class SshDevices:
-    """NETCONF over SSH and TLS, routers' command lines (``CliDevices``), Kubernetes by another. Belongs to one loop.
+    """NETCONF over SSH and TLS, with other adapters for routers and Kubernetes. Belongs to one loop.
 
     Implements ``controller.ports.devices.Devices``.
 
     Args:
         secrets: Resolves credentials, at each connect.
         limit: Sessions at once, in use and idle together; notification sessions are not counted.
-        rpc_timeout: Seconds to wait for the answer of a request, and for a file.
+        rpc_timeout: Seconds to wait for a reply, and for a file.
         connect_timeout: Seconds for opening a session.
         keepalive: Seconds of silence after which a connection is probed.
-        call_timeout: Seconds to wait for a station that calls home; O-RAN's stations try every 60 s.
+        call_timeout: Seconds to wait for a station that calls home; O-RAN stations try every 60 s.
         routers: Sessions to routers at once; each needs a thread.
-        connector: Opens connections to stations otherwise than over the network.
-        observations: Where it is noted how long devices took to answer, and which sessions could not be opened.
-        cloud: Makes what opens sessions to functions and pools, for the first of them.
+        connector: Replaces the network, for example in a rehearsal.
+        observations: Gets the response times of devices, and the failures to open a session.
+        cloud: Makes the adapter for functions and pools, when one is reached for the first time.
     """
 
     def __init__(
@@ -199,7 +199,7 @@ class SshDevices:
 
     @property
     def counts(self) -> dict[str, int]:
-        """Sessions by state: ``in-use`` and ``idle`` for requests, ``subscribed`` for notifications."""
+        """Number of sessions by state: ``in-use`` and ``idle`` for requests, ``subscribed`` for notifications."""
         return {
             "in-use": len(self._in_use) + self._routers.count,
             "idle": len(self._idle),
@@ -216,7 +216,7 @@ class SshDevices:
                 self._taken -= 1
 
     def _warm(self, target: DeviceTarget) -> NetconfSession | None:
-        """The idle session of this very target; one that died, or was opened otherwise, is dropped."""
+        """The idle session of a target; one that ended, or was opened with other parameters, is dropped."""
         opened_for, session = self._idle.pop(target.station, (None, None))
         if session is None:
             return None
@@ -234,7 +234,7 @@ class SshDevices:
         return session
 
     def _opening(self, target: DeviceTarget) -> Opening:
-        """What opens a session, and notes how that went."""
+        """A function that opens a session, and records failures."""
         opening = self._open_beside if target.call_home else self._connector.open
 
         async def opened(target: DeviceTarget) -> tuple[Connection, Transport]:
@@ -250,7 +250,7 @@ class SshDevices:
         return opened
 
     def _make_room(self) -> None:
-        # The caller's slot is counted among the taken ones; idle sessions make room for it.
+        # The taken slots include the caller's; idle sessions make room for it.
         while self._idle and len(self._idle) + self._taken > self._limit:
             _, (_, oldest) = self._idle.popitem(last=False)
             oldest.drop("another device needed its place")
@@ -258,7 +258,7 @@ class SshDevices:
     # ------------------------------------------------------------------ call home
 
     async def _await_call(self, target: DeviceTarget) -> NetconfSession:
-        """The session of a station that has called, or calls in time."""
+        """The session of a station that has called or calls in time."""
         called = await self._expect_now(target)
         while (session := self._warm(target)) is None:
             called.clear()
@@ -266,7 +266,7 @@ class SshDevices:
         return session
 
     async def _caller(self, target: DeviceTarget) -> asyncssh.SSHClientConnection:
-        """The connection that a station made to us."""
+        """The connection that a station opened to us."""
         called = await self._expect_now(target)
         while (connection := self._callers.get(target.station)) is None or connection.is_closed():
             called.clear()
@@ -274,7 +274,7 @@ class SshDevices:
         return connection
 
     async def _open_beside(self, target: DeviceTarget) -> tuple[Connection, Transport]:
-        """One more session on the connection that a station made to us."""
+        """Open one more session on the connection that a station opened to us."""
         connection = await self._caller(target)
         try:
             async with asyncio.timeout(self._connector.timeout):
@@ -302,7 +302,7 @@ class SshDevices:
         raise failure
 
     def _called(self, target: DeviceTarget, connection: asyncssh.SSHClientConnection, transport: Transport) -> None:
-        """A station has called: its session is warm, and an older idle one is of no use any more."""
+        """Keep the session of a station that called, in place of an older idle one."""
         transport.observations = self._observations
         session = NetconfSession(target, connection, transport, self._known)
         _, older = self._idle.pop(target.station, (None, None))

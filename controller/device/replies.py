@@ -1,7 +1,7 @@
-"""Replies of devices: messages parsed safely, rpc-errors classified here.
+"""Parses replies of devices safely, and classifies their rpc-errors.
 
-ncclient judges a reply by its first error only, so a warning listed first hides an error; and some
-devices prefix or misplace ``rpc-error``. Here every one of them counts, wherever it stands.
+ncclient judges a reply by its first error only, so that a warning in front hides an error. Some devices also prefix or
+misplace ``rpc-error``. Here every rpc-error counts, wherever it stands.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ BASE = "{urn:ietf:params:xml:ns:netconf:base:1.0}"
 REPLY = f"{BASE}rpc-reply"
 _OK = f"{BASE}ok"
 
-#: Tags that say that somebody else works on the device (RFC 6241 appendix A).
+#: Error-tags that mean that another session works on the device (RFC 6241 appendix A).
 _BUSY = frozenset({"lock-denied", "in-use"})
-#: How much of a device's complaints goes into an error's message.
+#: How much of a device's errors goes into our message.
 _MOST_ERRORS = 10
 _LONGEST_TEXT = 300
 _MOST_INFOS = 3
-#: Leaves of an error-info that are reported by themselves, or are numbers in a vendor's list.
+#: Leaves of an error-info that are reported elsewhere, or are numbers from a vendor's list.
 _NO_NEWS = frozenset({"session-id", "error-number"})
 
 #: Shared, since making one costs as much as parsing an ok.
@@ -43,7 +43,7 @@ log = structlog.get_logger()
 
 
 class MalformedMessageError(Exception):
-    """The device sent something that is no NETCONF message."""
+    """The device sent something that is not a NETCONF message."""
 
 
 def parse(raw: bytes) -> etree._Element:
@@ -66,7 +66,7 @@ class RpcError:
     """One rpc-error (RFC 6241 §4.3).
 
     Attributes:
-        info: What its error-info names, as in ``bad-element priorityLabel``.
+        info: Content of its error-info, such as ``bad-element priorityLabel``.
         holder: The session id in its error-info, else ``0``.
     """
 
@@ -110,7 +110,7 @@ def check(reply: etree._Element, station: str, operation: str) -> etree._Element
 
 
 def _in_words(errors: Iterable[RpcError]) -> str:
-    """Errors, equal ones once."""
+    """The errors as text; equal ones are listed once, with their number."""
     times = Counter(str(error) for error in errors)
     words = [f"{text} ({count} times)" if count > 1 else text for text, count in times.items()]
     more = f"; and {len(words) - _MOST_ERRORS} more" if len(words) > _MOST_ERRORS else ""
@@ -121,9 +121,9 @@ def check_done(reply: etree._Element, station: str, operation: str) -> None:
     """Like ``check``, for operations that answer ``<ok/>``.
 
     Raises:
-        SessionLostError: The reply says neither ok nor what is wrong, so nobody knows what happened.
+        SessionLostError: The reply has neither ok nor an error, so nobody knows what happened.
     """
-    if len(reply) == 1 and reply[0].tag == _OK:  # as nearly always
+    if len(reply) == 1 and reply[0].tag == _OK:  # nearly always
         return
     check(reply, station, operation)
     if reply.find(_OK) is None and not errors_of(reply):
@@ -139,7 +139,7 @@ def data_of(reply: etree._Element, station: str, operation: str) -> etree._Eleme
 
 
 def _error(element: etree._Element) -> RpcError:
-    # By local names, the first of each: some devices put them into namespaces of their own.
+    # By local name, the first of each: some devices put them into their own namespaces.
     said = {etree.QName(part).localname: part for part in reversed(element) if isinstance(part.tag, str)}
     texts = {name: _short(part.text) for name, part in said.items()}
     informs = "error-info" in said
@@ -155,7 +155,7 @@ def _error(element: etree._Element) -> RpcError:
 
 
 def _infos(element: etree._Element) -> Iterator[str]:
-    """The first leaves of the error-info but those that are reported otherwise, or mean nothing to people."""
+    """The first leaves of the error-info, without those that are reported elsewhere or mean nothing to people."""
     named = (leaf for leaf in element.iterfind("{*}error-info//*") if not len(leaf) and isinstance(leaf.tag, str))
     worthy = (leaf for leaf in named if etree.QName(leaf).localname not in _NO_NEWS)
     for leaf in islice(worthy, _MOST_INFOS):
@@ -164,6 +164,6 @@ def _infos(element: etree._Element) -> Iterator[str]:
 
 
 def _short(said: str | None) -> str:
-    """A text on one line and of bounded length."""
+    """A text on one line, shortened."""
     text = " ".join((said or "").split())
     return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}…"

@@ -1,8 +1,8 @@
-"""Requests of NETCONF (RFC 6241) and of its notifications (RFC 5277), as they go onto the wire but for the message id.
+"""Requests of NETCONF (RFC 6241) and its notifications (RFC 5277), as sent on the wire except for the message id.
 
-That they are what ncclient would send is tested, with ncclient as the oracle. It does not build them here, since it
-does so for a session of its own and at some cost, and some of them wrongly: it refuses ``persist`` beside
-``persist-id``, and it puts parts of a subscription into a namespace that servers refuse.
+Tests compare them with those of ncclient. ncclient does not build them here, since it does so only within its own
+session, at some cost, and some of them wrongly: it refuses ``persist`` beside ``persist-id``, and it puts parts of a
+subscription into a namespace that servers refuse.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BASE_1_0, BASE_1_1 = "urn:ietf:params:netconf:base:1.0", "urn:ietf:params:netcon
 
 _DECLARATION = b'<?xml version="1.0" encoding="UTF-8"?>'
 _ID = b'message-id="'
-#: Leaves that carry the token in a confirmed commit that follows up another one.
+#: The leaves that carry the token in a follow-up confirmed commit, by the server's way.
 _TOKENS = {
     FollowUp.BOTH: ("persist", "persist-id"),
     FollowUp.PERSIST_ID: ("persist-id",),
@@ -58,7 +58,7 @@ class Request:
 
 
 def request(operation: etree._Element) -> Request:
-    """An rpc of an operation, which becomes part of it; it may be sent many times under new message ids."""
+    """Wrap an operation in an rpc, which may be sent many times under new message ids."""
     rpc = _nc("rpc", operation)
     rpc.set("message-id", "")
     before, _, after = _written(rpc).partition(_ID)
@@ -96,7 +96,7 @@ def commit() -> Request:
 
 
 def commit_confirmed(persist: str, timeout: int, follow_up: FollowUp | None = None) -> Request:
-    """Commit the candidate until the time-out; ``follow_up`` says how one that follows up the same token names it."""
+    """Commit the candidate until the time-out; ``follow_up`` says how a follow-up commit carries the same token."""
     tokens = ("persist",) if follow_up is None else _TOKENS[follow_up]
     return request(
         _nc("commit", _nc("confirmed"), _nc("confirm-timeout", str(timeout)), *(_nc(leaf, persist) for leaf in tokens))
@@ -105,7 +105,7 @@ def commit_confirmed(persist: str, timeout: int, follow_up: FollowUp | None = No
 
 @lru_cache(maxsize=4096)
 def confirm(persist: str) -> Request:
-    """Confirm the pending confirmed commit of a token; it is sent at least twice, by as many devices as are at it."""
+    """Confirm the pending confirmed commit of a token."""
     return request(_nc("commit", _nc("persist-id", persist)))
 
 
@@ -120,12 +120,12 @@ def kill_session(session_id: str) -> Request:
 
 
 def get(*wanted: etree._Element) -> Request:
-    """Configuration and state, as a subtree filter (RFC 6241 §6) of these contents selects it; all without contents."""
+    """Get configuration and state: what a subtree filter with these contents selects (RFC 6241 §6), or all."""
     return request(_nc("get", *_filter(wanted)))
 
 
 def get_config(source: str, *wanted: etree._Element) -> Request:
-    """A datastore, as a subtree filter of these contents selects it; all of it without contents."""
+    """Get from a datastore what a subtree filter with these contents selects, or all."""
     return request(_nc("get-config", _nc("source", _nc(source)), *_filter(wanted)))
 
 
@@ -137,13 +137,13 @@ def _filter(wanted: tuple[etree._Element, ...]) -> Iterator[etree._Element]:
 
 
 def edit_config(target: str, config: etree._Element, *, test: bool, rollback: bool) -> Request:
-    """Edit a datastore by explicit operations only.
+    """Edit a datastore, with ``default-operation none``.
 
     Args:
         target: The datastore.
         config: The ``<config>``.
-        test: Whether the server shall test it first, which needs ``:validate``.
-        rollback: Whether the server shall undo it where a part fails, which needs ``:rollback-on-error``.
+        test: Whether the server validates the edit first; needs ``:validate``.
+        rollback: Whether the server undoes the edit if a part fails; needs ``:rollback-on-error``.
     """
     options = [_nc("default-operation", "none")]
     if test:
@@ -154,7 +154,7 @@ def edit_config(target: str, config: etree._Element, *, test: bool, rollback: bo
 
 
 def create_subscription(since: datetime | None = None) -> Request:
-    """Subscribe to the default stream; what was notified from ``since`` on comes first (replay)."""
+    """Subscribe to the default stream, with a replay of the notifications from ``since`` on."""
     operation = etree.Element(f"{{{NOTIFICATIONS}}}create-subscription", nsmap=as_default(NOTIFICATIONS))
     if since is not None:
         etree.SubElement(operation, f"{{{NOTIFICATIONS}}}startTime").text = since.isoformat()

@@ -1,4 +1,4 @@
-"""A device's sessions: in terms of device trees and edits (``DeviceSession``), and for its notifications (RFC 5277)."""
+"""NETCONF sessions: for device trees and edits (``DeviceSession``), and for notifications (RFC 5277)."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ from controller.ports.devices import Capabilities, Check, DeviceTarget, Notifica
 
 log = structlog.get_logger()
 
-#: Holder of a lock that belongs to no NETCONF session (RFC 6241 §7.5).
+#: Session id in an error where no NETCONF session holds the lock (RFC 6241 §7.5).
 _NOBODY = "0"
 #: Error-tags by which servers refuse to lock a candidate that was modified.
 _MAY_BE_DIRTY = frozenset({"operation-failed", "resource-denied"})
-#: Nodes that are named in an error.
+#: Most nodes to name in an error.
 _MOST_NAMED = 3
 _NOTIFICATION = f"{{{NOTIFICATIONS}}}"
 
 
-#: Opens a session of its own to a target.
+#: Opens a session to a target.
 Opening = Callable[[DeviceTarget], Awaitable[tuple[Connection, Transport]]]
 
 
@@ -49,8 +49,8 @@ class NetconfSession:
     """One session; implements ``controller.ports.devices.DeviceSession``.
 
     Attributes:
-        target: What it was opened to.
-        connection: What carries it.
+        target: The device.
+        connection: The connection that carries the session.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class NetconfSession:
         self._target = "candidate" if self._capabilities.candidate else "running"
         self._digest = b""
         self._seen = Observed({})
-        #: What the digest is of, for as long as anybody keeps that.
+        #: The reading with this digest, for as long as anybody keeps it.
         self._kept: ReferenceType[Observed] = ref(self._seen)
         self._reading: Request | None = None
         self._known = known or KnownModules()
@@ -85,30 +85,30 @@ class NetconfSession:
 
     @property
     def reusable(self) -> bool:
-        """Whether the next caller may have it: alive and without locks."""
+        """Whether the next caller may use the session: it is open and holds no locks."""
         return not self.lost and not self._locked
 
     @property
     def lost(self) -> bool:
-        """Whether it has ended."""
+        """Whether the session has ended."""
         return self._transport.lost
 
     def forget(self) -> None:
-        """Keep what was read last no longer than others do: an idle session is kept for long and should cost little.
+        """Keep the last reading only as long as a caller keeps it, since an idle session should cost little memory.
 
-        Whoever keeps the latest answer of a device gets the very same again while the device says the same.
+        While a caller keeps it and the device answers the same, the caller gets the same object again.
         """
         self._seen = Observed({})
 
     async def lock(self) -> None:
         """See ``DeviceSession.lock``.
 
-        Beside the candidate running is locked only where it can be written to directly. Elsewhere the
-        candidate's lock alone keeps others out, and running's does harm: netconfd, whose running is
-        locked by anybody, can't take a confirmed commit back, and still answers ok.
+        Running is locked too only where it can be written directly. Elsewhere the candidate's lock keeps others out,
+        and a lock of running does harm: netconfd can't take a confirmed commit back while anybody holds it, and still
+        answers ok.
 
-        A denial of running that names no session is no competitor (some servers refuse while a
-        confirmed commit is pending), and the candidate's lock then has to do.
+        A lock of running that is denied without a session id has no competitor (some servers refuse while a confirmed
+        commit is pending); the candidate's lock then has to do.
         """
         try:
             await self._lock(self._target)
@@ -133,9 +133,9 @@ class NetconfSession:
         self._locked.append(datastore)
 
     async def _dirty(self, refused: DeviceRefusedError) -> UncommittedEditsError:
-        """Why the candidate can't be locked: somebody's edits in it, named as far as they are in managed nodes.
+        """The error where the candidate can't be locked because of uncommitted edits, with their managed nodes.
 
-        RFC 6241 §7.5 forbids to lock a candidate that was modified, and gives no error-tag for it.
+        RFC 6241 §7.5 forbids a lock of a modified candidate, and gives no error-tag for it.
         """
         running = (await self.read()).tree
         candidate = await self.read_candidate()
@@ -160,8 +160,8 @@ class NetconfSession:
     async def read(self) -> Observed:
         """See ``DeviceSession.read``.
 
-        Only modules that the server announces are asked for. Where it refuses, it is asked once more without its
-        lists of alarms; that is remembered unless it announces one.
+        The request names only modules that the server announces. If the server refuses, a second request leaves out its
+        alarm lists; this is remembered, unless the server announces one.
         """
         modules = await self._announced()
         try:
@@ -178,16 +178,16 @@ class NetconfSession:
         return observed
 
     def _prepared(self, modules: Announced) -> Request:
-        """The request of each reading, made once."""
+        """The request for a reading, which is made once."""
         self._reading = self._get(modules.offers, *([alarms_filter()] if modules.offers(ORAN_FM) else []))
         return self._reading
 
     def _get(self, offers: Offers, *beside: etree._Element) -> Request:
-        """A get of all that the profiles manage, as far as the server has it, and something beside."""
+        """A get of all managed nodes that the server may have, and of what ``beside`` selects."""
         return requests.get(*read_filter(self._root, self._station, offers), *beside)
 
     async def _announced(self) -> Announced:
-        """The server's modules; its library is read for that once."""
+        """The server's modules; its library is read once."""
         if self._modules is None:
             self._modules = await self._known.of(self._station, self._transport.hello, self._data)
             self._capabilities = capabilities_with(self._transport.hello, self._modules)
@@ -195,7 +195,7 @@ class NetconfSession:
         return self._modules
 
     def _lacking(self, modules: Announced) -> Iterator[str]:
-        """Names of nodes that need a feature that the server has not; of a leaf, behind that of its entry."""
+        """Names of nodes whose feature the server lacks; a leaf as ``node/leaf``."""
         for node in self._root.children:
             if node.feature and not node.given and not modules.offers(node.namespace, node.feature):
                 yield from (below.name for below in node.walk())
@@ -206,12 +206,12 @@ class NetconfSession:
                     yield f"{node.name}/{leaf.name}"
 
     async def _offered(self, wanted: Iterable[etree._Element]) -> list[etree._Element]:
-        """What of a filter is in modules of the server."""
+        """The elements of a filter that are in the server's modules."""
         modules = await self._announced()
         return [element for element in wanted if modules.offers(etree.QName(element).namespace or "")]
 
     async def _data(self, *wanted: etree._Element) -> etree._Element:
-        """The data of a get with a subtree filter of these contents."""
+        """The data of a get with these contents of the subtree filter."""
         return data_of(await self._transport.request(requests.get(*wanted)), self._station, "get")
 
     async def read_candidate(self) -> Tree:
@@ -265,7 +265,7 @@ class NetconfSession:
         return refusal_of(check(reply, self._station, operation.kind))
 
     async def _acknowledge(self, operation: Operation) -> None:
-        """Write into alarm records, which are in no device tree; nothing is left in the candidate that is refused."""
+        """Write into alarm records, which are in no device tree; a refused edit is discarded from the candidate."""
         config = encode_acknowledgement(operation.subject, operation.records, operation.user)
         rollback = offers(self._transport.hello, ":rollback-on-error")
         edit = requests.edit_config(self._target, config, test=self._capabilities.validate, rollback=rollback)
@@ -295,7 +295,7 @@ class NetconfSession:
         self.connection.abort()
 
     async def close(self) -> None:
-        """Close the transport in good order; the session must not be in use."""
+        """Close the transport with a close-session; the session must not be in use."""
         self._transport.fail("it was closed")
         self.connection.close()
         await self.connection.wait_closed()
@@ -304,11 +304,11 @@ class NetconfSession:
         check_done(await self._transport.request(request), self._station, request.name)
 
     async def _read(self, reading: Request) -> Observed:
-        """Decode a reply, unless it says the very same as the one before: a transaction reads many times."""
+        """Decode a reply, unless it equals the one before: a transaction reads many times."""
         before = self._kept()
         reply, digest = await self._transport.answer(reading, b"" if before is None else self._digest)
         if reply is None:
-            assert before is not None, "what has no digest is no other's answer"
+            assert before is not None, "without a digest no reply is a known one"
             self._seen = before
             return before
         seen = decode(self._root, data_of(reply, self._station, reading.name), self._station)
@@ -326,9 +326,9 @@ async def subscribe(
     since: datetime | None = None,
     listening: Callable[[], None] | None = None,
 ) -> AsyncIterator[Notification]:
-    """Open a session, subscribe to the default stream and yield what comes; see ``Devices.notifications``.
+    """Open a session, subscribe to the default stream and yield notifications; see ``Devices.notifications``.
 
-    While the session is open it is one of ``subscribed``.
+    While the session is open it is in ``subscribed``.
     """
     connection, transport = await opening(target)
     subscribed.add(transport)
@@ -348,14 +348,14 @@ async def subscribe(
 
 
 def _parsed(station: str, element: etree._Element) -> list[Notification]:
-    """What stands beside the event time; one element in all that RFC 5277 allows."""
+    """The element beside the event time; RFC 5277 allows only one."""
     at = _event_time(element.findtext(f"{_NOTIFICATION}eventTime") or "")
     contents = [content for content in element if content.tag != f"{_NOTIFICATION}eventTime"]
     return [Notification(station, at, str(content.tag), content) for content in contents]
 
 
 def _event_time(text: str) -> datetime | None:
-    """RFC 3339 time, to the microsecond; a time without an offset is taken for UTC."""
+    """An RFC 3339 time, to the microsecond; without an offset it counts as UTC."""
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:

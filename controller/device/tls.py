@@ -1,7 +1,7 @@
-"""TLS connections (RFC 7589): the station's certificate is pinned or signed by a known authority; ours is shown to it.
+"""TLS connections (RFC 7589): the station's certificate is pinned or signed by a known authority, and we show ours.
 
-TLS runs through memory BIOs, since asyncio's own keeps 256 kB for every connection. As in ``connect``,
-nothing that is raised carries a cause or a context.
+TLS runs through memory BIOs, since asyncio's TLS keeps 256 kB for each connection. As in ``connect``, no error carries
+a cause or a context.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ class TlsConnector:
     async def open(self, target: DeviceTarget, pace: Pace) -> tuple[Connection, Transport]:
         """Connect, authenticate both sides and exchange hellos.
 
-        An authority is asked before our certificate is shown; a fingerprint is compared when the
-        handshake is over, before the first byte of NETCONF.
+        An authority's signature is checked before our certificate is shown. A fingerprint is compared after the
+        handshake, before the first byte of NETCONF.
 
         Raises:
-            HostKeyError: Another certificate than the pinned one was shown, or one nobody vouches for.
-            AuthenticationError: Our certificate was refused, leads nowhere, or is not for the target's address.
+            HostKeyError: The station showed another certificate than the pinned one, or one that no authority signed.
+            AuthenticationError: Our certificate was refused, does not resolve, or is not for the target's address.
             UnreachableError: Anything else went wrong.
         """
         wire: _Wire | None = None
@@ -91,7 +91,7 @@ class _Wire(asyncio.Protocol):
 
     Attributes:
         secured: Done when both sides are authenticated.
-        broken: What TLS complained about.
+        broken: The TLS error.
     """
 
     def __init__(self, context: ssl.SSLContext, target: DeviceTarget, session: Transport) -> None:
@@ -108,27 +108,27 @@ class _Wire(asyncio.Protocol):
     # ------------------------------------------------------------ from the network
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """TCP stands: begin."""
+        """Begin the handshake on the open TCP connection."""
         assert isinstance(transport, asyncio.Transport)
         self._tcp = transport
         self._advance()
 
     def data_received(self, data: bytes) -> None:
-        """Take what came."""
+        """Take received bytes."""
         self._incoming.write(data)
         self._advance()
 
     def eof_received(self) -> bool:
-        """The station says no more."""
+        """Note that the station sends no more."""
         self._session.eof_received()
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """TCP is gone."""
+        """Note that the TCP connection ended."""
         self._session.connection_lost(self.broken or exc)
         if not self.secured.done():
             self.secured.set_exception(self.broken or exc or ConnectionResetError("the connection ended"))
-            self.secured.exception()  # whoever was cut off before waiting for it never asks
+            self.secured.exception()  # nobody may wait for it
         self._closed.set_result(None)
 
     def _advance(self) -> None:
@@ -162,7 +162,7 @@ class _Wire(asyncio.Protocol):
     # -------------------------------------------------------------- from the session
 
     def write(self, data: bytes) -> None:
-        """Send; to a connection that is gone this does nothing."""
+        """Send; does nothing once the connection has ended."""
         left = memoryview(data)
         try:
             while left:
@@ -181,10 +181,10 @@ class _Wire(asyncio.Protocol):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 3)
 
     def abort(self) -> None:
-        """Break the connection at once, after a close_notify, so that the station knows that nothing was cut off."""
+        """Abort the connection after a close_notify, which tells the station that nothing was cut off."""
         if self._tcp is None or self._tcp.is_closing():
             return
-        with suppress(ssl.SSLError):  # it wants the station's good-bye, for which nobody waits
+        with suppress(ssl.SSLError):  # OpenSSL wants the station's close_notify, which we don't wait for
             self._tls.unwrap()
         self._flush()
         self._tcp.abort()
@@ -201,13 +201,13 @@ class _Wire(asyncio.Protocol):
 
 @lru_cache(maxsize=512)
 def tls_context(ours: SecretStr | None, authority: SecretStr | None, pinned: str = "") -> ssl.SSLContext:
-    """Options and keys of all connections with the same certificates, which cost most of what opening one does.
+    """Options and keys that connections with the same certificates share: most of the cost of opening one.
 
     Args:
-        ours: Our certificate and its private key (PEM); None where we show none.
-        authority: Certificates that vouch for the other side (PEM); without them the fingerprint has to be enough.
-        pinned: Fingerprint of the only certificate accepted, which ends the handshake; empty for any, or where the
-            caller compares it himself, so that all that he connects to share one context.
+        ours: Our certificate and its private key (PEM); None to show none.
+        authority: Certificates that sign the other side's (PEM); without them only the fingerprint is checked.
+        pinned: Fingerprint of the only certificate accepted, checked in the handshake; empty to accept any, or where
+            the caller compares it, so that many connections share one context.
 
     Raises:
         ssl.SSLError, ValueError: One of them holds no certificate, or not its key.
@@ -231,12 +231,12 @@ def tls_context(ours: SecretStr | None, authority: SecretStr | None, pinned: str
 
 
 class _Pinned(ssl.SSLObject):
-    """One side of a connection whose other side has to show the certificate of a fingerprint."""
+    """One side of a connection that accepts only the certificate with the pinned fingerprint."""
 
     pinned = ""
 
     def do_handshake(self) -> None:
-        """Shake hands, and check the certificate before a byte is sent or taken."""
+        """Shake hands, and check the certificate before any data passes."""
         super().do_handshake()
         _compare(self, self.pinned)
 
@@ -251,7 +251,7 @@ def _explained(target: DeviceTarget, error: Exception) -> DeviceError:
     where = f"{target.station} ({target.address} port {target.port})"
     match error:
         case ssl.SSLCertVerificationError():
-            # OpenSSL's reason if it judged, else our own.
+            # OpenSSL's reason if OpenSSL refused it, else our own.
             why = getattr(error, "verify_message", None) or error.args[-1]
             return HostKeyError(f"{where} showed a certificate that is not accepted: {why}; nothing was sent to it.")
         case ssl.SSLError() if "ALERT" in (error.reason or ""):

@@ -1,8 +1,7 @@
 """A NETCONF session without a thread, on an asyncssh channel or on TLS.
 
-Replies are found by their message id. A session that broke
-(time-out, garbage, an answer nobody asked for, the channel's end) stays broken: every later call raises
-the same ``SessionLostError``.
+Replies are matched by message id. A session that failed (time-out, garbage, an answer that nobody asked for, the end of
+the channel) stays so: every later call raises the same ``SessionLostError``.
 """
 
 from __future__ import annotations
@@ -25,12 +24,12 @@ from controller.models.metrics import Observations
 from controller.nrm.namespaces import NOTIFICATIONS
 
 NOTIFICATION = f"{{{NOTIFICATIONS}}}notification"
-#: Notifications kept for a listener that is busy; a device that sends more is too fast for us.
+#: Most notifications that wait for a busy listener; a device that sends more loses the session.
 BACKLOG = 10_000
-#: Bytes at the beginning of a reply among which its message id is searched.
+#: Bytes at the beginning of a reply that are searched for its message id.
 _HEAD = 1000
 
-#: A reply and the digest of all of it but the message id; no reply where the digest was known.
+#: A reply, and its digest without the message id; no reply where the digest was known.
 Answer = tuple[etree._Element | None, bytes]
 
 
@@ -40,9 +39,9 @@ class _Asked:
 
     Attributes:
         operation: Its name.
-        since: When it was sent, in the loop's time.
-        known: The digest of a reply that is known; None where nobody wants one.
-        answer: None where the session was lost.
+        since: When it was sent, on the loop's clock.
+        known: The digest of a known reply; None where no digest is wanted.
+        answer: The answer; None where the session was lost.
     """
 
     operation: str
@@ -52,7 +51,7 @@ class _Asked:
 
 
 class Channel(Protocol):
-    """What a session writes to."""
+    """The channel that a session writes to."""
 
     def write(self, data: bytes) -> None:
         """Send bytes."""
@@ -64,7 +63,7 @@ class Channel(Protocol):
 
 
 class Connection(Protocol):
-    """What carries a session: a connection over SSH or TLS."""
+    """The connection that carries a session, over SSH or TLS."""
 
     def abort(self) -> None:
         """Break it at once."""
@@ -80,7 +79,7 @@ class Connection(Protocol):
 
 
 class Borrowed:
-    """The connection of a session that shares it with others, and so can't end it; its channel ends by itself."""
+    """The connection of a session that shares it with others: the session closes its own channel only."""
 
     def abort(self) -> None:
         """Leave it."""
@@ -103,8 +102,8 @@ class Transport(asyncssh.SSHClientSession[bytes]):
     Attributes:
         id: The session id that the device gave.
         hello: Capability URIs of the device's hello.
-        subscribed: Whether notifications are expected; without that they are a breach of protocol.
-        observations: Where it is noted how long answers took.
+        subscribed: Whether notifications are expected; unexpected ones break the protocol.
+        observations: Gets the response times.
     """
 
     def __init__(self, station: str, patience: float, limit: int = MAX_MESSAGE) -> None:
@@ -115,12 +114,12 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         self._failure: str | None = None
         self._loop = asyncio.get_running_loop()
         self._greeted: asyncio.Future[None] = self._loop.create_future()
-        # Ids that no other session has, and that can't stand in a message by chance.
+        # A random prefix of message ids, which no other session has and no message contains by chance.
         self._ids = secrets.token_hex(8)
         self._sent = 0
         #: By message id, in the order in which they were sent.
         self._asked: dict[str, _Asked] = {}
-        #: Looks after the patience of all requests; it moves on only when it is due, since nearly all are answered long
+        #: One timer for the patience of all requests; it is set anew only when due, since nearly all are answered long
         #: before.
         self._watch: asyncio.TimerHandle | None = None
         self.id = ""
@@ -146,14 +145,13 @@ class Transport(asyncssh.SSHClientSession[bytes]):
             SessionLostError: The session ended, or no proper answer came in time.
         """
         reply, _ = await self.answer(request, None)
-        assert reply is not None  # since none was known
+        assert reply is not None  # only a known digest leaves the reply out
         return reply
 
     async def answer(self, request: Request, known: bytes | None = b"") -> Answer:
         """Send a request and return the rpc-reply, whatever it says, with its digest.
 
-        A reply of the ``known`` digest says what one said before: it is not even parsed. Without a digest (None) none
-        is worked out.
+        A reply with the ``known`` digest is not parsed, since it equals an earlier one. None computes no digest.
 
         Raises:
             SessionLostError: The session ended, or no proper answer came in time.
@@ -191,7 +189,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
         return self._notifications.popleft()
 
     def fail(self, reason: str) -> None:
-        """Give the session up: everything that waits for an answer gets SessionLostError."""
+        """Give the session up: all pending requests get SessionLostError."""
         if self._failure is None:
             self._failure = f"The session to {self._station} was lost: {reason}."
         if self._watch is not None:
@@ -203,7 +201,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
                 waiting.set_result(None)
 
     def _expire(self) -> None:
-        """Give up if the oldest request is overdue; else check again when it would be."""
+        """Give the session up if the oldest request is overdue; else check again when it would be."""
         self._watch = None
         oldest = next((asked for asked in self._asked.values() if not asked.answer.done()), None)
         if oldest is None:
@@ -226,7 +224,7 @@ class Transport(asyncssh.SSHClientSession[bytes]):
             self._channel.write(frame(message, chunked=self._framer.chunked))
 
     def _dispatch_message(self, raw: bytes) -> None:
-        """Take one message; one that was taken before is known by its bytes."""
+        """Take one message; a known reply is recognised by its digest."""
         for identity, asked in self._asked.items():
             if asked.known and not asked.answer.done() and _digest(raw, identity) == asked.known:
                 asked.answer.set_result((None, asked.known))
@@ -270,11 +268,11 @@ class Transport(asyncssh.SSHClientSession[bytes]):
     # --------------------------------------------- what asyncssh or TLS calls
 
     def connection_made(self, chan: Channel) -> None:
-        """The channel is open."""
+        """Note that the channel is open."""
         self._channel = chan
 
     def data_received(self, data: bytes, datatype: int | None) -> None:
-        """Take bytes; what a subsystem writes to its standard error is not NETCONF."""
+        """Take bytes, except those of standard error, which are not NETCONF."""
         if datatype is not None:
             return
         try:
@@ -284,16 +282,16 @@ class Transport(asyncssh.SSHClientSession[bytes]):
             self.fail(f"the device sent garbage: {error}")
 
     def eof_received(self) -> bool:
-        """The device says no more."""
+        """Note that the device sends no more."""
         self.fail("the device ended it")
         return False
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The channel is gone."""
+        """Note that the channel ended."""
         self.fail("the connection ended" if exc is None else f"the connection broke ({type(exc).__name__})")
 
 
 def _digest(raw: bytes, identity: str) -> bytes:
-    """SHA-256 of a reply without its message id; empty where that does not stand at its beginning."""
+    """SHA-256 of a reply without its message id; empty where the id is not near the beginning."""
     at = raw.find(identity.encode(), 0, _HEAD)
     return hashlib.sha256(raw[:at] + raw[at + len(identity) :]).digest() if at >= 0 else b""
